@@ -1,0 +1,51 @@
+//! Parameters and FLOPs, to the unit, against counts made by others: `macro_costs.json` by the
+//! NSGA-Net reference implementation, `naschain_published_runs.json` from NASChain's own log.
+
+use naschain_core::{Costs, MacroSpace, Shape};
+use serde_json::Value;
+
+fn costs(case: &Value) -> Costs {
+    let number = |value: &Value| value.as_u64().unwrap() as usize;
+    let input = &case["input"];
+    let space = MacroSpace {
+        phases: number(&case["phases"]),
+        nodes: number(&case["nodes_per_phase"]),
+        input: Shape {
+            channels: number(&input[0]),
+            height: number(&input[1]),
+            width: number(&input[2]),
+        },
+        init_channels: number(&case["init_channels"]),
+        classes: number(&case["classes"]),
+    };
+    let genome = case["bits"].as_str().unwrap().parse().unwrap();
+    space.decode(&genome).unwrap().costs().unwrap()
+}
+
+#[test]
+fn the_reference_counter() {
+    let text = include_str!("fixtures/macro_costs.json");
+    let file: Value = serde_json::from_str(text).unwrap();
+    let cases = file["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 139);
+    for case in cases {
+        let got = costs(case);
+        assert_eq!(got.params, case["params"].as_u64().unwrap(), "{case}");
+        assert_eq!(got.flops, case["flops"].as_u64().unwrap(), "{case}");
+    }
+}
+
+#[test]
+fn the_published_runs() {
+    let text = include_str!("fixtures/naschain_published_runs.json");
+    let file: Value = serde_json::from_str(text).unwrap();
+    let runs = file["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 13);
+    for run in runs {
+        let got = costs(run);
+        assert_eq!(got.params, run["params"].as_u64().unwrap(), "{run}");
+        // The log rounds MFLOPs to four decimals: to the nearest 100 FLOPs.
+        let logged = (run["mflops"].as_f64().unwrap() * 1e6).round() as u64;
+        assert!(got.flops.abs_diff(logged) <= 50, "{run}: {}", got.flops);
+    }
+}
