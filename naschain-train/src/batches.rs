@@ -1,0 +1,272 @@
+//! Which images are trained on, in which order, and how they are changed: all of it on the host,
+//! from named streams.
+
+use naschain_core::{Augmentation, Purpose, Recipe, Shape, Stream};
+
+use crate::{Dataset, Error, Images};
+
+/// The images of one training, as indices into the data set's training part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// Images to train on.
+    pub train: Vec<usize>,
+    /// Images to validate on, none of them trained on.
+    pub validation: Vec<usize>,
+}
+
+impl Split {
+    /// Draws the images that the recipe asks for.
+    ///
+    /// # Errors
+    /// [`Error::TooFewImages`] when the training part has fewer.
+    pub fn draw(dataset: &Dataset, recipe: &Recipe) -> Result<Split, Error> {
+        let available = dataset.train.len();
+        let (train, validation) = (recipe.train_images, recipe.validation_images);
+        if train.saturating_add(validation) > available {
+            return Err(Error::TooFewImages {
+                name: dataset.name.clone(),
+                train,
+                validation,
+                available,
+            });
+        }
+        let order = Stream::new(recipe.seed, Purpose::Split, 0, 0).permutation(available);
+        Ok(Split {
+            train: order[..train].to_vec(),
+            validation: order[train..train + validation].to_vec(),
+        })
+    }
+
+    /// The training images in the order of `epoch`, counted from 1.
+    pub(crate) fn order(&self, seed: u64, epoch: u32) -> Vec<usize> {
+        let mut order = self.train.clone();
+        Stream::new(seed, Purpose::Shuffle, u64::from(epoch), 0).shuffle(&mut order);
+        order
+    }
+}
+
+/// Turns pixels into the numbers a network sees: mean 0 and deviation 1 in each colour plane of
+/// the data set's training part.
+pub(crate) struct Normalisation {
+    shape: Shape,
+    /// For each plane, the number for each of the 256 pixel values.
+    tables: Vec<[f32; 256]>,
+}
+
+impl Normalisation {
+    pub(crate) fn new(dataset: &Dataset) -> Normalisation {
+        let plane = dataset.shape.height * dataset.shape.width;
+        let mut counts = vec![[0u64; 256]; dataset.shape.channels];
+        for (index, pixels) in dataset.train.pixels.chunks_exact(plane).enumerate() {
+            let counts = &mut counts[index % dataset.shape.channels];
+            for &pixel in pixels {
+                counts[usize::from(pixel)] += 1;
+            }
+        }
+        Normalisation {
+            shape: dataset.shape,
+            tables: counts.iter().map(table).collect(),
+        }
+    }
+
+    /// The shape of every image.
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Images × channels × height × width numbers, unchanged but for the normalisation.
+    pub(crate) fn plain(&self, images: &Images, indices: &[usize]) -> Vec<f32> {
+        self.batch(images, indices, |_| Change::none())
+    }
+
+    /// The same with the random changes of `epoch`.
+    pub(crate) fn augmented(
+        &self,
+        images: &Images,
+        indices: &[usize],
+        recipe: &Recipe,
+        epoch: u32,
+    ) -> Vec<f32> {
+        self.batch(images, indices, |index| {
+            let epoch = u64::from(epoch);
+            let mut stream = Stream::new(recipe.seed, Purpose::Augmentation, epoch, index as u64);
+            Change::draw(&recipe.augmentation, self.shape, &mut stream)
+        })
+    }
+
+    fn batch(
+        &self,
+        images: &Images,
+        indices: &[usize],
+        change: impl Fn(usize) -> Change,
+    ) -> Vec<f32> {
+        let mut batch = Vec::with_capacity(indices.len() * self.shape.len());
+        for &index in indices {
+            let pixels = &images.pixels[index * self.shape.len()..][..self.shape.len()];
+            let change = change(index);
+            for (plane, table) in pixels
+                .chunks_exact(self.shape.height * self.shape.width)
+                .zip(&self.tables)
+            {
+                for y in 0..self.shape.height {
+                    for x in 0..self.shape.width {
+                        batch.push(change.at(plane, table, self.shape, y, x));
+                    }
+                }
+            }
+        }
+        batch
+    }
+}
+
+fn table(counts: &[u64; 256]) -> [f32; 256] {
+    // The sums are whole numbers, so they are exact in any order.
+    let moment = |power| -> f64 {
+        let terms = counts.iter().zip(0u64..);
+        terms
+            .map(|(&count, value)| count * value.pow(power))
+            .sum::<u64>() as f64
+    };
+    let count = moment(0).max(1.0);
+    let mean = moment(1) / count;
+    let deviation = (moment(2) / count - mean * mean).max(0.0).sqrt();
+    let scale = if deviation > 0.0 { deviation } else { 1.0 };
+    std::array::from_fn(|value| ((value as f64 - mean) / scale) as f32)
+}
+
+/// The changes of one image.
+struct Change {
+    shift: [i64; 2],
+    mirrored: bool,
+    /// First and last row, first and last column of the cut square; none where last < first.
+    cut: [i64; 4],
+}
+
+impl Change {
+    fn none() -> Change {
+        Change {
+            shift: [0, 0],
+            mirrored: false,
+            cut: [0, -1, 0, -1],
+        }
+    }
+
+    fn draw(augmentation: &Augmentation, shape: Shape, stream: &mut Stream) -> Change {
+        let mut change = Change::none();
+        let padding = augmentation.crop_padding as i64;
+        if padding > 0 {
+            change.shift = [0; 2].map(|_| stream.below(2 * padding as u64 + 1) as i64 - padding);
+        }
+        if augmentation.horizontal_flip {
+            change.mirrored = stream.below(2) == 1;
+        }
+        let side = augmentation.cutout as i64;
+        if side > 0 {
+            let y = stream.index(shape.height) as i64 - side / 2;
+            let x = stream.index(shape.width) as i64 - side / 2;
+            change.cut = [y, y + side - 1, x, x + side - 1];
+        }
+        change
+    }
+
+    fn at(&self, plane: &[u8], table: &[f32; 256], shape: Shape, y: usize, x: usize) -> f32 {
+        let [top, bottom, left, right] = self.cut;
+        if (top..=bottom).contains(&(y as i64)) && (left..=right).contains(&(x as i64)) {
+            return 0.0;
+        }
+        let x = if self.mirrored {
+            shape.width - 1 - x
+        } else {
+            x
+        };
+        let (y, x) = (y as i64 + self.shift[0], x as i64 + self.shift[1]);
+        let inside = (0..shape.height as i64).contains(&y) && (0..shape.width as i64).contains(&x);
+        // Outside the image lie black pixels, as in the reference network's crop.
+        let pixel = if inside {
+            plane[y as usize * shape.width + x as usize]
+        } else {
+            0
+        };
+        table[usize::from(pixel)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(augmentation: Augmentation) -> Recipe {
+        Recipe {
+            train_images: 1000,
+            validation_images: 397,
+            augmentation,
+            ..Recipe::default()
+        }
+    }
+
+    #[test]
+    fn a_split_has_no_image_twice_and_depends_on_the_seed() {
+        let digits = Dataset::digits();
+        let mut recipe = recipe(Augmentation::default());
+        let split = Split::draw(&digits, &recipe).unwrap();
+        let mut all = [split.train.clone(), split.validation.clone()].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..1397).collect::<Vec<_>>());
+        assert_ne!(split.order(1, 1), split.order(1, 2));
+        recipe.seed = 2;
+        assert_ne!(Split::draw(&digits, &recipe).unwrap(), split);
+        recipe.train_images = 1001;
+        let error = Split::draw(&digits, &recipe).unwrap_err().to_string();
+        assert!(
+            error.contains("1001 training and 397 validation"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_training_part_gets_mean_0_and_deviation_1() {
+        let digits = Dataset::digits();
+        let all: Vec<usize> = (0..digits.train.len()).collect();
+        let numbers = Normalisation::new(&digits).plain(&digits.train, &all);
+        let count = numbers.len() as f64;
+        let mean = numbers.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
+        let square = numbers.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / count;
+        assert!(
+            mean.abs() < 1e-6 && (square - 1.0).abs() < 1e-6,
+            "{mean} {square}"
+        );
+    }
+
+    #[test]
+    fn augmentation_is_keyed_by_image_and_epoch_not_by_batch() {
+        let digits = Dataset::digits();
+        let normalisation = Normalisation::new(&digits);
+        let recipe = recipe(Augmentation {
+            crop_padding: 1,
+            horizontal_flip: true,
+            cutout: 3,
+        });
+        let make = |indices: &[usize], epoch| {
+            normalisation.augmented(&digits.train, indices, &recipe, epoch)
+        };
+        assert_eq!(make(&[5, 9], 1)[64..], make(&[9], 1)[..]);
+        assert_ne!(make(&[9], 1), make(&[9], 2));
+        assert_ne!(make(&[9], 1), normalisation.plain(&digits.train, &[9]));
+    }
+
+    #[test]
+    fn a_change_moves_mirrors_and_cuts() {
+        let shape: Shape = "1x3x3".parse().unwrap();
+        let table: [f32; 256] = std::array::from_fn(|value| value as f32);
+        let plane: Vec<u8> = (1..=9).collect();
+        let change = Change {
+            shift: [1, 0],
+            mirrored: true,
+            cut: [0, 0, 0, 0],
+        };
+        let seen: Vec<f32> = (0..9)
+            .map(|index| change.at(&plane, &table, shape, index / 3, index % 3))
+            .collect();
+        assert_eq!(seen, [0.0, 5.0, 4.0, 9.0, 8.0, 7.0, 0.0, 0.0, 0.0]);
+    }
+}

@@ -1,0 +1,64 @@
+//! Gradient clipping by the common norm (Pascanu et al. 2013); burn's own clips each tensor by
+//! itself and sums with atomics on CUDA.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+use burn::tensor::backend::AutodiffBackend;
+
+use crate::network::Network;
+
+/// Scales all gradients together so that their common norm is at most `most`.
+pub(crate) fn clip<B: AutodiffBackend>(
+    network: &Network<B>,
+    gradients: GradientsParams,
+    most: f64,
+) -> GradientsParams {
+    let mut squares = Squares::<B> {
+        gradients: &gradients,
+        sums: Vec::new(),
+    };
+    network.visit(&mut squares);
+    let norm = Tensor::cat(squares.sums, 1).sum_dim(1).sqrt();
+    // most / max(norm, most) is 1 where nothing has to be scaled.
+    let factor = norm.clamp_min(most).recip().mul_scalar(most);
+    let mut scale = Scale::<B> {
+        gradients,
+        scaled: GradientsParams::new(),
+        factor,
+    };
+    network.visit(&mut scale);
+    scale.scaled
+}
+
+struct Squares<'a, B: AutodiffBackend> {
+    gradients: &'a GradientsParams,
+    /// The sum of squares of each tensor, `[1, 1]`.
+    sums: Vec<Tensor<B::InnerBackend, 2>>,
+}
+
+impl<B: AutodiffBackend> ModuleVisitor<B> for Squares<'_, B> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if let Some(gradient) = self.gradients.get::<B::InnerBackend, D>(param.id) {
+            let count = gradient.shape().num_elements();
+            let row = gradient.reshape([1, count]);
+            self.sums.push((row.clone() * row).sum_dim(1));
+        }
+    }
+}
+
+struct Scale<B: AutodiffBackend> {
+    gradients: GradientsParams,
+    scaled: GradientsParams,
+    /// `[1, 1]`
+    factor: Tensor<B::InnerBackend, 2>,
+}
+
+impl<B: AutodiffBackend> ModuleVisitor<B> for Scale<B> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if let Some(gradient) = self.gradients.remove::<B::InnerBackend, D>(param.id) {
+            let factor = self.factor.clone().reshape([1; D]);
+            self.scaled.register(param.id, gradient * factor);
+        }
+    }
+}

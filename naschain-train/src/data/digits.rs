@@ -1,0 +1,75 @@
+//! The UCI handwritten digits (Alpaydin and Kaynak 1998, CC BY 4.0), embedded; see
+//! `data/README.md` in this crate.
+
+use std::io::Read;
+
+use naschain_core::{Purpose, Shape, Stream};
+
+use super::{Dataset, Images};
+
+const FILE: &[u8] = include_bytes!("../../data/digits.csv.gz");
+const SHAPE: Shape = Shape {
+    channels: 1,
+    height: 8,
+    width: 8,
+};
+const TEST_IMAGES: usize = 400;
+
+pub(super) fn dataset() -> Dataset {
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(FILE)
+        .read_to_string(&mut text)
+        .expect("the embedded file is whole: a test reads it");
+    let rows: Vec<Vec<u8>> = text.lines().map(numbers).collect();
+    // The file has one part: which images test is drawn once, whatever the seed of a run.
+    let order = Stream::new(0, Purpose::Split, 0, 0).permutation(rows.len());
+    let (test, train) = order.split_at(TEST_IMAGES);
+    let part = |indices: &[usize]| {
+        let mut images = Images::default();
+        for &index in indices {
+            images.pixels.extend_from_slice(&rows[index][..SHAPE.len()]);
+            images.labels.push(rows[index][SHAPE.len()]);
+        }
+        images
+    };
+    Dataset {
+        name: "digits".to_owned(),
+        shape: SHAPE,
+        classes: 10,
+        train: part(train),
+        test: part(test),
+    }
+}
+
+fn numbers(line: &str) -> Vec<u8> {
+    let number = |field: &str| {
+        field
+            .parse()
+            .expect("the embedded file holds whole numbers")
+    };
+    line.split(',').map(number).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_file_is_whole() {
+        let data = dataset();
+        assert_eq!((data.train.len(), data.test.len()), (1397, 400));
+        let mut counts = [0; 10];
+        for &label in data.train.labels.iter().chain(&data.test.labels) {
+            counts[label as usize] += 1;
+        }
+        // Images a class, as scikit-learn's documentation of load_digits has them.
+        assert_eq!(counts, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
+        let pixels = || data.train.pixels.iter().chain(&data.test.pixels);
+        assert_eq!(pixels().count(), 1797 * 64);
+        // The sum over scikit-learn's load_digits().data.
+        assert_eq!(
+            pixels().map(|&pixel| u32::from(pixel)).sum::<u32>(),
+            561_718
+        );
+    }
+}

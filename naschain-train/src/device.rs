@@ -1,0 +1,54 @@
+use std::fmt;
+use std::str::FromStr;
+
+use crate::Error;
+
+/// Where a network is trained: `cpu` or `cuda:N`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Device {
+    /// The processor, through burn's flex backend.
+    #[default]
+    Cpu,
+    /// NVIDIA GPU number N, counted from 0. Needs the Cargo feature `cuda`.
+    Cuda(usize),
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Device::Cpu => f.write_str("cpu"),
+            Device::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+impl FromStr for Device {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let index = text.strip_prefix("cuda:").and_then(|n| n.parse().ok());
+        match (text, index) {
+            ("cpu", _) => Ok(Device::Cpu),
+            ("cuda", _) => Ok(Device::Cuda(0)),
+            (_, Some(index)) => Ok(Device::Cuda(index)),
+            _ => Err(Error::UnknownDevice {
+                found: text.to_owned(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_written_as_they_are_read() {
+        for text in ["cpu", "cuda:0", "cuda:3"] {
+            assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
+        }
+        for wrong in ["", "gpu", "cuda:", "cuda:x", "CPU"] {
+            assert!(wrong.parse::<Device>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+use std::path::PathBuf;
+
+/// What can go wrong between a data set's files and a trained network.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file does not hold what its format says.
+    #[error("{}: {problem}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what would be right.
+        problem: String,
+    },
+    /// A data set's name is not known.
+    #[error("data set {found:?} is not known; use digits, fashion-mnist, mnist or cifar10")]
+    UnknownData {
+        /// The name found.
+        found: String,
+    },
+    /// A data set's files are nowhere to be found.
+    #[error(
+        "data set {name} was not found: looked for {file} in {}; {hint}",
+        looked.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    )]
+    DataNotFound {
+        /// The data set's name.
+        name: &'static str,
+        /// The file that would have to be there.
+        file: &'static str,
+        /// The folders that were tried.
+        looked: Vec<PathBuf>,
+        /// How to get the data set.
+        hint: &'static str,
+    },
+    /// A recipe asks for more images than the data set has.
+    #[error(
+        "the recipe asks for {train} training and {validation} validation images; {name} has {available} in its training part"
+    )]
+    TooFewImages {
+        /// The data set's name.
+        name: String,
+        /// Training images asked for.
+        train: usize,
+        /// Validation images asked for.
+        validation: usize,
+        /// Images there are.
+        available: usize,
+    },
+    /// An architecture was made for other data.
+    #[error(
+        "the architecture takes {architecture} with {classes} classes; {name} is {shape} with {data_classes} classes"
+    )]
+    DataMismatch {
+        /// Input shape of the architecture.
+        architecture: naschain_core::Shape,
+        /// Classes of the architecture.
+        classes: usize,
+        /// The data set's name.
+        name: String,
+        /// Image shape of the data set.
+        shape: naschain_core::Shape,
+        /// Classes of the data set.
+        data_classes: usize,
+    },
+    /// A genome, space or recipe is wrong.
+    #[error(transparent)]
+    Core(#[from] naschain_core::Error),
+    /// A device is not written as `cpu` or `cuda:N`.
+    #[error("device {found:?} is not known; use cpu or cuda:N, such as cuda:0")]
+    UnknownDevice {
+        /// The text found.
+        found: String,
+    },
+    /// A device is known, but cannot be used here.
+    #[error("device {device} cannot be used: {reason}")]
+    DeviceUnavailable {
+        /// The device asked for.
+        device: crate::Device,
+        /// Why not, and what would help.
+        reason: String,
+    },
+    /// The worker threads could not be started.
+    #[error("{threads} training threads could not be started: {reason}")]
+    Threads {
+        /// Threads asked for.
+        threads: usize,
+        /// What the system said.
+        reason: String,
+    },
+    /// The loss is no longer a finite number.
+    #[error("the training diverged: the loss of epoch {epoch}, step {step} is {loss}")]
+    Diverged {
+        /// The epoch, counted from 1.
+        epoch: u32,
+        /// The step in the epoch, counted from 1.
+        step: usize,
+        /// The loss.
+        loss: f64,
+    },
+    /// The caller's callback stopped the training.
+    #[error("the training was stopped after epoch {epoch}")]
+    Stopped {
+        /// The last finished epoch, counted from 1.
+        epoch: u32,
+    },
+    /// Stored weights do not fit the architecture.
+    #[error("weights do not fit the architecture: {problem}")]
+    Weights {
+        /// What was found and what would be right.
+        problem: String,
+    },
+}

@@ -1,0 +1,93 @@
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Tensor, TensorData};
+use naschain_core::{Accuracy, Architecture, Shape};
+
+use crate::backend::{self, Options, Work};
+use crate::batches::Normalisation;
+use crate::layers::values;
+use crate::loss;
+use crate::network::Network;
+use crate::training::check;
+use crate::weights::{Source, Weights};
+use crate::{Dataset, Error, Images};
+
+/// Images a forward pass when nothing is trained; part of no result.
+const BATCH: usize = 250;
+
+/// The accuracy of trained weights on `images` of `dataset`, its test part for instance.
+///
+/// # Errors
+/// [`Error::Weights`] when they do not fit the architecture, [`Error::DataMismatch`], or
+/// [`Error::DeviceUnavailable`].
+pub fn evaluate(
+    architecture: &Architecture,
+    weights: &Weights,
+    dataset: &Dataset,
+    images: &Images,
+    options: Options,
+) -> Result<Accuracy, Error> {
+    check(architecture, dataset)?;
+    let normalisation = Normalisation::new(dataset);
+    let work = Evaluation {
+        architecture,
+        weights,
+        images,
+        normalisation,
+    };
+    backend::run(options, work)
+}
+
+struct Evaluation<'a> {
+    architecture: &'a Architecture,
+    weights: &'a Weights,
+    images: &'a Images,
+    normalisation: Normalisation,
+}
+
+impl Work for Evaluation<'_> {
+    type Output = Accuracy;
+
+    fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Accuracy, Error> {
+        let source = Source::stored(self.weights.clone());
+        let mut network = Network::<B::InnerBackend>::build(self.architecture, source, device)?;
+        let indices: Vec<usize> = (0..self.images.len()).collect();
+        let correct = count_correct(
+            &mut network,
+            device,
+            &self.normalisation,
+            self.images,
+            &indices,
+        );
+        Ok(Accuracy::from_counts(correct, indices.len() as u64)?)
+    }
+}
+
+/// How many of the images the network names rightly.
+pub(crate) fn count_correct<B: Backend>(
+    network: &mut Network<B>,
+    device: &B::Device,
+    normalisation: &Normalisation,
+    images: &Images,
+    indices: &[usize],
+) -> u64 {
+    let mut correct = 0;
+    for indices in indices.chunks(BATCH) {
+        let pixels = normalisation.plain(images, indices);
+        let x = batch(pixels, indices.len(), normalisation.shape(), device);
+        let logits = network.forward(x, false);
+        let labels: Vec<u8> = indices.iter().map(|&index| images.labels[index]).collect();
+        correct += loss::correct(&values(logits), &labels);
+    }
+    correct
+}
+
+/// Host numbers as a tensor of `[images, channels, height, width]`.
+pub(crate) fn batch<B: Backend>(
+    pixels: Vec<f32>,
+    images: usize,
+    shape: Shape,
+    device: &B::Device,
+) -> Tensor<B, 4> {
+    let sizes = [images, shape.channels, shape.height, shape.width];
+    Tensor::from_data(TensorData::new(pixels, sizes), device)
+}

@@ -1,0 +1,209 @@
+//! The layers of a network, built from host data and read back to it.
+
+use burn::module::{Module, Param};
+use burn::tensor::backend::Backend;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Tensor, TensorData, activation, module};
+
+use crate::Error;
+use crate::weights::{NamedTensor, Source, Start};
+
+/// Where a layer is built: the source of its tensors and the device they go to.
+pub(crate) struct Builder<'a, B: Backend> {
+    pub(crate) source: &'a mut Source,
+    pub(crate) device: &'a B::Device,
+}
+
+impl<B: Backend> Builder<'_, B> {
+    fn tensor<const D: usize>(
+        &mut self,
+        name: &str,
+        shape: [usize; D],
+        start: Start,
+    ) -> Result<Tensor<B, D>, Error> {
+        let values = self.source.take(name, &shape, start)?;
+        Ok(Tensor::from_data(
+            TensorData::new(values, shape),
+            self.device,
+        ))
+    }
+}
+
+/// Reads one tensor back to the host.
+fn read<B: Backend, const D: usize>(name: String, tensor: Tensor<B, D>) -> NamedTensor {
+    let shape = tensor.dims().to_vec();
+    NamedTensor {
+        name,
+        shape,
+        values: values(tensor),
+    }
+}
+
+/// A tensor's values on the host.
+pub(crate) fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
+    let data = tensor.into_data().convert::<f32>();
+    data.into_vec().expect("just converted to f32")
+}
+
+/// A square convolution without bias.
+#[derive(Module, Debug)]
+pub(crate) struct Conv<B: Backend> {
+    /// `[out, in, kernel, kernel]`
+    weight: Param<Tensor<B, 4>>,
+    padding: usize,
+}
+
+impl<B: Backend> Conv<B> {
+    pub(crate) fn build(
+        builder: &mut Builder<B>,
+        name: &str,
+        channels: [usize; 2],
+        kernel: usize,
+        padding: usize,
+    ) -> Result<Self, Error> {
+        let [input, output] = channels;
+        let fan_in = input * kernel * kernel;
+        let shape = [output, input, kernel, kernel];
+        let name = format!("{name}.weight");
+        let weight = builder.tensor(&name, shape, Start::Uniform { fan_in })?;
+        Ok(Conv {
+            weight: Param::from_tensor(weight),
+            padding,
+        })
+    }
+
+    /// `[images, in, height, width]` to `[images, out, height', width']`.
+    pub(crate) fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        let options = ConvOptions::new([1, 1], [self.padding; 2], [1, 1], 1);
+        module::conv2d(x, self.weight.val(), None, options)
+    }
+
+    pub(crate) fn read(&self, name: &str, tensors: &mut Vec<NamedTensor>) {
+        tensors.push(read(format!("{name}.weight"), self.weight.val()));
+    }
+}
+
+const EPSILON: f64 = 1e-5;
+const MOMENTUM: f64 = 0.1;
+
+/// Batch norm (Ioffe and Szegedy 2015) and ReLU.
+///
+/// burn's own batch norm broadcasts `[1, channels, 1, 1]`, which costs more than twice as much on
+/// its CPU backend as these rows of `[images × channels, pixels]`, and its running statistics are
+/// shared by clones and one step late.
+#[derive(Module, Debug)]
+pub(crate) struct NormRelu<B: Backend> {
+    /// `[channels]`
+    weight: Param<Tensor<B, 1>>,
+    bias: Param<Tensor<B, 1>>,
+    running_mean: Tensor<B, 1>,
+    running_var: Tensor<B, 1>,
+}
+
+impl<B: Backend> NormRelu<B> {
+    pub(crate) fn build(
+        builder: &mut Builder<B>,
+        name: &str,
+        channels: usize,
+    ) -> Result<Self, Error> {
+        let mut tensor = |part: &str, value| {
+            builder.tensor(
+                &format!("{name}.{part}"),
+                [channels],
+                Start::Constant(value),
+            )
+        };
+        Ok(NormRelu {
+            weight: Param::from_tensor(tensor("weight", 1.0)?),
+            bias: Param::from_tensor(tensor("bias", 0.0)?),
+            running_mean: tensor("running_mean", 0.0)?,
+            running_var: tensor("running_var", 1.0)?,
+        })
+    }
+
+    /// Normalises by the batch's statistics when training, by the running ones otherwise.
+    pub(crate) fn forward(&mut self, x: Tensor<B, 4>, training: bool) -> Tensor<B, 4> {
+        let [images, channels, height, width] = x.dims();
+        let rows = x.reshape([images * channels, height * width]);
+        let per_row = |tensor: Tensor<B, 2>| {
+            let expanded = tensor.expand([images, channels]);
+            expanded.reshape([images * channels, 1])
+        };
+        let count = (images * height * width) as f64;
+        let per_channel = |rows: Tensor<B, 2>| {
+            let sums = rows.sum_dim(1).reshape([images, channels]).sum_dim(0);
+            sums.div_scalar(count)
+        };
+        let (centred, var) = if training {
+            let mean = per_channel(rows.clone());
+            let centred = rows - per_row(mean.clone());
+            let var = per_channel(centred.clone() * centred.clone());
+            self.observe(mean, var.clone(), count);
+            (centred, var)
+        } else {
+            let mean = self.running_mean.clone().unsqueeze();
+            (rows - per_row(mean), self.running_var.clone().unsqueeze())
+        };
+        let inverse = var.add_scalar(EPSILON).sqrt().recip();
+        let scale = self.weight.val().unsqueeze::<2>() * inverse;
+        let y = centred * per_row(scale) + per_row(self.bias.val().unsqueeze());
+        activation::relu(y).reshape([images, channels, height, width])
+    }
+
+    fn observe(&mut self, mean: Tensor<B, 2>, var: Tensor<B, 2>, count: f64) {
+        // The running variance is the unbiased one, as in PyTorch.
+        let unbiased = var.mul_scalar(count / (count - 1.0).max(1.0));
+        let follow = |old: Tensor<B, 1>, new: Tensor<B, 2>| {
+            let new = new.detach().squeeze_dim(0).mul_scalar(MOMENTUM);
+            old.mul_scalar(1.0 - MOMENTUM) + new
+        };
+        self.running_mean = follow(self.running_mean.clone(), mean);
+        self.running_var = follow(self.running_var.clone(), unbiased);
+    }
+
+    pub(crate) fn read(&self, name: &str, tensors: &mut Vec<NamedTensor>) {
+        for (part, tensor) in [
+            ("weight", self.weight.val()),
+            ("bias", self.bias.val()),
+            ("running_mean", self.running_mean.clone()),
+            ("running_var", self.running_var.clone()),
+        ] {
+            tensors.push(read(format!("{name}.{part}"), tensor));
+        }
+    }
+}
+
+/// A linear layer with bias.
+#[derive(Module, Debug)]
+pub(crate) struct Linear<B: Backend> {
+    /// `[out, in]`
+    weight: Param<Tensor<B, 2>>,
+    /// `[out]`
+    bias: Param<Tensor<B, 1>>,
+}
+
+impl<B: Backend> Linear<B> {
+    pub(crate) fn build(
+        builder: &mut Builder<B>,
+        name: &str,
+        [input, output]: [usize; 2],
+    ) -> Result<Self, Error> {
+        let start = Start::Uniform { fan_in: input };
+        let weight = builder.tensor(&format!("{name}.weight"), [output, input], start)?;
+        let bias = builder.tensor(&format!("{name}.bias"), [output], start)?;
+        Ok(Linear {
+            weight: Param::from_tensor(weight),
+            bias: Param::from_tensor(bias),
+        })
+    }
+
+    /// `[images, in]` to `[images, out]`.
+    pub(crate) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        x.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
+    }
+
+    pub(crate) fn read(&self, name: &str, tensors: &mut Vec<NamedTensor>) {
+        tensors.push(read(format!("{name}.weight"), self.weight.val()));
+        tensors.push(read(format!("{name}.bias"), self.bias.val()));
+    }
+}

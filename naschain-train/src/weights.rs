@@ -1,0 +1,187 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use naschain_core::{Digest, Purpose, Stream};
+use safetensors::tensor::{Dtype, TensorView};
+
+use crate::Error;
+
+/// One tensor of a network, on the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedTensor {
+    /// Where it stands in the network, such as `phases.0.nodes.1.conv.weight`.
+    pub name: String,
+    /// Its sizes, as PyTorch has them: convolutions `[out, in, height, width]`, linear layers
+    /// `[out, in]`.
+    pub shape: Vec<usize>,
+    /// Its values, last dimension fastest.
+    pub values: Vec<f32>,
+}
+
+/// All tensors of a network in declaration order: parameters, and the running statistics of each
+/// batch norm after its parameters.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Weights {
+    /// The tensors.
+    pub tensors: Vec<NamedTensor>,
+}
+
+impl Weights {
+    /// The next link of the hash chain: BLAKE3 over the link before and the little-endian bytes
+    /// of every tensor in declaration order.
+    pub(crate) fn link(&self, before: Digest) -> Digest {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&before.0);
+        for tensor in &self.tensors {
+            hasher.update(&little_endian(&tensor.values));
+        }
+        Digest(*hasher.finalize().as_bytes())
+    }
+
+    /// Writes a safetensors file. Equal weights give equal files.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let bytes: Vec<Vec<u8>> = self
+            .tensors
+            .iter()
+            .map(|tensor| little_endian(&tensor.values))
+            .collect();
+        let views: Vec<(&str, TensorView)> = self
+            .tensors
+            .iter()
+            .zip(&bytes)
+            .map(|(tensor, bytes)| {
+                let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
+                (tensor.name.as_str(), view.expect("shape and values agree"))
+            })
+            .collect();
+        let file = safetensors::serialize(views, None).map_err(|error| Error::Weights {
+            problem: error.to_string(),
+        })?;
+        std::fs::write(path, file).map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// Reads a safetensors file. The tensors come in the order of their names; the network
+    /// puts them where they belong.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::Malformed`] for a file that is not safetensors of f32.
+    pub fn load(path: &Path) -> Result<Weights, Error> {
+        let file = std::fs::read(path).map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        let malformed = |problem: String| Error::Malformed {
+            path: path.to_owned(),
+            problem,
+        };
+        let views = safetensors::SafeTensors::deserialize(&file)
+            .map_err(|error| malformed(format!("not a safetensors file: {error}")))?;
+        let mut weights = Weights::default();
+        let by_name: BTreeMap<&str, TensorView> = views.iter().collect();
+        for (name, view) in by_name {
+            if view.dtype() != Dtype::F32 {
+                let found = view.dtype();
+                return Err(malformed(format!("{name} is {found:?}; it must be F32")));
+            }
+            let words = view.data().as_chunks::<4>().0;
+            weights.tensors.push(NamedTensor {
+                name: name.to_owned(),
+                shape: view.shape().to_vec(),
+                values: words.iter().map(|word| f32::from_le_bytes(*word)).collect(),
+            });
+        }
+        Ok(weights)
+    }
+}
+
+fn little_endian(values: &[f32]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
+}
+
+/// How a tensor begins.
+#[derive(Clone, Copy)]
+pub(crate) enum Start {
+    /// Uniform in ±1/√fan_in, PyTorch's default for convolutions and linear layers.
+    Uniform { fan_in: usize },
+    /// The same number everywhere.
+    Constant(f32),
+}
+
+/// Where a network that is being built gets its tensors from, one after the other in declaration
+/// order.
+pub(crate) enum Source {
+    /// Fresh ones: tensor number `next` from its own stream of this seed.
+    Drawn { seed: u64, next: u64 },
+    /// Stored ones, by name.
+    Stored(BTreeMap<String, NamedTensor>),
+}
+
+impl Source {
+    pub(crate) fn drawn(seed: u64) -> Source {
+        Source::Drawn { seed, next: 0 }
+    }
+
+    pub(crate) fn stored(weights: Weights) -> Source {
+        let named = |tensor: NamedTensor| (tensor.name.clone(), tensor);
+        Source::Stored(weights.tensors.into_iter().map(named).collect())
+    }
+
+    /// The values of the next tensor.
+    pub(crate) fn take(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        start: Start,
+    ) -> Result<Vec<f32>, Error> {
+        match self {
+            Source::Drawn { seed, next } => {
+                let stream = Stream::new(*seed, Purpose::Weights, 0, *next);
+                *next += 1;
+                Ok(draw(stream, shape.iter().product(), start))
+            }
+            Source::Stored(tensors) => match tensors.remove(name) {
+                Some(tensor) if tensor.shape == shape => Ok(tensor.values),
+                Some(tensor) => Err(Error::Weights {
+                    problem: format!("{name} is {:?}; it must be {shape:?}", tensor.shape),
+                }),
+                None => Err(Error::Weights {
+                    problem: format!("{name} is missing"),
+                }),
+            },
+        }
+    }
+
+    /// Checks that nothing is left over.
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        match self {
+            Source::Stored(tensors) if !tensors.is_empty() => Err(Error::Weights {
+                problem: format!(
+                    "{} belongs to no layer",
+                    tensors.keys().next().map_or("", String::as_str)
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn draw(mut stream: Stream, count: usize, start: Start) -> Vec<f32> {
+    match start {
+        Start::Constant(value) => vec![value; count],
+        Start::Uniform { fan_in } => {
+            let bound = 1.0 / (fan_in as f32).sqrt();
+            (0..count)
+                .map(|_| (2.0 * stream.unit_f32() - 1.0) * bound)
+                .collect()
+        }
+    }
+}

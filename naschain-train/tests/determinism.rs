@@ -1,0 +1,169 @@
+//! The same seed gives the same bits: in another process, with other numbers of threads, and
+//! while other trainings run.
+
+use std::ops::ControlFlow;
+use std::process::Command;
+
+use naschain_core::{Architecture, Augmentation, MacroSpace, Recipe};
+use naschain_train::{Dataset, Error, Options, Trained, Weights, evaluate, train};
+
+fn architecture() -> Architecture {
+    let space = MacroSpace {
+        phases: 2,
+        nodes: 4,
+        input: "1x8x8".parse().unwrap(),
+        init_channels: 8,
+        classes: 10,
+    };
+    space.decode(&"1101011-1011010".parse().unwrap()).unwrap()
+}
+
+fn recipe() -> Recipe {
+    Recipe {
+        epochs: 2,
+        batch_size: 48,
+        train_images: 500,
+        validation_images: 397,
+        learning_rate: 0.05,
+        augmentation: Augmentation {
+            crop_padding: 1,
+            horizontal_flip: false,
+            cutout: 2,
+        },
+        ..Recipe::default()
+    }
+}
+
+fn trained(threads: usize) -> Trained {
+    let options = Options {
+        threads,
+        ..Options::default()
+    };
+    let mut proceed = |_: &_| ControlFlow::Continue(());
+    train(
+        &architecture(),
+        &Dataset::digits(),
+        &recipe(),
+        options,
+        &mut proceed,
+    )
+    .unwrap()
+}
+
+#[test]
+fn threads_and_company_change_nothing() {
+    let alone = trained(1);
+    assert_eq!(trained(2), alone);
+    assert_eq!(trained(4), alone);
+    let together: Vec<_> = (0..3).map(|_| std::thread::spawn(|| trained(1))).collect();
+    for other in together {
+        assert_eq!(other.join().unwrap(), alone);
+    }
+}
+
+/// Prints the digest for [`another_process_changes_nothing`]; alone it only checks that it ends.
+#[test]
+fn digest_for_another_process() {
+    println!("digest={}", trained(1).measurement.digest);
+}
+
+#[test]
+fn another_process_changes_nothing() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "digest_for_another_process", "--nocapture"])
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let digest = printed.split("digest=").nth(1).unwrap();
+    assert_eq!(digest[..64], trained(1).measurement.digest.to_string());
+}
+
+#[test]
+fn seeds_and_recipes_change_the_digest() {
+    let digest = |change: fn(&mut Recipe)| {
+        let mut recipe = recipe();
+        recipe.epochs = 1;
+        change(&mut recipe);
+        let mut proceed = |_: &_| ControlFlow::Continue(());
+        let digits = Dataset::digits();
+        train(
+            &architecture(),
+            &digits,
+            &recipe,
+            Options::default(),
+            &mut proceed,
+        )
+        .unwrap()
+        .measurement
+        .digest
+    };
+    let base = digest(|_| {});
+    assert_ne!(base, digest(|recipe| recipe.seed = 2));
+    assert_ne!(base, digest(|recipe| recipe.weight_decay = 0.0));
+    assert_ne!(base, digest(|recipe| recipe.augmentation.cutout = 0));
+}
+
+#[test]
+fn stored_weights_give_the_same_accuracy() {
+    let trained = trained(1);
+    let digits = Dataset::digits();
+    let path = std::env::temp_dir().join(format!("naschain-weights-{}", std::process::id()));
+    trained.weights.save(&path).unwrap();
+    let loaded = Weights::load(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let test = |weights: &Weights| {
+        let options = Options::default();
+        evaluate(&architecture(), weights, &digits, &digits.test, options)
+    };
+    assert_eq!(test(&loaded).unwrap(), test(&trained.weights).unwrap());
+
+    let mut missing = loaded.clone();
+    let name = missing.tensors.remove(3).name;
+    let error = test(&missing).unwrap_err().to_string();
+    assert!(error.ends_with(&format!("{name} is missing")), "{error}");
+    let mut extra = loaded.clone();
+    extra.tensors[0].name = "other".to_owned();
+    assert!(matches!(test(&extra), Err(Error::Weights { .. })));
+}
+
+#[test]
+fn a_callback_stops_and_a_wild_rate_diverges() {
+    let digits = Dataset::digits();
+    let run = |recipe: &Recipe, go_on: bool| {
+        let mut on_epoch = |_: &_| match go_on {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        };
+        train(
+            &architecture(),
+            &digits,
+            recipe,
+            Options::default(),
+            &mut on_epoch,
+        )
+    };
+    assert!(matches!(
+        run(&recipe(), false),
+        Err(Error::Stopped { epoch: 1 })
+    ));
+    let wild = Recipe {
+        learning_rate: 100.0,
+        clip_norm: 1e9,
+        epochs: 30,
+        ..recipe()
+    };
+    assert!(matches!(run(&wild, true), Err(Error::Diverged { .. })));
+    let greedy = Recipe {
+        train_images: 2000,
+        ..recipe()
+    };
+    assert!(matches!(
+        run(&greedy, true),
+        Err(Error::TooFewImages { .. })
+    ));
+    let mut other = architecture();
+    other.classes = 11;
+    let mut proceed = |_: &_| ControlFlow::Continue(());
+    let result = train(&other, &digits, &recipe(), Options::default(), &mut proceed);
+    assert!(matches!(result, Err(Error::DataMismatch { .. })));
+}
