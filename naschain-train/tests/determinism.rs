@@ -148,7 +148,7 @@ fn a_callback_stops_and_a_wild_rate_diverges() {
     ));
     let wild = Recipe {
         learning_rate: 100.0,
-        clip_norm: 1e9,
+        weight_decay: 1.0,
         epochs: 30,
         ..recipe()
     };
