@@ -1,0 +1,227 @@
+//! The state of the board and its one entrance; the parts of its behaviour are the modules below.
+
+mod batch;
+mod deal;
+mod id_set;
+mod lease;
+mod queue;
+mod request;
+mod roster;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{Action, BatchId, Error, Event, LeaseId, Millis, MinerId, Rejected, Row, Rules, Tally};
+use batch::Batch;
+use id_set::IdSet;
+use lease::{Lease, Timer};
+use queue::Queue;
+use roster::{MinerIndex, Roster};
+
+/// Who trains what, and for how long: a state machine without a clock, a thread or a socket.
+///
+/// Its state is a function of its rules, its seed and the events it accepted with their times, so
+/// a journal of those brings it back exactly, in any process. [`JobBoard::handle`] takes one event
+/// and returns what follows from it; a refused event changes nothing and need not be kept.
+///
+/// **Dealing.** A batch is dealt to [`Rules::seats`] different miners drawn at random from those
+/// present. Seats for which there is nobody stay open until somebody asks: with fewer miners than
+/// seats a batch waits, and never fails for want of miners.
+///
+/// **Requests.** Miners pull. One that asks gets the oldest seat dealt to it; else the oldest open
+/// seat; else the oldest seat that another miner was dealt and has not started on. Nobody ever
+/// holds two seats of a batch. A miner that asks while it holds as many leases as it has room for
+/// has lost one: it gets that seat again under a new lease.
+///
+/// **Leases** end when the answer comes, when [`Rules::lease_ms`] pass without a heartbeat, or
+/// [`Rules::job_limit_ms`] after they began. An answer under an ended lease is refused by name.
+///
+/// **Verdicts.** When all seats are answered the batch is judged, and closed if anybody agrees;
+/// if not, it is dealt again, first to miners (and owners) that had no seat in it before, and
+/// [`Rules::max_dealings`] times at most. No row of an open batch can be seen from outside.
+///
+/// **Time.** Leases that are due end before any accepted event, so the caller sends a
+/// [`Event::Tick`] at [`JobBoard::next_deadline`]. A time before the latest one counts as that one.
+///
+/// **Cost.** An event takes O(log n) steps in the number of miners, open batches and leases,
+/// amortised over the events that made the work; only where most miners present belong to owners
+/// that have a seat of the batch already does drawing a seat look at all miners.
+#[derive(Clone, Debug)]
+pub struct JobBoard {
+    rules: Rules,
+    seed: u64,
+    now: Millis,
+    roster: Roster,
+    batches: BTreeMap<BatchId, Batch>,
+    /// The numbers of all batches ever opened.
+    used: IdSet,
+    /// Seats that nobody was dealt.
+    open_seats: Queue,
+    /// Seats dealt to somebody who has not started.
+    dealt_seats: Queue,
+    leases: BTreeMap<LeaseId, Lease>,
+    granted: u64,
+    timers: BTreeSet<(Millis, Timer)>,
+}
+
+/// An event that was found acceptable, its names looked up.
+enum Step {
+    /// With owner and capacity, or with those it had, or none and 1.
+    Join(MinerId, Option<(Option<MinerId>, u32)>),
+    Open(BatchId, u64),
+    Request(MinerIndex),
+    Heartbeat(LeaseId, u32),
+    Submit(LeaseId, Row),
+    Leave(MinerIndex),
+    Tick,
+}
+
+impl JobBoard {
+    /// A board without miners and batches.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for rules that no board could keep.
+    pub fn new(rules: Rules, seed: u64) -> Result<Self, Error> {
+        rules.validate()?;
+        Ok(JobBoard {
+            rules,
+            seed,
+            now: Millis(0),
+            roster: Roster::default(),
+            batches: BTreeMap::new(),
+            used: IdSet::default(),
+            open_seats: Queue::default(),
+            dealt_seats: Queue::default(),
+            leases: BTreeMap::new(),
+            granted: 0,
+            timers: BTreeSet::new(),
+        })
+    }
+
+    /// Takes one event and returns what follows from it, in order.
+    ///
+    /// # Errors
+    /// [`Rejected`] says why the event is refused; then nothing has changed.
+    pub fn handle(&mut self, now: Millis, event: Event) -> Result<Vec<Action>, Rejected> {
+        let now = now.max(self.now);
+        let step = self.resolve(now, event)?;
+        let due = self.next_deadline().is_some_and(|deadline| deadline <= now);
+        let mut actions = Vec::new();
+        if matches!(step, Step::Tick) && !due {
+            return Ok(actions);
+        }
+        self.now = now;
+        if due {
+            self.expire(&mut actions);
+        }
+        match step {
+            Step::Join(miner, terms) => self.join(miner, terms),
+            Step::Open(batch, flops) => self.open(batch, flops, &mut actions),
+            Step::Request(miner) => self.request(miner, &mut actions),
+            Step::Heartbeat(lease, epoch) => self.heartbeat(lease, epoch, &mut actions),
+            Step::Submit(lease, row) => self.submit(lease, row, &mut actions),
+            Step::Leave(miner) => self.leave(miner, &mut actions),
+            Step::Tick => {}
+        }
+        Ok(actions)
+    }
+
+    /// Looks up the names of an event and refuses what cannot be accepted at this time. Nothing
+    /// that ends by this time can make an accepted event wrong: a lease that is due counts as
+    /// ended here already.
+    fn resolve(&self, now: Millis, event: Event) -> Result<Step, Rejected> {
+        Ok(match event {
+            Event::Join { miner } => Step::Join(miner, None),
+            Event::Register {
+                miner,
+                owner,
+                capacity,
+            } => {
+                if !(1..=1024).contains(&capacity) {
+                    return Err(Rejected::Capacity { miner, capacity });
+                }
+                Step::Join(miner, Some((owner, capacity)))
+            }
+            Event::Open { batch, flops } => {
+                if self.used.contains(batch.0) {
+                    return Err(Rejected::DuplicateBatch { batch });
+                }
+                Step::Open(batch, flops)
+            }
+            Event::Request { miner } => Step::Request(self.known(miner)?),
+            Event::Heartbeat {
+                miner,
+                lease,
+                epoch,
+            } => Step::Heartbeat(self.live_lease(now, miner, lease)?, epoch),
+            Event::Submit { miner, lease, row } => {
+                Step::Submit(self.live_lease(now, miner, lease)?, row)
+            }
+            Event::Leave { miner } => Step::Leave(self.known(miner)?),
+            Event::Tick => Step::Tick,
+        })
+    }
+
+    fn known(&self, miner: MinerId) -> Result<MinerIndex, Rejected> {
+        self.roster
+            .find(&miner)
+            .ok_or(Rejected::UnknownMiner { miner })
+    }
+
+    fn live_lease(&self, now: Millis, miner: MinerId, lease: LeaseId) -> Result<LeaseId, Rejected> {
+        let index = self.known(miner.clone())?;
+        match self.leases.get(&lease) {
+            Some(found) if found.miner != index => Err(Rejected::NotYours { miner, lease }),
+            Some(found) if found.expires <= now => Err(Rejected::StaleLease { miner, lease }),
+            Some(_) => Ok(lease),
+            None if lease.0 == 0 || lease.0 > self.granted => Err(Rejected::UnknownLease {
+                lease,
+                latest: self.granted,
+            }),
+            None if self.roster[index].last_answered == Some(lease) => {
+                Err(Rejected::AlreadyAnswered { miner, lease })
+            }
+            None => Err(Rejected::StaleLease { miner, lease }),
+        }
+    }
+
+    /// When the caller should send the next [`Event::Tick`], if nothing else happens before.
+    pub fn next_deadline(&self) -> Option<Millis> {
+        self.timers.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The latest time the board was told.
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// How many batches have been opened and have not ended.
+    pub fn open_batches(&self) -> usize {
+        self.batches.len()
+    }
+
+    /// The size of an open batch, as it was opened with.
+    pub fn flops(&self, batch: BatchId) -> Option<u64> {
+        self.batches.get(&batch).map(|batch| batch.flops)
+    }
+
+    /// How many leases are live.
+    pub fn live_leases(&self) -> usize {
+        self.leases.len()
+    }
+
+    /// How many leases have been granted so far; the number of the latest one.
+    pub fn granted_leases(&self) -> u64 {
+        self.granted
+    }
+
+    /// Every miner that ever joined, in order of joining: whether it is present, and what it has
+    /// earned.
+    pub fn miners(&self) -> impl ExactSizeIterator<Item = (&MinerId, bool, Tally)> {
+        self.roster.standings()
+    }
+}

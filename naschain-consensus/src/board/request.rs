@@ -1,0 +1,142 @@
+//! What a miner that asks is given.
+
+use super::JobBoard;
+use super::batch::Seat;
+use super::queue::SeatRef;
+use super::roster::MinerIndex;
+use crate::{Action, Grant};
+
+impl JobBoard {
+    pub(super) fn request(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
+        self.touch(miner);
+        let asking = &self.roster[miner];
+        if asking.leases.len() >= asking.capacity as usize {
+            // It has no room for more, so it has forgotten one of its jobs.
+            let old = asking.leases[0];
+            if let Some(ended) = self.end_lease(old) {
+                self.grant(miner, ended.place, Grant::Again { old }, actions);
+            }
+        } else if let Some(place) = self.next_dealt_to(miner) {
+            self.take(place);
+            self.grant(miner, place, Grant::Dealt, actions);
+        } else if let Some(place) = self.next_open_for(miner) {
+            self.take(place);
+            self.grant(miner, place, Grant::Open, actions);
+        } else if let Some((place, from)) = self.next_taken_over_by(miner) {
+            let grant = Grant::TakenOver {
+                from: self.roster.name(from),
+            };
+            self.take(place);
+            self.grant(miner, place, grant, actions);
+            // The owner that lost its seat may now take another one of the batch.
+            if self.roster.siblings(from) > 1 {
+                self.renew_tickets(place.batch);
+            }
+        } else {
+            actions.push(Action::Idle {
+                miner: self.roster.name(miner),
+            });
+        }
+    }
+
+    /// The oldest seat that this miner was dealt and that is still waiting for it.
+    fn next_dealt_to(&mut self, miner: MinerIndex) -> Option<SeatRef> {
+        while let Some((place, dealing)) = self.roster[miner].dealt.pop_front() {
+            if self.is_dealt_to(place, dealing, miner) {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    pub(super) fn is_dealt_to(&self, place: SeatRef, dealing: u32, miner: MinerIndex) -> bool {
+        let Some(batch) = self.batches.get(&place.batch) else {
+            return false;
+        };
+        let seat = &batch.seats[place.seat];
+        batch.dealing == dealing
+            && matches!(seat, Seat::Waiting { dealt_to, .. } if *dealt_to == Some(miner))
+    }
+
+    fn next_open_for(&mut self, miner: MinerIndex) -> Option<SeatRef> {
+        let seen = self.roster[miner].seen_open;
+        let mut candidates = self.open_seats.from(seen);
+        let found = candidates.find(|(_, place)| self.may_sit(miner, *place));
+        let seen = found.map_or(self.open_seats.next_ticket(), |(ticket, _)| ticket);
+        self.roster[miner].seen_open = seen;
+        found.map(|(_, place)| place)
+    }
+
+    /// The oldest seat dealt to somebody else that this miner may take over, and from whom. A
+    /// batch that is dealt again because nobody agreed is left to those it was dealt to, unless
+    /// this miner had no seat in it before.
+    fn next_taken_over_by(&mut self, miner: MinerIndex) -> Option<(SeatRef, MinerIndex)> {
+        let owner = self.roster[miner].owner;
+        let seen = self.roster[miner].seen_dealt;
+        let found = self.dealt_seats.from(seen).find(|(_, place)| {
+            let had = |batch: &super::Batch| batch.had.contains(&owner);
+            self.may_sit(miner, *place) && !self.batches.get(&place.batch).is_some_and(had)
+        });
+        let seen = found.map_or(self.dealt_seats.next_ticket(), |(ticket, _)| ticket);
+        self.roster[miner].seen_dealt = seen;
+        let (_, place) = found?;
+        let from = self.batches.get(&place.batch)?.seats[place.seat].holder()?;
+        Some((place, from))
+    }
+
+    /// Whether no other seat of the batch is held by this miner's owner.
+    fn may_sit(&self, miner: MinerIndex, place: SeatRef) -> bool {
+        let owner = self.roster[miner].owner;
+        self.batches.get(&place.batch).is_some_and(|batch| {
+            batch.seats.iter().enumerate().all(|(index, seat)| {
+                index == place.seat
+                    || seat
+                        .holder()
+                        .is_none_or(|holder| self.roster[holder].owner != owner)
+            })
+        })
+    }
+
+    /// Takes a waiting seat out of its queue.
+    pub(super) fn take(&mut self, place: SeatRef) {
+        let Some(batch) = self.batches.get(&place.batch) else {
+            return;
+        };
+        if let Seat::Waiting { dealt_to, ticket } = batch.seats[place.seat] {
+            match dealt_to {
+                Some(_) => self.dealt_seats.remove(ticket),
+                None => self.open_seats.remove(ticket),
+            }
+        }
+    }
+
+    /// Makes a seat nobody's. Whoever held it may now take any seat of the batch, so all of them
+    /// get new tickets.
+    pub(super) fn reopen(&mut self, place: SeatRef) {
+        self.take(place);
+        if let Some(batch) = self.batches.get_mut(&place.batch) {
+            let ticket = self.open_seats.push(place);
+            batch.seats[place.seat] = Seat::Waiting {
+                dealt_to: None,
+                ticket,
+            };
+        }
+        self.renew_tickets(place.batch);
+    }
+
+    pub(super) fn renew_tickets(&mut self, id: crate::BatchId) {
+        let Some(batch) = self.batches.get_mut(&id) else {
+            return;
+        };
+        for (seat, waiting) in batch.seats.iter_mut().enumerate() {
+            if let Seat::Waiting { dealt_to, ticket } = waiting {
+                let queue = match dealt_to {
+                    Some(_) => &mut self.dealt_seats,
+                    None => &mut self.open_seats,
+                };
+                queue.remove(*ticket);
+                *ticket = queue.push(SeatRef { batch: id, seat });
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::{Index, IndexMut};
+
+use naschain_core::Stream;
+
+use super::queue::SeatRef;
+use crate::{LeaseId, Millis, MinerId, Tally};
+
+/// A miner's place in the roster, in order of joining.
+pub(super) type MinerIndex = u32;
+/// An owner's place in the roster.
+pub(super) type OwnerIndex = u32;
+
+/// One miner that joined at some time.
+#[derive(Clone, Debug)]
+pub(super) struct Miner {
+    pub(super) name: MinerId,
+    pub(super) owner: OwnerIndex,
+    pub(super) capacity: u32,
+    pub(super) has_left: bool,
+    /// Its place among those present.
+    place: Option<u32>,
+    /// When it counts as away; only a miner that is present and holds no lease has one.
+    pub(super) away_at: Option<Millis>,
+    /// Live leases, oldest first.
+    pub(super) leases: Vec<LeaseId>,
+    pub(super) last_answered: Option<LeaseId>,
+    /// Seats it was dealt, oldest first, with the dealing; some may be gone.
+    pub(super) dealt: VecDeque<(SeatRef, u32)>,
+    /// The tickets of the queues up to which it has looked in vain.
+    pub(super) seen_open: u64,
+    pub(super) seen_dealt: u64,
+    pub(super) tally: Tally,
+}
+
+/// All miners that ever joined, and who of them is present.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Roster {
+    by_name: BTreeMap<MinerId, MinerIndex>,
+    miners: Vec<Miner>,
+    present: Vec<MinerIndex>,
+    owners_by_name: BTreeMap<MinerId, OwnerIndex>,
+    /// How many miners of each owner are present.
+    owners: Vec<u32>,
+    owners_present: usize,
+}
+
+impl Index<MinerIndex> for Roster {
+    type Output = Miner;
+
+    fn index(&self, miner: MinerIndex) -> &Miner {
+        &self.miners[miner as usize]
+    }
+}
+
+impl IndexMut<MinerIndex> for Roster {
+    fn index_mut(&mut self, miner: MinerIndex) -> &mut Miner {
+        &mut self.miners[miner as usize]
+    }
+}
+
+impl Roster {
+    /// A miner that has joined and not left.
+    pub(super) fn find(&self, name: &MinerId) -> Option<MinerIndex> {
+        let miner = *self.by_name.get(name)?;
+        (!self[miner].has_left).then_some(miner)
+    }
+
+    pub(super) fn name(&self, miner: MinerIndex) -> MinerId {
+        self[miner].name.clone()
+    }
+
+    /// Notes a miner as joined; without terms a known one keeps its own.
+    pub(super) fn join(
+        &mut self,
+        name: MinerId,
+        terms: Option<(Option<MinerId>, u32)>,
+    ) -> MinerIndex {
+        let known = self.by_name.get(&name).copied();
+        if let (Some(miner), None) = (known, &terms) {
+            self[miner].has_left = false;
+            return miner;
+        }
+        let (owner, capacity) = terms.unwrap_or((None, 1));
+        let owner = self.owner(owner.unwrap_or_else(|| name.clone()));
+        match known {
+            Some(miner) => {
+                self.change_terms(miner, owner, capacity);
+                miner
+            }
+            None => self.add(name, owner, capacity),
+        }
+    }
+
+    fn change_terms(&mut self, miner: MinerIndex, owner: OwnerIndex, capacity: u32) {
+        let was_present = self.is_present(miner);
+        self.remove_present(miner);
+        let known = &mut self[miner];
+        known.capacity = capacity;
+        known.has_left = false;
+        if known.owner != owner {
+            known.owner = owner;
+            known.seen_open = 0;
+            known.seen_dealt = 0;
+        }
+        if was_present {
+            self.add_present(miner);
+        }
+    }
+
+    fn add(&mut self, name: MinerId, owner: OwnerIndex, capacity: u32) -> MinerIndex {
+        let miner = self.miners.len() as MinerIndex;
+        self.by_name.insert(name.clone(), miner);
+        self.miners.push(Miner {
+            name,
+            owner,
+            capacity,
+            has_left: false,
+            place: None,
+            away_at: None,
+            leases: Vec::new(),
+            last_answered: None,
+            dealt: VecDeque::new(),
+            seen_open: 0,
+            seen_dealt: 0,
+            tally: Tally::default(),
+        });
+        miner
+    }
+
+    // An owner's name and a miner's name are different things, but a miner without an owner is
+    // its own, so that an owner of the same name is the same.
+    fn owner(&mut self, name: MinerId) -> OwnerIndex {
+        let next = self.owners.len() as OwnerIndex;
+        let owner = *self.owners_by_name.entry(name).or_insert(next);
+        if owner == next {
+            self.owners.push(0);
+        }
+        owner
+    }
+
+    pub(super) fn is_present(&self, miner: MinerIndex) -> bool {
+        self[miner].place.is_some()
+    }
+
+    /// How many miners of this one's owner are present.
+    pub(super) fn siblings(&self, miner: MinerIndex) -> u32 {
+        self.owners[self[miner].owner as usize]
+    }
+
+    pub(super) fn add_present(&mut self, miner: MinerIndex) {
+        if self.is_present(miner) {
+            return;
+        }
+        self[miner].place = Some(self.present.len() as u32);
+        self.present.push(miner);
+        let owner = self[miner].owner as usize;
+        self.owners_present += usize::from(self.owners[owner] == 0);
+        self.owners[owner] += 1;
+    }
+
+    pub(super) fn remove_present(&mut self, miner: MinerIndex) {
+        let Some(place) = self[miner].place.take() else {
+            return;
+        };
+        self.present.swap_remove(place as usize);
+        if let Some(&moved) = self.present.get(place as usize) {
+            self[moved].place = Some(place);
+        }
+        let owner = self[miner].owner as usize;
+        self.owners[owner] -= 1;
+        self.owners_present -= usize::from(self.owners[owner] == 0);
+    }
+
+    /// Draws a miner that is present and whose owner is not among `taken`, all equally likely.
+    pub(super) fn draw(&self, stream: &mut Stream, taken: &[OwnerIndex]) -> Option<MinerIndex> {
+        let free = |miner: &MinerIndex| !taken.contains(&self[*miner].owner);
+        let taken_present = taken
+            .iter()
+            .enumerate()
+            .filter(|(at, owner)| {
+                !taken[..*at].contains(owner) && self.owners[**owner as usize] > 0
+            })
+            .count();
+        if taken_present >= self.owners_present {
+            return None;
+        }
+        // Nearly always the first attempt succeeds; the list of all candidates costs O(n).
+        for _ in 0..32 {
+            let miner = self.present[stream.index(self.present.len())];
+            if free(&miner) {
+                return Some(miner);
+            }
+        }
+        let all: Vec<MinerIndex> = self.present.iter().copied().filter(free).collect();
+        (!all.is_empty()).then(|| all[stream.index(all.len())])
+    }
+
+    pub(super) fn standings(&self) -> impl ExactSizeIterator<Item = (&MinerId, bool, Tally)> {
+        self.miners
+            .iter()
+            .map(|miner| (&miner.name, miner.place.is_some(), miner.tally))
+    }
+}

@@ -1,0 +1,213 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{BatchId, LeaseId, Millis, MinerId, Row, Verdict};
+
+/// What the world tells the board.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Event {
+    /// A miner takes part from now on. Joining again is harmless.
+    Join {
+        /// The miner.
+        miner: MinerId,
+    },
+    /// A miner takes part from now on, with an owner and room for several jobs.
+    Register {
+        /// The miner.
+        miner: MinerId,
+        /// Who it belongs to; an owner gets one seat of a batch at most. Without one the miner
+        /// is its own owner.
+        owner: Option<MinerId>,
+        /// How many jobs it trains at once, at least 1.
+        capacity: u32,
+    },
+    /// A new job is to be trained.
+    Open {
+        /// Its number, never used before.
+        batch: BatchId,
+        /// Its size: FLOPs of the whole training, or any number proportional to its duration.
+        flops: u64,
+    },
+    /// A miner asks for work.
+    Request {
+        /// The miner.
+        miner: MinerId,
+    },
+    /// A miner is still at work.
+    Heartbeat {
+        /// The miner.
+        miner: MinerId,
+        /// The lease it works under.
+        lease: LeaseId,
+        /// Training epochs finished so far.
+        epoch: u32,
+    },
+    /// A miner answers.
+    Submit {
+        /// The miner.
+        miner: MinerId,
+        /// The lease it worked under.
+        lease: LeaseId,
+        /// Its answer.
+        row: Row,
+    },
+    /// A miner takes part no longer; its leases end.
+    Leave {
+        /// The miner.
+        miner: MinerId,
+    },
+    /// Time has passed. One that returns no action has changed nothing.
+    Tick,
+}
+
+/// What the board did, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Action {
+    /// The seats of a new batch were drawn; `None` stays open to whoever asks.
+    Dealt {
+        /// The batch.
+        batch: BatchId,
+        /// The miner drawn for each seat.
+        miners: Vec<Option<MinerId>>,
+    },
+    /// The answer to a request: train this.
+    Leased {
+        /// The miner.
+        miner: MinerId,
+        /// The batch.
+        batch: BatchId,
+        /// The seat, counted from 0.
+        seat: usize,
+        /// The token to heartbeat and answer with.
+        lease: LeaseId,
+        /// When the lease ends without a heartbeat.
+        expires: Millis,
+        /// Why this seat.
+        grant: Grant,
+    },
+    /// The answer to a request: nothing for this miner now.
+    Idle {
+        /// The miner.
+        miner: MinerId,
+    },
+    /// The answer to a heartbeat.
+    Renewed {
+        /// The miner.
+        miner: MinerId,
+        /// Its lease.
+        lease: LeaseId,
+        /// When it now ends without a heartbeat.
+        expires: Millis,
+    },
+    /// An answer was counted for its seat.
+    Filled {
+        /// The miner.
+        miner: MinerId,
+        /// The batch.
+        batch: BatchId,
+        /// The seat.
+        seat: usize,
+        /// The lease, which ends by this.
+        lease: LeaseId,
+    },
+    /// A lease ended without an answer; its seat is open to all.
+    Expired {
+        /// The miner that held it.
+        miner: MinerId,
+        /// The batch.
+        batch: BatchId,
+        /// The seat.
+        seat: usize,
+        /// The lease.
+        lease: LeaseId,
+    },
+    /// A lease ended because its work is not needed any more, or because its miner left.
+    Revoked {
+        /// The miner that held it.
+        miner: MinerId,
+        /// The batch.
+        batch: BatchId,
+        /// The seat.
+        seat: usize,
+        /// The lease.
+        lease: LeaseId,
+    },
+    /// A miner has been silent too long and is dealt nothing until it speaks again.
+    Away {
+        /// The miner.
+        miner: MinerId,
+    },
+    /// Nobody agreed, so the batch was dealt to other miners. The batch is still open: this is
+    /// for the operator's log, not for publication.
+    Redealt {
+        /// The batch.
+        batch: BatchId,
+        /// Which dealing this is; the first one was 0.
+        dealing: u32,
+        /// Why the rows before were rejected.
+        verdict: Verdict,
+        /// The miner drawn for each seat.
+        miners: Vec<Option<MinerId>>,
+    },
+    /// A batch ended with agreement.
+    Closed {
+        /// The batch.
+        batch: BatchId,
+        /// Who answered what, seat by seat.
+        rows: Vec<(MinerId, Row)>,
+        /// Who agreed, and on what; its consensus is never `None`.
+        verdict: Verdict,
+    },
+    /// A batch ended without a result.
+    Failed {
+        /// The batch.
+        batch: BatchId,
+        /// Why.
+        failure: Failure,
+        /// The answers of the last dealing.
+        rows: Vec<(MinerId, Row)>,
+        /// What was wrong with each of them.
+        verdict: Verdict,
+    },
+}
+
+/// Why a miner was given a seat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Grant {
+    /// The seat was dealt to it.
+    Dealt,
+    /// The seat was nobody's.
+    Open,
+    /// The seat was dealt to a miner that had not started on it.
+    TakenOver {
+        /// That miner.
+        from: MinerId,
+    },
+    /// The miner held the seat already and asked again, as after a crash; its old lease ended.
+    Again {
+        /// The old lease.
+        old: LeaseId,
+    },
+}
+
+/// Why a batch ended without a result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Failure {
+    /// More than half of the seats report that the training failed.
+    TrainingFailed {
+        /// What they report, in the order of seats.
+        reasons: Vec<String>,
+    },
+    /// No two rows agreed, however often the batch was dealt.
+    NoAgreement {
+        /// How many dealings there were.
+        dealings: u32,
+    },
+}

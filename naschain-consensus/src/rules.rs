@@ -1,0 +1,94 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{Agreement, Error};
+
+/// The rules of a job board. A board's behaviour is a function of its rules, its seed and its
+/// events, so these belong beside the seed in whatever repeats a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    /// How many miners train each job, 2 to 64.
+    pub seats: usize,
+    /// When their rows agree.
+    pub agreement: Agreement,
+    /// A lease without a heartbeat ends after this long, in milliseconds.
+    pub lease_ms: u64,
+    /// A lease ends after this long whatever its heartbeats say, in milliseconds: nobody can
+    /// hold a seat for ever.
+    pub job_limit_ms: u64,
+    /// A miner that holds no lease and says nothing for this long, in milliseconds, is away: the
+    /// seats dealt to it are open to all.
+    pub away_ms: u64,
+    /// How often a rejected batch is dealt anew before it is closed as failed.
+    pub max_dealings: u32,
+}
+
+impl Default for Rules {
+    /// The rules of the network: three seats, one percentage point, 60 seconds.
+    fn default() -> Self {
+        Rules {
+            seats: 3,
+            agreement: Agreement::default(),
+            lease_ms: 60_000,
+            job_limit_ms: 24 * 3_600_000,
+            away_ms: 120_000,
+            max_dealings: 3,
+        }
+    }
+}
+
+impl Rules {
+    /// Refuses rules that no board could keep.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] names the first field that is wrong.
+    pub fn validate(&self) -> Result<(), Error> {
+        if !(2..=64).contains(&self.seats) {
+            return Err(Error::out_of_range("seats", self.seats, "2 to 64"));
+        }
+        let tolerance = self.agreement.tolerance_hundredths;
+        if tolerance > 10_000 {
+            return Err(Error::out_of_range(
+                "tolerance_hundredths",
+                tolerance,
+                "at most 10,000",
+            ));
+        }
+        for (name, ms) in [
+            ("lease_ms", self.lease_ms),
+            ("job_limit_ms", self.job_limit_ms),
+            ("away_ms", self.away_ms),
+        ] {
+            if ms == 0 {
+                return Err(Error::out_of_range(name, ms, "at least 1"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid_and_missing_fields_take_them() {
+        Rules::default().validate().unwrap();
+        let rules: Rules = serde_json::from_str(r#"{"seats": 5}"#).unwrap();
+        assert_eq!(rules.seats, 5);
+        assert_eq!(rules.lease_ms, Rules::default().lease_ms);
+        assert!(serde_json::from_str::<Rules>(r#"{"seat": 5}"#).is_err());
+    }
+
+    #[test]
+    fn impossible_rules_are_named() {
+        let with = |change: fn(&mut Rules)| {
+            let mut rules = Rules::default();
+            change(&mut rules);
+            rules.validate().unwrap_err().to_string()
+        };
+        assert_eq!(with(|r| r.seats = 1), "seats is 1; it must be 2 to 64");
+        assert!(with(|r| r.lease_ms = 0).starts_with("lease_ms is 0"));
+        assert!(with(|r| r.agreement.tolerance_hundredths = 10_001).contains("10001"));
+    }
+}

@@ -1,0 +1,164 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, MinerId, Row, Verdict, WeightLimits, weights_v11};
+
+/// What one miner has earned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tally {
+    /// Level 1: one point for each rewarded row.
+    pub points: u64,
+    /// Level 2: the number of jobs in which its row was accepted.
+    pub accepted_jobs: u64,
+    /// The number of jobs in which it was not.
+    pub rejected_jobs: u64,
+}
+
+impl Tally {
+    /// Counts one row of a judged batch.
+    pub fn count(&mut self, rewarded: bool) {
+        if rewarded {
+            self.points += 1;
+            self.accepted_jobs += 1;
+        } else {
+            self.rejected_jobs += 1;
+        }
+    }
+}
+
+/// What every miner has earned, from judged batches alone: whoever holds the batches can compute
+/// it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Scoreboard {
+    tallies: BTreeMap<MinerId, Tally>,
+}
+
+impl Scoreboard {
+    /// Nobody has earned anything.
+    pub fn new() -> Self {
+        Scoreboard::default()
+    }
+
+    /// Counts a batch: its rows and what was found of them, in the same order.
+    pub fn record(&mut self, rows: &[(MinerId, Row)], verdict: &Verdict) {
+        for ((miner, _), rewarded) in rows.iter().zip(&verdict.agreed) {
+            self.tallies
+                .entry(miner.clone())
+                .or_default()
+                .count(*rewarded);
+        }
+    }
+
+    /// What this miner has earned.
+    pub fn tally(&self, miner: &MinerId) -> Tally {
+        self.tallies.get(miner).copied().unwrap_or_default()
+    }
+
+    /// All miners that ever had a row, by name.
+    pub fn tallies(&self) -> impl ExactSizeIterator<Item = (&MinerId, &Tally)> {
+        self.tallies.iter()
+    }
+
+    /// Every miner's share of all points; the shares sum to 1, or are all 0 when there are none.
+    pub fn rewards(&self) -> BTreeMap<MinerId, f32> {
+        let points: Vec<u64> = self.tallies.values().map(|tally| tally.points).collect();
+        let shares = normalise(&points);
+        self.tallies.keys().cloned().zip(shares).collect()
+    }
+}
+
+/// Shares of a whole: each divided by the sum of all, or all 0 when the sum is 0.
+pub fn normalise(points: &[u64]) -> Vec<f32> {
+    let total: f64 = points.iter().map(|&points| points as f64).sum();
+    let share = |&points: &u64| {
+        if total > 0.0 {
+            points as f64 / total
+        } else {
+            0.0
+        }
+    };
+    points.iter().map(|points| share(points) as f32).collect()
+}
+
+/// Divides by the sum of magnitudes, or by 1e-12 when that is greater, in single precision.
+pub fn l1_normalise(scores: &[f32]) -> Vec<f32> {
+    let norm = scores.iter().map(|score| score.abs()).sum::<f32>();
+    scores.iter().map(|score| score / norm.max(1e-12)).collect()
+}
+
+/// Scores that follow the rewards slowly, in the single precision that the network's validators
+/// compute in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MovingAverage {
+    alpha: f32,
+    scores: BTreeMap<MinerId, f32>,
+}
+
+impl Default for MovingAverage {
+    /// α = 0.1, nobody known.
+    fn default() -> Self {
+        MovingAverage {
+            alpha: 0.1,
+            scores: BTreeMap::new(),
+        }
+    }
+}
+
+impl MovingAverage {
+    /// Nobody is known yet; every update weighs `alpha`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] unless `alpha` lies between 0 and 1.
+    pub fn new(alpha: f32) -> Result<Self, Error> {
+        if !(0.0..=1.0).contains(&alpha) {
+            return Err(Error::out_of_range("alpha", alpha, "between 0 and 1"));
+        }
+        Ok(MovingAverage {
+            alpha,
+            scores: BTreeMap::new(),
+        })
+    }
+
+    /// Moves each rewarded miner's score towards its reward: α × reward + (1 − α) × score. A
+    /// reward that is not a number counts as 0; a miner without a reward is measured against its
+    /// own score, so that it keeps it.
+    pub fn update(&mut self, rewards: &BTreeMap<MinerId, f32>) {
+        for miner in rewards.keys() {
+            if !self.scores.contains_key(miner) {
+                self.scores.insert(miner.clone(), 0.0);
+            }
+        }
+        let rest = (1.0 - f64::from(self.alpha)) as f32;
+        for (miner, score) in &mut self.scores {
+            let reward = match rewards.get(miner) {
+                Some(reward) if reward.is_nan() => 0.0,
+                Some(reward) => *reward,
+                None => *score,
+            };
+            *score = self.alpha * reward + rest * *score;
+        }
+    }
+
+    /// The scores, by name.
+    pub fn scores(&self) -> &BTreeMap<MinerId, f32> {
+        &self.scores
+    }
+
+    /// The weights to set on the chain, without those that round to 0.
+    ///
+    /// # Errors
+    /// As [`weights_v11`].
+    pub fn weights(&self, limits: &WeightLimits) -> Result<BTreeMap<MinerId, u16>, Error> {
+        let scores: Vec<f32> = self.scores.values().copied().collect();
+        let names: Vec<&MinerId> = self.scores.keys().collect();
+        let weights = weights_v11(&scores, limits)?;
+        Ok(weights
+            .into_iter()
+            .map(|(place, weight)| (names[place].clone(), weight))
+            .collect())
+    }
+}

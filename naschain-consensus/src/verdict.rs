@@ -1,0 +1,239 @@
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use naschain_core::{Digest, Measurement};
+use serde::{Deserialize, Serialize};
+
+use crate::{Agreement, Row, Rule};
+
+/// Why a row was rewarded or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The row belongs to the agreeing set.
+    Agreed,
+    /// Its accuracy is too far from another row's: the farthest of the agreeing set, or, where
+    /// there is none, the nearest of all.
+    AccuracyOff {
+        /// How far, in hundredths of a percentage point; always more than the tolerance.
+        by_hundredths: u32,
+    },
+    /// Its parameters are not those of the others.
+    ParamsDiffer,
+    /// Its parameters are the others', its FLOPs are not.
+    FlopsDiffer,
+    /// Parameters and FLOPs are the others', its training digest is not (exact rule only).
+    DigestDiffers,
+    /// No other row has numbers to agree with.
+    Alone,
+    /// The answer could not be read.
+    Malformed,
+    /// The miner said that its training failed.
+    Failed,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Agreed => f.pad("agreed"),
+            Reason::AccuracyOff { by_hundredths: by } => {
+                f.pad(&format!("accuracy off by {}.{:02}", by / 100, by % 100))
+            }
+            Reason::ParamsDiffer => f.pad("params differ"),
+            Reason::FlopsDiffer => f.pad("flops differ"),
+            Reason::DigestDiffers => f.pad("digest differs"),
+            Reason::Alone => f.pad("alone"),
+            Reason::Malformed => f.pad("malformed"),
+            Reason::Failed => f.pad("failed"),
+        }
+    }
+}
+
+/// What the rows of one batch amount to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verdict {
+    /// Whether each row is rewarded.
+    pub agreed: Vec<bool>,
+    /// Why, for each row.
+    pub reasons: Vec<Reason>,
+    /// The member of the agreeing set with the median accuracy (the lower one of two), or none:
+    /// the batch is rejected.
+    pub consensus: Option<Measurement>,
+}
+
+/// Finds the rows that agree, any number of them from 2 on.
+///
+/// Under [`Rule::Tolerance`] and [`Rule::Exact`] that is the largest set that agrees pairwise, of
+/// at least two rows. Between sets of one size decide, in this order: the more members that share
+/// one digest, the smaller spread of accuracy, the earlier rows. Rows that are malformed or failed
+/// agree with nothing and change nothing for the others.
+///
+/// Rows that agree pairwise have equal parameters and FLOPs and lie in one window of accuracy as
+/// wide as the tolerance, so sorting finds the set: n rows take O(n log n) steps, and O(n² log n)
+/// only where many sets tie.
+///
+/// ```
+/// use naschain_consensus::{judge, Agreement, Reason, Row};
+/// use naschain_core::{Accuracy, Digest, Measurement};
+/// let row = |hundredths| Row::Measured(Measurement {
+///     accuracy: Accuracy::from_hundredths(hundredths).unwrap(),
+///     params: 583_102,
+///     flops: 224_629_920,
+///     digest: Digest([0; 32]),
+/// });
+/// let verdict = judge(&[row(9000), row(9080), row(8000)], &Agreement::default());
+/// assert_eq!(verdict.agreed, [true, true, false]);
+/// assert_eq!(verdict.reasons[2], Reason::AccuracyOff { by_hundredths: 1080 });
+/// assert_eq!(verdict.consensus.unwrap().accuracy.to_string(), "90.00");
+/// ```
+pub fn judge(rows: &[Row], agreement: &Agreement) -> Verdict {
+    let measured: Vec<(usize, &Measurement)> = rows
+        .iter()
+        .enumerate()
+        .filter_map(|(index, row)| Some((index, row.measurement()?)))
+        .collect();
+    let candidates = agreeing_sets(&measured, agreement);
+    let best = best_set(&candidates);
+    let rewarded: Vec<usize> = match agreement.rule {
+        Rule::Chained => candidates.iter().flatten().map(|(i, _)| *i).collect(),
+        Rule::Tolerance | Rule::Exact => best
+            .iter()
+            .flat_map(|set| set.iter().map(|(i, _)| *i))
+            .collect(),
+    };
+    let mut agreed = vec![false; rows.len()];
+    for index in rewarded {
+        agreed[index] = true;
+    }
+    let reasons = rows
+        .iter()
+        .enumerate()
+        .map(|(index, row)| match row {
+            Row::Malformed(_) => Reason::Malformed,
+            Row::Failed(_) => Reason::Failed,
+            Row::Measured(_) if agreed[index] => Reason::Agreed,
+            Row::Measured(own) => match best {
+                Some(set) if agreement.rule != Rule::Chained => against_set(own, set, agreement),
+                _ => against_nearest(index, own, &measured, agreement),
+            },
+        })
+        .collect();
+    Verdict {
+        agreed,
+        reasons,
+        consensus: best.map(|set| median(set)),
+    }
+}
+
+type Set<'a> = Vec<(usize, &'a Measurement)>;
+
+/// All sets of two or more that could be the agreeing one: under the chained rule the chains,
+/// otherwise the windows of accuracy. A set of the largest size is always a whole window.
+fn agreeing_sets<'a>(measured: &[(usize, &'a Measurement)], agreement: &Agreement) -> Vec<Set<'a>> {
+    let mut groups: BTreeMap<(u64, u64, Option<Digest>), Set<'a>> = BTreeMap::new();
+    for &(index, own) in measured {
+        let digest = (agreement.rule == Rule::Exact).then_some(own.digest);
+        let group = groups.entry((own.params, own.flops, digest)).or_default();
+        group.push((index, own));
+    }
+    let mut sets = Vec::new();
+    let mut largest = 2;
+    for mut group in groups.into_values() {
+        group.sort_by_key(|(index, own)| (own.accuracy, *index));
+        let accuracy = |at: usize| group[at].1.accuracy.hundredths();
+        let mut end = 0;
+        for start in 0..group.len() {
+            let chained = agreement.rule == Rule::Chained;
+            if (chained && start < end)
+                || (!chained && start > 0 && accuracy(start) == accuracy(start - 1))
+            {
+                continue;
+            }
+            end = end.max(start + 1);
+            while end < group.len() {
+                let from = if chained { end - 1 } else { start };
+                if accuracy(end) - accuracy(from) > agreement.tolerance_hundredths {
+                    break;
+                }
+                end += 1;
+            }
+            // Smaller windows than the largest so far cannot win; every chain is rewarded.
+            if end - start >= if chained { 2 } else { largest } {
+                largest = largest.max(end - start);
+                sets.push(group[start..end].to_vec());
+            }
+        }
+    }
+    sets
+}
+
+fn best_set<'s, 'a>(sets: &'s [Set<'a>]) -> Option<&'s Set<'a>> {
+    let largest = sets.iter().map(Vec::len).max()?;
+    sets.iter()
+        .filter(|set| set.len() == largest)
+        .max_by_key(|set| {
+            let mut digests: BTreeMap<Digest, usize> = BTreeMap::new();
+            for (_, own) in set.iter() {
+                *digests.entry(own.digest).or_default() += 1;
+            }
+            let spread =
+                set[set.len() - 1].1.accuracy.hundredths() - set[0].1.accuracy.hundredths();
+            let mut order: Vec<usize> = set.iter().map(|(index, _)| *index).collect();
+            order.sort_unstable();
+            (digests.into_values().max(), Reverse(spread), Reverse(order))
+        })
+}
+
+/// The lower median by accuracy; the digest decides between equals, so that the order of the rows
+/// does not.
+fn median(set: &Set<'_>) -> Measurement {
+    let mut members: Vec<&Measurement> = set.iter().map(|(_, own)| *own).collect();
+    members.sort_by_key(|own| (own.accuracy, own.digest));
+    *members[(members.len() - 1) / 2]
+}
+
+fn apart(a: &Measurement, b: &Measurement) -> u32 {
+    a.accuracy.hundredths().abs_diff(b.accuracy.hundredths())
+}
+
+fn against_set(own: &Measurement, set: &Set<'_>, agreement: &Agreement) -> Reason {
+    let farthest = set.iter().max_by_key(|(_, other)| apart(own, other));
+    farthest.map_or(Reason::Alone, |(_, other)| {
+        difference(own, other, agreement)
+    })
+}
+
+fn against_nearest(
+    index: usize,
+    own: &Measurement,
+    measured: &[(usize, &Measurement)],
+    agreement: &Agreement,
+) -> Reason {
+    let others = measured.iter().filter(|(other, _)| *other != index);
+    let nearest = others.min_by_key(|(_, other)| {
+        let same_params = own.params == other.params;
+        let same_costs = same_params && own.flops == other.flops;
+        (!same_params, !same_costs, apart(own, other))
+    });
+    nearest.map_or(Reason::Alone, |(_, other)| {
+        difference(own, other, agreement)
+    })
+}
+
+/// Why two measurements do not agree.
+fn difference(own: &Measurement, other: &Measurement, agreement: &Agreement) -> Reason {
+    if own.params != other.params {
+        Reason::ParamsDiffer
+    } else if own.flops != other.flops {
+        Reason::FlopsDiffer
+    } else if agreement.rule == Rule::Exact && own.digest != other.digest {
+        Reason::DigestDiffers
+    } else {
+        Reason::AccuracyOff {
+            by_hundredths: apart(own, other),
+        }
+    }
+}

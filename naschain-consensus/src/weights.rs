@@ -1,0 +1,133 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, l1_normalise};
+
+/// What the chain asks of a vector of weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WeightLimits {
+    /// How many weights must not be zero.
+    pub min_weights: usize,
+    /// No weight may be a greater share of all than this, in 65,535ths.
+    pub max_share_u16: u16,
+    /// The lowest weights to leave out, as a quantile in 65,535ths (version 10 only).
+    pub exclude_quantile_u16: u16,
+}
+
+impl Default for WeightLimits {
+    /// At least one weight, no other limit.
+    fn default() -> Self {
+        WeightLimits {
+            min_weights: 1,
+            max_share_u16: u16::MAX,
+            exclude_quantile_u16: 0,
+        }
+    }
+}
+
+impl WeightLimits {
+    fn max_share(&self) -> f64 {
+        f64::from(self.max_share_u16) / f64::from(u16::MAX)
+    }
+}
+
+/// Scores to the chain's weights by the rules of version 11 of the bittensor package: (place,
+/// weight) for each weight that is not zero, the greatest being 65,535.
+///
+/// # Errors
+/// [`Error::Score`] for a score that is negative or not finite, [`Error::AllWeightsZero`], and
+/// [`Error::TooFewWeights`] when fewer than the chain's minimum are not zero.
+///
+/// ```
+/// use naschain_consensus::{WeightLimits, weights_v11};
+/// let weights = weights_v11(&[0.0, 1.0, 2.0, 4.0], &WeightLimits::default())?;
+/// assert_eq!(weights, [(1, 16_384), (2, 32_768), (3, 65_535)]);
+/// # Ok::<(), naschain_consensus::Error>(())
+/// ```
+pub fn weights_v11(scores: &[f32], limits: &WeightLimits) -> Result<Vec<(usize, u16)>, Error> {
+    let raw = raw_weights(scores)?;
+    let kept: Vec<(usize, f64)> = raw
+        .into_iter()
+        .enumerate()
+        .filter(|(_, weight)| *weight > 0.0)
+        .collect();
+    if kept.is_empty() {
+        return Err(Error::AllWeightsZero {
+            count: scores.len(),
+        });
+    }
+    let values: Vec<f64> = kept.iter().map(|(_, weight)| *weight).collect();
+    let capped = cap_shares(&values, limits.max_share());
+    let weights = to_u16(kept.iter().map(|(place, _)| *place).zip(capped));
+    if weights.len() < limits.min_weights {
+        return Err(Error::TooFewWeights {
+            found: weights.len(),
+            expected: limits.min_weights,
+        });
+    }
+    Ok(weights)
+}
+
+/// Shares of 1, as a validator hands them to the chain's package.
+fn raw_weights(scores: &[f32]) -> Result<Vec<f64>, Error> {
+    if let Some((place, found)) = scores
+        .iter()
+        .enumerate()
+        .find(|(_, score)| !score.is_finite() || **score < 0.0)
+    {
+        return Err(Error::Score {
+            place,
+            found: found.to_string(),
+        });
+    }
+    Ok(l1_normalise(scores).into_iter().map(f64::from).collect())
+}
+
+/// Shares of 1 of which none is above `limit`: what lies above a cutoff is cut down to it, and
+/// the rest grows. Equal shares when no cutoff can do that.
+fn cap_shares(weights: &[f64], limit: f64) -> Vec<f64> {
+    // The chain's package has the same number; it keeps shares clear of the limit.
+    const EPSILON: f64 = 1e-7;
+    let total: f64 = weights.iter().sum();
+    let count = weights.len() as f64;
+    if total == 0.0 || count * limit <= 1.0 {
+        return vec![1.0 / count; weights.len()];
+    }
+    let mut shares: Vec<f64> = weights.iter().map(|weight| weight / total).collect();
+    shares.sort_by(f64::total_cmp);
+    if shares.last().is_none_or(|greatest| *greatest <= limit) {
+        return weights.iter().map(|weight| weight / total).collect();
+    }
+    // With a cutoff at the i-th share, that share of the new total is still below the limit for
+    // the first `below` of them.
+    let mut sum = 0.0;
+    let (mut below, mut sum_below) = (0, 0.0);
+    for (index, share) in shares.iter().enumerate() {
+        sum += share;
+        let above = (shares.len() - index - 1) as f64;
+        if share / (above * share + sum + EPSILON) < limit {
+            below += 1;
+            sum_below = sum;
+        }
+    }
+    let cut = (shares.len() - below) as f64;
+    let cutoff = (limit * sum_below - EPSILON) / (1.0 - limit * cut) * total;
+    let clipped: Vec<f64> = weights.iter().map(|weight| weight.min(cutoff)).collect();
+    let total: f64 = clipped.iter().sum();
+    clipped.into_iter().map(|weight| weight / total).collect()
+}
+
+/// By maximum, rounded half to even; zeros are dropped.
+fn to_u16(weights: impl Iterator<Item = (usize, f64)> + Clone) -> Vec<(usize, u16)> {
+    let greatest = weights
+        .clone()
+        .map(|(_, weight)| weight)
+        .fold(0.0, f64::max);
+    weights
+        .map(|(place, weight)| {
+            let scaled = weight / greatest * f64::from(u16::MAX);
+            (place, scaled.round_ties_even() as u16)
+        })
+        .filter(|(_, weight)| *weight > 0)
+        .collect()
+}

@@ -1,0 +1,434 @@
+//! Simulated miners and the network between them and a board. Everything follows from the seed.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use naschain_consensus::{
+    Action, BatchId, Event, JobBoard, LeaseId, Millis, MinerId, Rejected, Row, Rules,
+};
+use naschain_core::{Accuracy, Digest, Measurement, Purpose, Stream};
+
+use super::checker::Checker;
+
+/// How a miner behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Conduct {
+    /// Trains and says what came out.
+    Honest,
+    /// Does not train and invents numbers.
+    Liar,
+    /// Does not train, and knows parameters, FLOPs and the accuracy within half a point.
+    Guesser,
+    /// Does not train, and says what was found for another job.
+    Copier,
+    /// Does not train, and says what all its kind have arranged to say.
+    Colluder,
+    /// Trains, and sends what nobody can read.
+    Malformed,
+    /// Heartbeats for ever and never answers.
+    Staller,
+    /// Trains, but dies in the midst of every fifth job and comes back having forgotten it.
+    Crasher,
+    /// Trains until some moment, then is gone for good.
+    Mortal,
+}
+
+/// What the network does to messages, each with its probability.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) loss: f64,
+    pub(crate) duplication: f64,
+    /// Messages take up to this long; so they overtake each other.
+    pub(crate) max_delay_ms: u64,
+}
+
+/// What makes a world.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) seed: u64,
+    pub(crate) rules: Rules,
+    pub(crate) conducts: Vec<Conduct>,
+    pub(crate) jobs: u64,
+    /// So many jobs are open at a time.
+    pub(crate) open_jobs: u64,
+    /// The fastest miner is this many times as fast as the slowest.
+    pub(crate) speed_ratio: f64,
+    /// How long the slowest miner trains.
+    pub(crate) slowest_ms: u64,
+    pub(crate) faults: Faults,
+    /// Every so many jobs one fails wherever it is trained; 0 for none.
+    pub(crate) failing_job_every: u64,
+    /// Training gives the same digest everywhere; if not, accuracies scatter by 0.3 points.
+    pub(crate) deterministic: bool,
+    pub(crate) poll_ms: u64,
+}
+
+/// One end of the wire.
+enum Happening {
+    /// A message reaches the board.
+    Arrives(usize, Event),
+    /// Its answer reaches the miner.
+    Answers(usize, Result<Vec<Action>, Rejected>),
+    /// A miner's own clock rings; an old number means that it has been set anew.
+    Rings(usize, u64),
+}
+
+/// What a miner is about.
+enum Mind {
+    Asks,
+    Trains {
+        lease: LeaseId,
+        batch: BatchId,
+        ends: u64,
+    },
+    Tells {
+        lease: LeaseId,
+        row: Row,
+    },
+    Dead,
+}
+
+struct SimMiner {
+    name: MinerId,
+    conduct: Conduct,
+    /// Units of work a millisecond.
+    speed: f64,
+    mind: Mind,
+    alarm: u64,
+    jobs: u64,
+    dies_at: u64,
+}
+
+/// A board, its miners and the wires between them.
+pub(crate) struct World {
+    pub(crate) board: JobBoard,
+    pub(crate) checker: Checker,
+    pub(crate) options: Options,
+    pub(crate) now: u64,
+    pub(crate) steps: u64,
+    /// What the board accepted, with its times.
+    pub(crate) journal: Vec<(Millis, Event)>,
+    pub(crate) actions: Vec<Action>,
+    miners: Vec<SimMiner>,
+    wires: BinaryHeap<Reverse<(u64, u64)>>,
+    happenings: BTreeMap<u64, Happening>,
+    next_happening: u64,
+    stream: Stream,
+    next_job: u64,
+    flops: BTreeMap<BatchId, u64>,
+    /// What copiers copy.
+    last_found: Option<Measurement>,
+}
+
+const WORK: u64 = 1_000_000;
+
+impl World {
+    pub(crate) fn new(options: Options) -> Self {
+        let seed = options.seed;
+        let mut stream = Stream::new(seed, Purpose::Simulation, 0, 0);
+        let slowest = WORK as f64 / options.slowest_ms as f64;
+        let miners = options
+            .conducts
+            .iter()
+            .enumerate()
+            .map(|(index, &conduct)| SimMiner {
+                name: MinerId::new(format!("{conduct:?}-{index}")).unwrap(),
+                conduct,
+                speed: slowest * (1.0 + stream.unit_f64() * (options.speed_ratio - 1.0)),
+                mind: Mind::Asks,
+                alarm: 0,
+                jobs: 0,
+                dies_at: stream.below(20 * options.slowest_ms),
+            });
+        let miners = miners.collect();
+        World {
+            board: JobBoard::new(options.rules.clone(), seed).unwrap(),
+            checker: Checker::new(options.rules.clone()),
+            now: 0,
+            steps: 0,
+            journal: Vec::new(),
+            actions: Vec::new(),
+            miners,
+            wires: BinaryHeap::new(),
+            happenings: BTreeMap::new(),
+            next_happening: 0,
+            stream,
+            next_job: 0,
+            flops: BTreeMap::new(),
+            last_found: None,
+            options,
+        }
+    }
+
+    /// Runs until every job has ended, which it says, or `max_steps` are done.
+    pub(crate) fn run(&mut self, max_steps: u64) -> bool {
+        for miner in 0..self.miners.len() {
+            let join = Event::Join {
+                miner: self.miners[miner].name.clone(),
+            };
+            self.board_takes(join).unwrap();
+            self.ring_in(miner, 0);
+        }
+        self.open_jobs();
+        while self.board.open_batches() > 0 {
+            if self.steps == max_steps {
+                return false;
+            }
+            self.steps += 1;
+            self.advance();
+            self.open_jobs();
+        }
+        true
+    }
+
+    /// Work of all jobs over the speed of all miners: no schedule can be shorter.
+    pub(crate) fn makespan_bound_ms(&self) -> f64 {
+        let work = (self.options.jobs * WORK) as f64 * self.options.rules.seats as f64;
+        work / self.miners.iter().map(|miner| miner.speed).sum::<f64>()
+    }
+
+    fn open_jobs(&mut self) {
+        while self.next_job < self.options.jobs
+            && (self.board.open_batches() as u64) < self.options.open_jobs
+        {
+            let batch = BatchId(self.next_job);
+            self.next_job += 1;
+            self.flops.insert(batch, WORK);
+            self.board_takes(Event::Open { batch, flops: WORK })
+                .unwrap();
+        }
+    }
+
+    fn board_takes(&mut self, event: Event) -> Result<Vec<Action>, Rejected> {
+        let now = Millis(self.now);
+        let before = self
+            .stream
+            .chance(0.01)
+            .then(|| format!("{:?}", self.board));
+        let result = self.board.handle(now, event.clone());
+        match &result {
+            Ok(actions) => {
+                self.checker.step(&self.board, &event, actions);
+                for action in actions {
+                    if let Action::Closed { verdict, batch, .. } = action {
+                        self.last_found = verdict.consensus;
+                        self.flops.remove(batch);
+                    }
+                }
+                self.journal.push((now, event));
+                self.actions.extend(actions.iter().cloned());
+            }
+            Err(_) => {
+                if let Some(before) = before {
+                    assert_eq!(before, format!("{:?}", self.board), "refused, yet changed");
+                }
+            }
+        }
+        result
+    }
+
+    /// To the next happening, be it on a wire or the board's own deadline.
+    fn advance(&mut self) {
+        let wire = self.wires.peek().map(|Reverse((time, _))| *time);
+        let deadline = self.board.next_deadline().map(|Millis(time)| time);
+        match (wire, deadline) {
+            (None, None) => panic!(
+                "the world stands still with {} jobs",
+                self.board.open_batches()
+            ),
+            (wire, Some(deadline)) if wire.is_none_or(|wire| deadline <= wire) => {
+                self.now = self.now.max(deadline);
+                self.board_takes(Event::Tick).unwrap();
+            }
+            _ => {
+                let Some(Reverse((time, id))) = self.wires.pop() else {
+                    return;
+                };
+                self.now = self.now.max(time);
+                match self.happenings.remove(&id).unwrap() {
+                    Happening::Arrives(miner, event) => {
+                        let answer = self.board_takes(event);
+                        self.send(Happening::Answers(miner, answer));
+                    }
+                    Happening::Answers(miner, answer) => self.miner_reads(miner, answer),
+                    Happening::Rings(miner, alarm) => {
+                        if alarm == self.miners[miner].alarm {
+                            self.miner_wakes(miner);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn at(&mut self, time: u64, happening: Happening) {
+        let id = self.next_happening;
+        self.next_happening += 1;
+        self.happenings.insert(id, happening);
+        self.wires.push(Reverse((time, id)));
+    }
+
+    fn send(&mut self, happening: Happening) {
+        let faults = self.options.faults;
+        if self.stream.chance(faults.loss) {
+            return;
+        }
+        if self.stream.chance(faults.duplication) {
+            let copy = match &happening {
+                Happening::Arrives(miner, event) => Happening::Arrives(*miner, event.clone()),
+                Happening::Answers(miner, answer) => Happening::Answers(*miner, answer.clone()),
+                Happening::Rings(miner, alarm) => Happening::Rings(*miner, *alarm),
+            };
+            let delay = self.stream.below(faults.max_delay_ms + 1);
+            self.at(self.now + delay, copy);
+        }
+        let delay = self.stream.below(faults.max_delay_ms + 1);
+        self.at(self.now + delay, happening);
+    }
+
+    fn ring_in(&mut self, miner: usize, ms: u64) {
+        self.miners[miner].alarm += 1;
+        let alarm = self.miners[miner].alarm;
+        self.at(self.now + ms, Happening::Rings(miner, alarm));
+    }
+
+    fn miner_wakes(&mut self, index: usize) {
+        let heartbeat_ms = self.options.rules.lease_ms / 3;
+        let miner = &mut self.miners[index];
+        if miner.conduct == Conduct::Mortal && self.now >= miner.dies_at {
+            miner.mind = Mind::Dead;
+        }
+        let name = miner.name.clone();
+        match &miner.mind {
+            Mind::Dead => {}
+            Mind::Asks => {
+                self.send(Happening::Arrives(index, Event::Request { miner: name }));
+                self.ring_in(index, self.options.poll_ms);
+            }
+            Mind::Trains { lease, batch, ends } if self.now >= *ends => {
+                let (lease, batch) = (*lease, *batch);
+                let row = self.row(index, batch);
+                self.miners[index].mind = Mind::Tells { lease, row };
+                self.miner_wakes(index);
+            }
+            Mind::Trains { lease, ends, .. } => {
+                let (lease, left) = (*lease, *ends - self.now);
+                if miner.conduct == Conduct::Crasher && miner.jobs.is_multiple_of(5) {
+                    miner.jobs += 1;
+                    miner.mind = Mind::Asks;
+                    return self.ring_in(index, left);
+                }
+                let heartbeat = Event::Heartbeat {
+                    miner: name,
+                    lease,
+                    epoch: 0,
+                };
+                self.send(Happening::Arrives(index, heartbeat));
+                self.ring_in(index, heartbeat_ms.min(left).max(1));
+            }
+            Mind::Tells { lease, row } => {
+                let submit = Event::Submit {
+                    miner: name,
+                    lease: *lease,
+                    row: row.clone(),
+                };
+                self.send(Happening::Arrives(index, submit));
+                self.ring_in(index, 2_000);
+            }
+        }
+    }
+
+    fn miner_reads(&mut self, index: usize, answer: Result<Vec<Action>, Rejected>) {
+        let miner = &mut self.miners[index];
+        match (&miner.mind, answer) {
+            (Mind::Asks, Ok(actions)) => {
+                let own = actions.into_iter().find_map(|action| match action {
+                    Action::Leased {
+                        miner: to,
+                        batch,
+                        lease,
+                        ..
+                    } if to == miner.name => Some((batch, lease)),
+                    _ => None,
+                });
+                let Some((batch, lease)) = own else { return };
+                miner.jobs += 1;
+                let ms = match miner.conduct {
+                    Conduct::Staller => u64::MAX / 2,
+                    Conduct::Liar | Conduct::Guesser | Conduct::Copier | Conduct::Colluder => 1,
+                    _ => (WORK as f64 / miner.speed) as u64,
+                };
+                let ends = self.now + ms.max(1);
+                miner.mind = Mind::Trains { lease, batch, ends };
+                let first = self.options.rules.lease_ms / 3;
+                self.ring_in(index, first.min(ms).max(1));
+            }
+            (Mind::Tells { lease, .. }, answer) if about(&answer, *lease) => {
+                miner.mind = Mind::Asks;
+                self.ring_in(index, 0);
+            }
+            (Mind::Trains { lease, .. }, Err(Rejected::StaleLease { lease: stale, .. }))
+                if *lease == stale =>
+            {
+                miner.mind = Mind::Asks;
+                self.ring_in(index, 0);
+            }
+            _ => {}
+        }
+    }
+
+    /// What a miner of this conduct answers for a job.
+    fn row(&mut self, index: usize, batch: BatchId) -> Row {
+        let seed = self.options.seed;
+        let mut truth = truth(seed, batch);
+        let failing = self.options.failing_job_every;
+        let conduct = self.miners[index].conduct;
+        let mut shift = |by: u64, stream: &mut Stream| {
+            let moved = u64::from(truth.accuracy.hundredths()) + stream.below(2 * by + 1);
+            let moved = moved.saturating_sub(by).min(10_000) as u32;
+            truth.accuracy = Accuracy::from_hundredths(moved).unwrap();
+            truth.digest.0[..8].copy_from_slice(&stream.next_u64().to_le_bytes());
+        };
+        match conduct {
+            Conduct::Malformed => return Row::Malformed("not JSON".into()),
+            Conduct::Liar => {
+                shift(3_000, &mut self.stream);
+            }
+            Conduct::Guesser => shift(50, &mut self.stream),
+            Conduct::Copier => return Row::Measured(self.last_found.unwrap_or(truth)),
+            Conduct::Colluder => {
+                truth.digest = Digest([0xcc; 32]);
+                truth.accuracy = Accuracy::from_hundredths(9_999).unwrap();
+            }
+            _ if failing > 0 && batch.0.is_multiple_of(failing) => {
+                return Row::Failed("loss is not a number".into());
+            }
+            _ if !self.options.deterministic => shift(30, &mut self.stream),
+            _ => {}
+        }
+        Row::Measured(truth)
+    }
+}
+
+/// What an honest training of a job gives.
+pub(crate) fn truth(seed: u64, batch: BatchId) -> Measurement {
+    let mut stream = Stream::new(seed, Purpose::Simulation, 1, batch.0);
+    Measurement {
+        accuracy: Accuracy::from_hundredths(6_000 + stream.below(3_500) as u32).unwrap(),
+        params: 100_000 + stream.below(900_000),
+        flops: 1_000_000 + stream.below(9_000_000),
+        digest: Digest(std::array::from_fn(|_| stream.below(256) as u8)),
+    }
+}
+
+/// Whether the board's answer settles a submission under this lease.
+fn about(answer: &Result<Vec<Action>, Rejected>, lease: LeaseId) -> bool {
+    match answer {
+        Ok(actions) => actions
+            .iter()
+            .any(|action| matches!(action, Action::Filled { lease: ended, .. } if *ended == lease)),
+        Err(Rejected::StaleLease { lease: ended, .. })
+        | Err(Rejected::AlreadyAnswered { lease: ended, .. }) => *ended == lease,
+        Err(_) => false,
+    }
+}
