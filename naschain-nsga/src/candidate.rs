@@ -1,0 +1,88 @@
+use std::fmt;
+
+use naschain_core::Genome;
+use serde::{Deserialize, Serialize};
+
+/// The number of a candidate in asking order, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CandidateId(pub u64);
+
+impl fmt::Display for CandidateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A genome to evaluate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate<G = Genome> {
+    /// The number by which its result is told.
+    pub id: CandidateId,
+    /// The genome.
+    pub genome: G,
+}
+
+/// What came of evaluating a candidate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// One value an objective, in its own direction; ±infinity is an ordinary value, and a NaN
+    /// makes the candidate a failed one.
+    Objectives(#[serde(with = "numbers")] Vec<f64>),
+    /// A constraint is violated by this much in all, a finite number above 0. Such a candidate is worse
+    /// than every feasible one and than those violating less.
+    Infeasible(f64),
+    /// There is no result, for this reason. Such a candidate is worse than every other one.
+    Failed(String),
+}
+
+/// A candidate whose outcome is known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluated<G = Genome> {
+    /// Its number.
+    pub id: CandidateId,
+    /// The genome as it was asked.
+    pub genome: G,
+    /// The generation it was made for, from 1.
+    pub generation: usize,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+impl<G> Evaluated<G> {
+    /// The objectives in the user's directions, when there are any.
+    pub fn objectives(&self) -> Option<&[f64]> {
+        match &self.outcome {
+            Outcome::Objectives(values) => Some(values),
+            _ => None,
+        }
+    }
+}
+
+/// Floats in JSON, which has no infinity: that is written as a text.
+mod numbers {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Finite(f64),
+        Text(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(values: &[f64], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(values.iter().map(|&value| match value.is_finite() {
+            true => Number::Finite(value),
+            false => Number::Text(value.to_string()),
+        }))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
+        let numbers = Vec::<Number>::deserialize(from)?;
+        let value = |number| match number {
+            Number::Finite(value) => Ok(value),
+            Number::Text(text) => text.parse().map_err(serde::de::Error::custom),
+        };
+        numbers.into_iter().map(value).collect()
+    }
+}

@@ -1,0 +1,135 @@
+use crate::Error;
+use crate::error::row_count;
+use crate::sorting::non_dominated_sort;
+
+/// The hypervolume: the measure of what `points` dominate within the box below `reference`.
+///
+/// `points` holds one row of numbers a point, as many as `reference` has, all minimised. A point
+/// that is not better than `reference` in every objective adds nothing, and neither does one with a
+/// NaN; -infinity makes the volume infinite. Any number of objectives: two and three by a sweep,
+/// O(N log N) and O(N²) at worst; more by exclusive volumes (WFG: While, Bradstreet and Barone
+/// 2012), exponential in the objectives at worst.
+///
+/// ```
+/// let front = [1.0, 2.0, 2.0, 1.0];
+/// assert_eq!(naschain_nsga::hypervolume(&front, &[3.0, 3.0])?, 3.0);
+/// # Ok::<(), naschain_nsga::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Shape`] when there are no objectives or the last row is not whole,
+/// [`Error::NotFinite`] when the reference point is NaN or infinite.
+pub fn hypervolume(points: &[f64], reference: &[f64]) -> Result<f64, Error> {
+    row_count("points", points, reference.len())?;
+    if let Some(&found) = reference.iter().find(|value| !value.is_finite()) {
+        return Err(Error::NotFinite {
+            what: "the reference point",
+            found,
+        });
+    }
+    let inside: Vec<Vec<f64>> = points
+        .chunks_exact(reference.len())
+        .filter(|row| {
+            row.iter()
+                .zip(reference)
+                .all(|(value, limit)| value < limit)
+        })
+        .map(<[f64]>::to_vec)
+        .collect();
+    if inside.iter().flatten().any(|value| value.is_infinite()) {
+        return Ok(f64::INFINITY);
+    }
+    Ok(volume(inside, reference))
+}
+
+/// The volume of points that all lie inside the box below `reference`.
+fn volume(mut points: Vec<Vec<f64>>, reference: &[f64]) -> f64 {
+    let last = reference.len() - 1;
+    match reference.len() {
+        1 => points
+            .iter()
+            .map(|point| reference[0] - point[0])
+            .fold(0.0, f64::max),
+        2 => {
+            points.sort_by(|a, b| a[0].total_cmp(&b[0]));
+            staircase_area(points.iter().map(|point| (point[0], point[1])), reference)
+        }
+        3 => {
+            points.sort_by(|a, b| a[2].total_cmp(&b[2]));
+            sweep(&points, reference)
+        }
+        _ => {
+            // Worst last objective first, so that the sets limited below stay small.
+            points.sort_by(|a, b| b[last].total_cmp(&a[last]));
+            exclusive_volumes(&points, reference)
+        }
+    }
+}
+
+/// The area of a staircase whose points come by growing first number.
+fn staircase_area(points: impl Iterator<Item = (f64, f64)>, reference: &[f64]) -> f64 {
+    let (mut area, mut height) = (0.0, reference[1]);
+    for (x, y) in points {
+        if y < height {
+            area += (reference[0] - x) * (height - y);
+            height = y;
+        }
+    }
+    area
+}
+
+/// Three objectives: the points come by growing third number, and the area that those so far
+/// dominate in the first two is multiplied by the way to the next.
+fn sweep(points: &[Vec<f64>], reference: &[f64]) -> f64 {
+    // The staircase of those so far: x grows, y falls.
+    let mut steps: Vec<(f64, f64)> = Vec::new();
+    let mut sum = 0.0;
+    for (index, point) in points.iter().enumerate() {
+        let (x, y) = (point[0], point[1]);
+        let at = steps.partition_point(|step| step.0 < x);
+        let covered_before = at > 0 && steps[at - 1].1 <= y;
+        let covered_at = steps.get(at).is_some_and(|step| step.0 == x && step.1 <= y);
+        if !covered_before && !covered_at {
+            let beaten = steps[at..].partition_point(|step| step.1 >= y);
+            steps.splice(at..at + beaten, [(x, y)]);
+        }
+        let next = points.get(index + 1).map_or(reference[2], |next| next[2]);
+        if next > point[2] {
+            sum += staircase_area(steps.iter().copied(), reference) * (next - point[2]);
+        }
+    }
+    sum
+}
+
+/// Four objectives or more: each point adds what the points after it do not dominate.
+fn exclusive_volumes(points: &[Vec<f64>], reference: &[f64]) -> f64 {
+    let mut sum = 0.0;
+    for (index, point) in points.iter().enumerate() {
+        let inclusive: f64 = point
+            .iter()
+            .zip(reference)
+            .map(|(value, limit)| limit - value)
+            .product();
+        // Each later point moved up to where it overlaps with this one.
+        let limited: Vec<f64> = points[index + 1..]
+            .iter()
+            .flat_map(|other| other.iter().zip(point).map(|(a, b)| a.max(*b)))
+            .collect();
+        sum += inclusive - volume(first_front(&limited, reference.len()), reference);
+    }
+    sum
+}
+
+/// The distinct non-dominated rows; rows that share a number add nothing to those that beat them.
+fn first_front(points: &[f64], objectives: usize) -> Vec<Vec<f64>> {
+    let ranks = non_dominated_sort(points, objectives).unwrap_or_default();
+    let mut front: Vec<Vec<f64>> = points
+        .chunks_exact(objectives)
+        .zip(ranks)
+        .filter(|(_, rank)| *rank == 0)
+        .map(|(row, _)| row.to_vec())
+        .collect();
+    front.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    front.dedup();
+    front
+}

@@ -1,0 +1,311 @@
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::candidate::{Candidate, CandidateId, Evaluated, Outcome};
+use crate::config::SearchConfig;
+use crate::selection::Scores;
+use crate::sorting::dominates;
+use crate::space::{Bits, Space};
+use crate::state::{Slot, State};
+use crate::{Error, Genes};
+
+/// Why a search ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Finish {
+    /// All generations are told.
+    Generations,
+    /// No genome was found that has not been asked yet.
+    Exhausted,
+}
+
+/// An NSGA-II search (Deb et al. 2002) that asks for evaluations and is told their outcomes.
+///
+/// A generation's offspring are made when all candidates before them are told, so the course of a
+/// search depends on its configuration and the outcomes alone, not on the order of tells. Saved and
+/// restored at any point (serde), it goes on as if it had not been interrupted.
+#[derive(Clone, Debug)]
+pub struct Search<S: Space = Bits> {
+    pub(crate) state: State<S>,
+    // All below follows from the state.
+    pub(crate) scores: Scores,
+    /// The canonical forms of all candidates.
+    pub(crate) seen: BTreeSet<S::Genome>,
+    pub(crate) untold: usize,
+    /// The first candidate of the newest generation.
+    pub(crate) newest: usize,
+    /// The non-dominated ones of all evaluated candidates, in the order of tells.
+    pub(crate) front: Vec<usize>,
+}
+
+impl Search<Bits> {
+    /// A search over all bitstrings of `config.genome_len` bits.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the field that is out of range.
+    pub fn new(config: SearchConfig) -> Result<Self, Error> {
+        Search::in_space(config, Bits)
+    }
+}
+
+impl<S: Space> Search<S> {
+    /// A search over a space of the user's own.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the field that is out of range.
+    pub fn in_space(config: SearchConfig, space: S) -> Result<Self, Error> {
+        Search::starting_from(config, space, Vec::new())
+    }
+
+    /// A search whose first candidates are these genomes, duplicates left out; the rest of the first
+    /// generation is random. Of more genomes than a generation holds the first ones are taken.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the field that is out of range, [`Error::GenomeLength`] a genome of
+    /// another length.
+    pub fn starting_from(
+        config: SearchConfig,
+        space: S,
+        genomes: Vec<S::Genome>,
+    ) -> Result<Self, Error> {
+        config.validate()?;
+        let expected = config.genome_len;
+        if let Some(genome) = genomes
+            .iter()
+            .find(|genome| genome.gene_count() != expected)
+        {
+            let found = genome.gene_count();
+            return Err(Error::GenomeLength { found, expected });
+        }
+        let mut search = Search::around(State {
+            config,
+            space,
+            slots: Vec::new(),
+            asked: 0,
+            generation: 1,
+            population: Vec::new(),
+            exhausted: false,
+        });
+        for genome in genomes {
+            if search.room() > 0 {
+                search.add(genome);
+            }
+        }
+        search.fill_up();
+        Ok(search)
+    }
+
+    /// The next candidate to evaluate. `None` when the search waits for outcomes, or is finished.
+    pub fn ask(&mut self) -> Option<Candidate<S::Genome>> {
+        let genome = self.state.slots.get(self.state.asked)?.genome().clone();
+        let id = CandidateId(self.state.asked as u64);
+        self.state.asked += 1;
+        Some(Candidate { id, genome })
+    }
+
+    /// Takes the outcome of a candidate; any order will do.
+    ///
+    /// # Errors
+    /// [`Error::UnknownCandidate`] for an id that was not asked, [`Error::ToldTwice`],
+    /// [`Error::ObjectiveCount`] and [`Error::Violation`] for an outcome that cannot be. The
+    /// search is then as it was.
+    pub fn tell(&mut self, id: CandidateId, outcome: Outcome) -> Result<(), Error> {
+        let asked = self.state.asked;
+        let index = match usize::try_from(id.0) {
+            Ok(index) if index < asked => index,
+            _ => return Err(Error::UnknownCandidate { id, asked }),
+        };
+        let (genome, generation) = match &self.state.slots[index] {
+            Slot::Told(_) => return Err(Error::ToldTwice { id }),
+            Slot::Untold { genome, generation } => (genome.clone(), *generation),
+        };
+        let outcome = self.checked(id, outcome)?;
+        self.score(index, &outcome);
+        self.state.slots[index] = Slot::Told(Evaluated {
+            id,
+            genome,
+            generation,
+            outcome,
+        });
+        self.untold -= 1;
+        if self.untold == 0 {
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is nothing left to ask or to tell.
+    pub fn is_finished(&self) -> bool {
+        self.finish().is_some()
+    }
+
+    /// Why the search ended, once it has.
+    pub fn finish(&self) -> Option<Finish> {
+        match self.untold {
+            0 if self.state.exhausted => Some(Finish::Exhausted),
+            0 => Some(Finish::Generations),
+            _ => None,
+        }
+    }
+
+    /// The generation of the newest candidates, from 1.
+    pub fn generation(&self) -> usize {
+        self.state.generation
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &SearchConfig {
+        &self.state.config
+    }
+
+    /// The space that is searched.
+    pub fn space(&self) -> &S {
+        &self.state.space
+    }
+
+    /// Every candidate whose outcome is known, in the order of ids.
+    pub fn evaluated(&self) -> impl DoubleEndedIterator<Item = &Evaluated<S::Genome>> {
+        self.state.slots.iter().filter_map(|slot| match slot {
+            Slot::Told(evaluated) => Some(evaluated),
+            Slot::Untold { .. } => None,
+        })
+    }
+
+    /// The candidates that were asked and not yet told, in the order of ids: what is left to
+    /// evaluate when a search is restored.
+    pub fn pending(&self) -> impl DoubleEndedIterator<Item = Candidate<S::Genome>> {
+        let asked = self.state.slots[..self.state.asked].iter().enumerate();
+        asked.filter_map(|(index, slot)| match slot {
+            Slot::Told(_) => None,
+            Slot::Untold { genome, .. } => Some(Candidate {
+                id: CandidateId(index as u64),
+                genome: genome.clone(),
+            }),
+        })
+    }
+
+    /// The non-dominated ones of all evaluated candidates, however many; equal objectives may
+    /// occur. Sorted from best to worst in the first objective, then the next, then by id.
+    pub fn front(&self) -> Vec<&Evaluated<S::Genome>> {
+        let mut order = self.front.clone();
+        order.sort_by(|&a, &b| {
+            let rows = self.scores.row(a).partial_cmp(self.scores.row(b));
+            rows.unwrap_or(std::cmp::Ordering::Equal).then(a.cmp(&b))
+        });
+        let told = |index: usize| match &self.state.slots[index] {
+            Slot::Told(evaluated) => Some(evaluated),
+            Slot::Untold { .. } => None,
+        };
+        order.into_iter().filter_map(told).collect()
+    }
+
+    /// A search with this state and no candidates taken in yet.
+    fn around(state: State<S>) -> Self {
+        Search {
+            scores: Scores {
+                objectives: state.config.objectives.len(),
+                ..Scores::default()
+            },
+            seen: BTreeSet::new(),
+            untold: 0,
+            newest: 0,
+            front: Vec::new(),
+            state,
+        }
+    }
+
+    /// Takes up a saved state.
+    fn restored(mut state: State<S>) -> Result<Self, Error> {
+        state.validate()?;
+        let slots = std::mem::take(&mut state.slots);
+        let mut search = Search::around(state);
+        for (index, slot) in slots.into_iter().enumerate() {
+            if slot.generation() < search.state.generation {
+                search.newest = index + 1;
+            }
+            if !search.add(slot.genome().clone()) {
+                let what = format!("candidate {index} is a duplicate");
+                return Err(Error::Damaged { what });
+            }
+            if let Slot::Told(told) = &slot {
+                let outcome = search.checked(told.id, told.outcome.clone())?;
+                search.score(index, &outcome);
+                search.untold -= 1;
+            }
+            search.state.slots[index] = slot;
+        }
+        Ok(search)
+    }
+
+    /// The outcome with a NaN turned into a failure, if it can be one of this search.
+    fn checked(&self, id: CandidateId, outcome: Outcome) -> Result<Outcome, Error> {
+        let objectives = &self.state.config.objectives;
+        match &outcome {
+            Outcome::Objectives(values) => {
+                let (found, expected) = (values.len(), objectives.len());
+                if found != expected {
+                    return Err(Error::ObjectiveCount {
+                        id,
+                        found,
+                        expected,
+                    });
+                }
+                let nan = values.iter().position(|value| value.is_nan());
+                Ok(nan.map_or(outcome, |at| {
+                    Outcome::Failed(format!("objective {} is NaN", objectives[at].name))
+                }))
+            }
+            &Outcome::Infeasible(found) if !(found > 0.0 && found.is_finite()) => {
+                Err(Error::Violation { id, found })
+            }
+            _ => Ok(outcome),
+        }
+    }
+
+    /// Writes an outcome into what is derived from outcomes.
+    fn score(&mut self, index: usize, outcome: &Outcome) {
+        let width = self.scores.objectives;
+        match outcome {
+            Outcome::Failed(_) => {}
+            Outcome::Infeasible(violation) => {
+                self.scores.violations[index] = *violation;
+            }
+            Outcome::Objectives(values) => {
+                self.scores.violations[index] = 0.0;
+                let row = &mut self.scores.rows[index * width..(index + 1) * width];
+                let directions = self.state.config.objectives.iter();
+                for ((cell, value), objective) in row.iter_mut().zip(values).zip(directions) {
+                    *cell = objective.direction.minimised(*value);
+                }
+                let row = self.scores.row(index);
+                let beaten = |&member: &usize| dominates(self.scores.row(member), row);
+                if !self.front.iter().any(beaten) {
+                    let scores = &self.scores;
+                    self.front
+                        .retain(|&member| !dominates(scores.row(index), scores.row(member)));
+                    self.front.push(index);
+                }
+            }
+        }
+    }
+}
+
+impl<S: Space + Serialize> Serialize for Search<S>
+where
+    S::Genome: Serialize,
+{
+    fn serialize<T: Serializer>(&self, to: T) -> Result<T::Ok, T::Error> {
+        self.state.serialize(to)
+    }
+}
+
+impl<'de, S: Space + Deserialize<'de>> Deserialize<'de> for Search<S>
+where
+    S::Genome: Deserialize<'de>,
+{
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Search::restored(State::deserialize(from)?).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,292 @@
+//! What a search promises, whatever the order of its tells.
+
+use naschain_core::{Genome, Purpose, Stream};
+use naschain_nsga::{
+    Candidate, CandidateId, Error, Finish, Objective, Outcome, Search, SearchConfig, Space,
+};
+use proptest::prelude::*;
+
+fn config(genome_len: usize, seed: u64) -> SearchConfig {
+    let objectives = vec![Objective::maximize("ones"), Objective::minimize("value")];
+    SearchConfig {
+        population: 7,
+        generations: 6,
+        seed,
+        ..SearchConfig::new(genome_len, objectives)
+    }
+}
+
+/// Every kind of outcome occurs, as a function of the genome alone.
+fn outcome(genome: &Genome) -> Outcome {
+    let bits: Vec<bool> = genome.bits().collect();
+    let ones = bits.iter().filter(|bit| **bit).count() as f64;
+    let value = bits
+        .iter()
+        .fold(0, |value, &bit| (value * 2 + u32::from(bit)) % 9973);
+    match value % 11 {
+        0 => Outcome::Failed("out of memory".into()),
+        1 => Outcome::Infeasible(ones + 1.0),
+        2 => Outcome::Objectives(vec![ones, f64::NAN]),
+        3 => Outcome::Objectives(vec![ones, f64::INFINITY]),
+        _ => Outcome::Objectives(vec![ones, (value % 101) as f64]),
+    }
+}
+
+/// Runs to the end; `order` decides which of the candidates in flight is told next, and `step` may
+/// replace the search before each tell.
+fn run<S: Space<Genome = Genome>>(
+    mut search: Search<S>,
+    order: u64,
+    mut step: impl FnMut(Search<S>) -> Search<S>,
+) -> Search<S> {
+    let mut stream = Stream::new(order, Purpose::Simulation, 0, 0);
+    let mut flying: Vec<Candidate> = Vec::new();
+    while !search.is_finished() {
+        while let Some(candidate) = search.ask() {
+            flying.push(candidate);
+        }
+        let candidate = flying.swap_remove(stream.index(flying.len()));
+        search = step(search);
+        search
+            .tell(candidate.id, outcome(&candidate.genome))
+            .unwrap();
+    }
+    assert_eq!(search.ask(), None);
+    search
+}
+
+fn history<S: Space<Genome = Genome>>(search: &Search<S>) -> String {
+    let all: Vec<_> = search.evaluated().collect();
+    format!(
+        "{} {:?}",
+        serde_json::to_string(&all).unwrap(),
+        search.finish()
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_order_of_tells_does_not_matter(seed: u64, len in 3usize..90, order: u64) {
+        let search = || Search::new(config(len, seed)).unwrap();
+        let one = run(search(), order, |search| search);
+        let other = run(search(), order.wrapping_add(1), |search| search);
+        prop_assert_eq!(history(&one), history(&other));
+        let ids = |search: &Search| search.front().iter().map(|one| one.id).collect::<Vec<_>>();
+        prop_assert_eq!(ids(&one), ids(&other));
+    }
+
+    #[test]
+    fn a_restored_search_goes_on_as_if_never_stopped(seed: u64, len in 3usize..90, order: u64) {
+        let search = || Search::new(config(len, seed)).unwrap();
+        let one = run(search(), order, |search| search);
+        let mut stops = Stream::new(order, Purpose::Simulation, 1, 0);
+        let other = run(search(), order, |search| {
+            if !stops.chance(0.3) {
+                return search;
+            }
+            let saved = serde_json::to_string(&search).unwrap();
+            let restored: Search = serde_json::from_str(&saved).unwrap();
+            let pending = |search: &Search| search.pending().collect::<Vec<_>>();
+            assert_eq!(pending(&search), pending(&restored));
+            restored
+        });
+        prop_assert_eq!(serde_json::to_string(&one).unwrap(), serde_json::to_string(&other).unwrap());
+        prop_assert_eq!(history(&one), history(&other));
+    }
+
+    #[test]
+    fn no_genome_is_asked_twice_and_the_front_is_right(seed: u64, len in 3usize..90) {
+        let search = run(Search::new(config(len, seed)).unwrap(), 0, |search| search);
+        let all: Vec<_> = search.evaluated().collect();
+        let mut genomes: Vec<_> = all.iter().map(|one| &one.genome).collect();
+        genomes.sort();
+        genomes.dedup();
+        prop_assert_eq!(genomes.len(), all.len());
+        // ones is maximised, value minimised.
+        let beats = |a: &[f64], b: &[f64]| a[0] >= b[0] && a[1] <= b[1] && a != b;
+        let values: Vec<_> = all.iter().filter_map(|one| one.objectives().map(|v| (one.id, v))).collect();
+        let mut expected: Vec<_> = values
+            .iter()
+            .filter(|(_, value)| !values.iter().any(|(_, other)| beats(other, value)))
+            .collect();
+        expected.sort_by(|(a, x), (b, y)| y[0].total_cmp(&x[0]).then(a.cmp(b)));
+        let front = search.front();
+        let found: Vec<_> = front.iter().map(|one| (one.id, one.objectives().unwrap())).collect();
+        prop_assert!(found.iter().eq(expected));
+    }
+}
+
+#[test]
+fn a_small_space_is_exhausted_and_ends_the_search() {
+    for len in 1..=5 {
+        let search = run(Search::new(config(len, 3)).unwrap(), 0, |search| search);
+        let expected = (1 << len).min(42);
+        assert_eq!(search.evaluated().count(), expected);
+        assert_eq!(search.finish(), Some(Finish::Exhausted));
+    }
+    let search = run(Search::new(config(6, 3)).unwrap(), 0, |search| search);
+    assert_eq!(
+        (search.evaluated().count(), search.finish()),
+        (42, Some(Finish::Generations))
+    );
+    assert_eq!(search.generation(), 6);
+}
+
+/// Only the first four bits mean something.
+#[derive(Debug)]
+struct Prefix;
+
+impl Space for Prefix {
+    type Genome = Genome;
+
+    fn canonical(&self, genome: &Genome) -> Genome {
+        Genome::from_bits(genome.bits().take(4))
+    }
+}
+
+#[test]
+fn genomes_with_one_canonical_form_are_asked_once() {
+    let search = run(
+        Search::in_space(config(60, 1), Prefix).unwrap(),
+        0,
+        |search| search,
+    );
+    let mut forms: Vec<Genome> = search
+        .evaluated()
+        .map(|one| Prefix.canonical(&one.genome))
+        .collect();
+    assert!(search.evaluated().all(|one| one.genome.len() == 60));
+    forms.sort();
+    forms.dedup();
+    assert_eq!(
+        (forms.len(), search.finish()),
+        (16, Some(Finish::Exhausted))
+    );
+}
+
+#[test]
+fn given_genomes_come_first_and_once() {
+    let genomes: Vec<Genome> = ["1111", "0000", "1111"]
+        .map(|text| text.parse().unwrap())
+        .to_vec();
+    let mut search =
+        Search::starting_from(config(4, 1), naschain_nsga::Bits, genomes.clone()).unwrap();
+    assert_eq!(search.ask().unwrap().genome, genomes[0]);
+    assert_eq!(search.ask().unwrap().genome, genomes[1]);
+    assert!(!genomes.contains(&search.ask().unwrap().genome));
+    let error = Search::starting_from(config(5, 1), naschain_nsga::Bits, genomes).unwrap_err();
+    assert_eq!(
+        error,
+        Error::GenomeLength {
+            found: 4,
+            expected: 5
+        }
+    );
+}
+
+#[test]
+fn impossible_tells_are_refused_and_change_nothing() {
+    let mut search = Search::new(config(20, 1)).unwrap();
+    let id = search.ask().unwrap().id;
+    let good = Outcome::Objectives(vec![1.0, 2.0]);
+    let before = serde_json::to_string(&search).unwrap();
+    let stranger = CandidateId(1);
+    let cases = [
+        (
+            stranger,
+            good.clone(),
+            Error::UnknownCandidate {
+                id: stranger,
+                asked: 1,
+            },
+        ),
+        (
+            id,
+            Outcome::Objectives(vec![1.0]),
+            Error::ObjectiveCount {
+                id,
+                found: 1,
+                expected: 2,
+            },
+        ),
+        (
+            id,
+            Outcome::Infeasible(-1.0),
+            Error::Violation { id, found: -1.0 },
+        ),
+    ];
+    for (id, outcome, error) in cases {
+        assert_eq!(search.tell(id, outcome).unwrap_err(), error);
+    }
+    assert_eq!(serde_json::to_string(&search).unwrap(), before);
+    search.tell(id, good.clone()).unwrap();
+    assert_eq!(search.tell(id, good).unwrap_err(), Error::ToldTwice { id });
+    assert_eq!(
+        search
+            .tell(CandidateId(u64::MAX), Outcome::Failed(String::new()))
+            .unwrap_err(),
+        Error::UnknownCandidate {
+            id: CandidateId(u64::MAX),
+            asked: 1
+        }
+    );
+}
+
+#[test]
+fn every_field_of_the_configuration_is_checked() {
+    type Change = fn(&mut SearchConfig);
+    let changes: [(Change, &str); 7] = [
+        (|config| config.genome_len = 0, "genome_len"),
+        (|config| config.population = 1, "population"),
+        (|config| config.generations = 0, "generations"),
+        (
+            |config| config.crossover_probability = 1.5,
+            "crossover_probability",
+        ),
+        (
+            |config| config.crossover_probability = f64::NAN,
+            "crossover_probability",
+        ),
+        (
+            |config| config.mutation_probability = Some(-0.1),
+            "mutation_probability",
+        ),
+        (|config| config.objectives.clear(), "objectives"),
+    ];
+    for (change, name) in changes {
+        let mut config = config(8, 0);
+        change(&mut config);
+        match Search::new(config).unwrap_err() {
+            Error::Config { field, .. } => assert_eq!(field, name),
+            error => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn damaged_saves_are_refused() {
+    let mut search = Search::new(config(8, 0)).unwrap();
+    let first = search.ask().unwrap();
+    search
+        .tell(first.id, Outcome::Objectives(vec![1.0, f64::INFINITY]))
+        .unwrap();
+    let saved = serde_json::to_value(&search).unwrap();
+    let restored = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut saved = saved.clone();
+        change(&mut saved);
+        serde_json::from_value::<Search>(saved)
+    };
+    assert!(restored(&|_| {}).is_ok());
+    assert!(restored(&|saved| saved["asked"] = 100.into()).is_err());
+    assert!(restored(&|saved| saved["asked"] = 0.into()).is_err());
+    assert!(restored(&|saved| saved["generation"] = 2.into()).is_err());
+    assert!(restored(&|saved| saved["generation"] = 0.into()).is_err());
+    assert!(restored(&|saved| saved["population"] = vec![99].into()).is_err());
+    assert!(restored(&|saved| saved["slots"] = serde_json::json!([])).is_err());
+    assert!(restored(&|saved| saved["slots"][1] = saved["slots"][2].clone()).is_err());
+    assert!(restored(&|saved| saved["slots"][0]["told"]["id"] = 3.into()).is_err());
+    assert!(restored(&|saved| saved["slots"][0]["told"]["genome"] = "1".into()).is_err());
+    assert!(restored(&|saved| saved["config"]["population"] = 0.into()).is_err());
+}
