@@ -1,0 +1,48 @@
+use super::lexicographic;
+
+/// Ranks with three objectives: in lexicographic order, a point is dominated by a front exactly when
+/// it lies on or above the staircase that the front's points so far form in the other two numbers.
+pub(super) fn ranks(keys: &[u64]) -> Vec<u32> {
+    let mut ranks = vec![0; keys.len() / 3];
+    let mut fronts: Vec<Staircase> = Vec::new();
+    let (mut before, mut rank) = (None, 0);
+    for place in lexicographic(keys, 3) {
+        let point = [keys[3 * place], keys[3 * place + 1], keys[3 * place + 2]];
+        if before != Some(point) {
+            let [_, y, z] = point;
+            rank = fronts.partition_point(|front| front.covers(y, z));
+            if rank == fronts.len() {
+                fronts.push(Staircase::default());
+            }
+            fronts[rank].lower(y, z);
+            before = Some(point);
+        }
+        ranks[place] = rank as u32;
+    }
+    ranks
+}
+
+/// The lower left border of a set of points: y grows and z falls from step to step.
+#[derive(Default)]
+struct Staircase(Vec<(u64, u64)>);
+
+impl Staircase {
+    /// Whether a point of the set is nowhere larger than (y, z).
+    fn covers(&self, y: u64, z: u64) -> bool {
+        let at = self.0.partition_point(|step| step.0 <= y);
+        at > 0 && self.0[at - 1].1 <= z
+    }
+
+    /// Adds a point that is not covered.
+    fn lower(&mut self, y: u64, z: u64) {
+        let at = self.0.partition_point(|step| step.0 < y);
+        let beaten = self.0[at..].iter().take_while(|step| step.1 >= z).count();
+        match beaten {
+            0 => self.0.insert(at, (y, z)),
+            _ => {
+                self.0[at] = (y, z);
+                self.0.drain(at + 1..at + beaten);
+            }
+        }
+    }
+}
