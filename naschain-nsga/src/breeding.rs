@@ -1,18 +1,19 @@
 use naschain_core::{Purpose, Stream};
 
-use crate::selection::{Ranked, survivors, tournament};
+use crate::selection::{Ranked, Tournaments, survivors};
 use crate::state::Slot;
-use crate::{Error, Genes, Search, Space};
+use crate::{Genes, Search, Space};
 
 impl<S: Space> Search<S> {
     /// All candidates are told: selects the survivors and breeds the next generation from them.
-    pub(crate) fn turn(&mut self) -> Result<(), Error> {
+    pub(crate) fn turn(&mut self) {
+        self.merge_front();
         let state = &self.state;
         let (seed, epoch) = (state.config.seed, state.generation as u64);
         let newest = self.newest..state.slots.len();
         let pool: Vec<usize> = state.population.iter().copied().chain(newest).collect();
         let mut stream = Stream::new(seed, Purpose::Selection, epoch, 0);
-        let parents = survivors(&self.scores, &pool, state.config.population, &mut stream)?;
+        let parents = survivors(&self.scores, &pool, state.config.population, &mut stream);
         self.state.population = parents.iter().map(|ranked| ranked.index).collect();
         if !self.state.exhausted && self.state.generation < self.state.config.generations {
             self.state.generation += 1;
@@ -23,7 +24,6 @@ impl<S: Space> Search<S> {
                 self.state.generation -= 1;
             }
         }
-        Ok(())
     }
 
     /// Fills the newest generation with the parents' children, as far as they are new.
@@ -31,13 +31,12 @@ impl<S: Space> Search<S> {
         let config = &self.state.config;
         let (seed, epoch) = (config.seed, self.state.generation as u64);
         let (crossover, mutation) = (config.crossover_probability, config.gene_mutation());
+        let stream = Stream::new(seed, Purpose::Selection, epoch, 1);
+        let mut tournaments = Tournaments::new(parents, stream);
         let (mut mating, mut fruitless) = (0, 0);
         while self.room() > 0 && fruitless < RETRIES {
             let mut stream = Stream::new(seed, Purpose::Variation, epoch, mating);
-            let mut parent = || {
-                let index = tournament(parents, &mut stream);
-                self.state.slots[index].genome().clone()
-            };
+            let mut parent = || self.state.slots[tournaments.winner()].genome().clone();
             let (mut one, mut other) = (parent(), parent());
             if stream.chance(crossover) {
                 one.cross(&mut other, &mut stream);

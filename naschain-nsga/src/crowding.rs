@@ -22,6 +22,11 @@ pub fn crowding_distance(
     if let Some(&index) = front.iter().find(|&&index| index >= len) {
         return Err(Error::PointIndex { index, len });
     }
+    Ok(distances(points, objectives, front))
+}
+
+/// The distances of points that exist.
+pub(crate) fn distances(points: &[f64], objectives: usize, front: &[usize]) -> Vec<f64> {
     let has_nan = |index: usize| {
         let row = &points[index * objectives..(index + 1) * objectives];
         row.iter().any(|value| value.is_nan())
@@ -34,7 +39,7 @@ pub fn crowding_distance(
         for &place in &order {
             distances[place] = f64::INFINITY;
         }
-        return Ok(distances);
+        return distances;
     }
     for objective in 0..objectives {
         let value = |place: usize| points[front[place] * objectives + objective];
@@ -46,7 +51,7 @@ pub fn crowding_distance(
         });
         add_gaps(&order, value, &mut distances);
     }
-    Ok(distances)
+    distances
 }
 
 /// Adds one objective's share; `order` is sorted by `value`.

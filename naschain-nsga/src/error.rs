@@ -54,6 +54,14 @@ pub enum Error {
         /// The length the search needs.
         expected: usize,
     },
+    /// A real variable lies outside its range.
+    #[error("variable {index} is {found}; it must be between 0 and 1")]
+    Variable {
+        /// The variable's place, from 0.
+        index: usize,
+        /// The value found.
+        found: f64,
+    },
     /// A matrix of points has the wrong shape.
     #[error("{what} has {len} numbers; with {objectives} objectives it needs {expected}")]
     Shape {

@@ -2,7 +2,8 @@ use std::fmt::Debug;
 
 use naschain_core::{Genome, Stream};
 
-/// A genome that NSGA-II can make and vary: the bits of a [`Genome`].
+/// A genome that NSGA-II can make and vary: the bits of a [`Genome`] or a
+/// [`RealVector`](crate::RealVector).
 pub trait Genes: Clone + Ord + Debug {
     /// A genome of `len` genes, each of its values equally likely.
     fn random(len: usize, stream: &mut Stream) -> Self;

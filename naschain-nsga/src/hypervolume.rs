@@ -1,6 +1,6 @@
 use crate::Error;
 use crate::error::row_count;
-use crate::sorting::non_dominated_sort;
+use crate::sorting::ranks_of_rows;
 
 /// The hypervolume: the measure of what `points` dominate within the box below `reference`.
 ///
@@ -122,7 +122,7 @@ fn exclusive_volumes(points: &[Vec<f64>], reference: &[f64]) -> f64 {
 
 /// The distinct non-dominated rows; rows that share a number add nothing to those that beat them.
 fn first_front(points: &[f64], objectives: usize) -> Vec<Vec<f64>> {
-    let ranks = non_dominated_sort(points, objectives).unwrap_or_default();
+    let ranks = ranks_of_rows(points, objectives);
     let mut front: Vec<Vec<f64>> = points
         .chunks_exact(objectives)
         .zip(ranks)

@@ -42,7 +42,8 @@ fn mean_nearest(
     let distance = |found: &[f64], wanted: &[f64]| {
         let pairs = found.iter().zip(wanted);
         pairs
-            .map(|(&found, &wanted)| difference(found, wanted).powi(2))
+            .map(|(&found, &wanted)| difference(found, wanted))
+            .map(|part| part * part)
             .sum::<f64>()
             .sqrt()
     };

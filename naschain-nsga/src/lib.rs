@@ -20,7 +20,7 @@
 //! - [`Search`], which asks for [`Candidate`]s and is told an [`Outcome`] for each [`CandidateId`];
 //!   it keeps every [`Evaluated`] one, and [`Finish`] says why it ended;
 //! - [`Space`], for searching a space of one's own, and [`Genes`], what its genomes are made of;
-//!   [`Bits`] is the plain space of all bitstrings;
+//!   [`Bits`] is the plain space of all bitstrings, [`Reals`] that of all [`RealVector`]s;
 //! - [`non_dominated_sort`] and [`crowding_distance`], which selection rests on;
 //! - [`hypervolume`], [`igd`] and [`igd_plus`], which say how good a front is.
 //!
@@ -34,6 +34,7 @@ mod error;
 mod genes;
 mod hypervolume;
 mod indicators;
+mod reals;
 mod search;
 mod selection;
 mod sorting;
@@ -47,6 +48,7 @@ pub use error::Error;
 pub use genes::Genes;
 pub use hypervolume::hypervolume;
 pub use indicators::{igd, igd_plus};
+pub use reals::{RealVector, Reals};
 pub use search::{Finish, Search};
 pub use sorting::non_dominated_sort;
 pub use space::{Bits, Space};

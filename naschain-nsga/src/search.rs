@@ -4,8 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::candidate::{Candidate, CandidateId, Evaluated, Outcome};
 use crate::config::SearchConfig;
-use crate::selection::Scores;
-use crate::sorting::dominates;
+use crate::selection::{Scores, first_front};
 use crate::space::{Bits, Space};
 use crate::state::{Slot, State};
 use crate::{Error, Genes};
@@ -36,8 +35,10 @@ pub struct Search<S: Space = Bits> {
     pub(crate) untold: usize,
     /// The first candidate of the newest generation.
     pub(crate) newest: usize,
-    /// The non-dominated ones of all evaluated candidates, in the order of tells.
+    /// The non-dominated ones of all evaluated candidates but the unmerged ones.
     pub(crate) front: Vec<usize>,
+    /// The feasible ones told since the front was last brought up to date.
+    pub(crate) unmerged: Vec<usize>,
 }
 
 impl Search<Bits> {
@@ -131,7 +132,7 @@ impl<S: Space> Search<S> {
         });
         self.untold -= 1;
         if self.untold == 0 {
-            self.turn()?;
+            self.turn();
         }
         Ok(())
     }
@@ -186,19 +187,42 @@ impl<S: Space> Search<S> {
         })
     }
 
+    /// The survivors of the last completed generation, in the order of ids: at most
+    /// [`SearchConfig::population`]. Unlike [`Search::front`] it can lose good candidates.
+    pub fn population(&self) -> Vec<&Evaluated<S::Genome>> {
+        self.evaluated_at(&self.state.population)
+    }
+
     /// The non-dominated ones of all evaluated candidates, however many; equal objectives may
     /// occur. Sorted from best to worst in the first objective, then the next, then by id.
     pub fn front(&self) -> Vec<&Evaluated<S::Genome>> {
-        let mut order = self.front.clone();
+        let mut order = self.merged_front();
         order.sort_by(|&a, &b| {
             let rows = self.scores.row(a).partial_cmp(self.scores.row(b));
             rows.unwrap_or(std::cmp::Ordering::Equal).then(a.cmp(&b))
         });
-        let told = |index: usize| match &self.state.slots[index] {
+        self.evaluated_at(&order)
+    }
+
+    fn merged_front(&self) -> Vec<usize> {
+        let both = self.front.iter().chain(&self.unmerged).copied();
+        first_front(&self.scores, both.collect())
+    }
+
+    /// Brings the front up to date.
+    pub(crate) fn merge_front(&mut self) {
+        if !self.unmerged.is_empty() {
+            self.front = self.merged_front();
+            self.unmerged.clear();
+        }
+    }
+
+    fn evaluated_at(&self, indices: &[usize]) -> Vec<&Evaluated<S::Genome>> {
+        let told = |index: &usize| match &self.state.slots[*index] {
             Slot::Told(evaluated) => Some(evaluated),
             Slot::Untold { .. } => None,
         };
-        order.into_iter().filter_map(told).collect()
+        indices.iter().filter_map(told).collect()
     }
 
     /// A search with this state and no candidates taken in yet.
@@ -212,6 +236,7 @@ impl<S: Space> Search<S> {
             untold: 0,
             newest: 0,
             front: Vec::new(),
+            unmerged: Vec::new(),
             state,
         }
     }
@@ -236,6 +261,7 @@ impl<S: Space> Search<S> {
             }
             search.state.slots[index] = slot;
         }
+        search.merge_front();
         Ok(search)
     }
 
@@ -279,14 +305,7 @@ impl<S: Space> Search<S> {
                 for ((cell, value), objective) in row.iter_mut().zip(values).zip(directions) {
                     *cell = objective.direction.minimised(*value);
                 }
-                let row = self.scores.row(index);
-                let beaten = |&member: &usize| dominates(self.scores.row(member), row);
-                if !self.front.iter().any(beaten) {
-                    let scores = &self.scores;
-                    self.front
-                        .retain(|&member| !dominates(scores.row(index), scores.row(member)));
-                    self.front.push(index);
-                }
+                self.unmerged.push(index);
             }
         }
     }

@@ -1,8 +1,7 @@
 use naschain_core::Stream;
 
-use crate::Error;
-use crate::crowding::crowding_distance;
-use crate::sorting::non_dominated_sort;
+use crate::crowding::distances;
+use crate::sorting::ranks_of_rows;
 
 /// What selection looks at: one row of minimised objectives and one violation a candidate.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +15,14 @@ pub(crate) struct Scores {
 }
 
 impl Scores {
+    /// The rows of `pool`, one after the other.
+    pub(crate) fn rows_of(&self, pool: &[usize]) -> Vec<f64> {
+        pool.iter()
+            .flat_map(|&index| self.row(index))
+            .copied()
+            .collect()
+    }
+
     pub(crate) fn row(&self, index: usize) -> &[f64] {
         &self.rows[index * self.objectives..(index + 1) * self.objectives]
     }
@@ -36,18 +43,14 @@ pub(crate) fn survivors(
     pool: &[usize],
     count: usize,
     stream: &mut Stream,
-) -> Result<Vec<Ranked>, Error> {
-    let rows: Vec<f64> = pool
-        .iter()
-        .flat_map(|&index| scores.row(index))
-        .copied()
-        .collect();
-    let ranks = feasible_first(scores, pool, &rows)?;
+) -> Vec<Ranked> {
+    let rows = scores.rows_of(pool);
+    let ranks = feasible_first(scores, pool, &rows);
     let mut by_rank: Vec<usize> = (0..pool.len()).collect();
     by_rank.sort_by_key(|&place| ranks[place]);
     let mut kept: Vec<(usize, Ranked)> = Vec::with_capacity(count);
     for front in by_rank.chunk_by(|&a, &b| ranks[a] == ranks[b]) {
-        let crowding = crowding_distance(&rows, scores.objectives, front)?;
+        let crowding = distances(&rows, scores.objectives, front);
         let mut order: Vec<usize> = (0..front.len()).collect();
         if kept.len() + front.len() > count {
             stream.shuffle(&mut order);
@@ -70,13 +73,24 @@ pub(crate) fn survivors(
         }
     }
     kept.sort_by_key(|(place, _)| *place);
-    Ok(kept.into_iter().map(|(_, ranked)| ranked).collect())
+    kept.into_iter().map(|(_, ranked)| ranked).collect()
+}
+
+/// Those of `pool`, all feasible, that none of them dominates.
+pub(crate) fn first_front(scores: &Scores, pool: Vec<usize>) -> Vec<usize> {
+    let rows = scores.rows_of(&pool);
+    let ranks = ranks_of_rows(&rows, scores.objectives);
+    let ranked = pool.into_iter().zip(ranks);
+    ranked
+        .filter(|(_, rank)| *rank == 0)
+        .map(|(index, _)| index)
+        .collect()
 }
 
 /// Ranks by feasibility first (Deb 2000): the feasible ones by dominance, then the infeasible ones
 /// by their violation, then the failed ones.
-fn feasible_first(scores: &Scores, pool: &[usize], rows: &[f64]) -> Result<Vec<u32>, Error> {
-    let mut ranks = non_dominated_sort(rows, scores.objectives)?;
+fn feasible_first(scores: &Scores, pool: &[usize], rows: &[f64]) -> Vec<u32> {
+    let mut ranks = ranks_of_rows(rows, scores.objectives);
     let violation = |place: usize| scores.violations[pool[place]];
     let mut others: Vec<usize> = (0..pool.len())
         .filter(|&place| violation(place) > 0.0)
@@ -92,17 +106,42 @@ fn feasible_first(scores: &Scores, pool: &[usize], rows: &[f64]) -> Result<Vec<u
             ranks[place] = first + step as u32;
         }
     }
-    Ok(ranks)
+    ranks
 }
 
-/// Binary tournament: the better of two random members by rank, then crowding, then chance.
-pub(crate) fn tournament(population: &[Ranked], stream: &mut Stream) -> usize {
-    let a = population[stream.index(population.len())];
-    let b = population[stream.index(population.len())];
-    let a_wins = match a.rank.cmp(&b.rank).then(b.crowding.total_cmp(&a.crowding)) {
-        std::cmp::Ordering::Less => true,
-        std::cmp::Ordering::Greater => false,
-        std::cmp::Ordering::Equal => stream.chance(0.5),
-    };
-    if a_wins { a.index } else { b.index }
+/// Binary tournaments among a population, all of which take part equally often.
+pub(crate) struct Tournaments<'a> {
+    population: &'a [Ranked],
+    stream: Stream,
+    /// Those who have not taken part since all were shuffled.
+    waiting: Vec<usize>,
+}
+
+impl<'a> Tournaments<'a> {
+    pub(crate) fn new(population: &'a [Ranked], stream: Stream) -> Self {
+        Tournaments {
+            population,
+            stream,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// The better of the next two by rank, then crowding, then chance.
+    pub(crate) fn winner(&mut self) -> usize {
+        let (a, b) = (self.next(), self.next());
+        let a_wins = match a.rank.cmp(&b.rank).then(b.crowding.total_cmp(&a.crowding)) {
+            std::cmp::Ordering::Less => true,
+            std::cmp::Ordering::Greater => false,
+            std::cmp::Ordering::Equal => self.stream.chance(0.5),
+        };
+        if a_wins { a.index } else { b.index }
+    }
+
+    fn next(&mut self) -> Ranked {
+        if self.waiting.is_empty() {
+            self.waiting = self.stream.permutation(self.population.len());
+        }
+        let place = self.waiting.pop().unwrap_or_default();
+        self.population[place]
+    }
 }

@@ -1,3 +1,4 @@
+mod few;
 mod many;
 mod three;
 mod two;
@@ -27,21 +28,25 @@ use crate::error::row_count;
 /// [`Error::Shape`] when there are no objectives or the last row is not whole.
 pub fn non_dominated_sort(points: &[f64], objectives: usize) -> Result<Vec<u32>, Error> {
     row_count("points", points, objectives)?;
+    Ok(ranks_of_rows(points, objectives))
+}
+
+/// The ranks of whole rows.
+pub(crate) fn ranks_of_rows(points: &[f64], objectives: usize) -> Vec<u32> {
     if !points.iter().any(|value| value.is_nan()) {
-        let keys: Vec<u64> = points.iter().copied().map(monotone_key).collect();
-        return Ok(ranks_of_keys(&keys, objectives));
+        return ranks_without_nan(points, objectives);
     }
     let rows = points.chunks_exact(objectives);
     let whole: Vec<bool> = rows
         .clone()
         .map(|row| !row.iter().any(|value| value.is_nan()))
         .collect();
-    let keys: Vec<u64> = rows
+    let numbers: Vec<f64> = rows
         .zip(&whole)
         .filter(|(_, whole)| **whole)
-        .flat_map(|(row, _)| row.iter().copied().map(monotone_key))
+        .flat_map(|(row, _)| row.iter().copied())
         .collect();
-    let mut ranks = ranks_of_keys(&keys, objectives).into_iter();
+    let mut ranks = ranks_without_nan(&numbers, objectives).into_iter();
     let last = ranks.clone().max().map_or(0, |rank| rank + 1);
     let rank = |whole: bool| {
         if whole {
@@ -50,16 +55,23 @@ pub fn non_dominated_sort(points: &[f64], objectives: usize) -> Result<Vec<u32>,
             last
         }
     };
-    Ok(whole.into_iter().map(rank).collect())
+    whole.into_iter().map(rank).collect()
 }
 
-fn ranks_of_keys(keys: &[u64], objectives: usize) -> Vec<u32> {
-    match objectives {
+fn ranks_without_nan(points: &[f64], objectives: usize) -> Vec<u32> {
+    let keys: Vec<u64> = points.iter().copied().map(monotone_key).collect();
+    let of_few = match objectives {
+        3 => few::ranks::<3>(points, &keys),
+        4 => few::ranks::<4>(points, &keys),
+        5 => few::ranks::<5>(points, &keys),
+        _ => None,
+    };
+    of_few.unwrap_or_else(|| match objectives {
         1 => levels(keys.iter().copied()),
-        2 => two::ranks(keys),
-        3 => three::ranks(keys),
-        _ => many::ranks(keys, objectives),
-    }
+        2 => two::ranks(&keys),
+        3 => three::ranks(&keys),
+        _ => many::ranks(&keys, objectives),
+    })
 }
 
 /// A whole number for a float that is not NaN, in the same order; -0 and 0 get one number.
@@ -70,57 +82,65 @@ fn monotone_key(value: f64) -> u64 {
 }
 
 /// For each value how many different smaller values there are.
-fn levels(values: impl ExactSizeIterator<Item = u64>) -> Vec<u32> {
+fn levels(values: impl Iterator<Item = u64>) -> Vec<u32> {
     let order = sorted_places(values);
     let mut levels = vec![0; order.len()];
     let mut level = 0;
     for pair in order.windows(2) {
         level += u32::from(pair[0].0 != pair[1].0);
-        levels[pair[1].1] = level;
+        levels[pair[1].1 as usize] = level;
     }
     levels
 }
 
-/// The values from the smallest on, each with its place; equal values by place.
-fn sorted_places(values: impl ExactSizeIterator<Item = u64>) -> Vec<(u64, usize)> {
-    // One wide number sorts faster than a pair.
-    let mut packed: Vec<u128> = values
-        .enumerate()
-        .map(|(place, value)| u128::from(value) << 64 | place as u128)
-        .collect();
-    packed.sort_unstable();
-    let unpack = |packed: u128| ((packed >> 64) as u64, packed as u64 as usize);
-    packed.into_iter().map(unpack).collect()
+/// The values from the smallest on, each with its place.
+fn sorted_places(values: impl Iterator<Item = u64>) -> Vec<(u64, u32)> {
+    let mut places: Vec<(u64, u32)> = values.zip(0..).collect();
+    places.sort_unstable_by_key(|(value, _)| *value);
+    places
 }
 
-/// The rows of `objectives` keys in lexicographic order, by their places.
-fn lexicographic(keys: &[u64], objectives: usize) -> Vec<usize> {
-    let row = |place: usize| &keys[place * objectives..(place + 1) * objectives];
+/// The places of the rows of `objectives` keys in lexicographic order, and each row's first key.
+fn lexicographic(keys: &[u64], objectives: usize) -> Vec<(u64, u32)> {
     let mut order = sorted_places(keys.iter().step_by(objectives).copied());
     for tied in order.chunk_by_mut(|a, b| a.0 == b.0) {
         if tied.len() > 1 {
-            tied.sort_unstable_by(|a, b| row(a.1).cmp(row(b.1)));
+            sort_ties(keys, objectives, 1, tied);
         }
     }
-    order.into_iter().map(|(_, place)| place).collect()
+    order
 }
 
-/// Whether `a` is nowhere larger than `b` and somewhere smaller.
-pub(crate) fn dominates(a: &[f64], b: &[f64]) -> bool {
-    let mut smaller = false;
-    for (x, y) in a.iter().zip(b) {
-        if x > y || x.is_nan() || y.is_nan() {
-            return false;
-        }
-        smaller |= x < y;
+/// Sorts rows that are equal in all objectives before `objective`.
+fn sort_ties(keys: &[u64], objectives: usize, objective: usize, tied: &mut [(u64, u32)]) {
+    let key = |place: u32| keys[place as usize * objectives + objective];
+    tied.sort_unstable_by_key(|&(_, place)| key(place));
+    if objective + 1 == objectives {
+        return;
     }
-    smaller
+    for tied in tied.chunk_by_mut(|a, b| key(a.1) == key(b.1)) {
+        if tied.len() > 1 {
+            sort_ties(keys, objectives, objective + 1, tied);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// Whether `a` is nowhere larger than `b` and somewhere smaller.
+    fn dominates(a: &[f64], b: &[f64]) -> bool {
+        let mut smaller = false;
+        for (x, y) in a.iter().zip(b) {
+            if x > y || x.is_nan() || y.is_nan() {
+                return false;
+            }
+            smaller |= x < y;
+        }
+        smaller
+    }
 
     /// Peels off the points that no remaining point dominates.
     fn peel(points: &[f64], objectives: usize) -> Vec<u32> {
@@ -190,6 +210,17 @@ mod tests {
         fn large_clouds_match_peeling((objectives, points) in points(900)) {
             let ranks = non_dominated_sort(&points, objectives).unwrap();
             prop_assert_eq!(ranks, peel(&points, objectives));
+        }
+    }
+
+    #[test]
+    fn a_long_chain_has_a_front_for_each_point() {
+        for objectives in 1..7 {
+            let points: Vec<f64> = (0..200)
+                .flat_map(|point| vec![f64::from(point % 150); objectives])
+                .collect();
+            let ranks = non_dominated_sort(&points, objectives).unwrap();
+            assert!(ranks.into_iter().eq((0..200).map(|point| point % 150)));
         }
     }
 

@@ -59,11 +59,12 @@ impl Points {
         let sum = |index: usize| row(index).iter().map(|&level| u64::from(level)).sum();
         let mut order = super::sorted_places((0..count).map(sum));
         for tied in order.chunk_by_mut(|a, b| a.0 == b.0) {
-            tied.sort_unstable_by(|a, b| row(a.1).cmp(row(b.1)));
+            tied.sort_unstable_by(|a, b| row(a.1 as usize).cmp(row(b.1 as usize)));
         }
         let mut rows: Vec<u32> = Vec::with_capacity(keys.len());
         let mut place_of = vec![0; count];
         for (_, index) in order {
+            let index = index as usize;
             if rows.len() < objectives || rows[rows.len() - objectives..] != *row(index) {
                 rows.extend(row(index));
             }

@@ -6,8 +6,9 @@ pub(super) fn ranks(keys: &[u64]) -> Vec<u32> {
     let mut ranks = vec![0; keys.len() / 3];
     let mut fronts: Vec<Staircase> = Vec::new();
     let (mut before, mut rank) = (None, 0);
-    for place in lexicographic(keys, 3) {
-        let point = [keys[3 * place], keys[3 * place + 1], keys[3 * place + 2]];
+    for (first, place) in lexicographic(keys, 3) {
+        let place = place as usize;
+        let point = [first, keys[3 * place + 1], keys[3 * place + 2]];
         if before != Some(point) {
             let [_, y, z] = point;
             rank = fronts.partition_point(|front| front.covers(y, z));

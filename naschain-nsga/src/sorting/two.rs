@@ -7,8 +7,9 @@ pub(super) fn ranks(keys: &[u64]) -> Vec<u32> {
     // The second number of each front's last point; it grows from front to front.
     let mut lasts: Vec<u64> = Vec::new();
     let (mut before, mut rank) = (None, 0);
-    for place in lexicographic(keys, 2) {
-        let point = [keys[2 * place], keys[2 * place + 1]];
+    for (first, place) in lexicographic(keys, 2) {
+        let place = place as usize;
+        let point = [first, keys[2 * place + 1]];
         if before != Some(point) {
             rank = lasts.partition_point(|&last| last <= point[1]);
             match lasts.get_mut(rank) {

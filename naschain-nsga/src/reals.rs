@@ -1,0 +1,224 @@
+use std::cmp::Ordering;
+
+use naschain_core::Stream;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Genes, Space};
+
+/// A genome of real variables, each between 0 and 1.
+///
+/// The caller maps them to what it searches: `low + x * (high - low)`, or a power for a learning
+/// rate. Vectors are ordered by their numbers from first to last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<f64>", into = "Vec<f64>")]
+pub struct RealVector(Vec<f64>);
+
+impl RealVector {
+    /// A vector of these variables.
+    ///
+    /// # Errors
+    /// [`Error::Variable`] names a number that is not between 0 and 1.
+    pub fn new(values: Vec<f64>) -> Result<Self, Error> {
+        match values.iter().position(|value| !(0.0..=1.0).contains(value)) {
+            Some(index) => Err(Error::Variable {
+                index,
+                found: values[index],
+            }),
+            // -0 and 0 are one number and get one form.
+            None => Ok(RealVector(
+                values.into_iter().map(|value| value + 0.0).collect(),
+            )),
+        }
+    }
+
+    /// The variables.
+    pub fn values(&self) -> &[f64] {
+        &self.0
+    }
+}
+
+impl TryFrom<Vec<f64>> for RealVector {
+    type Error = Error;
+
+    fn try_from(values: Vec<f64>) -> Result<Self, Error> {
+        RealVector::new(values)
+    }
+}
+
+impl From<RealVector> for Vec<f64> {
+    fn from(vector: RealVector) -> Self {
+        vector.0
+    }
+}
+
+impl Eq for RealVector {}
+
+impl Ord for RealVector {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // No variable is NaN.
+        self.0.partial_cmp(&other.0).unwrap_or(Ordering::Equal)
+    }
+}
+
+impl PartialOrd for RealVector {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// All vectors of variables between 0 and 1, each another thing, nothing known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reals;
+
+impl Space for Reals {
+    type Genome = RealVector;
+}
+
+/// Simulated binary crossover (Deb and Agrawal 1995) with index 15 and polynomial mutation with
+/// index 20, both within the bounds (Deb 2001).
+impl Genes for RealVector {
+    fn random(len: usize, stream: &mut Stream) -> Self {
+        RealVector((0..len).map(|_| stream.unit_f64()).collect())
+    }
+
+    fn nth(_len: usize, _index: u64) -> Option<Self> {
+        None
+    }
+
+    fn gene_count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn cross(&mut self, other: &mut Self, stream: &mut Stream) {
+        for (one, other) in self.0.iter_mut().zip(&mut other.0) {
+            // Half of the variables are crossed, and of those half trade places, without which the
+            // children would stay near one parent in all variables at once.
+            let choice = stream.below(4);
+            if choice < 2 && *one != *other {
+                let (low, high) = (one.min(*other), one.max(*other));
+                let (low, high) = crossed(low, high, stream.unit_f64());
+                let same_order = (*one < *other) == (choice == 0);
+                (*one, *other) = if same_order { (low, high) } else { (high, low) };
+            }
+        }
+    }
+
+    fn mutate(&mut self, probability: f64, stream: &mut Stream) {
+        for value in &mut self.0 {
+            if stream.chance(probability) {
+                *value = mutated(*value, stream.unit_f64());
+            }
+        }
+    }
+}
+
+/// The children of one variable, from parents low < high and a uniform number.
+fn crossed(low: f64, high: f64, uniform: f64) -> (f64, f64) {
+    let gap = high - low;
+    // `margin` is the way to the nearer bound of that side: no child gets beyond it.
+    let spread = |margin: f64| {
+        let alpha = 2.0 - 1.0 / power(1.0 + 2.0 * margin / gap, 16);
+        let share = uniform * alpha;
+        root16(if share <= 1.0 {
+            share
+        } else {
+            1.0 / (2.0 - share)
+        })
+    };
+    let middle = 0.5 * (low + high);
+    let one = middle - 0.5 * gap * spread(low);
+    let other = middle + 0.5 * gap * spread(1.0 - high);
+    (one.clamp(0.0, 1.0) + 0.0, other.clamp(0.0, 1.0) + 0.0)
+}
+
+/// A variable moved by the polynomial distribution, from a uniform number.
+fn mutated(value: f64, uniform: f64) -> f64 {
+    let moved = if uniform < 0.5 {
+        let rest = power(1.0 - value, 21);
+        value + root21(2.0 * uniform + (1.0 - 2.0 * uniform) * rest) - 1.0
+    } else {
+        let rest = power(value, 21);
+        value + 1.0 - root21(2.0 * (1.0 - uniform) + (2.0 * uniform - 1.0) * rest)
+    };
+    moved.clamp(0.0, 1.0) + 0.0
+}
+
+// Powers and roots from +, ×, ÷ and √ alone, which give the same bits on every machine.
+
+fn power(base: f64, exponent: u32) -> f64 {
+    (0..exponent).fold(1.0, |product, _| product * base)
+}
+
+fn root16(value: f64) -> f64 {
+    value.sqrt().sqrt().sqrt().sqrt()
+}
+
+/// The 21st root of a number in [0, 1], by Newton's method from above, where it falls steadily.
+fn root21(value: f64) -> f64 {
+    if value <= 0.0 {
+        return 0.0;
+    }
+    let mut root = root16(value).sqrt();
+    loop {
+        let next = (20.0 * root + value / power(root, 20)) / 21.0;
+        if next >= root {
+            return root;
+        }
+        root = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use naschain_core::Purpose;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn roots_are_inverse_to_powers(value in 0.0..=1.0f64) {
+            prop_assert!((power(root21(value), 21) - value).abs() <= 1e-13 * value);
+            prop_assert!((power(root16(value), 16) - value).abs() <= 1e-13 * value);
+        }
+
+        #[test]
+        fn children_stay_inside_and_keep_the_middle(a in 0.0..=1.0f64, b in 0.0..=1.0f64, u in 0.0..1.0f64) {
+            prop_assume!(a != b);
+            let (low, high) = crossed(a.min(b), a.max(b), u);
+            prop_assert!((0.0..=1.0).contains(&low) && (0.0..=1.0).contains(&high));
+            // Between parents at equal distances from the bounds the children are symmetric.
+            let (low, high) = crossed(0.5 - a / 2.0, 0.5 + a / 2.0, u);
+            prop_assert!((low + high - 1.0).abs() < 1e-12, "{} {}", low, high);
+        }
+
+        #[test]
+        fn mutation_stays_inside_and_moves_with_its_number(value in 0.0..=1.0f64, u in 0.0..1.0f64) {
+            let moved = mutated(value, u);
+            prop_assert!((0.0..=1.0).contains(&moved));
+            prop_assert!((moved - value) * (u - 0.5) >= -1e-15);
+        }
+    }
+
+    /// Deb's formulas, written with the library's power function.
+    #[test]
+    fn spreads_are_those_of_the_paper() {
+        let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
+        for _ in 0..1000 {
+            let (a, b, u) = (stream.unit_f64(), stream.unit_f64(), stream.unit_f64());
+            let (low, high) = (a.min(b), a.max(b));
+            let beta = 1.0 + 2.0 * low / (high - low);
+            let alpha = 2.0 - beta.powf(-16.0);
+            let spread = match u <= 1.0 / alpha {
+                true => (u * alpha).powf(1.0 / 16.0),
+                false => (1.0 / (2.0 - u * alpha)).powf(1.0 / 16.0),
+            };
+            let expected = 0.5 * ((low + high) - spread * (high - low));
+            assert!((crossed(low, high, u).0 - expected.max(0.0)).abs() < 1e-12);
+            let expected = match u < 0.5 {
+                true => (2.0 * u + (1.0 - 2.0 * u) * (1.0 - a).powf(21.0)).powf(1.0 / 21.0) - 1.0,
+                false => 1.0 - (2.0 * (1.0 - u) + 2.0 * (u - 0.5) * a.powf(21.0)).powf(1.0 / 21.0),
+            };
+            assert!((mutated(a, u) - (a + expected).clamp(0.0, 1.0)).abs() < 1e-12);
+        }
+    }
+}
