@@ -1,0 +1,240 @@
+//! Flags that the commands share, and the presets of each data set.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use naschain_consensus::{Agreement, Rule, Rules};
+use naschain_core::{Augmentation, MacroSpace, Recipe};
+use naschain_nsga::SearchConfig;
+use naschain_train::{DataName, Dataset, Device};
+
+use crate::run_spec::{DataSpec, RunSpec, objectives, versions};
+
+/// Exit code of a command that was given something wrong.
+pub const EXIT_WRONG: u8 = 2;
+
+/// Shown under `--help`: the flags whose defaults depend on the data set.
+pub const PRESETS: &str = "\
+Defaults that depend on --data:
+                        digits   fashion-mnist, mnist   cifar10
+  --phases                   2                      3         3
+  --nodes                    4                      4         5
+  --init-channels            8                      8        16
+  --epochs                   8                      3        20
+  --batch-size              32                     64       128
+  --learning-rate         0.05                   0.05     0.025
+  --train-images          1000                  10000     45000
+  --validation-images      397                   5000      5000
+  --crop-padding             0                      0         4
+  --flip                 false                  false      true
+  --cutout                   0                      0        16";
+
+/// Which data.
+#[derive(Args, Clone, Debug)]
+pub struct DataArgs {
+    /// Data set: digits, fashion-mnist, mnist or cifar10
+    #[arg(long, value_name = "NAME", default_value = "digits")]
+    pub data: DataName,
+    /// Folder with the data set's files [default: $NASCHAIN_DATA/<name>, $NASCHAIN_DATA,
+    /// data/<name>, /usr/share/datasets/<name>]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+impl DataArgs {
+    /// Reads the data set.
+    pub fn load(&self) -> Result<Dataset> {
+        Ok(Dataset::load(self.data, self.data_dir.as_deref())?)
+    }
+}
+
+/// What is searched, and how each network is trained.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// Phases of a network, 1 to 10 [default: see below]
+    #[arg(long, value_name = "N")]
+    pub phases: Option<usize>,
+    /// Nodes of a phase, 2 to 32 [default: see below]
+    #[arg(long, value_name = "N")]
+    pub nodes: Option<usize>,
+    /// Channels of the first phase; they double from one to the next [default: see below]
+    #[arg(long, value_name = "N")]
+    pub init_channels: Option<usize>,
+    /// Training epochs of each network [default: see below]
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<u32>,
+    /// Images a training step [default: see below]
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<usize>,
+    /// First learning rate; it falls to 0 along half a cosine [default: see below]
+    #[arg(long, value_name = "X")]
+    pub learning_rate: Option<f64>,
+    /// Images to train on, drawn by the seed [default: see below]
+    #[arg(long, value_name = "N")]
+    pub train_images: Option<usize>,
+    /// Images to validate on, drawn by the seed [default: see below]
+    #[arg(long, value_name = "N")]
+    pub validation_images: Option<usize>,
+    /// Pixels of padding for random crops; 0 is off [default: see below]
+    #[arg(long, value_name = "N")]
+    pub crop_padding: Option<usize>,
+    /// Whether to mirror every second image [default: see below]
+    #[arg(long, value_name = "BOOL")]
+    pub flip: Option<bool>,
+    /// Side of the square that is cut out of each image; 0 is off [default: see below]
+    #[arg(long, value_name = "N")]
+    pub cutout: Option<usize>,
+    /// Genomes of a generation
+    #[arg(long, value_name = "N", default_value_t = 12)]
+    pub population: usize,
+    /// Generations, the first random one included
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub generations: usize,
+    /// Where all randomness comes from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Miners that train each genome
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub replication: usize,
+    /// When their answers agree: tolerance (accuracy within --tolerance, params and FLOPs
+    /// equal), exact (training digests equal too), or chained (as the reference network does)
+    #[arg(long, value_name = "RULE", default_value_t = Rule::Tolerance)]
+    pub agreement: Rule,
+    /// Tolerance in percentage points
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub tolerance: f64,
+    /// Seconds without a heartbeat after which a miner's work is given to another
+    #[arg(long, value_name = "S", default_value_t = 60)]
+    pub lease_seconds: u64,
+    /// Folder of the run; an interrupted run in it is gone on with
+    /// [default: runs/<data>-seed<seed>]
+    #[arg(long, alias = "run", value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// Where trainings run.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct DeviceArgs {
+    /// Where to train: cpu, or cuda:N in a build with --features cuda
+    #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
+    pub device: Device,
+    /// CPU threads inside each training; several trainings of one thread are faster
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub threads: NonZeroUsize,
+}
+
+impl DeviceArgs {
+    /// The options of naschain-train.
+    pub fn options(&self) -> naschain_train::Options {
+        naschain_train::Options {
+            device: self.device,
+            threads: self.threads.get(),
+        }
+    }
+}
+
+/// Phases, nodes and init channels that suit a data set.
+pub fn space_preset(name: DataName) -> (usize, usize, usize) {
+    match name {
+        DataName::Digits => (2, 4, 8),
+        DataName::FashionMnist | DataName::Mnist => (3, 4, 8),
+        DataName::Cifar10 => (3, 5, 16),
+    }
+}
+
+fn recipe_preset(name: DataName) -> Recipe {
+    match name {
+        DataName::Digits => Recipe {
+            epochs: 8,
+            batch_size: 32,
+            learning_rate: 0.05,
+            train_images: 1000,
+            validation_images: 397,
+            augmentation: Augmentation::default(),
+            ..Recipe::default()
+        },
+        DataName::FashionMnist | DataName::Mnist => Recipe {
+            epochs: 3,
+            batch_size: 64,
+            learning_rate: 0.05,
+            train_images: 10_000,
+            validation_images: 5_000,
+            augmentation: Augmentation::default(),
+            ..Recipe::default()
+        },
+        DataName::Cifar10 => Recipe::default(),
+    }
+}
+
+impl RunArgs {
+    /// The run that these flags ask for.
+    pub fn spec(&self, data: &DataArgs, dataset: &Dataset) -> Result<RunSpec> {
+        let (phases, nodes, init_channels) = space_preset(data.data);
+        let space = MacroSpace {
+            phases: self.phases.unwrap_or(phases),
+            nodes: self.nodes.unwrap_or(nodes),
+            input: dataset.shape,
+            init_channels: self.init_channels.unwrap_or(init_channels),
+            classes: dataset.classes,
+        };
+        let preset = recipe_preset(data.data);
+        let changes = preset.augmentation.clone();
+        let recipe = Recipe {
+            seed: self.seed,
+            epochs: self.epochs.unwrap_or(preset.epochs),
+            batch_size: self.batch_size.unwrap_or(preset.batch_size),
+            learning_rate: self.learning_rate.unwrap_or(preset.learning_rate),
+            train_images: self.train_images.unwrap_or(preset.train_images),
+            validation_images: self.validation_images.unwrap_or(preset.validation_images),
+            augmentation: Augmentation {
+                crop_padding: self.crop_padding.unwrap_or(changes.crop_padding),
+                horizontal_flip: self.flip.unwrap_or(changes.horizontal_flip),
+                cutout: self.cutout.unwrap_or(changes.cutout),
+            },
+            ..preset
+        };
+        let hundredths = self.tolerance * 100.0;
+        ensure!(
+            (0.0..=10_000.0).contains(&hundredths)
+                && (hundredths - hundredths.round()).abs() < 1e-6,
+            "tolerance is {}; it must be a number from 0 to 100 with at most two decimals",
+            self.tolerance
+        );
+        let spec = RunSpec {
+            versions: versions(),
+            search: SearchConfig {
+                population: self.population,
+                generations: self.generations,
+                seed: self.seed,
+                ..SearchConfig::new(space.genome_len().max(1), objectives())
+            },
+            space,
+            recipe,
+            data: DataSpec {
+                name: data.data,
+                digest: dataset.digest(),
+            },
+            rules: Rules {
+                seats: self.replication,
+                agreement: Agreement {
+                    rule: self.agreement,
+                    tolerance_hundredths: hundredths.round() as u32,
+                },
+                lease_ms: self.lease_seconds.saturating_mul(1000),
+                ..Rules::default()
+            },
+        };
+        spec.validate()?;
+        // Names the numbers if the data set is too small, before anything is made.
+        naschain_train::Split::draw(dataset, &spec.recipe)?;
+        Ok(spec)
+    }
+
+    /// The run's folder.
+    pub fn folder(&self, data: &DataArgs) -> PathBuf {
+        let default = || format!("runs/{}-seed{}", data.data, self.seed).into();
+        self.out.clone().unwrap_or_else(default)
+    }
+}

@@ -1,0 +1,248 @@
+//! A miner: asks for genomes, trains them, answers, for as long as there are any.
+
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use naschain_consensus::{MinerId, Row};
+use naschain_train::{Dataset, Options};
+use tokio::sync::watch;
+
+use crate::api::{Job, JobReply};
+use crate::link::{Link, LinkError};
+use crate::run_spec::RunSpec;
+
+/// How long the genomaster may hold a request for work.
+const WAIT_MS: u64 = 20_000;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// One miner.
+#[derive(Clone)]
+pub struct Miner {
+    /// Its name.
+    pub name: MinerId,
+    /// Its way to the genomaster.
+    pub link: Link,
+    /// Where and how it trains.
+    pub options: Options,
+    /// Where data sets are looked for first.
+    pub data_dir: Option<PathBuf>,
+    /// True once it is to stop.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// A run as a miner knows it: what to do and what to do it with.
+struct Work {
+    spec: RunSpec,
+    dataset: Arc<Dataset>,
+}
+
+impl Miner {
+    /// Works until the run is finished or the miner is told to stop.
+    ///
+    /// `dataset` is the data if the caller has it already; it is checked like any other.
+    pub async fn work(mut self, dataset: Option<Arc<Dataset>>) -> Result<()> {
+        let Some(mut work) = self.prepare(dataset).await? else {
+            return Ok(());
+        };
+        while let Some(reply) = self.next_job().await? {
+            match reply {
+                JobReply::Wait => {}
+                JobReply::Finished => {
+                    tracing::info!("{}: the run is finished", self.name);
+                    return Ok(());
+                }
+                JobReply::Job(job) => {
+                    if job.run != work.spec.digest() {
+                        tracing::info!("{}: the genomaster has another run now", self.name);
+                        match self.prepare(None).await? {
+                            Some(other) => work = other,
+                            None => return Ok(()),
+                        }
+                    }
+                    let row = self.train(&work, &job).await?;
+                    let Some(row) = row else { continue };
+                    self.answer(&job, row).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Learns what the run is, gets its data and joins; nothing when told to stop.
+    async fn prepare(&mut self, dataset: Option<Arc<Dataset>>) -> Result<Option<Work>> {
+        let link = self.link.clone();
+        let Some(spec) = self.persist(|| link.run()).await? else {
+            return Ok(None);
+        };
+        spec.validate()
+            .context("the genomaster's run specification is wrong")?;
+        let dataset = match dataset {
+            Some(dataset) => dataset,
+            None => {
+                let (name, dir) = (spec.data.name, self.data_dir.clone());
+                let load = move || Dataset::load(name, dir.as_deref());
+                Arc::new(tokio::task::spawn_blocking(load).await??)
+            }
+        };
+        spec.check_data(&dataset)?;
+        let (link, name) = (self.link.clone(), self.name.clone());
+        if self.persist(|| link.join(&name)).await?.is_none() {
+            return Ok(None);
+        }
+        tracing::info!(
+            "{} joined: {} on {}",
+            self.name,
+            spec.data.name,
+            self.options.device
+        );
+        Ok(Some(Work { spec, dataset }))
+    }
+
+    async fn next_job(&mut self) -> Result<Option<JobReply>> {
+        let (link, name) = (self.link.clone(), self.name.clone());
+        self.persist(|| async {
+            match link.request(&name, WAIT_MS).await {
+                // The genomaster may have been started afresh.
+                Err(LinkError::NotJoined(_)) => {
+                    link.join(&name).await?;
+                    link.request(&name, WAIT_MS).await
+                }
+                other => other,
+            }
+        })
+        .await
+    }
+
+    /// Trains the job's genome; nothing when its lease ended or the miner is to stop.
+    async fn train(&mut self, work: &Work, job: &Job) -> Result<Option<Row>> {
+        tracing::info!(
+            "{}: {} {} ({})",
+            self.name,
+            job.batch,
+            job.genome,
+            job.lease
+        );
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let epoch = Arc::new(AtomicU32::new(0));
+        let mut training = tokio::task::spawn_blocking({
+            let (spec, dataset, genome) =
+                (work.spec.clone(), work.dataset.clone(), job.genome.clone());
+            let (options, abandoned, epoch) = (self.options, abandoned.clone(), epoch.clone());
+            move || -> Result<Row, naschain_train::Error> {
+                let architecture = spec.space.decode(&genome)?;
+                let mut on_epoch = |done: &naschain_train::Epoch| {
+                    epoch.store(done.number, Ordering::Relaxed);
+                    match abandoned.load(Ordering::Relaxed) {
+                        true => ControlFlow::Break(()),
+                        false => ControlFlow::Continue(()),
+                    }
+                };
+                let trained = naschain_train::train(
+                    &architecture,
+                    &dataset,
+                    &spec.recipe,
+                    options,
+                    &mut on_epoch,
+                )?;
+                Ok(Row::Measured(trained.measurement))
+            }
+        });
+        let beat = Duration::from_millis((job.lease_ms / 3).clamp(100, 20_000));
+        let mut told = 0;
+        let mut quiet = Duration::ZERO;
+        const LOOK: Duration = Duration::from_millis(100);
+        let finished = loop {
+            tokio::select! {
+                finished = &mut training => break finished.context("the training panicked")?,
+                _ = stopped(&mut self.stop) => {
+                    abandoned.store(true, Ordering::Relaxed);
+                    return Ok(None);
+                }
+                _ = tokio::time::sleep(LOOK) => quiet += LOOK,
+            }
+            let done = epoch.load(Ordering::Relaxed);
+            if done == told && quiet < beat {
+                continue;
+            }
+            (told, quiet) = (done, Duration::ZERO);
+            match self.link.heartbeat(&self.name, job.lease, done).await {
+                Err(LinkError::LeaseEnded(reason)) => {
+                    tracing::warn!("{}: dropping {}: {reason}", self.name, job.batch);
+                    abandoned.store(true, Ordering::Relaxed);
+                }
+                // Nothing is lost by a missed heartbeat; the answer will be tried until taken.
+                Err(error) => tracing::debug!("{}: heartbeat: {error}", self.name),
+                Ok(()) => {}
+            }
+        };
+        match finished {
+            Ok(row) => Ok(Some(row)),
+            Err(naschain_train::Error::Stopped { .. }) => Ok(None),
+            Err(error @ naschain_train::Error::Diverged { .. }) => {
+                Ok(Some(Row::Failed(error.to_string())))
+            }
+            Err(error) => Err(error).context("this miner cannot train"),
+        }
+    }
+
+    /// Delivers the answer, however long the genomaster is away.
+    async fn answer(&mut self, job: &Job, row: Row) -> Result<()> {
+        if let Row::Measured(measurement) = &row {
+            let accuracy = measurement.accuracy;
+            tracing::info!("{}: {} reached {accuracy} %", self.name, job.batch);
+        }
+        let (link, name) = (self.link.clone(), self.name.clone());
+        let deliver = || async {
+            match link.submit(&name, job.lease, &row).await {
+                Err(LinkError::LeaseEnded(reason) | LinkError::NotJoined(reason)) => {
+                    tracing::warn!(
+                        "{name}: the answer for {} came too late: {reason}",
+                        job.batch
+                    );
+                    Ok(())
+                }
+                other => other,
+            }
+        };
+        self.persist(deliver).await.map(drop)
+    }
+
+    /// Calls until the genomaster is there, with growing pauses; nothing when told to stop.
+    async fn persist<T, F: Future<Output = Result<T, LinkError>>>(
+        &mut self,
+        call: impl Fn() -> F,
+    ) -> Result<Option<T>> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let result = tokio::select! {
+                result = call() => result,
+                _ = stopped(&mut self.stop) => return Ok(None),
+            };
+            match result {
+                Ok(value) => return Ok(Some(value)),
+                Err(LinkError::Away(reason)) => {
+                    tracing::warn!("{}: {reason}; trying again in {pause:?}", self.name);
+                }
+                Err(error) => bail!("{error}"),
+            }
+            tokio::select! {
+                _ = tokio::time::sleep(pause) => {}
+                _ = stopped(&mut self.stop) => return Ok(None),
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+/// Returns once the miner is to stop; never, if nobody can tell it to any more.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,191 @@
+//! The run's folder: history, front, picture and models.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use anyhow::{Context, Result};
+use naschain_core::{Accuracy, Architecture, Digest, Genome, Recipe};
+use naschain_train::{Dataset, Options};
+use serde::{Deserialize, Serialize};
+
+use crate::plot;
+use crate::run_spec::{DataSpec, RunSpec, write_whole};
+use crate::state::{ClosedBatch, FrontMember, RunState};
+
+/// One object of `front.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FrontModel {
+    /// The genome.
+    pub genome: Genome,
+    /// Validation accuracy in percent, as the miners agreed.
+    pub accuracy: Accuracy,
+    /// Test accuracy in percent, measured once, at the end.
+    pub test_accuracy: Accuracy,
+    /// Trainable parameters.
+    pub params: u64,
+    /// FLOPs of one image.
+    pub flops: u64,
+    /// The training digest that the miners reported.
+    pub digest: Digest,
+    /// The digest of the training that made `weights`; equal where miners and genomaster
+    /// compute the same bits.
+    pub model_digest: Digest,
+    /// The folder with `weights.safetensors` and `architecture.json`, within the run's.
+    pub model: PathBuf,
+}
+
+/// `architecture.json`: what stands beside a model's weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelFile {
+    /// The genome.
+    pub genome: Genome,
+    /// The network.
+    pub architecture: Architecture,
+    /// What it was trained on.
+    pub data: DataSpec,
+    /// How it was trained.
+    pub recipe: Recipe,
+    /// The training digest.
+    pub digest: Digest,
+}
+
+/// `history.jsonl`: each evaluated genome with all rows and the verdict, one JSON object a line.
+pub struct History {
+    path: PathBuf,
+    written: usize,
+}
+
+impl History {
+    /// Writes the batches that have ended so far and goes on from there.
+    pub fn start(dir: &Path, closed: &[ClosedBatch]) -> Result<History> {
+        let mut history = History {
+            path: dir.join("history.jsonl"),
+            written: 0,
+        };
+        write_whole(&history.path, b"")?;
+        history.follow(closed)?;
+        Ok(history)
+    }
+
+    /// Appends what has ended since.
+    pub fn follow(&mut self, closed: &[ClosedBatch]) -> Result<()> {
+        let mut text = String::new();
+        for batch in closed.iter().skip(self.written) {
+            text += &serde_json::to_string(batch)?;
+            text.push('\n');
+        }
+        let context = || format!("cannot write {}", self.path.display());
+        let open = std::fs::OpenOptions::new().append(true).open(&self.path);
+        let mut file = open.with_context(context)?;
+        file.write_all(text.as_bytes()).with_context(context)?;
+        self.written = closed.len();
+        Ok(())
+    }
+}
+
+/// Writes `front.svg` and, with `models`, `front.json`.
+pub fn write_front(dir: &Path, state: &RunState, models: Option<&[FrontModel]>) -> Result<()> {
+    let spec = state.spec();
+    let title = format!(
+        "{}: {} genomes evaluated, seed {}",
+        spec.data.name,
+        state.closed().len(),
+        spec.search.seed
+    );
+    let svg = plot::front_svg(state.closed(), &state.front(), &title)?;
+    write_whole(&dir.join("front.svg"), svg.as_bytes())?;
+    if let Some(models) = models {
+        let json = serde_json::to_string_pretty(models)?;
+        write_whole(&dir.join("front.json"), json.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Trains every network of the front once more, tests it, and writes its model.
+///
+/// The genomaster never saw the miners' weights; it makes its own, and by that it also checks
+/// the miners' digests. `done` is called after each.
+pub fn write_models(
+    dir: &Path,
+    spec: &RunSpec,
+    front: &[FrontMember],
+    dataset: &Dataset,
+    options: Options,
+    done: &(dyn Fn() + Sync),
+) -> Result<Vec<FrontModel>> {
+    let workers = std::thread::available_parallelism().map_or(1, |n| n.get() / options.threads);
+    let next = Mutex::new(front.iter().enumerate());
+    let finished = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..workers.max(1).min(front.len()) {
+            scope.spawn(|| {
+                loop {
+                    let taken = next.lock().map_or(None, |mut next| next.next());
+                    let Some((place, member)) = taken else { return };
+                    let model = write_model(dir, spec, member, dataset, options);
+                    if let Ok(mut finished) = finished.lock() {
+                        finished.push((place, model));
+                    }
+                    done();
+                }
+            });
+        }
+    });
+    let mut finished = finished.into_inner().unwrap_or_default();
+    finished.sort_by_key(|(place, _)| *place);
+    finished.into_iter().map(|(_, model)| model).collect()
+}
+
+fn write_model(
+    dir: &Path,
+    spec: &RunSpec,
+    member: &FrontMember,
+    dataset: &Dataset,
+    options: Options,
+) -> Result<FrontModel> {
+    let architecture = spec.space.decode(&member.genome)?;
+    let mut proceed = |_: &_| std::ops::ControlFlow::Continue(());
+    let trained =
+        naschain_train::train(&architecture, dataset, &spec.recipe, options, &mut proceed)?;
+    let test_accuracy = naschain_train::evaluate(
+        &architecture,
+        &trained.weights,
+        dataset,
+        &dataset.test,
+        options,
+    )?;
+    let model = Path::new("models").join(member.genome.to_string());
+    let folder = dir.join(&model);
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
+    trained.weights.save(&folder.join("weights.safetensors"))?;
+    let measurement = member.measurement;
+    let file = ModelFile {
+        genome: member.genome.clone(),
+        architecture,
+        data: spec.data.clone(),
+        recipe: spec.recipe.clone(),
+        digest: trained.measurement.digest,
+    };
+    let json = serde_json::to_string_pretty(&file)?;
+    write_whole(&folder.join("architecture.json"), json.as_bytes())?;
+    if trained.measurement.digest != measurement.digest {
+        tracing::warn!(
+            "{}: trained here the digest is {}, the miners' was {}",
+            member.genome,
+            trained.measurement.digest,
+            measurement.digest
+        );
+    }
+    Ok(FrontModel {
+        genome: member.genome.clone(),
+        accuracy: measurement.accuracy,
+        test_accuracy,
+        params: measurement.params,
+        flops: measurement.flops,
+        digest: measurement.digest,
+        model_digest: trained.measurement.digest,
+        model,
+    })
+}

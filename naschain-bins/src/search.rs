@@ -1,0 +1,214 @@
+//! `genomaster search`: the whole network in one process.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use naschain_consensus::MinerId;
+use naschain_train::Dataset;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::cli::{DataArgs, DeviceArgs, RunArgs};
+use crate::coordinator::Coordinator;
+use crate::link::Link;
+use crate::miner::Miner;
+use crate::report::{self, FrontModel, History};
+use crate::state::RunState;
+use crate::table::front_table;
+
+/// Flags of the command.
+#[derive(Args, Debug)]
+pub struct SearchArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    run: RunArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Miners in this process, at least --replication; the result does not depend on it
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    miners: usize,
+}
+
+/// Runs the search to its end, or to Ctrl-C.
+pub async fn search(args: SearchArgs) -> Result<()> {
+    ensure!(
+        args.miners >= args.run.replication,
+        "miners is {}; it must be at least --replication, which is {}",
+        args.miners,
+        args.run.replication
+    );
+    let dataset = Arc::new(args.data.load()?);
+    let spec = args.run.spec(&args.data, &dataset)?;
+    let dir = args.run.folder(&args.data);
+    spec.settle(&dir)?;
+    let coordinator = Coordinator::open(&dir, spec).await?;
+    let (stop, stopped) = watch::channel(false);
+    let mut miners = JoinSet::new();
+    for number in 1..=args.miners {
+        let miner = Miner {
+            name: MinerId::new(format!("local-{number}"))?,
+            link: Link::Local(coordinator.clone()),
+            options: args.device.options(),
+            data_dir: None,
+            stop: stopped.clone(),
+        };
+        miners.spawn(miner.work(Some(dataset.clone())));
+    }
+    let bar = Bar::new(&coordinator).await;
+    let finished = tokio::select! {
+        result = follow(&coordinator, &dir, Some(&bar)) => result.map(|()| true),
+        failed = failure(&mut miners) => Err(failed),
+        _ = tokio::signal::ctrl_c() => Ok(false),
+    };
+    let _ = stop.send(true);
+    while miners.join_next().await.is_some() {}
+    let finished = finished?;
+    bar.0.finish_and_clear();
+    if finished {
+        conclude(&coordinator, &dir, &dataset, args.device.options()).await?;
+    } else {
+        let (done, total) = progress(&coordinator).await;
+        println!("stopped after {done} of {total} trainings; the same command goes on from there");
+    }
+    coordinator.close().await
+}
+
+/// Waits until a miner fails; miners that end well are the normal case.
+async fn failure(miners: &mut JoinSet<Result<()>>) -> anyhow::Error {
+    while let Some(joined) = miners.join_next().await {
+        match joined {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return error,
+            Err(error) => return anyhow::Error::new(error).context("a miner panicked"),
+        }
+    }
+    std::future::pending().await
+}
+
+/// Keeps history, picture and bar up to date until the run is finished.
+pub async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&Bar>) -> Result<()> {
+    let mut changes = coordinator.changes();
+    let mut history = coordinator
+        .look(|state| History::start(dir, state.closed()))
+        .await?;
+    loop {
+        changes.mark_unchanged();
+        let finished = coordinator
+            .look(|state| {
+                history.follow(state.closed())?;
+                if let Some(bar) = bar {
+                    bar.show(state);
+                }
+                anyhow::Ok(state.is_finished())
+            })
+            .await?;
+        if finished {
+            return Ok(());
+        }
+        if let Some(reason) = coordinator.broken().await {
+            bail!("{reason}");
+        }
+        // Answers of open batches move the bar too, and they are nobody's change to wait for.
+        let _ = tokio::time::timeout(Duration::from_millis(500), changes.changed()).await;
+    }
+}
+
+/// Trains and tests the front's models, writes everything, and prints the table.
+pub async fn conclude(
+    coordinator: &Arc<Coordinator>,
+    dir: &Path,
+    dataset: &Arc<Dataset>,
+    options: naschain_train::Options,
+) -> Result<()> {
+    let front = coordinator.look(RunState::front).await;
+    let spec = coordinator.spec().clone();
+    let models = match stored_models(dir, &front) {
+        Some(models) => models,
+        None => {
+            let bar = bar(
+                front.len() as u64,
+                "training the front's models: {pos}/{len}",
+            );
+            let (dir, dataset, front) = (dir.to_owned(), dataset.clone(), front.clone());
+            let spec = spec.clone();
+            let work = move || {
+                let done = || bar.inc(1);
+                let models = report::write_models(&dir, &spec, &front, &dataset, options, &done);
+                bar.finish_and_clear();
+                models
+            };
+            tokio::task::spawn_blocking(work).await??
+        }
+    };
+    coordinator
+        .look(|state| report::write_front(dir, state, Some(&models)))
+        .await?;
+    print!("{}", front_table(&front, spec.space.phase_len()));
+    let wrong = models.iter().filter(|m| m.digest != m.model_digest).count();
+    if wrong > 0 {
+        println!("{wrong} digests of the front were not reproduced here; see the warnings above");
+    }
+    println!("run: {}", dir.display());
+    Ok(())
+}
+
+/// The models of a run that was concluded before, if they are those of this front.
+fn stored_models(dir: &Path, front: &[crate::state::FrontMember]) -> Option<Vec<FrontModel>> {
+    let text = std::fs::read_to_string(dir.join("front.json")).ok()?;
+    let models: Vec<FrontModel> = serde_json::from_str(&text).ok()?;
+    let whole = models.len() == front.len()
+        && models.iter().zip(front).all(|(model, member)| {
+            let weights = dir.join(&model.model).join("weights.safetensors");
+            model.digest == member.measurement.digest && weights.is_file()
+        });
+    whole.then_some(models)
+}
+
+async fn progress(coordinator: &Coordinator) -> (u64, u64) {
+    let numbers = |state: &RunState| (state.trainings_done(), state.trainings_in_all());
+    let (done, total) = coordinator.look(numbers).await;
+    (done as u64, total as u64)
+}
+
+/// The progress bar of a search.
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    async fn new(coordinator: &Coordinator) -> Bar {
+        let (done, total) = progress(coordinator).await;
+        let bar = bar(
+            total,
+            "{msg} {bar:30} {pos}/{len} trainings, {elapsed} gone, {eta} to go",
+        );
+        bar.set_position(done);
+        bar.reset_eta();
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Bar(bar)
+    }
+
+    fn show(&self, state: &RunState) {
+        let best = state.best().and_then(|batch| batch.verdict.consensus);
+        let best = best.map_or("-".to_owned(), |m| format!("{} %", m.accuracy));
+        let search = &state.spec().search;
+        let generation = state.search().generation().min(search.generations);
+        self.0.set_message(format!(
+            "generation {generation}/{}, best {best}",
+            search.generations
+        ));
+        self.0.set_position(state.trainings_done() as u64);
+    }
+}
+
+fn bar(length: u64, template: &str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(template);
+    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

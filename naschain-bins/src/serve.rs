@@ -1,0 +1,72 @@
+//! `genomaster serve`: the network's centre, over HTTP.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::cli::{DataArgs, DeviceArgs, RunArgs};
+use crate::coordinator::Coordinator;
+use crate::search::{conclude, follow};
+use crate::server;
+
+/// Flags of the command.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    run: RunArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Address to listen on; port 0 takes a free one and prints it
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
+    listen: SocketAddr,
+}
+
+/// Serves until Ctrl-C or SIGTERM, also after the search is finished, so that validators can
+/// fetch its batches.
+pub async fn serve(args: ServeArgs) -> Result<()> {
+    let dataset = Arc::new(args.data.load()?);
+    let spec = args.run.spec(&args.data, &dataset)?;
+    let dir = args.run.folder(&args.data);
+    spec.settle(&dir)?;
+    let coordinator = Coordinator::open(&dir, spec).await?;
+    let listener = tokio::net::TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let router = server::router(coordinator.clone());
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let options = args.device.options();
+    let work = async {
+        follow(&coordinator, &dir, None).await?;
+        conclude(&coordinator, &dir, &dataset, options).await?;
+        println!("finished; still serving until it is stopped");
+        std::future::pending::<Result<()>>().await
+    };
+    let result = tokio::select! {
+        result = work => result,
+        result = server => result?.context("the server ended"),
+        _ = shutdown() => Ok(()),
+    };
+    coordinator.close().await?;
+    result
+}
+
+/// Ctrl-C, or SIGTERM where there is one.
+pub async fn shutdown() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

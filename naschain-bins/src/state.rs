@@ -1,0 +1,220 @@
+//! The genomaster's state: search and job board joined, the fold of a run's journal.
+
+use std::collections::BTreeMap;
+
+use naschain_consensus::{
+    Action, BatchId, Event, Failure, JobBoard, Millis, MinerId, Rejected, Row, Verdict,
+};
+use naschain_core::{Genome, Measurement};
+use naschain_nsga::{CandidateId, Outcome, Search};
+use serde::{Deserialize, Serialize};
+
+use crate::run_spec::RunSpec;
+
+/// A batch that has ended: who answered what, and what was found of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClosedBatch {
+    /// Its number, which is the candidate's.
+    pub batch: BatchId,
+    /// The genome that was trained.
+    pub genome: Genome,
+    /// Miners and their rows, seat by seat.
+    pub rows: Vec<(MinerId, Row)>,
+    /// Who agreed, and on what.
+    pub verdict: Verdict,
+    /// Why there is no result, where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// A network of the Pareto front.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrontMember {
+    /// Its batch.
+    pub batch: BatchId,
+    /// Its genome.
+    pub genome: Genome,
+    /// What the miners agreed on.
+    pub measurement: Measurement,
+}
+
+/// Search and job board, driven by the same events.
+pub struct RunState {
+    spec: RunSpec,
+    search: Search,
+    board: JobBoard,
+    genomes: BTreeMap<BatchId, Genome>,
+    closed: Vec<ClosedBatch>,
+    /// Answers counted so far in batches that are still open.
+    open_answers: usize,
+}
+
+impl RunState {
+    /// The state before the first event, with the first generation on the board.
+    pub fn new(spec: RunSpec) -> anyhow::Result<RunState> {
+        let mut state = RunState {
+            search: Search::new(spec.search.clone())?,
+            board: JobBoard::new(spec.rules.clone(), spec.search.seed)?,
+            spec,
+            genomes: BTreeMap::new(),
+            closed: Vec::new(),
+            open_answers: 0,
+        };
+        state.open_batches(Millis(0), &mut Vec::new());
+        Ok(state)
+    }
+
+    /// Takes one event from outside, and does all that follows from it: verdicts are told to
+    /// the search, and the batches it asks for are opened.
+    pub fn apply(&mut self, now: Millis, event: Event) -> Result<Vec<Action>, Rejected> {
+        let mut actions = self.board.handle(now, event)?;
+        let mut told = false;
+        for action in &actions {
+            self.count_answers(action);
+            let (batch, rows, verdict, failure) = match action.clone() {
+                Action::Closed {
+                    batch,
+                    rows,
+                    verdict,
+                } => (batch, rows, verdict, None),
+                Action::Failed {
+                    batch,
+                    failure,
+                    rows,
+                    verdict,
+                } => (batch, rows, verdict, Some(failure)),
+                _ => continue,
+            };
+            let outcome = outcome(&verdict, failure.as_ref());
+            self.search
+                .tell(CandidateId(batch.0), outcome)
+                .expect("the board ends each batch once");
+            told = true;
+            self.closed.push(ClosedBatch {
+                batch,
+                genome: self.genomes[&batch].clone(),
+                rows,
+                verdict,
+                failure,
+            });
+        }
+        if told {
+            self.open_batches(now, &mut actions);
+        }
+        Ok(actions)
+    }
+
+    fn count_answers(&mut self, action: &Action) {
+        self.open_answers = match action {
+            Action::Filled { .. } => self.open_answers + 1,
+            Action::Closed { .. } | Action::Failed { .. } | Action::Redealt { .. } => {
+                self.open_answers.saturating_sub(self.spec.rules.seats)
+            }
+            _ => self.open_answers,
+        };
+    }
+
+    fn open_batches(&mut self, now: Millis, actions: &mut Vec<Action>) {
+        while let Some(candidate) = self.search.ask() {
+            let batch = BatchId(candidate.id.0);
+            let flops = self.training_flops(&candidate.genome);
+            self.genomes.insert(batch, candidate.genome);
+            let opened = self.board.handle(now, Event::Open { batch, flops });
+            actions.extend(opened.expect("candidates are numbered once"));
+        }
+    }
+
+    /// Forward and backward passes over all images of a training; backward costs twice forward.
+    fn training_flops(&self, genome: &Genome) -> u64 {
+        let architecture = self.spec.space.decode(genome);
+        let costs = architecture.and_then(|architecture| architecture.costs());
+        let images = self.spec.recipe.train_images as u64 * u64::from(self.spec.recipe.epochs);
+        costs.map_or(0, |costs| costs.flops.saturating_mul(3 * images))
+    }
+
+    /// The run's specification.
+    pub fn spec(&self) -> &RunSpec {
+        &self.spec
+    }
+
+    /// The search.
+    pub fn search(&self) -> &Search {
+        &self.search
+    }
+
+    /// The job board.
+    pub fn board(&self) -> &JobBoard {
+        &self.board
+    }
+
+    /// The genome of a batch.
+    pub fn genome(&self, batch: BatchId) -> Option<&Genome> {
+        self.genomes.get(&batch)
+    }
+
+    /// Batches that have ended, in the order in which they did.
+    pub fn closed(&self) -> &[ClosedBatch] {
+        &self.closed
+    }
+
+    /// How many trainings are done: those of batches that have ended and those counted since.
+    pub fn trainings_done(&self) -> usize {
+        self.closed.len() * self.spec.rules.seats + self.open_answers
+    }
+
+    /// How many trainings the search takes at most, if no batch is dealt twice.
+    pub fn trainings_in_all(&self) -> usize {
+        self.spec.search.population * self.spec.search.generations * self.spec.rules.seats
+    }
+
+    /// Whether every batch of the whole search has ended.
+    pub fn is_finished(&self) -> bool {
+        self.search.is_finished()
+    }
+
+    /// The best accuracy agreed on so far.
+    pub fn best(&self) -> Option<&ClosedBatch> {
+        let accuracy = |batch: &&ClosedBatch| batch.verdict.consensus.map(|m| m.accuracy);
+        self.closed.iter().max_by_key(accuracy)
+    }
+
+    /// The Pareto front, most accurate first.
+    pub fn front(&self) -> Vec<FrontMember> {
+        let measured: BTreeMap<BatchId, Measurement> = self
+            .closed
+            .iter()
+            .filter_map(|closed| Some((closed.batch, closed.verdict.consensus?)))
+            .collect();
+        let member = |id: CandidateId| {
+            let batch = BatchId(id.0);
+            Some(FrontMember {
+                batch,
+                genome: self.genomes.get(&batch)?.clone(),
+                measurement: *measured.get(&batch)?,
+            })
+        };
+        let front = self.search.front();
+        let mut members: Vec<_> = front.iter().filter_map(|point| member(point.id)).collect();
+        members.sort_by_key(|member| {
+            let m = member.measurement;
+            (
+                std::cmp::Reverse(m.accuracy),
+                m.params,
+                m.flops,
+                member.batch,
+            )
+        });
+        members
+    }
+}
+
+fn outcome(verdict: &Verdict, failure: Option<&Failure>) -> Outcome {
+    match (verdict.consensus, failure) {
+        (Some(m), None) => {
+            Outcome::Objectives(vec![m.accuracy.percent(), m.params as f64, m.flops as f64])
+        }
+        (_, Some(Failure::TrainingFailed { reasons })) => Outcome::Failed(reasons.join("; ")),
+        _ => Outcome::Failed("no two miners agreed".to_owned()),
+    }
+}
