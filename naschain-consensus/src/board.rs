@@ -7,8 +7,13 @@ mod lease;
 mod queue;
 mod request;
 mod roster;
+mod settle;
+mod trust;
+mod watchdog;
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use naschain_core::Measurement;
 
 use crate::{Action, BatchId, Error, Event, LeaseId, Millis, MinerId, Rejected, Row, Rules, Tally};
 use batch::Batch;
@@ -16,6 +21,7 @@ use id_set::IdSet;
 use lease::{Lease, Timer};
 use queue::Queue;
 use roster::{MinerIndex, Roster};
+use watchdog::Pace;
 
 /// Who trains what, and for how long: a state machine without a clock, a thread or a socket.
 ///
@@ -28,16 +34,18 @@ use roster::{MinerIndex, Roster};
 /// seats a batch waits, and never fails for want of miners.
 ///
 /// **Requests.** Miners pull. One that asks gets the oldest seat dealt to it; else the oldest open
-/// seat; else the oldest seat that another miner was dealt and has not started on. Nobody ever
-/// holds two seats of a batch. A miner that asks while it holds as many leases as it has room for
+/// seat; else the oldest seat that another miner was dealt and has not started on; else, as a
+/// second miner, the seat that lags most behind the average ([`Rules::watchdog`]). Nobody ever
+/// holds two seats of a batch, and no owner's miners do. A miner that asks while it holds as many leases as it has room for
 /// has lost one: it gets that seat again under a new lease.
 ///
 /// **Leases** end when the answer comes, when [`Rules::lease_ms`] pass without a heartbeat, or
 /// [`Rules::job_limit_ms`] after they began. An answer under an ended lease is refused by name.
 ///
 /// **Verdicts.** When all seats are answered the batch is judged, and closed if anybody agrees;
-/// if not, it is dealt again, first to miners (and owners) that had no seat in it before, and
-/// [`Rules::max_dealings`] times at most. No row of an open batch can be seen from outside.
+/// if not, it gets more seats ([`Rules::escalate_to`]), and then it is dealt again, first to owners
+/// that had no seat in it before, [`Rules::max_dealings`] times at most. A batch of which more than
+/// half the seats report a failed training ends as failed at once. No row of an open batch can be seen from outside.
 ///
 /// **Time.** Leases that are due end before any accepted event, so the caller sends a
 /// [`Event::Tick`] at [`JobBoard::next_deadline`]. A time before the latest one counts as that one.
@@ -61,13 +69,18 @@ pub struct JobBoard {
     leases: BTreeMap<LeaseId, Lease>,
     granted: u64,
     timers: BTreeSet<(Millis, Timer)>,
+    /// Leases that are alone at their seats, by estimated end; empty without a watchdog.
+    ends: BTreeSet<(Millis, LeaseId)>,
+    /// How many live leases were granted as copies.
+    copies: u64,
+    pace: Pace,
 }
 
 /// An event that was found acceptable, its names looked up.
 enum Step {
     /// With owner and capacity, or with those it had, or none and 1.
     Join(MinerId, Option<(Option<MinerId>, u32)>),
-    Open(BatchId, u64),
+    Open(BatchId, u64, Option<Measurement>),
     Request(MinerIndex),
     Heartbeat(LeaseId, u32),
     Submit(LeaseId, Row),
@@ -94,6 +107,9 @@ impl JobBoard {
             leases: BTreeMap::new(),
             granted: 0,
             timers: BTreeSet::new(),
+            ends: BTreeSet::new(),
+            copies: 0,
+            pace: Pace::default(),
         })
     }
 
@@ -115,7 +131,7 @@ impl JobBoard {
         }
         match step {
             Step::Join(miner, terms) => self.join(miner, terms),
-            Step::Open(batch, flops) => self.open(batch, flops, &mut actions),
+            Step::Open(batch, flops, known) => self.open(batch, flops, known, &mut actions),
             Step::Request(miner) => self.request(miner, &mut actions),
             Step::Heartbeat(lease, epoch) => self.heartbeat(lease, epoch, &mut actions),
             Step::Submit(lease, row) => self.submit(lease, row, &mut actions),
@@ -141,12 +157,12 @@ impl JobBoard {
                 }
                 Step::Join(miner, Some((owner, capacity)))
             }
-            Event::Open { batch, flops } => {
-                if self.used.contains(batch.0) {
-                    return Err(Rejected::DuplicateBatch { batch });
-                }
-                Step::Open(batch, flops)
-            }
+            Event::Open { batch, flops } => Step::Open(self.unused(batch)?, flops, None),
+            Event::OpenKnown {
+                batch,
+                flops,
+                answer,
+            } => Step::Open(self.unused(batch)?, flops, Some(answer)),
             Event::Request { miner } => Step::Request(self.known(miner)?),
             Event::Heartbeat {
                 miner,
@@ -159,6 +175,13 @@ impl JobBoard {
             Event::Leave { miner } => Step::Leave(self.known(miner)?),
             Event::Tick => Step::Tick,
         })
+    }
+
+    fn unused(&self, batch: BatchId) -> Result<BatchId, Rejected> {
+        if self.used.contains(batch.0) {
+            return Err(Rejected::DuplicateBatch { batch });
+        }
+        Ok(batch)
     }
 
     fn known(&self, miner: MinerId) -> Result<MinerIndex, Rejected> {

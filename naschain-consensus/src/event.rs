@@ -1,6 +1,7 @@
+use naschain_core::Measurement;
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchId, LeaseId, Millis, MinerId, Row, Verdict};
+use crate::{BatchId, LeaseId, Millis, MinerId, Reason, Row, Verdict};
 
 /// What the world tells the board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,16 @@ pub enum Event {
         batch: BatchId,
         /// Its size: FLOPs of the whole training, or any number proportional to its duration.
         flops: u64,
+    },
+    /// A job whose answer is known is to be trained, to test the miners that get it. They cannot
+    /// tell it from another.
+    OpenKnown {
+        /// Its number, never used before.
+        batch: BatchId,
+        /// Its size, as for [`Event::Open`].
+        flops: u64,
+        /// The answer.
+        answer: Measurement,
     },
     /// A miner asks for work.
     Request {
@@ -102,6 +113,45 @@ pub enum Action {
         /// When it now ends without a heartbeat.
         expires: Millis,
     },
+    /// A second miner's answer came after its seat was filled; it is kept until the batch ends.
+    Late {
+        /// The miner.
+        miner: MinerId,
+        /// The batch.
+        batch: BatchId,
+        /// The seat.
+        seat: usize,
+        /// The lease, which ends by this.
+        lease: LeaseId,
+    },
+    /// An answer without numbers came while a second miner still works at the seat: the seat
+    /// waits for that one.
+    Discarded {
+        /// The miner.
+        miner: MinerId,
+        /// The batch.
+        batch: BatchId,
+        /// The seat.
+        seat: usize,
+        /// The lease, which ends by this.
+        lease: LeaseId,
+        /// The answer.
+        row: Row,
+    },
+    /// The answer of a second miner was held against the consensus of its batch. It is rewarded
+    /// if it agrees and came before the batch ended; afterwards anybody could have copied it.
+    SpotChecked {
+        /// The miner.
+        miner: MinerId,
+        /// The batch.
+        batch: BatchId,
+        /// The answer.
+        row: Row,
+        /// What was found of it.
+        reason: Reason,
+        /// Whether it earns a point.
+        rewarded: bool,
+    },
     /// An answer was counted for its seat.
     Filled {
         /// The miner.
@@ -113,7 +163,7 @@ pub enum Action {
         /// The lease, which ends by this.
         lease: LeaseId,
     },
-    /// A lease ended without an answer; its seat is open to all.
+    /// A lease ended without an answer; its seat is open to all unless a second miner works at it.
     Expired {
         /// The miner that held it.
         miner: MinerId,
@@ -139,6 +189,24 @@ pub enum Action {
     Away {
         /// The miner.
         miner: MinerId,
+    },
+    /// Nobody agreed, so the batch got more seats; its rows stay. For the operator's log, not for
+    /// publication.
+    Escalated {
+        /// The batch.
+        batch: BatchId,
+        /// Why the rows so far do not suffice.
+        verdict: Verdict,
+        /// The miner drawn for each new seat.
+        miners: Vec<Option<MinerId>>,
+    },
+    /// A batch with one seat was taken by a miner that is not trusted, or its answer cannot stand
+    /// alone, so it got all its seats.
+    Widened {
+        /// The batch.
+        batch: BatchId,
+        /// The miner drawn for each new seat.
+        miners: Vec<Option<MinerId>>,
     },
     /// Nobody agreed, so the batch was dealt to other miners. The batch is still open: this is
     /// for the operator's log, not for publication.
@@ -186,6 +254,11 @@ pub enum Grant {
     /// The seat was dealt to a miner that had not started on it.
     TakenOver {
         /// That miner.
+        from: MinerId,
+    },
+    /// The seat's first miner lags; the first valid answer of the two counts.
+    Copied {
+        /// The miner that lags.
         from: MinerId,
     },
     /// The miner held the seat already and asked again, as after a crash; its old lease ended.

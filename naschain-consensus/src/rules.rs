@@ -21,6 +21,55 @@ pub struct Rules {
     pub away_ms: u64,
     /// How often a rejected batch is dealt anew before it is closed as failed.
     pub max_dealings: u32,
+    /// When nobody agrees, a batch first gets more seats up to so many, its rows being kept, if
+    /// enough other miners are present; no more than [`Rules::seats`] means never.
+    pub escalate_to: usize,
+    /// Whether a miner without work takes over seats that others were dealt and have not started.
+    pub take_over: bool,
+    /// Whether and when a seat that lags is given to a second miner.
+    pub watchdog: Option<Watchdog>,
+    /// Epochs of one training, so that heartbeats tell how far it is; 0 when unknown.
+    pub epochs: u32,
+    /// Whether and when a miner is checked less; nobody is by default.
+    pub trust: Option<Trust>,
+}
+
+/// When a seat is given to a second miner while the first still works on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Watchdog {
+    /// It lags when its estimated duration is more than this many percent of the network's
+    /// average for a job of its size.
+    pub lag_percent: u32,
+    /// At most so many percent of all live leases are copies; one is always allowed.
+    pub max_copies_percent: u32,
+}
+
+impl Default for Watchdog {
+    /// Half as long again as the average, a tenth of all leases.
+    fn default() -> Self {
+        Watchdog {
+            lag_percent: 150,
+            max_copies_percent: 10,
+        }
+    }
+}
+
+/// When a miner's batches shrink to one seat: with probability 1 − 1/v after v ≥ `after_valid`
+/// valid answers in a row. One invalid answer ends the run. (Anderson, "BOINC: A Platform for
+/// Volunteer Computing", Journal of Grid Computing 18, 2020, calls this adaptive replication.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Trust {
+    /// Valid answers in a row, at least 1.
+    pub after_valid: u32,
+}
+
+impl Default for Trust {
+    /// Ten valid answers.
+    fn default() -> Self {
+        Trust { after_valid: 10 }
+    }
 }
 
 impl Default for Rules {
@@ -33,6 +82,11 @@ impl Default for Rules {
             job_limit_ms: 24 * 3_600_000,
             away_ms: 120_000,
             max_dealings: 3,
+            escalate_to: 5,
+            take_over: true,
+            watchdog: Some(Watchdog::default()),
+            epochs: 0,
+            trust: None,
         }
     }
 }
@@ -45,6 +99,13 @@ impl Rules {
     pub fn validate(&self) -> Result<(), Error> {
         if !(2..=64).contains(&self.seats) {
             return Err(Error::out_of_range("seats", self.seats, "2 to 64"));
+        }
+        if self.escalate_to > 64 {
+            return Err(Error::out_of_range(
+                "escalate_to",
+                self.escalate_to,
+                "at most 64",
+            ));
         }
         let tolerance = self.agreement.tolerance_hundredths;
         if tolerance > 10_000 {
@@ -62,6 +123,9 @@ impl Rules {
             if ms == 0 {
                 return Err(Error::out_of_range(name, ms, "at least 1"));
             }
+        }
+        if self.trust.is_some_and(|trust| trust.after_valid == 0) {
+            return Err(Error::out_of_range("after_valid", 0, "at least 1"));
         }
         Ok(())
     }
@@ -89,6 +153,8 @@ mod tests {
         };
         assert_eq!(with(|r| r.seats = 1), "seats is 1; it must be 2 to 64");
         assert!(with(|r| r.lease_ms = 0).starts_with("lease_ms is 0"));
+        assert!(with(|r| r.trust = Some(Trust { after_valid: 0 })).starts_with("after_valid is 0"));
+        assert!(with(|r| r.escalate_to = 65).starts_with("escalate_to is 65"));
         assert!(with(|r| r.agreement.tolerance_hundredths = 10_001).contains("10001"));
     }
 }

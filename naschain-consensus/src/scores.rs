@@ -52,6 +52,14 @@ impl Scoreboard {
         }
     }
 
+    /// Counts a second miner's answer, which was held against the consensus of its batch.
+    pub fn record_spot_check(&mut self, miner: &MinerId, rewarded: bool) {
+        self.tallies
+            .entry(miner.clone())
+            .or_default()
+            .count(rewarded);
+    }
+
     /// What this miner has earned.
     pub fn tally(&self, miner: &MinerId) -> Tally {
         self.tallies.get(miner).copied().unwrap_or_default()

@@ -28,6 +28,8 @@ pub enum Reason {
     DigestDiffers,
     /// No other row has numbers to agree with.
     Alone,
+    /// The miner was trusted with the job alone, so there was nothing to agree with.
+    Trusted,
     /// The answer could not be read.
     Malformed,
     /// The miner said that its training failed.
@@ -45,6 +47,7 @@ impl fmt::Display for Reason {
             Reason::FlopsDiffer => f.pad("flops differ"),
             Reason::DigestDiffers => f.pad("digest differs"),
             Reason::Alone => f.pad("alone"),
+            Reason::Trusted => f.pad("trusted"),
             Reason::Malformed => f.pad("malformed"),
             Reason::Failed => f.pad("failed"),
         }
@@ -125,6 +128,28 @@ pub fn judge(rows: &[Row], agreement: &Agreement) -> Verdict {
         agreed,
         reasons,
         consensus: best.map(|set| median(set)),
+    }
+}
+
+/// Holds rows against an answer that is known already: each is rewarded if it agrees with that as
+/// a pair, whatever the others say. The consensus is the known answer.
+pub fn judge_known(rows: &[Row], known: &Measurement, agreement: &Agreement) -> Verdict {
+    let reasons: Vec<Reason> = rows
+        .iter()
+        .map(|row| match row {
+            Row::Malformed(_) => Reason::Malformed,
+            Row::Failed(_) => Reason::Failed,
+            Row::Measured(own) if agreement.pair_agrees(own, known) => Reason::Agreed,
+            Row::Measured(own) => difference(own, known, agreement),
+        })
+        .collect();
+    Verdict {
+        agreed: reasons
+            .iter()
+            .map(|reason| *reason == Reason::Agreed)
+            .collect(),
+        reasons,
+        consensus: Some(*known),
     }
 }
 

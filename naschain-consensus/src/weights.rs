@@ -68,6 +68,51 @@ pub fn weights_v11(scores: &[f32], limits: &WeightLimits) -> Result<Vec<(usize, 
     Ok(weights)
 }
 
+/// As [`weights_v11`], by the rules of version 10: everybody gets the same weight when all scores
+/// are zero or there are fewer than the chain's minimum; when too few are not zero, everybody gets
+/// a little more than nothing; and the lowest quantile is left out where the chain asks for that.
+///
+/// # Errors
+/// [`Error::Score`] for a score that is negative or not finite; [`Error::AllWeightsZero`] when
+/// there are no scores at all.
+pub fn weights_v10(scores: &[f32], limits: &WeightLimits) -> Result<Vec<(usize, u16)>, Error> {
+    const LITTLE: f64 = 1e-5;
+    let raw = raw_weights(scores)?;
+    if raw.is_empty() {
+        return Err(Error::AllWeightsZero { count: 0 });
+    }
+    let places = 0..raw.len();
+    let positive = raw.iter().filter(|weight| **weight > 0.0).count();
+    if positive == 0 || raw.len() < limits.min_weights {
+        return Ok(places.map(|place| (place, u16::MAX)).collect());
+    }
+    if positive < limits.min_weights {
+        let lifted: Vec<f64> = raw.iter().map(|weight| LITTLE + weight).collect();
+        return Ok(to_u16(places.zip(cap_shares(&lifted, limits.max_share()))));
+    }
+    let lowest = lowest_kept(&raw, positive, limits);
+    let kept = places.filter(|place| raw[*place] > 0.0 && raw[*place] >= lowest);
+    let values: Vec<f64> = kept.clone().map(|place| raw[place]).collect();
+    // That version computes here in single precision, which decides some roundings.
+    let capped = cap_shares(&values, limits.max_share());
+    let capped = capped.into_iter().map(|share| f64::from(share as f32));
+    Ok(to_u16(kept.zip(capped.collect::<Vec<f64>>())))
+}
+
+/// The weight at the quantile below which weights are left out, between two of them by linear
+/// interpolation; never so high that fewer than the minimum remain.
+fn lowest_kept(raw: &[f64], positive: usize, limits: &WeightLimits) -> f64 {
+    let mut sorted: Vec<f64> = raw.iter().copied().filter(|weight| *weight > 0.0).collect();
+    sorted.sort_by(f64::total_cmp);
+    let most = (positive - limits.min_weights) as f64 / positive as f64;
+    let asked = f64::from(limits.exclude_quantile_u16) / f64::from(u16::MAX);
+    let index = asked.min(most) * (positive - 1) as f64;
+    let (below, part) = (index.floor(), index - index.floor());
+    let low = sorted[below as usize];
+    let high = sorted[(below as usize + 1).min(positive - 1)];
+    low + (high - low) * part
+}
+
 /// Shares of 1, as a validator hands them to the chain's package.
 fn raw_weights(scores: &[f32]) -> Result<Vec<f64>, Error> {
     if let Some((place, found)) = scores

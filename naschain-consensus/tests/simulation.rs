@@ -3,11 +3,19 @@
 //! `SIMULATION_SEED=7 cargo test -p naschain-consensus --test simulation`.
 
 #[path = "simulation/checker.rs"]
+#[allow(
+    dead_code,
+    reason = "shared with the example, which reads other figures"
+)]
 mod checker;
 #[path = "simulation/world.rs"]
+#[allow(
+    dead_code,
+    reason = "shared with the example, which reads other figures"
+)]
 mod world;
 
-use naschain_consensus::{Agreement, JobBoard, Rule, Rules};
+use naschain_consensus::{Agreement, JobBoard, Rule, Rules, Trust};
 use world::{Conduct, Faults, Options, World};
 
 fn seeds(count: u64) -> Vec<u64> {
@@ -43,6 +51,10 @@ fn options(seed: u64, conducts: Vec<Conduct>) -> Options {
         failing_job_every: 0,
         deterministic: true,
         poll_ms: 15_000,
+        patient: false,
+        owners: false,
+        known_job_every: 0,
+        keep: true,
     }
 }
 
@@ -92,6 +104,7 @@ fn a_hostile_crowd_behind_a_bad_network_loses_no_job() {
         (Conduct::Malformed, 1),
         (Conduct::Staller, 1),
         (Conduct::Crasher, 2),
+        (Conduct::Farmer, 1),
         (Conduct::Mortal, 4),
     ];
     for seed in seeds(12) {
@@ -101,9 +114,14 @@ fn a_hostile_crowd_behind_a_bad_network_loses_no_job() {
             options.faults = FAULTS;
             options.failing_job_every = 20;
             options.deterministic = rule == Rule::Exact;
+            options.owners = seed % 2 == 0;
+            options.known_job_every = seed % 3 * 7;
+            options.rules.trust = (seed % 4 == 0).then(Trust::default);
+            options.rules.epochs = (seed % 5) as u32 * 5;
             let world = run(options);
             assert_eq!(world.checker.opened, 200);
             assert!(world.checker.expired > 0 && world.checker.failed > 0);
+            assert!(world.checker.copied > 0);
         }
     }
 }

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use naschain_consensus::{Error, MinerId, MovingAverage, WeightLimits, l1_normalise, weights_v11};
+use naschain_consensus::{
+    Error, MinerId, MovingAverage, WeightLimits, l1_normalise, weights_v10, weights_v11,
+};
 use serde_json::Value;
 
 fn oracle() -> Value {
@@ -69,6 +71,15 @@ fn weights_of_version_11() {
             }
             Err(error) => panic!("{name}: {error}"),
         }
+    }
+}
+
+#[test]
+fn weights_of_version_10() {
+    for case in oracle()["weights_cases"].as_array().unwrap() {
+        let scores = floats(&case["input"]["scores"]);
+        let weights = weights_v10(&scores, &limits(&case["input"])).unwrap();
+        assert_eq!(weights, pairs(&case["v10"]), "{}", case["name"]);
     }
 }
 

@@ -1,3 +1,5 @@
+use naschain_core::Measurement;
+
 use super::roster::{MinerIndex, OwnerIndex};
 use crate::{LeaseId, Row};
 
@@ -10,6 +12,8 @@ pub(super) struct Batch {
     pub(super) seats: Vec<Seat>,
     /// Who had a seat in earlier dealings.
     pub(super) had: Vec<OwnerIndex>,
+    /// The answer, if this batch tests its miners.
+    pub(super) known: Option<Box<Measurement>>,
 }
 
 /// How far a seat has come.
@@ -21,18 +25,55 @@ pub(super) enum Seat {
         dealt_to: Option<MinerIndex>,
         ticket: u64,
     },
-    /// A miner trains.
-    Leased { miner: MinerIndex, lease: LeaseId },
-    /// A miner has answered.
-    Answered { miner: MinerIndex, row: Box<Row> },
+    /// A miner trains, and perhaps a second one that may be faster.
+    Leased {
+        worker: Worker,
+        copy: Option<Worker>,
+    },
+    /// A miner has answered; another one that was given the seat too is late.
+    Answered {
+        miner: MinerIndex,
+        row: Box<Row>,
+        late: Option<Box<Late>>,
+    },
+}
+
+/// A miner at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Worker {
+    pub(super) miner: MinerIndex,
+    pub(super) lease: LeaseId,
+}
+
+/// The second answer for a seat: a check on the first.
+#[derive(Clone, Debug)]
+pub(super) enum Late {
+    Training(Worker),
+    Answered { miner: MinerIndex, row: Row },
 }
 
 impl Seat {
-    /// Who the seat is taken by, be it dealt, at work or done.
-    pub(super) fn holder(&self) -> Option<MinerIndex> {
+    /// Who the seat is taken by, be it dealt, at work or done: one miner or two.
+    pub(super) fn holders(&self) -> impl Iterator<Item = MinerIndex> {
+        let (first, second) = match self {
+            Seat::Waiting { dealt_to, .. } => (*dealt_to, None),
+            Seat::Leased { worker, copy } => (Some(worker.miner), copy.map(|copy| copy.miner)),
+            Seat::Answered { miner, late, .. } => {
+                let late = late.as_deref().map(|late| match late {
+                    Late::Training(worker) => worker.miner,
+                    Late::Answered { miner, .. } => *miner,
+                });
+                (Some(*miner), late)
+            }
+        };
+        first.into_iter().chain(second)
+    }
+
+    /// The answer that fills the seat.
+    pub(super) fn answer(&self) -> Option<(MinerIndex, &Row)> {
         match self {
-            Seat::Waiting { dealt_to, .. } => *dealt_to,
-            Seat::Leased { miner, .. } | Seat::Answered { miner, .. } => Some(*miner),
+            Seat::Answered { miner, row, .. } => Some((*miner, row)),
+            Seat::Waiting { .. } | Seat::Leased { .. } => None,
         }
     }
 }

@@ -1,48 +1,73 @@
-//! How batches are dealt, filled, judged and ended.
+//! How the seats of a batch are dealt.
 
-use naschain_core::{Purpose, Stream};
+use naschain_core::{Measurement, Purpose, Stream};
 
 use super::JobBoard;
 use super::batch::{Batch, Seat};
 use super::queue::SeatRef;
 use super::roster::OwnerIndex;
-use crate::{Action, BatchId, Failure, LeaseId, MinerId, Reason, Row, Verdict, judge};
+use crate::{Action, BatchId, MinerId, Verdict};
 
 impl JobBoard {
-    pub(super) fn open(&mut self, id: BatchId, flops: u64, actions: &mut Vec<Action>) {
+    pub(super) fn open(
+        &mut self,
+        id: BatchId,
+        flops: u64,
+        known: Option<Measurement>,
+        actions: &mut Vec<Action>,
+    ) {
         self.used.insert(id.0);
-        self.batches.insert(
-            id,
-            Batch {
-                flops,
-                dealing: 0,
-                seats: Vec::new(),
-                had: Vec::new(),
-            },
-        );
-        let miners = self.deal(id);
+        let batch = Batch {
+            flops,
+            dealing: 0,
+            seats: Vec::new(),
+            had: Vec::new(),
+            known: known.map(Box::new),
+        };
+        self.batches.insert(id, batch);
+        let mut stream = self.seats_stream(id);
+        let mut miners = self.deal(id, 1, &mut stream);
+        let first = self.batches.get(&id).and_then(|batch| batch.seats.first());
+        let miner = first.and_then(|seat| seat.holders().next());
+        if miner.is_none_or(|miner| self.is_checked(miner, &mut stream)) {
+            miners.extend(self.deal(id, self.rules.seats, &mut stream));
+        }
         actions.push(Action::Dealt { batch: id, miners });
     }
 
-    /// Draws a miner for every seat of a batch, first among owners that had no seat in it.
-    fn deal(&mut self, id: BatchId) -> Vec<Option<MinerId>> {
+    /// The numbers that decide who gets the next seats of a batch. Seats that are added to a
+    /// dealing get other numbers than its first ones.
+    fn seats_stream(&self, id: BatchId) -> Stream {
+        let batch = self.batches.get(&id);
+        let (dealing, seats) = batch.map_or((0, 0), |batch| (batch.dealing, batch.seats.len()));
+        let epoch = u64::from(dealing) | (seats as u64) << 32;
+        Stream::new(self.seed, Purpose::Seats, epoch, id.0)
+    }
+
+    /// Gives a batch more seats, up to `count`, and draws a miner for each, first among owners
+    /// that had no seat in the batch.
+    fn deal(&mut self, id: BatchId, count: usize, stream: &mut Stream) -> Vec<Option<MinerId>> {
         let Some(batch) = self.batches.get_mut(&id) else {
             return Vec::new();
         };
-        let dealing = batch.dealing;
-        let mut stream = Stream::new(self.seed, Purpose::Seats, u64::from(dealing), id.0);
-        let mut taken: Vec<OwnerIndex> = Vec::with_capacity(self.rules.seats);
-        let mut names = Vec::with_capacity(self.rules.seats);
-        batch.seats = Vec::with_capacity(self.rules.seats);
-        for seat in 0..self.rules.seats {
-            let shunned: Vec<OwnerIndex> = taken.iter().chain(&batch.had).copied().collect();
-            let fresh = self.roster.draw(&mut stream, &shunned);
-            let drawn = fresh.or_else(|| self.roster.draw(&mut stream, &taken));
+        let held = batch.seats.iter().flat_map(Seat::holders);
+        let mut taken: Vec<OwnerIndex> = held.map(|miner| self.roster[miner].owner).collect();
+        let mut names = Vec::with_capacity(count - batch.seats.len());
+        batch.seats.reserve_exact(count - batch.seats.len());
+        for seat in batch.seats.len()..count {
+            let drawn = if batch.had.is_empty() {
+                self.roster.draw(stream, &taken)
+            } else {
+                let shunned: Vec<OwnerIndex> = taken.iter().chain(&batch.had).copied().collect();
+                let fresh = self.roster.draw(stream, &shunned);
+                fresh.or_else(|| self.roster.draw(stream, &taken))
+            };
             let place = SeatRef { batch: id, seat };
             let ticket = match drawn {
                 Some(miner) => {
                     taken.push(self.roster[miner].owner);
-                    self.roster[miner].dealt.push_back((place, dealing));
+                    let dealt = &mut self.roster[miner].dealt;
+                    dealt.push_back((place, batch.dealing));
                     self.dealt_seats.push(place)
                 }
                 None => self.open_seats.push(place),
@@ -56,149 +81,65 @@ impl JobBoard {
         names
     }
 
-    pub(super) fn submit(&mut self, lease: LeaseId, row: Row, actions: &mut Vec<Action>) {
-        let Some(ended) = self.end_lease(lease) else {
-            return;
-        };
-        let (miner, place) = (ended.miner, ended.place);
-        self.roster[miner].last_answered = Some(lease);
-        self.touch(miner);
-        if let Some(batch) = self.batches.get_mut(&place.batch) {
-            let row = Box::new(row);
-            batch.seats[place.seat] = Seat::Answered { miner, row };
-        }
-        actions.push(Action::Filled {
-            miner: self.roster.name(miner),
-            batch: place.batch,
-            seat: place.seat,
-            lease,
-        });
-        self.settle(place.batch, actions);
+    /// Gives a batch that was dealt to one trusted miner all its seats.
+    pub(super) fn widen(&mut self, id: BatchId, actions: &mut Vec<Action>) {
+        let mut stream = self.seats_stream(id);
+        let miners = self.deal(id, self.rules.seats, &mut stream);
+        actions.push(Action::Widened { batch: id, miners });
     }
 
-    /// Judges a batch once its answers suffice.
-    fn settle(&mut self, id: BatchId, actions: &mut Vec<Action>) {
+    /// Gives a batch more seats because nobody agrees; not if it has as many as it may have, or
+    /// too few other miners are present.
+    pub(super) fn escalate(
+        &mut self,
+        id: BatchId,
+        verdict: &Verdict,
+        actions: &mut Vec<Action>,
+    ) -> bool {
         let Some(batch) = self.batches.get(&id) else {
-            return;
+            return false;
         };
-        let rows: Vec<Row> = batch
-            .seats
-            .iter()
-            .filter_map(|seat| match seat {
-                Seat::Answered { row, .. } => Some((**row).clone()),
-                _ => None,
-            })
-            .collect();
-        let (seats, dealing) = (batch.seats.len(), batch.dealing);
-        let failures: Vec<String> = rows
-            .iter()
-            .filter_map(|row| match row {
-                Row::Failed(reason) => Some(reason.clone()),
-                _ => None,
-            })
-            .collect();
-        if failures.len() * 2 > seats {
-            let failure = Failure::TrainingFailed { reasons: failures };
-            let verdict = judge(&rows, &self.rules.agreement);
-            self.fail(id, failure, verdict, actions);
-        } else if rows.len() == seats {
-            let verdict = judge(&rows, &self.rules.agreement);
-            if verdict.consensus.is_some() {
-                let rows = self.end_batch(id, &verdict, actions);
-                actions.push(Action::Closed {
-                    batch: id,
-                    rows,
-                    verdict,
-                });
-            } else if dealing < self.rules.max_dealings {
-                self.redeal(id, verdict, actions);
-            } else {
-                let failure = Failure::NoAgreement {
-                    dealings: dealing + 1,
-                };
-                self.fail(id, failure, verdict, actions);
-            }
+        let held = batch.seats.iter().flat_map(Seat::holders);
+        let owners = held.map(|miner| self.roster[miner].owner);
+        let owners: Vec<OwnerIndex> = owners.chain(batch.had.iter().copied()).collect();
+        let more = self.rules.escalate_to.saturating_sub(batch.seats.len());
+        if more == 0 || self.roster.free_owners(&owners) < more {
+            return false;
         }
+        let mut stream = self.seats_stream(id);
+        let miners = self.deal(id, self.rules.escalate_to, &mut stream);
+        actions.push(Action::Escalated {
+            batch: id,
+            verdict: verdict.clone(),
+            miners,
+        });
+        true
     }
 
-    fn redeal(&mut self, id: BatchId, verdict: Verdict, actions: &mut Vec<Action>) {
-        self.count(id, &verdict);
+    /// Deals a batch of which nobody agreed to others, its rows being dropped.
+    pub(super) fn redeal(&mut self, id: BatchId, verdict: Verdict, actions: &mut Vec<Action>) {
+        self.count_rows(id, &verdict);
+        self.revoke_late(id, actions);
         let Some(batch) = self.batches.get_mut(&id) else {
             return;
         };
         batch.dealing += 1;
         let dealing = batch.dealing;
-        for holder in batch.seats.iter().filter_map(Seat::holder) {
-            let owner = self.roster[holder].owner;
-            if !batch.had.contains(&owner) {
-                batch.had.push(owner);
+        for seat in std::mem::take(&mut batch.seats) {
+            for holder in seat.holders() {
+                let owner = self.roster[holder].owner;
+                if !batch.had.contains(&owner) {
+                    batch.had.push(owner);
+                }
             }
         }
-        let miners = self.deal(id);
+        let mut stream = self.seats_stream(id);
+        let miners = self.deal(id, self.rules.seats, &mut stream);
         actions.push(Action::Redealt {
             batch: id,
             dealing,
             verdict,
             miners,
         });
-    }
-
-    fn fail(&mut self, id: BatchId, failure: Failure, verdict: Verdict, actions: &mut Vec<Action>) {
-        let rows = self.end_batch(id, &verdict, actions);
-        actions.push(Action::Failed {
-            batch: id,
-            failure,
-            rows,
-            verdict,
-        });
-    }
-
-    /// Takes a batch off the board with its answers, and the leases and seats that are left.
-    fn end_batch(
-        &mut self,
-        id: BatchId,
-        verdict: &Verdict,
-        actions: &mut Vec<Action>,
-    ) -> Vec<(MinerId, Row)> {
-        self.count(id, verdict);
-        let mut rows = Vec::new();
-        let seats = self.batches.get(&id).map_or(0, |batch| batch.seats.len());
-        for seat in 0..seats {
-            self.take(SeatRef { batch: id, seat });
-        }
-        let Some(batch) = self.batches.remove(&id) else {
-            return rows;
-        };
-        for (seat, taken) in batch.seats.into_iter().enumerate() {
-            match taken {
-                Seat::Waiting { .. } => {}
-                Seat::Leased { miner, lease } => {
-                    self.end_lease(lease);
-                    self.touch(miner);
-                    actions.push(Action::Revoked {
-                        miner: self.roster.name(miner),
-                        batch: id,
-                        seat,
-                        lease,
-                    });
-                }
-                Seat::Answered { miner, row } => rows.push((self.roster.name(miner), *row)),
-            }
-        }
-        rows
-    }
-
-    /// Counts the answered rows of a judged batch for their miners.
-    fn count(&mut self, id: BatchId, verdict: &Verdict) {
-        let Some(batch) = self.batches.get(&id) else {
-            return;
-        };
-        let answered = batch.seats.iter().filter_map(|seat| match seat {
-            Seat::Answered { miner, .. } => Some(*miner),
-            _ => None,
-        });
-        for (miner, reason) in answered.zip(&verdict.reasons) {
-            self.roster[miner].tally.count(*reason == Reason::Agreed);
-        }
     }
 }

@@ -1,7 +1,9 @@
 //! How leases and the presence of miners begin, go on and end.
 
+use naschain_core::Measurement;
+
 use super::JobBoard;
-use super::batch::Seat;
+use super::batch::{Late, Seat, Worker};
 use super::queue::SeatRef;
 use super::roster::MinerIndex;
 use crate::{Action, Grant, LeaseId, Millis, MinerId};
@@ -11,9 +13,16 @@ use crate::{Action, Grant, LeaseId, Millis, MinerId};
 pub(super) struct Lease {
     pub(super) miner: MinerIndex,
     pub(super) place: SeatRef,
+    /// The size of the job.
+    pub(super) flops: u64,
     pub(super) granted: Millis,
     pub(super) expires: Millis,
     pub(super) epoch: u32,
+    /// When the training will end; only known while it is alone at its seat and being watched.
+    pub(super) estimate: Option<Millis>,
+    pub(super) is_copy: bool,
+    /// The consensus of its batch, if that has ended: all that is left to do is a spot check.
+    pub(super) check: Option<Box<Measurement>>,
 }
 
 /// What becomes due at a time.
@@ -51,7 +60,8 @@ impl JobBoard {
         }
     }
 
-    /// Gives a miner a seat that nobody works at.
+    /// Gives a miner a lease for a seat that waits (and is out of its queue), that it held under
+    /// a lease just ended, or that another one lags at.
     pub(super) fn grant(
         &mut self,
         miner: MinerIndex,
@@ -61,25 +71,44 @@ impl JobBoard {
     ) {
         self.granted += 1;
         let lease = LeaseId(self.granted);
-        let expires = self
-            .now
-            .plus(self.rules.lease_ms.min(self.rules.job_limit_ms));
-        self.leases.insert(
-            lease,
-            Lease {
-                miner,
-                place,
-                granted: self.now,
-                expires,
-                epoch: 0,
-            },
-        );
+        let term_ms = self.rules.lease_ms.min(self.rules.job_limit_ms);
+        let expires = self.now.plus(term_ms);
+        let is_copy = matches!(grant, Grant::Copied { .. });
+        let Some(batch) = self.batches.get_mut(&place.batch) else {
+            return;
+        };
+        let new = Worker { miner, lease };
+        let seat = &mut batch.seats[place.seat];
+        let watched = match seat {
+            Seat::Leased { worker, copy } if is_copy => {
+                *copy = Some(new);
+                worker.lease
+            }
+            _ => {
+                *seat = Seat::Leased {
+                    worker: new,
+                    copy: None,
+                };
+                lease
+            }
+        };
+        let live = Lease {
+            miner,
+            place,
+            flops: batch.flops,
+            granted: self.now,
+            expires,
+            epoch: 0,
+            estimate: None,
+            is_copy,
+            check: None,
+        };
+        self.leases.insert(lease, live);
+        self.copies += u64::from(is_copy);
         self.timers.insert((expires, Timer::Lease(lease)));
         self.roster[miner].leases.push(lease);
         self.set_away_timer(miner, None);
-        if let Some(batch) = self.batches.get_mut(&place.batch) {
-            batch.seats[place.seat] = Seat::Leased { miner, lease };
-        }
+        self.watch(watched);
         actions.push(Action::Leased {
             miner: self.roster.name(miner),
             batch: place.batch,
@@ -94,10 +123,69 @@ impl JobBoard {
     pub(super) fn end_lease(&mut self, lease: LeaseId) -> Option<Lease> {
         let ended = self.leases.remove(&lease)?;
         self.timers.remove(&(ended.expires, Timer::Lease(lease)));
+        if let Some(estimate) = ended.estimate {
+            self.ends.remove(&(estimate, lease));
+        }
+        self.copies -= u64::from(ended.is_copy);
         self.roster[ended.miner]
             .leases
             .retain(|live| *live != lease);
         Some(ended)
+    }
+
+    /// Ends a lease whose work is not needed any more.
+    pub(super) fn revoke(&mut self, lease: LeaseId, actions: &mut Vec<Action>) {
+        let Some(ended) = self.end_lease(lease) else {
+            return;
+        };
+        self.touch(ended.miner);
+        actions.push(Action::Revoked {
+            miner: self.roster.name(ended.miner),
+            batch: ended.place.batch,
+            seat: ended.place.seat,
+            lease,
+        });
+    }
+
+    /// Takes the worker of an ended lease from its seat. If it was alone there, the seat is open
+    /// to all.
+    pub(super) fn vacate(&mut self, place: SeatRef, lease: LeaseId) {
+        let batch = self.batches.get_mut(&place.batch);
+        let Some(seat) = batch.and_then(|batch| batch.seats.get_mut(place.seat)) else {
+            return;
+        };
+        let mut watched = None;
+        match seat {
+            Seat::Leased {
+                worker,
+                copy: Some(copy),
+            } => {
+                let stays = if worker.lease == lease {
+                    *copy
+                } else {
+                    *worker
+                };
+                *seat = Seat::Leased {
+                    worker: stays,
+                    copy: None,
+                };
+                watched = Some(stays.lease);
+            }
+            Seat::Leased { worker, copy: None } if worker.lease == lease => {
+                return self.reopen(place);
+            }
+            Seat::Answered { late, .. } => {
+                let training = |late: &Late| matches!(late, Late::Training(w) if w.lease == lease);
+                if late.as_deref().is_some_and(training) {
+                    *late = None;
+                }
+            }
+            Seat::Leased { .. } | Seat::Waiting { .. } => {}
+        }
+        if let Some(watched) = watched {
+            self.watch(watched);
+        }
+        self.renew_tickets(place.batch);
     }
 
     pub(super) fn heartbeat(&mut self, lease: LeaseId, epoch: u32, actions: &mut Vec<Action>) {
@@ -115,6 +203,7 @@ impl JobBoard {
             lease,
             expires,
         });
+        self.watch(lease);
     }
 
     /// Ends what is due.
@@ -140,7 +229,7 @@ impl JobBoard {
             seat: ended.place.seat,
             lease,
         });
-        self.reopen(ended.place);
+        self.vacate(ended.place, lease);
         if self.roster[ended.miner].leases.is_empty() {
             self.set_away(ended.miner, actions);
         }
@@ -169,16 +258,11 @@ impl JobBoard {
 
     pub(super) fn leave(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
         for lease in self.roster[miner].leases.clone() {
-            let Some(ended) = self.end_lease(lease) else {
-                continue;
-            };
-            self.reopen(ended.place);
-            actions.push(Action::Revoked {
-                miner: self.roster.name(miner),
-                batch: ended.place.batch,
-                seat: ended.place.seat,
-                lease,
-            });
+            let place = self.leases.get(&lease).map(|live| live.place);
+            self.revoke(lease, actions);
+            if let Some(place) = place {
+                self.vacate(place, lease);
+            }
         }
         self.set_away_timer(miner, None);
         self.roster.remove_present(miner);

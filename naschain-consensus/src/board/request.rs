@@ -4,38 +4,80 @@ use super::JobBoard;
 use super::batch::Seat;
 use super::queue::SeatRef;
 use super::roster::MinerIndex;
-use crate::{Action, Grant};
+use crate::{Action, BatchId, Grant, LeaseId};
 
 impl JobBoard {
     pub(super) fn request(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
         self.touch(miner);
-        let asking = &self.roster[miner];
-        if asking.leases.len() >= asking.capacity as usize {
-            // It has no room for more, so it has forgotten one of its jobs.
-            let old = asking.leases[0];
-            if let Some(ended) = self.end_lease(old) {
-                self.grant(miner, ended.place, Grant::Again { old }, actions);
-            }
-        } else if let Some(place) = self.next_dealt_to(miner) {
-            self.take(place);
-            self.grant(miner, place, Grant::Dealt, actions);
-        } else if let Some(place) = self.next_open_for(miner) {
-            self.take(place);
-            self.grant(miner, place, Grant::Open, actions);
-        } else if let Some((place, from)) = self.next_taken_over_by(miner) {
+        if self.give_again(miner, actions) {
+            return;
+        }
+        if let Some(place) = self.next_dealt_to(miner) {
+            return self.give_waiting(miner, place, Grant::Dealt, actions);
+        }
+        if let Some(place) = self.next_open_for(miner) {
+            return self.give_waiting(miner, place, Grant::Open, actions);
+        }
+        if let Some((place, from)) = self.next_taken_over_by(miner) {
             let grant = Grant::TakenOver {
                 from: self.roster.name(from),
             };
-            self.take(place);
-            self.grant(miner, place, grant, actions);
+            self.give_waiting(miner, place, grant, actions);
             // The owner that lost its seat may now take another one of the batch.
             if self.roster.siblings(from) > 1 {
                 self.renew_tickets(place.batch);
             }
-        } else {
-            actions.push(Action::Idle {
-                miner: self.roster.name(miner),
-            });
+            return;
+        }
+        if let Some((place, from)) = self.next_copied_by(miner) {
+            let grant = Grant::Copied {
+                from: self.roster.name(from),
+            };
+            return self.grant(miner, place, grant, actions);
+        }
+        actions.push(Action::Idle {
+            miner: self.roster.name(miner),
+        });
+    }
+
+    /// A miner that asks and has no room for more has forgotten one of its jobs: it gets its
+    /// oldest one again, unless that is wanted no more.
+    fn give_again(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) -> bool {
+        while self.roster[miner].leases.len() >= self.roster[miner].capacity as usize {
+            let old = self.roster[miner].leases[0];
+            let Some(live) = self.leases.get(&old) else {
+                return false;
+            };
+            let place = live.place;
+            if self.is_alone(place, old) {
+                self.end_lease(old);
+                self.grant(miner, place, Grant::Again { old }, actions);
+                return true;
+            }
+            self.revoke(old, actions);
+            self.vacate(place, old);
+        }
+        false
+    }
+
+    /// Whether nobody but the holder of this lease works, or has worked, at the seat.
+    fn is_alone(&self, place: SeatRef, lease: LeaseId) -> bool {
+        let batch = self.batches.get(&place.batch);
+        let seat = batch.and_then(|batch| batch.seats.get(place.seat));
+        matches!(seat, Some(Seat::Leased { worker, copy: None }) if worker.lease == lease)
+    }
+
+    fn give_waiting(
+        &mut self,
+        miner: MinerIndex,
+        place: SeatRef,
+        grant: Grant,
+        actions: &mut Vec<Action>,
+    ) {
+        self.take(place);
+        self.grant(miner, place, grant, actions);
+        if self.is_single(place.batch) && !self.is_trusted(miner) {
+            self.widen(place.batch, actions);
         }
     }
 
@@ -53,9 +95,10 @@ impl JobBoard {
         let Some(batch) = self.batches.get(&place.batch) else {
             return false;
         };
-        let seat = &batch.seats[place.seat];
+        // A dealing before this one may have had more seats.
+        let seat = batch.seats.get(place.seat);
         batch.dealing == dealing
-            && matches!(seat, Seat::Waiting { dealt_to, .. } if *dealt_to == Some(miner))
+            && matches!(seat, Some(Seat::Waiting { dealt_to, .. }) if *dealt_to == Some(miner))
     }
 
     fn next_open_for(&mut self, miner: MinerIndex) -> Option<SeatRef> {
@@ -71,6 +114,9 @@ impl JobBoard {
     /// batch that is dealt again because nobody agreed is left to those it was dealt to, unless
     /// this miner had no seat in it before.
     fn next_taken_over_by(&mut self, miner: MinerIndex) -> Option<(SeatRef, MinerIndex)> {
+        if !self.rules.take_over {
+            return None;
+        }
         let owner = self.roster[miner].owner;
         let seen = self.roster[miner].seen_dealt;
         let found = self.dealt_seats.from(seen).find(|(_, place)| {
@@ -80,19 +126,19 @@ impl JobBoard {
         let seen = found.map_or(self.dealt_seats.next_ticket(), |(ticket, _)| ticket);
         self.roster[miner].seen_dealt = seen;
         let (_, place) = found?;
-        let from = self.batches.get(&place.batch)?.seats[place.seat].holder()?;
+        let from = self.batches.get(&place.batch)?.seats[place.seat]
+            .holders()
+            .next()?;
         Some((place, from))
     }
 
     /// Whether no other seat of the batch is held by this miner's owner.
-    fn may_sit(&self, miner: MinerIndex, place: SeatRef) -> bool {
+    pub(super) fn may_sit(&self, miner: MinerIndex, place: SeatRef) -> bool {
         let owner = self.roster[miner].owner;
         self.batches.get(&place.batch).is_some_and(|batch| {
-            batch.seats.iter().enumerate().all(|(index, seat)| {
-                index == place.seat
-                    || seat
-                        .holder()
-                        .is_none_or(|holder| self.roster[holder].owner != owner)
+            let mut others = batch.seats.iter().enumerate();
+            others.all(|(index, seat)| {
+                index == place.seat || seat.holders().all(|held| self.roster[held].owner != owner)
             })
         })
     }
@@ -124,7 +170,7 @@ impl JobBoard {
         self.renew_tickets(place.batch);
     }
 
-    pub(super) fn renew_tickets(&mut self, id: crate::BatchId) {
+    pub(super) fn renew_tickets(&mut self, id: BatchId) {
         let Some(batch) = self.batches.get_mut(&id) else {
             return;
         };

@@ -4,6 +4,7 @@ use std::ops::{Index, IndexMut};
 use naschain_core::Stream;
 
 use super::queue::SeatRef;
+use super::watchdog::Pace;
 use crate::{LeaseId, Millis, MinerId, Tally};
 
 /// A miner's place in the roster, in order of joining.
@@ -31,6 +32,8 @@ pub(super) struct Miner {
     pub(super) seen_open: u64,
     pub(super) seen_dealt: u64,
     pub(super) tally: Tally,
+    pub(super) pace: Pace,
+    pub(super) valid_in_a_row: u32,
 }
 
 /// All miners that ever joined, and who of them is present.
@@ -124,6 +127,8 @@ impl Roster {
             seen_open: 0,
             seen_dealt: 0,
             tally: Tally::default(),
+            pace: Pace::default(),
+            valid_in_a_row: 0,
         });
         miner
     }
@@ -175,14 +180,7 @@ impl Roster {
     /// Draws a miner that is present and whose owner is not among `taken`, all equally likely.
     pub(super) fn draw(&self, stream: &mut Stream, taken: &[OwnerIndex]) -> Option<MinerIndex> {
         let free = |miner: &MinerIndex| !taken.contains(&self[*miner].owner);
-        let taken_present = taken
-            .iter()
-            .enumerate()
-            .filter(|(at, owner)| {
-                !taken[..*at].contains(owner) && self.owners[**owner as usize] > 0
-            })
-            .count();
-        if taken_present >= self.owners_present {
+        if self.free_owners(taken) == 0 {
             return None;
         }
         // Nearly always the first attempt succeeds; the list of all candidates costs O(n).
@@ -194,6 +192,17 @@ impl Roster {
         }
         let all: Vec<MinerIndex> = self.present.iter().copied().filter(free).collect();
         (!all.is_empty()).then(|| all[stream.index(all.len())])
+    }
+
+    /// How many owners have a miner present that are not among `taken`.
+    pub(super) fn free_owners(&self, taken: &[OwnerIndex]) -> usize {
+        let present = |owner: &OwnerIndex| self.owners[*owner as usize] > 0;
+        let taken_present = taken
+            .iter()
+            .enumerate()
+            .filter(|(at, owner)| !taken[..*at].contains(owner) && present(owner))
+            .count();
+        self.owners_present - taken_present
     }
 
     pub(super) fn standings(&self) -> impl ExactSizeIterator<Item = (&MinerId, bool, Tally)> {

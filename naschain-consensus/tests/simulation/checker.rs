@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use naschain_consensus::{
-    Action, BatchId, Event, Grant, JobBoard, LeaseId, MinerId, Row, Rules, Scoreboard, judge,
+    Action, BatchId, Event, Grant, JobBoard, LeaseId, MinerId, Reason, Row, Rules, Scoreboard,
+    judge, judge_known,
 };
+use naschain_core::Measurement;
 
 /// A seat's answers and leases in the present dealing of a batch.
 #[derive(Default)]
 struct Seat {
-    lease: Option<LeaseId>,
+    leases: Vec<LeaseId>,
     answered: Option<(MinerId, Row)>,
 }
 
@@ -17,6 +19,9 @@ struct Seat {
 struct Open {
     dealing: u32,
     seats: Vec<Seat>,
+    known: Option<Measurement>,
+    /// Late answers, each from another miner than the seat's.
+    late: Vec<(MinerId, Row)>,
 }
 
 /// Follows a board and panics when it breaks a promise.
@@ -29,7 +34,15 @@ pub(crate) struct Checker {
     granted: u64,
     /// The row of the submission that is being followed.
     submitted: Option<Row>,
+    /// Late answers of a batch that has just closed, and what they agree or disagree with.
+    to_check: Vec<(MinerId, Row)>,
+    consensus: BTreeMap<BatchId, Measurement>,
     pub(crate) scores: Scoreboard,
+    pub(crate) copied: u64,
+    pub(crate) escalated: u64,
+    pub(crate) single: u64,
+    pub(crate) wrong: u64,
+    pub(crate) spot_checks: u64,
     pub(crate) opened: u64,
     pub(crate) closed: u64,
     pub(crate) failed: u64,
@@ -55,7 +68,7 @@ impl Checker {
             } => {
                 self.owners.insert(miner.clone(), owner.clone());
             }
-            Event::Open { .. } => self.opened += 1,
+            Event::Open { .. } | Event::OpenKnown { .. } => self.opened += 1,
             Event::Submit { miner, lease, row } => {
                 let held = self.leases.get(lease);
                 assert!(
@@ -69,8 +82,17 @@ impl Checker {
         for action in actions {
             self.follow(action);
         }
+        if let Event::OpenKnown { batch, answer, .. } = event {
+            self.open.get_mut(batch).unwrap().known = Some(*answer);
+        }
+        assert!(self.to_check.is_empty(), "a late answer was forgotten");
+        assert!(self.submitted.is_none(), "an answer was forgotten");
         assert_eq!(board.open_batches(), self.open.len(), "a job was lost");
-        assert_eq!(board.live_leases(), self.leases.len());
+        assert_eq!(
+            board.live_leases(),
+            self.leases.len(),
+            "{event:?} {actions:?}"
+        );
         assert_eq!(
             self.opened,
             self.open.len() as u64 + self.closed + self.failed
@@ -84,7 +106,9 @@ impl Checker {
     fn follow(&mut self, action: &Action) {
         match action {
             Action::Dealt { batch, miners } => {
-                assert_eq!(miners.len(), self.rules.seats);
+                let single = self.rules.trust.is_some() && miners.len() == 1;
+                assert!(single || miners.len() == self.rules.seats);
+                self.single += u64::from(single);
                 self.deal(*batch, 0, miners);
             }
             Action::Leased {
@@ -125,6 +149,128 @@ impl Checker {
                 seat,
                 lease,
             } => self.end_lease(*lease, miner, *batch, *seat),
+            Action::Late { .. } | Action::Discarded { .. } | Action::SpotChecked { .. } => {
+                self.follow_second(action);
+            }
+            Action::Escalated { .. } | Action::Widened { .. } | Action::Redealt { .. } => {
+                self.follow_dealing(action);
+            }
+            Action::Closed {
+                batch,
+                rows,
+                verdict,
+            } => {
+                assert_eq!(&self.rows(*batch), rows, "not the rows that were answered");
+                let open = &self.open[batch];
+                assert_eq!(rows.len(), open.seats.len());
+                let found = match (&open.known, rows.len()) {
+                    (Some(known), _) => judge_known(&only_rows(rows), known, &self.rules.agreement),
+                    (None, 1) => {
+                        assert!(self.rules.trust.is_some(), "a reward without agreement");
+                        assert_eq!(verdict.reasons, [Reason::Trusted]);
+                        verdict.clone()
+                    }
+                    (None, _) => judge(&only_rows(rows), &self.rules.agreement),
+                };
+                assert_eq!(verdict, &found);
+                let consensus = verdict.consensus.expect("a reward without agreement");
+                self.consensus.insert(*batch, consensus);
+                self.scores.record(rows, verdict);
+                self.closed += 1;
+                self.to_check = self.open[batch].late.clone();
+                self.end_batch(*batch);
+            }
+            Action::Failed { batch, rows, .. } => {
+                assert_eq!(&self.rows(*batch), rows);
+                self.failed += 1;
+                self.end_batch(*batch);
+                let outlived = self.leases.values().any(|(_, other, _)| other == batch);
+                assert!(!outlived, "a lease outlived its failed batch");
+            }
+            _ => {}
+        }
+    }
+
+    /// What becomes of the second answers for seats.
+    fn follow_second(&mut self, action: &Action) {
+        match action {
+            Action::Late {
+                miner,
+                batch,
+                seat,
+                lease,
+            } => {
+                self.end_lease(*lease, miner, *batch, *seat);
+                let row = self.submitted.take().expect("late, without an answer");
+                let open = self.open.get_mut(batch).unwrap();
+                assert!(
+                    open.seats[*seat].answered.is_some(),
+                    "late for an empty seat"
+                );
+                open.late.push((miner.clone(), row));
+            }
+            Action::Discarded {
+                miner,
+                batch,
+                seat,
+                lease,
+                row,
+            } => {
+                self.end_lease(*lease, miner, *batch, *seat);
+                assert_eq!(self.submitted.take().as_ref(), Some(row));
+                assert!(row.measurement().is_none());
+                assert_eq!(self.open[batch].seats[*seat].leases.len(), 1);
+            }
+            Action::SpotChecked {
+                miner,
+                batch,
+                row,
+                reason,
+                rewarded,
+            } => {
+                let found = judge_known(
+                    std::slice::from_ref(row),
+                    &self.consensus[batch],
+                    &self.rules.agreement,
+                );
+                assert_eq!(found.reasons, [*reason]);
+                if let Some(at) = self.to_check.iter().position(|(name, _)| name == miner) {
+                    assert_eq!(&self.to_check.remove(at).1, row);
+                    assert_eq!(*rewarded, found.agreed[0]);
+                    self.scores.record_spot_check(miner, *rewarded);
+                } else {
+                    assert_eq!(self.submitted.take().as_ref(), Some(row));
+                    assert!(!rewarded, "paid for what everybody could know");
+                    self.leases
+                        .retain(|_, (name, of, _)| name != miner || of != batch);
+                }
+                self.spot_checks += 1;
+            }
+            _ => {}
+        }
+    }
+
+    /// What becomes of a batch that is not closed by the answers it has.
+    fn follow_dealing(&mut self, action: &Action) {
+        match action {
+            Action::Escalated {
+                batch,
+                verdict,
+                miners,
+            } => {
+                self.escalated += 1;
+                let rows = self.rows(*batch);
+                assert_eq!(rows.len(), self.open[batch].seats.len());
+                assert_eq!(verdict, &judge(&only_rows(&rows), &self.rules.agreement));
+                assert!(verdict.consensus.is_none());
+                assert_eq!(rows.len() + miners.len(), self.rules.escalate_to);
+                self.add_seats(*batch, miners);
+            }
+            Action::Widened { batch, miners } => {
+                assert!(self.rules.trust.is_some());
+                assert_eq!(1 + miners.len(), self.rules.seats);
+                self.add_seats(*batch, miners);
+            }
             Action::Redealt {
                 batch,
                 dealing,
@@ -134,48 +280,43 @@ impl Checker {
                 self.redealt += 1;
                 let rows = self.rows(*batch);
                 let before = &self.open[batch];
-                assert_eq!(
-                    rows.len(),
-                    before.seats.len(),
-                    "dealt again before all answered"
-                );
+                assert_eq!(rows.len(), before.seats.len(), "dealt before all answered");
                 assert_eq!(*dealing, before.dealing + 1);
                 assert!(*dealing <= self.rules.max_dealings, "dealt too often");
                 assert_eq!(verdict, &judge(&only_rows(&rows), &self.rules.agreement));
                 assert!(verdict.consensus.is_none());
+                assert!(before.seats.iter().all(|seat| seat.leases.is_empty()));
                 self.deal(*batch, *dealing, miners);
-            }
-            Action::Closed {
-                batch,
-                rows,
-                verdict,
-            } => {
-                assert_eq!(&self.rows(*batch), rows, "not the rows that were answered");
-                assert_eq!(rows.len(), self.open[batch].seats.len());
-                assert_eq!(verdict, &judge(&only_rows(rows), &self.rules.agreement));
-                assert!(verdict.consensus.is_some(), "a reward without agreement");
-                self.scores.record(rows, verdict);
-                self.closed += 1;
-                self.end_batch(*batch);
-            }
-            Action::Failed { batch, rows, .. } => {
-                assert_eq!(&self.rows(*batch), rows);
-                self.failed += 1;
-                self.end_batch(*batch);
             }
             _ => {}
         }
     }
 
+    fn add_seats(&mut self, batch: BatchId, miners: &[Option<MinerId>]) {
+        let open = &self.open[&batch];
+        for miner in miners.iter().flatten() {
+            let of_owner = |held: &MinerId| self.owner(held) == self.owner(miner);
+            let answered = open.seats.iter().filter_map(|seat| seat.answered.as_ref());
+            assert!(
+                !answered.map(|(held, _)| held).any(of_owner),
+                "dealt a second seat"
+            );
+        }
+        let seats = miners.iter().map(|_| Seat::default());
+        self.open.get_mut(&batch).unwrap().seats.extend(seats);
+    }
+
     fn deal(&mut self, batch: BatchId, dealing: u32, miners: &[Option<MinerId>]) {
         let mut owners: Vec<&MinerId> = miners.iter().flatten().map(|m| self.owner(m)).collect();
         owners.sort();
-        assert!(
-            owners.windows(2).all(|two| two[0] != two[1]),
-            "an owner dealt two seats"
-        );
-        let seats = miners.iter().map(|_| Seat::default()).collect();
-        self.open.insert(batch, Open { dealing, seats });
+        let twice = owners.windows(2).any(|two| two[0] == two[1]);
+        assert!(!twice, "an owner was dealt two seats");
+        let open = Open {
+            dealing,
+            seats: miners.iter().map(|_| Seat::default()).collect(),
+            ..Open::default()
+        };
+        self.open.insert(batch, open);
     }
 
     fn leased(
@@ -191,13 +332,22 @@ impl Checker {
         if let Grant::Again { old } = grant {
             self.end_lease(*old, miner, batch, seat);
         }
+        let is_copy = matches!(grant, Grant::Copied { .. });
+        self.copied += u64::from(is_copy);
         let owner = self.owner(miner).clone();
         let open = &self.open[&batch];
         for (index, other) in open.seats.iter().enumerate() {
-            let at_work = other.lease.map(|lease| &self.leases[&lease].0);
+            let at_work = other.leases.iter().map(|lease| &self.leases[lease].0);
             let done = other.answered.as_ref().map(|(miner, _)| miner);
-            for holder in at_work.into_iter().chain(done) {
-                assert_ne!(index, seat, "a seat was given twice");
+            if index == seat {
+                assert!(done.is_none(), "an answered seat was given away");
+                assert_eq!(
+                    other.leases.len(),
+                    usize::from(is_copy),
+                    "a seat was given twice"
+                );
+            }
+            for holder in at_work.chain(done) {
                 assert_ne!(
                     self.owner(holder),
                     &owner,
@@ -206,7 +356,8 @@ impl Checker {
             }
         }
         self.leases.insert(lease, (miner.clone(), batch, seat));
-        self.open.get_mut(&batch).unwrap().seats[seat].lease = Some(lease);
+        let open = self.open.get_mut(&batch).unwrap();
+        open.seats[seat].leases.push(lease);
     }
 
     fn owner<'a>(&'a self, miner: &'a MinerId) -> &'a MinerId {
@@ -220,15 +371,16 @@ impl Checker {
             Some((miner.clone(), batch, seat)),
             "{lease} ended and was not live"
         );
-        self.open.get_mut(&batch).unwrap().seats[seat].lease = None;
+        if let Some(open) = self.open.get_mut(&batch) {
+            open.seats[seat].leases.retain(|live| *live != lease);
+        }
     }
 
     fn end_batch(&mut self, batch: BatchId) {
         let ended = self.open.remove(&batch).expect("a batch ended twice");
-        assert!(
-            ended.seats.iter().all(|seat| seat.lease.is_none()),
-            "a lease outlived its batch"
-        );
+        for seat in ended.seats.iter().filter(|seat| seat.answered.is_none()) {
+            assert!(seat.leases.is_empty(), "a lease outlived its batch");
+        }
     }
 
     fn rows(&self, batch: BatchId) -> Vec<(MinerId, Row)> {
@@ -246,4 +398,21 @@ fn only_rows(rows: &[(MinerId, Row)]) -> Vec<Row> {
 
 fn nobody(board: &JobBoard) -> bool {
     board.miners().all(|(_, present, _)| !present)
+}
+
+impl Checker {
+    /// The board counts the same points as whoever reads its actions.
+    pub(crate) fn points_agree(&self, board: &JobBoard) {
+        for (miner, _, tally) in board.miners() {
+            assert_eq!(tally.points, self.scores.tally(miner).points, "{miner}");
+        }
+    }
+
+    pub(crate) fn count_wrong(&mut self, is_right: impl Fn(BatchId, &Measurement) -> bool) {
+        let wrong = self
+            .consensus
+            .iter()
+            .filter(|(batch, found)| !is_right(**batch, found));
+        self.wrong = wrong.count() as u64;
+    }
 }

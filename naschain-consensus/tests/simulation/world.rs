@@ -29,6 +29,8 @@ pub(crate) enum Conduct {
     Staller,
     /// Trains, but dies in the midst of every fifth job and comes back having forgotten it.
     Crasher,
+    /// Trains until it has answered thirty jobs, then lies.
+    Farmer,
     /// Trains until some moment, then is gone for good.
     Mortal,
 }
@@ -61,6 +63,14 @@ pub(crate) struct Options {
     /// Training gives the same digest everywhere; if not, accuracies scatter by 0.3 points.
     pub(crate) deterministic: bool,
     pub(crate) poll_ms: u64,
+    /// Who does not train waits as long as it would take, so as not to stand out.
+    pub(crate) patient: bool,
+    /// All colluders are known to belong to one owner.
+    pub(crate) owners: bool,
+    /// Every so many jobs one has an answer that is known; 0 for none.
+    pub(crate) known_job_every: u64,
+    /// Whether to keep the journal and all actions.
+    pub(crate) keep: bool,
 }
 
 /// One end of the wire.
@@ -79,6 +89,7 @@ enum Mind {
     Trains {
         lease: LeaseId,
         batch: BatchId,
+        began: u64,
         ends: u64,
     },
     Tells {
@@ -88,14 +99,16 @@ enum Mind {
     Dead,
 }
 
-struct SimMiner {
-    name: MinerId,
-    conduct: Conduct,
+pub(crate) struct SimMiner {
+    pub(crate) name: MinerId,
+    pub(crate) conduct: Conduct,
     /// Units of work a millisecond.
     speed: f64,
     mind: Mind,
     alarm: u64,
     jobs: u64,
+    /// Answers it has made.
+    pub(crate) answers: u64,
     dies_at: u64,
 }
 
@@ -109,13 +122,12 @@ pub(crate) struct World {
     /// What the board accepted, with its times.
     pub(crate) journal: Vec<(Millis, Event)>,
     pub(crate) actions: Vec<Action>,
-    miners: Vec<SimMiner>,
+    pub(crate) miners: Vec<SimMiner>,
     wires: BinaryHeap<Reverse<(u64, u64)>>,
     happenings: BTreeMap<u64, Happening>,
     next_happening: u64,
     stream: Stream,
     next_job: u64,
-    flops: BTreeMap<BatchId, u64>,
     /// What copiers copy.
     last_found: Option<Measurement>,
 }
@@ -138,6 +150,7 @@ impl World {
                 mind: Mind::Asks,
                 alarm: 0,
                 jobs: 0,
+                answers: 0,
                 dies_at: stream.below(20 * options.slowest_ms),
             });
         let miners = miners.collect();
@@ -154,7 +167,6 @@ impl World {
             next_happening: 0,
             stream,
             next_job: 0,
-            flops: BTreeMap::new(),
             last_found: None,
             options,
         }
@@ -163,8 +175,12 @@ impl World {
     /// Runs until every job has ended, which it says, or `max_steps` are done.
     pub(crate) fn run(&mut self, max_steps: u64) -> bool {
         for miner in 0..self.miners.len() {
-            let join = Event::Join {
-                miner: self.miners[miner].name.clone(),
+            let SimMiner { name, conduct, .. } = &self.miners[miner];
+            let owned = self.options.owners && *conduct == Conduct::Colluder;
+            let join = Event::Register {
+                miner: name.clone(),
+                owner: owned.then(|| MinerId::new("ring").unwrap()),
+                capacity: 1,
             };
             self.board_takes(join).unwrap();
             self.ring_in(miner, 0);
@@ -178,6 +194,21 @@ impl World {
             self.advance();
             self.open_jobs();
         }
+        self.checker.points_agree(&self.board);
+        let seed = self.options.seed;
+        let deterministic = self.options.deterministic;
+        self.checker.count_wrong(|batch, found| {
+            let right = truth(seed, batch);
+            let apart = right
+                .accuracy
+                .hundredths()
+                .abs_diff(found.accuracy.hundredths());
+            if deterministic {
+                *found == right
+            } else {
+                apart <= 30 && found.params == right.params
+            }
+        });
         true
     }
 
@@ -193,9 +224,18 @@ impl World {
         {
             let batch = BatchId(self.next_job);
             self.next_job += 1;
-            self.flops.insert(batch, WORK);
-            self.board_takes(Event::Open { batch, flops: WORK })
-                .unwrap();
+            let known = self.options.known_job_every;
+            let event = if known > 0 && batch.0.is_multiple_of(known) {
+                let answer = truth(self.options.seed, batch);
+                Event::OpenKnown {
+                    batch,
+                    flops: WORK,
+                    answer,
+                }
+            } else {
+                Event::Open { batch, flops: WORK }
+            };
+            self.board_takes(event).unwrap();
         }
     }
 
@@ -203,20 +243,21 @@ impl World {
         let now = Millis(self.now);
         let before = self
             .stream
-            .chance(0.01)
+            .chance(0.003)
             .then(|| format!("{:?}", self.board));
         let result = self.board.handle(now, event.clone());
         match &result {
             Ok(actions) => {
                 self.checker.step(&self.board, &event, actions);
                 for action in actions {
-                    if let Action::Closed { verdict, batch, .. } = action {
+                    if let Action::Closed { verdict, .. } = action {
                         self.last_found = verdict.consensus;
-                        self.flops.remove(batch);
                     }
                 }
-                self.journal.push((now, event));
-                self.actions.extend(actions.iter().cloned());
+                if self.options.keep {
+                    self.journal.push((now, event));
+                    self.actions.extend(actions.iter().cloned());
+                }
             }
             Err(_) => {
                 if let Some(before) = before {
@@ -305,14 +346,21 @@ impl World {
                 self.send(Happening::Arrives(index, Event::Request { miner: name }));
                 self.ring_in(index, self.options.poll_ms);
             }
-            Mind::Trains { lease, batch, ends } if self.now >= *ends => {
+            Mind::Trains {
+                lease, batch, ends, ..
+            } if self.now >= *ends => {
                 let (lease, batch) = (*lease, *batch);
                 let row = self.row(index, batch);
                 self.miners[index].mind = Mind::Tells { lease, row };
                 self.miner_wakes(index);
             }
-            Mind::Trains { lease, ends, .. } => {
+            Mind::Trains {
+                lease, began, ends, ..
+            } => {
                 let (lease, left) = (*lease, *ends - self.now);
+                let all = (*ends - *began).max(1) as u128;
+                let epochs = u128::from(self.options.rules.epochs);
+                let epoch = ((self.now - *began) as u128 * epochs / all) as u32;
                 if miner.conduct == Conduct::Crasher && miner.jobs.is_multiple_of(5) {
                     miner.jobs += 1;
                     miner.mind = Mind::Asks;
@@ -321,7 +369,7 @@ impl World {
                 let heartbeat = Event::Heartbeat {
                     miner: name,
                     lease,
-                    epoch: 0,
+                    epoch,
                 };
                 self.send(Happening::Arrives(index, heartbeat));
                 self.ring_in(index, heartbeat_ms.min(left).max(1));
@@ -355,11 +403,20 @@ impl World {
                 miner.jobs += 1;
                 let ms = match miner.conduct {
                     Conduct::Staller => u64::MAX / 2,
-                    Conduct::Liar | Conduct::Guesser | Conduct::Copier | Conduct::Colluder => 1,
+                    Conduct::Liar | Conduct::Guesser | Conduct::Copier | Conduct::Colluder
+                        if !self.options.patient =>
+                    {
+                        1
+                    }
                     _ => (WORK as f64 / miner.speed) as u64,
                 };
                 let ends = self.now + ms.max(1);
-                miner.mind = Mind::Trains { lease, batch, ends };
+                miner.mind = Mind::Trains {
+                    lease,
+                    batch,
+                    began: self.now,
+                    ends,
+                };
                 let first = self.options.rules.lease_ms / 3;
                 self.ring_in(index, first.min(ms).max(1));
             }
@@ -383,6 +440,8 @@ impl World {
         let mut truth = truth(seed, batch);
         let failing = self.options.failing_job_every;
         let conduct = self.miners[index].conduct;
+        self.miners[index].answers += 1;
+        let farmed = self.miners[index].answers > 30;
         let mut shift = |by: u64, stream: &mut Stream| {
             let moved = u64::from(truth.accuracy.hundredths()) + stream.below(2 * by + 1);
             let moved = moved.saturating_sub(by).min(10_000) as u32;
@@ -391,9 +450,8 @@ impl World {
         };
         match conduct {
             Conduct::Malformed => return Row::Malformed("not JSON".into()),
-            Conduct::Liar => {
-                shift(3_000, &mut self.stream);
-            }
+            Conduct::Liar => shift(3_000, &mut self.stream),
+            Conduct::Farmer if farmed => shift(3_000, &mut self.stream),
             Conduct::Guesser => shift(50, &mut self.stream),
             Conduct::Copier => return Row::Measured(self.last_found.unwrap_or(truth)),
             Conduct::Colluder => {
@@ -424,9 +482,14 @@ pub(crate) fn truth(seed: u64, batch: BatchId) -> Measurement {
 /// Whether the board's answer settles a submission under this lease.
 fn about(answer: &Result<Vec<Action>, Rejected>, lease: LeaseId) -> bool {
     match answer {
-        Ok(actions) => actions
-            .iter()
-            .any(|action| matches!(action, Action::Filled { lease: ended, .. } if *ended == lease)),
+        // Whatever the board made of it: the answer has arrived.
+        Ok(actions) => actions.iter().any(|action| match action {
+            Action::Filled { lease: ended, .. }
+            | Action::Late { lease: ended, .. }
+            | Action::Discarded { lease: ended, .. } => *ended == lease,
+            Action::SpotChecked { .. } => true,
+            _ => false,
+        }),
         Err(Rejected::StaleLease { lease: ended, .. })
         | Err(Rejected::AlreadyAnswered { lease: ended, .. }) => *ended == lease,
         Err(_) => false,

@@ -1,0 +1,274 @@
+//! How answers come in, and how batches are judged and ended.
+
+use naschain_core::Measurement;
+
+use super::JobBoard;
+use super::batch::{Late, Seat, Worker};
+use super::queue::SeatRef;
+use super::roster::MinerIndex;
+use crate::{Action, BatchId, Failure, LeaseId, MinerId, Reason, Row, Verdict, judge, judge_known};
+
+impl JobBoard {
+    pub(super) fn submit(&mut self, lease: LeaseId, row: Row, actions: &mut Vec<Action>) {
+        let Some(mut ended) = self.end_lease(lease) else {
+            return;
+        };
+        let (miner, place) = (ended.miner, ended.place);
+        self.roster[miner].last_answered = Some(lease);
+        self.touch(miner);
+        if let Some(consensus) = ended.check.take() {
+            return self.spot_check(miner, place.batch, row, &consensus, false, actions);
+        }
+        if row.measurement().is_some() {
+            self.learn_pace(&ended);
+        }
+        self.fill(Worker { miner, lease }, place, row, actions);
+    }
+
+    /// Puts an answer in its seat, or beside it when the seat is filled already.
+    fn fill(&mut self, from: Worker, place: SeatRef, row: Row, actions: &mut Vec<Action>) {
+        let Worker { miner, lease } = from;
+        let batch = self.batches.get_mut(&place.batch);
+        let Some(seat) = batch.and_then(|batch| batch.seats.get_mut(place.seat)) else {
+            return;
+        };
+        let (name, batch, seat_number) = (self.roster.name(miner), place.batch, place.seat);
+        match seat {
+            Seat::Leased { worker, copy } => {
+                let other = if worker.lease == lease {
+                    *copy
+                } else {
+                    Some(*worker)
+                };
+                if other.is_some() && row.measurement().is_none() {
+                    self.roster[miner].tally.count(false);
+                    self.note_validity(miner, Reason::Malformed);
+                    actions.push(Action::Discarded {
+                        miner: name,
+                        batch,
+                        seat: seat_number,
+                        lease,
+                        row,
+                    });
+                    return self.vacate(place, lease);
+                }
+                *seat = Seat::Answered {
+                    miner,
+                    row: Box::new(row),
+                    late: other.map(|other| Box::new(Late::Training(other))),
+                };
+                if let Some(other) = other {
+                    self.watch(other.lease);
+                }
+                actions.push(Action::Filled {
+                    miner: name,
+                    batch,
+                    seat: seat_number,
+                    lease,
+                });
+                self.settle(batch, actions);
+            }
+            Seat::Answered { late, .. } => {
+                *late = Some(Box::new(Late::Answered { miner, row }));
+                actions.push(Action::Late {
+                    miner: name,
+                    batch,
+                    seat: seat_number,
+                    lease,
+                });
+            }
+            Seat::Waiting { .. } => {}
+        }
+    }
+
+    /// Judges a batch once its answers suffice.
+    fn settle(&mut self, id: BatchId, actions: &mut Vec<Action>) {
+        let Some(batch) = self.batches.get(&id) else {
+            return;
+        };
+        let (seats, dealing) = (batch.seats.len(), batch.dealing);
+        let answers = batch.seats.iter().filter_map(Seat::answer);
+        let failed = |(_, row): &(MinerIndex, &Row)| matches!(row, Row::Failed(_));
+        let failed = answers.clone().filter(failed).count();
+        // A single seat that fails cannot speak for the job, nor can any when the answer is known.
+        let fails = failed * 2 > seats && seats > 1 && batch.known.is_none();
+        if answers.clone().count() < seats && !fails {
+            return;
+        }
+        let rows: Vec<Row> = answers.map(|(_, row)| row.clone()).collect();
+        if seats == 1 && batch.known.is_none() {
+            match trusted_verdict(&rows[0]) {
+                Some(verdict) => self.close(id, verdict, actions),
+                None => self.widen(id, actions),
+            }
+            return;
+        }
+        let verdict = match &batch.known {
+            Some(known) => judge_known(&rows, known, &self.rules.agreement),
+            None => judge(&rows, &self.rules.agreement),
+        };
+        if fails {
+            let failure = Failure::TrainingFailed {
+                reasons: rows.iter().filter_map(failure_reason).collect(),
+            };
+            return self.fail(id, failure, verdict, actions);
+        }
+        if verdict.consensus.is_some() {
+            return self.close(id, verdict, actions);
+        }
+        if self.escalate(id, &verdict, actions) {
+            return;
+        }
+        if dealing < self.rules.max_dealings {
+            return self.redeal(id, verdict, actions);
+        }
+        let failure = Failure::NoAgreement {
+            dealings: dealing + 1,
+        };
+        self.fail(id, failure, verdict, actions);
+    }
+
+    fn close(&mut self, id: BatchId, verdict: Verdict, actions: &mut Vec<Action>) {
+        let Some(consensus) = verdict.consensus else {
+            return;
+        };
+        self.count_rows(id, &verdict);
+        let (rows, late) = self.end_batch(id, Some(consensus), actions);
+        actions.push(Action::Closed {
+            batch: id,
+            rows,
+            verdict,
+        });
+        for (miner, row) in late {
+            self.spot_check(miner, id, row, &consensus, true, actions);
+        }
+    }
+
+    fn fail(&mut self, id: BatchId, failure: Failure, verdict: Verdict, actions: &mut Vec<Action>) {
+        self.count_rows(id, &verdict);
+        let (rows, _) = self.end_batch(id, None, actions);
+        actions.push(Action::Failed {
+            batch: id,
+            failure,
+            rows,
+            verdict,
+        });
+    }
+
+    /// Takes a batch off the board: its answers, and the late ones. Leases that are left end,
+    /// except those that can still check a consensus.
+    #[allow(clippy::type_complexity, reason = "two lists, used on the next lines")]
+    fn end_batch(
+        &mut self,
+        id: BatchId,
+        consensus: Option<Measurement>,
+        actions: &mut Vec<Action>,
+    ) -> (Vec<(MinerId, Row)>, Vec<(MinerIndex, Row)>) {
+        let (mut rows, mut lates) = (Vec::new(), Vec::new());
+        let seats = self.batches.get(&id).map_or(0, |batch| batch.seats.len());
+        for seat in 0..seats {
+            self.take(SeatRef { batch: id, seat });
+        }
+        let Some(batch) = self.batches.remove(&id) else {
+            return (rows, lates);
+        };
+        for seat in batch.seats {
+            match seat {
+                Seat::Waiting { .. } => {}
+                Seat::Leased { worker, copy } => {
+                    for worker in [Some(worker), copy].into_iter().flatten() {
+                        self.revoke(worker.lease, actions);
+                    }
+                }
+                Seat::Answered { miner, row, late } => {
+                    rows.push((self.roster.name(miner), *row));
+                    match (late.map(|late| *late), consensus) {
+                        (Some(Late::Answered { miner, row }), _) => lates.push((miner, row)),
+                        (Some(Late::Training(worker)), Some(consensus)) => {
+                            if let Some(live) = self.leases.get_mut(&worker.lease) {
+                                live.check = Some(Box::new(consensus));
+                            }
+                        }
+                        (Some(Late::Training(worker)), None) => self.revoke(worker.lease, actions),
+                        (None, _) => {}
+                    }
+                }
+            }
+        }
+        (rows, lates)
+    }
+
+    /// Ends the leases of second miners whose seats are filled.
+    pub(super) fn revoke_late(&mut self, id: BatchId, actions: &mut Vec<Action>) {
+        let seats = self.batches.get(&id).map(|batch| batch.seats.iter());
+        let late = seats.into_iter().flatten().filter_map(|seat| match seat {
+            Seat::Answered { late, .. } => late.as_deref(),
+            Seat::Waiting { .. } | Seat::Leased { .. } => None,
+        });
+        let training = late.filter_map(|late| match late {
+            Late::Training(worker) => Some(worker.lease),
+            Late::Answered { .. } => None,
+        });
+        for lease in training.collect::<Vec<LeaseId>>() {
+            self.revoke(lease, actions);
+        }
+    }
+
+    /// Holds a second miner's answer against the consensus. What comes after the batch ended
+    /// earns nothing, since the consensus is known by then, and proves nothing if it agrees.
+    fn spot_check(
+        &mut self,
+        miner: MinerIndex,
+        batch: BatchId,
+        row: Row,
+        consensus: &Measurement,
+        in_time: bool,
+        actions: &mut Vec<Action>,
+    ) {
+        let rows = [row];
+        let reason = judge_known(&rows, consensus, &self.rules.agreement).reasons[0];
+        let agrees = reason == Reason::Agreed;
+        if in_time || !agrees {
+            self.roster[miner].tally.count(agrees);
+            self.note_validity(miner, reason);
+        }
+        let [row] = rows;
+        actions.push(Action::SpotChecked {
+            miner: self.roster.name(miner),
+            batch,
+            row,
+            reason,
+            rewarded: agrees && in_time,
+        });
+    }
+
+    /// Counts the answered rows of a judged batch for their miners. Where nobody agreed nothing
+    /// is known of the truth, so runs of valid answers go on.
+    pub(super) fn count_rows(&mut self, id: BatchId, verdict: &Verdict) {
+        let seats = self.batches.get(&id).map(|batch| batch.seats.iter());
+        let answers = seats.into_iter().flatten().filter_map(Seat::answer);
+        let miners: Vec<MinerIndex> = answers.map(|(miner, _)| miner).collect();
+        for (at, miner) in miners.into_iter().enumerate() {
+            self.roster[miner].tally.count(verdict.agreed[at]);
+            if verdict.consensus.is_some() {
+                self.note_validity(miner, verdict.reasons[at]);
+            }
+        }
+    }
+}
+
+/// The verdict on a row that needs no other beside it, if it has numbers.
+fn trusted_verdict(row: &Row) -> Option<Verdict> {
+    row.measurement().map(|own| Verdict {
+        agreed: vec![true],
+        reasons: vec![Reason::Trusted],
+        consensus: Some(*own),
+    })
+}
+
+fn failure_reason(row: &Row) -> Option<String> {
+    match row {
+        Row::Failed(reason) => Some(reason.clone()),
+        Row::Measured(_) | Row::Malformed(_) => None,
+    }
+}
