@@ -21,6 +21,7 @@
 //! - [`Genome`], a packed bitstring;
 //! - [`MacroSpace`], which says how long a genome is, and [`MacroSpace::decode`], which turns it
 //!   into an [`Architecture`]: phases, nodes, edges, and what was left out;
+//!   [`MacroSpace::canonical`], which finds genomes that stand for the same network;
 //! - [`Costs`], parameters and FLOPs counted from the architecture alone;
 //! - [`Recipe`], every value that decides a training;
 //! - [`Measurement`], the row a miner answers, with its exact [`Accuracy`] and [`Digest`];
@@ -29,6 +30,7 @@
 //! No IO, no clock, no floats in what is compared.
 
 mod architecture;
+mod canonical;
 mod cost;
 mod error;
 mod genome;
