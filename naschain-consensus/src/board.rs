@@ -59,14 +59,14 @@ pub struct JobBoard {
     seed: u64,
     now: Millis,
     roster: Roster,
-    batches: BTreeMap<BatchId, Batch>,
+    batches: BTreeMap<BatchId, Box<Batch>>,
     /// The numbers of all batches ever opened.
     used: IdSet,
     /// Seats that nobody was dealt.
     open_seats: Queue,
     /// Seats dealt to somebody who has not started.
     dealt_seats: Queue,
-    leases: BTreeMap<LeaseId, Lease>,
+    leases: BTreeMap<LeaseId, Box<Lease>>,
     granted: u64,
     timers: BTreeSet<(Millis, Timer)>,
     /// Leases that are alone at their seats, by estimated end; empty without a watchdog.
@@ -191,20 +191,27 @@ impl JobBoard {
     }
 
     fn live_lease(&self, now: Millis, miner: MinerId, lease: LeaseId) -> Result<LeaseId, Rejected> {
-        let index = self.known(miner.clone())?;
-        match self.leases.get(&lease) {
-            Some(found) if found.miner != index => Err(Rejected::NotYours { miner, lease }),
-            Some(found) if found.expires <= now => Err(Rejected::StaleLease { miner, lease }),
-            Some(_) => Ok(lease),
-            None if lease.0 == 0 || lease.0 > self.granted => Err(Rejected::UnknownLease {
-                lease,
-                latest: self.granted,
-            }),
-            None if self.roster[index].last_answered == Some(lease) => {
-                Err(Rejected::AlreadyAnswered { miner, lease })
+        let found = self.leases.get(&lease);
+        if let Some(live) = found
+            && self.roster[live.miner].name == miner
+        {
+            if live.expires <= now {
+                return Err(Rejected::StaleLease { miner, lease });
             }
-            None => Err(Rejected::StaleLease { miner, lease }),
+            return Ok(lease);
         }
+        let is_others = found.is_some();
+        let index = self.known(miner.clone())?;
+        Err(if is_others {
+            Rejected::NotYours { miner, lease }
+        } else if lease.0 == 0 || lease.0 > self.granted {
+            let latest = self.granted;
+            Rejected::UnknownLease { lease, latest }
+        } else if self.roster[index].last_answered == Some(lease) {
+            Rejected::AlreadyAnswered { miner, lease }
+        } else {
+            Rejected::StaleLease { miner, lease }
+        })
     }
 
     /// When the caller should send the next [`Event::Tick`], if nothing else happens before.

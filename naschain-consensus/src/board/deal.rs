@@ -24,7 +24,7 @@ impl JobBoard {
             had: Vec::new(),
             known: known.map(Box::new),
         };
-        self.batches.insert(id, batch);
+        self.batches.insert(id, Box::new(batch));
         let mut stream = self.seats_stream(id);
         let mut miners = self.deal(id, 1, &mut stream);
         let first = self.batches.get(&id).and_then(|batch| batch.seats.first());

@@ -103,7 +103,7 @@ impl JobBoard {
             is_copy,
             check: None,
         };
-        self.leases.insert(lease, live);
+        self.leases.insert(lease, Box::new(live));
         self.copies += u64::from(is_copy);
         self.timers.insert((expires, Timer::Lease(lease)));
         self.roster[miner].leases.push(lease);
@@ -120,7 +120,7 @@ impl JobBoard {
     }
 
     /// Forgets a lease; its seat is the caller's to care for.
-    pub(super) fn end_lease(&mut self, lease: LeaseId) -> Option<Lease> {
+    pub(super) fn end_lease(&mut self, lease: LeaseId) -> Option<Box<Lease>> {
         let ended = self.leases.remove(&lease)?;
         self.timers.remove(&(ended.expires, Timer::Lease(lease)));
         if let Some(estimate) = ended.estimate {

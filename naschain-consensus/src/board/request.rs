@@ -120,8 +120,9 @@ impl JobBoard {
         let owner = self.roster[miner].owner;
         let seen = self.roster[miner].seen_dealt;
         let found = self.dealt_seats.from(seen).find(|(_, place)| {
-            let had = |batch: &super::Batch| batch.had.contains(&owner);
-            self.may_sit(miner, *place) && !self.batches.get(&place.batch).is_some_and(had)
+            let batch = self.batches.get(&place.batch);
+            let had = batch.is_some_and(|batch| batch.had.contains(&owner));
+            !had && self.may_sit(miner, *place)
         });
         let seen = found.map_or(self.dealt_seats.next_ticket(), |(ticket, _)| ticket);
         self.roster[miner].seen_dealt = seen;

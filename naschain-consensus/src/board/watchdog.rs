@@ -75,6 +75,9 @@ impl JobBoard {
         let seat = seat.and_then(|batch| batch.seats.get(live.place.seat));
         let alone = matches!(seat, Some(Seat::Leased { copy: None, .. }));
         let estimate = if alone { self.estimate_end(live) } else { None };
+        if estimate == live.estimate {
+            return;
+        }
         if let Some(live) = self.leases.get_mut(&lease) {
             if let Some(old) = live.estimate {
                 self.ends.remove(&(old, lease));

@@ -241,10 +241,8 @@ impl World {
 
     fn board_takes(&mut self, event: Event) -> Result<Vec<Action>, Rejected> {
         let now = Millis(self.now);
-        let before = self
-            .stream
-            .chance(0.003)
-            .then(|| format!("{:?}", self.board));
+        let probe = self.options.keep && self.stream.chance(0.003);
+        let before = probe.then(|| format!("{:?}", self.board));
         let result = self.board.handle(now, event.clone());
         match &result {
             Ok(actions) => {

@@ -1,0 +1,125 @@
+//! Runs job boards in simulated worlds and prints what comes out.
+//!
+//!     cargo run --release -p naschain-consensus --example simulate -- [options]
+//!
+//!     --seed S          the seed of everything (default 1)
+//!     --json            figures as one JSON object
+//!     --part NAME       makespan, rewards, collusion or scale; all of them by default
+//!     --jobs N          jobs of a makespan and of a reward run (default 10000)
+//!     --loss P          share of messages that are lost (default 0)
+//!     --duplication P   share of messages that arrive twice (default 0)
+//!     --delay-ms MS     longest delay of a message; so they overtake each other (default 0)
+//!     --scale-miners N  miners of the scale run (default 100000)
+//!     --scale-jobs N    jobs of the scale run (default 1000000)
+
+#[path = "../../tests/simulation/checker.rs"]
+#[allow(dead_code, reason = "shared with the test, which reads other figures")]
+mod checker;
+mod figures;
+mod scale;
+#[path = "../../tests/simulation/world.rs"]
+#[allow(dead_code, reason = "shared with the test, which reads other figures")]
+mod world;
+
+use std::process::ExitCode;
+
+use figures::Figure;
+use world::Faults;
+
+struct Arguments {
+    seed: u64,
+    json: bool,
+    part: Option<String>,
+    jobs: u64,
+    faults: Faults,
+    scale_miners: u64,
+    scale_jobs: u64,
+}
+
+fn main() -> ExitCode {
+    let arguments = match parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(problem) => {
+            eprintln!("simulate: {problem}");
+            return ExitCode::from(2);
+        }
+    };
+    let (seed, jobs, faults) = (arguments.seed, arguments.jobs, arguments.faults);
+    let wants = |part: &str| arguments.part.as_deref().is_none_or(|only| only == part);
+    let mut found: Vec<Figure> = Vec::new();
+    if wants("makespan") {
+        found.extend(figures::makespan(seed, jobs, faults));
+    }
+    if wants("rewards") {
+        found.extend(figures::rewards(seed, jobs, faults));
+    }
+    if wants("collusion") {
+        found.extend(figures::collusion(seed, jobs, faults));
+    }
+    if wants("scale") {
+        found.extend(scale::run(arguments.scale_miners, arguments.scale_jobs));
+    }
+    print(&found, seed, arguments.json);
+    ExitCode::SUCCESS
+}
+
+fn print(found: &[Figure], seed: u64, json: bool) {
+    if json {
+        let mut object = serde_json::Map::new();
+        object.insert("seed".into(), seed.into());
+        for figure in found {
+            object.insert(figure.name.clone(), figure.value.into());
+        }
+        println!("{}", serde_json::Value::Object(object));
+        return;
+    }
+    println!("seed {seed}");
+    for figure in found {
+        println!(
+            "{:<48} {:>14.4}  {}",
+            figure.name, figure.value, figure.meaning
+        );
+    }
+}
+
+fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let mut arguments = Arguments {
+        seed: 1,
+        json: false,
+        part: None,
+        jobs: 10_000,
+        faults: Faults::default(),
+        scale_miners: 100_000,
+        scale_jobs: 1_000_000,
+    };
+    while let Some(flag) = words.next() {
+        if flag == "--json" {
+            arguments.json = true;
+            continue;
+        }
+        let value = words
+            .next()
+            .ok_or(format!("{flag} needs a value, or is no option"))?;
+        let wrong = |expected: &str| format!("{flag} is {value:?}; it must be {expected}");
+        let whole = || value.parse::<u64>().map_err(|_| wrong("a whole number"));
+        let share = || match value.parse::<f64>() {
+            Ok(share) if (0.0..=0.9).contains(&share) => Ok(share),
+            _ => Err(wrong("between 0 and 0.9")),
+        };
+        match flag.as_str() {
+            "--seed" => arguments.seed = whole()?,
+            "--jobs" => arguments.jobs = whole()?.max(1),
+            "--loss" => arguments.faults.loss = share()?,
+            "--duplication" => arguments.faults.duplication = share()?,
+            "--delay-ms" => arguments.faults.max_delay_ms = whole()?,
+            "--scale-miners" => arguments.scale_miners = whole()?.max(3),
+            "--scale-jobs" => arguments.scale_jobs = whole()?.max(1),
+            "--part" if ["makespan", "rewards", "collusion", "scale"].contains(&value.as_str()) => {
+                arguments.part = Some(value);
+            }
+            "--part" => return Err(wrong("makespan, rewards, collusion or scale")),
+            _ => return Err(format!("{flag} is no option; see the head of the example")),
+        }
+    }
+    Ok(arguments)
+}

@@ -1,0 +1,173 @@
+//! How fast and how large a board is, without the rest of a world around it.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use naschain_consensus::{Action, BatchId, Event, JobBoard, LeaseId, Millis, MinerId, Row, Rules};
+use naschain_core::{Accuracy, Digest, Measurement, Purpose, Stream};
+
+use crate::figures::{Figure, figure};
+
+/// The same with fewer miners, to see how the cost of an event grows, then in full.
+pub(crate) fn run(miners: u64, jobs: u64) -> Vec<Figure> {
+    let mut found = Vec::new();
+    let steps = [100, 10_000].into_iter().filter(|fewer| *fewer < miners);
+    for fewer in steps {
+        let one = one(fewer, (jobs / 5).max(1));
+        let name = format!("events_per_second_{fewer}_miners");
+        found.push(figure(name, one.events_per_second, "a fifth of the jobs"));
+    }
+    let all = one(miners, jobs);
+    found.push(figure(
+        "events_per_second",
+        all.events_per_second,
+        "one core",
+    ));
+    found.push(figure(
+        "events",
+        all.events as f64,
+        "joins, openings, requests, answers, ticks",
+    ));
+    if let Some(bytes) = all.bytes_per_miner {
+        found.push(figure(
+            "bytes_per_miner",
+            bytes,
+            "resident memory after all joined",
+        ));
+    }
+    if let Some(bytes) = all.bytes_per_open_job {
+        found.push(figure(
+            "bytes_per_open_job",
+            bytes,
+            "resident memory after all were opened",
+        ));
+    }
+    found
+}
+
+struct Scale {
+    events: u64,
+    events_per_second: f64,
+    bytes_per_miner: Option<f64>,
+    bytes_per_open_job: Option<f64>,
+}
+
+/// Everybody joins, all jobs are opened, and then everybody asks and answers until none is left.
+fn one(miners: u64, jobs: u64) -> Scale {
+    let names: Vec<MinerId> = (0..miners)
+        .filter_map(|miner| MinerId::new(format!("miner-{miner:06}")).ok())
+        .collect();
+    let mut board = Counted::new();
+    let empty = resident_bytes();
+    for miner in &names {
+        board.takes(
+            0,
+            Event::Join {
+                miner: miner.clone(),
+            },
+        );
+    }
+    let joined = resident_bytes();
+    for job in 0..jobs {
+        let batch = BatchId(job);
+        board.takes(
+            0,
+            Event::Open {
+                batch,
+                flops: 1_000,
+            },
+        );
+    }
+    let opened = resident_bytes();
+    let mut stream = Stream::new(1, Purpose::Simulation, 2, 0);
+    let mut working: BinaryHeap<Reverse<(u64, usize, LeaseId, BatchId)>> = BinaryHeap::new();
+    for miner in 0..names.len() {
+        ask(&mut board, &names, miner, 0, &mut stream, &mut working);
+    }
+    while let Some(Reverse((now, miner, lease, batch))) = working.pop() {
+        let row = Row::Measured(found(batch));
+        let miner_id = names[miner].clone();
+        board.takes(
+            now,
+            Event::Submit {
+                miner: miner_id,
+                lease,
+                row,
+            },
+        );
+        ask(&mut board, &names, miner, now, &mut stream, &mut working);
+    }
+    assert_eq!(board.board.open_batches(), 0, "a job was lost");
+    let per = |from: Option<u64>, to: Option<u64>, count: u64| {
+        Some(to?.saturating_sub(from?) as f64 / count as f64)
+    };
+    Scale {
+        events: board.events,
+        events_per_second: board.events as f64 / board.seconds,
+        bytes_per_miner: per(empty, joined, miners),
+        bytes_per_open_job: per(joined, opened, jobs),
+    }
+}
+
+fn ask(
+    board: &mut Counted,
+    names: &[MinerId],
+    index: usize,
+    now: u64,
+    stream: &mut Stream,
+    working: &mut BinaryHeap<Reverse<(u64, usize, LeaseId, BatchId)>>,
+) {
+    let miner = names[index].clone();
+    let actions = board.takes(now, Event::Request { miner });
+    if let Some(Action::Leased { lease, batch, .. }) = actions.last() {
+        // Short enough that no lease needs a heartbeat.
+        let ends = now + 1_000 + stream.below(40_000);
+        working.push(Reverse((ends, index, *lease, *batch)));
+    }
+}
+
+fn found(batch: BatchId) -> Measurement {
+    Measurement {
+        accuracy: Accuracy::from_hundredths((batch.0 % 10_000) as u32)
+            .expect("below 10,000 hundredths"),
+        params: batch.0,
+        flops: 1_000,
+        digest: Digest([7; 32]),
+    }
+}
+
+/// A board and the time spent in it.
+struct Counted {
+    board: JobBoard,
+    events: u64,
+    seconds: f64,
+}
+
+impl Counted {
+    fn new() -> Self {
+        Counted {
+            board: JobBoard::new(Rules::default(), 1).expect("the default rules are valid"),
+            events: 0,
+            seconds: 0.0,
+        }
+    }
+
+    fn takes(&mut self, now: u64, event: Event) -> Vec<Action> {
+        self.events += 1;
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the example measures the board's speed"
+        )]
+        let begun = std::time::Instant::now();
+        let actions = self.board.handle(Millis(now), event);
+        self.seconds += begun.elapsed().as_secs_f64();
+        actions.expect("every event of this world is acceptable")
+    }
+}
+
+/// Memory of this process, where the system tells (Linux, pages of 4 KiB).
+fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * 4096)
+}
