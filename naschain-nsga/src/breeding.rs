@@ -1,64 +1,139 @@
+use std::collections::BTreeSet;
+
 use naschain_core::{Purpose, Stream};
 
+use crate::config::{Mode, Pace};
+use crate::search::Finish;
 use crate::selection::{Ranked, Tournaments, survivors};
 use crate::state::Slot;
 use crate::{Genes, Search, Space};
 
 impl<S: Space> Search<S> {
-    /// All candidates are told: selects the survivors and breeds the next generation from them.
+    /// Takes in what was told since the last turn, and makes the next candidates.
     pub(crate) fn turn(&mut self) {
-        self.merge_front();
-        let state = &self.state;
-        let (seed, epoch) = (state.config.seed, state.generation as u64);
-        let newest = self.newest..state.slots.len();
-        let pool: Vec<usize> = state.population.iter().copied().chain(newest).collect();
-        let mut stream = Stream::new(seed, Purpose::Selection, epoch, 0);
-        let parents = survivors(&self.scores, &pool, state.config.population, &mut stream);
-        self.state.population = parents.iter().map(|ranked| ranked.index).collect();
-        if !self.state.exhausted && self.state.generation < self.state.config.generations {
-            self.state.generation += 1;
-            self.newest = self.state.slots.len();
-            self.breed(&parents);
-            self.fill_up();
-            if self.untold == 0 {
-                self.state.generation -= 1;
+        let epoch = self.state.slots.len() as u64;
+        let parents = self.select(epoch);
+        self.record();
+        let until = self.next_batch_end();
+        if until > self.state.slots.len() {
+            if self.state.config.mode == Mode::Surrogate {
+                self.propose(&parents, until, epoch);
             }
+            self.breed(&parents, until, epoch);
+            self.fill_up(until, epoch);
         }
     }
 
-    /// Fills the newest generation with the parents' children, as far as they are new.
-    fn breed(&mut self, parents: &[Ranked]) {
+    /// The survivors of the population and those told since the last turn.
+    fn select(&mut self, epoch: u64) -> Vec<Ranked> {
+        self.front = self.merged_front();
+        let mut pool = std::mem::take(&mut self.state.population);
+        // In the order of ids, whatever the order of tells.
+        self.state.waiting.sort_unstable();
+        pool.append(&mut self.state.waiting);
         let config = &self.state.config;
-        let (seed, epoch) = (config.seed, self.state.generation as u64);
-        let (crossover, mutation) = (config.crossover_probability, config.gene_mutation());
-        let stream = Stream::new(seed, Purpose::Selection, epoch, 1);
-        let mut tournaments = Tournaments::new(parents, stream);
+        let mut stream = Stream::new(config.seed, Purpose::Selection, epoch, 0);
+        let parents = survivors(&self.scores, &pool, config.population, &mut stream);
+        self.state.population = parents.iter().map(|ranked| ranked.index).collect();
+        parents
+    }
+
+    /// How many candidates there shall be after the next batch, which ends with its generation.
+    fn next_batch_end(&self) -> usize {
+        let (config, made) = (&self.state.config, self.state.slots.len());
+        if self.state.ended.is_some() {
+            return made;
+        }
+        let generation_end = (made / config.population + 1) * config.population;
+        let batch = match (config.pace, config.mode) {
+            (Pace::SteadyState, _) => 1,
+            (Pace::Generational, Mode::Nsga2) => config.population,
+            (Pace::Generational, Mode::Surrogate) => BATCH,
+        };
+        (made + batch)
+            .min(generation_end)
+            .min(config.limit())
+            .max(made)
+    }
+
+    /// Makes the parents' children candidates, as far as they are new.
+    fn breed(&mut self, parents: &[Ranked], until: usize, epoch: u64) {
+        let mut tournaments = self.tournaments(parents, epoch);
         let (mut mating, mut fruitless) = (0, 0);
-        while self.room() > 0 && fruitless < RETRIES {
-            let mut stream = Stream::new(seed, Purpose::Variation, epoch, mating);
-            let mut parent = || self.state.slots[tournaments.winner()].genome().clone();
-            let (mut one, mut other) = (parent(), parent());
-            if stream.chance(crossover) {
-                one.cross(&mut other, &mut stream);
-            }
-            one.mutate(mutation, &mut stream);
-            other.mutate(mutation, &mut stream);
-            let found = self.add(one) | (self.room() > 0 && self.add(other));
-            fruitless = if found { 0 } else { fruitless + 1 };
+        while self.state.slots.len() < until && fruitless < RETRIES && !parents.is_empty() {
+            let children = self.children(&mut tournaments, epoch, mating);
+            fruitless += 1;
             mating += 1;
+            for child in children {
+                if self.state.slots.len() < until && self.add(child) {
+                    fruitless = 0;
+                }
+            }
         }
     }
 
-    /// Fills the newest generation with random genomes; what then is missing does not exist.
-    pub(crate) fn fill_up(&mut self) {
+    /// Some children of the parents, and some random genomes, that are new and different.
+    pub(crate) fn unseen_pool(
+        &self,
+        parents: &[Ranked],
+        count: usize,
+        epoch: u64,
+    ) -> Vec<S::Genome> {
+        // Other matings than those of `breed`.
+        const FIRST_MATING: u64 = 1 << 32;
+        let (config, mut tournaments) = (&self.state.config, self.tournaments(parents, epoch));
+        let (mut pool, mut keys) = (Vec::with_capacity(count), BTreeSet::new());
+        for mating in 0..2 * count as u64 {
+            let mut genomes = self
+                .children(&mut tournaments, epoch, FIRST_MATING + mating)
+                .to_vec();
+            if mating % 4 == 0 {
+                let index = FIRST_MATING + mating;
+                let mut stream = Stream::new(config.seed, Purpose::Initialisation, epoch, index);
+                genomes.push(S::Genome::random(config.genome_len, &mut stream));
+            }
+            for genome in genomes {
+                let key = self.state.space.canonical(&genome);
+                if pool.len() < count && !self.seen.contains(&key) && keys.insert(key) {
+                    pool.push(genome);
+                }
+            }
+            if pool.len() == count {
+                break;
+            }
+        }
+        pool
+    }
+
+    fn tournaments<'a>(&self, parents: &'a [Ranked], epoch: u64) -> Tournaments<'a> {
+        let stream = Stream::new(self.state.config.seed, Purpose::Selection, epoch, 1);
+        Tournaments::new(parents, stream)
+    }
+
+    /// The two children of one mating.
+    fn children(&self, tournaments: &mut Tournaments, epoch: u64, mating: u64) -> [S::Genome; 2] {
+        let config = &self.state.config;
+        let mut stream = Stream::new(config.seed, Purpose::Variation, epoch, mating);
+        let mut children =
+            [(); 2].map(|()| self.state.slots[tournaments.winner()].genome().clone());
+        let [one, other] = &mut children;
+        if stream.chance(config.crossover_probability) {
+            one.cross(other, &mut stream);
+        }
+        one.mutate(config.gene_mutation(), &mut stream);
+        other.mutate(config.gene_mutation(), &mut stream);
+        children
+    }
+
+    /// Makes random genomes candidates; what then is missing does not exist.
+    pub(crate) fn fill_up(&mut self, until: usize, epoch: u64) {
         let (seed, len) = (self.state.config.seed, self.state.config.genome_len);
-        let epoch = self.state.generation as u64;
-        while self.room() > 0 {
+        while self.state.slots.len() < until {
             let index = self.state.slots.len() as u64;
             let mut stream = Stream::new(seed, Purpose::Initialisation, epoch, index);
             let found = (0..RETRIES).any(|_| self.add(S::Genome::random(len, &mut stream)));
             if !found && !self.add_unseen(&mut stream) {
-                self.state.exhausted = true;
+                self.state.ended = Some(Finish::Exhausted);
                 return;
             }
         }
@@ -76,24 +151,18 @@ impl<S: Space> Search<S> {
         round.filter_map(genome).any(|genome| self.add(genome))
     }
 
-    /// Adds a candidate to the newest generation, unless its like was added before.
+    /// Adds a candidate, unless its like was added before.
     pub(crate) fn add(&mut self, genome: S::Genome) -> bool {
         if !self.seen.insert(self.state.space.canonical(&genome)) {
+            self.state.duplicates += 1;
             return false;
         }
-        let generation = self.state.generation;
-        self.state.slots.push(Slot::Untold { genome, generation });
+        self.state.slots.push(Slot::Untold(genome));
         let rows = &mut self.scores.rows;
         rows.resize(rows.len() + self.scores.objectives, f64::NAN);
         self.scores.violations.push(f64::INFINITY);
         self.untold += 1;
         true
-    }
-
-    /// Candidates that the newest generation still lacks.
-    pub(crate) fn room(&self) -> usize {
-        let population = self.state.config.population;
-        population.saturating_sub(self.state.slots.len() - self.newest)
     }
 }
 
@@ -102,3 +171,6 @@ const RETRIES: usize = 200;
 
 /// The largest number of genomes that are gone through one by one.
 const LISTED: u64 = 1 << 16;
+
+/// Candidates that the surrogate proposes before it waits for what they turn out to be.
+const BATCH: usize = 4;

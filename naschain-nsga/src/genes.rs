@@ -20,6 +20,10 @@ pub trait Genes: Clone + Ord + Debug {
 
     /// Mutates each gene with this probability.
     fn mutate(&mut self, probability: f64, stream: &mut Stream);
+
+    /// Numbers that say what the genome is, as many for each genome of one length: what a linear
+    /// model learns from.
+    fn features(&self) -> Vec<f64>;
 }
 
 /// Two-point crossover and bit-flip mutation.
@@ -62,5 +66,8 @@ impl Genes for Genome {
                 self.flip(index);
             }
         }
+    }
+    fn features(&self) -> Vec<f64> {
+        self.bits().map(f64::from).collect()
     }
 }

@@ -27,6 +27,11 @@ pub fn hypervolume(points: &[f64], reference: &[f64]) -> Result<f64, Error> {
             found,
         });
     }
+    Ok(volume_of_rows(points, reference))
+}
+
+/// The hypervolume of whole rows from a finite reference point.
+pub(crate) fn volume_of_rows(points: &[f64], reference: &[f64]) -> f64 {
     let inside: Vec<Vec<f64>> = points
         .chunks_exact(reference.len())
         .filter(|row| {
@@ -37,9 +42,9 @@ pub fn hypervolume(points: &[f64], reference: &[f64]) -> Result<f64, Error> {
         .map(<[f64]>::to_vec)
         .collect();
     if inside.iter().flatten().any(|value| value.is_infinite()) {
-        return Ok(f64::INFINITY);
+        return f64::INFINITY;
     }
-    Ok(volume(inside, reference))
+    volume(inside, reference)
 }
 
 /// The volume of points that all lie inside the box below `reference`.

@@ -110,6 +110,12 @@ impl Genes for RealVector {
             }
         }
     }
+
+    /// Each variable and its square.
+    fn features(&self) -> Vec<f64> {
+        let values = self.0.iter();
+        values.flat_map(|value| [*value, value * value]).collect()
+    }
 }
 
 /// The children of one variable, from parents low < high and a uniform number.

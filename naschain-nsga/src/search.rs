@@ -3,10 +3,11 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::candidate::{Candidate, CandidateId, Evaluated, Outcome};
-use crate::config::SearchConfig;
+use crate::config::{Pace, SearchConfig};
 use crate::selection::{Scores, first_front};
 use crate::space::{Bits, Space};
 use crate::state::{Slot, State};
+use crate::statistics::Statistics;
 use crate::{Error, Genes};
 
 /// Why a search ended.
@@ -16,15 +17,21 @@ use crate::{Error, Genes};
 pub enum Finish {
     /// All generations are told.
     Generations,
+    /// As many candidates are told as [`SearchConfig::evaluations`] allows.
+    Evaluations,
     /// No genome was found that has not been asked yet.
     Exhausted,
+    /// The hypervolume has not grown for [`SearchConfig::stalled_generations`].
+    Stalled,
+    /// [`Search::stop`] was called.
+    Stopped,
 }
 
 /// An NSGA-II search (Deb et al. 2002) that asks for evaluations and is told their outcomes.
 ///
-/// A generation's offspring are made when all candidates before them are told, so the course of a
-/// search depends on its configuration and the outcomes alone, not on the order of tells. Saved and
-/// restored at any point (serde), it goes on as if it had not been interrupted.
+/// At the generational pace (the default) the course of a search depends on its configuration and the
+/// outcomes alone, not on the order of tells. Saved and restored at any point (serde), it goes on as if
+/// it had not been interrupted.
 #[derive(Clone, Debug)]
 pub struct Search<S: Space = Bits> {
     pub(crate) state: State<S>,
@@ -33,12 +40,8 @@ pub struct Search<S: Space = Bits> {
     /// The canonical forms of all candidates.
     pub(crate) seen: BTreeSet<S::Genome>,
     pub(crate) untold: usize,
-    /// The first candidate of the newest generation.
-    pub(crate) newest: usize,
-    /// The non-dominated ones of all evaluated candidates but the unmerged ones.
+    /// The non-dominated ones of those that were told before the last selection.
     pub(crate) front: Vec<usize>,
-    /// The feasible ones told since the front was last brought up to date.
-    pub(crate) unmerged: Vec<usize>,
 }
 
 impl Search<Bits> {
@@ -80,26 +83,34 @@ impl<S: Space> Search<S> {
             let found = genome.gene_count();
             return Err(Error::GenomeLength { found, expected });
         }
+        let first = config.first_batch();
         let mut search = Search::around(State {
             config,
             space,
             slots: Vec::new(),
             asked: 0,
-            generation: 1,
             population: Vec::new(),
-            exhausted: false,
+            waiting: Vec::new(),
+            duplicates: 0,
+            ended: None,
+            statistics: Vec::new(),
+            reference: None,
         });
         for genome in genomes {
-            if search.room() > 0 {
+            if search.state.slots.len() < first {
                 search.add(genome);
             }
         }
-        search.fill_up();
+        search.fill_up(first, 0);
         Ok(search)
     }
 
     /// The next candidate to evaluate. `None` when the search waits for outcomes, or is finished.
     pub fn ask(&mut self) -> Option<Candidate<S::Genome>> {
+        if self.state.asked == self.state.slots.len() && self.state.config.pace == Pace::SteadyState
+        {
+            self.turn();
+        }
         let genome = self.state.slots.get(self.state.asked)?.genome().clone();
         let id = CandidateId(self.state.asked as u64);
         self.state.asked += 1;
@@ -118,23 +129,41 @@ impl<S: Space> Search<S> {
             Ok(index) if index < asked => index,
             _ => return Err(Error::UnknownCandidate { id, asked }),
         };
-        let (genome, generation) = match &self.state.slots[index] {
+        let genome = match &self.state.slots[index] {
             Slot::Told(_) => return Err(Error::ToldTwice { id }),
-            Slot::Untold { genome, generation } => (genome.clone(), *generation),
+            Slot::Untold(genome) => genome.clone(),
         };
         let outcome = self.checked(id, outcome)?;
         self.score(index, &outcome);
         self.state.slots[index] = Slot::Told(Evaluated {
             id,
             genome,
-            generation,
+            generation: self.generation_of(index),
             outcome,
         });
+        self.state.waiting.push(index);
         self.untold -= 1;
-        if self.untold == 0 {
+        if self.untold == 0 && self.state.asked == self.state.slots.len() {
             self.turn();
         }
         Ok(())
+    }
+
+    /// Ends the search early, because time is up for instance: no more candidates are asked, and
+    /// when the pending ones are told the search is finished.
+    pub fn stop(&mut self) {
+        if self.is_finished() {
+            return;
+        }
+        for slot in self.state.slots.drain(self.state.asked..) {
+            self.seen.remove(&self.state.space.canonical(slot.genome()));
+            self.untold -= 1;
+        }
+        self.scores.truncate(self.state.asked);
+        self.state.ended = Some(Finish::Stopped);
+        if self.untold == 0 {
+            self.turn();
+        }
     }
 
     /// Whether there is nothing left to ask or to tell.
@@ -144,16 +173,32 @@ impl<S: Space> Search<S> {
 
     /// Why the search ended, once it has.
     pub fn finish(&self) -> Option<Finish> {
-        match self.untold {
-            0 if self.state.exhausted => Some(Finish::Exhausted),
-            0 => Some(Finish::Generations),
-            _ => None,
+        let config = &self.state.config;
+        if self.untold > 0 {
+            return None;
+        }
+        match self.state.ended {
+            None if self.state.slots.len() < config.limit() => None,
+            None if config.limit() < config.population.saturating_mul(config.generations) => {
+                Some(Finish::Evaluations)
+            }
+            None => Some(Finish::Generations),
+            ended => ended,
         }
     }
 
-    /// The generation of the newest candidates, from 1.
+    /// The generation of the newest candidate, from 1.
     pub fn generation(&self) -> usize {
-        self.state.generation
+        self.generation_of(self.state.slots.len().saturating_sub(1))
+    }
+
+    fn generation_of(&self, index: usize) -> usize {
+        index / self.state.config.population + 1
+    }
+
+    /// One entry for each generation that is told.
+    pub fn statistics(&self) -> &[Statistics] {
+        &self.state.statistics
     }
 
     /// The configuration.
@@ -166,11 +211,16 @@ impl<S: Space> Search<S> {
         &self.state.space
     }
 
+    /// The space, when the search is no longer needed.
+    pub fn into_space(self) -> S {
+        self.state.space
+    }
+
     /// Every candidate whose outcome is known, in the order of ids.
     pub fn evaluated(&self) -> impl DoubleEndedIterator<Item = &Evaluated<S::Genome>> {
         self.state.slots.iter().filter_map(|slot| match slot {
             Slot::Told(evaluated) => Some(evaluated),
-            Slot::Untold { .. } => None,
+            Slot::Untold(_) => None,
         })
     }
 
@@ -180,14 +230,14 @@ impl<S: Space> Search<S> {
         let asked = self.state.slots[..self.state.asked].iter().enumerate();
         asked.filter_map(|(index, slot)| match slot {
             Slot::Told(_) => None,
-            Slot::Untold { genome, .. } => Some(Candidate {
+            Slot::Untold(genome) => Some(Candidate {
                 id: CandidateId(index as u64),
                 genome: genome.clone(),
             }),
         })
     }
 
-    /// The survivors of the last completed generation, in the order of ids: at most
+    /// The survivors of the last selection, in the order of ids: at most
     /// [`SearchConfig::population`]. Unlike [`Search::front`] it can lose good candidates.
     pub fn population(&self) -> Vec<&Evaluated<S::Genome>> {
         self.evaluated_at(&self.state.population)
@@ -204,23 +254,21 @@ impl<S: Space> Search<S> {
         self.evaluated_at(&order)
     }
 
-    fn merged_front(&self) -> Vec<usize> {
-        let both = self.front.iter().chain(&self.unmerged).copied();
-        first_front(&self.scores, both.collect())
-    }
-
-    /// Brings the front up to date.
-    pub(crate) fn merge_front(&mut self) {
-        if !self.unmerged.is_empty() {
-            self.front = self.merged_front();
-            self.unmerged.clear();
-        }
+    /// The non-dominated ones of all evaluated candidates, ascending.
+    pub(crate) fn merged_front(&self) -> Vec<usize> {
+        let waiting = self.state.waiting.iter().copied();
+        let feasible = waiting.filter(|&index| self.scores.violations[index] == 0.0);
+        let mut pool: Vec<usize> = self.front.iter().copied().chain(feasible).collect();
+        pool.sort_unstable();
+        // After a restoration the front holds the waiting ones already.
+        pool.dedup();
+        first_front(&self.scores, pool)
     }
 
     fn evaluated_at(&self, indices: &[usize]) -> Vec<&Evaluated<S::Genome>> {
         let told = |index: &usize| match &self.state.slots[*index] {
             Slot::Told(evaluated) => Some(evaluated),
-            Slot::Untold { .. } => None,
+            Slot::Untold(_) => None,
         };
         indices.iter().filter_map(told).collect()
     }
@@ -234,9 +282,7 @@ impl<S: Space> Search<S> {
             },
             seen: BTreeSet::new(),
             untold: 0,
-            newest: 0,
             front: Vec::new(),
-            unmerged: Vec::new(),
             state,
         }
     }
@@ -245,11 +291,9 @@ impl<S: Space> Search<S> {
     fn restored(mut state: State<S>) -> Result<Self, Error> {
         state.validate()?;
         let slots = std::mem::take(&mut state.slots);
+        let duplicates = state.duplicates;
         let mut search = Search::around(state);
         for (index, slot) in slots.into_iter().enumerate() {
-            if slot.generation() < search.state.generation {
-                search.newest = index + 1;
-            }
             if !search.add(slot.genome().clone()) {
                 let what = format!("candidate {index} is a duplicate");
                 return Err(Error::Damaged { what });
@@ -261,8 +305,15 @@ impl<S: Space> Search<S> {
             }
             search.state.slots[index] = slot;
         }
-        search.merge_front();
+        search.state.duplicates = duplicates;
+        let feasible =
+            (0..search.state.slots.len()).filter(|&index| search.scores.violations[index] == 0.0);
+        search.front = first_front(&search.scores, feasible.collect());
         Ok(search)
+    }
+
+    pub(crate) fn is_untold(&self, index: usize) -> bool {
+        matches!(self.state.slots[index], Slot::Untold(_))
     }
 
     /// The outcome with a NaN turned into a failure, if it can be one of this search.
@@ -305,7 +356,6 @@ impl<S: Space> Search<S> {
                 for ((cell, value), objective) in row.iter_mut().zip(values).zip(directions) {
                     *cell = objective.direction.minimised(*value);
                 }
-                self.unmerged.push(index);
             }
         }
     }

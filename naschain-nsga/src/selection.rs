@@ -15,6 +15,11 @@ pub(crate) struct Scores {
 }
 
 impl Scores {
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.rows.truncate(len * self.objectives);
+        self.violations.truncate(len);
+    }
+
     /// The rows of `pool`, one after the other.
     pub(crate) fn rows_of(&self, pool: &[usize]) -> Vec<f64> {
         pool.iter()

@@ -2,28 +2,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::candidate::Evaluated;
 use crate::config::SearchConfig;
+use crate::search::Finish;
+use crate::statistics::Statistics;
 use crate::{Error, Genes, Space};
 
 /// A candidate before and after its outcome is known.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Slot<G> {
-    Untold { genome: G, generation: usize },
+    Untold(G),
     Told(Evaluated<G>),
 }
 
 impl<G> Slot<G> {
     pub(crate) fn genome(&self) -> &G {
         match self {
-            Slot::Untold { genome, .. } => genome,
+            Slot::Untold(genome) => genome,
             Slot::Told(evaluated) => &evaluated.genome,
-        }
-    }
-
-    pub(crate) fn generation(&self) -> usize {
-        match self {
-            Slot::Untold { generation, .. } => *generation,
-            Slot::Told(evaluated) => evaluated.generation,
         }
     }
 }
@@ -44,11 +39,18 @@ pub(crate) struct State<S: Space> {
     pub(crate) slots: Vec<Slot<S::Genome>>,
     /// How many of them have been asked.
     pub(crate) asked: usize,
-    /// The generation of the newest candidates, from 1.
-    pub(crate) generation: usize,
-    /// The survivors from which the newest candidates were bred, ascending.
+    /// The survivors of the last selection, ascending.
     pub(crate) population: Vec<usize>,
-    pub(crate) exhausted: bool,
+    /// Those told since the last selection.
+    pub(crate) waiting: Vec<usize>,
+    /// Genomes thrown away because their like was a candidate already.
+    pub(crate) duplicates: u64,
+    /// Why no more candidates are made, if not for the configuration's limits.
+    pub(crate) ended: Option<Finish>,
+    /// One entry for each generation that is told.
+    pub(crate) statistics: Vec<Statistics>,
+    /// The point, to minimise, from which the statistics' hypervolumes are measured.
+    pub(crate) reference: Option<Vec<f64>>,
 }
 
 impl<S: Space> State<S> {
@@ -59,31 +61,38 @@ impl<S: Space> State<S> {
         if self.asked > self.slots.len() {
             return damaged(format!("{} asked of {}", self.asked, self.slots.len()));
         }
-        let mut before = 1;
+        if self.slots.is_empty() {
+            return damaged("there are no candidates".to_owned());
+        }
         for (index, slot) in self.slots.iter().enumerate() {
             let (found, expected) = (slot.genome().gene_count(), self.config.genome_len);
             if found != expected {
                 return Err(Error::GenomeLength { found, expected });
             }
-            if !(before..=self.generation).contains(&slot.generation()) {
-                return damaged(format!("candidate {index} is of another generation"));
-            }
-            before = slot.generation();
-            let told = matches!(slot, Slot::Told(told) if told.id.0 != index as u64);
-            if told || (index >= self.asked && matches!(slot, Slot::Told(_))) {
-                return damaged(format!("candidate {index} was told as another one"));
+            if let Slot::Told(told) = slot {
+                let generation = index / self.config.population + 1;
+                if told.id.0 != index as u64 || told.generation != generation {
+                    return damaged(format!("candidate {index} was told as another one"));
+                }
+                if index >= self.asked {
+                    return damaged(format!("candidate {index} was told and not asked"));
+                }
             }
         }
-        if self.slots.is_empty() || before != self.generation {
-            return damaged(format!("generation {} has no candidates", self.generation));
-        }
-        match self
+        let told = |index: &&usize| matches!(self.slots.get(**index), Some(Slot::Told(_)));
+        if let Some(index) = self
             .population
             .iter()
-            .find(|&&index| index >= self.slots.len())
+            .chain(&self.waiting)
+            .find(|at| !told(at))
         {
-            Some(index) => damaged(format!("survivor {index} does not exist")),
-            None => Ok(()),
+            return damaged(format!("survivor {index} was never told"));
+        }
+        match &self.reference {
+            Some(point) if point.len() != self.config.objectives.len() => {
+                damaged("the reference point has another number of objectives".to_owned())
+            }
+            _ => Ok(()),
         }
     }
 }

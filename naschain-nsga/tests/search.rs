@@ -2,16 +2,25 @@
 
 use naschain_core::{Genome, Purpose, Stream};
 use naschain_nsga::{
-    Candidate, CandidateId, Error, Finish, Objective, Outcome, Search, SearchConfig, Space,
+    Candidate, CandidateId, Error, Finish, Mode, Objective, Outcome, Pace, Search, SearchConfig,
+    Space,
 };
 use proptest::prelude::*;
 
 fn config(genome_len: usize, seed: u64) -> SearchConfig {
+    // Both modes, told apart by the seed.
+    let mode = if seed.is_multiple_of(2) {
+        Mode::Nsga2
+    } else {
+        Mode::Surrogate
+    };
+
     let objectives = vec![Objective::maximize("ones"), Objective::minimize("value")];
     SearchConfig {
         population: 7,
         generations: 6,
         seed,
+        mode,
         ..SearchConfig::new(genome_len, objectives)
     }
 }
@@ -42,7 +51,9 @@ fn run<S: Space<Genome = Genome>>(
     let mut stream = Stream::new(order, Purpose::Simulation, 0, 0);
     let mut flying: Vec<Candidate> = Vec::new();
     while !search.is_finished() {
-        while let Some(candidate) = search.ask() {
+        while flying.len() < 5
+            && let Some(candidate) = search.ask()
+        {
             flying.push(candidate);
         }
         let candidate = flying.swap_remove(stream.index(flying.len()));
@@ -65,7 +76,7 @@ fn history<S: Space<Genome = Genome>>(search: &Search<S>) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn the_order_of_tells_does_not_matter(seed: u64, len in 3usize..90, order: u64) {
@@ -78,8 +89,14 @@ proptest! {
     }
 
     #[test]
-    fn a_restored_search_goes_on_as_if_never_stopped(seed: u64, len in 3usize..90, order: u64) {
-        let search = || Search::new(config(len, seed)).unwrap();
+    fn a_restored_search_goes_on_as_if_never_stopped(
+        seed: u64,
+        len in 3usize..90,
+        order: u64,
+        steady: bool,
+    ) {
+        let pace = if steady { Pace::SteadyState } else { Pace::Generational };
+        let search = || Search::new(SearchConfig { pace, ..config(len, seed) }).unwrap();
         let one = run(search(), order, |search| search);
         let mut stops = Stream::new(order, Purpose::Simulation, 1, 0);
         let other = run(search(), order, |search| {
@@ -237,7 +254,7 @@ fn impossible_tells_are_refused_and_change_nothing() {
 #[test]
 fn every_field_of_the_configuration_is_checked() {
     type Change = fn(&mut SearchConfig);
-    let changes: [(Change, &str); 7] = [
+    let changes: [(Change, &str); 11] = [
         (|config| config.genome_len = 0, "genome_len"),
         (|config| config.population = 1, "population"),
         (|config| config.generations = 0, "generations"),
@@ -254,6 +271,16 @@ fn every_field_of_the_configuration_is_checked() {
             "mutation_probability",
         ),
         (|config| config.objectives.clear(), "objectives"),
+        (|config| config.evaluations = Some(0), "evaluations"),
+        (
+            |config| config.stalled_generations = Some(0),
+            "stalled_generations",
+        ),
+        (|config| config.reference = Some(vec![1.0]), "reference"),
+        (
+            |config| config.reference = Some(vec![1.0, f64::NAN]),
+            "reference",
+        ),
     ];
     for (change, name) in changes {
         let mut config = config(8, 0);
@@ -281,12 +308,128 @@ fn damaged_saves_are_refused() {
     assert!(restored(&|_| {}).is_ok());
     assert!(restored(&|saved| saved["asked"] = 100.into()).is_err());
     assert!(restored(&|saved| saved["asked"] = 0.into()).is_err());
-    assert!(restored(&|saved| saved["generation"] = 2.into()).is_err());
-    assert!(restored(&|saved| saved["generation"] = 0.into()).is_err());
+    assert!(restored(&|saved| saved["slots"][0]["told"]["generation"] = 2.into()).is_err());
+    assert!(restored(&|saved| saved["waiting"] = vec![1].into()).is_err());
+    assert!(restored(&|saved| saved["reference"] = vec![1.0].into()).is_err());
     assert!(restored(&|saved| saved["population"] = vec![99].into()).is_err());
     assert!(restored(&|saved| saved["slots"] = serde_json::json!([])).is_err());
     assert!(restored(&|saved| saved["slots"][1] = saved["slots"][2].clone()).is_err());
     assert!(restored(&|saved| saved["slots"][0]["told"]["id"] = 3.into()).is_err());
     assert!(restored(&|saved| saved["slots"][0]["told"]["genome"] = "1".into()).is_err());
     assert!(restored(&|saved| saved["config"]["population"] = 0.into()).is_err());
+}
+
+#[test]
+fn limits_end_a_search() {
+    let finish = |change: fn(&mut SearchConfig)| {
+        let mut config = config(60, 2);
+        config.generations = 400;
+        change(&mut config);
+        let search = run(Search::new(config).unwrap(), 0, |search| search);
+        (
+            search.finish().unwrap(),
+            search.evaluated().count(),
+            search.statistics().len(),
+        )
+    };
+    assert_eq!(
+        finish(|config| config.evaluations = Some(24)),
+        (Finish::Evaluations, 24, 3)
+    );
+    assert_eq!(
+        finish(|config| config.evaluations = Some(3)),
+        (Finish::Evaluations, 3, 0)
+    );
+    for pace in [Pace::Generational, Pace::SteadyState] {
+        let stalled = match pace {
+            Pace::Generational => finish(|config| config.stalled_generations = Some(20)),
+            Pace::SteadyState => finish(|config| {
+                config.pace = Pace::SteadyState;
+                config.stalled_generations = Some(20);
+            }),
+        };
+        assert_eq!(stalled.0, Finish::Stalled);
+        assert!(stalled.2 > 20 && stalled.2 < 400, "{stalled:?}");
+    }
+}
+
+#[test]
+fn a_stopped_search_waits_for_what_is_pending_and_ends() {
+    for pace in [Pace::Generational, Pace::SteadyState] {
+        let mut search = Search::new(SearchConfig {
+            pace,
+            ..config(30, 2)
+        })
+        .unwrap();
+        let candidates = [search.ask().unwrap(), search.ask().unwrap()];
+        search.stop();
+        assert_eq!((search.ask(), search.finish()), (None, None));
+        for candidate in candidates {
+            search
+                .tell(candidate.id, outcome(&candidate.genome))
+                .unwrap();
+        }
+        assert_eq!(
+            (search.ask(), search.finish()),
+            (None, Some(Finish::Stopped))
+        );
+        assert_eq!(search.evaluated().count(), 2);
+    }
+}
+
+#[test]
+fn statistics_count_what_happened() {
+    for pace in [Pace::Generational, Pace::SteadyState] {
+        let config = SearchConfig {
+            reference: Some(vec![0.0, 100.0]),
+            pace,
+            ..config(30, 2)
+        };
+        let search = run(Search::new(config).unwrap(), 1, |search| search);
+        let entries = search.statistics();
+        assert_eq!(entries.len(), 6);
+        for (index, entry) in entries.iter().enumerate() {
+            assert_eq!(entry.generation, index + 1);
+            assert!(entry.evaluations >= 7 * (index + 1));
+            assert!(index == 0 || entry.hypervolume >= entries[index - 1].hypervolume);
+        }
+        let last = entries.last().unwrap();
+        let all: Vec<_> = search.evaluated().collect();
+        let unsuccessful = all.iter().filter(|one| one.objectives().is_none()).count();
+        let front: Vec<f64> = search
+            .front()
+            .iter()
+            .flat_map(|one| {
+                one.objectives()
+                    .map(|values| [-values[0], values[1]])
+                    .unwrap()
+            })
+            .collect();
+        assert_eq!((last.evaluations, last.unsuccessful), (42, unsuccessful));
+        assert_eq!(last.front_len, front.len() / 2);
+        let volume = naschain_nsga::hypervolume(&front, &[0.0, 100.0]).unwrap();
+        assert_eq!(last.hypervolume, Some(volume));
+    }
+}
+
+#[test]
+fn steady_state_waits_for_nothing() {
+    for seed in [1, 2] {
+        let pace = Pace::SteadyState;
+        let mut search = Search::new(SearchConfig {
+            pace,
+            ..config(30, seed)
+        })
+        .unwrap();
+        let first = search.ask().unwrap();
+        // One slow candidate holds up nobody.
+        while let Some(candidate) = search.ask() {
+            search
+                .tell(candidate.id, outcome(&candidate.genome))
+                .unwrap();
+        }
+        assert_eq!((search.evaluated().count(), search.finish()), (41, None));
+        search.tell(first.id, outcome(&first.genome)).unwrap();
+        assert_eq!(search.finish(), Some(Finish::Generations));
+    }
 }

@@ -1,0 +1,96 @@
+use serde::{Deserialize, Serialize};
+
+use crate::hypervolume::hypervolume;
+use crate::search::Finish;
+use crate::{Search, Space};
+
+/// How a search stood when a generation's worth of candidates was told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statistics {
+    /// The generation, from 1.
+    pub generation: usize,
+    /// Candidates told so far, the failed and infeasible ones among them.
+    pub evaluations: usize,
+    /// Candidates told so far that failed or are infeasible.
+    pub unsuccessful: usize,
+    /// Non-dominated ones of all evaluated candidates.
+    pub front_len: usize,
+    /// Genomes thrown away so far because their like had been asked already.
+    pub duplicates: u64,
+    /// The front's hypervolume from the configuration's reference point, or else from the worst
+    /// value of each objective in the first generation; `None` with more than three objectives,
+    /// and while nothing has succeeded.
+    pub hypervolume: Option<f64>,
+}
+
+impl<S: Space> Search<S> {
+    /// Adds an entry when a generation is complete, and ends a search that has stalled.
+    pub(crate) fn record(&mut self) {
+        let config = &self.state.config;
+        let evaluations = self.state.slots.len() - self.untold;
+        let complete = evaluations / config.population;
+        if complete <= self.state.statistics.len() {
+            return;
+        }
+        let told = self
+            .scores
+            .violations
+            .iter()
+            .filter(|violation| **violation == 0.0);
+        let unsuccessful = evaluations - told.count();
+        let hypervolume = self.front_volume();
+        self.state.statistics.push(Statistics {
+            generation: complete,
+            evaluations,
+            unsuccessful,
+            front_len: self.front.len(),
+            duplicates: self.state.duplicates,
+            hypervolume,
+        });
+        let stalled = self
+            .state
+            .config
+            .stalled_generations
+            .is_some_and(|patience| {
+                let entries = &self.state.statistics;
+                entries.len() > patience
+                    && entries[entries.len() - 1].hypervolume
+                        <= entries[entries.len() - 1 - patience].hypervolume
+            });
+        if stalled && self.state.ended.is_none() {
+            self.state.ended = Some(Finish::Stalled);
+        }
+    }
+
+    fn front_volume(&mut self) -> Option<f64> {
+        if self.scores.objectives > 3 {
+            return None;
+        }
+        if self.state.reference.is_none() {
+            self.state.reference = self.reference_point();
+        }
+        let rows = self.scores.rows_of(&self.front);
+        hypervolume(&rows, self.state.reference.as_ref()?).ok()
+    }
+
+    /// The configured reference point, or the worst finite values so far; to minimise.
+    fn reference_point(&self) -> Option<Vec<f64>> {
+        let objectives = self.state.config.objectives.iter().enumerate();
+        if let Some(reference) = &self.state.config.reference {
+            let point = objectives.map(|(at, goal)| goal.direction.minimised(reference[at]));
+            return Some(point.collect());
+        }
+        let worst = |at: usize| {
+            let column = self
+                .scores
+                .rows
+                .iter()
+                .skip(at)
+                .step_by(self.scores.objectives);
+            let finite = column.copied().filter(|value| value.is_finite());
+            finite.reduce(|a, b| if b > a { b } else { a })
+        };
+        objectives.map(|(at, _)| worst(at)).collect()
+    }
+}
