@@ -22,7 +22,7 @@ Defaults that depend on --data:
   --phases                   2                      3         3
   --nodes                    4                      4         5
   --init-channels            8                      8        16
-  --epochs                   8                      3        20
+  --epochs                   6                      3        20
   --batch-size              32                     64       128
   --learning-rate         0.05                   0.05     0.025
   --train-images          1000                  10000     45000
@@ -87,10 +87,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "N")]
     pub cutout: Option<usize>,
     /// Genomes of a generation
-    #[arg(long, value_name = "N", default_value_t = 12)]
+    #[arg(long, value_name = "N", default_value_t = 10)]
     pub population: usize,
     /// Generations, the first random one included
-    #[arg(long, value_name = "N", default_value_t = 6)]
+    #[arg(long, value_name = "N", default_value_t = 5)]
     pub generations: usize,
     /// Where all randomness comes from
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -147,7 +147,7 @@ pub fn space_preset(name: DataName) -> (usize, usize, usize) {
 fn recipe_preset(name: DataName) -> Recipe {
     match name {
         DataName::Digits => Recipe {
-            epochs: 8,
+            epochs: 6,
             batch_size: 32,
             learning_rate: 0.05,
             train_images: 1000,
@@ -210,12 +210,6 @@ impl RunArgs {
                 seed: self.seed,
                 ..SearchConfig::new(space.genome_len().max(1), objectives())
             },
-            space,
-            recipe,
-            data: DataSpec {
-                name: data.data,
-                digest: dataset.digest(),
-            },
             rules: Rules {
                 seats: self.replication,
                 agreement: Agreement {
@@ -223,7 +217,14 @@ impl RunArgs {
                     tolerance_hundredths: hundredths.round() as u32,
                 },
                 lease_ms: self.lease_seconds.saturating_mul(1000),
+                epochs: recipe.epochs,
                 ..Rules::default()
+            },
+            space,
+            recipe,
+            data: DataSpec {
+                name: data.data,
+                digest: dataset.digest(),
             },
         };
         spec.validate()?;

@@ -51,12 +51,12 @@ fn panel(
     dots: &[Point],
     members: &[Point],
 ) -> Result<()> {
-    let (x_range, y_range) = (log_range(dots), accuracy_range(dots));
+    let (x_range, y_range) = (cost_range(dots), accuracy_range(dots));
     let mut chart = ChartBuilder::on(area)
         .margin(12)
         .x_label_area_size(48)
         .y_label_area_size(60)
-        .build_cartesian_2d(x_range.log_scale(), y_range)
+        .build_cartesian_2d(x_range, y_range)
         .map_err(drawing)?;
     chart
         .configure_mesh()
@@ -116,29 +116,17 @@ fn staircase(members: &[Point]) -> Vec<Point> {
     line
 }
 
-fn log_range(points: &[Point]) -> std::ops::Range<f64> {
-    let (low, high) = ends(points.iter().map(|point| point.0));
-    low * 0.8..high * 1.25
+fn cost_range(points: &[Point]) -> std::ops::Range<f64> {
+    let most = points.iter().map(|point| point.0).fold(1.0, f64::max);
+    0.0..most * 1.06
 }
 
 fn accuracy_range(points: &[Point]) -> std::ops::Range<f64> {
-    // A few bad genomes must not press the good ones together: the lower quarter may be cut off.
-    let mut sorted: Vec<f64> = points.iter().map(|point| point.1).collect();
-    sorted.sort_by(f64::total_cmp);
-    let (low, high) = ends(sorted.into_iter());
+    let accuracies = || points.iter().map(|point| point.1);
+    let low = accuracies().fold(100.0, f64::min);
+    let high = accuracies().fold(low, f64::max);
     let margin = ((high - low) * 0.06).max(0.25);
-    (low - margin).max(0.0)..(high + margin).min(100.5)
-}
-
-fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (low, high) = values.fold((f64::INFINITY, 0.0f64), |(low, high), value| {
-        (low.min(value), high.max(value))
-    });
-    if low.is_finite() {
-        (low, high)
-    } else {
-        (1.0, 10.0)
-    }
+    low - margin..high + margin
 }
 
 /// 12,000 as 12k.

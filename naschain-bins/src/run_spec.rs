@@ -49,8 +49,11 @@ pub fn objectives() -> Vec<Objective> {
 
 /// The versions that this build writes into `run.json`.
 pub fn versions() -> BTreeMap<String, String> {
-    let naschain = env!("CARGO_PKG_VERSION").to_owned();
-    BTreeMap::from([("naschain".to_owned(), naschain)])
+    let versions = [
+        ("burn", naschain_train::BURN_VERSION),
+        ("naschain", env!("CARGO_PKG_VERSION")),
+    ];
+    BTreeMap::from(versions.map(|(part, version)| (part.to_owned(), version.to_owned())))
 }
 
 impl RunSpec {

@@ -18,6 +18,7 @@ use crate::coordinator::Coordinator;
 use crate::link::Link;
 use crate::miner::Miner;
 use crate::report::{self, FrontModel, History};
+use crate::serve::shutdown;
 use crate::state::RunState;
 use crate::table::front_table;
 
@@ -64,7 +65,7 @@ pub async fn search(args: SearchArgs) -> Result<()> {
     let finished = tokio::select! {
         result = follow(&coordinator, &dir, Some(&bar)) => result.map(|()| true),
         failed = failure(&mut miners) => Err(failed),
-        _ = tokio::signal::ctrl_c() => Ok(false),
+        _ = shutdown() => Ok(false),
     };
     let _ = stop.send(true);
     while miners.join_next().await.is_some() {}

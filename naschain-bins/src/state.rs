@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use naschain_consensus::{
     Action, BatchId, Event, Failure, JobBoard, Millis, MinerId, Rejected, Row, Verdict,
 };
-use naschain_core::{Genome, Measurement};
-use naschain_nsga::{CandidateId, Outcome, Search};
+use naschain_core::{Genome, MacroSpace, Measurement};
+use naschain_nsga::{CandidateId, Outcome, Search, Space};
 use serde::{Deserialize, Serialize};
 
 use crate::run_spec::RunSpec;
@@ -39,10 +39,32 @@ pub struct FrontMember {
     pub measurement: Measurement,
 }
 
+/// The macro space as the search sees it: genomes of one network are one, and its costs are known
+/// before it is trained.
+#[derive(Clone, Debug)]
+pub struct Networks(pub MacroSpace);
+
+impl Space for Networks {
+    type Genome = Genome;
+
+    fn canonical(&self, genome: &Genome) -> Genome {
+        let canonical = self.0.canonical(genome);
+        canonical.unwrap_or_else(|_| genome.clone())
+    }
+
+    fn known_objectives(&self, genome: &Genome) -> Vec<Option<f64>> {
+        let costs = self.0.decode(genome).and_then(|network| network.costs());
+        match costs {
+            Ok(costs) => vec![None, Some(costs.params as f64), Some(costs.flops as f64)],
+            Err(_) => Vec::new(),
+        }
+    }
+}
+
 /// Search and job board, driven by the same events.
 pub struct RunState {
     spec: RunSpec,
-    search: Search,
+    search: Search<Networks>,
     board: JobBoard,
     genomes: BTreeMap<BatchId, Genome>,
     closed: Vec<ClosedBatch>,
@@ -54,7 +76,7 @@ impl RunState {
     /// The state before the first event, with the first generation on the board.
     pub fn new(spec: RunSpec) -> anyhow::Result<RunState> {
         let mut state = RunState {
-            search: Search::new(spec.search.clone())?,
+            search: Search::in_space(spec.search.clone(), Networks(spec.space.clone()))?,
             board: JobBoard::new(spec.rules.clone(), spec.search.seed)?,
             spec,
             genomes: BTreeMap::new(),
@@ -108,8 +130,11 @@ impl RunState {
     fn count_answers(&mut self, action: &Action) {
         self.open_answers = match action {
             Action::Filled { .. } => self.open_answers + 1,
-            Action::Closed { .. } | Action::Failed { .. } | Action::Redealt { .. } => {
-                self.open_answers.saturating_sub(self.spec.rules.seats)
+            Action::Closed { rows, .. } | Action::Failed { rows, .. } => {
+                self.open_answers.saturating_sub(rows.len())
+            }
+            Action::Redealt { verdict, .. } => {
+                self.open_answers.saturating_sub(verdict.agreed.len())
             }
             _ => self.open_answers,
         };
@@ -118,8 +143,9 @@ impl RunState {
     fn open_batches(&mut self, now: Millis, actions: &mut Vec<Action>) {
         while let Some(candidate) = self.search.ask() {
             let batch = BatchId(candidate.id.0);
-            let flops = self.training_flops(&candidate.genome);
-            self.genomes.insert(batch, candidate.genome);
+            let genome = self.search.space().canonical(&candidate.genome);
+            let flops = self.training_flops(&genome);
+            self.genomes.insert(batch, genome);
             let opened = self.board.handle(now, Event::Open { batch, flops });
             actions.extend(opened.expect("candidates are numbered once"));
         }
@@ -139,7 +165,7 @@ impl RunState {
     }
 
     /// The search.
-    pub fn search(&self) -> &Search {
+    pub fn search(&self) -> &Search<Networks> {
         &self.search
     }
 

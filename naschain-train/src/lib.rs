@@ -56,7 +56,7 @@ mod network;
 mod training;
 mod weights;
 
-pub use backend::Options;
+pub use backend::{BURN_VERSION, Options};
 pub use batches::Split;
 pub use data::{DataName, Dataset, Images};
 pub use device::Device;

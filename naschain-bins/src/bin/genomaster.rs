@@ -20,10 +20,10 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Search in one process: miners, verdicts and all
-    #[command(after_help = PRESETS)]
+    #[command(after_help = PRESETS, args_override_self = true)]
     Search(SearchArgs),
     /// Serve miners and validators over HTTP
-    #[command(after_help = PRESETS)]
+    #[command(after_help = PRESETS, args_override_self = true)]
     Serve(ServeArgs),
     /// Show the network that a genome stands for, and its costs
     Inspect(InspectArgs),

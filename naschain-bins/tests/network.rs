@@ -1,0 +1,73 @@
+//! Real processes over HTTP: a genomaster, three miners, one that lies, and a validator.
+
+#[allow(dead_code)] // each test file uses its part
+mod programs;
+
+use std::process::Command;
+
+use programs::{Server, folder, read, search, succeeded, wait_until};
+use serde_json::Value;
+
+fn validator(url: &str) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_validator"));
+    let output = command.args(["--genomaster", url, "--json"]).output();
+    serde_json::from_str(&succeeded(output.unwrap())).unwrap()
+}
+
+#[test]
+fn a_liar_is_not_paid_and_a_dead_miner_and_a_dead_genomaster_lose_nothing() {
+    let dir = folder("network");
+    let run = dir.join("network");
+    let mut server = Server::start(&run, 0);
+    let _ada = server.miner("ada");
+    let _bob = server.miner("bob");
+    let mut eve = server.miner("eve");
+    let mut liar = server.liar();
+    let closed = || read(run.join("history.jsonl")).lines().count();
+
+    wait_until("three batches have ended", || closed() >= 3);
+    eve.kill();
+    wait_until("five batches have ended", || closed() >= 5);
+    let port = server.port();
+    server.process.kill();
+    liar.kill();
+    server = Server::start(&run, port);
+    let _liar = server.liar();
+    wait_until("the front is written", || run.join("front.json").exists());
+
+    let report = validator(&server.url);
+    let miner = |name: &str, field: &str| report["miners"][name][field].as_u64().unwrap();
+    assert_eq!(report["batches"], 12);
+    assert_eq!(report["accepted"], 12);
+    assert_eq!(report["disputed"], Value::Array(vec![]));
+    assert_eq!((miner("liar", "points"), miner("liar", "weight")), (0, 0));
+    assert!(miner("liar", "rejected_jobs") > 0);
+    assert!(miner("eve", "points") > 0);
+    let honest: u64 = ["ada", "bob", "eve"]
+        .map(|name| miner(name, "points"))
+        .iter()
+        .sum();
+    assert_eq!(honest + miner("liar", "rejected_jobs"), 3 * 12);
+
+    let alone = dir.join("alone");
+    succeeded(search(&alone, &[]).output().unwrap());
+    let front = read(run.join("front.json"));
+    assert!(front.len() > 100);
+    assert_eq!(front, read(alone.join("front.json")));
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn miners_wait_for_a_genomaster_that_is_not_there_yet() {
+    let dir = folder("late");
+    let mut server = Server::start(&dir.join("first"), 0);
+    let port = server.port();
+    server.process.kill();
+    let _miners = ["ada", "bob", "eve"].map(|name| server.miner(name));
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    let run = dir.join("second");
+    let server = Server::start(&run, port);
+    wait_until("the front is written", || run.join("front.json").exists());
+    assert_eq!(validator(&server.url)["accepted"], 12);
+    std::fs::remove_dir_all(dir).unwrap();
+}

@@ -1,0 +1,138 @@
+//! The programs as processes, for end-to-end tests.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+/// A run small enough for a test: 12 genomes, a second of training each at the most.
+pub const SMALL: [&str; 14] = [
+    "--nodes=3",
+    "--init-channels=4",
+    "--epochs=2",
+    "--train-images=192",
+    "--validation-images=200",
+    "--population=4",
+    "--generations=3",
+    "--seed=5",
+    "--phases=2",
+    "--batch-size=32",
+    "--learning-rate=0.05",
+    "--replication=3",
+    "--agreement=tolerance",
+    "--lease-seconds=3",
+];
+
+pub fn genomaster() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_genomaster"))
+}
+
+/// A new folder for one test.
+pub fn folder(test: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("naschain-{test}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+/// A search with [`SMALL`]'s settings and more.
+pub fn search(out: &Path, more: &[&str]) -> Command {
+    let mut command = genomaster();
+    command
+        .arg("search")
+        .args(SMALL)
+        .arg("--out")
+        .arg(out)
+        .args(more);
+    command
+}
+
+pub fn succeeded(output: Output) -> String {
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
+    out
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+pub fn read(path: impl AsRef<Path>) -> String {
+    std::fs::read_to_string(&path).unwrap_or_default()
+}
+
+/// Waits until `ready` says so; a minute is far more than any of these things take.
+pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
+    for _ in 0..600 {
+        if ready() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("waited a minute in vain until {what}");
+}
+
+/// A process that is killed with its test.
+pub struct Process(pub Child);
+
+impl Process {
+    pub fn start(command: &mut Command) -> Process {
+        command.stdin(Stdio::null());
+        Process(command.spawn().unwrap())
+    }
+
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A genomaster that serves [`SMALL`]'s run.
+pub struct Server {
+    pub process: Process,
+    pub url: String,
+}
+
+impl Server {
+    /// Starts it on `port`; 0 takes a free one.
+    pub fn start(run: &Path, port: u16) -> Server {
+        let mut command = genomaster();
+        command
+            .arg("serve")
+            .args(SMALL)
+            .arg("--run")
+            .arg(run)
+            .arg(format!("--listen=127.0.0.1:{port}"))
+            .stdout(Stdio::piped());
+        let mut process = Process::start(&mut command);
+        let stdout = process.0.stdout.take().unwrap();
+        let mut lines = BufReader::new(stdout).lines();
+        let first = lines.next().unwrap().unwrap();
+        let url = first.strip_prefix("listening on ").unwrap().to_owned();
+        // Whoever prints to a closed pipe fails: read on for as long as it lives.
+        std::thread::spawn(move || lines.for_each(drop));
+        Server { process, url }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.url.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    pub fn miner(&self, name: &str) -> Process {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_miner"));
+        command.args(["--genomaster", &self.url, "--name", name]);
+        Process::start(&mut command)
+    }
+
+    pub fn liar(&self) -> Process {
+        let bin = Path::new(env!("CARGO_BIN_EXE_genomaster"));
+        let liar = bin.parent().unwrap().join("examples").join("liar");
+        Process::start(Command::new(liar).arg(&self.url))
+    }
+}
