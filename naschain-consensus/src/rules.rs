@@ -26,6 +26,12 @@ pub struct Rules {
     pub escalate_to: usize,
     /// Whether a miner without work takes over seats that others were dealt and have not started.
     pub take_over: bool,
+    /// At most so many seats of a batch go to miners that were not drawn for them while those are
+    /// present: taken over or copied. A coalition that answers at once, because it does not train,
+    /// is always the first to ask, so without this limit it can fill every seat. With fewer than
+    /// half of the seats it cannot outvote those that were drawn; but fast honest miners then help
+    /// slow ones less.
+    pub max_taken_over: usize,
     /// Whether and when a seat that lags is given to a second miner.
     pub watchdog: Option<Watchdog>,
     /// Epochs of one training, so that heartbeats tell how far it is; 0 when unknown.
@@ -84,6 +90,7 @@ impl Default for Rules {
             max_dealings: 3,
             escalate_to: 5,
             take_over: true,
+            max_taken_over: 64,
             watchdog: Some(Watchdog::default()),
             epochs: 0,
             trust: None,

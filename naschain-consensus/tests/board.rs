@@ -389,6 +389,24 @@ fn an_idle_miner_takes_over_what_another_has_not_started() {
 }
 
 #[test]
+fn take_overs_of_a_batch_are_capped() {
+    let rules = Rules {
+        max_taken_over: 1,
+        ..Rules::default()
+    };
+    let mut desk = Desk::new(rules, &["a", "b", "c"]);
+    desk.opens(1);
+    for miner in ["x", "y"] {
+        desk.takes(Event::Join { miner: id(miner) });
+    }
+    assert!(matches!(
+        desk.asks("x"),
+        Some((1, _, Grant::TakenOver { .. }))
+    ));
+    assert_eq!(desk.asks("y"), None);
+}
+
+#[test]
 fn silent_miners_are_dealt_nothing() {
     let mut desk = Desk::new(Rules::default(), &["a", "b", "c"]);
     desk.now = 120_000;

@@ -76,6 +76,10 @@ pub(crate) fn makespan(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
     let (none, _, _) = over_bound(false, false, 200);
     let (tight, _, _) = over_bound(true, true, 50);
     let (tight_none, _, _) = over_bound(false, false, 50);
+    let mut capped = options.clone();
+    capped.rules.max_taken_over = 1;
+    let capped = run(capped);
+    let capped = capped.now as f64 / capped.makespan_bound_ms();
     // Rewards against honest work, in the same world.
     let rates = world.miners.iter().map(|miner| {
         let tally = world.checker.scores.tally(&miner.name);
@@ -94,6 +98,11 @@ pub(crate) fn makespan(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
             "makespan_over_bound_take_over_only",
             taken,
             "idle miners take over, nothing is copied",
+        ),
+        figure(
+            "makespan_over_bound_one_taken_over",
+            capped,
+            "with the watchdog, one seat of a batch is taken over at most",
         ),
         figure(
             "makespan_over_bound_no_watchdog",
@@ -181,16 +190,20 @@ pub(crate) fn collusion(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
     let mut found = Vec::new();
     for share in [10usize, 20, 30] {
         let groups = [(Conduct::Honest, 100 - share), (Conduct::Colluder, share)];
-        for (name, patient, owners, seats) in [
-            ("patient", true, false, 3),
-            ("hasty", false, false, 3),
-            ("patient_5_seats", true, false, 5),
-            ("one_owner", true, true, 3),
+        for (name, patient, owners, seats, most) in [
+            ("patient", true, false, 3, 64),
+            ("hasty", false, false, 3, 64),
+            ("hasty_one_taken_over", false, false, 3, 1),
+            ("hasty_none_taken_over", false, false, 3, 0),
+            ("patient_5_seats", true, false, 5, 64),
+            ("one_owner", true, true, 3, 64),
+            ("hasty_one_owner", false, true, 3, 64),
         ] {
             let mut options = options(seed, jobs, faults, &groups);
             options.patient = patient;
             options.owners = owners;
             options.rules.seats = seats;
+            options.rules.max_taken_over = most;
             // All alike, so that the coalition's share of the seats is its share of the miners.
             options.speed_ratio = 1.0;
             let world = run(options);

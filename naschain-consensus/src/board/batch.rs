@@ -10,6 +10,8 @@ pub(super) struct Batch {
     /// 0 for the first dealing.
     pub(super) dealing: u32,
     pub(super) seats: Vec<Seat>,
+    /// How many seats of this dealing were taken over or copied.
+    pub(super) taken_over: usize,
     /// Who had a seat in earlier dealings.
     pub(super) had: Vec<OwnerIndex>,
     /// The answer, if this batch tests its miners.

@@ -21,6 +21,7 @@ impl JobBoard {
             flops,
             dealing: 0,
             seats: Vec::new(),
+            taken_over: 0,
             had: Vec::new(),
             known: known.map(Box::new),
         };
@@ -124,6 +125,7 @@ impl JobBoard {
             return;
         };
         batch.dealing += 1;
+        batch.taken_over = 0;
         let dealing = batch.dealing;
         for seat in std::mem::take(&mut batch.seats) {
             for holder in seat.holders() {

@@ -60,8 +60,8 @@ impl JobBoard {
         }
     }
 
-    /// Gives a miner a lease for a seat that waits (and is out of its queue), that it held under
-    /// a lease just ended, or that another one lags at.
+    /// Gives a miner a lease for a seat that waits, that it held under a lease just ended, or
+    /// that another one lags at.
     pub(super) fn grant(
         &mut self,
         miner: MinerIndex,
@@ -77,29 +77,43 @@ impl JobBoard {
         let Some(batch) = self.batches.get_mut(&place.batch) else {
             return;
         };
+        let flops = batch.flops;
+        let undrawn = is_copy || matches!(grant, Grant::TakenOver { .. });
+        batch.taken_over += usize::from(undrawn);
         let new = Worker { miner, lease };
         let seat = &mut batch.seats[place.seat];
-        let watched = match seat {
+        let mut lagging = None;
+        match seat {
             Seat::Leased { worker, copy } if is_copy => {
                 *copy = Some(new);
-                worker.lease
+                lagging = Some(worker.lease);
             }
             _ => {
+                if let Seat::Waiting { dealt_to, ticket } = *seat {
+                    match dealt_to {
+                        Some(_) => self.dealt_seats.remove(ticket),
+                        None => self.open_seats.remove(ticket),
+                    }
+                }
                 *seat = Seat::Leased {
                     worker: new,
                     copy: None,
                 };
-                lease
             }
+        }
+        let estimate = match self.rules.watchdog {
+            Some(_) if !is_copy => self.expected_ms(miner, flops).map(|ms| self.now.plus(ms)),
+            _ => None,
         };
+        self.ends.extend(estimate.map(|end| (end, lease)));
         let live = Lease {
             miner,
             place,
-            flops: batch.flops,
+            flops,
             granted: self.now,
             expires,
             epoch: 0,
-            estimate: None,
+            estimate,
             is_copy,
             check: None,
         };
@@ -108,7 +122,9 @@ impl JobBoard {
         self.timers.insert((expires, Timer::Lease(lease)));
         self.roster[miner].leases.push(lease);
         self.set_away_timer(miner, None);
-        self.watch(watched);
+        if let Some(lagging) = lagging {
+            self.watch(lagging);
+        }
         actions.push(Action::Leased {
             miner: self.roster.name(miner),
             batch: place.batch,

@@ -8,7 +8,7 @@ use crate::{Action, BatchId, Grant, LeaseId};
 
 impl JobBoard {
     pub(super) fn request(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
-        self.touch(miner);
+        self.roster.add_present(miner);
         if self.give_again(miner, actions) {
             return;
         }
@@ -35,6 +35,7 @@ impl JobBoard {
             };
             return self.grant(miner, place, grant, actions);
         }
+        self.touch(miner);
         actions.push(Action::Idle {
             miner: self.roster.name(miner),
         });
@@ -74,9 +75,9 @@ impl JobBoard {
         grant: Grant,
         actions: &mut Vec<Action>,
     ) {
-        self.take(place);
         self.grant(miner, place, grant, actions);
-        if self.is_single(place.batch) && !self.is_trusted(miner) {
+        let has_trust = self.rules.trust.is_some();
+        if has_trust && self.is_single(place.batch) && !self.is_trusted(miner) {
             self.widen(place.batch, actions);
         }
     }
@@ -121,8 +122,10 @@ impl JobBoard {
         let seen = self.roster[miner].seen_dealt;
         let found = self.dealt_seats.from(seen).find(|(_, place)| {
             let batch = self.batches.get(&place.batch);
-            let had = batch.is_some_and(|batch| batch.had.contains(&owner));
-            !had && self.may_sit(miner, *place)
+            let closed = batch.is_none_or(|batch| {
+                batch.had.contains(&owner) || batch.taken_over >= self.rules.max_taken_over
+            });
+            !closed && self.may_sit(miner, *place)
         });
         let seen = found.map_or(self.dealt_seats.next_ticket(), |(ticket, _)| ticket);
         self.roster[miner].seen_dealt = seen;
@@ -144,26 +147,21 @@ impl JobBoard {
         })
     }
 
-    /// Takes a waiting seat out of its queue.
-    pub(super) fn take(&mut self, place: SeatRef) {
-        let Some(batch) = self.batches.get(&place.batch) else {
-            return;
-        };
-        if let Seat::Waiting { dealt_to, ticket } = batch.seats[place.seat] {
-            match dealt_to {
-                Some(_) => self.dealt_seats.remove(ticket),
-                None => self.open_seats.remove(ticket),
-            }
-        }
-    }
-
     /// Makes a seat nobody's. Whoever held it may now take any seat of the batch, so all of them
     /// get new tickets.
     pub(super) fn reopen(&mut self, place: SeatRef) {
-        self.take(place);
         if let Some(batch) = self.batches.get_mut(&place.batch) {
+            let seat = &mut batch.seats[place.seat];
+            match *seat {
+                Seat::Waiting {
+                    dealt_to: Some(_),
+                    ticket,
+                } => self.dealt_seats.remove(ticket),
+                Seat::Waiting { ticket, .. } => self.open_seats.remove(ticket),
+                Seat::Leased { .. } | Seat::Answered { .. } => {}
+            }
             let ticket = self.open_seats.push(place);
-            batch.seats[place.seat] = Seat::Waiting {
+            *seat = Seat::Waiting {
                 dealt_to: None,
                 ticket,
             };

@@ -165,16 +165,16 @@ impl JobBoard {
         actions: &mut Vec<Action>,
     ) -> (Vec<(MinerId, Row)>, Vec<(MinerIndex, Row)>) {
         let (mut rows, mut lates) = (Vec::new(), Vec::new());
-        let seats = self.batches.get(&id).map_or(0, |batch| batch.seats.len());
-        for seat in 0..seats {
-            self.take(SeatRef { batch: id, seat });
-        }
         let Some(batch) = self.batches.remove(&id) else {
             return (rows, lates);
         };
         for seat in batch.seats {
             match seat {
-                Seat::Waiting { .. } => {}
+                Seat::Waiting {
+                    dealt_to: Some(_),
+                    ticket,
+                } => self.dealt_seats.remove(ticket),
+                Seat::Waiting { ticket, .. } => self.open_seats.remove(ticket),
                 Seat::Leased { worker, copy } => {
                     for worker in [Some(worker), copy].into_iter().flatten() {
                         self.revoke(worker.lease, actions);

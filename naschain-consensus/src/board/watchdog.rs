@@ -38,7 +38,7 @@ impl JobBoard {
     }
 
     /// How long this miner, or else the average one, would take for so much work.
-    fn expected_ms(&self, miner: MinerIndex, flops: u64) -> Option<u64> {
+    pub(super) fn expected_ms(&self, miner: MinerIndex, flops: u64) -> Option<u64> {
         let own = self.roster[miner].pace.ms_for(flops);
         own.or_else(|| self.pace.ms_for(flops))
     }
@@ -131,6 +131,8 @@ impl JobBoard {
     fn may_copy(&self, miner: MinerIndex, live: &Lease) -> bool {
         let same_owner = self.roster[live.miner].owner == self.roster[miner].owner;
         let trust_ok = self.is_trusted(miner) || !self.is_single(live.place.batch);
-        !same_owner && trust_ok && self.may_sit(miner, live.place)
+        let batch = self.batches.get(&live.place.batch);
+        let room = batch.is_some_and(|batch| batch.taken_over < self.rules.max_taken_over);
+        room && !same_owner && trust_ok && self.may_sit(miner, live.place)
     }
 }

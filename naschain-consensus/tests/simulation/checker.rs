@@ -1,5 +1,7 @@
 //! What must hold after every step, seen from outside: from events and actions alone.
 
+mod seconds;
+
 use std::collections::BTreeMap;
 
 use naschain_consensus::{
@@ -186,65 +188,6 @@ impl Checker {
                 self.end_batch(*batch);
                 let outlived = self.leases.values().any(|(_, other, _)| other == batch);
                 assert!(!outlived, "a lease outlived its failed batch");
-            }
-            _ => {}
-        }
-    }
-
-    /// What becomes of the second answers for seats.
-    fn follow_second(&mut self, action: &Action) {
-        match action {
-            Action::Late {
-                miner,
-                batch,
-                seat,
-                lease,
-            } => {
-                self.end_lease(*lease, miner, *batch, *seat);
-                let row = self.submitted.take().expect("late, without an answer");
-                let open = self.open.get_mut(batch).unwrap();
-                assert!(
-                    open.seats[*seat].answered.is_some(),
-                    "late for an empty seat"
-                );
-                open.late.push((miner.clone(), row));
-            }
-            Action::Discarded {
-                miner,
-                batch,
-                seat,
-                lease,
-                row,
-            } => {
-                self.end_lease(*lease, miner, *batch, *seat);
-                assert_eq!(self.submitted.take().as_ref(), Some(row));
-                assert!(row.measurement().is_none());
-                assert_eq!(self.open[batch].seats[*seat].leases.len(), 1);
-            }
-            Action::SpotChecked {
-                miner,
-                batch,
-                row,
-                reason,
-                rewarded,
-            } => {
-                let found = judge_known(
-                    std::slice::from_ref(row),
-                    &self.consensus[batch],
-                    &self.rules.agreement,
-                );
-                assert_eq!(found.reasons, [*reason]);
-                if let Some(at) = self.to_check.iter().position(|(name, _)| name == miner) {
-                    assert_eq!(&self.to_check.remove(at).1, row);
-                    assert_eq!(*rewarded, found.agreed[0]);
-                    self.scores.record_spot_check(miner, *rewarded);
-                } else {
-                    assert_eq!(self.submitted.take().as_ref(), Some(row));
-                    assert!(!rewarded, "paid for what everybody could know");
-                    self.leases
-                        .retain(|_, (name, of, _)| name != miner || of != batch);
-                }
-                self.spot_checks += 1;
             }
             _ => {}
         }

@@ -1,0 +1,80 @@
+//! What miners answer, each in its way.
+
+use naschain_consensus::{BatchId, Row};
+use naschain_core::{Accuracy, Digest, Measurement, Purpose, Stream};
+
+use super::World;
+
+/// How a miner behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Conduct {
+    /// Trains and says what came out.
+    Honest,
+    /// Does not train and invents numbers.
+    Liar,
+    /// Does not train, and knows parameters, FLOPs and the accuracy within half a point.
+    Guesser,
+    /// Does not train, and says what was found for another job.
+    Copier,
+    /// Does not train, and says what all its kind have arranged to say.
+    Colluder,
+    /// Trains, and sends what nobody can read.
+    Malformed,
+    /// Heartbeats for ever and never answers.
+    Staller,
+    /// Trains, but dies in the midst of every fifth job and comes back having forgotten it.
+    Crasher,
+    /// Trains until it has answered thirty jobs, then lies.
+    Farmer,
+    /// Trains until some moment, then is gone for good.
+    Mortal,
+}
+
+impl World {
+    /// What a miner of this conduct answers for a job.
+    pub(super) fn row(&mut self, index: usize, batch: BatchId) -> Row {
+        let seed = self.options.seed;
+        let mut truth = truth(seed, batch);
+        let failing = self.options.failing_job_every;
+        let conduct = self.miners[index].conduct;
+        self.miners[index].answers += 1;
+        let farmed = self.miners[index].answers > 30;
+        let mut shift = |by: u64, stream: &mut Stream| {
+            let moved = u64::from(truth.accuracy.hundredths()) + stream.below(2 * by + 1);
+            let moved = moved.saturating_sub(by).min(10_000) as u32;
+            truth.accuracy = Accuracy::from_hundredths(moved).unwrap();
+            truth.digest.0[..8].copy_from_slice(&stream.next_u64().to_le_bytes());
+        };
+        match conduct {
+            Conduct::Malformed => return Row::Malformed("not JSON".into()),
+            Conduct::Liar => shift(3_000, &mut self.stream),
+            Conduct::Farmer if farmed => shift(3_000, &mut self.stream),
+            Conduct::Guesser => shift(50, &mut self.stream),
+            Conduct::Copier => {
+                let nothing = || Row::Malformed("nothing to copy yet".into());
+                return self.last_found.map_or_else(nothing, Row::Measured);
+            }
+            Conduct::Colluder => {
+                truth.digest = Digest([0xcc; 32]);
+                truth.accuracy = Accuracy::from_hundredths(9_999).unwrap();
+            }
+            _ if failing > 0 && batch.0.is_multiple_of(failing) => {
+                return Row::Failed("loss is not a number".into());
+            }
+            _ if !self.options.deterministic => shift(30, &mut self.stream),
+            _ => {}
+        }
+        Row::Measured(truth)
+    }
+}
+
+/// What an honest training of a job gives.
+pub(crate) fn truth(seed: u64, batch: BatchId) -> Measurement {
+    let mut stream = Stream::new(seed, Purpose::Simulation, 1, batch.0);
+    Measurement {
+        accuracy: Accuracy::from_hundredths(6_000 + stream.below(3_500) as u32).unwrap(),
+        params: 100_000 + stream.below(900_000),
+        flops: 1_000_000 + stream.below(9_000_000),
+        digest: Digest(std::array::from_fn(|_| stream.below(256) as u8)),
+    }
+}
