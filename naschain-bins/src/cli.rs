@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use naschain_consensus::{Agreement, Rule, Rules};
 use naschain_core::{Augmentation, MacroSpace, Recipe};
-use naschain_nsga::SearchConfig;
+use naschain_nsga::{Mode, SearchConfig};
 use naschain_train::{DataName, Dataset, Device};
 
 use crate::run_spec::{DataSpec, RunSpec, objectives, versions};
@@ -95,6 +95,10 @@ pub struct RunArgs {
     /// Where all randomness comes from
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// How the next genomes are chosen: surrogate (a model of accuracy picks the most promising of
+    /// NSGA-II's offspring; fewer trainings for the same front) or nsga2 (all of them)
+    #[arg(long, value_name = "MODE", default_value = "surrogate", value_parser = mode)]
+    pub mode: Mode,
     /// Miners that train each genome
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub replication: usize,
@@ -132,6 +136,14 @@ impl DeviceArgs {
             device: self.device,
             threads: self.threads.get(),
         }
+    }
+}
+
+fn mode(text: &str) -> Result<Mode, String> {
+    match text {
+        "surrogate" => Ok(Mode::Surrogate),
+        "nsga2" => Ok(Mode::Nsga2),
+        _ => Err("use surrogate or nsga2".to_owned()),
     }
 }
 
@@ -208,6 +220,7 @@ impl RunArgs {
                 population: self.population,
                 generations: self.generations,
                 seed: self.seed,
+                mode: self.mode,
                 ..SearchConfig::new(space.genome_len().max(1), objectives())
             },
             rules: Rules {

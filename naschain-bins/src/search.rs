@@ -44,6 +44,7 @@ pub async fn search(args: SearchArgs) -> Result<()> {
         args.miners,
         args.run.replication
     );
+    args.device.device.check()?;
     let dataset = Arc::new(args.data.load()?);
     let spec = args.run.spec(&args.data, &dataset)?;
     let dir = args.run.folder(&args.data);

@@ -28,6 +28,7 @@ pub struct ServeArgs {
 /// Serves until Ctrl-C or SIGTERM, also after the search is finished, so that validators can
 /// fetch its batches.
 pub async fn serve(args: ServeArgs) -> Result<()> {
+    args.device.device.check()?;
     let dataset = Arc::new(args.data.load()?);
     let spec = args.run.spec(&args.data, &dataset)?;
     let dir = args.run.folder(&args.data);

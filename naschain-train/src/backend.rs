@@ -50,16 +50,32 @@ pub(crate) fn run<W: Work>(options: Options, work: W) -> Result<W::Output, Error
     }
 }
 
+/// Whether a device can be used here, without using it.
+pub(crate) fn check(device: Device) -> Result<(), Error> {
+    match device {
+        Device::Cpu => Ok(()),
+        Device::Cuda(index) => cuda::check(index),
+    }
+}
+
 #[cfg(not(feature = "cuda"))]
 mod cuda {
     use super::Work;
     use crate::{Device, Error};
 
     pub(super) fn run<W: Work>(index: usize, _: W) -> Result<W::Output, Error> {
-        Err(Error::DeviceUnavailable {
+        Err(unavailable(index))
+    }
+
+    pub(super) fn check(index: usize) -> Result<(), Error> {
+        Err(unavailable(index))
+    }
+
+    fn unavailable(index: usize) -> Error {
+        Error::DeviceUnavailable {
             device: Device::Cuda(index),
             reason: "this build has no CUDA support; build with --features cuda".to_owned(),
-        })
+        }
     }
 }
 
@@ -75,6 +91,11 @@ mod cuda {
     use crate::{Device, Error};
 
     pub(super) fn run<W: Work>(index: usize, work: W) -> Result<W::Output, Error> {
+        check(index)?;
+        work.run::<Autodiff<Cuda>>(&CudaDevice::new(index))
+    }
+
+    pub(super) fn check(index: usize) -> Result<(), Error> {
         let unavailable = |reason| Error::DeviceUnavailable {
             device: Device::Cuda(index),
             reason,
@@ -85,7 +106,7 @@ mod cuda {
                 "this machine has {count} CUDA devices, counted from 0"
             )));
         }
-        work.run::<Autodiff<Cuda>>(&CudaDevice::new(index))
+        Ok(())
     }
 
     /// Asks the driver itself: burn's runtime panics where there is none.

@@ -13,6 +13,16 @@ pub enum Device {
     Cuda(usize),
 }
 
+impl Device {
+    /// Whether it can be used here, so that a program can say so before it starts anything.
+    ///
+    /// # Errors
+    /// [`Error::DeviceUnavailable`] with what is missing.
+    pub fn check(self) -> Result<(), Error> {
+        crate::backend::check(self)
+    }
+}
+
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
 }
 
 async fn mine(cli: Cli) -> anyhow::Result<()> {
+    cli.device.device.check()?;
     let (stop, stopped) = watch::channel(false);
     let name = match cli.name {
         Some(name) => name,

@@ -1,0 +1,101 @@
+//! The readers and the training on the data sets that people bring, where their files are found.
+
+use std::io::{Write, stderr};
+use std::ops::ControlFlow;
+
+use naschain_core::{Augmentation, MacroSpace, Recipe};
+use naschain_train::{DataName, Dataset, Error, Images, Options, train};
+
+/// The data set, or nothing and a word on the screen where its files are not found.
+fn found(name: DataName) -> Option<Dataset> {
+    match Dataset::load(name, None) {
+        Ok(dataset) => Some(dataset),
+        Err(error @ Error::DataNotFound { .. }) => {
+            // Written past the test harness, which hides what passing tests print.
+            writeln!(stderr(), "SKIPPED the test on {name}: {error}").unwrap();
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// How many images each class has.
+fn counts(images: &Images) -> Vec<usize> {
+    let mut counts = vec![0; 10];
+    for &label in &images.labels {
+        counts[usize::from(label)] += 1;
+    }
+    counts
+}
+
+/// A few steps of a tiny network lower the loss, and it costs what it says.
+fn learns(dataset: &Dataset) {
+    let space = MacroSpace {
+        phases: 2,
+        nodes: 3,
+        input: dataset.shape,
+        init_channels: 4,
+        classes: dataset.classes,
+    };
+    let architecture = space.decode(&"1010-1010".parse().unwrap()).unwrap();
+    let recipe = Recipe {
+        epochs: 2,
+        batch_size: 16,
+        learning_rate: 0.2,
+        train_images: 256,
+        validation_images: 100,
+        augmentation: Augmentation::default(),
+        ..Recipe::default()
+    };
+    let mut losses = Vec::new();
+    let mut note = |epoch: &naschain_train::Epoch| {
+        losses.push(epoch.loss);
+        ControlFlow::Continue(())
+    };
+    let trained = train(
+        &architecture,
+        dataset,
+        &recipe,
+        Options::default(),
+        &mut note,
+    )
+    .unwrap();
+    assert!(losses[1] < losses[0], "{losses:?}");
+    eprintln!("{}: {losses:?} {}", dataset.name, trained.measurement.accuracy);
+    assert_eq!(
+        trained.measurement.params,
+        architecture.costs().unwrap().params
+    );
+}
+
+#[test]
+fn fashion_mnist() {
+    let Some(dataset) = found(DataName::FashionMnist) else {
+        return;
+    };
+    assert_eq!(dataset.shape.to_string(), "1x28x28");
+    assert_eq!(counts(&dataset.train), [6000; 10]);
+    assert_eq!(counts(&dataset.test), [1000; 10]);
+    assert_eq!(dataset.train.pixels.len(), 60_000 * 784);
+    assert_eq!(dataset.test.pixels.len(), 10_000 * 784);
+    learns(&dataset);
+}
+
+#[test]
+fn cifar10() {
+    let Some(dataset) = found(DataName::Cifar10) else {
+        return;
+    };
+    assert_eq!(dataset.shape.to_string(), "3x32x32");
+    for part in [&dataset.train, &dataset.test] {
+        assert_eq!(part.pixels.len(), part.len() * 3072);
+        // A slice of the data set will do; all of it is balanced.
+        let counts = counts(part);
+        assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
+    }
+    if dataset.train.len() == 50_000 {
+        assert_eq!(counts(&dataset.train), [5000; 10]);
+        assert_eq!(counts(&dataset.test), [1000; 10]);
+    }
+    learns(&dataset);
+}
