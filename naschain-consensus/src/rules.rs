@@ -29,8 +29,8 @@ pub struct Rules {
     /// At most so many seats of a batch go to miners that were not drawn for them while those are
     /// present: taken over or copied. A coalition that answers at once, because it does not train,
     /// is always the first to ask, so without this limit it can fill every seat. With fewer than
-    /// half of the seats it cannot outvote those that were drawn; but fast honest miners then help
-    /// slow ones less.
+    /// half of the seats it also needs members among those that were drawn; but fast honest miners
+    /// then help slow ones less. Registering owners is the better remedy where they are known.
     pub max_taken_over: usize,
     /// Whether and when a seat that lags is given to a second miner.
     pub watchdog: Option<Watchdog>,
