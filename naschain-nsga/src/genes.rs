@@ -61,13 +61,93 @@ impl Genes for Genome {
     }
 
     fn mutate(&mut self, probability: f64, stream: &mut Stream) {
+        let mut mutations = Mutations::new(probability, stream);
         for index in 0..Genome::len(self) {
-            if stream.chance(probability) {
+            if mutations.next(stream) {
                 self.flip(index);
             }
         }
     }
     fn features(&self) -> Vec<f64> {
         self.bits().map(f64::from).collect()
+    }
+}
+
+/// Says gene by gene whether it mutates, with one random number a mutation instead of one a gene.
+pub(crate) struct Mutations {
+    /// The probability that a gene does not mutate.
+    spared: f64,
+    /// The probability of no mutation since the last one, and the uniform number under which it must
+    /// fall for the next one.
+    none_yet: f64,
+    threshold: f64,
+}
+
+impl Mutations {
+    pub(crate) fn new(probability: f64, stream: &mut Stream) -> Self {
+        Mutations {
+            spared: 1.0 - probability,
+            none_yet: 1.0,
+            threshold: stream.unit_f64(),
+        }
+    }
+
+    pub(crate) fn next(&mut self, stream: &mut Stream) -> bool {
+        self.none_yet *= self.spared;
+        let mutates = self.none_yet <= self.threshold;
+        if mutates {
+            self.none_yet = 1.0;
+            self.threshold = stream.unit_f64();
+        }
+        mutates
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use naschain_core::Purpose;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_gene_mutates_with_its_probability() {
+        for (probability, low, high) in [(0.0, 0, 0), (0.1, 850, 1150), (1.0, 10_000, 10_000)] {
+            let mut counts = [0; 12];
+            for index in 0..10_000 {
+                let mut stream = Stream::new(1, Purpose::Simulation, 0, index);
+                let mut genome = Genome::zeros(12);
+                genome.mutate(probability, &mut stream);
+                genome
+                    .bits()
+                    .zip(&mut counts)
+                    .for_each(|(bit, count)| *count += u32::from(bit));
+            }
+            assert!(
+                counts.iter().all(|count| (low..=high).contains(count)),
+                "{counts:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn crossing_trades_one_stretch(a in "[01]{1,130}", seed: u64) {
+            let mut stream = Stream::new(seed, Purpose::Simulation, 0, 0);
+            let (mut one, mut other): (Genome, Genome) = (a.parse().unwrap(), a.parse().unwrap());
+            (0..a.len()).for_each(|index| other.flip(index));
+            one.cross(&mut other, &mut stream);
+            let parent: Genome = a.parse().unwrap();
+            let traded: Vec<bool> = one.bits().zip(parent.bits()).map(|(x, y)| x != y).collect();
+            prop_assert!(traded.chunk_by(|x, y| x == y).filter(|run| run[0]).count() == 1);
+            prop_assert!(one.bits().zip(other.bits()).all(|(x, y)| x != y));
+        }
+
+        #[test]
+        fn genomes_are_counted_in_order(len in 1usize..12) {
+            let all: Vec<Genome> = (0..1 << len).map_while(|index| Genome::nth(len, index)).collect();
+            prop_assert_eq!(all.len(), 1 << len);
+            prop_assert!(all.is_sorted_by(|a, b| a < b));
+            prop_assert_eq!(Genome::nth(len, 1 << len), None);
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::sorting::ranks_of_rows;
 /// `points` holds one row of numbers a point, as many as `reference` has, all minimised. A point
 /// that is not better than `reference` in every objective adds nothing, and neither does one with a
 /// NaN; -infinity makes the volume infinite. Any number of objectives: two and three by a sweep,
-/// O(N log N) and O(N²) at worst; more by exclusive volumes (WFG: While, Bradstreet and Barone
+/// O(N log N) and little more; more by exclusive volumes (WFG: While, Bradstreet and Barone
 /// 2012), exponential in the objectives at worst.
 ///
 /// ```
@@ -88,22 +88,38 @@ fn staircase_area(points: impl Iterator<Item = (f64, f64)>, reference: &[f64]) -
 fn sweep(points: &[Vec<f64>], reference: &[f64]) -> f64 {
     // The staircase of those so far: x grows, y falls.
     let mut steps: Vec<(f64, f64)> = Vec::new();
-    let mut sum = 0.0;
+    let (mut area, mut sum) = (0.0, 0.0);
     for (index, point) in points.iter().enumerate() {
-        let (x, y) = (point[0], point[1]);
-        let at = steps.partition_point(|step| step.0 < x);
-        let covered_before = at > 0 && steps[at - 1].1 <= y;
-        let covered_at = steps.get(at).is_some_and(|step| step.0 == x && step.1 <= y);
-        if !covered_before && !covered_at {
-            let beaten = steps[at..].partition_point(|step| step.1 >= y);
-            steps.splice(at..at + beaten, [(x, y)]);
-        }
+        area += lower(&mut steps, (point[0], point[1]), reference);
         let next = points.get(index + 1).map_or(reference[2], |next| next[2]);
-        if next > point[2] {
-            sum += staircase_area(steps.iter().copied(), reference) * (next - point[2]);
-        }
+        sum += area * (next - point[2]);
     }
     sum
+}
+
+/// Adds a point to a staircase, and gives the area that only it dominates.
+fn lower(steps: &mut Vec<(f64, f64)>, (x, y): (f64, f64), reference: &[f64]) -> f64 {
+    let at = steps.partition_point(|step| step.0 < x);
+    let covered_before = at > 0 && steps[at - 1].1 <= y;
+    let covered_at = steps.get(at).is_some_and(|step| step.0 == x && step.1 <= y);
+    if covered_before || covered_at {
+        return 0.0;
+    }
+    let beaten = steps[at..].partition_point(|step| step.1 >= y);
+    let mut height = if at > 0 {
+        steps[at - 1].1
+    } else {
+        reference[1]
+    };
+    let (mut left, mut area) = (x, 0.0);
+    for &(step_x, step_y) in &steps[at..at + beaten] {
+        area += (step_x - left) * (height - y);
+        (left, height) = (step_x, step_y);
+    }
+    let right = steps.get(at + beaten).map_or(reference[0], |step| step.0);
+    area += (right - left) * (height - y);
+    steps.splice(at..at + beaten, [(x, y)]);
+    area
 }
 
 /// Four objectives or more: each point adds what the points after it do not dominate.

@@ -3,6 +3,7 @@ use std::cmp::Ordering;
 use naschain_core::Stream;
 use serde::{Deserialize, Serialize};
 
+use crate::genes::Mutations;
 use crate::{Error, Genes, Space};
 
 /// A genome of real variables, each between 0 and 1.
@@ -104,8 +105,9 @@ impl Genes for RealVector {
     }
 
     fn mutate(&mut self, probability: f64, stream: &mut Stream) {
+        let mut mutations = Mutations::new(probability, stream);
         for value in &mut self.0 {
-            if stream.chance(probability) {
+            if mutations.next(stream) {
                 *value = mutated(*value, stream.unit_f64());
             }
         }

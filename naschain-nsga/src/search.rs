@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -40,7 +41,8 @@ pub struct Search<S: Space = Bits> {
     /// The canonical forms of all candidates.
     pub(crate) seen: BTreeSet<S::Genome>,
     pub(crate) untold: usize,
-    /// The non-dominated ones of those that were told before the last selection.
+    /// The points of the front when candidates were last selected, each by one candidate, in
+    /// lexicographic order.
     pub(crate) front: Vec<usize>,
 }
 
@@ -246,23 +248,30 @@ impl<S: Space> Search<S> {
     /// The non-dominated ones of all evaluated candidates, however many; equal objectives may
     /// occur. Sorted from best to worst in the first objective, then the next, then by id.
     pub fn front(&self) -> Vec<&Evaluated<S::Genome>> {
-        let mut order = self.merged_front();
-        order.sort_by(|&a, &b| {
-            let rows = self.scores.row(a).partial_cmp(self.scores.row(b));
-            rows.unwrap_or(std::cmp::Ordering::Equal).then(a.cmp(&b))
-        });
-        self.evaluated_at(&order)
+        let points = self.merged_front();
+        let row = |index: usize| self.scores.row(index);
+        let compare = |a: usize, b: usize| row(a).partial_cmp(row(b)).unwrap_or(Ordering::Equal);
+        let feasible =
+            (0..self.state.slots.len()).filter(|&index| self.scores.violations[index] == 0.0);
+        let mut members: Vec<usize> = feasible
+            .filter(|&index| {
+                points
+                    .binary_search_by(|&point| compare(point, index))
+                    .is_ok()
+            })
+            .collect();
+        members.sort_by(|&a, &b| compare(a, b));
+        self.evaluated_at(&members)
     }
 
-    /// The non-dominated ones of all evaluated candidates, ascending.
+    /// The points of the front, each by one candidate, in lexicographic order.
     pub(crate) fn merged_front(&self) -> Vec<usize> {
         let waiting = self.state.waiting.iter().copied();
         let feasible = waiting.filter(|&index| self.scores.violations[index] == 0.0);
-        let mut pool: Vec<usize> = self.front.iter().copied().chain(feasible).collect();
-        pool.sort_unstable();
-        // After a restoration the front holds the waiting ones already.
-        pool.dedup();
-        first_front(&self.scores, pool)
+        first_front(
+            &self.scores,
+            self.front.iter().copied().chain(feasible).collect(),
+        )
     }
 
     fn evaluated_at(&self, indices: &[usize]) -> Vec<&Evaluated<S::Genome>> {

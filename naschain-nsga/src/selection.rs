@@ -81,15 +81,18 @@ pub(crate) fn survivors(
     kept.into_iter().map(|(_, ranked)| ranked).collect()
 }
 
-/// Those of `pool`, all feasible, that none of them dominates.
+/// The non-dominated points of `pool`, all feasible: each by its first candidate, in lexicographic
+/// order.
 pub(crate) fn first_front(scores: &Scores, pool: Vec<usize>) -> Vec<usize> {
-    let rows = scores.rows_of(&pool);
-    let ranks = ranks_of_rows(&rows, scores.objectives);
-    let ranked = pool.into_iter().zip(ranks);
-    ranked
-        .filter(|(_, rank)| *rank == 0)
-        .map(|(index, _)| index)
-        .collect()
+    let ranks = ranks_of_rows(&scores.rows_of(&pool), scores.objectives);
+    let ranked = pool.into_iter().zip(ranks).filter(|(_, rank)| *rank == 0);
+    let mut front: Vec<usize> = ranked.map(|(index, _)| index).collect();
+    front.sort_by(|&a, &b| {
+        let rows = scores.row(a).partial_cmp(scores.row(b));
+        rows.unwrap_or(std::cmp::Ordering::Equal).then(a.cmp(&b))
+    });
+    front.dedup_by(|b, a| scores.row(*a) == scores.row(*b));
+    front
 }
 
 /// Ranks by feasibility first (Deb 2000): the feasible ones by dominance, then the infeasible ones

@@ -14,7 +14,7 @@ pub struct Statistics {
     pub evaluations: usize,
     /// Candidates told so far that failed or are infeasible.
     pub unsuccessful: usize,
-    /// Non-dominated ones of all evaluated candidates.
+    /// Different points on the front of all evaluated candidates.
     pub front_len: usize,
     /// Genomes thrown away so far because their like had been asked already.
     pub duplicates: u64,
