@@ -1,0 +1,99 @@
+//! What a genomaster pays for trust: judging a batch, and its ten events on a busy job board.
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use naschain_consensus::{
+    Action, Agreement, BatchId, Event, JobBoard, Millis, MinerId, Row, Rules, judge,
+};
+use naschain_core::{Accuracy, Digest, Measurement};
+
+const MINERS: [usize; 3] = [10, 100, 1000];
+/// One opening; a request, a heartbeat and an answer of each of three miners.
+const EVENTS: u64 = 10;
+
+fn row(hundredths: u32) -> Row {
+    Row::Measured(Measurement {
+        accuracy: Accuracy::from_hundredths(hundredths).unwrap(),
+        params: 583_102,
+        flops: 224_629_920,
+        digest: Digest([7; 32]),
+    })
+}
+
+fn verdict(criterion: &mut Criterion) {
+    let agreement = Agreement::default();
+    let mut group = criterion.benchmark_group("judge three rows");
+    for (name, rows) in [
+        ("all agree", [row(9000), row(9040), row(9080)]),
+        ("two agree", [row(9000), row(9080), row(8000)]),
+        ("none agree", [row(9000), row(8500), row(8000)]),
+    ] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| judge(black_box(&rows), &agreement));
+        });
+    }
+    group.finish();
+}
+
+fn board(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("batch on a board");
+    group.throughput(Throughput::Elements(EVENTS));
+    for miners in MINERS {
+        let mut board = JobBoard::new(Rules::default(), 1).unwrap();
+        for number in 0..miners {
+            let miner = format!("miner-{number}").parse().unwrap();
+            board.handle(Millis(0), Event::Join { miner }).unwrap();
+        }
+        let mut batches = 0;
+        let id = BenchmarkId::new("miners", miners);
+        group.bench_function(id, |bencher| {
+            bencher.iter(|| {
+                batches += 1;
+                one_batch(&mut board, batches)
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Deals a batch, lets its three miners work and answer, and returns what closed it.
+fn one_batch(board: &mut JobBoard, number: u64) -> Action {
+    let (now, batch) = (Millis(number), BatchId(number));
+    let flops = 1_000_000;
+    let dealt = board.handle(now, Event::Open { batch, flops }).unwrap();
+    let Some(Action::Dealt { miners, .. }) = dealt.last() else {
+        panic!("{dealt:?}");
+    };
+    let mut last = None;
+    for miner in miners.iter().flatten() {
+        last = work(board, now, miner);
+    }
+    match last {
+        Some(closed @ Action::Closed { .. }) => closed,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn work(board: &mut JobBoard, now: Millis, miner: &MinerId) -> Option<Action> {
+    let miner = || miner.clone();
+    let leased = board.handle(now, Event::Request { miner: miner() });
+    let Some(Action::Leased { lease, .. }) = leased.unwrap().pop() else {
+        panic!("the seat dealt to {} was not leased", miner());
+    };
+    let heartbeat = Event::Heartbeat {
+        miner: miner(),
+        lease,
+        epoch: 1,
+    };
+    board.handle(now, heartbeat).unwrap();
+    let submit = Event::Submit {
+        miner: miner(),
+        lease,
+        row: row(9000),
+    };
+    board.handle(now, submit).unwrap().pop()
+}
+
+criterion_group!(benches, verdict, board);
+criterion_main!(benches);

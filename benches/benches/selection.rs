@@ -1,0 +1,51 @@
+//! What NSGA-II's selection rests on: non-dominated sorting and crowding of a uniform cloud.
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use naschain_core::{Purpose, Stream};
+use naschain_nsga::{crowding_distance, non_dominated_sort};
+
+const POINTS: [usize; 3] = [100, 1000, 10_000];
+const OBJECTIVES: [usize; 3] = [2, 3, 5];
+
+fn cloud(points: usize, objectives: usize) -> Vec<f64> {
+    let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
+    (0..points * objectives)
+        .map(|_| stream.unit_f64())
+        .collect()
+}
+
+fn sorting(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("non-dominated sort");
+    for objectives in OBJECTIVES {
+        for points in POINTS {
+            let cloud = cloud(points, objectives);
+            group.throughput(Throughput::Elements(points as u64));
+            let id = BenchmarkId::new(format!("{objectives} objectives"), points);
+            group.bench_with_input(id, &cloud, |bencher, cloud| {
+                bencher.iter(|| non_dominated_sort(black_box(cloud), objectives));
+            });
+        }
+    }
+    group.finish();
+}
+
+fn crowding(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("crowding distance");
+    for objectives in OBJECTIVES {
+        for points in POINTS {
+            let cloud = cloud(points, objectives);
+            let front: Vec<usize> = (0..points).collect();
+            group.throughput(Throughput::Elements(points as u64));
+            let id = BenchmarkId::new(format!("{objectives} objectives"), points);
+            group.bench_with_input(id, &cloud, |bencher, cloud| {
+                bencher.iter(|| crowding_distance(black_box(cloud), objectives, &front));
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, sorting, crowding);
+criterion_main!(benches);
