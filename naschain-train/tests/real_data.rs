@@ -4,7 +4,7 @@ use std::io::{Write, stderr};
 use std::ops::ControlFlow;
 
 use naschain_core::{Augmentation, MacroSpace, Recipe};
-use naschain_train::{DataName, Dataset, Error, Images, Options, train};
+use naschain_train::{DataName, Dataset, Epoch, Error, Images, Options, train};
 
 /// The data set, or nothing and a word on the screen where its files are not found.
 fn found(name: DataName) -> Option<Dataset> {
@@ -12,7 +12,8 @@ fn found(name: DataName) -> Option<Dataset> {
         Ok(dataset) => Some(dataset),
         Err(error @ Error::DataNotFound { .. }) => {
             // Written past the test harness, which hides what passing tests print.
-            writeln!(stderr(), "SKIPPED the test on {name}: {error}").unwrap();
+            let skipped = format!("SKIPPED the test on {name}: {error}\n");
+            stderr().write_all(skipped.as_bytes()).unwrap();
             None
         }
         Err(error) => panic!("{error}"),
@@ -28,7 +29,7 @@ fn counts(images: &Images) -> Vec<usize> {
     counts
 }
 
-/// A few steps of a tiny network lower the loss, and it costs what it says.
+/// Two epochs of sixteen steps lower the loss of a tiny network.
 fn learns(dataset: &Dataset) {
     let space = MacroSpace {
         phases: 2,
@@ -41,31 +42,20 @@ fn learns(dataset: &Dataset) {
     let recipe = Recipe {
         epochs: 2,
         batch_size: 16,
-        learning_rate: 0.2,
+        learning_rate: 0.1,
         train_images: 256,
         validation_images: 100,
         augmentation: Augmentation::default(),
         ..Recipe::default()
     };
     let mut losses = Vec::new();
-    let mut note = |epoch: &naschain_train::Epoch| {
+    let mut note = |epoch: &Epoch| {
         losses.push(epoch.loss);
         ControlFlow::Continue(())
     };
-    let trained = train(
-        &architecture,
-        dataset,
-        &recipe,
-        Options::default(),
-        &mut note,
-    )
-    .unwrap();
+    let options = Options::default();
+    train(&architecture, dataset, &recipe, options, &mut note).unwrap();
     assert!(losses[1] < losses[0], "{losses:?}");
-    eprintln!("{}: {losses:?} {}", dataset.name, trained.measurement.accuracy);
-    assert_eq!(
-        trained.measurement.params,
-        architecture.costs().unwrap().params
-    );
 }
 
 #[test]
