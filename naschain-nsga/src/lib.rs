@@ -1,4 +1,4 @@
-//! NSGA-II for any problem on bitstrings: ask for candidates, tell their outcomes, read the front.
+//! NSGA-II on bitstrings or real variables: ask for candidates, tell their outcomes, read the front.
 //!
 //! ```
 //! use naschain_nsga::{Objective, Outcome, Search, SearchConfig};
@@ -15,10 +15,15 @@
 //! # Ok::<(), naschain_nsga::Error>(())
 //! ```
 //!
+//! The default search is meant for evaluations that cost, such as trainings: a model of the outcomes so
+//! far picks what to try next. Where an evaluation costs next to nothing, set [`Mode::Nsga2`].
+//!
 //! In reading order:
-//! - [`SearchConfig`] with its [`Objective`]s, each in its own [`Direction`];
+//! - [`SearchConfig`] with its [`Objective`]s, each in its own [`Direction`]; its [`Mode`] says how
+//!   candidates are chosen and its [`Pace`] what they wait for;
 //! - [`Search`], which asks for [`Candidate`]s and is told an [`Outcome`] for each [`CandidateId`];
-//!   it keeps every [`Evaluated`] one, and [`Finish`] says why it ended;
+//!   it keeps every [`Evaluated`] one and [`Statistics`] of each generation, and [`Finish`] says why
+//!   it ended;
 //! - [`Space`], for searching a space of one's own, and [`Genes`], what its genomes are made of;
 //!   [`Bits`] is the plain space of all bitstrings, [`Reals`] that of all [`RealVector`]s;
 //! - [`non_dominated_sort`] and [`crowding_distance`], which selection rests on;
