@@ -1,0 +1,125 @@
+//! A board on a desk: short words for what the tests do with it.
+
+use naschain_consensus::{
+    Action, BatchId, Event, Grant, JobBoard, LeaseId, Millis, MinerId, Rejected, Row, Rule, Rules,
+};
+use naschain_core::{Accuracy, Digest, Measurement};
+
+pub(crate) fn id(name: &str) -> MinerId {
+    name.parse().unwrap()
+}
+
+pub(crate) fn measured(hundredths: u32) -> Measurement {
+    Measurement {
+        accuracy: Accuracy::from_hundredths(hundredths).unwrap(),
+        params: 10,
+        flops: 20,
+        digest: Digest([(hundredths % 251) as u8; 32]),
+    }
+}
+
+pub(crate) fn row(hundredths: u32) -> Row {
+    Row::Measured(measured(hundredths))
+}
+
+/// A board and a clock.
+pub(crate) struct Desk {
+    pub(crate) board: JobBoard,
+    pub(crate) now: u64,
+}
+
+impl Desk {
+    pub(crate) fn new(rules: Rules, miners: &[&str]) -> Desk {
+        let board = JobBoard::new(rules, 3).unwrap();
+        let mut desk = Desk { board, now: 0 };
+        for miner in miners {
+            desk.takes(Event::Join { miner: id(miner) });
+        }
+        desk
+    }
+
+    pub(crate) fn tries(&mut self, event: Event) -> Result<Vec<Action>, Rejected> {
+        // A picture of a large board takes too long to draw each time.
+        let small = self.board.open_batches() < 20;
+        let before = small.then(|| format!("{:?}", self.board));
+        let result = self.board.handle(Millis(self.now), event);
+        if let (Err(_), Some(before)) = (&result, before) {
+            assert_eq!(before, format!("{:?}", self.board), "refused, yet changed");
+        }
+        result
+    }
+
+    pub(crate) fn takes(&mut self, event: Event) -> Vec<Action> {
+        self.tries(event).unwrap()
+    }
+
+    pub(crate) fn opens(&mut self, batch: u64) -> Vec<Option<MinerId>> {
+        let batch = BatchId(batch);
+        match &self.takes(Event::Open {
+            batch,
+            flops: 1_000,
+        })[..]
+        {
+            [Action::Dealt { miners, .. }] => miners.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What a miner is given: batch, lease and why.
+    pub(crate) fn asks(&mut self, miner: &str) -> Option<(u64, LeaseId, Grant)> {
+        let actions = self.takes(Event::Request { miner: id(miner) });
+        actions.into_iter().find_map(|action| match action {
+            Action::Leased {
+                batch,
+                lease,
+                grant,
+                ..
+            } => Some((batch.0, lease, grant)),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn answers(&mut self, miner: &str, lease: LeaseId, row: Row) -> Vec<Action> {
+        self.takes(Event::Submit {
+            miner: id(miner),
+            lease,
+            row,
+        })
+    }
+
+    /// Asks and answers at once; returns the last action.
+    pub(crate) fn does(&mut self, miner: &str, row: Row) -> Action {
+        let (_, lease, _) = self
+            .asks(miner)
+            .unwrap_or_else(|| panic!("nothing for {miner}"));
+        self.answers(miner, lease, row).pop().unwrap()
+    }
+
+    pub(crate) fn beats(
+        &mut self,
+        miner: &str,
+        lease: LeaseId,
+        epoch: u32,
+    ) -> Result<Vec<Action>, Rejected> {
+        self.tries(Event::Heartbeat {
+            miner: id(miner),
+            lease,
+            epoch,
+        })
+    }
+
+    pub(crate) fn points(&self, miner: &str) -> u64 {
+        let mut miners = self.board.miners();
+        miners
+            .find(|(name, ..)| **name == id(miner))
+            .unwrap()
+            .2
+            .points
+    }
+}
+
+pub(crate) fn exact() -> Rules {
+    let mut rules = Rules::default();
+    rules.agreement.rule = Rule::Exact;
+    rules
+}

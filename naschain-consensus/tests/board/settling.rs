@@ -1,0 +1,108 @@
+//! What happens when all have answered.
+
+use naschain_consensus::{Action, Event, Failure, MinerId, Rejected, Row, Rules};
+
+use crate::desk::{Desk, exact, id, row};
+
+#[test]
+fn nobody_agrees_so_five_seats_then_other_miners_then_failed() {
+    let names: Vec<String> = (0..20).map(|i| format!("m{i:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let rules = Rules {
+        max_dealings: 1,
+        ..exact()
+    };
+    let mut desk = Desk::new(rules, &names);
+    let mut dealt = desk.opens(1);
+    let mut had: Vec<MinerId> = Vec::new();
+    let mut accuracy = 5_000;
+    for round in 0..4 {
+        let mut last = None;
+        for miner in dealt.iter().flatten() {
+            assert!(!had.contains(miner), "{miner} had a seat already");
+            had.push(miner.clone());
+            accuracy += 100;
+            last = Some(desk.does(miner.as_str(), row(accuracy)));
+        }
+        dealt = match (round, last.unwrap()) {
+            (0 | 2, Action::Escalated { miners, .. }) => {
+                assert_eq!(miners.len(), 2);
+                miners
+            }
+            (
+                1,
+                Action::Redealt {
+                    dealing: 1, miners, ..
+                },
+            ) => {
+                assert_eq!(miners.len(), 3);
+                miners
+            }
+            (3, Action::Failed { failure, rows, .. }) => {
+                assert_eq!(failure, Failure::NoAgreement { dealings: 2 });
+                assert_eq!(rows.len(), 5);
+                Vec::new()
+            }
+            other => panic!("{other:?}"),
+        };
+    }
+    assert_eq!(desk.board.open_batches(), 0);
+    assert!(desk.board.miners().all(|(_, _, tally)| tally.points == 0));
+}
+
+#[test]
+fn five_seats_can_settle_what_three_could_not() {
+    let names = ["a", "b", "c", "d", "e"];
+    let mut desk = Desk::new(exact(), &names);
+    let dealt = desk.opens(1);
+    let mut accuracies = [9_000, 5_000, 6_000].into_iter();
+    for miner in dealt.iter().flatten() {
+        desk.does(miner.as_str(), row(accuracies.next().unwrap()));
+    }
+    let others = names.iter().filter(|name| !dealt.contains(&Some(id(name))));
+    let last: Vec<Action> = others.map(|name| desk.does(name, row(9_000))).collect();
+    let Some(Action::Closed { rows, verdict, .. }) = last.last() else {
+        panic!("{last:?}")
+    };
+    assert_eq!(rows.len(), 5);
+    assert_eq!(verdict.agreed, [true, false, false, true, true]);
+}
+
+#[test]
+fn with_too_few_others_a_rejected_batch_is_dealt_to_the_same() {
+    let mut desk = Desk::new(exact(), &["a", "b", "c"]);
+    desk.opens(1);
+    for (miner, accuracy) in [("a", 5_000), ("b", 6_000)] {
+        desk.does(miner, row(accuracy));
+    }
+    assert!(matches!(
+        desk.does("c", row(7_000)),
+        Action::Redealt { dealing: 1, .. }
+    ));
+    for miner in ["a", "b", "c"] {
+        desk.does(miner, row(8_000));
+    }
+    assert_eq!(["a", "b", "c"].map(|miner| desk.points(miner)), [1, 1, 1]);
+}
+
+#[test]
+fn a_job_that_fails_for_most_is_failed_at_once_with_the_reasons() {
+    let mut desk = Desk::new(Rules::default(), &["a", "b", "c"]);
+    desk.opens(1);
+    let (_, third, _) = desk.asks("c").unwrap();
+    desk.does("a", Row::Failed("NaN".into()));
+    let Action::Failed { failure, .. } = desk.does("b", Row::Failed("memory".into())) else {
+        panic!("still open")
+    };
+    let Failure::TrainingFailed { mut reasons } = failure else {
+        panic!("{failure:?}")
+    };
+    reasons.sort();
+    assert_eq!(reasons, ["NaN", "memory"]);
+    let late = desk.tries(Event::Submit {
+        miner: id("c"),
+        lease: third,
+        row: row(9000),
+    });
+    assert!(matches!(late, Err(Rejected::StaleLease { .. })));
+}

@@ -1,0 +1,120 @@
+//! Trust and known answers.
+
+use naschain_consensus::{Action, BatchId, Event, Row, Rules, Trust};
+
+use crate::desk::{Desk, exact, id, measured, row};
+
+#[test]
+fn trust_is_earned_and_lost() {
+    let rules = Rules {
+        trust: Some(Trust { after_valid: 5 }),
+        ..exact()
+    };
+    let names = ["a", "b", "c"];
+    let mut desk = Desk::new(rules, &names);
+    let mut single = 0;
+    for batch in 0..60 {
+        let dealt = desk.opens(batch);
+        assert!(batch >= 5 || dealt.len() == 3, "trusted too early");
+        single += usize::from(dealt.len() == 1);
+        for miner in dealt.iter().flatten() {
+            desk.does(miner.as_str(), row(9_000));
+        }
+    }
+    assert!(single > 30, "{single}");
+    // One wrong answer in a batch of three, and batches that begin with that miner are checked.
+    let mut batch = 60;
+    loop {
+        let dealt = desk.opens(batch);
+        batch += 1;
+        for miner in dealt.iter().flatten() {
+            let wrong = miner.as_str() == "a" && dealt.len() == 3;
+            desk.does(miner.as_str(), row(if wrong { 1_000 } else { 9_000 }));
+        }
+        if dealt.len() == 3 {
+            break;
+        }
+    }
+    let mut began = 0;
+    while began < 3 {
+        let dealt = desk.opens(batch);
+        batch += 1;
+        if dealt[0] == Some(id("a")) {
+            assert_eq!(dealt.len(), 3);
+            began += 1;
+        }
+        for miner in dealt.iter().flatten() {
+            desk.does(miner.as_str(), row(9_000));
+        }
+    }
+}
+
+#[test]
+fn a_single_seat_taken_by_a_stranger_gets_company() {
+    let rules = Rules {
+        trust: Some(Trust { after_valid: 1 }),
+        ..exact()
+    };
+    let mut desk = Desk::new(rules, &["a", "b", "c"]);
+    for batch in 0..4 {
+        for miner in desk.opens(batch).iter().flatten() {
+            desk.does(miner.as_str(), row(9_000));
+        }
+    }
+    let mut batch = 4;
+    while desk.opens(batch).len() != 1 {
+        batch += 1;
+        assert!(batch < 200);
+    }
+    desk.takes(Event::Join { miner: id("x") });
+    for _ in 0..=3 * batch {
+        let actions = desk.takes(Event::Request { miner: id("x") });
+        let widened = actions
+            .iter()
+            .any(|action| matches!(action, Action::Widened { .. }));
+        let Some(Action::Leased {
+            batch: got, lease, ..
+        }) = actions.first().cloned()
+        else {
+            panic!("{actions:?}")
+        };
+        assert_eq!(widened, got == BatchId(batch));
+        if widened {
+            let filled = desk.answers("x", lease, row(1_000));
+            assert!(
+                matches!(filled[..], [Action::Filled { .. }]),
+                "not closed on one answer"
+            );
+            return;
+        }
+        desk.answers("x", lease, row(9_000));
+    }
+    panic!("the single seat was never taken over");
+}
+
+#[test]
+fn a_known_answer_decides_even_against_all() {
+    let mut desk = Desk::new(exact(), &["a", "b", "c"]);
+    let answer = measured(9_000);
+    desk.takes(Event::OpenKnown {
+        batch: BatchId(1),
+        flops: 1,
+        answer,
+    });
+    desk.does("a", row(8_000));
+    desk.does("b", Row::Failed("?".into()));
+    let Action::Closed { verdict, .. } = desk.does("c", row(8_000)) else {
+        panic!()
+    };
+    assert_eq!(verdict.agreed, [false, false, false]);
+    assert_eq!(verdict.consensus, Some(answer));
+    desk.takes(Event::OpenKnown {
+        batch: BatchId(2),
+        flops: 1,
+        answer,
+    });
+    for (miner, accuracy) in [("a", 9_000), ("b", 8_000), ("c", 8_000)] {
+        desk.does(miner, row(accuracy));
+    }
+    assert_eq!(["a", "b", "c"].map(|miner| desk.points(miner)), [1, 0, 0]);
+}

@@ -1,0 +1,168 @@
+//! Seats that lag, and their second miners.
+
+use naschain_consensus::{Action, Event, Grant, LeaseId, Reason, Rejected, Row, Rules, Watchdog};
+
+use crate::desk::{Desk, exact, id, row};
+
+/// Three miners train ten batches of which the pace is learnt; then `slow` lags with the eleventh
+/// and `fast`, which has nothing to do, is given its seat too.
+fn lagging(rules: Rules) -> (Desk, &'static str, LeaseId, &'static str, LeaseId) {
+    let mut desk = Desk::new(rules, &["a", "b", "c"]);
+    for batch in 0..10 {
+        desk.opens(batch);
+        let leases = ["a", "b", "c"].map(|miner| (miner, desk.asks(miner).unwrap().1));
+        desk.now += 1_000;
+        for (miner, lease) in leases {
+            desk.answers(miner, lease, row(9_000));
+        }
+    }
+    desk.opens(10);
+    let (_, slow, _) = desk.asks("a").unwrap();
+    for (miner, percent) in [("b", 9_000), ("c", 9_000)] {
+        if miner == "b" {
+            desk.does(miner, row(percent));
+        } else {
+            desk.asks(miner).unwrap();
+        }
+    }
+    desk.takes(Event::Join { miner: id("d") });
+    assert_eq!(desk.asks("d"), None, "nothing lags yet");
+    desk.now += 5_000;
+    desk.beats("a", slow, 0).unwrap();
+    let (batch, fast, grant) = desk.asks("d").unwrap();
+    assert_eq!((batch, grant), (10, Grant::Copied { from: id("a") }));
+    (desk, "a", slow, "d", fast)
+}
+
+#[test]
+fn the_first_valid_answer_fills_a_lagging_seat_and_the_late_one_checks_it() {
+    let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(exact());
+    let filled = desk.answers(fast, fast_lease, row(9_000));
+    assert!(matches!(filled[..], [Action::Filled { .. }]));
+    let late = desk.answers(slow, slow_lease, row(9_000));
+    assert!(matches!(late[..], [Action::Late { .. }]));
+    let (_, lease, _) = desk.asks("c").unwrap();
+    let closed = desk.answers("c", lease, row(9_000));
+    let [
+        ..,
+        Action::Closed { rows, .. },
+        Action::SpotChecked {
+            rewarded: true,
+            miner,
+            ..
+        },
+    ] = &closed[..]
+    else {
+        panic!("{closed:?}")
+    };
+    assert_eq!(rows.len(), 3);
+    assert_eq!(*miner, id(slow));
+    assert_eq!(desk.points(slow), 11);
+    assert_eq!(desk.points(fast), 1);
+}
+
+#[test]
+fn a_spot_check_after_the_batch_ended_earns_nothing() {
+    let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(exact());
+    desk.answers(fast, fast_lease, row(9_000));
+    let (_, lease, _) = desk.asks("c").unwrap();
+    desk.answers("c", lease, row(9_000));
+    assert_eq!(desk.board.open_batches(), 0);
+    let checked = desk.answers(slow, slow_lease, row(9_000));
+    let [
+        Action::SpotChecked {
+            reason, rewarded, ..
+        },
+    ] = &checked[..]
+    else {
+        panic!()
+    };
+    assert_eq!((*reason, *rewarded), (Reason::Agreed, false));
+    assert_eq!(desk.points(slow), 10);
+}
+
+#[test]
+fn an_answer_without_numbers_does_not_fill_a_seat_that_two_work_at() {
+    let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(exact());
+    let dropped = desk.answers(fast, fast_lease, Row::Malformed("?".into()));
+    assert!(matches!(dropped[..], [Action::Discarded { .. }]));
+    let filled = desk.answers(slow, slow_lease, row(9_000));
+    assert!(matches!(filled[..], [Action::Filled { .. }]));
+}
+
+#[test]
+fn a_copy_goes_on_when_the_first_lease_expires() {
+    let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(exact());
+    desk.now += 59_000;
+    desk.beats(fast, fast_lease, 0).unwrap();
+    desk.now += 2_000;
+    desk.takes(Event::Tick);
+    assert!(matches!(
+        desk.beats(slow, slow_lease, 0),
+        Err(Rejected::StaleLease { .. })
+    ));
+    let filled = desk.answers(fast, fast_lease, row(9_000));
+    assert!(
+        filled
+            .iter()
+            .any(|action| matches!(action, Action::Filled { .. }))
+    );
+}
+
+#[test]
+fn copies_are_one_a_seat_and_capped() {
+    let rules = Rules {
+        watchdog: Some(Watchdog {
+            max_copies_percent: 0,
+            ..Watchdog::default()
+        }),
+        ..exact()
+    };
+    let (mut desk, ..) = lagging(rules);
+    desk.takes(Event::Join { miner: id("e") });
+    desk.now += 100;
+    assert_eq!(
+        desk.asks("e"),
+        None,
+        "one copy is the most while the cap is 0 percent"
+    );
+    let (mut desk, ..) = lagging(Rules {
+        watchdog: Some(Watchdog {
+            max_copies_percent: 100,
+            ..Watchdog::default()
+        }),
+        ..exact()
+    });
+    desk.takes(Event::Join { miner: id("e") });
+    let other = desk.asks("e");
+    assert!(!matches!(other, Some((_, _, Grant::Copied { from })) if from == id("a")));
+}
+
+#[test]
+fn epochs_tell_who_lags_before_it_is_late() {
+    let mut desk = Desk::new(
+        Rules {
+            epochs: 10,
+            ..exact()
+        },
+        &["a", "b", "c"],
+    );
+    for batch in 0..10 {
+        desk.opens(batch);
+        let leases = ["a", "b", "c"].map(|miner| (miner, desk.asks(miner).unwrap().1));
+        desk.now += 1_000;
+        for (miner, lease) in leases {
+            desk.answers(miner, lease, row(9_000));
+        }
+    }
+    desk.opens(10);
+    let leases = ["a", "b", "c"].map(|miner| (miner, desk.asks(miner).unwrap().1));
+    desk.takes(Event::Join { miner: id("d") });
+    desk.now += 400;
+    for ((miner, lease), epoch) in leases.into_iter().zip([1, 4, 4]) {
+        desk.beats(miner, lease, epoch).unwrap();
+    }
+    // One epoch in 400 ms is 4,000 ms in all, where 1,000 is usual.
+    let (_, _, grant) = desk.asks("d").unwrap();
+    assert_eq!(grant, Grant::Copied { from: id("a") });
+}
