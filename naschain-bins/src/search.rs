@@ -70,11 +70,13 @@ pub async fn search(args: SearchArgs) -> Result<()> {
     };
     let _ = stop.send(true);
     while miners.join_next().await.is_some() {}
-    let finished = finished?;
     bar.0.finish_and_clear();
-    if finished {
-        conclude(&coordinator, &dir, &dataset, args.device.options()).await?;
-    } else {
+    let concluded = finished?
+        && tokio::select! {
+            result = conclude(&coordinator, &dir, &dataset, args.device.options()) => result.map(|()| true),
+            _ = shutdown() => Ok(false),
+        }?;
+    if !concluded {
         let (done, total) = progress(&coordinator).await;
         println!("stopped after {done} of {total} trainings; the same command goes on from there");
     }

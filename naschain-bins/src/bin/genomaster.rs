@@ -11,7 +11,7 @@ use naschain_bins::serve::{ServeArgs, serve};
 
 /// Neural architecture search among parties that need not trust each other
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "genomaster", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 /// Train genomes for a genomaster
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "miner", version)]
 struct Cli {
     /// Address of the genomaster
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5000")]

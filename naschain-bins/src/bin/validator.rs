@@ -11,7 +11,7 @@ use naschain_bins::validator::validate;
 
 /// Recompute every verdict of a genomaster and score its miners
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "validator", version)]
 struct Cli {
     /// Address of the genomaster
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5000")]

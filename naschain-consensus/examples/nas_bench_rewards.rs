@@ -3,7 +3,7 @@
 //! train alike had answered; and what a miner earns that never trains and answers with a
 //! regression on parameters and FLOPs.
 //!
-//!     cargo run --release -p naschain-consensus --example nas_bench_macro -- cifar10.csv
+//!     cargo run --release -p naschain-consensus --example nas_bench_rewards -- cifar10.csv
 //!
 //! The file has the columns arch, acc_run1, acc_run2, acc_run3, params, flops.
 
