@@ -20,7 +20,7 @@ struct Network {
 
 fn main() -> ExitCode {
     let Some(path) = std::env::args().nth(1) else {
-        eprintln!("nas_bench_macro: give the path of cifar10.csv");
+        eprintln!("nas_bench_rewards: give the path of cifar10.csv");
         return ExitCode::from(2);
     };
     match read(&path) {
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(problem) => {
-            eprintln!("nas_bench_macro: {path}: {problem}");
+            eprintln!("nas_bench_rewards: {path}: {problem}");
             ExitCode::FAILURE
         }
     }
