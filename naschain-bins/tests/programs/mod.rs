@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 /// A run small enough for a test: 12 genomes, a second of training each at the most.
-pub const SMALL: [&str; 15] = [
+pub(crate) const SMALL: [&str; 15] = [
     "--mode=nsga2",
     "--nodes=3",
     "--init-channels=4",
@@ -24,12 +24,12 @@ pub const SMALL: [&str; 15] = [
     "--lease-seconds=3",
 ];
 
-pub fn genomaster() -> Command {
+pub(crate) fn genomaster() -> Command {
     Command::new(env!("CARGO_BIN_EXE_genomaster"))
 }
 
 /// A new folder for one test.
-pub fn folder(test: &str) -> PathBuf {
+pub(crate) fn folder(test: &str) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("naschain-{test}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir).unwrap();
@@ -37,7 +37,7 @@ pub fn folder(test: &str) -> PathBuf {
 }
 
 /// A search with [`SMALL`]'s settings and more.
-pub fn search(out: &Path, more: &[&str]) -> Command {
+pub(crate) fn search(out: &Path, more: &[&str]) -> Command {
     let mut command = genomaster();
     command
         .arg("search")
@@ -48,22 +48,22 @@ pub fn search(out: &Path, more: &[&str]) -> Command {
     command
 }
 
-pub fn succeeded(output: Output) -> String {
+pub(crate) fn succeeded(output: Output) -> String {
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
     out
 }
 
-pub fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-pub fn read(path: impl AsRef<Path>) -> String {
+pub(crate) fn read(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(&path).unwrap_or_default()
 }
 
 /// Waits until `ready` says so; a minute is far more than any of these things take.
-pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
     for _ in 0..600 {
         if ready() {
             return;
@@ -74,15 +74,15 @@ pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
 }
 
 /// A process that is killed with its test.
-pub struct Process(pub Child);
+pub(crate) struct Process(pub(crate) Child);
 
 impl Process {
-    pub fn start(command: &mut Command) -> Process {
+    pub(crate) fn start(command: &mut Command) -> Process {
         command.stdin(Stdio::null());
         Process(command.spawn().unwrap())
     }
 
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -95,14 +95,14 @@ impl Drop for Process {
 }
 
 /// A genomaster that serves [`SMALL`]'s run.
-pub struct Server {
-    pub process: Process,
-    pub url: String,
+pub(crate) struct Server {
+    pub(crate) process: Process,
+    pub(crate) url: String,
 }
 
 impl Server {
     /// Starts it on `port`; 0 takes a free one.
-    pub fn start(run: &Path, port: u16) -> Server {
+    pub(crate) fn start(run: &Path, port: u16) -> Server {
         let mut command = genomaster();
         command
             .arg("serve")
@@ -121,17 +121,17 @@ impl Server {
         Server { process, url }
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.url.rsplit(':').next().unwrap().parse().unwrap()
     }
 
-    pub fn miner(&self, name: &str) -> Process {
+    pub(crate) fn miner(&self, name: &str) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_miner"));
         command.args(["--genomaster", &self.url, "--name", name]);
         Process::start(&mut command)
     }
 
-    pub fn liar(&self) -> Process {
+    pub(crate) fn liar(&self) -> Process {
         let bin = Path::new(env!("CARGO_BIN_EXE_genomaster"));
         let liar = bin.parent().unwrap().join("examples").join("liar");
         Process::start(Command::new(liar).arg(&self.url))
