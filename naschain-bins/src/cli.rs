@@ -37,8 +37,8 @@ pub struct DataArgs {
     /// Data set: digits, fashion-mnist, mnist or cifar10
     #[arg(long, value_name = "NAME", default_value = "digits")]
     pub data: DataName,
-    /// Folder with the data set's files [default: $NASCHAIN_DATA/<name>, $NASCHAIN_DATA,
-    /// data/<name>, /usr/share/datasets/<name>]
+    /// Folder with the data set's files [default: $NASCHAIN_DATA/NAME, $NASCHAIN_DATA,
+    /// data/NAME, /usr/share/datasets/NAME]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 }
@@ -113,7 +113,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "S", default_value_t = 60)]
     pub lease_seconds: u64,
     /// Folder of the run; an interrupted run in it is gone on with
-    /// [default: runs/<data>-seed<seed>]
+    /// [default: runs/DATA-seedSEED]
     #[arg(long, alias = "run", value_name = "DIR")]
     pub out: Option<PathBuf>,
 }

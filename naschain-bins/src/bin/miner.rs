@@ -23,8 +23,8 @@ struct Cli {
     /// Name to be known and paid by, 1 to 64 of A-Z a-z 0-9 . _ - [default: miner-<process id>]
     #[arg(long, value_name = "NAME")]
     name: Option<MinerId>,
-    /// Folder with the data set's files [default: $NASCHAIN_DATA/<name>, $NASCHAIN_DATA,
-    /// data/<name>, /usr/share/datasets/<name>]
+    /// Folder with the data set's files [default: $NASCHAIN_DATA/NAME, $NASCHAIN_DATA,
+    /// data/NAME, /usr/share/datasets/NAME]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(flatten)]
