@@ -28,7 +28,7 @@ const MOST_BATCHES: usize = 1_000;
 
 type App = State<Arc<Coordinator>>;
 
-/// The routes, to be served with [`axum::serve`].
+/// The routes, to be served with [`axum::serve()`].
 pub fn router(coordinator: Arc<Coordinator>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
