@@ -20,7 +20,7 @@ struct Cli {
     /// Address of the genomaster
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5000")]
     genomaster: String,
-    /// Name to be known and paid by, 1 to 64 of A-Z a-z 0-9 . _ - [default: miner-<process id>]
+    /// Name to be known and paid by, 1 to 64 of A-Z a-z 0-9 . _ - [default: miner-PID]
     #[arg(long, value_name = "NAME")]
     name: Option<MinerId>,
     /// Folder with the data set's files [default: $NASCHAIN_DATA/NAME, $NASCHAIN_DATA,
