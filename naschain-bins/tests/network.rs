@@ -20,12 +20,13 @@ fn a_liar_is_not_paid_and_a_dead_miner_and_a_dead_genomaster_lose_nothing() {
     let run = dir.join("network");
     let mut server = Server::start(&run, 0);
     let _ada = server.miner("ada");
-    let _bob = server.miner("bob");
     let mut eve = server.miner("eve");
     let mut liar = server.liar();
     let closed = || read(run.join("history.jsonl")).lines().count();
 
+    // A batch takes three miners, so eve has a seat in each of these.
     wait_until("three batches have ended", || closed() >= 3);
+    let _bob = server.miner("bob");
     eve.kill();
     wait_until("five batches have ended", || closed() >= 5);
     let port = server.port();
