@@ -1,4 +1,6 @@
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -16,39 +18,78 @@ use crate::Error;
 /// assert!(genome.get(0) && !genome.get(1));
 /// # Ok::<(), naschain_core::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Genome {
-    // Bit i is bit 63 - i % 64 of words[i / 64], so that words compare as texts do.
-    // Unused bits of the last word are 0.
-    words: Vec<u64>,
+    // Bit i is bit 63 - i % 64 of word i / 64, so that words compare as texts do.
+    // Bits of the words beyond `len` are 0.
+    words: Words,
     len: usize,
+}
+
+/// The words of a genome of up to [`FEW`] × 64 bits, or of a longer one. Searches copy genomes all
+/// the time, and most are short: those cost no allocation.
+#[derive(Clone, PartialEq, Eq)]
+enum Words {
+    Few([u64; FEW]),
+    Many(Vec<u64>),
+}
+
+const FEW: usize = 3;
+
+impl Words {
+    #[inline]
+    fn as_slice(&self) -> &[u64] {
+        match self {
+            Words::Few(words) => words,
+            Words::Many(words) => words,
+        }
+    }
+
+    #[inline]
+    fn as_mut_slice(&mut self) -> &mut [u64] {
+        match self {
+            Words::Few(words) => words,
+            Words::Many(words) => words,
+        }
+    }
 }
 
 impl Genome {
     /// A genome of `len` bits, all 0.
     pub fn zeros(len: usize) -> Self {
-        Genome {
-            words: vec![0; len.div_ceil(64)],
-            len,
-        }
+        let words = match len.div_ceil(64) {
+            0..=FEW => Words::Few([0; FEW]),
+            count => Words::Many(vec![0; count]),
+        };
+        Genome { words, len }
     }
 
     /// A genome made of these bits, first bit first.
     pub fn from_bits(bits: impl IntoIterator<Item = bool>) -> Self {
         let mut genome = Genome::zeros(0);
         for bit in bits {
-            if genome.len.is_multiple_of(64) {
-                genome.words.push(0);
-            }
-            genome.len += 1;
-            if bit {
-                genome.flip(genome.len - 1);
-            }
+            genome.push(bit);
         }
         genome
     }
 
+    fn push(&mut self, bit: bool) {
+        if self.len == FEW * 64 {
+            self.words = Words::Many(self.words.as_slice().to_vec());
+        }
+        if let Words::Many(words) = &mut self.words
+            && self.len.is_multiple_of(64)
+        {
+            words.push(0);
+        }
+        self.len += 1;
+        if bit {
+            self.flip(self.len - 1);
+        }
+    }
+
     /// The number of bits.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -62,18 +103,61 @@ impl Genome {
     ///
     /// # Panics
     /// When `index` is not below [`Genome::len`].
+    #[inline]
     pub fn get(&self, index: usize) -> bool {
         let (word, mask) = self.place(index);
-        self.words[word] & mask != 0
+        self.words.as_slice()[word] & mask != 0
     }
 
     /// Makes bit `index` its opposite.
     ///
     /// # Panics
     /// When `index` is not below [`Genome::len`].
+    #[inline]
     pub fn flip(&mut self, index: usize) {
         let (word, mask) = self.place(index);
-        self.words[word] ^= mask;
+        self.words.as_mut_slice()[word] ^= mask;
+    }
+
+    /// How many bits of `range` are 1, counted 64 at a time.
+    ///
+    /// ```
+    /// let genome: naschain_core::Genome = "1011".parse()?;
+    /// assert_eq!(genome.count_ones(1..4), 2);
+    /// # Ok::<(), naschain_core::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// When `range` does not lie within the genome.
+    #[inline]
+    pub fn count_ones(&self, range: Range<usize>) -> usize {
+        let words = self.words.as_slice();
+        let ones = self
+            .masks(range)
+            .map(|(word, mask)| (words[word] & mask).count_ones() as usize);
+        ones.sum()
+    }
+
+    /// Trades the bits of `range` with those of `other`, 64 at a time: what a crossover does.
+    ///
+    /// ```
+    /// let (mut one, mut other): (naschain_core::Genome, _) = ("0000".parse()?, "1111".parse()?);
+    /// one.swap_range(&mut other, 1..3);
+    /// assert_eq!((one.to_string(), other.to_string()), ("0110".into(), "1001".into()));
+    /// # Ok::<(), naschain_core::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// When `range` does not lie within both genomes.
+    pub fn swap_range(&mut self, other: &mut Genome, range: Range<usize>) {
+        other.check(&range);
+        let masks = self.masks(range);
+        let (ours, theirs) = (self.words.as_mut_slice(), other.words.as_mut_slice());
+        for (word, mask) in masks {
+            let differences = (ours[word] ^ theirs[word]) & mask;
+            ours[word] ^= differences;
+            theirs[word] ^= differences;
+        }
     }
 
     /// The bits, first to last.
@@ -93,6 +177,28 @@ impl Genome {
         text
     }
 
+    #[inline]
+    fn check(&self, range: &Range<usize>) {
+        assert!(
+            range.start <= range.end && range.end <= self.len,
+            "bits {range:?} of a genome of {} bits",
+            self.len
+        );
+    }
+
+    /// The words in which the bits of `range` are, with a mask of those bits.
+    #[inline]
+    fn masks(&self, range: Range<usize>) -> impl Iterator<Item = (usize, u64)> + use<> {
+        self.check(&range);
+        let Range { start, end } = range;
+        (start / 64..end.div_ceil(64)).map(move |word| {
+            let first = start.saturating_sub(word * 64);
+            let unused = (word * 64 + 64).saturating_sub(end);
+            (word, u64::MAX >> first & u64::MAX << unused)
+        })
+    }
+
+    #[inline]
     fn place(&self, index: usize) -> (usize, u64) {
         assert!(
             index < self.len,
@@ -103,9 +209,20 @@ impl Genome {
     }
 }
 
+impl Hash for Genome {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // The words that are used: searches hash every genome that they make.
+        let used = self.len.div_ceil(64);
+        let words = &self.words.as_slice()[..used];
+        words.iter().for_each(|word| state.write_u64(*word));
+        state.write_usize(self.len);
+    }
+}
+
 impl Ord for Genome {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (&self.words, self.len).cmp(&(&other.words, other.len))
+        let words = self.words.as_slice().cmp(other.words.as_slice());
+        words.then(self.len.cmp(&other.len))
     }
 }
 
@@ -186,6 +303,12 @@ mod tests {
         assert_eq!(format!("{genome:>9}"), "  1011010");
     }
 
+    #[test]
+    #[should_panic = "bits 2..4 of a genome of 3 bits"]
+    fn a_range_beyond_the_end_is_refused() {
+        let _ = Genome::zeros(3).count_ones(2..4);
+    }
+
     proptest! {
         #[test]
         fn text_and_json_round_trip(bits in prop::collection::vec(any::<bool>(), 1..200)) {
@@ -198,13 +321,47 @@ mod tests {
         }
 
         #[test]
-        fn order_is_that_of_the_texts(a in "[01]{1,130}", b in "[01]{1,130}") {
+        fn order_is_that_of_the_texts(a in "[01]{1,260}", b in "[01]{1,260}") {
             let (x, y): (Genome, Genome) = (a.parse().unwrap(), b.parse().unwrap());
             prop_assert_eq!(x.cmp(&y), a.cmp(&b));
         }
 
         #[test]
-        fn flipping_changes_one_bit(text in "[01]{1,130}", at in 0usize..130) {
+        fn stretches_are_swapped_and_counted_as_bit_by_bit(
+            bits in prop::collection::vec(any::<(bool, bool)>(), 1..300),
+            ends: (prop::sample::Index, prop::sample::Index),
+            longer in 0usize..100,
+        ) {
+            let (a, b) = (ends.0.index(bits.len() + 1), ends.1.index(bits.len() + 1));
+            let range = a.min(b)..a.max(b);
+            let mut one = Genome::from_bits(bits.iter().map(|pair| pair.0));
+            let tail = std::iter::repeat_n(true, longer);
+            let mut other = Genome::from_bits(bits.iter().map(|pair| pair.1).chain(tail.clone()));
+            let (mut swapped_one, mut swapped_other) = (one.clone(), other.clone());
+            for index in range.clone() {
+                if one.get(index) != other.get(index) {
+                    swapped_one.flip(index);
+                    swapped_other.flip(index);
+                }
+            }
+            let ones = range.clone().filter(|&index| one.get(index)).count();
+            prop_assert_eq!(one.count_ones(range.clone()), ones);
+            one.swap_range(&mut other, range);
+            prop_assert_eq!(one, swapped_one);
+            prop_assert_eq!(other, swapped_other);
+        }
+
+        #[test]
+        fn the_same_bits_are_the_same_genome(bits in prop::collection::vec(any::<bool>(), 0..300)) {
+            let built = Genome::from_bits(bits.iter().copied());
+            let mut flipped = Genome::zeros(bits.len());
+            (0..bits.len()).filter(|&index| bits[index]).for_each(|index| flipped.flip(index));
+            prop_assert_eq!(&built, &flipped);
+            prop_assert_eq!(built.cmp(&flipped), std::cmp::Ordering::Equal);
+        }
+
+        #[test]
+        fn flipping_changes_one_bit(text in "[01]{1,260}", at in 0usize..260) {
             let genome: Genome = text.parse().unwrap();
             let at = at % genome.len();
             let mut flipped = genome.clone();

@@ -4,8 +4,9 @@ use naschain_core::{Purpose, Stream};
 
 use crate::config::{Mode, Pace};
 use crate::search::Finish;
+use crate::seen::hash;
 use crate::selection::{Ranked, Tournaments, survivors};
-use crate::state::Slot;
+use crate::state::{Slot, State};
 use crate::{Genes, Search, Space};
 
 impl<S: Space> Search<S> {
@@ -96,7 +97,7 @@ impl<S: Space> Search<S> {
             }
             for genome in genomes {
                 let key = self.state.space.canonical(&genome);
-                if pool.len() < count && !self.seen.contains(&key) && keys.insert(key) {
+                if pool.len() < count && !self.is_seen(&key) && keys.insert(key) {
                     pool.push(genome);
                 }
             }
@@ -153,9 +154,20 @@ impl<S: Space> Search<S> {
         round.filter_map(genome).any(|genome| self.add(genome))
     }
 
+    /// Whether there is a candidate with this canonical form.
+    fn is_seen(&self, key: &S::Genome) -> bool {
+        let State { space, slots, .. } = &self.state;
+        self.seen.contains(hash(key), |index| {
+            space.canonical(slots[index].genome()) == *key
+        })
+    }
+
     /// Adds a candidate, unless its like was added before.
     pub(crate) fn add(&mut self, genome: S::Genome) -> bool {
-        if !self.seen.insert(self.state.space.canonical(&genome)) {
+        let State { space, slots, .. } = &self.state;
+        let key = space.canonical(&genome);
+        let is_same = |index: usize| space.canonical(slots[index].genome()) == key;
+        if !self.seen.insert(hash(&key), is_same) {
             self.state.duplicates += 1;
             return false;
         }

@@ -1,5 +1,6 @@
 use crate::Error;
 use crate::error::row_count;
+use crate::sorting::{monotone_key, value_of_key};
 
 /// The crowding distance of each point of `front` (Deb et al. 2002), in the order of `front`.
 ///
@@ -27,42 +28,44 @@ pub fn crowding_distance(
 
 /// The distances of points that exist.
 pub(crate) fn distances(points: &[f64], objectives: usize, front: &[usize]) -> Vec<f64> {
-    let has_nan = |index: usize| {
-        let row = &points[index * objectives..(index + 1) * objectives];
-        row.iter().any(|value| value.is_nan())
-    };
-    let mut order: Vec<usize> = (0..front.len())
-        .filter(|&place| !has_nan(front[place]))
+    let row = |index: usize| &points[index * objectives..(index + 1) * objectives];
+    let places: Vec<u32> = (0..)
+        .zip(front)
+        .filter(|&(_, &index)| !row(index).iter().any(|value| value.is_nan()))
+        .map(|(place, _)| place)
         .collect();
     let mut distances = vec![0.0; front.len()];
-    if order.len() <= 2 {
-        for &place in &order {
-            distances[place] = f64::INFINITY;
+    if places.len() <= 2 {
+        for place in places {
+            distances[place as usize] = f64::INFINITY;
         }
         return distances;
     }
+    let mut order = Vec::with_capacity(places.len());
     for objective in 0..objectives {
-        let value = |place: usize| points[front[place] * objectives + objective];
-        order.sort_unstable_by(|&a, &b| {
-            let by_value = value(a).partial_cmp(&value(b));
-            by_value
-                .unwrap_or(std::cmp::Ordering::Equal)
-                .then(a.cmp(&b))
-        });
-        add_gaps(&order, value, &mut distances);
+        let key = |place: u32| monotone_key(points[front[place as usize] * objectives + objective]);
+        order.clear();
+        order.extend(places.iter().map(|&place| (key(place), place)));
+        order.sort_unstable_by_key(|(key, _)| *key);
+        for tied in order.chunk_by_mut(|a, b| a.0 == b.0) {
+            if tied.len() > 1 {
+                tied.sort_unstable_by_key(|(_, place)| *place);
+            }
+        }
+        add_gaps(&order, &mut distances);
     }
     distances
 }
 
-/// Adds one objective's share; `order` is sorted by `value`.
-fn add_gaps(order: &[usize], value: impl Fn(usize) -> f64, distances: &mut [f64]) {
+/// Adds one objective's share; `order` holds the sorted keys of its values, each with its place.
+fn add_gaps(order: &[(u64, u32)], distances: &mut [f64]) {
     let (first, last) = (order[0], order[order.len() - 1]);
-    let (low, high) = (value(first), value(last));
-    if low == high {
+    if first.0 == last.0 {
         return;
     }
-    distances[first] = f64::INFINITY;
-    distances[last] = f64::INFINITY;
+    distances[first.1 as usize] = f64::INFINITY;
+    distances[last.1 as usize] = f64::INFINITY;
+    let (low, high) = (value_of_key(first.0), value_of_key(last.0));
     // The range of finite values may overflow; their halves' range does not.
     let scale = if (high - low).is_finite() { 1.0 } else { 0.5 };
     let range = high * scale - low * scale;
@@ -70,7 +73,8 @@ fn add_gaps(order: &[usize], value: impl Fn(usize) -> f64, distances: &mut [f64]
         return;
     }
     for triple in order.windows(3) {
+        let (before, after) = (value_of_key(triple[0].0), value_of_key(triple[2].0));
         // A division, because the reciprocal of a subnormal range is infinite.
-        distances[triple[1]] += (value(triple[2]) * scale - value(triple[0]) * scale) / range;
+        distances[triple[1].1 as usize] += (after * scale - before * scale) / range;
     }
 }

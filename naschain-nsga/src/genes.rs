@@ -1,10 +1,11 @@
 use std::fmt::Debug;
+use std::hash::Hash;
 
 use naschain_core::{Genome, Stream};
 
 /// A genome that NSGA-II can make and vary: the bits of a [`Genome`] or a
 /// [`RealVector`](crate::RealVector).
-pub trait Genes: Clone + Ord + Debug {
+pub trait Genes: Clone + Ord + Hash + Debug {
     /// A genome of `len` genes, each of its values equally likely.
     fn random(len: usize, stream: &mut Stream) -> Self;
 
@@ -52,55 +53,73 @@ impl Genes for Genome {
         let places = Genome::len(self) + 1;
         let first = stream.index(places);
         let second = (first + 1 + stream.index(places - 1)) % places;
-        for index in first.min(second)..first.max(second) {
-            if self.get(index) != other.get(index) {
-                self.flip(index);
-                other.flip(index);
-            }
-        }
+        self.swap_range(other, first.min(second)..first.max(second));
     }
 
     fn mutate(&mut self, probability: f64, stream: &mut Stream) {
-        let mut mutations = Mutations::new(probability, stream);
-        for index in 0..Genome::len(self) {
-            if mutations.next(stream) {
-                self.flip(index);
-            }
+        let mut mutations = Mutations::new(Genome::len(self), probability, stream);
+        while let Some(index) = mutations.next(stream) {
+            self.flip(index);
         }
     }
+
     fn features(&self) -> Vec<f64> {
         self.bits().map(f64::from).collect()
     }
 }
 
-/// Says gene by gene whether it mutates, with one random number a mutation instead of one a gene.
+/// Says which genes mutate, with one random number a mutation instead of one a gene.
 pub(crate) struct Mutations {
-    /// The probability that a gene does not mutate.
-    spared: f64,
-    /// The probability of no mutation since the last one, and the uniform number under which it must
-    /// fall for the next one.
-    none_yet: f64,
+    /// The gene from which on the next mutation may be, and the number of genes.
+    from: usize,
+    len: usize,
+    /// The probability that 1, 2, 4, 8, ... genes in a row do not mutate, as far as there are so
+    /// many genes; products alone, so that it is the same on every machine.
+    spared: [f64; usize::BITS as usize],
+    /// The uniform number under which the probability of no mutation must fall for the next one.
     threshold: f64,
 }
 
 impl Mutations {
-    pub(crate) fn new(probability: f64, stream: &mut Stream) -> Self {
+    pub(crate) fn new(len: usize, probability: f64, stream: &mut Stream) -> Self {
+        let mut spared = [0.0; usize::BITS as usize];
+        let mut power = 1.0 - probability;
+        for cell in &mut spared[..doublings(len)] {
+            *cell = power;
+            power *= power;
+        }
         Mutations {
-            spared: 1.0 - probability,
-            none_yet: 1.0,
+            from: 0,
+            len,
+            spared,
             threshold: stream.unit_f64(),
         }
     }
 
-    pub(crate) fn next(&mut self, stream: &mut Stream) -> bool {
-        self.none_yet *= self.spared;
-        let mutates = self.none_yet <= self.threshold;
-        if mutates {
-            self.none_yet = 1.0;
-            self.threshold = stream.unit_f64();
+    /// The next gene that mutates.
+    pub(crate) fn next(&mut self, stream: &mut Stream) -> Option<usize> {
+        // The longest run of genes whose probability of no mutation is above the threshold.
+        let (mut run, mut none_yet) = (0, 1.0);
+        for doubling in (0..doublings(self.len)).rev() {
+            let longer = none_yet * self.spared[doubling];
+            if longer > self.threshold {
+                run += 1 << doubling;
+                none_yet = longer;
+            }
         }
-        mutates
+        let gene = self.from.saturating_add(run);
+        if gene >= self.len {
+            return None;
+        }
+        self.from = gene + 1;
+        self.threshold = stream.unit_f64();
+        Some(gene)
     }
+}
+
+/// How many powers of 2 there are up to `len`: runs of up to `len` genes are sums of them.
+fn doublings(len: usize) -> usize {
+    (usize::BITS - len.leading_zeros()) as usize
 }
 
 #[cfg(test)]

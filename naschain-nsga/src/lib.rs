@@ -42,6 +42,7 @@ mod indicators;
 mod reals;
 mod ridge;
 mod search;
+mod seen;
 mod selection;
 mod sorting;
 mod space;

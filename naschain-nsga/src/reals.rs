@@ -1,4 +1,5 @@
 use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
 
 use naschain_core::Stream;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,13 @@ impl From<RealVector> for Vec<f64> {
 
 impl Eq for RealVector {}
 
+impl Hash for RealVector {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Equal variables have equal bits: none is NaN or -0.
+        self.0.iter().for_each(|value| value.to_bits().hash(state));
+    }
+}
+
 impl Ord for RealVector {
     fn cmp(&self, other: &Self) -> Ordering {
         // No variable is NaN.
@@ -105,11 +113,9 @@ impl Genes for RealVector {
     }
 
     fn mutate(&mut self, probability: f64, stream: &mut Stream) {
-        let mut mutations = Mutations::new(probability, stream);
-        for value in &mut self.0 {
-            if mutations.next(stream) {
-                *value = mutated(*value, stream.unit_f64());
-            }
+        let mut mutations = Mutations::new(self.0.len(), probability, stream);
+        while let Some(index) = mutations.next(stream) {
+            self.0[index] = mutated(self.0[index], stream.unit_f64());
         }
     }
 

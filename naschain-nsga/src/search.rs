@@ -1,11 +1,11 @@
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::candidate::{Candidate, CandidateId, Evaluated, Outcome};
 use crate::config::{Pace, SearchConfig};
-use crate::selection::{Scores, first_front};
+use crate::seen::Seen;
+use crate::selection::{Scores, comes_before, first_front, join_front};
 use crate::space::{Bits, Space};
 use crate::state::{Slot, State};
 use crate::statistics::Statistics;
@@ -39,7 +39,7 @@ pub struct Search<S: Space = Bits> {
     // All below follows from the state.
     pub(crate) scores: Scores,
     /// The canonical forms of all candidates.
-    pub(crate) seen: BTreeSet<S::Genome>,
+    pub(crate) seen: Seen,
     pub(crate) untold: usize,
     /// The points of the front when candidates were last selected, each by one candidate, in
     /// lexicographic order.
@@ -85,11 +85,11 @@ impl<S: Space> Search<S> {
             let found = genome.gene_count();
             return Err(Error::GenomeLength { found, expected });
         }
-        let first = config.first_batch();
+        let (first, most) = (config.first_batch(), config.limit().min(RESERVED));
         let mut search = Search::around(State {
             config,
             space,
-            slots: Vec::new(),
+            slots: Vec::with_capacity(most),
             asked: 0,
             population: Vec::new(),
             waiting: Vec::new(),
@@ -157,10 +157,9 @@ impl<S: Space> Search<S> {
         if self.is_finished() {
             return;
         }
-        for slot in self.state.slots.drain(self.state.asked..) {
-            self.seen.remove(&self.state.space.canonical(slot.genome()));
-            self.untold -= 1;
-        }
+        self.untold -= self.state.slots.len() - self.state.asked;
+        self.state.slots.truncate(self.state.asked);
+        self.seen.truncate(self.state.asked);
         self.scores.truncate(self.state.asked);
         self.state.ended = Some(Finish::Stopped);
         if self.untold == 0 {
@@ -255,9 +254,10 @@ impl<S: Space> Search<S> {
             (0..self.state.slots.len()).filter(|&index| self.scores.violations[index] == 0.0);
         let mut members: Vec<usize> = feasible
             .filter(|&index| {
+                let at = points.partition_point(|&point| comes_before(row(point), row(index)));
                 points
-                    .binary_search_by(|&point| compare(point, index))
-                    .is_ok()
+                    .get(at)
+                    .is_some_and(|&point| row(point) == row(index))
             })
             .collect();
         members.sort_by(|&a, &b| compare(a, b));
@@ -266,12 +266,11 @@ impl<S: Space> Search<S> {
 
     /// The points of the front, each by one candidate, in lexicographic order.
     pub(crate) fn merged_front(&self) -> Vec<usize> {
-        let waiting = self.state.waiting.iter().copied();
-        let feasible = waiting.filter(|&index| self.scores.violations[index] == 0.0);
-        first_front(
-            &self.scores,
-            self.front.iter().copied().chain(feasible).collect(),
-        )
+        let mut front = self.front.clone();
+        for &index in &self.state.waiting {
+            join_front(&self.scores, &mut front, index);
+        }
+        front
     }
 
     fn evaluated_at(&self, indices: &[usize]) -> Vec<&Evaluated<S::Genome>> {
@@ -289,7 +288,7 @@ impl<S: Space> Search<S> {
                 objectives: state.config.objectives.len(),
                 ..Scores::default()
             },
-            seen: BTreeSet::new(),
+            seen: Seen::new(),
             untold: 0,
             front: Vec::new(),
             state,
@@ -360,6 +359,7 @@ impl<S: Space> Search<S> {
             }
             Outcome::Objectives(values) => {
                 self.scores.violations[index] = 0.0;
+                self.scores.successes += 1;
                 let row = &mut self.scores.rows[index * width..(index + 1) * width];
                 let directions = self.state.config.objectives.iter();
                 for ((cell, value), objective) in row.iter_mut().zip(values).zip(directions) {
@@ -369,6 +369,9 @@ impl<S: Space> Search<S> {
         }
     }
 }
+
+/// Room for candidates that is set aside at the start, at most.
+const RESERVED: usize = 1 << 15;
 
 impl<S: Space + Serialize> Serialize for Search<S>
 where

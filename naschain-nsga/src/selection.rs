@@ -12,6 +12,8 @@ pub(crate) struct Scores {
     pub(crate) rows: Vec<f64>,
     /// 0 feasible, above 0 infeasible, infinity failed or not yet told.
     pub(crate) violations: Vec<f64>,
+    /// How many rows are feasible results.
+    pub(crate) successes: usize,
 }
 
 impl Scores {
@@ -22,12 +24,14 @@ impl Scores {
 
     /// The rows of `pool`, one after the other.
     pub(crate) fn rows_of(&self, pool: &[usize]) -> Vec<f64> {
-        pool.iter()
-            .flat_map(|&index| self.row(index))
-            .copied()
-            .collect()
+        let mut rows = Vec::with_capacity(pool.len() * self.objectives);
+        for &index in pool {
+            rows.extend_from_slice(self.row(index));
+        }
+        rows
     }
 
+    #[inline]
     pub(crate) fn row(&self, index: usize) -> &[f64] {
         &self.rows[index * self.objectives..(index + 1) * self.objectives]
     }
@@ -51,34 +55,34 @@ pub(crate) fn survivors(
 ) -> Vec<Ranked> {
     let rows = scores.rows_of(pool);
     let ranks = feasible_first(scores, pool, &rows);
-    let mut by_rank: Vec<usize> = (0..pool.len()).collect();
-    by_rank.sort_by_key(|&place| ranks[place]);
-    let mut kept: Vec<(usize, Ranked)> = Vec::with_capacity(count);
-    for front in by_rank.chunk_by(|&a, &b| ranks[a] == ranks[b]) {
-        let crowding = distances(&rows, scores.objectives, front);
+    let mut by_rank: Vec<(u32, usize)> = ranks.into_iter().zip(0..).collect();
+    by_rank.sort_unstable();
+    let mut kept: Vec<Option<Ranked>> = vec![None; pool.len()];
+    let mut free = count;
+    for front in by_rank.chunk_by(|a, b| a.0 == b.0) {
+        let places: Vec<usize> = front.iter().map(|(_, place)| *place).collect();
+        let crowding = distances(&rows, scores.objectives, &places);
         let mut order: Vec<usize> = (0..front.len()).collect();
-        if kept.len() + front.len() > count {
+        if front.len() > free {
             stream.shuffle(&mut order);
             order.sort_by(|&a, &b| crowding[b].total_cmp(&crowding[a]));
-            order.truncate(count - kept.len());
+            order.truncate(free);
         }
-        kept.extend(order.into_iter().map(|at| {
-            let (index, rank, crowding) = (pool[front[at]], ranks[front[at]], crowding[at]);
-            (
-                front[at],
-                Ranked {
-                    index,
-                    rank,
-                    crowding,
-                },
-            )
-        }));
-        if kept.len() == count {
+        free -= order.len();
+        for at in order {
+            let (rank, place) = front[at];
+            let (index, crowding) = (pool[place], crowding[at]);
+            kept[place] = Some(Ranked {
+                index,
+                rank,
+                crowding,
+            });
+        }
+        if free == 0 {
             break;
         }
     }
-    kept.sort_by_key(|(place, _)| *place);
-    kept.into_iter().map(|(_, ranked)| ranked).collect()
+    kept.into_iter().flatten().collect()
 }
 
 /// The non-dominated points of `pool`, all feasible: each by its first candidate, in lexicographic
@@ -93,6 +97,41 @@ pub(crate) fn first_front(scores: &Scores, pool: Vec<usize>) -> Vec<usize> {
     });
     front.dedup_by(|b, a| scores.row(*a) == scores.row(*b));
     front
+}
+
+/// Puts a candidate into a front as [`first_front`] gives it, if it is feasible and nobody there
+/// dominates it, and takes out those whom it dominates.
+pub(crate) fn join_front(scores: &Scores, front: &mut Vec<usize>, index: usize) {
+    if scores.violations[index] > 0.0 {
+        return;
+    }
+    let row = scores.row(index);
+    let reaches = |a: usize, b: &[f64]| scores.row(a).iter().zip(b).all(|(x, y)| x <= y);
+    let at = front.partition_point(|&other| comes_before(scores.row(other), row));
+    if let Some(other) = front.get_mut(at)
+        && scores.row(*other) == row
+    {
+        *other = index.min(*other);
+        return;
+    }
+    // Whoever dominates comes before in lexicographic order, with two objectives just before.
+    if front[..at].iter().rev().any(|&other| reaches(other, row)) {
+        return;
+    }
+    let beaten = |other: usize| row.iter().zip(scores.row(other)).all(|(x, y)| x <= y);
+    let mut place = 0;
+    front.retain(|&other| {
+        place += 1;
+        place <= at || !beaten(other)
+    });
+    front.insert(at, index);
+}
+
+/// Lexicographic order of rows without NaN.
+#[inline]
+pub(crate) fn comes_before(a: &[f64], b: &[f64]) -> bool {
+    let different = a.iter().zip(b).find(|(x, y)| x != y);
+    different.is_some_and(|(x, y)| x < y)
 }
 
 /// Ranks by feasibility first (Deb 2000): the feasible ones by dominance, then the infeasible ones

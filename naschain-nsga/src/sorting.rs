@@ -75,11 +75,18 @@ fn ranks_without_nan(points: &[f64], objectives: usize) -> Vec<u32> {
 }
 
 /// A whole number for a float that is not NaN, in the same order; -0 and 0 get one number.
-fn monotone_key(value: f64) -> u64 {
-    const SIGN: u64 = 1 << 63;
+pub(crate) fn monotone_key(value: f64) -> u64 {
     let bits = (value + 0.0).to_bits();
     if bits & SIGN == 0 { bits | SIGN } else { !bits }
 }
+
+/// The float that has this key.
+pub(crate) fn value_of_key(key: u64) -> f64 {
+    f64::from_bits(if key & SIGN == 0 { !key } else { key ^ SIGN })
+}
+
+/// The sign bit of a float.
+const SIGN: u64 = 1 << 63;
 
 /// For each value how many different smaller values there are.
 fn levels(values: impl Iterator<Item = u64>) -> Vec<u32> {
@@ -239,6 +246,10 @@ mod tests {
         ];
         assert!(sorted.map(monotone_key).is_sorted_by(|a, b| a < b));
         assert_eq!(monotone_key(-0.0), monotone_key(0.0));
+        assert_eq!(
+            sorted.map(|value| value_of_key(monotone_key(value))),
+            sorted
+        );
     }
 
     #[test]

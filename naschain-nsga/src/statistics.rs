@@ -33,12 +33,7 @@ impl<S: Space> Search<S> {
         if complete <= self.state.statistics.len() {
             return;
         }
-        let told = self
-            .scores
-            .violations
-            .iter()
-            .filter(|violation| **violation == 0.0);
-        let unsuccessful = evaluations - told.count();
+        let unsuccessful = evaluations - self.scores.successes;
         let hypervolume = self.front_volume();
         self.state.statistics.push(Statistics {
             generation: complete,

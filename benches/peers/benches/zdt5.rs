@@ -1,0 +1,77 @@
+//! A whole run of ZDT5, 80 bits, population 100, 250 generations, two-point crossover with
+//! probability 0.9 and one flipped bit a child: naschain-nsga (plain NSGA-II) and genoxide.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use genoxide::Objective::Minimize;
+use genoxide::multi::problems::{MultiProblem, Zdt5};
+use genoxide::prelude::{BitFlip, MultiEngine, Nsga2, PointCrossover, Stop};
+use naschain_core::Genome;
+use naschain_nsga::{Mode, Objective, Outcome, Search, SearchConfig};
+
+const BITS: usize = 80;
+const POPULATION: usize = 100;
+const GENERATIONS: usize = 250;
+
+/// The first objective counts the ones of the first 30 bits, the second scores ten groups of five.
+fn evaluate(genome: &Genome) -> Vec<f64> {
+    let group = |from: usize| match genome.count_ones(from..from + 5) {
+        5 => 1.0,
+        count => 2.0 + count as f64,
+    };
+    let first = 1.0 + genome.count_ones(0..30) as f64;
+    let groups: f64 = (30..BITS).step_by(5).map(group).sum();
+    vec![first, groups / first]
+}
+
+fn naschain(seed: u64) -> usize {
+    let config = SearchConfig {
+        mode: Mode::Nsga2,
+        population: POPULATION,
+        generations: GENERATIONS,
+        seed,
+        ..SearchConfig::new(
+            BITS,
+            vec![Objective::minimize("f1"), Objective::minimize("f2")],
+        )
+    };
+    let mut search = Search::new(config).expect("a valid configuration");
+    while let Some(candidate) = search.ask() {
+        let outcome = Outcome::Objectives(evaluate(&candidate.genome));
+        search
+            .tell(candidate.id, outcome)
+            .expect("an id that was asked");
+    }
+    search.front().len()
+}
+
+fn genoxide(seed: u64) -> usize {
+    let problem = Zdt5::default();
+    let algorithm = Nsga2::builder(problem.representation(), [Minimize; 2])
+        .population_size(POPULATION)
+        .crossover(PointCrossover::two_point())
+        .mutate(BitFlip::per_gene(1.0 / BITS as f64).expect("a probability"))
+        .seed(seed)
+        .build()
+        .expect("a valid configuration");
+    let outcome = MultiEngine::new(algorithm, problem)
+        .stop_when(Stop::generations(GENERATIONS as u64))
+        .run()
+        .expect("a run to its end");
+    outcome.front_values().len()
+}
+
+fn runs(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("ZDT5, whole run");
+    group.bench_function("naschain", |bencher| {
+        bencher.iter(|| naschain(black_box(1)));
+    });
+    group.bench_function("genoxide", |bencher| {
+        bencher.iter(|| genoxide(black_box(1)));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, runs);
+criterion_main!(benches);
