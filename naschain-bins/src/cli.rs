@@ -1,6 +1,5 @@
 //! Flags that the commands share, and the presets of each data set.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
@@ -11,6 +10,9 @@ use naschain_nsga::{Mode, SearchConfig};
 use naschain_train::{DataName, Dataset, Device};
 
 use crate::run_spec::{DataSpec, RunSpec, objectives, versions};
+
+/// With a population of a million this still counts in 64 bits.
+const MOST_GENERATIONS: usize = 1_000_000;
 
 /// Exit code of a command that was given something wrong.
 pub const EXIT_WRONG: u8 = 2;
@@ -99,7 +101,7 @@ pub struct RunArgs {
     /// NSGA-II's offspring; fewer trainings for the same front) or nsga2 (all of them)
     #[arg(long, value_name = "MODE", default_value = "surrogate", value_parser = mode)]
     pub mode: Mode,
-    /// Miners that train each genome
+    /// Miners that train each genome, 2 to 64
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub replication: usize,
     /// When their answers agree: tolerance (accuracy within --tolerance, params and FLOPs
@@ -110,11 +112,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     pub tolerance: f64,
     /// Seconds without a heartbeat after which a miner's work is given to another
-    #[arg(long, value_name = "S", default_value_t = 60)]
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub lease_seconds: u64,
     /// Folder of the run; an interrupted run in it is gone on with
     /// [default: runs/DATA-seedSEED]
-    #[arg(long, alias = "run", value_name = "DIR")]
+    #[arg(long, visible_alias = "run", value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
 
@@ -125,8 +127,8 @@ pub struct DeviceArgs {
     #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
     pub device: Device,
     /// CPU threads inside each training; several trainings of one thread are faster
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub threads: NonZeroUsize,
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: u16,
 }
 
 impl DeviceArgs {
@@ -134,7 +136,7 @@ impl DeviceArgs {
     pub fn options(&self) -> naschain_train::Options {
         naschain_train::Options {
             device: self.device,
-            threads: self.threads.get(),
+            threads: usize::from(self.threads),
         }
     }
 }
@@ -207,6 +209,16 @@ impl RunArgs {
             },
             ..preset
         };
+        ensure!(
+            (2..=64).contains(&self.replication),
+            "replication is {}; it must be a whole number from 2 to 64",
+            self.replication
+        );
+        ensure!(
+            (1..=MOST_GENERATIONS).contains(&self.generations),
+            "generations is {}; it must be a whole number from 1 to {MOST_GENERATIONS}",
+            self.generations
+        );
         let hundredths = self.tolerance * 100.0;
         ensure!(
             (0.0..=10_000.0).contains(&hundredths)

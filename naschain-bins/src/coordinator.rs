@@ -90,7 +90,16 @@ impl Coordinator {
     }
 
     /// Takes an event; it is in the journal before this returns.
-    pub async fn handle(&self, event: Event) -> Result<Vec<Action>, CallError> {
+    ///
+    /// A caller that goes away meanwhile changes nothing: state and journal move together.
+    pub async fn handle(self: &Arc<Self>, event: Event) -> Result<Vec<Action>, CallError> {
+        let coordinator = self.clone();
+        let accepted = tokio::spawn(async move { coordinator.accept(event).await });
+        let stopped = |error: tokio::task::JoinError| CallError::Stopped(error.to_string());
+        accepted.await.map_err(stopped)?
+    }
+
+    async fn accept(&self, event: Event) -> Result<Vec<Action>, CallError> {
         let mut inner = self.inner.lock().await;
         let Inner {
             state,
@@ -124,7 +133,11 @@ impl Coordinator {
     }
 
     /// A miner asks for work and waits for it for a while.
-    pub async fn request(&self, miner: &MinerId, wait: Duration) -> Result<JobReply, CallError> {
+    pub async fn request(
+        self: &Arc<Self>,
+        miner: &MinerId,
+        wait: Duration,
+    ) -> Result<JobReply, CallError> {
         let give_up = clock::now() + wait;
         let mut changes = self.changes();
         loop {
@@ -156,7 +169,7 @@ impl Coordinator {
 
     /// A miner is still at work.
     pub async fn heartbeat(
-        &self,
+        self: &Arc<Self>,
         miner: &MinerId,
         lease: LeaseId,
         epoch: u32,
@@ -171,7 +184,12 @@ impl Coordinator {
     }
 
     /// A miner answers. The same answer sent twice is taken once and acknowledged twice.
-    pub async fn submit(&self, miner: &MinerId, lease: LeaseId, row: Row) -> Result<(), CallError> {
+    pub async fn submit(
+        self: &Arc<Self>,
+        miner: &MinerId,
+        lease: LeaseId,
+        row: Row,
+    ) -> Result<(), CallError> {
         let miner = miner.clone();
         match self.handle(Event::Submit { miner, lease, row }).await {
             Err(CallError::Rejected(Rejected::AlreadyAnswered { .. })) => Ok(()),

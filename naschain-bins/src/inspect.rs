@@ -1,6 +1,6 @@
 //! `genomaster inspect`: what a genome stands for.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 use naschain_core::{Architecture, Costs, Genome, MacroSpace, Phase, Shape};
 use serde::Serialize;
@@ -52,6 +52,12 @@ pub fn inspect(args: &InspectArgs) -> Result<String> {
     };
     let genome: Genome = args.genome.parse()?;
     let architecture = space.decode(&genome)?;
+    let grouped = genome.grouped(space.phase_len());
+    ensure!(
+        !args.genome.contains('-') || args.genome == grouped,
+        "the dashes of {} do not stand between phases; it would be {grouped}",
+        args.genome
+    );
     let costs = architecture.costs()?;
     if args.json {
         let report = Report {

@@ -29,7 +29,10 @@ impl Journal {
     ///
     /// Nobody else can open it meanwhile. A broken chain is an error that names the event.
     pub async fn open(path: &Path, root: Digest) -> Result<(Journal, Vec<(Millis, Event)>)> {
-        let context = || format!("cannot open the journal {}", path.display());
+        let context = || {
+            let path = path.display();
+            format!("cannot open the journal {path}; is another genomaster running on it?")
+        };
         let mut connection = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -43,7 +46,7 @@ impl Journal {
         sqlx::query(TABLE)
             .execute(&mut connection)
             .await
-            .with_context(|| format!("{}; is another genomaster running on it?", context()))?;
+            .with_context(context)?;
         let rows = sqlx::query("SELECT number, now_ms, event, link FROM journal ORDER BY number")
             .fetch_all(&mut connection)
             .await

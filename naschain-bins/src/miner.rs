@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use naschain_consensus::{MinerId, Row};
 use naschain_train::{Dataset, Options};
 use tokio::sync::watch;
 
 use crate::api::{Job, JobReply};
 use crate::link::{Link, LinkError};
-use crate::run_spec::RunSpec;
+use crate::run_spec::{RunSpec, versions};
 
 /// How long the genomaster may hold a request for work.
 const WAIT_MS: u64 = 20_000;
@@ -64,6 +64,12 @@ impl Miner {
                             Some(other) => work = other,
                             None => return Ok(()),
                         }
+                        ensure!(
+                            job.run == work.spec.digest(),
+                            "the genomaster's jobs are of run {}, its specification is of run {}",
+                            job.run,
+                            work.spec.digest()
+                        );
                     }
                     let row = self.train(&work, &job).await?;
                     let Some(row) = row else { continue };
@@ -82,6 +88,12 @@ impl Miner {
         };
         spec.validate()
             .context("the genomaster's run specification is wrong")?;
+        ensure!(
+            spec.versions == versions(),
+            "this miner has versions {:?}, the run needs {:?}: bits would differ",
+            versions(),
+            spec.versions
+        );
         let dataset = match dataset {
             Some(dataset) => dataset,
             None => {
@@ -154,7 +166,7 @@ impl Miner {
             }
         });
         let beat = Duration::from_millis((job.lease_ms / 3).clamp(100, 20_000));
-        let mut told = 0;
+        let mut told_epoch = 0;
         let mut quiet = Duration::ZERO;
         const LOOK: Duration = Duration::from_millis(100);
         let finished = loop {
@@ -167,11 +179,19 @@ impl Miner {
                 _ = tokio::time::sleep(LOOK) => quiet += LOOK,
             }
             let done = epoch.load(Ordering::Relaxed);
-            if done == told && quiet < beat {
+            if done == told_epoch && quiet < beat {
                 continue;
             }
-            (told, quiet) = (done, Duration::ZERO);
-            match self.link.heartbeat(&self.name, job.lease, done).await {
+            (told_epoch, quiet) = (done, Duration::ZERO);
+            let told = tokio::select! {
+                told = self.link.heartbeat(&self.name, job.lease, done) => told,
+                finished = &mut training => break finished.context("the training panicked")?,
+                _ = stopped(&mut self.stop) => {
+                    abandoned.store(true, Ordering::Relaxed);
+                    return Ok(None);
+                }
+            };
+            match told {
                 Err(LinkError::LeaseEnded(reason)) => {
                     tracing::warn!("{}: dropping {}: {reason}", self.name, job.batch);
                     abandoned.store(true, Ordering::Relaxed);

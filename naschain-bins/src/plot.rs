@@ -52,6 +52,16 @@ fn panel(
     members: &[Point],
 ) -> Result<()> {
     let (x_range, y_range) = (cost_range(dots), accuracy_range(dots));
+    let below = dots.iter().filter(|dot| dot.1 < y_range.start).count();
+    let label = match below {
+        0 => "evaluated genomes".to_owned(),
+        below => format!("evaluated genomes ({below} below the axis)"),
+    };
+    let edge = y_range.start;
+    let lifted = |points: &[Point]| -> Vec<Point> {
+        points.iter().map(|&(x, y)| (x, y.max(edge))).collect()
+    };
+    let (dots, members) = (lifted(dots), lifted(members));
     let mut chart = ChartBuilder::on(area)
         .margin(12)
         .x_label_area_size(48)
@@ -76,10 +86,10 @@ fn panel(
                 .map(|&point| Circle::new(point, 3, DOT.filled())),
         )
         .map_err(drawing)?
-        .label("evaluated genomes")
+        .label(label)
         .legend(|(x, y)| Circle::new((x + 10, y), 3, DOT.filled()));
     chart
-        .draw_series(LineSeries::new(staircase(members), FRONT.stroke_width(2)))
+        .draw_series(LineSeries::new(staircase(&members), FRONT.stroke_width(2)))
         .map_err(drawing)?
         .label("Pareto front")
         .legend(|(x, y)| PathElement::new([(x, y), (x + 20, y)], FRONT.stroke_width(2)));
@@ -123,8 +133,15 @@ fn cost_range(points: &[Point]) -> std::ops::Range<f64> {
 
 fn accuracy_range(points: &[Point]) -> std::ops::Range<f64> {
     let accuracies = || points.iter().map(|point| point.1);
-    let low = accuracies().fold(100.0, f64::min);
-    let high = accuracies().fold(low, f64::max);
+    let lowest = accuracies().fold(100.0, f64::min);
+    let high = accuracies().fold(lowest, f64::max);
+    // A network that knows nothing must not press the good ones together: whatever is farther
+    // below the median than three times the way up from it is drawn at the edge.
+    let mut sorted: Vec<f64> = accuracies().collect();
+    sorted.sort_by(f64::total_cmp);
+    let median = sorted.get(sorted.len() / 2).copied().unwrap_or(high);
+    let reach = median - 3.0 * (high - median).max(1.0);
+    let low = accuracies().filter(|&a| a >= reach).fold(high, f64::min);
     let margin = ((high - low) * 0.06).max(0.25);
     low - margin..high + margin
 }

@@ -159,7 +159,9 @@ fn write_model(
     let folder = dir.join(&model);
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", folder.display()))?;
-    trained.weights.save(&folder.join("weights.safetensors"))?;
+    let partial = folder.join("weights.partial");
+    trained.weights.save(&partial)?;
+    std::fs::rename(&partial, folder.join("weights.safetensors"))?;
     let measurement = member.measurement;
     let file = ModelFile {
         genome: member.genome.clone(),

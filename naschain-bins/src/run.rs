@@ -1,6 +1,7 @@
 //! What the three binaries' `main` functions share: runtime, logs, exit codes.
 
 use std::future::Future;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -29,7 +30,23 @@ pub fn run(command: impl Future<Output = Result<()>>, default_log: &str) -> Exit
     }
 }
 
+/// Prints to standard output; a reader that went away, as `head` does, is no error.
+pub fn say(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
+    // Some causes are already the end of the text before them.
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(|cause| cause.to_string()) {
+        if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    let _ = writeln!(std::io::stderr(), "error: {text}");
     ExitCode::from(EXIT_WRONG)
 }

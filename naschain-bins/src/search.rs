@@ -18,6 +18,7 @@ use crate::coordinator::Coordinator;
 use crate::link::Link;
 use crate::miner::Miner;
 use crate::report::{self, FrontModel, History};
+use crate::run::say;
 use crate::serve::shutdown;
 use crate::state::RunState;
 use crate::table::front_table;
@@ -78,7 +79,9 @@ pub async fn search(args: SearchArgs) -> Result<()> {
         }?;
     if !concluded {
         let (done, total) = progress(&coordinator).await;
-        println!("stopped after {done} of {total} trainings; the same command goes on from there");
+        say(&format!(
+            "stopped after {done} of {total} trainings; the same command goes on from there\n"
+        ))?;
     }
     coordinator.close().await
 }
@@ -153,13 +156,13 @@ pub async fn conclude(
     coordinator
         .look(|state| report::write_front(dir, state, Some(&models)))
         .await?;
-    print!("{}", front_table(&front, spec.space.phase_len()));
+    let mut text = front_table(&front, spec.space.phase_len());
     let wrong = models.iter().filter(|m| m.digest != m.model_digest).count();
     if wrong > 0 {
-        println!("{wrong} digests of the front were not reproduced here; see the warnings above");
+        text += &format!("{wrong} digests were not reproduced here; see the warnings above\n");
     }
-    println!("run: {}", dir.display());
-    Ok(())
+    text += &format!("run: {}\n", dir.display());
+    say(&text)
 }
 
 /// The models of a run that was concluded before, if they are those of this front.

@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::cli::{DataArgs, DeviceArgs, RunArgs};
 use crate::coordinator::Coordinator;
+use crate::run::say;
 use crate::search::{conclude, follow};
 use crate::server;
 
@@ -32,19 +33,19 @@ pub async fn serve(args: ServeArgs) -> Result<()> {
     let dataset = Arc::new(args.data.load()?);
     let spec = args.run.spec(&args.data, &dataset)?;
     let dir = args.run.folder(&args.data);
-    spec.settle(&dir)?;
-    let coordinator = Coordinator::open(&dir, spec).await?;
     let listener = tokio::net::TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
-    println!("listening on http://{}", listener.local_addr()?);
+    spec.settle(&dir)?;
+    let coordinator = Coordinator::open(&dir, spec).await?;
+    say(&format!("listening on http://{}\n", listener.local_addr()?))?;
     let router = server::router(coordinator.clone());
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
     let options = args.device.options();
     let work = async {
         follow(&coordinator, &dir, None).await?;
         conclude(&coordinator, &dir, &dataset, options).await?;
-        println!("finished; still serving until it is stopped");
+        say("finished; still serving until it is stopped\n")?;
         std::future::pending::<Result<()>>().await
     };
     let result = tokio::select! {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -72,10 +72,10 @@ async fn jobs(State(coordinator): App, Body(request): Body<JobRequest>) -> Reply
 
 async fn heartbeat(
     State(coordinator): App,
-    Path(lease): Path<u64>,
+    lease: Result<Path<u64>, PathRejection>,
     Body(request): Body<HeartbeatRequest>,
 ) -> Reply<StatusCode> {
-    let lease = LeaseId(lease);
+    let lease = lease_id(lease)?;
     coordinator
         .heartbeat(&request.miner, lease, request.epoch)
         .await?;
@@ -84,15 +84,21 @@ async fn heartbeat(
 
 async fn result(
     State(coordinator): App,
-    Path(lease): Path<u64>,
+    lease: Result<Path<u64>, PathRejection>,
     Body(request): Body<ResultRequest>,
 ) -> Reply<StatusCode> {
-    let lease = LeaseId(lease);
+    let lease = lease_id(lease)?;
     tracing::info!("{} answers under {lease}", request.miner);
     coordinator
         .submit(&request.miner, lease, request.row())
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn lease_id(lease: Result<Path<u64>, PathRejection>) -> Reply<LeaseId> {
+    let wrong =
+        |error: PathRejection| Failure::new(StatusCode::BAD_REQUEST, "bad_path", error.body_text());
+    Ok(LeaseId(lease.map_err(wrong)?.0))
 }
 
 #[derive(Deserialize)]
@@ -103,7 +109,7 @@ struct After {
 
 async fn batches(
     State(coordinator): App,
-    query: Result<Query<After>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<After>, QueryRejection>,
 ) -> Reply<Json<Batches>> {
     let Query(After { after }) = query
         .map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "bad_query", error.body_text()))?;

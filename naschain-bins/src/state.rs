@@ -191,7 +191,8 @@ impl RunState {
 
     /// How many trainings the search takes at most, if no batch is dealt twice.
     pub fn trainings_in_all(&self) -> usize {
-        self.spec.search.population * self.spec.search.generations * self.spec.rules.seats
+        let search = &self.spec.search;
+        search.population * search.generations * self.spec.rules.seats
     }
 
     /// Whether every batch of the whole search has ended.

@@ -117,11 +117,14 @@ fn wrong_input_is_named_with_exit_code_2() {
     let inspect = |args: &[&str]| refused(genomaster().arg("inspect").args(args));
     assert!(inspect(&["010"]).contains("genome has 3 bits; 2 phases of 4 nodes needs 14"));
     assert!(inspect(&["01x"]).contains("'x' at position 2"));
+    assert!(inspect(&["1101-0101001001"]).contains("it would be 1101010-1001001"));
     assert!(inspect(&["--nodes=1", "0"]).contains("nodes is 1"));
     assert!(inspect(&["--input=3x32", "0"]).contains("CxHxW"));
     let run = |flag: &str| refused(&mut search(&dir.join("never"), &[flag]));
     assert!(run("--population=1").contains("population"));
     assert!(run("--train-images=1300").contains("1300 training and 200 validation"));
+    assert!(run("--replication=1").contains("replication is 1"));
+    assert!(run("--generations=18446744073709551615").contains("from 1 to 1000000"));
     assert!(run("--miners=2").contains("at least --replication, which is 3"));
     assert!(run("--device=cuda:7").contains("cuda:7"));
     assert!(run("--tolerance=0.123").contains("tolerance is 0.123"));

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use naschain_bins::cli::PRESETS;
 use naschain_bins::inspect::{InspectArgs, inspect};
-use naschain_bins::run::run;
+use naschain_bins::run::{run, say};
 use naschain_bins::search::{SearchArgs, search};
 use naschain_bins::serve::{ServeArgs, serve};
 
@@ -33,9 +33,6 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Search(args) => run(search(args), "warn"),
         Command::Serve(args) => run(serve(args), "info"),
-        Command::Inspect(args) => run(
-            async move { inspect(&args).map(|text| print!("{text}")) },
-            "warn",
-        ),
+        Command::Inspect(args) => run(async move { say(&inspect(&args)?) }, "warn"),
     }
 }
