@@ -62,11 +62,11 @@ impl<S: Space> Search<S> {
     /// Makes the parents' children candidates, as far as they are new.
     fn breed(&mut self, parents: &[Ranked], until: usize, epoch: u64) {
         let mut tournaments = self.tournaments(parents, epoch);
-        let (mut mating, mut fruitless) = (0, 0);
+        let mut stream = Stream::new(self.state.config.seed, Purpose::Variation, epoch, 0);
+        let mut fruitless = 0;
         while self.state.slots.len() < until && fruitless < RETRIES && !parents.is_empty() {
-            let children = self.children(&mut tournaments, epoch, mating);
+            let children = self.children(&mut tournaments, &mut stream);
             fruitless += 1;
-            mating += 1;
             for child in children {
                 if self.state.slots.len() < until && self.add(child) {
                     fruitless = 0;
@@ -82,16 +82,16 @@ impl<S: Space> Search<S> {
         count: usize,
         epoch: u64,
     ) -> Vec<S::Genome> {
-        // Other matings than those of `breed`.
-        const FIRST_MATING: u64 = 1 << 32;
+        // Other random genomes than those of `fill_up`.
+        const FIRST: u64 = 1 << 32;
         let (config, mut tournaments) = (&self.state.config, self.tournaments(parents, epoch));
+        // Other children than those of `breed`.
+        let mut variation = Stream::new(config.seed, Purpose::Variation, epoch, 1);
         let (mut pool, mut keys) = (Vec::with_capacity(count), BTreeSet::new());
         for mating in 0..2 * count as u64 {
-            let mut genomes = self
-                .children(&mut tournaments, epoch, FIRST_MATING + mating)
-                .to_vec();
+            let mut genomes = self.children(&mut tournaments, &mut variation).to_vec();
             if mating % 4 == 0 {
-                let index = FIRST_MATING + mating;
+                let index = FIRST + mating;
                 let mut stream = Stream::new(config.seed, Purpose::Initialisation, epoch, index);
                 genomes.push(S::Genome::random(config.genome_len, &mut stream));
             }
@@ -114,17 +114,16 @@ impl<S: Space> Search<S> {
     }
 
     /// The two children of one mating.
-    fn children(&self, tournaments: &mut Tournaments, epoch: u64, mating: u64) -> [S::Genome; 2] {
+    fn children(&self, tournaments: &mut Tournaments, stream: &mut Stream) -> [S::Genome; 2] {
         let config = &self.state.config;
-        let mut stream = Stream::new(config.seed, Purpose::Variation, epoch, mating);
         let mut children =
             [(); 2].map(|()| self.state.slots[tournaments.winner()].genome().clone());
         let [one, other] = &mut children;
         if stream.chance(config.crossover_probability) {
-            one.cross(other, &mut stream);
+            one.cross(other, stream);
         }
-        one.mutate(config.gene_mutation(), &mut stream);
-        other.mutate(config.gene_mutation(), &mut stream);
+        one.mutate(config.gene_mutation(), stream);
+        other.mutate(config.gene_mutation(), stream);
         children
     }
 

@@ -41,11 +41,13 @@ pub(crate) fn distances(points: &[f64], objectives: usize, front: &[usize]) -> V
         }
         return distances;
     }
-    let mut order = Vec::with_capacity(places.len());
+    let mut order: Vec<(u64, u32)> = places.into_iter().map(|place| (0, place)).collect();
     for objective in 0..objectives {
-        let key = |place: u32| monotone_key(points[front[place as usize] * objectives + objective]);
-        order.clear();
-        order.extend(places.iter().map(|&place| (key(place), place)));
+        // With two objectives, a front sorted by one is sorted by the other from its end.
+        order.reverse();
+        for (key, place) in &mut order {
+            *key = monotone_key(points[front[*place as usize] * objectives + objective]);
+        }
         order.sort_unstable_by_key(|(key, _)| *key);
         for tied in order.chunk_by_mut(|a, b| a.0 == b.0) {
             if tied.len() > 1 {

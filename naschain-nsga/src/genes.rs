@@ -1,5 +1,6 @@
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::hint::select_unpredictable;
 
 use naschain_core::{Genome, Stream};
 
@@ -73,18 +74,24 @@ pub(crate) struct Mutations {
     /// The gene from which on the next mutation may be, and the number of genes.
     from: usize,
     len: usize,
-    /// The probability that 1, 2, 4, 8, ... genes in a row do not mutate, as far as there are so
-    /// many genes; products alone, so that it is the same on every machine.
-    spared: [f64; usize::BITS as usize],
+    /// The probability that 1, 2, 4, 8, ... genes in a row do not mutate; products alone, so that
+    /// it is the same on every machine.
+    spared: [f64; DOUBLINGS],
+    /// How many of these are looked at: runs of up to `len` genes are sums of them.
+    doublings: usize,
     /// The uniform number under which the probability of no mutation must fall for the next one.
     threshold: f64,
 }
 
+/// Longer runs than 2¹⁶ - 1 genes are put together from several.
+const DOUBLINGS: usize = 16;
+
 impl Mutations {
     pub(crate) fn new(len: usize, probability: f64, stream: &mut Stream) -> Self {
-        let mut spared = [0.0; usize::BITS as usize];
+        let doublings = DOUBLINGS.min((usize::BITS - len.leading_zeros()) as usize);
+        let mut spared = [0.0; DOUBLINGS];
         let mut power = 1.0 - probability;
-        for cell in &mut spared[..doublings(len)] {
+        for cell in &mut spared[..doublings] {
             *cell = power;
             power *= power;
         }
@@ -92,34 +99,33 @@ impl Mutations {
             from: 0,
             len,
             spared,
+            doublings,
             threshold: stream.unit_f64(),
         }
     }
 
     /// The next gene that mutates.
     pub(crate) fn next(&mut self, stream: &mut Stream) -> Option<usize> {
-        // The longest run of genes whose probability of no mutation is above the threshold.
-        let (mut run, mut none_yet) = (0, 1.0);
-        for doubling in (0..doublings(self.len)).rev() {
-            let longer = none_yet * self.spared[doubling];
-            if longer > self.threshold {
-                run += 1 << doubling;
-                none_yet = longer;
+        loop {
+            // The longest run of genes whose probability of no mutation is above the threshold.
+            let (mut run, mut none_yet) = (0, 1.0);
+            for (doubling, spared) in self.spared[..self.doublings].iter().enumerate().rev() {
+                let longer = none_yet * spared;
+                let is_above = longer > self.threshold;
+                run += usize::from(is_above) << doubling;
+                none_yet = select_unpredictable(is_above, longer, none_yet);
+            }
+            self.from += run;
+            if self.from >= self.len {
+                return None;
+            }
+            self.threshold = stream.unit_f64();
+            if run + 1 < 1 << DOUBLINGS {
+                self.from += 1;
+                return Some(self.from - 1);
             }
         }
-        let gene = self.from.saturating_add(run);
-        if gene >= self.len {
-            return None;
-        }
-        self.from = gene + 1;
-        self.threshold = stream.unit_f64();
-        Some(gene)
     }
-}
-
-/// How many powers of 2 there are up to `len`: runs of up to `len` genes are sums of them.
-fn doublings(len: usize) -> usize {
-    (usize::BITS - len.leading_zeros()) as usize
 }
 
 #[cfg(test)]
@@ -146,6 +152,25 @@ mod tests {
                 "{counts:?}"
             );
         }
+    }
+
+    #[test]
+    fn runs_without_a_mutation_may_be_long() {
+        let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
+        let (len, probability) = (100_000_000, 1e-5);
+        let mut mutations = Mutations::new(len, probability, &mut stream);
+        let mut halves = [0; 2];
+        let mut before = None;
+        while let Some(gene) = mutations.next(&mut stream) {
+            assert!(before < Some(gene) && gene < len);
+            halves[gene * 2 / len] += 1;
+            before = Some(gene);
+        }
+        // 500 in each half, with a deviation of 22.
+        assert!(
+            halves.iter().all(|count| (400..600).contains(count)),
+            "{halves:?}"
+        );
     }
 
     proptest! {

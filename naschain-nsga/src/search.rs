@@ -1,11 +1,9 @@
-use std::cmp::Ordering;
-
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::candidate::{Candidate, CandidateId, Evaluated, Outcome};
 use crate::config::{Pace, SearchConfig};
 use crate::seen::Seen;
-use crate::selection::{Scores, comes_before, first_front, join_front};
+use crate::selection::{Scores, first_front, join_front};
 use crate::space::{Bits, Space};
 use crate::state::{Slot, State};
 use crate::statistics::Statistics;
@@ -249,18 +247,20 @@ impl<S: Space> Search<S> {
     pub fn front(&self) -> Vec<&Evaluated<S::Genome>> {
         let points = self.merged_front();
         let row = |index: usize| self.scores.row(index);
-        let compare = |a: usize, b: usize| row(a).partial_cmp(row(b)).unwrap_or(Ordering::Equal);
-        let feasible =
-            (0..self.state.slots.len()).filter(|&index| self.scores.violations[index] == 0.0);
-        let mut members: Vec<usize> = feasible
-            .filter(|&index| {
-                let at = points.partition_point(|&point| comes_before(row(point), row(index)));
-                points
+        let mut members: Vec<(usize, usize)> = Vec::new();
+        for index in 0..self.state.slots.len() {
+            if self.scores.violations[index] == 0.0 {
+                let at = self.scores.place_in(&points, row(index));
+                if points
                     .get(at)
                     .is_some_and(|&point| row(point) == row(index))
-            })
-            .collect();
-        members.sort_by(|&a, &b| compare(a, b));
+                {
+                    members.push((at, index));
+                }
+            }
+        }
+        members.sort_unstable();
+        let members: Vec<usize> = members.into_iter().map(|(_, index)| index).collect();
         self.evaluated_at(&members)
     }
 

@@ -1,4 +1,4 @@
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 
 /// A set of numbered things found by their hashes: an open hash table with linear probing.
 ///
@@ -68,17 +68,56 @@ impl Seen {
     }
 }
 
-/// A hash whose key is fixed: no ambient randomness.
+/// A hash without ambient randomness, the same on every machine.
 pub(crate) fn hash(thing: &impl Hash) -> u32 {
-    let mut hasher = DefaultHasher::new();
-    thing.hash(&mut hasher);
-    hasher.finish() as u32
+    let mut mixer = Mixer(0);
+    thing.hash(&mut mixer);
+    mixer.write_u64(0);
+    mixer.finish() as u32
+}
+
+/// Multiplies each word in, and folds the product's halves together.
+struct Mixer(u64);
+
+impl Hasher for Mixer {
+    #[inline]
+    fn write_u64(&mut self, word: u64) {
+        // The golden ratio's and the square root of 2's bits: odd, and without a pattern.
+        let factor = u128::from(self.0 ^ word ^ 0x9e37_79b9_7f4a_7c15);
+        let product = factor * 0x6a09_e667_f3bc_c909;
+        self.0 = product as u64 ^ (product >> 64) as u64;
+    }
+
+    #[inline]
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes
+            .iter()
+            .for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn hashes_are_spread() {
+        let mut taken = [false; 1 << 16];
+        (0u64..1 << 16).for_each(|number| taken[hash(&(number << 44)) as usize >> 16] = true);
+        // 1 - 1 / e of the places, as for random numbers.
+        let share = taken.iter().filter(|taken| **taken).count() as f64 / 65536.0;
+        assert!((share - 0.632).abs() < 0.02, "{share}");
+    }
 
     proptest! {
         #[test]

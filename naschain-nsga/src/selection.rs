@@ -31,6 +31,14 @@ impl Scores {
         rows
     }
 
+    /// How many of a front in lexicographic order come before `row`.
+    pub(crate) fn place_in(&self, front: &[usize], row: &[f64]) -> usize {
+        let first = row[0];
+        let smaller = front.partition_point(|&other| self.row(other)[0] < first);
+        let ties = front[smaller..].iter();
+        smaller + ties.take_while(|&&other| self.row(other) < row).count()
+    }
+
     #[inline]
     pub(crate) fn row(&self, index: usize) -> &[f64] {
         &self.rows[index * self.objectives..(index + 1) * self.objectives]
@@ -55,23 +63,18 @@ pub(crate) fn survivors(
 ) -> Vec<Ranked> {
     let rows = scores.rows_of(pool);
     let ranks = feasible_first(scores, pool, &rows);
-    let mut by_rank: Vec<(u32, usize)> = ranks.into_iter().zip(0..).collect();
-    by_rank.sort_unstable();
     let mut kept: Vec<Option<Ranked>> = vec![None; pool.len()];
     let mut free = count;
-    for front in by_rank.chunk_by(|a, b| a.0 == b.0) {
-        let places: Vec<usize> = front.iter().map(|(_, place)| *place).collect();
+    for (rank, places) in (0..).zip(fronts(&ranks)) {
         let crowding = distances(&rows, scores.objectives, &places);
-        let mut order: Vec<usize> = (0..front.len()).collect();
-        if front.len() > free {
-            stream.shuffle(&mut order);
-            order.sort_by(|&a, &b| crowding[b].total_cmp(&crowding[a]));
-            order.truncate(free);
+        let mut order: Vec<usize> = (0..places.len()).collect();
+        if places.len() > free {
+            keep_least_crowded(&mut order, &crowding, free, stream);
         }
         free -= order.len();
         for at in order {
-            let (rank, place) = front[at];
-            let (index, crowding) = (pool[place], crowding[at]);
+            let (place, crowding) = (places[at], crowding[at]);
+            let index = pool[place];
             kept[place] = Some(Ranked {
                 index,
                 rank,
@@ -83,6 +86,36 @@ pub(crate) fn survivors(
         }
     }
     kept.into_iter().flatten().collect()
+}
+
+/// The places of each rank, ascending.
+fn fronts(ranks: &[u32]) -> Vec<Vec<usize>> {
+    let mut sizes = Vec::new();
+    for &rank in ranks {
+        sizes.resize(sizes.len().max(rank as usize + 1), 0);
+        sizes[rank as usize] += 1;
+    }
+    let mut fronts: Vec<Vec<usize>> = sizes.into_iter().map(Vec::with_capacity).collect();
+    for (place, &rank) in ranks.iter().enumerate() {
+        fronts[rank as usize].push(place);
+    }
+    fronts
+}
+
+/// Keeps those `count` of `order`, at least 1 and less than all, with the largest distances; who
+/// of the equal ones at the border, is chance.
+fn keep_least_crowded(order: &mut Vec<usize>, crowding: &[f64], count: usize, stream: &mut Stream) {
+    let mut sorted = crowding.to_vec();
+    let (_, border, _) = sorted.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
+    let mut equal: Vec<usize> = order.clone();
+    equal.retain(|&at| crowding[at] == *border);
+    order.retain(|&at| crowding[at] > *border);
+    // The first steps of a shuffle: the rest are not looked at.
+    for place in 0..count - order.len() {
+        let other = place + stream.index(equal.len() - place);
+        equal.swap(place, other);
+        order.push(equal[place]);
+    }
 }
 
 /// The non-dominated points of `pool`, all feasible: each by its first candidate, in lexicographic
@@ -107,7 +140,7 @@ pub(crate) fn join_front(scores: &Scores, front: &mut Vec<usize>, index: usize) 
     }
     let row = scores.row(index);
     let reaches = |a: usize, b: &[f64]| scores.row(a).iter().zip(b).all(|(x, y)| x <= y);
-    let at = front.partition_point(|&other| comes_before(scores.row(other), row));
+    let at = scores.place_in(front, row);
     if let Some(other) = front.get_mut(at)
         && scores.row(*other) == row
     {
@@ -125,13 +158,6 @@ pub(crate) fn join_front(scores: &Scores, front: &mut Vec<usize>, index: usize) 
         place <= at || !beaten(other)
     });
     front.insert(at, index);
-}
-
-/// Lexicographic order of rows without NaN.
-#[inline]
-pub(crate) fn comes_before(a: &[f64], b: &[f64]) -> bool {
-    let different = a.iter().zip(b).find(|(x, y)| x != y);
-    different.is_some_and(|(x, y)| x < y)
 }
 
 /// Ranks by feasibility first (Deb 2000): the feasible ones by dominance, then the infeasible ones
