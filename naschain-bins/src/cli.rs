@@ -92,7 +92,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub population: usize,
     /// Generations, the first random one included
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 4)]
     pub generations: usize,
     /// Where all randomness comes from
     #[arg(long, value_name = "N", default_value_t = 1)]
