@@ -1,0 +1,63 @@
+//! Searches to test with, and how they are run.
+
+use naschain_core::{Genome, Purpose, Stream};
+use naschain_nsga::{Candidate, Mode, Objective, Outcome, Search, SearchConfig, Space};
+
+pub(crate) fn config(genome_len: usize, seed: u64) -> SearchConfig {
+    // Both modes, told apart by the seed.
+    let mode = if seed.is_multiple_of(2) {
+        Mode::Nsga2
+    } else {
+        Mode::Surrogate
+    };
+
+    let objectives = vec![Objective::maximize("ones"), Objective::minimize("value")];
+    SearchConfig {
+        population: 7,
+        generations: 6,
+        seed,
+        mode,
+        ..SearchConfig::new(genome_len, objectives)
+    }
+}
+
+/// Every kind of outcome occurs, as a function of the genome alone.
+pub(crate) fn outcome(genome: &Genome) -> Outcome {
+    let bits: Vec<bool> = genome.bits().collect();
+    let ones = bits.iter().filter(|bit| **bit).count() as f64;
+    let value = bits
+        .iter()
+        .fold(0, |value, &bit| (value * 2 + u32::from(bit)) % 9973);
+    match value % 11 {
+        0 => Outcome::Failed("out of memory".into()),
+        1 => Outcome::Infeasible(ones + 1.0),
+        2 => Outcome::Objectives(vec![ones, f64::NAN]),
+        3 => Outcome::Objectives(vec![ones, f64::INFINITY]),
+        _ => Outcome::Objectives(vec![ones, (value % 101) as f64]),
+    }
+}
+
+/// Runs to the end; `order` decides which of the candidates in flight is told next, and `step` may
+/// replace the search before each tell.
+pub(crate) fn run<S: Space<Genome = Genome>>(
+    mut search: Search<S>,
+    order: u64,
+    mut step: impl FnMut(Search<S>) -> Search<S>,
+) -> Search<S> {
+    let mut stream = Stream::new(order, Purpose::Simulation, 0, 0);
+    let mut flying: Vec<Candidate> = Vec::new();
+    while !search.is_finished() {
+        while flying.len() < 5
+            && let Some(candidate) = search.ask()
+        {
+            flying.push(candidate);
+        }
+        let candidate = flying.swap_remove(stream.index(flying.len()));
+        search = step(search);
+        search
+            .tell(candidate.id, outcome(&candidate.genome))
+            .unwrap();
+    }
+    assert_eq!(search.ask(), None);
+    search
+}
