@@ -112,7 +112,8 @@ impl Work for Training<'_> {
             }))
             .init();
         let steps = self.split.train.len().div_ceil(recipe.batch_size);
-        let mut digest = network.read().link(Digest([0; 32]));
+        let mut weights = network.read();
+        let mut digest = weights.link(Digest([0; 32]));
         for number in 1..=recipe.epochs {
             let mut epoch = Progress::default();
             let order = self.split.order(recipe.seed, number);
@@ -130,7 +131,7 @@ impl Work for Training<'_> {
                 epoch.add(&loss, rate);
                 network = optimizer.step(rate, network, loss.gradients);
             }
-            let weights = network.read();
+            weights = network.read();
             digest = weights.link(digest);
             let report = epoch.report(number, order.len() as u64, digest)?;
             let last = number == recipe.epochs;
@@ -155,7 +156,7 @@ impl Work for Training<'_> {
         };
         Ok(Trained {
             measurement,
-            weights: network.read(),
+            weights,
         })
     }
 }
