@@ -1,6 +1,7 @@
 //! Flags that the commands share, and the presets of each data set.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use clap::Args;
@@ -9,6 +10,7 @@ use naschain_core::{Augmentation, MacroSpace, Recipe};
 use naschain_nsga::{Mode, SearchConfig};
 use naschain_train::{DataName, Dataset, Device};
 
+use crate::coordinator::Coordinator;
 use crate::run_spec::{DataSpec, RunSpec, objectives, versions};
 
 /// With a population of a million this still counts in 64 bits.
@@ -146,6 +148,41 @@ fn mode(text: &str) -> Result<Mode, String> {
         "surrogate" => Ok(Mode::Surrogate),
         "nsga2" => Ok(Mode::Nsga2),
         _ => Err("use surrogate or nsga2".to_owned()),
+    }
+}
+
+/// The flags that `search` and `serve` share.
+#[derive(Args, Clone, Debug)]
+pub struct CommonArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+/// A run that was opened: its data, its folder, its coordinator.
+pub struct OpenRun {
+    pub(crate) dataset: Arc<Dataset>,
+    pub(crate) dir: PathBuf,
+    pub(crate) coordinator: Arc<Coordinator>,
+}
+
+impl CommonArgs {
+    /// Checks the flags, reads the data, and makes the run's folder or goes on with it.
+    pub async fn open(&self) -> Result<OpenRun> {
+        self.device.device.check()?;
+        let dataset = Arc::new(self.data.load()?);
+        let spec = self.run.spec(&self.data, &dataset)?;
+        let dir = self.run.folder(&self.data);
+        spec.settle(&dir)?;
+        let coordinator = Coordinator::open(&dir, spec).await?;
+        Ok(OpenRun {
+            dataset,
+            dir,
+            coordinator,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! A miner: asks for genomes, trains them, answers, for as long as there are any.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -40,6 +41,25 @@ pub struct Miner {
 struct Work {
     spec: RunSpec,
     dataset: Arc<Dataset>,
+}
+
+/// What a training and its miner tell each other.
+#[derive(Default)]
+struct Watched {
+    /// Epochs finished.
+    epoch: AtomicU32,
+    /// Whether nobody wants the result any more.
+    abandoned: AtomicBool,
+}
+
+impl Watched {
+    fn after(&self, epoch: u32) -> ControlFlow<()> {
+        self.epoch.store(epoch, Ordering::Relaxed);
+        match self.abandoned.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
 }
 
 impl Miner {
@@ -140,21 +160,14 @@ impl Miner {
             job.genome,
             job.lease
         );
-        let abandoned = Arc::new(AtomicBool::new(false));
-        let epoch = Arc::new(AtomicU32::new(0));
-        let mut training = tokio::task::spawn_blocking({
+        let watched = Arc::new(Watched::default());
+        let training = tokio::task::spawn_blocking({
             let (spec, dataset, genome) =
                 (work.spec.clone(), work.dataset.clone(), job.genome.clone());
-            let (options, abandoned, epoch) = (self.options, abandoned.clone(), epoch.clone());
+            let (options, watched) = (self.options, watched.clone());
             move || -> Result<Row, naschain_train::Error> {
                 let architecture = spec.space.decode(&genome)?;
-                let mut on_epoch = |done: &naschain_train::Epoch| {
-                    epoch.store(done.number, Ordering::Relaxed);
-                    match abandoned.load(Ordering::Relaxed) {
-                        true => ControlFlow::Break(()),
-                        false => ControlFlow::Continue(()),
-                    }
-                };
+                let mut on_epoch = |done: &naschain_train::Epoch| watched.after(done.number);
                 let trained = naschain_train::train(
                     &architecture,
                     &dataset,
@@ -165,40 +178,13 @@ impl Miner {
                 Ok(Row::Measured(trained.measurement))
             }
         });
-        let beat = Duration::from_millis((job.lease_ms / 3).clamp(100, 20_000));
-        let mut told_epoch = 0;
-        let mut quiet = Duration::ZERO;
-        const LOOK: Duration = Duration::from_millis(100);
-        let finished = loop {
-            tokio::select! {
-                finished = &mut training => break finished.context("the training panicked")?,
-                _ = stopped(&mut self.stop) => {
-                    abandoned.store(true, Ordering::Relaxed);
-                    return Ok(None);
-                }
-                _ = tokio::time::sleep(LOOK) => quiet += LOOK,
-            }
-            let done = epoch.load(Ordering::Relaxed);
-            if done == told_epoch && quiet < beat {
-                continue;
-            }
-            (told_epoch, quiet) = (done, Duration::ZERO);
-            let told = tokio::select! {
-                told = self.link.heartbeat(&self.name, job.lease, done) => told,
-                finished = &mut training => break finished.context("the training panicked")?,
-                _ = stopped(&mut self.stop) => {
-                    abandoned.store(true, Ordering::Relaxed);
-                    return Ok(None);
-                }
-            };
-            match told {
-                Err(LinkError::LeaseEnded(reason)) => {
-                    tracing::warn!("{}: dropping {}: {reason}", self.name, job.batch);
-                    abandoned.store(true, Ordering::Relaxed);
-                }
-                // Nothing is lost by a missed heartbeat; the answer will be tried until taken.
-                Err(error) => tracing::debug!("{}: heartbeat: {error}", self.name),
-                Ok(()) => {}
+        let mut stop = self.stop.clone();
+        let finished = tokio::select! {
+            finished = training => finished.context("the training panicked")?,
+            never = self.heartbeats(job, &watched) => match never {},
+            _ = stopped(&mut stop) => {
+                watched.abandoned.store(true, Ordering::Relaxed);
+                return Ok(None);
             }
         };
         match finished {
@@ -208,6 +194,32 @@ impl Miner {
                 Ok(Some(Row::Failed(error.to_string())))
             }
             Err(error) => Err(error).context("this miner cannot train"),
+        }
+    }
+
+    /// Tells the genomaster of each epoch, and in long ones that the work goes on.
+    async fn heartbeats(&self, job: &Job, watched: &Watched) -> Infallible {
+        const LOOK: Duration = Duration::from_millis(100);
+        let beat = Duration::from_millis((job.lease_ms / 3).clamp(100, 20_000));
+        let mut told = 0;
+        let mut quiet = Duration::ZERO;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            quiet += LOOK;
+            let done = watched.epoch.load(Ordering::Relaxed);
+            if done == told && quiet < beat {
+                continue;
+            }
+            (told, quiet) = (done, Duration::ZERO);
+            match self.link.heartbeat(&self.name, job.lease, done).await {
+                Err(LinkError::LeaseEnded(reason)) => {
+                    tracing::warn!("{}: dropping {}: {reason}", self.name, job.batch);
+                    watched.abandoned.store(true, Ordering::Relaxed);
+                }
+                // Nothing is lost by a missed heartbeat; the answer will be tried until taken.
+                Err(error) => tracing::debug!("{}: heartbeat: {error}", self.name),
+                Ok(()) => {}
+            }
         }
     }
 

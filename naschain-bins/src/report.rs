@@ -84,8 +84,8 @@ impl History {
     }
 }
 
-/// Writes `front.svg` and, with `models`, `front.json`.
-pub fn write_front(dir: &Path, state: &RunState, models: Option<&[FrontModel]>) -> Result<()> {
+/// Writes `front.svg` and `front.json`.
+pub fn write_front(dir: &Path, state: &RunState, models: &[FrontModel]) -> Result<()> {
     let spec = state.spec();
     let title = format!(
         "{}: {} genomes evaluated, seed {}",
@@ -95,11 +95,8 @@ pub fn write_front(dir: &Path, state: &RunState, models: Option<&[FrontModel]>) 
     );
     let svg = plot::front_svg(state.closed(), &state.front(), &title)?;
     write_whole(&dir.join("front.svg"), svg.as_bytes())?;
-    if let Some(models) = models {
-        let json = serde_json::to_string_pretty(models)?;
-        write_whole(&dir.join("front.json"), json.as_bytes())?;
-    }
-    Ok(())
+    let json = serde_json::to_string_pretty(models)?;
+    write_whole(&dir.join("front.json"), json.as_bytes())
 }
 
 /// Trains every network of the front once more, tests it, and writes its model.

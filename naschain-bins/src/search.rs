@@ -13,7 +13,7 @@ use naschain_train::Dataset;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::cli::{DataArgs, DeviceArgs, RunArgs};
+use crate::cli::{CommonArgs, OpenRun};
 use crate::coordinator::Coordinator;
 use crate::link::Link;
 use crate::miner::Miner;
@@ -27,11 +27,7 @@ use crate::table::front_table;
 #[derive(Args, Debug)]
 pub struct SearchArgs {
     #[command(flatten)]
-    data: DataArgs,
-    #[command(flatten)]
-    run: RunArgs,
-    #[command(flatten)]
-    device: DeviceArgs,
+    common: CommonArgs,
     /// Miners in this process, at least --replication; the result does not depend on it
     #[arg(long, value_name = "N", default_value_t = 3)]
     miners: usize,
@@ -40,24 +36,24 @@ pub struct SearchArgs {
 /// Runs the search to its end, or to Ctrl-C.
 pub async fn search(args: SearchArgs) -> Result<()> {
     ensure!(
-        args.miners >= args.run.replication,
+        args.miners >= args.common.run.replication,
         "miners is {}; it must be at least --replication, which is {}",
         args.miners,
-        args.run.replication
+        args.common.run.replication
     );
-    args.device.device.check()?;
-    let dataset = Arc::new(args.data.load()?);
-    let spec = args.run.spec(&args.data, &dataset)?;
-    let dir = args.run.folder(&args.data);
-    spec.settle(&dir)?;
-    let coordinator = Coordinator::open(&dir, spec).await?;
+    let OpenRun {
+        dataset,
+        dir,
+        coordinator,
+    } = args.common.open().await?;
+    let options = args.common.device.options();
     let (stop, stopped) = watch::channel(false);
     let mut miners = JoinSet::new();
     for number in 1..=args.miners {
         let miner = Miner {
             name: MinerId::new(format!("local-{number}"))?,
             link: Link::Local(coordinator.clone()),
-            options: args.device.options(),
+            options,
             data_dir: None,
             stop: stopped.clone(),
         };
@@ -74,7 +70,7 @@ pub async fn search(args: SearchArgs) -> Result<()> {
     bar.0.finish_and_clear();
     let concluded = finished?
         && tokio::select! {
-            result = conclude(&coordinator, &dir, &dataset, args.device.options()) => result.map(|()| true),
+            result = conclude(&coordinator, &dir, &dataset, options) => result.map(|()| true),
             _ = shutdown() => Ok(false),
         }?;
     if !concluded {
@@ -154,7 +150,7 @@ pub async fn conclude(
         }
     };
     coordinator
-        .look(|state| report::write_front(dir, state, Some(&models)))
+        .look(|state| report::write_front(dir, state, &models))
         .await?;
     let mut text = front_table(&front, spec.space.phase_len());
     let wrong = models.iter().filter(|m| m.digest != m.model_digest).count();

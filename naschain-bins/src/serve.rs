@@ -1,13 +1,11 @@
 //! `genomaster serve`: the network's centre, over HTTP.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::cli::{DataArgs, DeviceArgs, RunArgs};
-use crate::coordinator::Coordinator;
+use crate::cli::{CommonArgs, OpenRun};
 use crate::run::say;
 use crate::search::{conclude, follow};
 use crate::server;
@@ -16,11 +14,7 @@ use crate::server;
 #[derive(Args, Debug)]
 pub struct ServeArgs {
     #[command(flatten)]
-    data: DataArgs,
-    #[command(flatten)]
-    run: RunArgs,
-    #[command(flatten)]
-    device: DeviceArgs,
+    common: CommonArgs,
     /// Address to listen on; port 0 takes a free one and prints it
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
     listen: SocketAddr,
@@ -29,19 +23,19 @@ pub struct ServeArgs {
 /// Serves until Ctrl-C or SIGTERM, also after the search is finished, so that validators can
 /// fetch its batches.
 pub async fn serve(args: ServeArgs) -> Result<()> {
-    args.device.device.check()?;
-    let dataset = Arc::new(args.data.load()?);
-    let spec = args.run.spec(&args.data, &dataset)?;
-    let dir = args.run.folder(&args.data);
+    // First, so that a busy port leaves no folder behind.
     let listener = tokio::net::TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
-    spec.settle(&dir)?;
-    let coordinator = Coordinator::open(&dir, spec).await?;
+    let OpenRun {
+        dataset,
+        dir,
+        coordinator,
+    } = args.common.open().await?;
     say(&format!("listening on http://{}\n", listener.local_addr()?))?;
     let router = server::router(coordinator.clone());
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
-    let options = args.device.options();
+    let options = args.common.device.options();
     let work = async {
         follow(&coordinator, &dir, None).await?;
         conclude(&coordinator, &dir, &dataset, options).await?;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
 use naschain_consensus::{
     Agreement, BatchId, MinerId, MovingAverage, Scoreboard, WeightLimits, judge,
 };
@@ -41,7 +40,7 @@ pub struct Standing {
 }
 
 /// Judges all batches again, by the run's agreement, and scores the miners from that alone.
-pub fn validate(closed: &[ClosedBatch], agreement: &Agreement) -> Result<Report> {
+pub fn validate(closed: &[ClosedBatch], agreement: &Agreement) -> Report {
     let mut scoreboard = Scoreboard::new();
     let mut disputed = Vec::new();
     let mut accepted = 0;
@@ -72,7 +71,7 @@ pub fn validate(closed: &[ClosedBatch], agreement: &Agreement) -> Result<Report>
             weight: weights.get(miner).copied().unwrap_or(0),
         }
     };
-    Ok(Report {
+    Report {
         batches: closed.len(),
         accepted,
         disputed,
@@ -80,7 +79,7 @@ pub fn validate(closed: &[ClosedBatch], agreement: &Agreement) -> Result<Report>
             .keys()
             .map(|miner| (miner.clone(), standing(miner)))
             .collect(),
-    })
+    }
 }
 
 impl Report {
