@@ -24,7 +24,14 @@ const LIBRARIES: &[&str] = &[
 ];
 /// Packages without IO, clock and threads, and what they may depend on besides the diagram.
 const PURE: [&str; 3] = ["naschain-core", "naschain-nsga", "naschain-consensus"];
-const PURE_DEPENDENCIES: [&str; 5] = ["blake3", "rand", "rand_chacha", "serde", "thiserror"];
+const PURE_DEPENDENCIES: [&str; 6] = [
+    "blake3",
+    "rand",
+    "rand_chacha",
+    "serde",
+    "smallvec",
+    "thiserror",
+];
 /// The one package that knows burn.
 const BURN_HOME: &str = "naschain-train";
 /// Modules that no path in a pure package may lead through.

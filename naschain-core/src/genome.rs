@@ -132,6 +132,15 @@ impl Genome {
     #[inline]
     pub fn count_ones(&self, range: Range<usize>) -> usize {
         let words = self.words.as_slice();
+        if let Range { start, end } = range
+            && start < end
+            && start / 64 == (end - 1) / 64
+        {
+            // Within one word, as most short ranges are.
+            self.check(&range);
+            let unused = 64 - (end - start);
+            return (words[start / 64] << (start % 64) >> unused).count_ones() as usize;
+        }
         let ones = self
             .masks(range)
             .map(|(word, mask)| (words[word] & mask).count_ones() as usize);

@@ -20,6 +20,8 @@ pub enum Purpose {
     Shuffle,
     /// Crop, flip and cutout; epoch is the training epoch, index the image.
     Augmentation,
+    /// Which paths of a network are dropped; epoch is the training epoch, index the image.
+    DropPath,
     /// The first population; index is the candidate.
     Initialisation,
     /// Parents, crossover and mutation; epoch is the generation, index the mating.
@@ -40,6 +42,7 @@ impl Purpose {
             Purpose::Weights => b"weights ",
             Purpose::Shuffle => b"shuffle ",
             Purpose::Augmentation => b"augment ",
+            Purpose::DropPath => b"droppath",
             Purpose::Initialisation => b"initial ",
             Purpose::Variation => b"variate ",
             Purpose::Selection => b"select  ",
@@ -72,6 +75,7 @@ impl Stream {
     }
 
     /// The next 64 bits.
+    #[inline]
     pub fn next_u64(&mut self) -> u64 {
         self.0.next_u64()
     }
@@ -80,12 +84,15 @@ impl Stream {
     ///
     /// # Panics
     /// When `bound` is 0.
+    #[inline]
     pub fn below(&mut self, bound: u64) -> u64 {
         assert!(bound > 0, "a number below 0");
         loop {
             let product = u128::from(self.next_u64()) * u128::from(bound);
-            // Of the 2^64 low halves, the first 2^64 mod bound would favour some results.
-            if product as u64 >= bound.wrapping_neg() % bound {
+            // Of the 2^64 low halves, the first 2^64 mod bound would favour some results; the
+            // remainder is below the bound, and dividing is slow.
+            let low = product as u64;
+            if low >= bound || low >= bound.wrapping_neg() % bound {
                 return (product >> 64) as u64;
             }
         }
@@ -95,21 +102,37 @@ impl Stream {
     ///
     /// # Panics
     /// When `len` is 0.
+    #[inline]
     pub fn index(&mut self, len: usize) -> usize {
         self.below(len as u64) as usize
     }
 
+    /// A place in a slice of `len` items, and one in what is left when it is gone, from one random
+    /// number.
+    ///
+    /// # Panics
+    /// When `len` is below 2.
+    #[inline]
+    pub fn two_indices(&mut self, len: usize) -> (usize, usize) {
+        let (len, rest) = (len as u64, len as u64 - 1);
+        let both = self.below(len * rest);
+        ((both / rest) as usize, (both % rest) as usize)
+    }
+
     /// A multiple of 2⁻⁵³ in [0, 1).
+    #[inline]
     pub fn unit_f64(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
     /// A multiple of 2⁻²⁴ in [0, 1).
+    #[inline]
     pub fn unit_f32(&mut self) -> f32 {
         (self.next_u64() >> 40) as f32 * (1.0 / (1u32 << 24) as f32)
     }
 
     /// `true` with probability `p`; 0 is never and 1 is always.
+    #[inline]
     pub fn chance(&mut self, p: f64) -> bool {
         self.unit_f64() < p
     }
@@ -170,6 +193,22 @@ mod tests {
         // Binomial with mean 10,000 and deviation 93; the stream is fixed, so is the outcome.
         assert!(
             counts.iter().all(|&n| n.abs_diff(10_000) < 400),
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn two_places_are_any_two() {
+        let mut counts = [0u32; 20];
+        let mut stream = Stream::new(0, Purpose::Simulation, 0, 2);
+        for _ in 0..100_000 {
+            let (first, second) = stream.two_indices(5);
+            assert!(first < 5 && second < 4);
+            counts[first * 4 + second] += 1;
+        }
+        // Binomial with mean 5,000 and deviation 69; the stream is fixed, so is the outcome.
+        assert!(
+            counts.iter().all(|&n| n.abs_diff(5_000) < 300),
             "{counts:?}"
         );
     }

@@ -99,7 +99,7 @@ impl MacroTable {
             let table = search.space();
             let row = table.rows[&table.canonical(&candidate.genome)];
             found.push(row);
-            search.tell(candidate.id, Outcome::Objectives(row.to_vec()))?;
+            search.tell(candidate.id, Outcome::objectives(row))?;
         }
         Ok((search.into_space(), found))
     }

@@ -7,7 +7,7 @@ use crate::search::Finish;
 use crate::seen::hash;
 use crate::selection::{Ranked, Tournaments, survivors};
 use crate::state::{Slot, State};
-use crate::{Genes, Search, Space};
+use crate::{Genes, Mutations, Search, Space};
 
 impl<S: Space> Search<S> {
     /// Takes in what was told since the last turn, and makes the next candidates.
@@ -29,9 +29,11 @@ impl<S: Space> Search<S> {
 
     /// The survivors of the population and those told since the last turn.
     fn select(&mut self, epoch: u64) -> Vec<Ranked> {
-        self.front = self.merged_front();
+        for &index in &self.state.waiting {
+            self.front.join(&self.scores, index);
+        }
         let mut pool = std::mem::take(&mut self.state.population);
-        // In the order of ids, whatever the order of tells.
+        // In one order, whatever the order of tells.
         self.state.waiting.sort_unstable();
         pool.append(&mut self.state.waiting);
         let config = &self.state.config;
@@ -61,11 +63,10 @@ impl<S: Space> Search<S> {
 
     /// Makes the parents' children candidates, as far as they are new.
     fn breed(&mut self, parents: &[Ranked], until: usize, epoch: u64) {
-        let mut tournaments = self.tournaments(parents, epoch);
-        let mut stream = Stream::new(self.state.config.seed, Purpose::Variation, epoch, 0);
+        let mut mating = self.mating(parents, epoch, 0);
         let mut fruitless = 0;
         while self.state.slots.len() < until && fruitless < RETRIES && !parents.is_empty() {
-            let children = self.children(&mut tournaments, &mut stream);
+            let children = self.children(&mut mating);
             fruitless += 1;
             for child in children {
                 if self.state.slots.len() < until && self.add(child) {
@@ -84,14 +85,14 @@ impl<S: Space> Search<S> {
     ) -> Vec<S::Genome> {
         // Other random genomes than those of `fill_up`.
         const FIRST: u64 = 1 << 32;
-        let (config, mut tournaments) = (&self.state.config, self.tournaments(parents, epoch));
+        let config = &self.state.config;
         // Other children than those of `breed`.
-        let mut variation = Stream::new(config.seed, Purpose::Variation, epoch, 1);
+        let mut mating = self.mating(parents, epoch, 1);
         let (mut pool, mut keys) = (Vec::with_capacity(count), BTreeSet::new());
-        for mating in 0..2 * count as u64 {
-            let mut genomes = self.children(&mut tournaments, &mut variation).to_vec();
-            if mating % 4 == 0 {
-                let index = FIRST + mating;
+        for pair in 0..2 * count as u64 {
+            let mut genomes = self.children(&mut mating).to_vec();
+            if pair % 4 == 0 {
+                let index = FIRST + pair;
                 let mut stream = Stream::new(config.seed, Purpose::Initialisation, epoch, index);
                 genomes.push(S::Genome::random(config.genome_len, &mut stream));
             }
@@ -108,23 +109,33 @@ impl<S: Space> Search<S> {
         pool
     }
 
-    fn tournaments<'a>(&self, parents: &'a [Ranked], epoch: u64) -> Tournaments<'a> {
-        let stream = Stream::new(self.state.config.seed, Purpose::Selection, epoch, 1);
-        Tournaments::new(parents, stream)
+    /// A batch's matings among the parents; their variation is its stream number `index`.
+    fn mating<'a>(&self, parents: &'a [Ranked], epoch: u64, index: u64) -> Mating<'a> {
+        let config = &self.state.config;
+        let selection = Stream::new(config.seed, Purpose::Selection, epoch, 1);
+        Mating {
+            tournaments: Tournaments::new(parents, selection),
+            mutations: self.mutations.clone(),
+            stream: Stream::new(config.seed, Purpose::Variation, epoch, index),
+        }
     }
 
-    /// The two children of one mating.
-    fn children(&self, tournaments: &mut Tournaments, stream: &mut Stream) -> [S::Genome; 2] {
-        let config = &self.state.config;
-        let mut children =
-            [(); 2].map(|()| self.state.slots[tournaments.winner()].genome().clone());
-        let [one, other] = &mut children;
-        if stream.chance(config.crossover_probability) {
-            one.cross(other, stream);
+    /// The two children of the next mating.
+    fn children(&self, mating: &mut Mating) -> [S::Genome; 2] {
+        let slots = &self.state.slots;
+        let Mating {
+            tournaments,
+            mutations,
+            stream,
+        } = mating;
+        let mut one = slots[tournaments.winner()].genome().clone();
+        let mut other = slots[tournaments.winner()].genome().clone();
+        if stream.chance(self.state.config.crossover_probability) {
+            one.cross(&mut other, stream);
         }
-        one.mutate(config.gene_mutation(), stream);
-        other.mutate(config.gene_mutation(), stream);
-        children
+        one.mutate(mutations, stream);
+        other.mutate(mutations, stream);
+        [one, other]
     }
 
     /// Makes random genomes candidates; what then is missing does not exist.
@@ -177,6 +188,13 @@ impl<S: Space> Search<S> {
         self.untold += 1;
         true
     }
+}
+
+/// Who mates, and how the children vary.
+struct Mating<'a> {
+    tournaments: Tournaments<'a>,
+    mutations: Mutations,
+    stream: Stream,
 }
 
 /// Matings, or random genomes, in a row without a new genome before giving up.

@@ -2,6 +2,7 @@ use std::fmt;
 
 use naschain_core::Genome;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 /// The number of a candidate in asking order, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -28,12 +29,19 @@ pub struct Candidate<G = Genome> {
 pub enum Outcome {
     /// One value an objective, in its own direction; ±infinity is an ordinary value, and a NaN
     /// makes the candidate a failed one.
-    Objectives(#[serde(with = "numbers")] Vec<f64>),
+    Objectives(#[serde(with = "numbers")] SmallVec<[f64; 4]>),
     /// A constraint is violated by this much in all, a finite number above 0. Such a candidate is worse
     /// than every feasible one and than those violating less.
     Infeasible(f64),
     /// There is no result, for this reason. Such a candidate is worse than every other one.
     Failed(String),
+}
+
+impl Outcome {
+    /// These objectives' values, in the order of the configuration's objectives.
+    pub fn objectives(values: impl IntoIterator<Item = f64>) -> Self {
+        Outcome::Objectives(values.into_iter().collect())
+    }
 }
 
 /// A candidate whose outcome is known.
@@ -62,6 +70,7 @@ impl<G> Evaluated<G> {
 /// Floats in JSON, which has no infinity: that is written as a text.
 mod numbers {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use smallvec::SmallVec;
 
     #[derive(Serialize, Deserialize)]
     #[serde(untagged)]
@@ -77,7 +86,9 @@ mod numbers {
         }))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<SmallVec<[f64; 4]>, D::Error> {
         let numbers = Vec::<Number>::deserialize(from)?;
         let value = |number| match number {
             Number::Finite(value) => Ok(value),

@@ -54,29 +54,51 @@ pub(crate) fn distances(points: &[f64], objectives: usize, front: &[usize]) -> V
                 tied.sort_unstable_by_key(|(_, place)| *place);
             }
         }
-        add_gaps(&order, &mut distances);
+        let values = order.iter().map(|&(key, place)| (value_of_key(key), place));
+        add_gaps(&values.collect::<Vec<_>>(), &mut distances);
     }
     distances
 }
 
-/// Adds one objective's share; `order` holds the sorted keys of its values, each with its place.
-fn add_gaps(order: &[(u64, u32)], distances: &mut [f64]) {
+/// As [`distances`], of points without NaN; `front` is a whole front in lexicographic order.
+pub(crate) fn distances_in_order(points: &[f64], objectives: usize, front: &[usize]) -> Vec<f64> {
+    if objectives != 2 || front.len() <= 2 {
+        return distances(points, objectives, front);
+    }
+    let mut distances = vec![0.0; front.len()];
+    let firsts = front.iter().map(|&index| points[2 * index]);
+    let order: Vec<(f64, u32)> = firsts.zip(0..).collect();
+    add_gaps(&order, &mut distances);
+    // By the second objective the front is sorted from its end, but for equal points.
+    let mut from_end = Vec::with_capacity(front.len());
+    for equal in order.chunk_by(|a, b| a.0 == b.0).rev() {
+        let second = |place: u32| points[2 * front[place as usize] + 1];
+        from_end.extend(equal.iter().map(|&(_, place)| (second(place), place)));
+    }
+    add_gaps(&from_end, &mut distances);
+    distances
+}
+
+/// Adds one objective's share; `order` holds its values, sorted, each with its place.
+fn add_gaps(order: &[(f64, u32)], distances: &mut [f64]) {
     let (first, last) = (order[0], order[order.len() - 1]);
     if first.0 == last.0 {
         return;
     }
     distances[first.1 as usize] = f64::INFINITY;
     distances[last.1 as usize] = f64::INFINITY;
-    let (low, high) = (value_of_key(first.0), value_of_key(last.0));
     // The range of finite values may overflow; their halves' range does not.
-    let scale = if (high - low).is_finite() { 1.0 } else { 0.5 };
-    let range = high * scale - low * scale;
+    let scale = if (last.0 - first.0).is_finite() {
+        1.0
+    } else {
+        0.5
+    };
+    let range = last.0 * scale - first.0 * scale;
     if !range.is_finite() {
         return;
     }
     for triple in order.windows(3) {
-        let (before, after) = (value_of_key(triple[0].0), value_of_key(triple[2].0));
         // A division, because the reciprocal of a subnormal range is infinite.
-        distances[triple[1].1 as usize] += (after * scale - before * scale) / range;
+        distances[triple[1].1 as usize] += (triple[2].0 * scale - triple[0].0 * scale) / range;
     }
 }

@@ -1,6 +1,5 @@
 use std::fmt::Debug;
 use std::hash::Hash;
-use std::hint::select_unpredictable;
 
 use naschain_core::{Genome, Stream};
 
@@ -20,8 +19,8 @@ pub trait Genes: Clone + Ord + Hash + Debug {
     /// Crosses two genomes of one length, which become the children.
     fn cross(&mut self, other: &mut Self, stream: &mut Stream);
 
-    /// Mutates each gene with this probability.
-    fn mutate(&mut self, probability: f64, stream: &mut Stream);
+    /// Mutates the genes that `mutations` names, until it names no more.
+    fn mutate(&mut self, mutations: &mut Mutations, stream: &mut Stream);
 
     /// Numbers that say what the genome is, as many for each genome of one length: what a linear
     /// model learns from.
@@ -52,13 +51,12 @@ impl Genes for Genome {
     fn cross(&mut self, other: &mut Self, stream: &mut Stream) {
         // Two of the len + 1 places between bits, the ends included; different ones.
         let places = Genome::len(self) + 1;
-        let first = stream.index(places);
-        let second = (first + 1 + stream.index(places - 1)) % places;
+        let (first, second) = stream.two_indices(places);
+        let second = second + usize::from(second >= first);
         self.swap_range(other, first.min(second)..first.max(second));
     }
 
-    fn mutate(&mut self, probability: f64, stream: &mut Stream) {
-        let mut mutations = Mutations::new(Genome::len(self), probability, stream);
+    fn mutate(&mut self, mutations: &mut Mutations, stream: &mut Stream) {
         while let Some(index) = mutations.next(stream) {
             self.flip(index);
         }
@@ -69,62 +67,65 @@ impl Genes for Genome {
     }
 }
 
-/// Says which genes mutate, with one random number a mutation instead of one a gene.
-pub(crate) struct Mutations {
-    /// The gene from which on the next mutation may be, and the number of genes.
-    from: usize,
+/// Says which genes of genome after genome mutate, each with the same probability: with one random
+/// number a mutation, not one a gene.
+#[derive(Clone, Debug)]
+pub struct Mutations {
+    /// Genes of a genome.
     len: usize,
-    /// The probability that 1, 2, 4, 8, ... genes in a row do not mutate; products alone, so that
-    /// it is the same on every machine.
-    spared: [f64; DOUBLINGS],
-    /// How many of these are looked at: runs of up to `len` genes are sums of them.
-    doublings: usize,
-    /// The uniform number under which the probability of no mutation must fall for the next one.
-    threshold: f64,
+    /// The probability that 1, 2, 3, ... genes in a row do not mutate.
+    spared: Vec<f64>,
+    /// How many of these are above 0/64, 1/64, ... 64/64: where to look for a uniform number.
+    above: Vec<usize>,
+    /// The gene up to which it is known that none mutates; beyond `len` in the genomes to come.
+    at: usize,
+    /// Whether that gene mutates.
+    mutates: bool,
 }
 
-/// Longer runs than 2¹⁶ - 1 genes are put together from several.
-const DOUBLINGS: usize = 16;
+/// Longer rows of genes that do not mutate are put together from several; few are longer than this
+/// many genomes, or genes.
+const LONGEST_ROW: (usize, usize) = (3, 512);
+
+/// Parts of the uniform numbers.
+const PARTS: f64 = 64.0;
 
 impl Mutations {
-    pub(crate) fn new(len: usize, probability: f64, stream: &mut Stream) -> Self {
-        let doublings = DOUBLINGS.min((usize::BITS - len.leading_zeros()) as usize);
-        let mut spared = [0.0; DOUBLINGS];
-        let mut power = 1.0 - probability;
-        for cell in &mut spared[..doublings] {
-            *cell = power;
-            power *= power;
-        }
+    /// For genomes of `len` genes, at least 1, that mutate with this probability each.
+    pub fn new(len: usize, probability: f64) -> Self {
+        // Products alone, so that it is the same on every machine.
+        let one = 1.0 - probability;
+        let rows = (LONGEST_ROW.0 * len).min(LONGEST_ROW.1);
+        let spared = std::iter::successors(Some(one), |row| Some(row * one));
+        let spared: Vec<f64> = spared.take(rows).collect();
+        let above = |part: u32| spared.partition_point(|&row| row > f64::from(part) / PARTS);
         Mutations {
-            from: 0,
             len,
+            above: (0..=PARTS as u32).map(above).collect(),
             spared,
-            doublings,
-            threshold: stream.unit_f64(),
+            at: 0,
+            mutates: false,
         }
     }
 
-    /// The next gene that mutates.
-    pub(crate) fn next(&mut self, stream: &mut Stream) -> Option<usize> {
-        loop {
-            // The longest run of genes whose probability of no mutation is above the threshold.
-            let (mut run, mut none_yet) = (0, 1.0);
-            for (doubling, spared) in self.spared[..self.doublings].iter().enumerate().rev() {
-                let longer = none_yet * spared;
-                let is_above = longer > self.threshold;
-                run += usize::from(is_above) << doubling;
-                none_yet = select_unpredictable(is_above, longer, none_yet);
-            }
-            self.from += run;
-            if self.from >= self.len {
-                return None;
-            }
-            self.threshold = stream.unit_f64();
-            if run + 1 < 1 << DOUBLINGS {
-                self.from += 1;
-                return Some(self.from - 1);
+    /// The next gene of this genome that mutates; after `None` the next genome begins.
+    #[inline]
+    pub fn next(&mut self, stream: &mut Stream) -> Option<usize> {
+        while self.at < self.len {
+            let (gene, mutates) = (self.at, self.mutates);
+            let uniform = stream.unit_f64();
+            let part = (uniform * PARTS) as usize;
+            let (first, last) = (self.above[part + 1], self.above[part]);
+            let near = &self.spared[first..last];
+            let row = first + near.partition_point(|&spared| spared > uniform);
+            self.at += usize::from(mutates) + row;
+            self.mutates = row < self.spared.len();
+            if mutates {
+                return Some(gene);
             }
         }
+        self.at -= self.len;
+        None
     }
 }
 
@@ -138,10 +139,11 @@ mod tests {
     fn every_gene_mutates_with_its_probability() {
         for (probability, low, high) in [(0.0, 0, 0), (0.1, 850, 1150), (1.0, 10_000, 10_000)] {
             let mut counts = [0; 12];
-            for index in 0..10_000 {
-                let mut stream = Stream::new(1, Purpose::Simulation, 0, index);
+            let mut mutations = Mutations::new(12, probability);
+            let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
+            for _ in 0..10_000 {
                 let mut genome = Genome::zeros(12);
-                genome.mutate(probability, &mut stream);
+                genome.mutate(&mut mutations, &mut stream);
                 genome
                     .bits()
                     .zip(&mut counts)
@@ -158,7 +160,7 @@ mod tests {
     fn runs_without_a_mutation_may_be_long() {
         let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
         let (len, probability) = (100_000_000, 1e-5);
-        let mut mutations = Mutations::new(len, probability, &mut stream);
+        let mut mutations = Mutations::new(len, probability);
         let mut halves = [0; 2];
         let mut before = None;
         while let Some(gene) = mutations.next(&mut stream) {

@@ -32,19 +32,22 @@ pub fn hypervolume(points: &[f64], reference: &[f64]) -> Result<f64, Error> {
 
 /// The hypervolume of whole rows from a finite reference point.
 pub(crate) fn volume_of_rows(points: &[f64], reference: &[f64]) -> f64 {
-    let inside: Vec<Vec<f64>> = points
-        .chunks_exact(reference.len())
-        .filter(|row| {
-            row.iter()
-                .zip(reference)
-                .all(|(value, limit)| value < limit)
-        })
-        .map(<[f64]>::to_vec)
-        .collect();
-    if inside.iter().flatten().any(|value| value.is_infinite()) {
+    let rows = points.chunks_exact(reference.len());
+    let inside = rows.filter(|row| {
+        row.iter()
+            .zip(reference)
+            .all(|(value, limit)| value < limit)
+    });
+    if inside.clone().flatten().any(|value| value.is_infinite()) {
         return f64::INFINITY;
     }
-    volume(inside, reference)
+    if reference.len() == 2 {
+        // The same as `volume`, without a vector a point.
+        let mut pairs: Vec<(f64, f64)> = inside.map(|row| (row[0], row[1])).collect();
+        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+        return staircase_area(pairs.into_iter(), reference);
+    }
+    volume(inside.map(<[f64]>::to_vec).collect(), reference)
 }
 
 /// The volume of points that all lie inside the box below `reference`.

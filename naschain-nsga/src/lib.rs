@@ -9,7 +9,7 @@
 //!     let bits: Vec<bool> = candidate.genome.bits().collect();
 //!     let ones = bits.iter().filter(|bit| **bit).count();
 //!     let changes = bits.windows(2).filter(|pair| pair[0] != pair[1]).count();
-//!     search.tell(candidate.id, Outcome::Objectives(vec![ones as f64, changes as f64]))?;
+//!     search.tell(candidate.id, Outcome::objectives([ones as f64, changes as f64]))?;
 //! }
 //! assert_eq!(search.front()[0].objectives(), Some(&[24.0, 0.0][..]));
 //! # Ok::<(), naschain_nsga::Error>(())
@@ -24,8 +24,9 @@
 //! - [`Search`], which asks for [`Candidate`]s and is told an [`Outcome`] for each [`CandidateId`];
 //!   it keeps every [`Evaluated`] one and [`Statistics`] of each generation, and [`Finish`] says why
 //!   it ended;
-//! - [`Space`], for searching a space of one's own, and [`Genes`], what its genomes are made of;
-//!   [`Bits`] is the plain space of all bitstrings, [`Reals`] that of all [`RealVector`]s;
+//! - [`Space`], for searching a space of one's own, and [`Genes`], what its genomes are made of
+//!   and how they vary ([`Mutations`]); [`Bits`] is the plain space of all bitstrings, [`Reals`]
+//!   that of all [`RealVector`]s;
 //! - [`non_dominated_sort`] and [`crowding_distance`], which selection rests on;
 //! - [`hypervolume`], [`igd`] and [`igd_plus`], which say how good a front is.
 //!
@@ -36,6 +37,7 @@ mod candidate;
 mod config;
 mod crowding;
 mod error;
+mod front;
 mod genes;
 mod hypervolume;
 mod indicators;
@@ -54,7 +56,7 @@ pub use candidate::{Candidate, CandidateId, Evaluated, Outcome};
 pub use config::{Direction, Mode, Objective, Pace, SearchConfig};
 pub use crowding::crowding_distance;
 pub use error::Error;
-pub use genes::Genes;
+pub use genes::{Genes, Mutations};
 pub use hypervolume::hypervolume;
 pub use indicators::{igd, igd_plus};
 pub use reals::{RealVector, Reals};

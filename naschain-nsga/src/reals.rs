@@ -4,8 +4,7 @@ use std::hash::{Hash, Hasher};
 use naschain_core::Stream;
 use serde::{Deserialize, Serialize};
 
-use crate::genes::Mutations;
-use crate::{Error, Genes, Space};
+use crate::{Error, Genes, Mutations, Space};
 
 /// A genome of real variables, each between 0 and 1.
 ///
@@ -112,8 +111,7 @@ impl Genes for RealVector {
         }
     }
 
-    fn mutate(&mut self, probability: f64, stream: &mut Stream) {
-        let mut mutations = Mutations::new(self.0.len(), probability, stream);
+    fn mutate(&mut self, mutations: &mut Mutations, stream: &mut Stream) {
         while let Some(index) = mutations.next(stream) {
             self.0[index] = mutated(self.0[index], stream.unit_f64());
         }

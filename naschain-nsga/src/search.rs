@@ -2,12 +2,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::candidate::{Candidate, CandidateId, Evaluated, Outcome};
 use crate::config::{Pace, SearchConfig};
+use crate::front::Front;
 use crate::seen::Seen;
-use crate::selection::{Scores, first_front, join_front};
+use crate::selection::Scores;
 use crate::space::{Bits, Space};
 use crate::state::{Slot, State};
 use crate::statistics::Statistics;
-use crate::{Error, Genes};
+use crate::{Error, Genes, Mutations};
 
 /// Why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,9 +40,10 @@ pub struct Search<S: Space = Bits> {
     /// The canonical forms of all candidates.
     pub(crate) seen: Seen,
     pub(crate) untold: usize,
-    /// The points of the front when candidates were last selected, each by one candidate, in
-    /// lexicographic order.
-    pub(crate) front: Vec<usize>,
+    /// The front when candidates were last selected.
+    pub(crate) front: Front,
+    /// Where every batch's mutations start from.
+    pub(crate) mutations: Mutations,
 }
 
 impl Search<Bits> {
@@ -239,36 +241,31 @@ impl<S: Space> Search<S> {
     /// The survivors of the last selection, in the order of ids: at most
     /// [`SearchConfig::population`]. Unlike [`Search::front`] it can lose good candidates.
     pub fn population(&self) -> Vec<&Evaluated<S::Genome>> {
-        self.evaluated_at(&self.state.population)
+        let mut population = self.state.population.clone();
+        population.sort_unstable();
+        self.evaluated_at(&population)
     }
 
     /// The non-dominated ones of all evaluated candidates, however many; equal objectives may
     /// occur. Sorted from best to worst in the first objective, then the next, then by id.
     pub fn front(&self) -> Vec<&Evaluated<S::Genome>> {
         let points = self.merged_front();
-        let row = |index: usize| self.scores.row(index);
-        let mut members: Vec<(usize, usize)> = Vec::new();
+        let mut members = vec![Vec::new(); points.len()];
         for index in 0..self.state.slots.len() {
-            if self.scores.violations[index] == 0.0 {
-                let at = self.scores.place_in(&points, row(index));
-                if points
-                    .get(at)
-                    .is_some_and(|&point| row(point) == row(index))
-                {
-                    members.push((at, index));
-                }
+            if self.scores.violations[index] == 0.0
+                && let Ok(at) = points.find(self.scores.row(index))
+            {
+                members[at].push(index);
             }
         }
-        members.sort_unstable();
-        let members: Vec<usize> = members.into_iter().map(|(_, index)| index).collect();
-        self.evaluated_at(&members)
+        self.evaluated_at(&members.concat())
     }
 
-    /// The points of the front, each by one candidate, in lexicographic order.
-    pub(crate) fn merged_front(&self) -> Vec<usize> {
+    /// The front with those told since candidates were last selected.
+    pub(crate) fn merged_front(&self) -> Front {
         let mut front = self.front.clone();
         for &index in &self.state.waiting {
-            join_front(&self.scores, &mut front, index);
+            front.join(&self.scores, index);
         }
         front
     }
@@ -284,13 +281,11 @@ impl<S: Space> Search<S> {
     /// A search with this state and no candidates taken in yet.
     fn around(state: State<S>) -> Self {
         Search {
-            scores: Scores {
-                objectives: state.config.objectives.len(),
-                ..Scores::default()
-            },
+            scores: Scores::with_capacity(state.config.objectives.len(), state.slots.capacity()),
             seen: Seen::new(),
             untold: 0,
-            front: Vec::new(),
+            front: Front::new(state.config.objectives.len()),
+            mutations: Mutations::new(state.config.genome_len, state.config.gene_mutation()),
             state,
         }
     }
@@ -314,9 +309,7 @@ impl<S: Space> Search<S> {
             search.state.slots[index] = slot;
         }
         search.state.duplicates = duplicates;
-        let feasible =
-            (0..search.state.slots.len()).filter(|&index| search.scores.violations[index] == 0.0);
-        search.front = first_front(&search.scores, feasible.collect());
+        search.front = Front::of(&search.scores);
         Ok(search)
     }
 

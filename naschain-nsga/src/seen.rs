@@ -6,33 +6,35 @@ use std::hash::{Hash, Hasher};
 /// is asked of it, so that nothing depends on how it is laid out.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    /// Hash and number plus 1, or 0 for free. A power of 2, at most half of them taken.
-    table: Vec<(u32, u32)>,
-    len: usize,
+    /// Per place 0 for free, or a thing's number plus 1 in the low bits, which count the places, and
+    /// its hash in the others: half the cache lines of whole hashes. A power of 2, at most half taken.
+    table: Vec<u32>,
+    /// The things' hashes, in the order of their numbers.
+    hashes: Vec<u32>,
 }
 
 impl Seen {
     pub(crate) fn new() -> Self {
         Seen {
-            table: vec![(0, 0); 64],
-            len: 0,
+            table: vec![0; 64],
+            hashes: Vec::new(),
         }
     }
 
     /// Whether a thing with this hash is there for which `is_same` holds.
     pub(crate) fn contains(&self, hash: u32, is_same: impl Fn(usize) -> bool) -> bool {
-        self.table[self.place(hash, is_same)].1 != 0
+        self.table[self.place(hash, is_same)] != 0
     }
 
     /// Adds the next thing, whose number is how many there are; `false` if it is there already.
     pub(crate) fn insert(&mut self, hash: u32, is_same: impl Fn(usize) -> bool) -> bool {
         let place = self.place(hash, is_same);
-        if self.table[place].1 != 0 {
+        if self.table[place] != 0 {
             return false;
         }
-        self.len += 1;
-        self.table[place] = (hash, self.len as u32);
-        if self.len * 2 > self.table.len() {
+        self.hashes.push(hash);
+        self.table[place] = hash & !self.mask() | self.hashes.len() as u32;
+        if self.hashes.len() * 2 > self.table.len() {
             self.rebuild(self.table.len() * 2);
         }
         true
@@ -40,28 +42,33 @@ impl Seen {
 
     /// Keeps the first `len` things.
     pub(crate) fn truncate(&mut self, len: usize) {
-        self.len = len.min(self.len);
+        self.hashes.truncate(len);
         self.rebuild(self.table.len());
     }
 
     fn rebuild(&mut self, size: usize) {
-        let before = std::mem::replace(&mut self.table, vec![(0, 0); size]);
-        for (hash, number) in before {
-            if number != 0 && number as usize <= self.len {
-                let place = self.place(hash, |_| false);
-                self.table[place] = (hash, number);
-            }
+        self.table.clear();
+        self.table.resize(size, 0);
+        for (hash, number) in self.hashes.iter().zip(1..) {
+            let place = self.place(*hash, |_| false);
+            self.table[place] = hash & !self.mask() | number;
         }
+    }
+
+    /// The low bits of an entry.
+    fn mask(&self) -> u32 {
+        self.table.len() as u32 - 1
     }
 
     /// Where the thing stands in the table, or the free place where it belongs.
     fn place(&self, hash: u32, is_same: impl Fn(usize) -> bool) -> usize {
-        let mask = self.table.len() - 1;
-        let mut place = hash as usize & mask;
+        let mask = self.mask();
+        let mut place = hash & mask;
         loop {
-            let (other, number) = self.table[place];
-            if number == 0 || other == hash && is_same(number as usize - 1) {
-                return place;
+            let entry = self.table[place as usize];
+            let is_near = (entry ^ hash) & !mask == 0;
+            if entry == 0 || is_near && is_same((entry & mask) as usize - 1) {
+                return place as usize;
             }
             place = (place + 1) & mask;
         }

@@ -1,10 +1,12 @@
+use std::cmp::Ordering;
+
 use naschain_core::Stream;
 
-use crate::crowding::distances;
-use crate::sorting::ranks_of_rows;
+use crate::crowding::distances_in_order;
+use crate::sorting::{monotone_key, ranks_of_sorted_rows};
 
 /// What selection looks at: one row of minimised objectives and one violation a candidate.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Scores {
     /// Objectives of a row.
     pub(crate) objectives: usize,
@@ -17,6 +19,16 @@ pub(crate) struct Scores {
 }
 
 impl Scores {
+    /// No rows of so many objectives, and room for `most`.
+    pub(crate) fn with_capacity(objectives: usize, most: usize) -> Self {
+        Scores {
+            objectives,
+            rows: Vec::with_capacity(most * objectives),
+            violations: Vec::with_capacity(most),
+            successes: 0,
+        }
+    }
+
     pub(crate) fn truncate(&mut self, len: usize) {
         self.rows.truncate(len * self.objectives);
         self.violations.truncate(len);
@@ -31,12 +43,31 @@ impl Scores {
         rows
     }
 
-    /// How many of a front in lexicographic order come before `row`.
-    pub(crate) fn place_in(&self, front: &[usize], row: &[f64]) -> usize {
-        let first = row[0];
-        let smaller = front.partition_point(|&other| self.row(other)[0] < first);
-        let ties = front[smaller..].iter();
-        smaller + ties.take_while(|&&other| self.row(other) < row).count()
+    /// Candidates of `pool`, all feasible, in lexicographic order of their rows, equal ones in the
+    /// order of `pool`; and the rows.
+    fn sorted(&self, pool: &[usize]) -> (Vec<usize>, Vec<f64>) {
+        // Stable sorts, which are quick where parts are in order already.
+        if self.objectives == 2 {
+            let pairs = self.rows.as_chunks::<2>().0;
+            let mut order: Vec<(u128, usize)> = pool
+                .iter()
+                .map(|&index| {
+                    let [first, second] = pairs[index].map(monotone_key);
+                    (u128::from(first) << 64 | u128::from(second), index)
+                })
+                .collect();
+            order.sort_by_key(|(key, _)| *key);
+            let rows: Vec<[f64; 2]> = order.iter().map(|&(_, index)| pairs[index]).collect();
+            let sorted = order.into_iter().map(|(_, index)| index).collect();
+            return (sorted, rows.into_flattened());
+        }
+        let mut sorted = pool.to_vec();
+        sorted.sort_by(|&a, &b| {
+            let order = self.row(a).partial_cmp(self.row(b));
+            order.unwrap_or(Ordering::Equal)
+        });
+        let rows = self.rows_of(&sorted);
+        (sorted, rows)
     }
 
     #[inline]
@@ -54,140 +85,109 @@ pub(crate) struct Ranked {
 }
 
 /// The best `count` of `pool`: by rank, and in the front that does not fit by crowding distance,
-/// ties at random. They come in the order of `pool`.
+/// ties at random.
+///
+/// The feasible ones are ranked by dominance, then come the infeasible ones by their violation, then
+/// the failed ones (feasibility first: Deb 2000).
 pub(crate) fn survivors(
     scores: &Scores,
     pool: &[usize],
     count: usize,
     stream: &mut Stream,
 ) -> Vec<Ranked> {
-    let rows = scores.rows_of(pool);
-    let ranks = feasible_first(scores, pool, &rows);
-    let mut kept: Vec<Option<Ranked>> = vec![None; pool.len()];
-    let mut free = count;
-    for (rank, places) in (0..).zip(fronts(&ranks)) {
-        let crowding = distances(&rows, scores.objectives, &places);
-        let mut order: Vec<usize> = (0..places.len()).collect();
-        if places.len() > free {
-            keep_least_crowded(&mut order, &crowding, free, stream);
-        }
-        free -= order.len();
-        for at in order {
-            let (place, crowding) = (places[at], crowding[at]);
-            let index = pool[place];
-            kept[place] = Some(Ranked {
-                index,
-                rank,
-                crowding,
-            });
-        }
-        if free == 0 {
-            break;
+    let violation = |index: usize| scores.violations[index];
+    let (mut feasible, mut others) = (Vec::with_capacity(pool.len()), Vec::new());
+    for &index in pool {
+        match violation(index) == 0.0 {
+            true => feasible.push(index),
+            false => others.push(index),
         }
     }
-    kept.into_iter().flatten().collect()
+    // Sorted once, the rows are in order for the ranks and, front by front, for the crowding distances.
+    let (mut sorted, rows) = scores.sorted(&feasible);
+    let mut fronts = fronts(&ranks_of_sorted_rows(&rows, scores.objectives));
+    others.sort_by(|&a, &b| violation(a).total_cmp(&violation(b)));
+    for group in others.chunk_by(|&a, &b| violation(a) == violation(b)) {
+        fronts.push((sorted.len()..sorted.len() + group.len()).collect());
+        sorted.extend(group);
+    }
+    let mut kept: Vec<Option<Ranked>> = vec![None; sorted.len()];
+    let mut free = count;
+    for (rank, front) in (0..).zip(fronts) {
+        let crowding = match front[0] < feasible.len() {
+            true => distances_in_order(&rows, scores.objectives, &front),
+            false => vec![0.0; front.len()],
+        };
+        let keep = |at: usize| {
+            kept[front[at]] = Some(Ranked {
+                index: sorted[front[at]],
+                rank,
+                crowding: crowding[at],
+            });
+        };
+        if front.len() > free {
+            let chosen = least_crowded(&crowding, free, stream);
+            chosen.into_iter().for_each(keep);
+            break;
+        }
+        (0..front.len()).for_each(keep);
+        free -= front.len();
+    }
+    let mut survivors = Vec::with_capacity(count.min(kept.len()));
+    survivors.extend(kept.into_iter().flatten());
+    survivors
 }
 
 /// The places of each rank, ascending.
 fn fronts(ranks: &[u32]) -> Vec<Vec<usize>> {
-    let mut sizes = Vec::new();
-    for &rank in ranks {
-        sizes.resize(sizes.len().max(rank as usize + 1), 0);
-        sizes[rank as usize] += 1;
-    }
-    let mut fronts: Vec<Vec<usize>> = sizes.into_iter().map(Vec::with_capacity).collect();
+    let mut fronts: Vec<Vec<usize>> = Vec::new();
     for (place, &rank) in ranks.iter().enumerate() {
-        fronts[rank as usize].push(place);
+        // In lexicographic order, a rank comes after the ranks before it.
+        match fronts.get_mut(rank as usize) {
+            Some(front) => front.push(place),
+            None => {
+                let mut front = Vec::with_capacity(ranks.len() - place);
+                front.push(place);
+                fronts.push(front);
+            }
+        }
     }
     fronts
 }
 
-/// Keeps those `count` of `order`, at least 1 and less than all, with the largest distances; who
-/// of the equal ones at the border, is chance.
-fn keep_least_crowded(order: &mut Vec<usize>, crowding: &[f64], count: usize, stream: &mut Stream) {
+/// Those `count`, less than all, with the largest distances; who of the equal ones at the border, is
+/// chance.
+fn least_crowded(crowding: &[f64], count: usize, stream: &mut Stream) -> Vec<usize> {
+    if count == 0 {
+        return Vec::new();
+    }
     let mut sorted = crowding.to_vec();
     let (_, border, _) = sorted.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
-    let mut equal: Vec<usize> = order.clone();
-    equal.retain(|&at| crowding[at] == *border);
-    order.retain(|&at| crowding[at] > *border);
-    // The first steps of a shuffle: the rest are not looked at.
-    for place in 0..count - order.len() {
-        let other = place + stream.index(equal.len() - place);
-        equal.swap(place, other);
-        order.push(equal[place]);
-    }
-}
-
-/// The non-dominated points of `pool`, all feasible: each by its first candidate, in lexicographic
-/// order.
-pub(crate) fn first_front(scores: &Scores, pool: Vec<usize>) -> Vec<usize> {
-    let ranks = ranks_of_rows(&scores.rows_of(&pool), scores.objectives);
-    let ranked = pool.into_iter().zip(ranks).filter(|(_, rank)| *rank == 0);
-    let mut front: Vec<usize> = ranked.map(|(index, _)| index).collect();
-    front.sort_by(|&a, &b| {
-        let rows = scores.row(a).partial_cmp(scores.row(b));
-        rows.unwrap_or(std::cmp::Ordering::Equal).then(a.cmp(&b))
-    });
-    front.dedup_by(|b, a| scores.row(*a) == scores.row(*b));
-    front
-}
-
-/// Puts a candidate into a front as [`first_front`] gives it, if it is feasible and nobody there
-/// dominates it, and takes out those whom it dominates.
-pub(crate) fn join_front(scores: &Scores, front: &mut Vec<usize>, index: usize) {
-    if scores.violations[index] > 0.0 {
-        return;
-    }
-    let row = scores.row(index);
-    let reaches = |a: usize, b: &[f64]| scores.row(a).iter().zip(b).all(|(x, y)| x <= y);
-    let at = scores.place_in(front, row);
-    if let Some(other) = front.get_mut(at)
-        && scores.row(*other) == row
-    {
-        *other = index.min(*other);
-        return;
-    }
-    // Whoever dominates comes before in lexicographic order, with two objectives just before.
-    if front[..at].iter().rev().any(|&other| reaches(other, row)) {
-        return;
-    }
-    let beaten = |other: usize| row.iter().zip(scores.row(other)).all(|(x, y)| x <= y);
-    let mut place = 0;
-    front.retain(|&other| {
-        place += 1;
-        place <= at || !beaten(other)
-    });
-    front.insert(at, index);
-}
-
-/// Ranks by feasibility first (Deb 2000): the feasible ones by dominance, then the infeasible ones
-/// by their violation, then the failed ones.
-fn feasible_first(scores: &Scores, pool: &[usize], rows: &[f64]) -> Vec<u32> {
-    let mut ranks = ranks_of_rows(rows, scores.objectives);
-    let violation = |place: usize| scores.violations[pool[place]];
-    let mut others: Vec<usize> = (0..pool.len())
-        .filter(|&place| violation(place) > 0.0)
-        .collect();
-    others.sort_by(|&a, &b| violation(a).total_cmp(&violation(b)));
-    // The sort has put all of them, being NaN, into one last front: its number is the first free.
-    let first = others.first().map_or(0, |&place| ranks[place]);
-    for (step, group) in others
-        .chunk_by(|&a, &b| violation(a) == violation(b))
-        .enumerate()
-    {
-        for &place in group {
-            ranks[place] = first + step as u32;
+    let (mut kept, mut equal) = (Vec::with_capacity(count), Vec::new());
+    for (at, distance) in crowding.iter().enumerate() {
+        if distance > border {
+            kept.push(at);
+        } else if distance == border {
+            equal.push(at);
         }
     }
-    ranks
+    // The first steps of a shuffle: the rest are not looked at.
+    for place in 0..count - kept.len() {
+        let other = place + stream.index(equal.len() - place);
+        equal.swap(place, other);
+        kept.push(equal[place]);
+    }
+    kept
 }
 
-/// Binary tournaments among a population, all of which take part equally often.
+/// Binary tournaments among a population, in rounds in which each takes part once, but for the last of
+/// an odd number.
 pub(crate) struct Tournaments<'a> {
     population: &'a [Ranked],
     stream: Stream,
-    /// Those who have not taken part since all were shuffled.
-    waiting: Vec<usize>,
+    /// The places in the population; those before `waiting` have not taken part in this round.
+    places: Vec<usize>,
+    waiting: usize,
 }
 
 impl<'a> Tournaments<'a> {
@@ -195,26 +195,36 @@ impl<'a> Tournaments<'a> {
         Tournaments {
             population,
             stream,
-            waiting: Vec::new(),
+            places: (0..population.len()).collect(),
+            waiting: 0,
         }
     }
 
-    /// The better of the next two by rank, then crowding, then chance.
+    /// The better of the next two, of at least one, by rank, then crowding, then chance.
     pub(crate) fn winner(&mut self) -> usize {
-        let (a, b) = (self.next(), self.next());
+        let (a, b) = self.next_two();
         let a_wins = match a.rank.cmp(&b.rank).then(b.crowding.total_cmp(&a.crowding)) {
-            std::cmp::Ordering::Less => true,
-            std::cmp::Ordering::Greater => false,
-            std::cmp::Ordering::Equal => self.stream.chance(0.5),
+            Ordering::Less => true,
+            Ordering::Greater => false,
+            Ordering::Equal => self.stream.chance(0.5),
         };
         if a_wins { a.index } else { b.index }
     }
 
-    fn next(&mut self) -> Ranked {
-        if self.waiting.is_empty() {
-            self.waiting = self.stream.permutation(self.population.len());
+    /// Two steps of a shuffle from the end, with one random number.
+    fn next_two(&mut self) -> (Ranked, Ranked) {
+        if self.waiting < 2 {
+            self.waiting = self.places.len();
         }
-        let place = self.waiting.pop().unwrap_or_default();
-        self.population[place]
+        let last = self.waiting - 1;
+        if last == 0 {
+            return (self.population[0], self.population[0]);
+        }
+        let (first, second) = self.stream.two_indices(self.waiting);
+        self.places.swap(first, last);
+        self.places.swap(second, last - 1);
+        self.waiting -= 2;
+        let next = |place: usize| self.population[self.places[place]];
+        (next(last), next(last - 1))
     }
 }

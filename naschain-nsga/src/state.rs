@@ -39,7 +39,7 @@ pub(crate) struct State<S: Space> {
     pub(crate) slots: Vec<Slot<S::Genome>>,
     /// How many of them have been asked.
     pub(crate) asked: usize,
-    /// The survivors of the last selection, ascending.
+    /// The survivors of the last selection.
     pub(crate) population: Vec<usize>,
     /// Those told since the last selection.
     pub(crate) waiting: Vec<usize>,

@@ -65,7 +65,7 @@ impl<S: Space> Search<S> {
         if self.state.reference.is_none() {
             self.state.reference = self.reference_point();
         }
-        let rows = self.scores.rows_of(&self.front);
+        let rows = self.scores.rows_of(self.front.candidates());
         hypervolume(&rows, self.state.reference.as_ref()?).ok()
     }
 

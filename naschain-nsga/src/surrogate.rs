@@ -19,6 +19,7 @@ impl<S: Space> Search<S> {
         let ranges = Ranges::around(&outcomes);
         let mut front: Vec<Vec<f64>> = self
             .front
+            .candidates()
             .iter()
             .map(|&index| ranges.scaled(self.scores.row(index)))
             .collect();

@@ -32,7 +32,7 @@ fn median_hypervolume<S: Space + Copy>(
             while let Some(candidate) = search.ask() {
                 let values = evaluate(&candidate.genome);
                 search
-                    .tell(candidate.id, Outcome::Objectives(values))
+                    .tell(candidate.id, Outcome::objectives(values))
                     .unwrap();
             }
             assert_eq!(search.evaluated().count(), 100 * generations);

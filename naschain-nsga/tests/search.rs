@@ -148,7 +148,7 @@ fn given_genomes_come_first_and_once() {
 fn impossible_tells_are_refused_and_change_nothing() {
     let mut search = Search::new(config(20, 1)).unwrap();
     let id = search.ask().unwrap().id;
-    let good = Outcome::Objectives(vec![1.0, 2.0]);
+    let good = Outcome::objectives([1.0, 2.0]);
     let before = serde_json::to_string(&search).unwrap();
     let stranger = CandidateId(1);
     let cases = [
@@ -162,7 +162,7 @@ fn impossible_tells_are_refused_and_change_nothing() {
         ),
         (
             id,
-            Outcome::Objectives(vec![1.0]),
+            Outcome::objectives([1.0]),
             Error::ObjectiveCount {
                 id,
                 found: 1,
@@ -238,7 +238,7 @@ fn damaged_saves_are_refused() {
     let mut search = Search::new(config(8, 0)).unwrap();
     let first = search.ask().unwrap();
     search
-        .tell(first.id, Outcome::Objectives(vec![1.0, f64::INFINITY]))
+        .tell(first.id, Outcome::objectives([1.0, f64::INFINITY]))
         .unwrap();
     let saved = serde_json::to_value(&search).unwrap();
     let restored = |change: &dyn Fn(&mut serde_json::Value)| {

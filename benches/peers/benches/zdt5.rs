@@ -15,14 +15,14 @@ const POPULATION: usize = 100;
 const GENERATIONS: usize = 250;
 
 /// The first objective counts the ones of the first 30 bits, the second scores ten groups of five.
-fn evaluate(genome: &Genome) -> Vec<f64> {
+fn evaluate(genome: &Genome) -> [f64; 2] {
     let group = |from: usize| match genome.count_ones(from..from + 5) {
         5 => 1.0,
         count => 2.0 + count as f64,
     };
     let first = 1.0 + genome.count_ones(0..30) as f64;
     let groups: f64 = (30..BITS).step_by(5).map(group).sum();
-    vec![first, groups / first]
+    [first, groups / first]
 }
 
 fn naschain(seed: u64) -> usize {
@@ -38,7 +38,7 @@ fn naschain(seed: u64) -> usize {
     };
     let mut search = Search::new(config).expect("a valid configuration");
     while let Some(candidate) = search.ask() {
-        let outcome = Outcome::Objectives(evaluate(&candidate.genome));
+        let outcome = Outcome::objectives(evaluate(&candidate.genome));
         search
             .tell(candidate.id, outcome)
             .expect("an id that was asked");

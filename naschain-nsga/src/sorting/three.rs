@@ -11,11 +11,20 @@ pub(super) fn ranks(keys: &[u64]) -> Vec<u32> {
         let point = [first, keys[3 * place + 1], keys[3 * place + 2]];
         if before != Some(point) {
             let [_, y, z] = point;
-            rank = fronts.partition_point(|front| front.covers(y, z));
+            // The first front that does not cover the point, and the point's place in it.
+            let (mut low, mut at) = (0, 0);
+            rank = fronts.len();
+            while low < rank {
+                let middle = (low + rank) / 2;
+                match fronts[middle].place(y, z) {
+                    None => low = middle + 1,
+                    Some(place) => (rank, at) = (middle, place),
+                }
+            }
             if rank == fronts.len() {
                 fronts.push(Staircase::default());
             }
-            fronts[rank].lower(y, z);
+            fronts[rank].lower(at, y, z);
             before = Some(point);
         }
         ranks[place] = rank as u32;
@@ -28,15 +37,16 @@ pub(super) fn ranks(keys: &[u64]) -> Vec<u32> {
 struct Staircase(Vec<(u64, u64)>);
 
 impl Staircase {
-    /// Whether a point of the set is nowhere larger than (y, z).
-    fn covers(&self, y: u64, z: u64) -> bool {
+    /// How many steps come before (y, z), unless a point of the set is nowhere larger than it.
+    fn place(&self, y: u64, z: u64) -> Option<usize> {
         let at = self.0.partition_point(|step| step.0 <= y);
-        at > 0 && self.0[at - 1].1 <= z
+        (at == 0 || self.0[at - 1].1 > z).then_some(at)
     }
 
-    /// Adds a point that is not covered.
-    fn lower(&mut self, y: u64, z: u64) {
-        let at = self.0.partition_point(|step| step.0 < y);
+    /// Adds a point that is not covered at its place.
+    fn lower(&mut self, mut at: usize, y: u64, z: u64) {
+        // A step of the same y is beaten too.
+        at -= usize::from(at > 0 && self.0[at - 1].0 == y);
         let beaten = self.0[at..].iter().take_while(|step| step.1 >= z).count();
         match beaten {
             0 => self.0.insert(at, (y, z)),

@@ -1,24 +1,51 @@
 use super::lexicographic;
 
-/// Ranks with two objectives (Jensen 2003): in lexicographic order, a point is dominated by a front
-/// exactly when the front's smallest second number so far, that of its last point, is not larger.
+/// Ranks with two objectives.
 pub(super) fn ranks(keys: &[u64]) -> Vec<u32> {
     let mut ranks = vec![0; keys.len() / 2];
-    // The second number of each front's last point; it grows from front to front.
-    let mut lasts: Vec<u64> = Vec::new();
-    let (mut before, mut rank) = (None, 0);
+    let mut fronts = Fronts::new();
     for (first, place) in lexicographic(keys, 2) {
         let place = place as usize;
-        let point = [first, keys[2 * place + 1]];
-        if before != Some(point) {
-            rank = lasts.partition_point(|&last| last <= point[1]);
-            match lasts.get_mut(rank) {
-                Some(last) => *last = point[1],
-                None => lasts.push(point[1]),
-            }
-            before = Some(point);
-        }
-        ranks[place] = rank as u32;
+        ranks[place] = fronts.rank([first, keys[2 * place + 1]]);
     }
     ranks
+}
+
+/// Ranks of points in lexicographic order.
+pub(super) fn ranks_in_order(points: &[[f64; 2]]) -> Vec<u32> {
+    let mut fronts = Fronts::new();
+    points.iter().map(|&point| fronts.rank(point)).collect()
+}
+
+/// The fronts of points that come in lexicographic order (Jensen 2003): a point is then dominated by
+/// a front exactly when the front's smallest second number so far, that of its last point, is not
+/// larger.
+struct Fronts<T> {
+    /// The second number of each front's last point; it grows from front to front.
+    lasts: Vec<T>,
+    before: Option<[T; 2]>,
+    rank: usize,
+}
+
+impl<T: Copy + PartialOrd> Fronts<T> {
+    fn new() -> Self {
+        Fronts {
+            lasts: Vec::new(),
+            before: None,
+            rank: 0,
+        }
+    }
+
+    #[inline]
+    fn rank(&mut self, point: [T; 2]) -> u32 {
+        if self.before != Some(point) {
+            self.rank = self.lasts.partition_point(|&last| last <= point[1]);
+            match self.lasts.get_mut(self.rank) {
+                Some(last) => *last = point[1],
+                None => self.lasts.push(point[1]),
+            }
+            self.before = Some(point);
+        }
+        self.rank as u32
+    }
 }

@@ -31,9 +31,9 @@ pub(crate) fn outcome(genome: &Genome) -> Outcome {
     match value % 11 {
         0 => Outcome::Failed("out of memory".into()),
         1 => Outcome::Infeasible(ones + 1.0),
-        2 => Outcome::Objectives(vec![ones, f64::NAN]),
-        3 => Outcome::Objectives(vec![ones, f64::INFINITY]),
-        _ => Outcome::Objectives(vec![ones, (value % 101) as f64]),
+        2 => Outcome::objectives([ones, f64::NAN]),
+        3 => Outcome::objectives([ones, f64::INFINITY]),
+        _ => Outcome::objectives([ones, (value % 101) as f64]),
     }
 }
 

@@ -1,0 +1,114 @@
+use std::cmp::Ordering;
+
+use crate::selection::Scores;
+use crate::sorting::ranks_of_rows;
+
+/// The points that nobody dominates, each by its first candidate, in lexicographic order.
+#[derive(Clone, Debug)]
+pub(crate) struct Front {
+    /// The points, one column an objective.
+    columns: Vec<Vec<f64>>,
+    candidates: Vec<usize>,
+}
+
+impl Front {
+    pub(crate) fn new(objectives: usize) -> Self {
+        Front {
+            columns: vec![Vec::new(); objectives],
+            candidates: Vec::new(),
+        }
+    }
+
+    /// The front of all feasible candidates.
+    pub(crate) fn of(scores: &Scores) -> Self {
+        let all = 0..scores.violations.len();
+        let feasible: Vec<usize> = all
+            .filter(|&index| scores.violations[index] == 0.0)
+            .collect();
+        let ranks = ranks_of_rows(&scores.rows_of(&feasible), scores.objectives);
+        let mut front = Front::new(scores.objectives);
+        for (index, _) in feasible
+            .into_iter()
+            .zip(ranks)
+            .filter(|(_, rank)| *rank == 0)
+        {
+            front.join(scores, index);
+        }
+        front
+    }
+
+    /// How many points there are.
+    pub(crate) fn len(&self) -> usize {
+        self.candidates.len()
+    }
+
+    /// The points' candidates.
+    pub(crate) fn candidates(&self) -> &[usize] {
+        &self.candidates
+    }
+
+    /// The place of the point that equals `row`, or the one where such a point would stand.
+    #[inline]
+    pub(crate) fn find(&self, row: &[f64]) -> Result<usize, usize> {
+        let firsts = &self.columns[0];
+        let mut at = firsts.partition_point(|&first| first < row[0]);
+        while at < firsts.len() {
+            match self.compare(at, row) {
+                Ordering::Less => at += 1,
+                Ordering::Equal => return Ok(at),
+                Ordering::Greater => break,
+            }
+        }
+        Err(at)
+    }
+
+    /// Takes in a candidate if it is feasible and nobody here dominates it, and takes out those whom it
+    /// dominates.
+    pub(crate) fn join(&mut self, scores: &Scores, index: usize) {
+        if scores.violations[index] > 0.0 {
+            return;
+        }
+        let row = scores.row(index);
+        let at = match self.find(row) {
+            Ok(at) => {
+                self.candidates[at] = index.min(self.candidates[at]);
+                return;
+            }
+            Err(at) => at,
+        };
+        let point = |at: usize| self.columns.iter().map(move |column| column[at]);
+        // Whoever dominates comes before in lexicographic order, with two objectives just before.
+        let rivals = if row.len() == 2 { at.min(1) } else { at };
+        if (at - rivals..at).any(|other| point(other).zip(row).all(|(x, y)| x <= *y)) {
+            return;
+        }
+        let beaten = |other: usize| point(other).zip(row).all(|(x, y)| x >= *y);
+        let kept: Vec<bool> = (at..self.len()).map(|other| !beaten(other)).collect();
+        for (column, value) in self.columns.iter_mut().zip(row) {
+            retain_from(at, column, &kept);
+            column.insert(at, *value);
+        }
+        retain_from(at, &mut self.candidates, &kept);
+        self.candidates.insert(at, index);
+    }
+
+    /// A point beside a row, by the first objective in which they differ.
+    #[inline]
+    fn compare(&self, at: usize, row: &[f64]) -> Ordering {
+        for (column, value) in self.columns.iter().zip(row) {
+            if column[at] != *value {
+                return column[at].total_cmp(value);
+            }
+        }
+        Ordering::Equal
+    }
+}
+
+/// Keeps the items before `start`, and those after it for which it says so.
+fn retain_from<T>(start: usize, items: &mut Vec<T>, kept: &[bool]) {
+    let mut place = 0;
+    items.retain(|_| {
+        place += 1;
+        place <= start || kept[place - 1 - start]
+    });
+}

@@ -1,0 +1,140 @@
+//! The default mode against plain NSGA-II on problems that its constants were not chosen on.
+
+use naschain_nsga::{
+    Bits, Genes, Mode, Objective, Outcome, Reals, Search, SearchConfig, Space, hypervolume,
+};
+
+/// The points found, one after the other, with so many evaluations.
+fn found<S: Space>(
+    space: S,
+    config: SearchConfig,
+    mode: Mode,
+    evaluate: impl Fn(&S::Genome) -> Vec<f64>,
+) -> Vec<f64> {
+    let mut search = Search::in_space(SearchConfig { mode, ..config }, space).unwrap();
+    let mut points = Vec::new();
+    while let Some(candidate) = search.ask() {
+        let values = evaluate(&candidate.genome);
+        points.extend_from_slice(&values);
+        search
+            .tell(candidate.id, Outcome::objectives(values))
+            .unwrap();
+    }
+    points
+}
+
+fn objectives(count: usize) -> Vec<Objective> {
+    (0..count)
+        .map(|index| Objective::minimize(format!("f{index}")))
+        .collect()
+}
+
+fn config(genes: usize, goals: usize, evaluations: usize, seed: u64) -> SearchConfig {
+    SearchConfig {
+        seed,
+        evaluations: Some(evaluations),
+        ..SearchConfig::new(genes, objectives(goals))
+    }
+}
+
+/// Both modes' hypervolumes after the same evaluations.
+fn volumes<S: Space + Copy>(
+    space: S,
+    config: &SearchConfig,
+    reference: &[f64],
+    evaluate: impl Fn(&S::Genome) -> Vec<f64>,
+) -> [f64; 2] {
+    [Mode::Surrogate, Mode::Nsga2].map(|mode| {
+        let points = found(space, config.clone(), mode, &evaluate);
+        hypervolume(&points, reference).unwrap()
+    })
+}
+
+#[test]
+fn a_knapsack_of_bits_needs_fewer_evaluations() {
+    for seed in 1..=3 {
+        let config = config(40, 2, 100, seed);
+        let [with, without] = volumes(Bits, &config, &[100.0, 120.0], |genome| {
+            let set = |bit: &usize| genome.get(*bit);
+            let weight: usize = (0..40).filter(set).map(|bit| 1 + bit % 5).sum();
+            let gain: usize = (0..40).filter(set).map(|bit| 1 + bit * 7 % 11).sum();
+            vec![1000.0 / (10 + gain) as f64, weight as f64]
+        });
+        assert!(with > 1.05 * without, "seed {seed}: {with} {without}");
+    }
+}
+
+/// ZDT5, where a linear model is misled.
+#[test]
+fn a_deceptive_problem_is_no_worse_for_it() {
+    for seed in 1..=3 {
+        let config = config(80, 2, 200, seed);
+        let [with, without] = volumes(Bits, &config, &[32.0, 62.0], |genome| {
+            let group = |from: usize| match genome.count_ones(from..from + 5) {
+                5 => 1.0,
+                ones => 2.0 + ones as f64,
+            };
+            let first = 1.0 + genome.count_ones(0..30) as f64;
+            let groups: f64 = (30..80).step_by(5).map(group).sum();
+            vec![first, groups / first]
+        });
+        assert!(with > 1.05 * without, "seed {seed}: {with} {without}");
+    }
+}
+
+/// ZDT1 (Zitzler, Deb and Thiele 2000) with ten variables.
+#[test]
+fn real_variables_need_fewer_evaluations() {
+    for seed in 1..=3 {
+        let config = config(10, 2, 150, seed);
+        let [with, without] = volumes(Reals, &config, &[1.1, 7.0], |genome| {
+            let [first, rest @ ..] = genome.values() else {
+                unreachable!("ten variables")
+            };
+            let g = 1.0 + 9.0 * rest.iter().sum::<f64>() / rest.len() as f64;
+            vec![*first, g * (1.0 - (first / g).sqrt())]
+        });
+        assert!(with > without, "seed {seed}: {with} {without}");
+    }
+}
+
+/// More than three objectives have no statistics of hypervolume, and are searched all the same.
+#[test]
+fn four_objectives_need_fewer_evaluations() {
+    for seed in 1..=3 {
+        let config = config(32, 4, 150, seed);
+        let [with, without] = volumes(Bits, &config, &[33.0; 4], |genome| {
+            let ones = |from: usize| genome.count_ones(from..from + 8) as f64;
+            let all = genome.count_ones(0..32) as f64;
+            // Ones of a quarter count for it, all others against it.
+            (0..4)
+                .map(|quarter| 8.0 + all - 2.0 * ones(8 * quarter))
+                .collect()
+        });
+        assert!(with > without, "seed {seed}: {with} {without}");
+    }
+}
+
+/// Real variables come back from a saved search to the last bit.
+#[test]
+fn a_search_of_reals_goes_on_from_where_it_was() {
+    let evaluate = |genome: &<Reals as Space>::Genome| {
+        let values = genome.values();
+        Outcome::objectives([values[0], 1.0 - values[0] + values[1] * values[1]])
+    };
+    let config = config(2, 2, 60, 1);
+    let mut whole = Search::in_space(config.clone(), Reals).unwrap();
+    let mut stopped = Search::in_space(config, Reals).unwrap();
+    while let Some(candidate) = whole.ask() {
+        whole
+            .tell(candidate.id, evaluate(&candidate.genome))
+            .unwrap();
+        let text = serde_json::to_string(&stopped).unwrap();
+        stopped = serde_json::from_str(&text).unwrap();
+        let same = stopped.ask().unwrap();
+        assert_eq!(same, candidate);
+        assert_eq!(same.genome.gene_count(), 2);
+        stopped.tell(same.id, evaluate(&same.genome)).unwrap();
+    }
+    assert!(stopped.is_finished());
+}
