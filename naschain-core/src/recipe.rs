@@ -4,7 +4,8 @@ use crate::Error;
 
 /// Everything that decides how a network is trained, apart from the network and the data.
 ///
-/// The default is the reference network's recipe, for 20 epochs.
+/// The default is the reference network's recipe, for 20 epochs. The last four values are options
+/// that are off by default; in JSON they may be missing, and are not written while they are off.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
@@ -28,6 +29,26 @@ pub struct Recipe {
     pub clip_norm: f64,
     /// Random changes of the training images.
     pub augmentation: Augmentation,
+    /// The part of every target that is shared out evenly among all classes (Szegedy et al.
+    /// 2016); 0 is off.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub label_smoothing: f64,
+    /// Epochs in which the learning rate first rises, by the same amount in each step (Goyal et
+    /// al. 2017); half a cosine then falls through the epochs that are left. 0 is off.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub warmup_epochs: u32,
+    /// Probability that an image loses what a node gives to a reader of several maps; it grows
+    /// from 0 in the first epoch towards this value, as in NSGA-Net (Zoph et al. 2018). 0 is off.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub drop_path: f64,
+    /// Nesterov's momentum in place of the plain one (Sutskever et al. 2013).
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub nesterov: bool,
+}
+
+/// Whether an option has the value that switches it off.
+fn is_off<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Random changes of a training image, each drawn anew in every epoch.
@@ -60,6 +81,10 @@ impl Default for Recipe {
                 horizontal_flip: true,
                 cutout: 16,
             },
+            label_smoothing: 0.0,
+            warmup_epochs: 0,
+            drop_path: 0.0,
+            nesterov: false,
         }
     }
 }
@@ -76,6 +101,7 @@ impl Recipe {
     /// assert_eq!(error.to_string(), "epochs is 0; it must be a whole number from 1 to 100000");
     /// ```
     pub fn validate(&self) -> Result<(), Error> {
+        let warmup = self.warmup_epochs as usize;
         let counts = [
             ("epochs", self.epochs as usize, 1, 100_000),
             ("batch-size", self.batch_size, 1, 65_536),
@@ -83,6 +109,13 @@ impl Recipe {
             ("validation-images", self.validation_images, 1, 1 << 32),
             ("crop-padding", self.augmentation.crop_padding, 0, 4096),
             ("cutout", self.augmentation.cutout, 0, 4096),
+            // The rate has to have an epoch left to fall in.
+            (
+                "warmup-epochs",
+                warmup,
+                0,
+                (self.epochs as usize).saturating_sub(1),
+            ),
         ];
         for (name, found, least, most) in counts {
             if !(least..=most).contains(&found) {
@@ -95,6 +128,8 @@ impl Recipe {
             ("momentum", self.momentum, 0.0, 0.9999),
             ("weight-decay", self.weight_decay, 0.0, 1.0),
             ("clip-norm", self.clip_norm, 1e-9, 1e9),
+            ("label-smoothing", self.label_smoothing, 0.0, 0.9),
+            ("drop-path", self.drop_path, 0.0, 0.9),
         ];
         for (name, found, least, most) in reals {
             // Not a number is in no range.
@@ -102,6 +137,10 @@ impl Recipe {
                 let expected = format_args!("a number from {least} to {most}");
                 return Err(Error::out_of_range(name, found, expected));
             }
+        }
+        if self.nesterov && self.momentum == 0.0 {
+            let expected = "false where momentum is 0";
+            return Err(Error::out_of_range("nesterov", true, expected));
         }
         Ok(())
     }
@@ -130,5 +169,34 @@ mod tests {
         assert!(refused(|r| r.momentum = 1.0).contains("from 0 to 0.9999"));
         assert!(refused(|r| r.batch_size = 0).starts_with("batch-size is 0;"));
         assert!(refused(|r| r.clip_norm = -1.0).starts_with("clip-norm is -1;"));
+        assert_eq!(
+            refused(|r| r.warmup_epochs = 20),
+            "warmup-epochs is 20; it must be a whole number from 0 to 19"
+        );
+        assert!(refused(|r| r.label_smoothing = 1.0).contains("from 0 to 0.9"));
+        assert!(refused(|r| r.drop_path = -0.1).starts_with("drop-path is -0.1;"));
+        let contradiction = |r: &mut Recipe| (r.nesterov, r.momentum) = (true, 0.0);
+        assert_eq!(
+            refused(contradiction),
+            "nesterov is true; it must be false where momentum is 0"
+        );
+    }
+
+    // Runs that were made before the options keep their files and digests.
+    #[test]
+    fn options_that_are_off_are_not_written() {
+        let json = serde_json::to_string(&Recipe::default()).unwrap();
+        assert!(json.ends_with(r#""cutout":16}}"#), "{json}");
+        let recipe = Recipe {
+            label_smoothing: 0.1,
+            warmup_epochs: 2,
+            drop_path: 0.2,
+            nesterov: true,
+            ..Recipe::default()
+        };
+        recipe.validate().unwrap();
+        let json = serde_json::to_string(&recipe).unwrap();
+        assert!(json.contains(r#""warmup_epochs":2"#), "{json}");
+        assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);
     }
 }

@@ -37,6 +37,23 @@ impl Split {
         })
     }
 
+    /// Every image of the training part to train on, none to validate on.
+    pub(crate) fn all(dataset: &Dataset) -> Split {
+        Split {
+            train: (0..dataset.train.len()).collect(),
+            validation: Vec::new(),
+        }
+    }
+
+    /// What a training's accuracy is measured on: the validation images, or the test part where
+    /// there are none.
+    pub(crate) fn judged<'a>(&self, dataset: &'a Dataset) -> (&'a Images, Vec<usize>) {
+        match self.validation.is_empty() {
+            true => (&dataset.test, (0..dataset.test.len()).collect()),
+            false => (&dataset.train, self.validation.clone()),
+        }
+    }
+
     /// The training images in the order of `epoch`, counted from 1.
     pub(crate) fn order(&self, seed: u64, epoch: u32) -> Vec<usize> {
         let mut order = self.train.clone();
@@ -55,17 +72,9 @@ pub(crate) struct Normalisation {
 
 impl Normalisation {
     pub(crate) fn new(dataset: &Dataset) -> Normalisation {
-        let plane = dataset.shape.height * dataset.shape.width;
-        let mut counts = vec![[0u64; 256]; dataset.shape.channels];
-        for (index, pixels) in dataset.train.pixels.chunks_exact(plane).enumerate() {
-            let counts = &mut counts[index % dataset.shape.channels];
-            for &pixel in pixels {
-                counts[usize::from(pixel)] += 1;
-            }
-        }
         Normalisation {
             shape: dataset.shape,
-            tables: counts.iter().map(table).collect(),
+            tables: plane_moments(dataset).iter().map(Moments::table).collect(),
         }
     }
 
@@ -119,19 +128,48 @@ impl Normalisation {
     }
 }
 
-fn table(counts: &[u64; 256]) -> [f32; 256] {
-    // The sums are whole numbers, so they are exact in any order.
-    let moment = |power| -> f64 {
-        let terms = counts.iter().zip(0u64..);
-        terms
-            .map(|(&count, value)| count * value.pow(power))
-            .sum::<u64>() as f64
-    };
-    let count = moment(0).max(1.0);
-    let mean = moment(1) / count;
-    let deviation = (moment(2) / count - mean * mean).max(0.0).sqrt();
-    let scale = if deviation > 0.0 { deviation } else { 1.0 };
-    std::array::from_fn(|value| ((value as f64 - mean) / scale) as f32)
+/// Mean and deviation of one colour plane.
+pub(crate) struct Moments {
+    pub(crate) mean: f64,
+    /// 1 where all pixels are equal.
+    pub(crate) deviation: f64,
+}
+
+/// The moments of each colour plane of a data set's training part.
+pub(crate) fn plane_moments(dataset: &Dataset) -> Vec<Moments> {
+    let plane = dataset.shape.height * dataset.shape.width;
+    let mut counts = vec![[0u64; 256]; dataset.shape.channels];
+    for (index, pixels) in dataset.train.pixels.chunks_exact(plane).enumerate() {
+        let counts = &mut counts[index % dataset.shape.channels];
+        for &pixel in pixels {
+            counts[usize::from(pixel)] += 1;
+        }
+    }
+    counts.iter().map(Moments::new).collect()
+}
+
+impl Moments {
+    fn new(counts: &[u64; 256]) -> Moments {
+        // The sums are whole numbers, so they are exact in any order.
+        let moment = |power| -> f64 {
+            let terms = counts.iter().zip(0u64..);
+            terms
+                .map(|(&count, value)| count * value.pow(power))
+                .sum::<u64>() as f64
+        };
+        let count = moment(0).max(1.0);
+        let mean = moment(1) / count;
+        let deviation = (moment(2) / count - mean * mean).max(0.0).sqrt();
+        Moments {
+            mean,
+            deviation: if deviation > 0.0 { deviation } else { 1.0 },
+        }
+    }
+
+    /// The normalised number for each of the 256 pixel values.
+    fn table(&self) -> [f32; 256] {
+        std::array::from_fn(|value| ((value as f64 - self.mean) / self.deviation) as f32)
+    }
 }
 
 /// The changes of one image.

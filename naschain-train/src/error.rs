@@ -112,10 +112,43 @@ pub enum Error {
         /// The last finished epoch, counted from 1.
         epoch: u32,
     },
+    /// A network would need more memory than it is allowed.
+    #[error(
+        "training this network in batches of {batch_size} needs about {} MiB of memory; the limit is {} MiB",
+        needed_bytes.div_ceil(1 << 20), limit_bytes >> 20
+    )]
+    MemoryLimit {
+        /// Images a step.
+        batch_size: usize,
+        /// The estimate.
+        needed_bytes: u64,
+        /// The limit that was given.
+        limit_bytes: u64,
+    },
+    /// A checkpoint was made by a training that is not this one.
+    #[error("the checkpoint is of another {what}; only the same training can go on from it")]
+    OtherTraining {
+        /// What differs: architecture, recipe, data set or version of burn.
+        what: &'static str,
+    },
     /// Stored weights do not fit the architecture.
     #[error("weights do not fit the architecture: {problem}")]
     Weights {
         /// What was found and what would be right.
         problem: String,
+    },
+    /// Pixels that are no whole number of images.
+    #[error("{found} pixels are not a whole number of images of {shape}, {} pixels each", shape.len())]
+    PixelCount {
+        /// Numbers given.
+        found: usize,
+        /// The shape of one image.
+        shape: naschain_core::Shape,
+    },
+    /// A network does not fit into an ONNX file.
+    #[error("the network would take {bytes} bytes as ONNX; a file holds at most 2147483647")]
+    TooLargeForOnnx {
+        /// What it would take.
+        bytes: usize,
     },
 }

@@ -9,10 +9,10 @@ use crate::loss;
 use crate::network::Network;
 use crate::training::check;
 use crate::weights::{Source, Weights};
-use crate::{Dataset, Error, Images};
+use crate::{Dataset, Error, Images, Model};
 
 /// Images a forward pass when nothing is trained; part of no result.
-const BATCH: usize = 250;
+pub(crate) const BATCH: usize = 250;
 
 /// The accuracy of trained weights on `images` of `dataset`, its test part for instance.
 ///
@@ -59,6 +59,42 @@ impl Work for Evaluation<'_> {
             &indices,
         );
         Ok(Accuracy::from_counts(correct, indices.len() as u64)?)
+    }
+}
+
+/// What a model says of images × channels × height × width numbers of 0 to 255.
+pub(crate) fn logits(model: &Model, pixels: &[f32], options: Options) -> Result<Vec<f32>, Error> {
+    let shape = model.architecture.input;
+    if !pixels.len().is_multiple_of(shape.len()) {
+        let found = pixels.len();
+        return Err(Error::PixelCount { found, shape });
+    }
+    backend::run(options, Inference { model, pixels })
+}
+
+struct Inference<'a> {
+    model: &'a Model,
+    pixels: &'a [f32],
+}
+
+impl Work for Inference<'_> {
+    type Output = Vec<f32>;
+
+    fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Vec<f32>, Error> {
+        let architecture = &self.model.architecture;
+        let shape = architecture.input;
+        let source = Source::stored(self.model.weights.clone());
+        let mut network = Network::<B::InnerBackend>::build(architecture, source, device)?;
+        let mut all = Vec::new();
+        for pixels in self.pixels.chunks(BATCH * shape.len()) {
+            let seen = self
+                .model
+                .normalisation
+                .apply(pixels, shape.height * shape.width);
+            let x = batch(seen, pixels.len() / shape.len(), shape, device);
+            all.extend(values(network.forward(x, false)));
+        }
+        Ok(all)
     }
 }
 

@@ -6,6 +6,8 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, TensorData, activation, module};
 
 use crate::Error;
+#[cfg(test)]
+use crate::operations;
 use crate::weights::{NamedTensor, Source, Start};
 
 /// Where a layer is built: the source of its tensors and the device they go to.
@@ -75,7 +77,10 @@ impl<B: Backend> Conv<B> {
     /// `[images, in, height, width]` to `[images, out, height', width']`.
     pub(crate) fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         let options = ConvOptions::new([1, 1], [self.padding; 2], [1, 1], 1);
-        module::conv2d(x, self.weight.val(), None, options)
+        let y = module::conv2d(x, self.weight.val(), None, options);
+        #[cfg(test)]
+        operations::conv(&self.weight.val(), &y);
+        y
     }
 
     pub(crate) fn read(&self, name: &str, tensors: &mut Vec<NamedTensor>) {
@@ -83,7 +88,7 @@ impl<B: Backend> Conv<B> {
     }
 }
 
-const EPSILON: f64 = 1e-5;
+pub(crate) const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
 
 /// Batch norm (Ioffe and Szegedy 2015) and ReLU.
@@ -147,6 +152,8 @@ impl<B: Backend> NormRelu<B> {
         let inverse = var.add_scalar(EPSILON).sqrt().recip();
         let scale = self.weight.val().unsqueeze::<2>() * inverse;
         let y = centred * per_row(scale) + per_row(self.bias.val().unsqueeze());
+        #[cfg(test)]
+        operations::norm_relu(&y);
         activation::relu(y).reshape([images, channels, height, width])
     }
 
@@ -199,6 +206,8 @@ impl<B: Backend> Linear<B> {
 
     /// `[images, in]` to `[images, out]`.
     pub(crate) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        #[cfg(test)]
+        operations::linear(&self.weight.val(), &x);
         x.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
     }
 

@@ -6,7 +6,10 @@ use burn::tensor::{Tensor, module};
 use naschain_core::{Architecture, Phase};
 
 use crate::Error;
+use crate::drop_path::Paths;
 use crate::layers::{Builder, Conv, Linear, NormRelu};
+#[cfg(test)]
+use crate::operations;
 use crate::weights::{Source, Weights};
 
 /// The network that an [`Architecture`] describes.
@@ -66,17 +69,40 @@ impl<B: Backend> Network<B> {
     }
 
     /// `[images, channels, height, width]` to logits, `[images, classes]`.
-    pub(crate) fn forward(&mut self, mut x: Tensor<B, 4>, training: bool) -> Tensor<B, 2> {
+    pub(crate) fn forward(&mut self, x: Tensor<B, 4>, training: bool) -> Tensor<B, 2> {
+        self.forward_dropping(x, training, &mut Paths::all())
+    }
+
+    /// The same, with what `paths` leaves of the maps that are joined.
+    pub(crate) fn forward_dropping(
+        &mut self,
+        mut x: Tensor<B, 4>,
+        training: bool,
+        paths: &mut Paths<B>,
+    ) -> Tensor<B, 2> {
         for (index, phase) in self.phases.iter_mut().enumerate() {
             if index > 0 {
+                #[cfg(test)]
+                operations::pool(&x);
                 x = module::max_pool2d(x, [2, 2], [2, 2], [0, 0], [1, 1], false);
             }
-            x = phase.forward(x, training);
+            x = phase.forward(x, training, paths);
         }
+        #[cfg(test)]
+        operations::pool(&x);
         let [images, channels, height, width] = x.dims();
         let rows = x.reshape([images, channels, height * width]);
         let means = rows.sum_dim(2).div_scalar((height * width) as f64);
         self.linear.forward(means.reshape([images, channels]))
+    }
+
+    /// How many paths can be dropped.
+    pub(crate) fn paths(&self) -> usize {
+        let joins = self.phases.iter().flat_map(|phase| {
+            let nodes = phase.nodes.iter().map(|node| &node.input);
+            nodes.chain([&phase.output])
+        });
+        joins.map(Join::paths).sum()
     }
 
     /// Every tensor on the host, in declaration order.
@@ -135,7 +161,7 @@ impl<B: Backend> PhaseLayers<B> {
         })
     }
 
-    fn forward(&mut self, x: Tensor<B, 4>, training: bool) -> Tensor<B, 4> {
+    fn forward(&mut self, x: Tensor<B, 4>, training: bool, paths: &mut Paths<B>) -> Tensor<B, 4> {
         let x = if self.entry_applied {
             self.entry.forward(x)
         } else {
@@ -144,12 +170,12 @@ impl<B: Backend> PhaseLayers<B> {
         // maps[k] is what node number k gives; maps[0] is the phase's input.
         let mut maps = vec![Some(x)];
         for node in &mut self.nodes {
-            let input = node.input.forward(&maps);
+            let input = node.input.forward(&maps, paths);
             let map = node.norm.forward(node.conv.forward(input), training);
             maps.resize(node.number, None);
             maps.push(Some(map));
         }
-        let output = self.output.forward(&maps);
+        let output = self.output.forward(&maps, paths);
         self.norm.forward(output, training)
     }
 }
@@ -172,11 +198,24 @@ impl<B: Backend> Join<B> {
         })
     }
 
-    fn forward(&self, maps: &[Option<Tensor<B, 4>>]) -> Tensor<B, 4> {
+    /// Which of the inputs can be dropped: those of several that are a node's.
+    fn is_path(&self, input: usize) -> bool {
+        self.inputs.len() > 1 && input > 0
+    }
+
+    fn paths(&self) -> usize {
+        let inputs = self.inputs.iter();
+        inputs.filter(|&&input| self.is_path(input)).count()
+    }
+
+    fn forward(&self, maps: &[Option<Tensor<B, 4>>], paths: &mut Paths<B>) -> Tensor<B, 4> {
         let read = self.inputs.iter().map(|&input| {
-            maps[input]
-                .clone()
-                .expect("decoding leaves only inputs that exist")
+            let map = maps[input].clone();
+            let map = map.expect("decoding leaves only inputs that exist");
+            match self.is_path(input) {
+                true => paths.pass(map),
+                false => map,
+            }
         });
         let mut read: Vec<_> = read.collect();
         match &self.conv {

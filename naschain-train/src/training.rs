@@ -1,21 +1,24 @@
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use burn::module::AutodiffModule;
-use burn::optim::decay::WeightDecayConfig;
-use burn::optim::momentum::MomentumConfig;
-use burn::optim::{GradientsParams, Optimizer, SgdConfig};
+use burn::optim::GradientsParams;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 use naschain_core::{Accuracy, Architecture, Digest, Measurement, Recipe};
 
 use crate::backend::{self, Options, Work};
 use crate::batches::{Normalisation, Split};
+use crate::checkpoint::{Checkpoint, Identity, State};
 use crate::clipping::clip;
+use crate::drop_path::Paths;
 use crate::evaluation::{batch, count_correct};
 use crate::layers::values;
 use crate::loss::Loss;
-use crate::math;
+use crate::memory;
 use crate::network::Network;
+use crate::optimizer::Sgd;
+use crate::schedule::Schedule;
 use crate::weights::{Source, Weights};
 use crate::{Dataset, Error};
 
@@ -30,8 +33,17 @@ pub struct Epoch {
     pub train_accuracy: Accuracy,
     /// The learning rate of its last step.
     pub learning_rate: f64,
+    /// The images that were trained on, each counted as often as it was seen.
+    pub images: u64,
     /// The hash chain so far.
     pub digest: Digest,
+}
+
+impl Epoch {
+    /// The speed of this epoch, which took `elapsed`: nothing here reads a clock.
+    pub fn images_per_second(&self, elapsed: Duration) -> f64 {
+        self.images as f64 / elapsed.as_secs_f64()
+    }
 }
 
 /// A finished training.
@@ -49,9 +61,9 @@ pub struct Trained {
 /// each epoch and may stop the training.
 ///
 /// # Errors
-/// [`Error::DataMismatch`], [`Error::TooFewImages`] or [`Error::Core`] before anything is
-/// computed; [`Error::DeviceUnavailable`]; [`Error::Diverged`] when the loss is no longer finite;
-/// [`Error::Stopped`] when `on_epoch` breaks.
+/// [`Error::DataMismatch`], [`Error::TooFewImages`], [`Error::MemoryLimit`] or [`Error::Core`]
+/// before anything is computed; [`Error::DeviceUnavailable`]; [`Error::Diverged`] when the loss is
+/// no longer finite; [`Error::Stopped`] when `on_epoch` breaks before the last epoch.
 pub fn train(
     architecture: &Architecture,
     dataset: &Dataset,
@@ -59,18 +71,91 @@ pub fn train(
     options: Options,
     on_epoch: &mut (dyn FnMut(&Epoch) -> ControlFlow<()> + Send),
 ) -> Result<Trained, Error> {
-    recipe.validate()?;
-    check(architecture, dataset)?;
+    let mut report = |epoch: &Epoch, _: &State| on_epoch(epoch);
     let split = Split::draw(dataset, recipe)?;
-    let work = Training {
-        architecture,
-        dataset,
-        recipe,
-        split,
-        normalisation: Normalisation::new(dataset),
-        on_epoch,
+    let training = Training::new(architecture, dataset, recipe, split, &mut report);
+    training.start(options)
+}
+
+/// Trains a network that is chosen: as [`train`] does, but on every image of the training part,
+/// with the accuracy measured on the test part. How many images the recipe asks for does not
+/// matter.
+///
+/// # Errors
+/// Those of [`train`], but for [`Error::TooFewImages`].
+pub fn train_on_all(
+    architecture: &Architecture,
+    dataset: &Dataset,
+    recipe: &Recipe,
+    options: Options,
+    on_epoch: &mut (dyn FnMut(&Epoch) -> ControlFlow<()> + Send),
+) -> Result<Trained, Error> {
+    let mut report = |epoch: &Epoch, _: &State| on_epoch(epoch);
+    let split = Split::all(dataset);
+    let training = Training::new(architecture, dataset, recipe, split, &mut report);
+    training.start(options)
+}
+
+/// Trains as [`train`] does, from `checkpoint` on if there is one, and gives `on_epoch` a
+/// checkpoint after each epoch.
+///
+/// Interrupted or not, on the same device a training ends with the same bits.
+///
+/// ```
+/// use std::ops::ControlFlow::{Break, Continue};
+/// use naschain_core::{Augmentation, MacroSpace, Recipe};
+/// use naschain_train::{Dataset, Options, train_from};
+///
+/// let digits = Dataset::digits();
+/// let space = MacroSpace { phases: 1, nodes: 2, input: digits.shape, init_channels: 2, classes: 10 };
+/// let architecture = space.decode(&"11".parse()?)?;
+/// let recipe = Recipe {
+///     epochs: 2,
+///     train_images: 64,
+///     validation_images: 100,
+///     augmentation: Augmentation::default(),
+///     ..Recipe::default()
+/// };
+/// let options = Options::default();
+/// let mut kept = None;
+/// let stopped = train_from(&architecture, &digits, &recipe, options, None, &mut |_, checkpoint| {
+///     kept = Some(checkpoint.clone());
+///     Break(())
+/// });
+/// assert_eq!(stopped.unwrap_err().to_string(), "the training was stopped after epoch 1");
+/// let mut go_on = |_: &_, _: &_| Continue(());
+/// let resumed = train_from(&architecture, &digits, &recipe, options, kept.as_ref(), &mut go_on)?;
+/// let whole = train_from(&architecture, &digits, &recipe, options, None, &mut go_on)?;
+/// assert_eq!(resumed, whole);
+/// # Ok::<(), naschain_train::Error>(())
+/// ```
+///
+/// # Errors
+/// Those of [`train`], and [`Error::OtherTraining`] for a checkpoint of another architecture,
+/// recipe, data set or version of burn.
+pub fn train_from(
+    architecture: &Architecture,
+    dataset: &Dataset,
+    recipe: &Recipe,
+    options: Options,
+    checkpoint: Option<&Checkpoint>,
+    on_epoch: &mut (dyn FnMut(&Epoch, &Checkpoint) -> ControlFlow<()> + Send),
+) -> Result<Trained, Error> {
+    let identity = Identity::new(architecture, dataset, recipe);
+    if let Some(checkpoint) = checkpoint {
+        checkpoint.identity.check(&identity)?;
+    }
+    let state = checkpoint.map(|checkpoint| checkpoint.state.clone());
+    let mut report = |epoch: &Epoch, state: &State| {
+        let checkpoint = Checkpoint {
+            identity: identity.clone(),
+            state: state.clone(),
+        };
+        on_epoch(epoch, &checkpoint)
     };
-    backend::run(options, work)
+    let split = Split::draw(dataset, recipe)?;
+    let training = Training::new(architecture, dataset, recipe, split, &mut report);
+    Training { state, ..training }.start(options)
 }
 
 pub(crate) fn check(architecture: &Architecture, dataset: &Dataset) -> Result<(), Error> {
@@ -86,40 +171,73 @@ pub(crate) fn check(architecture: &Architecture, dataset: &Dataset) -> Result<()
     })
 }
 
-struct Training<'a> {
+type OnEpoch<'a> = &'a mut (dyn FnMut(&Epoch, &State) -> ControlFlow<()> + Send);
+
+/// A training that has not begun.
+pub(crate) struct Training<'a> {
     architecture: &'a Architecture,
     dataset: &'a Dataset,
     recipe: &'a Recipe,
     split: Split,
     normalisation: Normalisation,
-    on_epoch: &'a mut (dyn FnMut(&Epoch) -> ControlFlow<()> + Send),
+    /// Where to go on from; from the beginning if there is nothing.
+    state: Option<State>,
+    on_epoch: OnEpoch<'a>,
+    /// Hears the mean loss of each step.
+    pub(crate) on_step: Option<&'a mut (dyn FnMut(f64) + Send)>,
+}
+
+impl<'a> Training<'a> {
+    pub(crate) fn new(
+        architecture: &'a Architecture,
+        dataset: &'a Dataset,
+        recipe: &'a Recipe,
+        split: Split,
+        on_epoch: OnEpoch<'a>,
+    ) -> Training<'a> {
+        Training {
+            architecture,
+            dataset,
+            recipe,
+            split,
+            normalisation: Normalisation::new(dataset),
+            state: None,
+            on_epoch,
+            on_step: None,
+        }
+    }
+
+    pub(crate) fn start(self, options: Options) -> Result<Trained, Error> {
+        self.recipe.validate()?;
+        check(self.architecture, self.dataset)?;
+        memory::check(self.architecture, self.recipe, options)?;
+        backend::run(options, self)
+    }
 }
 
 impl Work for Training<'_> {
     type Output = Trained;
 
-    fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Trained, Error> {
+    fn run<B: AutodiffBackend>(mut self, device: &B::Device) -> Result<Trained, Error> {
         let recipe = self.recipe;
         let costs = self.architecture.costs()?;
-        let source = Source::drawn(recipe.seed);
+        let source = match &self.state {
+            None => Source::drawn(recipe.seed),
+            Some(state) => Source::stored(state.weights.clone()),
+        };
         let mut network = Network::<B>::build(self.architecture, source, device)?;
-        let mut optimizer = SgdConfig::new()
-            .with_weight_decay(Some(WeightDecayConfig::new(recipe.weight_decay as f32)))
-            .with_momentum(Some(MomentumConfig {
-                momentum: recipe.momentum,
-                dampening: 0.0,
-                nesterov: false,
-            }))
-            .init();
+        let mut state = match self.state.clone() {
+            None => State::first(network.read()),
+            Some(state) => state,
+        };
+        let mut sgd = Sgd::new(recipe, &state.velocities, device);
         let steps = self.split.train.len().div_ceil(recipe.batch_size);
-        let mut weights = network.read();
-        let mut digest = weights.link(Digest([0; 32]));
-        for number in 1..=recipe.epochs {
+        let schedule = Schedule::new(recipe, steps);
+        for number in state.epoch + 1..=recipe.epochs {
             let mut epoch = Progress::default();
             let order = self.split.order(recipe.seed, number);
             for (step, indices) in order.chunks(recipe.batch_size).enumerate() {
-                let done = (number - 1) as usize * steps + step;
-                let rate = learning_rate(recipe, done, steps);
+                let rate = schedule.rate((number - 1) as usize * steps + step);
                 let loss = self.forward_backward(&mut network, device, indices, number);
                 if !loss.value.is_finite() {
                     return Err(Error::Diverged {
@@ -129,34 +247,30 @@ impl Work for Training<'_> {
                     });
                 }
                 epoch.add(&loss, rate);
-                network = optimizer.step(rate, network, loss.gradients);
+                if let Some(on_step) = &mut self.on_step {
+                    on_step(loss.value / indices.len() as f64);
+                }
+                network = sgd.step(rate, network, loss.gradients);
             }
-            weights = network.read();
-            digest = weights.link(digest);
-            let report = epoch.report(number, order.len() as u64, digest)?;
+            state = state.next(network.read(), sgd.read());
+            let report = epoch.report(number, order.len() as u64, state.digest)?;
             let last = number == recipe.epochs;
-            if (self.on_epoch)(&report).is_break() && !last {
+            if (self.on_epoch)(&report, &state).is_break() && !last {
                 return Err(Error::Stopped { epoch: number });
             }
         }
         let mut network = network.valid();
-        let indices = &self.split.validation;
-        let correct = count_correct(
-            &mut network,
-            device,
-            &self.normalisation,
-            &self.dataset.train,
-            indices,
-        );
+        let (images, indices) = self.split.judged(self.dataset);
+        let correct = count_correct(&mut network, device, &self.normalisation, images, &indices);
         let measurement = Measurement {
             accuracy: Accuracy::from_counts(correct, indices.len() as u64)?,
             params: costs.params,
             flops: costs.flops,
-            digest,
+            digest: state.digest,
         };
         Ok(Trained {
             measurement,
-            weights,
+            weights: state.weights,
         })
     }
 }
@@ -169,14 +283,18 @@ impl Training<'_> {
         indices: &[usize],
         epoch: u32,
     ) -> Step {
+        let recipe = self.recipe;
         let images = &self.dataset.train;
-        let pixels = self
-            .normalisation
-            .augmented(images, indices, self.recipe, epoch);
+        let pixels = self.normalisation.augmented(images, indices, recipe, epoch);
         let labels: Vec<u8> = indices.iter().map(|&index| images.labels[index]).collect();
         let x = batch(pixels, indices.len(), self.architecture.input, device);
-        let logits = network.forward(x, true);
-        let loss = Loss::new(&values(logits.clone().inner()), &labels);
+        let mut paths = Paths::draw(recipe, epoch, network.paths(), indices, device);
+        let logits = network.forward_dropping(x, true, &mut paths);
+        let loss = Loss::new(
+            &values(logits.clone().inner()),
+            &labels,
+            recipe.label_smoothing,
+        );
         // The host computed the gradient by the logits; this sum has exactly that gradient.
         let gradient = TensorData::new(loss.gradient, logits.dims());
         let gradient = Tensor::<B, 2>::from_data(gradient, device);
@@ -185,7 +303,7 @@ impl Training<'_> {
         Step {
             value: loss.sum,
             correct: loss.correct,
-            gradients: clip(network, gradients, self.recipe.clip_norm),
+            gradients: clip(network, gradients, recipe.clip_norm),
         }
     }
 }
@@ -217,14 +335,8 @@ impl Progress {
             loss: self.loss / images as f64,
             train_accuracy: Accuracy::from_counts(self.correct, images)?,
             learning_rate: self.rate,
+            images,
             digest,
         })
     }
-}
-
-/// Half a cosine from the recipe's rate to 0 (Loshchilov and Hutter 2017), step by step.
-fn learning_rate(recipe: &Recipe, done: usize, steps_an_epoch: usize) -> f64 {
-    let all = recipe.epochs as usize * steps_an_epoch;
-    let part = done as f64 / all as f64;
-    recipe.learning_rate * 0.5 * (1.0 + math::cos_pi(part))
 }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use naschain_core::{Digest, Purpose, Stream};
+use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::Error;
@@ -43,6 +44,35 @@ impl Weights {
     /// # Errors
     /// [`Error::Io`].
     pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let io = |source| Error::Io {
+            path: path.to_owned(),
+            source,
+        };
+        std::fs::write(path, self.to_safetensors(None)?).map_err(io)
+    }
+
+    /// Reads a safetensors file. The tensors come in the order of their names; the network
+    /// puts them where they belong.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::Malformed`] for a file that is not safetensors of f32.
+    pub fn load(path: &Path) -> Result<Weights, Error> {
+        let file = std::fs::read(path).map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        Weights::from_safetensors(&file).map_err(|problem| Error::Malformed {
+            path: path.to_owned(),
+            problem,
+        })
+    }
+
+    /// The bytes of a safetensors file, with at most one line of metadata: two would come in
+    /// random order, because the safetensors crate wants them as a hash map.
+    pub(crate) fn to_safetensors(
+        &self,
+        metadata: Option<(&str, String)>,
+    ) -> Result<Vec<u8>, Error> {
         let bytes: Vec<Vec<u8>> = self
             .tensors
             .iter()
@@ -57,37 +87,22 @@ impl Weights {
                 (tensor.name.as_str(), view.expect("shape and values agree"))
             })
             .collect();
-        let file = safetensors::serialize(views, None).map_err(|error| Error::Weights {
+        let metadata = metadata.map(|(key, text)| [(key.to_owned(), text)].into());
+        safetensors::serialize(views, metadata).map_err(|error| Error::Weights {
             problem: error.to_string(),
-        })?;
-        std::fs::write(path, file).map_err(|source| Error::Io {
-            path: path.to_owned(),
-            source,
         })
     }
 
-    /// Reads a safetensors file. The tensors come in the order of their names; the network
-    /// puts them where they belong.
-    ///
-    /// # Errors
-    /// [`Error::Io`], or [`Error::Malformed`] for a file that is not safetensors of f32.
-    pub fn load(path: &Path) -> Result<Weights, Error> {
-        let file = std::fs::read(path).map_err(|source| Error::Io {
-            path: path.to_owned(),
-            source,
-        })?;
-        let malformed = |problem: String| Error::Malformed {
-            path: path.to_owned(),
-            problem,
-        };
-        let views = safetensors::SafeTensors::deserialize(&file)
-            .map_err(|error| malformed(format!("not a safetensors file: {error}")))?;
+    /// Reads the bytes of a safetensors file, or says what is wrong with them.
+    pub(crate) fn from_safetensors(file: &[u8]) -> Result<Weights, String> {
+        let views = SafeTensors::deserialize(file)
+            .map_err(|error| format!("not a safetensors file: {error}"))?;
         let mut weights = Weights::default();
         let by_name: BTreeMap<&str, TensorView> = views.iter().collect();
         for (name, view) in by_name {
             if view.dtype() != Dtype::F32 {
                 let found = view.dtype();
-                return Err(malformed(format!("{name} is {found:?}; it must be F32")));
+                return Err(format!("{name} is {found:?}; it must be F32"));
             }
             let words = view.data().as_chunks::<4>().0;
             weights.tensors.push(NamedTensor {
@@ -98,9 +113,22 @@ impl Weights {
         }
         Ok(weights)
     }
+
+    /// The tensors that are trained: all but the running statistics.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &NamedTensor> {
+        let trained = |tensor: &&NamedTensor| !tensor.name.contains(".running_");
+        self.tensors.iter().filter(trained)
+    }
 }
 
-fn little_endian(values: &[f32]) -> Vec<u8> {
+/// The text under `key` in a safetensors file's own metadata, where there is one.
+pub(crate) fn metadata(file: &[u8], key: &str) -> Option<String> {
+    let (_, header) = SafeTensors::read_metadata(file).ok()?;
+    header.metadata().as_ref()?.get(key).cloned()
+}
+
+/// The bytes of numbers as files have them.
+pub(crate) fn little_endian(values: &[f32]) -> Vec<u8> {
     values
         .iter()
         .flat_map(|value| value.to_le_bytes())

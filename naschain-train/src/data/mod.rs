@@ -4,6 +4,7 @@ mod cifar;
 mod digits;
 mod files;
 mod idx;
+mod picture;
 
 use std::fmt;
 use std::path::Path;
@@ -63,6 +64,27 @@ impl FromStr for DataName {
             found: text.to_owned(),
         })
     }
+}
+
+/// Reads a PNG or JPEG file as an image of `shape`: channels × height × width pixels, plane by
+/// plane, from 0 to 255.
+///
+/// The largest part around the centre that has the shape's proportions is resized to it; grey
+/// becomes colour and colour grey where the channels ask for it.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Malformed`] for a file that is no such image, or a shape that has
+/// neither 1 nor 3 channels.
+pub fn read_picture(path: &Path, shape: Shape) -> Result<Vec<u8>, Error> {
+    if ![1, 3].contains(&shape.channels) {
+        return Err(Error::Malformed {
+            path: path.to_owned(),
+            problem: format!("a picture has 1 or 3 channels; {shape} is asked for"),
+        });
+    }
+    let mut pixels = vec![0; shape.len()];
+    picture::read(path, shape, &mut pixels)?;
+    Ok(pixels)
 }
 
 /// Images with their labels.
@@ -129,6 +151,16 @@ impl Dataset {
                 idx::dataset(name.as_str(), &files::folder(name, data_dir)?)
             }
             DataName::Cifar10 => cifar::dataset(&files::folder(name, data_dir)?),
+        }
+    }
+
+    /// The pixel value of white: 16 for the UCI digits, which have 17 grey levels, 255 for all
+    /// others.
+    pub fn white(&self) -> u8 {
+        if self.name == DataName::Digits.as_str() {
+            16
+        } else {
+            255
         }
     }
 

@@ -1,0 +1,93 @@
+//! Trains a network and writes what it began with, every image that it saw, and its losses, for
+//! `python/check_training.py` to do the same in PyTorch:
+//!
+//!     cargo run --release --example dump_training -- trace.safetensors digits
+
+use std::error::Error;
+use std::path::Path;
+
+use naschain_core::{Augmentation, MacroSpace, Recipe, Shape};
+use naschain_train::{Batch, DataName, Dataset, NamedTensor, Options, Weights, trace};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut args = std::env::args().skip(1);
+    let (Some(file), Some(name)) = (args.next(), args.next()) else {
+        return Err("usage: dump_training FILE digits|fashion-mnist|cifar10 [DATA_DIR]".into());
+    };
+    let data_dir = args.next();
+    let dataset = Dataset::load(name.parse()?, data_dir.as_deref().map(Path::new))?;
+    println!("{}", dump(Path::new(&file), name.parse()?, &dataset)?);
+    Ok(())
+}
+
+/// Trains, writes `file` and a description beside it, and says what came of it.
+pub(crate) fn dump(
+    file: &Path,
+    name: DataName,
+    dataset: &Dataset,
+) -> Result<String, Box<dyn Error>> {
+    let (space, genome, recipe) = preset(name, dataset);
+    let architecture = space.decode(&genome.parse()?)?;
+    let trace = trace(&architecture, dataset, &recipe, Options::default())?;
+    let (steps, accuracy) = (trace.losses.len(), trace.trained.measurement.accuracy);
+    let description = serde_json::json!({
+        "architecture": architecture,
+        "recipe": recipe,
+        "losses": trace.losses,
+        "accuracy": accuracy,
+    });
+    std::fs::write(file.with_extension("json"), description.to_string())?;
+    let mut tensors = trace.initial.tensors;
+    for (name, batch) in [("seen", trace.seen), ("judged", trace.judged)] {
+        tensors.extend(stored(name, batch, space.input));
+    }
+    Weights { tensors }.save(file)?;
+    Ok(format!("{steps} steps, accuracy {accuracy} %"))
+}
+
+/// A small network and the reference recipe; for the digits, what suits their 64 pixels.
+fn preset(name: DataName, dataset: &Dataset) -> (MacroSpace, &'static str, Recipe) {
+    let space = MacroSpace {
+        phases: 2,
+        nodes: 4,
+        input: dataset.shape,
+        init_channels: 8,
+        classes: dataset.classes,
+    };
+    let recipe = match name {
+        DataName::Digits => Recipe {
+            epochs: 8,
+            batch_size: 32,
+            train_images: 1000,
+            validation_images: 397,
+            augmentation: Augmentation {
+                crop_padding: 1,
+                horizontal_flip: false,
+                cutout: 2,
+            },
+            ..Recipe::default()
+        },
+        _ => Recipe {
+            epochs: 5,
+            train_images: 4000,
+            validation_images: 1000,
+            ..Recipe::default()
+        },
+    };
+    (space, "1101011-1011010", recipe)
+}
+
+fn stored(name: &str, batch: Batch, shape: Shape) -> [NamedTensor; 2] {
+    let images = batch.labels.len();
+    let tensor = |part: &str, shape: Vec<usize>, values: Vec<f32>| NamedTensor {
+        name: format!("{name}.{part}"),
+        shape,
+        values,
+    };
+    let sizes = vec![images, shape.channels, shape.height, shape.width];
+    let labels = batch.labels.into_iter().map(f32::from).collect();
+    [
+        tensor("pixels", sizes, batch.pixels),
+        tensor("labels", vec![images], labels),
+    ]
+}

@@ -1,0 +1,268 @@
+//! A training between two epochs, in memory and as a file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use naschain_core::{Architecture, Digest, Recipe};
+use serde::{Deserialize, Serialize};
+
+use crate::backend::BURN_VERSION;
+use crate::weights::{NamedTensor, Weights, metadata};
+use crate::{Dataset, Error};
+
+/// Names of velocities in a file begin with this, before the name of their parameter.
+const VELOCITY: &str = "velocity.";
+/// The key of the file's one metadata entry.
+const KEY: &str = "naschain-checkpoint";
+
+/// Everything that the rest of a training depends on, after one of its epochs.
+///
+/// [`train_from`](crate::train_from) hands one out after each epoch, and goes on from one to the
+/// same digest as a training that was never interrupted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    pub(crate) identity: Identity,
+    pub(crate) state: State,
+}
+
+/// What is trained, how and on what: only the same training can go on from a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Identity {
+    burn: String,
+    architecture: Digest,
+    recipe: Digest,
+    data: Digest,
+}
+
+/// A training between two epochs.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct State {
+    /// Finished epochs.
+    pub(crate) epoch: u32,
+    /// The hash chain so far.
+    pub(crate) digest: Digest,
+    pub(crate) weights: Weights,
+    /// The velocity of each parameter in declaration order.
+    pub(crate) velocities: Vec<Option<Vec<f32>>>,
+}
+
+/// What stands in a file's metadata.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    identity: Identity,
+    epoch: u32,
+    digest: Digest,
+    /// Names of the weights in declaration order; the file has its tensors in another.
+    names: Vec<String>,
+    /// BLAKE3 over all of the above and all tensors.
+    checksum: Digest,
+}
+
+impl Identity {
+    pub(crate) fn new(architecture: &Architecture, dataset: &Dataset, recipe: &Recipe) -> Identity {
+        let digest = |json: serde_json::Result<Vec<u8>>| {
+            let json = json.expect("architectures and recipes are plain data");
+            Digest(*blake3::hash(&json).as_bytes())
+        };
+        Identity {
+            burn: BURN_VERSION.to_owned(),
+            architecture: digest(serde_json::to_vec(architecture)),
+            recipe: digest(serde_json::to_vec(recipe)),
+            data: dataset.digest(),
+        }
+    }
+
+    /// Refuses, by name, what `training` cannot go on from.
+    pub(crate) fn check(&self, training: &Identity) -> Result<(), Error> {
+        let [other, this] = [self, training];
+        let differences = [
+            ("architecture", other.architecture != this.architecture),
+            ("recipe", other.recipe != this.recipe),
+            ("data set", other.data != this.data),
+            ("version of burn", other.burn != this.burn),
+        ];
+        match differences.iter().find(|(_, differs)| *differs) {
+            None => Ok(()),
+            Some((what, _)) => Err(Error::OtherTraining { what }),
+        }
+    }
+}
+
+impl State {
+    /// Before the first epoch.
+    pub(crate) fn first(weights: Weights) -> State {
+        State {
+            epoch: 0,
+            digest: weights.link(Digest([0; 32])),
+            weights,
+            velocities: Vec::new(),
+        }
+    }
+
+    /// One epoch later.
+    pub(crate) fn next(self, weights: Weights, velocities: Vec<Option<Vec<f32>>>) -> State {
+        State {
+            epoch: self.epoch + 1,
+            digest: weights.link(self.digest),
+            weights,
+            velocities,
+        }
+    }
+}
+
+impl Checkpoint {
+    /// A name for the file of this training's checkpoints, the same for the same architecture,
+    /// recipe, data set and version of burn: 64 hexadecimal digits.
+    pub fn name(architecture: &Architecture, dataset: &Dataset, recipe: &Recipe) -> String {
+        let identity = Identity::new(architecture, dataset, recipe);
+        let json = serde_json::to_vec(&identity).expect("an identity is plain data");
+        Digest(*blake3::hash(&json).as_bytes()).to_string()
+    }
+
+    /// The number of finished epochs.
+    pub fn epoch(&self) -> u32 {
+        self.state.epoch
+    }
+
+    /// The hash chain after them.
+    pub fn digest(&self) -> Digest {
+        self.state.digest
+    }
+
+    /// The network after them.
+    pub fn weights(&self) -> &Weights {
+        &self.state.weights
+    }
+
+    /// Writes a safetensors file, in one move: whoever is interrupted leaves the file that was
+    /// there before.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let tensors = self.tensors();
+        let names = self.state.weights.tensors.iter();
+        let mut header = Header {
+            identity: self.identity.clone(),
+            epoch: self.state.epoch,
+            digest: self.state.digest,
+            names: names.map(|tensor| tensor.name.clone()).collect(),
+            checksum: Digest([0; 32]),
+        };
+        header.checksum = header.checksum_with(&tensors);
+        let file = Weights { tensors }.to_safetensors(Some((KEY, header.json())))?;
+        let partial = path.with_extension("partial");
+        let written = std::fs::write(&partial, file);
+        let moved = written.and_then(|()| std::fs::rename(&partial, path));
+        moved.map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// Reads such a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::Malformed`] for a file that is not a checkpoint or is damaged.
+    pub fn load(path: &Path) -> Result<Checkpoint, Error> {
+        let file = std::fs::read(path).map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        parse(&file).map_err(|problem| Error::Malformed {
+            path: path.to_owned(),
+            problem,
+        })
+    }
+
+    /// Weights and velocities in the order of their names.
+    fn tensors(&self) -> Vec<NamedTensor> {
+        let weights = &self.state.weights;
+        let velocities = weights.parameters().zip(&self.state.velocities);
+        let velocities = velocities.filter_map(|(parameter, values)| {
+            Some(NamedTensor {
+                name: format!("{VELOCITY}{}", parameter.name),
+                shape: parameter.shape.clone(),
+                values: values.clone()?,
+            })
+        });
+        let mut tensors: Vec<_> = velocities.chain(weights.tensors.iter().cloned()).collect();
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        tensors
+    }
+}
+
+impl Header {
+    fn json(&self) -> String {
+        serde_json::to_string(self).expect("a header is plain data")
+    }
+
+    /// The checksum of this header, its own checksum apart, and the tensors.
+    fn checksum_with(&self, tensors: &[NamedTensor]) -> Digest {
+        let without = Header {
+            checksum: Digest([0; 32]),
+            identity: self.identity.clone(),
+            names: self.names.clone(),
+            ..*self
+        };
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(without.json().as_bytes());
+        for tensor in tensors {
+            hasher.update(format!("\n{} {:?}\n", tensor.name, tensor.shape).as_bytes());
+            for value in &tensor.values {
+                hasher.update(&value.to_le_bytes());
+            }
+        }
+        Digest(*hasher.finalize().as_bytes())
+    }
+}
+
+fn parse(file: &[u8]) -> Result<Checkpoint, String> {
+    let tensors = Weights::from_safetensors(file)?.tensors;
+    let header = metadata(file, KEY).ok_or("this safetensors file is not a checkpoint")?;
+    let header: Header = serde_json::from_str(&header)
+        .map_err(|error| format!("its header is not that of a checkpoint: {error}"))?;
+    if header.checksum != header.checksum_with(&tensors) {
+        return Err("the checkpoint is damaged: its checksum is wrong".to_owned());
+    }
+    let mut tensors: BTreeMap<String, NamedTensor> = tensors
+        .into_iter()
+        .map(|tensor| (tensor.name.clone(), tensor))
+        .collect();
+    let mut weights = Weights::default();
+    for name in &header.names {
+        let tensor = tensors.remove(name);
+        let missing = || format!("the checkpoint lacks {name}");
+        weights.tensors.push(tensor.ok_or_else(missing)?);
+    }
+    let mut velocities = Vec::new();
+    for parameter in weights.parameters() {
+        let velocity = tensors.remove(&format!("{VELOCITY}{}", parameter.name));
+        if velocity
+            .as_ref()
+            .is_some_and(|v| v.shape != parameter.shape)
+        {
+            return Err(format!(
+                "the velocity of {} has another shape",
+                parameter.name
+            ));
+        }
+        velocities.push(velocity.map(|velocity| velocity.values));
+    }
+    if let Some(name) = tensors.keys().next() {
+        return Err(format!(
+            "the checkpoint has {name}, which belongs to nothing"
+        ));
+    }
+    Ok(Checkpoint {
+        identity: header.identity,
+        state: State {
+            epoch: header.epoch,
+            digest: header.digest,
+            weights,
+            velocities,
+        },
+    })
+}

@@ -1,0 +1,115 @@
+//! Training on NVIDIA GPUs, and everything that may be missing for it.
+//!
+//! burn's runtime panics where there is no driver, toolkit or memory; here each of them is an
+//! error that says what is missing.
+
+use std::any::Any;
+use std::ffi::c_int;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use burn::backend::cuda::CudaDevice;
+use burn::backend::{Autodiff, Cuda};
+use libloading::Library;
+
+use crate::backend::Work;
+use crate::{Device, Error};
+
+/// What the compiler of the kernels is called in the toolkits that burn's runtime can load.
+const NVRTC: [&str; 5] = [
+    "libnvrtc.so",
+    "libnvrtc.so.13",
+    "libnvrtc.so.12",
+    "libnvrtc.so.11",
+    "libnvrtc.so.1",
+];
+const TOOLKIT: &str = "install NVIDIA's CUDA toolkit, or name its folder in CUDA_PATH and its \
+                       libraries' in LD_LIBRARY_PATH";
+
+pub(crate) fn run<W: Work>(index: usize, work: W) -> Result<W::Output, Error> {
+    check(index)?;
+    let device = CudaDevice::new(index);
+    // Nothing of the work is looked at again after a panic.
+    let guarded = AssertUnwindSafe(|| work.run::<Autodiff<Cuda>>(&device));
+    catch_unwind(guarded).unwrap_or_else(|panic| Err(unavailable(index, message(&*panic))))
+}
+
+pub(crate) fn check(index: usize) -> Result<(), Error> {
+    let found = device_count().and_then(|count| match index < count {
+        true => toolkit(),
+        false => Err(format!(
+            "this machine has {count} CUDA devices, counted from 0"
+        )),
+    });
+    found.map_err(|reason| unavailable(index, reason))
+}
+
+fn unavailable(index: usize, reason: String) -> Error {
+    Error::DeviceUnavailable {
+        device: Device::Cuda(index),
+        reason,
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    let text = text.unwrap_or("for a reason that it does not give");
+    format!("its runtime failed: {}", text.trim())
+}
+
+/// Asks the driver itself.
+#[allow(unsafe_code)] // two calls of the driver's C interface, nothing else
+fn device_count() -> Result<usize, String> {
+    type Init = unsafe extern "C" fn(u32) -> c_int;
+    type Count = unsafe extern "C" fn(*mut c_int) -> c_int;
+    let missing = |error: libloading::Error| {
+        format!("there is no NVIDIA driver, or it is not a whole one ({error})")
+    };
+    let mut count = 0;
+    // SAFETY: libcuda's initialisers have no preconditions, and the signatures are those of
+    // cuInit and cuDeviceGetCount in the CUDA driver API; `count` outlives the call.
+    let status = unsafe {
+        let driver = Library::new("libcuda.so.1").map_err(missing)?;
+        let init = driver.get::<Init>(b"cuInit").map_err(missing)?;
+        let get_count = driver.get::<Count>(b"cuDeviceGetCount").map_err(missing)?;
+        match init(0) {
+            0 => get_count(&mut count),
+            failed => failed,
+        }
+    };
+    match status {
+        0 => Ok(count.max(0) as usize),
+        // CUDA_ERROR_NO_DEVICE
+        100 => Err("there is an NVIDIA driver, but no GPU".to_owned()),
+        code => Err(format!("the NVIDIA driver answers with error {code}")),
+    }
+}
+
+/// The kernels are compiled where they run, by a library and from headers of the toolkit.
+fn toolkit() -> Result<(), String> {
+    #[allow(unsafe_code)] // loading NVIDIA's library runs its initialisers, nothing else
+    // SAFETY: NVRTC's initialisers have no preconditions.
+    let loads = |name: &&str| unsafe { Library::new(*name) }.is_ok();
+    if !NVRTC.iter().any(loads) {
+        return Err(format!(
+            "the CUDA runtime compiler, libnvrtc.so, is not found; {TOOLKIT}"
+        ));
+    }
+    let header = include_folder().map(|folder| folder.join("cuda_fp16.h"));
+    match header {
+        Some(header) if header.is_file() => Ok(()),
+        Some(header) => Err(format!("{} is not there; {TOOLKIT}", header.display())),
+        None => Err(format!("the CUDA headers are not found; {TOOLKIT}")),
+    }
+}
+
+/// Where burn's runtime looks for the headers.
+fn include_folder() -> Option<PathBuf> {
+    let named = std::env::var_os("CUDA_PATH").map(PathBuf::from);
+    let there = |folder: &str| Path::new(folder).exists().then(|| PathBuf::from(folder));
+    let usual = || there("/usr/local/cuda").or_else(|| there("/opt/cuda"));
+    let of_system = || there("/usr/bin/nvcc").map(|_| PathBuf::from("/usr"));
+    let folder = named.or_else(usual).or_else(of_system)?;
+    Some(folder.join("include"))
+}

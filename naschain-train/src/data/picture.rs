@@ -1,0 +1,146 @@
+//! One PNG or JPEG file as the pixels of a given shape.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use image::codecs::png::PngDecoder;
+use image::imageops::FilterType;
+use image::{DynamicImage, GrayImage, ImageDecoder, RgbImage};
+use naschain_core::Shape;
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use crate::Error;
+
+/// A larger file or image is refused: in memory it could crowd out everything else.
+const MOST_BYTES: u64 = 1 << 28;
+const MOST_PIXELS: usize = 1 << 26;
+const MOST_SIDE: usize = 1 << 15;
+
+/// Reads an image into `pixels`, plane by plane.
+///
+/// The largest part around the centre that has the proportions of `shape` is cut out and resized
+/// (linear interpolation, antialiased); so the short side fits. An image that has the shape
+/// already is taken as it is. Grey becomes colour and colour grey where the channels ask for it;
+/// transparency and orientation tags are ignored.
+pub(super) fn read(path: &Path, shape: Shape, pixels: &mut [u8]) -> Result<(), Error> {
+    let io = |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(io)?;
+    let mut file = file.take(MOST_BYTES + 1);
+    file.read_to_end(&mut bytes).map_err(io)?;
+    let image = decode(&bytes).map_err(|problem| Error::Malformed {
+        path: path.to_owned(),
+        problem,
+    })?;
+    fit(image, shape, pixels);
+    Ok(())
+}
+
+fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(format!("the file has more than {MOST_BYTES} bytes"));
+    }
+    // Names lie about formats even in well-known data sets; the first bytes do not.
+    if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+        decode_png(bytes)
+    } else if bytes.starts_with(&[0xff, 0xd8, 0xff]) {
+        decode_jpeg(bytes)
+    } else {
+        let first = &bytes[..bytes.len().min(8)];
+        Err(format!(
+            "it is neither PNG nor JPEG: it begins with {first:02x?}"
+        ))
+    }
+}
+
+fn decode_png(bytes: &[u8]) -> Result<DynamicImage, String> {
+    let broken = |error| format!("the PNG does not decode: {error}");
+    let mut limits = image::Limits::default();
+    limits.max_image_width = Some(MOST_SIDE as u32);
+    limits.max_image_height = Some(MOST_SIDE as u32);
+    let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(broken)?;
+    let (width, height) = decoder.dimensions();
+    check_size(width as usize, height as usize)?;
+    DynamicImage::from_decoder(decoder).map_err(broken)
+}
+
+/// By the decoder behind the image crate, but strict: through that crate, a JPEG that was cut off
+/// in the middle decodes without an error. And without its SIMD, so that no bit depends on the
+/// processor.
+fn decode_jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
+    let broken = |error| format!("the JPEG does not decode: {error}");
+    let options = DecoderOptions::default()
+        .set_strict_mode(true)
+        .set_use_unsafe(false)
+        .set_max_width(MOST_SIDE)
+        .set_max_height(MOST_SIDE);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers().map_err(broken)?;
+    let (width, height) = decoder.dimensions().unwrap_or_default();
+    check_size(width, height)?;
+    let grey = decoder.input_colorspace() == Some(ColorSpace::Luma);
+    let colours = if grey {
+        ColorSpace::Luma
+    } else {
+        ColorSpace::RGB
+    };
+    decoder.set_options(options.jpeg_set_out_colorspace(colours));
+    let pixels = decoder.decode().map_err(broken)?;
+    let (width, height) = (width as u32, height as u32);
+    let image = if grey {
+        GrayImage::from_raw(width, height, pixels).map(DynamicImage::from)
+    } else {
+        RgbImage::from_raw(width, height, pixels).map(DynamicImage::from)
+    };
+    image.ok_or_else(|| "the JPEG decodes to fewer pixels than its header says".to_owned())
+}
+
+fn check_size(width: usize, height: usize) -> Result<(), String> {
+    if (1..=MOST_PIXELS).contains(&(width * height)) {
+        return Ok(());
+    }
+    Err(format!(
+        "the image is {width}x{height}; 1 to {MOST_PIXELS} pixels can be read"
+    ))
+}
+
+fn fit(image: DynamicImage, shape: Shape, pixels: &mut [u8]) {
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    // The part's sides, rounded to the nearest pixel.
+    let scaled = |side: usize, over: usize, under: usize| (side * over + under / 2) / under;
+    let part_width = scaled(height, shape.width, shape.height).clamp(1, width);
+    let part_height = scaled(width, shape.height, shape.width).clamp(1, height);
+    let (left, top) = ((width - part_width) / 2, (height - part_height) / 2);
+    let whole = (part_width, part_height) == (width, height);
+    let image = match whole {
+        true => image,
+        false => image.crop_imm(
+            left as u32,
+            top as u32,
+            part_width as u32,
+            part_height as u32,
+        ),
+    };
+    let (width, height) = (shape.width as u32, shape.height as u32);
+    let image = match (image.width(), image.height()) == (width, height) {
+        true => image,
+        false => image.resize_exact(width, height, FilterType::Triangle),
+    };
+    if shape.channels == 1 {
+        pixels.copy_from_slice(image.into_luma8().as_raw());
+        return;
+    }
+    let plane = shape.height * shape.width;
+    for (index, pixel) in image.into_rgb8().pixels().enumerate() {
+        for (channel, &value) in pixel.0.iter().enumerate() {
+            pixels[channel * plane + index] = value;
+        }
+    }
+}

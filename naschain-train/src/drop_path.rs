@@ -1,0 +1,118 @@
+//! Paths that single images lose while a network is trained.
+//!
+//! NSGA-Net drops paths in the cells of its micro space (after Zoph et al. 2018): for each image,
+//! what an operation gives is set to 0 with a probability that grows from epoch to epoch, and
+//! what is kept is scaled up by as much; identities are never dropped. Its macro space has no
+//! such place, so here it is this one: where a reader joins several maps, each map that a node
+//! gives is dropped by itself, and the phase's input is not. Along a chain nothing is dropped.
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
+use naschain_core::{Purpose, Recipe, Stream};
+
+/// The factors of one batch, path by path in the order in which the network asks for them.
+pub(crate) struct Paths<B: Backend>(std::vec::IntoIter<Tensor<B, 4>>);
+
+impl<B: Backend> Paths<B> {
+    /// Drops nothing.
+    pub(crate) fn all() -> Paths<B> {
+        Paths(Vec::new().into_iter())
+    }
+
+    /// Draws which of `count` paths each of the images loses.
+    pub(crate) fn draw(
+        recipe: &Recipe,
+        epoch: u32,
+        count: usize,
+        images: &[usize],
+        device: &B::Device,
+    ) -> Paths<B> {
+        let probability = probability(recipe, epoch);
+        if probability == 0.0 {
+            return Paths::all();
+        }
+        let factors = factors(recipe.seed, epoch, probability, count, images);
+        let load = |factors: Vec<f32>| {
+            let shape = [images.len(), 1, 1, 1];
+            Tensor::from_data(TensorData::new(factors, shape), device)
+        };
+        Paths(
+            factors
+                .into_iter()
+                .map(load)
+                .collect::<Vec<_>>()
+                .into_iter(),
+        )
+    }
+
+    /// The next path's map, `[images, channels, height, width]`, as the reader gets it.
+    pub(crate) fn pass(&mut self, map: Tensor<B, 4>) -> Tensor<B, 4> {
+        match self.0.next() {
+            Some(factors) => map * factors,
+            None => map,
+        }
+    }
+}
+
+/// The probability in `epoch`, counted from 1.
+fn probability(recipe: &Recipe, epoch: u32) -> f64 {
+    recipe.drop_path * f64::from(epoch - 1) / f64::from(recipe.epochs)
+}
+
+/// For each path one factor an image: 0, or what keeps the expected value.
+fn factors(
+    seed: u64,
+    epoch: u32,
+    probability: f64,
+    count: usize,
+    images: &[usize],
+) -> Vec<Vec<f32>> {
+    let kept = (1.0 / (1.0 - probability)) as f32;
+    let mut factors = vec![Vec::with_capacity(images.len()); count];
+    for &image in images {
+        let mut stream = Stream::new(seed, Purpose::DropPath, u64::from(epoch), image as u64);
+        for path in &mut factors {
+            let dropped = stream.chance(probability);
+            path.push(if dropped { 0.0 } else { kept });
+        }
+    }
+    factors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_probability_grows_from_zero() {
+        let recipe = Recipe {
+            epochs: 4,
+            drop_path: 0.2,
+            ..Recipe::default()
+        };
+        let all: Vec<f64> = (1..=4).map(|epoch| probability(&recipe, epoch)).collect();
+        for (found, right) in all.iter().zip([0.0, 0.05, 0.1, 0.15]) {
+            assert!((found - right).abs() < 1e-15, "{all:?}");
+        }
+        assert_eq!(probability(&Recipe::default(), 20), 0.0);
+    }
+
+    #[test]
+    fn factors_are_keyed_by_image_and_epoch_and_keep_the_mean() {
+        let images: Vec<usize> = (0..4000).collect();
+        let all = factors(1, 2, 0.25, 3, &images);
+        for path in &all {
+            let kept = path.iter().filter(|&&factor| factor > 0.0).count();
+            // Binomial with mean 3,000 and deviation 27; the stream is fixed.
+            assert!(kept.abs_diff(3000) < 110, "{kept}");
+            let zero_or_kept = |factor: &f32| *factor == 0.0 || *factor == 1.0 / 0.75;
+            assert!(path.iter().all(zero_or_kept));
+        }
+        let alone = factors(1, 2, 0.25, 3, &[7]);
+        let of_seven: Vec<f32> = all.iter().map(|path| path[7]).collect();
+        assert_eq!(alone.concat(), of_seven);
+        assert_ne!(all[0], all[1]);
+        assert_ne!(all, factors(1, 3, 0.25, 3, &images));
+        assert_ne!(all, factors(2, 2, 0.25, 3, &images));
+    }
+}

@@ -1,0 +1,68 @@
+//! The learning rate of every step.
+
+use naschain_core::Recipe;
+
+use crate::math;
+
+/// Rises step by step through the recipe's warm-up (Goyal et al. 2017), then falls along half a
+/// cosine to 0 (Loshchilov and Hutter 2017).
+pub(crate) struct Schedule {
+    rate: f64,
+    warmup_steps: usize,
+    steps: usize,
+}
+
+impl Schedule {
+    pub(crate) fn new(recipe: &Recipe, steps_an_epoch: usize) -> Schedule {
+        Schedule {
+            rate: recipe.learning_rate,
+            warmup_steps: recipe.warmup_epochs as usize * steps_an_epoch,
+            steps: recipe.epochs as usize * steps_an_epoch,
+        }
+    }
+
+    /// The rate of the step before which `done` steps were taken.
+    pub(crate) fn rate(&self, done: usize) -> f64 {
+        if done < self.warmup_steps {
+            return self.rate * (done + 1) as f64 / self.warmup_steps as f64;
+        }
+        let part = (done - self.warmup_steps) as f64 / (self.steps - self.warmup_steps) as f64;
+        self.rate * 0.5 * (1.0 + math::cos_pi(part))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates(warmup_epochs: u32) -> Vec<f64> {
+        let recipe = Recipe {
+            epochs: 4,
+            warmup_epochs,
+            learning_rate: 0.8,
+            ..Recipe::default()
+        };
+        let schedule = Schedule::new(&recipe, 2);
+        (0..8).map(|done| schedule.rate(done)).collect()
+    }
+
+    #[test]
+    fn half_a_cosine() {
+        let rates = rates(0);
+        assert!((rates[0] - 0.8).abs() < 1e-15, "{rates:?}");
+        assert!(
+            (rates[4] - 0.4).abs() < 1e-15 && rates[7] < 0.04,
+            "{rates:?}"
+        );
+        assert!(rates.is_sorted_by(|a, b| a > b), "{rates:?}");
+    }
+
+    #[test]
+    fn the_warm_up_ends_at_the_full_rate_and_the_cosine_begins_there() {
+        let rates = rates(2);
+        for (rate, right) in rates.iter().zip([0.2, 0.4, 0.6, 0.8, 0.8]) {
+            assert!((rate - right).abs() < 1e-15, "{rates:?}");
+        }
+        assert!((rates[6] - 0.4).abs() < 1e-15, "{rates:?}");
+    }
+}

@@ -1,0 +1,151 @@
+//! Exported models say what ours say, in PyPI's onnxruntime and torch: 30 random genomes, 1,000
+//! images each.
+
+mod python;
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use naschain_core::{Genome, MacroSpace, Purpose, Recipe, Stream};
+use naschain_train::{Dataset, Images, Model, NamedTensor, Options, Weights, train};
+
+const GENOMES: u64 = 30;
+const IMAGES: usize = 1000;
+
+fn space(phases: usize, nodes: usize, input: &str, init_channels: usize) -> MacroSpace {
+    MacroSpace {
+        phases,
+        nodes,
+        input: input.parse().unwrap(),
+        init_channels,
+        classes: 10,
+    }
+}
+
+/// The digits, or noise of another shape.
+fn dataset(space: &MacroSpace) -> Dataset {
+    let digits = Dataset::digits();
+    if space.input == digits.shape {
+        return digits;
+    }
+    let part = |images: usize, index: u64| {
+        let mut stream = Stream::new(1, Purpose::Simulation, 0, index);
+        let mut below = |bound: u64, count: usize| -> Vec<u8> {
+            (0..count).map(|_| stream.below(bound) as u8).collect()
+        };
+        Images {
+            pixels: below(256, images * space.input.len()),
+            labels: below(space.classes as u64, images),
+        }
+    };
+    Dataset {
+        name: "noise".to_owned(),
+        shape: space.input,
+        classes: space.classes,
+        train: part(256, 0),
+        test: part(IMAGES, 1),
+    }
+}
+
+/// A network after an epoch of many small steps, so that batch norm's statistics are those of the
+/// data and every image gets logits of its own.
+fn model(space: &MacroSpace, genome: &Genome, dataset: &Dataset) -> Model {
+    let recipe = Recipe {
+        epochs: 1,
+        batch_size: 6,
+        train_images: 240,
+        validation_images: 10,
+        learning_rate: 0.05,
+        augmentation: Default::default(),
+        ..Recipe::default()
+    };
+    let architecture = space.decode(genome).unwrap();
+    let mut proceed = |_: &_| ControlFlow::Continue(());
+    let options = Options::default();
+    let trained = train(&architecture, dataset, &recipe, options, &mut proceed).unwrap();
+    Model::new(space, genome, dataset, &recipe, trained).unwrap()
+}
+
+/// The first images of both parts, as an image file's 0 to 255.
+fn pixels(dataset: &Dataset) -> Vec<f32> {
+    let unit = 255.0 / f32::from(dataset.white());
+    let all = dataset.train.pixels.iter().chain(&dataset.test.pixels);
+    let pixels = all.map(|&pixel| f32::from(pixel) * unit);
+    pixels.take(IMAGES * dataset.shape.len()).collect()
+}
+
+fn write(folder: &Path, number: u64, space: &MacroSpace, genome: &Genome) {
+    let dataset = dataset(space);
+    let model = model(space, genome, &dataset);
+    let file = folder.join(format!("{number:02}.safetensors"));
+    model.save(&file).unwrap();
+    std::fs::write(file.with_extension("onnx"), model.to_onnx().unwrap()).unwrap();
+    let loaded = Model::load(&file).unwrap();
+    assert_eq!(Model::load(&file.with_extension("json")).unwrap(), loaded);
+    let pixels = pixels(&dataset);
+    let logits = loaded.logits(&pixels, Options::default()).unwrap();
+    let shape = space.input;
+    let tensor = |name: &str, shape: Vec<usize>, values| NamedTensor {
+        name: name.to_owned(),
+        shape,
+        values,
+    };
+    let images = [IMAGES, shape.channels, shape.height, shape.width];
+    let tensors = vec![
+        tensor("pixels", images.to_vec(), pixels),
+        tensor("logits", vec![IMAGES, space.classes], logits),
+    ];
+    let stored = Weights { tensors };
+    stored.save(&file.with_extension("logits")).unwrap();
+}
+
+/// All models, made once for both tests.
+fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("export");
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let spaces = [
+            space(2, 4, "1x8x8", 8),
+            space(3, 5, "3x11x9", 4),
+            space(3, 3, "1x8x8", 4),
+            // The first phase's channels fit, so its entry is not applied.
+            space(2, 6, "4x9x10", 4),
+        ];
+        for number in 0..GENOMES {
+            let space = &spaces[number as usize % spaces.len()];
+            let mut stream = Stream::new(number, Purpose::Simulation, 0, 0);
+            let bits = (0..space.genome_len()).map(|_| stream.chance(0.5));
+            // One network without any phase.
+            let genome = match number {
+                0 => Genome::zeros(space.genome_len()),
+                _ => Genome::from_bits(bits),
+            };
+            write(&folder, number, space, &genome);
+        }
+        folder
+    })
+}
+
+fn agrees(peer: &str) {
+    if !python::has(peer) {
+        return;
+    }
+    let folder = folder().to_str().unwrap();
+    let printed = python::run("check_export.py", &[peer, folder]);
+    println!("{printed}");
+    let checked = format!("{GENOMES} models, {} images", GENOMES * IMAGES as u64);
+    assert!(printed.contains(&checked), "{printed}");
+}
+
+#[test]
+fn onnxruntime_agrees() {
+    agrees("onnxruntime");
+}
+
+#[test]
+fn torch_agrees() {
+    agrees("torch");
+}

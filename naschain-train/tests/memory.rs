@@ -1,0 +1,243 @@
+//! What trainings take from the machine's memory, counted at the allocator.
+
+#![allow(unsafe_code)] // a global allocator cannot be written without
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeMap;
+use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+use naschain_core::{
+    Architecture, Augmentation, Digest, Genome, MacroSpace, Purpose, Recipe, Shape, Stream,
+};
+use naschain_train::{Dataset, Images, Options, train, training_memory_bytes};
+
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+fn grown(bytes: usize) {
+    PEAK.fetch_max(LIVE.fetch_add(bytes, Relaxed) + bytes, Relaxed);
+}
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        grown(layout.size());
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        grown(layout.size());
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn images(shape: Shape, count: usize) -> Dataset {
+    let part = |images: usize| Images {
+        pixels: (0..images * shape.len())
+            .map(|i| (i * 7919 % 251) as u8)
+            .collect(),
+        labels: (0..images).map(|i| (i % 10) as u8).collect(),
+    };
+    Dataset {
+        name: "made up".to_owned(),
+        shape,
+        classes: 10,
+        train: part(count),
+        test: part(10),
+    }
+}
+
+fn random_genome(bits: usize, index: u64) -> Genome {
+    let mut stream = Stream::new(1, Purpose::Simulation, 0, index);
+    let mut bit = |_| if stream.chance(0.6) { '1' } else { '0' };
+    let text: String = (0..bits).map(&mut bit).collect();
+    text.parse().unwrap()
+}
+
+/// What is measured is the process's: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+#[test]
+fn the_estimate_holds() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // Images a step, images validated on, threads.
+    let sizes = [(1, 1, 1), (8, 250, 1), (32, 1, 2)];
+    let spaces = [
+        ("1x8x8", 1, 2, 4),
+        ("1x8x8", 2, 4, 64),
+        ("1x28x28", 1, 6, 8),
+        ("1x28x28", 2, 4, 16),
+        ("3x32x32", 3, 10, 4),
+        ("3x32x32", 3, 4, 12),
+    ];
+    let cases = spaces
+        .iter()
+        .flat_map(|space| sizes.map(|size| (space, size)));
+    for (index, (&(shape, phases, nodes, init_channels), size)) in cases.enumerate() {
+        let (batch_size, validation_images, threads) = size;
+        let space = MacroSpace {
+            phases,
+            nodes,
+            input: shape.parse().unwrap(),
+            init_channels,
+            classes: 10,
+        };
+        let genome = random_genome(space.genome_len(), index as u64);
+        let architecture = space.decode(&genome).unwrap();
+        let dataset = images(space.input, 300);
+        let recipe = Recipe {
+            epochs: 2,
+            batch_size,
+            train_images: batch_size,
+            validation_images,
+            augmentation: Augmentation::default(),
+            ..Recipe::default()
+        };
+        let before = LIVE.load(Relaxed);
+        PEAK.store(before, Relaxed);
+        digest(&architecture, &dataset, &recipe, threads);
+        let measured = PEAK.load(Relaxed) - before;
+        let estimate = training_memory_bytes(&architecture, &recipe, threads) as usize;
+        let apart = (2 << 20) * threads;
+        assert!(
+            measured <= estimate && estimate - apart <= 2 * measured,
+            "{shape} {genome} {size:?}: {measured} bytes measured, {estimate} estimated"
+        );
+    }
+}
+
+#[test]
+fn too_large_a_network_is_refused_before_anything_is_allocated() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let digits = Dataset::digits();
+    let space = MacroSpace {
+        phases: 1,
+        nodes: 20,
+        input: digits.shape,
+        init_channels: 4096,
+        classes: digits.classes,
+    };
+    let genome = random_genome(space.genome_len(), 0);
+    let architecture = space.decode(&genome).unwrap();
+    let recipe = small_recipe();
+    let options = Options {
+        memory_limit_bytes: Some(1 << 30),
+        ..Options::default()
+    };
+    let before = LIVE.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    let mut proceed = |_: &_| ControlFlow::Continue(());
+    let refused = train(&architecture, &digits, &recipe, options, &mut proceed);
+    assert!(PEAK.load(Relaxed) - before < 1 << 16);
+    let needed = training_memory_bytes(&architecture, &recipe, 1).div_ceil(1 << 20);
+    let right = format!(
+        "training this network in batches of 32 needs about {needed} MiB of memory; the limit is 1024 MiB"
+    );
+    assert_eq!(refused.unwrap_err().to_string(), right);
+}
+
+/// 300 trainings by three threads at once leave nothing behind, and give the digests that they
+/// give alone.
+#[test]
+fn hundreds_of_trainings_leave_nothing_behind() {
+    const TRAININGS: u64 = 300;
+    const BEFORE: u64 = 60;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let digits = Dataset::digits();
+    let space = MacroSpace {
+        phases: 2,
+        nodes: 4,
+        input: digits.shape,
+        init_channels: 4,
+        classes: digits.classes,
+    };
+    let train = |index| {
+        let genome = random_genome(space.genome_len(), index);
+        let architecture = space.decode(&genome).unwrap();
+        digest(&architecture, &digits, &small_recipe(), 1)
+    };
+    let train_all = |indices: Range<u64>| -> BTreeMap<u64, Digest> {
+        let next = AtomicU64::new(indices.start);
+        let found = Mutex::new(BTreeMap::new());
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    loop {
+                        let index = next.fetch_add(1, Relaxed);
+                        if index >= indices.end {
+                            return;
+                        }
+                        let digest = train(index);
+                        found.lock().unwrap().insert(index, digest);
+                    }
+                });
+            }
+        });
+        found.into_inner().unwrap()
+    };
+    let mut found = train_all(0..BEFORE);
+    let (live, resident) = (LIVE.load(Relaxed), resident_bytes());
+    found.extend(train_all(BEFORE..TRAININGS));
+    let grown = LIVE.load(Relaxed).saturating_sub(live);
+    // The smallest of these networks has 8 KB of parameters, a batch of its maps 100 KB and more.
+    assert!(
+        grown < 240 * 4096,
+        "{grown} bytes of 240 trainings are still held"
+    );
+    if let (Some(before), Some(now)) = (resident, resident_bytes()) {
+        let grown = now.saturating_sub(before);
+        assert!(
+            grown < 16 << 20,
+            "the process has grown by {grown} bytes in 240 trainings"
+        );
+    }
+    for (index, digest) in found.into_iter().step_by(25) {
+        assert_eq!(digest, train(index), "genome {index}");
+    }
+}
+
+fn small_recipe() -> Recipe {
+    Recipe {
+        epochs: 1,
+        batch_size: 32,
+        train_images: 32,
+        validation_images: 32,
+        augmentation: Augmentation::default(),
+        ..Recipe::default()
+    }
+}
+
+fn digest(
+    architecture: &Architecture,
+    dataset: &Dataset,
+    recipe: &Recipe,
+    threads: usize,
+) -> Digest {
+    let options = Options {
+        threads,
+        ..Options::default()
+    };
+    let mut proceed = |_: &_| ControlFlow::Continue(());
+    let trained = train(architecture, dataset, recipe, options, &mut proceed).unwrap();
+    trained.measurement.digest
+}
+
+/// The memory that the process really has; none where the system does not say it as Linux does.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024)
+}

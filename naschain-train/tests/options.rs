@@ -1,0 +1,75 @@
+//! The recipe's options: each changes the training, and none breaks its promises.
+
+use std::ops::ControlFlow;
+
+use naschain_core::{Augmentation, Digest, MacroSpace, Recipe};
+use naschain_train::{Dataset, Options, train};
+
+/// Reads several maps in nodes and outputs.
+const JOINED: &str = "1101111-1011011";
+/// Four nodes in a row, twice: nobody reads two maps.
+const CHAIN: &str = "1010010-1010010";
+
+fn recipe() -> Recipe {
+    Recipe {
+        epochs: 2,
+        batch_size: 32,
+        train_images: 128,
+        validation_images: 100,
+        learning_rate: 0.05,
+        augmentation: Augmentation::default(),
+        ..Recipe::default()
+    }
+}
+
+fn digest(genome: &str, threads: usize, change: fn(&mut Recipe)) -> Digest {
+    let digits = Dataset::digits();
+    let space = MacroSpace {
+        phases: 2,
+        nodes: 4,
+        input: digits.shape,
+        init_channels: 4,
+        classes: digits.classes,
+    };
+    let architecture = space.decode(&genome.parse().unwrap()).unwrap();
+    let mut recipe = recipe();
+    change(&mut recipe);
+    let options = Options {
+        threads,
+        ..Options::default()
+    };
+    let mut proceed = |_: &_| ControlFlow::Continue(());
+    let trained = train(&architecture, &digits, &recipe, options, &mut proceed).unwrap();
+    trained.measurement.digest
+}
+
+#[test]
+fn each_option_changes_the_training() {
+    let mut found = vec![
+        digest(JOINED, 1, |_| {}),
+        digest(JOINED, 1, |recipe| recipe.label_smoothing = 0.1),
+        digest(JOINED, 1, |recipe| recipe.warmup_epochs = 1),
+        digest(JOINED, 1, |recipe| recipe.drop_path = 0.2),
+        digest(JOINED, 1, |recipe| recipe.nesterov = true),
+    ];
+    found.sort_by_key(Digest::to_string);
+    found.dedup();
+    assert_eq!(found.len(), 5);
+}
+
+#[test]
+fn nothing_is_dropped_along_a_chain() {
+    let dropping = digest(CHAIN, 1, |recipe| recipe.drop_path = 0.5);
+    assert_eq!(dropping, digest(CHAIN, 1, |_| {}));
+}
+
+#[test]
+fn threads_change_nothing_with_all_options_on() {
+    let all = |recipe: &mut Recipe| {
+        recipe.label_smoothing = 0.1;
+        recipe.warmup_epochs = 1;
+        recipe.drop_path = 0.2;
+        recipe.nesterov = true;
+    };
+    assert_eq!(digest(JOINED, 1, all), digest(JOINED, 3, all));
+}

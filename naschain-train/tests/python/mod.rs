@@ -1,0 +1,45 @@
+//! The repository's Python scripts, for tests against independent programs.
+
+use std::io::{Write, stderr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn interpreter() -> PathBuf {
+    let named = std::env::var_os("NASCHAIN_PYTHON").map(PathBuf::from);
+    named.unwrap_or_else(|| root().join("target/python/bin/python"))
+}
+
+/// Whether Python has this package; if not, says on the screen that the test is skipped.
+pub(crate) fn has(package: &str) -> bool {
+    let import = format!("import {package}, safetensors, numpy");
+    let python = interpreter();
+    let imported = Command::new(&python).args(["-c", &import]).output();
+    let has = imported.is_ok_and(|output| output.status.success());
+    if !has {
+        // Written past the test harness, which hides what passing tests print.
+        let skipped = format!(
+            "SKIPPED the test against {package}: {} cannot import it; run python/install, or name another Python in NASCHAIN_PYTHON\n",
+            python.display()
+        );
+        stderr().write_all(skipped.as_bytes()).unwrap();
+    }
+    has
+}
+
+/// Runs a script of the folder `python` and returns what it prints.
+pub(crate) fn run(script: &str, args: &[&str]) -> String {
+    let path = root().join("python").join(script);
+    let output = Command::new(interpreter())
+        .arg(path)
+        .args(args)
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}{said}");
+    printed
+}

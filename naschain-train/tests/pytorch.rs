@@ -1,0 +1,26 @@
+//! The same training in PyTorch: same network, initial weights, batches and recipe.
+
+#[allow(dead_code)] // its `main`
+#[path = "../examples/dump_training.rs"]
+mod dump_training;
+#[allow(dead_code)] // each test file uses its part
+mod python;
+
+use std::path::Path;
+
+use naschain_train::{DataName, Dataset};
+
+#[test]
+fn pytorch_trains_alike() {
+    if !python::has("torch") {
+        return;
+    }
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("training.safetensors");
+    dump_training::dump(&file, DataName::Digits, &Dataset::digits()).unwrap();
+    let printed = python::run("check_training.py", &[file.to_str().unwrap()]);
+    println!("{printed}");
+    assert!(
+        printed.contains("losses of the first 50 steps agree"),
+        "{printed}"
+    );
+}
