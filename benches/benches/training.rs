@@ -1,53 +1,133 @@
-//! Training on one thread: an epoch over 256 digits, with everything around it.
+//! Training by network size and device, on one thread: a step in the middle of a training, and an
+//! epoch over 256 digits with everything around it. CUDA is measured where it can be used.
 
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use naschain_core::{Augmentation, MacroSpace, Recipe};
-use naschain_train::{Dataset, Options, train};
+use naschain_core::{Architecture, Augmentation, MacroSpace, Purpose, Recipe, Shape, Stream};
+use naschain_train::{Dataset, Device, Epoch, Images, Options, train};
 
-const INIT_CHANNELS: [usize; 2] = [8, 16];
+const BATCH: usize = 64;
 
-fn epoch(criterion: &mut Criterion) {
-    let digits = Dataset::digits();
-    let recipe = Recipe {
-        epochs: 1,
-        batch_size: 64,
-        train_images: 256,
+/// Image shape, init channels, genome.
+const NETWORKS: [(&str, usize, &str); 4] = [
+    ("1x8x8", 8, "1101011-1011010"),
+    ("1x8x8", 16, "1101011-1011010"),
+    ("1x28x28", 16, "1101011-1011010"),
+    ("3x32x32", 36, "1101011-1011010-1110011"),
+];
+
+fn devices() -> Vec<Device> {
+    let all = [Device::Cpu, Device::Cuda(0)];
+    all.into_iter()
+        .filter(|device| device.check().is_ok())
+        .collect()
+}
+
+fn architecture(shape: &str, init_channels: usize, genome: &str) -> Architecture {
+    let space = MacroSpace {
+        phases: genome.split('-').count(),
+        nodes: 4,
+        input: shape.parse().unwrap(),
+        init_channels,
+        classes: 10,
+    };
+    space.decode(&genome.parse().unwrap()).unwrap()
+}
+
+/// Random pixels: how long a step takes does not depend on what is seen.
+fn made_up(shape: Shape) -> Dataset {
+    let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
+    let mut images = Images::default();
+    for index in 0..=BATCH {
+        images
+            .pixels
+            .extend((0..shape.len()).map(|_| stream.below(256) as u8));
+        images.labels.push((index % 10) as u8);
+    }
+    Dataset {
+        name: "made up".to_owned(),
+        shape,
+        classes: 10,
+        train: images,
+        test: Images::default(),
+    }
+}
+
+fn recipe(epochs: u32, train_images: usize) -> Recipe {
+    Recipe {
+        epochs,
+        batch_size: BATCH,
+        train_images,
         validation_images: 1,
         augmentation: Augmentation::default(),
         ..Recipe::default()
+    }
+}
+
+/// The time of `steps` steps: a training of one step an epoch, after its first.
+fn steps(architecture: &Architecture, dataset: &Dataset, device: Device, steps: u64) -> Duration {
+    let mut times = Vec::new();
+    #[allow(clippy::disallowed_methods)] // a benchmark reads the clock
+    let mut on_epoch = |epoch: &Epoch| {
+        if epoch.number == 1 || u64::from(epoch.number) == steps + 1 {
+            times.push(Instant::now());
+        }
+        ControlFlow::Continue(())
     };
-    let mut group = criterion.benchmark_group("training");
+    let options = Options {
+        device,
+        ..Options::default()
+    };
+    let recipe = recipe(steps as u32 + 1, BATCH);
+    train(architecture, dataset, &recipe, options, &mut on_epoch).unwrap();
+    times[1] - times[0]
+}
+
+fn step(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("training step");
     group.sample_size(10);
-    group.throughput(Throughput::Elements(recipe.train_images as u64));
-    for init_channels in INIT_CHANNELS {
-        let space = MacroSpace {
-            phases: 2,
-            nodes: 4,
-            input: digits.shape,
-            init_channels,
-            classes: digits.classes,
-        };
-        let genome = "1101011-1011010".parse().unwrap();
-        let architecture = space.decode(&genome).unwrap();
-        let id = BenchmarkId::new("init channels", init_channels);
-        group.bench_with_input(id, &architecture, |bencher, architecture| {
-            bencher.iter(|| {
-                let mut proceed = |_: &_| ControlFlow::Continue(());
-                train(
-                    architecture,
-                    &digits,
-                    &recipe,
-                    Options::default(),
-                    &mut proceed,
-                )
-                .unwrap()
+    group.throughput(Throughput::Elements(BATCH as u64));
+    for device in devices() {
+        for (shape, init_channels, genome) in NETWORKS {
+            let architecture = architecture(shape, init_channels, genome);
+            let dataset = made_up(architecture.input);
+            let size = format!("{shape}, {init_channels} channels");
+            let id = BenchmarkId::new(device.to_string(), size);
+            group.bench_function(id, |bencher| {
+                bencher.iter_custom(|count| steps(&architecture, &dataset, device, count));
             });
-        });
+        }
     }
     group.finish();
 }
 
-criterion_group!(benches, epoch);
+fn epoch(criterion: &mut Criterion) {
+    let digits = Dataset::digits();
+    let recipe = recipe(1, 256);
+    let mut group = criterion.benchmark_group("training epoch");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(recipe.train_images as u64));
+    for device in devices() {
+        let options = Options {
+            device,
+            ..Options::default()
+        };
+        for (shape, init_channels, genome) in &NETWORKS[..2] {
+            let architecture = architecture(shape, *init_channels, genome);
+            let size = format!("{init_channels} channels");
+            let id = BenchmarkId::new(device.to_string(), size);
+            group.bench_function(id, |bencher| {
+                bencher.iter(|| {
+                    let mut proceed = |_: &_| ControlFlow::Continue(());
+                    train(&architecture, &digits, &recipe, options, &mut proceed).unwrap()
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, step, epoch);
 criterion_main!(benches);

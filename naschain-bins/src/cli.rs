@@ -90,6 +90,19 @@ pub struct RunArgs {
     /// Side of the square that is cut out of each image; 0 is off [default: see below]
     #[arg(long, value_name = "N")]
     pub cutout: Option<usize>,
+    /// Part of every target that is shared out among all classes; 0 is off
+    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    pub label_smoothing: f64,
+    /// Epochs in which the learning rate first rises, fewer than --epochs; 0 is off
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub warmup_epochs: u32,
+    /// Probability, reached towards the end, that an image loses what a node gives to a reader of
+    /// several; 0 is off
+    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    pub drop_path: f64,
+    /// Use Nesterov's momentum
+    #[arg(long)]
+    pub nesterov: bool,
     /// Genomes of a generation
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub population: usize,
@@ -131,6 +144,10 @@ pub struct DeviceArgs {
     /// CPU threads inside each training; several trainings of one thread are faster
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: u16,
+    /// Most memory for one training by its estimate, in MiB; a network that needs more is
+    /// reported as failed [default: no limit]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    pub memory_limit: Option<u64>,
 }
 
 impl DeviceArgs {
@@ -139,6 +156,7 @@ impl DeviceArgs {
         naschain_train::Options {
             device: self.device,
             threads: usize::from(self.threads),
+            memory_limit_bytes: self.memory_limit.map(|mebibytes| mebibytes << 20),
         }
     }
 }
@@ -244,6 +262,10 @@ impl RunArgs {
                 horizontal_flip: self.flip.unwrap_or(changes.horizontal_flip),
                 cutout: self.cutout.unwrap_or(changes.cutout),
             },
+            label_smoothing: self.label_smoothing,
+            warmup_epochs: self.warmup_epochs,
+            drop_path: self.drop_path,
+            nesterov: self.nesterov,
             ..preset
         };
         ensure!(

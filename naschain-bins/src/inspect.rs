@@ -50,14 +50,8 @@ pub fn inspect(args: &InspectArgs) -> Result<String> {
         init_channels: args.init_channels,
         classes: args.classes,
     };
-    let genome: Genome = args.genome.parse()?;
+    let genome = parse_genome(&space, &args.genome)?;
     let architecture = space.decode(&genome)?;
-    let grouped = genome.grouped(space.phase_len());
-    ensure!(
-        !args.genome.contains('-') || args.genome == grouped,
-        "the dashes of {} do not stand between phases; it would be {grouped}",
-        args.genome
-    );
     let costs = architecture.costs()?;
     if args.json {
         let report = Report {
@@ -69,6 +63,18 @@ pub fn inspect(args: &InspectArgs) -> Result<String> {
         return Ok(serde_json::to_string_pretty(&report)? + "\n");
     }
     Ok(text(&space, &genome, &architecture, costs))
+}
+
+/// A genome of this space as people write it: dashes may stand between phases, and only there.
+pub fn parse_genome(space: &MacroSpace, text: &str) -> Result<Genome> {
+    let genome: Genome = text.parse()?;
+    space.check(&genome)?;
+    let grouped = genome.grouped(space.phase_len());
+    ensure!(
+        !text.contains('-') || text == grouped,
+        "the dashes of {text} do not stand between phases; it would be {grouped}"
+    );
+    Ok(genome)
 }
 
 fn text(space: &MacroSpace, genome: &Genome, architecture: &Architecture, costs: Costs) -> String {

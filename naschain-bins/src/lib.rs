@@ -24,27 +24,36 @@
 //!   [`clock`]: the run's time;
 //! - [`coordinator`]: all of these behind one lock;
 //! - [`api`]: what goes over the wire; [`server`] and [`client`]: its two ends;
-//! - [`link`] and [`miner`]: a miner, in the same process or over the network;
+//! - [`link`], [`trainer`] and [`miner`]: a miner, in the same process or over the network;
+//! - [`selftest`] and [`speed`]: what a miner's machine can prove, and how fast it is;
 //! - [`validator`]: verdicts recomputed, scores, weights;
-//! - [`report`], [`plot`] and [`table`]: the run's folder and what is printed;
-//! - [`search`], [`serve`] and [`inspect`]: the commands; [`run`]: how they start and end.
+//! - [`report`], [`models`], [`plot`] and [`table`]: the run's folder and what is printed;
+//! - [`search`], [`serve`], [`inspect`], [`export`], [`retrain`] and [`predict`]: the commands;
+//!   [`run`]: how they start and end.
 
 pub mod api;
 pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod coordinator;
+pub mod export;
 pub mod inspect;
 pub mod journal;
 pub mod link;
 pub mod miner;
+pub mod models;
 pub mod plot;
+pub mod predict;
 pub mod report;
+pub mod retrain;
 pub mod run;
 pub mod run_spec;
 pub mod search;
+pub mod selftest;
 pub mod serve;
 pub mod server;
+pub mod speed;
 pub mod state;
 pub mod table;
+pub mod trainer;
 pub mod validator;

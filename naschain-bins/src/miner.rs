@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use naschain_consensus::{MinerId, Row};
-use naschain_train::{Dataset, Options};
+use naschain_train::{Dataset, Epoch, Error};
 use tokio::sync::watch;
 
 use crate::api::{Job, JobReply};
 use crate::link::{Link, LinkError};
 use crate::run_spec::{RunSpec, versions};
+use crate::trainer::Trainer;
 
 /// How long the genomaster may hold a request for work.
 const WAIT_MS: u64 = 20_000;
@@ -30,7 +31,7 @@ pub struct Miner {
     /// Its way to the genomaster.
     pub link: Link,
     /// Where and how it trains.
-    pub options: Options,
+    pub trainer: Trainer,
     /// Where data sets are looked for first.
     pub data_dir: Option<PathBuf>,
     /// True once it is to stop.
@@ -48,13 +49,23 @@ struct Work {
 struct Watched {
     /// Epochs finished.
     epoch: AtomicU32,
-    /// Whether nobody wants the result any more.
+    /// Whether the training is to stop after this epoch.
     abandoned: AtomicBool,
+    /// Whether that is because the miner stops, and may go on with it another time.
+    leaving: AtomicBool,
 }
 
 impl Watched {
-    fn after(&self, epoch: u32) -> ControlFlow<()> {
-        self.epoch.store(epoch, Ordering::Relaxed);
+    fn after(&self, epoch: &Epoch, images_per_second: f64) -> ControlFlow<()> {
+        tracing::debug!(
+            "epoch {}: loss {:.4}, training accuracy {} %, rate {:.5}, {images_per_second:.0} images/s, digest {}",
+            epoch.number,
+            epoch.loss,
+            epoch.train_accuracy,
+            epoch.learning_rate,
+            epoch.digest
+        );
+        self.epoch.store(epoch.number, Ordering::Relaxed);
         match self.abandoned.load(Ordering::Relaxed) {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
@@ -131,7 +142,7 @@ impl Miner {
             "{} joined: {} on {}",
             self.name,
             spec.data.name,
-            self.options.device
+            self.trainer.options.device
         );
         Ok(Some(Work { spec, dataset }))
     }
@@ -164,18 +175,24 @@ impl Miner {
         let training = tokio::task::spawn_blocking({
             let (spec, dataset, genome) =
                 (work.spec.clone(), work.dataset.clone(), job.genome.clone());
-            let (options, watched) = (self.options, watched.clone());
-            move || -> Result<Row, naschain_train::Error> {
+            let (trainer, watched) = (self.trainer.clone(), watched.clone());
+            move || -> Result<Option<Row>, Error> {
                 let architecture = spec.space.decode(&genome)?;
-                let mut on_epoch = |done: &naschain_train::Epoch| watched.after(done.number);
-                let trained = naschain_train::train(
-                    &architecture,
-                    &dataset,
-                    &spec.recipe,
-                    options,
-                    &mut on_epoch,
-                )?;
-                Ok(Row::Measured(trained.measurement))
+                let mut on_epoch = |epoch: &Epoch, speed| watched.after(epoch, speed);
+                let recipe = &spec.recipe;
+                match trainer.train(&architecture, &dataset, recipe, &mut on_epoch) {
+                    Ok(trained) => Ok(Some(Row::Measured(trained.measurement))),
+                    Err(Error::Stopped { .. }) => {
+                        if !watched.leaving.load(Ordering::Relaxed) {
+                            trainer.forget(&architecture, &dataset, recipe);
+                        }
+                        Ok(None)
+                    }
+                    Err(error @ (Error::Diverged { .. } | Error::MemoryLimit { .. })) => {
+                        Ok(Some(Row::Failed(error.to_string())))
+                    }
+                    Err(error) => Err(error),
+                }
             }
         });
         let mut stop = self.stop.clone();
@@ -183,18 +200,12 @@ impl Miner {
             finished = training => finished.context("the training panicked")?,
             never = self.heartbeats(job, &watched) => match never {},
             _ = stopped(&mut stop) => {
+                watched.leaving.store(true, Ordering::Relaxed);
                 watched.abandoned.store(true, Ordering::Relaxed);
                 return Ok(None);
             }
         };
-        match finished {
-            Ok(row) => Ok(Some(row)),
-            Err(naschain_train::Error::Stopped { .. }) => Ok(None),
-            Err(error @ naschain_train::Error::Diverged { .. }) => {
-                Ok(Some(Row::Failed(error.to_string())))
-            }
-            Err(error) => Err(error).context("this miner cannot train"),
-        }
+        finished.context("this miner cannot train")
     }
 
     /// Tells the genomaster of each epoch, and in long ones that the work goes on.

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::{Context, Result};
-use naschain_core::{Accuracy, Architecture, Digest, Genome, Recipe};
+use naschain_core::{Accuracy, Digest, Genome};
 use naschain_train::{Dataset, Options};
 use serde::{Deserialize, Serialize};
 
+use crate::models::{self, Member};
 use crate::plot;
-use crate::run_spec::{DataSpec, RunSpec, write_whole};
+use crate::run_spec::{RunSpec, write_whole};
 use crate::state::{ClosedBatch, FrontMember, RunState};
 
 /// One object of `front.json`.
@@ -31,23 +32,8 @@ pub struct FrontModel {
     /// The digest of the training that made `weights`; equal where miners and genomaster
     /// compute the same bits.
     pub model_digest: Digest,
-    /// The folder with `weights.safetensors` and `architecture.json`, within the run's.
+    /// The folder with `model.safetensors` and `model.json`, within the run's.
     pub model: PathBuf,
-}
-
-/// `architecture.json`: what stands beside a model's weights.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ModelFile {
-    /// The genome.
-    pub genome: Genome,
-    /// The network.
-    pub architecture: Architecture,
-    /// What it was trained on.
-    pub data: DataSpec,
-    /// How it was trained.
-    pub recipe: Recipe,
-    /// The training digest.
-    pub digest: Digest,
 }
 
 /// `history.jsonl`: each evaluated genome with all rows and the verdict, one JSON object a line.
@@ -141,50 +127,22 @@ fn write_model(
     dataset: &Dataset,
     options: Options,
 ) -> Result<FrontModel> {
-    let architecture = spec.space.decode(&member.genome)?;
-    let mut proceed = |_: &_| std::ops::ControlFlow::Continue(());
-    let trained =
-        naschain_train::train(&architecture, dataset, &spec.recipe, options, &mut proceed)?;
-    let test_accuracy = naschain_train::evaluate(
-        &architecture,
-        &trained.weights,
-        dataset,
-        &dataset.test,
-        options,
-    )?;
-    let model = Path::new("models").join(member.genome.to_string());
-    let folder = dir.join(&model);
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot make {}", folder.display()))?;
-    let partial = folder.join("weights.partial");
-    trained.weights.save(&partial)?;
-    std::fs::rename(&partial, folder.join("weights.safetensors"))?;
     let measurement = member.measurement;
-    let file = ModelFile {
+    let found = Member {
+        dir: dir.to_owned(),
+        spec: spec.clone(),
         genome: member.genome.clone(),
-        architecture,
-        data: spec.data.clone(),
-        recipe: spec.recipe.clone(),
-        digest: trained.measurement.digest,
+        digest: Some(measurement.digest),
     };
-    let json = serde_json::to_string_pretty(&file)?;
-    write_whole(&folder.join("architecture.json"), json.as_bytes())?;
-    if trained.measurement.digest != measurement.digest {
-        tracing::warn!(
-            "{}: trained here the digest is {}, the miners' was {}",
-            member.genome,
-            trained.measurement.digest,
-            measurement.digest
-        );
-    }
+    let model = found.train(dataset, options, &mut |_| ())?;
     Ok(FrontModel {
         genome: member.genome.clone(),
         accuracy: measurement.accuracy,
-        test_accuracy,
+        test_accuracy: model.test_accuracy.context("it was just tested")?,
         params: measurement.params,
         flops: measurement.flops,
         digest: measurement.digest,
-        model_digest: trained.measurement.digest,
-        model,
+        model_digest: model.digest,
+        model: models::folder(&member.genome),
     })
 }

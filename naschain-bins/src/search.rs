@@ -17,11 +17,13 @@ use crate::cli::{CommonArgs, OpenRun};
 use crate::coordinator::Coordinator;
 use crate::link::Link;
 use crate::miner::Miner;
+use crate::models::MODEL_FILE;
 use crate::report::{self, FrontModel, History};
 use crate::run::say;
 use crate::serve::shutdown;
 use crate::state::RunState;
 use crate::table::front_table;
+use crate::trainer::Trainer;
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -53,7 +55,10 @@ pub async fn search(args: SearchArgs) -> Result<()> {
         let miner = Miner {
             name: MinerId::new(format!("local-{number}"))?,
             link: Link::Local(coordinator.clone()),
-            options,
+            trainer: Trainer {
+                options,
+                checkpoints: None,
+            },
             data_dir: None,
             stop: stopped.clone(),
         };
@@ -167,7 +172,7 @@ fn stored_models(dir: &Path, front: &[crate::state::FrontMember]) -> Option<Vec<
     let models: Vec<FrontModel> = serde_json::from_str(&text).ok()?;
     let whole = models.len() == front.len()
         && models.iter().zip(front).all(|(model, member)| {
-            let weights = dir.join(&model.model).join("weights.safetensors");
+            let weights = dir.join(&model.model).join(MODEL_FILE);
             model.digest == member.measurement.digest && weights.is_file()
         });
     whole.then_some(models)

@@ -239,7 +239,7 @@ impl RunState {
 fn outcome(verdict: &Verdict, failure: Option<&Failure>) -> Outcome {
     match (verdict.consensus, failure) {
         (Some(m), None) => {
-            Outcome::Objectives(vec![m.accuracy.percent(), m.params as f64, m.flops as f64])
+            Outcome::objectives([m.accuracy.percent(), m.params as f64, m.flops as f64])
         }
         (_, Some(Failure::TrainingFailed { reasons })) => Outcome::Failed(reasons.join("; ")),
         _ => Outcome::Failed("no two miners agreed".to_owned()),

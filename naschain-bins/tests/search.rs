@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use naschain_train::{Dataset, Options, Weights, evaluate};
+use naschain_train::{Dataset, Model, Options, evaluate};
 use programs::{Process, folder, genomaster, read, search, succeeded, text, wait_until};
 use serde_json::Value;
 
@@ -46,12 +46,11 @@ fn the_folder_holds_what_is_needed_to_use_the_models() {
     for entry in &front {
         assert_eq!(entry["digest"], entry["model_digest"]);
         let model = dir.join(entry["model"].as_str().unwrap());
-        let file: Value = serde_json::from_str(&read(model.join("architecture.json"))).unwrap();
-        assert_eq!(file["genome"], entry["genome"]);
-        let architecture = serde_json::from_value(file["architecture"].clone()).unwrap();
-        let weights = Weights::load(&model.join("weights.safetensors")).unwrap();
+        let model = Model::load(&model.join("model.safetensors")).unwrap();
+        assert_eq!(model.genome.to_string(), entry["genome"]);
+        let (architecture, weights) = (&model.architecture, &model.weights);
         let options = Options::default();
-        let accuracy = evaluate(&architecture, &weights, &digits, &digits.test, options).unwrap();
+        let accuracy = evaluate(architecture, weights, &digits, &digits.test, options).unwrap();
         assert_eq!(
             serde_json::to_value(accuracy).unwrap(),
             entry["test_accuracy"]

@@ -1,10 +1,13 @@
-//! The genomaster: searches in one process, serves a network, inspects genomes.
+//! The genomaster: searches in one process, serves a network, and hands over models.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use naschain_bins::cli::PRESETS;
+use naschain_bins::export::{ExportArgs, export};
 use naschain_bins::inspect::{InspectArgs, inspect};
+use naschain_bins::predict::{PredictArgs, predict};
+use naschain_bins::retrain::{RetrainArgs, retrain};
 use naschain_bins::run::{run, say};
 use naschain_bins::search::{SearchArgs, search};
 use naschain_bins::serve::{ServeArgs, serve};
@@ -27,6 +30,12 @@ enum Command {
     Serve(ServeArgs),
     /// Show the network that a genome stands for, and its costs
     Inspect(InspectArgs),
+    /// Write a run's network with its weights for other programs: safetensors or ONNX
+    Export(ExportArgs),
+    /// Train a run's network longer, on training and validation images, and test it once
+    Retrain(RetrainArgs),
+    /// Say what a network sees in images
+    Predict(PredictArgs),
 }
 
 fn main() -> ExitCode {
@@ -34,5 +43,8 @@ fn main() -> ExitCode {
         Command::Search(args) => run(search(args), "warn"),
         Command::Serve(args) => run(serve(args), "info"),
         Command::Inspect(args) => run(async move { say(&inspect(&args)?) }, "warn"),
+        Command::Export(args) => run(async move { say(&export(&args)?) }, "info"),
+        Command::Retrain(args) => run(async move { say(&retrain(&args)?) }, "info"),
+        Command::Predict(args) => run(async move { say(&predict(&args)?) }, "warn"),
     }
 }

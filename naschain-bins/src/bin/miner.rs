@@ -3,20 +3,40 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
 use naschain_bins::cli::DeviceArgs;
 use naschain_bins::client::Client;
 use naschain_bins::link::Link;
 use naschain_bins::miner::Miner;
-use naschain_bins::run::run;
+use naschain_bins::run::{run, say};
+use naschain_bins::selftest::{SelftestArgs, selftest};
 use naschain_bins::serve::shutdown;
+use naschain_bins::speed::{SpeedArgs, speed};
+use naschain_bins::trainer::Trainer;
 use naschain_consensus::MinerId;
 use tokio::sync::watch;
 
 /// Train genomes for a genomaster
 #[derive(Parser)]
-#[command(name = "miner", version)]
+#[command(name = "miner", version, args_conflicts_with_subcommands = true)]
 struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    mine: MineArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Prove that this machine trains to the same bits; run it first
+    Selftest(SelftestArgs),
+    /// Measure how fast this machine trains a network
+    Speed(SpeedArgs),
+}
+
+#[derive(Args)]
+struct MineArgs {
     /// Address of the genomaster
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5000")]
     genomaster: String,
@@ -27,17 +47,29 @@ struct Cli {
     /// data/NAME, /usr/share/datasets/NAME]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Folder for a checkpoint after each epoch, so that a miner that is started again goes on
+    /// with a training that it is given once more [default: none]
+    #[arg(long, value_name = "DIR")]
+    checkpoints: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArgs,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    run(mine(cli), "info")
+    match cli.command {
+        None => run(mine(cli.mine), "info"),
+        Some(Command::Selftest(args)) => run(async move { selftest(&args) }, "warn"),
+        Some(Command::Speed(args)) => run(async move { say(&speed(&args)?) }, "warn"),
+    }
 }
 
-async fn mine(cli: Cli) -> anyhow::Result<()> {
+async fn mine(cli: MineArgs) -> anyhow::Result<()> {
     cli.device.device.check()?;
+    if let Some(folder) = &cli.checkpoints {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
+    }
     let (stop, stopped) = watch::channel(false);
     let name = match cli.name {
         Some(name) => name,
@@ -46,7 +78,10 @@ async fn mine(cli: Cli) -> anyhow::Result<()> {
     let miner = Miner {
         name,
         link: Link::Http(Client::new(&cli.genomaster)?),
-        options: cli.device.options(),
+        trainer: Trainer {
+            options: cli.device.options(),
+            checkpoints: cli.checkpoints,
+        },
         data_dir: cli.data_dir,
         stop: stopped,
     };

@@ -1,0 +1,117 @@
+//! Trains one network and prints its learning curve, one line of comma-separated values an epoch,
+//! with the accuracy on the test part after it:
+//!
+//!     cargo run --release -p naschain-bins --example learning_curve -- --data cifar10 --epochs 10
+
+use std::ops::ControlFlow;
+
+use anyhow::{Result, anyhow};
+use clap::Parser;
+use naschain_bins::cli::{DataArgs, DeviceArgs};
+use naschain_bins::clock;
+use naschain_bins::run::say;
+use naschain_core::{Augmentation, Genome, MacroSpace, Recipe};
+use naschain_train::{Checkpoint, Epoch, evaluate, train_from};
+
+/// Train one network and print its learning curve as comma-separated values
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// The network, one part a phase
+    #[arg(long, value_name = "BITS", default_value = "1110-1110-1110")]
+    genome: String,
+    /// Nodes of a phase
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    nodes: usize,
+    /// Channels of the first phase
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    init_channels: usize,
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    epochs: u32,
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    batch_size: usize,
+    #[arg(long, value_name = "X", default_value_t = 0.025)]
+    learning_rate: f64,
+    /// Images to train on
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    train_images: usize,
+    /// Pixels of padding for random crops; 0 is off
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    crop_padding: usize,
+    /// Mirror every second image
+    #[arg(long)]
+    flip: bool,
+    /// Side of the square that is cut out of each image; 0 is off
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    cutout: usize,
+    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    label_smoothing: f64,
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+}
+
+fn main() -> Result<()> {
+    let cli = Cli::parse();
+    let dataset = cli.data.load()?;
+    let genome: Genome = cli.genome.parse()?;
+    let space = MacroSpace {
+        phases: cli.genome.split('-').count(),
+        nodes: cli.nodes,
+        input: dataset.shape,
+        init_channels: cli.init_channels,
+        classes: dataset.classes,
+    };
+    let architecture = space.decode(&genome)?;
+    let recipe = Recipe {
+        seed: cli.seed,
+        epochs: cli.epochs,
+        batch_size: cli.batch_size,
+        train_images: cli.train_images,
+        // The curve is that of the test part; a training validates on one image at least.
+        validation_images: 1,
+        learning_rate: cli.learning_rate,
+        augmentation: Augmentation {
+            crop_padding: cli.crop_padding,
+            horizontal_flip: cli.flip,
+            cutout: cli.cutout,
+        },
+        label_smoothing: cli.label_smoothing,
+        ..Recipe::default()
+    };
+    let options = cli.device.options();
+    say("epoch,loss,train_accuracy,test_accuracy,images_per_second\n")?;
+    let mut problem = None;
+    let mut before = clock::now();
+    let mut line = |epoch: &Epoch, checkpoint: &Checkpoint| {
+        let speed = epoch.images_per_second(clock::now() - before);
+        let weights = checkpoint.weights();
+        let test = evaluate(&architecture, weights, &dataset, &dataset.test, options);
+        let said = test.map_err(|error| anyhow!(error)).and_then(|test| {
+            let Epoch {
+                number,
+                loss,
+                train_accuracy,
+                ..
+            } = epoch;
+            say(&format!(
+                "{number},{loss:.4},{train_accuracy},{test},{speed:.0}\n"
+            ))
+        });
+        before = clock::now();
+        match said {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                problem = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    };
+    let trained = train_from(&architecture, &dataset, &recipe, options, None, &mut line);
+    match problem {
+        Some(problem) => Err(problem),
+        None => Ok(trained.map(drop)?),
+    }
+}

@@ -1,0 +1,87 @@
+//! How a miner trains: with a checkpoint after each epoch, if it has a folder for them.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use naschain_core::{Architecture, Recipe};
+use naschain_train::{Checkpoint, Dataset, Epoch, Error, Options, Trained, train_from};
+
+use crate::clock;
+
+/// Where and how trainings run.
+#[derive(Clone, Debug)]
+pub struct Trainer {
+    /// Device, threads and memory.
+    pub options: Options,
+    /// Folder of the checkpoints; without it an interrupted training is started again.
+    pub checkpoints: Option<PathBuf>,
+}
+
+impl Trainer {
+    /// Trains, from the checkpoint of the same training if there is one. `on_epoch` gets each
+    /// epoch and its speed in images per second.
+    ///
+    /// A checkpoint that cannot be read or written costs a warning, not the training.
+    pub fn train(
+        &self,
+        architecture: &Architecture,
+        dataset: &Dataset,
+        recipe: &Recipe,
+        on_epoch: &mut (dyn FnMut(&Epoch, f64) -> ControlFlow<()> + Send),
+    ) -> Result<Trained, Error> {
+        let file = self.file(architecture, dataset, recipe);
+        let checkpoint = file.as_ref().filter(|file| file.exists());
+        let checkpoint = checkpoint.and_then(|file| match Checkpoint::load(file) {
+            Ok(checkpoint) => {
+                tracing::info!("going on after epoch {}", checkpoint.epoch());
+                Some(checkpoint)
+            }
+            Err(error) => {
+                tracing::warn!("starting again from the beginning: {error}");
+                None
+            }
+        });
+        let mut before = clock::now();
+        let mut report = |epoch: &Epoch, checkpoint: &Checkpoint| {
+            let now = clock::now();
+            let speed = epoch.images_per_second(now - before);
+            if let Some(Err(error)) = file.as_ref().map(|file| checkpoint.save(file)) {
+                tracing::warn!("no checkpoint of epoch {}: {error}", epoch.number);
+            }
+            let answer = on_epoch(epoch, speed);
+            before = clock::now();
+            answer
+        };
+        let result = train_from(
+            architecture,
+            dataset,
+            recipe,
+            self.options,
+            checkpoint.as_ref(),
+            &mut report,
+        );
+        if !matches!(result, Err(Error::Stopped { .. })) {
+            self.forget(architecture, dataset, recipe);
+        }
+        result
+    }
+
+    /// Deletes the checkpoint of a training that nobody wants any more.
+    pub fn forget(&self, architecture: &Architecture, dataset: &Dataset, recipe: &Recipe) {
+        if let Some(file) = self.file(architecture, dataset, recipe) {
+            // It is not there if no epoch was finished.
+            let _ = std::fs::remove_file(file);
+        }
+    }
+
+    fn file(
+        &self,
+        architecture: &Architecture,
+        dataset: &Dataset,
+        recipe: &Recipe,
+    ) -> Option<PathBuf> {
+        let folder = self.checkpoints.as_ref()?;
+        let name = Checkpoint::name(architecture, dataset, recipe);
+        Some(folder.join(name).with_extension("safetensors"))
+    }
+}

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Everything that has to be measured on a machine with an NVIDIA GPU, in one run of at most ten
+# minutes:
+#
+#     scripts/gpu.sh [OUT]
+#
+# It builds the programs with --features cuda, or takes them, already built, from the folder in
+# NASCHAIN_BIN; it needs a driver and a CUDA toolkit (NVRTC and headers), and takes the one that
+# PyTorch brings where there is no other. PyTorch is compared with where PYTHON (python3 by
+# default) finds torch. All numbers are left in the folder OUT (gpu-results by
+# default), summed up in summary.txt. Exit code 1 means that something which has to be equal was
+# not, or that a step failed or took too long; the other steps are done all the same.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+out=${1:-gpu-results}
+python=${PYTHON:-python3}
+device=${DEVICE:-cuda:0}
+mkdir -p "$out"
+: > "$out/summary.txt"
+failed=0
+
+note() { echo "$*" | tee -a "$out/summary.txt"; }
+
+# step SECONDS NAME COMMAND...: its standard output goes to OUT/NAME.json.
+step() {
+    local seconds=$1 name=$2 status
+    shift 2
+    timeout "$seconds" "$@" > "$out/$name.json" 2> "$out/$name.err"
+    status=$?
+    if [ "$status" -ne 0 ]; then
+        note "FAILED ($status) after at most $seconds s: $name: $(tail -n 1 "$out/$name.err")"
+        failed=1
+    fi
+    return "$status"
+}
+
+field() { sed -n "s/.*\"$2\": *\"\{0,1\}\([^\",}]*\).*/\1/p" "$out/$1.json" | head -n 1; }
+
+if [ -n "${NASCHAIN_BIN:-}" ]; then
+    bin=$NASCHAIN_BIN
+else
+    cargo build --release --features naschain-bins/cuda --bin miner --bin genomaster || exit 1
+    bin=${CARGO_TARGET_DIR:-target}/release
+fi
+note "$(date -u +%FT%TZ) $("$bin/miner" --version)"
+note "$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>&1 | head -n 1)"
+
+if [ -z "${CUDA_PATH:-}" ] && [ ! -e /usr/local/cuda ] && [ ! -e /opt/cuda ]; then
+    toolkit=$("$python" -c "import glob, nvidia; print(glob.glob(nvidia.__path__[0] + '/cu[0-9]*')[0])" 2> /dev/null)
+    if [ -n "$toolkit" ]; then
+        export CUDA_PATH=$toolkit LD_LIBRARY_PATH=$toolkit/lib:${LD_LIBRARY_PATH:-}
+        note "the CUDA toolkit is that of PyTorch: $toolkit"
+    fi
+fi
+
+# The first run also compiles the kernels.
+step 150 selftest-1 "$bin/miner" selftest --device "$device" --json
+step 90 selftest-2 "$bin/miner" selftest --device "$device" --json
+first=$(field selftest-1 digest) second=$(field selftest-2 digest)
+note "selftest: grade $(field selftest-1 grade), digests ${first:-none} and ${second:-none}"
+if [ -z "$first" ] || [ "$first" != "$second" ]; then
+    note "FAILED: the digests of two processes are not equal"
+    failed=1
+fi
+
+network="1110-1110-1110"
+size=(--nodes 3 --input 3x32x32)
+for channels in 16 36; do
+    name=speed-c$channels
+    if step 40 "$name" "$bin/miner" speed --device "$device" --json --steps 20 \
+        "${size[@]}" --init-channels "$channels" "$network"; then
+        note "speed, $channels channels: $(field "$name" images_per_second) images/s"
+    fi
+    name=network-c$channels
+    step 10 "$name" "$bin/genomaster" inspect --json --phases 3 "${size[@]}" \
+        --init-channels "$channels" "$network"
+    if ! "$python" -c "import torch" 2> /dev/null; then
+        note "torch, $channels channels: skipped, $python has no torch"
+    elif step 40 "torch-c$channels" "$python" python/torch_speed.py \
+        "$out/$name.json" --device "$device" --steps 20; then
+        note "torch, $channels channels: $(field "torch-c$channels" images_per_second) images/s"
+    fi
+done
+
+for count in 2 4 8; do
+    name=at-once-$count
+    if step 45 "$name" "$bin/miner" speed --device "$device" --json --steps 10 \
+        --at-once "$count" "${size[@]}" --init-channels 16 "$network"; then
+        note "$count at once, 16 channels: $(field "$name" images_per_second) images/s together, digests equal: $(field "$name" digests_equal)"
+    fi
+done
+note "took $SECONDS s"
+exit "$failed"
