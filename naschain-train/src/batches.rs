@@ -3,6 +3,7 @@
 
 use naschain_core::{Augmentation, Purpose, Recipe, Shape, Stream};
 
+use crate::data::Moments;
 use crate::{Dataset, Error, Images};
 
 /// The images of one training, as indices into the data set's training part.
@@ -74,7 +75,7 @@ impl Normalisation {
     pub(crate) fn new(dataset: &Dataset) -> Normalisation {
         Normalisation {
             shape: dataset.shape,
-            tables: plane_moments(dataset).iter().map(Moments::table).collect(),
+            tables: dataset.train.moments().iter().map(Moments::table).collect(),
         }
     }
 
@@ -84,7 +85,7 @@ impl Normalisation {
     }
 
     /// Images × channels × height × width numbers, unchanged but for the normalisation.
-    pub(crate) fn plain(&self, images: &Images, indices: &[usize]) -> Vec<f32> {
+    pub(crate) fn plain(&self, images: &Images, indices: &[usize]) -> Result<Vec<f32>, Error> {
         self.batch(images, indices, |_| Change::none())
     }
 
@@ -95,7 +96,7 @@ impl Normalisation {
         indices: &[usize],
         recipe: &Recipe,
         epoch: u32,
-    ) -> Vec<f32> {
+    ) -> Result<Vec<f32>, Error> {
         self.batch(images, indices, |index| {
             let epoch = u64::from(epoch);
             let mut stream = Stream::new(recipe.seed, Purpose::Augmentation, epoch, index as u64);
@@ -108,10 +109,10 @@ impl Normalisation {
         images: &Images,
         indices: &[usize],
         change: impl Fn(usize) -> Change,
-    ) -> Vec<f32> {
-        let mut batch = Vec::with_capacity(indices.len() * self.shape.len());
-        for &index in indices {
-            let pixels = &images.pixels[index * self.shape.len()..][..self.shape.len()];
+    ) -> Result<Vec<f32>, Error> {
+        let pixels = images.pixels(indices)?;
+        let mut batch = Vec::with_capacity(pixels.len());
+        for (pixels, &index) in pixels.chunks_exact(self.shape.len()).zip(indices) {
             let change = change(index);
             for (plane, table) in pixels
                 .chunks_exact(self.shape.height * self.shape.width)
@@ -124,51 +125,7 @@ impl Normalisation {
                 }
             }
         }
-        batch
-    }
-}
-
-/// Mean and deviation of one colour plane.
-pub(crate) struct Moments {
-    pub(crate) mean: f64,
-    /// 1 where all pixels are equal.
-    pub(crate) deviation: f64,
-}
-
-/// The moments of each colour plane of a data set's training part.
-pub(crate) fn plane_moments(dataset: &Dataset) -> Vec<Moments> {
-    let plane = dataset.shape.height * dataset.shape.width;
-    let mut counts = vec![[0u64; 256]; dataset.shape.channels];
-    for (index, pixels) in dataset.train.pixels.chunks_exact(plane).enumerate() {
-        let counts = &mut counts[index % dataset.shape.channels];
-        for &pixel in pixels {
-            counts[usize::from(pixel)] += 1;
-        }
-    }
-    counts.iter().map(Moments::new).collect()
-}
-
-impl Moments {
-    fn new(counts: &[u64; 256]) -> Moments {
-        // The sums are whole numbers, so they are exact in any order.
-        let moment = |power| -> f64 {
-            let terms = counts.iter().zip(0u64..);
-            terms
-                .map(|(&count, value)| count * value.pow(power))
-                .sum::<u64>() as f64
-        };
-        let count = moment(0).max(1.0);
-        let mean = moment(1) / count;
-        let deviation = (moment(2) / count - mean * mean).max(0.0).sqrt();
-        Moments {
-            mean,
-            deviation: if deviation > 0.0 { deviation } else { 1.0 },
-        }
-    }
-
-    /// The normalised number for each of the 256 pixel values.
-    fn table(&self) -> [f32; 256] {
-        std::array::from_fn(|value| ((value as f64 - self.mean) / self.deviation) as f32)
+        Ok(batch)
     }
 }
 
@@ -265,7 +222,7 @@ mod tests {
     fn the_training_part_gets_mean_0_and_deviation_1() {
         let digits = Dataset::digits();
         let all: Vec<usize> = (0..digits.train.len()).collect();
-        let numbers = Normalisation::new(&digits).plain(&digits.train, &all);
+        let numbers = Normalisation::new(&digits).plain(&digits.train, &all).unwrap();
         let count = numbers.len() as f64;
         let mean = numbers.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
         let square = numbers.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / count;
@@ -285,11 +242,13 @@ mod tests {
             cutout: 3,
         });
         let make = |indices: &[usize], epoch| {
-            normalisation.augmented(&digits.train, indices, &recipe, epoch)
+            let made = normalisation.augmented(&digits.train, indices, &recipe, epoch);
+            made.unwrap()
         };
         assert_eq!(make(&[5, 9], 1)[64..], make(&[9], 1)[..]);
         assert_ne!(make(&[9], 1), make(&[9], 2));
-        assert_ne!(make(&[9], 1), normalisation.plain(&digits.train, &[9]));
+        let plain = normalisation.plain(&digits.train, &[9]).unwrap();
+        assert_ne!(make(&[9], 1), plain);
     }
 
     #[test]

@@ -21,7 +21,9 @@ pub enum Error {
         problem: String,
     },
     /// A data set's name is not known.
-    #[error("data set {found:?} is not known; use digits, fashion-mnist, mnist or cifar10")]
+    #[error(
+        "data set {found:?} is not known; use digits, fashion-mnist, mnist, emnist-balanced, emnist-byclass, emnist-bymerge, emnist-digits, emnist-letters, emnist-mnist, cifar10, cifar100, folder or the name of an .npz file"
+    )]
     UnknownData {
         /// The name found.
         found: String,
@@ -33,13 +35,63 @@ pub enum Error {
     )]
     DataNotFound {
         /// The data set's name.
-        name: &'static str,
+        name: String,
         /// The file that would have to be there.
-        file: &'static str,
+        file: String,
         /// The folders that were tried.
         looked: Vec<PathBuf>,
         /// How to get the data set.
         hint: &'static str,
+    },
+    /// Pictures of a shape that they cannot have.
+    #[error("pictures of {found} cannot be read; 1 or 3 channels and sides of 1 to 4096 can")]
+    PictureShape {
+        /// The shape found.
+        found: naschain_core::Shape,
+    },
+    /// Images and labels that are not equally many.
+    #[error("there are {labels} labels for {images} images")]
+    LabelCount {
+        /// Labels given.
+        labels: usize,
+        /// Images given.
+        images: usize,
+    },
+    /// A label that is no class.
+    #[error("{name} has the label {found}; with {classes} classes labels are 0 to {}", classes.saturating_sub(1))]
+    LabelRange {
+        /// The data set's name.
+        name: String,
+        /// The largest label.
+        found: u16,
+        /// The number of classes.
+        classes: usize,
+    },
+    /// Training and test images of different shapes.
+    #[error("the training images of {name} are {train}, the test images {test}")]
+    PartShapes {
+        /// The data set's name.
+        name: String,
+        /// Of each training image.
+        train: naschain_core::Shape,
+        /// Of each test image.
+        test: naschain_core::Shape,
+    },
+    /// Names that are not one for each class.
+    #[error("{names} class names; there are {classes} classes")]
+    ClassNames {
+        /// Names given.
+        names: usize,
+        /// Classes there are.
+        classes: usize,
+    },
+    /// An image that is not there.
+    #[error("image {index} is asked for; there are {images}, counted from 0")]
+    NoSuchImage {
+        /// The index asked for.
+        index: usize,
+        /// The images there are.
+        images: usize,
     },
     /// A recipe asks for more images than the data set has.
     #[error(

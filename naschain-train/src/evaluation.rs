@@ -18,7 +18,8 @@ pub(crate) const BATCH: usize = 250;
 ///
 /// # Errors
 /// [`Error::Weights`] when they do not fit the architecture, [`Error::DataMismatch`], or
-/// [`Error::DeviceUnavailable`].
+/// [`Error::DeviceUnavailable`]; [`Error::Io`] and [`Error::Malformed`] when pictures have changed
+/// since they were found.
 pub fn evaluate(
     architecture: &Architecture,
     weights: &Weights,
@@ -57,7 +58,7 @@ impl Work for Evaluation<'_> {
             &self.normalisation,
             self.images,
             &indices,
-        );
+        )?;
         Ok(Accuracy::from_counts(correct, indices.len() as u64)?)
     }
 }
@@ -105,16 +106,16 @@ pub(crate) fn count_correct<B: Backend>(
     normalisation: &Normalisation,
     images: &Images,
     indices: &[usize],
-) -> u64 {
+) -> Result<u64, Error> {
     let mut correct = 0;
     for indices in indices.chunks(BATCH) {
-        let pixels = normalisation.plain(images, indices);
+        let pixels = normalisation.plain(images, indices)?;
         let x = batch(pixels, indices.len(), normalisation.shape(), device);
         let logits = network.forward(x, false);
-        let labels: Vec<u8> = indices.iter().map(|&index| images.labels[index]).collect();
+        let labels: Vec<u16> = indices.iter().map(|&index| images.labels()[index]).collect();
         correct += loss::correct(&values(logits), &labels);
     }
-    correct
+    Ok(correct)
 }
 
 /// Host numbers as a tensor of `[images, channels, height, width]`.

@@ -32,6 +32,8 @@
 //!
 //! In reading order:
 //! - [`Dataset`]: images and labels, from embedded or downloaded files, with a content digest;
+//!   [`Images`]: one part of it, in memory or decoded as it is needed; [`DataName`]: which there
+//!   are;
 //! - [`Split`]: which images are trained and validated on;
 //! - [`train`]: the whole training, from seed to digest, epoch by [`Epoch`]; [`train_from`]: the
 //!   same from a [`Checkpoint`]; [`train_on_all`]: once a network is chosen; [`trace`]: for other
@@ -40,7 +42,6 @@
 //! - [`evaluate`]: the accuracy of stored weights;
 //! - [`Model`]: weights with all that is needed to use them elsewhere, as safetensors and ONNX;
 //!   [`probabilities`] of what it says;
-//! - [`Device`] and [`Options`]: where it runs.
 //! - [`Device`] and [`Options`]: where it runs; [`machine_class`]: which machines give the same
 //!   bits; [`training_memory_bytes`]: what it needs.
 //!
@@ -79,7 +80,7 @@ mod weights;
 pub use backend::{BURN_VERSION, Options};
 pub use batches::Split;
 pub use checkpoint::Checkpoint;
-pub use data::{DataName, Dataset, Images, read_picture};
+pub use data::{DataName, Dataset, Emnist, Images, Moments, read_picture};
 pub use device::Device;
 pub use error::Error;
 pub use evaluation::evaluate;

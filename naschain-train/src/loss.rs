@@ -14,7 +14,7 @@ impl Loss {
     /// `logits` holds images × classes numbers, `labels` one label an image. A target is 1 at
     /// the label and 0 elsewhere; of that, the part `smoothing` is shared out evenly among all
     /// classes (Szegedy et al. 2016).
-    pub(crate) fn new(logits: &[f32], labels: &[u8], smoothing: f64) -> Loss {
+    pub(crate) fn new(logits: &[f32], labels: &[u16], smoothing: f64) -> Loss {
         let classes = logits.len() / labels.len();
         let share = smoothing / classes as f64;
         let mut loss = Loss {
@@ -66,7 +66,7 @@ fn powers(row: &[f32], largest: f64) -> (Vec<f64>, f64) {
 }
 
 /// How many images have their largest logit at their label; the first largest counts.
-pub(crate) fn correct(logits: &[f32], labels: &[u8]) -> u64 {
+pub(crate) fn correct(logits: &[f32], labels: &[u16]) -> u64 {
     let classes = logits.len() / labels.len();
     let rows = logits.chunks_exact(classes).zip(labels);
     rows.filter(|(row, label)| first_maximum(row).0 == usize::from(**label))

@@ -6,7 +6,6 @@ use naschain_core::{Accuracy, Architecture, Digest, Genome, MacroSpace, Recipe};
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Options;
-use crate::batches::plane_moments;
 use crate::evaluation::logits;
 use crate::weights::metadata;
 use crate::{Dataset, Error, Trained, Weights, onnx};
@@ -105,7 +104,7 @@ impl Model {
             space: space.clone(),
             architecture: space.decode(genome)?,
             normalisation: Scaling::new(dataset),
-            class_names: Vec::new(),
+            class_names: dataset.class_names().to_vec(),
             data: dataset.name.clone(),
             data_digest: dataset.digest(),
             recipe: recipe.clone(),
@@ -209,7 +208,7 @@ impl Model {
 
 impl Scaling {
     fn new(dataset: &Dataset) -> Scaling {
-        let moments = plane_moments(dataset);
+        let moments = dataset.train.moments();
         // In units of an image file's 256 grey levels, whatever the data set's own are.
         let unit = 255.0 / f64::from(dataset.white());
         Scaling {

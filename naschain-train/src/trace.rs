@@ -61,12 +61,12 @@ pub fn trace(
     let mut seen = Batch::default();
     for epoch in 1..=recipe.epochs {
         let order = split.order(seed, epoch);
-        let pixels = normalisation.augmented(&dataset.train, &order, recipe, epoch);
+        let pixels = normalisation.augmented(&dataset.train, &order, recipe, epoch)?;
         seen.append(pixels, &dataset.train, &order);
     }
     let mut judged = Batch::default();
     let (images, indices) = split.judged(dataset);
-    judged.append(normalisation.plain(images, &indices), images, &indices);
+    judged.append(normalisation.plain(images, &indices)?, images, &indices);
     Ok(Trace {
         initial,
         seen,
@@ -79,7 +79,7 @@ pub fn trace(
 impl Batch {
     fn append(&mut self, pixels: Vec<f32>, images: &Images, indices: &[usize]) {
         self.pixels.extend(pixels);
-        let labels = indices.iter().map(|&index| u16::from(images.labels[index]));
+        let labels = indices.iter().map(|&index| images.labels()[index]);
         self.labels.extend(labels);
     }
 }

@@ -62,8 +62,9 @@ pub struct Trained {
 ///
 /// # Errors
 /// [`Error::DataMismatch`], [`Error::TooFewImages`], [`Error::MemoryLimit`] or [`Error::Core`]
-/// before anything is computed; [`Error::DeviceUnavailable`]; [`Error::Diverged`] when the loss is
-/// no longer finite; [`Error::Stopped`] when `on_epoch` breaks before the last epoch.
+/// before anything is computed; [`Error::DeviceUnavailable`]; [`Error::Io`] and
+/// [`Error::Malformed`] when pictures have changed since they were found; [`Error::Diverged`] when
+/// the loss is no longer finite; [`Error::Stopped`] when `on_epoch` breaks before the last epoch.
 pub fn train(
     architecture: &Architecture,
     dataset: &Dataset,
@@ -238,7 +239,7 @@ impl Work for Training<'_> {
             let order = self.split.order(recipe.seed, number);
             for (step, indices) in order.chunks(recipe.batch_size).enumerate() {
                 let rate = schedule.rate((number - 1) as usize * steps + step);
-                let loss = self.forward_backward(&mut network, device, indices, number);
+                let loss = self.forward_backward(&mut network, device, indices, number)?;
                 if !loss.value.is_finite() {
                     return Err(Error::Diverged {
                         epoch: number,
@@ -261,7 +262,7 @@ impl Work for Training<'_> {
         }
         let mut network = network.valid();
         let (images, indices) = self.split.judged(self.dataset);
-        let correct = count_correct(&mut network, device, &self.normalisation, images, &indices);
+        let correct = count_correct(&mut network, device, &self.normalisation, images, &indices)?;
         let measurement = Measurement {
             accuracy: Accuracy::from_counts(correct, indices.len() as u64)?,
             params: costs.params,
@@ -282,11 +283,11 @@ impl Training<'_> {
         device: &B::Device,
         indices: &[usize],
         epoch: u32,
-    ) -> Step {
+    ) -> Result<Step, Error> {
         let recipe = self.recipe;
         let images = &self.dataset.train;
-        let pixels = self.normalisation.augmented(images, indices, recipe, epoch);
-        let labels: Vec<u8> = indices.iter().map(|&index| images.labels[index]).collect();
+        let pixels = self.normalisation.augmented(images, indices, recipe, epoch)?;
+        let labels: Vec<u16> = indices.iter().map(|&index| images.labels()[index]).collect();
         let x = batch(pixels, indices.len(), self.architecture.input, device);
         let mut paths = Paths::draw(recipe, epoch, network.paths(), indices, device);
         let logits = network.forward_dropping(x, true, &mut paths);
@@ -300,11 +301,11 @@ impl Training<'_> {
         let gradient = Tensor::<B, 2>::from_data(gradient, device);
         let root = (logits * gradient).sum_dim(1).sum_dim(0);
         let gradients = GradientsParams::from_grads(root.backward(), network);
-        Step {
+        Ok(Step {
             value: loss.sum,
             correct: loss.correct,
             gradients: clip(network, gradients, recipe.clip_norm),
-        }
+        })
     }
 }
 

@@ -1,6 +1,7 @@
-//! CIFAR-10, binary version: one label byte and 3,072 pixel bytes an image
-//! (<https://www.cs.toronto.edu/~kriz/cifar.html>).
+//! CIFAR-10 and CIFAR-100, binary versions: a label byte, or a coarse and a fine one, and 3,072
+//! pixel bytes an image (<https://www.cs.toronto.edu/~kriz/cifar.html>).
 
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use naschain_core::Shape;
@@ -13,48 +14,91 @@ const SHAPE: Shape = Shape {
     height: 32,
     width: 32,
 };
-const CLASSES: usize = 10;
 
-pub(super) fn dataset(dir: &Path) -> Result<Dataset, Error> {
-    let mut train = Images::default();
-    for number in 1..=5 {
-        append(&dir.join(format!("data_batch_{number}.bin")), &mut train)?;
-    }
-    let mut test = Images::default();
-    append(&dir.join("test_batch.bin"), &mut test)?;
-    Ok(Dataset {
-        name: "cifar10".to_owned(),
-        shape: SHAPE,
-        classes: CLASSES,
-        train,
-        test,
-    })
+/// What one of them looks like on the disk.
+struct Layout {
+    train: &'static [&'static str],
+    test: &'static str,
+    /// For each label byte of a record what it counts; the last is the one that is learnt.
+    labels: &'static [(&'static str, u8)],
 }
 
-fn append(path: &Path, images: &mut Images) -> Result<(), Error> {
-    let bytes = files::read(path)?;
-    let record = 1 + SHAPE.len();
-    let malformed = |problem| Error::Malformed {
-        path: path.to_owned(),
-        problem,
-    };
-    if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
-        let found = bytes.len();
-        return Err(malformed(format!(
-            "{found} bytes are not a whole number of images of {record} bytes"
-        )));
+const CIFAR10: Layout = Layout {
+    train: &[
+        "data_batch_1.bin",
+        "data_batch_2.bin",
+        "data_batch_3.bin",
+        "data_batch_4.bin",
+        "data_batch_5.bin",
+    ],
+    test: "test_batch.bin",
+    labels: &[("label", 10)],
+};
+
+const CIFAR100: Layout = Layout {
+    train: &["train.bin"],
+    test: "test.bin",
+    labels: &[("coarse label", 20), ("fine label", 100)],
+};
+
+pub(super) fn cifar10(name: String, dir: &Path) -> Result<Dataset, Error> {
+    CIFAR10.dataset(name, dir)
+}
+
+pub(super) fn cifar100(name: String, dir: &Path) -> Result<Dataset, Error> {
+    CIFAR100.dataset(name, dir)
+}
+
+impl Layout {
+    fn dataset(&self, name: String, dir: &Path) -> Result<Dataset, Error> {
+        let train = self.part(dir, self.train)?;
+        let test = self.part(dir, &[self.test])?;
+        let classes = self.labels.last().map_or(0, |(_, classes)| *classes);
+        Dataset::new(name, usize::from(classes), train, test)
     }
-    for (index, image) in bytes.chunks_exact(record).enumerate() {
-        if image[0] as usize >= CLASSES {
-            let found = image[0];
-            return Err(malformed(format!(
-                "label of image {index} is {found}; labels are 0 to 9"
-            )));
+
+    fn part(&self, dir: &Path, files: &[&str]) -> Result<Images, Error> {
+        let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+        for file in files {
+            self.append(&dir.join(file), &mut pixels, &mut labels)?;
         }
-        images.labels.push(image[0]);
-        images.pixels.extend_from_slice(&image[1..]);
+        Images::new(SHAPE, pixels, labels)
     }
-    Ok(())
+
+    fn append(&self, path: &Path, pixels: &mut Vec<u8>, labels: &mut Vec<u16>) -> Result<(), Error> {
+        let (file, length) = files::open(path)?;
+        let record = self.labels.len() + SHAPE.len();
+        let count = length / record as u64;
+        if count == 0 || !length.is_multiple_of(record as u64) {
+            let problem =
+                format!("{length} bytes are not a whole number of images of {record} bytes");
+            return Err(files::malformed(path, problem));
+        }
+        let mut reader = BufReader::new(file);
+        pixels.reserve_exact(count as usize * SHAPE.len());
+        let mut image = vec![0; record];
+        for index in 0..count {
+            let read = reader.read_exact(&mut image).map_err(files::broken);
+            let label = read.and_then(|()| self.label(index, &image));
+            labels.push(label.map_err(|problem| files::malformed(path, problem))?);
+            pixels.extend_from_slice(&image[self.labels.len()..]);
+        }
+        Ok(())
+    }
+
+    fn label(&self, index: u64, image: &[u8]) -> Result<u16, String> {
+        let mut last = 0;
+        for (&found, (what, classes)) in image.iter().zip(self.labels) {
+            if found >= *classes {
+                return Err(format!(
+                    "{what} of image {index} is {found}; {what}s are 0 to {}",
+                    classes - 1
+                ));
+            }
+            last = u16::from(found);
+        }
+        Ok(last)
+    }
 }
 
 #[cfg(test)]
@@ -71,7 +115,7 @@ mod tests {
             std::fs::write(dir.join(format!("data_batch_{number}.bin")), image).unwrap();
         }
         std::fs::write(dir.join("test_batch.bin"), last).unwrap();
-        let data = dataset(&dir);
+        let data = cifar10("cifar10".to_owned(), &dir);
         std::fs::remove_dir_all(dir).unwrap();
         data
     }
@@ -79,8 +123,9 @@ mod tests {
     #[test]
     fn batches_are_joined_in_order() {
         let data = load("good", &[7; 2 * 3073]).unwrap();
-        assert_eq!(data.train.labels, [1, 2, 3, 4, 5]);
-        assert_eq!((data.train.pixels[0], data.train.pixels[1]), (255, 1));
+        assert_eq!(data.train.labels(), [1, 2, 3, 4, 5]);
+        assert_eq!(data.train.pixels(&[0]).unwrap()[..2], [255, 1]);
+        assert_eq!(data.train.pixels(&[4]).unwrap()[..2], [255, 5]);
         assert_eq!(data.test.len(), 2);
     }
 
@@ -95,5 +140,32 @@ mod tests {
         assert!(error.contains("0 bytes"), "{error}");
         let error = load("label", &[10; 3073]).unwrap_err().to_string();
         assert!(error.contains("label of image 0 is 10"), "{error}");
+    }
+
+    #[test]
+    fn the_fine_labels_of_cifar100_are_read() {
+        let dir = std::env::temp_dir().join(format!("naschain-cifar100-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let image = |coarse, fine| {
+            let mut image = vec![7; 3074];
+            (image[0], image[1]) = (coarse, fine);
+            image
+        };
+        let load = |train: Vec<u8>| {
+            std::fs::write(dir.join("train.bin"), train).unwrap();
+            std::fs::write(dir.join("test.bin"), image(0, 1)).unwrap();
+            cifar100("cifar100".to_owned(), &dir)
+        };
+        let data = load([image(19, 99), image(3, 0)].concat()).unwrap();
+        assert_eq!((data.train.labels(), data.classes), (&[99, 0][..], 100));
+        assert_eq!(data.train.pixels(&[0]).unwrap(), [7; 3072]);
+        let problem = |train| load(train).unwrap_err().to_string();
+        let error = problem([image(3, 0), image(20, 0)].concat());
+        assert!(error.contains("coarse label of image 1 is 20; coarse labels are 0 to 19"), "{error}");
+        let error = problem(image(0, 100));
+        assert!(error.contains("fine label of image 0 is 100"), "{error}");
+        let error = problem(vec![0; 3073]);
+        assert!(error.contains("3073 bytes are not a whole number of images of 3074 bytes"), "{error}");
+        std::fs::remove_dir_all(dir).unwrap();
     }
 }

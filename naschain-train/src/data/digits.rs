@@ -25,20 +25,16 @@ pub(super) fn dataset() -> Dataset {
     let order = Stream::new(0, Purpose::Split, 0, 0).permutation(rows.len());
     let (test, train) = order.split_at(TEST_IMAGES);
     let part = |indices: &[usize]| {
-        let mut images = Images::default();
+        let (mut pixels, mut labels) = (Vec::new(), Vec::new());
         for &index in indices {
-            images.pixels.extend_from_slice(&rows[index][..SHAPE.len()]);
-            images.labels.push(rows[index][SHAPE.len()]);
+            pixels.extend_from_slice(&rows[index][..SHAPE.len()]);
+            labels.push(u16::from(rows[index][SHAPE.len()]));
         }
-        images
+        Images::new(SHAPE, pixels, labels)
     };
-    Dataset {
-        name: "digits".to_owned(),
-        shape: SHAPE,
-        classes: 10,
-        train: part(train),
-        test: part(test),
-    }
+    let dataset = |train, test| Dataset::new("digits", 10, train, test);
+    let parts = part(train).and_then(|train| dataset(train, part(test)?));
+    parts.expect("the embedded file is whole: a test reads it")
 }
 
 fn numbers(line: &str) -> Vec<u8> {
@@ -59,17 +55,19 @@ mod tests {
         let data = dataset();
         assert_eq!((data.train.len(), data.test.len()), (1397, 400));
         let mut counts = [0; 10];
-        for &label in data.train.labels.iter().chain(&data.test.labels) {
-            counts[label as usize] += 1;
+        for &label in data.train.labels().iter().chain(data.test.labels()) {
+            counts[usize::from(label)] += 1;
         }
         // Images a class, as scikit-learn's documentation of load_digits has them.
         assert_eq!(counts, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
-        let pixels = || data.train.pixels.iter().chain(&data.test.pixels);
-        assert_eq!(pixels().count(), 1797 * 64);
+        let all = |images: &Images| {
+            let indices: Vec<usize> = (0..images.len()).collect();
+            images.pixels(&indices).unwrap()
+        };
+        let pixels = [all(&data.train), all(&data.test)].concat();
+        assert_eq!(pixels.len(), 1797 * 64);
         // The sum over scikit-learn's load_digits().data.
-        assert_eq!(
-            pixels().map(|&pixel| u32::from(pixel)).sum::<u32>(),
-            561_718
-        );
+        let sum: u32 = pixels.into_iter().map(u32::from).sum();
+        assert_eq!(sum, 561_718);
     }
 }

@@ -1,107 +1,154 @@
 //! The IDX files of the MNIST family: big-endian sizes, then bytes
 //! (<https://yann.lecun.com/exdb/mnist/>).
 
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 
 use naschain_core::Shape;
 
-use super::{Dataset, Images, files};
+use super::files::{Input, broken, malformed};
+use super::{Dataset, Emnist, Images, files};
 use crate::Error;
 
-const CLASSES: usize = 10;
-
-pub(super) fn dataset(name: &str, dir: &Path) -> Result<Dataset, Error> {
-    let (train, shape) = part(dir, "train")?;
-    let (test, test_shape) = part(dir, "t10k")?;
-    if shape != test_shape {
-        return Err(Error::Malformed {
-            path: dir.to_owned(),
-            problem: format!("training images are {shape}, test images {test_shape}"),
-        });
-    }
-    Ok(Dataset {
-        name: name.to_owned(),
-        shape,
-        classes: CLASSES,
-        train,
-        test,
-    })
+/// How the files of one data set are named and what is in them.
+struct Layout {
+    /// What the names of both parts' files begin with.
+    parts: [String; 2],
+    classes: usize,
+    /// What the files call the first class.
+    first_label: u8,
+    /// Whether images are stored with rows and columns exchanged.
+    transposed: bool,
 }
 
-fn part(dir: &Path, prefix: &str) -> Result<(Images, Shape), Error> {
-    let find = |suffix: &str| {
-        let name = format!("{prefix}-{suffix}");
-        files::either(dir, &name).ok_or_else(|| Error::Io {
-            path: dir.join(name),
-            source: std::io::ErrorKind::NotFound.into(),
-        })
+/// MNIST, or any other with its file names and ten classes.
+pub(super) fn mnist(name: String, dir: &Path) -> Result<Dataset, Error> {
+    let layout = Layout {
+        parts: ["train", "t10k"].map(str::to_owned),
+        classes: 10,
+        first_label: 0,
+        transposed: false,
     };
-    let images_path = find("images-idx3-ubyte")?;
-    let labels_path = find("labels-idx1-ubyte")?;
-    let (pixels, [count, height, width]) = values::<3>(&images_path)?;
-    let (labels, [labelled]) = values::<1>(&labels_path)?;
-    let malformed = |path: PathBuf, problem| Err(Error::Malformed { path, problem });
-    if count != labelled {
-        let problem = format!("{labelled} labels for {count} images");
-        return malformed(labels_path, problem);
-    }
-    if count == 0 || height == 0 || width == 0 {
-        return malformed(images_path, "there are no images in it".to_owned());
-    }
-    if let Some(index) = labels.iter().position(|&label| label as usize >= CLASSES) {
-        let problem = format!("label {index} is {}; labels are 0 to 9", labels[index]);
-        return malformed(labels_path, problem);
-    }
-    let shape = Shape {
-        channels: 1,
-        height,
-        width,
+    layout.dataset(name, dir)
+}
+
+/// EMNIST, whose images are stored with rows and columns exchanged, as the MATLAB files are that
+/// they were made from; here they are put upright.
+pub(super) fn emnist(name: String, split: Emnist, dir: &Path) -> Result<Dataset, Error> {
+    let layout = Layout {
+        parts: ["train", "test"].map(|part| format!("emnist-{}-{part}", split.as_str())),
+        classes: split.classes(),
+        first_label: split.first_label(),
+        transposed: true,
     };
-    Ok((Images { pixels, labels }, shape))
+    layout.dataset(name, dir)
+}
+
+impl Layout {
+    fn dataset(&self, name: String, dir: &Path) -> Result<Dataset, Error> {
+        let [train, test] = &self.parts;
+        let (train, test) = (self.part(dir, train)?, self.part(dir, test)?);
+        let (shape, other) = (train.shape(), test.shape());
+        if shape != other {
+            let problem = format!("training images are {shape}, test images {other}");
+            return Err(malformed(dir, problem));
+        }
+        Dataset::new(name, self.classes, train, test)
+    }
+
+    fn part(&self, dir: &Path, prefix: &str) -> Result<Images, Error> {
+        let find = |suffix: &str| {
+            let name = format!("{prefix}-{suffix}");
+            let missing = || files::io(&dir.join(&name), std::io::ErrorKind::NotFound.into());
+            files::either(dir, &name).ok_or_else(missing)
+        };
+        let images_path = find("images-idx3-ubyte")?;
+        let labels_path = find("labels-idx1-ubyte")?;
+        let (mut pixels, [count, height, width]) = values::<3>(&images_path)?;
+        let (labels, [labelled]) = values::<1>(&labels_path)?;
+        if count != labelled {
+            let problem = format!("{labelled} labels for {count} images");
+            return Err(malformed(&labels_path, problem));
+        }
+        if pixels.is_empty() {
+            return Err(malformed(&images_path, "there are no images in it"));
+        }
+        let mut shape = Shape {
+            channels: 1,
+            height,
+            width,
+        };
+        if self.transposed {
+            transpose(&mut pixels, shape);
+            (shape.height, shape.width) = (width, height);
+        }
+        let labels = self.labels(&labels);
+        let labels = labels.map_err(|problem| malformed(&labels_path, problem))?;
+        Images::new(shape, pixels, labels)
+    }
+
+    /// Labels that count from 0.
+    fn labels(&self, found: &[u8]) -> Result<Vec<u16>, String> {
+        let first = usize::from(self.first_label);
+        let label = |(index, &found): (usize, &u8)| {
+            let counted = usize::from(found).checked_sub(first);
+            let right = counted.filter(|&label| label < self.classes);
+            right.map(|label| label as u16).ok_or_else(|| {
+                let last = first + self.classes - 1;
+                format!("label {index} is {found}; labels are {first} to {last}")
+            })
+        };
+        found.iter().enumerate().map(label).collect()
+    }
+}
+
+/// Exchanges rows and columns of each image of one plane.
+fn transpose(pixels: &mut [u8], shape: Shape) {
+    let mut before = vec![0; shape.len()];
+    for image in pixels.chunks_exact_mut(shape.len()) {
+        before.copy_from_slice(image);
+        for (index, pixel) in image.iter_mut().enumerate() {
+            let (column, row) = (index / shape.height, index % shape.height);
+            *pixel = before[row * shape.width + column];
+        }
+    }
 }
 
 /// The values of an IDX file of unsigned bytes with `N` dimensions, and the dimensions.
 fn values<const N: usize>(path: &Path) -> Result<(Vec<u8>, [usize; N]), Error> {
-    let mut bytes = files::read(path)?;
-    let malformed = |problem| Error::Malformed {
-        path: path.to_owned(),
-        problem,
+    let mut input = Input::open(path)?;
+    let dimensions = header::<N>(&mut input.reader);
+    let values = dimensions.and_then(|dimensions| {
+        let expected = dimensions.iter().map(|&n| n as u128).product();
+        Ok((input.rest(expected)?, dimensions))
+    });
+    values.map_err(|problem| malformed(path, problem))
+}
+
+fn header<const N: usize>(reader: &mut impl Read) -> Result<[usize; N], String> {
+    let mut word = || -> Result<[u8; 4], String> {
+        let mut word = [0; 4];
+        reader.read_exact(&mut word).map_err(broken)?;
+        Ok(word)
     };
-    let header = 4 + 4 * N;
-    if bytes.len() < header {
-        let found = bytes.len();
-        return Err(malformed(format!(
-            "{found} bytes are too few for a header of {header}"
-        )));
-    }
-    if bytes[..4] != [0, 0, 8, N as u8] {
-        let found = &bytes[..4];
-        return Err(malformed(format!(
+    let found = word()?;
+    if found != [0, 0, 8, N as u8] {
+        return Err(format!(
             "magic number is {found:02x?}; unsigned bytes of {N} dimensions have [00, 00, 08, {N:02x}]"
-        )));
+        ));
     }
     let mut dimensions = [0; N];
-    for (index, dimension) in dimensions.iter_mut().enumerate() {
-        let word = &bytes[4 + 4 * index..8 + 4 * index];
-        *dimension = word
-            .iter()
-            .fold(0, |sum, &byte| sum << 8 | usize::from(byte));
+    for dimension in &mut dimensions {
+        *dimension = u32::from_be_bytes(word()?) as usize;
     }
-    let expected = dimensions.iter().map(|&n| n as u128).product::<u128>();
-    let found = bytes.len() - header;
-    if expected != found as u128 {
-        return Err(malformed(format!(
-            "its header promises {expected} bytes of data; it has {found}"
-        )));
-    }
-    bytes.drain(..header);
-    Ok((bytes, dimensions))
+    Ok(dimensions)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::Write;
+    use std::path::PathBuf;
 
     fn idx(dimensions: &[u32], data: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0, 0, 8, dimensions.len() as u8];
@@ -142,7 +189,7 @@ mod tests {
 
     fn refused(test: &str, name: &str, bytes: Vec<u8>) -> String {
         let dir = folder(test, Some((name, bytes)));
-        let error = dataset("mnist", &dir).unwrap_err().to_string();
+        let error = mnist("mnist".to_owned(), &dir).unwrap_err().to_string();
         std::fs::remove_dir_all(dir).unwrap();
         error
     }
@@ -150,11 +197,12 @@ mod tests {
     #[test]
     fn plain_and_gzip_files_are_read() {
         let dir = folder("good", None);
-        let data = dataset("mnist", &dir).unwrap();
+        let data = mnist("mnist".to_owned(), &dir).unwrap();
         std::fs::remove_dir_all(dir).unwrap();
         assert_eq!(data.shape.to_string(), "1x3x2");
-        assert_eq!(data.train.pixels, (0..12).collect::<Vec<u8>>());
-        assert_eq!(data.test.labels, [9, 0]);
+        let pixels = data.train.pixels(&[0, 1]).unwrap();
+        assert_eq!(pixels, (0..12).collect::<Vec<u8>>());
+        assert_eq!(data.test.labels(), [9, 0]);
     }
 
     #[test]
@@ -163,7 +211,7 @@ mod tests {
         let labels = "t10k-labels-idx1-ubyte";
         let error = refused("short", images, vec![0, 0, 8]);
         assert!(
-            error.contains(images) && error.contains("too few"),
+            error.contains(images) && error.contains("ends too early"),
             "{error}"
         );
         let error = refused("magic", images, idx(&[2, 6], &[0; 12]));
@@ -177,7 +225,9 @@ mod tests {
             "{error}"
         );
         let error = refused("huge", images, idx(&[u32::MAX; 3], &[]));
-        assert!(error.contains("it has 0"), "{error}");
+        assert!(error.contains("can hold 16 at the most"), "{error}");
+        let error = refused("more", images, idx(&[2, 3, 2], &[0; 13]));
+        assert!(error.contains("12 bytes of data; it has more"), "{error}");
         let error = refused("count", labels, idx(&[3], &[1, 2, 3]));
         assert!(error.contains("3 labels for 2 images"), "{error}");
         let error = refused("label", labels, idx(&[2], &[1, 10]));

@@ -1,70 +1,25 @@
-//! Data sets: their files, and what they hold in memory.
+//! Data sets: their files, and what they hold.
 
 mod cifar;
 mod digits;
 mod files;
+mod folder;
 mod idx;
+mod images;
+mod moments;
+mod name;
+mod npy;
+mod npz;
 mod picture;
 
-use std::fmt;
-use std::path::Path;
-use std::str::FromStr;
+use std::path::{Path, PathBuf};
 
 use naschain_core::{Digest, Shape};
-use serde::{Deserialize, Serialize};
 
 use crate::Error;
-
-/// The data sets that can be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DataName {
-    /// UCI handwritten digits, embedded: 1,797 images of 1×8×8.
-    Digits,
-    /// Fashion-MNIST (Xiao et al. 2017): 60,000 + 10,000 images of 1×28×28, IDX files.
-    FashionMnist,
-    /// MNIST (LeCun et al. 1998): 60,000 + 10,000 images of 1×28×28, IDX files.
-    Mnist,
-    /// CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 images of 3×32×32, binary version.
-    Cifar10,
-}
-
-impl DataName {
-    /// Every data set.
-    pub const ALL: [DataName; 4] = [
-        DataName::Digits,
-        DataName::FashionMnist,
-        DataName::Mnist,
-        DataName::Cifar10,
-    ];
-
-    /// The name as it is written in flags and files.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            DataName::Digits => "digits",
-            DataName::FashionMnist => "fashion-mnist",
-            DataName::Mnist => "mnist",
-            DataName::Cifar10 => "cifar10",
-        }
-    }
-}
-
-impl fmt::Display for DataName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for DataName {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let named = Self::ALL.into_iter().find(|name| name.as_str() == text);
-        named.ok_or_else(|| Error::UnknownData {
-            found: text.to_owned(),
-        })
-    }
-}
+pub use images::Images;
+pub use moments::Moments;
+pub use name::{DataName, Emnist};
 
 /// Reads a PNG or JPEG file as an image of `shape`: channels × height × width pixels, plane by
 /// plane, from 0 to 255.
@@ -87,28 +42,7 @@ pub fn read_picture(path: &Path, shape: Shape) -> Result<Vec<u8>, Error> {
     Ok(pixels)
 }
 
-/// Images with their labels.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Images {
-    /// Pixels: images × channels × height × width, each plane row by row.
-    pub pixels: Vec<u8>,
-    /// One label an image, counted from 0.
-    pub labels: Vec<u8>,
-}
-
-impl Images {
-    /// The number of images.
-    pub fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// Whether there are no images.
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-}
-
-/// A data set in memory.
+/// A data set: its images, in memory or in files that are read as they are needed.
 ///
 /// ```
 /// use naschain_train::Dataset;
@@ -128,6 +62,7 @@ pub struct Dataset {
     pub train: Images,
     /// Images to test on once, at the end.
     pub test: Images,
+    class_names: Vec<String>,
 }
 
 impl Dataset {
@@ -136,43 +71,117 @@ impl Dataset {
         digits::dataset()
     }
 
+    /// A data set of these parts.
+    ///
+    /// # Errors
+    /// [`Error::PartShapes`] when their images have different shapes, [`Error::LabelRange`] when
+    /// a label is not below `classes`.
+    pub fn new(
+        name: impl Into<String>,
+        classes: usize,
+        train: Images,
+        test: Images,
+    ) -> Result<Dataset, Error> {
+        let name = name.into();
+        let (shape, other) = (train.shape(), test.shape());
+        if shape != other {
+            let (train, test) = (shape, other);
+            return Err(Error::PartShapes { name, train, test });
+        }
+        let labels = train.labels().iter().chain(test.labels());
+        if let Some(&found) = labels.max().filter(|label| usize::from(**label) >= classes) {
+            return Err(Error::LabelRange {
+                name,
+                found,
+                classes,
+            });
+        }
+        Ok(Dataset {
+            name,
+            shape,
+            classes,
+            train,
+            test,
+            class_names: Vec::new(),
+        })
+    }
+
     /// Reads a data set from its files.
     ///
     /// They are looked for in `data_dir` if it is given; otherwise in `$NASCHAIN_DATA/<name>`,
-    /// `$NASCHAIN_DATA`, `data/<name>` and the places where Debian's packages put them.
+    /// `$NASCHAIN_DATA`, `data/<name>` and the places where Debian's packages put them, and by the
+    /// names that the makers' archives unpack to. A folder of pictures stays where it is: each
+    /// picture is decoded once here, by all processors, and then whenever it is needed.
     ///
     /// # Errors
     /// [`Error::DataNotFound`] with every folder that was tried, [`Error::Io`], or
     /// [`Error::Malformed`].
-    pub fn load(name: DataName, data_dir: Option<&Path>) -> Result<Dataset, Error> {
+    pub fn load(name: &DataName, data_dir: Option<&Path>) -> Result<Dataset, Error> {
+        let Some(found) = Dataset::find(name, data_dir)? else {
+            return Ok(Dataset::digits());
+        };
+        let written = name.to_string();
         match name {
             DataName::Digits => Ok(Dataset::digits()),
-            DataName::FashionMnist | DataName::Mnist => {
-                idx::dataset(name.as_str(), &files::folder(name, data_dir)?)
-            }
-            DataName::Cifar10 => cifar::dataset(&files::folder(name, data_dir)?),
+            DataName::FashionMnist | DataName::Mnist => idx::mnist(written, &found),
+            DataName::Emnist(split) => idx::emnist(written, *split, &found),
+            DataName::Cifar10 => cifar::cifar10(written, &found),
+            DataName::Cifar100 => cifar::cifar100(written, &found),
+            DataName::Folder(shape) => folder::dataset(written, &found, *shape),
+            DataName::Npz(_) => npz::dataset(written, &found),
         }
+    }
+
+    /// The folder, or the file, that [`Dataset::load`] would read; nothing for the digits, which
+    /// are embedded.
+    ///
+    /// # Errors
+    /// [`Error::DataNotFound`] with every folder that was tried.
+    pub fn find(name: &DataName, data_dir: Option<&Path>) -> Result<Option<PathBuf>, Error> {
+        match name {
+            DataName::Digits => Ok(None),
+            _ => files::find(name, data_dir).map(Some),
+        }
+    }
+
+    /// The same with a name for each class.
+    ///
+    /// # Errors
+    /// [`Error::ClassNames`] when there is not one for each.
+    pub fn with_class_names(self, class_names: Vec<String>) -> Result<Dataset, Error> {
+        let (names, classes) = (class_names.len(), self.classes);
+        match names == classes {
+            true => Ok(Dataset {
+                class_names,
+                ..self
+            }),
+            false => Err(Error::ClassNames { names, classes }),
+        }
+    }
+
+    /// The classes' names in the order of their numbers; empty where they are just numbers.
+    pub fn class_names(&self) -> &[String] {
+        &self.class_names
     }
 
     /// The pixel value of white: 16 for the UCI digits, which have 17 grey levels, 255 for all
     /// others.
     pub fn white(&self) -> u8 {
-        if self.name == DataName::Digits.as_str() {
+        if self.name == DataName::Digits.to_string() {
             16
         } else {
             255
         }
     }
 
-    /// BLAKE3 over shape, classes, and the pixels and labels of both parts in order: two parties
-    /// with the same digest hold the same data.
+    /// BLAKE3 over shape and classes, and then for each part the number of its images and its
+    /// [digest](Images::digest): two parties with the same digest hold the same data.
     pub fn digest(&self) -> Digest {
         let mut hasher = blake3::Hasher::new();
         hasher.update(format!("{} {}\n", self.shape, self.classes).as_bytes());
         for part in [&self.train, &self.test] {
             hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(&part.pixels);
-            hasher.update(&part.labels);
+            hasher.update(&part.digest().0);
         }
         Digest(*hasher.finalize().as_bytes())
     }
@@ -183,24 +192,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_written_as_they_are_read() {
-        for name in DataName::ALL {
-            assert_eq!(name.to_string().parse::<DataName>().unwrap(), name);
-            let json = serde_json::to_string(&name).unwrap();
-            assert_eq!(json, format!("\"{name}\""));
-        }
-        assert!("imagenet".parse::<DataName>().is_err());
-    }
-
-    #[test]
     fn the_digest_sees_every_part() {
         let digits = Dataset::digits();
-        let mut changed = digits.clone();
-        changed.test.labels[399] ^= 1;
+        let all: Vec<usize> = (0..400).collect();
+        let mut labels = digits.test.labels().to_vec();
+        let pixels = digits.test.pixels(&all).unwrap();
+        labels[399] ^= 1;
+        let test = Images::new(digits.shape, pixels, labels).unwrap();
+        let changed = Dataset::new("digits", 10, digits.train.clone(), test).unwrap();
         assert_ne!(digits.digest(), changed.digest());
-        changed = digits.clone();
+        let mut changed = digits.clone();
         changed.classes = 11;
         assert_ne!(digits.digest(), changed.digest());
         assert_eq!(digits.digest(), digits.clone().digest());
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_are_refused() {
+        let part = |shape: &str, label| {
+            let shape: Shape = shape.parse().unwrap();
+            Images::new(shape, vec![0; shape.len()], vec![label]).unwrap()
+        };
+        let problem = |train, test| Dataset::new("mine", 3, train, test).unwrap_err().to_string();
+        assert_eq!(
+            problem(part("1x2x2", 0), part("1x2x3", 0)),
+            "the training images of mine are 1x2x2, the test images 1x2x3"
+        );
+        assert_eq!(
+            problem(part("1x2x2", 2), part("1x2x2", 3)),
+            "mine has the label 3; with 3 classes labels are 0 to 2"
+        );
+        let names = Dataset::digits().with_class_names(vec!["zero".to_owned()]);
+        let error = names.unwrap_err().to_string();
+        assert_eq!(error, "1 class names; there are 10 classes");
     }
 }

@@ -1,0 +1,211 @@
+use naschain_core::{Digest, Shape};
+
+use super::Moments;
+use super::folder::Pictures;
+use crate::Error;
+
+/// Images that are read at a time when all are looked at.
+const CHUNK: usize = 256;
+
+/// Images with their labels, in memory or decoded from files whenever they are asked for.
+///
+/// Two of them are equal when they hold the same pixels and labels, wherever those are.
+#[derive(Clone, Debug)]
+pub struct Images {
+    shape: Shape,
+    labels: Vec<u16>,
+    pixels: Pixels,
+    contents: Contents,
+}
+
+#[derive(Clone, Debug)]
+enum Pixels {
+    Memory(Vec<u8>),
+    Files(Pictures),
+}
+
+/// What is known once every image was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Contents {
+    digest: Digest,
+    /// For each colour plane how often each pixel value occurs.
+    counts: Vec<[u64; 256]>,
+}
+
+impl PartialEq for Images {
+    fn eq(&self, other: &Images) -> bool {
+        self.shape == other.shape && self.contents == other.contents
+    }
+}
+
+impl Eq for Images {}
+
+impl Images {
+    /// Images in memory: `pixels` holds images × channels × height × width numbers, each plane
+    /// row by row, `labels` one label an image, counted from 0.
+    ///
+    /// ```
+    /// use naschain_train::Images;
+    /// let images = Images::new("1x1x2".parse().unwrap(), vec![1, 2, 3, 4], vec![0, 1])?;
+    /// assert_eq!(images.pixels(&[1, 0])?, [3, 4, 1, 2]);
+    /// # Ok::<(), naschain_train::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::PixelCount`] when the pixels are no whole number of images,
+    /// [`Error::LabelCount`] when there is not one label for each.
+    pub fn new(shape: Shape, pixels: Vec<u8>, labels: Vec<u16>) -> Result<Images, Error> {
+        let found = pixels.len();
+        if shape.is_empty() || !found.is_multiple_of(shape.len()) {
+            return Err(Error::PixelCount { found, shape });
+        }
+        let images = found / shape.len();
+        if labels.len() != images {
+            let labels = labels.len();
+            return Err(Error::LabelCount { labels, images });
+        }
+        Images::examined(shape, Pixels::Memory(pixels), labels)
+    }
+
+    /// Images that stay in their files. Each is decoded once here, to know the contents.
+    pub(super) fn streamed(
+        shape: Shape,
+        pictures: Pictures,
+        labels: Vec<u16>,
+    ) -> Result<Images, Error> {
+        Images::examined(shape, Pixels::Files(pictures), labels)
+    }
+
+    fn examined(shape: Shape, pixels: Pixels, labels: Vec<u16>) -> Result<Images, Error> {
+        let mut images = Images {
+            shape,
+            labels,
+            pixels,
+            contents: Contents {
+                digest: Digest([0; 32]),
+                counts: vec![[0; 256]; shape.channels],
+            },
+        };
+        let mut hasher = blake3::Hasher::new();
+        let indices: Vec<usize> = (0..images.len()).collect();
+        for indices in indices.chunks(CHUNK) {
+            let pixels = images.pixels(indices)?;
+            hasher.update(&pixels);
+            let planes = pixels.chunks_exact(shape.height * shape.width);
+            for (index, plane) in planes.enumerate() {
+                let counts = &mut images.contents.counts[index % shape.channels];
+                for &pixel in plane {
+                    counts[usize::from(pixel)] += 1;
+                }
+            }
+        }
+        for label in &images.labels {
+            hasher.update(&label.to_le_bytes());
+        }
+        images.contents.digest = Digest(*hasher.finalize().as_bytes());
+        Ok(images)
+    }
+
+    /// The number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are no images.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The shape of each image.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// One label an image, counted from 0.
+    pub fn labels(&self) -> &[u16] {
+        &self.labels
+    }
+
+    /// The pixels of some images in the order of their indices, counted from 0: images × channels
+    /// × height × width.
+    ///
+    /// Images in files are decoded by the threads of the rayon pool that this is called in; which
+    /// thread decodes what changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchImage`]; [`Error::Io`] and [`Error::Malformed`] when a file has changed
+    /// since it was found.
+    pub fn pixels(&self, indices: &[usize]) -> Result<Vec<u8>, Error> {
+        let images = self.len();
+        if let Some(&index) = indices.iter().find(|&&index| index >= images) {
+            return Err(Error::NoSuchImage { index, images });
+        }
+        let size = self.shape.len();
+        match &self.pixels {
+            Pixels::Memory(all) => {
+                let mut pixels = Vec::with_capacity(indices.len() * size);
+                for index in indices {
+                    pixels.extend_from_slice(&all[index * size..][..size]);
+                }
+                Ok(pixels)
+            }
+            Pixels::Files(pictures) => pictures.read(indices, &self.labels, self.shape),
+        }
+    }
+
+    /// All of them in memory.
+    ///
+    /// # Errors
+    /// As for [`Images::pixels`].
+    pub fn in_memory(&self) -> Result<Images, Error> {
+        let all: Vec<usize> = (0..self.len()).collect();
+        Images::new(self.shape, self.pixels(&all)?, self.labels.clone())
+    }
+
+    /// BLAKE3 over the pixels of all images in order, then over all labels, two little-endian
+    /// bytes each.
+    pub fn digest(&self) -> Digest {
+        self.contents.digest
+    }
+
+    /// Mean and deviation of each colour plane.
+    pub fn moments(&self) -> Vec<Moments> {
+        self.contents.counts.iter().map(Moments::new).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_that_do_not_fit_are_refused() {
+        let shape: Shape = "1x2x2".parse().unwrap();
+        let problem = |pixels, labels| {
+            let images = Images::new(shape, vec![0; pixels], vec![0; labels]);
+            images.unwrap_err().to_string()
+        };
+        assert!(problem(7, 1).contains("7 pixels are not a whole number of images of 1x2x2"));
+        assert_eq!(problem(8, 1), "there are 1 labels for 2 images");
+        let images = Images::new(shape, vec![0; 8], vec![0; 2]).unwrap();
+        let error = images.pixels(&[0, 2]).unwrap_err().to_string();
+        assert_eq!(error, "image 2 is asked for; there are 2, counted from 0");
+    }
+
+    #[test]
+    fn the_digest_is_that_of_pixels_and_labels_in_order() {
+        let shape: Shape = "3x1x2".parse().unwrap();
+        let pixels: Vec<u8> = (0..600 * 6).map(|i| (i % 251) as u8).collect();
+        let labels: Vec<u16> = (0..600).collect();
+        let images = Images::new(shape, pixels.clone(), labels.clone()).unwrap();
+        let mut bytes = pixels;
+        bytes.extend(labels.iter().flat_map(|label| label.to_le_bytes()));
+        assert_eq!(images.digest().0, *blake3::hash(&bytes).as_bytes());
+        let mean = |plane: usize| {
+            let chosen = (0..600).flat_map(|image| [0, 1].map(|x| image * 6 + plane * 2 + x));
+            chosen.map(|i| f64::from(bytes[i])).sum::<f64>() / 1200.0
+        };
+        let found: Vec<f64> = images.moments().iter().map(|m| m.mean).collect();
+        assert_eq!(found, [mean(0), mean(1), mean(2)]);
+    }
+}

@@ -1,0 +1,227 @@
+use std::fmt;
+use std::str::FromStr;
+
+use naschain_core::Shape;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::Error;
+
+/// Sides of a folder's pictures when nothing else is said.
+const USUAL_SIDE: usize = 32;
+/// More than a macro space takes.
+const LARGEST_SIDE: usize = 4096;
+
+/// The data sets that can be read.
+///
+/// A name is what stands in flags and in a run's specification. It names no place: every machine
+/// has the files where it likes.
+///
+/// ```
+/// use naschain_train::DataName;
+/// let name: DataName = "folder-3x64x64".parse()?;
+/// assert_eq!(name, DataName::Folder("3x64x64".parse().unwrap()));
+/// assert!("../flowers.npz".parse::<DataName>().is_err());
+/// # Ok::<(), naschain_train::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum DataName {
+    /// UCI handwritten digits, embedded: 1,797 images of 1×8×8.
+    Digits,
+    /// Fashion-MNIST (Xiao et al. 2017): 60,000 + 10,000 images of 1×28×28, IDX files.
+    FashionMnist,
+    /// MNIST (LeCun et al. 1998): 60,000 + 10,000 images of 1×28×28, IDX files.
+    Mnist,
+    /// A split of EMNIST (Cohen et al. 2017), IDX files; see [`Emnist`].
+    Emnist(Emnist),
+    /// CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 images of 3×32×32, binary version.
+    Cifar10,
+    /// CIFAR-100 (Krizhevsky 2009): the same with 100 classes, the fine labels, binary version.
+    Cifar100,
+    /// A folder of PNG and JPEG files, `train/CLASS/FILE` and `val/CLASS/FILE`, brought to this
+    /// shape; written `folder-3x32x32`.
+    Folder(Shape),
+    /// A NumPy archive of the arrays `x` and `y`, by its file's name without folders.
+    Npz(String),
+}
+
+/// A split of EMNIST.
+///
+/// Its files hold every image with rows and columns exchanged; here they are upright, as
+/// MNIST's are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Emnist {
+    /// 47 classes, digits and letters, equally many images of each: 112,800 + 18,800.
+    Balanced,
+    /// 62 classes, digits, capitals and small letters: 697,932 + 116,323.
+    Byclass,
+    /// 47 classes, with letters that look the same in both cases merged: 697,932 + 116,323.
+    Bymerge,
+    /// 10 digits: 240,000 + 40,000.
+    Digits,
+    /// 26 letters without their case: 124,800 + 20,800. The files number them from 1; here they
+    /// count from 0 as all labels do.
+    Letters,
+    /// 10 digits in MNIST's numbers: 60,000 + 10,000.
+    Mnist,
+}
+
+impl Emnist {
+    /// Every split.
+    pub const ALL: [Emnist; 6] = [
+        Emnist::Balanced,
+        Emnist::Byclass,
+        Emnist::Bymerge,
+        Emnist::Digits,
+        Emnist::Letters,
+        Emnist::Mnist,
+    ];
+
+    /// The split's name in its files' names.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Emnist::Balanced => "balanced",
+            Emnist::Byclass => "byclass",
+            Emnist::Bymerge => "bymerge",
+            Emnist::Digits => "digits",
+            Emnist::Letters => "letters",
+            Emnist::Mnist => "mnist",
+        }
+    }
+
+    pub(super) fn classes(self) -> usize {
+        match self {
+            Emnist::Balanced | Emnist::Bymerge => 47,
+            Emnist::Byclass => 62,
+            Emnist::Digits | Emnist::Mnist => 10,
+            Emnist::Letters => 26,
+        }
+    }
+
+    /// What the files call the first class.
+    pub(super) fn first_label(self) -> u8 {
+        u8::from(self == Emnist::Letters)
+    }
+}
+
+impl DataName {
+    /// Every data set that is known by its name alone: all but folders and NumPy archives.
+    pub fn all() -> Vec<DataName> {
+        let mut all = vec![DataName::Digits, DataName::FashionMnist, DataName::Mnist];
+        all.extend(Emnist::ALL.map(DataName::Emnist));
+        all.extend([DataName::Cifar10, DataName::Cifar100]);
+        all
+    }
+
+    /// A folder of pictures in the usual size.
+    pub fn folder() -> DataName {
+        DataName::Folder(Shape {
+            channels: 3,
+            height: USUAL_SIDE,
+            width: USUAL_SIDE,
+        })
+    }
+}
+
+impl fmt::Display for DataName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            DataName::Digits => "digits",
+            DataName::FashionMnist => "fashion-mnist",
+            DataName::Mnist => "mnist",
+            DataName::Emnist(split) => &format!("emnist-{}", split.as_str()),
+            DataName::Cifar10 => "cifar10",
+            DataName::Cifar100 => "cifar100",
+            DataName::Folder(shape) => &format!("folder-{shape}"),
+            DataName::Npz(file) => file,
+        };
+        f.pad(text)
+    }
+}
+
+impl FromStr for DataName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let unknown = || Error::UnknownData {
+            found: text.to_owned(),
+        };
+        if let Some(name) = DataName::all().into_iter().find(|n| n.to_string() == text) {
+            return Ok(name);
+        }
+        if text == "folder" {
+            return Ok(DataName::folder());
+        }
+        if let Some(shape) = text.strip_prefix("folder-") {
+            let shape = shape.parse().map_err(|_| unknown())?;
+            return Ok(DataName::Folder(check_shape(shape)?));
+        }
+        // A run's specification may come from a stranger: it must not lead out of a folder.
+        let plain = !text.starts_with('.') && !text.contains(['/', '\\', ':', '\0']);
+        if plain && text.ends_with(".npz") {
+            return Ok(DataName::Npz(text.to_owned()));
+        }
+        Err(unknown())
+    }
+}
+
+/// Pictures are grey or in colour, and networks have a largest input.
+fn check_shape(shape: Shape) -> Result<Shape, Error> {
+    let sides = [shape.height, shape.width];
+    let right = [1, 3].contains(&shape.channels);
+    match right && sides.iter().all(|side| (1..=LARGEST_SIDE).contains(side)) {
+        true => Ok(shape),
+        false => Err(Error::PictureShape { found: shape }),
+    }
+}
+
+impl Serialize for DataName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for DataName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_written_as_they_are_read() {
+        let mut names = DataName::all();
+        names.push(DataName::Npz("flowers.npz".to_owned()));
+        names.push(DataName::Folder("1x28x30".parse().unwrap()));
+        for name in names {
+            assert_eq!(name.to_string().parse::<DataName>().unwrap(), name);
+            let json = serde_json::to_string(&name).unwrap();
+            assert_eq!(json, format!("\"{name}\""));
+            assert_eq!(serde_json::from_str::<DataName>(&json).unwrap(), name);
+        }
+        assert_eq!("folder".parse::<DataName>().unwrap(), DataName::folder());
+    }
+
+    #[test]
+    fn other_names_are_refused() {
+        let wrong = [
+            "imagenet",
+            "emnist",
+            "folder-",
+            "a/b.npz",
+            "..\\b.npz",
+            ".npz",
+        ];
+        for wrong in wrong {
+            let error = wrong.parse::<DataName>().unwrap_err().to_string();
+            assert!(error.contains("is not known; use digits"), "{error}");
+        }
+        for wrong in ["folder-2x8x8", "folder-3x4097x8", "folder-3x0x8"] {
+            let error = wrong.parse::<DataName>().unwrap_err().to_string();
+            assert!(error.contains("x8"), "{error}");
+        }
+    }
+}
