@@ -39,20 +39,12 @@ fn architecture(shape: &str, init_channels: usize, genome: &str) -> Architecture
 /// Random pixels: how long a step takes does not depend on what is seen.
 fn made_up(shape: Shape) -> Dataset {
     let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
-    let mut images = Images::default();
-    for index in 0..=BATCH {
-        images
-            .pixels
-            .extend((0..shape.len()).map(|_| stream.below(256) as u8));
-        images.labels.push((index % 10) as u8);
-    }
-    Dataset {
-        name: "made up".to_owned(),
-        shape,
-        classes: 10,
-        train: images,
-        test: Images::default(),
-    }
+    let pixels = (0..=BATCH).flat_map(|_| 0..shape.len());
+    let pixels = pixels.map(|_| stream.below(256) as u8).collect();
+    let labels = (0..=BATCH).map(|index| (index % 10) as u16).collect();
+    let train = Images::new(shape, pixels, labels).unwrap();
+    let test = Images::new(shape, Vec::new(), Vec::new()).unwrap();
+    Dataset::new("made up", 10, train, test).unwrap()
 }
 
 fn recipe(epochs: u32, train_images: usize) -> Recipe {

@@ -1,4 +1,4 @@
-//! Flags that the commands share, and the presets of each data set.
+//! Flags that the commands share.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +11,8 @@ use naschain_nsga::{Mode, SearchConfig};
 use naschain_train::{DataName, Dataset, Device};
 
 use crate::coordinator::Coordinator;
+use crate::data::DataArgs;
+use crate::presets::Preset;
 use crate::run_spec::{DataSpec, RunSpec, objectives, versions};
 
 /// With a population of a million this still counts in 64 bits.
@@ -18,41 +20,6 @@ const MOST_GENERATIONS: usize = 1_000_000;
 
 /// Exit code of a command that was given something wrong.
 pub const EXIT_WRONG: u8 = 2;
-
-/// Shown under `--help`: the flags whose defaults depend on the data set.
-pub const PRESETS: &str = "\
-Defaults that depend on --data:
-                        digits   fashion-mnist, mnist   cifar10
-  --phases                   2                      3         3
-  --nodes                    4                      4         5
-  --init-channels            8                      8        16
-  --epochs                   6                      3        20
-  --batch-size              32                     64       128
-  --learning-rate         0.05                   0.05     0.025
-  --train-images          1000                  10000     45000
-  --validation-images      397                   5000      5000
-  --crop-padding             0                      0         4
-  --flip                 false                  false      true
-  --cutout                   0                      0        16";
-
-/// Which data.
-#[derive(Args, Clone, Debug)]
-pub struct DataArgs {
-    /// Data set: digits, fashion-mnist, mnist or cifar10
-    #[arg(long, value_name = "NAME", default_value = "digits")]
-    pub data: DataName,
-    /// Folder with the data set's files [default: $NASCHAIN_DATA/NAME, $NASCHAIN_DATA,
-    /// data/NAME, /usr/share/datasets/NAME]
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-}
-
-impl DataArgs {
-    /// Reads the data set.
-    pub fn load(&self) -> Result<Dataset> {
-        Ok(Dataset::load(self.data, self.data_dir.as_deref())?)
-    }
-}
 
 /// What is searched, and how each network is trained.
 #[derive(Args, Clone, Debug)]
@@ -193,7 +160,7 @@ impl CommonArgs {
         self.device.device.check()?;
         let dataset = Arc::new(self.data.load()?);
         let spec = self.run.spec(&self.data, &dataset)?;
-        let dir = self.run.folder(&self.data);
+        let dir = self.run.folder(&spec.data.name);
         spec.settle(&dir)?;
         let coordinator = Coordinator::open(&dir, spec).await?;
         Ok(OpenRun {
@@ -204,51 +171,19 @@ impl CommonArgs {
     }
 }
 
-/// Phases, nodes and init channels that suit a data set.
-pub fn space_preset(name: DataName) -> (usize, usize, usize) {
-    match name {
-        DataName::Digits => (2, 4, 8),
-        DataName::FashionMnist | DataName::Mnist => (3, 4, 8),
-        DataName::Cifar10 => (3, 5, 16),
-    }
-}
-
-fn recipe_preset(name: DataName) -> Recipe {
-    match name {
-        DataName::Digits => Recipe {
-            epochs: 6,
-            batch_size: 32,
-            learning_rate: 0.05,
-            train_images: 1000,
-            validation_images: 397,
-            augmentation: Augmentation::default(),
-            ..Recipe::default()
-        },
-        DataName::FashionMnist | DataName::Mnist => Recipe {
-            epochs: 3,
-            batch_size: 64,
-            learning_rate: 0.05,
-            train_images: 10_000,
-            validation_images: 5_000,
-            augmentation: Augmentation::default(),
-            ..Recipe::default()
-        },
-        DataName::Cifar10 => Recipe::default(),
-    }
-}
-
 impl RunArgs {
     /// The run that these flags ask for.
     pub fn spec(&self, data: &DataArgs, dataset: &Dataset) -> Result<RunSpec> {
-        let (phases, nodes, init_channels) = space_preset(data.data);
+        let name = data.name()?;
+        let preset = Preset::new(&name, dataset);
         let space = MacroSpace {
-            phases: self.phases.unwrap_or(phases),
-            nodes: self.nodes.unwrap_or(nodes),
+            phases: self.phases.unwrap_or(preset.phases),
+            nodes: self.nodes.unwrap_or(preset.nodes),
             input: dataset.shape,
-            init_channels: self.init_channels.unwrap_or(init_channels),
+            init_channels: self.init_channels.unwrap_or(preset.init_channels),
             classes: dataset.classes,
         };
-        let preset = recipe_preset(data.data);
+        let preset = preset.recipe;
         let changes = preset.augmentation.clone();
         let recipe = Recipe {
             seed: self.seed,
@@ -307,7 +242,7 @@ impl RunArgs {
             space,
             recipe,
             data: DataSpec {
-                name: data.data,
+                name,
                 digest: dataset.digest(),
             },
         };
@@ -318,8 +253,8 @@ impl RunArgs {
     }
 
     /// The run's folder.
-    pub fn folder(&self, data: &DataArgs) -> PathBuf {
-        let default = || format!("runs/{}-seed{}", data.data, self.seed).into();
+    pub fn folder(&self, data: &DataName) -> PathBuf {
+        let default = || format!("runs/{data}-seed{}", self.seed).into();
         self.out.clone().unwrap_or_else(default)
     }
 }

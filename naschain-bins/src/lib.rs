@@ -19,13 +19,15 @@
 //! ```
 //!
 //! In reading order:
-//! - [`run_spec`]: what a run is; [`cli`]: the flags that say it;
+//! - [`run_spec`]: what a run is; [`cli`] and [`data`]: the flags that say it; [`presets`]: what
+//!   they say when they are not given;
 //! - [`state`]: search and job board joined; [`journal`]: the events they are the fold of;
 //!   [`clock`]: the run's time;
 //! - [`coordinator`]: all of these behind one lock;
 //! - [`api`]: what goes over the wire; [`server`] and [`client`]: its two ends;
 //! - [`link`], [`trainer`] and [`miner`]: a miner, in the same process or over the network;
-//! - [`selftest`] and [`speed`]: what a miner's machine can prove, and how fast it is;
+//! - [`selftest`], [`speed`] and [`data_check`]: what a miner's machine can prove, how fast it is,
+//!   and which data it has;
 //! - [`validator`]: verdicts recomputed, scores, weights;
 //! - [`report`], [`models`], [`plot`] and [`table`]: the run's folder and what is printed;
 //! - [`search`], [`serve`], [`inspect`], [`export`], [`retrain`] and [`predict`]: the commands;
@@ -36,6 +38,8 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod coordinator;
+pub mod data;
+pub mod data_check;
 pub mod export;
 pub mod inspect;
 pub mod journal;
@@ -44,6 +48,7 @@ pub mod miner;
 pub mod models;
 pub mod plot;
 pub mod predict;
+pub mod presets;
 pub mod report;
 pub mod retrain;
 pub mod run;

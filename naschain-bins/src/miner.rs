@@ -128,8 +128,8 @@ impl Miner {
         let dataset = match dataset {
             Some(dataset) => dataset,
             None => {
-                let (name, dir) = (spec.data.name, self.data_dir.clone());
-                let load = move || Dataset::load(name, dir.as_deref());
+                let (name, dir) = (spec.data.name.clone(), self.data_dir.clone());
+                let load = move || Dataset::load(&name, dir.as_deref());
                 Arc::new(tokio::task::spawn_blocking(load).await??)
             }
         };

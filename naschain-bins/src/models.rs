@@ -65,7 +65,7 @@ impl Member {
 
     /// The data that the run was made with.
     pub fn data(&self, data_dir: Option<&Path>) -> Result<Dataset> {
-        let dataset = Dataset::load(self.spec.data.name, data_dir)?;
+        let dataset = Dataset::load(&self.spec.data.name, data_dir)?;
         self.spec.check_data(&dataset)?;
         Ok(dataset)
     }

@@ -83,7 +83,7 @@ pub fn speed(args: &SpeedArgs) -> Result<String> {
         ..Recipe::default()
     };
     recipe.validate()?;
-    let dataset = made_up(space.input, images + 1);
+    let dataset = made_up(space.input, images + 1)?;
     let options = args.device.options();
     let runs = runs(&architecture, &dataset, &recipe, options, args.at_once)?;
     let started = runs.iter().map(|run| run.started).min();
@@ -162,20 +162,11 @@ fn runs(
 }
 
 /// Images of random pixels.
-fn made_up(shape: Shape, count: usize) -> Dataset {
+fn made_up(shape: Shape, count: usize) -> Result<Dataset> {
     let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
-    let mut images = Images::default();
-    for index in 0..count {
-        images
-            .pixels
-            .extend((0..shape.len()).map(|_| stream.below(256) as u8));
-        images.labels.push((index % 10) as u8);
-    }
-    Dataset {
-        name: "made-up images".to_owned(),
-        shape,
-        classes: 10,
-        train: images,
-        test: Images::default(),
-    }
+    let pixels = (0..count * shape.len()).map(|_| stream.below(256) as u8);
+    let labels = (0..count).map(|index| (index % 10) as u16);
+    let train = Images::new(shape, pixels.collect(), labels.collect())?;
+    let test = Images::new(shape, Vec::new(), Vec::new())?;
+    Ok(Dataset::new("made-up images", 10, train, test)?)
 }

@@ -80,8 +80,10 @@ fn refused(mut command: Command) -> String {
 /// Test images of the digits as PNG files, with their labels.
 fn pictures(dir: &Path, count: usize) -> Vec<(String, usize)> {
     let digits = Dataset::digits();
-    let images = digits.test.pixels.chunks_exact(64).zip(&digits.test.labels);
-    let write = |(index, (pixels, &label)): (usize, (&[u8], &u8))| {
+    let first: Vec<usize> = (0..count).collect();
+    let pixels = digits.test.pixels(&first).unwrap();
+    let images = pixels.chunks_exact(64).zip(digits.test.labels());
+    let write = |(index, (pixels, &label)): (usize, (&[u8], &u16))| {
         let bright = pixels
             .iter()
             .map(|&pixel| (f32::from(pixel) * 15.9375) as u8);
@@ -90,7 +92,7 @@ fn pictures(dir: &Path, count: usize) -> Vec<(String, usize)> {
         image.save(dir.join(&name)).unwrap();
         (name, usize::from(label))
     };
-    images.take(count).enumerate().map(write).collect()
+    images.enumerate().map(write).collect()
 }
 
 #[test]

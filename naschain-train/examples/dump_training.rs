@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: dump_training FILE digits|fashion-mnist|cifar10 [DATA_DIR]".into());
     };
     let data_dir = args.next();
-    let dataset = Dataset::load(name.parse()?, data_dir.as_deref().map(Path::new))?;
+    let dataset = Dataset::load(&name.parse()?, data_dir.as_deref().map(Path::new))?;
     println!("{}", dump(Path::new(&file), name.parse()?, &dataset)?);
     Ok(())
 }

@@ -222,7 +222,9 @@ mod tests {
     fn the_training_part_gets_mean_0_and_deviation_1() {
         let digits = Dataset::digits();
         let all: Vec<usize> = (0..digits.train.len()).collect();
-        let numbers = Normalisation::new(&digits).plain(&digits.train, &all).unwrap();
+        let numbers = Normalisation::new(&digits)
+            .plain(&digits.train, &all)
+            .unwrap();
         let count = numbers.len() as f64;
         let mean = numbers.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
         let square = numbers.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / count;

@@ -112,7 +112,10 @@ pub(crate) fn count_correct<B: Backend>(
         let pixels = normalisation.plain(images, indices)?;
         let x = batch(pixels, indices.len(), normalisation.shape(), device);
         let logits = network.forward(x, false);
-        let labels: Vec<u16> = indices.iter().map(|&index| images.labels()[index]).collect();
+        let labels: Vec<u16> = indices
+            .iter()
+            .map(|&index| images.labels()[index])
+            .collect();
         correct += loss::correct(&values(logits), &labels);
     }
     Ok(correct)

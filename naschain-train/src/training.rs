@@ -286,8 +286,13 @@ impl Training<'_> {
     ) -> Result<Step, Error> {
         let recipe = self.recipe;
         let images = &self.dataset.train;
-        let pixels = self.normalisation.augmented(images, indices, recipe, epoch)?;
-        let labels: Vec<u16> = indices.iter().map(|&index| images.labels()[index]).collect();
+        let pixels = self
+            .normalisation
+            .augmented(images, indices, recipe, epoch)?;
+        let labels: Vec<u16> = indices
+            .iter()
+            .map(|&index| images.labels()[index])
+            .collect();
         let x = batch(pixels, indices.len(), self.architecture.input, device);
         let mut paths = Paths::draw(recipe, epoch, network.paths(), indices, device);
         let logits = network.forward_dropping(x, true, &mut paths);

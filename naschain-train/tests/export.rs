@@ -34,18 +34,12 @@ fn dataset(space: &MacroSpace) -> Dataset {
         let mut below = |bound: u64, count: usize| -> Vec<u8> {
             (0..count).map(|_| stream.below(bound) as u8).collect()
         };
-        Images {
-            pixels: below(256, images * space.input.len()),
-            labels: below(space.classes as u64, images),
-        }
+        let pixels = below(256, images * space.input.len());
+        let labels = below(space.classes as u64, images);
+        let labels = labels.into_iter().map(u16::from).collect();
+        Images::new(space.input, pixels, labels).unwrap()
     };
-    Dataset {
-        name: "noise".to_owned(),
-        shape: space.input,
-        classes: space.classes,
-        train: part(256, 0),
-        test: part(IMAGES, 1),
-    }
+    Dataset::new("noise", space.classes, part(256, 0), part(IMAGES, 1)).unwrap()
 }
 
 /// A network after an epoch of many small steps, so that batch norm's statistics are those of the
@@ -70,8 +64,12 @@ fn model(space: &MacroSpace, genome: &Genome, dataset: &Dataset) -> Model {
 /// The first images of both parts, as an image file's 0 to 255.
 fn pixels(dataset: &Dataset) -> Vec<f32> {
     let unit = 255.0 / f32::from(dataset.white());
-    let all = dataset.train.pixels.iter().chain(&dataset.test.pixels);
-    let pixels = all.map(|&pixel| f32::from(pixel) * unit);
+    let part = |images: &Images| {
+        let all: Vec<usize> = (0..images.len()).collect();
+        images.pixels(&all).unwrap()
+    };
+    let all = [part(&dataset.train), part(&dataset.test)].concat();
+    let pixels = all.into_iter().map(|pixel| f32::from(pixel) * unit);
     pixels.take(IMAGES * dataset.shape.len()).collect()
 }
 

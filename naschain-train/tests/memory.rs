@@ -44,19 +44,12 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 fn images(shape: Shape, count: usize) -> Dataset {
-    let part = |images: usize| Images {
-        pixels: (0..images * shape.len())
-            .map(|i| (i * 7919 % 251) as u8)
-            .collect(),
-        labels: (0..images).map(|i| (i % 10) as u8).collect(),
+    let part = |images: usize| {
+        let pixels = (0..images * shape.len()).map(|i| (i * 7919 % 251) as u8);
+        let labels = (0..images).map(|i| (i % 10) as u16);
+        Images::new(shape, pixels.collect(), labels.collect()).unwrap()
     };
-    Dataset {
-        name: "made up".to_owned(),
-        shape,
-        classes: 10,
-        train: part(count),
-        test: part(10),
-    }
+    Dataset::new("made up", 10, part(count), part(10)).unwrap()
 }
 
 fn random_genome(bits: usize, index: u64) -> Genome {

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use naschain_bins::cli::PRESETS;
 use naschain_bins::export::{ExportArgs, export};
 use naschain_bins::inspect::{InspectArgs, inspect};
 use naschain_bins::predict::{PredictArgs, predict};
+use naschain_bins::presets::PRESETS;
 use naschain_bins::retrain::{RetrainArgs, retrain};
 use naschain_bins::run::{run, say};
 use naschain_bins::search::{SearchArgs, search};

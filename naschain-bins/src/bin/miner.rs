@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use naschain_bins::cli::DeviceArgs;
 use naschain_bins::client::Client;
+use naschain_bins::data_check::{DataCommand, check, list};
 use naschain_bins::link::Link;
 use naschain_bins::miner::Miner;
 use naschain_bins::run::{run, say};
@@ -33,6 +34,9 @@ enum Command {
     Selftest(SelftestArgs),
     /// Measure how fast this machine trains a network
     Speed(SpeedArgs),
+    /// Show which data sets are here and what they hold
+    #[command(subcommand)]
+    Data(DataCommand),
 }
 
 #[derive(Args)]
@@ -60,6 +64,10 @@ fn main() -> ExitCode {
     match cli.command {
         None => run(mine(cli.mine), "info"),
         Some(Command::Selftest(args)) => run(async move { selftest(&args) }, "warn"),
+        Some(Command::Data(DataCommand::List(args))) => {
+            run(async move { say(&list(&args)?) }, "warn")
+        }
+        Some(Command::Data(DataCommand::Check(args))) => run(async move { check(&args) }, "warn"),
         Some(Command::Speed(args)) => run(async move { say(&speed(&args)?) }, "warn"),
     }
 }

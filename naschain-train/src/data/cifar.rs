@@ -65,7 +65,12 @@ impl Layout {
         Images::new(SHAPE, pixels, labels)
     }
 
-    fn append(&self, path: &Path, pixels: &mut Vec<u8>, labels: &mut Vec<u16>) -> Result<(), Error> {
+    fn append(
+        &self,
+        path: &Path,
+        pixels: &mut Vec<u8>,
+        labels: &mut Vec<u16>,
+    ) -> Result<(), Error> {
         let (file, length) = files::open(path)?;
         let record = self.labels.len() + SHAPE.len();
         let count = length / record as u64;
@@ -161,11 +166,17 @@ mod tests {
         assert_eq!(data.train.pixels(&[0]).unwrap(), [7; 3072]);
         let problem = |train| load(train).unwrap_err().to_string();
         let error = problem([image(3, 0), image(20, 0)].concat());
-        assert!(error.contains("coarse label of image 1 is 20; coarse labels are 0 to 19"), "{error}");
+        assert!(
+            error.contains("coarse label of image 1 is 20; coarse labels are 0 to 19"),
+            "{error}"
+        );
         let error = problem(image(0, 100));
         assert!(error.contains("fine label of image 0 is 100"), "{error}");
         let error = problem(vec![0; 3073]);
-        assert!(error.contains("3073 bytes are not a whole number of images of 3074 bytes"), "{error}");
+        assert!(
+            error.contains("3073 bytes are not a whole number of images of 3074 bytes"),
+            "{error}"
+        );
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

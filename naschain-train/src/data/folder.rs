@@ -75,7 +75,9 @@ impl Part {
             let dir = dir.join(class);
             let before = part.labels.len();
             let names = entries(&dir)?.into_iter().filter(|name| is_picture(name));
-            part.pictures.names.extend(names.map(String::into_boxed_str));
+            part.pictures
+                .names
+                .extend(names.map(String::into_boxed_str));
             part.labels.resize(part.pictures.names.len(), label);
             if part.labels.len() == before {
                 let problem = "there are no files in it that end in .png, .jpg or .jpeg";

@@ -213,7 +213,11 @@ mod tests {
             let shape: Shape = shape.parse().unwrap();
             Images::new(shape, vec![0; shape.len()], vec![label]).unwrap()
         };
-        let problem = |train, test| Dataset::new("mine", 3, train, test).unwrap_err().to_string();
+        let problem = |train, test| {
+            Dataset::new("mine", 3, train, test)
+                .unwrap_err()
+                .to_string()
+        };
         assert_eq!(
             problem(part("1x2x2", 0), part("1x2x3", 0)),
             "the training images of mine are 1x2x2, the test images 1x2x3"

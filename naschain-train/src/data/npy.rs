@@ -30,7 +30,11 @@ impl Header {
         let length = match start[6] {
             1 => usize::from(u16::from_le_bytes(bytes(reader)?)),
             2 | 3 => u32::from_le_bytes(bytes(reader)?) as usize,
-            found => return Err(format!("it has version {found} of NumPy's format, not 1 to 3")),
+            found => {
+                return Err(format!(
+                    "it has version {found} of NumPy's format, not 1 to 3"
+                ));
+            }
         };
         if length > LONGEST_HEADER {
             return Err(format!(
@@ -102,8 +106,16 @@ mod tests {
     #[test]
     fn headers_of_numpy_are_read() {
         for (text, descr, shape) in [
-            ("{'descr': '|u1', 'fortran_order': False, 'shape': (3, 2), }          \n", "|u1", vec![3, 2]),
-            ("{'descr': '<f8', 'fortran_order': False, 'shape': (5,), }\n", "<f8", vec![5]),
+            (
+                "{'descr': '|u1', 'fortran_order': False, 'shape': (3, 2), }          \n",
+                "|u1",
+                vec![3, 2],
+            ),
+            (
+                "{'descr': '<f8', 'fortran_order': False, 'shape': (5,), }\n",
+                "<f8",
+                vec![5],
+            ),
         ] {
             let descr = descr.to_owned();
             assert_eq!(Header::parse(text), Some(Header { descr, shape }));
@@ -118,7 +130,11 @@ mod tests {
         for length in 0..whole.len() - 2 {
             assert!(header(&whole[..length]).is_err(), "{length}");
         }
-        assert!(header(b"PK\x03\x04      ").unwrap_err().contains("begins with"));
+        assert!(
+            header(b"PK\x03\x04      ")
+                .unwrap_err()
+                .contains("begins with")
+        );
         let mut version = whole.clone();
         version[6] = 4;
         assert!(header(&version).unwrap_err().contains("version 4"));

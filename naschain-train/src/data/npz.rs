@@ -26,12 +26,19 @@ pub(super) fn dataset(name: String, path: &Path) -> Result<Dataset, Error> {
     let (file, length) = files::open(path)?;
     let archive = ZipArchive::new(BufReader::new(file));
     let archive = archive.map_err(|error| {
-        malformed(path, format!("it cannot be read as a NumPy archive: {error}"))
+        malformed(
+            path,
+            format!("it cannot be read as a NumPy archive: {error}"),
+        )
     })?;
     let mut archive = Archive { archive, length };
-    let parts = archive.parts().map_err(|problem| malformed(path, problem))?;
+    let parts = archive
+        .parts()
+        .map_err(|problem| malformed(path, problem))?;
     let [train, test] = parts;
-    let classes = train.classes().map_err(|problem| malformed(path, problem))?;
+    let classes = train
+        .classes()
+        .map_err(|problem| malformed(path, problem))?;
     Dataset::new(name, classes, train.images()?, test.images()?)
 }
 
@@ -73,7 +80,9 @@ impl Archive {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.archive.index_for_name(&format!("{name}.npy")).is_some()
+        self.archive
+            .index_for_name(&format!("{name}.npy"))
+            .is_some()
     }
 
     fn part(&mut self, suffix: &str) -> Result<Part, String> {
@@ -107,7 +116,9 @@ impl Archive {
         let mut input = Input::deflated(member, stored);
         let header = Header::read(&mut input.reader).map_err(wrong)?;
         let sizes = header.shape.iter().map(|&size| size as u128);
-        let count = sizes.fold(Some(1), |product: Option<u128>, size| product?.checked_mul(size));
+        let count = sizes.fold(Some(1), |product: Option<u128>, size| {
+            product?.checked_mul(size)
+        });
         let width = header.width().map_err(wrong)?;
         let expected = count.and_then(|count| count.checked_mul(width));
         let bytes = input.rest(expected.unwrap_or(u128::MAX)).map_err(wrong)?;
@@ -172,25 +183,36 @@ impl Array {
     fn labels(&self) -> Result<Vec<u16>, String> {
         let (name, sizes) = (&self.name, &self.header.shape);
         if !matches!(sizes[..], [_] | [_, 1]) {
-            return Err(format!("{name} has the shape {sizes:?}; it must be one label an image"));
+            return Err(format!(
+                "{name} has the shape {sizes:?}; it must be one label an image"
+            ));
         }
         let descr = &self.header.descr;
         let (big, signed) = match descr.as_bytes() {
             [b'>', kind @ (b'u' | b'i'), _] => (true, *kind == b'i'),
             [b'<' | b'|', kind @ (b'u' | b'i'), _] => (false, *kind == b'i'),
-            _ => return Err(format!("{name} has the type {descr}; labels are whole numbers")),
+            _ => {
+                return Err(format!(
+                    "{name} has the type {descr}; labels are whole numbers"
+                ));
+            }
         };
         let width = self.header.width()? as usize;
         if width == 0 {
-            return Err(format!("{name} has the type {descr}; labels are whole numbers"));
+            return Err(format!(
+                "{name} has the type {descr}; labels are whole numbers"
+            ));
         }
         let label = |(index, number): (usize, &[u8])| {
             let value = whole_number(number, big, signed);
-            u16::try_from(value).map_err(|_| {
-                format!("{name} has {value} for image {index}; labels are 0 to 65535")
-            })
+            u16::try_from(value)
+                .map_err(|_| format!("{name} has {value} for image {index}; labels are 0 to 65535"))
         };
-        self.bytes.chunks_exact(width).enumerate().map(label).collect()
+        self.bytes
+            .chunks_exact(width)
+            .enumerate()
+            .map(label)
+            .collect()
     }
 }
 
@@ -221,7 +243,11 @@ fn planes_first(pixels: &mut [u8], shape: Shape) {
 impl Part {
     /// As many classes as there are labels, which count from 0 without gaps.
     fn classes(&self) -> Result<usize, String> {
-        let largest = self.labels.iter().max().map_or(0, |&label| usize::from(label));
+        let largest = self
+            .labels
+            .iter()
+            .max()
+            .map_or(0, |&label| usize::from(label));
         let mut seen = vec![false; largest + 1];
         for &label in &self.labels {
             seen[usize::from(label)] = true;
