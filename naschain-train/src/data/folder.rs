@@ -145,3 +145,92 @@ fn is_picture(name: &str) -> bool {
         .iter()
         .any(|known| extension.eq_ignore_ascii_case(known))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{GrayImage, Luma};
+
+    /// A folder with one grey picture for each `PART/CLASS/FILE`, the brighter the later.
+    fn folder(test: &str, files: &[&str]) -> PathBuf {
+        let dir =
+            std::env::temp_dir().join(format!("naschain-folder-{test}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        for (index, file) in files.iter().enumerate() {
+            let path = dir.join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let picture = GrayImage::from_pixel(4, 4, Luma([index as u8]));
+            picture
+                .save_with_format(path, image::ImageFormat::Png)
+                .unwrap();
+        }
+        dir
+    }
+
+    fn load(dir: &Path) -> Result<Dataset, String> {
+        let data = dataset("mine".to_owned(), dir, "1x2x2".parse().unwrap());
+        data.map_err(|error| error.to_string())
+    }
+
+    const GOOD: [&str; 6] = [
+        "train/pear/b.png",
+        "train/pear/a.PNG",
+        "train/Apple/c.jpeg",
+        "train/pear/.hidden.png",
+        "val/pear/x.png",
+        "val/Apple/y.png",
+    ];
+
+    #[test]
+    fn classes_and_files_are_in_the_order_of_their_names() {
+        let dir = folder("good", &GOOD);
+        std::fs::write(dir.join("train/pear/notes.txt"), "not a picture").unwrap();
+        assert!(is_one(&dir) && !is_one(&dir.join("train")));
+        let data = load(&dir).unwrap();
+        assert_eq!(data.class_names(), ["Apple", "pear"]);
+        assert_eq!(data.train.labels(), [0, 1, 1]);
+        let pixels = data.train.pixels(&[0, 1, 2]).unwrap();
+        assert_eq!(pixels, [[2; 4], [1; 4], [0; 4]].concat());
+        assert_eq!(data.test.pixels(&[1]).unwrap(), [4; 4]);
+        let copy = data.train.in_memory().unwrap();
+        assert_eq!(
+            (copy.digest(), copy),
+            (data.train.digest(), data.train.clone())
+        );
+        std::fs::remove_file(dir.join("train/pear/b.png")).unwrap();
+        let error = data.train.pixels(&[0, 2]).unwrap_err().to_string();
+        assert!(error.contains("b.png"), "{error}");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn wrong_folders_are_refused_by_name() {
+        let refused = |test: &str, files: &[&str], problem: &str| {
+            let dir = folder(test, files);
+            let error = load(&dir).unwrap_err();
+            assert!(error.contains(problem), "{test}: {error}");
+            std::fs::remove_dir_all(dir).unwrap();
+        };
+        refused("no-val", &GOOD[..4], "val");
+        refused(
+            "one",
+            &["train/pear/a.png", "val/pear/a.png"],
+            "it has 1 folders",
+        );
+        let other = [&GOOD[..4], &["val/pear/x.png", "val/plum/y.png"]].concat();
+        refused(
+            "other",
+            &other,
+            "there is no folder \"Apple\", which train has",
+        );
+        let more = [&GOOD[..], &["val/plum/y.png"]].concat();
+        refused("more", &more, "there is no folder \"plum\", which val has");
+        let none = [&GOOD[..], &["train/plum/deeper/a.png", "val/plum/a.png"]].concat();
+        refused("none", &none, "there are no files in it that end in .png");
+        let dir = folder("broken", &GOOD);
+        std::fs::write(dir.join("train/pear/a.PNG"), b"\x89PNG\r\n\x1a\n").unwrap();
+        let error = load(&dir).unwrap_err();
+        assert!(error.contains("a.PNG: the PNG does not decode"), "{error}");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -235,4 +235,34 @@ mod tests {
         let error = refused("shapes", images, idx(&[2, 1, 2], &[0; 4]));
         assert!(error.contains("test images 1x1x2"), "{error}");
     }
+
+    #[test]
+    fn emnist_is_put_upright_and_its_letters_count_from_0() {
+        let dir = std::env::temp_dir().join(format!("naschain-emnist-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let write = |name: &str, bytes: Vec<u8>| {
+            std::fs::write(dir.join(format!("emnist-letters-{name}-ubyte")), bytes).unwrap();
+        };
+        for part in ["train", "test"] {
+            let pixels: Vec<u8> = (0..12).collect();
+            write(&format!("{part}-images-idx3"), idx(&[2, 3, 2], &pixels));
+            write(&format!("{part}-labels-idx1"), idx(&[2], &[1, 26]));
+        }
+        let load = || emnist("emnist-letters".to_owned(), Emnist::Letters, &dir);
+        let data = load().unwrap();
+        assert_eq!(
+            (data.shape.to_string(), data.classes),
+            ("1x2x3".to_owned(), 26)
+        );
+        assert_eq!(data.train.labels(), [0, 25]);
+        let pixels = data.train.pixels(&[0, 1]).unwrap();
+        assert_eq!(pixels, [0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11]);
+        for wrong in [0, 27] {
+            write("test-labels-idx1", idx(&[2], &[1, wrong]));
+            let error = load().unwrap_err().to_string();
+            let right = format!("label 1 is {wrong}; labels are 1 to 26");
+            assert!(error.contains(&right), "{error}");
+        }
+        std::fs::remove_dir_all(dir).unwrap();
+    }
 }

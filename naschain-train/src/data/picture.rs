@@ -19,6 +19,8 @@ use crate::Error;
 const MOST_BYTES: u64 = 1 << 28;
 const MOST_PIXELS: usize = 1 << 26;
 const MOST_SIDE: usize = 1 << 15;
+/// What every JPEG ends with (ITU-T T.81, B.1.1.3).
+const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
 
 /// Reads an image into `pixels`, plane by plane.
 ///
@@ -93,6 +95,10 @@ fn decode_jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
     };
     decoder.set_options(options.jpeg_set_out_colorspace(colours));
     let pixels = decoder.decode().map_err(broken)?;
+    // The decoder does not miss the last few bytes. Compressed data never holds this marker.
+    if !bytes.windows(2).any(|pair| pair == END_OF_IMAGE) {
+        return Err("the JPEG does not decode: it ends too early".to_owned());
+    }
     let (width, height) = (width as u32, height as u32);
     let image = if grey {
         GrayImage::from_raw(width, height, pixels).map(DynamicImage::from)
@@ -142,5 +148,77 @@ fn fit(image: DynamicImage, shape: Shape, pixels: &mut [u8]) {
         for (channel, &value) in pixel.0.iter().enumerate() {
             pixels[channel * plane + index] = value;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(name: &str) -> std::path::PathBuf {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        root.join("tests/fixtures/data").join(name)
+    }
+
+    fn pixels(name: &str, shape: &str) -> Vec<u8> {
+        let shape: Shape = shape.parse().unwrap();
+        let mut pixels = vec![0; shape.len()];
+        read(&fixture(name), shape, &mut pixels).unwrap();
+        pixels
+    }
+
+    fn furthest(a: &[u8], b: &[u8]) -> u8 {
+        assert_eq!(a.len(), b.len());
+        let distances = a.iter().zip(b).map(|(a, b)| a.abs_diff(*b));
+        distances.max().unwrap()
+    }
+
+    fn mean_distance(a: &[u8], b: &[u8]) -> f64 {
+        let distances = a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b)));
+        f64::from(distances.sum::<u32>()) / a.len() as f64
+    }
+
+    #[test]
+    fn pictures_are_cropped_and_resized_as_by_pillow() {
+        let pillow = std::fs::read(fixture("picture-3x16x16.bin")).unwrap();
+        let png = pixels("picture.png", "3x16x16");
+        assert!(furthest(&png, &pillow) <= 1, "{}", furthest(&png, &pillow));
+        // What a JPEG of quality 95 loses, and colours at half the resolution.
+        for jpeg in ["picture.jpg", "progressive.jpg"] {
+            let mean = mean_distance(&pixels(jpeg, "3x16x16"), &pillow);
+            assert!(mean < 4.0, "{mean}");
+        }
+    }
+
+    #[test]
+    fn grey_and_colour_are_what_is_asked_for() {
+        let grey = pixels("grey.png", "1x30x40");
+        assert_eq!(
+            pixels("grey.png", "3x30x40"),
+            [&grey[..], &grey, &grey].concat()
+        );
+        // By the weights of ITU-R BT.709.
+        let colours = pixels("picture.png", "3x30x40");
+        let weighted = (0..1200).map(|pixel| {
+            let plane = |index: usize| f64::from(colours[index * 1200 + pixel]);
+            (0.2126 * plane(0) + 0.7152 * plane(1) + 0.0722 * plane(2)) as u8
+        });
+        let of_colour = pixels("picture.png", "1x30x40");
+        assert!(furthest(&of_colour, &weighted.collect::<Vec<u8>>()) <= 1);
+        let mean = mean_distance(&pixels("grey.jpg", "1x30x40"), &grey);
+        assert!(mean < 4.0, "{mean}");
+    }
+
+    #[test]
+    fn what_is_cut_off_or_not_a_picture_is_refused() {
+        for name in ["picture.png", "picture.jpg", "progressive.jpg", "grey.jpg"] {
+            let whole = std::fs::read(fixture(name)).unwrap();
+            assert!(decode(&whole).is_ok());
+            for length in 0..whole.len() - 16 {
+                assert!(decode(&whole[..length]).is_err(), "{name} {length}");
+            }
+        }
+        let error = decode(b"GIF89a").unwrap_err();
+        assert!(error.contains("neither PNG nor JPEG"), "{error}");
     }
 }

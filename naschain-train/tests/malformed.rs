@@ -1,0 +1,251 @@
+//! Every reader, given files that are cut off, changed or random: it never panics, says which file
+//! is wrong, and takes no more memory than the files justify.
+
+#![allow(unsafe_code)] // a global allocator cannot be written without
+
+mod allocations;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use allocations::peak;
+use flate2::write::GzEncoder;
+use naschain_train::{DataName, Dataset, Error, read_picture};
+use proptest::prelude::*;
+
+/// What is counted is the whole process's: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+/// Buffers, tables of decoders, and the text of errors.
+const APART: usize = 1 << 19;
+/// A file of N bytes may take so many times N: deflate unpacks to a thousand times as much.
+const UNPACKED: usize = 2 * 1032;
+
+/// A file of a data set and the changes that it takes.
+#[derive(Clone, Debug)]
+enum Damage {
+    Cut(usize),
+    Changed(Vec<(usize, u8)>),
+    Random(Vec<u8>),
+    /// Random bytes after a right beginning.
+    Tail(usize, Vec<u8>),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let bytes = || prop::collection::vec(any::<u8>(), 0..300);
+    prop_oneof![
+        any::<usize>().prop_map(Damage::Cut),
+        prop::collection::vec((any::<usize>(), any::<u8>()), 1..5).prop_map(Damage::Changed),
+        bytes().prop_map(Damage::Random),
+        (any::<usize>(), bytes()).prop_map(|(start, tail)| Damage::Tail(start, tail)),
+    ]
+}
+
+impl Damage {
+    fn to(&self, whole: &[u8]) -> Vec<u8> {
+        match self {
+            Damage::Cut(length) => whole[..length % whole.len()].to_vec(),
+            Damage::Changed(changes) => {
+                let mut bytes = whole.to_vec();
+                for (place, value) in changes {
+                    // Most of them where headers are.
+                    let place = if place % 2 == 0 { place % 64 } else { *place };
+                    bytes[place % whole.len()] = *value;
+                }
+                bytes
+            }
+            Damage::Random(bytes) => bytes.clone(),
+            Damage::Tail(start, tail) => [&whole[..start % whole.len().min(64)], tail].concat(),
+        }
+    }
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(root.join("tests/fixtures/data").join(name)).unwrap()
+}
+
+fn idx(dimensions: &[u32], data: Vec<u8>) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, dimensions.len() as u8];
+    bytes.extend(dimensions.iter().flat_map(|size| size.to_be_bytes()));
+    bytes.extend(data);
+    bytes
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut writer = GzEncoder::new(Vec::new(), Default::default());
+    writer.write_all(bytes).unwrap();
+    writer.finish().unwrap()
+}
+
+/// A whole data set, each of its files small.
+fn files(name: &DataName) -> Vec<(&'static str, Vec<u8>)> {
+    let images = idx(&[6, 4, 5], (0..120).collect());
+    let labels = idx(&[6], (1..7).collect());
+    match name {
+        DataName::Mnist => vec![
+            ("train-images-idx3-ubyte", images.clone()),
+            ("train-labels-idx1-ubyte.gz", gzip(&labels)),
+            ("t10k-images-idx3-ubyte.gz", gzip(&images)),
+            ("t10k-labels-idx1-ubyte", labels),
+        ],
+        DataName::Emnist(_) => vec![
+            ("emnist-letters-train-images-idx3-ubyte.gz", gzip(&images)),
+            ("emnist-letters-train-labels-idx1-ubyte.gz", gzip(&labels)),
+            ("emnist-letters-test-images-idx3-ubyte", images),
+            ("emnist-letters-test-labels-idx1-ubyte", labels),
+        ],
+        DataName::Cifar10 => {
+            let batch = |label: u8| vec![label; 2 * 3073];
+            vec![
+                ("data_batch_1.bin", batch(1)),
+                ("data_batch_2.bin", batch(2)),
+                ("data_batch_3.bin", batch(3)),
+                ("data_batch_4.bin", batch(4)),
+                ("data_batch_5.bin", batch(5)),
+                ("test_batch.bin", batch(6)),
+            ]
+        }
+        DataName::Cifar100 => vec![
+            ("train.bin", vec![9; 3 * 3074]),
+            ("test.bin", vec![8; 3074]),
+        ],
+        DataName::Folder(_) => vec![
+            ("train/a/picture.png", fixture("picture.png")),
+            ("train/b/grey.jpg", fixture("grey.jpg")),
+            ("val/a/picture.jpg", fixture("picture.jpg")),
+            ("val/b/progressive.jpg", fixture("progressive.jpg")),
+        ],
+        DataName::Npz(file) if file == "last.npz" => vec![("last.npz", fixture("last.npz"))],
+        _ => vec![("first.npz", fixture("first.npz"))],
+    }
+}
+
+fn folder(name: &DataName) -> PathBuf {
+    let dir =
+        std::env::temp_dir().join(format!("naschain-malformed-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&dir);
+    for (file, bytes) in files(name) {
+        let path = dir.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    dir
+}
+
+fn names() -> Vec<DataName> {
+    let names = [
+        "mnist",
+        "emnist-letters",
+        "cifar10",
+        "cifar100",
+        "last.npz",
+        "first.npz",
+    ];
+    let mut names: Vec<DataName> = names.map(|name| name.parse().unwrap()).to_vec();
+    names.push(DataName::Folder("3x8x8".parse().unwrap()));
+    names
+}
+
+/// The result of reading, and that it took no more memory than `bytes` of files may take.
+fn read<T>(bytes: usize, read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let (result, taken) = peak(read);
+    let most = APART + UNPACKED * bytes;
+    assert!(
+        taken <= most,
+        "{taken} bytes of memory for {bytes} of files"
+    );
+    result
+}
+
+#[test]
+fn whole_files_are_read() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for name in names() {
+        let dir = folder(&name);
+        Dataset::load(&name, Some(&dir)).unwrap();
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
+
+#[test]
+fn damaged_files_are_refused_or_read() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for name in names() {
+        let dir = folder(&name);
+        let files = files(&name);
+        let all: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
+        // Threads that decode are started once.
+        let _ = Dataset::load(&name, Some(&dir));
+        let config = ProptestConfig {
+            cases: 200,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
+        proptest!(config, |(which in any::<prop::sample::Index>(), damage in damage())| {
+            let (file, whole) = which.get(&files);
+            let path = dir.join(file);
+            let bytes = damage.to(whole);
+            std::fs::write(&path, &bytes).unwrap();
+            let loaded = read(all + bytes.len(), || Dataset::load(&name, Some(&dir)));
+            std::fs::write(&path, whole).unwrap();
+            match loaded {
+                Ok(dataset) => prop_assert!(dataset.classes >= 2),
+                Err(error) => {
+                    let text = error.to_string();
+                    let by_name = text.contains(&*dir.to_string_lossy());
+                    let by_data = text.contains(&name.to_string());
+                    prop_assert!(by_name || by_data, "{text}");
+                }
+            }
+        });
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
+
+/// No byte of a file can be left out at its end, but for what follows a zip's or a PNG's data.
+#[test]
+fn no_cut_off_file_is_read() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for name in names() {
+        let dir = folder(&name);
+        for (file, whole) in files(&name) {
+            let step = (whole.len() / 40).max(1);
+            let needed = if file.ends_with(".png") {
+                whole.len() - 12
+            } else {
+                whole.len()
+            };
+            for length in (0..needed).step_by(step) {
+                // CIFAR's files have no header: a whole number of images is a whole file.
+                if length > 0 && (length % 3073 == 0 || length % 3074 == 0) {
+                    continue;
+                }
+                std::fs::write(dir.join(file), &whole[..length]).unwrap();
+                let error = Dataset::load(&name, Some(&dir)).unwrap_err().to_string();
+                let last = Path::new(file).file_name().unwrap().to_str().unwrap();
+                assert!(error.contains(last), "{file} cut to {length}: {error}");
+            }
+            std::fs::write(dir.join(file), whole).unwrap();
+        }
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
+
+/// A picture's header may promise millions of pixels in a few bytes; but no more than the limit.
+#[test]
+fn promised_pixels_are_bounded() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = std::env::temp_dir().join(format!("naschain-promise-{}.png", std::process::id()));
+    let mut png = fixture("picture.png");
+    png[16..24].copy_from_slice(&[0, 0, 0x7f, 0xff, 0, 0, 0x7f, 0xff]);
+    let mut crc = flate2::Crc::new();
+    crc.update(&png[12..29]);
+    png[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+    std::fs::write(&path, png).unwrap();
+    let (result, taken) = peak(|| read_picture(&path, "3x8x8".parse().unwrap()));
+    std::fs::remove_file(path).unwrap();
+    let error = result.unwrap_err().to_string();
+    assert!(error.contains("32767x32767; 1 to"), "{error}");
+    assert!(taken < APART, "{taken}");
+}

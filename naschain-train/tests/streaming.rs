@@ -1,0 +1,130 @@
+//! Folders of pictures are decoded as they are needed: what is in memory does not grow with the
+//! folder, and no bit of a training depends on where its images are.
+
+#![allow(unsafe_code)] // a global allocator cannot be written without
+
+mod allocations;
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use allocations::peak;
+use image::RgbImage;
+use naschain_core::{Augmentation, MacroSpace, Purpose, Recipe, Stream};
+use naschain_train::{DataName, Dataset, Options, Trained, train};
+
+const CLASSES: usize = 3;
+const SIDE: u32 = 40;
+/// Bytes of a picture as a network sees it, 3×64×64.
+const SEEN: usize = 3 * 64 * 64;
+
+/// A folder of noisy PNG files, each of `files` pictures a class and part.
+fn folder(test: &str, files: [usize; 2]) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("naschain-stream-{test}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&dir);
+    let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
+    for (part, files) in ["train", "val"].into_iter().zip(files) {
+        for class in 0..CLASSES {
+            let class_dir = dir.join(part).join(format!("class-{class}"));
+            std::fs::create_dir_all(&class_dir).unwrap();
+            for file in 0..files {
+                let mut noise = |_, _| {
+                    let level = 60 * class as u64 + stream.below(60);
+                    image::Rgb([level as u8, stream.below(256) as u8, 128])
+                };
+                let mut picture = RgbImage::new(SIDE, SIDE);
+                for (x, y, pixel) in picture.enumerate_pixels_mut() {
+                    *pixel = noise(x, y);
+                }
+                picture
+                    .save(class_dir.join(format!("{file:05}.png")))
+                    .unwrap();
+            }
+        }
+    }
+    dir
+}
+
+fn load(dir: &Path, shape: &str) -> Dataset {
+    let name = DataName::Folder(shape.parse().unwrap());
+    Dataset::load(&name, Some(dir)).unwrap()
+}
+
+fn trained(dataset: &Dataset, train_images: usize, threads: usize) -> Trained {
+    let space = MacroSpace {
+        phases: 2,
+        nodes: 2,
+        input: dataset.shape,
+        init_channels: 2,
+        classes: dataset.classes,
+    };
+    let architecture = space.decode(&"11-10".parse().unwrap()).unwrap();
+    let recipe = Recipe {
+        epochs: 2,
+        batch_size: 8,
+        train_images,
+        validation_images: 8,
+        augmentation: Augmentation {
+            crop_padding: 2,
+            horizontal_flip: true,
+            cutout: 4,
+        },
+        ..Recipe::default()
+    };
+    let options = Options {
+        threads,
+        ..Options::default()
+    };
+    let mut proceed = |_: &_| ControlFlow::Continue(());
+    train(&architecture, dataset, &recipe, options, &mut proceed).unwrap()
+}
+
+// One test: what is counted is the whole process's.
+#[test]
+fn memory_is_bounded_and_bits_are_the_same() {
+    let (small, large) = (folder("small", [24, 8]), folder("large", [240, 8]));
+    let work = |dir: &Path| {
+        let run = || {
+            let dataset = load(dir, "3x64x64");
+            let trained = trained(&dataset, 40, 1);
+            (dataset, trained)
+        };
+        peak(run)
+    };
+    // Decoding uses threads that stay: they must be there before anything is counted.
+    work(&small);
+    let ((few, _), few_bytes) = work(&small);
+    let ((many, _), many_bytes) = work(&large);
+    assert_eq!((few.train.len(), many.train.len()), (72, 720));
+    let growth = many_bytes.saturating_sub(few_bytes);
+    let more = (720 - 72) * SEEN;
+    // Names and labels stay; pixels come and go, 256 pictures at a time.
+    let chunk = 256 * SEEN;
+    assert!(
+        growth < chunk && 2 * growth < more,
+        "{growth} bytes more for {more} of pixels"
+    );
+    assert!(many_bytes < 720 * SEEN, "{many_bytes}");
+
+    // The same images in memory take what they take; so the above could fail.
+    let (copied, bytes) = peak(|| many.train.in_memory().unwrap());
+    assert!(bytes >= 720 * SEEN, "{bytes}");
+    let in_memory = Dataset::new("copy", CLASSES, copied, many.test.clone()).unwrap();
+    assert_eq!(in_memory.digest(), many.digest());
+    assert_eq!(in_memory.train.moments(), many.train.moments());
+    let streamed = trained(&many, 100, 1);
+    assert_eq!(streamed, trained(&in_memory, 100, 1));
+    assert_eq!(streamed, trained(&many, 100, 4));
+
+    let read = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        let indices: Vec<usize> = (0..720).rev().collect();
+        pool.build()
+            .unwrap()
+            .install(|| many.train.pixels(&indices).unwrap())
+    };
+    assert_eq!(read(1), read(5));
+    for dir in [small, large] {
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
