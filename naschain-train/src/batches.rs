@@ -268,4 +268,59 @@ mod tests {
             .collect();
         assert_eq!(seen, [0.0, 5.0, 4.0, 9.0, 8.0, 7.0, 0.0, 0.0, 0.0]);
     }
+
+    /// Pads, crops, mirrors, normalises and cuts, one whole picture after the other.
+    fn obviously(plane: &[u8], change: &Change, padding: usize, shape: Shape) -> Vec<f32> {
+        let (height, width) = (shape.height, shape.width);
+        let mut padded = vec![vec![0; width + 2 * padding]; height + 2 * padding];
+        for y in 0..height {
+            padded[y + padding][padding..][..width].copy_from_slice(&plane[y * width..][..width]);
+        }
+        let [down, right] = change.shift.map(|shift| (shift + padding as i64) as usize);
+        let mut seen = Vec::new();
+        for (y, row) in padded[down..down + height].iter().enumerate() {
+            let mut row = row[right..right + width].to_vec();
+            if change.mirrored {
+                row.reverse();
+            }
+            let [top, bottom, left, right] = change.cut;
+            let cut = |x: usize| {
+                let (y, x) = (y as i64, x as i64);
+                y >= top && y <= bottom && x >= left && x <= right
+            };
+            let numbers = row.iter().enumerate();
+            seen.extend(
+                numbers.map(|(x, &pixel)| if cut(x) { 0.0 } else { f32::from(pixel) + 1.0 }),
+            );
+        }
+        seen
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn changes_are_what_padding_cropping_mirroring_and_cutting_give(
+            seed: u64,
+            height in 1..9usize,
+            width in 1..9usize,
+            crop_padding in 0..5usize,
+            horizontal_flip: bool,
+            cutout in 0..7usize,
+        ) {
+            let shape = Shape { channels: 1, height, width };
+            let augmentation = Augmentation { crop_padding, horizontal_flip, cutout };
+            let mut stream = Stream::new(seed, Purpose::Augmentation, 1, 0);
+            let change = Change::draw(&augmentation, shape, &mut stream);
+            let table: [f32; 256] = std::array::from_fn(|value| value as f32 + 1.0);
+            let plane: Vec<u8> = (0..height * width).map(|pixel| pixel as u8 + 1).collect();
+            let places = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
+            let seen: Vec<f32> = places
+                .map(|(y, x)| change.at(&plane, &table, shape, y, x))
+                .collect();
+            let expected = obviously(&plane, &change, crop_padding, shape);
+            proptest::prop_assert_eq!(&seen, &expected);
+            let cut = seen.iter().filter(|&&number| number == 0.0).count();
+            proptest::prop_assert!(cut <= cutout * cutout);
+            proptest::prop_assert_eq!(cut == 0, cutout == 0);
+        }
+    }
 }

@@ -103,6 +103,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it on `port`; 0 takes a free one.
     pub(crate) fn start(run: &Path, port: u16) -> Server {
+        Server::start_with(run, port, &[])
+    }
+
+    /// The same with more settings.
+    pub(crate) fn start_with(run: &Path, port: u16, more: &[&str]) -> Server {
         let mut command = genomaster();
         command
             .arg("serve")
@@ -110,6 +115,7 @@ impl Server {
             .arg("--run")
             .arg(run)
             .arg(format!("--listen=127.0.0.1:{port}"))
+            .args(more)
             .stdout(Stdio::piped());
         let mut process = Process::start(&mut command);
         let stdout = process.0.stdout.take().unwrap();

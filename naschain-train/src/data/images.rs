@@ -5,7 +5,7 @@ use super::folder::Pictures;
 use crate::Error;
 
 /// Images that are read at a time when all are looked at.
-const CHUNK: usize = 256;
+const CHUNK: usize = 64;
 
 /// Images with their labels, in memory or decoded from files whenever they are asked for.
 ///

@@ -19,6 +19,11 @@ use crate::Error;
 const MOST_BYTES: u64 = 1 << 28;
 const MOST_PIXELS: usize = 1 << 26;
 const MOST_SIDE: usize = 1 << 15;
+/// No deflate stream unpacks to more bytes than this for each of its own
+/// (<https://zlib.net/zlib_tech.html>).
+const MOST_UNPACKED: usize = 1032;
+/// A block of 8×8 pixels takes at least one bit of a JPEG.
+const MOST_PIXELS_A_BYTE: usize = 512;
 /// What every JPEG ends with (ITU-T T.81, B.1.1.3).
 const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
 
@@ -69,8 +74,25 @@ fn decode_png(bytes: &[u8]) -> Result<DynamicImage, String> {
     limits.max_image_height = Some(MOST_SIDE as u32);
     let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(broken)?;
     let (width, height) = decoder.dimensions();
-    check_size(width as usize, height as usize)?;
+    let most = bytes.len() * MOST_UNPACKED * 8 / bits_per_pixel(bytes);
+    check_size(width as usize, height as usize, bytes.len(), most)?;
     DynamicImage::from_decoder(decoder).map_err(broken)
+}
+
+/// What the header says, which is always the first chunk (PNG specification, 11.2.1); the decoder
+/// says it of the colours in a palette, not of the numbers that are stored.
+fn bits_per_pixel(png: &[u8]) -> usize {
+    let (depth, colours) = match png.get(24..26) {
+        Some(&[depth, colours]) => (depth, colours),
+        _ => return 1,
+    };
+    let channels = match colours {
+        2 => 3,
+        4 => 2,
+        6 => 4,
+        _ => 1,
+    };
+    usize::from(depth.max(1)) * channels
 }
 
 /// By the decoder behind the image crate, but strict: through that crate, a JPEG that was cut off
@@ -86,7 +108,8 @@ fn decode_jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(broken)?;
     let (width, height) = decoder.dimensions().unwrap_or_default();
-    check_size(width, height)?;
+    let most = bytes.len() * MOST_PIXELS_A_BYTE;
+    check_size(width, height, bytes.len(), most)?;
     let grey = decoder.input_colorspace() == Some(ColorSpace::Luma);
     let colours = if grey {
         ColorSpace::Luma
@@ -108,13 +131,20 @@ fn decode_jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
     image.ok_or_else(|| "the JPEG decodes to fewer pixels than its header says".to_owned())
 }
 
-fn check_size(width: usize, height: usize) -> Result<(), String> {
-    if (1..=MOST_PIXELS).contains(&(width * height)) {
-        return Ok(());
+/// Before memory is taken for pixels: `most` is how many a file of `bytes` can hold.
+fn check_size(width: usize, height: usize, bytes: usize, most: usize) -> Result<(), String> {
+    let pixels = width * height;
+    if !(1..=MOST_PIXELS).contains(&pixels) {
+        return Err(format!(
+            "the image is {width}x{height}; 1 to {MOST_PIXELS} pixels can be read"
+        ));
     }
-    Err(format!(
-        "the image is {width}x{height}; 1 to {MOST_PIXELS} pixels can be read"
-    ))
+    match pixels <= most {
+        true => Ok(()),
+        false => Err(format!(
+            "the image is {width}x{height}; a file of {bytes} bytes cannot hold so much"
+        )),
+    }
 }
 
 fn fit(image: DynamicImage, shape: Shape, pixels: &mut [u8]) {
