@@ -114,15 +114,9 @@ impl Normalisation {
         let mut batch = Vec::with_capacity(pixels.len());
         for (pixels, &index) in pixels.chunks_exact(self.shape.len()).zip(indices) {
             let change = change(index);
-            for (plane, table) in pixels
-                .chunks_exact(self.shape.height * self.shape.width)
-                .zip(&self.tables)
-            {
-                for y in 0..self.shape.height {
-                    for x in 0..self.shape.width {
-                        batch.push(change.at(plane, table, self.shape, y, x));
-                    }
-                }
+            let planes = pixels.chunks_exact(self.shape.height * self.shape.width);
+            for (plane, table) in planes.zip(&self.tables) {
+                change.apply(plane, table, self.shape, &mut batch);
             }
         }
         Ok(batch)
@@ -164,25 +158,36 @@ impl Change {
         change
     }
 
-    fn at(&self, plane: &[u8], table: &[f32; 256], shape: Shape, y: usize, x: usize) -> f32 {
+    /// Appends a colour plane as it is after the change.
+    fn apply(&self, plane: &[u8], table: &[f32; 256], shape: Shape, seen: &mut Vec<f32>) {
+        let width = shape.width;
+        let inside = |place: i64, size: usize| {
+            let place = usize::try_from(place).ok();
+            place.filter(|place| *place < size)
+        };
+        let column = |x: usize| {
+            let x = if self.mirrored { width - 1 - x } else { x };
+            inside(x as i64 + self.shift[1], width)
+        };
+        let columns: Vec<Option<usize>> = (0..width).map(column).collect();
         let [top, bottom, left, right] = self.cut;
-        if (top..=bottom).contains(&(y as i64)) && (left..=right).contains(&(x as i64)) {
-            return 0.0;
+        for y in 0..shape.height {
+            let start = seen.len();
+            // Outside the image lie black pixels, as in the reference network's crop.
+            match inside(y as i64 + self.shift[0], shape.height) {
+                None => seen.resize(start + width, table[0]),
+                Some(y) => {
+                    let row = &plane[y * width..][..width];
+                    let pixel = |column: &Option<usize>| column.map_or(0, |x| row[x]);
+                    seen.extend(columns.iter().map(|x| table[usize::from(pixel(x))]));
+                }
+            }
+            if (top..=bottom).contains(&(y as i64)) {
+                for x in left.max(0)..=right.min(width as i64 - 1) {
+                    seen[start + x as usize] = 0.0;
+                }
+            }
         }
-        let x = if self.mirrored {
-            shape.width - 1 - x
-        } else {
-            x
-        };
-        let (y, x) = (y as i64 + self.shift[0], x as i64 + self.shift[1]);
-        let inside = (0..shape.height as i64).contains(&y) && (0..shape.width as i64).contains(&x);
-        // Outside the image lie black pixels, as in the reference network's crop.
-        let pixel = if inside {
-            plane[y as usize * shape.width + x as usize]
-        } else {
-            0
-        };
-        table[usize::from(pixel)]
     }
 }
 
@@ -263,9 +268,8 @@ mod tests {
             mirrored: true,
             cut: [0, 0, 0, 0],
         };
-        let seen: Vec<f32> = (0..9)
-            .map(|index| change.at(&plane, &table, shape, index / 3, index % 3))
-            .collect();
+        let mut seen = Vec::new();
+        change.apply(&plane, &table, shape, &mut seen);
         assert_eq!(seen, [0.0, 5.0, 4.0, 9.0, 8.0, 7.0, 0.0, 0.0, 0.0]);
     }
 
@@ -312,10 +316,8 @@ mod tests {
             let change = Change::draw(&augmentation, shape, &mut stream);
             let table: [f32; 256] = std::array::from_fn(|value| value as f32 + 1.0);
             let plane: Vec<u8> = (0..height * width).map(|pixel| pixel as u8 + 1).collect();
-            let places = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
-            let seen: Vec<f32> = places
-                .map(|(y, x)| change.at(&plane, &table, shape, y, x))
-                .collect();
+            let mut seen = Vec::new();
+            change.apply(&plane, &table, shape, &mut seen);
             let expected = obviously(&plane, &change, crop_padding, shape);
             proptest::prop_assert_eq!(&seen, &expected);
             let cut = seen.iter().filter(|&&number| number == 0.0).count();

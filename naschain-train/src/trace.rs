@@ -77,6 +77,38 @@ pub fn trace(
 }
 
 impl Batch {
+    /// Images of a data set's training part as a network sees them in an epoch of the recipe,
+    /// counted from 1: cropped, mirrored, cut and normalised. An image's changes depend on the
+    /// recipe's seed, the epoch and its index, and on nothing else.
+    ///
+    /// ```
+    /// use naschain_core::Recipe;
+    /// use naschain_train::{Batch, Dataset};
+    /// let digits = Dataset::digits();
+    /// let recipe = Recipe::default();
+    /// let two = Batch::augmented(&digits, &[3, 8], &recipe, 1)?;
+    /// let one = Batch::augmented(&digits, &[8], &recipe, 1)?;
+    /// assert_eq!(two.pixels[64..], one.pixels);
+    /// assert_ne!(one, Batch::augmented(&digits, &[8], &recipe, 2)?);
+    /// # Ok::<(), naschain_train::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Images::pixels`].
+    pub fn augmented(
+        dataset: &Dataset,
+        indices: &[usize],
+        recipe: &Recipe,
+        epoch: u32,
+    ) -> Result<Batch, Error> {
+        let images = &dataset.train;
+        let normalisation = Normalisation::new(dataset);
+        let mut batch = Batch::default();
+        let pixels = normalisation.augmented(images, indices, recipe, epoch)?;
+        batch.append(pixels, images, indices);
+        Ok(batch)
+    }
+
     fn append(&mut self, pixels: Vec<f32>, images: &Images, indices: &[usize]) {
         self.pixels.extend(pixels);
         let labels = indices.iter().map(|&index| images.labels()[index]);
