@@ -1,4 +1,4 @@
-//! Where files are looked for, and reading them with their sizes known beforehand.
+//! Reading files whose sizes are known beforehand.
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 
-use super::{DataName, folder};
 use crate::Error;
 
 /// More than any supported file holds; a larger one is not what it says it is.
@@ -16,106 +15,6 @@ const MOST_BYTES: u64 = 1 << 32;
 const MOST_UNPACKED: u64 = 1032;
 /// Images unpack to fewer bytes than this for each; room for more is made only as they come.
 const USUAL_UNPACKED: u64 = 8;
-
-/// What has to be there, how to get it, and the folders that its makers' archives unpack to.
-struct Wanted {
-    file: String,
-    hint: &'static str,
-    folders: Vec<String>,
-}
-
-impl Wanted {
-    fn new(name: &DataName) -> Wanted {
-        let own = name.to_string();
-        let four = "give the folder of the four IDX files with --data-dir";
-        let (file, hint, folders): (String, _, &[&str]) = match name {
-            DataName::Cifar10 => (
-                "test_batch.bin".to_owned(),
-                "get the binary version from https://www.cs.toronto.edu/~kriz/cifar.html and give its folder with --data-dir",
-                &[&own, "cifar-10-batches-bin"],
-            ),
-            DataName::Cifar100 => (
-                "test.bin".to_owned(),
-                "get the binary version from https://www.cs.toronto.edu/~kriz/cifar.html and give its folder with --data-dir",
-                &[&own, "cifar-100-binary"],
-            ),
-            DataName::Emnist(split) => (
-                format!("emnist-{}-test-labels-idx1-ubyte(.gz)", split.as_str()),
-                "get the MNIST format from https://www.nist.gov/itl/products-and-services/emnist-dataset and give its folder with --data-dir",
-                &[&own, "emnist", "emnist/gzip", "gzip"],
-            ),
-            DataName::Folder(_) => (
-                "train and val".to_owned(),
-                "give the folder that holds train/CLASS/FILE and val/CLASS/FILE with --data-dir",
-                &["folder"],
-            ),
-            DataName::Npz(file) => (
-                file.clone(),
-                "give the file or its folder with --data-dir",
-                &[],
-            ),
-            DataName::FashionMnist => (
-                "t10k-labels-idx1-ubyte(.gz)".to_owned(),
-                "install Debian's package dataset-fashion-mnist, or give the folder of the four IDX files with --data-dir",
-                &[&own],
-            ),
-            DataName::Mnist | DataName::Digits => {
-                ("t10k-labels-idx1-ubyte(.gz)".to_owned(), four, &[&own])
-            }
-        };
-        Wanted {
-            file,
-            hint,
-            folders: folders.iter().map(|&folder| folder.to_owned()).collect(),
-        }
-    }
-
-    fn places(&self, data_dir: Option<&Path>) -> Vec<PathBuf> {
-        let within = |root: &Path| -> Vec<PathBuf> {
-            let folders = self.folders.iter();
-            folders.map(|folder| root.join(folder)).collect()
-        };
-        if let Some(dir) = data_dir {
-            return [vec![dir.to_owned()], within(dir)].concat();
-        }
-        let mut places = Vec::new();
-        if let Some(root) = std::env::var_os("NASCHAIN_DATA") {
-            places.extend(within(Path::new(&root)));
-            places.push(PathBuf::from(root));
-        }
-        let data = Path::new("data");
-        places.extend(within(data));
-        places.extend(within(Path::new("/usr/share/datasets")));
-        if self.folders.is_empty() {
-            places.extend([data.to_owned(), PathBuf::from(".")]);
-        }
-        places
-    }
-}
-
-/// The folder that holds a data set's files, or the file if it is one.
-pub(super) fn find(name: &DataName, data_dir: Option<&Path>) -> Result<PathBuf, Error> {
-    let wanted = Wanted::new(name);
-    let looked = wanted.places(data_dir);
-    let there = |dir: &PathBuf| match name {
-        DataName::Folder(_) => folder::is_one(dir).then(|| dir.clone()),
-        DataName::Npz(file) => {
-            let is_it = dir.file_name().is_some_and(|name| name == file.as_str());
-            let candidates = [is_it.then(|| dir.clone()), Some(dir.join(file))];
-            candidates.into_iter().flatten().find(|path| path.is_file())
-        }
-        _ => either(dir, wanted.file.trim_end_matches("(.gz)")).map(|_| dir.clone()),
-    };
-    match looked.iter().find_map(there) {
-        Some(found) => Ok(found),
-        None => Err(Error::DataNotFound {
-            name: name.to_string(),
-            file: wanted.file,
-            looked,
-            hint: wanted.hint,
-        }),
-    }
-}
 
 /// The file itself or its gzip beside it, whichever is there.
 pub(super) fn either(dir: &Path, name: &str) -> Option<PathBuf> {

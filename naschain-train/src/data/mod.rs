@@ -1,5 +1,6 @@
 //! Data sets: their files, and what they hold.
 
+mod array;
 mod cifar;
 mod digits;
 mod files;
@@ -11,6 +12,7 @@ mod name;
 mod npy;
 mod npz;
 mod picture;
+mod places;
 
 use std::path::{Path, PathBuf};
 
@@ -140,7 +142,7 @@ impl Dataset {
     pub fn find(name: &DataName, data_dir: Option<&Path>) -> Result<Option<PathBuf>, Error> {
         match name {
             DataName::Digits => Ok(None),
-            _ => files::find(name, data_dir).map(Some),
+            _ => places::find(name, data_dir).map(Some),
         }
     }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use naschain_core::{Purpose, Shape, Stream};
 use zip::ZipArchive;
 
+use super::array::Array;
 use super::files::{Input, malformed};
 use super::npy::Header;
 use super::{Dataset, Images, files};
@@ -14,7 +15,6 @@ use crate::Error;
 
 /// Of an archive without a test part, every so many-th image is kept for the test.
 const TEST_PART: usize = 5;
-const LARGEST_SIDE: usize = 4096;
 
 /// Reads `x` (pixels of 0 to 255, `uint8`) and `y` (labels from 0 without gaps, any whole
 /// numbers), and `x_test` and `y_test` where they are; the training part may also be called
@@ -46,13 +46,6 @@ struct Archive {
     archive: ZipArchive<BufReader<File>>,
     /// The file's bytes.
     length: u64,
-}
-
-/// One array.
-struct Array {
-    name: String,
-    header: Header,
-    bytes: Vec<u8>,
 }
 
 /// One part of the data set.
@@ -115,10 +108,8 @@ impl Archive {
         let stored = member.compressed_size().min(self.length);
         let mut input = Input::deflated(member, stored);
         let header = Header::read(&mut input.reader).map_err(wrong)?;
-        let sizes = header.shape.iter().map(|&size| size as u128);
-        let count = sizes.fold(Some(1), |product: Option<u128>, size| {
-            product?.checked_mul(size)
-        });
+        let mut sizes = header.shape.iter().map(|&size| size as u128);
+        let count = sizes.try_fold(1u128, u128::checked_mul);
         let width = header.width().map_err(wrong)?;
         let expected = count.and_then(|count| count.checked_mul(width));
         let bytes = input.rest(expected.unwrap_or(u128::MAX)).map_err(wrong)?;
@@ -127,116 +118,6 @@ impl Archive {
             header,
             bytes,
         })
-    }
-}
-
-impl Header {
-    /// Bytes of one number.
-    fn width(&self) -> Result<u128, String> {
-        let digits = self.descr.trim_start_matches(|c: char| !c.is_ascii_digit());
-        let width = digits.parse().ok().filter(|width| *width <= 8);
-        width.ok_or_else(|| format!("its type is {}; numbers are needed", self.descr))
-    }
-}
-
-impl Array {
-    /// Images × channels × height × width numbers and the shape of each image.
-    fn pixels(mut self) -> Result<(Shape, Vec<u8>), String> {
-        let (name, descr) = (&self.name, &self.header.descr);
-        if descr != "|u1" {
-            return Err(format!(
-                "{name} has the type {descr}; pixels are uint8 (|u1) from 0 to 255, such as \
-                 (x * 255).round().astype(\"uint8\") of numbers from 0 to 1"
-            ));
-        }
-        let (planes, last) = match self.header.shape[..] {
-            [_, height, width] => ([1, height, width], false),
-            [_, a, b, c] if [1, 3].contains(&c) && ![1, 3].contains(&a) => ([c, a, b], true),
-            [_, a, b, c] => ([a, b, c], false),
-            _ => {
-                return Err(format!(
-                    "{name} has {} dimensions; images have 3 or 4: number, height, width, and \
-                     channels before or after these two",
-                    self.header.shape.len()
-                ));
-            }
-        };
-        let [channels, height, width] = planes;
-        if self.bytes.is_empty() || planes.iter().any(|&size| size > LARGEST_SIDE) {
-            return Err(format!(
-                "{name} has the shape {:?}; at least one image, and channels and sides of 1 to \
-                 {LARGEST_SIDE} are needed",
-                self.header.shape
-            ));
-        }
-        let shape = Shape {
-            channels,
-            height,
-            width,
-        };
-        if last {
-            planes_first(&mut self.bytes, shape);
-        }
-        Ok((shape, self.bytes))
-    }
-
-    fn labels(&self) -> Result<Vec<u16>, String> {
-        let (name, sizes) = (&self.name, &self.header.shape);
-        if !matches!(sizes[..], [_] | [_, 1]) {
-            return Err(format!(
-                "{name} has the shape {sizes:?}; it must be one label an image"
-            ));
-        }
-        let descr = &self.header.descr;
-        let (big, signed) = match descr.as_bytes() {
-            [b'>', kind @ (b'u' | b'i'), _] => (true, *kind == b'i'),
-            [b'<' | b'|', kind @ (b'u' | b'i'), _] => (false, *kind == b'i'),
-            _ => {
-                return Err(format!(
-                    "{name} has the type {descr}; labels are whole numbers"
-                ));
-            }
-        };
-        let width = self.header.width()? as usize;
-        if width == 0 {
-            return Err(format!(
-                "{name} has the type {descr}; labels are whole numbers"
-            ));
-        }
-        let label = |(index, number): (usize, &[u8])| {
-            let value = whole_number(number, big, signed);
-            u16::try_from(value)
-                .map_err(|_| format!("{name} has {value} for image {index}; labels are 0 to 65535"))
-        };
-        self.bytes
-            .chunks_exact(width)
-            .enumerate()
-            .map(label)
-            .collect()
-    }
-}
-
-/// The value of 1 to 8 bytes.
-fn whole_number(bytes: &[u8], big: bool, signed: bool) -> i128 {
-    let join = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
-    let value = match big {
-        true => bytes.iter().fold(0, join),
-        false => bytes.iter().rev().fold(0, join),
-    };
-    let bits = 8 * bytes.len() as u32;
-    let negative = signed && value >> (bits - 1) & 1 == 1;
-    i128::from(value) - if negative { 1 << bits } else { 0 }
-}
-
-/// Puts the colour planes of each image one after the other; they come pixel by pixel.
-fn planes_first(pixels: &mut [u8], shape: Shape) {
-    let plane = shape.height * shape.width;
-    let mut before = vec![0; shape.len()];
-    for image in pixels.chunks_exact_mut(shape.len()) {
-        before.copy_from_slice(image);
-        for (index, pixel) in image.iter_mut().enumerate() {
-            *pixel = before[index % plane * shape.channels + index / plane];
-        }
     }
 }
 

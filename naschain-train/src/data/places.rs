@@ -1,0 +1,129 @@
+//! Where data sets are looked for.
+
+use std::path::{Path, PathBuf};
+
+use super::files::either;
+use super::{DataName, folder};
+use crate::Error;
+
+/// What has to be there, how to get it, and the folders that its makers' archives unpack to.
+struct Wanted {
+    file: String,
+    hint: &'static str,
+    folders: Vec<String>,
+}
+
+impl Wanted {
+    fn new(name: &DataName) -> Wanted {
+        const CIFAR: &str = "get the binary version from https://www.cs.toronto.edu/~kriz/cifar.html and give its folder with --data-dir";
+        let own = name.to_string();
+        let (file, hint, folders): (&str, _, &[&str]) = match name {
+            DataName::Cifar10 => ("test_batch.bin", CIFAR, &[&own, "cifar-10-batches-bin"]),
+            DataName::Cifar100 => ("test.bin", CIFAR, &[&own, "cifar-100-binary"]),
+            DataName::Emnist(split) => (
+                &format!("emnist-{}-test-labels-idx1-ubyte(.gz)", split.as_str()),
+                "get the MNIST format from https://www.nist.gov/itl/products-and-services/emnist-dataset and give its folder with --data-dir",
+                &[&own, "emnist", "emnist/gzip", "gzip"],
+            ),
+            DataName::Folder(_) => (
+                "train and val",
+                "give the folder that holds train/CLASS/FILE and val/CLASS/FILE with --data-dir",
+                &["folder"],
+            ),
+            DataName::Npz(file) => (file, "give the file or its folder with --data-dir", &[]),
+            DataName::FashionMnist => (
+                "t10k-labels-idx1-ubyte(.gz)",
+                "install Debian's package dataset-fashion-mnist, or give the folder of the four IDX files with --data-dir",
+                &[&own],
+            ),
+            DataName::Mnist | DataName::Digits => (
+                "t10k-labels-idx1-ubyte(.gz)",
+                "give the folder of the four IDX files with --data-dir",
+                &[&own],
+            ),
+        };
+        Wanted {
+            file: file.to_owned(),
+            hint,
+            folders: folders.iter().map(|&folder| folder.to_owned()).collect(),
+        }
+    }
+
+    fn places(&self, data_dir: Option<&Path>) -> Vec<PathBuf> {
+        let within = |root: &Path| -> Vec<PathBuf> {
+            let folders = self.folders.iter();
+            folders.map(|folder| root.join(folder)).collect()
+        };
+        if let Some(dir) = data_dir {
+            return [vec![dir.to_owned()], within(dir)].concat();
+        }
+        let mut places = Vec::new();
+        if let Some(root) = std::env::var_os("NASCHAIN_DATA") {
+            places.extend(within(Path::new(&root)));
+            places.push(PathBuf::from(root));
+        }
+        let data = Path::new("data");
+        places.extend(within(data));
+        places.extend(within(Path::new("/usr/share/datasets")));
+        if self.folders.is_empty() {
+            places.extend([data.to_owned(), PathBuf::from(".")]);
+        }
+        places
+    }
+}
+
+/// The folder that holds a data set's files, or the file if it is one.
+pub(super) fn find(name: &DataName, data_dir: Option<&Path>) -> Result<PathBuf, Error> {
+    let wanted = Wanted::new(name);
+    let looked = wanted.places(data_dir);
+    let there = |dir: &PathBuf| match name {
+        DataName::Folder(_) => folder::is_one(dir).then(|| dir.clone()),
+        DataName::Npz(file) => {
+            let is_it = dir.file_name().is_some_and(|name| name == file.as_str());
+            let candidates = [is_it.then(|| dir.clone()), Some(dir.join(file))];
+            candidates.into_iter().flatten().find(|path| path.is_file())
+        }
+        _ => either(dir, wanted.file.trim_end_matches("(.gz)")).map(|_| dir.clone()),
+    };
+    match looked.iter().find_map(there) {
+        Some(found) => Ok(found),
+        None => Err(Error::DataNotFound {
+            name: name.to_string(),
+            file: wanted.file,
+            looked,
+            hint: wanted.hint,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_found_in_the_folder_or_in_one_within() {
+        let root = std::env::temp_dir().join(format!("naschain-places-{}", std::process::id()));
+        let unpacked = root.join("cifar-100-binary");
+        std::fs::create_dir_all(&unpacked).unwrap();
+        let found = |name: &str, dir: &Path| find(&name.parse().unwrap(), Some(dir));
+        let error = found("cifar100", &root).unwrap_err().to_string();
+        for place in [&root, &root.join("cifar100"), &unpacked] {
+            assert!(error.contains(&*place.to_string_lossy()), "{error}");
+        }
+        for file in [
+            "test.bin",
+            "emnist-letters-test-labels-idx1-ubyte.gz",
+            "a.npz",
+        ] {
+            std::fs::write(unpacked.join(file), "").unwrap();
+        }
+        assert_eq!(found("cifar100", &root).unwrap(), unpacked);
+        assert_eq!(found("emnist-letters", &unpacked).unwrap(), unpacked);
+        assert!(found("emnist-digits", &unpacked).is_err());
+        let archive = unpacked.join("a.npz");
+        assert_eq!(found("a.npz", &unpacked).unwrap(), archive);
+        assert_eq!(found("a.npz", &archive).unwrap(), archive);
+        assert!(found("b.npz", &archive).is_err());
+        std::fs::remove_dir_all(root).unwrap();
+    }
+}
