@@ -8,6 +8,16 @@ use clap::Args;
 use naschain_core::Shape;
 use naschain_train::{DataName, Dataset};
 
+/// Mebibytes of pictures that are kept in memory when nothing else is said.
+pub const KEEP_MIB: u64 = 1024;
+
+/// Reads a data set; of a folder of pictures, those parts are kept in memory that take at most
+/// `keep_mib` mebibytes there.
+pub fn load(name: &DataName, dir: Option<&Path>, keep_mib: u64) -> Result<Dataset> {
+    let dataset = Dataset::load(name, dir)?;
+    Ok(dataset.kept(keep_mib.saturating_mul(1 << 20))?)
+}
+
 /// Which data.
 #[derive(Args, Clone, Debug)]
 pub struct DataArgs {
@@ -23,6 +33,9 @@ pub struct DataArgs {
     /// [default: 32]
     #[arg(long, value_name = "N|CxHxW", value_parser = image_shape)]
     pub image_size: Option<Shape>,
+    /// Mebibytes of a folder's pictures that are kept in memory; more are decoded in each epoch
+    #[arg(long, value_name = "MIB", default_value_t = KEEP_MIB)]
+    pub keep_images: u64,
 }
 
 /// A data set's name, and its folder where a path was given.
@@ -86,7 +99,7 @@ impl DataArgs {
     /// Reads the data set.
     pub fn load(&self) -> Result<Dataset> {
         let dir = self.data_dir.as_deref().or(self.data.dir.as_deref());
-        Ok(Dataset::load(&self.name()?, dir)?)
+        load(&self.name()?, dir, self.keep_images)
     }
 }
 

@@ -14,6 +14,7 @@ use naschain_train::{Dataset, Epoch, Error};
 use tokio::sync::watch;
 
 use crate::api::{Job, JobReply};
+use crate::data;
 use crate::link::{Link, LinkError};
 use crate::run_spec::{RunSpec, versions};
 use crate::trainer::Trainer;
@@ -34,6 +35,8 @@ pub struct Miner {
     pub trainer: Trainer,
     /// Where data sets are looked for first.
     pub data_dir: Option<PathBuf>,
+    /// Mebibytes of a folder's pictures that are kept in memory.
+    pub keep_images: u64,
     /// True once it is to stop.
     pub stop: watch::Receiver<bool>,
 }
@@ -129,7 +132,8 @@ impl Miner {
             Some(dataset) => dataset,
             None => {
                 let (name, dir) = (spec.data.name.clone(), self.data_dir.clone());
-                let load = move || Dataset::load(&name, dir.as_deref());
+                let keep = self.keep_images;
+                let load = move || data::load(&name, dir.as_deref(), keep);
                 Arc::new(tokio::task::spawn_blocking(load).await??)
             }
         };

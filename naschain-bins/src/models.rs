@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use naschain_core::{Digest, Genome};
 use naschain_train::{Dataset, Epoch, Model, Options};
 
+use crate::data::{self, KEEP_MIB};
 use crate::inspect::parse_genome;
 use crate::run_spec::RunSpec;
 use crate::state::ClosedBatch;
@@ -65,7 +66,7 @@ impl Member {
 
     /// The data that the run was made with.
     pub fn data(&self, data_dir: Option<&Path>) -> Result<Dataset> {
-        let dataset = Dataset::load(&self.spec.data.name, data_dir)?;
+        let dataset = data::load(&self.spec.data.name, data_dir, KEEP_MIB)?;
         self.spec.check_data(&dataset)?;
         Ok(dataset)
     }

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::cli::{CommonArgs, OpenRun};
 use crate::coordinator::Coordinator;
+use crate::data::KEEP_MIB;
 use crate::link::Link;
 use crate::miner::Miner;
 use crate::models::MODEL_FILE;
@@ -60,6 +61,7 @@ pub async fn search(args: SearchArgs) -> Result<()> {
                 checkpoints: None,
             },
             data_dir: None,
+            keep_images: KEEP_MIB,
             stop: stopped.clone(),
         };
         miners.spawn(miner.work(Some(dataset.clone())));

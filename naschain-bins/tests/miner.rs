@@ -105,6 +105,7 @@ async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec
                 checkpoints: None,
             },
             data_dir: None,
+            keep_images: 0,
             stop: stopped.clone(),
         };
         miners.spawn(miner.work(None));

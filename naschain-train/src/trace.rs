@@ -82,10 +82,11 @@ impl Batch {
     /// recipe's seed, the epoch and its index, and on nothing else.
     ///
     /// ```
-    /// use naschain_core::Recipe;
+    /// use naschain_core::{Augmentation, Recipe};
     /// use naschain_train::{Batch, Dataset};
     /// let digits = Dataset::digits();
-    /// let recipe = Recipe::default();
+    /// let augmentation = Augmentation { crop_padding: 2, horizontal_flip: true, cutout: 3 };
+    /// let recipe = Recipe { augmentation, ..Recipe::default() };
     /// let two = Batch::augmented(&digits, &[3, 8], &recipe, 1)?;
     /// let one = Batch::augmented(&digits, &[8], &recipe, 1)?;
     /// assert_eq!(two.pixels[64..], one.pixels);

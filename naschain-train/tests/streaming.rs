@@ -110,6 +110,10 @@ fn memory_is_bounded_and_bits_are_the_same() {
     let in_memory = Dataset::new("copy", CLASSES, copied, many.test.clone()).unwrap();
     assert_eq!(in_memory.digest(), many.digest());
     assert_eq!(in_memory.train.moments(), many.train.moments());
+    let kept = |most| peak(|| many.clone().kept(most as u64).unwrap()).1;
+    assert!(kept(360 * SEEN) >= 360 * SEEN);
+    // The test part's 24 pictures are kept, the training part is not.
+    assert!(kept(360 * SEEN - 1) < 180 * SEEN);
     let streamed = trained(&many, 100, 1);
     assert_eq!(streamed, trained(&in_memory, 100, 1));
     assert_eq!(streamed, trained(&many, 100, 4));

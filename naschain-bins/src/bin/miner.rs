@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use naschain_bins::cli::DeviceArgs;
 use naschain_bins::client::Client;
+use naschain_bins::data::KEEP_MIB;
 use naschain_bins::data_check::{DataCommand, check, list};
 use naschain_bins::link::Link;
 use naschain_bins::miner::Miner;
@@ -51,6 +52,9 @@ struct MineArgs {
     /// data/NAME, /usr/share/datasets/NAME]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Mebibytes of a folder's pictures that are kept in memory; more are decoded in each epoch
+    #[arg(long, value_name = "MIB", default_value_t = KEEP_MIB)]
+    keep_images: u64,
     /// Folder for a checkpoint after each epoch, so that a miner that is started again goes on
     /// with a training that it is given once more [default: none]
     #[arg(long, value_name = "DIR")]
@@ -91,6 +95,7 @@ async fn mine(cli: MineArgs) -> anyhow::Result<()> {
             checkpoints: cli.checkpoints,
         },
         data_dir: cli.data_dir,
+        keep_images: cli.keep_images,
         stop: stopped,
     };
     tokio::spawn(async move {

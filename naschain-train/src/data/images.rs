@@ -162,6 +162,15 @@ impl Images {
         Images::new(self.shape, self.pixels(&all)?, self.labels.clone())
     }
 
+    /// The same in memory, if they are in files and take at most `most_bytes` there.
+    pub(super) fn kept(self, most_bytes: u64) -> Result<Images, Error> {
+        let bytes = self.len() as u64 * self.shape.len() as u64;
+        match self.pixels {
+            Pixels::Files(_) if bytes <= most_bytes => self.in_memory(),
+            _ => Ok(self),
+        }
+    }
+
     /// BLAKE3 over the pixels of all images in order, then over all labels, two little-endian
     /// bytes each.
     pub fn digest(&self) -> Digest {

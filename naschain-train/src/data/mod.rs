@@ -146,6 +146,19 @@ impl Dataset {
         }
     }
 
+    /// The same with the pictures of each part in memory if their pixels take at most
+    /// `most_bytes` there, so that they are decoded no more.
+    ///
+    /// # Errors
+    /// Those of [`Images::pixels`].
+    pub fn kept(self, most_bytes: u64) -> Result<Dataset, Error> {
+        Ok(Dataset {
+            train: self.train.kept(most_bytes)?,
+            test: self.test.kept(most_bytes)?,
+            ..self
+        })
+    }
+
     /// The same with a name for each class.
     ///
     /// # Errors
