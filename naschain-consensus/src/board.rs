@@ -1,6 +1,7 @@
 //! The state of the board and its one entrance; the parts of its behaviour are the modules below.
 
 mod batch;
+mod batches;
 mod deal;
 mod id_set;
 mod lease;
@@ -9,14 +10,17 @@ mod request;
 mod roster;
 mod settle;
 mod trust;
+mod vacate;
 mod watchdog;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use naschain_core::Measurement;
 
-use crate::{Action, BatchId, Error, Event, LeaseId, Millis, MinerId, Rejected, Row, Rules, Tally};
-use batch::Batch;
+use crate::{
+    Action, BatchId, Ending, Error, Event, LeaseId, Millis, MinerId, Rejected, Row, Rules, Tally,
+};
+use batches::{BatchRef, Batches, SeatRef};
 use id_set::IdSet;
 use lease::{Lease, Timer};
 use queue::Queue;
@@ -59,13 +63,13 @@ pub struct JobBoard {
     seed: u64,
     now: Millis,
     roster: Roster,
-    batches: BTreeMap<BatchId, Box<Batch>>,
+    batches: Batches,
     /// The numbers of all batches ever opened.
     used: IdSet,
     /// Seats that nobody was dealt.
-    open_seats: Queue,
-    /// Seats dealt to somebody who has not started.
-    dealt_seats: Queue,
+    open_seats: Queue<SeatRef>,
+    /// Batches of which a seat may be taken over from somebody who has not started.
+    takeable: Queue<BatchRef>,
     leases: BTreeMap<LeaseId, Box<Lease>>,
     granted: u64,
     timers: BTreeSet<(Millis, Timer)>,
@@ -100,10 +104,10 @@ impl JobBoard {
             seed,
             now: Millis(0),
             roster: Roster::default(),
-            batches: BTreeMap::new(),
+            batches: Batches::default(),
             used: IdSet::default(),
             open_seats: Queue::default(),
-            dealt_seats: Queue::default(),
+            takeable: Queue::default(),
             leases: BTreeMap::new(),
             granted: 0,
             timers: BTreeSet::new(),
@@ -196,21 +200,25 @@ impl JobBoard {
             && self.roster[live.miner].name == miner
         {
             if live.expires <= now {
-                return Err(Rejected::StaleLease { miner, lease });
+                let why = Some(self.why_due(live));
+                return Err(Rejected::StaleLease { miner, lease, why });
             }
             return Ok(lease);
         }
         let is_others = found.is_some();
         let index = self.known(miner.clone())?;
-        Err(if is_others {
-            Rejected::NotYours { miner, lease }
-        } else if lease.0 == 0 || lease.0 > self.granted {
+        if is_others {
+            return Err(Rejected::NotYours { miner, lease });
+        }
+        if lease.0 == 0 || lease.0 > self.granted {
             let latest = self.granted;
-            Rejected::UnknownLease { lease, latest }
-        } else if self.roster[index].last_answered == Some(lease) {
-            Rejected::AlreadyAnswered { miner, lease }
-        } else {
-            Rejected::StaleLease { miner, lease }
+            return Err(Rejected::UnknownLease { lease, latest });
+        }
+        let mut ended = self.roster[index].ended.iter();
+        let why = ended.find(|(own, _)| *own == lease).map(|(_, why)| *why);
+        Err(match why {
+            Some(Ending::Answered) => Rejected::AlreadyAnswered { miner, lease },
+            why => Rejected::StaleLease { miner, lease, why },
         })
     }
 
@@ -236,7 +244,7 @@ impl JobBoard {
 
     /// The size of an open batch, as it was opened with.
     pub fn flops(&self, batch: BatchId) -> Option<u64> {
-        self.batches.get(&batch).map(|batch| batch.flops)
+        self.batches.find(batch).map(|batch| batch.flops)
     }
 
     /// How many leases are live.

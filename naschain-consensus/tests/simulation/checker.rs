@@ -5,8 +5,8 @@ mod seconds;
 use std::collections::BTreeMap;
 
 use naschain_consensus::{
-    Action, BatchId, Event, Grant, JobBoard, LeaseId, MinerId, Reason, Row, Rules, Scoreboard,
-    judge, judge_known,
+    Action, BatchId, Ending, Event, Failure, Grant, JobBoard, LeaseId, MinerId, Reason, Row, Rules,
+    Scoreboard, judge, judge_known,
 };
 use naschain_core::Measurement;
 
@@ -20,6 +20,8 @@ struct Seat {
 #[derive(Default)]
 struct Open {
     dealing: u32,
+    /// How many of its leases ended without an answer.
+    abandoned: u32,
     seats: Vec<Seat>,
     known: Option<Measurement>,
     /// Late answers, each from another miner than the seat's.
@@ -50,6 +52,8 @@ pub(crate) struct Checker {
     pub(crate) failed: u64,
     pub(crate) redealt: u64,
     pub(crate) expired: u64,
+    pub(crate) redrawn: u64,
+    pub(crate) given_up: u64,
 }
 
 impl Checker {
@@ -141,8 +145,11 @@ impl Checker {
                 batch,
                 seat,
                 lease,
+                why,
             } => {
+                assert!(matches!(why, Ending::Silent | Ending::TooLong), "{why}");
                 self.expired += 1;
+                self.abandoned(*batch);
                 self.end_lease(*lease, miner, *batch, *seat);
             }
             Action::Revoked {
@@ -150,7 +157,14 @@ impl Checker {
                 batch,
                 seat,
                 lease,
-            } => self.end_lease(*lease, miner, *batch, *seat),
+                why,
+            } => {
+                if matches!(why, Ending::Left | Ending::Forgotten) {
+                    self.abandoned(*batch);
+                }
+                self.end_lease(*lease, miner, *batch, *seat);
+            }
+            Action::Redrawn { batch, seat, miner } => self.redrawn(*batch, *seat, miner),
             Action::Late { .. } | Action::Discarded { .. } | Action::SpotChecked { .. } => {
                 self.follow_second(action);
             }
@@ -164,10 +178,11 @@ impl Checker {
             } => {
                 assert_eq!(&self.rows(*batch), rows, "not the rows that were answered");
                 let open = &self.open[batch];
-                assert_eq!(rows.len(), open.seats.len());
+                let given_up = open.abandoned > self.most_abandoned();
+                assert!(given_up || rows.len() == open.seats.len());
                 let found = match (&open.known, rows.len()) {
                     (Some(known), _) => judge_known(&only_rows(rows), known, &self.rules.agreement),
-                    (None, 1) => {
+                    (None, 1) if !given_up => {
                         assert!(self.rules.trust.is_some(), "a reward without agreement");
                         assert_eq!(verdict.reasons, [Reason::Trusted]);
                         verdict.clone()
@@ -182,8 +197,21 @@ impl Checker {
                 self.to_check = self.open[batch].late.clone();
                 self.end_batch(*batch);
             }
-            Action::Failed { batch, rows, .. } => {
+            Action::Failed {
+                batch,
+                rows,
+                failure,
+                ..
+            } => {
                 assert_eq!(&self.rows(*batch), rows);
+                let open = &self.open[batch];
+                if let Failure::Abandoned { leases, .. } = failure {
+                    assert_eq!(*leases, open.abandoned);
+                    assert_eq!(open.abandoned, self.most_abandoned() + 1);
+                    self.given_up += 1;
+                } else {
+                    assert!(open.abandoned <= self.most_abandoned());
+                }
                 self.failed += 1;
                 self.end_batch(*batch);
                 let outlived = self.leases.values().any(|(_, other, _)| other == batch);
@@ -249,13 +277,39 @@ impl Checker {
         self.open.get_mut(&batch).unwrap().seats.extend(seats);
     }
 
+    fn most_abandoned(&self) -> u32 {
+        self.rules.max_retries * self.rules.seats as u32
+    }
+
+    /// A lease of the batch ended without an answer; those of ended batches are only checks.
+    fn abandoned(&mut self, batch: BatchId) {
+        if let Some(open) = self.open.get_mut(&batch) {
+            open.abandoned += 1;
+            assert!(open.abandoned <= self.rules.max_retries * self.rules.seats as u32 + 1);
+        }
+    }
+
+    fn redrawn(&mut self, batch: BatchId, seat: usize, miner: &MinerId) {
+        self.redrawn += 1;
+        let open = &self.open[&batch];
+        assert!(open.seats[seat].leases.is_empty() && open.seats[seat].answered.is_none());
+        for other in &open.seats {
+            let at_work = other.leases.iter().map(|lease| &self.leases[lease].0);
+            let done = other.answered.as_ref().map(|(miner, _)| miner);
+            let mut holders = at_work.chain(done);
+            assert!(!holders.any(|held| self.owner(held) == self.owner(miner)));
+        }
+    }
+
     fn deal(&mut self, batch: BatchId, dealing: u32, miners: &[Option<MinerId>]) {
         let mut owners: Vec<&MinerId> = miners.iter().flatten().map(|m| self.owner(m)).collect();
         owners.sort();
         let twice = owners.windows(2).any(|two| two[0] == two[1]);
         assert!(!twice, "an owner was dealt two seats");
+        let abandoned = self.open.get(&batch).map_or(0, |before| before.abandoned);
         let open = Open {
             dealing,
+            abandoned,
             seats: miners.iter().map(|_| Seat::default()).collect(),
             ..Open::default()
         };
