@@ -100,7 +100,7 @@ impl Default for Rules {
             escalate_to: 5,
             take_over: true,
             max_taken_over: 1,
-            max_speed_percent: 300,
+            max_speed_percent: 200,
             max_retries: 5,
             watchdog: Some(Watchdog::default()),
             epochs: 0,

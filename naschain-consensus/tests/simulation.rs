@@ -16,7 +16,7 @@ mod checker;
 mod world;
 
 use naschain_consensus::{Agreement, JobBoard, Rule, Rules, Trust};
-use world::{Conduct, Faults, Options, World};
+use world::{Conduct, Faults, Options, Pretence, World};
 
 fn seeds(count: u64) -> Vec<u64> {
     match std::env::var("SIMULATION_SEED") {
@@ -49,9 +49,10 @@ fn options(seed: u64, conducts: Vec<Conduct>) -> Options {
         slowest_ms: 300_000,
         faults: Faults::default(),
         failing_job_every: 0,
+        deadly_job_every: 0,
         deterministic: true,
         poll_ms: 15_000,
-        patient: false,
+        pretence: Pretence::AtOnce,
         owners: false,
         known_job_every: 0,
         keep: true,
@@ -73,6 +74,7 @@ fn run(options: Options) -> World {
 const FAULTS: Faults = Faults {
     loss: 0.1,
     duplication: 0.1,
+    reordering: 0.1,
     max_delay_ms: 20_000,
 };
 
@@ -113,6 +115,7 @@ fn a_hostile_crowd_behind_a_bad_network_loses_no_job() {
             options.rules.agreement.rule = rule;
             options.faults = FAULTS;
             options.failing_job_every = 20;
+            options.deadly_job_every = 25;
             options.deterministic = rule == Rule::Exact;
             options.owners = seed % 2 == 0;
             options.known_job_every = seed % 3 * 7;
@@ -121,7 +124,8 @@ fn a_hostile_crowd_behind_a_bad_network_loses_no_job() {
             let world = run(options);
             assert_eq!(world.checker.opened, 200);
             assert!(world.checker.expired > 0 && world.checker.failed > 0);
-            assert!(world.checker.copied > 0);
+            assert!(world.checker.copied + world.checker.redrawn > 0);
+            assert!(world.checker.given_up > 0);
         }
     }
 }

@@ -19,6 +19,8 @@ impl Pace {
     const OWN: f64 = 0.3;
     /// The same for the network, whose durations differ more.
     const NETWORK: f64 = 0.02;
+    /// The same for one that is too short to be believed.
+    const DISBELIEVED: f64 = 0.002;
 
     /// A miner's own.
     pub(super) fn learn(&mut self, ms: u64, flops: u64) {
@@ -44,14 +46,19 @@ impl Pace {
 }
 
 impl JobBoard {
-    /// Learns from a job that a miner has answered. The network takes nobody to be faster than is
-    /// believed, so that those who answer without training do not set its pace.
+    /// Learns from a job that a miner has answered. An answer that came sooner than is believed
+    /// hardly counts for the network's pace, so that those who do not train do not set it; but if
+    /// all become faster, it follows.
     pub(super) fn learn_pace(&mut self, ended: &Lease) {
-        let ms = self.now.since(ended.granted);
-        let believed = ms.max(self.fastest_ms(ended.flops).unwrap_or(0));
-        self.roster.learn_pace(ended.miner, ms, ended.flops);
-        self.pace
-            .learn_weighing(believed, ended.flops, Pace::NETWORK);
+        let (ms, flops) = (self.now.since(ended.granted), ended.flops);
+        let fastest_ms = self.fastest_ms(flops).unwrap_or(0);
+        self.roster.learn_pace(ended.miner, ms, flops);
+        if ms >= fastest_ms {
+            self.pace.learn_weighing(ms, flops, Pace::NETWORK);
+        } else {
+            self.pace
+                .learn_weighing(fastest_ms, flops, Pace::DISBELIEVED);
+        }
     }
 
     /// How long the network takes for so much work on average; not known until more than half of
