@@ -38,18 +38,29 @@ use watchdog::Pace;
 /// seats a batch waits, and never fails for want of miners.
 ///
 /// **Requests.** Miners pull. One that asks gets the oldest seat dealt to it; else the oldest open
-/// seat; else the oldest seat that another miner was dealt and has not started on; else, as a
-/// second miner, the seat that lags most behind the average ([`Rules::watchdog`]). Nobody ever
-/// holds two seats of a batch, and no owner's miners do. A miner that asks while it holds as many leases as it has room for
-/// has lost one: it gets that seat again under a new lease.
+/// seat; else a seat that another miner was dealt and has not started on: of the oldest batch that
+/// has one, that of the miner with the longest backlog; else, as a second miner, the seat that lags
+/// most behind the average ([`Rules::watchdog`]). Nobody ever holds two seats of a batch, and no
+/// owner's miners do. A miner that asks while it holds as many leases as it has room for has lost
+/// one: it gets that seat again under a new lease, three times; then others get it.
 ///
-/// **Leases** end when the answer comes, when [`Rules::lease_ms`] pass without a heartbeat, or
-/// [`Rules::job_limit_ms`] after they began. An answer under an ended lease is refused by name.
+/// **What others were dealt** is given with care, since whoever does not train is always the first
+/// to ask for it: [`Rules::max_taken_over`] seats of a batch at most, and no more to a miner than
+/// the fastest one that is believed could do ([`Rules::max_speed_percent`]).
+///
+/// **Leases** end when the answer comes, when [`Rules::lease_ms`] pass without a heartbeat,
+/// [`Rules::job_limit_ms`] after they began, or when they last many times the average
+/// ([`Watchdog::stalled_percent`](crate::Watchdog::stalled_percent)). An answer under an ended
+/// lease is refused by name. The seat of a lease that ended without an answer, or of a miner that
+/// is gone, is dealt to another one drawn at random; it is open to all only when there is nobody
+/// to draw. After [`Rules::max_retries`] such ends for each seat the batch ends with the answers it
+/// has.
 ///
 /// **Verdicts.** When all seats are answered the batch is judged, and closed if anybody agrees;
 /// if not, it gets more seats ([`Rules::escalate_to`]), and then it is dealt again, first to owners
 /// that had no seat in it before, [`Rules::max_dealings`] times at most. A batch of which more than
-/// half the seats report a failed training ends as failed at once. No row of an open batch can be seen from outside.
+/// half the seats report a failed training ends as failed at once. No row of an open batch can be
+/// seen from outside.
 ///
 /// **Time.** Leases that are due end before any accepted event, so the caller sends a
 /// [`Event::Tick`] at [`JobBoard::next_deadline`]. A time before the latest one counts as that one.

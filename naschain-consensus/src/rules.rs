@@ -54,8 +54,8 @@ pub struct Watchdog {
     pub lag_percent: u32,
     /// At most so many percent of all live leases are copies; one is always allowed.
     pub max_copies_percent: u32,
-    /// A lease ends, whatever its heartbeats say, when it has lasted more than this many percent of
-    /// the average.
+    /// A lease ends, whatever its heartbeats say, when it has lasted this many percent of the
+    /// average and longer than [`Rules::lease_ms`].
     pub stalled_percent: u32,
 }
 

@@ -147,6 +147,53 @@ fn liars_and_guessers_earn_nothing_under_the_exact_rule() {
     }
 }
 
+/// 100 miners whose speeds differ 10-fold, and more work than they can do at once.
+fn steady(seed: u64, conducts: Vec<Conduct>) -> Options {
+    let mut options = options(seed, conducts);
+    options.jobs = 1_500;
+    options.open_jobs = 200;
+    options.poll_ms = 5_000;
+    options.keep = false;
+    options
+}
+
+#[test]
+fn the_watchdog_keeps_fast_miners_at_work() {
+    for seed in seeds(2) {
+        let mut options = steady(seed, crowd(&[(Conduct::Honest, 100)]));
+        options.jobs = 4_000;
+        let over_bound = |options: Options| {
+            let world = run(options);
+            world.now as f64 / world.makespan_bound_ms()
+        };
+        let with = over_bound(options.clone());
+        options.rules.take_over = false;
+        options.rules.watchdog = None;
+        options.jobs = 1_000;
+        let without = over_bound(options);
+        assert!((1.0..1.15).contains(&with), "{with}");
+        assert!(without > 3.0, "{without}");
+    }
+}
+
+#[test]
+fn a_coalition_that_answers_at_once_does_not_take_all_batches() {
+    for seed in seeds(2) {
+        let groups = [(Conduct::Honest, 90), (Conduct::Colluder, 10)];
+        let mut options = steady(seed, crowd(&groups));
+        let won = |options: Options| {
+            let jobs = options.jobs as f64;
+            run(options).checker.wrong as f64 / jobs
+        };
+        let limited = won(options.clone());
+        options.rules.max_speed_percent = u32::MAX;
+        options.rules.max_taken_over = 64;
+        let unlimited = won(options);
+        assert!(limited < 0.13, "{limited}");
+        assert!(unlimited > 0.9, "{unlimited}");
+    }
+}
+
 #[test]
 fn the_journal_alone_brings_a_board_back() {
     for seed in seeds(3) {

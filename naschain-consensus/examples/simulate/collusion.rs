@@ -11,8 +11,10 @@ struct Variant {
     rule: Rule,
     pretence: Pretence,
     owners: bool,
-    change: fn(&mut Rules),
+    change: Change,
 }
+
+type Change = fn(&mut Rules);
 
 impl Variant {
     const fn new(name: &'static str, rule: Rule, pretence: Pretence) -> Self {
@@ -58,7 +60,7 @@ fn variants() -> Vec<Variant> {
             variants.push(Variant::new(name, rule, pretence));
         }
     }
-    let changed: [(&'static str, Pretence, fn(&mut Rules)); 4] = [
+    let changed: [(&'static str, Pretence, Change); 4] = [
         ("exact_at_once_unlimited", AtOnce, |rules| {
             rules.max_taken_over = 64;
             rules.max_speed_percent = u32::MAX;

@@ -223,7 +223,9 @@ impl JobBoard {
             let ms = average_ms * u128::from(watchdog.stalled_percent) / 100;
             u64::try_from(ms).ok()
         });
-        self.rules.job_limit_ms.min(stalled.unwrap_or(u64::MAX))
+        // Where jobs are short, waiting for one heartbeat is no stalling.
+        let stalled = stalled.map_or(u64::MAX, |ms| ms.max(self.rules.lease_ms));
+        self.rules.job_limit_ms.min(stalled)
     }
 
     /// Ends what is due.

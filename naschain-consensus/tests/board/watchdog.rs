@@ -179,7 +179,11 @@ fn epochs_tell_who_lags_before_it_is_late() {
 #[test]
 fn a_lease_of_ten_times_the_average_ends_in_spite_of_heartbeats() {
     let names = ["a", "b", "c"];
-    let mut desk = Desk::new(exact(), &names);
+    let rules = Rules {
+        lease_ms: 2_000,
+        ..exact()
+    };
+    let mut desk = Desk::new(rules, &names);
     desk.warms_up(&names, 0);
     desk.opens(1_000);
     let (_, lease, _) = desk.asks("a").unwrap();

@@ -22,6 +22,8 @@ struct Open {
     dealing: u32,
     /// How many of its leases ended without an answer.
     abandoned: u32,
+    /// Leases, live or answered, of miners that were not drawn for their seats.
+    undrawn: Vec<LeaseId>,
     seats: Vec<Seat>,
     known: Option<Measurement>,
     /// Late answers, each from another miner than the seat's.
@@ -150,7 +152,7 @@ impl Checker {
                 assert!(matches!(why, Ending::Silent | Ending::TooLong), "{why}");
                 self.expired += 1;
                 self.abandoned(*batch);
-                self.end_lease(*lease, miner, *batch, *seat);
+                self.end_unanswered(*lease, miner, *batch, *seat);
             }
             Action::Revoked {
                 miner,
@@ -162,7 +164,7 @@ impl Checker {
                 if matches!(why, Ending::Left | Ending::Forgotten) {
                     self.abandoned(*batch);
                 }
-                self.end_lease(*lease, miner, *batch, *seat);
+                self.end_unanswered(*lease, miner, *batch, *seat);
             }
             Action::Redrawn { batch, seat, miner } => self.redrawn(*batch, *seat, miner),
             Action::Late { .. } | Action::Discarded { .. } | Action::SpotChecked { .. } => {
@@ -331,6 +333,7 @@ impl Checker {
         }
         let is_copy = matches!(grant, Grant::Copied { .. });
         self.copied += u64::from(is_copy);
+        self.count_undrawn(batch, lease, grant);
         let owner = self.owner(miner).clone();
         let open = &self.open[&batch];
         for (index, other) in open.seats.iter().enumerate() {
@@ -355,6 +358,33 @@ impl Checker {
         self.leases.insert(lease, (miner.clone(), batch, seat));
         let open = self.open.get_mut(&batch).unwrap();
         open.seats[seat].leases.push(lease);
+    }
+
+    /// At most so many as the rules allow take over or copy, so that an agreement has a miner in
+    /// it that was drawn at random.
+    fn count_undrawn(&mut self, batch: BatchId, lease: LeaseId, grant: &Grant) {
+        let undrawn = &mut self.open.get_mut(&batch).unwrap().undrawn;
+        match grant {
+            Grant::TakenOver { .. } | Grant::Copied { .. } => undrawn.push(lease),
+            Grant::Again { old } => undrawn
+                .iter_mut()
+                .filter(|other| **other == *old)
+                .for_each(|other| *other = lease),
+            _ => {}
+        }
+        let most = self.rules.max_taken_over;
+        assert!(
+            undrawn.len() <= most,
+            "{batch}: {undrawn:?} of at most {most}"
+        );
+    }
+
+    /// A lease ended without an answer that is kept.
+    fn end_unanswered(&mut self, lease: LeaseId, miner: &MinerId, batch: BatchId, seat: usize) {
+        self.end_lease(lease, miner, batch, seat);
+        if let Some(open) = self.open.get_mut(&batch) {
+            open.undrawn.retain(|other| *other != lease);
+        }
     }
 
     fn owner<'a>(&'a self, miner: &'a MinerId) -> &'a MinerId {
