@@ -1,4 +1,5 @@
-//! What a genomaster pays for trust: judging a batch, and its ten events on a busy job board.
+//! What a genomaster pays for trust: judging a batch, and its ten events on a job board of many
+//! miners. Throughput is verdicts and events.
 
 use std::hint::black_box;
 
@@ -8,7 +9,7 @@ use naschain_consensus::{
 };
 use naschain_core::{Accuracy, Digest, Measurement};
 
-const MINERS: [usize; 3] = [10, 100, 1000];
+const MINERS: [usize; 3] = [100, 10_000, 100_000];
 /// One opening; a request, a heartbeat and an answer of each of three miners.
 const EVENTS: u64 = 10;
 
@@ -24,6 +25,7 @@ fn row(hundredths: u32) -> Row {
 fn verdict(criterion: &mut Criterion) {
     let agreement = Agreement::default();
     let mut group = criterion.benchmark_group("judge three rows");
+    group.throughput(Throughput::Elements(1));
     for (name, rows) in [
         ("all agree", [row(9000), row(9040), row(9080)]),
         ("two agree", [row(9000), row(9080), row(8000)]),

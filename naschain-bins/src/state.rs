@@ -241,7 +241,7 @@ fn outcome(verdict: &Verdict, failure: Option<&Failure>) -> Outcome {
         (Some(m), None) => {
             Outcome::objectives([m.accuracy.percent(), m.params as f64, m.flops as f64])
         }
-        (_, Some(Failure::TrainingFailed { reasons })) => Outcome::Failed(reasons.join("; ")),
-        _ => Outcome::Failed("no two miners agreed".to_owned()),
+        (_, Some(failure)) => Outcome::Failed(failure.to_string()),
+        (None, None) => Outcome::Failed("no two miners agreed".to_owned()),
     }
 }

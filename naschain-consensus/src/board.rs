@@ -1,6 +1,7 @@
 //! The state of the board and its one entrance; the parts of its behaviour are the modules below.
 
 mod batch;
+mod batches;
 mod deal;
 mod id_set;
 mod lease;
@@ -9,14 +10,17 @@ mod request;
 mod roster;
 mod settle;
 mod trust;
+mod vacate;
 mod watchdog;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use naschain_core::Measurement;
 
-use crate::{Action, BatchId, Error, Event, LeaseId, Millis, MinerId, Rejected, Row, Rules, Tally};
-use batch::Batch;
+use crate::{
+    Action, BatchId, Ending, Error, Event, LeaseId, Millis, MinerId, Rejected, Row, Rules, Tally,
+};
+use batches::{BatchRef, Batches, SeatRef};
 use id_set::IdSet;
 use lease::{Lease, Timer};
 use queue::Queue;
@@ -34,18 +38,29 @@ use watchdog::Pace;
 /// seats a batch waits, and never fails for want of miners.
 ///
 /// **Requests.** Miners pull. One that asks gets the oldest seat dealt to it; else the oldest open
-/// seat; else the oldest seat that another miner was dealt and has not started on; else, as a
-/// second miner, the seat that lags most behind the average ([`Rules::watchdog`]). Nobody ever
-/// holds two seats of a batch, and no owner's miners do. A miner that asks while it holds as many leases as it has room for
-/// has lost one: it gets that seat again under a new lease.
+/// seat; else a seat that another miner was dealt and has not started on: of the oldest batch that
+/// has one, that of the miner with the longest backlog; else, as a second miner, the seat that lags
+/// most behind the average ([`Rules::watchdog`]). Nobody ever holds two seats of a batch, and no
+/// owner's miners do. A miner that asks while it holds as many leases as it has room for has lost
+/// one: it gets that seat again under a new lease, three times; then others get it.
 ///
-/// **Leases** end when the answer comes, when [`Rules::lease_ms`] pass without a heartbeat, or
-/// [`Rules::job_limit_ms`] after they began. An answer under an ended lease is refused by name.
+/// **What others were dealt** is given with care, since whoever does not train is always the first
+/// to ask for it: [`Rules::max_taken_over`] seats of a batch at most, and no more to a miner than
+/// the fastest one that is believed could do ([`Rules::max_speed_percent`]).
+///
+/// **Leases** end when the answer comes, when [`Rules::lease_ms`] pass without a heartbeat,
+/// [`Rules::job_limit_ms`] after they began, or when they last many times the average
+/// ([`Watchdog::stalled_percent`](crate::Watchdog::stalled_percent)). An answer under an ended
+/// lease is refused by name. The seat of a lease that ended without an answer, or of a miner that
+/// is gone, is dealt to another one drawn at random; it is open to all only when there is nobody
+/// to draw. After [`Rules::max_retries`] such ends for each seat the batch ends with the answers it
+/// has.
 ///
 /// **Verdicts.** When all seats are answered the batch is judged, and closed if anybody agrees;
 /// if not, it gets more seats ([`Rules::escalate_to`]), and then it is dealt again, first to owners
 /// that had no seat in it before, [`Rules::max_dealings`] times at most. A batch of which more than
-/// half the seats report a failed training ends as failed at once. No row of an open batch can be seen from outside.
+/// half the seats report a failed training ends as failed at once. No row of an open batch can be
+/// seen from outside.
 ///
 /// **Time.** Leases that are due end before any accepted event, so the caller sends a
 /// [`Event::Tick`] at [`JobBoard::next_deadline`]. A time before the latest one counts as that one.
@@ -59,13 +74,13 @@ pub struct JobBoard {
     seed: u64,
     now: Millis,
     roster: Roster,
-    batches: BTreeMap<BatchId, Box<Batch>>,
+    batches: Batches,
     /// The numbers of all batches ever opened.
     used: IdSet,
     /// Seats that nobody was dealt.
-    open_seats: Queue,
-    /// Seats dealt to somebody who has not started.
-    dealt_seats: Queue,
+    open_seats: Queue<SeatRef>,
+    /// Batches of which a seat may be taken over from somebody who has not started.
+    takeable: Queue<BatchRef>,
     leases: BTreeMap<LeaseId, Box<Lease>>,
     granted: u64,
     timers: BTreeSet<(Millis, Timer)>,
@@ -100,10 +115,10 @@ impl JobBoard {
             seed,
             now: Millis(0),
             roster: Roster::default(),
-            batches: BTreeMap::new(),
+            batches: Batches::default(),
             used: IdSet::default(),
             open_seats: Queue::default(),
-            dealt_seats: Queue::default(),
+            takeable: Queue::default(),
             leases: BTreeMap::new(),
             granted: 0,
             timers: BTreeSet::new(),
@@ -196,21 +211,25 @@ impl JobBoard {
             && self.roster[live.miner].name == miner
         {
             if live.expires <= now {
-                return Err(Rejected::StaleLease { miner, lease });
+                let why = Some(self.why_due(live));
+                return Err(Rejected::StaleLease { miner, lease, why });
             }
             return Ok(lease);
         }
         let is_others = found.is_some();
         let index = self.known(miner.clone())?;
-        Err(if is_others {
-            Rejected::NotYours { miner, lease }
-        } else if lease.0 == 0 || lease.0 > self.granted {
+        if is_others {
+            return Err(Rejected::NotYours { miner, lease });
+        }
+        if lease.0 == 0 || lease.0 > self.granted {
             let latest = self.granted;
-            Rejected::UnknownLease { lease, latest }
-        } else if self.roster[index].last_answered == Some(lease) {
-            Rejected::AlreadyAnswered { miner, lease }
-        } else {
-            Rejected::StaleLease { miner, lease }
+            return Err(Rejected::UnknownLease { lease, latest });
+        }
+        let mut ended = self.roster[index].ended.iter();
+        let why = ended.find(|(own, _)| *own == lease).map(|(_, why)| *why);
+        Err(match why {
+            Some(Ending::Answered) => Rejected::AlreadyAnswered { miner, lease },
+            why => Rejected::StaleLease { miner, lease, why },
         })
     }
 
@@ -236,7 +255,7 @@ impl JobBoard {
 
     /// The size of an open batch, as it was opened with.
     pub fn flops(&self, batch: BatchId) -> Option<u64> {
-        self.batches.get(&batch).map(|batch| batch.flops)
+        self.batches.find(batch).map(|batch| batch.flops)
     }
 
     /// How many leases are live.

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use naschain_core::Measurement;
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +105,8 @@ pub enum Action {
     Idle {
         /// The miner.
         miner: MinerId,
+        /// Why not.
+        why: NoWork,
     },
     /// The answer to a heartbeat.
     Renewed {
@@ -163,7 +167,8 @@ pub enum Action {
         /// The lease, which ends by this.
         lease: LeaseId,
     },
-    /// A lease ended without an answer; its seat is open to all unless a second miner works at it.
+    /// A lease ended because its time was over. Unless a second miner works at its seat, that is
+    /// drawn anew or, when there is nobody to draw, open to all.
     Expired {
         /// The miner that held it.
         miner: MinerId,
@@ -173,8 +178,10 @@ pub enum Action {
         seat: usize,
         /// The lease.
         lease: LeaseId,
+        /// Which time was over.
+        why: Ending,
     },
-    /// A lease ended because its work is not needed any more, or because its miner left.
+    /// A lease ended because its work is not needed any more, or because its miner left it.
     Revoked {
         /// The miner that held it.
         miner: MinerId,
@@ -184,6 +191,18 @@ pub enum Action {
         seat: usize,
         /// The lease.
         lease: LeaseId,
+        /// Which of these.
+        why: Ending,
+    },
+    /// A seat whose miner is gone, or has given it up, was dealt to another one drawn at random.
+    /// Without this action it is open to all.
+    Redrawn {
+        /// The batch.
+        batch: BatchId,
+        /// The seat.
+        seat: usize,
+        /// The miner drawn for it.
+        miner: MinerId,
     },
     /// A miner has been silent too long and is dealt nothing until it speaks again.
     Away {
@@ -268,6 +287,62 @@ pub enum Grant {
     },
 }
 
+/// Why a miner that asks is given nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NoWork {
+    /// No seat waits for anybody.
+    NothingWaits,
+    /// Seats wait, but this miner may have none of them: they are dealt to others, and it or its
+    /// owner has a seat of the batch, or as many as may be were taken over.
+    NotForThisMiner,
+    /// Seats dealt to others wait, but this miner has been given as much as the fastest miner that
+    /// is believed could have done by now.
+    TooFast,
+    /// Seats dealt to others wait, and nobody takes over any until more than half of the miners
+    /// present have answered: before that nothing is known of the network's pace.
+    PaceUnknown,
+}
+
+/// Why a lease ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Ending {
+    /// Its answer came.
+    Answered,
+    /// No heartbeat came in time.
+    Silent,
+    /// It was held for too long, in spite of its heartbeats.
+    TooLong,
+    /// Its miner asked again and got the seat under a new lease.
+    AskedAgain,
+    /// Its miner asked again, so it had forgotten the job, and the seat went to others.
+    Forgotten,
+    /// Its miner left.
+    Left,
+    /// Its batch ended without it.
+    BatchEnded,
+    /// Its batch was dealt anew because nobody agreed.
+    Redealt,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Ending::Answered => "its answer came",
+            Ending::Silent => "no heartbeat came in time",
+            Ending::TooLong => "it was held for too long",
+            Ending::AskedAgain => "its miner asked again and got a new lease",
+            Ending::Forgotten => "its miner asked again and the seat went to others",
+            Ending::Left => "its miner left",
+            Ending::BatchEnded => "its batch ended",
+            Ending::Redealt => "its batch was dealt anew",
+        })
+    }
+}
+
 /// Why a batch ended without a result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -283,4 +358,26 @@ pub enum Failure {
         /// How many dealings there were.
         dealings: u32,
     },
+    /// Too many of its leases ended without an answer, and those that answered do not agree.
+    Abandoned {
+        /// How many.
+        leases: u32,
+        /// What the training failures among the answers report, in the order of seats.
+        reasons: Vec<String>,
+    },
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::TrainingFailed { reasons } => f.write_str(&reasons.join("; ")),
+            Failure::NoAgreement { .. } => f.write_str("no two miners agreed"),
+            Failure::Abandoned { leases, reasons } => {
+                write!(f, "{leases} leases ended without an answer")?;
+                reasons
+                    .iter()
+                    .try_for_each(|reason| write!(f, "; {reason}"))
+            }
+        }
+    }
 }

@@ -56,7 +56,7 @@ mod weights;
 pub use agreement::{Agreement, Row, Rule};
 pub use board::JobBoard;
 pub use error::Error;
-pub use event::{Action, Event, Failure, Grant};
+pub use event::{Action, Ending, Event, Failure, Grant, NoWork};
 pub use ids::{BatchId, LeaseId, Millis, MinerId};
 pub use rejected::Rejected;
 pub use rules::{Rules, Trust, Watchdog};

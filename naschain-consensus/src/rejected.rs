@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchId, LeaseId, MinerId};
+use crate::{BatchId, Ending, LeaseId, MinerId};
 
 /// Why the board refused an event. A refused event has changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -14,12 +14,14 @@ pub enum Rejected {
         miner: MinerId,
     },
     /// The lease has ended: it expired, was replaced by a later one, or its batch has ended.
-    #[error("{lease} of miner {miner} has ended; its answer does not count, ask for new work")]
+    #[error("{lease} of miner {miner} has ended{}; its answer does not count, ask for new work", because(*.why))]
     StaleLease {
         /// The miner that named it.
         miner: MinerId,
         /// The lease.
         lease: LeaseId,
+        /// Why it ended; `None` when it was another miner's, or is too long ago to be known.
+        why: Option<Ending>,
     },
     /// No lease of this number was ever granted.
     #[error("{lease} was never granted; the latest is number {latest}")]
@@ -59,4 +61,8 @@ pub enum Rejected {
         /// The value found.
         capacity: u32,
     },
+}
+
+fn because(why: Option<Ending>) -> String {
+    why.map_or_else(String::new, |why| format!(" because {why}"))
 }

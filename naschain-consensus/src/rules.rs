@@ -26,12 +26,17 @@ pub struct Rules {
     pub escalate_to: usize,
     /// Whether a miner without work takes over seats that others were dealt and have not started.
     pub take_over: bool,
-    /// At most so many seats of a batch go to miners that were not drawn for them while those are
-    /// present: taken over or copied. A coalition that answers at once, because it does not train,
-    /// is always the first to ask, so without this limit it can fill every seat. With fewer than
-    /// half of the seats it also needs members among those that were drawn; but fast honest miners
-    /// then help slow ones less. Registering owners is the better remedy where they are known.
+    /// At most so many miners of a batch were not drawn for their seats while those that were are
+    /// present: they took over or work as second ones. Two seats make an agreement, so with one
+    /// at most there is always a miner in it that was drawn at random.
     pub max_taken_over: usize,
+    /// No miner is believed to be more than so many percent as fast as the average: one that
+    /// answers sooner, perhaps because it does not train, takes over nothing until that speed would
+    /// have been enough for all that it has been given.
+    pub max_speed_percent: u32,
+    /// So many leases of a batch, for each of its seats, may end without an answer. With one more
+    /// it ends: closed if those that have answered agree, else failed.
+    pub max_retries: u32,
     /// Whether and when a seat that lags is given to a second miner.
     pub watchdog: Option<Watchdog>,
     /// Epochs of one training, so that heartbeats tell how far it is; 0 when unknown.
@@ -49,14 +54,18 @@ pub struct Watchdog {
     pub lag_percent: u32,
     /// At most so many percent of all live leases are copies; one is always allowed.
     pub max_copies_percent: u32,
+    /// A lease ends, whatever its heartbeats say, when it has lasted this many percent of the
+    /// average and longer than [`Rules::lease_ms`].
+    pub stalled_percent: u32,
 }
 
 impl Default for Watchdog {
-    /// Half as long again as the average, a tenth of all leases.
+    /// Half as long again as the average, a tenth of all leases; ten times the average.
     fn default() -> Self {
         Watchdog {
             lag_percent: 150,
             max_copies_percent: 10,
+            stalled_percent: 1_000,
         }
     }
 }
@@ -90,7 +99,9 @@ impl Default for Rules {
             max_dealings: 3,
             escalate_to: 5,
             take_over: true,
-            max_taken_over: 64,
+            max_taken_over: 1,
+            max_speed_percent: 200,
+            max_retries: 5,
             watchdog: Some(Watchdog::default()),
             epochs: 0,
             trust: None,
@@ -131,6 +142,15 @@ impl Rules {
                 return Err(Error::out_of_range(name, ms, "at least 1"));
             }
         }
+        let stalled = self.watchdog.map(|watchdog| watchdog.stalled_percent);
+        for (name, percent) in [
+            ("max_speed_percent", Some(self.max_speed_percent)),
+            ("stalled_percent", stalled),
+        ] {
+            if let Some(percent) = percent.filter(|percent| *percent < 100) {
+                return Err(Error::out_of_range(name, percent, "at least 100"));
+            }
+        }
         if self.trust.is_some_and(|trust| trust.after_valid == 0) {
             return Err(Error::out_of_range("after_valid", 0, "at least 1"));
         }
@@ -161,6 +181,17 @@ mod tests {
         assert_eq!(with(|r| r.seats = 1), "seats is 1; it must be 2 to 64");
         assert!(with(|r| r.lease_ms = 0).starts_with("lease_ms is 0"));
         assert!(with(|r| r.trust = Some(Trust { after_valid: 0 })).starts_with("after_valid is 0"));
+        assert!(with(|r| r.max_speed_percent = 99).starts_with("max_speed_percent is 99"));
+        let stalled = Watchdog {
+            stalled_percent: 0,
+            ..Watchdog::default()
+        };
+        let watched = Rules {
+            watchdog: Some(stalled),
+            ..Rules::default()
+        };
+        let error = watched.validate().unwrap_err().to_string();
+        assert!(error.starts_with("stalled_percent is 0"), "{error}");
         assert!(with(|r| r.escalate_to = 65).starts_with("escalate_to is 65"));
         assert!(with(|r| r.agreement.tolerance_hundredths = 10_001).contains("10001"));
     }

@@ -16,7 +16,7 @@ mod checker;
 mod world;
 
 use naschain_consensus::{Agreement, JobBoard, Rule, Rules, Trust};
-use world::{Conduct, Faults, Options, World};
+use world::{Conduct, Faults, Options, Pretence, World};
 
 fn seeds(count: u64) -> Vec<u64> {
     match std::env::var("SIMULATION_SEED") {
@@ -49,9 +49,10 @@ fn options(seed: u64, conducts: Vec<Conduct>) -> Options {
         slowest_ms: 300_000,
         faults: Faults::default(),
         failing_job_every: 0,
+        deadly_job_every: 0,
         deterministic: true,
         poll_ms: 15_000,
-        patient: false,
+        pretence: Pretence::AtOnce,
         owners: false,
         known_job_every: 0,
         keep: true,
@@ -73,6 +74,7 @@ fn run(options: Options) -> World {
 const FAULTS: Faults = Faults {
     loss: 0.1,
     duplication: 0.1,
+    reordering: 0.1,
     max_delay_ms: 20_000,
 };
 
@@ -113,6 +115,7 @@ fn a_hostile_crowd_behind_a_bad_network_loses_no_job() {
             options.rules.agreement.rule = rule;
             options.faults = FAULTS;
             options.failing_job_every = 20;
+            options.deadly_job_every = 25;
             options.deterministic = rule == Rule::Exact;
             options.owners = seed % 2 == 0;
             options.known_job_every = seed % 3 * 7;
@@ -121,7 +124,8 @@ fn a_hostile_crowd_behind_a_bad_network_loses_no_job() {
             let world = run(options);
             assert_eq!(world.checker.opened, 200);
             assert!(world.checker.expired > 0 && world.checker.failed > 0);
-            assert!(world.checker.copied > 0);
+            assert!(world.checker.copied + world.checker.redrawn > 0);
+            assert!(world.checker.given_up > 0);
         }
     }
 }
@@ -140,6 +144,53 @@ fn liars_and_guessers_earn_nothing_under_the_exact_rule() {
                 assert_eq!(tally.points, 0, "{miner}");
             }
         }
+    }
+}
+
+/// 100 miners whose speeds differ 10-fold, and more work than they can do at once.
+fn steady(seed: u64, conducts: Vec<Conduct>) -> Options {
+    let mut options = options(seed, conducts);
+    options.jobs = 1_500;
+    options.open_jobs = 200;
+    options.poll_ms = 5_000;
+    options.keep = false;
+    options
+}
+
+#[test]
+fn the_watchdog_keeps_fast_miners_at_work() {
+    for seed in seeds(2) {
+        let mut options = steady(seed, crowd(&[(Conduct::Honest, 100)]));
+        options.jobs = 4_000;
+        let over_bound = |options: Options| {
+            let world = run(options);
+            world.now as f64 / world.makespan_bound_ms()
+        };
+        let with = over_bound(options.clone());
+        options.rules.take_over = false;
+        options.rules.watchdog = None;
+        options.jobs = 1_000;
+        let without = over_bound(options);
+        assert!((1.0..1.15).contains(&with), "{with}");
+        assert!(without > 3.0, "{without}");
+    }
+}
+
+#[test]
+fn a_coalition_that_answers_at_once_does_not_take_all_batches() {
+    for seed in seeds(2) {
+        let groups = [(Conduct::Honest, 90), (Conduct::Colluder, 10)];
+        let mut options = steady(seed, crowd(&groups));
+        let won = |options: Options| {
+            let jobs = options.jobs as f64;
+            run(options).checker.wrong as f64 / jobs
+        };
+        let limited = won(options.clone());
+        options.rules.max_speed_percent = u32::MAX;
+        options.rules.max_taken_over = 64;
+        let unlimited = won(options);
+        assert!(limited < 0.13, "{limited}");
+        assert!(unlimited > 0.9, "{unlimited}");
     }
 }
 

@@ -8,14 +8,18 @@
 //!     --jobs N          jobs of a makespan and of a reward run (default 10000)
 //!     --loss P          share of messages that are lost (default 0)
 //!     --duplication P   share of messages that arrive twice (default 0)
-//!     --delay-ms MS     longest delay of a message; so they overtake each other (default 0)
+//!     --reordering P    share of messages that later ones may overtake (default 0)
+//!     --delay-ms MS     longest delay of a message (default 0)
 //!     --scale-miners N  miners of the scale run (default 100000)
 //!     --scale-jobs N    jobs of the scale run (default 1000000)
 
 #[path = "../../tests/simulation/checker.rs"]
 #[allow(dead_code, reason = "shared with the test, which reads other figures")]
 mod checker;
+mod collusion;
 mod figures;
+mod makespan;
+mod rewards;
 mod scale;
 #[path = "../../tests/simulation/world.rs"]
 #[allow(dead_code, reason = "shared with the test, which reads other figures")]
@@ -45,16 +49,22 @@ fn main() -> ExitCode {
         }
     };
     let (seed, jobs, faults) = (arguments.seed, arguments.jobs, arguments.faults);
+    // First of all, so that whatever goes wrong can be run again.
+    if arguments.json {
+        eprintln!("seed {seed}");
+    } else {
+        println!("seed {seed}");
+    }
     let wants = |part: &str| arguments.part.as_deref().is_none_or(|only| only == part);
     let mut found: Vec<Figure> = Vec::new();
     if wants("makespan") {
-        found.extend(figures::makespan(seed, jobs, faults));
+        found.extend(makespan::makespan(seed, jobs, faults));
     }
     if wants("rewards") {
-        found.extend(figures::rewards(seed, jobs, faults));
+        found.extend(rewards::rewards(seed, jobs, faults));
     }
     if wants("collusion") {
-        found.extend(figures::collusion(seed, jobs, faults));
+        found.extend(collusion::collusion(seed, jobs, faults));
     }
     if wants("scale") {
         found.extend(scale::run(arguments.scale_miners, arguments.scale_jobs));
@@ -73,10 +83,9 @@ fn print(found: &[Figure], seed: u64, json: bool) {
         println!("{}", serde_json::Value::Object(object));
         return;
     }
-    println!("seed {seed}");
     for figure in found {
         println!(
-            "{:<48} {:>14.4}  {}",
+            "{:<52} {:>14.4}  {}",
             figure.name, figure.value, figure.meaning
         );
     }
@@ -111,6 +120,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--jobs" => arguments.jobs = whole()?.max(1),
             "--loss" => arguments.faults.loss = share()?,
             "--duplication" => arguments.faults.duplication = share()?,
+            "--reordering" => arguments.faults.reordering = share()?,
             "--delay-ms" => arguments.faults.max_delay_ms = whole()?,
             "--scale-miners" => arguments.scale_miners = whole()?.max(3),
             "--scale-jobs" => arguments.scale_jobs = whole()?.max(1),

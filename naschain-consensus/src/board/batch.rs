@@ -1,18 +1,25 @@
 use naschain_core::Measurement;
 
 use super::roster::{MinerIndex, OwnerIndex};
-use crate::{LeaseId, Row};
+use crate::{BatchId, LeaseId, Row};
 
 /// An open batch.
 #[derive(Clone, Debug)]
 pub(super) struct Batch {
+    pub(super) id: BatchId,
     pub(super) flops: u64,
     /// 0 for the first dealing.
     pub(super) dealing: u32,
     pub(super) seats: Vec<Seat>,
-    /// How many seats of this dealing were taken over or copied.
-    pub(super) taken_over: usize,
-    /// Who had a seat in earlier dealings.
+    /// How often one of its seats was drawn anew.
+    pub(super) redrawn: u32,
+    /// How many miners of this dealing were not drawn for their seats: they took over or copy.
+    pub(super) undrawn: usize,
+    /// Its place in the queue of batches of which a seat may be taken over.
+    pub(super) takeable: Option<u64>,
+    /// How many of its leases ended without an answer, in all dealings.
+    pub(super) abandoned: u32,
+    /// Who had a seat in earlier dealings, or abandoned one.
     pub(super) had: Vec<OwnerIndex>,
     /// The answer, if this batch tests its miners.
     pub(super) known: Option<Box<Measurement>>,
@@ -21,12 +28,10 @@ pub(super) struct Batch {
 /// How far a seat has come.
 #[derive(Clone, Debug)]
 pub(super) enum Seat {
-    /// Nobody has started on it. The ticket is its place in the queue of dealt seats if it was
-    /// dealt to somebody, and in that of open seats if not.
-    Waiting {
-        dealt_to: Option<MinerIndex>,
-        ticket: u64,
-    },
+    /// Nobody was drawn for it; the ticket is its place in the queue of open seats.
+    Open { ticket: u64 },
+    /// A miner was drawn for it and has not started.
+    Dealt { to: MinerIndex },
     /// A miner trains, and perhaps a second one that may be faster.
     Leased {
         worker: Worker,
@@ -58,7 +63,8 @@ impl Seat {
     /// Who the seat is taken by, be it dealt, at work or done: one miner or two.
     pub(super) fn holders(&self) -> impl Iterator<Item = MinerIndex> {
         let (first, second) = match self {
-            Seat::Waiting { dealt_to, .. } => (*dealt_to, None),
+            Seat::Open { .. } => (None, None),
+            Seat::Dealt { to } => (Some(*to), None),
             Seat::Leased { worker, copy } => (Some(worker.miner), copy.map(|copy| copy.miner)),
             Seat::Answered { miner, late, .. } => {
                 let late = late.as_deref().map(|late| match late {
@@ -71,11 +77,15 @@ impl Seat {
         first.into_iter().chain(second)
     }
 
+    pub(super) fn is_dealt(&self) -> bool {
+        matches!(self, Seat::Dealt { .. })
+    }
+
     /// The answer that fills the seat.
     pub(super) fn answer(&self) -> Option<(MinerIndex, &Row)> {
         match self {
             Seat::Answered { miner, row, .. } => Some((*miner, row)),
-            Seat::Waiting { .. } | Seat::Leased { .. } => None,
+            Seat::Open { .. } | Seat::Dealt { .. } | Seat::Leased { .. } => None,
         }
     }
 }

@@ -4,7 +4,7 @@ use naschain_core::{Measurement, Purpose, Stream};
 
 use super::JobBoard;
 use super::batch::{Batch, Seat};
-use super::queue::SeatRef;
+use super::batches::BatchRef;
 use super::roster::OwnerIndex;
 use crate::{Action, BatchId, MinerId, Verdict};
 
@@ -17,38 +17,45 @@ impl JobBoard {
         actions: &mut Vec<Action>,
     ) {
         self.used.insert(id.0);
-        let batch = Batch {
+        let batch = self.batches.insert(Batch {
+            id,
             flops,
             dealing: 0,
             seats: Vec::new(),
-            taken_over: 0,
+            redrawn: 0,
+            undrawn: 0,
+            takeable: None,
+            abandoned: 0,
             had: Vec::new(),
             known: known.map(Box::new),
-        };
-        self.batches.insert(id, Box::new(batch));
-        let mut stream = self.seats_stream(id);
-        let mut miners = self.deal(id, 1, &mut stream);
-        let first = self.batches.get(&id).and_then(|batch| batch.seats.first());
+        });
+        let mut stream = self.seats_stream(batch);
+        let mut miners = self.deal(batch, 1, &mut stream);
+        let first = self
+            .batches
+            .get(batch)
+            .and_then(|batch| batch.seats.first());
         let miner = first.and_then(|seat| seat.holders().next());
         if miner.is_none_or(|miner| self.is_checked(miner, &mut stream)) {
-            miners.extend(self.deal(id, self.rules.seats, &mut stream));
+            miners.extend(self.deal(batch, self.rules.seats, &mut stream));
         }
         actions.push(Action::Dealt { batch: id, miners });
     }
 
     /// The numbers that decide who gets the next seats of a batch. Seats that are added to a
-    /// dealing get other numbers than its first ones.
-    fn seats_stream(&self, id: BatchId) -> Stream {
-        let batch = self.batches.get(&id);
-        let (dealing, seats) = batch.map_or((0, 0), |batch| (batch.dealing, batch.seats.len()));
-        let epoch = u64::from(dealing) | (seats as u64) << 32;
-        Stream::new(self.seed, Purpose::Seats, epoch, id.0)
+    /// dealing, or drawn anew, get other numbers than its first ones.
+    pub(super) fn seats_stream(&self, batch: BatchRef) -> Stream {
+        let epoch = self.batches.get(batch).map_or(0, |batch| {
+            let seats = batch.seats.len() as u64;
+            u64::from(batch.dealing) | seats << 32 | u64::from(batch.redrawn) << 40
+        });
+        Stream::new(self.seed, Purpose::Seats, epoch, batch.id.0)
     }
 
     /// Gives a batch more seats, up to `count`, and draws a miner for each, first among owners
     /// that had no seat in the batch.
-    fn deal(&mut self, id: BatchId, count: usize, stream: &mut Stream) -> Vec<Option<MinerId>> {
-        let Some(batch) = self.batches.get_mut(&id) else {
+    fn deal(&mut self, to: BatchRef, count: usize, stream: &mut Stream) -> Vec<Option<MinerId>> {
+        let Some(batch) = self.batches.get_mut(to) else {
             return Vec::new();
         };
         let held = batch.seats.iter().flat_map(Seat::holders);
@@ -63,41 +70,42 @@ impl JobBoard {
                 let fresh = self.roster.draw(stream, &shunned);
                 fresh.or_else(|| self.roster.draw(stream, &taken))
             };
-            let place = SeatRef { batch: id, seat };
-            let ticket = match drawn {
-                Some(miner) => {
-                    taken.push(self.roster[miner].owner);
-                    let dealt = &mut self.roster[miner].dealt;
-                    dealt.push_back((place, batch.dealing));
-                    self.dealt_seats.push(place)
+            let place = to.seat(seat);
+            batch.seats.push(match drawn {
+                Some(to) => {
+                    taken.push(self.roster[to].owner);
+                    self.roster.deal(to, place, batch.dealing, batch.flops);
+                    Seat::Dealt { to }
                 }
-                None => self.open_seats.push(place),
-            };
-            batch.seats.push(Seat::Waiting {
-                dealt_to: drawn,
-                ticket,
+                None => Seat::Open {
+                    ticket: self.open_seats.push(place),
+                },
             });
             names.push(drawn.map(|miner| self.roster.name(miner)));
         }
+        self.queue_take_over(to);
         names
     }
 
     /// Gives a batch that was dealt to one trusted miner all its seats.
-    pub(super) fn widen(&mut self, id: BatchId, actions: &mut Vec<Action>) {
-        let mut stream = self.seats_stream(id);
-        let miners = self.deal(id, self.rules.seats, &mut stream);
-        actions.push(Action::Widened { batch: id, miners });
+    pub(super) fn widen(&mut self, batch: BatchRef, actions: &mut Vec<Action>) {
+        let mut stream = self.seats_stream(batch);
+        let miners = self.deal(batch, self.rules.seats, &mut stream);
+        actions.push(Action::Widened {
+            batch: batch.id,
+            miners,
+        });
     }
 
     /// Gives a batch more seats because nobody agrees; not if it has as many as it may have, or
     /// too few other miners are present.
     pub(super) fn escalate(
         &mut self,
-        id: BatchId,
+        to: BatchRef,
         verdict: &Verdict,
         actions: &mut Vec<Action>,
     ) -> bool {
-        let Some(batch) = self.batches.get(&id) else {
+        let Some(batch) = self.batches.get(to) else {
             return false;
         };
         let held = batch.seats.iter().flat_map(Seat::holders);
@@ -107,10 +115,10 @@ impl JobBoard {
         if more == 0 || self.roster.free_owners(&owners) < more {
             return false;
         }
-        let mut stream = self.seats_stream(id);
-        let miners = self.deal(id, self.rules.escalate_to, &mut stream);
+        let mut stream = self.seats_stream(to);
+        let miners = self.deal(to, self.rules.escalate_to, &mut stream);
         actions.push(Action::Escalated {
-            batch: id,
+            batch: to.id,
             verdict: verdict.clone(),
             miners,
         });
@@ -118,14 +126,14 @@ impl JobBoard {
     }
 
     /// Deals a batch of which nobody agreed to others, its rows being dropped.
-    pub(super) fn redeal(&mut self, id: BatchId, verdict: Verdict, actions: &mut Vec<Action>) {
-        self.count_rows(id, &verdict);
-        self.revoke_late(id, actions);
-        let Some(batch) = self.batches.get_mut(&id) else {
+    pub(super) fn redeal(&mut self, to: BatchRef, verdict: Verdict, actions: &mut Vec<Action>) {
+        self.count_rows(to, &verdict);
+        self.revoke_late(to, actions);
+        let Some(batch) = self.batches.get_mut(to) else {
             return;
         };
         batch.dealing += 1;
-        batch.taken_over = 0;
+        batch.undrawn = 0;
         let dealing = batch.dealing;
         for seat in std::mem::take(&mut batch.seats) {
             for holder in seat.holders() {
@@ -135,10 +143,10 @@ impl JobBoard {
                 }
             }
         }
-        let mut stream = self.seats_stream(id);
-        let miners = self.deal(id, self.rules.seats, &mut stream);
+        let mut stream = self.seats_stream(to);
+        let miners = self.deal(to, self.rules.seats, &mut stream);
         actions.push(Action::Redealt {
-            batch: id,
+            batch: to.id,
             dealing,
             verdict,
             miners,

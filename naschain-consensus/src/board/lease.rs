@@ -3,10 +3,10 @@
 use naschain_core::Measurement;
 
 use super::JobBoard;
-use super::batch::{Late, Seat, Worker};
-use super::queue::SeatRef;
+use super::batch::{Seat, Worker};
+use super::batches::SeatRef;
 use super::roster::MinerIndex;
-use crate::{Action, Grant, LeaseId, Millis, MinerId};
+use crate::{Action, Ending, Grant, LeaseId, Millis, MinerId};
 
 /// A live lease.
 #[derive(Clone, Debug)]
@@ -16,11 +16,17 @@ pub(super) struct Lease {
     /// The size of the job.
     pub(super) flops: u64,
     pub(super) granted: Millis,
+    /// When its time between heartbeats began.
+    pub(super) renewed: Millis,
     pub(super) expires: Millis,
     pub(super) epoch: u32,
     /// When the training will end; only known while it is alone at its seat and being watched.
     pub(super) estimate: Option<Millis>,
     pub(super) is_copy: bool,
+    /// Whether its miner took the seat over or is the second one there.
+    pub(super) is_undrawn: bool,
+    /// How often its miner has forgotten that it holds the seat.
+    pub(super) asked_again: u32,
     /// The consensus of its batch, if that has ended: all that is left to do is a spot check.
     pub(super) check: Option<Box<Measurement>>,
 }
@@ -74,33 +80,11 @@ impl JobBoard {
         let term_ms = self.rules.lease_ms.min(self.rules.job_limit_ms);
         let expires = self.now.plus(term_ms);
         let is_copy = matches!(grant, Grant::Copied { .. });
-        let Some(batch) = self.batches.get_mut(&place.batch) else {
+        let is_undrawn = is_copy || matches!(grant, Grant::TakenOver { .. });
+        let Some(flops) = self.seat_worker(place, Worker { miner, lease }, is_copy, is_undrawn)
+        else {
             return;
         };
-        let flops = batch.flops;
-        let undrawn = is_copy || matches!(grant, Grant::TakenOver { .. });
-        batch.taken_over += usize::from(undrawn);
-        let new = Worker { miner, lease };
-        let seat = &mut batch.seats[place.seat];
-        let mut lagging = None;
-        match seat {
-            Seat::Leased { worker, copy } if is_copy => {
-                *copy = Some(new);
-                lagging = Some(worker.lease);
-            }
-            _ => {
-                if let Seat::Waiting { dealt_to, ticket } = *seat {
-                    match dealt_to {
-                        Some(_) => self.dealt_seats.remove(ticket),
-                        None => self.open_seats.remove(ticket),
-                    }
-                }
-                *seat = Seat::Leased {
-                    worker: new,
-                    copy: None,
-                };
-            }
-        }
         let estimate = match self.rules.watchdog {
             Some(_) if !is_copy => self.expected_ms(miner, flops).map(|ms| self.now.plus(ms)),
             _ => None,
@@ -111,10 +95,13 @@ impl JobBoard {
             place,
             flops,
             granted: self.now,
+            renewed: self.now,
             expires,
             epoch: 0,
             estimate,
             is_copy,
+            is_undrawn,
+            asked_again: 0,
             check: None,
         };
         self.leases.insert(lease, Box::new(live));
@@ -122,97 +109,104 @@ impl JobBoard {
         self.timers.insert((expires, Timer::Lease(lease)));
         self.roster[miner].leases.push(lease);
         self.set_away_timer(miner, None);
-        if let Some(lagging) = lagging {
-            self.watch(lagging);
+        if !matches!(grant, Grant::Again { .. }) {
+            self.charge(miner, flops);
         }
         actions.push(Action::Leased {
             miner: self.roster.name(miner),
-            batch: place.batch,
-            seat: place.seat,
+            batch: place.id,
+            seat: place.seat(),
             lease,
             expires,
             grant,
         });
     }
 
+    /// Puts a miner to work at a seat, beside the one that lags there if it is a copy, and returns
+    /// the size of the job.
+    fn seat_worker(
+        &mut self,
+        place: SeatRef,
+        new: Worker,
+        is_copy: bool,
+        is_undrawn: bool,
+    ) -> Option<u64> {
+        let batch = self.batches.get_mut(place.batch())?;
+        batch.undrawn += usize::from(is_undrawn);
+        let flops = batch.flops;
+        let seat = &mut batch.seats[place.seat()];
+        let mut lagging = None;
+        match seat {
+            Seat::Leased { worker, copy } if is_copy => {
+                *copy = Some(new);
+                lagging = Some(worker.lease);
+            }
+            _ => {
+                self.open_seats.forget(seat);
+                self.roster.forget_dealt(seat, flops);
+                *seat = Seat::Leased {
+                    worker: new,
+                    copy: None,
+                };
+            }
+        }
+        if let Some(lagging) = lagging {
+            self.watch(lagging);
+        }
+        self.queue_take_over(place.batch());
+        Some(flops)
+    }
+
     /// Forgets a lease; its seat is the caller's to care for.
-    pub(super) fn end_lease(&mut self, lease: LeaseId) -> Option<Box<Lease>> {
+    pub(super) fn end_lease(&mut self, lease: LeaseId, why: Ending) -> Option<Box<Lease>> {
         let ended = self.leases.remove(&lease)?;
         self.timers.remove(&(ended.expires, Timer::Lease(lease)));
         if let Some(estimate) = ended.estimate {
             self.ends.remove(&(estimate, lease));
         }
         self.copies -= u64::from(ended.is_copy);
-        self.roster[ended.miner]
-            .leases
-            .retain(|live| *live != lease);
+        let miner = &mut self.roster[ended.miner];
+        miner.leases.retain(|live| *live != lease);
+        // So many that no retry of a miner that trains several jobs at once is forgotten.
+        let most = (miner.capacity as usize).max(2);
+        if miner.ended.len() >= most {
+            miner.ended.remove(0);
+        }
+        miner.ended.push((lease, why));
         Some(ended)
     }
 
-    /// Ends a lease whose work is not needed any more.
-    pub(super) fn revoke(&mut self, lease: LeaseId, actions: &mut Vec<Action>) {
-        let Some(ended) = self.end_lease(lease) else {
-            return;
-        };
+    /// Ends a lease whose work is not needed any more, or that its miner gives up.
+    pub(super) fn revoke(
+        &mut self,
+        lease: LeaseId,
+        why: Ending,
+        actions: &mut Vec<Action>,
+    ) -> Option<Box<Lease>> {
+        let ended = self.end_lease(lease, why)?;
         self.touch(ended.miner);
         actions.push(Action::Revoked {
             miner: self.roster.name(ended.miner),
-            batch: ended.place.batch,
-            seat: ended.place.seat,
+            batch: ended.place.id,
+            seat: ended.place.seat(),
             lease,
+            why,
         });
-    }
-
-    /// Takes the worker of an ended lease from its seat. If it was alone there, the seat is open
-    /// to all.
-    pub(super) fn vacate(&mut self, place: SeatRef, lease: LeaseId) {
-        let batch = self.batches.get_mut(&place.batch);
-        let Some(seat) = batch.and_then(|batch| batch.seats.get_mut(place.seat)) else {
-            return;
-        };
-        let mut watched = None;
-        match seat {
-            Seat::Leased {
-                worker,
-                copy: Some(copy),
-            } => {
-                let stays = if worker.lease == lease {
-                    *copy
-                } else {
-                    *worker
-                };
-                *seat = Seat::Leased {
-                    worker: stays,
-                    copy: None,
-                };
-                watched = Some(stays.lease);
-            }
-            Seat::Leased { worker, copy: None } if worker.lease == lease => {
-                return self.reopen(place);
-            }
-            Seat::Answered { late, .. } => {
-                let training = |late: &Late| matches!(late, Late::Training(w) if w.lease == lease);
-                if late.as_deref().is_some_and(training) {
-                    *late = None;
-                }
-            }
-            Seat::Leased { .. } | Seat::Waiting { .. } => {}
-        }
-        if let Some(watched) = watched {
-            self.watch(watched);
-        }
-        self.renew_tickets(place.batch);
+        Some(ended)
     }
 
     pub(super) fn heartbeat(&mut self, lease: LeaseId, epoch: u32, actions: &mut Vec<Action>) {
+        let flops = self.leases.get(&lease).map_or(0, |live| live.flops);
+        let limit_ms = self.limit_ms(flops);
         let Some(live) = self.leases.get_mut(&lease) else {
             return;
         };
-        let limit = live.granted.plus(self.rules.job_limit_ms);
+        let limit = live.granted.plus(limit_ms).max(self.now);
         let expires = self.now.plus(self.rules.lease_ms).min(limit);
         self.timers.remove(&(live.expires, Timer::Lease(lease)));
         self.timers.insert((expires, Timer::Lease(lease)));
         live.expires = expires;
+        live.renewed = self.now;
         live.epoch = live.epoch.max(epoch);
         actions.push(Action::Renewed {
             miner: self.roster.name(live.miner),
@@ -220,6 +214,18 @@ impl JobBoard {
             expires,
         });
         self.watch(lease);
+    }
+
+    /// How long a lease may last at most.
+    fn limit_ms(&self, flops: u64) -> u64 {
+        let stalled = self.rules.watchdog.and_then(|watchdog| {
+            let average_ms = u128::from(self.average_ms(flops)?);
+            let ms = average_ms * u128::from(watchdog.stalled_percent) / 100;
+            u64::try_from(ms).ok()
+        });
+        // Where jobs are short, waiting for one heartbeat is no stalling.
+        let stalled = stalled.map_or(u64::MAX, |ms| ms.max(self.rules.lease_ms));
+        self.rules.job_limit_ms.min(stalled)
     }
 
     /// Ends what is due.
@@ -236,18 +242,35 @@ impl JobBoard {
     }
 
     fn expire_lease(&mut self, lease: LeaseId, actions: &mut Vec<Action>) {
-        let Some(ended) = self.end_lease(lease) else {
+        let Some(live) = self.leases.get(&lease) else {
+            return;
+        };
+        let why = self.why_due(live);
+        let Some(ended) = self.end_lease(lease, why) else {
             return;
         };
         actions.push(Action::Expired {
             miner: self.roster.name(ended.miner),
-            batch: ended.place.batch,
-            seat: ended.place.seat,
+            batch: ended.place.id,
+            seat: ended.place.seat(),
             lease,
+            why,
         });
-        self.vacate(ended.place, lease);
+        self.abandon(lease, &ended, actions);
         if self.roster[ended.miner].leases.is_empty() {
-            self.set_away(ended.miner, actions);
+            match why {
+                Ending::Silent => self.set_away(ended.miner, actions),
+                _ => self.touch(ended.miner),
+            }
+        }
+    }
+
+    /// Why a lease that is due ends: one that had all its time between heartbeats, by their want.
+    pub(super) fn why_due(&self, live: &Lease) -> Ending {
+        if live.expires.since(live.renewed) >= self.rules.lease_ms {
+            Ending::Silent
+        } else {
+            Ending::TooLong
         }
     }
 
@@ -257,32 +280,32 @@ impl JobBoard {
             return;
         }
         self.roster.remove_present(miner);
-        self.undeal(miner);
         actions.push(Action::Away {
             miner: self.roster.name(miner),
         });
+        self.undeal(miner, actions);
     }
 
-    /// Opens to all the seats that a miner was dealt and has not started on.
-    fn undeal(&mut self, miner: MinerIndex) {
+    /// Deals to others the seats that a miner was dealt and has not started on.
+    fn undeal(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
         for (place, dealing) in std::mem::take(&mut self.roster[miner].dealt) {
             if self.is_dealt_to(place, dealing, miner) {
-                self.reopen(place);
+                self.redraw(place, actions);
             }
         }
     }
 
     pub(super) fn leave(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
         for lease in self.roster[miner].leases.clone() {
-            let place = self.leases.get(&lease).map(|live| live.place);
-            self.revoke(lease, actions);
-            if let Some(place) = place {
-                self.vacate(place, lease);
+            if let Some(ended) = self.revoke(lease, Ending::Left, actions) {
+                // Gone before others are drawn for its seat.
+                self.roster.remove_present(miner);
+                self.abandon(lease, &ended, actions);
             }
         }
         self.set_away_timer(miner, None);
         self.roster.remove_present(miner);
-        self.undeal(miner);
+        self.undeal(miner, actions);
         self.roster[miner].has_left = true;
     }
 }

@@ -1,43 +1,59 @@
 use std::collections::BTreeMap;
 
-use crate::BatchId;
+use super::batch::Seat;
+use super::batches::SeatRef;
 
-/// One seat of one open batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SeatRef {
-    pub(super) batch: BatchId,
-    pub(super) seat: usize,
-}
-
-/// Seats that wait for somebody to start on them, oldest first.
+/// What waits for somebody to take it, oldest first.
 ///
-/// Tickets only grow. A miner that has seen all seats below a ticket and could take none of them
-/// need not look at them again: whatever would let it take one gives that seat a new ticket.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Queue {
-    seats: BTreeMap<u64, SeatRef>,
+/// Tickets only grow. A miner that has seen all below a ticket and could take none of it need not
+/// look at it again: whatever would let it take something gives that a new ticket.
+#[derive(Clone, Debug)]
+pub(super) struct Queue<T> {
+    waiting: BTreeMap<u64, T>,
     next_ticket: u64,
 }
 
-impl Queue {
-    pub(super) fn push(&mut self, seat: SeatRef) -> u64 {
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Queue {
+            waiting: BTreeMap::new(),
+            next_ticket: 0,
+        }
+    }
+}
+
+impl<T: Copy> Queue<T> {
+    pub(super) fn push(&mut self, item: T) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.seats.insert(ticket, seat);
+        self.waiting.insert(ticket, item);
         ticket
     }
 
     pub(super) fn remove(&mut self, ticket: u64) {
-        self.seats.remove(&ticket);
+        self.waiting.remove(&ticket);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     pub(super) fn next_ticket(&self) -> u64 {
         self.next_ticket
     }
 
-    pub(super) fn from(&self, ticket: u64) -> impl Iterator<Item = (u64, SeatRef)> {
-        self.seats
+    pub(super) fn from(&self, ticket: u64) -> impl Iterator<Item = (u64, T)> {
+        self.waiting
             .range(ticket..)
-            .map(|(ticket, seat)| (*ticket, *seat))
+            .map(|(ticket, item)| (*ticket, *item))
+    }
+}
+
+impl Queue<SeatRef> {
+    /// Takes out a seat that waits in this queue, if it does.
+    pub(super) fn forget(&mut self, seat: &Seat) {
+        if let Seat::Open { ticket } = seat {
+            self.remove(*ticket);
+        }
     }
 }

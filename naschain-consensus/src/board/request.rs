@@ -2,9 +2,13 @@
 
 use super::JobBoard;
 use super::batch::Seat;
-use super::queue::SeatRef;
+use super::batches::{BatchRef, SeatRef};
 use super::roster::MinerIndex;
-use crate::{Action, BatchId, Grant, LeaseId};
+use crate::{Action, Ending, Grant, LeaseId, NoWork};
+
+/// So often in a row a miner that has forgotten its job gets it again; then others get it, since
+/// the job may be what makes it forget.
+const MOST_AGAIN: u32 = 3;
 
 impl JobBoard {
     pub(super) fn request(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
@@ -18,6 +22,26 @@ impl JobBoard {
         if let Some(place) = self.next_open_for(miner) {
             return self.give_waiting(miner, place, Grant::Open, actions);
         }
+        let no_more = self.no_more_for(miner);
+        if no_more.is_none() && self.give_anothers(miner, actions) {
+            return;
+        }
+        let why = match no_more {
+            Some(why) if !self.takeable.is_empty() => why,
+            _ if self.roster.dealt_seats() > 0 || !self.open_seats.is_empty() => {
+                NoWork::NotForThisMiner
+            }
+            _ => NoWork::NothingWaits,
+        };
+        self.touch(miner);
+        actions.push(Action::Idle {
+            miner: self.roster.name(miner),
+            why,
+        });
+    }
+
+    /// Gives a miner a seat that another one was dealt and has not started on, or lags at.
+    fn give_anothers(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) -> bool {
         if let Some((place, from)) = self.next_taken_over_by(miner) {
             let grant = Grant::TakenOver {
                 from: self.roster.name(from),
@@ -25,20 +49,18 @@ impl JobBoard {
             self.give_waiting(miner, place, grant, actions);
             // The owner that lost its seat may now take another one of the batch.
             if self.roster.siblings(from) > 1 {
-                self.renew_tickets(place.batch);
+                self.renew_tickets(place);
             }
-            return;
+            return true;
         }
         if let Some((place, from)) = self.next_copied_by(miner) {
             let grant = Grant::Copied {
                 from: self.roster.name(from),
             };
-            return self.grant(miner, place, grant, actions);
+            self.grant(miner, place, grant, actions);
+            return true;
         }
-        self.touch(miner);
-        actions.push(Action::Idle {
-            miner: self.roster.name(miner),
-        });
+        false
     }
 
     /// A miner that asks and has no room for more has forgotten one of its jobs: it gets its
@@ -49,22 +71,27 @@ impl JobBoard {
             let Some(live) = self.leases.get(&old) else {
                 return false;
             };
-            let place = live.place;
-            if self.is_alone(place, old) {
-                self.end_lease(old);
+            let (place, times) = (live.place, live.asked_again);
+            if times < MOST_AGAIN && self.is_alone(place, old) {
+                let before = self.end_lease(old, Ending::AskedAgain);
                 self.grant(miner, place, Grant::Again { old }, actions);
+                if let Some(live) = self.leases.get_mut(&LeaseId(self.granted)) {
+                    live.is_undrawn = before.is_some_and(|before| before.is_undrawn);
+                    live.asked_again = times + 1;
+                }
                 return true;
             }
-            self.revoke(old, actions);
-            self.vacate(place, old);
+            if let Some(ended) = self.revoke(old, Ending::Forgotten, actions) {
+                self.abandon(old, &ended, actions);
+            }
         }
         false
     }
 
     /// Whether nobody but the holder of this lease works, or has worked, at the seat.
     fn is_alone(&self, place: SeatRef, lease: LeaseId) -> bool {
-        let batch = self.batches.get(&place.batch);
-        let seat = batch.and_then(|batch| batch.seats.get(place.seat));
+        let batch = self.batches.get(place.batch());
+        let seat = batch.and_then(|batch| batch.seats.get(place.seat()));
         matches!(seat, Some(Seat::Leased { worker, copy: None }) if worker.lease == lease)
     }
 
@@ -77,8 +104,8 @@ impl JobBoard {
     ) {
         self.grant(miner, place, grant, actions);
         let has_trust = self.rules.trust.is_some();
-        if has_trust && self.is_single(place.batch) && !self.is_trusted(miner) {
-            self.widen(place.batch, actions);
+        if has_trust && self.is_single(place.batch()) && !self.is_trusted(miner) {
+            self.widen(place.batch(), actions);
         }
     }
 
@@ -93,13 +120,12 @@ impl JobBoard {
     }
 
     pub(super) fn is_dealt_to(&self, place: SeatRef, dealing: u32, miner: MinerIndex) -> bool {
-        let Some(batch) = self.batches.get(&place.batch) else {
+        let Some(batch) = self.batches.get(place.batch()) else {
             return false;
         };
         // A dealing before this one may have had more seats.
-        let seat = batch.seats.get(place.seat);
-        batch.dealing == dealing
-            && matches!(seat, Some(Seat::Waiting { dealt_to, .. }) if *dealt_to == Some(miner))
+        let seat = batch.seats.get(place.seat());
+        batch.dealing == dealing && matches!(seat, Some(Seat::Dealt { to }) if *to == miner)
     }
 
     fn next_open_for(&mut self, miner: MinerIndex) -> Option<SeatRef> {
@@ -111,77 +137,65 @@ impl JobBoard {
         found.map(|(_, place)| place)
     }
 
-    /// The oldest seat dealt to somebody else that this miner may take over, and from whom. A
-    /// batch that is dealt again because nobody agreed is left to those it was dealt to, unless
-    /// this miner had no seat in it before.
+    /// A seat dealt to somebody else that this miner may take over, and from whom: of the oldest
+    /// batch that has one.
     fn next_taken_over_by(&mut self, miner: MinerIndex) -> Option<(SeatRef, MinerIndex)> {
-        if !self.rules.take_over {
+        let seen = self.roster[miner].seen_takeable;
+        let mut queued = self.takeable.from(seen);
+        let found =
+            queued.find_map(|(ticket, batch)| Some((ticket, self.slowest_dealt(miner, batch)?)));
+        let seen = found.map_or(self.takeable.next_ticket(), |(ticket, _)| ticket);
+        self.roster[miner].seen_takeable = seen;
+        found.map(|(_, seat)| seat)
+    }
+
+    /// The seat of a batch that waits for the miner with the longest backlog, among those that
+    /// this one may take over. A batch in which it had a seat before is left to others.
+    fn slowest_dealt(&self, miner: MinerIndex, batch: BatchRef) -> Option<(SeatRef, MinerIndex)> {
+        let open = self.batches.get(batch)?;
+        if open.had.contains(&self.roster[miner].owner) {
             return None;
         }
-        let owner = self.roster[miner].owner;
-        let seen = self.roster[miner].seen_dealt;
-        let found = self.dealt_seats.from(seen).find(|(_, place)| {
-            let batch = self.batches.get(&place.batch);
-            let closed = batch.is_none_or(|batch| {
-                batch.had.contains(&owner) || batch.taken_over >= self.rules.max_taken_over
-            });
-            !closed && self.may_sit(miner, *place)
-        });
-        let seen = found.map_or(self.dealt_seats.next_ticket(), |(ticket, _)| ticket);
-        self.roster[miner].seen_dealt = seen;
-        let (_, place) = found?;
-        let from = self.batches.get(&place.batch)?.seats[place.seat]
-            .holders()
-            .next()?;
-        Some((place, from))
+        let mut slowest = None;
+        for (number, seat) in open.seats.iter().enumerate() {
+            let Seat::Dealt { to } = seat else { continue };
+            let place = batch.seat(number);
+            let backlog_ms = self.backlog_ms(*to);
+            let is_slower = slowest.is_none_or(|(_, _, most_ms)| backlog_ms > most_ms);
+            if is_slower && self.may_sit(miner, place) {
+                slowest = Some((place, *to, backlog_ms));
+            }
+        }
+        slowest.map(|(place, from, _)| (place, from))
     }
 
     /// Whether no other seat of the batch is held by this miner's owner.
     pub(super) fn may_sit(&self, miner: MinerIndex, place: SeatRef) -> bool {
         let owner = self.roster[miner].owner;
-        self.batches.get(&place.batch).is_some_and(|batch| {
+        self.batches.get(place.batch()).is_some_and(|batch| {
             let mut others = batch.seats.iter().enumerate();
             others.all(|(index, seat)| {
-                index == place.seat || seat.holders().all(|held| self.roster[held].owner != owner)
+                index == place.seat() || seat.holders().all(|held| self.roster[held].owner != owner)
             })
         })
     }
 
-    /// Makes a seat nobody's. Whoever held it may now take any seat of the batch, so all of them
-    /// get new tickets.
-    pub(super) fn reopen(&mut self, place: SeatRef) {
-        if let Some(batch) = self.batches.get_mut(&place.batch) {
-            let seat = &mut batch.seats[place.seat];
-            match *seat {
-                Seat::Waiting {
-                    dealt_to: Some(_),
-                    ticket,
-                } => self.dealt_seats.remove(ticket),
-                Seat::Waiting { ticket, .. } => self.open_seats.remove(ticket),
-                Seat::Leased { .. } | Seat::Answered { .. } => {}
-            }
-            let ticket = self.open_seats.push(place);
-            *seat = Seat::Waiting {
-                dealt_to: None,
-                ticket,
-            };
-        }
-        self.renew_tickets(place.batch);
-    }
-
-    pub(super) fn renew_tickets(&mut self, id: BatchId) {
-        let Some(batch) = self.batches.get_mut(&id) else {
+    /// Puts a batch in the queue of those of which a seat may be taken over, or takes it out.
+    pub(super) fn queue_take_over(&mut self, batch: BatchRef) {
+        let rules = &self.rules;
+        let Some(open) = self.batches.get_mut(batch) else {
             return;
         };
-        for (seat, waiting) in batch.seats.iter_mut().enumerate() {
-            if let Seat::Waiting { dealt_to, ticket } = waiting {
-                let queue = match dealt_to {
-                    Some(_) => &mut self.dealt_seats,
-                    None => &mut self.open_seats,
-                };
-                queue.remove(*ticket);
-                *ticket = queue.push(SeatRef { batch: id, seat });
+        let may_be = rules.take_over
+            && open.undrawn < rules.max_taken_over
+            && open.seats.iter().any(Seat::is_dealt);
+        match open.takeable {
+            None if may_be => open.takeable = Some(self.takeable.push(batch)),
+            Some(ticket) if !may_be => {
+                self.takeable.remove(ticket);
+                open.takeable = None;
             }
+            _ => {}
         }
     }
 }

@@ -3,9 +3,10 @@ use std::ops::{Index, IndexMut};
 
 use naschain_core::Stream;
 
-use super::queue::SeatRef;
+use super::batch::Seat;
+use super::batches::SeatRef;
 use super::watchdog::Pace;
-use crate::{LeaseId, Millis, MinerId, Tally};
+use crate::{Ending, LeaseId, Millis, MinerId, Tally};
 
 /// A miner's place in the roster, in order of joining.
 pub(super) type MinerIndex = u32;
@@ -25,12 +26,18 @@ pub(super) struct Miner {
     pub(super) away_at: Option<Millis>,
     /// Live leases, oldest first.
     pub(super) leases: Vec<LeaseId>,
-    pub(super) last_answered: Option<LeaseId>,
+    /// Its latest leases that have ended, and why; a few.
+    pub(super) ended: Vec<(LeaseId, Ending)>,
     /// Seats it was dealt, oldest first, with the dealing; some may be gone.
     pub(super) dealt: VecDeque<(SeatRef, u32)>,
+    /// The size of all jobs that it was dealt and has not started.
+    pub(super) waiting_flops: u128,
+    /// When a miner of the greatest speed that is believed would have done all that this one has
+    /// been given.
+    pub(super) busy_until: Millis,
     /// The tickets of the queues up to which it has looked in vain.
     pub(super) seen_open: u64,
-    pub(super) seen_dealt: u64,
+    pub(super) seen_takeable: u64,
     pub(super) tally: Tally,
     pub(super) pace: Pace,
     pub(super) valid_in_a_row: u32,
@@ -47,6 +54,9 @@ pub(super) struct Roster {
     /// How many miners of each owner are present.
     owners: Vec<u32>,
     owners_present: usize,
+    /// How many of those present have answered at some time, so that their pace is known.
+    paced_present: usize,
+    dealt_seats: u64,
 }
 
 /// FNV-1a of the name, and the name. Equal digests cost time and nothing else.
@@ -112,7 +122,7 @@ impl Roster {
         if known.owner != owner {
             known.owner = owner;
             known.seen_open = 0;
-            known.seen_dealt = 0;
+            known.seen_takeable = 0;
         }
         if was_present {
             self.add_present(miner);
@@ -130,10 +140,12 @@ impl Roster {
             place: None,
             away_at: None,
             leases: Vec::new(),
-            last_answered: None,
+            ended: Vec::new(),
             dealt: VecDeque::new(),
+            waiting_flops: 0,
+            busy_until: Millis(0),
             seen_open: 0,
-            seen_dealt: 0,
+            seen_takeable: 0,
             tally: Tally::default(),
             pace: Pace::default(),
             valid_in_a_row: 0,
@@ -167,6 +179,7 @@ impl Roster {
         }
         self[miner].place = Some(self.present.len() as u32);
         self.present.push(miner);
+        self.paced_present += usize::from(self[miner].pace.is_known());
         let owner = self[miner].owner as usize;
         self.owners_present += usize::from(self.owners[owner] == 0);
         self.owners[owner] += 1;
@@ -177,12 +190,46 @@ impl Roster {
             return;
         };
         self.present.swap_remove(place as usize);
+        self.paced_present -= usize::from(self[miner].pace.is_known());
         if let Some(&moved) = self.present.get(place as usize) {
             self[moved].place = Some(place);
         }
         let owner = self[miner].owner as usize;
         self.owners[owner] -= 1;
         self.owners_present -= usize::from(self.owners[owner] == 0);
+    }
+
+    /// Notes a seat as dealt to a miner.
+    pub(super) fn deal(&mut self, to: MinerIndex, place: SeatRef, dealing: u32, flops: u64) {
+        self[to].dealt.push_back((place, dealing));
+        self[to].waiting_flops += u128::from(flops);
+        self.dealt_seats += 1;
+    }
+
+    /// A seat waits no longer for the miner it was dealt to, if it did.
+    pub(super) fn forget_dealt(&mut self, seat: &Seat, flops: u64) {
+        if let Seat::Dealt { to } = seat {
+            self[*to].waiting_flops -= u128::from(flops);
+            self.dealt_seats -= 1;
+        }
+    }
+
+    /// How many seats were dealt to somebody who has not started.
+    pub(super) fn dealt_seats(&self) -> u64 {
+        self.dealt_seats
+    }
+
+    /// Learns how long a miner takes for its work.
+    pub(super) fn learn_pace(&mut self, miner: MinerIndex, ms: u64, flops: u64) {
+        let known = &mut self[miner];
+        let is_first = !known.pace.is_known() && known.place.is_some();
+        known.pace.learn(ms, flops);
+        self.paced_present += usize::from(is_first);
+    }
+
+    /// Whether the pace of more than half of those present is known.
+    pub(super) fn most_are_paced(&self) -> bool {
+        self.paced_present * 2 > self.present.len()
     }
 
     /// Draws a miner that is present and whose owner is not among `taken`, all equally likely.

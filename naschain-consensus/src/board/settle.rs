@@ -3,36 +3,38 @@
 use naschain_core::Measurement;
 
 use super::JobBoard;
-use super::batch::{Late, Seat, Worker};
-use super::queue::SeatRef;
+use super::batch::{Late, Seat};
+use super::batches::BatchRef;
+use super::lease::Lease;
 use super::roster::MinerIndex;
-use crate::{Action, BatchId, Failure, LeaseId, MinerId, Reason, Row, Verdict, judge, judge_known};
+use crate::{
+    Action, BatchId, Ending, Failure, LeaseId, MinerId, Reason, Row, Verdict, judge, judge_known,
+};
 
 impl JobBoard {
     pub(super) fn submit(&mut self, lease: LeaseId, row: Row, actions: &mut Vec<Action>) {
-        let Some(mut ended) = self.end_lease(lease) else {
+        let Some(mut ended) = self.end_lease(lease, Ending::Answered) else {
             return;
         };
         let (miner, place) = (ended.miner, ended.place);
-        self.roster[miner].last_answered = Some(lease);
         self.touch(miner);
         if let Some(consensus) = ended.check.take() {
-            return self.spot_check(miner, place.batch, row, &consensus, false, actions);
+            return self.spot_check(miner, place.id, row, &consensus, false, actions);
         }
         if row.measurement().is_some() {
             self.learn_pace(&ended);
         }
-        self.fill(Worker { miner, lease }, place, row, actions);
+        self.fill(lease, &ended, row, actions);
     }
 
     /// Puts an answer in its seat, or beside it when the seat is filled already.
-    fn fill(&mut self, from: Worker, place: SeatRef, row: Row, actions: &mut Vec<Action>) {
-        let Worker { miner, lease } = from;
-        let batch = self.batches.get_mut(&place.batch);
-        let Some(seat) = batch.and_then(|batch| batch.seats.get_mut(place.seat)) else {
+    fn fill(&mut self, lease: LeaseId, ended: &Lease, row: Row, actions: &mut Vec<Action>) {
+        let (miner, place) = (ended.miner, ended.place);
+        let batch = self.batches.get_mut(place.batch());
+        let Some(seat) = batch.and_then(|batch| batch.seats.get_mut(place.seat())) else {
             return;
         };
-        let (name, batch, seat_number) = (self.roster.name(miner), place.batch, place.seat);
+        let (name, batch, seat_number) = (self.roster.name(miner), place.id, place.seat());
         match seat {
             Seat::Leased { worker, copy } => {
                 let other = if worker.lease == lease {
@@ -50,7 +52,7 @@ impl JobBoard {
                         lease,
                         row,
                     });
-                    return self.vacate(place, lease);
+                    return self.vacate(lease, ended, actions);
                 }
                 *seat = Seat::Answered {
                     miner,
@@ -66,7 +68,7 @@ impl JobBoard {
                     seat: seat_number,
                     lease,
                 });
-                self.settle(batch, actions);
+                self.settle(place.batch(), actions);
             }
             Seat::Answered { late, .. } => {
                 *late = Some(Box::new(Late::Answered { miner, row }));
@@ -77,13 +79,13 @@ impl JobBoard {
                     lease,
                 });
             }
-            Seat::Waiting { .. } => {}
+            Seat::Open { .. } | Seat::Dealt { .. } => {}
         }
     }
 
     /// Judges a batch once its answers suffice.
-    fn settle(&mut self, id: BatchId, actions: &mut Vec<Action>) {
-        let Some(batch) = self.batches.get(&id) else {
+    fn settle(&mut self, id: BatchRef, actions: &mut Vec<Action>) {
+        let Some(batch) = self.batches.get(id) else {
             return;
         };
         let (seats, dealing) = (batch.seats.len(), batch.dealing);
@@ -103,10 +105,7 @@ impl JobBoard {
             }
             return;
         }
-        let verdict = match &batch.known {
-            Some(known) => judge_known(&rows, known, &self.rules.agreement),
-            None => judge(&rows, &self.rules.agreement),
-        };
+        let verdict = self.judge_rows(id, &rows);
         if fails {
             let failure = Failure::TrainingFailed {
                 reasons: rows.iter().filter_map(failure_reason).collect(),
@@ -128,27 +127,60 @@ impl JobBoard {
         self.fail(id, failure, verdict, actions);
     }
 
-    fn close(&mut self, id: BatchId, verdict: Verdict, actions: &mut Vec<Action>) {
+    fn judge_rows(&self, id: BatchRef, rows: &[Row]) -> Verdict {
+        let known = self.batches.get(id).and_then(|batch| batch.known.as_ref());
+        match known {
+            Some(known) => judge_known(rows, known, &self.rules.agreement),
+            None => judge(rows, &self.rules.agreement),
+        }
+    }
+
+    /// Ends a batch of which too many leases ended without an answer, by the answers it has.
+    pub(super) fn give_up(&mut self, id: BatchRef, actions: &mut Vec<Action>) {
+        let Some(batch) = self.batches.get(id) else {
+            return;
+        };
+        let leases = batch.abandoned;
+        let answers = batch.seats.iter().filter_map(Seat::answer);
+        let rows: Vec<Row> = answers.map(|(_, row)| row.clone()).collect();
+        let verdict = self.judge_rows(id, &rows);
+        if verdict.consensus.is_some() {
+            return self.close(id, verdict, actions);
+        }
+        let failure = Failure::Abandoned {
+            leases,
+            reasons: rows.iter().filter_map(failure_reason).collect(),
+        };
+        self.fail(id, failure, verdict, actions);
+    }
+
+    fn close(&mut self, id: BatchRef, verdict: Verdict, actions: &mut Vec<Action>) {
         let Some(consensus) = verdict.consensus else {
             return;
         };
         self.count_rows(id, &verdict);
         let (rows, late) = self.end_batch(id, Some(consensus), actions);
         actions.push(Action::Closed {
-            batch: id,
+            batch: id.id,
             rows,
             verdict,
         });
         for (miner, row) in late {
-            self.spot_check(miner, id, row, &consensus, true, actions);
+            self.spot_check(miner, id.id, row, &consensus, true, actions);
         }
     }
 
-    fn fail(&mut self, id: BatchId, failure: Failure, verdict: Verdict, actions: &mut Vec<Action>) {
+    fn fail(
+        &mut self,
+        id: BatchRef,
+        failure: Failure,
+        verdict: Verdict,
+        actions: &mut Vec<Action>,
+    ) {
         self.count_rows(id, &verdict);
         let (rows, _) = self.end_batch(id, None, actions);
         actions.push(Action::Failed {
-            batch: id,
+            batch: id.id,
             failure,
             rows,
             verdict,
@@ -160,24 +192,24 @@ impl JobBoard {
     #[allow(clippy::type_complexity, reason = "two lists, used on the next lines")]
     fn end_batch(
         &mut self,
-        id: BatchId,
+        id: BatchRef,
         consensus: Option<Measurement>,
         actions: &mut Vec<Action>,
     ) -> (Vec<(MinerId, Row)>, Vec<(MinerIndex, Row)>) {
         let (mut rows, mut lates) = (Vec::new(), Vec::new());
-        let Some(batch) = self.batches.remove(&id) else {
+        let Some(batch) = self.batches.remove(id) else {
             return (rows, lates);
         };
+        if let Some(ticket) = batch.takeable {
+            self.takeable.remove(ticket);
+        }
         for seat in batch.seats {
             match seat {
-                Seat::Waiting {
-                    dealt_to: Some(_),
-                    ticket,
-                } => self.dealt_seats.remove(ticket),
-                Seat::Waiting { ticket, .. } => self.open_seats.remove(ticket),
+                Seat::Open { ticket } => self.open_seats.remove(ticket),
+                Seat::Dealt { .. } => self.roster.forget_dealt(&seat, batch.flops),
                 Seat::Leased { worker, copy } => {
                     for worker in [Some(worker), copy].into_iter().flatten() {
-                        self.revoke(worker.lease, actions);
+                        self.revoke(worker.lease, Ending::BatchEnded, actions);
                     }
                 }
                 Seat::Answered { miner, row, late } => {
@@ -189,7 +221,9 @@ impl JobBoard {
                                 live.check = Some(Box::new(consensus));
                             }
                         }
-                        (Some(Late::Training(worker)), None) => self.revoke(worker.lease, actions),
+                        (Some(Late::Training(worker)), None) => {
+                            self.revoke(worker.lease, Ending::BatchEnded, actions);
+                        }
                         (None, _) => {}
                     }
                 }
@@ -199,18 +233,18 @@ impl JobBoard {
     }
 
     /// Ends the leases of second miners whose seats are filled.
-    pub(super) fn revoke_late(&mut self, id: BatchId, actions: &mut Vec<Action>) {
-        let seats = self.batches.get(&id).map(|batch| batch.seats.iter());
+    pub(super) fn revoke_late(&mut self, id: BatchRef, actions: &mut Vec<Action>) {
+        let seats = self.batches.get(id).map(|batch| batch.seats.iter());
         let late = seats.into_iter().flatten().filter_map(|seat| match seat {
             Seat::Answered { late, .. } => late.as_deref(),
-            Seat::Waiting { .. } | Seat::Leased { .. } => None,
+            Seat::Open { .. } | Seat::Dealt { .. } | Seat::Leased { .. } => None,
         });
         let training = late.filter_map(|late| match late {
             Late::Training(worker) => Some(worker.lease),
             Late::Answered { .. } => None,
         });
         for lease in training.collect::<Vec<LeaseId>>() {
-            self.revoke(lease, actions);
+            self.revoke(lease, Ending::Redealt, actions);
         }
     }
 
@@ -244,8 +278,8 @@ impl JobBoard {
 
     /// Counts the answered rows of a judged batch for their miners. Where nobody agreed nothing
     /// is known of the truth, so runs of valid answers go on.
-    pub(super) fn count_rows(&mut self, id: BatchId, verdict: &Verdict) {
-        let seats = self.batches.get(&id).map(|batch| batch.seats.iter());
+    pub(super) fn count_rows(&mut self, id: BatchRef, verdict: &Verdict) {
+        let seats = self.batches.get(id).map(|batch| batch.seats.iter());
         let answers = seats.into_iter().flatten().filter_map(Seat::answer);
         let miners: Vec<MinerIndex> = answers.map(|(miner, _)| miner).collect();
         for (at, miner) in miners.into_iter().enumerate() {

@@ -3,8 +3,9 @@
 use naschain_core::Stream;
 
 use super::JobBoard;
+use super::batches::BatchRef;
 use super::roster::MinerIndex;
-use crate::{BatchId, Reason};
+use crate::Reason;
 
 impl JobBoard {
     /// Whether a miner's run of valid answers is long enough for the rule, if there is one.
@@ -14,8 +15,8 @@ impl JobBoard {
     }
 
     /// Whether a batch has a single seat because its miner is trusted.
-    pub(super) fn is_single(&self, id: BatchId) -> bool {
-        let batch = self.batches.get(&id);
+    pub(super) fn is_single(&self, batch: BatchRef) -> bool {
+        let batch = self.batches.get(batch);
         batch.is_some_and(|batch| batch.seats.len() == 1)
     }
 

@@ -2,45 +2,110 @@
 
 use super::JobBoard;
 use super::batch::Seat;
+use super::batches::SeatRef;
 use super::lease::Lease;
-use super::queue::SeatRef;
 use super::roster::MinerIndex;
-use crate::{LeaseId, Millis};
+use crate::{LeaseId, Millis, NoWork};
 
 /// A mean of durations for each unit of work, in which the latest count most.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pace {
-    ms_per_flop: Option<f64>,
+    ms_per_flop: f64,
+    learnt: u32,
 }
 
 impl Pace {
-    fn learn(&mut self, ms: u64, flops: u64, weight: f64) {
+    /// What one more duration weighs at least, for a single miner.
+    const OWN: f64 = 0.3;
+    /// The same for the network, whose durations differ more.
+    const NETWORK: f64 = 0.02;
+    /// The same for one that is too short to be believed.
+    const DISBELIEVED: f64 = 0.002;
+
+    /// A miner's own.
+    pub(super) fn learn(&mut self, ms: u64, flops: u64) {
+        self.learn_weighing(ms, flops, Pace::OWN);
+    }
+
+    fn learn_weighing(&mut self, ms: u64, flops: u64, least: f64) {
+        self.learnt = self.learnt.saturating_add(1);
+        let weight = least.max(1.0 / f64::from(self.learnt));
         let latest = ms as f64 / flops.max(1) as f64;
-        self.ms_per_flop = Some(match self.ms_per_flop {
-            Some(mean) => mean + weight * (latest - mean),
-            None => latest,
-        });
+        self.ms_per_flop += weight * (latest - self.ms_per_flop);
+    }
+
+    pub(super) fn is_known(&self) -> bool {
+        self.learnt > 0
     }
 
     fn ms_for(&self, flops: u64) -> Option<u64> {
-        let ms = self.ms_per_flop? * flops.max(1) as f64;
+        let ms = self.ms_per_flop * flops.max(1) as f64;
         // Casts of floats saturate.
-        Some(ms as u64)
+        self.is_known().then_some(ms as u64)
     }
 }
 
 impl JobBoard {
-    /// Learns from a job that a miner has answered.
+    /// Learns from a job that a miner has answered. An answer that came sooner than is believed
+    /// hardly counts for the network's pace, so that those who do not train do not set it; but if
+    /// all become faster, it follows.
     pub(super) fn learn_pace(&mut self, ended: &Lease) {
-        let ms = self.now.since(ended.granted);
-        self.roster[ended.miner].pace.learn(ms, ended.flops, 0.3);
-        self.pace.learn(ms, ended.flops, 0.02);
+        let (ms, flops) = (self.now.since(ended.granted), ended.flops);
+        let fastest_ms = self.fastest_ms(flops).unwrap_or(0);
+        self.roster.learn_pace(ended.miner, ms, flops);
+        if ms >= fastest_ms {
+            self.pace.learn_weighing(ms, flops, Pace::NETWORK);
+        } else {
+            self.pace
+                .learn_weighing(fastest_ms, flops, Pace::DISBELIEVED);
+        }
+    }
+
+    /// How long the network takes for so much work on average; not known until more than half of
+    /// the miners present have answered.
+    pub(super) fn average_ms(&self, flops: u64) -> Option<u64> {
+        let known = self.roster.most_are_paced();
+        known.then(|| self.pace.ms_for(flops)).flatten()
+    }
+
+    /// How long the fastest miner that is believed would take for so much work.
+    fn fastest_ms(&self, flops: u64) -> Option<u64> {
+        let ms = u128::from(self.average_ms(flops)?) * 100;
+        u64::try_from(ms / u128::from(self.rules.max_speed_percent)).ok()
+    }
+
+    /// Notes what a miner has been given, by the time that the fastest one would need for it.
+    pub(super) fn charge(&mut self, miner: MinerIndex, flops: u64) {
+        let ms = self.fastest_ms(flops).unwrap_or(0);
+        let (now, known) = (self.now, &mut self.roster[miner]);
+        let each_ms = ms / u64::from(known.capacity.max(1));
+        known.busy_until = known.busy_until.max(now).plus(each_ms);
+    }
+
+    /// Why a miner may not be given what was dealt to others, if it may not.
+    pub(super) fn no_more_for(&self, miner: MinerIndex) -> Option<NoWork> {
+        if !self.roster.most_are_paced() {
+            return Some(NoWork::PaceUnknown);
+        }
+        let known = &self.roster[miner];
+        // What it works at it has not claimed to have done.
+        let held = known.leases.iter().filter_map(|id| self.leases.get(id));
+        let held_ms = held.filter_map(|live| self.fastest_ms(live.flops));
+        let held_ms = held_ms.fold(0, u64::saturating_add) / u64::from(known.capacity.max(1));
+        let too_fast = known.busy_until > self.now.plus(held_ms);
+        too_fast.then_some(NoWork::TooFast)
     }
 
     /// How long this miner, or else the average one, would take for so much work.
     pub(super) fn expected_ms(&self, miner: MinerIndex, flops: u64) -> Option<u64> {
         let own = self.roster[miner].pace.ms_for(flops);
         own.or_else(|| self.pace.ms_for(flops))
+    }
+
+    /// How long a miner would take for all that it was dealt and has not started on.
+    pub(super) fn backlog_ms(&self, miner: MinerIndex) -> u64 {
+        let flops = u64::try_from(self.roster[miner].waiting_flops).unwrap_or(u64::MAX);
+        self.expected_ms(miner, flops).unwrap_or(0)
     }
 
     /// When a job in training will end: from its epochs if they are known, else from its size and
@@ -71,8 +136,8 @@ impl JobBoard {
         let Some(live) = self.leases.get(&lease) else {
             return;
         };
-        let seat = self.batches.get(&live.place.batch);
-        let seat = seat.and_then(|batch| batch.seats.get(live.place.seat));
+        let seat = self.batches.get(live.place.batch());
+        let seat = seat.and_then(|batch| batch.seats.get(live.place.seat()));
         let alone = matches!(seat, Some(Seat::Leased { copy: None, .. }));
         let estimate = if alone { self.estimate_end(live) } else { None };
         if estimate == live.estimate {
@@ -112,7 +177,7 @@ impl JobBoard {
     }
 
     fn lags(&self, live: &Lease, lag_percent: u32) -> bool {
-        let (Some(average_ms), Some(end)) = (self.pace.ms_for(live.flops), live.estimate) else {
+        let (Some(average_ms), Some(end)) = (self.average_ms(live.flops), live.estimate) else {
             return false;
         };
         let end = end.max(self.now);
@@ -130,9 +195,9 @@ impl JobBoard {
 
     fn may_copy(&self, miner: MinerIndex, live: &Lease) -> bool {
         let same_owner = self.roster[live.miner].owner == self.roster[miner].owner;
-        let trust_ok = self.is_trusted(miner) || !self.is_single(live.place.batch);
-        let batch = self.batches.get(&live.place.batch);
-        let room = batch.is_some_and(|batch| batch.taken_over < self.rules.max_taken_over);
+        let trust_ok = self.is_trusted(miner) || !self.is_single(live.place.batch());
+        let batch = self.batches.get(live.place.batch());
+        let room = batch.is_some_and(|batch| batch.undrawn < self.rules.max_taken_over);
         room && !same_owner && trust_ok && self.may_sit(miner, live.place)
     }
 }

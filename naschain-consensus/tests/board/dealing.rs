@@ -1,6 +1,6 @@
 //! Who is dealt what.
 
-use naschain_consensus::{Action, Event, Grant, Millis, Rules};
+use naschain_consensus::{Action, Event, Grant, Millis, NoWork, Rules};
 
 use crate::desk::{Desk, id, row};
 
@@ -71,52 +71,6 @@ fn seats_without_miners_wait_for_whoever_comes() {
 }
 
 #[test]
-fn an_idle_miner_takes_over_what_another_has_not_started() {
-    for take_over in [true, false] {
-        let rules = Rules {
-            take_over,
-            ..Rules::default()
-        };
-        let mut desk = Desk::new(rules, &["a", "b", "c", "d"]);
-        let dealt = desk.opens(1);
-        let names = ["a", "b", "c", "d"];
-        let idle = names
-            .into_iter()
-            .find(|name| !dealt.contains(&Some(id(name))))
-            .unwrap();
-        match desk.asks(idle) {
-            Some((1, _, Grant::TakenOver { from })) => {
-                assert!(take_over);
-                assert!(!matches!(
-                    desk.asks(from.as_str()),
-                    Some((_, _, Grant::Dealt))
-                ));
-            }
-            None => assert!(!take_over),
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-#[test]
-fn take_overs_of_a_batch_are_capped() {
-    let rules = Rules {
-        max_taken_over: 1,
-        ..Rules::default()
-    };
-    let mut desk = Desk::new(rules, &["a", "b", "c"]);
-    desk.opens(1);
-    for miner in ["x", "y"] {
-        desk.takes(Event::Join { miner: id(miner) });
-    }
-    assert!(matches!(
-        desk.asks("x"),
-        Some((1, _, Grant::TakenOver { .. }))
-    ));
-    assert_eq!(desk.asks("y"), None);
-}
-
-#[test]
 fn silent_miners_are_dealt_nothing() {
     let mut desk = Desk::new(Rules::default(), &["a", "b", "c"]);
     desk.now = 120_000;
@@ -142,6 +96,18 @@ fn time_never_goes_back_and_an_idle_tick_changes_nothing() {
     assert_eq!(desk.board.now(), Millis(1_000));
     let ticks = desk.board.next_deadline().unwrap();
     assert_eq!(ticks, Millis(61_000));
+}
+
+#[test]
+fn whoever_is_left_out_hears_why() {
+    let mut desk = Desk::new(Rules::default(), &["a", "b", "c"]);
+    assert_eq!(desk.waits("a"), NoWork::NothingWaits);
+    desk.warms_up(&["a", "b", "c"], 0);
+    desk.opens(1_000);
+    desk.does("a", row(9_000));
+    assert_eq!(desk.waits("a"), NoWork::TooFast, "it answered at once");
+    desk.now += 1_000;
+    assert_eq!(desk.waits("a"), NoWork::NotForThisMiner, "it has a seat");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! A board on a desk: short words for what the tests do with it.
 
 use naschain_consensus::{
-    Action, BatchId, Event, Grant, JobBoard, LeaseId, Millis, MinerId, Rejected, Row, Rule, Rules,
+    Action, BatchId, Event, Grant, JobBoard, LeaseId, Millis, MinerId, NoWork, Rejected, Row, Rule,
+    Rules,
 };
 use naschain_core::{Accuracy, Digest, Measurement};
 
@@ -106,6 +107,35 @@ impl Desk {
             lease,
             epoch,
         })
+    }
+
+    /// What a miner is told that is given nothing.
+    pub(crate) fn waits(&mut self, miner: &str) -> NoWork {
+        match &self.takes(Event::Request { miner: id(miner) })[..] {
+            [Action::Idle { why, .. }] => *why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Has these miners, who are all that are present, train batches for a second each until all
+    /// of them have answered, so that the network's pace is known.
+    pub(crate) fn warms_up(&mut self, miners: &[&str], from_batch: u64) {
+        let mut left: Vec<MinerId> = miners.iter().map(|miner| id(miner)).collect();
+        for batch in from_batch.. {
+            let dealt = self.opens(batch);
+            let leases = dealt.iter().flatten().map(|miner| {
+                left.retain(|other| other != miner);
+                (miner, self.asks(miner.as_str()).unwrap().1)
+            });
+            let leases: Vec<(&MinerId, LeaseId)> = leases.collect();
+            self.now += 1_000;
+            for (miner, lease) in leases {
+                self.answers(miner.as_str(), lease, row(9_000));
+            }
+            if left.is_empty() {
+                break;
+            }
+        }
     }
 
     pub(crate) fn points(&self, miner: &str) -> u64 {

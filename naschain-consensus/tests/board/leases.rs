@@ -1,6 +1,6 @@
 //! Leases and refusals.
 
-use naschain_consensus::{Action, BatchId, Event, Grant, LeaseId, Millis, Rejected, Rules};
+use naschain_consensus::{Action, BatchId, Ending, Event, Grant, LeaseId, Millis, Rejected, Rules};
 
 use crate::desk::{Desk, id, row};
 
@@ -79,13 +79,15 @@ fn a_late_answer_to_an_expired_lease_is_stale_even_before_anybody_says_so() {
         late,
         Err(Rejected::StaleLease {
             miner: id("a"),
-            lease
+            lease,
+            why: Some(Ending::Silent),
         })
     );
     let told = desk.takes(Event::Tick);
-    assert!(
-        matches!(&told[..], [Action::Expired { .. }, Action::Away { miner }] if *miner == id("a"))
-    );
+    assert!(matches!(
+        &told[..],
+        [Action::Expired { why: Ending::Silent, .. }, Action::Away { miner }] if *miner == id("a")
+    ));
     // It comes back, and the seat, now nobody's, goes to it under a greater number.
     let (_, next, grant) = desk.asks("a").unwrap();
     assert!(next > lease);
@@ -99,7 +101,8 @@ fn a_late_answer_to_an_expired_lease_is_stale_even_before_anybody_says_so() {
         late,
         Err(Rejected::StaleLease {
             miner: id("a"),
-            lease
+            lease,
+            why: Some(Ending::Silent),
         })
     );
 }
@@ -127,7 +130,18 @@ fn heartbeats_renew_but_not_for_ever() {
     desk.now = 100_000;
     assert!(matches!(
         desk.beats("a", lease, 3),
-        Err(Rejected::StaleLease { .. })
+        Err(Rejected::StaleLease {
+            why: Some(Ending::TooLong),
+            ..
+        })
+    ));
+    let ended = desk.takes(Event::Tick);
+    assert!(matches!(
+        ended[0],
+        Action::Expired {
+            why: Ending::TooLong,
+            ..
+        }
     ));
 }
 
@@ -138,10 +152,12 @@ fn a_miner_that_forgot_its_job_gets_it_again_under_a_new_lease() {
     let (batch, old, _) = desk.asks("a").unwrap();
     let (again, new, grant) = desk.asks("a").unwrap();
     assert_eq!((batch, grant), (again, Grant::Again { old }));
-    assert!(matches!(
-        desk.beats("a", old, 1),
-        Err(Rejected::StaleLease { .. })
-    ));
+    let stale = desk.beats("a", old, 1).unwrap_err();
+    assert_eq!(
+        stale.to_string(),
+        "lease 1 of miner a has ended because its miner asked again and got a new lease; \
+         its answer does not count, ask for new work"
+    );
     desk.beats("a", new, 1).unwrap();
 }
 

@@ -3,6 +3,8 @@
 mod dealing;
 mod desk;
 mod leases;
+mod retries;
 mod settling;
+mod taking_over;
 mod trust;
 mod watchdog;

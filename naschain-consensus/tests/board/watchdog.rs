@@ -1,6 +1,8 @@
 //! Seats that lag, and their second miners.
 
-use naschain_consensus::{Action, Event, Grant, LeaseId, Reason, Rejected, Row, Rules, Watchdog};
+use naschain_consensus::{
+    Action, Ending, Event, Grant, LeaseId, Reason, Rejected, Row, Rules, Watchdog,
+};
 
 use crate::desk::{Desk, exact, id, row};
 
@@ -92,7 +94,14 @@ fn an_answer_without_numbers_does_not_fill_a_seat_that_two_work_at() {
 
 #[test]
 fn a_copy_goes_on_when_the_first_lease_expires() {
-    let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(exact());
+    let patient = Watchdog {
+        stalled_percent: 100_000,
+        ..Watchdog::default()
+    };
+    let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(Rules {
+        watchdog: Some(patient),
+        ..exact()
+    });
     desk.now += 59_000;
     desk.beats(fast, fast_lease, 0).unwrap();
     desk.now += 2_000;
@@ -165,4 +174,41 @@ fn epochs_tell_who_lags_before_it_is_late() {
     // One epoch in 400 ms is 4,000 ms in all, where 1,000 is usual.
     let (_, _, grant) = desk.asks("d").unwrap();
     assert_eq!(grant, Grant::Copied { from: id("a") });
+}
+
+#[test]
+fn a_lease_of_ten_times_the_average_ends_in_spite_of_heartbeats() {
+    let names = ["a", "b", "c"];
+    let rules = Rules {
+        lease_ms: 2_000,
+        ..exact()
+    };
+    let mut desk = Desk::new(rules, &names);
+    desk.warms_up(&names, 0);
+    desk.opens(1_000);
+    let (_, lease, _) = desk.asks("a").unwrap();
+    for _ in 0..9 {
+        desk.now += 1_000;
+        desk.beats("a", lease, 1).unwrap();
+    }
+    desk.now += 1_000;
+    let stale = desk.beats("a", lease, 1).unwrap_err();
+    let Rejected::StaleLease { why, .. } = stale else {
+        panic!("{stale}")
+    };
+    assert_eq!(why, Some(Ending::TooLong));
+    let told = desk.takes(Event::Tick);
+    assert!(matches!(
+        told[0],
+        Action::Expired {
+            why: Ending::TooLong,
+            ..
+        }
+    ));
+    // It spoke a second ago, so it is still present.
+    assert!(
+        !told
+            .iter()
+            .any(|action| matches!(action, Action::Away { .. }))
+    );
 }

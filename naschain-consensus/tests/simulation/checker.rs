@@ -5,8 +5,8 @@ mod seconds;
 use std::collections::BTreeMap;
 
 use naschain_consensus::{
-    Action, BatchId, Event, Grant, JobBoard, LeaseId, MinerId, Reason, Row, Rules, Scoreboard,
-    judge, judge_known,
+    Action, BatchId, Ending, Event, Failure, Grant, JobBoard, LeaseId, MinerId, Reason, Row, Rules,
+    Scoreboard, judge, judge_known,
 };
 use naschain_core::Measurement;
 
@@ -20,6 +20,10 @@ struct Seat {
 #[derive(Default)]
 struct Open {
     dealing: u32,
+    /// How many of its leases ended without an answer.
+    abandoned: u32,
+    /// Leases, live or answered, of miners that were not drawn for their seats.
+    undrawn: Vec<LeaseId>,
     seats: Vec<Seat>,
     known: Option<Measurement>,
     /// Late answers, each from another miner than the seat's.
@@ -50,6 +54,8 @@ pub(crate) struct Checker {
     pub(crate) failed: u64,
     pub(crate) redealt: u64,
     pub(crate) expired: u64,
+    pub(crate) redrawn: u64,
+    pub(crate) given_up: u64,
 }
 
 impl Checker {
@@ -141,16 +147,26 @@ impl Checker {
                 batch,
                 seat,
                 lease,
+                why,
             } => {
+                assert!(matches!(why, Ending::Silent | Ending::TooLong), "{why}");
                 self.expired += 1;
-                self.end_lease(*lease, miner, *batch, *seat);
+                self.abandoned(*batch);
+                self.end_unanswered(*lease, miner, *batch, *seat);
             }
             Action::Revoked {
                 miner,
                 batch,
                 seat,
                 lease,
-            } => self.end_lease(*lease, miner, *batch, *seat),
+                why,
+            } => {
+                if matches!(why, Ending::Left | Ending::Forgotten) {
+                    self.abandoned(*batch);
+                }
+                self.end_unanswered(*lease, miner, *batch, *seat);
+            }
+            Action::Redrawn { batch, seat, miner } => self.redrawn(*batch, *seat, miner),
             Action::Late { .. } | Action::Discarded { .. } | Action::SpotChecked { .. } => {
                 self.follow_second(action);
             }
@@ -164,10 +180,11 @@ impl Checker {
             } => {
                 assert_eq!(&self.rows(*batch), rows, "not the rows that were answered");
                 let open = &self.open[batch];
-                assert_eq!(rows.len(), open.seats.len());
+                let given_up = open.abandoned > self.most_abandoned();
+                assert!(given_up || rows.len() == open.seats.len());
                 let found = match (&open.known, rows.len()) {
                     (Some(known), _) => judge_known(&only_rows(rows), known, &self.rules.agreement),
-                    (None, 1) => {
+                    (None, 1) if !given_up => {
                         assert!(self.rules.trust.is_some(), "a reward without agreement");
                         assert_eq!(verdict.reasons, [Reason::Trusted]);
                         verdict.clone()
@@ -182,8 +199,21 @@ impl Checker {
                 self.to_check = self.open[batch].late.clone();
                 self.end_batch(*batch);
             }
-            Action::Failed { batch, rows, .. } => {
+            Action::Failed {
+                batch,
+                rows,
+                failure,
+                ..
+            } => {
                 assert_eq!(&self.rows(*batch), rows);
+                let open = &self.open[batch];
+                if let Failure::Abandoned { leases, .. } = failure {
+                    assert_eq!(*leases, open.abandoned);
+                    assert_eq!(open.abandoned, self.most_abandoned() + 1);
+                    self.given_up += 1;
+                } else {
+                    assert!(open.abandoned <= self.most_abandoned());
+                }
                 self.failed += 1;
                 self.end_batch(*batch);
                 let outlived = self.leases.values().any(|(_, other, _)| other == batch);
@@ -249,13 +279,39 @@ impl Checker {
         self.open.get_mut(&batch).unwrap().seats.extend(seats);
     }
 
+    fn most_abandoned(&self) -> u32 {
+        self.rules.max_retries * self.rules.seats as u32
+    }
+
+    /// A lease of the batch ended without an answer; those of ended batches are only checks.
+    fn abandoned(&mut self, batch: BatchId) {
+        if let Some(open) = self.open.get_mut(&batch) {
+            open.abandoned += 1;
+            assert!(open.abandoned <= self.rules.max_retries * self.rules.seats as u32 + 1);
+        }
+    }
+
+    fn redrawn(&mut self, batch: BatchId, seat: usize, miner: &MinerId) {
+        self.redrawn += 1;
+        let open = &self.open[&batch];
+        assert!(open.seats[seat].leases.is_empty() && open.seats[seat].answered.is_none());
+        for other in &open.seats {
+            let at_work = other.leases.iter().map(|lease| &self.leases[lease].0);
+            let done = other.answered.as_ref().map(|(miner, _)| miner);
+            let mut holders = at_work.chain(done);
+            assert!(!holders.any(|held| self.owner(held) == self.owner(miner)));
+        }
+    }
+
     fn deal(&mut self, batch: BatchId, dealing: u32, miners: &[Option<MinerId>]) {
         let mut owners: Vec<&MinerId> = miners.iter().flatten().map(|m| self.owner(m)).collect();
         owners.sort();
         let twice = owners.windows(2).any(|two| two[0] == two[1]);
         assert!(!twice, "an owner was dealt two seats");
+        let abandoned = self.open.get(&batch).map_or(0, |before| before.abandoned);
         let open = Open {
             dealing,
+            abandoned,
             seats: miners.iter().map(|_| Seat::default()).collect(),
             ..Open::default()
         };
@@ -277,6 +333,7 @@ impl Checker {
         }
         let is_copy = matches!(grant, Grant::Copied { .. });
         self.copied += u64::from(is_copy);
+        self.count_undrawn(batch, lease, grant);
         let owner = self.owner(miner).clone();
         let open = &self.open[&batch];
         for (index, other) in open.seats.iter().enumerate() {
@@ -301,6 +358,33 @@ impl Checker {
         self.leases.insert(lease, (miner.clone(), batch, seat));
         let open = self.open.get_mut(&batch).unwrap();
         open.seats[seat].leases.push(lease);
+    }
+
+    /// At most so many as the rules allow take over or copy, so that an agreement has a miner in
+    /// it that was drawn at random.
+    fn count_undrawn(&mut self, batch: BatchId, lease: LeaseId, grant: &Grant) {
+        let undrawn = &mut self.open.get_mut(&batch).unwrap().undrawn;
+        match grant {
+            Grant::TakenOver { .. } | Grant::Copied { .. } => undrawn.push(lease),
+            Grant::Again { old } => undrawn
+                .iter_mut()
+                .filter(|other| **other == *old)
+                .for_each(|other| *other = lease),
+            _ => {}
+        }
+        let most = self.rules.max_taken_over;
+        assert!(
+            undrawn.len() <= most,
+            "{batch}: {undrawn:?} of at most {most}"
+        );
+    }
+
+    /// A lease ended without an answer that is kept.
+    fn end_unanswered(&mut self, lease: LeaseId, miner: &MinerId, batch: BatchId, seat: usize) {
+        self.end_lease(lease, miner, batch, seat);
+        if let Some(open) = self.open.get_mut(&batch) {
+            open.undrawn.retain(|other| *other != lease);
+        }
     }
 
     fn owner<'a>(&'a self, miner: &'a MinerId) -> &'a MinerId {

@@ -4,13 +4,33 @@ use naschain_consensus::Rules;
 
 use super::Conduct;
 
-/// What the network does to messages, each with its probability.
+/// What the network does to messages; shares of them, each independent of the others.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Faults {
+    /// They never arrive.
     pub(crate) loss: f64,
+    /// They arrive twice.
     pub(crate) duplication: f64,
-    /// Messages take up to this long; so they overtake each other.
+    /// They are held back for up to [`Faults::HELD_BACK_MS`], and later ones of the same miner
+    /// may overtake them. All others arrive in the order in which they were sent.
+    pub(crate) reordering: f64,
+    /// Messages take up to this long.
     pub(crate) max_delay_ms: u64,
+}
+
+impl Faults {
+    pub(crate) const HELD_BACK_MS: u64 = 30_000;
+}
+
+/// How fast those seem to be that do not train.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pretence {
+    /// As fast as they would be if they did.
+    OwnSpeed,
+    /// As fast as the fastest honest miner may be.
+    TopSpeed,
+    /// They answer at once.
+    AtOnce,
 }
 
 /// What makes a world.
@@ -29,11 +49,13 @@ pub(crate) struct Options {
     pub(crate) faults: Faults,
     /// Every so many jobs one fails wherever it is trained; 0 for none.
     pub(crate) failing_job_every: u64,
+    /// Every so many jobs one makes whoever trains it forget that it does; 0 for none.
+    pub(crate) deadly_job_every: u64,
     /// Training gives the same digest everywhere; if not, accuracies scatter by 0.3 points.
     pub(crate) deterministic: bool,
     pub(crate) poll_ms: u64,
-    /// Who does not train waits as long as it would take, so as not to stand out.
-    pub(crate) patient: bool,
+    /// How long those wait that do not train.
+    pub(crate) pretence: Pretence,
     /// All colluders are known to belong to one owner.
     pub(crate) owners: bool,
     /// Every so many jobs one has an answer that is known; 0 for none.

@@ -30,7 +30,7 @@ impl Checker {
                 lease,
                 row,
             } => {
-                self.end_lease(*lease, miner, *batch, *seat);
+                self.end_unanswered(*lease, miner, *batch, *seat);
                 assert_eq!(self.submitted.take().as_ref(), Some(row));
                 assert!(row.measurement().is_none());
                 assert_eq!(self.open[batch].seats[*seat].leases.len(), 1);

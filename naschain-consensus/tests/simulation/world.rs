@@ -13,7 +13,7 @@ use naschain_core::{Measurement, Purpose, Stream};
 
 use super::checker::Checker;
 pub(crate) use conduct::{Conduct, truth};
-pub(crate) use options::{Faults, Options};
+pub(crate) use options::{Faults, Options, Pretence};
 
 /// One end of the wire.
 enum Happening {
@@ -52,6 +52,9 @@ pub(crate) struct SimMiner {
     /// Answers it has made.
     pub(crate) answers: u64,
     dies_at: u64,
+    /// When the latest of its messages that keep their order arrives, and of those to it.
+    sent_until: u64,
+    told_until: u64,
 }
 
 /// A board, its miners and the wires between them.
@@ -94,6 +97,8 @@ impl World {
                 jobs: 0,
                 answers: 0,
                 dies_at: stream.below(20 * options.slowest_ms),
+                sent_until: 0,
+                told_until: 0,
             });
         let miners = miners.collect();
         World {
@@ -260,11 +265,27 @@ impl World {
                 Happening::Answers(miner, answer) => Happening::Answers(*miner, answer.clone()),
                 Happening::Rings(miner, alarm) => Happening::Rings(*miner, *alarm),
             };
-            let delay = self.stream.below(faults.max_delay_ms + 1);
-            self.at(self.now + delay, copy);
+            self.deliver(copy);
         }
-        let delay = self.stream.below(faults.max_delay_ms + 1);
-        self.at(self.now + delay, happening);
+        self.deliver(happening);
+    }
+
+    /// Puts a message on its way: behind all that were sent before, or free of them.
+    fn deliver(&mut self, message: Happening) {
+        let faults = self.options.faults;
+        let arrives = self.now + self.stream.below(faults.max_delay_ms + 1);
+        if self.stream.chance(faults.reordering) {
+            let held_ms = self.stream.below(Faults::HELD_BACK_MS);
+            return self.at(arrives + held_ms, message);
+        }
+        let in_order = match &message {
+            Happening::Arrives(miner, _) => &mut self.miners[*miner].sent_until,
+            Happening::Answers(miner, _) => &mut self.miners[*miner].told_until,
+            Happening::Rings(..) => return self.at(arrives, message),
+        };
+        *in_order = arrives.max(*in_order);
+        let arrives = *in_order;
+        self.at(arrives, message);
     }
 
     fn ring_in(&mut self, miner: usize, ms: u64) {
@@ -285,6 +306,10 @@ impl World {
             Mind::Asks => {
                 self.send(Happening::Arrives(index, Event::Request { miner: name }));
                 self.ring_in(index, self.options.poll_ms);
+            }
+            Mind::Trains { batch, .. } if is_deadly(&self.options, *batch) => {
+                miner.mind = Mind::Asks;
+                self.ring_in(index, 1_000);
             }
             Mind::Trains {
                 lease, batch, ends, ..
@@ -341,14 +366,18 @@ impl World {
                 });
                 let Some((batch, lease)) = own else { return };
                 miner.jobs += 1;
-                let ms = match miner.conduct {
-                    Conduct::Staller => u64::MAX / 2,
+                let is_idler = matches!(
+                    miner.conduct,
                     Conduct::Liar | Conduct::Guesser | Conduct::Copier | Conduct::Colluder
-                        if !self.options.patient =>
-                    {
-                        1
+                );
+                let trains_ms = (WORK as f64 / miner.speed) as u64;
+                let ms = match self.options.pretence {
+                    _ if miner.conduct == Conduct::Staller => u64::MAX / 2,
+                    Pretence::AtOnce if is_idler => 1,
+                    Pretence::TopSpeed if is_idler => {
+                        (self.options.slowest_ms as f64 / self.options.speed_ratio) as u64
                     }
-                    _ => (WORK as f64 / miner.speed) as u64,
+                    _ => trains_ms,
                 };
                 let ends = self.now + ms.max(1);
                 miner.mind = Mind::Trains {
@@ -373,6 +402,11 @@ impl World {
             _ => {}
         }
     }
+}
+
+fn is_deadly(options: &Options, batch: BatchId) -> bool {
+    let every = options.deadly_job_every;
+    every > 0 && batch.0 % every == every - 1
 }
 
 /// Whether the board's answer settles a submission under this lease.

@@ -1,0 +1,113 @@
+//! What a coalition of 10, 20 and 30 of 100 miners earns that all say the same wrong thing and do
+//! not train: they seem as fast as they would be, as the fastest miner, or answer at once.
+
+use naschain_consensus::{Rule, Rules};
+
+use crate::figures::{Figure, earned, figure, options, run, under};
+use crate::world::{Conduct, Faults, Options, Pretence};
+
+struct Variant {
+    name: &'static str,
+    rule: Rule,
+    pretence: Pretence,
+    owners: bool,
+    change: Change,
+}
+
+type Change = fn(&mut Rules);
+
+impl Variant {
+    const fn new(name: &'static str, rule: Rule, pretence: Pretence) -> Self {
+        Variant {
+            name,
+            rule,
+            pretence,
+            owners: false,
+            change: |_| {},
+        }
+    }
+}
+
+fn variants() -> Vec<Variant> {
+    use Pretence::{AtOnce, OwnSpeed, TopSpeed};
+    let mut variants = Vec::new();
+    for (pretence, names) in [
+        (
+            OwnSpeed,
+            [
+                "exact_own_speed",
+                "tolerance_own_speed",
+                "chained_own_speed",
+            ],
+        ),
+        (
+            TopSpeed,
+            [
+                "exact_top_speed",
+                "tolerance_top_speed",
+                "chained_top_speed",
+            ],
+        ),
+        (
+            AtOnce,
+            ["exact_at_once", "tolerance_at_once", "chained_at_once"],
+        ),
+    ] {
+        for (rule, name) in [Rule::Exact, Rule::Tolerance, Rule::Chained]
+            .into_iter()
+            .zip(names)
+        {
+            variants.push(Variant::new(name, rule, pretence));
+        }
+    }
+    let changed: [(&'static str, Pretence, Change); 4] = [
+        ("exact_at_once_unlimited", AtOnce, |rules| {
+            rules.max_taken_over = 64;
+            rules.max_speed_percent = u32::MAX;
+        }),
+        ("exact_at_once_none_taken_over", AtOnce, |rules| {
+            rules.max_taken_over = 0
+        }),
+        ("exact_at_once_any_taken_over", AtOnce, |rules| {
+            rules.max_taken_over = 64
+        }),
+        ("exact_at_once_5_seats", AtOnce, |rules| rules.seats = 5),
+    ];
+    for (name, pretence, change) in changed {
+        variants.push(Variant {
+            change,
+            ..Variant::new(name, Rule::Exact, pretence)
+        });
+    }
+    variants.push(Variant {
+        owners: true,
+        ..Variant::new("exact_at_once_one_owner", Rule::Exact, AtOnce)
+    });
+    variants
+}
+
+pub(crate) fn collusion(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
+    let mut found = Vec::new();
+    for share in [10usize, 20, 30] {
+        let groups = [(Conduct::Honest, 100 - share), (Conduct::Colluder, share)];
+        for variant in variants() {
+            let mut options: Options = under(variant.rule, options(seed, jobs, faults, &groups));
+            options.pretence = variant.pretence;
+            options.owners = variant.owners;
+            (variant.change)(&mut options.rules);
+            let world = run(options);
+            let (points, answers) = earned(&world, Conduct::Colluder);
+            found.push(figure(
+                format!("colluders_{share}_won_{}", variant.name),
+                world.checker.wrong as f64 / jobs as f64,
+                "share of jobs closed on their result",
+            ));
+            found.push(figure(
+                format!("colluders_{share}_reward_{}", variant.name),
+                points as f64 / answers.max(1) as f64,
+                "points for a batch answered",
+            ));
+        }
+    }
+    found
+}

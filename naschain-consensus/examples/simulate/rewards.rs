@@ -1,0 +1,53 @@
+//! What conduct earns for each batch that it answers, under each rule.
+
+use naschain_consensus::{Rule, Trust};
+
+use crate::figures::{Figure, earned, figure, options, run, under};
+use crate::world::{Conduct, Faults};
+
+const OTHERS: [Conduct; 4] = [
+    Conduct::Liar,
+    Conduct::Guesser,
+    Conduct::Copier,
+    Conduct::Farmer,
+];
+
+/// 80 honest miners and 5 of each other conduct; colluders have a part of their own.
+pub(crate) fn rewards(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
+    let mut found = Vec::new();
+    for (name, rule, trust, known_job_every) in [
+        ("exact", Rule::Exact, None, 0),
+        ("exact_trust", Rule::Exact, Some(Trust::default()), 0),
+        ("tolerance", Rule::Tolerance, None, 0),
+        ("tolerance_known", Rule::Tolerance, None, 10),
+        ("chained", Rule::Chained, None, 0),
+    ] {
+        let mut groups = vec![(Conduct::Honest, 80)];
+        groups.extend(OTHERS.map(|conduct| (conduct, 5)));
+        let mut options = under(rule, options(seed, jobs, faults, &groups));
+        options.rules.trust = trust;
+        options.known_job_every = known_job_every;
+        let world = run(options);
+        for conduct in std::iter::once(Conduct::Honest).chain(OTHERS) {
+            let (points, answers) = earned(&world, conduct);
+            found.push(figure(
+                format!("{}_reward_{name}", format!("{conduct:?}").to_lowercase()),
+                points as f64 / answers.max(1) as f64,
+                "points for a batch answered",
+            ));
+        }
+        found.push(figure(
+            format!("wrong_batches_{name}"),
+            world.checker.wrong as f64 / jobs as f64,
+            "share of jobs closed on a wrong result",
+        ));
+        if trust.is_some() {
+            found.push(figure(
+                format!("single_seat_batches_{name}"),
+                world.checker.single as f64 / jobs as f64,
+                "share of jobs dealt to one trusted miner",
+            ));
+        }
+    }
+    found
+}

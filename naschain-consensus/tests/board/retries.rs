@@ -1,0 +1,181 @@
+//! What becomes of seats whose miners are gone, and how often.
+
+use naschain_consensus::{Action, Ending, Event, Failure, Grant, MinerId, Rejected, Row, Rules};
+
+use crate::desk::{Desk, exact, id, row};
+
+const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+#[test]
+fn the_seat_of_a_silent_miner_goes_to_one_drawn_at_random() {
+    let mut desk = Desk::new(Rules::default(), &NAMES);
+    let dealt = desk.opens(1);
+    let first = dealt[0].clone().unwrap();
+    desk.asks(first.as_str()).unwrap();
+    desk.now = 60_000;
+    let told = desk.takes(Event::Tick);
+    let [
+        Action::Expired { .. },
+        Action::Redrawn { seat: 0, miner, .. },
+        Action::Away { .. },
+    ] = &told[..]
+    else {
+        panic!("{told:?}")
+    };
+    assert!(
+        !dealt.contains(&Some(miner.clone())),
+        "{miner} has a seat already"
+    );
+    // Whoever asks first does not get it; the miner that was drawn does.
+    let others = NAMES.iter().filter(|name| {
+        let other = Some(id(name));
+        !dealt.contains(&other) && id(name) != *miner
+    });
+    for other in others {
+        assert_eq!(desk.asks(other), None);
+    }
+    assert!(matches!(
+        desk.asks(miner.as_str()),
+        Some((1, _, Grant::Dealt))
+    ));
+}
+
+#[test]
+fn seats_dealt_to_a_miner_that_goes_away_are_drawn_anew() {
+    let mut desk = Desk::new(Rules::default(), &NAMES);
+    let dealt = desk.opens(1);
+    let gone = dealt[1].clone().unwrap();
+    let told = desk.takes(Event::Leave {
+        miner: gone.clone(),
+    });
+    let [Action::Redrawn { seat: 1, miner, .. }] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert!(*miner != gone && !dealt.contains(&Some(miner.clone())));
+}
+
+/// Has everybody who is dealt a seat of batch 1 take it and leave, until the batch ends.
+fn everybody_leaves(desk: &mut Desk) -> Action {
+    for round in 0..100 {
+        let name = NAMES[round % NAMES.len()];
+        if desk.asks(name).is_none() {
+            continue;
+        }
+        let told = desk.takes(Event::Leave { miner: id(name) });
+        desk.takes(Event::Join { miner: id(name) });
+        if desk.board.open_batches() == 0 {
+            let ends =
+                |action: &Action| matches!(action, Action::Failed { .. } | Action::Closed { .. });
+            return told.into_iter().find(ends).unwrap();
+        }
+    }
+    panic!("the batch never ends")
+}
+
+#[test]
+fn a_job_that_nobody_ends_fails_after_so_many_tries() {
+    let mut desk = Desk::new(Rules::default(), &NAMES);
+    desk.opens(1);
+    let Action::Failed { failure, rows, .. } = everybody_leaves(&mut desk) else {
+        panic!("closed without an answer")
+    };
+    assert_eq!(rows, []);
+    let Failure::Abandoned { leases: 16, .. } = failure else {
+        panic!("five tries for each of three seats, and one more: {failure:?}")
+    };
+    assert_eq!(failure.to_string(), "16 leases ended without an answer");
+}
+
+#[test]
+fn answers_that_agree_close_a_batch_whose_last_seat_nobody_fills() {
+    for (second, agrees) in [(9_000, true), (5_000, false)] {
+        let mut desk = Desk::new(exact(), &NAMES);
+        let dealt: Vec<MinerId> = desk.opens(1).into_iter().flatten().collect();
+        desk.does(dealt[0].as_str(), row(9_000));
+        desk.does(dealt[1].as_str(), row(second));
+        match everybody_leaves(&mut desk) {
+            Action::Closed { rows, verdict, .. } => {
+                assert!(agrees);
+                assert_eq!((rows.len(), &verdict.agreed[..]), (2, &[true, true][..]));
+            }
+            Action::Failed { rows, failure, .. } => {
+                assert!(!agrees && matches!(failure, Failure::Abandoned { .. }));
+                assert_eq!(rows.len(), 2);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_reasons_of_failed_trainings_are_told_with_an_abandoned_job() {
+    let mut desk = Desk::new(Rules::default(), &NAMES);
+    let dealt: Vec<MinerId> = desk.opens(1).into_iter().flatten().collect();
+    desk.does(dealt[0].as_str(), Row::Failed("out of memory".into()));
+    let Action::Failed { failure, .. } = everybody_leaves(&mut desk) else {
+        panic!("closed")
+    };
+    assert_eq!(
+        failure.to_string(),
+        "16 leases ended without an answer; out of memory"
+    );
+}
+
+#[test]
+fn a_miner_that_forgets_its_job_again_and_again_loses_it() {
+    let mut desk = Desk::new(Rules::default(), &NAMES);
+    let dealt = desk.opens(1);
+    let first = dealt[0].clone().unwrap();
+    let first = first.as_str();
+    desk.asks(first).unwrap();
+    for _ in 0..3 {
+        assert!(matches!(
+            desk.asks(first),
+            Some((1, _, Grant::Again { .. }))
+        ));
+    }
+    let told = desk.takes(Event::Request { miner: id(first) });
+    let forgotten = |action: &Action| {
+        matches!(
+            action,
+            Action::Revoked {
+                why: Ending::Forgotten,
+                ..
+            }
+        )
+    };
+    assert!(told.iter().any(forgotten), "{told:?}");
+    assert!(
+        told.iter()
+            .any(|action| matches!(action, Action::Redrawn { .. }))
+    );
+    assert!(matches!(told.last(), Some(Action::Idle { .. })));
+}
+
+#[test]
+fn a_miner_of_two_jobs_hears_that_either_answer_came_twice() {
+    let mut desk = Desk::new(Rules::default(), &[]);
+    desk.takes(Event::Register {
+        miner: id("a"),
+        owner: None,
+        capacity: 2,
+    });
+    desk.opens(1);
+    desk.opens(2);
+    let leases = [desk.asks("a").unwrap().1, desk.asks("a").unwrap().1];
+    for lease in leases {
+        desk.answers("a", lease, row(9_000));
+    }
+    for lease in leases {
+        let twice = desk.tries(Event::Submit {
+            miner: id("a"),
+            lease,
+            row: row(9_000),
+        });
+        let expected = Rejected::AlreadyAnswered {
+            miner: id("a"),
+            lease,
+        };
+        assert_eq!(twice, Err(expected));
+    }
+}
