@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::BatchId;
 
 /// One seat of one open batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SeatRef {
     pub(super) batch: BatchId,
     pub(super) seat: usize,
@@ -13,7 +15,7 @@ pub(super) struct SeatRef {
 ///
 /// Tickets only grow. A miner that has seen all seats below a ticket and could take none of them
 /// need not look at them again: whatever would let it take one gives that seat a new ticket.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Queue {
     seats: BTreeMap<u64, SeatRef>,
     next_ticket: u64,
