@@ -12,6 +12,7 @@ use naschain_train::{DataName, Dataset, Device};
 
 use crate::coordinator::Coordinator;
 use crate::run_spec::{DataSpec, RunSpec, objectives, versions};
+use crate::store::Place;
 
 /// With a population of a million this still counts in 64 bits.
 const MOST_GENERATIONS: usize = 1_000_000;
@@ -178,6 +179,10 @@ pub struct CommonArgs {
     pub(crate) run: RunArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+    /// Where the journal is: a file, or postgres://USER@HOST/DATABASE, which several genomasters
+    /// of one run may share [default: journal.sqlite in the run's folder]
+    #[arg(long, value_name = "PLACE")]
+    store: Option<Place>,
 }
 
 /// A run that was opened: its data, its folder, its coordinator.
@@ -195,7 +200,9 @@ impl CommonArgs {
         let spec = self.run.spec(&self.data, &dataset)?;
         let dir = self.run.folder(&self.data);
         spec.settle(&dir)?;
-        let coordinator = Coordinator::open(&dir, spec).await?;
+        let place = self.store.clone();
+        let place = place.unwrap_or_else(|| Place::of_run(&dir));
+        let coordinator = Coordinator::open(place, spec).await?;
         Ok(OpenRun {
             dataset,
             dir,

@@ -99,7 +99,8 @@ impl From<CallError> for LinkError {
         match error {
             CallError::Rejected(Rejected::StaleLease { .. }) => LinkError::LeaseEnded(text),
             CallError::Rejected(Rejected::UnknownMiner { .. }) => LinkError::NotJoined(text),
-            CallError::Rejected(_) | CallError::Stopped(_) => LinkError::Refused(text),
+            CallError::Away(_) => LinkError::Away(text),
+            CallError::Rejected(_) => LinkError::Refused(text),
         }
     }
 }

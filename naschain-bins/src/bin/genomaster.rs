@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use naschain_bins::audit::{AuditArgs, run_audit};
 use naschain_bins::cli::PRESETS;
 use naschain_bins::export::{ExportArgs, export};
 use naschain_bins::inspect::{InspectArgs, inspect};
@@ -28,6 +29,8 @@ enum Command {
     /// Serve miners and validators over HTTP
     #[command(after_help = PRESETS, args_override_self = true)]
     Serve(ServeArgs),
+    /// Verify a run from its journal alone: chain, proofs, verdicts
+    Audit(AuditArgs),
     /// Show the network that a genome stands for, and its costs
     Inspect(InspectArgs),
     /// Write a run's network with its weights for other programs: safetensors or ONNX
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Search(args) => run(search(args), "warn"),
         Command::Serve(args) => run(serve(args), "info"),
+        Command::Audit(args) => run(run_audit(args), "warn"),
         Command::Inspect(args) => run(async move { say(&inspect(&args)?) }, "warn"),
         Command::Export(args) => run(async move { say(&export(&args)?) }, "info"),
         Command::Retrain(args) => run(async move { say(&retrain(&args)?) }, "info"),
