@@ -14,6 +14,9 @@ use crate::state::ClosedBatch;
 pub struct JoinRequest {
     /// Who joins.
     pub miner: MinerId,
+    /// How many jobs it does at once, 1 to 1,024; without it as many as before, or one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<u32>,
 }
 
 /// `POST /v1/jobs`.

@@ -75,8 +75,13 @@ impl Client {
 
     /// Takes part.
     pub async fn join(&self, miner: &MinerId) -> Result<(), ClientError> {
+        self.join_with(miner, None).await
+    }
+
+    /// Takes part with so many jobs at once; without a number, with as many as before, or one.
+    pub async fn join_with(&self, miner: &MinerId, jobs: Option<u32>) -> Result<(), ClientError> {
         let miner = miner.clone();
-        self.tell("/v1/join", &JoinRequest { miner }).await
+        self.tell("/v1/join", &JoinRequest { miner, jobs }).await
     }
 
     /// Asks for work and waits for it up to `wait_ms`.

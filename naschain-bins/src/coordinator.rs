@@ -4,6 +4,7 @@
 //! that have gathered, applies them, writes them in one transaction, and only then answers them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -54,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) changes: watch::Sender<u64>,
     pub(crate) told: broadcast::Sender<Arc<Told>>,
     pub(crate) metrics: Metrics,
+    /// Whether the search is finished, for those who need not wait for the lock.
+    pub(crate) finished: AtomicBool,
     pub(crate) spec: RunSpec,
     pub(crate) run: naschain_core::Digest,
 }
@@ -80,6 +83,7 @@ impl Coordinator {
             changes: watch::Sender::new(0),
             told: broadcast::Sender::new(MOST_TOLD),
             metrics: Metrics::default(),
+            finished: AtomicBool::new(false),
             run: spec.digest(),
             spec,
         });
@@ -190,11 +194,11 @@ impl Coordinator {
         let mut first = true;
         loop {
             changes.mark_unchanged();
-            let finished = self.look_now(|state| state.map(RunState::is_finished));
-            match finished.await {
-                Some(true) => return Ok(JobReply::Finished),
-                Some(false) => {}
-                None => return Err(CallError::Away(self.away().unwrap_or(Away::Closing))),
+            if let Some(away) = self.away() {
+                return Err(CallError::Away(away));
+            }
+            if self.shared.finished.load(Relaxed) {
+                return Ok(JobReply::Finished);
             }
             let event = Event::Request {
                 miner: miner.clone(),

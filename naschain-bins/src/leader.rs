@@ -113,6 +113,8 @@ impl Leader {
             live.state.events() - live.snapshot,
             began.elapsed().as_secs_f64()
         );
+        let finished = live.state.is_finished();
+        self.shared.finished.store(finished, Relaxed);
         *self.shared.live.lock().await = Some(live);
         self.checked = clock::now();
         self.set_away(None);
@@ -257,6 +259,8 @@ impl Leader {
             }
             return Err(error);
         }
+        let finished = live.state.is_finished();
+        self.shared.finished.store(finished, Relaxed);
         self.publish(group);
         if let Some(closing) = closing {
             self.closed = true;

@@ -20,13 +20,15 @@
 //!
 //! In reading order:
 //! - [`run_spec`]: what a run is; [`cli`]: the flags that say it;
+//!   [`config`]: flags from a file;
 //! - [`state`]: search and job board joined; [`clock`]: the run's time;
 //! - [`chain`], [`store`] and [`journal`]: the events they are the fold of, in a file or on a
 //!   server;
 //! - [`coordinator`]: all of these behind one lock, with one task that writes; [`feed`] and
 //!   [`metrics`]: what is told of them;
 //! - [`api`]: what goes over the wire; [`server`] and [`client`]: its two ends;
-//! - [`link`], [`trainer`] and [`miner`]: a miner, in the same process or over the network;
+//! - [`link`], [`trainer`], [`unsent`] and [`miner`]: a miner, in the same process or over the
+//!   network;
 //! - [`selftest`] and [`speed`]: what a miner's machine can prove, and how fast it is;
 //! - [`validator`]: verdicts recomputed, scores, weights; [`auditor`], [`audit`] and [`proof`]: a
 //!   whole run recomputed from its journal;
@@ -41,6 +43,7 @@ pub mod chain;
 pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod config;
 pub mod coordinator;
 mod events;
 pub mod export;
@@ -69,4 +72,5 @@ pub mod state;
 pub mod store;
 pub mod table;
 pub mod trainer;
+pub mod unsent;
 pub mod validator;

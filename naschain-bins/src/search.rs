@@ -60,6 +60,9 @@ pub async fn search(args: SearchArgs) -> Result<()> {
                 checkpoints: None,
             },
             data_dir: None,
+            jobs: 1,
+            unsent: None,
+            shelf: Arc::default(),
             stop: stopped.clone(),
         };
         miners.spawn(miner.work(Some(dataset.clone())));

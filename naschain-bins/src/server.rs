@@ -67,7 +67,15 @@ async fn run(State(coordinator): App) -> Json<RunSpec> {
 async fn join(State(coordinator): App, Body(request): Body<JoinRequest>) -> Reply<StatusCode> {
     let miner = request.miner;
     tracing::info!("{miner} joins");
-    coordinator.handle(Event::Join { miner }).await?;
+    let event = match request.jobs {
+        None => Event::Join { miner },
+        Some(capacity) => Event::Register {
+            miner,
+            owner: None,
+            capacity,
+        },
+    };
+    coordinator.handle(event).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -7,6 +7,7 @@ mod programs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use naschain_bins::coordinator::Coordinator;
 use naschain_bins::link::Link;
@@ -106,6 +107,9 @@ async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec
                 checkpoints: None,
             },
             data_dir: None,
+            jobs: 1,
+            unsent: None,
+            shelf: Arc::default(),
             stop: stopped.clone(),
         };
         miners.spawn(miner.work(None));

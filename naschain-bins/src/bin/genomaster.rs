@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use naschain_bins::audit::{AuditArgs, run_audit};
 use naschain_bins::cli::PRESETS;
+use naschain_bins::config::{ProgramArgs, parse};
 use naschain_bins::export::{ExportArgs, export};
 use naschain_bins::inspect::{InspectArgs, inspect};
 use naschain_bins::predict::{PredictArgs, predict};
@@ -17,6 +18,8 @@ use naschain_bins::serve::{ServeArgs, serve};
 #[derive(Parser)]
 #[command(name = "genomaster", version)]
 struct Cli {
+    #[command(flatten)]
+    program: ProgramArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -42,13 +45,15 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
-        Command::Search(args) => run(search(args), "warn"),
-        Command::Serve(args) => run(serve(args), "info"),
-        Command::Audit(args) => run(run_audit(args), "warn"),
-        Command::Inspect(args) => run(async move { say(&inspect(&args)?) }, "warn"),
-        Command::Export(args) => run(async move { say(&export(&args)?) }, "info"),
-        Command::Retrain(args) => run(async move { say(&retrain(&args)?) }, "info"),
-        Command::Predict(args) => run(async move { say(&predict(&args)?) }, "warn"),
+    let Cli { program, command } = parse();
+    let format = program.log_format;
+    match command {
+        Command::Search(args) => run(search(args), "warn", format),
+        Command::Serve(args) => run(serve(args), "info", format),
+        Command::Audit(args) => run(run_audit(args), "warn", format),
+        Command::Inspect(args) => run(async move { say(&inspect(&args)?) }, "warn", format),
+        Command::Export(args) => run(async move { say(&export(&args)?) }, "info", format),
+        Command::Retrain(args) => run(async move { say(&retrain(&args)?) }, "info", format),
+        Command::Predict(args) => run(async move { say(&predict(&args)?) }, "warn", format),
     }
 }

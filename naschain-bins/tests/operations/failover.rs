@@ -1,19 +1,14 @@
 //! Two genomasters of one run on one PostgreSQL server: one leads, and when it is killed the
 //! other goes on.
 
-#[allow(dead_code)] // each test file uses its part
-mod programs;
-#[allow(dead_code)]
-mod stores;
-
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::programs::{Process, Server, call, folder, read, search, succeeded, wait_until};
+use crate::stores::postgres;
 use naschain_bins::store::Place;
-use programs::{Process, Server, call, folder, read, search, succeeded, wait_until};
 use serde_json::Value;
-use stores::postgres;
 
 fn genomaster(run: &Path, store: &str) -> Server {
     Server::start_with(run, 0, &["--store", store, "--seed=7"])
@@ -37,7 +32,7 @@ fn a_standby_takes_over_from_a_killed_leader_and_nothing_is_lost_or_doubled() {
         return;
     };
     let dir = folder("failover");
-    let store = programs::database(&url);
+    let store = crate::programs::database(&url);
     let (a, b) = (dir.join("a"), dir.join("b"));
     let mut first = genomaster(&a, &store);
     let second = genomaster(&b, &store);

@@ -1,15 +1,11 @@
 //! The journal on every kind of store: what is written is read, and changes are named.
 
-#[allow(dead_code)] // each test file uses its part
-mod programs;
-mod stores;
-
+use crate::programs::folder;
+use crate::stores::{places, postgres, tamper};
 use naschain_bins::journal::Journal;
 use naschain_bins::store::Place;
 use naschain_consensus::{Event, Millis};
 use naschain_core::Digest;
-use programs::folder;
-use stores::{places, postgres, tamper};
 
 /// A run of its own for each test, so that they can share a server.
 fn run(test: &str) -> Digest {
@@ -252,7 +248,8 @@ async fn one_leads_and_who_lost_the_lead_cannot_write() {
     assert!(error.contains("another genomaster leads"), "{error}");
     assert_eq!(first.entries(0, 9).await.unwrap().len(), 1);
     drop(first);
-    let second = programs::eventually(async || Journal::lead(&place, run).await.unwrap()).await;
+    let second =
+        crate::programs::eventually(async || Journal::lead(&place, run).await.unwrap()).await;
     second.close().await.unwrap();
 }
 
@@ -276,7 +273,8 @@ async fn a_leader_whose_connection_is_cut_notices_and_another_can_lead() {
     );
     let cut = sqlx::query(&cut).fetch_all(&mut server).await.unwrap();
     assert_eq!(cut.len(), 1);
-    let second = programs::eventually(async || Journal::lead(&place, run).await.unwrap()).await;
+    let second =
+        crate::programs::eventually(async || Journal::lead(&place, run).await.unwrap()).await;
     assert!(first.check().await.is_err());
     let (now, event) = &events()[0];
     first.append(*now, event, None).unwrap();

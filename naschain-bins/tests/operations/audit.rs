@@ -1,29 +1,22 @@
 //! `genomaster audit` finds and names what was done to a journal.
 
-#[allow(dead_code)] // each test file uses its part
-mod programs;
-#[allow(dead_code)]
-mod simulated;
-#[allow(dead_code)]
-mod stores;
-
 use std::path::Path;
 use std::process::Output;
 
+use crate::programs::{folder, genomaster, text};
+use crate::stores::{places, tamper};
 use naschain_bins::coordinator::Coordinator;
 use naschain_bins::run_spec::RunSpec;
 use naschain_bins::store::Place;
-use programs::{folder, genomaster, text};
 use serde_json::Value;
-use stores::{places, tamper};
 
 async fn run(dir: &Path, place: &Place, seed: u64) -> RunSpec {
-    let spec = simulated::spec(4, 3, seed);
+    let spec = crate::simulated::spec(4, 3, seed);
     spec.settle(dir).unwrap();
     let coordinator = Coordinator::open(place.clone(), spec.clone())
         .await
         .unwrap();
-    simulated::mine(&coordinator, 4, 9).await.unwrap();
+    crate::simulated::mine(&coordinator, 4, 9).await.unwrap();
     coordinator.close().await.unwrap();
     spec
 }
@@ -154,7 +147,7 @@ async fn a_history_that_says_more_or_other_than_the_journal_is_found() {
     let dir = folder("audit-history");
     let place = Place::of_run(&dir);
     run(&dir, &place, 1).await;
-    let coordinator = Coordinator::open(place.clone(), simulated::spec(4, 3, 1))
+    let coordinator = Coordinator::open(place.clone(), crate::simulated::spec(4, 3, 1))
         .await
         .unwrap();
     let mut history = coordinator
