@@ -5,6 +5,7 @@ use naschain_core::{Digest, Genome, Measurement};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::chain::Entry;
 use crate::state::ClosedBatch;
 
 /// `POST /v1/join`.
@@ -13,6 +14,9 @@ use crate::state::ClosedBatch;
 pub struct JoinRequest {
     /// Who joins.
     pub miner: MinerId,
+    /// How many jobs it does at once, 1 to 1,024; without it as many as before, or one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<u32>,
 }
 
 /// `POST /v1/jobs`.
@@ -94,6 +98,16 @@ pub struct Batches {
     pub total: usize,
     /// Whether the run is finished.
     pub finished: bool,
+}
+
+/// `GET /v1/journal?after=N`: the journal as it is, up to the first answer to a batch that is
+/// still open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JournalPage {
+    /// Up to 1,000 entries after number `after`.
+    pub entries: Vec<Entry>,
+    /// The number of the last entry that is shown for now.
+    pub last: u64,
 }
 
 /// `GET /v1/front`: one entry for each network of the Pareto front so far.

@@ -14,6 +14,7 @@ use crate::coordinator::Coordinator;
 use crate::data::DataArgs;
 use crate::presets::Preset;
 use crate::run_spec::{DataSpec, RunSpec, objectives, versions};
+use crate::store::Place;
 
 /// With a population of a million this still counts in 64 bits.
 const MOST_GENERATIONS: usize = 1_000_000;
@@ -145,6 +146,10 @@ pub struct CommonArgs {
     pub(crate) run: RunArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+    /// Where the journal is: a file, or postgres://USER@HOST/DATABASE, which several genomasters
+    /// of one run may share [default: journal.sqlite in the run's folder]
+    #[arg(long, value_name = "PLACE")]
+    store: Option<Place>,
 }
 
 /// A run that was opened: its data, its folder, its coordinator.
@@ -162,7 +167,9 @@ impl CommonArgs {
         let spec = self.run.spec(&self.data, &dataset)?;
         let dir = self.run.folder(&spec.data.name);
         spec.settle(&dir)?;
-        let coordinator = Coordinator::open(&dir, spec).await?;
+        let place = self.store.clone();
+        let place = place.unwrap_or_else(|| Place::of_run(&dir));
+        let coordinator = Coordinator::open(place, spec).await?;
         Ok(OpenRun {
             dataset,
             dir,

@@ -1,5 +1,7 @@
 //! The genomaster as a miner or a validator sees it over HTTP.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use naschain_consensus::{LeaseId, MinerId, Row};
@@ -7,7 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::{
-    Batches, HeartbeatRequest, JobReply, JobRequest, JoinRequest, Problem, ResultRequest,
+    Batches, FrontEntry, HeartbeatRequest, JobReply, JobRequest, JoinRequest, JournalPage, Problem,
+    ResultRequest,
 };
 use crate::run_spec::RunSpec;
 
@@ -32,21 +35,31 @@ impl ClientError {
 /// Calls to one genomaster.
 #[derive(Clone, Debug)]
 pub struct Client {
-    url: String,
+    /// Genomasters of one run, of which one leads.
+    urls: Arc<[String]>,
+    /// Which of them answered last.
+    leading: Arc<AtomicUsize>,
     http: reqwest::Client,
 }
 
 impl Client {
-    /// A client of the genomaster at `url`, such as `http://127.0.0.1:5000`.
+    /// A client of the genomaster at `url`, such as `http://127.0.0.1:5000`, or of several with
+    /// commas between them, which share a run: the one that leads is found by trying.
     pub fn new(url: &str) -> anyhow::Result<Client> {
-        let parsed = reqwest::Url::parse(url);
-        if !parsed.is_ok_and(|parsed| parsed.scheme() == "http" && parsed.has_host()) {
-            anyhow::bail!(
-                "{url:?} is not the address of a genomaster, such as http://127.0.0.1:5000"
-            );
+        for url in url.split(',') {
+            let parsed = reqwest::Url::parse(url);
+            if !parsed.is_ok_and(|parsed| parsed.scheme() == "http" && parsed.has_host()) {
+                anyhow::bail!(
+                    "{url:?} is not the address of a genomaster, such as http://127.0.0.1:5000"
+                );
+            }
         }
+        let urls = url
+            .split(',')
+            .map(|url| url.trim_end_matches('/').to_owned());
         Ok(Client {
-            url: url.trim_end_matches('/').to_owned(),
+            urls: urls.collect(),
+            leading: Arc::default(),
             http: reqwest::Client::builder()
                 .connect_timeout(Duration::from_secs(5))
                 // Longer than the longest wait for work.
@@ -62,8 +75,13 @@ impl Client {
 
     /// Takes part.
     pub async fn join(&self, miner: &MinerId) -> Result<(), ClientError> {
+        self.join_with(miner, None).await
+    }
+
+    /// Takes part with so many jobs at once; without a number, with as many as before, or one.
+    pub async fn join_with(&self, miner: &MinerId, jobs: Option<u32>) -> Result<(), ClientError> {
         let miner = miner.clone();
-        self.tell("/v1/join", &JoinRequest { miner }).await
+        self.tell("/v1/join", &JoinRequest { miner, jobs }).await
     }
 
     /// Asks for work and waits for it up to `wait_ms`.
@@ -105,9 +123,36 @@ impl Client {
         self.get(&format!("/v1/batches?after={after}")).await
     }
 
+    /// The Pareto front so far.
+    pub async fn front(&self) -> Result<Vec<FrontEntry>, ClientError> {
+        self.get("/v1/front").await
+    }
+
+    /// The entries of the journal after number `after` that are public.
+    pub async fn journal(&self, after: u64) -> Result<JournalPage, ClientError> {
+        self.get(&format!("/v1/journal?after={after}")).await
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        let call = self.http.get(format!("{}{path}", self.url));
-        read(checked(call).await?).await
+        let (url, which) = self.url(path);
+        let answer = checked(self.http.get(url)).await;
+        read(self.noted(which, answer)?).await
+    }
+
+    /// The address of a path at the genomaster that answered last, and which one that is.
+    fn url(&self, path: &str) -> (String, usize) {
+        let which = self.leading.load(Relaxed) % self.urls.len();
+        (format!("{}{path}", self.urls[which]), which)
+    }
+
+    /// Turns to the next genomaster if this one is away.
+    fn noted<T>(&self, which: usize, answer: Result<T, ClientError>) -> Result<T, ClientError> {
+        if matches!(answer, Err(ClientError::Away(_))) {
+            let next = (which + 1) % self.urls.len();
+            // Another call may have turned already.
+            let _ = self.leading.compare_exchange(which, next, Relaxed, Relaxed);
+        }
+        answer
     }
 
     async fn tell(&self, path: &str, body: &impl Serialize) -> Result<(), ClientError> {
@@ -119,8 +164,9 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<reqwest::Response, ClientError> {
-        let call = self.http.post(format!("{}{path}", self.url)).json(body);
-        checked(call).await
+        let (url, which) = self.url(path);
+        let answer = checked(self.http.post(url).json(body)).await;
+        self.noted(which, answer)
     }
 }
 

@@ -1,18 +1,24 @@
 //! The genomaster at work: one state, one journal, and those who wait for them.
+//!
+//! Events go through a queue to the one task that writes (see [`crate::leader`]); it takes all
+//! that have gathered, applies them, writes them in one transaction, and only then answers them.
 
-use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::Result;
-use naschain_consensus::{Action, Event, LeaseId, Millis, MinerId, Rejected, Row};
-use tokio::sync::{Mutex, watch};
+use naschain_consensus::{Action, Event, LeaseId, MinerId, Rejected, Row};
+use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
 use crate::api::{Job, JobReply};
-use crate::clock::{self, RunClock};
-use crate::journal::Journal;
+use crate::chain::Entry;
+use crate::clock;
+use crate::leader::{Command, Leader, Live, Told};
+use crate::metrics::Metrics;
 use crate::run_spec::RunSpec;
 use crate::state::RunState;
+use crate::store::Place;
 
 /// Why a call was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -20,156 +26,210 @@ pub enum CallError {
     /// The board refused the event.
     #[error(transparent)]
     Rejected(#[from] Rejected),
-    /// The journal cannot be written, so nothing more is accepted.
-    #[error("the genomaster has stopped: {0}")]
-    Stopped(String),
+    /// Not now: try again, here or at another genomaster of the run.
+    #[error("{0}")]
+    Away(Away),
 }
 
-/// Search, job board and journal behind one lock.
-pub struct Coordinator {
-    inner: Mutex<Inner>,
-    clock: RunClock,
+/// Why a genomaster answers nothing for now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Away {
+    /// Another one leads.
+    #[error("another genomaster leads this run; this one is a standby")]
+    Standby,
+    /// The journal cannot be written or read.
+    #[error("the journal cannot be used for now: {0}")]
+    Trouble(String),
+    /// It is shutting down.
+    #[error("the genomaster is shutting down")]
+    Closing,
+}
+
+/// What the writing task and the callers share.
+pub(crate) struct Shared {
+    /// The state, unless this genomaster does not lead. What it shows is in the journal.
+    pub(crate) live: Mutex<Option<Live>>,
+    /// Why there is none, if there is none.
+    pub(crate) away: watch::Sender<Option<Away>>,
     /// Counts accepted events that may have made work or ended a batch.
-    changes: watch::Sender<u64>,
-    run: naschain_core::Digest,
-    spec: RunSpec,
+    pub(crate) changes: watch::Sender<u64>,
+    pub(crate) told: broadcast::Sender<Arc<Told>>,
+    pub(crate) metrics: Metrics,
+    /// Whether the search is finished, for those who need not wait for the lock.
+    pub(crate) finished: AtomicBool,
+    pub(crate) spec: RunSpec,
+    pub(crate) run: naschain_core::Digest,
 }
 
-struct Inner {
-    state: RunState,
-    journal: Option<Journal>,
-    broken: Option<String>,
+/// Search, job board and journal.
+pub struct Coordinator {
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
 }
+
+/// So many events may wait to be written; more callers wait for a place.
+const MOST_WAITING: usize = 8_192;
+/// A reader of the feed that is so many groups of events behind reads from the journal.
+const MOST_TOLD: usize = 256;
 
 impl Coordinator {
-    /// Opens the run in `dir` and brings its state back from the journal.
-    pub async fn open(dir: &Path, spec: RunSpec) -> Result<Arc<Coordinator>> {
-        let run = spec.digest();
-        let (journal, events) = Journal::open(&dir.join("journal.sqlite"), run).await?;
-        let mut state = RunState::new(spec.clone())?;
-        let mut latest = Millis(0);
-        for (number, (now, event)) in events.into_iter().enumerate() {
-            latest = now;
-            state.apply(now, event).map_err(|refused| {
-                anyhow::anyhow!("event {} of the journal is refused: {refused}", number + 1)
-            })?;
-        }
-        let coordinator = Arc::new(Coordinator {
-            inner: Mutex::new(Inner {
-                state,
-                journal: Some(journal),
-                broken: None,
-            }),
-            clock: RunClock::start(latest),
+    /// Opens the journal of a run and brings the state back; where another genomaster leads, it
+    /// waits behind that one.
+    pub async fn open(place: Place, spec: RunSpec) -> Result<Arc<Coordinator>> {
+        let (commands, queue) = mpsc::channel(MOST_WAITING);
+        let shared = Arc::new(Shared {
+            live: Mutex::new(None),
+            away: watch::Sender::new(Some(Away::Standby)),
             changes: watch::Sender::new(0),
-            run,
+            told: broadcast::Sender::new(MOST_TOLD),
+            metrics: Metrics::default(),
+            finished: AtomicBool::new(false),
+            run: spec.digest(),
             spec,
         });
-        tokio::spawn(tick(Arc::downgrade(&coordinator)));
-        Ok(coordinator)
+        let mut leader = Leader::new(shared.clone(), place, queue);
+        leader.try_to_lead().await?;
+        tokio::spawn(leader.run());
+        Ok(Arc::new(Coordinator { shared, commands }))
     }
 
     /// What the run is.
     pub fn spec(&self) -> &RunSpec {
-        &self.spec
+        &self.shared.spec
     }
 
     /// The run's identity.
     pub fn run(&self) -> naschain_core::Digest {
-        self.run
+        self.shared.run
     }
 
     /// Tells when anything changed that others may wait for.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+        self.shared.changes.subscribe()
     }
 
-    /// Looks at the state.
+    /// Why nothing is answered for now, if so.
+    pub fn away(&self) -> Option<Away> {
+        self.shared.away.borrow().clone()
+    }
+
+    /// The same, to be waited for.
+    pub fn watch_away(&self) -> watch::Receiver<Option<Away>> {
+        self.shared.away.subscribe()
+    }
+
+    /// The genomaster's counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// Looks at the state; where this genomaster does not lead, it waits until it does.
     pub async fn look<T>(&self, look: impl FnOnce(&RunState) -> T) -> T {
-        look(&self.inner.lock().await.state)
+        let mut away = self.shared.away.subscribe();
+        loop {
+            away.mark_unchanged();
+            if let Some(live) = &*self.shared.live.lock().await {
+                return look(&live.state);
+            }
+            // It cannot end: this holds the sender.
+            let _ = away.changed().await;
+        }
+    }
+
+    /// Looks at the state, if this genomaster leads.
+    pub async fn look_now<T>(&self, look: impl FnOnce(Option<&RunState>) -> T) -> T {
+        let live = self.shared.live.lock().await;
+        look(live.as_ref().map(|live| &live.state))
     }
 
     /// Takes an event; it is in the journal before this returns.
     ///
-    /// A caller that goes away meanwhile changes nothing: state and journal move together.
-    pub async fn handle(self: &Arc<Self>, event: Event) -> Result<Vec<Action>, CallError> {
-        let coordinator = self.clone();
-        let accepted = tokio::spawn(async move { coordinator.accept(event).await });
-        let stopped = |error: tokio::task::JoinError| CallError::Stopped(error.to_string());
-        accepted.await.map_err(stopped)?
+    /// A caller that goes away meanwhile changes nothing.
+    pub async fn handle(&self, event: Event) -> Result<Vec<Action>, CallError> {
+        self.handle_proved(event, None).await
     }
 
-    async fn accept(&self, event: Event) -> Result<Vec<Action>, CallError> {
-        let mut inner = self.inner.lock().await;
-        let Inner {
-            state,
-            journal,
-            broken,
-        } = &mut *inner;
-        if let Some(reason) = broken {
-            return Err(CallError::Stopped(reason.clone()));
-        }
-        let Some(journal) = journal else {
-            return Err(CallError::Stopped("it is shutting down".to_owned()));
+    /// Takes an event with what proves who sent it, as JSON: the journal keeps both.
+    pub async fn handle_proved(
+        &self,
+        event: Event,
+        proof: Option<String>,
+    ) -> Result<Vec<Action>, CallError> {
+        self.send(event, proof, false).await
+    }
+
+    async fn send(
+        &self,
+        event: Event,
+        proof: Option<String>,
+        spare_idle: bool,
+    ) -> Result<Vec<Action>, CallError> {
+        let (answer, answered) = oneshot::channel();
+        let command = Command::Take {
+            event,
+            proof,
+            spare_idle,
+            answer,
         };
-        let now = self.clock.now();
-        let idle_tick = matches!(event, Event::Tick);
-        let actions = state.apply(now, event.clone())?;
-        if idle_tick && actions.is_empty() {
-            return Ok(actions);
-        }
-        if let Err(error) = journal.append(now, &event).await {
-            // The state is ahead of the journal: nothing more may be answered from it.
-            let reason = format!("{error:#}");
-            tracing::error!("{reason}");
-            *broken = Some(reason.clone());
-            return Err(CallError::Stopped(reason));
-        }
-        drop(inner);
-        if actions.iter().any(makes_work_or_ends) {
-            self.changes.send_modify(|count| *count += 1);
-        }
-        Ok(actions)
+        let stopped = || CallError::Away(Away::Closing);
+        self.commands.send(command).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
     }
 
     /// A miner asks for work and waits for it for a while.
-    pub async fn request(
-        self: &Arc<Self>,
+    pub async fn request(&self, miner: &MinerId, wait: Duration) -> Result<JobReply, CallError> {
+        self.request_proved(miner, wait, None).await
+    }
+
+    /// The same with what proves who asks.
+    pub async fn request_proved(
+        &self,
         miner: &MinerId,
         wait: Duration,
+        proof: Option<String>,
     ) -> Result<JobReply, CallError> {
         let give_up = clock::now() + wait;
         let mut changes = self.changes();
+        let mut away = self.watch_away();
+        let mut first = true;
         loop {
             changes.mark_unchanged();
-            if self.look(RunState::is_finished).await {
+            if let Some(away) = self.away() {
+                return Err(CallError::Away(away));
+            }
+            if self.shared.finished.load(Relaxed) {
                 return Ok(JobReply::Finished);
             }
             let event = Event::Request {
                 miner: miner.clone(),
             };
-            for action in self.handle(event).await? {
+            // The first one shows that the miner is there; the others only ask.
+            let actions = self.send(event, proof.clone(), !first).await?;
+            first = false;
+            for action in actions {
                 if let Action::Leased { batch, lease, .. } = action {
                     let genome = self.look(|state| state.genome(batch).cloned()).await;
                     return Ok(JobReply::Job(Job {
-                        run: self.run,
+                        run: self.shared.run,
                         batch,
                         lease,
                         genome: genome.expect("a leased batch was opened"),
-                        lease_ms: self.spec.rules.lease_ms,
+                        lease_ms: self.shared.spec.rules.lease_ms,
                     }));
                 }
             }
-            let changed = tokio::time::timeout_at(give_up.into(), changes.changed()).await;
-            if changed.is_err() {
-                return Ok(JobReply::Wait);
+            let closing = away.wait_for(|away| *away == Some(Away::Closing));
+            tokio::select! {
+                _ = changes.changed() => {}
+                _ = closing => return Ok(JobReply::Wait),
+                _ = tokio::time::sleep_until(give_up.into()) => return Ok(JobReply::Wait),
             }
         }
     }
 
     /// A miner is still at work.
     pub async fn heartbeat(
-        self: &Arc<Self>,
+        &self,
         miner: &MinerId,
         lease: LeaseId,
         epoch: u32,
@@ -184,58 +244,75 @@ impl Coordinator {
     }
 
     /// A miner answers. The same answer sent twice is taken once and acknowledged twice.
-    pub async fn submit(
-        self: &Arc<Self>,
+    pub async fn submit(&self, miner: &MinerId, lease: LeaseId, row: Row) -> Result<(), CallError> {
+        self.submit_proved(miner, lease, row, None).await
+    }
+
+    /// The same with what proves who answers.
+    pub async fn submit_proved(
+        &self,
         miner: &MinerId,
         lease: LeaseId,
         row: Row,
+        proof: Option<String>,
     ) -> Result<(), CallError> {
         let miner = miner.clone();
-        match self.handle(Event::Submit { miner, lease, row }).await {
+        let submit = Event::Submit { miner, lease, row };
+        match self.handle_proved(submit, proof).await {
             Err(CallError::Rejected(Rejected::AlreadyAnswered { .. })) => Ok(()),
             other => other.map(drop),
         }
     }
 
-    /// Closes the journal; later calls are refused.
+    /// Entries of the journal after number `after` that may be shown to anybody, and the number
+    /// of the last such entry.
+    pub async fn public_entries(
+        &self,
+        after: u64,
+        most: usize,
+    ) -> Result<(Vec<Entry>, u64), CallError> {
+        let mut live = self.shared.live.lock().await;
+        let (state, journal) = Live::journal(&mut live)?;
+        let last = state.public_events();
+        let left = last.saturating_sub(after).min(most as u64) as usize;
+        let trouble = |error| CallError::Away(Away::Trouble(format!("{error:#}")));
+        let entries = journal.entries(after, left).await.map_err(trouble)?;
+        Ok((entries, last))
+    }
+
+    /// What the public is told from now on.
+    pub fn listen(&self) -> broadcast::Receiver<Arc<Told>> {
+        self.shared.told.subscribe()
+    }
+
+    /// What the public was told of events from number `first` on: number, run's time, JSON; and
+    /// the number of the last event.
+    #[allow(clippy::type_complexity)] // one page, taken apart at once
+    pub async fn told(
+        &self,
+        first: u64,
+        most: usize,
+    ) -> Result<(Vec<(u64, u64, String)>, u64), CallError> {
+        let mut live = self.shared.live.lock().await;
+        let (state, journal) = Live::journal(&mut live)?;
+        let last = state.events();
+        let trouble = |error| CallError::Away(Away::Trouble(format!("{error:#}")));
+        let page = journal.feed(first, most).await.map_err(trouble)?;
+        Ok((page, last))
+    }
+
+    /// Ends what waits for work or for events, so that a server can finish its answers.
+    pub fn hang_up(&self) {
+        self.shared.away.send_replace(Some(Away::Closing));
+    }
+
+    /// Writes a snapshot and closes the journal; later calls are refused. The state can still be
+    /// looked at.
     pub async fn close(&self) -> Result<()> {
-        match self.inner.lock().await.journal.take() {
-            Some(journal) => journal.close().await,
-            None => Ok(()),
+        let (answer, answered) = oneshot::channel();
+        if self.commands.send(Command::Close(answer)).await.is_err() {
+            return Ok(());
         }
-    }
-
-    /// Why the run cannot go on, if it cannot.
-    pub async fn broken(&self) -> Option<String> {
-        self.inner.lock().await.broken.clone()
-    }
-}
-
-fn makes_work_or_ends(action: &Action) -> bool {
-    !matches!(
-        action,
-        Action::Leased { .. } | Action::Idle { .. } | Action::Renewed { .. }
-    )
-}
-
-/// Ends leases when they are due, until the coordinator is gone.
-async fn tick(coordinator: std::sync::Weak<Coordinator>) {
-    const LONGEST: Duration = Duration::from_millis(500);
-    loop {
-        let wait = {
-            let Some(coordinator) = coordinator.upgrade() else {
-                return;
-            };
-            let deadline = coordinator
-                .look(|state| state.board().next_deadline())
-                .await;
-            let wait = deadline.map_or(LONGEST, |then| coordinator.clock.until(then));
-            if wait.is_zero() && coordinator.handle(Event::Tick).await.is_err() {
-                return;
-            }
-            // An event may bring an earlier deadline while this sleeps.
-            wait.clamp(Duration::from_millis(1), LONGEST)
-        };
-        tokio::time::sleep(wait).await;
+        answered.await.unwrap_or(Ok(()))
     }
 }

@@ -1,198 +1,158 @@
-//! A run's events in SQLite, each chained to the one before by BLAKE3.
-
-use std::path::Path;
+//! The journal of a run: entries that are chained, staged and committed together, and snapshots.
 
 use anyhow::{Context, Result, ensure};
 use naschain_consensus::{Event, Millis};
 use naschain_core::Digest;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Connection, Row};
+
+use crate::chain::{Chain, Entry};
+use crate::store::{Place, Snapshot, Store};
+
+/// The layout of snapshots. Another number, or another version, and the journal is replayed.
+const FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 1");
 
 /// The events of one run, in the order in which they were accepted.
 pub struct Journal {
-    connection: SqliteConnection,
-    length: i64,
-    link: Digest,
+    store: Box<dyn Store>,
+    chain: Chain,
+    staged: Vec<Entry>,
 }
 
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS journal (
-    number INTEGER PRIMARY KEY,
-    now_ms INTEGER NOT NULL,
-    event TEXT NOT NULL,
-    link TEXT NOT NULL
-)";
-
 impl Journal {
-    /// Opens or makes the file and reads its events; `root` is the run's digest.
-    ///
-    /// Nobody else can open it meanwhile. A broken chain is an error that names the event.
-    pub async fn open(path: &Path, root: Digest) -> Result<(Journal, Vec<(Millis, Event)>)> {
-        let context = || {
-            let path = path.display();
-            format!("cannot open the journal {path}; is another genomaster running on it?")
-        };
-        let mut connection = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .locking_mode(SqliteLockingMode::Exclusive)
-            .busy_timeout(std::time::Duration::from_millis(200))
-            .connect()
-            .await
-            .with_context(context)?;
-        sqlx::query(TABLE)
-            .execute(&mut connection)
-            .await
-            .with_context(context)?;
-        let rows = sqlx::query("SELECT number, now_ms, event, link FROM journal ORDER BY number")
-            .fetch_all(&mut connection)
-            .await
-            .with_context(context)?;
-        let mut journal = Journal {
-            connection,
-            length: 0,
-            link: root,
-        };
-        let mut events = Vec::with_capacity(rows.len());
-        for row in rows {
-            let (number, now_ms): (i64, i64) = (row.try_get("number")?, row.try_get("now_ms")?);
-            let (text, link): (String, String) = (row.try_get("event")?, row.try_get("link")?);
-            let number_expected = journal.length + 1;
-            ensure!(
-                number == number_expected,
-                "{}: event {number_expected} is missing",
-                path.display()
-            );
-            let now = Millis(now_ms.max(0) as u64);
-            journal.link = next_link(journal.link, now, &text);
-            ensure!(
-                journal.link.to_string() == link,
-                "{}: event {number} was changed after it was written",
-                path.display()
-            );
-            journal.length = number;
-            let event = serde_json::from_str(&text)
-                .with_context(|| format!("{}: event {number} is unknown", path.display()))?;
-            events.push((now, event));
-        }
-        Ok((journal, events))
+    /// Opens the journal of the run with this digest to lead it; nothing if another genomaster
+    /// leads. It stands before its first entry: [`Journal::snapshot`] and [`Journal::read_on`]
+    /// move it to its end.
+    pub async fn lead(place: &Place, run: Digest) -> Result<Option<Journal>> {
+        let store = place.lead(run).await?;
+        Ok(store.map(|store| Journal {
+            store,
+            chain: Chain::root(run),
+            staged: Vec::new(),
+        }))
     }
 
-    /// Appends one event and waits until it is on disk.
-    pub async fn append(&mut self, now: Millis, event: &Event) -> Result<()> {
-        let text = serde_json::to_string(event)?;
-        let link = next_link(self.link, now, &text);
-        sqlx::query("INSERT INTO journal (number, now_ms, event, link) VALUES (?, ?, ?, ?)")
-            .bind(self.length + 1)
-            .bind(now.0 as i64)
-            .bind(text)
-            .bind(link.to_string())
-            .execute(&mut self.connection)
+    /// The number and the link of the last entry, staged ones included.
+    pub fn head(&self) -> Chain {
+        self.chain
+    }
+
+    /// The latest snapshot, if it is whole, of this build's layout, and of an entry that the
+    /// journal still has; `restore` makes a state of that entry's number and
+    /// its bytes. The journal then stands after
+    /// that entry. One that cannot be used is logged, and everything is replayed.
+    pub async fn snapshot<T>(
+        &mut self,
+        restore: impl FnOnce(u64, &[u8]) -> Result<T>,
+    ) -> Result<Option<(Millis, T)>> {
+        let snapshot = match self.store.snapshot().await {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                tracing::warn!("the snapshot cannot be read, replaying everything: {error:#}");
+                return Ok(None);
+            }
+        };
+        match self
+            .verified(&snapshot)
             .await
-            .context("cannot write to the journal")?;
-        self.length += 1;
-        self.link = link;
+            .and_then(|()| restore(snapshot.number, &snapshot.bytes))
+        {
+            Ok(state) => {
+                self.chain = Chain {
+                    number: snapshot.number,
+                    link: snapshot.link,
+                };
+                Ok(Some((Millis(snapshot.now_ms), state)))
+            }
+            Err(error) => {
+                tracing::warn!("the snapshot is not used, replaying everything: {error:#}");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn verified(&mut self, snapshot: &Snapshot) -> Result<()> {
+        let Snapshot { number, format, .. } = snapshot;
+        ensure!(format == FORMAT, "its layout is {format}, not {FORMAT}");
+        let digest = Digest(*blake3::hash(&snapshot.bytes).as_bytes());
+        ensure!(
+            digest == snapshot.digest,
+            "its bytes were changed after they were written"
+        );
+        let before = number.saturating_sub(1);
+        let entry = self.store.entries(before, 1).await?;
+        let entry = entry.first().filter(|entry| entry.number == *number);
+        let entry = entry.with_context(|| format!("it is of event {number}, which is missing"))?;
+        ensure!(
+            entry.link == snapshot.link,
+            "it is of another event {number}"
+        );
         Ok(())
     }
 
-    /// Closes the file.
-    pub async fn close(self) -> Result<()> {
-        Ok(self.connection.close().await?)
-    }
-}
-
-fn next_link(before: Digest, now: Millis, event: &str) -> Digest {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&before.0);
-    hasher.update(&now.0.to_le_bytes());
-    hasher.update(event.as_bytes());
-    Digest(*hasher.finalize().as_bytes())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::path::PathBuf;
-
-    const ROOT: Digest = Digest([7; 32]);
-
-    fn file(test: &str) -> PathBuf {
-        let dir = std::env::temp_dir().join(format!("naschain-journal-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let path = dir.join(test);
-        let _ = std::fs::remove_file(&path);
-        path
+    /// The next `most` events, verified; none at the end. A broken chain is an error that names
+    /// the event.
+    pub async fn read_on(&mut self, most: usize) -> Result<Vec<(Millis, Event)>> {
+        let entries = self.store.entries(self.chain.number, most).await?;
+        let follow = |entry: &Entry| self.chain.follow(entry).context("the journal is broken");
+        entries.iter().map(follow).collect()
     }
 
-    fn events() -> Vec<(Millis, Event)> {
-        let miner = |name: &str| name.parse().unwrap();
-        vec![
-            (Millis(1), Event::Join { miner: miner("a") }),
-            (Millis(1), Event::Request { miner: miner("a") }),
-            (Millis(9), Event::Tick),
-        ]
+    /// Stages one event; [`Journal::commit`] writes it. `proof` is what proves who sent it, as
+    /// JSON; the chain covers it.
+    pub fn append(&mut self, now: Millis, event: &Event, proof: Option<&str>) -> Result<()> {
+        let text = serde_json::to_string(event)?;
+        let entry = self.chain.entry(now, text, proof.map(str::to_owned));
+        self.staged.push(entry);
+        Ok(())
     }
 
-    async fn written(path: &Path) -> SqliteConnection {
-        let (mut journal, read) = Journal::open(path, ROOT).await.unwrap();
-        assert!(read.is_empty());
-        for (now, event) in events() {
-            journal.append(now, &event).await.unwrap();
-        }
-        journal.close().await.unwrap();
-        SqliteConnection::connect(path.to_str().unwrap())
-            .await
-            .unwrap()
-    }
-
-    async fn refusal(test: &str, change: &str) -> String {
-        let path = file(test);
-        let mut connection = written(&path).await;
-        sqlx::query(change).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
-        match Journal::open(&path, ROOT).await {
-            Ok(_) => panic!("a changed journal was accepted"),
-            Err(error) => error.to_string(),
+    /// Notes what the public is told of the event that was staged last, as JSON.
+    pub fn tell(&mut self, feed: String) {
+        if let Some(entry) = self.staged.last_mut() {
+            entry.feed = Some(feed);
         }
     }
 
-    #[tokio::test]
-    async fn what_was_written_is_read() {
-        let path = file("read.sqlite");
-        written(&path).await.close().await.unwrap();
-        let (_journal, read) = Journal::open(&path, ROOT).await.unwrap();
-        assert_eq!(read, events());
+    /// Writes all that is staged, in one transaction, and waits until it is on disk. After an
+    /// error nothing more can be said of the journal: open it again.
+    pub async fn commit(&mut self) -> Result<()> {
+        if !self.staged.is_empty() {
+            self.store.append(&self.staged).await?;
+            self.staged.clear();
+        }
+        Ok(())
     }
 
-    #[tokio::test]
-    async fn changes_are_found_and_named() {
-        let error = refusal(
-            "change.sqlite",
-            "UPDATE journal SET now_ms = 2 WHERE number = 2",
-        )
-        .await;
-        assert!(
-            error.ends_with("event 2 was changed after it was written"),
-            "{error}"
-        );
-        let error = refusal("drop.sqlite", "DELETE FROM journal WHERE number = 2").await;
-        assert!(error.ends_with("event 2 is missing"), "{error}");
-        let path = file("root.sqlite");
-        written(&path).await.close().await.unwrap();
-        assert!(Journal::open(&path, Digest([8; 32])).await.is_err());
-    }
-
-    #[tokio::test]
-    async fn two_genomasters_cannot_share_a_journal() {
-        let path = file("shared.sqlite");
-        let (_journal, _) = Journal::open(&path, ROOT).await.unwrap();
-        let error = match Journal::open(&path, ROOT).await {
-            Ok(_) => panic!("opened twice"),
-            Err(error) => error.to_string(),
+    /// Keeps the bytes of the state after the last entry.
+    pub async fn keep_snapshot(&mut self, now: Millis, bytes: Vec<u8>) -> Result<()> {
+        let snapshot = Snapshot {
+            number: self.chain.number,
+            link: self.chain.link,
+            now_ms: now.0,
+            format: FORMAT.to_owned(),
+            digest: Digest(*blake3::hash(&bytes).as_bytes()),
+            bytes,
         };
-        assert!(error.contains("cannot open the journal"), "{error}");
+        self.store.keep_snapshot(&snapshot).await
+    }
+
+    /// Entries as they are, after number `after`.
+    pub async fn entries(&mut self, after: u64, most: usize) -> Result<Vec<Entry>> {
+        self.store.entries(after, most).await
+    }
+
+    /// What the public was told of events from number `first` on: number, run's time, JSON.
+    pub async fn feed(&mut self, first: u64, most: usize) -> Result<Vec<(u64, u64, String)>> {
+        self.store.feed(first, most).await
+    }
+
+    /// Whether the store is still there and still led by this genomaster.
+    pub async fn check(&mut self) -> Result<()> {
+        self.store.check().await
+    }
+
+    /// Lets go of the store.
+    pub async fn close(self) -> Result<()> {
+        self.store.close().await
     }
 }

@@ -20,35 +20,49 @@
 //!
 //! In reading order:
 //! - [`run_spec`]: what a run is; [`cli`] and [`data`]: the flags that say it; [`presets`]: what
-//!   they say when they are not given;
-//! - [`state`]: search and job board joined; [`journal`]: the events they are the fold of;
-//!   [`clock`]: the run's time;
-//! - [`coordinator`]: all of these behind one lock;
+//!   they say when they are not given; [`config`]: flags from a file;
+//! - [`state`]: search and job board joined; [`clock`]: the run's time;
+//! - [`chain`], [`store`] and [`journal`]: the events they are the fold of, in a file or on a
+//!   server;
+//! - [`coordinator`]: all of these behind one lock, with one task that writes; [`feed`] and
+//!   [`metrics`]: what is told of them;
 //! - [`api`]: what goes over the wire; [`server`] and [`client`]: its two ends;
-//! - [`link`], [`trainer`] and [`miner`]: a miner, in the same process or over the network;
+//! - [`link`], [`trainer`], [`unsent`] and [`miner`]: a miner, in the same process or over the
+//!   network;
 //! - [`selftest`], [`speed`] and [`data_check`]: what a miner's machine can prove, how fast it is,
 //!   and which data it has;
-//! - [`validator`]: verdicts recomputed, scores, weights;
+//! - [`validator`]: verdicts recomputed, scores, weights; [`auditor`], [`audit`] and [`proof`]: a
+//!   whole run recomputed from its journal;
 //! - [`report`], [`models`], [`plot`] and [`table`]: the run's folder and what is printed;
 //! - [`search`], [`serve`], [`inspect`], [`export`], [`retrain`] and [`predict`]: the commands;
 //!   [`run`]: how they start and end.
 
 pub mod api;
+pub mod audit;
+pub mod auditor;
+pub mod chain;
 pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod config;
 pub mod coordinator;
 pub mod data;
 pub mod data_check;
+mod events;
 pub mod export;
+pub mod feed;
+mod health;
 pub mod inspect;
 pub mod journal;
+mod leader;
 pub mod link;
+pub mod metrics;
 pub mod miner;
 pub mod models;
 pub mod plot;
 pub mod predict;
 pub mod presets;
+pub mod proof;
 pub mod report;
 pub mod retrain;
 pub mod run;
@@ -59,6 +73,8 @@ pub mod serve;
 pub mod server;
 pub mod speed;
 pub mod state;
+pub mod store;
 pub mod table;
 pub mod trainer;
+pub mod unsent;
 pub mod validator;

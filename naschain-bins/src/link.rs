@@ -45,14 +45,18 @@ impl Link {
         }
     }
 
-    /// Takes part.
-    pub async fn join(&self, miner: &MinerId) -> Result<(), LinkError> {
+    /// Takes part, with so many jobs at once.
+    pub async fn join(&self, miner: &MinerId, jobs: u32) -> Result<(), LinkError> {
         match self {
             Link::Local(coordinator) => {
-                let miner = miner.clone();
-                coordinator.handle(Event::Join { miner }).await?;
+                let register = Event::Register {
+                    miner: miner.clone(),
+                    owner: None,
+                    capacity: jobs,
+                };
+                coordinator.handle(register).await?;
             }
-            Link::Http(client) => client.join(miner).await?,
+            Link::Http(client) => client.join_with(miner, Some(jobs)).await?,
         }
         Ok(())
     }
@@ -99,7 +103,8 @@ impl From<CallError> for LinkError {
         match error {
             CallError::Rejected(Rejected::StaleLease { .. }) => LinkError::LeaseEnded(text),
             CallError::Rejected(Rejected::UnknownMiner { .. }) => LinkError::NotJoined(text),
-            CallError::Rejected(_) | CallError::Stopped(_) => LinkError::Refused(text),
+            CallError::Away(_) => LinkError::Away(text),
+            CallError::Rejected(_) => LinkError::Refused(text),
         }
     }
 }

@@ -10,19 +10,22 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use naschain_consensus::{MinerId, Row};
-use naschain_train::{Dataset, Epoch, Error};
-use tokio::sync::watch;
+use naschain_train::{DataName, Dataset, Epoch, Error};
+use tokio::sync::{Mutex, watch};
 
 use crate::api::{Job, JobReply};
 use crate::data;
 use crate::link::{Link, LinkError};
 use crate::run_spec::{RunSpec, versions};
 use crate::trainer::Trainer;
+use crate::unsent::{self, Answer};
 
 /// How long the genomaster may hold a request for work.
 const WAIT_MS: u64 = 20_000;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// The pause after many jobs in a row that went wrong.
+const LONGEST_TROUBLE: Duration = Duration::from_secs(60);
 
 /// One miner.
 #[derive(Clone)]
@@ -37,8 +40,39 @@ pub struct Miner {
     pub data_dir: Option<PathBuf>,
     /// Mebibytes of a folder's pictures that are kept in memory.
     pub keep_images: u64,
+    /// How many of these work at the same time under this name, each at one training.
+    pub jobs: u32,
+    /// Where answers are kept until they are taken; without it they are lost with the process.
+    pub unsent: Option<PathBuf>,
+    /// The data set that was read last, for all that work under this name.
+    pub shelf: Arc<Shelf>,
     /// True once it is to stop.
     pub stop: watch::Receiver<bool>,
+}
+
+/// A data set in memory, shared by the jobs of a miner.
+#[derive(Default)]
+pub struct Shelf(Mutex<Option<(DataName, Arc<Dataset>)>>);
+
+impl Shelf {
+    /// The data set of this name, read if it is not the one that is there.
+    async fn get(
+        &self,
+        name: &DataName,
+        dir: Option<PathBuf>,
+        keep_mib: u64,
+    ) -> Result<Arc<Dataset>> {
+        // Whoever comes meanwhile waits for the one that reads.
+        let mut shelf = self.0.lock().await;
+        if let Some((_, dataset)) = shelf.as_ref().filter(|(known, _)| known == name) {
+            return Ok(dataset.clone());
+        }
+        let wanted = name.clone();
+        let load = move || data::load(&wanted, dir.as_deref(), keep_mib);
+        let dataset = Arc::new(tokio::task::spawn_blocking(load).await??);
+        *shelf = Some((name.clone(), dataset.clone()));
+        Ok(dataset)
+    }
 }
 
 /// A run as a miner knows it: what to do and what to do it with.
@@ -77,41 +111,68 @@ impl Watched {
 }
 
 impl Miner {
-    /// Works until the run is finished or the miner is told to stop.
+    /// Works until the run is finished or the miner is told to stop. Only what is wrong before
+    /// the first job is an error; later on, what goes wrong is logged and tried again.
     ///
     /// `dataset` is the data if the caller has it already; it is checked like any other.
     pub async fn work(mut self, dataset: Option<Arc<Dataset>>) -> Result<()> {
         let Some(mut work) = self.prepare(dataset).await? else {
             return Ok(());
         };
-        while let Some(reply) = self.next_job().await? {
-            match reply {
-                JobReply::Wait => {}
-                JobReply::Finished => {
-                    tracing::info!("{}: the run is finished", self.name);
-                    return Ok(());
-                }
-                JobReply::Job(job) => {
-                    if job.run != work.spec.digest() {
-                        tracing::info!("{}: the genomaster has another run now", self.name);
-                        match self.prepare(None).await? {
-                            Some(other) => work = other,
-                            None => return Ok(()),
-                        }
-                        ensure!(
-                            job.run == work.spec.digest(),
-                            "the genomaster's jobs are of run {}, its specification is of run {}",
-                            job.run,
-                            work.spec.digest()
-                        );
+        let mut troubles = 0;
+        while !*self.stop.borrow() {
+            match self.one_job(&mut work).await {
+                Ok(true) => troubles = 0,
+                Ok(false) => return Ok(()),
+                Err(error) => {
+                    troubles += 1;
+                    let pause = (FIRST_PAUSE * 2_u32.pow(troubles.min(10))).min(LONGEST_TROUBLE);
+                    tracing::error!("{}: {error:#}; going on in {pause:?}", self.name);
+                    tokio::select! {
+                        _ = tokio::time::sleep(pause) => {}
+                        _ = stopped(&mut self.stop) => {}
                     }
-                    let row = self.train(&work, &job).await?;
-                    let Some(row) = row else { continue };
-                    self.answer(&job, row).await?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Asks for a job and does it; says whether there may be more.
+    async fn one_job(&mut self, work: &mut Work) -> Result<bool> {
+        match self.next_job().await? {
+            None => return Ok(false),
+            Some(JobReply::Wait) => {}
+            Some(JobReply::Finished) => {
+                tracing::info!("{}: the run is finished", self.name);
+                return Ok(false);
+            }
+            Some(JobReply::Job(job)) => {
+                if job.run != work.spec.digest() {
+                    tracing::info!("{}: the genomaster has another run now", self.name);
+                    match self.prepare(None).await? {
+                        Some(other) => *work = other,
+                        None => return Ok(false),
+                    }
+                    ensure!(
+                        job.run == work.spec.digest(),
+                        "the genomaster's jobs are of run {}, its specification is of run {}",
+                        job.run,
+                        work.spec.digest()
+                    );
+                }
+                match self.train(work, &job).await {
+                    Some(Ok(row)) => self.answer(&job, row).await?,
+                    Some(Err(why)) => {
+                        self.answer(&job, Row::Failed(why.clone())).await?;
+                        // A machine that fails at everything should not fail at full speed.
+                        bail!("{} failed: {why}", job.batch);
+                    }
+                    None => {}
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Learns what the run is, gets its data and joins; nothing when told to stop.
@@ -131,15 +192,14 @@ impl Miner {
         let dataset = match dataset {
             Some(dataset) => dataset,
             None => {
-                let (name, dir) = (spec.data.name.clone(), self.data_dir.clone());
-                let keep = self.keep_images;
-                let load = move || data::load(&name, dir.as_deref(), keep);
-                Arc::new(tokio::task::spawn_blocking(load).await??)
+                self.shelf
+                    .get(&spec.data.name, self.data_dir.clone(), self.keep_images)
+                    .await?
             }
         };
         spec.check_data(&dataset)?;
-        let (link, name) = (self.link.clone(), self.name.clone());
-        if self.persist(|| link.join(&name)).await?.is_none() {
+        let (link, name, jobs) = (self.link.clone(), self.name.clone(), self.jobs);
+        if self.persist(|| link.join(&name, jobs)).await?.is_none() {
             return Ok(None);
         }
         tracing::info!(
@@ -148,16 +208,35 @@ impl Miner {
             spec.data.name,
             self.trainer.options.device
         );
+        self.deliver_kept(&spec).await?;
         Ok(Some(Work { spec, dataset }))
     }
 
+    /// Delivers what an earlier process of this miner could not.
+    async fn deliver_kept(&mut self, spec: &RunSpec) -> Result<()> {
+        let Some(dir) = self.unsent.clone() else {
+            return Ok(());
+        };
+        for answer in unsent::kept(&dir, &self.name) {
+            if answer.run == spec.digest() {
+                tracing::info!(
+                    "{}: delivering a kept answer for {}",
+                    self.name,
+                    answer.batch
+                );
+                self.deliver(&answer).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn next_job(&mut self) -> Result<Option<JobReply>> {
-        let (link, name) = (self.link.clone(), self.name.clone());
+        let (link, name, jobs) = (self.link.clone(), self.name.clone(), self.jobs);
         self.persist(|| async {
             match link.request(&name, WAIT_MS).await {
                 // The genomaster may have been started afresh.
                 Err(LinkError::NotJoined(_)) => {
-                    link.join(&name).await?;
+                    link.join(&name, jobs).await?;
                     link.request(&name, WAIT_MS).await
                 }
                 other => other,
@@ -166,8 +245,9 @@ impl Miner {
         .await
     }
 
-    /// Trains the job's genome; nothing when its lease ended or the miner is to stop.
-    async fn train(&mut self, work: &Work, job: &Job) -> Result<Option<Row>> {
+    /// Trains the job's genome; nothing when its lease ended or the miner is to stop. An error is
+    /// one of this machine, not of the network.
+    async fn train(&mut self, work: &Work, job: &Job) -> Option<Result<Row, String>> {
         tracing::info!(
             "{}: {} {} ({})",
             self.name,
@@ -201,15 +281,19 @@ impl Miner {
         });
         let mut stop = self.stop.clone();
         let finished = tokio::select! {
-            finished = training => finished.context("the training panicked")?,
+            finished = training => finished,
             never = self.heartbeats(job, &watched) => match never {},
             _ = stopped(&mut stop) => {
                 watched.leaving.store(true, Ordering::Relaxed);
                 watched.abandoned.store(true, Ordering::Relaxed);
-                return Ok(None);
+                return None;
             }
         };
-        finished.context("this miner cannot train")
+        match finished {
+            Ok(Ok(row)) => row.map(Ok),
+            Ok(Err(error)) => Some(Err(error.to_string())),
+            Err(_) => Some(Err("the training panicked".to_owned())),
+        }
     }
 
     /// Tells the genomaster of each epoch, and in long ones that the work goes on.
@@ -244,20 +328,39 @@ impl Miner {
             let accuracy = measurement.accuracy;
             tracing::info!("{}: {} reached {accuracy} %", self.name, job.batch);
         }
+        let answer = Answer {
+            miner: self.name.clone(),
+            run: job.run,
+            batch: job.batch,
+            lease: job.lease,
+            row,
+        };
+        if let Some(Err(error)) = self.unsent.as_ref().map(|dir| answer.keep(dir)) {
+            tracing::warn!("{}: the answer is not kept: {error:#}", self.name);
+        }
+        self.deliver(&answer).await
+    }
+
+    async fn deliver(&mut self, answer: &Answer) -> Result<()> {
         let (link, name) = (self.link.clone(), self.name.clone());
         let deliver = || async {
-            match link.submit(&name, job.lease, &row).await {
+            match link.submit(&name, answer.lease, &answer.row).await {
                 Err(LinkError::LeaseEnded(reason) | LinkError::NotJoined(reason)) => {
                     tracing::warn!(
                         "{name}: the answer for {} came too late: {reason}",
-                        job.batch
+                        answer.batch
                     );
                     Ok(())
                 }
                 other => other,
             }
         };
-        self.persist(deliver).await.map(drop)
+        let delivered = self.persist(deliver).await;
+        // One that is refused for good is of no use either; told to stop, it is kept.
+        if let (Ok(Some(())) | Err(_), Some(dir)) = (&delivered, &self.unsent) {
+            answer.forget(dir);
+        }
+        delivered.map(drop)
     }
 
     /// Calls until the genomaster is there, with growing pauses; nothing when told to stop.

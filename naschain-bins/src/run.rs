@@ -9,14 +9,30 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::EXIT_WRONG;
 
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
 /// Runs a command: logs go to standard error, an error ends with exit code 2.
-pub fn run(command: impl Future<Output = Result<()>>, default_log: &str) -> ExitCode {
+pub fn run(
+    command: impl Future<Output = Result<()>>,
+    default_log: &str,
+    format: LogFormat,
+) -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_log));
-    tracing_subscriber::fmt()
+    let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
-        .with_writer(std::io::stderr)
-        .init();
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().flatten_event(true).init(),
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),

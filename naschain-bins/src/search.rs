@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use naschain_consensus::MinerId;
@@ -62,6 +62,9 @@ pub async fn search(args: SearchArgs) -> Result<()> {
             },
             data_dir: None,
             keep_images: KEEP_MIB,
+            jobs: 1,
+            unsent: None,
+            shelf: Arc::default(),
             stop: stopped.clone(),
         };
         miners.spawn(miner.work(Some(dataset.clone())));
@@ -121,9 +124,6 @@ pub async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&Bar>) ->
         if finished {
             return Ok(());
         }
-        if let Some(reason) = coordinator.broken().await {
-            bail!("{reason}");
-        }
         // Answers of open batches move the bar too, and they are nobody's change to wait for.
         let _ = tokio::time::timeout(Duration::from_millis(500), changes.changed()).await;
     }
@@ -182,7 +182,8 @@ fn stored_models(dir: &Path, front: &[crate::state::FrontMember]) -> Option<Vec<
 
 async fn progress(coordinator: &Coordinator) -> (u64, u64) {
     let numbers = |state: &RunState| (state.trainings_done(), state.trainings_in_all());
-    let (done, total) = coordinator.look(numbers).await;
+    let numbers = coordinator.look_now(|state| state.map(numbers)).await;
+    let (done, total) = numbers.unwrap_or_default();
     (done as u64, total as u64)
 }
 

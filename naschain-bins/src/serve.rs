@@ -1,9 +1,11 @@
 //! `genomaster serve`: the network's centre, over HTTP.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use tokio::sync::oneshot;
 
 use crate::cli::{CommonArgs, OpenRun};
 use crate::run::say;
@@ -20,6 +22,9 @@ pub struct ServeArgs {
     listen: SocketAddr,
 }
 
+/// How long requests that are being answered may take after a signal to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// Serves until Ctrl-C or SIGTERM, also after the search is finished, so that validators can
 /// fetch its batches.
 pub async fn serve(args: ServeArgs) -> Result<()> {
@@ -34,7 +39,12 @@ pub async fn serve(args: ServeArgs) -> Result<()> {
     } = args.common.open().await?;
     say(&format!("listening on http://{}\n", listener.local_addr()?))?;
     let router = server::router(coordinator.clone());
-    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut server = tokio::spawn(async move {
+        let serve = axum::serve(listener, router);
+        let stopped = async { drop(stopped.await) };
+        serve.with_graceful_shutdown(stopped).await
+    });
     let options = args.common.device.options();
     let work = async {
         follow(&coordinator, &dir, None).await?;
@@ -44,8 +54,16 @@ pub async fn serve(args: ServeArgs) -> Result<()> {
     };
     let result = tokio::select! {
         result = work => result,
-        result = server => result?.context("the server ended"),
-        _ = shutdown() => Ok(()),
+        result = &mut server => result?.context("the server ended"),
+        _ = shutdown() => {
+            tracing::info!("stopping: no new requests, answering those that are here");
+            coordinator.hang_up();
+            let _ = stop.send(());
+            if tokio::time::timeout(GRACE, &mut server).await.is_err() {
+                tracing::warn!("some clients did not take their answers in {GRACE:?}");
+            }
+            Ok(())
+        }
     };
     coordinator.close().await?;
     result

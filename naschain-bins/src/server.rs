@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -13,10 +14,12 @@ use naschain_consensus::{Event, LeaseId, Rejected};
 use serde::Deserialize;
 
 use crate::api::{
-    Batches, FrontEntry, HeartbeatRequest, JobReply, JobRequest, JoinRequest, Problem,
+    Batches, FrontEntry, HeartbeatRequest, JobReply, JobRequest, JoinRequest, JournalPage, Problem,
     ResultRequest,
 };
-use crate::coordinator::{CallError, Coordinator};
+use crate::coordinator::{Away, CallError, Coordinator};
+use crate::events::events;
+use crate::health::{healthz, measure, metrics, only_leading};
 use crate::run_spec::RunSpec;
 
 /// No request is larger than this.
@@ -25,13 +28,14 @@ const MOST_BODY_BYTES: usize = 64 * 1024;
 const MOST_WAIT_MS: u64 = 30_000;
 /// No page of batches has more than this.
 const MOST_BATCHES: usize = 1_000;
+/// No page of the journal has more than this.
+const MOST_ENTRIES: usize = 1_000;
 
 type App = State<Arc<Coordinator>>;
 
 /// The routes, to be served with [`axum::serve()`].
 pub fn router(coordinator: Arc<Coordinator>) -> Router {
     Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
         .route("/v1/run", get(run))
         .route("/v1/join", post(join))
         .route("/v1/jobs", post(jobs))
@@ -39,6 +43,11 @@ pub fn router(coordinator: Arc<Coordinator>) -> Router {
         .route("/v1/leases/{lease}/result", post(result))
         .route("/v1/batches", get(batches))
         .route("/v1/front", get(front))
+        .route("/v1/journal", get(journal))
+        .route("/v1/events", get(events))
+        .route_layer(from_fn_with_state(coordinator.clone(), only_leading))
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(metrics))
         .fallback(|| async {
             Failure::new(StatusCode::NOT_FOUND, "not_found", "there is no such path")
         })
@@ -47,6 +56,7 @@ pub fn router(coordinator: Arc<Coordinator>) -> Router {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         })
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
+        .layer(from_fn_with_state(coordinator.clone(), measure))
         .with_state(coordinator)
 }
 
@@ -57,7 +67,15 @@ async fn run(State(coordinator): App) -> Json<RunSpec> {
 async fn join(State(coordinator): App, Body(request): Body<JoinRequest>) -> Reply<StatusCode> {
     let miner = request.miner;
     tracing::info!("{miner} joins");
-    coordinator.handle(Event::Join { miner }).await?;
+    let event = match request.jobs {
+        None => Event::Join { miner },
+        Some(capacity) => Event::Register {
+            miner,
+            owner: None,
+            capacity,
+        },
+    };
+    coordinator.handle(event).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -138,13 +156,38 @@ async fn front(State(coordinator): App) -> Json<Vec<FrontEntry>> {
     Json(front.into_iter().map(entry).collect())
 }
 
+async fn journal(
+    State(coordinator): App,
+    query: Result<Query<After>, QueryRejection>,
+) -> Reply<Json<JournalPage>> {
+    let Query(After { after }) = query
+        .map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "bad_query", error.body_text()))?;
+    let page = coordinator.public_entries(after as u64, MOST_ENTRIES);
+    let (mut entries, last) = page.await?;
+    for entry in &mut entries {
+        // It follows from the rest.
+        entry.feed = None;
+    }
+    Ok(Json(JournalPage { entries, last }))
+}
+
 type Reply<T> = Result<T, Failure>;
 
 /// A refusal on its way out.
-struct Failure(Problem);
+pub(crate) struct Failure(Problem);
 
 impl Failure {
-    fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Failure {
+    /// What this genomaster says while it cannot answer.
+    pub(crate) fn away(away: &Away) -> Failure {
+        let kind = match away {
+            Away::Standby => "standby",
+            Away::Trouble(_) => "journal_trouble",
+            Away::Closing => "closing",
+        };
+        Failure::new(StatusCode::SERVICE_UNAVAILABLE, kind, away.to_string())
+    }
+
+    pub(crate) fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Failure {
         Failure(Problem {
             kind: kind.to_owned(),
             status: status.as_u16(),
@@ -156,14 +199,15 @@ impl Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status);
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = [(header::CONTENT_TYPE, "application/problem+json")];
         let body = serde_json::to_string(&self.0).unwrap_or_default();
-        (
-            status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            headers,
-            body,
-        )
-            .into_response()
+        let mut response = (status, headers, body).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let soon = HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, soon);
+        }
+        response
     }
 }
 
@@ -181,7 +225,7 @@ impl From<CallError> for Failure {
             }
             CallError::Rejected(Rejected::NotYours { .. }) => (StatusCode::FORBIDDEN, "not_yours"),
             CallError::Rejected(_) => (StatusCode::CONFLICT, "refused"),
-            CallError::Stopped(_) => (StatusCode::SERVICE_UNAVAILABLE, "stopped"),
+            CallError::Away(away) => return Failure::away(away),
         };
         Failure::new(status, kind, error.to_string())
     }

@@ -41,7 +41,8 @@ pub struct FrontMember {
 
 /// The macro space as the search sees it: genomes of one network are one, and its costs are known
 /// before it is trained.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Networks(pub MacroSpace);
 
 impl Space for Networks {
@@ -64,33 +65,80 @@ impl Space for Networks {
 /// Search and job board, driven by the same events.
 pub struct RunState {
     spec: RunSpec,
+    parts: Parts,
+    /// Where in the list of ended batches each is.
+    places: BTreeMap<BatchId, usize>,
+}
+
+/// What is stored of a state; all else follows from it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parts {
     search: Search<Networks>,
     board: JobBoard,
     genomes: BTreeMap<BatchId, Genome>,
     closed: Vec<ClosedBatch>,
     /// Answers counted so far in batches that are still open.
     open_answers: usize,
+    /// How many events were applied; the number of the last one.
+    events: u64,
+    /// The number of the first answer to each open batch.
+    first_answers: BTreeMap<BatchId, u64>,
 }
 
 impl RunState {
     /// The state before the first event, with the first generation on the board.
     pub fn new(spec: RunSpec) -> anyhow::Result<RunState> {
-        let mut state = RunState {
+        let parts = Parts {
             search: Search::in_space(spec.search.clone(), Networks(spec.space.clone()))?,
             board: JobBoard::new(spec.rules.clone(), spec.search.seed)?,
-            spec,
             genomes: BTreeMap::new(),
             closed: Vec::new(),
             open_answers: 0,
+            events: 0,
+            first_answers: BTreeMap::new(),
+        };
+        let mut state = RunState {
+            spec,
+            parts,
+            places: BTreeMap::new(),
         };
         state.open_batches(Millis(0), &mut Vec::new());
         Ok(state)
     }
 
+    /// The state as bytes, for [`RunState::restored`].
+    pub fn stored(&self) -> anyhow::Result<Vec<u8>> {
+        Ok(rmp_serde::to_vec_named(&self.parts)?)
+    }
+
+    /// The state of a run that [`RunState::stored`] gave these bytes of. Bytes that it did not
+    /// give may make a state that fails later: only their digest protects from that.
+    pub fn restored(spec: RunSpec, bytes: &[u8]) -> anyhow::Result<RunState> {
+        let parts: Parts = rmp_serde::from_slice(bytes)?;
+        anyhow::ensure!(
+            parts.search.config() == &spec.search && parts.board.rules() == &spec.rules,
+            "it is of a run with other settings"
+        );
+        let places = parts.closed.iter().enumerate();
+        let places = places.map(|(at, closed)| (closed.batch, at)).collect();
+        Ok(RunState {
+            spec,
+            parts,
+            places,
+        })
+    }
+
     /// Takes one event from outside, and does all that follows from it: verdicts are told to
-    /// the search, and the batches it asks for are opened.
+    /// the search, and the batches it asks for are opened. A tick that returns nothing has
+    /// changed nothing, and is not to be counted as an event.
     pub fn apply(&mut self, now: Millis, event: Event) -> Result<Vec<Action>, Rejected> {
-        let mut actions = self.board.handle(now, event)?;
+        let is_tick = matches!(event, Event::Tick);
+        let mut actions = self.parts.board.handle(now, event)?;
+        if is_tick && actions.is_empty() {
+            return Ok(actions);
+        }
+        self.parts.events += 1;
         let mut told = false;
         for action in &actions {
             self.count_answers(action);
@@ -109,13 +157,15 @@ impl RunState {
                 _ => continue,
             };
             let outcome = outcome(&verdict, failure.as_ref());
-            self.search
+            self.parts
+                .search
                 .tell(CandidateId(batch.0), outcome)
                 .expect("the board ends each batch once");
             told = true;
-            self.closed.push(ClosedBatch {
+            self.places.insert(batch, self.parts.closed.len());
+            self.parts.closed.push(ClosedBatch {
                 batch,
-                genome: self.genomes[&batch].clone(),
+                genome: self.parts.genomes[&batch].clone(),
                 rows,
                 verdict,
                 failure,
@@ -128,25 +178,36 @@ impl RunState {
     }
 
     fn count_answers(&mut self, action: &Action) {
-        self.open_answers = match action {
-            Action::Filled { .. } => self.open_answers + 1,
+        let number = self.parts.events;
+        match action {
+            Action::Filled { batch, .. }
+            | Action::Late { batch, .. }
+            | Action::Discarded { batch, .. } => {
+                self.parts.first_answers.entry(*batch).or_insert(number);
+            }
+            Action::Closed { batch, .. } | Action::Failed { batch, .. } => {
+                self.parts.first_answers.remove(batch);
+            }
+            _ => {}
+        }
+        let before = self.parts.open_answers;
+        self.parts.open_answers = match action {
+            Action::Filled { .. } => before + 1,
             Action::Closed { rows, .. } | Action::Failed { rows, .. } => {
-                self.open_answers.saturating_sub(rows.len())
+                before.saturating_sub(rows.len())
             }
-            Action::Redealt { verdict, .. } => {
-                self.open_answers.saturating_sub(verdict.agreed.len())
-            }
-            _ => self.open_answers,
+            Action::Redealt { verdict, .. } => before.saturating_sub(verdict.agreed.len()),
+            _ => before,
         };
     }
 
     fn open_batches(&mut self, now: Millis, actions: &mut Vec<Action>) {
-        while let Some(candidate) = self.search.ask() {
+        while let Some(candidate) = self.parts.search.ask() {
             let batch = BatchId(candidate.id.0);
-            let genome = self.search.space().canonical(&candidate.genome);
+            let genome = self.parts.search.space().canonical(&candidate.genome);
             let flops = self.training_flops(&genome);
-            self.genomes.insert(batch, genome);
-            let opened = self.board.handle(now, Event::Open { batch, flops });
+            self.parts.genomes.insert(batch, genome);
+            let opened = self.parts.board.handle(now, Event::Open { batch, flops });
             actions.extend(opened.expect("candidates are numbered once"));
         }
     }
@@ -166,27 +227,50 @@ impl RunState {
 
     /// The search.
     pub fn search(&self) -> &Search<Networks> {
-        &self.search
+        &self.parts.search
     }
 
     /// The job board.
     pub fn board(&self) -> &JobBoard {
-        &self.board
+        &self.parts.board
     }
 
     /// The genome of a batch.
     pub fn genome(&self, batch: BatchId) -> Option<&Genome> {
-        self.genomes.get(&batch)
+        self.parts.genomes.get(&batch)
+    }
+
+    /// All genomes that were ever to be trained, by batch.
+    pub fn genomes(&self) -> impl Iterator<Item = (BatchId, &Genome)> {
+        let genomes = self.parts.genomes.iter();
+        genomes.map(|(batch, genome)| (*batch, genome))
     }
 
     /// Batches that have ended, in the order in which they did.
     pub fn closed(&self) -> &[ClosedBatch] {
-        &self.closed
+        &self.parts.closed
+    }
+
+    /// A batch that has ended.
+    pub fn ended(&self, batch: BatchId) -> Option<&ClosedBatch> {
+        self.parts.closed.get(*self.places.get(&batch)?)
+    }
+
+    /// How many events were applied: the number of the last one in the journal.
+    pub fn events(&self) -> u64 {
+        self.parts.events
+    }
+
+    /// The number of the last event before the first answer to a batch that is still open: so
+    /// much of the journal may be shown to anybody.
+    pub fn public_events(&self) -> u64 {
+        let first = self.parts.first_answers.values().min();
+        first.map_or(self.parts.events, |first| first - 1)
     }
 
     /// How many trainings are done: those of batches that have ended and those counted since.
     pub fn trainings_done(&self) -> usize {
-        self.closed.len() * self.spec.rules.seats + self.open_answers
+        self.parts.closed.len() * self.spec.rules.seats + self.parts.open_answers
     }
 
     /// How many trainings the search takes at most, if no batch is dealt twice.
@@ -197,31 +281,26 @@ impl RunState {
 
     /// Whether every batch of the whole search has ended.
     pub fn is_finished(&self) -> bool {
-        self.search.is_finished()
+        self.parts.search.is_finished()
     }
 
     /// The best accuracy agreed on so far.
     pub fn best(&self) -> Option<&ClosedBatch> {
         let accuracy = |batch: &&ClosedBatch| batch.verdict.consensus.map(|m| m.accuracy);
-        self.closed.iter().max_by_key(accuracy)
+        self.parts.closed.iter().max_by_key(accuracy)
     }
 
     /// The Pareto front, most accurate first.
     pub fn front(&self) -> Vec<FrontMember> {
-        let measured: BTreeMap<BatchId, Measurement> = self
-            .closed
-            .iter()
-            .filter_map(|closed| Some((closed.batch, closed.verdict.consensus?)))
-            .collect();
         let member = |id: CandidateId| {
-            let batch = BatchId(id.0);
+            let closed = self.ended(BatchId(id.0))?;
             Some(FrontMember {
-                batch,
-                genome: self.genomes.get(&batch)?.clone(),
-                measurement: *measured.get(&batch)?,
+                batch: closed.batch,
+                genome: closed.genome.clone(),
+                measurement: closed.verdict.consensus?,
             })
         };
-        let front = self.search.front();
+        let front = self.parts.search.front();
         let mut members: Vec<_> = front.iter().filter_map(|point| member(point.id)).collect();
         members.sort_by_key(|member| {
             let m = member.measurement;

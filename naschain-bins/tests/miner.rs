@@ -7,12 +7,14 @@ mod programs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use naschain_bins::coordinator::Coordinator;
 use naschain_bins::link::Link;
 use naschain_bins::miner::Miner;
 use naschain_bins::run_spec::RunSpec;
 use naschain_bins::state::RunState;
+use naschain_bins::store::Place;
 use naschain_bins::trainer::Trainer;
 use naschain_consensus::Row;
 use naschain_core::Recipe;
@@ -90,7 +92,7 @@ async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec
     spec.rules.epochs = spec.recipe.epochs;
     let run = dir.join("run");
     spec.settle(&run).unwrap();
-    let coordinator = Coordinator::open(&run, spec).await.unwrap();
+    let coordinator = Coordinator::open(Place::of_run(&run), spec).await.unwrap();
     let (_stop, stopped) = watch::channel(false);
     let mut miners = JoinSet::new();
     for name in ["ada", "bob", "eve"] {
@@ -106,6 +108,9 @@ async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec
             },
             data_dir: None,
             keep_images: 0,
+            jobs: 1,
+            unsent: None,
+            shelf: Arc::default(),
             stop: stopped.clone(),
         };
         miners.spawn(miner.work(None));

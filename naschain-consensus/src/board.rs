@@ -5,6 +5,7 @@ mod batches;
 mod deal;
 mod id_set;
 mod lease;
+mod outlook;
 mod queue;
 mod request;
 mod roster;
@@ -16,6 +17,7 @@ mod watchdog;
 use std::collections::{BTreeMap, BTreeSet};
 
 use naschain_core::Measurement;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Action, BatchId, Ending, Error, Event, LeaseId, Millis, MinerId, Rejected, Row, Rules, Tally,
@@ -68,7 +70,7 @@ use watchdog::Pace;
 /// **Cost.** An event takes O(log n) steps in the number of miners, open batches and leases,
 /// amortised over the events that made the work; only where most miners present belong to owners
 /// that have a seat of the batch already does drawing a seat look at all miners.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct JobBoard {
     rules: Rules,
     seed: u64,

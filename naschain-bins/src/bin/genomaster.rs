@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use naschain_bins::audit::{AuditArgs, run_audit};
+use naschain_bins::config::{ProgramArgs, parse};
 use naschain_bins::export::{ExportArgs, export};
 use naschain_bins::inspect::{InspectArgs, inspect};
 use naschain_bins::predict::{PredictArgs, predict};
@@ -16,6 +18,8 @@ use naschain_bins::serve::{ServeArgs, serve};
 #[derive(Parser)]
 #[command(name = "genomaster", version)]
 struct Cli {
+    #[command(flatten)]
+    program: ProgramArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -28,6 +32,8 @@ enum Command {
     /// Serve miners and validators over HTTP
     #[command(after_help = PRESETS, args_override_self = true)]
     Serve(ServeArgs),
+    /// Verify a run from its journal alone: chain, proofs, verdicts
+    Audit(AuditArgs),
     /// Show the network that a genome stands for, and its costs
     Inspect(InspectArgs),
     /// Write a run's network with its weights for other programs: safetensors or ONNX
@@ -39,12 +45,15 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
-        Command::Search(args) => run(search(args), "warn"),
-        Command::Serve(args) => run(serve(args), "info"),
-        Command::Inspect(args) => run(async move { say(&inspect(&args)?) }, "warn"),
-        Command::Export(args) => run(async move { say(&export(&args)?) }, "info"),
-        Command::Retrain(args) => run(async move { say(&retrain(&args)?) }, "info"),
-        Command::Predict(args) => run(async move { say(&predict(&args)?) }, "warn"),
+    let Cli { program, command } = parse();
+    let format = program.log_format;
+    match command {
+        Command::Search(args) => run(search(args), "warn", format),
+        Command::Serve(args) => run(serve(args), "info", format),
+        Command::Audit(args) => run(run_audit(args), "warn", format),
+        Command::Inspect(args) => run(async move { say(&inspect(&args)?) }, "warn", format),
+        Command::Export(args) => run(async move { say(&export(&args)?) }, "info", format),
+        Command::Retrain(args) => run(async move { say(&retrain(&args)?) }, "info", format),
+        Command::Predict(args) => run(async move { say(&predict(&args)?) }, "warn", format),
     }
 }

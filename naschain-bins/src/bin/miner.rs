@@ -2,27 +2,33 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use naschain_bins::cli::DeviceArgs;
 use naschain_bins::client::Client;
+use naschain_bins::config::{ProgramArgs, parse};
 use naschain_bins::data::KEEP_MIB;
 use naschain_bins::data_check::{DataCommand, check, list};
 use naschain_bins::link::Link;
-use naschain_bins::miner::Miner;
+use naschain_bins::miner::{Miner, Shelf};
 use naschain_bins::run::{run, say};
 use naschain_bins::selftest::{SelftestArgs, selftest};
 use naschain_bins::serve::shutdown;
 use naschain_bins::speed::{SpeedArgs, speed};
 use naschain_bins::trainer::Trainer;
 use naschain_consensus::MinerId;
+use naschain_train::Device;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// Train genomes for a genomaster
 #[derive(Parser)]
 #[command(name = "miner", version, args_conflicts_with_subcommands = true)]
 struct Cli {
+    #[command(flatten)]
+    program: ProgramArgs,
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
@@ -59,48 +65,92 @@ struct MineArgs {
     /// with a training that it is given once more [default: none]
     #[arg(long, value_name = "DIR")]
     checkpoints: Option<PathBuf>,
-    #[command(flatten)]
-    device: DeviceArgs,
+    /// Folder for answers that the genomaster has not taken yet; one that is started again with
+    /// the same --name delivers them [default: none]
+    #[arg(long, value_name = "DIR")]
+    unsent: Option<PathBuf>,
+    /// Trainings at the same time [default: one for each --device]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    jobs: Option<u32>,
+    /// Where to train: cpu, or cuda:N in a build with --features cuda; several with commas
+    /// between share the jobs
+    #[arg(
+        long,
+        value_name = "DEVICES",
+        default_value = "cpu",
+        value_delimiter = ','
+    )]
+    device: Vec<Device>,
+    /// CPU threads inside each training; several trainings of one thread are faster
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: u16,
+    /// Most memory for one training by its estimate, in MiB; a network that needs more is
+    /// reported as failed [default: no limit]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    memory_limit: Option<u64>,
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = parse();
+    let format = cli.program.log_format;
     match cli.command {
-        None => run(mine(cli.mine), "info"),
-        Some(Command::Selftest(args)) => run(async move { selftest(&args) }, "warn"),
+        None => run(mine(cli.mine), "info", format),
+        Some(Command::Selftest(args)) => run(async move { selftest(&args) }, "warn", format),
         Some(Command::Data(DataCommand::List(args))) => {
-            run(async move { say(&list(&args)?) }, "warn")
+            run(async move { say(&list(&args)?) }, "warn", format)
         }
-        Some(Command::Data(DataCommand::Check(args))) => run(async move { check(&args) }, "warn"),
-        Some(Command::Speed(args)) => run(async move { say(&speed(&args)?) }, "warn"),
+        Some(Command::Data(DataCommand::Check(args))) => {
+            run(async move { check(&args) }, "warn", format)
+        }
+        Some(Command::Speed(args)) => run(async move { say(&speed(&args)?) }, "warn", format),
     }
 }
 
 async fn mine(cli: MineArgs) -> anyhow::Result<()> {
-    cli.device.device.check()?;
-    if let Some(folder) = &cli.checkpoints {
+    for device in &cli.device {
+        device.check()?;
+    }
+    for folder in [&cli.checkpoints, &cli.unsent].into_iter().flatten() {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
     }
     let (stop, stopped) = watch::channel(false);
-    let name = match cli.name {
-        Some(name) => name,
+    let name = match &cli.name {
+        Some(name) => name.clone(),
         None => MinerId::new(format!("miner-{}", std::process::id()))?,
     };
-    let miner = Miner {
-        name,
-        link: Link::Http(Client::new(&cli.genomaster)?),
-        trainer: Trainer {
-            options: cli.device.options(),
-            checkpoints: cli.checkpoints,
-        },
-        data_dir: cli.data_dir,
-        keep_images: cli.keep_images,
-        stop: stopped,
-    };
+    let link = Link::Http(Client::new(&cli.genomaster)?);
+    let jobs = cli.jobs.unwrap_or(cli.device.len() as u32);
+    let shelf = Arc::<Shelf>::default();
+    let mut miners = JoinSet::new();
+    for (_, device) in (0..jobs).zip(cli.device.iter().cycle()) {
+        let device = DeviceArgs {
+            device: *device,
+            threads: cli.threads,
+            memory_limit: cli.memory_limit,
+        };
+        let miner = Miner {
+            name: name.clone(),
+            link: link.clone(),
+            trainer: Trainer {
+                options: device.options(),
+                checkpoints: cli.checkpoints.clone(),
+            },
+            data_dir: cli.data_dir.clone(),
+            keep_images: cli.keep_images,
+            jobs,
+            unsent: cli.unsent.clone(),
+            shelf: shelf.clone(),
+            stop: stopped.clone(),
+        };
+        miners.spawn(miner.work(None));
+    }
     tokio::spawn(async move {
         shutdown().await;
         let _ = stop.send(true);
     });
-    miner.work(None).await
+    while let Some(ended) = miners.join_next().await {
+        ended.context("a job panicked")??;
+    }
+    Ok(())
 }

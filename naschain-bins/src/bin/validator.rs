@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::Parser;
 use naschain_bins::client::{Client, ClientError};
+use naschain_bins::config::{ProgramArgs, parse};
 use naschain_bins::run::{run, say};
 use naschain_bins::run_spec::RunSpec;
 use naschain_bins::state::ClosedBatch;
@@ -15,6 +16,8 @@ use naschain_bins::validator::validate;
 #[derive(Parser)]
 #[command(name = "validator", version)]
 struct Cli {
+    #[command(flatten)]
+    program: ProgramArgs,
     /// Address of the genomaster
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5000")]
     genomaster: String,
@@ -28,8 +31,9 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    run(report(cli), "warn")
+    let cli: Cli = parse();
+    let format = cli.program.log_format;
+    run(report(cli), "warn", format)
 }
 
 const PAUSE: Duration = Duration::from_secs(2);

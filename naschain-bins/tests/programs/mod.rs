@@ -1,6 +1,7 @@
 //! The programs as processes, for end-to-end tests.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -73,6 +74,17 @@ pub(crate) fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
     panic!("waited a minute in vain until {what}");
 }
 
+/// Waits until `ready` gives something.
+pub(crate) async fn eventually<T>(mut ready: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..600 {
+        if let Some(found) = ready().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("waited a minute in vain");
+}
+
 /// A process that is killed with its test.
 pub(crate) struct Process(pub(crate) Child);
 
@@ -94,6 +106,48 @@ impl Drop for Process {
     }
 }
 
+/// An HTTP answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// In lower case.
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+/// One request over a connection of its own; `headers` end with a line break each.
+pub(crate) fn call(server: &Server, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    Answer {
+        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        head: head.to_lowercase(),
+        body: body.to_owned(),
+    }
+}
+
+/// A new database on a PostgreSQL server, so that runs of tests do not meet.
+pub(crate) fn database(url: &str) -> String {
+    let name = format!("naschain_{}", std::process::id());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        use sqlx::Connection;
+        let mut server = sqlx::PgConnection::connect(url).await.unwrap();
+        let create = format!("CREATE DATABASE {name}");
+        sqlx::query(&create).execute(&mut server).await.unwrap();
+    });
+    let (server, _) = url.rsplit_once('/').unwrap();
+    format!("{server}/{name}")
+}
+
 /// A genomaster that serves [`SMALL`]'s run.
 pub(crate) struct Server {
     pub(crate) process: Process,
@@ -106,7 +160,7 @@ impl Server {
         Server::start_with(run, port, &[])
     }
 
-    /// The same with more settings.
+    /// The same with more flags.
     pub(crate) fn start_with(run: &Path, port: u16, more: &[&str]) -> Server {
         let mut command = genomaster();
         command

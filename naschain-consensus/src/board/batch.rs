@@ -1,10 +1,11 @@
 use naschain_core::Measurement;
+use serde::{Deserialize, Serialize};
 
 use super::roster::{MinerIndex, OwnerIndex};
 use crate::{BatchId, LeaseId, Row};
 
 /// An open batch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Batch {
     pub(super) id: BatchId,
     pub(super) flops: u64,
@@ -26,7 +27,7 @@ pub(super) struct Batch {
 }
 
 /// How far a seat has come.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Seat {
     /// Nobody was drawn for it; the ticket is its place in the queue of open seats.
     Open { ticket: u64 },
@@ -46,14 +47,14 @@ pub(super) enum Seat {
 }
 
 /// A miner at work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Worker {
     pub(super) miner: MinerIndex,
     pub(super) lease: LeaseId,
 }
 
 /// The second answer for a seat: a check on the first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Late {
     Training(Worker),
     Answered { miner: MinerIndex, row: Row },

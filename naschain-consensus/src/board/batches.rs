@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::batch::Batch;
 use crate::BatchId;
 
 /// One open batch: its number, and where it lies in memory, so that nobody need search for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct BatchRef {
     pub(super) id: BatchId,
     slot: u32,
@@ -21,7 +23,7 @@ impl BatchRef {
 }
 
 /// One seat of one open batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SeatRef {
     pub(super) id: BatchId,
     slot: u32,
@@ -43,7 +45,7 @@ impl SeatRef {
 
 /// The open batches. A reference to one that has ended finds nothing, even when another one lies
 /// in its place.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Batches {
     slots: Vec<Option<Box<Batch>>>,
     free: Vec<u32>,

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// A set of numbers that is small while they are used nearly in order: ranges, first to last.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct IdSet {
     ranges: BTreeMap<u64, u64>,
 }

@@ -1,6 +1,7 @@
 //! How leases and the presence of miners begin, go on and end.
 
 use naschain_core::Measurement;
+use serde::{Deserialize, Serialize};
 
 use super::JobBoard;
 use super::batch::{Seat, Worker};
@@ -9,7 +10,7 @@ use super::roster::MinerIndex;
 use crate::{Action, Ending, Grant, LeaseId, Millis, MinerId};
 
 /// A live lease.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Lease {
     pub(super) miner: MinerIndex,
     pub(super) place: SeatRef,
@@ -32,7 +33,7 @@ pub(super) struct Lease {
 }
 
 /// What becomes due at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Timer {
     Lease(LeaseId),
     Away(MinerIndex),

@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::batch::Seat;
 use super::batches::SeatRef;
 
@@ -7,7 +9,7 @@ use super::batches::SeatRef;
 ///
 /// Tickets only grow. A miner that has seen all below a ticket and could take none of it need not
 /// look at it again: whatever would let it take something gives that a new ticket.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Queue<T> {
     waiting: BTreeMap<u64, T>,
     next_ticket: u64,

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Index, IndexMut};
 
 use naschain_core::Stream;
+use serde::{Deserialize, Serialize};
 
 use super::batch::Seat;
 use super::batches::SeatRef;
@@ -14,7 +15,7 @@ pub(super) type MinerIndex = u32;
 pub(super) type OwnerIndex = u32;
 
 /// One miner that joined at some time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Miner {
     pub(super) name: MinerId,
     pub(super) owner: OwnerIndex,
@@ -44,7 +45,7 @@ pub(super) struct Miner {
 }
 
 /// All miners that ever joined, and who of them is present.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Roster {
     /// By a digest of the name and then the name: most comparisons need not look at the text.
     by_name: BTreeMap<(u64, MinerId), MinerIndex>,

@@ -1,5 +1,7 @@
 //! How long things take, and who lags.
 
+use serde::{Deserialize, Serialize};
+
 use super::JobBoard;
 use super::batch::Seat;
 use super::batches::SeatRef;
@@ -8,7 +10,7 @@ use super::roster::MinerIndex;
 use crate::{LeaseId, Millis, NoWork};
 
 /// A mean of durations for each unit of work, in which the latest count most.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Pace {
     ms_per_flop: f64,
     learnt: u32,

@@ -190,7 +190,12 @@ impl World {
         let now = Millis(self.now);
         let probe = self.options.keep && self.stream.chance(0.003);
         let before = probe.then(|| format!("{:?}", self.board));
+        let spared = matches!(&event, Event::Request { miner }
+            if self.board.now() == now && self.board.would_idle(miner));
         let result = self.board.handle(now, event.clone());
+        if spared {
+            assert!(matches!(result.as_deref(), Ok([Action::Idle { .. }])));
+        }
         match &result {
             Ok(actions) => {
                 self.checker.step(&self.board, &event, actions);

@@ -1,0 +1,260 @@
+//! Simulated miners that poll and answer one genomaster over HTTP, and readers that follow its
+//! events: how many requests a second it takes, and how long they take, as one JSON object.
+//!
+//!     cargo run --release -p naschain-bins --example crowd -- http://127.0.0.1:5000 \
+//!         --miners 2000 --readers 10 --seconds 30 --pid $(pidof genomaster)
+//!
+//! They train nothing. What they answer follows from the genome alone, so that they agree, and a
+//! search has one front whatever happens on the way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use naschain_bins::api::{Job, JobReply};
+use naschain_bins::client::{Client, ClientError};
+use naschain_bins::run_spec::RunSpec;
+use naschain_consensus::{MinerId, Row};
+use naschain_core::{Accuracy, Digest, Measurement};
+use tokio::sync::Mutex;
+
+#[derive(Parser)]
+struct Args {
+    /// Genomasters of one run, with commas between
+    genomaster: String,
+    /// Simulated miners
+    #[arg(long, default_value_t = 100)]
+    miners: usize,
+    /// Readers of the event feed
+    #[arg(long, default_value_t = 0)]
+    readers: usize,
+    /// How long to measure, or until the run is finished
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+    /// How long each training is pretended to take, in milliseconds
+    #[arg(long, default_value_t = 1_000)]
+    training_ms: u64,
+    /// Heartbeats in each training
+    #[arg(long, default_value_t = 2)]
+    heartbeats: u32,
+    /// What the miners' names begin with
+    #[arg(long, default_value = "crowd")]
+    name: String,
+    /// The genomaster's process, to read its memory and processor time
+    #[arg(long)]
+    pid: Option<u32>,
+}
+
+/// How long requests of each kind took, in microseconds.
+#[derive(Default)]
+struct Figures {
+    join: Mutex<Vec<u64>>,
+    request: Mutex<Vec<u64>>,
+    heartbeat: Mutex<Vec<u64>>,
+    submit: Mutex<Vec<u64>>,
+    away: AtomicU64,
+    refused: AtomicU64,
+    jobs: AtomicU64,
+    feed_events: AtomicU64,
+    feed_bytes: AtomicU64,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Arc::new(Args::parse());
+    let client = Client::new(&args.genomaster)?;
+    let spec = loop {
+        match client.run().await {
+            Ok(spec) => break Arc::new(spec),
+            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    };
+    let figures = Arc::new(Figures::default());
+    let began = now();
+    let until = began + Duration::from_secs(args.seconds);
+    let mut miners = tokio::task::JoinSet::new();
+    for number in 0..args.miners {
+        let miner = Miner {
+            name: format!("{}-{number}", args.name).parse()?,
+            args: args.clone(),
+            client: client.clone(),
+            spec: spec.clone(),
+            figures: figures.clone(),
+        };
+        miners.spawn(async move {
+            let _ = tokio::time::timeout_at(until.into(), miner.work()).await;
+        });
+    }
+    let mut readers = tokio::task::JoinSet::new();
+    for _ in 0..args.readers {
+        readers.spawn(read_feed(args.genomaster.clone(), figures.clone()));
+    }
+    while miners.join_next().await.is_some() {}
+    let seconds = began.elapsed().as_secs_f64();
+    let memory = args.pid.map(memory_mib);
+    report(&args, &figures, seconds, memory).await;
+    Ok(())
+}
+
+struct Miner {
+    name: MinerId,
+    args: Arc<Args>,
+    client: Client,
+    spec: Arc<RunSpec>,
+    figures: Arc<Figures>,
+}
+
+impl Miner {
+    async fn work(self) {
+        let figures = &self.figures;
+        self.call(&figures.join, || self.client.join(&self.name))
+            .await;
+        loop {
+            // The wait for work is not the genomaster's time, so polls do not wait.
+            let ask = || self.client.request(&self.name, 0);
+            match self.call(&figures.request, ask).await {
+                Some(JobReply::Job(job)) => self.train(&job).await,
+                Some(JobReply::Finished) => return,
+                Some(JobReply::Wait) => {
+                    let pause = self.args.training_ms.max(100);
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                }
+                None => {
+                    // It may be another genomaster's first request of this miner.
+                    self.call(&figures.join, || self.client.join(&self.name))
+                        .await;
+                }
+            }
+        }
+    }
+
+    async fn train(&self, job: &Job) {
+        let parts = self.args.heartbeats + 1;
+        let part = Duration::from_millis(self.args.training_ms / u64::from(parts));
+        for epoch in 1..=self.args.heartbeats {
+            tokio::time::sleep(part).await;
+            let beat = || self.client.heartbeat(&self.name, job.lease, epoch);
+            if self.call(&self.figures.heartbeat, beat).await.is_none() {
+                return;
+            }
+        }
+        tokio::time::sleep(part).await;
+        let Some(row) = answer(&self.spec, job) else {
+            return;
+        };
+        let submit = || self.client.submit(&self.name, job.lease, &row);
+        if self.call(&self.figures.submit, submit).await.is_some() {
+            self.figures.jobs.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Calls until the genomaster is there; nothing when it refuses.
+    async fn call<T, F: Future<Output = Result<T, ClientError>>>(
+        &self,
+        took: &Mutex<Vec<u64>>,
+        call: impl Fn() -> F,
+    ) -> Option<T> {
+        loop {
+            let began = now();
+            match call().await {
+                Ok(value) => {
+                    took.lock().await.push(began.elapsed().as_micros() as u64);
+                    return Some(value);
+                }
+                Err(ClientError::Away(_)) => {
+                    self.figures.away.fetch_add(1, Relaxed);
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                Err(ClientError::Refused(_)) => {
+                    self.figures.refused.fetch_add(1, Relaxed);
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// Right costs, and an accuracy that follows from the genome.
+fn answer(spec: &RunSpec, job: &Job) -> Option<Row> {
+    let costs = spec.space.decode(&job.genome).ok()?.costs().ok()?;
+    let digest = *blake3::hash(job.genome.to_string().as_bytes()).as_bytes();
+    let luck = u32::from(u16::from_le_bytes([digest[0], digest[1]]) % 500);
+    let size = (costs.params as f64).sqrt().min(4_500.0);
+    Some(Row::Measured(Measurement {
+        accuracy: Accuracy::from_hundredths(5_000 + size as u32 + luck).ok()?,
+        params: costs.params,
+        flops: costs.flops,
+        digest: Digest(digest),
+    }))
+}
+
+async fn read_feed(urls: String, figures: Arc<Figures>) {
+    let url = urls.split(',').next().unwrap_or(&urls);
+    loop {
+        let answer = reqwest::get(format!("{url}/v1/events?after=0")).await;
+        if let Ok(mut answer) = answer {
+            while let Ok(Some(chunk)) = answer.chunk().await {
+                let events = chunk.windows(2).filter(|two| two == b"\n\n").count();
+                figures.feed_events.fetch_add(events as u64, Relaxed);
+                figures.feed_bytes.fetch_add(chunk.len() as u64, Relaxed);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn report(args: &Args, figures: &Figures, seconds: f64, memory: Option<f64>) {
+    let mut all = Vec::new();
+    let mut kinds = serde_json::Map::new();
+    for (kind, took) in [
+        ("join", &figures.join),
+        ("request", &figures.request),
+        ("heartbeat", &figures.heartbeat),
+        ("submit", &figures.submit),
+    ] {
+        let mut took = took.lock().await.clone();
+        kinds.insert(kind.to_owned(), latencies(&mut took));
+        all.extend(took);
+    }
+    let requests = all.len();
+    let report = serde_json::json!({
+        "miners": args.miners,
+        "readers": args.readers,
+        "seconds": seconds,
+        "requests": requests,
+        "requests_per_second": requests as f64 / seconds,
+        "all": latencies(&mut all),
+        "by_kind": kinds,
+        "jobs": figures.jobs.load(Relaxed),
+        "away": figures.away.load(Relaxed),
+        "refused": figures.refused.load(Relaxed),
+        "feed_events": figures.feed_events.load(Relaxed),
+        "feed_bytes": figures.feed_bytes.load(Relaxed),
+        "genomaster_memory_mib": memory,
+    });
+    println!("{report}");
+}
+
+fn latencies(took: &mut [u64]) -> serde_json::Value {
+    took.sort_unstable();
+    let at = |part: f64| {
+        let place = (part * took.len() as f64) as usize;
+        took.get(place.min(took.len().saturating_sub(1)))
+            .map(|micros| *micros as f64 / 1_000.0)
+    };
+    serde_json::json!({ "count": took.len(), "p50_ms": at(0.5), "p99_ms": at(0.99), "max_ms": at(1.0) })
+}
+
+/// Resident memory of a process on Linux.
+fn memory_mib(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
+    kib.unwrap_or(f64::NAN) / 1024.0
+}
+
+#[allow(clippy::disallowed_methods)] // what takes time is measured
+fn now() -> Instant {
+    Instant::now()
+}

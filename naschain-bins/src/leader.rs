@@ -1,0 +1,461 @@
+//! The one task that writes a run's journal, and that waits for the lead where it has not.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use naschain_consensus::{Action, Event, Millis};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::{self, RunClock};
+use crate::coordinator::{Away, CallError, Shared};
+use crate::feed::{self, Cursor, Message, Narrator};
+use crate::journal::Journal;
+use crate::run_spec::RunSpec;
+use crate::state::RunState;
+use crate::store::Place;
+
+/// What callers ask of the leader.
+pub(crate) enum Command {
+    /// Take an event.
+    Take {
+        event: Event,
+        proof: Option<String>,
+        /// Whether a request for work that would find none is answered without being written.
+        spare_idle: bool,
+        answer: oneshot::Sender<Result<Vec<Action>, CallError>>,
+    },
+    /// Close the journal.
+    Close(oneshot::Sender<Result<()>>),
+}
+
+type Waiting = (
+    oneshot::Sender<Result<Vec<Action>, CallError>>,
+    Result<Vec<Action>, CallError>,
+);
+
+/// What the leader holds.
+pub(crate) struct Live {
+    pub(crate) state: RunState,
+    /// Nothing after it was closed.
+    journal: Option<Journal>,
+    narrator: Narrator,
+    clock: RunClock,
+    /// The number of the event of the latest snapshot.
+    snapshot: u64,
+}
+
+impl Live {
+    /// State and journal of one that leads.
+    pub(crate) fn journal(live: &mut Option<Live>) -> Result<(&RunState, &mut Journal), CallError> {
+        let live = live.as_mut().ok_or(CallError::Away(Away::Standby))?;
+        let journal = live.journal.as_mut();
+        let journal = journal.ok_or(CallError::Away(Away::Closing))?;
+        Ok((&live.state, journal))
+    }
+}
+
+/// What was told of a group of events, in the bytes that every reader is sent.
+pub struct Told {
+    /// The number of the last event of the group.
+    pub last: u64,
+    /// Server-sent events.
+    pub bytes: axum::body::Bytes,
+}
+
+/// So many events are written together at most.
+const MOST_TOGETHER: usize = 512;
+/// So many are read together.
+const PAGE: usize = 10_000;
+/// How often a genomaster without the lead tries for it.
+const RETRY: Duration = Duration::from_millis(400);
+/// How often the leader asks whether it still leads.
+const CHECK: Duration = Duration::from_secs(1);
+/// The longest sleep: an event may bring an earlier deadline meanwhile.
+const LONGEST: Duration = Duration::from_millis(500);
+/// A snapshot is made after so many events, or after a tenth of all if that is more: then all
+/// snapshots of a run together cost no more than a few times the last one.
+const SNAPSHOT_EVENTS: u64 = 20_000;
+
+/// The writing task.
+pub(crate) struct Leader {
+    shared: Arc<Shared>,
+    place: Place,
+    queue: mpsc::Receiver<Command>,
+    checked: std::time::Instant,
+    closed: bool,
+}
+
+impl Leader {
+    pub(crate) fn new(shared: Arc<Shared>, place: Place, queue: mpsc::Receiver<Command>) -> Leader {
+        Leader {
+            shared,
+            place,
+            queue,
+            checked: clock::now(),
+            closed: false,
+        }
+    }
+
+    /// Takes the lead if it is free: opens the journal and brings the state back.
+    pub(crate) async fn try_to_lead(&mut self) -> Result<()> {
+        let Some(journal) = Journal::lead(&self.place, self.shared.run).await? else {
+            self.set_away(Some(Away::Standby));
+            return Ok(());
+        };
+        let began = clock::now();
+        let live = bring_back(journal, &self.shared.spec).await?;
+        tracing::info!(
+            "leading: {} events in {}, of which {} were replayed, in {:.1} s",
+            live.state.events(),
+            self.place,
+            live.state.events() - live.snapshot,
+            began.elapsed().as_secs_f64()
+        );
+        let finished = live.state.is_finished();
+        self.shared.finished.store(finished, Relaxed);
+        *self.shared.live.lock().await = Some(live);
+        self.checked = clock::now();
+        self.set_away(None);
+        self.shared.changes.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    fn set_away(&self, away: Option<Away>) {
+        self.shared.away.send_if_modified(|now| {
+            let modified = *now != away && *now != Some(Away::Closing);
+            if modified {
+                match &away {
+                    Some(reason @ Away::Trouble(_)) => tracing::error!("{reason}"),
+                    Some(reason) => tracing::info!("{reason}"),
+                    None => {}
+                }
+                *now = away;
+            }
+            modified
+        });
+    }
+
+    /// Serves the queue until nobody can put anything into it any more.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let leads = self.shared.live.lock().await.is_some() && !self.closed;
+            let served = match leads {
+                true => self.lead_on().await,
+                false => self.stand_by().await,
+            };
+            if !served {
+                return;
+            }
+        }
+    }
+
+    /// Refuses what comes, and tries for the lead.
+    async fn stand_by(&mut self) -> bool {
+        let until = clock::now() + RETRY;
+        loop {
+            let command = tokio::time::timeout_at(until.into(), self.queue.recv()).await;
+            let Ok(command) = command else { break };
+            let reason = self.shared.away.borrow().clone();
+            match command {
+                None => return false,
+                Some(Command::Take { answer, .. }) => {
+                    let reason = reason.unwrap_or(Away::Closing);
+                    let _ = answer.send(Err(CallError::Away(reason)));
+                }
+                Some(Command::Close(answer)) => {
+                    self.closed = true;
+                    let _ = answer.send(Ok(()));
+                }
+            }
+        }
+        if !self.closed
+            && let Err(error) = self.try_to_lead().await
+        {
+            self.set_away(Some(Away::Trouble(format!("{error:#}"))));
+        }
+        true
+    }
+
+    /// Takes what has gathered in the queue, or does what is due.
+    async fn lead_on(&mut self) -> bool {
+        let wait = match &*self.shared.live.lock().await {
+            Some(live) => {
+                let deadline = live.state.board().next_deadline();
+                deadline.map_or(LONGEST, |then| live.clock.until(then).min(LONGEST))
+            }
+            None => return true,
+        };
+        let mut commands = Vec::new();
+        if wait.is_zero() {
+            let _ = self.queue.try_recv().map(|command| commands.push(command));
+        } else {
+            match tokio::time::timeout(wait, self.queue.recv()).await {
+                Ok(Some(command)) => commands.push(command),
+                Ok(None) => return false,
+                Err(_) => {}
+            }
+        }
+        while commands.len() < MOST_TOGETHER
+            && let Ok(command) = self.queue.try_recv()
+        {
+            commands.push(command);
+        }
+        let shared = self.shared.clone();
+        let mut live = shared.live.lock().await;
+        let result = match live.as_mut() {
+            Some(live) => self.take(live, commands).await,
+            None => return true,
+        };
+        if let Err(error) = result {
+            // What the journal holds is not known: the state is brought back from it.
+            *live = None;
+            drop(live);
+            self.shared.changes.send_modify(|count| *count += 1);
+            self.set_away(Some(Away::Trouble(format!("{error:#}"))));
+        }
+        true
+    }
+
+    /// Applies commands in order, writes all that follows in one transaction, and answers. An
+    /// error means that the state may be ahead of the journal, or the lead lost.
+    async fn take(&mut self, live: &mut Live, commands: Vec<Command>) -> Result<()> {
+        let mut group = Group::default();
+        let mut closing = None;
+        let now = live.clock.now();
+        let deadline = live.state.board().next_deadline();
+        if deadline.is_some_and(|then| then <= now) {
+            let _ = group.apply(live, now, Event::Tick, None);
+        }
+        for command in commands {
+            match command {
+                Command::Close(answer) => closing = Some(answer),
+                Command::Take {
+                    event,
+                    proof,
+                    spare_idle,
+                    answer,
+                } => {
+                    let result = match idle(live, &event, spare_idle) {
+                        Some(idle) => Ok(vec![idle]),
+                        None => group.apply(live, now, event, proof.as_deref()),
+                    };
+                    // Refusals wait too: they may rest on events of this group.
+                    group.waiting.push((answer, result));
+                }
+            }
+        }
+        if let Err(error) = self.commit(live, &mut group).await {
+            self.shared.metrics.failed_commits.fetch_add(1, Relaxed);
+            let reason = Away::Trouble(format!("{error:#}"));
+            for (answer, _) in group.waiting {
+                let _ = answer.send(Err(CallError::Away(reason.clone())));
+            }
+            if let Some(closing) = closing {
+                self.closed = true;
+                let _ = closing.send(Err(error));
+                return Ok(());
+            }
+            return Err(error);
+        }
+        let finished = live.state.is_finished();
+        self.shared.finished.store(finished, Relaxed);
+        self.publish(group);
+        if let Some(closing) = closing {
+            self.closed = true;
+            let _ = closing.send(close(live).await);
+            self.shared.away.send_replace(Some(Away::Closing));
+            return Ok(());
+        }
+        let due = SNAPSHOT_EVENTS.max(live.state.events() / 10);
+        if live.state.events() - live.snapshot >= due {
+            live.keep_snapshot().await;
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self, live: &mut Live, group: &mut Group) -> Result<()> {
+        if let Some(error) = group.failed.take() {
+            return Err(error);
+        }
+        let journal = live.journal.as_mut().context("the journal is closed")?;
+        if group.events > 0 {
+            let began = clock::now();
+            journal.commit().await?;
+            self.shared.metrics.committed(group.events, began.elapsed());
+        }
+        if self.checked.elapsed() >= CHECK {
+            journal.check().await?;
+            self.checked = clock::now();
+        }
+        Ok(())
+    }
+
+    /// Answers, and tells those who listen.
+    fn publish(&self, group: Group) {
+        for (answer, result) in group.waiting {
+            match &result {
+                Ok(actions) => self.shared.metrics.followed(actions),
+                Err(_) => drop(self.shared.metrics.refused.fetch_add(1, Relaxed)),
+            }
+            let _ = answer.send(result);
+        }
+        if !group.told.is_empty() {
+            // Nobody may listen.
+            let _ = self.shared.told.send(Arc::new(Told {
+                last: group.last,
+                bytes: group.told.into(),
+            }));
+        }
+        if group.makes_work_or_ends {
+            self.shared.changes.send_modify(|count| *count += 1);
+        }
+    }
+}
+
+/// Events that are written together.
+#[derive(Default)]
+struct Group {
+    waiting: Vec<Waiting>,
+    events: usize,
+    /// The number of the last one.
+    last: u64,
+    /// What is told of them, as server-sent events.
+    told: String,
+    makes_work_or_ends: bool,
+    /// Why they cannot be written.
+    failed: Option<anyhow::Error>,
+}
+
+impl Group {
+    fn apply(
+        &mut self,
+        live: &mut Live,
+        now: Millis,
+        event: Event,
+        proof: Option<&str>,
+    ) -> Result<Vec<Action>, CallError> {
+        let actions = live.state.apply(now, event.clone())?;
+        if matches!(event, Event::Tick) && actions.is_empty() {
+            return Ok(actions);
+        }
+        self.events += 1;
+        self.last = live.state.events();
+        self.makes_work_or_ends |= actions.iter().any(makes_work_or_ends);
+        let messages = live.narrator.tell(&live.state, &event, &actions);
+        feed::frames(self.last, now, &messages, Cursor::default(), &mut self.told);
+        if let Err(error) = live.stage(now, &event, proof, &messages) {
+            self.failed = Some(error);
+        }
+        Ok(actions)
+    }
+}
+
+impl Live {
+    fn stage(
+        &mut self,
+        now: Millis,
+        event: &Event,
+        proof: Option<&str>,
+        messages: &[Message],
+    ) -> Result<()> {
+        let journal = self.journal.as_mut().context("the journal is closed")?;
+        journal.append(now, event, proof)?;
+        if !messages.is_empty() {
+            journal.tell(serde_json::to_string(messages)?);
+        }
+        Ok(())
+    }
+
+    /// A snapshot that cannot be kept costs a longer start, nothing else.
+    async fn keep_snapshot(&mut self) {
+        let Some(journal) = &mut self.journal else {
+            return;
+        };
+        let began = clock::now();
+        let now = self.state.board().now();
+        let kept = match self.state.stored() {
+            Ok(bytes) => journal.keep_snapshot(now, bytes).await,
+            Err(error) => Err(error),
+        };
+        self.snapshot = self.state.events();
+        match kept {
+            Ok(()) => tracing::info!(
+                "snapshot after event {} in {:.2} s",
+                self.snapshot,
+                began.elapsed().as_secs_f64()
+            ),
+            Err(error) => tracing::warn!("{error:#}"),
+        }
+    }
+}
+
+/// A snapshot on closing is worth it after so many events.
+const CLOSING_EVENTS: u64 = 1_000;
+
+async fn close(live: &mut Live) -> Result<()> {
+    if live.state.events() - live.snapshot >= CLOSING_EVENTS {
+        live.keep_snapshot().await;
+    }
+    match live.journal.take() {
+        Some(journal) => journal.close().await,
+        None => Ok(()),
+    }
+}
+
+/// The state of the run by its snapshot and the events after it.
+async fn bring_back(mut journal: Journal, spec: &RunSpec) -> Result<Live> {
+    let restored = journal.snapshot(|number, bytes| {
+        let state = RunState::restored(spec.clone(), bytes)?;
+        ensure!(state.events() == number, "it is of another event");
+        Ok(state)
+    });
+    let (mut latest, mut state) = match restored.await? {
+        Some(restored) => restored,
+        None => (Millis(0), RunState::new(spec.clone())?),
+    };
+    let snapshot = state.events();
+    loop {
+        let page = journal.read_on(PAGE).await?;
+        if page.is_empty() {
+            break;
+        }
+        for (now, event) in page {
+            let number = state.events() + 1;
+            latest = now;
+            state
+                .apply(now, event)
+                .with_context(|| format!("event {number} of the journal is refused"))?;
+            ensure!(
+                state.events() == number,
+                "event {number} of the journal changes nothing"
+            );
+        }
+    }
+    Ok(Live {
+        narrator: Narrator::of(&state),
+        state,
+        journal: Some(journal),
+        clock: RunClock::start(latest),
+        snapshot,
+    })
+}
+
+/// The answer to a request for work that need not be written, if it is one.
+fn idle(live: &Live, event: &Event, spare_idle: bool) -> Option<Action> {
+    match event {
+        Event::Request { miner } if spare_idle && live.state.board().would_idle(miner) => {
+            let miner = miner.clone();
+            Some(Action::Idle { miner })
+        }
+        _ => None,
+    }
+}
+
+fn makes_work_or_ends(action: &Action) -> bool {
+    !matches!(
+        action,
+        Action::Leased { .. } | Action::Idle { .. } | Action::Renewed { .. }
+    )
+}

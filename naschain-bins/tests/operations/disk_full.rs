@@ -1,0 +1,102 @@
+//! A disk that is full while events are journalled: a clear error, nothing broken, and it goes on
+//! when there is room. It needs a file system of a few megabytes, which only root can make.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::programs::folder;
+use naschain_bins::auditor::Auditor;
+use naschain_bins::coordinator::{Away, CallError, Coordinator};
+use naschain_bins::store::Place;
+
+/// A file system in memory, gone with its test.
+struct Tmpfs(PathBuf);
+
+impl Tmpfs {
+    fn mount(dir: &Path, size: &str) -> Option<Tmpfs> {
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(dir)
+            .stderr(Stdio::null())
+            .status();
+        let mounted = mount.is_ok_and(|status| status.success());
+        mounted.then(|| Tmpfs(dir.to_owned()))
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_nothing_is_lost_and_it_goes_on_with_room() {
+    let dir = folder("disk-full");
+    let Some(disk) = Tmpfs::mount(&dir, "32m") else {
+        eprintln!("skipped: this user cannot mount a small tmpfs");
+        return;
+    };
+    let place = Place::of_run(&disk.0);
+    let spec = crate::simulated::spec(20, 8, 4);
+    let coordinator = Coordinator::open(place.clone(), spec.clone())
+        .await
+        .unwrap();
+    crate::simulated::mine(&coordinator, 4, 10).await.unwrap();
+    let filler = disk.0.join("filler");
+    let mut bytes = 32 << 20;
+    // As large as there is room for.
+    while std::fs::write(&filler, vec![1; bytes]).is_err() {
+        bytes -= 16 << 10;
+    }
+    let mut refused = 0;
+    let error = loop {
+        match crate::simulated::mine(&coordinator, 4, 1_000).await {
+            Err(CallError::Away(Away::Trouble(error))) => break error,
+            other => assert!(other.is_err(), "there was room for a whole run"),
+        }
+        refused += 1;
+        assert!(refused < 10);
+    };
+    assert!(error.contains("cannot write to the journal"), "{error}");
+    assert!(error.contains("full"), "{error}");
+    // Refusals go on for as long as there is no room, with the same reason.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let join = naschain_consensus::Event::Join {
+        miner: crate::simulated::miner(9),
+    };
+    let again = coordinator.handle(join).await;
+    assert!(
+        matches!(again, Err(CallError::Away(Away::Trouble(_)))),
+        "{again:?}"
+    );
+    assert!(matches!(coordinator.away(), Some(Away::Trouble(_))));
+
+    std::fs::remove_file(&filler).unwrap();
+    crate::programs::eventually(async || coordinator.away().is_none().then_some(())).await;
+    crate::simulated::mine(&coordinator, 4, 1_000)
+        .await
+        .unwrap();
+    let front = coordinator.look(|state| state.front()).await;
+    coordinator.close().await.unwrap();
+    audit(&place, &spec).await;
+
+    let calm = Coordinator::open(Place::of_run(&folder("disk-calm")), spec)
+        .await
+        .unwrap();
+    crate::simulated::mine(&calm, 4, 1_000).await.unwrap();
+    assert_eq!(calm.look(|state| state.front()).await, front);
+    drop(disk);
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+async fn audit(place: &Place, spec: &naschain_bins::run_spec::RunSpec) {
+    let mut store = place.read(spec.digest()).await.unwrap();
+    let mut auditor = Auditor::new(spec.clone()).unwrap();
+    for entry in store.entries(0, 100_000).await.unwrap() {
+        auditor.take(&entry, &[]).unwrap();
+    }
+    assert!(auditor.state().is_finished());
+    store.close().await.unwrap();
+}

@@ -1,0 +1,17 @@
+//! What an operator relies on: the journal, standbys, audits, events, and what happens under
+//! faults. One program, because each test program takes long to link.
+
+mod audit;
+mod deploy;
+mod disk_full;
+mod failover;
+mod faults;
+mod feed;
+mod journal;
+mod miners;
+#[path = "../programs/mod.rs"]
+#[allow(dead_code)] // each test program uses its part
+mod programs;
+mod restart;
+mod simulated;
+mod stores;

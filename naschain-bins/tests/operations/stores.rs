@@ -1,0 +1,51 @@
+//! The stores that tests run against: a file, and PostgreSQL where there is one.
+
+use std::path::Path;
+
+use naschain_bins::store::Place;
+use sqlx::{Connection, PgConnection, SqliteConnection};
+
+/// A store of each kind. `NASCHAIN_TEST_POSTGRES` is the URL of a server on which tables may be
+/// made; without it PostgreSQL is skipped.
+pub(crate) fn places(dir: &Path) -> Vec<Place> {
+    let file = Place::File(dir.join("journal.sqlite"));
+    std::iter::once(file).chain(postgres()).collect()
+}
+
+pub(crate) fn postgres() -> Option<Place> {
+    let url = std::env::var("NASCHAIN_TEST_POSTGRES").ok();
+    if url.is_none() {
+        eprintln!("skipped for PostgreSQL: NASCHAIN_TEST_POSTGRES is not set");
+    }
+    url.map(Place::Postgres)
+}
+
+/// Runs a statement behind the genomaster's back; in it, `JOURNAL` and `SNAPSHOT` are tables and
+/// `OF_RUN` selects the rows of the run.
+pub(crate) async fn tamper(place: &Place, run: naschain_core::Digest, statement: &str) {
+    let done = match place {
+        Place::File(path) => {
+            let statement = statement
+                .replace("JOURNAL", "journal")
+                .replace("SNAPSHOT", "snapshot")
+                .replace("OF_RUN", "1 = 1");
+            let mut file = SqliteConnection::connect(path.to_str().unwrap())
+                .await
+                .unwrap();
+            let done = sqlx::query(&statement).execute(&mut file).await.unwrap();
+            file.close().await.unwrap();
+            done.rows_affected()
+        }
+        Place::Postgres(url) => {
+            let statement = statement
+                .replace("JOURNAL", "naschain_journal")
+                .replace("SNAPSHOT", "naschain_snapshot")
+                .replace("OF_RUN", &format!("run = '{run}'"));
+            let mut server = PgConnection::connect(url).await.unwrap();
+            let done = sqlx::query(&statement).execute(&mut server).await.unwrap();
+            server.close().await.unwrap();
+            done.rows_affected()
+        }
+    };
+    assert!(done > 0, "nothing was changed by {statement}");
+}
