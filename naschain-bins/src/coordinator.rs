@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use naschain_consensus::{Action, Event, LeaseId, Millis, MinerId, Rejected, Row};
+use naschain_consensus::{Action, Event, LeaseId, Millis, MinerId, NoWork, Rejected, Row};
 use tokio::sync::{Mutex, watch};
 
 use crate::api::{Job, JobReply};
@@ -148,7 +148,15 @@ impl Coordinator {
             let event = Event::Request {
                 miner: miner.clone(),
             };
+            let mut wake_up = give_up;
             for action in self.handle(event).await? {
+                if let Action::Idle {
+                    why: NoWork::TooFast { until },
+                    ..
+                } = action
+                {
+                    wake_up = give_up.min(clock::now() + self.clock.until(until));
+                }
                 if let Action::Leased { batch, lease, .. } = action {
                     let genome = self.look(|state| state.genome(batch).cloned()).await;
                     return Ok(JobReply::Job(Job {
@@ -160,8 +168,8 @@ impl Coordinator {
                     }));
                 }
             }
-            let changed = tokio::time::timeout_at(give_up.into(), changes.changed()).await;
-            if changed.is_err() {
+            let changed = tokio::time::timeout_at(wake_up.into(), changes.changed()).await;
+            if changed.is_err() && clock::now() >= give_up {
                 return Ok(JobReply::Wait);
             }
         }

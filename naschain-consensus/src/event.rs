@@ -297,11 +297,14 @@ pub enum NoWork {
     /// Seats wait, but this miner may have none of them: they are dealt to others, and it or its
     /// owner has a seat of the batch, or as many as may be were taken over.
     NotForThisMiner,
-    /// Seats dealt to others wait, but this miner has been given as much as the fastest miner that
-    /// is believed could have done by now.
-    TooFast,
-    /// Seats dealt to others wait, and nobody takes over any until more than half of the miners
-    /// present have answered: before that nothing is known of the network's pace.
+    /// Seats wait that it was not drawn for, but it has been given as much as the fastest miner
+    /// that is believed could have done by now.
+    TooFast {
+        /// When it may ask again.
+        until: Millis,
+    },
+    /// Seats wait that it was not drawn for, but half of the miners present have not answered yet,
+    /// and before that nothing is known of the network's pace.
     PaceUnknown,
 }
 

@@ -19,15 +19,20 @@ impl JobBoard {
         if let Some(place) = self.next_dealt_to(miner) {
             return self.give_waiting(miner, place, Grant::Dealt, actions);
         }
-        if let Some(place) = self.next_open_for(miner) {
+        let no_more = self.no_more_for(miner);
+        // While nothing is known of the network's pace, everybody's first answer is wanted.
+        let is_first = no_more == Some(NoWork::PaceUnknown) && !self.roster[miner].has_answered;
+        let may_open = no_more.is_none() || is_first;
+        if may_open && let Some(place) = self.next_open_for(miner) {
             return self.give_waiting(miner, place, Grant::Open, actions);
         }
-        let no_more = self.no_more_for(miner);
         if no_more.is_none() && self.give_anothers(miner, actions) {
             return;
         }
         let why = match no_more {
-            Some(why) if !self.takeable.is_empty() => why,
+            Some(why) if !self.takeable.is_empty() || !(may_open || self.open_seats.is_empty()) => {
+                why
+            }
             _ if self.roster.dealt_seats() > 0 || !self.open_seats.is_empty() => {
                 NoWork::NotForThisMiner
             }
