@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::Result;
-use naschain_consensus::{Action, Event, LeaseId, MinerId, Rejected, Row};
+use naschain_consensus::{Action, Event, LeaseId, Millis, MinerId, NoWork, Rejected, Row};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
 use crate::api::{Job, JobReply};
@@ -206,7 +206,15 @@ impl Coordinator {
             // The first one shows that the miner is there; the others only ask.
             let actions = self.send(event, proof.clone(), !first).await?;
             first = false;
+            let mut wake_up = give_up;
             for action in actions {
+                if let Action::Idle {
+                    why: NoWork::TooFast { until },
+                    ..
+                } = action
+                {
+                    wake_up = give_up.min(clock::now() + self.until(until).await);
+                }
                 if let Action::Leased { batch, lease, .. } = action {
                     let genome = self.look(|state| state.genome(batch).cloned()).await;
                     return Ok(JobReply::Job(Job {
@@ -222,9 +230,20 @@ impl Coordinator {
             tokio::select! {
                 _ = changes.changed() => {}
                 _ = closing => return Ok(JobReply::Wait),
-                _ = tokio::time::sleep_until(give_up.into()) => return Ok(JobReply::Wait),
+                _ = tokio::time::sleep_until(wake_up.into()) => {
+                    if clock::now() >= give_up {
+                        return Ok(JobReply::Wait);
+                    }
+                }
             }
         }
+    }
+
+    /// How long until the run's time is `then`.
+    async fn until(&self, then: Millis) -> Duration {
+        let live = self.shared.live.lock().await;
+        live.as_ref()
+            .map_or(Duration::ZERO, |live| live.clock.until(then))
     }
 
     /// A miner is still at work.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use naschain_consensus::{Action, Event, Millis};
+use naschain_consensus::{Action, Event, Millis, NoWork};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::{self, RunClock};
@@ -444,13 +444,16 @@ async fn bring_back(mut journal: Journal, spec: &RunSpec) -> Result<Live> {
 
 /// The answer to a request for work that need not be written, if it is one.
 fn idle(live: &Live, event: &Event, spare_idle: bool) -> Option<Action> {
-    match event {
-        Event::Request { miner } if spare_idle && live.state.board().would_idle(miner) => {
-            let miner = miner.clone();
-            Some(Action::Idle { miner })
-        }
-        _ => None,
+    let Event::Request { miner } = event else {
+        return None;
+    };
+    let why = live.state.board().why_idle(miner).filter(|_| spare_idle)?;
+    // The board has not heard of the time since its last event.
+    if matches!(why, NoWork::TooFast { until } if until <= live.clock.now()) {
+        return None;
     }
+    let miner = miner.clone();
+    Some(Action::Idle { miner, why })
 }
 
 fn makes_work_or_ends(action: &Action) -> bool {

@@ -46,9 +46,12 @@ use watchdog::Pace;
 /// owner's miners do. A miner that asks while it holds as many leases as it has room for has lost
 /// one: it gets that seat again under a new lease, three times; then others get it.
 ///
-/// **What others were dealt** is given with care, since whoever does not train is always the first
-/// to ask for it: [`Rules::max_taken_over`] seats of a batch at most, and no more to a miner than
-/// the fastest one that is believed could do ([`Rules::max_speed_percent`]).
+/// **Seats that a miner was not drawn for** are given with care, since whoever does not train is
+/// always the first to ask for them: [`Rules::max_taken_over`] seats of a batch at most are taken
+/// over or copied, and neither these nor open seats go to a miner that has been given as much as
+/// the fastest one that is believed could do ([`Rules::max_speed_percent`]). Until half of the
+/// miners present have answered the network's pace is not known: then nobody takes over, and who
+/// has answered waits for the others.
 ///
 /// **Leases** end when the answer comes, when [`Rules::lease_ms`] pass without a heartbeat,
 /// [`Rules::job_limit_ms`] after they began, or when they last many times the average

@@ -1,9 +1,9 @@
-use std::fmt;
-
 use naschain_core::Measurement;
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchId, LeaseId, Millis, MinerId, Reason, Row, Verdict};
+use crate::{
+    BatchId, Ending, Failure, Grant, LeaseId, Millis, MinerId, NoWork, Reason, Row, Verdict,
+};
 
 /// What the world tells the board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -259,125 +259,4 @@ pub enum Action {
         /// What was wrong with each of them.
         verdict: Verdict,
     },
-}
-
-/// Why a miner was given a seat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Grant {
-    /// The seat was dealt to it.
-    Dealt,
-    /// The seat was nobody's.
-    Open,
-    /// The seat was dealt to a miner that had not started on it.
-    TakenOver {
-        /// That miner.
-        from: MinerId,
-    },
-    /// The seat's first miner lags; the first valid answer of the two counts.
-    Copied {
-        /// The miner that lags.
-        from: MinerId,
-    },
-    /// The miner held the seat already and asked again, as after a crash; its old lease ended.
-    Again {
-        /// The old lease.
-        old: LeaseId,
-    },
-}
-
-/// Why a miner that asks is given nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum NoWork {
-    /// No seat waits for anybody.
-    NothingWaits,
-    /// Seats wait, but this miner may have none of them: they are dealt to others, and it or its
-    /// owner has a seat of the batch, or as many as may be were taken over.
-    NotForThisMiner,
-    /// Seats dealt to others wait, but this miner has been given as much as the fastest miner that
-    /// is believed could have done by now.
-    TooFast,
-    /// Seats dealt to others wait, and nobody takes over any until more than half of the miners
-    /// present have answered: before that nothing is known of the network's pace.
-    PaceUnknown,
-}
-
-/// Why a lease ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Ending {
-    /// Its answer came.
-    Answered,
-    /// No heartbeat came in time.
-    Silent,
-    /// It was held for too long, in spite of its heartbeats.
-    TooLong,
-    /// Its miner asked again and got the seat under a new lease.
-    AskedAgain,
-    /// Its miner asked again, so it had forgotten the job, and the seat went to others.
-    Forgotten,
-    /// Its miner left.
-    Left,
-    /// Its batch ended without it.
-    BatchEnded,
-    /// Its batch was dealt anew because nobody agreed.
-    Redealt,
-}
-
-impl fmt::Display for Ending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Ending::Answered => "its answer came",
-            Ending::Silent => "no heartbeat came in time",
-            Ending::TooLong => "it was held for too long",
-            Ending::AskedAgain => "its miner asked again and got a new lease",
-            Ending::Forgotten => "its miner asked again and the seat went to others",
-            Ending::Left => "its miner left",
-            Ending::BatchEnded => "its batch ended",
-            Ending::Redealt => "its batch was dealt anew",
-        })
-    }
-}
-
-/// Why a batch ended without a result.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Failure {
-    /// More than half of the seats report that the training failed.
-    TrainingFailed {
-        /// What they report, in the order of seats.
-        reasons: Vec<String>,
-    },
-    /// No two rows agreed, however often the batch was dealt.
-    NoAgreement {
-        /// How many dealings there were.
-        dealings: u32,
-    },
-    /// Too many of its leases ended without an answer, and those that answered do not agree.
-    Abandoned {
-        /// How many.
-        leases: u32,
-        /// What the training failures among the answers report, in the order of seats.
-        reasons: Vec<String>,
-    },
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::TrainingFailed { reasons } => f.write_str(&reasons.join("; ")),
-            Failure::NoAgreement { .. } => f.write_str("no two miners agreed"),
-            Failure::Abandoned { leases, reasons } => {
-                write!(f, "{leases} leases ended without an answer")?;
-                reasons
-                    .iter()
-                    .try_for_each(|reason| write!(f, "; {reason}"))
-            }
-        }
-    }
 }

@@ -39,7 +39,8 @@
 //! 1. [`Agreement`], [`Row`]: when two answers agree;
 //! 2. [`judge`]: who is rewarded in a batch, and why the others are not;
 //! 3. [`Scoreboard`], [`MovingAverage`], [`weights_v11`]: from rewarded rows to the chain's weights;
-//! 4. [`Rules`], [`Event`], [`Action`], [`Rejected`]: the words of the job board;
+//! 4. [`Rules`], [`Event`], [`Action`], [`Rejected`]: the words of the job board; [`Grant`],
+//!    [`NoWork`], [`Ending`], [`Failure`]: its reasons;
 //! 5. [`JobBoard`]: who trains what, and for how long.
 
 mod agreement;
@@ -52,14 +53,16 @@ mod rules;
 mod scores;
 mod verdict;
 mod weights;
+mod why;
 
 pub use agreement::{Agreement, Row, Rule};
 pub use board::JobBoard;
 pub use error::Error;
-pub use event::{Action, Ending, Event, Failure, Grant, NoWork};
+pub use event::{Action, Event};
 pub use ids::{BatchId, LeaseId, Millis, MinerId};
 pub use rejected::Rejected;
 pub use rules::{Rules, Trust, Watchdog};
 pub use scores::{MovingAverage, Scoreboard, Tally, l1_normalise, normalise};
 pub use verdict::{Reason, Verdict, judge, judge_known};
 pub use weights::{WeightLimits, weights_v10, weights_v11};
+pub use why::{Ending, Failure, Grant, NoWork};

@@ -31,8 +31,8 @@ pub struct Rules {
     /// at most there is always a miner in it that was drawn at random.
     pub max_taken_over: usize,
     /// No miner is believed to be more than so many percent as fast as the average: one that
-    /// answers sooner, perhaps because it does not train, takes over nothing until that speed would
-    /// have been enough for all that it has been given.
+    /// answers sooner, perhaps because it does not train, gets no seat that it was not drawn for
+    /// until that speed would have been enough for all that it has been given.
     pub max_speed_percent: u32,
     /// So many leases of a batch, for each of its seats, may end without an answer. With one more
     /// it ends: closed if those that have answered agree, else failed.

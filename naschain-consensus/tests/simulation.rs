@@ -45,6 +45,7 @@ fn options(seed: u64, conducts: Vec<Conduct>) -> Options {
         conducts,
         jobs: 200,
         open_jobs: 30,
+        opened_first: false,
         speed_ratio: 10.0,
         slowest_ms: 300_000,
         faults: Faults::default(),
@@ -118,6 +119,7 @@ fn a_hostile_crowd_behind_a_bad_network_loses_no_job() {
             options.deadly_job_every = 25;
             options.deterministic = rule == Rule::Exact;
             options.owners = seed % 2 == 0;
+            options.opened_first = seed % 3 == 1;
             options.known_job_every = seed % 3 * 7;
             options.rules.trust = (seed % 4 == 0).then(Trust::default);
             options.rules.epochs = (seed % 5) as u32 * 5;
@@ -186,10 +188,13 @@ fn a_coalition_that_answers_at_once_does_not_take_all_batches() {
             run(options).checker.wrong as f64 / jobs
         };
         let limited = won(options.clone());
+        options.opened_first = true;
+        let limited_from_the_start = won(options.clone());
         options.rules.max_speed_percent = u32::MAX;
         options.rules.max_taken_over = 64;
         let unlimited = won(options);
         assert!(limited < 0.13, "{limited}");
+        assert!(limited_from_the_start < 0.13, "{limited_from_the_start}");
         assert!(unlimited > 0.9, "{unlimited}");
     }
 }

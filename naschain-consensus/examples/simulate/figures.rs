@@ -40,6 +40,7 @@ pub(crate) fn options(
         conducts: groups.iter().flat_map(of).collect(),
         jobs,
         open_jobs: 200,
+        opened_first: false,
         speed_ratio: 10.0,
         slowest_ms: 600_000,
         faults,

@@ -19,25 +19,38 @@ impl JobBoard {
         if let Some(place) = self.next_dealt_to(miner) {
             return self.give_waiting(miner, place, Grant::Dealt, actions);
         }
-        if let Some(place) = self.next_open_for(miner) {
+        let no_more = self.no_more_for(miner);
+        let may_open = no_more.is_none() || self.is_first(miner, no_more);
+        if may_open && let Some(place) = self.next_open_for(miner) {
             return self.give_waiting(miner, place, Grant::Open, actions);
         }
-        let no_more = self.no_more_for(miner);
         if no_more.is_none() && self.give_anothers(miner, actions) {
             return;
         }
-        let why = match no_more {
-            Some(why) if !self.takeable.is_empty() => why,
-            _ if self.roster.dealt_seats() > 0 || !self.open_seats.is_empty() => {
-                NoWork::NotForThisMiner
-            }
-            _ => NoWork::NothingWaits,
-        };
+        let why = self.no_work(no_more, may_open);
         self.touch(miner);
         actions.push(Action::Idle {
             miner: self.roster.name(miner),
             why,
         });
+    }
+
+    /// While nothing is known of the network's pace, everybody's first answer is wanted.
+    pub(super) fn is_first(&self, miner: MinerIndex, no_more: Option<NoWork>) -> bool {
+        no_more == Some(NoWork::PaceUnknown) && !self.roster[miner].has_answered
+    }
+
+    /// Why a miner gets nothing, when nothing was found for it.
+    pub(super) fn no_work(&self, no_more: Option<NoWork>, may_open: bool) -> NoWork {
+        match no_more {
+            Some(why) if !self.takeable.is_empty() || !(may_open || self.open_seats.is_empty()) => {
+                why
+            }
+            _ if self.roster.dealt_seats() > 0 || !self.open_seats.is_empty() => {
+                NoWork::NotForThisMiner
+            }
+            _ => NoWork::NothingWaits,
+        }
     }
 
     /// Gives a miner a seat that another one was dealt and has not started on, or lags at.

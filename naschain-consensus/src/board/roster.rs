@@ -29,6 +29,7 @@ pub(super) struct Miner {
     pub(super) leases: Vec<LeaseId>,
     /// Its latest leases that have ended, and why; a few.
     pub(super) ended: Vec<(LeaseId, Ending)>,
+    pub(super) has_answered: bool,
     /// Seats it was dealt, oldest first, with the dealing; some may be gone.
     pub(super) dealt: VecDeque<(SeatRef, u32)>,
     /// The size of all jobs that it was dealt and has not started.
@@ -55,8 +56,8 @@ pub(super) struct Roster {
     /// How many miners of each owner are present.
     owners: Vec<u32>,
     owners_present: usize,
-    /// How many of those present have answered at some time, so that their pace is known.
-    paced_present: usize,
+    /// How many of those present have answered at some time.
+    answered_present: usize,
     dealt_seats: u64,
 }
 
@@ -142,6 +143,7 @@ impl Roster {
             away_at: None,
             leases: Vec::new(),
             ended: Vec::new(),
+            has_answered: false,
             dealt: VecDeque::new(),
             waiting_flops: 0,
             busy_until: Millis(0),
@@ -180,7 +182,7 @@ impl Roster {
         }
         self[miner].place = Some(self.present.len() as u32);
         self.present.push(miner);
-        self.paced_present += usize::from(self[miner].pace.is_known());
+        self.answered_present += usize::from(self[miner].has_answered);
         let owner = self[miner].owner as usize;
         self.owners_present += usize::from(self.owners[owner] == 0);
         self.owners[owner] += 1;
@@ -191,7 +193,7 @@ impl Roster {
             return;
         };
         self.present.swap_remove(place as usize);
-        self.paced_present -= usize::from(self[miner].pace.is_known());
+        self.answered_present -= usize::from(self[miner].has_answered);
         if let Some(&moved) = self.present.get(place as usize) {
             self[moved].place = Some(place);
         }
@@ -220,17 +222,17 @@ impl Roster {
         self.dealt_seats
     }
 
-    /// Learns how long a miner takes for its work.
-    pub(super) fn learn_pace(&mut self, miner: MinerIndex, ms: u64, flops: u64) {
+    /// Notes that a miner has answered, whatever it said.
+    pub(super) fn note_answer(&mut self, miner: MinerIndex) {
         let known = &mut self[miner];
-        let is_first = !known.pace.is_known() && known.place.is_some();
-        known.pace.learn(ms, flops);
-        self.paced_present += usize::from(is_first);
+        let is_first = !known.has_answered && known.place.is_some();
+        known.has_answered = true;
+        self.answered_present += usize::from(is_first);
     }
 
-    /// Whether the pace of more than half of those present is known.
-    pub(super) fn most_are_paced(&self) -> bool {
-        self.paced_present * 2 > self.present.len()
+    /// Whether at least half of those present have answered at some time.
+    pub(super) fn half_have_answered(&self) -> bool {
+        self.answered_present * 2 >= self.present.len()
     }
 
     /// Draws a miner that is present and whose owner is not among `taken`, all equally likely.

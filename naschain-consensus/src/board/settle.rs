@@ -18,6 +18,7 @@ impl JobBoard {
         };
         let (miner, place) = (ended.miner, ended.place);
         self.touch(miner);
+        self.roster.note_answer(miner);
         if let Some(consensus) = ended.check.take() {
             return self.spot_check(miner, place.id, row, &consensus, false, actions);
         }

@@ -54,7 +54,7 @@ impl JobBoard {
     pub(super) fn learn_pace(&mut self, ended: &Lease) {
         let (ms, flops) = (self.now.since(ended.granted), ended.flops);
         let fastest_ms = self.fastest_ms(flops).unwrap_or(0);
-        self.roster.learn_pace(ended.miner, ms, flops);
+        self.roster[ended.miner].pace.learn(ms, flops);
         if ms >= fastest_ms {
             self.pace.learn_weighing(ms, flops, Pace::NETWORK);
         } else {
@@ -63,10 +63,10 @@ impl JobBoard {
         }
     }
 
-    /// How long the network takes for so much work on average; not known until more than half of
-    /// the miners present have answered.
+    /// How long the network takes for so much work on average; not known until half of the miners
+    /// present have answered.
     pub(super) fn average_ms(&self, flops: u64) -> Option<u64> {
-        let known = self.roster.most_are_paced();
+        let known = self.roster.half_have_answered();
         known.then(|| self.pace.ms_for(flops)).flatten()
     }
 
@@ -84,9 +84,9 @@ impl JobBoard {
         known.busy_until = known.busy_until.max(now).plus(each_ms);
     }
 
-    /// Why a miner may not be given what was dealt to others, if it may not.
+    /// Why a miner may not be given what it was not drawn for, if it may not.
     pub(super) fn no_more_for(&self, miner: MinerIndex) -> Option<NoWork> {
-        if !self.roster.most_are_paced() {
+        if !self.roster.half_have_answered() {
             return Some(NoWork::PaceUnknown);
         }
         let known = &self.roster[miner];
@@ -94,8 +94,8 @@ impl JobBoard {
         let held = known.leases.iter().filter_map(|id| self.leases.get(id));
         let held_ms = held.filter_map(|live| self.fastest_ms(live.flops));
         let held_ms = held_ms.fold(0, u64::saturating_add) / u64::from(known.capacity.max(1));
-        let too_fast = known.busy_until > self.now.plus(held_ms);
-        too_fast.then_some(NoWork::TooFast)
+        let until = Millis(known.busy_until.0.saturating_sub(held_ms));
+        (until > self.now).then_some(NoWork::TooFast { until })
     }
 
     /// How long this miner, or else the average one, would take for so much work.

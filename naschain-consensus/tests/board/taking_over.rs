@@ -1,6 +1,6 @@
 //! Early completion: who takes over what others were dealt and have not started.
 
-use naschain_consensus::{Event, Grant, NoWork, Rules};
+use naschain_consensus::{Event, Grant, LeaseId, Millis, NoWork, Row, Rules};
 
 use crate::desk::{Desk, id, row};
 
@@ -112,10 +112,57 @@ fn who_answers_sooner_than_is_believed_takes_over_no_more() {
     ));
     desk.now += 1;
     desk.answers(idle, lease, row(9_000));
-    assert_eq!(desk.waits(idle), NoWork::TooFast);
-    // The average trains for a second, and twice as fast is believed.
-    desk.now += 500;
+    let NoWork::TooFast { until } = desk.waits(idle) else {
+        panic!("not refused")
+    };
+    // The average trains for a second, and twice as fast is believed; what it answered at once
+    // before has shortened the average a little.
+    let wait_ms = until.since(Millis(desk.now));
+    assert!((440..500).contains(&wait_ms), "{wait_ms}");
+    desk.now += wait_ms;
     assert!(desk.asks(idle).is_some());
+}
+
+#[test]
+fn open_seats_go_to_nobody_twice_before_half_have_answered_and_then_by_pace() {
+    let mut desk = Desk::new(Rules::default(), &[]);
+    for batch in 0..20 {
+        desk.opens(batch);
+    }
+    for miner in NAMES {
+        desk.takes(Event::Join { miner: id(miner) });
+    }
+    let leases = NAMES.map(|miner| desk.asks(miner).unwrap().1);
+    desk.answers("a", leases[0], row(9_000));
+    assert_eq!(desk.waits("a"), NoWork::PaceUnknown);
+    desk.now += 1_000;
+    desk.answers("b", leases[1], row(9_000));
+    // Two of four have answered, in half a second on average: twice that fast is believed.
+    assert!(matches!(desk.asks("a"), Some((_, lease, Grant::Open)) if lease.0 == 5));
+    desk.answers("a", LeaseId(5), row(9_000));
+    let until = Millis(1_250);
+    assert_eq!(desk.waits("a"), NoWork::TooFast { until });
+    desk.now = 1_250;
+    assert!(desk.asks("a").is_some());
+}
+
+#[test]
+fn trainings_that_all_fail_do_not_stop_the_board() {
+    let mut desk = Desk::new(Rules::default(), &[]);
+    for batch in 0..20 {
+        desk.opens(batch);
+    }
+    for miner in ["a", "b", "c"] {
+        desk.takes(Event::Join { miner: id(miner) });
+    }
+    for _ in 0..100 {
+        for miner in ["a", "b", "c"] {
+            if let Some((_, lease, _)) = desk.asks(miner) {
+                desk.answers(miner, lease, Row::Failed("NaN".into()));
+            }
+        }
+    }
+    assert_eq!(desk.board.open_batches(), 0);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What must hold after every step, seen from outside: from events and actions alone.
 
+mod drawing;
 mod seconds;
 
 use std::collections::BTreeMap;
@@ -279,30 +280,6 @@ impl Checker {
         self.open.get_mut(&batch).unwrap().seats.extend(seats);
     }
 
-    fn most_abandoned(&self) -> u32 {
-        self.rules.max_retries * self.rules.seats as u32
-    }
-
-    /// A lease of the batch ended without an answer; those of ended batches are only checks.
-    fn abandoned(&mut self, batch: BatchId) {
-        if let Some(open) = self.open.get_mut(&batch) {
-            open.abandoned += 1;
-            assert!(open.abandoned <= self.rules.max_retries * self.rules.seats as u32 + 1);
-        }
-    }
-
-    fn redrawn(&mut self, batch: BatchId, seat: usize, miner: &MinerId) {
-        self.redrawn += 1;
-        let open = &self.open[&batch];
-        assert!(open.seats[seat].leases.is_empty() && open.seats[seat].answered.is_none());
-        for other in &open.seats {
-            let at_work = other.leases.iter().map(|lease| &self.leases[lease].0);
-            let done = other.answered.as_ref().map(|(miner, _)| miner);
-            let mut holders = at_work.chain(done);
-            assert!(!holders.any(|held| self.owner(held) == self.owner(miner)));
-        }
-    }
-
     fn deal(&mut self, batch: BatchId, dealing: u32, miners: &[Option<MinerId>]) {
         let mut owners: Vec<&MinerId> = miners.iter().flatten().map(|m| self.owner(m)).collect();
         owners.sort();
@@ -358,33 +335,6 @@ impl Checker {
         self.leases.insert(lease, (miner.clone(), batch, seat));
         let open = self.open.get_mut(&batch).unwrap();
         open.seats[seat].leases.push(lease);
-    }
-
-    /// At most so many as the rules allow take over or copy, so that an agreement has a miner in
-    /// it that was drawn at random.
-    fn count_undrawn(&mut self, batch: BatchId, lease: LeaseId, grant: &Grant) {
-        let undrawn = &mut self.open.get_mut(&batch).unwrap().undrawn;
-        match grant {
-            Grant::TakenOver { .. } | Grant::Copied { .. } => undrawn.push(lease),
-            Grant::Again { old } => undrawn
-                .iter_mut()
-                .filter(|other| **other == *old)
-                .for_each(|other| *other = lease),
-            _ => {}
-        }
-        let most = self.rules.max_taken_over;
-        assert!(
-            undrawn.len() <= most,
-            "{batch}: {undrawn:?} of at most {most}"
-        );
-    }
-
-    /// A lease ended without an answer that is kept.
-    fn end_unanswered(&mut self, lease: LeaseId, miner: &MinerId, batch: BatchId, seat: usize) {
-        self.end_lease(lease, miner, batch, seat);
-        if let Some(open) = self.open.get_mut(&batch) {
-            open.undrawn.retain(|other| *other != lease);
-        }
     }
 
     fn owner<'a>(&'a self, miner: &'a MinerId) -> &'a MinerId {

@@ -42,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) jobs: u64,
     /// So many jobs are open at a time.
     pub(crate) open_jobs: u64,
+    /// The first jobs are opened before any miner has joined, so that nobody is drawn for them.
+    pub(crate) opened_first: bool,
     /// The fastest miner is this many times as fast as the slowest.
     pub(crate) speed_ratio: f64,
     /// How long the slowest miner trains.

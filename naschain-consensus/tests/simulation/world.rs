@@ -2,6 +2,7 @@
 
 mod conduct;
 mod options;
+mod wires;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -121,6 +122,9 @@ impl World {
 
     /// Runs until every job has ended, which it says, or `max_steps` are done.
     pub(crate) fn run(&mut self, max_steps: u64) -> bool {
+        if self.options.opened_first {
+            self.open_jobs();
+        }
         for miner in 0..self.miners.len() {
             let SimMiner { name, conduct, .. } = &self.miners[miner];
             let owned = self.options.owners && *conduct == Conduct::Colluder;
@@ -190,11 +194,13 @@ impl World {
         let now = Millis(self.now);
         let probe = self.options.keep && self.stream.chance(0.003);
         let before = probe.then(|| format!("{:?}", self.board));
-        let spared = matches!(&event, Event::Request { miner }
-            if self.board.now() == now && self.board.would_idle(miner));
+        let spared = match &event {
+            Event::Request { miner } if self.board.now() == now => self.board.why_idle(miner),
+            _ => None,
+        };
         let result = self.board.handle(now, event.clone());
-        if spared {
-            assert!(matches!(result.as_deref(), Ok([Action::Idle { .. }])));
+        if let Some(spared) = spared {
+            assert!(matches!(result.as_deref(), Ok([Action::Idle { why, .. }]) if *why == spared));
         }
         match &result {
             Ok(actions) => {
@@ -250,53 +256,6 @@ impl World {
                 }
             }
         }
-    }
-
-    fn at(&mut self, time: u64, happening: Happening) {
-        let id = self.next_happening;
-        self.next_happening += 1;
-        self.happenings.insert(id, happening);
-        self.wires.push(Reverse((time, id)));
-    }
-
-    fn send(&mut self, happening: Happening) {
-        let faults = self.options.faults;
-        if self.stream.chance(faults.loss) {
-            return;
-        }
-        if self.stream.chance(faults.duplication) {
-            let copy = match &happening {
-                Happening::Arrives(miner, event) => Happening::Arrives(*miner, event.clone()),
-                Happening::Answers(miner, answer) => Happening::Answers(*miner, answer.clone()),
-                Happening::Rings(miner, alarm) => Happening::Rings(*miner, *alarm),
-            };
-            self.deliver(copy);
-        }
-        self.deliver(happening);
-    }
-
-    /// Puts a message on its way: behind all that were sent before, or free of them.
-    fn deliver(&mut self, message: Happening) {
-        let faults = self.options.faults;
-        let arrives = self.now + self.stream.below(faults.max_delay_ms + 1);
-        if self.stream.chance(faults.reordering) {
-            let held_ms = self.stream.below(Faults::HELD_BACK_MS);
-            return self.at(arrives + held_ms, message);
-        }
-        let in_order = match &message {
-            Happening::Arrives(miner, _) => &mut self.miners[*miner].sent_until,
-            Happening::Answers(miner, _) => &mut self.miners[*miner].told_until,
-            Happening::Rings(..) => return self.at(arrives, message),
-        };
-        *in_order = arrives.max(*in_order);
-        let arrives = *in_order;
-        self.at(arrives, message);
-    }
-
-    fn ring_in(&mut self, miner: usize, ms: u64) {
-        self.miners[miner].alarm += 1;
-        let alarm = self.miners[miner].alarm;
-        self.at(self.now + ms, Happening::Rings(miner, alarm));
     }
 
     fn miner_wakes(&mut self, index: usize) {

@@ -1,0 +1,64 @@
+//! Seats that change hands: who may have one that it was not drawn for, and how often one is lost.
+
+use naschain_consensus::{BatchId, Grant, LeaseId, MinerId};
+
+use super::Checker;
+
+impl Checker {
+    pub(super) fn most_abandoned(&self) -> u32 {
+        self.rules.max_retries * self.rules.seats as u32
+    }
+
+    /// A lease of the batch ended without an answer; those of ended batches are only checks.
+    pub(super) fn abandoned(&mut self, batch: BatchId) {
+        if let Some(open) = self.open.get_mut(&batch) {
+            open.abandoned += 1;
+            assert!(open.abandoned <= self.rules.max_retries * self.rules.seats as u32 + 1);
+        }
+    }
+
+    pub(super) fn redrawn(&mut self, batch: BatchId, seat: usize, miner: &MinerId) {
+        self.redrawn += 1;
+        let open = &self.open[&batch];
+        assert!(open.seats[seat].leases.is_empty() && open.seats[seat].answered.is_none());
+        for other in &open.seats {
+            let at_work = other.leases.iter().map(|lease| &self.leases[lease].0);
+            let done = other.answered.as_ref().map(|(miner, _)| miner);
+            let mut holders = at_work.chain(done);
+            assert!(!holders.any(|held| self.owner(held) == self.owner(miner)));
+        }
+    }
+
+    /// At most so many as the rules allow take over or copy, so that an agreement has a miner in
+    /// it that was drawn at random.
+    pub(super) fn count_undrawn(&mut self, batch: BatchId, lease: LeaseId, grant: &Grant) {
+        let undrawn = &mut self.open.get_mut(&batch).unwrap().undrawn;
+        match grant {
+            Grant::TakenOver { .. } | Grant::Copied { .. } => undrawn.push(lease),
+            Grant::Again { old } => undrawn
+                .iter_mut()
+                .filter(|other| **other == *old)
+                .for_each(|other| *other = lease),
+            _ => {}
+        }
+        let most = self.rules.max_taken_over;
+        assert!(
+            undrawn.len() <= most,
+            "{batch}: {undrawn:?} of at most {most}"
+        );
+    }
+
+    /// A lease ended without an answer that is kept.
+    pub(super) fn end_unanswered(
+        &mut self,
+        lease: LeaseId,
+        miner: &MinerId,
+        batch: BatchId,
+        seat: usize,
+    ) {
+        self.end_lease(lease, miner, batch, seat);
+        if let Some(open) = self.open.get_mut(&batch) {
+            open.undrawn.retain(|other| *other != lease);
+        }
+    }
+}
