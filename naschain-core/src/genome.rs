@@ -36,6 +36,16 @@ enum Words {
 
 const FEW: usize = 3;
 
+/// How many bits of each byte are 1: many processors are addressed without an instruction for it.
+const ONES: [u8; 256] = {
+    let (mut ones, mut byte) = ([0; 256], 0);
+    while byte < 256 {
+        ones[byte] = (byte as u8).count_ones() as u8;
+        byte += 1;
+    }
+    ones
+};
+
 impl Words {
     #[inline]
     fn as_slice(&self) -> &[u64] {
@@ -139,7 +149,11 @@ impl Genome {
             // Within one word, as most short ranges are.
             self.check(&range);
             let unused = 64 - (end - start);
-            return (words[start / 64] << (start % 64) >> unused).count_ones() as usize;
+            let bits = words[start / 64] << (start % 64) >> unused;
+            return match u8::try_from(bits) {
+                Ok(byte) => usize::from(ONES[usize::from(byte)]),
+                Err(_) => bits.count_ones() as usize,
+            };
         }
         let ones = self
             .masks(range)
@@ -158,6 +172,7 @@ impl Genome {
     ///
     /// # Panics
     /// When `range` does not lie within both genomes.
+    #[inline]
     pub fn swap_range(&mut self, other: &mut Genome, range: Range<usize>) {
         other.check(&range);
         let masks = self.masks(range);

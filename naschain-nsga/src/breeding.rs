@@ -5,7 +5,7 @@ use naschain_core::{Purpose, Stream};
 use crate::config::{Mode, Pace};
 use crate::search::Finish;
 use crate::seen::hash;
-use crate::selection::{Ranked, Tournaments, survivors};
+use crate::selection::{Ranked, Selection, Tournaments};
 use crate::state::{Slot, State};
 use crate::{Genes, Mutations, Search, Space};
 
@@ -29,16 +29,23 @@ impl<S: Space> Search<S> {
 
     /// The survivors of the population and those told since the last turn.
     fn select(&mut self, epoch: u64) -> Vec<Ranked> {
-        for &index in &self.state.waiting {
-            self.front.join(&self.scores, index);
-        }
-        let mut pool = std::mem::take(&mut self.state.population);
         // In one order, whatever the order of tells.
         self.state.waiting.sort_unstable();
-        pool.append(&mut self.state.waiting);
+        let mut pool = std::mem::take(&mut self.state.population);
+        pool.extend(&self.state.waiting);
         let config = &self.state.config;
         let mut stream = Stream::new(config.seed, Purpose::Selection, epoch, 0);
-        let parents = survivors(&self.scores, &pool, config.population, &mut stream);
+        let selection = Selection::of(&self.scores, pool, config.population, &mut stream);
+        // Whom somebody of the pool dominates is not on the front of all.
+        let waiting = &mut self.state.waiting;
+        let first = waiting.first().copied().unwrap_or(usize::MAX);
+        for &index in &selection.best {
+            if index >= first && waiting.binary_search(&index).is_ok() {
+                self.front.join(&self.scores, index);
+            }
+        }
+        waiting.clear();
+        let parents = selection.survivors;
         self.state.population = parents.iter().map(|ranked| ranked.index).collect();
         parents
     }
@@ -64,16 +71,29 @@ impl<S: Space> Search<S> {
     /// Makes the parents' children candidates, as far as they are new.
     fn breed(&mut self, parents: &[Ranked], until: usize, epoch: u64) {
         let mut mating = self.mating(parents, epoch, 0);
-        let mut fruitless = 0;
+        let (mut fruitless, mut pairs) = (0, Vec::new());
         while self.state.slots.len() < until && fruitless < RETRIES && !parents.is_empty() {
-            let children = self.children(&mut mating);
-            fruitless += 1;
-            for child in children {
-                if self.state.slots.len() < until && self.add(child) {
-                    fruitless = 0;
+            // As many as are missing at once: looking them up does not hold up making them.
+            let missing = (until - self.state.slots.len()).div_ceil(2);
+            (0..missing).for_each(|_| self.mate(&mut mating, &mut pairs));
+            for pair in pairs.drain(..) {
+                fruitless += 1;
+                for child in pair {
+                    if self.state.slots.len() < until && self.add_child(child) {
+                        fruitless = 0;
+                    }
                 }
             }
         }
+    }
+
+    #[inline]
+    fn add_child(&mut self, child: Child<S::Genome>) -> bool {
+        if child.is_copy {
+            self.state.duplicates += 1;
+            return false;
+        }
+        self.add(child.genome)
     }
 
     /// Some children of the parents, and some random genomes, that are new and different.
@@ -89,8 +109,11 @@ impl<S: Space> Search<S> {
         // Other children than those of `breed`.
         let mut mating = self.mating(parents, epoch, 1);
         let (mut pool, mut keys) = (Vec::with_capacity(count), BTreeSet::new());
+        let mut pairs = Vec::new();
         for pair in 0..2 * count as u64 {
-            let mut genomes = self.children(&mut mating).to_vec();
+            self.mate(&mut mating, &mut pairs);
+            let children = pairs.drain(..).flatten().map(|child| child.genome);
+            let mut genomes: Vec<S::Genome> = children.collect();
             if pair % 4 == 0 {
                 let index = FIRST + pair;
                 let mut stream = Stream::new(config.seed, Purpose::Initialisation, epoch, index);
@@ -120,22 +143,29 @@ impl<S: Space> Search<S> {
         }
     }
 
-    /// The two children of the next mating.
-    fn children(&self, mating: &mut Mating) -> [S::Genome; 2] {
-        let slots = &self.state.slots;
+    /// Adds the two children of the next mating.
+    #[inline]
+    fn mate(&self, mating: &mut Mating, pairs: &mut Vec<[Child<S::Genome>; 2]>) {
+        let winners = [mating.tournaments.winner(), mating.tournaments.winner()];
+        let parents = winners.map(|index| self.state.slots[index].genome());
+        // Varied where they stay, so that they need not be moved.
+        pairs.push(parents.map(|parent| Child {
+            genome: parent.clone(),
+            is_copy: false,
+        }));
+        let Some([one, other]) = pairs.last_mut() else {
+            return;
+        };
         let Mating {
-            tournaments,
-            mutations,
-            stream,
+            mutations, stream, ..
         } = mating;
-        let mut one = slots[tournaments.winner()].genome().clone();
-        let mut other = slots[tournaments.winner()].genome().clone();
         if stream.chance(self.state.config.crossover_probability) {
-            one.cross(&mut other, stream);
+            one.genome.cross(&mut other.genome, stream);
         }
-        one.mutate(mutations, stream);
-        other.mutate(mutations, stream);
-        [one, other]
+        for child in [one, other] {
+            child.genome.mutate(mutations, stream);
+            child.is_copy = parents.contains(&&child.genome);
+        }
     }
 
     /// Makes random genomes candidates; what then is missing does not exist.
@@ -173,6 +203,7 @@ impl<S: Space> Search<S> {
     }
 
     /// Adds a candidate, unless its like was added before.
+    #[inline]
     pub(crate) fn add(&mut self, genome: S::Genome) -> bool {
         let State { space, slots, .. } = &self.state;
         let key = space.canonical(&genome);
@@ -181,13 +212,22 @@ impl<S: Space> Search<S> {
             self.state.duplicates += 1;
             return false;
         }
-        self.state.slots.push(Slot::Untold(genome));
+        // Unlike `push`, this makes the slot where it stays.
+        let slot = std::iter::once_with(|| Slot::Untold(genome));
+        self.state.slots.extend(slot);
         let rows = &mut self.scores.rows;
         rows.resize(rows.len() + self.scores.objectives, f64::NAN);
         self.scores.violations.push(f64::INFINITY);
         self.untold += 1;
         true
     }
+}
+
+/// What comes of a mating.
+struct Child<G> {
+    genome: G,
+    /// Whether it is as one of its parents, which needs no look at all others.
+    is_copy: bool,
 }
 
 /// Who mates, and how the children vary.

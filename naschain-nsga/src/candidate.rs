@@ -39,6 +39,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// These objectives' values, in the order of the configuration's objectives.
+    #[inline]
     pub fn objectives(values: impl IntoIterator<Item = f64>) -> Self {
         Outcome::Objectives(values.into_iter().collect())
     }

@@ -60,23 +60,50 @@ pub(crate) fn distances(points: &[f64], objectives: usize, front: &[usize]) -> V
     distances
 }
 
-/// As [`distances`], of points without NaN; `front` is a whole front in lexicographic order.
-pub(crate) fn distances_in_order(points: &[f64], objectives: usize, front: &[usize]) -> Vec<f64> {
-    if objectives != 2 || front.len() <= 2 {
-        return distances(points, objectives, front);
+/// The distances of front after front, in the same memory.
+#[derive(Default)]
+pub(crate) struct Crowding {
+    distances: Vec<f64>,
+    /// Values with their places.
+    order: Vec<(f64, u32)>,
+    from_end: Vec<(f64, u32)>,
+}
+
+impl Crowding {
+    /// As many distances of 0.
+    pub(crate) fn zeros(&mut self, count: usize) -> &[f64] {
+        self.distances.clear();
+        self.distances.resize(count, 0.0);
+        &self.distances
     }
-    let mut distances = vec![0.0; front.len()];
-    let firsts = front.iter().map(|&index| points[2 * index]);
-    let order: Vec<(f64, u32)> = firsts.zip(0..).collect();
-    add_gaps(&order, &mut distances);
-    // By the second objective the front is sorted from its end, but for equal points.
-    let mut from_end = Vec::with_capacity(front.len());
-    for equal in order.chunk_by(|a, b| a.0 == b.0).rev() {
-        let second = |place: u32| points[2 * front[place as usize] + 1];
-        from_end.extend(equal.iter().map(|&(_, place)| (second(place), place)));
+
+    /// As [`distances`], of points without NaN; `front` is a whole front in lexicographic order.
+    pub(crate) fn of_front(
+        &mut self,
+        points: &[f64],
+        objectives: usize,
+        front: &[usize],
+    ) -> &[f64] {
+        if objectives != 2 || front.len() <= 2 {
+            self.distances = distances(points, objectives, front);
+            return &self.distances;
+        }
+        self.zeros(front.len());
+        let points = points.as_chunks::<2>().0;
+        let firsts = front.iter().map(|&index| points[index][0]);
+        self.order.clear();
+        self.order.extend(firsts.zip(0..));
+        add_gaps(&self.order, &mut self.distances);
+        // By the second objective the front is sorted from its end, but for equal points.
+        self.from_end.clear();
+        for equal in self.order.chunk_by(|a, b| a.0 == b.0).rev() {
+            let second = |place: u32| points[front[place as usize]][1];
+            let values = equal.iter().map(|&(_, place)| (second(place), place));
+            self.from_end.extend(values);
+        }
+        add_gaps(&self.from_end, &mut self.distances);
+        &self.distances
     }
-    add_gaps(&from_end, &mut distances);
-    distances
 }
 
 /// Adds one objective's share; `order` holds its values, sorted, each with its place.

@@ -3,12 +3,16 @@ use std::cmp::Ordering;
 use crate::selection::Scores;
 use crate::sorting::ranks_of_rows;
 
-/// The points that nobody dominates, each by its first candidate, in lexicographic order.
+/// The points that nobody dominates, in lexicographic order, with their candidates.
 #[derive(Clone, Debug)]
 pub(crate) struct Front {
     /// The points, one column an objective.
     columns: Vec<Vec<f64>>,
+    /// The first candidate of each point, and the others, in any order.
     candidates: Vec<usize>,
+    others: Vec<Vec<usize>>,
+    /// Whether there are other points than when this was last asked.
+    changed: bool,
 }
 
 impl Front {
@@ -16,6 +20,8 @@ impl Front {
         Front {
             columns: vec![Vec::new(); objectives],
             candidates: Vec::new(),
+            others: Vec::new(),
+            changed: false,
         }
     }
 
@@ -42,14 +48,31 @@ impl Front {
         self.candidates.len()
     }
 
-    /// The points' candidates.
+    /// All candidates of each point, ascending, point after point.
+    pub(crate) fn members(&self) -> Vec<usize> {
+        let mut members = Vec::with_capacity(self.len());
+        for (first, others) in self.candidates.iter().zip(&self.others) {
+            let start = members.len();
+            members.push(*first);
+            members.extend(others);
+            members[start..].sort_unstable();
+        }
+        members
+    }
+
+    /// Whether there are other points than when this was last asked.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// The first candidate of each point.
     pub(crate) fn candidates(&self) -> &[usize] {
         &self.candidates
     }
 
     /// The place of the point that equals `row`, or the one where such a point would stand.
     #[inline]
-    pub(crate) fn find(&self, row: &[f64]) -> Result<usize, usize> {
+    fn find(&self, row: &[f64]) -> Result<usize, usize> {
         let firsts = &self.columns[0];
         let mut at = firsts.partition_point(|&first| first < row[0]);
         while at < firsts.len() {
@@ -71,7 +94,9 @@ impl Front {
         let row = scores.row(index);
         let at = match self.find(row) {
             Ok(at) => {
-                self.candidates[at] = index.min(self.candidates[at]);
+                let first = &mut self.candidates[at];
+                self.others[at].push(index.max(*first));
+                *first = index.min(*first);
                 return;
             }
             Err(at) => at,
@@ -90,6 +115,9 @@ impl Front {
         }
         retain_from(at, &mut self.candidates, &kept);
         self.candidates.insert(at, index);
+        retain_from(at, &mut self.others, &kept);
+        self.others.insert(at, Vec::new());
+        self.changed = true;
     }
 
     /// A point beside a row, by the first objective in which they differ.

@@ -1,5 +1,6 @@
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::sync::Arc;
 
 use naschain_core::{Genome, Stream};
 
@@ -73,36 +74,72 @@ impl Genes for Genome {
 pub struct Mutations {
     /// Genes of a genome.
     len: usize,
-    /// The probability that 1, 2, 3, ... genes in a row do not mutate.
-    spared: Vec<f64>,
-    /// How many of these are above 0/64, 1/64, ... 64/64: where to look for a uniform number.
-    above: Vec<usize>,
+    rows: Arc<SparedRows>,
     /// The gene up to which it is known that none mutates; beyond `len` in the genomes to come.
     at: usize,
     /// Whether that gene mutates.
     mutates: bool,
 }
 
+/// How many genes in a row do not mutate, by a uniform whole number below 2⁵³.
+#[derive(Debug)]
+struct SparedRows {
+    /// The probability that 1, 2, 3, ... genes in a row do not mutate, times 2⁵³ and rounded up.
+    limits: Vec<u64>,
+    /// How many of these are above the least number of each of [`PARTS`] equal parts, and at last above
+    /// all numbers.
+    above: Vec<u16>,
+}
+
 /// Longer rows of genes that do not mutate are put together from several; few are longer than this
 /// many genomes, or genes.
 const LONGEST_ROW: (usize, usize) = (3, 512);
 
-/// Parts of the uniform numbers.
-const PARTS: f64 = 64.0;
+/// Parts of the uniform numbers, a power of 2.
+const PARTS: usize = 1 << PART_BITS;
+const PART_BITS: u32 = 10;
+
+impl SparedRows {
+    fn new(len: usize, probability: f64) -> Self {
+        const ALL: f64 = (1u64 << 53) as f64;
+        // Products alone, so that it is the same on every machine.
+        let one = 1.0 - probability;
+        let longest = (LONGEST_ROW.0 * len).min(LONGEST_ROW.1);
+        let spared = std::iter::successors(Some(one), |row| Some(row * one));
+        let limits = spared.take(longest).map(|row| (row * ALL).ceil() as u64);
+        let limits: Vec<u64> = limits.collect();
+        let mut count = limits.len();
+        let mut above = |part: usize| {
+            let least = (part as u64) << (53 - PART_BITS);
+            count = limits[..count].partition_point(|&limit| limit > least);
+            count as u16
+        };
+        SparedRows {
+            above: (0..=PARTS).map(&mut above).collect(),
+            limits,
+        }
+    }
+
+    /// A random number of genes in a row that do not mutate, and whether the gene after them does.
+    #[inline]
+    fn random(&self, stream: &mut Stream) -> (usize, bool) {
+        let uniform = stream.next_u64() >> 11;
+        let part = (uniform >> (53 - PART_BITS)) as usize;
+        let mut row = usize::from(self.above[part + 1]);
+        // Few limits lie within a part.
+        while row < self.limits.len() && self.limits[row] > uniform {
+            row += 1;
+        }
+        (row, row < self.limits.len())
+    }
+}
 
 impl Mutations {
     /// For genomes of `len` genes, at least 1, that mutate with this probability each.
     pub fn new(len: usize, probability: f64) -> Self {
-        // Products alone, so that it is the same on every machine.
-        let one = 1.0 - probability;
-        let rows = (LONGEST_ROW.0 * len).min(LONGEST_ROW.1);
-        let spared = std::iter::successors(Some(one), |row| Some(row * one));
-        let spared: Vec<f64> = spared.take(rows).collect();
-        let above = |part: u32| spared.partition_point(|&row| row > f64::from(part) / PARTS);
         Mutations {
             len,
-            above: (0..=PARTS as u32).map(above).collect(),
-            spared,
+            rows: Arc::new(SparedRows::new(len, probability)),
             at: 0,
             mutates: false,
         }
@@ -113,13 +150,9 @@ impl Mutations {
     pub fn next(&mut self, stream: &mut Stream) -> Option<usize> {
         while self.at < self.len {
             let (gene, mutates) = (self.at, self.mutates);
-            let uniform = stream.unit_f64();
-            let part = (uniform * PARTS) as usize;
-            let (first, last) = (self.above[part + 1], self.above[part]);
-            let near = &self.spared[first..last];
-            let row = first + near.partition_point(|&spared| spared > uniform);
-            self.at += usize::from(mutates) + row;
-            self.mutates = row < self.spared.len();
+            let (spared, next_mutates) = self.rows.random(stream);
+            self.at += usize::from(mutates) + spared;
+            self.mutates = next_mutates;
             if mutates {
                 return Some(gene);
             }

@@ -108,6 +108,7 @@ impl<S: Space> Search<S> {
     }
 
     /// The next candidate to evaluate. `None` when the search waits for outcomes, or is finished.
+    #[inline]
     pub fn ask(&mut self) -> Option<Candidate<S::Genome>> {
         if self.state.asked == self.state.slots.len() && self.state.config.pace == Pace::SteadyState
         {
@@ -125,7 +126,8 @@ impl<S: Space> Search<S> {
     /// [`Error::UnknownCandidate`] for an id that was not asked, [`Error::ToldTwice`],
     /// [`Error::ObjectiveCount`] and [`Error::Violation`] for an outcome that cannot be. The
     /// search is then as it was.
-    pub fn tell(&mut self, id: CandidateId, outcome: Outcome) -> Result<(), Error> {
+    #[inline]
+    pub fn tell(&mut self, id: CandidateId, mut outcome: Outcome) -> Result<(), Error> {
         let asked = self.state.asked;
         let index = match usize::try_from(id.0) {
             Ok(index) if index < asked => index,
@@ -135,7 +137,7 @@ impl<S: Space> Search<S> {
             Slot::Told(_) => return Err(Error::ToldTwice { id }),
             Slot::Untold(genome) => genome.clone(),
         };
-        let outcome = self.checked(id, outcome)?;
+        self.check(id, &mut outcome)?;
         self.score(index, &outcome);
         self.state.slots[index] = Slot::Told(Evaluated {
             id,
@@ -193,6 +195,7 @@ impl<S: Space> Search<S> {
         self.generation_of(self.state.slots.len().saturating_sub(1))
     }
 
+    #[inline]
     fn generation_of(&self, index: usize) -> usize {
         index / self.state.config.population + 1
     }
@@ -249,16 +252,7 @@ impl<S: Space> Search<S> {
     /// The non-dominated ones of all evaluated candidates, however many; equal objectives may
     /// occur. Sorted from best to worst in the first objective, then the next, then by id.
     pub fn front(&self) -> Vec<&Evaluated<S::Genome>> {
-        let points = self.merged_front();
-        let mut members = vec![Vec::new(); points.len()];
-        for index in 0..self.state.slots.len() {
-            if self.scores.violations[index] == 0.0
-                && let Ok(at) = points.find(self.scores.row(index))
-            {
-                members[at].push(index);
-            }
-        }
-        self.evaluated_at(&members.concat())
+        self.evaluated_at(&self.merged_front().members())
     }
 
     /// The front with those told since candidates were last selected.
@@ -282,7 +276,7 @@ impl<S: Space> Search<S> {
     fn around(state: State<S>) -> Self {
         Search {
             scores: Scores::with_capacity(state.config.objectives.len(), state.slots.capacity()),
-            seen: Seen::new(),
+            seen: Seen::with_capacity(state.slots.capacity()),
             untold: 0,
             front: Front::new(state.config.objectives.len()),
             mutations: Mutations::new(state.config.genome_len, state.config.gene_mutation()),
@@ -301,12 +295,13 @@ impl<S: Space> Search<S> {
                 let what = format!("candidate {index} is a duplicate");
                 return Err(Error::Damaged { what });
             }
-            if let Slot::Told(told) = &slot {
-                let outcome = search.checked(told.id, told.outcome.clone())?;
+            search.state.slots[index] = slot;
+            if let Slot::Told(told) = &search.state.slots[index] {
+                let mut outcome = told.outcome.clone();
+                search.check(told.id, &mut outcome)?;
                 search.score(index, &outcome);
                 search.untold -= 1;
             }
-            search.state.slots[index] = slot;
         }
         search.state.duplicates = duplicates;
         search.front = Front::of(&search.scores);
@@ -317,10 +312,11 @@ impl<S: Space> Search<S> {
         matches!(self.state.slots[index], Slot::Untold(_))
     }
 
-    /// The outcome with a NaN turned into a failure, if it can be one of this search.
-    fn checked(&self, id: CandidateId, outcome: Outcome) -> Result<Outcome, Error> {
+    /// Whether this can be an outcome of this search; a NaN makes it a failure.
+    #[inline]
+    fn check(&self, id: CandidateId, outcome: &mut Outcome) -> Result<(), Error> {
         let objectives = &self.state.config.objectives;
-        match &outcome {
+        match outcome {
             Outcome::Objectives(values) => {
                 let (found, expected) = (values.len(), objectives.len());
                 if found != expected {
@@ -330,19 +326,20 @@ impl<S: Space> Search<S> {
                         expected,
                     });
                 }
-                let nan = values.iter().position(|value| value.is_nan());
-                Ok(nan.map_or(outcome, |at| {
-                    Outcome::Failed(format!("objective {} is NaN", objectives[at].name))
-                }))
+                if let Some(at) = values.iter().position(|value| value.is_nan()) {
+                    *outcome = Outcome::Failed(format!("objective {} is NaN", objectives[at].name));
+                }
             }
-            &Outcome::Infeasible(found) if !(found > 0.0 && found.is_finite()) => {
-                Err(Error::Violation { id, found })
+            &mut Outcome::Infeasible(found) if !(found > 0.0 && found.is_finite()) => {
+                return Err(Error::Violation { id, found });
             }
-            _ => Ok(outcome),
+            _ => {}
         }
+        Ok(())
     }
 
     /// Writes an outcome into what is derived from outcomes.
+    #[inline]
     fn score(&mut self, index: usize, outcome: &Outcome) {
         let width = self.scores.objectives;
         match outcome {

@@ -6,36 +6,43 @@ use std::hash::{Hash, Hasher};
 /// is asked of it, so that nothing depends on how it is laid out.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    /// Per place 0 for free, or a thing's number plus 1 in the low bits, which count the places, and
-    /// its hash in the others: half the cache lines of whole hashes. A power of 2, at most half taken.
-    table: Vec<u32>,
+    /// Per place 0 for free, or a few bits of a thing's hash: so little memory that it mostly lies in
+    /// fast caches. A power of 2, at most half taken.
+    tags: Vec<u8>,
+    /// The number of the thing at each place.
+    numbers: Vec<u32>,
     /// The things' hashes, in the order of their numbers.
     hashes: Vec<u32>,
 }
 
 impl Seen {
-    pub(crate) fn new() -> Self {
+    /// Of no things, with room for so many.
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        let size = (2 * count).next_power_of_two();
         Seen {
-            table: vec![0; 64],
-            hashes: Vec::new(),
+            tags: vec![0; size],
+            numbers: vec![0; size],
+            hashes: Vec::with_capacity(count),
         }
     }
 
     /// Whether a thing with this hash is there for which `is_same` holds.
     pub(crate) fn contains(&self, hash: u32, is_same: impl Fn(usize) -> bool) -> bool {
-        self.table[self.place(hash, is_same)] != 0
+        self.tags[self.place(hash, is_same)] != 0
     }
 
     /// Adds the next thing, whose number is how many there are; `false` if it is there already.
+    #[inline]
     pub(crate) fn insert(&mut self, hash: u32, is_same: impl Fn(usize) -> bool) -> bool {
         let place = self.place(hash, is_same);
-        if self.table[place] != 0 {
+        if self.tags[place] != 0 {
             return false;
         }
+        self.tags[place] = tag(hash);
+        self.numbers[place] = self.hashes.len() as u32;
         self.hashes.push(hash);
-        self.table[place] = hash & !self.mask() | self.hashes.len() as u32;
-        if self.hashes.len() * 2 > self.table.len() {
-            self.rebuild(self.table.len() * 2);
+        if self.hashes.len() * 2 > self.tags.len() {
+            self.rebuild(self.tags.len() * 2);
         }
         true
     }
@@ -43,39 +50,43 @@ impl Seen {
     /// Keeps the first `len` things.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.hashes.truncate(len);
-        self.rebuild(self.table.len());
+        self.rebuild(self.tags.len());
     }
 
     fn rebuild(&mut self, size: usize) {
-        self.table.clear();
-        self.table.resize(size, 0);
-        for (hash, number) in self.hashes.iter().zip(1..) {
+        self.tags.clear();
+        self.tags.resize(size, 0);
+        self.numbers.resize(size, 0);
+        for (hash, number) in self.hashes.iter().zip(0..) {
             let place = self.place(*hash, |_| false);
-            self.table[place] = hash & !self.mask() | number;
+            self.tags[place] = tag(*hash);
+            self.numbers[place] = number;
         }
     }
 
-    /// The low bits of an entry.
-    fn mask(&self) -> u32 {
-        self.table.len() as u32 - 1
-    }
-
     /// Where the thing stands in the table, or the free place where it belongs.
+    #[inline]
     fn place(&self, hash: u32, is_same: impl Fn(usize) -> bool) -> usize {
-        let mask = self.mask();
-        let mut place = hash & mask;
+        let mask = self.tags.len() - 1;
+        let mut place = hash as usize & mask;
         loop {
-            let entry = self.table[place as usize];
-            let is_near = (entry ^ hash) & !mask == 0;
-            if entry == 0 || is_near && is_same((entry & mask) as usize - 1) {
-                return place as usize;
+            let found = self.tags[place];
+            if found == 0 || found == tag(hash) && is_same(self.numbers[place] as usize) {
+                return place;
             }
             place = (place + 1) & mask;
         }
     }
 }
 
+/// The high bits of a hash, the low ones of which say where it belongs; not 0.
+#[inline]
+fn tag(hash: u32) -> u8 {
+    ((hash >> 24) as u8).max(1)
+}
+
 /// A hash without ambient randomness, the same on every machine.
+#[inline]
 pub(crate) fn hash(thing: &impl Hash) -> u32 {
     let mut mixer = Mixer(0);
     thing.hash(&mut mixer);
@@ -131,11 +142,12 @@ mod tests {
         fn it_is_a_set(
             numbers in prop::collection::vec(0u16..400, 0..600),
             kept in 0usize..200,
+            room in 0usize..100,
             mask in prop::sample::select(vec![0, 0xf, u32::MAX]),
         ) {
             // With a mask many different things have one hash.
             let hash = |number: &u16| hash(number) & mask;
-            let (mut seen, mut order): (Seen, Vec<u16>) = (Seen::new(), Vec::new());
+            let (mut seen, mut order): (Seen, Vec<u16>) = (Seen::with_capacity(room), Vec::new());
             for number in numbers {
                 let new = !order.contains(&number);
                 prop_assert_eq!(seen.insert(hash(&number), |at| order[at] == number), new);

@@ -2,8 +2,8 @@ use std::cmp::Ordering;
 
 use naschain_core::Stream;
 
-use crate::crowding::distances_in_order;
-use crate::sorting::{monotone_key, ranks_of_sorted_rows};
+use crate::crowding::Crowding;
+use crate::sorting::{FrontsOfPairs, monotone_key, ranks_of_rows, value_of_key};
 
 /// What selection looks at: one row of minimised objectives and one violation a candidate.
 #[derive(Clone, Debug)]
@@ -44,36 +44,60 @@ impl Scores {
     }
 
     /// Candidates of `pool`, all feasible, in lexicographic order of their rows, equal ones in the
-    /// order of `pool`; and the rows.
-    fn sorted(&self, pool: &[usize]) -> (Vec<usize>, Vec<f64>) {
+    /// order of `pool`.
+    fn sorted(&self, pool: &[usize]) -> Sorted {
         // Stable sorts, which are quick where parts are in order already.
         if self.objectives == 2 {
-            let pairs = self.rows.as_chunks::<2>().0;
-            let mut order: Vec<(u128, usize)> = pool
-                .iter()
-                .map(|&index| {
-                    let [first, second] = pairs[index].map(monotone_key);
-                    (u128::from(first) << 64 | u128::from(second), index)
-                })
-                .collect();
-            order.sort_by_key(|(key, _)| *key);
-            let rows: Vec<[f64; 2]> = order.iter().map(|&(_, index)| pairs[index]).collect();
-            let sorted = order.into_iter().map(|(_, index)| index).collect();
-            return (sorted, rows.into_flattened());
+            return self.sorted_pairs(pool);
         }
-        let mut sorted = pool.to_vec();
-        sorted.sort_by(|&a, &b| {
+        let mut indices = pool.to_vec();
+        indices.sort_by(|&a, &b| {
             let order = self.row(a).partial_cmp(self.row(b));
             order.unwrap_or(Ordering::Equal)
         });
-        let rows = self.rows_of(&sorted);
-        (sorted, rows)
+        let rows = self.rows_of(&indices);
+        let ranks = ranks_of_rows(&rows, self.objectives);
+        Sorted {
+            indices,
+            rows,
+            ranks,
+        }
+    }
+
+    /// The same with two objectives.
+    fn sorted_pairs(&self, pool: &[usize]) -> Sorted {
+        let pairs = self.rows.as_chunks::<2>().0;
+        let key = |index: usize| {
+            let [first, second] = pairs[index].map(monotone_key);
+            u128::from(first) << 64 | u128::from(second)
+        };
+        let order = pool.iter().map(|&index| (key(index), index));
+        let mut order: Vec<(u128, usize)> = order.collect();
+        order.sort_by_key(|(key, _)| *key);
+        let mut fronts = FrontsOfPairs::default();
+        let keys = order
+            .iter()
+            .map(|(key, _)| [(key >> 64) as u64, *key as u64]);
+        let ranks = keys.clone().map(|pair| fronts.rank(pair)).collect();
+        let rows: Vec<[f64; 2]> = keys.map(|pair| pair.map(value_of_key)).collect();
+        Sorted {
+            indices: order.iter().map(|&(_, index)| index).collect(),
+            rows: rows.into_flattened(),
+            ranks,
+        }
     }
 
     #[inline]
     pub(crate) fn row(&self, index: usize) -> &[f64] {
         &self.rows[index * self.objectives..(index + 1) * self.objectives]
     }
+}
+
+/// Feasible candidates in lexicographic order, their rows, and the fronts that these are in.
+struct Sorted {
+    indices: Vec<usize>,
+    rows: Vec<f64>,
+    ranks: Vec<u32>,
 }
 
 /// A candidate with what the tournament compares.
@@ -84,75 +108,116 @@ pub(crate) struct Ranked {
     crowding: f64,
 }
 
-/// The best `count` of `pool`: by rank, and in the front that does not fit by crowding distance,
-/// ties at random.
-///
-/// The feasible ones are ranked by dominance, then come the infeasible ones by their violation, then
-/// the failed ones (feasibility first: Deb 2000).
-pub(crate) fn survivors(
-    scores: &Scores,
-    pool: &[usize],
-    count: usize,
-    stream: &mut Stream,
-) -> Vec<Ranked> {
-    let violation = |index: usize| scores.violations[index];
-    let (mut feasible, mut others) = (Vec::with_capacity(pool.len()), Vec::new());
-    for &index in pool {
-        match violation(index) == 0.0 {
-            true => feasible.push(index),
-            false => others.push(index),
+/// Who is left of a pool.
+pub(crate) struct Selection {
+    /// The best: by rank, and in the front that does not fit by crowding distance, ties at random.
+    pub(crate) survivors: Vec<Ranked>,
+    /// The feasible ones whom nobody dominates, survivors or not.
+    pub(crate) best: Vec<usize>,
+}
+
+impl Selection {
+    /// The best `count` of `pool`.
+    ///
+    /// The feasible ones are ranked by dominance, then come the infeasible ones by their violation, then
+    /// the failed ones (feasibility first: Deb 2000).
+    pub(crate) fn of(scores: &Scores, pool: Vec<usize>, count: usize, stream: &mut Stream) -> Self {
+        let violation = |index: usize| scores.violations[index];
+        let mut feasible = pool;
+        let is_other = |index: &mut usize| violation(*index) != 0.0;
+        let mut others: Vec<usize> = feasible.extract_if(.., is_other).collect();
+        // Sorted once, the rows are in order for the ranks and, front by front, for the crowding
+        // distances.
+        let Sorted {
+            indices: mut sorted,
+            rows,
+            ranks,
+        } = scores.sorted(&feasible);
+        let mut fronts = Fronts::of(&ranks);
+        let best = fronts.iter().next().unwrap_or_default().iter();
+        let best = best.map(|&place| sorted[place]).collect();
+        others.sort_by(|&a, &b| violation(a).total_cmp(&violation(b)));
+        for group in others.chunk_by(|&a, &b| violation(a) == violation(b)) {
+            fronts.push(group.len());
+            sorted.extend(group);
         }
-    }
-    // Sorted once, the rows are in order for the ranks and, front by front, for the crowding distances.
-    let (mut sorted, rows) = scores.sorted(&feasible);
-    let mut fronts = fronts(&ranks_of_sorted_rows(&rows, scores.objectives));
-    others.sort_by(|&a, &b| violation(a).total_cmp(&violation(b)));
-    for group in others.chunk_by(|&a, &b| violation(a) == violation(b)) {
-        fronts.push((sorted.len()..sorted.len() + group.len()).collect());
-        sorted.extend(group);
-    }
-    let mut kept: Vec<Option<Ranked>> = vec![None; sorted.len()];
-    let mut free = count;
-    for (rank, front) in (0..).zip(fronts) {
-        let crowding = match front[0] < feasible.len() {
-            true => distances_in_order(&rows, scores.objectives, &front),
-            false => vec![0.0; front.len()],
+        let nobody = Ranked {
+            index: usize::MAX,
+            rank: u32::MAX,
+            crowding: 0.0,
         };
-        let keep = |at: usize| {
-            kept[front[at]] = Some(Ranked {
-                index: sorted[front[at]],
-                rank,
-                crowding: crowding[at],
-            });
-        };
-        if front.len() > free {
-            let chosen = least_crowded(&crowding, free, stream);
-            chosen.into_iter().for_each(keep);
-            break;
+        let mut survivors = vec![nobody; sorted.len()];
+        let mut free = count;
+        let mut crowding = Crowding::default();
+        for (rank, front) in (0..).zip(fronts.iter()) {
+            let distances = match front[0] < feasible.len() {
+                true => crowding.of_front(&rows, scores.objectives, front),
+                false => crowding.zeros(front.len()),
+            };
+            let keep = |at: usize| {
+                survivors[front[at]] = Ranked {
+                    index: sorted[front[at]],
+                    rank,
+                    crowding: distances[at],
+                };
+            };
+            if front.len() > free {
+                let chosen = least_crowded(distances, free, stream);
+                chosen.into_iter().for_each(keep);
+                break;
+            }
+            (0..front.len()).for_each(keep);
+            free -= front.len();
         }
-        (0..front.len()).for_each(keep);
-        free -= front.len();
+        survivors.retain(|ranked| ranked.rank != nobody.rank);
+        Selection { survivors, best }
     }
-    let mut survivors = Vec::with_capacity(count.min(kept.len()));
-    survivors.extend(kept.into_iter().flatten());
-    survivors
 }
 
 /// The places of each rank, ascending.
-fn fronts(ranks: &[u32]) -> Vec<Vec<usize>> {
-    let mut fronts: Vec<Vec<usize>> = Vec::new();
-    for (place, &rank) in ranks.iter().enumerate() {
-        // In lexicographic order, a rank comes after the ranks before it.
-        match fronts.get_mut(rank as usize) {
-            Some(front) => front.push(place),
-            None => {
-                let mut front = Vec::with_capacity(ranks.len() - place);
-                front.push(place);
-                fronts.push(front);
-            }
+struct Fronts {
+    /// The places of the first rank, then those of the next.
+    places: Vec<usize>,
+    /// Where each rank's end, in `places`.
+    ends: Vec<usize>,
+}
+
+impl Fronts {
+    fn of(ranks: &[u32]) -> Self {
+        let count = ranks.iter().max().map_or(0, |&last| last as usize + 1);
+        let mut ends = vec![0; count];
+        for &rank in ranks {
+            ends[rank as usize] += 1;
         }
+        // First where each rank begins, and place by place one more.
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += std::mem::replace(end, sum);
+        }
+        let mut places = vec![0; ranks.len()];
+        for (place, &rank) in ranks.iter().enumerate() {
+            let end = &mut ends[rank as usize];
+            places[*end] = place;
+            *end += 1;
+        }
+        Fronts { places, ends }
     }
-    fronts
+
+    /// Adds a front of as many places, after all others.
+    fn push(&mut self, count: usize) {
+        let len = self.places.len();
+        self.places.extend(len..len + count);
+        self.ends.push(len + count);
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[usize]> {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            let front = &self.places[start..end];
+            start = end;
+            front
+        })
+    }
 }
 
 /// Those `count`, less than all, with the largest distances; who of the equal ones at the border, is
@@ -201,6 +266,7 @@ impl<'a> Tournaments<'a> {
     }
 
     /// The better of the next two, of at least one, by rank, then crowding, then chance.
+    #[inline]
     pub(crate) fn winner(&mut self) -> usize {
         let (a, b) = self.next_two();
         let a_wins = match a.rank.cmp(&b.rank).then(b.crowding.total_cmp(&a.crowding)) {
@@ -212,6 +278,7 @@ impl<'a> Tournaments<'a> {
     }
 
     /// Two steps of a shuffle from the end, with one random number.
+    #[inline]
     fn next_two(&mut self) -> (Ranked, Ranked) {
         if self.waiting < 2 {
             self.waiting = self.places.len();

@@ -3,6 +3,8 @@ mod many;
 mod three;
 mod two;
 
+pub(crate) use two::FrontsOfPairs;
+
 use crate::Error;
 use crate::error::row_count;
 
@@ -56,14 +58,6 @@ pub(crate) fn ranks_of_rows(points: &[f64], objectives: usize) -> Vec<u32> {
         }
     };
     whole.into_iter().map(rank).collect()
-}
-
-/// The ranks of whole rows without NaN that are in lexicographic order.
-pub(crate) fn ranks_of_sorted_rows(points: &[f64], objectives: usize) -> Vec<u32> {
-    match objectives {
-        2 => two::ranks_in_order(points.as_chunks().0),
-        _ => ranks_without_nan(points, objectives),
-    }
 }
 
 fn ranks_without_nan(points: &[f64], objectives: usize) -> Vec<u32> {

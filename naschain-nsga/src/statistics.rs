@@ -34,7 +34,10 @@ impl<S: Space> Search<S> {
             return;
         }
         let unsuccessful = evaluations - self.scores.successes;
-        let hypervolume = self.front_volume();
+        let hypervolume = match (self.front.take_changed(), self.state.statistics.last()) {
+            (false, Some(before)) => before.hypervolume,
+            _ => self.front_volume(),
+        };
         self.state.statistics.push(Statistics {
             generation: complete,
             evaluations,

@@ -3,7 +3,7 @@ use super::lexicographic;
 /// Ranks with two objectives.
 pub(super) fn ranks(keys: &[u64]) -> Vec<u32> {
     let mut ranks = vec![0; keys.len() / 2];
-    let mut fronts = Fronts::new();
+    let mut fronts = FrontsOfPairs::default();
     for (first, place) in lexicographic(keys, 2) {
         let place = place as usize;
         ranks[place] = fronts.rank([first, keys[2 * place + 1]]);
@@ -11,33 +11,21 @@ pub(super) fn ranks(keys: &[u64]) -> Vec<u32> {
     ranks
 }
 
-/// Ranks of points in lexicographic order.
-pub(super) fn ranks_in_order(points: &[[f64; 2]]) -> Vec<u32> {
-    let mut fronts = Fronts::new();
-    points.iter().map(|&point| fronts.rank(point)).collect()
-}
-
 /// The fronts of points that come in lexicographic order (Jensen 2003): a point is then dominated by
 /// a front exactly when the front's smallest second number so far, that of its last point, is not
 /// larger.
-struct Fronts<T> {
+#[derive(Default)]
+pub(crate) struct FrontsOfPairs {
     /// The second number of each front's last point; it grows from front to front.
-    lasts: Vec<T>,
-    before: Option<[T; 2]>,
+    lasts: Vec<u64>,
+    before: Option<[u64; 2]>,
     rank: usize,
 }
 
-impl<T: Copy + PartialOrd> Fronts<T> {
-    fn new() -> Self {
-        Fronts {
-            lasts: Vec::new(),
-            before: None,
-            rank: 0,
-        }
-    }
-
+impl FrontsOfPairs {
+    /// The front of the next point.
     #[inline]
-    fn rank(&mut self, point: [T; 2]) -> u32 {
+    pub(crate) fn rank(&mut self, point: [u64; 2]) -> u32 {
         if self.before != Some(point) {
             self.rank = self.lasts.partition_point(|&last| last <= point[1]);
             match self.lasts.get_mut(self.rank) {
