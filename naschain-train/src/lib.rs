@@ -53,6 +53,7 @@ mod backend;
 mod batches;
 mod checkpoint;
 mod clipping;
+mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod data;
@@ -60,6 +61,7 @@ mod device;
 mod drop_path;
 mod error;
 mod evaluation;
+mod kernels;
 mod layers;
 mod loss;
 mod machine;
