@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use self::block::{Block, Pass};
 use self::plan::{Norm, Plan, Planner, Role};
 use crate::Error;
+use crate::engine::{Batch, Engine};
 use crate::kernels::BLOCK;
 use crate::kernels::fold::{Accumulate, FoldImages, Recentre};
 use crate::kernels::simd::Isa;
@@ -36,24 +37,19 @@ pub(crate) struct CpuNetwork {
     /// The weights that lead back.
     backward: Vec<f32>,
     blocks: Vec<Block>,
-    training: bool,
+    /// How it is trained, if it is.
+    recipe: Option<Recipe>,
 }
 
-/// One step's images as the network sees them.
-pub(crate) struct Batch<'a> {
-    /// Images × channels × height × width.
-    pub(crate) pixels: &'a [f32],
-    pub(crate) labels: &'a [u8],
-    /// For each path one factor an image; empty where nothing is dropped.
-    pub(crate) factors: &'a [Vec<f32>],
-}
+impl Engine for CpuNetwork {
+    type Place = Isa;
 
-impl CpuNetwork {
-    pub(crate) fn build(
+    fn build(
         architecture: &Architecture,
         mut source: Source,
-        isa: Isa,
+        isa: &Isa,
     ) -> Result<CpuNetwork, Error> {
+        let isa = *isa;
         let mut planner = Planner::new(&mut source, isa);
         let plan = planner.plan(architecture)?;
         let (parameters, norms) = (planner.parameters, planner.norms);
@@ -68,13 +64,12 @@ impl CpuNetwork {
             gradients: Vec::new(),
             backward: Vec::new(),
             blocks: Vec::new(),
-            training: false,
+            recipe: None,
         })
     }
 
-    /// Takes up a training with the velocities that [`CpuNetwork::read_velocities`] gave.
-    pub(crate) fn start_training(&mut self, velocities: &[Option<Vec<f32>>]) {
-        self.training = true;
+    fn start_training(&mut self, recipe: &Recipe, velocities: &[Option<Vec<f32>>]) {
+        self.recipe = Some(recipe.clone());
         self.velocities = vec![0.0; self.plan.parameters];
         self.gradients = vec![0.0; self.plan.parameters];
         self.backward = vec![0.0; self.plan.backward];
@@ -85,13 +80,11 @@ impl CpuNetwork {
         }
     }
 
-    /// How many paths can be dropped.
-    pub(crate) fn paths(&self) -> usize {
+    fn paths(&self) -> usize {
         self.plan.paths
     }
 
-    /// Every tensor on the host, in declaration order.
-    pub(crate) fn read(&self) -> Weights {
+    fn read(&self) -> Weights {
         let tensors = self.plan.tensors.iter().map(|tensor| {
             let running = |values: &[f32]| values[..tensor.shape[0]].to_vec();
             tensor.named(match &tensor.role {
@@ -106,8 +99,7 @@ impl CpuNetwork {
         }
     }
 
-    /// The velocity of each parameter in declaration order; none where it is never applied.
-    pub(crate) fn read_velocities(&self) -> Vec<Option<Vec<f32>>> {
+    fn read_velocities(&self) -> Vec<Option<Vec<f32>>> {
         let read = self.plan.declared().map(|tensor| match &tensor.role {
             Role::Trained(weight) => Some(weight.get(&self.velocities)),
             _ => None,
@@ -115,9 +107,11 @@ impl CpuNetwork {
         read.collect()
     }
 
-    /// Images × classes logits with the running statistics.
-    pub(crate) fn logits(&mut self, pixels: &[f32]) -> Vec<f32> {
-        let at_once = self.blocks.len().max(rayon::current_num_threads()) * BLOCK;
+    fn logits(&mut self, pixels: Vec<f32>) -> Vec<f32> {
+        let at_once = match self.blocks.iter().map(|block| block.room).sum() {
+            0 => rayon::current_num_threads() * BLOCK,
+            room => room,
+        };
         let mut logits = Vec::new();
         for norm in &mut self.norms {
             let weight = &self.parameters[norm.weight.place.clone()];
@@ -132,11 +126,11 @@ impl CpuNetwork {
         logits
     }
 
-    /// One step of training: forward, loss, backward, clip, SGD.
-    pub(crate) fn step(&mut self, batch: &Batch, recipe: &Recipe, rate: f64) -> Loss {
-        self.load(batch.pixels);
-        self.forward(batch.factors, true);
-        let loss = Loss::new(&self.read_logits(), batch.labels, recipe.label_smoothing);
+    fn step(&mut self, batch: &Batch, rate: f64) -> Loss {
+        let recipe = self.recipe.clone().unwrap_or_default();
+        self.load(&batch.pixels);
+        self.forward(&batch.factors, true);
+        let loss = Loss::new(&self.read_logits(), &batch.labels, recipe.label_smoothing);
         let classes = self.plan.classes();
         for block in &mut self.blocks {
             let gradient = &loss.gradient[block.first * classes.channels..];
@@ -147,23 +141,27 @@ impl CpuNetwork {
             }
         }
         self.plan.lead_back(&self.parameters, &mut self.backward);
-        self.backward_pass(batch.factors);
+        self.backward_pass(&batch.factors);
         self.fold_gradients();
-        self.update(recipe, rate);
+        self.update(&recipe, rate);
         loss
     }
+}
 
+impl CpuNetwork {
     /// Spreads the images over the blocks.
     fn load(&mut self, pixels: &[f32]) {
         let image = self.input.len();
         let images = pixels.len() / image;
+        // The last block has room for what is left over, but for no more.
+        let room = |index: usize| (images - index * BLOCK).min(BLOCK);
         let needed = images.div_ceil(BLOCK);
-        let room = images.min(BLOCK);
-        if self.blocks.len() < needed || self.blocks.iter().any(|block| block.room < room) {
-            self.blocks.clear();
+        let fits = |index: usize| self.blocks.get(index).is_some_and(|b| b.room >= room(index));
+        if !(0..needed).all(fits) {
             let classes = self.plan.classes();
-            let new = || Block::new(&self.plan, image, classes, room, self.training);
-            self.blocks = (0..needed).map(|_| new()).collect();
+            let training = self.recipe.is_some();
+            let new = |index| Block::new(&self.plan, image, classes, room(index), training);
+            self.blocks = (0..needed).map(new).collect();
         }
         let mut left = pixels.chunks(BLOCK * image);
         for (index, block) in self.blocks.iter_mut().enumerate() {

@@ -94,7 +94,10 @@ impl Kernel for Conv3<'_> {
         sizes.check(self.x.len(), self.weights.len(), self.out.len());
         assert_eq!(sizes.out_lanes, V::LANES);
         let (rows, columns) = (sizes.out_height(), sizes.out_width());
-        let at_once = images_at_once(columns);
+        let at_once = match sizes.padding {
+            0 => 1,
+            _ => images_at_once(columns),
+        };
         for block in 0..sizes.out_blocks() {
             let weights = &self.weights[block * sizes.block_weights()..];
             let mut image = 0;

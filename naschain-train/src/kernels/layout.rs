@@ -118,3 +118,16 @@ pub(crate) fn into_blocks(planes: &[f32], channels: usize, pixels: usize, lanes:
     }
     blocks
 }
+
+/// The way back from [`into_blocks`].
+#[cfg(test)]
+pub(crate) fn from_blocks(blocks: &[f32], channels: usize, pixels: usize, lanes: usize) -> Vec<f32> {
+    let image = channels.next_multiple_of(lanes) * pixels;
+    let images = blocks.len() / image;
+    let places = (0..images * channels * pixels).map(|index| {
+        let (pixel, channel) = (index % pixels, index / pixels % channels);
+        let block = index / pixels / channels * image + channel / lanes * pixels * lanes;
+        block + pixel * lanes + channel % lanes
+    });
+    places.map(|place| blocks[place]).collect()
+}

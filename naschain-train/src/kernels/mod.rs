@@ -11,8 +11,12 @@ pub(crate) mod fold;
 pub(crate) mod layout;
 pub(crate) mod norm;
 pub(crate) mod pool;
+#[cfg(test)]
+pub(crate) mod reference;
 pub(crate) mod simd;
 pub(crate) mod statistics;
+#[cfg(test)]
+mod tests;
 pub(crate) mod update;
 
 /// The version of the arithmetic that decides the bits of a training.

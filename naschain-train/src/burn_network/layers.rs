@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, TensorData, activation, module};
 
 use crate::Error;
 #[cfg(test)]
-use crate::operations;
+use super::operations;
 use crate::weights::{NamedTensor, Source, Start};
 
 /// Where a layer is built: the source of its tensors and the device they go to.
