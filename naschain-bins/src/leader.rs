@@ -41,7 +41,7 @@ pub(crate) struct Live {
     /// Nothing after it was closed.
     journal: Option<Journal>,
     narrator: Narrator,
-    clock: RunClock,
+    pub(crate) clock: RunClock,
     /// The number of the event of the latest snapshot.
     snapshot: u64,
 }

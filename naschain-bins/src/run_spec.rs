@@ -50,10 +50,10 @@ pub fn objectives() -> Vec<Objective> {
 /// The versions that this build writes into `run.json`.
 pub fn versions() -> BTreeMap<String, String> {
     let versions = [
-        ("burn", naschain_train::BURN_VERSION),
-        ("naschain", env!("CARGO_PKG_VERSION")),
+        ("arithmetic", naschain_train::ARITHMETIC_VERSION.to_string()),
+        ("naschain", env!("CARGO_PKG_VERSION").to_owned()),
     ];
-    BTreeMap::from(versions.map(|(part, version)| (part.to_owned(), version.to_owned())))
+    BTreeMap::from(versions.map(|(part, version)| (part.to_owned(), version)))
 }
 
 impl RunSpec {

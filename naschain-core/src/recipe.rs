@@ -9,6 +9,9 @@ use crate::Error;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
+    /// The version of the arithmetic that the training is computed by, as `docs/arithmetic.md`
+    /// numbers it: another version gives other bits.
+    pub arithmetic: u32,
     /// Names every random stream of the split and the training.
     pub seed: u64,
     /// Passes over the training images.
@@ -67,6 +70,7 @@ pub struct Augmentation {
 impl Default for Recipe {
     fn default() -> Self {
         Recipe {
+            arithmetic: 1,
             seed: 1,
             epochs: 20,
             batch_size: 128,

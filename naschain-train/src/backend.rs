@@ -1,14 +1,11 @@
-//! Where the device of the caller becomes a backend of burn.
+//! Where the device of the caller becomes something that computes.
 
-use burn::backend::{Autodiff, Flex};
-use burn::tensor::backend::AutodiffBackend;
-
+use crate::cpu::CpuNetwork;
 #[cfg(feature = "cuda")]
 use crate::cuda;
+use crate::engine::Engine;
+use crate::kernels::simd::Isa;
 use crate::{Device, Error};
-
-/// The version of burn whose kernels decide the bits of a training.
-pub const BURN_VERSION: &str = "0.21.0";
 
 /// Where and with how many threads a training runs; no result depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,27 +30,30 @@ impl Default for Options {
     }
 }
 
-/// Something to do on any backend.
+/// Something to do with any engine.
 pub(crate) trait Work: Send {
     type Output: Send;
 
-    fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Self::Output, Error>;
+    fn run<E: Engine>(self, place: &E::Place) -> Result<Self::Output, Error>;
 }
 
 pub(crate) fn run<W: Work>(options: Options, work: W) -> Result<W::Output, Error> {
     match options.device {
-        Device::Cpu => {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(options.threads.max(1))
-                .build()
-                .map_err(|error| Error::Threads {
-                    threads: options.threads,
-                    reason: error.to_string(),
-                })?;
-            pool.install(|| work.run::<Autodiff<Flex>>(&Default::default()))
-        }
+        Device::Cpu => run_on_cpu(Isa::best(), options.threads, work),
         Device::Cuda(index) => cuda::run(index, work),
     }
+}
+
+/// Runs with the instructions `isa` in a pool of so many threads.
+pub(crate) fn run_on_cpu<W: Work>(isa: Isa, threads: usize, work: W) -> Result<W::Output, Error> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.max(1))
+        .build()
+        .map_err(|error| Error::Threads {
+            threads,
+            reason: error.to_string(),
+        })?;
+    pool.install(|| work.run::<CpuNetwork>(&isa))
 }
 
 /// Whether a device can be used here, without using it.

@@ -79,11 +79,6 @@ impl Normalisation {
         }
     }
 
-    /// The shape of every image.
-    pub(crate) fn shape(&self) -> Shape {
-        self.shape
-    }
-
     /// Images × channels × height × width numbers, unchanged but for the normalisation.
     pub(crate) fn plain(&self, images: &Images, indices: &[usize]) -> Result<Vec<f32>, Error> {
         self.batch(images, indices, |_| Change::none())

@@ -6,7 +6,7 @@ use std::path::Path;
 use naschain_core::{Architecture, Digest, Recipe};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::BURN_VERSION;
+use crate::kernels::ARITHMETIC_VERSION;
 use crate::weights::{NamedTensor, Weights, metadata};
 use crate::{Dataset, Error};
 
@@ -29,7 +29,6 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Identity {
-    burn: String,
     architecture: Digest,
     recipe: Digest,
     data: Digest,
@@ -67,7 +66,6 @@ impl Identity {
             Digest(*blake3::hash(&json).as_bytes())
         };
         Identity {
-            burn: BURN_VERSION.to_owned(),
             architecture: digest(serde_json::to_vec(architecture)),
             recipe: digest(serde_json::to_vec(recipe)),
             data: dataset.digest(),
@@ -81,7 +79,6 @@ impl Identity {
             ("architecture", other.architecture != this.architecture),
             ("recipe", other.recipe != this.recipe),
             ("data set", other.data != this.data),
-            ("version of burn", other.burn != this.burn),
         ];
         match differences.iter().find(|(_, differs)| *differs) {
             None => Ok(()),
@@ -91,11 +88,13 @@ impl Identity {
 }
 
 impl State {
-    /// Before the first epoch.
+    /// Before the first epoch. The hash chain begins with the version of the arithmetic.
     pub(crate) fn first(weights: Weights) -> State {
+        let version = format!("naschain arithmetic {ARITHMETIC_VERSION}");
+        let version = Digest(*blake3::hash(version.as_bytes()).as_bytes());
         State {
             epoch: 0,
-            digest: weights.link(Digest([0; 32])),
+            digest: weights.link(version),
             weights,
             velocities: Vec::new(),
         }
@@ -114,7 +113,7 @@ impl State {
 
 impl Checkpoint {
     /// A name for the file of this training's checkpoints, the same for the same architecture,
-    /// recipe, data set and version of burn: 64 hexadecimal digits.
+    /// recipe and data set: 64 hexadecimal digits.
     pub fn name(architecture: &Architecture, dataset: &Dataset, recipe: &Recipe) -> String {
         let identity = Identity::new(architecture, dataset, recipe);
         let json = serde_json::to_vec(&identity).expect("an identity is plain data");

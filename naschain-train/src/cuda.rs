@@ -13,6 +13,7 @@ use burn::backend::{Autodiff, Cuda};
 use libloading::Library;
 
 use crate::backend::Work;
+use crate::burn_network::BurnNetwork;
 use crate::{Device, Error};
 
 /// What the compiler of the kernels is called in the toolkits that burn's runtime can load.
@@ -30,7 +31,7 @@ pub(crate) fn run<W: Work>(index: usize, work: W) -> Result<W::Output, Error> {
     check(index)?;
     let device = CudaDevice::new(index);
     // Nothing of the work is looked at again after a panic.
-    let guarded = AssertUnwindSafe(|| work.run::<Autodiff<Cuda>>(&device));
+    let guarded = AssertUnwindSafe(|| work.run::<BurnNetwork<Autodiff<Cuda>>>(&device));
     catch_unwind(guarded).unwrap_or_else(|panic| Err(unavailable(index, message(&*panic))))
 }
 

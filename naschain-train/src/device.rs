@@ -6,7 +6,7 @@ use crate::Error;
 /// Where a network is trained: `cpu` or `cuda:N`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Device {
-    /// The processor, through burn's flex backend.
+    /// The processor, by this crate's own kernels.
     #[default]
     Cpu,
     /// NVIDIA GPU number N, counted from 0. Needs the Cargo feature `cuda`.

@@ -6,51 +6,14 @@
 //! such place, so here it is this one: where a reader joins several maps, each map that a node
 //! gives is dropped by itself, and the phase's input is not. Along a chain nothing is dropped.
 
-use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
 use naschain_core::{Purpose, Recipe, Stream};
 
-/// The factors of one batch, path by path in the order in which the network asks for them.
-pub(crate) struct Paths<B: Backend>(std::vec::IntoIter<Tensor<B, 4>>);
-
-impl<B: Backend> Paths<B> {
-    /// Drops nothing.
-    pub(crate) fn all() -> Paths<B> {
-        Paths(Vec::new().into_iter())
-    }
-
-    /// Draws which of `count` paths each of the images loses.
-    pub(crate) fn draw(
-        recipe: &Recipe,
-        epoch: u32,
-        count: usize,
-        images: &[usize],
-        device: &B::Device,
-    ) -> Paths<B> {
-        let probability = probability(recipe, epoch);
-        if probability == 0.0 {
-            return Paths::all();
-        }
-        let factors = factors(recipe.seed, epoch, probability, count, images);
-        let load = |factors: Vec<f32>| {
-            let shape = [images.len(), 1, 1, 1];
-            Tensor::from_data(TensorData::new(factors, shape), device)
-        };
-        Paths(
-            factors
-                .into_iter()
-                .map(load)
-                .collect::<Vec<_>>()
-                .into_iter(),
-        )
-    }
-
-    /// The next path's map, `[images, channels, height, width]`, as the reader gets it.
-    pub(crate) fn pass(&mut self, map: Tensor<B, 4>) -> Tensor<B, 4> {
-        match self.0.next() {
-            Some(factors) => map * factors,
-            None => map,
-        }
+/// Draws which of `count` paths each of the images loses: for each path, in the order in which
+/// the network is declared, one factor an image. Empty where nothing is dropped.
+pub(crate) fn draw(recipe: &Recipe, epoch: u32, count: usize, images: &[usize]) -> Vec<Vec<f32>> {
+    match probability(recipe, epoch) {
+        0.0 => Vec::new(),
+        probability => factors(recipe.seed, epoch, probability, count, images),
     }
 }
 

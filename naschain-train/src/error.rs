@@ -177,10 +177,19 @@ pub enum Error {
         /// The limit that was given.
         limit_bytes: u64,
     },
+    /// A recipe asks for an arithmetic that this build does not have.
+    #[error(
+        "the recipe asks for version {found} of the arithmetic; this build computes by version {}",
+        crate::ARITHMETIC_VERSION
+    )]
+    OtherArithmetic {
+        /// The version asked for.
+        found: u32,
+    },
     /// A checkpoint was made by a training that is not this one.
     #[error("the checkpoint is of another {what}; only the same training can go on from it")]
     OtherTraining {
-        /// What differs: architecture, recipe, data set or version of burn.
+        /// What differs: architecture, recipe or data set.
         what: &'static str,
     },
     /// Stored weights do not fit the architecture.

@@ -1,12 +1,9 @@
-use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{Tensor, TensorData};
-use naschain_core::{Accuracy, Architecture, Shape};
+use naschain_core::{Accuracy, Architecture};
 
 use crate::backend::{self, Options, Work};
 use crate::batches::Normalisation;
-use crate::layers::values;
+use crate::engine::Engine;
 use crate::loss;
-use crate::network::Network;
 use crate::training::check;
 use crate::weights::{Source, Weights};
 use crate::{Dataset, Error, Images, Model};
@@ -48,17 +45,11 @@ struct Evaluation<'a> {
 impl Work for Evaluation<'_> {
     type Output = Accuracy;
 
-    fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Accuracy, Error> {
+    fn run<E: Engine>(self, place: &E::Place) -> Result<Accuracy, Error> {
         let source = Source::stored(self.weights.clone());
-        let mut network = Network::<B::InnerBackend>::build(self.architecture, source, device)?;
+        let mut network = E::build(self.architecture, source, place)?;
         let indices: Vec<usize> = (0..self.images.len()).collect();
-        let correct = count_correct(
-            &mut network,
-            device,
-            &self.normalisation,
-            self.images,
-            &indices,
-        )?;
+        let correct = count_correct(&mut network, &self.normalisation, self.images, &indices)?;
         Ok(Accuracy::from_counts(correct, indices.len() as u64)?)
     }
 }
@@ -81,28 +72,24 @@ struct Inference<'a> {
 impl Work for Inference<'_> {
     type Output = Vec<f32>;
 
-    fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Vec<f32>, Error> {
+    fn run<E: Engine>(self, place: &E::Place) -> Result<Vec<f32>, Error> {
         let architecture = &self.model.architecture;
         let shape = architecture.input;
         let source = Source::stored(self.model.weights.clone());
-        let mut network = Network::<B::InnerBackend>::build(architecture, source, device)?;
+        let mut network = E::build(architecture, source, place)?;
         let mut all = Vec::new();
         for pixels in self.pixels.chunks(BATCH * shape.len()) {
-            let seen = self
-                .model
-                .normalisation
-                .apply(pixels, shape.height * shape.width);
-            let x = batch(seen, pixels.len() / shape.len(), shape, device);
-            all.extend(values(network.forward(x, false)));
+            let normalisation = &self.model.normalisation;
+            let seen = normalisation.apply(pixels, shape.height * shape.width);
+            all.extend(network.logits(seen));
         }
         Ok(all)
     }
 }
 
 /// How many of the images the network names rightly.
-pub(crate) fn count_correct<B: Backend>(
-    network: &mut Network<B>,
-    device: &B::Device,
+pub(crate) fn count_correct<E: Engine>(
+    network: &mut E,
     normalisation: &Normalisation,
     images: &Images,
     indices: &[usize],
@@ -110,24 +97,11 @@ pub(crate) fn count_correct<B: Backend>(
     let mut correct = 0;
     for indices in indices.chunks(BATCH) {
         let pixels = normalisation.plain(images, indices)?;
-        let x = batch(pixels, indices.len(), normalisation.shape(), device);
-        let logits = network.forward(x, false);
         let labels: Vec<u16> = indices
             .iter()
             .map(|&index| images.labels()[index])
             .collect();
-        correct += loss::correct(&values(logits), &labels);
+        correct += loss::correct(&network.logits(pixels), &labels);
     }
     Ok(correct)
-}
-
-/// Host numbers as a tensor of `[images, channels, height, width]`.
-pub(crate) fn batch<B: Backend>(
-    pixels: Vec<f32>,
-    images: usize,
-    shape: Shape,
-    device: &B::Device,
-) -> Tensor<B, 4> {
-    let sizes = [images, shape.channels, shape.height, shape.width];
-    Tensor::from_data(TensorData::new(pixels, sizes), device)
 }

@@ -42,50 +42,49 @@
 //! - [`evaluate`]: the accuracy of stored weights;
 //! - [`Model`]: weights with all that is needed to use them elsewhere, as safetensors and ONNX;
 //!   [`probabilities`] of what it says;
-//! - [`Device`] and [`Options`]: where it runs; [`machine_class`]: which machines give the same
-//!   bits; [`training_memory_bytes`]: what it needs.
+//! - [`Device`] and [`Options`]: where it runs; [`training_memory_bytes`]: what it needs;
+//!   [`ARITHMETIC_VERSION`]: which order of arithmetic decides the bits.
 //!
-//! burn lives in this crate and nowhere else; none of its types is public here. On the CPU,
-//! digests were measured equal between processes, with 1, 2 and 4 threads and for several
-//! trainings at once (grades D0 and D1), and between builds with and without optimisation. Nothing
-//! here reads a clock.
+//! On the CPU, networks are computed by kernels of this crate, whose every sum has one order
+//! (`docs/arithmetic.md`): digests are equal between processes, with any number of threads, for
+//! several trainings at once, in builds with and without optimisation, and on processors with
+//! AVX-512, with AVX2 and with neither (grades D0 to D2). On GPUs burn computes; burn lives in this
+//! crate and nowhere else, and none of its types is public here. Nothing here reads a clock.
 
 mod backend;
 mod batches;
+#[cfg(any(test, feature = "cuda"))]
+mod burn_network;
 mod checkpoint;
-mod clipping;
+mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod data;
 mod device;
 mod drop_path;
+mod engine;
 mod error;
 mod evaluation;
-mod layers;
+mod kernels;
 mod loss;
-mod machine;
 mod math;
 mod memory;
 mod model;
-mod network;
 mod onnx;
-#[cfg(test)]
-mod operations;
-mod optimizer;
 mod schedule;
 mod trace;
 mod training;
 mod weights;
 
-pub use backend::{BURN_VERSION, Options};
+pub use backend::Options;
 pub use batches::Split;
 pub use checkpoint::Checkpoint;
 pub use data::{DataName, Dataset, Emnist, Images, Moments, read_picture};
 pub use device::Device;
 pub use error::Error;
 pub use evaluation::evaluate;
+pub use kernels::ARITHMETIC_VERSION;
 pub use loss::probabilities;
-pub use machine::machine_class;
 pub use memory::training_memory_bytes;
 pub use model::{Model, Scaling};
 pub use trace::{Batch, Trace, trace};

@@ -30,7 +30,7 @@ impl Loss {
             let all = row
                 .iter()
                 .fold(0.0, |sum, &logit| sum + (f64::from(logit) - largest));
-            loss.sum += math::ln(total) - ((1.0 - smoothing) * own + share * all);
+            loss.sum += math::ln(total) - share.mul_add(all, (1.0 - smoothing) * own);
             loss.correct += u64::from(best == label);
             for (class, power) in powers.iter().enumerate() {
                 let hit = if class == label { 1.0 - smoothing } else { 0.0 };

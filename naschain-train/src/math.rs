@@ -9,7 +9,7 @@ const LN2_LOW: f64 = f64::from_bits(0x3dea_39ef_3579_3c76);
 pub(crate) fn exp(x: f64) -> f64 {
     let x = x.clamp(-700.0, 700.0);
     let k = (x * std::f64::consts::LOG2_E).round();
-    let r = (-k).mul_add(LN2_HIGH, x) - k * LN2_LOW;
+    let r = (-k).mul_add(LN2_LOW, (-k).mul_add(LN2_HIGH, x));
     // Taylor's series to degree 13: |r| <= 0.35 leaves less than 1e-17.
     let mut sum = 1.0 / 6_227_020_800.0;
     for factorial in [

@@ -5,7 +5,7 @@ mod messages;
 use naschain_core::Phase;
 use prost::Message;
 
-use crate::layers::EPSILON;
+use crate::kernels::statistics::EPSILON;
 use crate::weights::{Source, Start, little_endian};
 use crate::{Error, Model};
 use messages::{
@@ -211,7 +211,7 @@ impl Graph {
         for part in ["weight", "bias", "running_mean", "running_var"] {
             inputs.push(self.weight(format!("{name}.{part}"), &[channels])?);
         }
-        let epsilon = vec![float("epsilon", EPSILON as f32)];
+        let epsilon = vec![float("epsilon", EPSILON)];
         let x = self.operator("BatchNormalization", name.to_owned(), inputs, epsilon);
         Ok(self.operator("Relu", format!("{name}.relu"), vec![x], Vec::new()))
     }

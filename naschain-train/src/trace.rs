@@ -2,12 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use burn::tensor::backend::AutodiffBackend;
 use naschain_core::{Architecture, Recipe};
 
 use crate::backend::{self, Options, Work};
 use crate::batches::{Normalisation, Split};
-use crate::network::Network;
+use crate::engine::Engine;
 use crate::training::Training;
 use crate::weights::Source;
 use crate::{Dataset, Error, Images, Trained, Weights};
@@ -126,8 +125,8 @@ struct Beginning<'a> {
 impl Work for Beginning<'_> {
     type Output = Weights;
 
-    fn run<B: AutodiffBackend>(self, device: &B::Device) -> Result<Weights, Error> {
+    fn run<E: Engine>(self, place: &E::Place) -> Result<Weights, Error> {
         let source = Source::drawn(self.seed);
-        Ok(Network::<B>::build(self.architecture, source, device)?.read())
+        Ok(E::build(self.architecture, source, place)?.read())
     }
 }

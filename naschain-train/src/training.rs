@@ -1,26 +1,18 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use burn::module::AutodiffModule;
-use burn::optim::GradientsParams;
-use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{Tensor, TensorData};
 use naschain_core::{Accuracy, Architecture, Digest, Measurement, Recipe};
 
 use crate::backend::{self, Options, Work};
 use crate::batches::{Normalisation, Split};
 use crate::checkpoint::{Checkpoint, Identity, State};
-use crate::clipping::clip;
-use crate::drop_path::Paths;
-use crate::evaluation::{batch, count_correct};
-use crate::layers::values;
+use crate::engine::{Batch, Engine};
+use crate::evaluation::count_correct;
+use crate::kernels::ARITHMETIC_VERSION;
 use crate::loss::Loss;
-use crate::memory;
-use crate::network::Network;
-use crate::optimizer::Sgd;
 use crate::schedule::Schedule;
 use crate::weights::{Source, Weights};
-use crate::{Dataset, Error};
+use crate::{Dataset, Error, drop_path, memory};
 
 /// What one epoch did.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -133,7 +125,7 @@ pub fn train_on_all(
 ///
 /// # Errors
 /// Those of [`train`], and [`Error::OtherTraining`] for a checkpoint of another architecture,
-/// recipe, data set or version of burn.
+/// recipe or data set.
 pub fn train_from(
     architecture: &Architecture,
     dataset: &Dataset,
@@ -157,6 +149,14 @@ pub fn train_from(
     let split = Split::draw(dataset, recipe)?;
     let training = Training::new(architecture, dataset, recipe, split, &mut report);
     Training { state, ..training }.start(options)
+}
+
+/// This build computes by one version of the arithmetic only.
+fn check_arithmetic(recipe: &Recipe) -> Result<(), Error> {
+    match recipe.arithmetic {
+        ARITHMETIC_VERSION => Ok(()),
+        found => Err(Error::OtherArithmetic { found }),
+    }
 }
 
 pub(crate) fn check(architecture: &Architecture, dataset: &Dataset) -> Result<(), Error> {
@@ -210,6 +210,7 @@ impl<'a> Training<'a> {
 
     pub(crate) fn start(self, options: Options) -> Result<Trained, Error> {
         self.recipe.validate()?;
+        check_arithmetic(self.recipe)?;
         check(self.architecture, self.dataset)?;
         memory::check(self.architecture, self.recipe, options)?;
         backend::run(options, self)
@@ -219,19 +220,19 @@ impl<'a> Training<'a> {
 impl Work for Training<'_> {
     type Output = Trained;
 
-    fn run<B: AutodiffBackend>(mut self, device: &B::Device) -> Result<Trained, Error> {
+    fn run<E: Engine>(mut self, place: &E::Place) -> Result<Trained, Error> {
         let recipe = self.recipe;
         let costs = self.architecture.costs()?;
         let source = match &self.state {
             None => Source::drawn(recipe.seed),
             Some(state) => Source::stored(state.weights.clone()),
         };
-        let mut network = Network::<B>::build(self.architecture, source, device)?;
+        let mut network = E::build(self.architecture, source, place)?;
         let mut state = match self.state.clone() {
             None => State::first(network.read()),
             Some(state) => state,
         };
-        let mut sgd = Sgd::new(recipe, &state.velocities, device);
+        network.start_training(recipe, &state.velocities);
         let steps = self.split.train.len().div_ceil(recipe.batch_size);
         let schedule = Schedule::new(recipe, steps);
         for number in state.epoch + 1..=recipe.epochs {
@@ -239,30 +240,29 @@ impl Work for Training<'_> {
             let order = self.split.order(recipe.seed, number);
             for (step, indices) in order.chunks(recipe.batch_size).enumerate() {
                 let rate = schedule.rate((number - 1) as usize * steps + step);
-                let loss = self.forward_backward(&mut network, device, indices, number)?;
-                if !loss.value.is_finite() {
+                let batch = self.batch(indices, number, network.paths())?;
+                let loss = network.step(&batch, rate);
+                if !loss.sum.is_finite() {
                     return Err(Error::Diverged {
                         epoch: number,
                         step: step + 1,
-                        loss: loss.value,
+                        loss: loss.sum,
                     });
                 }
                 epoch.add(&loss, rate);
                 if let Some(on_step) = &mut self.on_step {
-                    on_step(loss.value / indices.len() as f64);
+                    on_step(loss.sum / indices.len() as f64);
                 }
-                network = sgd.step(rate, network, loss.gradients);
             }
-            state = state.next(network.read(), sgd.read());
+            state = state.next(network.read(), network.read_velocities());
             let report = epoch.report(number, order.len() as u64, state.digest)?;
             let last = number == recipe.epochs;
             if (self.on_epoch)(&report, &state).is_break() && !last {
                 return Err(Error::Stopped { epoch: number });
             }
         }
-        let mut network = network.valid();
         let (images, indices) = self.split.judged(self.dataset);
-        let correct = count_correct(&mut network, device, &self.normalisation, images, &indices)?;
+        let correct = count_correct(&mut network, &self.normalisation, images, &indices)?;
         let measurement = Measurement {
             accuracy: Accuracy::from_counts(correct, indices.len() as u64)?,
             params: costs.params,
@@ -277,48 +277,18 @@ impl Work for Training<'_> {
 }
 
 impl Training<'_> {
-    fn forward_backward<B: AutodiffBackend>(
-        &self,
-        network: &mut Network<B>,
-        device: &B::Device,
-        indices: &[usize],
-        epoch: u32,
-    ) -> Result<Step, Error> {
-        let recipe = self.recipe;
+    /// The images of one step as the network sees them.
+    fn batch(&self, indices: &[usize], epoch: u32, paths: usize) -> Result<Batch, Error> {
         let images = &self.dataset.train;
-        let pixels = self
-            .normalisation
-            .augmented(images, indices, recipe, epoch)?;
-        let labels: Vec<u16> = indices
-            .iter()
-            .map(|&index| images.labels()[index])
-            .collect();
-        let x = batch(pixels, indices.len(), self.architecture.input, device);
-        let mut paths = Paths::draw(recipe, epoch, network.paths(), indices, device);
-        let logits = network.forward_dropping(x, true, &mut paths);
-        let loss = Loss::new(
-            &values(logits.clone().inner()),
-            &labels,
-            recipe.label_smoothing,
-        );
-        // The host computed the gradient by the logits; this sum has exactly that gradient.
-        let gradient = TensorData::new(loss.gradient, logits.dims());
-        let gradient = Tensor::<B, 2>::from_data(gradient, device);
-        let root = (logits * gradient).sum_dim(1).sum_dim(0);
-        let gradients = GradientsParams::from_grads(root.backward(), network);
-        Ok(Step {
-            value: loss.sum,
-            correct: loss.correct,
-            gradients: clip(network, gradients, recipe.clip_norm),
+        let labels = indices.iter().map(|&index| images.labels()[index]);
+        Ok(Batch {
+            pixels: self
+                .normalisation
+                .augmented(images, indices, self.recipe, epoch)?,
+            labels: labels.collect(),
+            factors: drop_path::draw(self.recipe, epoch, paths, indices),
         })
     }
-}
-
-struct Step {
-    /// The sum of the images' losses.
-    value: f64,
-    correct: u64,
-    gradients: GradientsParams,
 }
 
 #[derive(Default)]
@@ -329,9 +299,9 @@ struct Progress {
 }
 
 impl Progress {
-    fn add(&mut self, step: &Step, rate: f64) {
-        self.loss += step.value;
-        self.correct += step.correct;
+    fn add(&mut self, loss: &Loss, rate: f64) {
+        self.loss += loss.sum;
+        self.correct += loss.correct;
         self.rate = rate;
     }
 

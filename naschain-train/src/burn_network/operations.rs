@@ -46,13 +46,13 @@ mod tests {
     use naschain_core::{MacroSpace, Shape};
     use serde_json::Value;
 
+    use super::super::module::Network;
     use super::*;
-    use crate::network::Network;
     use crate::weights::Source;
 
     #[test]
     fn parameters_and_operations_are_those_of_the_core_and_the_reference() {
-        let text = include_str!("../tests/fixtures/macro_costs.json");
+        let text = include_str!("../../tests/fixtures/macro_costs.json");
         let file: Value = serde_json::from_str(text).unwrap();
         let cases = file["cases"].as_array().unwrap();
         assert_eq!(cases.len(), 139);

@@ -6,7 +6,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
 
-use crate::network::Network;
+use super::module::Network;
 
 /// Scales all gradients together so that their common norm is at most `most`.
 pub(crate) fn clip<B: AutodiffBackend>(

@@ -7,8 +7,8 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use naschain_core::Recipe;
 
-use crate::layers::values;
-use crate::network::Network;
+use super::layers::values;
+use super::module::Network;
 
 /// SGD as PyTorch has it, without dampening: the velocity is momentum × velocity + gradient, and
 /// the gradient includes the weight decay.

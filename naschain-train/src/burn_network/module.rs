@@ -2,15 +2,38 @@
 
 use burn::module::Module;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, module};
+use burn::tensor::{Tensor, TensorData, module};
 use naschain_core::{Architecture, Phase};
 
-use crate::Error;
-use crate::drop_path::Paths;
-use crate::layers::{Builder, Conv, Linear, NormRelu};
+use super::layers::{Builder, Conv, Linear, NormRelu};
 #[cfg(test)]
-use crate::operations;
+use super::operations;
+use crate::Error;
 use crate::weights::{Source, Weights};
+
+/// What is left of the maps that are joined in one batch, path by path in the order in which the
+/// network asks.
+pub(super) struct Paths<B: Backend>(std::vec::IntoIter<Tensor<B, 4>>);
+
+impl<B: Backend> Paths<B> {
+    /// For each path one factor an image; empty where nothing is dropped.
+    pub(super) fn load(factors: &[Vec<f32>], device: &B::Device) -> Paths<B> {
+        let load = |factors: &Vec<f32>| {
+            let shape = [factors.len(), 1, 1, 1];
+            Tensor::from_data(TensorData::new(factors.clone(), shape), device)
+        };
+        let factors: Vec<_> = factors.iter().map(load).collect();
+        Paths(factors.into_iter())
+    }
+
+    /// The next path's map, `[images, channels, height, width]`, as the reader gets it.
+    fn pass(&mut self, map: Tensor<B, 4>) -> Tensor<B, 4> {
+        match self.0.next() {
+            Some(factors) => map * factors,
+            None => map,
+        }
+    }
+}
 
 /// The network that an [`Architecture`] describes.
 #[derive(Module, Debug)]
@@ -70,7 +93,7 @@ impl<B: Backend> Network<B> {
 
     /// `[images, channels, height, width]` to logits, `[images, classes]`.
     pub(crate) fn forward(&mut self, x: Tensor<B, 4>, training: bool) -> Tensor<B, 2> {
-        self.forward_dropping(x, training, &mut Paths::all())
+        self.forward_dropping(x, training, &mut Paths(Vec::new().into_iter()))
     }
 
     /// The same, with what `paths` leaves of the maps that are joined.

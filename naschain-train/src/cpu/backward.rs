@@ -1,0 +1,328 @@
+//! The backward pass of one block of images, in steps between which batch norm's sums over the
+//! batch are put together.
+
+use std::ops::Range;
+
+use super::block::{Block, Pass, chunks, part, part_mut};
+use super::forward::{Drops, first_conv};
+use super::plan::{Join, Side, Weight};
+use crate::kernels::conv1::Conv1;
+use crate::kernels::conv1_weights::Conv1Weights;
+use crate::kernels::conv3::Conv3;
+use crate::kernels::conv3_weights::Conv3Weights;
+use crate::kernels::fold::{FoldImages, Scale};
+use crate::kernels::norm::{BackwardInput, BackwardSums};
+use crate::kernels::pool::{AverageBackward, PoolBackward};
+
+impl Block {
+    /// From the gradient by the logits to the sums of the last phase's batch norm.
+    pub(super) fn head_backward(&mut self, pass: &Pass) {
+        let (classes, from, side) = (pass.plan.classes(), pass.plan.features(), pass.plan.head);
+        let all = 0..self.images;
+        let linear = &pass.plan.linear;
+        let dlogits = part(&self.dlogits, &all, classes.padded());
+        let sizes = classes.conv1(self.images, 1, from);
+        Conv1Weights {
+            sizes,
+            map: 0,
+            x: part(&self.features, &all, from.padded()),
+            dz: dlogits,
+            gradient: &mut self.gradients[linear.place.clone()],
+            add: false,
+        }
+        .run_on(pass.isa);
+        FoldImages {
+            values: dlogits,
+            out: &mut self.gradients[pass.plan.bias.place.clone()],
+            add: false,
+        }
+        .run_on(pass.isa);
+        let Some(last) = self.phases.len().checked_sub(1) else {
+            return;
+        };
+        let dfeatures = part_mut(&mut self.scratch.dfeatures, &all, from.padded());
+        Conv1 {
+            sizes: from.conv1(self.images, 1, classes),
+            maps: &[dlogits],
+            weights: &pass.backward[linear.backward.clone()],
+            out: dfeatures,
+            add: false,
+        }
+        .run_on(pass.isa);
+        let place = pass.plan.phases[last].nodes.len() + 1;
+        AverageBackward {
+            lanes: side.lanes,
+            pixels: side.pixels(),
+            dmeans: dfeatures,
+            dy: part_mut(&mut self.scratch.dmaps[place], &all, side.image()),
+        }
+        .run_on(pass.isa);
+        self.sum_backward(pass, last, place - 1, &all);
+    }
+
+    /// Step `node` of a phase: from the gradient by what it gives to those by what it reads, and
+    /// on to the sums of the batch norm that comes next. The step after the last node is the
+    /// phase's output.
+    pub(super) fn backward(&mut self, pass: &Pass, phase: usize, node: usize) {
+        let plan = &pass.plan.phases[phase];
+        for (number, images) in chunks(self.images, plan.side.pixels()).enumerate() {
+            let chunk = Chunk {
+                phase,
+                node,
+                images,
+                add: number > 0,
+            };
+            self.norm_backward(pass, &chunk);
+            match plan.nodes.get(node) {
+                Some(_) => self.node_backward(pass, &chunk),
+                None => self.output_backward(pass, &chunk),
+            }
+            match node {
+                0 => self.enter_backward(pass, &chunk),
+                _ => self.sum_backward(pass, phase, node - 1, &chunk.images),
+            }
+        }
+    }
+
+    /// The sums that the batch norm of a node, or of the output, needs of its gradient.
+    fn sum_backward(&mut self, pass: &Pass, phase: usize, node: usize, images: &Range<usize>) {
+        let plan = &pass.plan.phases[phase];
+        let (side, image) = (plan.side, plan.side.image());
+        let buffers = &mut self.phases[phase];
+        let [gradients, products] = &mut buffers.sums[node];
+        let z = match &buffers.z[node] {
+            z if z.is_empty() => &buffers.maps[plan.output.sources[0].map],
+            z => z,
+        };
+        BackwardSums {
+            lanes: side.lanes,
+            pixels: side.pixels(),
+            affine: pass.affine(plan.norm_of(node)),
+            z: part(z, images, image),
+            dy: part(&self.scratch.dmaps[node + 1], images, image),
+            gradients: part_mut(gradients, images, side.padded()),
+            products: part_mut(products, images, side.padded()),
+        }
+        .run_on(pass.isa);
+    }
+
+    /// From the gradient by what a batch norm gives to that by what it reads, in its place.
+    fn norm_backward(&mut self, pass: &Pass, chunk: &Chunk) {
+        let plan = &pass.plan.phases[chunk.phase];
+        let norm = plan.norm_of(chunk.node);
+        let statistics = &pass.norms[norm].statistics;
+        let buffers = &self.phases[chunk.phase];
+        let z = match &buffers.z[chunk.node] {
+            z if z.is_empty() => &buffers.maps[plan.output.sources[0].map],
+            z => z,
+        };
+        let dmap = &mut self.scratch.dmaps[chunk.node + 1];
+        BackwardInput {
+            lanes: plan.side.lanes,
+            pixels: plan.side.pixels(),
+            affine: pass.affine(norm),
+            a: &statistics.a,
+            b: &statistics.b,
+            z: part(z, &chunk.images, plan.side.image()),
+            dy: part_mut(dmap, &chunk.images, plan.side.image()),
+        }
+        .run_on(pass.isa);
+    }
+
+    fn node_backward(&mut self, pass: &Pass, chunk: &Chunk) {
+        let plan = &pass.plan.phases[chunk.phase];
+        let (side, image) = (plan.side, plan.side.image());
+        let node = &plan.nodes[chunk.node];
+        let buffers = &self.phases[chunk.phase];
+        let x = match node.input.conv {
+            Some(_) => &buffers.joined[chunk.node],
+            None => &buffers.maps[node.input.sources[0].map],
+        };
+        let (before, dz) = self.scratch.dmaps.split_at_mut(chunk.node + 1);
+        let dz = part(&dz[0], &chunk.images, image);
+        Conv3Weights {
+            sizes: side.conv3(chunk.images.len()),
+            x: part(x, &chunk.images, image),
+            dz,
+            gradient: &mut self.gradients[node.conv.place.clone()],
+            sums: &mut self.scratch.sums,
+            add: chunk.add,
+        }
+        .run_on(pass.isa);
+        let source = node.input.sources[0];
+        let (out, add) = match node.input.conv {
+            Some(_) => (&mut self.scratch.dx[..chunk.images.len() * image], false),
+            None => {
+                let dmap = part_mut(&mut before[source.map], &chunk.images, image);
+                (dmap, !source.last_reader)
+            }
+        };
+        Conv3 {
+            sizes: side.conv3(chunk.images.len()),
+            x: dz,
+            weights: &pass.backward[node.conv.backward.clone()],
+            out,
+            add,
+        }
+        .run_on(pass.isa);
+        if let Some(weights) = &node.input.conv {
+            let dx = std::mem::take(&mut self.scratch.dx);
+            let dz = &dx[..chunk.images.len() * image];
+            self.join_backward(pass, chunk, &node.input, weights, dz);
+            self.scratch.dx = dx;
+        }
+    }
+
+    fn output_backward(&mut self, pass: &Pass, chunk: &Chunk) {
+        let plan = &pass.plan.phases[chunk.phase];
+        let image = plan.side.image();
+        let place = plan.nodes.len() + 1;
+        let dout = std::mem::take(&mut self.scratch.dmaps[place]);
+        let dz = part(&dout, &chunk.images, image);
+        match &plan.output.conv {
+            Some(weights) => self.join_backward(pass, chunk, &plan.output, weights, dz),
+            None => {
+                let map = plan.output.sources[0].map;
+                let to = part_mut(&mut self.scratch.dmaps[map], &chunk.images, image);
+                to.copy_from_slice(dz);
+            }
+        }
+        self.scratch.dmaps[place] = dout;
+    }
+
+    /// The gradients by a join's weights and by the maps that it reads.
+    fn join_backward(
+        &mut self,
+        pass: &Pass,
+        chunk: &Chunk,
+        join: &Join,
+        weights: &Weight,
+        dz: &[f32],
+    ) {
+        let side = pass.plan.phases[chunk.phase].side;
+        let (images, image) = (&chunk.images, side.image());
+        let drops = Drops {
+            factors: pass.factors,
+            first: self.first,
+        };
+        let maps = &self.phases[chunk.phase].maps;
+        let scratch = &mut self.scratch;
+        let sizes = side.conv1(images.len(), join.sources.len(), side);
+        let read = drops.apply(pass, join, maps, images, image, &mut scratch.scaled);
+        for (map, x) in read.into_iter().enumerate() {
+            Conv1Weights {
+                sizes,
+                map,
+                x,
+                dz,
+                gradient: &mut self.gradients[weights.place.clone()],
+                add: chunk.add,
+            }
+            .run_on(pass.isa);
+        }
+        let back = weights.transposed(side.lanes);
+        for (map, source) in join.sources.iter().enumerate() {
+            let factors = drops.of(source.path, images);
+            let dmap = part_mut(&mut scratch.dmaps[source.map], images, image);
+            let add = !source.last_reader;
+            let (out, add_out) = match factors {
+                Some(_) => (&mut scratch.scaled[map][..], false),
+                None => (&mut *dmap, add),
+            };
+            let first = weights.backward.start + map * back.len();
+            Conv1 {
+                sizes: side.conv1(images.len(), 1, side),
+                maps: &[dz],
+                weights: &pass.backward[first..first + back.len()],
+                out,
+                add: add_out,
+            }
+            .run_on(pass.isa);
+            if let Some(factors) = factors {
+                Scale {
+                    factors,
+                    from: &scratch.scaled[map],
+                    to: dmap,
+                    add,
+                }
+                .run_on(pass.isa);
+            }
+        }
+    }
+
+    /// The gradient by the weights of a phase's entry, and on to the output of the phase before.
+    fn enter_backward(&mut self, pass: &Pass, chunk: &Chunk) {
+        let plan = &pass.plan.phases[chunk.phase];
+        let (side, images) = (plan.side, &chunk.images);
+        if chunk.phase == 0 {
+            return self.enter_first_backward(pass, chunk);
+        }
+        let from = pass.plan.phases[chunk.phase - 1].side;
+        let pooled = from.padded() * side.pixels();
+        let (dmap, later) = self.scratch.dmaps.split_at_mut(1);
+        let dmap = part(&dmap[0], images, side.image());
+        let dpooled = match &plan.entry {
+            None => dmap,
+            Some(entry) => {
+                Conv1Weights {
+                    sizes: side.conv1(images.len(), 1, from),
+                    map: 0,
+                    x: part(&self.phases[chunk.phase].pooled, images, pooled),
+                    dz: dmap,
+                    gradient: &mut self.gradients[entry.place.clone()],
+                    add: chunk.add,
+                }
+                .run_on(pass.isa);
+                let small = Side {
+                    height: side.height,
+                    width: side.width,
+                    ..from
+                };
+                let dx = &mut self.scratch.dx[..images.len() * pooled];
+                Conv1 {
+                    sizes: small.conv1(images.len(), 1, side),
+                    maps: &[dmap],
+                    weights: &pass.backward[entry.backward.clone()],
+                    out: dx,
+                    add: false,
+                }
+                .run_on(pass.isa);
+                dx
+            }
+        };
+        let nodes = pass.plan.phases[chunk.phase - 1].nodes.len();
+        PoolBackward {
+            lanes: from.lanes,
+            height: from.height,
+            width: from.width,
+            y: part(&self.phases[chunk.phase - 1].out, images, from.image()),
+            dout: dpooled,
+            dy: part_mut(&mut later[nodes], images, from.image()),
+        }
+        .run_on(pass.isa);
+        self.sum_backward(pass, chunk.phase - 1, nodes, images);
+    }
+
+    fn enter_first_backward(&mut self, pass: &Pass, chunk: &Chunk) {
+        let plan = &pass.plan.phases[0];
+        let Some(entry) = &plan.entry else { return };
+        Conv3Weights {
+            sizes: first_conv(plan.side, entry.inputs, chunk.images.len()),
+            x: part(&self.input, &chunk.images, self.input.len() / self.room),
+            dz: part(&self.scratch.dmaps[0], &chunk.images, plan.side.image()),
+            gradient: &mut self.gradients[entry.place.clone()],
+            sums: &mut self.scratch.sums,
+            add: chunk.add,
+        }
+        .run_on(pass.isa);
+    }
+}
+
+/// Some images of a block in one step.
+struct Chunk {
+    phase: usize,
+    node: usize,
+    images: Range<usize>,
+    /// Whether there were images of the block before.
+    add: bool,
+}

@@ -1,0 +1,195 @@
+//! What a network keeps of up to [`BLOCK`](crate::kernels::BLOCK) images.
+
+use std::ops::Range;
+
+use super::plan::{Norm, PhasePlan, Plan, Side};
+use crate::kernels::norm::Affine;
+use crate::kernels::simd::Isa;
+use crate::kernels::{BLOCK, chunk};
+
+/// Everything of a network that is the same for all blocks while they are worked on.
+pub(super) struct Pass<'a> {
+    pub(super) isa: Isa,
+    pub(super) plan: &'a Plan,
+    pub(super) norms: &'a [Norm],
+    pub(super) parameters: &'a [f32],
+    /// The weights that lead back, by the place of their parameter; empty when not training.
+    pub(super) backward: &'a [f32],
+    /// For each path one factor an image of the batch; empty where nothing is dropped.
+    pub(super) factors: &'a [Vec<f32>],
+}
+
+impl Pass<'_> {
+    pub(super) fn affine(&self, norm: usize) -> Affine<'_> {
+        let norm = &self.norms[norm];
+        Affine {
+            mean: &norm.statistics.mean,
+            scale: &norm.statistics.scale,
+            bias: &self.parameters[norm.bias.place.clone()],
+        }
+    }
+}
+
+/// Buffers for the images of one block.
+#[derive(Debug)]
+pub(super) struct Block {
+    /// The number of the block's first image in the batch.
+    pub(super) first: usize,
+    pub(super) images: usize,
+    /// Images that there is room for.
+    pub(super) room: usize,
+    /// `[image][channel][row][column]`
+    pub(super) input: Vec<f32>,
+    pub(super) phases: Vec<PhaseBuffers>,
+    /// What the linear layer reads and gives.
+    pub(super) features: Vec<f32>,
+    pub(super) logits: Vec<f32>,
+    pub(super) dlogits: Vec<f32>,
+    /// Sums over this block's images, as the parameters lie.
+    pub(super) gradients: Vec<f32>,
+    pub(super) scratch: Scratch,
+}
+
+/// One phase's maps.
+#[derive(Debug)]
+pub(super) struct PhaseBuffers {
+    /// The output of the phase before after pooling, where a convolution makes the input of it.
+    pub(super) pooled: Vec<f32>,
+    /// The phase's input and what each node gives.
+    pub(super) maps: Vec<Vec<f32>>,
+    /// What the nodes' convolutions read, where it is joined from several maps.
+    pub(super) joined: Vec<Vec<f32>>,
+    /// What the nodes' convolutions give, and at the end the joined output.
+    pub(super) z: Vec<Vec<f32>>,
+    /// The phase's output.
+    pub(super) out: Vec<f32>,
+    /// For each batch norm, two numbers for each image and channel.
+    pub(super) sums: Vec<[Vec<f32>; 2]>,
+}
+
+/// What is needed for a moment only.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// Gradients by a phase's maps, and at the end by its output.
+    pub(super) dmaps: Vec<Vec<f32>>,
+    /// Of a chunk: a gradient by a joined map or a pooled one.
+    pub(super) dx: Vec<f32>,
+    /// Of a chunk: maps that some images lose.
+    pub(super) scaled: Vec<Vec<f32>>,
+    /// Sums of the gradient by a convolution's weights.
+    pub(super) sums: Vec<f32>,
+    pub(super) dfeatures: Vec<f32>,
+}
+
+impl Block {
+    /// Buffers for `images`; those of the backward pass only for `training`.
+    pub(super) fn new(
+        plan: &Plan,
+        input: usize,
+        classes: Side,
+        images: usize,
+        training: bool,
+    ) -> Block {
+        let mut before: Option<Side> = None;
+        let phases = plan.phases.iter().map(|phase| {
+            let pooled = match (before, &phase.entry) {
+                (Some(side), Some(_)) => side.padded() * phase.side.pixels(),
+                _ => 0,
+            };
+            before = Some(phase.side);
+            PhaseBuffers::new(phase, pooled, images)
+        });
+        let phases = phases.collect();
+        let back = |numbers: usize| vec![0.0; if training { numbers } else { 0 }];
+        Block {
+            first: 0,
+            images: 0,
+            room: images,
+            input: vec![0.0; images * input],
+            phases,
+            features: vec![0.0; images * plan.head.padded()],
+            logits: vec![0.0; images * classes.padded()],
+            dlogits: back(images * classes.padded()),
+            gradients: back(plan.parameters),
+            scratch: match training {
+                true => Scratch::new(plan, images),
+                false => Scratch::default(),
+            },
+        }
+    }
+}
+
+impl PhaseBuffers {
+    fn new(phase: &PhasePlan, pooled: usize, images: usize) -> PhaseBuffers {
+        let image = phase.side.image();
+        let map = || vec![0.0; images * image];
+        let nodes = phase.nodes.len();
+        let joined = phase.nodes.iter().map(|node| &node.input.conv);
+        let joined = joined.map(|conv| vec![0.0; conv.as_ref().map_or(0, |_| images * image)]);
+        let mut z: Vec<_> = (0..nodes).map(|_| map()).collect();
+        z.push(vec![
+            0.0;
+            phase.output.conv.as_ref().map_or(0, |_| images * image)
+        ]);
+        let sums = || vec![0.0; images * phase.side.padded()];
+        PhaseBuffers {
+            pooled: vec![0.0; images * pooled],
+            maps: (0..=nodes).map(|_| map()).collect(),
+            joined: joined.collect(),
+            z,
+            out: map(),
+            sums: (0..=nodes).map(|_| [sums(), sums()]).collect(),
+        }
+    }
+}
+
+impl Scratch {
+    fn new(plan: &Plan, images: usize) -> Scratch {
+        let widest = |number: &dyn Fn(&PhasePlan) -> usize| {
+            let numbers = plan.phases.iter().map(number);
+            numbers.max().unwrap_or(0)
+        };
+        let places = widest(&|phase| phase.nodes.len() + 2);
+        let dmap = |place: usize| {
+            widest(&|phase| match phase.nodes.len() + 2 > place {
+                true => images * phase.side.image(),
+                false => 0,
+            })
+        };
+        let in_chunk = widest(&|phase| {
+            let side = phase.side;
+            // Also for the pooled map, whose lanes may be wider than this phase's.
+            let image = (side.padded() + 8) * side.pixels();
+            chunk(side.pixels()).min(images) * image
+        });
+        Scratch {
+            dmaps: (0..places).map(|place| vec![0.0; dmap(place)]).collect(),
+            dx: vec![0.0; in_chunk],
+            scaled: Vec::new(),
+            sums: vec![0.0; widest(&|phase| 9 * phase.side.padded() * 16)],
+            dfeatures: vec![0.0; images * plan.head.padded()],
+        }
+    }
+}
+
+/// The chunks of a block's images for maps of so many pixels.
+pub(super) fn chunks(images: usize, pixels: usize) -> impl Iterator<Item = Range<usize>> {
+    let step = chunk(pixels).min(BLOCK);
+    (0..images)
+        .step_by(step)
+        .map(move |first| first..(first + step).min(images))
+}
+
+/// The numbers of some images.
+pub(super) fn part<'a>(numbers: &'a [f32], images: &Range<usize>, image: usize) -> &'a [f32] {
+    &numbers[images.start * image..images.end * image]
+}
+
+/// The same to write to.
+pub(super) fn part_mut<'a>(
+    numbers: &'a mut [f32],
+    images: &Range<usize>,
+    image: usize,
+) -> &'a mut [f32] {
+    &mut numbers[images.start * image..images.end * image]
+}

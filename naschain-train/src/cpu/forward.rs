@@ -1,0 +1,282 @@
+//! The forward pass of one block of images, in steps between which batch norm's statistics are
+//! put together.
+
+use std::ops::Range;
+
+use super::block::{Block, Pass, PhaseBuffers, Scratch, chunks, part, part_mut};
+use super::plan::{Join, Side};
+use crate::kernels::conv1::Conv1;
+use crate::kernels::conv3::{Conv3, Sizes3};
+use crate::kernels::fold::{AddBias, Scale};
+use crate::kernels::layout::into_blocks;
+use crate::kernels::norm::{Moments, Normalise};
+use crate::kernels::pool::{Average, Pool};
+
+impl Block {
+    /// Step `node` of a phase: up to that node's convolution; the step after the last node is the
+    /// phase's output.
+    pub(super) fn forward(&mut self, pass: &Pass, phase: usize, node: usize) {
+        let side = pass.plan.phases[phase].side;
+        for images in chunks(self.images, side.pixels()) {
+            match node {
+                0 => self.enter(pass, phase, &images),
+                _ => self.phases[phase].finish_node(pass, phase, node - 1, &images),
+            }
+            let drops = Drops {
+                factors: pass.factors,
+                first: self.first,
+            };
+            let buffers = &mut self.phases[phase];
+            buffers.convolve(pass, phase, node, &images, drops, &mut self.scratch);
+            let sums = side.padded();
+            let [means, squares] = &mut buffers.sums[node];
+            let z = match &buffers.z[node] {
+                z if z.is_empty() => &buffers.maps[pass.plan.phases[phase].output.sources[0].map],
+                z => z,
+            };
+            Moments {
+                lanes: side.lanes,
+                pixels: side.pixels(),
+                z: part(z, &images, side.image()),
+                means: part_mut(means, &images, sums),
+                squares: part_mut(squares, &images, sums),
+            }
+            .run_on(pass.isa);
+        }
+    }
+
+    /// A phase's input, from the pixels or from the phase before.
+    fn enter(&mut self, pass: &Pass, phase: usize, images: &Range<usize>) {
+        let plan = &pass.plan.phases[phase];
+        let side = plan.side;
+        if phase == 0 {
+            return self.enter_first(pass, images);
+        }
+        let (before, here) = self.phases.split_at_mut(phase);
+        let (before, here) = (&mut before[phase - 1], &mut here[0]);
+        before.finish_output(pass, phase - 1, images);
+        let from = pass.plan.phases[phase - 1].side;
+        let image = from.padded() * side.pixels();
+        let pooled = match plan.entry {
+            Some(_) => &mut here.pooled,
+            None => &mut here.maps[0],
+        };
+        Pool {
+            lanes: from.lanes,
+            height: from.height,
+            width: from.width,
+            y: part(&before.out, images, from.image()),
+            out: part_mut(pooled, images, image),
+        }
+        .run_on(pass.isa);
+        let Some(entry) = &plan.entry else { return };
+        Conv1 {
+            sizes: side.conv1(images.len(), 1, from),
+            maps: &[part(&here.pooled, images, image)],
+            weights: &pass.parameters[entry.place.clone()],
+            out: part_mut(&mut here.maps[0], images, side.image()),
+            add: false,
+        }
+        .run_on(pass.isa);
+    }
+
+    fn enter_first(&mut self, pass: &Pass, images: &Range<usize>) {
+        let plan = &pass.plan.phases[0];
+        let map = part_mut(&mut self.phases[0].maps[0], images, plan.side.image());
+        match &plan.entry {
+            Some(entry) => Conv3 {
+                sizes: first_conv(plan.side, entry.inputs, images.len()),
+                x: part(&self.input, images, self.input.len() / self.room),
+                weights: &pass.parameters[entry.place.clone()],
+                out: map,
+                add: false,
+            }
+            .run_on(pass.isa),
+            None => {
+                let Side {
+                    channels, lanes, ..
+                } = plan.side;
+                let planes = part(&self.input, images, channels * plan.side.pixels());
+                map.copy_from_slice(&into_blocks(planes, channels, plan.side.pixels(), lanes));
+            }
+        }
+    }
+
+    /// From the last phase's output, or the pixels where there is no phase, to logits.
+    pub(super) fn head(&mut self, pass: &Pass) {
+        let side = pass.plan.head;
+        let all = 0..self.images;
+        let entered;
+        let last = match self.phases.len() {
+            0 => {
+                let numbers = self.images * side.channels * side.pixels();
+                let planes = &self.input[..numbers];
+                entered = into_blocks(planes, side.channels, side.pixels(), side.lanes);
+                &entered
+            }
+            phases => {
+                self.phases[phases - 1].finish_output(pass, phases - 1, &all);
+                &self.phases[phases - 1].out
+            }
+        };
+        Average {
+            lanes: side.lanes,
+            pixels: side.pixels(),
+            y: part(last, &all, side.image()),
+            means: part_mut(&mut self.features, &all, side.padded()),
+        }
+        .run_on(pass.isa);
+        let classes = pass.plan.classes();
+        let from = pass.plan.features();
+        let logits = part_mut(&mut self.logits, &all, classes.padded());
+        Conv1 {
+            sizes: classes.conv1(self.images, 1, from),
+            maps: &[part(&self.features, &all, side.padded())],
+            weights: &pass.parameters[pass.plan.linear.place.clone()],
+            out: logits,
+            add: false,
+        }
+        .run_on(pass.isa);
+        let bias = &pass.parameters[pass.plan.bias.place.clone()];
+        AddBias { bias, to: logits }.run_on(pass.isa);
+    }
+}
+
+/// Which maps the block's images lose.
+#[derive(Clone, Copy)]
+pub(super) struct Drops<'a> {
+    pub(super) factors: &'a [Vec<f32>],
+    /// The block's first image in the batch.
+    pub(super) first: usize,
+}
+
+impl Drops<'_> {
+    /// A path's factors for some images of the block.
+    pub(super) fn of(&self, path: Option<usize>, images: &Range<usize>) -> Option<&[f32]> {
+        let factors = self.factors.get(path?)?;
+        Some(&factors[self.first + images.start..self.first + images.end])
+    }
+
+    /// The maps that a join reads, each as it is or scaled in `scratch`.
+    pub(super) fn apply<'b>(
+        &self,
+        pass: &Pass,
+        join: &Join,
+        maps: &'b [Vec<f32>],
+        images: &Range<usize>,
+        image: usize,
+        scaled: &'b mut Vec<Vec<f32>>,
+    ) -> Vec<&'b [f32]> {
+        scaled.resize_with(join.sources.len().max(scaled.len()), Vec::new);
+        for (source, to) in join.sources.iter().zip(scaled.iter_mut()) {
+            if let Some(factors) = self.of(source.path, images) {
+                to.resize(images.len() * image, 0.0);
+                Scale {
+                    factors,
+                    from: part(&maps[source.map], images, image),
+                    to,
+                    add: false,
+                }
+                .run_on(pass.isa);
+            }
+        }
+        let read = join.sources.iter().zip(scaled.iter());
+        read.map(|(source, scaled)| match self.of(source.path, images) {
+            Some(_) => &scaled[..],
+            None => part(&maps[source.map], images, image),
+        })
+        .collect()
+    }
+}
+
+impl PhaseBuffers {
+    /// What a node makes of its convolution's output.
+    fn finish_node(&mut self, pass: &Pass, phase: usize, node: usize, images: &Range<usize>) {
+        let plan = &pass.plan.phases[phase];
+        Normalise {
+            lanes: plan.side.lanes,
+            pixels: plan.side.pixels(),
+            affine: pass.affine(plan.nodes[node].norm),
+            z: part(&self.z[node], images, plan.side.image()),
+            y: part_mut(&mut self.maps[node + 1], images, plan.side.image()),
+        }
+        .run_on(pass.isa);
+    }
+
+    /// What the phase makes of its joined output.
+    fn finish_output(&mut self, pass: &Pass, phase: usize, images: &Range<usize>) {
+        let plan = &pass.plan.phases[phase];
+        let z = match &plan.output.conv {
+            Some(_) => &self.z[plan.nodes.len()],
+            None => &self.maps[plan.output.sources[0].map],
+        };
+        Normalise {
+            lanes: plan.side.lanes,
+            pixels: plan.side.pixels(),
+            affine: pass.affine(plan.norm),
+            z: part(z, images, plan.side.image()),
+            y: part_mut(&mut self.out, images, plan.side.image()),
+        }
+        .run_on(pass.isa);
+    }
+
+    /// A node's join and convolution, or the output's join.
+    fn convolve(
+        &mut self,
+        pass: &Pass,
+        phase: usize,
+        node: usize,
+        images: &Range<usize>,
+        drops: Drops,
+        scratch: &mut Scratch,
+    ) {
+        let plan = &pass.plan.phases[phase];
+        let (side, image) = (plan.side, plan.side.image());
+        let (join, conv) = match plan.nodes.get(node) {
+            Some(node) => (&node.input, Some(&node.conv)),
+            None => (&plan.output, None),
+        };
+        if let Some(weights) = &join.conv {
+            let out = match conv {
+                Some(_) => &mut self.joined[node],
+                None => &mut self.z[node],
+            };
+            let maps = drops.apply(pass, join, &self.maps, images, image, &mut scratch.scaled);
+            Conv1 {
+                sizes: side.conv1(images.len(), maps.len(), side),
+                maps: &maps,
+                weights: &pass.parameters[weights.place.clone()],
+                out: part_mut(out, images, image),
+                add: false,
+            }
+            .run_on(pass.isa);
+        }
+        let Some(conv) = conv else { return };
+        let x = match join.conv {
+            Some(_) => &self.joined[node],
+            None => &self.maps[join.sources[0].map],
+        };
+        Conv3 {
+            sizes: side.conv3(images.len()),
+            x: part(x, images, image),
+            weights: &pass.parameters[conv.place.clone()],
+            out: part_mut(&mut self.z[node], images, image),
+            add: false,
+        }
+        .run_on(pass.isa);
+    }
+}
+
+/// The convolution without padding that reads the pixels.
+pub(super) fn first_conv(side: Side, planes: usize, images: usize) -> Sizes3 {
+    Sizes3 {
+        images,
+        height: side.height + 2,
+        width: side.width + 2,
+        padding: 0,
+        in_channels: planes,
+        in_lanes: 1,
+        out_channels: side.channels,
+        out_lanes: side.lanes,
+    }
+}

@@ -1,0 +1,337 @@
+//! The network on the CPU: it owns the buffers of a whole training step.
+//!
+//! A batch is cut into blocks of [`BLOCK`] images. Each step of the forward and backward pass is
+//! done for every block, by as many threads as there are, and what batch norm needs of the whole
+//! batch is put together between two steps; so no result depends on the number of threads.
+
+mod backward;
+mod block;
+mod forward;
+mod plan;
+
+use naschain_core::{Architecture, Recipe, Shape};
+use rayon::prelude::*;
+
+use self::block::{Block, Pass};
+use self::plan::{Norm, Plan, Planner, Role};
+use crate::Error;
+use crate::engine::{Batch, Engine};
+use crate::kernels::BLOCK;
+use crate::kernels::fold::{Accumulate, FoldImages, Recentre};
+use crate::kernels::simd::Isa;
+use crate::kernels::statistics::{Backward, Mean, Observe, Recall};
+use crate::kernels::update::{Sgd, SumOfSquares};
+use crate::loss::Loss;
+use crate::weights::{NamedTensor, Source, Weights};
+
+/// A network and what is kept between two steps of its training.
+#[derive(Debug)]
+pub(crate) struct CpuNetwork {
+    isa: Isa,
+    plan: Plan,
+    input: Shape,
+    norms: Vec<Norm>,
+    parameters: Vec<f32>,
+    velocities: Vec<f32>,
+    gradients: Vec<f32>,
+    /// The weights that lead back.
+    backward: Vec<f32>,
+    blocks: Vec<Block>,
+    /// How it is trained, if it is.
+    recipe: Option<Recipe>,
+}
+
+impl Engine for CpuNetwork {
+    type Place = Isa;
+
+    fn build(
+        architecture: &Architecture,
+        mut source: Source,
+        isa: &Isa,
+    ) -> Result<CpuNetwork, Error> {
+        let isa = *isa;
+        let mut planner = Planner::new(&mut source, isa);
+        let plan = planner.plan(architecture)?;
+        let (parameters, norms) = (planner.parameters, planner.norms);
+        source.finish()?;
+        Ok(CpuNetwork {
+            isa,
+            plan,
+            input: architecture.input,
+            norms,
+            parameters,
+            velocities: Vec::new(),
+            gradients: Vec::new(),
+            backward: Vec::new(),
+            blocks: Vec::new(),
+            recipe: None,
+        })
+    }
+
+    fn start_training(&mut self, recipe: &Recipe, velocities: &[Option<Vec<f32>>]) {
+        self.recipe = Some(recipe.clone());
+        self.velocities = vec![0.0; self.plan.parameters];
+        self.gradients = vec![0.0; self.plan.parameters];
+        self.backward = vec![0.0; self.plan.backward];
+        for (tensor, values) in self.plan.declared().zip(velocities) {
+            if let (Role::Trained(weight), Some(values)) = (&tensor.role, values) {
+                weight.put(values, &mut self.velocities);
+            }
+        }
+    }
+
+    fn paths(&self) -> usize {
+        self.plan.paths
+    }
+
+    fn read(&self) -> Weights {
+        let tensors = self.plan.tensors.iter().map(|tensor| {
+            let running = |values: &[f32]| values[..tensor.shape[0]].to_vec();
+            tensor.named(match &tensor.role {
+                Role::Trained(weight) => weight.get(&self.parameters),
+                Role::Idle(values) => values.clone(),
+                Role::RunningMean(norm) => running(&self.norms[*norm].statistics.running_mean),
+                Role::RunningVar(norm) => running(&self.norms[*norm].statistics.running_var),
+            })
+        });
+        Weights {
+            tensors: tensors.collect::<Vec<NamedTensor>>(),
+        }
+    }
+
+    fn read_velocities(&self) -> Vec<Option<Vec<f32>>> {
+        let read = self.plan.declared().map(|tensor| match &tensor.role {
+            Role::Trained(weight) => Some(weight.get(&self.velocities)),
+            _ => None,
+        });
+        read.collect()
+    }
+
+    fn logits(&mut self, pixels: Vec<f32>) -> Vec<f32> {
+        let at_once = match self.blocks.iter().map(|block| block.room).sum() {
+            0 => rayon::current_num_threads() * BLOCK,
+            room => room,
+        };
+        let mut logits = Vec::new();
+        for norm in &mut self.norms {
+            let weight = &self.parameters[norm.weight.place.clone()];
+            let statistics = &mut norm.statistics;
+            Recall { weight, statistics }.run_on(self.isa);
+        }
+        for pixels in pixels.chunks(at_once * self.input.len()) {
+            self.load(pixels);
+            self.forward(&[], false);
+            logits.extend(self.read_logits());
+        }
+        logits
+    }
+
+    fn step(&mut self, batch: &Batch, rate: f64) -> Loss {
+        let recipe = self.recipe.clone().unwrap_or_default();
+        self.load(&batch.pixels);
+        self.forward(&batch.factors, true);
+        let loss = Loss::new(&self.read_logits(), &batch.labels, recipe.label_smoothing);
+        let classes = self.plan.classes();
+        for block in &mut self.blocks {
+            let gradient = &loss.gradient[block.first * classes.channels..];
+            let rows = block.dlogits.chunks_exact_mut(classes.padded());
+            let rows = rows.zip(gradient.chunks_exact(classes.channels));
+            for (to, from) in rows.take(block.images) {
+                to[..classes.channels].copy_from_slice(from);
+            }
+        }
+        self.plan.lead_back(&self.parameters, &mut self.backward);
+        self.backward_pass(&batch.factors);
+        self.fold_gradients();
+        self.update(&recipe, rate);
+        loss
+    }
+}
+
+impl CpuNetwork {
+    /// Spreads the images over the blocks.
+    fn load(&mut self, pixels: &[f32]) {
+        let image = self.input.len();
+        let images = pixels.len() / image;
+        // The last block has room for what is left over, but for no more.
+        let room = |index: usize| (images - index * BLOCK).min(BLOCK);
+        let needed = images.div_ceil(BLOCK);
+        let fits = |index: usize| {
+            self.blocks
+                .get(index)
+                .is_some_and(|b| b.room >= room(index))
+        };
+        if !(0..needed).all(fits) {
+            let classes = self.plan.classes();
+            let training = self.recipe.is_some();
+            let new = |index| Block::new(&self.plan, image, classes, room(index), training);
+            self.blocks = (0..needed).map(new).collect();
+        }
+        let mut left = pixels.chunks(BLOCK * image);
+        for (index, block) in self.blocks.iter_mut().enumerate() {
+            let pixels = left.next().unwrap_or(&[]);
+            block.first = index * BLOCK;
+            block.images = pixels.len() / image;
+            block.input[..pixels.len()].copy_from_slice(pixels);
+        }
+    }
+
+    fn read_logits(&self) -> Vec<f32> {
+        let classes = self.plan.classes();
+        let used = self.blocks.iter().flat_map(|block| {
+            let rows = block.logits.chunks_exact(classes.padded());
+            rows.take(block.images)
+        });
+        used.flat_map(|row| row[..classes.channels].iter().copied())
+            .collect()
+    }
+
+    /// Does a step of a pass for every block that has images.
+    fn each_block(&mut self, factors: &[Vec<f32>], work: impl Fn(&Pass, &mut Block) + Sync) {
+        let pass = Pass {
+            isa: self.isa,
+            plan: &self.plan,
+            norms: &self.norms,
+            parameters: &self.parameters,
+            backward: &self.backward,
+            factors,
+        };
+        let used = self.blocks.iter().filter(|block| block.images > 0).count();
+        let blocks = &mut self.blocks[..used];
+        match rayon::current_num_threads() {
+            1 => blocks.iter_mut().for_each(|block| work(&pass, block)),
+            _ => blocks.par_iter_mut().for_each(|block| work(&pass, block)),
+        }
+    }
+
+    fn forward(&mut self, factors: &[Vec<f32>], training: bool) {
+        for phase in 0..self.plan.phases.len() {
+            for node in 0..=self.plan.phases[phase].nodes.len() {
+                self.each_block(factors, |pass, block| block.forward(pass, phase, node));
+                if training {
+                    self.observe(phase, node);
+                }
+            }
+        }
+        self.each_block(factors, |pass, block| block.head(pass));
+    }
+
+    /// The statistics of a batch norm over the batch, from those of the images.
+    fn observe(&mut self, phase: usize, node: usize) {
+        let norm = &mut self.norms[self.plan.phases[phase].norm_of(node)];
+        let (isa, pixels) = (self.isa, norm.side.pixels());
+        let channels = norm.side.padded();
+        let images: usize = self.blocks.iter().map(|block| block.images).sum();
+        let statistics = &mut norm.statistics;
+        let fold = |block: &Block, which: usize, out: &mut [f32]| {
+            let values = &block.phases[phase].sums[node][which][..block.images * channels];
+            let add = block.first > 0;
+            FoldImages { values, out, add }.run_on(isa);
+        };
+        for block in &self.blocks {
+            fold(block, 0, &mut statistics.mean);
+        }
+        let mean = &mut statistics.mean;
+        Mean { images, mean }.run_on(isa);
+        let mut total = vec![0.0; channels];
+        for block in &mut self.blocks {
+            let [means, squares] = &mut block.phases[phase].sums[node];
+            Recentre {
+                pixels,
+                mean: &statistics.mean,
+                means: &means[..block.images * channels],
+                squares,
+            }
+            .run_on(isa);
+            fold(block, 1, &mut total);
+        }
+        Observe {
+            count: images * pixels,
+            squares: &total,
+            weight: &self.parameters[norm.weight.place.clone()],
+            statistics,
+        }
+        .run_on(isa);
+    }
+
+    fn backward_pass(&mut self, factors: &[Vec<f32>]) {
+        self.each_block(factors, |pass, block| block.head_backward(pass));
+        for phase in (0..self.plan.phases.len()).rev() {
+            for node in (0..=self.plan.phases[phase].nodes.len()).rev() {
+                self.sum_backward(phase, node);
+                self.each_block(factors, |pass, block| block.backward(pass, phase, node));
+            }
+        }
+    }
+
+    /// What a batch norm's backward pass needs of the whole batch.
+    fn sum_backward(&mut self, phase: usize, node: usize) {
+        let norm = &mut self.norms[self.plan.phases[phase].norm_of(node)];
+        let (isa, channels) = (self.isa, norm.side.padded());
+        let images: usize = self.blocks.iter().map(|block| block.images).sum();
+        let mut totals = [vec![0.0; channels], vec![0.0; channels]];
+        for block in &self.blocks {
+            for (values, out) in block.phases[phase].sums[node].iter().zip(&mut totals) {
+                let values = &values[..block.images * channels];
+                let add = block.first > 0;
+                FoldImages { values, out, add }.run_on(isa);
+            }
+        }
+        // A batch norm's bias lies behind its weight.
+        let gradients = &mut self.gradients[norm.weight.place.start..norm.bias.place.end];
+        let (weight_gradient, bias_gradient) = gradients.split_at_mut(channels);
+        Backward {
+            count: images * norm.side.pixels(),
+            gradients: &totals[0],
+            products: &totals[1],
+            weight_gradient,
+            bias_gradient,
+            statistics: &mut norm.statistics,
+        }
+        .run_on(isa);
+    }
+
+    /// The gradients of all parameters but those of batch norms, from those of the blocks.
+    fn fold_gradients(&mut self) {
+        let used = self.blocks.iter().filter(|block| block.images > 0);
+        for (index, block) in used.enumerate() {
+            for weight in self.plan.weights() {
+                Accumulate {
+                    from: &block.gradients[weight.place.clone()],
+                    to: &mut self.gradients[weight.place.clone()],
+                    add: index > 0,
+                }
+                .run_on(self.isa);
+            }
+        }
+    }
+
+    fn update(&mut self, recipe: &Recipe, rate: f64) {
+        let mut squares = 0.0;
+        for tensor in &self.plan.tensors {
+            if let Role::Trained(weight) = &tensor.role {
+                let mut sum = 0.0;
+                SumOfSquares {
+                    lanes: weight.lanes,
+                    channels: weight.outputs,
+                    gradient: &self.gradients[weight.place.clone()],
+                    sum: &mut sum,
+                }
+                .run_on(self.isa);
+                squares += sum;
+            }
+        }
+        let (norm, most) = (squares.sqrt(), recipe.clip_norm as f32);
+        Sgd {
+            factor: if norm > most { most / norm } else { 1.0 },
+            rate: rate as f32,
+            momentum: recipe.momentum as f32,
+            weight_decay: recipe.weight_decay as f32,
+            nesterov: recipe.nesterov,
+            parameters: &mut self.parameters,
+            velocities: &mut self.velocities,
+            gradients: &self.gradients,
+        }
+        .run_on(self.isa);
+    }
+}

@@ -1,0 +1,512 @@
+//! What a network consists of and where each of its numbers lies.
+
+use std::ops::Range;
+
+use naschain_core::{Architecture, Phase};
+
+use crate::Error;
+use crate::kernels::conv1::Sizes1;
+use crate::kernels::conv3::Sizes3;
+use crate::kernels::layout::{Transposed, flipped, pack1, pack3, unpack1, unpack3};
+use crate::kernels::simd::Isa;
+use crate::kernels::statistics::Statistics;
+use crate::weights::{NamedTensor, Source, Start};
+
+/// The network of an architecture, without its numbers.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) phases: Vec<PhasePlan>,
+    /// Channels and lanes of what is averaged before the linear layer, and its pixels.
+    pub(super) head: Side,
+    pub(super) linear: Weight,
+    pub(super) bias: Weight,
+    /// All tensors in declaration order.
+    pub(super) tensors: Vec<Tensor>,
+    /// How many maps can be dropped.
+    pub(super) paths: usize,
+    /// Numbers of all parameters that are trained.
+    pub(super) parameters: usize,
+    /// Numbers of the weights that lead back.
+    pub(super) backward: usize,
+}
+
+/// One kind of feature map.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Side {
+    pub(super) channels: usize,
+    pub(super) lanes: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct PhasePlan {
+    pub(super) side: Side,
+    pub(super) entry: Option<Weight>,
+    pub(super) nodes: Vec<NodePlan>,
+    pub(super) output: Join,
+    pub(super) norm: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct NodePlan {
+    pub(super) input: Join,
+    pub(super) conv: Weight,
+    pub(super) norm: usize,
+}
+
+/// What reads one map, or several that a 1×1 convolution brings back to the phase's channels.
+#[derive(Debug)]
+pub(super) struct Join {
+    pub(super) conv: Option<Weight>,
+    pub(super) sources: Vec<JoinSource>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct JoinSource {
+    /// 0 is the phase's input, `k` is what the phase's node at place `k - 1` gives.
+    pub(super) map: usize,
+    /// Its number among the maps that can be dropped.
+    pub(super) path: Option<usize>,
+    /// Whether the backward pass meets this reader of the map before any other.
+    pub(super) last_reader: bool,
+}
+
+/// A parameter that is trained: where it lies among all of them.
+#[derive(Clone, Debug)]
+pub(super) struct Weight {
+    pub(super) place: Range<usize>,
+    /// Where the weights lie by which a gradient goes back through it; empty where none does.
+    pub(super) backward: Range<usize>,
+    pub(super) outputs: usize,
+    pub(super) inputs: usize,
+    pub(super) lanes: usize,
+    kernel: usize,
+    /// Maps that the inputs are of.
+    maps: usize,
+}
+
+/// One tensor that the network has on disk.
+#[derive(Debug)]
+pub(super) struct Tensor {
+    pub(super) name: String,
+    pub(super) shape: Vec<usize>,
+    pub(super) role: Role,
+}
+
+#[derive(Debug)]
+pub(super) enum Role {
+    Trained(Weight),
+    /// Counted and stored, but never applied.
+    Idle(Vec<f32>),
+    RunningMean(usize),
+    RunningVar(usize),
+}
+
+/// A batch norm with its numbers.
+#[derive(Debug)]
+pub(super) struct Norm {
+    pub(super) side: Side,
+    pub(super) weight: Weight,
+    pub(super) bias: Weight,
+    pub(super) statistics: Statistics,
+}
+
+impl Side {
+    pub(super) fn pixels(self) -> usize {
+        self.height * self.width
+    }
+
+    /// Channels with those that only fill the last block.
+    pub(super) fn padded(self) -> usize {
+        self.channels.next_multiple_of(self.lanes)
+    }
+
+    /// Numbers of one image.
+    pub(super) fn image(self) -> usize {
+        self.padded() * self.pixels()
+    }
+
+    /// A convolution of maps like this one into maps like this one.
+    pub(super) fn conv3(self, images: usize) -> Sizes3 {
+        Sizes3 {
+            images,
+            height: self.height,
+            width: self.width,
+            padding: 1,
+            in_channels: self.channels,
+            in_lanes: self.lanes,
+            out_channels: self.channels,
+            out_lanes: self.lanes,
+        }
+    }
+
+    /// A 1×1 convolution of `maps` maps of `from` into one like this.
+    pub(super) fn conv1(self, images: usize, maps: usize, from: Side) -> Sizes1 {
+        Sizes1 {
+            images,
+            pixels: self.pixels(),
+            maps,
+            in_channels: from.channels,
+            in_lanes: from.lanes,
+            out_channels: self.channels,
+            out_lanes: self.lanes,
+        }
+    }
+}
+
+impl Weight {
+    fn pack(&self, values: &[f32]) -> Vec<f32> {
+        match self.kernel {
+            3 => pack3(values, self.inputs, self.lanes),
+            _ => pack1(values, self.inputs, self.lanes),
+        }
+    }
+
+    /// How a 1×1 convolution leads back to inputs of so many lanes.
+    pub(super) fn transposed(&self, in_lanes: usize) -> Transposed {
+        Transposed {
+            inputs: self.inputs / self.maps,
+            in_lanes,
+            outputs: self.outputs,
+            out_lanes: self.lanes,
+            maps: self.maps,
+        }
+    }
+
+    /// Fills its weights that lead back to inputs of so many lanes, if any do.
+    fn lead_back(&self, parameters: &[f32], in_lanes: usize, backward: &mut [f32]) {
+        let packed = &parameters[self.place.clone()];
+        let to = &mut backward[self.backward.clone()];
+        match self.kernel {
+            _ if to.is_empty() => {}
+            3 => flipped(packed, self.outputs, self.lanes, to),
+            _ => {
+                let transposed = self.transposed(in_lanes);
+                for (map, to) in to.chunks_exact_mut(transposed.len()).enumerate() {
+                    transposed.fill(packed, map, to);
+                }
+            }
+        }
+    }
+
+    /// The values of a stored tensor in this weight's place among `all`.
+    pub(super) fn put(&self, values: &[f32], all: &mut [f32]) {
+        all[self.place.clone()].copy_from_slice(&self.pack(values));
+    }
+
+    /// The way back.
+    pub(super) fn get(&self, all: &[f32]) -> Vec<f32> {
+        let packed = &all[self.place.clone()];
+        match self.kernel {
+            3 => unpack3(packed, self.inputs, self.outputs, self.lanes),
+            _ => unpack1(packed, self.inputs, self.outputs, self.lanes),
+        }
+    }
+}
+
+/// Builds a plan with the numbers of `source`.
+pub(super) struct Planner<'a> {
+    pub(super) source: &'a mut Source,
+    pub(super) isa: Isa,
+    pub(super) parameters: Vec<f32>,
+    pub(super) norms: Vec<Norm>,
+    tensors: Vec<Tensor>,
+    paths: usize,
+}
+
+impl Planner<'_> {
+    pub(super) fn new(source: &mut Source, isa: Isa) -> Planner<'_> {
+        Planner {
+            source,
+            isa,
+            parameters: Vec::new(),
+            norms: Vec::new(),
+            tensors: Vec::new(),
+            paths: 0,
+        }
+    }
+
+    pub(super) fn plan(&mut self, architecture: &Architecture) -> Result<Plan, Error> {
+        let mut phases = Vec::new();
+        for (index, phase) in architecture.phases.iter().enumerate() {
+            phases.push(self.phase(&format!("phases.{index}"), phase)?);
+        }
+        let input = architecture.input;
+        let head = phases.last().map_or(
+            Side {
+                channels: input.channels,
+                lanes: self.isa.lanes(input.channels),
+                height: input.height,
+                width: input.width,
+            },
+            |phase| phase.side,
+        );
+        let start = Start::Uniform {
+            fan_in: head.channels,
+        };
+        let classes = architecture.classes;
+        let linear = self.weight("linear.weight", &[classes, head.channels], start)?;
+        let bias = self.weight("linear.bias", &[classes], start)?;
+        let mut plan = Plan {
+            phases,
+            head,
+            linear,
+            bias,
+            tensors: std::mem::take(&mut self.tensors),
+            paths: self.paths,
+            parameters: self.parameters.len(),
+            backward: 0,
+        };
+        plan.place_backward();
+        Ok(plan)
+    }
+
+    fn phase(&mut self, name: &str, phase: &Phase) -> Result<PhasePlan, Error> {
+        let channels = phase.channels;
+        let side = Side {
+            channels,
+            lanes: self.isa.lanes(channels),
+            height: phase.height,
+            width: phase.width,
+        };
+        let (kernel, inputs) = (phase.entry.kernel, phase.entry.in_channels);
+        let fan_in = inputs * kernel * kernel;
+        let shape = [channels, inputs, kernel, kernel];
+        let entry_name = format!("{name}.entry.weight");
+        let start = Start::Uniform { fan_in };
+        let entry = match phase.entry.applied {
+            true => Some(self.weight(&entry_name, &shape, start)?),
+            false => {
+                let values = self.source.take(&entry_name, &shape, start)?;
+                self.declare(entry_name, &shape, Role::Idle(values));
+                None
+            }
+        };
+        // Nodes have gaps in their numbers where one was dropped; maps are counted without.
+        let place = |number: &usize| {
+            let before = phase.nodes.iter().filter(|node| node.number <= *number);
+            before.count()
+        };
+        let mut nodes = Vec::new();
+        for node in &phase.nodes {
+            let inputs: Vec<usize> = node.inputs.iter().map(place).collect();
+            let name = format!("{name}.nodes.{}", node.number);
+            let start = Start::Uniform {
+                fan_in: 9 * channels,
+            };
+            let shape = [channels, channels, 3, 3];
+            nodes.push(NodePlan {
+                input: self.join(&format!("{name}.input"), &inputs, channels)?,
+                conv: self.weight(&format!("{name}.conv.weight"), &shape, start)?,
+                norm: self.norm(&format!("{name}.norm"), side)?,
+            });
+        }
+        let inputs: Vec<usize> = phase.output.iter().map(place).collect();
+        let mut plan = PhasePlan {
+            side,
+            entry,
+            nodes,
+            output: self.join(&format!("{name}.output"), &inputs, channels)?,
+            norm: self.norm(&format!("{name}.norm"), side)?,
+        };
+        plan.find_last_readers();
+        Ok(plan)
+    }
+
+    fn join(&mut self, name: &str, inputs: &[usize], channels: usize) -> Result<Join, Error> {
+        let fan_in = inputs.len() * channels;
+        let conv = match inputs.len() {
+            1 => None,
+            _ => {
+                let shape = [channels, fan_in, 1, 1];
+                let name = format!("{name}.weight");
+                let weight = self.weight(&name, &shape, Start::Uniform { fan_in })?;
+                let maps = inputs.len();
+                Some(Weight { maps, ..weight })
+            }
+        };
+        let mut sources = Vec::new();
+        for &map in inputs {
+            let path = (inputs.len() > 1 && map > 0).then_some(self.paths);
+            self.paths += usize::from(path.is_some());
+            sources.push(JoinSource {
+                map,
+                path,
+                last_reader: false,
+            });
+        }
+        Ok(Join { conv, sources })
+    }
+
+    fn norm(&mut self, name: &str, side: Side) -> Result<usize, Error> {
+        let shape = [side.channels];
+        let index = self.norms.len();
+        let part = |part: &str| format!("{name}.{part}");
+        let weight = self.weight(&part("weight"), &shape, Start::Constant(1.0))?;
+        let bias = self.weight(&part("bias"), &shape, Start::Constant(0.0))?;
+        let mut running = |name: String, start, role| -> Result<Vec<f32>, Error> {
+            let mut values = self.source.take(&name, &shape, Start::Constant(start))?;
+            values.resize(side.padded(), start);
+            self.declare(name, &shape, role);
+            Ok(values)
+        };
+        let mean = running(part("running_mean"), 0.0, Role::RunningMean(index))?;
+        let var = running(part("running_var"), 1.0, Role::RunningVar(index))?;
+        self.norms.push(Norm {
+            side,
+            weight,
+            bias,
+            statistics: Statistics::new(mean, var),
+        });
+        Ok(index)
+    }
+
+    /// Takes a tensor whose first dimension is the outputs and the second the inputs.
+    fn weight(&mut self, name: &str, shape: &[usize], start: Start) -> Result<Weight, Error> {
+        let values = self.source.take(name, shape, start)?;
+        let mut weight = Weight {
+            place: 0..0,
+            backward: 0..0,
+            outputs: shape[0],
+            inputs: shape.get(1).copied().unwrap_or(1),
+            lanes: self.isa.lanes(shape[0]),
+            kernel: shape.get(2).copied().unwrap_or(1),
+            maps: 1,
+        };
+        let packed = weight.pack(&values);
+        weight.place = self.parameters.len()..self.parameters.len() + packed.len();
+        self.parameters.extend(packed);
+        self.declare(name.to_owned(), shape, Role::Trained(weight.clone()));
+        Ok(weight)
+    }
+
+    fn declare(&mut self, name: String, shape: &[usize], role: Role) {
+        self.tensors.push(Tensor {
+            name,
+            shape: shape.to_vec(),
+            role,
+        });
+    }
+}
+
+impl Plan {
+    /// The linear layer's output, as a map of one pixel.
+    pub(super) fn classes(&self) -> Side {
+        Side {
+            channels: self.linear.outputs,
+            lanes: self.linear.lanes,
+            height: 1,
+            width: 1,
+        }
+    }
+
+    /// The linear layer's input, as a map of one pixel.
+    pub(super) fn features(&self) -> Side {
+        Side {
+            height: 1,
+            width: 1,
+            ..self.head
+        }
+    }
+
+    /// All tensors that are parameters.
+    pub(super) fn declared(&self) -> impl Iterator<Item = &Tensor> {
+        let is_parameter =
+            |tensor: &&Tensor| matches!(tensor.role, Role::Trained(_) | Role::Idle(_));
+        self.tensors.iter().filter(is_parameter)
+    }
+
+    /// All parameters but those of batch norms.
+    pub(super) fn weights(&self) -> impl Iterator<Item = &Weight> {
+        let phases = self.phases.iter().flat_map(|phase| {
+            let nodes = phase.nodes.iter();
+            let nodes = nodes.flat_map(|node| [node.input.conv.as_ref(), Some(&node.conv)]);
+            let ends = [phase.entry.as_ref(), phase.output.conv.as_ref()];
+            nodes.chain(ends).flatten()
+        });
+        phases.chain([&self.linear, &self.bias])
+    }
+
+    /// Gives places to the weights that lead back.
+    fn place_backward(&mut self) {
+        let mut next = 0;
+        let mut place = |weight: &mut Weight, numbers: usize| {
+            weight.backward = next..next + numbers;
+            next += numbers;
+        };
+        let mut from = self.head.lanes;
+        for (index, phase) in self.phases.iter_mut().enumerate() {
+            let lanes = phase.side.lanes;
+            match &mut phase.entry {
+                Some(entry) if index > 0 => {
+                    let numbers = entry.transposed(from).len();
+                    place(entry, numbers);
+                }
+                _ => {}
+            }
+            from = lanes;
+            let nodes = phase.nodes.iter_mut();
+            let joins = nodes.flat_map(|node| [node.input.conv.as_mut(), Some(&mut node.conv)]);
+            for weight in joins.chain([phase.output.conv.as_mut()]).flatten() {
+                let numbers = match weight.kernel {
+                    3 => weight.place.len(),
+                    _ => {
+                        let one = weight.transposed(lanes);
+                        one.maps * one.len()
+                    }
+                };
+                place(weight, numbers);
+            }
+        }
+        let numbers = self.linear.transposed(self.head.lanes).len();
+        place(&mut self.linear, numbers);
+        self.backward = next;
+    }
+
+    /// Fills the weights that lead back.
+    pub(super) fn lead_back(&self, parameters: &[f32], backward: &mut [f32]) {
+        let mut from = self.head.lanes;
+        for phase in &self.phases {
+            let lanes = phase.side.lanes;
+            if let Some(entry) = &phase.entry {
+                entry.lead_back(parameters, from, backward);
+            }
+            from = lanes;
+            let nodes = phase.nodes.iter();
+            let joins = nodes.flat_map(|node| [node.input.conv.as_ref(), Some(&node.conv)]);
+            for weight in joins.chain([phase.output.conv.as_ref()]).flatten() {
+                weight.lead_back(parameters, lanes, backward);
+            }
+        }
+        self.linear.lead_back(parameters, self.head.lanes, backward);
+    }
+}
+
+impl PhasePlan {
+    /// The batch norm of a node or, after the last, of the output.
+    pub(super) fn norm_of(&self, node: usize) -> usize {
+        self.nodes.get(node).map_or(self.norm, |node| node.norm)
+    }
+
+    /// The backward pass goes through the output and then the nodes from the last to the first.
+    fn find_last_readers(&mut self) {
+        let mut met = vec![false; self.nodes.len() + 1];
+        let nodes = self.nodes.iter_mut().rev().map(|node| &mut node.input);
+        for join in std::iter::once(&mut self.output).chain(nodes) {
+            for source in &mut join.sources {
+                source.last_reader = !std::mem::replace(&mut met[source.map], true);
+            }
+        }
+    }
+}
+
+impl Tensor {
+    pub(super) fn named(&self, values: Vec<f32>) -> NamedTensor {
+        NamedTensor {
+            name: self.name.clone(),
+            shape: self.shape.clone(),
+            values,
+        }
+    }
+}

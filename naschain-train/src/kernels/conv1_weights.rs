@@ -1,0 +1,149 @@
+//! The gradient of a 1×1 convolution by its weights, over one chunk of images.
+//!
+//! Lanes are output channels; a tile holds the sums of some input channels and runs through all
+//! pixels. The order of every sum is image, pixel.
+
+#![allow(unsafe_code)] // tiles read and write where `Sizes1::check` has looked before
+
+use super::conv1::Sizes1;
+use super::simd::{Isa, Kernel, Vector};
+
+/// `gradient = Σ x · dz` or `gradient += Σ x · dz`, the sum over the images of one chunk, for the
+/// weights that read one of the maps.
+pub(crate) struct Conv1Weights<'a> {
+    pub(crate) sizes: Sizes1,
+    /// The map's number.
+    pub(crate) map: usize,
+    /// `[image][block][pixel][lane]`
+    pub(crate) x: &'a [f32],
+    /// The gradient by the output, as `x`.
+    pub(crate) dz: &'a [f32],
+    /// `[block][map][in channel][lane]`
+    pub(crate) gradient: &'a mut [f32],
+    pub(crate) add: bool,
+}
+
+impl Conv1Weights<'_> {
+    pub(crate) fn run_on(self, isa: Isa) {
+        isa.run(self.sizes.out_lanes, self);
+    }
+}
+
+impl Kernel for Conv1Weights<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let sizes = self.sizes;
+        sizes.check(self.x.len(), self.gradient.len(), self.dz.len());
+        assert!(self.map < sizes.maps);
+        assert_eq!(sizes.out_lanes, V::LANES);
+        for block in 0..sizes.out_blocks() {
+            let dz = self.dz[block * sizes.pixels * V::LANES..].as_ptr();
+            let first = block * sizes.block_weights() + self.map * sizes.in_channels * V::LANES;
+            let mut channel = 0;
+            while channel < sizes.in_channels {
+                let (in_block, lane) = (channel / sizes.in_lanes, channel % sizes.in_lanes);
+                let x = in_block * sizes.pixels * sizes.in_lanes + lane;
+                let at = Tile {
+                    sizes: &sizes,
+                    x: self.x[x..].as_ptr(),
+                    dz,
+                    gradient: self.gradient[first + channel * V::LANES..].as_mut_ptr(),
+                    add: self.add,
+                };
+                let left = (sizes.in_channels - channel).min(sizes.in_lanes - lane);
+                channel += match left {
+                    16.. if V::REGISTERS > 16 => at.tile::<V, 16>(),
+                    8.. => at.tile::<V, 8>(),
+                    4.. => at.tile::<V, 4>(),
+                    2.. => at.tile::<V, 2>(),
+                    _ => at.tile::<V, 1>(),
+                };
+            }
+        }
+    }
+}
+
+/// Where a tile reads and writes.
+#[derive(Clone, Copy)]
+struct Tile<'a> {
+    sizes: &'a Sizes1,
+    x: *const f32,
+    dz: *const f32,
+    gradient: *mut f32,
+    add: bool,
+}
+
+impl Tile<'_> {
+    #[inline(always)]
+    fn tile<V: Vector, const N: usize>(self) -> usize {
+        V::enter(Sums::<N>(self));
+        N
+    }
+}
+
+/// The sums of the weights of `N` input channels.
+struct Sums<'a, const N: usize>(Tile<'a>);
+
+impl<const N: usize> Kernel for Sums<'_, N> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Tile { sizes, .. } = self.0;
+        let mut sums = [V::splat(0.0); N];
+        for image in 0..sizes.images {
+            let mut x = self.0.x.wrapping_add(image * sizes.in_image());
+            let mut dz = self.0.dz.wrapping_add(image * sizes.out_image());
+            for _ in 0..sizes.pixels {
+                // SAFETY: the slices hold all of `sizes` (`Sizes1::check`), and the `N` channels
+                // lie in one block.
+                unsafe {
+                    let here = V::read(dz);
+                    add::<V, N, 0>(&mut sums, here, x);
+                    add::<V, N, 1>(&mut sums, here, x);
+                    add::<V, N, 2>(&mut sums, here, x);
+                    add::<V, N, 3>(&mut sums, here, x);
+                    add::<V, N, 4>(&mut sums, here, x);
+                    add::<V, N, 5>(&mut sums, here, x);
+                    add::<V, N, 6>(&mut sums, here, x);
+                    add::<V, N, 7>(&mut sums, here, x);
+                    add::<V, N, 8>(&mut sums, here, x);
+                    add::<V, N, 9>(&mut sums, here, x);
+                    add::<V, N, 10>(&mut sums, here, x);
+                    add::<V, N, 11>(&mut sums, here, x);
+                    add::<V, N, 12>(&mut sums, here, x);
+                    add::<V, N, 13>(&mut sums, here, x);
+                    add::<V, N, 14>(&mut sums, here, x);
+                    add::<V, N, 15>(&mut sums, here, x);
+                }
+                x = x.wrapping_add(sizes.in_lanes);
+                dz = dz.wrapping_add(V::LANES);
+            }
+        }
+        for (n, sum) in sums.into_iter().enumerate() {
+            let to = self.0.gradient.wrapping_add(n * V::LANES);
+            // SAFETY: as above.
+            unsafe {
+                match self.0.add {
+                    true => V::read(to).add(sum).write(to),
+                    false => sum.write(to),
+                }
+            }
+        }
+    }
+}
+
+/// Adds one number of channel `I`.
+///
+/// # Safety
+/// `N` numbers must be readable at `x`.
+#[inline(always)]
+unsafe fn add<V: Vector, const N: usize, const I: usize>(
+    sums: &mut [V; N],
+    here: V,
+    x: *const f32,
+) {
+    if I < N {
+        // SAFETY: the caller's promise.
+        let value = V::splat(unsafe { *x.wrapping_add(I) });
+        sums[I] = value.fma(here, sums[I]);
+    }
+}

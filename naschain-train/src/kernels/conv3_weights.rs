@@ -1,0 +1,356 @@
+//! The gradient of a 3×3 convolution by its weights, over one chunk of images.
+//!
+//! Lanes are output channels. A tile holds the sums of some input channels of one row of the
+//! kernel (or, where the input has planes, of all rows and one channel) in registers and runs
+//! along the rows of the map; each input number is loaded once and serves the three taps of its
+//! row. Strips of rows that fit the first-level cache are finished before the next ones. The
+//! order of every sum is image, row, column.
+
+#![allow(unsafe_code)] // tiles read and write where `Sizes3::check` has looked before
+
+use super::conv3::Sizes3;
+use super::simd::{Isa, Kernel, Vector};
+
+/// Numbers of input and gradient that a strip may hold: 24 KiB.
+const STRIP: usize = 6 << 10;
+
+/// `gradient = Σ x · dz` or `gradient += Σ x · dz`, the sum over the images of one chunk.
+pub(crate) struct Conv3Weights<'a> {
+    pub(crate) sizes: Sizes3,
+    /// `[image][block][row][column][lane]`
+    pub(crate) x: &'a [f32],
+    /// The gradient by the output, as `x`.
+    pub(crate) dz: &'a [f32],
+    /// `[block][kernel row][in channel][kernel column][lane]`
+    pub(crate) gradient: &'a mut [f32],
+    /// Room for the sums of one block of output channels between two strips.
+    pub(crate) sums: &'a mut [f32],
+    pub(crate) add: bool,
+}
+
+impl Conv3Weights<'_> {
+    pub(crate) fn run_on(self, isa: Isa) {
+        isa.run(self.sizes.out_lanes, self);
+    }
+}
+
+impl Kernel for Conv3Weights<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let sizes = self.sizes;
+        sizes.check(self.x.len(), self.gradient.len(), self.dz.len());
+        assert_eq!(sizes.out_lanes, V::LANES);
+        assert!(self.sums.len() >= sizes.block_weights());
+        let row = sizes.in_blocks() * sizes.width * sizes.in_lanes + sizes.out_width() * V::LANES;
+        let strip = (STRIP / row).max(1);
+        let rows = sizes.images * sizes.out_height();
+        for block in 0..sizes.out_blocks() {
+            let plane = sizes.out_height() * sizes.out_width() * V::LANES;
+            let gradient = &mut self.gradient[block * sizes.block_weights()..];
+            for first in (0..rows).step_by(strip) {
+                let end = (first + strip).min(rows);
+                let place = Place {
+                    sizes: &sizes,
+                    x: self.x.as_ptr(),
+                    dz: self.dz[block * plane..].as_ptr(),
+                    sums: self.sums.as_mut_ptr(),
+                    gradient: gradient.as_mut_ptr(),
+                    rows: [first, end],
+                    begins: first == 0,
+                    ends: end == rows,
+                    add: self.add,
+                };
+                match sizes.in_lanes {
+                    1 => place.planes::<V>(),
+                    _ => place.blocks::<V>(),
+                }
+            }
+        }
+    }
+}
+
+/// One strip for one block of output channels.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    sizes: &'a Sizes3,
+    x: *const f32,
+    dz: *const f32,
+    sums: *mut f32,
+    gradient: *mut f32,
+    /// First and end of the rows, counted through all images.
+    rows: [usize; 2],
+    begins: bool,
+    ends: bool,
+    add: bool,
+}
+
+impl Place<'_> {
+    #[inline(always)]
+    fn planes<V: Vector>(self) {
+        for channel in 0..self.sizes.in_channels {
+            V::enter(Tile::<3, true> {
+                place: self,
+                kernel_row: 0,
+                channel,
+            });
+        }
+    }
+
+    #[inline(always)]
+    fn blocks<V: Vector>(self) {
+        for kernel_row in 0..3 {
+            let mut channel = 0;
+            while channel < self.sizes.in_channels {
+                let in_block = V::LANES - channel % V::LANES;
+                let left = (self.sizes.in_channels - channel).min(in_block);
+                channel += match left {
+                    8.. if V::REGISTERS > 16 => self.tile::<V, 8>(kernel_row, channel),
+                    4.. if V::REGISTERS > 16 => self.tile::<V, 4>(kernel_row, channel),
+                    3 | 5.. => self.tile::<V, 3>(kernel_row, channel),
+                    2.. => self.tile::<V, 2>(kernel_row, channel),
+                    _ => self.tile::<V, 1>(kernel_row, channel),
+                };
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn tile<V: Vector, const N: usize>(self, kernel_row: usize, channel: usize) -> usize {
+        V::enter(Tile::<N, false> {
+            place: self,
+            kernel_row,
+            channel,
+        });
+        N
+    }
+}
+
+/// The sums of `N` × 3 weights: `N` channels of one row of the kernel, or with `PLANES` the `N`
+/// rows of the kernel of one channel.
+struct Tile<'a, const N: usize, const PLANES: bool> {
+    place: Place<'a>,
+    kernel_row: usize,
+    channel: usize,
+}
+
+impl<const N: usize, const PLANES: bool> Kernel for Tile<'_, N, PLANES> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let place = self.place;
+        let sizes = place.sizes;
+        // From one of the N to the next, in the input and in the weights.
+        let (in_step, weight_step) = match PLANES {
+            true => (sizes.width, 3 * sizes.in_channels * V::LANES),
+            false => (1, 3 * V::LANES),
+        };
+        let first = 3 * (self.kernel_row * sizes.in_channels + self.channel) * V::LANES;
+        let mut sums = [[V::splat(0.0); 3]; N];
+        if !place.begins {
+            // SAFETY: `sums` holds all weights of a block.
+            sums = unsafe { read(place.sums.add(first), weight_step) };
+        }
+        let lanes = sizes.in_lanes;
+        let in_row = sizes.width * lanes;
+        let block = self.channel / lanes * sizes.height * in_row + self.channel % lanes;
+        let out_row = sizes.out_width() * V::LANES;
+        let (mut image, mut row) = (
+            place.rows[0] / sizes.out_height(),
+            place.rows[0] % sizes.out_height(),
+        );
+        for _ in place.rows[0]..place.rows[1] {
+            let in_y = (row + self.kernel_row).wrapping_sub(sizes.padding);
+            if in_y < sizes.height {
+                let x = image * sizes.in_image() + block + in_y * in_row;
+                let dz = image * sizes.out_image() + row * out_row;
+                // SAFETY: the slices hold all of `sizes` (`Sizes3::check`).
+                unsafe {
+                    let [x, dz] = [place.x.add(x), place.dz.add(dz)];
+                    add_row::<V, N>(&mut sums, x, dz, in_step, sizes);
+                }
+            }
+            row += 1;
+            if row == sizes.out_height() {
+                (image, row) = (image + 1, 0);
+            }
+        }
+        // SAFETY: the gradient of the block has as many numbers as `sums`.
+        unsafe {
+            match (place.ends, place.add) {
+                (false, _) => write(sums, place.sums.add(first), weight_step),
+                (true, false) => write(sums, place.gradient.add(first), weight_step),
+                (true, true) => add(sums, place.gradient.add(first), weight_step),
+            }
+        }
+    }
+}
+
+/// Adds one row of the map to the sums. Pixel `p` meets the input's column `p + tap - padding`.
+///
+/// # Safety
+/// `x` and `dz` must point to a whole row of the input and of the output.
+#[inline(always)]
+unsafe fn add_row<V: Vector, const N: usize>(
+    sums: &mut [[V; 3]; N],
+    x: *const f32,
+    dz: *const f32,
+    in_step: usize,
+    sizes: &Sizes3,
+) {
+    let (padding, width, lanes) = (sizes.padding, sizes.out_width(), sizes.in_lanes);
+    // `at` is the pixel that the input's column meets by tap 0; taps 1 and 2 meet its left
+    // neighbours. Between 2 and the width all three exist.
+    let end = sizes.width + padding;
+    // SAFETY: columns and pixels below lie inside their rows.
+    unsafe {
+        for at in padding..end.min(2) {
+            add_edge::<V, N>(sums, x.add((at - padding) * lanes), dz, in_step, at, width);
+        }
+        if width > 2 {
+            let mut x = x.add((2 - padding) * lanes);
+            let mut before = [V::read(dz), V::read(dz.add(V::LANES))];
+            for at in 2..width {
+                let here = V::read(dz.add(at * V::LANES));
+                let pixels = [here, before[1], before[0]];
+                add_channel::<V, N, 0>(sums, x, in_step, pixels);
+                add_channel::<V, N, 1>(sums, x, in_step, pixels);
+                add_channel::<V, N, 2>(sums, x, in_step, pixels);
+                add_channel::<V, N, 3>(sums, x, in_step, pixels);
+                add_channel::<V, N, 4>(sums, x, in_step, pixels);
+                add_channel::<V, N, 5>(sums, x, in_step, pixels);
+                add_channel::<V, N, 6>(sums, x, in_step, pixels);
+                add_channel::<V, N, 7>(sums, x, in_step, pixels);
+                before = [before[1], here];
+                x = x.add(lanes);
+            }
+        }
+        for at in width.max(2)..end {
+            add_edge::<V, N>(sums, x.add((at - padding) * lanes), dz, in_step, at, width);
+        }
+    }
+}
+
+/// Adds one column of the input where not all of its taps meet a pixel.
+///
+/// # Safety
+/// As for [`add_row`], with `x` at the column.
+#[inline(always)]
+unsafe fn add_edge<V: Vector, const N: usize>(
+    sums: &mut [[V; 3]; N],
+    x: *const f32,
+    dz: *const f32,
+    in_step: usize,
+    at: usize,
+    width: usize,
+) {
+    // SAFETY: pixels lie in the row; the caller promises the rest.
+    unsafe {
+        if at < width {
+            add_tap::<V, N, 0>(sums, x, in_step, V::read(dz.add(at * V::LANES)));
+        }
+        if at >= 1 && at - 1 < width {
+            add_tap::<V, N, 1>(sums, x, in_step, V::read(dz.add((at - 1) * V::LANES)));
+        }
+        if at >= 2 && at - 2 < width {
+            add_tap::<V, N, 2>(sums, x, in_step, V::read(dz.add((at - 2) * V::LANES)));
+        }
+    }
+}
+
+/// Adds one number of channel `I` with the three pixels that it meets.
+///
+/// # Safety
+/// As for [`add_row`].
+#[inline(always)]
+unsafe fn add_channel<V: Vector, const N: usize, const I: usize>(
+    sums: &mut [[V; 3]; N],
+    x: *const f32,
+    in_step: usize,
+    pixels: [V; 3],
+) {
+    if I >= N {
+        return;
+    }
+    // SAFETY: the caller's promise.
+    let value = V::splat(unsafe { *x.add(I * in_step) });
+    sums[I][0] = value.fma(pixels[0], sums[I][0]);
+    sums[I][1] = value.fma(pixels[1], sums[I][1]);
+    sums[I][2] = value.fma(pixels[2], sums[I][2]);
+}
+
+/// Adds one number of every channel with the one pixel that it meets by tap `T`.
+///
+/// # Safety
+/// As for [`add_row`].
+#[inline(always)]
+unsafe fn add_tap<V: Vector, const N: usize, const T: usize>(
+    sums: &mut [[V; 3]; N],
+    x: *const f32,
+    in_step: usize,
+    pixel: V,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        add_one::<V, N, T, 0>(sums, x, in_step, pixel);
+        add_one::<V, N, T, 1>(sums, x, in_step, pixel);
+        add_one::<V, N, T, 2>(sums, x, in_step, pixel);
+        add_one::<V, N, T, 3>(sums, x, in_step, pixel);
+        add_one::<V, N, T, 4>(sums, x, in_step, pixel);
+        add_one::<V, N, T, 5>(sums, x, in_step, pixel);
+        add_one::<V, N, T, 6>(sums, x, in_step, pixel);
+        add_one::<V, N, T, 7>(sums, x, in_step, pixel);
+    }
+}
+
+/// The same for channel `I`.
+///
+/// # Safety
+/// As for [`add_row`].
+#[inline(always)]
+unsafe fn add_one<V: Vector, const N: usize, const T: usize, const I: usize>(
+    sums: &mut [[V; 3]; N],
+    x: *const f32,
+    in_step: usize,
+    pixel: V,
+) {
+    if I < N {
+        // SAFETY: the caller's promise.
+        let value = V::splat(unsafe { *x.add(I * in_step) });
+        sums[I][T] = value.fma(pixel, sums[I][T]);
+    }
+}
+
+/// # Safety
+/// `N` times three vectors must be readable at `from`, `step` numbers from one to the next.
+#[inline(always)]
+unsafe fn read<V: Vector, const N: usize>(from: *const f32, step: usize) -> [[V; 3]; N] {
+    std::array::from_fn(|n| {
+        // SAFETY: the caller's promise.
+        [0, 1, 2].map(|tap| unsafe { V::read(from.add(n * step + tap * V::LANES)) })
+    })
+}
+
+/// # Safety
+/// As for [`read`], writable.
+#[inline(always)]
+unsafe fn write<V: Vector, const N: usize>(sums: [[V; 3]; N], to: *mut f32, step: usize) {
+    for (n, sums) in sums.into_iter().enumerate() {
+        for (tap, sum) in sums.into_iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { sum.write(to.add(n * step + tap * V::LANES)) };
+        }
+    }
+}
+
+/// # Safety
+/// As for [`read`], readable and writable.
+#[inline(always)]
+unsafe fn add<V: Vector, const N: usize>(sums: [[V; 3]; N], to: *mut f32, step: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut old: [[V; 3]; N] = read(to, step);
+        for (old, sums) in old.iter_mut().flatten().zip(sums.into_iter().flatten()) {
+            *old = old.add(sums);
+        }
+        write(old, to, step);
+    }
+}

@@ -1,0 +1,143 @@
+//! Where numbers lie: maps and weights in blocks of channels, and back.
+//!
+//! A map is `[image][block of channels][pixel][lane]`; the lanes of a last block that is not full
+//! are 0 and stay 0. Weights have their output channels in the lanes.
+
+/// From `[out, in, 3, 3]` to `[block][kernel row][in][kernel column][lane]`.
+pub(crate) fn pack3(weights: &[f32], inputs: usize, lanes: usize) -> Vec<f32> {
+    let outputs = weights.len() / (9 * inputs);
+    let mut packed = vec![0.0; outputs.next_multiple_of(lanes) * 9 * inputs];
+    for (place, &weight) in places3(inputs, outputs, lanes).zip(weights) {
+        packed[place] = weight;
+    }
+    packed
+}
+
+/// The way back from [`pack3`].
+pub(crate) fn unpack3(packed: &[f32], inputs: usize, outputs: usize, lanes: usize) -> Vec<f32> {
+    let places = places3(inputs, outputs, lanes);
+    places.map(|place| packed[place]).collect()
+}
+
+fn places3(inputs: usize, outputs: usize, lanes: usize) -> impl Iterator<Item = usize> {
+    (0..outputs * inputs * 9).map(move |index| {
+        let (column, row) = (index % 3, index / 3 % 3);
+        let (input, output) = (index / 9 % inputs, index / 9 / inputs);
+        let block = output / lanes * 9 * inputs;
+        (block + (row * inputs + input) * 3 + column) * lanes + output % lanes
+    })
+}
+
+/// From `[out, in]` to `[block][in][lane]`; also for `[out]`, where `inputs` is 1.
+pub(crate) fn pack1(weights: &[f32], inputs: usize, lanes: usize) -> Vec<f32> {
+    let outputs = weights.len() / inputs;
+    let mut packed = vec![0.0; outputs.next_multiple_of(lanes) * inputs];
+    for (place, &weight) in places1(inputs, outputs, lanes).zip(weights) {
+        packed[place] = weight;
+    }
+    packed
+}
+
+/// The way back from [`pack1`].
+pub(crate) fn unpack1(packed: &[f32], inputs: usize, outputs: usize, lanes: usize) -> Vec<f32> {
+    let places = places1(inputs, outputs, lanes);
+    places.map(|place| packed[place]).collect()
+}
+
+fn places1(inputs: usize, outputs: usize, lanes: usize) -> impl Iterator<Item = usize> {
+    (0..outputs * inputs).map(move |index| {
+        let (input, output) = (index % inputs, index / inputs);
+        (output / lanes * inputs + input) * lanes + output % lanes
+    })
+}
+
+/// The packed weights by which a 3×3 convolution of the gradient by the output, with the same
+/// padding 1, is the gradient by the input: inputs and outputs change places, rows and columns of
+/// the kernel are turned round. Channels and lanes are the same on both sides.
+pub(crate) fn flipped(packed: &[f32], channels: usize, lanes: usize, to: &mut [f32]) {
+    let blocks = channels.div_ceil(lanes);
+    for block in 0..blocks {
+        for row in 0..3 {
+            for input in 0..channels {
+                for column in 0..3 {
+                    let from = ((block * 3 + row) * channels + input) * 3 + column;
+                    let from = &packed[from * lanes..][..lanes.min(channels - block * lanes)];
+                    let to_block = input / lanes * 3 + (2 - row);
+                    for (lane, &weight) in from.iter().enumerate() {
+                        let output = block * lanes + lane;
+                        let place = (to_block * channels + output) * 3 + (2 - column);
+                        to[place * lanes + input % lanes] = weight;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The weights of a 1×1 convolution or linear layer that leads from outputs back to inputs.
+#[derive(Clone, Copy)]
+pub(crate) struct Transposed {
+    /// Channels of one map.
+    pub(crate) inputs: usize,
+    pub(crate) in_lanes: usize,
+    pub(crate) outputs: usize,
+    pub(crate) out_lanes: usize,
+    /// How many maps are read.
+    pub(crate) maps: usize,
+}
+
+impl Transposed {
+    /// Numbers that the transposed weights of one map take.
+    pub(crate) fn len(self) -> usize {
+        self.inputs.next_multiple_of(self.in_lanes) * self.outputs
+    }
+
+    /// Fills `to` with those of map number `map`: `[block of inputs][output][lane]`.
+    pub(crate) fn fill(self, packed: &[f32], map: usize, to: &mut [f32]) {
+        let all = self.maps * self.inputs;
+        for output in 0..self.outputs {
+            let (block, lane) = (output / self.out_lanes, output % self.out_lanes);
+            for input in 0..self.inputs {
+                let from = (block * all + map * self.inputs + input) * self.out_lanes + lane;
+                let place = input / self.in_lanes * self.outputs + output;
+                to[place * self.in_lanes + input % self.in_lanes] = packed[from];
+            }
+        }
+    }
+}
+
+/// From `[image][channel][pixel]` to `[image][block][pixel][lane]`.
+pub(crate) fn into_blocks(
+    planes: &[f32],
+    channels: usize,
+    pixels: usize,
+    lanes: usize,
+) -> Vec<f32> {
+    let images = planes.len() / (channels * pixels);
+    let image = channels.next_multiple_of(lanes) * pixels;
+    let mut blocks = vec![0.0; images * image];
+    for (index, &value) in planes.iter().enumerate() {
+        let (pixel, channel) = (index % pixels, index / pixels % channels);
+        let block = index / pixels / channels * image + channel / lanes * pixels * lanes;
+        blocks[block + pixel * lanes + channel % lanes] = value;
+    }
+    blocks
+}
+
+/// The way back from [`into_blocks`].
+#[cfg(test)]
+pub(crate) fn from_blocks(
+    blocks: &[f32],
+    channels: usize,
+    pixels: usize,
+    lanes: usize,
+) -> Vec<f32> {
+    let image = channels.next_multiple_of(lanes) * pixels;
+    let images = blocks.len() / image;
+    let places = (0..images * channels * pixels).map(|index| {
+        let (pixel, channel) = (index % pixels, index / pixels % channels);
+        let block = index / pixels / channels * image + channel / lanes * pixels * lanes;
+        block + pixel * lanes + channel % lanes
+    });
+    places.map(|place| blocks[place]).collect()
+}

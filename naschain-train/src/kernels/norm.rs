@@ -1,0 +1,220 @@
+//! Batch norm with ReLU, each operation over whole planes: `[image][block][pixel][lane]`.
+//!
+//! Sums over the pixels of a plane run in four stripes (pixel number modulo 4) that are added as
+//! (0 + 1) + (2 + 3). Numbers of a channel are `[block][lane]`.
+
+use super::simd::{Isa, Kernel, Vector};
+
+/// What a channel's batch norm does: `(z - mean) · scale + bias`.
+#[derive(Clone, Copy)]
+pub(crate) struct Affine<'a> {
+    pub(crate) mean: &'a [f32],
+    pub(crate) scale: &'a [f32],
+    pub(crate) bias: &'a [f32],
+}
+
+impl Affine<'_> {
+    /// The three numbers of the block at `at`.
+    #[inline(always)]
+    fn at<V: Vector>(self, at: usize) -> [V; 3] {
+        [
+            V::load(&self.mean[at..]),
+            V::load(&self.scale[at..]),
+            V::load(&self.bias[at..]),
+        ]
+    }
+}
+
+/// The four stripes of a sum.
+#[inline(always)]
+fn total<V: Vector>(stripes: [V; 4]) -> V {
+    let [a, b, c, d] = stripes;
+    a.add(b).add(c.add(d))
+}
+
+/// Folds a plane: `f` takes a stripe's sum and the place of the next pixel.
+#[inline(always)]
+pub(crate) fn stripes<V: Vector>(numbers: usize, f: impl Fn(V, usize) -> V) -> V {
+    let mut sums = [V::splat(0.0); 4];
+    let step = V::LANES;
+    let mut at = 0;
+    while at + 4 * step <= numbers {
+        sums[0] = f(sums[0], at);
+        sums[1] = f(sums[1], at + step);
+        sums[2] = f(sums[2], at + 2 * step);
+        sums[3] = f(sums[3], at + 3 * step);
+        at += 4 * step;
+    }
+    if at < numbers {
+        sums[0] = f(sums[0], at);
+    }
+    if at + step < numbers {
+        sums[1] = f(sums[1], at + step);
+    }
+    if at + 2 * step < numbers {
+        sums[2] = f(sums[2], at + 2 * step);
+    }
+    total(sums)
+}
+
+/// For each image and channel the mean over the pixels, and the sum of squares of what is left.
+pub(crate) struct Moments<'a> {
+    pub(crate) lanes: usize,
+    pub(crate) pixels: usize,
+    pub(crate) z: &'a [f32],
+    /// `[image][block][lane]`
+    pub(crate) means: &'a mut [f32],
+    pub(crate) squares: &'a mut [f32],
+}
+
+impl Moments<'_> {
+    pub(crate) fn run_on(self, isa: Isa) {
+        isa.run(self.lanes, self);
+    }
+}
+
+impl Kernel for Moments<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let plane = self.pixels * V::LANES;
+        let count = V::splat(self.pixels as f32);
+        let planes = self.z.chunks_exact(plane);
+        let means = self.means.chunks_exact_mut(V::LANES);
+        let squares = self.squares.chunks_exact_mut(V::LANES);
+        for ((z, mean_to), squares_to) in planes.zip(means).zip(squares) {
+            let sum = stripes::<V>(plane, |sum, at| sum.add(V::load(&z[at..])));
+            let mean = sum.div(count);
+            let squares = stripes::<V>(plane, |sum, at| {
+                let rest = V::load(&z[at..]).sub(mean);
+                rest.fma(rest, sum)
+            });
+            mean.store(mean_to);
+            squares.store(squares_to);
+        }
+    }
+}
+
+/// `y = relu((z - mean) · scale + bias)`.
+pub(crate) struct Normalise<'a> {
+    pub(crate) lanes: usize,
+    pub(crate) pixels: usize,
+    pub(crate) affine: Affine<'a>,
+    pub(crate) z: &'a [f32],
+    pub(crate) y: &'a mut [f32],
+}
+
+impl Normalise<'_> {
+    pub(crate) fn run_on(self, isa: Isa) {
+        isa.run(self.lanes, self);
+    }
+}
+
+impl Kernel for Normalise<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let plane = self.pixels * V::LANES;
+        let channels = self.affine.mean.len();
+        let zero = V::splat(0.0);
+        let planes = self
+            .z
+            .chunks_exact(plane)
+            .zip(self.y.chunks_exact_mut(plane));
+        for (index, (z, y)) in planes.enumerate() {
+            let [mean, scale, bias] = self.affine.at::<V>(index * V::LANES % channels);
+            for (z, y) in z.chunks_exact(V::LANES).zip(y.chunks_exact_mut(V::LANES)) {
+                let value = V::load(z).sub(mean).fma(scale, bias);
+                value.where_greater(value, zero, zero).store(y);
+            }
+        }
+    }
+}
+
+/// For each image and channel the sums over the pixels of `g` and of `g · (z - mean)`, where `g`
+/// is `dy` where ReLU let something through and 0 elsewhere.
+pub(crate) struct BackwardSums<'a> {
+    pub(crate) lanes: usize,
+    pub(crate) pixels: usize,
+    pub(crate) affine: Affine<'a>,
+    pub(crate) z: &'a [f32],
+    pub(crate) dy: &'a [f32],
+    /// `[image][block][lane]`
+    pub(crate) gradients: &'a mut [f32],
+    pub(crate) products: &'a mut [f32],
+}
+
+impl BackwardSums<'_> {
+    pub(crate) fn run_on(self, isa: Isa) {
+        isa.run(self.lanes, self);
+    }
+}
+
+impl Kernel for BackwardSums<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let plane = self.pixels * V::LANES;
+        let channels = self.affine.mean.len();
+        let zero = V::splat(0.0);
+        let planes = self.z.chunks_exact(plane).zip(self.dy.chunks_exact(plane));
+        let gradients = self.gradients.chunks_exact_mut(V::LANES);
+        let sums = gradients.zip(self.products.chunks_exact_mut(V::LANES));
+        for (index, ((z, dy), (gradients, products))) in planes.zip(sums).enumerate() {
+            let [mean, scale, bias] = self.affine.at::<V>(index * V::LANES % channels);
+            let mut g_sums = [zero; 4];
+            let mut product_sums = [zero; 4];
+            let pixels = z.chunks_exact(V::LANES).zip(dy.chunks_exact(V::LANES));
+            for (pixel, (z, dy)) in pixels.enumerate() {
+                let centred = V::load(z).sub(mean);
+                let value = centred.fma(scale, bias);
+                let g = V::load(dy).where_greater(value, zero, zero);
+                g_sums[pixel % 4] = g_sums[pixel % 4].add(g);
+                product_sums[pixel % 4] = g.fma(centred, product_sums[pixel % 4]);
+            }
+            total(g_sums).store(gradients);
+            total(product_sums).store(products);
+        }
+    }
+}
+
+/// The gradient by `z`, in place of `dy`: `((g - a) - (z - mean) · b) · scale`, the product
+/// subtracted by FMA.
+pub(crate) struct BackwardInput<'a> {
+    pub(crate) lanes: usize,
+    pub(crate) pixels: usize,
+    pub(crate) affine: Affine<'a>,
+    /// The mean of `g` over the batch.
+    pub(crate) a: &'a [f32],
+    /// The mean of `g · (z - mean)` over the batch, by the variance.
+    pub(crate) b: &'a [f32],
+    pub(crate) z: &'a [f32],
+    pub(crate) dy: &'a mut [f32],
+}
+
+impl BackwardInput<'_> {
+    pub(crate) fn run_on(self, isa: Isa) {
+        isa.run(self.lanes, self);
+    }
+}
+
+impl Kernel for BackwardInput<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let plane = self.pixels * V::LANES;
+        let channels = self.affine.mean.len();
+        let zero = V::splat(0.0);
+        let planes = self
+            .z
+            .chunks_exact(plane)
+            .zip(self.dy.chunks_exact_mut(plane));
+        for (index, (z, dy)) in planes.enumerate() {
+            let at = index * V::LANES % channels;
+            let [mean, scale, bias] = self.affine.at::<V>(at);
+            let [a, b] = [V::load(&self.a[at..]), V::load(&self.b[at..]).neg()];
+            for (z, dy) in z.chunks_exact(V::LANES).zip(dy.chunks_exact_mut(V::LANES)) {
+                let centred = V::load(z).sub(mean);
+                let value = centred.fma(scale, bias);
+                let g = V::load(dy).where_greater(value, zero, zero);
+                centred.fma(b, g.sub(a)).mul(scale).store(dy);
+            }
+        }
+    }
+}
