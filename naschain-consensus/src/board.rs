@@ -24,7 +24,7 @@ use crate::{
 };
 use batches::{BatchRef, Batches, SeatRef};
 use id_set::IdSet;
-use lease::{Lease, Timer};
+use lease::Lease;
 use queue::Queue;
 use roster::{MinerIndex, Roster};
 use watchdog::Pace;
@@ -88,7 +88,10 @@ pub struct JobBoard {
     takeable: Queue<BatchRef>,
     leases: BTreeMap<LeaseId, Box<Lease>>,
     granted: u64,
-    timers: BTreeSet<(Millis, Timer)>,
+    /// When leases end without a heartbeat.
+    due_leases: BTreeSet<(Millis, LeaseId)>,
+    /// When miners without a lease count as away.
+    due_away: BTreeSet<(Millis, MinerIndex)>,
     /// Leases that are alone at their seats, by estimated end; empty without a watchdog.
     ends: BTreeSet<(Millis, LeaseId)>,
     /// How many live leases were granted as copies.
@@ -126,7 +129,8 @@ impl JobBoard {
             takeable: Queue::default(),
             leases: BTreeMap::new(),
             granted: 0,
-            timers: BTreeSet::new(),
+            due_leases: BTreeSet::new(),
+            due_away: BTreeSet::new(),
             ends: BTreeSet::new(),
             copies: 0,
             pace: Pace::default(),
@@ -240,7 +244,9 @@ impl JobBoard {
 
     /// When the caller should send the next [`Event::Tick`], if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Millis> {
-        self.timers.first().map(|(deadline, _)| *deadline)
+        let lease = self.due_leases.first().map(|(deadline, _)| *deadline);
+        let away = self.due_away.first().map(|(deadline, _)| *deadline);
+        lease.into_iter().chain(away).min()
     }
 
     /// The rules.

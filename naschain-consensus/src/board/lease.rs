@@ -32,13 +32,6 @@ pub(super) struct Lease {
     pub(super) check: Option<Box<Measurement>>,
 }
 
-/// What becomes due at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) enum Timer {
-    Lease(LeaseId),
-    Away(MinerIndex),
-}
-
 impl JobBoard {
     pub(super) fn join(&mut self, name: MinerId, terms: Option<(Option<MinerId>, u32)>) {
         let miner = self.roster.join(name, terms);
@@ -60,10 +53,10 @@ impl JobBoard {
             return;
         }
         if let Some(old) = old {
-            self.timers.remove(&(old, Timer::Away(miner)));
+            self.due_away.remove(&(old, miner));
         }
         if let Some(new) = away_at {
-            self.timers.insert((new, Timer::Away(miner)));
+            self.due_away.insert((new, miner));
         }
     }
 
@@ -107,7 +100,7 @@ impl JobBoard {
         };
         self.leases.insert(lease, Box::new(live));
         self.copies += u64::from(is_copy);
-        self.timers.insert((expires, Timer::Lease(lease)));
+        self.due_leases.insert((expires, lease));
         self.roster[miner].leases.push(lease);
         self.set_away_timer(miner, None);
         if !matches!(grant, Grant::Again { .. }) {
@@ -161,7 +154,7 @@ impl JobBoard {
     /// Forgets a lease; its seat is the caller's to care for.
     pub(super) fn end_lease(&mut self, lease: LeaseId, why: Ending) -> Option<Box<Lease>> {
         let ended = self.leases.remove(&lease)?;
-        self.timers.remove(&(ended.expires, Timer::Lease(lease)));
+        self.due_leases.remove(&(ended.expires, lease));
         if let Some(estimate) = ended.estimate {
             self.ends.remove(&(estimate, lease));
         }
@@ -204,8 +197,8 @@ impl JobBoard {
         };
         let limit = live.granted.plus(limit_ms).max(self.now);
         let expires = self.now.plus(self.rules.lease_ms).min(limit);
-        self.timers.remove(&(live.expires, Timer::Lease(lease)));
-        self.timers.insert((expires, Timer::Lease(lease)));
+        self.due_leases.remove(&(live.expires, lease));
+        self.due_leases.insert((expires, lease));
         live.expires = expires;
         live.renewed = self.now;
         live.epoch = live.epoch.max(epoch);
@@ -231,13 +224,11 @@ impl JobBoard {
 
     /// Ends what is due.
     pub(super) fn expire(&mut self, actions: &mut Vec<Action>) {
-        while let Some(&(deadline, timer)) = self.timers.first() {
-            if deadline > self.now {
-                break;
-            }
-            match timer {
-                Timer::Lease(lease) => self.expire_lease(lease, actions),
-                Timer::Away(miner) => self.set_away(miner, actions),
+        while let Some(deadline) = self.next_deadline().filter(|due| *due <= self.now) {
+            match (self.due_leases.first(), self.due_away.first()) {
+                (Some(&(due, lease)), _) if due == deadline => self.expire_lease(lease, actions),
+                (_, Some(&(_, miner))) => self.set_away(miner, actions),
+                _ => return,
             }
         }
     }
