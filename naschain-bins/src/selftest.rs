@@ -113,7 +113,11 @@ impl Report {
         });
 
         let equal = digest.to_string() == RECORDED;
-        checks.push(Check::new("D2", "as recorded on another machine", Some(equal)));
+        checks.push(Check::new(
+            "D2",
+            "as recorded on another machine",
+            Some(equal),
+        ));
 
         let device = Device::Cpu;
         let equal = match options.device {

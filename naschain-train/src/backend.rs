@@ -45,11 +45,7 @@ pub(crate) fn run<W: Work>(options: Options, work: W) -> Result<W::Output, Error
 }
 
 /// Runs with the instructions `isa` in a pool of so many threads.
-pub(crate) fn run_on_cpu<W: Work>(
-    isa: Isa,
-    threads: usize,
-    work: W,
-) -> Result<W::Output, Error> {
+pub(crate) fn run_on_cpu<W: Work>(isa: Isa, threads: usize, work: W) -> Result<W::Output, Error> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.max(1))
         .build()

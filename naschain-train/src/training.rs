@@ -280,7 +280,9 @@ impl Training<'_> {
     fn batch(&self, indices: &[usize], epoch: u32, paths: usize) -> Batch {
         let images = &self.dataset.train;
         Batch {
-            pixels: self.normalisation.augmented(images, indices, self.recipe, epoch),
+            pixels: self
+                .normalisation
+                .augmented(images, indices, self.recipe, epoch),
             labels: indices.iter().map(|&index| images.labels[index]).collect(),
             factors: drop_path::draw(self.recipe, epoch, paths, indices),
         }

@@ -5,9 +5,9 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, TensorData, activation, module};
 
-use crate::Error;
 #[cfg(test)]
 use super::operations;
+use crate::Error;
 use crate::weights::{NamedTensor, Source, Start};
 
 /// Where a layer is built: the source of its tensors and the device they go to.

@@ -5,10 +5,10 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData, module};
 use naschain_core::{Architecture, Phase};
 
-use crate::Error;
 use super::layers::{Builder, Conv, Linear, NormRelu};
 #[cfg(test)]
 use super::operations;
+use crate::Error;
 use crate::weights::{Source, Weights};
 
 /// What is left of the maps that are joined in one batch, path by path in the order in which the

@@ -46,8 +46,8 @@ mod tests {
     use naschain_core::{MacroSpace, Shape};
     use serde_json::Value;
 
-    use super::*;
     use super::super::module::Network;
+    use super::*;
     use crate::weights::Source;
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::plan::{Norm, Plan, PhasePlan, Side};
+use super::plan::{Norm, PhasePlan, Plan, Side};
 use crate::kernels::norm::Affine;
 use crate::kernels::simd::Isa;
 use crate::kernels::{BLOCK, chunk};
@@ -83,7 +83,13 @@ pub(super) struct Scratch {
 
 impl Block {
     /// Buffers for `images`; those of the backward pass only for `training`.
-    pub(super) fn new(plan: &Plan, input: usize, classes: Side, images: usize, training: bool) -> Block {
+    pub(super) fn new(
+        plan: &Plan,
+        input: usize,
+        classes: Side,
+        images: usize,
+        training: bool,
+    ) -> Block {
         let mut before: Option<Side> = None;
         let phases = plan.phases.iter().map(|phase| {
             let pooled = match (before, &phase.entry) {
@@ -121,7 +127,10 @@ impl PhaseBuffers {
         let joined = phase.nodes.iter().map(|node| &node.input.conv);
         let joined = joined.map(|conv| vec![0.0; conv.as_ref().map_or(0, |_| images * image)]);
         let mut z: Vec<_> = (0..nodes).map(|_| map()).collect();
-        z.push(vec![0.0; phase.output.conv.as_ref().map_or(0, |_| images * image)]);
+        z.push(vec![
+            0.0;
+            phase.output.conv.as_ref().map_or(0, |_| images * image)
+        ]);
         let sums = || vec![0.0; images * phase.side.padded()];
         PhaseBuffers {
             pooled: vec![0.0; images * pooled],
@@ -166,7 +175,9 @@ impl Scratch {
 /// The chunks of a block's images for maps of so many pixels.
 pub(super) fn chunks(images: usize, pixels: usize) -> impl Iterator<Item = Range<usize>> {
     let step = chunk(pixels).min(BLOCK);
-    (0..images).step_by(step).map(move |first| first..(first + step).min(images))
+    (0..images)
+        .step_by(step)
+        .map(move |first| first..(first + step).min(images))
 }
 
 /// The numbers of some images.
@@ -175,6 +186,10 @@ pub(super) fn part<'a>(numbers: &'a [f32], images: &Range<usize>, image: usize) 
 }
 
 /// The same to write to.
-pub(super) fn part_mut<'a>(numbers: &'a mut [f32], images: &Range<usize>, image: usize) -> &'a mut [f32] {
+pub(super) fn part_mut<'a>(
+    numbers: &'a mut [f32],
+    images: &Range<usize>,
+    image: usize,
+) -> &'a mut [f32] {
     &mut numbers[images.start * image..images.end * image]
 }

@@ -93,7 +93,9 @@ impl Block {
             }
             .run_on(pass.isa),
             None => {
-                let Side { channels, lanes, .. } = plan.side;
+                let Side {
+                    channels, lanes, ..
+                } = plan.side;
                 let planes = part(&self.input, images, channels * plan.side.pixels());
                 map.copy_from_slice(&into_blocks(planes, channels, plan.side.pixels(), lanes));
             }

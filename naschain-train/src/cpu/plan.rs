@@ -412,7 +412,8 @@ impl Plan {
 
     /// All tensors that are parameters.
     pub(super) fn declared(&self) -> impl Iterator<Item = &Tensor> {
-        let is_parameter = |tensor: &&Tensor| matches!(tensor.role, Role::Trained(_) | Role::Idle(_));
+        let is_parameter =
+            |tensor: &&Tensor| matches!(tensor.role, Role::Trained(_) | Role::Idle(_));
         self.tensors.iter().filter(is_parameter)
     }
 

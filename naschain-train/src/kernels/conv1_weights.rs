@@ -136,7 +136,11 @@ impl<const N: usize> Kernel for Sums<'_, N> {
 /// # Safety
 /// `N` numbers must be readable at `x`.
 #[inline(always)]
-unsafe fn add<V: Vector, const N: usize, const I: usize>(sums: &mut [V; N], here: V, x: *const f32) {
+unsafe fn add<V: Vector, const N: usize, const I: usize>(
+    sums: &mut [V; N],
+    here: V,
+    x: *const f32,
+) {
     if I < N {
         // SAFETY: the caller's promise.
         let value = V::splat(unsafe { *x.wrapping_add(I) });

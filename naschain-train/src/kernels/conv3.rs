@@ -161,7 +161,8 @@ impl Line<'_> {
             let width = (columns - column) / (tiles - tile);
             let last = column + width == columns;
             // The left neighbour of the first pixel lies outside the image and is not read.
-            let left = top as isize + (column as isize - sizes.padding as isize) * sizes.in_lanes as isize;
+            let left =
+                top as isize + (column as isize - sizes.padding as isize) * sizes.in_lanes as isize;
             let at = Tile {
                 x: x.as_ptr().wrapping_offset(left),
                 row_step: in_row,

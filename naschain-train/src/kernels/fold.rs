@@ -93,10 +93,16 @@ impl Kernel for Scale<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let image = self.from.len() / self.factors.len();
-        let images = self.from.chunks_exact(image).zip(self.to.chunks_exact_mut(image));
+        let images = self
+            .from
+            .chunks_exact(image)
+            .zip(self.to.chunks_exact_mut(image));
         for ((from, to), &factor) in images.zip(self.factors) {
             let factor = V::splat(factor);
-            for (from, to) in from.chunks_exact(V::LANES).zip(to.chunks_exact_mut(V::LANES)) {
+            for (from, to) in from
+                .chunks_exact(V::LANES)
+                .zip(to.chunks_exact_mut(V::LANES))
+            {
                 let from = V::load(from);
                 match self.add {
                     true => factor.fma(from, V::load(to)).store(to),

@@ -107,7 +107,12 @@ impl Transposed {
 }
 
 /// From `[image][channel][pixel]` to `[image][block][pixel][lane]`.
-pub(crate) fn into_blocks(planes: &[f32], channels: usize, pixels: usize, lanes: usize) -> Vec<f32> {
+pub(crate) fn into_blocks(
+    planes: &[f32],
+    channels: usize,
+    pixels: usize,
+    lanes: usize,
+) -> Vec<f32> {
     let images = planes.len() / (channels * pixels);
     let image = channels.next_multiple_of(lanes) * pixels;
     let mut blocks = vec![0.0; images * image];
@@ -121,7 +126,12 @@ pub(crate) fn into_blocks(planes: &[f32], channels: usize, pixels: usize, lanes:
 
 /// The way back from [`into_blocks`].
 #[cfg(test)]
-pub(crate) fn from_blocks(blocks: &[f32], channels: usize, pixels: usize, lanes: usize) -> Vec<f32> {
+pub(crate) fn from_blocks(
+    blocks: &[f32],
+    channels: usize,
+    pixels: usize,
+    lanes: usize,
+) -> Vec<f32> {
     let image = channels.next_multiple_of(lanes) * pixels;
     let images = blocks.len() / image;
     let places = (0..images * channels * pixels).map(|index| {

@@ -28,5 +28,8 @@ pub(crate) const BLOCK: usize = 32;
 /// Images whose terms of the gradient of a convolution's weights are one chain of FMAs: the
 /// smallest power of two with which a chunk has 512 pixels, at most a block.
 pub(crate) fn chunk(pixels: usize) -> usize {
-    512usize.div_ceil(pixels.max(1)).next_power_of_two().min(BLOCK)
+    512usize
+        .div_ceil(pixels.max(1))
+        .next_power_of_two()
+        .min(BLOCK)
 }

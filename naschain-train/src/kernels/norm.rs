@@ -115,7 +115,10 @@ impl Kernel for Normalise<'_> {
         let plane = self.pixels * V::LANES;
         let channels = self.affine.mean.len();
         let zero = V::splat(0.0);
-        let planes = self.z.chunks_exact(plane).zip(self.y.chunks_exact_mut(plane));
+        let planes = self
+            .z
+            .chunks_exact(plane)
+            .zip(self.y.chunks_exact_mut(plane));
         for (index, (z, y)) in planes.enumerate() {
             let [mean, scale, bias] = self.affine.at::<V>(index * V::LANES % channels);
             for (z, y) in z.chunks_exact(V::LANES).zip(y.chunks_exact_mut(V::LANES)) {
@@ -198,7 +201,10 @@ impl Kernel for BackwardInput<'_> {
         let plane = self.pixels * V::LANES;
         let channels = self.affine.mean.len();
         let zero = V::splat(0.0);
-        let planes = self.z.chunks_exact(plane).zip(self.dy.chunks_exact_mut(plane));
+        let planes = self
+            .z
+            .chunks_exact(plane)
+            .zip(self.dy.chunks_exact_mut(plane));
         for (index, (z, dy)) in planes.enumerate() {
             let at = index * V::LANES % channels;
             let [mean, scale, bias] = self.affine.at::<V>(at);

@@ -41,11 +41,19 @@ impl Shape {
 
 /// The place `at + tap - padding` if it is below `size`.
 fn tap(at: usize, tap: usize, padding: usize, size: usize) -> Option<usize> {
-    (at + tap).checked_sub(padding).filter(|&place| place < size)
+    (at + tap)
+        .checked_sub(padding)
+        .filter(|&place| place < size)
 }
 
 /// 3×3 convolution: over kernel row, input channel, kernel column.
-pub(crate) fn conv3(x: &[f32], shape: Shape, weights: &[f32], out: usize, padding: usize) -> Vec<f32> {
+pub(crate) fn conv3(
+    x: &[f32],
+    shape: Shape,
+    weights: &[f32],
+    out: usize,
+    padding: usize,
+) -> Vec<f32> {
     let to = shape.convolved(out, padding);
     let mut z = vec![0.0; to.len()];
     for image in 0..to.images {
@@ -194,7 +202,9 @@ pub(crate) fn conv1_weights(maps: &[Vec<f32>], shape: Shape, dz: &[f32], out: us
                 gradient.push(over_chunks(shape.images, pixels, |image, sum| {
                     let x = &map[(image * shape.channels + i) * pixels..][..pixels];
                     let dz = &dz[(image * out + o) * pixels..][..pixels];
-                    x.iter().zip(dz).fold(sum, |sum, (x, dz)| x.mul_add(*dz, sum))
+                    x.iter()
+                        .zip(dz)
+                        .fold(sum, |sum, (x, dz)| x.mul_add(*dz, sum))
                 }));
             }
         }
@@ -284,9 +294,13 @@ pub(crate) fn norm_backward(
         if open { dy[image][p] } else { 0.0 }
     };
     let images = 0..z.len();
-    let gradients = images.clone().map(|i| over_pixels(pixels, |p, sum| sum + g(i, p)));
+    let gradients = images
+        .clone()
+        .map(|i| over_pixels(pixels, |p, sum| sum + g(i, p)));
     let products = images.clone().map(|i| {
-        over_pixels(pixels, |p, sum| g(i, p).mul_add(z[i][p] - channel.mean, sum))
+        over_pixels(pixels, |p, sum| {
+            g(i, p).mul_add(z[i][p] - channel.mean, sum)
+        })
     });
     let bias_gradient = over_images(&gradients.collect::<Vec<_>>());
     let weight_gradient = over_images(&products.collect::<Vec<_>>()) * channel.inverse;

@@ -76,7 +76,14 @@ fn check_conv3(isa: Isa, shape: Shape, out: usize, padding: usize) {
     let mut z = vec![f32::NAN; shape.images * sizes.out_image()];
     let conv = |z: &mut [f32], add| {
         let (x, weights, out) = (&x_blocks, &packed, z);
-        Conv3 { sizes, x, weights, out, add }.run_on(isa);
+        Conv3 {
+            sizes,
+            x,
+            weights,
+            out,
+            add,
+        }
+        .run_on(isa);
     };
     conv(&mut z, false);
     let right = reference::conv3(&x, shape, &weights, out, padding);
@@ -116,7 +123,14 @@ fn check_conv3(isa: Isa, shape: Shape, out: usize, padding: usize) {
         flipped(&packed, out, lanes, &mut back);
         let mut dx = vec![f32::NAN; shape.images * sizes.in_image()];
         let (x, weights, out_to) = (&dz_blocks, &back, &mut dx);
-        Conv3 { sizes, x, weights, out: out_to, add: false }.run_on(isa);
+        Conv3 {
+            sizes,
+            x,
+            weights,
+            out: out_to,
+            add: false,
+        }
+        .run_on(isa);
         let right = reference::conv3_input(&dz, to, &weights_of(&packed, out, lanes), out);
         assert_bits(&from_blocks(&dx, out, to.pixels(), lanes), &right, &what);
     }
@@ -153,7 +167,9 @@ fn convolutions_of_3x3_at_the_sizes_of_the_space() {
         ] {
             check_conv3(isa, shape(images, channels, side, side), channels, 1);
         }
-        for (images, planes, side, out) in [(2, 1, 28, 9), (1, 3, 32, 16), (3, 1, 8, 8), (34, 2, 3, 4)] {
+        for (images, planes, side, out) in
+            [(2, 1, 28, 9), (1, 3, 32, 16), (3, 1, 8, 8), (34, 2, 3, 4)]
+        {
             check_conv3(isa, shape(images, planes, side, side), out, 0);
         }
         // Every width once, whatever its tiles are.
@@ -250,7 +266,11 @@ fn check_conv1(isa: Isa, shape: Shape, maps: usize, out: usize) {
     };
     let right = reference::conv1_input(&dz, dz_shape, &weights, inputs, [maps - 1, maps]);
     let right: Vec<f32> = right.iter().map(|sum| 0.5 + sum).collect();
-    assert_bits(&from_blocks(&dx, inputs, shape.pixels(), in_lanes), &right, &what);
+    assert_bits(
+        &from_blocks(&dx, inputs, shape.pixels(), in_lanes),
+        &right,
+        &what,
+    );
 }
 
 #[test]
@@ -298,7 +318,9 @@ fn check_norm(isa: Isa, shape: Shape) {
         map[(image * channels + channel) * pixels..][..pixels].to_vec()
     };
     let planes = |map: &[f32], channel: usize| -> Vec<Vec<f32>> {
-        (0..shape.images).map(|image| plane(map, image, channel)).collect()
+        (0..shape.images)
+            .map(|image| plane(map, image, channel))
+            .collect()
     };
     let fold = |values: &[f32], out: &mut [f32]| {
         for (index, values) in values.chunks(BLOCK * padded).enumerate() {
@@ -354,10 +376,22 @@ fn check_norm(isa: Isa, shape: Shape) {
         .collect();
     let column = |f: fn(&Channel) -> f32| right.iter().map(f).collect::<Vec<f32>>();
     assert_bits(&statistics.mean[..channels], &column(|c| c.mean), &what);
-    assert_bits(&statistics.inverse[..channels], &column(|c| c.inverse), &what);
+    assert_bits(
+        &statistics.inverse[..channels],
+        &column(|c| c.inverse),
+        &what,
+    );
     assert_bits(&statistics.scale[..channels], &column(|c| c.scale), &what);
-    assert_bits(&statistics.running_mean[..channels], &column(|c| c.running_mean), &what);
-    assert_bits(&statistics.running_var[..channels], &column(|c| c.running_var), &what);
+    assert_bits(
+        &statistics.running_mean[..channels],
+        &column(|c| c.running_mean),
+        &what,
+    );
+    assert_bits(
+        &statistics.running_var[..channels],
+        &column(|c| c.running_var),
+        &what,
+    );
 
     let affine = Affine {
         mean: &statistics.mean.clone(),
@@ -366,7 +400,14 @@ fn check_norm(isa: Isa, shape: Shape) {
     };
     let mut y = vec![f32::NAN; z_blocks.len()];
     let z_in = &z_blocks;
-    Normalise { lanes, pixels, affine, z: z_in, y: &mut y }.run_on(isa);
+    Normalise {
+        lanes,
+        pixels,
+        affine,
+        z: z_in,
+        y: &mut y,
+    }
+    .run_on(isa);
     let value = |index: usize| {
         let c = index / pixels % channels;
         reference::relu(reference::affine(z[index], right[c], bias[c]))
@@ -426,7 +467,11 @@ fn check_norm(isa: Isa, shape: Shape) {
     let weight = &weight;
     let mut recalled = statistics.clone();
     let to = &mut recalled;
-    Recall { weight, statistics: to }.run_on(isa);
+    Recall {
+        weight,
+        statistics: to,
+    }
+    .run_on(isa);
     let right = reference::recall(weight[0], right[0]);
     let found = [recalled.mean[0], recalled.inverse[0], recalled.scale[0]];
     assert_bits(&found, &[right.mean, right.inverse, right.scale], &what);
@@ -483,8 +528,15 @@ fn check_pools(isa: Isa, shape: Shape) {
         }
         .run_on(isa);
         let mut right = vec![0.0; y.len()];
-        places.iter().zip(&dout).for_each(|(&place, &d)| right[place] = d);
-        assert_bits(&from_blocks(&dy, channels, shape.pixels(), lanes), &right, &what);
+        places
+            .iter()
+            .zip(&dout)
+            .for_each(|(&place, &d)| right[place] = d);
+        assert_bits(
+            &from_blocks(&dy, channels, shape.pixels(), lanes),
+            &right,
+            &what,
+        );
     }
     let mut means = vec![f32::NAN; shape.images * image];
     Average {
@@ -507,7 +559,11 @@ fn check_pools(isa: Isa, shape: Shape) {
     let count = shape.pixels() as f32;
     let of = |mean: &f32| vec![mean / count; shape.pixels()];
     let right: Vec<f32> = right.iter().flat_map(of).collect();
-    assert_bits(&from_blocks(&dy, channels, shape.pixels(), lanes), &right, &what);
+    assert_bits(
+        &from_blocks(&dy, channels, shape.pixels(), lanes),
+        &right,
+        &what,
+    );
 }
 
 #[test]
