@@ -20,7 +20,9 @@ from torch.nn import functional as F
 
 STEPS = 50
 LOSS_TOLERANCE = 1e-3
-ACCURACY_TOLERANCE = 1.0
+# Rounding differences grow until trainings of equal quality name other images wrongly: PyTorch from
+# weights that differ by 1e-7, or in doubles, ends 3 points from itself.
+ACCURACY_TOLERANCE = 4.0
 
 
 def learning_rate(recipe, step, steps, steps_an_epoch):
@@ -92,7 +94,7 @@ def main(file):
     if not worst <= LOSS_TOLERANCE:
         sys.exit(f"the losses differ by {worst}")
     if not abs(ours - theirs) <= ACCURACY_TOLERANCE:
-        sys.exit("the accuracies differ by more than a point")
+        sys.exit(f"the accuracies differ by more than {ACCURACY_TOLERANCE} points")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ use clap::Args;
 use naschain_consensus::{Agreement, Rule, Rules};
 use naschain_core::{Augmentation, MacroSpace, Recipe};
 use naschain_nsga::{Mode, SearchConfig};
-use naschain_train::{DataName, Dataset, Device};
+use naschain_train::{DataName, Dataset, Device, Isa};
 
 use crate::coordinator::Coordinator;
 use crate::data::DataArgs;
@@ -112,6 +112,10 @@ pub struct DeviceArgs {
     /// CPU threads inside each training; several trainings of one thread are faster
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: u16,
+    /// Instructions of the processor: avx512, avx2 or portable; no result depends on them
+    /// [default: the best there are]
+    #[arg(long, value_name = "NAME")]
+    pub isa: Option<Isa>,
     /// Most memory for one training by its estimate, in MiB; a network that needs more is
     /// reported as failed [default: no limit]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
@@ -124,6 +128,7 @@ impl DeviceArgs {
         naschain_train::Options {
             device: self.device,
             threads: usize::from(self.threads),
+            isa: self.isa,
             memory_limit_bytes: self.memory_limit.map(|mebibytes| mebibytes << 20),
         }
     }

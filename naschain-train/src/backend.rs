@@ -4,8 +4,7 @@ use crate::cpu::CpuNetwork;
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::engine::Engine;
-use crate::kernels::simd::Isa;
-use crate::{Device, Error};
+use crate::{Device, Error, Isa};
 
 /// Where and with how many threads a training runs; no result depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +14,8 @@ pub struct Options {
     /// CPU threads inside one training, at least 1. Several trainings of one thread each are
     /// faster than one training of several.
     pub threads: usize,
+    /// The processor's instructions; the best there are if nothing is named.
+    pub isa: Option<Isa>,
     /// The most memory that a training may need by the estimate of
     /// [`training_memory_bytes`](crate::training_memory_bytes); nothing is no limit.
     pub memory_limit_bytes: Option<u64>,
@@ -25,6 +26,7 @@ impl Default for Options {
         Options {
             device: Device::Cpu,
             threads: 1,
+            isa: None,
             memory_limit_bytes: None,
         }
     }
@@ -39,13 +41,16 @@ pub(crate) trait Work: Send {
 
 pub(crate) fn run<W: Work>(options: Options, work: W) -> Result<W::Output, Error> {
     match options.device {
-        Device::Cpu => run_on_cpu(Isa::best(), options.threads, work),
+        Device::Cpu => run_on_cpu(options, work),
         Device::Cuda(index) => cuda::run(index, work),
     }
 }
 
-/// Runs with the instructions `isa` in a pool of so many threads.
-pub(crate) fn run_on_cpu<W: Work>(isa: Isa, threads: usize, work: W) -> Result<W::Output, Error> {
+fn run_on_cpu<W: Work>(options: Options, work: W) -> Result<W::Output, Error> {
+    let (isa, threads) = (options.isa.unwrap_or_else(Isa::best), options.threads);
+    if !isa.is_available() {
+        return Err(Error::IsaUnavailable { isa });
+    }
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.max(1))
         .build()

@@ -140,6 +140,18 @@ pub enum Error {
         /// Why not, and what would help.
         reason: String,
     },
+    /// Instructions of the processor are not written as they are called.
+    #[error("instructions {found:?} are not known; use avx512, avx2 or portable")]
+    UnknownIsa {
+        /// The text found.
+        found: String,
+    },
+    /// This processor lacks the instructions asked for.
+    #[error("this processor has no {isa}; leave the choice to the program, or use portable")]
+    IsaUnavailable {
+        /// The instructions asked for.
+        isa: crate::Isa,
+    },
     /// The worker threads could not be started.
     #[error("{threads} training threads could not be started: {reason}")]
     Threads {

@@ -42,7 +42,7 @@
 //! - [`evaluate`]: the accuracy of stored weights;
 //! - [`Model`]: weights with all that is needed to use them elsewhere, as safetensors and ONNX;
 //!   [`probabilities`] of what it says;
-//! - [`Device`] and [`Options`]: where it runs; [`training_memory_bytes`]: what it needs;
+//! - [`Device`], [`Isa`] and [`Options`]: where and how it runs; [`training_memory_bytes`]: what it needs;
 //!   [`ARITHMETIC_VERSION`]: which order of arithmetic decides the bits.
 //!
 //! On the CPU, networks are computed by kernels of this crate, whose every sum has one order
@@ -84,6 +84,7 @@ pub use device::Device;
 pub use error::Error;
 pub use evaluation::evaluate;
 pub use kernels::ARITHMETIC_VERSION;
+pub use kernels::simd::Isa;
 pub use loss::probabilities;
 pub use memory::training_memory_bytes;
 pub use model::{Model, Scaling};

@@ -8,6 +8,8 @@ mod backward;
 mod block;
 mod forward;
 mod plan;
+#[cfg(test)]
+mod tests;
 
 use naschain_core::{Architecture, Recipe, Shape};
 use rayon::prelude::*;
@@ -132,7 +134,8 @@ impl Engine for CpuNetwork {
         self.forward(&batch.factors, true);
         let loss = Loss::new(&self.read_logits(), &batch.labels, recipe.label_smoothing);
         let classes = self.plan.classes();
-        for block in &mut self.blocks {
+        let used = self.blocks.iter_mut().filter(|block| block.images > 0);
+        for block in used {
             let gradient = &loss.gradient[block.first * classes.channels..];
             let rows = block.dlogits.chunks_exact_mut(classes.padded());
             let rows = rows.zip(gradient.chunks_exact(classes.channels));

@@ -62,7 +62,8 @@ impl Sizes3 {
     pub(crate) fn check(&self, x: usize, weights: usize, out: usize) {
         assert!(self.padding <= 1 && self.height + 2 * self.padding > 2);
         assert!(self.width + 2 * self.padding > 2 && self.in_channels > 0);
-        assert!(self.in_lanes == self.out_lanes || (self.in_lanes == 1 && self.padding == 0));
+        // Planes are the pixels, which are read without padding.
+        assert!(self.in_lanes == if self.padding == 0 { 1 } else { self.out_lanes });
         assert!(x >= self.images * self.in_image());
         assert!(weights >= self.out_blocks() * self.block_weights());
         assert!(out >= self.images * self.out_image());
@@ -176,8 +177,7 @@ impl Line<'_> {
                 add: self.add,
             };
             match (sizes.padding, column == 0, last) {
-                (0, _, _) if sizes.in_lanes == 1 => at.sized::<V, 1, false, false, true>(width),
-                (0, _, _) => at.sized::<V, 1, false, false, false>(width),
+                (0, _, _) => at.sized::<V, 1, false, false, true>(width),
                 (_, true, true) => match self.images {
                     8 => at.enter::<V, 8, 1, true, true, false>(),
                     4 => at.four::<V>(width),

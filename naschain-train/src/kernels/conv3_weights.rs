@@ -165,7 +165,7 @@ impl<const N: usize, const PLANES: bool> Kernel for Tile<'_, N, PLANES> {
                 // SAFETY: the slices hold all of `sizes` (`Sizes3::check`).
                 unsafe {
                     let [x, dz] = [place.x.add(x), place.dz.add(dz)];
-                    add_row::<V, N>(&mut sums, x, dz, in_step, sizes);
+                    add_row::<V, N, PLANES>(&mut sums, x, dz, in_step, sizes);
                 }
             }
             row += 1;
@@ -184,74 +184,58 @@ impl<const N: usize, const PLANES: bool> Kernel for Tile<'_, N, PLANES> {
     }
 }
 
-/// Adds one row of the map to the sums. Pixel `p` meets the input's column `p + tap - padding`.
+/// Adds one row of the map to the sums. By tap `t`, pixel `p` meets the input's column `p + t`,
+/// less 1 where there is padding.
 ///
 /// # Safety
 /// `x` and `dz` must point to a whole row of the input and of the output.
 #[inline(always)]
-unsafe fn add_row<V: Vector, const N: usize>(
+unsafe fn add_row<V: Vector, const N: usize, const PLANES: bool>(
     sums: &mut [[V; 3]; N],
     x: *const f32,
     dz: *const f32,
     in_step: usize,
     sizes: &Sizes3,
 ) {
-    let (padding, width, lanes) = (sizes.padding, sizes.out_width(), sizes.in_lanes);
-    // `at` is the pixel that the input's column meets by tap 0; taps 1 and 2 meet its left
-    // neighbours. Between 2 and the width all three exist.
-    let end = sizes.width + padding;
+    let (width, lanes) = (sizes.out_width(), sizes.in_lanes);
     // SAFETY: columns and pixels below lie inside their rows.
     unsafe {
-        for at in padding..end.min(2) {
-            add_edge::<V, N>(sums, x.add((at - padding) * lanes), dz, in_step, at, width);
-        }
-        if width > 2 {
-            let mut x = x.add((2 - padding) * lanes);
-            let mut before = [V::read(dz), V::read(dz.add(V::LANES))];
-            for at in 2..width {
-                let here = V::read(dz.add(at * V::LANES));
-                let pixels = [here, before[1], before[0]];
-                add_channel::<V, N, 0>(sums, x, in_step, pixels);
-                add_channel::<V, N, 1>(sums, x, in_step, pixels);
-                add_channel::<V, N, 2>(sums, x, in_step, pixels);
-                add_channel::<V, N, 3>(sums, x, in_step, pixels);
-                add_channel::<V, N, 4>(sums, x, in_step, pixels);
-                add_channel::<V, N, 5>(sums, x, in_step, pixels);
-                add_channel::<V, N, 6>(sums, x, in_step, pixels);
-                add_channel::<V, N, 7>(sums, x, in_step, pixels);
-                before = [before[1], here];
-                x = x.add(lanes);
+        let first = V::read(dz);
+        if width == 1 {
+            if PLANES {
+                add_tap::<V, N, 0>(sums, x, in_step, first);
+                add_tap::<V, N, 2>(sums, x.add(2 * lanes), in_step, first);
             }
+            let middle = x.add(if PLANES { lanes } else { 0 });
+            return add_tap::<V, N, 1>(sums, middle, in_step, first);
         }
-        for at in width.max(2)..end {
-            add_edge::<V, N>(sums, x.add((at - padding) * lanes), dz, in_step, at, width);
+        let mut before = [first, V::read(dz.add(V::LANES))];
+        let mut x = x;
+        if PLANES {
+            add_tap::<V, N, 0>(sums, x, in_step, first);
+            x = x.add(lanes);
         }
-    }
-}
-
-/// Adds one column of the input where not all of its taps meet a pixel.
-///
-/// # Safety
-/// As for [`add_row`], with `x` at the column.
-#[inline(always)]
-unsafe fn add_edge<V: Vector, const N: usize>(
-    sums: &mut [[V; 3]; N],
-    x: *const f32,
-    dz: *const f32,
-    in_step: usize,
-    at: usize,
-    width: usize,
-) {
-    // SAFETY: pixels lie in the row; the caller promises the rest.
-    unsafe {
-        if at < width {
-            add_tap::<V, N, 0>(sums, x, in_step, V::read(dz.add(at * V::LANES)));
+        add_tap::<V, N, 0>(sums, x, in_step, before[1]);
+        add_tap::<V, N, 1>(sums, x, in_step, before[0]);
+        for at in 2..width {
+            x = x.add(lanes);
+            let here = V::read(dz.add(at * V::LANES));
+            let pixels = [here, before[1], before[0]];
+            add_channel::<V, N, 0>(sums, x, in_step, pixels);
+            add_channel::<V, N, 1>(sums, x, in_step, pixels);
+            add_channel::<V, N, 2>(sums, x, in_step, pixels);
+            add_channel::<V, N, 3>(sums, x, in_step, pixels);
+            add_channel::<V, N, 4>(sums, x, in_step, pixels);
+            add_channel::<V, N, 5>(sums, x, in_step, pixels);
+            add_channel::<V, N, 6>(sums, x, in_step, pixels);
+            add_channel::<V, N, 7>(sums, x, in_step, pixels);
+            before = [before[1], here];
         }
-        if at >= 1 && at - 1 < width {
-            add_tap::<V, N, 1>(sums, x, in_step, V::read(dz.add((at - 1) * V::LANES)));
-        }
-        if at >= 2 && at - 2 < width {
-            add_tap::<V, N, 2>(sums, x, in_step, V::read(dz.add((at - 2) * V::LANES)));
+        x = x.add(lanes);
+        add_tap::<V, N, 1>(sums, x, in_step, before[1]);
+        add_tap::<V, N, 2>(sums, x, in_step, before[0]);
+        if PLANES {
+            add_tap::<V, N, 2>(sums, x.add(lanes), in_step, before[1]);
         }
     }
 }

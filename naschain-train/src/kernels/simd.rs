@@ -10,6 +10,10 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::Error;
 
 /// Some f32 side by side.
 pub(crate) trait Vector: Copy {
@@ -51,9 +55,9 @@ pub(crate) trait Kernel {
     fn run<V: Vector>(self);
 }
 
-/// Which instructions are used; it decides the speed and nothing else.
+/// Which instructions of the processor are used; they decide the speed and no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Isa {
+pub enum Isa {
     /// AVX-512F, and AVX2 where channels do not fill its vectors.
     Avx512,
     /// AVX2 and FMA.
@@ -63,15 +67,19 @@ pub(crate) enum Isa {
 }
 
 impl Isa {
+    /// All there are, the fastest first.
+    pub const ALL: [Isa; 3] = [Isa::Avx512, Isa::Avx2, Isa::Portable];
+
     /// The best that this processor has.
-    pub(crate) fn best() -> Isa {
-        let all = [Isa::Avx512, Isa::Avx2];
-        all.into_iter()
+    pub fn best() -> Isa {
+        Isa::ALL
+            .into_iter()
             .find(|isa| isa.is_available())
             .unwrap_or(Isa::Portable)
     }
 
-    pub(crate) fn is_available(self) -> bool {
+    /// Whether this processor has them.
+    pub fn is_available(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => Isa::Avx2.is_available() && is_x86_feature_detected!("avx512f"),
@@ -80,6 +88,14 @@ impl Isa {
             #[cfg(not(target_arch = "x86_64"))]
             Isa::Avx512 | Isa::Avx2 => false,
             Isa::Portable => true,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Isa::Avx512 => "avx512",
+            Isa::Avx2 => "avx2",
+            Isa::Portable => "portable",
         }
     }
 
@@ -105,6 +121,23 @@ impl Isa {
             (Isa::Portable, 8) => Portable::enter(kernel),
             _ => panic!("{self:?} has no vectors of {lanes} lanes"),
         }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Isa {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Isa, Error> {
+        let found = Isa::ALL.into_iter().find(|isa| isa.name() == text);
+        found.ok_or_else(|| Error::UnknownIsa {
+            found: text.to_owned(),
+        })
     }
 }
 

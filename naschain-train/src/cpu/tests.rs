@@ -1,0 +1,152 @@
+//! Whole training steps: with every set of instructions, any number of threads, and beside burn.
+
+use burn::backend::{Autodiff, Flex};
+use naschain_core::{Architecture, MacroSpace, Purpose, Recipe, Stream};
+use rayon::ThreadPoolBuilder;
+
+use super::CpuNetwork;
+use crate::burn_network::BurnNetwork;
+use crate::drop_path;
+use crate::engine::{Batch, Engine};
+use crate::kernels::simd::Isa;
+use crate::weights::{Source, Weights};
+
+fn architecture(input: &str, nodes: usize, init_channels: usize, genome: &str) -> Architecture {
+    let space = MacroSpace {
+        phases: genome.split('-').count(),
+        nodes,
+        input: input.parse().unwrap(),
+        init_channels,
+        classes: 10,
+    };
+    space.decode(&genome.parse().unwrap()).unwrap()
+}
+
+/// Networks with every kind of layer, odd channels among them.
+fn architectures() -> Vec<Architecture> {
+    vec![
+        architecture("1x8x8", 4, 8, "1101011-1011010"),
+        architecture("3x12x10", 3, 5, "1111-1101"),
+        architecture("1x9x9", 3, 6, "1011-0000-1110"),
+        // The first convolution is counted, but not applied.
+        architecture("3x8x8", 3, 3, "1011"),
+        // Nothing but the linear layer.
+        architecture("3x5x4", 3, 4, "0000"),
+    ]
+}
+
+fn recipe() -> Recipe {
+    Recipe {
+        epochs: 4,
+        label_smoothing: 0.1,
+        drop_path: 0.4,
+        nesterov: true,
+        weight_decay: 0.01,
+        // Small enough to be met.
+        clip_norm: 1.0,
+        ..Recipe::default()
+    }
+}
+
+fn batch(architecture: &Architecture, images: usize, paths: usize, seed: u64) -> Batch {
+    let mut stream = Stream::new(seed, Purpose::Simulation, 0, 0);
+    let numbers = images * architecture.input.len();
+    let indices: Vec<usize> = (0..images).collect();
+    Batch {
+        pixels: (0..numbers)
+            .map(|_| 4.0 * stream.unit_f32() - 2.0)
+            .collect(),
+        labels: (0..images).map(|_| stream.below(10) as u8).collect(),
+        factors: drop_path::draw(&recipe(), 3, paths, &indices),
+    }
+}
+
+/// Loss of each step, what is left of the network, and what it says of other images.
+fn run<E: Engine>(
+    architecture: &Architecture,
+    place: &E::Place,
+    sizes: &[usize],
+) -> (Vec<f64>, Weights, Vec<f32>) {
+    let mut network = E::build(architecture, Source::drawn(7), place).unwrap();
+    network.start_training(&recipe(), &[]);
+    let steps = sizes.iter().enumerate().map(|(step, &images)| {
+        let batch = batch(architecture, images, network.paths(), step as u64);
+        network.step(&batch, 0.05).sum / images as f64
+    });
+    let losses = steps.collect();
+    let others = batch(architecture, 70, 0, 99).pixels;
+    (losses, network.read(), network.logits(others))
+}
+
+fn run_with(
+    isa: Isa,
+    threads: usize,
+    architecture: &Architecture,
+    sizes: &[usize],
+) -> (Vec<f64>, Weights, Vec<f32>) {
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.unwrap()
+        .install(|| run::<CpuNetwork>(architecture, &isa, sizes))
+}
+
+#[test]
+fn instructions_and_threads_change_nothing() {
+    for architecture in architectures() {
+        let sizes = [70, 33, 70, 1, 64];
+        let right = run_with(Isa::Portable, 1, &architecture, &sizes);
+        for isa in [Isa::Avx512, Isa::Avx2, Isa::Portable] {
+            if !isa.is_available() {
+                println!("{isa:?} is not available here, so it was not tried");
+                continue;
+            }
+            for threads in [1, 2, 4] {
+                let found = run_with(isa, threads, &architecture, &sizes);
+                assert_eq!(found, right, "{isa:?} with {threads} threads");
+            }
+        }
+    }
+}
+
+#[test]
+fn steps_are_those_of_burn_but_for_rounding() {
+    for architecture in architectures() {
+        let sizes = [40, 40, 40];
+        let (losses, weights, logits) = run_with(Isa::best(), 1, &architecture, &sizes);
+        let device = Default::default();
+        let burn = run::<BurnNetwork<Autodiff<Flex>>>(&architecture, &device, &sizes);
+        for (ours, theirs) in losses.iter().zip(&burn.0) {
+            assert!(
+                (ours - theirs).abs() < 1e-4 * theirs,
+                "{losses:?} {:?}",
+                burn.0
+            );
+        }
+        for (ours, theirs) in weights.tensors.iter().zip(&burn.1.tensors) {
+            assert_eq!((&ours.name, &ours.shape), (&theirs.name, &theirs.shape));
+            for (a, b) in ours.values.iter().zip(&theirs.values) {
+                assert!((a - b).abs() < 2e-3, "{}: {a} and {b}", ours.name);
+            }
+        }
+        assert_eq!(weights.tensors.len(), burn.1.tensors.len());
+        for (a, b) in logits.iter().zip(&burn.2) {
+            assert!((a - b).abs() < 2e-2 * (1.0 + b.abs()), "{a} and {b}");
+        }
+    }
+}
+
+#[test]
+fn training_goes_on_from_what_was_read() {
+    let architecture = &architectures()[0];
+    let isa = Isa::best();
+    let mut whole = CpuNetwork::build(architecture, Source::drawn(7), &isa).unwrap();
+    whole.start_training(&recipe(), &[]);
+    let batch = batch(architecture, 40, whole.paths(), 1);
+    whole.step(&batch, 0.05);
+    let stored = Source::stored(whole.read());
+    let mut resumed = CpuNetwork::build(architecture, stored, &isa).unwrap();
+    resumed.start_training(&recipe(), &whole.read_velocities());
+    whole.step(&batch, 0.05);
+    resumed.step(&batch, 0.05);
+    assert_eq!(resumed.read(), whole.read());
+    assert_eq!(resumed.read_velocities(), whole.read_velocities());
+}

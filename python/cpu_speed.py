@@ -1,0 +1,135 @@
+"""Images per second of training on the CPU, one thread: naschain beside PyTorch.
+
+    cargo build --release
+    target/python/bin/python python/cpu_speed.py [--isa avx512|avx2] [--networks 10] [--rounds 3]
+
+Draws macro genomes at random, the same ones every time, and trains each of them in turn with
+`miner speed` and in PyTorch, once in each memory format, `--rounds` times over; every program is
+limited to the same instructions. Prints one line a network, with each program's best, and writes
+them to a JSON file (`--out`). Close other programs: a busy machine disturbs both, but not equally.
+It needs torch; load_model.py beside it builds the network.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import time
+
+PROGRAMS = pathlib.Path(__file__).resolve().parent.parent / "target" / "release"
+# Input, initial channels and nodes; each channel count doubles twice.
+SHAPES = [
+    ("1x28x28", 8, 3),
+    ("1x28x28", 16, 3),
+    ("3x32x32", 8, 4),
+    ("3x32x32", 16, 3),
+    ("1x8x8", 16, 4),
+]
+
+
+def networks(count):
+    draw = random.Random(1)
+    for index in range(count):
+        shape, channels, nodes = SHAPES[index % len(SHAPES)]
+        bits = nodes * (nodes - 1) // 2 + 1
+        phases = ["".join(draw.choice("01") for _ in range(bits)) for _ in range(3)]
+        # A phase without a connection would be left out.
+        phases = [phase if "1" in phase[:-1] else "1" + phase[1:] for phase in phases]
+        yield shape, channels, nodes, "-".join(phases)
+
+
+def ours(args, shape, channels, nodes, genome):
+    command = [PROGRAMS / "miner", "speed", "--json", "--isa", args.isa, "--nodes", str(nodes)]
+    command += ["--input", shape, "--init-channels", str(channels), genome]
+    command += ["--batch-size", str(args.batch_size), "--steps", str(args.steps)]
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(run.stdout)["images_per_second"]
+
+
+def theirs(args, architecture, layout):
+    command = [sys.executable, __file__, "--step", layout, "--batch-size", str(args.batch_size)]
+    command += ["--steps", str(args.steps)]
+    limits = {}
+    if args.isa == "avx2":
+        limits = {
+            "ATEN_CPU_CAPABILITY": "avx2",
+            "DNNL_MAX_CPU_ISA": "AVX2",
+            "ONEDNN_MAX_CPU_ISA": "AVX2",
+            "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        }
+    environment = {**os.environ, **limits, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    text = json.dumps(architecture)
+    run = subprocess.run(
+        command, check=True, capture_output=True, text=True, input=text, env=environment
+    )
+    return float(run.stdout)
+
+
+def step(args):
+    """Trains the network on standard input and prints PyTorch's images per second."""
+    import torch
+
+    import load_model
+
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    architecture = json.load(sys.stdin)
+    network = load_model.Network({"architecture": architecture, "normalisation": {}}).train()
+    layout = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}[args.step]
+    network = network.to(memory_format=layout)
+    optimizer = torch.optim.SGD(network.parameters(), 0.025, momentum=0.9, weight_decay=3e-4)
+    shape = tuple(map(int, architecture["input"].split("x")))
+    x = torch.randn(args.batch_size, *shape).to(memory_format=layout)
+    y = torch.randint(0, architecture["classes"], (args.batch_size,))
+
+    def train():
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(network.normalised(x), y)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+        loss.item()
+
+    train()
+    started = time.perf_counter()
+    for _ in range(args.steps):
+        train()
+    print(args.batch_size * args.steps / (time.perf_counter() - started))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--isa", default="avx512")
+    parser.add_argument("--networks", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--out", default="cpu_speed.json")
+    parser.add_argument("--step", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.step:
+        return step(args)
+    rows = []
+    for shape, channels, nodes, genome in networks(args.networks):
+        command = [PROGRAMS / "genomaster", "inspect", "--json", "--nodes", str(nodes), "--phases"]
+        command += ["3", "--input", shape, "--init-channels", str(channels), "--classes", "10"]
+        run = subprocess.run([*command, genome], check=True, capture_output=True, text=True)
+        architecture = json.loads(run.stdout)
+        architecture = architecture.get("architecture", architecture)
+        speeds = {"naschain": [], "nchw": [], "channels_last": []}
+        for _ in range(args.rounds):
+            speeds["naschain"].append(ours(args, shape, channels, nodes, genome))
+            for layout in ("nchw", "channels_last"):
+                speeds[layout].append(theirs(args, architecture, layout))
+        best = {name: round(max(found), 1) for name, found in speeds.items()}
+        ratio = best["naschain"] / max(best["nchw"], best["channels_last"])
+        row = {"input": shape, "channels": channels, "genome": genome, "isa": args.isa}
+        rows.append({**row, **best, "ratio": round(ratio, 3)})
+        print(json.dumps(rows[-1]), flush=True)
+    pathlib.Path(args.out).write_text(json.dumps(rows, indent=1) + "\n")
+
+
+main()
