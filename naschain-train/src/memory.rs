@@ -31,8 +31,8 @@ pub fn training_memory_bytes(architecture: &Architecture, recipe: &Recipe, threa
     let sums = most(&|l| 9 * 16 * l.channels);
     let parameters: u128 = layers.iter().map(|l| l.parameters).sum();
     // Parameters, velocities, gradients and weights that lead back; both twice on the host
-    // between two epochs; gradients of each block.
-    let all = images + (8 + blocks) * parameters + blocks * (in_chunk + sums);
+    // between two epochs, and on the way into the digest; gradients of each block.
+    let all = images + (9 + blocks) * parameters + blocks * (in_chunk + sums);
     let bytes = FLOAT * all + wide(threads.max(1)) * THREAD;
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
