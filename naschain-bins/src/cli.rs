@@ -8,7 +8,7 @@ use clap::Args;
 use naschain_consensus::{Agreement, Rule, Rules};
 use naschain_core::{Augmentation, MacroSpace, Recipe};
 use naschain_nsga::{Mode, SearchConfig};
-use naschain_train::{DataName, Dataset, Device, Isa};
+use naschain_train::{DataName, Dataset, Device, Isa, Options};
 
 use crate::coordinator::Coordinator;
 use crate::data::DataArgs;
@@ -103,30 +103,44 @@ pub struct RunArgs {
     pub out: Option<PathBuf>,
 }
 
-/// Where trainings run.
+/// Where and how trainings run.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct DeviceArgs {
     /// Where to train: cpu, or cuda:N in a build with --features cuda
     #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
     pub device: Device,
+    #[command(flatten)]
+    compute: ComputeArgs,
+}
+
+/// How trainings run, whatever the device.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ComputeArgs {
     /// CPU threads inside each training; several trainings of one thread are faster
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: u16,
+    threads: u16,
     /// Instructions of the processor: avx512, avx2 or portable; no result depends on them
     /// [default: the best there are]
     #[arg(long, value_name = "NAME")]
-    pub isa: Option<Isa>,
+    isa: Option<Isa>,
     /// Most memory for one training by its estimate, in MiB; a network that needs more is
     /// reported as failed [default: no limit]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
-    pub memory_limit: Option<u64>,
+    memory_limit: Option<u64>,
 }
 
 impl DeviceArgs {
     /// The options of naschain-train.
-    pub fn options(&self) -> naschain_train::Options {
-        naschain_train::Options {
-            device: self.device,
+    pub fn options(&self) -> Options {
+        self.compute.options(self.device)
+    }
+}
+
+impl ComputeArgs {
+    /// The options of naschain-train on a device.
+    pub fn options(&self, device: Device) -> Options {
+        Options {
+            device,
             threads: usize::from(self.threads),
             isa: self.isa,
             memory_limit_bytes: self.memory_limit.map(|mebibytes| mebibytes << 20),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use naschain_bins::cli::DeviceArgs;
+use naschain_bins::cli::ComputeArgs;
 use naschain_bins::client::Client;
 use naschain_bins::config::{ProgramArgs, parse};
 use naschain_bins::data::KEEP_MIB;
@@ -81,13 +81,8 @@ struct MineArgs {
         value_delimiter = ','
     )]
     device: Vec<Device>,
-    /// CPU threads inside each training; several trainings of one thread are faster
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: u16,
-    /// Most memory for one training by its estimate, in MiB; a network that needs more is
-    /// reported as failed [default: no limit]
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
-    memory_limit: Option<u64>,
+    #[command(flatten)]
+    compute: ComputeArgs,
 }
 
 fn main() -> ExitCode {
@@ -124,16 +119,11 @@ async fn mine(cli: MineArgs) -> anyhow::Result<()> {
     let shelf = Arc::<Shelf>::default();
     let mut miners = JoinSet::new();
     for (_, device) in (0..jobs).zip(cli.device.iter().cycle()) {
-        let device = DeviceArgs {
-            device: *device,
-            threads: cli.threads,
-            memory_limit: cli.memory_limit,
-        };
         let miner = Miner {
             name: name.clone(),
             link: link.clone(),
             trainer: Trainer {
-                options: device.options(),
+                options: cli.compute.options(*device),
                 checkpoints: cli.checkpoints.clone(),
             },
             data_dir: cli.data_dir.clone(),
