@@ -57,6 +57,11 @@ fn main() -> ExitCode {
     }
     let wants = |part: &str| arguments.part.as_deref().is_none_or(|only| only == part);
     let mut found: Vec<Figure> = Vec::new();
+    let mut scale = Vec::new();
+    if wants("scale") {
+        // First, while the process has no memory to use again.
+        scale = scale::run(arguments.scale_miners, arguments.scale_jobs);
+    }
     if wants("makespan") {
         found.extend(makespan::makespan(seed, jobs, faults));
     }
@@ -66,9 +71,7 @@ fn main() -> ExitCode {
     if wants("collusion") {
         found.extend(collusion::collusion(seed, jobs, faults));
     }
-    if wants("scale") {
-        found.extend(scale::run(arguments.scale_miners, arguments.scale_jobs));
-    }
+    found.extend(scale);
     print(&found, seed, arguments.json);
     ExitCode::SUCCESS
 }
