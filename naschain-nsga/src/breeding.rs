@@ -19,8 +19,13 @@ impl<S: Space> Search<S> {
         if until > self.state.slots.len() {
             if self.state.config.mode == Mode::Surrogate {
                 let made = self.state.slots.len();
-                let plain = (made..until).filter(|&index| is_plain(index)).count();
-                self.propose(&parents, until - plain, epoch);
+                let count = |is_one: fn(usize) -> bool| {
+                    (made..until).filter(|&index| is_one(index)).count()
+                };
+                let (plain, leaping) = (count(is_plain), count(is_leap));
+                self.propose(&parents, until - plain - leaping, epoch);
+                self.breed(&parents, until - leaping, epoch);
+                self.leap(&parents, until, epoch);
             }
             self.breed(&parents, until, epoch);
             self.fill_up(until, epoch);
@@ -94,6 +99,20 @@ impl<S: Space> Search<S> {
             return false;
         }
         self.add(child.genome)
+    }
+
+    /// Makes candidates that differ from a parent in a stretch of genes, all of them at once: ways to
+    /// better ones that lead through worse ones if they are gone gene by gene.
+    fn leap(&mut self, parents: &[Ranked], until: usize, epoch: u64) {
+        let mut mating = self.mating(parents, epoch, 2);
+        let mut fruitless = 0;
+        while self.state.slots.len() < until && fruitless < RETRIES && !parents.is_empty() {
+            let parent = mating.tournaments.winner();
+            let mut genome = self.state.slots[parent].genome().clone();
+            let mut stretch = self.mutations.of_a_stretch(&mut mating.stream);
+            genome.mutate(&mut stretch, &mut mating.stream);
+            fruitless += usize::from(!self.add(genome));
+        }
     }
 
     /// Some children of the parents, and some random genomes, that are new and different.
@@ -247,8 +266,13 @@ const LISTED: u64 = 1 << 16;
 const BATCH: usize = 4;
 
 /// Whether this candidate is a child of NSGA-II that no model has a say in: one in four after the
-/// first hundred, one in two after the first four hundred, so that a long search goes on even where
-/// its model is wrong.
+/// first hundred, so that a long search goes on even where its model is wrong.
 fn is_plain(index: usize) -> bool {
-    index >= 100 && index % 4 == 3 || index >= 400 && index % 4 == 1
+    index >= 100 && index % 4 == 3
+}
+
+/// Whether this candidate differs from a parent in a stretch of genes: one in four after the first
+/// four hundred.
+fn is_leap(index: usize) -> bool {
+    index >= 400 && index % 4 == 1
 }

@@ -1,5 +1,6 @@
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::ops::Range;
 use std::sync::Arc;
 
 use naschain_core::{Genome, Stream};
@@ -79,6 +80,8 @@ pub struct Mutations {
     at: usize,
     /// Whether that gene mutates.
     mutates: bool,
+    /// Genes that mutate next, whatever their probability.
+    stretch: Range<usize>,
 }
 
 /// How many genes in a row do not mutate, by a uniform whole number below 2⁵³.
@@ -94,6 +97,9 @@ struct SparedRows {
 /// Longer rows of genes that do not mutate are put together from several; few are longer than this
 /// many genomes, or genes.
 const LONGEST_ROW: (usize, usize) = (3, 512);
+
+/// The most genes of a stretch.
+const LONGEST_STRETCH: usize = 8;
 
 /// Parts of the uniform numbers, a power of 2.
 const PARTS: usize = 1 << PART_BITS;
@@ -142,12 +148,31 @@ impl Mutations {
             rows: Arc::new(SparedRows::new(len, probability)),
             at: 0,
             mutates: false,
+            stretch: 0..0,
+        }
+    }
+
+    /// For one genome: all genes of a stretch mutate, and no other; its place is random, and so is its
+    /// length, 2 to 8 where there are as many genes.
+    pub(crate) fn of_a_stretch(&self, stream: &mut Stream) -> Self {
+        let most = LONGEST_STRETCH.min(self.len);
+        let count = most.min(2 + stream.index(most.max(2) - 1));
+        let start = stream.index(self.len - count + 1);
+        Mutations {
+            len: 0,
+            rows: self.rows.clone(),
+            at: 0,
+            mutates: false,
+            stretch: start..start + count,
         }
     }
 
     /// The next gene of this genome that mutates; after `None` the next genome begins.
     #[inline]
     pub fn next(&mut self, stream: &mut Stream) -> Option<usize> {
+        if let Some(gene) = self.stretch.next() {
+            return Some(gene);
+        }
         while self.at < self.len {
             let (gene, mutates) = (self.at, self.mutates);
             let (spared, next_mutates) = self.rows.random(stream);
@@ -219,6 +244,20 @@ mod tests {
             let traded: Vec<bool> = one.bits().zip(parent.bits()).map(|(x, y)| x != y).collect();
             prop_assert!(traded.chunk_by(|x, y| x == y).filter(|run| run[0]).count() == 1);
             prop_assert!(one.bits().zip(other.bits()).all(|(x, y)| x != y));
+        }
+
+        #[test]
+        fn a_stretch_mutates_whole_and_once(len in 1usize..200, seed: u64) {
+            let mut stream = Stream::new(seed, Purpose::Simulation, 0, 0);
+            let mut mutations = Mutations::new(len, 0.5).of_a_stretch(&mut stream);
+            let mut genome = Genome::zeros(len);
+            genome.mutate(&mut mutations, &mut stream);
+            let ones: Vec<usize> = (0..len).filter(|&bit| genome.get(bit)).collect();
+            let expected = len.min(2)..=8;
+            prop_assert!(expected.contains(&ones.len()), "{}", genome);
+            prop_assert_eq!(ones[ones.len() - 1] - ones[0] + 1, ones.len());
+            genome.mutate(&mut mutations, &mut stream);
+            prop_assert_eq!(genome.count_ones(0..len), ones.len());
         }
 
         #[test]

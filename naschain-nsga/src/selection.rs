@@ -295,3 +295,46 @@ impl<'a> Tournaments<'a> {
         (next(last), next(last - 1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use naschain_core::Purpose;
+
+    /// Candidates by number, from the best rank on; `free` of them survive.
+    fn ranks(violations: &[f64], rows: &[[f64; 2]], free: usize) -> Vec<(usize, u32)> {
+        let scores = Scores {
+            objectives: 2,
+            rows: rows.concat(),
+            violations: violations.to_vec(),
+            successes: violations.iter().filter(|&&one| one == 0.0).count(),
+        };
+        let pool = (0..violations.len()).collect();
+        let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
+        let selection = Selection::of(&scores, pool, free, &mut stream);
+        let ranked = selection.survivors.iter();
+        let mut ranks: Vec<(usize, u32)> = ranked.map(|one| (one.index, one.rank)).collect();
+        ranks.sort_by_key(|&(index, rank)| (rank, index));
+        ranks
+    }
+
+    #[test]
+    fn feasible_ones_come_first_then_by_violation_and_failed_ones_last() {
+        const NAN: [f64; 2] = [f64::NAN; 2];
+        let violations = [f64::INFINITY, 2.0, 0.0, 1.0, 0.0, 1.0, f64::INFINITY];
+        let rows = [NAN, NAN, [5.0, 5.0], NAN, [4.0, 4.0], NAN, NAN];
+        let expected = [(4, 0), (2, 1), (3, 2), (5, 2), (1, 3), (0, 4), (6, 4)];
+        assert_eq!(ranks(&violations, &rows, 7), expected);
+        for free in [1, 2, 4, 5] {
+            assert_eq!(ranks(&violations, &rows, free), expected[..free]);
+        }
+    }
+
+    #[test]
+    fn the_ends_of_a_front_that_does_not_fit_survive() {
+        let rows: Vec<[f64; 2]> = (0..20).map(|x| [f64::from(x), f64::from(-x)]).collect();
+        let kept = ranks(&[0.0; 20], &rows, 5);
+        assert_eq!(kept.len(), 5);
+        assert!(kept.contains(&(0, 0)) && kept.contains(&(19, 0)));
+    }
+}

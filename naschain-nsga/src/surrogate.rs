@@ -24,11 +24,10 @@ impl<S: Space> Search<S> {
             .map(|&index| ranges.scaled(self.scores.row(index)))
             .collect();
         // Those on their way are taken to turn out as expected.
-        for index in 0..self.state.slots.len() {
-            if self.is_untold(index) {
-                let genome = self.state.slots[index].genome().clone();
-                front.push(ranges.scaled(&self.expected(&models, &genome)));
-            }
+        let all = (0..self.state.slots.len()).rev();
+        for index in all.filter(|&index| self.is_untold(index)).take(self.untold) {
+            let genome = self.state.slots[index].genome();
+            front.push(ranges.scaled(&self.expected(&models, genome)));
         }
         let rows: Vec<Vec<f64>> = pool
             .iter()

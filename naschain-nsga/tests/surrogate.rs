@@ -82,6 +82,35 @@ fn a_deceptive_problem_is_no_worse_for_it() {
     }
 }
 
+/// After four hundred candidates, the last of each four is an earlier one with a short stretch flipped.
+#[test]
+fn a_long_search_leaps() {
+    let config = SearchConfig {
+        generations: 22,
+        ..config(40, 2, 440, 1)
+    };
+    let mut search = Search::new(config).unwrap();
+    while let Some(candidate) = search.ask() {
+        let ones = |from: usize| candidate.genome.count_ones(from..from + 20) as f64;
+        let values = [ones(0), (20.0 - ones(0)) * (1.0 + ones(20))];
+        search
+            .tell(candidate.id, Outcome::objectives(values))
+            .unwrap();
+    }
+    let genomes: Vec<_> = search.evaluated().map(|one| &one.genome).collect();
+    assert_eq!(genomes.len(), 440);
+    for index in (403..440).step_by(4) {
+        let is_leap = genomes[..index].iter().any(|earlier| {
+            let differs = |&bit: &usize| genomes[index].get(bit) != earlier.get(bit);
+            let flipped: Vec<usize> = (0..40).filter(differs).collect();
+            let (count, ends) = (flipped.len(), (flipped.first(), flipped.last()));
+            (2..=8).contains(&count)
+                && matches!(ends, (Some(first), Some(last)) if last - first + 1 == count)
+        });
+        assert!(is_leap, "candidate {index}");
+    }
+}
+
 /// ZDT1 (Zitzler, Deb and Thiele 2000) with ten variables.
 #[test]
 fn real_variables_need_fewer_evaluations() {

@@ -1,15 +1,18 @@
 //! Non-dominated sorting by naschain-nsga, genoxide and moors, one thread each, every one on
 //! points that are already in the form it takes.
 
+mod thread_time;
+
 use std::hint::black_box;
 use std::time::Duration;
 
-use criterion::measurement::WallTime;
+use cpu_time::ThreadTime;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode, criterion_group, criterion_main};
 use genoxide::Objective::Minimize;
 use genoxide::multi::Scores;
 use naschain_core::{Purpose, Stream};
 use ndarray::Array2;
+use thread_time::ProcessorTime;
 
 const POINTS: [usize; 4] = [100, 1000, 10_000, 100_000];
 
@@ -45,19 +48,30 @@ impl Shape {
     }
 }
 
-/// genoxide compares most pairs where there are many points or one front: single calls took 6 s
-/// (M = 5, cloud and integers) to 105 s (M = 5, front) at 100,000 points, 28 s with M = 3 on a front.
-fn genoxide_is_measured<const M: usize>(shape: Shape, points: usize) -> bool {
-    let quick_of_many = M == 2 || M == 3 && shape != Shape::Front;
-    points <= 10_000 || quick_of_many
+/// genoxide compares most pairs where there are many points or one front: single calls take 6 to 100
+/// seconds.
+fn genoxide_is_slow<const M: usize>(shape: Shape, points: usize) -> bool {
+    points > 10_000 && (M == 5 || M == 3 && shape == Shape::Front)
 }
 
-/// moors compares all pairs: 100,000 points would take minutes.
-fn moors_is_measured(points: usize) -> bool {
-    points <= 10_000
+/// moors compares all pairs, and keeps a list of those that each point dominates: with 100,000 points
+/// it is slow on a front, and needs tens of gigabytes on all else.
+fn moors_is_slow(points: usize) -> bool {
+    points > 10_000
 }
 
-fn sorts<const M: usize>(criterion: &mut Criterion) {
+/// A single call, without criterion, where many would take hours: with the environment variable SLOW
+/// alone.
+fn once<T>(name: &str, shape: Shape, rows: usize, objectives: usize, call: impl FnOnce() -> T) {
+    if std::env::var_os("SLOW").is_some() {
+        let start = ThreadTime::now();
+        black_box(call());
+        let seconds = start.elapsed().as_secs_f64();
+        println!("{rows} points/M={objectives}/{shape:?}/{name}, one call: {seconds:.1} s");
+    }
+}
+
+fn sorts<const M: usize>(criterion: &mut Criterion<ProcessorTime>) {
     for shape in Shape::ALL {
         for points in POINTS {
             let mut group = criterion.benchmark_group(format!("{points} points/M={M}/{shape:?}"));
@@ -69,7 +83,7 @@ fn sorts<const M: usize>(criterion: &mut Criterion) {
 }
 
 fn sort_by_all<const M: usize>(
-    group: &mut BenchmarkGroup<WallTime>,
+    group: &mut BenchmarkGroup<ProcessorTime>,
     rows: &[[f64; M]],
     shape: Shape,
 ) {
@@ -81,29 +95,29 @@ fn sort_by_all<const M: usize>(
     group.bench_function("naschain", |bencher| {
         bencher.iter(|| naschain_nsga::non_dominated_sort(black_box(flat), M));
     });
-    if genoxide_is_measured::<M>(shape, rows.len()) {
-        let scores: Vec<Scores<M>> = rows.iter().map(|row| Scores::new(*row)).collect();
-        group.bench_function("genoxide", |bencher| {
-            bencher
-                .iter(|| genoxide::multi::non_dominated_sort(black_box(&scores), &[Minimize; M]));
-        });
+    let scores: Vec<Scores<M>> = rows.iter().map(|row| Scores::new(*row)).collect();
+    let genoxide = || genoxide::multi::non_dominated_sort(black_box(&scores), &[Minimize; M]);
+    if genoxide_is_slow::<M>(shape, rows.len()) {
+        once("genoxide", shape, rows.len(), M, genoxide);
+    } else {
+        group.bench_function("genoxide", |bencher| bencher.iter(genoxide));
     }
-    if moors_is_measured(rows.len()) {
-        let array = Array2::from_shape_fn((rows.len(), M), |(row, column)| rows[row][column]);
-        group.bench_function("moors", |bencher| {
-            bencher.iter(|| {
-                moors::non_dominated_sorting::fast_non_dominated_sorting(
-                    black_box(&array),
-                    rows.len(),
-                )
-            });
-        });
+    let array = Array2::from_shape_fn((rows.len(), M), |(row, column)| rows[row][column]);
+    let moors =
+        || moors::non_dominated_sorting::fast_non_dominated_sorting(black_box(&array), rows.len());
+    if !moors_is_slow(rows.len()) {
+        group.bench_function("moors", |bencher| bencher.iter(moors));
+    } else if shape == Shape::Front {
+        once("moors", shape, rows.len(), M, moors);
     }
 }
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().measurement_time(Duration::from_secs(2)).sample_size(20);
+    config = Criterion::default()
+        .with_measurement(ProcessorTime)
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(20);
     targets = sorts::<2>, sorts::<3>, sorts::<5>
 }
 criterion_main!(benches);

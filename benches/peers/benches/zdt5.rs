@@ -1,6 +1,8 @@
 //! A whole run of ZDT5, 80 bits, population 100, 250 generations, two-point crossover with
 //! probability 0.9 and one flipped bit a child: naschain-nsga (plain NSGA-II) and genoxide.
 
+mod thread_time;
+
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -9,6 +11,7 @@ use genoxide::multi::problems::{MultiProblem, Zdt5};
 use genoxide::prelude::{BitFlip, MultiEngine, Nsga2, PointCrossover, Stop};
 use naschain_core::Genome;
 use naschain_nsga::{Mode, Objective, Outcome, Search, SearchConfig};
+use thread_time::ProcessorTime;
 
 const BITS: usize = 80;
 const POPULATION: usize = 100;
@@ -62,7 +65,7 @@ fn genoxide(seed: u64) -> usize {
     outcome.front_values().len()
 }
 
-fn runs(criterion: &mut Criterion) {
+fn runs(criterion: &mut Criterion<ProcessorTime>) {
     let mut group = criterion.benchmark_group("ZDT5, whole run");
     group.bench_function("naschain", |bencher| {
         bencher.iter(|| naschain(black_box(1)));
@@ -73,5 +76,9 @@ fn runs(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, runs);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(ProcessorTime);
+    targets = runs
+}
 criterion_main!(benches);

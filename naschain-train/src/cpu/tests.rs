@@ -56,7 +56,7 @@ fn batch(architecture: &Architecture, images: usize, paths: usize, seed: u64) ->
         pixels: (0..numbers)
             .map(|_| 4.0 * stream.unit_f32() - 2.0)
             .collect(),
-        labels: (0..images).map(|_| stream.below(10) as u8).collect(),
+        labels: (0..images).map(|_| stream.below(10) as u16).collect(),
         factors: drop_path::draw(&recipe(), 3, paths, &indices),
     }
 }
