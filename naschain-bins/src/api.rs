@@ -5,14 +5,21 @@ use naschain_core::{Digest, Genome, Measurement};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::batch_chain::Head;
 use crate::state::ClosedBatch;
 
 /// `POST /v1/join`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JoinRequest {
-    /// Who joins.
+    /// Who joins: in a signed request the signer's address.
     pub miner: MinerId,
+    /// A name for people to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<MinerId>,
+    /// How many jobs it trains at once; 1 when it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u32>,
 }
 
 /// `POST /v1/jobs`.
@@ -70,6 +77,10 @@ pub struct ResultRequest {
     pub miner: MinerId,
     /// A [`Row`]; anything else is counted as a malformed one.
     pub row: Value,
+    /// The run that the lease is of; a signed answer has to say it, so that nobody can carry it
+    /// into another run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Digest>,
 }
 
 impl ResultRequest {
@@ -94,6 +105,16 @@ pub struct Batches {
     pub total: usize,
     /// Whether the run is finished.
     pub finished: bool,
+    /// On the last page, the end of the chain of all batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<Head>,
+}
+
+/// `GET /identity`, which is never signed: how a genomaster is to be spoken to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The address that requests are signed for; without one they are not signed.
+    pub hotkey: Option<String>,
 }
 
 /// `GET /v1/front`: one entry for each network of the Pareto front so far.

@@ -48,9 +48,10 @@ impl Coordinator {
         let (journal, events) = Journal::open(&dir.join("journal.sqlite"), run).await?;
         let mut state = RunState::new(spec.clone())?;
         let mut latest = Millis(0);
-        for (number, (now, event)) in events.into_iter().enumerate() {
+        for (number, (now, event, proof)) in events.into_iter().enumerate() {
             latest = now;
-            state.apply(now, event).map_err(|refused| {
+            let applied = state.apply_signed(now, event, proof.as_deref());
+            applied.map_err(|refused| {
                 anyhow::anyhow!("event {} of the journal is refused: {refused}", number + 1)
             })?;
         }
@@ -89,17 +90,35 @@ impl Coordinator {
         look(&self.inner.lock().await.state)
     }
 
+    /// The journal's latest proofs: more than can come in while a signed request is fresh.
+    pub async fn recent_proofs(&self) -> Result<Vec<String>> {
+        const MOST: u32 = 50_000;
+        match &mut self.inner.lock().await.journal {
+            Some(journal) => journal.recent_proofs(MOST).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Takes an event; it is in the journal before this returns.
     ///
-    /// A caller that goes away meanwhile changes nothing: state and journal move together.
-    pub async fn handle(self: &Arc<Self>, event: Event) -> Result<Vec<Action>, CallError> {
+    /// `proof` is the signed request that asks for it, where there is one. A caller that goes
+    /// away meanwhile changes nothing: state and journal move together.
+    pub async fn handle(
+        self: &Arc<Self>,
+        event: Event,
+        proof: Option<Arc<str>>,
+    ) -> Result<Vec<Action>, CallError> {
         let coordinator = self.clone();
-        let accepted = tokio::spawn(async move { coordinator.accept(event).await });
+        let accepted = tokio::spawn(async move { coordinator.accept(event, proof).await });
         let stopped = |error: tokio::task::JoinError| CallError::Stopped(error.to_string());
         accepted.await.map_err(stopped)?
     }
 
-    async fn accept(&self, event: Event) -> Result<Vec<Action>, CallError> {
+    async fn accept(
+        &self,
+        event: Event,
+        proof: Option<Arc<str>>,
+    ) -> Result<Vec<Action>, CallError> {
         let mut inner = self.inner.lock().await;
         let Inner {
             state,
@@ -114,11 +133,11 @@ impl Coordinator {
         };
         let now = self.clock.now();
         let idle_tick = matches!(event, Event::Tick);
-        let actions = state.apply(now, event.clone())?;
+        let actions = state.apply_signed(now, event.clone(), proof.as_deref())?;
         if idle_tick && actions.is_empty() {
             return Ok(actions);
         }
-        if let Err(error) = journal.append(now, &event).await {
+        if let Err(error) = journal.append(now, &event, proof.as_deref()).await {
             // The state is ahead of the journal: nothing more may be answered from it.
             let reason = format!("{error:#}");
             tracing::error!("{reason}");
@@ -137,6 +156,7 @@ impl Coordinator {
         self: &Arc<Self>,
         miner: &MinerId,
         wait: Duration,
+        proof: Option<Arc<str>>,
     ) -> Result<JobReply, CallError> {
         let give_up = clock::now() + wait;
         let mut changes = self.changes();
@@ -148,7 +168,7 @@ impl Coordinator {
             let event = Event::Request {
                 miner: miner.clone(),
             };
-            for action in self.handle(event).await? {
+            for action in self.handle(event, proof.clone()).await? {
                 if let Action::Leased { batch, lease, .. } = action {
                     let genome = self.look(|state| state.genome(batch).cloned()).await;
                     return Ok(JobReply::Job(Job {
@@ -173,6 +193,7 @@ impl Coordinator {
         miner: &MinerId,
         lease: LeaseId,
         epoch: u32,
+        proof: Option<Arc<str>>,
     ) -> Result<(), CallError> {
         let miner = miner.clone();
         let event = Event::Heartbeat {
@@ -180,7 +201,7 @@ impl Coordinator {
             lease,
             epoch,
         };
-        self.handle(event).await.map(drop)
+        self.handle(event, proof).await.map(drop)
     }
 
     /// A miner answers. The same answer sent twice is taken once and acknowledged twice.
@@ -189,9 +210,11 @@ impl Coordinator {
         miner: &MinerId,
         lease: LeaseId,
         row: Row,
+        proof: Option<Arc<str>>,
     ) -> Result<(), CallError> {
         let miner = miner.clone();
-        match self.handle(Event::Submit { miner, lease, row }).await {
+        let event = Event::Submit { miner, lease, row };
+        match self.handle(event, proof).await {
             Err(CallError::Rejected(Rejected::AlreadyAnswered { .. })) => Ok(()),
             other => other.map(drop),
         }
@@ -230,7 +253,7 @@ async fn tick(coordinator: std::sync::Weak<Coordinator>) {
                 .look(|state| state.board().next_deadline())
                 .await;
             let wait = deadline.map_or(LONGEST, |then| coordinator.clock.until(then));
-            if wait.is_zero() && coordinator.handle(Event::Tick).await.is_err() {
+            if wait.is_zero() && coordinator.handle(Event::Tick, None).await.is_err() {
                 return;
             }
             // An event may bring an earlier deadline while this sleeps.

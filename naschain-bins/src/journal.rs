@@ -21,14 +21,18 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS journal (
     number INTEGER PRIMARY KEY,
     now_ms INTEGER NOT NULL,
     event TEXT NOT NULL,
+    proof TEXT,
     link TEXT NOT NULL
 )";
+
+/// An event as it was accepted: when, what, and the signed request that asked for it.
+pub type Entry = (Millis, Event, Option<String>);
 
 impl Journal {
     /// Opens or makes the file and reads its events; `root` is the run's digest.
     ///
     /// Nobody else can open it meanwhile. A broken chain is an error that names the event.
-    pub async fn open(path: &Path, root: Digest) -> Result<(Journal, Vec<(Millis, Event)>)> {
+    pub async fn open(path: &Path, root: Digest) -> Result<(Journal, Vec<Entry>)> {
         let context = || {
             let path = path.display();
             format!("cannot open the journal {path}; is another genomaster running on it?")
@@ -47,10 +51,11 @@ impl Journal {
             .execute(&mut connection)
             .await
             .with_context(context)?;
-        let rows = sqlx::query("SELECT number, now_ms, event, link FROM journal ORDER BY number")
-            .fetch_all(&mut connection)
-            .await
-            .with_context(context)?;
+        let rows =
+            sqlx::query("SELECT number, now_ms, event, proof, link FROM journal ORDER BY number")
+                .fetch_all(&mut connection)
+                .await
+                .with_context(context)?;
         let mut journal = Journal {
             connection,
             length: 0,
@@ -60,6 +65,7 @@ impl Journal {
         for row in rows {
             let (number, now_ms): (i64, i64) = (row.try_get("number")?, row.try_get("now_ms")?);
             let (text, link): (String, String) = (row.try_get("event")?, row.try_get("link")?);
+            let proof: Option<String> = row.try_get("proof")?;
             let number_expected = journal.length + 1;
             ensure!(
                 number == number_expected,
@@ -67,7 +73,7 @@ impl Journal {
                 path.display()
             );
             let now = Millis(now_ms.max(0) as u64);
-            journal.link = next_link(journal.link, now, &text);
+            journal.link = next_link(journal.link, now, &text, proof.as_deref());
             ensure!(
                 journal.link.to_string() == link,
                 "{}: event {number} was changed after it was written",
@@ -76,26 +82,40 @@ impl Journal {
             journal.length = number;
             let event = serde_json::from_str(&text)
                 .with_context(|| format!("{}: event {number} is unknown", path.display()))?;
-            events.push((now, event));
+            events.push((now, event, proof));
         }
         Ok((journal, events))
     }
 
-    /// Appends one event and waits until it is on disk.
-    pub async fn append(&mut self, now: Millis, event: &Event) -> Result<()> {
+    /// Appends one event and waits until it is on disk. `proof` is the JSON of the signed request
+    /// that asked for it.
+    pub async fn append(&mut self, now: Millis, event: &Event, proof: Option<&str>) -> Result<()> {
         let text = serde_json::to_string(event)?;
-        let link = next_link(self.link, now, &text);
-        sqlx::query("INSERT INTO journal (number, now_ms, event, link) VALUES (?, ?, ?, ?)")
-            .bind(self.length + 1)
-            .bind(now.0 as i64)
-            .bind(text)
-            .bind(link.to_string())
-            .execute(&mut self.connection)
-            .await
-            .context("cannot write to the journal")?;
+        let link = next_link(self.link, now, &text, proof);
+        sqlx::query(
+            "INSERT INTO journal (number, now_ms, event, proof, link) VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(self.length + 1)
+        .bind(now.0 as i64)
+        .bind(text)
+        .bind(proof)
+        .bind(link.to_string())
+        .execute(&mut self.connection)
+        .await
+        .context("cannot write to the journal")?;
         self.length += 1;
         self.link = link;
         Ok(())
+    }
+
+    /// The latest `most` proofs.
+    pub async fn recent_proofs(&mut self, most: u32) -> Result<Vec<String>> {
+        let select = "SELECT proof FROM journal WHERE number > ? AND proof IS NOT NULL";
+        let rows = sqlx::query(select)
+            .bind(self.length - i64::from(most))
+            .fetch_all(&mut self.connection)
+            .await?;
+        rows.iter().map(|row| Ok(row.try_get("proof")?)).collect()
     }
 
     /// Closes the file.
@@ -104,11 +124,16 @@ impl Journal {
     }
 }
 
-fn next_link(before: Digest, now: Millis, event: &str) -> Digest {
+fn next_link(before: Digest, now: Millis, event: &str, proof: Option<&str>) -> Digest {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&before.0);
     hasher.update(&now.0.to_le_bytes());
     hasher.update(event.as_bytes());
+    if let Some(proof) = proof {
+        // JSON has no such byte, so nothing can move between the two.
+        hasher.update(b"\0");
+        hasher.update(proof.as_bytes());
+    }
     Digest(*hasher.finalize().as_bytes())
 }
 
@@ -127,20 +152,28 @@ mod tests {
         path
     }
 
-    fn events() -> Vec<(Millis, Event)> {
+    fn events() -> Vec<Entry> {
         let miner = |name: &str| name.parse().unwrap();
         vec![
-            (Millis(1), Event::Join { miner: miner("a") }),
-            (Millis(1), Event::Request { miner: miner("a") }),
-            (Millis(9), Event::Tick),
+            (
+                Millis(1),
+                Event::Join { miner: miner("a") },
+                Some("{1}".to_owned()),
+            ),
+            (
+                Millis(1),
+                Event::Request { miner: miner("a") },
+                Some("{2}".to_owned()),
+            ),
+            (Millis(9), Event::Tick, None),
         ]
     }
 
     async fn written(path: &Path) -> SqliteConnection {
         let (mut journal, read) = Journal::open(path, ROOT).await.unwrap();
         assert!(read.is_empty());
-        for (now, event) in events() {
-            journal.append(now, &event).await.unwrap();
+        for (now, event, proof) in events() {
+            journal.append(now, &event, proof.as_deref()).await.unwrap();
         }
         journal.close().await.unwrap();
         SqliteConnection::connect(path.to_str().unwrap())
@@ -163,8 +196,9 @@ mod tests {
     async fn what_was_written_is_read() {
         let path = file("read.sqlite");
         written(&path).await.close().await.unwrap();
-        let (_journal, read) = Journal::open(&path, ROOT).await.unwrap();
+        let (mut journal, read) = Journal::open(&path, ROOT).await.unwrap();
         assert_eq!(read, events());
+        assert_eq!(journal.recent_proofs(2).await.unwrap(), ["{2}"]);
     }
 
     #[tokio::test]
@@ -178,6 +212,11 @@ mod tests {
             error.ends_with("event 2 was changed after it was written"),
             "{error}"
         );
+        for change in ["'{3}'", "NULL"] {
+            let change = format!("UPDATE journal SET proof = {change} WHERE number = 1");
+            let error = refusal("proof.sqlite", &change).await;
+            assert!(error.contains("event 1 was changed"), "{error}");
+        }
         let error = refusal("drop.sqlite", "DELETE FROM journal WHERE number = 2").await;
         assert!(error.ends_with("event 2 is missing"), "{error}");
         let path = file("root.sqlite");

@@ -50,7 +50,7 @@ impl Link {
         match self {
             Link::Local(coordinator) => {
                 let miner = miner.clone();
-                coordinator.handle(Event::Join { miner }).await?;
+                coordinator.handle(Event::Join { miner }, None).await?;
             }
             Link::Http(client) => client.join(miner).await?,
         }
@@ -61,7 +61,7 @@ impl Link {
     pub async fn request(&self, miner: &MinerId, wait_ms: u64) -> Result<JobReply, LinkError> {
         let wait = Duration::from_millis(wait_ms);
         match self {
-            Link::Local(coordinator) => Ok(coordinator.request(miner, wait).await?),
+            Link::Local(coordinator) => Ok(coordinator.request(miner, wait, None).await?),
             Link::Http(client) => Ok(client.request(miner, wait_ms).await?),
         }
     }
@@ -74,7 +74,9 @@ impl Link {
         epoch: u32,
     ) -> Result<(), LinkError> {
         match self {
-            Link::Local(coordinator) => Ok(coordinator.heartbeat(miner, lease, epoch).await?),
+            Link::Local(coordinator) => {
+                Ok(coordinator.heartbeat(miner, lease, epoch, None).await?)
+            }
             Link::Http(client) => Ok(client.heartbeat(miner, lease, epoch).await?),
         }
     }
@@ -87,7 +89,9 @@ impl Link {
         row: &Row,
     ) -> Result<(), LinkError> {
         match self {
-            Link::Local(coordinator) => Ok(coordinator.submit(miner, lease, row.clone()).await?),
+            Link::Local(coordinator) => {
+                Ok(coordinator.submit(miner, lease, row.clone(), None).await?)
+            }
             Link::Http(client) => Ok(client.submit(miner, lease, row).await?),
         }
     }
@@ -110,7 +114,10 @@ impl From<ClientError> for LinkError {
         match &error {
             ClientError::Away(_) => LinkError::Away(text),
             // A lease is unknown where another run has taken the address over.
-            _ if error.is("stale_lease") || error.is("unknown_lease") => {
+            _ if ["stale_lease", "unknown_lease", "wrong_run"]
+                .iter()
+                .any(|kind| error.is(kind)) =>
+            {
                 LinkError::LeaseEnded(text)
             }
             _ if error.is("unknown_miner") => LinkError::NotJoined(text),

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::access::AccessArgs;
 use crate::cli::{CommonArgs, OpenRun};
+use crate::listen;
 use crate::run::say;
 use crate::search::{conclude, follow};
 use crate::server;
@@ -18,6 +20,8 @@ pub struct ServeArgs {
     /// Address to listen on; port 0 takes a free one and prints it
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
     listen: SocketAddr,
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 /// Serves until Ctrl-C or SIGTERM, also after the search is finished, so that validators can
@@ -27,14 +31,27 @@ pub async fn serve(args: ServeArgs) -> Result<()> {
     let listener = tokio::net::TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let opened = args.access.open()?;
+    let listening = opened.listening.clone();
     let OpenRun {
         dataset,
         dir,
         coordinator,
     } = args.common.open().await?;
-    say(&format!("listening on http://{}\n", listener.local_addr()?))?;
-    let router = server::router(coordinator.clone());
-    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let (gate, legacy) = opened.gate(&coordinator).await?;
+    let scheme = if listening.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    say(&format!(
+        "listening on {scheme}://{}\n",
+        listener.local_addr()?
+    ))?;
+    let router = server::router(coordinator.clone(), gate, legacy);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async { drop(stopped.await) };
+    let mut server = tokio::spawn(listen::serve(listener, router, listening, stopped));
     let options = args.common.device.options();
     let work = async {
         follow(&coordinator, &dir, None).await?;
@@ -44,9 +61,13 @@ pub async fn serve(args: ServeArgs) -> Result<()> {
     };
     let result = tokio::select! {
         result = work => result,
-        result = server => result?.context("the server ended"),
+        result = &mut server => result?.context("the server ended"),
         _ = shutdown() => Ok(()),
     };
+    // Requests in progress end first, because they may be answers.
+    if stop.send(()).is_ok() {
+        let _ = server.await;
+    }
     coordinator.close().await?;
     result
 }

@@ -1,44 +1,64 @@
 //! The genomaster's HTTP side: JSON under /v1, every error an RFC 9457 problem document.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
-use naschain_consensus::{Event, LeaseId, Rejected};
+use axum::{Extension, Json, Router, middleware};
+use naschain_consensus::{LeaseId, Rejected};
+use naschain_core::Digest;
 use serde::Deserialize;
 
 use crate::api::{
-    Batches, FrontEntry, HeartbeatRequest, JobReply, JobRequest, JoinRequest, Problem,
+    Batches, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest, JoinRequest, Problem,
     ResultRequest,
 };
+use crate::batch_chain::BatchChain;
 use crate::coordinator::{CallError, Coordinator};
+use crate::gate::{self, Caller, Gate, MOST_BODY_BYTES};
+use crate::legacy::{self, Legacy};
 use crate::run_spec::RunSpec;
 
-/// No request is larger than this.
-const MOST_BODY_BYTES: usize = 64 * 1024;
 /// No request for work waits longer than this.
 const MOST_WAIT_MS: u64 = 30_000;
 /// No page of batches has more than this.
 const MOST_BATCHES: usize = 1_000;
 
-type App = State<Arc<Coordinator>>;
+/// What the routes share.
+#[derive(Clone)]
+struct App {
+    coordinator: Arc<Coordinator>,
+    gate: Arc<Gate>,
+    chain: Arc<Mutex<BatchChain>>,
+}
 
-/// The routes, to be served with [`axum::serve()`].
-pub fn router(coordinator: Arc<Coordinator>) -> Router {
-    Router::new()
+impl FromRef<App> for Arc<Coordinator> {
+    fn from_ref(app: &App) -> Arc<Coordinator> {
+        app.coordinator.clone()
+    }
+}
+
+type Shared = State<Arc<Coordinator>>;
+
+/// The routes, to be served with [`crate::listen::serve()`].
+pub fn router(coordinator: Arc<Coordinator>, gate: Arc<Gate>, legacy: Option<Legacy>) -> Router {
+    let app = App {
+        chain: Arc::new(Mutex::new(BatchChain::new(coordinator.run()))),
+        coordinator: coordinator.clone(),
+        gate: gate.clone(),
+    };
+    let unsigned = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/v1/run", get(run))
-        .route("/v1/join", post(join))
-        .route("/v1/jobs", post(jobs))
-        .route("/v1/leases/{lease}/heartbeat", post(heartbeat))
-        .route("/v1/leases/{lease}/result", post(result))
-        .route("/v1/batches", get(batches))
-        .route("/v1/front", get(front))
+        .route("/identity", get(identity))
+        .with_state(app.clone())
+        .merge(legacy.map_or(Router::new(), |legacy| legacy::router(coordinator, legacy)));
+    let gated = middleware::from_fn_with_state(gate.clone(), gate::open);
+    signed_routes(app)
+        .merge(unsigned.layer(gated.clone()))
         .fallback(|| async {
             Failure::new(StatusCode::NOT_FOUND, "not_found", "there is no such path")
         })
@@ -47,23 +67,58 @@ pub fn router(coordinator: Arc<Coordinator>) -> Router {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         })
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
-        .with_state(coordinator)
 }
 
-async fn run(State(coordinator): App) -> Json<RunSpec> {
+/// Every path under /v1.
+fn signed_routes(app: App) -> Router {
+    let gated = middleware::from_fn_with_state(app.gate.clone(), gate::signed);
+    Router::new()
+        .route("/v1/run", get(run))
+        .route("/v1/join", post(join))
+        .route("/v1/jobs", post(jobs))
+        .route("/v1/leases/{lease}/heartbeat", post(heartbeat))
+        .route("/v1/leases/{lease}/result", post(result))
+        .route("/v1/batches", get(batches))
+        .route("/v1/front", get(front))
+        .route_layer(gated)
+        .with_state(app)
+}
+
+async fn identity(State(app): State<App>) -> Json<Identity> {
+    Json(Identity {
+        hotkey: app.gate.hotkey().map(|key| key.address().to_owned()),
+    })
+}
+
+async fn run(State(coordinator): Shared) -> Json<RunSpec> {
     Json(coordinator.spec().clone())
 }
 
-async fn join(State(coordinator): App, Body(request): Body<JoinRequest>) -> Reply<StatusCode> {
-    let miner = request.miner;
-    tracing::info!("{miner} joins");
-    coordinator.handle(Event::Join { miner }).await?;
+async fn join(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<JoinRequest>,
+) -> Reply<StatusCode> {
+    caller.is(&request.miner)?;
+    let event = app.gate.joining(&request)?;
+    let name = request
+        .name
+        .map_or(String::new(), |name| format!(" ({name})"));
+    tracing::info!("{}{name} joins", request.miner);
+    app.coordinator.handle(event, caller.proof).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn jobs(State(coordinator): App, Body(request): Body<JobRequest>) -> Reply<Json<JobReply>> {
+async fn jobs(
+    State(coordinator): Shared,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<JobRequest>,
+) -> Reply<Json<JobReply>> {
+    caller.is(&request.miner)?;
     let wait = Duration::from_millis(request.wait_ms.min(MOST_WAIT_MS));
-    let reply = coordinator.request(&request.miner, wait).await?;
+    let reply = coordinator
+        .request(&request.miner, wait, caller.proof)
+        .await?;
     if let JobReply::Job(job) = &reply {
         tracing::info!("{} takes {} under {}", request.miner, job.batch, job.lease);
     }
@@ -71,28 +126,52 @@ async fn jobs(State(coordinator): App, Body(request): Body<JobRequest>) -> Reply
 }
 
 async fn heartbeat(
-    State(coordinator): App,
+    State(coordinator): Shared,
+    Extension(caller): Extension<Caller>,
     lease: Result<Path<u64>, PathRejection>,
     Body(request): Body<HeartbeatRequest>,
 ) -> Reply<StatusCode> {
     let lease = lease_id(lease)?;
+    caller.is(&request.miner)?;
     coordinator
-        .heartbeat(&request.miner, lease, request.epoch)
+        .heartbeat(&request.miner, lease, request.epoch, caller.proof)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn result(
-    State(coordinator): App,
+    State(coordinator): Shared,
+    Extension(caller): Extension<Caller>,
     lease: Result<Path<u64>, PathRejection>,
     Body(request): Body<ResultRequest>,
 ) -> Reply<StatusCode> {
     let lease = lease_id(lease)?;
+    caller.is(&request.miner)?;
+    check_run(&request, caller.is_signed(), coordinator.run())?;
     tracing::info!("{} answers under {lease}", request.miner);
     coordinator
-        .submit(&request.miner, lease, request.row())
+        .submit(&request.miner, lease, request.row(), caller.proof)
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// An answer has to be for this run, and a signed one has to say so.
+fn check_run(request: &ResultRequest, signed: bool, run: Digest) -> Reply<()> {
+    match request.run {
+        Some(other) if other != run => {
+            let detail = format!("the answer is for run {other}; this genomaster has run {run}");
+            Err(Failure::new(StatusCode::CONFLICT, "wrong_run", detail))
+        }
+        None if signed => {
+            let detail = "a signed answer has to name its run, as the job did";
+            Err(Failure::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "wrong_data",
+                detail,
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn lease_id(lease: Result<Path<u64>, PathRejection>) -> Reply<LeaseId> {
@@ -108,14 +187,20 @@ struct After {
 }
 
 async fn batches(
-    State(coordinator): App,
+    State(app): State<App>,
     query: Result<Query<After>, QueryRejection>,
 ) -> Reply<Json<Batches>> {
     let Query(After { after }) = query
         .map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "bad_query", error.body_text()))?;
-    let page = coordinator.look(|state| {
+    let page = app.coordinator.look(|state| {
         let closed = state.closed();
+        let is_last = after.saturating_add(MOST_BATCHES) >= closed.len();
         Batches {
+            head: is_last.then(|| {
+                let mut chain = app.chain.lock().unwrap_or_else(PoisonError::into_inner);
+                chain.follow(closed);
+                chain.head(app.gate.hotkey())
+            }),
             batches: closed
                 .iter()
                 .skip(after)
@@ -129,7 +214,7 @@ async fn batches(
     Ok(Json(page.await))
 }
 
-async fn front(State(coordinator): App) -> Json<Vec<FrontEntry>> {
+async fn front(State(coordinator): Shared) -> Json<Vec<FrontEntry>> {
     let front = coordinator.look(|state| state.front()).await;
     let entry = |member: crate::state::FrontMember| FrontEntry {
         genome: member.genome,
@@ -141,29 +226,49 @@ async fn front(State(coordinator): App) -> Json<Vec<FrontEntry>> {
 type Reply<T> = Result<T, Failure>;
 
 /// A refusal on its way out.
-struct Failure(Problem);
+#[derive(Debug)]
+pub struct Failure {
+    problem: Problem,
+    /// When to try again, where that is known.
+    pub retry_after_seconds: Option<u64>,
+}
 
 impl Failure {
-    fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Failure {
-        Failure(Problem {
-            kind: kind.to_owned(),
-            status: status.as_u16(),
-            detail: detail.into(),
-        })
+    /// A refusal of this kind.
+    pub fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Failure {
+        Failure {
+            problem: Problem {
+                kind: kind.to_owned(),
+                status: status.as_u16(),
+                detail: detail.into(),
+            },
+            retry_after_seconds: None,
+        }
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        let status = StatusCode::from_u16(self.problem.status);
+        status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// What was wrong and what would be right.
+    pub fn detail(&self) -> &str {
+        &self.problem.detail
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status);
+        let status = self.status();
         let headers = [(header::CONTENT_TYPE, "application/problem+json")];
-        let body = serde_json::to_string(&self.0).unwrap_or_default();
-        (
-            status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            headers,
-            body,
-        )
-            .into_response()
+        let body = serde_json::to_string(&self.problem).unwrap_or_default();
+        let mut response = (status, headers, body).into_response();
+        if let Some(seconds) = self.retry_after_seconds {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use naschain_consensus::{
-    Action, BatchId, Event, Failure, JobBoard, Millis, MinerId, Rejected, Row, Verdict,
+    Action, BatchId, Event, Failure, Grant, JobBoard, LeaseId, Millis, MinerId, Rejected, Row,
+    Verdict,
 };
 use naschain_core::{Genome, MacroSpace, Measurement};
 use naschain_nsga::{CandidateId, Outcome, Search, Space};
 use serde::{Deserialize, Serialize};
 
+use crate::proof::Proof;
 use crate::run_spec::RunSpec;
 
 /// A batch that has ended: who answered what, and what was found of it.
@@ -26,6 +28,10 @@ pub struct ClosedBatch {
     /// Why there is no result, where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// The signed request of each row, in the same order, where miners sign; empty where nobody
+    /// does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proofs: Vec<Option<Proof>>,
 }
 
 /// A network of the Pareto front.
@@ -70,6 +76,10 @@ pub struct RunState {
     closed: Vec<ClosedBatch>,
     /// Answers counted so far in batches that are still open.
     open_answers: usize,
+    /// Live leases, and what they are for.
+    leases: BTreeMap<LeaseId, (MinerId, BatchId)>,
+    /// The signed answers of batches that are still open.
+    proofs: BTreeMap<BatchId, BTreeMap<MinerId, Proof>>,
 }
 
 impl RunState {
@@ -82,6 +92,8 @@ impl RunState {
             genomes: BTreeMap::new(),
             closed: Vec::new(),
             open_answers: 0,
+            leases: BTreeMap::new(),
+            proofs: BTreeMap::new(),
         };
         state.open_batches(Millis(0), &mut Vec::new());
         Ok(state)
@@ -90,9 +102,29 @@ impl RunState {
     /// Takes one event from outside, and does all that follows from it: verdicts are told to
     /// the search, and the batches it asks for are opened.
     pub fn apply(&mut self, now: Millis, event: Event) -> Result<Vec<Action>, Rejected> {
+        self.apply_signed(now, event, None)
+    }
+
+    /// As [`RunState::apply`], with the JSON of the signed request that asked for the event.
+    pub fn apply_signed(
+        &mut self,
+        now: Millis,
+        event: Event,
+        proof: Option<&str>,
+    ) -> Result<Vec<Action>, Rejected> {
+        let answered = match &event {
+            Event::Submit { lease, .. } => self.leases.get(lease).cloned(),
+            _ => None,
+        };
         let mut actions = self.board.handle(now, event)?;
+        if let (Some((miner, batch)), Some(proof)) = (answered, proof)
+            && let Ok(proof) = Proof::parse(proof)
+        {
+            self.proofs.entry(batch).or_default().insert(miner, proof);
+        }
         let mut told = false;
         for action in &actions {
+            self.follow_lease(action);
             self.count_answers(action);
             let (batch, rows, verdict, failure) = match action.clone() {
                 Action::Closed {
@@ -113,8 +145,10 @@ impl RunState {
                 .tell(CandidateId(batch.0), outcome)
                 .expect("the board ends each batch once");
             told = true;
+            let proofs = self.proofs_of(batch, &rows);
             self.closed.push(ClosedBatch {
                 batch,
+                proofs,
                 genome: self.genomes[&batch].clone(),
                 rows,
                 verdict,
@@ -125,6 +159,41 @@ impl RunState {
             self.open_batches(now, &mut actions);
         }
         Ok(actions)
+    }
+
+    fn follow_lease(&mut self, action: &Action) {
+        match action {
+            Action::Leased {
+                miner,
+                batch,
+                lease,
+                grant,
+                ..
+            } => {
+                if let Grant::Again { old } = grant {
+                    self.leases.remove(old);
+                }
+                self.leases.insert(*lease, (miner.clone(), *batch));
+            }
+            Action::Filled { lease, .. }
+            | Action::Late { lease, .. }
+            | Action::Discarded { lease, .. }
+            | Action::Expired { lease, .. }
+            | Action::Revoked { lease, .. } => {
+                self.leases.remove(lease);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes the signed answers of a batch that has ended.
+    fn proofs_of(&mut self, batch: BatchId, rows: &[(MinerId, Row)]) -> Vec<Option<Proof>> {
+        let mut next = self.proofs.remove(&batch).unwrap_or_default();
+        if next.is_empty() {
+            return Vec::new();
+        }
+        let proof = |(miner, _): &(MinerId, Row)| next.remove(miner);
+        rows.iter().map(proof).collect()
     }
 
     fn count_answers(&mut self, action: &Action) {
@@ -177,6 +246,21 @@ impl RunState {
     /// The genome of a batch.
     pub fn genome(&self, batch: BatchId) -> Option<&Genome> {
         self.genomes.get(&batch)
+    }
+
+    /// The live leases of a miner and their batches, the oldest first.
+    pub fn leases_of(&self, miner: &MinerId) -> impl Iterator<Item = (LeaseId, BatchId)> {
+        let leases = self.leases.iter();
+        leases.filter_map(move |(lease, (holder, batch))| {
+            (holder == miner).then_some((*lease, *batch))
+        })
+    }
+
+    /// Every live lease with its holder.
+    pub fn leases(&self) -> impl Iterator<Item = (LeaseId, &MinerId)> {
+        self.leases
+            .iter()
+            .map(|(lease, (holder, _))| (*lease, holder))
     }
 
     /// Batches that have ended, in the order in which they did.

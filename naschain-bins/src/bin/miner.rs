@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use naschain_bins::caller::CallerArgs;
 use naschain_bins::cli::DeviceArgs;
 use naschain_bins::client::Client;
 use naschain_bins::link::Link;
@@ -14,6 +15,7 @@ use naschain_bins::selftest::{SelftestArgs, selftest};
 use naschain_bins::serve::shutdown;
 use naschain_bins::speed::{SpeedArgs, speed};
 use naschain_bins::trainer::Trainer;
+use naschain_bins::wallet::{WalletArgs, keygen};
 use naschain_consensus::MinerId;
 use tokio::sync::watch;
 
@@ -33,6 +35,8 @@ enum Command {
     Selftest(SelftestArgs),
     /// Measure how fast this machine trains a network
     Speed(SpeedArgs),
+    /// Make a hotkey in a Bittensor wallet, and print its address
+    Keygen(WalletArgs),
 }
 
 #[derive(Args)]
@@ -40,7 +44,10 @@ struct MineArgs {
     /// Address of the genomaster
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5000")]
     genomaster: String,
-    /// Name to be known and paid by, 1 to 64 of A-Z a-z 0-9 . _ - [default: miner-PID]
+    #[command(flatten)]
+    caller: CallerArgs,
+    /// Name for people to read, 1 to 64 of A-Z a-z 0-9 . _ -; a miner without a hotkey is known
+    /// and paid by it [default: miner-PID]
     #[arg(long, value_name = "NAME")]
     name: Option<MinerId>,
     /// Folder with the data set's files [default: $NASCHAIN_DATA/NAME, $NASCHAIN_DATA,
@@ -61,6 +68,7 @@ fn main() -> ExitCode {
         None => run(mine(cli.mine), "info"),
         Some(Command::Selftest(args)) => run(async move { selftest(&args) }, "warn"),
         Some(Command::Speed(args)) => run(async move { say(&speed(&args)?) }, "warn"),
+        Some(Command::Keygen(args)) => run(async move { say(&keygen(&args)?) }, "warn"),
     }
 }
 
@@ -71,13 +79,15 @@ async fn mine(cli: MineArgs) -> anyhow::Result<()> {
             .with_context(|| format!("cannot make {}", folder.display()))?;
     }
     let (stop, stopped) = watch::channel(false);
-    let name = match cli.name {
-        Some(name) => name,
-        None => MinerId::new(format!("miner-{}", std::process::id()))?,
+    let credentials = cli.caller.credentials(cli.name.clone())?;
+    let name = match (&credentials.hotkey, cli.name) {
+        (Some(hotkey), _) => MinerId::new(hotkey.address())?,
+        (None, Some(name)) => name,
+        (None, None) => MinerId::new(format!("miner-{}", std::process::id()))?,
     };
     let miner = Miner {
         name,
-        link: Link::Http(Client::new(&cli.genomaster)?),
+        link: Link::Http(Client::with(&cli.genomaster, credentials)?),
         trainer: Trainer {
             options: cli.device.options(),
             checkpoints: cli.checkpoints,

@@ -101,8 +101,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it on `port`; 0 takes a free one.
+    /// Starts it on `port`, where 0 takes a free one, for miners that do not sign.
     pub(crate) fn start(run: &Path, port: u16) -> Server {
+        Server::start_with(run, port, &["--unsigned"])
+    }
+
+    /// Starts it with more flags.
+    pub(crate) fn start_with(run: &Path, port: u16, more: &[&str]) -> Server {
         let mut command = genomaster();
         command
             .arg("serve")
@@ -110,8 +115,14 @@ impl Server {
             .arg("--run")
             .arg(run)
             .arg(format!("--listen=127.0.0.1:{port}"))
+            .args(more)
             .stdout(Stdio::piped());
-        let mut process = Process::start(&mut command);
+        Server::spawn(&mut command)
+    }
+
+    /// Starts a command that says where it listens.
+    pub(crate) fn spawn(command: &mut Command) -> Server {
+        let mut process = Process::start(command);
         let stdout = process.0.stdout.take().unwrap();
         let mut lines = BufReader::new(stdout).lines();
         let first = lines.next().unwrap().unwrap();
