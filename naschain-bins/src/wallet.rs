@@ -32,16 +32,27 @@ const SR25519: u64 = 1;
 pub struct WalletArgs {
     /// Folder of the Bittensor wallets
     #[arg(
+        id = "wallet.path",
         long = "wallet.path",
         value_name = "DIR",
         default_value = "~/.bittensor/wallets"
     )]
     pub path: PathBuf,
     /// Name of the wallet
-    #[arg(long = "wallet.name", value_name = "NAME", default_value = "default")]
+    #[arg(
+        id = "wallet.name",
+        long = "wallet.name",
+        value_name = "NAME",
+        default_value = "default"
+    )]
     pub name: String,
     /// Name of the hotkey in it
-    #[arg(long = "wallet.hotkey", value_name = "NAME", default_value = "default")]
+    #[arg(
+        id = "wallet.hotkey",
+        long = "wallet.hotkey",
+        value_name = "NAME",
+        default_value = "default"
+    )]
     pub hotkey: String,
 }
 
