@@ -56,16 +56,17 @@ pub struct Credentials {
 /// Calls to one genomaster.
 #[derive(Clone, Debug)]
 pub struct Client {
-    url: String,
-    /// The path of `url`, which comes before every path that is called.
-    base: String,
     http: reqwest::Client,
-    credentials: Credentials,
     shared: Arc<Shared>,
 }
 
+/// What all copies of a client have together.
 #[derive(Debug, Default)]
 struct Shared {
+    url: String,
+    /// The path of `url`, which comes before every path that is called.
+    base: String,
+    credentials: Credentials,
     /// The genomaster's address, once it is known; none where calls are not signed.
     receiver: OnceCell<Option<String>>,
     nonce: AtomicU64,
@@ -101,11 +102,13 @@ impl Client {
             }
         }
         Ok(Client {
-            url: url.trim_end_matches('/').to_owned(),
-            base: parsed.path().trim_end_matches('/').to_owned(),
             http: http.build()?,
-            credentials,
-            shared: Arc::default(),
+            shared: Arc::new(Shared {
+                url: url.trim_end_matches('/').to_owned(),
+                base: parsed.path().trim_end_matches('/').to_owned(),
+                credentials,
+                ..Shared::default()
+            }),
         })
     }
 
@@ -113,14 +116,14 @@ impl Client {
     /// changes its key is refused by the wrong receiver of the calls.
     pub async fn genomaster(&self) -> Result<Option<&str>, ClientError> {
         let ask = || async {
-            let call = self.http.get(format!("{}/identity", self.url));
+            let call = self.http.get(format!("{}/identity", self.shared.url));
             let Identity { hotkey } = read(checked(call).await?).await?;
-            let wanted = &self.credentials.genomaster;
+            let wanted = &self.shared.credentials.genomaster;
             if wanted.is_some() && hotkey != *wanted {
                 let (found, wanted) = (hotkey.as_deref(), wanted.as_deref());
                 let detail = format!(
                     "the genomaster at {} is {}, not {}",
-                    self.url,
+                    self.shared.url,
                     found.unwrap_or("without a hotkey"),
                     wanted.unwrap_or_default()
                 );
@@ -144,7 +147,7 @@ impl Client {
     pub async fn join(&self, miner: &MinerId) -> Result<(), ClientError> {
         let request = JoinRequest {
             miner: miner.clone(),
-            name: self.credentials.name.clone(),
+            name: self.shared.credentials.name.clone(),
             capacity: None,
         };
         self.tell("/v1/join", &request).await
@@ -219,14 +222,14 @@ impl Client {
         path: &str,
         body: Vec<u8>,
     ) -> Result<reqwest::Response, ClientError> {
-        let url = format!("{}{path}", self.url);
+        let url = format!("{}{path}", self.shared.url);
         let mut call = self.http.request(method.clone(), url);
         if let Some(receiver) = self.genomaster().await? {
-            let Some(hotkey) = &self.credentials.hotkey else {
+            let Some(hotkey) = &self.shared.credentials.hotkey else {
                 let detail = "this genomaster takes signed requests alone: give --wallet.name and --wallet.hotkey; `miner keygen` makes a hotkey";
                 return Err(refused(401, "unsigned", detail.to_owned()));
             };
-            let path = format!("{}{path}", self.base);
+            let path = format!("{}{path}", self.shared.base);
             let message = Message {
                 method: method.as_str(),
                 path: &path,

@@ -85,13 +85,18 @@ impl Gate {
         self.access.hotkey.as_ref()
     }
 
+    /// The owner of a miner that may mine; refuses one that may not.
+    pub fn owner(&self, miner: &MinerId) -> Result<Option<MinerId>, Failure> {
+        self.access.owner(miner).ok_or_else(|| {
+            let detail = format!("{miner} is not on the allow-list of this genomaster");
+            Failure::new(StatusCode::FORBIDDEN, "not_allowed", detail)
+        })
+    }
+
     /// The event by which a miner that may mine joins.
     pub fn joining(&self, request: &JoinRequest) -> Result<Event, Failure> {
         let miner = request.miner.clone();
-        let owner = self.access.owner(&miner).ok_or_else(|| {
-            let detail = format!("{miner} is not on the allow-list of this genomaster");
-            Failure::new(StatusCode::FORBIDDEN, "not_allowed", detail)
-        })?;
+        let owner = self.owner(&miner)?;
         Ok(match (owner, request.capacity) {
             (None, None) => Event::Join { miner },
             (owner, capacity) => Event::Register {

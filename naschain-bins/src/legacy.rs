@@ -214,6 +214,7 @@ impl App {
 
     /// Asks the board; a miner that it does not know joins first.
     async fn ask(&self, miner: &MinerId) -> Reply<JobReply> {
+        self.legacy.gate.owner(miner)?;
         let ask = || self.coordinator.request(miner, Duration::ZERO, None);
         match ask().await {
             Err(CallError::Rejected(Rejected::UnknownMiner { .. })) => {

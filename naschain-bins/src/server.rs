@@ -110,11 +110,15 @@ async fn join(
 }
 
 async fn jobs(
-    State(coordinator): Shared,
+    State(App {
+        coordinator, gate, ..
+    }): State<App>,
     Extension(caller): Extension<Caller>,
     Body(request): Body<JobRequest>,
 ) -> Reply<Json<JobReply>> {
     caller.is(&request.miner)?;
+    // Also one that joined under another list.
+    gate.owner(&request.miner)?;
     let wait = Duration::from_millis(request.wait_ms.min(MOST_WAIT_MS));
     let reply = coordinator
         .request(&request.miner, wait, caller.proof)

@@ -5,9 +5,10 @@ mod programs;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use naschain_bins::btauth::{Auth, Message};
+use naschain_bins::clock::unix_nanos;
 use naschain_bins::run_spec::RunSpec;
 use naschain_bins::wallet::Hotkey;
 use programs::{Server, folder};
@@ -74,8 +75,7 @@ impl Table {
         if let Some(hotkey) = hotkey {
             let words = change.split_once(' ').unwrap_or((change, ""));
             let seconds = || words.1.parse::<u64>().unwrap() * 1_000_000_000;
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-            let now = now.as_nanos() as u64;
+            let now = unix_nanos();
             let (mut signed, mut nonce) = (
                 Message {
                     method,
@@ -223,5 +223,28 @@ fn what_is_not_http_or_too_much_of_it_is_refused() {
     );
     let alive = table.send("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert!(alive.starts_with("HTTP/1.1 200"), "{alive}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn connections_have_a_limit_and_come_again() {
+    let dir = folder("connections");
+    let flags = ["--unsigned", "--max-connections=8"];
+    let server = Server::start_with(&dir.join("run"), 0, &flags);
+    let connect = || TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    let mut idle: Vec<TcpStream> = (0..8).map(|_| connect()).collect();
+    let mut ninth = connect();
+    let request = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    ninth.write_all(request.as_bytes()).unwrap();
+    let pause = Some(Duration::from_millis(700));
+    ninth.set_read_timeout(pause).unwrap();
+    let mut answer = [0; 1024];
+    assert!(ninth.read(&mut answer).is_err());
+    idle.pop();
+    ninth
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    let read = ninth.read(&mut answer).unwrap();
+    assert!(answer[..read].starts_with(b"HTTP/1.1 200"));
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -9,9 +9,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use naschain_bins::btauth::{Auth, Message};
+use naschain_bins::clock::unix_nanos as now;
 use naschain_bins::journal::Journal;
 use naschain_bins::proof::verify_proof;
 use naschain_bins::run_spec::RunSpec;
@@ -114,7 +114,8 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
     let line = |name: &str| format!("{} {name}\n", keys[name].address());
     std::fs::write(&list, ["ada", "bob", "eve"].map(line).concat()).unwrap();
     let list = format!("--allow-list={}", list.display());
-    let server = Server::spawn(&mut logged(wallets.serve(&run, 0, &[&list]), "genomaster"));
+    let start = |port, name| Server::spawn(&mut logged(wallets.serve(&run, port, &[&list]), name));
+    let mut server = start(0, "genomaster");
     let url = server.url.clone();
 
     // Those who cannot or may not sign are told so.
@@ -145,6 +146,12 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
         let mut command = logged(wallets.miner(&url, name), name);
         Process::start(command.arg("--name").arg(name))
     });
+    // A genomaster that is killed and started again is signed for as before.
+    let closed = || read(run.join("history.jsonl")).lines().count();
+    wait_until("three batches have ended", || closed() >= 3);
+    let port = server.port();
+    server.process.kill();
+    server = start(port, "genomaster-again");
     wait_until("the front is written", || run.join("front.json").exists());
 
     let called = || read(dir.join("called"));
@@ -247,7 +254,7 @@ fn no_secrets(dir: &Path, wallets: &Wallets, names: &[&str]) {
                 let content = std::fs::read(&path).unwrap();
                 // Half of a secret is one too, and so are its bytes.
                 for part in [
-                    secret[..32].as_bytes(),
+                    &secret.as_bytes()[..32],
                     &bytes[..16],
                     format!("{:?}", &bytes[..8])
                         .trim_end_matches(']')
@@ -265,8 +272,8 @@ fn no_secrets(dir: &Path, wallets: &Wallets, names: &[&str]) {
             }
         }
     }
-    // Five programs wrote logs, and each was searched for two secrets of each of five wallets.
-    assert_eq!(searched, 5 * 2 * 5);
+    // Six programs wrote logs, and each was searched for two secrets of each of five wallets.
+    assert_eq!(searched, 6 * 2 * 5);
 }
 
 /// A signed join, and its status and body.
@@ -292,13 +299,6 @@ fn join(server: &Server, genomaster: &Hotkey, hotkey: &Hotkey, nonce: u64) -> St
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
-}
-
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_nanos() as u64
 }
 
 #[test]

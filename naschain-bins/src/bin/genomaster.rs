@@ -27,7 +27,7 @@ enum Command {
     Search(SearchArgs),
     /// Serve miners and validators over HTTP
     #[command(after_help = PRESETS, args_override_self = true)]
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Show the network that a genome stands for, and its costs
     Inspect(InspectArgs),
     /// Write a run's network with its weights for other programs: safetensors or ONNX
@@ -41,7 +41,7 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Search(args) => run(search(args), "warn"),
-        Command::Serve(args) => run(serve(args), "info"),
+        Command::Serve(args) => run(serve(*args), "info"),
         Command::Inspect(args) => run(async move { say(&inspect(&args)?) }, "warn"),
         Command::Export(args) => run(async move { say(&export(&args)?) }, "info"),
         Command::Retrain(args) => run(async move { say(&retrain(&args)?) }, "info"),
