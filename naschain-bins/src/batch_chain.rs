@@ -25,7 +25,8 @@ pub struct Head {
     pub link: Digest,
     /// The genomaster's address, if it has one.
     pub hotkey: Option<String>,
-    /// Its signature under [`Head::statement`], in hexadecimal after `0x`.
+    /// Its signature under four lines: `naschain/batches/1`, the run's digest, the number of
+    /// batches, and the link; in hexadecimal after `0x`.
     pub signature: Option<String>,
 }
 
