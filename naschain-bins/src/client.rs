@@ -94,6 +94,8 @@ impl Client {
             .connect_timeout(Duration::from_secs(5))
             // Longer than the longest wait for work.
             .timeout(Duration::from_secs(60))
+            // Before the genomaster gives idle connections up.
+            .pool_idle_timeout(Duration::from_secs(20))
             // A signed call is for the path that was signed.
             .redirect(reqwest::redirect::Policy::none());
         if let Some(file) = &credentials.ca_file {
