@@ -17,9 +17,9 @@ use crate::api::JoinRequest;
 use crate::btauth::{Auth, AuthError, Message};
 use crate::clock;
 use crate::nonces::Nonces;
-use crate::proof::Proof;
 use crate::rate_limit::RateLimit;
 use crate::server::Failure;
+use crate::signed_request::Proof;
 use crate::wallet::Hotkey;
 
 /// No request has a larger body.

@@ -26,13 +26,13 @@
 //! - [`api`]: what goes over the wire; [`server`] and [`client`]: its two ends;
 //!   [`caller`]: who calls;
 //! - [`wallet`] and [`ss58`]: keys and addresses; [`btauth`] and [`nonces`]: signed requests;
-//!   [`proof`] and [`batch_chain`]: what of them can be checked later;
+//!   [`signed_request`] and [`batch_chain`]: what of them can be checked later;
 //! - [`access`], [`allow_list`], [`rate_limit`] and [`gate`]: who is let in; [`listen`] and
 //!   [`tls`]: connections;
 //! - [`legacy`], [`legacy_values`] and [`legacy_credentials`]: the reference network's endpoints;
 //! - [`link`], [`trainer`] and [`miner`]: a miner, in the same process or over the network;
 //! - [`selftest`] and [`speed`]: what a miner's machine can prove, and how fast it is;
-//! - [`validator`]: verdicts recomputed, scores, weights; [`epochs`] and [`chain`]: their way to
+//! - [`validator`]: verdicts recomputed, scores, weights; [`epochs`] and [`on_chain`]: their way to
 //!   a chain;
 //! - [`report`], [`models`], [`plot`] and [`table`]: the run's folder and what is printed;
 //! - [`search`], [`serve`], [`inspect`], [`export`], [`retrain`] and [`predict`]: the commands;
@@ -44,7 +44,6 @@ pub mod api;
 pub mod batch_chain;
 pub mod btauth;
 pub mod caller;
-pub mod chain;
 pub mod cli;
 pub mod client;
 pub mod clock;
@@ -62,9 +61,9 @@ pub mod listen;
 pub mod miner;
 pub mod models;
 pub mod nonces;
+pub mod on_chain;
 pub mod plot;
 pub mod predict;
-pub mod proof;
 pub mod rate_limit;
 pub mod report;
 pub mod retrain;
@@ -74,6 +73,7 @@ pub mod search;
 pub mod selftest;
 pub mod serve;
 pub mod server;
+pub mod signed_request;
 pub mod speed;
 pub mod ss58;
 pub mod state;

@@ -10,8 +10,8 @@ use naschain_core::{Genome, MacroSpace, Measurement};
 use naschain_nsga::{CandidateId, Outcome, Search, Space};
 use serde::{Deserialize, Serialize};
 
-use crate::proof::Proof;
 use crate::run_spec::RunSpec;
+use crate::signed_request::Proof;
 
 /// A batch that has ended: who answered what, and what was found of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use naschain_core::Digest;
 use serde::Serialize;
 
 use crate::epochs::{EpochWeights, Judged, epochs};
-use crate::proof::Proof;
+use crate::signed_request::Proof;
 use crate::ss58;
 use crate::state::ClosedBatch;
 
