@@ -143,7 +143,7 @@ impl Miner {
         let Some(row) = answer(&self.spec, job) else {
             return;
         };
-        let submit = || self.client.submit(&self.name, job.lease, &row);
+        let submit = || self.client.submit(&self.name, job.run, job.lease, &row);
         if self.call(&self.figures.submit, submit).await.is_some() {
             self.figures.jobs.fetch_add(1, Relaxed);
         }

@@ -30,7 +30,7 @@ async fn main() -> anyhow::Result<()> {
             flops: costs.flops,
             digest: Digest([0xee; 32]),
         });
-        client.submit(&name, job.lease, &row).await?;
+        client.submit(&name, job.run, job.lease, &row).await?;
         println!("lied about {}", job.batch);
     }
 }

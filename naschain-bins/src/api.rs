@@ -5,6 +5,7 @@ use naschain_core::{Digest, Genome, Measurement};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::batch_chain::Head;
 use crate::chain::Entry;
 use crate::state::ClosedBatch;
 
@@ -12,8 +13,11 @@ use crate::state::ClosedBatch;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JoinRequest {
-    /// Who joins.
+    /// Who joins: in a signed request the signer's address.
     pub miner: MinerId,
+    /// A name for people to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<MinerId>,
     /// How many jobs it does at once, 1 to 1,024; without it as many as before, or one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs: Option<u32>,
@@ -74,6 +78,10 @@ pub struct ResultRequest {
     pub miner: MinerId,
     /// A [`Row`]; anything else is counted as a malformed one.
     pub row: Value,
+    /// The run that the lease is of; a signed answer has to say it, so that nobody can carry it
+    /// into another run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Digest>,
 }
 
 impl ResultRequest {
@@ -98,6 +106,16 @@ pub struct Batches {
     pub total: usize,
     /// Whether the run is finished.
     pub finished: bool,
+    /// On the last page, the end of the chain of all batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<Head>,
+}
+
+/// `GET /identity`, which is never signed: how a genomaster is to be spoken to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The address that requests are signed for; without one they are not signed.
+    pub hotkey: Option<String>,
 }
 
 /// `GET /v1/journal?after=N`: the journal as it is, up to the first answer to a batch that is

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::api::FrontEntry;
 use crate::auditor::Auditor;
+use crate::caller::CallerArgs;
 use crate::chain::Entry;
 use crate::client::Client;
 use crate::run_spec::RunSpec;
@@ -28,6 +29,8 @@ pub struct AuditArgs {
     /// there still, so that events dropped from the end are found
     #[arg(long, value_name = "NUMBER:LINK", value_parser = known)]
     known: Option<(u64, Digest)>,
+    #[command(flatten)]
+    caller: CallerArgs,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -59,8 +62,8 @@ pub struct AuditReport {
     pub finished: bool,
     /// Events that name a sender without a proof.
     pub unsigned: u64,
-    /// Events with a proof that this build cannot verify.
-    pub unverified: u64,
+    /// Events whose sender signed the request for them.
+    pub signed: u64,
     /// What is wrong; nothing after the first broken event was looked at.
     pub faults: Vec<String>,
 }
@@ -77,7 +80,7 @@ pub async fn audit(args: &AuditArgs) -> Result<AuditReport> {
                 args.store.is_none(),
                 "--store goes with a run's folder, not with a URL"
             );
-            let client = Client::new(&args.target)?;
+            let client = Client::with(&args.target, args.caller.credentials(None)?)?;
             (client.run().await?, Source::Remote(client))
         }
         false => {
@@ -114,7 +117,7 @@ pub async fn audit(args: &AuditArgs) -> Result<AuditReport> {
         front: state.front().len(),
         finished: state.is_finished(),
         unsigned: auditor.unsigned,
-        unverified: auditor.unverified,
+        signed: auditor.signed,
         faults,
     })
 }
@@ -150,8 +153,8 @@ impl AuditReport {
             if self.finished { ", finished" } else { "" }
         );
         text += &format!(
-            "{} events without a proof of their sender, {} with one that this build cannot verify\n",
-            self.unsigned, self.unverified
+            "{} events signed by their senders, {} by senders that did not sign\n",
+            self.signed, self.unsigned
         );
         for fault in &self.faults {
             text += &format!("FAULT: {fault}\n");

@@ -1,11 +1,12 @@
 //! A run recomputed from its journal alone, entry by entry, until something is wrong.
 
-use naschain_consensus::{BatchId, Reason, Rejected, judge};
+use naschain_consensus::{BatchId, Event, Reason, Rejected, judge};
+use naschain_core::Digest;
 
 use crate::chain::{Broken, Chain, Entry, next_link};
 use crate::feed::Narrator;
-use crate::proof::{self, Standing};
 use crate::run_spec::RunSpec;
+use crate::signed_request::verify_proof;
 use crate::state::{ClosedBatch, RunState};
 
 /// What is wrong with a journal, or with what is said of it.
@@ -67,11 +68,12 @@ pub enum Fault {
 
 /// Follows a journal from the run's specification on.
 pub struct Auditor {
+    run: Digest,
     chain: Chain,
     state: RunState,
     narrator: Narrator,
-    /// Events with a proof that this build cannot verify.
-    pub unverified: u64,
+    /// Events whose sender signed the request for them.
+    pub signed: u64,
     /// Events that name a sender without a proof.
     pub unsigned: u64,
 }
@@ -82,10 +84,11 @@ impl Auditor {
         let run = spec.digest();
         let state = RunState::new(spec)?;
         Ok(Auditor {
+            run,
             chain: Chain::root(run),
             narrator: Narrator::of(&state),
             state,
-            unverified: 0,
+            signed: 0,
             unsigned: 0,
         })
     }
@@ -112,16 +115,21 @@ impl Auditor {
             .chain
             .follow(entry)
             .map_err(|broken| named(before, entry, following, broken))?;
-        match proof::standing(&event, entry.proof.as_deref()) {
-            Ok(Standing::Unverified) => self.unverified += 1,
-            Ok(Standing::Unsigned) => self.unsigned += 1,
-            Ok(Standing::Own) => {}
-            Err(why) => return Err(Fault::Proof { number, why }),
+        match (&event, entry.proof.as_deref()) {
+            (_, Some(proof)) => {
+                verify_proof(&event, proof, self.run).map_err(|error| Fault::Proof {
+                    number,
+                    why: error.to_string(),
+                })?;
+                self.signed += 1;
+            }
+            (Event::Tick, None) => {}
+            (_, None) => self.unsigned += 1,
         }
         let ended = self.state.closed().len();
         let actions = self
             .state
-            .apply(now, event.clone())
+            .apply_signed(now, event.clone(), entry.proof.as_deref())
             .map_err(|rejected| Fault::Refused { number, rejected })?;
         if self.state.events() != number {
             return Err(Fault::Void { number });

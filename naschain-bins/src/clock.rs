@@ -1,6 +1,6 @@
 //! The one place that reads the clock.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use naschain_consensus::Millis;
 
@@ -29,6 +29,13 @@ impl RunClock {
     pub fn until(&self, then: Millis) -> Duration {
         Duration::from_millis(then.since(self.now()))
     }
+}
+
+/// Nanoseconds since 1970 by the machine's wall clock: what signed requests carry.
+#[allow(clippy::disallowed_methods)] // time is passed in everywhere else
+pub fn unix_nanos() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_nanos() as u64)
 }
 
 /// The machine's monotonic clock.

@@ -43,7 +43,7 @@ fn with_file(mut command: Command, mut args: Vec<OsString>) -> Result<Vec<OsStri
         .with_context(|| format!("{} is not TOML", Path::new(&path).display()))?;
     let (place, chosen) = chosen(&command, &args);
     let mut flags = Vec::new();
-    for (key, value) in &table {
+    for (key, value) in &flat(&table, "") {
         let name = key.replace('_', "-");
         let known = chosen.get_arguments().find(|arg| is_named(arg, &name));
         let known = known.filter(|_| !["config", "help", "version"].contains(&name.as_str()));
@@ -61,6 +61,15 @@ fn with_file(mut command: Command, mut args: Vec<OsString>) -> Result<Vec<OsStri
     }
     args.splice(place..place, flags.into_iter().map(OsString::from));
     Ok(args)
+}
+
+/// The keys of a table; `wallet.name` is the key `name` of the table `wallet` in TOML, and a flag.
+fn flat(table: &toml::Table, before: &str) -> Vec<(String, toml::Value)> {
+    let key = |(key, value): (&String, &toml::Value)| match value {
+        toml::Value::Table(inner) if before.is_empty() && key == "wallet" => flat(inner, "wallet."),
+        _ => vec![(format!("{before}{key}"), value.clone())],
+    };
+    table.iter().flat_map(key).collect()
 }
 
 /// Where flags of the command that the command line chooses may stand, and that command.

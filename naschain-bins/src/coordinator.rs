@@ -16,6 +16,7 @@ use crate::chain::Entry;
 use crate::clock;
 use crate::leader::{Command, Leader, Live, Told};
 use crate::metrics::Metrics;
+use crate::nonces::Nonces;
 use crate::run_spec::RunSpec;
 use crate::state::RunState;
 use crate::store::Place;
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// Whether the search is finished, for those who need not wait for the lock.
     pub(crate) finished: AtomicBool,
+    /// Which signed requests came before, so that none counts twice under any leader.
+    pub(crate) nonces: Arc<std::sync::Mutex<Nonces>>,
     pub(crate) spec: RunSpec,
     pub(crate) run: naschain_core::Digest,
 }
@@ -84,6 +87,7 @@ impl Coordinator {
             told: broadcast::Sender::new(MOST_TOLD),
             metrics: Metrics::default(),
             finished: AtomicBool::new(false),
+            nonces: Arc::default(),
             run: spec.digest(),
             spec,
         });
@@ -121,6 +125,12 @@ impl Coordinator {
     /// The genomaster's counts.
     pub fn metrics(&self) -> &Metrics {
         &self.shared.metrics
+    }
+
+    /// Which signed requests came before, for a [`crate::gate::Gate`]. Whenever this genomaster
+    /// takes the lead, they are read from the journal anew.
+    pub fn nonces(&self) -> Arc<std::sync::Mutex<Nonces>> {
+        self.shared.nonces.clone()
     }
 
     /// Looks at the state; where this genomaster does not lead, it waits until it does.
@@ -253,13 +263,24 @@ impl Coordinator {
         lease: LeaseId,
         epoch: u32,
     ) -> Result<(), CallError> {
+        self.heartbeat_proved(miner, lease, epoch, None).await
+    }
+
+    /// The same with what proves who says so.
+    pub async fn heartbeat_proved(
+        &self,
+        miner: &MinerId,
+        lease: LeaseId,
+        epoch: u32,
+        proof: Option<String>,
+    ) -> Result<(), CallError> {
         let miner = miner.clone();
         let event = Event::Heartbeat {
             miner,
             lease,
             epoch,
         };
-        self.handle(event).await.map(drop)
+        self.handle_proved(event, proof).await.map(drop)
     }
 
     /// A miner answers. The same answer sent twice is taken once and acknowledged twice.

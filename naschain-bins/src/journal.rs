@@ -8,7 +8,7 @@ use crate::chain::{Chain, Entry};
 use crate::store::{Place, Snapshot, Store};
 
 /// The layout of snapshots. Another number, or another version, and the journal is replayed.
-const FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 1");
+const FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 2");
 
 /// The events of one run, in the order in which they were accepted.
 pub struct Journal {
@@ -89,12 +89,16 @@ impl Journal {
         Ok(())
     }
 
-    /// The next `most` events, verified; none at the end. A broken chain is an error that names
-    /// the event.
-    pub async fn read_on(&mut self, most: usize) -> Result<Vec<(Millis, Event)>> {
+    /// The next `most` events with their proofs, the chain verified; none at the end. A broken
+    /// chain is an error that names the event.
+    pub async fn read_on(&mut self, most: usize) -> Result<Vec<(Millis, Event, Option<String>)>> {
         let entries = self.store.entries(self.chain.number, most).await?;
-        let follow = |entry: &Entry| self.chain.follow(entry).context("the journal is broken");
-        entries.iter().map(follow).collect()
+        let follow = |entry: Entry| {
+            let followed = self.chain.follow(&entry);
+            let (now, event) = followed.context("the journal is broken")?;
+            Ok((now, event, entry.proof))
+        };
+        entries.into_iter().map(follow).collect()
     }
 
     /// Stages one event; [`Journal::commit`] writes it. `proof` is what proves who sent it, as

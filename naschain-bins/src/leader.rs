@@ -1,7 +1,7 @@
 //! The one task that writes a run's journal, and that waits for the lead where it has not.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -12,7 +12,9 @@ use crate::clock::{self, RunClock};
 use crate::coordinator::{Away, CallError, Shared};
 use crate::feed::{self, Cursor, Message, Narrator};
 use crate::journal::Journal;
+use crate::nonces::Nonces;
 use crate::run_spec::RunSpec;
+use crate::signed_request::Proof;
 use crate::state::RunState;
 use crate::store::Place;
 
@@ -68,6 +70,8 @@ pub struct Told {
 const MOST_TOGETHER: usize = 512;
 /// So many are read together.
 const PAGE: usize = 10_000;
+/// More events than come in while a signed request is fresh.
+const RECENT: u64 = 50_000;
 /// How often a genomaster without the lead tries for it.
 const RETRY: Duration = Duration::from_millis(400);
 /// How often the leader asks whether it still leads.
@@ -105,7 +109,8 @@ impl Leader {
             return Ok(());
         };
         let began = clock::now();
-        let live = bring_back(journal, &self.shared.spec).await?;
+        let mut live = bring_back(journal, &self.shared.spec).await?;
+        self.know_nonces(&mut live).await?;
         tracing::info!(
             "leading: {} events in {}, of which {} were replayed, in {:.1} s",
             live.state.events(),
@@ -119,6 +124,30 @@ impl Leader {
         self.checked = clock::now();
         self.set_away(None);
         self.shared.changes.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    /// Nothing that was signed before this genomaster led is believed, and nothing that the
+    /// journal has already, from clients whose clocks are ahead.
+    async fn know_nonces(&self, live: &mut Live) -> Result<()> {
+        let mut nonces = Nonces::new(clock::unix_nanos());
+        let events = live.state.events();
+        let journal = live.journal.as_mut().context("the journal is closed")?;
+        let mut after = events.saturating_sub(RECENT);
+        loop {
+            let entries = journal.entries(after, PAGE).await?;
+            let Some(last) = entries.last() else { break };
+            after = last.number;
+            let proofs = entries.iter().filter_map(|entry| entry.proof.as_deref());
+            for proof in proofs.filter_map(|text| Proof::parse(text).ok()) {
+                nonces.remember(&proof.hotkey, proof.nonce);
+            }
+        }
+        *self
+            .shared
+            .nonces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = nonces;
         Ok(())
     }
 
@@ -336,7 +365,7 @@ impl Group {
         event: Event,
         proof: Option<&str>,
     ) -> Result<Vec<Action>, CallError> {
-        let actions = live.state.apply(now, event.clone())?;
+        let actions = live.state.apply_signed(now, event.clone(), proof)?;
         if matches!(event, Event::Tick) && actions.is_empty() {
             return Ok(actions);
         }
@@ -421,11 +450,11 @@ async fn bring_back(mut journal: Journal, spec: &RunSpec) -> Result<Live> {
         if page.is_empty() {
             break;
         }
-        for (now, event) in page {
+        for (now, event, proof) in page {
             let number = state.events() + 1;
             latest = now;
             state
-                .apply(now, event)
+                .apply_signed(now, event, proof.as_deref())
                 .with_context(|| format!("event {number} of the journal is refused"))?;
             ensure!(
                 state.events() == number,

@@ -27,19 +27,30 @@
 //! - [`coordinator`]: all of these behind one lock, with one task that writes; [`feed`] and
 //!   [`metrics`]: what is told of them;
 //! - [`api`]: what goes over the wire; [`server`] and [`client`]: its two ends;
+//!   [`caller`]: who calls;
+//! - [`wallet`] and [`ss58`]: keys and addresses; [`btauth`] and [`nonces`]: signed requests;
+//!   [`signed_request`] and [`batch_chain`]: what of them can be checked later;
+//! - [`access`], [`allow_list`], [`rate_limit`] and [`gate`]: who is let in; [`listen`] and
+//!   [`tls`]: connections;
+//! - [`legacy`], [`legacy_values`] and [`legacy_credentials`]: the reference network's endpoints;
 //! - [`link`], [`trainer`], [`unsent`] and [`miner`]: a miner, in the same process or over the
 //!   network;
 //! - [`selftest`], [`speed`] and [`data_check`]: what a miner's machine can prove, how fast it is,
 //!   and which data it has;
-//! - [`validator`]: verdicts recomputed, scores, weights; [`auditor`], [`audit`] and [`proof`]: a
-//!   whole run recomputed from its journal;
+//! - [`validator`]: verdicts recomputed, scores, weights; [`epochs`] and [`on_chain`]: their way to
+//!   a chain; [`auditor`] and [`audit`]: a whole run recomputed from its journal;
 //! - [`report`], [`models`], [`plot`] and [`table`]: the run's folder and what is printed;
 //! - [`search`], [`serve`], [`inspect`], [`export`], [`retrain`] and [`predict`]: the commands;
 //!   [`run`]: how they start and end.
 
+pub mod access;
+pub mod allow_list;
 pub mod api;
 pub mod audit;
 pub mod auditor;
+pub mod batch_chain;
+pub mod btauth;
+pub mod caller;
 pub mod chain;
 pub mod cli;
 pub mod client;
@@ -48,21 +59,29 @@ pub mod config;
 pub mod coordinator;
 pub mod data;
 pub mod data_check;
+pub mod epochs;
 mod events;
 pub mod export;
 pub mod feed;
+pub mod gate;
 mod health;
 pub mod inspect;
 pub mod journal;
 mod leader;
+pub mod legacy;
+pub mod legacy_credentials;
+pub mod legacy_values;
 pub mod link;
+pub mod listen;
 pub mod metrics;
 pub mod miner;
 pub mod models;
+pub mod nonces;
+pub mod on_chain;
 pub mod plot;
 pub mod predict;
 pub mod presets;
-pub mod proof;
+pub mod rate_limit;
 pub mod report;
 pub mod retrain;
 pub mod run;
@@ -71,10 +90,14 @@ pub mod search;
 pub mod selftest;
 pub mod serve;
 pub mod server;
+pub mod signed_request;
 pub mod speed;
+pub mod ss58;
 pub mod state;
 pub mod store;
 pub mod table;
+pub mod tls;
 pub mod trainer;
 pub mod unsent;
 pub mod validator;
+pub mod wallet;

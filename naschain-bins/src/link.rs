@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use naschain_consensus::{Event, LeaseId, MinerId, Rejected, Row};
+use naschain_core::Digest;
 
 use crate::api::JobReply;
 use crate::client::{Client, ClientError};
@@ -83,16 +84,17 @@ impl Link {
         }
     }
 
-    /// Answers.
+    /// Answers in a run, the one that the job is of.
     pub async fn submit(
         &self,
         miner: &MinerId,
+        run: Digest,
         lease: LeaseId,
         row: &Row,
     ) -> Result<(), LinkError> {
         match self {
             Link::Local(coordinator) => Ok(coordinator.submit(miner, lease, row.clone()).await?),
-            Link::Http(client) => Ok(client.submit(miner, lease, row).await?),
+            Link::Http(client) => Ok(client.submit(miner, run, lease, row).await?),
         }
     }
 }
@@ -115,7 +117,10 @@ impl From<ClientError> for LinkError {
         match &error {
             ClientError::Away(_) => LinkError::Away(text),
             // A lease is unknown where another run has taken the address over.
-            _ if error.is("stale_lease") || error.is("unknown_lease") => {
+            _ if ["stale_lease", "unknown_lease", "wrong_run"]
+                .iter()
+                .any(|kind| error.is(kind)) =>
+            {
                 LinkError::LeaseEnded(text)
             }
             _ if error.is("unknown_miner") => LinkError::NotJoined(text),

@@ -344,7 +344,10 @@ impl Miner {
     async fn deliver(&mut self, answer: &Answer) -> Result<()> {
         let (link, name) = (self.link.clone(), self.name.clone());
         let deliver = || async {
-            match link.submit(&name, answer.lease, &answer.row).await {
+            match link
+                .submit(&name, answer.run, answer.lease, &answer.row)
+                .await
+            {
                 Err(LinkError::LeaseEnded(reason) | LinkError::NotJoined(reason)) => {
                     tracing::warn!(
                         "{name}: the answer for {} came too late: {reason}",

@@ -1,13 +1,13 @@
 //! `genomaster serve`: the network's centre, over HTTP.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use tokio::sync::oneshot;
 
+use crate::access::AccessArgs;
 use crate::cli::{CommonArgs, OpenRun};
+use crate::listen;
 use crate::run::say;
 use crate::search::{conclude, follow};
 use crate::server;
@@ -20,10 +20,9 @@ pub struct ServeArgs {
     /// Address to listen on; port 0 takes a free one and prints it
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
     listen: SocketAddr,
+    #[command(flatten)]
+    access: AccessArgs,
 }
-
-/// How long requests that are being answered may take after a signal to stop.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// Serves until Ctrl-C or SIGTERM, also after the search is finished, so that validators can
 /// fetch its batches.
@@ -32,19 +31,27 @@ pub async fn serve(args: ServeArgs) -> Result<()> {
     let listener = tokio::net::TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let opened = args.access.open()?;
+    let listening = opened.listening.clone();
     let OpenRun {
         dataset,
         dir,
         coordinator,
     } = args.common.open().await?;
-    say(&format!("listening on http://{}\n", listener.local_addr()?))?;
-    let router = server::router(coordinator.clone());
-    let (stop, stopped) = oneshot::channel::<()>();
-    let mut server = tokio::spawn(async move {
-        let serve = axum::serve(listener, router);
-        let stopped = async { drop(stopped.await) };
-        serve.with_graceful_shutdown(stopped).await
-    });
+    let (gate, legacy) = opened.gate(&coordinator)?;
+    let scheme = if listening.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    say(&format!(
+        "listening on {scheme}://{}\n",
+        listener.local_addr()?
+    ))?;
+    let router = server::router(coordinator.clone(), gate, legacy);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async { drop(stopped.await) };
+    let mut server = tokio::spawn(listen::serve(listener, router, listening, stopped));
     let options = args.common.device.options();
     let work = async {
         follow(&coordinator, &dir, None).await?;
@@ -57,14 +64,14 @@ pub async fn serve(args: ServeArgs) -> Result<()> {
         result = &mut server => result?.context("the server ended"),
         _ = shutdown() => {
             tracing::info!("stopping: no new requests, answering those that are here");
-            coordinator.hang_up();
-            let _ = stop.send(());
-            if tokio::time::timeout(GRACE, &mut server).await.is_err() {
-                tracing::warn!("some clients did not take their answers in {GRACE:?}");
-            }
             Ok(())
         }
     };
+    // What waits for work or events ends, and requests in progress, because they may be answers.
+    coordinator.hang_up();
+    if stop.send(()).is_ok() {
+        let _ = server.await;
+    }
     coordinator.close().await?;
     result
 }

@@ -1,29 +1,31 @@
 //! The genomaster's HTTP side: JSON under /v1, every error an RFC 9457 problem document.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, Path, Query, State};
+use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
-use naschain_consensus::{Event, LeaseId, Rejected};
+use axum::{Extension, Json, Router};
+use naschain_consensus::{LeaseId, Rejected};
+use naschain_core::Digest;
 use serde::Deserialize;
 
 use crate::api::{
-    Batches, FrontEntry, HeartbeatRequest, JobReply, JobRequest, JoinRequest, JournalPage, Problem,
-    ResultRequest,
+    Batches, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest, JoinRequest,
+    JournalPage, Problem, ResultRequest,
 };
+use crate::batch_chain::BatchChain;
 use crate::coordinator::{Away, CallError, Coordinator};
 use crate::events::events;
+use crate::gate::{self, Caller, Gate, MOST_BODY_BYTES};
 use crate::health::{healthz, measure, metrics, only_leading};
+use crate::legacy::{self, Legacy};
 use crate::run_spec::RunSpec;
 
-/// No request is larger than this.
-const MOST_BODY_BYTES: usize = 64 * 1024;
 /// No request for work waits longer than this.
 const MOST_WAIT_MS: u64 = 30_000;
 /// No page of batches has more than this.
@@ -31,23 +33,41 @@ const MOST_BATCHES: usize = 1_000;
 /// No page of the journal has more than this.
 const MOST_ENTRIES: usize = 1_000;
 
-type App = State<Arc<Coordinator>>;
+/// What the routes share.
+#[derive(Clone)]
+struct App {
+    coordinator: Arc<Coordinator>,
+    gate: Arc<Gate>,
+    chain: Arc<Mutex<BatchChain>>,
+}
 
-/// The routes, to be served with [`axum::serve()`].
-pub fn router(coordinator: Arc<Coordinator>) -> Router {
-    Router::new()
-        .route("/v1/run", get(run))
-        .route("/v1/join", post(join))
-        .route("/v1/jobs", post(jobs))
-        .route("/v1/leases/{lease}/heartbeat", post(heartbeat))
-        .route("/v1/leases/{lease}/result", post(result))
-        .route("/v1/batches", get(batches))
-        .route("/v1/front", get(front))
-        .route("/v1/journal", get(journal))
-        .route("/v1/events", get(events))
-        .route_layer(from_fn_with_state(coordinator.clone(), only_leading))
-        .route("/healthz", get(healthz))
-        .route("/metrics", get(metrics))
+impl FromRef<App> for Arc<Coordinator> {
+    fn from_ref(app: &App) -> Arc<Coordinator> {
+        app.coordinator.clone()
+    }
+}
+
+type Shared = State<Arc<Coordinator>>;
+
+/// The routes, to be served with [`crate::listen::serve()`].
+pub fn router(coordinator: Arc<Coordinator>, gate: Arc<Gate>, legacy: Option<Legacy>) -> Router {
+    let app = App {
+        chain: Arc::new(Mutex::new(BatchChain::new(coordinator.run()))),
+        coordinator: coordinator.clone(),
+        gate: gate.clone(),
+    };
+    let leading = from_fn_with_state(coordinator.clone(), only_leading);
+    let signed = signed_routes(app.clone())
+        .route_layer(leading.clone())
+        .route_layer(from_fn_with_state(gate.clone(), gate::signed));
+    let legacy = legacy.map(|legacy| legacy::router(coordinator.clone(), legacy));
+    let open = public_routes(coordinator.clone())
+        .merge(legacy.unwrap_or_default())
+        .route_layer(leading)
+        .merge(routes_about_itself(app))
+        .route_layer(from_fn_with_state(gate, gate::open));
+    signed
+        .merge(open)
         .fallback(|| async {
             Failure::new(StatusCode::NOT_FOUND, "not_found", "there is no such path")
         })
@@ -56,32 +76,78 @@ pub fn router(coordinator: Arc<Coordinator>) -> Router {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         })
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
-        .layer(from_fn_with_state(coordinator.clone(), measure))
+        .layer(from_fn_with_state(coordinator, measure))
+}
+
+/// What miners and validators ask.
+fn signed_routes(app: App) -> Router {
+    Router::new()
+        .route("/v1/run", get(run))
+        .route("/v1/join", post(join))
+        .route("/v1/jobs", post(jobs))
+        .route("/v1/leases/{lease}/heartbeat", post(heartbeat))
+        .route("/v1/leases/{lease}/result", post(result))
+        .route("/v1/batches", get(batches))
+        .route("/v1/front", get(front))
+        .with_state(app)
+}
+
+/// What anybody may follow and verify.
+fn public_routes(coordinator: Arc<Coordinator>) -> Router {
+    Router::new()
+        .route("/v1/journal", get(journal))
+        .route("/v1/events", get(events))
         .with_state(coordinator)
 }
 
-async fn run(State(coordinator): App) -> Json<RunSpec> {
+/// What a genomaster answers also when it does not lead.
+fn routes_about_itself(app: App) -> Router {
+    Router::new()
+        .route("/identity", get(identity))
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(metrics))
+        .with_state(app)
+}
+
+async fn identity(State(app): State<App>) -> Json<Identity> {
+    Json(Identity {
+        hotkey: app.gate.hotkey().map(|key| key.address().to_owned()),
+    })
+}
+
+async fn run(State(coordinator): Shared) -> Json<RunSpec> {
     Json(coordinator.spec().clone())
 }
 
-async fn join(State(coordinator): App, Body(request): Body<JoinRequest>) -> Reply<StatusCode> {
-    let miner = request.miner;
-    tracing::info!("{miner} joins");
-    let event = match request.jobs {
-        None => Event::Join { miner },
-        Some(capacity) => Event::Register {
-            miner,
-            owner: None,
-            capacity,
-        },
-    };
-    coordinator.handle(event).await?;
+async fn join(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<JoinRequest>,
+) -> Reply<StatusCode> {
+    caller.is(&request.miner)?;
+    let event = app.gate.joining(&request)?;
+    let name = request
+        .name
+        .map_or(String::new(), |name| format!(" ({name})"));
+    tracing::info!("{}{name} joins", request.miner);
+    app.coordinator.handle_proved(event, caller.proof).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn jobs(State(coordinator): App, Body(request): Body<JobRequest>) -> Reply<Json<JobReply>> {
+async fn jobs(
+    State(App {
+        coordinator, gate, ..
+    }): State<App>,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<JobRequest>,
+) -> Reply<Json<JobReply>> {
+    caller.is(&request.miner)?;
+    // Also one that joined under another list.
+    gate.owner(&request.miner)?;
     let wait = Duration::from_millis(request.wait_ms.min(MOST_WAIT_MS));
-    let reply = coordinator.request(&request.miner, wait).await?;
+    let reply = coordinator
+        .request_proved(&request.miner, wait, caller.proof)
+        .await?;
     if let JobReply::Job(job) = &reply {
         tracing::info!("{} takes {} under {}", request.miner, job.batch, job.lease);
     }
@@ -89,28 +155,52 @@ async fn jobs(State(coordinator): App, Body(request): Body<JobRequest>) -> Reply
 }
 
 async fn heartbeat(
-    State(coordinator): App,
+    State(coordinator): Shared,
+    Extension(caller): Extension<Caller>,
     lease: Result<Path<u64>, PathRejection>,
     Body(request): Body<HeartbeatRequest>,
 ) -> Reply<StatusCode> {
     let lease = lease_id(lease)?;
+    caller.is(&request.miner)?;
     coordinator
-        .heartbeat(&request.miner, lease, request.epoch)
+        .heartbeat_proved(&request.miner, lease, request.epoch, caller.proof)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn result(
-    State(coordinator): App,
+    State(coordinator): Shared,
+    Extension(caller): Extension<Caller>,
     lease: Result<Path<u64>, PathRejection>,
     Body(request): Body<ResultRequest>,
 ) -> Reply<StatusCode> {
     let lease = lease_id(lease)?;
+    caller.is(&request.miner)?;
+    check_run(&request, caller.is_signed(), coordinator.run())?;
     tracing::info!("{} answers under {lease}", request.miner);
     coordinator
-        .submit(&request.miner, lease, request.row())
+        .submit_proved(&request.miner, lease, request.row(), caller.proof)
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// An answer has to be for this run, and a signed one has to say so.
+fn check_run(request: &ResultRequest, signed: bool, run: Digest) -> Reply<()> {
+    match request.run {
+        Some(other) if other != run => {
+            let detail = format!("the answer is for run {other}; this genomaster has run {run}");
+            Err(Failure::new(StatusCode::CONFLICT, "wrong_run", detail))
+        }
+        None if signed => {
+            let detail = "a signed answer has to name its run, as the job did";
+            Err(Failure::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "wrong_data",
+                detail,
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn lease_id(lease: Result<Path<u64>, PathRejection>) -> Reply<LeaseId> {
@@ -126,14 +216,20 @@ struct After {
 }
 
 async fn batches(
-    State(coordinator): App,
+    State(app): State<App>,
     query: Result<Query<After>, QueryRejection>,
 ) -> Reply<Json<Batches>> {
     let Query(After { after }) = query
         .map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "bad_query", error.body_text()))?;
-    let page = coordinator.look(|state| {
+    let page = app.coordinator.look(|state| {
         let closed = state.closed();
+        let is_last = after.saturating_add(MOST_BATCHES) >= closed.len();
         Batches {
+            head: is_last.then(|| {
+                let mut chain = app.chain.lock().unwrap_or_else(PoisonError::into_inner);
+                chain.follow(closed);
+                chain.head(app.gate.hotkey())
+            }),
             batches: closed
                 .iter()
                 .skip(after)
@@ -147,7 +243,7 @@ async fn batches(
     Ok(Json(page.await))
 }
 
-async fn front(State(coordinator): App) -> Json<Vec<FrontEntry>> {
+async fn front(State(coordinator): Shared) -> Json<Vec<FrontEntry>> {
     let front = coordinator.look(|state| state.front()).await;
     let entry = |member: crate::state::FrontMember| FrontEntry {
         genome: member.genome,
@@ -157,7 +253,7 @@ async fn front(State(coordinator): App) -> Json<Vec<FrontEntry>> {
 }
 
 async fn journal(
-    State(coordinator): App,
+    State(coordinator): Shared,
     query: Result<Query<After>, QueryRejection>,
 ) -> Reply<Json<JournalPage>> {
     let Query(After { after }) = query
@@ -174,7 +270,12 @@ async fn journal(
 type Reply<T> = Result<T, Failure>;
 
 /// A refusal on its way out.
-pub(crate) struct Failure(Problem);
+#[derive(Debug)]
+pub struct Failure {
+    problem: Problem,
+    /// When to try again, where that is known.
+    pub retry_after_seconds: Option<u64>,
+}
 
 impl Failure {
     /// What this genomaster says while it cannot answer.
@@ -187,25 +288,39 @@ impl Failure {
         Failure::new(StatusCode::SERVICE_UNAVAILABLE, kind, away.to_string())
     }
 
-    pub(crate) fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Failure {
-        Failure(Problem {
-            kind: kind.to_owned(),
-            status: status.as_u16(),
-            detail: detail.into(),
-        })
+    /// A refusal of this kind; one that is for now can be tried again soon.
+    pub fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Failure {
+        Failure {
+            problem: Problem {
+                kind: kind.to_owned(),
+                status: status.as_u16(),
+                detail: detail.into(),
+            },
+            retry_after_seconds: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
+        }
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        let status = StatusCode::from_u16(self.problem.status);
+        status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// What was wrong and what would be right.
+    pub fn detail(&self) -> &str {
+        &self.problem.detail
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status);
-        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = self.status();
         let headers = [(header::CONTENT_TYPE, "application/problem+json")];
-        let body = serde_json::to_string(&self.0).unwrap_or_default();
+        let body = serde_json::to_string(&self.problem).unwrap_or_default();
         let mut response = (status, headers, body).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            let soon = HeaderValue::from_static("1");
-            response.headers_mut().insert(header::RETRY_AFTER, soon);
+        if let Some(seconds) = self.retry_after_seconds {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

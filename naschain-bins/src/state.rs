@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use naschain_consensus::{
-    Action, BatchId, Event, Failure, JobBoard, Millis, MinerId, Rejected, Row, Verdict,
+    Action, BatchId, Event, Failure, JobBoard, LeaseId, Millis, MinerId, Rejected, Row, Verdict,
 };
 use naschain_core::{Genome, MacroSpace, Measurement};
 use naschain_nsga::{CandidateId, Outcome, Search, Space};
 use serde::{Deserialize, Serialize};
 
 use crate::run_spec::RunSpec;
+use crate::signed_request::Proof;
 
 /// A batch that has ended: who answered what, and what was found of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,10 @@ pub struct ClosedBatch {
     /// Why there is no result, where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// The signed request of each row, in the same order, where miners sign; empty where nobody
+    /// does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proofs: Vec<Option<Proof>>,
 }
 
 /// A network of the Pareto front.
@@ -84,6 +89,8 @@ struct Parts {
     events: u64,
     /// The number of the first answer to each open batch.
     first_answers: BTreeMap<BatchId, u64>,
+    /// The signed answers to batches that are still open.
+    proofs: BTreeMap<BatchId, BTreeMap<MinerId, Proof>>,
 }
 
 impl RunState {
@@ -97,6 +104,7 @@ impl RunState {
             open_answers: 0,
             events: 0,
             first_answers: BTreeMap::new(),
+            proofs: BTreeMap::new(),
         };
         let mut state = RunState {
             spec,
@@ -133,8 +141,25 @@ impl RunState {
     /// the search, and the batches it asks for are opened. A tick that returns nothing has
     /// changed nothing, and is not to be counted as an event.
     pub fn apply(&mut self, now: Millis, event: Event) -> Result<Vec<Action>, Rejected> {
+        self.apply_signed(now, event, None)
+    }
+
+    /// As [`RunState::apply`], with the JSON of the signed request that asked for the event.
+    pub fn apply_signed(
+        &mut self,
+        now: Millis,
+        event: Event,
+        proof: Option<&str>,
+    ) -> Result<Vec<Action>, Rejected> {
         let is_tick = matches!(event, Event::Tick);
+        let answered = self.answered(&event);
         let mut actions = self.parts.board.handle(now, event)?;
+        if let (Some((batch, miner)), Some(proof)) = (answered, proof)
+            && let Ok(proof) = Proof::parse(proof)
+        {
+            let proofs = self.parts.proofs.entry(batch).or_default();
+            proofs.insert(miner, proof);
+        }
         if is_tick && actions.is_empty() {
             return Ok(actions);
         }
@@ -162,6 +187,7 @@ impl RunState {
                 .tell(CandidateId(batch.0), outcome)
                 .expect("the board ends each batch once");
             told = true;
+            let proofs = self.proofs_of(batch, &rows);
             self.places.insert(batch, self.parts.closed.len());
             self.parts.closed.push(ClosedBatch {
                 batch,
@@ -169,12 +195,33 @@ impl RunState {
                 rows,
                 verdict,
                 failure,
+                proofs,
             });
         }
         if told {
             self.open_batches(now, &mut actions);
         }
         Ok(actions)
+    }
+
+    /// The open batch that an event would answer, and who does.
+    fn answered(&self, event: &Event) -> Option<(BatchId, MinerId)> {
+        let Event::Submit { miner, lease, .. } = event else {
+            return None;
+        };
+        let (batch, _) = self.parts.board.place(*lease)?;
+        // An answer to one that has ended is a spot check.
+        self.ended(batch).is_none().then(|| (batch, miner.clone()))
+    }
+
+    /// Takes the signed answers of a batch that has ended.
+    fn proofs_of(&mut self, batch: BatchId, rows: &[(MinerId, Row)]) -> Vec<Option<Proof>> {
+        let mut next = self.parts.proofs.remove(&batch).unwrap_or_default();
+        if next.is_empty() {
+            return Vec::new();
+        }
+        let proof = |(miner, _): &(MinerId, Row)| next.remove(miner);
+        rows.iter().map(proof).collect()
     }
 
     fn count_answers(&mut self, action: &Action) {
@@ -238,6 +285,12 @@ impl RunState {
     /// The genome of a batch.
     pub fn genome(&self, batch: BatchId) -> Option<&Genome> {
         self.parts.genomes.get(&batch)
+    }
+
+    /// The live leases of a miner and their batches, the oldest first.
+    pub fn leases_of(&self, miner: &MinerId) -> impl Iterator<Item = (LeaseId, BatchId)> {
+        let leases = self.parts.board.leases();
+        leases.filter_map(move |(lease, holder, batch)| (holder == miner).then_some((lease, batch)))
     }
 
     /// All genomes that were ever to be trained, by batch.

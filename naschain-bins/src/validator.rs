@@ -1,13 +1,30 @@
-//! A validator: recomputes every verdict from the rows alone, and turns them into weights.
+//! A validator: recomputes every verdict from the signed rows alone, and turns them into weights.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use naschain_consensus::{
-    Agreement, BatchId, MinerId, MovingAverage, Scoreboard, WeightLimits, judge,
-};
+use naschain_consensus::{Agreement, BatchId, Event, MinerId, Row, Scoreboard, judge};
+use naschain_core::Digest;
 use serde::Serialize;
 
+use crate::epochs::{EpochWeights, Judged, epochs};
+use crate::signed_request::Proof;
+use crate::ss58;
 use crate::state::ClosedBatch;
+
+/// What a validator goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// The run.
+    pub run: Digest,
+    /// The run's agreement.
+    pub agreement: &'a Agreement,
+    /// The genomaster's address, where it has one: then every hotkey's row has to be signed.
+    pub genomaster: Option<&'a str>,
+    /// Batches of an epoch.
+    pub epoch_batches: usize,
+    /// Whether the run is finished, so that the last epoch counts though it is not full.
+    pub finished: bool,
+}
 
 /// What a validator found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -18,8 +35,29 @@ pub struct Report {
     pub accepted: usize,
     /// Batches for which the genomaster's verdict is not the validator's.
     pub disputed: Vec<BatchId>,
+    /// Rows whose signature holds.
+    pub signed_rows: usize,
+    /// Rows of miners that do not sign.
+    pub unsigned_rows: usize,
+    /// Rows that their miner did not sign, or not for this run, and why. They earn nothing.
+    pub forged: Vec<Forged>,
+    /// What is wrong with the genomaster's chain of batches, if anything is.
+    pub history: Option<String>,
+    /// Epochs that have ended.
+    pub epochs: usize,
     /// What each miner earned.
     pub miners: BTreeMap<MinerId, Standing>,
+}
+
+/// A row that is not its miner's.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Forged {
+    /// The batch.
+    pub batch: BatchId,
+    /// Whose row it is said to be.
+    pub miner: MinerId,
+    /// What is wrong.
+    pub problem: String,
 }
 
 /// What one miner earned.
@@ -33,52 +71,122 @@ pub struct Standing {
     pub rejected_jobs: u64,
     /// Share of all points.
     pub reward: f32,
-    /// The moving average after this update.
+    /// The moving average after the last epoch.
     pub score: f32,
-    /// The weight for the chain; the greatest is 65,535.
+    /// The weight for the chain after the last epoch; the greatest is 65,535.
     pub weight: u16,
 }
 
-/// Judges all batches again, by the run's agreement, and scores the miners from that alone.
-pub fn validate(closed: &[ClosedBatch], agreement: &Agreement) -> Report {
+/// Checks every signature, judges all batches again, and scores the miners from that alone.
+pub fn validate(closed: &[ClosedBatch], terms: &Terms) -> (Report, Vec<EpochWeights>) {
     let mut scoreboard = Scoreboard::new();
-    let mut disputed = Vec::new();
-    let mut accepted = 0;
+    let (mut disputed, mut judged) = (Vec::new(), Vec::new());
+    let mut signatures = Signatures::default();
     for batch in closed {
-        let rows: Vec<_> = batch.rows.iter().map(|(_, row)| row.clone()).collect();
-        let verdict = judge(&rows, agreement);
-        if verdict != batch.verdict {
+        let only = |rows: &[(MinerId, Row)]| -> Vec<Row> {
+            rows.iter().map(|(_, row)| row.clone()).collect()
+        };
+        if judge(&only(&batch.rows), terms.agreement) != batch.verdict {
             disputed.push(batch.batch);
         }
-        accepted += usize::from(verdict.consensus.is_some());
-        scoreboard.record(&batch.rows, &verdict);
+        let rows = signatures.check(batch, terms);
+        let verdict = judge(&only(&rows), terms.agreement);
+        scoreboard.record(&rows, &verdict);
+        judged.push(Judged { rows, verdict });
     }
+    let (epochs, average) = epochs(&judged, terms.run, terms.epoch_batches, terms.finished);
+    let weights = epochs.last().map(|epoch| &epoch.weights);
     let rewards = scoreboard.rewards();
-    let mut average = MovingAverage::default();
-    average.update(&rewards);
-    // All zero sets nothing.
-    let weights = average
-        .weights(&WeightLimits::default())
-        .unwrap_or_default();
     let standing = |miner: &MinerId| {
         let tally = scoreboard.tally(miner);
+        let weight = weights.and_then(|weights| weights.get(miner));
         Standing {
             points: tally.points,
             accepted_jobs: tally.accepted_jobs,
             rejected_jobs: tally.rejected_jobs,
             reward: rewards.get(miner).copied().unwrap_or(0.0),
             score: average.scores().get(miner).copied().unwrap_or(0.0),
-            weight: weights.get(miner).copied().unwrap_or(0),
+            weight: weight.copied().unwrap_or(0),
         }
     };
-    Report {
+    let accepted = judged.iter().filter(|b| b.verdict.consensus.is_some());
+    let miners = rewards.keys().map(|miner| (miner.clone(), standing(miner)));
+    let report = Report {
         batches: closed.len(),
-        accepted,
+        accepted: accepted.count(),
         disputed,
-        miners: rewards
-            .keys()
-            .map(|miner| (miner.clone(), standing(miner)))
-            .collect(),
+        signed_rows: signatures.held,
+        unsigned_rows: signatures.missing,
+        forged: signatures.forged,
+        history: None,
+        epochs: epochs.len(),
+        miners: miners.collect(),
+    };
+    (report, epochs)
+}
+
+/// What was found of the rows' signatures so far.
+#[derive(Default)]
+struct Signatures {
+    held: usize,
+    missing: usize,
+    forged: Vec<Forged>,
+    /// Signed requests count once.
+    seen: BTreeSet<(String, u64)>,
+}
+
+impl Signatures {
+    /// The rows of a batch; those that are forged count as malformed.
+    fn check(&mut self, batch: &ClosedBatch, terms: &Terms) -> Vec<(MinerId, Row)> {
+        let mut rows = batch.rows.clone();
+        for (place, (miner, row)) in rows.iter_mut().enumerate() {
+            let proof = batch.proofs.get(place).and_then(Option::as_ref);
+            let Some(problem) = self.problem(miner, row, proof, terms) else {
+                continue;
+            };
+            *row = Row::Malformed(format!("forged: {problem}"));
+            self.forged.push(Forged {
+                batch: batch.batch,
+                miner: miner.clone(),
+                problem,
+            });
+        }
+        rows
+    }
+
+    fn problem(
+        &mut self,
+        miner: &MinerId,
+        row: &Row,
+        proof: Option<&Proof>,
+        terms: &Terms,
+    ) -> Option<String> {
+        let Some(proof) = proof else {
+            if terms.genomaster.is_some() && ss58::decode(miner.as_str()).is_ok() {
+                return Some("it is not signed".to_owned());
+            }
+            self.missing += 1;
+            return None;
+        };
+        let Some(lease) = proof.lease() else {
+            return Some("what is signed is not an answer".to_owned());
+        };
+        let answer = Event::Submit {
+            miner: miner.clone(),
+            lease,
+            row: row.clone(),
+        };
+        if let Err(error) = proof.check(&answer, terms.run) {
+            return Some(error.to_string());
+        }
+        if terms.genomaster.is_some_and(|own| own != proof.receiver) {
+            return Some(format!("it was signed for {}", proof.receiver));
+        }
+        if !self.seen.insert((proof.hotkey.clone(), proof.nonce)) {
+            return Some(format!("nonce {} was signed for another row", proof.nonce));
+        }
+        self.held += 1;
+        None
     }
 }
 
@@ -86,27 +194,176 @@ impl Report {
     /// The report as a table for people.
     pub fn table(&self) -> String {
         let mut text = format!(
-            "{} batches, {} accepted, {} verdicts disputed\n\n{:<24} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}\n",
+            "{} batches, {} accepted, {} verdicts disputed; {} rows signed, {} unsigned, {} forged; {} epochs\n\n",
             self.batches,
             self.accepted,
             self.disputed.len(),
-            "miner",
-            "points",
-            "accepted",
-            "rejected",
-            "reward",
-            "score",
-            "weight"
+            self.signed_rows,
+            self.unsigned_rows,
+            self.forged.len(),
+            self.epochs,
+        );
+        let longest = self.miners.keys().map(|miner| miner.as_str().len()).max();
+        let width = longest.unwrap_or(0).max(24);
+        text += &format!(
+            "{:<width$} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}\n",
+            "miner", "points", "accepted", "rejected", "reward", "score", "weight"
         );
         for (miner, s) in &self.miners {
             text += &format!(
-                "{miner:<24} {:>8} {:>8} {:>8} {:>8.4} {:>8.5} {:>8}\n",
+                "{miner:<width$} {:>8} {:>8} {:>8} {:>8.4} {:>8.5} {:>8}\n",
                 s.points, s.accepted_jobs, s.rejected_jobs, s.reward, s.score, s.weight
             );
         }
         for batch in &self.disputed {
             text += &format!("{batch}: the genomaster's verdict does not follow from its rows\n");
         }
+        for Forged {
+            batch,
+            miner,
+            problem,
+        } in &self.forged
+        {
+            text += &format!("{batch}: the row of {miner} is forged: {problem}\n");
+        }
+        if let Some(problem) = &self.history {
+            text += &format!("the genomaster's history is not to be trusted: {problem}\n");
+        }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::btauth::{Auth, Message};
+    use crate::wallet::Hotkey;
+    use naschain_core::{Accuracy, Measurement};
+    use serde_json::json;
+
+    const RUN: Digest = Digest([4; 32]);
+
+    fn key(seed: u8) -> Hotkey {
+        Hotkey::from_seed(&[seed; 32])
+    }
+
+    fn measured(hundredths: u32) -> Row {
+        Row::Measured(Measurement {
+            accuracy: Accuracy::from_hundredths(hundredths).unwrap(),
+            params: 5,
+            flops: 6,
+            digest: Digest([7; 32]),
+        })
+    }
+
+    /// The signed answer of a hotkey to the genomaster, whose seed is 9.
+    fn proof(hotkey: &Hotkey, row: &Row, lease: u64, run: Digest, genomaster: u8) -> Proof {
+        let miner = hotkey.address();
+        let body = json!({"miner": miner, "row": row, "run": run}).to_string();
+        let path = format!("/v1/leases/{lease}/result");
+        let message = Message {
+            method: "POST",
+            path: &path,
+            body: body.as_bytes(),
+        };
+        let receiver = key(genomaster);
+        let auth = Auth::sign(hotkey, message, Some(receiver.address()), 1000 + lease);
+        Proof::new(&auth, message).unwrap()
+    }
+
+    /// A batch that three hotkeys answered alike and signed.
+    fn batch(number: u64) -> ClosedBatch {
+        let answer = |seed: u8| {
+            let (hotkey, row) = (key(seed), measured(9000));
+            let proof = proof(&hotkey, &row, 10 * number + u64::from(seed), RUN, 9);
+            ((hotkey.address().parse().unwrap(), row), Some(proof))
+        };
+        let (rows, proofs): (Vec<_>, Vec<_>) = [1, 2, 3].map(answer).into_iter().unzip();
+        let only: Vec<Row> = rows
+            .iter()
+            .map(|(_, row): &(MinerId, Row)| row.clone())
+            .collect();
+        ClosedBatch {
+            batch: BatchId(number),
+            genome: "01".parse().unwrap(),
+            verdict: judge(&only, &Agreement::default()),
+            rows,
+            failure: None,
+            proofs,
+        }
+    }
+
+    fn report(batches: &[ClosedBatch]) -> Report {
+        let (genomaster, agreement) = (key(9), Agreement::default());
+        let terms = Terms {
+            run: RUN,
+            agreement: &agreement,
+            genomaster: Some(genomaster.address()),
+            epoch_batches: 1,
+            finished: true,
+        };
+        validate(batches, &terms).0
+    }
+
+    #[test]
+    fn signed_rows_are_paid() {
+        let report = report(&[batch(1), batch(2)]);
+        assert_eq!((report.signed_rows, report.forged.len()), (6, 0));
+        assert_eq!(
+            (report.accepted, report.disputed.len(), report.epochs),
+            (2, 0, 2)
+        );
+        assert!(
+            report
+                .miners
+                .values()
+                .all(|s| s.points == 2 && s.weight == u16::MAX)
+        );
+    }
+
+    #[test]
+    fn forged_rows_are_named_and_earn_nothing() {
+        let forge = |what: &str, change: fn(&mut ClosedBatch)| {
+            let mut forged = batch(2);
+            change(&mut forged);
+            let report = report(&[batch(1), forged]);
+            let [found] = &report.forged[..] else {
+                panic!("{what}: {:?}", report.forged)
+            };
+            let first: MinerId = key(1).address().parse().unwrap();
+            assert_eq!((found.batch, &found.miner), (BatchId(2), &first));
+            assert!(found.problem.contains(what), "{what}: {}", found.problem);
+            assert_eq!(
+                (report.miners[&first].points, report.signed_rows),
+                (1, 5),
+                "{what}"
+            );
+        };
+        forge("it is not signed", |batch| batch.proofs[0] = None);
+        forge("something else", |batch| batch.rows[0].1 = measured(9001));
+        forge("not that of", |batch| {
+            batch.proofs[0].as_mut().unwrap().nonce += 1;
+        });
+        forge("another hotkey", |batch| {
+            batch.proofs[0] = batch.proofs[1].clone()
+        });
+        forge("something else", |batch| {
+            let row = measured(9000);
+            batch.proofs[0] = Some(proof(&key(1), &row, 21, Digest([5; 32]), 9));
+        });
+        forge("it was signed for", |batch| {
+            batch.proofs[0] = Some(proof(&key(1), &measured(9000), 21, RUN, 8));
+        });
+        // The signed answer to another batch.
+        forge("signed for another row", |batch| {
+            batch.proofs[0] = Some(proof(&key(1), &measured(9000), 11, RUN, 9));
+        });
+    }
+
+    #[test]
+    fn a_wrong_verdict_is_disputed() {
+        let mut wrong = batch(1);
+        wrong.verdict.agreed[2] = false;
+        assert_eq!(report(&[wrong]).disputed, [BatchId(1)]);
     }
 }

@@ -156,6 +156,7 @@ fn a_miner_that_was_killed_goes_on_from_its_checkpoint() {
     let mut serve = genomaster();
     serve.arg("serve").args(programs::SMALL).args([
         "--listen=127.0.0.1:0",
+        "--unsigned",
         "--epochs=200",
         "--population=2",
         "--generations=1",

@@ -31,7 +31,7 @@ enum Command {
     Search(SearchArgs),
     /// Serve miners and validators over HTTP
     #[command(after_help = PRESETS, args_override_self = true)]
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Verify a run from its journal alone: chain, proofs, verdicts
     Audit(AuditArgs),
     /// Show the network that a genome stands for, and its costs
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     let format = program.log_format;
     match command {
         Command::Search(args) => run(search(args), "warn", format),
-        Command::Serve(args) => run(serve(args), "info", format),
+        Command::Serve(args) => run(serve(*args), "info", format),
         Command::Audit(args) => run(run_audit(args), "warn", format),
         Command::Inspect(args) => run(async move { say(&inspect(&args)?) }, "warn", format),
         Command::Export(args) => run(async move { say(&export(&args)?) }, "info", format),

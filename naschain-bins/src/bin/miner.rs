@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use naschain_bins::caller::CallerArgs;
 use naschain_bins::cli::ComputeArgs;
 use naschain_bins::client::Client;
 use naschain_bins::config::{ProgramArgs, parse};
@@ -18,6 +19,7 @@ use naschain_bins::selftest::{SelftestArgs, selftest};
 use naschain_bins::serve::shutdown;
 use naschain_bins::speed::{SpeedArgs, speed};
 use naschain_bins::trainer::Trainer;
+use naschain_bins::wallet::{WalletArgs, keygen};
 use naschain_consensus::MinerId;
 use naschain_train::Device;
 use tokio::sync::watch;
@@ -44,6 +46,8 @@ enum Command {
     /// Show which data sets are here and what they hold
     #[command(subcommand)]
     Data(DataCommand),
+    /// Make a hotkey in a Bittensor wallet, and print its address
+    Keygen(WalletArgs),
 }
 
 #[derive(Args)]
@@ -51,7 +55,10 @@ struct MineArgs {
     /// Address of the genomaster
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5000")]
     genomaster: String,
-    /// Name to be known and paid by, 1 to 64 of A-Z a-z 0-9 . _ - [default: miner-PID]
+    #[command(flatten)]
+    caller: CallerArgs,
+    /// Name for people to read, 1 to 64 of A-Z a-z 0-9 . _ -; a miner without a hotkey is known
+    /// and paid by it [default: miner-PID]
     #[arg(long, value_name = "NAME")]
     name: Option<MinerId>,
     /// Folder with the data set's files [default: $NASCHAIN_DATA/NAME, $NASCHAIN_DATA,
@@ -66,7 +73,7 @@ struct MineArgs {
     #[arg(long, value_name = "DIR")]
     checkpoints: Option<PathBuf>,
     /// Folder for answers that the genomaster has not taken yet; one that is started again with
-    /// the same --name delivers them [default: none]
+    /// the same hotkey, or --name without one, delivers them [default: none]
     #[arg(long, value_name = "DIR")]
     unsent: Option<PathBuf>,
     /// Trainings at the same time [default: one for each --device]
@@ -97,6 +104,7 @@ fn main() -> ExitCode {
         Some(Command::Data(DataCommand::Check(args))) => {
             run(async move { check(&args) }, "warn", format)
         }
+        Some(Command::Keygen(args)) => run(async move { say(&keygen(&args)?) }, "warn", format),
         Some(Command::Speed(args)) => run(async move { say(&speed(&args)?) }, "warn", format),
     }
 }
@@ -110,11 +118,13 @@ async fn mine(cli: MineArgs) -> anyhow::Result<()> {
             .with_context(|| format!("cannot make {}", folder.display()))?;
     }
     let (stop, stopped) = watch::channel(false);
-    let name = match &cli.name {
-        Some(name) => name.clone(),
-        None => MinerId::new(format!("miner-{}", std::process::id()))?,
+    let credentials = cli.caller.credentials(cli.name.clone())?;
+    let name = match (&credentials.hotkey, cli.name) {
+        (Some(hotkey), _) => MinerId::new(hotkey.address())?,
+        (None, Some(name)) => name,
+        (None, None) => MinerId::new(format!("miner-{}", std::process::id()))?,
     };
-    let link = Link::Http(Client::new(&cli.genomaster)?);
+    let link = Link::Http(Client::with(&cli.genomaster, credentials)?);
     let jobs = cli.jobs.unwrap_or(cli.device.len() as u32);
     let shelf = Arc::<Shelf>::default();
     let mut miners = JoinSet::new();

@@ -1,16 +1,21 @@
-//! A validator: recomputes a genomaster's verdicts and scores its miners.
+//! A validator: recomputes a genomaster's verdicts, scores its miners, and sets weights.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Parser;
+use naschain_bins::batch_chain::{BatchChain, Head};
+use naschain_bins::caller::CallerArgs;
 use naschain_bins::client::{Client, ClientError};
 use naschain_bins::config::{ProgramArgs, parse};
+use naschain_bins::epochs::EpochWeights;
+use naschain_bins::on_chain::{Btcli, Chain, Files, Uids};
 use naschain_bins::run::{run, say};
 use naschain_bins::run_spec::RunSpec;
 use naschain_bins::state::ClosedBatch;
-use naschain_bins::validator::validate;
+use naschain_bins::validator::{Report, Terms, validate};
 
 /// Recompute every verdict of a genomaster and score its miners
 #[derive(Parser)]
@@ -21,6 +26,8 @@ struct Cli {
     /// Address of the genomaster
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5000")]
     genomaster: String,
+    #[command(flatten)]
+    caller: CallerArgs,
     /// Print each report as one JSON object on one line instead of a table
     #[arg(long)]
     json: bool,
@@ -28,6 +35,26 @@ struct Cli {
     /// genomaster that is away
     #[arg(long)]
     watch: bool,
+    /// Batches of an epoch, after which scores move and weights are set [default: the run's
+    /// population]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    epoch_batches: Option<u32>,
+    /// Write the weights of each epoch: to a file for the latest if the name ends in .json, else
+    /// to a folder of one file an epoch
+    #[arg(long, value_name = "PATH")]
+    weights_out: Option<PathBuf>,
+    /// File of the chain's uids, a hotkey's address and its uid in each line
+    #[arg(long, value_name = "FILE")]
+    uids: Option<PathBuf>,
+    /// Set the weights of each epoch by `btcli weights set`, which has to be installed
+    #[arg(long, requires = "netuid")]
+    btcli: bool,
+    /// The subnet whose miners are scored
+    #[arg(long, value_name = "N")]
+    netuid: Option<u16>,
+    /// The chain's network, as btcli names it [default: btcli's own]
+    #[arg(long, value_name = "NETWORK")]
+    network: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -38,19 +65,45 @@ fn main() -> ExitCode {
 
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// What was seen of a run so far.
+struct Seen {
+    spec: RunSpec,
+    closed: Vec<ClosedBatch>,
+    chain: BatchChain,
+    /// What was wrong with a history that was told.
+    problem: Option<String>,
+}
+
+/// Where weights go.
+struct Outlets {
+    files: Option<Files>,
+    btcli: Option<Btcli>,
+    /// The latest epoch that was set.
+    set: usize,
+}
+
 async fn report(cli: Cli) -> Result<()> {
-    let client = Client::new(&cli.genomaster)?;
-    let mut seen: Option<(RunSpec, Vec<ClosedBatch>)> = None;
+    let client = Client::with(&cli.genomaster, cli.caller.credentials(None)?)?;
+    let mut outlets = Outlets::new(&cli)?;
+    let mut seen: Option<Seen> = None;
     loop {
         match fetch(&client, &mut seen).await {
             Ok((grew, finished)) => {
                 let last = !cli.watch || finished;
-                if let Some((spec, closed)) = seen.as_ref().filter(|_| grew || last) {
-                    let report = validate(closed, &spec.rules.agreement);
+                if let Some(seen) = seen.as_ref().filter(|_| grew || last) {
+                    let genomaster = client.genomaster().await;
+                    let genomaster = genomaster.map_err(|error| anyhow::anyhow!("{error}"))?;
+                    let (report, epochs) = seen.validate(&cli, genomaster, finished);
                     say(&match cli.json {
                         true => serde_json::to_string(&report)? + "\n",
                         false => report.table() + "\n",
                     })?;
+                    match outlets.set(&report, &epochs).await {
+                        Err(error) if cli.watch && !finished => {
+                            tracing::error!("{error:#}; trying again after the next batches");
+                        }
+                        done => done?,
+                    }
                 }
                 if last {
                     return Ok(());
@@ -65,32 +118,105 @@ async fn report(cli: Cli) -> Result<()> {
     }
 }
 
+impl Seen {
+    fn validate(
+        &self,
+        cli: &Cli,
+        genomaster: Option<&str>,
+        finished: bool,
+    ) -> (Report, Vec<EpochWeights>) {
+        let population = self.spec.search.population;
+        let terms = Terms {
+            run: self.spec.digest(),
+            agreement: &self.spec.rules.agreement,
+            genomaster,
+            epoch_batches: cli.epoch_batches.map_or(population, |n| n as usize),
+            finished,
+        };
+        let (mut report, epochs) = validate(&self.closed, &terms);
+        report.history = self.problem.clone();
+        (report, epochs)
+    }
+}
+
+impl Outlets {
+    fn new(cli: &Cli) -> Result<Outlets> {
+        let uids = cli.uids.as_deref().map(Uids::read).transpose()?;
+        let uids = uids.unwrap_or_default();
+        let files = cli.weights_out.as_deref();
+        let files = files.map(|path| Files::new(path, uids.clone()));
+        let btcli = cli.btcli.then(|| Btcli {
+            program: "btcli".into(),
+            netuid: cli.netuid.unwrap_or_default(),
+            network: cli.network.clone(),
+            wallet: cli.caller.wallet().clone(),
+            uids,
+        });
+        Ok(Outlets {
+            files: files.transpose()?,
+            btcli,
+            set: 0,
+        })
+    }
+
+    /// Sets what has not been set; the chain is told of the latest epoch alone.
+    async fn set(&mut self, report: &Report, epochs: &[EpochWeights]) -> Result<()> {
+        if self.files.is_none() && self.btcli.is_none() {
+            return Ok(());
+        }
+        if let Some(problem) = &report.history {
+            bail!("no weights are set: {problem}");
+        }
+        for epoch in epochs.iter().skip(self.set) {
+            let done = self.files.as_ref().map(|files| files.has(epoch));
+            if !done.transpose()?.unwrap_or(false) {
+                if let Some(btcli) = self.btcli.as_ref().filter(|_| epoch.epoch == epochs.len()) {
+                    btcli.set(epoch).await?;
+                }
+                if let Some(files) = &self.files {
+                    files.set(epoch).await?;
+                }
+            }
+            self.set = epoch.epoch;
+        }
+        Ok(())
+    }
+}
+
 /// Gets what has ended since; says whether there was anything, and whether the run is finished.
-async fn fetch(
-    client: &Client,
-    seen: &mut Option<(RunSpec, Vec<ClosedBatch>)>,
-) -> Result<(bool, bool), ClientError> {
+async fn fetch(client: &Client, seen: &mut Option<Seen>) -> Result<(bool, bool), ClientError> {
     let spec = client.run().await?;
     // Another run may have taken the address over.
-    let known = seen.take().filter(|(before, _)| *before == spec);
-    let mut closed = known.map_or(Vec::new(), |(_, closed)| closed);
-    let before = closed.len();
-    let finished = loop {
-        let page = client.batches(closed.len()).await;
-        let page = match page {
-            Ok(page) => page,
-            Err(error) => {
-                *seen = Some((spec, closed));
-                return Err(error);
-            }
-        };
-        let whole = page.batches.is_empty() || closed.len() + page.batches.len() >= page.total;
-        closed.extend(page.batches);
+    let known = seen.take().filter(|seen| seen.spec == spec);
+    let seen = seen.insert(known.unwrap_or_else(|| Seen {
+        chain: BatchChain::new(spec.digest()),
+        spec,
+        closed: Vec::new(),
+        problem: None,
+    }));
+    let before = seen.closed.len();
+    let (finished, head) = loop {
+        let page = client.batches(seen.closed.len()).await?;
+        let whole = page.batches.is_empty() || seen.closed.len() + page.batches.len() >= page.total;
+        seen.closed.extend(page.batches);
         if whole {
-            break page.finished;
+            break (page.finished, page.head);
         }
     };
-    let grew = closed.len() > before;
-    *seen = Some((spec, closed));
-    Ok((grew, finished))
+    let genomaster = client.genomaster().await?;
+    seen.check(head.as_ref(), genomaster);
+    Ok((seen.closed.len() > before, finished))
+}
+
+impl Seen {
+    /// Holds what the genomaster vouches for against all that it has ever told. A history that
+    /// was wrong once stays so.
+    fn check(&mut self, head: Option<&Head>, genomaster: Option<&str>) {
+        self.chain.follow(&self.closed);
+        let problem = match head {
+            Some(head) => self.chain.problem(head, genomaster),
+            None => genomaster.map(|_| "the genomaster vouches for nothing".to_owned()),
+        };
+        self.problem = self.problem.take().or(problem);
+    }
 }

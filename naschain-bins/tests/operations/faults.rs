@@ -46,7 +46,7 @@ async fn simulated_miner(url: String, name: MinerId, training: Duration, taken: 
                 tokio::time::sleep(training / 2).await;
                 let row = crate::simulated::answer(&spec, &job);
                 loop {
-                    match client.submit(&name, job.lease, &row).await {
+                    match client.submit(&name, job.run, job.lease, &row).await {
                         Ok(()) => taken.lock().unwrap().push(job.lease),
                         Err(ClientError::Away(_)) => {
                             again().await;

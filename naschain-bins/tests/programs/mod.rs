@@ -155,7 +155,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it on `port`; 0 takes a free one.
+    /// Starts it on `port`, where 0 takes a free one, for miners that do not sign.
     pub(crate) fn start(run: &Path, port: u16) -> Server {
         Server::start_with(run, port, &[])
     }
@@ -171,7 +171,12 @@ impl Server {
             .arg(format!("--listen=127.0.0.1:{port}"))
             .args(more)
             .stdout(Stdio::piped());
-        let mut process = Process::start(&mut command);
+        Server::spawn(&mut command)
+    }
+
+    /// Starts a command that says where it listens.
+    pub(crate) fn spawn(command: &mut Command) -> Server {
+        let mut process = Process::start(command);
         let stdout = process.0.stdout.take().unwrap();
         let mut lines = BufReader::new(stdout).lines();
         let first = lines.next().unwrap().unwrap();

@@ -10,6 +10,12 @@ impl JobBoard {
         Some((live.place.id, live.place.seat()))
     }
 
+    /// Every live lease with its miner and its batch, the oldest first.
+    pub fn leases(&self) -> impl Iterator<Item = (LeaseId, &MinerId, BatchId)> {
+        let leases = self.leases.iter();
+        leases.map(|(id, live)| (*id, &self.roster[live.miner].name, live.place.id))
+    }
+
     /// Why a request of this miner at [`JobBoard::now`] would be answered by
     /// [`crate::Action::Idle`] alone, if that is sure. The caller may then spare it, as long as the
     /// miner is heard of now and then: one that is silent for [`crate::Rules::away_ms`] is taken to

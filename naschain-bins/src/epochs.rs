@@ -1,0 +1,133 @@
+//! Epochs: after each so many batches have ended, scores move and weights are due.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use naschain_consensus::{MinerId, MovingAverage, Row, Scoreboard, Verdict, WeightLimits};
+use naschain_core::Digest;
+use serde::{Deserialize, Serialize};
+
+/// A batch as a validator judges it: who answered what, and who is rewarded.
+pub struct Judged {
+    /// Miners and rows.
+    pub rows: Vec<(MinerId, Row)>,
+    /// The validator's own verdict.
+    pub verdict: Verdict,
+}
+
+/// The weights of one epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EpochWeights {
+    /// The run.
+    pub run: Digest,
+    /// Which epoch, counted from 1.
+    pub epoch: usize,
+    /// How many batches had ended by its end.
+    pub batches: usize,
+    /// A weight for each miner that has one; the greatest is 65,535. None where nobody was
+    /// rewarded yet: then nothing is set.
+    pub weights: BTreeMap<MinerId, u16>,
+}
+
+/// Scores and weights after each epoch of `size` batches; those of the last epoch's average too.
+///
+/// An epoch that is not full yet counts when `finished`. The same batches give the same epochs,
+/// whenever a validator starts to look.
+pub fn epochs(
+    judged: &[Judged],
+    run: Digest,
+    size: usize,
+    finished: bool,
+) -> (Vec<EpochWeights>, MovingAverage) {
+    let mut average = MovingAverage::default();
+    let mut known = BTreeSet::new();
+    let mut found = Vec::new();
+    let mut ended = 0;
+    for chunk in judged.chunks(size.max(1)) {
+        if chunk.len() < size && !finished {
+            break;
+        }
+        ended += chunk.len();
+        let mut scoreboard = Scoreboard::new();
+        for batch in chunk {
+            scoreboard.record(&batch.rows, &batch.verdict);
+            known.extend(batch.rows.iter().map(|(miner, _)| miner.clone()));
+        }
+        let mut rewards = scoreboard.rewards();
+        // Whoever did nothing in this epoch earned nothing in it.
+        for miner in &known {
+            rewards.entry(miner.clone()).or_insert(0.0);
+        }
+        average.update(&rewards);
+        found.push(EpochWeights {
+            run,
+            epoch: found.len() + 1,
+            batches: ended,
+            weights: average
+                .weights(&WeightLimits::default())
+                .unwrap_or_default(),
+        });
+    }
+    (found, average)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use naschain_consensus::judge;
+    use naschain_core::{Accuracy, Measurement};
+
+    fn judged(miners: [&str; 3]) -> Judged {
+        let row = |place: usize| {
+            Row::Measured(Measurement {
+                accuracy: Accuracy::from_hundredths(if place == 2 { 1 } else { 9000 }).unwrap(),
+                params: 1,
+                flops: 1,
+                digest: Digest([0; 32]),
+            })
+        };
+        let rows: Vec<_> = (0..3)
+            .map(|place| (miners[place].parse().unwrap(), row(place)))
+            .collect();
+        let only: Vec<_> = rows.iter().map(|(_, row)| row.clone()).collect();
+        Judged {
+            verdict: judge(&only, &Default::default()),
+            rows,
+        }
+    }
+
+    #[test]
+    fn scores_move_by_a_tenth_each_epoch() {
+        let batches = [
+            judged(["a", "b", "liar"]),
+            judged(["a", "b", "liar"]),
+            judged(["a", "c", "liar"]),
+        ];
+        let run = Digest([1; 32]);
+        let (whole, _) = epochs(&batches, run, 2, false);
+        assert_eq!(whole.len(), 1);
+        let (found, average) = epochs(&batches, run, 2, true);
+        assert_eq!((found.len(), &found[0]), (2, &whole[0]));
+        assert_eq!((found[1].epoch, found[1].batches), (2, 3));
+        // a: .05, then .9 x .05 + .05; b: .05, then .9 x .05; c: nothing, then .05.
+        let score = |name: &str| average.scores()[&name.parse::<MinerId>().unwrap()];
+        let near = |name, wanted: f32| assert!((score(name) - wanted).abs() < 1e-6, "{name}");
+        near("a", 0.095);
+        near("b", 0.045);
+        near("c", 0.05);
+        near("liar", 0.0);
+        let weight = |name: &str| found[1].weights.get(&name.parse::<MinerId>().unwrap());
+        assert_eq!((weight("a"), weight("liar")), (Some(&65_535), None));
+        assert_eq!(weight("b"), Some(&31_043));
+    }
+
+    #[test]
+    fn nobody_rewarded_sets_nothing() {
+        let nobody = Judged {
+            rows: Vec::new(),
+            verdict: judge(&[], &Default::default()),
+        };
+        let (found, _) = epochs(&[nobody], Digest([1; 32]), 1, false);
+        assert!(found[0].weights.is_empty());
+    }
+}

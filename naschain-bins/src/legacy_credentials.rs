@@ -1,0 +1,133 @@
+//! HTTP Basic credentials of the old network's miners: a token for each uid.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+
+const FEWEST_CHARACTERS: usize = 8;
+const MOST_CHARACTERS: usize = 256;
+
+/// Hashes of the tokens; the tokens themselves are not kept.
+#[derive(Clone, Default)]
+pub struct Credentials(BTreeMap<u32, blake3::Hash>);
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credentials({} users)", self.0.len())
+    }
+}
+
+impl Credentials {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Credentials> {
+        let shown = path.display();
+        let text = std::fs::read_to_string(path);
+        let text = text.with_context(|| format!("cannot read the credentials {shown}"))?;
+        Credentials::parse(&text).with_context(|| format!("credentials {shown}"))
+    }
+
+    /// Reads lines of `UID:TOKEN`; empty lines and those that begin with `#` do not count.
+    pub fn parse(text: &str) -> Result<Credentials> {
+        let mut hashes = BTreeMap::new();
+        for (number, line) in text.lines().enumerate() {
+            let (number, line) = (number + 1, line.trim());
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            // Never the line itself: it may be a token.
+            let Some((uid, token)) = line.split_once(':') else {
+                bail!("line {number} is not UID:TOKEN");
+            };
+            let uid: u32 = uid
+                .parse()
+                .with_context(|| format!("line {number} does not begin with a uid"))?;
+            let length = token.chars().count();
+            ensure!(
+                (FEWEST_CHARACTERS..=MOST_CHARACTERS).contains(&length),
+                "line {number}: the token has {length} characters; it must have {FEWEST_CHARACTERS} to {MOST_CHARACTERS}"
+            );
+            let before = hashes.insert(uid, blake3::hash(token.as_bytes()));
+            ensure!(before.is_none(), "line {number}: uid {uid} is there twice");
+        }
+        Ok(Credentials(hashes))
+    }
+
+    /// Whether an `Authorization` header has the token of this uid.
+    pub fn allow(&self, uid: u32, header: &[u8]) -> bool {
+        let Some((user, token)) = basic(header) else {
+            return false;
+        };
+        // Hashes are compared in constant time.
+        user == uid.to_string()
+            && self
+                .0
+                .get(&uid)
+                .is_some_and(|known| *known == blake3::hash(token.as_bytes()))
+    }
+}
+
+/// User and password of a Basic header (RFC 7617).
+fn basic(header: &[u8]) -> Option<(String, String)> {
+    use base64::Engine;
+    let text = std::str::from_utf8(header).ok()?;
+    let (scheme, encoded) = text.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim());
+    let pair = String::from_utf8(decoded.ok()?).ok()?;
+    let (user, password) = pair.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_token_is_for_its_uid() {
+        let credentials = Credentials::parse("# ours\n7:to:ken-of-7\n8:token-of-8\n").unwrap();
+        // "7:to:ken-of-7"
+        let seven = b"Basic Nzp0bzprZW4tb2YtNw==";
+        assert!(credentials.allow(7, seven));
+        assert!(!credentials.allow(8, seven));
+        for wrong in [
+            &b"Basic"[..],
+            b"",
+            b"Bearer Nzp0bzprZW4tb2YtNw==",
+            b"Basic !!!",
+            b"Basic Nzo=",
+        ] {
+            assert!(!credentials.allow(7, wrong));
+        }
+        assert!(!format!("{credentials:?}").contains("ken"));
+    }
+
+    #[test]
+    fn errors_name_the_line_and_no_token() {
+        let error = |text: &str| format!("{:#}", Credentials::parse(text).unwrap_err());
+        assert!(error("7:long-enough\nsecret-token").contains("line 2 is not UID:TOKEN"));
+        assert!(error("x:secret-token").contains("line 1"));
+        assert!(error("7:short").contains("5 characters"));
+        assert!(error("7:secret-token\n7:secret-token").contains("there twice"));
+        for text in [
+            "secret-token",
+            "x:secret-token",
+            "7:secret-token\n7:secret-token",
+        ] {
+            assert!(!error(text).contains("secret-token"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_is_a_panic_or_believed(header: Vec<u8>, text in "(Basic )?[A-Za-z0-9+/=]{0,40}") {
+            let credentials = Credentials::parse("7:long-enough").unwrap();
+            prop_assert!(!credentials.allow(7, &header));
+            prop_assert!(!credentials.allow(7, text.as_bytes()) || text == "Basic Nzpsb25nLWVub3VnaA==");
+        }
+    }
+}

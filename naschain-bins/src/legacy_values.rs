@@ -1,0 +1,163 @@
+//! The numbers of the reference network, and what they are exactly.
+
+use naschain_consensus::Row;
+use naschain_core::{Accuracy, Costs, Digest, Genome, MacroSpace, Measurement};
+use serde_json::{Value, json};
+
+/// More than any answer has: accuracy, parameters, FLOPs, watts, GPU, its memory, version.
+const MOST_VALUES: usize = 16;
+const MILLION: f64 = 1e6;
+/// MFLOPs come rounded to four decimals, so half of the last one is lost.
+const FLOPS_LOST: f64 = 50.5;
+/// Parameters come as an exact number divided by a million.
+const PARAMS_LOST: f64 = 0.5;
+
+/// The row of an answer `[accuracy %, params in millions, MFLOPs, ...]` for this genome.
+///
+/// A count that is the architecture's own, as far as its decimals go, becomes that exact count;
+/// another one is taken as it is, and agrees with nobody who is honest.
+pub fn row(values: &Value, space: &MacroSpace, genome: &Genome) -> Row {
+    match measurement(values, space, genome) {
+        Ok(measurement) => Row::Measured(measurement),
+        Err(problem) => Row::Malformed(problem),
+    }
+}
+
+fn measurement(values: &Value, space: &MacroSpace, genome: &Genome) -> Result<Measurement, String> {
+    let values = values.as_array();
+    let values = values.filter(|values| (3..=MOST_VALUES).contains(&values.len()));
+    let values = values.ok_or_else(|| {
+        format!("response_values must be a list of 3 to {MOST_VALUES} values, accuracy, params and MFLOPs first")
+    })?;
+    let number = |place: usize, name: &str, most: f64| {
+        let number = values[place].as_f64();
+        number
+            .filter(|number| (0.0..=most).contains(number))
+            .ok_or_else(|| format!("{name} must be a number from 0 to {most}"))
+    };
+    let percent = number(0, "accuracy", 100.0)?;
+    let params = number(1, "params in millions", 1e9)? * MILLION;
+    let flops = number(2, "MFLOPs", 1e12)? * MILLION;
+    let costs: Costs = space
+        .decode(genome)
+        .and_then(|network| network.costs())
+        .map_err(|error| error.to_string())?;
+    let hundredths = (percent * 100.0).round_ties_even() as u32;
+    Ok(Measurement {
+        accuracy: Accuracy::from_hundredths(hundredths).map_err(|error| error.to_string())?,
+        params: exact(params, costs.params, PARAMS_LOST),
+        flops: exact(flops, costs.flops, FLOPS_LOST),
+        digest: Digest([0; 32]),
+    })
+}
+
+/// `known`, where the value is that within what rounding loses.
+fn exact(value: f64, known: u64, lost: f64) -> u64 {
+    match (value - known as f64).abs() <= lost {
+        true => known,
+        false => value.round_ties_even() as u64,
+    }
+}
+
+/// A measurement as those validators read it.
+pub fn response(measurement: &Measurement) -> Value {
+    let four_decimals = |flops: u64| {
+        let (quotient, rest) = (flops / 100, flops % 100);
+        let up = rest > 50 || rest == 50 && quotient % 2 == 1;
+        (quotient + u64::from(up)) as f64 / 1e4
+    };
+    json!([
+        measurement.accuracy.percent(),
+        measurement.params as f64 / MILLION,
+        four_decimals(measurement.flops),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn space() -> MacroSpace {
+        MacroSpace {
+            phases: 2,
+            nodes: 4,
+            input: "3x32x32".parse().unwrap(),
+            init_channels: 36,
+            classes: 10,
+        }
+    }
+
+    fn genome() -> Genome {
+        "1101010-1001001".parse().unwrap()
+    }
+
+    #[test]
+    fn rounded_counts_become_exact() {
+        let costs = space().decode(&genome()).unwrap().costs().unwrap();
+        let mflops = (costs.flops as f64 / 1e6 * 1e4).round() / 1e4;
+        let values = json!([
+            93.456,
+            costs.params as f64 / 1e6,
+            mflops,
+            210.5,
+            "GPU",
+            8e9,
+            "0.0.1"
+        ]);
+        let Row::Measured(found) = row(&values, &space(), &genome()) else {
+            panic!()
+        };
+        assert_eq!((found.params, found.flops), (costs.params, costs.flops));
+        assert_eq!(found.accuracy.hundredths(), 9346);
+        let back = response(&found);
+        assert_eq!(back, json!([93.46, costs.params as f64 / 1e6, mflops]));
+        // Other numbers stay what they are.
+        let Row::Measured(lie) = row(&json!([99, 1.5, 2]), &space(), &genome()) else {
+            panic!()
+        };
+        assert_eq!((lie.params, lie.flops), (1_500_000, 2_000_000));
+    }
+
+    #[test]
+    fn what_has_no_numbers_is_malformed() {
+        for wrong in [
+            json!(null),
+            json!({}),
+            json!([]),
+            json!([90.0, 1.0]),
+            json!(["90", 1.0, 2.0]),
+            json!([-0.1, 1.0, 2.0]),
+            json!([100.1, 1.0, 2.0]),
+            json!([90.0, -1.0, 2.0]),
+            json!([90.0, 1.0, 1e300]),
+            json!(vec![1.0; 17]),
+        ] {
+            let found = row(&wrong, &space(), &genome());
+            assert!(matches!(found, Row::Malformed(_)), "{wrong}: {found:?}");
+        }
+        let other = "010".parse().unwrap();
+        let found = row(&json!([1, 1, 1]), &space(), &other);
+        assert!(matches!(found, Row::Malformed(_)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_number_is_a_panic(a: f64, b: f64, c: f64) {
+            let _ = row(&json!([a, b, c]), &space(), &genome());
+        }
+
+        #[test]
+        fn what_is_told_is_read_back(hundredths in 0u32..=10_000, bits in proptest::collection::vec(any::<bool>(), 14)) {
+            let genome: Genome = bits.iter().map(|bit| if *bit { '1' } else { '0' }).collect::<String>().parse().unwrap();
+            let costs = space().decode(&genome).unwrap().costs().unwrap();
+            let measurement = Measurement {
+                accuracy: Accuracy::from_hundredths(hundredths).unwrap(),
+                params: costs.params,
+                flops: costs.flops,
+                digest: Digest([0; 32]),
+            };
+            prop_assert_eq!(row(&response(&measurement), &space(), &genome), Row::Measured(measurement));
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Connections: accepted up to a limit, with a timeout for everything that a client can delay.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+use axum::extract::ConnectInfo;
+use axum::{Extension, Router};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+
+/// How long a client may take for a request's headers, counted from the last answer.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may leave an answer unread.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the last answers may take when the server stops.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A request's line and headers together.
+const MOST_HEAD_BYTES: usize = 16 * 1024;
+const MOST_HEADERS: usize = 64;
+/// One stranger has at most one in this many of all connections.
+const SHARE: usize = 8;
+
+/// How a server listens.
+#[derive(Clone)]
+pub struct Listening {
+    /// TLS, or plain HTTP.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Connections at a time; more wait until one ends.
+    pub max_connections: usize,
+    /// Whether all of them may come from one address.
+    pub behind_proxy: bool,
+}
+
+/// Serves until `stop`, then lets requests in progress end for a few seconds.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    listening: Listening,
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
+    let slots = Arc::new(Semaphore::new(listening.max_connections));
+    let share = if listening.behind_proxy { 1 } else { SHARE };
+    let strangers = Arc::new(Strangers::new(listening.max_connections / share));
+    let acceptor = listening.tls.map(TlsAcceptor::from);
+    let graceful = GracefulShutdown::new();
+    tokio::pin!(stop);
+    loop {
+        let slot = tokio::select! {
+            slot = slots.clone().acquire_owned() => slot?,
+            _ = &mut stop => break,
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = &mut stop => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, or a client that went away already.
+                tracing::warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Some(visit) = strangers.enter(peer.ip()) else {
+            tracing::debug!("{peer} has too many connections");
+            continue;
+        };
+        let (router, acceptor, watcher) = (router.clone(), acceptor.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            let _held = (slot, visit);
+            let _ = stream.set_nodelay(true);
+            match acceptor {
+                None => connection(plain(stream), peer, router, watcher).await,
+                Some(acceptor) => {
+                    let shake = acceptor.accept(plain(stream));
+                    match tokio::time::timeout(HANDSHAKE_TIMEOUT, shake).await {
+                        Ok(Ok(stream)) => connection(stream, peer, router, watcher).await,
+                        Ok(Err(error)) => tracing::debug!("{peer}: no TLS: {error}"),
+                        Err(_) => tracing::debug!("{peer}: no TLS within {HANDSHAKE_TIMEOUT:?}"),
+                    }
+                }
+            }
+        });
+    }
+    drop(listener);
+    let closed = tokio::time::timeout(CLOSE_TIMEOUT, graceful.shutdown()).await;
+    if closed.is_err() {
+        tracing::warn!("some clients did not take their answers in {CLOSE_TIMEOUT:?}");
+    }
+    Ok(())
+}
+
+fn plain(stream: TcpStream) -> std::pin::Pin<Box<TimeoutStream<TcpStream>>> {
+    let mut stream = TimeoutStream::new(stream);
+    // Not for reading: a client that waits for work says nothing for a while.
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    Box::pin(stream)
+}
+
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    peer: SocketAddr,
+    router: Router,
+    watcher: hyper_util::server::graceful::Watcher,
+) {
+    let service = router.layer(Extension(ConnectInfo(peer)));
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MOST_HEAD_BYTES)
+        .max_headers(MOST_HEADERS)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    if let Err(error) = watcher.watch(served).await {
+        tracing::debug!("{peer}: {error}");
+    }
+}
+
+/// How many connections each address has that is not this machine's.
+struct Strangers {
+    most: usize,
+    open: Mutex<BTreeMap<IpAddr, usize>>,
+}
+
+/// One of them.
+struct Visit {
+    strangers: Arc<Strangers>,
+    address: Option<IpAddr>,
+}
+
+impl Strangers {
+    fn new(most: usize) -> Strangers {
+        Strangers {
+            most: most.max(1),
+            open: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Visit> {
+        let address = Some(address.to_canonical()).filter(|address| !address.is_loopback());
+        if let Some(address) = address {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = open.entry(address).or_default();
+            if *count >= self.most {
+                return None;
+            }
+            *count += 1;
+        }
+        let strangers = self.clone();
+        Some(Visit { strangers, address })
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        let Some(address) = self.address else { return };
+        let open = self.strangers.open.lock();
+        let mut open = open.unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_has_a_share_of_the_connections() {
+        let strangers = Arc::new(Strangers::new(2));
+        let enter = |text: &str| strangers.enter(text.parse().unwrap());
+        let first = enter("192.0.2.1").unwrap();
+        let _second = enter("192.0.2.1").unwrap();
+        assert!(enter("192.0.2.1").is_none() && enter("::ffff:192.0.2.1").is_none());
+        assert!(enter("192.0.2.2").is_some());
+        drop(first);
+        assert!(enter("192.0.2.1").is_some());
+        let _many: Vec<_> = (0..9).map(|_| enter("127.0.0.1").unwrap()).collect();
+        assert_eq!(strangers.open.lock().unwrap().len(), 1);
+    }
+}

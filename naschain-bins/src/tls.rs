@@ -1,0 +1,56 @@
+//! TLS by rustls, with certificates from PEM files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// Flags of a server.
+#[derive(Args, Clone, Debug)]
+pub struct TlsArgs {
+    /// Certificate chain in PEM, the server's own certificate first; serves https
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the certificate in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+}
+
+impl TlsArgs {
+    /// The configuration, where there is a certificate.
+    pub fn load(&self) -> Result<Option<Arc<ServerConfig>>> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(cert), Some(key)) => server_config(cert, key).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+fn server_config(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
+    let context = || format!("cannot read certificates from {}", cert.display());
+    let chain = CertificateDer::pem_file_iter(cert).with_context(context)?;
+    let chain: Vec<_> = chain.collect::<Result<_, _>>().with_context(context)?;
+    ensure!(
+        !chain.is_empty(),
+        "{} has no certificate in it; it must be PEM",
+        cert.display()
+    );
+    // Parsing errors of rustls name what is missing, never what is there.
+    let secret = PrivateKeyDer::from_pem_file(key)
+        .with_context(|| format!("cannot read a private key from {}", key.display()))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, secret)
+        .with_context(|| {
+            let (cert, key) = (cert.display(), key.display());
+            format!("the certificate {cert} and the key {key} do not belong together")
+        })?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,460 @@
+//! Programs that sign: a whole run, its journal, what a genomaster remembers, TLS, and logs.
+
+#[allow(dead_code)] // each test file uses its part
+mod programs;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use naschain_bins::btauth::{Auth, Message};
+use naschain_bins::clock::unix_nanos as now;
+use naschain_bins::journal::Journal;
+use naschain_bins::run_spec::RunSpec;
+use naschain_bins::signed_request::verify_proof;
+use naschain_bins::wallet::{Hotkey, WalletArgs};
+use naschain_consensus::Event;
+use programs::{Process, Server, folder, genomaster, read, succeeded, text, wait_until};
+use serde_json::Value;
+
+const MINER: &str = env!("CARGO_BIN_EXE_miner");
+const VALIDATOR: &str = env!("CARGO_BIN_EXE_validator");
+
+/// Wallets in one folder, made by `miner keygen`.
+struct Wallets(PathBuf);
+
+impl Wallets {
+    fn flags(&self, hotkey: &str) -> [String; 3] {
+        [
+            format!("--wallet.path={}", self.0.display()),
+            "--wallet.name=w".to_owned(),
+            format!("--wallet.hotkey={hotkey}"),
+        ]
+    }
+
+    fn make(&self, hotkey: &str) -> Hotkey {
+        let mut command = Command::new(MINER);
+        let printed = succeeded(
+            command
+                .arg("keygen")
+                .args(self.flags(hotkey))
+                .output()
+                .unwrap(),
+        );
+        let args = WalletArgs {
+            path: self.0.clone(),
+            name: "w".to_owned(),
+            hotkey: hotkey.to_owned(),
+        };
+        let made = args.load().unwrap();
+        assert!(printed.starts_with(made.address()), "{printed}");
+        made
+    }
+
+    fn serve(&self, run: &Path, port: u16, more: &[&str]) -> Command {
+        let mut command = genomaster();
+        command
+            .arg("serve")
+            .args(programs::SMALL)
+            .args(self.flags("genomaster"));
+        command
+            .arg("--run")
+            .arg(run)
+            .arg(format!("--listen=127.0.0.1:{port}"));
+        command.args(more).stdout(Stdio::piped());
+        command
+    }
+
+    fn miner(&self, url: &str, hotkey: &str) -> Command {
+        let mut command = Command::new(MINER);
+        command.args(["--genomaster", url]).args(self.flags(hotkey));
+        command
+    }
+
+    fn validator(&self, url: &str, more: &[&str]) -> Command {
+        let mut command = Command::new(VALIDATOR);
+        command
+            .args(["--genomaster", url, "--json"])
+            .args(self.flags("validator"))
+            .args(more);
+        command
+    }
+}
+
+/// A `btcli` that writes down how it is called, and the `PATH` to find it by.
+fn fake_btcli(dir: &Path) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let bin = dir.join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" >> {}\n[ ! -e {} ]\n",
+        dir.join("called").display(),
+        dir.join("refuse").display()
+    );
+    std::fs::write(bin.join("btcli"), script).unwrap();
+    std::fs::set_permissions(bin.join("btcli"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:{}", bin.display(), std::env::var("PATH").unwrap())
+}
+
+#[tokio::test]
+async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
+    let dir = folder("signed");
+    let (run, wallets) = (dir.join("run"), Wallets(dir.join("wallets")));
+    let names = ["genomaster", "ada", "bob", "eve", "validator"];
+    let keys = BTreeMap::from(names.map(|name| (name, wallets.make(name))));
+    let log = |name: &str| File::create(dir.join(format!("{name}.log"))).unwrap();
+    let logged = |mut command: Command, name: &str| {
+        command.env("RUST_LOG", "trace").stderr(log(name));
+        command
+    };
+    let list = dir.join("allowed");
+    let line = |name: &str| format!("{} {name}\n", keys[name].address());
+    std::fs::write(&list, ["ada", "bob", "eve"].map(line).concat()).unwrap();
+    let list = format!("--allow-list={}", list.display());
+    let start = |port, name| Server::spawn(&mut logged(wallets.serve(&run, port, &[&list]), name));
+    let mut server = start(0, "genomaster");
+    let url = server.url.clone();
+
+    // Those who cannot or may not sign are told so.
+    let mut nobody = Command::new(MINER);
+    let nobody = nobody
+        .args(["--genomaster", &url, "--name=x"])
+        .env("HOME", &dir)
+        .output()
+        .unwrap();
+    assert_eq!(nobody.status.code(), Some(2));
+    assert!(
+        text(&nobody.stderr).contains("takes signed requests alone"),
+        "{nobody:?}"
+    );
+    let stranger = wallets.miner(&url, "validator").output().unwrap();
+    assert!(
+        text(&stranger.stderr).contains("is not on the allow-list"),
+        "{stranger:?}"
+    );
+    let pinned = format!("--genomaster-hotkey={}", keys["bob"].address());
+    let other = wallets.miner(&url, "ada").arg(pinned).output().unwrap();
+    assert!(
+        text(&other.stderr).contains(&format!("not {}", keys["bob"].address())),
+        "{other:?}"
+    );
+
+    let _miners = ["ada", "bob", "eve"].map(|name| {
+        let mut command = logged(wallets.miner(&url, name), name);
+        Process::start(command.arg("--name").arg(name))
+    });
+    // A genomaster that is killed and started again is signed for as before.
+    let closed = || read(run.join("history.jsonl")).lines().count();
+    wait_until("three batches have ended", || closed() >= 3);
+    let port = server.port();
+    server.process.kill();
+    server = start(port, "genomaster-again");
+    wait_until("the front is written", || run.join("front.json").exists());
+
+    let called = || read(dir.join("called"));
+    let path = fake_btcli(&dir);
+    let uids = dir.join("uids");
+    let line = |(uid, name): (usize, &&str)| format!("{} {}\n", keys[*name].address(), uid + 5);
+    std::fs::write(
+        &uids,
+        ["ada", "bob", "eve"]
+            .iter()
+            .enumerate()
+            .map(line)
+            .collect::<String>(),
+    )
+    .unwrap();
+    let out = dir.join("weights");
+    let (uids, weights) = (
+        format!("--uids={}", uids.display()),
+        format!("--weights-out={}", out.display()),
+    );
+    let validate = || {
+        let more = [&uids, &weights, "--btcli", "--netuid=31", "--network=test"];
+        let mut command = logged(wallets.validator(&url, &more), "validator");
+        command.env("PATH", &path).output().unwrap()
+    };
+    std::fs::write(dir.join("refuse"), "").unwrap();
+    assert!(!validate().status.success());
+    std::fs::remove_file(dir.join("refuse")).unwrap();
+    let report: Value = serde_json::from_str(&succeeded(validate())).unwrap();
+    assert_eq!(
+        (&report["batches"], &report["accepted"]),
+        (&12.into(), &12.into())
+    );
+    assert_eq!(
+        (&report["signed_rows"], &report["unsigned_rows"]),
+        (&36.into(), &0.into())
+    );
+    for empty in ["forged", "disputed"] {
+        assert_eq!(report[empty], Value::Array(vec![]));
+    }
+    assert_eq!(
+        (&report["history"], &report["epochs"]),
+        (&Value::Null, &3.into())
+    );
+    for name in ["ada", "bob", "eve"] {
+        assert_eq!(report["miners"][keys[name].address()]["weight"], 65_535);
+    }
+    let record: Value = serde_json::from_str(&read(out.join("epoch-000003.json"))).unwrap();
+    assert_eq!(record["uids"], serde_json::json!([5, 6, 7]));
+    assert_eq!(record["batches"], 12);
+    let all = format!(
+        "weights set --netuid 31 --uids 5,6,7 --weights 65535,65535,65535 --wallet w --wallet-hotkey validator --wallet-path {} --network test --yes\n",
+        wallets.0.display()
+    );
+    assert_eq!(called(), all.repeat(2));
+    // Nothing is set twice.
+    succeeded(validate());
+    assert_eq!(called(), all.repeat(2));
+
+    drop(server);
+    let spec = RunSpec::read(&run.join("run.json")).unwrap();
+    let (journal, entries) = Journal::open(&run.join("journal.sqlite"), spec.digest())
+        .await
+        .unwrap();
+    journal.close().await.unwrap();
+    let mut answers = 0;
+    for (_, event, proof) in entries {
+        let Some(proof) = proof else {
+            assert!(matches!(event, Event::Tick), "{event:?} is not proven");
+            continue;
+        };
+        let proof = verify_proof(&event, &proof, spec.digest()).unwrap();
+        assert_eq!(proof.receiver, keys["genomaster"].address());
+        answers += usize::from(matches!(event, Event::Submit { .. }));
+    }
+    assert_eq!(answers, 36);
+    no_secrets(&dir, &wallets, &names);
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// No log and nothing in the run's folder has a secret of any wallet in it.
+fn no_secrets(dir: &Path, wallets: &Wallets, names: &[&str]) {
+    let mut searched = 0;
+    for name in names {
+        let wallet: Value =
+            serde_json::from_str(&read(wallets.0.join("w/hotkeys").join(name))).unwrap();
+        for field in ["privateKey", "secretSeed"] {
+            let secret = &wallet[field].as_str().unwrap()[2..];
+            let bytes: Vec<u8> = (0..secret.len() / 2)
+                .map(|at| u8::from_str_radix(&secret[2 * at..2 * at + 2], 16).unwrap())
+                .collect();
+            for entry in std::fs::read_dir(dir)
+                .unwrap()
+                .chain(std::fs::read_dir(dir.join("run")).unwrap())
+            {
+                let path = entry.unwrap().path();
+                if !path.is_file() {
+                    continue;
+                }
+                let content = std::fs::read(&path).unwrap();
+                // Half of a secret is one too, and so are its bytes.
+                for part in [
+                    &secret.as_bytes()[..32],
+                    &bytes[..16],
+                    format!("{:?}", &bytes[..8])
+                        .trim_end_matches(']')
+                        .as_bytes(),
+                ] {
+                    assert!(
+                        !content.windows(part.len()).any(|window| window == part),
+                        "{} has the {field} of {name} in it",
+                        path.display()
+                    );
+                }
+                searched += usize::from(
+                    path.extension().is_some_and(|end| end == "log") && !content.is_empty(),
+                );
+            }
+        }
+    }
+    // Six programs wrote logs, and each was searched for two secrets of each of five wallets.
+    assert_eq!(searched, 6 * 2 * 5);
+}
+
+/// A signed join, and its status and body.
+fn join(server: &Server, genomaster: &Hotkey, hotkey: &Hotkey, nonce: u64) -> String {
+    let body = format!("{{\"miner\":\"{}\"}}", hotkey.address());
+    let message = Message {
+        method: "POST",
+        path: "/v1/join",
+        body: body.as_bytes(),
+    };
+    let auth = Auth::sign(hotkey, message, Some(genomaster.address()), nonce);
+    let headers: String = auth
+        .headers()
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
+    let length = body.len();
+    let request = format!(
+        "POST /v1/join HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+    );
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_request_counts_once_also_after_a_restart() {
+    let dir = folder("replay");
+    let (run, wallets) = (dir.join("run"), Wallets(dir.join("wallets")));
+    let (genomaster, ada) = (wallets.make("genomaster"), wallets.make("ada"));
+    let mut server = Server::spawn(&mut wallets.serve(&run, 0, &[]));
+    let port = server.port();
+    // Half a minute of starting would make both stale; it takes a second.
+    let (early, ahead) = (now(), now() + 1_900_000_000);
+    for nonce in [early, ahead] {
+        let first = join(&server, &genomaster, &ada, nonce);
+        assert!(first.starts_with("HTTP/1.1 204"), "{first}");
+        let again = join(&server, &genomaster, &ada, nonce);
+        assert!(again.contains("replayed_request"), "{again}");
+    }
+    server.process.kill();
+    server = Server::spawn(&mut wallets.serve(&run, port, &[]));
+    let again = join(&server, &genomaster, &ada, early);
+    assert!(again.contains("before this genomaster started"), "{again}");
+    let again = join(&server, &genomaster, &ada, ahead);
+    // On a slow machine the start took longer than that clock was ahead.
+    let slow = again.contains("before this genomaster started");
+    assert!(again.contains("replayed_request") || slow, "{again}");
+    let new = join(&server, &genomaster, &ada, now());
+    assert!(new.starts_with("HTTP/1.1 204"), "{new}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_key_is_held_to_its_rate() {
+    let dir = folder("rate");
+    let (run, wallets) = (dir.join("run"), Wallets(dir.join("wallets")));
+    let (genomaster, ada, bob) = (
+        wallets.make("genomaster"),
+        wallets.make("ada"),
+        wallets.make("bob"),
+    );
+    let server = Server::spawn(&mut wallets.serve(&run, 0, &["--rate-per-key=5"]));
+    let answers: Vec<String> = (0..40)
+        .map(|_| join(&server, &genomaster, &ada, now()))
+        .collect();
+    let taken = answers
+        .iter()
+        .filter(|answer| answer.starts_with("HTTP/1.1 204"))
+        .count();
+    let limited = answers
+        .iter()
+        .filter(|answer| answer.starts_with("HTTP/1.1 429"))
+        .count();
+    assert!(
+        taken >= 10 && limited > 0 && taken + limited == 40,
+        "{taken} taken, {limited} limited"
+    );
+    assert!(
+        answers
+            .last()
+            .unwrap()
+            .to_lowercase()
+            .contains("retry-after: 1")
+    );
+    assert!(join(&server, &genomaster, &bob, now()).starts_with("HTTP/1.1 204"));
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn tls_with_a_certificate_of_ones_own() {
+    let dir = folder("tls");
+    let (run, wallets) = (dir.join("run"), Wallets(dir.join("wallets")));
+    wallets.make("genomaster");
+    wallets.make("validator");
+    let file = |name: &str| {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/fixtures/tls")
+            .join(name)
+    };
+    let flag = |name: &str, path: &str| format!("--{name}={}", file(path).display());
+    let (cert, key) = (
+        flag("tls-cert", "server.pem"),
+        flag("tls-key", "server.key"),
+    );
+    let server = Server::spawn(&mut wallets.serve(&run, 0, &[&cert, &key]));
+    assert!(server.url.starts_with("https://"), "{}", server.url);
+    let ca = flag("ca-file", "ca.pem");
+    let trusted = wallets.validator(&server.url, &[&ca]).output().unwrap();
+    let report: Value = serde_json::from_str(&succeeded(trusted)).unwrap();
+    assert_eq!(report["batches"], 0);
+    let untrusted = wallets.validator(&server.url, &[]).output().unwrap();
+    assert_eq!(untrusted.status.code(), Some(2));
+    assert!(
+        text(&untrusted.stderr).contains("certificate"),
+        "{untrusted:?}"
+    );
+    let plain = server.url.replace("https", "http");
+    assert!(
+        !wallets
+            .validator(&plain, &[&ca])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+
+    // What is wrong with the files is named before anything is made.
+    for (cert, key, wanted) in [
+        (
+            flag("tls-cert", "server.key"),
+            key.clone(),
+            "no certificate",
+        ),
+        (
+            cert.clone(),
+            flag("tls-key", "ca.pem"),
+            "cannot read a private key",
+        ),
+        (
+            flag("tls-cert", "ca.pem"),
+            key.clone(),
+            "do not belong together",
+        ),
+        (
+            flag("tls-cert", "none.pem"),
+            key.clone(),
+            "cannot read certificates",
+        ),
+    ] {
+        let never = dir.join("never");
+        let output = wallets.serve(&never, 0, &[&cert, &key]).output().unwrap();
+        assert!(text(&output.stderr).contains(wanted), "{output:?}");
+        assert!(!never.exists());
+    }
+    let alone = wallets
+        .serve(&dir.join("never"), 0, &[&cert])
+        .output()
+        .unwrap();
+    assert!(text(&alone.stderr).contains("--tls-key"), "{alone:?}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_genomaster_without_a_hotkey_says_what_to_do() {
+    let dir = folder("no-key");
+    let wallets = Wallets(dir.join("wallets"));
+    let output = wallets.serve(&dir.join("never"), 0, &[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let error = text(&output.stderr);
+    assert!(
+        error.contains("--unsigned does without") && error.contains("miner keygen"),
+        "{error}"
+    );
+    let encrypted = wallets.0.join("w/hotkeys/genomaster");
+    std::fs::create_dir_all(encrypted.parent().unwrap()).unwrap();
+    std::fs::write(&encrypted, "$NACL encrypted").unwrap();
+    let output = wallets.serve(&dir.join("never"), 0, &[]).output().unwrap();
+    assert!(text(&output.stderr).contains("it is encrypted (NaCl)"));
+    assert!(!dir.join("never").exists());
+    std::fs::remove_dir_all(dir).unwrap();
+}
