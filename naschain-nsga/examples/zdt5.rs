@@ -46,7 +46,7 @@ fn shares(mode: Mode, population: usize, seed: u64) -> Result<Vec<f64>, naschain
         search.tell(candidate.id, Outcome::objectives(row))?;
     }
     let best: Vec<[f64; 2]> = (1..=31)
-        .map(|first| f64::from(first))
+        .map(f64::from)
         .map(|first| [first, 10.0 / first])
         .collect();
     let all = volume(&best)?;
