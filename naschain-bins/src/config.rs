@@ -163,6 +163,7 @@ mod tests {
     use crate::search::SearchArgs;
 
     #[derive(Parser)]
+    #[command(name = "genomaster")]
     struct Cli {
         #[command(flatten)]
         #[allow(dead_code)] // flattened so that the flags are known

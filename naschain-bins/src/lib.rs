@@ -53,6 +53,7 @@ pub mod inspect;
 pub mod journal;
 mod leader;
 pub mod link;
+mod live;
 pub mod metrics;
 pub mod miner;
 pub mod models;
