@@ -15,7 +15,7 @@ bin=${CARGO_TARGET_DIR:-target}/${PROFILE:-release}
 folder=$(mktemp -d "${TMPDIR:-/tmp}/naschain-load.XXXXXX")
 ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
 log=$folder/log
-taskset -c 0,1 "$bin/genomaster" serve --listen 127.0.0.1:0 --run "$folder/run" \
+taskset -c 0,1 "$bin/genomaster" serve --unsigned --listen 127.0.0.1:0 --run "$folder/run" \
     ${STORE:+--store "$STORE"} --mode nsga2 --nodes 6 --population 1500 --generations 1000 \
     --lease-seconds 60 >"$folder/out" 2>"$log" &
 pid=$!

@@ -38,6 +38,9 @@ struct Args {
     /// Heartbeats in each training
     #[arg(long, default_value_t = 2)]
     heartbeats: u32,
+    /// How long the genomaster may hold a request for work; the wait counts as its time
+    #[arg(long, default_value_t = 0)]
+    wait_ms: u64,
     /// What the miners' names begin with
     #[arg(long, default_value = "crowd")]
     name: String,
@@ -92,8 +95,7 @@ async fn main() -> anyhow::Result<()> {
     }
     while miners.join_next().await.is_some() {}
     let seconds = began.elapsed().as_secs_f64();
-    let memory = args.pid.map(memory_mib);
-    report(&args, &figures, seconds, memory).await;
+    report(&args, &figures, seconds).await;
     Ok(())
 }
 
@@ -111,11 +113,11 @@ impl Miner {
         self.call(&figures.join, || self.client.join(&self.name))
             .await;
         loop {
-            // The wait for work is not the genomaster's time, so polls do not wait.
-            let ask = || self.client.request(&self.name, 0);
+            let ask = || self.client.request(&self.name, self.args.wait_ms);
             match self.call(&figures.request, ask).await {
                 Some(JobReply::Job(job)) => self.train(&job).await,
                 Some(JobReply::Finished) => return,
+                Some(JobReply::Wait) if self.args.wait_ms > 0 => {}
                 Some(JobReply::Wait) => {
                     let pause = self.args.training_ms.max(100);
                     tokio::time::sleep(Duration::from_millis(pause)).await;
@@ -204,7 +206,21 @@ async fn read_feed(urls: String, figures: Arc<Figures>) {
     }
 }
 
-async fn report(args: &Args, figures: &Figures, seconds: f64, memory: Option<f64>) {
+/// The sum of a counter over its labels, from the genomaster's own metrics.
+fn counter(metrics: &str, name: &str) -> f64 {
+    let lines = metrics.lines().filter(|line| line.starts_with(name));
+    let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    values.sum()
+}
+
+async fn report(args: &Args, figures: &Figures, seconds: f64) {
+    let url = args.genomaster.split(',').next().unwrap_or_default();
+    let metrics = match reqwest::get(format!("{url}/metrics")).await {
+        Ok(answer) => answer.text().await.unwrap_or_default(),
+        Err(_) => String::new(),
+    };
+    let commits = counter(&metrics, "naschain_commit_seconds_count");
+    let events = counter(&metrics, "naschain_events_total");
     let mut all = Vec::new();
     let mut kinds = serde_json::Map::new();
     for (kind, took) in [
@@ -231,7 +247,11 @@ async fn report(args: &Args, figures: &Figures, seconds: f64, memory: Option<f64
         "refused": figures.refused.load(Relaxed),
         "feed_events": figures.feed_events.load(Relaxed),
         "feed_bytes": figures.feed_bytes.load(Relaxed),
-        "genomaster_memory_mib": memory,
+        "events": events,
+        "events_per_commit": events / commits.max(1.0),
+        "commit_mean_ms": 1_000.0 * counter(&metrics, "naschain_commit_seconds_sum") / commits.max(1.0),
+        "genomaster_memory_mib": args.pid.map(memory_mib),
+        "genomaster_processor_s": args.pid.map(processor_s),
     });
     println!("{report}");
 }
@@ -252,6 +272,15 @@ fn memory_mib(pid: u32) -> f64 {
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
     kib.unwrap_or(f64::NAN) / 1024.0
+}
+
+/// Processor time of a process so far on Linux, in the kernel's hundredths of a second.
+fn processor_s(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
+    (ticks(11).unwrap_or(f64::NAN) + ticks(12).unwrap_or(f64::NAN)) / 100.0
 }
 
 #[allow(clippy::disallowed_methods)] // what takes time is measured

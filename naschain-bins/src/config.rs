@@ -172,6 +172,7 @@ mod tests {
     use crate::search::SearchArgs;
 
     #[derive(Parser)]
+    #[command(name = "genomaster")]
     struct Cli {
         #[command(flatten)]
         #[allow(dead_code)] // flattened so that the flags are known

@@ -1,6 +1,6 @@
 //! The genomaster at work: one state, one journal, and those who wait for them.
 //!
-//! Events go through a queue to the one task that writes (see [`crate::leader`]); it takes all
+//! Events go through a queue to the one task that writes (`leader.rs`); it takes all
 //! that have gathered, applies them, writes them in one transaction, and only then answers them.
 
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 use crate::api::{Job, JobReply};
 use crate::chain::Entry;
 use crate::clock;
-use crate::leader::{Command, Leader, Live, Told};
+use crate::leader::{Command, Leader, Told};
+use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::nonces::Nonces;
 use crate::run_spec::RunSpec;

@@ -162,3 +162,79 @@ fn after_all_of(number: u64) -> Cursor {
         part: u64::MAX,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run_spec::{DataSpec, RunSpec, objectives, versions};
+    use crate::store::Place;
+    use naschain_consensus::{Event, Rules};
+    use naschain_core::{MacroSpace, Recipe};
+    use naschain_nsga::SearchConfig;
+    use naschain_train::{DataName, Dataset};
+
+    fn spec() -> RunSpec {
+        let digits = Dataset::digits();
+        let space = MacroSpace {
+            phases: 2,
+            nodes: 3,
+            input: digits.shape,
+            init_channels: 4,
+            classes: digits.classes,
+        };
+        RunSpec {
+            versions: versions(),
+            search: SearchConfig::new(space.genome_len(), objectives()),
+            rules: Rules::default(),
+            recipe: Recipe::default(),
+            data: DataSpec {
+                name: DataName::Digits,
+                digest: digits.digest(),
+            },
+            space,
+        }
+    }
+
+    async fn ids(mut reader: Reader, last: &str) -> Vec<String> {
+        let mut ids = Vec::new();
+        while ids.last().is_none_or(|id| id != last) {
+            let bytes = reader.next().await.unwrap();
+            let text = String::from_utf8(bytes.to_vec()).unwrap();
+            let found = text.lines().filter_map(|line| line.strip_prefix("id: "));
+            ids.extend(found.map(str::to_owned));
+        }
+        ids
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_sleeps_through_more_than_is_buffered_misses_nothing() {
+        let dir = std::env::temp_dir().join(format!("naschain-lag-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let coordinator = Coordinator::open(Place::of_run(&dir), spec())
+            .await
+            .unwrap();
+        let join = async |number| {
+            let miner = format!("miner-{number}").parse().unwrap();
+            coordinator.handle(Event::Join { miner }).await.unwrap();
+        };
+        join(0).await;
+        let reader = |cursor| Reader::new(coordinator.clone(), cursor).ok().unwrap();
+        let (mut slow, fast) = (reader(Cursor::default()), reader(Cursor::default()));
+        slow.next().await.unwrap();
+        let first = slow.cursor.number;
+        assert!((first, slow.behind) == (1, false));
+        // Each is a group of its own: far more than the broadcast holds.
+        for number in 1..300 {
+            join(number).await;
+        }
+        let slow = ids(slow, "300.0").await;
+        let expected: Vec<String> = (2..=300).map(|number| format!("{number}.0")).collect();
+        assert_eq!(slow, expected);
+        let all = ids(fast, "300.0").await;
+        assert!(all.ends_with(&expected) && all[0] == "1.0");
+        let readers = coordinator.metrics().feed_readers.load(Relaxed);
+        assert_eq!(readers, 0);
+        coordinator.close().await.unwrap();
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}

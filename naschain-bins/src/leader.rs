@@ -4,18 +4,16 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use naschain_consensus::{Action, Event, Millis, NoWork};
+use anyhow::{Context, Result};
+use naschain_consensus::{Action, Event};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::clock::{self, RunClock};
+use crate::clock;
 use crate::coordinator::{Away, CallError, Shared};
-use crate::feed::{self, Cursor, Message, Narrator};
 use crate::journal::Journal;
+use crate::live::{Group, Live, PAGE, bring_back, close, idle};
 use crate::nonces::Nonces;
-use crate::run_spec::RunSpec;
 use crate::signed_request::Proof;
-use crate::state::RunState;
 use crate::store::Place;
 
 /// What callers ask of the leader.
@@ -32,32 +30,6 @@ pub(crate) enum Command {
     Close(oneshot::Sender<Result<()>>),
 }
 
-type Waiting = (
-    oneshot::Sender<Result<Vec<Action>, CallError>>,
-    Result<Vec<Action>, CallError>,
-);
-
-/// What the leader holds.
-pub(crate) struct Live {
-    pub(crate) state: RunState,
-    /// Nothing after it was closed.
-    journal: Option<Journal>,
-    narrator: Narrator,
-    pub(crate) clock: RunClock,
-    /// The number of the event of the latest snapshot.
-    snapshot: u64,
-}
-
-impl Live {
-    /// State and journal of one that leads.
-    pub(crate) fn journal(live: &mut Option<Live>) -> Result<(&RunState, &mut Journal), CallError> {
-        let live = live.as_mut().ok_or(CallError::Away(Away::Standby))?;
-        let journal = live.journal.as_mut();
-        let journal = journal.ok_or(CallError::Away(Away::Closing))?;
-        Ok((&live.state, journal))
-    }
-}
-
 /// What was told of a group of events, in the bytes that every reader is sent.
 pub struct Told {
     /// The number of the last event of the group.
@@ -68,8 +40,6 @@ pub struct Told {
 
 /// So many events are written together at most.
 const MOST_TOGETHER: usize = 512;
-/// So many are read together.
-const PAGE: usize = 10_000;
 /// More events than come in while a signed request is fresh.
 const RECENT: u64 = 50_000;
 /// How often a genomaster without the lead tries for it.
@@ -131,9 +101,8 @@ impl Leader {
     /// journal has already, from clients whose clocks are ahead.
     async fn know_nonces(&self, live: &mut Live) -> Result<()> {
         let mut nonces = Nonces::new(clock::unix_nanos());
-        let events = live.state.events();
+        let mut after = live.state.events().saturating_sub(RECENT);
         let journal = live.journal.as_mut().context("the journal is closed")?;
-        let mut after = events.saturating_sub(RECENT);
         loop {
             let entries = journal.entries(after, PAGE).await?;
             let Some(last) = entries.last() else { break };
@@ -143,11 +112,12 @@ impl Leader {
                 nonces.remember(&proof.hotkey, proof.nonce);
             }
         }
-        *self
+        let mut known = self
             .shared
             .nonces
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = nonces;
+            .unwrap_or_else(PoisonError::into_inner);
+        *known = nonces;
         Ok(())
     }
 
@@ -341,153 +311,4 @@ impl Leader {
             self.shared.changes.send_modify(|count| *count += 1);
         }
     }
-}
-
-/// Events that are written together.
-#[derive(Default)]
-struct Group {
-    waiting: Vec<Waiting>,
-    events: usize,
-    /// The number of the last one.
-    last: u64,
-    /// What is told of them, as server-sent events.
-    told: String,
-    makes_work_or_ends: bool,
-    /// Why they cannot be written.
-    failed: Option<anyhow::Error>,
-}
-
-impl Group {
-    fn apply(
-        &mut self,
-        live: &mut Live,
-        now: Millis,
-        event: Event,
-        proof: Option<&str>,
-    ) -> Result<Vec<Action>, CallError> {
-        let actions = live.state.apply_signed(now, event.clone(), proof)?;
-        if matches!(event, Event::Tick) && actions.is_empty() {
-            return Ok(actions);
-        }
-        self.events += 1;
-        self.last = live.state.events();
-        self.makes_work_or_ends |= actions.iter().any(makes_work_or_ends);
-        let messages = live.narrator.tell(&live.state, &event, &actions);
-        feed::frames(self.last, now, &messages, Cursor::default(), &mut self.told);
-        if let Err(error) = live.stage(now, &event, proof, &messages) {
-            self.failed = Some(error);
-        }
-        Ok(actions)
-    }
-}
-
-impl Live {
-    fn stage(
-        &mut self,
-        now: Millis,
-        event: &Event,
-        proof: Option<&str>,
-        messages: &[Message],
-    ) -> Result<()> {
-        let journal = self.journal.as_mut().context("the journal is closed")?;
-        journal.append(now, event, proof)?;
-        if !messages.is_empty() {
-            journal.tell(serde_json::to_string(messages)?);
-        }
-        Ok(())
-    }
-
-    /// A snapshot that cannot be kept costs a longer start, nothing else.
-    async fn keep_snapshot(&mut self) {
-        let Some(journal) = &mut self.journal else {
-            return;
-        };
-        let began = clock::now();
-        let now = self.state.board().now();
-        let kept = match self.state.stored() {
-            Ok(bytes) => journal.keep_snapshot(now, bytes).await,
-            Err(error) => Err(error),
-        };
-        self.snapshot = self.state.events();
-        match kept {
-            Ok(()) => tracing::info!(
-                "snapshot after event {} in {:.2} s",
-                self.snapshot,
-                began.elapsed().as_secs_f64()
-            ),
-            Err(error) => tracing::warn!("{error:#}"),
-        }
-    }
-}
-
-/// A snapshot on closing is worth it after so many events.
-const CLOSING_EVENTS: u64 = 1_000;
-
-async fn close(live: &mut Live) -> Result<()> {
-    if live.state.events() - live.snapshot >= CLOSING_EVENTS {
-        live.keep_snapshot().await;
-    }
-    match live.journal.take() {
-        Some(journal) => journal.close().await,
-        None => Ok(()),
-    }
-}
-
-/// The state of the run by its snapshot and the events after it.
-async fn bring_back(mut journal: Journal, spec: &RunSpec) -> Result<Live> {
-    let restored = journal.snapshot(|number, bytes| {
-        let state = RunState::restored(spec.clone(), bytes)?;
-        ensure!(state.events() == number, "it is of another event");
-        Ok(state)
-    });
-    let (mut latest, mut state) = match restored.await? {
-        Some(restored) => restored,
-        None => (Millis(0), RunState::new(spec.clone())?),
-    };
-    let snapshot = state.events();
-    loop {
-        let page = journal.read_on(PAGE).await?;
-        if page.is_empty() {
-            break;
-        }
-        for (now, event, proof) in page {
-            let number = state.events() + 1;
-            latest = now;
-            state
-                .apply_signed(now, event, proof.as_deref())
-                .with_context(|| format!("event {number} of the journal is refused"))?;
-            ensure!(
-                state.events() == number,
-                "event {number} of the journal changes nothing"
-            );
-        }
-    }
-    Ok(Live {
-        narrator: Narrator::of(&state),
-        state,
-        journal: Some(journal),
-        clock: RunClock::start(latest),
-        snapshot,
-    })
-}
-
-/// The answer to a request for work that need not be written, if it is one.
-fn idle(live: &Live, event: &Event, spare_idle: bool) -> Option<Action> {
-    let Event::Request { miner } = event else {
-        return None;
-    };
-    let why = live.state.board().why_idle(miner).filter(|_| spare_idle)?;
-    // The board has not heard of the time since its last event.
-    if matches!(why, NoWork::TooFast { until } if until <= live.clock.now()) {
-        return None;
-    }
-    let miner = miner.clone();
-    Some(Action::Idle { miner, why })
-}
-
-fn makes_work_or_ends(action: &Action) -> bool {
-    !matches!(
-        action,
-        Action::Leased { .. } | Action::Idle { .. } | Action::Renewed { .. }
-    )
 }

@@ -73,6 +73,7 @@ pub mod legacy_credentials;
 pub mod legacy_values;
 pub mod link;
 pub mod listen;
+mod live;
 pub mod metrics;
 pub mod miner;
 pub mod models;

@@ -23,6 +23,7 @@ use naschain_bins::run_spec::RunSpec;
 use naschain_bins::server;
 use naschain_bins::signed_request::Proof;
 use naschain_bins::ss58;
+use naschain_bins::store::Place;
 use naschain_bins::wallet::Hotkey;
 use naschain_core::Genome;
 use proptest::prelude::*;
@@ -126,13 +127,15 @@ fn routers() -> &'static (tokio::runtime::Runtime, [Router; 2]) {
             runtime.block_on(async {
                 let run = dir.join(name);
                 spec.settle(&run).unwrap();
-                let coordinator = Coordinator::open(&run, spec.clone()).await.unwrap();
+                let coordinator = Coordinator::open(Place::of_run(&run), spec.clone())
+                    .await
+                    .unwrap();
                 let access = Access {
                     hotkey,
                     rate_per_key: 0,
                     ..Access::default()
                 };
-                let gate = Arc::new(Gate::new(access, &[]));
+                let gate = Arc::new(Gate::new(access, coordinator.nonces()));
                 let legacy = Legacy {
                     credentials: None,
                     gate: gate.clone(),

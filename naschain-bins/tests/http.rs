@@ -3,7 +3,7 @@
 #[allow(dead_code)] // each test file uses its part
 mod programs;
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 
 use programs::{Server, folder};
@@ -22,14 +22,10 @@ fn send(server: &Server, method: &str, path: &str, body: &str) -> TcpStream {
 
 /// Status and body.
 fn call(server: &Server, method: &str, path: &str, body: &str) -> (u16, String) {
-    let mut answer = String::new();
-    let mut stream = send(server, method, path, body);
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let problem = head.to_lowercase().contains("application/problem+json");
-    assert_eq!(problem, status >= 400, "{answer}");
-    (status, body.to_owned())
+    let answer = programs::call(server, method, path, "", body);
+    let problem = answer.head.contains("application/problem+json");
+    assert_eq!(problem, answer.status >= 400, "{answer:?}");
+    (answer.status, answer.body)
 }
 
 #[test]
@@ -88,6 +84,16 @@ fn every_refusal_is_a_problem_document_that_says_why() {
         ("POST", "/v1/leases/-1/heartbeat", beat, 400, "-1"),
         ("POST", "/v1/leases/9/result", row, 404, "never granted"),
         ("GET", "/v1/batches?after=x", "", 400, "invalid digit"),
+        ("GET", "/v1/journal?after=-1", "", 400, "invalid digit"),
+        ("GET", "/v1/events?after=x", "", 400, "no place in the feed"),
+        ("GET", "/v1/events?after=9.1", "", 409, "has not happened"),
+        (
+            "POST",
+            "/v1/join",
+            r#"{"miner":"a","jobs":0}"#,
+            409,
+            "must be 1 to 1024",
+        ),
     ];
     for (method, path, body, status, detail) in cases {
         let (found, answer) = call(&server, method, path, body);

@@ -12,9 +12,9 @@ use std::process::{Command, Stdio};
 
 use naschain_bins::btauth::{Auth, Message};
 use naschain_bins::clock::unix_nanos as now;
-use naschain_bins::journal::Journal;
 use naschain_bins::run_spec::RunSpec;
 use naschain_bins::signed_request::verify_proof;
+use naschain_bins::store::Place;
 use naschain_bins::wallet::{Hotkey, WalletArgs};
 use naschain_consensus::Event;
 use programs::{Process, Server, folder, genomaster, read, succeeded, text, wait_until};
@@ -213,13 +213,13 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
 
     drop(server);
     let spec = RunSpec::read(&run.join("run.json")).unwrap();
-    let (journal, entries) = Journal::open(&run.join("journal.sqlite"), spec.digest())
-        .await
-        .unwrap();
-    journal.close().await.unwrap();
+    let mut store = Place::of_run(&run).read(spec.digest()).await.unwrap();
+    let entries = store.entries(0, 10_000).await.unwrap();
+    store.close().await.unwrap();
     let mut answers = 0;
-    for (_, event, proof) in entries {
-        let Some(proof) = proof else {
+    for entry in entries {
+        let event: Event = serde_json::from_str(&entry.event).unwrap();
+        let Some(proof) = entry.proof else {
             assert!(matches!(event, Event::Tick), "{event:?} is not proven");
             continue;
         };
@@ -228,6 +228,17 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
         answers += usize::from(matches!(event, Event::Submit { .. }));
     }
     assert_eq!(answers, 36);
+    let audit = succeeded(
+        genomaster()
+            .arg("audit")
+            .arg(&run)
+            .arg("--json")
+            .output()
+            .unwrap(),
+    );
+    let audit: Value = serde_json::from_str(&audit).unwrap();
+    assert_eq!(audit["unsigned"], 0, "{audit}");
+    assert!(audit["signed"].as_u64().unwrap() >= 36, "{audit}");
     no_secrets(&dir, &wallets, &names);
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -8,7 +8,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::programs::folder;
+use naschain_bins::access::Access;
 use naschain_bins::coordinator::Coordinator;
+use naschain_bins::gate::Gate;
 use naschain_bins::server::router;
 use naschain_bins::store::Place;
 use serde_json::Value;
@@ -19,7 +21,8 @@ async fn serve(dir: &Path) -> (std::sync::Arc<Coordinator>, String) {
     let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let router = router(coordinator.clone());
+    let gate = Gate::new(Access::default(), coordinator.nonces());
+    let router = router(coordinator.clone(), gate.into(), None);
     tokio::spawn(async move { axum::serve(listener, router).await });
     (coordinator, address)
 }

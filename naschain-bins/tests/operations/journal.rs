@@ -13,21 +13,23 @@ fn run(test: &str) -> Digest {
     Digest(*blake3::hash(name.as_bytes()).as_bytes())
 }
 
-fn events() -> Vec<(Millis, Event)> {
+type Proven = (Millis, Event, Option<String>);
+
+fn events() -> Vec<Proven> {
     let miner = |name: &str| name.parse().unwrap();
+    let proof = Some("{\"signed\":1}".to_owned());
     vec![
-        (Millis(1), Event::Join { miner: miner("a") }),
-        (Millis(1), Event::Request { miner: miner("a") }),
-        (Millis(9), Event::Tick),
-        (Millis(9), Event::Join { miner: miner("b") }),
+        (Millis(1), Event::Join { miner: miner("a") }, None),
+        (Millis(1), Event::Request { miner: miner("a") }, proof),
+        (Millis(9), Event::Tick, None),
+        (Millis(9), Event::Join { miner: miner("b") }, None),
     ]
 }
 
 async fn write(place: &Place, run: Digest) {
     let mut journal = Journal::lead(place, run).await.unwrap().unwrap();
-    for (number, (now, event)) in events().iter().enumerate() {
-        let proof = (number == 1).then_some("{\"signed\":1}");
-        journal.append(*now, event, proof).unwrap();
+    for (number, (now, event, proof)) in events().iter().enumerate() {
+        journal.append(*now, event, proof.as_deref()).unwrap();
         journal.tell(format!("[{number}]"));
         if number != 1 {
             journal.commit().await.unwrap();
@@ -36,7 +38,7 @@ async fn write(place: &Place, run: Digest) {
     journal.close().await.unwrap();
 }
 
-async fn read(place: &Place, run: Digest) -> anyhow::Result<Vec<(Millis, Event)>> {
+async fn read(place: &Place, run: Digest) -> anyhow::Result<Vec<Proven>> {
     let mut journal = Journal::lead(place, run).await?.unwrap();
     let mut events = Vec::new();
     loop {
@@ -229,7 +231,7 @@ async fn one_leads_and_who_lost_the_lead_cannot_write() {
     let Some(place) = postgres() else { return };
     let run = run("lead");
     let mut first = Journal::lead(&place, run).await.unwrap().unwrap();
-    let (now, event) = &events()[0];
+    let (now, event, _) = &events()[0];
     first.append(*now, event, None).unwrap();
     first.commit().await.unwrap();
     assert!(Journal::lead(&place, run).await.unwrap().is_none());
@@ -276,7 +278,7 @@ async fn a_leader_whose_connection_is_cut_notices_and_another_can_lead() {
     let second =
         crate::programs::eventually(async || Journal::lead(&place, run).await.unwrap()).await;
     assert!(first.check().await.is_err());
-    let (now, event) = &events()[0];
+    let (now, event, _) = &events()[0];
     first.append(*now, event, None).unwrap();
     assert!(first.commit().await.is_err());
     second.close().await.unwrap();

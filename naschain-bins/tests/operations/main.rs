@@ -13,5 +13,6 @@ mod miners;
 #[allow(dead_code)] // each test program uses its part
 mod programs;
 mod restart;
+mod shutdown;
 mod simulated;
 mod stores;

@@ -160,12 +160,14 @@ impl Server {
         Server::start_with(run, port, &[])
     }
 
-    /// The same with more flags.
+    /// The same with more flags; with those of a wallet, for miners that sign.
     pub(crate) fn start_with(run: &Path, port: u16, more: &[&str]) -> Server {
         let mut command = genomaster();
+        command.arg("serve").args(SMALL);
+        if !more.iter().any(|flag| flag.starts_with("--wallet")) {
+            command.arg("--unsigned");
+        }
         command
-            .arg("serve")
-            .args(SMALL)
             .arg("--run")
             .arg(run)
             .arg(format!("--listen=127.0.0.1:{port}"))
