@@ -3,17 +3,25 @@
 //! burn's runtime panics where there is no driver, toolkit or memory; here each of them is an
 //! error that says what is missing.
 
+mod backward;
+mod buffers;
+mod forward;
+mod gpu;
+mod kernels;
+mod launch;
+mod network;
+mod tables;
+
 use std::any::Any;
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use burn::backend::cuda::CudaDevice;
-use burn::backend::{Autodiff, Cuda};
+use cubecl::cuda::CudaDevice;
 use libloading::Library;
 
+use self::network::CudaNetwork;
 use crate::backend::Work;
-use crate::burn_network::BurnNetwork;
 use crate::{Device, Error};
 
 /// What the compiler of the kernels is called in the toolkits that burn's runtime can load.
@@ -31,7 +39,7 @@ pub(crate) fn run<W: Work>(index: usize, work: W) -> Result<W::Output, Error> {
     check(index)?;
     let device = CudaDevice::new(index);
     // Nothing of the work is looked at again after a panic.
-    let guarded = AssertUnwindSafe(|| work.run::<BurnNetwork<Autodiff<Cuda>>>(&device));
+    let guarded = AssertUnwindSafe(|| work.run::<CudaNetwork>(&device));
     catch_unwind(guarded).unwrap_or_else(|panic| Err(unavailable(index, message(&*panic))))
 }
 

@@ -51,7 +51,7 @@
 
 mod backend;
 mod batches;
-#[cfg(any(test, feature = "cuda"))]
+#[cfg(test)]
 mod burn_network;
 mod checkpoint;
 mod cpu;
