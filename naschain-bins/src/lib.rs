@@ -44,6 +44,7 @@ pub mod miner;
 pub mod models;
 pub mod plot;
 pub mod predict;
+mod random_trainings;
 pub mod report;
 pub mod retrain;
 pub mod run;

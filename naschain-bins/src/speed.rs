@@ -162,7 +162,7 @@ fn runs(
 }
 
 /// Images of random pixels.
-fn made_up(shape: Shape, count: usize) -> Dataset {
+pub(crate) fn made_up(shape: Shape, count: usize) -> Dataset {
     let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
     let mut images = Images::default();
     for index in 0..count {
