@@ -48,7 +48,7 @@ int nvrtcCreateProgram(Program** program, const char* source, const char*, int, 
 }
 
 int nvrtcCompileProgram(Program* program, int count, const char** options) {
-    string text = program->source + "\nextern \"C\" void emulated(void** args, const Dim3* grid, const Dim3* block) {\n" +
+    string text = program->source + "\nextern \"C\" void emulated(void** args, const uint3* grid, const uint3* block) {\n" +
                   "    gridDim = *grid, blockDim = *block;\n    call_all(" + kernel_name(program->source) + ", args);\n}\n";
     string flags = "-O2 -march=native -ffp-contract=off -std=c++17 -shared -fPIC";
     for (int i = 0; i < count; i++) {

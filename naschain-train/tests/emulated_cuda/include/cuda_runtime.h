@@ -16,11 +16,13 @@
 #define __grid_constant__
 #define __align__(n) alignas(n)
 
-struct Dim3 {
+struct uint3 {
     unsigned x, y, z;
 };
 
-static Dim3 threadIdx, blockIdx, blockDim, gridDim;
+static inline uint3 make_uint3(unsigned x, unsigned y, unsigned z) { return {x, y, z}; }
+
+static uint3 threadIdx, blockIdx, blockDim, gridDim;
 
 // The C library's fma takes doubles, which would round twice.
 #define fma(a, b, c) __builtin_fmaf(a, b, c)
