@@ -2,6 +2,7 @@
 
 use naschain_core::{Architecture, Phase, Recipe};
 
+use crate::evaluation::BATCH as EVALUATED_AT_ONCE;
 use crate::kernels::{BLOCK, chunk};
 use crate::{Error, Options};
 
@@ -25,14 +26,15 @@ pub fn training_memory_bytes(architecture: &Architecture, recipe: &Recipe, threa
     let input = wide(architecture.input.len());
     let maps: u128 = layers.iter().map(|l| l.maps + l.sums).sum();
     let gradients = most(&|l| (l.nodes + 2) * l.map);
-    // The pixels of a batch are there twice, and as they are read.
-    let images = batch * (maps + gradients + 3 * input);
+    // Pixels are in the network and on their way to it, in training or in validation.
+    let validated = wide(recipe.validation_images.min(EVALUATED_AT_ONCE));
+    let images = batch * (maps + gradients + input) + (2 * batch).max(validated) * input;
     let in_chunk = most(&|l| l.chunk * (1 + u128::from(recipe.drop_path > 0.0) * l.widest) * l.map);
     let sums = most(&|l| 9 * 16 * l.channels);
     let parameters: u128 = layers.iter().map(|l| l.parameters).sum();
     // Parameters, velocities, gradients and weights that lead back; both twice on the host
-    // between two epochs; gradients of each block.
-    let all = images + (8 + blocks) * parameters + blocks * (in_chunk + sums);
+    // between two epochs, and on the way into the digest; gradients of each block.
+    let all = images + (9 + blocks) * parameters + blocks * (in_chunk + sums);
     let bytes = FLOAT * all + wide(threads.max(1)) * THREAD;
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
