@@ -63,6 +63,12 @@ if [ -z "$first" ] || [ "$first" != "$second" ]; then
     failed=1
 fi
 
+# Networks drawn at random, on GPU and CPU: grade D3.
+genomes=${GENOMES:-30}
+step 200 random "$bin/miner" selftest --random "$genomes" --device "$device" --json
+equal=$(grep -c '"equal_to_cpu":true' "$out/random.json")
+note "D3: $equal of $genomes random networks have the CPU's digest"
+
 network="1110-1110-1110"
 size=(--nodes 3 --input 3x32x32)
 for channels in 16 36; do

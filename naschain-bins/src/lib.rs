@@ -82,6 +82,7 @@ pub mod on_chain;
 pub mod plot;
 pub mod predict;
 pub mod presets;
+mod random_trainings;
 pub mod rate_limit;
 pub mod report;
 pub mod retrain;

@@ -162,7 +162,7 @@ fn runs(
 }
 
 /// Images of random pixels.
-fn made_up(shape: Shape, count: usize) -> Result<Dataset> {
+pub(crate) fn made_up(shape: Shape, count: usize) -> Result<Dataset> {
     let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
     let pixels = (0..count * shape.len()).map(|_| stream.below(256) as u8);
     let labels = (0..count).map(|index| (index % 10) as u16);

@@ -1,22 +1,30 @@
 //! Training on NVIDIA GPUs, and everything that may be missing for it.
 //!
-//! burn's runtime panics where there is no driver, toolkit or memory; here each of them is an
+//! CubeCL's runtime panics where there is no driver, toolkit or memory; here each of them is an
 //! error that says what is missing.
+
+mod backward;
+mod buffers;
+mod forward;
+mod gpu;
+mod kernels;
+mod launch;
+mod network;
+mod tables;
 
 use std::any::Any;
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use burn::backend::cuda::CudaDevice;
-use burn::backend::{Autodiff, Cuda};
+use cubecl::cuda::CudaDevice;
 use libloading::Library;
 
+use self::network::CudaNetwork;
 use crate::backend::Work;
-use crate::burn_network::BurnNetwork;
 use crate::{Device, Error};
 
-/// What the compiler of the kernels is called in the toolkits that burn's runtime can load.
+/// What the compiler of the kernels is called in the toolkits that CubeCL's runtime can load.
 const NVRTC: [&str; 5] = [
     "libnvrtc.so",
     "libnvrtc.so.13",
@@ -31,7 +39,7 @@ pub(crate) fn run<W: Work>(index: usize, work: W) -> Result<W::Output, Error> {
     check(index)?;
     let device = CudaDevice::new(index);
     // Nothing of the work is looked at again after a panic.
-    let guarded = AssertUnwindSafe(|| work.run::<BurnNetwork<Autodiff<Cuda>>>(&device));
+    let guarded = AssertUnwindSafe(|| work.run::<CudaNetwork>(&device));
     catch_unwind(guarded).unwrap_or_else(|panic| Err(unavailable(index, message(&*panic))))
 }
 
@@ -97,7 +105,7 @@ fn toolkit() -> Result<(), String> {
             "the CUDA runtime compiler, libnvrtc.so, is not found; {TOOLKIT}"
         ));
     }
-    let header = include_folder().map(|folder| folder.join("cuda_fp16.h"));
+    let header = include_folder().map(|folder| folder.join("cuda_runtime.h"));
     match header {
         Some(header) if header.is_file() => Ok(()),
         Some(header) => Err(format!("{} is not there; {TOOLKIT}", header.display())),
@@ -105,7 +113,7 @@ fn toolkit() -> Result<(), String> {
     }
 }
 
-/// Where burn's runtime looks for the headers.
+/// Where CubeCL's runtime looks for the headers.
 fn include_folder() -> Option<PathBuf> {
     let named = std::env::var_os("CUDA_PATH").map(PathBuf::from);
     let there = |folder: &str| Path::new(folder).exists().then(|| PathBuf::from(folder));

@@ -6,7 +6,7 @@ use crate::Error;
 use crate::loss::Loss;
 use crate::weights::{Source, Weights};
 
-/// A network on a device: ours on the CPU, burn's on GPUs.
+/// A network on a device: one on the CPU, one on GPUs.
 pub(crate) trait Engine: Sized {
     /// Where it is computed.
     type Place;

@@ -48,12 +48,13 @@
 //! On the CPU, networks are computed by kernels of this crate, whose every sum has one order
 //! (`docs/arithmetic.md`): digests are equal between processes, with any number of threads, for
 //! several trainings at once, in builds with and without optimisation, and on processors with
-//! AVX-512, with AVX2 and with neither (grades D0 to D2). On GPUs burn computes; burn lives in this
-//! crate and nowhere else, and none of its types is public here. Nothing here reads a clock.
+//! AVX-512, with AVX2 and with neither (grades D0 to D2). The kernels for GPUs, compiled
+//! by CubeCL, keep the same order. burn, in tests, is what the networks are held against; it lives
+//! in this crate and nowhere else. Nothing here reads a clock.
 
 mod backend;
 mod batches;
-#[cfg(any(test, feature = "cuda"))]
+#[cfg(test)]
 mod burn_network;
 mod checkpoint;
 mod cpu;

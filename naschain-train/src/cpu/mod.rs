@@ -7,7 +7,7 @@
 mod backward;
 mod block;
 mod forward;
-mod plan;
+pub(crate) mod plan;
 #[cfg(test)]
 mod tests;
 
@@ -52,7 +52,8 @@ impl Engine for CpuNetwork {
         isa: &Isa,
     ) -> Result<CpuNetwork, Error> {
         let isa = *isa;
-        let mut planner = Planner::new(&mut source, isa);
+        let lanes = |channels| isa.lanes(channels);
+        let mut planner = Planner::new(&mut source, &lanes);
         let plan = planner.plan(architecture)?;
         let (parameters, norms) = (planner.parameters, planner.norms);
         source.finish()?;

@@ -8,79 +8,78 @@ use crate::Error;
 use crate::kernels::conv1::Sizes1;
 use crate::kernels::conv3::Sizes3;
 use crate::kernels::layout::{Transposed, flipped, pack1, pack3, unpack1, unpack3};
-use crate::kernels::simd::Isa;
 use crate::kernels::statistics::Statistics;
 use crate::weights::{NamedTensor, Source, Start};
 
 /// The network of an architecture, without its numbers.
 #[derive(Debug)]
-pub(super) struct Plan {
-    pub(super) phases: Vec<PhasePlan>,
+pub(crate) struct Plan {
+    pub(crate) phases: Vec<PhasePlan>,
     /// Channels and lanes of what is averaged before the linear layer, and its pixels.
-    pub(super) head: Side,
-    pub(super) linear: Weight,
-    pub(super) bias: Weight,
+    pub(crate) head: Side,
+    pub(crate) linear: Weight,
+    pub(crate) bias: Weight,
     /// All tensors in declaration order.
-    pub(super) tensors: Vec<Tensor>,
+    pub(crate) tensors: Vec<Tensor>,
     /// How many maps can be dropped.
-    pub(super) paths: usize,
+    pub(crate) paths: usize,
     /// Numbers of all parameters that are trained.
-    pub(super) parameters: usize,
+    pub(crate) parameters: usize,
     /// Numbers of the weights that lead back.
-    pub(super) backward: usize,
+    pub(crate) backward: usize,
 }
 
 /// One kind of feature map.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Side {
-    pub(super) channels: usize,
-    pub(super) lanes: usize,
-    pub(super) height: usize,
-    pub(super) width: usize,
+pub(crate) struct Side {
+    pub(crate) channels: usize,
+    pub(crate) lanes: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
 }
 
 #[derive(Debug)]
-pub(super) struct PhasePlan {
-    pub(super) side: Side,
-    pub(super) entry: Option<Weight>,
-    pub(super) nodes: Vec<NodePlan>,
-    pub(super) output: Join,
-    pub(super) norm: usize,
+pub(crate) struct PhasePlan {
+    pub(crate) side: Side,
+    pub(crate) entry: Option<Weight>,
+    pub(crate) nodes: Vec<NodePlan>,
+    pub(crate) output: Join,
+    pub(crate) norm: usize,
 }
 
 #[derive(Debug)]
-pub(super) struct NodePlan {
-    pub(super) input: Join,
-    pub(super) conv: Weight,
-    pub(super) norm: usize,
+pub(crate) struct NodePlan {
+    pub(crate) input: Join,
+    pub(crate) conv: Weight,
+    pub(crate) norm: usize,
 }
 
 /// What reads one map, or several that a 1×1 convolution brings back to the phase's channels.
 #[derive(Debug)]
-pub(super) struct Join {
-    pub(super) conv: Option<Weight>,
-    pub(super) sources: Vec<JoinSource>,
+pub(crate) struct Join {
+    pub(crate) conv: Option<Weight>,
+    pub(crate) sources: Vec<JoinSource>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct JoinSource {
+pub(crate) struct JoinSource {
     /// 0 is the phase's input, `k` is what the phase's node at place `k - 1` gives.
-    pub(super) map: usize,
+    pub(crate) map: usize,
     /// Its number among the maps that can be dropped.
-    pub(super) path: Option<usize>,
+    pub(crate) path: Option<usize>,
     /// Whether the backward pass meets this reader of the map before any other.
-    pub(super) last_reader: bool,
+    pub(crate) last_reader: bool,
 }
 
 /// A parameter that is trained: where it lies among all of them.
 #[derive(Clone, Debug)]
-pub(super) struct Weight {
-    pub(super) place: Range<usize>,
+pub(crate) struct Weight {
+    pub(crate) place: Range<usize>,
     /// Where the weights lie by which a gradient goes back through it; empty where none does.
-    pub(super) backward: Range<usize>,
-    pub(super) outputs: usize,
-    pub(super) inputs: usize,
-    pub(super) lanes: usize,
+    pub(crate) backward: Range<usize>,
+    pub(crate) outputs: usize,
+    pub(crate) inputs: usize,
+    pub(crate) lanes: usize,
     kernel: usize,
     /// Maps that the inputs are of.
     maps: usize,
@@ -88,14 +87,14 @@ pub(super) struct Weight {
 
 /// One tensor that the network has on disk.
 #[derive(Debug)]
-pub(super) struct Tensor {
-    pub(super) name: String,
-    pub(super) shape: Vec<usize>,
-    pub(super) role: Role,
+pub(crate) struct Tensor {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) role: Role,
 }
 
 #[derive(Debug)]
-pub(super) enum Role {
+pub(crate) enum Role {
     Trained(Weight),
     /// Counted and stored, but never applied.
     Idle(Vec<f32>),
@@ -105,30 +104,30 @@ pub(super) enum Role {
 
 /// A batch norm with its numbers.
 #[derive(Debug)]
-pub(super) struct Norm {
-    pub(super) side: Side,
-    pub(super) weight: Weight,
-    pub(super) bias: Weight,
-    pub(super) statistics: Statistics,
+pub(crate) struct Norm {
+    pub(crate) side: Side,
+    pub(crate) weight: Weight,
+    pub(crate) bias: Weight,
+    pub(crate) statistics: Statistics,
 }
 
 impl Side {
-    pub(super) fn pixels(self) -> usize {
+    pub(crate) fn pixels(self) -> usize {
         self.height * self.width
     }
 
     /// Channels with those that only fill the last block.
-    pub(super) fn padded(self) -> usize {
+    pub(crate) fn padded(self) -> usize {
         self.channels.next_multiple_of(self.lanes)
     }
 
     /// Numbers of one image.
-    pub(super) fn image(self) -> usize {
+    pub(crate) fn image(self) -> usize {
         self.padded() * self.pixels()
     }
 
     /// A convolution of maps like this one into maps like this one.
-    pub(super) fn conv3(self, images: usize) -> Sizes3 {
+    pub(crate) fn conv3(self, images: usize) -> Sizes3 {
         Sizes3 {
             images,
             height: self.height,
@@ -142,7 +141,7 @@ impl Side {
     }
 
     /// A 1×1 convolution of `maps` maps of `from` into one like this.
-    pub(super) fn conv1(self, images: usize, maps: usize, from: Side) -> Sizes1 {
+    pub(crate) fn conv1(self, images: usize, maps: usize, from: Side) -> Sizes1 {
         Sizes1 {
             images,
             pixels: self.pixels(),
@@ -164,7 +163,7 @@ impl Weight {
     }
 
     /// How a 1×1 convolution leads back to inputs of so many lanes.
-    pub(super) fn transposed(&self, in_lanes: usize) -> Transposed {
+    pub(crate) fn transposed(&self, in_lanes: usize) -> Transposed {
         Transposed {
             inputs: self.inputs / self.maps,
             in_lanes,
@@ -191,12 +190,12 @@ impl Weight {
     }
 
     /// The values of a stored tensor in this weight's place among `all`.
-    pub(super) fn put(&self, values: &[f32], all: &mut [f32]) {
+    pub(crate) fn put(&self, values: &[f32], all: &mut [f32]) {
         all[self.place.clone()].copy_from_slice(&self.pack(values));
     }
 
     /// The way back.
-    pub(super) fn get(&self, all: &[f32]) -> Vec<f32> {
+    pub(crate) fn get(&self, all: &[f32]) -> Vec<f32> {
         let packed = &all[self.place.clone()];
         match self.kernel {
             3 => unpack3(packed, self.inputs, self.outputs, self.lanes),
@@ -206,20 +205,21 @@ impl Weight {
 }
 
 /// Builds a plan with the numbers of `source`.
-pub(super) struct Planner<'a> {
-    pub(super) source: &'a mut Source,
-    pub(super) isa: Isa,
-    pub(super) parameters: Vec<f32>,
-    pub(super) norms: Vec<Norm>,
+pub(crate) struct Planner<'a> {
+    pub(crate) source: &'a mut Source,
+    /// Channels that lie side by side in a map of so many.
+    pub(crate) lanes: &'a dyn Fn(usize) -> usize,
+    pub(crate) parameters: Vec<f32>,
+    pub(crate) norms: Vec<Norm>,
     tensors: Vec<Tensor>,
     paths: usize,
 }
 
-impl Planner<'_> {
-    pub(super) fn new(source: &mut Source, isa: Isa) -> Planner<'_> {
+impl<'a> Planner<'a> {
+    pub(crate) fn new(source: &'a mut Source, lanes: &'a dyn Fn(usize) -> usize) -> Planner<'a> {
         Planner {
             source,
-            isa,
+            lanes,
             parameters: Vec::new(),
             norms: Vec::new(),
             tensors: Vec::new(),
@@ -227,7 +227,7 @@ impl Planner<'_> {
         }
     }
 
-    pub(super) fn plan(&mut self, architecture: &Architecture) -> Result<Plan, Error> {
+    pub(crate) fn plan(&mut self, architecture: &Architecture) -> Result<Plan, Error> {
         let mut phases = Vec::new();
         for (index, phase) in architecture.phases.iter().enumerate() {
             phases.push(self.phase(&format!("phases.{index}"), phase)?);
@@ -236,7 +236,7 @@ impl Planner<'_> {
         let head = phases.last().map_or(
             Side {
                 channels: input.channels,
-                lanes: self.isa.lanes(input.channels),
+                lanes: (self.lanes)(input.channels),
                 height: input.height,
                 width: input.width,
             },
@@ -266,7 +266,7 @@ impl Planner<'_> {
         let channels = phase.channels;
         let side = Side {
             channels,
-            lanes: self.isa.lanes(channels),
+            lanes: (self.lanes)(channels),
             height: phase.height,
             width: phase.width,
         };
@@ -370,7 +370,7 @@ impl Planner<'_> {
             backward: 0..0,
             outputs: shape[0],
             inputs: shape.get(1).copied().unwrap_or(1),
-            lanes: self.isa.lanes(shape[0]),
+            lanes: (self.lanes)(shape[0]),
             kernel: shape.get(2).copied().unwrap_or(1),
             maps: 1,
         };
@@ -392,7 +392,7 @@ impl Planner<'_> {
 
 impl Plan {
     /// The linear layer's output, as a map of one pixel.
-    pub(super) fn classes(&self) -> Side {
+    pub(crate) fn classes(&self) -> Side {
         Side {
             channels: self.linear.outputs,
             lanes: self.linear.lanes,
@@ -402,7 +402,7 @@ impl Plan {
     }
 
     /// The linear layer's input, as a map of one pixel.
-    pub(super) fn features(&self) -> Side {
+    pub(crate) fn features(&self) -> Side {
         Side {
             height: 1,
             width: 1,
@@ -411,14 +411,14 @@ impl Plan {
     }
 
     /// All tensors that are parameters.
-    pub(super) fn declared(&self) -> impl Iterator<Item = &Tensor> {
+    pub(crate) fn declared(&self) -> impl Iterator<Item = &Tensor> {
         let is_parameter =
             |tensor: &&Tensor| matches!(tensor.role, Role::Trained(_) | Role::Idle(_));
         self.tensors.iter().filter(is_parameter)
     }
 
     /// All parameters but those of batch norms.
-    pub(super) fn weights(&self) -> impl Iterator<Item = &Weight> {
+    pub(crate) fn weights(&self) -> impl Iterator<Item = &Weight> {
         let phases = self.phases.iter().flat_map(|phase| {
             let nodes = phase.nodes.iter();
             let nodes = nodes.flat_map(|node| [node.input.conv.as_ref(), Some(&node.conv)]);
@@ -465,7 +465,7 @@ impl Plan {
     }
 
     /// Fills the weights that lead back.
-    pub(super) fn lead_back(&self, parameters: &[f32], backward: &mut [f32]) {
+    pub(crate) fn lead_back(&self, parameters: &[f32], backward: &mut [f32]) {
         let mut from = self.head.lanes;
         for phase in &self.phases {
             let lanes = phase.side.lanes;
@@ -485,7 +485,7 @@ impl Plan {
 
 impl PhasePlan {
     /// The batch norm of a node or, after the last, of the output.
-    pub(super) fn norm_of(&self, node: usize) -> usize {
+    pub(crate) fn norm_of(&self, node: usize) -> usize {
         self.nodes.get(node).map_or(self.norm, |node| node.norm)
     }
 
@@ -502,7 +502,7 @@ impl PhasePlan {
 }
 
 impl Tensor {
-    pub(super) fn named(&self, values: Vec<f32>) -> NamedTensor {
+    pub(crate) fn named(&self, values: Vec<f32>) -> NamedTensor {
         NamedTensor {
             name: self.name.clone(),
             shape: self.shape.clone(),

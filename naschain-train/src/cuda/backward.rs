@@ -1,0 +1,193 @@
+//! The backward pass of a batch: the gradients by all parameters.
+
+use super::buffers::{Buffers, TrainingBuffers};
+use super::forward::node_conv;
+use super::launch::{average_back, copy, fold_parts, pool_back};
+use super::network::CudaNetwork;
+use crate::cpu::plan::Weight;
+use crate::kernels::BLOCK;
+
+/// The buffers of a batch that is trained on.
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    buffers: &'a Buffers,
+    training: &'a TrainingBuffers,
+}
+
+impl CudaNetwork {
+    /// From the gradients by the logits to those by all parameters.
+    pub(super) fn backward(&self, dlogits: &[f32]) {
+        let Some(buffers) = &self.buffers else { return };
+        let Some(training) = &buffers.training else {
+            return;
+        };
+        let step = Step { buffers, training };
+        self.head_backward(step, dlogits);
+        for (phase, plan) in self.plan.phases.iter().enumerate().rev() {
+            for node in (0..=plan.nodes.len()).rev() {
+                self.norm_backward(step, phase, node);
+                match plan.nodes.get(node) {
+                    Some(_) => self.node_backward(step, phase, node),
+                    None => self.output_backward(step, phase),
+                }
+            }
+            match phase {
+                0 => self.enter_first_backward(step),
+                _ => self.enter_backward(step, phase),
+            }
+        }
+    }
+
+    fn head_backward(&self, step: Step, dlogits: &[f32]) {
+        let Step { buffers, training } = step;
+        let (gpu, side, classes) = (&self.gpu, self.plan.head, self.plan.classes());
+        let dlogits = gpu.write(dlogits);
+        let conv = self.single_conv(buffers, side.channels, classes);
+        let linear = self.plan.linear.place.start;
+        conv.gradient(
+            gpu,
+            buffers.features.all(),
+            dlogits.all(),
+            training.partial.all(),
+            self.gradients.from(linear),
+        );
+        let bias = self.gradients.from(self.plan.bias.place.start);
+        let images = buffers.images;
+        fold_parts(gpu, dlogits.all(), bias, images, BLOCK, classes.channels);
+        if self.plan.phases.is_empty() {
+            return;
+        }
+        let dfeatures = training.dfeatures.all();
+        conv.run_back(gpu, dlogits.all(), self.parameters.from(linear), dfeatures);
+        let planes = images * side.channels;
+        average_back(gpu, dfeatures, training.dout.all(), planes, side.pixels());
+    }
+
+    /// From the gradient by what a batch norm gives to that by what it reads.
+    fn norm_backward(&self, step: Step, phase: usize, node: usize) {
+        let Step { buffers, training } = step;
+        let map = (node + 1) * buffers.phases[phase].step;
+        let dy = match self.plan.phases[phase].nodes.get(node) {
+            Some(_) => training.dmaps.from(map),
+            None => training.dout.all(),
+        };
+        let [sums, products] = &buffers.stripes;
+        let norm = self.norm(buffers, phase, node);
+        norm.backward(
+            &self.gpu,
+            dy,
+            [sums.all(), products.all()],
+            self.gradients.all(),
+            training.dz.all(),
+        );
+    }
+
+    fn node_backward(&self, step: Step, phase: usize, node: usize) {
+        let Step { buffers, training } = step;
+        let plan = &self.plan.phases[phase];
+        let (input, weights) = (&plan.nodes[node].input, &plan.nodes[node].conv);
+        let conv = node_conv(buffers, plan.side);
+        let dz = training.dz.all();
+        conv.gradient(
+            &self.gpu,
+            self.conv_input(buffers, phase, node),
+            dz,
+            training.partial.all(),
+            self.gradients.from(weights.place.start),
+        );
+        let source = input.sources[0];
+        let (out, add) = match input.conv {
+            Some(_) => (training.dx.all(), false),
+            None => {
+                let map = source.map * buffers.phases[phase].step;
+                (training.dmaps.from(map), !source.last_reader)
+            }
+        };
+        let from = self.parameters.from(weights.place.start);
+        conv.run_back(&self.gpu, dz, from, out, add);
+        if let Some(weights) = &input.conv {
+            self.join_backward(step, phase, node, weights);
+        }
+    }
+
+    fn output_backward(&self, step: Step, phase: usize) {
+        let Step { buffers, training } = step;
+        let plan = &self.plan.phases[phase];
+        match &plan.output.conv {
+            Some(weights) => self.join_backward(step, phase, plan.nodes.len(), weights),
+            None => {
+                let map = plan.output.sources[0].map * buffers.phases[phase].step;
+                let numbers = buffers.images * plan.side.image();
+                let to = training.dmaps.from(map);
+                copy(&self.gpu, training.dz.all(), to, numbers);
+            }
+        }
+    }
+
+    /// The gradients by a join's weights and by the maps that it reads.
+    fn join_backward(&self, step: Step, phase: usize, node: usize, weights: &Weight) {
+        let Step { buffers, training } = step;
+        let dz = match self.plan.phases[phase].nodes.get(node) {
+            Some(_) => training.dx.all(),
+            None => training.dz.all(),
+        };
+        let join = self.join(buffers, phase, node);
+        let at = weights.place.start;
+        join.gradient(
+            &self.gpu,
+            buffers.phases[phase].maps.all(),
+            dz,
+            training.partial.all(),
+            self.gradients.from(at),
+        );
+        let from = self.parameters.from(at);
+        join.run_back(&self.gpu, dz, from, training.dmaps.all());
+    }
+
+    /// The gradient by the weights of a phase's entry, and on to the output of the phase before.
+    fn enter_backward(&self, step: Step, phase: usize) {
+        let Step { buffers, training } = step;
+        let gpu = &self.gpu;
+        let before = self.plan.phases[phase - 1].side;
+        let plan = &self.plan.phases[phase];
+        let dmap = training.dmaps.all();
+        let dpooled = match &plan.entry {
+            None => dmap,
+            Some(entry) => {
+                let conv = self.single_conv(buffers, before.channels, plan.side);
+                let at = entry.place.start;
+                conv.gradient(
+                    gpu,
+                    buffers.phases[phase].pooled.all(),
+                    dmap,
+                    training.partial.all(),
+                    self.gradients.from(at),
+                );
+                conv.run_back(gpu, dmap, self.parameters.from(at), training.dx.all());
+                training.dx.all()
+            }
+        };
+        pool_back(
+            gpu,
+            buffers.phases[phase - 1].out.all(),
+            dpooled,
+            training.dout.all(),
+            buffers.images * before.channels,
+            [before.height, before.width],
+        );
+    }
+
+    fn enter_first_backward(&self, step: Step) {
+        let Step { buffers, training } = step;
+        let Some(entry) = &self.plan.phases[0].entry else {
+            return;
+        };
+        self.first_conv(buffers, entry.inputs).gradient(
+            &self.gpu,
+            buffers.input.all(),
+            training.dmaps.all(),
+            training.partial.all(),
+            self.gradients.from(entry.place.start),
+        );
+    }
+}

@@ -1,0 +1,140 @@
+//! What a network keeps of a batch.
+
+use super::gpu::{Buffer, Gpu};
+use crate::cpu::plan::{PhasePlan, Plan};
+use crate::kernels::chunk;
+
+pub(super) struct Buffers {
+    /// Images of the batch.
+    pub(super) images: usize,
+    /// Images that there is room for.
+    pub(super) room: usize,
+    /// `[image][channel][row][column]`
+    pub(super) input: Buffer,
+    /// `[path][image]`, where paths are dropped.
+    pub(super) factors: Option<Buffer>,
+    pub(super) phases: Vec<PhaseBuffers>,
+    /// Stripes of sums over the pixels of planes.
+    pub(super) stripes: [Buffer; 2],
+    /// What the linear layer reads and gives.
+    pub(super) features: Buffer,
+    pub(super) logits: Buffer,
+    pub(super) training: Option<TrainingBuffers>,
+}
+
+/// One phase's maps.
+pub(super) struct PhaseBuffers {
+    /// The output of the phase before after pooling, where a convolution makes the input of it.
+    pub(super) pooled: Buffer,
+    /// The phase's input and what each node gives, `step` numbers from one to the next.
+    pub(super) maps: Buffer,
+    pub(super) step: usize,
+    /// What the nodes' convolutions read, where it is joined from several maps.
+    pub(super) joined: Vec<Buffer>,
+    /// What the nodes' convolutions give, and at the end the joined output.
+    pub(super) z: Vec<Buffer>,
+    /// The phase's output.
+    pub(super) out: Buffer,
+}
+
+/// What only the backward pass needs.
+pub(super) struct TrainingBuffers {
+    /// Gradients by a phase's maps.
+    pub(super) dmaps: Buffer,
+    /// The gradient by a phase's output.
+    pub(super) dout: Buffer,
+    /// The gradient by what a batch norm reads.
+    pub(super) dz: Buffer,
+    /// The gradient by a joined map or a pooled one.
+    pub(super) dx: Buffer,
+    pub(super) dfeatures: Buffer,
+    /// Sums of the gradient by a convolution's weights, one a chunk of images.
+    pub(super) partial: Buffer,
+    pub(super) row_sums: Buffer,
+    pub(super) tensor_sums: Buffer,
+}
+
+impl Buffers {
+    /// For up to `room` images; what only training needs, only for it.
+    pub(super) fn new(gpu: &Gpu, plan: &Plan, room: usize, training: bool) -> Buffers {
+        let mut before = None;
+        let phases = plan.phases.iter().map(|phase| {
+            let pooled = match (before, &phase.entry) {
+                (Some(channels), Some(_)) => channels * phase.side.pixels(),
+                _ => 0,
+            };
+            before = Some(phase.side.channels);
+            PhaseBuffers::new(gpu, phase, room * pooled, room)
+        });
+        let phases = phases.collect();
+        let widest = plan.phases.iter().map(|phase| phase.side.channels);
+        let planes = room * widest.chain([plan.head.channels]).max().unwrap_or(0);
+        Buffers {
+            images: room,
+            room,
+            input: gpu.room(0),
+            factors: None,
+            phases,
+            stripes: [gpu.room(4 * planes), gpu.room(4 * planes)],
+            features: gpu.room(room * plan.head.channels),
+            logits: gpu.room(room * plan.linear.outputs),
+            training: training.then(|| TrainingBuffers::new(gpu, plan, room)),
+        }
+    }
+}
+
+impl PhaseBuffers {
+    fn new(gpu: &Gpu, phase: &PhasePlan, pooled: usize, room: usize) -> PhaseBuffers {
+        let step = room * phase.side.image();
+        let nodes = phase.nodes.len();
+        let joins = phase.nodes.iter().map(|node| node.input.conv.is_some());
+        let some = |wanted: bool| gpu.room(if wanted { step } else { 0 });
+        let output = phase.output.conv.is_some();
+        PhaseBuffers {
+            pooled: gpu.room(pooled),
+            maps: gpu.room((nodes + 1) * step),
+            step,
+            joined: joins.map(some).collect(),
+            z: std::iter::repeat_n(true, nodes)
+                .chain([output])
+                .map(some)
+                .collect(),
+            out: gpu.room(step),
+        }
+    }
+}
+
+impl TrainingBuffers {
+    fn new(gpu: &Gpu, plan: &Plan, room: usize) -> TrainingBuffers {
+        let most = |numbers: &dyn Fn(&PhasePlan) -> usize| {
+            gpu.room(plan.phases.iter().map(numbers).max().unwrap_or(0))
+        };
+        let map = |phase: &PhasePlan| room * phase.side.image();
+        let mut before = 0;
+        let pooled = plan.phases.iter().map(|phase| {
+            let channels = std::mem::replace(&mut before, phase.side.channels);
+            room * channels * phase.side.pixels()
+        });
+        let pooled = pooled.max().unwrap_or(0);
+        let weights = plan.phases.iter().map(|phase| {
+            let nodes = phase.nodes.iter();
+            let nodes = nodes.flat_map(|node| [Some(&node.conv), node.input.conv.as_ref()]);
+            let ends = [phase.entry.as_ref(), phase.output.conv.as_ref()];
+            let weights = nodes.chain(ends).flatten();
+            let largest = weights.map(|weight| weight.place.len()).max().unwrap_or(0);
+            room.div_ceil(chunk(phase.side.pixels())) * largest
+        });
+        let linear = room.div_ceil(chunk(1)) * plan.linear.place.len();
+        let rows = plan.declared().map(|tensor| tensor.shape[0]);
+        TrainingBuffers {
+            dmaps: most(&|phase| (phase.nodes.len() + 1) * map(phase)),
+            dout: most(&map),
+            dz: most(&map),
+            dx: gpu.room(plan.phases.iter().map(map).max().unwrap_or(0).max(pooled)),
+            dfeatures: gpu.room(room * plan.head.channels),
+            partial: gpu.room(weights.chain([linear]).max().unwrap_or(0)),
+            row_sums: gpu.room(rows.sum()),
+            tensor_sums: gpu.room(plan.declared().count()),
+        }
+    }
+}

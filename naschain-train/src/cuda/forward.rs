@@ -1,0 +1,245 @@
+//! The forward pass of a batch.
+
+use super::buffers::{Buffers, PhaseBuffers};
+use super::gpu::View;
+use super::launch::{Conv1, Conv3, Norm, average, bias, copy, pool};
+use super::network::CudaNetwork;
+use crate::cpu::plan::Side;
+
+impl CudaNetwork {
+    /// From the images of the batch to logits, with the batch's statistics where it trains.
+    pub(super) fn forward(&self, training: bool) {
+        let Some(buffers) = &self.buffers else { return };
+        for phase in 0..self.plan.phases.len() {
+            for node in 0..=self.plan.phases[phase].nodes.len() {
+                match node {
+                    0 => self.enter(buffers, phase),
+                    _ => {
+                        let here = &buffers.phases[phase];
+                        let norm = self.norm(buffers, phase, node - 1);
+                        norm.normalise(&self.gpu, here.maps.from(node * here.step));
+                    }
+                }
+                self.convolve(buffers, phase, node);
+                if training {
+                    let [sums, squares] = &buffers.stripes;
+                    let norm = self.norm(buffers, phase, node);
+                    norm.observe(&self.gpu, sums.all(), squares.all());
+                }
+            }
+        }
+        self.head(buffers);
+    }
+
+    /// Takes the running statistics of every batch norm for those of the batch.
+    pub(super) fn recall(&self) {
+        let Some(buffers) = &self.buffers else { return };
+        for (phase, plan) in self.plan.phases.iter().enumerate() {
+            for node in 0..=plan.nodes.len() {
+                self.norm(buffers, phase, node).recall(&self.gpu);
+            }
+        }
+    }
+
+    /// The batch norm of a node or, after the last, of the output.
+    pub(super) fn norm<'a>(&'a self, buffers: &'a Buffers, phase: usize, node: usize) -> Norm<'a> {
+        let plan = &self.plan.phases[phase];
+        let place = &self.norms[plan.norm_of(node)];
+        Norm {
+            images: buffers.images,
+            channels: place.channels,
+            pixels: plan.side.pixels(),
+            z: self.z(buffers, phase, node),
+            statistics: self.statistics.from(place.first),
+            part: self.channels,
+            parameters: self.parameters.all(),
+            weight_at: place.weight_at,
+            bias_at: place.bias_at,
+        }
+    }
+
+    /// What that batch norm reads.
+    fn z<'a>(&self, buffers: &'a Buffers, phase: usize, node: usize) -> View<'a> {
+        let plan = &self.plan.phases[phase];
+        let here = &buffers.phases[phase];
+        match plan.output.conv {
+            None if node == plan.nodes.len() => here.map(plan.output.sources[0].map),
+            _ => here.z[node].all(),
+        }
+    }
+
+    /// A phase's input, from the pixels or from the phase before.
+    fn enter(&self, buffers: &Buffers, phase: usize) {
+        let (plan, gpu) = (&self.plan.phases[phase], &self.gpu);
+        let maps = buffers.phases[phase].maps.all();
+        if phase == 0 {
+            match &plan.entry {
+                Some(entry) => self.first_conv(buffers, entry.inputs).run(
+                    gpu,
+                    buffers.input.all(),
+                    self.parameters.from(entry.place.start),
+                    maps,
+                ),
+                None => copy(gpu, buffers.input.all(), maps, buffers.images * self.image),
+            }
+            return;
+        }
+        self.finish_output(buffers, phase - 1);
+        let from = self.plan.phases[phase - 1].side;
+        let planes = buffers.images * from.channels;
+        let out = buffers.phases[phase - 1].out.all();
+        let size = [from.height, from.width];
+        match &plan.entry {
+            None => pool(gpu, out, maps, planes, size),
+            Some(entry) => {
+                let pooled = buffers.phases[phase].pooled.all();
+                pool(gpu, out, pooled, planes, size);
+                let conv = self.single_conv(buffers, from.channels, plan.side);
+                conv.run(gpu, pooled, self.parameters.from(entry.place.start), maps);
+            }
+        }
+    }
+
+    /// What the phase makes of its joined output.
+    fn finish_output(&self, buffers: &Buffers, phase: usize) {
+        let norm = self.norm(buffers, phase, self.plan.phases[phase].nodes.len());
+        norm.normalise(&self.gpu, buffers.phases[phase].out.all());
+    }
+
+    /// A node's join and convolution, or the output's join.
+    fn convolve(&self, buffers: &Buffers, phase: usize, node: usize) {
+        let plan = &self.plan.phases[phase];
+        let here = &buffers.phases[phase];
+        let (join, conv) = match plan.nodes.get(node) {
+            Some(node) => (&node.input, Some(&node.conv)),
+            None => (&plan.output, None),
+        };
+        if let Some(weights) = &join.conv {
+            let out = match conv {
+                Some(_) => here.joined[node].all(),
+                None => here.z[node].all(),
+            };
+            let weights = self.parameters.from(weights.place.start);
+            let join = self.join(buffers, phase, node);
+            join.run(&self.gpu, here.maps.all(), weights, out);
+        }
+        if let Some(conv) = conv {
+            let x = self.conv_input(buffers, phase, node);
+            let weights = self.parameters.from(conv.place.start);
+            let conv = node_conv(buffers, plan.side);
+            conv.run(&self.gpu, x, weights, here.z[node].all());
+        }
+    }
+
+    /// What a node's convolution reads.
+    pub(super) fn conv_input<'a>(
+        &self,
+        buffers: &'a Buffers,
+        phase: usize,
+        node: usize,
+    ) -> View<'a> {
+        let join = &self.plan.phases[phase].nodes[node].input;
+        let here = &buffers.phases[phase];
+        match join.conv {
+            Some(_) => here.joined[node].all(),
+            None => here.map(join.sources[0].map),
+        }
+    }
+
+    /// The join of a node or, after the last, of the output.
+    pub(super) fn join<'a>(&'a self, buffers: &'a Buffers, phase: usize, node: usize) -> Conv1<'a> {
+        let plan = &self.plan.phases[phase];
+        let join = plan
+            .nodes
+            .get(node)
+            .map_or(&plan.output, |node| &node.input);
+        Conv1 {
+            images: buffers.images,
+            pixels: plan.side.pixels(),
+            inputs: plan.side.channels,
+            outputs: plan.side.channels,
+            sources: self.tables.join(phase, node),
+            count: join.sources.len(),
+            map_step: buffers.phases[phase].step,
+            maps: plan.nodes.len() + 1,
+            factors: buffers.factors.as_ref().map(|factors| factors.all()),
+        }
+    }
+
+    /// A 1×1 convolution that reads one map and makes one like `side`.
+    pub(super) fn single_conv<'a>(
+        &'a self,
+        buffers: &Buffers,
+        inputs: usize,
+        side: Side,
+    ) -> Conv1<'a> {
+        Conv1 {
+            images: buffers.images,
+            pixels: side.pixels(),
+            inputs,
+            outputs: side.channels,
+            sources: self.tables.single(),
+            count: 1,
+            map_step: 0,
+            maps: 1,
+            factors: None,
+        }
+    }
+
+    /// The convolution without padding that reads the pixels.
+    pub(super) fn first_conv(&self, buffers: &Buffers, inputs: usize) -> Conv3 {
+        Conv3 {
+            padding: 0,
+            inputs,
+            ..node_conv(buffers, self.plan.phases[0].side)
+        }
+    }
+
+    /// From the last phase's output, or the pixels where there is no phase, to logits.
+    fn head(&self, buffers: &Buffers) {
+        let (side, gpu) = (self.plan.head, &self.gpu);
+        let last = match buffers.phases.len().checked_sub(1) {
+            None => buffers.input.all(),
+            Some(last) => {
+                self.finish_output(buffers, last);
+                buffers.phases[last].out.all()
+            }
+        };
+        let planes = buffers.images * side.channels;
+        let features = buffers.features.all();
+        average(
+            gpu,
+            last,
+            buffers.stripes[0].all(),
+            features,
+            planes,
+            side.pixels(),
+        );
+        let classes = self.plan.classes();
+        let linear = self.parameters.from(self.plan.linear.place.start);
+        let logits = buffers.logits.all();
+        let conv = self.single_conv(buffers, side.channels, classes);
+        conv.run(gpu, features, linear, logits);
+        let from = self.parameters.from(self.plan.bias.place.start);
+        bias(gpu, from, logits, buffers.images, classes.channels);
+    }
+}
+
+/// The convolution of a node of maps like `side`.
+pub(super) fn node_conv(buffers: &Buffers, side: Side) -> Conv3 {
+    Conv3 {
+        images: buffers.images,
+        height: side.height,
+        width: side.width,
+        padding: 1,
+        inputs: side.channels,
+        outputs: side.channels,
+    }
+}
+
+impl PhaseBuffers {
+    /// The phase's input, or what the node before that place gives.
+    pub(super) fn map(&self, place: usize) -> View<'_> {
+        self.maps.from(place * self.step)
+    }
+}

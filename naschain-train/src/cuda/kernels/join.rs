@@ -1,0 +1,207 @@
+//! 1×1 convolution of one map or of several, and the gradients by those maps; with one pixel an
+//! image it is the linear layer.
+
+use cubecl::prelude::*;
+
+/// What a 1×1 convolution reads and writes, in the direction of the forward pass.
+#[derive(CubeType, CubeLaunch)]
+pub(in crate::cuda) struct Sizes1 {
+    pub(in crate::cuda) images: usize,
+    pub(in crate::cuda) pixels: usize,
+    /// Channels of each map that is read.
+    pub(in crate::cuda) in_channels: usize,
+    pub(in crate::cuda) out_channels: usize,
+    /// Where the sources of the join begin, and how many there are.
+    pub(in crate::cuda) first: usize,
+    pub(in crate::cuda) count: usize,
+    /// From one map to the next in their buffer.
+    pub(in crate::cuda) map_step: usize,
+    /// Where the weights begin.
+    pub(in crate::cuda) weights_at: usize,
+    /// Images of the batch, for each of which a path has a factor.
+    pub(in crate::cuda) factors: usize,
+}
+
+/// Numbers of each source in the table: its map, its path counted from 1 or 0 for none, and
+/// whether it is the first of the map's readers that the backward pass meets.
+pub(in crate::cuda) const SOURCE: usize = 3;
+
+/// The factor of an image for source number `source`; 1 where the path is none.
+#[cube]
+pub(in crate::cuda) fn factor(
+    sources: &Array<u32>,
+    factors: &Array<f32>,
+    source: usize,
+    image: usize,
+    images: usize,
+) -> f32 {
+    let path = sources[source * 3 + 1] as usize;
+    let mut factor = 1.0f32;
+    if path > 0 {
+        factor = factors[(path - 1) * images + image];
+    }
+    factor
+}
+
+/// The sums of one pixel for `channels` output channels in `images` images.
+#[cube(launch_unchecked)]
+pub(in crate::cuda) fn conv1(
+    maps: &Array<f32>,
+    weights: &Array<f32>,
+    sources: &Array<u32>,
+    factors: &Array<f32>,
+    out: &mut Array<f32>,
+    sizes: &Sizes1,
+    #[comptime] channels: usize,
+    #[comptime] images: usize,
+    #[comptime] drops: bool,
+) {
+    let tiles = sizes.out_channels.div_ceil(channels);
+    if ABSOLUTE_POS >= sizes.pixels * tiles * sizes.images.div_ceil(images) {
+        terminate!();
+    }
+    let pixel = ABSOLUTE_POS % sizes.pixels;
+    let first_channel = ABSOLUTE_POS / sizes.pixels % tiles * channels;
+    let first_image = ABSOLUTE_POS / sizes.pixels / tiles * images;
+    let mut sums = Array::<f32>::new(channels * images);
+    #[unroll]
+    for i in 0..channels * images {
+        sums[i] = 0.0f32;
+    }
+    for source in 0..sizes.count {
+        let map = sources[(sizes.first + source) * 3] as usize * sizes.map_step;
+        let mut scales = Array::<f32>::new(images);
+        #[unroll]
+        for i in 0..images {
+            scales[i] = 1.0f32;
+            if drops {
+                let image = min(first_image + i, sizes.images - 1);
+                let source = sizes.first + source;
+                scales[i] = factor(sources, factors, source, image, sizes.factors);
+            }
+        }
+        for input in 0..sizes.in_channels {
+            let mut here = Array::<f32>::new(channels);
+            #[unroll]
+            for c in 0..channels {
+                let channel = min(first_channel + c, sizes.out_channels - 1);
+                let row = (channel * sizes.count + source) * sizes.in_channels;
+                here[c] = weights[sizes.weights_at + row + input];
+            }
+            #[unroll]
+            for i in 0..images {
+                let image = min(first_image + i, sizes.images - 1);
+                let plane = (image * sizes.in_channels + input) * sizes.pixels;
+                let mut value = maps[map + plane + pixel];
+                if drops {
+                    value = scales[i] * value;
+                }
+                #[unroll]
+                for c in 0..channels {
+                    sums[i * channels + c] = fma(value, here[c], sums[i * channels + c]);
+                }
+            }
+        }
+    }
+    #[unroll]
+    for i in 0..images {
+        #[unroll]
+        for c in 0..channels {
+            let image = first_image + i;
+            let channel = first_channel + c;
+            if image < sizes.images && channel < sizes.out_channels {
+                let plane = (image * sizes.out_channels + channel) * sizes.pixels;
+                out[plane + pixel] = sums[i * channels + c];
+            }
+        }
+    }
+}
+
+/// The gradients by all maps that were read: the sums of one pixel for `channels` channels of one
+/// map in `images` images.
+#[cube(launch_unchecked)]
+pub(in crate::cuda) fn conv1_back(
+    dz: &Array<f32>,
+    weights: &Array<f32>,
+    sources: &Array<u32>,
+    factors: &Array<f32>,
+    maps: &mut Array<f32>,
+    sizes: &Sizes1,
+    #[comptime] channels: usize,
+    #[comptime] images: usize,
+    #[comptime] drops: bool,
+) {
+    let tiles = sizes.in_channels.div_ceil(channels);
+    let groups = sizes.images.div_ceil(images);
+    if ABSOLUTE_POS >= sizes.pixels * tiles * groups * sizes.count {
+        terminate!();
+    }
+    let pixel = ABSOLUTE_POS % sizes.pixels;
+    let first_channel = ABSOLUTE_POS / sizes.pixels % tiles * channels;
+    let first_image = ABSOLUTE_POS / sizes.pixels / tiles % groups * images;
+    let source = ABSOLUTE_POS / sizes.pixels / tiles / groups;
+    let mut sums = Array::<f32>::new(channels * images);
+    #[unroll]
+    for i in 0..channels * images {
+        sums[i] = 0.0f32;
+    }
+    for output in 0..sizes.out_channels {
+        let row = (output * sizes.count + source) * sizes.in_channels;
+        let mut here = Array::<f32>::new(channels);
+        #[unroll]
+        for c in 0..channels {
+            let channel = min(first_channel + c, sizes.in_channels - 1);
+            here[c] = weights[sizes.weights_at + row + channel];
+        }
+        #[unroll]
+        for i in 0..images {
+            let image = min(first_image + i, sizes.images - 1);
+            let value = dz[(image * sizes.out_channels + output) * sizes.pixels + pixel];
+            #[unroll]
+            for c in 0..channels {
+                sums[i * channels + c] = fma(value, here[c], sums[i * channels + c]);
+            }
+        }
+    }
+    let entry = sizes.first + source;
+    let map = sources[entry * 3] as usize * sizes.map_step;
+    let sets = sources[entry * 3 + 2] == 1;
+    #[unroll]
+    for i in 0..images {
+        let image = first_image + i;
+        let mut scale = 1.0f32;
+        if drops {
+            let known = min(image, sizes.images - 1);
+            scale = factor(sources, factors, entry, known, sizes.factors);
+        }
+        #[unroll]
+        for c in 0..channels {
+            let channel = first_channel + c;
+            if image < sizes.images && channel < sizes.in_channels {
+                let plane = (image * sizes.in_channels + channel) * sizes.pixels;
+                let place = map + plane + pixel;
+                let sum = sums[i * channels + c];
+                if sets {
+                    maps[place] = scale * sum;
+                } else {
+                    maps[place] = fma(scale, sum, maps[place]);
+                }
+            }
+        }
+    }
+}
+
+/// Adds the linear layer's bias to each image's numbers.
+#[cube(launch_unchecked)]
+pub(in crate::cuda) fn add_bias(
+    parameters: &Array<f32>,
+    out: &mut Array<f32>,
+    numbers: usize,
+    channels: usize,
+    bias_at: usize,
+) {
+    if ABSOLUTE_POS < numbers {
+        let bias = parameters[bias_at + ABSOLUTE_POS % channels];
+        out[ABSOLUTE_POS] = out[ABSOLUTE_POS] + bias;
+    }
+}

@@ -1,0 +1,139 @@
+#![allow(unsafe_code)] // as in the module above
+
+use cubecl::cuda::CudaRuntime;
+use cubecl::prelude::*;
+
+use super::{TILE, WEIGHTS, dim, fold_parts, grid};
+use crate::cuda::gpu::{Gpu, View};
+use crate::cuda::kernels::convolution::{Sizes3Launch, conv3};
+use crate::cuda::kernels::gradient::{Weights3Launch, conv3_weights};
+use crate::kernels::{BLOCK, chunk};
+
+/// A 3×3 convolution.
+#[derive(Clone, Copy)]
+pub(in crate::cuda) struct Conv3 {
+    pub(in crate::cuda) images: usize,
+    /// Rows and columns of the output.
+    pub(in crate::cuda) height: usize,
+    pub(in crate::cuda) width: usize,
+    pub(in crate::cuda) padding: usize,
+    pub(in crate::cuda) inputs: usize,
+    pub(in crate::cuda) outputs: usize,
+}
+
+impl Conv3 {
+    fn padded(&self) -> (usize, usize) {
+        let less = 2 - 2 * self.padding;
+        (self.height + less, self.width + less)
+    }
+
+    fn in_numbers(&self) -> usize {
+        let (height, width) = self.padded();
+        self.images * self.inputs * height * width
+    }
+
+    fn out_numbers(&self) -> usize {
+        self.images * self.outputs * self.height * self.width
+    }
+
+    pub(in crate::cuda) fn weights(&self) -> usize {
+        9 * self.inputs * self.outputs
+    }
+
+    pub(in crate::cuda) fn chunks(&self) -> usize {
+        self.images.div_ceil(chunk(self.height * self.width))
+    }
+
+    fn sizes(&self, x: View, weights: View, out: View) -> Sizes3Launch<CudaRuntime> {
+        let (height, width) = self.padded();
+        Sizes3Launch::new(
+            self.images,
+            height,
+            width,
+            self.padding,
+            self.inputs,
+            self.outputs,
+            x.at,
+            weights.at,
+            out.at,
+        )
+    }
+
+    pub(in crate::cuda) fn run(&self, gpu: &Gpu, x: View, weights: View, out: View) {
+        self.launch(gpu, x, weights, out, false, false);
+    }
+
+    /// With the weights of the convolution whose gradient by its input this is; their inputs are
+    /// this one's outputs.
+    pub(in crate::cuda) fn run_back(
+        &self,
+        gpu: &Gpu,
+        x: View,
+        weights: View,
+        out: View,
+        add: bool,
+    ) {
+        self.launch(gpu, x, weights, out, true, add);
+    }
+
+    fn launch(&self, gpu: &Gpu, x: View, weights: View, out: View, turned: bool, add: bool) {
+        let pixels = self.height * self.width;
+        let tiles = self.outputs.div_ceil(TILE.0) * self.images.div_ceil(TILE.1);
+        // SAFETY: the views hold what the kernel reads and writes.
+        unsafe {
+            conv3::launch_unchecked::<CudaRuntime>(
+                &gpu.client,
+                grid(pixels * tiles),
+                dim(),
+                x.arg(self.in_numbers()),
+                weights.arg(self.weights()),
+                out.arg(self.out_numbers()),
+                self.sizes(x, weights, out),
+                TILE.0,
+                TILE.1,
+                turned,
+                add,
+            );
+        }
+    }
+
+    /// The gradient by the weights, with room for the chunks' sums.
+    pub(in crate::cuda) fn gradient(&self, gpu: &Gpu, x: View, dz: View, partial: View, out: View) {
+        let (height, width) = self.padded();
+        let images = chunk(self.height * self.width);
+        let tiles = self.inputs.div_ceil(WEIGHTS.0) * self.outputs.div_ceil(WEIGHTS.1);
+        let sizes = Weights3Launch::new(
+            self.images,
+            images,
+            height,
+            width,
+            self.padding,
+            self.inputs,
+            self.outputs,
+            x.at,
+            dz.at,
+        );
+        // SAFETY: as above.
+        unsafe {
+            conv3_weights::launch_unchecked::<CudaRuntime>(
+                &gpu.client,
+                grid(3 * tiles * self.chunks()),
+                dim(),
+                x.arg(self.in_numbers()),
+                dz.arg(self.out_numbers()),
+                partial.arg(self.chunks() * self.weights()),
+                sizes,
+                WEIGHTS.0,
+                WEIGHTS.1,
+            );
+        }
+        fold_parts(
+            gpu,
+            partial,
+            out,
+            self.chunks(),
+            BLOCK / images,
+            self.weights(),
+        );
+    }
+}

@@ -1,0 +1,184 @@
+//! The kernels as functions: each has as many threads as it has outputs, or tiles of them.
+
+#![allow(unsafe_code)] // kernels read and write what `View::arg` has looked at, unchecked
+
+mod conv1;
+mod conv3;
+mod norm;
+mod update;
+
+use cubecl::cuda::CudaRuntime;
+use cubecl::prelude::*;
+
+pub(super) use self::conv1::Conv1;
+pub(super) use self::conv3::Conv3;
+pub(super) use self::norm::Norm;
+pub(super) use self::update::Update;
+use super::gpu::{Gpu, View};
+use super::kernels;
+
+/// Threads of a block.
+const THREADS: u32 = 128;
+/// Outputs of one thread of a convolution: channels and images.
+const TILE: (usize, usize) = (8, 4);
+/// Weights of one thread of a gradient by weights: input and output channels.
+const WEIGHTS: (usize, usize) = (2, 4);
+
+fn grid(threads: usize) -> CubeCount {
+    CubeCount::Static(threads.div_ceil(THREADS as usize) as u32, 1, 1)
+}
+
+fn dim() -> CubeDim {
+    CubeDim::new_1d(THREADS)
+}
+
+/// `[part][number]` folded within each block of parts, and the blocks.
+pub(super) fn fold_parts(
+    gpu: &Gpu,
+    partial: View,
+    out: View,
+    parts: usize,
+    block: usize,
+    numbers: usize,
+) {
+    assert_eq!(partial.at, 0);
+    // SAFETY: as above.
+    unsafe {
+        kernels::gradient::fold::launch_unchecked::<CudaRuntime>(
+            &gpu.client,
+            grid(numbers),
+            dim(),
+            partial.arg(parts * numbers),
+            out.arg(numbers),
+            parts,
+            block,
+            numbers,
+            out.at,
+        );
+    }
+}
+
+fn plane_sums(gpu: &Gpu, z: View, sums: View, planes: usize, pixels: usize) {
+    // SAFETY: as above.
+    unsafe {
+        kernels::norm::sums::launch_unchecked::<CudaRuntime>(
+            &gpu.client,
+            grid(4 * planes),
+            dim(),
+            z.arg(planes * pixels),
+            sums.arg(4 * planes),
+            planes,
+            pixels,
+            z.at,
+        );
+    }
+}
+
+/// The mean of each plane, with room for the stripes.
+pub(super) fn average(gpu: &Gpu, y: View, sums: View, out: View, planes: usize, pixels: usize) {
+    plane_sums(gpu, y, sums, planes, pixels);
+    // SAFETY: as above.
+    unsafe {
+        kernels::norm::means::launch_unchecked::<CudaRuntime>(
+            &gpu.client,
+            grid(planes),
+            dim(),
+            sums.arg(4 * planes),
+            out.arg(planes),
+            planes,
+            pixels,
+        );
+    }
+}
+
+pub(super) fn average_back(gpu: &Gpu, dmeans: View, dy: View, planes: usize, pixels: usize) {
+    // SAFETY: as above.
+    unsafe {
+        kernels::pool::average_back::launch_unchecked::<CudaRuntime>(
+            &gpu.client,
+            grid(planes * pixels),
+            dim(),
+            dmeans.arg(planes),
+            dy.arg(planes * pixels),
+            planes * pixels,
+            pixels,
+        );
+    }
+}
+
+/// 2×2 max pooling of `planes` of `height` × `width`.
+pub(super) fn pool(gpu: &Gpu, y: View, out: View, planes: usize, [height, width]: [usize; 2]) {
+    let numbers = planes * (height / 2) * (width / 2);
+    // SAFETY: as above.
+    unsafe {
+        kernels::pool::pool::launch_unchecked::<CudaRuntime>(
+            &gpu.client,
+            grid(numbers),
+            dim(),
+            y.arg(planes * height * width),
+            out.arg(numbers),
+            planes,
+            height,
+            width,
+            out.at,
+        );
+    }
+}
+
+pub(super) fn pool_back(
+    gpu: &Gpu,
+    y: View,
+    dout: View,
+    dy: View,
+    planes: usize,
+    [height, width]: [usize; 2],
+) {
+    // SAFETY: as above.
+    unsafe {
+        kernels::pool::pool_back::launch_unchecked::<CudaRuntime>(
+            &gpu.client,
+            grid(planes * height * width),
+            dim(),
+            y.arg(planes * height * width),
+            dout.arg(planes * (height / 2) * (width / 2)),
+            dy.arg(planes * height * width),
+            planes,
+            height,
+            width,
+            dout.at,
+        );
+    }
+}
+
+pub(super) fn copy(gpu: &Gpu, from: View, to: View, numbers: usize) {
+    assert_eq!(from.at, 0);
+    // SAFETY: as above.
+    unsafe {
+        kernels::pool::copy::launch_unchecked::<CudaRuntime>(
+            &gpu.client,
+            grid(numbers),
+            dim(),
+            from.arg(numbers),
+            to.arg(numbers),
+            numbers,
+            to.at,
+        );
+    }
+}
+
+/// Adds the linear layer's bias to the logits.
+pub(super) fn bias(gpu: &Gpu, bias: View, out: View, images: usize, classes: usize) {
+    // SAFETY: as above.
+    unsafe {
+        kernels::join::add_bias::launch_unchecked::<CudaRuntime>(
+            &gpu.client,
+            grid(images * classes),
+            dim(),
+            bias.arg(classes),
+            out.arg(images * classes),
+            images * classes,
+            classes,
+            bias.at,
+        );
+    }
+}

@@ -1,0 +1,230 @@
+//! The network on a GPU.
+
+use cubecl::cuda::CudaDevice;
+use naschain_core::{Architecture, Recipe};
+
+use super::buffers::Buffers;
+use super::gpu::{Buffer, Gpu};
+use super::kernels::norm::PARTS;
+use super::launch::Update;
+use super::tables::Tables;
+use crate::Error;
+use crate::cpu::plan::{Norm, Plan, Planner, Role, Weight};
+use crate::engine::{Batch, Engine};
+use crate::evaluation::BATCH;
+use crate::loss::Loss;
+use crate::weights::{Source, Weights};
+
+/// A network and what is kept between two steps of its training.
+pub(crate) struct CudaNetwork {
+    pub(super) gpu: Gpu,
+    /// With one lane, so that maps are `[image][channel][pixel]`.
+    pub(super) plan: Plan,
+    pub(super) norms: Vec<NormPlace>,
+    /// Numbers of one image.
+    pub(super) image: usize,
+    /// Channels of all batch norms.
+    pub(super) channels: usize,
+    pub(super) parameters: Buffer,
+    pub(super) velocities: Buffer,
+    pub(super) gradients: Buffer,
+    pub(super) statistics: Buffer,
+    pub(super) tables: Tables,
+    pub(super) buffers: Option<Buffers>,
+    /// How it is trained, if it is.
+    recipe: Option<Recipe>,
+}
+
+/// Where a batch norm's numbers lie.
+pub(super) struct NormPlace {
+    pub(super) channels: usize,
+    /// Among the channels of all batch norms.
+    pub(super) first: usize,
+    pub(super) weight_at: usize,
+    pub(super) bias_at: usize,
+}
+
+impl Engine for CudaNetwork {
+    type Place = CudaDevice;
+
+    fn build(
+        architecture: &Architecture,
+        mut source: Source,
+        device: &CudaDevice,
+    ) -> Result<CudaNetwork, Error> {
+        let mut planner = Planner::new(&mut source, &|_| 1);
+        let plan = planner.plan(architecture)?;
+        let (parameters, norms) = (planner.parameters, planner.norms);
+        source.finish()?;
+        let gpu = Gpu::new(device);
+        Ok(CudaNetwork {
+            image: architecture.input.len(),
+            channels: norms.iter().map(|norm| norm.side.channels).sum(),
+            norms: places(&norms),
+            parameters: gpu.write(&parameters),
+            velocities: gpu.room(0),
+            gradients: gpu.room(0),
+            statistics: gpu.write(&statistics(&norms)),
+            tables: Tables::new(&gpu, &plan),
+            buffers: None,
+            recipe: None,
+            plan,
+            gpu,
+        })
+    }
+
+    fn start_training(&mut self, recipe: &Recipe, velocities: &[Option<Vec<f32>>]) {
+        self.recipe = Some(recipe.clone());
+        let mut all = vec![0.0; self.plan.parameters];
+        for (tensor, values) in self.plan.declared().zip(velocities) {
+            if let (Role::Trained(weight), Some(values)) = (&tensor.role, values) {
+                weight.put(values, &mut all);
+            }
+        }
+        self.velocities = self.gpu.write(&all);
+        self.gradients = self.gpu.room(all.len());
+        self.buffers = None;
+    }
+
+    fn paths(&self) -> usize {
+        self.plan.paths
+    }
+
+    fn read(&self) -> Weights {
+        let parameters = self.gpu.read(&self.parameters, self.plan.parameters);
+        let statistics = self.gpu.read(&self.statistics, PARTS * self.channels);
+        let running = |part: usize, norm: usize| {
+            let place = &self.norms[norm];
+            statistics[part * self.channels + place.first..][..place.channels].to_vec()
+        };
+        let tensors = self.plan.tensors.iter().map(|tensor| {
+            tensor.named(match &tensor.role {
+                Role::Trained(weight) => weight.get(&parameters),
+                Role::Idle(values) => values.clone(),
+                Role::RunningMean(norm) => running(3, *norm),
+                Role::RunningVar(norm) => running(4, *norm),
+            })
+        });
+        Weights {
+            tensors: tensors.collect(),
+        }
+    }
+
+    fn read_velocities(&self) -> Vec<Option<Vec<f32>>> {
+        let velocities = self.gpu.read(&self.velocities, self.plan.parameters);
+        let read = self.plan.declared().map(|tensor| match &tensor.role {
+            Role::Trained(weight) => Some(weight.get(&velocities)),
+            _ => None,
+        });
+        read.collect()
+    }
+
+    fn logits(&mut self, pixels: Vec<f32>) -> Vec<f32> {
+        let images = pixels.len() / self.image;
+        let at_once = match &self.buffers {
+            Some(buffers) => buffers.images,
+            None => images.clamp(1, BATCH),
+        };
+        let mut logits = Vec::new();
+        for pixels in pixels.chunks(at_once * self.image) {
+            self.load(pixels, &[]);
+            self.recall();
+            self.forward(false);
+            logits.extend(self.read_logits());
+        }
+        logits
+    }
+
+    fn step(&mut self, batch: &Batch, rate: f64) -> Loss {
+        let recipe = self.recipe.clone().unwrap_or_default();
+        self.load(&batch.pixels, &batch.factors);
+        self.forward(true);
+        let loss = Loss::new(&self.read_logits(), &batch.labels, recipe.label_smoothing);
+        self.backward(&loss.gradient);
+        self.update(&recipe, rate);
+        loss
+    }
+}
+
+impl CudaNetwork {
+    /// Takes the images of one pass, and makes room where there is too little.
+    fn load(&mut self, pixels: &[f32], factors: &[Vec<f32>]) {
+        let images = pixels.len() / self.image;
+        let training = self.recipe.is_some();
+        let fitting = self.buffers.take();
+        let fitting = fitting.filter(|buffers| buffers.room >= images);
+        let mut buffers =
+            fitting.unwrap_or_else(|| Buffers::new(&self.gpu, &self.plan, images, training));
+        buffers.images = images;
+        buffers.input = self.gpu.write(pixels);
+        buffers.factors = match factors {
+            [] => None,
+            factors => Some(self.gpu.write(&factors.concat())),
+        };
+        self.buffers = Some(buffers);
+    }
+
+    fn read_logits(&self) -> Vec<f32> {
+        match &self.buffers {
+            Some(buffers) => {
+                let numbers = buffers.images * self.plan.linear.outputs;
+                self.gpu.read(&buffers.logits, numbers)
+            }
+            None => Vec::new(),
+        }
+    }
+
+    fn update(&mut self, recipe: &Recipe, rate: f64) {
+        let Some(training) = self.buffers.as_ref().and_then(|b| b.training.as_ref()) else {
+            return;
+        };
+        let tables = &self.tables;
+        let update = Update {
+            parameters: self.parameters.all(),
+            velocities: self.velocities.all(),
+            gradients: self.gradients.all(),
+            numbers: self.plan.parameters,
+            rows: tables.rows.all(),
+            row_count: tables.row_count,
+            tensors: tables.tensors.all(),
+            tensor_count: tables.tensor_count,
+            clip_norm: recipe.clip_norm as f32,
+            rate: rate as f32,
+            momentum: recipe.momentum as f32,
+            weight_decay: recipe.weight_decay as f32,
+            nesterov: recipe.nesterov,
+        };
+        let sums = [training.row_sums.all(), training.tensor_sums.all()];
+        update.run(&self.gpu, sums);
+    }
+}
+
+fn places(norms: &[Norm]) -> Vec<NormPlace> {
+    let mut first = 0;
+    let place = |norm: &Norm| {
+        let channels = norm.side.channels;
+        first += channels;
+        let start = |weight: &Weight| weight.place.start;
+        NormPlace {
+            channels,
+            first: first - channels,
+            weight_at: start(&norm.weight),
+            bias_at: start(&norm.bias),
+        }
+    };
+    norms.iter().map(place).collect()
+}
+
+/// All parts of the statistics; only the running ones have a value yet.
+fn statistics(norms: &[Norm]) -> Vec<f32> {
+    let all = |part: fn(&Norm) -> &[f32]| norms.iter().flat_map(part).copied();
+    let mean: Vec<f32> = all(|norm| &norm.statistics.running_mean).collect();
+    let var = all(|norm| &norm.statistics.running_var);
+    let none = mean.len();
+    let zeros = |parts: usize| std::iter::repeat_n(0.0, parts * none);
+    zeros(3)
+        .chain(mean.iter().copied())
+        .chain(var)
+        .chain(zeros(2))
+        .collect()
+}

@@ -1,0 +1,152 @@
+// A CUDA driver and runtime compiler for machines without a GPU, as far as naschain's kernels
+// need them. The text of a kernel, as it would go to NVRTC, is compiled by g++ and run thread by
+// thread on the host: so its arithmetic can be held against that of the CPU. Threads do not wait
+// for each other, and have no shared memory; kernels that use either do not compile here.
+//
+//     g++ -O2 -shared -fPIC driver.cpp -o libcuda.so.1 && ln -s libcuda.so.1 libnvrtc.so
+//
+// The functions are those of NVIDIA's CUDA Driver API and NVRTC manuals. Compiled kernels are kept
+// in the folder EMULATED_CUDA_CACHE.
+
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+using std::string;
+
+static string shell_quoted(const string& text) { return "'" + text + "'"; }
+
+// ---- NVRTC ----
+
+struct Program {
+    string source, log, library;
+};
+
+// The name of the one kernel in a text.
+static string kernel_name(const string& source) {
+    size_t at = source.find("__global__");
+    size_t bounds = source.find("__launch_bounds__", at);
+    size_t open = source.find('(', at);
+    if (bounds < open) open = source.find('(', source.find(')', bounds));
+    size_t end = source.find_last_not_of(" \n\t", open - 1) + 1;
+    size_t begin = source.find_last_of(" \n\t*)", end - 1) + 1;
+    return source.substr(begin, end - begin);
+}
+
+extern "C" {
+
+int nvrtcCreateProgram(Program** program, const char* source, const char*, int, const char**, const char**) {
+    *program = new Program{source, "", ""};
+    return 0;
+}
+
+int nvrtcCompileProgram(Program* program, int count, const char** options) {
+    string text = program->source + "\nextern \"C\" void emulated(void** args, const uint3* grid, const uint3* block) {\n" +
+                  "    gridDim = *grid, blockDim = *block;\n    call_all(" + kernel_name(program->source) + ", args);\n}\n";
+    string flags = "-O2 -march=native -ffp-contract=off -std=c++17 -shared -fPIC";
+    for (int i = 0; i < count; i++) {
+        string option = options[i], include = "--include-path=";
+        if (option.rfind(include, 0) == 0) flags += " -I" + shell_quoted(option.substr(include.size()));
+    }
+    const char* folder = std::getenv("EMULATED_CUDA_CACHE");
+    std::ostringstream base;
+    base << (folder ? folder : "/tmp") << "/kernel-" << std::hex << std::hash<string>{}(text + flags);
+    program->library = base.str() + ".so";
+    if (std::ifstream(program->library)) return 0;
+    std::ofstream(base.str() + ".cpp") << text;
+    string made = base.str() + ".new", log = base.str() + ".log";
+    string command = "g++ " + flags + " -o " + made + " " + base.str() + ".cpp > " + log + " 2>&1";
+    if (std::system(command.c_str()) != 0) {
+        std::stringstream said;
+        said << std::ifstream(log).rdbuf();
+        program->log = said.str();
+        return 6;  // NVRTC_ERROR_COMPILATION
+    }
+    return std::rename(made.c_str(), program->library.c_str()) == 0 ? 0 : 6;
+}
+
+int nvrtcGetProgramLogSize(Program* program, size_t* size) { return *size = program->log.size() + 1, 0; }
+int nvrtcGetProgramLog(Program* program, char* log) { return std::strcpy(log, program->log.c_str()), 0; }
+int nvrtcGetPTXSize(Program* program, size_t* size) { return *size = program->library.size() + 1, 0; }
+int nvrtcGetPTX(Program* program, char* ptx) { return std::strcpy(ptx, program->library.c_str()), 0; }
+int nvrtcDestroyProgram(Program** program) { return delete *program, 0; }
+
+// ---- The driver: one device, and everything is done at once ----
+
+typedef unsigned long long Pointer;
+
+int cuInit(unsigned) { return 0; }
+int cuDriverGetVersion(int* version) { return *version = 12080, 0; }
+int cuDeviceGetCount(int* count) { return *count = 1, 0; }
+int cuDeviceGet(int* device, int ordinal) { return *device = ordinal, ordinal == 0 ? 0 : 101; }
+int cuDeviceTotalMem_v2(size_t* bytes, int) { return *bytes = size_t(8) << 30, 0; }
+int cuDevicePrimaryCtxRetain(void** context, int) { return *context = (void*)1, 0; }
+int cuDevicePrimaryCtxRelease_v2(int) { return 0; }
+int cuCtxSetCurrent(void*) { return 0; }
+int cuCtxGetCurrent(void** context) { return *context = (void*)1, 0; }
+
+int cuDeviceGetAttribute(int* value, int attribute, int) {
+    switch (attribute) {
+        case 1: case 2: case 3: return *value = 1024, 0;  // threads of a block
+        case 4: return *value = 64, 0;
+        case 5: return *value = 2147483647, 0;  // blocks
+        case 6: case 7: return *value = 65535, 0;
+        case 10: return *value = 32, 0;      // threads of a warp
+        case 16: return *value = 1, 0;       // multiprocessors
+        case 75: return *value = 8, 0;       // compute capability 8.0
+        case 97: return *value = 101376, 0;  // shared memory
+        default: return *value = 0, 0;
+    }
+}
+
+// New memory holds NaN, so that what is read before it is written shows.
+int cuMemAlloc_v2(Pointer* pointer, size_t bytes) {
+    void* memory = std::malloc(bytes);
+    if (!memory) return 2;  // CUDA_ERROR_OUT_OF_MEMORY
+    std::memset(memory, 0xff, bytes);
+    return *pointer = (Pointer)memory, 0;
+}
+int cuMemAllocAsync(Pointer* pointer, size_t bytes, void*) { return cuMemAlloc_v2(pointer, bytes); }
+int cuMemFree_v2(Pointer pointer) { return std::free((void*)pointer), 0; }
+int cuMemFreeAsync(Pointer pointer, void*) { return cuMemFree_v2(pointer); }
+int cuMemAllocHost_v2(void** pointer, size_t bytes) { return (*pointer = std::malloc(bytes)) ? 0 : 2; }
+int cuMemFreeHost(void* pointer) { return std::free(pointer), 0; }
+int cuMemcpyHtoDAsync_v2(Pointer to, const void* from, size_t bytes, void*) { return std::memcpy((void*)to, from, bytes), 0; }
+int cuMemcpyDtoHAsync_v2(void* to, Pointer from, size_t bytes, void*) { return std::memcpy(to, (void*)from, bytes), 0; }
+
+int cuStreamCreate(void** stream, unsigned) { return *stream = (void*)1, 0; }
+int cuStreamDestroy_v2(void*) { return 0; }
+int cuStreamSynchronize(void*) { return 0; }
+int cuStreamWaitEvent(void*, void*, unsigned) { return 0; }
+int cuEventCreate(void** event, unsigned) { return *event = (void*)1, 0; }
+int cuEventDestroy_v2(void*) { return 0; }
+int cuEventRecord(void*, void*) { return 0; }
+int cuEventSynchronize(void*) { return 0; }
+int cuGetErrorName(int, const char** text) { return *text = "EMULATED", 0; }
+int cuGetErrorString(int, const char** text) { return *text = "an error of the emulated driver", 0; }
+
+int cuModuleLoadData(void** module, const void* path) {
+    *module = dlopen((const char*)path, RTLD_NOW | RTLD_LOCAL);
+    return *module ? 0 : 200;  // CUDA_ERROR_INVALID_IMAGE
+}
+int cuModuleGetFunction(void** function, void* module, const char*) {
+    *function = dlsym(module, "emulated");
+    return *function ? 0 : 500;  // CUDA_ERROR_NOT_FOUND
+}
+int cuModuleUnload(void*) { return 0; }
+int cuFuncSetAttribute(void*, int, int) { return 0; }
+
+int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                   unsigned block_y, unsigned block_z, unsigned, void*, void** args, void**) {
+    unsigned grid[3] = {grid_x, grid_y, grid_z}, block[3] = {block_x, block_y, block_z};
+    ((void (*)(void**, const void*, const void*))function)(args, grid, block);
+    return 0;
+}
+}

@@ -1,0 +1,56 @@
+// What the kernels' text needs of CUDA, for a compiler for the host; `driver.cpp` runs it.
+//
+// Each operation is rounded as on a GPU: `fma` once, everything else for itself (the text is
+// compiled with -ffp-contract=off).
+#pragma once
+
+#include <cmath>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#define __global__
+#define __device__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __grid_constant__
+#define __align__(n) alignas(n)
+
+struct uint3 {
+    unsigned x, y, z;
+};
+
+static inline uint3 make_uint3(unsigned x, unsigned y, unsigned z) { return {x, y, z}; }
+
+static uint3 threadIdx, blockIdx, blockDim, gridDim;
+
+// The C library's fma takes doubles, which would round twice.
+#define fma(a, b, c) __builtin_fmaf(a, b, c)
+using std::sqrt;
+
+template <class A, class B>
+static inline std::common_type_t<A, B> min(A a, B b) {
+    return b < a ? b : a;
+}
+
+template <class A, class B>
+static inline std::common_type_t<A, B> max(A a, B b) {
+    return a < b ? b : a;
+}
+
+// Calls a kernel once for each thread, with arguments that are pointed to.
+template <class... A, std::size_t... I>
+static void call_all(void (*kernel)(A...), void** args, std::index_sequence<I...>) {
+    for (blockIdx.z = 0; blockIdx.z < gridDim.z; blockIdx.z++)
+        for (blockIdx.y = 0; blockIdx.y < gridDim.y; blockIdx.y++)
+            for (blockIdx.x = 0; blockIdx.x < gridDim.x; blockIdx.x++)
+                for (threadIdx.z = 0; threadIdx.z < blockDim.z; threadIdx.z++)
+                    for (threadIdx.y = 0; threadIdx.y < blockDim.y; threadIdx.y++)
+                        for (threadIdx.x = 0; threadIdx.x < blockDim.x; threadIdx.x++)
+                            kernel(*static_cast<std::remove_cv_t<A>*>(args[I])...);
+}
+
+template <class... A>
+static void call_all(void (*kernel)(A...), void** args) {
+    call_all(kernel, args, std::index_sequence_for<A...>{});
+}
