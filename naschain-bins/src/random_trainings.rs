@@ -42,7 +42,7 @@ pub(crate) fn random_trainings(count: u64, options: Options, json: bool) -> Resu
         };
         let found = Found {
             index,
-            genome: training.genome,
+            genome: training.genome.clone(),
             input: training.dataset.shape,
             init_channels: training.init_channels,
             batch_size: training.recipe.batch_size,
@@ -136,7 +136,7 @@ impl Training {
             genome: genome.grouped(space.phase_len()),
             init_channels: space.init_channels,
             architecture,
-            dataset: made_up(space.input, train_images + recipe.validation_images),
+            dataset: made_up(space.input, train_images + recipe.validation_images)?,
             recipe,
         })
     }
