@@ -212,7 +212,7 @@ mod tests {
             "learning_rate: Some(0.5)",
             "nesterov: true",
             "flip: Some(true)",
-            "data: Mnist",
+            "name: Mnist",
             "out: Some(\"there\")",
         ] {
             assert!(search.contains(part), "{part}: {search}");

@@ -70,7 +70,7 @@ fn value() -> impl Strategy<Value = Value> {
 
 const BODIES: &[&str] = &[
     r#"{"miner":"ada"}"#,
-    r#"{"miner":"ada","name":"a","capacity":2}"#,
+    r#"{"miner":"ada","name":"a","jobs":2}"#,
     r#"{"miner":"ada","wait_ms":0}"#,
     r#"{"miner":"ada","epoch":1}"#,
     r#"{"miner":"ada","row":{"failed":"x"},"run":"0000000000000000000000000000000000000000000000000000000000000000"}"#,

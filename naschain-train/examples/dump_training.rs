@@ -56,7 +56,7 @@ fn preset(name: DataName, dataset: &Dataset) -> (MacroSpace, &'static str, Recip
     };
     let recipe = match name {
         DataName::Digits => Recipe {
-            epochs: 8,
+            epochs: 24,
             batch_size: 32,
             train_images: 1000,
             validation_images: 397,
