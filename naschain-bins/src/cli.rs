@@ -19,6 +19,9 @@ use crate::store::Place;
 /// With a population of a million this still counts in 64 bits.
 const MOST_GENERATIONS: usize = 1_000_000;
 
+/// A miner that waits for work is heard of more often than this.
+const AWAY_LEAST_MS: u64 = 30_000;
+
 /// Exit code of a command that was given something wrong.
 pub const EXIT_WRONG: u8 = 2;
 
@@ -262,6 +265,8 @@ impl RunArgs {
                     tolerance_hundredths: hundredths.round() as u32,
                 },
                 lease_ms: self.lease_seconds.saturating_mul(1000),
+                // Longer than a miner without work may be silent.
+                away_ms: self.lease_seconds.saturating_mul(2000).max(AWAY_LEAST_MS),
                 epochs: recipe.epochs,
                 ..Rules::default()
             },

@@ -25,6 +25,7 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
+#[allow(clippy::large_enum_variant)] // there is one, for as long as the program starts
 enum Command {
     /// Search in one process: miners, verdicts and all
     #[command(after_help = PRESETS, args_override_self = true)]
