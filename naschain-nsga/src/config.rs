@@ -51,7 +51,8 @@ impl Objective {
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// After twelve random candidates, a model of the outcomes so far picks among NSGA-II's children
-    /// those that promise to enlarge the front's hypervolume most: for evaluations that cost.
+    /// those that promise to enlarge the front's hypervolume most: for evaluations that cost. After a
+    /// hundred, some candidates are taken without its say.
     #[default]
     Surrogate,
     /// Every child of NSGA-II is a candidate: for evaluations that cost next to nothing.

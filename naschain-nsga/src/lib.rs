@@ -64,3 +64,8 @@ pub use search::{Finish, Search};
 pub use sorting::non_dominated_sort;
 pub use space::{Bits, Space};
 pub use statistics::Statistics;
+
+/// The README's program is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

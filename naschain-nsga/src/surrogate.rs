@@ -174,8 +174,8 @@ impl Curve {
     }
 }
 
-/// How much worse than the best outcome a prediction may be, in ways from the best to the median: what
-/// looks bad may be worth it for another objective.
+/// How much worse than the best outcome a prediction may be, and what still counts for hypervolume, in
+/// ways from the best to the median: what looks bad may be worth it for another objective.
 const WORST: f64 = 3.0;
 
 /// The inverse of [`rough_log2`].
@@ -183,7 +183,8 @@ fn rough_exp2(value: f64) -> f64 {
     f64::from_bits(((value.clamp(-1000.0, 1000.0) + 1023.0) * (1u64 << 52) as f64) as u64)
 }
 
-/// The ranges of all outcomes; 0 is the best and 1 the worst in each objective.
+/// The ranges of all outcomes but those far worse than most, beside which all others would look equal;
+/// 0 is the best and 1 the worst in each objective.
 struct Ranges {
     sides: Vec<(f64, f64)>,
 }
@@ -192,10 +193,12 @@ impl Ranges {
     fn around(rows: &[&[f64]]) -> Self {
         let width = rows.first().map_or(0, |row| row.len());
         let side = |at: usize| {
-            let column = rows.iter().map(|row| row[at]);
-            let low = column.clone().fold(f64::INFINITY, f64::min);
-            let high = column.fold(f64::NEG_INFINITY, f64::max);
-            (low, high - low)
+            let mut sorted: Vec<f64> = rows.iter().map(|row| row[at]).collect();
+            sorted.sort_by(f64::total_cmp);
+            let (best, median) = (sorted[0], sorted[sorted.len() / 2]);
+            let range = sorted[sorted.len() - 1] - best;
+            let usual = WORST * (median - best);
+            (best, if usual > 0.0 { range.min(usual) } else { range })
         };
         Ranges {
             sides: (0..width).map(side).collect(),

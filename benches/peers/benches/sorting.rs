@@ -48,10 +48,9 @@ impl Shape {
     }
 }
 
-/// genoxide compares most pairs where there are many points or one front: single calls take 6 to 100
-/// seconds.
+/// genoxide compares most pairs of a front: single calls take 10 seconds and more.
 fn genoxide_is_slow<const M: usize>(shape: Shape, points: usize) -> bool {
-    points > 10_000 && (M == 5 || M == 3 && shape == Shape::Front)
+    points > 10_000 && M > 2 && shape == Shape::Front
 }
 
 /// moors compares all pairs, and keeps a list of those that each point dominates: with 100,000 points
