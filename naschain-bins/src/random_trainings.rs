@@ -42,7 +42,7 @@ pub(crate) fn random_trainings(count: u64, options: Options, json: bool) -> Resu
         };
         let found = Found {
             index,
-            genome: training.genome,
+            genome: training.genome.clone(),
             input: training.dataset.shape,
             init_channels: training.init_channels,
             batch_size: training.recipe.batch_size,
