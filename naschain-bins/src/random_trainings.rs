@@ -78,12 +78,7 @@ impl Found {
         };
         Ok(format!(
             "{} on {}: {} of {} with {} channels, batches of {}{equal}\n",
-            self.digest,
-            self.device,
-            self.genome,
-            self.input,
-            self.init_channels,
-            self.batch_size
+            self.digest, self.device, self.genome, self.input, self.init_channels, self.batch_size
         ))
     }
 }

@@ -82,7 +82,10 @@ pub fn selftest(args: &SelftestArgs) -> Result<()> {
         true => serde_json::to_string_pretty(&report)? + "\n",
         false => report.text(),
     })?;
-    let broken = report.checks.iter().find(|check| check.holds == Some(false));
+    let broken = report
+        .checks
+        .iter()
+        .find(|check| check.holds == Some(false));
     ensure!(
         broken.is_none(),
         "digests that have to be equal are not ({}): this machine, or this build on it, does not \

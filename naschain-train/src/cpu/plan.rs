@@ -216,10 +216,7 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(crate) fn new(
-        source: &'a mut Source,
-        lanes: &'a dyn Fn(usize) -> usize,
-    ) -> Planner<'a> {
+    pub(crate) fn new(source: &'a mut Source, lanes: &'a dyn Fn(usize) -> usize) -> Planner<'a> {
         Planner {
             source,
             lanes,

@@ -95,7 +95,10 @@ impl PhaseBuffers {
             maps: gpu.room((nodes + 1) * step),
             step,
             joined: joins.map(some).collect(),
-            z: std::iter::repeat_n(true, nodes).chain([output]).map(some).collect(),
+            z: std::iter::repeat_n(true, nodes)
+                .chain([output])
+                .map(some)
+                .collect(),
             out: gpu.room(step),
         }
     }

@@ -149,7 +149,10 @@ impl CudaNetwork {
     /// The join of a node or, after the last, of the output.
     pub(super) fn join<'a>(&'a self, buffers: &'a Buffers, phase: usize, node: usize) -> Conv1<'a> {
         let plan = &self.plan.phases[phase];
-        let join = plan.nodes.get(node).map_or(&plan.output, |node| &node.input);
+        let join = plan
+            .nodes
+            .get(node)
+            .map_or(&plan.output, |node| &node.input);
         Conv1 {
             images: buffers.images,
             pixels: plan.side.pixels(),
@@ -204,7 +207,14 @@ impl CudaNetwork {
         };
         let planes = buffers.images * side.channels;
         let features = buffers.features.all();
-        average(gpu, last, buffers.stripes[0].all(), features, planes, side.pixels());
+        average(
+            gpu,
+            last,
+            buffers.stripes[0].all(),
+            features,
+            planes,
+            side.pixels(),
+        );
         let classes = self.plan.classes();
         let linear = self.parameters.from(self.plan.linear.place.start);
         let logits = buffers.logits.all();

@@ -1,8 +1,8 @@
 //! The device's memory, and kernels launched on it.
 
-use cubecl::prelude::*;
 use cubecl::client::ComputeClient;
 use cubecl::cuda::{CudaDevice, CudaRuntime};
+use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 /// A GPU.
@@ -82,8 +82,15 @@ impl View<'_> {
     /// here on.
     #[allow(unsafe_code)] // cubecl takes the buffer's length on trust
     pub(super) fn arg(self, numbers: usize) -> ArrayArg<CudaRuntime> {
-        let Buffer { handle, numbers: all } = self.buffer;
-        assert!(self.at + numbers <= *all, "{numbers} from {} of {all}", self.at);
+        let Buffer {
+            handle,
+            numbers: all,
+        } = self.buffer;
+        assert!(
+            self.at + numbers <= *all,
+            "{numbers} from {} of {all}",
+            self.at
+        );
         // SAFETY: the buffer was made with room for so many numbers of four bytes.
         unsafe { ArrayArg::from_raw_parts(handle.clone(), *all) }
     }

@@ -222,5 +222,9 @@ fn statistics(norms: &[Norm]) -> Vec<f32> {
     let var = all(|norm| &norm.statistics.running_var);
     let none = mean.len();
     let zeros = |parts: usize| std::iter::repeat_n(0.0, parts * none);
-    zeros(3).chain(mean.iter().copied()).chain(var).chain(zeros(2)).collect()
+    zeros(3)
+        .chain(mean.iter().copied())
+        .chain(var)
+        .chain(zeros(2))
+        .collect()
 }

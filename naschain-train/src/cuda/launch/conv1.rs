@@ -112,7 +112,14 @@ impl Conv1<'_> {
     }
 
     /// The gradient by the weights, with room for the chunks' sums.
-    pub(in crate::cuda) fn gradient(&self, gpu: &Gpu, maps: View, dz: View, partial: View, out: View) {
+    pub(in crate::cuda) fn gradient(
+        &self,
+        gpu: &Gpu,
+        maps: View,
+        dz: View,
+        partial: View,
+        out: View,
+    ) {
         let images = chunk(self.pixels);
         let tiles = self.inputs.div_ceil(WEIGHTS.0) * self.outputs.div_ceil(WEIGHTS.1);
         assert_eq!(maps.at, 0);
@@ -135,7 +142,13 @@ impl Conv1<'_> {
                 self.factors.is_some(),
             );
         }
-        fold_parts(gpu, partial, out, self.chunks(), BLOCK / images, self.weights());
+        fold_parts(
+            gpu,
+            partial,
+            out,
+            self.chunks(),
+            BLOCK / images,
+            self.weights(),
+        );
     }
 }
-

@@ -64,7 +64,14 @@ impl Conv3 {
 
     /// With the weights of the convolution whose gradient by its input this is; their inputs are
     /// this one's outputs.
-    pub(in crate::cuda) fn run_back(&self, gpu: &Gpu, x: View, weights: View, out: View, add: bool) {
+    pub(in crate::cuda) fn run_back(
+        &self,
+        gpu: &Gpu,
+        x: View,
+        weights: View,
+        out: View,
+        add: bool,
+    ) {
         self.launch(gpu, x, weights, out, true, add);
     }
 
@@ -119,7 +126,13 @@ impl Conv3 {
                 WEIGHTS.1,
             );
         }
-        fold_parts(gpu, partial, out, self.chunks(), BLOCK / images, self.weights());
+        fold_parts(
+            gpu,
+            partial,
+            out,
+            self.chunks(),
+            BLOCK / images,
+            self.weights(),
+        );
     }
 }
-

@@ -182,4 +182,3 @@ pub(super) fn bias(gpu: &Gpu, bias: View, out: View, images: usize, classes: usi
         );
     }
 }
-

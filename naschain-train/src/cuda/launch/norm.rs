@@ -42,7 +42,8 @@ impl Norm<'_> {
     }
 
     fn parameters(&self) -> ArrayArg<CudaRuntime> {
-        self.parameters.arg(self.weight_at.max(self.bias_at) + self.channels)
+        self.parameters
+            .arg(self.weight_at.max(self.bias_at) + self.channels)
     }
 
     fn sizes(&self) -> norm::NormLaunch<CudaRuntime> {
@@ -178,4 +179,3 @@ impl Norm<'_> {
         }
     }
 }
-
