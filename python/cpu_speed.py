@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 
-PROGRAMS = pathlib.Path(__file__).resolve().parent.parent / "target" / "release"
+RELEASE = pathlib.Path(__file__).resolve().parent.parent / "target" / "release"
 # Input, initial channels and nodes; each channel count doubles twice.
 SHAPES = [
     ("1x28x28", 8, 3),
@@ -42,7 +42,7 @@ def networks(count):
 
 
 def ours(args, shape, channels, nodes, genome):
-    command = [PROGRAMS / "miner", "speed", "--json", "--isa", args.isa, "--nodes", str(nodes)]
+    command = [args.programs / "miner", "speed", "--json", "--isa", args.isa, "--nodes", str(nodes)]
     command += ["--input", shape, "--init-channels", str(channels), genome]
     command += ["--batch-size", str(args.batch_size), "--steps", str(args.steps)]
     run = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -108,13 +108,14 @@ def main():
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--out", default="cpu_speed.json")
+    parser.add_argument("--programs", type=pathlib.Path, default=RELEASE)
     parser.add_argument("--step", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.step:
         return step(args)
     rows = []
     for shape, channels, nodes, genome in networks(args.networks):
-        command = [PROGRAMS / "genomaster", "inspect", "--json", "--nodes", str(nodes), "--phases"]
+        command = [args.programs / "genomaster", "inspect", "--json", "--nodes", str(nodes), "--phases"]
         command += ["3", "--input", shape, "--init-channels", str(channels), "--classes", "10"]
         run = subprocess.run([*command, genome], check=True, capture_output=True, text=True)
         architecture = json.loads(run.stdout)

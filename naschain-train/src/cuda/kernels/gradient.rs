@@ -157,7 +157,7 @@ pub(in crate::cuda) fn conv1_weights(
                 let plane = (image * sizes.in_channels + input) * sizes.pixels;
                 let mut value = maps[map + plane + pixel];
                 if drops {
-                    value = scale * value;
+                    value *= scale;
                 }
                 #[unroll]
                 for c in 0..channels {

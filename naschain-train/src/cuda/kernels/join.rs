@@ -94,7 +94,7 @@ pub(in crate::cuda) fn conv1(
                 let plane = (image * sizes.in_channels + input) * sizes.pixels;
                 let mut value = maps[map + plane + pixel];
                 if drops {
-                    value = scales[i] * value;
+                    value *= scales[i];
                 }
                 #[unroll]
                 for c in 0..channels {

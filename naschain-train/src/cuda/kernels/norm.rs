@@ -123,7 +123,7 @@ pub(in crate::cuda) fn observe(
             mean += sum;
         }
     }
-    mean = mean / f32::cast_from(norm.images);
+    mean /= f32::cast_from(norm.images);
     let mut squared = 0.0f32;
     for number in 0..norm.images.div_ceil(block) {
         let first = number * block;

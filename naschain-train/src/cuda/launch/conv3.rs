@@ -1,7 +1,6 @@
 #![allow(unsafe_code)] // as in the module above
 
 use cubecl::cuda::CudaRuntime;
-use cubecl::prelude::*;
 
 use super::{TILE, WEIGHTS, dim, fold_parts, grid};
 use crate::cuda::gpu::{Gpu, View};

@@ -1,7 +1,6 @@
 // What the kernels' text needs of CUDA, for a compiler for the host; `driver.cpp` runs it.
 //
-// Each operation is rounded as on a GPU: `fma` once, everything else for itself (the text is
-// compiled with -ffp-contract=off).
+// Every operation is rounded as on a GPU: `fma`, division and square root once.
 #pragma once
 
 #include <cmath>
