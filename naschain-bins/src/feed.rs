@@ -265,6 +265,9 @@ fn message(state: &RunState, event: &Event, action: &Action) -> Option<Message> 
         | Action::Late {
             miner, batch, seat, ..
         }
+        | Action::Moved {
+            miner, batch, seat, ..
+        }
         | Action::Discarded {
             miner, batch, seat, ..
         } => Message::Answered { batch, seat, miner },

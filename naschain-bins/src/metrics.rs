@@ -262,6 +262,7 @@ fn counted(action: &Action) -> Option<&'static str> {
         Action::Renewed { .. } => "renewed",
         Action::Filled { .. } => "answered",
         Action::Late { .. } => "answered_second",
+        Action::Moved { .. } => "moved",
         Action::Expired { .. } => "expired",
         Action::Revoked { .. } => "revoked",
         Action::Away { .. } => "away",

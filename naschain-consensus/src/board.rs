@@ -63,7 +63,9 @@ use watchdog::Pace;
 ///
 /// **Verdicts.** When all seats are answered the batch is judged, and closed if anybody agrees;
 /// if not, it gets more seats ([`Rules::escalate_to`]), and then it is dealt again, first to owners
-/// that had no seat in it before, [`Rules::max_dealings`] times at most. A batch of which more than
+/// that had no seat in it before, [`Rules::max_dealings`] times at most. Where nobody can be drawn
+/// for a seat, a second answer to another one fills it, and the seats added to a batch are not
+/// waited for. A batch of which more than
 /// half the seats report a failed training ends as failed at once. No row of an open batch can be
 /// seen from outside.
 ///

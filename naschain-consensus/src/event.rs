@@ -128,6 +128,17 @@ pub enum Action {
         /// The lease, which ends by this.
         lease: LeaseId,
     },
+    /// A second miner's answer fills another seat of the batch, for which there was nobody else.
+    Moved {
+        /// The miner.
+        miner: MinerId,
+        /// The batch.
+        batch: BatchId,
+        /// The seat whose first answer this one was to check.
+        from: usize,
+        /// The seat that it fills.
+        seat: usize,
+    },
     /// An answer without numbers came while a second miner still works at the seat: the seat
     /// waits for that one.
     Discarded {

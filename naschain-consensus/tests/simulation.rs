@@ -236,6 +236,23 @@ fn the_same_seed_gives_the_same_world() {
     assert_ne!(one, third);
 }
 
+/// Where nobody is to spare, a seat that is lost must not wait for a miner that does not exist.
+#[test]
+fn three_or_four_miners_end_every_job_while_some_come_and_go() {
+    for seed in seeds(200) {
+        let groups = [
+            (Conduct::Honest, 3),
+            (Conduct::Mortal, 1 + (seed % 6) as usize),
+            (Conduct::Liar, (seed / 6 % 2) as usize),
+        ];
+        let mut options = options(seed, crowd(&groups));
+        options.open_jobs = 1 + seed % 3;
+        options.faults = FAULTS;
+        options.rules.max_taken_over = 1 + (seed % 3) as usize;
+        run(options);
+    }
+}
+
 #[test]
 fn two_miners_wait_for_a_third() {
     let mut world = World::new(options(0, crowd(&[(Conduct::Honest, 2)])));

@@ -136,6 +136,7 @@ impl JobBoard {
         batch.undrawn = 0;
         let dealing = batch.dealing;
         for seat in std::mem::take(&mut batch.seats) {
+            self.open_seats.forget(&seat);
             for holder in seat.holders() {
                 let owner = self.roster[holder].owner;
                 if !batch.had.contains(&owner) {

@@ -3,7 +3,7 @@
 use naschain_core::Measurement;
 
 use super::JobBoard;
-use super::batch::{Late, Seat};
+use super::batch::{Batch, Late, Seat};
 use super::batches::BatchRef;
 use super::lease::Lease;
 use super::roster::MinerIndex;
@@ -79,9 +79,51 @@ impl JobBoard {
                     seat: seat_number,
                     lease,
                 });
+                self.fill_open(place.batch(), actions);
             }
             Seat::Open { .. } | Seat::Dealt { .. } => {}
         }
+    }
+
+    /// Fills seats that nobody was drawn for with second answers to others, since whoever gave
+    /// those may take no other seat of the batch; then judges it, if its answers suffice.
+    pub(super) fn fill_open(&mut self, id: BatchRef, actions: &mut Vec<Action>) {
+        while let Some((from, seat)) = self.next_moved(id) {
+            let Some(batch) = self.batches.get_mut(id) else {
+                return;
+            };
+            let Seat::Answered { late, .. } = &mut batch.seats[from] else {
+                return;
+            };
+            let Some(Late::Answered { miner, row }) = late.take().map(|late| *late) else {
+                return;
+            };
+            self.open_seats.forget(&batch.seats[seat]);
+            batch.seats[seat] = Seat::Answered {
+                miner,
+                row: Box::new(row),
+                late: None,
+            };
+            actions.push(Action::Moved {
+                miner: self.roster.name(miner),
+                batch: id.id,
+                from,
+                seat,
+            });
+        }
+        self.settle(id, actions);
+    }
+
+    /// A seat with a second answer, and one of the same batch that nobody was drawn for.
+    fn next_moved(&self, id: BatchRef) -> Option<(usize, usize)> {
+        let seats = &self.batches.get(id)?.seats;
+        let has_second = |seat: &Seat| match seat {
+            Seat::Answered { late, .. } => matches!(late.as_deref(), Some(Late::Answered { .. })),
+            Seat::Open { .. } | Seat::Dealt { .. } | Seat::Leased { .. } => false,
+        };
+        let from = seats.iter().position(has_second)?;
+        let open = |seat: &Seat| matches!(seat, Seat::Open { .. });
+        Some((from, seats.iter().position(open)?))
     }
 
     /// Judges a batch once its answers suffice.
@@ -95,7 +137,8 @@ impl JobBoard {
         let failed = answers.clone().filter(failed).count();
         // A single seat that fails cannot speak for the job, nor can any when the answer is known.
         let fails = failed * 2 > seats && seats > 1 && batch.known.is_none();
-        if answers.clone().count() < seats && !fails {
+        let missing = seats - answers.clone().count();
+        if missing > 0 && !fails && !self.misses_nobody(batch, missing) {
             return;
         }
         let rows: Vec<Row> = answers.map(|(_, row)| row.clone()).collect();
@@ -126,6 +169,14 @@ impl JobBoard {
             dealings: dealing + 1,
         };
         self.fail(id, failure, verdict, actions);
+    }
+
+    /// Whether an escalated batch has answers enough and all that it misses is seats for which
+    /// there was nobody: they are waited for no longer than the others.
+    fn misses_nobody(&self, batch: &Batch, missing: usize) -> bool {
+        let open = |seat: &&Seat| matches!(seat, Seat::Open { .. });
+        batch.seats.iter().filter(open).count() == missing
+            && batch.seats.len() - missing >= self.rules.seats
     }
 
     fn judge_rows(&self, id: BatchRef, rows: &[Row]) -> Verdict {

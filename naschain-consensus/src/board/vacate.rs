@@ -85,12 +85,13 @@ impl JobBoard {
             },
         };
         self.renew_tickets(place);
-        if let Some(miner) = drawn {
-            actions.push(Action::Redrawn {
+        match drawn {
+            Some(miner) => actions.push(Action::Redrawn {
                 batch: place.id,
                 seat: place.seat(),
                 miner: self.roster.name(miner),
-            });
+            }),
+            None => self.fill_open(place.batch(), actions),
         }
     }
 

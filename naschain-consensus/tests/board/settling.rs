@@ -69,6 +69,34 @@ fn five_seats_can_settle_what_three_could_not() {
 }
 
 #[test]
+fn a_fifth_seat_that_nobody_is_left_for_is_not_waited_for() {
+    for leaves_first in [true, false] {
+        let names = ["a", "b", "c", "d", "e"];
+        let mut desk = Desk::new(exact(), &names);
+        let dealt = desk.opens(1);
+        let mut accuracies = [9_000, 5_000, 6_000].into_iter();
+        for miner in dealt.iter().flatten() {
+            desk.does(miner.as_str(), row(accuracies.next().unwrap()));
+        }
+        let mut others = names.iter().filter(|name| !dealt.contains(&Some(id(name))));
+        let (fourth, fifth) = (others.next().unwrap(), others.next().unwrap());
+        let leave = Event::Leave { miner: id(fifth) };
+        let last = if leaves_first {
+            desk.takes(leave);
+            desk.does(fourth, row(9_000))
+        } else {
+            desk.does(fourth, row(9_000));
+            desk.takes(leave).pop().unwrap()
+        };
+        let Action::Closed { rows, verdict, .. } = last else {
+            panic!("{last:?}")
+        };
+        assert_eq!(rows.len(), 4);
+        assert_eq!(verdict.agreed, [true, false, false, true]);
+    }
+}
+
+#[test]
 fn with_too_few_others_a_rejected_batch_is_dealt_to_the_same() {
     let mut desk = Desk::new(exact(), &["a", "b", "c"]);
     desk.opens(1);

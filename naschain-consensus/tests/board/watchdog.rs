@@ -64,6 +64,45 @@ fn the_first_valid_answer_fills_a_lagging_seat_and_the_late_one_checks_it() {
 }
 
 #[test]
+fn a_second_answer_fills_a_seat_for_which_there_is_nobody_else() {
+    let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(exact());
+    desk.answers(fast, fast_lease, row(9_000));
+    // All that are left have a seat of the batch, the slow one at least half of one.
+    desk.takes(Event::Leave { miner: id("c") });
+    let closed = desk.answers(slow, slow_lease, row(9_000));
+    let [
+        Action::Late { .. },
+        Action::Moved {
+            miner,
+            batch,
+            from: 0,
+            ..
+        },
+        Action::Closed { rows, .. },
+    ] = &closed[..]
+    else {
+        panic!("{closed:?}")
+    };
+    assert_eq!((miner, batch.0), (&id(slow), 10));
+    let mut names: Vec<&str> = rows.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["a", "b", "d"]);
+    assert_eq!(desk.board.open_batches(), 0);
+}
+
+#[test]
+fn a_seat_that_nobody_is_left_for_is_filled_by_a_second_answer_that_is_there() {
+    let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(exact());
+    desk.answers(fast, fast_lease, row(9_000));
+    desk.answers(slow, slow_lease, row(9_000));
+    let left = desk.takes(Event::Leave { miner: id("c") });
+    assert!(
+        matches!(left[..], [.., Action::Moved { .. }, Action::Closed { .. }]),
+        "{left:?}"
+    );
+}
+
+#[test]
 fn a_spot_check_after_the_batch_ended_earns_nothing() {
     let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(exact());
     desk.answers(fast, fast_lease, row(9_000));

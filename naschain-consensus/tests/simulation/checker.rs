@@ -168,9 +168,10 @@ impl Checker {
                 self.end_unanswered(*lease, miner, *batch, *seat);
             }
             Action::Redrawn { batch, seat, miner } => self.redrawn(*batch, *seat, miner),
-            Action::Late { .. } | Action::Discarded { .. } | Action::SpotChecked { .. } => {
-                self.follow_second(action);
-            }
+            Action::Late { .. }
+            | Action::Moved { .. }
+            | Action::Discarded { .. }
+            | Action::SpotChecked { .. } => self.follow_second(action),
             Action::Escalated { .. } | Action::Widened { .. } | Action::Redealt { .. } => {
                 self.follow_dealing(action);
             }
@@ -182,7 +183,7 @@ impl Checker {
                 assert_eq!(&self.rows(*batch), rows, "not the rows that were answered");
                 let open = &self.open[batch];
                 let given_up = open.abandoned > self.most_abandoned();
-                assert!(given_up || rows.len() == open.seats.len());
+                assert!(given_up || self.are_enough(rows, open));
                 let found = match (&open.known, rows.len()) {
                     (Some(known), _) => judge_known(&only_rows(rows), known, &self.rules.agreement),
                     (None, 1) if !given_up => {
@@ -254,7 +255,7 @@ impl Checker {
                 self.redealt += 1;
                 let rows = self.rows(*batch);
                 let before = &self.open[batch];
-                assert_eq!(rows.len(), before.seats.len(), "dealt before all answered");
+                assert!(self.are_enough(&rows, before), "dealt before all answered");
                 assert_eq!(*dealing, before.dealing + 1);
                 assert!(*dealing <= self.rules.max_dealings, "dealt too often");
                 assert_eq!(verdict, &judge(&only_rows(&rows), &self.rules.agreement));

@@ -1,10 +1,18 @@
 //! Seats that change hands: who may have one that it was not drawn for, and how often one is lost.
 
-use naschain_consensus::{BatchId, Grant, LeaseId, MinerId};
+use naschain_consensus::{BatchId, Grant, LeaseId, MinerId, Row};
 
-use super::Checker;
+use super::{Checker, Open};
 
 impl Checker {
+    /// Whether all seats of a batch are answered, or as many as it had at first and nobody works
+    /// at the others.
+    pub(super) fn are_enough(&self, rows: &[(MinerId, Row)], open: &Open) -> bool {
+        let mut missing = open.seats.iter().filter(|seat| seat.answered.is_none());
+        missing.all(|seat| seat.leases.is_empty())
+            && rows.len() >= self.rules.seats.min(open.seats.len())
+    }
+
     pub(super) fn most_abandoned(&self) -> u32 {
         self.rules.max_retries * self.rules.seats as u32
     }

@@ -23,6 +23,22 @@ impl Checker {
                 );
                 open.late.push((miner.clone(), row));
             }
+            Action::Moved {
+                miner,
+                batch,
+                from,
+                seat,
+            } => {
+                let open = self.open.get_mut(batch).unwrap();
+                assert!(open.seats[*from].answered.is_some());
+                let at = open.late.iter().position(|(name, _)| name == miner);
+                let row = open
+                    .late
+                    .remove(at.expect("moved, without a second answer"));
+                let seat = &mut open.seats[*seat];
+                assert!(seat.leases.is_empty());
+                assert!(seat.answered.replace(row).is_none());
+            }
             Action::Discarded {
                 miner,
                 batch,
