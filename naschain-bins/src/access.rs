@@ -89,7 +89,7 @@ pub struct AccessArgs {
     tls: TlsArgs,
     /// Also serve the reference network's Python miners and validators
     #[arg(long)]
-    legacy: bool,
+    pub(crate) legacy: bool,
     /// File of the old network's credentials, UID:TOKEN in each line [default: everybody may
     /// speak for every uid]
     #[arg(long, value_name = "FILE", requires = "legacy")]

@@ -92,8 +92,9 @@ pub struct RunArgs {
     pub replication: usize,
     /// When their answers agree: tolerance (accuracy within --tolerance, params and FLOPs
     /// equal), exact (training digests equal too), or chained (as the reference network does)
-    #[arg(long, value_name = "RULE", default_value_t = Rule::Tolerance)]
-    pub agreement: Rule,
+    /// [default: exact; with --legacy tolerance, since its miners have no digests]
+    #[arg(long, value_name = "RULE")]
+    pub agreement: Option<Rule>,
     /// Tolerance in percentage points
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     pub tolerance: f64,
@@ -261,7 +262,8 @@ impl RunArgs {
             rules: Rules {
                 seats: self.replication,
                 agreement: Agreement {
-                    rule: self.agreement,
+                    // Every miner of this program computes in the same order.
+                    rule: self.agreement.unwrap_or(Rule::Exact),
                     tolerance_hundredths: hundredths.round() as u32,
                 },
                 lease_ms: self.lease_seconds.saturating_mul(1000),

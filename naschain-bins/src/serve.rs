@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use naschain_consensus::Rule;
 
 use crate::access::AccessArgs;
 use crate::cli::{CommonArgs, OpenRun};
@@ -26,12 +27,15 @@ pub struct ServeArgs {
 
 /// Serves until Ctrl-C or SIGTERM, also after the search is finished, so that validators can
 /// fetch its batches.
-pub async fn serve(args: ServeArgs) -> Result<()> {
+pub async fn serve(mut args: ServeArgs) -> Result<()> {
     // First, so that a busy port leaves no folder behind.
     let listener = tokio::net::TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
     let opened = args.access.open()?;
+    if args.access.legacy {
+        args.common.run.agreement.get_or_insert(Rule::Tolerance);
+    }
     let listening = opened.listening.clone();
     let OpenRun {
         dataset,

@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 use std::process::Command;
 
-use naschain_core::{Architecture, Augmentation, MacroSpace, Recipe};
-use naschain_train::{Dataset, Error, Options, Trained, Weights, evaluate, train};
+use naschain_core::{Architecture, Augmentation, Genome, MacroSpace, Purpose, Recipe, Stream};
+use naschain_train::{Dataset, Error, Isa, Options, Trained, Weights, evaluate, train};
 
 fn architecture() -> Architecture {
     let space = MacroSpace {
@@ -166,4 +166,55 @@ fn a_callback_stops_and_a_wild_rate_diverges() {
     let mut proceed = |_: &_| ControlFlow::Continue(());
     let result = train(&other, &digits, &recipe(), Options::default(), &mut proceed);
     assert!(matches!(result, Err(Error::DataMismatch { .. })));
+}
+
+/// Ten genomes at random, fifty steps each, with every set of instructions that this processor has.
+#[test]
+fn instructions_and_threads_change_no_bit_of_ten_random_networks() {
+    let digits = Dataset::digits();
+    for seed in 0..10 {
+        let mut stream = Stream::new(seed, Purpose::Simulation, 0, 50);
+        let space = MacroSpace {
+            phases: 1 + stream.index(3),
+            nodes: 2 + stream.index(3),
+            input: digits.shape,
+            init_channels: 1 + stream.index(20),
+            classes: 10,
+        };
+        let bits: Vec<bool> = (0..space.genome_len())
+            .map(|_| stream.below(3) > 0)
+            .collect();
+        let architecture = space.decode(&Genome::from_bits(bits)).unwrap();
+        let recipe = Recipe {
+            seed,
+            epochs: 2,
+            batch_size: 4,
+            train_images: 100,
+            validation_images: 50,
+            ..recipe()
+        };
+        let digest = |options: Options| {
+            let mut proceed = |_: &_| ControlFlow::Continue(());
+            let trained = train(&architecture, &digits, &recipe, options, &mut proceed).unwrap();
+            trained.measurement.digest
+        };
+        let alone = digest(Options::default());
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            // The portable ones take long enough once.
+            let threads = if isa == Isa::Portable {
+                &[3][..]
+            } else {
+                &[1, 2, 4]
+            };
+            for &threads in threads {
+                let isa = Some(isa);
+                let other = digest(Options {
+                    isa,
+                    threads,
+                    ..Options::default()
+                });
+                assert_eq!(other, alone, "seed {seed}, {isa:?}, {threads} threads");
+            }
+        }
+    }
 }

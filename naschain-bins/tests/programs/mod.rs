@@ -21,7 +21,6 @@ pub(crate) const SMALL: [&str; 15] = [
     "--batch-size=32",
     "--learning-rate=0.05",
     "--replication=3",
-    "--agreement=tolerance",
     "--lease-seconds=3",
 ];
 

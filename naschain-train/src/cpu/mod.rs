@@ -8,6 +8,7 @@ mod backward;
 mod block;
 mod forward;
 pub(crate) mod plan;
+pub(crate) mod planner;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +16,8 @@ use naschain_core::{Architecture, Recipe, Shape};
 use rayon::prelude::*;
 
 use self::block::{Block, Pass};
-use self::plan::{Norm, Plan, Planner, Role};
+use self::plan::{Norm, Plan, Role};
+use self::planner::Planner;
 use crate::Error;
 use crate::engine::{Batch, Engine};
 use crate::kernels::BLOCK;

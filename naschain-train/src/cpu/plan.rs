@@ -2,14 +2,11 @@
 
 use std::ops::Range;
 
-use naschain_core::{Architecture, Phase};
-
-use crate::Error;
 use crate::kernels::conv1::Sizes1;
 use crate::kernels::conv3::Sizes3;
 use crate::kernels::layout::{Transposed, flipped, pack1, pack3, unpack1, unpack3};
 use crate::kernels::statistics::Statistics;
-use crate::weights::{NamedTensor, Source, Start};
+use crate::weights::NamedTensor;
 
 /// The network of an architecture, without its numbers.
 #[derive(Debug)]
@@ -80,9 +77,9 @@ pub(crate) struct Weight {
     pub(crate) outputs: usize,
     pub(crate) inputs: usize,
     pub(crate) lanes: usize,
-    kernel: usize,
+    pub(super) kernel: usize,
     /// Maps that the inputs are of.
-    maps: usize,
+    pub(super) maps: usize,
 }
 
 /// One tensor that the network has on disk.
@@ -155,7 +152,7 @@ impl Side {
 }
 
 impl Weight {
-    fn pack(&self, values: &[f32]) -> Vec<f32> {
+    pub(super) fn pack(&self, values: &[f32]) -> Vec<f32> {
         match self.kernel {
             3 => pack3(values, self.inputs, self.lanes),
             _ => pack1(values, self.inputs, self.lanes),
@@ -204,192 +201,6 @@ impl Weight {
     }
 }
 
-/// Builds a plan with the numbers of `source`.
-pub(crate) struct Planner<'a> {
-    pub(crate) source: &'a mut Source,
-    /// Channels that lie side by side in a map of so many.
-    pub(crate) lanes: &'a dyn Fn(usize) -> usize,
-    pub(crate) parameters: Vec<f32>,
-    pub(crate) norms: Vec<Norm>,
-    tensors: Vec<Tensor>,
-    paths: usize,
-}
-
-impl<'a> Planner<'a> {
-    pub(crate) fn new(source: &'a mut Source, lanes: &'a dyn Fn(usize) -> usize) -> Planner<'a> {
-        Planner {
-            source,
-            lanes,
-            parameters: Vec::new(),
-            norms: Vec::new(),
-            tensors: Vec::new(),
-            paths: 0,
-        }
-    }
-
-    pub(crate) fn plan(&mut self, architecture: &Architecture) -> Result<Plan, Error> {
-        let mut phases = Vec::new();
-        for (index, phase) in architecture.phases.iter().enumerate() {
-            phases.push(self.phase(&format!("phases.{index}"), phase)?);
-        }
-        let input = architecture.input;
-        let head = phases.last().map_or(
-            Side {
-                channels: input.channels,
-                lanes: (self.lanes)(input.channels),
-                height: input.height,
-                width: input.width,
-            },
-            |phase| phase.side,
-        );
-        let start = Start::Uniform {
-            fan_in: head.channels,
-        };
-        let classes = architecture.classes;
-        let linear = self.weight("linear.weight", &[classes, head.channels], start)?;
-        let bias = self.weight("linear.bias", &[classes], start)?;
-        let mut plan = Plan {
-            phases,
-            head,
-            linear,
-            bias,
-            tensors: std::mem::take(&mut self.tensors),
-            paths: self.paths,
-            parameters: self.parameters.len(),
-            backward: 0,
-        };
-        plan.place_backward();
-        Ok(plan)
-    }
-
-    fn phase(&mut self, name: &str, phase: &Phase) -> Result<PhasePlan, Error> {
-        let channels = phase.channels;
-        let side = Side {
-            channels,
-            lanes: (self.lanes)(channels),
-            height: phase.height,
-            width: phase.width,
-        };
-        let (kernel, inputs) = (phase.entry.kernel, phase.entry.in_channels);
-        let fan_in = inputs * kernel * kernel;
-        let shape = [channels, inputs, kernel, kernel];
-        let entry_name = format!("{name}.entry.weight");
-        let start = Start::Uniform { fan_in };
-        let entry = match phase.entry.applied {
-            true => Some(self.weight(&entry_name, &shape, start)?),
-            false => {
-                let values = self.source.take(&entry_name, &shape, start)?;
-                self.declare(entry_name, &shape, Role::Idle(values));
-                None
-            }
-        };
-        // Nodes have gaps in their numbers where one was dropped; maps are counted without.
-        let place = |number: &usize| {
-            let before = phase.nodes.iter().filter(|node| node.number <= *number);
-            before.count()
-        };
-        let mut nodes = Vec::new();
-        for node in &phase.nodes {
-            let inputs: Vec<usize> = node.inputs.iter().map(place).collect();
-            let name = format!("{name}.nodes.{}", node.number);
-            let start = Start::Uniform {
-                fan_in: 9 * channels,
-            };
-            let shape = [channels, channels, 3, 3];
-            nodes.push(NodePlan {
-                input: self.join(&format!("{name}.input"), &inputs, channels)?,
-                conv: self.weight(&format!("{name}.conv.weight"), &shape, start)?,
-                norm: self.norm(&format!("{name}.norm"), side)?,
-            });
-        }
-        let inputs: Vec<usize> = phase.output.iter().map(place).collect();
-        let mut plan = PhasePlan {
-            side,
-            entry,
-            nodes,
-            output: self.join(&format!("{name}.output"), &inputs, channels)?,
-            norm: self.norm(&format!("{name}.norm"), side)?,
-        };
-        plan.find_last_readers();
-        Ok(plan)
-    }
-
-    fn join(&mut self, name: &str, inputs: &[usize], channels: usize) -> Result<Join, Error> {
-        let fan_in = inputs.len() * channels;
-        let conv = match inputs.len() {
-            1 => None,
-            _ => {
-                let shape = [channels, fan_in, 1, 1];
-                let name = format!("{name}.weight");
-                let weight = self.weight(&name, &shape, Start::Uniform { fan_in })?;
-                let maps = inputs.len();
-                Some(Weight { maps, ..weight })
-            }
-        };
-        let mut sources = Vec::new();
-        for &map in inputs {
-            let path = (inputs.len() > 1 && map > 0).then_some(self.paths);
-            self.paths += usize::from(path.is_some());
-            sources.push(JoinSource {
-                map,
-                path,
-                last_reader: false,
-            });
-        }
-        Ok(Join { conv, sources })
-    }
-
-    fn norm(&mut self, name: &str, side: Side) -> Result<usize, Error> {
-        let shape = [side.channels];
-        let index = self.norms.len();
-        let part = |part: &str| format!("{name}.{part}");
-        let weight = self.weight(&part("weight"), &shape, Start::Constant(1.0))?;
-        let bias = self.weight(&part("bias"), &shape, Start::Constant(0.0))?;
-        let mut running = |name: String, start, role| -> Result<Vec<f32>, Error> {
-            let mut values = self.source.take(&name, &shape, Start::Constant(start))?;
-            values.resize(side.padded(), start);
-            self.declare(name, &shape, role);
-            Ok(values)
-        };
-        let mean = running(part("running_mean"), 0.0, Role::RunningMean(index))?;
-        let var = running(part("running_var"), 1.0, Role::RunningVar(index))?;
-        self.norms.push(Norm {
-            side,
-            weight,
-            bias,
-            statistics: Statistics::new(mean, var),
-        });
-        Ok(index)
-    }
-
-    /// Takes a tensor whose first dimension is the outputs and the second the inputs.
-    fn weight(&mut self, name: &str, shape: &[usize], start: Start) -> Result<Weight, Error> {
-        let values = self.source.take(name, shape, start)?;
-        let mut weight = Weight {
-            place: 0..0,
-            backward: 0..0,
-            outputs: shape[0],
-            inputs: shape.get(1).copied().unwrap_or(1),
-            lanes: (self.lanes)(shape[0]),
-            kernel: shape.get(2).copied().unwrap_or(1),
-            maps: 1,
-        };
-        let packed = weight.pack(&values);
-        weight.place = self.parameters.len()..self.parameters.len() + packed.len();
-        self.parameters.extend(packed);
-        self.declare(name.to_owned(), shape, Role::Trained(weight.clone()));
-        Ok(weight)
-    }
-
-    fn declare(&mut self, name: String, shape: &[usize], role: Role) {
-        self.tensors.push(Tensor {
-            name,
-            shape: shape.to_vec(),
-            role,
-        });
-    }
-}
-
 impl Plan {
     /// The linear layer's output, as a map of one pixel.
     pub(crate) fn classes(&self) -> Side {
@@ -429,7 +240,7 @@ impl Plan {
     }
 
     /// Gives places to the weights that lead back.
-    fn place_backward(&mut self) {
+    pub(super) fn place_backward(&mut self) {
         let mut next = 0;
         let mut place = |weight: &mut Weight, numbers: usize| {
             weight.backward = next..next + numbers;
@@ -490,7 +301,7 @@ impl PhasePlan {
     }
 
     /// The backward pass goes through the output and then the nodes from the last to the first.
-    fn find_last_readers(&mut self) {
+    pub(super) fn find_last_readers(&mut self) {
         let mut met = vec![false; self.nodes.len() + 1];
         let nodes = self.nodes.iter_mut().rev().map(|node| &mut node.input);
         for join in std::iter::once(&mut self.output).chain(nodes) {

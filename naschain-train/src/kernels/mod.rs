@@ -6,6 +6,7 @@
 pub(crate) mod conv1;
 pub(crate) mod conv1_weights;
 pub(crate) mod conv3;
+mod conv3_tile;
 pub(crate) mod conv3_weights;
 pub(crate) mod fold;
 pub(crate) mod layout;

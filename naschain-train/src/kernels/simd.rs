@@ -1,5 +1,6 @@
-//! The only module with unsafe code: vectors of f32, and the one place that looks at the
-//! processor.
+//! Vectors of f32: the only module that names instructions, and the one place that looks at the
+//! processor. The convolutions' tiles beside it have unsafe code too, to read and write numbers
+//! within bounds that were checked before.
 //!
 //! All arithmetic of the kernels is written once, over [`Vector`]. A kernel is entered through
 //! [`Isa::run`] alone, which names a type of vectors only on a processor that has its
