@@ -4,13 +4,12 @@ use super::super::conv1::{Conv1, Sizes1};
 use super::super::conv1_weights::Conv1Weights;
 use super::super::conv3::{Conv3, Sizes3};
 use super::super::conv3_weights::Conv3Weights;
-use super::super::fold::FoldImages;
 use super::super::layout::{
     Transposed, flipped, from_blocks, into_blocks, pack1, pack3, unpack1, unpack3,
 };
-use super::super::reference::{self, Channel, Shape};
+use super::super::reference::{self, Shape};
 use super::super::simd::Isa;
-use super::super::{BLOCK, chunk};
+use super::super::BLOCK;
 use super::{assert_bits, each_chunk, every_isa, numbers, shape};
 
 pub(super) fn check_conv3(isa: Isa, shape: Shape, out: usize, padding: usize) {
