@@ -49,15 +49,20 @@ impl Block {
             add: false,
         }
         .run_on(pass.isa);
-        let place = pass.plan.phases[last].nodes.len() + 1;
+        let plan = &pass.plan.phases[last];
+        let nodes = plan.nodes.len();
         AverageBackward {
             lanes: side.lanes,
             pixels: side.pixels(),
             dmeans: dfeatures,
-            dy: part_mut(&mut self.scratch.dmaps[place], &all, side.image()),
+            dy: part_mut(
+                &mut self.scratch.dmaps[plan.slots[nodes + 1]],
+                &all,
+                side.image(),
+            ),
         }
         .run_on(pass.isa);
-        self.sum_backward(pass, last, place - 1, &all);
+        self.sum_backward(pass, last, nodes, &all);
     }
 
     /// Step `node` of a phase: from the gradient by what it gives to those by what it reads, and
@@ -99,7 +104,7 @@ impl Block {
             pixels: side.pixels(),
             affine: pass.affine(plan.norm_of(node)),
             z: part(z, images, image),
-            dy: part(&self.scratch.dmaps[node + 1], images, image),
+            dy: part(&self.scratch.dmaps[plan.slots[node + 1]], images, image),
             gradients: part_mut(gradients, images, side.padded()),
             products: part_mut(products, images, side.padded()),
         }
@@ -116,7 +121,7 @@ impl Block {
             z if z.is_empty() => &buffers.maps[plan.output.sources[0].map],
             z => z,
         };
-        let dmap = &mut self.scratch.dmaps[chunk.node + 1];
+        let dmap = &mut self.scratch.dmaps[plan.slots[chunk.node + 1]];
         BackwardInput {
             lanes: plan.side.lanes,
             pixels: plan.side.pixels(),
@@ -138,8 +143,9 @@ impl Block {
             Some(_) => &buffers.joined[chunk.node],
             None => &buffers.maps[node.input.sources[0].map],
         };
-        let (before, dz) = self.scratch.dmaps.split_at_mut(chunk.node + 1);
-        let dz = part(&dz[0], &chunk.images, image);
+        let slot = plan.slots[chunk.node + 1];
+        let dmap = std::mem::take(&mut self.scratch.dmaps[slot]);
+        let dz = part(&dmap, &chunk.images, image);
         Conv3Weights {
             sizes: side.conv3(chunk.images.len()),
             x: part(x, &chunk.images, image),
@@ -153,8 +159,8 @@ impl Block {
         let (out, add) = match node.input.conv {
             Some(_) => (&mut self.scratch.dx[..chunk.images.len() * image], false),
             None => {
-                let dmap = part_mut(&mut before[source.map], &chunk.images, image);
-                (dmap, !source.last_reader)
+                let to = &mut self.scratch.dmaps[plan.slots[source.map]];
+                (part_mut(to, &chunk.images, image), !source.last_reader)
             }
         };
         Conv3 {
@@ -171,23 +177,24 @@ impl Block {
             self.join_backward(pass, chunk, &node.input, weights, dz);
             self.scratch.dx = dx;
         }
+        self.scratch.dmaps[slot] = dmap;
     }
 
     fn output_backward(&mut self, pass: &Pass, chunk: &Chunk) {
         let plan = &pass.plan.phases[chunk.phase];
         let image = plan.side.image();
-        let place = plan.nodes.len() + 1;
-        let dout = std::mem::take(&mut self.scratch.dmaps[place]);
+        let slot = plan.slots[plan.nodes.len() + 1];
+        let dout = std::mem::take(&mut self.scratch.dmaps[slot]);
         let dz = part(&dout, &chunk.images, image);
         match &plan.output.conv {
             Some(weights) => self.join_backward(pass, chunk, &plan.output, weights, dz),
             None => {
-                let map = plan.output.sources[0].map;
-                let to = part_mut(&mut self.scratch.dmaps[map], &chunk.images, image);
-                to.copy_from_slice(dz);
+                let to = plan.slots[plan.output.sources[0].map];
+                let to = &mut self.scratch.dmaps[to];
+                part_mut(to, &chunk.images, image).copy_from_slice(dz);
             }
         }
-        self.scratch.dmaps[place] = dout;
+        self.scratch.dmaps[slot] = dout;
     }
 
     /// The gradients by a join's weights and by the maps that it reads.
@@ -199,8 +206,9 @@ impl Block {
         weights: &Weight,
         dz: &[f32],
     ) {
-        let side = pass.plan.phases[chunk.phase].side;
-        let (images, image) = (&chunk.images, side.image());
+        let plan = &pass.plan.phases[chunk.phase];
+        let (side, images) = (plan.side, &chunk.images);
+        let image = side.image();
         let drops = Drops {
             factors: pass.factors,
             first: self.first,
@@ -223,7 +231,7 @@ impl Block {
         let back = weights.transposed(side.lanes);
         for (map, source) in join.sources.iter().enumerate() {
             let factors = drops.of(source.path, images);
-            let dmap = part_mut(&mut scratch.dmaps[source.map], images, image);
+            let dmap = part_mut(&mut scratch.dmaps[plan.slots[source.map]], images, image);
             let add = !source.last_reader;
             let (out, add_out) = match factors {
                 Some(_) => (&mut scratch.scaled[map][..], false),
@@ -259,8 +267,8 @@ impl Block {
         }
         let from = pass.plan.phases[chunk.phase - 1].side;
         let pooled = from.padded() * side.pixels();
-        let (dmap, later) = self.scratch.dmaps.split_at_mut(1);
-        let dmap = part(&dmap[0], images, side.image());
+        let entered = std::mem::take(&mut self.scratch.dmaps[plan.slots[0]]);
+        let dmap = part(&entered, images, side.image());
         let dpooled = match &plan.entry {
             None => dmap,
             Some(entry) => {
@@ -290,16 +298,22 @@ impl Block {
                 dx
             }
         };
-        let nodes = pass.plan.phases[chunk.phase - 1].nodes.len();
+        let before = &pass.plan.phases[chunk.phase - 1];
+        let nodes = before.nodes.len();
         PoolBackward {
             lanes: from.lanes,
             height: from.height,
             width: from.width,
             y: part(&self.phases[chunk.phase - 1].out, images, from.image()),
             dout: dpooled,
-            dy: part_mut(&mut later[nodes], images, from.image()),
+            dy: part_mut(
+                &mut self.scratch.dmaps[before.slots[nodes + 1]],
+                images,
+                from.image(),
+            ),
         }
         .run_on(pass.isa);
+        self.scratch.dmaps[plan.slots[0]] = entered;
         self.sum_backward(pass, chunk.phase - 1, nodes, images);
     }
 
@@ -309,7 +323,11 @@ impl Block {
         Conv3Weights {
             sizes: first_conv(plan.side, entry.inputs, chunk.images.len()),
             x: part(&self.input, &chunk.images, self.input.len() / self.room),
-            dz: part(&self.scratch.dmaps[0], &chunk.images, plan.side.image()),
+            dz: part(
+                &self.scratch.dmaps[plan.slots[0]],
+                &chunk.images,
+                plan.side.image(),
+            ),
             gradient: &mut self.gradients[entry.place.clone()],
             sums: &mut self.scratch.sums,
             add: chunk.add,

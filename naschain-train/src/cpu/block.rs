@@ -70,7 +70,7 @@ pub(super) struct PhaseBuffers {
 /// What is needed for a moment only.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// Gradients by a phase's maps, and at the end by its output.
+    /// Gradients by maps, by their slots in the plan.
     pub(super) dmaps: Vec<Vec<f32>>,
     /// Of a chunk: a gradient by a joined map or a pooled one.
     pub(super) dx: Vec<f32>,
@@ -149,9 +149,9 @@ impl Scratch {
             let numbers = plan.phases.iter().map(number);
             numbers.max().unwrap_or(0)
         };
-        let places = widest(&|phase| phase.nodes.len() + 2);
-        let dmap = |place: usize| {
-            widest(&|phase| match phase.nodes.len() + 2 > place {
+        let slots = widest(&|phase| phase.slots.iter().max().map_or(0, |slot| slot + 1));
+        let dmap = |slot: usize| {
+            widest(&|phase| match phase.slots.contains(&slot) {
                 true => images * phase.side.image(),
                 false => 0,
             })
@@ -163,7 +163,7 @@ impl Scratch {
             chunk(side.pixels()).min(images) * image
         });
         Scratch {
-            dmaps: (0..places).map(|place| vec![0.0; dmap(place)]).collect(),
+            dmaps: (0..slots).map(|slot| vec![0.0; dmap(slot)]).collect(),
             dx: vec![0.0; in_chunk],
             scaled: Vec::new(),
             sums: vec![0.0; widest(&|phase| 9 * phase.side.padded() * 16)],

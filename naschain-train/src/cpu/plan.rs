@@ -42,6 +42,9 @@ pub(crate) struct PhasePlan {
     pub(crate) nodes: Vec<NodePlan>,
     pub(crate) output: Join,
     pub(crate) norm: usize,
+    /// For each map, and at the end for the output, the buffer that its gradient has while it is
+    /// needed.
+    pub(crate) slots: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -275,6 +278,35 @@ impl Plan {
         self.backward = next;
     }
 
+    /// Gives buffers to the gradients by the maps: each has one from the first step of the backward
+    /// pass that writes it to the last that reads it.
+    pub(super) fn find_slots(&mut self) {
+        let mut slots = Slots::default();
+        let mut out = slots.take();
+        for index in (0..self.phases.len()).rev() {
+            let phase = &mut self.phases[index];
+            let nodes = phase.nodes.len();
+            let mut of = vec![0; nodes + 2];
+            of[nodes + 1] = out;
+            for step in (0..=nodes).rev() {
+                let join = match phase.nodes.get(step) {
+                    Some(node) => &node.input,
+                    None => &phase.output,
+                };
+                for source in join.sources.iter().filter(|source| source.last_reader) {
+                    of[source.map] = slots.take();
+                }
+                // The step that leaves a phase goes on to the output of the one before.
+                if step == 0 && index > 0 {
+                    out = slots.take();
+                }
+                slots.free(of[step + 1]);
+            }
+            slots.free(of[0]);
+            phase.slots = of;
+        }
+    }
+
     /// Fills the weights that lead back.
     pub(crate) fn lead_back(&self, parameters: &[f32], backward: &mut [f32]) {
         let mut from = self.head.lanes;
@@ -291,6 +323,24 @@ impl Plan {
             }
         }
         self.linear.lead_back(parameters, self.head.lanes, backward);
+    }
+}
+
+/// Which buffers of gradients are in use.
+#[derive(Default)]
+struct Slots(Vec<bool>);
+
+impl Slots {
+    fn take(&mut self) -> usize {
+        let free = self.0.iter().position(|used| !used);
+        let slot = free.unwrap_or(self.0.len());
+        self.0.resize(self.0.len().max(slot + 1), false);
+        self.0[slot] = true;
+        slot
+    }
+
+    fn free(&mut self, slot: usize) {
+        self.0[slot] = false;
     }
 }
 

@@ -62,6 +62,7 @@ impl<'a> Planner<'a> {
             backward: 0,
         };
         plan.place_backward();
+        plan.find_slots();
         Ok(plan)
     }
 
@@ -112,6 +113,7 @@ impl<'a> Planner<'a> {
             nodes,
             output: self.join(&format!("{name}.output"), &inputs, channels)?,
             norm: self.norm(&format!("{name}.norm"), side)?,
+            slots: Vec::new(),
         };
         plan.find_last_readers();
         Ok(plan)

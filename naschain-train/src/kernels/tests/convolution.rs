@@ -1,5 +1,6 @@
 //! Convolutions and their gradients.
 
+use super::super::BLOCK;
 use super::super::conv1::{Conv1, Sizes1};
 use super::super::conv1_weights::Conv1Weights;
 use super::super::conv3::{Conv3, Sizes3};
@@ -9,7 +10,6 @@ use super::super::layout::{
 };
 use super::super::reference::{self, Shape};
 use super::super::simd::Isa;
-use super::super::BLOCK;
 use super::{assert_bits, each_chunk, every_isa, numbers, shape};
 
 pub(super) fn check_conv3(isa: Isa, shape: Shape, out: usize, padding: usize) {
