@@ -234,3 +234,61 @@ fn resident_bytes() -> Option<u64> {
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kilobytes * 1024)
 }
+
+/// Bytes of the maps that a backward pass needs of one image: what convolutions and batch norms
+/// read, and what each phase gives.
+fn activations(architecture: &Architecture) -> usize {
+    let phases = architecture
+        .phases
+        .iter()
+        .enumerate()
+        .map(|(index, phase)| {
+            let map = phase.channels * phase.height * phase.width;
+            let joins = phase.nodes.iter().map(|node| node.inputs.len());
+            let joins = joins.chain([phase.output.len()]);
+            let joins = joins.filter(|inputs| *inputs > 1).count();
+            let pooled = match index > 0 && phase.entry.applied {
+                true => phase.entry.in_channels * phase.height * phase.width,
+                false => 0,
+            };
+            (2 * phase.nodes.len() + 2 + joins) * map + pooled
+        });
+    4 * (phases.sum::<usize>() + architecture.input.len())
+}
+
+#[test]
+fn the_peak_is_little_more_than_the_activations() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for index in 0..10 {
+        let (input, init_channels, nodes) =
+            [("1x28x28", 8, 3), ("3x32x32", 16, 4), ("1x28x28", 16, 5)][index % 3];
+        let space = MacroSpace {
+            phases: 3,
+            nodes,
+            input: input.parse().unwrap(),
+            init_channels,
+            classes: 10,
+        };
+        let genome = random_genome(space.genome_len(), 100 + index as u64);
+        let architecture = space.decode(&genome).unwrap();
+        let dataset = images(space.input, 129);
+        let recipe = Recipe {
+            epochs: 1,
+            batch_size: 128,
+            train_images: 128,
+            validation_images: 1,
+            augmentation: Augmentation::default(),
+            ..Recipe::default()
+        };
+        let before = LIVE.load(Relaxed);
+        PEAK.store(before, Relaxed);
+        digest(&architecture, &dataset, &recipe, 1);
+        let measured = PEAK.load(Relaxed) - before;
+        let needed = 128 * activations(&architecture);
+        println!("{input} {genome}: {:.3}", measured as f64 / needed as f64);
+        assert!(
+            measured * 10 <= needed * 13,
+            "{input} {genome}: {measured} bytes for activations of {needed}"
+        );
+    }
+}

@@ -150,3 +150,41 @@ fn training_goes_on_from_what_was_read() {
     assert_eq!(resumed.read(), whole.read());
     assert_eq!(resumed.read_velocities(), whole.read_velocities());
 }
+
+/// Prints how many of burn's steps one of ours is worth, on one thread.
+#[test]
+#[ignore = "a measurement, for --release --nocapture and a quiet machine"]
+#[allow(clippy::disallowed_methods, reason = "it measures time")]
+fn steps_beside_those_of_burn() {
+    let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    for (input, init_channels, genome) in [
+        ("1x8x8", 16, "1110-1110"),
+        ("1x28x28", 16, "1110-1110-1110"),
+        ("3x32x32", 16, "1011-1101-1110"),
+    ] {
+        let architecture = architecture(input, 3, init_channels, genome);
+        let sizes = [128; 4];
+        let [ours, burn] = [0, 1].map(|which| {
+            let seconds = (0..3).map(|_| {
+                let started = std::time::Instant::now();
+                pool.install(|| match which {
+                    0 => drop(run::<CpuNetwork>(&architecture, &Isa::best(), &sizes)),
+                    _ => {
+                        let device = Default::default();
+                        drop(run::<BurnNetwork<Autodiff<Flex>>>(
+                            &architecture,
+                            &device,
+                            &sizes,
+                        ));
+                    }
+                });
+                started.elapsed().as_secs_f64()
+            });
+            seconds.fold(f64::INFINITY, f64::min)
+        });
+        println!(
+            "{input}, {init_channels} channels, {genome}: {:.1}",
+            burn / ours
+        );
+    }
+}
