@@ -9,8 +9,11 @@ use crate::{Error, Genome, MacroSpace};
 use part::Part;
 use search::{OutOfSteps, least_code};
 
-/// Refinements that the search may make for one connected part of a phase.
-const MOST_STEPS: usize = 20_000;
+/// Refinements that the search may make for one connected part of a phase, a few microseconds
+/// each. Ordinary genomes need one to five. The most that was found for up to 32 nodes is 548, among
+/// unions of cycles, block designs, strongly regular graphs and layers of random regular wiring,
+/// and by changing those to need more; nothing proves that there is no worse one.
+const MOST_STEPS: usize = 10_000;
 
 impl MacroSpace {
     /// The genome that stands for the same network as `genome` and is the same for all genomes
@@ -23,7 +26,9 @@ impl MacroSpace {
     /// the 2²¹ genomes of 3 phases of 4 nodes, 219,661 are distinct networks.
     ///
     /// # Errors
-    /// What [`MacroSpace::check`] says.
+    /// What [`MacroSpace::check`] says, and [`Error::TooAlike`] after 10,000 steps of a search. No
+    /// network is known for which that happens: the most symmetric ones of 32 nodes take some
+    /// hundred steps, less than a few milliseconds.
     ///
     /// ```
     /// use naschain_core::{Genome, MacroSpace};

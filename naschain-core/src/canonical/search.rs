@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 
 use super::{Part, ones};
 
+/// Automorphisms that are remembered. A dozen was the most that a search found; the limit keeps the
+/// work of a step bounded.
+const MOST_AUTOMORPHISMS: usize = 64;
+
 /// The search tree of one part, walked depth first.
 ///
 /// A place in the tree is a path: nodes that were put in front of what they were tied with, one
 /// after the other. At a leaf no tie is left, and its order of the nodes gives a code. Two leaves
-/// with one code are an automorphism, a renumbering of the nodes that leaves all connections in
-/// place. It keeps the nodes that both paths share, so the branches in which they part look the
-/// same, and so do all branches that such renumberings lead to: one of them is enough (McKay and
-/// Piperno 2014). Each code is seen at most once in a place, and the least is what an exhaustive
-/// walk finds.
+/// with one code give an automorphism, a renumbering of the nodes that leaves all connections in
+/// place. It keeps the nodes that begin both paths, so where the paths part, the two branches hold
+/// the same codes, and only the one walked before is needed. The same goes for all branches that
+/// known automorphisms that keep the path exchange (McKay and Piperno 2014). What is left out holds
+/// no code that was not seen, so the least code is the one that a walk through the whole tree finds.
 pub(super) struct Search<'a> {
     part: &'a Part,
     path: Vec<usize>,
@@ -83,13 +87,15 @@ impl Search<'_> {
             self.leaves.insert(code, Leaf { path, colours });
             return self.path.len();
         };
-        let with = |colour| before.colours.iter().position(|&other| other == colour);
-        let image: Vec<usize> = colours.iter().filter_map(|&colour| with(colour)).collect();
-        let fixed = (0..image.len()).filter(|&node| image[node] == node);
-        self.automorphisms.push(Automorphism {
-            fixed: fixed.fold(0, |mask, node| mask | 1 << node),
-            image,
-        });
+        if self.automorphisms.len() < MOST_AUTOMORPHISMS {
+            let with = |colour| before.colours.iter().position(|&other| other == colour);
+            let image: Vec<usize> = colours.iter().filter_map(|&colour| with(colour)).collect();
+            let fixed = (0..image.len()).filter(|&node| image[node] == node);
+            self.automorphisms.push(Automorphism {
+                fixed: fixed.fold(0, |mask, node| mask | 1 << node),
+                image,
+            });
+        }
         let both = self.path.iter().zip(&before.path);
         both.take_while(|(now, before)| now == before).count()
     }

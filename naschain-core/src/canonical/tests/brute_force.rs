@@ -1,24 +1,9 @@
-//! Canonical genomes against brute force, the plain search, and symmetric networks.
+//! Small spaces, where every numbering of the nodes can be tried.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::*;
-use crate::Architecture;
-use proptest::prelude::*;
-
-fn space(phases: usize, nodes: usize) -> MacroSpace {
-    MacroSpace {
-        phases,
-        nodes,
-        input: "1x32x32".parse().unwrap(),
-        init_channels: 4,
-        classes: 10,
-    }
-}
-
-fn genome(number: u64, len: usize) -> Genome {
-    Genome::from_bits((0..len).map(|bit| number >> bit & 1 == 1))
-}
+use super::{genome, space};
+use crate::{Architecture, Genome};
 
 /// The slow way: a phase's edges (input 0, output 99) under every numbering, the least one.
 fn by_brute_force(architecture: &Architecture) -> Vec<Vec<(usize, usize)>> {
@@ -112,39 +97,4 @@ fn all_genomes_of_3_phases_of_4_nodes() {
     let canonical = |number| space.canonical(&genome(number, 21)).unwrap();
     let forms: BTreeSet<Genome> = (0..1 << 21).map(canonical).collect();
     assert_eq!(forms.len(), 219_661);
-}
-
-proptest! {
-    /// Large phases, where brute force cannot go: renumbering nodes changes nothing.
-    #[test]
-    fn renumbering_changes_nothing(
-        bits in prop::collection::vec(prop::bool::weighted(0.25), 46),
-        seed in any::<u64>(),
-    ) {
-        let space = space(1, 10);
-        let genome = Genome::from_bits(bits);
-        let dag = Dag::read(&genome, 0, 10);
-        // A random order in which every node comes after what it reads.
-        let mut stream = crate::Stream::new(seed, crate::Purpose::Simulation, 0, 0);
-        let mut order: Vec<usize> = Vec::new();
-        while order.len() < 10 {
-            let ready: Vec<usize> = (0..10)
-                .filter(|node| !order.contains(node))
-                .filter(|&node| ones(dag.reads[node]).all(|read| order.contains(&read)))
-                .collect();
-            order.push(ready[stream.index(ready.len())]);
-        }
-        let place = |node: usize| order.iter().position(|&other| other == node).unwrap();
-        let reads = order
-            .iter()
-            .map(|&node| ones(dag.reads[node]).fold(0, |mask, read| mask | 1 << place(read)))
-            .collect();
-        let mut renumbered: Vec<bool> = Dag { reads }.bits().collect();
-        renumbered.push(genome.get(45));
-        let renumbered = Genome::from_bits(renumbered);
-        prop_assert_eq!(space.canonical(&genome).unwrap(), space.canonical(&renumbered).unwrap());
-        let canonical = space.canonical(&genome).unwrap();
-        let costs = |genome: &Genome| space.decode(genome).unwrap().costs().unwrap();
-        prop_assert_eq!(costs(&canonical), costs(&genome));
-    }
 }
