@@ -131,3 +131,32 @@ fn first_tie(colours: &[u8]) -> Option<u32> {
     }
     with.into_iter().find(|nodes| nodes.count_ones() > 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_automorphisms_that_keep_the_path_tell() {
+        let part = Part {
+            reads: vec![0, 0, 0b01, 0b10],
+            readers: vec![0b0100, 0b1000, 0, 0],
+        };
+        let both_exchanged = Automorphism {
+            image: vec![1, 0, 3, 2],
+            fixed: 0,
+        };
+        let mut search = Search {
+            part: &part,
+            path: Vec::new(),
+            leaves: BTreeMap::new(),
+            automorphisms: Vec::new(),
+            steps_left: 0,
+        };
+        assert!(!search.looks_like(3, 1 << 2));
+        search.automorphisms.push(both_exchanged);
+        assert!(search.looks_like(3, 1 << 2));
+        search.path.push(0);
+        assert!(!search.looks_like(3, 1 << 2));
+    }
+}

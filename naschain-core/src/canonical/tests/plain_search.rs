@@ -133,3 +133,48 @@ proptest! {
         prop_assert_eq!(found, by_plain_search(&dag));
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// Two layers that read each other in circles, so alike that refinement tells none apart, and
+    /// some of their connections changed for others.
+    #[test]
+    fn circles_side_by_side(
+        widths in prop::collection::vec(2_usize..=4, 1..=3),
+        trades in prop::collection::vec(any::<(u8, u8)>(), 0..=3),
+        seed in any::<u64>(),
+    ) {
+        let mut rows: Vec<u32> = Vec::new();
+        for &width in &widths {
+            let first = rows.len();
+            let next = |place| (place + 1) % width;
+            let reads = |place| (1_u32 << place | 1_u32 << next(place)) << first;
+            rows.extend((0..width).map(reads));
+        }
+        for (one, other) in trades {
+            trade(&mut rows, usize::from(one), usize::from(other));
+        }
+        let count = rows.len();
+        let behind = rows.iter().map(|row| row << 1);
+        let front = [0].into_iter().chain(std::iter::repeat_n(1, count));
+        let reads = front.chain(behind).collect();
+        let dag = renumbered(&Dag { reads }, seed);
+        let found = space(1, dag.reads.len()).canonical(&one_phase(&dag, true)).unwrap();
+        prop_assert_eq!(found, by_plain_search(&dag));
+    }
+}
+
+/// Two rows exchange one bit each, if each has one that the other lacks: counts stay as they are.
+fn trade(rows: &mut [u32], one: usize, other: usize) {
+    let (one, other) = (one % rows.len(), other % rows.len());
+    let lowest = |mask: u32| mask & mask.wrapping_neg();
+    let (give, take) = (
+        lowest(rows[one] & !rows[other]),
+        lowest(rows[other] & !rows[one]),
+    );
+    if give != 0 && take != 0 {
+        rows[one] ^= give | take;
+        rows[other] ^= give | take;
+    }
+}
