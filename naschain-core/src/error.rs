@@ -49,6 +49,16 @@ pub enum Error {
         /// The phase, counted from 1 among all phases of the space.
         phase: usize,
     },
+    /// A phase's nodes are so alike that the search for their canonical order was given up.
+    #[error(
+        "no canonical form of phase {phase} was found in {steps} steps: too many of its nodes look alike; change a connection"
+    )]
+    TooAlike {
+        /// The phase, counted from 1.
+        phase: usize,
+        /// Steps that were taken.
+        steps: usize,
+    },
     /// A count of the architecture does not fit 64 bits.
     #[error("{what} of this architecture exceed 64 bits; use fewer channels")]
     CostOverflow {

@@ -47,3 +47,7 @@ pub use measurement::{Accuracy, Digest, Measurement};
 pub use recipe::{Augmentation, Recipe};
 pub use space::{MacroSpace, Shape};
 pub use stream::{Purpose, Stream};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
