@@ -160,15 +160,15 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
-    /// The loss is no longer a finite number.
-    #[error("the training diverged: the loss of epoch {epoch}, step {step} is {loss}")]
+    /// The loss or a weight is no longer a finite number.
+    #[error("the training diverged: {what} is {found}")]
     Diverged {
         /// The epoch, counted from 1.
         epoch: u32,
-        /// The step in the epoch, counted from 1.
-        step: usize,
-        /// The loss.
-        loss: f64,
+        /// What is not finite, and when that was found.
+        what: String,
+        /// The number.
+        found: f64,
     },
     /// The caller's callback stopped the training.
     #[error("the training was stopped after epoch {epoch}")]
