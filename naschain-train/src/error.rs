@@ -43,11 +43,13 @@ pub enum Error {
         /// How to get the data set.
         hint: &'static str,
     },
-    /// Pictures of a shape that they cannot have.
-    #[error("pictures of {found} cannot be read; 1 or 3 channels and sides of 1 to 4096 can")]
+    /// A shape that pictures cannot have.
+    #[error(
+        "pictures cannot be brought to {found:?}; 1 or 3 channels and sides of 1 to 4096 are right, such as 3x32x32"
+    )]
     PictureShape {
         /// The shape found.
-        found: naschain_core::Shape,
+        found: String,
     },
     /// Images and labels that are not equally many.
     #[error("there are {labels} labels for {images} images")]

@@ -206,6 +206,29 @@ mod tests {
     }
 
     #[test]
+    fn every_member_of_a_gzip_file_is_read() {
+        let gzip = |bytes: &[u8]| {
+            let mut writer = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+            writer.write_all(bytes).unwrap();
+            writer.finish().unwrap()
+        };
+        let whole = idx(&[2, 3, 2], &(20..32).collect::<Vec<u8>>());
+        let (first, rest) = whole.split_at(20);
+        let members = [gzip(first), gzip(rest)].concat();
+        let name = "train-images-idx3-ubyte.gz";
+        let dir = folder("members", Some((name, members)));
+        let data = mnist("mnist".to_owned(), &dir).unwrap();
+        std::fs::remove_dir_all(dir).unwrap();
+        let pixels = data.train.pixels(&[0, 1]).unwrap();
+        assert_eq!(pixels, (20..32).collect::<Vec<u8>>());
+        let error = refused("garbage", name, [&gzip(&whole)[..], b"garbage"].concat());
+        assert!(
+            error.contains(name) && error.contains("cannot be read"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn malformed_files_are_refused_by_name() {
         let images = "t10k-images-idx3-ubyte";
         let labels = "t10k-labels-idx1-ubyte";
