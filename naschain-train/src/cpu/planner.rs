@@ -62,6 +62,8 @@ impl<'a> Planner<'a> {
             backward: 0,
         };
         plan.place_backward();
+        // It has grown by doubling, and up to half of it would stay empty.
+        self.parameters.shrink_to_fit();
         Ok(plan)
     }
 

@@ -214,18 +214,22 @@ mod tests {
         };
         let whole = idx(&[2, 3, 2], &(20..32).collect::<Vec<u8>>());
         let (first, rest) = whole.split_at(20);
-        let members = [gzip(first), gzip(rest)].concat();
         let name = "train-images-idx3-ubyte.gz";
-        let dir = folder("members", Some((name, members)));
-        let data = mnist("mnist".to_owned(), &dir).unwrap();
-        std::fs::remove_dir_all(dir).unwrap();
+        let dir = folder("members", None);
+        let load = |file: Vec<u8>| {
+            std::fs::write(dir.join(name), file).unwrap();
+            mnist("mnist".to_owned(), &dir)
+        };
+        let data = load([gzip(first), gzip(rest)].concat()).unwrap();
         let pixels = data.train.pixels(&[0, 1]).unwrap();
         assert_eq!(pixels, (20..32).collect::<Vec<u8>>());
-        let error = refused("garbage", name, [&gzip(&whole)[..], b"garbage"].concat());
+        let garbage = [&gzip(&whole)[..], b"garbage"].concat();
+        let error = load(garbage).unwrap_err().to_string();
         assert!(
             error.contains(name) && error.contains("cannot be read"),
             "{error}"
         );
+        std::fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
