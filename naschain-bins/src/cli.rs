@@ -38,13 +38,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "N")]
     pub init_channels: Option<usize>,
     /// Training epochs of each network [default: see below]
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_negative_numbers = true, value_name = "N")]
     pub epochs: Option<u32>,
     /// Images a training step [default: see below]
     #[arg(long, value_name = "N")]
     pub batch_size: Option<usize>,
     /// First learning rate; it falls to 0 along half a cosine [default: see below]
-    #[arg(long, value_name = "X")]
+    #[arg(long, allow_negative_numbers = true, value_name = "X")]
     pub learning_rate: Option<f64>,
     /// Images to train on, drawn by the seed [default: see below]
     #[arg(long, value_name = "N")]
@@ -62,14 +62,29 @@ pub struct RunArgs {
     #[arg(long, value_name = "N")]
     pub cutout: Option<usize>,
     /// Part of every target that is shared out among all classes; 0 is off
-    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "X",
+        default_value_t = 0.0
+    )]
     pub label_smoothing: f64,
     /// Epochs in which the learning rate first rises, fewer than --epochs; 0 is off
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "N",
+        default_value_t = 0
+    )]
     pub warmup_epochs: u32,
     /// Probability, reached towards the end, that an image loses what a node gives to a reader of
     /// several; 0 is off
-    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "X",
+        default_value_t = 0.0
+    )]
     pub drop_path: f64,
     /// Use Nesterov's momentum
     #[arg(long)]
@@ -96,7 +111,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "RULE")]
     pub agreement: Option<Rule>,
     /// Tolerance in percentage points
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "X",
+        default_value_t = 1.0
+    )]
     pub tolerance: f64,
     /// Seconds without a heartbeat after which a miner's work is given to another
     #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]

@@ -188,9 +188,11 @@ pub fn check(args: &CheckArgs) -> Result<()> {
         true => say(&(serde_json::to_string_pretty(&checked)? + "\n"))?,
         false => say(&checked.iter().map(Checked::text).collect::<String>())?,
     }
-    match checked.iter().find_map(|checked| checked.error.as_ref()) {
-        None => Ok(()),
-        Some(error) => bail!("{error}"),
+    let broken: Vec<&String> = checked.iter().filter_map(|c| c.error.as_ref()).collect();
+    match broken[..] {
+        [] => Ok(()),
+        [error] => bail!("{error}"),
+        [..] => bail!("{} data sets are broken", broken.len()),
     }
 }
 
@@ -236,9 +238,12 @@ impl Checked {
         let path = self.path.as_ref();
         let path = path.map_or("embedded".to_owned(), |path| path.display().to_string());
         let mut text = format!("{}  {path}\n", self.name);
-        match &self.contents {
-            Some(contents) => text += &contents.text(),
-            None => text += "  broken\n",
+        match (&self.contents, &self.error) {
+            (Some(contents), _) => text += &contents.text(),
+            (None, problem) => {
+                let problem = problem.as_deref().unwrap_or_default();
+                text += &format!("  broken     {problem}\n");
+            }
         }
         text
     }
@@ -265,7 +270,14 @@ impl Contents {
             train: part(&dataset.train),
             test: part(&dataset.test),
             mean: moments.iter().map(|moments| moments.mean).collect(),
-            deviation: moments.iter().map(|moments| moments.deviation).collect(),
+            deviation: moments
+                .iter()
+                .map(|moments| match moments.constant {
+                    // Not the 1 that pixels are divided by.
+                    true => 0.0,
+                    false => moments.deviation,
+                })
+                .collect(),
             white: dataset.white(),
             digest: dataset.digest(),
         }

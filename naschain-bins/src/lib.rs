@@ -33,7 +33,7 @@
 //! - [`access`], [`allow_list`], [`rate_limit`] and [`gate`]: who is let in; [`listen`] and
 //!   [`tls`]: connections;
 //! - [`legacy`], [`legacy_values`] and [`legacy_credentials`]: the reference network's endpoints;
-//! - [`link`], [`trainer`], [`unsent`] and [`miner`]: a miner, in the same process or over the
+//! - [`link`], [`trainer`], [`shelf`], [`unsent`] and [`miner`]: a miner, in the same process or over the
 //!   network;
 //! - [`selftest`], [`speed`] and [`data_check`]: what a miner's machine can prove, how fast it is,
 //!   and which data it has;
@@ -92,6 +92,7 @@ pub mod search;
 pub mod selftest;
 pub mod serve;
 pub mod server;
+pub mod shelf;
 pub mod signed_request;
 pub mod speed;
 pub mod ss58;

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use naschain_consensus::{MinerId, Row};
-use naschain_train::{DataName, Dataset, Epoch, Error};
-use tokio::sync::{Mutex, watch};
+use naschain_train::{Dataset, Epoch, Error};
+use tokio::sync::watch;
 
 use crate::api::{Job, JobReply};
-use crate::data;
 use crate::link::{Link, LinkError};
 use crate::run_spec::{RunSpec, versions};
+use crate::shelf::Shelf;
 use crate::trainer::Trainer;
 use crate::unsent::{self, Answer};
 
@@ -48,31 +48,6 @@ pub struct Miner {
     pub shelf: Arc<Shelf>,
     /// True once it is to stop.
     pub stop: watch::Receiver<bool>,
-}
-
-/// A data set in memory, shared by the jobs of a miner.
-#[derive(Default)]
-pub struct Shelf(Mutex<Option<(DataName, Arc<Dataset>)>>);
-
-impl Shelf {
-    /// The data set of this name, read if it is not the one that is there.
-    async fn get(
-        &self,
-        name: &DataName,
-        dir: Option<PathBuf>,
-        keep_mib: u64,
-    ) -> Result<Arc<Dataset>> {
-        // Whoever comes meanwhile waits for the one that reads.
-        let mut shelf = self.0.lock().await;
-        if let Some((_, dataset)) = shelf.as_ref().filter(|(known, _)| known == name) {
-            return Ok(dataset.clone());
-        }
-        let wanted = name.clone();
-        let load = move || data::load(&wanted, dir.as_deref(), keep_mib);
-        let dataset = Arc::new(tokio::task::spawn_blocking(load).await??);
-        *shelf = Some((name.clone(), dataset.clone()));
-        Ok(dataset)
-    }
 }
 
 /// A run as a miner knows it: what to do and what to do it with.

@@ -20,7 +20,7 @@ pub struct RetrainArgs {
     #[arg(long, value_name = "BITS")]
     genome: String,
     /// Epochs, from fresh weights
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_negative_numbers = true, value_name = "N")]
     epochs: u32,
     /// Folder with the data set's files [default: as in search]
     #[arg(long, value_name = "DIR")]

@@ -1,7 +1,7 @@
 //! What the three binaries' `main` functions share: runtime, logs, exit codes.
 
 use std::future::Future;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -28,6 +28,7 @@ pub fn run(
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
+        .with_ansi(coloured())
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => logs.init(),
@@ -44,6 +45,13 @@ pub fn run(
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
+}
+
+/// Whether logs are read on a screen, by somebody who does not refuse colours
+/// (<https://no-color.org>).
+fn coloured() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stderr().is_terminal() && !refused
 }
 
 /// Prints to standard output; a reader that went away, as `head` does, is no error.

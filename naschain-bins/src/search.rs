@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use naschain_consensus::MinerId;
+use naschain_consensus::{MinerId, Row};
 use naschain_train::Dataset;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -78,18 +78,26 @@ pub async fn search(args: SearchArgs) -> Result<()> {
     let _ = stop.send(true);
     while miners.join_next().await.is_some() {}
     bar.0.finish_and_clear();
+    let mut problem = None;
     let concluded = finished?
         && tokio::select! {
-            result = conclude(&coordinator, &dir, &dataset, options) => result.map(|()| true),
-            _ = shutdown() => Ok(false),
-        }?;
+            result = conclude(&coordinator, &dir, &dataset, options) => {
+                problem = result?;
+                true
+            }
+            _ = shutdown() => false,
+        };
     if !concluded {
         let (done, total) = progress(&coordinator).await;
         say(&format!(
             "stopped after {done} of {total} trainings; the same command goes on from there\n"
         ))?;
     }
-    coordinator.close().await
+    coordinator.close().await?;
+    match problem {
+        None => Ok(()),
+        Some(problem) => bail!("{problem}"),
+    }
 }
 
 /// Waits until a miner fails; miners that end well are the normal case.
@@ -129,13 +137,14 @@ pub async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&Bar>) ->
     }
 }
 
-/// Trains and tests the front's models, writes everything, and prints the table.
+/// Trains and tests the front's models, writes everything, and prints the table; where there is no
+/// front, returns why.
 pub async fn conclude(
     coordinator: &Arc<Coordinator>,
     dir: &Path,
     dataset: &Arc<Dataset>,
     options: naschain_train::Options,
-) -> Result<()> {
+) -> Result<Option<String>> {
     let front = coordinator.look(RunState::front).await;
     let spec = coordinator.spec().clone();
     let models = match stored_models(dir, &front) {
@@ -159,13 +168,33 @@ pub async fn conclude(
     coordinator
         .look(|state| report::write_front(dir, state, &models))
         .await?;
+    if front.is_empty() {
+        return Ok(Some(coordinator.look(no_front).await));
+    }
     let mut text = front_table(&front, spec.space.phase_len());
     let wrong = models.iter().filter(|m| m.digest != m.model_digest).count();
     if wrong > 0 {
         text += &format!("{wrong} digests were not reproduced here; see the warnings above\n");
     }
     text += &format!("run: {}\n", dir.display());
-    say(&text)
+    say(&text)?;
+    Ok(None)
+}
+
+/// Why no network has a result, as the first of them says it.
+fn no_front(state: &RunState) -> String {
+    let count = state.closed().len();
+    let first = state.closed().first().map(|batch| {
+        let reported = batch.rows.iter().find_map(|(_, row)| match row {
+            Row::Failed(reason) => Some(reason.clone()),
+            _ => None,
+        });
+        let failure = batch.failure.as_ref().map(ToString::to_string);
+        let reason = reported.or(failure).unwrap_or_default();
+        format!("; the first, {}: {reason}", batch.genome)
+    });
+    let first = first.unwrap_or_default();
+    format!("none of the {count} networks has a result that miners agree on{first}")
 }
 
 /// The models of a run that was concluded before, if they are those of this front.

@@ -59,7 +59,9 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     let options = args.common.device.options();
     let work = async {
         follow(&coordinator, &dir, None).await?;
-        conclude(&coordinator, &dir, &dataset, options).await?;
+        if let Some(problem) = conclude(&coordinator, &dir, &dataset, options).await? {
+            say(&format!("{problem}\n"))?;
+        }
         say("finished; still serving until it is stopped\n")?;
         std::future::pending::<Result<()>>().await
     };

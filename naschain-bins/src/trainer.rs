@@ -57,7 +57,7 @@ impl Trainer {
             dataset,
             recipe,
             self.options,
-            checkpoint.as_ref(),
+            checkpoint,
             &mut report,
         );
         if !matches!(result, Err(Error::Stopped { .. })) {

@@ -125,6 +125,15 @@ fn what_is_in_a_folder_is_found_and_read() {
     let problem = shown[1]["error"].as_str().unwrap();
     assert!(problem.contains("mine.npz: it cannot be read"), "{problem}");
     assert!(error.contains(problem), "{error}");
+    std::fs::write(dir.join("more.npz"), &ARCHIVE[..500]).unwrap();
+    let (shown, error) = refused(&["check", root]);
+    for file in ["mine.npz", "more.npz"] {
+        let line = format!("  broken     {}: it cannot", dir.join(file).display());
+        assert!(shown.contains(&line), "{shown}");
+    }
+    assert!(error.contains("2 data sets are broken"), "{error}");
+    let (_, error) = refused(&["check", root, "--image-size=0"]);
+    assert!(error.contains("sides of 1 to 4096"), "{error}");
     let (_, error) = refused(&["check", "cifar100", "--data-dir", root]);
     assert!(error.contains("looked for test.bin in"), "{error}");
     let (_, error) = refused(&["check", "imagenet"]);

@@ -130,6 +130,20 @@ fn wrong_input_is_named_with_exit_code_2() {
     assert!(run("--data=imagenet").contains("digits, fashion-mnist"));
     assert!(run("--phases=5").contains("shrinks below 1x1"));
     assert!(run("--learning-rate=nan").contains("learning-rate is NaN"));
+    let apart = |flag, value| refused(search(&dir.join("never"), &[]).args([flag, value]));
+    for (flag, value) in [
+        ("--learning-rate", "-1"),
+        ("--label-smoothing", "-0.1"),
+        ("--drop-path", "-0.1"),
+        ("--tolerance", "-1"),
+    ] {
+        let error = apart(flag, value);
+        let right = format!("{} is {value}", &flag[2..]);
+        assert!(error.contains(&right), "{error}");
+    }
+    for flag in ["--epochs", "--warmup-epochs"] {
+        assert!(apart(flag, "-1").contains("-1 is not in 0.."), "{flag}");
+    }
     assert!(!dir.join("never").exists());
 
     succeeded(search(&dir.join("run"), &[]).output().unwrap());
@@ -140,6 +154,16 @@ fn wrong_input_is_named_with_exit_code_2() {
     let mut validator = Command::new(env!("CARGO_BIN_EXE_validator"));
     let error = refused(validator.arg("--genomaster=http://127.0.0.1:1"));
     assert!(error.contains("127.0.0.1:1"), "{error}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_search_in_which_nothing_can_be_trained_says_why() {
+    let dir = folder("nothing");
+    let error = refused(&mut search(&dir, &["--memory-limit=1", "--generations=1"]));
+    assert!(error.contains("none of the 4 networks"), "{error}");
+    assert!(error.contains("the limit is 1 MiB"), "{error}");
+    assert_eq!(read(dir.join("front.json")), "[]");
     std::fs::remove_dir_all(dir).unwrap();
 }
 

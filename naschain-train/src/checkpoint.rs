@@ -7,7 +7,7 @@ use naschain_core::{Architecture, Digest, Recipe};
 use serde::{Deserialize, Serialize};
 
 use crate::kernels::ARITHMETIC_VERSION;
-use crate::weights::{NamedTensor, Weights, metadata};
+use crate::weights::{LentTensor, NamedTensor, Weights, metadata, write_safetensors};
 use crate::{Dataset, Error};
 
 /// Names of velocities in a file begin with this, before the name of their parameter.
@@ -151,14 +151,7 @@ impl Checkpoint {
             checksum: Digest([0; 32]),
         };
         header.checksum = header.checksum_with(&tensors);
-        let file = Weights { tensors }.to_safetensors(Some((KEY, header.json())))?;
-        let partial = path.with_extension("partial");
-        let written = std::fs::write(&partial, file);
-        let moved = written.and_then(|()| std::fs::rename(&partial, path));
-        moved.map_err(|source| Error::Io {
-            path: path.to_owned(),
-            source,
-        })
+        write_safetensors(path, tensors, Some((KEY, header.json())))
     }
 
     /// Reads such a file.
@@ -177,17 +170,14 @@ impl Checkpoint {
     }
 
     /// Weights and velocities in the order of their names.
-    fn tensors(&self) -> Vec<NamedTensor> {
+    fn tensors(&self) -> Vec<LentTensor<'_>> {
         let weights = &self.state.weights;
         let velocities = weights.parameters().zip(&self.state.velocities);
         let velocities = velocities.filter_map(|(parameter, values)| {
-            Some(NamedTensor {
-                name: format!("{VELOCITY}{}", parameter.name),
-                shape: parameter.shape.clone(),
-                values: values.clone()?,
-            })
+            let name = format!("{VELOCITY}{}", parameter.name);
+            Some(LentTensor::new(parameter, name, values.as_ref()?))
         });
-        let mut tensors: Vec<_> = velocities.chain(weights.tensors.iter().cloned()).collect();
+        let mut tensors: Vec<_> = velocities.chain(weights.lent()).collect();
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
         tensors
     }
@@ -199,7 +189,7 @@ impl Header {
     }
 
     /// The checksum of this header, its own checksum apart, and the tensors.
-    fn checksum_with(&self, tensors: &[NamedTensor]) -> Digest {
+    fn checksum_with(&self, tensors: &[LentTensor<'_>]) -> Digest {
         let without = Header {
             checksum: Digest([0; 32]),
             identity: self.identity.clone(),
@@ -210,7 +200,7 @@ impl Header {
         hasher.update(without.json().as_bytes());
         for tensor in tensors {
             hasher.update(format!("\n{} {:?}\n", tensor.name, tensor.shape).as_bytes());
-            for value in &tensor.values {
+            for value in tensor.values {
                 hasher.update(&value.to_le_bytes());
             }
         }
@@ -219,14 +209,15 @@ impl Header {
 }
 
 fn parse(file: &[u8]) -> Result<Checkpoint, String> {
-    let tensors = Weights::from_safetensors(file)?.tensors;
+    let stored = Weights::from_safetensors(file)?;
     let header = metadata(file, KEY).ok_or("this safetensors file is not a checkpoint")?;
     let header: Header = serde_json::from_str(&header)
         .map_err(|error| format!("its header is not that of a checkpoint: {error}"))?;
-    if header.checksum != header.checksum_with(&tensors) {
+    if header.checksum != header.checksum_with(&stored.lent()) {
         return Err("the checkpoint is damaged: its checksum is wrong".to_owned());
     }
-    let mut tensors: BTreeMap<String, NamedTensor> = tensors
+    let mut tensors: BTreeMap<String, NamedTensor> = stored
+        .tensors
         .into_iter()
         .map(|tensor| (tensor.name.clone(), tensor))
         .collect();

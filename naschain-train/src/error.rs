@@ -43,11 +43,13 @@ pub enum Error {
         /// How to get the data set.
         hint: &'static str,
     },
-    /// Pictures of a shape that they cannot have.
-    #[error("pictures of {found} cannot be read; 1 or 3 channels and sides of 1 to 4096 can")]
+    /// A shape that pictures cannot have.
+    #[error(
+        "pictures cannot be brought to {found:?}; 1 or 3 channels and sides of 1 to 4096 are right, such as 3x32x32"
+    )]
     PictureShape {
         /// The shape found.
-        found: naschain_core::Shape,
+        found: String,
     },
     /// Images and labels that are not equally many.
     #[error("there are {labels} labels for {images} images")]
@@ -160,15 +162,15 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
-    /// The loss is no longer a finite number.
-    #[error("the training diverged: the loss of epoch {epoch}, step {step} is {loss}")]
+    /// The loss or a weight is no longer a finite number.
+    #[error("the training diverged: {what} is {found}")]
     Diverged {
         /// The epoch, counted from 1.
         epoch: u32,
-        /// The step in the epoch, counted from 1.
-        step: usize,
-        /// The loss.
-        loss: f64,
+        /// What is not finite, and when that was found.
+        what: String,
+        /// The number.
+        found: f64,
     },
     /// The caller's callback stopped the training.
     #[error("the training was stopped after epoch {epoch}")]

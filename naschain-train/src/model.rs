@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::Options;
 use crate::evaluation::logits;
-use crate::weights::metadata;
+use crate::weights::{metadata, write_safetensors};
 use crate::{Dataset, Error, Trained, Weights, onnx};
 
 /// The one format of model files so far.
@@ -125,9 +125,8 @@ impl Model {
         };
         let compact = serde_json::to_string(self).map_err(wrong)?;
         let pretty = serde_json::to_string_pretty(self).map_err(wrong)? + "\n";
-        let file = self.weights.to_safetensors(Some((METADATA_KEY, compact)))?;
         write_whole(&path.with_extension("json"), pretty.as_bytes())?;
-        write_whole(path, &file)
+        write_safetensors(path, self.weights.lent(), Some((METADATA_KEY, compact)))
     }
 
     /// Reads what [`Model::save`] wrote, from the safetensors file or from the description with

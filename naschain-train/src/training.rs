@@ -56,7 +56,7 @@ pub struct Trained {
 /// [`Error::DataMismatch`], [`Error::TooFewImages`], [`Error::MemoryLimit`] or [`Error::Core`]
 /// before anything is computed; [`Error::DeviceUnavailable`]; [`Error::Io`] and
 /// [`Error::Malformed`] when pictures have changed since they were found; [`Error::Diverged`] when
-/// the loss is no longer finite; [`Error::Stopped`] when `on_epoch` breaks before the last epoch.
+/// the loss or a weight is no longer finite; [`Error::Stopped`] when `on_epoch` breaks before the last epoch.
 pub fn train(
     architecture: &Architecture,
     dataset: &Dataset,
@@ -64,7 +64,7 @@ pub fn train(
     options: Options,
     on_epoch: &mut (dyn FnMut(&Epoch) -> ControlFlow<()> + Send),
 ) -> Result<Trained, Error> {
-    let mut report = |epoch: &Epoch, _: &State| on_epoch(epoch);
+    let mut report = |epoch: &Epoch, state: State| (on_epoch(epoch), state);
     let split = Split::draw(dataset, recipe)?;
     let training = Training::new(architecture, dataset, recipe, split, &mut report);
     training.start(options)
@@ -83,7 +83,7 @@ pub fn train_on_all(
     options: Options,
     on_epoch: &mut (dyn FnMut(&Epoch) -> ControlFlow<()> + Send),
 ) -> Result<Trained, Error> {
-    let mut report = |epoch: &Epoch, _: &State| on_epoch(epoch);
+    let mut report = |epoch: &Epoch, state: State| (on_epoch(epoch), state);
     let split = Split::all(dataset);
     let training = Training::new(architecture, dataset, recipe, split, &mut report);
     training.start(options)
@@ -117,7 +117,7 @@ pub fn train_on_all(
 /// });
 /// assert_eq!(stopped.unwrap_err().to_string(), "the training was stopped after epoch 1");
 /// let mut go_on = |_: &_, _: &_| Continue(());
-/// let resumed = train_from(&architecture, &digits, &recipe, options, kept.as_ref(), &mut go_on)?;
+/// let resumed = train_from(&architecture, &digits, &recipe, options, kept, &mut go_on)?;
 /// let whole = train_from(&architecture, &digits, &recipe, options, None, &mut go_on)?;
 /// assert_eq!(resumed, whole);
 /// # Ok::<(), naschain_train::Error>(())
@@ -131,20 +131,21 @@ pub fn train_from(
     dataset: &Dataset,
     recipe: &Recipe,
     options: Options,
-    checkpoint: Option<&Checkpoint>,
+    checkpoint: Option<Checkpoint>,
     on_epoch: &mut (dyn FnMut(&Epoch, &Checkpoint) -> ControlFlow<()> + Send),
 ) -> Result<Trained, Error> {
     let identity = Identity::new(architecture, dataset, recipe);
-    if let Some(checkpoint) = checkpoint {
+    if let Some(checkpoint) = &checkpoint {
         checkpoint.identity.check(&identity)?;
     }
-    let state = checkpoint.map(|checkpoint| checkpoint.state.clone());
-    let mut report = |epoch: &Epoch, state: &State| {
+    let state = checkpoint.map(|checkpoint| checkpoint.state);
+    // The state is lent, so that there are no two of it.
+    let mut report = |epoch: &Epoch, state: State| {
         let checkpoint = Checkpoint {
             identity: identity.clone(),
-            state: state.clone(),
+            state,
         };
-        on_epoch(epoch, &checkpoint)
+        (on_epoch(epoch, &checkpoint), checkpoint.state)
     };
     let split = Split::draw(dataset, recipe)?;
     let training = Training::new(architecture, dataset, recipe, split, &mut report);
@@ -172,7 +173,8 @@ pub(crate) fn check(architecture: &Architecture, dataset: &Dataset) -> Result<()
     })
 }
 
-type OnEpoch<'a> = &'a mut (dyn FnMut(&Epoch, &State) -> ControlFlow<()> + Send);
+/// Takes the state and gives it back.
+type OnEpoch<'a> = &'a mut (dyn FnMut(&Epoch, State) -> (ControlFlow<()>, State) + Send);
 
 /// A training that has not begun.
 pub(crate) struct Training<'a> {
@@ -212,8 +214,17 @@ impl<'a> Training<'a> {
         self.recipe.validate()?;
         check_arithmetic(self.recipe)?;
         check(self.architecture, self.dataset)?;
-        memory::check(self.architecture, self.recipe, options)?;
+        memory::check(self.architecture, &self.sizes(), options)?;
         backend::run(options, self)
+    }
+
+    /// The recipe with as many images as there really are.
+    fn sizes(&self) -> Recipe {
+        Recipe {
+            train_images: self.split.train.len(),
+            validation_images: self.split.judged(self.dataset).1.len(),
+            ..self.recipe.clone()
+        }
     }
 }
 
@@ -228,7 +239,7 @@ impl Work for Training<'_> {
             Some(state) => Source::stored(state.weights.clone()),
         };
         let mut network = E::build(self.architecture, source, place)?;
-        let mut state = match self.state.clone() {
+        let mut state = match self.state.take() {
             None => State::first(network.read()),
             Some(state) => state,
         };
@@ -245,8 +256,8 @@ impl Work for Training<'_> {
                 if !loss.sum.is_finite() {
                     return Err(Error::Diverged {
                         epoch: number,
-                        step: step + 1,
-                        loss: loss.sum,
+                        what: format!("the loss of epoch {number}, step {}", step + 1),
+                        found: loss.sum,
                     });
                 }
                 epoch.add(&loss, rate);
@@ -254,10 +265,14 @@ impl Work for Training<'_> {
                     on_step(loss.sum / indices.len() as f64);
                 }
             }
-            state = state.next(network.read(), network.read_velocities());
+            let weights = network.read();
+            check_finite(&weights, number)?;
+            state = state.next(weights, network.read_velocities());
             let report = epoch.report(number, order.len() as u64, state.digest)?;
             let last = number == recipe.epochs;
-            if (self.on_epoch)(&report, &state).is_break() && !last {
+            let answer;
+            (answer, state) = (self.on_epoch)(&report, state);
+            if answer.is_break() && !last {
                 return Err(Error::Stopped { epoch: number });
             }
         }
@@ -289,6 +304,20 @@ impl Training<'_> {
             factors: drop_path::draw(self.recipe, epoch, paths, indices),
         })
     }
+}
+
+/// Layers may hide numbers that are not finite from the loss: a rectifier makes NaN zero.
+fn check_finite(weights: &Weights, epoch: u32) -> Result<(), Error> {
+    for tensor in &weights.tensors {
+        if let Some(value) = tensor.values.iter().find(|value| !value.is_finite()) {
+            return Err(Error::Diverged {
+                epoch,
+                what: format!("a number of {} after epoch {epoch}", tensor.name),
+                found: f64::from(*value),
+            });
+        }
+    }
+    Ok(())
 }
 
 #[derive(Default)]

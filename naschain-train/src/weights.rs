@@ -1,9 +1,10 @@
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use naschain_core::{Digest, Purpose, Stream};
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::{Dtype, TensorView, View};
+use safetensors::{SafeTensorError, SafeTensors};
 
 use crate::Error;
 
@@ -44,11 +45,13 @@ impl Weights {
     /// # Errors
     /// [`Error::Io`].
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let io = |source| Error::Io {
-            path: path.to_owned(),
-            source,
-        };
-        std::fs::write(path, self.to_safetensors(None)?).map_err(io)
+        write_safetensors(path, self.lent(), None)
+    }
+
+    /// Every tensor, to be written without a copy.
+    pub(crate) fn lent(&self) -> Vec<LentTensor<'_>> {
+        let lend = |tensor| LentTensor::new(tensor, tensor.name.clone(), &tensor.values);
+        self.tensors.iter().map(lend).collect()
     }
 
     /// Reads a safetensors file. The tensors come in the order of their names; the network
@@ -64,32 +67,6 @@ impl Weights {
         Weights::from_safetensors(&file).map_err(|problem| Error::Malformed {
             path: path.to_owned(),
             problem,
-        })
-    }
-
-    /// The bytes of a safetensors file, with at most one line of metadata: two would come in
-    /// random order, because the safetensors crate wants them as a hash map.
-    pub(crate) fn to_safetensors(
-        &self,
-        metadata: Option<(&str, String)>,
-    ) -> Result<Vec<u8>, Error> {
-        let bytes: Vec<Vec<u8>> = self
-            .tensors
-            .iter()
-            .map(|tensor| little_endian(&tensor.values))
-            .collect();
-        let views: Vec<(&str, TensorView)> = self
-            .tensors
-            .iter()
-            .zip(&bytes)
-            .map(|(tensor, bytes)| {
-                let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
-                (tensor.name.as_str(), view.expect("shape and values agree"))
-            })
-            .collect();
-        let metadata = metadata.map(|(key, text)| [(key.to_owned(), text)].into());
-        safetensors::serialize(views, metadata).map_err(|error| Error::Weights {
-            problem: error.to_string(),
         })
     }
 
@@ -119,6 +96,67 @@ impl Weights {
         let trained = |tensor: &&NamedTensor| !tensor.name.contains(".running_");
         self.tensors.iter().filter(trained)
     }
+}
+
+/// A tensor that somebody else has, on its way into a file.
+pub(crate) struct LentTensor<'a> {
+    pub(crate) name: String,
+    pub(crate) shape: &'a [usize],
+    pub(crate) values: &'a [f32],
+}
+
+impl<'a> LentTensor<'a> {
+    /// `values` in the shape of `like`.
+    pub(crate) fn new(like: &'a NamedTensor, name: String, values: &'a [f32]) -> LentTensor<'a> {
+        LentTensor {
+            name,
+            shape: &like.shape,
+            values,
+        }
+    }
+}
+
+impl View for &LentTensor<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        little_endian(self.values).into()
+    }
+
+    fn data_len(&self) -> usize {
+        size_of_val(self.values)
+    }
+}
+
+/// Writes a safetensors file, whole or not at all and one tensor after the other, with at most one
+/// line of metadata: two would come in random order, because the safetensors crate wants them as a
+/// hash map.
+pub(crate) fn write_safetensors(
+    path: &Path,
+    tensors: Vec<LentTensor<'_>>,
+    metadata: Option<(&str, String)>,
+) -> Result<(), Error> {
+    let io = |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let views = tensors.iter().map(|tensor| (tensor.name.as_str(), tensor));
+    let metadata = metadata.map(|(key, text)| [(key.to_owned(), text)].into());
+    let partial = path.with_extension("partial");
+    let written = safetensors::serialize_to_file(views, metadata, &partial);
+    written.map_err(|error| match error {
+        SafeTensorError::IoError(source) => io(source),
+        other => Error::Weights {
+            problem: other.to_string(),
+        },
+    })?;
+    std::fs::rename(&partial, path).map_err(io)
 }
 
 /// The text under `key` in a safetensors file's own metadata, where there is one.

@@ -43,7 +43,7 @@ fn recipe() -> Recipe {
 
 /// Trains from `start` and stops after epoch `last`; gives what came of it, and the checkpoint.
 fn run(
-    start: Option<&Checkpoint>,
+    start: Option<Checkpoint>,
     last: u32,
 ) -> (Result<Trained, Error>, Option<Checkpoint>, Vec<Epoch>) {
     let (mut kept, mut epochs) = (None, Vec::new());
@@ -104,7 +104,7 @@ fn stopped_after_any_epoch_the_rest_is_the_same() {
         checkpoint.save(&path).unwrap();
         let loaded = Checkpoint::load(&path).unwrap();
         assert_eq!(loaded, checkpoint);
-        let (resumed, _, rest) = run(Some(&loaded), EPOCHS);
+        let (resumed, _, rest) = run(Some(loaded), EPOCHS);
         assert_eq!(resumed.unwrap(), trained);
         assert_eq!(rest, epochs[last as usize..]);
     }
@@ -118,7 +118,7 @@ fn go_on_for_another_process() {
         return;
     };
     let checkpoint = Checkpoint::load(path.as_ref()).unwrap();
-    let (trained, ..) = run(Some(&checkpoint), EPOCHS);
+    let (trained, ..) = run(Some(checkpoint), EPOCHS);
     println!("digest={}", trained.unwrap().measurement.digest);
 }
 
@@ -149,7 +149,7 @@ fn another_training_cannot_go_on() {
             dataset,
             recipe,
             options,
-            Some(&checkpoint),
+            Some(checkpoint.clone()),
             &mut on_epoch,
         )
         .unwrap_err()

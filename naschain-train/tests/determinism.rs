@@ -153,6 +153,18 @@ fn a_callback_stops_and_a_wild_rate_diverges() {
         ..recipe()
     };
     assert!(matches!(run(&wild, true), Err(Error::Diverged { .. })));
+    // Rectifiers hide these from the loss.
+    let hidden = Recipe {
+        epochs: 3,
+        batch_size: 700,
+        train_images: 1000,
+        ..wild
+    };
+    let error = run(&hidden, true).unwrap_err().to_string();
+    assert!(
+        error.starts_with("the training diverged: a number of "),
+        "{error}"
+    );
     let greedy = Recipe {
         train_images: 2000,
         ..recipe()

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use naschain_core::{Genome, MacroSpace, Purpose, Recipe, Stream};
-use naschain_train::{Dataset, Images, Model, NamedTensor, Options, Weights, train};
+use naschain_train::{Dataset, Images, Model, NamedTensor, Options, Weights, probabilities, train};
 
 const GENOMES: u64 = 30;
 const IMAGES: usize = 1000;
@@ -141,6 +141,38 @@ fn agrees(peer: &str) {
 #[test]
 fn onnxruntime_agrees() {
     agrees("onnxruntime");
+}
+
+/// As a command, the example of a loader says of a picture what we say.
+#[test]
+fn the_loader_names_a_picture() {
+    if !python::has("torch") || !python::has("PIL") {
+        return;
+    }
+    let model = folder().join("04.safetensors");
+    let digits = Dataset::digits();
+    let bright = digits.test.pixels(&[0]).unwrap();
+    let bright: Vec<u8> = bright.into_iter().map(|pixel| pixel * 15).collect();
+    let picture = folder().join("picture.png");
+    let image = image::GrayImage::from_raw(8, 8, bright.clone()).unwrap();
+    image.save(&picture).unwrap();
+    let pixels: Vec<f32> = bright.into_iter().map(f32::from).collect();
+    let logits = Model::load(&model).unwrap();
+    let logits = logits.logits(&pixels, Options::default()).unwrap();
+    let ours = probabilities(&logits);
+    let (class, best) = ours
+        .iter()
+        .enumerate()
+        .max_by(|a, b| a.1.total_cmp(b.1))
+        .unwrap();
+
+    let args = [&model, &picture].map(|path| path.to_str().unwrap());
+    let printed = python::run("load_model.py", &args);
+    assert_eq!(printed.lines().count(), 5, "{printed}");
+    let mut first = printed.split_whitespace();
+    let probability: f64 = first.next().unwrap().parse().unwrap();
+    assert!((probability - best).abs() < 1e-3, "{printed}");
+    assert_eq!(first.next(), Some(&*class.to_string()), "{printed}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 mod allocations;
 
-use std::io::Write;
+use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -283,4 +283,55 @@ fn promised_pixels_are_bounded() {
     let length = jpeg.len();
     let problem = format!("the image is 5000x5000; a file of {length} bytes cannot hold so much");
     refused(&jpeg, &problem);
+}
+
+/// A NumPy archive of two arrays of bytes that are all 0.
+fn zeros(x: (&str, usize), y: (&str, usize)) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, (shape, length)) in [("x.npy", x), ("y.npy", y)] {
+        let options = zip::write::SimpleFileOptions::default();
+        writer.start_file(name, options).unwrap();
+        let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n");
+        let length_of_header = (header.len() as u16).to_le_bytes();
+        writer.write_all(b"\x93NUMPY\x01\x00").unwrap();
+        writer.write_all(&length_of_header).unwrap();
+        writer.write_all(header.as_bytes()).unwrap();
+        writer.write_all(&vec![0; length]).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+/// Arrays of which there are too many numbers are refused by their headers.
+#[test]
+fn arrays_that_do_not_fit_are_not_unpacked() {
+    const MANY: usize = 40_000_000;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let dir = std::env::temp_dir().join(format!("naschain-zeros-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let few = ("(4, 1, 2)", 8);
+    for (x, y, problem) in [
+        (
+            few,
+            ("(40000000,)", MANY),
+            "y has 40000000 labels for 4 images",
+        ),
+        (
+            few,
+            ("(4, 10000000)", MANY),
+            "it must be one label an image",
+        ),
+        (
+            ("(20000000, 1, 2)", MANY),
+            ("(4,)", 4),
+            "y has 4 labels for 20000000 images",
+        ),
+    ] {
+        std::fs::write(dir.join("a.npz"), zeros(x, y)).unwrap();
+        let name = "a.npz".parse().unwrap();
+        let (result, taken) = peak(|| Dataset::load(&name, Some(&dir)));
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains(problem), "{error}");
+        assert!(taken < APART, "{taken}");
+    }
+    std::fs::remove_dir_all(dir).unwrap();
 }

@@ -11,7 +11,10 @@ use std::sync::{Mutex, PoisonError};
 use naschain_core::{
     Architecture, Augmentation, Digest, Genome, MacroSpace, Purpose, Recipe, Shape, Stream,
 };
-use naschain_train::{Dataset, Images, Options, train, training_memory_bytes};
+use naschain_train::{
+    Checkpoint, Dataset, Epoch, Error, Images, Options, Trained, train, train_from, train_on_all,
+    training_memory_bytes,
+};
 
 struct Counting;
 
@@ -70,6 +73,7 @@ fn the_estimate_holds() {
     let spaces = [
         ("1x8x8", 1, 2, 4),
         ("1x8x8", 2, 4, 64),
+        ("1x8x8", 1, 2, 256),
         ("1x28x28", 1, 6, 8),
         ("1x28x28", 2, 4, 16),
         ("3x32x32", 3, 10, 4),
@@ -98,17 +102,111 @@ fn the_estimate_holds() {
             augmentation: Augmentation::default(),
             ..Recipe::default()
         };
-        let before = LIVE.load(Relaxed);
-        PEAK.store(before, Relaxed);
-        digest(&architecture, &dataset, &recipe, threads);
-        let measured = PEAK.load(Relaxed) - before;
-        let estimate = training_memory_bytes(&architecture, &recipe, threads) as usize;
-        let apart = (1 << 20) * threads;
-        assert!(
-            measured <= estimate && estimate - apart <= 2 * measured,
-            "{shape} {genome} {size:?}: {measured} bytes measured, {estimate} estimated"
-        );
+        let holds = |way: &str, recipe: &Recipe, work: &dyn Fn()| {
+            let measured = peak(work);
+            let estimate = training_memory_bytes(&architecture, recipe, threads) as usize;
+            let apart = (1 << 20) * threads;
+            assert!(
+                measured <= estimate && estimate - apart <= 2 * measured,
+                "{shape} {genome} {size:?} {way}: {measured} bytes measured, {estimate} estimated"
+            );
+        };
+        holds("alone", &recipe, &|| {
+            digest(&architecture, &dataset, &recipe, threads);
+        });
+        holds("with checkpoints", &recipe, &|| {
+            train_with_checkpoints(&architecture, &dataset, &recipe, threads)
+        });
+        let all = images(space.input, batch_size);
+        let sizes = Recipe {
+            validation_images: all.test.len(),
+            ..recipe.clone()
+        };
+        holds("on all", &sizes, &|| {
+            let limit = training_memory_bytes(&architecture, &sizes, threads);
+            on_all(&architecture, &all, &recipe, threads, limit).unwrap();
+        });
     }
+}
+
+/// What `work` takes at one time, in bytes.
+fn peak(work: &dyn Fn()) -> usize {
+    let before = LIVE.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    work();
+    PEAK.load(Relaxed) - before
+}
+
+/// Stops after the first epoch and goes on from its file.
+fn train_with_checkpoints(
+    architecture: &Architecture,
+    dataset: &Dataset,
+    recipe: &Recipe,
+    threads: usize,
+) {
+    let path = std::env::temp_dir().join(format!("naschain-memory-{}", std::process::id()));
+    let options = Options {
+        threads,
+        ..Options::default()
+    };
+    let mut report = |epoch: &Epoch, checkpoint: &Checkpoint| {
+        checkpoint.save(&path).unwrap();
+        match epoch.number {
+            1 => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    };
+    let stopped = train_from(architecture, dataset, recipe, options, None, &mut report);
+    stopped.unwrap_err();
+    let kept = Some(Checkpoint::load(&path).unwrap());
+    train_from(architecture, dataset, recipe, options, kept, &mut report).unwrap();
+    std::fs::remove_file(&path).unwrap();
+}
+
+fn on_all(
+    architecture: &Architecture,
+    dataset: &Dataset,
+    recipe: &Recipe,
+    threads: usize,
+    memory_limit_bytes: u64,
+) -> Result<Trained, Error> {
+    let options = Options {
+        threads,
+        memory_limit_bytes: Some(memory_limit_bytes),
+        ..Options::default()
+    };
+    let mut proceed = |_: &_| ControlFlow::Continue(());
+    train_on_all(architecture, dataset, recipe, options, &mut proceed)
+}
+
+/// The limit is held against the images that are trained on, not against those of the recipe.
+#[test]
+fn a_training_on_all_images_is_refused_by_what_it_needs() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let digits = Dataset::digits();
+    let space = MacroSpace {
+        phases: 1,
+        nodes: 2,
+        input: digits.shape,
+        init_channels: 4,
+        classes: digits.classes,
+    };
+    let architecture = space.decode(&"1-1".parse().unwrap()).unwrap();
+    let recipe = Recipe {
+        train_images: 1,
+        ..small_recipe()
+    };
+    let sizes = Recipe {
+        train_images: digits.train.len(),
+        validation_images: digits.test.len(),
+        ..recipe.clone()
+    };
+    let needed = training_memory_bytes(&architecture, &sizes, 1);
+    assert!(training_memory_bytes(&architecture, &recipe, 1) < needed);
+    let run = |limit| on_all(&architecture, &digits, &recipe, 1, limit);
+    let refused = run(needed - 1).unwrap_err();
+    assert!(matches!(refused, Error::MemoryLimit { needed_bytes, .. } if needed_bytes == needed));
+    run(needed).unwrap();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The network as a burn module: how GPUs are used, and in tests what ours is held against.
+//! The network as a burn module: in tests, what ours is held against.
 
 mod clipping;
 mod layers;

@@ -48,6 +48,9 @@ mod tests {
 
     use super::super::module::Network;
     use super::*;
+    use crate::Isa;
+    use crate::cpu::CpuNetwork;
+    use crate::engine::Engine;
     use crate::weights::Source;
 
     #[test]
@@ -78,6 +81,10 @@ mod tests {
                 Network::<Flex>::build(&architecture, Source::drawn(1), &device).unwrap();
             assert_eq!(network.num_params() as u64, costs.params, "{case}");
             assert_eq!(network.num_params(), number(&case["params"]), "{case}");
+            let ours = CpuNetwork::build(&architecture, Source::drawn(1), &Isa::best()).unwrap();
+            let ours = ours.read();
+            let trained = ours.parameters().map(|tensor| tensor.values.len());
+            assert_eq!(trained.sum::<usize>(), number(&case["params"]), "{case}");
             COUNT.set(0);
             network.forward(Tensor::zeros([1, channels, height, width], &device), false);
             assert_eq!(COUNT.get() as u64, costs.flops, "{case}");

@@ -63,6 +63,8 @@ impl<'a> Planner<'a> {
         };
         plan.place_backward();
         plan.find_slots();
+        // It has grown by doubling, and up to half of it would stay empty.
+        self.parameters.shrink_to_fit();
         Ok(plan)
     }
 

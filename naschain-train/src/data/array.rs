@@ -13,90 +13,132 @@ pub(super) struct Array {
     pub(super) bytes: Vec<u8>,
 }
 
-impl Header {
-    /// Bytes of one number.
-    pub(super) fn width(&self) -> Result<u128, String> {
-        let digits = self.descr.trim_start_matches(|c: char| !c.is_ascii_digit());
-        let width = digits.parse().ok().filter(|width| *width <= 8);
-        width.ok_or_else(|| format!("its type is {}; numbers are needed", self.descr))
-    }
+/// What the header of an array of images says.
+pub(super) struct Layout {
+    pub(super) images: usize,
+    /// Of each image.
+    pub(super) shape: Shape,
+    /// Whether each pixel's channels are side by side.
+    channels_last: bool,
 }
 
-impl Array {
-    /// Images × channels × height × width numbers and the shape of each image.
-    pub(super) fn pixels(mut self) -> Result<(Shape, Vec<u8>), String> {
-        let (name, descr) = (&self.name, &self.header.descr);
+impl Header {
+    /// Bytes of all numbers; none where they are no whole numbers.
+    pub(super) fn bytes(&self) -> Option<u128> {
+        let mut sizes = self.shape.iter().map(|&size| size as u128);
+        let count = sizes.try_fold(1u128, u128::checked_mul)?;
+        count.checked_mul(self.whole_numbers()?.width as u128)
+    }
+
+    fn whole_numbers(&self) -> Option<WholeNumbers> {
+        let (order, kind, width) = match self.descr.as_bytes() {
+            [order @ (b'<' | b'>' | b'|'), kind @ (b'u' | b'i'), width] => (order, kind, width),
+            _ => return None,
+        };
+        let width = usize::from(width.wrapping_sub(b'0'));
+        [1, 2, 4, 8].contains(&width).then_some(WholeNumbers {
+            width,
+            big: *order == b'>',
+            signed: *kind == b'i',
+        })
+    }
+
+    /// Images × channels × height × width numbers, or with channels last.
+    pub(super) fn images(&self, name: &str) -> Result<Layout, String> {
+        let (descr, sizes) = (&self.descr, &self.shape);
         if descr != "|u1" {
             return Err(format!(
                 "{name} has the type {descr}; pixels are uint8 (|u1) from 0 to 255, such as \
                  (x * 255).round().astype(\"uint8\") of numbers from 0 to 1"
             ));
         }
-        let (planes, last) = match self.header.shape[..] {
-            [_, height, width] => ([1, height, width], false),
-            [_, a, b, c] if [1, 3].contains(&c) && ![1, 3].contains(&a) => ([c, a, b], true),
-            [_, a, b, c] => ([a, b, c], false),
+        let (images, planes, channels_last) = match sizes[..] {
+            [images, height, width] => (images, [1, height, width], false),
+            [images, a, b, c] if [1, 3].contains(&c) && ![1, 3].contains(&a) => {
+                (images, [c, a, b], true)
+            }
+            [_, a, _, 2 | 4] if !(1..=4).contains(&a) => {
+                return Err(format!(
+                    "{name} has the shape {sizes:?}; where images have 2 or 4 channels, these come \
+                     before height and width, such as {name}.transpose(0, 3, 1, 2)"
+                ));
+            }
+            [images, a, b, c] => (images, [a, b, c], false),
             _ => {
                 return Err(format!(
                     "{name} has {} dimensions; images have 3 or 4: number, height, width, and \
                      channels before or after these two",
-                    self.header.shape.len()
+                    sizes.len()
                 ));
             }
         };
-        let [channels, height, width] = planes;
-        if self.bytes.is_empty() || planes.iter().any(|&size| size > LARGEST_SIDE) {
+        let fits = |size: &usize| (1..=LARGEST_SIDE).contains(size);
+        if images == 0 || !planes.iter().all(fits) {
             return Err(format!(
-                "{name} has the shape {:?}; at least one image, and channels and sides of 1 to \
-                 {LARGEST_SIDE} are needed",
-                self.header.shape
+                "{name} has the shape {sizes:?}; at least one image, and channels and sides of 1 \
+                 to {LARGEST_SIDE} are needed"
             ));
         }
-        let shape = Shape {
-            channels,
-            height,
-            width,
-        };
-        if last {
-            planes_first(&mut self.bytes, shape);
-        }
-        Ok((shape, self.bytes))
+        let [channels, height, width] = planes;
+        Ok(Layout {
+            images,
+            shape: Shape {
+                channels,
+                height,
+                width,
+            },
+            channels_last,
+        })
     }
 
-    /// One label an image.
-    pub(super) fn labels(&self) -> Result<Vec<u16>, String> {
-        let (name, sizes) = (&self.name, &self.header.shape);
-        if !matches!(sizes[..], [_] | [_, 1]) {
-            return Err(format!(
-                "{name} has the shape {sizes:?}; it must be one label an image"
-            ));
-        }
-        let descr = &self.header.descr;
-        let (big, signed) = match descr.as_bytes() {
-            [b'>', kind @ (b'u' | b'i'), _] => (true, *kind == b'i'),
-            [b'<' | b'|', kind @ (b'u' | b'i'), _] => (false, *kind == b'i'),
-            _ => {
-                return Err(format!(
-                    "{name} has the type {descr}; labels are whole numbers"
-                ));
-            }
-        };
-        let width = self.header.width()? as usize;
-        if width == 0 {
+    /// How many labels there are.
+    pub(super) fn labels(&self, name: &str) -> Result<usize, String> {
+        let (descr, sizes) = (&self.descr, &self.shape);
+        if self.whole_numbers().is_none() {
             return Err(format!(
                 "{name} has the type {descr}; labels are whole numbers"
             ));
         }
+        match sizes[..] {
+            [labels] | [labels, 1] => Ok(labels),
+            _ => Err(format!(
+                "{name} has the shape {sizes:?}; it must be one label an image"
+            )),
+        }
+    }
+}
+
+/// How whole numbers are stored.
+struct WholeNumbers {
+    /// Bytes of each.
+    width: usize,
+    /// The largest byte first.
+    big: bool,
+    signed: bool,
+}
+
+impl Array {
+    /// Plane by plane, image by image.
+    pub(super) fn pixels(mut self, layout: &Layout) -> Vec<u8> {
+        if layout.channels_last {
+            planes_first(&mut self.bytes, layout.shape);
+        }
+        self.bytes
+    }
+
+    /// One label an image.
+    pub(super) fn labels(&self) -> Result<Vec<u16>, String> {
+        let (name, numbers) = (&self.name, self.header.whole_numbers());
+        let Some(WholeNumbers { width, big, signed }) = numbers else {
+            return self.header.labels(name).map(|_| Vec::new());
+        };
         let label = |(index, number): (usize, &[u8])| {
             let value = whole_number(number, big, signed);
             u16::try_from(value)
                 .map_err(|_| format!("{name} has {value} for image {index}; labels are 0 to 65535"))
         };
-        self.bytes
-            .chunks_exact(width)
-            .enumerate()
-            .map(label)
-            .collect()
+        let numbers = self.bytes.chunks_exact(width).enumerate();
+        numbers.map(label).collect()
     }
 }
 

@@ -79,6 +79,11 @@ impl Layout {
                 format!("{length} bytes are not a whole number of images of {record} bytes");
             return Err(files::malformed(path, problem));
         }
+        if length > files::MOST_BYTES {
+            let most = files::MOST_BYTES;
+            let problem = format!("it has {length} bytes; at most {most} are read");
+            return Err(files::malformed(path, problem));
+        }
         let mut reader = BufReader::new(file);
         pixels.reserve_exact(count as usize * SHAPE.len());
         let mut image = vec![0; record];
@@ -172,6 +177,12 @@ mod tests {
         );
         let error = problem(image(0, 100));
         assert!(error.contains("fine label of image 0 is 100"), "{error}");
+        // With holes, it takes no room on the disk.
+        let long = std::fs::File::create(dir.join("train.bin")).unwrap();
+        long.set_len(3074 << 30).unwrap();
+        let error = cifar100("cifar100".to_owned(), &dir).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("at most 4294967296 are read"), "{error}");
         let error = problem(vec![0; 3073]);
         assert!(
             error.contains("3073 bytes are not a whole number of images of 3074 bytes"),

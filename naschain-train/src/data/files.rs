@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 
 use crate::Error;
 
 /// More than any supported file holds; a larger one is not what it says it is.
-const MOST_BYTES: u64 = 1 << 32;
+pub(super) const MOST_BYTES: u64 = 1 << 32;
 /// No deflate stream unpacks to more bytes than this for each of its own
 /// (<https://zlib.net/zlib_tech.html>).
 const MOST_UNPACKED: u64 = 1032;
@@ -50,7 +50,7 @@ impl Input<Box<dyn Read>> {
         let (file, stored) = open(path)?;
         let file = BufReader::new(file);
         if path.extension().is_some_and(|extension| extension == "gz") {
-            return Ok(Input::deflated(Box::new(GzDecoder::new(file)), stored));
+            return Ok(Input::deflated(Box::new(MultiGzDecoder::new(file)), stored));
         }
         Ok(Input {
             reader: Box::new(file),

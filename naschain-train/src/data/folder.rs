@@ -74,10 +74,15 @@ impl Part {
         for (label, class) in (0..=u16::MAX).zip(&classes) {
             let dir = dir.join(class);
             let before = part.labels.len();
-            let names = entries(&dir)?.into_iter().filter(|name| is_picture(name));
-            part.pictures
-                .names
-                .extend(names.map(String::into_boxed_str));
+            for name in entries(&dir)?.into_iter().filter(|name| is_picture(name)) {
+                let path = dir.join(&name);
+                // A named pipe would keep its reader waiting for ever.
+                if !path.is_file() {
+                    let problem = "it is not a file, though it is called a picture";
+                    return Err(files::malformed(&path, problem));
+                }
+                part.pictures.names.push(name.into_boxed_str());
+            }
             part.labels.resize(part.pictures.names.len(), label);
             if part.labels.len() == before {
                 let problem = "there are no files in it that end in .png, .jpg or .jpeg";
@@ -226,6 +231,8 @@ mod tests {
         let more = [&GOOD[..], &["val/plum/y.png"]].concat();
         refused("more", &more, "there is no folder \"plum\", which val has");
         let none = [&GOOD[..], &["train/plum/deeper/a.png", "val/plum/a.png"]].concat();
+        let nested = [&GOOD[..], &["train/pear/d.png/a.png"]].concat();
+        refused("nested", &nested, "d.png: it is not a file");
         refused("none", &none, "there are no files in it that end in .png");
         let dir = folder("broken", &GOOD);
         std::fs::write(dir.join("train/pear/a.PNG"), b"\x89PNG\r\n\x1a\n").unwrap();

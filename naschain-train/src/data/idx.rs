@@ -206,6 +206,33 @@ mod tests {
     }
 
     #[test]
+    fn every_member_of_a_gzip_file_is_read() {
+        let gzip = |bytes: &[u8]| {
+            let mut writer = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+            writer.write_all(bytes).unwrap();
+            writer.finish().unwrap()
+        };
+        let whole = idx(&[2, 3, 2], &(20..32).collect::<Vec<u8>>());
+        let (first, rest) = whole.split_at(20);
+        let name = "train-images-idx3-ubyte.gz";
+        let dir = folder("members", None);
+        let load = |file: Vec<u8>| {
+            std::fs::write(dir.join(name), file).unwrap();
+            mnist("mnist".to_owned(), &dir)
+        };
+        let data = load([gzip(first), gzip(rest)].concat()).unwrap();
+        let pixels = data.train.pixels(&[0, 1]).unwrap();
+        assert_eq!(pixels, (20..32).collect::<Vec<u8>>());
+        let garbage = [&gzip(&whole)[..], b"garbage"].concat();
+        let error = load(garbage).unwrap_err().to_string();
+        assert!(
+            error.contains(name) && error.contains("cannot be read"),
+            "{error}"
+        );
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
     fn malformed_files_are_refused_by_name() {
         let images = "t10k-images-idx3-ubyte";
         let labels = "t10k-labels-idx1-ubyte";

@@ -6,6 +6,8 @@ pub struct Moments {
     /// The standard deviation, over all pixels; 1 where all are equal, so that it can be divided
     /// by.
     pub deviation: f64,
+    /// Whether all pixels are equal.
+    pub constant: bool,
 }
 
 impl Moments {
@@ -24,6 +26,7 @@ impl Moments {
         Moments {
             mean,
             deviation: if deviation > 0.0 { deviation } else { 1.0 },
+            constant: deviation <= 0.0,
         }
     }
 
@@ -44,9 +47,10 @@ mod tests {
         let moments = Moments::new(&counts);
         assert_eq!(moments.mean, 12.5);
         // (3 × 2.5² + 7.5²) / 4 = 18.75
-        assert!((moments.deviation - 18.75f64.sqrt()).abs() < 1e-12);
+        assert!((moments.deviation - 18.75f64.sqrt()).abs() < 1e-12 && !moments.constant);
         counts[20] = 0;
-        assert_eq!(Moments::new(&counts).deviation, 1.0);
+        let moments = Moments::new(&counts);
+        assert_eq!((moments.deviation, moments.constant), (1.0, true));
         assert_eq!(Moments::new(&[0; 256]).mean, 0.0);
     }
 }

@@ -152,8 +152,7 @@ impl FromStr for DataName {
             return Ok(DataName::folder());
         }
         if let Some(shape) = text.strip_prefix("folder-") {
-            let shape = shape.parse().map_err(|_| unknown())?;
-            return Ok(DataName::Folder(check_shape(shape)?));
+            return picture_shape(shape).map(DataName::Folder);
         }
         // A run's specification may come from a stranger: it must not lead out of a folder.
         let plain = !text.starts_with('.') && !text.contains(['/', '\\', ':', '\0']);
@@ -165,13 +164,16 @@ impl FromStr for DataName {
 }
 
 /// Pictures are grey or in colour, and networks have a largest input.
-fn check_shape(shape: Shape) -> Result<Shape, Error> {
-    let sides = [shape.height, shape.width];
-    let right = [1, 3].contains(&shape.channels);
-    match right && sides.iter().all(|side| (1..=LARGEST_SIDE).contains(side)) {
-        true => Ok(shape),
-        false => Err(Error::PictureShape { found: shape }),
-    }
+fn picture_shape(text: &str) -> Result<Shape, Error> {
+    let right = |shape: &Shape| {
+        let sides = [shape.height, shape.width];
+        let side_is_right = |side: &usize| (1..=LARGEST_SIDE).contains(side);
+        [1, 3].contains(&shape.channels) && sides.iter().all(side_is_right)
+    };
+    let shape = text.parse().ok().filter(right);
+    shape.ok_or_else(|| Error::PictureShape {
+        found: text.to_owned(),
+    })
 }
 
 impl Serialize for DataName {
@@ -207,21 +209,18 @@ mod tests {
 
     #[test]
     fn other_names_are_refused() {
-        let wrong = [
-            "imagenet",
-            "emnist",
-            "folder-",
-            "a/b.npz",
-            "..\\b.npz",
-            ".npz",
-        ];
+        let wrong = ["imagenet", "emnist", "a/b.npz", "..\\b.npz", ".npz"];
         for wrong in wrong {
             let error = wrong.parse::<DataName>().unwrap_err().to_string();
             assert!(error.contains("is not known; use digits"), "{error}");
         }
-        for wrong in ["folder-2x8x8", "folder-3x4097x8", "folder-3x0x8"] {
-            let error = wrong.parse::<DataName>().unwrap_err().to_string();
-            assert!(error.contains("x8"), "{error}");
+        for wrong in ["2x8x8", "3x4097x8", "3x0x8", "8", ""] {
+            let name = format!("folder-{wrong}").parse::<DataName>();
+            let right = format!(
+                "pictures cannot be brought to {wrong:?}; 1 or 3 channels and sides of 1 to 4096 \
+                 are right, such as 3x32x32"
+            );
+            assert_eq!(name.unwrap_err().to_string(), right);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use naschain_core::{Purpose, Shape, Stream};
 use zip::ZipArchive;
+use zip::read::ZipFile;
 
 use super::array::Array;
 use super::files::{Input, malformed};
@@ -32,12 +33,8 @@ pub(super) fn dataset(name: String, path: &Path) -> Result<Dataset, Error> {
         )
     })?;
     let mut archive = Archive { archive, length };
-    let parts = archive
+    let (classes, [train, test]) = archive
         .parts()
-        .map_err(|problem| malformed(path, problem))?;
-    let [train, test] = parts;
-    let classes = train
-        .classes()
         .map_err(|problem| malformed(path, problem))?;
     Dataset::new(name, classes, train.images()?, test.images()?)
 }
@@ -56,20 +53,27 @@ struct Part {
 }
 
 impl Archive {
-    /// The training part and the test part.
-    fn parts(&mut self) -> Result<[Part; 2], String> {
+    /// The number of classes, the training part and the test part.
+    fn parts(&mut self) -> Result<(usize, [Part; 2]), String> {
         let suffix = match self.has("x") || !self.has("x_train") {
             true => "",
             false => "_train",
         };
-        let train = self.part(suffix)?;
+        let part = self.part(suffix)?;
+        let classes = part.classes()?;
         if self.has("x_test") || self.has("y_test") {
-            return Ok([train, self.part("_test")?]);
+            return Ok((classes, [part, self.part("_test")?]));
         }
-        if train.labels.len() < 2 {
-            return Err("there must be at least two images, so that one can be a test".to_owned());
+        let [train, test] = part.split();
+        if let Some(class) = (0..classes).find(|&class| !train.has(class)) {
+            return Err(format!(
+                "class {class} has no image to train on: of {} images {}, drawn once and for all, \
+                 are the test, all of this class among them; add some, or x_test and y_test",
+                train.labels.len() + test.labels.len(),
+                test.labels.len()
+            ));
         }
-        Ok(train.split())
+        Ok((classes, [train, test]))
     }
 
     fn has(&self, name: &str) -> bool {
@@ -79,28 +83,29 @@ impl Archive {
     }
 
     fn part(&mut self, suffix: &str) -> Result<Part, String> {
-        let x = self.array(format!("x{suffix}"))?;
-        let labels = self.array(format!("y{suffix}"))?.labels()?;
-        let (shape, pixels) = x.pixels()?;
-        let images = pixels.len() / shape.len();
-        if labels.len() != images {
-            let labels = labels.len();
-            return Err(format!("y{suffix} has {labels} labels for {images} images"));
+        let (x, y) = (format!("x{suffix}"), format!("y{suffix}"));
+        let layout = self.member(&x)?.0.images(&x)?;
+        let labels = self.member(&y)?.0.labels(&y)?;
+        let images = layout.images;
+        if labels != images {
+            return Err(format!("{y} has {labels} labels for {images} images"));
         }
         Ok(Part {
-            shape,
-            pixels,
-            labels,
+            shape: layout.shape,
+            pixels: self.array(x)?.pixels(&layout),
+            labels: self.array(y)?.labels()?,
         })
     }
 
-    fn array(&mut self, name: String) -> Result<Array, String> {
-        let have = || {
+    /// The header of an array, and the bytes after it.
+    fn member(
+        &mut self,
+        name: &str,
+    ) -> Result<(Header, Input<ZipFile<'_, BufReader<File>>>), String> {
+        if !self.has(name) {
             let names = self.archive.file_names().flatten().take(20);
-            names.collect::<Vec<_>>().join(", ")
-        };
-        if !self.has(&name) {
-            return Err(format!("there is no array {name} in it; it has {}", have()));
+            let have = names.collect::<Vec<_>>().join(", ");
+            return Err(format!("there is no array {name} in it; it has {have}"));
         }
         let wrong = |problem| format!("{name}: {problem}");
         let member = self.archive.by_name(&format!("{name}.npy"));
@@ -108,11 +113,13 @@ impl Archive {
         let stored = member.compressed_size().min(self.length);
         let mut input = Input::deflated(member, stored);
         let header = Header::read(&mut input.reader).map_err(wrong)?;
-        let mut sizes = header.shape.iter().map(|&size| size as u128);
-        let count = sizes.try_fold(1u128, u128::checked_mul);
-        let width = header.width().map_err(wrong)?;
-        let expected = count.and_then(|count| count.checked_mul(width));
-        let bytes = input.rest(expected.unwrap_or(u128::MAX)).map_err(wrong)?;
+        Ok((header, input))
+    }
+
+    fn array(&mut self, name: String) -> Result<Array, String> {
+        let (header, input) = self.member(&name)?;
+        let bytes = input.rest(header.bytes().unwrap_or(u128::MAX));
+        let bytes = bytes.map_err(|problem| format!("{name}: {problem}"))?;
         Ok(Array {
             name,
             header,
@@ -143,6 +150,10 @@ impl Part {
                  {missing}; labels count from 0 without gaps"
             )),
         }
+    }
+
+    fn has(&self, class: usize) -> bool {
+        self.labels.iter().any(|&label| usize::from(label) == class)
     }
 
     fn images(self) -> Result<Images, Error> {
@@ -255,7 +266,14 @@ mod tests {
             refused(test, &[("x", npy::file(descr, shape, data)), y()], problem);
         };
         wrong_x("float", "<f4", "(4, 1, 2)", &[0; 32], "uint8 (|u1)");
-        wrong_x("text", "<U9", "(4, 1, 2)", &[0; 32], "numbers are needed");
+        wrong_x("text", "<U9", "(4, 1, 2)", &[0; 32], "uint8 (|u1)");
+        wrong_x(
+            "rgba",
+            "|u1",
+            "(4, 8, 8, 4)",
+            &[0; 1024],
+            "2 or 4 channels, these come before height and width, such as x.transpose(0, 3, 1, 2)",
+        );
         wrong_x("flat", "|u1", "(8,)", &[0; 8], "x has 1 dimensions");
         wrong_x(
             "short",
@@ -273,7 +291,8 @@ mod tests {
         );
         wrong_x("none", "|u1", "(0, 1, 2)", &[], "at least one image");
         let wide = "(4, 18446744073709551615, 18446744073709551615, 18446744073709551615)";
-        wrong_x("huge", "|u1", wide, &[0; 8], "can hold");
+        wrong_x("wide", "|u1", wide, &[0; 8], "sides of 1 to 4096");
+        wrong_x("huge", "|u1", "(4, 4096, 4096)", &[0; 8], "can hold");
         wrong_x(
             "tall",
             "|u1",
@@ -301,6 +320,11 @@ mod tests {
             "labels are whole numbers",
         );
         wrong_y(
+            "text-y",
+            npy::file("<U3", "(4,)", &[0; 48]),
+            "y has the type <U3; labels are whole numbers",
+        );
+        wrong_y(
             "table",
             npy::file("|u1", "(2, 2)", &[0; 4]),
             "one label an image",
@@ -316,5 +340,32 @@ mod tests {
         let test = |label| [x(), y(), ("x_test", x().1), ("y_test", labels(&[label; 4]))];
         assert!(load("test", &test(1)).is_ok());
         refused("test-label", &test(2), "mine has the label 2");
+    }
+
+    #[test]
+    fn the_test_part_leaves_an_image_of_each_class() {
+        let x = || ("x", npy::file("|u1", "(20, 1, 2)", &[0; 40]));
+        let found = (0..20).map(|rare| {
+            let mut y = [0; 20];
+            y[rare] = 1;
+            load(&format!("rare-{rare}"), &[x(), ("y", labels(&y))])
+        });
+        let (good, bad): (Vec<_>, Vec<_>) = found.partition(Result::is_ok);
+        assert_eq!((good.len(), bad.len()), (16, 4));
+        for error in bad {
+            let error = error.unwrap_err();
+            assert!(
+                error.contains("class 1 has no image to train on"),
+                "{error}"
+            );
+        }
+        let error = load(
+            "few",
+            &[
+                ("x", npy::file("|u1", "(1, 1, 2)", &[0; 2])),
+                ("y", labels(&[0])),
+            ],
+        );
+        assert!(error.unwrap_err().contains("at least two classes"));
     }
 }

@@ -24,8 +24,8 @@ const MOST_SIDE: usize = 1 << 15;
 const MOST_UNPACKED: usize = 1032;
 /// A block of 8×8 pixels takes at least one bit of a JPEG.
 const MOST_PIXELS_A_BYTE: usize = 512;
-/// What every JPEG ends with (ITU-T T.81, B.1.1.3).
-const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
+/// The second byte of the marker that every JPEG ends with (ITU-T T.81, B.1.1.3).
+const END_OF_IMAGE: u8 = 0xd9;
 
 /// Reads an image into `pixels`, plane by plane.
 ///
@@ -118,8 +118,8 @@ fn decode_jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
     };
     decoder.set_options(options.jpeg_set_out_colorspace(colours));
     let pixels = decoder.decode().map_err(broken)?;
-    // The decoder does not miss the last few bytes. Compressed data never holds this marker.
-    if !bytes.windows(2).any(|pair| pair == END_OF_IMAGE) {
+    // The decoder does not miss the last few bytes.
+    if !has_end(bytes) {
         return Err("the JPEG does not decode: it ends too early".to_owned());
     }
     let (width, height) = (width as u32, height as u32);
@@ -129,6 +129,27 @@ fn decode_jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
         RgbImage::from_raw(width, height, pixels).map(DynamicImage::from)
     };
     image.ok_or_else(|| "the JPEG decodes to fewer pixels than its header says".to_owned())
+}
+
+/// Whether a JPEG goes on to its end. Segments are passed over by their lengths: one may hold a
+/// small JPEG with an end of its own.
+fn has_end(jpeg: &[u8]) -> bool {
+    // Neither a byte of compressed data, nor filling, nor one of the markers without a length
+    // (ITU-T T.81, B.1.1).
+    let is_segment =
+        |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 1 | 0xd0..=0xd8 | 0xff);
+    let mut rest = jpeg;
+    while let Some(place) = rest.windows(2).position(is_segment) {
+        if rest[place + 1] == END_OF_IMAGE {
+            return true;
+        }
+        let Some(&[high, low]) = rest.get(place + 2..place + 4) else {
+            return false;
+        };
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        rest = rest.get(place + 2 + length..).unwrap_or(&[]);
+    }
+    false
 }
 
 /// Before memory is taken for pixels: `most` is how many a file of `bytes` can hold.
@@ -245,6 +266,16 @@ mod tests {
             let whole = std::fs::read(fixture(name)).unwrap();
             assert!(decode(&whole).is_ok());
             for length in 0..whole.len() - 16 {
+                assert!(decode(&whole[..length]).is_err(), "{name} {length}");
+            }
+        }
+        // A thumbnail in the EXIF segment has an end of its own.
+        for name in ["picture.jpg", "progressive.jpg", "grey.jpg"] {
+            let plain = std::fs::read(fixture(name)).unwrap();
+            let thumbnail = b"\xff\xe1\x00\x0eExif\0\0\xff\xd8\xff\xd9ab";
+            let whole = [&plain[..2], thumbnail, &plain[2..]].concat();
+            assert!(decode(&whole).is_ok());
+            for length in 0..whole.len() - 1 {
                 assert!(decode(&whole[..length]).is_err(), "{name} {length}");
             }
         }

@@ -1,0 +1,87 @@
+//! Wallets for programs that sign, and a stand-in for `btcli`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use naschain_bins::wallet::{Hotkey, WalletArgs};
+
+use super::{SMALL, genomaster, succeeded};
+
+pub(crate) const MINER: &str = env!("CARGO_BIN_EXE_miner");
+const VALIDATOR: &str = env!("CARGO_BIN_EXE_validator");
+
+/// Wallets in one folder, made by `miner keygen`.
+pub(crate) struct Wallets(pub(crate) PathBuf);
+
+impl Wallets {
+    pub(crate) fn flags(&self, hotkey: &str) -> [String; 3] {
+        [
+            format!("--wallet.path={}", self.0.display()),
+            "--wallet.name=w".to_owned(),
+            format!("--wallet.hotkey={hotkey}"),
+        ]
+    }
+
+    pub(crate) fn make(&self, hotkey: &str) -> Hotkey {
+        let mut command = Command::new(MINER);
+        let printed = succeeded(
+            command
+                .arg("keygen")
+                .args(self.flags(hotkey))
+                .output()
+                .unwrap(),
+        );
+        let args = WalletArgs {
+            path: self.0.clone(),
+            name: "w".to_owned(),
+            hotkey: hotkey.to_owned(),
+        };
+        let made = args.load().unwrap();
+        assert!(printed.starts_with(made.address()), "{printed}");
+        made
+    }
+
+    pub(crate) fn serve(&self, run: &Path, port: u16, more: &[&str]) -> Command {
+        let mut command = genomaster();
+        command
+            .arg("serve")
+            .args(SMALL)
+            .args(self.flags("genomaster"));
+        command
+            .arg("--run")
+            .arg(run)
+            .arg(format!("--listen=127.0.0.1:{port}"));
+        command.args(more).stdout(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn miner(&self, url: &str, hotkey: &str) -> Command {
+        let mut command = Command::new(MINER);
+        command.args(["--genomaster", url]).args(self.flags(hotkey));
+        command
+    }
+
+    pub(crate) fn validator(&self, url: &str, more: &[&str]) -> Command {
+        let mut command = Command::new(VALIDATOR);
+        command
+            .args(["--genomaster", url, "--json"])
+            .args(self.flags("validator"))
+            .args(more);
+        command
+    }
+}
+
+/// A `btcli` that writes down how it is called, and the `PATH` to find it by.
+pub(crate) fn fake_btcli(dir: &Path) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let bin = dir.join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" >> {}\n[ ! -e {} ]\n",
+        dir.join("called").display(),
+        dir.join("refuse").display()
+    );
+    std::fs::write(bin.join("btcli"), script).unwrap();
+    std::fs::set_permissions(bin.join("btcli"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:{}", bin.display(), std::env::var("PATH").unwrap())
+}
