@@ -304,7 +304,8 @@ impl<S: Space> Search<S> {
             }
         }
         search.state.duplicates = duplicates;
-        search.front = Front::of(&search.scores);
+        // Those waiting join it when candidates are selected.
+        search.front = Front::without(&search.scores, &search.state.waiting);
         Ok(search)
     }
 
