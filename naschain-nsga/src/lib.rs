@@ -37,6 +37,7 @@ mod candidate;
 mod config;
 mod crowding;
 mod error;
+mod exact;
 mod front;
 mod genes;
 mod hypervolume;

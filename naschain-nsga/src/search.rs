@@ -31,7 +31,7 @@ pub enum Finish {
 ///
 /// At the generational pace (the default) the course of a search depends on its configuration and the
 /// outcomes alone, not on the order of tells. Saved and restored at any point (serde), it goes on as if
-/// it had not been interrupted.
+/// it had not been interrupted, in any format; a space of the user's own must see to its genomes' floats.
 #[derive(Clone, Debug)]
 pub struct Search<S: Space = Bits> {
     pub(crate) state: State<S>,

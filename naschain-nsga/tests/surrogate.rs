@@ -1,7 +1,7 @@
 //! The default mode against plain NSGA-II on problems that its constants were not chosen on.
 
 use naschain_nsga::{
-    Bits, Genes, Mode, Objective, Outcome, Reals, Search, SearchConfig, Space, hypervolume,
+    Bits, Mode, Objective, Outcome, Reals, Search, SearchConfig, Space, hypervolume,
 };
 
 /// The points found, one after the other, with so many evaluations.
@@ -142,28 +142,4 @@ fn four_objectives_need_fewer_evaluations() {
         });
         assert!(with > without, "seed {seed}: {with} {without}");
     }
-}
-
-/// Real variables come back from a saved search to the last bit.
-#[test]
-fn a_search_of_reals_goes_on_from_where_it_was() {
-    let evaluate = |genome: &<Reals as Space>::Genome| {
-        let values = genome.values();
-        Outcome::objectives([values[0], 1.0 - values[0] + values[1] * values[1]])
-    };
-    let config = config(2, 2, 60, 1);
-    let mut whole = Search::in_space(config.clone(), Reals).unwrap();
-    let mut stopped = Search::in_space(config, Reals).unwrap();
-    while let Some(candidate) = whole.ask() {
-        whole
-            .tell(candidate.id, evaluate(&candidate.genome))
-            .unwrap();
-        let text = serde_json::to_string(&stopped).unwrap();
-        stopped = serde_json::from_str(&text).unwrap();
-        let same = stopped.ask().unwrap();
-        assert_eq!(same, candidate);
-        assert_eq!(same.genome.gene_count(), 2);
-        stopped.tell(same.id, evaluate(&same.genome)).unwrap();
-    }
-    assert!(stopped.is_finished());
 }
