@@ -115,13 +115,14 @@ impl<S: Space> Search<S> {
         }
     }
 
-    /// Some children of the parents, and some random genomes, that are new and different.
+    /// Some children of the parents, and some random genomes, that are new and different, each with its
+    /// canonical form.
     pub(crate) fn unseen_pool(
         &self,
         parents: &[Ranked],
         count: usize,
         epoch: u64,
-    ) -> Vec<S::Genome> {
+    ) -> Vec<(S::Genome, S::Genome)> {
         // Other random genomes than those of `fill_up`.
         const FIRST: u64 = 1 << 32;
         let config = &self.state.config;
@@ -131,8 +132,8 @@ impl<S: Space> Search<S> {
         let mut pairs = Vec::new();
         for pair in 0..2 * count as u64 {
             self.mate(&mut mating, &mut pairs);
-            let children = pairs.drain(..).flatten().map(|child| child.genome);
-            let mut genomes: Vec<S::Genome> = children.collect();
+            let children = pairs.drain(..).flatten().filter(|child| !child.is_copy);
+            let mut genomes: Vec<S::Genome> = children.map(|child| child.genome).collect();
             if pair % 4 == 0 {
                 let index = FIRST + pair;
                 let mut stream = Stream::new(config.seed, Purpose::Initialisation, epoch, index);
@@ -140,8 +141,8 @@ impl<S: Space> Search<S> {
             }
             for genome in genomes {
                 let key = self.state.space.canonical(&genome);
-                if pool.len() < count && !self.is_seen(&key) && keys.insert(key) {
-                    pool.push(genome);
+                if pool.len() < count && !self.is_seen(&key) && keys.insert(key.clone()) {
+                    pool.push((genome, key));
                 }
             }
             if pool.len() == count {

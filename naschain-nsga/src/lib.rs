@@ -42,6 +42,7 @@ mod front;
 mod genes;
 mod hypervolume;
 mod indicators;
+mod promise;
 mod reals;
 mod ridge;
 mod search;

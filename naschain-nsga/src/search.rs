@@ -8,6 +8,7 @@ use crate::selection::Scores;
 use crate::space::{Bits, Space};
 use crate::state::{Slot, State};
 use crate::statistics::Statistics;
+use crate::surrogate::Sights;
 use crate::{Error, Genes, Mutations};
 
 /// Why a search ended.
@@ -44,6 +45,8 @@ pub struct Search<S: Space = Bits> {
     pub(crate) front: Front,
     /// Where every batch's mutations start from.
     pub(crate) mutations: Mutations,
+    /// Kept from step to step, because a space may need long for them.
+    pub(crate) sights: Sights,
 }
 
 impl Search<Bits> {
@@ -280,6 +283,7 @@ impl<S: Space> Search<S> {
             untold: 0,
             front: Front::new(state.config.objectives.len()),
             mutations: Mutations::new(state.config.genome_len, state.config.gene_mutation()),
+            sights: Sights::new(),
             state,
         }
     }
