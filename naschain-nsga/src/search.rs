@@ -68,8 +68,9 @@ impl<S: Space> Search<S> {
         Search::starting_from(config, space, Vec::new())
     }
 
-    /// A search whose first candidates are these genomes, duplicates left out; the rest of the first
-    /// generation is random. Of more genomes than a generation holds the first ones are taken.
+    /// A search whose first candidates are these genomes, duplicates left out; what is missing of those
+    /// that any search starts from is random. Of more genomes than a generation holds the first ones are
+    /// taken.
     ///
     /// # Errors
     /// [`Error::Config`] names the field that is out of range, [`Error::GenomeLength`] a genome of
@@ -101,8 +102,9 @@ impl<S: Space> Search<S> {
             statistics: Vec::new(),
             reference: None,
         });
+        let (population, limit) = (search.state.config.population, search.state.config.limit());
         for genome in genomes {
-            if search.state.slots.len() < first {
+            if search.state.slots.len() < population.min(limit) {
                 search.add(genome);
             }
         }

@@ -172,6 +172,26 @@ fn given_genomes_come_first_and_once() {
     );
 }
 
+/// Also those that are more than the random ones which a surrogate starts from.
+#[test]
+fn all_given_genomes_come_first() {
+    for seed in [1, 2] {
+        let config = SearchConfig {
+            population: 20,
+            ..config(30, seed)
+        };
+        let mut stream = Stream::new(9, Purpose::Simulation, 0, 0);
+        let genomes: Vec<Genome> = (0..25)
+            .map(|_| Genome::from_bits((0..30).map(|_| stream.chance(0.5))))
+            .collect();
+        let search = Search::starting_from(config, naschain_nsga::Bits, genomes.clone()).unwrap();
+        let search = run(search, 0, |search| search);
+        let asked: Vec<_> = search.evaluated().map(|one| one.genome.clone()).collect();
+        assert_eq!(asked[..20], genomes[..20], "seed {seed}");
+        assert_eq!(asked.len(), 120);
+    }
+}
+
 #[test]
 fn impossible_tells_are_refused_and_change_nothing() {
     let mut search = Search::new(config(20, 1)).unwrap();
