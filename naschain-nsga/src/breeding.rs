@@ -13,8 +13,7 @@ impl<S: Space> Search<S> {
     /// Takes in what was told since the last turn, and makes the next candidates.
     pub(crate) fn turn(&mut self) {
         let epoch = self.state.slots.len() as u64;
-        let parents = self.select(epoch);
-        self.record();
+        let parents = self.take_in();
         let until = self.next_batch_end();
         if until > self.state.slots.len() {
             if self.state.config.mode == Mode::Surrogate {
@@ -32,7 +31,14 @@ impl<S: Space> Search<S> {
         }
     }
 
-    /// The survivors of the population and those told since the last turn.
+    /// Takes in what was told since the last time; the survivors are the parents of what comes next.
+    pub(crate) fn take_in(&mut self) -> Vec<Ranked> {
+        let parents = self.select(self.state.slots.len() as u64);
+        self.record();
+        parents
+    }
+
+    /// The survivors of the population and those told since the last selection.
     fn select(&mut self, epoch: u64) -> Vec<Ranked> {
         // In one order, whatever the order of tells.
         self.state.waiting.sort_unstable();

@@ -152,8 +152,14 @@ impl<S: Space> Search<S> {
         });
         self.state.waiting.push(index);
         self.untold -= 1;
-        if self.untold == 0 && self.state.asked == self.state.slots.len() {
+        let (slots, population) = (self.state.slots.len(), self.state.config.population);
+        if self.untold == 0 && self.state.asked == slots {
             self.turn();
+        } else if self.state.config.pace == Pace::SteadyState
+            && (slots - self.untold).is_multiple_of(population)
+        {
+            // A generation is told while others are pending: it has its entry now.
+            self.take_in();
         }
         Ok(())
     }
