@@ -1,7 +1,7 @@
 //! A saved search holds its numbers to the last bit, whoever reads it.
 
 use naschain_core::{Purpose, Stream};
-use naschain_nsga::{Objective, Outcome, Pace, RealVector, Reals, Search, SearchConfig};
+use naschain_nsga::{Finish, Objective, Outcome, Pace, RealVector, Reals, Search, SearchConfig};
 use serde_json::Value;
 
 fn search(pace: Pace) -> Search<Reals> {
@@ -99,4 +99,32 @@ fn a_search_goes_on_the_same_after_each_format() {
         assert_eq!(whole.len(), 50);
         assert!(whole == by_json && whole == by_postcard, "{pace:?}");
     }
+}
+
+/// The hypervolume of a value of -infinity is infinite, which JSON has no number for.
+#[test]
+fn an_infinite_hypervolume_is_saved() {
+    let finish = |saves: bool| {
+        let config = SearchConfig {
+            population: 4,
+            generations: 6,
+            stalled_generations: Some(2),
+            reference: Some(vec![2.0]),
+            ..SearchConfig::new(3, vec![Objective::minimize("a")])
+        };
+        let mut search = Search::in_space(config, Reals).unwrap();
+        while let Some(candidate) = search.ask() {
+            if saves {
+                let text = serde_json::to_string(&search).unwrap();
+                search = serde_json::from_str(&text).unwrap();
+            }
+            let told = Outcome::objectives([f64::NEG_INFINITY]);
+            search.tell(candidate.id, told).unwrap();
+        }
+        let volume = search.statistics()[0].hypervolume;
+        assert_eq!(volume, Some(f64::INFINITY));
+        (search.evaluated().count(), search.finish())
+    };
+    assert_eq!(finish(false), (12, Some(Finish::Stalled)));
+    assert_eq!(finish(true), finish(false));
 }
