@@ -85,7 +85,8 @@ impl<S: Space> State<S> {
         if self.asked > self.slots.len() {
             return damaged(format!("{} asked of {}", self.asked, self.slots.len()));
         }
-        if self.slots.is_empty() {
+        // A search may be stopped before anything is asked.
+        if self.slots.is_empty() && self.ended.is_none() {
             return damaged("there are no candidates".to_owned());
         }
         for (index, slot) in self.slots.iter().enumerate() {

@@ -128,3 +128,15 @@ fn an_infinite_hypervolume_is_saved() {
     assert_eq!(finish(false), (12, Some(Finish::Stalled)));
     assert_eq!(finish(true), finish(false));
 }
+
+#[test]
+fn a_search_stopped_before_its_first_candidate_is_saved() {
+    let mut stopped = search(Pace::Generational);
+    stopped.stop();
+    let text = serde_json::to_string(&stopped).unwrap();
+    let mut restored: Search<Reals> = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (restored.ask(), restored.finish()),
+        (None, Some(Finish::Stopped))
+    );
+}
