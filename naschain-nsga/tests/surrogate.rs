@@ -1,5 +1,6 @@
 //! The default mode against plain NSGA-II on problems that its constants were not chosen on.
 
+use naschain_core::Genome;
 use naschain_nsga::{
     Bits, Mode, Objective, Outcome, Reals, Search, SearchConfig, Space, hypervolume,
 };
@@ -141,5 +142,39 @@ fn four_objectives_need_fewer_evaluations() {
                 .collect()
         });
         assert!(with > without, "seed {seed}: {with} {without}");
+    }
+}
+
+/// A knapsack whose weight is known before the evaluation.
+struct Weighed;
+
+fn weight(genome: &Genome) -> f64 {
+    let set = (0..40).filter(|&bit| genome.get(bit));
+    // Far from linear, so that no model of the genes says it.
+    let sum: usize = set.map(|bit| 1 + bit % 5).sum();
+    ((sum * 37) % 101) as f64
+}
+
+impl Space for Weighed {
+    type Genome = Genome;
+
+    fn known_objectives(&self, genome: &Genome) -> Vec<Option<f64>> {
+        vec![None, Some(weight(genome))]
+    }
+}
+
+#[test]
+fn known_objectives_are_made_use_of() {
+    for seed in 1..=3 {
+        let evaluate = |genome: &Genome| vec![-(genome.count_ones(0..40) as f64), weight(genome)];
+        let mean_weight = |points: Vec<f64>| {
+            let weights = points.iter().skip(41).step_by(2);
+            weights.sum::<f64>() / (points.len() / 2 - 20) as f64
+        };
+        let mode = Mode::Surrogate;
+        let with = found(Weighed, config(40, 2, 100, seed), mode, evaluate);
+        let without = found(Bits, config(40, 2, 100, seed), mode, evaluate);
+        let means = [mean_weight(with), mean_weight(without)];
+        assert!(means[0] < 0.6 * means[1], "seed {seed}: {means:?}");
     }
 }
