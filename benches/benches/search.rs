@@ -5,60 +5,125 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use naschain_core::Genome;
-use naschain_nsga::{Mode, Objective, Outcome, Search, SearchConfig};
+use naschain_nsga::{
+    Bits, Mode, Objective, Outcome, RealVector, Reals, Search, SearchConfig, Space,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-const BITS: usize = 80;
-const TOLD: [usize; 3] = [1_000, 10_000, 100_000];
+/// Bits of a genome, and how many are told before; as many as MacroSpace has with 3 phases of 10 nodes,
+/// and many more.
+const BITS: [(usize, usize); 6] = [
+    (80, 1_000),
+    (80, 10_000),
+    (80, 100_000),
+    (138, 1_000),
+    (138, 100_000),
+    (1_000, 1_000),
+];
+/// Real vectors that are told before.
+const REALS: [usize; 3] = [1_000, 10_000, 100_000];
+const VARIABLES: usize = 12;
 /// Candidates of a step.
 const STEP: usize = 4;
 
 /// Two objectives that want different bits, with what a linear model cannot say.
-fn evaluate(genome: &Genome) -> Outcome {
-    let ones = |from: usize| genome.count_ones(from..from + 40) as f64;
-    Outcome::objectives([ones(0) - ones(40), (40.0 - ones(0)) * (1.0 + ones(40))])
+fn of_bits(genome: &Genome) -> Outcome {
+    let half = genome.len() / 2;
+    let ones = |from: usize| genome.count_ones(from..from + half) as f64;
+    let (first, second) = (ones(0), ones(half));
+    Outcome::objectives([first - second, (half as f64 - first) * (1.0 + second)])
 }
 
-/// A default search that has been told so many: by plain NSGA-II, which takes no time.
-fn search(told_before: usize) -> Search {
-    let objectives = vec![Objective::minimize("a"), Objective::minimize("b")];
-    let config = SearchConfig {
-        population: 100,
-        generations: 2_000,
-        mode: Mode::Nsga2,
-        ..SearchConfig::new(BITS, objectives)
-    };
-    let mut search = Search::new(config).unwrap();
-    step(&mut search, told_before);
-    let mut saved = serde_json::to_value(&search).unwrap();
-    saved["config"]["mode"] = "surrogate".into();
-    let mut search: Search = serde_json::from_value(saved).unwrap();
-    // The rest of plain NSGA-II's generation: what follows is the model's choice.
-    step(&mut search, 100);
-    search
+/// DTLZ2 (Deb et al. 2002): three objectives, and a front that grows as long as the search does.
+fn of_reals(vector: &RealVector) -> Outcome {
+    let x = vector.values();
+    let squares = x[2..].iter().map(|value| (value - 0.5) * (value - 0.5));
+    let radius = 1.0 + squares.sum::<f64>();
+    let [a, b] = [x[0], x[1]].map(|share| share * std::f64::consts::FRAC_PI_2);
+    let sides = [a.cos() * b.cos(), a.cos() * b.sin(), a.sin()];
+    Outcome::objectives(sides.map(|side| radius * side))
 }
 
-fn step(search: &mut Search, candidates: usize) {
-    for _ in 0..candidates {
-        let candidate = search.ask().unwrap();
-        let outcome = evaluate(&candidate.genome);
-        search.tell(candidate.id, outcome).unwrap();
+/// A problem and a search of it.
+struct Problem<S: Space> {
+    search: Search<S>,
+    evaluate: fn(&S::Genome) -> Outcome,
+}
+
+impl<S: Space + Serialize + DeserializeOwned> Problem<S>
+where
+    S::Genome: Serialize + DeserializeOwned,
+{
+    /// A default search that has been told so many: by plain NSGA-II, which takes no time.
+    fn new(
+        space: S,
+        genes: usize,
+        objectives: &[&str],
+        told: usize,
+        evaluate: fn(&S::Genome) -> Outcome,
+    ) -> Self {
+        let objectives = objectives
+            .iter()
+            .copied()
+            .map(Objective::minimize)
+            .collect();
+        let config = SearchConfig {
+            population: 100,
+            generations: 2_000,
+            mode: Mode::Nsga2,
+            ..SearchConfig::new(genes, objectives)
+        };
+        let search = Search::in_space(config, space).unwrap();
+        let mut plain = Problem { search, evaluate };
+        plain.step(told);
+        let mut saved = serde_json::to_value(&plain.search).unwrap();
+        saved["config"]["mode"] = "surrogate".into();
+        let search = serde_json::from_value(saved).unwrap();
+        let mut problem = Problem { search, evaluate };
+        // The rest of plain NSGA-II's generation: what follows is the model's choice.
+        problem.step(100);
+        problem
+    }
+
+    fn step(&mut self, candidates: usize) {
+        for _ in 0..candidates {
+            let candidate = self.search.ask().unwrap();
+            let outcome = (self.evaluate)(&candidate.genome);
+            self.search.tell(candidate.id, outcome).unwrap();
+        }
+    }
+
+    fn bench(&self, criterion: &mut Criterion, name: &str, told: usize)
+    where
+        S: Clone,
+    {
+        let mut group = criterion.benchmark_group("a step of the default search");
+        group.sample_size(10);
+        let evaluate = self.evaluate;
+        group.bench_function(BenchmarkId::new(name, told), |bencher| {
+            bencher.iter_batched_ref(
+                || Problem {
+                    search: self.search.clone(),
+                    evaluate,
+                },
+                |problem| black_box(problem).step(STEP),
+                BatchSize::PerIteration,
+            );
+        });
+        group.finish();
     }
 }
 
 fn steps(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("a step of the default search");
-    group.sample_size(10);
-    for told in TOLD {
-        let search = search(told);
-        group.bench_function(BenchmarkId::from_parameter(told), |bencher| {
-            bencher.iter_batched_ref(
-                || search.clone(),
-                |search| step(black_box(search), STEP),
-                BatchSize::PerIteration,
-            );
-        });
+    for (bits, told) in BITS {
+        let problem = Problem::new(Bits, bits, &["a", "b"], told, of_bits);
+        problem.bench(criterion, &format!("{bits} bits"), told);
     }
-    group.finish();
+    for told in REALS {
+        let problem = Problem::new(Reals, VARIABLES, &["a", "b", "c"], told, of_reals);
+        problem.bench(criterion, "DTLZ2", told);
+    }
 }
 
 criterion_group!(benches, steps);

@@ -13,8 +13,7 @@ impl<S: Space> Search<S> {
     /// Takes in what was told since the last turn, and makes the next candidates.
     pub(crate) fn turn(&mut self) {
         let epoch = self.state.slots.len() as u64;
-        let parents = self.select(epoch);
-        self.record();
+        let parents = self.take_in();
         let until = self.next_batch_end();
         if until > self.state.slots.len() {
             if self.state.config.mode == Mode::Surrogate {
@@ -32,7 +31,14 @@ impl<S: Space> Search<S> {
         }
     }
 
-    /// The survivors of the population and those told since the last turn.
+    /// Takes in what was told since the last time; the survivors are the parents of what comes next.
+    pub(crate) fn take_in(&mut self) -> Vec<Ranked> {
+        let parents = self.select(self.state.slots.len() as u64);
+        self.record();
+        parents
+    }
+
+    /// The survivors of the population and those told since the last selection.
     fn select(&mut self, epoch: u64) -> Vec<Ranked> {
         // In one order, whatever the order of tells.
         self.state.waiting.sort_unstable();
@@ -115,13 +121,14 @@ impl<S: Space> Search<S> {
         }
     }
 
-    /// Some children of the parents, and some random genomes, that are new and different.
+    /// Some children of the parents, and some random genomes, that are new and different, each with its
+    /// canonical form.
     pub(crate) fn unseen_pool(
         &self,
         parents: &[Ranked],
         count: usize,
         epoch: u64,
-    ) -> Vec<S::Genome> {
+    ) -> Vec<(S::Genome, S::Genome)> {
         // Other random genomes than those of `fill_up`.
         const FIRST: u64 = 1 << 32;
         let config = &self.state.config;
@@ -131,8 +138,8 @@ impl<S: Space> Search<S> {
         let mut pairs = Vec::new();
         for pair in 0..2 * count as u64 {
             self.mate(&mut mating, &mut pairs);
-            let children = pairs.drain(..).flatten().map(|child| child.genome);
-            let mut genomes: Vec<S::Genome> = children.collect();
+            let children = pairs.drain(..).flatten().filter(|child| !child.is_copy);
+            let mut genomes: Vec<S::Genome> = children.map(|child| child.genome).collect();
             if pair % 4 == 0 {
                 let index = FIRST + pair;
                 let mut stream = Stream::new(config.seed, Purpose::Initialisation, epoch, index);
@@ -140,8 +147,8 @@ impl<S: Space> Search<S> {
             }
             for genome in genomes {
                 let key = self.state.space.canonical(&genome);
-                if pool.len() < count && !self.is_seen(&key) && keys.insert(key) {
-                    pool.push(genome);
+                if pool.len() < count && !self.is_seen(&key) && keys.insert(key.clone()) {
+                    pool.push((genome, key));
                 }
             }
             if pool.len() == count {

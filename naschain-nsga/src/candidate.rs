@@ -4,6 +4,8 @@ use naschain_core::Genome;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::exact;
+
 /// The number of a candidate in asking order, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CandidateId(pub u64);
@@ -23,16 +25,17 @@ pub struct Candidate<G = Genome> {
     pub genome: G,
 }
 
-/// What came of evaluating a candidate.
+/// What came of evaluating a candidate. In JSON its numbers are texts, which every reader gives back to
+/// the last bit; numbers are read as well.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// One value an objective, in its own direction; ±infinity is an ordinary value, and a NaN
     /// makes the candidate a failed one.
-    Objectives(#[serde(with = "numbers")] SmallVec<[f64; 4]>),
+    Objectives(#[serde(with = "exact::list")] SmallVec<[f64; 4]>),
     /// A constraint is violated by this much in all, a finite number above 0. Such a candidate is worse
     /// than every feasible one and than those violating less.
-    Infeasible(f64),
+    Infeasible(#[serde(with = "exact")] f64),
     /// There is no result, for this reason. Such a candidate is worse than every other one.
     Failed(String),
 }
@@ -65,36 +68,5 @@ impl<G> Evaluated<G> {
             Outcome::Objectives(values) => Some(values),
             _ => None,
         }
-    }
-}
-
-/// Floats in JSON, which has no infinity: that is written as a text.
-mod numbers {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use smallvec::SmallVec;
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(untagged)]
-    enum Number {
-        Finite(f64),
-        Text(String),
-    }
-
-    pub(super) fn serialize<S: Serializer>(values: &[f64], to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(values.iter().map(|&value| match value.is_finite() {
-            true => Number::Finite(value),
-            false => Number::Text(value.to_string()),
-        }))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<SmallVec<[f64; 4]>, D::Error> {
-        let numbers = Vec::<Number>::deserialize(from)?;
-        let value = |number| match number {
-            Number::Finite(value) => Ok(value),
-            Number::Text(text) => text.parse().map_err(serde::de::Error::custom),
-        };
-        numbers.into_iter().map(value).collect()
     }
 }

@@ -25,12 +25,11 @@ impl Front {
         }
     }
 
-    /// The front of all feasible candidates.
-    pub(crate) fn of(scores: &Scores) -> Self {
-        let all = 0..scores.violations.len();
-        let feasible: Vec<usize> = all
-            .filter(|&index| scores.violations[index] == 0.0)
-            .collect();
+    /// The front of all feasible candidates but these.
+    pub(crate) fn without(scores: &Scores, left_out: &[usize]) -> Self {
+        let mut is_in: Vec<bool> = scores.violations.iter().map(|one| *one == 0.0).collect();
+        left_out.iter().for_each(|&index| is_in[index] = false);
+        let feasible: Vec<usize> = (0..is_in.len()).filter(|&index| is_in[index]).collect();
         let ranks = ranks_of_rows(&scores.rows_of(&feasible), scores.objectives);
         let mut front = Front::new(scores.objectives);
         for (index, _) in feasible

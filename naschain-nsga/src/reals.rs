@@ -2,16 +2,16 @@ use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
 use naschain_core::Stream;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Error, Genes, Mutations, Space};
+use crate::{Error, Genes, Mutations, Space, exact};
 
 /// A genome of real variables, each between 0 and 1.
 ///
 /// The caller maps them to what it searches: `low + x * (high - low)`, or a power for a learning
-/// rate. Vectors are ordered by their numbers from first to last.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<f64>", into = "Vec<f64>")]
+/// rate. Vectors are ordered by their numbers from first to last. In JSON the variables are texts, which
+/// every reader gives back to the last bit; numbers are read as well.
+#[derive(Clone, Debug, PartialEq)]
 pub struct RealVector(Vec<f64>);
 
 impl RealVector {
@@ -49,6 +49,19 @@ impl TryFrom<Vec<f64>> for RealVector {
 impl From<RealVector> for Vec<f64> {
     fn from(vector: RealVector) -> Self {
         vector.0
+    }
+}
+
+impl Serialize for RealVector {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        exact::list::serialize(&self.0, to)
+    }
+}
+
+impl<'de> Deserialize<'de> for RealVector {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let values: Vec<f64> = exact::list::deserialize(from)?;
+        RealVector::new(values).map_err(serde::de::Error::custom)
     }
 }
 

@@ -1,8 +1,8 @@
 /// A ridge regression on standardised features, its penalty chosen by generalised cross-validation
-/// (Golub, Heath and Wahba 1979).
+/// (Golub, Heath and Wahba 1979). Of many features those that correlate most with the targets are used
+/// (Fan and Lv 2008), so that its cost grows no faster than the number of features.
 pub(crate) struct Ridge {
-    /// Mean of each feature and 1 / its deviation; 0 for a constant feature.
-    scales: Vec<(f64, f64)>,
+    columns: Vec<Column>,
     weights: Vec<f64>,
     intercept: f64,
     /// The Cholesky factor of the normal equations with the penalty.
@@ -11,24 +11,36 @@ pub(crate) struct Ridge {
     noise: f64,
 }
 
+/// A feature that is used.
+struct Column {
+    /// Its place among all features.
+    at: usize,
+    mean: f64,
+    /// 1 / its deviation.
+    per: f64,
+}
+
+impl Column {
+    fn standardised(&self, features: &[f64]) -> f64 {
+        (features[self.at] - self.mean) * self.per
+    }
+}
+
+/// Features used at most.
+const WIDTH: usize = 128;
+
 impl Ridge {
     /// Fits `targets` to `features`, one row a target; there is at least one.
-    pub(crate) fn fit(features: &[Vec<f64>], targets: &[f64]) -> Self {
+    pub(crate) fn fit(features: &[&[f64]], targets: &[f64]) -> Self {
         let count = features.len() as f64;
-        let width = features.first().map_or(0, Vec::len);
-        let scales: Vec<(f64, f64)> = (0..width).map(|column| scale(features, column)).collect();
         let intercept = targets.iter().sum::<f64>() / count;
+        let centred: Vec<f64> = targets.iter().map(|target| target - intercept).collect();
+        let columns = columns(features, &centred);
         let rows: Vec<Vec<f64>> = features
             .iter()
-            .map(|row| {
-                row.iter()
-                    .zip(&scales)
-                    .map(|(x, (mean, per))| (x - mean) * per)
-                    .collect()
-            })
+            .map(|row| columns.iter().map(|one| one.standardised(row)).collect())
             .collect();
-        let centred: Vec<f64> = targets.iter().map(|target| target - intercept).collect();
-        let products = Products::new(&rows, &centred, width);
+        let products = Products::new(&rows, &centred, columns.len());
         let solutions = PENALTIES
             .iter()
             .filter_map(|share| products.solve(share * count));
@@ -40,7 +52,7 @@ impl Ridge {
             ..
         } = best.unwrap_or_default();
         Ridge {
-            scales,
+            columns,
             weights,
             intercept,
             factor,
@@ -50,14 +62,36 @@ impl Ridge {
 
     /// The expected target, and the standard deviation of that expectation.
     pub(crate) fn predict(&self, features: &[f64]) -> (f64, f64) {
-        let cells = features.iter().zip(&self.scales);
-        let row: Vec<f64> = cells.map(|(x, (mean, per))| (x - mean) * per).collect();
+        let cells = self.columns.iter().map(|one| one.standardised(features));
+        let row: Vec<f64> = cells.collect();
         let products = row.iter().zip(&self.weights).map(|(x, weight)| x * weight);
         let expected = self.intercept + products.sum::<f64>();
         let whitened = forward(&self.factor, row.len(), &row);
         let leverage: f64 = whitened.iter().map(|x| x * x).sum();
         (expected, self.noise * leverage.sqrt())
     }
+}
+
+/// The features that vary, in their order; of more than [`WIDTH`] those that correlate most with the
+/// centred targets.
+fn columns(features: &[&[f64]], targets: &[f64]) -> Vec<Column> {
+    let width = features.first().map_or(0, |row| row.len());
+    let mut columns: Vec<Column> = (0..width).filter_map(|at| column(features, at)).collect();
+    if columns.len() > WIDTH {
+        let correlation = |column: &Column| {
+            let rows = features.iter().zip(targets);
+            let products = rows.map(|(row, target)| column.standardised(row) * target);
+            products.sum::<f64>().abs()
+        };
+        let mut order: Vec<(f64, Column)> = columns
+            .into_iter()
+            .map(|column| (correlation(&column), column))
+            .collect();
+        order.sort_by(|a, b| b.0.total_cmp(&a.0));
+        columns = order.into_iter().take(WIDTH).map(|(_, one)| one).collect();
+        columns.sort_by_key(|column| column.at);
+    }
+    columns
 }
 
 /// The weights under one penalty.
@@ -73,17 +107,21 @@ struct Solution {
 /// Penalties tried, as shares of the number of rows.
 const PENALTIES: [f64; 6] = [1e-4, 1e-3, 1e-2, 0.1, 0.3, 1.0];
 
-/// The mean of a column and 1 / its deviation, or 0 where all are equal.
-fn scale(features: &[Vec<f64>], column: usize) -> (f64, f64) {
+/// A feature's mean and deviation, unless it is the same in all rows.
+fn column(features: &[&[f64]], at: usize) -> Option<Column> {
     let count = features.len() as f64;
-    let mean = features.iter().map(|row| row[column]).sum::<f64>() / count;
+    let mean = features.iter().map(|row| row[at]).sum::<f64>() / count;
     let squares = features
         .iter()
-        .map(|row| (row[column] - mean) * (row[column] - mean));
+        .map(|row| (row[at] - mean) * (row[at] - mean));
     let deviation = (squares.sum::<f64>() / count).sqrt();
     // Rounding leaves a trace of deviation where there is none.
-    let constant = deviation <= 1e-12 * mean.abs();
-    (mean, if constant { 0.0 } else { 1.0 / deviation })
+    let varies = deviation > 1e-12 * mean.abs();
+    varies.then(|| Column {
+        at,
+        mean,
+        per: 1.0 / deviation,
+    })
 }
 
 /// What the normal equations are made of.
@@ -134,9 +172,15 @@ impl Products {
         // Degrees of freedom: width - penalty · trace of the inverse, the squared norm of L⁻¹.
         let mut inverse_trace = 0.0;
         for column in 0..width {
-            let mut unit = vec![0.0; width];
-            unit[column] = 1.0;
-            let solved = forward(&factor, width, &unit);
+            // The column of L⁻¹ starts with zeros.
+            let mut solved = vec![0.0; column];
+            solved.push(1.0 / factor[column * width + column]);
+            let start = column / 4 * 4;
+            for i in column + 1..width {
+                let line = &factor[i * width..=i * width + i];
+                let rest = dot(&line[start..i], &solved[start..]);
+                solved.push((0.0 - rest) / line[i]);
+            }
             inverse_trace += solved.iter().map(|x| x * x).sum::<f64>();
         }
         let freedom = self.count - 1.0 - (width as f64 - penalty * inverse_trace);
@@ -216,11 +260,35 @@ mod tests {
         let plane = |row: &[f64]| 3.0 + 2.0 * row[0] - 0.5 * row[1];
         let features: Vec<Vec<f64>> = (0..200).map(|_| row()).collect();
         let targets: Vec<f64> = features.iter().map(|row| plane(row)).collect();
-        let model = Ridge::fit(&features, &targets);
+        let rows: Vec<&[f64]> = features.iter().map(|row| &row[..]).collect();
+        let model = Ridge::fit(&rows, &targets);
         for _ in 0..100 {
             let row = row();
             assert!((model.predict(&row).0 - plane(&row)).abs() < 0.01);
         }
+    }
+
+    #[test]
+    fn of_many_features_those_that_tell_are_used() {
+        let mut stream = Stream::new(3, Purpose::Simulation, 0, 0);
+        let mut row = || (0..1000).map(|_| stream.unit_f64()).collect::<Vec<f64>>();
+        let features: Vec<Vec<f64>> = (0..300).map(|_| row()).collect();
+        let rows: Vec<&[f64]> = features.iter().map(|row| &row[..]).collect();
+        let target = |row: &[f64]| 5.0 * row[17] - 3.0 * row[500] + 4.0 * row[999];
+        let targets: Vec<f64> = rows.iter().map(|row| target(row)).collect();
+        let model = Ridge::fit(&rows, &targets);
+        let used: Vec<usize> = model.columns.iter().map(|column| column.at).collect();
+        assert_eq!(used.len(), WIDTH);
+        assert!(used.is_sorted() && [17, 500, 999].iter().all(|at| used.contains(at)));
+        let mean = |errors: Vec<f64>| errors.iter().sum::<f64>() / errors.len() as f64;
+        let rows: Vec<Vec<f64>> = (0..100).map(|_| row()).collect();
+        let error = |row: &Vec<f64>| (model.predict(row).0 - target(row)).abs();
+        let without = |row: &Vec<f64>| (3.0 - target(row)).abs();
+        let errors = [
+            mean(rows.iter().map(error).collect()),
+            mean(rows.iter().map(without).collect()),
+        ];
+        assert!(errors[0] < 0.4 * errors[1], "{errors:?}");
     }
 
     #[test]
@@ -229,7 +297,8 @@ mod tests {
         let mut numbers = |count: usize| (0..count).map(|_| stream.unit_f64()).collect::<Vec<_>>();
         let features: Vec<Vec<f64>> = (0..60).map(|_| numbers(40)).collect();
         let targets = numbers(60);
-        let model = Ridge::fit(&features, &targets);
+        let rows: Vec<&[f64]> = features.iter().map(|row| &row[..]).collect();
+        let model = Ridge::fit(&rows, &targets);
         let errors = (0..100).map(|_| (model.predict(&numbers(40)).0 - 0.5).abs());
         let mean = errors.sum::<f64>() / 100.0;
         assert!(mean < 0.2, "{mean}");

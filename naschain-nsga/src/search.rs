@@ -8,6 +8,7 @@ use crate::selection::Scores;
 use crate::space::{Bits, Space};
 use crate::state::{Slot, State};
 use crate::statistics::Statistics;
+use crate::surrogate::Sights;
 use crate::{Error, Genes, Mutations};
 
 /// Why a search ended.
@@ -31,7 +32,7 @@ pub enum Finish {
 ///
 /// At the generational pace (the default) the course of a search depends on its configuration and the
 /// outcomes alone, not on the order of tells. Saved and restored at any point (serde), it goes on as if
-/// it had not been interrupted.
+/// it had not been interrupted, in any format; a space of the user's own must see to its genomes' floats.
 #[derive(Clone, Debug)]
 pub struct Search<S: Space = Bits> {
     pub(crate) state: State<S>,
@@ -44,6 +45,8 @@ pub struct Search<S: Space = Bits> {
     pub(crate) front: Front,
     /// Where every batch's mutations start from.
     pub(crate) mutations: Mutations,
+    /// Kept from step to step, because a space may need long for them.
+    pub(crate) sights: Sights,
 }
 
 impl Search<Bits> {
@@ -65,8 +68,9 @@ impl<S: Space> Search<S> {
         Search::starting_from(config, space, Vec::new())
     }
 
-    /// A search whose first candidates are these genomes, duplicates left out; the rest of the first
-    /// generation is random. Of more genomes than a generation holds the first ones are taken.
+    /// A search whose first candidates are these genomes, duplicates left out; what is missing of those
+    /// that any search starts from is random. Of more genomes than a generation holds the first ones are
+    /// taken.
     ///
     /// # Errors
     /// [`Error::Config`] names the field that is out of range, [`Error::GenomeLength`] a genome of
@@ -98,8 +102,9 @@ impl<S: Space> Search<S> {
             statistics: Vec::new(),
             reference: None,
         });
+        let (population, limit) = (search.state.config.population, search.state.config.limit());
         for genome in genomes {
-            if search.state.slots.len() < first {
+            if search.state.slots.len() < population.min(limit) {
                 search.add(genome);
             }
         }
@@ -147,8 +152,14 @@ impl<S: Space> Search<S> {
         });
         self.state.waiting.push(index);
         self.untold -= 1;
-        if self.untold == 0 && self.state.asked == self.state.slots.len() {
+        let (slots, population) = (self.state.slots.len(), self.state.config.population);
+        if self.untold == 0 && self.state.asked == slots {
             self.turn();
+        } else if self.state.config.pace == Pace::SteadyState
+            && (slots - self.untold).is_multiple_of(population)
+        {
+            // A generation is told while others are pending: it has its entry now.
+            self.take_in();
         }
         Ok(())
     }
@@ -280,6 +291,7 @@ impl<S: Space> Search<S> {
             untold: 0,
             front: Front::new(state.config.objectives.len()),
             mutations: Mutations::new(state.config.genome_len, state.config.gene_mutation()),
+            sights: Sights::new(),
             state,
         }
     }
@@ -304,7 +316,8 @@ impl<S: Space> Search<S> {
             }
         }
         search.state.duplicates = duplicates;
-        search.front = Front::of(&search.scores);
+        // Those waiting join it when candidates are selected.
+        search.front = Front::without(&search.scores, &search.state.waiting);
         Ok(search)
     }
 

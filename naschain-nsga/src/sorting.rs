@@ -17,7 +17,8 @@ use crate::error::row_count;
 /// share the last front.
 ///
 /// N points in F fronts take O(N log N) with one or two objectives (Jensen 2003), O(N log F log N)
-/// comparisons with three, and O(N²) operations on single bits with more; memory is O(N).
+/// comparisons with three, where moving steps of a front's staircase aside can take O(N²) in all with a
+/// small constant, and O(N²) operations on single bits with more; memory is O(N).
 ///
 /// ```
 /// // (1, 2) and (2, 1) are the front; (2, 2) is dominated by both.

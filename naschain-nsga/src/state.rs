@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::candidate::Evaluated;
-use crate::config::SearchConfig;
+use crate::config::{Mode, Objective, Pace, SearchConfig};
+use crate::exact;
 use crate::search::Finish;
 use crate::statistics::Statistics;
 use crate::{Error, Genes, Space};
@@ -33,6 +34,7 @@ impl<G> Slot<G> {
     )
 )]
 pub(crate) struct State<S: Space> {
+    #[serde(with = "SavedConfig")]
     pub(crate) config: SearchConfig,
     pub(crate) space: S,
     /// Every candidate made, in the order of ids.
@@ -50,7 +52,29 @@ pub(crate) struct State<S: Space> {
     /// One entry for each generation that is told.
     pub(crate) statistics: Vec<Statistics>,
     /// The point, to minimise, from which the statistics' hypervolumes are measured.
+    #[serde(with = "exact::list_option")]
     pub(crate) reference: Option<Vec<f64>>,
+}
+
+/// A configuration with exact floats; by itself it has plain ones, as people write them.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "SearchConfig", deny_unknown_fields)]
+struct SavedConfig {
+    genome_len: usize,
+    population: usize,
+    generations: usize,
+    seed: u64,
+    #[serde(with = "exact")]
+    crossover_probability: f64,
+    #[serde(with = "exact::option")]
+    mutation_probability: Option<f64>,
+    objectives: Vec<Objective>,
+    mode: Mode,
+    pace: Pace,
+    evaluations: Option<usize>,
+    stalled_generations: Option<usize>,
+    #[serde(with = "exact::list_option")]
+    reference: Option<Vec<f64>>,
 }
 
 impl<S: Space> State<S> {
@@ -61,7 +85,8 @@ impl<S: Space> State<S> {
         if self.asked > self.slots.len() {
             return damaged(format!("{} asked of {}", self.asked, self.slots.len()));
         }
-        if self.slots.is_empty() {
+        // A search may be stopped before anything is asked.
+        if self.slots.is_empty() && self.ended.is_none() {
             return damaged("there are no candidates".to_owned());
         }
         for (index, slot) in self.slots.iter().enumerate() {

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use crate::exact;
 use crate::hypervolume::hypervolume;
 use crate::search::Finish;
 use crate::{Search, Space};
@@ -21,6 +22,7 @@ pub struct Statistics {
     /// The front's hypervolume from the configuration's reference point, or else from the worst
     /// value of each objective in the first generation; `None` with more than three objectives,
     /// and while nothing has succeeded.
+    #[serde(with = "exact::option")]
     pub hypervolume: Option<f64>,
 }
 

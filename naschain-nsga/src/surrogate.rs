@@ -1,4 +1,6 @@
-use crate::hypervolume::volume_of_rows;
+use std::collections::BTreeMap;
+
+use crate::promise::{Promise, Ranges, WORST};
 use crate::ridge::Ridge;
 use crate::selection::Ranked;
 use crate::{Genes, Search, Space};
@@ -14,31 +16,28 @@ impl<S: Space> Search<S> {
             return;
         }
         let models = self.models(&told);
-        let pool = self.unseen_pool(parents, POOL, epoch);
         let outcomes: Vec<&[f64]> = told.iter().map(|&index| self.scores.row(index)).collect();
         let ranges = Ranges::around(&outcomes);
-        let mut front: Vec<Vec<f64>> = self
-            .front
-            .candidates()
-            .iter()
-            .map(|&index| ranges.scaled(self.scores.row(index)))
-            .collect();
+        let mut front = Vec::new();
+        for index in self.sketched_front(parents) {
+            front.extend(ranges.scaled(self.scores.row(index)));
+        }
         // Those on their way are taken to turn out as expected.
         let all = (0..self.state.slots.len()).rev();
         for index in all.filter(|&index| self.is_untold(index)).take(self.untold) {
             let genome = self.state.slots[index].genome();
-            front.push(ranges.scaled(&self.expected(&models, genome)));
+            let sight = self.sight(&self.state.space.canonical(genome), genome);
+            front.extend(ranges.scaled(&expected(&models, &sight)));
         }
-        let rows: Vec<Vec<f64>> = pool
-            .iter()
-            .map(|genome| ranges.scaled(&self.expected(&models, genome)))
-            .collect();
-        let mut left: Vec<usize> = (0..pool.len()).collect();
-        while self.state.slots.len() < until && !left.is_empty() {
-            let at = most_promising(&front, &rows, &left);
-            let chosen = left.swap_remove(at);
-            front.push(rows[chosen].clone());
-            self.add(pool[chosen].clone());
+        let mut pool = self.unseen_pool(parents, POOL, epoch);
+        let promised = |(genome, canonical): &(S::Genome, S::Genome)| {
+            ranges.scaled(&expected(&models, &self.sight(canonical, genome)))
+        };
+        let rows = pool.iter().map(promised).collect();
+        let mut promise = Promise::new(front, rows);
+        while self.state.slots.len() < until && !pool.is_empty() {
+            let (genome, _) = pool.swap_remove(promise.take_largest());
+            self.add(genome);
         }
     }
 
@@ -58,75 +57,97 @@ impl<S: Space> Search<S> {
         told
     }
 
-    /// A model for each objective that is not known of all genomes.
-    fn models(&self, told: &[usize]) -> Vec<Model> {
-        let genomes = told.iter().map(|&index| self.state.slots[index].genome());
-        let (mut features, mut known) = (Vec::new(), Vec::new());
-        for genome in genomes {
-            let values = self.known(genome);
-            features.push(self.features_of(genome, &values));
-            known.push(values);
+    /// A candidate of each point of the front; of a long one points at equal distances in its order, and
+    /// the parents, who reach to its ends.
+    fn sketched_front(&self, parents: &[Ranked]) -> Vec<usize> {
+        let all = self.front.candidates();
+        if all.len() <= FRONT {
+            return all.to_vec();
         }
-        (0..self.scores.objectives)
-            .map(|objective| {
-                if known.iter().all(|values| values[objective].is_some()) {
-                    return None;
-                }
-                let targets = told.iter().map(|&index| self.scores.row(index)[objective]);
-                let targets: Vec<f64> = targets.collect();
-                let curve = Curve::of(&targets);
-                let bent: Vec<f64> = targets.iter().map(|value| curve.bend(*value)).collect();
-                Some((Ridge::fit(&features, &bent), curve))
-            })
+        let sample = (0..FRONT).map(|at| all[at * (all.len() - 1) / (FRONT - 1)]);
+        let parents = parents.iter().map(|parent| parent.index);
+        let is_feasible = |index: &usize| self.scores.violations[*index] == 0.0;
+        sample
+            .chain(parents.filter(is_feasible).take(FRONT))
             .collect()
     }
 
-    /// One entry an objective, to minimise; what is no number is not known.
-    fn known(&self, genome: &S::Genome) -> Vec<Option<f64>> {
-        let mut values = self.state.space.known_objectives(genome).into_iter();
-        let objectives = self.state.config.objectives.iter();
-        objectives
-            .map(|objective| {
-                let value = values.next().flatten().filter(|value| value.is_finite());
-                value.map(|value| objective.direction.minimised(value))
-            })
-            .collect()
+    /// A model for each objective that is not known of all genomes.
+    fn models(&mut self, told: &[usize]) -> Vec<Model> {
+        let mut sights = std::mem::take(&mut self.sights);
+        sights = sights.split_off(&told[0]);
+        for &index in told {
+            let genome = self.state.slots[index].genome();
+            let sight = || self.sight(&self.state.space.canonical(genome), genome);
+            sights.entry(index).or_insert_with(sight);
+        }
+        let seen: Vec<&Sight> = sights.values().collect();
+        let features: Vec<&[f64]> = seen.iter().map(|sight| &sight.features[..]).collect();
+        let models = (0..self.scores.objectives).map(|objective| {
+            if seen.iter().all(|sight| sight.known[objective].is_some()) {
+                return None;
+            }
+            let targets = told.iter().map(|&index| self.scores.row(index)[objective]);
+            let targets: Vec<f64> = targets.collect();
+            let curve = Curve::of(&targets);
+            let bent: Vec<f64> = targets.iter().map(|value| curve.bend(*value)).collect();
+            Some((Ridge::fit(&features, &bent), curve))
+        });
+        let models = models.collect();
+        self.sights = sights;
+        models
     }
 
     /// What the models see: the canonical genes, the square of their sum, and what is known, as a
     /// logarithm.
-    fn features_of(&self, genome: &S::Genome, known: &[Option<f64>]) -> Vec<f64> {
-        let mut features = self.state.space.canonical(genome).features();
+    fn sight(&self, canonical: &S::Genome, genome: &S::Genome) -> Sight {
+        let mut values = self.state.space.known_objectives(genome).into_iter();
+        let objectives = self.state.config.objectives.iter();
+        let known: Vec<Option<f64>> = objectives
+            .map(|objective| {
+                let value = values.next().flatten().filter(|value| value.is_finite());
+                value.map(|value| objective.direction.minimised(value))
+            })
+            .collect();
+        let mut features = canonical.features();
         // Canonical forms may be of other lengths; rows of features may not.
-        features.resize(genome.features().len(), 0.0);
+        if canonical.gene_count() != genome.gene_count() {
+            features.resize(genome.features().len(), 0.0);
+        }
         let sum: f64 = features.iter().sum();
         features.push(sum * sum);
-        features.extend(
-            known
-                .iter()
-                .map(|value| value.map_or(0.0, |value| rough_log2(value.abs()))),
-        );
-        features
-    }
-
-    /// The objectives of a genome as far as they are known, and else predicted with a little hope: one
-    /// standard deviation better than expected, which leads to where little is known.
-    fn expected(&self, models: &[Model], genome: &S::Genome) -> Vec<f64> {
-        let known = self.known(genome);
-        let features = self.features_of(genome, &known);
-        let values = known.iter().zip(models);
-        values
-            .map(|(known, model)| match (known, model) {
-                (Some(value), _) => *value,
-                (None, Some((model, curve))) => {
-                    let (expected, deviation) = model.predict(&features);
-                    curve.unbend(expected - deviation)
-                }
-                (None, None) => f64::INFINITY,
-            })
-            .collect()
+        let logarithm = |value: &Option<f64>| value.map_or(0.0, |value| rough_log2(value.abs()));
+        features.extend(known.iter().map(logarithm));
+        Sight { features, known }
     }
 }
+
+/// The objectives of a genome as far as they are known, and else predicted with a little hope: one
+/// standard deviation better than expected, which leads to where little is known.
+fn expected(models: &[Model], sight: &Sight) -> Vec<f64> {
+    let values = sight.known.iter().zip(models);
+    values
+        .map(|(known, model)| match (known, model) {
+            (Some(value), _) => *value,
+            (None, Some((model, curve))) => {
+                let (expected, deviation) = model.predict(&sight.features);
+                curve.unbend(expected - deviation)
+            }
+            (None, None) => f64::INFINITY,
+        })
+        .collect()
+}
+
+/// What a model sees of a genome.
+#[derive(Clone, Debug)]
+pub(crate) struct Sight {
+    features: Vec<f64>,
+    /// One entry an objective, to minimise; what is no number is not known.
+    known: Vec<Option<f64>>,
+}
+
+/// What the models saw of the newest outcomes when they were last fitted, by candidate.
+pub(crate) type Sights = BTreeMap<usize, Sight>;
 
 /// A model of an objective on its scale, unless the objective is known of all genomes.
 type Model = Option<(Ridge, Curve)>;
@@ -137,8 +158,8 @@ const POOL: usize = 1500;
 /// Outcomes learned from at most: the newest.
 const HISTORY: usize = 1000;
 
-/// Genomes of a pool for which the gain of hypervolume is computed.
-const SHORTLIST: usize = 64;
+/// Points that stand for a front of more, and parents beside them at most.
+const FRONT: usize = 256;
 
 /// The logarithm to base 2, straight between powers of 2, so that it is the same on every machine.
 fn rough_log2(value: f64) -> f64 {
@@ -174,99 +195,37 @@ impl Curve {
     }
 }
 
-/// How much worse than the best outcome a prediction may be, and what still counts for hypervolume, in
-/// ways from the best to the median: what looks bad may be worth it for another objective.
-const WORST: f64 = 3.0;
-
 /// The inverse of [`rough_log2`].
 fn rough_exp2(value: f64) -> f64 {
     f64::from_bits(((value.clamp(-1000.0, 1000.0) + 1023.0) * (1u64 << 52) as f64) as u64)
 }
 
-/// The ranges of all outcomes but those far worse than most, beside which all others would look equal;
-/// 0 is the best and 1 the worst in each objective.
-struct Ranges {
-    sides: Vec<(f64, f64)>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Mode, Objective, Outcome, Reals, SearchConfig};
 
-impl Ranges {
-    fn around(rows: &[&[f64]]) -> Self {
-        let width = rows.first().map_or(0, |row| row.len());
-        let side = |at: usize| {
-            let mut sorted: Vec<f64> = rows.iter().map(|row| row[at]).collect();
-            sorted.sort_by(f64::total_cmp);
-            let (best, median) = (sorted[0], sorted[sorted.len() / 2]);
-            let range = sorted[sorted.len() - 1] - best;
-            let usual = WORST * (median - best);
-            (best, if usual > 0.0 { range.min(usual) } else { range })
+    #[test]
+    fn a_long_front_is_sketched_from_end_to_end() {
+        let objectives = ["a", "b", "c"].map(Objective::minimize).to_vec();
+        let config = SearchConfig {
+            population: 100,
+            generations: 30,
+            mode: Mode::Nsga2,
+            ..SearchConfig::new(2, objectives)
         };
-        Ranges {
-            sides: (0..width).map(side).collect(),
+        let mut search = Search::in_space(config, Reals).unwrap();
+        while let Some(candidate) = search.ask() {
+            let &[x, y] = candidate.genome.values() else {
+                unreachable!("two variables")
+            };
+            let values = Outcome::objectives([x, y, -x - y]);
+            search.tell(candidate.id, values).unwrap();
+            let (all, some) = (search.front.candidates(), search.sketched_front(&[]));
+            assert_eq!(some.len(), all.len().min(FRONT));
+            assert_eq!((some.first(), some.last()), (all.first(), all.last()));
+            assert!(some.iter().all(|index| all.contains(index)));
         }
-    }
-
-    fn scaled(&self, row: &[f64]) -> Vec<f64> {
-        let cells = row.iter().zip(&self.sides);
-        cells
-            .map(|(value, (low, range))| {
-                if *range > 0.0 {
-                    (value - low) / range
-                } else {
-                    0.0
-                }
-            })
-            .collect()
+        assert_eq!(search.front.len(), 3000);
     }
 }
-
-/// The place in `left` of the row that enlarges the hypervolume most; if none does, of the one that is
-/// nearest to doing so.
-fn most_promising(front: &[Vec<f64>], rows: &[Vec<f64>], left: &[usize]) -> usize {
-    let mut order: Vec<(f64, usize)> = left
-        .iter()
-        .enumerate()
-        .map(|(at, &index)| (shortfall(front, &rows[index]), at))
-        .collect();
-    order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    if front[0].len() > 3 {
-        return order[0].1;
-    }
-    let mut best = (0.0, order[0].1);
-    for &(_, at) in order.iter().take(SHORTLIST) {
-        let gain = gain(front, &rows[left[at]]);
-        if gain > best.0 {
-            best = (gain, at);
-        }
-    }
-    best.1
-}
-
-/// By how much all objectives of `row` would have to fall for no point of the front to be as good in
-/// all of them; below 0 by how much they could rise.
-fn shortfall(front: &[Vec<f64>], row: &[f64]) -> f64 {
-    let to_point = |point: &Vec<f64>| {
-        let ways = row.iter().zip(point).map(|(value, other)| value - other);
-        ways.fold(f64::INFINITY, f64::min)
-    };
-    front.iter().map(to_point).fold(f64::NEG_INFINITY, f64::max)
-}
-
-/// The volume before the reference point that only `row` dominates.
-fn gain(front: &[Vec<f64>], row: &[f64]) -> f64 {
-    let reference = vec![REFERENCE; row.len()];
-    let alone: f64 = row
-        .iter()
-        .map(|value| (REFERENCE - value).max(0.0))
-        .product();
-    if alone == 0.0 {
-        return 0.0;
-    }
-    let limited = front
-        .iter()
-        .flat_map(|point| point.iter().zip(row).map(|(a, b)| a.max(*b)))
-        .collect::<Vec<f64>>();
-    alone - volume_of_rows(&limited, &reference)
-}
-
-/// Beyond the worst outcome, so that the ends of the front count.
-const REFERENCE: f64 = 1.25;

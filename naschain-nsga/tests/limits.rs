@@ -100,6 +100,37 @@ fn statistics_count_what_happened() {
     }
 }
 
+/// With more in flight than two generations hold.
+#[test]
+fn each_generation_has_one_entry() {
+    for seed in [1, 2] {
+        let config = SearchConfig {
+            pace: Pace::SteadyState,
+            ..config(30, seed)
+        };
+        let mut search = Search::new(config).unwrap();
+        let mut flying = std::collections::VecDeque::new();
+        while !search.is_finished() {
+            while flying.len() < 20
+                && let Some(candidate) = search.ask()
+            {
+                flying.push_back(candidate);
+            }
+            // All that are in flight at once.
+            for candidate in flying.drain(..) {
+                let told = outcome(&candidate.genome);
+                search.tell(candidate.id, told).unwrap();
+            }
+        }
+        let entries = search.statistics().iter();
+        let entries: Vec<_> = entries
+            .map(|one| (one.generation, one.evaluations))
+            .collect();
+        let expected = [(1, 7), (2, 14), (3, 21), (4, 28), (5, 35), (6, 42)];
+        assert_eq!(entries, expected);
+    }
+}
+
 #[test]
 fn steady_state_waits_for_nothing() {
     for seed in [1, 2] {

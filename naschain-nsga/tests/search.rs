@@ -3,7 +3,9 @@
 mod searches;
 
 use naschain_core::{Genome, Purpose, Stream};
-use naschain_nsga::{CandidateId, Error, Finish, Outcome, Pace, Search, SearchConfig, Space};
+use naschain_nsga::{
+    CandidateId, Error, Evaluated, Finish, Outcome, Pace, Search, SearchConfig, Space,
+};
 use proptest::prelude::*;
 use searches::{config, run};
 
@@ -16,6 +18,10 @@ fn history<S: Space<Genome = Genome>>(search: &Search<S>) -> String {
     )
 }
 
+fn ids(candidates: Vec<&Evaluated>) -> Vec<CandidateId> {
+    candidates.into_iter().map(|one| one.id).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -25,8 +31,7 @@ proptest! {
         let one = run(search(), order, |search| search);
         let other = run(search(), order.wrapping_add(1), |search| search);
         prop_assert_eq!(history(&one), history(&other));
-        let ids = |search: &Search| search.front().iter().map(|one| one.id).collect::<Vec<_>>();
-        prop_assert_eq!(ids(&one), ids(&other));
+        prop_assert_eq!(ids(one.front()), ids(other.front()));
     }
 
     #[test]
@@ -48,8 +53,12 @@ proptest! {
             let restored: Search = serde_json::from_str(&saved).unwrap();
             let pending = |search: &Search| search.pending().collect::<Vec<_>>();
             assert_eq!(pending(&search), pending(&restored));
+            assert_eq!(ids(search.front()), ids(restored.front()));
+            assert_eq!(ids(search.population()), ids(restored.population()));
             restored
         });
+        prop_assert_eq!(ids(one.front()), ids(other.front()));
+        prop_assert_eq!(ids(one.population()), ids(other.population()));
         prop_assert_eq!(serde_json::to_string(&one).unwrap(), serde_json::to_string(&other).unwrap());
         prop_assert_eq!(history(&one), history(&other));
     }
@@ -74,6 +83,25 @@ proptest! {
         let found: Vec<_> = front.iter().map(|one| (one.id, one.objectives().unwrap())).collect();
         prop_assert!(found.iter().eq(expected));
     }
+}
+
+/// Restored in the middle of a generation, whose told candidates are no part of the front yet.
+#[test]
+fn a_restored_search_lists_each_candidate_of_its_front_once() {
+    let mut search = Search::new(config(40, 2)).unwrap();
+    for _ in 0..5 {
+        let candidate = search.ask().unwrap();
+        let told = Outcome::objectives([1.0, candidate.id.0 as f64]);
+        search.tell(candidate.id, told).unwrap();
+    }
+    let saved = serde_json::to_string(&search).unwrap();
+    search = serde_json::from_str(&saved).unwrap();
+    assert_eq!(ids(search.front()), [CandidateId(0)]);
+    while let Some(candidate) = search.ask() {
+        let told = Outcome::objectives([1.0, candidate.id.0 as f64]);
+        search.tell(candidate.id, told).unwrap();
+    }
+    assert_eq!(ids(search.front()), [CandidateId(0)]);
 }
 
 #[test]
@@ -142,6 +170,26 @@ fn given_genomes_come_first_and_once() {
             expected: 5
         }
     );
+}
+
+/// Also those that are more than the random ones which a surrogate starts from.
+#[test]
+fn all_given_genomes_come_first() {
+    for seed in [1, 2] {
+        let config = SearchConfig {
+            population: 20,
+            ..config(30, seed)
+        };
+        let mut stream = Stream::new(9, Purpose::Simulation, 0, 0);
+        let genomes: Vec<Genome> = (0..25)
+            .map(|_| Genome::from_bits((0..30).map(|_| stream.chance(0.5))))
+            .collect();
+        let search = Search::starting_from(config, naschain_nsga::Bits, genomes.clone()).unwrap();
+        let search = run(search, 0, |search| search);
+        let asked: Vec<_> = search.evaluated().map(|one| one.genome.clone()).collect();
+        assert_eq!(asked[..20], genomes[..20], "seed {seed}");
+        assert_eq!(asked.len(), 120);
+    }
 }
 
 #[test]

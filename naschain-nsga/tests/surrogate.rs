@@ -1,7 +1,8 @@
 //! The default mode against plain NSGA-II on problems that its constants were not chosen on.
 
+use naschain_core::Genome;
 use naschain_nsga::{
-    Bits, Genes, Mode, Objective, Outcome, Reals, Search, SearchConfig, Space, hypervolume,
+    Bits, Mode, Objective, Outcome, Reals, Search, SearchConfig, Space, hypervolume,
 };
 
 /// The points found, one after the other, with so many evaluations.
@@ -144,26 +145,36 @@ fn four_objectives_need_fewer_evaluations() {
     }
 }
 
-/// Real variables come back from a saved search to the last bit.
-#[test]
-fn a_search_of_reals_goes_on_from_where_it_was() {
-    let evaluate = |genome: &<Reals as Space>::Genome| {
-        let values = genome.values();
-        Outcome::objectives([values[0], 1.0 - values[0] + values[1] * values[1]])
-    };
-    let config = config(2, 2, 60, 1);
-    let mut whole = Search::in_space(config.clone(), Reals).unwrap();
-    let mut stopped = Search::in_space(config, Reals).unwrap();
-    while let Some(candidate) = whole.ask() {
-        whole
-            .tell(candidate.id, evaluate(&candidate.genome))
-            .unwrap();
-        let text = serde_json::to_string(&stopped).unwrap();
-        stopped = serde_json::from_str(&text).unwrap();
-        let same = stopped.ask().unwrap();
-        assert_eq!(same, candidate);
-        assert_eq!(same.genome.gene_count(), 2);
-        stopped.tell(same.id, evaluate(&same.genome)).unwrap();
+/// A knapsack whose weight is known before the evaluation.
+struct Weighed;
+
+fn weight(genome: &Genome) -> f64 {
+    let set = (0..40).filter(|&bit| genome.get(bit));
+    // Far from linear, so that no model of the genes says it.
+    let sum: usize = set.map(|bit| 1 + bit % 5).sum();
+    ((sum * 37) % 101) as f64
+}
+
+impl Space for Weighed {
+    type Genome = Genome;
+
+    fn known_objectives(&self, genome: &Genome) -> Vec<Option<f64>> {
+        vec![None, Some(weight(genome))]
     }
-    assert!(stopped.is_finished());
+}
+
+#[test]
+fn known_objectives_are_made_use_of() {
+    for seed in 1..=3 {
+        let evaluate = |genome: &Genome| vec![-(genome.count_ones(0..40) as f64), weight(genome)];
+        let mean_weight = |points: Vec<f64>| {
+            let weights = points.iter().skip(41).step_by(2);
+            weights.sum::<f64>() / (points.len() / 2 - 20) as f64
+        };
+        let mode = Mode::Surrogate;
+        let with = found(Weighed, config(40, 2, 100, seed), mode, evaluate);
+        let without = found(Bits, config(40, 2, 100, seed), mode, evaluate);
+        let means = [mean_weight(with), mean_weight(without)];
+        assert!(means[0] < 0.6 * means[1], "seed {seed}: {means:?}");
+    }
 }
