@@ -1,12 +1,11 @@
 //! A run recomputed from its journal alone, entry by entry, until something is wrong.
 
-use naschain_consensus::{BatchId, Event, Reason, Rejected, judge};
-use naschain_core::Digest;
+use naschain_consensus::{BatchId, Reason, Rejected, judge};
 
 use crate::chain::{Broken, Chain, Entry, next_link};
 use crate::feed::Narrator;
 use crate::run_spec::RunSpec;
-use crate::signed_request::verify_proof;
+use crate::senders::{Senders, Sent, Signers};
 use crate::state::{ClosedBatch, RunState};
 
 /// What is wrong with a journal, or with what is said of it.
@@ -44,7 +43,7 @@ pub enum Fault {
         /// The number of the event.
         number: u64,
     },
-    /// A proof proves nothing.
+    /// Whoever the event names did not send it, or not now.
     #[error("event {number}: {why}")]
     Proof {
         /// The number of the event.
@@ -68,8 +67,8 @@ pub enum Fault {
 
 /// Follows a journal from the run's specification on.
 pub struct Auditor {
-    run: Digest,
     chain: Chain,
+    senders: Senders,
     state: RunState,
     narrator: Narrator,
     /// Events whose sender signed the request for them.
@@ -80,12 +79,12 @@ pub struct Auditor {
 
 impl Auditor {
     /// One that stands before the first entry.
-    pub fn new(spec: RunSpec) -> anyhow::Result<Auditor> {
+    pub fn new(spec: RunSpec, signers: Signers) -> anyhow::Result<Auditor> {
         let run = spec.digest();
         let state = RunState::new(spec)?;
         Ok(Auditor {
-            run,
             chain: Chain::root(run),
+            senders: Senders::new(run, signers),
             narrator: Narrator::of(&state),
             state,
             signed: 0,
@@ -115,25 +114,24 @@ impl Auditor {
             .chain
             .follow(entry)
             .map_err(|broken| named(before, entry, following, broken))?;
-        match (&event, entry.proof.as_deref()) {
-            (_, Some(proof)) => {
-                verify_proof(&event, proof, self.run).map_err(|error| Fault::Proof {
-                    number,
-                    why: error.to_string(),
-                })?;
-                self.signed += 1;
-            }
-            (Event::Tick, None) => {}
-            (_, None) => self.unsigned += 1,
+        let proof = entry.proof.as_deref();
+        let wrong = |why| Fault::Proof { number, why };
+        let sent = self.senders.before(now, &event, proof).map_err(wrong)?;
+        match &sent {
+            Sent::Tick => {}
+            Sent::Unsigned => self.unsigned += 1,
+            Sent::Signed(..) | Sent::Again(..) => self.signed += 1,
         }
         let ended = self.state.closed().len();
         let actions = self
             .state
-            .apply_signed(now, event.clone(), entry.proof.as_deref())
+            .apply_signed(now, event.clone(), proof)
             .map_err(|rejected| Fault::Refused { number, rejected })?;
         if self.state.events() != number {
             return Err(Fault::Void { number });
         }
+        let after = self.senders.after(now, sent, &event, &actions);
+        after.map_err(wrong)?;
         let messages = self.narrator.tell(&self.state, &event, &actions);
         if let Some(told) = &entry.feed
             && serde_json::to_string(&messages).ok().as_ref() != Some(told)

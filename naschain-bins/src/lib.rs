@@ -38,7 +38,8 @@
 //! - [`selftest`], [`speed`] and [`data_check`]: what a miner's machine can prove, how fast it is,
 //!   and which data it has;
 //! - [`validator`]: verdicts recomputed, scores, weights; [`epochs`] and [`on_chain`]: their way to
-//!   a chain; [`auditor`] and [`audit`]: a whole run recomputed from its journal;
+//!   a chain; [`senders`], [`auditor`] and [`audit`]: a whole run recomputed from its
+//!   journal;
 //! - [`report`], [`models`], [`plot`] and [`table`]: the run's folder and what is printed;
 //! - [`search`], [`serve`], [`inspect`], [`export`], [`retrain`] and [`predict`]: the commands;
 //!   [`run`]: how they start and end.
@@ -90,6 +91,7 @@ pub mod run;
 pub mod run_spec;
 pub mod search;
 pub mod selftest;
+pub mod senders;
 pub mod serve;
 pub mod server;
 pub mod signed_request;

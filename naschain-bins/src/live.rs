@@ -177,7 +177,16 @@ pub(crate) fn idle(live: &Live, event: &Event, spare_idle: bool) -> Option<Actio
     let Event::Request { miner } = event else {
         return None;
     };
-    let why = live.state.board().why_idle(miner).filter(|_| spare_idle)?;
+    if !spare_idle {
+        return None;
+    }
+    let board = live.state.board();
+    // One that waits asks on without its miner: it may find work, and not end any.
+    let full = board.is_present(miner) && !board.has_room(miner);
+    let why = match full {
+        true => NoWork::NotForThisMiner,
+        false => board.why_idle(miner)?,
+    };
     // The board has not heard of the time since its last event.
     if matches!(why, NoWork::TooFast { until } if until <= live.clock.now()) {
         return None;

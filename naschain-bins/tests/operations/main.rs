@@ -2,6 +2,7 @@
 //! faults. One program, because each test program takes long to link.
 
 mod audit;
+mod audit_signed;
 mod deploy;
 mod disk_full;
 mod failover;
