@@ -8,7 +8,7 @@ use clap::Args;
 use naschain_consensus::MinerId;
 
 use crate::allow_list::AllowList;
-use crate::coordinator::Coordinator;
+use crate::coordinator::{Coordinator, Settings};
 use crate::gate::Gate;
 use crate::legacy::{self, Legacy};
 use crate::legacy_credentials::Credentials;
@@ -137,6 +137,14 @@ impl AccessArgs {
 }
 
 impl Opened {
+    /// What the coordinator is told of them.
+    pub fn settings(&self) -> Settings {
+        let hotkey = self.access.hotkey.as_ref();
+        Settings {
+            genomaster: hotkey.map(|hotkey| hotkey.address().to_owned()),
+        }
+    }
+
     /// The gate of a run, and its old endpoints; says aloud what is not protected.
     pub fn gate(self, coordinator: &Coordinator) -> Result<(Arc<Gate>, Option<Legacy>)> {
         match (&self.access.hotkey, &self.access.allow_list) {

@@ -10,7 +10,7 @@ use naschain_core::{Augmentation, MacroSpace, Recipe};
 use naschain_nsga::{Mode, SearchConfig};
 use naschain_train::{DataName, Dataset, Device, Isa, Options};
 
-use crate::coordinator::Coordinator;
+use crate::coordinator::{Coordinator, Settings};
 use crate::data::DataArgs;
 use crate::presets::Preset;
 use crate::run_spec::{DataSpec, RunSpec, objectives, versions};
@@ -185,6 +185,11 @@ pub struct OpenRun {
 impl CommonArgs {
     /// Checks the flags, reads the data, and makes the run's folder or goes on with it.
     pub async fn open(&self) -> Result<OpenRun> {
+        self.open_with(Settings::default()).await
+    }
+
+    /// The same with settings of the coordinator.
+    pub async fn open_with(&self, settings: Settings) -> Result<OpenRun> {
         self.device.device.check()?;
         let dataset = Arc::new(self.data.load()?);
         let spec = self.run.spec(&self.data, &dataset)?;
@@ -192,7 +197,7 @@ impl CommonArgs {
         spec.settle(&dir)?;
         let place = self.store.clone();
         let place = place.unwrap_or_else(|| Place::of_run(&dir));
-        let coordinator = Coordinator::open(place, spec).await?;
+        let coordinator = Coordinator::open_with(place, spec, settings).await?;
         Ok(OpenRun {
             dataset,
             dir,

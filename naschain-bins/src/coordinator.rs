@@ -47,6 +47,13 @@ pub enum Away {
     Closing,
 }
 
+/// What a genomaster is told beside the run's specification.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Its own address, if requests are signed for it.
+    pub genomaster: Option<String>,
+}
+
 /// What the writing task and the callers share.
 pub(crate) struct Shared {
     /// The state, unless this genomaster does not lead. What it shows is in the journal.
@@ -61,6 +68,7 @@ pub(crate) struct Shared {
     pub(crate) finished: AtomicBool,
     /// Which signed requests came before, so that none counts twice under any leader.
     pub(crate) nonces: Arc<std::sync::Mutex<Nonces>>,
+    pub(crate) settings: Settings,
     pub(crate) spec: RunSpec,
     pub(crate) run: naschain_core::Digest,
 }
@@ -80,6 +88,19 @@ impl Coordinator {
     /// Opens the journal of a run and brings the state back; where another genomaster leads, it
     /// waits behind that one.
     pub async fn open(place: Place, spec: RunSpec) -> Result<Arc<Coordinator>> {
+        Coordinator::open_with(place, spec, Settings::default()).await
+    }
+
+    /// The same with other settings than the default ones.
+    ///
+    /// # Errors
+    /// Also where the journal has requests that were signed for another genomaster: those of one
+    /// run have to share a hotkey.
+    pub async fn open_with(
+        place: Place,
+        spec: RunSpec,
+        settings: Settings,
+    ) -> Result<Arc<Coordinator>> {
         let (commands, queue) = mpsc::channel(MOST_WAITING);
         let shared = Arc::new(Shared {
             live: Mutex::new(None),
@@ -89,11 +110,13 @@ impl Coordinator {
             metrics: Metrics::default(),
             finished: AtomicBool::new(false),
             nonces: Arc::default(),
+            settings,
             run: spec.digest(),
             spec,
         });
         let mut leader = Leader::new(shared.clone(), place, queue);
         leader.try_to_lead().await?;
+        leader.check_standby().await?;
         tokio::spawn(leader.run());
         Ok(Arc::new(Coordinator { shared, commands }))
     }

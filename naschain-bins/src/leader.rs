@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use naschain_consensus::{Action, Event};
 use tokio::sync::{mpsc, oneshot};
 
@@ -61,6 +61,21 @@ pub(crate) struct Leader {
     closed: bool,
 }
 
+impl Shared {
+    /// Refuses a journal of requests that were signed for another genomaster: what miners sign for
+    /// one, no other can prove.
+    fn check_receiver(&self, proof: &Proof) -> Result<()> {
+        let own = self.settings.genomaster.as_ref();
+        if let Some(own) = own.filter(|own| **own != proof.receiver) {
+            let receiver = &proof.receiver;
+            bail!(
+                "the journal has requests that were signed for {receiver}, and this genomaster is {own}: genomasters of one run have to share a hotkey; give that one with --wallet.name and --wallet.hotkey"
+            );
+        }
+        Ok(())
+    }
+}
+
 impl Leader {
     pub(crate) fn new(shared: Arc<Shared>, place: Place, queue: mpsc::Receiver<Command>) -> Leader {
         Leader {
@@ -97,6 +112,23 @@ impl Leader {
         Ok(())
     }
 
+    /// A standby that could never lead is told so at its start.
+    pub(crate) async fn check_standby(&self) -> Result<()> {
+        let is_standby = *self.shared.away.borrow() == Some(Away::Standby);
+        if !is_standby || self.shared.settings.genomaster.is_none() {
+            return Ok(());
+        }
+        let mut store = self.place.read(self.shared.run).await?;
+        let first = store.entries(0, PAGE).await?;
+        let proof = first.iter().find_map(|entry| entry.proof.as_deref());
+        let checked = match proof.map(Proof::parse) {
+            Some(Ok(proof)) => self.shared.check_receiver(&proof),
+            _ => Ok(()),
+        };
+        store.close().await?;
+        checked
+    }
+
     /// Nothing that was signed before this genomaster led is believed, and nothing that the
     /// journal has already, from clients whose clocks are ahead.
     async fn know_nonces(&self, live: &mut Live) -> Result<()> {
@@ -109,6 +141,7 @@ impl Leader {
             after = last.number;
             let proofs = entries.iter().filter_map(|entry| entry.proof.as_deref());
             for proof in proofs.filter_map(|text| Proof::parse(text).ok()) {
+                self.shared.check_receiver(&proof)?;
                 nonces.remember(&proof.hotkey, proof.nonce);
             }
         }

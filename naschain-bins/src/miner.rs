@@ -353,17 +353,20 @@ impl Miner {
                         "{name}: the answer for {} came too late: {reason}",
                         answer.batch
                     );
-                    Ok(())
+                    Ok(Ok(()))
                 }
-                other => other,
+                Err(LinkError::Refused(reason)) => Ok(Err(reason)),
+                other => other.map(Ok),
             }
         };
-        let delivered = self.persist(deliver).await;
-        // One that is refused for good is of no use either; told to stop, it is kept.
-        if let (Ok(Some(())) | Err(_), Some(dir)) = (&delivered, &self.unsent) {
+        // Where the genomaster has not looked at it, or the miner is to stop, it is kept.
+        let Some(looked_at) = self.persist(deliver).await? else {
+            return Ok(());
+        };
+        if let Some(dir) = &self.unsent {
             answer.forget(dir);
         }
-        delivered.map(drop)
+        looked_at.map_err(|reason| anyhow::anyhow!("the genomaster refuses: {reason}"))
     }
 
     /// Calls until the genomaster is there, with growing pauses; nothing when told to stop.

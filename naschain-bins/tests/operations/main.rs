@@ -9,6 +9,7 @@ mod failover;
 mod faults;
 mod feed;
 mod journal;
+mod keys;
 mod miners;
 #[path = "../programs/mod.rs"]
 #[allow(dead_code)] // each test program uses its part

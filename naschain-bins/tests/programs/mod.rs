@@ -1,5 +1,7 @@
 //! The programs as processes, for end-to-end tests.
 
+pub(crate) mod wallets;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
