@@ -46,6 +46,10 @@ struct Cli {
     /// File of the chain's uids, a hotkey's address and its uid in each line
     #[arg(long, value_name = "FILE")]
     uids: Option<PathBuf>,
+    /// Pay miners of the old network (`uid-N`), which cannot sign, at their uid, unless --uids has
+    /// it as a hotkey's; for a genomaster that runs with --legacy
+    #[arg(long)]
+    legacy: bool,
     /// Set the weights of each epoch by `btcli weights set`, which has to be installed
     #[arg(long, requires = "netuid")]
     btcli: bool,
@@ -130,6 +134,7 @@ impl Seen {
             run: self.spec.digest(),
             agreement: &self.spec.rules.agreement,
             genomaster,
+            legacy: cli.legacy,
             epoch_batches: cli.epoch_batches.map_or(population, |n| n as usize),
             finished,
         };
@@ -142,7 +147,7 @@ impl Seen {
 impl Outlets {
     fn new(cli: &Cli) -> Result<Outlets> {
         let uids = cli.uids.as_deref().map(Uids::read).transpose()?;
-        let uids = uids.unwrap_or_default();
+        let uids = uids.unwrap_or_default().with_legacy(cli.legacy);
         let files = cli.weights_out.as_deref();
         let files = files.map(|path| Files::new(path, uids.clone()));
         let btcli = cli.btcli.then(|| Btcli {
