@@ -23,6 +23,8 @@ pub struct Access {
     pub hotkey: Option<Hotkey>,
     /// Who may mine, if not everybody.
     pub allow_list: Option<AllowList>,
+    /// Whether miners of the old network have tokens, so that nobody may speak for one without.
+    pub uids_have_tokens: bool,
     /// Whether what only reads needs no signature.
     pub open_reads: bool,
     /// Requests a second for each hotkey; 0 is no limit.
@@ -39,6 +41,7 @@ impl Default for Access {
         Access {
             hotkey: None,
             allow_list: None,
+            uids_have_tokens: false,
             open_reads: false,
             rate_per_key: 100,
             rate_per_address: 1000,
@@ -120,6 +123,7 @@ impl AccessArgs {
             access: Access {
                 hotkey,
                 allow_list: allow_list.transpose()?,
+                uids_have_tokens: credentials.is_some(),
                 open_reads: self.open_reads,
                 rate_per_key: self.rate_per_key,
                 rate_per_address: self.rate_per_address,

@@ -6,7 +6,7 @@ use naschain_bins::clock::unix_nanos as now;
 use serde_json::Value;
 
 use crate::programs::wallets::{Wallets, join};
-use crate::programs::{Server, folder, succeeded, text};
+use crate::programs::{Server, call, folder, succeeded, text};
 
 #[test]
 fn a_key_is_held_to_its_rate() {
@@ -162,5 +162,32 @@ fn genomasters_of_one_run_share_a_hotkey() {
         assert!(error.contains(part), "{error}");
     }
     drop(Server::spawn(&mut wallets.serve(&run, 0, &[])));
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn nobody_speaks_for_a_uid_without_its_token() {
+    let dir = folder("uid-token");
+    let tokens = dir.join("tokens");
+    std::fs::write(&tokens, "7:token-of-7\n").unwrap();
+    let credentials = format!("--legacy-credentials={}", tokens.display());
+    let server = Server::start_with(&dir.join("run"), 0, &["--legacy", &credentials]);
+    let post = |path: &str, body: &str| call(&server, "POST", path, "", body);
+    let row = r#"{"miner":"uid-7","row":{"failed":"x"}}"#;
+    for (path, body) in [
+        ("/v1/join", r#"{"miner":"uid-7"}"#),
+        ("/v1/jobs", r#"{"miner":"uid-7","wait_ms":0}"#),
+        ("/v1/leases/1/heartbeat", r#"{"miner":"uid-7","epoch":1}"#),
+        ("/v1/leases/1/result", row),
+    ] {
+        let answer = post(path, body);
+        assert_eq!(answer.status, 403, "{path}: {answer:?}");
+        assert!(answer.body.contains("needs_token"), "{answer:?}");
+    }
+    assert_eq!(post("/v1/join", r#"{"miner":"ada"}"#).status, 204);
+    // "7:token-of-7"
+    let token = "Authorization: Basic Nzp0b2tlbi1vZi03\r\n";
+    let own = call(&server, "POST", "/request_job", token, r#"{"user_name":7}"#);
+    assert_eq!(own.status, 200, "{own:?}");
     std::fs::remove_dir_all(dir).unwrap();
 }
