@@ -73,7 +73,8 @@ pub struct AccessArgs {
     /// owner gets one seat of a batch [default: everybody]
     #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
     allow_list: Option<PathBuf>,
-    /// Answer requests that only read (GET) without a signature
+    /// Answer also GET /v1/run, /v1/batches and /v1/front without a signature; the journal and the
+    /// events never need one
     #[arg(long)]
     open_reads: bool,
     /// Most requests a second of one hotkey; 0 is no limit
