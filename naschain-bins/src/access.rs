@@ -77,6 +77,9 @@ pub struct AccessArgs {
     /// events never need one
     #[arg(long)]
     open_reads: bool,
+    /// Most miners that may ever join the run; those that have are let in again
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
+    max_miners: u32,
     /// Most requests a second of one hotkey; 0 is no limit
     #[arg(long, value_name = "N", default_value_t = 100)]
     rate_per_key: u32,
@@ -105,6 +108,7 @@ pub struct Opened {
     access: Access,
     credentials: Option<Credentials>,
     legacy: bool,
+    max_miners: usize,
     /// How to listen.
     pub listening: Listening,
 }
@@ -132,6 +136,7 @@ impl AccessArgs {
             },
             credentials: credentials.transpose()?,
             legacy: self.legacy,
+            max_miners: self.max_miners as usize,
             listening: Listening {
                 tls: self.tls.load()?,
                 max_connections: self.max_connections as usize,
@@ -147,6 +152,7 @@ impl Opened {
         let hotkey = self.access.hotkey.as_ref();
         Settings {
             genomaster: hotkey.map(|hotkey| hotkey.address().to_owned()),
+            max_miners: self.max_miners,
         }
     }
 

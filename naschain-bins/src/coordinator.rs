@@ -22,36 +22,24 @@ use crate::run_spec::RunSpec;
 use crate::state::RunState;
 use crate::store::Place;
 
-/// Why a call was not answered.
-#[derive(Debug, thiserror::Error)]
-pub enum CallError {
-    /// The board refused the event.
-    #[error(transparent)]
-    Rejected(#[from] Rejected),
-    /// Not now: try again, here or at another genomaster of the run.
-    #[error("{0}")]
-    Away(Away),
-}
-
-/// Why a genomaster answers nothing for now.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Away {
-    /// Another one leads.
-    #[error("another genomaster leads this run; this one is a standby")]
-    Standby,
-    /// The journal cannot be written or read.
-    #[error("the journal cannot be used for now: {0}")]
-    Trouble(String),
-    /// It is shutting down.
-    #[error("the genomaster is shutting down")]
-    Closing,
-}
+pub use crate::call_error::{Away, CallError};
 
 /// What a genomaster is told beside the run's specification.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Its own address, if requests are signed for it.
     pub genomaster: Option<String>,
+    /// So many miners may join at most.
+    pub max_miners: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            genomaster: None,
+            max_miners: 100_000,
+        }
+    }
 }
 
 /// What the writing task and the callers share.

@@ -11,9 +11,10 @@ use tokio::sync::{mpsc, oneshot};
 use crate::clock;
 use crate::coordinator::{Away, CallError, Shared};
 use crate::journal::Journal;
-use crate::live::{Group, Live, PAGE, bring_back, close, idle};
+use crate::live::{Group, Live, PAGE, bring_back, close};
 use crate::nonces::Nonces;
 use crate::signed_request::Proof;
+use crate::spared::spared;
 use crate::store::Place;
 
 /// What callers ask of the leader.
@@ -269,8 +270,10 @@ impl Leader {
                     spare_idle,
                     answer,
                 } => {
-                    let result = match idle(live, &event, spare_idle) {
-                        Some(idle) => Ok(vec![idle]),
+                    let most = self.shared.settings.max_miners;
+                    let spared = spared(live, &event, proof.as_deref(), spare_idle, most);
+                    let result = match spared {
+                        Some(result) => result,
                         None => group.apply(live, now, event, proof.as_deref()),
                     };
                     // Refusals wait too: they may rest on events of this group.

@@ -110,7 +110,7 @@ impl From<CallError> for LinkError {
             CallError::Rejected(Rejected::StaleLease { .. }) => LinkError::LeaseEnded(text),
             CallError::Rejected(Rejected::UnknownMiner { .. }) => LinkError::NotJoined(text),
             CallError::Away(_) => LinkError::Away(text),
-            CallError::Rejected(_) => LinkError::Refused(text),
+            _ => LinkError::Refused(text),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! together.
 
 use anyhow::{Context, Result, ensure};
-use naschain_consensus::{Action, Event, Millis, NoWork};
+use naschain_consensus::{Action, Event, Millis};
 use tokio::sync::oneshot;
 
 use crate::clock::{self, RunClock};
@@ -170,29 +170,6 @@ pub(crate) async fn bring_back(mut journal: Journal, spec: &RunSpec) -> Result<L
         clock: RunClock::start(latest),
         snapshot,
     })
-}
-
-/// The answer to a request for work that need not be written, if it is one.
-pub(crate) fn idle(live: &Live, event: &Event, spare_idle: bool) -> Option<Action> {
-    let Event::Request { miner } = event else {
-        return None;
-    };
-    if !spare_idle {
-        return None;
-    }
-    let board = live.state.board();
-    // One that waits asks on without its miner: it may find work, and not end any.
-    let full = board.is_present(miner) && !board.has_room(miner);
-    let why = match full {
-        true => NoWork::NotForThisMiner,
-        false => board.why_idle(miner)?,
-    };
-    // The board has not heard of the time since its last event.
-    if matches!(why, NoWork::TooFast { until } if until <= live.clock.now()) {
-        return None;
-    }
-    let miner = miner.clone();
-    Some(Action::Idle { miner, why })
 }
 
 fn makes_work_or_ends(action: &Action) -> bool {

@@ -8,6 +8,7 @@ mod disk_full;
 mod failover;
 mod faults;
 mod feed;
+mod growth;
 mod journal;
 mod keys;
 mod miners;
