@@ -12,7 +12,6 @@ use naschain_consensus::{Action, Event, LeaseId, Millis, MinerId, NoWork, Reject
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
 use crate::api::{Job, JobReply};
-use crate::chain::Entry;
 use crate::clock;
 use crate::leader::{Command, Leader, Told};
 use crate::live::Live;
@@ -63,8 +62,10 @@ pub(crate) struct Shared {
 
 /// Search, job board and journal.
 pub struct Coordinator {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
+    /// Whose turn it is to read a page of the journal.
+    pub(crate) reading: Arc<Mutex<()>>,
 }
 
 /// So many events may wait to be written; more callers wait for a place.
@@ -106,7 +107,11 @@ impl Coordinator {
         leader.try_to_lead().await?;
         leader.check_standby().await?;
         tokio::spawn(leader.run());
-        Ok(Arc::new(Coordinator { shared, commands }))
+        Ok(Arc::new(Coordinator {
+            shared,
+            commands,
+            reading: Arc::default(),
+        }))
     }
 
     /// What the run is.
@@ -316,41 +321,9 @@ impl Coordinator {
         }
     }
 
-    /// Entries of the journal after number `after` that may be shown to anybody, and the number
-    /// of the last such entry.
-    pub async fn public_entries(
-        &self,
-        after: u64,
-        most: usize,
-    ) -> Result<(Vec<Entry>, u64), CallError> {
-        let mut live = self.shared.live.lock().await;
-        let (state, journal) = Live::journal(&mut live)?;
-        let last = state.public_events();
-        let left = last.saturating_sub(after).min(most as u64) as usize;
-        let trouble = |error| CallError::Away(Away::Trouble(format!("{error:#}")));
-        let entries = journal.entries(after, left).await.map_err(trouble)?;
-        Ok((entries, last))
-    }
-
     /// What the public is told from now on.
     pub fn listen(&self) -> broadcast::Receiver<Arc<Told>> {
         self.shared.told.subscribe()
-    }
-
-    /// What the public was told of events from number `first` on: number, run's time, JSON; and
-    /// the number of the last event.
-    #[allow(clippy::type_complexity)] // one page, taken apart at once
-    pub async fn told(
-        &self,
-        first: u64,
-        most: usize,
-    ) -> Result<(Vec<(u64, u64, String)>, u64), CallError> {
-        let mut live = self.shared.live.lock().await;
-        let (state, journal) = Live::journal(&mut live)?;
-        let last = state.events();
-        let trouble = |error| CallError::Away(Away::Trouble(format!("{error:#}")));
-        let page = journal.feed(first, most).await.map_err(trouble)?;
-        Ok((page, last))
     }
 
     /// Ends what waits for work or for events, so that a server can finish its answers.

@@ -81,6 +81,7 @@ pub mod miner;
 pub mod models;
 pub mod nonces;
 pub mod on_chain;
+mod pages;
 pub mod plot;
 pub mod predict;
 pub mod presets;

@@ -15,6 +15,7 @@ mod miners;
 #[path = "../programs/mod.rs"]
 #[allow(dead_code)] // each test program uses its part
 mod programs;
+mod readers;
 mod restart;
 mod shutdown;
 mod simulated;
