@@ -15,7 +15,7 @@ use crate::client::Client;
 use crate::run_spec::RunSpec;
 use crate::senders::Signers;
 use crate::state::ClosedBatch;
-use crate::store::{Place, Snapshot, Store};
+use crate::store::{Place, PlaceParser, Snapshot, Store};
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -24,7 +24,7 @@ pub struct AuditArgs {
     #[arg(value_name = "RUN|URL")]
     target: String,
     /// Where the run's journal is, if not in its folder: a file or postgres://USER@HOST/DATABASE
-    #[arg(long, value_name = "PLACE")]
+    #[arg(long, value_name = "PLACE", value_parser = PlaceParser)]
     store: Option<Place>,
     /// Number and link of an event that an earlier audit printed as the last one: it has to be
     /// there still, so that events dropped from the end are found

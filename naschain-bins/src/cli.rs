@@ -14,7 +14,7 @@ use crate::coordinator::{Coordinator, Settings};
 use crate::data::DataArgs;
 use crate::presets::Preset;
 use crate::run_spec::{DataSpec, RunSpec, objectives, versions};
-use crate::store::Place;
+use crate::store::{Place, PlaceParser};
 
 /// With a population of a million this still counts in 64 bits.
 const MOST_GENERATIONS: usize = 1_000_000;
@@ -171,7 +171,7 @@ pub struct CommonArgs {
     pub(crate) device: DeviceArgs,
     /// Where the journal is: a file, or postgres://USER@HOST/DATABASE, which several genomasters
     /// of one run may share [default: journal.sqlite in the run's folder]
-    #[arg(long, value_name = "PLACE")]
+    #[arg(long, value_name = "PLACE", value_parser = PlaceParser)]
     store: Option<Place>,
 }
 

@@ -35,14 +35,14 @@ pub fn run(
     }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error.into()),
+        Err(error) => return fail(&error.into(), format),
     };
     let result = runtime.block_on(command);
     // A training in progress is abandoned, not waited for.
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+        Err(error) => fail(&error, format),
     }
 }
 
@@ -55,7 +55,7 @@ pub fn say(text: &str) -> Result<()> {
     }
 }
 
-fn fail(error: &anyhow::Error) -> ExitCode {
+fn fail(error: &anyhow::Error, format: LogFormat) -> ExitCode {
     // Some causes are already the end of the text before them.
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(|cause| cause.to_string()) {
@@ -63,6 +63,10 @@ fn fail(error: &anyhow::Error) -> ExitCode {
             text = format!("{text}: {cause}");
         }
     }
-    let _ = writeln!(std::io::stderr(), "error: {text}");
+    match format {
+        LogFormat::Text => drop(writeln!(std::io::stderr(), "error: {text}")),
+        // Whoever reads the log reads nothing but JSON.
+        LogFormat::Json => tracing::error!("{text}"),
+    }
     ExitCode::from(EXIT_WRONG)
 }

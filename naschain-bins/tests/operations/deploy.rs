@@ -72,6 +72,41 @@ fn a_wrong_key_ends_with_exit_code_2_and_its_name_and_logs_can_be_json() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
+#[test]
+fn a_fatal_error_is_a_line_of_json_where_logs_are() {
+    let mut audit = genomaster();
+    audit.args(["--log-format=json", "audit", "/nowhere"]);
+    let output = audit.output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let log: serde_json::Value = serde_json::from_str(&text(&output.stderr)).unwrap();
+    assert_eq!(log["level"], "ERROR");
+    let message = log["message"].as_str().unwrap();
+    assert!(message.contains("cannot read /nowhere/run.json"), "{log}");
+}
+
+#[test]
+fn no_message_shows_a_password() {
+    let mut serve = genomaster();
+    serve.args(["serve", "--store", "postgress://u:hunter2secret@h/db"]);
+    let mut audit = genomaster();
+    audit.args(["audit", "x", "--store=postgress://u:hunter2secret@h/db"]);
+    let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
+    miner.args(["--genomaster", "htp://u:hunter2secret@host:5000"]);
+    for (mut command, expected) in [
+        (serve, "--store <PLACE>"),
+        (audit, "postgress:// is neither"),
+        (miner, "\"host:5000\" is not the address of a genomaster"),
+    ] {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let error = text(&output.stderr);
+        assert!(
+            error.contains(expected) && !error.contains("hunter2"),
+            "{error}"
+        );
+    }
+}
+
 /// The steps of deploy/README.md, in a folder of the test's own.
 #[test]
 fn a_hotkey_is_where_the_examples_look_for_it() {
