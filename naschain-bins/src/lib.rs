@@ -38,7 +38,7 @@
 //! - [`selftest`], [`speed`] and [`data_check`]: what a miner's machine can prove, how fast it is,
 //!   and which data it has;
 //! - [`validator`]: verdicts recomputed, scores, weights; [`epochs`] and [`on_chain`]: their way to
-//!   a chain; [`senders`], [`auditor`] and [`audit`]: a whole run recomputed from its
+//!   a chain; [`senders`], [`auditor`], [`audit`] and [`public_journal`]: a whole run recomputed from its
 //!   journal;
 //! - [`report`], [`models`], [`plot`] and [`table`]: the run's folder and what is printed;
 //! - [`search`], [`serve`], [`inspect`], [`export`], [`retrain`] and [`predict`]: the commands;
@@ -85,6 +85,7 @@ mod pages;
 pub mod plot;
 pub mod predict;
 pub mod presets;
+pub mod public_journal;
 mod random_trainings;
 pub mod rate_limit;
 pub mod report;

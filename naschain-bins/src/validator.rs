@@ -45,6 +45,10 @@ pub struct Report {
     pub forged: Vec<Forged>,
     /// What is wrong with the genomaster's chain of batches, if anything is.
     pub history: Option<String>,
+    /// Events of the genomaster's public journal that were verified.
+    pub events: u64,
+    /// What is wrong with that journal, if anything is.
+    pub journal: Option<String>,
     /// Epochs that have ended.
     pub epochs: usize,
     /// What each miner earned.
@@ -121,6 +125,8 @@ pub fn validate(closed: &[ClosedBatch], terms: &Terms) -> (Report, Vec<EpochWeig
         unsigned_rows: signatures.missing,
         forged: signatures.forged,
         history: None,
+        events: 0,
+        journal: None,
         epochs: epochs.len(),
         miners: miners.collect(),
     };
@@ -198,6 +204,26 @@ impl Signatures {
 }
 
 impl Report {
+    /// Why this genomaster's word is not to be trusted, so that no weights are set.
+    pub fn distrust(&self) -> Option<String> {
+        let history = self.history.as_ref();
+        let history = history.map(|problem| format!("history: {problem}"));
+        let journal = self.journal.as_ref();
+        history.or_else(|| journal.map(|problem| format!("journal: {problem}")))
+    }
+
+    /// What is wrong with what the genomaster told, in a few words.
+    pub fn wrong(&self) -> Option<String> {
+        let (forged, disputed) = (self.forged.len(), self.disputed.len());
+        match self.distrust() {
+            Some(why) => Some(format!("the genomaster is not to be trusted: its {why}")),
+            None if forged + disputed > 0 => Some(format!(
+                "{forged} rows are forged and {disputed} verdicts disputed"
+            )),
+            None => None,
+        }
+    }
+
     /// The report as a table for people.
     pub fn table(&self) -> String {
         let mut text = format!(
@@ -233,8 +259,8 @@ impl Report {
         {
             text += &format!("{batch}: the row of {miner} is forged: {problem}\n");
         }
-        if let Some(problem) = &self.history {
-            text += &format!("the genomaster's history is not to be trusted: {problem}\n");
+        if let Some(problem) = self.distrust() {
+            text += &format!("the genomaster is not to be trusted: its {problem}\n");
         }
         text
     }

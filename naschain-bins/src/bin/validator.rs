@@ -12,6 +12,7 @@ use naschain_bins::client::{Client, ClientError};
 use naschain_bins::config::{ProgramArgs, parse};
 use naschain_bins::epochs::EpochWeights;
 use naschain_bins::on_chain::{Btcli, Chain, Files, Uids};
+use naschain_bins::public_journal::PublicJournal;
 use naschain_bins::run::{run, say};
 use naschain_bins::run_spec::RunSpec;
 use naschain_bins::state::ClosedBatch;
@@ -74,6 +75,7 @@ struct Seen {
     spec: RunSpec,
     closed: Vec<ClosedBatch>,
     chain: BatchChain,
+    journal: PublicJournal,
     /// What was wrong with a history that was told.
     problem: Option<String>,
 }
@@ -108,21 +110,39 @@ async fn report(cli: Cli) -> Result<()> {
                         }
                         done => done?,
                     }
+                    if let Some(wrong) = report.wrong().filter(|_| !cli.watch) {
+                        bail!("{wrong}");
+                    }
                 }
                 if last {
                     return Ok(());
                 }
             }
-            Err(ClientError::Away(reason)) if cli.watch => {
-                tracing::warn!("{reason}; trying again in {PAUSE:?}");
+            Err(error) if cli.watch && is_away(&error) => {
+                tracing::warn!("{error}; trying again in {PAUSE:?}");
             }
-            Err(error) => bail!("{error}"),
+            Err(error) => return Err(error),
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
+fn is_away(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(ClientError::Away(_)))
+}
+
 impl Seen {
+    /// Nothing of a run yet.
+    fn new(spec: RunSpec, genomaster: Option<&str>) -> Result<Seen> {
+        Ok(Seen {
+            chain: BatchChain::new(spec.digest()),
+            journal: PublicJournal::new(spec.clone(), genomaster)?,
+            spec,
+            closed: Vec::new(),
+            problem: None,
+        })
+    }
+
     fn validate(
         &self,
         cli: &Cli,
@@ -140,6 +160,8 @@ impl Seen {
         };
         let (mut report, epochs) = validate(&self.closed, &terms);
         report.history = self.problem.clone();
+        report.journal = self.journal.problem().map(str::to_owned);
+        report.events = self.journal.events();
         (report, epochs)
     }
 }
@@ -169,8 +191,8 @@ impl Outlets {
         if self.files.is_none() && self.btcli.is_none() {
             return Ok(());
         }
-        if let Some(problem) = &report.history {
-            bail!("no weights are set: {problem}");
+        if let Some(problem) = report.distrust() {
+            bail!("no weights are set: the genomaster's {problem}");
         }
         for epoch in epochs.iter().skip(self.set) {
             let done = self.files.as_ref().map(|files| files.has(epoch));
@@ -189,16 +211,15 @@ impl Outlets {
 }
 
 /// Gets what has ended since; says whether there was anything, and whether the run is finished.
-async fn fetch(client: &Client, seen: &mut Option<Seen>) -> Result<(bool, bool), ClientError> {
+async fn fetch(client: &Client, seen: &mut Option<Seen>) -> Result<(bool, bool)> {
     let spec = client.run().await?;
+    let genomaster = client.genomaster().await?;
     // Another run may have taken the address over.
     let known = seen.take().filter(|seen| seen.spec == spec);
-    let seen = seen.insert(known.unwrap_or_else(|| Seen {
-        chain: BatchChain::new(spec.digest()),
-        spec,
-        closed: Vec::new(),
-        problem: None,
-    }));
+    let seen = match known {
+        Some(known) => seen.insert(known),
+        None => seen.insert(Seen::new(spec, genomaster)?),
+    };
     let before = seen.closed.len();
     let (finished, head) = loop {
         let page = client.batches(seen.closed.len()).await?;
@@ -208,8 +229,9 @@ async fn fetch(client: &Client, seen: &mut Option<Seen>) -> Result<(bool, bool),
             break (page.finished, page.head);
         }
     };
-    let genomaster = client.genomaster().await?;
     seen.check(head.as_ref(), genomaster);
+    seen.journal.follow(client).await?;
+    seen.journal.hold(&seen.closed);
     Ok((seen.closed.len() > before, finished))
 }
 

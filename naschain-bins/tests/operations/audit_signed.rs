@@ -2,14 +2,19 @@
 //! genomaster; a journal that was written anew, chain and all, is found out by that alone.
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::programs::wallets::VALIDATOR;
 use crate::programs::{folder, genomaster, text};
+use naschain_bins::access::Access;
 use naschain_bins::api::JobReply;
 use naschain_bins::btauth::{Auth, Message};
 use naschain_bins::chain::{Chain, Entry};
 use naschain_bins::coordinator::Coordinator;
+use naschain_bins::gate::Gate;
+use naschain_bins::listen::{self, Listening};
 use naschain_bins::run_spec::RunSpec;
 use naschain_bins::signed_request::Proof;
 use naschain_bins::store::Place;
@@ -167,6 +172,74 @@ async fn a_signed_run_has_to_be_signed_once_and_for_its_genomaster() {
     let found = fault(&audit(&again, &[]));
     assert!(found.contains("here for the second time"), "{found}");
     drop(spec);
+    std::fs::remove_dir_all(all).unwrap();
+}
+
+/// Serves a run as it is; what only reads needs no signature.
+async fn serve(dir: &Path) -> String {
+    let spec = RunSpec::read(&dir.join("run.json")).unwrap();
+    let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
+    let access = Access {
+        hotkey: Some(key(GENOMASTER)),
+        open_reads: true,
+        ..Access::default()
+    };
+    let gate = Arc::new(Gate::new(access, coordinator.nonces()));
+    let router = naschain_bins::server::router(coordinator, gate, None);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let listening = Listening {
+        tls: None,
+        max_connections: 64,
+        behind_proxy: false,
+    };
+    tokio::spawn(listen::serve(
+        listener,
+        router,
+        listening,
+        std::future::pending(),
+    ));
+    url
+}
+
+/// The genomaster tells of batches what it signed; its journal says that nobody answered so.
+#[tokio::test(flavor = "multi_thread")]
+async fn auditors_and_validators_read_the_public_journal() {
+    let all = folder("audit-served");
+    let (honest, forged) = (all.join("honest"), all.join("forged"));
+    signed_run(&honest).await;
+    forge(&honest, &forged, |entries| {
+        // A join that nobody signed: no verdict, no row and no batch shows it.
+        entries[2].proof = None;
+    })
+    .await;
+    let honest = serve(&honest).await;
+    let forged = serve(&forged).await;
+    let validate = |url: &str| {
+        let mut command = Command::new(VALIDATOR);
+        command
+            .args(["--json", "--genomaster", url])
+            .output()
+            .unwrap()
+    };
+    for (url, code) in [(&honest, 0), (&forged, 2)] {
+        let audited = audit(Path::new(url), &[]);
+        assert_eq!(audited.status.code(), Some(code), "{audited:?}");
+        let output = validate(url);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let report: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+        assert_eq!(
+            (&report["forged"], &report["history"]),
+            (&json!([]), &Value::Null)
+        );
+        if code == 0 {
+            assert_eq!(report["journal"], Value::Null);
+            assert!(report["events"].as_u64().unwrap() > 20, "{report}");
+        } else {
+            let problem = report["journal"].as_str().unwrap();
+            assert!(problem.contains("event 3: ") && problem.contains("did not sign it"));
+        }
+    }
     std::fs::remove_dir_all(all).unwrap();
 }
 
