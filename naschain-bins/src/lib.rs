@@ -33,8 +33,8 @@
 //! - [`access`], [`allow_list`], [`rate_limit`] and [`gate`]: who is let in; [`listen`] and
 //!   [`tls`]: connections;
 //! - [`legacy`], [`legacy_values`] and [`legacy_credentials`]: the reference network's endpoints;
-//! - [`link`], [`trainer`], [`unsent`] and [`miner`]: a miner, in the same process or over the
-//!   network;
+//! - [`link`], [`trainer`], [`training_line`], [`unsent`] and [`miner`]: a miner, in the same process
+//!   or over the network;
 //! - [`selftest`], [`speed`] and [`data_check`]: what a miner's machine can prove, how fast it is,
 //!   and which data it has;
 //! - [`validator`]: verdicts recomputed, scores, weights; [`epochs`] and [`on_chain`]: their way to
@@ -106,6 +106,7 @@ pub mod store;
 pub mod table;
 pub mod tls;
 pub mod trainer;
+pub mod training_line;
 pub mod unsent;
 pub mod validator;
 pub mod wallet;

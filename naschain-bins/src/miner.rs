@@ -18,6 +18,7 @@ use crate::data;
 use crate::link::{Link, LinkError};
 use crate::run_spec::{RunSpec, versions};
 use crate::trainer::Trainer;
+use crate::training_line::TrainingLine;
 use crate::unsent::{self, Answer};
 
 /// How long the genomaster may hold a request for work.
@@ -260,9 +261,13 @@ impl Miner {
             let (spec, dataset, genome) =
                 (work.spec.clone(), work.dataset.clone(), job.genome.clone());
             let (trainer, watched) = (self.trainer.clone(), watched.clone());
+            let mut line = TrainingLine::new(job.batch.to_string(), work.spec.recipe.epochs);
             move || -> Result<Option<Row>, Error> {
                 let architecture = spec.space.decode(&genome)?;
-                let mut on_epoch = |epoch: &Epoch, speed| watched.after(epoch, speed);
+                let mut on_epoch = |epoch: &Epoch, speed| {
+                    line.epoch(epoch.number, speed);
+                    watched.after(epoch, speed)
+                };
                 let recipe = &spec.recipe;
                 match trainer.train(&architecture, &dataset, recipe, &mut on_epoch) {
                     Ok(trained) => Ok(Some(Row::Measured(trained.measurement))),

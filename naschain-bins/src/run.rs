@@ -8,6 +8,7 @@ use anyhow::Result;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::EXIT_WRONG;
+use crate::training_line;
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -28,7 +29,7 @@ pub fn run(
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
-        .with_writer(std::io::stderr);
+        .with_writer(training_line::stderr);
     match format {
         LogFormat::Text => logs.init(),
         LogFormat::Json => logs.json().flatten_event(true).init(),

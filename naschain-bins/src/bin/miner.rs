@@ -19,6 +19,7 @@ use naschain_bins::selftest::{SelftestArgs, selftest};
 use naschain_bins::serve::shutdown;
 use naschain_bins::speed::{SpeedArgs, speed};
 use naschain_bins::trainer::Trainer;
+use naschain_bins::training_line;
 use naschain_bins::wallet::{WalletArgs, keygen};
 use naschain_consensus::MinerId;
 use naschain_train::Device;
@@ -117,6 +118,7 @@ async fn mine(cli: MineArgs) -> anyhow::Result<()> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
     }
+    training_line::show();
     let (stop, stopped) = watch::channel(false);
     let credentials = cli.caller.credentials(cli.name.clone())?;
     let name = match (&credentials.hotkey, cli.name) {
