@@ -136,6 +136,7 @@ impl Miner {
         let part = Duration::from_millis(self.args.training_ms / u64::from(parts));
         for epoch in 1..=self.args.heartbeats {
             tokio::time::sleep(part).await;
+            let epoch = epoch.min(self.spec.recipe.epochs);
             let beat = || self.client.heartbeat(&self.name, job.lease, epoch);
             if self.call(&self.figures.heartbeat, beat).await.is_none() {
                 return;

@@ -8,7 +8,7 @@ use clap::Args;
 use naschain_consensus::MinerId;
 
 use crate::allow_list::AllowList;
-use crate::coordinator::Coordinator;
+use crate::coordinator::{Coordinator, Settings};
 use crate::gate::Gate;
 use crate::legacy::{self, Legacy};
 use crate::legacy_credentials::Credentials;
@@ -23,6 +23,8 @@ pub struct Access {
     pub hotkey: Option<Hotkey>,
     /// Who may mine, if not everybody.
     pub allow_list: Option<AllowList>,
+    /// Whether miners of the old network have tokens, so that nobody may speak for one without.
+    pub uids_have_tokens: bool,
     /// Whether what only reads needs no signature.
     pub open_reads: bool,
     /// Requests a second for each hotkey; 0 is no limit.
@@ -39,6 +41,7 @@ impl Default for Access {
         Access {
             hotkey: None,
             allow_list: None,
+            uids_have_tokens: false,
             open_reads: false,
             rate_per_key: 100,
             rate_per_address: 1000,
@@ -70,9 +73,13 @@ pub struct AccessArgs {
     /// owner gets one seat of a batch [default: everybody]
     #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
     allow_list: Option<PathBuf>,
-    /// Answer requests that only read (GET) without a signature
+    /// Answer also GET /v1/run, /v1/batches and /v1/front without a signature; the journal and the
+    /// events never need one
     #[arg(long)]
     open_reads: bool,
+    /// Most miners that may ever join the run; those that have are let in again
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
+    max_miners: u32,
     /// Most requests a second of one hotkey; 0 is no limit
     #[arg(long, value_name = "N", default_value_t = 100)]
     rate_per_key: u32,
@@ -101,6 +108,7 @@ pub struct Opened {
     access: Access,
     credentials: Option<Credentials>,
     legacy: bool,
+    max_miners: usize,
     /// How to listen.
     pub listening: Listening,
 }
@@ -120,6 +128,7 @@ impl AccessArgs {
             access: Access {
                 hotkey,
                 allow_list: allow_list.transpose()?,
+                uids_have_tokens: credentials.is_some(),
                 open_reads: self.open_reads,
                 rate_per_key: self.rate_per_key,
                 rate_per_address: self.rate_per_address,
@@ -127,6 +136,7 @@ impl AccessArgs {
             },
             credentials: credentials.transpose()?,
             legacy: self.legacy,
+            max_miners: self.max_miners as usize,
             listening: Listening {
                 tls: self.tls.load()?,
                 max_connections: self.max_connections as usize,
@@ -137,6 +147,15 @@ impl AccessArgs {
 }
 
 impl Opened {
+    /// What the coordinator is told of them.
+    pub fn settings(&self) -> Settings {
+        let hotkey = self.access.hotkey.as_ref();
+        Settings {
+            genomaster: hotkey.map(|hotkey| hotkey.address().to_owned()),
+            max_miners: self.max_miners,
+        }
+    }
+
     /// The gate of a run, and its old endpoints; says aloud what is not protected.
     pub fn gate(self, coordinator: &Coordinator) -> Result<(Arc<Gate>, Option<Legacy>)> {
         match (&self.access.hotkey, &self.access.allow_list) {

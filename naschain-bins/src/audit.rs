@@ -13,8 +13,9 @@ use crate::caller::CallerArgs;
 use crate::chain::Entry;
 use crate::client::Client;
 use crate::run_spec::RunSpec;
+use crate::senders::Signers;
 use crate::state::ClosedBatch;
-use crate::store::{Place, Snapshot, Store};
+use crate::store::{Place, PlaceParser, Snapshot, Store};
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -23,12 +24,16 @@ pub struct AuditArgs {
     #[arg(value_name = "RUN|URL")]
     target: String,
     /// Where the run's journal is, if not in its folder: a file or postgres://USER@HOST/DATABASE
-    #[arg(long, value_name = "PLACE")]
+    #[arg(long, value_name = "PLACE", value_parser = PlaceParser)]
     store: Option<Place>,
     /// Number and link of an event that an earlier audit printed as the last one: it has to be
     /// there still, so that events dropped from the end are found
     #[arg(long, value_name = "NUMBER:LINK", value_parser = known)]
     known: Option<(u64, Digest)>,
+    /// The run's genomaster takes requests that are not signed (`serve --unsigned`, `search`):
+    /// also whoever is known by a hotkey's address need not have signed
+    #[arg(long)]
+    unsigned: bool,
     #[command(flatten)]
     caller: CallerArgs,
     /// Print one JSON object instead of text
@@ -74,6 +79,10 @@ pub struct AuditReport {
 /// Where the journal cannot be read. Where it is wrong, the report says so.
 pub async fn audit(args: &AuditArgs) -> Result<AuditReport> {
     let is_url = args.target.starts_with("http://") || args.target.starts_with("https://");
+    let mut signers = Signers {
+        genomaster: args.caller.genomaster_hotkey()?,
+        unsigned: args.unsigned,
+    };
     let (spec, mut source) = match is_url {
         true => {
             ensure!(
@@ -81,6 +90,7 @@ pub async fn audit(args: &AuditArgs) -> Result<AuditReport> {
                 "--store goes with a run's folder, not with a URL"
             );
             let client = Client::with(&args.target, args.caller.credentials(None)?)?;
+            signers.genomaster = client.genomaster().await?.map(str::to_owned);
             (client.run().await?, Source::Remote(client))
         }
         false => {
@@ -91,7 +101,7 @@ pub async fn audit(args: &AuditArgs) -> Result<AuditReport> {
             (spec, Source::Local(store, dir))
         }
     };
-    let mut auditor = Auditor::new(spec)?;
+    let mut auditor = Auditor::new(spec, signers)?;
     let mut faults = Vec::new();
     let mut marks = Marks {
         known: args.known,

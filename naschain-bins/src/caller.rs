@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use naschain_consensus::MinerId;
 
 use crate::client::Credentials;
+use crate::ss58;
 use crate::wallet::WalletArgs;
 
 /// The flags.
@@ -26,6 +27,14 @@ impl CallerArgs {
     /// Which hotkey.
     pub fn wallet(&self) -> &WalletArgs {
         &self.wallet
+    }
+
+    /// The only genomaster that is believed, if one is named.
+    pub fn genomaster_hotkey(&self) -> Result<Option<String>> {
+        if let Some(address) = &self.genomaster_hotkey {
+            ss58::decode(address).context("--genomaster-hotkey")?;
+        }
+        Ok(self.genomaster_hotkey.clone())
     }
 
     /// Reads the hotkey, where there is one.

@@ -10,11 +10,11 @@ use naschain_core::{Augmentation, MacroSpace, Recipe};
 use naschain_nsga::{Mode, SearchConfig};
 use naschain_train::{DataName, Dataset, Device, Isa, Options};
 
-use crate::coordinator::Coordinator;
+use crate::coordinator::{Coordinator, Settings};
 use crate::data::DataArgs;
 use crate::presets::Preset;
 use crate::run_spec::{DataSpec, RunSpec, objectives, versions};
-use crate::store::Place;
+use crate::store::{Place, PlaceParser};
 
 /// With a population of a million this still counts in 64 bits.
 const MOST_GENERATIONS: usize = 1_000_000;
@@ -191,7 +191,7 @@ pub struct CommonArgs {
     pub(crate) device: DeviceArgs,
     /// Where the journal is: a file, or postgres://USER@HOST/DATABASE, which several genomasters
     /// of one run may share [default: journal.sqlite in the run's folder]
-    #[arg(long, value_name = "PLACE")]
+    #[arg(long, value_name = "PLACE", value_parser = PlaceParser)]
     store: Option<Place>,
 }
 
@@ -205,6 +205,11 @@ pub struct OpenRun {
 impl CommonArgs {
     /// Checks the flags, reads the data, and makes the run's folder or goes on with it.
     pub async fn open(&self) -> Result<OpenRun> {
+        self.open_with(Settings::default()).await
+    }
+
+    /// The same with settings of the coordinator.
+    pub async fn open_with(&self, settings: Settings) -> Result<OpenRun> {
         self.device.device.check()?;
         let dataset = Arc::new(self.data.load()?);
         let spec = self.run.spec(&self.data, &dataset)?;
@@ -212,7 +217,7 @@ impl CommonArgs {
         spec.settle(&dir)?;
         let place = self.store.clone();
         let place = place.unwrap_or_else(|| Place::of_run(&dir));
-        let coordinator = Coordinator::open(place, spec).await?;
+        let coordinator = Coordinator::open_with(place, spec, settings).await?;
         Ok(OpenRun {
             dataset,
             dir,

@@ -88,7 +88,8 @@ impl Genomaster {
         let parsed = reqwest::Url::parse(url).ok();
         let parsed = parsed.filter(|u| ["http", "https"].contains(&u.scheme()) && u.has_host());
         let Some(parsed) = parsed else {
-            bail!("{url:?} is not the address of a genomaster, such as http://127.0.0.1:5000");
+            let shown = shown(url);
+            bail!("{shown:?} is not the address of a genomaster, such as http://127.0.0.1:5000");
         };
         Ok(Genomaster {
             url: url.trim_end_matches('/').to_owned(),
@@ -154,7 +155,7 @@ impl Client {
                 let (found, wanted) = (hotkey.as_deref(), wanted.as_deref());
                 let detail = format!(
                     "the genomaster at {} is {}, not {}",
-                    at.url,
+                    shown(&at.url),
                     found.unwrap_or("without a hotkey"),
                     wanted.unwrap_or_default()
                 );
@@ -330,6 +331,11 @@ impl Client {
         let last = self.shared.nonce.fetch_update(Relaxed, Relaxed, later);
         last.map_or(now, |last| now.max(last + 1))
     }
+}
+
+/// An address for a message: without what stands before an @, where a password may be.
+fn shown(url: &str) -> &str {
+    url.rsplit_once('@').map_or(url, |(_, host)| host)
 }
 
 fn certificates(file: &Path) -> anyhow::Result<Vec<reqwest::Certificate>> {

@@ -40,6 +40,7 @@ fn with_file(mut command: Command, mut args: Vec<OsString>) -> Result<Vec<OsStri
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}", Path::new(&path).display()))?;
     let table: toml::Table = toml::from_str(&text)
+        .map_err(|error| not_toml(&text, &error))
         .with_context(|| format!("{} is not TOML", Path::new(&path).display()))?;
     let (place, chosen) = chosen(&command, &args);
     let mut flags = Vec::new();
@@ -61,6 +62,13 @@ fn with_file(mut command: Command, mut args: Vec<OsString>) -> Result<Vec<OsStri
     }
     args.splice(place..place, flags.into_iter().map(OsString::from));
     Ok(args)
+}
+
+/// What is wrong and where, without the line: there may be a password in it.
+fn not_toml(text: &str, error: &toml::de::Error) -> anyhow::Error {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or(0, |before| before.matches('\n').count()) + 1;
+    anyhow::anyhow!("line {line}: {}", error.message())
 }
 
 /// The keys of a table; `wallet.name` is the key `name` of the table `wallet` in TOML, and a flag.
@@ -230,6 +238,11 @@ mod tests {
             ),
             ("config = \"x\"", "config is no flag"),
             ("population = ", "is not TOML"),
+            ("flip = true\nstore = \"postgres://a:secret", "line 2: "),
+            (
+                "store = \"postgress://a:secret@b/c\"",
+                "postgress:// is neither",
+            ),
             ("nesterov = 1", "nesterov is 1; it must be true or false"),
             (
                 "population = { a = 1 }",
@@ -243,6 +256,7 @@ mod tests {
             let error = parsed(&format!("config-{number}"), file, &["search"]).unwrap_err();
             let error = format!("{error:#}");
             assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 }

@@ -12,7 +12,6 @@ use naschain_consensus::{Action, Event, LeaseId, Millis, MinerId, NoWork, Reject
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
 use crate::api::{Job, JobReply};
-use crate::chain::Entry;
 use crate::clock;
 use crate::leader::{Command, Leader, Told};
 use crate::live::Live;
@@ -22,29 +21,24 @@ use crate::run_spec::RunSpec;
 use crate::state::RunState;
 use crate::store::Place;
 
-/// Why a call was not answered.
-#[derive(Debug, thiserror::Error)]
-pub enum CallError {
-    /// The board refused the event.
-    #[error(transparent)]
-    Rejected(#[from] Rejected),
-    /// Not now: try again, here or at another genomaster of the run.
-    #[error("{0}")]
-    Away(Away),
+pub use crate::call_error::{Away, CallError};
+
+/// What a genomaster is told beside the run's specification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Its own address, if requests are signed for it.
+    pub genomaster: Option<String>,
+    /// So many miners may join at most.
+    pub max_miners: usize,
 }
 
-/// Why a genomaster answers nothing for now.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Away {
-    /// Another one leads.
-    #[error("another genomaster leads this run; this one is a standby")]
-    Standby,
-    /// The journal cannot be written or read.
-    #[error("the journal cannot be used for now: {0}")]
-    Trouble(String),
-    /// It is shutting down.
-    #[error("the genomaster is shutting down")]
-    Closing,
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            genomaster: None,
+            max_miners: 100_000,
+        }
+    }
 }
 
 /// What the writing task and the callers share.
@@ -61,14 +55,17 @@ pub(crate) struct Shared {
     pub(crate) finished: AtomicBool,
     /// Which signed requests came before, so that none counts twice under any leader.
     pub(crate) nonces: Arc<std::sync::Mutex<Nonces>>,
+    pub(crate) settings: Settings,
     pub(crate) spec: RunSpec,
     pub(crate) run: naschain_core::Digest,
 }
 
 /// Search, job board and journal.
 pub struct Coordinator {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
+    /// Whose turn it is to read a page of the journal.
+    pub(crate) reading: Arc<Mutex<()>>,
 }
 
 /// So many events may wait to be written; more callers wait for a place.
@@ -80,6 +77,19 @@ impl Coordinator {
     /// Opens the journal of a run and brings the state back; where another genomaster leads, it
     /// waits behind that one.
     pub async fn open(place: Place, spec: RunSpec) -> Result<Arc<Coordinator>> {
+        Coordinator::open_with(place, spec, Settings::default()).await
+    }
+
+    /// The same with other settings than the default ones.
+    ///
+    /// # Errors
+    /// Also where the journal has requests that were signed for another genomaster: those of one
+    /// run have to share a hotkey.
+    pub async fn open_with(
+        place: Place,
+        spec: RunSpec,
+        settings: Settings,
+    ) -> Result<Arc<Coordinator>> {
         let (commands, queue) = mpsc::channel(MOST_WAITING);
         let shared = Arc::new(Shared {
             live: Mutex::new(None),
@@ -89,13 +99,19 @@ impl Coordinator {
             metrics: Metrics::default(),
             finished: AtomicBool::new(false),
             nonces: Arc::default(),
+            settings,
             run: spec.digest(),
             spec,
         });
         let mut leader = Leader::new(shared.clone(), place, queue);
         leader.try_to_lead().await?;
+        leader.check_standby().await?;
         tokio::spawn(leader.run());
-        Ok(Arc::new(Coordinator { shared, commands }))
+        Ok(Arc::new(Coordinator {
+            shared,
+            commands,
+            reading: Arc::default(),
+        }))
     }
 
     /// What the run is.
@@ -305,41 +321,9 @@ impl Coordinator {
         }
     }
 
-    /// Entries of the journal after number `after` that may be shown to anybody, and the number
-    /// of the last such entry.
-    pub async fn public_entries(
-        &self,
-        after: u64,
-        most: usize,
-    ) -> Result<(Vec<Entry>, u64), CallError> {
-        let mut live = self.shared.live.lock().await;
-        let (state, journal) = Live::journal(&mut live)?;
-        let last = state.public_events();
-        let left = last.saturating_sub(after).min(most as u64) as usize;
-        let trouble = |error| CallError::Away(Away::Trouble(format!("{error:#}")));
-        let entries = journal.entries(after, left).await.map_err(trouble)?;
-        Ok((entries, last))
-    }
-
     /// What the public is told from now on.
     pub fn listen(&self) -> broadcast::Receiver<Arc<Told>> {
         self.shared.told.subscribe()
-    }
-
-    /// What the public was told of events from number `first` on: number, run's time, JSON; and
-    /// the number of the last event.
-    #[allow(clippy::type_complexity)] // one page, taken apart at once
-    pub async fn told(
-        &self,
-        first: u64,
-        most: usize,
-    ) -> Result<(Vec<(u64, u64, String)>, u64), CallError> {
-        let mut live = self.shared.live.lock().await;
-        let (state, journal) = Live::journal(&mut live)?;
-        let last = state.events();
-        let trouble = |error| CallError::Away(Away::Trouble(format!("{error:#}")));
-        let page = journal.feed(first, most).await.map_err(trouble)?;
-        Ok((page, last))
     }
 
     /// Ends what waits for work or for events, so that a server can finish its answers.

@@ -16,6 +16,7 @@ use crate::access::Access;
 use crate::api::JoinRequest;
 use crate::btauth::{Auth, AuthError, Message};
 use crate::clock;
+use crate::legacy;
 use crate::nonces::Nonces;
 use crate::rate_limit::RateLimit;
 use crate::server::Failure;
@@ -42,6 +43,8 @@ pub struct Gate {
 #[derive(Clone, Debug, Default)]
 pub struct Caller {
     hotkey: Option<String>,
+    /// Whether miners of the old network have tokens, which are not asked for here.
+    uids_have_tokens: bool,
     /// The signed request, for the journal.
     pub proof: Option<String>,
 }
@@ -49,6 +52,12 @@ pub struct Caller {
 impl Caller {
     /// Refuses a request in the name of another.
     pub fn is(&self, miner: &MinerId) -> Result<(), Failure> {
+        if self.uids_have_tokens && legacy::uid(miner).is_some() {
+            let detail = format!(
+                "{miner} is a miner of the old network, which speaks by /request_job and /finish_job with its token; a miner here needs another name"
+            );
+            return Err(Failure::new(StatusCode::FORBIDDEN, "needs_token", detail));
+        }
         match &self.hotkey {
             Some(hotkey) if hotkey != miner.as_str() => Err(Failure::new(
                 StatusCode::FORBIDDEN,
@@ -128,12 +137,17 @@ impl Gate {
 
     /// Who signed the request.
     fn caller(&self, parts: &Parts, body: &[u8]) -> Result<Caller, Failure> {
+        let uids_have_tokens = self.access.uids_have_tokens;
+        let unsigned = || Caller {
+            uids_have_tokens,
+            ..Caller::default()
+        };
         let Some(own) = &self.access.hotkey else {
-            return Ok(Caller::default());
+            return Ok(unsigned());
         };
         let reads = parts.method == Method::GET || parts.method == Method::HEAD;
         if reads && self.access.open_reads {
-            return Ok(Caller::default());
+            return Ok(unsigned());
         }
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let message = Message {
@@ -149,6 +163,7 @@ impl Gate {
         let proof = Proof::new(&auth, message).and_then(|proof| serde_json::to_string(&proof).ok());
         Ok(Caller {
             hotkey: Some(auth.hotkey),
+            uids_have_tokens,
             proof,
         })
     }

@@ -4,16 +4,17 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use naschain_consensus::{Action, Event};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
 use crate::coordinator::{Away, CallError, Shared};
 use crate::journal::Journal;
-use crate::live::{Group, Live, PAGE, bring_back, close, idle};
+use crate::live::{Group, Live, PAGE, bring_back, close};
 use crate::nonces::Nonces;
 use crate::signed_request::Proof;
+use crate::spared::spared;
 use crate::store::Place;
 
 /// What callers ask of the leader.
@@ -61,6 +62,21 @@ pub(crate) struct Leader {
     closed: bool,
 }
 
+impl Shared {
+    /// Refuses a journal of requests that were signed for another genomaster: what miners sign for
+    /// one, no other can prove.
+    fn check_receiver(&self, proof: &Proof) -> Result<()> {
+        let own = self.settings.genomaster.as_ref();
+        if let Some(own) = own.filter(|own| **own != proof.receiver) {
+            let receiver = &proof.receiver;
+            bail!(
+                "the journal has requests that were signed for {receiver}, and this genomaster is {own}: genomasters of one run have to share a hotkey; give that one with --wallet.name and --wallet.hotkey"
+            );
+        }
+        Ok(())
+    }
+}
+
 impl Leader {
     pub(crate) fn new(shared: Arc<Shared>, place: Place, queue: mpsc::Receiver<Command>) -> Leader {
         Leader {
@@ -97,6 +113,23 @@ impl Leader {
         Ok(())
     }
 
+    /// A standby that could never lead is told so at its start.
+    pub(crate) async fn check_standby(&self) -> Result<()> {
+        let is_standby = *self.shared.away.borrow() == Some(Away::Standby);
+        if !is_standby || self.shared.settings.genomaster.is_none() {
+            return Ok(());
+        }
+        let mut store = self.place.read(self.shared.run).await?;
+        let first = store.entries(0, PAGE).await?;
+        let proof = first.iter().find_map(|entry| entry.proof.as_deref());
+        let checked = match proof.map(Proof::parse) {
+            Some(Ok(proof)) => self.shared.check_receiver(&proof),
+            _ => Ok(()),
+        };
+        store.close().await?;
+        checked
+    }
+
     /// Nothing that was signed before this genomaster led is believed, and nothing that the
     /// journal has already, from clients whose clocks are ahead.
     async fn know_nonces(&self, live: &mut Live) -> Result<()> {
@@ -109,6 +142,7 @@ impl Leader {
             after = last.number;
             let proofs = entries.iter().filter_map(|entry| entry.proof.as_deref());
             for proof in proofs.filter_map(|text| Proof::parse(text).ok()) {
+                self.shared.check_receiver(&proof)?;
                 nonces.remember(&proof.hotkey, proof.nonce);
             }
         }
@@ -236,8 +270,10 @@ impl Leader {
                     spare_idle,
                     answer,
                 } => {
-                    let result = match idle(live, &event, spare_idle) {
-                        Some(idle) => Ok(vec![idle]),
+                    let most = self.shared.settings.max_miners;
+                    let spared = spared(live, &event, proof.as_deref(), spare_idle, most);
+                    let result = match spared {
+                        Some(result) => result,
                         None => group.apply(live, now, event, proof.as_deref()),
                     };
                     // Refusals wait too: they may rest on events of this group.

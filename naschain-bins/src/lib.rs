@@ -33,12 +33,13 @@
 //! - [`access`], [`allow_list`], [`rate_limit`] and [`gate`]: who is let in; [`listen`] and
 //!   [`tls`]: connections;
 //! - [`legacy`], [`legacy_values`] and [`legacy_credentials`]: the reference network's endpoints;
-//! - [`link`], [`trainer`], [`shelf`], [`unsent`] and [`miner`]: a miner, in the same process or over the
-//!   network;
+//! - [`link`], [`trainer`], [`training_line`], [`shelf`], [`unsent`] and [`miner`]: a miner, in the
+//!   same process or over the network;
 //! - [`selftest`], [`speed`] and [`data_check`]: what a miner's machine can prove, how fast it is,
 //!   and which data it has;
 //! - [`validator`]: verdicts recomputed, scores, weights; [`epochs`] and [`on_chain`]: their way to
-//!   a chain; [`auditor`] and [`audit`]: a whole run recomputed from its journal;
+//!   a chain; [`senders`], [`auditor`], [`audit`] and [`public_journal`]: a whole run recomputed from its
+//!   journal;
 //! - [`report`], [`models`], [`plot`] and [`table`]: the run's folder and what is printed;
 //! - [`search`], [`serve`], [`inspect`], [`export`], [`retrain`] and [`predict`]: the commands;
 //!   [`run`]: how they start and end.
@@ -50,6 +51,7 @@ pub mod audit;
 pub mod auditor;
 pub mod batch_chain;
 pub mod btauth;
+mod call_error;
 pub mod caller;
 pub mod chain;
 pub mod cli;
@@ -79,9 +81,11 @@ pub mod miner;
 pub mod models;
 pub mod nonces;
 pub mod on_chain;
+mod pages;
 pub mod plot;
 pub mod predict;
 pub mod presets;
+pub mod public_journal;
 mod random_trainings;
 pub mod rate_limit;
 pub mod report;
@@ -90,10 +94,12 @@ pub mod run;
 pub mod run_spec;
 pub mod search;
 pub mod selftest;
+pub mod senders;
 pub mod serve;
 pub mod server;
 pub mod shelf;
 pub mod signed_request;
+mod spared;
 pub mod speed;
 pub mod ss58;
 pub mod state;
@@ -101,6 +107,7 @@ pub mod store;
 pub mod table;
 pub mod tls;
 pub mod trainer;
+pub mod training_line;
 pub mod unsent;
 pub mod validator;
 pub mod wallet;

@@ -32,9 +32,13 @@ pub enum LinkError {
     /// Join first.
     #[error("{0}")]
     NotJoined(String),
-    /// It will never succeed.
+    /// What was said is refused, for good.
     #[error("the genomaster refuses: {0}")]
     Refused(String),
+    /// Whoever says it is not believed or not let in, or the call met something else than a
+    /// genomaster: what was said was not looked at.
+    #[error("the genomaster does not listen: {0}")]
+    NotHeard(String),
 }
 
 impl Link {
@@ -106,7 +110,7 @@ impl From<CallError> for LinkError {
             CallError::Rejected(Rejected::StaleLease { .. }) => LinkError::LeaseEnded(text),
             CallError::Rejected(Rejected::UnknownMiner { .. }) => LinkError::NotJoined(text),
             CallError::Away(_) => LinkError::Away(text),
-            CallError::Rejected(_) => LinkError::Refused(text),
+            _ => LinkError::Refused(text),
         }
     }
 }
@@ -124,7 +128,60 @@ impl From<ClientError> for LinkError {
                 LinkError::LeaseEnded(text)
             }
             _ if error.is("unknown_miner") => LinkError::NotJoined(text),
-            ClientError::Refused(_) => LinkError::Refused(text),
+            _ if error.is("not_yours") => LinkError::Refused(text),
+            ClientError::Refused(problem) => match problem.status {
+                409 | 422 => LinkError::Refused(text),
+                _ => LinkError::NotHeard(text),
+            },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Problem;
+
+    #[test]
+    fn only_what_was_looked_at_is_refused_for_good() {
+        let found = |status, kind: &str| {
+            let problem = Problem {
+                kind: kind.to_owned(),
+                status,
+                detail: "it".to_owned(),
+            };
+            LinkError::from(ClientError::Refused(problem))
+        };
+        for (status, kind) in [(409, "refused"), (422, "wrong_data"), (403, "not_yours")] {
+            assert!(
+                matches!(found(status, kind), LinkError::Refused(_)),
+                "{kind}"
+            );
+        }
+        for (status, kind) in [
+            (401, "wrong_receiver"),
+            (401, "unsigned"),
+            (403, "not_allowed"),
+            (403, "not_you"),
+            (404, "not_found"),
+            (413, "body_too_large"),
+        ] {
+            assert!(
+                matches!(found(status, kind), LinkError::NotHeard(_)),
+                "{kind}"
+            );
+        }
+        assert!(matches!(
+            found(409, "stale_lease"),
+            LinkError::LeaseEnded(_)
+        ));
+        assert!(matches!(
+            found(404, "unknown_lease"),
+            LinkError::LeaseEnded(_)
+        ));
+        assert!(matches!(
+            found(404, "unknown_miner"),
+            LinkError::NotJoined(_)
+        ));
     }
 }

@@ -2,7 +2,7 @@
 //! together.
 
 use anyhow::{Context, Result, ensure};
-use naschain_consensus::{Action, Event, Millis, NoWork};
+use naschain_consensus::{Action, Event, Millis};
 use tokio::sync::oneshot;
 
 use crate::clock::{self, RunClock};
@@ -170,20 +170,6 @@ pub(crate) async fn bring_back(mut journal: Journal, spec: &RunSpec) -> Result<L
         clock: RunClock::start(latest),
         snapshot,
     })
-}
-
-/// The answer to a request for work that need not be written, if it is one.
-pub(crate) fn idle(live: &Live, event: &Event, spare_idle: bool) -> Option<Action> {
-    let Event::Request { miner } = event else {
-        return None;
-    };
-    let why = live.state.board().why_idle(miner).filter(|_| spare_idle)?;
-    // The board has not heard of the time since its last event.
-    if matches!(why, NoWork::TooFast { until } if until <= live.clock.now()) {
-        return None;
-    }
-    let miner = miner.clone();
-    Some(Action::Idle { miner, why })
 }
 
 fn makes_work_or_ends(action: &Action) -> bool {

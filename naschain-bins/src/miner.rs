@@ -18,6 +18,7 @@ use crate::link::{Link, LinkError};
 use crate::run_spec::{RunSpec, versions};
 use crate::shelf::Shelf;
 use crate::trainer::Trainer;
+use crate::training_line::TrainingLine;
 use crate::unsent::{self, Answer};
 
 /// How long the genomaster may hold a request for work.
@@ -235,9 +236,13 @@ impl Miner {
             let (spec, dataset, genome) =
                 (work.spec.clone(), work.dataset.clone(), job.genome.clone());
             let (trainer, watched) = (self.trainer.clone(), watched.clone());
+            let mut line = TrainingLine::new(job.batch.to_string(), work.spec.recipe.epochs);
             move || -> Result<Option<Row>, Error> {
                 let architecture = spec.space.decode(&genome)?;
-                let mut on_epoch = |epoch: &Epoch, speed| watched.after(epoch, speed);
+                let mut on_epoch = |epoch: &Epoch, speed| {
+                    line.epoch(epoch.number, speed);
+                    watched.after(epoch, speed)
+                };
                 let recipe = &spec.recipe;
                 match trainer.train(&architecture, &dataset, recipe, &mut on_epoch) {
                     Ok(trained) => Ok(Some(Row::Measured(trained.measurement))),
@@ -328,17 +333,20 @@ impl Miner {
                         "{name}: the answer for {} came too late: {reason}",
                         answer.batch
                     );
-                    Ok(())
+                    Ok(Ok(()))
                 }
-                other => other,
+                Err(LinkError::Refused(reason)) => Ok(Err(reason)),
+                other => other.map(Ok),
             }
         };
-        let delivered = self.persist(deliver).await;
-        // One that is refused for good is of no use either; told to stop, it is kept.
-        if let (Ok(Some(())) | Err(_), Some(dir)) = (&delivered, &self.unsent) {
+        // Where the genomaster has not looked at it, or the miner is to stop, it is kept.
+        let Some(looked_at) = self.persist(deliver).await? else {
+            return Ok(());
+        };
+        if let Some(dir) = &self.unsent {
             answer.forget(dir);
         }
-        delivered.map(drop)
+        looked_at.map_err(|reason| anyhow::anyhow!("the genomaster refuses: {reason}"))
     }
 
     /// Calls until the genomaster is there, with growing pauses; nothing when told to stop.

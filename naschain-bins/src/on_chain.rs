@@ -184,7 +184,11 @@ impl Chain for Btcli {
 
 /// The chain's numbers of hotkeys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Uids(BTreeMap<MinerId, u16>);
+pub struct Uids {
+    of_hotkeys: BTreeMap<MinerId, u16>,
+    /// Whether miners of the old network, which are known by a uid, are paid at it.
+    legacy: bool,
+}
 
 impl Uids {
     /// Reads a file of lines of a hotkey's address and its uid; empty lines and what follows `#`
@@ -218,13 +222,30 @@ impl Uids {
             let before = uids.insert(MinerId::new(hotkey)?, uid);
             ensure!(before.is_none(), "line {number}: {hotkey} is there twice");
         }
-        Ok(Uids(uids))
+        Ok(Uids {
+            of_hotkeys: uids,
+            legacy: false,
+        })
     }
 
-    /// The uid of a miner: the file's, or that of a miner of the old network.
+    /// The same, and `uid-N` is paid at uid N where that is no hotkey's.
+    pub fn with_legacy(self, legacy: bool) -> Uids {
+        Uids { legacy, ..self }
+    }
+
+    /// The uid of a miner: the file's, or that of a miner of the old network. Nobody can claim
+    /// the uid of a hotkey by that name.
     fn of(&self, miner: &MinerId) -> Option<u16> {
-        let own = || legacy::uid(miner).and_then(|uid| u16::try_from(uid).ok());
-        self.0.get(miner).copied().or_else(own)
+        if let Some(uid) = self.of_hotkeys.get(miner) {
+            return Some(*uid);
+        }
+        let own = legacy::uid(miner).filter(|_| self.legacy)?;
+        let uid = u16::try_from(own).ok()?;
+        if self.of_hotkeys.values().any(|known| *known == uid) {
+            tracing::warn!("{miner} is not paid: uid {uid} is a hotkey's in --uids");
+            return None;
+        }
+        Some(uid)
     }
 
     /// The chain's vector, by uid; miners without one are named in the log and left out.
@@ -264,7 +285,14 @@ mod tests {
     #[test]
     fn uids_are_read_and_errors_name_the_line() {
         let uids = Uids::parse(&format!("{ALICE} 12 # her\n")).unwrap();
+        assert_eq!(uids.vector(&epoch(1)), (vec![12], vec![65_535]));
+        let uids = uids.with_legacy(true);
         assert_eq!(uids.vector(&epoch(1)), (vec![3, 12], vec![9, 65_535]));
+        // A miner that calls itself by the uid of a hotkey.
+        let uids = Uids::parse(&format!("{ALICE} 3"))
+            .unwrap()
+            .with_legacy(true);
+        assert_eq!(uids.vector(&epoch(1)), (vec![3], vec![65_535]));
         let error = |text: &str| format!("{:#}", Uids::parse(text).unwrap_err());
         assert!(error(&format!("{ALICE} 70000")).contains("line 1: \"70000\""));
         assert!(error("\nada 1").starts_with("line 2"));
@@ -275,6 +303,7 @@ mod tests {
     async fn files_are_one_an_epoch_or_the_latest() {
         let dir = std::env::temp_dir().join(format!("naschain-chain-{}", std::process::id()));
         let uids = Uids::parse(&format!("{ALICE} 12")).unwrap();
+        let uids = uids.with_legacy(true);
         let folder = Files::new(&dir.join("all"), uids.clone()).unwrap();
         let latest = Files::new(&dir.join("latest.json"), uids).unwrap();
         for files in [&folder, &latest] {

@@ -8,6 +8,7 @@ use anyhow::Result;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::EXIT_WRONG;
+use crate::training_line;
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -29,21 +30,21 @@ pub fn run(
         .with_env_filter(filter)
         .with_target(false)
         .with_ansi(coloured())
-        .with_writer(std::io::stderr);
+        .with_writer(training_line::stderr);
     match format {
         LogFormat::Text => logs.init(),
         LogFormat::Json => logs.json().flatten_event(true).init(),
     }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error.into()),
+        Err(error) => return fail(&error.into(), format),
     };
     let result = runtime.block_on(command);
     // A training in progress is abandoned, not waited for.
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+        Err(error) => fail(&error, format),
     }
 }
 
@@ -63,7 +64,7 @@ pub fn say(text: &str) -> Result<()> {
     }
 }
 
-fn fail(error: &anyhow::Error) -> ExitCode {
+fn fail(error: &anyhow::Error, format: LogFormat) -> ExitCode {
     // Some causes are already the end of the text before them.
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(|cause| cause.to_string()) {
@@ -71,6 +72,10 @@ fn fail(error: &anyhow::Error) -> ExitCode {
             text = format!("{text}: {cause}");
         }
     }
-    let _ = writeln!(std::io::stderr(), "error: {text}");
+    match format {
+        LogFormat::Text => drop(writeln!(std::io::stderr(), "error: {text}")),
+        // Whoever reads the log reads nothing but JSON.
+        LogFormat::Json => tracing::error!("{text}"),
+    }
     ExitCode::from(EXIT_WRONG)
 }

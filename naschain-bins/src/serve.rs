@@ -41,7 +41,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         dataset,
         dir,
         coordinator,
-    } = args.common.open().await?;
+    } = args.common.open_with(opened.settings()).await?;
     let (gate, legacy) = opened.gate(&coordinator)?;
     let scheme = if listening.tls.is_some() {
         "https"

@@ -340,6 +340,8 @@ impl From<CallError> for Failure {
             }
             CallError::Rejected(Rejected::NotYours { .. }) => (StatusCode::FORBIDDEN, "not_yours"),
             CallError::Rejected(_) => (StatusCode::CONFLICT, "refused"),
+            CallError::WrongEpoch { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "wrong_epoch"),
+            CallError::TooManyMiners { .. } => (StatusCode::FORBIDDEN, "too_many_miners"),
             CallError::Away(away) => return Failure::away(away),
         };
         Failure::new(status, kind, error.to_string())

@@ -3,6 +3,7 @@
 mod postgres;
 mod sqlite;
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,9 @@ use std::pin::Pin;
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Command};
 use naschain_core::Digest;
 
 use crate::chain::Entry;
@@ -143,6 +147,28 @@ impl FromStr for Place {
             None if text.is_empty() => Err("a store is a file or a postgres:// URL".to_owned()),
             None => Ok(Place::File(text.into())),
         }
+    }
+}
+
+/// Reads a [`Place`] for clap, whose own message shows the value: there may be a password in it.
+#[derive(Clone, Copy, Debug)]
+pub struct PlaceParser;
+
+impl TypedValueParser for PlaceParser {
+    type Value = Place;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Place, clap::Error> {
+        let text = value.to_str().ok_or_else(|| "it is not UTF-8".to_owned());
+        text.and_then(str::parse).map_err(|why| {
+            let flag = arg.map(Arg::to_string).unwrap_or_default();
+            let message = format!("the value of '{flag}' is wrong: {why}\n");
+            clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
+        })
     }
 }
 

@@ -7,8 +7,8 @@ use naschain_core::Digest;
 use serde::Serialize;
 
 use crate::epochs::{EpochWeights, Judged, epochs};
+use crate::legacy;
 use crate::signed_request::Proof;
-use crate::ss58;
 use crate::state::ClosedBatch;
 
 /// What a validator goes by.
@@ -20,6 +20,8 @@ pub struct Terms<'a> {
     pub agreement: &'a Agreement,
     /// The genomaster's address, where it has one: then every hotkey's row has to be signed.
     pub genomaster: Option<&'a str>,
+    /// Whether miners of the old network (`uid-N`), which cannot sign, are paid all the same.
+    pub legacy: bool,
     /// Batches of an epoch.
     pub epoch_batches: usize,
     /// Whether the run is finished, so that the last epoch counts though it is not full.
@@ -43,6 +45,10 @@ pub struct Report {
     pub forged: Vec<Forged>,
     /// What is wrong with the genomaster's chain of batches, if anything is.
     pub history: Option<String>,
+    /// Events of the genomaster's public journal that were verified.
+    pub events: u64,
+    /// What is wrong with that journal, if anything is.
+    pub journal: Option<String>,
     /// Epochs that have ended.
     pub epochs: usize,
     /// What each miner earned.
@@ -119,6 +125,8 @@ pub fn validate(closed: &[ClosedBatch], terms: &Terms) -> (Report, Vec<EpochWeig
         unsigned_rows: signatures.missing,
         forged: signatures.forged,
         history: None,
+        events: 0,
+        journal: None,
         epochs: epochs.len(),
         miners: miners.collect(),
     };
@@ -162,8 +170,13 @@ impl Signatures {
         terms: &Terms,
     ) -> Option<String> {
         let Some(proof) = proof else {
-            if terms.genomaster.is_some() && ss58::decode(miner.as_str()).is_ok() {
+            let is_old = legacy::uid(miner).is_some();
+            if terms.genomaster.is_some() && !is_old {
                 return Some("it is not signed".to_owned());
+            }
+            if terms.genomaster.is_some() && !terms.legacy {
+                let problem = "it is not signed, and only --legacy pays the old network's miners";
+                return Some(problem.to_owned());
             }
             self.missing += 1;
             return None;
@@ -191,6 +204,26 @@ impl Signatures {
 }
 
 impl Report {
+    /// Why this genomaster's word is not to be trusted, so that no weights are set.
+    pub fn distrust(&self) -> Option<String> {
+        let history = self.history.as_ref();
+        let history = history.map(|problem| format!("history: {problem}"));
+        let journal = self.journal.as_ref();
+        history.or_else(|| journal.map(|problem| format!("journal: {problem}")))
+    }
+
+    /// What is wrong with what the genomaster told, in a few words.
+    pub fn wrong(&self) -> Option<String> {
+        let (forged, disputed) = (self.forged.len(), self.disputed.len());
+        match self.distrust() {
+            Some(why) => Some(format!("the genomaster is not to be trusted: its {why}")),
+            None if forged + disputed > 0 => Some(format!(
+                "{forged} rows are forged and {disputed} verdicts disputed"
+            )),
+            None => None,
+        }
+    }
+
     /// The report as a table for people.
     pub fn table(&self) -> String {
         let mut text = format!(
@@ -226,144 +259,12 @@ impl Report {
         {
             text += &format!("{batch}: the row of {miner} is forged: {problem}\n");
         }
-        if let Some(problem) = &self.history {
-            text += &format!("the genomaster's history is not to be trusted: {problem}\n");
+        if let Some(problem) = self.distrust() {
+            text += &format!("the genomaster is not to be trusted: its {problem}\n");
         }
         text
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::btauth::{Auth, Message};
-    use crate::wallet::Hotkey;
-    use naschain_core::{Accuracy, Measurement};
-    use serde_json::json;
-
-    const RUN: Digest = Digest([4; 32]);
-
-    fn key(seed: u8) -> Hotkey {
-        Hotkey::from_seed(&[seed; 32])
-    }
-
-    fn measured(hundredths: u32) -> Row {
-        Row::Measured(Measurement {
-            accuracy: Accuracy::from_hundredths(hundredths).unwrap(),
-            params: 5,
-            flops: 6,
-            digest: Digest([7; 32]),
-        })
-    }
-
-    /// The signed answer of a hotkey to the genomaster, whose seed is 9.
-    fn proof(hotkey: &Hotkey, row: &Row, lease: u64, run: Digest, genomaster: u8) -> Proof {
-        let miner = hotkey.address();
-        let body = json!({"miner": miner, "row": row, "run": run}).to_string();
-        let path = format!("/v1/leases/{lease}/result");
-        let message = Message {
-            method: "POST",
-            path: &path,
-            body: body.as_bytes(),
-        };
-        let receiver = key(genomaster);
-        let auth = Auth::sign(hotkey, message, Some(receiver.address()), 1000 + lease);
-        Proof::new(&auth, message).unwrap()
-    }
-
-    /// A batch that three hotkeys answered alike and signed.
-    fn batch(number: u64) -> ClosedBatch {
-        let answer = |seed: u8| {
-            let (hotkey, row) = (key(seed), measured(9000));
-            let proof = proof(&hotkey, &row, 10 * number + u64::from(seed), RUN, 9);
-            ((hotkey.address().parse().unwrap(), row), Some(proof))
-        };
-        let (rows, proofs): (Vec<_>, Vec<_>) = [1, 2, 3].map(answer).into_iter().unzip();
-        let only: Vec<Row> = rows
-            .iter()
-            .map(|(_, row): &(MinerId, Row)| row.clone())
-            .collect();
-        ClosedBatch {
-            batch: BatchId(number),
-            genome: "01".parse().unwrap(),
-            verdict: judge(&only, &Agreement::default()),
-            rows,
-            failure: None,
-            proofs,
-        }
-    }
-
-    fn report(batches: &[ClosedBatch]) -> Report {
-        let (genomaster, agreement) = (key(9), Agreement::default());
-        let terms = Terms {
-            run: RUN,
-            agreement: &agreement,
-            genomaster: Some(genomaster.address()),
-            epoch_batches: 1,
-            finished: true,
-        };
-        validate(batches, &terms).0
-    }
-
-    #[test]
-    fn signed_rows_are_paid() {
-        let report = report(&[batch(1), batch(2)]);
-        assert_eq!((report.signed_rows, report.forged.len()), (6, 0));
-        assert_eq!(
-            (report.accepted, report.disputed.len(), report.epochs),
-            (2, 0, 2)
-        );
-        assert!(
-            report
-                .miners
-                .values()
-                .all(|s| s.points == 2 && s.weight == u16::MAX)
-        );
-    }
-
-    #[test]
-    fn forged_rows_are_named_and_earn_nothing() {
-        let forge = |what: &str, change: fn(&mut ClosedBatch)| {
-            let mut forged = batch(2);
-            change(&mut forged);
-            let report = report(&[batch(1), forged]);
-            let [found] = &report.forged[..] else {
-                panic!("{what}: {:?}", report.forged)
-            };
-            let first: MinerId = key(1).address().parse().unwrap();
-            assert_eq!((found.batch, &found.miner), (BatchId(2), &first));
-            assert!(found.problem.contains(what), "{what}: {}", found.problem);
-            assert_eq!(
-                (report.miners[&first].points, report.signed_rows),
-                (1, 5),
-                "{what}"
-            );
-        };
-        forge("it is not signed", |batch| batch.proofs[0] = None);
-        forge("something else", |batch| batch.rows[0].1 = measured(9001));
-        forge("not that of", |batch| {
-            batch.proofs[0].as_mut().unwrap().nonce += 1;
-        });
-        forge("another hotkey", |batch| {
-            batch.proofs[0] = batch.proofs[1].clone()
-        });
-        forge("something else", |batch| {
-            let row = measured(9000);
-            batch.proofs[0] = Some(proof(&key(1), &row, 21, Digest([5; 32]), 9));
-        });
-        forge("it was signed for", |batch| {
-            batch.proofs[0] = Some(proof(&key(1), &measured(9000), 21, RUN, 8));
-        });
-        // The signed answer to another batch.
-        forge("signed for another row", |batch| {
-            batch.proofs[0] = Some(proof(&key(1), &measured(9000), 11, RUN, 9));
-        });
-    }
-
-    #[test]
-    fn a_wrong_verdict_is_disputed() {
-        let mut wrong = batch(1);
-        wrong.verdict.agreed[2] = false;
-        assert_eq!(report(&[wrong]).disputed, [BatchId(1)]);
-    }
-}
+mod tests;

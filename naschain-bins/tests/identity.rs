@@ -1,23 +1,20 @@
-//! Programs that sign: a whole run, its journal, what a genomaster remembers, TLS, and logs.
+//! Programs that sign: a whole run, its journal, what a genomaster remembers, and logs.
 
 #[allow(dead_code)] // each test file uses its part
 mod programs;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
-use naschain_bins::btauth::{Auth, Message};
 use naschain_bins::clock::unix_nanos as now;
 use naschain_bins::run_spec::RunSpec;
 use naschain_bins::signed_request::verify_proof;
 use naschain_bins::store::Place;
 use naschain_bins::wallet::Hotkey;
 use naschain_consensus::Event;
-use programs::wallets::{MINER, Wallets, fake_btcli};
+use programs::wallets::{MINER, Wallets, fake_btcli, join};
 use programs::{Process, Server, folder, genomaster, read, succeeded, text, wait_until};
 use serde_json::Value;
 
@@ -209,31 +206,6 @@ fn no_secrets(dir: &Path, wallets: &Wallets, names: &[&str]) {
     assert_eq!(searched, 6 * 2 * 5);
 }
 
-/// A signed join, and its status and body.
-fn join(server: &Server, genomaster: &Hotkey, hotkey: &Hotkey, nonce: u64) -> String {
-    let body = format!("{{\"miner\":\"{}\"}}", hotkey.address());
-    let message = Message {
-        method: "POST",
-        path: "/v1/join",
-        body: body.as_bytes(),
-    };
-    let auth = Auth::sign(hotkey, message, Some(genomaster.address()), nonce);
-    let headers: String = auth
-        .headers()
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
-        .collect();
-    let length = body.len();
-    let request = format!(
-        "POST /v1/join HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
-    );
-    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
 #[test]
 fn a_request_counts_once_also_after_a_restart() {
     let dir = folder("replay");
@@ -259,135 +231,5 @@ fn a_request_counts_once_also_after_a_restart() {
     assert!(again.contains("replayed_request") || slow, "{again}");
     let new = join(&server, &genomaster, &ada, now());
     assert!(new.starts_with("HTTP/1.1 204"), "{new}");
-    std::fs::remove_dir_all(dir).unwrap();
-}
-
-#[test]
-fn a_key_is_held_to_its_rate() {
-    let dir = folder("rate");
-    let (run, wallets) = (dir.join("run"), Wallets(dir.join("wallets")));
-    let (genomaster, ada, bob) = (
-        wallets.make("genomaster"),
-        wallets.make("ada"),
-        wallets.make("bob"),
-    );
-    let server = Server::spawn(&mut wallets.serve(&run, 0, &["--rate-per-key=5"]));
-    let answers: Vec<String> = (0..40)
-        .map(|_| join(&server, &genomaster, &ada, now()))
-        .collect();
-    let taken = answers
-        .iter()
-        .filter(|answer| answer.starts_with("HTTP/1.1 204"))
-        .count();
-    let limited = answers
-        .iter()
-        .filter(|answer| answer.starts_with("HTTP/1.1 429"))
-        .count();
-    assert!(
-        taken >= 10 && limited > 0 && taken + limited == 40,
-        "{taken} taken, {limited} limited"
-    );
-    assert!(
-        answers
-            .last()
-            .unwrap()
-            .to_lowercase()
-            .contains("retry-after: 1")
-    );
-    assert!(join(&server, &genomaster, &bob, now()).starts_with("HTTP/1.1 204"));
-    std::fs::remove_dir_all(dir).unwrap();
-}
-
-#[test]
-fn tls_with_a_certificate_of_ones_own() {
-    let dir = folder("tls");
-    let (run, wallets) = (dir.join("run"), Wallets(dir.join("wallets")));
-    wallets.make("genomaster");
-    wallets.make("validator");
-    let file = |name: &str| {
-        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/fixtures/tls")
-            .join(name)
-    };
-    let flag = |name: &str, path: &str| format!("--{name}={}", file(path).display());
-    let (cert, key) = (
-        flag("tls-cert", "server.pem"),
-        flag("tls-key", "server.key"),
-    );
-    let server = Server::spawn(&mut wallets.serve(&run, 0, &[&cert, &key]));
-    assert!(server.url.starts_with("https://"), "{}", server.url);
-    let ca = flag("ca-file", "ca.pem");
-    let trusted = wallets.validator(&server.url, &[&ca]).output().unwrap();
-    let report: Value = serde_json::from_str(&succeeded(trusted)).unwrap();
-    assert_eq!(report["batches"], 0);
-    let untrusted = wallets.validator(&server.url, &[]).output().unwrap();
-    assert_eq!(untrusted.status.code(), Some(2));
-    assert!(
-        text(&untrusted.stderr).contains("certificate"),
-        "{untrusted:?}"
-    );
-    let plain = server.url.replace("https", "http");
-    assert!(
-        !wallets
-            .validator(&plain, &[&ca])
-            .output()
-            .unwrap()
-            .status
-            .success()
-    );
-
-    // What is wrong with the files is named before anything is made.
-    for (cert, key, wanted) in [
-        (
-            flag("tls-cert", "server.key"),
-            key.clone(),
-            "no certificate",
-        ),
-        (
-            cert.clone(),
-            flag("tls-key", "ca.pem"),
-            "cannot read a private key",
-        ),
-        (
-            flag("tls-cert", "ca.pem"),
-            key.clone(),
-            "do not belong together",
-        ),
-        (
-            flag("tls-cert", "none.pem"),
-            key.clone(),
-            "cannot read certificates",
-        ),
-    ] {
-        let never = dir.join("never");
-        let output = wallets.serve(&never, 0, &[&cert, &key]).output().unwrap();
-        assert!(text(&output.stderr).contains(wanted), "{output:?}");
-        assert!(!never.exists());
-    }
-    let alone = wallets
-        .serve(&dir.join("never"), 0, &[&cert])
-        .output()
-        .unwrap();
-    assert!(text(&alone.stderr).contains("--tls-key"), "{alone:?}");
-    std::fs::remove_dir_all(dir).unwrap();
-}
-
-#[test]
-fn a_genomaster_without_a_hotkey_says_what_to_do() {
-    let dir = folder("no-key");
-    let wallets = Wallets(dir.join("wallets"));
-    let output = wallets.serve(&dir.join("never"), 0, &[]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let error = text(&output.stderr);
-    assert!(
-        error.contains("--unsigned does without") && error.contains("miner keygen"),
-        "{error}"
-    );
-    let encrypted = wallets.0.join("w/hotkeys/genomaster");
-    std::fs::create_dir_all(encrypted.parent().unwrap()).unwrap();
-    std::fs::write(&encrypted, "$NACL encrypted").unwrap();
-    let output = wallets.serve(&dir.join("never"), 0, &[]).output().unwrap();
-    assert!(text(&output.stderr).contains("it is encrypted (NaCl)"));
-    assert!(!dir.join("never").exists());
     std::fs::remove_dir_all(dir).unwrap();
 }

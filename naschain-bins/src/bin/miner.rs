@@ -20,6 +20,7 @@ use naschain_bins::serve::shutdown;
 use naschain_bins::shelf::Shelf;
 use naschain_bins::speed::{SpeedArgs, speed};
 use naschain_bins::trainer::Trainer;
+use naschain_bins::training_line;
 use naschain_bins::wallet::{WalletArgs, keygen};
 use naschain_consensus::MinerId;
 use naschain_train::Device;
@@ -118,6 +119,7 @@ async fn mine(cli: MineArgs) -> anyhow::Result<()> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
     }
+    training_line::show();
     let (stop, stopped) = watch::channel(false);
     let credentials = cli.caller.credentials(cli.name.clone())?;
     let name = match (&credentials.hotkey, cli.name) {

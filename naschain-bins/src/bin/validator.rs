@@ -12,6 +12,7 @@ use naschain_bins::client::{Client, ClientError};
 use naschain_bins::config::{ProgramArgs, parse};
 use naschain_bins::epochs::EpochWeights;
 use naschain_bins::on_chain::{Btcli, Chain, Files, Uids};
+use naschain_bins::public_journal::PublicJournal;
 use naschain_bins::run::{run, say};
 use naschain_bins::run_spec::RunSpec;
 use naschain_bins::state::ClosedBatch;
@@ -46,6 +47,10 @@ struct Cli {
     /// File of the chain's uids, a hotkey's address and its uid in each line
     #[arg(long, value_name = "FILE")]
     uids: Option<PathBuf>,
+    /// Pay miners of the old network (`uid-N`), which cannot sign, at their uid, unless --uids has
+    /// it as a hotkey's; for a genomaster that runs with --legacy
+    #[arg(long)]
+    legacy: bool,
     /// Set the weights of each epoch by `btcli weights set`, which has to be installed
     #[arg(long, requires = "netuid")]
     btcli: bool,
@@ -70,6 +75,7 @@ struct Seen {
     spec: RunSpec,
     closed: Vec<ClosedBatch>,
     chain: BatchChain,
+    journal: PublicJournal,
     /// What was wrong with a history that was told.
     problem: Option<String>,
 }
@@ -104,21 +110,39 @@ async fn report(cli: Cli) -> Result<()> {
                         }
                         done => done?,
                     }
+                    if let Some(wrong) = report.wrong().filter(|_| !cli.watch) {
+                        bail!("{wrong}");
+                    }
                 }
                 if last {
                     return Ok(());
                 }
             }
-            Err(ClientError::Away(reason)) if cli.watch => {
-                tracing::warn!("{reason}; trying again in {PAUSE:?}");
+            Err(error) if cli.watch && is_away(&error) => {
+                tracing::warn!("{error}; trying again in {PAUSE:?}");
             }
-            Err(error) => bail!("{error}"),
+            Err(error) => return Err(error),
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
+fn is_away(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(ClientError::Away(_)))
+}
+
 impl Seen {
+    /// Nothing of a run yet.
+    fn new(spec: RunSpec, genomaster: Option<&str>) -> Result<Seen> {
+        Ok(Seen {
+            chain: BatchChain::new(spec.digest()),
+            journal: PublicJournal::new(spec.clone(), genomaster)?,
+            spec,
+            closed: Vec::new(),
+            problem: None,
+        })
+    }
+
     fn validate(
         &self,
         cli: &Cli,
@@ -130,11 +154,14 @@ impl Seen {
             run: self.spec.digest(),
             agreement: &self.spec.rules.agreement,
             genomaster,
+            legacy: cli.legacy,
             epoch_batches: cli.epoch_batches.map_or(population, |n| n as usize),
             finished,
         };
         let (mut report, epochs) = validate(&self.closed, &terms);
         report.history = self.problem.clone();
+        report.journal = self.journal.problem().map(str::to_owned);
+        report.events = self.journal.events();
         (report, epochs)
     }
 }
@@ -142,7 +169,7 @@ impl Seen {
 impl Outlets {
     fn new(cli: &Cli) -> Result<Outlets> {
         let uids = cli.uids.as_deref().map(Uids::read).transpose()?;
-        let uids = uids.unwrap_or_default();
+        let uids = uids.unwrap_or_default().with_legacy(cli.legacy);
         let files = cli.weights_out.as_deref();
         let files = files.map(|path| Files::new(path, uids.clone()));
         let btcli = cli.btcli.then(|| Btcli {
@@ -164,8 +191,8 @@ impl Outlets {
         if self.files.is_none() && self.btcli.is_none() {
             return Ok(());
         }
-        if let Some(problem) = &report.history {
-            bail!("no weights are set: {problem}");
+        if let Some(problem) = report.distrust() {
+            bail!("no weights are set: the genomaster's {problem}");
         }
         for epoch in epochs.iter().skip(self.set) {
             let done = self.files.as_ref().map(|files| files.has(epoch));
@@ -184,16 +211,15 @@ impl Outlets {
 }
 
 /// Gets what has ended since; says whether there was anything, and whether the run is finished.
-async fn fetch(client: &Client, seen: &mut Option<Seen>) -> Result<(bool, bool), ClientError> {
+async fn fetch(client: &Client, seen: &mut Option<Seen>) -> Result<(bool, bool)> {
     let spec = client.run().await?;
+    let genomaster = client.genomaster().await?;
     // Another run may have taken the address over.
     let known = seen.take().filter(|seen| seen.spec == spec);
-    let seen = seen.insert(known.unwrap_or_else(|| Seen {
-        chain: BatchChain::new(spec.digest()),
-        spec,
-        closed: Vec::new(),
-        problem: None,
-    }));
+    let seen = match known {
+        Some(known) => seen.insert(known),
+        None => seen.insert(Seen::new(spec, genomaster)?),
+    };
     let before = seen.closed.len();
     let (finished, head) = loop {
         let page = client.batches(seen.closed.len()).await?;
@@ -203,8 +229,9 @@ async fn fetch(client: &Client, seen: &mut Option<Seen>) -> Result<(bool, bool),
             break (page.finished, page.head);
         }
     };
-    let genomaster = client.genomaster().await?;
     seen.check(head.as_ref(), genomaster);
+    seen.journal.follow(client).await?;
+    seen.journal.hold(&seen.closed);
     Ok((seen.closed.len() > before, finished))
 }
 

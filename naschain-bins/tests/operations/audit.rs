@@ -41,7 +41,7 @@ async fn what_was_done_to_a_journal_is_named() {
         WHEN 21 THEN -22 WHEN 22 THEN -21 END WHERE number IN (21, 22) AND OF_RUN";
     let unswap = "UPDATE JOURNAL SET number = -number WHERE number < 0 AND OF_RUN";
     let renumber = "UPDATE JOURNAL SET number = -(number - 1) WHERE number > 20 AND OF_RUN";
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 9] = [
         (&[], ""),
         (
             &[
@@ -76,6 +76,10 @@ async fn what_was_done_to_a_journal_is_named() {
                 "UPDATE JOURNAL SET feed = REPLACE(feed, 'miner-', 'other-') WHERE number = 3 AND OF_RUN",
             ],
             "what was told of event 3 does not follow from the journal",
+        ),
+        (
+            &["UPDATE JOURNAL SET feed = NULL WHERE number > 3 AND OF_RUN"],
+            "does not follow from the journal",
         ),
         (
             &["UPDATE JOURNAL SET proof = '{}' WHERE number = 2 AND OF_RUN"],

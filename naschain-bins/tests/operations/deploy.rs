@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::programs::{folder, genomaster, text};
+use crate::programs::{Process, Server, call, folder, genomaster, text, wait_until};
 
 fn example(name: &str) -> String {
     format!("{}/../deploy/{name}", env!("CARGO_MANIFEST_DIR"))
@@ -69,5 +69,85 @@ fn a_wrong_key_ends_with_exit_code_2_and_its_name_and_logs_can_be_json() {
     let front = |run: &std::path::Path| crate::programs::read(run.join("front.json"));
     assert!(front(&run).len() > 100);
     assert_eq!(front(&run), front(&alone));
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_fatal_error_is_a_line_of_json_where_logs_are() {
+    let mut audit = genomaster();
+    audit.args(["--log-format=json", "audit", "/nowhere"]);
+    let output = audit.output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let log: serde_json::Value = serde_json::from_str(&text(&output.stderr)).unwrap();
+    assert_eq!(log["level"], "ERROR");
+    let message = log["message"].as_str().unwrap();
+    assert!(message.contains("cannot read /nowhere/run.json"), "{log}");
+}
+
+#[test]
+fn no_message_shows_a_password() {
+    let mut serve = genomaster();
+    serve.args(["serve", "--store", "postgress://u:hunter2secret@h/db"]);
+    let mut audit = genomaster();
+    audit.args(["audit", "x", "--store=postgress://u:hunter2secret@h/db"]);
+    let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
+    miner.args(["--genomaster", "htp://u:hunter2secret@host:5000"]);
+    for (mut command, expected) in [
+        (serve, "--store <PLACE>"),
+        (audit, "postgress:// is neither"),
+        (miner, "\"host:5000\" is not the address of a genomaster"),
+    ] {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let error = text(&output.stderr);
+        assert!(
+            error.contains(expected) && !error.contains("hunter2"),
+            "{error}"
+        );
+    }
+}
+
+/// The steps of deploy/README.md, in a folder of the test's own.
+#[test]
+fn a_hotkey_is_where_the_examples_look_for_it() {
+    let dir = folder("deploy");
+    let own = |text: String| text.replace("/var/lib", dir.to_str().unwrap());
+    let readme = own(crate::programs::read(example("README.md")));
+    let keygens: Vec<Vec<String>> = readme
+        .lines()
+        .filter_map(|line| line.split_once("miner keygen "))
+        .map(|(_, flags)| flags.split_whitespace().map(str::to_owned).collect())
+        .collect();
+    assert_eq!(keygens.len(), 3, "{readme}");
+    for name in ["genomaster", "miner"] {
+        let text = crate::programs::read(example(&format!("{name}.toml")));
+        let text = own(text).replace("127.0.0.1:5000", "127.0.0.1:0");
+        std::fs::write(dir.join(format!("{name}.toml")), text).unwrap();
+    }
+    let config = |name: &str| format!("--config={}", dir.join(name).display());
+    let mut serve = genomaster();
+    serve.args([&config("genomaster.toml"), "serve"]);
+    let without = serve.output().unwrap();
+    assert!(
+        text(&without.stderr).contains("cannot read hotkey"),
+        "{without:?}"
+    );
+    for flags in &keygens[..2] {
+        let mut keygen = Command::new(env!("CARGO_BIN_EXE_miner"));
+        let output = keygen.arg("keygen").args(flags).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    let server = Server::spawn(serve.stdout(std::process::Stdio::piped()));
+    assert_eq!(call(&server, "GET", "/healthz", "", "").status, 200);
+    let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
+    miner.args([&config("miner.toml"), "--genomaster", &server.url]);
+    let mut miner = Process::start(miner.stderr(std::process::Stdio::null()));
+    let joined = || {
+        let metrics = call(&server, "GET", "/metrics", "", "").body;
+        metrics.contains("naschain_miners_present 1\n")
+    };
+    wait_until("the miner has joined", joined);
+    miner.kill();
+    drop(server);
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::programs::folder;
 use naschain_bins::auditor::Auditor;
 use naschain_bins::coordinator::{Away, CallError, Coordinator};
+use naschain_bins::senders::Signers;
 use naschain_bins::store::Place;
 
 /// A file system in memory, gone with its test.
@@ -93,7 +94,7 @@ async fn a_full_disk_is_said_and_nothing_is_lost_and_it_goes_on_with_room() {
 
 async fn audit(place: &Place, spec: &naschain_bins::run_spec::RunSpec) {
     let mut store = place.read(spec.digest()).await.unwrap();
-    let mut auditor = Auditor::new(spec.clone()).unwrap();
+    let mut auditor = Auditor::new(spec.clone(), Signers::default()).unwrap();
     for entry in store.entries(0, 100_000).await.unwrap() {
         auditor.take(&entry, &[]).unwrap();
     }

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::programs::wallets::{Wallets, join};
 use crate::programs::{Process, Server, call, folder, read, search, succeeded, wait_until};
 use crate::stores::postgres;
+use naschain_bins::clock::unix_nanos as now;
 use naschain_bins::store::Place;
 use serde_json::Value;
 
@@ -71,5 +73,40 @@ fn a_standby_takes_over_from_a_killed_leader_and_nothing_is_lost_or_doubled() {
     let front = read(b.join("front.json"));
     assert!(front.len() > 100);
     assert_eq!(front, read(alone.join("front.json")));
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_signed_request_counts_once_also_under_the_next_leader() {
+    let Some(Place::Postgres(url)) = postgres() else {
+        return;
+    };
+    let dir = folder("failover-replay");
+    let wallets = Wallets(dir.join("wallets"));
+    let (key, ada) = (wallets.make("genomaster"), wallets.make("ada"));
+    // A seed of its own makes it a run of its own, so that the tests can share a server.
+    let seed = format!("--seed={}", 1_000_000 + std::process::id());
+    let start = |name: &str| {
+        let flags = ["--store", &url, &seed];
+        Server::spawn(&mut wallets.serve(&dir.join(name), 0, &flags))
+    };
+    let mut first = start("a");
+    let second = start("b");
+    // One clock is right, one is ahead by nearly as much as is believed.
+    let (early, ahead) = (now(), now() + 1_900_000_000);
+    for nonce in [early, ahead] {
+        let answer = join(&first, &key, &ada, nonce);
+        assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    }
+    first.process.kill();
+    wait_until("the standby leads", || health(&second).0 == 200);
+    for nonce in [early, ahead] {
+        let again = join(&second, &key, &ada, nonce);
+        let slow = again.contains("before this genomaster started");
+        assert!(again.contains("replayed_request") || slow, "{again}");
+        assert!(again.starts_with("HTTP/1.1 401"), "{again}");
+    }
+    let new = join(&second, &key, &ada, now());
+    assert!(new.starts_with("HTTP/1.1 204"), "{new}");
     std::fs::remove_dir_all(dir).unwrap();
 }

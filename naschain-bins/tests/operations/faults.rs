@@ -109,7 +109,7 @@ async fn nothing_is_lost_or_doubled(run: &Path, taken: &[LeaseId]) {
     let entries = store.entries(0, 1_000_000).await.unwrap();
     store.close().await.unwrap();
     let mut answers: BTreeMap<LeaseId, usize> = BTreeMap::new();
-    let mut auditor = naschain_bins::auditor::Auditor::new(spec).unwrap();
+    let mut auditor = naschain_bins::auditor::Auditor::new(spec, Default::default()).unwrap();
     for entry in &entries {
         if let Event::Submit { lease, .. } = serde_json::from_str(&entry.event).unwrap() {
             *answers.entry(lease).or_default() += 1;

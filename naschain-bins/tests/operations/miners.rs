@@ -1,15 +1,19 @@
 //! Miners with several jobs at once, and with answers that wait on disk.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
 use naschain_bins::feed::Message;
 use naschain_bins::run_spec::RunSpec;
 use naschain_bins::store::Place;
-use naschain_consensus::Event;
+use naschain_bins::unsent::Answer;
+use naschain_consensus::{BatchId, Event, LeaseId, Row};
+use serde_json::json;
 
-use crate::programs::{Process, Server, call, folder, wait_until};
+use crate::programs::{Process, Server, call, folder, text, wait_until};
 
 fn miner(url: &str, more: &[&str]) -> Process {
     let mut command = Command::new(env!("CARGO_BIN_EXE_miner"));
@@ -98,5 +102,76 @@ async fn an_answer_that_could_not_be_sent_is_delivered_by_the_next_process() {
         lease.0, 1,
         "the answer under the lease of the first process"
     );
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// A genomaster that lets everybody join and refuses every answer.
+fn refusing(run: String, status: &'static str, kind: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let (mut first, mut length) = (String::new(), 0);
+            stream.read_line(&mut first).unwrap();
+            loop {
+                let mut line = String::new();
+                stream.read_line(&mut line).unwrap();
+                let line = line.to_lowercase();
+                if let Some(value) = line.strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                if line.trim().is_empty() {
+                    break;
+                }
+            }
+            stream.read_exact(&mut vec![0; length]).unwrap();
+            let code: u16 = status[..3].parse().unwrap();
+            let (status, body) = match first.split(' ').nth(1).unwrap() {
+                "/identity" => ("200 OK", r#"{"hotkey":null}"#.to_owned()),
+                "/v1/run" => ("200 OK", run.clone()),
+                "/v1/join" => ("204 No Content", String::new()),
+                _ => (
+                    status,
+                    json!({"type": kind, "status": code, "detail": "no"}).to_string(),
+                ),
+            };
+            let head = format!(
+                "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            let _ = stream.get_mut().write_all((head + &body).as_bytes());
+        }
+    });
+    url
+}
+
+#[test]
+fn an_answer_is_kept_unless_it_was_looked_at() {
+    let dir = folder("not-heard");
+    let spec = crate::simulated::spec(2, 1, 1);
+    let answer = Answer {
+        miner: "ada".parse().unwrap(),
+        run: spec.digest(),
+        batch: BatchId(1),
+        lease: LeaseId(7),
+        row: Row::Failed("it".to_owned()),
+    };
+    let run = serde_json::to_string(&spec).unwrap();
+    for (status, kind, kept) in [
+        ("401 Unauthorized", "wrong_receiver", 1),
+        ("403 Forbidden", "not_allowed", 1),
+        ("409 Conflict", "refused", 0),
+    ] {
+        answer.keep(&dir).unwrap();
+        let url = refusing(run.clone(), status, kind);
+        let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
+        miner.args(["--genomaster", &url, "--name=ada", "--unsent"]);
+        let output = miner.arg(&dir).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = format!("HTTP {}", &status[..3]);
+        assert!(text(&output.stderr).contains(&said), "{output:?}");
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), kept, "{kind}");
+    }
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -92,6 +92,8 @@ async fn work(coordinator: Arc<Coordinator>, number: usize, events: u64) {
 fn large(seed: u64) -> RunSpec {
     let mut spec = crate::simulated::spec(300, 400, seed);
     spec.space.nodes = 6;
+    spec.recipe.epochs = 10;
+    spec.rules.epochs = 10;
     spec.search.genome_len = spec.space.genome_len();
     spec
 }

@@ -1,14 +1,17 @@
-//! Wallets for programs that sign, and a stand-in for `btcli`.
+//! Programs that sign, signed requests of a test's own, and a stand-in for `btcli`.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use naschain_bins::btauth::{Auth, Message};
 use naschain_bins::wallet::{Hotkey, WalletArgs};
 
-use super::{SMALL, genomaster, succeeded};
+use super::{SMALL, Server, genomaster, succeeded};
 
 pub(crate) const MINER: &str = env!("CARGO_BIN_EXE_miner");
-const VALIDATOR: &str = env!("CARGO_BIN_EXE_validator");
+pub(crate) const VALIDATOR: &str = env!("CARGO_BIN_EXE_validator");
 
 /// Wallets in one folder, made by `miner keygen`.
 pub(crate) struct Wallets(pub(crate) PathBuf);
@@ -69,6 +72,31 @@ impl Wallets {
             .args(more);
         command
     }
+}
+
+/// A signed join, and its status and body.
+pub(crate) fn join(server: &Server, genomaster: &Hotkey, hotkey: &Hotkey, nonce: u64) -> String {
+    let body = format!("{{\"miner\":\"{}\"}}", hotkey.address());
+    let message = Message {
+        method: "POST",
+        path: "/v1/join",
+        body: body.as_bytes(),
+    };
+    let auth = Auth::sign(hotkey, message, Some(genomaster.address()), nonce);
+    let headers: String = auth
+        .headers()
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
+    let length = body.len();
+    let request = format!(
+        "POST /v1/join HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+    );
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 /// A `btcli` that writes down how it is called, and the `PATH` to find it by.

@@ -1,7 +1,7 @@
 //! What can be seen of the board without changing it.
 
 use super::JobBoard;
-use crate::{BatchId, LeaseId, MinerId, NoWork};
+use crate::{BatchId, LeaseId, Millis, MinerId, NoWork};
 
 impl JobBoard {
     /// The batch, and the seat counted from 0, that a live lease is for.
@@ -14,6 +14,40 @@ impl JobBoard {
     pub fn leases(&self) -> impl Iterator<Item = (LeaseId, &MinerId, BatchId)> {
         let leases = self.leases.iter();
         leases.map(|(id, live)| (*id, &self.roster[live.miner].name, live.place.id))
+    }
+
+    /// Who holds a live lease, how many epochs are done as far as is known, and when its time
+    /// between heartbeats began.
+    pub fn heard(&self, lease: LeaseId) -> Option<(&MinerId, u32, Millis)> {
+        let live = self.leases.get(&lease)?;
+        Some((&self.roster[live.miner].name, live.epoch, live.renewed))
+    }
+
+    /// Whether a miner has joined, and not left.
+    pub fn is_known(&self, miner: &MinerId) -> bool {
+        self.roster.find(miner).is_some()
+    }
+
+    /// Whether a miner that asks is given work without losing a lease that it holds; not for a
+    /// miner that has not joined.
+    pub fn has_room(&self, miner: &MinerId) -> bool {
+        let known = self.roster.find(miner).map(|index| &self.roster[index]);
+        known.is_some_and(|known| known.leases.len() < known.capacity as usize)
+    }
+
+    /// Whether a miner takes part and was heard of lately.
+    pub fn is_present(&self, miner: &MinerId) -> bool {
+        let index = self.roster.find(miner);
+        index.is_some_and(|index| self.roster.is_present(index))
+    }
+
+    /// Whether a miner that has joined has this owner, or is its own, and room for so many jobs.
+    pub fn is_registered(&self, miner: &MinerId, owner: Option<&MinerId>, capacity: u32) -> bool {
+        let known = self.roster.find(miner).map(|index| &self.roster[index]);
+        known.is_some_and(|known| {
+            let owner = self.roster.owner_named(owner.unwrap_or(miner));
+            owner == Some(known.owner) && known.capacity == capacity
+        })
     }
 
     /// Why a request of this miner at [`JobBoard::now`] would be answered by
@@ -40,5 +74,52 @@ impl JobBoard {
             return None;
         }
         Some(self.no_work(no_more, may_open))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Event, Rules};
+
+    #[test]
+    fn what_is_known_of_a_miner_can_be_asked() {
+        let mut board = JobBoard::new(Rules::default(), 1).unwrap();
+        let (ada, lab): (MinerId, MinerId) = ("ada".parse().unwrap(), "lab".parse().unwrap());
+        assert!(!board.is_present(&ada) && !board.has_room(&ada));
+        let register = |owner: Option<&MinerId>| Event::Register {
+            miner: ada.clone(),
+            owner: owner.cloned(),
+            capacity: 1,
+        };
+        board.handle(Millis(1), register(None)).unwrap();
+        assert!(board.is_present(&ada) && board.has_room(&ada));
+        assert!(board.is_registered(&ada, None, 1) && !board.is_registered(&ada, None, 2));
+        assert!(!board.is_registered(&ada, Some(&lab), 1));
+        board.handle(Millis(1), register(Some(&lab))).unwrap();
+        assert!(board.is_registered(&ada, Some(&lab), 1) && !board.is_registered(&ada, None, 1));
+
+        let (batch, flops, miner) = (BatchId(1), 9, ada.clone());
+        board
+            .handle(Millis(2), Event::Open { batch, flops })
+            .unwrap();
+        board.handle(Millis(3), Event::Request { miner }).unwrap();
+        let (lease, ..) = board.leases().next().unwrap();
+        assert!(!board.has_room(&ada));
+        assert_eq!(board.heard(lease), Some((&ada, 0, Millis(3))));
+        let (miner, epoch) = (ada.clone(), 2);
+        let beat = Event::Heartbeat {
+            miner,
+            lease,
+            epoch,
+        };
+        board.handle(Millis(4), beat).unwrap();
+        assert_eq!(board.heard(lease), Some((&ada, 2, Millis(4))));
+        board
+            .handle(Millis(5), Event::Leave { miner: ada.clone() })
+            .unwrap();
+        assert_eq!(board.heard(lease), None);
+        assert!(!board.is_known(&ada) && !board.is_present(&ada));
+        assert!(!board.is_registered(&ada, Some(&lab), 1));
     }
 }

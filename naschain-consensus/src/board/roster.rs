@@ -167,6 +167,11 @@ impl Roster {
         owner
     }
 
+    /// An owner that a miner has, or had.
+    pub(super) fn owner_named(&self, name: &MinerId) -> Option<OwnerIndex> {
+        self.owners_by_name.get(name).copied()
+    }
+
     pub(super) fn is_present(&self, miner: MinerIndex) -> bool {
         self[miner].place.is_some()
     }
