@@ -75,7 +75,7 @@ fn panel(
         .x_labels(6)
         .x_label_formatter(&|x| short(*x))
         .y_label_formatter(&|y| format!("{y:.1}"))
-        .light_line_style(WHITE)
+        .max_light_lines(0)
         .label_style(("sans-serif", 14))
         .axis_desc_style(("sans-serif", 15))
         .draw()
