@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 /// A run small enough for a test: 12 genomes, a second of training each at the most.
-pub(crate) const SMALL: [&str; 15] = [
+pub(crate) const SMALL: [&str; 14] = [
     "--mode=nsga2",
     "--nodes=3",
     "--init-channels=4",
