@@ -223,7 +223,7 @@ mod tests {
         let data = load([gzip(first), gzip(rest)].concat()).unwrap();
         let pixels = data.train.pixels(&[0, 1]).unwrap();
         assert_eq!(pixels, (20..32).collect::<Vec<u8>>());
-        let garbage = [&gzip(&whole)[..], b"garbage"].concat();
+        let garbage = [&gzip(&whole)[..], b"bytes after the end"].concat();
         let error = load(garbage).unwrap_err().to_string();
         assert!(
             error.contains(name) && error.contains("cannot be read"),
