@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::block::{Block, Pass, chunks, part, part_mut};
 use super::forward::{Drops, first_conv};
-use super::plan::{Join, Side, Weight};
+use super::plan::{Join, OWN_OUTPUT, Side, Weight};
 use crate::kernels::conv1::Conv1;
 use crate::kernels::conv1_weights::Conv1Weights;
 use crate::kernels::conv3::Conv3;
@@ -70,6 +70,9 @@ impl Block {
     /// phase's output.
     pub(super) fn backward(&mut self, pass: &Pass, phase: usize, node: usize) {
         let plan = &pass.plan.phases[phase];
+        if node == plan.nodes.len() {
+            self.swap_output(phase);
+        }
         for (number, images) in chunks(self.images, plan.side.pixels()).enumerate() {
             let chunk = Chunk {
                 phase,
@@ -87,6 +90,15 @@ impl Block {
                 _ => self.sum_backward(pass, phase, node - 1, &chunk.images),
             }
         }
+        if node == 0 {
+            self.swap_output(phase);
+        }
+    }
+
+    /// Lends the buffer of a phase's output to the gradients by its maps, or takes it back.
+    fn swap_output(&mut self, phase: usize) {
+        let own = &mut self.scratch.dmaps[OWN_OUTPUT];
+        std::mem::swap(own, &mut self.phases[phase].out);
     }
 
     /// The sums that the batch norm of a node, or of the output, needs of its gradient.

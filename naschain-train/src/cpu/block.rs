@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::plan::{Norm, PhasePlan, Plan, Side};
+use super::plan::{Norm, OWN_OUTPUT, PhasePlan, Plan, Side};
 use crate::kernels::norm::Affine;
 use crate::kernels::simd::Isa;
 use crate::kernels::{BLOCK, chunk};
@@ -70,7 +70,7 @@ pub(super) struct PhaseBuffers {
 /// What is needed for a moment only.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// Gradients by maps, by their slots in the plan.
+    /// Gradients by maps, by their slots in the plan; [`OWN_OUTPUT`] is empty between phases.
     pub(super) dmaps: Vec<Vec<f32>>,
     /// Of a chunk: a gradient by a joined map or a pooled one.
     pub(super) dx: Vec<f32>,
@@ -151,10 +151,12 @@ impl Scratch {
         };
         let slots = widest(&|phase| phase.slots.iter().max().map_or(0, |slot| slot + 1));
         let dmap = |slot: usize| {
-            widest(&|phase| match phase.slots.contains(&slot) {
-                true => images * phase.side.image(),
-                false => 0,
-            })
+            widest(
+                &|phase| match slot != OWN_OUTPUT && phase.slots.contains(&slot) {
+                    true => images * phase.side.image(),
+                    false => 0,
+                },
+            )
         };
         let in_chunk = widest(&|phase| {
             let side = phase.side;

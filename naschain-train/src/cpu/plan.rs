@@ -281,13 +281,14 @@ impl Plan {
     /// Gives buffers to the gradients by the maps: each has one from the first step of the backward
     /// pass that writes it to the last that reads it.
     pub(super) fn find_slots(&mut self) {
-        let mut slots = Slots::default();
+        let mut slots = Slots(vec![true; OWN_OUTPUT + 1]);
         let mut out = slots.take();
         for index in (0..self.phases.len()).rev() {
             let phase = &mut self.phases[index];
             let nodes = phase.nodes.len();
             let mut of = vec![0; nodes + 2];
             of[nodes + 1] = out;
+            slots.lend(true);
             for step in (0..=nodes).rev() {
                 let join = match phase.nodes.get(step) {
                     Some(node) => &node.input,
@@ -298,11 +299,13 @@ impl Plan {
                 }
                 // The step that leaves a phase goes on to the output of the one before.
                 if step == 0 && index > 0 {
+                    slots.lend(false);
                     out = slots.take();
                 }
                 slots.free(of[step + 1]);
             }
             slots.free(of[0]);
+            slots.lend(false);
             phase.slots = of;
         }
     }
@@ -326,8 +329,11 @@ impl Plan {
     }
 }
 
+/// The slot that is the buffer of the phase's output, which nobody reads any more when the backward
+/// pass is inside the phase.
+pub(crate) const OWN_OUTPUT: usize = 0;
+
 /// Which buffers of gradients are in use.
-#[derive(Default)]
 struct Slots(Vec<bool>);
 
 impl Slots {
@@ -341,6 +347,11 @@ impl Slots {
 
     fn free(&mut self, slot: usize) {
         self.0[slot] = false;
+    }
+
+    /// Whether the buffer of the phase's own output may be used.
+    fn lend(&mut self, own: bool) {
+        self.0[OWN_OUTPUT] = !own;
     }
 }
 
