@@ -12,7 +12,6 @@ use naschain_bins::clock::unix_nanos as now;
 use naschain_bins::run_spec::RunSpec;
 use naschain_bins::signed_request::verify_proof;
 use naschain_bins::store::Place;
-use naschain_bins::wallet::Hotkey;
 use naschain_consensus::Event;
 use programs::wallets::{MINER, Wallets, fake_btcli, join};
 use programs::{Process, Server, folder, genomaster, read, succeeded, text, wait_until};

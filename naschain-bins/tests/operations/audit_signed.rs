@@ -115,7 +115,7 @@ fn is_of(entry: &Entry, event: &str) -> bool {
 }
 
 /// Every answer is another one, and nobody signed it.
-fn unsigned_answers(entries: &mut Vec<Entry>) {
+fn unsigned_answers(entries: &mut [Entry]) {
     for entry in entries.iter_mut().filter(|entry| is_of(entry, "submit")) {
         let mut event: Value = serde_json::from_str(&entry.event).unwrap();
         event["row"]["measured"]["accuracy"] = json!(99.0);
@@ -140,7 +140,7 @@ async fn a_signed_run_has_to_be_signed_once_and_for_its_genomaster() {
     );
 
     let unsigned = all.join("unsigned");
-    forge(&honest, &unsigned, unsigned_answers).await;
+    forge(&honest, &unsigned, |entries| unsigned_answers(entries)).await;
     let found = fault(&audit(&unsigned, &[]));
     assert!(found.contains("did not sign it"), "{found}");
     // Which a genomaster that takes unsigned requests may have journalled.

@@ -39,6 +39,9 @@ pub(super) fn dataset(name: String, path: &Path) -> Result<Dataset, Error> {
     Dataset::new(name, classes, train.images()?, test.images()?)
 }
 
+/// A compressed file of the archive.
+type Member<'a> = Input<ZipFile<'a, BufReader<File>>>;
+
 struct Archive {
     archive: ZipArchive<BufReader<File>>,
     /// The file's bytes.
@@ -98,10 +101,7 @@ impl Archive {
     }
 
     /// The header of an array, and the bytes after it.
-    fn member(
-        &mut self,
-        name: &str,
-    ) -> Result<(Header, Input<ZipFile<'_, BufReader<File>>>), String> {
+    fn member(&mut self, name: &str) -> Result<(Header, Member<'_>), String> {
         if !self.has(name) {
             let names = self.archive.file_names().flatten().take(20);
             let have = names.collect::<Vec<_>>().join(", ");
