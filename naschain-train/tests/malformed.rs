@@ -188,7 +188,6 @@ fn damaged_files_are_refused_or_read() {
         // Threads that decode are started once.
         let _ = Dataset::load(&name, Some(&dir));
         let config = ProptestConfig {
-            cases: 100,
             failure_persistence: None,
             ..ProptestConfig::default()
         };
