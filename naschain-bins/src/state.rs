@@ -229,7 +229,9 @@ impl RunState {
         match action {
             Action::Filled { batch, .. }
             | Action::Late { batch, .. }
-            | Action::Discarded { batch, .. } => {
+            | Action::Discarded { batch, .. }
+                if self.parts.board.flops(*batch).is_some() =>
+            {
                 self.parts.first_answers.entry(*batch).or_insert(number);
             }
             Action::Closed { batch, .. } | Action::Failed { batch, .. } => {
@@ -239,7 +241,7 @@ impl RunState {
         }
         let before = self.parts.open_answers;
         self.parts.open_answers = match action {
-            Action::Filled { .. } => before + 1,
+            Action::Filled { .. } | Action::Moved { .. } => before + 1,
             Action::Closed { rows, .. } | Action::Failed { rows, .. } => {
                 before.saturating_sub(rows.len())
             }

@@ -72,6 +72,9 @@ use watchdog::Pace;
 /// **Time.** Leases that are due end before any accepted event, so the caller sends a
 /// [`Event::Tick`] at [`JobBoard::next_deadline`]. A time before the latest one counts as that one.
 ///
+/// **Storing.** A board may be written in any format of serde whose maps may have any keys, such
+/// as MessagePack; JSON has names for keys alone. A journal of events needs no such thing.
+///
 /// **Cost.** An event takes O(log n) steps in the number of miners, open batches and leases,
 /// amortised over the events that made the work; only where most miners present belong to owners
 /// that have a seat of the batch already does drawing a seat look at all miners.
@@ -152,6 +155,11 @@ impl JobBoard {
             return Ok(actions);
         }
         self.now = now;
+        let answered = match &step {
+            Step::Submit(lease, _) => self.leases.get(lease),
+            _ => None,
+        };
+        let answered = answered.map(|live| (self.roster.name(live.miner), live.place));
         if due {
             self.expire(&mut actions);
         }
@@ -160,6 +168,16 @@ impl JobBoard {
             Step::Open(batch, flops, known) => self.open(batch, flops, known, &mut actions),
             Step::Request(miner) => self.request(miner, &mut actions),
             Step::Heartbeat(lease, epoch) => self.heartbeat(lease, epoch, &mut actions),
+            // What was due may have ended the batch, and this lease with it.
+            Step::Submit(lease, row) if !self.leases.contains_key(&lease) => {
+                actions.extend(answered.map(|(miner, place)| Action::Discarded {
+                    miner,
+                    batch: place.id,
+                    seat: place.seat(),
+                    lease,
+                    row,
+                }));
+            }
             Step::Submit(lease, row) => self.submit(lease, row, &mut actions),
             Step::Leave(miner) => self.leave(miner, &mut actions),
             Step::Tick => {}
@@ -167,9 +185,8 @@ impl JobBoard {
         Ok(actions)
     }
 
-    /// Looks up the names of an event and refuses what cannot be accepted at this time. Nothing
-    /// that ends by this time can make an accepted event wrong: a lease that is due counts as
-    /// ended here already.
+    /// Looks up the names of an event and refuses what cannot be accepted at this time: a lease
+    /// that is due counts as ended here already.
     fn resolve(&self, now: Millis, event: Event) -> Result<Step, Rejected> {
         Ok(match event {
             Event::Join { miner } => Step::Join(miner, None),

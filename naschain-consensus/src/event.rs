@@ -140,7 +140,8 @@ pub enum Action {
         seat: usize,
     },
     /// An answer without numbers came while a second miner still works at the seat: the seat
-    /// waits for that one.
+    /// waits for that one. Or an answer came when its lease had just been revoked, because of
+    /// others that were due to end.
     Discarded {
         /// The miner.
         miner: MinerId,

@@ -53,6 +53,7 @@ fn options(seed: u64, conducts: Vec<Conduct>) -> Options {
         deadly_job_every: 0,
         deterministic: true,
         poll_ms: 15_000,
+        late_tick_ms: 0,
         pretence: Pretence::AtOnce,
         owners: false,
         known_job_every: 0,
@@ -123,6 +124,8 @@ fn a_hostile_crowd_behind_a_bad_network_loses_no_job() {
             options.known_job_every = seed % 3 * 7;
             options.rules.trust = (seed % 4 == 0).then(Trust::default);
             options.rules.epochs = (seed % 5) as u32 * 5;
+            options.late_tick_ms = seed % 2 * 7_000;
+            options.rules.max_retries = if seed % 4 == 3 { 0 } else { 5 };
             let world = run(options);
             assert_eq!(world.checker.opened, 200);
             assert!(world.checker.expired > 0 && world.checker.failed > 0);
@@ -234,6 +237,19 @@ fn the_same_seed_gives_the_same_world() {
     let [one, other, third] = [1, 1, 2].map(|seed| run(options(seed, conducts.clone())).actions);
     assert_eq!(one, other);
     assert_ne!(one, third);
+}
+
+#[test]
+fn those_who_only_join_hold_no_job_up() {
+    for seed in seeds(6) {
+        let (honest, lurkers) = [(9, 1), (8, 4), (4, 6)][seed as usize % 3];
+        let groups = [(Conduct::Honest, honest), (Conduct::Lurker, lurkers)];
+        let mut options = options(seed, crowd(&groups));
+        options.opened_first = seed >= 3;
+        options.jobs = 100;
+        let world = run(options);
+        assert_eq!(world.checker.closed, 100);
+    }
 }
 
 /// Where nobody is to spare, a seat that is lost must not wait for a miner that does not exist.

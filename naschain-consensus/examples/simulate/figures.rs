@@ -48,6 +48,7 @@ pub(crate) fn options(
         deadly_job_every: 0,
         deterministic: true,
         poll_ms: 5_000,
+        late_tick_ms: 0,
         pretence: Pretence::OwnSpeed,
         owners: false,
         known_job_every: 0,

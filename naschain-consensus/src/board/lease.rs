@@ -35,7 +35,10 @@ pub(super) struct Lease {
 impl JobBoard {
     pub(super) fn join(&mut self, name: MinerId, terms: Option<(Option<MinerId>, u32)>) {
         let miner = self.roster.join(name, terms);
-        self.touch(miner);
+        // Who only joins again and again does not work at what it was dealt.
+        if !self.roster.is_present(miner) {
+            self.touch(miner);
+        }
     }
 
     /// A miner has spoken: it is present, and not away for a while unless it holds a lease, which
@@ -102,6 +105,7 @@ impl JobBoard {
         self.copies += u64::from(is_copy);
         self.due_leases.insert((expires, lease));
         self.roster[miner].leases.push(lease);
+        self.roster.note_work(miner);
         self.set_away_timer(miner, None);
         if !matches!(grant, Grant::Again { .. }) {
             self.charge(miner, flops);
@@ -272,6 +276,7 @@ impl JobBoard {
             return;
         }
         self.roster.remove_present(miner);
+        self.roster.note_silence(miner);
         actions.push(Action::Away {
             miner: self.roster.name(miner),
         });

@@ -30,6 +30,8 @@ pub(super) struct Miner {
     /// Its latest leases that have ended, and why; a few.
     pub(super) ended: Vec<(LeaseId, Ending)>,
     pub(super) has_answered: bool,
+    /// It went away before it ever worked at anything, and has not worked since.
+    has_only_joined: bool,
     /// Seats it was dealt, oldest first, with the dealing; some may be gone.
     pub(super) dealt: VecDeque<(SeatRef, u32)>,
     /// The size of all jobs that it was dealt and has not started.
@@ -58,6 +60,8 @@ pub(super) struct Roster {
     owners_present: usize,
     /// How many of those present have answered at some time.
     answered_present: usize,
+    /// How many of those present have only joined so far.
+    idle_present: usize,
     dealt_seats: u64,
 }
 
@@ -121,10 +125,15 @@ impl Roster {
         let known = &mut self[miner];
         known.capacity = capacity;
         known.has_left = false;
-        if known.owner != owner {
-            known.owner = owner;
-            known.seen_open = 0;
-            known.seen_takeable = 0;
+        let before = std::mem::replace(&mut known.owner, owner);
+        if before != owner {
+            // Also those that stay behind may take what their owner had a seat of.
+            for other in &mut self.miners {
+                if [before, owner].contains(&other.owner) {
+                    other.seen_open = 0;
+                    other.seen_takeable = 0;
+                }
+            }
         }
         if was_present {
             self.add_present(miner);
@@ -144,6 +153,7 @@ impl Roster {
             leases: Vec::new(),
             ended: Vec::new(),
             has_answered: false,
+            has_only_joined: false,
             dealt: VecDeque::new(),
             waiting_flops: 0,
             busy_until: Millis(0),
@@ -188,6 +198,7 @@ impl Roster {
         self[miner].place = Some(self.present.len() as u32);
         self.present.push(miner);
         self.answered_present += usize::from(self[miner].has_answered);
+        self.idle_present += usize::from(self[miner].has_only_joined);
         let owner = self[miner].owner as usize;
         self.owners_present += usize::from(self.owners[owner] == 0);
         self.owners[owner] += 1;
@@ -199,6 +210,7 @@ impl Roster {
         };
         self.present.swap_remove(place as usize);
         self.answered_present -= usize::from(self[miner].has_answered);
+        self.idle_present -= usize::from(self[miner].has_only_joined);
         if let Some(&moved) = self.present.get(place as usize) {
             self[moved].place = Some(place);
         }
@@ -235,9 +247,23 @@ impl Roster {
         self.answered_present += usize::from(is_first);
     }
 
-    /// Whether at least half of those present have answered at some time.
+    /// Notes that a miner that is not present has gone away for want of a word.
+    pub(super) fn note_silence(&mut self, miner: MinerIndex) {
+        let known = &mut self[miner];
+        known.has_only_joined = !known.has_answered && known.ended.is_empty();
+    }
+
+    /// Notes that a miner works at something.
+    pub(super) fn note_work(&mut self, miner: MinerIndex) {
+        let known = &mut self[miner];
+        let was_idle = std::mem::take(&mut known.has_only_joined) && known.place.is_some();
+        self.idle_present -= usize::from(was_idle);
+    }
+
+    /// Whether at least half of those present have answered at some time. Who has been away
+    /// without ever having worked is not waited for.
     pub(super) fn half_have_answered(&self) -> bool {
-        self.answered_present * 2 >= self.present.len()
+        self.answered_present * 2 >= self.present.len() - self.idle_present
     }
 
     /// Draws a miner that is present and whose owner is not among `taken`, all equally likely.

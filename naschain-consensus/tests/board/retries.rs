@@ -179,3 +179,39 @@ fn a_miner_of_two_jobs_hears_that_either_answer_came_twice() {
         assert_eq!(twice, Err(expected));
     }
 }
+
+#[test]
+fn an_answer_that_comes_when_what_is_due_ends_its_batch_is_discarded_by_name() {
+    let rules = Rules {
+        max_retries: 0,
+        ..exact()
+    };
+    let mut desk = Desk::new(rules, &["a", "b", "c"]);
+    desk.opens(1);
+    desk.asks("a").unwrap();
+    desk.now += 30_000;
+    let (_, lease, _) = desk.asks("b").unwrap();
+    // Nobody told the board that a's time is over.
+    desk.now += 31_000;
+    let actions = desk.answers("b", lease, row(9_000));
+    assert!(
+        actions
+            .iter()
+            .any(|action| matches!(action, Action::Failed { .. }))
+    );
+    let discarded = |action: &Action| matches!(action, Action::Discarded { lease: of, row: Row::Measured(_), .. } if *of == lease);
+    assert!(actions.iter().any(discarded), "{actions:?}");
+}
+
+#[test]
+fn joining_again_is_no_work() {
+    let mut desk = Desk::new(exact(), &["a", "b", "c"]);
+    desk.opens(1);
+    let mut actions = Vec::new();
+    for _ in 0..3 {
+        desk.now += 60_000;
+        actions.extend(desk.takes(Event::Join { miner: id("a") }));
+    }
+    let away = |action: &Action| matches!(action, Action::Away { miner } if *miner == id("a"));
+    assert!(actions.iter().any(away), "{actions:?}");
+}

@@ -103,6 +103,38 @@ fn a_seat_that_nobody_is_left_for_is_filled_by_a_second_answer_that_is_there() {
 }
 
 #[test]
+fn a_second_answer_takes_no_seat_from_a_miner_that_was_drawn_for_it() {
+    let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(exact());
+    desk.answers(fast, fast_lease, row(9_000));
+    desk.takes(Event::Join { miner: id("e") });
+    let left = desk.takes(Event::Leave { miner: id("c") });
+    assert!(
+        left.iter()
+            .any(|action| matches!(action, Action::Redrawn { miner, .. } if *miner == id("e")))
+    );
+    let late = desk.answers(slow, slow_lease, row(9_000));
+    assert!(matches!(late[..], [Action::Late { .. }]), "{late:?}");
+}
+
+#[test]
+fn a_late_miner_that_gave_up_may_take_the_seat_that_nobody_else_is_left_for() {
+    let (mut desk, slow, _, fast, fast_lease) = lagging(exact());
+    desk.answers(fast, fast_lease, row(9_000));
+    desk.takes(Event::Leave { miner: id("c") });
+    // It looks in vain while it is the second one at another seat, and then is silent for too long.
+    desk.takes(Event::Register {
+        miner: id(slow),
+        owner: None,
+        capacity: 2,
+    });
+    assert_eq!(desk.asks(slow), None);
+    desk.now += 70_000;
+    desk.takes(Event::Tick);
+    let (batch, _, grant) = desk.asks(slow).unwrap();
+    assert_eq!((batch, grant), (10, Grant::Open));
+}
+
+#[test]
 fn a_spot_check_after_the_batch_ended_earns_nothing() {
     let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(exact());
     desk.answers(fast, fast_lease, row(9_000));

@@ -28,6 +28,8 @@ pub(crate) enum Conduct {
     Farmer,
     /// Trains until some moment, then is gone for good.
     Mortal,
+    /// Joins again and again and never asks for work.
+    Lurker,
 }
 
 impl World {

@@ -56,6 +56,8 @@ pub(crate) struct Options {
     /// Training gives the same digest everywhere; if not, accuracies scatter by 0.3 points.
     pub(crate) deterministic: bool,
     pub(crate) poll_ms: u64,
+    /// How long after a deadline the board is told of it, if nothing else happens before.
+    pub(crate) late_tick_ms: u64,
     /// How long those wait that do not train.
     pub(crate) pretence: Pretence,
     /// All colluders are known to belong to one owner.

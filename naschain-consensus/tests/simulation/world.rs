@@ -233,8 +233,10 @@ impl World {
                 "the world stands still with {} jobs",
                 self.board.open_batches()
             ),
-            (wire, Some(deadline)) if wire.is_none_or(|wire| deadline <= wire) => {
-                self.now = self.now.max(deadline);
+            (wire, Some(deadline))
+                if wire.is_none_or(|wire| deadline + self.options.late_tick_ms <= wire) =>
+            {
+                self.now = self.now.max(deadline + self.options.late_tick_ms);
                 self.board_takes(Event::Tick).unwrap();
             }
             _ => {
@@ -267,6 +269,10 @@ impl World {
         let name = miner.name.clone();
         match &miner.mind {
             Mind::Dead => {}
+            Mind::Asks if miner.conduct == Conduct::Lurker => {
+                self.send(Happening::Arrives(index, Event::Join { miner: name }));
+                self.ring_in(index, 60_000);
+            }
             Mind::Asks => {
                 self.send(Happening::Arrives(index, Event::Request { miner: name }));
                 self.ring_in(index, self.options.poll_ms);
