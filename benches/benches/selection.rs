@@ -28,6 +28,17 @@ fn sorting(criterion: &mut Criterion) {
             });
         }
     }
+    // A front (x, y, -y): all points remain steps of one staircase.
+    let mut front = cloud(100_000, 3);
+    for row in front.chunks_exact_mut(3) {
+        row[2] = -row[1];
+    }
+    group.throughput(Throughput::Elements(100_000));
+    group.sample_size(10);
+    let id = BenchmarkId::new("3 objectives, one front", 100_000);
+    group.bench_with_input(id, &front, |bencher, front| {
+        bencher.iter(|| non_dominated_sort(black_box(front), 3));
+    });
     group.finish();
 }
 

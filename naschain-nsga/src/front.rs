@@ -139,3 +139,21 @@ fn retain_from<T>(start: usize, items: &mut Vec<T>, kept: &[bool]) {
         place <= start || kept[place - 1 - start]
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_of_a_point_are_in_the_order_of_ids() {
+        let mut scores = Scores::with_capacity(2, 6);
+        scores.rows = vec![3.0, 1.0, 1.0, 3.0, 3.0, 1.0, 1.0, 3.0, 1.0, 3.0, 4.0, 4.0];
+        scores.violations = vec![0.0; 6];
+        let mut front = Front::new(2);
+        for index in [4, 5, 3, 2, 1, 0] {
+            front.join(&scores, index);
+        }
+        assert_eq!(front.members(), [1, 3, 4, 0, 2]);
+        assert_eq!(front.candidates(), [1, 0]);
+    }
+}

@@ -1,9 +1,15 @@
 //! Whole histories held still: the same seed asks the same genomes in every version and on every
 //! machine. Recorded from this crate, as what `history` returned, when tournaments and crossovers
-//! came to draw two places with one number; change them only together with a note in the changelog.
+//! came to draw two places with one number; the digests of whole searches, as what `whole` and
+//! `whole_of_reals` returned, when the surrogate came to look at 128 features and 256 points of a front
+//! at most. Change them only together with a note in the changelog.
+
+use std::collections::VecDeque;
 
 use naschain_core::Genome;
-use naschain_nsga::{Mode, Objective, Outcome, Search, SearchConfig};
+use naschain_nsga::{
+    Mode, Objective, Outcome, Pace, RealVector, Reals, Search, SearchConfig, Space,
+};
 
 /// Set bits in each half, so that no rounding is involved.
 fn evaluate(genome: &Genome) -> Vec<f64> {
@@ -11,24 +17,88 @@ fn evaluate(genome: &Genome) -> Vec<f64> {
     vec![ones(0) + 8.0 - ones(8), (8.0 - ones(0)) * (1.0 + ones(8))]
 }
 
-fn history(mode: Mode) -> Vec<String> {
+fn config(mode: Mode) -> SearchConfig {
     let objectives = vec![Objective::minimize("a"), Objective::minimize("b")];
-    let config = SearchConfig {
+    SearchConfig {
         population: 16,
         generations: 2,
         seed: 7,
         mode,
         ..SearchConfig::new(16, objectives)
-    };
-    let mut search = Search::new(config).unwrap();
-    while let Some(candidate) = search.ask() {
-        let values = evaluate(&candidate.genome);
-        search
-            .tell(candidate.id, Outcome::objectives(values))
-            .unwrap();
     }
+}
+
+/// Of two generations those that are not random.
+fn history(mode: Mode) -> Vec<String> {
+    let search = finished(Search::new(config(mode)).unwrap(), 1, evaluate);
     let genomes = search.evaluated().map(|one| one.genome.to_string());
     genomes.skip(12).collect()
+}
+
+/// Runs to the end with so many in flight, of which the oldest is told first.
+fn finished<S: Space>(
+    mut search: Search<S>,
+    flying: usize,
+    evaluate: fn(&S::Genome) -> Vec<f64>,
+) -> Search<S> {
+    let mut pending = VecDeque::new();
+    while !search.is_finished() {
+        while pending.len() < flying
+            && let Some(candidate) = search.ask()
+        {
+            pending.push_back(candidate);
+        }
+        let candidate = pending.pop_front().unwrap();
+        let outcome = Outcome::objectives(evaluate(&candidate.genome));
+        search.tell(candidate.id, outcome).unwrap();
+    }
+    search
+}
+
+/// FNV-1a, 64 bits (Fowler, Noll and Vo), of the genomes' texts, a newline after each.
+fn digest(genomes: &[String]) -> u64 {
+    let bytes = genomes
+        .iter()
+        .flat_map(|genome| genome.bytes().chain([b'\n']));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |digest, byte| {
+        (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// The digest of a whole search of bits, and its last genome.
+fn whole(config: SearchConfig, flying: usize) -> (u64, String) {
+    let search = finished(Search::new(config).unwrap(), flying, evaluate);
+    let genomes: Vec<String> = search
+        .evaluated()
+        .map(|one| one.genome.to_string())
+        .collect();
+    (digest(&genomes), genomes[genomes.len() - 1].clone())
+}
+
+/// The same of a search of four real variables, each written as the hexadecimal digits of its bits.
+fn whole_of_reals(mode: Mode) -> (u64, String) {
+    let config = SearchConfig {
+        genome_len: 4,
+        generations: 8,
+        ..config(mode)
+    };
+    let search = finished(Search::in_space(config, Reals).unwrap(), 1, |vector| {
+        let &[a, b, c, d] = vector.values() else {
+            unreachable!("four variables")
+        };
+        // Sums, products and quotients are rounded alike on every machine.
+        let rest = 1.0 + b * b + (c - 0.5) * (c - 0.5) + d;
+        vec![a, rest / (0.25 + a)]
+    });
+    let text = |vector: &RealVector| {
+        let numbers = vector
+            .values()
+            .iter()
+            .map(|value| format!("{:016x}", value.to_bits()));
+        numbers.collect::<Vec<_>>().join(" ")
+    };
+    let genomes: Vec<String> = search.evaluated().map(|one| text(&one.genome)).collect();
+    (digest(&genomes), genomes[genomes.len() - 1].clone())
 }
 
 #[test]
@@ -83,4 +153,60 @@ fn surrogate_history() {
         "1110111111111111",
     ];
     assert_eq!(history(Mode::Surrogate), expected);
+}
+
+#[test]
+fn histories_of_real_variables() {
+    for (mode, expected) in [
+        (
+            Mode::Nsga2,
+            (
+                0x5f16_bdef_91c0_c3ae,
+                "3fd2098a8d2fc5d0 3fe8df2d80307684 3fe78e784443012c 3f8fdb29e0f88a56",
+            ),
+        ),
+        (
+            Mode::Surrogate,
+            (
+                0xcc21_698e_7949_8d43,
+                "3fee743d59b67054 3f710c4eada06be0 3fded14a85b73a46 3f62cad30bafaca0",
+            ),
+        ),
+    ] {
+        let (digest, last) = whole_of_reals(mode);
+        assert_eq!((digest, last.as_str()), expected, "{mode:?}");
+    }
+}
+
+/// Five in flight, so that the model meets pending ones.
+#[test]
+fn histories_in_steady_state() {
+    for (mode, expected) in [
+        (Mode::Nsga2, (0xdd4a_b9b0_8b78_e90a, "0000001000000110")),
+        (Mode::Surrogate, (0xb2ea_b0bc_d92e_e451, "1100111010111111")),
+    ] {
+        let config = SearchConfig {
+            pace: Pace::SteadyState,
+            generations: 6,
+            ..config(mode)
+        };
+        let (digest, last) = whole(config, 5);
+        assert_eq!((digest, last.as_str()), expected, "{mode:?}");
+    }
+}
+
+/// Plain children come after 100 candidates, mutated stretches after 400.
+#[test]
+fn histories_beyond_four_hundred_candidates() {
+    for (mode, expected) in [
+        (Mode::Nsga2, (0x9e85_a581_7e74_3c80, "0111111111111111")),
+        (Mode::Surrogate, (0xf8c2_6b8b_6064_4c99, "1110011011000011")),
+    ] {
+        let config = SearchConfig {
+            generations: 28,
+            ..config(mode)
+        };
+        let (digest, last) = whole(config, 1);
+        assert_eq!((digest, last.as_str()), expected, "{mode:?}");
+    }
 }

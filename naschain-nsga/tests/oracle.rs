@@ -58,6 +58,22 @@ fn fronts_and_crowding_distances_bit_for_bit() {
     assert!(distances > 2800, "{distances} distances compared");
 }
 
+/// Points (x, y, -y), of which nobody dominates another, and the same ones a little worse.
+#[test]
+fn two_long_fronts_of_three_objectives() {
+    let front = |worse: f64| {
+        (0..20_000u64).flat_map(move |point| {
+            let scattered = |factor: u64| (point * factor % 20_011) as f64;
+            let (x, y) = (scattered(7919), scattered(10_007));
+            [x + worse, y + worse, worse - y]
+        })
+    };
+    let points: Vec<f64> = front(0.0).chain(front(0.25)).collect();
+    let ranks = non_dominated_sort(&points, 3).unwrap();
+    assert!(ranks[..20_000].iter().all(|rank| *rank == 0));
+    assert!(ranks[20_000..].iter().all(|rank| *rank == 1));
+}
+
 #[test]
 fn hypervolume_igd_and_igd_plus() {
     let cases = cases(include_str!("fixtures/hv_cases.json"));

@@ -2,7 +2,7 @@
 
 use naschain_core::Genome;
 use naschain_nsga::{
-    Bits, Mode, Objective, Outcome, Reals, Search, SearchConfig, Space, hypervolume,
+    Bits, Mode, Objective, Outcome, Pace, Reals, Search, SearchConfig, Space, hypervolume,
 };
 
 /// The points found, one after the other, with so many evaluations.
@@ -176,5 +176,81 @@ fn known_objectives_are_made_use_of() {
         let without = found(Bits, config(40, 2, 100, seed), mode, evaluate);
         let means = [mean_weight(with), mean_weight(without)];
         assert!(means[0] < 0.6 * means[1], "seed {seed}: {means:?}");
+    }
+}
+
+/// Both objectives are known beforehand: the larger the first six bits' number, the smaller the first
+/// objective and the larger the second. All numbers are trade-offs; the other bits do not count.
+struct Counted;
+
+fn number(genome: &Genome) -> f64 {
+    (0..6).fold(0.0, |sum, bit| {
+        2.0 * sum + f64::from(u8::from(genome.get(bit)))
+    })
+}
+
+impl Space for Counted {
+    type Genome = Genome;
+
+    fn known_objectives(&self, genome: &Genome) -> Vec<Option<f64>> {
+        vec![Some(-number(genome)), Some(number(genome))]
+    }
+}
+
+/// A genome of the same objectives as one on its way promises nothing more.
+#[test]
+fn pending_candidates_are_taken_into_account() {
+    for seed in 1..=5 {
+        let config = SearchConfig {
+            pace: Pace::SteadyState,
+            ..config(12, 2, 100, seed)
+        };
+        let mut search = Search::in_space(config, Counted).unwrap();
+        let mut numbers = Vec::new();
+        for _ in 0..12 {
+            let candidate = search.ask().unwrap();
+            let value = number(&candidate.genome);
+            numbers.push(value);
+            let outcome = Outcome::objectives([-value, value]);
+            search.tell(candidate.id, outcome).unwrap();
+        }
+        for _ in 0..8 {
+            let value = number(&search.ask().unwrap().genome);
+            assert!(
+                !numbers.contains(&value),
+                "seed {seed}: {value} after {numbers:?}"
+            );
+            numbers.push(value);
+        }
+    }
+}
+
+/// Ones are bad, which is known beforehand.
+struct Ones;
+
+impl Space for Ones {
+    type Genome = Genome;
+
+    fn known_objectives(&self, genome: &Genome) -> Vec<Option<f64>> {
+        vec![Some(genome.count_ones(0..60) as f64)]
+    }
+}
+
+/// The model picks the best of many children; one in four is any child once there are a hundred.
+#[test]
+fn after_a_hundred_one_in_four_is_a_plain_child() {
+    for seed in 1..=3 {
+        let evaluate = |genome: &Genome| vec![genome.count_ones(0..60) as f64];
+        let ones = found(Ones, config(60, 1, 200, seed), Mode::Surrogate, evaluate);
+        let mean = |from: usize, rest: usize| {
+            let some = (from..from + 100).filter(|index| index % 4 == rest);
+            some.map(|index| ones[index]).sum::<f64>() / 25.0
+        };
+        let (plain, picked) = (mean(100, 3), mean(100, 2));
+        // Children of good parents all the same: a random genome has 30.
+        assert!(
+            picked + 0.5 < plain && plain < 10.0,
+            "seed {seed}: {plain} {picked}"
+        );
     }
 }

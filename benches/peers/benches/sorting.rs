@@ -24,10 +24,13 @@ enum Shape {
     Front,
     /// Whole numbers below 10: ties and duplicates.
     Integers,
+    /// The last number is the one before with the other sign: a front whose points all remain steps of
+    /// a staircase.
+    Opposed,
 }
 
 impl Shape {
-    const ALL: [Shape; 3] = [Shape::Cloud, Shape::Front, Shape::Integers];
+    const ALL: [Shape; 4] = [Shape::Cloud, Shape::Front, Shape::Integers, Shape::Opposed];
 
     fn rows<const M: usize>(self, count: usize) -> Vec<[f64; M]> {
         let mut stream = Stream::new(1, Purpose::Simulation, count as u64, M as u64);
@@ -38,11 +41,15 @@ impl Shape {
                 .map(|value| value * value)
                 .sum::<f64>()
                 .sqrt();
-            uniform.map(|value| match self {
-                Shape::Cloud => value,
+            let mut row = uniform.map(|value| match self {
+                Shape::Cloud | Shape::Opposed => value,
                 Shape::Front => value / radius,
                 Shape::Integers => (value * 10.0).floor(),
-            })
+            });
+            if self == Shape::Opposed {
+                row[M - 1] = -row[M - 2];
+            }
+            row
         };
         (0..count).map(|_| row()).collect()
     }
@@ -50,7 +57,7 @@ impl Shape {
 
 /// genoxide compares most pairs of a front: single calls take 10 seconds and more.
 fn genoxide_is_slow<const M: usize>(shape: Shape, points: usize) -> bool {
-    points > 10_000 && M > 2 && shape == Shape::Front
+    points > 10_000 && M > 2 && matches!(shape, Shape::Front | Shape::Opposed)
 }
 
 /// moors compares all pairs, and keeps a list of those that each point dominates: with 100,000 points
@@ -106,7 +113,7 @@ fn sort_by_all<const M: usize>(
         || moors::non_dominated_sorting::fast_non_dominated_sorting(black_box(&array), rows.len());
     if !moors_is_slow(rows.len()) {
         group.bench_function("moors", |bencher| bencher.iter(moors));
-    } else if shape == Shape::Front {
+    } else if matches!(shape, Shape::Front | Shape::Opposed) {
         once("moors", shape, rows.len(), M, moors);
     }
 }
