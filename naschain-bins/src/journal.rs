@@ -8,7 +8,7 @@ use crate::chain::{Chain, Entry};
 use crate::store::{Place, Snapshot, Store};
 
 /// The layout of snapshots. Another number, or another version, and the journal is replayed.
-const FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 2");
+const FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 3");
 
 /// The events of one run, in the order in which they were accepted.
 pub struct Journal {
