@@ -1,14 +1,38 @@
 //! ZDT5 (Zitzler, Deb and Thiele 2000), 80 bits and deceptive: how much of the best front's
 //! hypervolume the default search and plain NSGA-II have found after how many evaluations.
 //!
-//! cargo run --release -p naschain-nsga --example zdt5 -- [SEEDS, 31 by default]
+//! cargo run --release -p naschain-nsga --example zdt5 -- [SEEDS, 31 by default] [--normalised]
+//!
+//! Hypervolume is measured from a point that is worse than all, or with --normalised as pymoo does it:
+//! the best front's ranges scaled to 1, from (1.1, 1.1), so that most of what is bad counts nothing.
 
 use std::error::Error;
 
 use naschain_core::Genome;
 use naschain_nsga::{Mode, Objective, Outcome, Search, SearchConfig, hypervolume};
 
-const EVALUATIONS: [usize; 6] = [50, 100, 200, 400, 1000, 2000];
+/// How hypervolume is measured, and when.
+struct Measure {
+    evaluations: &'static [usize],
+    populations: &'static [usize],
+    reference: [f64; 2],
+}
+
+const WHOLE: Measure = Measure {
+    evaluations: &[50, 100, 200, 400, 1000, 2000],
+    populations: &[20, 100],
+    reference: [32.0, 62.0],
+};
+
+/// The best front reaches from (1, 10) to (31, 10/31).
+const NORMALISED: Measure = Measure {
+    evaluations: &[1000, 2000, 3000, 5000],
+    populations: &[100],
+    reference: [1.0 + 1.1 * 30.0, LEAST + 1.1 * (10.0 - LEAST)],
+};
+
+/// The best front's smallest second objective.
+const LEAST: f64 = 10.0 / 31.0;
 
 /// The ones of the first 30 bits, plus 1; and ten groups of five bits, each best if all are 1, and
 /// else the better the fewer are, divided by the first objective.
@@ -22,16 +46,18 @@ fn evaluate(genome: &Genome) -> [f64; 2] {
     [first, groups / first]
 }
 
-/// From a point that is worse than all.
-fn volume(rows: &[[f64; 2]]) -> Result<f64, naschain_nsga::Error> {
-    hypervolume(rows.as_flattened(), &[32.0, 62.0])
-}
-
-fn shares(mode: Mode, population: usize, seed: u64) -> Result<Vec<f64>, naschain_nsga::Error> {
+/// The shares of the best front's hypervolume that a search has found after so many evaluations.
+fn shares(
+    measure: &Measure,
+    mode: Mode,
+    population: usize,
+    seed: u64,
+) -> Result<Vec<f64>, naschain_nsga::Error> {
+    let evaluations = measure.evaluations;
     let config = SearchConfig {
         mode,
         population,
-        generations: 2000 / population,
+        generations: evaluations[evaluations.len() - 1] / population,
         seed,
         ..SearchConfig::new(
             80,
@@ -45,30 +71,36 @@ fn shares(mode: Mode, population: usize, seed: u64) -> Result<Vec<f64>, naschain
         found.push(row);
         search.tell(candidate.id, Outcome::objectives(row))?;
     }
+    let volume = |rows: &[[f64; 2]]| hypervolume(rows.as_flattened(), &measure.reference);
     let best: Vec<[f64; 2]> = (1..=31)
         .map(f64::from)
         .map(|first| [first, 10.0 / first])
         .collect();
     let all = volume(&best)?;
-    let share = |count: usize| Ok(volume(&found[..count])? / all);
-    EVALUATIONS.into_iter().map(share).collect()
+    let share = |count: &usize| Ok(volume(&found[..*count])? / all);
+    evaluations.iter().map(share).collect()
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let seeds: u64 = std::env::args()
-        .nth(1)
-        .map_or(Ok(31), |text| text.parse())?;
-    println!("population  mode       after {EVALUATIONS:?} evaluations, median of {seeds} seeds");
-    for population in [20, 100] {
+    let (mut seeds, mut measure) = (31, WHOLE);
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--normalised" => measure = NORMALISED,
+            count => seeds = count.parse()?,
+        }
+    }
+    let evaluations = measure.evaluations;
+    println!("population  mode       after {evaluations:?} evaluations, median of {seeds} seeds");
+    for &population in measure.populations {
         for mode in [Mode::Surrogate, Mode::Nsga2] {
-            let runs = (1..=seeds).map(|seed| shares(mode, population, seed));
+            let runs = (1..=seeds).map(|seed| shares(&measure, mode, population, seed));
             let runs: Vec<Vec<f64>> = runs.collect::<Result<_, _>>()?;
             let median = |at: usize| {
                 let mut column: Vec<f64> = runs.iter().map(|run| run[at]).collect();
                 column.sort_by(f64::total_cmp);
                 format!("{:.4}", column[column.len() / 2])
             };
-            let medians: Vec<String> = (0..EVALUATIONS.len()).map(median).collect();
+            let medians: Vec<String> = (0..evaluations.len()).map(median).collect();
             println!(
                 "{population:10}  {:9}  {}",
                 format!("{mode:?}"),

@@ -17,17 +17,51 @@ impl<S: Space> Search<S> {
         let until = self.next_batch_end();
         if until > self.state.slots.len() {
             if self.state.config.mode == Mode::Surrogate {
-                let made = self.state.slots.len();
-                let count = |is_one: fn(usize) -> bool| {
-                    (made..until).filter(|&index| is_one(index)).count()
-                };
-                let (plain, leaping) = (count(is_plain), count(is_leap));
-                self.propose(&parents, until - plain - leaping, epoch);
-                self.breed(&parents, until - leaping, epoch);
-                self.leap(&parents, until, epoch);
+                self.breed_by_origin(&parents, until, epoch);
             }
             self.breed(&parents, until, epoch);
             self.fill_up(until, epoch);
+        }
+    }
+
+    /// Makes each candidate in the way that its number says.
+    fn breed_by_origin(&mut self, parents: &[Ranked], until: usize, epoch: u64) {
+        let most_surviving = self.most_surviving();
+        let origins = (self.state.slots.len()..until).map(|index| match index % 4 {
+            1 if index >= FREE => most_surviving,
+            2 if index >= FREE => Origin::Plain,
+            3 if index >= FREE => Origin::Leap,
+            3 if index >= MODEL_ALONE => Origin::Plain,
+            _ => Origin::Model,
+        });
+        let origins: Vec<Origin> = origins.collect();
+        for run in origins.chunk_by(|a, b| a == b) {
+            let end = (self.state.slots.len() + run.len()).min(until);
+            match run[0] {
+                Origin::Model => self.propose(parents, end, epoch),
+                Origin::Plain => self.breed(parents, end, epoch),
+                Origin::Leap => self.leap(parents, end, epoch),
+            }
+        }
+    }
+
+    /// Who made most survivors among the newest candidates, of those that each makes one in four of; of
+    /// equals the model.
+    fn most_surviving(&self) -> Origin {
+        let oldest = self.state.slots.len().saturating_sub(NEWEST).max(FREE);
+        let survivors = |rest: usize| {
+            let population = self.state.population.iter();
+            population
+                .filter(|&&index| index >= oldest && index % 4 == rest)
+                .count()
+        };
+        let (model, plain, leap) = (survivors(0), survivors(2), survivors(3));
+        if model >= plain.max(leap) {
+            Origin::Model
+        } else if plain >= leap {
+            Origin::Plain
+        } else {
+            Origin::Leap
         }
     }
 
@@ -73,7 +107,8 @@ impl<S: Space> Search<S> {
             (Pace::Generational, Mode::Nsga2) => config.population,
             (Pace::Generational, Mode::Surrogate) => BATCH,
         };
-        (made + batch)
+        // Batches of the surrogate end at whole fours, as the origins of its candidates repeat.
+        (made / batch * batch + batch)
             .min(generation_end)
             .min(config.limit())
             .max(made)
@@ -272,14 +307,24 @@ const LISTED: u64 = 1 << 16;
 /// Candidates that the surrogate proposes before it waits for what they turn out to be.
 const BATCH: usize = 4;
 
-/// Whether this candidate is a child of NSGA-II that no model has a say in: one in four after the
-/// first hundred, so that a long search goes on even where its model is wrong.
-fn is_plain(index: usize) -> bool {
-    index >= 100 && index % 4 == 3
+/// How a candidate of the default comes about.
+#[derive(Clone, Copy, PartialEq)]
+enum Origin {
+    /// The model has picked it.
+    Model,
+    /// As a child of NSGA-II that no model has a say in.
+    Plain,
+    /// A stretch of a parent's genes was mutated at once.
+    Leap,
 }
 
-/// Whether this candidate differs from a parent in a stretch of genes: one in four after the first
-/// four hundred.
-fn is_leap(index: usize) -> bool {
-    index >= 400 && index % 4 == 1
-}
+/// So many candidates are the model's alone. Then one in four is plain, so that a long search goes on
+/// even where its model is wrong.
+const MODEL_ALONE: usize = 100;
+
+/// From this candidate on, of each four one is the model's, one plain and one a leap, and one of the
+/// origin that has done best of late.
+const FREE: usize = 400;
+
+/// The newest candidates, among which the origins are compared.
+const NEWEST: usize = 400;

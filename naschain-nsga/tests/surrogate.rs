@@ -34,6 +34,8 @@ fn config(genes: usize, goals: usize, evaluations: usize, seed: u64) -> SearchCo
     SearchConfig {
         seed,
         evaluations: Some(evaluations),
+        // Enough generations for all of them.
+        generations: evaluations.div_ceil(20).max(20),
         ..SearchConfig::new(genes, objectives(goals))
     }
 }
@@ -86,11 +88,7 @@ fn a_deceptive_problem_is_no_worse_for_it() {
 /// After four hundred candidates, the last of each four is an earlier one with a short stretch flipped.
 #[test]
 fn a_long_search_leaps() {
-    let config = SearchConfig {
-        generations: 22,
-        ..config(40, 2, 440, 1)
-    };
-    let mut search = Search::new(config).unwrap();
+    let mut search = Search::new(config(40, 2, 440, 1)).unwrap();
     while let Some(candidate) = search.ask() {
         let ones = |from: usize| candidate.genome.count_ones(from..from + 20) as f64;
         let values = [ones(0), (20.0 - ones(0)) * (1.0 + ones(20))];
@@ -252,5 +250,31 @@ fn after_a_hundred_one_in_four_is_a_plain_child() {
             picked + 0.5 < plain && plain < 10.0,
             "seed {seed}: {plain} {picked}"
         );
+    }
+}
+
+/// What is known beforehand is the opposite of what is told.
+struct Lying;
+
+impl Space for Lying {
+    type Genome = Genome;
+
+    fn known_objectives(&self, genome: &Genome) -> Vec<Option<f64>> {
+        vec![Some(-(genome.count_ones(0..60) as f64))]
+    }
+}
+
+/// The first of each four goes by the model for ever; the second no longer, once it has no survivors.
+#[test]
+fn after_four_hundred_a_wrong_model_picks_less() {
+    for seed in 1..=3 {
+        let evaluate = |genome: &Genome| vec![genome.count_ones(0..60) as f64];
+        let ones = found(Lying, config(60, 1, 640, seed), Mode::Surrogate, evaluate);
+        let mean = |rest: usize| {
+            let some = (440..640).filter(|index| index % 4 == rest);
+            some.map(|index| ones[index]).sum::<f64>() / 50.0
+        };
+        let (model, free) = (mean(0), mean(1));
+        assert!(free + 5.0 < model, "seed {seed}: {free} {model}");
     }
 }
