@@ -104,7 +104,7 @@ fn cubes_designs_and_strongly_regular_graphs() {
         [(1, 0), (3, 0), (0, 1), (0, 3), (1, 1), (3, 3)].contains(&apart)
     };
     check(&two_layers(16, shrikhande), 0..20);
-    let planes = |a: usize, b: usize| ((a + 1) & (b + 1)).count_ones() % 2 == 0;
+    let planes = |a: usize, b: usize| ((a + 1) & (b + 1)).count_ones().is_multiple_of(2);
     check(&side_by_side(&[two_layers(15, planes)]), 0..20);
     let fano = || two_layers(7, |a, b| [0, 1, 3].contains(&((7 + b - a) % 7)));
     check(&side_by_side(&[fano(), fano()]), 0..20);
