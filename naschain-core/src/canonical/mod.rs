@@ -10,7 +10,7 @@ use part::Part;
 use search::{OutOfSteps, least_code};
 
 /// Refinements that the search may make for one connected part of a phase, a few microseconds
-/// each. Ordinary genomes need one to five. The most that was found for up to 32 nodes is 771, among
+/// each. Random genomes need one to nine. The most that was found for up to 32 nodes is 771, among
 /// unions of cycles, block designs, strongly regular graphs and layers of random regular wiring,
 /// and by changing those to need more; nothing proves that there is no worse one.
 const MOST_STEPS: usize = 10_000;
