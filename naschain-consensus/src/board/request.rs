@@ -16,7 +16,7 @@ impl JobBoard {
         if self.give_again(miner, actions) {
             return;
         }
-        if let Some(place) = self.next_dealt_to(miner) {
+        if let Some(place) = self.next_dealt_to(miner, actions) {
             return self.give_waiting(miner, place, Grant::Dealt, actions);
         }
         let no_more = self.no_more_for(miner);
@@ -122,11 +122,15 @@ impl JobBoard {
         }
     }
 
-    /// The oldest seat that this miner was dealt and that is still waiting for it.
-    fn next_dealt_to(&mut self, miner: MinerIndex) -> Option<SeatRef> {
+    /// The oldest seat that this miner was dealt and that is still waiting for it. One of a batch in
+    /// which its owner has come to have another is dealt to somebody else.
+    fn next_dealt_to(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) -> Option<SeatRef> {
         while let Some((place, dealing)) = self.roster[miner].dealt.pop_front() {
             if self.is_dealt_to(place, dealing, miner) {
-                return Some(place);
+                if self.may_sit(miner, place) {
+                    return Some(place);
+                }
+                self.redraw(place, actions);
             }
         }
         None

@@ -124,3 +124,18 @@ fn leaving_gives_seats_back() {
     desk.takes(Event::Join { miner: id("d") });
     assert!(matches!(desk.asks("d"), Some((1, _, Grant::Open))));
 }
+
+#[test]
+fn miners_that_come_to_have_one_owner_keep_one_seat_of_a_batch() {
+    let mut desk = Desk::new(Rules::default(), &["a", "b", "c"]);
+    desk.opens(1);
+    for miner in ["a", "b"] {
+        desk.takes(Event::Register {
+            miner: id(miner),
+            owner: Some(id("lab")),
+            capacity: 1,
+        });
+    }
+    let held = ["a", "b"].map(|miner| desk.asks(miner).is_some());
+    assert_eq!(held.iter().filter(|held| **held).count(), 1, "{held:?}");
+}
