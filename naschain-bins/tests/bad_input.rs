@@ -162,9 +162,9 @@ proptest! {
         signs in any::<bool>(),
     ) {
         // What no client can send in a request's line is refused before any of this.
-        let uri: Result<axum::http::Uri, _> = path.parse();
-        prop_assume!(uri.as_ref().is_ok_and(|uri| uri.path().starts_with('/')));
-        let mut request = Request::builder().method(method).uri(uri.unwrap());
+        let uri = path.parse().ok().filter(|uri: &axum::http::Uri| uri.path().starts_with('/'));
+        let Some(uri) = uri else { return Ok(()) };
+        let mut request = Request::builder().method(method).uri(uri);
         request = request.header("content-type", "application/json");
         if signs {
             let hotkey = Hotkey::from_seed(&[2; 32]);

@@ -49,12 +49,13 @@
 //! (`docs/arithmetic.md`): digests are equal between processes, with any number of threads, for
 //! several trainings at once, in builds with and without optimisation, and on processors with
 //! AVX-512, with AVX2 and with neither (grades D0 to D2). The kernels for GPUs, compiled
-//! by CubeCL, keep the same order. burn, in tests, is what the networks are held against; it lives
-//! in this crate and nowhere else. Nothing here reads a clock.
+//! by CubeCL, keep the same order. burn lives in this crate and nowhere else: with the feature `burn`
+//! a trained network is a burn module (`BurnNetwork`), and in tests that module is what ours is
+//! held against. Nothing here reads a clock.
 
 mod backend;
 mod batches;
-#[cfg(test)]
+#[cfg(any(test, feature = "burn"))]
 mod burn_network;
 mod checkpoint;
 mod cpu;
@@ -79,6 +80,8 @@ mod weights;
 
 pub use backend::Options;
 pub use batches::Split;
+#[cfg(any(test, feature = "burn"))]
+pub use burn_network::BurnNetwork;
 pub use checkpoint::Checkpoint;
 pub use data::{DataName, Dataset, Emnist, Images, Moments, read_picture};
 pub use device::Device;

@@ -6,11 +6,11 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
 
-use super::module::Network;
+use super::network::BurnNetwork;
 
 /// Scales all gradients together so that their common norm is at most `most`.
 pub(crate) fn clip<B: AutodiffBackend>(
-    network: &Network<B>,
+    network: &BurnNetwork<B>,
     gradients: GradientsParams,
     most: f64,
 ) -> GradientsParams {

@@ -1,6 +1,6 @@
 //! The layers of a network, built from host data and read back to it.
 
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, TensorData, activation, module};
@@ -49,7 +49,7 @@ pub(crate) fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f3
 
 /// A square convolution without bias.
 #[derive(Module, Debug)]
-pub(crate) struct Conv<B: Backend> {
+pub struct Conv<B: Backend> {
     /// `[out, in, kernel, kernel]`
     weight: Param<Tensor<B, 4>>,
     padding: usize,
@@ -97,12 +97,13 @@ const MOMENTUM: f64 = 0.1;
 /// its CPU backend as these rows of `[images × channels, pixels]`, and its running statistics are
 /// shared by clones and one step late.
 #[derive(Module, Debug)]
-pub(crate) struct NormRelu<B: Backend> {
+pub struct NormRelu<B: Backend> {
     /// `[channels]`
     weight: Param<Tensor<B, 1>>,
     bias: Param<Tensor<B, 1>>,
-    running_mean: Tensor<B, 1>,
-    running_var: Tensor<B, 1>,
+    /// No parameters, but part of a record.
+    running_mean: Param<Tensor<B, 1>>,
+    running_var: Param<Tensor<B, 1>>,
 }
 
 impl<B: Backend> NormRelu<B> {
@@ -121,8 +122,8 @@ impl<B: Backend> NormRelu<B> {
         Ok(NormRelu {
             weight: Param::from_tensor(tensor("weight", 1.0)?),
             bias: Param::from_tensor(tensor("bias", 0.0)?),
-            running_mean: tensor("running_mean", 0.0)?,
-            running_var: tensor("running_var", 1.0)?,
+            running_mean: Param::initialized(ParamId::new(), tensor("running_mean", 0.0)?),
+            running_var: Param::initialized(ParamId::new(), tensor("running_var", 1.0)?),
         })
     }
 
@@ -146,8 +147,8 @@ impl<B: Backend> NormRelu<B> {
             self.observe(mean, var.clone(), count);
             (centred, var)
         } else {
-            let mean = self.running_mean.clone().unsqueeze();
-            (rows - per_row(mean), self.running_var.clone().unsqueeze())
+            let mean = self.running_mean.val().unsqueeze();
+            (rows - per_row(mean), self.running_var.val().unsqueeze())
         };
         let inverse = var.add_scalar(EPSILON).sqrt().recip();
         let scale = self.weight.val().unsqueeze::<2>() * inverse;
@@ -160,9 +161,9 @@ impl<B: Backend> NormRelu<B> {
     fn observe(&mut self, mean: Tensor<B, 2>, var: Tensor<B, 2>, count: f64) {
         // The running variance is the unbiased one, as in PyTorch.
         let unbiased = var.mul_scalar(count / (count - 1.0).max(1.0));
-        let follow = |old: Tensor<B, 1>, new: Tensor<B, 2>| {
+        let follow = |old: Param<Tensor<B, 1>>, new: Tensor<B, 2>| {
             let new = new.detach().squeeze_dim(0).mul_scalar(MOMENTUM);
-            old.mul_scalar(1.0 - MOMENTUM) + new
+            old.map(|old| old.mul_scalar(1.0 - MOMENTUM) + new)
         };
         self.running_mean = follow(self.running_mean.clone(), mean);
         self.running_var = follow(self.running_var.clone(), unbiased);
@@ -172,8 +173,8 @@ impl<B: Backend> NormRelu<B> {
         for (part, tensor) in [
             ("weight", self.weight.val()),
             ("bias", self.bias.val()),
-            ("running_mean", self.running_mean.clone()),
-            ("running_var", self.running_var.clone()),
+            ("running_mean", self.running_mean.val()),
+            ("running_var", self.running_var.val()),
         ] {
             tensors.push(read(format!("{name}.{part}"), tensor));
         }
@@ -182,7 +183,7 @@ impl<B: Backend> NormRelu<B> {
 
 /// A linear layer with bias.
 #[derive(Module, Debug)]
-pub(crate) struct Linear<B: Backend> {
+pub struct Linear<B: Backend> {
     /// `[out, in]`
     weight: Param<Tensor<B, 2>>,
     /// `[out]`

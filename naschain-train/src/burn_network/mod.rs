@@ -1,115 +1,20 @@
-//! The network as a burn module: in tests, what ours is held against.
+//! The network as a burn module, for those who go on with it in burn; in tests, what ours is held
+//! against.
 
+#[cfg(test)]
 mod clipping;
 mod layers;
-mod module;
+mod network;
 #[cfg(test)]
 mod operations;
+#[cfg(test)]
 mod optimizer;
+mod phase;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod training;
 
-use burn::module::AutodiffModule;
-use burn::optim::GradientsParams;
-use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{Tensor, TensorData};
-use naschain_core::{Architecture, Recipe, Shape};
-
-use self::clipping::clip;
-use self::layers::values;
-use self::module::{Network, Paths};
-use self::optimizer::Sgd;
-use crate::Error;
-use crate::engine::{Batch, Engine};
-use crate::evaluation::BATCH;
-use crate::loss::Loss;
-use crate::weights::{Source, Weights};
-
-/// burn's module with its training.
-pub(crate) struct BurnNetwork<B: AutodiffBackend> {
-    /// Taken out only while it is replaced by its successor.
-    module: Option<Network<B>>,
-    sgd: Sgd<B::InnerBackend>,
-    recipe: Recipe,
-    input: Shape,
-    device: B::Device,
-}
-
-impl<B: AutodiffBackend> Engine for BurnNetwork<B> {
-    type Place = B::Device;
-
-    fn build(
-        architecture: &Architecture,
-        source: Source,
-        device: &B::Device,
-    ) -> Result<Self, Error> {
-        let recipe = Recipe::default();
-        Ok(BurnNetwork {
-            module: Some(Network::build(architecture, source, device)?),
-            sgd: Sgd::new(&recipe, &[], device),
-            recipe,
-            input: architecture.input,
-            device: device.clone(),
-        })
-    }
-
-    fn start_training(&mut self, recipe: &Recipe, velocities: &[Option<Vec<f32>>]) {
-        self.sgd = Sgd::new(recipe, velocities, &self.device);
-        self.recipe = recipe.clone();
-    }
-
-    fn paths(&self) -> usize {
-        self.module().paths()
-    }
-
-    fn read(&self) -> Weights {
-        self.module().read()
-    }
-
-    fn read_velocities(&self) -> Vec<Option<Vec<f32>>> {
-        self.sgd.read()
-    }
-
-    fn step(&mut self, step: &Batch, rate: f64) -> Loss {
-        let mut module = self.module.take().expect("it is put back below");
-        let x = self.tensor(step.pixels.clone());
-        let mut paths = Paths::load(&step.factors, &self.device);
-        let logits = module.forward_dropping(x, true, &mut paths);
-        let host = values(logits.clone().inner());
-        let mut loss = Loss::new(&host, &step.labels, self.recipe.label_smoothing);
-        // The host computed the gradient by the logits; this sum has exactly that gradient.
-        let gradient = TensorData::new(std::mem::take(&mut loss.gradient), logits.dims());
-        let gradient = Tensor::<B, 2>::from_data(gradient, &self.device);
-        let root = (logits * gradient).sum_dim(1).sum_dim(0);
-        let gradients = GradientsParams::from_grads(root.backward(), &module);
-        let gradients = clip(&module, gradients, self.recipe.clip_norm);
-        self.module = Some(self.sgd.step(rate, module, gradients));
-        loss
-    }
-
-    fn logits(&mut self, pixels: Vec<f32>) -> Vec<f32> {
-        let mut module = self.module().valid();
-        let mut all = Vec::new();
-        for pixels in pixels.chunks(BATCH * self.input.len()) {
-            let x = self.tensor(pixels.to_vec()).inner();
-            all.extend(values(module.forward(x, false)));
-        }
-        all
-    }
-}
-
-impl<B: AutodiffBackend> BurnNetwork<B> {
-    fn module(&self) -> &Network<B> {
-        self.module.as_ref().expect("it is out during a step only")
-    }
-
-    /// Host numbers as a tensor of `[images, channels, height, width]`.
-    fn tensor(&self, pixels: Vec<f32>) -> Tensor<B, 4> {
-        let Shape {
-            channels,
-            height,
-            width,
-        } = self.input;
-        let images = pixels.len() / self.input.len();
-        let data = TensorData::new(pixels, [images, channels, height, width]);
-        Tensor::from_data(data, &self.device)
-    }
-}
+pub use self::network::BurnNetwork;
+#[cfg(test)]
+pub(crate) use self::training::BurnTraining;

@@ -46,12 +46,12 @@ mod tests {
     use naschain_core::{MacroSpace, Shape};
     use serde_json::Value;
 
-    use super::super::module::Network;
+    use super::super::network::BurnNetwork;
     use super::*;
     use crate::Isa;
     use crate::cpu::CpuNetwork;
     use crate::engine::Engine;
-    use crate::weights::Source;
+    use crate::weights::{Source, Weights};
 
     #[test]
     fn parameters_and_operations_are_those_of_the_core_and_the_reference() {
@@ -77,16 +77,34 @@ mod tests {
             let architecture = space.decode(&genome).unwrap();
             let costs = architecture.costs().unwrap();
             let device = Default::default();
-            let mut network =
-                Network::<Flex>::build(&architecture, Source::drawn(1), &device).unwrap();
-            assert_eq!(network.num_params() as u64, costs.params, "{case}");
-            assert_eq!(network.num_params(), number(&case["params"]), "{case}");
+            let network =
+                BurnNetwork::<Flex>::build(&architecture, Source::drawn(1), &device).unwrap();
+            // burn also counts what is not trained: running statistics and normalisation.
+            let count = |weights: &Weights| {
+                weights
+                    .tensors
+                    .iter()
+                    .map(|tensor| tensor.values.len())
+                    .sum::<usize>()
+            };
+            let weights = network.weights();
+            let trained = weights
+                .parameters()
+                .map(|tensor| tensor.values.len())
+                .sum::<usize>();
+            let untrained = count(&weights) - trained + 2 * channels;
+            assert_eq!(
+                network.num_params() - untrained,
+                number(&case["params"]),
+                "{case}"
+            );
+            assert_eq!(costs.params as usize, number(&case["params"]), "{case}");
             let ours = CpuNetwork::build(&architecture, Source::drawn(1), &Isa::best()).unwrap();
             let ours = ours.read();
             let trained = ours.parameters().map(|tensor| tensor.values.len());
             assert_eq!(trained.sum::<usize>(), number(&case["params"]), "{case}");
             COUNT.set(0);
-            network.forward(Tensor::zeros([1, channels, height, width], &device), false);
+            network.logits(Tensor::zeros([1, channels, height, width], &device));
             assert_eq!(COUNT.get() as u64, costs.flops, "{case}");
             assert_eq!(COUNT.get(), number(&case["flops"]), "{case}");
         }

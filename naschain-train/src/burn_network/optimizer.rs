@@ -8,7 +8,7 @@ use burn::tensor::{Tensor, TensorData};
 use naschain_core::Recipe;
 
 use super::layers::values;
-use super::module::Network;
+use super::network::BurnNetwork;
 
 /// SGD as PyTorch has it, without dampening: the velocity is momentum × velocity + gradient, and
 /// the gradient includes the weight decay.
@@ -51,9 +51,9 @@ impl<B: Backend> Sgd<B> {
     pub(crate) fn step<A>(
         &mut self,
         rate: f64,
-        network: Network<A>,
+        network: BurnNetwork<A>,
         gradients: GradientsParams,
-    ) -> Network<A>
+    ) -> BurnNetwork<A>
     where
         A: AutodiffBackend<InnerBackend = B>,
     {

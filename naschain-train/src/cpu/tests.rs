@@ -5,7 +5,7 @@ use naschain_core::{Architecture, MacroSpace, Purpose, Recipe, Stream};
 use rayon::ThreadPoolBuilder;
 
 use super::CpuNetwork;
-use crate::burn_network::BurnNetwork;
+use crate::burn_network::BurnTraining;
 use crate::drop_path;
 use crate::engine::{Batch, Engine};
 use crate::kernels::simd::Isa;
@@ -113,7 +113,7 @@ fn steps_are_those_of_burn_but_for_rounding() {
         let sizes = [40, 40, 40];
         let (losses, weights, logits) = run_with(Isa::best(), 1, &architecture, &sizes);
         let device = Default::default();
-        let burn = run::<BurnNetwork<Autodiff<Flex>>>(&architecture, &device, &sizes);
+        let burn = run::<BurnTraining<Autodiff<Flex>>>(&architecture, &device, &sizes);
         for (ours, theirs) in losses.iter().zip(&burn.0) {
             assert!(
                 (ours - theirs).abs() < 1e-4 * theirs,
@@ -171,7 +171,7 @@ fn steps_beside_those_of_burn() {
                     0 => drop(run::<CpuNetwork>(&architecture, &Isa::best(), &sizes)),
                     _ => {
                         let device = Default::default();
-                        drop(run::<BurnNetwork<Autodiff<Flex>>>(
+                        drop(run::<BurnTraining<Autodiff<Flex>>>(
                             &architecture,
                             &device,
                             &sizes,

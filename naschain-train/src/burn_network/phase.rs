@@ -1,22 +1,28 @@
-//! An architecture as a burn module.
+//! A phase of a network: nodes that read one map or join several.
 
 use burn::module::Module;
-use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData, module};
-use naschain_core::{Architecture, Phase};
-
-use super::layers::{Builder, Conv, Linear, NormRelu};
+use burn::tensor::Tensor;
 #[cfg(test)]
-use super::operations;
+use burn::tensor::TensorData;
+use burn::tensor::backend::Backend;
+use naschain_core::Phase;
+
+use super::layers::{Builder, Conv, NormRelu};
 use crate::Error;
-use crate::weights::{Source, Weights};
+use crate::weights::NamedTensor;
 
 /// What is left of the maps that are joined in one batch, path by path in the order in which the
 /// network asks.
 pub(super) struct Paths<B: Backend>(std::vec::IntoIter<Tensor<B, 4>>);
 
 impl<B: Backend> Paths<B> {
+    /// Drops nothing.
+    pub(super) fn whole() -> Paths<B> {
+        Paths(Vec::new().into_iter())
+    }
+
     /// For each path one factor an image; empty where nothing is dropped.
+    #[cfg(test)]
     pub(super) fn load(factors: &[Vec<f32>], device: &B::Device) -> Paths<B> {
         let load = |factors: &Vec<f32>| {
             let shape = [factors.len(), 1, 1, 1];
@@ -35,15 +41,8 @@ impl<B: Backend> Paths<B> {
     }
 }
 
-/// The network that an [`Architecture`] describes.
 #[derive(Module, Debug)]
-pub(crate) struct Network<B: Backend> {
-    phases: Vec<PhaseLayers<B>>,
-    linear: Linear<B>,
-}
-
-#[derive(Module, Debug)]
-struct PhaseLayers<B: Backend> {
+pub struct PhaseLayers<B: Backend> {
     /// Present even where the channels already fit and it is not applied, because its
     /// parameters are counted.
     entry: Conv<B>,
@@ -54,7 +53,7 @@ struct PhaseLayers<B: Backend> {
 }
 
 #[derive(Module, Debug)]
-struct NodeLayers<B: Backend> {
+pub struct NodeLayers<B: Backend> {
     number: usize,
     input: Join<B>,
     conv: Conv<B>,
@@ -63,97 +62,17 @@ struct NodeLayers<B: Backend> {
 
 /// Reads one map, or several that a 1×1 convolution brings back to the phase's channels.
 #[derive(Module, Debug)]
-struct Join<B: Backend> {
+pub struct Join<B: Backend> {
     inputs: Vec<usize>,
     conv: Option<Conv<B>>,
 }
 
-impl<B: Backend> Network<B> {
-    /// Builds the network with tensors from `source`.
-    pub(crate) fn build(
-        architecture: &Architecture,
-        mut source: Source,
-        device: &B::Device,
-    ) -> Result<Self, Error> {
-        let mut builder = Builder {
-            source: &mut source,
-            device,
-        };
-        let mut phases = Vec::new();
-        for (index, phase) in architecture.phases.iter().enumerate() {
-            let name = format!("phases.{index}");
-            phases.push(PhaseLayers::build(&mut builder, &name, phase)?);
-        }
-        let last = architecture.phases.last();
-        let features = last.map_or(architecture.input.channels, |phase| phase.channels);
-        let linear = Linear::build(&mut builder, "linear", [features, architecture.classes])?;
-        source.finish()?;
-        Ok(Network { phases, linear })
-    }
-
-    /// `[images, channels, height, width]` to logits, `[images, classes]`.
-    pub(crate) fn forward(&mut self, x: Tensor<B, 4>, training: bool) -> Tensor<B, 2> {
-        self.forward_dropping(x, training, &mut Paths(Vec::new().into_iter()))
-    }
-
-    /// The same, with what `paths` leaves of the maps that are joined.
-    pub(crate) fn forward_dropping(
-        &mut self,
-        mut x: Tensor<B, 4>,
-        training: bool,
-        paths: &mut Paths<B>,
-    ) -> Tensor<B, 2> {
-        for (index, phase) in self.phases.iter_mut().enumerate() {
-            if index > 0 {
-                #[cfg(test)]
-                operations::pool(&x);
-                x = module::max_pool2d(x, [2, 2], [2, 2], [0, 0], [1, 1], false);
-            }
-            x = phase.forward(x, training, paths);
-        }
-        #[cfg(test)]
-        operations::pool(&x);
-        let [images, channels, height, width] = x.dims();
-        let rows = x.reshape([images, channels, height * width]);
-        let means = rows.sum_dim(2).div_scalar((height * width) as f64);
-        self.linear.forward(means.reshape([images, channels]))
-    }
-
-    /// How many paths can be dropped.
-    pub(crate) fn paths(&self) -> usize {
-        let joins = self.phases.iter().flat_map(|phase| {
-            let nodes = phase.nodes.iter().map(|node| &node.input);
-            nodes.chain([&phase.output])
-        });
-        joins.map(Join::paths).sum()
-    }
-
-    /// Every tensor on the host, in declaration order.
-    pub(crate) fn read(&self) -> Weights {
-        let mut tensors = Vec::new();
-        for (index, phase) in self.phases.iter().enumerate() {
-            let name = format!("phases.{index}");
-            phase.entry.read(&format!("{name}.entry"), &mut tensors);
-            for node in &phase.nodes {
-                let name = format!("{name}.nodes.{}", node.number);
-                if let Some(conv) = &node.input.conv {
-                    conv.read(&format!("{name}.input"), &mut tensors);
-                }
-                node.conv.read(&format!("{name}.conv"), &mut tensors);
-                node.norm.read(&format!("{name}.norm"), &mut tensors);
-            }
-            if let Some(conv) = &phase.output.conv {
-                conv.read(&format!("{name}.output"), &mut tensors);
-            }
-            phase.norm.read(&format!("{name}.norm"), &mut tensors);
-        }
-        self.linear.read("linear", &mut tensors);
-        Weights { tensors }
-    }
-}
-
 impl<B: Backend> PhaseLayers<B> {
-    fn build(builder: &mut Builder<B>, name: &str, phase: &Phase) -> Result<Self, Error> {
+    pub(super) fn build(
+        builder: &mut Builder<B>,
+        name: &str,
+        phase: &Phase,
+    ) -> Result<Self, Error> {
         let channels = phase.channels;
         let entry = &phase.entry;
         let sides = [entry.in_channels, channels];
@@ -184,7 +103,36 @@ impl<B: Backend> PhaseLayers<B> {
         })
     }
 
-    fn forward(&mut self, x: Tensor<B, 4>, training: bool, paths: &mut Paths<B>) -> Tensor<B, 4> {
+    /// Every tensor on the host, in declaration order.
+    pub(super) fn read(&self, name: &str, tensors: &mut Vec<NamedTensor>) {
+        self.entry.read(&format!("{name}.entry"), tensors);
+        for node in &self.nodes {
+            let name = format!("{name}.nodes.{}", node.number);
+            if let Some(conv) = &node.input.conv {
+                conv.read(&format!("{name}.input"), tensors);
+            }
+            node.conv.read(&format!("{name}.conv"), tensors);
+            node.norm.read(&format!("{name}.norm"), tensors);
+        }
+        if let Some(conv) = &self.output.conv {
+            conv.read(&format!("{name}.output"), tensors);
+        }
+        self.norm.read(&format!("{name}.norm"), tensors);
+    }
+
+    /// How many paths can be dropped.
+    #[cfg(test)]
+    pub(super) fn paths(&self) -> usize {
+        let nodes = self.nodes.iter().map(|node| &node.input);
+        nodes.chain([&self.output]).map(Join::paths).sum()
+    }
+
+    pub(super) fn forward(
+        &mut self,
+        x: Tensor<B, 4>,
+        training: bool,
+        paths: &mut Paths<B>,
+    ) -> Tensor<B, 4> {
         let x = if self.entry_applied {
             self.entry.forward(x)
         } else {
@@ -226,6 +174,7 @@ impl<B: Backend> Join<B> {
         self.inputs.len() > 1 && input > 0
     }
 
+    #[cfg(test)]
     fn paths(&self) -> usize {
         let inputs = self.inputs.iter();
         inputs.filter(|&&input| self.is_path(input)).count()

@@ -1,0 +1,175 @@
+//! An architecture as a burn module.
+
+use burn::module::{Module, Param, ParamId};
+use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData, module};
+use naschain_core::Architecture;
+
+use super::layers::{Builder, Linear};
+#[cfg(test)]
+use super::operations;
+use super::phase::{Paths, PhaseLayers};
+use crate::weights::{Source, Weights};
+use crate::{Error, Model, Scaling};
+
+/// A trained network as a burn module, on any of burn's backends: with the feature `burn`.
+///
+/// It computes what [`Model::logits`] computes, but in the order of burn's kernels, so equal only
+/// up to rounding. All of burn works on it: autodiff and optimisers to train it further, records
+/// to save it. Parameters, running statistics and normalisation are part of a record; which layers
+/// there are is not, so load a record into the network of the same model.
+///
+/// ```
+/// # use std::ops::ControlFlow;
+/// # use naschain_core::{MacroSpace, Recipe};
+/// # use naschain_train::{Dataset, Model, Options, train};
+/// use burn::backend::Flex;
+/// use burn::tensor::Tensor;
+/// use naschain_train::BurnNetwork;
+///
+/// # let digits = Dataset::digits();
+/// # let space = MacroSpace { phases: 1, nodes: 2, input: digits.shape, init_channels: 4, classes: 10 };
+/// # let recipe = Recipe { epochs: 1, train_images: 64, validation_images: 64, ..Recipe::default() };
+/// # let genome = "10".parse()?;
+/// # let mut proceed = |_: &_| ControlFlow::Continue(());
+/// # let trained = train(&space.decode(&genome)?, &digits, &recipe, Options::default(), &mut proceed)?;
+/// # let model = Model::new(&space, &genome, &digits, &recipe, trained)?;
+/// # let file = std::env::temp_dir().join("naschain-doc-burn.safetensors");
+/// # model.save(&file)?;
+/// // What `genomaster export` wrote.
+/// let model = Model::load(&file)?;
+/// let device = Default::default();
+/// let network = BurnNetwork::<Flex>::load(&model, &device)?;
+/// let grey_image = Tensor::full([1, 1, 8, 8], 128.0, &device);
+/// assert_eq!(network.forward(grey_image).dims(), [1, 10]);
+/// # std::fs::remove_file(file.with_extension("json")).unwrap();
+/// # std::fs::remove_file(file).unwrap();
+/// # Ok::<(), naschain_train::Error>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct BurnNetwork<B: Backend> {
+    /// `[1, channels, 1, 1]`
+    mean: Param<Tensor<B, 4>>,
+    deviation: Param<Tensor<B, 4>>,
+    phases: Vec<PhaseLayers<B>>,
+    linear: Linear<B>,
+}
+
+impl<B: Backend> BurnNetwork<B> {
+    /// The network of a model, on `device`.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] when the tensors do not fit the architecture.
+    pub fn load(model: &Model, device: &B::Device) -> Result<Self, Error> {
+        let source = Source::stored(model.weights.clone());
+        let network = BurnNetwork::build(&model.architecture, source, device)?;
+        let Scaling { mean, deviation } = &model.normalisation;
+        let mean = scaling(mean.clone(), device);
+        let deviation = scaling(deviation.clone(), device);
+        Ok(BurnNetwork {
+            mean,
+            deviation,
+            ..network
+        })
+    }
+
+    /// Images, `[images, channels, height, width]` with pixels from 0 to 255, to logits,
+    /// `[images, classes]`, by the running statistics.
+    pub fn forward(&self, pixels: Tensor<B, 4>) -> Tensor<B, 2> {
+        self.logits(self.scaled(pixels))
+    }
+
+    /// The same by the batch's own statistics, which the running ones follow: to train further.
+    pub fn forward_training(&mut self, pixels: Tensor<B, 4>) -> Tensor<B, 2> {
+        let x = self.scaled(pixels);
+        self.forward_dropping(x, &mut Paths::whole())
+    }
+
+    /// Every tensor on the host, in declaration order, as [`Model`] has them.
+    pub fn weights(&self) -> Weights {
+        let mut tensors = Vec::new();
+        for (index, phase) in self.phases.iter().enumerate() {
+            phase.read(&format!("phases.{index}"), &mut tensors);
+        }
+        self.linear.read("linear", &mut tensors);
+        Weights { tensors }
+    }
+
+    /// Builds the network with tensors from `source`, for images that are normalised already.
+    pub(super) fn build(
+        architecture: &Architecture,
+        mut source: Source,
+        device: &B::Device,
+    ) -> Result<Self, Error> {
+        let mut builder = Builder {
+            source: &mut source,
+            device,
+        };
+        let mut phases = Vec::new();
+        for (index, phase) in architecture.phases.iter().enumerate() {
+            let name = format!("phases.{index}");
+            phases.push(PhaseLayers::build(&mut builder, &name, phase)?);
+        }
+        let last = architecture.phases.last();
+        let features = last.map_or(architecture.input.channels, |phase| phase.channels);
+        let linear = Linear::build(&mut builder, "linear", [features, architecture.classes])?;
+        source.finish()?;
+        let planes = architecture.input.channels;
+        Ok(BurnNetwork {
+            mean: scaling(vec![0.0; planes], device),
+            deviation: scaling(vec![1.0; planes], device),
+            phases,
+            linear,
+        })
+    }
+
+    fn scaled(&self, pixels: Tensor<B, 4>) -> Tensor<B, 4> {
+        (pixels - self.mean.val()) / self.deviation.val()
+    }
+
+    /// Logits of normalised images, by the running statistics.
+    pub(super) fn logits(&self, x: Tensor<B, 4>) -> Tensor<B, 2> {
+        // A copy of the tensors' handles: only training changes what they are.
+        self.clone().pass(x, false, &mut Paths::whole())
+    }
+
+    /// Logits of normalised images, by the batch's statistics, with what `paths` leaves of the
+    /// maps that are joined.
+    pub(super) fn forward_dropping(
+        &mut self,
+        x: Tensor<B, 4>,
+        paths: &mut Paths<B>,
+    ) -> Tensor<B, 2> {
+        self.pass(x, true, paths)
+    }
+
+    fn pass(&mut self, mut x: Tensor<B, 4>, training: bool, paths: &mut Paths<B>) -> Tensor<B, 2> {
+        for (index, phase) in self.phases.iter_mut().enumerate() {
+            if index > 0 {
+                #[cfg(test)]
+                operations::pool(&x);
+                x = module::max_pool2d(x, [2, 2], [2, 2], [0, 0], [1, 1], false);
+            }
+            x = phase.forward(x, training, paths);
+        }
+        #[cfg(test)]
+        operations::pool(&x);
+        let [images, channels, height, width] = x.dims();
+        let rows = x.reshape([images, channels, height * width]);
+        let means = rows.sum_dim(2).div_scalar((height * width) as f64);
+        self.linear.forward(means.reshape([images, channels]))
+    }
+
+    /// How many paths can be dropped.
+    #[cfg(test)]
+    pub(super) fn paths(&self) -> usize {
+        self.phases.iter().map(PhaseLayers::paths).sum()
+    }
+}
+
+/// One number a plane, which no optimiser changes.
+fn scaling<B: Backend>(numbers: Vec<f64>, device: &B::Device) -> Param<Tensor<B, 4>> {
+    let shape = [1, numbers.len(), 1, 1];
+    let tensor = Tensor::from_data(TensorData::new(numbers, shape), device);
+    Param::initialized(ParamId::new(), tensor)
+}

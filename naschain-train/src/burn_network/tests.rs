@@ -1,0 +1,138 @@
+//! The module as its users have it.
+
+use std::ops::ControlFlow;
+
+use burn::backend::{Autodiff, Flex};
+use burn::module::Module;
+use burn::optim::{AdamConfig, GradientsParams, Optimizer};
+use burn::record::{BinBytesRecorder, FullPrecisionSettings, Recorder};
+use burn::tensor::Tensor;
+use burn::tensor::activation::log_softmax;
+use naschain_core::{MacroSpace, Recipe};
+
+use super::BurnNetwork;
+use super::layers::values;
+use crate::{Dataset, Model, Options, train};
+
+/// A network that has learnt a little, with everything that a network can have.
+fn model() -> Model {
+    let digits = Dataset::digits();
+    let space = MacroSpace {
+        phases: 2,
+        nodes: 4,
+        input: digits.shape,
+        init_channels: 5,
+        classes: digits.classes,
+    };
+    let recipe = Recipe {
+        epochs: 1,
+        train_images: 300,
+        validation_images: 50,
+        ..Recipe::default()
+    };
+    let genome = "1101011-1011010".parse().unwrap();
+    let architecture = space.decode(&genome).unwrap();
+    let mut proceed = |_: &_| ControlFlow::Continue(());
+    let trained = train(
+        &architecture,
+        &digits,
+        &recipe,
+        Options::default(),
+        &mut proceed,
+    )
+    .unwrap();
+    Model::new(&space, &genome, &digits, &recipe, trained).unwrap()
+}
+
+/// Some of 0 to 255 everywhere.
+fn pixels(images: usize) -> Vec<f32> {
+    (0..images * 64).map(|at| (at * 37 % 256) as f32).collect()
+}
+
+fn tensor<B: burn::tensor::backend::Backend>(images: usize) -> Tensor<B, 4> {
+    let flat = Tensor::<B, 1>::from_floats(&pixels(images)[..], &Default::default());
+    flat.reshape([images, 1, 8, 8])
+}
+
+#[test]
+fn it_says_what_the_model_says() {
+    let model = model();
+    let network = BurnNetwork::<Flex>::load(&model, &Default::default()).unwrap();
+    assert_eq!(network.weights(), model.weights);
+    let right = model.logits(&pixels(70), Options::default()).unwrap();
+    let found = values(network.forward(tensor(70)));
+    assert_eq!(found.len(), right.len());
+    for (found, right) in found.iter().zip(&right) {
+        assert!(
+            (found - right).abs() < 1e-4 * (1.0 + right.abs()),
+            "{found} is not {right}"
+        );
+    }
+}
+
+#[test]
+fn a_record_has_all_of_it() {
+    let model = model();
+    let mut other = model.clone();
+    for tensor in &mut other.weights.tensors {
+        tensor.values.fill(0.5);
+    }
+    other.normalisation.mean = vec![0.0];
+    other.normalisation.deviation = vec![1.0];
+    let device = Default::default();
+    let network = BurnNetwork::<Flex>::load(&model, &device).unwrap();
+    let recorder = BinBytesRecorder::<FullPrecisionSettings>::new();
+    let bytes = recorder.record(network.clone().into_record(), ()).unwrap();
+    let record = recorder.load(bytes, &device).unwrap();
+    let loaded = BurnNetwork::<Flex>::load(&other, &device).unwrap();
+    let loaded = loaded.load_record(record);
+    assert_eq!(loaded.weights(), model.weights);
+    assert_eq!(
+        values(loaded.forward(tensor(3))),
+        values(network.forward(tensor(3)))
+    );
+}
+
+#[test]
+fn burn_trains_it_further() {
+    type Backend = Autodiff<Flex>;
+    let model = model();
+    let device = Default::default();
+    let mut network = BurnNetwork::<Backend>::load(&model, &device).unwrap();
+    let mut adam = AdamConfig::new().init();
+    let mut losses = Vec::new();
+    for _ in 0..5 {
+        let says = log_softmax(network.forward_training(tensor(20)), 1);
+        let loss = says.slice([0..20, 3..4]).mean().neg();
+        losses.push(loss.clone().into_scalar());
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        network = adam.step(0.01, network, gradients);
+    }
+    assert!(losses.is_sorted_by(|a, b| a > b), "{losses:?}");
+    let before = model.weights.tensors.iter();
+    let after = network.weights().tensors;
+    for (before, after) in before.zip(&after) {
+        assert_eq!((&before.name, &before.shape), (&after.name, &after.shape));
+        assert_ne!(before.values, after.values, "{} did not learn", before.name);
+    }
+    // What was learnt goes back into a model.
+    let mut model = model;
+    model.weights = network.weights();
+    let says = model.logits(&pixels(20), Options::default()).unwrap();
+    let found = values(network.forward(tensor(20)));
+    for (found, right) in found.iter().zip(&says) {
+        assert!(
+            (found - right).abs() < 1e-3 * (1.0 + right.abs()),
+            "{found} is not {right}"
+        );
+    }
+}
+
+#[test]
+fn tensors_that_do_not_fit_are_refused() {
+    let mut model = model();
+    model.weights.tensors.pop();
+    let error = BurnNetwork::<Flex>::load(&model, &Default::default()).unwrap_err();
+    let right = "weights do not fit the architecture: linear.bias is missing";
+    assert_eq!(error.to_string(), right);
+}

@@ -1,0 +1,109 @@
+//! The training loop's steps by burn: in tests, what ours are held against.
+
+use burn::module::AutodiffModule;
+use burn::optim::GradientsParams;
+use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::{Tensor, TensorData};
+use naschain_core::{Architecture, Recipe, Shape};
+
+use super::clipping::clip;
+use super::layers::values;
+use super::network::BurnNetwork;
+use super::optimizer::Sgd;
+use super::phase::Paths;
+use crate::Error;
+use crate::engine::{Batch, Engine};
+use crate::evaluation::BATCH;
+use crate::loss::Loss;
+use crate::weights::{Source, Weights};
+
+/// burn's module with its training.
+pub(crate) struct BurnTraining<B: AutodiffBackend> {
+    /// Taken out only while it is replaced by its successor.
+    module: Option<BurnNetwork<B>>,
+    sgd: Sgd<B::InnerBackend>,
+    recipe: Recipe,
+    input: Shape,
+    device: B::Device,
+}
+
+impl<B: AutodiffBackend> Engine for BurnTraining<B> {
+    type Place = B::Device;
+
+    fn build(
+        architecture: &Architecture,
+        source: Source,
+        device: &B::Device,
+    ) -> Result<Self, Error> {
+        let recipe = Recipe::default();
+        Ok(BurnTraining {
+            module: Some(BurnNetwork::build(architecture, source, device)?),
+            sgd: Sgd::new(&recipe, &[], device),
+            recipe,
+            input: architecture.input,
+            device: device.clone(),
+        })
+    }
+
+    fn start_training(&mut self, recipe: &Recipe, velocities: &[Option<Vec<f32>>]) {
+        self.sgd = Sgd::new(recipe, velocities, &self.device);
+        self.recipe = recipe.clone();
+    }
+
+    fn paths(&self) -> usize {
+        self.module().paths()
+    }
+
+    fn read(&self) -> Weights {
+        self.module().weights()
+    }
+
+    fn read_velocities(&self) -> Vec<Option<Vec<f32>>> {
+        self.sgd.read()
+    }
+
+    fn step(&mut self, step: &Batch, rate: f64) -> Loss {
+        let mut module = self.module.take().expect("it is put back below");
+        let x = self.tensor(step.pixels.clone());
+        let mut paths = Paths::load(&step.factors, &self.device);
+        let logits = module.forward_dropping(x, &mut paths);
+        let host = values(logits.clone().inner());
+        let mut loss = Loss::new(&host, &step.labels, self.recipe.label_smoothing);
+        // The host computed the gradient by the logits; this sum has exactly that gradient.
+        let gradient = TensorData::new(std::mem::take(&mut loss.gradient), logits.dims());
+        let gradient = Tensor::<B, 2>::from_data(gradient, &self.device);
+        let root = (logits * gradient).sum_dim(1).sum_dim(0);
+        let gradients = GradientsParams::from_grads(root.backward(), &module);
+        let gradients = clip(&module, gradients, self.recipe.clip_norm);
+        self.module = Some(self.sgd.step(rate, module, gradients));
+        loss
+    }
+
+    fn logits(&mut self, pixels: Vec<f32>) -> Vec<f32> {
+        let module = self.module().valid();
+        let mut all = Vec::new();
+        for pixels in pixels.chunks(BATCH * self.input.len()) {
+            let x = self.tensor(pixels.to_vec()).inner();
+            all.extend(values(module.logits(x)));
+        }
+        all
+    }
+}
+
+impl<B: AutodiffBackend> BurnTraining<B> {
+    fn module(&self) -> &BurnNetwork<B> {
+        self.module.as_ref().expect("it is out during a step only")
+    }
+
+    /// Host numbers as a tensor of `[images, channels, height, width]`.
+    fn tensor(&self, pixels: Vec<f32>) -> Tensor<B, 4> {
+        let Shape {
+            channels,
+            height,
+            width,
+        } = self.input;
+        let images = pixels.len() / self.input.len();
+        let data = TensorData::new(pixels, [images, channels, height, width]);
+        Tensor::from_data(data, &self.device)
+    }
+}
