@@ -5,7 +5,8 @@
 #
 #     scripts/load.sh [MINERS] [SECONDS] [more flags of the example crowd]
 #
-# STORE=postgres://... is another store than a file.
+# STORE=postgres://... is another store than a file. With SIGNED=1 each miner has a hotkey and
+# connections of its own, and every request is signed and verified.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 miners=${1:-2000}
@@ -15,7 +16,14 @@ bin=${CARGO_TARGET_DIR:-target}/${PROFILE:-release}
 folder=$(mktemp -d "${TMPDIR:-/tmp}/naschain-load.XXXXXX")
 ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
 log=$folder/log
-taskset -c 0,1 "$bin/genomaster" serve --unsigned --listen 127.0.0.1:0 --run "$folder/run" \
+who=(--unsigned)
+crowd=()
+if [ -n "${SIGNED:-}" ]; then
+    "$bin/miner" keygen --wallet.path "$folder/wallets" >/dev/null
+    who=(--wallet.path "$folder/wallets" --max-connections 65536)
+    crowd=(--signed)
+fi
+taskset -c 0,1 "$bin/genomaster" serve "${who[@]}" --listen 127.0.0.1:0 --run "$folder/run" \
     ${STORE:+--store "$STORE"} --mode nsga2 --nodes 6 --population 1500 --generations 1000 \
     --lease-seconds 60 >"$folder/out" 2>"$log" &
 pid=$!
@@ -26,5 +34,5 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 taskset -c 0,1 "$bin/examples/crowd" "$url" --miners "$miners" --readers 10 \
-    --seconds "$seconds" --pid "$pid" "$@"
+    --seconds "$seconds" --pid "$pid" "${crowd[@]}" "$@"
 grep -E "ERROR|WARN" "$log" | head -3 >&2 || true

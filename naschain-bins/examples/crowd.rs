@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use naschain_bins::api::{Job, JobReply};
-use naschain_bins::client::{Client, ClientError};
+use naschain_bins::client::{Client, ClientError, Credentials};
 use naschain_bins::run_spec::RunSpec;
+use naschain_bins::wallet::Hotkey;
 use naschain_consensus::{MinerId, Row};
 use naschain_core::{Accuracy, Digest, Measurement};
 use tokio::sync::Mutex;
@@ -44,6 +45,9 @@ struct Args {
     /// What the miners' names begin with
     #[arg(long, default_value = "crowd")]
     name: String,
+    /// Each miner has a hotkey, made from its name, and connections of its own, and signs
+    #[arg(long)]
+    signed: bool,
     /// The genomaster's process, to read its memory and processor time
     #[arg(long)]
     pid: Option<u32>,
@@ -66,7 +70,7 @@ struct Figures {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Arc::new(Args::parse());
-    let client = Client::new(&args.genomaster)?;
+    let (_, client) = caller(&args, &args.name)?;
     let spec = loop {
         match client.run().await {
             Ok(spec) => break Arc::new(spec),
@@ -78,10 +82,15 @@ async fn main() -> anyhow::Result<()> {
     let until = began + Duration::from_secs(args.seconds);
     let mut miners = tokio::task::JoinSet::new();
     for number in 0..args.miners {
+        let name = format!("{}-{number}", args.name);
+        let (name, client) = match args.signed {
+            true => caller(&args, &name)?,
+            false => (name.parse()?, client.clone()),
+        };
         let miner = Miner {
-            name: format!("{}-{number}", args.name).parse()?,
+            name,
             args: args.clone(),
-            client: client.clone(),
+            client,
             spec: spec.clone(),
             figures: figures.clone(),
         };
@@ -97,6 +106,20 @@ async fn main() -> anyhow::Result<()> {
     let seconds = began.elapsed().as_secs_f64();
     report(&args, &figures, seconds).await;
     Ok(())
+}
+
+/// A miner of this name, with a hotkey where requests are signed, and its connections.
+fn caller(args: &Args, name: &str) -> anyhow::Result<(MinerId, Client)> {
+    if !args.signed {
+        return Ok((name.parse()?, Client::new(&args.genomaster)?));
+    }
+    let hotkey = Hotkey::from_seed(blake3::hash(name.as_bytes()).as_bytes());
+    let miner = MinerId::new(hotkey.address())?;
+    let credentials = Credentials {
+        hotkey: Some(hotkey),
+        ..Credentials::default()
+    };
+    Ok((miner, Client::with(&args.genomaster, credentials)?))
 }
 
 struct Miner {
