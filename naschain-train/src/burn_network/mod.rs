@@ -11,6 +11,8 @@ mod operations;
 mod optimizer;
 mod phase;
 #[cfg(test)]
+mod speed;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod training;
