@@ -107,7 +107,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--out", default="cpu_speed.json")
+    parser.add_argument("--out", default="target/cpu_speed.json")
     parser.add_argument("--programs", type=pathlib.Path, default=RELEASE)
     parser.add_argument("--step", help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Everything that has to be measured on a machine with an NVIDIA GPU, in one run of at most ten
-# minutes: the limits of its steps add up to 585 s. Building is not counted.
+# minutes: the limits of its steps add up to 595 s. Building is not counted.
 #
 #     scripts/gpu.sh [OUT]
 #
-# It builds the programs with --features cuda, or takes them, already built, from the folder in
+# Kernels that one step compiled the next ones find in OUT/cuda, so that each is compiled once. It
+# builds the programs with --features cuda, or takes them, already built, from the folder in
 # NASCHAIN_BIN; it needs a driver and a CUDA toolkit (NVRTC and headers), and takes the one that
 # PyTorch brings where there is no other. PyTorch is compared with where PYTHON (python3 by
 # default) finds torch. All numbers are left in the folder OUT (gpu-results by
@@ -15,8 +16,15 @@ cd "$(dirname "$0")/.."
 out=${1:-gpu-results}
 python=${PYTHON:-python3}
 device=${DEVICE:-cuda:0}
+root=$PWD
+if [[ "$python" == */* ]]; then
+    python=$(cd "$(dirname "$python")" && pwd)/$(basename "$python")
+fi
 mkdir -p "$out"
+out=$(cd "$out" && pwd)
 : > "$out/summary.txt"
+# CubeCL reads this where it runs, and keeps there what it compiled.
+printf '[compilation]\ncache = "local"\n' > "$out/cubecl.toml"
 failed=0
 
 note() { echo "$*" | tee -a "$out/summary.txt"; }
@@ -25,7 +33,7 @@ note() { echo "$*" | tee -a "$out/summary.txt"; }
 step() {
     local seconds=$1 name=$2 status
     shift 2
-    timeout "$seconds" "$@" > "$out/$name.json" 2> "$out/$name.err"
+    (cd "$out" && timeout "$seconds" "$@") > "$out/$name.json" 2> "$out/$name.err"
     status=$?
     if [ "$status" -ne 0 ]; then
         note "FAILED ($status) after at most $seconds s: $name: $(tail -n 1 "$out/$name.err")"
@@ -42,20 +50,23 @@ else
     cargo build --release --features naschain-bins/cuda --bin miner --bin genomaster || exit 1
     bin=${CARGO_TARGET_DIR:-target}/release
 fi
+bin=$(cd "$bin" && pwd) || exit 1
 note "$(date -u +%FT%TZ) $("$bin/miner" --version)"
-note "$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>&1 | head -n 1)"
+note "$(timeout 10 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>&1 | head -n 1)"
 
 if [ -z "${CUDA_PATH:-}" ] && [ ! -e /usr/local/cuda ] && [ ! -e /opt/cuda ]; then
     toolkit=$("$python" -c "import glob, nvidia; print(glob.glob(nvidia.__path__[0] + '/cu[0-9]*')[0])" 2> /dev/null)
     if [ -n "$toolkit" ]; then
         export CUDA_PATH=$toolkit LD_LIBRARY_PATH=$toolkit/lib:${LD_LIBRARY_PATH:-}
         note "the CUDA toolkit is that of PyTorch: $toolkit"
+    else
+        note "no CUDA toolkit was found in CUDA_PATH, /usr/local/cuda, /opt/cuda or beside PyTorch for CUDA 13"
     fi
 fi
 
 # The first run also compiles the kernels.
-step 120 selftest-1 "$bin/miner" selftest --device "$device" --json
-step 60 selftest-2 "$bin/miner" selftest --device "$device" --json
+step 115 selftest-1 "$bin/miner" selftest --device "$device" --json
+step 45 selftest-2 "$bin/miner" selftest --device "$device" --json
 first=$(field selftest-1 digest) second=$(field selftest-2 digest)
 note "selftest: grade $(field selftest-1 grade), digests ${first:-none} and ${second:-none}"
 if [ -z "$first" ] || [ "$first" != "$second" ]; then
@@ -69,6 +80,8 @@ step 150 random "$bin/miner" selftest --random "$genomes" --device "$device" --j
 equal=$(grep -c '"equal_to_cpu":true' "$out/random.json")
 note "D3: $equal of $genomes random networks have the CPU's digest"
 
+has_torch=no
+timeout 20 "$python" -c "import torch" 2> /dev/null && has_torch=yes
 network="1110-1110-1110"
 size=(--nodes 3 --input 3x32x32)
 for channels in 16 36; do
@@ -80,9 +93,9 @@ for channels in 16 36; do
     name=network-c$channels
     step 5 "$name" "$bin/genomaster" inspect --json --phases 3 "${size[@]}" \
         --init-channels "$channels" "$network"
-    if ! "$python" -c "import torch" 2> /dev/null; then
+    if [ "$has_torch" = no ]; then
         note "torch, $channels channels: skipped, $python has no torch"
-    elif step 35 "torch-c$channels" "$python" python/torch_speed.py \
+    elif step 35 "torch-c$channels" "$python" "$root/python/torch_speed.py" \
         "$out/$name.json" --device "$device" --steps 20; then
         note "torch, $channels channels: $(field "torch-c$channels" images_per_second) images/s"
     fi

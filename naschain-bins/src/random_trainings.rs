@@ -31,10 +31,15 @@ struct Found {
 
 /// Trains the first `count` trainings of a list that is the same everywhere, on a GPU also on the
 /// CPU, prints their digests, and fails if two are not equal.
-pub(crate) fn random_trainings(count: u64, options: Options, json: bool) -> Result<()> {
+pub(crate) fn random_trainings(
+    count: u64,
+    epochs: u32,
+    options: Options,
+    json: bool,
+) -> Result<()> {
     let mut different = Vec::new();
     for index in 0..count {
-        let training = Training::draw(index)?;
+        let training = Training::draw(index, epochs)?;
         let digest = training.run(options)?;
         let on_cpu = Options {
             device: Device::Cpu,
@@ -94,11 +99,12 @@ struct Training {
 
 impl Training {
     /// Number `index`: any number of phases, nodes and channels, images of any size, and every
-    /// option of the recipe. Every epoch's last batch is smaller than the others.
-    fn draw(index: u64) -> Result<Training> {
+    /// option of the recipe. Every epoch's last batch is smaller than the others. In one of eight
+    /// the first convolution is not applied.
+    fn draw(index: u64, epochs: u32) -> Result<Training> {
         let mut stream = Stream::new(1, Purpose::Simulation, 1, index);
         let mut between = |least: u64, most: u64| (least + stream.below(most - least + 1)) as usize;
-        let space = MacroSpace {
+        let mut space = MacroSpace {
             phases: between(1, 3),
             nodes: between(2, 4),
             input: Shape {
@@ -109,6 +115,9 @@ impl Training {
             init_channels: between(1, 24),
             classes: 10,
         };
+        if index % 8 == 7 {
+            space.init_channels = space.input.channels;
+        }
         let bits: Vec<bool> = (0..space.genome_len()).map(|_| between(0, 2) > 0).collect();
         let genome = Genome::from_bits(bits);
         let architecture = space.decode(&genome)?;
@@ -116,7 +125,7 @@ impl Training {
         let train_images = affordable.clamp(5, 200) as usize;
         let recipe = Recipe {
             seed: index,
-            epochs: 2,
+            epochs,
             batch_size: (train_images * 2 / 3).max(3),
             train_images,
             validation_images: 10,
@@ -160,7 +169,7 @@ mod tests {
 
     #[test]
     fn the_list_is_fixed_and_each_training_is_another() {
-        let digest = |index| Training::draw(index).unwrap().run(Options::default());
+        let digest = |index| Training::draw(index, 2).unwrap().run(Options::default());
         let first: Vec<_> = (0..3).map(|index| digest(index).unwrap()).collect();
         assert_eq!(digest(1).unwrap(), first[1]);
         assert_ne!(first[0], first[1]);

@@ -26,6 +26,9 @@ pub struct SelftestArgs {
     /// CPU, and compare
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     random: Option<u64>,
+    /// Train them for so many epochs of two batches
+    #[arg(long, value_name = "N", requires = "random", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    epochs: u32,
     /// Print JSON: one object, or with --random one a line
     #[arg(long)]
     json: bool,
@@ -75,7 +78,7 @@ struct Training {
 pub fn selftest(args: &SelftestArgs) -> Result<()> {
     args.device.device.check()?;
     if let Some(count) = args.random {
-        return random_trainings(count, args.device.options(), args.json);
+        return random_trainings(count, args.epochs, args.device.options(), args.json);
     }
     let report = Report::make(args.device.options())?;
     say(&match args.json {
