@@ -9,6 +9,10 @@ use super::batches::SeatRef;
 use super::roster::MinerIndex;
 use crate::{Action, Ending, Grant, LeaseId, Millis, MinerId};
 
+/// A miner asks for work as soon as it has joined; one that has never worked and does not ask
+/// within this time is taken to be away.
+const FIRST_WORD_MS: u64 = 5_000;
+
 /// A live lease.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Lease {
@@ -36,8 +40,13 @@ impl JobBoard {
     pub(super) fn join(&mut self, name: MinerId, terms: Option<(Option<MinerId>, u32)>) {
         let miner = self.roster.join(name, terms);
         // Who only joins again and again does not work at what it was dealt.
-        if !self.roster.is_present(miner) {
-            self.touch(miner);
+        if self.roster.is_present(miner) || self.roster.has_only_joined(miner) {
+            return;
+        }
+        self.touch(miner);
+        if self.roster.is_new(miner) {
+            let wait_ms = FIRST_WORD_MS.min(self.rules.away_ms);
+            self.set_away_timer(miner, Some(self.now.plus(wait_ms)));
         }
     }
 

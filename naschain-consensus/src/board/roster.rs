@@ -247,10 +247,20 @@ impl Roster {
         self.answered_present += usize::from(is_first);
     }
 
+    /// Whether a miner has never worked at anything.
+    pub(super) fn is_new(&self, miner: MinerIndex) -> bool {
+        let known = &self[miner];
+        !known.has_answered && known.ended.is_empty() && known.leases.is_empty()
+    }
+
+    /// Whether a miner went away without ever having worked: it is present again once it asks.
+    pub(super) fn has_only_joined(&self, miner: MinerIndex) -> bool {
+        self[miner].has_only_joined
+    }
+
     /// Notes that a miner that is not present has gone away for want of a word.
     pub(super) fn note_silence(&mut self, miner: MinerIndex) {
-        let known = &mut self[miner];
-        known.has_only_joined = !known.has_answered && known.ended.is_empty();
+        self[miner].has_only_joined = self.is_new(miner);
     }
 
     /// Notes that a miner works at something.

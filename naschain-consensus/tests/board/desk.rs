@@ -35,6 +35,8 @@ impl Desk {
         let mut desk = Desk { board, now: 0 };
         for miner in miners {
             desk.takes(Event::Join { miner: id(miner) });
+            // As every miner does that means to work.
+            desk.takes(Event::Request { miner: id(miner) });
         }
         desk
     }

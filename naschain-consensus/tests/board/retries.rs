@@ -215,3 +215,33 @@ fn joining_again_is_no_work() {
     let away = |action: &Action| matches!(action, Action::Away { miner } if *miner == id("a"));
     assert!(actions.iter().any(away), "{actions:?}");
 }
+
+#[test]
+fn names_that_only_join_hold_seats_for_seconds() {
+    let mut desk = Desk::new(exact(), &["a", "b", "c"]);
+    let lurkers: Vec<String> = (0..20).map(|number| format!("lurker-{number}")).collect();
+    for lurker in &lurkers {
+        desk.takes(Event::Join { miner: id(lurker) });
+    }
+    let is_lurker = |miner: &MinerId| miner.as_str().starts_with("lurker");
+    let dealt = desk.opens(1);
+    assert!(dealt.iter().flatten().any(is_lurker), "{dealt:?}");
+    desk.now += 5_000;
+    for honest in ["a", "b", "c"] {
+        assert!(desk.asks(honest).is_some(), "{honest}");
+    }
+    for lurker in &lurkers {
+        desk.takes(Event::Join { miner: id(lurker) });
+    }
+    let dealt = desk.opens(2);
+    assert!(!dealt.iter().flatten().any(is_lurker), "{dealt:?}");
+    // Whoever asks is there, and is dealt seats again.
+    for lurker in &lurkers {
+        assert_eq!(desk.asks(lurker), None);
+    }
+    let dealt: Vec<_> = (3..20)
+        .flat_map(|batch| desk.opens(batch))
+        .flatten()
+        .collect();
+    assert!(dealt.iter().any(is_lurker), "{dealt:?}");
+}
