@@ -31,6 +31,8 @@ pub(crate) async fn healthz(State(coordinator): App) -> Response {
 
 /// `GET /metrics`, as Prometheus reads it.
 pub(crate) async fn metrics(State(coordinator): App) -> Response {
+    // One reader at a time holds the state, so that many do not hold up those who write.
+    let _turn = coordinator.reading.lock().await;
     let text = coordinator
         .look_now(|state| coordinator.metrics().text(state))
         .await;

@@ -25,6 +25,7 @@ use crate::gate::Gate;
 use crate::legacy_credentials::Credentials;
 use crate::legacy_values;
 use crate::server::Failure;
+use crate::state::ClosedBatch;
 
 /// No genome's text is longer than this: 32 nodes in 10 phases, with something between.
 const MOST_GENOME_CHARACTERS: usize = 8192;
@@ -42,6 +43,15 @@ struct App {
     legacy: Legacy,
     /// The genome that each miner answered for last: its answer may come again.
     answered: Mutex<BTreeMap<u32, Genome>>,
+    measured: tokio::sync::Mutex<Measured>,
+}
+
+/// What the old validator reads, which grows with each batch that ends.
+#[derive(Default)]
+struct Measured {
+    batches: usize,
+    /// JSON objects with commas between.
+    text: String,
 }
 
 /// The routes, and the heartbeats that such miners do not send.
@@ -55,6 +65,7 @@ pub fn router(coordinator: Arc<Coordinator>, legacy: Legacy) -> Router {
             coordinator,
             legacy,
             answered: Mutex::default(),
+            measured: tokio::sync::Mutex::default(),
         }))
 }
 
@@ -169,29 +180,36 @@ async fn finish_job(
 /// Every paid or unpaid measurement of the batches that have ended, one object each. Miners that
 /// have no uid are left out, and so are answers without numbers: the old validator cannot read
 /// either.
-async fn handle_valid_request(State(app): State<Arc<App>>) -> Reply<Json<Value>> {
-    let rows: Vec<Value> = app
-        .coordinator
-        .look(|state| {
-            let mut rows = Vec::new();
-            for batch in state.closed() {
-                for (miner, row) in &batch.rows {
-                    let (Some(uid), Row::Measured(measurement)) = (uid(miner), row) else {
-                        continue;
-                    };
-                    rows.push(json!({
-                        "Genome_String": bits(&batch.genome),
-                        "Assigned_User": uid,
-                        "Response": legacy_values::response(measurement),
-                    }));
-                }
-            }
-            rows
-        })
+async fn handle_valid_request(State(app): State<Arc<App>>) -> Reply<Response> {
+    // One reader at a time, and each batch once, so that they do not hold up those who write.
+    let mut measured = app.measured.lock().await;
+    app.coordinator
+        .look(|state| measured.follow(state.closed()))
         .await;
-    match rows.is_empty() {
-        true => Err(no_job("no batch has ended yet")),
-        false => Ok(Json(Value::from(rows))),
+    if measured.text.is_empty() {
+        return Err(no_job("no batch has ended yet"));
+    }
+    let text = format!("[{}]", measured.text);
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+}
+
+impl Measured {
+    fn follow(&mut self, closed: &[ClosedBatch]) {
+        for batch in closed.iter().skip(self.batches) {
+            for (miner, row) in &batch.rows {
+                let (Some(uid), Row::Measured(measurement)) = (uid(miner), row) else {
+                    continue;
+                };
+                let object = json!({
+                    "Genome_String": bits(&batch.genome),
+                    "Assigned_User": uid,
+                    "Response": legacy_values::response(measurement),
+                });
+                let comma = if self.text.is_empty() { "" } else { "," };
+                self.text += &format!("{comma}{object}");
+            }
+        }
+        self.batches = closed.len();
     }
 }
 

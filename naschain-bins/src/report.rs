@@ -40,6 +40,7 @@ pub struct FrontModel {
 pub struct History {
     path: PathBuf,
     written: usize,
+    bytes: u64,
 }
 
 impl History {
@@ -48,13 +49,14 @@ impl History {
         let mut history = History {
             path: dir.join("history.jsonl"),
             written: 0,
+            bytes: 0,
         };
         write_whole(&history.path, b"")?;
         history.follow(closed)?;
         Ok(history)
     }
 
-    /// Appends what has ended since.
+    /// Appends what has ended since. After an error the next call writes it again, whole.
     pub fn follow(&mut self, closed: &[ClosedBatch]) -> Result<()> {
         let mut text = String::new();
         for batch in closed.iter().skip(self.written) {
@@ -64,7 +66,12 @@ impl History {
         let context = || format!("cannot write {}", self.path.display());
         let open = std::fs::OpenOptions::new().append(true).open(&self.path);
         let mut file = open.with_context(context)?;
-        file.write_all(text.as_bytes()).with_context(context)?;
+        if let Err(error) = file.write_all(text.as_bytes()) {
+            // What came through of a line would be read as damage.
+            let _ = file.set_len(self.bytes);
+            return Err(error).with_context(context);
+        }
+        self.bytes += text.len() as u64;
         self.written = closed.len();
         Ok(())
     }

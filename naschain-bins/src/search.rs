@@ -118,18 +118,25 @@ pub async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&Bar>) ->
     let mut history = coordinator
         .look(|state| History::start(dir, state.closed()))
         .await?;
+    let mut trouble = false;
     loop {
         changes.mark_unchanged();
-        let finished = coordinator
+        let (written, finished) = coordinator
             .look(|state| {
-                history.follow(state.closed())?;
                 if let Some(bar) = bar {
                     bar.show(state);
                 }
-                anyhow::Ok(state.is_finished())
+                (history.follow(state.closed()), state.is_finished())
             })
-            .await?;
-        if finished {
+            .await;
+        // The journal has it all; so a full disk is waited for.
+        if let (Err(error), false) = (&written, trouble) {
+            tracing::error!("{error:#}; trying again until it can be written");
+        } else if trouble && written.is_ok() {
+            tracing::info!("history.jsonl is whole again");
+        }
+        trouble = written.is_err();
+        if finished && !trouble {
             return Ok(());
         }
         // Answers of open batches move the bar too, and they are nobody's change to wait for.

@@ -1,6 +1,7 @@
 //! `genomaster serve`: the network's centre, over HTTP.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -12,6 +13,9 @@ use crate::listen;
 use crate::run::say;
 use crate::search::{conclude, follow};
 use crate::server;
+
+/// When the front's models are made and written anew where that failed, on a full disk for example.
+const CONCLUDE_AGAIN: Duration = Duration::from_secs(30);
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -59,7 +63,15 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     let options = args.common.device.options();
     let work = async {
         follow(&coordinator, &dir, None).await?;
-        if let Some(problem) = conclude(&coordinator, &dir, &dataset, options).await? {
+        let problem = loop {
+            match conclude(&coordinator, &dir, &dataset, options).await {
+                Ok(problem) => break problem,
+                // Answers of validators matter more than the report, so it goes on serving.
+                Err(error) => tracing::error!("{error:#}; trying again in {CONCLUDE_AGAIN:?}"),
+            }
+            tokio::time::sleep(CONCLUDE_AGAIN).await;
+        };
+        if let Some(problem) = problem {
             say(&format!("{problem}\n"))?;
         }
         say("finished; still serving until it is stopped\n")?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::programs::folder;
+use crate::programs::{Server, call, folder, read, wait_until};
 use naschain_bins::auditor::Auditor;
 use naschain_bins::coordinator::{Away, CallError, Coordinator};
 use naschain_bins::senders::Signers;
@@ -32,6 +32,14 @@ impl Drop for Tmpfs {
     }
 }
 
+/// Makes a file as large as there is room for, of at most so many bytes.
+fn fill(path: &Path, most: usize) {
+    let mut bytes = most;
+    while std::fs::write(path, vec![1; bytes]).is_err() {
+        bytes -= 4 << 10;
+    }
+}
+
 #[tokio::test]
 async fn a_full_disk_is_said_and_nothing_is_lost_and_it_goes_on_with_room() {
     let dir = folder("disk-full");
@@ -46,11 +54,7 @@ async fn a_full_disk_is_said_and_nothing_is_lost_and_it_goes_on_with_room() {
         .unwrap();
     crate::simulated::mine(&coordinator, 4, 10).await.unwrap();
     let filler = disk.0.join("filler");
-    let mut bytes = 32 << 20;
-    // As large as there is room for.
-    while std::fs::write(&filler, vec![1; bytes]).is_err() {
-        bytes -= 16 << 10;
-    }
+    fill(&filler, 32 << 20);
     let mut refused = 0;
     let error = loop {
         match crate::simulated::mine(&coordinator, 4, 1_000).await {
@@ -90,6 +94,37 @@ async fn a_full_disk_is_said_and_nothing_is_lost_and_it_goes_on_with_room() {
     assert_eq!(calm.look(|state| state.front()).await, front);
     drop(disk);
     std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// The journal is elsewhere here: what fills up is the folder of history, front and models.
+#[test]
+fn a_report_that_cannot_be_written_is_waited_for() {
+    let dir = folder("report-full");
+    let journal = folder("report-full-journal").join("journal.sqlite");
+    let Some(disk) = Tmpfs::mount(&dir, "1m") else {
+        eprintln!("skipped: this user cannot mount a small tmpfs");
+        return;
+    };
+    let run = dir.join("run");
+    let store = format!("--store={}", journal.display());
+    let mut server = Server::start_with(&run, 0, &[&store]);
+    fill(&dir.join("filler"), 1 << 20);
+    let _miners = ["a", "b", "c"].map(|name| server.miner(name));
+    let batches = || {
+        let answer = call(&server, "GET", "/v1/batches", "", "");
+        let batches: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        batches["batches"].as_array().unwrap().len()
+    };
+    wait_until("some batches ended", || batches() >= 3);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(call(&server, "GET", "/healthz", "", "").body, "ok\n");
+    assert_eq!(read(run.join("history.jsonl")), "");
+    std::fs::remove_file(dir.join("filler")).unwrap();
+    wait_until("the front is written", || run.join("front.json").exists());
+    let lines = read(run.join("history.jsonl")).lines().count();
+    assert_eq!(lines, batches());
+    server.process.kill();
+    drop(disk);
 }
 
 async fn audit(place: &Place, spec: &naschain_bins::run_spec::RunSpec) {
