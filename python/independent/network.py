@@ -7,7 +7,7 @@ from streams import Stream
 class Network:
     """The decoded architecture with its tensors in declaration order."""
 
-    def __init__(self, operations, architecture, classes, seed):
+    def __init__(self, operations, architecture, input_channels, classes, seed):
         self.operations = operations
         self.phases = architecture["phases"]
         self.seed = seed
@@ -15,7 +15,8 @@ class Network:
         self.velocities = {}  # of those that are trained
         for i, phase in enumerate(self.phases):
             self._declare_phase(i, phase)
-        channels = self.phases[-1]["channels"]
+        # A genome may leave no phase at all; then the linear layer reads the pixels' means.
+        channels = self.phases[-1]["channels"] if self.phases else input_channels
         self._declare_uniform("linear.weight", (classes, channels), channels)
         self._declare_uniform("linear.bias", (classes,), channels)
 

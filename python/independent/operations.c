@@ -1,12 +1,12 @@
 /*
  * The operations of docs/arithmetic.md, version 1, in the order of that page and under its
- * headings; Loss is in loss.c and Update in update.c. Written from the page; it shares no code with the crates. It is
- * slow on purpose: a plain loop for each sum.
+ * headings; Loss is in loss.c and Update in update.c. Written from the page; it shares no code
+ * with the crates. It is slow on purpose: a plain loop for each sum.
  *
- *     cc -std=c99 -O2 -ffp-contract=off -shared -fPIC *.c -o operations.so -lm
+ *     cc -std=c99 -O2 -ffp-contract=off -shared -fPIC *.c -lm -o /tmp/operations.so
  *
- * Of libm it uses fmaf, fma, sqrtf and round, whose results the standards fix to the
- * bit. Arrays are [image][channel][row][column] or [image][channel][pixel], weights
+ * Of libm all three use fmaf, fma, sqrtf and round, whose results the standards fix to the bit.
+ * Arrays are [image][channel][row][column] or [image][channel][pixel], weights
  * [out][in][row][column].
  */
 #include <float.h>

@@ -1,11 +1,13 @@
 """Does the trainings of `miner selftest --random N` again, to the same digests.
 
-    cc -std=c99 -O2 -ffp-contract=off -shared -fPIC *.c -o operations.so -lm
-    python training.py --operations ./operations.so --genomaster PATH INDEX...
+    cc -std=c99 -O2 -ffp-contract=off -shared -fPIC *.c -lm -o /tmp/operations.so
+    python training.py --operations /tmp/operations.so --genomaster PATH INDEX...
 
-prints a line `DIGEST INDEX` for each INDEX. Written from docs/arithmetic.md, with NumPy and the
-standard library; no code of the crates runs, but one thing: what a genome decodes to is asked of
-`genomaster inspect --json`, because decoding is not part of what is checked here.
+prints a line `DIGEST INDEX` for each INDEX; PATH is the program genomaster. What is computed is
+written from docs/arithmetic.md, in C. What that page leaves to the crates (streams of random
+numbers, initial weights, the images and their changes, the list of trainings) is written from
+their text, in Python with NumPy. Only what a genome decodes to is asked of `genomaster inspect
+--json`: decoding is not part of what is checked here.
 """
 
 import argparse
@@ -121,7 +123,7 @@ def trained(operations, index, genomaster):
     tables = images.normalisation(pixels)
     split = list(range(len(pixels)))
     Stream(recipe.seed, "split", 0, 0).shuffle(split)
-    network = Network(operations, architecture, CLASSES, recipe.seed)
+    network = Network(operations, architecture, shape[0], CLASSES, recipe.seed)
     paths = network.paths()
     digest = linked(blake3(b"naschain arithmetic 1"), network)
     steps, done = -(-recipe.train_images // recipe.batch_size), 0
