@@ -1,0 +1,194 @@
+"""A network, its forward and its backward pass, as docs/arithmetic.md orders them."""
+
+import numpy as np
+from streams import Stream
+
+
+class Network:
+    """The decoded architecture with its tensors in declaration order."""
+
+    def __init__(self, operations, architecture, input_channels, classes, seed):
+        self.operations = operations
+        self.phases = architecture["phases"]
+        self.seed = seed
+        self.tensors = {}  # by name, in declaration order
+        self.velocities = {}  # of those that are trained
+        for i, phase in enumerate(self.phases):
+            self._declare_phase(i, phase)
+        # A genome may leave no phase at all; then the linear layer reads the pixels' means.
+        channels = self.phases[-1]["channels"] if self.phases else input_channels
+        self._declare_uniform("linear.weight", (classes, channels), channels)
+        self._declare_uniform("linear.bias", (classes,), channels)
+
+    def _declare_phase(self, i, phase):
+        channels, entry = phase["channels"], phase["entry"]
+        # Where it is not applied, the entry is counted but not trained.
+        shape = (channels, entry["in_channels"], entry["kernel"], entry["kernel"])
+        self._declare_convolution(f"{i}.entry", shape, entry["applied"])
+        for node in phase["nodes"]:
+            self._declare_join(f"{i}.{node['number']}.join", channels, node["inputs"])
+            shape = (channels, channels, 3, 3)
+            self._declare_convolution(f"{i}.{node['number']}.convolution", shape)
+            self._declare_norm(f"{i}.{node['number']}.norm", channels)
+        self._declare_join(f"{i}.output.join", channels, phase["output"])
+        self._declare_norm(f"{i}.output.norm", channels)
+
+    def _declare_join(self, name, channels, inputs):
+        if len(inputs) > 1:
+            self._declare_convolution(name, (channels, channels * len(inputs), 1, 1))
+
+    def _declare_convolution(self, name, shape, trained=True):
+        self._declare_uniform(name, shape, shape[1] * shape[2] * shape[3], trained)
+
+    def _declare_norm(self, name, channels):
+        for part, value in (("weight", 1), ("bias", 0)):
+            self._declare(f"{name}.{part}", np.full(channels, value, np.float32), True)
+        for part, value in (("running mean", 0), ("running variance", 1)):
+            self._declare(f"{name}.{part}", np.full(channels, value, np.float32), False)
+
+    def _declare_uniform(self, name, shape, fan_in, trained=True):
+        """Uniform in +-1/sqrt(fan_in), from the stream of the tensor's place."""
+        stream = Stream(self.seed, "weights", 0, len(self.tensors))
+        units = np.array([stream.unit_f32() for _ in range(np.prod(shape))], np.float32)
+        bound = np.float32(1) / np.sqrt(np.float32(fan_in))
+        values = (np.float32(2) * units - np.float32(1)) * bound
+        self._declare(name, values.reshape(shape), trained)
+
+    def _declare(self, name, values, trained):
+        self.tensors[name] = values
+        if trained:
+            self.velocities[name] = np.zeros_like(values)
+
+    def readers(self, i):
+        """Name and inputs of each of a phase's readers: the nodes, then the output."""
+        phase = self.phases[i]
+        nodes = [(f"{i}.{node['number']}", node["inputs"]) for node in phase["nodes"]]
+        return [*nodes, (f"{i}.output", phase["output"])]
+
+    def paths(self):
+        """What drop-path may drop: nodes' maps where a reader joins several, in order."""
+        readers = [reader for i in range(len(self.phases)) for reader in self.readers(i)]
+        joins = [(name, inputs) for name, inputs in readers if len(inputs) > 1]
+        return [(name, number) for name, inputs in joins for number in inputs if number > 0]
+
+    def gradients(self, images, labels, smoothing, factors):
+        """Loss of a batch, and its gradient by each trained tensor.
+
+        `factors` are drop-path's: for each path one number an image, or nothing at all.
+        """
+        step = Step(self, factors)
+        x = images
+        for i in range(len(self.phases)):
+            x = step.phase(i, x)
+        ops, weight = self.operations, self.tensors["linear.weight"]
+        features = ops.average_pool(x)
+        logits = ops.linear(features, weight, self.tensors["linear.bias"])
+        loss, gradient = ops.loss(logits, labels, smoothing)
+        by_weight, by_bias, by_features = ops.linear_back(features, gradient, weight)
+        step.found |= {"linear.weight": by_weight, "linear.bias": by_bias}
+        gradient = ops.average_pool_back(by_features, x.shape)
+        for i in reversed(range(len(self.phases))):
+            gradient = step.phase_back(i, gradient)
+        return loss, step.found
+
+
+class Step:
+    """One pass through the network and back."""
+
+    def __init__(self, network, factors):
+        self.network = network
+        self.operations = network.operations
+        self.tensors = network.tensors
+        self.factors = factors
+        self.saved = {}  # what the way back needs, by name
+        self.found = {}  # gradients by the tensors' names
+
+    def phase(self, i, x):
+        entry = self.network.phases[i]["entry"]
+        if i > 0:
+            shape = x.shape
+            x, place = self.operations.max_pool(x)
+            self.saved[f"{i}.pool"] = place, shape
+        self.saved[f"{i}.entry"] = x
+        if entry["applied"]:
+            x = self.operations.convolution(x, self.tensors[f"{i}.entry"], padding=0)
+        maps = {0: x}
+        *nodes, (output, inputs) = self.network.readers(i)
+        for number, (name, joined) in zip(self.node_numbers(i), nodes):
+            x = self.join(name, joined, maps)
+            self.saved[f"{name}.convolution"] = x
+            x = self.operations.convolution(x, self.tensors[f"{name}.convolution"], padding=1)
+            maps[number] = self.norm(name, x)
+        return self.norm(output, self.join(output, inputs, maps))
+
+    def node_numbers(self, i):
+        return [node["number"] for node in self.network.phases[i]["nodes"]]
+
+    def join(self, name, inputs, maps):
+        """The one map, or the 1x1 convolution of several."""
+        if len(inputs) == 1:
+            return maps[inputs[0]]
+        read = [
+            self.operations.drop_path(maps[number], self.factors[name, number])
+            if (name, number) in self.factors
+            else maps[number]
+            for number in inputs
+        ]
+        self.saved[f"{name}.join"] = np.concatenate(read, axis=1)
+        weight = self.tensors[f"{name}.join"]
+        return self.operations.convolution(self.saved[f"{name}.join"], weight, padding=0)
+
+    def norm(self, name, z):
+        parts = ("weight", "bias", "running mean", "running variance")
+        tensors = [self.tensors[f"{name}.norm.{part}"] for part in parts]
+        y, self.saved[f"{name}.norm"] = self.operations.batch_norm_relu(z, *tensors)
+        return y
+
+    def phase_back(self, i, gradient):
+        """The gradient by the phase's input; the pixels have none, and what is returned for
+        the first phase is not used."""
+        *nodes, (output, inputs) = self.network.readers(i)
+        by_map = {}
+        self.join_back(output, inputs, self.norm_back(output, gradient), by_map)
+        for number, (name, joined) in reversed([*zip(self.node_numbers(i), nodes)]):
+            gradient = self.norm_back(name, by_map[number])
+            gradient = self.convolution_back(f"{name}.convolution", gradient, padding=1)
+            self.join_back(name, joined, gradient, by_map)
+        gradient = by_map[0]
+        if self.network.phases[i]["entry"]["applied"]:
+            gradient = self.convolution_back(f"{i}.entry", gradient, 0, by_input=i > 0)
+        if i > 0:
+            gradient = self.operations.max_pool_back(gradient, *self.saved[f"{i}.pool"])
+        return gradient
+
+    def convolution_back(self, name, gradient, padding, by_input=True):
+        x, weight = self.saved[name], self.tensors[name]
+        by_weight = self.operations.convolution_by_weight(x, gradient, weight, padding)
+        self.found[name] = by_weight
+        return self.operations.convolution_by_input(gradient, weight) if by_input else None
+
+    def norm_back(self, name, gradient):
+        saved = self.saved[f"{name}.norm"]
+        by_weight, by_bias, by_z = self.operations.batch_norm_relu_back(gradient, saved)
+        self.found |= {f"{name}.norm.weight": by_weight, f"{name}.norm.bias": by_bias}
+        return by_z
+
+    def join_back(self, name, inputs, gradient, by_map):
+        """Folds what each of the joined maps gets into `by_map`."""
+        if len(inputs) == 1:
+            self.give(inputs[0], gradient, None, by_map)
+            return
+        joined = self.convolution_back(f"{name}.join", gradient, padding=0)
+        for number, part in zip(inputs, np.split(joined, len(inputs), axis=1)):
+            part = np.ascontiguousarray(part)
+            self.give(number, part, self.factors.get((name, number)), by_map)
+
+    def give(self, number, gradient, factor, by_map):
+        if number in by_map and factor is not None:
+            self.operations.drop_path_back(gradient, factor, by_map[number])
+        elif number in by_map:
+            by_map[number] = by_map[number] + gradient
+        elif factor is not None:
+            by_map[number] = self.operations.drop_path(gradient, factor)
+        else:
+            by_map[number] = gradient.copy()

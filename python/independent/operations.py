@@ -1,0 +1,157 @@
+"""operations.c as functions of NumPy arrays: shapes are found here, results made here.
+
+Numbers are float32. Everything new is filled with NaN first, so that what an operation leaves out
+is noticed.
+"""
+
+import ctypes
+
+import numpy as np
+
+
+def pointer(array):
+    assert array.flags.c_contiguous and array.dtype in (np.float32, np.int32), array.dtype
+    return array.ctypes.data_as(ctypes.c_void_p)
+
+
+def empty(*shape):
+    return np.full(shape, np.nan, np.float32)
+
+
+class Operations:
+    """The operations of the library that a C compiler made."""
+
+    def __init__(self, library):
+        self.c = ctypes.CDLL(library)
+        for name in ("softmax_cross_entropy", "cos_pi"):
+            getattr(self.c, name).restype = ctypes.c_double
+        for name in ("sum_of_squares", "clipping_factor"):
+            getattr(self.c, name).restype = ctypes.c_float
+
+    def _call(self, name, *arguments):
+        """Arrays by their address, whole numbers as int, other numbers as they are."""
+        given = [pointer(a) if isinstance(a, np.ndarray) else a for a in arguments]
+        return getattr(self.c, name)(*given)
+
+    def convolution(self, x, weight, padding):
+        """3x3 or 1x1, as the weight's shape says."""
+        (images, channels, height, width), outputs = x.shape, weight.shape[0]
+        if weight.shape[2] == 1:
+            out = empty(images, outputs, height, width)
+            self._call("conv1x1", images, channels, height * width, outputs, x, weight, out)
+            return out
+        out = empty(images, outputs, height + 2 * padding - 2, width + 2 * padding - 2)
+        self._call("conv3x3", *x.shape, outputs, padding, x, weight, out)
+        return out
+
+    def convolution_by_input(self, gradient, weight):
+        (images, outputs, height, width), channels = gradient.shape, weight.shape[1]
+        out = empty(images, channels, height, width)
+        if weight.shape[2] == 1:
+            sizes = (images, channels, height * width, outputs)
+            self._call("conv1x1_by_input", *sizes, gradient, weight, out)
+        else:
+            self._call("conv3x3_by_input", *out.shape, outputs, gradient, weight, out)
+        return out
+
+    def convolution_by_weight(self, x, gradient, weight, padding):
+        (images, channels, height, width), outputs = x.shape, weight.shape[0]
+        out = empty(*weight.shape)
+        if weight.shape[2] == 1:
+            sizes = (images, channels, height * width, outputs)
+            self._call("conv1x1_by_weight", *sizes, x, gradient, out)
+        else:
+            self._call("conv3x3_by_weight", *x.shape, outputs, padding, x, gradient, out)
+        return out
+
+    def batch_norm_relu(self, z, weight, bias, running_mean, running_variance):
+        """The result, and what the way back needs."""
+        (images, channels, height, width), out = z.shape, empty(*z.shape)
+        mean, inverse, scale = (empty(channels) for _ in range(3))
+        tensors = (z, weight, bias, running_mean, running_variance, mean, inverse, scale, out)
+        self._call("batch_norm_relu", images, channels, height * width, *tensors)
+        return out, (z, bias, mean, inverse, scale)
+
+    def batch_norm_relu_back(self, gradient, saved):
+        """Gradients by weight, bias and z."""
+        images, channels, height, width = gradient.shape
+        z, *rest = saved
+        results = empty(channels), empty(channels), empty(*z.shape)
+        sizes = (images, channels, height * width)
+        self._call("batch_norm_relu_back", *sizes, z, gradient, *rest, *results)
+        return results
+
+    def max_pool(self, x):
+        """The result, and the place in its map of each of its numbers."""
+        images, channels, height, width = x.shape
+        out = empty(images, channels, height // 2, width // 2)
+        place = np.full(out.shape, -1, np.int32)
+        self._call("max_pool", images * channels, height, width, x, out, place)
+        return out, place
+
+    def max_pool_back(self, gradient, place, shape):
+        images, channels, height, width = gradient.shape
+        out = empty(*shape)
+        sizes = (images * channels, shape[2] * shape[3], height * width)
+        self._call("max_pool_back", *sizes, gradient, place, out)
+        return out
+
+    def average_pool(self, x):
+        images, channels, height, width = x.shape
+        out = empty(images, channels)
+        self._call("average_pool", images * channels, height * width, x, out)
+        return out
+
+    def average_pool_back(self, gradient, shape):
+        out = empty(*shape)
+        maps, pixels = shape[0] * shape[1], shape[2] * shape[3]
+        self._call("average_pool_back", maps, pixels, gradient, out)
+        return out
+
+    def linear(self, features, weight, bias):
+        out = empty(len(features), len(weight))
+        self._call("linear", *features.shape, len(weight), features, weight, bias, out)
+        return out
+
+    def linear_back(self, features, gradient, weight):
+        """Gradients by weight, bias and features."""
+        (images, channels), classes = features.shape, len(weight)
+        results = empty(*weight.shape), empty(classes), empty(*features.shape)
+        sizes = (images, channels, 1, classes)
+        self._call("conv1x1_by_weight", *sizes, features, gradient, results[0])
+        self._call("linear_by_bias", images, classes, gradient, results[1])
+        sizes = (images, channels, classes)
+        self._call("linear_by_features", *sizes, gradient, weight, results[2])
+        return results
+
+    def drop_path(self, x, factor):
+        out = empty(*x.shape)
+        self._call("drop_path", len(x), x[0].size, x, factor, out)
+        return out
+
+    def drop_path_back(self, gradient, factor, total):
+        """Adds to the gradient of a map's later readers."""
+        self._call("drop_path_back", len(total), total[0].size, gradient, factor, total)
+
+    def loss(self, logits, labels, smoothing):
+        """The loss of a batch, and its gradient by the logits."""
+        out, smoothing = empty(*logits.shape), ctypes.c_double(smoothing)
+        loss = self._call("softmax_cross_entropy", *logits.shape, logits, labels, smoothing, out)
+        return loss, out
+
+    def clipping_factor(self, gradients, clip):
+        """From the gradients of all parameters in declaration order."""
+        sums = empty(len(gradients))
+        for i, gradient in enumerate(gradients):
+            outputs, inputs, side, _ = (*gradient.shape, 1, 1, 1)[:4]
+            sums[i] = self._call("sum_of_squares", outputs, inputs, side, gradient)
+        return self._call("clipping_factor", len(sums), sums, ctypes.c_float(clip))
+
+    def sgd(self, parameter, velocity, gradient, factor, rate, recipe):
+        """Changes parameter and velocity."""
+        numbers = (factor, rate, recipe.momentum, recipe.weight_decay)
+        settings = (*map(ctypes.c_float, numbers), int(recipe.nesterov))
+        self._call("sgd", gradient.size, gradient, *settings, velocity, parameter)
+
+    def cos_pi(self, x):
+        return self._call("cos_pi", ctypes.c_double(x))

@@ -1,0 +1,158 @@
+"""Does the trainings of `miner selftest --random N` again, to the same digests.
+
+    cc -std=c99 -O2 -ffp-contract=off -shared -fPIC *.c -lm -o /tmp/operations.so
+    python training.py --operations /tmp/operations.so --genomaster PATH INDEX...
+
+prints a line `DIGEST INDEX` for each INDEX; PATH is the program genomaster. What is computed is
+written from docs/arithmetic.md, in C. What that page leaves to the crates (streams of random
+numbers, initial weights, the images and their changes, the list of trainings) is written from
+their text, in Python with NumPy. Only what a genome decodes to is asked of `genomaster inspect
+--json`: decoding is not part of what is checked here.
+"""
+
+import argparse
+import json
+import subprocess
+from dataclasses import dataclass
+
+import images
+import numpy as np
+from blake3 import blake3
+from network import Network
+from operations import Operations
+from streams import Stream
+
+CLASSES = 10
+VALIDATION_IMAGES = 10
+AFFORDABLE_FLOPS = 100_000_000
+
+
+@dataclass
+class Recipe:
+    """How a network is trained; the names are those of naschain's recipes."""
+
+    seed: int
+    batch_size: int
+    train_images: int
+    crop_padding: int
+    horizontal_flip: bool
+    cutout: int
+    label_smoothing: float
+    warmup_epochs: int
+    drop_path: float
+    nesterov: bool
+    epochs: int = 2
+    learning_rate: float = 0.05
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    clip_norm: float = 5.0
+
+
+def drawn(index, genomaster):
+    """Architecture, input shape and recipe of training `index`, as random_trainings.rs draws."""
+    stream = Stream(1, "simulation", 1, index)
+    phases, nodes = stream.between(1, 3), stream.between(2, 4)
+    channels = [1, 3][stream.between(0, 1)]
+    height, width = stream.between(6, 32), stream.between(6, 32)
+    init_channels = stream.between(1, 24)
+    phase_bits = nodes * (nodes - 1) // 2 + 1
+    bits = [str(int(stream.between(0, 2) > 0)) for _ in range(phases * phase_bits)]
+    parts = ["".join(bits[i : i + phase_bits]) for i in range(0, len(bits), phase_bits)]
+    flags = {
+        "--phases": phases,
+        "--nodes": nodes,
+        "--input": f"{channels}x{height}x{width}",
+        "--init-channels": init_channels,
+        "--classes": CLASSES,
+    }
+    architecture = decoded(genomaster, flags, "-".join(parts))
+    affordable = AFFORDABLE_FLOPS // max(architecture["flops"], 1) // 2
+    train_images = min(max(affordable, 5), 200)
+    recipe = Recipe(
+        seed=index,
+        batch_size=max(train_images * 2 // 3, 3),
+        train_images=train_images,
+        crop_padding=stream.between(0, 2),
+        horizontal_flip=stream.between(0, 1) == 1,
+        cutout=stream.between(0, 3),
+        label_smoothing=[0.0, 0.1][stream.between(0, 1)],
+        warmup_epochs=stream.between(0, 1),
+        drop_path=[0.0, 0.3][stream.between(0, 1)],
+        nesterov=stream.between(0, 1) == 1,
+    )
+    return architecture, (channels, height, width), recipe
+
+
+def decoded(genomaster, flags, genome):
+    flags = [f"{name}={value}" for name, value in flags.items()]
+    command = [genomaster, "inspect", "--json", *flags, genome]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+
+
+def linked(digest, network):
+    """The digest chain's next link."""
+    tensors = network.tensors.values()
+    return blake3(digest + b"".join(values.astype("<f4").tobytes() for values in tensors))
+
+
+def rate(operations, recipe, done, steps_an_epoch):
+    """Warm-up, then half a cosine, after `done` steps."""
+    warmup = recipe.warmup_epochs * steps_an_epoch
+    if done < warmup:
+        return recipe.learning_rate * (done + 1) / warmup
+    part = (done - warmup) / (recipe.epochs * steps_an_epoch - warmup)
+    return recipe.learning_rate * 0.5 * (1.0 + operations.cos_pi(part))
+
+
+def update(network, gradients, recipe, learning_rate):
+    """Clips the gradients and steps along them."""
+    operations, names = network.operations, list(network.velocities)
+    assert set(names) == set(gradients), set(names) ^ set(gradients)
+    in_order = [gradients[name] for name in names]
+    assert all(np.isfinite(gradient).all() for gradient in in_order)
+    factor = operations.clipping_factor(in_order, recipe.clip_norm)
+    for name, gradient in zip(names, in_order):
+        parameter, velocity = network.tensors[name], network.velocities[name]
+        operations.sgd(parameter, velocity, gradient, factor, learning_rate, recipe)
+
+
+def trained(operations, index, genomaster):
+    """The digest of training `index`, as bytes."""
+    architecture, shape, recipe = drawn(index, genomaster)
+    pixels, labels = images.made_up(recipe.train_images + VALIDATION_IMAGES, *shape)
+    tables = images.normalisation(pixels)
+    split = list(range(len(pixels)))
+    Stream(recipe.seed, "split", 0, 0).shuffle(split)
+    network = Network(operations, architecture, shape[0], CLASSES, recipe.seed)
+    paths = network.paths()
+    digest = linked(blake3(b"naschain arithmetic 1"), network)
+    steps, done = -(-recipe.train_images // recipe.batch_size), 0
+    for epoch in range(1, recipe.epochs + 1):
+        order = split[: recipe.train_images]
+        Stream(recipe.seed, "shuffle", epoch, 0).shuffle(order)
+        for start in range(0, len(order), recipe.batch_size):
+            indices = order[start : start + recipe.batch_size]
+            x = images.batch(pixels, tables, recipe, epoch, indices)
+            factors = images.drop_path_factors(paths, recipe, epoch, indices)
+            smoothing = recipe.label_smoothing
+            loss, gradients = network.gradients(x, labels[indices], smoothing, factors)
+            assert np.isfinite(loss), loss
+            update(network, gradients, recipe, rate(operations, recipe, done, steps))
+            done += 1
+        digest = linked(digest, network)
+    return digest
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--operations", required=True, help="what cc made of the C files")
+    parser.add_argument("--genomaster", required=True, help="naschain's program of this name")
+    parser.add_argument("indices", type=int, nargs="+", metavar="INDEX")
+    arguments = parser.parse_args()
+    operations = Operations(arguments.operations)
+    for index in arguments.indices:
+        print(trained(operations, index, arguments.genomaster).hex(), index, flush=True)
+
+
+if __name__ == "__main__":
+    main()
