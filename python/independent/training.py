@@ -55,6 +55,8 @@ def drawn(index, genomaster):
     channels = [1, 3][stream.between(0, 1)]
     height, width = stream.between(6, 32), stream.between(6, 32)
     init_channels = stream.between(1, 24)
+    if index % 8 == 7:
+        init_channels = channels  # the first convolution is not applied
     phase_bits = nodes * (nodes - 1) // 2 + 1
     bits = [str(int(stream.between(0, 2) > 0)) for _ in range(phases * phase_bits)]
     parts = ["".join(bits[i : i + phase_bits]) for i in range(0, len(bits), phase_bits)]
