@@ -184,7 +184,7 @@ impl Model {
     }
 
     /// Checks that what the description says twice is the same both times.
-    fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         if self.format != FORMAT {
             let found = self.format;
             return Err(format!("format is {found}; this version reads {FORMAT}"));

@@ -15,9 +15,10 @@ use crate::{Error, Model, Scaling};
 /// A trained network as a burn module, on any of burn's backends: with the feature `burn`.
 ///
 /// It computes what [`Model::logits`] computes, but in the order of burn's kernels, so equal only
-/// up to rounding. All of burn works on it: autodiff and optimisers to train it further, records
-/// to save it. Parameters, running statistics and normalisation are part of a record; which layers
-/// there are is not, so load a record into the network of the same model.
+/// up to rounding; what is trained further in burn has burn's bits, and no path is dropped.
+/// Running statistics and normalisation are part of a record, and of burn's count of parameters,
+/// but no optimiser changes them. Which layers there are is no part of a record, so load it into
+/// the network of the same model.
 ///
 /// ```
 /// # use std::ops::ControlFlow;
@@ -59,8 +60,12 @@ impl<B: Backend> BurnNetwork<B> {
     /// The network of a model, on `device`.
     ///
     /// # Errors
-    /// [`Error::Weights`] when the tensors do not fit the architecture.
+    /// [`Error::Weights`] when the tensors do not fit the architecture, or the model contradicts
+    /// itself.
     pub fn load(model: &Model, device: &B::Device) -> Result<Self, Error> {
+        model
+            .check()
+            .map_err(|problem| Error::Weights { problem })?;
         let source = Source::stored(model.weights.clone());
         let network = BurnNetwork::build(&model.architecture, source, device)?;
         let Scaling { mean, deviation } = &model.normalisation;

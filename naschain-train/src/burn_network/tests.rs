@@ -12,7 +12,10 @@ use naschain_core::{MacroSpace, Recipe};
 
 use super::BurnNetwork;
 use super::layers::values;
-use crate::{Dataset, Model, Options, train};
+use crate::cpu::CpuNetwork;
+use crate::engine::Engine;
+use crate::weights::Source;
+use crate::{Dataset, Isa, Model, Options, train};
 
 /// A network that has learnt a little, with everything that a network can have.
 fn model() -> Model {
@@ -67,6 +70,50 @@ fn it_says_what_the_model_says() {
             (found - right).abs() < 1e-4 * (1.0 + right.abs()),
             "{found} is not {right}"
         );
+    }
+}
+
+/// Colours, a phase that is left out, and a first convolution that is not applied.
+#[test]
+fn it_says_so_of_every_kind_of_network() {
+    for (phases, init_channels, genome) in [
+        (3, 5, "1101011-0000000-1011010"),
+        (1, 3, "1011011"),
+        (1, 4, "0000000"),
+    ] {
+        let mut model = model();
+        model.space = MacroSpace {
+            phases,
+            init_channels,
+            input: "3x12x10".parse().unwrap(),
+            ..model.space
+        };
+        model.genome = genome.parse().unwrap();
+        model.architecture = model.space.decode(&model.genome).unwrap();
+        let source = Source::drawn(3);
+        let drawn = CpuNetwork::build(&model.architecture, source, &Isa::best()).unwrap();
+        model.weights = drawn.read();
+        let wrong = BurnNetwork::<Flex>::load(&model, &Default::default());
+        let right = "weights do not fit the architecture: the normalisation has 1 means and 1 deviations; images have 3 planes";
+        assert_eq!(wrong.unwrap_err().to_string(), right);
+        model.normalisation = crate::Scaling {
+            mean: vec![10.0, 100.0, 150.0],
+            deviation: vec![30.0, 50.0, 60.0],
+        };
+        let pixels: Vec<f32> = (0..5 * 360).map(|at| (at * 37 % 256) as f32).collect();
+        let right = model.logits(&pixels, Options::default()).unwrap();
+        let device = Default::default();
+        let network = BurnNetwork::<Flex>::load(&model, &device).unwrap();
+        assert_eq!(network.weights(), model.weights);
+        let flat = Tensor::<Flex, 1>::from_floats(&pixels[..], &device);
+        let found = values(network.forward(flat.reshape([5, 3, 12, 10])));
+        for (found, right) in found.iter().zip(&right) {
+            let difference = (found - right).abs();
+            assert!(
+                difference < 1e-4 * (1.0 + right.abs()),
+                "{found} is not {right}"
+            );
+        }
     }
 }
 
