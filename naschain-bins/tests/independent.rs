@@ -11,9 +11,10 @@ use std::process::Command;
 use programs::{folder, succeeded};
 use serde_json::Value;
 
-/// Between them no phase (6) to three, colours, drop-path, smoothing, warm-up, momentum with and
-/// without Nesterov's, batches of several blocks, and a first convolution that is not applied (36).
-const INDICES: [u64; 6] = [1, 6, 12, 18, 31, 36];
+/// Between them no phase (6) to three, colours, smoothing, warm-up, momentum with and without
+/// Nesterov's, batches of several blocks, gradients that are clipped and maps that drop-path scales
+/// for several readers (19), and a first convolution that is not applied (36).
+const INDICES: [u64; 7] = [1, 6, 12, 18, 19, 31, 36];
 
 /// Of python/install or the system; nothing where NumPy is missing.
 fn python(root: &Path) -> Option<PathBuf> {
