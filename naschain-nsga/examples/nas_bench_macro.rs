@@ -46,8 +46,9 @@ impl MacroTable {
                 .bytes()
                 .flat_map(|digit| [digit == b'2', digit == b'1']);
             let number = |cell: &str| {
-                let number = cell.trim().parse();
-                number.map_err(|_| format!("{cell:?} is no number, in the line {line}"))
+                let number = cell.trim().parse().ok();
+                let number = number.filter(|number: &f64| number.is_finite());
+                number.ok_or(format!("{cell:?} is no number, in the line {line}"))
             };
             let numbers: Vec<f64> = cells.map(number).collect::<Result<_, _>>()?;
             let &[first, second, third, params, flops] = &numbers[..] else {

@@ -88,6 +88,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--normalised" => measure = NORMALISED,
+            option if option.starts_with('-') => {
+                return Err(format!("there is no option {option}; {USAGE}").into());
+            }
             count => {
                 let number = count.parse().ok().filter(|count| *count > 0);
                 seeds = number.ok_or(format!("{count:?} is no number of seeds from 1; {USAGE}"))?;

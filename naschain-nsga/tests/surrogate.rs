@@ -2,7 +2,8 @@
 
 use naschain_core::Genome;
 use naschain_nsga::{
-    Bits, Mode, Objective, Outcome, Pace, Reals, Search, SearchConfig, Space, hypervolume,
+    Bits, Mode, Objective, Outcome, Pace, RealVector, Reals, Search, SearchConfig, Space,
+    hypervolume,
 };
 
 /// The points found, one after the other, with so many evaluations.
@@ -350,4 +351,23 @@ fn table_of_a_constrained_problem() {
             println!("{cap:3}  {:9}  {}", format!("{mode:?}"), medians.join("  "));
         }
     }
+}
+
+/// ZDT4 (Zitzler, Deb and Thiele 2000), ten variables with many local fronts: the default is worse here.
+#[test]
+#[ignore = "it checks nothing: it prints what docs/search.md shows"]
+fn table_of_a_multimodal_problem() {
+    let evaluate = |genome: &RealVector| {
+        let [first, rest @ ..] = genome.values() else {
+            unreachable!("ten variables")
+        };
+        let term = |x: f64| x * x - 10.0 * (4.0 * std::f64::consts::PI * x).cos();
+        let g = 91.0 + rest.iter().map(|x| term(10.0 * x - 5.0)).sum::<f64>();
+        vec![*first, g * (1.0 - (first / g).sqrt())]
+    };
+    let reference = [1.0, 150.0];
+    let runs = (1..=7).map(|seed| volumes(Reals, &config(10, 2, 400, seed), &reference, evaluate));
+    let runs: Vec<[f64; 2]> = runs.collect();
+    let share = |at: usize| median(runs.iter().map(|run| run[at] / 150.0).collect());
+    println!("ZDT4: default {:.3}, plain {:.3}", share(0), share(1));
 }
