@@ -45,7 +45,12 @@ impl MacroTable {
             let bits = arch
                 .bytes()
                 .flat_map(|digit| [digit == b'2', digit == b'1']);
-            let numbers: Vec<f64> = cells.map(str::parse).collect::<Result<_, _>>()?;
+            let number = |cell: &str| {
+                let number = cell.trim().parse().ok();
+                let number = number.filter(|number: &f64| number.is_finite());
+                number.ok_or(format!("{cell:?} is no number, in the line {line}"))
+            };
+            let numbers: Vec<f64> = cells.map(number).collect::<Result<_, _>>()?;
             let &[first, second, third, params, flops] = &numbers[..] else {
                 return Err(format!("not five numbers after the architecture: {line}").into());
             };
@@ -125,21 +130,32 @@ fn medians(mut runs: Vec<Vec<f64>>) -> Vec<f64> {
         .collect()
 }
 
+const USAGE: &str = "usage: nas_bench_macro CSV [--seeds 31] [--json]";
+
+fn seed_count(text: &str) -> Result<u64, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or(format!(
+        "--seeds is {text:?}; it must be a number from 1; {USAGE}"
+    ))
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut path, mut seeds, mut json) = (None, 31, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--json" => json = true,
-            "--seeds" => seeds = arguments.next().ok_or("--seeds needs a number")?.parse()?,
+            "--seeds" => seeds = seed_count(&arguments.next().unwrap_or_default())?,
+            option if option.starts_with('-') => {
+                return Err(format!("there is no option {option}; {USAGE}").into());
+            }
+            _ if path.is_some() => return Err(format!("one CSV is searched; {USAGE}").into()),
             _ => path = Some(argument),
         }
     }
-    let path = path.ok_or("usage: nas_bench_macro CSV [--seeds 31] [--json]")?;
-    if seeds == 0 {
-        return Err("--seeds must be at least 1".into());
-    }
-    let mut table = MacroTable::parse(&std::fs::read_to_string(path)?)?;
+    let path = path.ok_or(USAGE)?;
+    let csv = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+    let mut table = MacroTable::parse(&csv).map_err(|error| format!("{path}: {error}"))?;
     let (mut default, mut nsga2, mut random) = (Vec::new(), Vec::new(), Vec::new());
     for seed in 1..=seeds {
         for (mode, runs) in [(Mode::default(), &mut default), (Mode::Nsga2, &mut nsga2)] {

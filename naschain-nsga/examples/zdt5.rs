@@ -81,12 +81,20 @@ fn shares(
     evaluations.iter().map(share).collect()
 }
 
+const USAGE: &str = "usage: zdt5 [SEEDS, 31 by default] [--normalised]";
+
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut seeds, mut measure) = (31, WHOLE);
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--normalised" => measure = NORMALISED,
-            count => seeds = count.parse()?,
+            option if option.starts_with('-') => {
+                return Err(format!("there is no option {option}; {USAGE}").into());
+            }
+            count => {
+                let number = count.parse().ok().filter(|count| *count > 0);
+                seeds = number.ok_or(format!("{count:?} is no number of seeds from 1; {USAGE}"))?;
+            }
         }
     }
     let evaluations = measure.evaluations;

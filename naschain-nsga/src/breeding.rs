@@ -237,10 +237,20 @@ impl<S: Space> Search<S> {
             let mut stream = Stream::new(seed, Purpose::Initialisation, epoch, index);
             let found = (0..RETRIES).any(|_| self.add(S::Genome::random(len, &mut stream)));
             if !found && !self.add_unseen(&mut stream) {
-                self.state.ended = Some(Finish::Exhausted);
+                // Outcomes on their way may bring parents of new ones.
+                let waits = self.state.config.pace == Pace::SteadyState && self.untold > 0;
+                if !waits || self.is_listed() {
+                    self.state.ended = Some(Finish::Exhausted);
+                }
                 return;
             }
         }
+    }
+
+    /// Whether the space is small enough to go through.
+    fn is_listed(&self) -> bool {
+        let exists = |index| S::Genome::nth(self.state.config.genome_len, index).is_some();
+        exists(0) && !exists(LISTED)
     }
 
     /// Adds the first new genome from a random place on, in a space small enough to go through.

@@ -159,10 +159,10 @@ impl SearchConfig {
         let reference = self.reference.as_deref().unwrap_or_default();
         let checks = [
             (
-                self.genome_len >= 1,
+                (1..=LONGEST_GENOME).contains(&self.genome_len),
                 "genome_len",
                 self.genome_len.to_string(),
-                "at least 1",
+                "between 1 and 16,777,216",
             ),
             (
                 (2..=MOST).contains(&self.population),
@@ -231,6 +231,9 @@ impl SearchConfig {
 
 /// Random candidates that a surrogate starts from.
 const FIRST_OF_SURROGATE: usize = 12;
+
+/// The most genes of a genome, 2²⁴: even one genome takes memory in proportion, real variables 128 MiB.
+const LONGEST_GENOME: usize = 1 << 24;
 
 /// The largest population: a whole generation is made at once.
 const MOST: usize = 1_000_000;

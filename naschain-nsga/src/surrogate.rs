@@ -6,16 +6,49 @@ use crate::selection::Ranked;
 use crate::{Genes, Search, Space};
 
 impl<S: Space> Search<S> {
-    /// Makes candidates of those new genomes that promise to enlarge the front's hypervolume most.
+    /// Makes candidates of those new genomes that promise to enlarge the front's hypervolume most; those
+    /// predicted to be feasible come first.
     ///
     /// What a space knows of a genome is taken as it is; the rest is predicted by one ridge
-    /// regression an objective. Without outcomes to learn from, nothing is proposed.
+    /// regression an objective, and one for the constraint. Without outcomes to learn from, nothing is
+    /// proposed.
     pub(crate) fn propose(&mut self, parents: &[Ranked], until: usize, epoch: u64) {
-        let told = self.latest_successes();
-        if told.len() < 2 {
+        let told = self.latest(|index| self.is_success(index));
+        let judged = self.latest(|index| self.scores.violations[index].is_finite());
+        self.look_at(&told, &judged);
+        let constraint = self.constraint(&judged);
+        if told.len() < 2 && constraint.is_none() {
             return;
         }
-        let models = self.models(&told);
+        let pool = self.unseen_pool(parents, POOL, epoch).into_iter();
+        let seen = |(genome, canonical)| (self.sight(&canonical, &genome), genome);
+        let mut pool: Vec<(Sight, S::Genome)> = pool.map(seen).collect();
+        if let Some(constraint) = &constraint {
+            let missing = until - self.state.slots.len();
+            pool = feasible_first(pool, |one| violation(constraint, &one.0), missing);
+        }
+        if told.len() < 2 {
+            pool.truncate(until - self.state.slots.len());
+            pool.into_iter()
+                .for_each(|(_, genome)| _ = self.add(genome));
+            return;
+        }
+        let mut promise = self.promise(parents, &told, constraint.as_ref(), &pool);
+        while self.state.slots.len() < until && !pool.is_empty() {
+            let (_, genome) = pool.swap_remove(promise.take_largest());
+            self.add(genome);
+        }
+    }
+
+    /// What each of a pool promises beside the front and those on their way.
+    fn promise(
+        &self,
+        parents: &[Ranked],
+        told: &[usize],
+        constraint: Option<&Ridge>,
+        pool: &[(Sight, S::Genome)],
+    ) -> Promise {
+        let models = self.models(told);
         let outcomes: Vec<&[f64]> = told.iter().map(|&index| self.scores.row(index)).collect();
         let ranges = Ranges::around(&outcomes);
         let mut front = Vec::new();
@@ -25,36 +58,58 @@ impl<S: Space> Search<S> {
         // Those on their way are taken to turn out as expected.
         let all = (0..self.state.slots.len()).rev();
         for index in all.filter(|&index| self.is_untold(index)).take(self.untold) {
-            let genome = self.state.slots[index].genome();
-            let sight = self.sight(&self.state.space.canonical(genome), genome);
-            front.extend(ranges.scaled(&expected(&models, &sight)));
+            let sight = self.sight_of(index);
+            if constraint.is_none_or(|constraint| violation(constraint, &sight) == 0.0) {
+                front.extend(ranges.scaled(&expected(&models, &sight)));
+            }
         }
-        let mut pool = self.unseen_pool(parents, POOL, epoch);
-        let promised = |(genome, canonical): &(S::Genome, S::Genome)| {
-            ranges.scaled(&expected(&models, &self.sight(canonical, genome)))
-        };
-        let rows = pool.iter().map(promised).collect();
-        let mut promise = Promise::new(front, rows);
-        while self.state.slots.len() < until && !pool.is_empty() {
-            let (genome, _) = pool.swap_remove(promise.take_largest());
-            self.add(genome);
-        }
+        let promised = |(sight, _): &(Sight, _)| ranges.scaled(&expected(&models, sight));
+        Promise::new(front, pool.iter().map(promised).collect())
     }
 
-    /// The newest candidates with objectives, ascending, as many as are learned from.
-    fn latest_successes(&self) -> Vec<usize> {
+    /// The newest candidates of some kind, ascending, as many as are learned from.
+    fn latest(&self, is_of_the_kind: impl Fn(usize) -> bool) -> Vec<usize> {
         let all = (0..self.state.slots.len()).rev();
-        let success = |index: &usize| {
-            self.scores.violations[*index] == 0.0
-                && self
-                    .scores
-                    .row(*index)
-                    .iter()
-                    .all(|value| value.is_finite())
-        };
-        let mut told: Vec<usize> = all.filter(success).take(HISTORY).collect();
-        told.reverse();
-        told
+        let some = all.filter(|&index| is_of_the_kind(index)).take(HISTORY);
+        let mut some: Vec<usize> = some.collect();
+        some.reverse();
+        some
+    }
+
+    /// Whether a candidate has objectives to learn from.
+    fn is_success(&self, index: usize) -> bool {
+        let is_feasible = self.scores.violations[index] == 0.0;
+        is_feasible && self.scores.row(index).iter().all(|value| value.is_finite())
+    }
+
+    /// A model of the violation, if some of these candidates violate the constraint.
+    fn constraint(&self, judged: &[usize]) -> Option<Ridge> {
+        let violations = judged.iter().map(|&index| self.scores.violations[index]);
+        let violations: Vec<f64> = violations.collect();
+        let is_violated = violations.iter().any(|violation| *violation > 0.0);
+        (is_violated && judged.len() >= 2).then(|| {
+            // The largest is 1: any finite violation can be told, and squares must not overflow.
+            let largest = violations.iter().copied().fold(0.0, f64::max);
+            let shares: Vec<f64> = violations.iter().map(|one| one / largest).collect();
+            Ridge::fit(&self.features(judged), &shares)
+        })
+    }
+
+    fn features(&self, indices: &[usize]) -> Vec<&[f64]> {
+        let sights = indices.iter().filter_map(|index| self.sights.get(index));
+        sights.map(|sight| &sight.features[..]).collect()
+    }
+
+    /// Keeps what the models see of the candidates that are learned from.
+    fn look_at(&mut self, told: &[usize], judged: &[usize]) {
+        let mut sights = std::mem::take(&mut self.sights);
+        let oldest = told.first().into_iter().chain(judged.first()).min();
+        sights = sights.split_off(oldest.unwrap_or(&0));
+        for &index in told.iter().chain(judged) {
+            let sight = || self.sight_of(index);
+            sights.entry(index).or_insert_with(sight);
+        }
+        self.sights = sights;
     }
 
     /// A candidate of each point of the front; of a long one points at equal distances in its order, and
@@ -73,18 +128,14 @@ impl<S: Space> Search<S> {
     }
 
     /// A model for each objective that is not known of all genomes.
-    fn models(&mut self, told: &[usize]) -> Vec<Model> {
-        let mut sights = std::mem::take(&mut self.sights);
-        sights = sights.split_off(&told[0]);
-        for &index in told {
-            let genome = self.state.slots[index].genome();
-            let sight = || self.sight(&self.state.space.canonical(genome), genome);
-            sights.entry(index).or_insert_with(sight);
-        }
-        let seen: Vec<&Sight> = sights.values().collect();
-        let features: Vec<&[f64]> = seen.iter().map(|sight| &sight.features[..]).collect();
+    fn models(&self, told: &[usize]) -> Vec<Model> {
+        let features = self.features(told);
+        let is_known = |index: &usize, objective: usize| {
+            let sight = self.sights.get(index);
+            sight.is_some_and(|sight| sight.known[objective].is_some())
+        };
         let models = (0..self.scores.objectives).map(|objective| {
-            if seen.iter().all(|sight| sight.known[objective].is_some()) {
+            if told.iter().all(|index| is_known(index, objective)) {
                 return None;
             }
             let targets = told.iter().map(|&index| self.scores.row(index)[objective]);
@@ -93,9 +144,12 @@ impl<S: Space> Search<S> {
             let bent: Vec<f64> = targets.iter().map(|value| curve.bend(*value)).collect();
             Some((Ridge::fit(&features, &bent), curve))
         });
-        let models = models.collect();
-        self.sights = sights;
-        models
+        models.collect()
+    }
+
+    fn sight_of(&self, index: usize) -> Sight {
+        let genome = self.state.slots[index].genome();
+        self.sight(&self.state.space.canonical(genome), genome)
     }
 
     /// What the models see: the canonical genes, the square of their sum, and what is known, as a
@@ -120,6 +174,22 @@ impl<S: Space> Search<S> {
         features.extend(known.iter().map(logarithm));
         Sight { features, known }
     }
+}
+
+/// The violation to be expected, on the model's scale; 0 where a genome is predicted to be feasible.
+fn violation(constraint: &Ridge, sight: &Sight) -> f64 {
+    constraint.predict(&sight.features).0.max(0.0)
+}
+
+/// Those predicted to be feasible in their order, and where these are fewer than `missing`, the ones that
+/// violate least after them.
+fn feasible_first<T>(pool: Vec<T>, violation: impl Fn(&T) -> f64, missing: usize) -> Vec<T> {
+    let judged = pool.into_iter().map(|one| (violation(&one), one));
+    let mut judged: Vec<(f64, T)> = judged.collect();
+    judged.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let feasible = judged.iter().filter(|one| one.0 == 0.0).count();
+    judged.truncate(feasible.max(missing));
+    judged.into_iter().map(|(_, one)| one).collect()
 }
 
 /// The objectives of a genome as far as they are known, and else predicted with a little hope: one

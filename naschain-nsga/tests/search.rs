@@ -4,7 +4,8 @@ mod searches;
 
 use naschain_core::{Genome, Purpose, Stream};
 use naschain_nsga::{
-    CandidateId, Error, Evaluated, Finish, Outcome, Pace, Search, SearchConfig, Space,
+    Candidate, CandidateId, Error, Evaluated, Finish, Outcome, Pace, Reals, Search, SearchConfig,
+    Space,
 };
 use proptest::prelude::*;
 use searches::{config, run};
@@ -118,6 +119,48 @@ fn a_small_space_is_exhausted_and_ends_the_search() {
         (42, Some(Finish::Generations))
     );
     assert_eq!(search.generation(), 6);
+}
+
+/// The ones before the first zero mean something. Random genomes have few of them.
+struct Leading;
+
+impl Space for Leading {
+    type Genome = Genome;
+
+    fn canonical(&self, genome: &Genome) -> Genome {
+        let leading = genome.bits().take_while(|bit| *bit).count();
+        Genome::from_bits((0..genome.len()).map(|bit| bit < leading))
+    }
+}
+
+/// While outcomes are on their way nothing new may be found; those told are parents of new ones.
+#[test]
+fn in_steady_state_pending_outcomes_may_bring_new_genomes() {
+    for seed in 1..=6 {
+        let config = SearchConfig {
+            pace: Pace::SteadyState,
+            generations: 20,
+            ..config(40, seed)
+        };
+        let mut search = Search::in_space(config, Leading).unwrap();
+        let tell = |search: &mut Search<_>, candidate: Candidate| {
+            let leading = candidate.genome.bits().take_while(|bit| *bit).count();
+            let outcome = Outcome::objectives([leading as f64, 0.0]);
+            search.tell(candidate.id, outcome).unwrap();
+        };
+        let pending: Vec<Candidate> = std::iter::from_fn(|| search.ask()).collect();
+        assert!(pending.len() < 20 && !search.is_finished(), "seed {seed}");
+        let found = pending.len();
+        for candidate in pending {
+            tell(&mut search, candidate);
+        }
+        while let Some(candidate) = search.ask() {
+            tell(&mut search, candidate);
+        }
+        let all = search.evaluated().count();
+        assert!(all > found, "seed {seed}: {found} {all}");
+        assert_eq!(search.finish(), Some(Finish::Exhausted));
+    }
 }
 
 /// Only the first four bits mean something.
@@ -243,8 +286,10 @@ fn impossible_tells_are_refused_and_change_nothing() {
 #[test]
 fn every_field_of_the_configuration_is_checked() {
     type Change = fn(&mut SearchConfig);
-    let changes: [(Change, &str); 11] = [
+    let changes: [(Change, &str); 13] = [
         (|config| config.genome_len = 0, "genome_len"),
+        (|config| config.genome_len = (1 << 24) + 1, "genome_len"),
+        (|config| config.genome_len = usize::MAX, "genome_len"),
         (|config| config.population = 1, "population"),
         (|config| config.generations = 0, "generations"),
         (
@@ -274,9 +319,15 @@ fn every_field_of_the_configuration_is_checked() {
     for (change, name) in changes {
         let mut config = config(8, 0);
         change(&mut config);
-        match Search::new(config).unwrap_err() {
-            Error::Config { field, .. } => assert_eq!(field, name),
-            error => panic!("{error}"),
+        let errors = [
+            Search::new(config.clone()).unwrap_err(),
+            Search::in_space(config, Reals).unwrap_err(),
+        ];
+        for error in errors {
+            match error {
+                Error::Config { field, .. } => assert_eq!(field, name),
+                error => panic!("{error}"),
+            }
         }
     }
 }

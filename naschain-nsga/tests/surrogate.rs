@@ -2,7 +2,8 @@
 
 use naschain_core::Genome;
 use naschain_nsga::{
-    Bits, Mode, Objective, Outcome, Pace, Reals, Search, SearchConfig, Space, hypervolume,
+    Bits, Mode, Objective, Outcome, Pace, RealVector, Reals, Search, SearchConfig, Space,
+    hypervolume,
 };
 
 /// The points found, one after the other, with so many evaluations.
@@ -277,4 +278,96 @@ fn after_four_hundred_a_wrong_model_picks_less() {
         let (model, free) = (mean(0), mean(1));
         assert!(free + 5.0 < model, "seed {seed}: {free} {model}");
     }
+}
+
+/// Maximises weighted ones of 80 bits and minimises changes between neighbours; more ones than `cap` are
+/// infeasible. Minimised objectives, or the violation.
+fn capped(genome: &Genome, cap: usize) -> Result<[f64; 2], f64> {
+    let ones = genome.count_ones(0..80);
+    if ones > cap {
+        return Err((ones - cap) as f64);
+    }
+    let weights = (0..80).filter(|&bit| genome.get(bit));
+    let weight: usize = weights.map(|bit| 1 + bit % 5).sum();
+    let changes = (1..80).filter(|&bit| genome.get(bit) != genome.get(bit - 1));
+    Ok([-(weight as f64), changes.count() as f64])
+}
+
+/// The hypervolumes after so many evaluations, and the share of feasible candidates.
+fn capped_volumes(mode: Mode, cap: usize, evaluations: &[usize], seed: u64) -> Vec<f64> {
+    let most = evaluations[evaluations.len() - 1];
+    let config = SearchConfig {
+        mode,
+        ..config(80, 2, most, seed)
+    };
+    let mut search = Search::new(config).unwrap();
+    let mut found = Vec::new();
+    while let Some(candidate) = search.ask() {
+        let values = capped(&candidate.genome, cap);
+        let outcome = match values {
+            Ok(values) => Outcome::objectives(values),
+            Err(violation) => Outcome::Infeasible(violation),
+        };
+        search.tell(candidate.id, outcome).unwrap();
+        found.push(values.ok());
+    }
+    let volume = |&count: &usize| {
+        let points: Vec<f64> = found[..count].iter().flatten().flatten().copied().collect();
+        hypervolume(&points, &[0.0, 80.0]).unwrap()
+    };
+    let share = found.iter().flatten().count() as f64 / most as f64;
+    evaluations.iter().map(volume).chain([share]).collect()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+#[test]
+fn a_constrained_problem_is_no_worse_for_it() {
+    for cap in [45, 30] {
+        let [with, without] = [Mode::Surrogate, Mode::Nsga2].map(|mode| {
+            let runs = (1..=5).map(|seed| capped_volumes(mode, cap, &[200], seed)[0]);
+            median(runs.collect())
+        });
+        assert!(with >= without, "cap {cap}: {with} {without}");
+    }
+}
+
+/// The table of docs/search.md.
+#[test]
+#[ignore = "it takes long and checks nothing: it prints what docs/search.md shows"]
+fn table_of_a_constrained_problem() {
+    println!(
+        "cap  mode       hypervolume after 100, 200, 400, and share of feasible ones, median of 15 seeds"
+    );
+    for cap in [45, 30] {
+        for mode in [Mode::Surrogate, Mode::Nsga2] {
+            let runs = (1..=15).map(|seed| capped_volumes(mode, cap, &[100, 200, 400], seed));
+            let runs: Vec<Vec<f64>> = runs.collect();
+            let medians = (0..4).map(|at| median(runs.iter().map(|run| run[at]).collect()));
+            let medians: Vec<String> = medians.map(|value| format!("{value:8.2}")).collect();
+            println!("{cap:3}  {:9}  {}", format!("{mode:?}"), medians.join("  "));
+        }
+    }
+}
+
+/// ZDT4 (Zitzler, Deb and Thiele 2000), ten variables with many local fronts: the default is worse here.
+#[test]
+#[ignore = "it checks nothing: it prints what docs/search.md shows"]
+fn table_of_a_multimodal_problem() {
+    let evaluate = |genome: &RealVector| {
+        let [first, rest @ ..] = genome.values() else {
+            unreachable!("ten variables")
+        };
+        let term = |x: f64| x * x - 10.0 * (4.0 * std::f64::consts::PI * x).cos();
+        let g = 91.0 + rest.iter().map(|x| term(10.0 * x - 5.0)).sum::<f64>();
+        vec![*first, g * (1.0 - (first / g).sqrt())]
+    };
+    let reference = [1.0, 150.0];
+    let runs = (1..=7).map(|seed| volumes(Reals, &config(10, 2, 400, seed), &reference, evaluate));
+    let runs: Vec<[f64; 2]> = runs.collect();
+    let share = |at: usize| median(runs.iter().map(|run| run[at] / 150.0).collect());
+    println!("ZDT4: default {:.3}, plain {:.3}", share(0), share(1));
 }
