@@ -2,7 +2,7 @@
 
 pub(crate) mod wallets;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write, stderr};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -28,6 +28,15 @@ pub(crate) const SMALL: [&str; 14] = [
 
 pub(crate) fn genomaster() -> Command {
     Command::new(env!("CARGO_BIN_EXE_genomaster"))
+}
+
+/// Says on the screen that a test, or a part of it, was skipped; written past the test harness,
+/// which hides what passing tests print.
+pub(crate) fn skipped(why: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    let line = format!("SKIPPED {test}: {why}\n");
+    stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// A new folder for one test.
