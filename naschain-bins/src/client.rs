@@ -394,5 +394,11 @@ fn away(error: reqwest::Error) -> ClientError {
         text = format!("{text}: {error}");
         cause = error.source();
     }
+    // As rustls names it: without this the text does not say what to do.
+    if text.contains("CaUsedAsEndEntity") {
+        text += "; the genomaster serves an authority's own certificate (CA:TRUE), which no client takes: \
+            let the authority sign one for the genomaster, serve that with --tls-cert, and give \
+            clients the authority's with --ca-file; docs/identity.md has the commands";
+    }
     ClientError::Away(text)
 }
