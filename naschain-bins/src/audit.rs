@@ -13,7 +13,7 @@ use crate::caller::CallerArgs;
 use crate::chain::Entry;
 use crate::client::Client;
 use crate::run_spec::RunSpec;
-use crate::senders::Signers;
+use crate::senders::{Signers, Unsigned};
 use crate::state::ClosedBatch;
 use crate::store::{Place, PlaceParser, Snapshot, Store};
 
@@ -30,10 +30,16 @@ pub struct AuditArgs {
     /// there still, so that events dropped from the end are found
     #[arg(long, value_name = "NUMBER:LINK", value_parser = known)]
     known: Option<(u64, Digest)>,
-    /// The run's genomaster takes requests that are not signed (`serve --unsigned`, `search`):
-    /// also whoever is known by a hotkey's address need not have signed
+    /// The run's genomaster takes requests that are not signed, or once did (`serve --unsigned`):
+    /// nobody need have signed. Without this, everybody must have where the genomaster's address
+    /// is known, from it, from --genomaster-hotkey or from a proof, and else those who are known
+    /// by a hotkey's address
     #[arg(long)]
     unsigned: bool,
+    /// Miners of the old network (`uid-N`), which cannot sign, need not have; for a genomaster
+    /// that runs with --legacy
+    #[arg(long)]
+    legacy: bool,
     #[command(flatten)]
     caller: CallerArgs,
     /// Print one JSON object instead of text
@@ -81,7 +87,11 @@ pub async fn audit(args: &AuditArgs) -> Result<AuditReport> {
     let is_url = args.target.starts_with("http://") || args.target.starts_with("https://");
     let mut signers = Signers {
         genomaster: args.caller.genomaster_hotkey()?,
-        unsigned: args.unsigned,
+        unsigned: match args.unsigned {
+            true => Unsigned::Always,
+            false => Unsigned::Names,
+        },
+        legacy: args.legacy,
     };
     let (spec, mut source) = match is_url {
         true => {

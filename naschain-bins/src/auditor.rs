@@ -119,7 +119,10 @@ impl Auditor {
             .map_err(|broken| named(before, entry, following, broken))?;
         let proof = entry.proof.as_deref();
         let wrong = |why| Fault::Proof { number, why };
-        let sent = self.senders.before(now, &event, proof).map_err(wrong)?;
+        let sent = self
+            .senders
+            .before(number, now, &event, proof)
+            .map_err(wrong)?;
         match &sent {
             Sent::Tick => {}
             Sent::Unsigned => self.unsigned += 1,

@@ -1,6 +1,6 @@
 //! The genomaster as a miner or a validator sees it over HTTP.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -21,6 +21,7 @@ use crate::btauth::{Auth, Message};
 use crate::clock;
 use crate::run_spec::RunSpec;
 use crate::ss58;
+use crate::tls::{self, certificates};
 use crate::wallet::Hotkey;
 
 /// Why a call did not succeed.
@@ -338,19 +339,6 @@ fn shown(url: &str) -> &str {
     url.rsplit_once('@').map_or(url, |(_, host)| host)
 }
 
-fn certificates(file: &Path) -> anyhow::Result<Vec<reqwest::Certificate>> {
-    let pem = std::fs::read(file);
-    let pem = pem.with_context(|| format!("cannot read the certificates {}", file.display()))?;
-    let found = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
-    if found.is_empty() {
-        bail!(
-            "{} has no certificate in it; it must be PEM",
-            file.display()
-        );
-    }
-    Ok(found)
-}
-
 fn refused(status: u16, kind: &str, detail: String) -> ClientError {
     let kind = kind.to_owned();
     ClientError::Refused(Problem {
@@ -394,5 +382,6 @@ fn away(error: reqwest::Error) -> ClientError {
         text = format!("{text}: {error}");
         cause = error.source();
     }
+    text += tls::hint(&text);
     ClientError::Away(text)
 }

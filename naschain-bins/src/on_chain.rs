@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use naschain_consensus::MinerId;
+use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::epochs::EpochWeights;
@@ -54,6 +55,16 @@ impl Files {
             made.with_context(|| format!("cannot make {}", files.path.display()))?;
         }
         Ok(files)
+    }
+
+    /// Files for another run than these are of, in a folder of its own, or beside the one file.
+    pub fn of_run(&self, run: Digest) -> Result<Files> {
+        let path = match self.is_one() {
+            true => self.path.with_file_name(format!("{run}.json")),
+            false => self.path.join(run.to_string()),
+        };
+        tracing::warn!("the weights of run {run} go to {}", path.display());
+        Files::new(&path, self.uids.clone())
     }
 
     fn is_one(&self) -> bool {
@@ -266,7 +277,6 @@ impl Uids {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use naschain_core::Digest;
 
     const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
 

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::auditor::Auditor;
 use crate::client::{Client, ClientError};
 use crate::run_spec::RunSpec;
-use crate::senders::Signers;
+use crate::senders::{Signers, Unsigned};
 use crate::state::ClosedBatch;
 
 /// How far it was followed, and what is wrong with it.
@@ -18,11 +18,12 @@ pub struct PublicJournal {
 
 impl PublicJournal {
     /// Nothing of it yet. `genomaster` is the address that miners sign for; without one nobody
-    /// has to sign.
-    pub fn new(spec: RunSpec, genomaster: Option<&str>) -> Result<PublicJournal> {
+    /// has to sign, as long as nobody does. With `legacy` miners of the old network never have to.
+    pub fn new(spec: RunSpec, genomaster: Option<&str>, legacy: bool) -> Result<PublicJournal> {
         let signers = Signers {
             genomaster: genomaster.map(str::to_owned),
-            unsigned: genomaster.is_none(),
+            unsigned: Unsigned::Miners,
+            legacy,
         };
         Ok(PublicJournal {
             auditor: Auditor::new(spec, signers)?,

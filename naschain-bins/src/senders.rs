@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use naschain_consensus::{Action, Ending, Event, Grant, Millis, MinerId};
 use naschain_core::Digest;
 
+use crate::legacy;
 use crate::signed_request::{Proof, verify_proof};
 use crate::ss58;
 
@@ -17,15 +18,30 @@ const WAITING_MS: u64 = 60_000;
 pub struct Signers {
     /// The genomaster's address; without one, whom the first signed request was for.
     pub genomaster: Option<String>,
-    /// Whether an address may have sent something without signing it, as to a genomaster that
-    /// takes unsigned requests.
-    pub unsigned: bool,
+    /// Who may have sent something without signing it.
+    pub unsigned: Unsigned,
+    /// Whether miners of the old network (`uid-N`), which cannot sign, may have too.
+    pub legacy: bool,
+}
+
+/// Who need not sign. A run is one with signatures where a genomaster's address is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unsigned {
+    /// In a run without signatures, whoever is not known by a hotkey's address.
+    #[default]
+    Names,
+    /// In a run without signatures, everybody.
+    Miners,
+    /// Everybody, also beside those that sign.
+    Always,
 }
 
 /// Follows who sent what.
 pub(crate) struct Senders {
     run: Digest,
     signers: Signers,
+    /// The first event that nobody signed, and its miner.
+    first_unsigned: Option<(u64, MinerId)>,
     /// The nonces of each hotkey.
     seen: BTreeMap<String, BTreeSet<u64>>,
     /// Requests for work that found none yet, by the time of their first use: the genomaster asks
@@ -53,21 +69,23 @@ impl Senders {
         Senders {
             run,
             signers,
+            first_unsigned: None,
             seen: BTreeMap::new(),
             waiting: BTreeMap::new(),
             oldest: VecDeque::new(),
         }
     }
 
-    /// Looks at an event that is about to be applied; an error says what is wrong.
+    /// Looks at event `number`, which is about to be applied; an error says what is wrong.
     pub(crate) fn before(
         &mut self,
+        number: u64,
         now: Millis,
         event: &Event,
         proof: Option<&str>,
     ) -> Result<Sent, String> {
         let Some(proof) = proof else {
-            return self.without_proof(event);
+            return self.without_proof(number, event);
         };
         let proof = verify_proof(event, proof, self.run).map_err(|error| error.to_string())?;
         let genomaster = &mut self.signers.genomaster;
@@ -78,10 +96,16 @@ impl Senders {
                 "the request was signed for {receiver}, not for {genomaster}"
             ));
         }
+        if let Some((first, miner)) = &self.first_unsigned {
+            let hotkey = &proof.hotkey;
+            return Err(format!(
+                "{hotkey} signed it, but {miner} did not sign event {first}; only in a run that takes requests without signatures (--unsigned) would both be right"
+            ));
+        }
         self.once(now, event, proof)
     }
 
-    fn without_proof(&self, event: &Event) -> Result<Sent, String> {
+    fn without_proof(&mut self, number: u64, event: &Event) -> Result<Sent, String> {
         let miner = match event {
             Event::Tick => return Ok(Sent::Tick),
             Event::Join { miner }
@@ -92,12 +116,29 @@ impl Senders {
             | Event::Leave { miner } => miner,
             _ => return Err("no genomaster writes such an event".to_owned()),
         };
-        match ss58::decode(miner.as_str()) {
-            Ok(_) if !self.signers.unsigned => Err(format!(
-                "{miner} did not sign it; only in a run without signatures (--unsigned) would that be right"
-            )),
-            _ => Ok(Sent::Unsigned),
+        let Signers {
+            genomaster,
+            unsigned,
+            legacy,
+        } = &self.signers;
+        let is_old = legacy::uid(miner).is_some();
+        if *unsigned == Unsigned::Always || (*legacy && is_old) {
+            return Ok(Sent::Unsigned);
         }
+        let is_address = ss58::decode(miner.as_str()).is_ok();
+        if genomaster.is_some() || (is_address && *unsigned == Unsigned::Names) {
+            return Err(match is_old {
+                true => format!(
+                    "{miner} did not sign it; only in a run with miners of the old network (--legacy) would that be right"
+                ),
+                false => format!(
+                    "{miner} did not sign it; only in a run without signatures (--unsigned) would that be right"
+                ),
+            });
+        }
+        self.first_unsigned
+            .get_or_insert_with(|| (number, miner.clone()));
+        Ok(Sent::Unsigned)
     }
 
     fn once(&mut self, now: Millis, event: &Event, proof: Proof) -> Result<Sent, String> {
@@ -201,7 +242,7 @@ mod tests {
         let (event, proof) = request(7);
         for (now, action) in uses {
             let now = Millis(*now);
-            let sent = senders.before(now, &event, Some(&proof))?;
+            let sent = senders.before(1, now, &event, Some(&proof))?;
             senders.after(now, sent, &event, std::slice::from_ref(action))?;
         }
         Ok(())
@@ -248,13 +289,62 @@ mod tests {
     }
 
     #[test]
+    fn a_run_is_signed_by_all_or_by_nobody() {
+        use Unsigned::{Always, Miners, Names};
+        let (signed, proof) = request(7);
+        let of = |miner: &str| (miner.parse().unwrap(), None);
+        let ada = match &signed {
+            Event::Request { miner } => miner.clone(),
+            _ => unreachable!(),
+        };
+        let genomaster = || Some(Hotkey::from_seed(&[9; 32]).address().to_owned());
+        let address = (ada.clone(), None);
+        let signed = (ada, Some(proof.as_str()));
+        let follow = |genomaster, unsigned, legacy, sent: &[&(MinerId, Option<&str>)]| {
+            let signers = Signers {
+                genomaster,
+                unsigned,
+                legacy,
+            };
+            let mut senders = Senders::new(Digest([4; 32]), signers);
+            (1..).zip(sent).try_for_each(|(number, (miner, proof))| {
+                let miner = miner.clone();
+                let event = Event::Request { miner };
+                senders.before(number, Millis(0), &event, *proof).map(drop)
+            })
+        };
+        let (bob, old) = (of("bob"), of("uid-7"));
+        // A run that nobody signed.
+        assert_eq!(follow(None, Names, false, &[&bob, &old]), Ok(()));
+        assert_eq!(follow(None, Miners, false, &[&bob, &address]), Ok(()));
+        assert!(follow(None, Names, false, &[&bob, &address]).is_err());
+        // A run of a genomaster that has a hotkey, as is known from outside or by a proof.
+        for unsigned in [Names, Miners] {
+            for sent in [&[&bob][..], &[&address], &[&signed, &bob], &[&old]] {
+                let error = follow(genomaster(), unsigned, false, sent).unwrap_err();
+                assert!(error.contains("did not sign it"), "{sent:?}: {error}");
+            }
+            let error = follow(None, unsigned, false, &[&signed, &bob]).unwrap_err();
+            assert!(error.starts_with("bob did not sign it"), "{error}");
+            let error = follow(None, unsigned, false, &[&bob, &signed]).unwrap_err();
+            assert!(error.contains("bob did not sign event 1"), "{error}");
+            let error = follow(None, unsigned, false, &[&signed, &old]).unwrap_err();
+            assert!(error.contains("--legacy"), "{error}");
+            let old_first = follow(genomaster(), unsigned, true, &[&old, &signed]);
+            assert_eq!(old_first, Ok(()));
+        }
+        let all = [&bob, &signed, &old, &address];
+        assert_eq!(follow(genomaster(), Always, false, &all), Ok(()));
+    }
+
+    #[test]
     fn events_that_no_genomaster_writes_are_refused() {
         let mut senders = Senders::new(Digest([4; 32]), Signers::default());
         let (batch, flops) = (BatchId(77), 1);
         let open = Event::Open { batch, flops };
-        assert!(senders.before(Millis(0), &open, None).is_err());
+        assert!(senders.before(1, Millis(0), &open, None).is_err());
         assert_eq!(
-            senders.before(Millis(0), &Event::Tick, None),
+            senders.before(1, Millis(0), &Event::Tick, None),
             Ok(Sent::Tick)
         );
     }

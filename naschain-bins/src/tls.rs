@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -53,4 +53,31 @@ fn server_config(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
         })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// The certificates that a client is to believe besides the public ones.
+pub(crate) fn certificates(file: &Path) -> Result<Vec<reqwest::Certificate>> {
+    let pem = std::fs::read(file);
+    let pem = pem.with_context(|| format!("cannot read the certificates {}", file.display()))?;
+    let found = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
+    if found.is_empty() {
+        bail!(
+            "{} has no certificate in it; it must be PEM",
+            file.display()
+        );
+    }
+    Ok(found)
+}
+
+/// What to do about an error of a client, where its own text does not say so.
+pub(crate) fn hint(error: &str) -> &'static str {
+    // As rustls names it.
+    match error.contains("CaUsedAsEndEntity") {
+        true => {
+            "; the genomaster serves an authority's own certificate (CA:TRUE), which no client takes: \
+             let the authority sign one for the genomaster, serve that with --tls-cert, and give \
+             clients the authority's with --ca-file; docs/identity.md has the commands"
+        }
+        false => "",
+    }
 }

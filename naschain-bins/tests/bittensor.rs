@@ -1,5 +1,8 @@
 //! Wallets and signed requests against the bittensor package, in both directions.
 
+#[allow(dead_code)] // each test file uses its part
+mod programs;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -19,8 +22,8 @@ fn peer(asked: &Value) -> Option<Value> {
         .args(["-c", "import bittensor"])
         .output();
     if !check.is_ok_and(|output| output.status.success()) {
-        eprintln!(
-            "SKIPPED: the bittensor package is not in target/python-bittensor; python/install gets it"
+        programs::skipped(
+            "the bittensor package is not in target/python-bittensor; python/install gets it",
         );
         return None;
     }

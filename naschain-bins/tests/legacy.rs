@@ -21,8 +21,8 @@ fn python() -> Option<PathBuf> {
             return Some(python);
         }
     }
-    eprintln!(
-        "SKIPPED: Python's requests and pandas are not in target/python; python/install gets them"
+    programs::skipped(
+        "Python's requests and pandas are not in target/python; python/install gets them",
     );
     None
 }

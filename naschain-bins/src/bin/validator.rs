@@ -17,6 +17,7 @@ use naschain_bins::run::{run, say};
 use naschain_bins::run_spec::RunSpec;
 use naschain_bins::state::ClosedBatch;
 use naschain_bins::validator::{Report, Terms, validate};
+use naschain_core::Digest;
 
 /// Recompute every verdict of a genomaster and score its miners
 #[derive(Parser)]
@@ -47,8 +48,9 @@ struct Cli {
     /// File of the chain's uids, a hotkey's address and its uid in each line
     #[arg(long, value_name = "FILE")]
     uids: Option<PathBuf>,
-    /// Pay miners of the old network (`uid-N`), which cannot sign, at their uid, unless --uids has
-    /// it as a hotkey's; for a genomaster that runs with --legacy
+    /// Let miners of the old network (`uid-N`), which cannot sign, take part, and pay them at their
+    /// uid, unless --uids has it as a hotkey's; for a genomaster that runs with --legacy. Without
+    /// it they are a fault of the journal of a genomaster with a hotkey
     #[arg(long)]
     legacy: bool,
     /// Set the weights of each epoch by `btcli weights set`, which has to be installed
@@ -84,7 +86,9 @@ struct Seen {
 struct Outlets {
     files: Option<Files>,
     btcli: Option<Btcli>,
-    /// The latest epoch that was set.
+    /// The run whose weights were set last.
+    run: Option<Digest>,
+    /// The latest epoch of it that was set.
     set: usize,
 }
 
@@ -93,7 +97,7 @@ async fn report(cli: Cli) -> Result<()> {
     let mut outlets = Outlets::new(&cli)?;
     let mut seen: Option<Seen> = None;
     loop {
-        match fetch(&client, &mut seen).await {
+        match fetch(&client, &mut seen, cli.legacy).await {
             Ok((grew, finished)) => {
                 let last = !cli.watch || finished;
                 if let Some(seen) = seen.as_ref().filter(|_| grew || last) {
@@ -133,13 +137,28 @@ fn is_away(error: &anyhow::Error) -> bool {
 
 impl Seen {
     /// Nothing of a run yet.
-    fn new(spec: RunSpec, genomaster: Option<&str>) -> Result<Seen> {
+    fn new(spec: RunSpec, genomaster: Option<&str>, legacy: bool) -> Result<Seen> {
         Ok(Seen {
             chain: BatchChain::new(spec.digest()),
-            journal: PublicJournal::new(spec.clone(), genomaster)?,
+            journal: PublicJournal::new(spec.clone(), genomaster, legacy)?,
             spec,
             closed: Vec::new(),
             problem: None,
+        })
+    }
+
+    /// Nothing yet of a run that took the address over from another. A history that was wrong
+    /// once stays so, or a genomaster could make it forgotten by another run.
+    fn after(self, spec: RunSpec, genomaster: Option<&str>, legacy: bool) -> Result<Seen> {
+        let (old, new) = (self.spec.digest(), spec.digest());
+        tracing::warn!("run {new} has taken the address over from run {old}");
+        let journal = self.journal.problem();
+        for problem in self.problem.as_deref().into_iter().chain(journal) {
+            tracing::error!("what was told of run {old} is not to be trusted: {problem}");
+        }
+        Ok(Seen {
+            problem: self.problem,
+            ..Seen::new(spec, genomaster, legacy)?
         })
     }
 
@@ -182,6 +201,7 @@ impl Outlets {
         Ok(Outlets {
             files: files.transpose()?,
             btcli,
+            run: None,
             set: 0,
         })
     }
@@ -194,6 +214,15 @@ impl Outlets {
         if let Some(problem) = report.distrust() {
             bail!("no weights are set: the genomaster's {problem}");
         }
+        let Some(run) = epochs.first().map(|epoch| epoch.run) else {
+            return Ok(());
+        };
+        if self.run.is_some_and(|before| before != run) {
+            let own = self.files.as_ref().map(|files| files.of_run(run));
+            self.files = own.transpose()?;
+            self.set = 0;
+        }
+        self.run = Some(run);
         for epoch in epochs.iter().skip(self.set) {
             let done = self.files.as_ref().map(|files| files.has(epoch));
             if !done.transpose()?.unwrap_or(false) {
@@ -211,15 +240,15 @@ impl Outlets {
 }
 
 /// Gets what has ended since; says whether there was anything, and whether the run is finished.
-async fn fetch(client: &Client, seen: &mut Option<Seen>) -> Result<(bool, bool)> {
+async fn fetch(client: &Client, seen: &mut Option<Seen>, legacy: bool) -> Result<(bool, bool)> {
     let spec = client.run().await?;
     let genomaster = client.genomaster().await?;
-    // Another run may have taken the address over.
-    let known = seen.take().filter(|seen| seen.spec == spec);
-    let seen = match known {
-        Some(known) => seen.insert(known),
-        None => seen.insert(Seen::new(spec, genomaster)?),
+    let now = match seen.take() {
+        Some(known) if known.spec == spec => known,
+        Some(other) => other.after(spec, genomaster, legacy)?,
+        None => Seen::new(spec, genomaster, legacy)?,
     };
+    let seen = seen.insert(now);
     let before = seen.closed.len();
     let (finished, head) = loop {
         let page = client.batches(seen.closed.len()).await?;
@@ -245,5 +274,50 @@ impl Seen {
             None => genomaster.map(|_| "the genomaster vouches for nothing".to_owned()),
         };
         self.problem = self.problem.take().or(problem);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use naschain_bins::run_spec::{DataSpec, objectives, versions};
+    use naschain_consensus::Rules;
+    use naschain_core::{MacroSpace, Recipe};
+    use naschain_nsga::SearchConfig;
+    use naschain_train::{DataName, Dataset};
+
+    fn spec(seed: u64) -> RunSpec {
+        let digits = Dataset::digits();
+        let space = MacroSpace {
+            phases: 2,
+            nodes: 3,
+            input: digits.shape,
+            init_channels: 4,
+            classes: digits.classes,
+        };
+        RunSpec {
+            versions: versions(),
+            search: SearchConfig {
+                seed,
+                ..SearchConfig::new(space.genome_len(), objectives())
+            },
+            rules: Rules::default(),
+            recipe: Recipe::default(),
+            data: DataSpec {
+                name: DataName::Digits,
+                digest: digits.digest(),
+            },
+            space,
+        }
+    }
+
+    #[test]
+    fn a_wrong_history_is_not_forgotten_by_another_run() {
+        let mut seen = Seen::new(spec(1), None, false).unwrap();
+        seen.problem = Some("batch 3 was changed".to_owned());
+        let mut seen = seen.after(spec(2), None, false).unwrap();
+        assert_eq!((&seen.spec, seen.closed.len()), (&spec(2), 0));
+        seen.check(None, None);
+        assert_eq!(seen.problem.as_deref(), Some("batch 3 was changed"));
     }
 }

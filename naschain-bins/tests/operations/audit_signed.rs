@@ -177,28 +177,35 @@ async fn a_signed_run_has_to_be_signed_once_and_for_its_genomaster() {
 
 /// Serves a run as it is; what only reads needs no signature.
 async fn serve(dir: &Path) -> String {
-    let spec = RunSpec::read(&dir.join("run.json")).unwrap();
-    let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
     let access = Access {
         hotkey: Some(key(GENOMASTER)),
         open_reads: true,
         ..Access::default()
     };
+    serve_at(dir, access, 0, std::future::pending()).await
+}
+
+/// The same at a port, until `stop`.
+async fn serve_at(
+    dir: &Path,
+    access: Access,
+    port: u16,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> String {
+    let spec = RunSpec::read(&dir.join("run.json")).unwrap();
+    let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
     let gate = Arc::new(Gate::new(access, coordinator.nonces()));
     let router = naschain_bins::server::router(coordinator, gate, None);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
+        .await
+        .unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let listening = Listening {
         tls: None,
         max_connections: 64,
         behind_proxy: false,
     };
-    tokio::spawn(listen::serve(
-        listener,
-        router,
-        listening,
-        std::future::pending(),
-    ));
+    tokio::spawn(listen::serve(listener, router, listening, stop));
     url
 }
 
@@ -239,6 +246,86 @@ async fn auditors_and_validators_read_the_public_journal() {
             let problem = report["journal"].as_str().unwrap();
             assert!(problem.contains("event 3: ") && problem.contains("did not sign it"));
         }
+    }
+    std::fs::remove_dir_all(all).unwrap();
+}
+
+/// A run in which nobody signed, by miners whose names are no addresses.
+async fn unsigned_run(dir: &Path, seed: u64, batches: usize) -> RunSpec {
+    let spec = crate::simulated::spec(2, 2, seed);
+    spec.settle(dir).unwrap();
+    let coordinator = Coordinator::open(Place::of_run(dir), spec.clone());
+    let coordinator = coordinator.await.unwrap();
+    let mined = crate::simulated::mine(&coordinator, 3, batches);
+    mined.await.unwrap();
+    coordinator.close().await.unwrap();
+    spec
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_are_no_addresses_sign_nothing_for_a_genomaster_with_a_hotkey() {
+    let dir = folder("audit-names");
+    unsigned_run(&dir, 5, 100).await;
+    // As long as no genomaster is known, it is a run without signatures.
+    assert_eq!(audit(&dir, &[]).status.code(), Some(0));
+    let named = format!("--genomaster-hotkey={}", key(GENOMASTER).address());
+    let found = fault(&audit(&dir, &[&named]));
+    assert!(
+        found.contains("event 1: miner-0 did not sign it"),
+        "{found}"
+    );
+    let url = serve(&dir).await;
+    let found = fault(&audit(Path::new(&url), &[]));
+    assert!(
+        found.contains("event 1: miner-0 did not sign it"),
+        "{found}"
+    );
+    let allowed = audit(Path::new(&url), &["--unsigned"]);
+    assert_eq!(allowed.status.code(), Some(0), "{allowed:?}");
+    let mut validator = Command::new(VALIDATOR);
+    let output = validator.args(["--json", "--genomaster", &url]).output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let report: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+    let problem = report["journal"].as_str().unwrap();
+    assert!(problem.contains("miner-0 did not sign it"), "{problem}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validator_sets_the_weights_of_a_run_that_takes_the_address_over() {
+    let all = folder("validator-next-run");
+    let (first, second) = (all.join("first"), all.join("second"));
+    unsigned_run(&first, 6, 3).await;
+    let next = unsigned_run(&second, 7, 100).await;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async { drop(stopped.await) };
+    let url = serve_at(&first, Access::default(), 0, stopped).await;
+    let weights = all.join("weights");
+    let mut validator = Command::new(VALIDATOR);
+    validator
+        .args(["--watch", "--json", "--epoch-batches=1"])
+        .args(["--genomaster", &url, "--weights-out"])
+        .arg(&weights)
+        .stdout(std::process::Stdio::null());
+    let mut validator = crate::programs::Process::start(&mut validator);
+    let exists = async |path: std::path::PathBuf| path.exists().then_some(());
+    crate::programs::eventually(async || exists(weights.join("epoch-000003.json")).await).await;
+    stop.send(()).unwrap();
+    let port = url.rsplit(':').next().unwrap().parse().unwrap();
+    crate::programs::eventually(async || {
+        let free = tokio::net::TcpListener::bind(("127.0.0.1", port)).await;
+        free.ok().map(drop)
+    })
+    .await;
+    serve_at(&second, Access::default(), port, std::future::pending()).await;
+    let ended = crate::programs::eventually(async || validator.0.try_wait().unwrap()).await;
+    assert!(ended.success(), "{ended}");
+    let own = weights.join(next.digest().to_string());
+    for epoch in 1..=4 {
+        let record = std::fs::read_to_string(own.join(format!("epoch-{epoch:06}.json")));
+        let record: Value = serde_json::from_str(&record.unwrap()).unwrap();
+        assert_eq!(record["run"], json!(next.digest()));
     }
     std::fs::remove_dir_all(all).unwrap();
 }

@@ -44,7 +44,7 @@ fn fill(path: &Path, most: usize) {
 async fn a_full_disk_is_said_and_nothing_is_lost_and_it_goes_on_with_room() {
     let dir = folder("disk-full");
     let Some(disk) = Tmpfs::mount(&dir, "32m") else {
-        eprintln!("skipped: this user cannot mount a small tmpfs");
+        crate::programs::skipped("this user cannot mount a small tmpfs");
         return;
     };
     let place = Place::of_run(&disk.0);

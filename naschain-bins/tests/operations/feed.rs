@@ -47,7 +47,13 @@ impl Reader {
         let mut reader = Reader(BufReader::new(stream));
         let status = reader.line();
         assert!(status.contains("200"), "{status}");
-        while !reader.line().is_empty() {}
+        let head: Vec<String> = std::iter::repeat_with(|| reader.line())
+            .take_while(|line| !line.is_empty())
+            .map(|line| line.to_lowercase())
+            .collect();
+        // So that nginx passes events on as they come.
+        let unbuffered = |line: &String| line == "x-accel-buffering: no";
+        assert!(head.iter().any(unbuffered), "{head:?}");
         reader
     }
 

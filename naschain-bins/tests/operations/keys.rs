@@ -72,6 +72,18 @@ fn tls_with_a_certificate_of_ones_own() {
         text(&untrusted.stderr).contains("certificate"),
         "{untrusted:?}"
     );
+    // One certificate for both is an authority's own, and the client says what to do.
+    let own = [
+        flag("tls-cert", "authority.pem"),
+        flag("tls-key", "authority.key"),
+    ];
+    let own = own.each_ref().map(String::as_str);
+    let alone = Server::spawn(&mut wallets.serve(&dir.join("alone"), 0, &own));
+    let ca_file = flag("ca-file", "authority.pem");
+    let refused = wallets.validator(&alone.url, &[&ca_file]).output().unwrap();
+    let error = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(error.contains("let the authority sign one"), "{error}");
     let plain = server.url.replace("https", "http");
     assert!(
         !wallets

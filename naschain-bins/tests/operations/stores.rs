@@ -15,7 +15,7 @@ pub(crate) fn places(dir: &Path) -> Vec<Place> {
 pub(crate) fn postgres() -> Option<Place> {
     let url = std::env::var("NASCHAIN_TEST_POSTGRES").ok();
     if url.is_none() {
-        eprintln!("skipped for PostgreSQL: NASCHAIN_TEST_POSTGRES is not set");
+        crate::programs::skipped("no PostgreSQL, NASCHAIN_TEST_POSTGRES is not set");
     }
     url.map(Place::Postgres)
 }

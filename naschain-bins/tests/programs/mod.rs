@@ -2,10 +2,12 @@
 
 pub(crate) mod wallets;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write, stderr};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// A run small enough for a test: 12 genomes, a second of training each at the most.
@@ -28,6 +30,20 @@ pub(crate) const SMALL: [&str; 14] = [
 
 pub(crate) fn genomaster() -> Command {
     Command::new(env!("CARGO_BIN_EXE_genomaster"))
+}
+
+static SKIPPED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Says on the screen that a test, or a part of it, was skipped; written past the test harness,
+/// which hides what passing tests print.
+pub(crate) fn skipped(why: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    let line = format!("SKIPPED {test}: {why}\n");
+    // Once, however often the test asks.
+    if SKIPPED.lock().unwrap().insert(line.clone()) {
+        stderr().write_all(line.as_bytes()).unwrap();
+    }
 }
 
 /// A new folder for one test.
