@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use programs::{folder, succeeded};
+use programs::{folder, skipped, succeeded};
 use serde_json::Value;
 
 /// Between them no phase (6) to three, colours, smoothing, warm-up, momentum with and without
@@ -24,9 +24,7 @@ fn python(root: &Path) -> Option<PathBuf> {
         check.is_ok_and(|output| output.status.success())
     });
     if found.is_none() {
-        eprintln!(
-            "SKIPPED: no Python with NumPy in target/python or as python3; python/install gets it"
-        );
+        skipped("no Python with NumPy in target/python or as python3; python/install gets it");
     }
     found
 }
@@ -38,7 +36,7 @@ fn operations(sources: &Path, dir: &Path) -> Option<PathBuf> {
     cc.args("-std=c99 -O2 -ffp-contract=off -shared -fPIC".split(' '));
     cc.args(["operations.c", "loss.c", "update.c", "-lm", "-o"]);
     let Ok(output) = cc.arg(&library).current_dir(sources).output() else {
-        eprintln!("SKIPPED: there is no C compiler of the name cc");
+        skipped("there is no C compiler of the name cc");
         return None;
     };
     succeeded(output);

@@ -102,7 +102,7 @@ fn a_report_that_cannot_be_written_is_waited_for() {
     let dir = folder("report-full");
     let journal = folder("report-full-journal").join("journal.sqlite");
     let Some(disk) = Tmpfs::mount(&dir, "1m") else {
-        eprintln!("skipped: this user cannot mount a small tmpfs");
+        crate::programs::skipped("this user cannot mount a small tmpfs");
         return;
     };
     let run = dir.join("run");
