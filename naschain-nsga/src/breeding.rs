@@ -255,12 +255,14 @@ impl<S: Space> Search<S> {
 
     /// Adds the first new genome from a random place on, in a space small enough to go through.
     fn add_unseen(&mut self, stream: &mut Stream) -> bool {
+        if !self.is_listed() {
+            return false;
+        }
         let len = self.state.config.genome_len;
         let genome = |index| S::Genome::nth(len, index);
-        let Some(count) = (0..=LISTED).find(|&index| genome(index).is_none()) else {
-            return false;
-        };
-        let start = stream.below(count.max(1));
+        let all = (0..LISTED).take_while(|&index| genome(index).is_some());
+        let count = all.count() as u64;
+        let start = stream.below(count);
         let round = (start..count).chain(0..start);
         round.filter_map(genome).any(|genome| self.add(genome))
     }

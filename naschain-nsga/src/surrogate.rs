@@ -28,9 +28,10 @@ impl<S: Space> Search<S> {
             pool = feasible_first(pool, |one| violation(constraint, &one.0), missing);
         }
         if told.len() < 2 {
-            pool.truncate(until - self.state.slots.len());
-            pool.into_iter()
-                .for_each(|(_, genome)| _ = self.add(genome));
+            let missing = until - self.state.slots.len();
+            for (_, genome) in pool.into_iter().take(missing) {
+                self.add(genome);
+            }
             return;
         }
         let mut promise = self.promise(parents, &told, constraint.as_ref(), &pool);

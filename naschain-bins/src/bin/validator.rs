@@ -280,35 +280,21 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use naschain_bins::run_spec::{DataSpec, objectives, versions};
-    use naschain_consensus::Rules;
-    use naschain_core::{MacroSpace, Recipe};
-    use naschain_nsga::SearchConfig;
-    use naschain_train::{DataName, Dataset};
+    use naschain_bins::cli::RunArgs;
+    use naschain_bins::data::DataArgs;
+    use naschain_train::Dataset;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        data: DataArgs,
+    }
 
     fn spec(seed: u64) -> RunSpec {
-        let digits = Dataset::digits();
-        let space = MacroSpace {
-            phases: 2,
-            nodes: 3,
-            input: digits.shape,
-            init_channels: 4,
-            classes: digits.classes,
-        };
-        RunSpec {
-            versions: versions(),
-            search: SearchConfig {
-                seed,
-                ..SearchConfig::new(space.genome_len(), objectives())
-            },
-            rules: Rules::default(),
-            recipe: Recipe::default(),
-            data: DataSpec {
-                name: DataName::Digits,
-                digest: digits.digest(),
-            },
-            space,
-        }
+        let flags = Flags::parse_from(["run".to_owned(), format!("--seed={seed}")]);
+        flags.run.spec(&flags.data, &Dataset::digits()).unwrap()
     }
 
     #[test]

@@ -47,6 +47,11 @@ pub(crate) fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f3
     data.into_vec().expect("just converted to f32")
 }
 
+/// What is part of a record, but no optimiser changes.
+pub(super) fn untrained<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Param<Tensor<B, D>> {
+    Param::initialized(ParamId::new(), tensor)
+}
+
 /// A square convolution without bias.
 #[derive(Module, Debug)]
 pub struct Conv<B: Backend> {
@@ -101,7 +106,6 @@ pub struct NormRelu<B: Backend> {
     /// `[channels]`
     weight: Param<Tensor<B, 1>>,
     bias: Param<Tensor<B, 1>>,
-    /// No parameters, but part of a record.
     running_mean: Param<Tensor<B, 1>>,
     running_var: Param<Tensor<B, 1>>,
 }
@@ -122,8 +126,8 @@ impl<B: Backend> NormRelu<B> {
         Ok(NormRelu {
             weight: Param::from_tensor(tensor("weight", 1.0)?),
             bias: Param::from_tensor(tensor("bias", 0.0)?),
-            running_mean: Param::initialized(ParamId::new(), tensor("running_mean", 0.0)?),
-            running_var: Param::initialized(ParamId::new(), tensor("running_var", 1.0)?),
+            running_mean: untrained(tensor("running_mean", 0.0)?),
+            running_var: untrained(tensor("running_var", 1.0)?),
         })
     }
 

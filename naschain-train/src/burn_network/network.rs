@@ -1,11 +1,11 @@
 //! An architecture as a burn module.
 
-use burn::module::{Module, Param, ParamId};
+use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData, module};
 use naschain_core::Architecture;
 
-use super::layers::{Builder, Linear};
+use super::layers::{Builder, Linear, untrained};
 #[cfg(test)]
 use super::operations;
 use super::phase::{Paths, PhaseLayers};
@@ -87,7 +87,7 @@ impl<B: Backend> BurnNetwork<B> {
     /// The same by the batch's own statistics, which the running ones follow: to train further.
     pub fn forward_training(&mut self, pixels: Tensor<B, 4>) -> Tensor<B, 2> {
         let x = self.scaled(pixels);
-        self.forward_dropping(x, &mut Paths::whole())
+        self.pass(x, true, &mut Paths::whole())
     }
 
     /// Every tensor on the host, in declaration order, as [`Model`] has them.
@@ -138,17 +138,14 @@ impl<B: Backend> BurnNetwork<B> {
         self.clone().pass(x, false, &mut Paths::whole())
     }
 
-    /// Logits of normalised images, by the batch's statistics, with what `paths` leaves of the
-    /// maps that are joined.
-    pub(super) fn forward_dropping(
+    /// Logits of normalised images, by the batch's statistics when training and else by the
+    /// running ones, with what `paths` leaves of the maps that are joined.
+    pub(super) fn pass(
         &mut self,
-        x: Tensor<B, 4>,
+        mut x: Tensor<B, 4>,
+        training: bool,
         paths: &mut Paths<B>,
     ) -> Tensor<B, 2> {
-        self.pass(x, true, paths)
-    }
-
-    fn pass(&mut self, mut x: Tensor<B, 4>, training: bool, paths: &mut Paths<B>) -> Tensor<B, 2> {
         for (index, phase) in self.phases.iter_mut().enumerate() {
             if index > 0 {
                 #[cfg(test)]
@@ -172,9 +169,8 @@ impl<B: Backend> BurnNetwork<B> {
     }
 }
 
-/// One number a plane, which no optimiser changes.
+/// One number a plane.
 fn scaling<B: Backend>(numbers: Vec<f64>, device: &B::Device) -> Param<Tensor<B, 4>> {
     let shape = [1, numbers.len(), 1, 1];
-    let tensor = Tensor::from_data(TensorData::new(numbers, shape), device);
-    Param::initialized(ParamId::new(), tensor)
+    untrained(Tensor::from_data(TensorData::new(numbers, shape), device))
 }

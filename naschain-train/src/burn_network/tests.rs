@@ -57,6 +57,17 @@ fn tensor<B: burn::tensor::backend::Backend>(images: usize) -> Tensor<B, 4> {
     flat.reshape([images, 1, 8, 8])
 }
 
+fn assert_close(found: &[f32], right: &[f32], tolerance: f32) {
+    assert_eq!(found.len(), right.len());
+    for (found, right) in found.iter().zip(right) {
+        let difference = (found - right).abs();
+        assert!(
+            difference < tolerance * (1.0 + right.abs()),
+            "{found} is not {right}"
+        );
+    }
+}
+
 #[test]
 fn it_says_what_the_model_says() {
     let model = model();
@@ -64,13 +75,7 @@ fn it_says_what_the_model_says() {
     assert_eq!(network.weights(), model.weights);
     let right = model.logits(&pixels(70), Options::default()).unwrap();
     let found = values(network.forward(tensor(70)));
-    assert_eq!(found.len(), right.len());
-    for (found, right) in found.iter().zip(&right) {
-        assert!(
-            (found - right).abs() < 1e-4 * (1.0 + right.abs()),
-            "{found} is not {right}"
-        );
-    }
+    assert_close(&found, &right, 1e-4);
 }
 
 /// Colours, a phase that is left out, and a first convolution that is not applied.
@@ -107,13 +112,7 @@ fn it_says_so_of_every_kind_of_network() {
         assert_eq!(network.weights(), model.weights);
         let flat = Tensor::<Flex, 1>::from_floats(&pixels[..], &device);
         let found = values(network.forward(flat.reshape([5, 3, 12, 10])));
-        for (found, right) in found.iter().zip(&right) {
-            let difference = (found - right).abs();
-            assert!(
-                difference < 1e-4 * (1.0 + right.abs()),
-                "{found} is not {right}"
-            );
-        }
+        assert_close(&found, &right, 1e-4);
     }
 }
 
@@ -167,12 +166,7 @@ fn burn_trains_it_further() {
     model.weights = network.weights();
     let says = model.logits(&pixels(20), Options::default()).unwrap();
     let found = values(network.forward(tensor(20)));
-    for (found, right) in found.iter().zip(&says) {
-        assert!(
-            (found - right).abs() < 1e-3 * (1.0 + right.abs()),
-            "{found} is not {right}"
-        );
-    }
+    assert_close(&found, &says, 1e-3);
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl<B: AutodiffBackend> Engine for BurnTraining<B> {
         let mut module = self.module.take().expect("it is put back below");
         let x = self.tensor(step.pixels.clone());
         let mut paths = Paths::load(&step.factors, &self.device);
-        let logits = module.forward_dropping(x, &mut paths);
+        let logits = module.pass(x, true, &mut paths);
         let host = values(logits.clone().inner());
         let mut loss = Loss::new(&host, &step.labels, self.recipe.label_smoothing);
         // The host computed the gradient by the logits; this sum has exactly that gradient.
