@@ -12,9 +12,9 @@ use crate::auditor::Auditor;
 use crate::caller::CallerArgs;
 use crate::chain::Entry;
 use crate::client::Client;
+use crate::closed_batch::ClosedBatch;
 use crate::run_spec::RunSpec;
 use crate::senders::{Signers, Unsigned};
-use crate::state::ClosedBatch;
 use crate::store::{Place, PlaceParser, Snapshot, Store};
 
 /// Flags of the command.
@@ -229,7 +229,7 @@ impl Source {
                 if auditor.state().is_finished() {
                     let front = client.front().await?;
                     let own = auditor.state().front();
-                    let entry = |member: &crate::state::FrontMember| FrontEntry {
+                    let entry = |member: &crate::closed_batch::FrontMember| FrontEntry {
                         genome: member.genome.clone(),
                         measurement: member.measurement,
                     };

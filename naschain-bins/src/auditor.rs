@@ -3,10 +3,11 @@
 use naschain_consensus::{BatchId, Reason, Rejected, judge};
 
 use crate::chain::{Broken, Chain, Entry, next_link};
+use crate::closed_batch::ClosedBatch;
 use crate::feed::{Message, Narrator};
 use crate::run_spec::RunSpec;
 use crate::senders::{Senders, Sent, Signers};
-use crate::state::{ClosedBatch, RunState};
+use crate::state::RunState;
 
 /// What is wrong with a journal, or with what is said of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,7 +5,7 @@ use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::btauth::{signature, signed_by};
-use crate::state::ClosedBatch;
+use crate::closed_batch::ClosedBatch;
 use crate::wallet::Hotkey;
 
 /// The links of a run's batches, so far.

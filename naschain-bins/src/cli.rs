@@ -10,10 +10,11 @@ use naschain_core::{Augmentation, MacroSpace, Recipe};
 use naschain_nsga::{Mode, SearchConfig};
 use naschain_train::{DataName, Dataset, Device, Isa, Options};
 
-use crate::coordinator::{Coordinator, Settings};
+use crate::coordinator::Coordinator;
 use crate::data::DataArgs;
 use crate::presets::Preset;
 use crate::run_spec::{DataSpec, RunSpec, objectives, versions};
+use crate::shared::Settings;
 use crate::store::{Place, PlaceParser};
 
 /// With a population of a million this still counts in 64 bits.

@@ -13,12 +13,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
-use crate::api::{
-    Batches, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest, JoinRequest,
-    JournalPage, Problem, ResultRequest,
-};
+use crate::api::{Batches, FrontEntry, Identity, JobReply, JournalPage, Problem};
 use crate::btauth::{Auth, Message};
 use crate::clock;
+use crate::requests::{HeartbeatRequest, JobRequest, JoinRequest, ResultRequest};
 use crate::run_spec::RunSpec;
 use crate::ss58;
 use crate::tls::{self, certificates};

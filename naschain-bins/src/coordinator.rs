@@ -12,53 +12,15 @@ use naschain_consensus::{Action, Event, LeaseId, Millis, MinerId, NoWork, Reject
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
 use crate::api::{Job, JobReply};
+use crate::call_error::{Away, CallError};
 use crate::clock;
-use crate::leader::{Command, Leader, Told};
-use crate::live::Live;
+use crate::leader::Leader;
 use crate::metrics::Metrics;
 use crate::nonces::Nonces;
 use crate::run_spec::RunSpec;
+use crate::shared::{Command, Settings, Shared, Told};
 use crate::state::RunState;
 use crate::store::Place;
-
-pub use crate::call_error::{Away, CallError};
-
-/// What a genomaster is told beside the run's specification.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Its own address, if requests are signed for it.
-    pub genomaster: Option<String>,
-    /// So many miners may join at most.
-    pub max_miners: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            genomaster: None,
-            max_miners: 100_000,
-        }
-    }
-}
-
-/// What the writing task and the callers share.
-pub(crate) struct Shared {
-    /// The state, unless this genomaster does not lead. What it shows is in the journal.
-    pub(crate) live: Mutex<Option<Live>>,
-    /// Why there is none, if there is none.
-    pub(crate) away: watch::Sender<Option<Away>>,
-    /// Counts accepted events that may have made work or ended a batch.
-    pub(crate) changes: watch::Sender<u64>,
-    pub(crate) told: broadcast::Sender<Arc<Told>>,
-    pub(crate) metrics: Metrics,
-    /// Whether the search is finished, for those who need not wait for the lock.
-    pub(crate) finished: AtomicBool,
-    /// Which signed requests came before, so that none counts twice under any leader.
-    pub(crate) nonces: Arc<std::sync::Mutex<Nonces>>,
-    pub(crate) settings: Settings,
-    pub(crate) spec: RunSpec,
-    pub(crate) run: naschain_core::Digest,
-}
 
 /// Search, job board and journal.
 pub struct Coordinator {

@@ -19,10 +19,12 @@ use naschain_consensus::Millis;
 use serde::Deserialize;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use crate::coordinator::{CallError, Coordinator};
+use crate::call_error::CallError;
+use crate::coordinator::Coordinator;
 use crate::feed::{Cursor, Message, frames};
-use crate::leader::Told;
-use crate::server::Failure;
+
+use crate::problem::Failure;
+use crate::shared::Told;
 
 /// So many events of the journal are read at once.
 const PAGE: usize = 500;

@@ -13,13 +13,13 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use naschain_consensus::{Event, MinerId};
 
 use crate::access::Access;
-use crate::api::JoinRequest;
 use crate::btauth::{Auth, AuthError, Message};
 use crate::clock;
-use crate::legacy;
+use crate::legacy_uid;
 use crate::nonces::Nonces;
+use crate::problem::Failure;
 use crate::rate_limit::RateLimit;
-use crate::server::Failure;
+use crate::requests::JoinRequest;
 use crate::signed_request::Proof;
 use crate::wallet::Hotkey;
 
@@ -52,7 +52,7 @@ pub struct Caller {
 impl Caller {
     /// Refuses a request in the name of another.
     pub fn is(&self, miner: &MinerId) -> Result<(), Failure> {
-        if self.uids_have_tokens && legacy::uid(miner).is_some() {
+        if self.uids_have_tokens && legacy_uid::uid(miner).is_some() {
             let detail = format!(
                 "{miner} is a miner of the old network, which speaks by /request_job and /finish_job with its token; a miner here needs another name"
             );

@@ -7,9 +7,10 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::call_error::Away;
 use crate::clock;
-use crate::coordinator::{Away, Coordinator};
-use crate::server::Failure;
+use crate::coordinator::Coordinator;
+use crate::problem::Failure;
 
 type App = State<Arc<Coordinator>>;
 

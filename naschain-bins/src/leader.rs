@@ -5,39 +5,18 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use naschain_consensus::{Action, Event};
-use tokio::sync::{mpsc, oneshot};
+use naschain_consensus::Event;
+use tokio::sync::mpsc;
 
+use crate::call_error::{Away, CallError};
 use crate::clock;
-use crate::coordinator::{Away, CallError, Shared};
 use crate::journal::Journal;
 use crate::live::{Group, Live, PAGE, bring_back, close};
 use crate::nonces::Nonces;
+use crate::shared::{Command, Shared, Told};
 use crate::signed_request::Proof;
 use crate::spared::spared;
 use crate::store::Place;
-
-/// What callers ask of the leader.
-pub(crate) enum Command {
-    /// Take an event.
-    Take {
-        event: Event,
-        proof: Option<String>,
-        /// Whether a request for work that would find none is answered without being written.
-        spare_idle: bool,
-        answer: oneshot::Sender<Result<Vec<Action>, CallError>>,
-    },
-    /// Close the journal.
-    Close(oneshot::Sender<Result<()>>),
-}
-
-/// What was told of a group of events, in the bytes that every reader is sent.
-pub struct Told {
-    /// The number of the last event of the group.
-    pub last: u64,
-    /// Server-sent events.
-    pub bytes: axum::body::Bytes,
-}
 
 /// So many events are written together at most.
 const MOST_TOGETHER: usize = 512;

@@ -19,13 +19,16 @@ use naschain_core::Genome;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::{Job, JobReply, JoinRequest};
-use crate::coordinator::{CallError, Coordinator};
+use crate::api::{Job, JobReply};
+use crate::call_error::CallError;
+use crate::closed_batch::ClosedBatch;
+use crate::coordinator::Coordinator;
 use crate::gate::Gate;
 use crate::legacy_credentials::Credentials;
+use crate::legacy_uid::uid;
 use crate::legacy_values;
-use crate::server::Failure;
-use crate::state::ClosedBatch;
+use crate::problem::Failure;
+use crate::requests::JoinRequest;
 
 /// No genome's text is longer than this: 32 nodes in 10 phases, with something between.
 const MOST_GENOME_CHARACTERS: usize = 8192;
@@ -331,13 +334,6 @@ fn no_job(reason: &str) -> Message {
 
 fn miner(uid: u32) -> MinerId {
     MinerId::new(format!("uid-{uid}")).expect("digits are a name")
-}
-
-/// The uid of a miner of the old network.
-pub fn uid(miner: &MinerId) -> Option<u32> {
-    let digits = miner.as_str().strip_prefix("uid-")?;
-    let uid: u32 = digits.parse().ok()?;
-    (uid.to_string() == digits).then_some(uid)
 }
 
 /// A genome without anything between its bits.

@@ -30,7 +30,7 @@
 //!   [`caller`]: who calls;
 //! - [`wallet`] and [`ss58`]: keys and addresses; [`btauth`] and [`nonces`]: signed requests;
 //!   [`signed_request`] and [`batch_chain`]: what of them can be checked later;
-//! - [`access`], [`allow_list`], [`rate_limit`] and [`gate`]: who is let in; [`listen`] and
+//! - [`access`], [`access_args`], [`allow_list`], [`rate_limit`] and [`gate`]: who is let in; [`listen`] and
 //!   [`tls`]: connections;
 //! - [`legacy`], [`legacy_values`] and [`legacy_credentials`]: the reference network's endpoints;
 //! - [`link`], [`trainer`], [`training_line`], [`shelf`], [`unsent`] and [`miner`]: a miner, in the
@@ -45,18 +45,21 @@
 //!   [`run`]: how they start and end.
 
 pub mod access;
+pub mod access_args;
 pub mod allow_list;
 pub mod api;
 pub mod audit;
 pub mod auditor;
 pub mod batch_chain;
 pub mod btauth;
-mod call_error;
+pub mod call_error;
 pub mod caller;
 pub mod chain;
 pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod closed_batch;
+pub mod conclude;
 pub mod config;
 pub mod coordinator;
 pub mod data;
@@ -72,6 +75,7 @@ pub mod journal;
 mod leader;
 pub mod legacy;
 pub mod legacy_credentials;
+pub mod legacy_uid;
 pub mod legacy_values;
 pub mod link;
 pub mod listen;
@@ -85,10 +89,12 @@ mod pages;
 pub mod plot;
 pub mod predict;
 pub mod presets;
+pub mod problem;
 pub mod public_journal;
 mod random_trainings;
 pub mod rate_limit;
 pub mod report;
+pub mod requests;
 pub mod retrain;
 pub mod run;
 pub mod run_spec;
@@ -97,7 +103,9 @@ pub mod selftest;
 pub mod senders;
 pub mod serve;
 pub mod server;
+pub(crate) mod shared;
 pub mod shelf;
+pub mod shutdown;
 pub mod signed_request;
 mod spared;
 pub mod speed;

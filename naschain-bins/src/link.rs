@@ -7,8 +7,9 @@ use naschain_consensus::{Event, LeaseId, MinerId, Rejected, Row};
 use naschain_core::Digest;
 
 use crate::api::JobReply;
+use crate::call_error::CallError;
 use crate::client::{Client, ClientError};
-use crate::coordinator::{CallError, Coordinator};
+use crate::coordinator::Coordinator;
 use crate::run_spec::RunSpec;
 
 /// Either way.

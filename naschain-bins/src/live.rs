@@ -5,8 +5,8 @@ use anyhow::{Context, Result, ensure};
 use naschain_consensus::{Action, Event, Millis};
 use tokio::sync::oneshot;
 
+use crate::call_error::{Away, CallError};
 use crate::clock::{self, RunClock};
-use crate::coordinator::{Away, CallError};
 use crate::feed::{self, Cursor, Message, Narrator};
 use crate::journal::Journal;
 use crate::run_spec::RunSpec;

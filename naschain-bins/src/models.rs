@@ -7,10 +7,10 @@ use anyhow::{Context, Result, bail, ensure};
 use naschain_core::{Digest, Genome};
 use naschain_train::{Dataset, Epoch, Model, Options};
 
+use crate::closed_batch::ClosedBatch;
 use crate::data::{self, KEEP_MIB};
 use crate::inspect::parse_genome;
 use crate::run_spec::RunSpec;
-use crate::state::ClosedBatch;
 
 /// A network as it was trained in the search.
 pub const MODEL_FILE: &str = "model.safetensors";

@@ -11,7 +11,7 @@ use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::epochs::EpochWeights;
-use crate::legacy;
+use crate::legacy_uid;
 use crate::run_spec::write_whole;
 use crate::ss58;
 use crate::wallet::WalletArgs;
@@ -250,7 +250,7 @@ impl Uids {
         if let Some(uid) = self.of_hotkeys.get(miner) {
             return Some(*uid);
         }
-        let own = legacy::uid(miner).filter(|_| self.legacy)?;
+        let own = legacy_uid::uid(miner).filter(|_| self.legacy)?;
         let uid = u16::try_from(own).ok()?;
         if self.of_hotkeys.values().any(|known| *known == uid) {
             tracing::warn!("{miner} is not paid: uid {uid} is a hotkey's in --uids");

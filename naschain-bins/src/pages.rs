@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use tokio::sync::OwnedMutexGuard;
 
+use crate::call_error::{Away, CallError};
 use crate::chain::Entry;
 use crate::clock;
-use crate::coordinator::{Away, CallError, Coordinator};
+use crate::coordinator::Coordinator;
 use crate::live::Live;
 
 /// So many entries are read before those who write get their turn.

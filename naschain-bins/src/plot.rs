@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
-use crate::state::{ClosedBatch, FrontMember};
+use crate::closed_batch::{ClosedBatch, FrontMember};
 
 const SIZE: (u32, u32) = (1100, 460);
 const DOT: RGBColor = RGBColor(150, 158, 170);

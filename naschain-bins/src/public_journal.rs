@@ -4,9 +4,9 @@ use anyhow::Result;
 
 use crate::auditor::Auditor;
 use crate::client::{Client, ClientError};
+use crate::closed_batch::ClosedBatch;
 use crate::run_spec::RunSpec;
 use crate::senders::{Signers, Unsigned};
-use crate::state::ClosedBatch;
 
 /// How far it was followed, and what is wrong with it.
 pub struct PublicJournal {

@@ -9,10 +9,11 @@ use naschain_core::{Accuracy, Digest, Genome};
 use naschain_train::{Dataset, Options};
 use serde::{Deserialize, Serialize};
 
+use crate::closed_batch::{ClosedBatch, FrontMember};
 use crate::models::{self, Member};
 use crate::plot;
 use crate::run_spec::{RunSpec, write_whole};
-use crate::state::{ClosedBatch, FrontMember, RunState};
+use crate::state::RunState;
 
 /// One object of `front.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use naschain_consensus::{Action, Ending, Event, Grant, Millis, MinerId};
 use naschain_core::Digest;
 
-use crate::legacy;
+use crate::legacy_uid;
 use crate::signed_request::{Proof, verify_proof};
 use crate::ss58;
 
@@ -121,7 +121,7 @@ impl Senders {
             unsigned,
             legacy,
         } = &self.signers;
-        let is_old = legacy::uid(miner).is_some();
+        let is_old = legacy_uid::uid(miner).is_some();
         if *unsigned == Unsigned::Always || (*legacy && is_old) {
             return Ok(Sent::Unsigned);
         }

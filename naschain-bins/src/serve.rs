@@ -7,12 +7,13 @@ use anyhow::{Context, Result};
 use clap::Args;
 use naschain_consensus::Rule;
 
-use crate::access::AccessArgs;
+use crate::access_args::AccessArgs;
 use crate::cli::{CommonArgs, OpenRun};
+use crate::conclude::{conclude, follow};
 use crate::listen;
 use crate::run::say;
-use crate::search::{conclude, follow};
 use crate::server;
+use crate::shutdown::shutdown;
 
 /// When the front's models are made and written anew where that failed, on a full disk for example.
 const CONCLUDE_AGAIN: Duration = Duration::from_secs(30);
@@ -92,20 +93,4 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     }
     coordinator.close().await?;
     result
-}
-
-/// Ctrl-C, or SIGTERM where there is one.
-pub async fn shutdown() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }

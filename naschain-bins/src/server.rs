@@ -5,25 +5,23 @@ use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use naschain_consensus::{LeaseId, Rejected};
+use naschain_consensus::LeaseId;
 use naschain_core::Digest;
 use serde::Deserialize;
 
-use crate::api::{
-    Batches, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest, JoinRequest,
-    JournalPage, Problem, ResultRequest,
-};
+use crate::api::{Batches, FrontEntry, Identity, JobReply, JournalPage};
 use crate::batch_chain::BatchChain;
-use crate::coordinator::{Away, CallError, Coordinator};
+use crate::coordinator::Coordinator;
 use crate::events::events;
 use crate::gate::{self, Caller, Gate, MOST_BODY_BYTES};
 use crate::health::{healthz, measure, metrics, only_leading};
 use crate::legacy::{self, Legacy};
+use crate::problem::Failure;
+use crate::requests::{HeartbeatRequest, JobRequest, JoinRequest, ResultRequest};
 use crate::run_spec::RunSpec;
 
 /// No request for work waits longer than this.
@@ -245,7 +243,7 @@ async fn batches(
 
 async fn front(State(coordinator): Shared) -> Json<Vec<FrontEntry>> {
     let front = coordinator.look(|state| state.front()).await;
-    let entry = |member: crate::state::FrontMember| FrontEntry {
+    let entry = |member: crate::closed_batch::FrontMember| FrontEntry {
         genome: member.genome,
         measurement: member.measurement,
     };
@@ -268,85 +266,6 @@ async fn journal(
 }
 
 type Reply<T> = Result<T, Failure>;
-
-/// A refusal on its way out.
-#[derive(Debug)]
-pub struct Failure {
-    problem: Problem,
-    /// When to try again, where that is known.
-    pub retry_after_seconds: Option<u64>,
-}
-
-impl Failure {
-    /// What this genomaster says while it cannot answer.
-    pub(crate) fn away(away: &Away) -> Failure {
-        let kind = match away {
-            Away::Standby => "standby",
-            Away::Trouble(_) => "journal_trouble",
-            Away::Closing => "closing",
-        };
-        Failure::new(StatusCode::SERVICE_UNAVAILABLE, kind, away.to_string())
-    }
-
-    /// A refusal of this kind; one that is for now can be tried again soon.
-    pub fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Failure {
-        Failure {
-            problem: Problem {
-                kind: kind.to_owned(),
-                status: status.as_u16(),
-                detail: detail.into(),
-            },
-            retry_after_seconds: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
-        }
-    }
-
-    /// Its status.
-    pub fn status(&self) -> StatusCode {
-        let status = StatusCode::from_u16(self.problem.status);
-        status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-    }
-
-    /// What was wrong and what would be right.
-    pub fn detail(&self) -> &str {
-        &self.problem.detail
-    }
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        let status = self.status();
-        let headers = [(header::CONTENT_TYPE, "application/problem+json")];
-        let body = serde_json::to_string(&self.problem).unwrap_or_default();
-        let mut response = (status, headers, body).into_response();
-        if let Some(seconds) = self.retry_after_seconds {
-            let headers = response.headers_mut();
-            headers.insert(header::RETRY_AFTER, seconds.into());
-        }
-        response
-    }
-}
-
-impl From<CallError> for Failure {
-    fn from(error: CallError) -> Failure {
-        let (status, kind) = match &error {
-            CallError::Rejected(Rejected::UnknownMiner { .. }) => {
-                (StatusCode::NOT_FOUND, "unknown_miner")
-            }
-            CallError::Rejected(Rejected::StaleLease { .. }) => {
-                (StatusCode::CONFLICT, "stale_lease")
-            }
-            CallError::Rejected(Rejected::UnknownLease { .. }) => {
-                (StatusCode::NOT_FOUND, "unknown_lease")
-            }
-            CallError::Rejected(Rejected::NotYours { .. }) => (StatusCode::FORBIDDEN, "not_yours"),
-            CallError::Rejected(_) => (StatusCode::CONFLICT, "refused"),
-            CallError::WrongEpoch { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "wrong_epoch"),
-            CallError::TooManyMiners { .. } => (StatusCode::FORBIDDEN, "too_many_miners"),
-            CallError::Away(away) => return Failure::away(away),
-        };
-        Failure::new(status, kind, error.to_string())
-    }
-}
 
 /// A JSON body whose errors are problem documents too.
 struct Body<T>(T);

@@ -4,8 +4,8 @@ use naschain_consensus::{Event, LeaseId, MinerId, Row};
 use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{HeartbeatRequest, JobRequest, JoinRequest, ResultRequest};
 use crate::btauth::{Auth, AuthError, Message, signature};
+use crate::requests::{HeartbeatRequest, JobRequest, JoinRequest, ResultRequest};
 
 /// A signed request as it came: whoever holds it can check the signature again, at any time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

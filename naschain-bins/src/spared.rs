@@ -3,8 +3,8 @@
 
 use naschain_consensus::{Action, Event, LeaseId, MinerId, NoWork};
 
+use crate::call_error::CallError;
 use crate::clock;
-use crate::coordinator::CallError;
 use crate::live::Live;
 use crate::signed_request::Proof;
 

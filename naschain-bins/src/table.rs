@@ -1,6 +1,6 @@
 //! The Pareto front as a table for people.
 
-use crate::state::FrontMember;
+use crate::closed_batch::FrontMember;
 
 /// One line for each member, most accurate first.
 pub fn front_table(front: &[FrontMember], phase_len: usize) -> String {

@@ -6,10 +6,10 @@ use naschain_consensus::{Agreement, BatchId, Event, MinerId, Row, Scoreboard, ju
 use naschain_core::Digest;
 use serde::Serialize;
 
+use crate::closed_batch::ClosedBatch;
 use crate::epochs::{EpochWeights, Judged, epochs};
-use crate::legacy;
+use crate::legacy_uid;
 use crate::signed_request::Proof;
-use crate::state::ClosedBatch;
 
 /// What a validator goes by.
 #[derive(Clone, Copy, Debug)]
@@ -170,7 +170,7 @@ impl Signatures {
         terms: &Terms,
     ) -> Option<String> {
         let Some(proof) = proof else {
-            let is_old = legacy::uid(miner).is_some();
+            let is_old = legacy_uid::uid(miner).is_some();
             if terms.genomaster.is_some() && !is_old {
                 return Some("it is not signed".to_owned());
             }

@@ -9,13 +9,13 @@ use clap::Parser;
 use naschain_bins::batch_chain::{BatchChain, Head};
 use naschain_bins::caller::CallerArgs;
 use naschain_bins::client::{Client, ClientError};
+use naschain_bins::closed_batch::ClosedBatch;
 use naschain_bins::config::{ProgramArgs, parse};
 use naschain_bins::epochs::EpochWeights;
 use naschain_bins::on_chain::{Btcli, Chain, Files, Uids};
 use naschain_bins::public_journal::PublicJournal;
 use naschain_bins::run::{run, say};
 use naschain_bins::run_spec::RunSpec;
-use naschain_bins::state::ClosedBatch;
 use naschain_bins::validator::{Report, Terms, validate};
 use naschain_core::Digest;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::programs::{Server, call, folder, read, wait_until};
 use naschain_bins::auditor::Auditor;
-use naschain_bins::coordinator::{Away, CallError, Coordinator};
+use naschain_bins::call_error::{Away, CallError};
+use naschain_bins::coordinator::Coordinator;
 use naschain_bins::senders::Signers;
 use naschain_bins::store::Place;
 

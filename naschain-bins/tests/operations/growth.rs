@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::programs::{Server, call, folder};
 use naschain_bins::api::JobReply;
-use naschain_bins::coordinator::{CallError, Coordinator};
+use naschain_bins::call_error::CallError;
+use naschain_bins::coordinator::Coordinator;
 use naschain_bins::store::Place;
 use naschain_consensus::Event;
 use serde_json::Value;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use naschain_bins::api::{Job, JobReply};
-use naschain_bins::coordinator::{CallError, Coordinator};
+use naschain_bins::call_error::CallError;
+use naschain_bins::coordinator::Coordinator;
 use naschain_bins::run_spec::{DataSpec, RunSpec, objectives, versions};
 use naschain_consensus::{MinerId, Row, Rules};
 use naschain_core::{Accuracy, Digest, MacroSpace, Measurement, Recipe};
