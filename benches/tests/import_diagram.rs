@@ -8,11 +8,21 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 /// Each package and the packages of this workspace that it may depend on.
-const DIAGRAM: [(&str, &[&str]); 6] = [
+const DIAGRAM: [(&str, &[&str]); 8] = [
     ("naschain-core", &[]),
     ("naschain-nsga", &["naschain-core"]),
     ("naschain-consensus", &["naschain-core"]),
     ("naschain-train", &["naschain-core"]),
+    ("naschain-identity", &[]),
+    (
+        "naschain-run",
+        &[
+            "naschain-core",
+            "naschain-nsga",
+            "naschain-consensus",
+            "naschain-identity",
+        ],
+    ),
     ("naschain-bins", LIBRARIES),
     ("naschain-benches", LIBRARIES),
 ];
@@ -21,14 +31,25 @@ const LIBRARIES: &[&str] = &[
     "naschain-nsga",
     "naschain-consensus",
     "naschain-train",
+    "naschain-identity",
+    "naschain-run",
 ];
 /// Packages without IO, clock and threads, and what they may depend on besides the diagram.
-const PURE: [&str; 3] = ["naschain-core", "naschain-nsga", "naschain-consensus"];
-const PURE_DEPENDENCIES: [&str; 6] = [
+const PURE: [&str; 4] = [
+    "naschain-core",
+    "naschain-nsga",
+    "naschain-consensus",
+    "naschain-run",
+];
+const PURE_DEPENDENCIES: [&str; 10] = [
     "blake3",
+    "hashbrown",
+    "hex",
     "rand",
     "rand_chacha",
+    "rmp-serde",
     "serde",
+    "serde_json",
     "smallvec",
     "thiserror",
 ];

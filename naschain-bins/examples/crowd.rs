@@ -12,12 +12,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use naschain_bins::api::{Job, JobReply};
 use naschain_bins::client::{Client, ClientError, Credentials};
-use naschain_bins::run_spec::RunSpec;
-use naschain_bins::wallet::Hotkey;
 use naschain_consensus::{MinerId, Row};
 use naschain_core::{Accuracy, Digest, Measurement};
+use naschain_identity::Hotkey;
+use naschain_run::{Job, JobReply, RunSpec};
 use tokio::sync::Mutex;
 
 #[derive(Parser)]

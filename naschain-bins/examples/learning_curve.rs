@@ -7,10 +7,10 @@ use std::ops::ControlFlow;
 
 use anyhow::{Result, anyhow};
 use clap::Parser;
-use naschain_bins::cli::DeviceArgs;
+use naschain_bins::cli::data_args::DataArgs;
+use naschain_bins::cli::run::say;
+use naschain_bins::cli::run_args::DeviceArgs;
 use naschain_bins::clock;
-use naschain_bins::data::DataArgs;
-use naschain_bins::run::say;
 use naschain_core::{Augmentation, Genome, MacroSpace, Recipe};
 use naschain_train::{Checkpoint, Epoch, evaluate, train_from};
 

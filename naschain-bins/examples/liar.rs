@@ -2,10 +2,10 @@
 //!
 //!     cargo run --release -p naschain-bins --example liar -- http://127.0.0.1:5000
 
-use naschain_bins::api::JobReply;
 use naschain_bins::client::Client;
 use naschain_consensus::{MinerId, Row};
 use naschain_core::{Accuracy, Digest, Measurement};
+use naschain_run::JobReply;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

@@ -11,21 +11,18 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request};
-use naschain_bins::access::Access;
-use naschain_bins::allow_list::AllowList;
-use naschain_bins::btauth::{Auth, Message};
 use naschain_bins::coordinator::Coordinator;
-use naschain_bins::gate::Gate;
-use naschain_bins::legacy::Legacy;
-use naschain_bins::legacy_credentials::Credentials;
-use naschain_bins::requests::{HeartbeatRequest, JobRequest, JoinRequest, ResultRequest};
-use naschain_bins::run_spec::RunSpec;
+use naschain_bins::journal::run_folder::{create_or_check, read_spec};
+use naschain_bins::journal::store::Place;
 use naschain_bins::server;
-use naschain_bins::signed_request::Proof;
-use naschain_bins::ss58;
-use naschain_bins::store::Place;
-use naschain_bins::wallet::Hotkey;
+use naschain_bins::server::access::Access;
+use naschain_bins::server::allow_list::AllowList;
+use naschain_bins::server::gate::Gate;
+use naschain_bins::server::legacy::Legacy;
+use naschain_bins::server::legacy::credentials::Credentials;
 use naschain_core::Genome;
+use naschain_identity::{Auth, Hotkey, SignedParts, ss58};
+use naschain_run::{HeartbeatRequest, JobRequest, JoinRequest, Proof, ResultRequest};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -121,12 +118,12 @@ fn routers() -> &'static (tokio::runtime::Runtime, [Router; 2]) {
             .output()
             .unwrap(),
         );
-        let spec = RunSpec::read(&dir.join("template/run.json")).unwrap();
+        let spec = read_spec(&dir.join("template/run.json")).unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let router = |name: &str, hotkey| {
             runtime.block_on(async {
                 let run = dir.join(name);
-                spec.settle(&run).unwrap();
+                create_or_check(&spec, &run).unwrap();
                 let coordinator = Coordinator::open(Place::of_run(&run), spec.clone())
                     .await
                     .unwrap();
@@ -168,7 +165,7 @@ proptest! {
         request = request.header("content-type", "application/json");
         if signs {
             let hotkey = Hotkey::from_seed(&[2; 32]);
-            let message = Message { method, path: &path, body: body.as_bytes() };
+            let message = SignedParts { method, path: &path, body: body.as_bytes() };
             let nonce = naschain_bins::clock::unix_nanos();
             let receiver = Hotkey::from_seed(&[1; 32]);
             for (name, value) in Auth::sign(&hotkey, message, Some(receiver.address()), nonce).headers() {

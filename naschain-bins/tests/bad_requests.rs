@@ -7,10 +7,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use naschain_bins::btauth::{Auth, Message};
 use naschain_bins::clock::unix_nanos;
-use naschain_bins::run_spec::RunSpec;
-use naschain_bins::wallet::Hotkey;
+use naschain_bins::journal::run_folder::read_spec;
+use naschain_identity::{Auth, Hotkey, SignedParts};
 use programs::{Server, folder};
 use serde_json::Value;
 
@@ -39,7 +38,7 @@ impl Table {
         ];
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         let server = Server::start_with(&dir.join("run"), 0, &flags);
-        let run = RunSpec::read(&dir.join("run/run.json")).unwrap();
+        let run = read_spec(&dir.join("run/run.json")).unwrap();
         Table {
             server,
             genomaster,
@@ -77,7 +76,7 @@ impl Table {
             let seconds = || words.1.parse::<u64>().unwrap() * 1_000_000_000;
             let now = unix_nanos();
             let (mut signed, mut nonce) = (
-                Message {
+                SignedParts {
                     method,
                     path,
                     body: body.as_bytes(),

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use axum::http::HeaderMap;
-use naschain_bins::btauth::{Auth, Message};
-use naschain_bins::wallet::{Hotkey, WalletArgs};
+use naschain_bins::cli::wallet_args::WalletArgs;
+use naschain_identity::{Auth, Hotkey, SignedParts};
 use serde_json::{Value, json};
 
 const NOW: u64 = 1_750_000_000_000_000_000;
@@ -75,8 +75,8 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap()
 }
 
-fn message(request: &Value) -> Message<'_> {
-    Message {
+fn message(request: &Value) -> SignedParts<'_> {
+    SignedParts {
         method: text(request, "method"),
         path: text(request, "path"),
         body: text(request, "body").as_bytes(),
@@ -152,7 +152,7 @@ fn their_wallets_and_signatures_are_read_here() {
         let auth = Auth::from_headers(&HeaderMap::from_iter(headers)).unwrap();
         auth.check(message(request), receiver.address(), NOW)
             .unwrap();
-        let other = Message {
+        let other = SignedParts {
             method: "PATCH",
             ..message(request)
         };

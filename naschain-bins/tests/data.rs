@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use image::{GrayImage, Luma};
-use naschain_bins::run_spec::RunSpec;
+use naschain_bins::journal::run_folder::read_spec;
 use naschain_train::{Dataset, Model};
 use programs::{Process, Server, folder, read, search, succeeded, text, wait_until};
 use serde_json::Value;
@@ -153,7 +153,7 @@ fn a_search_runs_on_pictures_and_on_an_archive() {
     let flags = ["--data=folder", &data_dir, "--image-size=1x8x8"];
     let run = dir.join("run");
     succeeded(search(&run, &[&flags[..], &few].concat()).output().unwrap());
-    let spec = RunSpec::read(&run.join("run.json")).unwrap();
+    let spec = read_spec(&run.join("run.json")).unwrap();
     assert_eq!(spec.data.name.to_string(), "folder-1x8x8");
     assert_eq!(spec.space.input.to_string(), "1x8x8");
     let front: Value = serde_json::from_str(&read(run.join("front.json"))).unwrap();
@@ -172,7 +172,7 @@ fn a_search_runs_on_pictures_and_on_an_archive() {
     ];
     let run = dir.join("other");
     succeeded(search(&run, &[&flags[..], &few].concat()).output().unwrap());
-    let spec = RunSpec::read(&run.join("run.json")).unwrap();
+    let spec = read_spec(&run.join("run.json")).unwrap();
     assert_eq!(
         (spec.data.name.to_string(), spec.space.classes),
         ("mine.npz".to_owned(), 3)

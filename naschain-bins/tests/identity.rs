@@ -9,10 +9,10 @@ use std::path::Path;
 use std::process::Command;
 
 use naschain_bins::clock::unix_nanos as now;
-use naschain_bins::run_spec::RunSpec;
-use naschain_bins::signed_request::verify_proof;
-use naschain_bins::store::Place;
+use naschain_bins::journal::run_folder::read_spec;
+use naschain_bins::journal::store::Place;
 use naschain_consensus::Event;
+use naschain_run::verify_proof;
 use programs::wallets::{MINER, Wallets, fake_btcli, join};
 use programs::{Process, Server, folder, genomaster, read, succeeded, text, wait_until};
 use serde_json::Value;
@@ -130,7 +130,7 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
     assert_eq!(called(), all.repeat(2));
 
     drop(server);
-    let spec = RunSpec::read(&run.join("run.json")).unwrap();
+    let spec = read_spec(&run.join("run.json")).unwrap();
     let mut store = Place::of_run(&run).read(spec.digest()).await.unwrap();
     let entries = store.entries(0, 10_000).await.unwrap();
     store.close().await.unwrap();

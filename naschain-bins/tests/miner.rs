@@ -9,15 +9,15 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use naschain_bins::client::link::Link;
 use naschain_bins::coordinator::Coordinator;
-use naschain_bins::link::Link;
+use naschain_bins::journal::run_folder::{create_or_check, read_spec};
+use naschain_bins::journal::store::Place;
 use naschain_bins::miner::Miner;
-use naschain_bins::run_spec::RunSpec;
-use naschain_bins::state::RunState;
-use naschain_bins::store::Place;
-use naschain_bins::trainer::Trainer;
+use naschain_bins::miner::trainer::Trainer;
 use naschain_consensus::Row;
 use naschain_core::Recipe;
+use naschain_run::RunState;
 use naschain_train::Options;
 use programs::{Process, folder, genomaster, read, search, succeeded, text, wait_until};
 use serde_json::Value;
@@ -88,11 +88,11 @@ fn a_missing_gpu_is_named_with_exit_code_2() {
 async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec<Row> {
     let flags = ["--generations=1", "--population=2"];
     succeeded(search(&dir.join("template"), &flags).output().unwrap());
-    let mut spec = RunSpec::read(&dir.join("template/run.json")).unwrap();
+    let mut spec = read_spec(&dir.join("template/run.json")).unwrap();
     change(&mut spec.recipe);
     spec.rules.epochs = spec.recipe.epochs;
     let run = dir.join("run");
-    spec.settle(&run).unwrap();
+    create_or_check(&spec, &run).unwrap();
     let coordinator = Coordinator::open(Place::of_run(&run), spec).await.unwrap();
     let (_stop, stopped) = watch::channel(false);
     let mut miners = JoinSet::new();

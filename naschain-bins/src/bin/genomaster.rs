@@ -3,16 +3,16 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use naschain_bins::audit::{AuditArgs, run_audit};
-use naschain_bins::config::{ProgramArgs, parse};
-use naschain_bins::export::{ExportArgs, export};
-use naschain_bins::inspect::{InspectArgs, inspect};
-use naschain_bins::predict::{PredictArgs, predict};
-use naschain_bins::presets::PRESETS;
-use naschain_bins::retrain::{RetrainArgs, retrain};
-use naschain_bins::run::{run, say};
-use naschain_bins::search::{SearchArgs, search};
-use naschain_bins::serve::{ServeArgs, serve};
+use naschain_bins::cli::config::{ProgramArgs, parse};
+use naschain_bins::cli::presets::PRESETS;
+use naschain_bins::cli::run::{run, say};
+use naschain_bins::commands::audit::{AuditArgs, run_audit};
+use naschain_bins::commands::export::{ExportArgs, export};
+use naschain_bins::commands::inspect::{InspectArgs, inspect};
+use naschain_bins::commands::predict::{PredictArgs, predict};
+use naschain_bins::commands::retrain::{RetrainArgs, retrain};
+use naschain_bins::commands::search::{SearchArgs, search};
+use naschain_bins::commands::serve::{ServeArgs, serve};
 
 /// Neural architecture search among parties that need not trust each other
 #[derive(Parser)]

@@ -6,13 +6,14 @@ use std::process::Output;
 use crate::programs::{folder, genomaster, text};
 use crate::stores::{places, tamper};
 use naschain_bins::coordinator::Coordinator;
-use naschain_bins::run_spec::RunSpec;
-use naschain_bins::store::Place;
+use naschain_bins::journal::run_folder::create_or_check;
+use naschain_bins::journal::store::Place;
+use naschain_run::RunSpec;
 use serde_json::Value;
 
 async fn run(dir: &Path, place: &Place, seed: u64) -> RunSpec {
     let spec = crate::simulated::spec(4, 3, seed);
-    spec.settle(dir).unwrap();
+    create_or_check(&spec, dir).unwrap();
     let coordinator = Coordinator::open(place.clone(), spec.clone())
         .await
         .unwrap();
@@ -155,7 +156,7 @@ async fn a_history_that_says_more_or_other_than_the_journal_is_found() {
         .await
         .unwrap();
     let mut history = coordinator
-        .look(|state| naschain_bins::report::History::start(&dir, &state.closed()[..2]))
+        .look(|state| naschain_bins::artifacts::report::History::start(&dir, &state.closed()[..2]))
         .await
         .unwrap();
     assert!(history.follow(&[]).is_ok());

@@ -8,18 +8,16 @@ use std::time::Duration;
 
 use crate::programs::wallets::VALIDATOR;
 use crate::programs::{folder, genomaster, text};
-use naschain_bins::access::Access;
-use naschain_bins::api::JobReply;
-use naschain_bins::btauth::{Auth, Message};
-use naschain_bins::chain::{Chain, Entry};
 use naschain_bins::coordinator::Coordinator;
-use naschain_bins::gate::Gate;
-use naschain_bins::listen::{self, Listening};
-use naschain_bins::run_spec::RunSpec;
-use naschain_bins::signed_request::Proof;
-use naschain_bins::store::Place;
-use naschain_bins::wallet::Hotkey;
+use naschain_bins::journal::run_folder::{create_or_check, read_spec};
+use naschain_bins::journal::store::Place;
+use naschain_bins::server::access::Access;
+use naschain_bins::server::gate::Gate;
+use naschain_bins::server::listen;
+use naschain_bins::server::listen::Listening;
 use naschain_consensus::{Event, Millis, MinerId};
+use naschain_identity::{Auth, Hotkey, SignedParts};
+use naschain_run::{Chain, Entry, JobReply, Proof, RunSpec};
 use serde_json::{Value, json};
 
 fn key(seed: u8) -> Hotkey {
@@ -32,7 +30,7 @@ const GENOMASTER: u8 = 9;
 /// A signed request as the journal keeps it.
 fn proof(miner: u8, genomaster: u8, path: &str, body: &Value, nonce: u64) -> Option<String> {
     let body = body.to_string();
-    let message = Message {
+    let message = SignedParts {
         method: "POST",
         path,
         body: body.as_bytes(),
@@ -45,7 +43,7 @@ fn proof(miner: u8, genomaster: u8, path: &str, body: &Value, nonce: u64) -> Opt
 /// A finished run in which everybody signed.
 async fn signed_run(dir: &Path) -> RunSpec {
     let spec = crate::simulated::spec(2, 2, 3);
-    spec.settle(dir).unwrap();
+    create_or_check(&spec, dir).unwrap();
     let place = Place::of_run(dir);
     let coordinator = Coordinator::open(place, spec.clone()).await.unwrap();
     let mut nonce = 0;
@@ -81,8 +79,8 @@ async fn signed_run(dir: &Path) -> RunSpec {
 
 /// The run with another journal, whose links are right.
 async fn forge(from: &Path, to: &Path, change: impl Fn(&mut Vec<Entry>)) {
-    let spec = RunSpec::read(&from.join("run.json")).unwrap();
-    spec.settle(to).unwrap();
+    let spec = read_spec(&from.join("run.json")).unwrap();
+    create_or_check(&spec, to).unwrap();
     let mut store = Place::of_run(from).read(spec.digest()).await.unwrap();
     let mut entries = store.entries(0, 10_000).await.unwrap();
     store.close().await.unwrap();
@@ -192,7 +190,7 @@ async fn serve_at(
     port: u16,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> String {
-    let spec = RunSpec::read(&dir.join("run.json")).unwrap();
+    let spec = read_spec(&dir.join("run.json")).unwrap();
     let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
     let gate = Arc::new(Gate::new(access, coordinator.nonces()));
     let router = naschain_bins::server::router(coordinator, gate, None);
@@ -253,7 +251,7 @@ async fn auditors_and_validators_read_the_public_journal() {
 /// A run in which nobody signed, by miners whose names are no addresses.
 async fn unsigned_run(dir: &Path, seed: u64, batches: usize) -> RunSpec {
     let spec = crate::simulated::spec(2, 2, seed);
-    spec.settle(dir).unwrap();
+    create_or_check(&spec, dir).unwrap();
     let coordinator = Coordinator::open(Place::of_run(dir), spec.clone());
     let coordinator = coordinator.await.unwrap();
     let mined = crate::simulated::mine(&coordinator, 3, batches);

@@ -6,11 +6,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::programs::{Server, call, folder, read, wait_until};
-use naschain_bins::auditor::Auditor;
-use naschain_bins::call_error::{Away, CallError};
 use naschain_bins::coordinator::Coordinator;
-use naschain_bins::senders::Signers;
-use naschain_bins::store::Place;
+use naschain_bins::coordinator::call_error::{Away, CallError};
+use naschain_bins::journal::store::Place;
+use naschain_run::{Auditor, Signers};
 
 /// A file system in memory, gone with its test.
 struct Tmpfs(PathBuf);
@@ -128,7 +127,7 @@ fn a_report_that_cannot_be_written_is_waited_for() {
     drop(disk);
 }
 
-async fn audit(place: &Place, spec: &naschain_bins::run_spec::RunSpec) {
+async fn audit(place: &Place, spec: &naschain_run::RunSpec) {
     let mut store = place.read(spec.digest()).await.unwrap();
     let mut auditor = Auditor::new(spec.clone(), Signers::default()).unwrap();
     for entry in store.entries(0, 100_000).await.unwrap() {

@@ -9,7 +9,7 @@ use crate::programs::wallets::{Wallets, join};
 use crate::programs::{Process, Server, call, folder, read, search, succeeded, wait_until};
 use crate::stores::postgres;
 use naschain_bins::clock::unix_nanos as now;
-use naschain_bins::store::Place;
+use naschain_bins::journal::store::Place;
 use serde_json::Value;
 
 fn genomaster(run: &Path, store: &str) -> Server {

@@ -11,12 +11,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::programs::{Process, Server, call, folder, read, search, succeeded, wait_until};
-use naschain_bins::api::JobReply;
 use naschain_bins::client::{Client, ClientError};
-use naschain_bins::run_spec::RunSpec;
-use naschain_bins::store::Place;
+use naschain_bins::journal::run_folder::read_spec;
+use naschain_bins::journal::store::Place;
 use naschain_consensus::{Event, LeaseId, MinerId};
 use naschain_core::{Purpose, Stream};
+use naschain_run::{JobReply, RunSpec};
 
 /// The search of these tests: long enough to be killed in.
 const LONGER: [&str; 2] = ["--generations=10", "--population=6"];
@@ -104,12 +104,12 @@ fn front_after_kills(run: &Path, kills: usize, seed: u64) -> String {
 
 /// Every acknowledged answer is in the journal once, and every batch ended once.
 async fn nothing_is_lost_or_doubled(run: &Path, taken: &[LeaseId]) {
-    let spec = RunSpec::read(&run.join("run.json")).unwrap();
+    let spec = read_spec(&run.join("run.json")).unwrap();
     let mut store = Place::of_run(run).read(spec.digest()).await.unwrap();
     let entries = store.entries(0, 1_000_000).await.unwrap();
     store.close().await.unwrap();
     let mut answers: BTreeMap<LeaseId, usize> = BTreeMap::new();
-    let mut auditor = naschain_bins::auditor::Auditor::new(spec, Default::default()).unwrap();
+    let mut auditor = naschain_run::Auditor::new(spec, Default::default()).unwrap();
     for entry in &entries {
         if let Event::Submit { lease, .. } = serde_json::from_str(&entry.event).unwrap() {
             *answers.entry(lease).or_default() += 1;

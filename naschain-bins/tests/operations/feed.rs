@@ -8,11 +8,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::programs::folder;
-use naschain_bins::access::Access;
 use naschain_bins::coordinator::Coordinator;
-use naschain_bins::gate::Gate;
+use naschain_bins::journal::store::Place;
+use naschain_bins::server::access::Access;
+use naschain_bins::server::gate::Gate;
 use naschain_bins::server::router;
-use naschain_bins::store::Place;
 use serde_json::Value;
 
 /// A genomaster in this process, and its address.
@@ -188,7 +188,7 @@ async fn the_public_journal_ends_before_answers_of_open_batches() {
     let take = async |number| {
         let miner = crate::simulated::miner(number);
         let reply = coordinator.request(&miner, Duration::ZERO).await.unwrap();
-        let naschain_bins::api::JobReply::Job(job) = reply else {
+        let naschain_run::JobReply::Job(job) = reply else {
             panic!()
         };
         (miner, job)

@@ -3,7 +3,7 @@
 use crate::programs::folder;
 use crate::stores::{places, postgres, tamper};
 use naschain_bins::journal::Journal;
-use naschain_bins::store::Place;
+use naschain_bins::journal::store::Place;
 use naschain_consensus::{Event, Millis};
 use naschain_core::Digest;
 

@@ -6,11 +6,11 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-use naschain_bins::feed::Message;
-use naschain_bins::run_spec::RunSpec;
-use naschain_bins::store::Place;
-use naschain_bins::unsent::Answer;
+use naschain_bins::journal::run_folder::read_spec;
+use naschain_bins::journal::store::Place;
+use naschain_bins::miner::unsent::Answer;
 use naschain_consensus::{BatchId, Event, LeaseId, Row};
+use naschain_run::PublicEvent;
 use serde_json::json;
 
 use crate::programs::{Process, Server, call, folder, text, wait_until};
@@ -20,14 +20,14 @@ fn miner(url: &str, more: &[&str]) -> Process {
     Process::start(command.args(["--genomaster", url]).args(more))
 }
 
-async fn journal(run: &Path) -> (Vec<Event>, Vec<Message>) {
-    let spec = RunSpec::read(&run.join("run.json")).unwrap();
+async fn journal(run: &Path) -> (Vec<Event>, Vec<PublicEvent>) {
+    let spec = read_spec(&run.join("run.json")).unwrap();
     let mut store = Place::of_run(run).read(spec.digest()).await.unwrap();
     let entries = store.entries(0, 100_000).await.unwrap();
     store.close().await.unwrap();
     let event = |text: &String| serde_json::from_str(text).unwrap();
     let told = entries.iter().filter_map(|entry| entry.feed.as_ref());
-    let told = told.flat_map(|text| serde_json::from_str::<Vec<Message>>(text).unwrap());
+    let told = told.flat_map(|text| serde_json::from_str::<Vec<PublicEvent>>(text).unwrap());
     (
         entries.iter().map(|entry| event(&entry.event)).collect(),
         told.collect(),
@@ -49,13 +49,13 @@ async fn a_miner_does_several_jobs_at_once_under_one_name() {
     let mut most = now.clone();
     for message in told {
         match message {
-            Message::SeatTaken { miner, .. } => {
+            PublicEvent::SeatTaken { miner, .. } => {
                 let jobs = now.entry(miner.to_string()).or_default();
                 *jobs += 1;
                 let most = most.entry(miner.to_string()).or_default();
                 *most = (*most).max(*jobs);
             }
-            Message::Answered { miner, .. } | Message::SeatLost { miner, .. } => {
+            PublicEvent::Answered { miner, .. } | PublicEvent::SeatLost { miner, .. } => {
                 *now.get_mut(miner.as_str()).unwrap() -= 1;
             }
             _ => {}

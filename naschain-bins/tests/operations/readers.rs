@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::programs::folder;
 use naschain_bins::coordinator::Coordinator;
-use naschain_bins::store::Place;
+use naschain_bins::journal::store::Place;
 use naschain_consensus::Event;
 
 /// The median of how long 30 events take.

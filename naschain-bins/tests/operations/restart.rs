@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use crate::programs::folder;
 use crate::stores::{places, tamper};
-use naschain_bins::api::JobReply;
 use naschain_bins::coordinator::Coordinator;
-use naschain_bins::run_spec::RunSpec;
-use naschain_bins::store::Place;
+use naschain_bins::journal::store::Place;
 use naschain_consensus::Event;
+use naschain_run::{JobReply, RunSpec};
 
 async fn stored(coordinator: &Coordinator) -> Vec<u8> {
     coordinator.look(|state| state.stored().unwrap()).await

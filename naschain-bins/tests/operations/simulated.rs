@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use naschain_bins::api::{Job, JobReply};
-use naschain_bins::call_error::CallError;
 use naschain_bins::coordinator::Coordinator;
-use naschain_bins::run_spec::{DataSpec, RunSpec, objectives, versions};
+use naschain_bins::coordinator::call_error::CallError;
+use naschain_bins::journal::run_folder::versions;
 use naschain_consensus::{MinerId, Row, Rules};
 use naschain_core::{Accuracy, Digest, MacroSpace, Measurement, Recipe};
 use naschain_nsga::{Mode, SearchConfig};
+use naschain_run::{DataSpec, Job, JobReply, RunSpec, objectives};
 use naschain_train::{DataName, Dataset};
 
 pub(crate) fn spec(population: usize, generations: usize, seed: u64) -> RunSpec {
@@ -41,7 +41,7 @@ pub(crate) fn spec(population: usize, generations: usize, seed: u64) -> RunSpec 
             ..Recipe::default()
         },
         data: DataSpec {
-            name: DataName::Digits,
+            name: DataName::Digits.to_string(),
             digest: digits.digest(),
         },
     }

@@ -5,8 +5,8 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use naschain_bins::btauth::{Auth, Message};
-use naschain_bins::wallet::{Hotkey, WalletArgs};
+use naschain_bins::cli::wallet_args::WalletArgs;
+use naschain_identity::{Auth, Hotkey, SignedParts};
 
 use super::{SMALL, Server, genomaster, succeeded};
 
@@ -77,7 +77,7 @@ impl Wallets {
 /// A signed join, and its status and body.
 pub(crate) fn join(server: &Server, genomaster: &Hotkey, hotkey: &Hotkey, nonce: u64) -> String {
     let body = format!("{{\"miner\":\"{}\"}}", hotkey.address());
-    let message = Message {
+    let message = SignedParts {
         method: "POST",
         path: "/v1/join",
         body: body.as_bytes(),

@@ -1,0 +1,262 @@
+//! `--config FILE`: every flag of a command may stand in a TOML file, as `flag-name = value`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::{Arg, ArgAction, Command, Parser};
+
+use crate::cli::run::LogFormat;
+
+/// Flags that every program has.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ProgramArgs {
+    /// TOML file with flags, such as `lease-seconds = 60`; those on the command line win
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// How logs are written to standard error: text, or one JSON object a line
+    #[arg(long, value_name = "FORMAT", global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// Parses the command line and the file that it names. What is wrong is printed, and ends the
+/// process as clap does.
+pub fn parse<P: Parser>() -> P {
+    match with_file(P::command(), std::env::args_os().collect()) {
+        Ok(args) => P::parse_from(args),
+        Err(error) => {
+            let kind = clap::error::ErrorKind::InvalidValue;
+            P::command().error(kind, format!("{error:#}")).exit()
+        }
+    }
+}
+
+/// Puts the flags of the file that `--config` names before those of the command line.
+fn with_file(mut command: Command, mut args: Vec<OsString>) -> Result<Vec<OsString>> {
+    let Some(path) = flag_value(&args, "config") else {
+        return Ok(args);
+    };
+    command.build();
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", Path::new(&path).display()))?;
+    let table: toml::Table = toml::from_str(&text)
+        .map_err(|error| not_toml(&text, &error))
+        .with_context(|| format!("{} is not TOML", Path::new(&path).display()))?;
+    let (place, chosen) = chosen(&command, &args);
+    let mut flags = Vec::new();
+    for (key, value) in &flat(&table, "") {
+        let name = key.replace('_', "-");
+        let known = chosen.get_arguments().find(|arg| is_named(arg, &name));
+        let known = known.filter(|_| !["config", "help", "version"].contains(&name.as_str()));
+        let Some(known) = known else {
+            bail!(
+                "{}: {key} is no flag of `{}`; `--help` lists them",
+                Path::new(&path).display(),
+                chosen.get_bin_name().unwrap_or(chosen.get_name())
+            );
+        };
+        if !names(known).any(|name| is_given(&args, name)) {
+            let made = made(known, &name, value);
+            flags.extend(made.with_context(|| format!("{}", Path::new(&path).display()))?);
+        }
+    }
+    args.splice(place..place, flags.into_iter().map(OsString::from));
+    Ok(args)
+}
+
+/// What is wrong and where, without the line: there may be a password in it.
+fn not_toml(text: &str, error: &toml::de::Error) -> anyhow::Error {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or(0, |before| before.matches('\n').count()) + 1;
+    anyhow::anyhow!("line {line}: {}", error.message())
+}
+
+/// The keys of a table; `wallet.name` is the key `name` of the table `wallet` in TOML, and a flag.
+fn flat(table: &toml::Table, before: &str) -> Vec<(String, toml::Value)> {
+    let key = |(key, value): (&String, &toml::Value)| match value {
+        toml::Value::Table(inner) if before.is_empty() && key == "wallet" => flat(inner, "wallet."),
+        _ => vec![(format!("{before}{key}"), value.clone())],
+    };
+    table.iter().flat_map(key).collect()
+}
+
+/// Where flags of the command that the command line chooses may stand, and that command.
+fn chosen<'a>(command: &'a Command, args: &[OsString]) -> (usize, &'a Command) {
+    let mut place = 1;
+    while let Some(arg) = args.get(place).and_then(|arg| arg.to_str()) {
+        if let Some(chosen) = command.find_subcommand(arg) {
+            return (place + 1, chosen);
+        }
+        // Only flags of the program itself stand before a subcommand.
+        let global = ["--config", "--log-format"];
+        match global.iter().find(|flag| arg.starts_with(**flag)) {
+            Some(flag) if arg == *flag => place += 2,
+            Some(_) => place += 1,
+            None => break,
+        }
+    }
+    (1, command)
+}
+
+fn names(arg: &Arg) -> impl Iterator<Item = &str> {
+    let aliases = arg.get_all_aliases().unwrap_or_default();
+    arg.get_long().into_iter().chain(aliases)
+}
+
+fn is_named(arg: &Arg, name: &str) -> bool {
+    names(arg).any(|known| known == name)
+}
+
+/// The arguments before `--`, which ends the flags.
+fn flags(args: &[OsString]) -> impl Iterator<Item = (usize, &str)> {
+    let texts = args.iter().map(|arg| arg.to_str().unwrap_or_default());
+    texts
+        .enumerate()
+        .skip(1)
+        .take_while(|(_, arg)| *arg != "--")
+}
+
+fn is_given(args: &[OsString], name: &str) -> bool {
+    flags(args).any(|(_, arg)| {
+        let rest = arg
+            .strip_prefix("--")
+            .and_then(|arg| arg.strip_prefix(name));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    })
+}
+
+fn flag_value(args: &[OsString], name: &str) -> Option<OsString> {
+    flags(args).find_map(|(at, arg)| {
+        let rest = arg.strip_prefix("--")?.strip_prefix(name)?;
+        match rest.strip_prefix('=') {
+            Some(value) => Some(value.into()),
+            None if rest.is_empty() => args.get(at + 1).cloned(),
+            None => None,
+        }
+    })
+}
+
+/// A key and its value as flags.
+fn made(arg: &Arg, name: &str, value: &toml::Value) -> Result<Vec<String>> {
+    let switch = matches!(arg.get_action(), ArgAction::SetTrue);
+    Ok(match value {
+        toml::Value::Boolean(on) if switch => match on {
+            true => vec![format!("--{name}")],
+            false => Vec::new(),
+        },
+        _ if switch => bail!("{name} is {value}; it must be true or false"),
+        toml::Value::Array(values) => {
+            let texts: Vec<String> = values
+                .iter()
+                .map(|value| plain(name, value))
+                .collect::<Result<_>>()?;
+            match arg.get_value_delimiter() {
+                Some(comma) => {
+                    vec![format!("--{name}={}", texts.join(&comma.to_string()))]
+                }
+                None => texts
+                    .iter()
+                    .map(|text| format!("--{name}={text}"))
+                    .collect(),
+            }
+        }
+        value => vec![format!("--{name}={}", plain(name, value)?)],
+    })
+}
+
+fn plain(name: &str, value: &toml::Value) -> Result<String> {
+    Ok(match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => {
+            value.to_string()
+        }
+        _ => bail!("{name} is {value}; it must be a string, a number, true or false, or a list"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::search::SearchArgs;
+
+    #[derive(Parser)]
+    #[command(name = "genomaster")]
+    struct Cli {
+        #[command(flatten)]
+        #[allow(dead_code)] // flattened so that the flags are known
+        program: ProgramArgs,
+        #[command(subcommand)]
+        command: Sub,
+    }
+
+    #[derive(clap::Subcommand)]
+    enum Sub {
+        Search(SearchArgs),
+    }
+
+    fn parsed(test: &str, toml: &str, args: &[&str]) -> Result<String> {
+        let path = std::env::temp_dir().join(format!("naschain-{test}-{}", std::process::id()));
+        std::fs::write(&path, toml).unwrap();
+        let mut all = vec!["genomaster".into(), "--config".into(), path.clone().into()];
+        all.extend(args.iter().map(OsString::from));
+        let args = with_file(<Cli as clap::CommandFactory>::command(), all);
+        std::fs::remove_file(path).unwrap();
+        let Sub::Search(search) = Cli::try_parse_from(args?)?.command;
+        Ok(format!("{search:?}"))
+    }
+
+    #[test]
+    fn a_file_gives_flags_and_the_command_line_wins() {
+        let file = "population = 6\nlearning_rate = 0.5\nnesterov = true\nflip = true\n\
+                    data = \"mnist\"\nout = \"here\"\nlog-format = \"json\"";
+        let search = parsed(
+            "config",
+            file,
+            &["search", "--population=8", "--run", "there"],
+        );
+        let search = search.unwrap();
+        for part in [
+            "population: 8",
+            "learning_rate: Some(0.5)",
+            "nesterov: true",
+            "flip: Some(true)",
+            "name: Mnist",
+            "out: Some(\"there\")",
+        ] {
+            assert!(search.contains(part), "{part}: {search}");
+        }
+        let off = parsed("config-off", "nesterov = false", &["search"]).unwrap();
+        assert!(off.contains("nesterov: false"), "{off}");
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_file_is_named() {
+        for (number, (file, expected)) in [
+            (
+                "populaton = 6",
+                "populaton is no flag of `genomaster search`",
+            ),
+            ("config = \"x\"", "config is no flag"),
+            ("population = ", "is not TOML"),
+            ("flip = true\nstore = \"postgres://a:secret", "line 2: "),
+            (
+                "store = \"postgress://a:secret@b/c\"",
+                "postgress:// is neither",
+            ),
+            ("nesterov = 1", "nesterov is 1; it must be true or false"),
+            (
+                "population = { a = 1 }",
+                "population is { a = 1 }; it must be",
+            ),
+            ("population = \"many\"", "'many' for '--population <N>'"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let error = parsed(&format!("config-{number}"), file, &["search"]).unwrap_err();
+            let error = format!("{error:#}");
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The flags that name a hotkey in a Bittensor wallet.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use naschain_identity::{Hotkey, HotkeyError, readable_by_others};
+
+/// Which hotkey.
+#[derive(Args, Clone, Debug)]
+pub struct WalletArgs {
+    /// Folder of the Bittensor wallets
+    #[arg(
+        id = "wallet.path",
+        long = "wallet.path",
+        value_name = "DIR",
+        default_value = "~/.bittensor/wallets"
+    )]
+    pub path: PathBuf,
+    /// Name of the wallet
+    #[arg(
+        id = "wallet.name",
+        long = "wallet.name",
+        value_name = "NAME",
+        default_value = "default"
+    )]
+    pub name: String,
+    /// Name of the hotkey in it
+    #[arg(
+        id = "wallet.hotkey",
+        long = "wallet.hotkey",
+        value_name = "NAME",
+        default_value = "default"
+    )]
+    pub hotkey: String,
+}
+
+impl WalletArgs {
+    /// The hotkey's file.
+    pub fn file(&self) -> Result<PathBuf> {
+        for (flag, name) in [("name", &self.name), ("hotkey", &self.hotkey)] {
+            let plain = !name.is_empty() && name.len() <= 128 && !name.contains(['/', '\\', '\0']);
+            ensure!(
+                plain && name != "." && name != "..",
+                "--wallet.{flag} is {name:?}; it must be a plain name of 1 to 128 characters"
+            );
+        }
+        let folder = match self.path.strip_prefix("~") {
+            Err(_) => self.path.clone(),
+            Ok(rest) => {
+                let home = std::env::var_os("HOME");
+                let home = home.context("HOME is not set; give --wallet.path")?;
+                Path::new(&home).join(rest)
+            }
+        };
+        Ok(folder.join(&self.name).join("hotkeys").join(&self.hotkey))
+    }
+
+    /// Reads the hotkey.
+    pub fn load(&self) -> Result<Hotkey> {
+        read(&self.file()?)
+    }
+
+    /// Reads the hotkey if its file is there, or if any of the flags asks for another than the
+    /// default one.
+    pub fn load_if_there(&self) -> Result<Option<Hotkey>> {
+        let is_default = (self.path.as_os_str(), &*self.name, &*self.hotkey)
+            == ("~/.bittensor/wallets".as_ref(), "default", "default");
+        match self.file() {
+            Ok(file) if file.exists() => read(&file).map(Some),
+            _ if is_default => Ok(None),
+            Err(error) => Err(error),
+            Ok(file) => read(&file).map(Some),
+        }
+    }
+}
+
+/// `miner keygen`: makes a hotkey and says its address.
+pub fn keygen(args: &WalletArgs) -> Result<String> {
+    let file = args.file()?;
+    let (hotkey, seed) = Hotkey::generate()?;
+    hotkey.write(&seed, &file)?;
+    let address = hotkey.address();
+    Ok(format!(
+        "{address}\nwritten to {}; whoever has this file can speak for this address\n",
+        file.display()
+    ))
+}
+
+fn read(file: &Path) -> Result<Hotkey> {
+    let hotkey = Hotkey::read(file).map_err(|error| match &error {
+        HotkeyError::Io { .. } => anyhow::Error::new(error).context(
+            "`miner keygen` creates a hotkey; --wallet.path, --wallet.name and --wallet.hotkey say where it is",
+        ),
+        _ => error.into(),
+    })?;
+    if readable_by_others(file) {
+        let file = file.display();
+        tracing::warn!(
+            "other users of this machine can read the hotkey {file}; run chmod 600 {file}"
+        );
+    }
+    Ok(hotkey)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_hotkey_says_how_to_create_one_and_names_stay_in_the_folder() {
+        let dir = std::env::temp_dir().join(format!("naschain-wallet-{}", std::process::id()));
+        let args = WalletArgs {
+            path: dir.clone(),
+            name: "w".to_owned(),
+            hotkey: "h".to_owned(),
+        };
+        assert!(format!("{:#}", args.load().unwrap_err()).contains("miner keygen"));
+        let said = keygen(&args).unwrap();
+        assert!(said.starts_with(args.load().unwrap().address()), "{said}");
+        let outside = WalletArgs {
+            hotkey: "../../x".to_owned(),
+            ..args
+        };
+        assert!(outside.file().is_err());
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}

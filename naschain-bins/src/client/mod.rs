@@ -1,0 +1,387 @@
+//! The genomaster as a miner or a validator sees it over HTTP.
+
+pub mod link;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use naschain_consensus::{LeaseId, MinerId, Row};
+use naschain_core::Digest;
+use reqwest::Method;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
+
+use crate::clock;
+use crate::server::tls;
+use crate::server::tls::certificates;
+use naschain_identity::{Auth, Hotkey, SignedParts, ss58};
+use naschain_run::{
+    Batches, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest, JoinRequest,
+    JournalPage, Problem, ResultRequest, RunSpec,
+};
+
+/// Why a call did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The genomaster is away or in trouble; the same call may succeed later.
+    #[error("{0}")]
+    Away(String),
+    /// The genomaster refuses this call for good.
+    #[error("{} ({}, HTTP {})", .0.detail, .0.kind, .0.status)]
+    Refused(Problem),
+}
+
+impl ClientError {
+    /// Whether the genomaster named this kind of problem.
+    pub fn is(&self, kind: &str) -> bool {
+        matches!(self, ClientError::Refused(problem) if problem.kind == kind)
+    }
+}
+
+/// Who calls, and whom it believes.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    /// Signs the calls.
+    pub hotkey: Option<Hotkey>,
+    /// A name for people to read, told when a miner joins.
+    pub name: Option<MinerId>,
+    /// The only genomaster that is spoken to; without it, the one that answers first.
+    pub genomaster: Option<String>,
+    /// A PEM file of certificates to believe besides the public ones.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Calls to one genomaster, or to several of one run, of which one leads.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    shared: Arc<Shared>,
+}
+
+/// What all copies of a client have together.
+#[derive(Debug)]
+struct Shared {
+    /// At least one.
+    genomasters: Vec<Genomaster>,
+    /// Which of them answered last.
+    leading: AtomicUsize,
+    credentials: Credentials,
+    /// The latest nonce; one for all genomasters, because they share a journal.
+    nonce: AtomicU64,
+}
+
+/// A genomaster as a client knows it.
+#[derive(Debug)]
+struct Genomaster {
+    url: String,
+    /// The path of `url`, which comes before every path that is called.
+    base: String,
+    /// Its address, once it is known; none where calls are not signed.
+    receiver: OnceCell<Option<String>>,
+}
+
+impl Genomaster {
+    fn at(url: &str) -> anyhow::Result<Genomaster> {
+        let parsed = reqwest::Url::parse(url).ok();
+        let parsed = parsed.filter(|u| ["http", "https"].contains(&u.scheme()) && u.has_host());
+        let Some(parsed) = parsed else {
+            let shown = shown(url);
+            bail!("{shown:?} is not the address of a genomaster, such as http://127.0.0.1:5000");
+        };
+        Ok(Genomaster {
+            url: url.trim_end_matches('/').to_owned(),
+            base: parsed.path().trim_end_matches('/').to_owned(),
+            receiver: OnceCell::new(),
+        })
+    }
+}
+
+impl Client {
+    /// A client that cannot sign, of the genomaster at `url`, such as `http://127.0.0.1:5000`, or
+    /// of several with commas between them, which share a run: the one that leads is found by
+    /// trying.
+    pub fn new(url: &str) -> anyhow::Result<Client> {
+        Client::with(url, Credentials::default())
+    }
+
+    /// A client that signs where the genomaster wants it.
+    pub fn with(url: &str, credentials: Credentials) -> anyhow::Result<Client> {
+        let genomasters = url.split(',').map(Genomaster::at);
+        let genomasters = genomasters.collect::<anyhow::Result<_>>()?;
+        if let Some(genomaster) = &credentials.genomaster {
+            ss58::decode(genomaster).context("--genomaster-hotkey")?;
+        }
+        let mut http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            // Longer than the longest wait for work.
+            .timeout(Duration::from_secs(60))
+            // Before the genomaster gives idle connections up.
+            .pool_idle_timeout(Duration::from_secs(20))
+            // A signed call is for the path that was signed.
+            .redirect(reqwest::redirect::Policy::none());
+        if let Some(file) = &credentials.ca_file {
+            for certificate in certificates(file)? {
+                http = http.add_root_certificate(certificate);
+            }
+        }
+        Ok(Client {
+            http: http.build()?,
+            shared: Arc::new(Shared {
+                genomasters,
+                leading: AtomicUsize::new(0),
+                credentials,
+                nonce: AtomicU64::new(0),
+            }),
+        })
+    }
+
+    /// The address of the genomaster that answered last, if it has one. The first answer of each
+    /// is kept: a genomaster that changes its key is refused by the wrong receiver of the calls.
+    pub async fn genomaster(&self) -> Result<Option<&str>, ClientError> {
+        let which = self.leading();
+        let receiver = self.receiver(&self.shared.genomasters[which]).await;
+        self.noted(which, receiver)
+    }
+
+    async fn receiver<'a>(&self, at: &'a Genomaster) -> Result<Option<&'a str>, ClientError> {
+        let ask = || async {
+            let call = self.http.get(format!("{}/identity", at.url));
+            let Identity { hotkey } = read(checked(call).await?).await?;
+            let wanted = &self.shared.credentials.genomaster;
+            if wanted.is_some() && hotkey != *wanted {
+                let (found, wanted) = (hotkey.as_deref(), wanted.as_deref());
+                let detail = format!(
+                    "the genomaster at {} is {}, not {}",
+                    shown(&at.url),
+                    found.unwrap_or("without a hotkey"),
+                    wanted.unwrap_or_default()
+                );
+                return Err(refused(401, "other_genomaster", detail));
+            }
+            Ok(hotkey)
+        };
+        Ok(at.receiver.get_or_try_init(ask).await?.as_deref())
+    }
+
+    /// The place of the genomaster that answered last.
+    fn leading(&self) -> usize {
+        self.shared.leading.load(Relaxed) % self.shared.genomasters.len()
+    }
+
+    /// Turns to the next genomaster if this one is away.
+    fn noted<T>(&self, which: usize, answer: Result<T, ClientError>) -> Result<T, ClientError> {
+        if matches!(answer, Err(ClientError::Away(_))) {
+            let Shared {
+                genomasters,
+                leading,
+                ..
+            } = &*self.shared;
+            let next = (which + 1) % genomasters.len();
+            // Another call may have turned already.
+            let _ = leading.compare_exchange(which, next, Relaxed, Relaxed);
+        }
+        answer
+    }
+
+    /// What the run is.
+    pub async fn run(&self) -> Result<RunSpec, ClientError> {
+        self.get("/v1/run").await
+    }
+
+    /// Takes part.
+    pub async fn join(&self, miner: &MinerId) -> Result<(), ClientError> {
+        self.join_with(miner, None).await
+    }
+
+    /// Takes part with so many jobs at once; without a number, with as many as before, or one.
+    pub async fn join_with(&self, miner: &MinerId, jobs: Option<u32>) -> Result<(), ClientError> {
+        let request = JoinRequest {
+            miner: miner.clone(),
+            name: self.shared.credentials.name.clone(),
+            jobs,
+        };
+        self.tell("/v1/join", &request).await
+    }
+
+    /// Asks for work and waits for it up to `wait_ms`.
+    pub async fn request(&self, miner: &MinerId, wait_ms: u64) -> Result<JobReply, ClientError> {
+        let miner = miner.clone();
+        let request = JobRequest { miner, wait_ms };
+        let response = self.post("/v1/jobs", &request).await?;
+        read(response).await
+    }
+
+    /// Says that the work goes on.
+    pub async fn heartbeat(
+        &self,
+        miner: &MinerId,
+        lease: LeaseId,
+        epoch: u32,
+    ) -> Result<(), ClientError> {
+        let miner = miner.clone();
+        let path = format!("/v1/leases/{}/heartbeat", lease.0);
+        self.tell(&path, &HeartbeatRequest { miner, epoch }).await
+    }
+
+    /// Answers in a run, the one that the job is of.
+    pub async fn submit(
+        &self,
+        miner: &MinerId,
+        run: Digest,
+        lease: LeaseId,
+        row: &Row,
+    ) -> Result<(), ClientError> {
+        let miner = miner.clone();
+        let row =
+            serde_json::to_value(row).map_err(|error| ClientError::Away(error.to_string()))?;
+        let run = Some(run);
+        let path = format!("/v1/leases/{}/result", lease.0);
+        self.tell(&path, &ResultRequest { miner, row, run }).await
+    }
+
+    /// The batches that have ended, from number `after` on.
+    pub async fn batches(&self, after: usize) -> Result<Batches, ClientError> {
+        self.get(&format!("/v1/batches?after={after}")).await
+    }
+
+    /// The Pareto front so far.
+    pub async fn front(&self) -> Result<Vec<FrontEntry>, ClientError> {
+        self.get("/v1/front").await
+    }
+
+    /// The entries of the journal after number `after` that are public.
+    pub async fn journal(&self, after: u64) -> Result<JournalPage, ClientError> {
+        self.get(&format!("/v1/journal?after={after}")).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        read(self.call(Method::GET, path, Vec::new()).await?).await
+    }
+
+    async fn tell(&self, path: &str, body: &impl Serialize) -> Result<(), ClientError> {
+        self.post(path, body).await.map(drop)
+    }
+
+    async fn post(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<reqwest::Response, ClientError> {
+        let body =
+            serde_json::to_vec(body).map_err(|error| ClientError::Away(error.to_string()))?;
+        self.call(Method::POST, path, body).await
+    }
+
+    /// Calls the genomaster that answered last.
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<reqwest::Response, ClientError> {
+        let which = self.leading();
+        let at = &self.shared.genomasters[which];
+        let answer = self.send(at, method, path, body).await;
+        self.noted(which, answer)
+    }
+
+    /// Sends a call, signed where both sides have a hotkey.
+    async fn send(
+        &self,
+        at: &Genomaster,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<reqwest::Response, ClientError> {
+        let url = format!("{}{path}", at.url);
+        let mut call = self.http.request(method.clone(), url);
+        let receiver = self.receiver(at).await?;
+        let hotkey = self.shared.credentials.hotkey.as_ref();
+        if let (Some(receiver), Some(hotkey)) = (receiver, hotkey) {
+            let path = format!("{}{path}", at.base);
+            let message = SignedParts {
+                method: method.as_str(),
+                path: &path,
+                body: &body,
+            };
+            let auth = Auth::sign(hotkey, message, Some(receiver), self.nonce());
+            for (name, value) in auth.headers() {
+                call = call.header(name, value);
+            }
+        }
+        if method == Method::POST {
+            call = call.header("Content-Type", "application/json").body(body);
+        }
+        match checked(call).await {
+            Err(ClientError::Refused(problem)) if hotkey.is_none() && problem.status == 401 => {
+                let detail = "this genomaster takes signed requests alone: give --wallet.name and --wallet.hotkey; `miner keygen` makes a hotkey";
+                Err(refused(401, "unsigned", detail.to_owned()))
+            }
+            answer => answer,
+        }
+    }
+
+    /// The time, or a little later where a call has that already.
+    fn nonce(&self) -> u64 {
+        let now = clock::unix_nanos();
+        let later = |last: u64| Some(now.max(last + 1));
+        let last = self.shared.nonce.fetch_update(Relaxed, Relaxed, later);
+        last.map_or(now, |last| now.max(last + 1))
+    }
+}
+
+/// An address for a message: without what stands before an @, where a password may be.
+fn shown(url: &str) -> &str {
+    url.rsplit_once('@').map_or(url, |(_, host)| host)
+}
+
+fn refused(status: u16, kind: &str, detail: String) -> ClientError {
+    let kind = kind.to_owned();
+    ClientError::Refused(Problem {
+        kind,
+        status,
+        detail,
+    })
+}
+
+/// What the same call, made and signed again, may not meet.
+fn passes(problem: &Problem) -> bool {
+    matches!(problem.status, 408 | 429)
+        || ["stale_request", "replayed_request"].contains(&problem.kind.as_str())
+}
+
+async fn checked(call: reqwest::RequestBuilder) -> Result<reqwest::Response, ClientError> {
+    let response = call.send().await.map_err(away)?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let text = response.text().await.unwrap_or_default();
+    match serde_json::from_str::<Problem>(&text) {
+        Ok(problem) if status.is_client_error() && !passes(&problem) => {
+            Err(ClientError::Refused(problem))
+        }
+        Ok(problem) => Err(ClientError::Away(problem.detail)),
+        Err(_) => Err(ClientError::Away(format!("HTTP {status} without a reason"))),
+    }
+}
+
+async fn read<T: DeserializeOwned>(response: reqwest::Response) -> Result<T, ClientError> {
+    response.json().await.map_err(away)
+}
+
+fn away(error: reqwest::Error) -> ClientError {
+    // reqwest's own message ends where the cause begins.
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text += tls::hint(&text);
+    ClientError::Away(text)
+}

@@ -1,0 +1,169 @@
+//! A run followed to its end: history and progress while it lasts, then the front's models.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+use naschain_consensus::Row;
+use naschain_train::Dataset;
+
+use crate::artifacts::models::MODEL_FILE;
+use crate::artifacts::report;
+use crate::artifacts::report::{FrontModel, History};
+use crate::artifacts::table::front_table;
+use crate::cli::run::say;
+use crate::coordinator::Coordinator;
+use naschain_run::RunState;
+
+/// Keeps history, picture and bar up to date until the run is finished.
+pub async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&Bar>) -> Result<()> {
+    let mut changes = coordinator.changes();
+    let mut history = coordinator
+        .look(|state| History::start(dir, state.closed()))
+        .await?;
+    let mut trouble = false;
+    loop {
+        changes.mark_unchanged();
+        let (written, finished) = coordinator
+            .look(|state| {
+                if let Some(bar) = bar {
+                    bar.show(state);
+                }
+                (history.follow(state.closed()), state.is_finished())
+            })
+            .await;
+        // The journal has it all; so a full disk is waited for.
+        if let (Err(error), false) = (&written, trouble) {
+            tracing::error!("{error:#}; trying again until it can be written");
+        } else if trouble && written.is_ok() {
+            tracing::info!("history.jsonl is whole again");
+        }
+        trouble = written.is_err();
+        if finished && !trouble {
+            return Ok(());
+        }
+        // Answers of open batches move the bar too, and they are nobody's change to wait for.
+        let _ = tokio::time::timeout(Duration::from_millis(500), changes.changed()).await;
+    }
+}
+
+/// Trains and tests the front's models, writes everything, and prints the table; where there is no
+/// front, returns why.
+pub async fn conclude(
+    coordinator: &Arc<Coordinator>,
+    dir: &Path,
+    dataset: &Arc<Dataset>,
+    options: naschain_train::Options,
+) -> Result<Option<String>> {
+    let front = coordinator.look(RunState::front).await;
+    let spec = coordinator.spec().clone();
+    let models = match stored_models(dir, &front) {
+        Some(models) => models,
+        None => {
+            let bar = bar(
+                front.len() as u64,
+                "training the front's models: {pos}/{len}",
+            );
+            let (dir, dataset, front) = (dir.to_owned(), dataset.clone(), front.clone());
+            let spec = spec.clone();
+            let work = move || {
+                let done = || bar.inc(1);
+                let models = report::write_models(&dir, &spec, &front, &dataset, options, &done);
+                bar.finish_and_clear();
+                models
+            };
+            tokio::task::spawn_blocking(work).await??
+        }
+    };
+    coordinator
+        .look(|state| report::write_front(dir, state, &models))
+        .await?;
+    if front.is_empty() {
+        return Ok(Some(coordinator.look(no_front).await));
+    }
+    let mut text = front_table(&front, spec.space.phase_len());
+    let wrong = models.iter().filter(|m| m.digest != m.model_digest).count();
+    if wrong > 0 {
+        text += &format!("{wrong} digests were not reproduced here; see the warnings above\n");
+    }
+    text += &format!("run: {}\n", dir.display());
+    say(&text)?;
+    Ok(None)
+}
+
+/// Why no network has a result, as the first of them says it.
+fn no_front(state: &RunState) -> String {
+    let count = state.closed().len();
+    let first = state.closed().first().map(|batch| {
+        let reported = batch.rows.iter().find_map(|(_, row)| match row {
+            Row::Failed(reason) => Some(reason.clone()),
+            _ => None,
+        });
+        let failure = batch.failure.as_ref().map(ToString::to_string);
+        let reason = reported.or(failure).unwrap_or_default();
+        format!("; the first, {}: {reason}", batch.genome)
+    });
+    let first = first.unwrap_or_default();
+    format!("none of the {count} networks has a result that miners agree on{first}")
+}
+
+/// The models of a run that was concluded before, if they are those of this front.
+fn stored_models(dir: &Path, front: &[naschain_run::FrontMember]) -> Option<Vec<FrontModel>> {
+    let text = std::fs::read_to_string(dir.join("front.json")).ok()?;
+    let models: Vec<FrontModel> = serde_json::from_str(&text).ok()?;
+    let whole = models.len() == front.len()
+        && models.iter().zip(front).all(|(model, member)| {
+            let weights = dir.join(&model.model).join(MODEL_FILE);
+            model.digest == member.measurement.digest && weights.is_file()
+        });
+    whole.then_some(models)
+}
+
+/// Trainings that are done, and how many the search takes at most.
+pub(crate) async fn progress(coordinator: &Coordinator) -> (u64, u64) {
+    let numbers = |state: &RunState| (state.trainings_done(), state.trainings_in_all());
+    let numbers = coordinator.look_now(|state| state.map(numbers)).await;
+    let (done, total) = numbers.unwrap_or_default();
+    (done as u64, total as u64)
+}
+
+/// The progress bar of a search.
+pub struct Bar(pub(crate) ProgressBar);
+
+impl Bar {
+    /// A bar for the trainings of this run.
+    pub async fn new(coordinator: &Coordinator) -> Bar {
+        let (done, total) = progress(coordinator).await;
+        let bar = bar(
+            total,
+            "{msg} {bar:30} {pos}/{len} trainings, {elapsed} gone, {eta} to go",
+        );
+        bar.set_position(done);
+        bar.reset_eta();
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Bar(bar)
+    }
+
+    fn show(&self, state: &RunState) {
+        let best = state.best().and_then(|batch| batch.verdict.consensus);
+        let best = best.map_or("-".to_owned(), |m| format!("{} %", m.accuracy));
+        let search = &state.spec().search;
+        let generation = state.search().generation().min(search.generations);
+        self.0.set_message(format!(
+            "generation {generation}/{}, best {best}",
+            search.generations
+        ));
+        self.0.set_position(state.trainings_done() as u64);
+    }
+}
+
+fn bar(length: u64, template: &str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(template);
+    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

@@ -1,0 +1,308 @@
+//! `miner data`: which data sets are here and what they hold.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail, ensure};
+use clap::{Args, Subcommand};
+use naschain_core::{Digest, Shape};
+use naschain_train::{DataName, Dataset, Images};
+use serde::Serialize;
+
+use crate::cli::data_args::{DataChoice, image_shape, resized};
+use crate::cli::run::say;
+
+/// `miner data`.
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Show which data sets are found, and where
+    List(ListArgs),
+    /// Read all of a data set and show what it holds, or what is wrong with it
+    Check(CheckArgs),
+}
+
+/// Flags of `miner data list`.
+#[derive(Args, Debug)]
+pub struct ListArgs {
+    /// Folder to look in [default: all that are looked in without --data-dir]
+    dir: Option<PathBuf>,
+    /// Print a JSON array with one object a data set
+    #[arg(long)]
+    json: bool,
+}
+
+/// Flags of `miner data check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// A folder with the files of one or more data sets, an .npz file, or a data set's name
+    #[arg(value_name = "DIR|FILE.npz|NAME")]
+    target: String,
+    /// With a name, the folder with its files
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// What a folder's pictures are brought to: a side of squares in colour, or CxHxW
+    /// [default: 32]
+    #[arg(long, value_name = "N|CxHxW", value_parser = image_shape)]
+    image_size: Option<Shape>,
+    /// Print a JSON array with one object a data set
+    #[arg(long)]
+    json: bool,
+}
+
+/// A data set that is there or is not.
+#[derive(Debug, Serialize)]
+struct Listed {
+    name: DataName,
+    found: bool,
+    /// The folder or the file; nothing where it is not found or is embedded.
+    path: Option<PathBuf>,
+    /// Why it is not found.
+    problem: Option<String>,
+}
+
+/// What `miner data list` prints.
+pub fn list(args: &ListArgs) -> Result<String> {
+    let all = match &args.dir {
+        Some(dir) => found_in(dir)?,
+        None => everywhere(),
+    };
+    if args.json {
+        return Ok(serde_json::to_string_pretty(&all)? + "\n");
+    }
+    let line = |listed: &Listed| {
+        let place = match (listed.found, &listed.path) {
+            (false, _) => "not found".to_owned(),
+            (true, None) => "embedded".to_owned(),
+            (true, Some(path)) => path.display().to_string(),
+        };
+        format!("{:<16} {place}\n", listed.name)
+    };
+    Ok(all.iter().map(line).collect())
+}
+
+/// Every data set that has a name of its own, in the usual places.
+fn everywhere() -> Vec<Listed> {
+    let names = DataName::all().into_iter().chain([DataName::folder()]);
+    names.map(|name| Listed::find(name, None)).collect()
+}
+
+/// The data sets in a folder.
+fn found_in(dir: &Path) -> Result<Vec<Listed>> {
+    let mut names = DataName::all();
+    names.retain(|name| *name != DataName::Digits);
+    names.push(DataName::folder());
+    let mut archives = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(|error| unreadable(dir, &error))? {
+        let file = entry.map_err(|error| unreadable(dir, &error))?.file_name();
+        let name = file.to_str().filter(|name| name.ends_with(".npz"));
+        archives.extend(name.map(str::to_owned));
+    }
+    archives.sort_unstable();
+    names.extend(archives.iter().filter_map(|name| name.parse().ok()));
+    let found = names.into_iter().map(|name| Listed::find(name, Some(dir)));
+    let mut found: Vec<Listed> = found.filter(|listed| listed.found).collect();
+    tell_apart(&mut found);
+    ensure!(
+        !found.is_empty(),
+        "no data set was found in {}; the names of their files are in README.md, and \
+         `miner data check NAME --data-dir {}` says what is looked for",
+        dir.display(),
+        dir.display()
+    );
+    Ok(found)
+}
+
+fn unreadable(dir: &Path, error: &std::io::Error) -> anyhow::Error {
+    anyhow::anyhow!("{}: {error}", dir.display())
+}
+
+/// MNIST and Fashion-MNIST have the same file names: in one folder its path says which it is.
+fn tell_apart(found: &mut Vec<Listed>) {
+    let path = |name: DataName| {
+        let listed = found.iter().find(|listed| listed.name == name);
+        listed.and_then(|listed| listed.path.clone())
+    };
+    let (fashion, mnist) = (path(DataName::FashionMnist), path(DataName::Mnist));
+    let Some(path) = mnist.filter(|path| fashion.as_ref() == Some(path)) else {
+        return;
+    };
+    let other = match path.to_string_lossy().contains("fashion") {
+        true => DataName::Mnist,
+        false => DataName::FashionMnist,
+    };
+    found.retain(|listed| listed.name != other);
+}
+
+impl Listed {
+    fn find(name: DataName, dir: Option<&Path>) -> Listed {
+        let found = Dataset::find(&name, dir);
+        Listed {
+            name,
+            found: found.is_ok(),
+            problem: found.as_ref().err().map(ToString::to_string),
+            path: found.ok().flatten(),
+        }
+    }
+}
+
+/// What a data set holds, or what is wrong with it.
+#[derive(Debug, Serialize)]
+struct Checked {
+    name: DataName,
+    /// The folder or the file; nothing for the embedded digits.
+    path: Option<PathBuf>,
+    #[serde(flatten)]
+    contents: Option<Contents>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Contents {
+    shape: Shape,
+    classes: usize,
+    class_names: Vec<String>,
+    train: Part,
+    test: Part,
+    /// Of each colour plane, over the training images, from 0 to `white`.
+    mean: Vec<f64>,
+    deviation: Vec<f64>,
+    white: u8,
+    /// What miners of a run must agree on.
+    digest: Digest,
+}
+
+#[derive(Debug, Serialize)]
+struct Part {
+    images: usize,
+    /// Images of each class.
+    per_class: Vec<usize>,
+    digest: Digest,
+}
+
+/// Reads the data sets that the flags name, prints what they hold, and fails if one is broken.
+pub fn check(args: &CheckArgs) -> Result<()> {
+    let (names, dir) = args.names()?;
+    let checked = names.iter().map(|name| Checked::read(name, dir.as_deref()));
+    let checked: Vec<Checked> = checked.collect::<Result<_>>()?;
+    match args.json {
+        true => say(&(serde_json::to_string_pretty(&checked)? + "\n"))?,
+        false => say(&checked.iter().map(Checked::text).collect::<String>())?,
+    }
+    let broken: Vec<&String> = checked.iter().filter_map(|c| c.error.as_ref()).collect();
+    match broken[..] {
+        [] => Ok(()),
+        [error] => bail!("{error}"),
+        [..] => bail!("{} data sets are broken", broken.len()),
+    }
+}
+
+impl CheckArgs {
+    /// The data sets, and where to look for them.
+    fn names(&self) -> Result<(Vec<DataName>, Option<PathBuf>)> {
+        let target = Path::new(&self.target);
+        match self.target.parse::<DataChoice>() {
+            Ok(DataChoice { name, dir }) => {
+                let name = resized(&name, self.image_size)?;
+                Ok((vec![name], self.data_dir.clone().or(dir)))
+            }
+            Err(_) if target.is_dir() => {
+                let names = found_in(target)?.into_iter().map(|listed| listed.name);
+                let sized = names.map(|name| match name {
+                    DataName::Folder(_) => resized(&name, self.image_size),
+                    _ => Ok(name),
+                });
+                Ok((sized.collect::<Result<_>>()?, Some(target.to_owned())))
+            }
+            Err(error) => Err(anyhow::Error::new(error).context(format!(
+                "{} is neither a folder nor a data set's name",
+                self.target
+            ))),
+        }
+    }
+}
+
+impl Checked {
+    /// Fails where the data set is not there at all.
+    fn read(name: &DataName, dir: Option<&Path>) -> Result<Checked> {
+        let path = Dataset::find(name, dir)?;
+        let read = Dataset::load(name, dir);
+        Ok(Checked {
+            name: name.clone(),
+            path,
+            error: read.as_ref().err().map(ToString::to_string),
+            contents: read.ok().map(|dataset| Contents::new(&dataset)),
+        })
+    }
+
+    fn text(&self) -> String {
+        let path = self.path.as_ref();
+        let path = path.map_or("embedded".to_owned(), |path| path.display().to_string());
+        let mut text = format!("{}  {path}\n", self.name);
+        match (&self.contents, &self.error) {
+            (Some(contents), _) => text += &contents.text(),
+            (None, problem) => {
+                let problem = problem.as_deref().unwrap_or_default();
+                text += &format!("  broken     {problem}\n");
+            }
+        }
+        text
+    }
+}
+
+impl Contents {
+    fn new(dataset: &Dataset) -> Contents {
+        let part = |images: &Images| {
+            let mut per_class = vec![0; dataset.classes];
+            for &label in images.labels() {
+                per_class[usize::from(label)] += 1;
+            }
+            Part {
+                images: images.len(),
+                per_class,
+                digest: images.digest(),
+            }
+        };
+        let moments = dataset.train.moments();
+        Contents {
+            shape: dataset.shape,
+            classes: dataset.classes,
+            class_names: dataset.class_names().to_vec(),
+            train: part(&dataset.train),
+            test: part(&dataset.test),
+            mean: moments.iter().map(|moments| moments.mean).collect(),
+            deviation: moments
+                .iter()
+                .map(|moments| match moments.constant {
+                    // Not the 1 that pixels are divided by.
+                    true => 0.0,
+                    false => moments.deviation,
+                })
+                .collect(),
+            white: dataset.white(),
+            digest: dataset.digest(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let numbers = |numbers: &[f64]| {
+            let numbers = numbers.iter().map(|number| format!("{number:.3}"));
+            numbers.collect::<Vec<_>>().join(" ")
+        };
+        let part = |part: &Part| {
+            let least = part.per_class.iter().min().unwrap_or(&0);
+            let most = part.per_class.iter().max().unwrap_or(&0);
+            format!("{} images, {least} to {most} a class", part.images)
+        };
+        format!(
+            "  shape      {}\n  classes    {}\n  train      {}\n  test       {}\n  mean       {} of {}\n  deviation  {}\n  digest     {}\n",
+            self.shape,
+            self.classes,
+            part(&self.train),
+            part(&self.test),
+            numbers(&self.mean),
+            self.white,
+            numbers(&self.deviation),
+            self.digest
+        )
+    }
+}

@@ -1,0 +1,94 @@
+//! `genomaster predict`: what a model says of images.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use naschain_train::{Model, probabilities, read_picture};
+use serde::Serialize;
+
+use crate::artifacts::models::MODEL_FILE;
+use crate::cli::run_args::DeviceArgs;
+
+/// Flags of the command.
+#[derive(Args, Debug)]
+pub struct PredictArgs {
+    /// The model: a safetensors file or its description (JSON), or a folder of a run's models
+    model: PathBuf,
+    /// PNG or JPEG files; each is cropped around its centre and resized to what the model takes
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// Classes to name for each image, the most probable first
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    top: u16,
+    /// Print a JSON array with one object an image
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+#[derive(Serialize)]
+struct Prediction<'a> {
+    image: &'a PathBuf,
+    #[serde(flatten)]
+    best: Guess,
+    top: Vec<Guess>,
+}
+
+#[derive(Clone, Serialize)]
+struct Guess {
+    /// The number of the output, counted from 0.
+    class: usize,
+    name: String,
+    probability: f64,
+}
+
+/// What the command prints.
+pub fn predict(args: &PredictArgs) -> Result<String> {
+    let options = args.device.options();
+    options.device.check()?;
+    let file = match args.model.is_dir() {
+        true => args.model.join(MODEL_FILE),
+        false => args.model.clone(),
+    };
+    let model = Model::load(&file)?;
+    let mut pixels = Vec::new();
+    for image in &args.images {
+        let picture = read_picture(image, model.architecture.input)?;
+        pixels.extend(picture.into_iter().map(f32::from));
+    }
+    let logits = model.logits(&pixels, options)?;
+    let rows = logits.chunks_exact(model.architecture.classes);
+    let predictions = args.images.iter().zip(rows).map(|(image, logits)| {
+        let top = guesses(&model, logits, usize::from(args.top));
+        Prediction {
+            image,
+            best: top[0].clone(),
+            top,
+        }
+    });
+    let predictions: Vec<Prediction> = predictions.collect();
+    match args.json {
+        true => Ok(serde_json::to_string_pretty(&predictions)? + "\n"),
+        false => Ok(predictions.iter().map(line).collect()),
+    }
+}
+
+/// The most probable classes; of equal ones the first.
+fn guesses(model: &Model, logits: &[f32], count: usize) -> Vec<Guess> {
+    let mut ranked: Vec<(usize, f64)> = probabilities(logits).into_iter().enumerate().collect();
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let guess = |(class, probability)| Guess {
+        class,
+        name: model.class_name(class),
+        probability,
+    };
+    ranked.into_iter().take(count).map(guess).collect()
+}
+
+fn line(prediction: &Prediction) -> String {
+    let guess = |guess: &Guess| format!("{} {:.2} %", guess.name, guess.probability * 100.0);
+    let top: Vec<String> = prediction.top.iter().map(guess).collect();
+    format!("{}: {}\n", prediction.image.display(), top.join(", "))
+}

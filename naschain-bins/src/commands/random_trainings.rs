@@ -1,0 +1,178 @@
+//! `miner selftest --random N`: trainings drawn at random, on the device and on the CPU.
+
+use std::ops::ControlFlow;
+
+use anyhow::{Result, ensure};
+use naschain_core::{
+    Architecture, Augmentation, Digest, Genome, MacroSpace, Purpose, Recipe, Shape, Stream,
+};
+use naschain_train::{Dataset, Device, Options, train};
+use serde::Serialize;
+
+use crate::cli::run::say;
+use crate::commands::speed::made_up;
+
+/// FLOPs of the forward passes of one training, about.
+const FLOPS: u64 = 100_000_000;
+
+/// What is printed for one training.
+#[derive(Debug, Serialize)]
+struct Found {
+    index: u64,
+    genome: String,
+    input: Shape,
+    init_channels: usize,
+    batch_size: usize,
+    device: String,
+    digest: Digest,
+    /// Nothing on a CPU.
+    equal_to_cpu: Option<bool>,
+}
+
+/// Trains the first `count` trainings of a list that is the same everywhere, on a GPU also on the
+/// CPU, prints their digests, and fails if two are not equal.
+pub(crate) fn random_trainings(
+    count: u64,
+    epochs: u32,
+    options: Options,
+    json: bool,
+) -> Result<()> {
+    let mut different = Vec::new();
+    for index in 0..count {
+        let training = Training::draw(index, epochs)?;
+        let digest = training.run(options)?;
+        let on_cpu = Options {
+            device: Device::Cpu,
+            ..options
+        };
+        let found = Found {
+            index,
+            genome: training.genome.clone(),
+            input: training.dataset.shape,
+            init_channels: training.init_channels,
+            batch_size: training.recipe.batch_size,
+            device: options.device.to_string(),
+            digest,
+            equal_to_cpu: match options.device {
+                Device::Cpu => None,
+                Device::Cuda(_) => Some(training.run(on_cpu)? == digest),
+            },
+        };
+        if found.equal_to_cpu == Some(false) {
+            different.push(index);
+        }
+        say(&found.line(json)?)?;
+    }
+    ensure!(
+        different.is_empty(),
+        "{} of {count} trainings ended with other digests than on the CPU (D3): {different:?}",
+        different.len()
+    );
+    Ok(())
+}
+
+impl Found {
+    fn line(&self, json: bool) -> Result<String> {
+        if json {
+            return Ok(serde_json::to_string(self)? + "\n");
+        }
+        let equal = match self.equal_to_cpu {
+            None => "",
+            Some(true) => ", as on the CPU",
+            Some(false) => ", NOT as on the CPU",
+        };
+        Ok(format!(
+            "{} on {}: {} of {} with {} channels, batches of {}{equal}\n",
+            self.digest, self.device, self.genome, self.input, self.init_channels, self.batch_size
+        ))
+    }
+}
+
+/// A network, how it is trained, and on what.
+struct Training {
+    genome: String,
+    init_channels: usize,
+    architecture: Architecture,
+    recipe: Recipe,
+    dataset: Dataset,
+}
+
+impl Training {
+    /// Number `index`: any number of phases, nodes and channels, images of any size, and every
+    /// option of the recipe. Every epoch's last batch is smaller than the others. In one of eight
+    /// the first convolution is not applied.
+    fn draw(index: u64, epochs: u32) -> Result<Training> {
+        let mut stream = Stream::new(1, Purpose::Simulation, 1, index);
+        let mut between = |least: u64, most: u64| (least + stream.below(most - least + 1)) as usize;
+        let mut space = MacroSpace {
+            phases: between(1, 3),
+            nodes: between(2, 4),
+            input: Shape {
+                channels: [1, 3][between(0, 1)],
+                height: between(6, 32),
+                width: between(6, 32),
+            },
+            init_channels: between(1, 24),
+            classes: 10,
+        };
+        if index % 8 == 7 {
+            space.init_channels = space.input.channels;
+        }
+        let bits: Vec<bool> = (0..space.genome_len()).map(|_| between(0, 2) > 0).collect();
+        let genome = Genome::from_bits(bits);
+        let architecture = space.decode(&genome)?;
+        let affordable = FLOPS / architecture.costs()?.flops.max(1) / 2;
+        let train_images = affordable.clamp(5, 200) as usize;
+        let recipe = Recipe {
+            seed: index,
+            epochs,
+            batch_size: (train_images * 2 / 3).max(3),
+            train_images,
+            validation_images: 10,
+            learning_rate: 0.05,
+            augmentation: Augmentation {
+                crop_padding: between(0, 2),
+                horizontal_flip: between(0, 1) == 1,
+                cutout: between(0, 3),
+            },
+            label_smoothing: [0.0, 0.1][between(0, 1)],
+            warmup_epochs: between(0, 1) as u32,
+            drop_path: [0.0, 0.3][between(0, 1)],
+            nesterov: between(0, 1) == 1,
+            ..Recipe::default()
+        };
+        Ok(Training {
+            genome: genome.grouped(space.phase_len()),
+            init_channels: space.init_channels,
+            architecture,
+            dataset: made_up(space.input, train_images + recipe.validation_images)?,
+            recipe,
+        })
+    }
+
+    fn run(&self, options: Options) -> Result<Digest> {
+        let mut go_on = |_: &naschain_train::Epoch| ControlFlow::Continue(());
+        let trained = train(
+            &self.architecture,
+            &self.dataset,
+            &self.recipe,
+            options,
+            &mut go_on,
+        )?;
+        Ok(trained.measurement.digest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_fixed_and_each_training_is_another() {
+        let digest = |index| Training::draw(index, 2).unwrap().run(Options::default());
+        let first: Vec<_> = (0..3).map(|index| digest(index).unwrap()).collect();
+        assert_eq!(digest(1).unwrap(), first[1]);
+        assert_ne!(first[0], first[1]);
+        assert_ne!(first[1], first[2]);
+    }
+}

@@ -1,0 +1,70 @@
+//! `genomaster retrain`: a chosen network trained for good.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use naschain_core::Recipe;
+use naschain_train::{Epoch, Model, train_on_all};
+
+use crate::artifacts::models::{Member, RETRAINED_FILE};
+use crate::cli::run_args::DeviceArgs;
+
+/// Flags of the command.
+#[derive(Args, Debug)]
+pub struct RetrainArgs {
+    /// Folder of the run
+    run: PathBuf,
+    /// Bits of the genome, one of the run's; - between phases is accepted
+    #[arg(long, value_name = "BITS")]
+    genome: String,
+    /// Epochs, from fresh weights
+    #[arg(long, allow_negative_numbers = true, value_name = "N")]
+    epochs: u32,
+    /// Folder with the data set's files [default: as in search]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// Trains on every image that is not held for the test, tests once, stores the model, and returns
+/// what the command prints.
+pub fn retrain(args: &RetrainArgs) -> Result<String> {
+    let options = args.device.options();
+    options.device.check()?;
+    let member = Member::find(&args.run, &args.genome)?;
+    let dataset = member.data(args.data_dir.as_deref())?;
+    let (space, genome) = (&member.spec.space, &member.genome);
+    let mut recipe = Recipe {
+        epochs: args.epochs,
+        ..member.spec.recipe.clone()
+    };
+    let images = dataset.train.len();
+    tracing::info!(
+        "training {genome} on all {images} images of {}",
+        dataset.name
+    );
+    let mut report = |epoch: &Epoch| {
+        let (number, loss, accuracy) = (epoch.number, epoch.loss, epoch.train_accuracy);
+        tracing::info!(
+            "epoch {number}/{}: loss {loss:.4}, {accuracy} % of the training images",
+            args.epochs
+        );
+        ControlFlow::Continue(())
+    };
+    let architecture = space.decode(genome)?;
+    let trained = train_on_all(&architecture, &dataset, &recipe, options, &mut report)?;
+    let accuracy = trained.measurement.accuracy;
+    (recipe.train_images, recipe.validation_images) = (images, 0);
+    let mut model = Model::new(space, genome, &dataset, &recipe, trained)?;
+    model.test_accuracy = Some(accuracy);
+    member.store(&model, RETRAINED_FILE)?;
+    Ok(format!(
+        "test accuracy on {}: {accuracy} % after {} epochs on {images} images\nwrote {}; genomaster export --retrained takes it from there\n",
+        dataset.name,
+        args.epochs,
+        member.path(RETRAINED_FILE).display()
+    ))
+}

@@ -1,0 +1,104 @@
+//! `genomaster search`: the whole network in one process.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail, ensure};
+use clap::Args;
+use naschain_consensus::MinerId;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::cli::data_args::KEEP_MIB;
+use crate::cli::run::say;
+use crate::cli::run_args::{CommonArgs, OpenRun};
+use crate::client::link::Link;
+use crate::commands::conclude::{Bar, conclude, follow, progress};
+use crate::miner::Miner;
+use crate::miner::trainer::Trainer;
+use crate::shutdown::shutdown;
+
+/// Flags of the command.
+#[derive(Args, Debug)]
+pub struct SearchArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Miners in this process, at least --replication; the result does not depend on it
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    miners: usize,
+}
+
+/// Runs the search to its end, or to Ctrl-C.
+pub async fn search(args: SearchArgs) -> Result<()> {
+    ensure!(
+        args.miners >= args.common.run.replication,
+        "miners is {}; it must be at least --replication, which is {}",
+        args.miners,
+        args.common.run.replication
+    );
+    let OpenRun {
+        dataset,
+        dir,
+        coordinator,
+    } = args.common.open().await?;
+    let options = args.common.device.options();
+    let (stop, stopped) = watch::channel(false);
+    let mut miners = JoinSet::new();
+    for number in 1..=args.miners {
+        let miner = Miner {
+            name: MinerId::new(format!("local-{number}"))?,
+            link: Link::Local(coordinator.clone()),
+            trainer: Trainer {
+                options,
+                checkpoints: None,
+            },
+            data_dir: None,
+            keep_images: KEEP_MIB,
+            jobs: 1,
+            unsent: None,
+            shelf: Arc::default(),
+            stop: stopped.clone(),
+        };
+        miners.spawn(miner.work(Some(dataset.clone())));
+    }
+    let bar = Bar::new(&coordinator).await;
+    let finished = tokio::select! {
+        result = follow(&coordinator, &dir, Some(&bar)) => result.map(|()| true),
+        failed = failure(&mut miners) => Err(failed),
+        _ = shutdown() => Ok(false),
+    };
+    let _ = stop.send(true);
+    while miners.join_next().await.is_some() {}
+    bar.0.finish_and_clear();
+    let mut problem = None;
+    let concluded = finished?
+        && tokio::select! {
+            result = conclude(&coordinator, &dir, &dataset, options) => {
+                problem = result?;
+                true
+            }
+            _ = shutdown() => false,
+        };
+    if !concluded {
+        let (done, total) = progress(&coordinator).await;
+        say(&format!(
+            "stopped after {done} of {total} trainings; the same command goes on from there\n"
+        ))?;
+    }
+    coordinator.close().await?;
+    match problem {
+        None => Ok(()),
+        Some(problem) => bail!("{problem}"),
+    }
+}
+
+/// Waits until a miner fails; miners that end well are the normal case.
+async fn failure(miners: &mut JoinSet<Result<()>>) -> anyhow::Error {
+    while let Some(joined) = miners.join_next().await {
+        match joined {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return error,
+            Err(error) => return anyhow::Error::new(error).context("a miner panicked"),
+        }
+    }
+    std::future::pending().await
+}

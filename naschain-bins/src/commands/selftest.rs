@@ -1,0 +1,346 @@
+//! `miner selftest`: what this machine can prove about its trainings.
+
+use std::ops::ControlFlow;
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use naschain_core::{Architecture, Augmentation, Digest, MacroSpace, Recipe};
+use naschain_train::{ARITHMETIC_VERSION, Dataset, Device, Isa, Options, train};
+use serde::Serialize;
+
+use crate::cli::run::say;
+use crate::cli::run_args::DeviceArgs;
+use crate::clock;
+use crate::commands::random_trainings::random_trainings;
+
+/// The digest of [`exercises`] on every machine. It was the same with AVX-512, with AVX2 and with
+/// neither, as the test of the kernels compares them; an AMD EPYC 9004 (Zen 4) recorded it.
+const RECORDED: &str = "980f31c7253d83e04d53c2af8a69b20a33d8dfc5f62dc65de96bb657aa367e85";
+
+/// Flags of the command.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct SelftestArgs {
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Train so many networks drawn at random instead of the fixed ones, on a GPU also on the
+    /// CPU, and compare
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    random: Option<u64>,
+    /// Train them for so many epochs of two batches
+    #[arg(long, value_name = "N", requires = "random", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    epochs: u32,
+    /// Print JSON: one object, or with --random one a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the command prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// BLAKE3 over the digests of all trainings in order.
+    digest: Digest,
+    /// The highest grade that was proved.
+    grade: Option<&'static str>,
+    device: String,
+    threads: usize,
+    /// The digest that every machine has to come to.
+    recorded: &'static str,
+    /// Of the first run.
+    images_per_second: f64,
+    checks: Vec<Check>,
+    trainings: Vec<Training>,
+    arithmetic: u32,
+    naschain: &'static str,
+}
+
+/// One promise of equal digests.
+#[derive(Debug, Serialize)]
+struct Check {
+    grade: &'static str,
+    what: String,
+    /// Nothing where there was nothing to compare with.
+    holds: Option<bool>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Training {
+    genome: &'static str,
+    params: u64,
+    digest: Digest,
+    #[serde(skip)]
+    images: u64,
+    #[serde(skip)]
+    seconds: f64,
+}
+
+/// Trains fixed genomes on the digits in several ways, prints what is equal, and fails if
+/// something is not that has to be.
+pub fn selftest(args: &SelftestArgs) -> Result<()> {
+    args.device.device.check()?;
+    if let Some(count) = args.random {
+        return random_trainings(count, args.epochs, args.device.options(), args.json);
+    }
+    let report = Report::make(args.device.options())?;
+    say(&match args.json {
+        true => serde_json::to_string_pretty(&report)? + "\n",
+        false => report.text(),
+    })?;
+    let broken = report
+        .checks
+        .iter()
+        .find(|check| check.holds == Some(false));
+    ensure!(
+        broken.is_none(),
+        "digests that have to be equal are not ({}): this machine, or this build on it, does not \
+         train to the same bits as others, and its answers would be rejected",
+        broken.map_or("", |check| check.what.as_str())
+    );
+    Ok(())
+}
+
+impl Report {
+    fn make(options: Options) -> Result<Report> {
+        let digits = Dataset::digits();
+        let exercises = exercises(&digits)?;
+        let in_turn = |options: Options| -> Result<Vec<Training>> {
+            let run = |exercise: &Exercise| exercise.run(&digits, options);
+            exercises.iter().map(run).collect()
+        };
+        let trainings = in_turn(options)?;
+        let digest = digest_of(&trainings);
+        let again = digest_of(&in_turn(options)?);
+        let mut checks = vec![Check::new("D0", "trained twice", Some(again == digest))];
+
+        let side_by_side = digest_of(&at_once(&exercises, &digits, options)?) == digest;
+        checks.push(match options.device {
+            Device::Cpu => {
+                let mut equal = side_by_side;
+                for threads in [2, 4] {
+                    equal &= digest_of(&in_turn(Options { threads, ..options })?) == digest;
+                }
+                Check::new("D1", "with 2 and 4 threads, and side by side", Some(equal))
+            }
+            Device::Cuda(_) => Check::new("D1", "side by side", Some(side_by_side)),
+        });
+
+        checks.extend(other_machines(&in_turn, options, digest)?);
+
+        let device = Device::Cpu;
+        let equal = match options.device {
+            Device::Cpu => None,
+            Device::Cuda(_) => Some(digest_of(&in_turn(Options { device, ..options })?) == digest),
+        };
+        checks.push(Check::new("D3", "on CPU and GPU", equal));
+
+        let images: u64 = trainings.iter().map(|training| training.images).sum();
+        let seconds: f64 = trainings.iter().map(|training| training.seconds).sum();
+        Ok(Report {
+            digest,
+            grade: grade(&checks),
+            device: options.device.to_string(),
+            threads: options.threads,
+            recorded: RECORDED,
+            images_per_second: (images as f64 / seconds).round(),
+            checks,
+            trainings,
+            arithmetic: ARITHMETIC_VERSION,
+            naschain: env!("CARGO_PKG_VERSION"),
+        })
+    }
+
+    fn text(&self) -> String {
+        let threads = match self.threads {
+            1 => "1 thread".to_owned(),
+            threads => format!("{threads} threads"),
+        };
+        let mut text = format!("device   {}, {threads}\n", self.device);
+        for training in &self.trainings {
+            text += &format!("         {} {}\n", training.digest, training.genome);
+        }
+        text += &format!("digest   {}\n", self.digest);
+        text += &format!("speed    {} images/s\n", self.images_per_second);
+        for check in &self.checks {
+            let found = match (check.holds, check.grade) {
+                (Some(true), _) => "equal".to_owned(),
+                (Some(false), _) => "NOT EQUAL".to_owned(),
+                (None, _) => "not tried: it needs --device cuda:N".to_owned(),
+            };
+            text += &format!("{}       {}: {found}\n", check.grade, check.what);
+        }
+        text + &format!("grade    {}\n", self.grade.unwrap_or("none"))
+    }
+}
+
+impl Check {
+    fn new(grade: &'static str, what: &str, holds: Option<bool>) -> Check {
+        Check {
+            grade,
+            what: what.to_owned(),
+            holds,
+        }
+    }
+}
+
+/// Whether other machines come to this digest: the one that recorded it, and those that have only
+/// some of this one's instructions; one check for each. The portable ones would take too long here.
+fn other_machines(
+    in_turn: &impl Fn(Options) -> Result<Vec<Training>>,
+    options: Options,
+    digest: Digest,
+) -> Result<Vec<Check>> {
+    let recorded = digest.to_string() == RECORDED;
+    let what = "as recorded on another machine";
+    let mut checks = vec![Check::new("D2", what, Some(recorded))];
+    let fast = [Isa::Avx512, Isa::Avx2].into_iter();
+    for isa in fast.filter(|isa| options.device == Device::Cpu && isa.is_available()) {
+        let options = Options {
+            isa: Some(isa),
+            ..options
+        };
+        let equal = digest_of(&in_turn(options)?) == digest;
+        checks.push(Check::new("D2", &format!("with {isa}"), Some(equal)));
+    }
+    Ok(checks)
+}
+
+/// The highest grade that holds before the first that does not: all of a grade's checks have to.
+fn grade(checks: &[Check]) -> Option<&'static str> {
+    let failed = checks.iter().find(|check| check.holds == Some(false));
+    let failed = failed.map(|check| check.grade);
+    let before = checks
+        .iter()
+        .take_while(|check| Some(check.grade) != failed);
+    let proved = before.filter(|check| check.holds == Some(true));
+    proved.last().map(|check| check.grade)
+}
+
+fn digest_of(trainings: &[Training]) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    for training in trainings {
+        hasher.update(&training.digest.0);
+    }
+    Digest(*hasher.finalize().as_bytes())
+}
+
+/// A network and how it is trained.
+struct Exercise {
+    genome: &'static str,
+    architecture: Architecture,
+    recipe: Recipe,
+}
+
+/// Small enough for seconds, and between them every kind of layer, every option of the recipe, a
+/// last batch that is not full, and sums that are long enough to be divided.
+fn exercises(digits: &Dataset) -> Result<Vec<Exercise>> {
+    let exercise = |genome: &'static str, nodes, init_channels, recipe| -> Result<Exercise> {
+        let space = MacroSpace {
+            phases: genome.split('-').count(),
+            nodes,
+            input: digits.shape,
+            init_channels,
+            classes: digits.classes,
+        };
+        Ok(Exercise {
+            genome,
+            architecture: space.decode(&genome.parse()?)?,
+            recipe,
+        })
+    };
+    let base = Recipe {
+        epochs: 2,
+        batch_size: 48,
+        train_images: 500,
+        validation_images: 397,
+        learning_rate: 0.05,
+        augmentation: Augmentation {
+            crop_padding: 1,
+            horizontal_flip: true,
+            cutout: 2,
+        },
+        ..Recipe::default()
+    };
+    let wide = Recipe {
+        batch_size: 64,
+        train_images: 128,
+        ..base.clone()
+    };
+    let options = Recipe {
+        seed: 2,
+        label_smoothing: 0.1,
+        warmup_epochs: 1,
+        drop_path: 0.2,
+        nesterov: true,
+        ..base.clone()
+    };
+    Ok(vec![
+        exercise("1101011-1011010", 4, 8, base)?,
+        exercise("1110-1011", 3, 48, wide)?,
+        exercise("1111-1101-1011", 3, 6, options)?,
+    ])
+}
+
+impl Exercise {
+    fn run(&self, digits: &Dataset, options: Options) -> Result<Training> {
+        let started = clock::now();
+        let mut images = 0;
+        let mut count = |epoch: &naschain_train::Epoch| {
+            images += epoch.images;
+            ControlFlow::Continue(())
+        };
+        let trained = train(
+            &self.architecture,
+            digits,
+            &self.recipe,
+            options,
+            &mut count,
+        )?;
+        Ok(Training {
+            genome: self.genome,
+            params: trained.measurement.params,
+            digest: trained.measurement.digest,
+            images,
+            seconds: started.elapsed().as_secs_f64(),
+        })
+    }
+}
+
+/// All exercises at the same time, each in a thread of its own.
+fn at_once(exercises: &[Exercise], digits: &Dataset, options: Options) -> Result<Vec<Training>> {
+    std::thread::scope(|scope| {
+        let start = |exercise| scope.spawn(move || Exercise::run(exercise, digits, options));
+        let threads: Vec<_> = exercises.iter().map(start).collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, Result<Training>>| {
+            let joined = thread.join();
+            joined.unwrap_or_else(|_| Err(anyhow::anyhow!("a training panicked")))
+        };
+        threads.into_iter().map(join).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grade_is_only_as_good_as_the_ones_before_it() {
+        let grade_with = |grades: &[&'static str], holds: &[Option<bool>]| {
+            let checks: Vec<Check> = grades
+                .iter()
+                .zip(holds)
+                .map(|(grade, holds)| Check::new(grade, "", *holds))
+                .collect();
+            grade(&checks)
+        };
+        let grade_of = |holds: [Option<bool>; 4]| grade_with(&["D0", "D1", "D2", "D3"], &holds);
+        let (yes, no) = (Some(true), Some(false));
+        assert_eq!(grade_of([yes, yes, yes, None]), Some("D2"));
+        assert_eq!(grade_of([yes, yes, None, None]), Some("D1"));
+        assert_eq!(grade_of([yes, yes, None, yes]), Some("D3"));
+        assert_eq!(grade_of([yes, no, yes, None]), Some("D0"));
+        assert_eq!(grade_of([no, yes, yes, None]), None);
+        assert_eq!(grade_of([yes, yes, no, yes]), Some("D1"));
+        let twice = ["D0", "D1", "D2", "D2", "D3"];
+        assert_eq!(grade_with(&twice, &[yes, yes, yes, no, yes]), Some("D1"));
+        assert_eq!(grade_with(&twice, &[yes, yes, yes, yes, no]), Some("D2"));
+    }
+}

@@ -1,0 +1,96 @@
+//! `genomaster serve`: the network's centre, over HTTP.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use naschain_consensus::Rule;
+
+use crate::cli::access_args::AccessArgs;
+use crate::cli::run::say;
+use crate::cli::run_args::{CommonArgs, OpenRun};
+use crate::commands::conclude::{conclude, follow};
+use crate::server;
+use crate::server::listen;
+use crate::shutdown::shutdown;
+
+/// When the front's models are made and written anew where that failed, on a full disk for example.
+const CONCLUDE_AGAIN: Duration = Duration::from_secs(30);
+
+/// Flags of the command.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Address to listen on; port 0 takes a free one and prints it
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    access: AccessArgs,
+}
+
+/// Serves until Ctrl-C or SIGTERM, also after the search is finished, so that validators can
+/// fetch its batches.
+pub async fn serve(mut args: ServeArgs) -> Result<()> {
+    // First, so that a busy port leaves no folder behind.
+    let listener = tokio::net::TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let opened = args.access.open()?;
+    if args.access.legacy {
+        args.common.run.agreement.get_or_insert(Rule::Tolerance);
+    }
+    let listening = opened.listening.clone();
+    let OpenRun {
+        dataset,
+        dir,
+        coordinator,
+    } = args.common.open_with(opened.settings()).await?;
+    let (gate, legacy) = opened.gate(&coordinator)?;
+    let scheme = if listening.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    say(&format!(
+        "listening on {scheme}://{}\n",
+        listener.local_addr()?
+    ))?;
+    let router = server::router(coordinator.clone(), gate, legacy);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async { drop(stopped.await) };
+    let mut server = tokio::spawn(listen::serve(listener, router, listening, stopped));
+    let options = args.common.device.options();
+    let work = async {
+        follow(&coordinator, &dir, None).await?;
+        let problem = loop {
+            match conclude(&coordinator, &dir, &dataset, options).await {
+                Ok(problem) => break problem,
+                // Answers of validators matter more than the report, so it goes on serving.
+                Err(error) => tracing::error!("{error:#}; trying again in {CONCLUDE_AGAIN:?}"),
+            }
+            tokio::time::sleep(CONCLUDE_AGAIN).await;
+        };
+        if let Some(problem) = problem {
+            say(&format!("{problem}\n"))?;
+        }
+        say("finished; still serving until it is stopped\n")?;
+        std::future::pending::<Result<()>>().await
+    };
+    let result = tokio::select! {
+        result = work => result,
+        result = &mut server => result?.context("the server ended"),
+        _ = shutdown() => {
+            tracing::info!("stopping: no new requests, answering those that are here");
+            Ok(())
+        }
+    };
+    // What waits for work or events ends, and requests in progress, because they may be answers.
+    coordinator.hang_up();
+    if stop.send(()).is_ok() {
+        let _ = server.await;
+    }
+    coordinator.close().await?;
+    result
+}

@@ -1,0 +1,329 @@
+//! The one task that writes a run's journal, and that waits for the lead where it has not.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use naschain_consensus::Event;
+use tokio::sync::mpsc;
+
+use crate::clock;
+use crate::coordinator::call_error::{Away, CallError};
+use crate::coordinator::live::{Group, Live, PAGE, bring_back, close};
+use crate::coordinator::shared::{Command, Shared, Told};
+use crate::coordinator::spared::spared;
+use crate::journal::Journal;
+use crate::journal::store::Place;
+use naschain_identity::Nonces;
+use naschain_run::Proof;
+
+/// So many events are written together at most.
+const MOST_TOGETHER: usize = 512;
+/// More events than come in while a signed request is fresh.
+const RECENT: u64 = 50_000;
+/// How often a genomaster without the lead tries for it.
+const RETRY: Duration = Duration::from_millis(400);
+/// How often the leader asks whether it still leads.
+const CHECK: Duration = Duration::from_secs(1);
+/// The longest sleep: an event may bring an earlier deadline meanwhile.
+const LONGEST: Duration = Duration::from_millis(500);
+/// A snapshot is made after so many events, or after a tenth of all if that is more: then all
+/// snapshots of a run together cost no more than a few times the last one.
+const SNAPSHOT_EVENTS: u64 = 20_000;
+
+/// The writing task.
+pub(crate) struct Leader {
+    shared: Arc<Shared>,
+    place: Place,
+    queue: mpsc::Receiver<Command>,
+    checked: std::time::Instant,
+    closed: bool,
+}
+
+impl Shared {
+    /// Refuses a journal of requests that were signed for another genomaster: what miners sign for
+    /// one, no other can prove.
+    fn check_receiver(&self, proof: &Proof) -> Result<()> {
+        let own = self.settings.genomaster.as_ref();
+        if let Some(own) = own.filter(|own| **own != proof.receiver) {
+            let receiver = &proof.receiver;
+            bail!(
+                "the journal has requests that were signed for {receiver}, and this genomaster is {own}: genomasters of one run have to share a hotkey; give that one with --wallet.name and --wallet.hotkey"
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Leader {
+    pub(crate) fn new(shared: Arc<Shared>, place: Place, queue: mpsc::Receiver<Command>) -> Leader {
+        Leader {
+            shared,
+            place,
+            queue,
+            checked: clock::now(),
+            closed: false,
+        }
+    }
+
+    /// Takes the lead if it is free: opens the journal and brings the state back.
+    pub(crate) async fn try_to_lead(&mut self) -> Result<()> {
+        let Some(journal) = Journal::lead(&self.place, self.shared.run).await? else {
+            self.set_away(Some(Away::Standby));
+            return Ok(());
+        };
+        let began = clock::now();
+        let mut live = bring_back(journal, &self.shared.spec).await?;
+        self.know_nonces(&mut live).await?;
+        tracing::info!(
+            "leading: {} events in {}, of which {} were replayed, in {:.1} s",
+            live.state.events(),
+            self.place,
+            live.state.events() - live.snapshot,
+            began.elapsed().as_secs_f64()
+        );
+        let finished = live.state.is_finished();
+        self.shared.finished.store(finished, Relaxed);
+        *self.shared.live.lock().await = Some(live);
+        self.checked = clock::now();
+        self.set_away(None);
+        self.shared.changes.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    /// A standby that could never lead is told so at its start.
+    pub(crate) async fn check_standby(&self) -> Result<()> {
+        let is_standby = *self.shared.away.borrow() == Some(Away::Standby);
+        if !is_standby || self.shared.settings.genomaster.is_none() {
+            return Ok(());
+        }
+        let mut store = self.place.read(self.shared.run).await?;
+        let first = store.entries(0, PAGE).await?;
+        let proof = first.iter().find_map(|entry| entry.proof.as_deref());
+        let checked = match proof.map(Proof::parse) {
+            Some(Ok(proof)) => self.shared.check_receiver(&proof),
+            _ => Ok(()),
+        };
+        store.close().await?;
+        checked
+    }
+
+    /// Nothing that was signed before this genomaster led is believed, and nothing that the
+    /// journal has already, from clients whose clocks are ahead.
+    async fn know_nonces(&self, live: &mut Live) -> Result<()> {
+        let mut nonces = Nonces::new(clock::unix_nanos());
+        let mut after = live.state.events().saturating_sub(RECENT);
+        let journal = live.journal.as_mut().context("the journal is closed")?;
+        loop {
+            let entries = journal.entries(after, PAGE).await?;
+            let Some(last) = entries.last() else { break };
+            after = last.number;
+            let proofs = entries.iter().filter_map(|entry| entry.proof.as_deref());
+            for proof in proofs.filter_map(|text| Proof::parse(text).ok()) {
+                self.shared.check_receiver(&proof)?;
+                nonces.remember(&proof.hotkey, proof.nonce);
+            }
+        }
+        let mut known = self
+            .shared
+            .nonces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *known = nonces;
+        Ok(())
+    }
+
+    fn set_away(&self, away: Option<Away>) {
+        self.shared.away.send_if_modified(|now| {
+            let modified = *now != away && *now != Some(Away::Closing);
+            if modified {
+                match &away {
+                    Some(reason @ Away::Trouble(_)) => tracing::error!("{reason}"),
+                    Some(reason) => tracing::info!("{reason}"),
+                    None => {}
+                }
+                *now = away;
+            }
+            modified
+        });
+    }
+
+    /// Serves the queue until nobody can put anything into it any more.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let leads = self.shared.live.lock().await.is_some() && !self.closed;
+            let served = match leads {
+                true => self.lead_on().await,
+                false => self.stand_by().await,
+            };
+            if !served {
+                return;
+            }
+        }
+    }
+
+    /// Refuses what comes, and tries for the lead.
+    async fn stand_by(&mut self) -> bool {
+        let until = clock::now() + RETRY;
+        loop {
+            let command = tokio::time::timeout_at(until.into(), self.queue.recv()).await;
+            let Ok(command) = command else { break };
+            let reason = self.shared.away.borrow().clone();
+            match command {
+                None => return false,
+                Some(Command::Take { answer, .. }) => {
+                    let reason = reason.unwrap_or(Away::Closing);
+                    let _ = answer.send(Err(CallError::Away(reason)));
+                }
+                Some(Command::Close(answer)) => {
+                    self.closed = true;
+                    let _ = answer.send(Ok(()));
+                }
+            }
+        }
+        if !self.closed
+            && let Err(error) = self.try_to_lead().await
+        {
+            self.set_away(Some(Away::Trouble(format!("{error:#}"))));
+        }
+        true
+    }
+
+    /// Takes what has gathered in the queue, or does what is due.
+    async fn lead_on(&mut self) -> bool {
+        let wait = match &*self.shared.live.lock().await {
+            Some(live) => {
+                let deadline = live.state.board().next_deadline();
+                deadline.map_or(LONGEST, |then| live.clock.until(then).min(LONGEST))
+            }
+            None => return true,
+        };
+        let mut commands = Vec::new();
+        if wait.is_zero() {
+            let _ = self.queue.try_recv().map(|command| commands.push(command));
+        } else {
+            match tokio::time::timeout(wait, self.queue.recv()).await {
+                Ok(Some(command)) => commands.push(command),
+                Ok(None) => return false,
+                Err(_) => {}
+            }
+        }
+        while commands.len() < MOST_TOGETHER
+            && let Ok(command) = self.queue.try_recv()
+        {
+            commands.push(command);
+        }
+        let shared = self.shared.clone();
+        let mut live = shared.live.lock().await;
+        let result = match live.as_mut() {
+            Some(live) => self.take(live, commands).await,
+            None => return true,
+        };
+        if let Err(error) = result {
+            // What the journal holds is not known: the state is brought back from it.
+            *live = None;
+            drop(live);
+            self.shared.changes.send_modify(|count| *count += 1);
+            self.set_away(Some(Away::Trouble(format!("{error:#}"))));
+        }
+        true
+    }
+
+    /// Applies commands in order, writes all that follows in one transaction, and answers. An
+    /// error means that the state may be ahead of the journal, or the lead lost.
+    async fn take(&mut self, live: &mut Live, commands: Vec<Command>) -> Result<()> {
+        let mut group = Group::default();
+        let mut closing = None;
+        let now = live.clock.now();
+        let deadline = live.state.board().next_deadline();
+        if deadline.is_some_and(|then| then <= now) {
+            let _ = group.apply(live, now, Event::Tick, None);
+        }
+        for command in commands {
+            match command {
+                Command::Close(answer) => closing = Some(answer),
+                Command::Take {
+                    event,
+                    proof,
+                    spare_idle,
+                    answer,
+                } => {
+                    let most = self.shared.settings.max_miners;
+                    let spared = spared(live, &event, proof.as_deref(), spare_idle, most);
+                    let result = match spared {
+                        Some(result) => result,
+                        None => group.apply(live, now, event, proof.as_deref()),
+                    };
+                    // Refusals wait too: they may rest on events of this group.
+                    group.waiting.push((answer, result));
+                }
+            }
+        }
+        if let Err(error) = self.commit(live, &mut group).await {
+            self.shared.metrics.failed_commits.fetch_add(1, Relaxed);
+            let reason = Away::Trouble(format!("{error:#}"));
+            for (answer, _) in group.waiting {
+                let _ = answer.send(Err(CallError::Away(reason.clone())));
+            }
+            if let Some(closing) = closing {
+                self.closed = true;
+                let _ = closing.send(Err(error));
+                return Ok(());
+            }
+            return Err(error);
+        }
+        let finished = live.state.is_finished();
+        self.shared.finished.store(finished, Relaxed);
+        self.publish(group);
+        if let Some(closing) = closing {
+            self.closed = true;
+            let _ = closing.send(close(live).await);
+            self.shared.away.send_replace(Some(Away::Closing));
+            return Ok(());
+        }
+        let due = SNAPSHOT_EVENTS.max(live.state.events() / 10);
+        if live.state.events() - live.snapshot >= due {
+            live.keep_snapshot().await;
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self, live: &mut Live, group: &mut Group) -> Result<()> {
+        if let Some(error) = group.failed.take() {
+            return Err(error);
+        }
+        let journal = live.journal.as_mut().context("the journal is closed")?;
+        if group.events > 0 {
+            let began = clock::now();
+            journal.commit().await?;
+            self.shared.metrics.committed(group.events, began.elapsed());
+        }
+        if self.checked.elapsed() >= CHECK {
+            journal.check().await?;
+            self.checked = clock::now();
+        }
+        Ok(())
+    }
+
+    /// Answers, and tells those who listen.
+    fn publish(&self, group: Group) {
+        for (answer, result) in group.waiting {
+            match &result {
+                Ok(actions) => self.shared.metrics.followed(actions),
+                Err(_) => drop(self.shared.metrics.refused.fetch_add(1, Relaxed)),
+            }
+            let _ = answer.send(result);
+        }
+        if !group.told.is_empty() {
+            // Nobody may listen.
+            let _ = self.shared.told.send(Arc::new(Told {
+                last: group.last,
+                bytes: group.told.into(),
+            }));
+        }
+        if group.makes_work_or_ends {
+            self.shared.changes.send_modify(|count| *count += 1);
+        }
+    }
+}

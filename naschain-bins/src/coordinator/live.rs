@@ -1,0 +1,179 @@
+//! The state of a run whose journal this genomaster writes, and the events that are written
+//! together.
+
+use anyhow::{Context, Result, ensure};
+use naschain_consensus::{Action, Event, Millis};
+use tokio::sync::oneshot;
+
+use crate::clock;
+use crate::clock::RunClock;
+use crate::coordinator::call_error::{Away, CallError};
+use crate::journal::Journal;
+use naschain_run::{Cursor, PublicEvent, Publisher, RunSpec, RunState, frames};
+
+/// So many events are read together.
+pub(crate) const PAGE: usize = 10_000;
+
+/// What the leader holds.
+pub(crate) struct Live {
+    pub(crate) state: RunState,
+    /// Nothing after it was closed.
+    pub(crate) journal: Option<Journal>,
+    narrator: Publisher,
+    pub(crate) clock: RunClock,
+    /// The number of the event of the latest snapshot.
+    pub(crate) snapshot: u64,
+}
+
+impl Live {
+    /// State and journal of one that leads.
+    pub(crate) fn journal(live: &mut Option<Live>) -> Result<(&RunState, &mut Journal), CallError> {
+        let live = live.as_mut().ok_or(CallError::Away(Away::Standby))?;
+        let journal = live.journal.as_mut();
+        let journal = journal.ok_or(CallError::Away(Away::Closing))?;
+        Ok((&live.state, journal))
+    }
+}
+
+/// A caller and the answer that it gets once the group is written.
+type Waiting = (
+    oneshot::Sender<Result<Vec<Action>, CallError>>,
+    Result<Vec<Action>, CallError>,
+);
+
+/// Events that are written together.
+#[derive(Default)]
+pub(crate) struct Group {
+    pub(crate) waiting: Vec<Waiting>,
+    pub(crate) events: usize,
+    /// The number of the last one.
+    pub(crate) last: u64,
+    /// What is told of them, as server-sent events.
+    pub(crate) told: String,
+    pub(crate) makes_work_or_ends: bool,
+    /// Why they cannot be written.
+    pub(crate) failed: Option<anyhow::Error>,
+}
+
+impl Group {
+    /// Applies an event and stages it. A refusal changes nothing.
+    pub(crate) fn apply(
+        &mut self,
+        live: &mut Live,
+        now: Millis,
+        event: Event,
+        proof: Option<&str>,
+    ) -> Result<Vec<Action>, CallError> {
+        let actions = live.state.apply_signed(now, event.clone(), proof)?;
+        if matches!(event, Event::Tick) && actions.is_empty() {
+            return Ok(actions);
+        }
+        self.events += 1;
+        self.last = live.state.events();
+        self.makes_work_or_ends |= actions.iter().any(makes_work_or_ends);
+        let messages = live.narrator.tell(&live.state, &event, &actions);
+        frames(self.last, now, &messages, Cursor::default(), &mut self.told);
+        if let Err(error) = live.stage(now, &event, proof, &messages) {
+            self.failed = Some(error);
+        }
+        Ok(actions)
+    }
+}
+
+impl Live {
+    fn stage(
+        &mut self,
+        now: Millis,
+        event: &Event,
+        proof: Option<&str>,
+        messages: &[PublicEvent],
+    ) -> Result<()> {
+        let journal = self.journal.as_mut().context("the journal is closed")?;
+        journal.append(now, event, proof)?;
+        if !messages.is_empty() {
+            journal.tell(serde_json::to_string(messages)?);
+        }
+        Ok(())
+    }
+
+    /// A snapshot that cannot be kept costs a longer start, nothing else.
+    pub(crate) async fn keep_snapshot(&mut self) {
+        let Some(journal) = &mut self.journal else {
+            return;
+        };
+        let began = clock::now();
+        let now = self.state.board().now();
+        let kept = match self.state.stored() {
+            Ok(bytes) => journal.keep_snapshot(now, bytes).await,
+            Err(error) => Err(error.into()),
+        };
+        self.snapshot = self.state.events();
+        match kept {
+            Ok(()) => tracing::info!(
+                "snapshot after event {} in {:.2} s",
+                self.snapshot,
+                began.elapsed().as_secs_f64()
+            ),
+            Err(error) => tracing::warn!("{error:#}"),
+        }
+    }
+}
+
+/// A snapshot on closing is worth it after so many events.
+const CLOSING_EVENTS: u64 = 1_000;
+
+/// Lets go of the journal; the state can still be looked at.
+pub(crate) async fn close(live: &mut Live) -> Result<()> {
+    if live.state.events() - live.snapshot >= CLOSING_EVENTS {
+        live.keep_snapshot().await;
+    }
+    match live.journal.take() {
+        Some(journal) => journal.close().await,
+        None => Ok(()),
+    }
+}
+
+/// The state of the run by its snapshot and the events after it.
+pub(crate) async fn bring_back(mut journal: Journal, spec: &RunSpec) -> Result<Live> {
+    let restored = journal.snapshot(|number, bytes| {
+        let state = RunState::restored(spec.clone(), bytes)?;
+        ensure!(state.events() == number, "it is of another event");
+        Ok(state)
+    });
+    let (mut latest, mut state) = match restored.await? {
+        Some(restored) => restored,
+        None => (Millis(0), RunState::new(spec.clone())?),
+    };
+    let snapshot = state.events();
+    loop {
+        let page = journal.read_on(PAGE).await?;
+        if page.is_empty() {
+            break;
+        }
+        for (now, event, proof) in page {
+            let number = state.events() + 1;
+            latest = now;
+            state
+                .apply_signed(now, event, proof.as_deref())
+                .with_context(|| format!("event {number} of the journal is refused"))?;
+            ensure!(
+                state.events() == number,
+                "event {number} of the journal changes nothing"
+            );
+        }
+    }
+    Ok(Live {
+        narrator: Publisher::of(&state),
+        state,
+        journal: Some(journal),
+        clock: RunClock::start(latest),
+        snapshot,
+    })
+}
+
+fn makes_work_or_ends(action: &Action) -> bool {
+    !matches!(
+        action,
+        Action::Leased { .. } | Action::Idle { .. } | Action::Renewed { .. }
+    )
+}

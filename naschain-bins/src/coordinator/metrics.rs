@@ -1,0 +1,275 @@
+//! Counts and durations of a genomaster, as Prometheus reads them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use naschain_consensus::Action;
+
+use naschain_run::RunState;
+
+/// Upper ends of the histograms' buckets, in seconds.
+const BOUNDS_S: [f64; 13] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
+];
+
+/// How long things took.
+#[derive(Default)]
+struct Histogram {
+    counts: [u64; BOUNDS_S.len() + 1],
+    sum_s: f64,
+}
+
+impl Histogram {
+    fn observe(&mut self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        let bucket = BOUNDS_S.iter().position(|bound| seconds <= *bound);
+        self.counts[bucket.unwrap_or(BOUNDS_S.len())] += 1;
+        self.sum_s += seconds;
+    }
+
+    /// `labels` is empty or ends with a comma.
+    fn write(&self, text: &mut String, name: &str, labels: &str) {
+        let mut below = 0;
+        for (count, bound) in self.counts.iter().zip(BOUNDS_S) {
+            below += count;
+            let _ = writeln!(text, "{name}_bucket{{{labels}le=\"{bound}\"}} {below}");
+        }
+        let all: u64 = self.counts.iter().sum();
+        let _ = writeln!(text, "{name}_bucket{{{labels}le=\"+Inf\"}} {all}");
+        let labels = labels.trim_end_matches(',');
+        let _ = writeln!(text, "{name}_sum{{{labels}}} {}", self.sum_s);
+        let _ = writeln!(text, "{name}_count{{{labels}}} {all}");
+    }
+}
+
+/// Since this process began; what is known of the run itself is taken from its state.
+#[derive(Default)]
+pub struct Metrics {
+    /// Events that were written to the journal.
+    pub events: AtomicU64,
+    /// Events that were refused.
+    pub refused: AtomicU64,
+    /// Journal writes that failed.
+    pub failed_commits: AtomicU64,
+    /// Readers that follow the event feed.
+    pub feed_readers: AtomicU64,
+    actions: Mutex<BTreeMap<&'static str, u64>>,
+    commits: Mutex<Histogram>,
+    requests: Mutex<BTreeMap<String, Route>>,
+}
+
+#[derive(Default)]
+struct Route {
+    statuses: BTreeMap<u16, u64>,
+    took: Histogram,
+}
+
+impl Metrics {
+    /// Notes a group of events that was written.
+    pub fn committed(&self, events: usize, took: Duration) {
+        self.events.fetch_add(events as u64, Ordering::Relaxed);
+        if let Ok(mut commits) = self.commits.lock() {
+            commits.observe(took);
+        }
+    }
+
+    /// Notes what followed from an event.
+    pub fn followed(&self, actions: &[Action]) {
+        let Ok(mut counts) = self.actions.lock() else {
+            return;
+        };
+        for name in actions.iter().filter_map(counted) {
+            *counts.entry(name).or_default() += 1;
+        }
+    }
+
+    /// Notes a request over HTTP; `route` is a pattern of the router, not the path.
+    pub fn answered(&self, route: &str, status: u16, took: Duration) {
+        let Ok(mut requests) = self.requests.lock() else {
+            return;
+        };
+        if !requests.contains_key(route) {
+            requests.insert(route.to_owned(), Route::default());
+        }
+        if let Some(known) = requests.get_mut(route) {
+            *known.statuses.entry(status).or_default() += 1;
+            known.took.observe(took);
+        }
+    }
+
+    /// All of them in Prometheus' text format; without a state where this genomaster does not
+    /// lead.
+    pub fn text(&self, state: Option<&RunState>) -> String {
+        let mut text = String::new();
+        let leads = u64::from(state.is_some());
+        gauge(
+            &mut text,
+            "naschain_leads",
+            "1 if this genomaster leads",
+            leads,
+        );
+        if let Some(state) = state {
+            run_metrics(&mut text, state);
+        }
+        let counter = |text: &mut String, name, help, value: &AtomicU64| {
+            head(text, name, help, "counter");
+            let _ = writeln!(text, "{name} {}", value.load(Ordering::Relaxed));
+        };
+        let name = "naschain_events_total";
+        counter(
+            &mut text,
+            name,
+            "events written to the journal",
+            &self.events,
+        );
+        let name = "naschain_refused_events_total";
+        counter(&mut text, name, "events refused", &self.refused);
+        let name = "naschain_failed_commits_total";
+        counter(
+            &mut text,
+            name,
+            "journal writes that failed",
+            &self.failed_commits,
+        );
+        let readers = self.feed_readers.load(Ordering::Relaxed);
+        let name = "naschain_feed_readers";
+        gauge(
+            &mut text,
+            name,
+            "readers that follow the event feed",
+            readers,
+        );
+        let name = "naschain_actions_total";
+        head(
+            &mut text,
+            name,
+            "what followed from events, by kind",
+            "counter",
+        );
+        for (kind, count) in self.actions.lock().iter().flat_map(|counts| counts.iter()) {
+            let _ = writeln!(text, "{name}{{kind=\"{kind}\"}} {count}");
+        }
+        let name = "naschain_commit_seconds";
+        head(
+            &mut text,
+            name,
+            "duration of a write to the journal",
+            "histogram",
+        );
+        if let Ok(commits) = self.commits.lock() {
+            commits.write(&mut text, name, "");
+        }
+        self.http_text(&mut text);
+        text
+    }
+
+    fn http_text(&self, text: &mut String) {
+        let Ok(requests) = self.requests.lock() else {
+            return;
+        };
+        let name = "naschain_http_requests_total";
+        head(text, name, "requests answered", "counter");
+        for (route, known) in requests.iter() {
+            for (status, count) in &known.statuses {
+                let labels = format!("route=\"{route}\",status=\"{status}\"");
+                let _ = writeln!(text, "{name}{{{labels}}} {count}");
+            }
+        }
+        let name = "naschain_http_seconds";
+        head(
+            text,
+            name,
+            "duration of requests, waiting for work included",
+            "histogram",
+        );
+        for (route, known) in requests.iter() {
+            known.took.write(text, name, &format!("route=\"{route}\","));
+        }
+    }
+}
+
+fn run_metrics(text: &mut String, state: &RunState) {
+    let board = state.board();
+    let jobs = "naschain_jobs";
+    head(text, jobs, "batches by state", "gauge");
+    let failed = state
+        .closed()
+        .iter()
+        .filter(|closed| closed.failure.is_some());
+    let failed = failed.count();
+    let accepted = state.closed().len() - failed;
+    for (kind, count) in [
+        ("open", board.open_batches()),
+        ("accepted", accepted),
+        ("failed", failed),
+    ] {
+        let _ = writeln!(text, "{jobs}{{state=\"{kind}\"}} {count}");
+    }
+    gauge(
+        text,
+        "naschain_leases",
+        "live leases",
+        board.live_leases() as u64,
+    );
+    let present = board.miners().filter(|(_, present, _)| *present).count();
+    gauge(
+        text,
+        "naschain_miners_present",
+        "miners heard of lately",
+        present as u64,
+    );
+    gauge(
+        text,
+        "naschain_journal_events",
+        "events of the run",
+        state.events(),
+    );
+    let generation = state.search().generation() as u64;
+    gauge(
+        text,
+        "naschain_generation",
+        "generation of the search",
+        generation,
+    );
+    let name = "naschain_rewarded_rows_total";
+    head(text, name, "rows that earned a point, by miner", "counter");
+    for (miner, _, tally) in board.miners() {
+        let _ = writeln!(text, "{name}{{miner=\"{miner}\"}} {}", tally.points);
+    }
+    let name = "naschain_rejected_rows_total";
+    head(text, name, "rows that earned nothing, by miner", "counter");
+    for (miner, _, tally) in board.miners() {
+        let _ = writeln!(text, "{name}{{miner=\"{miner}\"}} {}", tally.rejected_jobs);
+    }
+}
+
+fn head(text: &mut String, name: &str, help: &str, kind: &str) {
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+fn gauge(text: &mut String, name: &str, help: &str, value: u64) {
+    head(text, name, help, "gauge");
+    let _ = writeln!(text, "{name} {value}");
+}
+
+fn counted(action: &Action) -> Option<&'static str> {
+    Some(match action {
+        Action::Leased { .. } => "leased",
+        Action::Idle { .. } => "idle",
+        Action::Renewed { .. } => "renewed",
+        Action::Filled { .. } => "answered",
+        Action::Late { .. } => "answered_second",
+        Action::Moved { .. } => "moved",
+        Action::Expired { .. } => "expired",
+        Action::Revoked { .. } => "revoked",
+        Action::Away { .. } => "away",
+        Action::Escalated { .. } => "escalated",
+        Action::Redealt { .. } => "redealt",
+        Action::Closed { .. } => "accepted",
+        Action::Failed { .. } => "failed",
+        _ => return None,
+    })
+}

@@ -1,0 +1,311 @@
+//! The genomaster at work: one state, one journal, and those who wait for them.
+//!
+//! Events go through a queue to the one task that writes (`leader.rs`); it takes all
+//! that have gathered, applies them, writes them in one transaction, and only then answers them.
+
+pub mod call_error;
+mod leader;
+mod live;
+pub mod metrics;
+mod pages;
+pub mod shared;
+mod spared;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use anyhow::Result;
+use naschain_consensus::{Action, Event, LeaseId, Millis, MinerId, NoWork, Rejected, Row};
+use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
+
+use crate::clock;
+use crate::coordinator::call_error::{Away, CallError};
+use crate::coordinator::leader::Leader;
+use crate::coordinator::metrics::Metrics;
+use crate::coordinator::shared::{Command, Settings, Shared, Told};
+use crate::journal::store::Place;
+use naschain_identity::Nonces;
+use naschain_run::{Job, JobReply, RunSpec, RunState};
+
+/// Search, job board and journal.
+pub struct Coordinator {
+    pub(crate) shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+    /// Whose turn it is to read a page of the journal.
+    pub(crate) reading: Arc<Mutex<()>>,
+}
+
+/// So many events may wait to be written; more callers wait for a place.
+const MOST_WAITING: usize = 8_192;
+/// A reader of the feed that is so many groups of events behind reads from the journal.
+const MOST_TOLD: usize = 256;
+
+impl Coordinator {
+    /// Opens the journal of a run and brings the state back; where another genomaster leads, it
+    /// waits behind that one.
+    pub async fn open(place: Place, spec: RunSpec) -> Result<Arc<Coordinator>> {
+        Coordinator::open_with(place, spec, Settings::default()).await
+    }
+
+    /// The same with other settings than the default ones.
+    ///
+    /// # Errors
+    /// Also where the journal has requests that were signed for another genomaster: those of one
+    /// run have to share a hotkey.
+    pub async fn open_with(
+        place: Place,
+        spec: RunSpec,
+        settings: Settings,
+    ) -> Result<Arc<Coordinator>> {
+        let (commands, queue) = mpsc::channel(MOST_WAITING);
+        let shared = Arc::new(Shared {
+            live: Mutex::new(None),
+            away: watch::Sender::new(Some(Away::Standby)),
+            changes: watch::Sender::new(0),
+            told: broadcast::Sender::new(MOST_TOLD),
+            metrics: Metrics::default(),
+            finished: AtomicBool::new(false),
+            nonces: Arc::default(),
+            settings,
+            run: spec.digest(),
+            spec,
+        });
+        let mut leader = Leader::new(shared.clone(), place, queue);
+        leader.try_to_lead().await?;
+        leader.check_standby().await?;
+        tokio::spawn(leader.run());
+        Ok(Arc::new(Coordinator {
+            shared,
+            commands,
+            reading: Arc::default(),
+        }))
+    }
+
+    /// What the run is.
+    pub fn spec(&self) -> &RunSpec {
+        &self.shared.spec
+    }
+
+    /// The run's identity.
+    pub fn run(&self) -> naschain_core::Digest {
+        self.shared.run
+    }
+
+    /// Tells when anything changed that others may wait for.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    /// Why nothing is answered for now, if so.
+    pub fn away(&self) -> Option<Away> {
+        self.shared.away.borrow().clone()
+    }
+
+    /// The same, to be waited for.
+    pub fn watch_away(&self) -> watch::Receiver<Option<Away>> {
+        self.shared.away.subscribe()
+    }
+
+    /// The genomaster's counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// Which signed requests came before, for a [`crate::server::gate::Gate`]. Whenever this genomaster
+    /// takes the lead, they are read from the journal anew.
+    pub fn nonces(&self) -> Arc<std::sync::Mutex<Nonces>> {
+        self.shared.nonces.clone()
+    }
+
+    /// Looks at the state; where this genomaster does not lead, it waits until it does.
+    pub async fn look<T>(&self, look: impl FnOnce(&RunState) -> T) -> T {
+        let mut away = self.shared.away.subscribe();
+        loop {
+            away.mark_unchanged();
+            if let Some(live) = &*self.shared.live.lock().await {
+                return look(&live.state);
+            }
+            // It cannot end: this holds the sender.
+            let _ = away.changed().await;
+        }
+    }
+
+    /// Looks at the state, if this genomaster leads.
+    pub async fn look_now<T>(&self, look: impl FnOnce(Option<&RunState>) -> T) -> T {
+        let live = self.shared.live.lock().await;
+        look(live.as_ref().map(|live| &live.state))
+    }
+
+    /// Takes an event; it is in the journal before this returns.
+    ///
+    /// A caller that goes away meanwhile changes nothing.
+    pub async fn handle(&self, event: Event) -> Result<Vec<Action>, CallError> {
+        self.handle_proved(event, None).await
+    }
+
+    /// Takes an event with what proves who sent it, as JSON: the journal keeps both.
+    pub async fn handle_proved(
+        &self,
+        event: Event,
+        proof: Option<String>,
+    ) -> Result<Vec<Action>, CallError> {
+        self.send(event, proof, false).await
+    }
+
+    async fn send(
+        &self,
+        event: Event,
+        proof: Option<String>,
+        spare_idle: bool,
+    ) -> Result<Vec<Action>, CallError> {
+        let (answer, answered) = oneshot::channel();
+        let command = Command::Take {
+            event,
+            proof,
+            spare_idle,
+            answer,
+        };
+        let stopped = || CallError::Away(Away::Closing);
+        self.commands.send(command).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+
+    /// A miner asks for work and waits for it for a while.
+    pub async fn request(&self, miner: &MinerId, wait: Duration) -> Result<JobReply, CallError> {
+        self.request_proved(miner, wait, None).await
+    }
+
+    /// The same with what proves who asks.
+    pub async fn request_proved(
+        &self,
+        miner: &MinerId,
+        wait: Duration,
+        proof: Option<String>,
+    ) -> Result<JobReply, CallError> {
+        let give_up = clock::now() + wait;
+        let mut changes = self.changes();
+        let mut away = self.watch_away();
+        let mut first = true;
+        loop {
+            changes.mark_unchanged();
+            if let Some(away) = self.away() {
+                return Err(CallError::Away(away));
+            }
+            if self.shared.finished.load(Relaxed) {
+                return Ok(JobReply::Finished);
+            }
+            let event = Event::Request {
+                miner: miner.clone(),
+            };
+            // The first one shows that the miner is there; the others only ask.
+            let actions = self.send(event, proof.clone(), !first).await?;
+            first = false;
+            let mut wake_up = give_up;
+            for action in actions {
+                if let Action::Idle {
+                    why: NoWork::TooFast { until },
+                    ..
+                } = action
+                {
+                    wake_up = give_up.min(clock::now() + self.until(until).await);
+                }
+                if let Action::Leased { batch, lease, .. } = action {
+                    let genome = self.look(|state| state.genome(batch).cloned()).await;
+                    return Ok(JobReply::Job(Job {
+                        run: self.shared.run,
+                        batch,
+                        lease,
+                        genome: genome.expect("a leased batch was opened"),
+                        lease_ms: self.shared.spec.rules.lease_ms,
+                    }));
+                }
+            }
+            let closing = away.wait_for(|away| *away == Some(Away::Closing));
+            tokio::select! {
+                _ = changes.changed() => {}
+                _ = closing => return Ok(JobReply::Wait),
+                _ = tokio::time::sleep_until(wake_up.into()) => {
+                    if clock::now() >= give_up {
+                        return Ok(JobReply::Wait);
+                    }
+                }
+            }
+        }
+    }
+
+    /// How long until the run's time is `then`.
+    async fn until(&self, then: Millis) -> Duration {
+        let live = self.shared.live.lock().await;
+        live.as_ref()
+            .map_or(Duration::ZERO, |live| live.clock.until(then))
+    }
+
+    /// A miner is still at work.
+    pub async fn heartbeat(
+        &self,
+        miner: &MinerId,
+        lease: LeaseId,
+        epoch: u32,
+    ) -> Result<(), CallError> {
+        self.heartbeat_proved(miner, lease, epoch, None).await
+    }
+
+    /// The same with what proves who says so.
+    pub async fn heartbeat_proved(
+        &self,
+        miner: &MinerId,
+        lease: LeaseId,
+        epoch: u32,
+        proof: Option<String>,
+    ) -> Result<(), CallError> {
+        let miner = miner.clone();
+        let event = Event::Heartbeat {
+            miner,
+            lease,
+            epoch,
+        };
+        self.handle_proved(event, proof).await.map(drop)
+    }
+
+    /// A miner answers. The same answer sent twice is taken once and acknowledged twice.
+    pub async fn submit(&self, miner: &MinerId, lease: LeaseId, row: Row) -> Result<(), CallError> {
+        self.submit_proved(miner, lease, row, None).await
+    }
+
+    /// The same with what proves who answers.
+    pub async fn submit_proved(
+        &self,
+        miner: &MinerId,
+        lease: LeaseId,
+        row: Row,
+        proof: Option<String>,
+    ) -> Result<(), CallError> {
+        let miner = miner.clone();
+        let submit = Event::Submit { miner, lease, row };
+        match self.handle_proved(submit, proof).await {
+            Err(CallError::Rejected(Rejected::AlreadyAnswered { .. })) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// What the public is told from now on.
+    pub fn listen(&self) -> broadcast::Receiver<Arc<Told>> {
+        self.shared.told.subscribe()
+    }
+
+    /// Ends what waits for work or for events, so that a server can finish its answers.
+    pub fn hang_up(&self) {
+        self.shared.away.send_replace(Some(Away::Closing));
+    }
+
+    /// Writes a snapshot and closes the journal; later calls are refused. The state can still be
+    /// looked at.
+    pub async fn close(&self) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        if self.commands.send(Command::Close(answer)).await.is_err() {
+            return Ok(());
+        }
+        answered.await.unwrap_or(Ok(()))
+    }
+}

@@ -1,0 +1,95 @@
+//! Pages of the journal for whoever asks, read so that those who write are not held up: one page at
+//! a time, in parts, and half of the time none.
+
+use std::time::Instant;
+
+use tokio::sync::OwnedMutexGuard;
+
+use crate::clock;
+use crate::coordinator::Coordinator;
+use crate::coordinator::call_error::{Away, CallError};
+use crate::coordinator::live::Live;
+use naschain_run::Entry;
+
+/// So many entries are read before those who write get their turn.
+const PART: usize = 50;
+
+/// What was told of an event: its number, the run's time, JSON.
+pub(crate) type ToldOf = (u64, u64, String);
+
+impl Coordinator {
+    /// Entries of the journal after number `after` that may be shown to anybody, and the number
+    /// of the last such entry.
+    pub async fn public_entries(
+        &self,
+        after: u64,
+        most: usize,
+    ) -> Result<(Vec<Entry>, u64), CallError> {
+        let turn = self.reading.clone().lock_owned().await;
+        let began = clock::now();
+        let mut page: Vec<Entry> = Vec::new();
+        loop {
+            let after = page.last().map_or(after, |entry| entry.number);
+            let (part, last) = self
+                .some_entries(after, PART.min(most - page.len()))
+                .await?;
+            let is_last = part.len() < PART;
+            page.extend(part);
+            if is_last || page.len() == most {
+                rest(turn, began);
+                return Ok((page, last));
+            }
+        }
+    }
+
+    async fn some_entries(&self, after: u64, most: usize) -> Result<(Vec<Entry>, u64), CallError> {
+        let mut live = self.shared.live.lock().await;
+        let (state, journal) = Live::journal(&mut live)?;
+        let last = state.public_events();
+        let left = last.saturating_sub(after).min(most as u64) as usize;
+        let entries = journal.entries(after, left).await.map_err(trouble)?;
+        Ok((entries, last))
+    }
+
+    /// What the public was told of events from number `first` on; and the number of the last
+    /// event.
+    pub async fn told(&self, first: u64, most: usize) -> Result<(Vec<ToldOf>, u64), CallError> {
+        if most == 0 {
+            return self.some_told(first, 0).await;
+        }
+        let turn = self.reading.clone().lock_owned().await;
+        let began = clock::now();
+        let mut page: Vec<ToldOf> = Vec::new();
+        loop {
+            let first = page.last().map_or(first, |(number, ..)| number + 1);
+            let (part, last) = self.some_told(first, PART.min(most - page.len())).await?;
+            let is_last = part.len() < PART;
+            page.extend(part);
+            if is_last || page.len() == most {
+                rest(turn, began);
+                return Ok((page, last));
+            }
+        }
+    }
+
+    async fn some_told(&self, first: u64, most: usize) -> Result<(Vec<ToldOf>, u64), CallError> {
+        let mut live = self.shared.live.lock().await;
+        let (state, journal) = Live::journal(&mut live)?;
+        let last = state.events();
+        let page = journal.feed(first, most).await.map_err(trouble)?;
+        Ok((page, last))
+    }
+}
+
+fn trouble(error: anyhow::Error) -> CallError {
+    CallError::Away(Away::Trouble(format!("{error:#}")))
+}
+
+/// Lets the next reader have its turn after as long as this one took.
+fn rest(turn: OwnedMutexGuard<()>, began: Instant) {
+    let took = began.elapsed();
+    tokio::spawn(async move {
+        tokio::time::sleep(took).await;
+        drop(turn);
+    });
+}

@@ -1,0 +1,73 @@
+//! What the callers of a genomaster and the one task that writes its journal share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Result;
+use naschain_consensus::{Action, Event};
+use tokio::sync::{Mutex, broadcast, oneshot, watch};
+
+use crate::coordinator::call_error::{Away, CallError};
+use crate::coordinator::live::Live;
+use crate::coordinator::metrics::Metrics;
+use naschain_identity::Nonces;
+use naschain_run::RunSpec;
+
+/// What a genomaster is told beside the run's specification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Its own address, if requests are signed for it.
+    pub genomaster: Option<String>,
+    /// So many miners may join at most.
+    pub max_miners: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            genomaster: None,
+            max_miners: 100_000,
+        }
+    }
+}
+
+/// What the writing task and the callers share.
+pub(crate) struct Shared {
+    /// The state, unless this genomaster does not lead. What it shows is in the journal.
+    pub(crate) live: Mutex<Option<Live>>,
+    /// Why there is none, if there is none.
+    pub(crate) away: watch::Sender<Option<Away>>,
+    /// Counts accepted events that may have made work or ended a batch.
+    pub(crate) changes: watch::Sender<u64>,
+    pub(crate) told: broadcast::Sender<Arc<Told>>,
+    pub(crate) metrics: Metrics,
+    /// Whether the search is finished, for those who need not wait for the lock.
+    pub(crate) finished: AtomicBool,
+    /// Which signed requests came before, so that none counts twice under any leader.
+    pub(crate) nonces: Arc<std::sync::Mutex<Nonces>>,
+    pub(crate) settings: Settings,
+    pub(crate) spec: RunSpec,
+    pub(crate) run: naschain_core::Digest,
+}
+
+/// What callers ask of the leader.
+pub(crate) enum Command {
+    /// Take an event.
+    Take {
+        event: Event,
+        proof: Option<String>,
+        /// Whether a request for work that would find none is answered without being written.
+        spare_idle: bool,
+        answer: oneshot::Sender<Result<Vec<Action>, CallError>>,
+    },
+    /// Close the journal.
+    Close(oneshot::Sender<Result<()>>),
+}
+
+/// What was told of a group of events, in the bytes that every reader is sent.
+pub struct Told {
+    /// The number of the last event of the group.
+    pub last: u64,
+    /// Server-sent events.
+    pub bytes: axum::body::Bytes,
+}

@@ -1,0 +1,97 @@
+//! What of the events that come need not be written, or must not be: so nobody can make a journal
+//! grow by saying the same again.
+
+use naschain_consensus::{Action, Event, LeaseId, MinerId, NoWork};
+
+use crate::clock;
+use crate::coordinator::call_error::CallError;
+use crate::coordinator::live::Live;
+use naschain_run::Proof;
+
+/// The answer to an event without writing it; nothing for one that has to be applied.
+pub(crate) fn spared(
+    live: &Live,
+    event: &Event,
+    proof: Option<&str>,
+    waits: bool,
+    most_miners: usize,
+) -> Option<Result<Vec<Action>, CallError>> {
+    let board = live.state.board();
+    match event {
+        Event::Request { .. } => idle(live, event, waits).map(|idle| Ok(vec![idle])),
+        Event::Join { miner } | Event::Register { miner, .. } => {
+            if !board.is_known(miner) && board.miners().len() >= most_miners {
+                return Some(Err(CallError::TooManyMiners { most: most_miners }));
+            }
+            let same = match event {
+                Event::Register {
+                    owner, capacity, ..
+                } => board.is_registered(miner, owner.as_ref(), *capacity),
+                _ => true,
+            };
+            let changes_nothing = board.is_present(miner) && same;
+            (changes_nothing && may_be_forgotten(proof)).then(|| Ok(Vec::new()))
+        }
+        Event::Heartbeat {
+            miner,
+            lease,
+            epoch,
+        } => heartbeat(live, miner, *lease, *epoch, proof),
+        _ => None,
+    }
+}
+
+fn heartbeat(
+    live: &Live,
+    miner: &MinerId,
+    lease: LeaseId,
+    epoch: u32,
+    proof: Option<&str>,
+) -> Option<Result<Vec<Action>, CallError>> {
+    let spec = live.state.spec();
+    let (holder, last, renewed) = live.state.board().heard(lease)?;
+    if holder != miner {
+        return None;
+    }
+    let of = spec.recipe.epochs;
+    if !(last..=of).contains(&epoch) {
+        return Some(Err(CallError::WrongEpoch { epoch, last, of }));
+    }
+    let silent_ms = live.clock.now().since(renewed);
+    // Our miners speak every third of the lease.
+    let is_news = epoch > last || silent_ms >= spec.rules.lease_ms / 4;
+    (!is_news && may_be_forgotten(proof)).then(|| Ok(Vec::new()))
+}
+
+/// Whether a request may be left out of the journal, by which a genomaster that is started again
+/// knows the requests of those whose clocks are ahead.
+fn may_be_forgotten(proof: Option<&str>) -> bool {
+    match proof.map(Proof::parse) {
+        Some(Ok(proof)) => proof.nonce <= clock::unix_nanos(),
+        Some(Err(_)) => false,
+        None => true,
+    }
+}
+
+/// The answer to a request for work that need not be written, if it is one.
+fn idle(live: &Live, event: &Event, spare_idle: bool) -> Option<Action> {
+    let Event::Request { miner } = event else {
+        return None;
+    };
+    if !spare_idle {
+        return None;
+    }
+    let board = live.state.board();
+    // One that waits asks on without its miner: it may find work, and not end any.
+    let full = board.is_present(miner) && !board.has_room(miner);
+    let why = match full {
+        true => NoWork::NotForThisMiner,
+        false => board.why_idle(miner)?,
+    };
+    // The board has not heard of the time since its last event.
+    if matches!(why, NoWork::TooFast { until } if until <= live.clock.now()) {
+        return None;
+    }
+    let miner = miner.clone();
+    Some(Action::Idle { miner, why })
+}

@@ -1,0 +1,165 @@
+//! The journal of a run: entries that are chained, staged and committed together, and snapshots.
+
+pub mod run_folder;
+pub mod store;
+
+use anyhow::{Context, Result, ensure};
+use naschain_consensus::{Event, Millis};
+use naschain_core::Digest;
+
+use crate::journal::store::{Place, Snapshot, Store};
+use naschain_run::{Chain, Entry};
+
+/// The layout of snapshots. Another number, or another version, and the journal is replayed.
+const FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 3");
+
+/// The events of one run, in the order in which they were accepted.
+pub struct Journal {
+    store: Store,
+    chain: Chain,
+    staged: Vec<Entry>,
+}
+
+impl Journal {
+    /// Opens the journal of the run with this digest to lead it; nothing if another genomaster
+    /// leads. It stands before its first entry: [`Journal::snapshot`] and [`Journal::read_on`]
+    /// move it to its end.
+    pub async fn lead(place: &Place, run: Digest) -> Result<Option<Journal>> {
+        let store = place.lead(run).await?;
+        Ok(store.map(|store| Journal {
+            store,
+            chain: Chain::root(run),
+            staged: Vec::new(),
+        }))
+    }
+
+    /// The number and the link of the last entry, staged ones included.
+    pub fn head(&self) -> Chain {
+        self.chain
+    }
+
+    /// The latest snapshot, if it is whole, of this build's layout, and of an entry that the
+    /// journal still has; `restore` makes a state of that entry's number and
+    /// its bytes. The journal then stands after
+    /// that entry. One that cannot be used is logged, and everything is replayed.
+    pub async fn snapshot<T>(
+        &mut self,
+        restore: impl FnOnce(u64, &[u8]) -> Result<T>,
+    ) -> Result<Option<(Millis, T)>> {
+        let snapshot = match self.store.snapshot().await {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                tracing::warn!("the snapshot cannot be read, replaying everything: {error:#}");
+                return Ok(None);
+            }
+        };
+        match self
+            .verified(&snapshot)
+            .await
+            .and_then(|()| restore(snapshot.number, &snapshot.bytes))
+        {
+            Ok(state) => {
+                self.chain = Chain {
+                    number: snapshot.number,
+                    link: snapshot.link,
+                };
+                Ok(Some((Millis(snapshot.now_ms), state)))
+            }
+            Err(error) => {
+                tracing::warn!("the snapshot is not used, replaying everything: {error:#}");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn verified(&mut self, snapshot: &Snapshot) -> Result<()> {
+        let Snapshot { number, format, .. } = snapshot;
+        ensure!(format == FORMAT, "its layout is {format}, not {FORMAT}");
+        let digest = Digest(*blake3::hash(&snapshot.bytes).as_bytes());
+        ensure!(
+            digest == snapshot.digest,
+            "its bytes were changed after they were written"
+        );
+        let before = number.saturating_sub(1);
+        let entry = self.store.entries(before, 1).await?;
+        let entry = entry.first().filter(|entry| entry.number == *number);
+        let entry = entry.with_context(|| format!("it is of event {number}, which is missing"))?;
+        ensure!(
+            entry.link == snapshot.link,
+            "it is of another event {number}"
+        );
+        Ok(())
+    }
+
+    /// The next `most` events with their proofs, the chain verified; none at the end. A broken
+    /// chain is an error that names the event.
+    pub async fn read_on(&mut self, most: usize) -> Result<Vec<(Millis, Event, Option<String>)>> {
+        let entries = self.store.entries(self.chain.number, most).await?;
+        let follow = |entry: Entry| {
+            let followed = self.chain.follow(&entry);
+            let (now, event) = followed.context("the journal is broken")?;
+            Ok((now, event, entry.proof))
+        };
+        entries.into_iter().map(follow).collect()
+    }
+
+    /// Stages one event; [`Journal::commit`] writes it. `proof` is what proves who sent it, as
+    /// JSON; the chain covers it.
+    pub fn append(&mut self, now: Millis, event: &Event, proof: Option<&str>) -> Result<()> {
+        let text = serde_json::to_string(event)?;
+        let entry = self.chain.entry(now, text, proof.map(str::to_owned));
+        self.staged.push(entry);
+        Ok(())
+    }
+
+    /// Notes what the public is told of the event that was staged last, as JSON.
+    pub fn tell(&mut self, feed: String) {
+        if let Some(entry) = self.staged.last_mut() {
+            entry.feed = Some(feed);
+        }
+    }
+
+    /// Writes all that is staged, in one transaction, and waits until it is on disk. After an
+    /// error nothing more can be said of the journal: open it again.
+    pub async fn commit(&mut self) -> Result<()> {
+        if !self.staged.is_empty() {
+            self.store.append(&self.staged).await?;
+            self.staged.clear();
+        }
+        Ok(())
+    }
+
+    /// Keeps the bytes of the state after the last entry.
+    pub async fn keep_snapshot(&mut self, now: Millis, bytes: Vec<u8>) -> Result<()> {
+        let snapshot = Snapshot {
+            number: self.chain.number,
+            link: self.chain.link,
+            now_ms: now.0,
+            format: FORMAT.to_owned(),
+            digest: Digest(*blake3::hash(&bytes).as_bytes()),
+            bytes,
+        };
+        self.store.keep_snapshot(&snapshot).await
+    }
+
+    /// Entries as they are, after number `after`.
+    pub async fn entries(&mut self, after: u64, most: usize) -> Result<Vec<Entry>> {
+        self.store.entries(after, most).await
+    }
+
+    /// What the public was told of events from number `first` on: number, run's time, JSON.
+    pub async fn feed(&mut self, first: u64, most: usize) -> Result<Vec<(u64, u64, String)>> {
+        self.store.feed(first, most).await
+    }
+
+    /// Whether the store is still there and still led by this genomaster.
+    pub async fn check(&mut self) -> Result<()> {
+        self.store.check().await
+    }
+
+    /// Lets go of the store.
+    pub async fn close(self) -> Result<()> {
+        self.store.close().await
+    }
+}

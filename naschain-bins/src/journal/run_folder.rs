@@ -1,0 +1,67 @@
+//! A run's folder: `run.json`, and files that are written whole or not at all.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use naschain_run::RunSpec;
+use naschain_train::Dataset;
+
+/// The versions that this build writes into `run.json`.
+pub fn versions() -> BTreeMap<String, String> {
+    let versions = [
+        ("arithmetic", naschain_train::ARITHMETIC_VERSION.to_string()),
+        ("naschain", env!("CARGO_PKG_VERSION").to_owned()),
+    ];
+    BTreeMap::from(versions.map(|(part, version)| (part.to_owned(), version)))
+}
+
+/// Checks that `dataset` is the one that the run was created with.
+pub fn check_data(spec: &RunSpec, dataset: &Dataset) -> Result<()> {
+    let found = dataset.digest();
+    ensure!(
+        found == spec.data.digest,
+        "data set {} has digest {found}; the run needs {}: get the same files",
+        spec.data.name,
+        spec.data.digest
+    );
+    Ok(())
+}
+
+/// Reads `run.json`.
+pub fn read_spec(path: &Path) -> Result<RunSpec> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let spec: RunSpec = serde_json::from_str(&text)
+        .with_context(|| format!("{} is not a run specification", path.display()))?;
+    spec.validate()
+        .with_context(|| format!("{} is wrong", path.display()))?;
+    Ok(spec)
+}
+
+/// Creates the run's folder, or checks that an existing one belongs to the same run.
+pub fn create_or_check(spec: &RunSpec, dir: &Path) -> Result<()> {
+    let path = dir.join("run.json");
+    if path.exists() {
+        let differences = read_spec(&path)?.differences(spec);
+        if !differences.is_empty() {
+            bail!(
+                "{} holds a run with other settings: {}; give the same settings to resume it, or another folder with --out",
+                dir.display(),
+                differences.join(", ")
+            );
+        }
+        return Ok(());
+    }
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    let json = serde_json::to_string_pretty(spec)?;
+    write_whole(&path, json.as_bytes())
+}
+
+/// Writes a file so that it is there whole or not at all.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let partial = path.with_extension("partial");
+    std::fs::write(&partial, bytes)
+        .with_context(|| format!("cannot write {}", partial.display()))?;
+    std::fs::rename(&partial, path).with_context(|| format!("cannot write {}", path.display()))
+}

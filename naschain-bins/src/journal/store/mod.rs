@@ -1,0 +1,206 @@
+//! Where a run's journal is kept: a file, or a PostgreSQL server that several genomasters share.
+
+mod postgres;
+mod rows;
+mod sqlite;
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::Result;
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Command};
+use naschain_core::Digest;
+
+use naschain_run::Entry;
+
+use crate::journal::store::postgres::PostgresStore;
+pub use crate::journal::store::rows::Snapshot;
+use crate::journal::store::sqlite::SqliteStore;
+
+/// The journal of one run, opened for reading or by the one genomaster that leads.
+pub struct Store(Database);
+
+enum Database {
+    Sqlite(SqliteStore),
+    Postgres(PostgresStore),
+}
+
+impl Store {
+    /// Up to `most` entries after number `after`, in order.
+    pub async fn entries(&mut self, after: u64, most: usize) -> Result<Vec<Entry>> {
+        match &mut self.0 {
+            Database::Sqlite(store) => store.entries(after, most).await,
+            Database::Postgres(store) => store.entries(after, most).await,
+        }
+    }
+
+    /// Up to `most` entries from number `first` on that have public events, as number, run time in
+    /// milliseconds, and the events as JSON.
+    pub async fn feed(&mut self, first: u64, most: usize) -> Result<Vec<(u64, u64, String)>> {
+        match &mut self.0 {
+            Database::Sqlite(store) => store.feed(first, most).await,
+            Database::Postgres(store) => store.feed(first, most).await,
+        }
+    }
+
+    /// Appends all of these entries or none, and waits until they are on disk. A genomaster that
+    /// no longer leads gets an error. After any error it is unknown whether they were appended.
+    pub async fn append(&mut self, entries: &[Entry]) -> Result<()> {
+        match &mut self.0 {
+            Database::Sqlite(store) => store.append(entries).await,
+            Database::Postgres(store) => store.append(entries).await,
+        }
+    }
+
+    /// The latest stored snapshot, unverified.
+    pub async fn snapshot(&mut self) -> Result<Option<Snapshot>> {
+        match &mut self.0 {
+            Database::Sqlite(store) => store.snapshot().await,
+            Database::Postgres(store) => store.snapshot().await,
+        }
+    }
+
+    /// Stores a snapshot in place of the one before.
+    pub async fn keep_snapshot(&mut self, snapshot: &Snapshot) -> Result<()> {
+        match &mut self.0 {
+            Database::Sqlite(store) => store.keep_snapshot(snapshot).await,
+            Database::Postgres(store) => store.keep_snapshot(snapshot).await,
+        }
+    }
+
+    /// Fails where the store is gone or another genomaster leads.
+    pub async fn check(&mut self) -> Result<()> {
+        match &mut self.0 {
+            Database::Sqlite(store) => store.check().await,
+            Database::Postgres(store) => store.check().await,
+        }
+    }
+
+    /// Closes the store.
+    pub async fn close(self) -> Result<()> {
+        match self.0 {
+            Database::Sqlite(store) => store.close().await,
+            Database::Postgres(store) => store.close().await,
+        }
+    }
+}
+
+/// Where a journal is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In a SQLite file.
+    File(PathBuf),
+    /// On a PostgreSQL server, as a URL.
+    Postgres(String),
+}
+
+impl Place {
+    /// The file in a run's folder.
+    pub fn of_run(dir: &Path) -> Place {
+        Place::File(dir.join("journal.sqlite"))
+    }
+
+    /// Opens the journal of this run to lead it; nothing if another genomaster leads, which can
+    /// only be waited for where several share a server.
+    ///
+    /// It writes to the store, so a store without room is found here.
+    pub async fn lead(&self, run: Digest) -> Result<Option<Store>> {
+        Ok(match self {
+            Place::File(path) => Some(Store(Database::Sqlite(sqlite::lead(path).await?))),
+            Place::Postgres(url) => {
+                let store = postgres::lead(url, run).await?;
+                store.map(|store| Store(Database::Postgres(store)))
+            }
+        })
+    }
+
+    /// Opens the journal of this run to read it.
+    pub async fn read(&self, run: Digest) -> Result<Store> {
+        Ok(Store(match self {
+            Place::File(path) => Database::Sqlite(sqlite::read(path).await?),
+            Place::Postgres(url) => Database::Postgres(postgres::read(url, run).await?),
+        }))
+    }
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Place, String> {
+        match text.split_once("://") {
+            Some(("postgres" | "postgresql", rest)) if !rest.is_empty() => {
+                Ok(Place::Postgres(text.to_owned()))
+            }
+            Some((scheme, _)) => Err(format!(
+                "a store is a file or postgres://USER@HOST/DATABASE; {scheme}:// is neither"
+            )),
+            None if text.is_empty() => Err("a store is a file or a postgres:// URL".to_owned()),
+            None => Ok(Place::File(text.into())),
+        }
+    }
+}
+
+/// Reads a [`Place`] for clap, whose own message shows the value: there may be a password in it.
+#[derive(Clone, Copy, Debug)]
+pub struct PlaceParser;
+
+impl TypedValueParser for PlaceParser {
+    type Value = Place;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Place, clap::Error> {
+        let text = value.to_str().ok_or_else(|| "it is not UTF-8".to_owned());
+        text.and_then(str::parse).map_err(|why| {
+            let flag = arg.map(Arg::to_string).unwrap_or_default();
+            let message = format!("the value of '{flag}' is wrong: {why}\n");
+            clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
+        })
+    }
+}
+
+/// Without the password: this is what logs show.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File(path) => write!(f, "{}", path.display()),
+            Place::Postgres(url) => {
+                let (_, rest) = url.split_once("://").unwrap_or(("", url));
+                let (address, _) = rest.split_once('?').unwrap_or((rest, ""));
+                let (_, host) = address.rsplit_once('@').unwrap_or(("", address));
+                write!(f, "postgres://{host}")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_and_show_no_password() {
+        let place: Place = "postgres://ada:secret@db.example:5433/runs?password=secret"
+            .parse()
+            .unwrap();
+        assert_eq!(format!("{place} {place:?}").matches("secret").count(), 0);
+        assert_eq!(place.to_string(), "postgres://db.example:5433/runs");
+        let file: Place = "runs/a/journal.sqlite".parse().unwrap();
+        assert_eq!(file, Place::of_run(Path::new("runs/a")));
+        let error = "mysql://x/y".parse::<Place>().unwrap_err();
+        assert!(error.contains("mysql:// is neither"), "{error}");
+    }
+}

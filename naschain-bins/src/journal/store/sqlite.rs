@@ -1,0 +1,199 @@
+//! A journal in a SQLite file, which one genomaster holds open at a time.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, QueryBuilder, Sqlite};
+
+use crate::journal::store::rows::{self, Snapshot};
+use naschain_run::Entry;
+
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS journal (
+    number INTEGER PRIMARY KEY,
+    now_ms INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    link TEXT NOT NULL,
+    proof TEXT,
+    feed TEXT
+);
+CREATE TABLE IF NOT EXISTS leader (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    term INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS snapshot (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    number INTEGER NOT NULL,
+    link TEXT NOT NULL,
+    now_ms INTEGER NOT NULL,
+    format TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    bytes BLOB NOT NULL
+);";
+
+/// A statement takes 32,766 values at most, and a row has 6.
+const MOST_ROWS: usize = 4_000;
+
+pub(super) struct SqliteStore {
+    path: PathBuf,
+    connection: SqliteConnection,
+}
+
+pub(super) async fn lead(path: &Path) -> Result<SqliteStore> {
+    let context = || {
+        let path = path.display();
+        format!("cannot open the journal {path}; is another genomaster running on it?")
+    };
+    let mut connection = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .locking_mode(SqliteLockingMode::Exclusive)
+        .pragma("journal_size_limit", "67108864")
+        .busy_timeout(Duration::from_millis(200))
+        .connect()
+        .await
+        .with_context(context)?;
+    for table in TABLES.split_inclusive(';') {
+        let made = sqlx::query(table).execute(&mut connection).await;
+        made.with_context(context)?;
+    }
+    for column in ["proof", "feed"] {
+        add_column(&mut connection, column)
+            .await
+            .with_context(context)?;
+    }
+    // Whoever opens the file writes to it: only so is it known that there is room.
+    let term = "INSERT INTO leader (id, term) VALUES (1, 1)
+        ON CONFLICT (id) DO UPDATE SET term = term + 1";
+    let written = sqlx::query(term).execute(&mut connection).await;
+    written.with_context(|| format!("cannot write to the journal {}", path.display()))?;
+    Ok(SqliteStore {
+        path: path.to_owned(),
+        connection,
+    })
+}
+
+/// Journals of earlier versions have fewer columns.
+async fn add_column(connection: &mut SqliteConnection, column: &str) -> Result<()> {
+    let there = sqlx::query("SELECT 1 FROM pragma_table_info('journal') WHERE name = ?")
+        .bind(column)
+        .fetch_optional(&mut *connection)
+        .await?;
+    if there.is_none() {
+        let add = format!("ALTER TABLE journal ADD COLUMN {column} TEXT");
+        sqlx::query(&add).execute(connection).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn read(path: &Path) -> Result<SqliteStore> {
+    ensure!(path.is_file(), "there is no journal {}", path.display());
+    let context = || {
+        let path = path.display();
+        format!("cannot read the journal {path}; a genomaster that runs on it has to be stopped")
+    };
+    // Not read-only: a journal that was not closed has to be put in order first.
+    let mut connection = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(Duration::from_millis(200))
+        .connect()
+        .await
+        .with_context(context)?;
+    for column in ["proof", "feed"] {
+        add_column(&mut connection, column)
+            .await
+            .with_context(context)?;
+    }
+    Ok(SqliteStore {
+        path: path.to_owned(),
+        connection,
+    })
+}
+
+impl SqliteStore {
+    pub(super) async fn entries(&mut self, after: u64, most: usize) -> Result<Vec<Entry>> {
+        let select = "SELECT number, now_ms, event, link, proof, feed FROM journal
+                WHERE number > ? ORDER BY number LIMIT ?";
+        let rows = sqlx::query_as(select)
+            .bind(after as i64)
+            .bind(most as i64)
+            .fetch_all(&mut self.connection)
+            .await
+            .with_context(|| format!("cannot read the journal {}", self.path.display()))?;
+        rows.into_iter().map(rows::entry).collect()
+    }
+
+    pub(super) async fn feed(
+        &mut self,
+        first: u64,
+        most: usize,
+    ) -> Result<Vec<(u64, u64, String)>> {
+        let select = "SELECT number, now_ms, feed FROM journal
+                WHERE number >= ? AND feed IS NOT NULL ORDER BY number LIMIT ?";
+        let rows = sqlx::query_as(select)
+            .bind(first as i64)
+            .bind(most as i64)
+            .fetch_all(&mut self.connection)
+            .await?;
+        Ok(rows.into_iter().map(rows::published).collect())
+    }
+
+    pub(super) async fn append(&mut self, entries: &[Entry]) -> Result<()> {
+        // One statement is one transaction.
+        ensure!(entries.len() <= MOST_ROWS, "too many events at once");
+        let mut insert = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO journal (number, now_ms, event, link, proof, feed) ",
+        );
+        insert.push_values(entries, |mut row, entry| {
+            row.push_bind(entry.number as i64)
+                .push_bind(entry.now_ms as i64)
+                .push_bind(&entry.event)
+                .push_bind(entry.link.to_string())
+                .push_bind(&entry.proof)
+                .push_bind(&entry.feed);
+        });
+        let insert = insert.build().persistent(entries.len() == 1);
+        let written = insert.execute(&mut self.connection).await;
+        written.with_context(|| format!("cannot write to the journal {}", self.path.display()))?;
+        Ok(())
+    }
+
+    pub(super) async fn snapshot(&mut self) -> Result<Option<Snapshot>> {
+        let select = "SELECT number, link, now_ms, format, digest, bytes FROM snapshot";
+        let row = sqlx::query_as(select)
+            .fetch_optional(&mut self.connection)
+            .await?;
+        row.map(rows::snapshot).transpose()
+    }
+
+    pub(super) async fn keep_snapshot(&mut self, snapshot: &Snapshot) -> Result<()> {
+        let replace = "INSERT OR REPLACE INTO snapshot
+                (id, number, link, now_ms, format, digest, bytes) VALUES (1, ?, ?, ?, ?, ?, ?)";
+        sqlx::query(replace)
+            .bind(snapshot.number as i64)
+            .bind(snapshot.link.to_string())
+            .bind(snapshot.now_ms as i64)
+            .bind(&snapshot.format)
+            .bind(snapshot.digest.to_string())
+            .bind(&snapshot.bytes)
+            .execute(&mut self.connection)
+            .await
+            .context("cannot keep a snapshot")?;
+        Ok(())
+    }
+
+    pub(super) async fn check(&mut self) -> Result<()> {
+        // Nobody can take an open file away.
+        Ok(())
+    }
+
+    pub(super) async fn close(self) -> Result<()> {
+        Ok(self.connection.close().await?)
+    }
+}

@@ -1,0 +1,92 @@
+//! Who may mine: a file of hotkeys and their owners.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use naschain_consensus::MinerId;
+
+use naschain_identity::ss58;
+
+/// Hotkeys and their owners; an owner's miners get one seat of a batch together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AllowList(BTreeMap<MinerId, MinerId>);
+
+impl AllowList {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<AllowList> {
+        let shown = path.display();
+        let text = std::fs::read_to_string(path);
+        let text = text.with_context(|| format!("cannot read the allow-list {shown}"))?;
+        AllowList::parse(&text).with_context(|| format!("allow-list {shown}"))
+    }
+
+    /// Reads lines of a hotkey's address, or `uid-N` for a miner of the old network, and its
+    /// owner's name; empty lines and what follows `#` do not count.
+    pub fn parse(text: &str) -> Result<AllowList> {
+        let mut owners = BTreeMap::new();
+        for (number, line) in text.lines().enumerate() {
+            let number = number + 1;
+            let line = line.split('#').next().unwrap_or_default();
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let (hotkey, owner) = match words[..] {
+                [] => continue,
+                [hotkey, owner] => (hotkey, owner),
+                _ => bail!(
+                    "line {number} has {} words; it must have two: hotkey and owner",
+                    words.len()
+                ),
+            };
+            if !is_uid(hotkey) {
+                ss58::decode(hotkey).with_context(|| format!("line {number}"))?;
+            }
+            let miner = MinerId::new(hotkey).with_context(|| format!("line {number}"))?;
+            let owner = MinerId::new(owner).with_context(|| format!("line {number}"))?;
+            let before = owners.insert(miner, owner);
+            ensure!(before.is_none(), "line {number}: {hotkey} is there twice");
+        }
+        Ok(AllowList(owners))
+    }
+
+    /// The owner of a miner that may mine.
+    pub fn owner(&self, miner: &MinerId) -> Option<&MinerId> {
+        self.0.get(miner)
+    }
+
+    /// How many may mine.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nobody may.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn is_uid(text: &str) -> bool {
+    let digits = text.strip_prefix("uid-");
+    digits.is_some_and(|digits| digits.parse::<u32>().is_ok_and(|n| n.to_string() == digits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+
+    #[test]
+    fn lines_are_hotkeys_and_owners() {
+        let list = AllowList::parse(&format!("# who\n\n{ALICE} lab # ours\nuid-7\tlab\n")).unwrap();
+        assert_eq!((list.len(), list.is_empty()), (2, false));
+        let owner = |name: &str| list.owner(&name.parse().unwrap()).map(MinerId::as_str);
+        assert_eq!((owner(ALICE), owner("uid-7")), (Some("lab"), Some("lab")));
+        assert_eq!(owner("uid-8"), None);
+        let error = |text: &str| format!("{:#}", AllowList::parse(text).unwrap_err());
+        assert!(error(ALICE).contains("line 1 has 1 words"));
+        assert!(error("\nada lab").contains("line 2: "));
+        assert!(error("uid-07 lab").contains("line 1: "));
+        assert!(error(&format!("{ALICE} a/b")).contains("line 1: "));
+        assert!(error("uid-1 a\nuid-1 b").contains("there twice"));
+    }
+}

@@ -1,0 +1,245 @@
+//! `GET /v1/events`: what happens in a run, as server-sent events.
+//!
+//! A reader first gets what it has missed, from the journal; then it is sent what all readers are
+//! sent, the same bytes. One that cannot keep up falls back to the journal, so nothing is kept
+//! for it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::unfold;
+use naschain_consensus::Millis;
+use serde::Deserialize;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+use crate::coordinator::Coordinator;
+use crate::coordinator::call_error::CallError;
+use naschain_run::{Cursor, PublicEvent, frames};
+
+use crate::coordinator::shared::Told;
+use crate::server::problem::Failure;
+
+/// So many events of the journal are read at once.
+const PAGE: usize = 500;
+/// So many readers are served.
+const MOST_READERS: u64 = 1_000;
+/// A comment after so long without an event keeps proxies from hanging up.
+const QUIET: Duration = Duration::from_secs(15);
+
+#[derive(Deserialize)]
+pub(crate) struct After {
+    after: Option<String>,
+}
+
+/// The event stream from a cursor on: the header `Last-Event-ID`, which browsers send when they
+/// connect again, or `?after=`, or else from the beginning.
+pub(crate) async fn events(
+    State(coordinator): State<Arc<Coordinator>>,
+    query: Result<Query<After>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let wrong = |detail: String| Failure::new(StatusCode::BAD_REQUEST, "bad_cursor", detail);
+    let Query(query) = query.map_err(|error| wrong(error.body_text()))?;
+    let last_id = headers.get("last-event-id");
+    let last_id = last_id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
+    let cursor: Cursor = match last_id.or(query.after) {
+        Some(text) => text.parse().map_err(wrong)?,
+        None => Cursor::default(),
+    };
+    let reader = Reader::new(coordinator, cursor)?;
+    let (_, last) = reader.coordinator.told(cursor.number, 0).await?;
+    if cursor.number > last {
+        let detail = format!(
+            "event {} has not happened; the last one is {last}",
+            cursor.number
+        );
+        return Err(Failure::new(StatusCode::CONFLICT, "cursor_ahead", detail));
+    }
+    let stream = unfold(reader, |mut reader| async {
+        let bytes = reader.next().await?;
+        Some((Ok::<Bytes, Infallible>(bytes), reader))
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-cache"),
+        // nginx would hold events back until a buffer is full.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    Ok((headers, Body::from_stream(stream)).into_response())
+}
+
+/// Where one reader is.
+struct Reader {
+    coordinator: Arc<Coordinator>,
+    live: Receiver<Arc<Told>>,
+    /// The last message that it was sent.
+    cursor: Cursor,
+    /// Whether it has to read the journal before it can follow what is told.
+    behind: bool,
+}
+
+impl Reader {
+    fn new(coordinator: Arc<Coordinator>, cursor: Cursor) -> Result<Reader, Failure> {
+        // Listening begins first, so that nothing falls between the journal and the broadcast.
+        let live = coordinator.listen();
+        let others = coordinator.metrics().feed_readers.fetch_add(1, Relaxed);
+        let reader = Reader {
+            coordinator,
+            live,
+            cursor,
+            behind: true,
+        };
+        match others < MOST_READERS {
+            true => Ok(reader),
+            false => Err(Failure::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_many_readers",
+                format!("{MOST_READERS} readers follow the events already; try again later"),
+            )),
+        }
+    }
+
+    /// The next bytes to send; nothing when this genomaster leads no more: the reader connects
+    /// again and goes on there from its cursor.
+    async fn next(&mut self) -> Option<Bytes> {
+        let mut away = self.coordinator.watch_away();
+        loop {
+            if self.behind {
+                match self.catch_up().await {
+                    Ok(text) if text.is_empty() => continue,
+                    Ok(text) => return Some(text.into()),
+                    Err(_) => return None,
+                }
+            }
+            let told = tokio::select! {
+                told = self.live.recv() => told,
+                _ = away.wait_for(Option::is_some) => return None,
+                _ = tokio::time::sleep(QUIET) => return Some(Bytes::from_static(b":\n\n")),
+            };
+            match told {
+                Ok(told) if told.last <= self.cursor.number => {}
+                Ok(told) => {
+                    self.cursor = after_all_of(told.last);
+                    return Some(told.bytes.clone());
+                }
+                Err(RecvError::Lagged(_)) => self.behind = true,
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// A page of what the reader has missed.
+    async fn catch_up(&mut self) -> Result<String, CallError> {
+        let (page, last) = self.coordinator.told(self.cursor.number, PAGE).await?;
+        let mut text = String::new();
+        for (number, now_ms, feed) in &page {
+            let messages: Vec<PublicEvent> = serde_json::from_str(feed).unwrap_or_default();
+            frames(*number, Millis(*now_ms), &messages, self.cursor, &mut text);
+        }
+        let whole = page.len() < PAGE;
+        self.cursor = match page.last() {
+            Some((number, ..)) if !whole => after_all_of(*number),
+            _ => after_all_of(last),
+        };
+        self.behind = !whole;
+        Ok(text)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let readers = &self.coordinator.metrics().feed_readers;
+        readers.fetch_sub(1, Relaxed);
+    }
+}
+
+fn after_all_of(number: u64) -> Cursor {
+    Cursor {
+        number,
+        part: u64::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::run_folder::versions;
+    use crate::journal::store::Place;
+    use naschain_consensus::{Event, Rules};
+    use naschain_core::{MacroSpace, Recipe};
+    use naschain_nsga::SearchConfig;
+    use naschain_run::{DataSpec, RunSpec, objectives};
+    use naschain_train::{DataName, Dataset};
+
+    fn spec() -> RunSpec {
+        let digits = Dataset::digits();
+        let space = MacroSpace {
+            phases: 2,
+            nodes: 3,
+            input: digits.shape,
+            init_channels: 4,
+            classes: digits.classes,
+        };
+        RunSpec {
+            versions: versions(),
+            search: SearchConfig::new(space.genome_len(), objectives()),
+            rules: Rules::default(),
+            recipe: Recipe::default(),
+            data: DataSpec {
+                name: DataName::Digits.to_string(),
+                digest: digits.digest(),
+            },
+            space,
+        }
+    }
+
+    async fn ids(mut reader: Reader, last: &str) -> Vec<String> {
+        let mut ids = Vec::new();
+        while ids.last().is_none_or(|id| id != last) {
+            let bytes = reader.next().await.unwrap();
+            let text = String::from_utf8(bytes.to_vec()).unwrap();
+            let found = text.lines().filter_map(|line| line.strip_prefix("id: "));
+            ids.extend(found.map(str::to_owned));
+        }
+        ids
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_sleeps_through_more_than_is_buffered_misses_nothing() {
+        let dir = std::env::temp_dir().join(format!("naschain-lag-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let coordinator = Coordinator::open(Place::of_run(&dir), spec())
+            .await
+            .unwrap();
+        let join = async |number| {
+            let miner = format!("miner-{number}").parse().unwrap();
+            coordinator.handle(Event::Join { miner }).await.unwrap();
+        };
+        join(0).await;
+        let reader = |cursor| Reader::new(coordinator.clone(), cursor).ok().unwrap();
+        let (mut slow, fast) = (reader(Cursor::default()), reader(Cursor::default()));
+        slow.next().await.unwrap();
+        let first = slow.cursor.number;
+        assert!((first, slow.behind) == (1, false));
+        // Each is a group of its own: far more than the broadcast holds.
+        for number in 1..300 {
+            join(number).await;
+        }
+        let slow = ids(slow, "300.0").await;
+        let expected: Vec<String> = (2..=300).map(|number| format!("{number}.0")).collect();
+        assert_eq!(slow, expected);
+        let all = ids(fast, "300.0").await;
+        assert!(all.ends_with(&expected) && all[0] == "1.0");
+        let readers = coordinator.metrics().feed_readers.load(Relaxed);
+        assert_eq!(readers, 0);
+        coordinator.close().await.unwrap();
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -1,0 +1,318 @@
+//! What every request passes before it is looked at: rates, sizes, signature, replay.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, request::Parts};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use naschain_consensus::{Event, MinerId};
+
+use crate::clock;
+use crate::server::access::Access;
+use crate::server::problem::Failure;
+use crate::server::rate_limit::RateLimit;
+use naschain_identity::{Auth, AuthError, Hotkey, Nonces, SignedParts};
+use naschain_run::{JoinRequest, Proof, legacy_uid};
+
+/// No request has a larger body.
+pub const MOST_BODY_BYTES: usize = 64 * 1024;
+/// No body takes longer to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most characters of path and query.
+const MOST_PATH_BYTES: usize = 1024;
+
+/// The gate of one genomaster.
+pub struct Gate {
+    access: Access,
+    /// The run's, so that a genomaster that takes the lead knows what others believed.
+    nonces: Arc<Mutex<Nonces>>,
+    per_key: Mutex<RateLimit<String>>,
+    per_address: Mutex<RateLimit<IpAddr>>,
+}
+
+/// Who a request comes from, as far as that is proven.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    hotkey: Option<String>,
+    /// Whether miners of the old network have tokens, which are not asked for here.
+    uids_have_tokens: bool,
+    /// The signed request, for the journal.
+    pub proof: Option<String>,
+}
+
+impl Caller {
+    /// Refuses a request in the name of another.
+    pub fn is(&self, miner: &MinerId) -> Result<(), Failure> {
+        if self.uids_have_tokens && legacy_uid(miner).is_some() {
+            let detail = format!(
+                "{miner} is a miner of the old network, which speaks by /request_job and /finish_job with its token; a miner here needs another name"
+            );
+            return Err(Failure::new(StatusCode::FORBIDDEN, "needs_token", detail));
+        }
+        match &self.hotkey {
+            Some(hotkey) if hotkey != miner.as_str() => Err(Failure::new(
+                StatusCode::FORBIDDEN,
+                "not_you",
+                format!("{hotkey} signed this request; it cannot speak for {miner}"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the request was signed.
+    pub fn is_signed(&self) -> bool {
+        self.hotkey.is_some()
+    }
+}
+
+impl Gate {
+    /// A gate that believes no request whose nonce is known already: see
+    /// [`crate::coordinator::Coordinator::nonces`].
+    pub fn new(access: Access, nonces: Arc<Mutex<Nonces>>) -> Gate {
+        Gate {
+            nonces,
+            per_key: Mutex::new(RateLimit::new(access.rate_per_key)),
+            per_address: Mutex::new(RateLimit::new(access.rate_per_address)),
+            access,
+        }
+    }
+
+    /// The genomaster's own hotkey.
+    pub fn hotkey(&self) -> Option<&Hotkey> {
+        self.access.hotkey.as_ref()
+    }
+
+    /// The owner of a miner that may mine; refuses one that may not.
+    pub fn owner(&self, miner: &MinerId) -> Result<Option<MinerId>, Failure> {
+        self.access.owner(miner).ok_or_else(|| {
+            let detail = format!("{miner} is not on the allow-list of this genomaster");
+            Failure::new(StatusCode::FORBIDDEN, "not_allowed", detail)
+        })
+    }
+
+    /// The event by which a miner that may mine joins.
+    pub fn joining(&self, request: &JoinRequest) -> Result<Event, Failure> {
+        let miner = request.miner.clone();
+        let owner = self.owner(&miner)?;
+        Ok(match (owner, request.jobs) {
+            (None, None) => Event::Join { miner },
+            (owner, capacity) => Event::Register {
+                miner,
+                owner,
+                capacity: capacity.unwrap_or(1),
+            },
+        })
+    }
+
+    /// Where a request comes from, if that is another machine.
+    fn stranger(&self, parts: &Parts) -> Option<IpAddr> {
+        let connected = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let direct = connected.map(|ConnectInfo(address)| address.ip().to_canonical());
+        let told = match self.access.behind_proxy {
+            true => forwarded_for(&parts.headers),
+            false => None,
+        };
+        let address = told.or(direct).filter(|address| !address.is_loopback())?;
+        Some(network(address))
+    }
+
+    fn check_rate<K: Ord>(limit: &Mutex<RateLimit<K>>, who: K) -> Result<(), Failure> {
+        lock(limit).take(who, clock::now()).map_err(|wait| {
+            let detail = format!("too many requests; wait {:.1} s", wait.as_secs_f64());
+            let mut failure =
+                Failure::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
+            failure.retry_after_seconds = Some(wait.as_secs() + 1);
+            failure
+        })
+    }
+
+    /// Who signed the request.
+    fn caller(&self, parts: &Parts, body: &[u8]) -> Result<Caller, Failure> {
+        let uids_have_tokens = self.access.uids_have_tokens;
+        let unsigned = || Caller {
+            uids_have_tokens,
+            ..Caller::default()
+        };
+        let Some(own) = &self.access.hotkey else {
+            return Ok(unsigned());
+        };
+        let reads = parts.method == Method::GET || parts.method == Method::HEAD;
+        if reads && self.access.open_reads {
+            return Ok(unsigned());
+        }
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let message = SignedParts {
+            method: parts.method.as_str(),
+            path,
+            body,
+        };
+        let auth = Auth::from_headers(&parts.headers)?;
+        let now_ns = clock::unix_nanos();
+        auth.check(message, own.address(), now_ns)?;
+        Self::check_rate(&self.per_key, auth.hotkey.clone())?;
+        lock(&self.nonces).take(&auth.hotkey, auth.nonce, now_ns)?;
+        let proof = Proof::new(&auth, message).and_then(|proof| serde_json::to_string(&proof).ok());
+        Ok(Caller {
+            hotkey: Some(auth.hotkey),
+            uids_have_tokens,
+            proof,
+        })
+    }
+
+    async fn pass(&self, request: Request, signed: bool) -> Result<Request, Failure> {
+        let (mut parts, body) = request.into_parts();
+        if let Some(address) = self.stranger(&parts) {
+            Self::check_rate(&self.per_address, address)?;
+        }
+        let path_bytes = parts.uri.to_string().len();
+        if path_bytes > MOST_PATH_BYTES {
+            let detail = format!("the path has {path_bytes} bytes; the limit is {MOST_PATH_BYTES}");
+            return Err(Failure::new(
+                StatusCode::URI_TOO_LONG,
+                "path_too_long",
+                detail,
+            ));
+        }
+        let body = read(body).await?;
+        if signed {
+            let caller = self.caller(&parts, &body)?;
+            parts.extensions.insert(caller);
+        }
+        Ok(Request::from_parts(parts, Body::from(body)))
+    }
+}
+
+/// Middleware for paths whose requests have to be signed, where the genomaster has a hotkey.
+pub async fn signed(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    match gate.pass(request, true).await {
+        Ok(request) => next.run(request).await,
+        Err(failure) => failure.into_response(),
+    }
+}
+
+/// Middleware for all other paths: rates and sizes alone.
+pub async fn open(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    match gate.pass(request, false).await {
+        Ok(request) => next.run(request).await,
+        Err(failure) => failure.into_response(),
+    }
+}
+
+async fn read(body: Body) -> Result<Bytes, Failure> {
+    let whole = Limited::new(body, MOST_BODY_BYTES).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, whole).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Failure::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            format!("the body is larger than the limit of {MOST_BODY_BYTES} bytes"),
+        )),
+        Ok(Err(error)) => Err(Failure::new(
+            StatusCode::BAD_REQUEST,
+            "bad_body",
+            format!("the body could not be read: {error}"),
+        )),
+        Err(_) => Err(Failure::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body_too_slow",
+            format!("the body did not arrive within {BODY_TIMEOUT:?}"),
+        )),
+    }
+}
+
+impl From<AuthError> for Failure {
+    fn from(error: AuthError) -> Failure {
+        Failure::new(StatusCode::UNAUTHORIZED, error.kind(), error.to_string())
+    }
+}
+
+/// The last address is the one that the proxy itself saw; those before are the client's claims.
+fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    let value = headers.get_all("x-forwarded-for").iter().next_back()?;
+    let last = value.to_str().ok()?.rsplit(',').next()?.trim();
+    last.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
+}
+
+/// Whoever has one IPv6 address usually has all 2^64 of its network.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
+}
+
+/// What is behind these locks is whole at any time, also after a panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(peer: &str, forwarded: Option<&str>) -> Parts {
+        let mut request = Request::new(Body::empty());
+        let peer = SocketAddr::new(peer.parse().unwrap(), 9);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        if let Some(value) = forwarded {
+            let headers = request.headers_mut();
+            headers.insert("x-forwarded-for", value.parse().unwrap());
+        }
+        request.into_parts().0
+    }
+
+    #[test]
+    fn addresses_are_those_of_strangers() {
+        let stranger = |behind_proxy, peer: &str, forwarded| {
+            let access = Access {
+                behind_proxy,
+                ..Access::default()
+            };
+            let address = Gate::new(access, Arc::default()).stranger(&parts(peer, forwarded));
+            address.map(|address| address.to_string())
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(stranger(false, "127.0.0.1", None), None);
+        assert_eq!(stranger(false, "::1", Some("192.0.2.1")), None);
+        assert_eq!(
+            stranger(false, "192.0.2.7", Some("192.0.2.1")),
+            some("192.0.2.7")
+        );
+        assert_eq!(stranger(false, "::ffff:192.0.2.7", None), some("192.0.2.7"));
+        assert_eq!(
+            stranger(false, "2001:db8:1:2:3:4:5:6", None),
+            some("2001:db8:1:2::")
+        );
+        let forged = Some("198.51.100.9, 192.0.2.1");
+        assert_eq!(stranger(true, "127.0.0.1", forged), some("192.0.2.1"));
+        assert_eq!(
+            stranger(true, "192.0.2.8", Some("unknown")),
+            some("192.0.2.8")
+        );
+    }
+
+    #[tokio::test]
+    async fn an_address_is_held_to_its_rate() {
+        let access = Access {
+            rate_per_address: 5,
+            ..Access::default()
+        };
+        let gate = Gate::new(access, Arc::default());
+        let mut refused = 0;
+        for _ in 0..30 {
+            let request = Request::from_parts(parts("192.0.2.7", None), Body::empty());
+            refused += u32::from(gate.pass(request, true).await.is_err());
+        }
+        assert!((18..=20).contains(&refused), "{refused}");
+        let other = Request::from_parts(parts("192.0.2.8", None), Body::empty());
+        assert!(gate.pass(other, true).await.is_ok());
+    }
+}

@@ -1,0 +1,66 @@
+//! What operators ask a genomaster: whether it is well, and its counts.
+
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::clock;
+use crate::coordinator::Coordinator;
+use crate::coordinator::call_error::Away;
+use crate::server::problem::Failure;
+
+type App = State<Arc<Coordinator>>;
+
+/// `GET /healthz`: 200 with `ok` from the genomaster that leads; else 503 with `standby`,
+/// `closing` or what is wrong with the journal.
+pub(crate) async fn healthz(State(coordinator): App) -> Response {
+    match coordinator.away() {
+        None => "ok\n".into_response(),
+        Some(away) => {
+            let text = match &away {
+                Away::Standby => "standby\n".to_owned(),
+                Away::Closing => "closing\n".to_owned(),
+                Away::Trouble(why) => format!("trouble: {why}\n"),
+            };
+            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+        }
+    }
+}
+
+/// `GET /metrics`, as Prometheus reads it.
+pub(crate) async fn metrics(State(coordinator): App) -> Response {
+    // One reader at a time holds the state, so that many do not hold up those who write.
+    let _turn = coordinator.reading.lock().await;
+    let text = coordinator
+        .look_now(|state| coordinator.metrics().text(state))
+        .await;
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}
+
+/// Refuses everything while this genomaster does not lead: what it knows may be old.
+pub(crate) async fn only_leading(
+    State(coordinator): App,
+    request: Request,
+    next: Next,
+) -> Response {
+    match coordinator.away() {
+        None => next.run(request).await,
+        Some(away) => Failure::away(&away).into_response(),
+    }
+}
+
+/// Counts requests and how long they took.
+pub(crate) async fn measure(State(coordinator): App, request: Request, next: Next) -> Response {
+    let began = clock::now();
+    let path = request.extensions().get::<MatchedPath>();
+    let route = path.map_or("other", MatchedPath::as_str).to_owned();
+    let response = next.run(request).await;
+    let status = response.status().as_u16();
+    let metrics = coordinator.metrics();
+    metrics.answered(&route, status, began.elapsed());
+    response
+}

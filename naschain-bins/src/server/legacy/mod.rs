@@ -1,0 +1,342 @@
+//! The three endpoints of the reference network, as its Python miner and validator speak.
+//!
+//! A miner there is an integer uid, `uid-N` here. It sends no heartbeats, so a lease of such a
+//! miner lives until it answers, asks again, or the run's longest time for a job is over; the
+//! watchdog gives its work to another before. Answers have no training digest.
+
+pub mod credentials;
+pub mod values;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use naschain_consensus::{Event, LeaseId, MinerId, Rejected, Row, Rule};
+use naschain_core::Genome;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::coordinator::Coordinator;
+use crate::coordinator::call_error::CallError;
+use crate::server::gate::Gate;
+use crate::server::legacy::credentials::Credentials;
+use crate::server::problem::Failure;
+use naschain_run::{ClosedBatch, Job, JobReply, JoinRequest, legacy_uid};
+
+/// No genome's text is longer than this: 32 nodes in 10 phases, with something between.
+const MOST_GENOME_CHARACTERS: usize = 8192;
+
+/// What the old endpoints need besides the run.
+pub struct Legacy {
+    /// Who may speak for which uid, if not everybody for all.
+    pub credentials: Option<Credentials>,
+    /// Decides who may join.
+    pub gate: Arc<Gate>,
+}
+
+struct App {
+    coordinator: Arc<Coordinator>,
+    legacy: Legacy,
+    /// The genome that each miner answered for last: its answer may come again.
+    answered: Mutex<BTreeMap<u32, Genome>>,
+    measured: tokio::sync::Mutex<Measured>,
+}
+
+/// What the old validator reads, which grows with each batch that ends.
+#[derive(Default)]
+struct Measured {
+    batches: usize,
+    /// JSON objects with commas between.
+    text: String,
+}
+
+/// The routes, and the heartbeats that such miners do not send.
+pub fn router(coordinator: Arc<Coordinator>, legacy: Legacy) -> Router {
+    tokio::spawn(keep_leases(Arc::downgrade(&coordinator)));
+    Router::new()
+        .route("/request_job", post(request_job))
+        .route("/finish_job", post(finish_job))
+        .route("/handle_valid_request", get(handle_valid_request))
+        .with_state(Arc::new(App {
+            coordinator,
+            legacy,
+            answered: Mutex::default(),
+            measured: tokio::sync::Mutex::default(),
+        }))
+}
+
+/// Refuses runs that such miners cannot take part in.
+pub fn check_rule(rule: Rule) -> Result<()> {
+    ensure!(
+        rule != Rule::Exact,
+        "--legacy needs --agreement tolerance or chained: miners of the old network have no training digests"
+    );
+    Ok(())
+}
+
+/// A refusal, as those clients read it.
+struct Message(StatusCode, String);
+
+impl IntoResponse for Message {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({ "message": self.1 }))).into_response()
+    }
+}
+
+impl From<Failure> for Message {
+    fn from(failure: Failure) -> Message {
+        Message(failure.status(), failure.detail().to_owned())
+    }
+}
+
+impl From<CallError> for Message {
+    fn from(error: CallError) -> Message {
+        Failure::from(error).into()
+    }
+}
+
+type Reply<T> = Result<T, Message>;
+
+#[derive(Deserialize)]
+struct JobQuestion {
+    user_name: u32,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    user_name: u32,
+    genome_string: String,
+    response_values: Value,
+}
+
+async fn request_job(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: String,
+) -> Reply<Json<Value>> {
+    let JobQuestion { user_name } = read(&body)?;
+    app.authenticate(user_name, &headers)?;
+    let miner = miner(user_name);
+    match app.ask(&miner).await? {
+        JobReply::Job(job) => {
+            tracing::info!("{miner} takes {} under {}", job.batch, job.lease);
+            Ok(Json(app.job(&job)))
+        }
+        JobReply::Wait => Err(no_job("there is no job now")),
+        JobReply::Finished => Err(no_job("the run is finished")),
+    }
+}
+
+async fn finish_job(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: String,
+) -> Reply<Json<Value>> {
+    let answer: Answer = read(&body)?;
+    let user_name = answer.user_name;
+    app.authenticate(user_name, &headers)?;
+    let wrong = |detail: String| Message(StatusCode::UNPROCESSABLE_ENTITY, detail);
+    if answer.genome_string.len() > MOST_GENOME_CHARACTERS {
+        let limit = MOST_GENOME_CHARACTERS;
+        return Err(wrong(format!(
+            "genome_string is longer than {limit} characters"
+        )));
+    }
+    let genome: Genome = answer
+        .genome_string
+        .parse()
+        .map_err(|error: naschain_core::Error| wrong(format!("genome_string: {error}")))?;
+    let thanks = Json(json!({ "message": "the answer was counted" }));
+    let Some(lease) = app.lease(user_name, &genome).await else {
+        if app.was_answered(user_name, &genome) {
+            return Ok(thanks);
+        }
+        let detail = format!("user {user_name} has no job with this genome, or has it no longer");
+        return Err(Message(StatusCode::CONFLICT, detail));
+    };
+    let space = &app.coordinator.spec().space;
+    let row = values::row(&answer.response_values, space, &genome);
+    let problem = match &row {
+        Row::Malformed(problem) => Some(problem.clone()),
+        _ => None,
+    };
+    let miner = miner(user_name);
+    tracing::info!("{miner} answers under {lease}");
+    app.coordinator.submit(&miner, lease, row).await?;
+    let mut answered = app.answered.lock().unwrap_or_else(PoisonError::into_inner);
+    answered.insert(user_name, genome);
+    match problem {
+        None => Ok(thanks),
+        Some(problem) => Err(wrong(format!(
+            "the answer was counted as malformed: {problem}"
+        ))),
+    }
+}
+
+/// Every paid or unpaid measurement of the batches that have ended, one object each. Miners that
+/// have no uid are left out, and so are answers without numbers: the old validator cannot read
+/// either.
+async fn handle_valid_request(State(app): State<Arc<App>>) -> Reply<Response> {
+    // One reader at a time, and each batch once, so that they do not hold up those who write.
+    let mut measured = app.measured.lock().await;
+    app.coordinator
+        .look(|state| measured.follow(state.closed()))
+        .await;
+    if measured.text.is_empty() {
+        return Err(no_job("no batch has ended yet"));
+    }
+    let text = format!("[{}]", measured.text);
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+}
+
+impl Measured {
+    fn follow(&mut self, closed: &[ClosedBatch]) {
+        for batch in closed.iter().skip(self.batches) {
+            for (miner, row) in &batch.rows {
+                let (Some(uid), Row::Measured(measurement)) = (legacy_uid(miner), row) else {
+                    continue;
+                };
+                let object = json!({
+                    "Genome_String": bits(&batch.genome),
+                    "Assigned_User": uid,
+                    "Response": values::response(measurement),
+                });
+                let comma = if self.text.is_empty() { "" } else { "," };
+                self.text += &format!("{comma}{object}");
+            }
+        }
+        self.batches = closed.len();
+    }
+}
+
+impl App {
+    fn authenticate(&self, uid: u32, headers: &HeaderMap) -> Reply<()> {
+        let Some(credentials) = &self.legacy.credentials else {
+            return Ok(());
+        };
+        let header = headers.get(header::AUTHORIZATION);
+        match header.is_some_and(|header| credentials.allow(uid, header.as_bytes())) {
+            true => Ok(()),
+            false => Err(Message(
+                StatusCode::UNAUTHORIZED,
+                format!(
+                    "user {uid} has to send its HTTP Basic credentials, as in --genomaster.ip http://{uid}:TOKEN@HOST"
+                ),
+            )),
+        }
+    }
+
+    /// Asks the board; a miner that it does not know joins first.
+    async fn ask(&self, miner: &MinerId) -> Reply<JobReply> {
+        self.legacy.gate.owner(miner)?;
+        let ask = || self.coordinator.request(miner, Duration::ZERO);
+        match ask().await {
+            Err(CallError::Rejected(Rejected::UnknownMiner { .. })) => {
+                let request = JoinRequest {
+                    miner: miner.clone(),
+                    name: None,
+                    jobs: None,
+                };
+                let event = self.legacy.gate.joining(&request)?;
+                tracing::info!("{miner} joins");
+                self.coordinator.handle(event).await?;
+                Ok(ask().await?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    fn job(&self, job: &Job) -> Value {
+        let spec = self.coordinator.spec();
+        let all: Vec<u8> = job.genome.bits().map(u8::from).collect();
+        let phases: Vec<&[u8]> = all.chunks(spec.space.phase_len().max(1)).collect();
+        json!({
+            "Genome": phases,
+            "Genome_String": bits(&job.genome),
+            "config": {
+                "search_space": "macro",
+                "init_channels": spec.space.init_channels,
+                // The macro space has no such number; those clients read one.
+                "layers": 15,
+                "cutout": spec.recipe.augmentation.cutout > 0,
+                "epochs": spec.recipe.epochs,
+            },
+        })
+    }
+
+    /// The live lease under which this user trains this genome.
+    async fn lease(&self, uid: u32, genome: &Genome) -> Option<LeaseId> {
+        let miner = miner(uid);
+        let found = self.coordinator.look(|state| {
+            let mut leases = state.leases_of(&miner);
+            leases.find(|(_, batch)| state.genome(*batch) == Some(genome))
+        });
+        found.await.map(|(lease, _)| lease)
+    }
+
+    fn was_answered(&self, uid: u32, genome: &Genome) -> bool {
+        let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.get(&uid) == Some(genome)
+    }
+}
+
+/// Says for those miners that their work goes on, until the coordinator is gone.
+async fn keep_leases(coordinator: Weak<Coordinator>) {
+    loop {
+        let pause = {
+            let Some(coordinator) = coordinator.upgrade() else {
+                return;
+            };
+            let leases: Vec<(LeaseId, MinerId)> = coordinator
+                .look(|state| {
+                    let all = state.board().leases();
+                    let theirs = all.filter(|(_, miner, _)| legacy_uid(miner).is_some());
+                    theirs
+                        .map(|(lease, miner, _)| (lease, miner.clone()))
+                        .collect()
+                })
+                .await;
+            for (lease, miner) in leases {
+                let epoch = 0;
+                let alive = Event::Heartbeat {
+                    miner,
+                    lease,
+                    epoch,
+                };
+                // A lease that ended meanwhile needs none.
+                let _ = coordinator.handle(alive).await;
+            }
+            Duration::from_millis((coordinator.spec().rules.lease_ms / 3).max(100))
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(body: &str) -> Reply<T> {
+    serde_json::from_str(body).map_err(|error| {
+        Message(
+            StatusCode::BAD_REQUEST,
+            format!("the body is wrong: {error}"),
+        )
+    })
+}
+
+fn no_job(reason: &str) -> Message {
+    Message(StatusCode::SERVICE_UNAVAILABLE, reason.to_owned())
+}
+
+fn miner(uid: u32) -> MinerId {
+    MinerId::new(format!("uid-{uid}")).expect("digits are a name")
+}
+
+/// A genome without anything between its bits.
+fn bits(genome: &Genome) -> String {
+    let digit = |bit| if bit { '1' } else { '0' };
+    genome.bits().map(digit).collect()
+}

@@ -1,0 +1,305 @@
+//! The genomaster's HTTP side: JSON under /v1, every error an RFC 9457 problem document.
+
+pub mod access;
+pub mod allow_list;
+mod events;
+pub mod gate;
+mod health;
+pub mod legacy;
+pub mod listen;
+pub mod problem;
+pub mod rate_limit;
+pub mod tls;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, Path, Query, State};
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use naschain_consensus::LeaseId;
+use naschain_core::Digest;
+use serde::Deserialize;
+
+use crate::coordinator::Coordinator;
+use crate::server::events::events;
+use crate::server::gate::{Caller, Gate, MOST_BODY_BYTES};
+use crate::server::health::{healthz, measure, metrics, only_leading};
+use crate::server::legacy::Legacy;
+use crate::server::problem::Failure;
+use naschain_run::{
+    BatchChain, Batches, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest, JoinRequest,
+    JournalPage, ResultRequest, RunSpec,
+};
+
+/// No request for work waits longer than this.
+const MOST_WAIT_MS: u64 = 30_000;
+/// No page of batches has more than this.
+const MOST_BATCHES: usize = 1_000;
+/// No page of the journal has more than this.
+const MOST_ENTRIES: usize = 1_000;
+
+/// What the routes share.
+#[derive(Clone)]
+struct App {
+    coordinator: Arc<Coordinator>,
+    gate: Arc<Gate>,
+    chain: Arc<Mutex<BatchChain>>,
+}
+
+impl FromRef<App> for Arc<Coordinator> {
+    fn from_ref(app: &App) -> Arc<Coordinator> {
+        app.coordinator.clone()
+    }
+}
+
+type Shared = State<Arc<Coordinator>>;
+
+/// The routes, to be served with [`crate::server::listen::serve()`].
+pub fn router(coordinator: Arc<Coordinator>, gate: Arc<Gate>, legacy: Option<Legacy>) -> Router {
+    let app = App {
+        chain: Arc::new(Mutex::new(BatchChain::new(coordinator.run()))),
+        coordinator: coordinator.clone(),
+        gate: gate.clone(),
+    };
+    let leading = from_fn_with_state(coordinator.clone(), only_leading);
+    let signed = signed_routes(app.clone())
+        .route_layer(leading.clone())
+        .route_layer(from_fn_with_state(gate.clone(), gate::signed));
+    let legacy = legacy.map(|legacy| legacy::router(coordinator.clone(), legacy));
+    let open = public_routes(coordinator.clone())
+        .merge(legacy.unwrap_or_default())
+        .route_layer(leading)
+        .merge(routes_about_itself(app))
+        .route_layer(from_fn_with_state(gate, gate::open));
+    signed
+        .merge(open)
+        .fallback(|| async {
+            Failure::new(StatusCode::NOT_FOUND, "not_found", "there is no such path")
+        })
+        .method_not_allowed_fallback(|| async {
+            let detail = "this path does not take this method";
+            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+        })
+        .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
+        .layer(from_fn_with_state(coordinator, measure))
+}
+
+/// What miners and validators ask.
+fn signed_routes(app: App) -> Router {
+    Router::new()
+        .route("/v1/run", get(run))
+        .route("/v1/join", post(join))
+        .route("/v1/jobs", post(jobs))
+        .route("/v1/leases/{lease}/heartbeat", post(heartbeat))
+        .route("/v1/leases/{lease}/result", post(result))
+        .route("/v1/batches", get(batches))
+        .route("/v1/front", get(front))
+        .with_state(app)
+}
+
+/// What anybody may follow and verify.
+fn public_routes(coordinator: Arc<Coordinator>) -> Router {
+    Router::new()
+        .route("/v1/journal", get(journal))
+        .route("/v1/events", get(events))
+        .with_state(coordinator)
+}
+
+/// What a genomaster answers also when it does not lead.
+fn routes_about_itself(app: App) -> Router {
+    Router::new()
+        .route("/identity", get(identity))
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(metrics))
+        .with_state(app)
+}
+
+async fn identity(State(app): State<App>) -> Json<Identity> {
+    Json(Identity {
+        hotkey: app.gate.hotkey().map(|key| key.address().to_owned()),
+    })
+}
+
+async fn run(State(coordinator): Shared) -> Json<RunSpec> {
+    Json(coordinator.spec().clone())
+}
+
+async fn join(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<JoinRequest>,
+) -> Reply<StatusCode> {
+    caller.is(&request.miner)?;
+    let event = app.gate.joining(&request)?;
+    let name = request
+        .name
+        .map_or(String::new(), |name| format!(" ({name})"));
+    tracing::info!("{}{name} joins", request.miner);
+    app.coordinator.handle_proved(event, caller.proof).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn jobs(
+    State(App {
+        coordinator, gate, ..
+    }): State<App>,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<JobRequest>,
+) -> Reply<Json<JobReply>> {
+    caller.is(&request.miner)?;
+    // Also one that joined under another list.
+    gate.owner(&request.miner)?;
+    let wait = Duration::from_millis(request.wait_ms.min(MOST_WAIT_MS));
+    let reply = coordinator
+        .request_proved(&request.miner, wait, caller.proof)
+        .await?;
+    if let JobReply::Job(job) = &reply {
+        tracing::info!("{} takes {} under {}", request.miner, job.batch, job.lease);
+    }
+    Ok(Json(reply))
+}
+
+async fn heartbeat(
+    State(coordinator): Shared,
+    Extension(caller): Extension<Caller>,
+    lease: Result<Path<u64>, PathRejection>,
+    Body(request): Body<HeartbeatRequest>,
+) -> Reply<StatusCode> {
+    let lease = lease_id(lease)?;
+    caller.is(&request.miner)?;
+    coordinator
+        .heartbeat_proved(&request.miner, lease, request.epoch, caller.proof)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn result(
+    State(coordinator): Shared,
+    Extension(caller): Extension<Caller>,
+    lease: Result<Path<u64>, PathRejection>,
+    Body(request): Body<ResultRequest>,
+) -> Reply<StatusCode> {
+    let lease = lease_id(lease)?;
+    caller.is(&request.miner)?;
+    check_run(&request, caller.is_signed(), coordinator.run())?;
+    tracing::info!("{} answers under {lease}", request.miner);
+    coordinator
+        .submit_proved(&request.miner, lease, request.row(), caller.proof)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// An answer has to be for this run, and a signed one has to say so.
+fn check_run(request: &ResultRequest, signed: bool, run: Digest) -> Reply<()> {
+    match request.run {
+        Some(other) if other != run => {
+            let detail = format!("the answer is for run {other}; this genomaster has run {run}");
+            Err(Failure::new(StatusCode::CONFLICT, "wrong_run", detail))
+        }
+        None if signed => {
+            let detail = "a signed answer has to name its run, as the job did";
+            Err(Failure::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "wrong_data",
+                detail,
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn lease_id(lease: Result<Path<u64>, PathRejection>) -> Reply<LeaseId> {
+    let wrong =
+        |error: PathRejection| Failure::new(StatusCode::BAD_REQUEST, "bad_path", error.body_text());
+    Ok(LeaseId(lease.map_err(wrong)?.0))
+}
+
+#[derive(Deserialize)]
+struct After {
+    #[serde(default)]
+    after: usize,
+}
+
+async fn batches(
+    State(app): State<App>,
+    query: Result<Query<After>, QueryRejection>,
+) -> Reply<Json<Batches>> {
+    let Query(After { after }) = query
+        .map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "bad_query", error.body_text()))?;
+    let page = app.coordinator.look(|state| {
+        let closed = state.closed();
+        let is_last = after.saturating_add(MOST_BATCHES) >= closed.len();
+        Batches {
+            head: is_last.then(|| {
+                let mut chain = app.chain.lock().unwrap_or_else(PoisonError::into_inner);
+                chain.follow(closed);
+                chain.head(app.gate.hotkey())
+            }),
+            batches: closed
+                .iter()
+                .skip(after)
+                .take(MOST_BATCHES)
+                .cloned()
+                .collect(),
+            total: closed.len(),
+            finished: state.is_finished(),
+        }
+    });
+    Ok(Json(page.await))
+}
+
+async fn front(State(coordinator): Shared) -> Json<Vec<FrontEntry>> {
+    let front = coordinator.look(|state| state.front()).await;
+    let entry = |member: naschain_run::FrontMember| FrontEntry {
+        genome: member.genome,
+        measurement: member.measurement,
+    };
+    Json(front.into_iter().map(entry).collect())
+}
+
+async fn journal(
+    State(coordinator): Shared,
+    query: Result<Query<After>, QueryRejection>,
+) -> Reply<Json<JournalPage>> {
+    let Query(After { after }) = query
+        .map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "bad_query", error.body_text()))?;
+    let page = coordinator.public_entries(after as u64, MOST_ENTRIES);
+    let (mut entries, last) = page.await?;
+    for entry in &mut entries {
+        // It follows from the rest.
+        entry.feed = None;
+    }
+    Ok(Json(JournalPage { entries, last }))
+}
+
+type Reply<T> = Result<T, Failure>;
+
+/// A JSON body whose errors are problem documents too.
+struct Body<T>(T);
+
+impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, Failure> {
+        match Json::<T>::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Body(body)),
+            Err(rejection) => {
+                let kind = match &rejection {
+                    JsonRejection::JsonDataError(_) => "wrong_data",
+                    JsonRejection::JsonSyntaxError(_) => "not_json",
+                    JsonRejection::MissingJsonContentType(_) => "not_json",
+                    _ => "bad_body",
+                };
+                Err(Failure::new(
+                    rejection.status(),
+                    kind,
+                    rejection.body_text(),
+                ))
+            }
+        }
+    }
+}

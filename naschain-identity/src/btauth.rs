@@ -1,0 +1,282 @@
+//! Signed requests by the rules of btauth/1, the scheme of version 11 of the bittensor package.
+//!
+//! Signed are eight lines: `btauth/1`, the signature scheme, the method in capitals, path and
+//! query as sent, the SHA-256 of the body, the nonce, the sender's address, and the receiver's or
+//! `-`. The nonce is the time in nanoseconds since 1970.
+
+use http::HeaderMap;
+use schnorrkel::{PublicKey, Signature};
+use sha2::{Digest, Sha256};
+
+use crate::hotkey::{Hotkey, SIGNING_CONTEXT};
+use crate::ss58;
+
+/// A request is refused when it was signed longer ago than this, in nanoseconds.
+pub const MAX_AGE_NS: u64 = 10_000_000_000;
+/// A request is refused when its sender's clock is further ahead than this, in nanoseconds.
+pub const MAX_AHEAD_NS: u64 = 2_000_000_000;
+
+const SCHEME: &str = "sr25519";
+const VERSION: &str = "X-Bittensor-Version";
+const HOTKEY: &str = "X-Bittensor-Hotkey";
+const RECEIVER: &str = "X-Bittensor-Receiver";
+const NONCE: &str = "X-Bittensor-Nonce";
+const CRYPTO: &str = "X-Bittensor-Crypto";
+const SIGNATURE: &str = "X-Bittensor-Signature";
+
+/// Why a request is not believed. No message repeats a signature.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// A header is missing or cannot be read.
+    #[error("header {header} {problem}")]
+    Malformed {
+        /// The header.
+        header: &'static str,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+    /// It was signed for somebody else, or for nobody.
+    #[error("the request was signed for {found}; this genomaster is {expected}")]
+    WrongReceiver {
+        /// For whom.
+        found: String,
+        /// Who receives.
+        expected: String,
+    },
+    /// It was signed too long ago or by a clock too far ahead.
+    #[error("the request was signed {problem}; sign it again, by a clock that is right")]
+    Stale {
+        /// When.
+        problem: String,
+    },
+    /// The signature is not that of the sender under this request.
+    #[error("the signature is not that of {hotkey} under this request")]
+    BadSignature {
+        /// The sender named.
+        hotkey: String,
+    },
+    /// The same request came before.
+    #[error("a request of {hotkey} with nonce {nonce} came before; sign each with a new nonce")]
+    Replayed {
+        /// The sender.
+        hotkey: String,
+        /// The nonce.
+        nonce: u64,
+    },
+}
+
+impl AuthError {
+    /// A short name for the kind of error.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            AuthError::Malformed { .. } => "malformed_auth",
+            AuthError::WrongReceiver { .. } => "wrong_receiver",
+            AuthError::Stale { .. } => "stale_request",
+            AuthError::BadSignature { .. } => "bad_signature",
+            AuthError::Replayed { .. } => "replayed_request",
+        }
+    }
+}
+
+/// What is signed of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedParts<'a> {
+    /// The method, in capitals.
+    pub method: &'a str,
+    /// Path and query, as sent.
+    pub path: &'a str,
+    /// The body's bytes.
+    pub body: &'a [u8],
+}
+
+/// The headers that make a request a signed one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Auth {
+    /// The sender's address.
+    pub hotkey: String,
+    /// The receiver's address.
+    pub receiver: Option<String>,
+    /// Nanoseconds since 1970.
+    pub nonce: u64,
+    /// sr25519, in the signing context `substrate`.
+    pub signature: [u8; 64],
+}
+
+impl Auth {
+    /// Signs.
+    pub fn sign(hotkey: &Hotkey, message: SignedParts, receiver: Option<&str>, nonce: u64) -> Auth {
+        let mut auth = Auth {
+            hotkey: hotkey.address().to_owned(),
+            receiver: receiver.map(str::to_owned),
+            nonce,
+            signature: [0; 64],
+        };
+        auth.signature = hotkey.sign(auth.payload(message).as_bytes());
+        auth
+    }
+
+    /// The headers to send.
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![
+            (VERSION, "1".to_owned()),
+            (HOTKEY, self.hotkey.clone()),
+            (NONCE, self.nonce.to_string()),
+            (SIGNATURE, format!("0x{}", hex::encode(self.signature))),
+        ];
+        if let Some(receiver) = &self.receiver {
+            headers.push((RECEIVER, receiver.clone()));
+        }
+        headers
+    }
+
+    /// Reads the headers of a request; their shape alone is checked.
+    ///
+    /// # Errors
+    /// [`AuthError::Malformed`] names the header.
+    pub fn from_headers(headers: &HeaderMap) -> Result<Auth, AuthError> {
+        if required(headers, VERSION)? != "1" {
+            return Err(malformed(VERSION, "must be 1"));
+        }
+        let hotkey = address(HOTKEY, required(headers, HOTKEY)?)?;
+        let receiver = optional(headers, RECEIVER)?;
+        let receiver = receiver.map(|text| address(RECEIVER, text)).transpose()?;
+        let nonce = nonce(required(headers, NONCE)?)?;
+        if optional(headers, CRYPTO)?.is_some_and(|scheme| scheme != SCHEME) {
+            return Err(malformed(CRYPTO, "must be sr25519, or missing"));
+        }
+        let signature = parse_signature(required(headers, SIGNATURE)?)
+            .ok_or_else(|| malformed(SIGNATURE, "must be 0x and 128 hexadecimal digits"))?;
+        Ok(Auth {
+            hotkey,
+            receiver,
+            nonce,
+            signature,
+        })
+    }
+
+    /// The eight lines that are signed.
+    pub fn payload(&self, message: SignedParts) -> String {
+        let receiver = self.receiver.as_deref().unwrap_or("-");
+        [
+            "btauth/1",
+            SCHEME,
+            message.method,
+            message.path,
+            &hex::encode(Sha256::digest(message.body)),
+            &self.nonce.to_string(),
+            &self.hotkey,
+            receiver,
+        ]
+        .join("\n")
+    }
+
+    /// Checks that `own` is the receiver, that the request is fresh at `now_ns`, and that the
+    /// signature holds, in this order. Whether it came before is for the caller to find out.
+    ///
+    /// # Errors
+    /// [`AuthError`] says what does not hold.
+    pub fn check(&self, message: SignedParts, own: &str, now_ns: u64) -> Result<(), AuthError> {
+        if self.receiver.as_deref() != Some(own) {
+            return Err(AuthError::WrongReceiver {
+                found: self.receiver.clone().unwrap_or("nobody".to_owned()),
+                expected: own.to_owned(),
+            });
+        }
+        let stale = |amount: u64, direction: &str| AuthError::Stale {
+            problem: format!("{:.1} s {direction}", amount as f64 / 1e9),
+        };
+        let (age, ahead) = (
+            now_ns.saturating_sub(self.nonce),
+            self.nonce.saturating_sub(now_ns),
+        );
+        if age > MAX_AGE_NS {
+            return Err(stale(age, "ago, and 10 s are the most"));
+        }
+        if ahead > MAX_AHEAD_NS {
+            return Err(stale(ahead, "in the future, and 2 s are the most"));
+        }
+        self.check_signature(message)
+    }
+
+    /// Checks that the sender signed this message.
+    ///
+    /// # Errors
+    /// [`AuthError::BadSignature`], also where the sender's address is not one.
+    pub fn check_signature(&self, message: SignedParts) -> Result<(), AuthError> {
+        let bad = || AuthError::BadSignature {
+            hotkey: self.hotkey.clone(),
+        };
+        if is_signed_by(
+            &self.hotkey,
+            self.payload(message).as_bytes(),
+            &self.signature,
+        ) {
+            return Ok(());
+        }
+        Err(bad())
+    }
+}
+
+/// Whether the owner of an address signed these bytes.
+pub fn is_signed_by(address: &str, message: &[u8], signature: &[u8; 64]) -> bool {
+    let Ok(key) = ss58::decode(address) else {
+        return false;
+    };
+    let (Ok(key), Ok(signature)) = (
+        PublicKey::from_bytes(&key),
+        Signature::from_bytes(signature),
+    ) else {
+        return false;
+    };
+    key.verify_simple(SIGNING_CONTEXT, message, &signature)
+        .is_ok()
+}
+
+/// 64 bytes in hexadecimal after `0x`.
+pub fn parse_signature(text: &str) -> Option<[u8; 64]> {
+    let mut bytes = [0; 64];
+    hex::decode_to_slice(text.strip_prefix("0x")?, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn malformed(header: &'static str, problem: impl Into<String>) -> AuthError {
+    let problem = problem.into();
+    AuthError::Malformed { header, problem }
+}
+
+fn optional<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, AuthError> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(malformed(name, "comes more than once"));
+    }
+    let text = value.to_str();
+    text.map(Some)
+        .map_err(|_| malformed(name, "is not plain text"))
+}
+
+fn required<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, AuthError> {
+    optional(headers, name)?
+        .ok_or_else(|| malformed(name, "is missing; requests have to be signed (btauth/1)"))
+}
+
+fn address(header: &'static str, text: &str) -> Result<String, AuthError> {
+    match ss58::decode(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(malformed(header, format!("is wrong: {error}"))),
+    }
+}
+
+/// Canonical decimal only: two texts of one number would be two nonces to a careless store.
+fn nonce(text: &str) -> Result<u64, AuthError> {
+    let number = text.parse::<u64>().ok();
+    number
+        .filter(|number| number.to_string() == text)
+        .ok_or_else(|| malformed(NONCE, "must be nanoseconds since 1970 in plain decimal"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! A run recomputed from its journal alone, entry by entry, until something is wrong.
+
+use naschain_consensus::{BatchId, Reason, Rejected, judge};
+
+use crate::closed_batch::ClosedBatch;
+use crate::error::Error;
+use crate::events::{PublicEvent, Publisher};
+use crate::hash_chain::{Broken, Chain, Entry, next_link};
+use crate::provenance::{Senders, Sent, Signers};
+use crate::spec::RunSpec;
+use crate::state::RunState;
+
+/// What is wrong with a journal, or with what is said of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The chain of digests does not hold.
+    #[error(transparent)]
+    Chain(#[from] Broken),
+    /// An event stands at another place than it was written at.
+    #[error("event {number} was moved: what stands at {found} belongs there")]
+    Moved {
+        /// Where it belongs.
+        number: u64,
+        /// Where it stands.
+        found: u64,
+    },
+    /// The event is whole and its link is not.
+    #[error("the link of event {number} was changed")]
+    Link {
+        /// The number of the event.
+        number: u64,
+    },
+    /// The rules do not allow the event.
+    #[error("event {number} is against the rules: {rejected}")]
+    Refused {
+        /// The number of the event.
+        number: u64,
+        /// What the job board says.
+        rejected: Rejected,
+    },
+    /// The event follows from nothing, so that the genomaster must not have written it.
+    #[error("event {number} changes nothing, and should not be in the journal")]
+    Void {
+        /// The number of the event.
+        number: u64,
+    },
+    /// Whoever the event names did not send it, or not now.
+    #[error("event {number}: {why}")]
+    Proof {
+        /// The number of the event.
+        number: u64,
+        /// What is wrong.
+        why: String,
+    },
+    /// What was told to the public does not follow from the journal.
+    #[error("what was told of event {number} does not follow from the journal")]
+    Feed {
+        /// The number of the event.
+        number: u64,
+    },
+    /// A verdict does not follow from its rows.
+    #[error("the verdict on {batch} does not follow from its rows")]
+    Verdict {
+        /// The batch.
+        batch: BatchId,
+    },
+}
+
+/// Follows a journal from the run's specification on.
+pub struct Auditor {
+    chain: Chain,
+    senders: Senders,
+    state: RunState,
+    narrator: Publisher,
+    /// Whether something was told of an event so far.
+    has_feed: bool,
+    /// Events whose sender signed the request for them.
+    pub signed: u64,
+    /// Events that name a sender without a proof.
+    pub unsigned: u64,
+}
+
+impl Auditor {
+    /// One that stands before the first entry.
+    ///
+    /// # Errors
+    /// Where the specification is invalid.
+    pub fn new(spec: RunSpec, signers: Signers) -> Result<Auditor, Error> {
+        let run = spec.digest();
+        let state = RunState::new(spec)?;
+        Ok(Auditor {
+            chain: Chain::root(run),
+            senders: Senders::new(run, signers),
+            narrator: Publisher::of(&state),
+            state,
+            has_feed: false,
+            signed: 0,
+            unsigned: 0,
+        })
+    }
+
+    /// How far it has come.
+    pub fn head(&self) -> Chain {
+        self.chain
+    }
+
+    /// The state that follows from the entries so far.
+    pub fn state(&self) -> &RunState {
+        &self.state
+    }
+
+    /// Takes the next entry. `following` are those after it, as many as are at hand: they tell a
+    /// changed event from a moved one.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; nothing after it can be verified.
+    pub fn take(&mut self, entry: &Entry, following: &[Entry]) -> Result<(), Fault> {
+        let number = entry.number;
+        let before = self.chain;
+        let (now, event) = self
+            .chain
+            .follow(entry)
+            .map_err(|broken| named(before, entry, following, broken))?;
+        let proof = entry.proof.as_deref();
+        let wrong = |why| Fault::Proof { number, why };
+        let sent = self
+            .senders
+            .before(number, now, &event, proof)
+            .map_err(wrong)?;
+        match &sent {
+            Sent::Tick => {}
+            Sent::Unsigned => self.unsigned += 1,
+            Sent::Signed(..) | Sent::Again(..) => self.signed += 1,
+        }
+        let ended = self.state.closed().len();
+        let actions = self
+            .state
+            .apply_signed(now, event.clone(), proof)
+            .map_err(|rejected| Fault::Refused { number, rejected })?;
+        if self.state.events() != number {
+            return Err(Fault::Void { number });
+        }
+        let after = self.senders.after(now, sent, &event, &actions);
+        after.map_err(wrong)?;
+        let messages = self.narrator.tell(&self.state, &event, &actions);
+        self.check_feed(entry, &messages)?;
+        for closed in &self.state.closed()[ended..] {
+            self.verdict(closed)?;
+        }
+        Ok(())
+    }
+
+    /// Holds what was told against what follows. Journals of earlier versions, and those that a
+    /// genomaster shows, have no such column at all.
+    fn check_feed(&mut self, entry: &Entry, messages: &[PublicEvent]) -> Result<(), Fault> {
+        let right = match &entry.feed {
+            Some(told) => serde_json::to_string(messages).ok().as_ref() == Some(told),
+            None => messages.is_empty() || !self.has_feed,
+        };
+        self.has_feed |= entry.feed.is_some();
+        match right {
+            true => Ok(()),
+            false => Err(Fault::Feed {
+                number: entry.number,
+            }),
+        }
+    }
+
+    /// Reaches the verdict again by the rules of the run.
+    fn verdict(&self, closed: &ClosedBatch) -> Result<(), Fault> {
+        let rules = &self.state.spec().rules;
+        if rules.trust.is_some() && closed.verdict.reasons == [Reason::Trusted] {
+            return Ok(());
+        }
+        let rows: Vec<_> = closed.rows.iter().map(|(_, row)| row.clone()).collect();
+        match judge(&rows, &rules.agreement) == closed.verdict {
+            true => Ok(()),
+            false => Err(Fault::Verdict {
+                batch: closed.batch,
+            }),
+        }
+    }
+}
+
+/// Says as exactly as can be known what broke the chain.
+fn named(chain: Chain, entry: &Entry, following: &[Entry], broken: Broken) -> Fault {
+    let Broken::Changed { number } = broken else {
+        return Fault::Chain(broken);
+    };
+    let link_of = |content: &Entry, before| {
+        let now = naschain_consensus::Millis(content.now_ms);
+        next_link(before, now, &content.event, content.proof.as_deref())
+    };
+    let moved = following.iter().find(|other| {
+        let link = link_of(other, chain.link);
+        link == other.link || link == entry.link
+    });
+    if let Some(moved) = moved {
+        let found = moved.number;
+        return Fault::Moved { number, found };
+    }
+    let whole = link_of(entry, chain.link);
+    match following.first() {
+        Some(next) if link_of(next, whole) == next.link => Fault::Link { number },
+        _ => Fault::Chain(broken),
+    }
+}

@@ -1,0 +1,10 @@
+//! Miners of the reference network: an integer uid, `uid-N` here.
+
+use naschain_consensus::MinerId;
+
+/// The uid of a miner of the old network.
+pub fn legacy_uid(miner: &MinerId) -> Option<u32> {
+    let digits = miner.as_str().strip_prefix("uid-")?;
+    let uid: u32 = digits.parse().ok()?;
+    (uid.to_string() == digits).then_some(uid)
+}

@@ -1,0 +1,283 @@
+//! A miner's signed request, kept with the event that it became.
+
+use naschain_consensus::{Event, LeaseId, MinerId, Row};
+use naschain_core::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::requests::{HeartbeatRequest, JobRequest, JoinRequest, ResultRequest};
+use naschain_identity::{Auth, AuthError, SignedParts, parse_signature};
+
+/// A signed request as it came: whoever holds it can check the signature again, at any time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proof {
+    /// The method, in capitals.
+    pub method: String,
+    /// Path and query, as sent.
+    pub path: String,
+    /// The body.
+    pub body: String,
+    /// Nanoseconds since 1970.
+    pub nonce: u64,
+    /// The genomaster's address.
+    pub receiver: String,
+    /// The miner's address.
+    pub hotkey: String,
+    /// 64 bytes in hexadecimal after `0x`.
+    pub signature: String,
+}
+
+/// Why a proof does not prove its event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProofError {
+    /// It is not the JSON of a proof, or its request is not one that a miner makes.
+    #[error("the proof cannot be read: {0}")]
+    Unreadable(String),
+    /// Its signature does not hold.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// The signed request asks for something else than what the event says.
+    #[error("the signed request is not that of the event: {0}")]
+    OtherEvent(String),
+}
+
+impl Proof {
+    /// The proof of a request whose signature was checked; nothing if its body is not text.
+    pub fn new(auth: &Auth, message: SignedParts) -> Option<Proof> {
+        Some(Proof {
+            method: message.method.to_owned(),
+            path: message.path.to_owned(),
+            body: std::str::from_utf8(message.body).ok()?.to_owned(),
+            nonce: auth.nonce,
+            receiver: auth.receiver.clone()?,
+            hotkey: auth.hotkey.clone(),
+            signature: format!("0x{}", hex::encode(auth.signature)),
+        })
+    }
+
+    /// Reads a proof from the journal.
+    ///
+    /// # Errors
+    /// [`ProofError::Unreadable`].
+    pub fn parse(text: &str) -> Result<Proof, ProofError> {
+        serde_json::from_str(text).map_err(|error| ProofError::Unreadable(error.to_string()))
+    }
+
+    /// The lease in the path of a heartbeat or a result.
+    pub fn lease(&self) -> Option<LeaseId> {
+        let rest = self.path.strip_prefix("/v1/leases/")?;
+        let (number, _) = rest.split_once('/')?;
+        number.parse().ok().map(LeaseId)
+    }
+
+    /// Checks the signature alone.
+    ///
+    /// # Errors
+    /// [`ProofError::Auth`], or [`ProofError::Unreadable`] when there is no signature in it.
+    pub fn check_signature(&self) -> Result<(), ProofError> {
+        let unreadable = || ProofError::Unreadable("its signature is not 64 bytes".to_owned());
+        let auth = Auth {
+            hotkey: self.hotkey.clone(),
+            receiver: Some(self.receiver.clone()),
+            nonce: self.nonce,
+            signature: parse_signature(&self.signature).ok_or_else(unreadable)?,
+        };
+        Ok(auth.check_signature(SignedParts {
+            method: &self.method,
+            path: &self.path,
+            body: self.body.as_bytes(),
+        })?)
+    }
+
+    /// Checks that the signed request asks for exactly this event, in the run with this digest.
+    ///
+    /// # Errors
+    /// [`ProofError`] says what does not hold.
+    pub fn check(&self, event: &Event, run: Digest) -> Result<(), ProofError> {
+        self.check_signature()?;
+        let wrong = |what: &str| Err(ProofError::OtherEvent(what.to_owned()));
+        if self.method != "POST" {
+            return wrong("its method is not POST");
+        }
+        let path = self.path.as_str();
+        let (miner, same) = match event {
+            Event::Join { miner } => (miner, path == "/v1/join" && self.is_join(miner, 1)?),
+            Event::Register {
+                miner, capacity, ..
+            } => (miner, path == "/v1/join" && self.is_join(miner, *capacity)?),
+            Event::Request { miner } => (miner, path == "/v1/jobs" && self.is_request(miner)?),
+            Event::Heartbeat {
+                miner,
+                lease,
+                epoch,
+            } => {
+                let here = path == format!("/v1/leases/{}/heartbeat", lease.0);
+                (miner, here && self.is_heartbeat(miner, *epoch)?)
+            }
+            Event::Submit { miner, lease, row } => {
+                let here = path == format!("/v1/leases/{}/result", lease.0);
+                (miner, here && self.is_result(miner, row, run)?)
+            }
+            _ => return wrong("no miner asks for such an event"),
+        };
+        if miner.as_str() != self.hotkey {
+            return wrong("another hotkey signed it");
+        }
+        match same {
+            true => Ok(()),
+            false => wrong("its path or body say something else"),
+        }
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, ProofError> {
+        let unreadable = |error: serde_json::Error| ProofError::Unreadable(error.to_string());
+        serde_json::from_str(&self.body).map_err(unreadable)
+    }
+
+    fn is_join(&self, miner: &MinerId, capacity: u32) -> Result<bool, ProofError> {
+        let request: JoinRequest = self.read()?;
+        Ok(request.miner == *miner && request.jobs.unwrap_or(1) == capacity)
+    }
+
+    fn is_request(&self, miner: &MinerId) -> Result<bool, ProofError> {
+        let request: JobRequest = self.read()?;
+        Ok(request.miner == *miner)
+    }
+
+    fn is_heartbeat(&self, miner: &MinerId, epoch: u32) -> Result<bool, ProofError> {
+        let request: HeartbeatRequest = self.read()?;
+        Ok(request.miner == *miner && request.epoch == epoch)
+    }
+
+    fn is_result(&self, miner: &MinerId, row: &Row, run: Digest) -> Result<bool, ProofError> {
+        let request: ResultRequest = self.read()?;
+        let same = match (request.row(), row) {
+            // The words for what is wrong may change from version to version.
+            (Row::Malformed(_), Row::Malformed(_)) => true,
+            (found, row) => found == *row,
+        };
+        Ok(same && request.miner == *miner && request.run == Some(run))
+    }
+}
+
+/// Checks a proof from the journal against the event that it is kept with.
+///
+/// # Errors
+/// [`ProofError`] says what does not hold. Who received the request, and whether a nonce came
+/// twice, is left to the caller: both are in the proof that is returned.
+pub fn verify_proof(event: &Event, proof: &str, run: Digest) -> Result<Proof, ProofError> {
+    let proof = Proof::parse(proof)?;
+    proof.check(event, run)?;
+    Ok(proof)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use naschain_identity::Hotkey;
+    use serde_json::json;
+
+    const RUN: Digest = Digest([5; 32]);
+
+    fn hotkey() -> Hotkey {
+        Hotkey::from_seed(&[1; 32])
+    }
+
+    fn miner() -> MinerId {
+        hotkey().address().parse().unwrap()
+    }
+
+    fn proof(path: &str, body: serde_json::Value) -> String {
+        let body = body.to_string();
+        let message = SignedParts {
+            method: "POST",
+            path,
+            body: body.as_bytes(),
+        };
+        let receiver = Hotkey::from_seed(&[2; 32]);
+        let auth = Auth::sign(&hotkey(), message, Some(receiver.address()), 77);
+        serde_json::to_string(&Proof::new(&auth, message).unwrap()).unwrap()
+    }
+
+    fn cases() -> Vec<(Event, String)> {
+        let (miner, name) = (miner(), hotkey().address().to_owned());
+        let (lease, row) = (LeaseId(4), Row::Failed("x".to_owned()));
+        vec![
+            (
+                Event::Join {
+                    miner: miner.clone(),
+                },
+                proof("/v1/join", json!({"miner": name})),
+            ),
+            (
+                Event::Register {
+                    miner: miner.clone(),
+                    owner: Some("o".parse().unwrap()),
+                    capacity: 3,
+                },
+                proof("/v1/join", json!({"miner": name, "jobs": 3})),
+            ),
+            (
+                Event::Request {
+                    miner: miner.clone(),
+                },
+                proof("/v1/jobs", json!({"miner": name, "wait_ms": 9})),
+            ),
+            (
+                Event::Heartbeat {
+                    miner: miner.clone(),
+                    lease,
+                    epoch: 2,
+                },
+                proof("/v1/leases/4/heartbeat", json!({"miner": name, "epoch": 2})),
+            ),
+            (
+                Event::Submit { miner, lease, row },
+                proof(
+                    "/v1/leases/4/result",
+                    json!({"miner": name, "row": {"failed": "x"}, "run": RUN}),
+                ),
+            ),
+        ]
+    }
+
+    #[test]
+    fn a_proof_proves_its_own_event_and_no_other() {
+        let cases = cases();
+        for (place, (event, _)) in cases.iter().enumerate() {
+            for (other, (_, proof)) in cases.iter().enumerate() {
+                let found = verify_proof(event, proof, RUN);
+                assert_eq!(
+                    found.is_ok(),
+                    place == other,
+                    "{event:?} by {proof}: {found:?}"
+                );
+            }
+        }
+        assert!(verify_proof(&Event::Tick, &cases[0].1, RUN).is_err());
+        let (submit, proof) = &cases[4];
+        let other_run = verify_proof(submit, proof, Digest([6; 32])).unwrap_err();
+        assert!(matches!(other_run, ProofError::OtherEvent(_)));
+        assert_eq!(Proof::parse(proof).unwrap().lease(), Some(LeaseId(4)));
+    }
+
+    #[test]
+    fn every_changed_byte_is_found() {
+        let (event, proof) = &cases()[4];
+        for place in 0..proof.len() {
+            for change in [1, 2] {
+                let mut bytes = proof.clone().into_bytes();
+                bytes[place] ^= change;
+                let Ok(text) = String::from_utf8(bytes) else {
+                    continue;
+                };
+                // Hexadecimal digits may be written in capitals; these changes make none.
+                assert!(
+                    verify_proof(event, &text, RUN).is_err(),
+                    "byte {place}: {text}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Whether the events of a journal were sent by those whom they name, each once.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use naschain_consensus::{Action, Ending, Event, Grant, Millis, MinerId};
+use naschain_core::Digest;
+
+use crate::legacy_uid::legacy_uid;
+use crate::proof::{Proof, verify_proof};
+use naschain_identity::ss58;
+
+/// How long after its first use a signed request for work may still be asked in its miner's name:
+/// as long as such a request waits, and as long again for a genomaster that is busy.
+const WAITING_MS: u64 = 60_000;
+
+/// Whose signatures a journal has to have.
+#[derive(Clone, Debug, Default)]
+pub struct Signers {
+    /// The genomaster's address; without one, whom the first signed request was for.
+    pub genomaster: Option<String>,
+    /// Who may have sent something without signing it.
+    pub unsigned: Unsigned,
+    /// Whether miners of the old network (`uid-N`), which cannot sign, may have too.
+    pub legacy: bool,
+}
+
+/// Who need not sign. A run is one with signatures where a genomaster's address is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unsigned {
+    /// In a run without signatures, whoever is not known by a hotkey's address.
+    #[default]
+    Names,
+    /// In a run without signatures, everybody.
+    Miners,
+    /// Everybody, also beside those that sign.
+    Always,
+}
+
+/// Follows who sent what.
+pub(crate) struct Senders {
+    run: Digest,
+    signers: Signers,
+    /// The first event that nobody signed, and its miner.
+    first_unsigned: Option<(u64, MinerId)>,
+    /// The nonces of each hotkey.
+    seen: BTreeMap<String, BTreeSet<u64>>,
+    /// Requests for work that found none yet, by the time of their first use: the genomaster asks
+    /// again in their name when there is some.
+    waiting: BTreeMap<(String, u64), Millis>,
+    /// The same, the oldest first; some may be gone.
+    oldest: VecDeque<(Millis, (String, u64))>,
+}
+
+/// What was found of an event before it was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// By the genomaster: time has passed.
+    Tick,
+    /// By a miner that did not sign.
+    Unsigned,
+    /// By a miner, for the first time.
+    Signed(String, u64),
+    /// A signed request for work that waits.
+    Again(String, u64),
+}
+
+impl Senders {
+    pub(crate) fn new(run: Digest, signers: Signers) -> Senders {
+        Senders {
+            run,
+            signers,
+            first_unsigned: None,
+            seen: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            oldest: VecDeque::new(),
+        }
+    }
+
+    /// Looks at event `number`, which is about to be applied; an error says what is wrong.
+    pub(crate) fn before(
+        &mut self,
+        number: u64,
+        now: Millis,
+        event: &Event,
+        proof: Option<&str>,
+    ) -> Result<Sent, String> {
+        let Some(proof) = proof else {
+            return self.without_proof(number, event);
+        };
+        let proof = verify_proof(event, proof, self.run).map_err(|error| error.to_string())?;
+        let genomaster = &mut self.signers.genomaster;
+        let genomaster = genomaster.get_or_insert_with(|| proof.receiver.clone());
+        if proof.receiver != *genomaster {
+            let receiver = &proof.receiver;
+            return Err(format!(
+                "the request was signed for {receiver}, not for {genomaster}"
+            ));
+        }
+        if let Some((first, miner)) = &self.first_unsigned {
+            let hotkey = &proof.hotkey;
+            return Err(format!(
+                "{hotkey} signed it, but {miner} did not sign event {first}; only in a run that takes requests without signatures (--unsigned) would both be right"
+            ));
+        }
+        self.once(now, event, proof)
+    }
+
+    fn without_proof(&mut self, number: u64, event: &Event) -> Result<Sent, String> {
+        let miner = match event {
+            Event::Tick => return Ok(Sent::Tick),
+            Event::Join { miner }
+            | Event::Register { miner, .. }
+            | Event::Request { miner }
+            | Event::Heartbeat { miner, .. }
+            | Event::Submit { miner, .. }
+            | Event::Leave { miner } => miner,
+            _ => return Err("no genomaster writes such an event".to_owned()),
+        };
+        let Signers {
+            genomaster,
+            unsigned,
+            legacy,
+        } = &self.signers;
+        let is_old = legacy_uid(miner).is_some();
+        if *unsigned == Unsigned::Always || (*legacy && is_old) {
+            return Ok(Sent::Unsigned);
+        }
+        let is_address = ss58::decode(miner.as_str()).is_ok();
+        if genomaster.is_some() || (is_address && *unsigned == Unsigned::Names) {
+            return Err(match is_old {
+                true => format!(
+                    "{miner} did not sign it; only in a run with miners of the old network (--legacy) would that be right"
+                ),
+                false => format!(
+                    "{miner} did not sign it; only in a run without signatures (--unsigned) would that be right"
+                ),
+            });
+        }
+        self.first_unsigned
+            .get_or_insert_with(|| (number, miner.clone()));
+        Ok(Sent::Unsigned)
+    }
+
+    fn once(&mut self, now: Millis, event: &Event, proof: Proof) -> Result<Sent, String> {
+        let (hotkey, nonce) = (proof.hotkey, proof.nonce);
+        if self.seen.entry(hotkey.clone()).or_default().insert(nonce) {
+            return Ok(Sent::Signed(hotkey, nonce));
+        }
+        let key = (hotkey, nonce);
+        let first = self.waiting.get(&key);
+        let waits = first.is_some_and(|first| now.since(*first) <= WAITING_MS);
+        let (hotkey, nonce) = key;
+        match event {
+            Event::Request { .. } if waits => Ok(Sent::Again(hotkey, nonce)),
+            _ => Err(format!(
+                "{hotkey} signed nonce {nonce} once, and it is here for the second time"
+            )),
+        }
+    }
+
+    /// Looks at what followed.
+    pub(crate) fn after(
+        &mut self,
+        now: Millis,
+        sent: Sent,
+        event: &Event,
+        actions: &[Action],
+    ) -> Result<(), String> {
+        let Event::Request { miner } = event else {
+            return Ok(());
+        };
+        let (key, again) = match sent {
+            Sent::Signed(hotkey, nonce) => ((hotkey, nonce), false),
+            Sent::Again(hotkey, nonce) => ((hotkey, nonce), true),
+            Sent::Tick | Sent::Unsigned => return Ok(()),
+        };
+        if again && actions.iter().any(|action| ends_a_job(action, miner)) {
+            let (hotkey, nonce) = key;
+            return Err(format!(
+                "{hotkey} lost a lease by nonce {nonce}, a request that had been answered before"
+            ));
+        }
+        let idle = |action: &Action| matches!(action, Action::Idle { .. });
+        if actions.iter().any(idle) {
+            if !again {
+                self.oldest.push_back((now, key.clone()));
+                self.waiting.insert(key, now);
+            }
+        } else {
+            self.waiting.remove(&key);
+        }
+        self.forget_old(now);
+        Ok(())
+    }
+
+    fn forget_old(&mut self, now: Millis) {
+        while let Some((_, key)) = self
+            .oldest
+            .pop_front_if(|(first, _)| now.since(*first) > WAITING_MS)
+        {
+            self.waiting.remove(&key);
+        }
+    }
+}
+
+/// Whether a miner lost a lease because it asked while it had no room.
+fn ends_a_job(action: &Action, asks: &MinerId) -> bool {
+    match action {
+        Action::Leased { miner, grant, .. } => {
+            miner == asks && matches!(grant, Grant::Again { .. })
+        }
+        Action::Revoked { miner, why, .. } => miner == asks && *why == Ending::Forgotten,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use naschain_consensus::{BatchId, LeaseId, NoWork};
+    use naschain_identity::Hotkey;
+    use naschain_identity::{Auth, SignedParts};
+
+    fn request(nonce: u64) -> (Event, String) {
+        let (ada, genomaster) = (Hotkey::from_seed(&[1; 32]), Hotkey::from_seed(&[9; 32]));
+        let body = format!("{{\"miner\":\"{}\",\"wait_ms\":9}}", ada.address());
+        let message = SignedParts {
+            method: "POST",
+            path: "/v1/jobs",
+            body: body.as_bytes(),
+        };
+        let auth = Auth::sign(&ada, message, Some(genomaster.address()), nonce);
+        let proof = serde_json::to_string(&Proof::new(&auth, message).unwrap()).unwrap();
+        let miner = ada.address().parse().unwrap();
+        (Event::Request { miner }, proof)
+    }
+
+    /// What follows from requests at these times, all of one nonce.
+    fn follow(uses: &[(u64, Action)]) -> Result<(), String> {
+        let run = Digest([4; 32]);
+        let mut senders = Senders::new(run, Signers::default());
+        let (event, proof) = request(7);
+        for (now, action) in uses {
+            let now = Millis(*now);
+            let sent = senders.before(1, now, &event, Some(&proof))?;
+            senders.after(now, sent, &event, std::slice::from_ref(action))?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_request_for_work_may_be_asked_again_while_it_waits() {
+        let miner: MinerId = Hotkey::from_seed(&[1; 32]).address().parse().unwrap();
+        let idle = Action::Idle {
+            miner: miner.clone(),
+            why: NoWork::NothingWaits,
+        };
+        let leased = |grant| Action::Leased {
+            miner: miner.clone(),
+            batch: BatchId(1),
+            seat: 0,
+            lease: LeaseId(2),
+            expires: Millis(9),
+            grant,
+        };
+        let again = leased(Grant::Again { old: LeaseId(1) });
+        let leased = leased(Grant::Open);
+        let late = WAITING_MS + 1;
+        assert_eq!(
+            follow(&[(0, idle.clone()), (5, idle.clone()), (9, leased.clone())]),
+            Ok(())
+        );
+        assert_eq!(follow(&[(0, again.clone())]), Ok(()));
+        for (wrong, why) in [
+            (vec![(0, leased.clone()), (1, idle.clone())], "second time"),
+            (
+                vec![(0, idle.clone()), (1, leased.clone()), (2, idle.clone())],
+                "second time",
+            ),
+            (
+                vec![(0, idle.clone()), (late, leased.clone())],
+                "second time",
+            ),
+            (vec![(0, idle.clone()), (1, again)], "lost a lease"),
+        ] {
+            let error = follow(&wrong).unwrap_err();
+            assert!(error.contains(why), "{wrong:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_run_is_signed_by_all_or_by_nobody() {
+        use Unsigned::{Always, Miners, Names};
+        let (signed, proof) = request(7);
+        let of = |miner: &str| (miner.parse().unwrap(), None);
+        let ada = match &signed {
+            Event::Request { miner } => miner.clone(),
+            _ => unreachable!(),
+        };
+        let genomaster = || Some(Hotkey::from_seed(&[9; 32]).address().to_owned());
+        let address = (ada.clone(), None);
+        let signed = (ada, Some(proof.as_str()));
+        let follow = |genomaster, unsigned, legacy, sent: &[&(MinerId, Option<&str>)]| {
+            let signers = Signers {
+                genomaster,
+                unsigned,
+                legacy,
+            };
+            let mut senders = Senders::new(Digest([4; 32]), signers);
+            (1..).zip(sent).try_for_each(|(number, (miner, proof))| {
+                let miner = miner.clone();
+                let event = Event::Request { miner };
+                senders.before(number, Millis(0), &event, *proof).map(drop)
+            })
+        };
+        let (bob, old) = (of("bob"), of("uid-7"));
+        // A run that nobody signed.
+        assert_eq!(follow(None, Names, false, &[&bob, &old]), Ok(()));
+        assert_eq!(follow(None, Miners, false, &[&bob, &address]), Ok(()));
+        assert!(follow(None, Names, false, &[&bob, &address]).is_err());
+        // A run of a genomaster that has a hotkey, as is known from outside or by a proof.
+        for unsigned in [Names, Miners] {
+            for sent in [&[&bob][..], &[&address], &[&signed, &bob], &[&old]] {
+                let error = follow(genomaster(), unsigned, false, sent).unwrap_err();
+                assert!(error.contains("did not sign it"), "{sent:?}: {error}");
+            }
+            let error = follow(None, unsigned, false, &[&signed, &bob]).unwrap_err();
+            assert!(error.starts_with("bob did not sign it"), "{error}");
+            let error = follow(None, unsigned, false, &[&bob, &signed]).unwrap_err();
+            assert!(error.contains("bob did not sign event 1"), "{error}");
+            let error = follow(None, unsigned, false, &[&signed, &old]).unwrap_err();
+            assert!(error.contains("--legacy"), "{error}");
+            let old_first = follow(genomaster(), unsigned, true, &[&old, &signed]);
+            assert_eq!(old_first, Ok(()));
+        }
+        let all = [&bob, &signed, &old, &address];
+        assert_eq!(follow(genomaster(), Always, false, &all), Ok(()));
+    }
+
+    #[test]
+    fn events_that_no_genomaster_writes_are_refused() {
+        let mut senders = Senders::new(Digest([4; 32]), Signers::default());
+        let (batch, flops) = (BatchId(77), 1);
+        let open = Event::Open { batch, flops };
+        assert!(senders.before(1, Millis(0), &open, None).is_err());
+        assert_eq!(
+            senders.before(1, Millis(0), &Event::Tick, None),
+            Ok(Sent::Tick)
+        );
+    }
+}

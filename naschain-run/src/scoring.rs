@@ -1,0 +1,270 @@
+//! A validator: recomputes every verdict from the signed rows alone, and turns them into weights.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use naschain_consensus::{Agreement, BatchId, Event, MinerId, Row, Scoreboard, judge};
+use naschain_core::Digest;
+use serde::Serialize;
+
+use crate::closed_batch::ClosedBatch;
+use crate::epochs::{EpochWeights, Judged, epochs};
+use crate::legacy_uid::legacy_uid;
+use crate::proof::Proof;
+
+/// What a validator goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// The run.
+    pub run: Digest,
+    /// The run's agreement.
+    pub agreement: &'a Agreement,
+    /// The genomaster's address, where it has one: then every hotkey's row has to be signed.
+    pub genomaster: Option<&'a str>,
+    /// Whether miners of the old network (`uid-N`), which cannot sign, are paid all the same.
+    pub legacy: bool,
+    /// Batches of an epoch.
+    pub epoch_batches: usize,
+    /// Whether the run is finished, so that the last epoch counts though it is not full.
+    pub finished: bool,
+}
+
+/// What a validator found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Batches that were looked at.
+    pub batches: usize,
+    /// Of those, the ones in which miners agreed.
+    pub accepted: usize,
+    /// Batches for which the genomaster's verdict is not the validator's.
+    pub disputed: Vec<BatchId>,
+    /// Rows whose signature holds.
+    pub signed_rows: usize,
+    /// Rows of miners that do not sign.
+    pub unsigned_rows: usize,
+    /// Rows that their miner did not sign, or not for this run, and why. They earn nothing.
+    pub forged: Vec<Forged>,
+    /// What is wrong with the genomaster's chain of batches, if anything is.
+    pub history: Option<String>,
+    /// Events of the genomaster's public journal that were verified.
+    pub events: u64,
+    /// What is wrong with that journal, if anything is.
+    pub journal: Option<String>,
+    /// Epochs that have ended.
+    pub epochs: usize,
+    /// What each miner earned.
+    pub miners: BTreeMap<MinerId, Standing>,
+}
+
+/// A row that is not its miner's.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Forged {
+    /// The batch.
+    pub batch: BatchId,
+    /// Whose row it is said to be.
+    pub miner: MinerId,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// What one miner earned.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Standing {
+    /// Level 1: one point for each rewarded row.
+    pub points: u64,
+    /// Level 2: accepted jobs.
+    pub accepted_jobs: u64,
+    /// Rows that were not rewarded.
+    pub rejected_jobs: u64,
+    /// Share of all points.
+    pub reward: f32,
+    /// The moving average after the last epoch.
+    pub score: f32,
+    /// The weight for the chain after the last epoch; the greatest is 65,535.
+    pub weight: u16,
+}
+
+/// Checks every signature, judges all batches again, and scores the miners from that alone.
+pub fn validate(closed: &[ClosedBatch], terms: &Terms) -> (Report, Vec<EpochWeights>) {
+    let mut scoreboard = Scoreboard::new();
+    let (mut disputed, mut judged) = (Vec::new(), Vec::new());
+    let mut signatures = Signatures::default();
+    for batch in closed {
+        let only = |rows: &[(MinerId, Row)]| -> Vec<Row> {
+            rows.iter().map(|(_, row)| row.clone()).collect()
+        };
+        if judge(&only(&batch.rows), terms.agreement) != batch.verdict {
+            disputed.push(batch.batch);
+        }
+        let rows = signatures.check(batch, terms);
+        let verdict = judge(&only(&rows), terms.agreement);
+        scoreboard.record(&rows, &verdict);
+        judged.push(Judged { rows, verdict });
+    }
+    let (epochs, average) = epochs(&judged, terms.run, terms.epoch_batches, terms.finished);
+    let weights = epochs.last().map(|epoch| &epoch.weights);
+    let rewards = scoreboard.rewards();
+    let standing = |miner: &MinerId| {
+        let tally = scoreboard.tally(miner);
+        let weight = weights.and_then(|weights| weights.get(miner));
+        Standing {
+            points: tally.points,
+            accepted_jobs: tally.accepted_jobs,
+            rejected_jobs: tally.rejected_jobs,
+            reward: rewards.get(miner).copied().unwrap_or(0.0),
+            score: average.scores().get(miner).copied().unwrap_or(0.0),
+            weight: weight.copied().unwrap_or(0),
+        }
+    };
+    let accepted = judged.iter().filter(|b| b.verdict.consensus.is_some());
+    let miners = rewards.keys().map(|miner| (miner.clone(), standing(miner)));
+    let report = Report {
+        batches: closed.len(),
+        accepted: accepted.count(),
+        disputed,
+        signed_rows: signatures.held,
+        unsigned_rows: signatures.missing,
+        forged: signatures.forged,
+        history: None,
+        events: 0,
+        journal: None,
+        epochs: epochs.len(),
+        miners: miners.collect(),
+    };
+    (report, epochs)
+}
+
+/// What was found of the rows' signatures so far.
+#[derive(Default)]
+struct Signatures {
+    held: usize,
+    missing: usize,
+    forged: Vec<Forged>,
+    /// Signed requests count once.
+    seen: BTreeSet<(String, u64)>,
+}
+
+impl Signatures {
+    /// The rows of a batch; those that are forged count as malformed.
+    fn check(&mut self, batch: &ClosedBatch, terms: &Terms) -> Vec<(MinerId, Row)> {
+        let mut rows = batch.rows.clone();
+        for (place, (miner, row)) in rows.iter_mut().enumerate() {
+            let proof = batch.proofs.get(place).and_then(Option::as_ref);
+            let Some(problem) = self.problem(miner, row, proof, terms) else {
+                continue;
+            };
+            *row = Row::Malformed(format!("forged: {problem}"));
+            self.forged.push(Forged {
+                batch: batch.batch,
+                miner: miner.clone(),
+                problem,
+            });
+        }
+        rows
+    }
+
+    fn problem(
+        &mut self,
+        miner: &MinerId,
+        row: &Row,
+        proof: Option<&Proof>,
+        terms: &Terms,
+    ) -> Option<String> {
+        let Some(proof) = proof else {
+            let is_old = legacy_uid(miner).is_some();
+            if terms.genomaster.is_some() && !is_old {
+                return Some("it is not signed".to_owned());
+            }
+            if terms.genomaster.is_some() && !terms.legacy {
+                let problem = "it is not signed, and only --legacy pays the old network's miners";
+                return Some(problem.to_owned());
+            }
+            self.missing += 1;
+            return None;
+        };
+        let Some(lease) = proof.lease() else {
+            return Some("what is signed is not an answer".to_owned());
+        };
+        let answer = Event::Submit {
+            miner: miner.clone(),
+            lease,
+            row: row.clone(),
+        };
+        if let Err(error) = proof.check(&answer, terms.run) {
+            return Some(error.to_string());
+        }
+        if terms.genomaster.is_some_and(|own| own != proof.receiver) {
+            return Some(format!("it was signed for {}", proof.receiver));
+        }
+        if !self.seen.insert((proof.hotkey.clone(), proof.nonce)) {
+            return Some(format!("nonce {} was signed for another row", proof.nonce));
+        }
+        self.held += 1;
+        None
+    }
+}
+
+impl Report {
+    /// Why this genomaster's word is not to be trusted, so that no weights are set.
+    pub fn distrust(&self) -> Option<String> {
+        let history = self.history.as_ref();
+        let history = history.map(|problem| format!("history: {problem}"));
+        let journal = self.journal.as_ref();
+        history.or_else(|| journal.map(|problem| format!("journal: {problem}")))
+    }
+
+    /// What is wrong with what the genomaster told, in a few words.
+    pub fn wrong(&self) -> Option<String> {
+        let (forged, disputed) = (self.forged.len(), self.disputed.len());
+        match self.distrust() {
+            Some(why) => Some(format!("the genomaster is not to be trusted: its {why}")),
+            None if forged + disputed > 0 => Some(format!(
+                "{forged} rows are forged and {disputed} verdicts disputed"
+            )),
+            None => None,
+        }
+    }
+
+    /// The report as a table for people.
+    pub fn table(&self) -> String {
+        let mut text = format!(
+            "{} batches, {} accepted, {} verdicts disputed; {} rows signed, {} unsigned, {} forged; {} epochs\n\n",
+            self.batches,
+            self.accepted,
+            self.disputed.len(),
+            self.signed_rows,
+            self.unsigned_rows,
+            self.forged.len(),
+            self.epochs,
+        );
+        let longest = self.miners.keys().map(|miner| miner.as_str().len()).max();
+        let width = longest.unwrap_or(0).max(24);
+        text += &format!(
+            "{:<width$} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}\n",
+            "miner", "points", "accepted", "rejected", "reward", "score", "weight"
+        );
+        for (miner, s) in &self.miners {
+            text += &format!(
+                "{miner:<width$} {:>8} {:>8} {:>8} {:>8.4} {:>8.5} {:>8}\n",
+                s.points, s.accepted_jobs, s.rejected_jobs, s.reward, s.score, s.weight
+            );
+        }
+        for batch in &self.disputed {
+            text += &format!("{batch}: the genomaster's verdict does not follow from its rows\n");
+        }
+        for Forged {
+            batch,
+            miner,
+            problem,
+        } in &self.forged
+        {
+            text += &format!("{batch}: the row of {miner} is forged: {problem}\n");
+        }
+        if let Some(problem) = self.distrust() {
+            text += &format!("the genomaster is not to be trusted: its {problem}\n");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+use super::*;
+use naschain_core::{Accuracy, Measurement};
+use naschain_identity::{Auth, Hotkey, SignedParts};
+use serde_json::json;
+
+const RUN: Digest = Digest([4; 32]);
+
+fn key(seed: u8) -> Hotkey {
+    Hotkey::from_seed(&[seed; 32])
+}
+
+fn measured(hundredths: u32) -> Row {
+    Row::Measured(Measurement {
+        accuracy: Accuracy::from_hundredths(hundredths).unwrap(),
+        params: 5,
+        flops: 6,
+        digest: Digest([7; 32]),
+    })
+}
+
+/// The signed answer of a hotkey to the genomaster, whose seed is 9.
+fn proof(hotkey: &Hotkey, row: &Row, lease: u64, run: Digest, genomaster: u8) -> Proof {
+    let miner = hotkey.address();
+    let body = json!({"miner": miner, "row": row, "run": run}).to_string();
+    let path = format!("/v1/leases/{lease}/result");
+    let message = SignedParts {
+        method: "POST",
+        path: &path,
+        body: body.as_bytes(),
+    };
+    let receiver = key(genomaster);
+    let auth = Auth::sign(hotkey, message, Some(receiver.address()), 1000 + lease);
+    Proof::new(&auth, message).unwrap()
+}
+
+/// A batch that three hotkeys answered alike and signed.
+fn batch(number: u64) -> ClosedBatch {
+    let answer = |seed: u8| {
+        let (hotkey, row) = (key(seed), measured(9000));
+        let proof = proof(&hotkey, &row, 10 * number + u64::from(seed), RUN, 9);
+        ((hotkey.address().parse().unwrap(), row), Some(proof))
+    };
+    let (rows, proofs): (Vec<_>, Vec<_>) = [1, 2, 3].map(answer).into_iter().unzip();
+    let only: Vec<Row> = rows
+        .iter()
+        .map(|(_, row): &(MinerId, Row)| row.clone())
+        .collect();
+    ClosedBatch {
+        batch: BatchId(number),
+        genome: "01".parse().unwrap(),
+        verdict: judge(&only, &Agreement::default()),
+        rows,
+        failure: None,
+        proofs,
+    }
+}
+
+fn report(batches: &[ClosedBatch]) -> Report {
+    report_of(batches, false)
+}
+
+fn report_of(batches: &[ClosedBatch], legacy: bool) -> Report {
+    let (genomaster, agreement) = (key(9), Agreement::default());
+    let terms = Terms {
+        run: RUN,
+        agreement: &agreement,
+        genomaster: Some(genomaster.address()),
+        legacy,
+        epoch_batches: 1,
+        finished: true,
+    };
+    validate(batches, &terms).0
+}
+
+#[test]
+fn signed_rows_are_paid() {
+    let report = report(&[batch(1), batch(2)]);
+    assert_eq!((report.signed_rows, report.forged.len()), (6, 0));
+    assert_eq!(
+        (report.accepted, report.disputed.len(), report.epochs),
+        (2, 0, 2)
+    );
+    assert!(
+        report
+            .miners
+            .values()
+            .all(|s| s.points == 2 && s.weight == u16::MAX)
+    );
+}
+
+#[test]
+fn forged_rows_are_named_and_earn_nothing() {
+    let forge = |what: &str, change: fn(&mut ClosedBatch)| {
+        let mut forged = batch(2);
+        change(&mut forged);
+        let report = report(&[batch(1), forged]);
+        let [found] = &report.forged[..] else {
+            panic!("{what}: {:?}", report.forged)
+        };
+        let first: MinerId = key(1).address().parse().unwrap();
+        assert_eq!((found.batch, &found.miner), (BatchId(2), &first));
+        assert!(found.problem.contains(what), "{what}: {}", found.problem);
+        assert_eq!(
+            (report.miners[&first].points, report.signed_rows),
+            (1, 5),
+            "{what}"
+        );
+    };
+    forge("it is not signed", |batch| batch.proofs[0] = None);
+    forge("something else", |batch| batch.rows[0].1 = measured(9001));
+    forge("not that of", |batch| {
+        batch.proofs[0].as_mut().unwrap().nonce += 1;
+    });
+    forge("another hotkey", |batch| {
+        batch.proofs[0] = batch.proofs[1].clone()
+    });
+    forge("something else", |batch| {
+        let row = measured(9000);
+        batch.proofs[0] = Some(proof(&key(1), &row, 21, Digest([5; 32]), 9));
+    });
+    forge("it was signed for", |batch| {
+        batch.proofs[0] = Some(proof(&key(1), &measured(9000), 21, RUN, 8));
+    });
+    // The signed answer to another batch.
+    forge("signed for another row", |batch| {
+        batch.proofs[0] = Some(proof(&key(1), &measured(9000), 11, RUN, 9));
+    });
+}
+
+#[test]
+fn miners_of_the_old_network_are_paid_where_that_is_wanted() {
+    let mut batch = batch(1);
+    let old: MinerId = "uid-7".parse().unwrap();
+    batch.rows[0].0 = old.clone();
+    batch.proofs[0] = None;
+    let batches = [batch];
+    let refused = report_of(&batches, false);
+    assert_eq!(refused.miners[&old].points, 0);
+    assert!(refused.forged[0].problem.contains("--legacy"));
+    let paid = report_of(&batches, true);
+    assert_eq!((paid.miners[&old].points, paid.unsigned_rows), (1, 1));
+    assert_eq!(paid.forged, []);
+}
+
+#[test]
+fn a_wrong_verdict_is_disputed() {
+    let mut wrong = batch(1);
+    wrong.verdict.agreed[2] = false;
+    assert_eq!(report(&[wrong]).disputed, [BatchId(1)]);
+}
