@@ -198,19 +198,17 @@ fn no_file_imports_itself_by_way_of_others() {
     }
 }
 
+/// Whether modules with these paths, such as `b/c`, and sources have a circle.
+fn has_circle(files: &[(&str, &str)]) -> bool {
+    let files = files.iter().map(|(name, text)| {
+        let parts = name.split('/').filter(|part| !part.is_empty());
+        (parts.map(str::to_owned).collect(), (*text).to_owned())
+    });
+    circle(&graph(&files.collect())).is_some()
+}
+
 #[test]
 fn a_circle_is_found() {
-    let sources = |files: &[(&str, &str)]| -> Sources {
-        let module = |name: &str| name.split('/').filter(|part| !part.is_empty());
-        files
-            .iter()
-            .map(|(name, text)| {
-                let path = module(name).map(str::to_owned).collect();
-                (path, (*text).to_owned())
-            })
-            .collect()
-    };
-    let has_circle = |files| circle(&graph(&sources(files))).is_some();
     let right = [
         ("", "pub mod a;\npub use a::A;"),
         ("a", "use crate::b::{self, c::C};\n// use crate::d::D;"),

@@ -1,0 +1,79 @@
+//! docs/arithmetic.md says enough: an implementation in C and Python that was written from it
+//! (python/independent) comes to the miner's digests.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::programs::{folder, skipped, succeeded};
+use serde_json::Value;
+
+/// Between them no phase (6) to three, colours, smoothing, warm-up, momentum with and without
+/// Nesterov's, batches of several blocks, gradients that are clipped and maps that drop-path scales
+/// for several readers (19), and a first convolution that is not applied (36).
+const INDICES: [u64; 7] = [1, 6, 12, 18, 19, 31, 36];
+
+/// Of python/install or the system; nothing where NumPy is missing.
+fn python(root: &Path) -> Option<PathBuf> {
+    let candidates = [root.join("target/python/bin/python"), "python3".into()];
+    let found = candidates.into_iter().find(|python| {
+        let check = Command::new(python).args(["-c", "import numpy"]).output();
+        check.is_ok_and(|output| output.status.success())
+    });
+    if found.is_none() {
+        skipped("no Python with NumPy in target/python or as python3; python/install gets it");
+    }
+    found
+}
+
+/// The operations as a library for Python; nothing where no C compiler is.
+fn operations(sources: &Path, dir: &Path) -> Option<PathBuf> {
+    let library = dir.join("operations.so");
+    let mut cc = Command::new("cc");
+    cc.args("-std=c99 -O2 -ffp-contract=off -shared -fPIC".split(' '));
+    cc.args(["operations.c", "loss.c", "update.c", "-lm", "-o"]);
+    let Ok(output) = cc.arg(&library).current_dir(sources).output() else {
+        skipped("there is no C compiler of the name cc");
+        return None;
+    };
+    succeeded(output);
+    Some(library)
+}
+
+/// What the miner comes to, by index.
+fn miners_digests() -> BTreeMap<u64, String> {
+    let count = INDICES.iter().max().unwrap() + 1;
+    let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
+    miner.args(["selftest", "--json", &format!("--random={count}")]);
+    let found = succeeded(miner.output().unwrap());
+    let found = found.lines().map(|line| {
+        let found: Value = serde_json::from_str(line).unwrap();
+        let digest = found["digest"].as_str().unwrap().to_owned();
+        (found["index"].as_u64().unwrap(), digest)
+    });
+    found.collect()
+}
+
+#[test]
+fn an_independent_implementation_comes_to_the_same_digests() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let sources = root.join("python/independent");
+    let dir = folder("independent");
+    let Some(python) = python(&root) else { return };
+    let Some(library) = operations(&sources, &dir) else {
+        return;
+    };
+    let mut training = Command::new(python);
+    training
+        .arg("-B") // no compiled files among the sources
+        .arg(sources.join("training.py"))
+        .arg("--operations")
+        .arg(library)
+        .args(["--genomaster", env!("CARGO_BIN_EXE_genomaster")])
+        .args(INDICES.map(|index| index.to_string()));
+    let independent = succeeded(training.output().unwrap());
+    let miners = miners_digests();
+    let miners = INDICES.map(|index| format!("{} {index}", miners[&index]));
+    assert_eq!(independent.lines().collect::<Vec<_>>(), miners);
+    std::fs::remove_dir_all(dir).unwrap();
+}

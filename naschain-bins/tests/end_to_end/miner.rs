@@ -1,0 +1,214 @@
+//! What a miner does beside training well: it proves its machine, says what failed, and goes on
+//! after it was killed.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use crate::programs::{Process, folder, genomaster, read, search, succeeded, text, wait_until};
+use naschain_bins::client::link::Link;
+use naschain_bins::coordinator::Coordinator;
+use naschain_bins::journal::run_folder::{create_or_check, read_spec};
+use naschain_bins::journal::store::Place;
+use naschain_bins::miner::Miner;
+use naschain_bins::miner::trainer::Trainer;
+use naschain_consensus::Row;
+use naschain_core::Recipe;
+use naschain_run::RunState;
+use naschain_train::Options;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+fn miner(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_miner"));
+    command.args(args);
+    command
+}
+
+fn json(args: &[&str]) -> Value {
+    serde_json::from_str(&succeeded(miner(args).output().unwrap())).unwrap()
+}
+
+#[test]
+fn the_selftest_proves_this_machine() {
+    let report = json(&["selftest", "--json"]);
+    let digest = report["digest"].as_str().unwrap();
+    assert_eq!((digest.len(), &report["device"]), (64, &Value::from("cpu")));
+    assert_eq!(report["recorded"], digest, "{report}");
+    assert_eq!(report["grade"], "D2");
+    assert!(report["images_per_second"].as_f64().unwrap() > 0.0);
+    let checks = report["checks"].as_array().unwrap();
+    assert_eq!(
+        (&checks[0]["holds"], &checks[1]["holds"]),
+        (&true.into(), &true.into())
+    );
+}
+
+#[test]
+fn nothing_to_train_is_refused() {
+    let output = miner(&["selftest", "--random=0"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("0 is not in 1.."));
+}
+
+#[test]
+fn speed_is_that_of_one_network() {
+    let args = [
+        "speed",
+        "--json",
+        "--input=1x8x8",
+        "--batch-size=8",
+        "--at-once=2",
+        "1110-1110",
+    ];
+    let report = json(&args);
+    assert_eq!(report["digests_equal"], true);
+    assert_eq!(report["genome"], "1110-1110");
+    assert!(report["images_per_second"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn a_missing_gpu_is_named_with_exit_code_2() {
+    for command in ["selftest", "speed"] {
+        let output = miner(&[command, "--device=cuda:7"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let error = text(&output.stderr);
+        assert!(error.contains("device cuda:7 cannot be used"), "{error}");
+        assert!(!error.contains("panicked"), "{error}");
+    }
+}
+
+/// What miners of this process with this memory limit answer in a small run; its recipe may be
+/// wilder than flags can say.
+async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec<Row> {
+    let flags = ["--generations=1", "--population=2"];
+    succeeded(search(&dir.join("template"), &flags).output().unwrap());
+    let mut spec = read_spec(&dir.join("template/run.json")).unwrap();
+    change(&mut spec.recipe);
+    spec.rules.epochs = spec.recipe.epochs;
+    let run = dir.join("run");
+    create_or_check(&spec, &run).unwrap();
+    let coordinator = Coordinator::open(Place::of_run(&run), spec).await.unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    let mut miners = JoinSet::new();
+    for name in ["ada", "bob", "eve"] {
+        let miner = Miner {
+            name: name.parse().unwrap(),
+            link: Link::Local(coordinator.clone()),
+            trainer: Trainer {
+                options: Options {
+                    memory_limit_bytes: limit,
+                    ..Options::default()
+                },
+                checkpoints: None,
+            },
+            data_dir: None,
+            keep_images: 0,
+            jobs: 1,
+            unsent: None,
+            shelf: Arc::default(),
+            stop: stopped.clone(),
+        };
+        miners.spawn(miner.work(None));
+    }
+    while let Some(ended) = miners.join_next().await {
+        ended.unwrap().unwrap();
+    }
+    let rows = |state: &RunState| {
+        let all = state.closed().iter().flat_map(|batch| batch.rows.clone());
+        all.map(|(_, row)| row).collect()
+    };
+    let rows = coordinator.look(rows).await;
+    coordinator.close().await.unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
+    rows
+}
+
+#[track_caller]
+fn assert_failed(rows: &[Row], reason: &str) {
+    // Two batches, each ended by the second failure at the earliest.
+    assert!(rows.len() >= 4, "{rows:#?}");
+    for row in rows {
+        assert!(
+            matches!(row, Row::Failed(why) if why.contains(reason)),
+            "{row:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_diverging_training_is_reported_as_failed() {
+    let wild = |recipe: &mut Recipe| {
+        (recipe.learning_rate, recipe.weight_decay, recipe.epochs) = (100.0, 1.0, 30);
+    };
+    let rows = answers(&folder("diverging"), None, wild).await;
+    assert_failed(&rows, "the training diverged: ");
+}
+
+#[tokio::test]
+async fn a_network_above_the_memory_limit_is_reported_as_failed() {
+    let rows = answers(&folder("too-large"), Some(1 << 20), |_| ()).await;
+    assert_failed(&rows, "MiB of memory; the limit is 1 MiB");
+}
+
+#[test]
+fn a_miner_that_was_killed_goes_on_from_its_checkpoint() {
+    let dir = folder("checkpoints");
+    let run = dir.join("run");
+    let mut serve = genomaster();
+    serve.arg("serve").args(crate::programs::SMALL).args([
+        "--listen=127.0.0.1:0",
+        "--unsigned",
+        "--epochs=200",
+        "--population=2",
+        "--generations=1",
+        "--replication=2",
+        "--lease-seconds=2",
+    ]);
+    let mut server = Process::start(serve.arg("--run").arg(&run).stdout(Stdio::piped()));
+    let mut lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    let url = first.strip_prefix("listening on ").unwrap().to_owned();
+    std::thread::spawn(move || lines.for_each(drop));
+
+    let kept = dir.join("kept");
+    let log = dir.join("log");
+    let start = || {
+        let mut ada = miner(&["--name=ada", "--genomaster", &url]);
+        let log = std::fs::File::create(&log).unwrap();
+        ada.arg("--checkpoints").arg(&kept).stderr(log);
+        Process::start(&mut ada)
+    };
+    let files = || {
+        let entries = std::fs::read_dir(&kept).into_iter().flatten();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths
+            .filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
+            .count()
+    };
+    let mut ada = start();
+    wait_until("an epoch is finished", || files() > 0);
+    ada.kill();
+    assert_eq!(files(), 1);
+    let again = start();
+    wait_until("ada goes on", || {
+        read(&log).contains("going on after epoch")
+    });
+    assert!(!read(&log).contains('\u{1b}'), "a file has no colours");
+    // Both come to the same digest, ada by two processes, bob by one.
+    let mut bob = miner(&["--name=bob", "--genomaster", &url]);
+    let bob = Process::start(bob.stderr(Stdio::null()));
+    let history = run.join("history.jsonl");
+    wait_until("a batch has ended", || read(&history).contains('\n'));
+    let first = read(&history);
+    let batch: Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
+    let [a, b] = [0, 1].map(|seat| &batch["rows"][seat]);
+    assert_ne!(a[0], b[0], "{batch}");
+    assert!(a[1]["measured"]["digest"].is_string(), "{batch}");
+    assert_eq!(a[1], b[1]);
+    // Who still writes there goes first.
+    drop((again, bob, server));
+    std::fs::remove_dir_all(dir).unwrap();
+}

@@ -1,0 +1,381 @@
+//! `genomaster audit` asks of a signed run that everything in it was signed, once, and for its
+//! genomaster; a journal that was written anew, chain and all, is found out by that alone.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::programs::wallets::VALIDATOR;
+use crate::programs::{folder, genomaster, text};
+use naschain_bins::coordinator::Coordinator;
+use naschain_bins::journal::run_folder::{create_or_check, read_spec};
+use naschain_bins::journal::store::Place;
+use naschain_bins::server::access::Access;
+use naschain_bins::server::gate::Gate;
+use naschain_bins::server::listen;
+use naschain_bins::server::listen::Listening;
+use naschain_consensus::{Event, Millis, MinerId};
+use naschain_identity::{Auth, Hotkey, SignedParts};
+use naschain_run::{Chain, Entry, JobReply, Proof, RunSpec};
+use serde_json::{Value, json};
+
+fn key(seed: u8) -> Hotkey {
+    Hotkey::from_seed(&[seed; 32])
+}
+
+/// The genomaster's seed; miners have 1, 2, 3.
+const GENOMASTER: u8 = 9;
+
+/// A signed request as the journal keeps it.
+fn proof(miner: u8, genomaster: u8, path: &str, body: &Value, nonce: u64) -> Option<String> {
+    let body = body.to_string();
+    let message = SignedParts {
+        method: "POST",
+        path,
+        body: body.as_bytes(),
+    };
+    let receiver = key(genomaster);
+    let auth = Auth::sign(&key(miner), message, Some(receiver.address()), nonce);
+    serde_json::to_string(&Proof::new(&auth, message).unwrap()).ok()
+}
+
+/// A finished run in which everybody signed.
+async fn signed_run(dir: &Path) -> RunSpec {
+    let spec = crate::operations::simulated::spec(2, 2, 3);
+    create_or_check(&spec, dir).unwrap();
+    let place = Place::of_run(dir);
+    let coordinator = Coordinator::open(place, spec.clone()).await.unwrap();
+    let mut nonce = 0;
+    let mut sign = |miner: u8, path: &str, body: Value| {
+        nonce += 1;
+        proof(miner, GENOMASTER, path, &body, nonce)
+    };
+    let name = |seed: u8| -> MinerId { key(seed).address().parse().unwrap() };
+    for seed in 1..=3 {
+        let signed = sign(seed, "/v1/join", json!({"miner": name(seed)}));
+        let join = Event::Join { miner: name(seed) };
+        coordinator.handle_proved(join, signed).await.unwrap();
+    }
+    while !coordinator.look(|state| state.is_finished()).await {
+        for seed in 1..=3 {
+            let miner = name(seed);
+            let ask = sign(seed, "/v1/jobs", json!({"miner": miner, "wait_ms": 0}));
+            let asked = coordinator.request_proved(&miner, Duration::ZERO, ask);
+            let JobReply::Job(job) = asked.await.unwrap() else {
+                continue;
+            };
+            let row = crate::operations::simulated::answer(&spec, &job);
+            let path = format!("/v1/leases/{}/result", job.lease.0);
+            let body = json!({"miner": miner, "row": row, "run": spec.digest()});
+            let signed = sign(seed, &path, body);
+            let submit = coordinator.submit_proved(&miner, job.lease, row, signed);
+            submit.await.unwrap();
+        }
+    }
+    coordinator.close().await.unwrap();
+    spec
+}
+
+/// The run with another journal, whose links are right.
+async fn forge(from: &Path, to: &Path, change: impl Fn(&mut Vec<Entry>)) {
+    let spec = read_spec(&from.join("run.json")).unwrap();
+    create_or_check(&spec, to).unwrap();
+    let mut store = Place::of_run(from).read(spec.digest()).await.unwrap();
+    let mut entries = store.entries(0, 10_000).await.unwrap();
+    store.close().await.unwrap();
+    change(&mut entries);
+    let mut chain = Chain::root(spec.digest());
+    let relinked: Vec<Entry> = entries
+        .into_iter()
+        .map(|entry| chain.entry(Millis(entry.now_ms), entry.event, entry.proof))
+        .collect();
+    let lead = Place::of_run(to).lead(spec.digest()).await.unwrap();
+    let mut store = lead.unwrap();
+    store.append(&relinked).await.unwrap();
+    store.close().await.unwrap();
+}
+
+fn audit(dir: &Path, more: &[&str]) -> Output {
+    let mut command = genomaster();
+    command.arg("audit").arg(dir).arg("--json").args(more);
+    command.output().unwrap()
+}
+
+fn fault(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let report: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+    report["faults"][0].as_str().unwrap().to_owned()
+}
+
+fn is_of(entry: &Entry, event: &str) -> bool {
+    entry.event.contains(&format!("\"event\":\"{event}\""))
+}
+
+/// Every answer is another one, and nobody signed it.
+fn unsigned_answers(entries: &mut [Entry]) {
+    for entry in entries.iter_mut().filter(|entry| is_of(entry, "submit")) {
+        let mut event: Value = serde_json::from_str(&entry.event).unwrap();
+        event["row"]["measured"]["accuracy"] = json!(99.0);
+        // Events are written in the order of their fields.
+        let event: Event = serde_json::from_value(event).unwrap();
+        entry.event = serde_json::to_string(&event).unwrap();
+        entry.proof = None;
+    }
+}
+
+#[tokio::test]
+async fn a_signed_run_has_to_be_signed_once_and_for_its_genomaster() {
+    let all = folder("audit-signed");
+    let honest = all.join("honest");
+    let spec = signed_run(&honest).await;
+    let output = audit(&honest, &[]);
+    let report: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    assert_eq!(
+        (&report["unsigned"], &report["finished"]),
+        (&0.into(), &true.into())
+    );
+
+    let unsigned = all.join("unsigned");
+    forge(&honest, &unsigned, |entries| unsigned_answers(entries)).await;
+    let found = fault(&audit(&unsigned, &[]));
+    assert!(found.contains("did not sign it"), "{found}");
+    // Which a genomaster that takes unsigned requests may have journalled.
+    assert_eq!(audit(&unsigned, &["--unsigned"]).status.code(), Some(0));
+
+    // A join that was signed for another genomaster.
+    let other = all.join("other");
+    forge(&honest, &other, |entries| {
+        let body = json!({"miner": key(2).address()});
+        entries[1].proof = proof(2, 8, "/v1/join", &body, 2);
+    })
+    .await;
+    let found = fault(&audit(&other, &[]));
+    let expected = format!("event 2: the request was signed for {}", key(8).address());
+    assert!(found.contains(&expected), "{found}");
+    let named = format!("--genomaster-hotkey={}", key(GENOMASTER).address());
+    assert_eq!(audit(&honest, &[&named]).status.code(), Some(0));
+    let stranger = format!("--genomaster-hotkey={}", key(8).address());
+    assert!(fault(&audit(&honest, &[&stranger])).contains("event 1: the request was signed for"));
+
+    // The request of the first job once more, while its miner trains: it would end the lease.
+    let again = all.join("again");
+    forge(&honest, &again, |entries| {
+        let asks = entries.iter().position(|entry| is_of(entry, "request"));
+        let asks = asks.unwrap();
+        entries.insert(asks + 1, entries[asks].clone());
+    })
+    .await;
+    let found = fault(&audit(&again, &[]));
+    assert!(found.contains("here for the second time"), "{found}");
+    drop(spec);
+    std::fs::remove_dir_all(all).unwrap();
+}
+
+/// Serves a run as it is; what only reads needs no signature.
+async fn serve(dir: &Path) -> String {
+    let access = Access {
+        hotkey: Some(key(GENOMASTER)),
+        open_reads: true,
+        ..Access::default()
+    };
+    serve_at(dir, access, 0, std::future::pending()).await
+}
+
+/// The same at a port, until `stop`.
+async fn serve_at(
+    dir: &Path,
+    access: Access,
+    port: u16,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> String {
+    let spec = read_spec(&dir.join("run.json")).unwrap();
+    let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
+    let gate = Arc::new(Gate::new(access, coordinator.nonces()));
+    let router = naschain_bins::server::router(coordinator, gate, None);
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
+        .await
+        .unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let listening = Listening {
+        tls: None,
+        max_connections: 64,
+        behind_proxy: false,
+    };
+    tokio::spawn(listen::serve(listener, router, listening, stop));
+    url
+}
+
+/// The genomaster tells of batches what it signed; its journal says that nobody answered so.
+#[tokio::test(flavor = "multi_thread")]
+async fn auditors_and_validators_read_the_public_journal() {
+    let all = folder("audit-served");
+    let (honest, forged) = (all.join("honest"), all.join("forged"));
+    signed_run(&honest).await;
+    forge(&honest, &forged, |entries| {
+        // A join that nobody signed: no verdict, no row and no batch shows it.
+        entries[2].proof = None;
+    })
+    .await;
+    let honest = serve(&honest).await;
+    let forged = serve(&forged).await;
+    let validate = |url: &str| {
+        let mut command = Command::new(VALIDATOR);
+        command
+            .args(["--json", "--genomaster", url])
+            .output()
+            .unwrap()
+    };
+    for (url, code) in [(&honest, 0), (&forged, 2)] {
+        let audited = audit(Path::new(url), &[]);
+        assert_eq!(audited.status.code(), Some(code), "{audited:?}");
+        let output = validate(url);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let report: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+        assert_eq!(
+            (&report["forged"], &report["history"]),
+            (&json!([]), &Value::Null)
+        );
+        if code == 0 {
+            assert_eq!(report["journal"], Value::Null);
+            assert!(report["events"].as_u64().unwrap() > 20, "{report}");
+        } else {
+            let problem = report["journal"].as_str().unwrap();
+            assert!(problem.contains("event 3: ") && problem.contains("did not sign it"));
+        }
+    }
+    std::fs::remove_dir_all(all).unwrap();
+}
+
+/// A run in which nobody signed, by miners whose names are no addresses.
+async fn unsigned_run(dir: &Path, seed: u64, batches: usize) -> RunSpec {
+    let spec = crate::operations::simulated::spec(2, 2, seed);
+    create_or_check(&spec, dir).unwrap();
+    let coordinator = Coordinator::open(Place::of_run(dir), spec.clone());
+    let coordinator = coordinator.await.unwrap();
+    let mined = crate::operations::simulated::mine(&coordinator, 3, batches);
+    mined.await.unwrap();
+    coordinator.close().await.unwrap();
+    spec
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_are_no_addresses_sign_nothing_for_a_genomaster_with_a_hotkey() {
+    let dir = folder("audit-names");
+    unsigned_run(&dir, 5, 100).await;
+    // As long as no genomaster is known, it is a run without signatures.
+    assert_eq!(audit(&dir, &[]).status.code(), Some(0));
+    let named = format!("--genomaster-hotkey={}", key(GENOMASTER).address());
+    let found = fault(&audit(&dir, &[&named]));
+    assert!(
+        found.contains("event 1: miner-0 did not sign it"),
+        "{found}"
+    );
+    let url = serve(&dir).await;
+    let found = fault(&audit(Path::new(&url), &[]));
+    assert!(
+        found.contains("event 1: miner-0 did not sign it"),
+        "{found}"
+    );
+    let allowed = audit(Path::new(&url), &["--unsigned"]);
+    assert_eq!(allowed.status.code(), Some(0), "{allowed:?}");
+    let mut validator = Command::new(VALIDATOR);
+    let output = validator.args(["--json", "--genomaster", &url]).output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let report: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+    let problem = report["journal"].as_str().unwrap();
+    assert!(problem.contains("miner-0 did not sign it"), "{problem}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validator_sets_the_weights_of_a_run_that_takes_the_address_over() {
+    let all = folder("validator-next-run");
+    let (first, second) = (all.join("first"), all.join("second"));
+    unsigned_run(&first, 6, 3).await;
+    let next = unsigned_run(&second, 7, 100).await;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async { drop(stopped.await) };
+    let url = serve_at(&first, Access::default(), 0, stopped).await;
+    let weights = all.join("weights");
+    let mut validator = Command::new(VALIDATOR);
+    validator
+        .args(["--watch", "--json", "--epoch-batches=1"])
+        .args(["--genomaster", &url, "--weights-out"])
+        .arg(&weights)
+        .stdout(std::process::Stdio::null());
+    let mut validator = crate::programs::Process::start(&mut validator);
+    let exists = async |path: std::path::PathBuf| path.exists().then_some(());
+    crate::programs::eventually(async || exists(weights.join("epoch-000003.json")).await).await;
+    stop.send(()).unwrap();
+    let port = url.rsplit(':').next().unwrap().parse().unwrap();
+    crate::programs::eventually(async || {
+        let free = tokio::net::TcpListener::bind(("127.0.0.1", port)).await;
+        free.ok().map(drop)
+    })
+    .await;
+    serve_at(&second, Access::default(), port, std::future::pending()).await;
+    let ended = crate::programs::eventually(async || validator.0.try_wait().unwrap()).await;
+    assert!(ended.success(), "{ended}");
+    let own = weights.join(next.digest().to_string());
+    for epoch in 1..=4 {
+        let record = std::fs::read_to_string(own.join(format!("epoch-{epoch:06}.json")));
+        let record: Value = serde_json::from_str(&record.unwrap()).unwrap();
+        assert_eq!(record["run"], json!(next.digest()));
+    }
+    std::fs::remove_dir_all(all).unwrap();
+}
+
+/// Two requests of a miner with room for one job wait. When there is work, one gets it, and the
+/// other must not take it away again.
+#[tokio::test]
+async fn a_request_that_waits_ends_no_lease() {
+    let dir = folder("waiting");
+    let spec = crate::operations::simulated::spec(2, 2, 3);
+    let coordinator = Coordinator::open(Place::of_run(&dir), spec.clone());
+    let coordinator = coordinator.await.unwrap();
+    let names = [0, 1, 2].map(crate::operations::simulated::miner);
+    for miner in names.clone() {
+        coordinator.handle(Event::Join { miner }).await.unwrap();
+    }
+    let first = &names[0];
+    let answer_all = async |miner: &MinerId| {
+        while let JobReply::Job(job) = coordinator.request(miner, Duration::ZERO).await.unwrap() {
+            let row = crate::operations::simulated::answer(&spec, &job);
+            coordinator.submit(miner, job.lease, row).await.unwrap();
+            if coordinator.look(|state| state.closed().len()).await == 2 {
+                return;
+            }
+        }
+    };
+    answer_all(first).await;
+    let ask = || {
+        let (coordinator, miner) = (coordinator.clone(), first.clone());
+        tokio::spawn(async move {
+            let wait = Duration::from_secs(3);
+            coordinator.request(&miner, wait).await.unwrap()
+        })
+    };
+    let waiting = [ask(), ask()];
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    answer_all(&names[1]).await;
+    answer_all(&names[2]).await;
+    let mut jobs = Vec::new();
+    for reply in waiting {
+        if let JobReply::Job(job) = reply.await.unwrap() {
+            jobs.push(job);
+        }
+    }
+    assert_eq!(jobs.len(), 1, "{jobs:?}");
+    let live = coordinator.look(|state| {
+        state
+            .leases_of(first)
+            .map(|(lease, _)| lease)
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(live.await, [jobs[0].lease]);
+    coordinator.close().await.unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
+}

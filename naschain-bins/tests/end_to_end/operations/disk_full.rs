@@ -1,0 +1,142 @@
+//! A disk that is full while events are journalled: a clear error, nothing broken, and it goes on
+//! when there is room. It needs a file system of a few megabytes, which only root can make.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::programs::{Server, call, folder, read, wait_until};
+use naschain_bins::coordinator::Coordinator;
+use naschain_bins::coordinator::call_error::{Away, CallError};
+use naschain_bins::journal::store::Place;
+use naschain_run::{Auditor, Signers};
+
+/// A file system in memory, gone with its test.
+struct Tmpfs(PathBuf);
+
+impl Tmpfs {
+    fn mount(dir: &Path, size: &str) -> Option<Tmpfs> {
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(dir)
+            .stderr(Stdio::null())
+            .status();
+        let mounted = mount.is_ok_and(|status| status.success());
+        mounted.then(|| Tmpfs(dir.to_owned()))
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// Makes a file as large as there is room for, of at most so many bytes.
+fn fill(path: &Path, most: usize) {
+    let mut bytes = most;
+    while std::fs::write(path, vec![1; bytes]).is_err() {
+        bytes -= 4 << 10;
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_nothing_is_lost_and_it_goes_on_with_room() {
+    let dir = folder("disk-full");
+    let Some(disk) = Tmpfs::mount(&dir, "32m") else {
+        crate::programs::skipped("this user cannot mount a small tmpfs");
+        return;
+    };
+    let place = Place::of_run(&disk.0);
+    let spec = crate::operations::simulated::spec(20, 8, 4);
+    let coordinator = Coordinator::open(place.clone(), spec.clone())
+        .await
+        .unwrap();
+    crate::operations::simulated::mine(&coordinator, 4, 10)
+        .await
+        .unwrap();
+    let filler = disk.0.join("filler");
+    fill(&filler, 32 << 20);
+    let mut refused = 0;
+    let error = loop {
+        match crate::operations::simulated::mine(&coordinator, 4, 1_000).await {
+            Err(CallError::Away(Away::Trouble(error))) => break error,
+            other => assert!(other.is_err(), "there was room for a whole run"),
+        }
+        refused += 1;
+        assert!(refused < 10);
+    };
+    assert!(error.contains("cannot write to the journal"), "{error}");
+    assert!(error.contains("full"), "{error}");
+    // Refusals go on for as long as there is no room, with the same reason.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let join = naschain_consensus::Event::Join {
+        miner: crate::operations::simulated::miner(9),
+    };
+    let again = coordinator.handle(join).await;
+    assert!(
+        matches!(again, Err(CallError::Away(Away::Trouble(_)))),
+        "{again:?}"
+    );
+    assert!(matches!(coordinator.away(), Some(Away::Trouble(_))));
+
+    std::fs::remove_file(&filler).unwrap();
+    crate::programs::eventually(async || coordinator.away().is_none().then_some(())).await;
+    crate::operations::simulated::mine(&coordinator, 4, 1_000)
+        .await
+        .unwrap();
+    let front = coordinator.look(|state| state.front()).await;
+    coordinator.close().await.unwrap();
+    audit(&place, &spec).await;
+
+    let calm = Coordinator::open(Place::of_run(&folder("disk-calm")), spec)
+        .await
+        .unwrap();
+    crate::operations::simulated::mine(&calm, 4, 1_000)
+        .await
+        .unwrap();
+    assert_eq!(calm.look(|state| state.front()).await, front);
+    drop(disk);
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// The journal is elsewhere here: what fills up is the folder of history, front and models.
+#[test]
+fn a_report_that_cannot_be_written_is_waited_for() {
+    let dir = folder("report-full");
+    let journal = folder("report-full-journal").join("journal.sqlite");
+    let Some(disk) = Tmpfs::mount(&dir, "1m") else {
+        crate::programs::skipped("this user cannot mount a small tmpfs");
+        return;
+    };
+    let run = dir.join("run");
+    let store = format!("--store={}", journal.display());
+    let mut server = Server::start_with(&run, 0, &[&store]);
+    fill(&dir.join("filler"), 1 << 20);
+    let _miners = ["a", "b", "c"].map(|name| server.miner(name));
+    let batches = || {
+        let answer = call(&server, "GET", "/v1/batches", "", "");
+        let batches: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        batches["batches"].as_array().unwrap().len()
+    };
+    wait_until("some batches ended", || batches() >= 3);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(call(&server, "GET", "/healthz", "", "").body, "ok\n");
+    assert_eq!(read(run.join("history.jsonl")), "");
+    std::fs::remove_file(dir.join("filler")).unwrap();
+    wait_until("the front is written", || run.join("front.json").exists());
+    let lines = read(run.join("history.jsonl")).lines().count();
+    assert_eq!(lines, batches());
+    server.process.kill();
+    drop(disk);
+}
+
+async fn audit(place: &Place, spec: &naschain_run::RunSpec) {
+    let mut store = place.read(spec.digest()).await.unwrap();
+    let mut auditor = Auditor::new(spec.clone(), Signers::default()).unwrap();
+    for entry in store.entries(0, 100_000).await.unwrap() {
+        auditor.take(&entry, &[]).unwrap();
+    }
+    assert!(auditor.state().is_finished());
+    store.close().await.unwrap();
+}

@@ -1,0 +1,235 @@
+//! The event feed: complete after any reconnect, the same for all readers, and silent about
+//! answers of open batches.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::programs::folder;
+use naschain_bins::coordinator::Coordinator;
+use naschain_bins::journal::store::Place;
+use naschain_bins::server::access::Access;
+use naschain_bins::server::gate::Gate;
+use naschain_bins::server::router;
+use serde_json::Value;
+
+/// A genomaster in this process, and its address.
+async fn serve(dir: &Path) -> (std::sync::Arc<Coordinator>, String) {
+    let spec = crate::operations::simulated::spec(4, 4, 3);
+    let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let gate = Gate::new(Access::default(), coordinator.nonces());
+    let router = router(coordinator.clone(), gate.into(), None);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (coordinator, address)
+}
+
+struct Reader(BufReader<TcpStream>);
+
+/// Identifier and data.
+type Told = (String, Value);
+
+impl Reader {
+    fn connect(address: &str, last_id: Option<&str>) -> Reader {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        let last_id = last_id.map_or(String::new(), |id| format!("Last-Event-ID: {id}\r\n"));
+        write!(
+            stream,
+            "GET /v1/events HTTP/1.1\r\nHost: x\r\n{last_id}\r\n"
+        )
+        .unwrap();
+        let mut reader = Reader(BufReader::new(stream));
+        let status = reader.line();
+        assert!(status.contains("200"), "{status}");
+        let head: Vec<String> = std::iter::repeat_with(|| reader.line())
+            .take_while(|line| !line.is_empty())
+            .map(|line| line.to_lowercase())
+            .collect();
+        // So that nginx passes events on as they come.
+        let unbuffered = |line: &String| line == "x-accel-buffering: no";
+        assert!(head.iter().any(unbuffered), "{head:?}");
+        reader
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert!(self.0.read_line(&mut line).unwrap() > 0, "the feed ended");
+        line.trim_end().to_owned()
+    }
+
+    /// The next event; chunk sizes between are passed over.
+    fn next(&mut self) -> Told {
+        let mut id = String::new();
+        loop {
+            let line = self.line();
+            if let Some(found) = line.strip_prefix("id: ") {
+                id = found.to_owned();
+            }
+            if let Some(data) = line.strip_prefix("data: ") {
+                return (id, serde_json::from_str(data).unwrap());
+            }
+        }
+    }
+
+    fn until_finished(mut self) -> Vec<Told> {
+        let mut all = Vec::new();
+        loop {
+            let told = self.next();
+            let last = told.1["type"] == "finished";
+            all.push(told);
+            if last {
+                return all;
+            }
+        }
+    }
+}
+
+/// Reads all with a new connection after every few events.
+fn in_pieces(address: &str, piece: usize) -> Vec<Told> {
+    let mut all: Vec<Told> = Vec::new();
+    loop {
+        let last = all.last().map(|(id, _)| id.clone());
+        let mut reader = Reader::connect(address, last.as_deref());
+        for _ in 0..piece {
+            all.push(reader.next());
+            if all.last().unwrap().1["type"] == "finished" {
+                return all;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_reader_gets_everything_once_however_often_it_reconnects() {
+    let dir = folder("feed");
+    let (coordinator, _) = serve(&dir).await;
+    crate::operations::simulated::mine(&coordinator, 4, 8)
+        .await
+        .unwrap();
+    // A genomaster that was stopped between tells the same.
+    coordinator.close().await.unwrap();
+    let (again, address_again) = serve(&dir).await;
+    crate::operations::simulated::mine(&again, 4, 100)
+        .await
+        .unwrap();
+    let address = address_again;
+    let last = tokio::task::spawn_blocking({
+        let address = address.clone();
+        move || Reader::connect(&address, None).until_finished()
+    });
+    let all = last.await.unwrap();
+    let pieces = tokio::task::spawn_blocking(move || in_pieces(&address, 5));
+    assert_eq!(pieces.await.unwrap(), all);
+    check(&all);
+    again.close().await.unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// What is told is whole and in order.
+fn check(all: &[Told]) {
+    let count = |kind: &str| all.iter().filter(|(_, told)| told["type"] == kind).count();
+    assert_eq!((count("batch_opened"), count("verdict")), (16, 16));
+    assert_eq!((count("seat_taken"), count("answered")), (48, 48));
+    assert_eq!((count("progress"), count("generation")), (48, 4));
+    assert!(count("front_changed") > 0 && count("miner_joined") >= 4);
+    let mut open: BTreeMap<u64, usize> = BTreeMap::new();
+    for (id, told) in all {
+        let batch = told["batch"].as_u64();
+        match told["type"].as_str().unwrap() {
+            "batch_opened" => drop(open.insert(batch.unwrap(), 0)),
+            "answered" => *open.get_mut(&batch.unwrap()).unwrap() += 1,
+            "verdict" => {
+                assert_eq!(open.remove(&batch.unwrap()), Some(3));
+                assert_eq!(told["rows"].as_array().unwrap().len(), 3);
+                assert_eq!(told["rows"][0]["reason"], "agreed");
+                continue;
+            }
+            "front_changed" => continue,
+            _ => {}
+        }
+        // Only what has ended is told with its numbers.
+        assert!(!told.to_string().contains("accuracy"), "{id}: {told}");
+    }
+    assert!(open.is_empty());
+    let mut ids: Vec<_> = all.iter().map(|(id, _)| id.clone()).collect();
+    ids.dedup();
+    assert_eq!(ids.len(), all.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_readers_are_sent_what_a_late_one_reads() {
+    let dir = folder("feed-live");
+    let (coordinator, address) = serve(&dir).await;
+    let read = |address: String| {
+        tokio::task::spawn_blocking(move || Reader::connect(&address, None).until_finished())
+    };
+    let live = [read(address.clone()), read(address.clone())];
+    let pieces = tokio::task::spawn_blocking({
+        let address = address.clone();
+        move || in_pieces(&address, 2)
+    });
+    crate::operations::simulated::mine(&coordinator, 4, 100)
+        .await
+        .unwrap();
+    let late = read(address.clone()).await.unwrap();
+    for reader in live {
+        assert_eq!(reader.await.unwrap(), late);
+    }
+    assert_eq!(pieces.await.unwrap(), late);
+    coordinator.close().await.unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_public_journal_ends_before_answers_of_open_batches() {
+    let dir = folder("feed-journal");
+    let (coordinator, address) = serve(&dir).await;
+    crate::operations::simulated::mine(&coordinator, 2, 0)
+        .await
+        .unwrap();
+    let take = async |number| {
+        let miner = crate::operations::simulated::miner(number);
+        let reply = coordinator.request(&miner, Duration::ZERO).await.unwrap();
+        let naschain_run::JobReply::Job(job) = reply else {
+            panic!()
+        };
+        (miner, job)
+    };
+    let (ada, first) = take(0).await;
+    let before = coordinator.look(|state| state.events()).await;
+    let row = crate::operations::simulated::answer(coordinator.spec(), &first);
+    coordinator.submit(&ada, first.lease, row).await.unwrap();
+    take(1).await;
+    let (entries, last) = coordinator.public_entries(0, 1_000).await.unwrap();
+    assert_eq!((entries.len() as u64, last), (before, before));
+    assert!(
+        entries
+            .iter()
+            .all(|entry| !entry.event.contains("accuracy"))
+    );
+    crate::operations::simulated::mine(&coordinator, 4, 100)
+        .await
+        .unwrap();
+    let all = coordinator.look(|state| state.events()).await;
+    let (entries, last) = coordinator.public_entries(0, 10_000).await.unwrap();
+    assert_eq!((entries.len() as u64, last), (all, all));
+    let audit = tokio::task::spawn_blocking(move || {
+        let mut audit = crate::programs::genomaster();
+        audit.args(["audit", "--json", &format!("http://{address}")]);
+        crate::programs::succeeded(audit.output().unwrap())
+    });
+    let report: Value = serde_json::from_str(&audit.await.unwrap()).unwrap();
+    assert_eq!(
+        (&report["events"], &report["batches"]),
+        (&all.into(), &16.into())
+    );
+    assert_eq!(report["faults"], Value::Array(vec![]));
+    coordinator.close().await.unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
+}

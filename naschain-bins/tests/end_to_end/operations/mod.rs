@@ -1,0 +1,18 @@
+//! What an operator relies on: the journal, standbys, audits, events, and behaviour under faults.
+
+mod audit;
+mod audit_signed;
+mod deploy;
+mod disk_full;
+mod failover;
+mod faults;
+mod feed;
+mod growth;
+mod journal;
+mod keys;
+mod miners;
+mod readers;
+mod restart;
+mod shutdown;
+mod simulated;
+mod stores;

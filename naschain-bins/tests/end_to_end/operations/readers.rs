@@ -1,0 +1,68 @@
+//! Whoever reads the journal does not hold up those who write it.
+
+use std::time::{Duration, Instant};
+
+use crate::programs::folder;
+use naschain_bins::coordinator::Coordinator;
+use naschain_bins::journal::store::Place;
+use naschain_consensus::Event;
+
+/// The median of how long 30 events take.
+#[allow(clippy::disallowed_methods)] // a test may look at the clock
+async fn write(coordinator: &Coordinator) -> Duration {
+    let mut took = Vec::new();
+    for number in 0..30 {
+        // Another capacity each time, so that each is written.
+        let register = Event::Register {
+            miner: "writer".parse().unwrap(),
+            owner: None,
+            capacity: 1 + number % 2,
+        };
+        let began = Instant::now();
+        coordinator.handle(register).await.unwrap();
+        took.push(began.elapsed());
+    }
+    took.sort();
+    took[took.len() / 2]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::disallowed_methods)] // a test may look at the clock
+async fn readers_of_the_journal_do_not_hold_up_those_who_write() {
+    let dir = folder("readers");
+    let spec = crate::operations::simulated::spec(20, 8, 1);
+    let coordinator = Coordinator::open(Place::of_run(&dir), spec).await.unwrap();
+    crate::operations::simulated::mine(&coordinator, 4, 130)
+        .await
+        .unwrap();
+    let mut tries = Vec::new();
+    for _ in 0..5 {
+        let calm = write(&coordinator).await;
+        let began = Instant::now();
+        let (page, _) = coordinator.public_entries(0, 1_000).await.unwrap();
+        let reading = began.elapsed();
+        assert_eq!(page.len(), 1_000);
+        let numbers: Vec<u64> = page.iter().map(|entry| entry.number).collect();
+        assert_eq!(numbers, (1..=1_000).collect::<Vec<u64>>());
+        let readers: Vec<_> = (0..12)
+            .map(|_| {
+                let coordinator = coordinator.clone();
+                tokio::spawn(async move {
+                    loop {
+                        coordinator.public_entries(0, 1_000).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        let held_up = write(&coordinator).await;
+        readers.iter().for_each(|reader| reader.abort());
+        // Each of twelve readers in turn would make it twelve pages.
+        if held_up < calm * 2 + reading * 2 {
+            coordinator.close().await.unwrap();
+            std::fs::remove_dir_all(dir).unwrap();
+            return;
+        }
+        tries.push((calm, reading, held_up));
+    }
+    panic!("calm, one page, with readers: {tries:?}");
+}

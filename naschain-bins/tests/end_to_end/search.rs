@@ -1,0 +1,184 @@
+//! `genomaster search` as a process: its folder, its determinism, its interruptions.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::programs::{Process, folder, genomaster, read, search, succeeded, text, wait_until};
+use naschain_train::{Dataset, Model, Options, evaluate};
+use serde_json::Value;
+
+/// Genomes and verdicts; who trained what may differ from run to run.
+fn judged(run: &Path) -> BTreeSet<String> {
+    let history = read(run.join("history.jsonl"));
+    let line = |line: &str| {
+        let batch: Value = serde_json::from_str(line).unwrap();
+        format!("{} {}", batch["genome"], batch["verdict"])
+    };
+    history.lines().map(line).collect()
+}
+
+#[test]
+fn the_result_depends_on_the_seed_alone() {
+    let dir = folder("seed");
+    let (a, b, c) = (dir.join("a"), dir.join("b"), dir.join("c"));
+    let printed = succeeded(search(&a, &[]).output().unwrap());
+    assert!(printed.contains("accuracy %") && printed.contains(a.to_str().unwrap()));
+    succeeded(search(&b, &["--miners=5", "--threads=2"]).output().unwrap());
+    succeeded(search(&c, &["--seed=6"]).output().unwrap());
+    assert_eq!(judged(&a).len(), 12);
+    assert_eq!(judged(&a), judged(&b));
+    assert_eq!(read(a.join("front.json")), read(b.join("front.json")));
+    assert_ne!(read(a.join("front.json")), read(c.join("front.json")));
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn the_folder_holds_what_is_needed_to_use_the_models() {
+    let dir = folder("models");
+    succeeded(search(&dir, &[]).output().unwrap());
+    let digits = Dataset::digits();
+    let front: Vec<Value> = serde_json::from_str(&read(dir.join("front.json"))).unwrap();
+    assert!(!front.is_empty());
+    for entry in &front {
+        assert_eq!(entry["digest"], entry["model_digest"]);
+        let model = dir.join(entry["model"].as_str().unwrap());
+        let model = Model::load(&model.join("model.safetensors")).unwrap();
+        assert_eq!(model.genome.to_string(), entry["genome"]);
+        let (architecture, weights) = (&model.architecture, &model.weights);
+        let options = Options::default();
+        let accuracy = evaluate(architecture, weights, &digits, &digits.test, options).unwrap();
+        assert_eq!(
+            serde_json::to_value(accuracy).unwrap(),
+            entry["test_accuracy"]
+        );
+    }
+    let svg = read(dir.join("front.svg"));
+    for text in [
+        "parameters",
+        "FLOPs",
+        "validation accuracy",
+        "Pareto front",
+        "</svg>",
+    ] {
+        assert!(svg.contains(text), "{text}");
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn an_interrupted_search_ends_as_an_uninterrupted_one() {
+    let dir = folder("interrupted");
+    let (whole, cut) = (dir.join("whole"), dir.join("cut"));
+    succeeded(search(&whole, &[]).output().unwrap());
+    for (signal, batches) in [("-INT", 2), ("-KILL", 5)] {
+        let mut command = search(&cut, &[]);
+        let mut process = Process::start(command.stdout(Stdio::piped()));
+        let closed = || read(cut.join("history.jsonl")).lines().count();
+        wait_until("some batches have ended", || closed() >= batches);
+        let id = process.0.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let status = process.0.wait().unwrap();
+        assert_eq!(status.success(), signal == "-INT");
+        assert!(
+            !cut.join("front.json").exists(),
+            "it was over before {signal}"
+        );
+    }
+    succeeded(search(&cut, &[]).output().unwrap());
+    assert_eq!(judged(&whole), judged(&cut));
+    assert_eq!(read(whole.join("front.json")), read(cut.join("front.json")));
+    // Once more: nothing is left to do, and the same is printed.
+    let again = succeeded(search(&cut, &[]).output().unwrap());
+    assert!(again.contains("accuracy %"));
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// Standard error of a command that must end with exit code 2.
+fn refused(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{command:?}");
+    text(&output.stderr)
+}
+
+#[test]
+fn wrong_input_is_named_with_exit_code_2() {
+    let dir = folder("wrong");
+    let inspect = |args: &[&str]| refused(genomaster().arg("inspect").args(args));
+    assert!(inspect(&["010"]).contains("genome has 3 bits; 2 phases of 4 nodes needs 14"));
+    assert!(inspect(&["01x"]).contains("'x' at position 2"));
+    assert!(inspect(&["1101-0101001001"]).contains("it would be 1101010-1001001"));
+    assert!(inspect(&["--nodes=1", "0"]).contains("nodes is 1"));
+    assert!(inspect(&["--input=3x32", "0"]).contains("CxHxW"));
+    let run = |flag: &str| refused(&mut search(&dir.join("never"), &[flag]));
+    assert!(run("--population=1").contains("population"));
+    assert!(run("--train-images=1300").contains("1300 training and 200 validation"));
+    assert!(run("--replication=1").contains("replication is 1"));
+    assert!(run("--generations=18446744073709551615").contains("from 1 to 1000000"));
+    assert!(run("--miners=2").contains("at least --replication, which is 3"));
+    assert!(run("--device=cuda:7").contains("cuda:7"));
+    assert!(run("--tolerance=0.123").contains("tolerance is 0.123"));
+    assert!(run("--data=imagenet").contains("digits, fashion-mnist"));
+    assert!(run("--phases=5").contains("shrinks below 1x1"));
+    assert!(run("--learning-rate=nan").contains("learning-rate is NaN"));
+    let apart = |flag, value| refused(search(&dir.join("never"), &[]).args([flag, value]));
+    for (flag, value) in [
+        ("--learning-rate", "-1"),
+        ("--label-smoothing", "-0.1"),
+        ("--drop-path", "-0.1"),
+        ("--tolerance", "-1"),
+    ] {
+        let error = apart(flag, value);
+        let right = format!("{} is {value}", &flag[2..]);
+        assert!(error.contains(&right), "{error}");
+    }
+    for flag in ["--epochs", "--warmup-epochs"] {
+        assert!(apart(flag, "-1").contains("-1 is not in 0.."), "{flag}");
+    }
+    assert!(!dir.join("never").exists());
+
+    succeeded(search(&dir.join("run"), &[]).output().unwrap());
+    let error = refused(&mut search(&dir.join("run"), &["--epochs=3"]));
+    assert!(error.contains("recipe.epochs is 2, not 3"), "{error}");
+    let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
+    assert!(refused(miner.arg("--genomaster=nowhere")).contains("not the address"));
+    let mut validator = Command::new(env!("CARGO_BIN_EXE_validator"));
+    let error = refused(validator.arg("--genomaster=http://127.0.0.1:1"));
+    assert!(error.contains("127.0.0.1:1"), "{error}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_search_in_which_nothing_can_be_trained_says_why() {
+    let dir = folder("nothing");
+    let error = refused(&mut search(&dir, &["--memory-limit=1", "--generations=1"]));
+    assert!(error.contains("none of the 4 networks"), "{error}");
+    assert!(error.contains("the limit is 1 MiB"), "{error}");
+    assert_eq!(read(dir.join("front.json")), "[]");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn inspect_knows_a_published_network() {
+    // The first of NASChain's own published runs: 2,765,566 parameters, 374.4687 MFLOPs.
+    let genome = "100010110011111110111100011000000100111101001000011111011110011011011011011010101111001010010000000100000010000111101011000100010100001011";
+    let flags = [
+        "--phases=3",
+        "--nodes=10",
+        "--input=3x32x32",
+        "--init-channels=36",
+        "--json",
+    ];
+    let output = genomaster().arg("inspect").args(flags).arg(genome).output();
+    let report: Value = serde_json::from_str(&succeeded(output.unwrap())).unwrap();
+    assert_eq!(report["genome"], genome);
+    assert_eq!(report["params"], 2_765_566);
+    assert_eq!(report["flops"], 374_468_688);
+    assert_eq!(report["phases"].as_array().unwrap().len(), 3);
+}
