@@ -1,11 +1,11 @@
-//! What a genomaster pays for trust: judging a batch, and its ten events on a job board of many
+//! What a genomaster pays for trust: judging a job, and its ten events on a job board of many
 //! miners. Throughput is verdicts and events.
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use naschain_consensus::{
-    Action, Agreement, BatchId, Event, JobBoard, Millis, MinerId, Row, Rules, judge,
+    Action, Agreement, JobId, Event, JobBoard, Millis, MinerId, Row, Rules, judge,
 };
 use naschain_core::{Accuracy, Digest, Measurement};
 
@@ -39,7 +39,7 @@ fn verdict(criterion: &mut Criterion) {
 }
 
 fn board(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("batch on a board");
+    let mut group = criterion.benchmark_group("job on a board");
     group.throughput(Throughput::Elements(EVENTS));
     for miners in MINERS {
         let mut board = JobBoard::new(Rules::default(), 1).unwrap();
@@ -47,23 +47,23 @@ fn board(criterion: &mut Criterion) {
             let miner = format!("miner-{number}").parse().unwrap();
             board.handle(Millis(0), Event::Join { miner }).unwrap();
         }
-        let mut batches = 0;
+        let mut jobs = 0;
         let id = BenchmarkId::new("miners", miners);
         group.bench_function(id, |bencher| {
             bencher.iter(|| {
-                batches += 1;
-                one_batch(&mut board, batches)
+                jobs += 1;
+                one_job(&mut board, jobs)
             });
         });
     }
     group.finish();
 }
 
-/// Deals a batch, lets its three miners work and answer, and returns what closed it.
-fn one_batch(board: &mut JobBoard, number: u64) -> Action {
-    let (now, batch) = (Millis(number), BatchId(number));
+/// Deals a job, lets its three miners work and answer, and returns what closed it.
+fn one_job(board: &mut JobBoard, number: u64) -> Action {
+    let (now, job) = (Millis(number), JobId(number));
     let flops = 1_000_000;
-    let dealt = board.handle(now, Event::Open { batch, flops }).unwrap();
+    let dealt = board.handle(now, Event::Open { job, flops }).unwrap();
     let Some(Action::Dealt { miners, .. }) = dealt.last() else {
         panic!("{dealt:?}");
     };

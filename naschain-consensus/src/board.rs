@@ -1,9 +1,9 @@
 //! The state of the board and its one entrance; the parts of its behaviour are the modules below.
 
-mod batch;
-mod batches;
 mod deal;
 mod id_set;
+mod job;
+mod jobs;
 mod lease;
 mod outlook;
 mod queue;
@@ -20,10 +20,10 @@ use naschain_core::Measurement;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Action, BatchId, Ending, Error, Event, LeaseId, Millis, MinerId, Rejected, Row, Rules, Tally,
+    Action, Ending, Error, Event, JobId, LeaseId, Millis, MinerId, Rejected, Row, Rules, Tally,
 };
-use batches::{BatchRef, Batches, SeatRef};
 use id_set::IdSet;
+use jobs::{JobRef, Jobs, SeatRef};
 use lease::Lease;
 use queue::Queue;
 use roster::{MinerIndex, Roster};
@@ -35,19 +35,19 @@ use watchdog::Pace;
 /// a journal of those brings it back exactly, in any process. [`JobBoard::handle`] takes one event
 /// and returns what follows from it; a refused event changes nothing and need not be kept.
 ///
-/// **Dealing.** A batch is dealt to [`Rules::seats`] different miners drawn at random from those
+/// **Dealing.** A job is dealt to [`Rules::seats`] different miners drawn at random from those
 /// present. Seats for which there is nobody stay open until somebody asks: with fewer miners than
-/// seats a batch waits, and never fails for want of miners.
+/// seats a job waits, and never fails for want of miners.
 ///
 /// **Requests.** Miners pull. One that asks gets the oldest seat dealt to it; else the oldest open
-/// seat; else a seat that another miner was dealt and has not started on: of the oldest batch that
+/// seat; else a seat that another miner was dealt and has not started on: of the oldest job that
 /// has one, that of the miner with the longest backlog; else, as a second miner, the seat that lags
-/// most behind the average ([`Rules::watchdog`]). Nobody ever holds two seats of a batch, and no
+/// most behind the average ([`Rules::watchdog`]). Nobody ever holds two seats of a job, and no
 /// owner's miners do. A miner that asks while it holds as many leases as it has room for has lost
 /// one: it gets that seat again under a new lease, three times; then others get it.
 ///
 /// **Seats that a miner was not drawn for** are given with care, since whoever does not train is
-/// always the first to ask for them: [`Rules::max_taken_over`] seats of a batch at most are taken
+/// always the first to ask for them: [`Rules::max_taken_over`] seats of a job at most are taken
 /// over or copied, and neither these nor open seats go to a miner that has been given as much as
 /// the fastest one that is believed could do ([`Rules::max_speed_percent`]). Until half of the
 /// miners present have answered the network's pace is not known: then nobody takes over, and who
@@ -58,15 +58,15 @@ use watchdog::Pace;
 /// ([`Watchdog::stalled_percent`](crate::Watchdog::stalled_percent)). An answer under an ended
 /// lease is refused by name. The seat of a lease that ended without an answer, or of a miner that
 /// is gone, is dealt to another one drawn at random; it is open to all only when there is nobody
-/// to draw. After [`Rules::max_retries`] such ends for each seat the batch ends with the answers it
+/// to draw. After [`Rules::max_retries`] such ends for each seat the job ends with the answers it
 /// has.
 ///
-/// **Verdicts.** When all seats are answered the batch is judged, and closed if anybody agrees;
+/// **Verdicts.** When all seats are answered the job is judged, and closed if anybody agrees;
 /// if not, it gets more seats ([`Rules::escalate_to`]), and then it is dealt again, first to owners
 /// that had no seat in it before, [`Rules::max_dealings`] times at most. Where nobody can be drawn
-/// for a seat, a second answer to another one fills it, and the seats added to a batch are not
-/// waited for. A batch of which more than
-/// half the seats report a failed training ends as failed at once. No row of an open batch can be
+/// for a seat, a second answer to another one fills it, and the seats added to a job are not
+/// waited for. A job of which more than
+/// half the seats report a failed training ends as failed at once. No row of an open job can be
 /// seen from outside.
 ///
 /// **Time.** Leases that are due end before any accepted event, so the caller sends a
@@ -75,22 +75,22 @@ use watchdog::Pace;
 /// **Storing.** A board may be written in any format of serde whose maps may have any keys, such
 /// as MessagePack; JSON has names for keys alone. A journal of events needs no such thing.
 ///
-/// **Cost.** An event takes O(log n) steps in the number of miners, open batches and leases,
+/// **Cost.** An event takes O(log n) steps in the number of miners, open jobs and leases,
 /// amortised over the events that made the work; only where most miners present belong to owners
-/// that have a seat of the batch already does drawing a seat look at all miners.
+/// that have a seat of the job already does drawing a seat look at all miners.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct JobBoard {
     rules: Rules,
     seed: u64,
     now: Millis,
     roster: Roster,
-    batches: Batches,
-    /// The numbers of all batches ever opened.
+    jobs: Jobs,
+    /// The numbers of all jobs ever opened.
     used: IdSet,
     /// Seats that nobody was dealt.
     open_seats: Queue<SeatRef>,
-    /// Batches of which a seat may be taken over from somebody who has not started.
-    takeable: Queue<BatchRef>,
+    /// Jobs of which a seat may be taken over from somebody who has not started.
+    takeable: Queue<JobRef>,
     leases: BTreeMap<LeaseId, Box<Lease>>,
     granted: u64,
     /// When leases end without a heartbeat.
@@ -108,7 +108,7 @@ pub struct JobBoard {
 enum Step {
     /// With owner and capacity, or with those it had, or none and 1.
     Join(MinerId, Option<(Option<MinerId>, u32)>),
-    Open(BatchId, u64, Option<Measurement>),
+    Open(JobId, u64, Option<Measurement>),
     Request(MinerIndex),
     Heartbeat(LeaseId, u32),
     Submit(LeaseId, Row),
@@ -117,7 +117,7 @@ enum Step {
 }
 
 impl JobBoard {
-    /// A board without miners and batches.
+    /// A board without miners and jobs.
     ///
     /// # Errors
     /// [`Error::OutOfRange`] for rules that no board could keep.
@@ -128,7 +128,7 @@ impl JobBoard {
             seed,
             now: Millis(0),
             roster: Roster::default(),
-            batches: Batches::default(),
+            jobs: Jobs::default(),
             used: IdSet::default(),
             open_seats: Queue::default(),
             takeable: Queue::default(),
@@ -165,14 +165,14 @@ impl JobBoard {
         }
         match step {
             Step::Join(miner, terms) => self.join(miner, terms),
-            Step::Open(batch, flops, known) => self.open(batch, flops, known, &mut actions),
+            Step::Open(job, flops, known) => self.open(job, flops, known, &mut actions),
             Step::Request(miner) => self.request(miner, &mut actions),
             Step::Heartbeat(lease, epoch) => self.heartbeat(lease, epoch, &mut actions),
-            // What was due may have ended the batch, and this lease with it.
+            // What was due may have ended the job, and this lease with it.
             Step::Submit(lease, row) if !self.leases.contains_key(&lease) => {
                 actions.extend(answered.map(|(miner, place)| Action::Discarded {
                     miner,
-                    batch: place.id,
+                    job: place.id,
                     seat: place.seat(),
                     lease,
                     row,
@@ -200,12 +200,10 @@ impl JobBoard {
                 }
                 Step::Join(miner, Some((owner, capacity)))
             }
-            Event::Open { batch, flops } => Step::Open(self.unused(batch)?, flops, None),
-            Event::OpenKnown {
-                batch,
-                flops,
-                answer,
-            } => Step::Open(self.unused(batch)?, flops, Some(answer)),
+            Event::Open { job, flops } => Step::Open(self.unused(job)?, flops, None),
+            Event::OpenKnown { job, flops, answer } => {
+                Step::Open(self.unused(job)?, flops, Some(answer))
+            }
             Event::Request { miner } => Step::Request(self.known(miner)?),
             Event::Heartbeat {
                 miner,
@@ -220,11 +218,11 @@ impl JobBoard {
         })
     }
 
-    fn unused(&self, batch: BatchId) -> Result<BatchId, Rejected> {
-        if self.used.contains(batch.0) {
-            return Err(Rejected::DuplicateBatch { batch });
+    fn unused(&self, job: JobId) -> Result<JobId, Rejected> {
+        if self.used.contains(job.0) {
+            return Err(Rejected::DuplicateJob { job });
         }
-        Ok(batch)
+        Ok(job)
     }
 
     fn known(&self, miner: MinerId) -> Result<MinerIndex, Rejected> {
@@ -278,14 +276,14 @@ impl JobBoard {
         self.now
     }
 
-    /// How many batches have been opened and have not ended.
-    pub fn open_batches(&self) -> usize {
-        self.batches.len()
+    /// How many jobs have been opened and have not ended.
+    pub fn open_jobs(&self) -> usize {
+        self.jobs.len()
     }
 
-    /// The size of an open batch, as it was opened with.
-    pub fn flops(&self, batch: BatchId) -> Option<u64> {
-        self.batches.find(batch).map(|batch| batch.flops)
+    /// The size of an open job, as it was opened with.
+    pub fn flops(&self, job: JobId) -> Option<u64> {
+        self.jobs.find(job).map(|job| job.flops)
     }
 
     /// How many leases are live.

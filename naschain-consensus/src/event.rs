@@ -2,7 +2,7 @@ use naschain_core::Measurement;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BatchId, Ending, Failure, Grant, LeaseId, Millis, MinerId, NoWork, Reason, Row, Verdict,
+    Ending, Failure, Grant, JobId, LeaseId, Millis, MinerId, NoWork, Reason, Row, Verdict,
 };
 
 /// What the world tells the board.
@@ -19,7 +19,7 @@ pub enum Event {
     Register {
         /// The miner.
         miner: MinerId,
-        /// Who it belongs to; an owner gets one seat of a batch at most. Without one the miner
+        /// Who it belongs to; an owner gets one seat of a job at most. Without one the miner
         /// is its own owner.
         owner: Option<MinerId>,
         /// How many jobs it trains at once, at least 1.
@@ -28,7 +28,8 @@ pub enum Event {
     /// A new job is to be trained.
     Open {
         /// Its number, never used before.
-        batch: BatchId,
+        #[serde(rename = "batch")]
+        job: JobId,
         /// Its size: FLOPs of the whole training, or any number proportional to its duration.
         flops: u64,
     },
@@ -36,7 +37,8 @@ pub enum Event {
     /// tell it from another.
     OpenKnown {
         /// Its number, never used before.
-        batch: BatchId,
+        #[serde(rename = "batch")]
+        job: JobId,
         /// Its size, as for [`Event::Open`].
         flops: u64,
         /// The answer.
@@ -79,10 +81,11 @@ pub enum Event {
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Action {
-    /// The seats of a new batch were drawn; `None` stays open to whoever asks.
+    /// The seats of a new job were drawn; `None` stays open to whoever asks.
     Dealt {
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The miner drawn for each seat.
         miners: Vec<Option<MinerId>>,
     },
@@ -90,8 +93,9 @@ pub enum Action {
     Leased {
         /// The miner.
         miner: MinerId,
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat, counted from 0.
         seat: usize,
         /// The token to heartbeat and answer with.
@@ -117,23 +121,25 @@ pub enum Action {
         /// When it now ends without a heartbeat.
         expires: Millis,
     },
-    /// A second miner's answer came after its seat was filled; it is kept until the batch ends.
+    /// A second miner's answer came after its seat was filled; it is kept until the job ends.
     Late {
         /// The miner.
         miner: MinerId,
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat.
         seat: usize,
         /// The lease, which ends by this.
         lease: LeaseId,
     },
-    /// A second miner's answer fills another seat of the batch, for which there was nobody else.
+    /// A second miner's answer fills another seat of the job, for which there was nobody else.
     Moved {
         /// The miner.
         miner: MinerId,
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat whose first answer this one was to check.
         from: usize,
         /// The seat that it fills.
@@ -145,8 +151,9 @@ pub enum Action {
     Discarded {
         /// The miner.
         miner: MinerId,
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat.
         seat: usize,
         /// The lease, which ends by this.
@@ -154,13 +161,14 @@ pub enum Action {
         /// The answer.
         row: Row,
     },
-    /// The answer of a second miner was held against the consensus of its batch. It is rewarded
-    /// if it agrees and came before the batch ended; afterwards anybody could have copied it.
+    /// The answer of a second miner was held against the consensus of its job. It is rewarded
+    /// if it agrees and came before the job ended; afterwards anybody could have copied it.
     SpotChecked {
         /// The miner.
         miner: MinerId,
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The answer.
         row: Row,
         /// What was found of it.
@@ -172,8 +180,9 @@ pub enum Action {
     Filled {
         /// The miner.
         miner: MinerId,
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat.
         seat: usize,
         /// The lease, which ends by this.
@@ -184,8 +193,9 @@ pub enum Action {
     Expired {
         /// The miner that held it.
         miner: MinerId,
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat.
         seat: usize,
         /// The lease.
@@ -197,8 +207,9 @@ pub enum Action {
     Revoked {
         /// The miner that held it.
         miner: MinerId,
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat.
         seat: usize,
         /// The lease.
@@ -209,8 +220,9 @@ pub enum Action {
     /// A seat whose miner is gone, or has given it up, was dealt to another one drawn at random.
     /// Without this action it is open to all.
     Redrawn {
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat.
         seat: usize,
         /// The miner drawn for it.
@@ -221,29 +233,32 @@ pub enum Action {
         /// The miner.
         miner: MinerId,
     },
-    /// Nobody agreed, so the batch got more seats; its rows stay. For the operator's log, not for
+    /// Nobody agreed, so the job got more seats; its rows stay. For the operator's log, not for
     /// publication.
     Escalated {
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// Why the rows so far do not suffice.
         verdict: Verdict,
         /// The miner drawn for each new seat.
         miners: Vec<Option<MinerId>>,
     },
-    /// A batch with one seat was taken by a miner that is not trusted, or its answer cannot stand
+    /// A job with one seat was taken by a miner that is not trusted, or its answer cannot stand
     /// alone, so it got all its seats.
     Widened {
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The miner drawn for each new seat.
         miners: Vec<Option<MinerId>>,
     },
-    /// Nobody agreed, so the batch was dealt to other miners. The batch is still open: this is
+    /// Nobody agreed, so the job was dealt to other miners. The job is still open: this is
     /// for the operator's log, not for publication.
     Redealt {
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// Which dealing this is; the first one was 0.
         dealing: u32,
         /// Why the rows before were rejected.
@@ -251,19 +266,21 @@ pub enum Action {
         /// The miner drawn for each seat.
         miners: Vec<Option<MinerId>>,
     },
-    /// A batch ended with agreement.
+    /// A job ended with agreement.
     Closed {
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// Who answered what, seat by seat.
         rows: Vec<(MinerId, Row)>,
         /// Who agreed, and on what; its consensus is never `None`.
         verdict: Verdict,
     },
-    /// A batch ended without a result.
+    /// A job ended without a result.
     Failed {
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// Why.
         failure: Failure,
         /// The answers of the last dealing.

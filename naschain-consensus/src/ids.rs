@@ -34,11 +34,11 @@ impl fmt::Display for Millis {
 /// One job: a genome to be trained by several miners. The caller chooses the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct BatchId(pub u64);
+pub struct JobId(pub u64);
 
-impl fmt::Display for BatchId {
+impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "batch {}", self.0)
+        write!(f, "job {}", self.0)
     }
 }
 

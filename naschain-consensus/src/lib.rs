@@ -4,7 +4,7 @@
 //! ambient randomness. Time is passed in as [`Millis`], randomness is a seed.
 //!
 //! ```
-//! use naschain_consensus::{Action, BatchId, Event, JobBoard, Millis, MinerId, Row, Rules};
+//! use naschain_consensus::{Action, JobId, Event, JobBoard, Millis, MinerId, Row, Rules};
 //! use naschain_core::{Accuracy, Digest, Measurement};
 //!
 //! let mut board = JobBoard::new(Rules::default(), 7)?;
@@ -12,7 +12,7 @@
 //! for miner in &miners {
 //!     board.handle(Millis(0), Event::Join { miner: miner.clone() })?;
 //! }
-//! board.handle(Millis(0), Event::Open { batch: BatchId(1), flops: 1_000_000 })?;
+//! board.handle(Millis(0), Event::Open { job: JobId(1), flops: 1_000_000 })?;
 //!
 //! // Each miner asks, trains and answers; eve invents a number.
 //! let mut closed = None;
@@ -37,7 +37,7 @@
 //!
 //! In reading order:
 //! 1. [`Agreement`], [`Row`]: when two answers agree;
-//! 2. [`judge`]: who is rewarded in a batch, and why the others are not;
+//! 2. [`judge`]: who is rewarded in a job, and why the others are not;
 //! 3. [`Scoreboard`], [`MovingAverage`], [`weights_v11`]: from rewarded rows to the chain's weights;
 //! 4. [`Rules`], [`Event`], [`Action`], [`Rejected`]: the words of the job board; [`Grant`],
 //!    [`NoWork`], [`Ending`], [`Failure`]: its reasons;
@@ -59,7 +59,7 @@ pub use agreement::{Agreement, Row, Rule};
 pub use board::JobBoard;
 pub use error::Error;
 pub use event::{Action, Event};
-pub use ids::{BatchId, LeaseId, Millis, MinerId};
+pub use ids::{JobId, LeaseId, Millis, MinerId};
 pub use rejected::Rejected;
 pub use rules::{Rules, Trust, Watchdog};
 pub use scores::{MovingAverage, Scoreboard, Tally, l1_normalise, normalise};

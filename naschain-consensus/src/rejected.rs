@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchId, Ending, LeaseId, MinerId};
+use crate::{Ending, JobId, LeaseId, MinerId};
 
 /// Why the board refused an event. A refused event has changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -13,7 +13,7 @@ pub enum Rejected {
         /// The miner.
         miner: MinerId,
     },
-    /// The lease has ended: it expired, was replaced by a later one, or its batch has ended.
+    /// The lease has ended: it expired, was replaced by a later one, or its job has ended.
     #[error("{lease} of miner {miner} has ended{}; its answer does not count, ask for new work", because(*.why))]
     StaleLease {
         /// The miner that named it.
@@ -47,11 +47,13 @@ pub enum Rejected {
         /// The lease.
         lease: LeaseId,
     },
-    /// The number of a new batch was used before.
-    #[error("{batch} was opened before; every batch needs a number of its own")]
-    DuplicateBatch {
-        /// The batch.
-        batch: BatchId,
+    /// The number of a new job was used before.
+    #[error("{job} was opened before; every job needs a number of its own")]
+    #[serde(rename = "duplicate_batch")]
+    DuplicateJob {
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
     },
     /// A miner registers with no room for a job.
     #[error("capacity of miner {miner} is {capacity}; it must be 1 to 1024")]

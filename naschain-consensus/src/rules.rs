@@ -19,14 +19,14 @@ pub struct Rules {
     /// A miner that holds no lease and says nothing for this long, in milliseconds, is away: the
     /// seats dealt to it are open to all.
     pub away_ms: u64,
-    /// How often a rejected batch is dealt anew before it is closed as failed.
+    /// How often a rejected job is dealt anew before it is closed as failed.
     pub max_dealings: u32,
-    /// When nobody agrees, a batch first gets more seats up to so many, its rows being kept, if
+    /// When nobody agrees, a job first gets more seats up to so many, its rows being kept, if
     /// enough other miners are present; no more than [`Rules::seats`] means never.
     pub escalate_to: usize,
     /// Whether a miner without work takes over seats that others were dealt and have not started.
     pub take_over: bool,
-    /// At most so many miners of a batch were not drawn for their seats while those that were are
+    /// At most so many miners of a job were not drawn for their seats while those that were are
     /// present: they took over or work as second ones. Two seats make an agreement, so with one
     /// at most there is always a miner in it that was drawn at random.
     pub max_taken_over: usize,
@@ -34,7 +34,7 @@ pub struct Rules {
     /// answers sooner, perhaps because it does not train, gets no seat that it was not drawn for
     /// until that speed would have been enough for all that it has been given.
     pub max_speed_percent: u32,
-    /// So many leases of a batch, for each of its seats, may end without an answer. With one more
+    /// So many leases of a job, for each of its seats, may end without an answer. With one more
     /// it ends: closed if those that have answered agree, else failed.
     pub max_retries: u32,
     /// Whether and when a seat that lags is given to a second miner.
@@ -70,7 +70,7 @@ impl Default for Watchdog {
     }
 }
 
-/// When a miner's batches shrink to one seat: with probability 1 − 1/v after v ≥ `after_valid`
+/// When a miner's jobs shrink to one seat: with probability 1 − 1/v after v ≥ `after_valid`
 /// valid answers in a row. One invalid answer ends the run. (Anderson, "BOINC: A Platform for
 /// Volunteer Computing", Journal of Grid Computing 18, 2020, calls this adaptive replication.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

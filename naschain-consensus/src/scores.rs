@@ -17,7 +17,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts one row of a judged batch.
+    /// Counts one row of a judged job.
     pub fn count(&mut self, rewarded: bool) {
         if rewarded {
             self.points += 1;
@@ -28,7 +28,7 @@ impl Tally {
     }
 }
 
-/// What every miner has earned, from judged batches alone: whoever holds the batches can compute
+/// What every miner has earned, from judged jobs alone: whoever holds the jobs can compute
 /// it again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -42,7 +42,7 @@ impl Scoreboard {
         Scoreboard::default()
     }
 
-    /// Counts a batch: its rows and what was found of them, in the same order.
+    /// Counts a job: its rows and what was found of them, in the same order.
     pub fn record(&mut self, rows: &[(MinerId, Row)], verdict: &Verdict) {
         for ((miner, _), rewarded) in rows.iter().zip(&verdict.agreed) {
             self.tallies
@@ -52,7 +52,7 @@ impl Scoreboard {
         }
     }
 
-    /// Counts a second miner's answer, which was held against the consensus of its batch.
+    /// Counts a second miner's answer, which was held against the consensus of its job.
     pub fn record_spot_check(&mut self, miner: &MinerId, rewarded: bool) {
         self.tallies
             .entry(miner.clone())

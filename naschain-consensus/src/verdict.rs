@@ -54,7 +54,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What the rows of one batch amount to.
+/// What the rows of one job amount to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
@@ -63,7 +63,7 @@ pub struct Verdict {
     /// Why, for each row.
     pub reasons: Vec<Reason>,
     /// The member of the agreeing set with the median accuracy (the lower one of two), or none:
-    /// the batch is rejected.
+    /// the job is rejected.
     pub consensus: Option<Measurement>,
 }
 

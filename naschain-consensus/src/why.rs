@@ -40,7 +40,7 @@ pub enum NoWork {
     /// No seat waits for anybody.
     NothingWaits,
     /// Seats wait, but this miner may have none of them: they are dealt to others, and it or its
-    /// owner has a seat of the batch, or as many as may be were taken over.
+    /// owner has a seat of the job, or as many as may be were taken over.
     NotForThisMiner,
     /// Seats wait that it was not drawn for, but it has been given as much as the fastest miner
     /// that is believed could have done by now.
@@ -70,9 +70,10 @@ pub enum Ending {
     Forgotten,
     /// Its miner left.
     Left,
-    /// Its batch ended without it.
-    BatchEnded,
-    /// Its batch was dealt anew because nobody agreed.
+    /// Its job ended without it.
+    #[serde(rename = "batch_ended")]
+    JobEnded,
+    /// Its job was dealt anew because nobody agreed.
     Redealt,
 }
 
@@ -85,13 +86,13 @@ impl fmt::Display for Ending {
             Ending::AskedAgain => "its miner asked again and got a new lease",
             Ending::Forgotten => "its miner asked again and the seat went to others",
             Ending::Left => "its miner left",
-            Ending::BatchEnded => "its batch ended",
-            Ending::Redealt => "its batch was dealt anew",
+            Ending::JobEnded => "its job ended",
+            Ending::Redealt => "its job was dealt anew",
         })
     }
 }
 
-/// Why a batch ended without a result.
+/// Why a job ended without a result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -101,7 +102,7 @@ pub enum Failure {
         /// What they report, in the order of seats.
         reasons: Vec<String>,
     },
-    /// No two rows agreed, however often the batch was dealt.
+    /// No two rows agreed, however often the job was dealt.
     NoAgreement {
         /// How many dealings there were.
         dealings: u32,

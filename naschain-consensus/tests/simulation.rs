@@ -68,7 +68,7 @@ fn run(options: Options) -> World {
     assert!(
         world.run(2_000_000),
         "{} jobs never end",
-        world.board.open_batches()
+        world.board.open_jobs()
     );
     world
 }
@@ -182,7 +182,7 @@ fn the_watchdog_keeps_fast_miners_at_work() {
 }
 
 #[test]
-fn a_coalition_that_answers_at_once_does_not_take_all_batches() {
+fn a_coalition_that_answers_at_once_does_not_take_all_jobs() {
     for seed in seeds(2) {
         let groups = [(Conduct::Honest, 90), (Conduct::Colluder, 10)];
         let mut options = steady(seed, crowd(&groups));
@@ -274,5 +274,5 @@ fn two_miners_wait_for_a_third() {
     let mut world = World::new(options(0, crowd(&[(Conduct::Honest, 2)])));
     assert!(!world.run(5_000), "two miners cannot fill three seats");
     assert_eq!(world.checker.closed + world.checker.failed, 0);
-    assert_eq!(world.board.open_batches(), 30);
+    assert_eq!(world.board.open_jobs(), 30);
 }

@@ -105,7 +105,7 @@ pub(crate) fn collusion(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
             found.push(figure(
                 format!("colluders_{share}_reward_{}", variant.name),
                 points as f64 / answers.max(1) as f64,
-                "points for a batch answered",
+                "points for a job answered",
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! What conduct earns for each batch that it answers, under each rule.
+//! What conduct earns for each job that it answers, under each rule.
 
 use naschain_consensus::{Rule, Trust};
 
@@ -33,17 +33,17 @@ pub(crate) fn rewards(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
             found.push(figure(
                 format!("{}_reward_{name}", format!("{conduct:?}").to_lowercase()),
                 points as f64 / answers.max(1) as f64,
-                "points for a batch answered",
+                "points for a job answered",
             ));
         }
         found.push(figure(
-            format!("wrong_batches_{name}"),
+            format!("wrong_jobs_{name}"),
             world.checker.wrong as f64 / jobs as f64,
             "share of jobs closed on a wrong result",
         ));
         if trust.is_some() {
             found.push(figure(
-                format!("single_seat_batches_{name}"),
+                format!("single_seat_jobs_{name}"),
                 world.checker.single as f64 / jobs as f64,
                 "share of jobs dealt to one trusted miner",
             ));

@@ -1,6 +1,6 @@
 //! How fast and how large a board is, without the rest of a world around it.
 
-use naschain_consensus::{Action, BatchId, Event, JobBoard, LeaseId, Millis, MinerId, Row, Rules};
+use naschain_consensus::{Action, Event, JobBoard, JobId, LeaseId, Millis, MinerId, Row, Rules};
 use naschain_core::{Accuracy, Digest, Measurement, Purpose, Stream};
 
 use crate::figures::{Figure, figure};
@@ -71,14 +71,8 @@ fn one(miners: u64, jobs: u64) -> Scale {
     }
     let joined = resident_bytes();
     for job in 0..jobs {
-        let batch = BatchId(job);
-        board.takes(
-            0,
-            Event::Open {
-                batch,
-                flops: 1_000,
-            },
-        );
+        let job = JobId(job);
+        board.takes(0, Event::Open { job, flops: 1_000 });
     }
     let opened = resident_bytes();
     let mut stream = Stream::new(1, Purpose::Simulation, 2, 0);
@@ -87,18 +81,18 @@ fn one(miners: u64, jobs: u64) -> Scale {
         ask(&mut board, &names, miner, 0, &mut stream, &mut working);
     }
     while working.count > 0 {
-        for (miner, lease, batch) in working.next_millisecond() {
+        for (miner, lease, job) in working.next_millisecond() {
             let submit = Event::Submit {
                 miner: names[miner].clone(),
                 lease,
-                row: Row::Measured(found(batch)),
+                row: Row::Measured(found(job)),
             };
             let now = working.now;
             board.takes(now, submit);
             ask(&mut board, &names, miner, now, &mut stream, &mut working);
         }
     }
-    assert_eq!(board.board.open_batches(), 0, "a job was lost");
+    assert_eq!(board.board.open_jobs(), 0, "a job was lost");
     let per = |from: Option<u64>, to: Option<u64>, count: u64| {
         Some(to?.saturating_sub(from?) as f64 / count as f64)
     };
@@ -121,9 +115,9 @@ fn ask(
 ) {
     let miner = names[index].clone();
     let actions = board.takes(now, Event::Request { miner });
-    if let Some(Action::Leased { lease, batch, .. }) = actions.last() {
+    if let Some(Action::Leased { lease, job, .. }) = actions.last() {
         let ms = 1_000 + stream.below(LONGEST_MS - 1_000);
-        working.enter(ms, (index, *lease, *batch));
+        working.enter(ms, (index, *lease, *job));
     }
 }
 
@@ -133,7 +127,7 @@ const LONGEST_MS: u64 = 41_000;
 /// Who ends when, by the millisecond; a heap would take a tenth of the time that is measured.
 struct Calendar {
     now: u64,
-    days: Vec<Vec<(usize, LeaseId, BatchId)>>,
+    days: Vec<Vec<(usize, LeaseId, JobId)>>,
     count: usize,
 }
 
@@ -146,12 +140,12 @@ impl Calendar {
         }
     }
 
-    fn enter(&mut self, in_ms: u64, entry: (usize, LeaseId, BatchId)) {
+    fn enter(&mut self, in_ms: u64, entry: (usize, LeaseId, JobId)) {
         self.days[((self.now + in_ms) % LONGEST_MS) as usize].push(entry);
         self.count += 1;
     }
 
-    fn next_millisecond(&mut self) -> Vec<(usize, LeaseId, BatchId)> {
+    fn next_millisecond(&mut self) -> Vec<(usize, LeaseId, JobId)> {
         self.now += 1;
         let day = std::mem::take(&mut self.days[(self.now % LONGEST_MS) as usize]);
         self.count -= day.len();
@@ -159,11 +153,11 @@ impl Calendar {
     }
 }
 
-fn found(batch: BatchId) -> Measurement {
+fn found(job: JobId) -> Measurement {
     Measurement {
-        accuracy: Accuracy::from_hundredths((batch.0 % 10_000) as u32)
+        accuracy: Accuracy::from_hundredths((job.0 % 10_000) as u32)
             .expect("below 10,000 hundredths"),
-        params: batch.0,
+        params: job.0,
         flops: 1_000,
         digest: Digest([7; 32]),
     }

@@ -4,8 +4,8 @@ use naschain_core::Measurement;
 use serde::{Deserialize, Serialize};
 
 use super::JobBoard;
-use super::batch::{Seat, Worker};
-use super::batches::SeatRef;
+use super::job::{Seat, Worker};
+use super::jobs::SeatRef;
 use super::roster::MinerIndex;
 use crate::{Action, Ending, Grant, LeaseId, Millis, MinerId};
 
@@ -32,7 +32,7 @@ pub(super) struct Lease {
     pub(super) is_undrawn: bool,
     /// How often its miner has forgotten that it holds the seat.
     pub(super) asked_again: u32,
-    /// The consensus of its batch, if that has ended: all that is left to do is a spot check.
+    /// The consensus of its job, if that has ended: all that is left to do is a spot check.
     pub(super) check: Option<Box<Measurement>>,
 }
 
@@ -121,7 +121,7 @@ impl JobBoard {
         }
         actions.push(Action::Leased {
             miner: self.roster.name(miner),
-            batch: place.id,
+            job: place.id,
             seat: place.seat(),
             lease,
             expires,
@@ -138,10 +138,10 @@ impl JobBoard {
         is_copy: bool,
         is_undrawn: bool,
     ) -> Option<u64> {
-        let batch = self.batches.get_mut(place.batch())?;
-        batch.undrawn += usize::from(is_undrawn);
-        let flops = batch.flops;
-        let seat = &mut batch.seats[place.seat()];
+        let job = self.jobs.get_mut(place.job())?;
+        job.undrawn += usize::from(is_undrawn);
+        let flops = job.flops;
+        let seat = &mut job.seats[place.seat()];
         let mut lagging = None;
         match seat {
             Seat::Leased { worker, copy } if is_copy => {
@@ -160,7 +160,7 @@ impl JobBoard {
         if let Some(lagging) = lagging {
             self.watch(lagging);
         }
-        self.queue_take_over(place.batch());
+        self.queue_take_over(place.job());
         Some(flops)
     }
 
@@ -194,7 +194,7 @@ impl JobBoard {
         self.touch(ended.miner);
         actions.push(Action::Revoked {
             miner: self.roster.name(ended.miner),
-            batch: ended.place.id,
+            job: ended.place.id,
             seat: ended.place.seat(),
             lease,
             why,
@@ -256,7 +256,7 @@ impl JobBoard {
         };
         actions.push(Action::Expired {
             miner: self.roster.name(ended.miner),
-            batch: ended.place.id,
+            job: ended.place.id,
             seat: ended.place.seat(),
             lease,
             why,

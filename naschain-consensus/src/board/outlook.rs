@@ -1,17 +1,17 @@
 //! What can be seen of the board without changing it.
 
 use super::JobBoard;
-use crate::{BatchId, LeaseId, Millis, MinerId, NoWork};
+use crate::{JobId, LeaseId, Millis, MinerId, NoWork};
 
 impl JobBoard {
-    /// The batch, and the seat counted from 0, that a live lease is for.
-    pub fn place(&self, lease: LeaseId) -> Option<(BatchId, usize)> {
+    /// The job, and the seat counted from 0, that a live lease is for.
+    pub fn place(&self, lease: LeaseId) -> Option<(JobId, usize)> {
         let live = self.leases.get(&lease)?;
         Some((live.place.id, live.place.seat()))
     }
 
-    /// Every live lease with its miner and its batch, the oldest first.
-    pub fn leases(&self) -> impl Iterator<Item = (LeaseId, &MinerId, BatchId)> {
+    /// Every live lease with its miner and its job, the oldest first.
+    pub fn leases(&self) -> impl Iterator<Item = (LeaseId, &MinerId, JobId)> {
         let leases = self.leases.iter();
         leases.map(|(id, live)| (*id, &self.roster[live.miner].name, live.place.id))
     }
@@ -99,10 +99,8 @@ mod tests {
         board.handle(Millis(1), register(Some(&lab))).unwrap();
         assert!(board.is_registered(&ada, Some(&lab), 1) && !board.is_registered(&ada, None, 1));
 
-        let (batch, flops, miner) = (BatchId(1), 9, ada.clone());
-        board
-            .handle(Millis(2), Event::Open { batch, flops })
-            .unwrap();
+        let (job, flops, miner) = (JobId(1), 9, ada.clone());
+        board.handle(Millis(2), Event::Open { job, flops }).unwrap();
         board.handle(Millis(3), Event::Request { miner }).unwrap();
         let (lease, ..) = board.leases().next().unwrap();
         assert!(!board.has_room(&ada));

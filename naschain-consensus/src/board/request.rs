@@ -1,8 +1,8 @@
 //! What a miner that asks is given.
 
 use super::JobBoard;
-use super::batch::Seat;
-use super::batches::{BatchRef, SeatRef};
+use super::job::Seat;
+use super::jobs::{JobRef, SeatRef};
 use super::roster::MinerIndex;
 use crate::{Action, Ending, Grant, LeaseId, NoWork};
 
@@ -60,7 +60,7 @@ impl JobBoard {
                 from: self.roster.name(from),
             };
             self.give_waiting(miner, place, grant, actions);
-            // The owner that lost its seat may now take another one of the batch.
+            // The owner that lost its seat may now take another one of the job.
             if self.roster.siblings(from) > 1 {
                 self.renew_tickets(place);
             }
@@ -103,8 +103,8 @@ impl JobBoard {
 
     /// Whether nobody but the holder of this lease works, or has worked, at the seat.
     fn is_alone(&self, place: SeatRef, lease: LeaseId) -> bool {
-        let batch = self.batches.get(place.batch());
-        let seat = batch.and_then(|batch| batch.seats.get(place.seat()));
+        let job = self.jobs.get(place.job());
+        let seat = job.and_then(|job| job.seats.get(place.seat()));
         matches!(seat, Some(Seat::Leased { worker, copy: None }) if worker.lease == lease)
     }
 
@@ -117,12 +117,12 @@ impl JobBoard {
     ) {
         self.grant(miner, place, grant, actions);
         let has_trust = self.rules.trust.is_some();
-        if has_trust && self.is_single(place.batch()) && !self.is_trusted(miner) {
-            self.widen(place.batch(), actions);
+        if has_trust && self.is_single(place.job()) && !self.is_trusted(miner) {
+            self.widen(place.job(), actions);
         }
     }
 
-    /// The oldest seat that this miner was dealt and that is still waiting for it. One of a batch in
+    /// The oldest seat that this miner was dealt and that is still waiting for it. One of a job in
     /// which its owner has come to have another is dealt to somebody else.
     fn next_dealt_to(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) -> Option<SeatRef> {
         while let Some((place, dealing)) = self.roster[miner].dealt.pop_front() {
@@ -137,12 +137,12 @@ impl JobBoard {
     }
 
     pub(super) fn is_dealt_to(&self, place: SeatRef, dealing: u32, miner: MinerIndex) -> bool {
-        let Some(batch) = self.batches.get(place.batch()) else {
+        let Some(job) = self.jobs.get(place.job()) else {
             return false;
         };
         // A dealing before this one may have had more seats.
-        let seat = batch.seats.get(place.seat());
-        batch.dealing == dealing && matches!(seat, Some(Seat::Dealt { to }) if *to == miner)
+        let seat = job.seats.get(place.seat());
+        job.dealing == dealing && matches!(seat, Some(Seat::Dealt { to }) if *to == miner)
     }
 
     fn next_open_for(&mut self, miner: MinerIndex) -> Option<SeatRef> {
@@ -155,28 +155,28 @@ impl JobBoard {
     }
 
     /// A seat dealt to somebody else that this miner may take over, and from whom: of the oldest
-    /// batch that has one.
+    /// job that has one.
     fn next_taken_over_by(&mut self, miner: MinerIndex) -> Option<(SeatRef, MinerIndex)> {
         let seen = self.roster[miner].seen_takeable;
         let mut queued = self.takeable.from(seen);
         let found =
-            queued.find_map(|(ticket, batch)| Some((ticket, self.slowest_dealt(miner, batch)?)));
+            queued.find_map(|(ticket, job)| Some((ticket, self.slowest_dealt(miner, job)?)));
         let seen = found.map_or(self.takeable.next_ticket(), |(ticket, _)| ticket);
         self.roster[miner].seen_takeable = seen;
         found.map(|(_, seat)| seat)
     }
 
-    /// The seat of a batch that waits for the miner with the longest backlog, among those that
-    /// this one may take over. A batch in which it had a seat before is left to others.
-    fn slowest_dealt(&self, miner: MinerIndex, batch: BatchRef) -> Option<(SeatRef, MinerIndex)> {
-        let open = self.batches.get(batch)?;
+    /// The seat of a job that waits for the miner with the longest backlog, among those that
+    /// this one may take over. A job in which it had a seat before is left to others.
+    fn slowest_dealt(&self, miner: MinerIndex, job: JobRef) -> Option<(SeatRef, MinerIndex)> {
+        let open = self.jobs.get(job)?;
         if open.had.contains(&self.roster[miner].owner) {
             return None;
         }
         let mut slowest = None;
         for (number, seat) in open.seats.iter().enumerate() {
             let Seat::Dealt { to } = seat else { continue };
-            let place = batch.seat(number);
+            let place = job.seat(number);
             let backlog_ms = self.backlog_ms(*to);
             let is_slower = slowest.is_none_or(|(_, _, most_ms)| backlog_ms > most_ms);
             if is_slower && self.may_sit(miner, place) {
@@ -186,28 +186,28 @@ impl JobBoard {
         slowest.map(|(place, from, _)| (place, from))
     }
 
-    /// Whether no other seat of the batch is held by this miner's owner.
+    /// Whether no other seat of the job is held by this miner's owner.
     pub(super) fn may_sit(&self, miner: MinerIndex, place: SeatRef) -> bool {
         let owner = self.roster[miner].owner;
-        self.batches.get(place.batch()).is_some_and(|batch| {
-            let mut others = batch.seats.iter().enumerate();
+        self.jobs.get(place.job()).is_some_and(|job| {
+            let mut others = job.seats.iter().enumerate();
             others.all(|(index, seat)| {
                 index == place.seat() || seat.holders().all(|held| self.roster[held].owner != owner)
             })
         })
     }
 
-    /// Puts a batch in the queue of those of which a seat may be taken over, or takes it out.
-    pub(super) fn queue_take_over(&mut self, batch: BatchRef) {
+    /// Puts a job in the queue of those of which a seat may be taken over, or takes it out.
+    pub(super) fn queue_take_over(&mut self, job: JobRef) {
         let rules = &self.rules;
-        let Some(open) = self.batches.get_mut(batch) else {
+        let Some(open) = self.jobs.get_mut(job) else {
             return;
         };
         let may_be = rules.take_over
             && open.undrawn < rules.max_taken_over
             && open.seats.iter().any(Seat::is_dealt);
         match open.takeable {
-            None if may_be => open.takeable = Some(self.takeable.push(batch)),
+            None if may_be => open.takeable = Some(self.takeable.push(job)),
             Some(ticket) if !may_be => {
                 self.takeable.remove(ticket);
                 open.takeable = None;

@@ -4,8 +4,8 @@ use std::ops::{Index, IndexMut};
 use naschain_core::Stream;
 use serde::{Deserialize, Serialize};
 
-use super::batch::Seat;
-use super::batches::SeatRef;
+use super::job::Seat;
+use super::jobs::SeatRef;
 use super::watchdog::Pace;
 use crate::{Ending, LeaseId, Millis, MinerId, Tally};
 

@@ -1,14 +1,14 @@
-//! How answers come in, and how batches are judged and ended.
+//! How answers come in, and how jobs are judged and ended.
 
 use naschain_core::Measurement;
 
 use super::JobBoard;
-use super::batch::{Batch, Late, Seat};
-use super::batches::BatchRef;
+use super::job::{Job, Late, Seat};
+use super::jobs::JobRef;
 use super::lease::Lease;
 use super::roster::MinerIndex;
 use crate::{
-    Action, BatchId, Ending, Failure, LeaseId, MinerId, Reason, Row, Verdict, judge, judge_known,
+    Action, Ending, Failure, JobId, LeaseId, MinerId, Reason, Row, Verdict, judge, judge_known,
 };
 
 impl JobBoard {
@@ -31,11 +31,11 @@ impl JobBoard {
     /// Puts an answer in its seat, or beside it when the seat is filled already.
     fn fill(&mut self, lease: LeaseId, ended: &Lease, row: Row, actions: &mut Vec<Action>) {
         let (miner, place) = (ended.miner, ended.place);
-        let batch = self.batches.get_mut(place.batch());
-        let Some(seat) = batch.and_then(|batch| batch.seats.get_mut(place.seat())) else {
+        let job = self.jobs.get_mut(place.job());
+        let Some(seat) = job.and_then(|job| job.seats.get_mut(place.seat())) else {
             return;
         };
-        let (name, batch, seat_number) = (self.roster.name(miner), place.id, place.seat());
+        let (name, job, seat_number) = (self.roster.name(miner), place.id, place.seat());
         match seat {
             Seat::Leased { worker, copy } => {
                 let other = if worker.lease == lease {
@@ -48,7 +48,7 @@ impl JobBoard {
                     self.note_validity(miner, Reason::Malformed);
                     actions.push(Action::Discarded {
                         miner: name,
-                        batch,
+                        job,
                         seat: seat_number,
                         lease,
                         row,
@@ -65,48 +65,48 @@ impl JobBoard {
                 }
                 actions.push(Action::Filled {
                     miner: name,
-                    batch,
+                    job,
                     seat: seat_number,
                     lease,
                 });
-                self.settle(place.batch(), actions);
+                self.settle(place.job(), actions);
             }
             Seat::Answered { late, .. } => {
                 *late = Some(Box::new(Late::Answered { miner, row }));
                 actions.push(Action::Late {
                     miner: name,
-                    batch,
+                    job,
                     seat: seat_number,
                     lease,
                 });
-                self.fill_open(place.batch(), actions);
+                self.fill_open(place.job(), actions);
             }
             Seat::Open { .. } | Seat::Dealt { .. } => {}
         }
     }
 
     /// Fills seats that nobody was drawn for with second answers to others, since whoever gave
-    /// those may take no other seat of the batch; then judges it, if its answers suffice.
-    pub(super) fn fill_open(&mut self, id: BatchRef, actions: &mut Vec<Action>) {
+    /// those may take no other seat of the job; then judges it, if its answers suffice.
+    pub(super) fn fill_open(&mut self, id: JobRef, actions: &mut Vec<Action>) {
         while let Some((from, seat)) = self.next_moved(id) {
-            let Some(batch) = self.batches.get_mut(id) else {
+            let Some(job) = self.jobs.get_mut(id) else {
                 return;
             };
-            let Seat::Answered { late, .. } = &mut batch.seats[from] else {
+            let Seat::Answered { late, .. } = &mut job.seats[from] else {
                 return;
             };
             let Some(Late::Answered { miner, row }) = late.take().map(|late| *late) else {
                 return;
             };
-            self.open_seats.forget(&batch.seats[seat]);
-            batch.seats[seat] = Seat::Answered {
+            self.open_seats.forget(&job.seats[seat]);
+            job.seats[seat] = Seat::Answered {
                 miner,
                 row: Box::new(row),
                 late: None,
             };
             actions.push(Action::Moved {
                 miner: self.roster.name(miner),
-                batch: id.id,
+                job: id.id,
                 from,
                 seat,
             });
@@ -114,9 +114,9 @@ impl JobBoard {
         self.settle(id, actions);
     }
 
-    /// A seat with a second answer, and one of the same batch that nobody was drawn for.
-    fn next_moved(&self, id: BatchRef) -> Option<(usize, usize)> {
-        let seats = &self.batches.get(id)?.seats;
+    /// A seat with a second answer, and one of the same job that nobody was drawn for.
+    fn next_moved(&self, id: JobRef) -> Option<(usize, usize)> {
+        let seats = &self.jobs.get(id)?.seats;
         let has_second = |seat: &Seat| match seat {
             Seat::Answered { late, .. } => matches!(late.as_deref(), Some(Late::Answered { .. })),
             Seat::Open { .. } | Seat::Dealt { .. } | Seat::Leased { .. } => false,
@@ -126,23 +126,23 @@ impl JobBoard {
         Some((from, seats.iter().position(open)?))
     }
 
-    /// Judges a batch once its answers suffice.
-    fn settle(&mut self, id: BatchRef, actions: &mut Vec<Action>) {
-        let Some(batch) = self.batches.get(id) else {
+    /// Judges a job once its answers suffice.
+    fn settle(&mut self, id: JobRef, actions: &mut Vec<Action>) {
+        let Some(job) = self.jobs.get(id) else {
             return;
         };
-        let (seats, dealing) = (batch.seats.len(), batch.dealing);
-        let answers = batch.seats.iter().filter_map(Seat::answer);
+        let (seats, dealing) = (job.seats.len(), job.dealing);
+        let answers = job.seats.iter().filter_map(Seat::answer);
         let failed = |(_, row): &(MinerIndex, &Row)| matches!(row, Row::Failed(_));
         let failed = answers.clone().filter(failed).count();
         // A single seat that fails cannot speak for the job, nor can any when the answer is known.
-        let fails = failed * 2 > seats && seats > 1 && batch.known.is_none();
+        let fails = failed * 2 > seats && seats > 1 && job.known.is_none();
         let missing = seats - answers.clone().count();
-        if missing > 0 && !fails && !self.misses_nobody(batch, missing) {
+        if missing > 0 && !fails && !self.misses_nobody(job, missing) {
             return;
         }
         let rows: Vec<Row> = answers.map(|(_, row)| row.clone()).collect();
-        if seats == 1 && batch.known.is_none() {
+        if seats == 1 && job.known.is_none() {
             match trusted_verdict(&rows[0]) {
                 Some(verdict) => self.close(id, verdict, actions),
                 None => self.widen(id, actions),
@@ -171,29 +171,29 @@ impl JobBoard {
         self.fail(id, failure, verdict, actions);
     }
 
-    /// Whether an escalated batch has answers enough and all that it misses is seats for which
+    /// Whether an escalated job has answers enough and all that it misses is seats for which
     /// there was nobody: they are waited for no longer than the others.
-    fn misses_nobody(&self, batch: &Batch, missing: usize) -> bool {
+    fn misses_nobody(&self, job: &Job, missing: usize) -> bool {
         let open = |seat: &&Seat| matches!(seat, Seat::Open { .. });
-        batch.seats.iter().filter(open).count() == missing
-            && batch.seats.len() - missing >= self.rules.seats
+        job.seats.iter().filter(open).count() == missing
+            && job.seats.len() - missing >= self.rules.seats
     }
 
-    fn judge_rows(&self, id: BatchRef, rows: &[Row]) -> Verdict {
-        let known = self.batches.get(id).and_then(|batch| batch.known.as_ref());
+    fn judge_rows(&self, id: JobRef, rows: &[Row]) -> Verdict {
+        let known = self.jobs.get(id).and_then(|job| job.known.as_ref());
         match known {
             Some(known) => judge_known(rows, known, &self.rules.agreement),
             None => judge(rows, &self.rules.agreement),
         }
     }
 
-    /// Ends a batch of which too many leases ended without an answer, by the answers it has.
-    pub(super) fn give_up(&mut self, id: BatchRef, actions: &mut Vec<Action>) {
-        let Some(batch) = self.batches.get(id) else {
+    /// Ends a job of which too many leases ended without an answer, by the answers it has.
+    pub(super) fn give_up(&mut self, id: JobRef, actions: &mut Vec<Action>) {
+        let Some(job) = self.jobs.get(id) else {
             return;
         };
-        let leases = batch.abandoned;
-        let answers = batch.seats.iter().filter_map(Seat::answer);
+        let leases = job.abandoned;
+        let answers = job.seats.iter().filter_map(Seat::answer);
         let rows: Vec<Row> = answers.map(|(_, row)| row.clone()).collect();
         let verdict = self.judge_rows(id, &rows);
         if verdict.consensus.is_some() {
@@ -206,14 +206,14 @@ impl JobBoard {
         self.fail(id, failure, verdict, actions);
     }
 
-    fn close(&mut self, id: BatchRef, verdict: Verdict, actions: &mut Vec<Action>) {
+    fn close(&mut self, id: JobRef, verdict: Verdict, actions: &mut Vec<Action>) {
         let Some(consensus) = verdict.consensus else {
             return;
         };
         self.count_rows(id, &verdict);
-        let (rows, late) = self.end_batch(id, Some(consensus), actions);
+        let (rows, late) = self.end_job(id, Some(consensus), actions);
         actions.push(Action::Closed {
-            batch: id.id,
+            job: id.id,
             rows,
             verdict,
         });
@@ -222,46 +222,40 @@ impl JobBoard {
         }
     }
 
-    fn fail(
-        &mut self,
-        id: BatchRef,
-        failure: Failure,
-        verdict: Verdict,
-        actions: &mut Vec<Action>,
-    ) {
+    fn fail(&mut self, id: JobRef, failure: Failure, verdict: Verdict, actions: &mut Vec<Action>) {
         self.count_rows(id, &verdict);
-        let (rows, _) = self.end_batch(id, None, actions);
+        let (rows, _) = self.end_job(id, None, actions);
         actions.push(Action::Failed {
-            batch: id.id,
+            job: id.id,
             failure,
             rows,
             verdict,
         });
     }
 
-    /// Takes a batch off the board: its answers, and the late ones. Leases that are left end,
+    /// Takes a job off the board: its answers, and the late ones. Leases that are left end,
     /// except those that can still check a consensus.
     #[allow(clippy::type_complexity, reason = "two lists, used on the next lines")]
-    fn end_batch(
+    fn end_job(
         &mut self,
-        id: BatchRef,
+        id: JobRef,
         consensus: Option<Measurement>,
         actions: &mut Vec<Action>,
     ) -> (Vec<(MinerId, Row)>, Vec<(MinerIndex, Row)>) {
         let (mut rows, mut lates) = (Vec::new(), Vec::new());
-        let Some(batch) = self.batches.remove(id) else {
+        let Some(job) = self.jobs.remove(id) else {
             return (rows, lates);
         };
-        if let Some(ticket) = batch.takeable {
+        if let Some(ticket) = job.takeable {
             self.takeable.remove(ticket);
         }
-        for seat in batch.seats {
+        for seat in job.seats {
             match seat {
                 Seat::Open { ticket } => self.open_seats.remove(ticket),
-                Seat::Dealt { .. } => self.roster.forget_dealt(&seat, batch.flops),
+                Seat::Dealt { .. } => self.roster.forget_dealt(&seat, job.flops),
                 Seat::Leased { worker, copy } => {
                     for worker in [Some(worker), copy].into_iter().flatten() {
-                        self.revoke(worker.lease, Ending::BatchEnded, actions);
+                        self.revoke(worker.lease, Ending::JobEnded, actions);
                     }
                 }
                 Seat::Answered { miner, row, late } => {
@@ -274,7 +268,7 @@ impl JobBoard {
                             }
                         }
                         (Some(Late::Training(worker)), None) => {
-                            self.revoke(worker.lease, Ending::BatchEnded, actions);
+                            self.revoke(worker.lease, Ending::JobEnded, actions);
                         }
                         (None, _) => {}
                     }
@@ -285,8 +279,8 @@ impl JobBoard {
     }
 
     /// Ends the leases of second miners whose seats are filled.
-    pub(super) fn revoke_late(&mut self, id: BatchRef, actions: &mut Vec<Action>) {
-        let seats = self.batches.get(id).map(|batch| batch.seats.iter());
+    pub(super) fn revoke_late(&mut self, id: JobRef, actions: &mut Vec<Action>) {
+        let seats = self.jobs.get(id).map(|job| job.seats.iter());
         let late = seats.into_iter().flatten().filter_map(|seat| match seat {
             Seat::Answered { late, .. } => late.as_deref(),
             Seat::Open { .. } | Seat::Dealt { .. } | Seat::Leased { .. } => None,
@@ -300,12 +294,12 @@ impl JobBoard {
         }
     }
 
-    /// Holds a second miner's answer against the consensus. What comes after the batch ended
+    /// Holds a second miner's answer against the consensus. What comes after the job ended
     /// earns nothing, since the consensus is known by then, and proves nothing if it agrees.
     fn spot_check(
         &mut self,
         miner: MinerIndex,
-        batch: BatchId,
+        job: JobId,
         row: Row,
         consensus: &Measurement,
         in_time: bool,
@@ -321,17 +315,17 @@ impl JobBoard {
         let [row] = rows;
         actions.push(Action::SpotChecked {
             miner: self.roster.name(miner),
-            batch,
+            job,
             row,
             reason,
             rewarded: agrees && in_time,
         });
     }
 
-    /// Counts the answered rows of a judged batch for their miners. Where nobody agreed nothing
+    /// Counts the answered rows of a judged job for their miners. Where nobody agreed nothing
     /// is known of the truth, so runs of valid answers go on.
-    pub(super) fn count_rows(&mut self, id: BatchRef, verdict: &Verdict) {
-        let seats = self.batches.get(id).map(|batch| batch.seats.iter());
+    pub(super) fn count_rows(&mut self, id: JobRef, verdict: &Verdict) {
+        let seats = self.jobs.get(id).map(|job| job.seats.iter());
         let answers = seats.into_iter().flatten().filter_map(Seat::answer);
         let miners: Vec<MinerIndex> = answers.map(|(miner, _)| miner).collect();
         for (at, miner) in miners.into_iter().enumerate() {

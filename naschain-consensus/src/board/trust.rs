@@ -3,7 +3,7 @@
 use naschain_core::Stream;
 
 use super::JobBoard;
-use super::batches::BatchRef;
+use super::jobs::JobRef;
 use super::roster::MinerIndex;
 use crate::Reason;
 
@@ -14,13 +14,13 @@ impl JobBoard {
         after.is_some_and(|after| self.roster[miner].valid_in_a_row >= after)
     }
 
-    /// Whether a batch has a single seat because its miner is trusted.
-    pub(super) fn is_single(&self, batch: BatchRef) -> bool {
-        let batch = self.batches.get(batch);
-        batch.is_some_and(|batch| batch.seats.len() == 1)
+    /// Whether a job has a single seat because its miner is trusted.
+    pub(super) fn is_single(&self, job: JobRef) -> bool {
+        let job = self.jobs.get(job);
+        job.is_some_and(|job| job.seats.len() == 1)
     }
 
-    /// Whether a batch of a trusted miner gets all its seats nevertheless: with probability one
+    /// Whether a job of a trusted miner gets all its seats nevertheless: with probability one
     /// over its run of valid answers.
     pub(super) fn is_checked(&self, miner: MinerIndex, stream: &mut Stream) -> bool {
         let run = self.roster[miner].valid_in_a_row;

@@ -1,26 +1,26 @@
 //! What becomes of a seat whose miner has gone or given up.
 
 use super::JobBoard;
-use super::batch::{Late, Seat};
-use super::batches::SeatRef;
+use super::job::{Late, Seat};
+use super::jobs::SeatRef;
 use super::lease::Lease;
 use crate::{Action, LeaseId};
 
 impl JobBoard {
     /// A lease ended without an answer: its seat goes to others, unless that has happened too
-    /// often to this batch.
+    /// often to this job.
     pub(super) fn abandon(&mut self, lease: LeaseId, ended: &Lease, actions: &mut Vec<Action>) {
         let (place, owner) = (ended.place, self.roster[ended.miner].owner);
-        let Some(batch) = self.batches.get_mut(place.batch()) else {
+        let Some(job) = self.jobs.get_mut(place.job()) else {
             return;
         };
-        batch.abandoned = batch.abandoned.saturating_add(1);
-        if !batch.had.contains(&owner) {
-            batch.had.push(owner);
+        job.abandoned = job.abandoned.saturating_add(1);
+        if !job.had.contains(&owner) {
+            job.had.push(owner);
         }
         let most = u64::from(self.rules.max_retries) * self.rules.seats as u64;
-        if u64::from(batch.abandoned) > most {
-            return self.give_up(place.batch(), actions);
+        if u64::from(job.abandoned) > most {
+            return self.give_up(place.job(), actions);
         }
         self.vacate(lease, ended, actions);
     }
@@ -29,12 +29,12 @@ impl JobBoard {
     /// drawn for it.
     pub(super) fn vacate(&mut self, lease: LeaseId, ended: &Lease, actions: &mut Vec<Action>) {
         let place = ended.place;
-        let Some(batch) = self.batches.get_mut(place.batch()) else {
+        let Some(job) = self.jobs.get_mut(place.job()) else {
             return;
         };
-        batch.undrawn -= usize::from(ended.is_undrawn);
+        job.undrawn -= usize::from(ended.is_undrawn);
         let mut watched = None;
-        match &mut batch.seats[place.seat()] {
+        match &mut job.seats[place.seat()] {
             Seat::Leased { worker, copy } => match copy.take() {
                 Some(second) => {
                     if worker.lease == lease {
@@ -58,26 +58,26 @@ impl JobBoard {
         self.renew_tickets(place);
     }
 
-    /// Draws somebody else for a seat, among those present that had none in the batch; without any
-    /// it is open to all. Whoever held it may now have another seat of the batch.
+    /// Draws somebody else for a seat, among those present that had none in the job; without any
+    /// it is open to all. Whoever held it may now have another seat of the job.
     pub(super) fn redraw(&mut self, place: SeatRef, actions: &mut Vec<Action>) {
-        let mut stream = self.seats_stream(place.batch());
-        let Some(batch) = self.batches.get_mut(place.batch()) else {
+        let mut stream = self.seats_stream(place.job());
+        let Some(job) = self.jobs.get_mut(place.job()) else {
             return;
         };
-        batch.redrawn += 1;
-        self.open_seats.forget(&batch.seats[place.seat()]);
+        job.redrawn += 1;
+        self.open_seats.forget(&job.seats[place.seat()]);
         self.roster
-            .forget_dealt(&batch.seats[place.seat()], batch.flops);
-        let others = batch.seats.iter().enumerate();
+            .forget_dealt(&job.seats[place.seat()], job.flops);
+        let others = job.seats.iter().enumerate();
         let others = others.filter(|(seat, _)| *seat != place.seat());
         let held = others.flat_map(|(_, seat)| seat.holders());
         let held = held.map(|miner| self.roster[miner].owner);
-        let shunned: Vec<_> = held.chain(batch.had.iter().copied()).collect();
+        let shunned: Vec<_> = held.chain(job.had.iter().copied()).collect();
         let drawn = self.roster.draw(&mut stream, &shunned);
-        batch.seats[place.seat()] = match drawn {
+        job.seats[place.seat()] = match drawn {
             Some(to) => {
-                self.roster.deal(to, place, batch.dealing, batch.flops);
+                self.roster.deal(to, place, job.dealing, job.flops);
                 Seat::Dealt { to }
             }
             None => Seat::Open {
@@ -87,28 +87,28 @@ impl JobBoard {
         self.renew_tickets(place);
         match drawn {
             Some(miner) => actions.push(Action::Redrawn {
-                batch: place.id,
+                job: place.id,
                 seat: place.seat(),
                 miner: self.roster.name(miner),
             }),
-            None => self.fill_open(place.batch(), actions),
+            None => self.fill_open(place.job(), actions),
         }
     }
 
-    /// Lets everybody look again at what waits of a batch in which somebody has lost a seat.
+    /// Lets everybody look again at what waits of a job in which somebody has lost a seat.
     pub(super) fn renew_tickets(&mut self, place: SeatRef) {
-        let Some(batch) = self.batches.get_mut(place.batch()) else {
+        let Some(job) = self.jobs.get_mut(place.job()) else {
             return;
         };
-        for (number, seat) in batch.seats.iter_mut().enumerate() {
+        for (number, seat) in job.seats.iter_mut().enumerate() {
             if let Seat::Open { ticket } = seat {
                 self.open_seats.remove(*ticket);
-                *ticket = self.open_seats.push(place.batch().seat(number));
+                *ticket = self.open_seats.push(place.job().seat(number));
             }
         }
-        if let Some(ticket) = batch.takeable.take() {
+        if let Some(ticket) = job.takeable.take() {
             self.takeable.remove(ticket);
         }
-        self.queue_take_over(place.batch());
+        self.queue_take_over(place.job());
     }
 }

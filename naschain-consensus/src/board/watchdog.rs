@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::JobBoard;
-use super::batch::Seat;
-use super::batches::SeatRef;
+use super::job::Seat;
+use super::jobs::SeatRef;
 use super::lease::Lease;
 use super::roster::MinerIndex;
 use crate::{LeaseId, Millis, NoWork};
@@ -138,8 +138,8 @@ impl JobBoard {
         let Some(live) = self.leases.get(&lease) else {
             return;
         };
-        let seat = self.batches.get(live.place.batch());
-        let seat = seat.and_then(|batch| batch.seats.get(live.place.seat()));
+        let seat = self.jobs.get(live.place.job());
+        let seat = seat.and_then(|job| job.seats.get(live.place.seat()));
         let alone = matches!(seat, Some(Seat::Leased { copy: None, .. }));
         let estimate = if alone { self.estimate_end(live) } else { None };
         if estimate == live.estimate {
@@ -197,9 +197,9 @@ impl JobBoard {
 
     fn may_copy(&self, miner: MinerIndex, live: &Lease) -> bool {
         let same_owner = self.roster[live.miner].owner == self.roster[miner].owner;
-        let trust_ok = self.is_trusted(miner) || !self.is_single(live.place.batch());
-        let batch = self.batches.get(live.place.batch());
-        let room = batch.is_some_and(|batch| batch.undrawn < self.rules.max_taken_over);
+        let trust_ok = self.is_trusted(miner) || !self.is_single(live.place.job());
+        let job = self.jobs.get(live.place.job());
+        let room = job.is_some_and(|job| job.undrawn < self.rules.max_taken_over);
         room && !same_owner && trust_ok && self.may_sit(miner, live.place)
     }
 }

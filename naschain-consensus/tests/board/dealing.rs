@@ -5,7 +5,7 @@ use naschain_consensus::{Action, Event, Grant, Millis, NoWork, Rules};
 use crate::desk::{Desk, id, row};
 
 #[test]
-fn an_owner_gets_one_seat_of_a_batch() {
+fn an_owner_gets_one_seat_of_a_job() {
     let mut desk = Desk::new(Rules::default(), &["c", "d"]);
     for miner in ["a1", "a2", "a3"] {
         desk.takes(Event::Register {
@@ -14,21 +14,21 @@ fn an_owner_gets_one_seat_of_a_batch() {
             capacity: 1,
         });
     }
-    for batch in 0..50 {
-        let dealt = desk.opens(batch);
+    for job in 0..50 {
+        let dealt = desk.opens(job);
         let anns = dealt
             .iter()
             .flatten()
             .filter(|miner| miner.as_str().starts_with('a'));
         assert_eq!(anns.count(), 1, "{dealt:?}");
     }
-    let mut batches: Vec<u64> = Vec::new();
+    let mut jobs: Vec<u64> = Vec::new();
     for miner in ["a1", "a2", "a3"] {
-        batches.extend(desk.asks(miner).map(|(batch, ..)| batch));
+        jobs.extend(desk.asks(miner).map(|(job, ..)| job));
     }
-    batches.sort();
-    batches.dedup();
-    assert_eq!(batches.len(), 3);
+    jobs.sort();
+    jobs.dedup();
+    assert_eq!(jobs.len(), 3);
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn dealing_is_even_and_follows_from_the_seed() {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut desk = Desk::new(Rules::default(), &names);
     let mut counts = [0u32; 10];
-    let dealt: Vec<_> = (0..3_000).map(|batch| desk.opens(batch)).collect();
+    let dealt: Vec<_> = (0..3_000).map(|job| desk.opens(job)).collect();
     for miner in dealt.iter().flatten().flatten() {
         counts[names
             .iter()
@@ -50,7 +50,7 @@ fn dealing_is_even_and_follows_from_the_seed() {
         "{counts:?}"
     );
     let mut other = Desk::new(Rules::default(), &names);
-    let again: Vec<_> = (0..3_000).map(|batch| other.opens(batch)).collect();
+    let again: Vec<_> = (0..3_000).map(|job| other.opens(job)).collect();
     assert_eq!(dealt, again);
 }
 
@@ -59,14 +59,14 @@ fn seats_without_miners_wait_for_whoever_comes() {
     let mut desk = Desk::new(Rules::default(), &["a"]);
     assert_eq!(desk.opens(1).iter().flatten().count(), 1);
     assert!(matches!(desk.does("a", row(9000)), Action::Filled { .. }));
-    assert!(desk.asks("a").is_none(), "nobody gets two seats of a batch");
+    assert!(desk.asks("a").is_none(), "nobody gets two seats of a job");
     for miner in ["b", "c"] {
         desk.takes(Event::Join { miner: id(miner) });
-        let (batch, lease, grant) = desk.asks(miner).unwrap();
-        assert_eq!((batch, grant), (1, Grant::Open));
+        let (job, lease, grant) = desk.asks(miner).unwrap();
+        assert_eq!((job, grant), (1, Grant::Open));
         desk.answers(miner, lease, row(9010));
     }
-    assert_eq!(desk.board.open_batches(), 0);
+    assert_eq!(desk.board.open_jobs(), 0);
     assert_eq!(["a", "b", "c"].map(|miner| desk.points(miner)), [1, 1, 1]);
 }
 
@@ -126,7 +126,7 @@ fn leaving_gives_seats_back() {
 }
 
 #[test]
-fn miners_that_come_to_have_one_owner_keep_one_seat_of_a_batch() {
+fn miners_that_come_to_have_one_owner_keep_one_seat_of_a_job() {
     let mut desk = Desk::new(Rules::default(), &["a", "b", "c"]);
     desk.opens(1);
     for miner in ["a", "b"] {

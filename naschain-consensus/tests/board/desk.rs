@@ -1,7 +1,7 @@
 //! A board on a desk: short words for what the tests do with it.
 
 use naschain_consensus::{
-    Action, BatchId, Event, Grant, JobBoard, LeaseId, Millis, MinerId, NoWork, Rejected, Row, Rule,
+    Action, Event, Grant, JobBoard, JobId, LeaseId, Millis, MinerId, NoWork, Rejected, Row, Rule,
     Rules,
 };
 use naschain_core::{Accuracy, Digest, Measurement};
@@ -43,7 +43,7 @@ impl Desk {
 
     pub(crate) fn tries(&mut self, event: Event) -> Result<Vec<Action>, Rejected> {
         // A picture of a large board takes too long to draw each time.
-        let small = self.board.open_batches() < 20;
+        let small = self.board.open_jobs() < 20;
         let before = small.then(|| format!("{:?}", self.board));
         let result = self.board.handle(Millis(self.now), event);
         if let (Err(_), Some(before)) = (&result, before) {
@@ -56,28 +56,21 @@ impl Desk {
         self.tries(event).unwrap()
     }
 
-    pub(crate) fn opens(&mut self, batch: u64) -> Vec<Option<MinerId>> {
-        let batch = BatchId(batch);
-        match &self.takes(Event::Open {
-            batch,
-            flops: 1_000,
-        })[..]
-        {
+    pub(crate) fn opens(&mut self, job: u64) -> Vec<Option<MinerId>> {
+        let job = JobId(job);
+        match &self.takes(Event::Open { job, flops: 1_000 })[..] {
             [Action::Dealt { miners, .. }] => miners.clone(),
             other => panic!("{other:?}"),
         }
     }
 
-    /// What a miner is given: batch, lease and why.
+    /// What a miner is given: job, lease and why.
     pub(crate) fn asks(&mut self, miner: &str) -> Option<(u64, LeaseId, Grant)> {
         let actions = self.takes(Event::Request { miner: id(miner) });
         actions.into_iter().find_map(|action| match action {
             Action::Leased {
-                batch,
-                lease,
-                grant,
-                ..
-            } => Some((batch.0, lease, grant)),
+                job, lease, grant, ..
+            } => Some((job.0, lease, grant)),
             _ => None,
         })
     }
@@ -119,12 +112,12 @@ impl Desk {
         }
     }
 
-    /// Has these miners, who are all that are present, train batches for a second each until all
+    /// Has these miners, who are all that are present, train jobs for a second each until all
     /// of them have answered, so that the network's pace is known.
-    pub(crate) fn warms_up(&mut self, miners: &[&str], from_batch: u64) {
+    pub(crate) fn warms_up(&mut self, miners: &[&str], from_job: u64) {
         let mut left: Vec<MinerId> = miners.iter().map(|miner| id(miner)).collect();
-        for batch in from_batch.. {
-            let dealt = self.opens(batch);
+        for job in from_job.. {
+            let dealt = self.opens(job);
             let leases = dealt.iter().flatten().map(|miner| {
                 left.retain(|other| other != miner);
                 (miner, self.asks(miner.as_str()).unwrap().1)

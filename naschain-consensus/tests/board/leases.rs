@@ -1,6 +1,6 @@
 //! Leases and refusals.
 
-use naschain_consensus::{Action, BatchId, Ending, Event, Grant, LeaseId, Millis, Rejected, Rules};
+use naschain_consensus::{Action, Ending, Event, Grant, JobId, LeaseId, Millis, Rejected, Rules};
 
 use crate::desk::{Desk, id, row};
 
@@ -28,10 +28,10 @@ fn every_refusal_has_its_name() {
         assert_eq!(unknown, expected);
     }
     let again = desk.tries(Event::Open {
-        batch: BatchId(1),
+        job: JobId(1),
         flops: 1,
     });
-    assert_eq!(again, Err(Rejected::DuplicateBatch { batch: BatchId(1) }));
+    assert_eq!(again, Err(Rejected::DuplicateJob { job: JobId(1) }));
     desk.answers("a", lease, row(9000));
     let twice = desk.tries(Event::Submit {
         miner: id("a"),
@@ -149,9 +149,9 @@ fn heartbeats_renew_but_not_for_ever() {
 fn a_miner_that_forgot_its_job_gets_it_again_under_a_new_lease() {
     let mut desk = Desk::new(Rules::default(), &["a", "b", "c"]);
     desk.opens(1);
-    let (batch, old, _) = desk.asks("a").unwrap();
+    let (job, old, _) = desk.asks("a").unwrap();
     let (again, new, grant) = desk.asks("a").unwrap();
-    assert_eq!((batch, grant), (again, Grant::Again { old }));
+    assert_eq!((job, grant), (again, Grant::Again { old }));
     let stale = desk.beats("a", old, 1).unwrap_err();
     assert_eq!(
         stale.to_string(),
@@ -162,15 +162,15 @@ fn a_miner_that_forgot_its_job_gets_it_again_under_a_new_lease() {
 }
 
 #[test]
-fn room_for_two_jobs_means_two_batches_and_then_the_oldest_again() {
+fn room_for_two_jobs_means_two_jobs_and_then_the_oldest_again() {
     let mut desk = Desk::new(Rules::default(), &[]);
     desk.takes(Event::Register {
         miner: id("a"),
         owner: None,
         capacity: 2,
     });
-    for batch in 1..4 {
-        desk.opens(batch);
+    for job in 1..4 {
+        desk.opens(job);
     }
     let (first, old, _) = desk.asks("a").unwrap();
     let (second, _, _) = desk.asks("a").unwrap();

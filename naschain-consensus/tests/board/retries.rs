@@ -54,7 +54,7 @@ fn seats_dealt_to_a_miner_that_goes_away_are_drawn_anew() {
     assert!(*miner != gone && !dealt.contains(&Some(miner.clone())));
 }
 
-/// Has everybody who is dealt a seat of batch 1 take it and leave, until the batch ends.
+/// Has everybody who is dealt a seat of job 1 take it and leave, until the job ends.
 fn everybody_leaves(desk: &mut Desk) -> Action {
     for round in 0..100 {
         let name = NAMES[round % NAMES.len()];
@@ -63,13 +63,13 @@ fn everybody_leaves(desk: &mut Desk) -> Action {
         }
         let told = desk.takes(Event::Leave { miner: id(name) });
         desk.takes(Event::Join { miner: id(name) });
-        if desk.board.open_batches() == 0 {
+        if desk.board.open_jobs() == 0 {
             let ends =
                 |action: &Action| matches!(action, Action::Failed { .. } | Action::Closed { .. });
             return told.into_iter().find(ends).unwrap();
         }
     }
-    panic!("the batch never ends")
+    panic!("the job never ends")
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_job_that_nobody_ends_fails_after_so_many_tries() {
 }
 
 #[test]
-fn answers_that_agree_close_a_batch_whose_last_seat_nobody_fills() {
+fn answers_that_agree_close_a_job_whose_last_seat_nobody_fills() {
     for (second, agrees) in [(9_000, true), (5_000, false)] {
         let mut desk = Desk::new(exact(), &NAMES);
         let dealt: Vec<MinerId> = desk.opens(1).into_iter().flatten().collect();
@@ -181,7 +181,7 @@ fn a_miner_of_two_jobs_hears_that_either_answer_came_twice() {
 }
 
 #[test]
-fn an_answer_that_comes_when_what_is_due_ends_its_batch_is_discarded_by_name() {
+fn an_answer_that_comes_when_what_is_due_ends_its_job_is_discarded_by_name() {
     let rules = Rules {
         max_retries: 0,
         ..exact()
@@ -239,9 +239,6 @@ fn names_that_only_join_hold_seats_for_seconds() {
     for lurker in &lurkers {
         assert_eq!(desk.asks(lurker), None);
     }
-    let dealt: Vec<_> = (3..20)
-        .flat_map(|batch| desk.opens(batch))
-        .flatten()
-        .collect();
+    let dealt: Vec<_> = (3..20).flat_map(|job| desk.opens(job)).flatten().collect();
     assert!(dealt.iter().any(is_lurker), "{dealt:?}");
 }

@@ -46,7 +46,7 @@ fn nobody_agrees_so_five_seats_then_other_miners_then_failed() {
             other => panic!("{other:?}"),
         };
     }
-    assert_eq!(desk.board.open_batches(), 0);
+    assert_eq!(desk.board.open_jobs(), 0);
     assert!(desk.board.miners().all(|(_, _, tally)| tally.points == 0));
 }
 
@@ -97,7 +97,7 @@ fn a_fifth_seat_that_nobody_is_left_for_is_not_waited_for() {
 }
 
 #[test]
-fn with_too_few_others_a_rejected_batch_is_dealt_to_the_same() {
+fn with_too_few_others_a_rejected_job_is_dealt_to_the_same() {
     let mut desk = Desk::new(exact(), &["a", "b", "c"]);
     desk.opens(1);
     for (miner, accuracy) in [("a", 5_000), ("b", 6_000)] {

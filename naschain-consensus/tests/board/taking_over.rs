@@ -6,7 +6,7 @@ use crate::desk::{Desk, id, row};
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
-/// A board whose pace is known, with one more batch, and the miner that has no seat in it.
+/// A board whose pace is known, with one more job, and the miner that has no seat in it.
 fn left_out(rules: Rules) -> (Desk, &'static str) {
     let mut desk = Desk::new(rules, &NAMES);
     desk.warms_up(&NAMES, 0);
@@ -42,7 +42,7 @@ fn nobody_takes_over_before_the_pace_of_most_is_known() {
 }
 
 #[test]
-fn take_overs_of_a_batch_are_capped() {
+fn take_overs_of_a_job_are_capped() {
     for (most, second) in [(1, None), (2, Some(1_000))] {
         let (mut desk, idle) = left_out(Rules {
             max_taken_over: most,
@@ -53,7 +53,7 @@ fn take_overs_of_a_batch_are_capped() {
             desk.asks(idle),
             Some((1_000, _, Grant::TakenOver { .. }))
         ));
-        assert_eq!(desk.asks("x").map(|(batch, ..)| batch), second);
+        assert_eq!(desk.asks("x").map(|(job, ..)| job), second);
     }
 }
 
@@ -62,8 +62,8 @@ fn the_seat_with_the_longest_wait_is_taken_over() {
     let mut desk = Desk::new(Rules::default(), &NAMES);
     desk.warms_up(&NAMES, 0);
     // `a` becomes ten times as slow as the others.
-    for batch in 500..530 {
-        let dealt = desk.opens(batch);
+    for job in 500..530 {
+        let dealt = desk.opens(job);
         let names: Vec<String> = dealt.iter().flatten().map(|m| m.to_string()).collect();
         for name in names {
             let (_, lease, _) = desk.asks(&name).unwrap();
@@ -72,8 +72,8 @@ fn the_seat_with_the_longest_wait_is_taken_over() {
         }
     }
     let mut taken = 0;
-    for batch in 600..620 {
-        let dealt = desk.opens(batch);
+    for job in 600..620 {
+        let dealt = desk.opens(job);
         desk.now += 10_000;
         let idle = NAMES
             .into_iter()
@@ -97,8 +97,8 @@ fn the_seat_with_the_longest_wait_is_taken_over() {
 #[test]
 fn who_answers_sooner_than_is_believed_takes_over_no_more() {
     let (mut desk, idle) = left_out(Rules::default());
-    for batch in 1_001..1_004 {
-        desk.opens(batch);
+    for job in 1_001..1_004 {
+        desk.opens(job);
     }
     // What it was dealt itself it always gets.
     while let Some((_, lease, Grant::Dealt)) = desk.asks(idle) {
@@ -126,8 +126,8 @@ fn who_answers_sooner_than_is_believed_takes_over_no_more() {
 #[test]
 fn open_seats_go_to_nobody_twice_before_half_have_answered_and_then_by_pace() {
     let mut desk = Desk::new(Rules::default(), &[]);
-    for batch in 0..20 {
-        desk.opens(batch);
+    for job in 0..20 {
+        desk.opens(job);
     }
     for miner in NAMES {
         desk.takes(Event::Join { miner: id(miner) });
@@ -149,8 +149,8 @@ fn open_seats_go_to_nobody_twice_before_half_have_answered_and_then_by_pace() {
 #[test]
 fn trainings_that_all_fail_do_not_stop_the_board() {
     let mut desk = Desk::new(Rules::default(), &[]);
-    for batch in 0..20 {
-        desk.opens(batch);
+    for job in 0..20 {
+        desk.opens(job);
     }
     for miner in ["a", "b", "c"] {
         desk.takes(Event::Join { miner: id(miner) });
@@ -162,7 +162,7 @@ fn trainings_that_all_fail_do_not_stop_the_board() {
             }
         }
     }
-    assert_eq!(desk.board.open_batches(), 0);
+    assert_eq!(desk.board.open_jobs(), 0);
 }
 
 #[test]
@@ -174,8 +174,8 @@ fn with_room_for_several_jobs_several_are_believed() {
         owner: None,
         capacity: 3,
     });
-    for batch in 1_000..1_012 {
-        desk.opens(batch);
+    for job in 1_000..1_012 {
+        desk.opens(job);
     }
     let mut held = Vec::new();
     while held.len() < 3 {
@@ -197,7 +197,7 @@ fn with_room_for_several_jobs_several_are_believed() {
 }
 
 #[test]
-fn a_miner_that_leaves_what_it_took_over_cannot_take_that_batch_over_again() {
+fn a_miner_that_leaves_what_it_took_over_cannot_take_that_job_over_again() {
     let (mut desk, idle) = left_out(Rules::default());
     desk.asks(idle).unwrap();
     desk.takes(Event::Leave { miner: id(idle) });
@@ -206,6 +206,6 @@ fn a_miner_that_leaves_what_it_took_over_cannot_take_that_batch_over_again() {
     assert_eq!(desk.asks(idle), None);
     // Another one may.
     desk.takes(Event::Join { miner: id("x") });
-    let taken = desk.asks("x").map(|(batch, ..)| batch);
+    let taken = desk.asks("x").map(|(job, ..)| job);
     assert_eq!(taken, Some(1_000));
 }

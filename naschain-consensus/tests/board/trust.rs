@@ -1,6 +1,6 @@
 //! Trust and known answers.
 
-use naschain_consensus::{Action, BatchId, Event, Row, Rules, Trust};
+use naschain_consensus::{Action, Event, JobId, Row, Rules, Trust};
 
 use crate::desk::{Desk, exact, id, measured, row};
 
@@ -13,20 +13,20 @@ fn trust_is_earned_and_lost() {
     let names = ["a", "b", "c"];
     let mut desk = Desk::new(rules, &names);
     let mut single = 0;
-    for batch in 0..60 {
-        let dealt = desk.opens(batch);
-        assert!(batch >= 5 || dealt.len() == 3, "trusted too early");
+    for job in 0..60 {
+        let dealt = desk.opens(job);
+        assert!(job >= 5 || dealt.len() == 3, "trusted too early");
         single += usize::from(dealt.len() == 1);
         for miner in dealt.iter().flatten() {
             desk.does(miner.as_str(), row(9_000));
         }
     }
     assert!(single > 30, "{single}");
-    // One wrong answer in a batch of three, and batches that begin with that miner are checked.
-    let mut batch = 60;
+    // One wrong answer in a job of three, and jobs that begin with that miner are checked.
+    let mut job = 60;
     loop {
-        let dealt = desk.opens(batch);
-        batch += 1;
+        let dealt = desk.opens(job);
+        job += 1;
         for miner in dealt.iter().flatten() {
             let wrong = miner.as_str() == "a" && dealt.len() == 3;
             desk.does(miner.as_str(), row(if wrong { 1_000 } else { 9_000 }));
@@ -37,8 +37,8 @@ fn trust_is_earned_and_lost() {
     }
     let mut began = 0;
     while began < 3 {
-        let dealt = desk.opens(batch);
-        batch += 1;
+        let dealt = desk.opens(job);
+        job += 1;
         if dealt[0] == Some(id("a")) {
             assert_eq!(dealt.len(), 3);
             began += 1;
@@ -56,29 +56,29 @@ fn a_single_seat_taken_by_a_stranger_gets_company() {
         ..exact()
     };
     let mut desk = Desk::new(rules, &["a", "b", "c"]);
-    for batch in 0..4 {
-        for miner in desk.opens(batch).iter().flatten() {
+    for job in 0..4 {
+        for miner in desk.opens(job).iter().flatten() {
             desk.does(miner.as_str(), row(9_000));
         }
     }
-    let mut batch = 4;
-    while desk.opens(batch).len() != 1 {
-        batch += 1;
-        assert!(batch < 200);
+    let mut job = 4;
+    while desk.opens(job).len() != 1 {
+        job += 1;
+        assert!(job < 200);
     }
     desk.takes(Event::Join { miner: id("x") });
-    for _ in 0..=3 * batch {
+    for _ in 0..=3 * job {
         let actions = desk.takes(Event::Request { miner: id("x") });
         let widened = actions
             .iter()
             .any(|action| matches!(action, Action::Widened { .. }));
         let Some(Action::Leased {
-            batch: got, lease, ..
+            job: got, lease, ..
         }) = actions.first().cloned()
         else {
             panic!("{actions:?}")
         };
-        assert_eq!(widened, got == BatchId(batch));
+        assert_eq!(widened, got == JobId(job));
         if widened {
             let filled = desk.answers("x", lease, row(1_000));
             assert!(
@@ -97,7 +97,7 @@ fn a_known_answer_decides_even_against_all() {
     let mut desk = Desk::new(exact(), &["a", "b", "c"]);
     let answer = measured(9_000);
     desk.takes(Event::OpenKnown {
-        batch: BatchId(1),
+        job: JobId(1),
         flops: 1,
         answer,
     });
@@ -109,7 +109,7 @@ fn a_known_answer_decides_even_against_all() {
     assert_eq!(verdict.agreed, [false, false, false]);
     assert_eq!(verdict.consensus, Some(answer));
     desk.takes(Event::OpenKnown {
-        batch: BatchId(2),
+        job: JobId(2),
         flops: 1,
         answer,
     });

@@ -6,12 +6,12 @@ use naschain_consensus::{
 
 use crate::desk::{Desk, exact, id, row};
 
-/// Three miners train ten batches of which the pace is learnt; then `slow` lags with the eleventh
+/// Three miners train ten jobs of which the pace is learnt; then `slow` lags with the eleventh
 /// and `fast`, which has nothing to do, is given its seat too.
 fn lagging(rules: Rules) -> (Desk, &'static str, LeaseId, &'static str, LeaseId) {
     let mut desk = Desk::new(rules, &["a", "b", "c"]);
-    for batch in 0..10 {
-        desk.opens(batch);
+    for job in 0..10 {
+        desk.opens(job);
         let leases = ["a", "b", "c"].map(|miner| (miner, desk.asks(miner).unwrap().1));
         desk.now += 1_000;
         for (miner, lease) in leases {
@@ -31,8 +31,8 @@ fn lagging(rules: Rules) -> (Desk, &'static str, LeaseId, &'static str, LeaseId)
     assert_eq!(desk.asks("d"), None, "nothing lags yet");
     desk.now += 5_000;
     desk.beats("a", slow, 0).unwrap();
-    let (batch, fast, grant) = desk.asks("d").unwrap();
-    assert_eq!((batch, grant), (10, Grant::Copied { from: id("a") }));
+    let (job, fast, grant) = desk.asks("d").unwrap();
+    assert_eq!((job, grant), (10, Grant::Copied { from: id("a") }));
     (desk, "a", slow, "d", fast)
 }
 
@@ -67,14 +67,14 @@ fn the_first_valid_answer_fills_a_lagging_seat_and_the_late_one_checks_it() {
 fn a_second_answer_fills_a_seat_for_which_there_is_nobody_else() {
     let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(exact());
     desk.answers(fast, fast_lease, row(9_000));
-    // All that are left have a seat of the batch, the slow one at least half of one.
+    // All that are left have a seat of the job, the slow one at least half of one.
     desk.takes(Event::Leave { miner: id("c") });
     let closed = desk.answers(slow, slow_lease, row(9_000));
     let [
         Action::Late { .. },
         Action::Moved {
             miner,
-            batch,
+            job,
             from: 0,
             ..
         },
@@ -83,11 +83,11 @@ fn a_second_answer_fills_a_seat_for_which_there_is_nobody_else() {
     else {
         panic!("{closed:?}")
     };
-    assert_eq!((miner, batch.0), (&id(slow), 10));
+    assert_eq!((miner, job.0), (&id(slow), 10));
     let mut names: Vec<&str> = rows.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["a", "b", "d"]);
-    assert_eq!(desk.board.open_batches(), 0);
+    assert_eq!(desk.board.open_jobs(), 0);
 }
 
 #[test]
@@ -130,17 +130,17 @@ fn a_late_miner_that_gave_up_may_take_the_seat_that_nobody_else_is_left_for() {
     assert_eq!(desk.asks(slow), None);
     desk.now += 70_000;
     desk.takes(Event::Tick);
-    let (batch, _, grant) = desk.asks(slow).unwrap();
-    assert_eq!((batch, grant), (10, Grant::Open));
+    let (job, _, grant) = desk.asks(slow).unwrap();
+    assert_eq!((job, grant), (10, Grant::Open));
 }
 
 #[test]
-fn a_spot_check_after_the_batch_ended_earns_nothing() {
+fn a_spot_check_after_the_job_ended_earns_nothing() {
     let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(exact());
     desk.answers(fast, fast_lease, row(9_000));
     let (_, lease, _) = desk.asks("c").unwrap();
     desk.answers("c", lease, row(9_000));
-    assert_eq!(desk.board.open_batches(), 0);
+    assert_eq!(desk.board.open_jobs(), 0);
     let checked = desk.answers(slow, slow_lease, row(9_000));
     let [
         Action::SpotChecked {
@@ -227,8 +227,8 @@ fn epochs_tell_who_lags_before_it_is_late() {
         },
         &["a", "b", "c"],
     );
-    for batch in 0..10 {
-        desk.opens(batch);
+    for job in 0..10 {
+        desk.opens(job);
         let leases = ["a", "b", "c"].map(|miner| (miner, desk.asks(miner).unwrap().1));
         desk.now += 1_000;
         for (miner, lease) in leases {

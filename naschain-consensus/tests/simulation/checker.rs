@@ -6,12 +6,12 @@ mod seconds;
 use std::collections::BTreeMap;
 
 use naschain_consensus::{
-    Action, BatchId, Ending, Event, Failure, Grant, JobBoard, LeaseId, MinerId, Reason, Row, Rules,
+    Action, Ending, Event, Failure, Grant, JobBoard, JobId, LeaseId, MinerId, Reason, Row, Rules,
     Scoreboard, judge, judge_known,
 };
 use naschain_core::Measurement;
 
-/// A seat's answers and leases in the present dealing of a batch.
+/// A seat's answers and leases in the present dealing of a job.
 #[derive(Default)]
 struct Seat {
     leases: Vec<LeaseId>,
@@ -36,14 +36,14 @@ struct Open {
 pub(crate) struct Checker {
     rules: Rules,
     owners: BTreeMap<MinerId, MinerId>,
-    open: BTreeMap<BatchId, Open>,
-    leases: BTreeMap<LeaseId, (MinerId, BatchId, usize)>,
+    open: BTreeMap<JobId, Open>,
+    leases: BTreeMap<LeaseId, (MinerId, JobId, usize)>,
     granted: u64,
     /// The row of the submission that is being followed.
     submitted: Option<Row>,
-    /// Late answers of a batch that has just closed, and what they agree or disagree with.
+    /// Late answers of a job that has just closed, and what they agree or disagree with.
     to_check: Vec<(MinerId, Row)>,
-    consensus: BTreeMap<BatchId, Measurement>,
+    consensus: BTreeMap<JobId, Measurement>,
     pub(crate) scores: Scoreboard,
     pub(crate) copied: u64,
     pub(crate) escalated: u64,
@@ -91,12 +91,12 @@ impl Checker {
         for action in actions {
             self.follow(action);
         }
-        if let Event::OpenKnown { batch, answer, .. } = event {
-            self.open.get_mut(batch).unwrap().known = Some(*answer);
+        if let Event::OpenKnown { job, answer, .. } = event {
+            self.open.get_mut(job).unwrap().known = Some(*answer);
         }
         assert!(self.to_check.is_empty(), "a late answer was forgotten");
         assert!(self.submitted.is_none(), "an answer was forgotten");
-        assert_eq!(board.open_batches(), self.open.len(), "a job was lost");
+        assert_eq!(board.open_jobs(), self.open.len(), "a job was lost");
         assert_eq!(
             board.live_leases(),
             self.leases.len(),
@@ -114,60 +114,60 @@ impl Checker {
 
     fn follow(&mut self, action: &Action) {
         match action {
-            Action::Dealt { batch, miners } => {
+            Action::Dealt { job, miners } => {
                 let single = self.rules.trust.is_some() && miners.len() == 1;
                 assert!(single || miners.len() == self.rules.seats);
                 self.single += u64::from(single);
-                self.deal(*batch, 0, miners);
+                self.deal(*job, 0, miners);
             }
             Action::Leased {
                 miner,
-                batch,
+                job,
                 seat,
                 lease,
                 grant,
                 ..
-            } => self.leased(miner, *batch, *seat, *lease, grant),
+            } => self.leased(miner, *job, *seat, *lease, grant),
             Action::Filled {
                 miner,
-                batch,
+                job,
                 seat,
                 lease,
             } => {
-                self.end_lease(*lease, miner, *batch, *seat);
+                self.end_lease(*lease, miner, *job, *seat);
                 let row = self
                     .submitted
                     .take()
                     .expect("a seat filled without an answer");
-                let seat = &mut self.open.get_mut(batch).unwrap().seats[*seat];
+                let seat = &mut self.open.get_mut(job).unwrap().seats[*seat];
                 assert!(seat.answered.is_none(), "a seat was answered twice");
                 seat.answered = Some((miner.clone(), row));
             }
             Action::Expired {
                 miner,
-                batch,
+                job,
                 seat,
                 lease,
                 why,
             } => {
                 assert!(matches!(why, Ending::Silent | Ending::TooLong), "{why}");
                 self.expired += 1;
-                self.abandoned(*batch);
-                self.end_unanswered(*lease, miner, *batch, *seat);
+                self.abandoned(*job);
+                self.end_unanswered(*lease, miner, *job, *seat);
             }
             Action::Revoked {
                 miner,
-                batch,
+                job,
                 seat,
                 lease,
                 why,
             } => {
                 if matches!(why, Ending::Left | Ending::Forgotten) {
-                    self.abandoned(*batch);
+                    self.abandoned(*job);
                 }
-                self.end_unanswered(*lease, miner, *batch, *seat);
+                self.end_unanswered(*lease, miner, *job, *seat);
             }
-            Action::Redrawn { batch, seat, miner } => self.redrawn(*batch, *seat, miner),
+            Action::Redrawn { job, seat, miner } => self.redrawn(*job, *seat, miner),
             Action::Late { .. }
             | Action::Moved { .. }
             | Action::Discarded { .. }
@@ -175,13 +175,9 @@ impl Checker {
             Action::Escalated { .. } | Action::Widened { .. } | Action::Redealt { .. } => {
                 self.follow_dealing(action);
             }
-            Action::Closed {
-                batch,
-                rows,
-                verdict,
-            } => {
-                assert_eq!(&self.rows(*batch), rows, "not the rows that were answered");
-                let open = &self.open[batch];
+            Action::Closed { job, rows, verdict } => {
+                assert_eq!(&self.rows(*job), rows, "not the rows that were answered");
+                let open = &self.open[job];
                 let given_up = open.abandoned > self.most_abandoned();
                 assert!(given_up || self.are_enough(rows, open));
                 let found = match (&open.known, rows.len()) {
@@ -195,20 +191,17 @@ impl Checker {
                 };
                 assert_eq!(verdict, &found);
                 let consensus = verdict.consensus.expect("a reward without agreement");
-                self.consensus.insert(*batch, consensus);
+                self.consensus.insert(*job, consensus);
                 self.scores.record(rows, verdict);
                 self.closed += 1;
-                self.to_check = self.open[batch].late.clone();
-                self.end_batch(*batch);
+                self.to_check = self.open[job].late.clone();
+                self.end_job(*job);
             }
             Action::Failed {
-                batch,
-                rows,
-                failure,
-                ..
+                job, rows, failure, ..
             } => {
-                assert_eq!(&self.rows(*batch), rows);
-                let open = &self.open[batch];
+                assert_eq!(&self.rows(*job), rows);
+                let open = &self.open[job];
                 if let Failure::Abandoned { leases, .. } = failure {
                     assert_eq!(*leases, open.abandoned);
                     assert_eq!(open.abandoned, self.most_abandoned() + 1);
@@ -217,58 +210,58 @@ impl Checker {
                     assert!(open.abandoned <= self.most_abandoned());
                 }
                 self.failed += 1;
-                self.end_batch(*batch);
-                let outlived = self.leases.values().any(|(_, other, _)| other == batch);
-                assert!(!outlived, "a lease outlived its failed batch");
+                self.end_job(*job);
+                let outlived = self.leases.values().any(|(_, other, _)| other == job);
+                assert!(!outlived, "a lease outlived its failed job");
             }
             _ => {}
         }
     }
 
-    /// What becomes of a batch that is not closed by the answers it has.
+    /// What becomes of a job that is not closed by the answers it has.
     fn follow_dealing(&mut self, action: &Action) {
         match action {
             Action::Escalated {
-                batch,
+                job,
                 verdict,
                 miners,
             } => {
                 self.escalated += 1;
-                let rows = self.rows(*batch);
-                assert_eq!(rows.len(), self.open[batch].seats.len());
+                let rows = self.rows(*job);
+                assert_eq!(rows.len(), self.open[job].seats.len());
                 assert_eq!(verdict, &judge(&only_rows(&rows), &self.rules.agreement));
                 assert!(verdict.consensus.is_none());
                 assert_eq!(rows.len() + miners.len(), self.rules.escalate_to);
-                self.add_seats(*batch, miners);
+                self.add_seats(*job, miners);
             }
-            Action::Widened { batch, miners } => {
+            Action::Widened { job, miners } => {
                 assert!(self.rules.trust.is_some());
                 assert_eq!(1 + miners.len(), self.rules.seats);
-                self.add_seats(*batch, miners);
+                self.add_seats(*job, miners);
             }
             Action::Redealt {
-                batch,
+                job,
                 dealing,
                 verdict,
                 miners,
             } => {
                 self.redealt += 1;
-                let rows = self.rows(*batch);
-                let before = &self.open[batch];
+                let rows = self.rows(*job);
+                let before = &self.open[job];
                 assert!(self.are_enough(&rows, before), "dealt before all answered");
                 assert_eq!(*dealing, before.dealing + 1);
                 assert!(*dealing <= self.rules.max_dealings, "dealt too often");
                 assert_eq!(verdict, &judge(&only_rows(&rows), &self.rules.agreement));
                 assert!(verdict.consensus.is_none());
                 assert!(before.seats.iter().all(|seat| seat.leases.is_empty()));
-                self.deal(*batch, *dealing, miners);
+                self.deal(*job, *dealing, miners);
             }
             _ => {}
         }
     }
 
-    fn add_seats(&mut self, batch: BatchId, miners: &[Option<MinerId>]) {
-        let open = &self.open[&batch];
+    fn add_seats(&mut self, job: JobId, miners: &[Option<MinerId>]) {
+        let open = &self.open[&job];
         for miner in miners.iter().flatten() {
             let of_owner = |held: &MinerId| self.owner(held) == self.owner(miner);
             let answered = open.seats.iter().filter_map(|seat| seat.answered.as_ref());
@@ -278,42 +271,35 @@ impl Checker {
             );
         }
         let seats = miners.iter().map(|_| Seat::default());
-        self.open.get_mut(&batch).unwrap().seats.extend(seats);
+        self.open.get_mut(&job).unwrap().seats.extend(seats);
     }
 
-    fn deal(&mut self, batch: BatchId, dealing: u32, miners: &[Option<MinerId>]) {
+    fn deal(&mut self, job: JobId, dealing: u32, miners: &[Option<MinerId>]) {
         let mut owners: Vec<&MinerId> = miners.iter().flatten().map(|m| self.owner(m)).collect();
         owners.sort();
         let twice = owners.windows(2).any(|two| two[0] == two[1]);
         assert!(!twice, "an owner was dealt two seats");
-        let abandoned = self.open.get(&batch).map_or(0, |before| before.abandoned);
+        let abandoned = self.open.get(&job).map_or(0, |before| before.abandoned);
         let open = Open {
             dealing,
             abandoned,
             seats: miners.iter().map(|_| Seat::default()).collect(),
             ..Open::default()
         };
-        self.open.insert(batch, open);
+        self.open.insert(job, open);
     }
 
-    fn leased(
-        &mut self,
-        miner: &MinerId,
-        batch: BatchId,
-        seat: usize,
-        lease: LeaseId,
-        grant: &Grant,
-    ) {
+    fn leased(&mut self, miner: &MinerId, job: JobId, seat: usize, lease: LeaseId, grant: &Grant) {
         self.granted += 1;
         assert_eq!(lease, LeaseId(self.granted), "a fencing token out of turn");
         if let Grant::Again { old } = grant {
-            self.end_lease(*old, miner, batch, seat);
+            self.end_lease(*old, miner, job, seat);
         }
         let is_copy = matches!(grant, Grant::Copied { .. });
         self.copied += u64::from(is_copy);
-        self.count_undrawn(batch, lease, grant);
+        self.count_undrawn(job, lease, grant);
         let owner = self.owner(miner).clone();
-        let open = &self.open[&batch];
+        let open = &self.open[&job];
         for (index, other) in open.seats.iter().enumerate() {
             let at_work = other.leases.iter().map(|lease| &self.leases[lease].0);
             let done = other.answered.as_ref().map(|(miner, _)| miner);
@@ -329,12 +315,12 @@ impl Checker {
                 assert_ne!(
                     self.owner(holder),
                     &owner,
-                    "{owner} holds two seats of {batch}"
+                    "{owner} holds two seats of {job}"
                 );
             }
         }
-        self.leases.insert(lease, (miner.clone(), batch, seat));
-        let open = self.open.get_mut(&batch).unwrap();
+        self.leases.insert(lease, (miner.clone(), job, seat));
+        let open = self.open.get_mut(&job).unwrap();
         open.seats[seat].leases.push(lease);
     }
 
@@ -342,27 +328,27 @@ impl Checker {
         self.owners.get(miner).unwrap_or(miner)
     }
 
-    fn end_lease(&mut self, lease: LeaseId, miner: &MinerId, batch: BatchId, seat: usize) {
+    fn end_lease(&mut self, lease: LeaseId, miner: &MinerId, job: JobId, seat: usize) {
         let ended = self.leases.remove(&lease);
         assert_eq!(
             ended,
-            Some((miner.clone(), batch, seat)),
+            Some((miner.clone(), job, seat)),
             "{lease} ended and was not live"
         );
-        if let Some(open) = self.open.get_mut(&batch) {
+        if let Some(open) = self.open.get_mut(&job) {
             open.seats[seat].leases.retain(|live| *live != lease);
         }
     }
 
-    fn end_batch(&mut self, batch: BatchId) {
-        let ended = self.open.remove(&batch).expect("a batch ended twice");
+    fn end_job(&mut self, job: JobId) {
+        let ended = self.open.remove(&job).expect("a job ended twice");
         for seat in ended.seats.iter().filter(|seat| seat.answered.is_none()) {
-            assert!(seat.leases.is_empty(), "a lease outlived its batch");
+            assert!(seat.leases.is_empty(), "a lease outlived its job");
         }
     }
 
-    fn rows(&self, batch: BatchId) -> Vec<(MinerId, Row)> {
-        let open = self.open.get(&batch).expect("a batch ended twice");
+    fn rows(&self, job: JobId) -> Vec<(MinerId, Row)> {
+        let open = self.open.get(&job).expect("a job ended twice");
         open.seats
             .iter()
             .filter_map(|seat| seat.answered.clone())
@@ -386,11 +372,11 @@ impl Checker {
         }
     }
 
-    pub(crate) fn count_wrong(&mut self, is_right: impl Fn(BatchId, &Measurement) -> bool) {
+    pub(crate) fn count_wrong(&mut self, is_right: impl Fn(JobId, &Measurement) -> bool) {
         let wrong = self
             .consensus
             .iter()
-            .filter(|(batch, found)| !is_right(**batch, found));
+            .filter(|(job, found)| !is_right(**job, found));
         self.wrong = wrong.count() as u64;
     }
 }

@@ -1,6 +1,6 @@
 //! What miners answer, each in its way.
 
-use naschain_consensus::{BatchId, Row};
+use naschain_consensus::{JobId, Row};
 use naschain_core::{Accuracy, Digest, Measurement, Purpose, Stream};
 
 use super::World;
@@ -34,9 +34,9 @@ pub(crate) enum Conduct {
 
 impl World {
     /// What a miner of this conduct answers for a job.
-    pub(super) fn row(&mut self, index: usize, batch: BatchId) -> Row {
+    pub(super) fn row(&mut self, index: usize, job: JobId) -> Row {
         let seed = self.options.seed;
-        let mut truth = truth(seed, batch);
+        let mut truth = truth(seed, job);
         let failing = self.options.failing_job_every;
         let conduct = self.miners[index].conduct;
         self.miners[index].answers += 1;
@@ -60,7 +60,7 @@ impl World {
                 truth.digest = Digest([0xcc; 32]);
                 truth.accuracy = Accuracy::from_hundredths(9_999).unwrap();
             }
-            _ if failing > 0 && batch.0.is_multiple_of(failing) => {
+            _ if failing > 0 && job.0.is_multiple_of(failing) => {
                 return Row::Failed("loss is not a number".into());
             }
             _ if !self.options.deterministic => shift(30, &mut self.stream),
@@ -71,8 +71,8 @@ impl World {
 }
 
 /// What an honest training of a job gives.
-pub(crate) fn truth(seed: u64, batch: BatchId) -> Measurement {
-    let mut stream = Stream::new(seed, Purpose::Simulation, 1, batch.0);
+pub(crate) fn truth(seed: u64, job: JobId) -> Measurement {
+    let mut stream = Stream::new(seed, Purpose::Simulation, 1, job.0);
     Measurement {
         accuracy: Accuracy::from_hundredths(6_000 + stream.below(3_500) as u32).unwrap(),
         params: 100_000 + stream.below(900_000),

@@ -1,11 +1,11 @@
 //! Seats that change hands: who may have one that it was not drawn for, and how often one is lost.
 
-use naschain_consensus::{BatchId, Grant, LeaseId, MinerId, Row};
+use naschain_consensus::{Grant, JobId, LeaseId, MinerId, Row};
 
 use super::{Checker, Open};
 
 impl Checker {
-    /// Whether all seats of a batch are answered, or as many as it had at first and nobody works
+    /// Whether all seats of a job are answered, or as many as it had at first and nobody works
     /// at the others.
     pub(super) fn are_enough(&self, rows: &[(MinerId, Row)], open: &Open) -> bool {
         let mut missing = open.seats.iter().filter(|seat| seat.answered.is_none());
@@ -17,17 +17,17 @@ impl Checker {
         self.rules.max_retries * self.rules.seats as u32
     }
 
-    /// A lease of the batch ended without an answer; those of ended batches are only checks.
-    pub(super) fn abandoned(&mut self, batch: BatchId) {
-        if let Some(open) = self.open.get_mut(&batch) {
+    /// A lease of the job ended without an answer; those of ended jobs are only checks.
+    pub(super) fn abandoned(&mut self, job: JobId) {
+        if let Some(open) = self.open.get_mut(&job) {
             open.abandoned += 1;
             assert!(open.abandoned <= self.rules.max_retries * self.rules.seats as u32 + 1);
         }
     }
 
-    pub(super) fn redrawn(&mut self, batch: BatchId, seat: usize, miner: &MinerId) {
+    pub(super) fn redrawn(&mut self, job: JobId, seat: usize, miner: &MinerId) {
         self.redrawn += 1;
-        let open = &self.open[&batch];
+        let open = &self.open[&job];
         assert!(open.seats[seat].leases.is_empty() && open.seats[seat].answered.is_none());
         for other in &open.seats {
             let at_work = other.leases.iter().map(|lease| &self.leases[lease].0);
@@ -39,8 +39,8 @@ impl Checker {
 
     /// At most so many as the rules allow take over or copy, so that an agreement has a miner in
     /// it that was drawn at random.
-    pub(super) fn count_undrawn(&mut self, batch: BatchId, lease: LeaseId, grant: &Grant) {
-        let undrawn = &mut self.open.get_mut(&batch).unwrap().undrawn;
+    pub(super) fn count_undrawn(&mut self, job: JobId, lease: LeaseId, grant: &Grant) {
+        let undrawn = &mut self.open.get_mut(&job).unwrap().undrawn;
         match grant {
             Grant::TakenOver { .. } | Grant::Copied { .. } => undrawn.push(lease),
             Grant::Again { old } => undrawn
@@ -52,7 +52,7 @@ impl Checker {
         let most = self.rules.max_taken_over;
         assert!(
             undrawn.len() <= most,
-            "{batch}: {undrawn:?} of at most {most}"
+            "{job}: {undrawn:?} of at most {most}"
         );
     }
 
@@ -61,11 +61,11 @@ impl Checker {
         &mut self,
         lease: LeaseId,
         miner: &MinerId,
-        batch: BatchId,
+        job: JobId,
         seat: usize,
     ) {
-        self.end_lease(lease, miner, batch, seat);
-        if let Some(open) = self.open.get_mut(&batch) {
+        self.end_lease(lease, miner, job, seat);
+        if let Some(open) = self.open.get_mut(&job) {
             open.undrawn.retain(|other| *other != lease);
         }
     }

@@ -10,13 +10,13 @@ impl Checker {
         match action {
             Action::Late {
                 miner,
-                batch,
+                job,
                 seat,
                 lease,
             } => {
-                self.end_lease(*lease, miner, *batch, *seat);
+                self.end_lease(*lease, miner, *job, *seat);
                 let row = self.submitted.take().expect("late, without an answer");
-                let open = self.open.get_mut(batch).unwrap();
+                let open = self.open.get_mut(job).unwrap();
                 assert!(
                     open.seats[*seat].answered.is_some(),
                     "late for an empty seat"
@@ -25,11 +25,11 @@ impl Checker {
             }
             Action::Moved {
                 miner,
-                batch,
+                job,
                 from,
                 seat,
             } => {
-                let open = self.open.get_mut(batch).unwrap();
+                let open = self.open.get_mut(job).unwrap();
                 assert!(open.seats[*from].answered.is_some());
                 let at = open.late.iter().position(|(name, _)| name == miner);
                 let row = open
@@ -41,7 +41,7 @@ impl Checker {
             }
             Action::Discarded {
                 miner,
-                batch,
+                job,
                 seat,
                 lease,
                 row,
@@ -49,21 +49,21 @@ impl Checker {
                 assert_eq!(self.submitted.take().as_ref(), Some(row));
                 // Unless it was revoked at this very moment, for what was due.
                 if self.leases.contains_key(lease) {
-                    self.end_unanswered(*lease, miner, *batch, *seat);
+                    self.end_unanswered(*lease, miner, *job, *seat);
                     assert!(row.measurement().is_none());
-                    assert_eq!(self.open[batch].seats[*seat].leases.len(), 1);
+                    assert_eq!(self.open[job].seats[*seat].leases.len(), 1);
                 }
             }
             Action::SpotChecked {
                 miner,
-                batch,
+                job,
                 row,
                 reason,
                 rewarded,
             } => {
                 let found = judge_known(
                     std::slice::from_ref(row),
-                    &self.consensus[batch],
+                    &self.consensus[job],
                     &self.rules.agreement,
                 );
                 assert_eq!(found.reasons, [*reason]);
@@ -75,7 +75,7 @@ impl Checker {
                     assert_eq!(self.submitted.take().as_ref(), Some(row));
                     assert!(!rewarded, "paid for what everybody could know");
                     self.leases
-                        .retain(|_, (name, of, _)| name != miner || of != batch);
+                        .retain(|_, (name, of, _)| name != miner || of != job);
                 }
                 self.spot_checks += 1;
             }

@@ -7,9 +7,7 @@ mod wires;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use naschain_consensus::{
-    Action, BatchId, Event, JobBoard, LeaseId, Millis, MinerId, Rejected, Row,
-};
+use naschain_consensus::{Action, Event, JobBoard, JobId, LeaseId, Millis, MinerId, Rejected, Row};
 use naschain_core::{Measurement, Purpose, Stream};
 
 use super::checker::Checker;
@@ -31,7 +29,7 @@ enum Mind {
     Asks,
     Trains {
         lease: LeaseId,
-        batch: BatchId,
+        job: JobId,
         began: u64,
         ends: u64,
     },
@@ -137,7 +135,7 @@ impl World {
             self.ring_in(miner, 0);
         }
         self.open_jobs();
-        while self.board.open_batches() > 0 {
+        while self.board.open_jobs() > 0 {
             if self.steps == max_steps {
                 return false;
             }
@@ -148,8 +146,8 @@ impl World {
         self.checker.points_agree(&self.board);
         let seed = self.options.seed;
         let deterministic = self.options.deterministic;
-        self.checker.count_wrong(|batch, found| {
-            let right = truth(seed, batch);
+        self.checker.count_wrong(|job, found| {
+            let right = truth(seed, job);
             let apart = right
                 .accuracy
                 .hundredths()
@@ -171,20 +169,20 @@ impl World {
 
     fn open_jobs(&mut self) {
         while self.next_job < self.options.jobs
-            && (self.board.open_batches() as u64) < self.options.open_jobs
+            && (self.board.open_jobs() as u64) < self.options.open_jobs
         {
-            let batch = BatchId(self.next_job);
+            let job = JobId(self.next_job);
             self.next_job += 1;
             let known = self.options.known_job_every;
-            let event = if known > 0 && batch.0.is_multiple_of(known) {
-                let answer = truth(self.options.seed, batch);
+            let event = if known > 0 && job.0.is_multiple_of(known) {
+                let answer = truth(self.options.seed, job);
                 Event::OpenKnown {
-                    batch,
+                    job,
                     flops: WORK,
                     answer,
                 }
             } else {
-                Event::Open { batch, flops: WORK }
+                Event::Open { job, flops: WORK }
             };
             self.board_takes(event).unwrap();
         }
@@ -231,7 +229,7 @@ impl World {
         match (wire, deadline) {
             (None, None) => panic!(
                 "the world stands still with {} jobs",
-                self.board.open_batches()
+                self.board.open_jobs()
             ),
             (wire, Some(deadline))
                 if wire.is_none_or(|wire| deadline + self.options.late_tick_ms <= wire) =>
@@ -277,15 +275,15 @@ impl World {
                 self.send(Happening::Arrives(index, Event::Request { miner: name }));
                 self.ring_in(index, self.options.poll_ms);
             }
-            Mind::Trains { batch, .. } if is_deadly(&self.options, *batch) => {
+            Mind::Trains { job, .. } if is_deadly(&self.options, *job) => {
                 miner.mind = Mind::Asks;
                 self.ring_in(index, 1_000);
             }
             Mind::Trains {
-                lease, batch, ends, ..
+                lease, job, ends, ..
             } if self.now >= *ends => {
-                let (lease, batch) = (*lease, *batch);
-                let row = self.row(index, batch);
+                let (lease, job) = (*lease, *job);
+                let row = self.row(index, job);
                 self.miners[index].mind = Mind::Tells { lease, row };
                 self.miner_wakes(index);
             }
@@ -328,13 +326,13 @@ impl World {
                 let own = actions.into_iter().find_map(|action| match action {
                     Action::Leased {
                         miner: to,
-                        batch,
+                        job,
                         lease,
                         ..
-                    } if to == miner.name => Some((batch, lease)),
+                    } if to == miner.name => Some((job, lease)),
                     _ => None,
                 });
-                let Some((batch, lease)) = own else { return };
+                let Some((job, lease)) = own else { return };
                 miner.jobs += 1;
                 let is_idler = matches!(
                     miner.conduct,
@@ -352,7 +350,7 @@ impl World {
                 let ends = self.now + ms.max(1);
                 miner.mind = Mind::Trains {
                     lease,
-                    batch,
+                    job,
                     began: self.now,
                     ends,
                 };
@@ -374,9 +372,9 @@ impl World {
     }
 }
 
-fn is_deadly(options: &Options, batch: BatchId) -> bool {
+fn is_deadly(options: &Options, job: JobId) -> bool {
     let every = options.deadly_job_every;
-    every > 0 && batch.0 % every == every - 1
+    every > 0 && job.0 % every == every - 1
 }
 
 /// Whether the board's answer settles a submission under this lease.

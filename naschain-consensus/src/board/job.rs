@@ -2,12 +2,12 @@ use naschain_core::Measurement;
 use serde::{Deserialize, Serialize};
 
 use super::roster::{MinerIndex, OwnerIndex};
-use crate::{BatchId, LeaseId, Row};
+use crate::{JobId, LeaseId, Row};
 
-/// An open batch.
+/// An open job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Batch {
-    pub(super) id: BatchId,
+pub(super) struct Job {
+    pub(super) id: JobId,
     pub(super) flops: u64,
     /// 0 for the first dealing.
     pub(super) dealing: u32,
@@ -16,13 +16,13 @@ pub(super) struct Batch {
     pub(super) redrawn: u32,
     /// How many miners of this dealing were not drawn for their seats: they took over or copy.
     pub(super) undrawn: usize,
-    /// Its place in the queue of batches of which a seat may be taken over.
+    /// Its place in the queue of jobs of which a seat may be taken over.
     pub(super) takeable: Option<u64>,
     /// How many of its leases ended without an answer, in all dealings.
     pub(super) abandoned: u32,
     /// Who had a seat in earlier dealings, or abandoned one.
     pub(super) had: Vec<OwnerIndex>,
-    /// The answer, if this batch tests its miners.
+    /// The answer, if this job tests its miners.
     pub(super) known: Option<Box<Measurement>>,
 }
 
