@@ -64,7 +64,7 @@ fn one_job(board: &mut JobBoard, number: u64) -> Action {
     let (now, job) = (Millis(number), JobId(number));
     let flops = 1_000_000;
     let dealt = board.handle(now, Event::Open { job, flops }).unwrap();
-    let Some(Action::Dealt { miners, .. }) = dealt.last() else {
+    let Some(Action::Assigned { miners, .. }) = dealt.last() else {
         panic!("{dealt:?}");
     };
     let mut last = None;

@@ -1,17 +1,17 @@
 //! The state of the board and its one entrance; the parts of its behaviour are the modules below.
 
-mod deal;
+mod assign;
 mod id_set;
 mod job;
 mod jobs;
 mod lease;
-mod outlook;
+mod queries;
 mod queue;
+mod release;
 mod request;
 mod roster;
 mod settle;
 mod trust;
-mod vacate;
 mod watchdog;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,21 +86,21 @@ pub struct JobBoard {
     roster: Roster,
     jobs: Jobs,
     /// The numbers of all jobs ever opened.
-    used: IdSet,
+    used_ids: IdSet,
     /// Seats that nobody was dealt.
     open_seats: Queue<SeatRef>,
     /// Jobs of which a seat may be taken over from somebody who has not started.
-    takeable: Queue<JobRef>,
+    stealable: Queue<JobRef>,
     leases: BTreeMap<LeaseId, Box<Lease>>,
     granted: u64,
     /// When leases end without a heartbeat.
-    due_leases: BTreeSet<(Millis, LeaseId)>,
+    lease_deadlines: BTreeSet<(Millis, LeaseId)>,
     /// When miners without a lease count as away.
-    due_away: BTreeSet<(Millis, MinerIndex)>,
+    away_deadlines: BTreeSet<(Millis, MinerIndex)>,
     /// Leases that are alone at their seats, by estimated end; empty without a watchdog.
-    ends: BTreeSet<(Millis, LeaseId)>,
+    estimated_ends: BTreeSet<(Millis, LeaseId)>,
     /// How many live leases were granted as copies.
-    copies: u64,
+    speculative_leases: u64,
     pace: Pace,
 }
 
@@ -129,15 +129,15 @@ impl JobBoard {
             now: Millis(0),
             roster: Roster::default(),
             jobs: Jobs::default(),
-            used: IdSet::default(),
+            used_ids: IdSet::default(),
             open_seats: Queue::default(),
-            takeable: Queue::default(),
+            stealable: Queue::default(),
             leases: BTreeMap::new(),
             granted: 0,
-            due_leases: BTreeSet::new(),
-            due_away: BTreeSet::new(),
-            ends: BTreeSet::new(),
-            copies: 0,
+            lease_deadlines: BTreeSet::new(),
+            away_deadlines: BTreeSet::new(),
+            estimated_ends: BTreeSet::new(),
+            speculative_leases: 0,
             pace: Pace::default(),
         })
     }
@@ -219,7 +219,7 @@ impl JobBoard {
     }
 
     fn unused(&self, job: JobId) -> Result<JobId, Rejected> {
-        if self.used.contains(job.0) {
+        if self.used_ids.contains(job.0) {
             return Err(Rejected::DuplicateJob { job });
         }
         Ok(job)
@@ -237,8 +237,12 @@ impl JobBoard {
             && self.roster[live.miner].name == miner
         {
             if live.expires <= now {
-                let why = Some(self.why_due(live));
-                return Err(Rejected::StaleLease { miner, lease, why });
+                let reason = Some(self.expiry_reason(live));
+                return Err(Rejected::StaleLease {
+                    miner,
+                    lease,
+                    reason,
+                });
             }
             return Ok(lease);
         }
@@ -252,17 +256,23 @@ impl JobBoard {
             return Err(Rejected::UnknownLease { lease, latest });
         }
         let mut ended = self.roster[index].ended.iter();
-        let why = ended.find(|(own, _)| *own == lease).map(|(_, why)| *why);
-        Err(match why {
+        let reason = ended
+            .find(|(own, _)| *own == lease)
+            .map(|(_, reason)| *reason);
+        Err(match reason {
             Some(Ending::Answered) => Rejected::AlreadyAnswered { miner, lease },
-            why => Rejected::StaleLease { miner, lease, why },
+            reason => Rejected::StaleLease {
+                miner,
+                lease,
+                reason,
+            },
         })
     }
 
     /// When the caller should send the next [`Event::Tick`], if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Millis> {
-        let lease = self.due_leases.first().map(|(deadline, _)| *deadline);
-        let away = self.due_away.first().map(|(deadline, _)| *deadline);
+        let lease = self.lease_deadlines.first().map(|(deadline, _)| *deadline);
+        let away = self.away_deadlines.first().map(|(deadline, _)| *deadline);
         lease.into_iter().chain(away).min()
     }
 

@@ -2,7 +2,7 @@ use naschain_core::Measurement;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Ending, Failure, Grant, JobId, LeaseId, Millis, MinerId, NoWork, Reason, Row, Verdict,
+    Ending, Failure, Finding, Grant, JobId, LeaseId, Millis, MinerId, NoWork, Row, Verdict,
 };
 
 /// What the world tells the board.
@@ -82,7 +82,8 @@ pub enum Event {
 #[non_exhaustive]
 pub enum Action {
     /// The seats of a new job were drawn; `None` stays open to whoever asks.
-    Dealt {
+    #[serde(rename = "dealt")]
+    Assigned {
         /// The job.
         #[serde(rename = "batch")]
         job: JobId,
@@ -110,7 +111,8 @@ pub enum Action {
         /// The miner.
         miner: MinerId,
         /// Why not.
-        why: NoWork,
+        #[serde(rename = "why")]
+        reason: NoWork,
     },
     /// The answer to a heartbeat.
     Renewed {
@@ -172,7 +174,8 @@ pub enum Action {
         /// The answer.
         row: Row,
         /// What was found of it.
-        reason: Reason,
+        #[serde(rename = "reason")]
+        finding: Finding,
         /// Whether it earns a point.
         rewarded: bool,
     },
@@ -201,7 +204,8 @@ pub enum Action {
         /// The lease.
         lease: LeaseId,
         /// Which time was over.
-        why: Ending,
+        #[serde(rename = "why")]
+        reason: Ending,
     },
     /// A lease ended because its work is not needed any more, or because its miner left it.
     Revoked {
@@ -215,11 +219,13 @@ pub enum Action {
         /// The lease.
         lease: LeaseId,
         /// Which of these.
-        why: Ending,
+        #[serde(rename = "why")]
+        reason: Ending,
     },
     /// A seat whose miner is gone, or has given it up, was dealt to another one drawn at random.
     /// Without this action it is open to all.
-    Redrawn {
+    #[serde(rename = "redrawn")]
+    Reassigned {
         /// The job.
         #[serde(rename = "batch")]
         job: JobId,
@@ -255,12 +261,14 @@ pub enum Action {
     },
     /// Nobody agreed, so the job was dealt to other miners. The job is still open: this is
     /// for the operator's log, not for publication.
-    Redealt {
+    #[serde(rename = "redealt")]
+    NewRound {
         /// The job.
         #[serde(rename = "batch")]
         job: JobId,
         /// Which dealing this is; the first one was 0.
-        dealing: u32,
+        #[serde(rename = "dealing")]
+        round: u32,
         /// Why the rows before were rejected.
         verdict: Verdict,
         /// The miner drawn for each seat.

@@ -37,7 +37,7 @@
 //!
 //! In reading order:
 //! 1. [`Agreement`], [`Row`]: when two answers agree;
-//! 2. [`judge`]: who is rewarded in a job, and why the others are not;
+//! 2. [`judge`]: who is rewarded in a job, and reason the others are not;
 //! 3. [`Scoreboard`], [`MovingAverage`], [`weights_v11`]: from rewarded rows to the chain's weights;
 //! 4. [`Rules`], [`Event`], [`Action`], [`Rejected`]: the words of the job board; [`Grant`],
 //!    [`NoWork`], [`Ending`], [`Failure`]: its reasons;
@@ -48,21 +48,21 @@ mod board;
 mod error;
 mod event;
 mod ids;
+mod reason;
 mod rejected;
 mod rules;
 mod scores;
 mod verdict;
 mod weights;
-mod why;
 
 pub use agreement::{Agreement, Row, Rule};
 pub use board::JobBoard;
 pub use error::Error;
 pub use event::{Action, Event};
 pub use ids::{JobId, LeaseId, Millis, MinerId};
+pub use reason::{Ending, Failure, Grant, NoWork};
 pub use rejected::Rejected;
 pub use rules::{Rules, Trust, Watchdog};
 pub use scores::{MovingAverage, Scoreboard, Tally, l1_normalise, normalise};
-pub use verdict::{Reason, Verdict, judge, judge_known};
+pub use verdict::{Finding, Verdict, judge, judge_known};
 pub use weights::{WeightLimits, weights_v10, weights_v11};
-pub use why::{Ending, Failure, Grant, NoWork};

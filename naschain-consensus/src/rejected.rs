@@ -14,14 +14,15 @@ pub enum Rejected {
         miner: MinerId,
     },
     /// The lease has ended: it expired, was replaced by a later one, or its job has ended.
-    #[error("{lease} of miner {miner} has ended{}; its answer does not count, ask for new work", because(*.why))]
+    #[error("{lease} of miner {miner} has ended{}; its answer does not count, ask for new work", because(*.reason))]
     StaleLease {
         /// The miner that named it.
         miner: MinerId,
         /// The lease.
         lease: LeaseId,
         /// Why it ended; `None` when it was another miner's, or is too long ago to be known.
-        why: Option<Ending>,
+        #[serde(rename = "why")]
+        reason: Option<Ending>,
     },
     /// No lease of this number was ever granted.
     #[error("{lease} was never granted; the latest is number {latest}")]
@@ -65,6 +66,6 @@ pub enum Rejected {
     },
 }
 
-fn because(why: Option<Ending>) -> String {
-    why.map_or_else(String::new, |why| format!(" because {why}"))
+fn because(reason: Option<Ending>) -> String {
+    reason.map_or_else(String::new, |reason| format!(" because {reason}"))
 }

@@ -20,16 +20,19 @@ pub struct Rules {
     /// seats dealt to it are open to all.
     pub away_ms: u64,
     /// How often a rejected job is dealt anew before it is closed as failed.
-    pub max_dealings: u32,
+    #[serde(rename = "max_dealings")]
+    pub max_new_rounds: u32,
     /// When nobody agrees, a job first gets more seats up to so many, its rows being kept, if
     /// enough other miners are present; no more than [`Rules::seats`] means never.
     pub escalate_to: usize,
     /// Whether a miner without work takes over seats that others were dealt and have not started.
-    pub take_over: bool,
+    #[serde(rename = "take_over")]
+    pub work_stealing: bool,
     /// At most so many miners of a job were not drawn for their seats while those that were are
     /// present: they took over or work as second ones. Two seats make an agreement, so with one
     /// at most there is always a miner in it that was drawn at random.
-    pub max_taken_over: usize,
+    #[serde(rename = "max_taken_over")]
+    pub max_self_selected: usize,
     /// No miner is believed to be more than so many percent as fast as the average: one that
     /// answers sooner, perhaps because it does not train, gets no seat that it was not drawn for
     /// until that speed would have been enough for all that it has been given.
@@ -53,7 +56,8 @@ pub struct Watchdog {
     /// average for a job of its size.
     pub lag_percent: u32,
     /// At most so many percent of all live leases are copies; one is always allowed.
-    pub max_copies_percent: u32,
+    #[serde(rename = "max_copies_percent")]
+    pub max_speculative_percent: u32,
     /// A lease ends, whatever its heartbeats say, when it has lasted this many percent of the
     /// average and longer than [`Rules::lease_ms`].
     pub stalled_percent: u32,
@@ -64,7 +68,7 @@ impl Default for Watchdog {
     fn default() -> Self {
         Watchdog {
             lag_percent: 150,
-            max_copies_percent: 10,
+            max_speculative_percent: 10,
             stalled_percent: 1_000,
         }
     }
@@ -96,10 +100,10 @@ impl Default for Rules {
             lease_ms: 60_000,
             job_limit_ms: 24 * 3_600_000,
             away_ms: 120_000,
-            max_dealings: 3,
+            max_new_rounds: 3,
             escalate_to: 5,
-            take_over: true,
-            max_taken_over: 1,
+            work_stealing: true,
+            max_self_selected: 1,
             max_speed_percent: 200,
             max_retries: 5,
             watchdog: Some(Watchdog::default()),

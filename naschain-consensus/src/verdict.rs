@@ -11,7 +11,7 @@ use crate::{Agreement, Row, Rule};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Reason {
+pub enum Finding {
     /// The row belongs to the agreeing set.
     Agreed,
     /// Its accuracy is too far from another row's: the farthest of the agreeing set, or, where
@@ -36,20 +36,20 @@ pub enum Reason {
     Failed,
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::Agreed => f.pad("agreed"),
-            Reason::AccuracyOff { by_hundredths: by } => {
+            Finding::Agreed => f.pad("agreed"),
+            Finding::AccuracyOff { by_hundredths: by } => {
                 f.pad(&format!("accuracy off by {}.{:02}", by / 100, by % 100))
             }
-            Reason::ParamsDiffer => f.pad("params differ"),
-            Reason::FlopsDiffer => f.pad("flops differ"),
-            Reason::DigestDiffers => f.pad("digest differs"),
-            Reason::Alone => f.pad("alone"),
-            Reason::Trusted => f.pad("trusted"),
-            Reason::Malformed => f.pad("malformed"),
-            Reason::Failed => f.pad("failed"),
+            Finding::ParamsDiffer => f.pad("params differ"),
+            Finding::FlopsDiffer => f.pad("flops differ"),
+            Finding::DigestDiffers => f.pad("digest differs"),
+            Finding::Alone => f.pad("alone"),
+            Finding::Trusted => f.pad("trusted"),
+            Finding::Malformed => f.pad("malformed"),
+            Finding::Failed => f.pad("failed"),
         }
     }
 }
@@ -61,7 +61,8 @@ pub struct Verdict {
     /// Whether each row is rewarded.
     pub agreed: Vec<bool>,
     /// Why, for each row.
-    pub reasons: Vec<Reason>,
+    #[serde(rename = "reasons")]
+    pub findings: Vec<Finding>,
     /// The member of the agreeing set with the median accuracy (the lower one of two), or none:
     /// the job is rejected.
     pub consensus: Option<Measurement>,
@@ -89,7 +90,7 @@ pub struct Verdict {
 /// });
 /// let verdict = judge(&[row(9000), row(9080), row(8000)], &Agreement::default());
 /// assert_eq!(verdict.agreed, [true, true, false]);
-/// assert_eq!(verdict.reasons[2], Reason::AccuracyOff { by_hundredths: 1080 });
+/// assert_eq!(verdict.findings[2], Reason::AccuracyOff { by_hundredths: 1080 });
 /// assert_eq!(verdict.consensus.unwrap().accuracy.to_string(), "90.00");
 /// ```
 pub fn judge(rows: &[Row], agreement: &Agreement) -> Verdict {
@@ -111,13 +112,13 @@ pub fn judge(rows: &[Row], agreement: &Agreement) -> Verdict {
     for index in rewarded {
         agreed[index] = true;
     }
-    let reasons = rows
+    let findings = rows
         .iter()
         .enumerate()
         .map(|(index, row)| match row {
-            Row::Malformed(_) => Reason::Malformed,
-            Row::Failed(_) => Reason::Failed,
-            Row::Measured(_) if agreed[index] => Reason::Agreed,
+            Row::Malformed(_) => Finding::Malformed,
+            Row::Failed(_) => Finding::Failed,
+            Row::Measured(_) if agreed[index] => Finding::Agreed,
             Row::Measured(own) => match best {
                 Some(set) if agreement.rule != Rule::Chained => against_set(own, set, agreement),
                 _ => against_nearest(index, own, &measured, agreement),
@@ -126,7 +127,7 @@ pub fn judge(rows: &[Row], agreement: &Agreement) -> Verdict {
         .collect();
     Verdict {
         agreed,
-        reasons,
+        findings,
         consensus: best.map(|set| median(set)),
     }
 }
@@ -134,21 +135,21 @@ pub fn judge(rows: &[Row], agreement: &Agreement) -> Verdict {
 /// Holds rows against an answer that is known already: each is rewarded if it agrees with that as
 /// a pair, whatever the others say. The consensus is the known answer.
 pub fn judge_known(rows: &[Row], known: &Measurement, agreement: &Agreement) -> Verdict {
-    let reasons: Vec<Reason> = rows
+    let findings: Vec<Finding> = rows
         .iter()
         .map(|row| match row {
-            Row::Malformed(_) => Reason::Malformed,
-            Row::Failed(_) => Reason::Failed,
-            Row::Measured(own) if agreement.pair_agrees(own, known) => Reason::Agreed,
+            Row::Malformed(_) => Finding::Malformed,
+            Row::Failed(_) => Finding::Failed,
+            Row::Measured(own) if agreement.pair_agrees(own, known) => Finding::Agreed,
             Row::Measured(own) => difference(own, known, agreement),
         })
         .collect();
     Verdict {
-        agreed: reasons
+        agreed: findings
             .iter()
-            .map(|reason| *reason == Reason::Agreed)
+            .map(|finding| *finding == Finding::Agreed)
             .collect(),
-        reasons,
+        findings,
         consensus: Some(*known),
     }
 }
@@ -224,9 +225,9 @@ fn apart(a: &Measurement, b: &Measurement) -> u32 {
     a.accuracy.hundredths().abs_diff(b.accuracy.hundredths())
 }
 
-fn against_set(own: &Measurement, set: &Set<'_>, agreement: &Agreement) -> Reason {
+fn against_set(own: &Measurement, set: &Set<'_>, agreement: &Agreement) -> Finding {
     let farthest = set.iter().max_by_key(|(_, other)| apart(own, other));
-    farthest.map_or(Reason::Alone, |(_, other)| {
+    farthest.map_or(Finding::Alone, |(_, other)| {
         difference(own, other, agreement)
     })
 }
@@ -236,28 +237,28 @@ fn against_nearest(
     own: &Measurement,
     measured: &[(usize, &Measurement)],
     agreement: &Agreement,
-) -> Reason {
+) -> Finding {
     let others = measured.iter().filter(|(other, _)| *other != index);
     let nearest = others.min_by_key(|(_, other)| {
         let same_params = own.params == other.params;
         let same_costs = same_params && own.flops == other.flops;
         (!same_params, !same_costs, apart(own, other))
     });
-    nearest.map_or(Reason::Alone, |(_, other)| {
+    nearest.map_or(Finding::Alone, |(_, other)| {
         difference(own, other, agreement)
     })
 }
 
 /// Why two measurements do not agree.
-fn difference(own: &Measurement, other: &Measurement, agreement: &Agreement) -> Reason {
+fn difference(own: &Measurement, other: &Measurement, agreement: &Agreement) -> Finding {
     if own.params != other.params {
-        Reason::ParamsDiffer
+        Finding::ParamsDiffer
     } else if own.flops != other.flops {
-        Reason::FlopsDiffer
+        Finding::FlopsDiffer
     } else if agreement.rule == Rule::Exact && own.digest != other.digest {
-        Reason::DigestDiffers
+        Finding::DigestDiffers
     } else {
-        Reason::AccuracyOff {
+        Finding::AccuracyOff {
             by_hundredths: apart(own, other),
         }
     }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use naschain_consensus::{Agreement, Reason, Row, Rule, judge};
+use naschain_consensus::{Agreement, Finding, Row, Rule, judge};
 use naschain_core::{Accuracy, Digest, Measurement};
 use proptest::prelude::*;
 
@@ -109,9 +109,9 @@ proptest! {
         let verdict = judge(&rows, &agreement);
         prop_assert_eq!(&verdict.agreed, &obvious(&rows, &agreement));
         prop_assert_eq!(verdict.consensus.is_some(), verdict.agreed.contains(&true));
-        for (index, reason) in verdict.reasons.iter().enumerate() {
-            prop_assert_eq!(verdict.agreed[index], *reason == Reason::Agreed);
-            if let Reason::AccuracyOff { by_hundredths } = reason {
+        for (index, finding) in verdict.findings.iter().enumerate() {
+            prop_assert_eq!(verdict.agreed[index], *finding == Finding::Agreed);
+            if let Finding::AccuracyOff { by_hundredths } = finding {
                 prop_assert!(*by_hundredths > agreement.tolerance_hundredths);
             }
         }
@@ -181,7 +181,7 @@ proptest! {
         more.insert(at, unreadable);
         let (before, mut after) = (judge(&rows, &agreement), judge(&more, &agreement));
         prop_assert!(!after.agreed.remove(at));
-        after.reasons.remove(at);
+        after.findings.remove(at);
         prop_assert_eq!(before, after);
     }
 

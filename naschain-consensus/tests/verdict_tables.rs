@@ -52,7 +52,7 @@ fn check(block: &str) {
     for (index, (answer, expected)) in parts.iter().enumerate() {
         let (paid, reason) = expected.trim().split_once(' ').unwrap();
         assert_eq!(
-            verdict.reasons[index].to_string(),
+            verdict.findings[index].to_string(),
             reason.trim(),
             "{case}: {answer}"
         );

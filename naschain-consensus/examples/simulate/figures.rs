@@ -2,7 +2,7 @@
 
 use naschain_consensus::{Agreement, Rule, Rules};
 
-use crate::world::{Conduct, Faults, Options, Pretence, World};
+use crate::world::{Behaviour, CheaterSpeed, Faults, Options, World};
 
 /// One number and what it means.
 pub(crate) struct Figure {
@@ -24,9 +24,9 @@ pub(crate) fn options(
     seed: u64,
     jobs: u64,
     faults: Faults,
-    groups: &[(Conduct, usize)],
+    groups: &[(Behaviour, usize)],
 ) -> Options {
-    let of = |&(conduct, count): &(Conduct, usize)| std::iter::repeat_n(conduct, count);
+    let of = |&(behaviour, count): &(Behaviour, usize)| std::iter::repeat_n(behaviour, count);
     Options {
         seed,
         rules: Rules {
@@ -37,19 +37,19 @@ pub(crate) fn options(
             epochs: 20,
             ..Rules::default()
         },
-        conducts: groups.iter().flat_map(of).collect(),
+        behaviours: groups.iter().flat_map(of).collect(),
         jobs,
         open_jobs: 200,
-        opened_first: false,
+        opened_before_join: false,
         speed_ratio: 10.0,
         slowest_ms: 600_000,
         faults,
         failing_job_every: 0,
-        deadly_job_every: 0,
+        crashing_job_every: 0,
         deterministic: true,
         poll_ms: 5_000,
         late_tick_ms: 0,
-        pretence: Pretence::OwnSpeed,
+        cheater_speed: CheaterSpeed::OwnSpeed,
         owners: false,
         known_job_every: 0,
         keep: false,
@@ -70,8 +70,11 @@ pub(crate) fn run(options: Options) -> World {
 }
 
 /// What the miners of one conduct have earned, and for how many answers.
-pub(crate) fn earned(world: &World, conduct: Conduct) -> (u64, u64) {
-    let of = world.miners.iter().filter(|miner| miner.conduct == conduct);
+pub(crate) fn earned(world: &World, behaviour: Behaviour) -> (u64, u64) {
+    let of = world
+        .miners
+        .iter()
+        .filter(|miner| miner.behaviour == behaviour);
     let sums = of.map(|miner| {
         let tally = world.checker.scores.tally(&miner.name);
         (tally.points, miner.answers)

@@ -3,10 +3,10 @@
 use naschain_consensus::Rules;
 
 use crate::figures::{Figure, figure, options, run};
-use crate::world::{Conduct, Faults, World};
+use crate::world::{Behaviour, Faults, World};
 
 pub(crate) fn makespan(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
-    let options = options(seed, jobs, faults, &[(Conduct::Honest, 100)]);
+    let options = options(seed, jobs, faults, &[(Behaviour::Honest, 100)]);
     let mut found = Vec::new();
     let mut over_bound = |name: &str, meaning, open_jobs: u64, change: fn(&mut Rules)| -> World {
         let mut options = options.clone();
@@ -18,7 +18,7 @@ pub(crate) fn makespan(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
         world
     };
     let without: fn(&mut Rules) = |rules| {
-        rules.take_over = false;
+        rules.work_stealing = false;
         rules.watchdog = None;
     };
     let world = over_bound(
@@ -36,7 +36,7 @@ pub(crate) fn makespan(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
     );
     over_bound(
         "_take_over_only",
-        "idle miners take over, nothing is copied",
+        "idle miners take over, nothing is speculative",
         200,
         |rules| rules.watchdog = None,
     );
@@ -52,19 +52,19 @@ pub(crate) fn makespan(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
         50,
         without,
     );
-    over_bound("_none_taken_over", "max_taken_over 0", 200, |rules| {
-        rules.max_taken_over = 0
+    over_bound("_none_taken_over", "max_self_selected 0", 200, |rules| {
+        rules.max_self_selected = 0
     });
-    over_bound("_two_taken_over", "max_taken_over 2", 200, |rules| {
-        rules.max_taken_over = 2
+    over_bound("_two_taken_over", "max_self_selected 2", 200, |rules| {
+        rules.max_self_selected = 2
     });
-    over_bound("_all_taken_over", "max_taken_over 3", 200, |rules| {
-        rules.max_taken_over = 3
+    over_bound("_all_taken_over", "max_self_selected 3", 200, |rules| {
+        rules.max_self_selected = 3
     });
     found.push(figure(
         "copies_per_seat",
-        world.checker.copied as f64 / (3 * jobs) as f64,
-        "leases granted as copies, for each seat",
+        world.checker.speculative as f64 / (3 * jobs) as f64,
+        "leases granted as speculative_leases, for each seat",
     ));
     found.extend(fairness(&world));
     found

@@ -3,13 +3,13 @@
 use naschain_consensus::{Rule, Trust};
 
 use crate::figures::{Figure, earned, figure, options, run, under};
-use crate::world::{Conduct, Faults};
+use crate::world::{Behaviour, Faults};
 
-const OTHERS: [Conduct; 4] = [
-    Conduct::Liar,
-    Conduct::Guesser,
-    Conduct::Copier,
-    Conduct::Farmer,
+const OTHERS: [Behaviour; 4] = [
+    Behaviour::Liar,
+    Behaviour::Guesser,
+    Behaviour::Copier,
+    Behaviour::Farmer,
 ];
 
 /// 80 honest miners and 5 of each other conduct; colluders have a part of their own.
@@ -22,16 +22,16 @@ pub(crate) fn rewards(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
         ("tolerance_known", Rule::Tolerance, None, 10),
         ("chained", Rule::Chained, None, 0),
     ] {
-        let mut groups = vec![(Conduct::Honest, 80)];
-        groups.extend(OTHERS.map(|conduct| (conduct, 5)));
+        let mut groups = vec![(Behaviour::Honest, 80)];
+        groups.extend(OTHERS.map(|behaviour| (behaviour, 5)));
         let mut options = under(rule, options(seed, jobs, faults, &groups));
         options.rules.trust = trust;
         options.known_job_every = known_job_every;
         let world = run(options);
-        for conduct in std::iter::once(Conduct::Honest).chain(OTHERS) {
-            let (points, answers) = earned(&world, conduct);
+        for behaviour in std::iter::once(Behaviour::Honest).chain(OTHERS) {
+            let (points, answers) = earned(&world, behaviour);
             found.push(figure(
-                format!("{}_reward_{name}", format!("{conduct:?}").to_lowercase()),
+                format!("{}_reward_{name}", format!("{behaviour:?}").to_lowercase()),
                 points as f64 / answers.max(1) as f64,
                 "points for a job answered",
             ));

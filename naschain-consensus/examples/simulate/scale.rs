@@ -62,7 +62,7 @@ fn one(miners: u64, jobs: u64) -> Scale {
     let begun = (core_seconds(), wall_seconds());
     let empty = resident_bytes();
     for miner in &names {
-        board.takes(
+        board.handle(
             0,
             Event::Join {
                 miner: miner.clone(),
@@ -72,7 +72,7 @@ fn one(miners: u64, jobs: u64) -> Scale {
     let joined = resident_bytes();
     for job in 0..jobs {
         let job = JobId(job);
-        board.takes(0, Event::Open { job, flops: 1_000 });
+        board.handle(0, Event::Open { job, flops: 1_000 });
     }
     let opened = resident_bytes();
     let mut stream = Stream::new(1, Purpose::Simulation, 2, 0);
@@ -88,7 +88,7 @@ fn one(miners: u64, jobs: u64) -> Scale {
                 row: Row::Measured(found(job)),
             };
             let now = working.now;
-            board.takes(now, submit);
+            board.handle(now, submit);
             ask(&mut board, &names, miner, now, &mut stream, &mut working);
         }
     }
@@ -114,7 +114,7 @@ fn ask(
     working: &mut Calendar,
 ) {
     let miner = names[index].clone();
-    let actions = board.takes(now, Event::Request { miner });
+    let actions = board.handle(now, Event::Request { miner });
     if let Some(Action::Leased { lease, job, .. }) = actions.last() {
         let ms = 1_000 + stream.below(LONGEST_MS - 1_000);
         working.enter(ms, (index, *lease, *job));
@@ -177,7 +177,7 @@ impl Counted {
         }
     }
 
-    fn takes(&mut self, now: u64, event: Event) -> Vec<Action> {
+    fn handle(&mut self, now: u64, event: Event) -> Vec<Action> {
         self.events += 1;
         let actions = self.board.handle(Millis(now), event);
         actions.expect("every event of this world is acceptable")

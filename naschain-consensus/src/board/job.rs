@@ -10,18 +10,18 @@ pub(super) struct Job {
     pub(super) id: JobId,
     pub(super) flops: u64,
     /// 0 for the first dealing.
-    pub(super) dealing: u32,
+    pub(super) round: u32,
     pub(super) seats: Vec<Seat>,
     /// How often one of its seats was drawn anew.
-    pub(super) redrawn: u32,
+    pub(super) reassignments: u32,
     /// How many miners of this dealing were not drawn for their seats: they took over or copy.
-    pub(super) undrawn: usize,
+    pub(super) self_selected: usize,
     /// Its place in the queue of jobs of which a seat may be taken over.
-    pub(super) takeable: Option<u64>,
+    pub(super) stealable: Option<u64>,
     /// How many of its leases ended without an answer, in all dealings.
     pub(super) abandoned: u32,
     /// Who had a seat in earlier dealings, or abandoned one.
-    pub(super) had: Vec<OwnerIndex>,
+    pub(super) former_owners: Vec<OwnerIndex>,
     /// The answer, if this job tests its miners.
     pub(super) known: Option<Box<Measurement>>,
 }
@@ -32,11 +32,11 @@ pub(super) enum Seat {
     /// Nobody was drawn for it; the ticket is its place in the queue of open seats.
     Open { ticket: u64 },
     /// A miner was drawn for it and has not started.
-    Dealt { to: MinerIndex },
+    Assigned { to: MinerIndex },
     /// A miner trains, and perhaps a second one that may be faster.
     Leased {
         worker: Worker,
-        copy: Option<Worker>,
+        speculative: Option<Worker>,
     },
     /// A miner has answered; another one that was given the seat too is late.
     Answered {
@@ -65,8 +65,14 @@ impl Seat {
     pub(super) fn holders(&self) -> impl Iterator<Item = MinerIndex> {
         let (first, second) = match self {
             Seat::Open { .. } => (None, None),
-            Seat::Dealt { to } => (Some(*to), None),
-            Seat::Leased { worker, copy } => (Some(worker.miner), copy.map(|copy| copy.miner)),
+            Seat::Assigned { to } => (Some(*to), None),
+            Seat::Leased {
+                worker,
+                speculative,
+            } => (
+                Some(worker.miner),
+                speculative.map(|speculative| speculative.miner),
+            ),
             Seat::Answered { miner, late, .. } => {
                 let late = late.as_deref().map(|late| match late {
                     Late::Training(worker) => worker.miner,
@@ -78,15 +84,15 @@ impl Seat {
         first.into_iter().chain(second)
     }
 
-    pub(super) fn is_dealt(&self) -> bool {
-        matches!(self, Seat::Dealt { .. })
+    pub(super) fn is_assigned(&self) -> bool {
+        matches!(self, Seat::Assigned { .. })
     }
 
     /// The answer that fills the seat.
     pub(super) fn answer(&self) -> Option<(MinerIndex, &Row)> {
         match self {
             Seat::Answered { miner, row, .. } => Some((*miner, row)),
-            Seat::Open { .. } | Seat::Dealt { .. } | Seat::Leased { .. } => None,
+            Seat::Open { .. } | Seat::Assigned { .. } | Seat::Leased { .. } => None,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{Action, Ending, Grant, LeaseId, Millis, MinerId};
 
 /// A miner asks for work as soon as it has joined; one that has never worked and does not ask
 /// within this time is taken to be away.
-const FIRST_WORD_MS: u64 = 5_000;
+const FIRST_REQUEST_MS: u64 = 5_000;
 
 /// A live lease.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,11 +27,11 @@ pub(super) struct Lease {
     pub(super) epoch: u32,
     /// When the training will end; only known while it is alone at its seat and being watched.
     pub(super) estimate: Option<Millis>,
-    pub(super) is_copy: bool,
+    pub(super) is_speculative: bool,
     /// Whether its miner took the seat over or is the second one there.
-    pub(super) is_undrawn: bool,
+    pub(super) is_self_selected: bool,
     /// How often its miner has forgotten that it holds the seat.
-    pub(super) asked_again: u32,
+    pub(super) reissued: u32,
     /// The consensus of its job, if that has ended: all that is left to do is a spot check.
     pub(super) check: Option<Box<Measurement>>,
 }
@@ -45,7 +45,7 @@ impl JobBoard {
         }
         self.touch(miner);
         if self.roster.is_new(miner) {
-            let wait_ms = FIRST_WORD_MS.min(self.rules.away_ms);
+            let wait_ms = FIRST_REQUEST_MS.min(self.rules.away_ms);
             self.set_away_timer(miner, Some(self.now.plus(wait_ms)));
         }
     }
@@ -65,10 +65,10 @@ impl JobBoard {
             return;
         }
         if let Some(old) = old {
-            self.due_away.remove(&(old, miner));
+            self.away_deadlines.remove(&(old, miner));
         }
         if let Some(new) = away_at {
-            self.due_away.insert((new, miner));
+            self.away_deadlines.insert((new, miner));
         }
     }
 
@@ -85,17 +85,23 @@ impl JobBoard {
         let lease = LeaseId(self.granted);
         let term_ms = self.rules.lease_ms.min(self.rules.job_limit_ms);
         let expires = self.now.plus(term_ms);
-        let is_copy = matches!(grant, Grant::Copied { .. });
-        let is_undrawn = is_copy || matches!(grant, Grant::TakenOver { .. });
-        let Some(flops) = self.seat_worker(place, Worker { miner, lease }, is_copy, is_undrawn)
-        else {
+        let is_speculative = matches!(grant, Grant::Speculative { .. });
+        let is_self_selected = is_speculative || matches!(grant, Grant::Stolen { .. });
+        let Some(flops) = self.seat_worker(
+            place,
+            Worker { miner, lease },
+            is_speculative,
+            is_self_selected,
+        ) else {
             return;
         };
         let estimate = match self.rules.watchdog {
-            Some(_) if !is_copy => self.expected_ms(miner, flops).map(|ms| self.now.plus(ms)),
+            Some(_) if !is_speculative => {
+                self.expected_ms(miner, flops).map(|ms| self.now.plus(ms))
+            }
             _ => None,
         };
-        self.ends.extend(estimate.map(|end| (end, lease)));
+        self.estimated_ends.extend(estimate.map(|end| (end, lease)));
         let live = Lease {
             miner,
             place,
@@ -105,18 +111,18 @@ impl JobBoard {
             expires,
             epoch: 0,
             estimate,
-            is_copy,
-            is_undrawn,
-            asked_again: 0,
+            is_speculative,
+            is_self_selected,
+            reissued: 0,
             check: None,
         };
         self.leases.insert(lease, Box::new(live));
-        self.copies += u64::from(is_copy);
-        self.due_leases.insert((expires, lease));
+        self.speculative_leases += u64::from(is_speculative);
+        self.lease_deadlines.insert((expires, lease));
         self.roster[miner].leases.push(lease);
         self.roster.note_work(miner);
         self.set_away_timer(miner, None);
-        if !matches!(grant, Grant::Again { .. }) {
+        if !matches!(grant, Grant::Reissued { .. }) {
             self.charge(miner, flops);
         }
         actions.push(Action::Leased {
@@ -135,43 +141,46 @@ impl JobBoard {
         &mut self,
         place: SeatRef,
         new: Worker,
-        is_copy: bool,
-        is_undrawn: bool,
+        is_speculative: bool,
+        is_self_selected: bool,
     ) -> Option<u64> {
         let job = self.jobs.get_mut(place.job())?;
-        job.undrawn += usize::from(is_undrawn);
+        job.self_selected += usize::from(is_self_selected);
         let flops = job.flops;
         let seat = &mut job.seats[place.seat()];
         let mut lagging = None;
         match seat {
-            Seat::Leased { worker, copy } if is_copy => {
-                *copy = Some(new);
+            Seat::Leased {
+                worker,
+                speculative,
+            } if is_speculative => {
+                *speculative = Some(new);
                 lagging = Some(worker.lease);
             }
             _ => {
                 self.open_seats.forget(seat);
-                self.roster.forget_dealt(seat, flops);
+                self.roster.unassign(seat, flops);
                 *seat = Seat::Leased {
                     worker: new,
-                    copy: None,
+                    speculative: None,
                 };
             }
         }
         if let Some(lagging) = lagging {
-            self.watch(lagging);
+            self.update_estimate(lagging);
         }
-        self.queue_take_over(place.job());
+        self.queue_stealable(place.job());
         Some(flops)
     }
 
     /// Forgets a lease; its seat is the caller's to care for.
-    pub(super) fn end_lease(&mut self, lease: LeaseId, why: Ending) -> Option<Box<Lease>> {
+    pub(super) fn end_lease(&mut self, lease: LeaseId, reason: Ending) -> Option<Box<Lease>> {
         let ended = self.leases.remove(&lease)?;
-        self.due_leases.remove(&(ended.expires, lease));
+        self.lease_deadlines.remove(&(ended.expires, lease));
         if let Some(estimate) = ended.estimate {
-            self.ends.remove(&(estimate, lease));
+            self.estimated_ends.remove(&(estimate, lease));
         }
-        self.copies -= u64::from(ended.is_copy);
+        self.speculative_leases -= u64::from(ended.is_speculative);
         let miner = &mut self.roster[ended.miner];
         miner.leases.retain(|live| *live != lease);
         // So many that no retry of a miner that trains several jobs at once is forgotten.
@@ -179,7 +188,7 @@ impl JobBoard {
         if miner.ended.len() >= most {
             miner.ended.remove(0);
         }
-        miner.ended.push((lease, why));
+        miner.ended.push((lease, reason));
         Some(ended)
     }
 
@@ -187,17 +196,17 @@ impl JobBoard {
     pub(super) fn revoke(
         &mut self,
         lease: LeaseId,
-        why: Ending,
+        reason: Ending,
         actions: &mut Vec<Action>,
     ) -> Option<Box<Lease>> {
-        let ended = self.end_lease(lease, why)?;
+        let ended = self.end_lease(lease, reason)?;
         self.touch(ended.miner);
         actions.push(Action::Revoked {
             miner: self.roster.name(ended.miner),
             job: ended.place.id,
             seat: ended.place.seat(),
             lease,
-            why,
+            reason,
         });
         Some(ended)
     }
@@ -210,8 +219,8 @@ impl JobBoard {
         };
         let limit = live.granted.plus(limit_ms).max(self.now);
         let expires = self.now.plus(self.rules.lease_ms).min(limit);
-        self.due_leases.remove(&(live.expires, lease));
-        self.due_leases.insert((expires, lease));
+        self.lease_deadlines.remove(&(live.expires, lease));
+        self.lease_deadlines.insert((expires, lease));
         live.expires = expires;
         live.renewed = self.now;
         live.epoch = live.epoch.max(epoch);
@@ -220,7 +229,7 @@ impl JobBoard {
             lease,
             expires,
         });
-        self.watch(lease);
+        self.update_estimate(lease);
     }
 
     /// How long a lease may last at most.
@@ -238,7 +247,7 @@ impl JobBoard {
     /// Ends what is due.
     pub(super) fn expire(&mut self, actions: &mut Vec<Action>) {
         while let Some(deadline) = self.next_deadline().filter(|due| *due <= self.now) {
-            match (self.due_leases.first(), self.due_away.first()) {
+            match (self.lease_deadlines.first(), self.away_deadlines.first()) {
                 (Some(&(due, lease)), _) if due == deadline => self.expire_lease(lease, actions),
                 (_, Some(&(_, miner))) => self.set_away(miner, actions),
                 _ => return,
@@ -250,8 +259,8 @@ impl JobBoard {
         let Some(live) = self.leases.get(&lease) else {
             return;
         };
-        let why = self.why_due(live);
-        let Some(ended) = self.end_lease(lease, why) else {
+        let reason = self.expiry_reason(live);
+        let Some(ended) = self.end_lease(lease, reason) else {
             return;
         };
         actions.push(Action::Expired {
@@ -259,11 +268,11 @@ impl JobBoard {
             job: ended.place.id,
             seat: ended.place.seat(),
             lease,
-            why,
+            reason,
         });
         self.abandon(lease, &ended, actions);
         if self.roster[ended.miner].leases.is_empty() {
-            match why {
+            match reason {
                 Ending::Silent => self.set_away(ended.miner, actions),
                 _ => self.touch(ended.miner),
             }
@@ -271,7 +280,7 @@ impl JobBoard {
     }
 
     /// Why a lease that is due ends: one that had all its time between heartbeats, by their want.
-    pub(super) fn why_due(&self, live: &Lease) -> Ending {
+    pub(super) fn expiry_reason(&self, live: &Lease) -> Ending {
         if live.expires.since(live.renewed) >= self.rules.lease_ms {
             Ending::Silent
         } else {
@@ -289,14 +298,14 @@ impl JobBoard {
         actions.push(Action::Away {
             miner: self.roster.name(miner),
         });
-        self.undeal(miner, actions);
+        self.reassign_all(miner, actions);
     }
 
     /// Deals to others the seats that a miner was dealt and has not started on.
-    fn undeal(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
-        for (place, dealing) in std::mem::take(&mut self.roster[miner].dealt) {
-            if self.is_dealt_to(place, dealing, miner) {
-                self.redraw(place, actions);
+    fn reassign_all(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
+        for (place, round) in std::mem::take(&mut self.roster[miner].assigned) {
+            if self.is_assigned_to(place, round, miner) {
+                self.reassign(place, actions);
             }
         }
     }
@@ -311,7 +320,7 @@ impl JobBoard {
         }
         self.set_away_timer(miner, None);
         self.roster.remove_present(miner);
-        self.undeal(miner, actions);
+        self.reassign_all(miner, actions);
         self.roster[miner].has_left = true;
     }
 }

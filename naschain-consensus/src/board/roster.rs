@@ -33,15 +33,15 @@ pub(super) struct Miner {
     /// It went away before it ever worked at anything, and has not worked since.
     has_only_joined: bool,
     /// Seats it was dealt, oldest first, with the dealing; some may be gone.
-    pub(super) dealt: VecDeque<(SeatRef, u32)>,
+    pub(super) assigned: VecDeque<(SeatRef, u32)>,
     /// The size of all jobs that it was dealt and has not started.
-    pub(super) waiting_flops: u128,
+    pub(super) queued_flops: u128,
     /// When a miner of the greatest speed that is believed would have done all that this one has
     /// been given.
     pub(super) busy_until: Millis,
     /// The tickets of the queues up to which it has looked in vain.
-    pub(super) seen_open: u64,
-    pub(super) seen_takeable: u64,
+    pub(super) open_cursor: u64,
+    pub(super) stealable_cursor: u64,
     pub(super) tally: Tally,
     pub(super) pace: Pace,
     pub(super) valid_in_a_row: u32,
@@ -59,10 +59,10 @@ pub(super) struct Roster {
     owners: Vec<u32>,
     owners_present: usize,
     /// How many of those present have answered at some time.
-    answered_present: usize,
+    present_answered: usize,
     /// How many of those present have only joined so far.
     idle_present: usize,
-    dealt_seats: u64,
+    assigned_seats: u64,
 }
 
 /// FNV-1a of the name, and the name. Equal digests cost time and nothing else.
@@ -130,8 +130,8 @@ impl Roster {
             // Also those that stay behind may take what their owner had a seat of.
             for other in &mut self.miners {
                 if [before, owner].contains(&other.owner) {
-                    other.seen_open = 0;
-                    other.seen_takeable = 0;
+                    other.open_cursor = 0;
+                    other.stealable_cursor = 0;
                 }
             }
         }
@@ -154,11 +154,11 @@ impl Roster {
             ended: Vec::new(),
             has_answered: false,
             has_only_joined: false,
-            dealt: VecDeque::new(),
-            waiting_flops: 0,
+            assigned: VecDeque::new(),
+            queued_flops: 0,
             busy_until: Millis(0),
-            seen_open: 0,
-            seen_takeable: 0,
+            open_cursor: 0,
+            stealable_cursor: 0,
             tally: Tally::default(),
             pace: Pace::default(),
             valid_in_a_row: 0,
@@ -197,7 +197,7 @@ impl Roster {
         }
         self[miner].place = Some(self.present.len() as u32);
         self.present.push(miner);
-        self.answered_present += usize::from(self[miner].has_answered);
+        self.present_answered += usize::from(self[miner].has_answered);
         self.idle_present += usize::from(self[miner].has_only_joined);
         let owner = self[miner].owner as usize;
         self.owners_present += usize::from(self.owners[owner] == 0);
@@ -209,7 +209,7 @@ impl Roster {
             return;
         };
         self.present.swap_remove(place as usize);
-        self.answered_present -= usize::from(self[miner].has_answered);
+        self.present_answered -= usize::from(self[miner].has_answered);
         self.idle_present -= usize::from(self[miner].has_only_joined);
         if let Some(&moved) = self.present.get(place as usize) {
             self[moved].place = Some(place);
@@ -220,31 +220,31 @@ impl Roster {
     }
 
     /// Notes a seat as dealt to a miner.
-    pub(super) fn deal(&mut self, to: MinerIndex, place: SeatRef, dealing: u32, flops: u64) {
-        self[to].dealt.push_back((place, dealing));
-        self[to].waiting_flops += u128::from(flops);
-        self.dealt_seats += 1;
+    pub(super) fn assign(&mut self, to: MinerIndex, place: SeatRef, round: u32, flops: u64) {
+        self[to].assigned.push_back((place, round));
+        self[to].queued_flops += u128::from(flops);
+        self.assigned_seats += 1;
     }
 
     /// A seat waits no longer for the miner it was dealt to, if it did.
-    pub(super) fn forget_dealt(&mut self, seat: &Seat, flops: u64) {
-        if let Seat::Dealt { to } = seat {
-            self[*to].waiting_flops -= u128::from(flops);
-            self.dealt_seats -= 1;
+    pub(super) fn unassign(&mut self, seat: &Seat, flops: u64) {
+        if let Seat::Assigned { to } = seat {
+            self[*to].queued_flops -= u128::from(flops);
+            self.assigned_seats -= 1;
         }
     }
 
     /// How many seats were dealt to somebody who has not started.
-    pub(super) fn dealt_seats(&self) -> u64 {
-        self.dealt_seats
+    pub(super) fn assigned_seats(&self) -> u64 {
+        self.assigned_seats
     }
 
     /// Notes that a miner has answered, whatever it said.
     pub(super) fn note_answer(&mut self, miner: MinerIndex) {
         let known = &mut self[miner];
-        let is_first = !known.has_answered && known.place.is_some();
+        let is_first_answer_wanted = !known.has_answered && known.place.is_some();
         known.has_answered = true;
-        self.answered_present += usize::from(is_first);
+        self.present_answered += usize::from(is_first_answer_wanted);
     }
 
     /// Whether a miner has never worked at anything.
@@ -273,13 +273,13 @@ impl Roster {
     /// Whether at least half of those present have answered at some time. Who has been away
     /// without ever having worked is not waited for.
     pub(super) fn half_have_answered(&self) -> bool {
-        self.answered_present * 2 >= self.present.len() - self.idle_present
+        self.present_answered * 2 >= self.present.len() - self.idle_present
     }
 
-    /// Draws a miner that is present and whose owner is not among `taken`, all equally likely.
-    pub(super) fn draw(&self, stream: &mut Stream, taken: &[OwnerIndex]) -> Option<MinerIndex> {
-        let free = |miner: &MinerIndex| !taken.contains(&self[*miner].owner);
-        if self.free_owners(taken) == 0 {
+    /// Draws a miner that is present and whose owner is not among `excluded`, all equally likely.
+    pub(super) fn draw(&self, stream: &mut Stream, excluded: &[OwnerIndex]) -> Option<MinerIndex> {
+        let free = |miner: &MinerIndex| !excluded.contains(&self[*miner].owner);
+        if self.available_owners(excluded) == 0 {
             return None;
         }
         // Nearly always the first attempt succeeds; the list of all candidates costs O(n).
@@ -293,15 +293,15 @@ impl Roster {
         (!all.is_empty()).then(|| all[stream.index(all.len())])
     }
 
-    /// How many owners have a miner present that are not among `taken`.
-    pub(super) fn free_owners(&self, taken: &[OwnerIndex]) -> usize {
+    /// How many owners have a miner present that are not among `excluded`.
+    pub(super) fn available_owners(&self, excluded: &[OwnerIndex]) -> usize {
         let present = |owner: &OwnerIndex| self.owners[*owner as usize] > 0;
-        let taken_present = taken
+        let excluded_present = excluded
             .iter()
             .enumerate()
-            .filter(|(at, owner)| !taken[..*at].contains(owner) && present(owner))
+            .filter(|(at, owner)| !excluded[..*at].contains(owner) && present(owner))
             .count();
-        self.owners_present - taken_present
+        self.owners_present - excluded_present
     }
 
     pub(super) fn standings(&self) -> impl ExactSizeIterator<Item = (&MinerId, bool, Tally)> {

@@ -8,7 +8,7 @@ use super::jobs::JobRef;
 use super::lease::Lease;
 use super::roster::MinerIndex;
 use crate::{
-    Action, Ending, Failure, JobId, LeaseId, MinerId, Reason, Row, Verdict, judge, judge_known,
+    Action, Ending, Failure, Finding, JobId, LeaseId, MinerId, Row, Verdict, judge, judge_known,
 };
 
 impl JobBoard {
@@ -23,7 +23,7 @@ impl JobBoard {
             return self.spot_check(miner, place.id, row, &consensus, false, actions);
         }
         if row.measurement().is_some() {
-            self.learn_pace(&ended);
+            self.update_pace(&ended);
         }
         self.fill(lease, &ended, row, actions);
     }
@@ -37,15 +37,18 @@ impl JobBoard {
         };
         let (name, job, seat_number) = (self.roster.name(miner), place.id, place.seat());
         match seat {
-            Seat::Leased { worker, copy } => {
+            Seat::Leased {
+                worker,
+                speculative,
+            } => {
                 let other = if worker.lease == lease {
-                    *copy
+                    *speculative
                 } else {
                     Some(*worker)
                 };
                 if other.is_some() && row.measurement().is_none() {
                     self.roster[miner].tally.count(false);
-                    self.note_validity(miner, Reason::Malformed);
+                    self.note_validity(miner, Finding::Malformed);
                     actions.push(Action::Discarded {
                         miner: name,
                         job,
@@ -53,7 +56,7 @@ impl JobBoard {
                         lease,
                         row,
                     });
-                    return self.vacate(lease, ended, actions);
+                    return self.release(lease, ended, actions);
                 }
                 *seat = Seat::Answered {
                     miner,
@@ -61,7 +64,7 @@ impl JobBoard {
                     late: other.map(|other| Box::new(Late::Training(other))),
                 };
                 if let Some(other) = other {
-                    self.watch(other.lease);
+                    self.update_estimate(other.lease);
                 }
                 actions.push(Action::Filled {
                     miner: name,
@@ -79,16 +82,16 @@ impl JobBoard {
                     seat: seat_number,
                     lease,
                 });
-                self.fill_open(place.job(), actions);
+                self.fill_open_seats(place.job(), actions);
             }
-            Seat::Open { .. } | Seat::Dealt { .. } => {}
+            Seat::Open { .. } | Seat::Assigned { .. } => {}
         }
     }
 
     /// Fills seats that nobody was drawn for with second answers to others, since whoever gave
     /// those may take no other seat of the job; then judges it, if its answers suffice.
-    pub(super) fn fill_open(&mut self, id: JobRef, actions: &mut Vec<Action>) {
-        while let Some((from, seat)) = self.next_moved(id) {
+    pub(super) fn fill_open_seats(&mut self, id: JobRef, actions: &mut Vec<Action>) {
+        while let Some((from, seat)) = self.next_move(id) {
             let Some(job) = self.jobs.get_mut(id) else {
                 return;
             };
@@ -115,11 +118,11 @@ impl JobBoard {
     }
 
     /// A seat with a second answer, and one of the same job that nobody was drawn for.
-    fn next_moved(&self, id: JobRef) -> Option<(usize, usize)> {
+    fn next_move(&self, id: JobRef) -> Option<(usize, usize)> {
         let seats = &self.jobs.get(id)?.seats;
         let has_second = |seat: &Seat| match seat {
             Seat::Answered { late, .. } => matches!(late.as_deref(), Some(Late::Answered { .. })),
-            Seat::Open { .. } | Seat::Dealt { .. } | Seat::Leased { .. } => false,
+            Seat::Open { .. } | Seat::Assigned { .. } | Seat::Leased { .. } => false,
         };
         let from = seats.iter().position(has_second)?;
         let open = |seat: &Seat| matches!(seat, Seat::Open { .. });
@@ -131,14 +134,14 @@ impl JobBoard {
         let Some(job) = self.jobs.get(id) else {
             return;
         };
-        let (seats, dealing) = (job.seats.len(), job.dealing);
+        let (seats, round) = (job.seats.len(), job.round);
         let answers = job.seats.iter().filter_map(Seat::answer);
         let failed = |(_, row): &(MinerIndex, &Row)| matches!(row, Row::Failed(_));
         let failed = answers.clone().filter(failed).count();
         // A single seat that fails cannot speak for the job, nor can any when the answer is known.
         let fails = failed * 2 > seats && seats > 1 && job.known.is_none();
         let missing = seats - answers.clone().count();
-        if missing > 0 && !fails && !self.misses_nobody(job, missing) {
+        if missing > 0 && !fails && !self.lacks_only_open_seats(job, missing) {
             return;
         }
         let rows: Vec<Row> = answers.map(|(_, row)| row.clone()).collect();
@@ -162,18 +165,16 @@ impl JobBoard {
         if self.escalate(id, &verdict, actions) {
             return;
         }
-        if dealing < self.rules.max_dealings {
-            return self.redeal(id, verdict, actions);
+        if round < self.rules.max_new_rounds {
+            return self.start_round(id, verdict, actions);
         }
-        let failure = Failure::NoAgreement {
-            dealings: dealing + 1,
-        };
+        let failure = Failure::NoAgreement { rounds: round + 1 };
         self.fail(id, failure, verdict, actions);
     }
 
     /// Whether an escalated job has answers enough and all that it misses is seats for which
     /// there was nobody: they are waited for no longer than the others.
-    fn misses_nobody(&self, job: &Job, missing: usize) -> bool {
+    fn lacks_only_open_seats(&self, job: &Job, missing: usize) -> bool {
         let open = |seat: &&Seat| matches!(seat, Seat::Open { .. });
         job.seats.iter().filter(open).count() == missing
             && job.seats.len() - missing >= self.rules.seats
@@ -235,33 +236,39 @@ impl JobBoard {
 
     /// Takes a job off the board: its answers, and the late ones. Leases that are left end,
     /// except those that can still check a consensus.
-    #[allow(clippy::type_complexity, reason = "two lists, used on the next lines")]
+    #[allow(
+        clippy::type_complexity,
+        reason = "two lists, used_ids on the next lines"
+    )]
     fn end_job(
         &mut self,
         id: JobRef,
         consensus: Option<Measurement>,
         actions: &mut Vec<Action>,
     ) -> (Vec<(MinerId, Row)>, Vec<(MinerIndex, Row)>) {
-        let (mut rows, mut lates) = (Vec::new(), Vec::new());
+        let (mut rows, mut late_answers) = (Vec::new(), Vec::new());
         let Some(job) = self.jobs.remove(id) else {
-            return (rows, lates);
+            return (rows, late_answers);
         };
-        if let Some(ticket) = job.takeable {
-            self.takeable.remove(ticket);
+        if let Some(ticket) = job.stealable {
+            self.stealable.remove(ticket);
         }
         for seat in job.seats {
             match seat {
                 Seat::Open { ticket } => self.open_seats.remove(ticket),
-                Seat::Dealt { .. } => self.roster.forget_dealt(&seat, job.flops),
-                Seat::Leased { worker, copy } => {
-                    for worker in [Some(worker), copy].into_iter().flatten() {
+                Seat::Assigned { .. } => self.roster.unassign(&seat, job.flops),
+                Seat::Leased {
+                    worker,
+                    speculative,
+                } => {
+                    for worker in [Some(worker), speculative].into_iter().flatten() {
                         self.revoke(worker.lease, Ending::JobEnded, actions);
                     }
                 }
                 Seat::Answered { miner, row, late } => {
                     rows.push((self.roster.name(miner), *row));
                     match (late.map(|late| *late), consensus) {
-                        (Some(Late::Answered { miner, row }), _) => lates.push((miner, row)),
+                        (Some(Late::Answered { miner, row }), _) => late_answers.push((miner, row)),
                         (Some(Late::Training(worker)), Some(consensus)) => {
                             if let Some(live) = self.leases.get_mut(&worker.lease) {
                                 live.check = Some(Box::new(consensus));
@@ -275,7 +282,7 @@ impl JobBoard {
                 }
             }
         }
-        (rows, lates)
+        (rows, late_answers)
     }
 
     /// Ends the leases of second miners whose seats are filled.
@@ -283,14 +290,14 @@ impl JobBoard {
         let seats = self.jobs.get(id).map(|job| job.seats.iter());
         let late = seats.into_iter().flatten().filter_map(|seat| match seat {
             Seat::Answered { late, .. } => late.as_deref(),
-            Seat::Open { .. } | Seat::Dealt { .. } | Seat::Leased { .. } => None,
+            Seat::Open { .. } | Seat::Assigned { .. } | Seat::Leased { .. } => None,
         });
         let training = late.filter_map(|late| match late {
             Late::Training(worker) => Some(worker.lease),
             Late::Answered { .. } => None,
         });
         for lease in training.collect::<Vec<LeaseId>>() {
-            self.revoke(lease, Ending::Redealt, actions);
+            self.revoke(lease, Ending::NewRound, actions);
         }
     }
 
@@ -306,18 +313,18 @@ impl JobBoard {
         actions: &mut Vec<Action>,
     ) {
         let rows = [row];
-        let reason = judge_known(&rows, consensus, &self.rules.agreement).reasons[0];
-        let agrees = reason == Reason::Agreed;
+        let finding = judge_known(&rows, consensus, &self.rules.agreement).findings[0];
+        let agrees = finding == Finding::Agreed;
         if in_time || !agrees {
             self.roster[miner].tally.count(agrees);
-            self.note_validity(miner, reason);
+            self.note_validity(miner, finding);
         }
         let [row] = rows;
         actions.push(Action::SpotChecked {
             miner: self.roster.name(miner),
             job,
             row,
-            reason,
+            finding,
             rewarded: agrees && in_time,
         });
     }
@@ -331,7 +338,7 @@ impl JobBoard {
         for (at, miner) in miners.into_iter().enumerate() {
             self.roster[miner].tally.count(verdict.agreed[at]);
             if verdict.consensus.is_some() {
-                self.note_validity(miner, verdict.reasons[at]);
+                self.note_validity(miner, verdict.findings[at]);
             }
         }
     }
@@ -341,7 +348,7 @@ impl JobBoard {
 fn trusted_verdict(row: &Row) -> Option<Verdict> {
     row.measurement().map(|own| Verdict {
         agreed: vec![true],
-        reasons: vec![Reason::Trusted],
+        findings: vec![Finding::Trusted],
         consensus: Some(*own),
     })
 }

@@ -5,7 +5,7 @@ use naschain_core::Stream;
 use super::JobBoard;
 use super::jobs::JobRef;
 use super::roster::MinerIndex;
-use crate::Reason;
+use crate::Finding;
 
 impl JobBoard {
     /// Whether a miner's run of valid answers is long enough for the rule, if there is one.
@@ -28,11 +28,11 @@ impl JobBoard {
     }
 
     /// Notes how a row was judged where something is known of the truth.
-    pub(super) fn note_validity(&mut self, miner: MinerIndex, reason: Reason) {
+    pub(super) fn note_validity(&mut self, miner: MinerIndex, reason: Finding) {
         let run = &mut self.roster[miner].valid_in_a_row;
         match reason {
-            Reason::Agreed => *run = run.saturating_add(1),
-            Reason::Trusted => {}
+            Finding::Agreed => *run = run.saturating_add(1),
+            Finding::Trusted => {}
             _ => *run = 0,
         }
     }

@@ -2,7 +2,7 @@
 
 use naschain_consensus::{Action, Event, JobId, Row, Rules, Trust};
 
-use crate::desk::{Desk, exact, id, measured, row};
+use crate::harness::{Harness, exact, id, measured, row};
 
 #[test]
 fn trust_is_earned_and_lost() {
@@ -11,25 +11,25 @@ fn trust_is_earned_and_lost() {
         ..exact()
     };
     let names = ["a", "b", "c"];
-    let mut desk = Desk::new(rules, &names);
+    let mut harness = Harness::new(rules, &names);
     let mut single = 0;
     for job in 0..60 {
-        let dealt = desk.opens(job);
+        let dealt = harness.open(job);
         assert!(job >= 5 || dealt.len() == 3, "trusted too early");
         single += usize::from(dealt.len() == 1);
         for miner in dealt.iter().flatten() {
-            desk.does(miner.as_str(), row(9_000));
+            harness.complete(miner.as_str(), row(9_000));
         }
     }
     assert!(single > 30, "{single}");
     // One wrong answer in a job of three, and jobs that begin with that miner are checked.
     let mut job = 60;
     loop {
-        let dealt = desk.opens(job);
+        let dealt = harness.open(job);
         job += 1;
         for miner in dealt.iter().flatten() {
             let wrong = miner.as_str() == "a" && dealt.len() == 3;
-            desk.does(miner.as_str(), row(if wrong { 1_000 } else { 9_000 }));
+            harness.complete(miner.as_str(), row(if wrong { 1_000 } else { 9_000 }));
         }
         if dealt.len() == 3 {
             break;
@@ -37,14 +37,14 @@ fn trust_is_earned_and_lost() {
     }
     let mut began = 0;
     while began < 3 {
-        let dealt = desk.opens(job);
+        let dealt = harness.open(job);
         job += 1;
         if dealt[0] == Some(id("a")) {
             assert_eq!(dealt.len(), 3);
             began += 1;
         }
         for miner in dealt.iter().flatten() {
-            desk.does(miner.as_str(), row(9_000));
+            harness.complete(miner.as_str(), row(9_000));
         }
     }
 }
@@ -55,20 +55,20 @@ fn a_single_seat_taken_by_a_stranger_gets_company() {
         trust: Some(Trust { after_valid: 1 }),
         ..exact()
     };
-    let mut desk = Desk::new(rules, &["a", "b", "c"]);
+    let mut harness = Harness::new(rules, &["a", "b", "c"]);
     for job in 0..4 {
-        for miner in desk.opens(job).iter().flatten() {
-            desk.does(miner.as_str(), row(9_000));
+        for miner in harness.open(job).iter().flatten() {
+            harness.complete(miner.as_str(), row(9_000));
         }
     }
     let mut job = 4;
-    while desk.opens(job).len() != 1 {
+    while harness.open(job).len() != 1 {
         job += 1;
         assert!(job < 200);
     }
-    desk.takes(Event::Join { miner: id("x") });
+    harness.handle(Event::Join { miner: id("x") });
     for _ in 0..=3 * job {
-        let actions = desk.takes(Event::Request { miner: id("x") });
+        let actions = harness.handle(Event::Request { miner: id("x") });
         let widened = actions
             .iter()
             .any(|action| matches!(action, Action::Widened { .. }));
@@ -80,41 +80,44 @@ fn a_single_seat_taken_by_a_stranger_gets_company() {
         };
         assert_eq!(widened, got == JobId(job));
         if widened {
-            let filled = desk.answers("x", lease, row(1_000));
+            let filled = harness.submit("x", lease, row(1_000));
             assert!(
                 matches!(filled[..], [Action::Filled { .. }]),
                 "not closed on one answer"
             );
             return;
         }
-        desk.answers("x", lease, row(9_000));
+        harness.submit("x", lease, row(9_000));
     }
     panic!("the single seat was never taken over");
 }
 
 #[test]
 fn a_known_answer_decides_even_against_all() {
-    let mut desk = Desk::new(exact(), &["a", "b", "c"]);
+    let mut harness = Harness::new(exact(), &["a", "b", "c"]);
     let answer = measured(9_000);
-    desk.takes(Event::OpenKnown {
+    harness.handle(Event::OpenKnown {
         job: JobId(1),
         flops: 1,
         answer,
     });
-    desk.does("a", row(8_000));
-    desk.does("b", Row::Failed("?".into()));
-    let Action::Closed { verdict, .. } = desk.does("c", row(8_000)) else {
+    harness.complete("a", row(8_000));
+    harness.complete("b", Row::Failed("?".into()));
+    let Action::Closed { verdict, .. } = harness.complete("c", row(8_000)) else {
         panic!()
     };
     assert_eq!(verdict.agreed, [false, false, false]);
     assert_eq!(verdict.consensus, Some(answer));
-    desk.takes(Event::OpenKnown {
+    harness.handle(Event::OpenKnown {
         job: JobId(2),
         flops: 1,
         answer,
     });
     for (miner, accuracy) in [("a", 9_000), ("b", 8_000), ("c", 8_000)] {
-        desk.does(miner, row(accuracy));
+        harness.complete(miner, row(accuracy));
     }
-    assert_eq!(["a", "b", "c"].map(|miner| desk.points(miner)), [1, 0, 0]);
+    assert_eq!(
+        ["a", "b", "c"].map(|miner| harness.points(miner)),
+        [1, 0, 0]
+    );
 }

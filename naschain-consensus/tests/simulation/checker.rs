@@ -1,12 +1,12 @@
 //! What must hold after every step, seen from outside: from events and actions alone.
 
-mod drawing;
-mod seconds;
+mod handovers;
+mod late_answers;
 
 use std::collections::BTreeMap;
 
 use naschain_consensus::{
-    Action, Ending, Event, Failure, Grant, JobBoard, JobId, LeaseId, MinerId, Reason, Row, Rules,
+    Action, Ending, Event, Failure, Finding, Grant, JobBoard, JobId, LeaseId, MinerId, Row, Rules,
     Scoreboard, judge, judge_known,
 };
 use naschain_core::Measurement;
@@ -20,11 +20,11 @@ struct Seat {
 
 #[derive(Default)]
 struct Open {
-    dealing: u32,
+    round: u32,
     /// How many of its leases ended without an answer.
     abandoned: u32,
     /// Leases, live or answered, of miners that were not drawn for their seats.
-    undrawn: Vec<LeaseId>,
+    self_selected: Vec<LeaseId>,
     seats: Vec<Seat>,
     known: Option<Measurement>,
     /// Late answers, each from another miner than the seat's.
@@ -45,7 +45,7 @@ pub(crate) struct Checker {
     to_check: Vec<(MinerId, Row)>,
     consensus: BTreeMap<JobId, Measurement>,
     pub(crate) scores: Scoreboard,
-    pub(crate) copied: u64,
+    pub(crate) speculative: u64,
     pub(crate) escalated: u64,
     pub(crate) single: u64,
     pub(crate) wrong: u64,
@@ -53,9 +53,9 @@ pub(crate) struct Checker {
     pub(crate) opened: u64,
     pub(crate) closed: u64,
     pub(crate) failed: u64,
-    pub(crate) redealt: u64,
+    pub(crate) new_rounds: u64,
     pub(crate) expired: u64,
-    pub(crate) redrawn: u64,
+    pub(crate) reassigned: u64,
     pub(crate) given_up: u64,
 }
 
@@ -114,7 +114,7 @@ impl Checker {
 
     fn follow(&mut self, action: &Action) {
         match action {
-            Action::Dealt { job, miners } => {
+            Action::Assigned { job, miners } => {
                 let single = self.rules.trust.is_some() && miners.len() == 1;
                 assert!(single || miners.len() == self.rules.seats);
                 self.single += u64::from(single);
@@ -148,9 +148,12 @@ impl Checker {
                 job,
                 seat,
                 lease,
-                why,
+                reason,
             } => {
-                assert!(matches!(why, Ending::Silent | Ending::TooLong), "{why}");
+                assert!(
+                    matches!(reason, Ending::Silent | Ending::TooLong),
+                    "{reason}"
+                );
                 self.expired += 1;
                 self.abandoned(*job);
                 self.end_unanswered(*lease, miner, *job, *seat);
@@ -160,31 +163,31 @@ impl Checker {
                 job,
                 seat,
                 lease,
-                why,
+                reason,
             } => {
-                if matches!(why, Ending::Left | Ending::Forgotten) {
+                if matches!(reason, Ending::Left | Ending::Forgotten) {
                     self.abandoned(*job);
                 }
                 self.end_unanswered(*lease, miner, *job, *seat);
             }
-            Action::Redrawn { job, seat, miner } => self.redrawn(*job, *seat, miner),
+            Action::Reassigned { job, seat, miner } => self.reassigned(*job, *seat, miner),
             Action::Late { .. }
             | Action::Moved { .. }
             | Action::Discarded { .. }
             | Action::SpotChecked { .. } => self.follow_second(action),
-            Action::Escalated { .. } | Action::Widened { .. } | Action::Redealt { .. } => {
+            Action::Escalated { .. } | Action::Widened { .. } | Action::NewRound { .. } => {
                 self.follow_dealing(action);
             }
             Action::Closed { job, rows, verdict } => {
                 assert_eq!(&self.rows(*job), rows, "not the rows that were answered");
                 let open = &self.open[job];
-                let given_up = open.abandoned > self.most_abandoned();
+                let given_up = open.abandoned > self.max_abandoned();
                 assert!(given_up || self.are_enough(rows, open));
                 let found = match (&open.known, rows.len()) {
                     (Some(known), _) => judge_known(&only_rows(rows), known, &self.rules.agreement),
                     (None, 1) if !given_up => {
                         assert!(self.rules.trust.is_some(), "a reward without agreement");
-                        assert_eq!(verdict.reasons, [Reason::Trusted]);
+                        assert_eq!(verdict.findings, [Finding::Trusted]);
                         verdict.clone()
                     }
                     (None, _) => judge(&only_rows(rows), &self.rules.agreement),
@@ -204,10 +207,10 @@ impl Checker {
                 let open = &self.open[job];
                 if let Failure::Abandoned { leases, .. } = failure {
                     assert_eq!(*leases, open.abandoned);
-                    assert_eq!(open.abandoned, self.most_abandoned() + 1);
+                    assert_eq!(open.abandoned, self.max_abandoned() + 1);
                     self.given_up += 1;
                 } else {
-                    assert!(open.abandoned <= self.most_abandoned());
+                    assert!(open.abandoned <= self.max_abandoned());
                 }
                 self.failed += 1;
                 self.end_job(*job);
@@ -239,22 +242,22 @@ impl Checker {
                 assert_eq!(1 + miners.len(), self.rules.seats);
                 self.add_seats(*job, miners);
             }
-            Action::Redealt {
+            Action::NewRound {
                 job,
-                dealing,
+                round,
                 verdict,
                 miners,
             } => {
-                self.redealt += 1;
+                self.new_rounds += 1;
                 let rows = self.rows(*job);
                 let before = &self.open[job];
                 assert!(self.are_enough(&rows, before), "dealt before all answered");
-                assert_eq!(*dealing, before.dealing + 1);
-                assert!(*dealing <= self.rules.max_dealings, "dealt too often");
+                assert_eq!(*round, before.round + 1);
+                assert!(*round <= self.rules.max_new_rounds, "dealt too often");
                 assert_eq!(verdict, &judge(&only_rows(&rows), &self.rules.agreement));
                 assert!(verdict.consensus.is_none());
                 assert!(before.seats.iter().all(|seat| seat.leases.is_empty()));
-                self.deal(*job, *dealing, miners);
+                self.deal(*job, *round, miners);
             }
             _ => {}
         }
@@ -274,14 +277,14 @@ impl Checker {
         self.open.get_mut(&job).unwrap().seats.extend(seats);
     }
 
-    fn deal(&mut self, job: JobId, dealing: u32, miners: &[Option<MinerId>]) {
+    fn deal(&mut self, job: JobId, round: u32, miners: &[Option<MinerId>]) {
         let mut owners: Vec<&MinerId> = miners.iter().flatten().map(|m| self.owner(m)).collect();
         owners.sort();
         let twice = owners.windows(2).any(|two| two[0] == two[1]);
         assert!(!twice, "an owner was dealt two seats");
         let abandoned = self.open.get(&job).map_or(0, |before| before.abandoned);
         let open = Open {
-            dealing,
+            round,
             abandoned,
             seats: miners.iter().map(|_| Seat::default()).collect(),
             ..Open::default()
@@ -292,12 +295,12 @@ impl Checker {
     fn leased(&mut self, miner: &MinerId, job: JobId, seat: usize, lease: LeaseId, grant: &Grant) {
         self.granted += 1;
         assert_eq!(lease, LeaseId(self.granted), "a fencing token out of turn");
-        if let Grant::Again { old } = grant {
+        if let Grant::Reissued { old } = grant {
             self.end_lease(*old, miner, job, seat);
         }
-        let is_copy = matches!(grant, Grant::Copied { .. });
-        self.copied += u64::from(is_copy);
-        self.count_undrawn(job, lease, grant);
+        let is_speculative = matches!(grant, Grant::Speculative { .. });
+        self.speculative += u64::from(is_speculative);
+        self.count_self_selected(job, lease, grant);
         let owner = self.owner(miner).clone();
         let open = &self.open[&job];
         for (index, other) in open.seats.iter().enumerate() {
@@ -307,7 +310,7 @@ impl Checker {
                 assert!(done.is_none(), "an answered seat was given away");
                 assert_eq!(
                     other.leases.len(),
-                    usize::from(is_copy),
+                    usize::from(is_speculative),
                     "a seat was given twice"
                 );
             }

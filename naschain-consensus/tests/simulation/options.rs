@@ -2,7 +2,7 @@
 
 use naschain_consensus::Rules;
 
-use super::Conduct;
+use super::Behaviour;
 
 /// What the network does to messages; shares of them, each independent of the others.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,13 +24,13 @@ impl Faults {
 
 /// How fast those seem to be that do not train.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pretence {
+pub(crate) enum CheaterSpeed {
     /// As fast as they would be if they did.
     OwnSpeed,
     /// As fast as the fastest honest miner may be.
     TopSpeed,
     /// They answer at once.
-    AtOnce,
+    Instant,
 }
 
 /// What makes a world.
@@ -38,12 +38,12 @@ pub(crate) enum Pretence {
 pub(crate) struct Options {
     pub(crate) seed: u64,
     pub(crate) rules: Rules,
-    pub(crate) conducts: Vec<Conduct>,
+    pub(crate) behaviours: Vec<Behaviour>,
     pub(crate) jobs: u64,
     /// So many jobs are open at a time.
     pub(crate) open_jobs: u64,
     /// The first jobs are opened before any miner has joined, so that nobody is drawn for them.
-    pub(crate) opened_first: bool,
+    pub(crate) opened_before_join: bool,
     /// The fastest miner is this many times as fast as the slowest.
     pub(crate) speed_ratio: f64,
     /// How long the slowest miner trains.
@@ -52,14 +52,14 @@ pub(crate) struct Options {
     /// Every so many jobs one fails wherever it is trained; 0 for none.
     pub(crate) failing_job_every: u64,
     /// Every so many jobs one makes whoever trains it forget that it does; 0 for none.
-    pub(crate) deadly_job_every: u64,
+    pub(crate) crashing_job_every: u64,
     /// Training gives the same digest everywhere; if not, accuracies scatter by 0.3 points.
     pub(crate) deterministic: bool,
     pub(crate) poll_ms: u64,
     /// How long after a deadline the board is told of it, if nothing else happens before.
     pub(crate) late_tick_ms: u64,
     /// How long those wait that do not train.
-    pub(crate) pretence: Pretence,
+    pub(crate) cheater_speed: CheaterSpeed,
     /// All colluders are known to belong to one owner.
     pub(crate) owners: bool,
     /// Every so many jobs one has an answer that is known; 0 for none.

@@ -24,24 +24,24 @@ pub(crate) fn row(hundredths: u32) -> Row {
 }
 
 /// A board and a clock.
-pub(crate) struct Desk {
+pub(crate) struct Harness {
     pub(crate) board: JobBoard,
     pub(crate) now: u64,
 }
 
-impl Desk {
-    pub(crate) fn new(rules: Rules, miners: &[&str]) -> Desk {
+impl Harness {
+    pub(crate) fn new(rules: Rules, miners: &[&str]) -> Harness {
         let board = JobBoard::new(rules, 3).unwrap();
-        let mut desk = Desk { board, now: 0 };
+        let mut harness = Harness { board, now: 0 };
         for miner in miners {
-            desk.takes(Event::Join { miner: id(miner) });
+            harness.handle(Event::Join { miner: id(miner) });
             // As every miner does that means to work.
-            desk.takes(Event::Request { miner: id(miner) });
+            harness.handle(Event::Request { miner: id(miner) });
         }
-        desk
+        harness
     }
 
-    pub(crate) fn tries(&mut self, event: Event) -> Result<Vec<Action>, Rejected> {
+    pub(crate) fn try_handle(&mut self, event: Event) -> Result<Vec<Action>, Rejected> {
         // A picture of a large board takes too long to draw each time.
         let small = self.board.open_jobs() < 20;
         let before = small.then(|| format!("{:?}", self.board));
@@ -52,21 +52,21 @@ impl Desk {
         result
     }
 
-    pub(crate) fn takes(&mut self, event: Event) -> Vec<Action> {
-        self.tries(event).unwrap()
+    pub(crate) fn handle(&mut self, event: Event) -> Vec<Action> {
+        self.try_handle(event).unwrap()
     }
 
-    pub(crate) fn opens(&mut self, job: u64) -> Vec<Option<MinerId>> {
+    pub(crate) fn open(&mut self, job: u64) -> Vec<Option<MinerId>> {
         let job = JobId(job);
-        match &self.takes(Event::Open { job, flops: 1_000 })[..] {
-            [Action::Dealt { miners, .. }] => miners.clone(),
+        match &self.handle(Event::Open { job, flops: 1_000 })[..] {
+            [Action::Assigned { miners, .. }] => miners.clone(),
             other => panic!("{other:?}"),
         }
     }
 
     /// What a miner is given: job, lease and why.
-    pub(crate) fn asks(&mut self, miner: &str) -> Option<(u64, LeaseId, Grant)> {
-        let actions = self.takes(Event::Request { miner: id(miner) });
+    pub(crate) fn request(&mut self, miner: &str) -> Option<(u64, LeaseId, Grant)> {
+        let actions = self.handle(Event::Request { miner: id(miner) });
         actions.into_iter().find_map(|action| match action {
             Action::Leased {
                 job, lease, grant, ..
@@ -75,8 +75,8 @@ impl Desk {
         })
     }
 
-    pub(crate) fn answers(&mut self, miner: &str, lease: LeaseId, row: Row) -> Vec<Action> {
-        self.takes(Event::Submit {
+    pub(crate) fn submit(&mut self, miner: &str, lease: LeaseId, row: Row) -> Vec<Action> {
+        self.handle(Event::Submit {
             miner: id(miner),
             lease,
             row,
@@ -84,20 +84,20 @@ impl Desk {
     }
 
     /// Asks and answers at once; returns the last action.
-    pub(crate) fn does(&mut self, miner: &str, row: Row) -> Action {
+    pub(crate) fn complete(&mut self, miner: &str, row: Row) -> Action {
         let (_, lease, _) = self
-            .asks(miner)
+            .request(miner)
             .unwrap_or_else(|| panic!("nothing for {miner}"));
-        self.answers(miner, lease, row).pop().unwrap()
+        self.submit(miner, lease, row).pop().unwrap()
     }
 
-    pub(crate) fn beats(
+    pub(crate) fn heartbeat(
         &mut self,
         miner: &str,
         lease: LeaseId,
         epoch: u32,
     ) -> Result<Vec<Action>, Rejected> {
-        self.tries(Event::Heartbeat {
+        self.try_handle(Event::Heartbeat {
             miner: id(miner),
             lease,
             epoch,
@@ -105,27 +105,27 @@ impl Desk {
     }
 
     /// What a miner is told that is given nothing.
-    pub(crate) fn waits(&mut self, miner: &str) -> NoWork {
-        match &self.takes(Event::Request { miner: id(miner) })[..] {
-            [Action::Idle { why, .. }] => *why,
+    pub(crate) fn idle_reason(&mut self, miner: &str) -> NoWork {
+        match &self.handle(Event::Request { miner: id(miner) })[..] {
+            [Action::Idle { reason, .. }] => *reason,
             other => panic!("{other:?}"),
         }
     }
 
     /// Has these miners, who are all that are present, train jobs for a second each until all
     /// of them have answered, so that the network's pace is known.
-    pub(crate) fn warms_up(&mut self, miners: &[&str], from_job: u64) {
+    pub(crate) fn warm_up(&mut self, miners: &[&str], from_job: u64) {
         let mut left: Vec<MinerId> = miners.iter().map(|miner| id(miner)).collect();
         for job in from_job.. {
-            let dealt = self.opens(job);
+            let dealt = self.open(job);
             let leases = dealt.iter().flatten().map(|miner| {
                 left.retain(|other| other != miner);
-                (miner, self.asks(miner.as_str()).unwrap().1)
+                (miner, self.request(miner.as_str()).unwrap().1)
             });
             let leases: Vec<(&MinerId, LeaseId)> = leases.collect();
             self.now += 1_000;
             for (miner, lease) in leases {
-                self.answers(miner.as_str(), lease, row(9_000));
+                self.submit(miner.as_str(), lease, row(9_000));
             }
             if left.is_empty() {
                 break;

@@ -58,7 +58,7 @@ impl Checker {
                 miner,
                 job,
                 row,
-                reason,
+                finding,
                 rewarded,
             } => {
                 let found = judge_known(
@@ -66,7 +66,7 @@ impl Checker {
                     &self.consensus[job],
                     &self.rules.agreement,
                 );
-                assert_eq!(found.reasons, [*reason]);
+                assert_eq!(found.findings, [*finding]);
                 if let Some(at) = self.to_check.iter().position(|(name, _)| name == miner) {
                     assert_eq!(&self.to_check.remove(at).1, row);
                     assert_eq!(*rewarded, found.agreed[0]);

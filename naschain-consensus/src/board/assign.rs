@@ -16,27 +16,27 @@ impl JobBoard {
         known: Option<Measurement>,
         actions: &mut Vec<Action>,
     ) {
-        self.used.insert(id.0);
+        self.used_ids.insert(id.0);
         let job = self.jobs.insert(Job {
             id,
             flops,
-            dealing: 0,
+            round: 0,
             seats: Vec::new(),
-            redrawn: 0,
-            undrawn: 0,
-            takeable: None,
+            reassignments: 0,
+            self_selected: 0,
+            stealable: None,
             abandoned: 0,
-            had: Vec::new(),
+            former_owners: Vec::new(),
             known: known.map(Box::new),
         });
         let mut stream = self.seats_stream(job);
-        let mut miners = self.deal(job, 1, &mut stream);
+        let mut miners = self.assign(job, 1, &mut stream);
         let first = self.jobs.get(job).and_then(|job| job.seats.first());
         let miner = first.and_then(|seat| seat.holders().next());
         if miner.is_none_or(|miner| self.is_checked(miner, &mut stream)) {
-            miners.extend(self.deal(job, self.rules.seats, &mut stream));
+            miners.extend(self.assign(job, self.rules.seats, &mut stream));
         }
-        actions.push(Action::Dealt { job: id, miners });
+        actions.push(Action::Assigned { job: id, miners });
     }
 
     /// The numbers that decide who gets the next seats of a job. Seats that are added to a
@@ -44,35 +44,36 @@ impl JobBoard {
     pub(super) fn seats_stream(&self, job: JobRef) -> Stream {
         let epoch = self.jobs.get(job).map_or(0, |job| {
             let seats = job.seats.len() as u64;
-            u64::from(job.dealing) | seats << 32 | u64::from(job.redrawn) << 40
+            u64::from(job.round) | seats << 32 | u64::from(job.reassignments) << 40
         });
         Stream::new(self.seed, Purpose::Seats, epoch, job.id.0)
     }
 
     /// Gives a job more seats, up to `count`, and draws a miner for each, first among owners
     /// that had no seat in the job.
-    fn deal(&mut self, to: JobRef, count: usize, stream: &mut Stream) -> Vec<Option<MinerId>> {
+    fn assign(&mut self, to: JobRef, count: usize, stream: &mut Stream) -> Vec<Option<MinerId>> {
         let Some(job) = self.jobs.get_mut(to) else {
             return Vec::new();
         };
         let held = job.seats.iter().flat_map(Seat::holders);
-        let mut taken: Vec<OwnerIndex> = held.map(|miner| self.roster[miner].owner).collect();
+        let mut holders: Vec<OwnerIndex> = held.map(|miner| self.roster[miner].owner).collect();
         let mut names = Vec::with_capacity(count - job.seats.len());
         job.seats.reserve_exact(count - job.seats.len());
         for seat in job.seats.len()..count {
-            let drawn = if job.had.is_empty() {
-                self.roster.draw(stream, &taken)
+            let drawn = if job.former_owners.is_empty() {
+                self.roster.draw(stream, &holders)
             } else {
-                let shunned: Vec<OwnerIndex> = taken.iter().chain(&job.had).copied().collect();
-                let fresh = self.roster.draw(stream, &shunned);
-                fresh.or_else(|| self.roster.draw(stream, &taken))
+                let excluded: Vec<OwnerIndex> =
+                    holders.iter().chain(&job.former_owners).copied().collect();
+                let fresh = self.roster.draw(stream, &excluded);
+                fresh.or_else(|| self.roster.draw(stream, &holders))
             };
             let place = to.seat(seat);
             job.seats.push(match drawn {
                 Some(to) => {
-                    taken.push(self.roster[to].owner);
-                    self.roster.deal(to, place, job.dealing, job.flops);
-                    Seat::Dealt { to }
+                    holders.push(self.roster[to].owner);
+                    self.roster.assign(to, place, job.round, job.flops);
+                    Seat::Assigned { to }
                 }
                 None => Seat::Open {
                     ticket: self.open_seats.push(place),
@@ -80,14 +81,14 @@ impl JobBoard {
             });
             names.push(drawn.map(|miner| self.roster.name(miner)));
         }
-        self.queue_take_over(to);
+        self.queue_stealable(to);
         names
     }
 
     /// Gives a job that was dealt to one trusted miner all its seats.
     pub(super) fn widen(&mut self, job: JobRef, actions: &mut Vec<Action>) {
         let mut stream = self.seats_stream(job);
-        let miners = self.deal(job, self.rules.seats, &mut stream);
+        let miners = self.assign(job, self.rules.seats, &mut stream);
         actions.push(Action::Widened {
             job: job.id,
             miners,
@@ -107,13 +108,13 @@ impl JobBoard {
         };
         let held = job.seats.iter().flat_map(Seat::holders);
         let owners = held.map(|miner| self.roster[miner].owner);
-        let owners: Vec<OwnerIndex> = owners.chain(job.had.iter().copied()).collect();
+        let owners: Vec<OwnerIndex> = owners.chain(job.former_owners.iter().copied()).collect();
         let more = self.rules.escalate_to.saturating_sub(job.seats.len());
-        if more == 0 || self.roster.free_owners(&owners) < more {
+        if more == 0 || self.roster.available_owners(&owners) < more {
             return false;
         }
         let mut stream = self.seats_stream(to);
-        let miners = self.deal(to, self.rules.escalate_to, &mut stream);
+        let miners = self.assign(to, self.rules.escalate_to, &mut stream);
         actions.push(Action::Escalated {
             job: to.id,
             verdict: verdict.clone(),
@@ -123,29 +124,29 @@ impl JobBoard {
     }
 
     /// Deals a job of which nobody agreed to others, its rows being dropped.
-    pub(super) fn redeal(&mut self, to: JobRef, verdict: Verdict, actions: &mut Vec<Action>) {
+    pub(super) fn start_round(&mut self, to: JobRef, verdict: Verdict, actions: &mut Vec<Action>) {
         self.count_rows(to, &verdict);
         self.revoke_late(to, actions);
         let Some(job) = self.jobs.get_mut(to) else {
             return;
         };
-        job.dealing += 1;
-        job.undrawn = 0;
-        let dealing = job.dealing;
+        job.round += 1;
+        job.self_selected = 0;
+        let round = job.round;
         for seat in std::mem::take(&mut job.seats) {
             self.open_seats.forget(&seat);
             for holder in seat.holders() {
                 let owner = self.roster[holder].owner;
-                if !job.had.contains(&owner) {
-                    job.had.push(owner);
+                if !job.former_owners.contains(&owner) {
+                    job.former_owners.push(owner);
                 }
             }
         }
         let mut stream = self.seats_stream(to);
-        let miners = self.deal(to, self.rules.seats, &mut stream);
-        actions.push(Action::Redealt {
+        let miners = self.assign(to, self.rules.seats, &mut stream);
+        actions.push(Action::NewRound {
             job: to.id,
-            dealing,
+            round,
             verdict,
             miners,
         });

@@ -13,7 +13,7 @@ impl Checker {
             && rows.len() >= self.rules.seats.min(open.seats.len())
     }
 
-    pub(super) fn most_abandoned(&self) -> u32 {
+    pub(super) fn max_abandoned(&self) -> u32 {
         self.rules.max_retries * self.rules.seats as u32
     }
 
@@ -25,8 +25,8 @@ impl Checker {
         }
     }
 
-    pub(super) fn redrawn(&mut self, job: JobId, seat: usize, miner: &MinerId) {
-        self.redrawn += 1;
+    pub(super) fn reassigned(&mut self, job: JobId, seat: usize, miner: &MinerId) {
+        self.reassigned += 1;
         let open = &self.open[&job];
         assert!(open.seats[seat].leases.is_empty() && open.seats[seat].answered.is_none());
         for other in &open.seats {
@@ -39,20 +39,20 @@ impl Checker {
 
     /// At most so many as the rules allow take over or copy, so that an agreement has a miner in
     /// it that was drawn at random.
-    pub(super) fn count_undrawn(&mut self, job: JobId, lease: LeaseId, grant: &Grant) {
-        let undrawn = &mut self.open.get_mut(&job).unwrap().undrawn;
+    pub(super) fn count_self_selected(&mut self, job: JobId, lease: LeaseId, grant: &Grant) {
+        let self_selected = &mut self.open.get_mut(&job).unwrap().self_selected;
         match grant {
-            Grant::TakenOver { .. } | Grant::Copied { .. } => undrawn.push(lease),
-            Grant::Again { old } => undrawn
+            Grant::Stolen { .. } | Grant::Speculative { .. } => self_selected.push(lease),
+            Grant::Reissued { old } => self_selected
                 .iter_mut()
                 .filter(|other| **other == *old)
                 .for_each(|other| *other = lease),
             _ => {}
         }
-        let most = self.rules.max_taken_over;
+        let most = self.rules.max_self_selected;
         assert!(
-            undrawn.len() <= most,
-            "{job}: {undrawn:?} of at most {most}"
+            self_selected.len() <= most,
+            "{job}: {self_selected:?} of at most {most}"
         );
     }
 
@@ -66,7 +66,7 @@ impl Checker {
     ) {
         self.end_lease(lease, miner, job, seat);
         if let Some(open) = self.open.get_mut(&job) {
-            open.undrawn.retain(|other| *other != lease);
+            open.self_selected.retain(|other| *other != lease);
         }
     }
 }

@@ -15,34 +15,37 @@ impl JobBoard {
             return;
         };
         job.abandoned = job.abandoned.saturating_add(1);
-        if !job.had.contains(&owner) {
-            job.had.push(owner);
+        if !job.former_owners.contains(&owner) {
+            job.former_owners.push(owner);
         }
         let most = u64::from(self.rules.max_retries) * self.rules.seats as u64;
         if u64::from(job.abandoned) > most {
             return self.give_up(place.job(), actions);
         }
-        self.vacate(lease, ended, actions);
+        self.release(lease, ended, actions);
     }
 
     /// Takes the worker of an ended lease from its seat. If it was alone there, somebody else is
     /// drawn for it.
-    pub(super) fn vacate(&mut self, lease: LeaseId, ended: &Lease, actions: &mut Vec<Action>) {
+    pub(super) fn release(&mut self, lease: LeaseId, ended: &Lease, actions: &mut Vec<Action>) {
         let place = ended.place;
         let Some(job) = self.jobs.get_mut(place.job()) else {
             return;
         };
-        job.undrawn -= usize::from(ended.is_undrawn);
+        job.self_selected -= usize::from(ended.is_self_selected);
         let mut watched = None;
         match &mut job.seats[place.seat()] {
-            Seat::Leased { worker, copy } => match copy.take() {
+            Seat::Leased {
+                worker,
+                speculative,
+            } => match speculative.take() {
                 Some(second) => {
                     if worker.lease == lease {
                         *worker = second;
                     }
                     watched = Some(worker.lease);
                 }
-                None => return self.redraw(place, actions),
+                None => return self.reassign(place, actions),
             },
             Seat::Answered { late, .. } => {
                 let training = |late: &Late| matches!(late, Late::Training(w) if w.lease == lease);
@@ -50,35 +53,34 @@ impl JobBoard {
                     *late = None;
                 }
             }
-            Seat::Open { .. } | Seat::Dealt { .. } => {}
+            Seat::Open { .. } | Seat::Assigned { .. } => {}
         }
         if let Some(watched) = watched {
-            self.watch(watched);
+            self.update_estimate(watched);
         }
         self.renew_tickets(place);
     }
 
     /// Draws somebody else for a seat, among those present that had none in the job; without any
     /// it is open to all. Whoever held it may now have another seat of the job.
-    pub(super) fn redraw(&mut self, place: SeatRef, actions: &mut Vec<Action>) {
+    pub(super) fn reassign(&mut self, place: SeatRef, actions: &mut Vec<Action>) {
         let mut stream = self.seats_stream(place.job());
         let Some(job) = self.jobs.get_mut(place.job()) else {
             return;
         };
-        job.redrawn += 1;
+        job.reassignments += 1;
         self.open_seats.forget(&job.seats[place.seat()]);
-        self.roster
-            .forget_dealt(&job.seats[place.seat()], job.flops);
+        self.roster.unassign(&job.seats[place.seat()], job.flops);
         let others = job.seats.iter().enumerate();
         let others = others.filter(|(seat, _)| *seat != place.seat());
         let held = others.flat_map(|(_, seat)| seat.holders());
         let held = held.map(|miner| self.roster[miner].owner);
-        let shunned: Vec<_> = held.chain(job.had.iter().copied()).collect();
-        let drawn = self.roster.draw(&mut stream, &shunned);
+        let excluded: Vec<_> = held.chain(job.former_owners.iter().copied()).collect();
+        let drawn = self.roster.draw(&mut stream, &excluded);
         job.seats[place.seat()] = match drawn {
             Some(to) => {
-                self.roster.deal(to, place, job.dealing, job.flops);
-                Seat::Dealt { to }
+                self.roster.assign(to, place, job.round, job.flops);
+                Seat::Assigned { to }
             }
             None => Seat::Open {
                 ticket: self.open_seats.push(place),
@@ -86,12 +88,12 @@ impl JobBoard {
         };
         self.renew_tickets(place);
         match drawn {
-            Some(miner) => actions.push(Action::Redrawn {
+            Some(miner) => actions.push(Action::Reassigned {
                 job: place.id,
                 seat: place.seat(),
                 miner: self.roster.name(miner),
             }),
-            None => self.fill_open(place.job(), actions),
+            None => self.fill_open_seats(place.job(), actions),
         }
     }
 
@@ -106,9 +108,9 @@ impl JobBoard {
                 *ticket = self.open_seats.push(place.job().seat(number));
             }
         }
-        if let Some(ticket) = job.takeable.take() {
-            self.takeable.remove(ticket);
+        if let Some(ticket) = job.stealable.take() {
+            self.stealable.remove(ticket);
         }
-        self.queue_take_over(place.job());
+        self.queue_stealable(place.job());
     }
 }

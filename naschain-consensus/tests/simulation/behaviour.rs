@@ -7,7 +7,7 @@ use super::World;
 
 /// How a miner behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Conduct {
+pub(crate) enum Behaviour {
     /// Trains and says what came out.
     Honest,
     /// Does not train and invents numbers.
@@ -38,7 +38,7 @@ impl World {
         let seed = self.options.seed;
         let mut truth = truth(seed, job);
         let failing = self.options.failing_job_every;
-        let conduct = self.miners[index].conduct;
+        let behaviour = self.miners[index].behaviour;
         self.miners[index].answers += 1;
         let farmed = self.miners[index].answers > 30;
         let mut shift = |by: u64, stream: &mut Stream| {
@@ -47,16 +47,16 @@ impl World {
             truth.accuracy = Accuracy::from_hundredths(moved).unwrap();
             truth.digest.0[..8].copy_from_slice(&stream.next_u64().to_le_bytes());
         };
-        match conduct {
-            Conduct::Malformed => return Row::Malformed("not JSON".into()),
-            Conduct::Liar => shift(3_000, &mut self.stream),
-            Conduct::Farmer if farmed => shift(3_000, &mut self.stream),
-            Conduct::Guesser => shift(50, &mut self.stream),
-            Conduct::Copier => {
+        match behaviour {
+            Behaviour::Malformed => return Row::Malformed("not JSON".into()),
+            Behaviour::Liar => shift(3_000, &mut self.stream),
+            Behaviour::Farmer if farmed => shift(3_000, &mut self.stream),
+            Behaviour::Guesser => shift(50, &mut self.stream),
+            Behaviour::Copier => {
                 let nothing = || Row::Malformed("nothing to copy yet".into());
                 return self.last_found.map_or_else(nothing, Row::Measured);
             }
-            Conduct::Colluder => {
+            Behaviour::Colluder => {
                 truth.digest = Digest([0xcc; 32]);
                 truth.accuracy = Accuracy::from_hundredths(9_999).unwrap();
             }

@@ -12,21 +12,25 @@ use crate::{LeaseId, Millis, MinerId};
 #[non_exhaustive]
 pub enum Grant {
     /// The seat was dealt to it.
-    Dealt,
+    #[serde(rename = "dealt")]
+    Assigned,
     /// The seat was nobody's.
     Open,
     /// The seat was dealt to a miner that had not started on it.
-    TakenOver {
+    #[serde(rename = "taken_over")]
+    Stolen {
         /// That miner.
         from: MinerId,
     },
     /// The seat's first miner lags; the first valid answer of the two counts.
-    Copied {
+    #[serde(rename = "copied")]
+    Speculative {
         /// The miner that lags.
         from: MinerId,
     },
     /// The miner held the seat already and asked again, as after a crash; its old lease ended.
-    Again {
+    #[serde(rename = "again")]
+    Reissued {
         /// The old lease.
         old: LeaseId,
     },
@@ -38,10 +42,12 @@ pub enum Grant {
 #[non_exhaustive]
 pub enum NoWork {
     /// No seat waits for anybody.
-    NothingWaits,
+    #[serde(rename = "nothing_waits")]
+    NothingPending,
     /// Seats wait, but this miner may have none of them: they are dealt to others, and it or its
     /// owner has a seat of the job, or as many as may be were taken over.
-    NotForThisMiner,
+    #[serde(rename = "not_for_this_miner")]
+    NotEligible,
     /// Seats wait that it was not drawn for, but it has been given as much as the fastest miner
     /// that is believed could have done by now.
     TooFast {
@@ -65,7 +71,8 @@ pub enum Ending {
     /// It was held for too long, in spite of its heartbeats.
     TooLong,
     /// Its miner asked again and got the seat under a new lease.
-    AskedAgain,
+    #[serde(rename = "asked_again")]
+    Reissued,
     /// Its miner asked again, so it had forgotten the job, and the seat went to others.
     Forgotten,
     /// Its miner left.
@@ -74,7 +81,8 @@ pub enum Ending {
     #[serde(rename = "batch_ended")]
     JobEnded,
     /// Its job was dealt anew because nobody agreed.
-    Redealt,
+    #[serde(rename = "redealt")]
+    NewRound,
 }
 
 impl fmt::Display for Ending {
@@ -83,11 +91,11 @@ impl fmt::Display for Ending {
             Ending::Answered => "its answer came",
             Ending::Silent => "no heartbeat came in time",
             Ending::TooLong => "it was held for too long",
-            Ending::AskedAgain => "its miner asked again and got a new lease",
+            Ending::Reissued => "its miner asked again and got a new lease",
             Ending::Forgotten => "its miner asked again and the seat went to others",
             Ending::Left => "its miner left",
             Ending::JobEnded => "its job ended",
-            Ending::Redealt => "its job was dealt anew",
+            Ending::NewRound => "its job was dealt anew",
         })
     }
 }
@@ -105,7 +113,8 @@ pub enum Failure {
     /// No two rows agreed, however often the job was dealt.
     NoAgreement {
         /// How many dealings there were.
-        dealings: u32,
+        #[serde(rename = "dealings")]
+        rounds: u32,
     },
     /// Too many of its leases ended without an answer, and those that answered do not agree.
     Abandoned {
