@@ -9,7 +9,7 @@
 
 use std::process::ExitCode;
 
-use naschain_consensus::{Agreement, Row, Rule, judge, judge_known};
+use naschain_consensus::{Agreement, Row, Rule, judge};
 use naschain_core::{Accuracy, Digest, Measurement, Purpose, Stream};
 
 struct Network {
@@ -115,11 +115,6 @@ fn report(networks: &[Network]) {
             });
             println!("  {rule:<9} points: {}", share(paid.count()));
         }
-        let (points, honest) = until_caught(networks, &guesses);
-        println!("  tolerance, every 10th job's answer known, nothing after the first miss:");
-        println!(
-            "            {points:.1} points before it is caught (mean of 1000 orders); an honest miner {honest:.1} of {count}"
-        );
     }
 }
 
@@ -176,47 +171,4 @@ fn solve(mut system: [[f64; 7]; 6]) -> [f64; 6] {
         }
     }
     std::array::from_fn(|i| system[i][6] / system[i][i])
-}
-
-/// Points that a guesser and an honest miner earn before a known answer (here the first run)
-/// shows one of them to be wrong, over random orders of the jobs.
-fn until_caught(networks: &[Network], guesses: &[Accuracy]) -> (f64, f64) {
-    const ORDERS: u64 = 1_000;
-    let agreement = Agreement::default();
-    let agrees = |network: &Network, known: Accuracy, said: Accuracy| {
-        let Row::Measured(known) = row(network, known, 0) else {
-            return false;
-        };
-        judge_known(&[row(network, said, 1)], &known, &agreement).agreed[0]
-    };
-    let paid = |said: &dyn Fn(usize) -> Accuracy| -> Vec<(bool, bool)> {
-        let one = |(at, network): (usize, &Network)| {
-            let rows = [
-                row(network, network.runs[0], 0),
-                row(network, network.runs[1], 1),
-                row(network, said(at), 2),
-            ];
-            (
-                judge(&rows, &agreement).agreed[2],
-                agrees(network, network.runs[0], said(at)),
-            )
-        };
-        networks.iter().enumerate().map(one).collect()
-    };
-    let (guesser, honest) = (paid(&|at| guesses[at]), paid(&|at| networks[at].runs[2]));
-    let mut sums = [0u64; 2];
-    for order in 0..ORDERS {
-        let jobs = Stream::new(1, Purpose::Simulation, 4, order).permutation(networks.len());
-        for (sum, answers) in sums.iter_mut().zip([&guesser, &honest]) {
-            for (turn, job) in jobs.iter().enumerate() {
-                let (paid, right) = answers[*job];
-                if turn % 10 == 9 && !right {
-                    break;
-                }
-                *sum += u64::from(paid);
-            }
-        }
-    }
-    let [guesser, honest] = sums.map(|sum| sum as f64 / ORDERS as f64);
-    (guesser, honest)
 }

@@ -16,7 +16,6 @@ mod watchdog;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use naschain_core::Measurement;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -108,7 +107,7 @@ pub struct JobBoard {
 enum Step {
     /// With owner and capacity, or with those it had, or none and 1.
     Join(MinerId, Option<(Option<MinerId>, u32)>),
-    Open(JobId, u64, Option<Measurement>),
+    Open(JobId, u64),
     Request(MinerIndex),
     Heartbeat(LeaseId, u32),
     Submit(LeaseId, Row),
@@ -165,7 +164,7 @@ impl JobBoard {
         }
         match step {
             Step::Join(miner, terms) => self.join(miner, terms),
-            Step::Open(job, flops, known) => self.open(job, flops, known, &mut actions),
+            Step::Open(job, flops) => self.open(job, flops, &mut actions),
             Step::Request(miner) => self.request(miner, &mut actions),
             Step::Heartbeat(lease, epoch) => self.heartbeat(lease, epoch, &mut actions),
             // What was due may have ended the job, and this lease with it.
@@ -200,10 +199,7 @@ impl JobBoard {
                 }
                 Step::Join(miner, Some((owner, capacity)))
             }
-            Event::Open { job, flops } => Step::Open(self.unused(job)?, flops, None),
-            Event::OpenKnown { job, flops, answer } => {
-                Step::Open(self.unused(job)?, flops, Some(answer))
-            }
+            Event::Open { job, flops } => Step::Open(self.unused(job)?, flops),
             Event::Request { miner } => Step::Request(self.known(miner)?),
             Event::Heartbeat {
                 miner,

@@ -1,4 +1,3 @@
-use naschain_core::Measurement;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -32,17 +31,6 @@ pub enum Event {
         job: JobId,
         /// Its size: FLOPs of the whole training, or any number proportional to its duration.
         flops: u64,
-    },
-    /// A job whose answer is known is to be trained, to test the miners that get it. They cannot
-    /// tell it from another.
-    OpenKnown {
-        /// Its number, never used before.
-        #[serde(rename = "batch")]
-        job: JobId,
-        /// Its size, as for [`Event::Open`].
-        flops: u64,
-        /// The answer.
-        answer: Measurement,
     },
     /// A miner asks for work.
     Request {

@@ -64,5 +64,5 @@ pub use reason::{Ending, Failure, Grant, NoWork};
 pub use rejected::Rejected;
 pub use rules::{Rules, Trust, Watchdog};
 pub use scores::{MovingAverage, Scoreboard, Tally, l1_normalise, normalise};
-pub use verdict::{Finding, Verdict, judge, judge_known};
+pub use verdict::{Finding, Verdict, judge, judge_late};
 pub use weights::{WeightLimits, weights_v10, weights_v11};

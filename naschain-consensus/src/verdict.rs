@@ -132,25 +132,14 @@ pub fn judge(rows: &[Row], agreement: &Agreement) -> Verdict {
     }
 }
 
-/// Holds rows against an answer that is known already: each is rewarded if it agrees with that as
-/// a pair, whatever the others say. The consensus is the known answer.
-pub fn judge_known(rows: &[Row], known: &Measurement, agreement: &Agreement) -> Verdict {
-    let findings: Vec<Finding> = rows
-        .iter()
-        .map(|row| match row {
-            Row::Malformed(_) => Finding::Malformed,
-            Row::Failed(_) => Finding::Failed,
-            Row::Measured(own) if agreement.pair_agrees(own, known) => Finding::Agreed,
-            Row::Measured(own) => difference(own, known, agreement),
-        })
-        .collect();
-    Verdict {
-        agreed: findings
-            .iter()
-            .map(|finding| *finding == Finding::Agreed)
-            .collect(),
-        findings,
-        consensus: Some(*known),
+/// Compares a late answer, which had no part in the verdict, with the consensus of its job. It
+/// [agrees](Finding::Agreed) if the two agree as a pair.
+pub fn judge_late(row: &Row, consensus: &Measurement, agreement: &Agreement) -> Finding {
+    match row {
+        Row::Malformed(_) => Finding::Malformed,
+        Row::Failed(_) => Finding::Failed,
+        Row::Measured(own) if agreement.pair_agrees(own, consensus) => Finding::Agreed,
+        Row::Measured(own) => difference(own, consensus, agreement),
     }
 }
 

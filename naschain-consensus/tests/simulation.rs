@@ -56,7 +56,6 @@ fn options(seed: u64, behaviours: Vec<Behaviour>) -> Options {
         late_tick_ms: 0,
         cheater_speed: CheaterSpeed::Instant,
         owners: false,
-        known_job_every: 0,
         keep: true,
     }
 }
@@ -121,7 +120,6 @@ fn a_hostile_crowd_behind_a_bad_network_loses_no_job() {
             options.deterministic = rule == Rule::Exact;
             options.owners = seed % 2 == 0;
             options.opened_before_join = seed % 3 == 1;
-            options.known_job_every = seed % 3 * 7;
             options.rules.trust = (seed % 4 == 0).then(Trust::default);
             options.rules.epochs = (seed % 5) as u32 * 5;
             options.late_tick_ms = seed % 2 * 7_000;

@@ -51,7 +51,6 @@ pub(crate) fn options(
         late_tick_ms: 0,
         cheater_speed: CheaterSpeed::OwnSpeed,
         owners: false,
-        known_job_every: 0,
         keep: false,
     }
 }

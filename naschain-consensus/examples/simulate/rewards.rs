@@ -15,18 +15,16 @@ const OTHERS: [Behaviour; 4] = [
 /// 80 honest miners and 5 of each other conduct; colluders have a part of their own.
 pub(crate) fn rewards(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
     let mut found = Vec::new();
-    for (name, rule, trust, known_job_every) in [
-        ("exact", Rule::Exact, None, 0),
-        ("exact_trust", Rule::Exact, Some(Trust::default()), 0),
-        ("tolerance", Rule::Tolerance, None, 0),
-        ("tolerance_known", Rule::Tolerance, None, 10),
-        ("chained", Rule::Chained, None, 0),
+    for (name, rule, trust) in [
+        ("exact", Rule::Exact, None),
+        ("exact_trust", Rule::Exact, Some(Trust::default())),
+        ("tolerance", Rule::Tolerance, None),
+        ("chained", Rule::Chained, None),
     ] {
         let mut groups = vec![(Behaviour::Honest, 80)];
         groups.extend(OTHERS.map(|behaviour| (behaviour, 5)));
         let mut options = under(rule, options(seed, jobs, faults, &groups));
         options.rules.trust = trust;
-        options.known_job_every = known_job_every;
         let world = run(options);
         for behaviour in std::iter::once(Behaviour::Honest).chain(OTHERS) {
             let (points, answers) = earned(&world, behaviour);

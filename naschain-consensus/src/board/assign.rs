@@ -1,6 +1,6 @@
 //! How the seats of a job are dealt.
 
-use naschain_core::{Measurement, Purpose, Stream};
+use naschain_core::{Purpose, Stream};
 
 use super::JobBoard;
 use super::job::{Job, Seat};
@@ -9,13 +9,7 @@ use super::roster::OwnerIndex;
 use crate::{Action, JobId, MinerId, Verdict};
 
 impl JobBoard {
-    pub(super) fn open(
-        &mut self,
-        id: JobId,
-        flops: u64,
-        known: Option<Measurement>,
-        actions: &mut Vec<Action>,
-    ) {
+    pub(super) fn open(&mut self, id: JobId, flops: u64, actions: &mut Vec<Action>) {
         self.used_ids.insert(id.0);
         let job = self.jobs.insert(Job {
             id,
@@ -27,7 +21,6 @@ impl JobBoard {
             stealable: None,
             abandoned: 0,
             former_owners: Vec::new(),
-            known: known.map(Box::new),
         });
         let mut stream = self.seats_stream(job);
         let mut miners = self.assign(job, 1, &mut stream);

@@ -1,4 +1,3 @@
-use naschain_core::Measurement;
 use serde::{Deserialize, Serialize};
 
 use super::roster::{MinerIndex, OwnerIndex};
@@ -22,8 +21,6 @@ pub(super) struct Job {
     pub(super) abandoned: u32,
     /// Who had a seat in earlier dealings, or abandoned one.
     pub(super) former_owners: Vec<OwnerIndex>,
-    /// The answer, if this job tests its miners.
-    pub(super) known: Option<Box<Measurement>>,
 }
 
 /// How far a seat has come.

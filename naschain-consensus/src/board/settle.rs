@@ -8,7 +8,7 @@ use super::jobs::JobRef;
 use super::lease::Lease;
 use super::roster::MinerIndex;
 use crate::{
-    Action, Ending, Failure, Finding, JobId, LeaseId, MinerId, Row, Verdict, judge, judge_known,
+    Action, Ending, Failure, Finding, JobId, LeaseId, MinerId, Row, Verdict, judge, judge_late,
 };
 
 impl JobBoard {
@@ -139,20 +139,20 @@ impl JobBoard {
         let failed = |(_, row): &(MinerIndex, &Row)| matches!(row, Row::Failed(_));
         let failed = answers.clone().filter(failed).count();
         // A single seat that fails cannot speak for the job, nor can any when the answer is known.
-        let fails = failed * 2 > seats && seats > 1 && job.known.is_none();
+        let fails = failed * 2 > seats && seats > 1;
         let missing = seats - answers.clone().count();
         if missing > 0 && !fails && !self.lacks_only_open_seats(job, missing) {
             return;
         }
         let rows: Vec<Row> = answers.map(|(_, row)| row.clone()).collect();
-        if seats == 1 && job.known.is_none() {
+        if seats == 1 {
             match trusted_verdict(&rows[0]) {
                 Some(verdict) => self.close(id, verdict, actions),
                 None => self.widen(id, actions),
             }
             return;
         }
-        let verdict = self.judge_rows(id, &rows);
+        let verdict = judge(&rows, &self.rules.agreement);
         if fails {
             let failure = Failure::TrainingFailed {
                 reasons: rows.iter().filter_map(failure_reason).collect(),
@@ -180,14 +180,6 @@ impl JobBoard {
             && job.seats.len() - missing >= self.rules.seats
     }
 
-    fn judge_rows(&self, id: JobRef, rows: &[Row]) -> Verdict {
-        let known = self.jobs.get(id).and_then(|job| job.known.as_ref());
-        match known {
-            Some(known) => judge_known(rows, known, &self.rules.agreement),
-            None => judge(rows, &self.rules.agreement),
-        }
-    }
-
     /// Ends a job of which too many leases ended without an answer, by the answers it has.
     pub(super) fn give_up(&mut self, id: JobRef, actions: &mut Vec<Action>) {
         let Some(job) = self.jobs.get(id) else {
@@ -196,7 +188,7 @@ impl JobBoard {
         let leases = job.abandoned;
         let answers = job.seats.iter().filter_map(Seat::answer);
         let rows: Vec<Row> = answers.map(|(_, row)| row.clone()).collect();
-        let verdict = self.judge_rows(id, &rows);
+        let verdict = judge(&rows, &self.rules.agreement);
         if verdict.consensus.is_some() {
             return self.close(id, verdict, actions);
         }
@@ -312,14 +304,12 @@ impl JobBoard {
         in_time: bool,
         actions: &mut Vec<Action>,
     ) {
-        let rows = [row];
-        let finding = judge_known(&rows, consensus, &self.rules.agreement).findings[0];
+        let finding = judge_late(&row, consensus, &self.rules.agreement);
         let agrees = finding == Finding::Agreed;
         if in_time || !agrees {
             self.roster[miner].tally.count(agrees);
             self.note_validity(miner, finding);
         }
-        let [row] = rows;
         actions.push(Action::SpotChecked {
             miner: self.roster.name(miner),
             job,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use naschain_consensus::{
     Action, Ending, Event, Failure, Finding, Grant, JobBoard, JobId, LeaseId, MinerId, Row, Rules,
-    Scoreboard, judge, judge_known,
+    Scoreboard, judge,
 };
 use naschain_core::Measurement;
 
@@ -26,7 +26,6 @@ struct Open {
     /// Leases, live or answered, of miners that were not drawn for their seats.
     self_selected: Vec<LeaseId>,
     seats: Vec<Seat>,
-    known: Option<Measurement>,
     /// Late answers, each from another miner than the seat's.
     late: Vec<(MinerId, Row)>,
 }
@@ -77,7 +76,7 @@ impl Checker {
             } => {
                 self.owners.insert(miner.clone(), owner.clone());
             }
-            Event::Open { .. } | Event::OpenKnown { .. } => self.opened += 1,
+            Event::Open { .. } => self.opened += 1,
             Event::Submit { miner, lease, row } => {
                 let held = self.leases.get(lease);
                 assert!(
@@ -90,9 +89,6 @@ impl Checker {
         }
         for action in actions {
             self.follow(action);
-        }
-        if let Event::OpenKnown { job, answer, .. } = event {
-            self.open.get_mut(job).unwrap().known = Some(*answer);
         }
         assert!(self.to_check.is_empty(), "a late answer was forgotten");
         assert!(self.submitted.is_none(), "an answer was forgotten");
@@ -183,14 +179,12 @@ impl Checker {
                 let open = &self.open[job];
                 let given_up = open.abandoned > self.max_abandoned();
                 assert!(given_up || self.are_enough(rows, open));
-                let found = match (&open.known, rows.len()) {
-                    (Some(known), _) => judge_known(&only_rows(rows), known, &self.rules.agreement),
-                    (None, 1) if !given_up => {
-                        assert!(self.rules.trust.is_some(), "a reward without agreement");
-                        assert_eq!(verdict.findings, [Finding::Trusted]);
-                        verdict.clone()
-                    }
-                    (None, _) => judge(&only_rows(rows), &self.rules.agreement),
+                let found = if rows.len() == 1 && !given_up {
+                    assert!(self.rules.trust.is_some(), "a reward without agreement");
+                    assert_eq!(verdict.findings, [Finding::Trusted]);
+                    verdict.clone()
+                } else {
+                    judge(&only_rows(rows), &self.rules.agreement)
                 };
                 assert_eq!(verdict, &found);
                 let consensus = verdict.consensus.expect("a reward without agreement");

@@ -1,6 +1,6 @@
 //! Second answers for seats, which check the first.
 
-use naschain_consensus::{Action, judge_known};
+use naschain_consensus::{Action, Finding, judge_late};
 
 use super::Checker;
 
@@ -61,15 +61,11 @@ impl Checker {
                 finding,
                 rewarded,
             } => {
-                let found = judge_known(
-                    std::slice::from_ref(row),
-                    &self.consensus[job],
-                    &self.rules.agreement,
-                );
-                assert_eq!(found.findings, [*finding]);
+                let found = judge_late(row, &self.consensus[job], &self.rules.agreement);
+                assert_eq!(found, *finding);
                 if let Some(at) = self.to_check.iter().position(|(name, _)| name == miner) {
                     assert_eq!(&self.to_check.remove(at).1, row);
-                    assert_eq!(*rewarded, found.agreed[0]);
+                    assert_eq!(*rewarded, (found == Finding::Agreed));
                     self.scores.record_spot_check(miner, *rewarded);
                 } else {
                     assert_eq!(self.submitted.take().as_ref(), Some(row));

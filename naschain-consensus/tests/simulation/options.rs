@@ -62,8 +62,6 @@ pub(crate) struct Options {
     pub(crate) cheater_speed: CheaterSpeed,
     /// All colluders are known to belong to one owner.
     pub(crate) owners: bool,
-    /// Every so many jobs one has an answer that is known; 0 for none.
-    pub(crate) known_job_every: u64,
     /// Whether to keep the journal and all actions.
     pub(crate) keep: bool,
 }
