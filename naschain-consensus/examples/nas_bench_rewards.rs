@@ -72,10 +72,7 @@ fn report(networks: &[Network]) {
     let share = |some: usize| format!("{some} of {count} ({:.2} %)", 100.0 * some as f64 / count);
     println!("three honest miners that do not train alike");
     for rule in [Rule::Tolerance, Rule::Chained, Rule::Exact] {
-        let agreement = Agreement {
-            rule,
-            ..Agreement::default()
-        };
+        let agreement = Agreement::new(rule);
         let paid = networks.iter().map(|network| {
             let runs = [0, 1, 2].map(|run| row(network, network.runs[run], run as u8));
             let verdict = judge(&runs, &agreement);
@@ -98,10 +95,7 @@ fn report(networks: &[Network]) {
             (Rule::Chained, false),
             (Rule::Exact, true),
         ] {
-            let agreement = Agreement {
-                rule,
-                ..Agreement::default()
-            };
+            let agreement = Agreement::new(rule);
             let paid = (0..networks.len()).filter(|&at| {
                 let network = &networks[at];
                 // Under the exact rule honest miners do train alike.

@@ -52,6 +52,7 @@ mod reason;
 mod rejected;
 mod rules;
 mod scores;
+mod settings;
 mod verdict;
 mod weights;
 

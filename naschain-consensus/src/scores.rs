@@ -166,7 +166,7 @@ impl MovingAverage {
         let weights = weights_v11(&scores, limits)?;
         Ok(weights
             .into_iter()
-            .map(|(place, weight)| (names[place].clone(), weight))
+            .map(|(index, weight)| (names[index].clone(), weight))
             .collect())
     }
 }

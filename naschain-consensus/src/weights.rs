@@ -5,6 +5,7 @@ use crate::{Error, l1_normalise};
 /// What the chain asks of a vector of weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct WeightLimits {
     /// How many weights must not be zero.
     pub min_weights: usize,
@@ -31,7 +32,7 @@ impl WeightLimits {
     }
 }
 
-/// Scores to the chain's weights by the rules of version 11 of the bittensor package: (place,
+/// Scores to the chain's weights by the rules of version 11 of the bittensor package: (index,
 /// weight) for each weight that is not zero, the greatest being 65,535.
 ///
 /// # Errors
@@ -58,7 +59,7 @@ pub fn weights_v11(scores: &[f32], limits: &WeightLimits) -> Result<Vec<(usize, 
     }
     let values: Vec<f64> = kept.iter().map(|(_, weight)| *weight).collect();
     let capped = cap_shares(&values, limits.max_share());
-    let weights = to_u16(kept.iter().map(|(place, _)| *place).zip(capped));
+    let weights = to_u16(kept.iter().map(|(index, _)| *index).zip(capped));
     if weights.len() < limits.min_weights {
         return Err(Error::TooFewWeights {
             found: weights.len(),
@@ -81,18 +82,18 @@ pub fn weights_v10(scores: &[f32], limits: &WeightLimits) -> Result<Vec<(usize, 
     if raw.is_empty() {
         return Err(Error::AllWeightsZero { count: 0 });
     }
-    let places = 0..raw.len();
+    let indices = 0..raw.len();
     let positive = raw.iter().filter(|weight| **weight > 0.0).count();
     if positive == 0 || raw.len() < limits.min_weights {
-        return Ok(places.map(|place| (place, u16::MAX)).collect());
+        return Ok(indices.map(|index| (index, u16::MAX)).collect());
     }
     if positive < limits.min_weights {
         let lifted: Vec<f64> = raw.iter().map(|weight| LITTLE + weight).collect();
-        return Ok(to_u16(places.zip(cap_shares(&lifted, limits.max_share()))));
+        return Ok(to_u16(indices.zip(cap_shares(&lifted, limits.max_share()))));
     }
     let lowest = lowest_kept(&raw, positive, limits);
-    let kept = places.filter(|place| raw[*place] > 0.0 && raw[*place] >= lowest);
-    let values: Vec<f64> = kept.clone().map(|place| raw[place]).collect();
+    let kept = indices.filter(|index| raw[*index] > 0.0 && raw[*index] >= lowest);
+    let values: Vec<f64> = kept.clone().map(|index| raw[index]).collect();
     // That version computes here in single precision, which decides some roundings.
     let capped = cap_shares(&values, limits.max_share());
     let capped = capped.into_iter().map(|share| f64::from(share as f32));
@@ -104,10 +105,10 @@ pub fn weights_v10(scores: &[f32], limits: &WeightLimits) -> Result<Vec<(usize, 
 fn lowest_kept(raw: &[f64], positive: usize, limits: &WeightLimits) -> f64 {
     let mut sorted: Vec<f64> = raw.iter().copied().filter(|weight| *weight > 0.0).collect();
     sorted.sort_by(f64::total_cmp);
-    let most = (positive - limits.min_weights) as f64 / positive as f64;
-    let asked = f64::from(limits.exclude_quantile_u16) / f64::from(u16::MAX);
-    let index = asked.min(most) * (positive - 1) as f64;
-    let (below, part) = (index.floor(), index - index.floor());
+    let max_quantile = (positive - limits.min_weights) as f64 / positive as f64;
+    let quantile = f64::from(limits.exclude_quantile_u16) / f64::from(u16::MAX);
+    let position = quantile.min(max_quantile) * (positive - 1) as f64;
+    let (below, part) = (position.floor(), position - position.floor());
     let low = sorted[below as usize];
     let high = sorted[(below as usize + 1).min(positive - 1)];
     low + (high - low) * part
@@ -115,13 +116,13 @@ fn lowest_kept(raw: &[f64], positive: usize, limits: &WeightLimits) -> f64 {
 
 /// Shares of 1, as a validator hands them to the chain's package.
 fn raw_weights(scores: &[f32]) -> Result<Vec<f64>, Error> {
-    if let Some((place, found)) = scores
+    if let Some((index, found)) = scores
         .iter()
         .enumerate()
         .find(|(_, score)| !score.is_finite() || **score < 0.0)
     {
         return Err(Error::Score {
-            place,
+            index,
             found: found.to_string(),
         });
     }
@@ -169,9 +170,9 @@ fn to_u16(weights: impl Iterator<Item = (usize, f64)> + Clone) -> Vec<(usize, u1
         .map(|(_, weight)| weight)
         .fold(0.0, f64::max);
     weights
-        .map(|(place, weight)| {
+        .map(|(index, weight)| {
             let scaled = weight / greatest * f64::from(u16::MAX);
-            (place, scaled.round_ties_even() as u16)
+            (index, scaled.round_ties_even() as u16)
         })
         .filter(|(_, weight)| *weight > 0)
         .collect()

@@ -15,7 +15,7 @@ mod checker;
 )]
 mod world;
 
-use naschain_consensus::{Agreement, JobBoard, Rule, Rules, Trust};
+use naschain_consensus::{JobBoard, Rule, Rules, Trust};
 use world::{Behaviour, CheaterSpeed, Faults, Options, World};
 
 fn seeds(count: u64) -> Vec<u64> {
@@ -31,17 +31,12 @@ fn crowd(groups: &[(Behaviour, usize)]) -> Vec<Behaviour> {
 }
 
 fn options(seed: u64, behaviours: Vec<Behaviour>) -> Options {
-    let rule = Rule::Exact;
+    let mut rules = Rules::default();
+    rules.agreement.rule = Rule::Exact;
+    rules.job_limit_ms = 3_600_000;
     Options {
         seed,
-        rules: Rules {
-            agreement: Agreement {
-                rule,
-                ..Agreement::default()
-            },
-            job_limit_ms: 3_600_000,
-            ..Rules::default()
-        },
+        rules,
         behaviours,
         jobs: 200,
         open_jobs: 30,

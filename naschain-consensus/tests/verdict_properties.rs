@@ -37,9 +37,10 @@ fn any_agreement() -> impl Strategy<Value = Agreement> {
         rule,
         prop_oneof![Just(100u32), Just(99), Just(0), Just(500)],
     )
-        .prop_map(|(rule, tolerance_hundredths)| Agreement {
-            rule,
-            tolerance_hundredths,
+        .prop_map(|(rule, tolerance)| {
+            let mut agreement = Agreement::new(rule);
+            agreement.tolerance_hundredths = tolerance;
+            agreement
         })
 }
 
@@ -126,7 +127,7 @@ proptest! {
         rows in prop::collection::vec(any_row(), 2..9),
         rule in prop_oneof![Just(Rule::Tolerance), Just(Rule::Exact)],
     ) {
-        let verdict = judge(&rows, &Agreement { rule, ..Agreement::default() });
+        let verdict = judge(&rows, &Agreement::new(rule));
         let mut paid: Vec<Accuracy> = rows
             .iter()
             .zip(&verdict.agreed)
@@ -195,7 +196,7 @@ proptest! {
         prop_assume!(liars.len() < honest.len());
         let mut rows: Vec<Row> = honest.iter().map(|more| measured(2000 + more, 10, 20, 9)).collect();
         rows.extend(liars);
-        let verdict = judge(&rows, &Agreement { rule, ..Agreement::default() });
+        let verdict = judge(&rows, &Agreement::new(rule));
         prop_assert!(verdict.agreed[..honest.len()].iter().all(|paid| *paid));
         if rule != Rule::Chained {
             prop_assert!(!verdict.agreed[honest.len()..].contains(&true));

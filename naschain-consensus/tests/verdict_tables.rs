@@ -35,10 +35,8 @@ fn check(block: &str) {
         .collect();
     let (case, rule) = (lines[0], lines[1]);
     let (name, tolerance) = rule.strip_prefix("rule ").unwrap().split_once(' ').unwrap();
-    let agreement = Agreement {
-        rule: name.parse().unwrap(),
-        tolerance_hundredths: accuracy(tolerance).hundredths(),
-    };
+    let mut agreement = Agreement::new(name.parse().unwrap());
+    agreement.tolerance_hundredths = accuracy(tolerance).hundredths();
     let (answers, result) = lines[2..].split_at(lines.len() - 3);
     let parts: Vec<(&str, &str)> = answers
         .iter()

@@ -1,6 +1,6 @@
 //! What the parts have in common: figures, and worlds to take them from.
 
-use naschain_consensus::{Agreement, Rule, Rules};
+use naschain_consensus::{Rule, Rules};
 
 use crate::world::{Behaviour, CheaterSpeed, Faults, Options, World};
 
@@ -27,16 +27,12 @@ pub(crate) fn options(
     groups: &[(Behaviour, usize)],
 ) -> Options {
     let of = |&(behaviour, count): &(Behaviour, usize)| std::iter::repeat_n(behaviour, count);
+    let mut rules = Rules::default();
+    rules.agreement.rule = Rule::Exact;
+    rules.epochs = 20;
     Options {
         seed,
-        rules: Rules {
-            agreement: Agreement {
-                rule: Rule::Exact,
-                ..Agreement::default()
-            },
-            epochs: 20,
-            ..Rules::default()
-        },
+        rules,
         behaviours: groups.iter().flat_map(of).collect(),
         jobs,
         open_jobs: 200,

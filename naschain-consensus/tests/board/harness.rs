@@ -148,3 +148,9 @@ pub(crate) fn exact() -> Rules {
     rules.agreement.rule = Rule::Exact;
     rules
 }
+
+/// Rules with one of them changed.
+pub(crate) fn with(mut rules: Rules, change: impl FnOnce(&mut Rules)) -> Rules {
+    change(&mut rules);
+    rules
+}

@@ -2,7 +2,7 @@
 
 use naschain_consensus::{Action, Ending, Event, Grant, JobId, LeaseId, Millis, Rejected, Rules};
 
-use crate::harness::{Harness, id, row};
+use crate::harness::{Harness, id, row, with};
 
 #[test]
 fn every_refusal_has_its_name() {
@@ -109,10 +109,7 @@ fn a_late_answer_to_an_expired_lease_is_stale_even_before_anybody_says_so() {
 
 #[test]
 fn heartbeats_renew_but_not_for_ever() {
-    let rules = Rules {
-        job_limit_ms: 100_000,
-        ..Rules::default()
-    };
+    let rules = with(Rules::default(), |rules| rules.job_limit_ms = 100_000);
     let mut harness = Harness::new(rules, &["a", "b", "c"]);
     harness.open(1);
     let (_, lease, _) = harness.request("a").unwrap();

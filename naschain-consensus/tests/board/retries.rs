@@ -2,7 +2,7 @@
 
 use naschain_consensus::{Action, Ending, Event, Failure, Grant, MinerId, Rejected, Row, Rules};
 
-use crate::harness::{Harness, exact, id, row};
+use crate::harness::{Harness, exact, id, row, with};
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
@@ -185,10 +185,7 @@ fn a_miner_of_two_jobs_hears_that_either_answer_came_twice() {
 
 #[test]
 fn an_answer_that_comes_when_what_is_due_ends_its_job_is_discarded_by_name() {
-    let rules = Rules {
-        max_retries: 0,
-        ..exact()
-    };
+    let rules = with(exact(), |rules| rules.max_retries = 0);
     let mut harness = Harness::new(rules, &["a", "b", "c"]);
     harness.open(1);
     harness.request("a").unwrap();

@@ -2,16 +2,13 @@
 
 use naschain_consensus::{Action, Event, Failure, MinerId, Rejected, Row, Rules};
 
-use crate::harness::{Harness, exact, id, row};
+use crate::harness::{Harness, exact, id, row, with};
 
 #[test]
 fn nobody_agrees_so_five_seats_then_other_miners_then_failed() {
     let names: Vec<String> = (0..20).map(|i| format!("m{i:02}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let rules = Rules {
-        max_new_rounds: 1,
-        ..exact()
-    };
+    let rules = with(exact(), |rules| rules.max_new_rounds = 1);
     let mut harness = Harness::new(rules, &names);
     let mut dealt = harness.open(1);
     let mut former_owners: Vec<MinerId> = Vec::new();

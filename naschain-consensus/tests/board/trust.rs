@@ -1,15 +1,12 @@
 //! Adaptive replication: trusted miners are checked less often.
 
-use naschain_consensus::{Action, Event, JobId, Rules, Trust};
+use naschain_consensus::{Action, Event, JobId, Trust};
 
-use crate::harness::{Harness, exact, id, row};
+use crate::harness::{Harness, exact, id, row, with};
 
 #[test]
 fn trust_is_earned_and_lost() {
-    let rules = Rules {
-        trust: Some(Trust { after_valid: 5 }),
-        ..exact()
-    };
+    let rules = with(exact(), |rules| rules.trust = Some(Trust::new(5)));
     let names = ["a", "b", "c"];
     let mut harness = Harness::new(rules, &names);
     let mut single = 0;
@@ -51,10 +48,7 @@ fn trust_is_earned_and_lost() {
 
 #[test]
 fn a_single_seat_taken_by_a_stranger_gets_company() {
-    let rules = Rules {
-        trust: Some(Trust { after_valid: 1 }),
-        ..exact()
-    };
+    let rules = with(exact(), |rules| rules.trust = Some(Trust::new(1)));
     let mut harness = Harness::new(rules, &["a", "b", "c"]);
     for job in 0..4 {
         for miner in harness.open(job).iter().flatten() {

@@ -4,7 +4,7 @@ use naschain_consensus::{
     Action, Ending, Event, Finding, Grant, LeaseId, Rejected, Row, Rules, Watchdog,
 };
 
-use crate::harness::{Harness, exact, id, row};
+use crate::harness::{Harness, exact, id, row, with};
 
 /// Three miners train ten jobs of which the pace is learnt; then `slow` lags with the eleventh
 /// and `fast`, which has nothing to do, is given its seat too.
@@ -165,14 +165,13 @@ fn an_answer_without_numbers_does_not_fill_a_seat_that_two_work_at() {
 
 #[test]
 fn a_copy_goes_on_when_the_first_lease_expires() {
-    let patient = Watchdog {
-        stalled_percent: 100_000,
-        ..Watchdog::default()
+    let patient = {
+        let mut watchdog = Watchdog::default();
+        watchdog.stalled_percent = 100_000;
+        watchdog
     };
-    let (mut harness, slow, slow_lease, fast, fast_lease) = lagging(Rules {
-        watchdog: Some(patient),
-        ..exact()
-    });
+    let (mut harness, slow, slow_lease, fast, fast_lease) =
+        lagging(with(exact(), |rules| rules.watchdog = Some(patient)));
     harness.now += 59_000;
     harness.heartbeat(fast, fast_lease, 0).unwrap();
     harness.now += 2_000;
@@ -191,13 +190,13 @@ fn a_copy_goes_on_when_the_first_lease_expires() {
 
 #[test]
 fn copies_are_one_a_seat_and_capped() {
-    let rules = Rules {
-        watchdog: Some(Watchdog {
-            max_speculative_percent: 0,
-            ..Watchdog::default()
-        }),
-        ..exact()
-    };
+    let rules = with(exact(), |rules| {
+        rules.watchdog = Some({
+            let mut watchdog = Watchdog::default();
+            watchdog.max_speculative_percent = 0;
+            watchdog
+        })
+    });
     let (mut harness, ..) = lagging(rules);
     harness.handle(Event::Join { miner: id("e") });
     harness.now += 100;
@@ -206,13 +205,13 @@ fn copies_are_one_a_seat_and_capped() {
         None,
         "one copy is the most while the cap is 0 percent"
     );
-    let (mut harness, ..) = lagging(Rules {
-        watchdog: Some(Watchdog {
-            max_speculative_percent: 100,
-            ..Watchdog::default()
-        }),
-        ..exact()
-    });
+    let (mut harness, ..) = lagging(with(exact(), |rules| {
+        rules.watchdog = Some({
+            let mut watchdog = Watchdog::default();
+            watchdog.max_speculative_percent = 100;
+            watchdog
+        })
+    }));
     harness.handle(Event::Join { miner: id("e") });
     let other = harness.request("e");
     assert!(!matches!(other, Some((_, _, Grant::Speculative { from })) if from == id("a")));
@@ -220,13 +219,7 @@ fn copies_are_one_a_seat_and_capped() {
 
 #[test]
 fn epochs_tell_who_lags_before_it_is_late() {
-    let mut harness = Harness::new(
-        Rules {
-            epochs: 10,
-            ..exact()
-        },
-        &["a", "b", "c"],
-    );
+    let mut harness = Harness::new(with(exact(), |rules| rules.epochs = 10), &["a", "b", "c"]);
     for job in 0..10 {
         harness.open(job);
         let leases = ["a", "b", "c"].map(|miner| (miner, harness.request(miner).unwrap().1));
@@ -250,10 +243,7 @@ fn epochs_tell_who_lags_before_it_is_late() {
 #[test]
 fn a_lease_of_ten_times_the_average_ends_in_spite_of_heartbeats() {
     let names = ["a", "b", "c"];
-    let rules = Rules {
-        lease_ms: 2_000,
-        ..exact()
-    };
+    let rules = with(exact(), |rules| rules.lease_ms = 2_000);
     let mut harness = Harness::new(rules, &names);
     harness.warm_up(&names, 0);
     harness.open(1_000);

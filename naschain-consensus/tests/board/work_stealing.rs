@@ -2,7 +2,7 @@
 
 use naschain_consensus::{Event, Grant, LeaseId, Millis, NoWork, Row, Rules};
 
-use crate::harness::{Harness, id, row};
+use crate::harness::{Harness, id, row, with};
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
@@ -24,10 +24,7 @@ fn an_idle_miner_takes_over_what_another_has_not_started() {
         panic!("nothing is taken over")
     };
     assert_eq!(harness.request(from.as_str()), None, "its seat is gone");
-    let (mut harness, idle) = left_out(Rules {
-        work_stealing: false,
-        ..Rules::default()
-    });
+    let (mut harness, idle) = left_out(with(Rules::default(), |rules| rules.work_stealing = false));
     assert_eq!(harness.idle_reason(idle), NoWork::NotEligible);
 }
 
@@ -44,10 +41,9 @@ fn nobody_takes_over_before_the_pace_of_most_is_known() {
 #[test]
 fn take_overs_of_a_job_are_capped() {
     for (most, second) in [(1, None), (2, Some(1_000))] {
-        let (mut harness, idle) = left_out(Rules {
-            max_self_selected: most,
-            ..Rules::default()
-        });
+        let (mut harness, idle) = left_out(with(Rules::default(), |rules| {
+            rules.max_self_selected = most
+        }));
         harness.handle(Event::Join { miner: id("x") });
         assert!(matches!(
             harness.request(idle),
