@@ -1,4 +1,4 @@
-//! Why the board did what it did.
+//! The reasons that actions give.
 
 use std::fmt;
 
@@ -6,29 +6,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::{LeaseId, Millis, MinerId};
 
-/// Why a miner was given a seat.
+/// Why a miner got a seat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Grant {
-    /// The seat was dealt to it.
+    /// The seat was assigned to it.
     #[serde(rename = "dealt")]
     Assigned,
-    /// The seat was nobody's.
+    /// The seat was open.
     Open,
-    /// The seat was dealt to a miner that had not started on it.
+    /// Work stealing: the seat was assigned to a miner that had not started.
     #[serde(rename = "taken_over")]
     Stolen {
         /// That miner.
         from: MinerId,
     },
-    /// The seat's first miner lags; the first valid answer of the two counts.
+    /// Speculative execution: the seat's miner is a straggler; the first valid answer of the two
+    /// counts.
     #[serde(rename = "copied")]
     Speculative {
-        /// The miner that lags.
+        /// The straggler.
         from: MinerId,
     },
-    /// The miner held the seat already and asked again, as after a crash; its old lease ended.
+    /// The miner held the seat already and requested work again, as after a crash; its old lease
+    /// ended.
     #[serde(rename = "again")]
     Reissued {
         /// The old lease.
@@ -36,26 +38,26 @@ pub enum Grant {
     },
 }
 
-/// Why a miner that asks is given nothing.
+/// Why a miner that requests work gets none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NoWork {
-    /// No seat waits for anybody.
+    /// No seat waits for a miner.
     #[serde(rename = "nothing_waits")]
     NothingPending,
-    /// Seats wait, but this miner may have none of them: they are dealt to others, and it or its
-    /// owner has a seat of the job, or as many as may be were taken over.
+    /// Seats wait, but this miner may take none of them: they are assigned to others, and its owner
+    /// has a seat of the job or the job has the maximum number of self-selected miners.
     #[serde(rename = "not_for_this_miner")]
     NotEligible,
-    /// Seats wait that it was not drawn for, but it has been given as much as the fastest miner
-    /// that is believed could have done by now.
+    /// Seats wait that it was not drawn for, but it was given as much as the fastest plausible
+    /// miner could have trained by now.
     TooFast {
-        /// When it may ask again.
+        /// When it may get such a seat again.
         until: Millis,
     },
-    /// Seats wait that it was not drawn for, but half of the miners present have not answered yet,
-    /// and before that nothing is known of the network's pace.
+    /// Seats wait that it was not drawn for, but the network's pace is unknown until half of the
+    /// present miners have answered.
     PaceUnknown,
 }
 
@@ -64,23 +66,24 @@ pub enum NoWork {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Ending {
-    /// Its answer came.
+    /// The answer came.
     Answered,
     /// No heartbeat came in time.
     Silent,
-    /// It was held for too long, in spite of its heartbeats.
+    /// It reached its maximum duration in spite of heartbeats.
     TooLong,
-    /// Its miner asked again and got the seat under a new lease.
+    /// Its miner requested work again and got the seat under a new lease.
     #[serde(rename = "asked_again")]
     Reissued,
-    /// Its miner asked again, so it had forgotten the job, and the seat went to others.
+    /// Its miner requested work again after having lost the job several times; the seat went to
+    /// others.
     Forgotten,
     /// Its miner left.
     Left,
-    /// Its job ended without it.
+    /// Its job ended.
     #[serde(rename = "batch_ended")]
     JobEnded,
-    /// Its job was dealt anew because nobody agreed.
+    /// A new round of its job started because no answers agreed.
     #[serde(rename = "redealt")]
     NewRound,
 }
@@ -90,12 +93,12 @@ impl fmt::Display for Ending {
         f.pad(match self {
             Ending::Answered => "its answer came",
             Ending::Silent => "no heartbeat came in time",
-            Ending::TooLong => "it was held for too long",
-            Ending::Reissued => "its miner asked again and got a new lease",
-            Ending::Forgotten => "its miner asked again and the seat went to others",
+            Ending::TooLong => "it reached its maximum duration",
+            Ending::Reissued => "its miner requested work again and got a new lease",
+            Ending::Forgotten => "its miner requested work again and the seat went to others",
             Ending::Left => "its miner left",
             Ending::JobEnded => "its job ended",
-            Ending::NewRound => "its job was dealt anew",
+            Ending::NewRound => "its job started a new round",
         })
     }
 }
@@ -105,22 +108,22 @@ impl fmt::Display for Ending {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Failure {
-    /// More than half of the seats report that the training failed.
+    /// More than half of the seats report a failed training.
     TrainingFailed {
-        /// What they report, in the order of seats.
+        /// The reported reasons, in the order of seats.
         reasons: Vec<String>,
     },
-    /// No two rows agreed, however often the job was dealt.
+    /// No two answers agreed in any round.
     NoAgreement {
-        /// How many dealings there were.
+        /// Number of rounds.
         #[serde(rename = "dealings")]
         rounds: u32,
     },
-    /// Too many of its leases ended without an answer, and those that answered do not agree.
+    /// Too many leases ended without an answer, and the answers do not agree.
     Abandoned {
-        /// How many.
+        /// Number of these leases.
         leases: u32,
-        /// What the training failures among the answers report, in the order of seats.
+        /// The reasons of failed trainings among the answers, in the order of seats.
         reasons: Vec<String>,
     },
 }

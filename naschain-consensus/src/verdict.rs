@@ -7,32 +7,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Agreement, Row, Rule};
 
-/// Why a row was rewarded or not.
+/// Why an answer is rewarded or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Finding {
-    /// The row belongs to the agreeing set.
+    /// It belongs to the agreeing set.
     Agreed,
-    /// Its accuracy is too far from another row's: the farthest of the agreeing set, or, where
-    /// there is none, the nearest of all.
+    /// Its accuracy differs too much: from the farthest of the agreeing set or, if there is none,
+    /// from the nearest of all.
     AccuracyOff {
-        /// How far, in hundredths of a percentage point; always more than the tolerance.
+        /// The difference in hundredths of a percentage point, which is above the tolerance.
         by_hundredths: u32,
     },
-    /// Its parameters are not those of the others.
+    /// Its number of parameters differs.
     ParamsDiffer,
-    /// Its parameters are the others', its FLOPs are not.
+    /// Its parameters are equal, its FLOPs differ.
     FlopsDiffer,
-    /// Parameters and FLOPs are the others', its training digest is not (exact rule only).
+    /// Parameters and FLOPs are equal, its training digest differs (exact rule only).
     DigestDiffers,
-    /// No other row has numbers to agree with.
+    /// There is no other measurement.
     Alone,
-    /// The miner was trusted with the job alone, so there was nothing to agree with.
+    /// The miner was trusted with the job alone, so there was no other answer.
     Trusted,
-    /// The answer could not be read.
+    /// It could not be read.
     Malformed,
-    /// The miner said that its training failed.
+    /// It reports a failed training.
     Failed,
 }
 
@@ -54,30 +54,30 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What the rows of one job amount to.
+/// The verdict on the answers of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
-    /// Whether each row is rewarded.
+    /// Whether each answer is rewarded.
     pub agreed: Vec<bool>,
-    /// Why, for each row.
+    /// The finding on each answer.
     #[serde(rename = "reasons")]
     pub findings: Vec<Finding>,
-    /// The member of the agreeing set with the median accuracy (the lower one of two), or none:
-    /// the job is rejected.
+    /// The member of the agreeing set with the median accuracy, the lower one of two; `None` if no
+    /// answers agree and the job is rejected.
     pub consensus: Option<Measurement>,
 }
 
-/// Finds the rows that agree, any number of them from 2 on.
+/// Judges the answers of a job: finds the set that agrees and its consensus.
 ///
-/// Under [`Rule::Tolerance`] and [`Rule::Exact`] that is the largest set that agrees pairwise, of
-/// at least two rows. Between sets of one size decide, in this order: the more members that share
-/// one digest, the smaller spread of accuracy, the earlier rows. Rows that are malformed or failed
-/// agree with nothing and change nothing for the others.
+/// Under [`Rule::Tolerance`] and [`Rule::Exact`] that is the largest set of at least two answers
+/// that agree pairwise. Ties are broken by the number of members with one digest, then by the
+/// smaller spread of accuracy, then by the earlier answers. Malformed and failed answers agree with
+/// none and do not affect the others.
 ///
-/// Rows that agree pairwise have equal parameters and FLOPs and lie in one window of accuracy as
-/// wide as the tolerance, so sorting finds the set: n rows take O(n log n) steps, and O(n² log n)
-/// only where many sets tie.
+/// Answers that agree pairwise have equal parameters and FLOPs, and their accuracies lie in a
+/// window as wide as the tolerance. So sorting finds the set: n answers take O(n log n), and
+/// O(n² log n) only if many sets tie.
 ///
 /// ```
 /// use naschain_consensus::{judge, Agreement, Reason, Row};
@@ -145,8 +145,8 @@ pub fn judge_late(row: &Row, consensus: &Measurement, agreement: &Agreement) -> 
 
 type Set<'a> = Vec<(usize, &'a Measurement)>;
 
-/// All sets of two or more that could be the agreeing one: under the chained rule the chains,
-/// otherwise the windows of accuracy. A set of the largest size is always a whole window.
+/// All candidates for the agreeing set, of at least two members: under the chained rule the chains,
+/// otherwise the windows of accuracy. The largest set is always a whole window.
 fn agreeing_sets<'a>(measured: &[(usize, &'a Measurement)], agreement: &Agreement) -> Vec<Set<'a>> {
     let mut groups: BTreeMap<(u64, u64, Option<Digest>), Set<'a>> = BTreeMap::new();
     for &(index, own) in measured {
@@ -202,8 +202,8 @@ fn best_set<'s, 'a>(sets: &'s [Set<'a>]) -> Option<&'s Set<'a>> {
         })
 }
 
-/// The lower median by accuracy; the digest decides between equals, so that the order of the rows
-/// does not.
+/// The lower median by accuracy. Ties are broken by digest, so that the order of the answers does
+/// not matter.
 fn median(set: &Set<'_>) -> Measurement {
     let mut members: Vec<&Measurement> = set.iter().map(|(_, own)| *own).collect();
     members.sort_by_key(|own| (own.accuracy, own.digest));

@@ -1,4 +1,4 @@
-//! How the seats of a job are dealt.
+//! Assigning the seats of a job to miners.
 
 use naschain_core::{Purpose, Stream};
 
@@ -10,7 +10,7 @@ use crate::{Action, JobId, MinerId, Verdict};
 
 impl JobBoard {
     pub(super) fn open(&mut self, id: JobId, flops: u64, actions: &mut Vec<Action>) {
-        self.used_ids.insert(id.0);
+        self.used_ids.insert(id);
         let job = self.jobs.insert(Job {
             id,
             flops,
@@ -32,8 +32,8 @@ impl JobBoard {
         actions.push(Action::Assigned { job: id, miners });
     }
 
-    /// The numbers that decide who gets the next seats of a job. Seats that are added to a
-    /// dealing, or drawn anew, get other numbers than its first ones.
+    /// The random stream that decides who gets the next seats of a job. Additional and reassigned
+    /// seats of a round use other streams than its first seats.
     pub(super) fn seats_stream(&self, job: JobRef) -> Stream {
         let epoch = self.jobs.get(job).map_or(0, |job| {
             let seats = job.seats.len() as u64;
@@ -42,8 +42,8 @@ impl JobBoard {
         Stream::new(self.seed, Purpose::Seats, epoch, job.id.0)
     }
 
-    /// Gives a job more seats, up to `count`, and draws a miner for each, first among owners
-    /// that had no seat in the job.
+    /// Adds seats up to `count` and draws a miner for each, preferably from owners that had no seat
+    /// in the job.
     fn assign(&mut self, to: JobRef, count: usize, stream: &mut Stream) -> Vec<Option<MinerId>> {
         let Some(job) = self.jobs.get_mut(to) else {
             return Vec::new();
@@ -78,7 +78,7 @@ impl JobBoard {
         names
     }
 
-    /// Gives a job that was dealt to one trusted miner all its seats.
+    /// Gives a job that was assigned to one trusted miner all its seats.
     pub(super) fn widen(&mut self, job: JobRef, actions: &mut Vec<Action>) {
         let mut stream = self.seats_stream(job);
         let miners = self.assign(job, self.rules.seats, &mut stream);
@@ -88,8 +88,8 @@ impl JobBoard {
         });
     }
 
-    /// Gives a job more seats because nobody agrees; not if it has as many as it may have, or
-    /// too few other miners are present.
+    /// Gives a job without agreement additional seats. Returns `false` if it has the maximum number
+    /// already or too few other miners are present.
     pub(super) fn escalate(
         &mut self,
         to: JobRef,
@@ -116,7 +116,7 @@ impl JobBoard {
         true
     }
 
-    /// Deals a job of which nobody agreed to others, its rows being dropped.
+    /// Starts a new round of a job without agreement, with other miners; its answers are dropped.
     pub(super) fn start_round(&mut self, to: JobRef, verdict: Verdict, actions: &mut Vec<Action>) {
         self.count_rows(to, &verdict);
         self.revoke_late(to, actions);

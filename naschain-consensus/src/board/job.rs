@@ -8,34 +8,35 @@ use crate::{JobId, LeaseId, Row};
 pub(super) struct Job {
     pub(super) id: JobId,
     pub(super) flops: u64,
-    /// 0 for the first dealing.
+    /// Counted from 0.
     pub(super) round: u32,
     pub(super) seats: Vec<Seat>,
-    /// How often one of its seats was drawn anew.
+    /// Number of times that one of its seats was reassigned.
     pub(super) reassignments: u32,
-    /// How many miners of this dealing were not drawn for their seats: they took over or copy.
+    /// Number of miners of this round that were not drawn for their seats: they stole them or train
+    /// them speculatively.
     pub(super) self_selected: usize,
-    /// Its place in the queue of jobs of which a seat may be taken over.
+    /// Its ticket in the queue of jobs with a seat that may be stolen.
     pub(super) stealable: Option<u64>,
-    /// How many of its leases ended without an answer, in all dealings.
+    /// Number of its leases that ended without an answer, in all rounds.
     pub(super) abandoned: u32,
-    /// Who had a seat in earlier dealings, or abandoned one.
+    /// Owners that had a seat in an earlier round, or abandoned one.
     pub(super) former_owners: Vec<OwnerIndex>,
 }
 
-/// How far a seat has come.
+/// The state of a seat.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Seat {
-    /// Nobody was drawn for it; the ticket is its place in the queue of open seats.
+    /// No miner could be drawn for it. The ticket is its position in the queue of open seats.
     Open { ticket: u64 },
     /// A miner was drawn for it and has not started.
     Assigned { to: MinerIndex },
-    /// A miner trains, and perhaps a second one that may be faster.
+    /// A miner trains, and perhaps a second one speculatively.
     Leased {
         worker: Worker,
         speculative: Option<Worker>,
     },
-    /// A miner has answered; another one that was given the seat too is late.
+    /// A miner has answered; the other one that trained for the seat, if any, is late.
     Answered {
         miner: MinerIndex,
         row: Box<Row>,
@@ -43,14 +44,14 @@ pub(super) enum Seat {
     },
 }
 
-/// A miner at work.
+/// A miner that trains, and its lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Worker {
     pub(super) miner: MinerIndex,
     pub(super) lease: LeaseId,
 }
 
-/// The second answer for a seat: a check on the first.
+/// The second answer for a seat, which is compared with the consensus.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Late {
     Training(Worker),
@@ -58,7 +59,7 @@ pub(super) enum Late {
 }
 
 impl Seat {
-    /// Who the seat is taken by, be it dealt, at work or done: one miner or two.
+    /// The miners that hold the seat, whether assigned, training or done: up to two.
     pub(super) fn holders(&self) -> impl Iterator<Item = MinerIndex> {
         let (first, second) = match self {
             Seat::Open { .. } => (None, None),

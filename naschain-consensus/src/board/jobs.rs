@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::job::Job;
 use crate::JobId;
 
-/// One open job: its number, and where it lies in memory, so that nobody need search for it.
+/// The id of an open job and its slot, so that access needs no search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct JobRef {
     pub(super) id: JobId,
@@ -22,7 +22,7 @@ impl JobRef {
     }
 }
 
-/// One seat of one open job.
+/// A seat of an open job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SeatRef {
     pub(super) id: JobId,
@@ -43,8 +43,8 @@ impl SeatRef {
     }
 }
 
-/// The open jobs. A reference to one that has ended finds nothing, even when another one lies
-/// in its place.
+/// The open jobs. A reference to a job that has ended finds nothing, even if its slot is in use
+/// again.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Jobs {
     slots: Vec<Option<Box<Job>>>,

@@ -1,4 +1,4 @@
-//! How leases and the presence of miners begin, go on and end.
+//! Leases and the presence of miners: how they begin, are renewed and end.
 
 use naschain_core::Measurement;
 use serde::{Deserialize, Serialize};
@@ -9,8 +9,8 @@ use super::jobs::SeatRef;
 use super::roster::MinerIndex;
 use crate::{Action, Ending, Grant, LeaseId, Millis, MinerId};
 
-/// A miner asks for work as soon as it has joined; one that has never worked and does not ask
-/// within this time is taken to be away.
+/// A miner requests work as soon as it has joined; one that has never worked and requests nothing
+/// for this long counts as away.
 const FIRST_REQUEST_MS: u64 = 5_000;
 
 /// A live lease.
@@ -21,25 +21,26 @@ pub(super) struct Lease {
     /// The size of the job.
     pub(super) flops: u64,
     pub(super) granted: Millis,
-    /// When its time between heartbeats began.
+    /// Time of the latest heartbeat, or of the grant.
     pub(super) renewed: Millis,
     pub(super) expires: Millis,
     pub(super) epoch: u32,
-    /// When the training will end; only known while it is alone at its seat and being watched.
+    /// Estimated end of the training, while this is the only lease of its seat and there is a
+    /// watchdog.
     pub(super) estimate: Option<Millis>,
     pub(super) is_speculative: bool,
-    /// Whether its miner took the seat over or is the second one there.
+    /// Whether its miner stole the seat or trains it speculatively.
     pub(super) is_self_selected: bool,
-    /// How often its miner has forgotten that it holds the seat.
+    /// How often its miner lost the job and got the seat again.
     pub(super) reissued: u32,
-    /// The consensus of its job, if that has ended: all that is left to do is a spot check.
+    /// The consensus of its job, if that has ended: the answer will only be compared with it.
     pub(super) check: Option<Box<Measurement>>,
 }
 
 impl JobBoard {
     pub(super) fn join(&mut self, name: MinerId, terms: Option<(Option<MinerId>, u32)>) {
         let miner = self.roster.join(name, terms);
-        // Who only joins again and again does not work at what it was dealt.
+        // A miner that only keeps joining does not work on the seats assigned to it.
         if self.roster.is_present(miner) || self.roster.has_only_joined(miner) {
             return;
         }
@@ -50,8 +51,8 @@ impl JobBoard {
         }
     }
 
-    /// A miner has spoken: it is present, and not away for a while unless it holds a lease, which
-    /// has its own time.
+    /// Marks a miner as present after a message. Without a lease it counts as away after a while;
+    /// with one, the lease has its own deadline.
     pub(super) fn touch(&mut self, miner: MinerIndex) {
         self.roster.add_present(miner);
         let idle = self.roster[miner].leases.is_empty();
@@ -72,8 +73,8 @@ impl JobBoard {
         }
     }
 
-    /// Gives a miner a lease for a seat that waits, that it held under a lease just ended, or
-    /// that another one lags at.
+    /// Grants a miner a lease for a seat that waits, that it held under a lease just ended, or at
+    /// which another miner is a straggler.
     pub(super) fn grant(
         &mut self,
         miner: MinerIndex,
@@ -135,7 +136,7 @@ impl JobBoard {
         });
     }
 
-    /// Puts a miner to work at a seat, beside the one that lags there if it is a copy, and returns
+    /// Makes a miner the worker of a seat, or its second worker if it is speculative, and returns
     /// the size of the job.
     fn seat_worker(
         &mut self,
@@ -173,7 +174,7 @@ impl JobBoard {
         Some(flops)
     }
 
-    /// Forgets a lease; its seat is the caller's to care for.
+    /// Removes a lease. The caller takes care of its seat.
     pub(super) fn end_lease(&mut self, lease: LeaseId, reason: Ending) -> Option<Box<Lease>> {
         let ended = self.leases.remove(&lease)?;
         self.lease_deadlines.remove(&(ended.expires, lease));
@@ -183,7 +184,7 @@ impl JobBoard {
         self.speculative_leases -= u64::from(ended.is_speculative);
         let miner = &mut self.roster[ended.miner];
         miner.leases.retain(|live| *live != lease);
-        // So many that no retry of a miner that trains several jobs at once is forgotten.
+        // Enough that a repeated answer of a miner that trains several jobs at once is recognised.
         let most = (miner.capacity as usize).max(2);
         if miner.ended.len() >= most {
             miner.ended.remove(0);
@@ -232,19 +233,19 @@ impl JobBoard {
         self.update_estimate(lease);
     }
 
-    /// How long a lease may last at most.
+    /// Maximum duration of a lease in milliseconds.
     fn limit_ms(&self, flops: u64) -> u64 {
         let stalled = self.rules.watchdog.and_then(|watchdog| {
             let average_ms = u128::from(self.average_ms(flops)?);
             let ms = average_ms * u128::from(watchdog.stalled_percent) / 100;
             u64::try_from(ms).ok()
         });
-        // Where jobs are short, waiting for one heartbeat is no stalling.
+        // Where jobs are short, waiting for one heartbeat is not stalling.
         let stalled = stalled.map_or(u64::MAX, |ms| ms.max(self.rules.lease_ms));
         self.rules.job_limit_ms.min(stalled)
     }
 
-    /// Ends what is due.
+    /// Ends all leases and presences that are due.
     pub(super) fn expire(&mut self, actions: &mut Vec<Action>) {
         while let Some(deadline) = self.next_deadline().filter(|due| *due <= self.now) {
             match (self.lease_deadlines.first(), self.away_deadlines.first()) {
@@ -279,7 +280,8 @@ impl JobBoard {
         }
     }
 
-    /// Why a lease that is due ends: one that had all its time between heartbeats, by their want.
+    /// Why a lease that is due ends: [`Ending::Silent`] if the whole time between heartbeats has
+    /// passed.
     pub(super) fn expiry_reason(&self, live: &Lease) -> Ending {
         if live.expires.since(live.renewed) >= self.rules.lease_ms {
             Ending::Silent
@@ -301,7 +303,7 @@ impl JobBoard {
         self.reassign_all(miner, actions);
     }
 
-    /// Deals to others the seats that a miner was dealt and has not started on.
+    /// Reassigns the seats that are assigned to a miner and not started.
     fn reassign_all(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
         for (place, round) in std::mem::take(&mut self.roster[miner].assigned) {
             if self.is_assigned_to(place, round, miner) {
@@ -313,7 +315,7 @@ impl JobBoard {
     pub(super) fn leave(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
         for lease in self.roster[miner].leases.clone() {
             if let Some(ended) = self.revoke(lease, Ending::Left, actions) {
-                // Gone before others are drawn for its seat.
+                // Absent before a miner is drawn for its seat.
                 self.roster.remove_present(miner);
                 self.abandon(lease, &ended, actions);
             }

@@ -1,47 +1,47 @@
-//! What can be seen of the board without changing it.
+//! Read-only queries.
 
 use super::JobBoard;
 use crate::{JobId, LeaseId, Millis, MinerId, NoWork};
 
 impl JobBoard {
-    /// The job, and the seat counted from 0, that a live lease is for.
+    /// The job of a live lease, and the seat counted from 0.
     pub fn place(&self, lease: LeaseId) -> Option<(JobId, usize)> {
         let live = self.leases.get(&lease)?;
         Some((live.place.id, live.place.seat()))
     }
 
-    /// Every live lease with its miner and its job, the oldest first.
+    /// Every live lease with its miner and job, oldest first.
     pub fn leases(&self) -> impl Iterator<Item = (LeaseId, &MinerId, JobId)> {
         let leases = self.leases.iter();
         leases.map(|(id, live)| (*id, &self.roster[live.miner].name, live.place.id))
     }
 
-    /// Who holds a live lease, how many epochs are done as far as is known, and when its time
-    /// between heartbeats began.
+    /// The miner of a live lease, its finished epochs as far as known, and the time of its latest
+    /// heartbeat (or of the grant).
     pub fn last_heartbeat(&self, lease: LeaseId) -> Option<(&MinerId, u32, Millis)> {
         let live = self.leases.get(&lease)?;
         Some((&self.roster[live.miner].name, live.epoch, live.renewed))
     }
 
-    /// Whether a miner has joined, and not left.
+    /// Whether a miner has joined and not left.
     pub fn has_joined(&self, miner: &MinerId) -> bool {
         self.roster.find(miner).is_some()
     }
 
-    /// Whether a miner that asks is given work without losing a lease that it holds; not for a
-    /// miner that has not joined.
+    /// Whether a miner can be given work without losing a lease that it holds; `false` for a miner
+    /// that has not joined.
     pub fn has_capacity(&self, miner: &MinerId) -> bool {
         let known = self.roster.find(miner).map(|index| &self.roster[index]);
         known.is_some_and(|known| known.leases.len() < known.capacity as usize)
     }
 
-    /// Whether a miner takes part and was heard of lately.
+    /// Whether a miner has joined and does not count as away.
     pub fn is_present(&self, miner: &MinerId) -> bool {
         let index = self.roster.find(miner);
         index.is_some_and(|index| self.roster.is_present(index))
     }
 
-    /// Whether a miner that has joined has this owner, or is its own, and room for so many jobs.
+    /// Whether a miner has joined with this owner (`None` for itself) and this capacity.
     pub fn is_registered(&self, miner: &MinerId, owner: Option<&MinerId>, capacity: u32) -> bool {
         let known = self.roster.find(miner).map(|index| &self.roster[index]);
         known.is_some_and(|known| {
@@ -50,10 +50,10 @@ impl JobBoard {
         })
     }
 
-    /// Why a request of this miner at [`JobBoard::now`] would be answered by
-    /// [`crate::Action::Idle`] alone, if that is sure. The caller may then spare it, as long as the
-    /// miner is heard of now and then: one that is silent for [`crate::Rules::away_ms`] is taken to
-    /// be away.
+    /// Why a request of this miner at [`JobBoard::now`] would be answered with
+    /// [`crate::Action::Idle`] alone, if that is certain. The caller may then answer the request
+    /// itself, as long as the board receives a message of the miner now and then: a miner without
+    /// one for [`crate::Rules::away_ms`] counts as away.
     pub fn idle_reason(&self, miner: &MinerId) -> Option<NoWork> {
         let index = self.roster.find(miner)?;
         let known = &self.roster[index];

@@ -1,4 +1,4 @@
-//! What becomes of a seat whose miner has gone or given up.
+//! Seats whose miner is away or has given up.
 
 use super::JobBoard;
 use super::job::{Late, Seat};
@@ -7,8 +7,8 @@ use super::lease::Lease;
 use crate::{Action, LeaseId};
 
 impl JobBoard {
-    /// A lease ended without an answer: its seat goes to others, unless that has happened too
-    /// often to this job.
+    /// Passes the seat of a lease that ended without an answer to others, or ends the job if that
+    /// has happened too often.
     pub(super) fn abandon(&mut self, lease: LeaseId, ended: &Lease, actions: &mut Vec<Action>) {
         let (place, owner) = (ended.place, self.roster[ended.miner].owner);
         let Some(job) = self.jobs.get_mut(place.job()) else {
@@ -25,8 +25,8 @@ impl JobBoard {
         self.release(lease, ended, actions);
     }
 
-    /// Takes the worker of an ended lease from its seat. If it was alone there, somebody else is
-    /// drawn for it.
+    /// Removes the worker of an ended lease from its seat, and reassigns the seat if it was the
+    /// only one.
     pub(super) fn release(&mut self, lease: LeaseId, ended: &Lease, actions: &mut Vec<Action>) {
         let place = ended.place;
         let Some(job) = self.jobs.get_mut(place.job()) else {
@@ -61,8 +61,8 @@ impl JobBoard {
         self.renew_tickets(place);
     }
 
-    /// Draws somebody else for a seat, among those present that had none in the job; without any
-    /// it is open to all. Whoever held it may now have another seat of the job.
+    /// Draws a miner for a seat from those present whose owners have had none in the job; if there
+    /// is none, the seat is open. The former holder may now get another seat of the job.
     pub(super) fn reassign(&mut self, place: SeatRef, actions: &mut Vec<Action>) {
         let mut stream = self.seats_stream(place.job());
         let Some(job) = self.jobs.get_mut(place.job()) else {
@@ -97,7 +97,8 @@ impl JobBoard {
         }
     }
 
-    /// Lets everybody look again at what waits of a job in which somebody has lost a seat.
+    /// Makes the waiting seats of a job visible again to all miners, because an owner that lost a
+    /// seat may now take one of them.
     pub(super) fn renew_tickets(&mut self, place: SeatRef) {
         let Some(job) = self.jobs.get_mut(place.job()) else {
             return;

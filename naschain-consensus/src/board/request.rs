@@ -1,4 +1,4 @@
-//! What a miner that asks is given.
+//! How a request for work is answered.
 
 use super::JobBoard;
 use super::job::Seat;
@@ -6,8 +6,8 @@ use super::jobs::{JobRef, SeatRef};
 use super::roster::MinerIndex;
 use crate::{Action, Ending, Grant, LeaseId, NoWork};
 
-/// So often in a row a miner that has forgotten its job gets it again; then others get it, since
-/// the job may be what makes it forget.
+/// Maximum number of times in a row that a miner which lost its job gets it again. Then others get
+/// it, since the job may be what makes the miner crash.
 const MAX_REISSUES: u32 = 3;
 
 impl JobBoard {
@@ -35,7 +35,7 @@ impl JobBoard {
         });
     }
 
-    /// While nothing is known of the network's pace, everybody's first answer is wanted.
+    /// While the network's pace is unknown, the first answer of every miner is wanted.
     pub(super) fn is_first_answer_wanted(
         &self,
         miner: MinerIndex,
@@ -44,7 +44,7 @@ impl JobBoard {
         refusal == Some(NoWork::PaceUnknown) && !self.roster[miner].has_answered
     }
 
-    /// Why a miner gets nothing, when nothing was found for it.
+    /// Why a miner gets no work, if no seat was found for it.
     pub(super) fn no_work_reason(&self, refusal: Option<NoWork>, may_take_open: bool) -> NoWork {
         match refusal {
             Some(reason)
@@ -59,7 +59,8 @@ impl JobBoard {
         }
     }
 
-    /// Gives a miner a seat that another one was dealt and has not started on, or lags at.
+    /// Gives a miner a seat that is assigned to another one and not started, or that of a
+    /// straggler.
     fn steal_or_speculate(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) -> bool {
         if let Some((place, from)) = self.next_stealable_for(miner) {
             let grant = Grant::Stolen {
@@ -82,8 +83,8 @@ impl JobBoard {
         false
     }
 
-    /// A miner that asks and has no room for more has forgotten one of its jobs: it gets its
-    /// oldest one again, unless that is wanted no more.
+    /// A miner that requests work at full capacity has lost one of its jobs: it gets the oldest one
+    /// again, unless that is not needed any more.
     fn reissue(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) -> bool {
         while self.roster[miner].leases.len() >= self.roster[miner].capacity as usize {
             let old = self.roster[miner].leases[0];
@@ -107,7 +108,7 @@ impl JobBoard {
         false
     }
 
-    /// Whether nobody but the holder of this lease works, or has worked, at the seat.
+    /// Whether no other miner works, or has worked, at the seat of this lease.
     fn is_sole_worker(&self, place: SeatRef, lease: LeaseId) -> bool {
         let job = self.jobs.get(place.job());
         let seat = job.and_then(|job| job.seats.get(place.seat()));
@@ -128,8 +129,8 @@ impl JobBoard {
         }
     }
 
-    /// The oldest seat that this miner was dealt and that is still waiting for it. One of a job in
-    /// which its owner has come to have another is dealt to somebody else.
+    /// The oldest seat that is assigned to this miner and waits for it. If its owner has got
+    /// another seat of the same job since, the seat is reassigned.
     fn next_assigned_to(
         &mut self,
         miner: MinerIndex,
@@ -150,7 +151,7 @@ impl JobBoard {
         let Some(job) = self.jobs.get(place.job()) else {
             return false;
         };
-        // A dealing before this one may have had more seats.
+        // The earlier round may have had more seats.
         let seat = job.seats.get(place.seat());
         job.round == round && matches!(seat, Some(Seat::Assigned { to }) if *to == miner)
     }
@@ -164,8 +165,8 @@ impl JobBoard {
         found.map(|(_, place)| place)
     }
 
-    /// A seat dealt to somebody else that this miner may take over, and from whom: of the oldest
-    /// job that has one.
+    /// A seat of the oldest job that has one assigned to another miner which this one may steal,
+    /// and that miner.
     fn next_stealable_for(&mut self, miner: MinerIndex) -> Option<(SeatRef, MinerIndex)> {
         let seen = self.roster[miner].stealable_cursor;
         let mut queued = self.stealable.from(seen);
@@ -176,8 +177,8 @@ impl JobBoard {
         found.map(|(_, seat)| seat)
     }
 
-    /// The seat of a job that waits for the miner with the longest backlog, among those that
-    /// this one may take over. A job in which it had a seat before is left to others.
+    /// Of the seats of a job that this miner may steal, the one whose miner has the longest
+    /// backlog. A job in which its owner had a seat before is left to others.
     fn slowest_assigned(&self, miner: MinerIndex, job: JobRef) -> Option<(SeatRef, MinerIndex)> {
         let open = self.jobs.get(job)?;
         if open.former_owners.contains(&self.roster[miner].owner) {
@@ -209,7 +210,8 @@ impl JobBoard {
         })
     }
 
-    /// Puts a job in the queue of those of which a seat may be taken over, or takes it out.
+    /// Adds a job to the queue of jobs with a seat that may be stolen, or removes it, by its
+    /// present state.
     pub(super) fn queue_stealable(&mut self, job: JobRef) {
         let rules = &self.rules;
         let Some(open) = self.jobs.get_mut(job) else {

@@ -1,4 +1,4 @@
-//! How answers come in, and how jobs are judged and ended.
+//! How answers are collected, and how jobs are judged and ended.
 
 use naschain_core::Measurement;
 
@@ -28,7 +28,8 @@ impl JobBoard {
         self.fill(lease, &ended, row, actions);
     }
 
-    /// Puts an answer in its seat, or beside it when the seat is filled already.
+    /// Fills the seat with an answer, or keeps the answer as a late one if the seat is filled
+    /// already.
     fn fill(&mut self, lease: LeaseId, ended: &Lease, row: Row, actions: &mut Vec<Action>) {
         let (miner, place) = (ended.miner, ended.place);
         let job = self.jobs.get_mut(place.job());
@@ -88,8 +89,8 @@ impl JobBoard {
         }
     }
 
-    /// Fills seats that nobody was drawn for with second answers to others, since whoever gave
-    /// those may take no other seat of the job; then judges it, if its answers suffice.
+    /// Fills open seats with late answers for other seats, since the miners that gave those can
+    /// hold no other seat of the job; then judges the job if its answers suffice.
     pub(super) fn fill_open_seats(&mut self, id: JobRef, actions: &mut Vec<Action>) {
         while let Some((from, seat)) = self.next_move(id) {
             let Some(job) = self.jobs.get_mut(id) else {
@@ -117,7 +118,7 @@ impl JobBoard {
         self.settle(id, actions);
     }
 
-    /// A seat with a second answer, and one of the same job that nobody was drawn for.
+    /// A seat with a late answer, and an open seat of the same job.
     fn next_move(&self, id: JobRef) -> Option<(usize, usize)> {
         let seats = &self.jobs.get(id)?.seats;
         let has_second = |seat: &Seat| match seat {
@@ -138,7 +139,7 @@ impl JobBoard {
         let answers = job.seats.iter().filter_map(Seat::answer);
         let failed = |(_, row): &(MinerIndex, &Row)| matches!(row, Row::Failed(_));
         let failed = answers.clone().filter(failed).count();
-        // A single seat that fails cannot speak for the job, nor can any when the answer is known.
+        // A single failure does not fail the job; the job gets all its seats first.
         let fails = failed * 2 > seats && seats > 1;
         let missing = seats - answers.clone().count();
         if missing > 0 && !fails && !self.lacks_only_open_seats(job, missing) {
@@ -172,8 +173,8 @@ impl JobBoard {
         self.fail(id, failure, verdict, actions);
     }
 
-    /// Whether an escalated job has answers enough and all that it misses is seats for which
-    /// there was nobody: they are waited for no longer than the others.
+    /// Whether a job has as many answers as its first seats and lacks only seats for which no miner
+    /// can be drawn. These are not waited for.
     fn lacks_only_open_seats(&self, job: &Job, missing: usize) -> bool {
         let open = |seat: &&Seat| matches!(seat, Seat::Open { .. });
         job.seats.iter().filter(open).count() == missing
@@ -226,8 +227,8 @@ impl JobBoard {
         });
     }
 
-    /// Takes a job off the board: its answers, and the late ones. Leases that are left end,
-    /// except those that can still check a consensus.
+    /// Removes a job and returns its answers and the late ones. Its remaining leases end, except
+    /// those whose late answer can still be compared with a consensus.
     #[allow(
         clippy::type_complexity,
         reason = "two lists, used_ids on the next lines"
@@ -277,7 +278,7 @@ impl JobBoard {
         (rows, late_answers)
     }
 
-    /// Ends the leases of second miners whose seats are filled.
+    /// Ends the leases of late miners, whose seats are filled.
     pub(super) fn revoke_late(&mut self, id: JobRef, actions: &mut Vec<Action>) {
         let seats = self.jobs.get(id).map(|job| job.seats.iter());
         let late = seats.into_iter().flatten().filter_map(|seat| match seat {
@@ -293,8 +294,8 @@ impl JobBoard {
         }
     }
 
-    /// Holds a second miner's answer against the consensus. What comes after the job ended
-    /// earns nothing, since the consensus is known by then, and proves nothing if it agrees.
+    /// Compares a late answer with the consensus. An answer after the end of the job earns nothing,
+    /// since the consensus is public by then; it only counts against its miner if it differs.
     fn spot_check(
         &mut self,
         miner: MinerIndex,
@@ -319,8 +320,8 @@ impl JobBoard {
         });
     }
 
-    /// Counts the answered rows of a judged job for their miners. Where nobody agreed nothing
-    /// is known of the truth, so runs of valid answers go on.
+    /// Counts the answers of a judged job for their miners. Without a consensus it is not known
+    /// which answers are valid, so the numbers of valid answers in a row stay.
     pub(super) fn count_rows(&mut self, id: JobRef, verdict: &Verdict) {
         let seats = self.jobs.get(id).map(|job| job.seats.iter());
         let answers = seats.into_iter().flatten().filter_map(Seat::answer);
@@ -334,7 +335,7 @@ impl JobBoard {
     }
 }
 
-/// The verdict on a row that needs no other beside it, if it has numbers.
+/// The verdict on the answer of a trusted miner, if it is a measurement.
 fn trusted_verdict(row: &Row) -> Option<Verdict> {
     row.measurement().map(|own| Verdict {
         agreed: vec![true],

@@ -1,4 +1,4 @@
-//! How long things take, and who lags.
+//! Pace of the miners, estimated ends of leases, and stragglers.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use super::lease::Lease;
 use super::roster::MinerIndex;
 use crate::{LeaseId, Millis, NoWork};
 
-/// A mean of durations for each unit of work, in which the latest count most.
+/// A moving average of milliseconds per FLOP.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Pace {
     ms_per_flop: f64,
@@ -17,14 +17,13 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// What one more duration weighs at least, for a single miner.
+    /// Minimum weight of a new duration for a single miner.
     const MINER_WEIGHT: f64 = 0.3;
-    /// The same for the network, whose durations differ more.
+    /// Minimum weight for the network, whose durations vary more.
     const NETWORK_WEIGHT: f64 = 0.02;
-    /// The same for one that is too short to be believed.
+    /// Minimum weight for the network of an implausibly short duration.
     const IMPLAUSIBLE_WEIGHT: f64 = 0.002;
 
-    /// A miner's own.
     pub(super) fn learn(&mut self, ms: u64, flops: u64) {
         self.update_weighted(ms, flops, Pace::MINER_WEIGHT);
     }
@@ -48,9 +47,9 @@ impl Pace {
 }
 
 impl JobBoard {
-    /// Learns from a job that a miner has answered. An answer that came sooner than is believed
-    /// hardly counts for the network's pace, so that those who do not train do not set it; but if
-    /// all become faster, it follows.
+    /// Updates the paces after an answer. An implausibly fast answer hardly changes the network's
+    /// pace, so that miners that do not train do not determine it; if all miners become faster, it
+    /// follows.
     pub(super) fn update_pace(&mut self, ended: &Lease) {
         let (ms, flops) = (self.now.since(ended.granted), ended.flops);
         let min_plausible_ms = self.min_plausible_ms(flops).unwrap_or(0);
@@ -63,20 +62,21 @@ impl JobBoard {
         }
     }
 
-    /// How long the network takes for so much work on average; not known until half of the miners
-    /// present have answered.
+    /// Average duration of a job of this size; unknown until half of the present miners have
+    /// answered.
     pub(super) fn average_ms(&self, flops: u64) -> Option<u64> {
         let known = self.roster.half_have_answered();
         known.then(|| self.pace.ms_for(flops)).flatten()
     }
 
-    /// How long the fastest miner that is believed would take for so much work.
+    /// Duration of a job of this size for the fastest plausible miner.
     fn min_plausible_ms(&self, flops: u64) -> Option<u64> {
         let ms = u128::from(self.average_ms(flops)?) * 100;
         u64::try_from(ms / u128::from(self.rules.max_speed_percent)).ok()
     }
 
-    /// Notes what a miner has been given, by the time that the fastest one would need for it.
+    /// Charges a miner for a job it was given, by the time that the fastest plausible miner needs
+    /// for it.
     pub(super) fn charge(&mut self, miner: MinerIndex, flops: u64) {
         let ms = self.min_plausible_ms(flops).unwrap_or(0);
         let (now, known) = (self.now, &mut self.roster[miner]);
@@ -84,13 +84,13 @@ impl JobBoard {
         known.busy_until = known.busy_until.max(now).plus(each_ms);
     }
 
-    /// Why a miner may not be given what it was not drawn for, if it may not.
+    /// Why a miner may not get a seat that it was not drawn for; `None` if it may.
     pub(super) fn self_selection_refusal(&self, miner: MinerIndex) -> Option<NoWork> {
         if !self.roster.half_have_answered() {
             return Some(NoWork::PaceUnknown);
         }
         let known = &self.roster[miner];
-        // What it works at it has not claimed to have done.
+        // Jobs still in training do not count: their duration is not claimed yet.
         let held = known.leases.iter().filter_map(|id| self.leases.get(id));
         let held_ms = held.filter_map(|live| self.min_plausible_ms(live.flops));
         let held_ms = held_ms.fold(0, u64::saturating_add) / u64::from(known.capacity.max(1));
@@ -98,20 +98,21 @@ impl JobBoard {
         (until > self.now).then_some(NoWork::TooFast { until })
     }
 
-    /// How long this miner, or else the average one, would take for so much work.
+    /// Expected duration of a job of this size for this miner, or on average if its own pace is
+    /// unknown.
     pub(super) fn expected_ms(&self, miner: MinerIndex, flops: u64) -> Option<u64> {
         let own = self.roster[miner].pace.ms_for(flops);
         own.or_else(|| self.pace.ms_for(flops))
     }
 
-    /// How long a miner would take for all that it was dealt and has not started on.
+    /// Expected duration of all jobs that are assigned to a miner and not started.
     pub(super) fn backlog_ms(&self, miner: MinerIndex) -> u64 {
         let flops = u64::try_from(self.roster[miner].queued_flops).unwrap_or(u64::MAX);
         self.expected_ms(miner, flops).unwrap_or(0)
     }
 
-    /// When a job in training will end: from its epochs if they are known, else from its size and
-    /// its miner's pace. One that should have ended is taken to be half done.
+    /// Estimated end of a training: from its epochs if they are known, else from its size and its
+    /// miner's pace. A training past its estimate counts as half done.
     fn estimate_end(&self, lease: &Lease) -> Option<Millis> {
         let spent = self.now.since(lease.granted);
         let by_epochs = match (self.rules.epochs, lease.epoch) {
@@ -130,7 +131,8 @@ impl JobBoard {
         Some(lease.granted.plus(ms))
     }
 
-    /// Enters a lease among those that may be copied, or takes it out, by its present state.
+    /// Updates the estimated end of a lease, which makes it a candidate for speculative execution
+    /// or removes it from the candidates.
     pub(super) fn update_estimate(&mut self, lease: LeaseId) {
         if self.rules.watchdog.is_none() {
             return;
@@ -162,10 +164,10 @@ impl JobBoard {
         }
     }
 
-    /// The seat that lags most among those that this miner would finish before, if it lags enough
-    /// and not too many seats are being copied already.
+    /// The worst straggler that this miner would finish earlier, unless too many leases are
+    /// speculative already.
     pub(super) fn next_straggler_for(&self, miner: MinerIndex) -> Option<(SeatRef, MinerIndex)> {
-        // The worst few: if this miner can take none of those, it is not worth looking further.
+        // If this miner can take none of the worst few, further ones are not worth the search.
         const MAX_CANDIDATES: usize = 16;
         let watchdog = self.rules.watchdog?;
         let most = self.leases.len() as u64 * u64::from(watchdog.max_speculative_percent) / 100;
@@ -197,7 +199,7 @@ impl JobBoard {
         let (Some(ms), Some(end)) = (self.expected_ms(miner, live.flops), live.estimate) else {
             return false;
         };
-        // A job past its estimated end may go on for ever.
+        // A training past its estimated end may never end.
         end <= self.now || self.now.plus(ms) < end
     }
 
