@@ -185,8 +185,8 @@ impl JobBoard {
         let miner = &mut self.roster[ended.miner];
         miner.leases.retain(|live| *live != lease);
         // Enough that a repeated answer of a miner that trains several jobs at once is recognised.
-        let most = (miner.capacity as usize).max(2);
-        if miner.ended.len() >= most {
+        let max_ended = (miner.capacity as usize).max(2);
+        if miner.ended.len() >= max_ended {
             miner.ended.remove(0);
         }
         miner.ended.push((lease, reason));

@@ -18,8 +18,8 @@ impl JobBoard {
         if !job.former_owners.contains(&owner) {
             job.former_owners.push(owner);
         }
-        let most = u64::from(self.rules.max_retries) * self.rules.seats as u64;
-        if u64::from(job.abandoned) > most {
+        let max_abandoned = u64::from(self.rules.max_retries) * self.rules.seats as u64;
+        if u64::from(job.abandoned) > max_abandoned {
             return self.give_up(place.job(), actions);
         }
         self.release(lease, ended, actions);

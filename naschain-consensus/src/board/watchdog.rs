@@ -24,25 +24,25 @@ impl Pace {
     /// Minimum weight for the network of an implausibly short duration.
     const IMPLAUSIBLE_WEIGHT: f64 = 0.002;
 
-    pub(super) fn learn(&mut self, ms: u64, flops: u64) {
+    pub(super) fn update(&mut self, ms: u64, flops: u64) {
         self.update_weighted(ms, flops, Pace::MINER_WEIGHT);
     }
 
-    fn update_weighted(&mut self, ms: u64, flops: u64, least: f64) {
+    fn update_weighted(&mut self, ms: u64, flops: u64, min_weight: f64) {
         self.samples = self.samples.saturating_add(1);
-        let weight = least.max(1.0 / f64::from(self.samples));
+        let weight = min_weight.max(1.0 / f64::from(self.samples));
         let latest = ms as f64 / flops.max(1) as f64;
         self.ms_per_flop += weight * (latest - self.ms_per_flop);
     }
 
-    pub(super) fn has_joined(&self) -> bool {
+    pub(super) fn is_known(&self) -> bool {
         self.samples > 0
     }
 
     fn ms_for(&self, flops: u64) -> Option<u64> {
         let ms = self.ms_per_flop * flops.max(1) as f64;
         // Casts of floats saturate.
-        self.has_joined().then_some(ms as u64)
+        self.is_known().then_some(ms as u64)
     }
 }
 
@@ -53,7 +53,7 @@ impl JobBoard {
     pub(super) fn update_pace(&mut self, ended: &Lease) {
         let (ms, flops) = (self.now.since(ended.granted), ended.flops);
         let min_plausible_ms = self.min_plausible_ms(flops).unwrap_or(0);
-        self.roster[ended.miner].pace.learn(ms, flops);
+        self.roster[ended.miner].pace.update(ms, flops);
         if ms >= min_plausible_ms {
             self.pace.update_weighted(ms, flops, Pace::NETWORK_WEIGHT);
         } else {
@@ -170,8 +170,8 @@ impl JobBoard {
         // If this miner can take none of the worst few, further ones are not worth the search.
         const MAX_CANDIDATES: usize = 16;
         let watchdog = self.rules.watchdog?;
-        let most = self.leases.len() as u64 * u64::from(watchdog.max_speculative_percent) / 100;
-        if self.speculative_leases >= most.max(1) {
+        let max = self.leases.len() as u64 * u64::from(watchdog.max_speculative_percent) / 100;
+        if self.speculative_leases >= max.max(1) {
             return None;
         }
         self.estimated_ends

@@ -152,8 +152,8 @@ fn a_miner_that_forgot_its_job_gets_it_again_under_a_new_lease() {
     let stale = harness.heartbeat("a", old, 1).unwrap_err();
     assert_eq!(
         stale.to_string(),
-        "lease 1 of miner a has ended because its miner asked again and got a new lease; \
-         its answer does not count, ask for new work"
+        "lease 1 of miner a has ended because its miner requested work again and got a new lease; \
+         its answer does not count, request new work"
     );
     harness.heartbeat("a", new, 1).unwrap();
 }
