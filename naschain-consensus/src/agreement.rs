@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_have_names() {
+    fn rules_parse_by_name() {
         for (name, rule) in Rule::NAMES {
             assert_eq!(name.parse::<Rule>().unwrap(), rule);
             assert_eq!(rule.to_string(), name);

@@ -1,6 +1,6 @@
-//! The board among slow, lying, crashing and dead miners behind a bad network. After every step
-//! the checker asserts what the board promises. A failure names its seed; to see one seed again:
-//! `SIMULATION_SEED=7 cargo test -p naschain-consensus --test simulation`.
+//! Simulates a board with slow, lying, crashing and dead miners behind a faulty network. After
+//! every step the checker asserts the board's invariants. A failure names its seed; to run one
+//! seed: `SIMULATION_SEED=7 cargo test -p naschain-consensus --test simulation`.
 
 #[path = "simulation/checker.rs"]
 #[allow(
@@ -92,7 +92,7 @@ fn honest_miners_end_every_job_with_agreement() {
 }
 
 #[test]
-fn a_hostile_crowd_behind_a_bad_network_loses_no_job() {
+fn hostile_miners_and_a_faulty_network_lose_no_job() {
     let groups = [
         (Behaviour::Honest, 12),
         (Behaviour::Liar, 2),
@@ -145,7 +145,7 @@ fn liars_and_guessers_earn_nothing_under_the_exact_rule() {
     }
 }
 
-/// 100 miners whose speeds differ 10-fold, and more work than they can do at once.
+/// Miners whose speeds differ 10-fold, with more open jobs than they can train at once.
 fn steady(seed: u64, behaviours: Vec<Behaviour>) -> Options {
     let mut options = options(seed, behaviours);
     options.jobs = 1_500;
@@ -156,7 +156,7 @@ fn steady(seed: u64, behaviours: Vec<Behaviour>) -> Options {
 }
 
 #[test]
-fn the_watchdog_keeps_fast_miners_at_work() {
+fn work_stealing_keeps_fast_miners_at_work() {
     for seed in seeds(2) {
         let mut options = steady(seed, crowd(&[(Behaviour::Honest, 100)]));
         options.jobs = 4_000;
@@ -175,7 +175,7 @@ fn the_watchdog_keeps_fast_miners_at_work() {
 }
 
 #[test]
-fn a_coalition_that_answers_at_once_does_not_take_all_jobs() {
+fn a_coalition_that_answers_at_once_does_not_win_all_jobs() {
     for seed in seeds(2) {
         let groups = [(Behaviour::Honest, 90), (Behaviour::Colluder, 10)];
         let mut options = steady(seed, crowd(&groups));
@@ -196,7 +196,7 @@ fn a_coalition_that_answers_at_once_does_not_take_all_jobs() {
 }
 
 #[test]
-fn the_journal_alone_brings_a_board_back() {
+fn replaying_the_journal_restores_the_board() {
     for seed in seeds(3) {
         let groups = [
             (Behaviour::Honest, 6),
@@ -209,7 +209,7 @@ fn the_journal_alone_brings_a_board_back() {
         let mut board = JobBoard::new(options.rules, seed).unwrap();
         let mut actions = Vec::new();
         for (now, event) in &world.journal {
-            // Through JSON, as a journal keeps it.
+            // Through JSON, as in a journal.
             let text = serde_json::to_string(event).unwrap();
             let event = serde_json::from_str(&text).unwrap();
             actions.extend(board.handle(*now, event).unwrap());
@@ -233,7 +233,7 @@ fn the_same_seed_gives_the_same_world() {
 }
 
 #[test]
-fn those_who_only_join_hold_no_job_up() {
+fn miners_that_only_join_delay_no_job() {
     for seed in seeds(6) {
         let (honest, lurkers) = [(9, 1), (8, 4), (4, 6)][seed as usize % 3];
         let groups = [(Behaviour::Honest, honest), (Behaviour::Lurker, lurkers)];
@@ -245,7 +245,7 @@ fn those_who_only_join_hold_no_job_up() {
     }
 }
 
-/// Where nobody is to spare, a seat that is lost must not wait for a miner that does not exist.
+/// With no spare miners, a lost seat must not wait for a miner that does not exist.
 #[test]
 fn three_or_four_miners_end_every_job_while_some_come_and_go() {
     for seed in seeds(200) {

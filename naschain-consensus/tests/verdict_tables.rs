@@ -1,4 +1,4 @@
-//! The verdicts of the text tables in `testdata`.
+//! Verdicts of the text tables in `testdata`.
 
 use naschain_consensus::{Agreement, Row, judge};
 use naschain_core::{Accuracy, Digest, Measurement};
@@ -27,7 +27,7 @@ fn row(text: &str) -> Row {
     }
 }
 
-/// Judges one block and writes it again as the table has it.
+/// Judges one block and compares the verdict with it.
 fn check(block: &str) {
     let lines: Vec<&str> = block
         .lines()
@@ -69,7 +69,7 @@ fn check_table(table: &str, cases: usize) {
         .split("\n\n")
         .filter(|block| block.lines().any(|line| line.starts_with("case ")))
         .collect();
-    // A table that is read wrongly must not pass by having no cases.
+    // A parsing error must not pass as a table without cases.
     assert_eq!(blocks.len(), cases);
     blocks.into_iter().for_each(check);
 }

@@ -1,5 +1,5 @@
-//! Scores and weights as the bittensor Python packages 10.5.0 and 11.3.0 compute them; the
-//! figures of `fixtures/weights_cases.json` were made by running those.
+//! Scores and weights compared with the bittensor Python packages 10.5.0 and 11.3.0, which computed
+//! `fixtures/weights_cases.json`.
 
 use std::collections::BTreeMap;
 
@@ -86,7 +86,7 @@ fn raw_weights_are_normalised_in_single_precision() {
     for case in oracle()["weights_cases"].as_array().unwrap() {
         let raw = l1_normalise(&floats(&case["input"]["scores"]));
         for (got, expected) in raw.iter().zip(floats(&case["raw_weights_l1"])) {
-            // The order of the sum is the library's own affair; it moves the last bits.
+            // The order of summation is not specified; it changes the last bits.
             assert!(
                 (got - expected).abs() <= 2e-7 * expected,
                 "{}",
@@ -97,7 +97,7 @@ fn raw_weights_are_normalised_in_single_precision() {
 }
 
 #[test]
-fn the_moving_average_to_the_bit() {
+fn the_moving_average_is_equal_to_the_bit() {
     let oracle = oracle();
     let cases = oracle["ema_cases"].as_array().unwrap();
     assert_eq!(cases.len(), 5);
@@ -122,7 +122,7 @@ fn the_moving_average_to_the_bit() {
 }
 
 #[test]
-fn impossible_scores_are_named() {
+fn invalid_scores_are_rejected() {
     for (wrong, index) in [(f32::NAN, 0), (-0.1, 1), (f32::INFINITY, 2)] {
         let mut scores = [0.5; 3];
         scores[index] = wrong;

@@ -5,7 +5,7 @@ use crate::{JobId, LeaseId, Millis, MinerId, NoWork};
 
 impl JobBoard {
     /// The job of a live lease, and the seat counted from 0.
-    pub fn place(&self, lease: LeaseId) -> Option<(JobId, usize)> {
+    pub fn seat_of(&self, lease: LeaseId) -> Option<(JobId, usize)> {
         let live = self.leases.get(&lease)?;
         Some((live.place.id, live.place.seat()))
     }
@@ -83,7 +83,7 @@ mod tests {
     use crate::{Event, Rules};
 
     #[test]
-    fn what_is_known_of_a_miner_can_be_asked() {
+    fn queries_follow_the_state_of_a_miner() {
         let mut board = JobBoard::new(Rules::default(), 1).unwrap();
         let (ada, lab): (MinerId, MinerId) = ("ada".parse().unwrap(), "lab".parse().unwrap());
         assert!(!board.is_present(&ada) && !board.has_capacity(&ada));

@@ -1,4 +1,4 @@
-//! Who is dealt what.
+//! Assignment of seats to miners.
 
 use naschain_consensus::{Action, Event, Grant, Millis, NoWork, Rules};
 
@@ -15,12 +15,12 @@ fn an_owner_gets_one_seat_of_a_job() {
         });
     }
     for job in 0..50 {
-        let dealt = harness.open(job);
-        let anns = dealt
+        let assigned = harness.open(job);
+        let anns = assigned
             .iter()
             .flatten()
             .filter(|miner| miner.as_str().starts_with('a'));
-        assert_eq!(anns.count(), 1, "{dealt:?}");
+        assert_eq!(anns.count(), 1, "{assigned:?}");
     }
     let mut jobs: Vec<u64> = Vec::new();
     for miner in ["a1", "a2", "a3"] {
@@ -32,30 +32,30 @@ fn an_owner_gets_one_seat_of_a_job() {
 }
 
 #[test]
-fn dealing_is_even_and_follows_from_the_seed() {
+fn assignment_is_uniform_and_follows_from_the_seed() {
     let names: Vec<String> = (0..10).map(|i| format!("m{i}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut harness = Harness::new(Rules::default(), &names);
     let mut counts = [0u32; 10];
-    let dealt: Vec<_> = (0..3_000).map(|job| harness.open(job)).collect();
-    for miner in dealt.iter().flatten().flatten() {
+    let assigned: Vec<_> = (0..3_000).map(|job| harness.open(job)).collect();
+    for miner in assigned.iter().flatten().flatten() {
         counts[names
             .iter()
             .position(|name| *name == miner.as_str())
             .unwrap()] += 1;
     }
-    // 900 each on average, with deviation 25.
+    // 900 each on average, with a standard deviation of 25.
     assert!(
         counts.iter().all(|count| count.abs_diff(900) < 110),
         "{counts:?}"
     );
     let mut other = Harness::new(Rules::default(), &names);
     let again: Vec<_> = (0..3_000).map(|job| other.open(job)).collect();
-    assert_eq!(dealt, again);
+    assert_eq!(assigned, again);
 }
 
 #[test]
-fn seats_without_miners_wait_for_whoever_comes() {
+fn seats_without_miners_stay_open() {
     let mut harness = Harness::new(Rules::default(), &["a"]);
     assert_eq!(harness.open(1).iter().flatten().count(), 1);
     assert!(matches!(
@@ -80,7 +80,7 @@ fn seats_without_miners_wait_for_whoever_comes() {
 }
 
 #[test]
-fn silent_miners_are_dealt_nothing() {
+fn away_miners_get_no_assignments() {
     let mut harness = Harness::new(Rules::default(), &["a", "b", "c"]);
     harness.now = 120_000;
     assert_eq!(harness.handle(Event::Tick).len(), 3);
@@ -93,7 +93,7 @@ fn silent_miners_are_dealt_nothing() {
 }
 
 #[test]
-fn time_never_goes_back_and_an_idle_tick_changes_nothing() {
+fn time_is_monotonic_and_an_idle_tick_changes_nothing() {
     let mut harness = Harness::new(Rules::default(), &["a", "b", "c"]);
     harness.now = 1_000;
     harness.open(1);
@@ -108,16 +108,16 @@ fn time_never_goes_back_and_an_idle_tick_changes_nothing() {
 }
 
 #[test]
-fn whoever_is_left_out_hears_why() {
+fn an_idle_miner_gets_a_reason() {
     let mut harness = Harness::new(Rules::default(), &["a", "b", "c"]);
     assert_eq!(harness.idle_reason("a"), NoWork::NothingPending);
     harness.warm_up(&["a", "b", "c"], 0);
     harness.open(1_000);
     harness.complete("a", row(9_000));
-    let told = harness.idle_reason("a");
+    let actions = harness.idle_reason("a");
     assert!(
-        matches!(told, NoWork::TooFast { .. }),
-        "it answered at once: {told:?}"
+        matches!(actions, NoWork::TooFast { .. }),
+        "it answered at once: {actions:?}"
     );
     harness.now += 1_000;
     assert_eq!(
@@ -128,7 +128,7 @@ fn whoever_is_left_out_hears_why() {
 }
 
 #[test]
-fn leaving_gives_seats_back() {
+fn leaving_releases_seats() {
     let mut harness = Harness::new(Rules::default(), &["a", "b", "c"]);
     harness.open(1);
     let (_, lease, _) = harness.request("a").unwrap();
@@ -139,7 +139,7 @@ fn leaving_gives_seats_back() {
 }
 
 #[test]
-fn miners_that_come_to_have_one_owner_keep_one_seat_of_a_job() {
+fn miners_that_change_to_one_owner_keep_one_seat_of_a_job() {
     let mut harness = Harness::new(Rules::default(), &["a", "b", "c"]);
     harness.open(1);
     for miner in ["a", "b"] {

@@ -1,4 +1,4 @@
-//! A board on a desk: short words for what the tests do with it.
+//! A board with a clock, and short methods for what the tests do with it.
 
 use naschain_consensus::{
     Action, Event, Grant, JobBoard, JobId, LeaseId, Millis, MinerId, NoWork, Rejected, Row, Rule,
@@ -23,7 +23,7 @@ pub(crate) fn row(hundredths: u32) -> Row {
     Row::Measured(measured(hundredths))
 }
 
-/// A board and a clock.
+/// A board and its clock.
 pub(crate) struct Harness {
     pub(crate) board: JobBoard,
     pub(crate) now: u64,
@@ -35,19 +35,19 @@ impl Harness {
         let mut harness = Harness { board, now: 0 };
         for miner in miners {
             harness.handle(Event::Join { miner: id(miner) });
-            // As every miner does that means to work.
+            // As every miner does after joining.
             harness.handle(Event::Request { miner: id(miner) });
         }
         harness
     }
 
     pub(crate) fn try_handle(&mut self, event: Event) -> Result<Vec<Action>, Rejected> {
-        // A picture of a large board takes too long to draw each time.
+        // Formatting a large board each time takes too long.
         let small = self.board.open_jobs() < 20;
         let before = small.then(|| format!("{:?}", self.board));
         let result = self.board.handle(Millis(self.now), event);
         if let (Err(_), Some(before)) = (&result, before) {
-            assert_eq!(before, format!("{:?}", self.board), "refused, yet changed");
+            assert_eq!(before, format!("{:?}", self.board), "rejected, yet changed");
         }
         result
     }
@@ -64,7 +64,7 @@ impl Harness {
         }
     }
 
-    /// What a miner is given: job, lease and why.
+    /// Requests work; returns the job, lease and grant.
     pub(crate) fn request(&mut self, miner: &str) -> Option<(u64, LeaseId, Grant)> {
         let actions = self.handle(Event::Request { miner: id(miner) });
         actions.into_iter().find_map(|action| match action {
@@ -83,7 +83,7 @@ impl Harness {
         })
     }
 
-    /// Asks and answers at once; returns the last action.
+    /// Requests work and answers at once; returns the last action.
     pub(crate) fn complete(&mut self, miner: &str, row: Row) -> Action {
         let (_, lease, _) = self
             .request(miner)
@@ -104,7 +104,7 @@ impl Harness {
         })
     }
 
-    /// What a miner is told that is given nothing.
+    /// Requests work for a miner that gets none, and returns the reason.
     pub(crate) fn idle_reason(&mut self, miner: &str) -> NoWork {
         match &self.handle(Event::Request { miner: id(miner) })[..] {
             [Action::Idle { reason, .. }] => *reason,
@@ -112,13 +112,13 @@ impl Harness {
         }
     }
 
-    /// Has these miners, who are all that are present, train jobs for a second each until all
-    /// of them have answered, so that the network's pace is known.
+    /// Lets these miners, who are all that are present, train jobs of one second until all of them
+    /// have answered, so that the network's pace is known.
     pub(crate) fn warm_up(&mut self, miners: &[&str], from_job: u64) {
         let mut left: Vec<MinerId> = miners.iter().map(|miner| id(miner)).collect();
         for job in from_job.. {
-            let dealt = self.open(job);
-            let leases = dealt.iter().flatten().map(|miner| {
+            let assigned = self.open(job);
+            let leases = assigned.iter().flatten().map(|miner| {
                 left.retain(|other| other != miner);
                 (miner, self.request(miner.as_str()).unwrap().1)
             });
@@ -149,7 +149,7 @@ pub(crate) fn exact() -> Rules {
     rules
 }
 
-/// Rules with one of them changed.
+/// Rules with a change.
 pub(crate) fn with(mut rules: Rules, change: impl FnOnce(&mut Rules)) -> Rules {
     change(&mut rules);
     rules

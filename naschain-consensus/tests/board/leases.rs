@@ -1,11 +1,11 @@
-//! Leases and refusals.
+//! Leases and rejected events.
 
 use naschain_consensus::{Action, Ending, Event, Grant, JobId, LeaseId, Millis, Rejected, Rules};
 
 use crate::harness::{Harness, id, row, with};
 
 #[test]
-fn every_refusal_has_its_name() {
+fn every_rejection_has_its_variant() {
     let mut harness = Harness::new(Rules::default(), &["a", "b", "c"]);
     harness.open(1);
     let (_, lease, _) = harness.request("a").unwrap();
@@ -64,7 +64,7 @@ fn every_refusal_has_its_name() {
 }
 
 #[test]
-fn a_late_answer_to_an_expired_lease_is_stale_even_before_anybody_says_so() {
+fn an_answer_under_an_expired_lease_is_stale_even_before_the_tick() {
     let mut harness = Harness::new(Rules::default(), &["a", "b", "c"]);
     harness.open(1);
     let (_, lease, _) = harness.request("a").unwrap();
@@ -83,12 +83,12 @@ fn a_late_answer_to_an_expired_lease_is_stale_even_before_anybody_says_so() {
             reason: Some(Ending::Silent),
         })
     );
-    let told = harness.handle(Event::Tick);
+    let actions = harness.handle(Event::Tick);
     assert!(matches!(
-        &told[..],
+        &actions[..],
         [Action::Expired { reason: Ending::Silent, .. }, Action::Away { miner }] if *miner == id("a")
     ));
-    // It comes back, and the seat, now nobody's, goes to it under a greater number.
+    // The miner comes back and gets the seat, now open, under a greater lease id.
     let (_, next, grant) = harness.request("a").unwrap();
     assert!(next > lease);
     assert_eq!(grant, Grant::Open);
@@ -108,7 +108,7 @@ fn a_late_answer_to_an_expired_lease_is_stale_even_before_anybody_says_so() {
 }
 
 #[test]
-fn heartbeats_renew_but_not_for_ever() {
+fn heartbeats_renew_up_to_the_job_limit() {
     let rules = with(Rules::default(), |rules| rules.job_limit_ms = 100_000);
     let mut harness = Harness::new(rules, &["a", "b", "c"]);
     harness.open(1);
@@ -143,7 +143,7 @@ fn heartbeats_renew_but_not_for_ever() {
 }
 
 #[test]
-fn a_miner_that_forgot_its_job_gets_it_again_under_a_new_lease() {
+fn a_miner_that_lost_its_job_gets_it_again_under_a_new_lease() {
     let mut harness = Harness::new(Rules::default(), &["a", "b", "c"]);
     harness.open(1);
     let (job, old, _) = harness.request("a").unwrap();
@@ -159,7 +159,7 @@ fn a_miner_that_forgot_its_job_gets_it_again_under_a_new_lease() {
 }
 
 #[test]
-fn room_for_two_jobs_means_two_jobs_and_then_the_oldest_again() {
+fn a_capacity_of_two_means_two_jobs_and_then_the_oldest_again() {
     let mut harness = Harness::new(Rules::default(), &[]);
     harness.handle(Event::Register {
         miner: id("a"),
@@ -177,7 +177,7 @@ fn room_for_two_jobs_means_two_jobs_and_then_the_oldest_again() {
 }
 
 #[test]
-fn joining_again_keeps_what_a_miner_registered_with() {
+fn joining_again_keeps_owner_and_capacity() {
     let mut harness = Harness::new(Rules::default(), &[]);
     harness.handle(Event::Register {
         miner: id("a"),

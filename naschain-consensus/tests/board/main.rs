@@ -1,4 +1,4 @@
-//! What the board promises, one promise a test.
+//! The behaviour of the job board.
 
 mod assignment;
 mod harness;

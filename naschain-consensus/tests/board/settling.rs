@@ -1,21 +1,21 @@
-//! What happens when all have answered.
+//! Judging a job whose seats are answered.
 
 use naschain_consensus::{Action, Event, Failure, MinerId, Rejected, Row, Rules};
 
 use crate::harness::{Harness, exact, id, row, with};
 
 #[test]
-fn nobody_agrees_so_five_seats_then_other_miners_then_failed() {
+fn without_agreement_a_job_escalates_then_starts_a_round_then_fails() {
     let names: Vec<String> = (0..20).map(|i| format!("m{i:02}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let rules = with(exact(), |rules| rules.max_new_rounds = 1);
     let mut harness = Harness::new(rules, &names);
-    let mut dealt = harness.open(1);
+    let mut assigned = harness.open(1);
     let mut former_owners: Vec<MinerId> = Vec::new();
     let mut accuracy = 5_000;
     for round in 0..4 {
         let mut last = None;
-        for miner in dealt.iter().flatten() {
+        for miner in assigned.iter().flatten() {
             assert!(
                 !former_owners.contains(miner),
                 "{miner} former_owners a seat already"
@@ -24,7 +24,7 @@ fn nobody_agrees_so_five_seats_then_other_miners_then_failed() {
             accuracy += 100;
             last = Some(harness.complete(miner.as_str(), row(accuracy)));
         }
-        dealt = match (round, last.unwrap()) {
+        assigned = match (round, last.unwrap()) {
             (0 | 2, Action::Escalated { miners, .. }) => {
                 assert_eq!(miners.len(), 2);
                 miners
@@ -56,15 +56,17 @@ fn nobody_agrees_so_five_seats_then_other_miners_then_failed() {
 }
 
 #[test]
-fn five_seats_can_settle_what_three_could_not() {
+fn additional_seats_can_find_agreement() {
     let names = ["a", "b", "c", "d", "e"];
     let mut harness = Harness::new(exact(), &names);
-    let dealt = harness.open(1);
+    let assigned = harness.open(1);
     let mut accuracies = [9_000, 5_000, 6_000].into_iter();
-    for miner in dealt.iter().flatten() {
+    for miner in assigned.iter().flatten() {
         harness.complete(miner.as_str(), row(accuracies.next().unwrap()));
     }
-    let others = names.iter().filter(|name| !dealt.contains(&Some(id(name))));
+    let others = names
+        .iter()
+        .filter(|name| !assigned.contains(&Some(id(name))));
     let last: Vec<Action> = others
         .map(|name| harness.complete(name, row(9_000)))
         .collect();
@@ -76,16 +78,18 @@ fn five_seats_can_settle_what_three_could_not() {
 }
 
 #[test]
-fn a_fifth_seat_that_nobody_is_left_for_is_not_waited_for() {
+fn an_additional_seat_without_a_miner_is_not_waited_for() {
     for leaves_first in [true, false] {
         let names = ["a", "b", "c", "d", "e"];
         let mut harness = Harness::new(exact(), &names);
-        let dealt = harness.open(1);
+        let assigned = harness.open(1);
         let mut accuracies = [9_000, 5_000, 6_000].into_iter();
-        for miner in dealt.iter().flatten() {
+        for miner in assigned.iter().flatten() {
             harness.complete(miner.as_str(), row(accuracies.next().unwrap()));
         }
-        let mut others = names.iter().filter(|name| !dealt.contains(&Some(id(name))));
+        let mut others = names
+            .iter()
+            .filter(|name| !assigned.contains(&Some(id(name))));
         let (fourth, fifth) = (others.next().unwrap(), others.next().unwrap());
         let leave = Event::Leave { miner: id(fifth) };
         let last = if leaves_first {
@@ -104,7 +108,7 @@ fn a_fifth_seat_that_nobody_is_left_for_is_not_waited_for() {
 }
 
 #[test]
-fn with_too_few_others_a_rejected_job_is_dealt_to_the_same() {
+fn with_too_few_other_miners_the_next_round_has_the_same() {
     let mut harness = Harness::new(exact(), &["a", "b", "c"]);
     harness.open(1);
     for (miner, accuracy) in [("a", 5_000), ("b", 6_000)] {
@@ -124,7 +128,7 @@ fn with_too_few_others_a_rejected_job_is_dealt_to_the_same() {
 }
 
 #[test]
-fn a_job_that_fails_for_most_is_failed_at_once_with_the_reasons() {
+fn a_job_that_fails_for_most_seats_fails_at_once() {
     let mut harness = Harness::new(Rules::default(), &["a", "b", "c"]);
     harness.open(1);
     let (_, third, _) = harness.request("c").unwrap();

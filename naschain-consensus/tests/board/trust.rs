@@ -11,43 +11,44 @@ fn trust_is_earned_and_lost() {
     let mut harness = Harness::new(rules, &names);
     let mut single = 0;
     for job in 0..60 {
-        let dealt = harness.open(job);
-        assert!(job >= 5 || dealt.len() == 3, "trusted too early");
-        single += usize::from(dealt.len() == 1);
-        for miner in dealt.iter().flatten() {
+        let assigned = harness.open(job);
+        assert!(job >= 5 || assigned.len() == 3, "trusted too early");
+        single += usize::from(assigned.len() == 1);
+        for miner in assigned.iter().flatten() {
             harness.complete(miner.as_str(), row(9_000));
         }
     }
     assert!(single > 30, "{single}");
-    // One wrong answer in a job of three, and jobs that begin with that miner are checked.
+    // After one wrong answer in a job of three seats, jobs that begin with that miner have three
+    // seats.
     let mut job = 60;
     loop {
-        let dealt = harness.open(job);
+        let assigned = harness.open(job);
         job += 1;
-        for miner in dealt.iter().flatten() {
-            let wrong = miner.as_str() == "a" && dealt.len() == 3;
+        for miner in assigned.iter().flatten() {
+            let wrong = miner.as_str() == "a" && assigned.len() == 3;
             harness.complete(miner.as_str(), row(if wrong { 1_000 } else { 9_000 }));
         }
-        if dealt.len() == 3 {
+        if assigned.len() == 3 {
             break;
         }
     }
     let mut began = 0;
     while began < 3 {
-        let dealt = harness.open(job);
+        let assigned = harness.open(job);
         job += 1;
-        if dealt[0] == Some(id("a")) {
-            assert_eq!(dealt.len(), 3);
+        if assigned[0] == Some(id("a")) {
+            assert_eq!(assigned.len(), 3);
             began += 1;
         }
-        for miner in dealt.iter().flatten() {
+        for miner in assigned.iter().flatten() {
             harness.complete(miner.as_str(), row(9_000));
         }
     }
 }
 
 #[test]
-fn a_single_seat_taken_by_a_stranger_gets_company() {
+fn a_single_seat_taken_by_an_untrusted_miner_is_widened() {
     let rules = with(exact(), |rules| rules.trust = Some(Trust::new(1)));
     let mut harness = Harness::new(rules, &["a", "b", "c"]);
     for job in 0..4 {
@@ -83,5 +84,5 @@ fn a_single_seat_taken_by_a_stranger_gets_company() {
         }
         harness.submit("x", lease, row(9_000));
     }
-    panic!("the single seat was never taken over");
+    panic!("the single seat was never stolen");
 }

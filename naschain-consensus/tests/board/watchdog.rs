@@ -1,4 +1,4 @@
-//! Seats that lag, and their second miners.
+//! Speculative execution of stragglers.
 
 use naschain_consensus::{
     Action, Ending, Event, Finding, Grant, LeaseId, Rejected, Row, Rules, Watchdog,
@@ -6,9 +6,9 @@ use naschain_consensus::{
 
 use crate::harness::{Harness, exact, id, row, with};
 
-/// Three miners train ten jobs of which the pace is learnt; then `slow` lags with the eleventh
-/// and `fast`, which has nothing to do, is given its seat too.
-fn lagging(rules: Rules) -> (Harness, &'static str, LeaseId, &'static str, LeaseId) {
+/// Three miners train ten jobs, so the pace is known. Then `slow` is a straggler in the eleventh,
+/// and `fast`, which is idle, gets its seat speculatively. Returns both with their leases.
+fn with_straggler(rules: Rules) -> (Harness, &'static str, LeaseId, &'static str, LeaseId) {
     let mut harness = Harness::new(rules, &["a", "b", "c"]);
     for job in 0..10 {
         harness.open(job);
@@ -37,8 +37,8 @@ fn lagging(rules: Rules) -> (Harness, &'static str, LeaseId, &'static str, Lease
 }
 
 #[test]
-fn the_first_valid_answer_fills_a_lagging_seat_and_the_late_one_checks_it() {
-    let (mut harness, slow, slow_lease, fast, fast_lease) = lagging(exact());
+fn the_first_valid_answer_fills_the_seat_and_the_late_one_is_compared() {
+    let (mut harness, slow, slow_lease, fast, fast_lease) = with_straggler(exact());
     let filled = harness.submit(fast, fast_lease, row(9_000));
     assert!(matches!(filled[..], [Action::Filled { .. }]));
     let late = harness.submit(slow, slow_lease, row(9_000));
@@ -64,10 +64,10 @@ fn the_first_valid_answer_fills_a_lagging_seat_and_the_late_one_checks_it() {
 }
 
 #[test]
-fn a_second_answer_fills_a_seat_for_which_there_is_nobody_else() {
-    let (mut harness, slow, slow_lease, fast, fast_lease) = lagging(exact());
+fn a_late_answer_fills_a_seat_that_no_miner_can_be_drawn_for() {
+    let (mut harness, slow, slow_lease, fast, fast_lease) = with_straggler(exact());
     harness.submit(fast, fast_lease, row(9_000));
-    // All that are left have a seat of the job, the slow one at least half of one.
+    // All remaining miners hold a seat of the job; the slow one shares its seat.
     harness.handle(Event::Leave { miner: id("c") });
     let closed = harness.submit(slow, slow_lease, row(9_000));
     let [
@@ -91,8 +91,8 @@ fn a_second_answer_fills_a_seat_for_which_there_is_nobody_else() {
 }
 
 #[test]
-fn a_seat_that_nobody_is_left_for_is_filled_by_a_second_answer_that_is_there() {
-    let (mut harness, slow, slow_lease, fast, fast_lease) = lagging(exact());
+fn a_seat_that_loses_its_miner_is_filled_by_an_earlier_late_answer() {
+    let (mut harness, slow, slow_lease, fast, fast_lease) = with_straggler(exact());
     harness.submit(fast, fast_lease, row(9_000));
     harness.submit(slow, slow_lease, row(9_000));
     let left = harness.handle(Event::Leave { miner: id("c") });
@@ -103,8 +103,8 @@ fn a_seat_that_nobody_is_left_for_is_filled_by_a_second_answer_that_is_there() {
 }
 
 #[test]
-fn a_second_answer_takes_no_seat_from_a_miner_that_was_drawn_for_it() {
-    let (mut harness, slow, slow_lease, fast, fast_lease) = lagging(exact());
+fn a_late_answer_takes_no_seat_from_a_miner_drawn_for_it() {
+    let (mut harness, slow, slow_lease, fast, fast_lease) = with_straggler(exact());
     harness.submit(fast, fast_lease, row(9_000));
     harness.handle(Event::Join { miner: id("e") });
     let left = harness.handle(Event::Leave { miner: id("c") });
@@ -117,11 +117,12 @@ fn a_second_answer_takes_no_seat_from_a_miner_that_was_drawn_for_it() {
 }
 
 #[test]
-fn a_late_miner_that_gave_up_may_take_the_seat_that_nobody_else_is_left_for() {
-    let (mut harness, slow, _, fast, fast_lease) = lagging(exact());
+fn a_late_miner_that_gave_up_may_take_an_open_seat() {
+    let (mut harness, slow, _, fast, fast_lease) = with_straggler(exact());
     harness.submit(fast, fast_lease, row(9_000));
     harness.handle(Event::Leave { miner: id("c") });
-    // It looks in vain while it is the second one at another seat, and then is silent for too long.
+    // It finds nothing while it trains for another seat of the job, and then is silent for too
+    // long.
     harness.handle(Event::Register {
         miner: id(slow),
         owner: None,
@@ -135,8 +136,8 @@ fn a_late_miner_that_gave_up_may_take_the_seat_that_nobody_else_is_left_for() {
 }
 
 #[test]
-fn a_spot_check_after_the_job_ended_earns_nothing() {
-    let (mut harness, slow, slow_lease, fast, fast_lease) = lagging(exact());
+fn a_late_answer_after_the_end_of_the_job_earns_nothing() {
+    let (mut harness, slow, slow_lease, fast, fast_lease) = with_straggler(exact());
     harness.submit(fast, fast_lease, row(9_000));
     let (_, lease, _) = harness.request("c").unwrap();
     harness.submit("c", lease, row(9_000));
@@ -155,8 +156,8 @@ fn a_spot_check_after_the_job_ended_earns_nothing() {
 }
 
 #[test]
-fn an_answer_without_numbers_does_not_fill_a_seat_that_two_work_at() {
-    let (mut harness, slow, slow_lease, fast, fast_lease) = lagging(exact());
+fn an_unreadable_answer_does_not_fill_a_seat_with_two_workers() {
+    let (mut harness, slow, slow_lease, fast, fast_lease) = with_straggler(exact());
     let dropped = harness.submit(fast, fast_lease, Row::Malformed("?".into()));
     assert!(matches!(dropped[..], [Action::Discarded { .. }]));
     let filled = harness.submit(slow, slow_lease, row(9_000));
@@ -164,14 +165,14 @@ fn an_answer_without_numbers_does_not_fill_a_seat_that_two_work_at() {
 }
 
 #[test]
-fn a_copy_goes_on_when_the_first_lease_expires() {
+fn a_speculative_lease_outlives_the_first_one() {
     let patient = {
         let mut watchdog = Watchdog::default();
         watchdog.stalled_percent = 100_000;
         watchdog
     };
     let (mut harness, slow, slow_lease, fast, fast_lease) =
-        lagging(with(exact(), |rules| rules.watchdog = Some(patient)));
+        with_straggler(with(exact(), |rules| rules.watchdog = Some(patient)));
     harness.now += 59_000;
     harness.heartbeat(fast, fast_lease, 0).unwrap();
     harness.now += 2_000;
@@ -189,7 +190,7 @@ fn a_copy_goes_on_when_the_first_lease_expires() {
 }
 
 #[test]
-fn copies_are_one_a_seat_and_capped() {
+fn speculative_leases_are_one_for_each_seat_and_limited() {
     let rules = with(exact(), |rules| {
         rules.watchdog = Some({
             let mut watchdog = Watchdog::default();
@@ -197,15 +198,15 @@ fn copies_are_one_a_seat_and_capped() {
             watchdog
         })
     });
-    let (mut harness, ..) = lagging(rules);
+    let (mut harness, ..) = with_straggler(rules);
     harness.handle(Event::Join { miner: id("e") });
     harness.now += 100;
     assert_eq!(
         harness.request("e"),
         None,
-        "one copy is the most while the cap is 0 percent"
+        "one speculative lease is the maximum at 0 percent"
     );
-    let (mut harness, ..) = lagging(with(exact(), |rules| {
+    let (mut harness, ..) = with_straggler(with(exact(), |rules| {
         rules.watchdog = Some({
             let mut watchdog = Watchdog::default();
             watchdog.max_speculative_percent = 100;
@@ -218,7 +219,7 @@ fn copies_are_one_a_seat_and_capped() {
 }
 
 #[test]
-fn epochs_tell_who_lags_before_it_is_late() {
+fn epochs_reveal_a_straggler_early() {
     let mut harness = Harness::new(with(exact(), |rules| rules.epochs = 10), &["a", "b", "c"]);
     for job in 0..10 {
         harness.open(job);
@@ -235,13 +236,13 @@ fn epochs_tell_who_lags_before_it_is_late() {
     for ((miner, lease), epoch) in leases.into_iter().zip([1, 4, 4]) {
         harness.heartbeat(miner, lease, epoch).unwrap();
     }
-    // One epoch in 400 ms is 4,000 ms in all, where 1,000 is usual.
+    // One of ten epochs in 400 ms means 4,000 ms in all, where 1,000 is the average.
     let (_, _, grant) = harness.request("d").unwrap();
     assert_eq!(grant, Grant::Speculative { from: id("a") });
 }
 
 #[test]
-fn a_lease_of_ten_times_the_average_ends_in_spite_of_heartbeats() {
+fn a_stalled_lease_ends_in_spite_of_heartbeats() {
     let names = ["a", "b", "c"];
     let rules = with(exact(), |rules| rules.lease_ms = 2_000);
     let mut harness = Harness::new(rules, &names);
@@ -258,17 +259,17 @@ fn a_lease_of_ten_times_the_average_ends_in_spite_of_heartbeats() {
         panic!("{stale}")
     };
     assert_eq!(reason, Some(Ending::TooLong));
-    let told = harness.handle(Event::Tick);
+    let actions = harness.handle(Event::Tick);
     assert!(matches!(
-        told[0],
+        actions[0],
         Action::Expired {
             reason: Ending::TooLong,
             ..
         }
     ));
-    // It spoke a second ago, so it is still present.
+    // Its latest heartbeat was a second ago, so it is still present.
     assert!(
-        !told
+        !actions
             .iter()
             .any(|action| matches!(action, Action::Away { .. }))
     );

@@ -1,4 +1,4 @@
-//! Early completion: who takes over what others were dealt and have not started.
+//! Work stealing: idle miners take seats that are assigned to others and not started.
 
 use naschain_consensus::{Event, Grant, LeaseId, Millis, NoWork, Row, Rules};
 
@@ -7,41 +7,42 @@ use crate::harness::{Harness, id, row, with};
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
 /// A board whose pace is known, with one more job, and the miner that has no seat in it.
-fn left_out(rules: Rules) -> (Harness, &'static str) {
+fn with_idle_miner(rules: Rules) -> (Harness, &'static str) {
     let mut harness = Harness::new(rules, &NAMES);
     harness.warm_up(&NAMES, 0);
-    let dealt = harness.open(1_000);
+    let assigned = harness.open(1_000);
     let idle = NAMES
         .into_iter()
-        .find(|name| !dealt.contains(&Some(id(name))));
+        .find(|name| !assigned.contains(&Some(id(name))));
     (harness, idle.unwrap())
 }
 
 #[test]
-fn an_idle_miner_takes_over_what_another_has_not_started() {
-    let (mut harness, idle) = left_out(Rules::default());
+fn an_idle_miner_steals_a_seat_that_is_not_started() {
+    let (mut harness, idle) = with_idle_miner(Rules::default());
     let Some((1_000, _, Grant::Stolen { from })) = harness.request(idle) else {
-        panic!("nothing is taken over")
+        panic!("no seat was stolen")
     };
     assert_eq!(harness.request(from.as_str()), None, "its seat is gone");
-    let (mut harness, idle) = left_out(with(Rules::default(), |rules| rules.work_stealing = false));
+    let (mut harness, idle) =
+        with_idle_miner(with(Rules::default(), |rules| rules.work_stealing = false));
     assert_eq!(harness.idle_reason(idle), NoWork::NotEligible);
 }
 
 #[test]
-fn nobody_takes_over_before_the_pace_of_most_is_known() {
+fn there_is_no_stealing_before_the_pace_is_known() {
     let mut harness = Harness::new(Rules::default(), &NAMES);
-    let dealt = harness.open(1);
+    let assigned = harness.open(1);
     let idle = NAMES
         .into_iter()
-        .find(|name| !dealt.contains(&Some(id(name))));
+        .find(|name| !assigned.contains(&Some(id(name))));
     assert_eq!(harness.idle_reason(idle.unwrap()), NoWork::PaceUnknown);
 }
 
 #[test]
-fn take_overs_of_a_job_are_capped() {
+fn stolen_seats_of_a_job_are_limited() {
     for (most, second) in [(1, None), (2, Some(1_000))] {
-        let (mut harness, idle) = left_out(with(Rules::default(), |rules| {
+        let (mut harness, idle) = with_idle_miner(with(Rules::default(), |rules| {
             rules.max_self_selected = most
         }));
         harness.handle(Event::Join { miner: id("x") });
@@ -54,13 +55,13 @@ fn take_overs_of_a_job_are_capped() {
 }
 
 #[test]
-fn the_seat_with_the_longest_wait_is_taken_over() {
+fn the_seat_with_the_longest_backlog_is_stolen() {
     let mut harness = Harness::new(Rules::default(), &NAMES);
     harness.warm_up(&NAMES, 0);
     // `a` becomes ten times as slow as the others.
     for job in 500..530 {
-        let dealt = harness.open(job);
-        let names: Vec<String> = dealt.iter().flatten().map(|m| m.to_string()).collect();
+        let assigned = harness.open(job);
+        let names: Vec<String> = assigned.iter().flatten().map(|m| m.to_string()).collect();
         for name in names {
             let (_, lease, _) = harness.request(&name).unwrap();
             harness.now += if name == "a" { 10_000 } else { 1_000 };
@@ -69,11 +70,11 @@ fn the_seat_with_the_longest_wait_is_taken_over() {
     }
     let mut taken = 0;
     for job in 600..620 {
-        let dealt = harness.open(job);
+        let assigned = harness.open(job);
         harness.now += 10_000;
         let idle = NAMES
             .into_iter()
-            .find(|name| !dealt.contains(&Some(id(name))))
+            .find(|name| !assigned.contains(&Some(id(name))))
             .unwrap();
         if idle != "a" {
             let (_, lease, grant) = harness.request(idle).unwrap();
@@ -91,12 +92,12 @@ fn the_seat_with_the_longest_wait_is_taken_over() {
 }
 
 #[test]
-fn who_answers_sooner_than_is_believed_takes_over_no_more() {
-    let (mut harness, idle) = left_out(Rules::default());
+fn an_implausibly_fast_miner_steals_no_more() {
+    let (mut harness, idle) = with_idle_miner(Rules::default());
     for job in 1_001..1_004 {
         harness.open(job);
     }
-    // What it was dealt itself it always gets.
+    // It always gets the seats assigned to it.
     while let Some((_, lease, Grant::Assigned)) = harness.request(idle) {
         harness.submit(idle, lease, row(9_000));
     }
@@ -111,8 +112,8 @@ fn who_answers_sooner_than_is_believed_takes_over_no_more() {
     let NoWork::TooFast { until } = harness.idle_reason(idle) else {
         panic!("not refused")
     };
-    // The average trains for a second, and twice as fast is believed; what it answered at once
-    // before has shortened the average a little.
+    // The average is a second, so half a second is plausible; its instant answers before have
+    // shortened the average a little.
     let wait_ms = until.since(Millis(harness.now));
     assert!((440..500).contains(&wait_ms), "{wait_ms}");
     harness.now += wait_ms;
@@ -120,7 +121,7 @@ fn who_answers_sooner_than_is_believed_takes_over_no_more() {
 }
 
 #[test]
-fn open_seats_go_to_nobody_twice_before_half_have_answered_and_then_by_pace() {
+fn open_seats_need_plausible_speed_once_the_pace_is_known() {
     let mut harness = Harness::new(Rules::default(), &[]);
     for job in 0..20 {
         harness.open(job);
@@ -133,7 +134,7 @@ fn open_seats_go_to_nobody_twice_before_half_have_answered_and_then_by_pace() {
     assert_eq!(harness.idle_reason("a"), NoWork::PaceUnknown);
     harness.now += 1_000;
     harness.submit("b", leases[1], row(9_000));
-    // Two of four have answered, in half a second on average: twice that fast is believed.
+    // Two of four have answered, in half a second on average, so a quarter is plausible.
     assert!(matches!(harness.request("a"), Some((_, lease, Grant::Open)) if lease.0 == 5));
     harness.submit("a", LeaseId(5), row(9_000));
     let until = Millis(1_250);
@@ -143,7 +144,7 @@ fn open_seats_go_to_nobody_twice_before_half_have_answered_and_then_by_pace() {
 }
 
 #[test]
-fn trainings_that_all_fail_do_not_stop_the_board() {
+fn failing_trainings_do_not_stop_the_board() {
     let mut harness = Harness::new(Rules::default(), &[]);
     for job in 0..20 {
         harness.open(job);
@@ -162,7 +163,7 @@ fn trainings_that_all_fail_do_not_stop_the_board() {
 }
 
 #[test]
-fn with_room_for_several_jobs_several_are_believed() {
+fn the_plausible_speed_grows_with_the_capacity() {
     let mut harness = Harness::new(Rules::default(), &NAMES);
     harness.warm_up(&NAMES, 0);
     harness.handle(Event::Register {
@@ -179,7 +180,7 @@ fn with_room_for_several_jobs_several_are_believed() {
         assert!(!matches!(grant, Grant::Reissued { .. }));
         held.push(lease);
     }
-    // Three jobs answered at once are as many too many as one.
+    // Three jobs answered at once are as implausible as one.
     for lease in held {
         harness.submit("big", lease, row(9_000));
     }
@@ -189,18 +190,18 @@ fn with_room_for_several_jobs_several_are_believed() {
         harness.submit("big", lease, row(9_000));
         given += 1;
     }
-    assert!(given < 12, "only what it was dealt");
+    assert!(given < 12, "more than was assigned to it");
 }
 
 #[test]
-fn a_miner_that_leaves_what_it_took_over_cannot_take_that_job_over_again() {
-    let (mut harness, idle) = left_out(Rules::default());
+fn a_miner_cannot_steal_a_seat_of_a_job_that_it_abandoned() {
+    let (mut harness, idle) = with_idle_miner(Rules::default());
     harness.request(idle).unwrap();
     harness.handle(Event::Leave { miner: id(idle) });
     harness.handle(Event::Join { miner: id(idle) });
     harness.now += 10_000;
     assert_eq!(harness.request(idle), None);
-    // Another one may.
+    // Another miner may.
     harness.handle(Event::Join { miner: id("x") });
     let taken = harness.request("x").map(|(job, ..)| job);
     assert_eq!(taken, Some(1_000));

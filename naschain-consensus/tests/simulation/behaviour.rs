@@ -1,4 +1,4 @@
-//! What miners answer, each in its way.
+//! The answers of miners by their behaviour.
 
 use naschain_consensus::{JobId, Row};
 use naschain_core::{Accuracy, Digest, Measurement, Purpose, Stream};
@@ -8,32 +8,32 @@ use super::World;
 /// How a miner behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Behaviour {
-    /// Trains and says what came out.
+    /// Trains and submits the result.
     Honest,
-    /// Does not train and invents numbers.
+    /// Does not train; invents numbers.
     Liar,
-    /// Does not train, and knows parameters, FLOPs and the accuracy within half a point.
+    /// Does not train; knows parameters, FLOPs and the accuracy within half a point.
     Guesser,
-    /// Does not train, and says what was found for another job.
+    /// Does not train; submits the result of another job.
     Copier,
-    /// Does not train, and says what all its kind have arranged to say.
+    /// Does not train; all colluders submit the same wrong result.
     Colluder,
-    /// Trains, and sends what nobody can read.
+    /// Trains, but submits unreadable answers.
     Malformed,
-    /// Heartbeats for ever and never answers.
+    /// Sends heartbeats for ever and never answers.
     Staller,
-    /// Trains, but dies in the midst of every fifth job and comes back having forgotten it.
+    /// Trains, but crashes during every fifth job and loses it.
     Crasher,
-    /// Trains until it has answered thirty jobs, then lies.
+    /// Trains thirty jobs, then lies.
     Farmer,
-    /// Trains until some moment, then is gone for good.
+    /// Trains until a random time, then disappears.
     Mortal,
-    /// Joins again and again and never asks for work.
+    /// Keeps joining and never requests work.
     Lurker,
 }
 
 impl World {
-    /// What a miner of this conduct answers for a job.
+    /// The answer of a miner to a job.
     pub(super) fn row(&mut self, index: usize, job: JobId) -> Row {
         let seed = self.options.seed;
         let mut truth = truth(seed, job);
@@ -70,7 +70,7 @@ impl World {
     }
 }
 
-/// What an honest training of a job gives.
+/// The result of an honest training.
 pub(crate) fn truth(seed: u64, job: JobId) -> Measurement {
     let mut stream = Stream::new(seed, Purpose::Simulation, 1, job.0);
     Measurement {

@@ -1,4 +1,4 @@
-//! What must hold after every step, seen from outside: from events and actions alone.
+//! The board's invariants, checked after every step from events and actions alone.
 
 mod handovers;
 mod late_answers;
@@ -11,7 +11,7 @@ use naschain_consensus::{
 };
 use naschain_core::Measurement;
 
-/// A seat's answers and leases in the present dealing of a job.
+/// A seat's answer and leases in the present round of a job.
 #[derive(Default)]
 struct Seat {
     leases: Vec<LeaseId>,
@@ -21,16 +21,16 @@ struct Seat {
 #[derive(Default)]
 struct Open {
     round: u32,
-    /// How many of its leases ended without an answer.
+    /// Number of its leases that ended without an answer.
     abandoned: u32,
-    /// Leases, live or answered, of miners that were not drawn for their seats.
+    /// Leases, live or answered, of self-selected miners.
     self_selected: Vec<LeaseId>,
     seats: Vec<Seat>,
-    /// Late answers, each from another miner than the seat's.
+    /// Late answers.
     late: Vec<(MinerId, Row)>,
 }
 
-/// Follows a board and panics when it breaks a promise.
+/// Follows a board and panics if an invariant is violated.
 #[derive(Default)]
 pub(crate) struct Checker {
     rules: Rules,
@@ -38,9 +38,10 @@ pub(crate) struct Checker {
     open: BTreeMap<JobId, Open>,
     leases: BTreeMap<LeaseId, (MinerId, JobId, usize)>,
     granted: u64,
-    /// The row of the submission that is being followed.
+    /// The answer of the submission that is being processed.
     submitted: Option<Row>,
-    /// Late answers of a job that has just closed, and what they agree or disagree with.
+    /// Late answers of the job that has just closed, which the board must compare with the
+    /// consensus.
     to_check: Vec<(MinerId, Row)>,
     consensus: BTreeMap<JobId, Measurement>,
     pub(crate) scores: Scoreboard,
@@ -66,7 +67,7 @@ impl Checker {
         }
     }
 
-    /// An event was accepted and had these consequences.
+    /// Checks an accepted event and its actions.
     pub(crate) fn step(&mut self, board: &JobBoard, event: &Event, actions: &[Action]) {
         match event {
             Event::Register {
@@ -215,7 +216,7 @@ impl Checker {
         }
     }
 
-    /// What becomes of a job that is not closed by the answers it has.
+    /// Follows a job that gets additional seats or a new round.
     fn follow_dealing(&mut self, action: &Action) {
         match action {
             Action::Escalated {
@@ -245,9 +246,12 @@ impl Checker {
                 self.new_rounds += 1;
                 let rows = self.rows(*job);
                 let before = &self.open[job];
-                assert!(self.are_enough(&rows, before), "dealt before all answered");
+                assert!(
+                    self.are_enough(&rows, before),
+                    "a new round before all answered"
+                );
                 assert_eq!(*round, before.round + 1);
-                assert!(*round <= self.rules.max_new_rounds, "dealt too often");
+                assert!(*round <= self.rules.max_new_rounds, "too many rounds");
                 assert_eq!(verdict, &judge(&only_rows(&rows), &self.rules.agreement));
                 assert!(verdict.consensus.is_none());
                 assert!(before.seats.iter().all(|seat| seat.leases.is_empty()));
@@ -264,7 +268,7 @@ impl Checker {
             let answered = open.seats.iter().filter_map(|seat| seat.answered.as_ref());
             assert!(
                 !answered.map(|(held, _)| held).any(of_owner),
-                "dealt a second seat"
+                "assigned a second seat"
             );
         }
         let seats = miners.iter().map(|_| Seat::default());
@@ -275,7 +279,7 @@ impl Checker {
         let mut owners: Vec<&MinerId> = miners.iter().flatten().map(|m| self.owner(m)).collect();
         owners.sort();
         let twice = owners.windows(2).any(|two| two[0] == two[1]);
-        assert!(!twice, "an owner was dealt two seats");
+        assert!(!twice, "an owner was assigned two seats");
         let abandoned = self.open.get(&job).map_or(0, |before| before.abandoned);
         let open = Open {
             round,
@@ -362,7 +366,7 @@ fn nobody(board: &JobBoard) -> bool {
 }
 
 impl Checker {
-    /// The board counts the same points as whoever reads its actions.
+    /// Asserts that the board's points equal those computed from its actions.
     pub(crate) fn points_agree(&self, board: &JobBoard) {
         for (miner, _, tally) in board.miners() {
             assert_eq!(tally.points, self.scores.tally(miner).points, "{miner}");

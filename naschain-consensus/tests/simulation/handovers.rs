@@ -1,12 +1,12 @@
-//! Seats that change hands: who may have one that it was not drawn for, and how often one is lost.
+//! Invariants of seats that go from one miner to another.
 
 use naschain_consensus::{Grant, JobId, LeaseId, MinerId, Row};
 
 use super::{Checker, Open};
 
 impl Checker {
-    /// Whether all seats of a job are answered, or as many as it had at first and nobody works
-    /// at the others.
+    /// Whether all seats of a job are answered, or as many as it had at first and no miner works at
+    /// the others.
     pub(super) fn are_enough(&self, rows: &[(MinerId, Row)], open: &Open) -> bool {
         let mut missing = open.seats.iter().filter(|seat| seat.answered.is_none());
         missing.all(|seat| seat.leases.is_empty())
@@ -17,7 +17,7 @@ impl Checker {
         self.rules.max_retries * self.rules.seats as u32
     }
 
-    /// A lease of the job ended without an answer; those of ended jobs are only checks.
+    /// Counts a lease that ended without an answer; those of ended jobs do not count.
     pub(super) fn abandoned(&mut self, job: JobId) {
         if let Some(open) = self.open.get_mut(&job) {
             open.abandoned += 1;
@@ -37,8 +37,8 @@ impl Checker {
         }
     }
 
-    /// At most so many as the rules allow take over or copy, so that an agreement has a miner in
-    /// it that was drawn at random.
+    /// Checks the maximum number of self-selected miners, so that every agreement includes a miner
+    /// drawn at random.
     pub(super) fn count_self_selected(&mut self, job: JobId, lease: LeaseId, grant: &Grant) {
         let self_selected = &mut self.open.get_mut(&job).unwrap().self_selected;
         match grant {

@@ -1,11 +1,11 @@
-//! Second answers for seats, which check the first.
+//! Invariants of late answers, which are compared with the consensus.
 
 use naschain_consensus::{Action, Finding, judge_late};
 
 use super::Checker;
 
 impl Checker {
-    /// What becomes of the second answers for seats.
+    /// Follows late, moved, discarded and compared answers.
     pub(super) fn follow_second(&mut self, action: &Action) {
         match action {
             Action::Late {
@@ -32,9 +32,7 @@ impl Checker {
                 let open = self.open.get_mut(job).unwrap();
                 assert!(open.seats[*from].answered.is_some());
                 let at = open.late.iter().position(|(name, _)| name == miner);
-                let row = open
-                    .late
-                    .remove(at.expect("moved, without a second answer"));
+                let row = open.late.remove(at.expect("moved, without a late answer"));
                 let seat = &mut open.seats[*seat];
                 assert!(seat.leases.is_empty());
                 assert!(seat.answered.replace(row).is_none());
@@ -47,7 +45,7 @@ impl Checker {
                 row,
             } => {
                 assert_eq!(self.submitted.take().as_ref(), Some(row));
-                // Unless it was revoked at this very moment, for what was due.
+                // Otherwise it was revoked in this step, because of leases that were due.
                 if self.leases.contains_key(lease) {
                     self.end_unanswered(*lease, miner, *job, *seat);
                     assert!(row.measurement().is_none());
@@ -69,7 +67,7 @@ impl Checker {
                     self.scores.record_spot_check(miner, *rewarded);
                 } else {
                     assert_eq!(self.submitted.take().as_ref(), Some(row));
-                    assert!(!rewarded, "paid for what everybody could know");
+                    assert!(!rewarded, "rewarded after the consensus was public");
                     self.leases
                         .retain(|_, (name, of, _)| name != miner || of != job);
                 }

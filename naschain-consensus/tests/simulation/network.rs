@@ -1,4 +1,4 @@
-//! The network between board and miners, and what it does to messages.
+//! The network between board and miners, with its faults.
 
 use std::cmp::Reverse;
 
@@ -28,7 +28,7 @@ impl World {
         self.deliver(happening);
     }
 
-    /// Puts a message on its way: behind all that were sent before, or free of them.
+    /// Schedules the arrival of a message: in order, or held back if it is reordered.
     pub(super) fn deliver(&mut self, message: SimEvent) {
         let faults = self.options.faults;
         let arrives = self.now + self.stream.below(faults.max_delay_ms + 1);

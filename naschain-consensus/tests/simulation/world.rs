@@ -1,4 +1,4 @@
-//! Simulated miners and the network between them and a board. Everything follows from the seed.
+//! Simulated miners, and the network between them and a board. Everything follows from the seed.
 
 mod behaviour;
 mod network;
@@ -14,17 +14,17 @@ use super::checker::Checker;
 pub(crate) use behaviour::{Behaviour, truth};
 pub(crate) use options::{CheaterSpeed, Faults, Options};
 
-/// One end of the wire.
+/// An event of the simulation.
 enum SimEvent {
-    /// A message reaches the board.
+    /// A message of a miner reaches the board.
     ToBoard(usize, Event),
-    /// Its answer reaches the miner.
+    /// The answer reaches the miner.
     ToMiner(usize, Result<Vec<Action>, Rejected>),
-    /// A miner's own clock rings; an old number means that it has been set anew.
+    /// A timer of a miner fires; it is ignored if the miner has set a newer one.
     Timer(usize, u64),
 }
 
-/// What a miner is about.
+/// What a miner is doing.
 enum Activity {
     Requesting,
     Training {
@@ -43,27 +43,27 @@ enum Activity {
 pub(crate) struct SimMiner {
     pub(crate) name: MinerId,
     pub(crate) behaviour: Behaviour,
-    /// Units of work a millisecond.
+    /// Units of work in a millisecond.
     speed: f64,
     activity: Activity,
     timer: u64,
     jobs: u64,
-    /// Answers it has made.
+    /// Number of answers it has computed.
     pub(crate) answers: u64,
     dies_at: u64,
-    /// When the latest of its messages that keep their order arrives, and of those to it.
+    /// Arrival of its latest in-order message at the board.
     sent_until: u64,
     received_until: u64,
 }
 
-/// A board, its miners and the wires between them.
+/// A board, its miners and the network.
 pub(crate) struct World {
     pub(crate) board: JobBoard,
     pub(crate) checker: Checker,
     pub(crate) options: Options,
     pub(crate) now: u64,
     pub(crate) steps: u64,
-    /// What the board accepted, with its times.
+    /// The accepted events with their times.
     pub(crate) journal: Vec<(Millis, Event)>,
     pub(crate) actions: Vec<Action>,
     pub(crate) miners: Vec<SimMiner>,
@@ -72,7 +72,7 @@ pub(crate) struct World {
     next_event: u64,
     stream: Stream,
     next_job: u64,
-    /// What copiers copy.
+    /// The latest consensus, which copiers submit.
     last_found: Option<Measurement>,
 }
 
@@ -118,7 +118,7 @@ impl World {
         }
     }
 
-    /// Runs until every job has ended, which it says, or `max_steps` are done.
+    /// Runs until every job has ended, and returns whether that took at most `max_steps` steps.
     pub(crate) fn run(&mut self, max_steps: u64) -> bool {
         if self.options.opened_before_join {
             self.open_jobs();
@@ -163,7 +163,7 @@ impl World {
         true
     }
 
-    /// Work of all jobs over the speed of all miners: no schedule can be shorter.
+    /// Total work divided by total speed: no schedule can be shorter.
     pub(crate) fn makespan_bound_ms(&self) -> f64 {
         let work = (self.options.jobs * WORK) as f64 * self.options.rules.seats as f64;
         work / self.miners.iter().map(|miner| miner.speed).sum::<f64>()
@@ -183,14 +183,14 @@ impl World {
         let now = Millis(self.now);
         let probe = self.options.keep && self.stream.chance(0.003);
         let before = probe.then(|| format!("{:?}", self.board));
-        let spared = match &event {
+        let idle = match &event {
             Event::Request { miner } if self.board.now() == now => self.board.idle_reason(miner),
             _ => None,
         };
         let result = self.board.handle(now, event.clone());
-        if let Some(spared) = spared {
+        if let Some(idle) = idle {
             assert!(
-                matches!(result.as_deref(), Ok([Action::Idle { reason, .. }]) if *reason == spared)
+                matches!(result.as_deref(), Ok([Action::Idle { reason, .. }]) if *reason == idle)
             );
         }
         match &result {
@@ -208,20 +208,20 @@ impl World {
             }
             Err(_) => {
                 if let Some(before) = before {
-                    assert_eq!(before, format!("{:?}", self.board), "refused, yet changed");
+                    assert_eq!(before, format!("{:?}", self.board), "rejected, yet changed");
                 }
             }
         }
         result
     }
 
-    /// To the next happening, be it on a wire or the board's own deadline.
+    /// Advances to the next event, or to the deadline of the board.
     fn advance(&mut self) {
         let wire = self.network.peek().map(|Reverse((time, _))| *time);
         let deadline = self.board.next_deadline().map(|Millis(time)| time);
         match (wire, deadline) {
             (None, None) => panic!(
-                "the world stands still with {} jobs",
+                "the simulation is idle with {} open jobs",
                 self.board.open_jobs()
             ),
             (wire, Some(deadline))
@@ -370,10 +370,10 @@ fn is_crashing(options: &Options, job: JobId) -> bool {
     every > 0 && job.0 % every == every - 1
 }
 
-/// Whether the board's answer settles a submission under this lease.
+/// Whether the board's answer acknowledges or rejects a submission under this lease.
 fn about(answer: &Result<Vec<Action>, Rejected>, lease: LeaseId) -> bool {
     match answer {
-        // Whatever the board made of it: the answer has arrived.
+        // The submission was accepted, whatever its effect.
         Ok(actions) => actions.iter().any(|action| match action {
             Action::Filled { lease: ended, .. }
             | Action::Late { lease: ended, .. }
