@@ -1,5 +1,5 @@
-//! What a coalition of 10, 20 and 30 of 100 miners earns that all say the same wrong thing and do
-//! not train: they seem as fast as they would be, as the fastest miner, or answer at once.
+//! What a coalition of 10, 20 and 30 of 100 miners earns whose members submit the same wrong result
+//! without training: at the speed of a training, at the speed of the fastest miner, or at once.
 
 use naschain_consensus::{Rule, Rules};
 
@@ -65,10 +65,10 @@ fn variants() -> Vec<Variant> {
             rules.max_self_selected = 64;
             rules.max_speed_percent = u32::MAX;
         }),
-        ("exact_at_once_none_taken_over", Instant, |rules| {
+        ("exact_at_once_none_self_selected", Instant, |rules| {
             rules.max_self_selected = 0
         }),
-        ("exact_at_once_any_taken_over", Instant, |rules| {
+        ("exact_at_once_any_self_selected", Instant, |rules| {
             rules.max_self_selected = 64
         }),
         ("exact_at_once_5_seats", Instant, |rules| rules.seats = 5),
@@ -108,7 +108,7 @@ pub(crate) fn collusion(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
             found.push(figure(
                 format!("colluders_{share}_reward_{}", variant.name),
                 points as f64 / answers.max(1) as f64,
-                "points for a job answered",
+                "points for each job answered",
             ));
         }
     }

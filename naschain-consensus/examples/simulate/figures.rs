@@ -1,10 +1,10 @@
-//! What the parts have in common: figures, and worlds to take them from.
+//! Figures, and the worlds to measure them in.
 
 use naschain_consensus::{Rule, Rules};
 
 use crate::world::{Behaviour, CheaterSpeed, Faults, Options, World};
 
-/// One number and what it means.
+/// A measured number and its meaning.
 pub(crate) struct Figure {
     pub(crate) name: String,
     pub(crate) value: f64,
@@ -51,7 +51,7 @@ pub(crate) fn options(
     }
 }
 
-/// Under a rule that does not compare digests honest miners need not train alike.
+/// The options under a rule. Only the exact rule needs deterministic training.
 pub(crate) fn under(rule: Rule, mut options: Options) -> Options {
     options.rules.agreement.rule = rule;
     options.deterministic = rule == Rule::Exact;
@@ -64,7 +64,7 @@ pub(crate) fn run(options: Options) -> World {
     world
 }
 
-/// What the miners of one conduct have earned, and for how many answers.
+/// The points and the number of answers of all miners of one behaviour.
 pub(crate) fn earned(world: &World, behaviour: Behaviour) -> (u64, u64) {
     let of = world
         .miners

@@ -1,4 +1,4 @@
-//! What conduct earns for each job that it answers, under each rule.
+//! What each behaviour earns for a job that it answers, under each agreement rule.
 
 use naschain_consensus::{Rule, Trust};
 
@@ -12,7 +12,7 @@ const OTHERS: [Behaviour; 4] = [
     Behaviour::Farmer,
 ];
 
-/// 80 honest miners and 5 of each other conduct; colluders have a part of their own.
+/// 80 honest miners and 5 of each other behaviour; colluders have a part of their own.
 pub(crate) fn rewards(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
     let mut found = Vec::new();
     for (name, rule, trust) in [
@@ -31,7 +31,7 @@ pub(crate) fn rewards(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
             found.push(figure(
                 format!("{}_reward_{name}", format!("{behaviour:?}").to_lowercase()),
                 points as f64 / answers.max(1) as f64,
-                "points for a job answered",
+                "points for each job answered",
             ));
         }
         found.push(figure(
@@ -43,7 +43,7 @@ pub(crate) fn rewards(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
             found.push(figure(
                 format!("single_seat_jobs_{name}"),
                 world.checker.single as f64 / jobs as f64,
-                "share of jobs dealt to one trusted miner",
+                "share of jobs assigned to one trusted miner",
             ));
         }
     }

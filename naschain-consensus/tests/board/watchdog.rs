@@ -1,8 +1,6 @@
 //! Speculative execution of stragglers.
 
-use naschain_consensus::{
-    Action, Ending, Event, Finding, Grant, LeaseId, Rejected, Row, Rules, Watchdog,
-};
+use naschain_consensus::{Action, Ending, Event, Finding, Grant, LeaseId, Rejected, Row, Rules};
 
 use crate::harness::{Harness, exact, id, row, with};
 
@@ -166,13 +164,10 @@ fn an_unreadable_answer_does_not_fill_a_seat_with_two_workers() {
 
 #[test]
 fn a_speculative_lease_outlives_the_first_one() {
-    let patient = {
-        let mut watchdog = Watchdog::default();
-        watchdog.stalled_percent = 100_000;
-        watchdog
-    };
     let (mut harness, slow, slow_lease, fast, fast_lease) =
-        with_straggler(with(exact(), |rules| rules.watchdog = Some(patient)));
+        with_straggler(with(exact(), |rules| {
+            rules.set("watchdog.stalled_percent", "100000").unwrap()
+        }));
     harness.now += 59_000;
     harness.heartbeat(fast, fast_lease, 0).unwrap();
     harness.now += 2_000;
@@ -192,11 +187,7 @@ fn a_speculative_lease_outlives_the_first_one() {
 #[test]
 fn speculative_leases_are_one_for_each_seat_and_limited() {
     let rules = with(exact(), |rules| {
-        rules.watchdog = Some({
-            let mut watchdog = Watchdog::default();
-            watchdog.max_speculative_percent = 0;
-            watchdog
-        })
+        rules.set("watchdog.max_copies_percent", "0").unwrap()
     });
     let (mut harness, ..) = with_straggler(rules);
     harness.handle(Event::Join { miner: id("e") });
@@ -207,11 +198,7 @@ fn speculative_leases_are_one_for_each_seat_and_limited() {
         "one speculative lease is the maximum at 0 percent"
     );
     let (mut harness, ..) = with_straggler(with(exact(), |rules| {
-        rules.watchdog = Some({
-            let mut watchdog = Watchdog::default();
-            watchdog.max_speculative_percent = 100;
-            watchdog
-        })
+        rules.set("watchdog.max_copies_percent", "100").unwrap()
     }));
     harness.handle(Event::Join { miner: id("e") });
     let other = harness.request("e");

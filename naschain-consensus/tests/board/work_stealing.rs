@@ -41,9 +41,9 @@ fn there_is_no_stealing_before_the_pace_is_known() {
 
 #[test]
 fn stolen_seats_of_a_job_are_limited() {
-    for (most, second) in [(1, None), (2, Some(1_000))] {
+    for (max, second) in [(1, None), (2, Some(1_000))] {
         let (mut harness, idle) = with_idle_miner(with(Rules::default(), |rules| {
-            rules.max_self_selected = most
+            rules.max_self_selected = max
         }));
         harness.handle(Event::Join { miner: id("x") });
         assert!(matches!(
