@@ -1,11 +1,11 @@
-//! What a genomaster pays for trust: judging a job, and its ten events on a job board of many
-//! miners. Throughput is verdicts and events.
+//! The cost of judging a job, and of the ten events of a job on a board with many miners. The
+//! throughput is in verdicts and in events.
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use naschain_consensus::{
-    Action, Agreement, JobId, Event, JobBoard, Millis, MinerId, Row, Rules, judge,
+    Action, Agreement, Event, JobBoard, JobId, Millis, MinerId, Row, Rules, judge,
 };
 use naschain_core::{Accuracy, Digest, Measurement};
 
@@ -59,13 +59,13 @@ fn board(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Deals a job, lets its three miners work and answer, and returns what closed it.
+/// Opens a job, lets its three miners request, heartbeat and answer, and returns the closing action.
 fn one_job(board: &mut JobBoard, number: u64) -> Action {
     let (now, job) = (Millis(number), JobId(number));
     let flops = 1_000_000;
-    let dealt = board.handle(now, Event::Open { job, flops }).unwrap();
-    let Some(Action::Assigned { miners, .. }) = dealt.last() else {
-        panic!("{dealt:?}");
+    let opened = board.handle(now, Event::Open { job, flops }).unwrap();
+    let Some(Action::Assigned { miners, .. }) = opened.last() else {
+        panic!("{opened:?}");
     };
     let mut last = None;
     for miner in miners.iter().flatten() {
@@ -81,7 +81,7 @@ fn work(board: &mut JobBoard, now: Millis, miner: &MinerId) -> Option<Action> {
     let miner = || miner.clone();
     let leased = board.handle(now, Event::Request { miner: miner() });
     let Some(Action::Leased { lease, .. }) = leased.unwrap().pop() else {
-        panic!("the seat dealt to {} was not leased", miner());
+        panic!("the seat assigned to {} was not leased", miner());
     };
     let heartbeat = Event::Heartbeat {
         miner: miner(),

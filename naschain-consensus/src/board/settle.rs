@@ -231,7 +231,7 @@ impl JobBoard {
     /// those whose late answer can still be compared with a consensus.
     #[allow(
         clippy::type_complexity,
-        reason = "two lists, used_ids on the next lines"
+        reason = "two lists with the caller as their only user"
     )]
     fn end_job(
         &mut self,

@@ -175,6 +175,14 @@ impl Checker {
             Action::Escalated { .. } | Action::Widened { .. } | Action::NewRound { .. } => {
                 self.follow_dealing(action);
             }
+            Action::Closed { .. } | Action::Failed { .. } => self.follow_end(action),
+            _ => {}
+        }
+    }
+
+    /// Follows the end of a job.
+    fn follow_end(&mut self, action: &Action) {
+        match action {
             Action::Closed { job, rows, verdict } => {
                 assert_eq!(&self.rows(*job), rows, "not the rows that were answered");
                 let open = &self.open[job];
