@@ -87,7 +87,7 @@ fn one(miners: u64, jobs: u64) -> Scale {
     let mut stream = Stream::new(1, Purpose::Simulation, 2, 0);
     let mut working = Calendar::new();
     for miner in 0..names.len() {
-        ask(&mut board, &names, miner, 0, &mut stream, &mut working);
+        request(&mut board, &names, miner, 0, &mut stream, &mut working);
     }
     while working.count > 0 {
         for (miner, lease, job) in working.next_millisecond() {
@@ -98,7 +98,7 @@ fn one(miners: u64, jobs: u64) -> Scale {
             };
             let now = working.now;
             board.handle(now, submit);
-            ask(&mut board, &names, miner, now, &mut stream, &mut working);
+            request(&mut board, &names, miner, now, &mut stream, &mut working);
         }
     }
     assert_eq!(board.board.open_jobs(), 0, "a job was lost");
@@ -114,7 +114,7 @@ fn one(miners: u64, jobs: u64) -> Scale {
     }
 }
 
-fn ask(
+fn request(
     board: &mut Counted,
     names: &[MinerId],
     index: usize,

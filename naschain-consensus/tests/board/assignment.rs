@@ -62,10 +62,7 @@ fn seats_without_miners_stay_open() {
         harness.complete("a", row(9000)),
         Action::Filled { .. }
     ));
-    assert!(
-        harness.request("a").is_none(),
-        "nobody gets two seats of a job"
-    );
+    assert!(harness.request("a").is_none(), "a second seat of the job");
     for miner in ["b", "c"] {
         harness.handle(Event::Join { miner: id(miner) });
         let (job, lease, grant) = harness.request(miner).unwrap();

@@ -105,7 +105,7 @@ impl Checker {
         );
         assert_eq!(
             board.next_deadline().is_none(),
-            board.live_leases() == 0 && nobody(board)
+            board.live_leases() == 0 && has_no_miner(board)
         );
     }
 
@@ -115,7 +115,7 @@ impl Checker {
                 let single = self.rules.trust.is_some() && miners.len() == 1;
                 assert!(single || miners.len() == self.rules.seats);
                 self.single += u64::from(single);
-                self.deal(*job, 0, miners);
+                self.start_round(*job, 0, miners);
             }
             Action::Leased {
                 miner,
@@ -263,7 +263,7 @@ impl Checker {
                 assert_eq!(verdict, &judge(&only_rows(&rows), &self.rules.agreement));
                 assert!(verdict.consensus.is_none());
                 assert!(before.seats.iter().all(|seat| seat.leases.is_empty()));
-                self.deal(*job, *round, miners);
+                self.start_round(*job, *round, miners);
             }
             _ => {}
         }
@@ -283,7 +283,7 @@ impl Checker {
         self.open.get_mut(&job).unwrap().seats.extend(seats);
     }
 
-    fn deal(&mut self, job: JobId, round: u32, miners: &[Option<MinerId>]) {
+    fn start_round(&mut self, job: JobId, round: u32, miners: &[Option<MinerId>]) {
         let mut owners: Vec<&MinerId> = miners.iter().flatten().map(|m| self.owner(m)).collect();
         owners.sort();
         let twice = owners.windows(2).any(|two| two[0] == two[1]);
@@ -369,7 +369,7 @@ fn only_rows(rows: &[(MinerId, Row)]) -> Vec<Row> {
     rows.iter().map(|(_, row)| row.clone()).collect()
 }
 
-fn nobody(board: &JobBoard) -> bool {
+fn has_no_miner(board: &JobBoard) -> bool {
     board.miners().all(|(_, present, _)| !present)
 }
 
