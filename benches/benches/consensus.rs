@@ -1,11 +1,11 @@
-//! What a genomaster pays for trust: judging a batch, and its ten events on a job board of many
-//! miners. Throughput is verdicts and events.
+//! The cost of judging a job, and of the ten events of a job on a board with many miners. The
+//! throughput is in verdicts and in events.
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use naschain_consensus::{
-    Action, Agreement, BatchId, Event, JobBoard, Millis, MinerId, Row, Rules, judge,
+    Action, Agreement, Event, JobBoard, JobId, Millis, MinerId, Row, Rules, judge,
 };
 use naschain_core::{Accuracy, Digest, Measurement};
 
@@ -39,7 +39,7 @@ fn verdict(criterion: &mut Criterion) {
 }
 
 fn board(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("batch on a board");
+    let mut group = criterion.benchmark_group("job on a board");
     group.throughput(Throughput::Elements(EVENTS));
     for miners in MINERS {
         let mut board = JobBoard::new(Rules::default(), 1).unwrap();
@@ -47,25 +47,25 @@ fn board(criterion: &mut Criterion) {
             let miner = format!("miner-{number}").parse().unwrap();
             board.handle(Millis(0), Event::Join { miner }).unwrap();
         }
-        let mut batches = 0;
+        let mut jobs = 0;
         let id = BenchmarkId::new("miners", miners);
         group.bench_function(id, |bencher| {
             bencher.iter(|| {
-                batches += 1;
-                one_batch(&mut board, batches)
+                jobs += 1;
+                one_job(&mut board, jobs)
             });
         });
     }
     group.finish();
 }
 
-/// Deals a batch, lets its three miners work and answer, and returns what closed it.
-fn one_batch(board: &mut JobBoard, number: u64) -> Action {
-    let (now, batch) = (Millis(number), BatchId(number));
+/// Opens a job, lets its three miners request, heartbeat and answer, and returns the closing action.
+fn one_job(board: &mut JobBoard, number: u64) -> Action {
+    let (now, job) = (Millis(number), JobId(number));
     let flops = 1_000_000;
-    let dealt = board.handle(now, Event::Open { batch, flops }).unwrap();
-    let Some(Action::Dealt { miners, .. }) = dealt.last() else {
-        panic!("{dealt:?}");
+    let opened = board.handle(now, Event::Open { job, flops }).unwrap();
+    let Some(Action::Assigned { miners, .. }) = opened.last() else {
+        panic!("{opened:?}");
     };
     let mut last = None;
     for miner in miners.iter().flatten() {
@@ -81,7 +81,7 @@ fn work(board: &mut JobBoard, now: Millis, miner: &MinerId) -> Option<Action> {
     let miner = || miner.clone();
     let leased = board.handle(now, Event::Request { miner: miner() });
     let Some(Action::Leased { lease, .. }) = leased.unwrap().pop() else {
-        panic!("the seat dealt to {} was not leased", miner());
+        panic!("the seat assigned to {} was not leased", miner());
     };
     let heartbeat = Event::Heartbeat {
         miner: miner(),

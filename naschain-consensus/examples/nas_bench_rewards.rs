@@ -1,6 +1,6 @@
-//! What the scorer makes of real trainings: the three published ones of each of the 6,561
-//! architectures of NAS-Bench-Macro (Su et al., CVPR 2021), as if three honest miners that do not
-//! train alike had answered; and what a miner earns that never trains and answers with a
+//! Verdicts on real trainings: the three published trainings of each of the 6,561 architectures of
+//! NAS-Bench-Macro (Su et al., CVPR 2021) as the answers of three honest miners without
+//! deterministic training; and what a miner earns that never trains and predicts the accuracy by a
 //! regression on parameters and FLOPs.
 //!
 //!     cargo run --release -p naschain-consensus --example nas_bench_rewards -- cifar10.csv
@@ -9,7 +9,7 @@
 
 use std::process::ExitCode;
 
-use naschain_consensus::{Agreement, Row, Rule, judge, judge_known};
+use naschain_consensus::{Agreement, Row, Rule, judge};
 use naschain_core::{Accuracy, Digest, Measurement, Purpose, Stream};
 
 struct Network {
@@ -20,7 +20,7 @@ struct Network {
 
 fn main() -> ExitCode {
     let Some(path) = std::env::args().nth(1) else {
-        eprintln!("nas_bench_rewards: give the path of cifar10.csv");
+        eprintln!("usage: nas_bench_rewards PATH_OF_cifar10.csv");
         return ExitCode::from(2);
     };
     match read(&path) {
@@ -70,42 +70,36 @@ fn row(network: &Network, accuracy: Accuracy, digest: u8) -> Row {
 fn report(networks: &[Network]) {
     let count = networks.len() as f64;
     let share = |some: usize| format!("{some} of {count} ({:.2} %)", 100.0 * some as f64 / count);
-    println!("three honest miners that do not train alike");
+    println!("three honest miners without deterministic training");
     for rule in [Rule::Tolerance, Rule::Chained, Rule::Exact] {
-        let agreement = Agreement {
-            rule,
-            ..Agreement::default()
-        };
-        let paid = networks.iter().map(|network| {
+        let agreement = Agreement::new(rule);
+        let rewarded = networks.iter().map(|network| {
             let runs = [0, 1, 2].map(|run| row(network, network.runs[run], run as u8));
             let verdict = judge(&runs, &agreement);
-            verdict.agreed.iter().filter(|paid| **paid).count()
+            verdict.agreed.iter().filter(|rewarded| **rewarded).count()
         });
-        let paid: Vec<usize> = paid.collect();
-        let accepted = paid.iter().filter(|paid| **paid >= 2).count();
-        let all_three = paid.iter().filter(|paid| **paid == 3).count();
+        let rewarded: Vec<usize> = rewarded.collect();
+        let accepted = rewarded.iter().filter(|rewarded| **rewarded >= 2).count();
+        let all_three = rewarded.iter().filter(|rewarded| **rewarded == 3).count();
         println!(
-            "  {rule:<9} accepted {}, all three paid {}",
+            "  {rule:<9} accepted {}, all three rewarded {}",
             share(accepted),
             share(all_three)
         );
     }
     for seen in [30, 300, networks.len()] {
         let guesses = guess(networks, seen);
-        println!("a miner that guesses, having seen {seen} results");
-        for (rule, alike) in [
+        println!("a miner that predicts from {seen} results");
+        for (rule, deterministic) in [
             (Rule::Tolerance, false),
             (Rule::Chained, false),
             (Rule::Exact, true),
         ] {
-            let agreement = Agreement {
-                rule,
-                ..Agreement::default()
-            };
-            let paid = (0..networks.len()).filter(|&at| {
+            let agreement = Agreement::new(rule);
+            let rewarded = (0..networks.len()).filter(|&at| {
                 let network = &networks[at];
-                // Under the exact rule honest miners do train alike.
-                let second = if alike { 0 } else { 1 };
+                // Under the exact rule, honest miners train to equal results.
+                let second = if deterministic { 0 } else { 1 };
                 let rows = [
                     row(network, network.runs[0], 0),
                     row(network, network.runs[second], second as u8),
@@ -113,18 +107,13 @@ fn report(networks: &[Network]) {
                 ];
                 judge(&rows, &agreement).agreed[2]
             });
-            println!("  {rule:<9} points: {}", share(paid.count()));
+            println!("  {rule:<9} points: {}", share(rewarded.count()));
         }
-        let (points, honest) = until_caught(networks, &guesses);
-        println!("  tolerance, every 10th job's answer known, nothing after the first miss:");
-        println!(
-            "            {points:.1} points before it is caught (mean of 1000 orders); an honest miner {honest:.1} of {count}"
-        );
     }
 }
 
-/// Accuracies from a least-squares fit of error on log params, log FLOPs and their squares over
-/// some of the networks.
+/// Accuracies predicted by a least-squares fit of the error on log parameters, log FLOPs and their
+/// squares, over some of the networks.
 fn guess(networks: &[Network], seen: usize) -> Vec<Accuracy> {
     let features = |network: &Network| {
         let p = (network.params as f64).ln() - 14.0;
@@ -176,47 +165,4 @@ fn solve(mut system: [[f64; 7]; 6]) -> [f64; 6] {
         }
     }
     std::array::from_fn(|i| system[i][6] / system[i][i])
-}
-
-/// Points that a guesser and an honest miner earn before a known answer (here the first run)
-/// shows one of them to be wrong, over random orders of the jobs.
-fn until_caught(networks: &[Network], guesses: &[Accuracy]) -> (f64, f64) {
-    const ORDERS: u64 = 1_000;
-    let agreement = Agreement::default();
-    let agrees = |network: &Network, known: Accuracy, said: Accuracy| {
-        let Row::Measured(known) = row(network, known, 0) else {
-            return false;
-        };
-        judge_known(&[row(network, said, 1)], &known, &agreement).agreed[0]
-    };
-    let paid = |said: &dyn Fn(usize) -> Accuracy| -> Vec<(bool, bool)> {
-        let one = |(at, network): (usize, &Network)| {
-            let rows = [
-                row(network, network.runs[0], 0),
-                row(network, network.runs[1], 1),
-                row(network, said(at), 2),
-            ];
-            (
-                judge(&rows, &agreement).agreed[2],
-                agrees(network, network.runs[0], said(at)),
-            )
-        };
-        networks.iter().enumerate().map(one).collect()
-    };
-    let (guesser, honest) = (paid(&|at| guesses[at]), paid(&|at| networks[at].runs[2]));
-    let mut sums = [0u64; 2];
-    for order in 0..ORDERS {
-        let jobs = Stream::new(1, Purpose::Simulation, 4, order).permutation(networks.len());
-        for (sum, answers) in sums.iter_mut().zip([&guesser, &honest]) {
-            for (turn, job) in jobs.iter().enumerate() {
-                let (paid, right) = answers[*job];
-                if turn % 10 == 9 && !right {
-                    break;
-                }
-                *sum += u64::from(paid);
-            }
-        }
-    }
-    let [guesser, honest] = sums.map(|sum| sum as f64 / ORDERS as f64);
-    (guesser, honest)
 }

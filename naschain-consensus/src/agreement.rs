@@ -6,18 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// When two miners' rows agree, and what follows from pairs for the whole.
+/// When the answers of two miners agree, and which answers are rewarded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
-    /// Parameters and FLOPs are equal and the accuracies within the tolerance; rewarded is the
-    /// largest set of rows that all agree pairwise.
+    /// Two answers agree if parameters and FLOPs are equal and the accuracies differ by at most
+    /// the tolerance. The largest set of answers that agree pairwise is rewarded.
     #[default]
     Tolerance,
-    /// As tolerance, and the training digests are equal too.
+    /// As [`Rule::Tolerance`], and the training digests must be equal.
     Exact,
-    /// The rule of the reference implementation: a row is rewarded when it agrees, as under
-    /// tolerance, with any other row. Agreement chains, so 90.0, 90.9 and 91.8 are all rewarded.
+    /// The rule of the reference implementation: an answer is rewarded if it agrees, as under
+    /// [`Rule::Tolerance`], with any other answer. Agreement is transitive, so 90.0, 90.9 and 91.8
+    /// are all rewarded.
     Chained,
 }
 
@@ -48,27 +49,33 @@ impl FromStr for Rule {
     }
 }
 
-/// The rule of a network and its tolerance.
+/// An agreement rule and its tolerance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Agreement {
-    /// Which rule.
+    /// The rule.
     pub rule: Rule,
-    /// Accuracies this far apart still agree, in hundredths of a percentage point.
+    /// Maximum difference of two accuracies that agree, in hundredths of a percentage point.
     pub tolerance_hundredths: u32,
 }
 
 impl Default for Agreement {
-    /// Tolerance of one percentage point.
+    /// [`Rule::Tolerance`] with a tolerance of one percentage point.
     fn default() -> Self {
-        Agreement {
-            rule: Rule::Tolerance,
-            tolerance_hundredths: 100,
-        }
+        Agreement::new(Rule::Tolerance)
     }
 }
 
 impl Agreement {
+    /// A rule with a tolerance of one percentage point.
+    pub fn new(rule: Rule) -> Self {
+        Agreement {
+            rule,
+            tolerance_hundredths: 100,
+        }
+    }
+
     /// Whether two measurements agree as a pair.
     pub fn pair_agrees(&self, a: &Measurement, b: &Measurement) -> bool {
         let apart = a.accuracy.hundredths().abs_diff(b.accuracy.hundredths());
@@ -79,20 +86,20 @@ impl Agreement {
     }
 }
 
-/// What one miner answered.
+/// The answer of one miner to a job.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Row {
-    /// The training ended with these numbers.
+    /// The training succeeded with this result.
     Measured(Measurement),
-    /// The miner says that the training failed, and how.
+    /// The training failed, for the reason that the miner reports.
     Failed(String),
-    /// The answer could not be read, and why.
+    /// The answer could not be read, for this reason.
     Malformed(String),
 }
 
 impl Row {
-    /// The measurement, if there is one.
+    /// The measurement of a successful training.
     pub fn measurement(&self) -> Option<&Measurement> {
         match self {
             Row::Measured(measurement) => Some(measurement),
@@ -106,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_have_names() {
+    fn rules_parse_by_name() {
         for (name, rule) in Rule::NAMES {
             assert_eq!(name.parse::<Rule>().unwrap(), rule);
             assert_eq!(rule.to_string(), name);

@@ -1,114 +1,114 @@
-//! The state of the board and its one entrance; the parts of its behaviour are the modules below.
+//! The job board: its state and [`JobBoard::handle`]; each module holds one part of its behaviour.
 
-mod batch;
-mod batches;
-mod deal;
-mod id_set;
+mod assign;
+mod job;
+mod jobs;
 mod lease;
-mod outlook;
+mod queries;
 mod queue;
+mod release;
 mod request;
 mod roster;
 mod settle;
 mod trust;
-mod vacate;
 mod watchdog;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use naschain_core::Measurement;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Action, BatchId, Ending, Error, Event, LeaseId, Millis, MinerId, Rejected, Row, Rules, Tally,
+    Action, Ending, Error, Event, JobId, LeaseId, Millis, MinerId, Rejected, Row, Rules, Tally,
 };
-use batches::{BatchRef, Batches, SeatRef};
-use id_set::IdSet;
+use jobs::{JobRef, Jobs, SeatRef};
 use lease::Lease;
 use queue::Queue;
 use roster::{MinerIndex, Roster};
 use watchdog::Pace;
 
-/// Who trains what, and for how long: a state machine without a clock, a thread or a socket.
+/// Assigns jobs to miners, grants leases, collects answers and judges them: a state machine without
+/// a clock, a thread or a socket.
 ///
-/// Its state is a function of its rules, its seed and the events it accepted with their times, so
-/// a journal of those brings it back exactly, in any process. [`JobBoard::handle`] takes one event
-/// and returns what follows from it; a refused event changes nothing and need not be kept.
+/// The state is a function of the rules, the seed and the accepted events with their times, so
+/// replaying a journal of those restores it exactly, in any process. [`JobBoard::handle`] takes one
+/// event and returns its consequences. A rejected event changes nothing and need not be stored.
 ///
-/// **Dealing.** A batch is dealt to [`Rules::seats`] different miners drawn at random from those
-/// present. Seats for which there is nobody stay open until somebody asks: with fewer miners than
-/// seats a batch waits, and never fails for want of miners.
+/// **Assignment.** A job is assigned to [`Rules::seats`] different miners, drawn at random from
+/// those present. A seat for which no miner can be drawn stays open to the next miner that requests
+/// work: with fewer miners than seats a job waits, and does not fail.
 ///
-/// **Requests.** Miners pull. One that asks gets the oldest seat dealt to it; else the oldest open
-/// seat; else a seat that another miner was dealt and has not started on: of the oldest batch that
-/// has one, that of the miner with the longest backlog; else, as a second miner, the seat that lags
-/// most behind the average ([`Rules::watchdog`]). Nobody ever holds two seats of a batch, and no
-/// owner's miners do. A miner that asks while it holds as many leases as it has room for has lost
-/// one: it gets that seat again under a new lease, three times; then others get it.
+/// **Requests.** Miners pull work. A request is answered with the oldest seat assigned to the
+/// miner; else the oldest open seat; else, by work stealing, a seat that is assigned to another
+/// miner and not started: from the oldest job that has one, the seat of the miner with the longest
+/// backlog; else, by speculative execution, the seat of the worst straggler ([`Rules::watchdog`]).
+/// No miner, and no owner of miners, ever holds two seats of a job. A miner that requests work
+/// while it holds as many leases as its capacity has lost a job, as after a crash: its oldest seat
+/// is leased to it again, three times; then the seat goes to others.
 ///
-/// **Seats that a miner was not drawn for** are given with care, since whoever does not train is
-/// always the first to ask for them: [`Rules::max_taken_over`] seats of a batch at most are taken
-/// over or copied, and neither these nor open seats go to a miner that has been given as much as
-/// the fastest one that is believed could do ([`Rules::max_speed_percent`]). Until half of the
-/// miners present have answered the network's pace is not known: then nobody takes over, and who
-/// has answered waits for the others.
+/// **Self-selection.** A miner that does not train is always the first to request more work, so it
+/// would collect every seat that is not tied to a random draw. At most [`Rules::max_self_selected`]
+/// seats of a job are therefore stolen or speculative, and neither these nor open seats go to a
+/// miner that was given as much as the fastest plausible miner could have trained by now
+/// ([`Rules::max_speed_percent`]). Until half of the miners present have answered, the network's
+/// pace is unknown; until then there is no work stealing, and a miner that has answered gets no
+/// open seat.
 ///
-/// **Leases** end when the answer comes, when [`Rules::lease_ms`] pass without a heartbeat,
-/// [`Rules::job_limit_ms`] after they began, or when they last many times the average
+/// **Leases** end with the answer, after [`Rules::lease_ms`] without a heartbeat, after
+/// [`Rules::job_limit_ms`] in any case, or when they last many times the average
 /// ([`Watchdog::stalled_percent`](crate::Watchdog::stalled_percent)). An answer under an ended
-/// lease is refused by name. The seat of a lease that ended without an answer, or of a miner that
-/// is gone, is dealt to another one drawn at random; it is open to all only when there is nobody
-/// to draw. After [`Rules::max_retries`] such ends for each seat the batch ends with the answers it
-/// has.
+/// lease is rejected. The seat of a lease that ended without an answer, or of a miner that is away,
+/// is reassigned to a miner drawn at random; if none can be drawn it is open. After more than
+/// [`Rules::max_retries`] such ends for each seat the job ends with the answers it has.
 ///
-/// **Verdicts.** When all seats are answered the batch is judged, and closed if anybody agrees;
-/// if not, it gets more seats ([`Rules::escalate_to`]), and then it is dealt again, first to owners
-/// that had no seat in it before, [`Rules::max_dealings`] times at most. Where nobody can be drawn
-/// for a seat, a second answer to another one fills it, and the seats added to a batch are not
-/// waited for. A batch of which more than
-/// half the seats report a failed training ends as failed at once. No row of an open batch can be
-/// seen from outside.
+/// **Verdicts.** When all seats are answered the job is judged, and closed if answers agree. If
+/// not, it gets additional seats ([`Rules::escalate_to`]), and then new rounds, at most
+/// [`Rules::max_new_rounds`], preferably with owners that had no seat in it. Where no miner can be
+/// drawn for a seat, a late answer for another seat fills it, and open additional seats are not
+/// waited for. A job fails at once if more than half of its seats report a failed training. The
+/// answers of an open job are not visible from outside.
 ///
-/// **Time.** Leases that are due end before any accepted event, so the caller sends a
-/// [`Event::Tick`] at [`JobBoard::next_deadline`]. A time before the latest one counts as that one.
+/// **Time.** Leases that are due end before an accepted event is applied, so the caller sends
+/// [`Event::Tick`] at [`JobBoard::next_deadline`]. A time before the latest one counts as the
+/// latest one.
 ///
-/// **Storing.** A board may be written in any format of serde whose maps may have any keys, such
-/// as MessagePack; JSON has names for keys alone. A journal of events needs no such thing.
+/// **Storage.** A board can be serialised in any serde format whose maps have keys of any type,
+/// such as MessagePack, but not JSON. A journal of events has no such restriction.
 ///
-/// **Cost.** An event takes O(log n) steps in the number of miners, open batches and leases,
-/// amortised over the events that made the work; only where most miners present belong to owners
-/// that have a seat of the batch already does drawing a seat look at all miners.
+/// **Cost.** An event takes O(log n) in the number of miners, open jobs and leases, amortised over
+/// the events that caused the work. The exception is drawing a miner when most of those present
+/// belong to owners with a seat of the job: this scans all miners.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct JobBoard {
     rules: Rules,
     seed: u64,
     now: Millis,
     roster: Roster,
-    batches: Batches,
-    /// The numbers of all batches ever opened.
-    used: IdSet,
-    /// Seats that nobody was dealt.
+    jobs: Jobs,
+    /// The ids of all jobs ever opened.
+    used_ids: BTreeSet<JobId>,
+    /// Seats that no miner is assigned to.
     open_seats: Queue<SeatRef>,
-    /// Batches of which a seat may be taken over from somebody who has not started.
-    takeable: Queue<BatchRef>,
+    /// Jobs with a seat that may be stolen.
+    stealable: Queue<JobRef>,
     leases: BTreeMap<LeaseId, Box<Lease>>,
     granted: u64,
-    /// When leases end without a heartbeat.
-    due_leases: BTreeSet<(Millis, LeaseId)>,
-    /// When miners without a lease count as away.
-    due_away: BTreeSet<(Millis, MinerIndex)>,
-    /// Leases that are alone at their seats, by estimated end; empty without a watchdog.
-    ends: BTreeSet<(Millis, LeaseId)>,
-    /// How many live leases were granted as copies.
-    copies: u64,
+    /// When each lease expires without a heartbeat.
+    lease_deadlines: BTreeSet<(Millis, LeaseId)>,
+    /// When each miner without a lease counts as away.
+    away_deadlines: BTreeSet<(Millis, MinerIndex)>,
+    /// Estimated end of each lease that is the only one of its seat; empty without a watchdog.
+    estimated_ends: BTreeSet<(Millis, LeaseId)>,
+    /// Number of live leases that are speculative.
+    speculative_leases: u64,
     pace: Pace,
 }
 
-/// An event that was found acceptable, its names looked up.
+/// An accepted event, with its names resolved.
 enum Step {
-    /// With owner and capacity, or with those it had, or none and 1.
+    /// `None` keeps the owner and capacity of a known miner; a new one is its own owner, with a
+    /// capacity of 1.
     Join(MinerId, Option<(Option<MinerId>, u32)>),
-    Open(BatchId, u64, Option<Measurement>),
+    Open(JobId, u64),
     Request(MinerIndex),
     Heartbeat(LeaseId, u32),
     Submit(LeaseId, Row),
@@ -117,10 +117,10 @@ enum Step {
 }
 
 impl JobBoard {
-    /// A board without miners and batches.
+    /// A board without miners and jobs.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for rules that no board could keep.
+    /// [`Error::OutOfRange`] for invalid rules.
     pub fn new(rules: Rules, seed: u64) -> Result<Self, Error> {
         rules.validate()?;
         Ok(JobBoard {
@@ -128,24 +128,24 @@ impl JobBoard {
             seed,
             now: Millis(0),
             roster: Roster::default(),
-            batches: Batches::default(),
-            used: IdSet::default(),
+            jobs: Jobs::default(),
+            used_ids: BTreeSet::new(),
             open_seats: Queue::default(),
-            takeable: Queue::default(),
+            stealable: Queue::default(),
             leases: BTreeMap::new(),
             granted: 0,
-            due_leases: BTreeSet::new(),
-            due_away: BTreeSet::new(),
-            ends: BTreeSet::new(),
-            copies: 0,
+            lease_deadlines: BTreeSet::new(),
+            away_deadlines: BTreeSet::new(),
+            estimated_ends: BTreeSet::new(),
+            speculative_leases: 0,
             pace: Pace::default(),
         })
     }
 
-    /// Takes one event and returns what follows from it, in order.
+    /// Applies one event and returns its consequences in order.
     ///
     /// # Errors
-    /// [`Rejected`] says why the event is refused; then nothing has changed.
+    /// [`Rejected`] with the reason; then nothing has changed.
     pub fn handle(&mut self, now: Millis, event: Event) -> Result<Vec<Action>, Rejected> {
         let now = now.max(self.now);
         let step = self.resolve(now, event)?;
@@ -165,14 +165,14 @@ impl JobBoard {
         }
         match step {
             Step::Join(miner, terms) => self.join(miner, terms),
-            Step::Open(batch, flops, known) => self.open(batch, flops, known, &mut actions),
+            Step::Open(job, flops) => self.open(job, flops, &mut actions),
             Step::Request(miner) => self.request(miner, &mut actions),
             Step::Heartbeat(lease, epoch) => self.heartbeat(lease, epoch, &mut actions),
-            // What was due may have ended the batch, and this lease with it.
+            // The leases that were due may have ended the job, and this lease with it.
             Step::Submit(lease, row) if !self.leases.contains_key(&lease) => {
                 actions.extend(answered.map(|(miner, place)| Action::Discarded {
                     miner,
-                    batch: place.id,
+                    job: place.id,
                     seat: place.seat(),
                     lease,
                     row,
@@ -185,8 +185,8 @@ impl JobBoard {
         Ok(actions)
     }
 
-    /// Looks up the names of an event and refuses what cannot be accepted at this time: a lease
-    /// that is due counts as ended here already.
+    /// Resolves the names of an event and rejects it if it is not acceptable at this time. A lease
+    /// that is due counts as ended.
     fn resolve(&self, now: Millis, event: Event) -> Result<Step, Rejected> {
         Ok(match event {
             Event::Join { miner } => Step::Join(miner, None),
@@ -200,12 +200,7 @@ impl JobBoard {
                 }
                 Step::Join(miner, Some((owner, capacity)))
             }
-            Event::Open { batch, flops } => Step::Open(self.unused(batch)?, flops, None),
-            Event::OpenKnown {
-                batch,
-                flops,
-                answer,
-            } => Step::Open(self.unused(batch)?, flops, Some(answer)),
+            Event::Open { job, flops } => Step::Open(self.unused(job)?, flops),
             Event::Request { miner } => Step::Request(self.known(miner)?),
             Event::Heartbeat {
                 miner,
@@ -220,11 +215,11 @@ impl JobBoard {
         })
     }
 
-    fn unused(&self, batch: BatchId) -> Result<BatchId, Rejected> {
-        if self.used.contains(batch.0) {
-            return Err(Rejected::DuplicateBatch { batch });
+    fn unused(&self, job: JobId) -> Result<JobId, Rejected> {
+        if self.used_ids.contains(&job) {
+            return Err(Rejected::DuplicateJob { job });
         }
-        Ok(batch)
+        Ok(job)
     }
 
     fn known(&self, miner: MinerId) -> Result<MinerIndex, Rejected> {
@@ -239,8 +234,12 @@ impl JobBoard {
             && self.roster[live.miner].name == miner
         {
             if live.expires <= now {
-                let why = Some(self.why_due(live));
-                return Err(Rejected::StaleLease { miner, lease, why });
+                let reason = Some(self.expiry_reason(live));
+                return Err(Rejected::StaleLease {
+                    miner,
+                    lease,
+                    reason,
+                });
             }
             return Ok(lease);
         }
@@ -254,17 +253,23 @@ impl JobBoard {
             return Err(Rejected::UnknownLease { lease, latest });
         }
         let mut ended = self.roster[index].ended.iter();
-        let why = ended.find(|(own, _)| *own == lease).map(|(_, why)| *why);
-        Err(match why {
+        let reason = ended
+            .find(|(own, _)| *own == lease)
+            .map(|(_, reason)| *reason);
+        Err(match reason {
             Some(Ending::Answered) => Rejected::AlreadyAnswered { miner, lease },
-            why => Rejected::StaleLease { miner, lease, why },
+            reason => Rejected::StaleLease {
+                miner,
+                lease,
+                reason,
+            },
         })
     }
 
-    /// When the caller should send the next [`Event::Tick`], if nothing else happens before.
+    /// When the caller should send the next [`Event::Tick`] unless another event comes first.
     pub fn next_deadline(&self) -> Option<Millis> {
-        let lease = self.due_leases.first().map(|(deadline, _)| *deadline);
-        let away = self.due_away.first().map(|(deadline, _)| *deadline);
+        let lease = self.lease_deadlines.first().map(|(deadline, _)| *deadline);
+        let away = self.away_deadlines.first().map(|(deadline, _)| *deadline);
         lease.into_iter().chain(away).min()
     }
 
@@ -273,33 +278,33 @@ impl JobBoard {
         &self.rules
     }
 
-    /// The latest time the board was told.
+    /// The time of the latest event.
     pub fn now(&self) -> Millis {
         self.now
     }
 
-    /// How many batches have been opened and have not ended.
-    pub fn open_batches(&self) -> usize {
-        self.batches.len()
+    /// Number of open jobs.
+    pub fn open_jobs(&self) -> usize {
+        self.jobs.len()
     }
 
-    /// The size of an open batch, as it was opened with.
-    pub fn flops(&self, batch: BatchId) -> Option<u64> {
-        self.batches.find(batch).map(|batch| batch.flops)
+    /// The size of an open job, as given when it was opened.
+    pub fn flops(&self, job: JobId) -> Option<u64> {
+        self.jobs.find(job).map(|job| job.flops)
     }
 
-    /// How many leases are live.
+    /// Number of live leases.
     pub fn live_leases(&self) -> usize {
         self.leases.len()
     }
 
-    /// How many leases have been granted so far; the number of the latest one.
+    /// Number of leases granted so far, which is the id of the latest one.
     pub fn granted_leases(&self) -> u64 {
         self.granted
     }
 
-    /// Every miner that ever joined, in order of joining: whether it is present, and what it has
-    /// earned.
+    /// Every miner that ever joined, in the order of joining: its name, whether it is present, and
+    /// its tally.
     pub fn miners(&self) -> impl ExactSizeIterator<Item = (&MinerId, bool, Tally)> {
         self.roster.standings()
     }

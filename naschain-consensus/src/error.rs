@@ -1,21 +1,21 @@
 use std::fmt;
 
-/// What can be wrong with a value handed to this crate; events that a board refuses are
+/// An invalid argument of this crate's functions. For events that a board refuses see
 /// [`Rejected`](crate::Rejected).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A rule of the board or of the scores lies outside its range.
+    /// A parameter is outside its range.
     #[error("{name} is {found}; it must be {expected}")]
     OutOfRange {
-        /// The field's name.
+        /// The parameter's name.
         name: &'static str,
         /// The value found.
         found: String,
-        /// What would be right.
+        /// The valid values.
         expected: &'static str,
     },
-    /// A miner's or an owner's name cannot be used.
+    /// A miner's or an owner's name is not valid.
     #[error("name {found:?} must be 1 to 64 characters of A-Z a-z 0-9 . _ -")]
     Name {
         /// The text found.
@@ -27,25 +27,33 @@ pub enum Error {
         /// The text found.
         found: String,
     },
-    /// Every weight would be zero, so there is nothing to set.
+    /// No rule of the job board has this name.
+    #[error("no rule is named {found:?}; the names are {names}")]
+    UnknownSetting {
+        /// The name found.
+        found: String,
+        /// The valid names, separated by commas.
+        names: String,
+    },
+    /// Every weight would be zero, so there is nothing to set on the chain.
     #[error("all {count} scores are zero; nothing to set")]
     AllWeightsZero {
         /// The number of scores.
         count: usize,
     },
-    /// Fewer weights than the chain accepts.
-    #[error("only {found} weights are not zero; the chain asks for at least {expected}")]
+    /// Fewer non-zero weights than the chain accepts.
+    #[error("only {found} weights are not zero; the chain requires at least {expected}")]
     TooFewWeights {
-        /// Weights that are not zero.
+        /// Number of non-zero weights.
         found: usize,
         /// The chain's minimum.
         expected: usize,
     },
-    /// A score is negative or not a number.
-    #[error("score {found} at place {place} is not a finite number of at least 0")]
+    /// A score is negative or not finite.
+    #[error("score {found} at index {index} is not a finite number of at least 0")]
     Score {
-        /// Which score, counted from 0.
-        place: usize,
+        /// The index of the score.
+        index: usize,
         /// The value found.
         found: String,
     },

@@ -1,112 +1,110 @@
-use naschain_core::Measurement;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BatchId, Ending, Failure, Grant, LeaseId, Millis, MinerId, NoWork, Reason, Row, Verdict,
+    Ending, Failure, Finding, Grant, JobId, LeaseId, Millis, MinerId, NoWork, Row, Verdict,
 };
 
-/// What the world tells the board.
+/// An input of the board.
+///
+/// The serialised names are those of the first version, so that old journals can be read: a job is
+/// stored as `batch`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Event {
-    /// A miner takes part from now on. Joining again is harmless.
+    /// A miner joins. Joining again has no effect.
     Join {
         /// The miner.
         miner: MinerId,
     },
-    /// A miner takes part from now on, with an owner and room for several jobs.
+    /// A miner joins with an owner and a capacity, or changes them.
     Register {
         /// The miner.
         miner: MinerId,
-        /// Who it belongs to; an owner gets one seat of a batch at most. Without one the miner
-        /// is its own owner.
+        /// Its owner, who gets at most one seat of a job; `None` makes the miner its own owner.
         owner: Option<MinerId>,
-        /// How many jobs it trains at once, at least 1.
+        /// Number of jobs that it trains at once, 1 to 1,024.
         capacity: u32,
     },
-    /// A new job is to be trained.
+    /// A new job.
     Open {
-        /// Its number, never used before.
-        batch: BatchId,
-        /// Its size: FLOPs of the whole training, or any number proportional to its duration.
+        /// Its id, never used before.
+        #[serde(rename = "batch")]
+        job: JobId,
+        /// Its size: the FLOPs of the whole training, or any number proportional to its duration.
         flops: u64,
     },
-    /// A job whose answer is known is to be trained, to test the miners that get it. They cannot
-    /// tell it from another.
-    OpenKnown {
-        /// Its number, never used before.
-        batch: BatchId,
-        /// Its size, as for [`Event::Open`].
-        flops: u64,
-        /// The answer.
-        answer: Measurement,
-    },
-    /// A miner asks for work.
+    /// A miner requests work.
     Request {
         /// The miner.
         miner: MinerId,
     },
-    /// A miner is still at work.
+    /// A miner reports that it still trains.
     Heartbeat {
         /// The miner.
         miner: MinerId,
-        /// The lease it works under.
+        /// Its lease.
         lease: LeaseId,
         /// Training epochs finished so far.
         epoch: u32,
     },
-    /// A miner answers.
+    /// A miner submits its answer.
     Submit {
         /// The miner.
         miner: MinerId,
-        /// The lease it worked under.
+        /// Its lease.
         lease: LeaseId,
         /// Its answer.
         row: Row,
     },
-    /// A miner takes part no longer; its leases end.
+    /// A miner leaves; its leases end.
     Leave {
         /// The miner.
         miner: MinerId,
     },
-    /// Time has passed. One that returns no action has changed nothing.
+    /// Time has passed. A tick that returns no action has changed nothing.
     Tick,
 }
 
-/// What the board did, and why.
+/// A consequence of an event.
+///
+/// Serialised names as for [`Event`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Action {
-    /// The seats of a new batch were drawn; `None` stays open to whoever asks.
-    Dealt {
-        /// The batch.
-        batch: BatchId,
-        /// The miner drawn for each seat.
+    /// The seats of a new job were assigned.
+    #[serde(rename = "dealt")]
+    Assigned {
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
+        /// The miner drawn for each seat; `None` for an open seat.
         miners: Vec<Option<MinerId>>,
     },
-    /// The answer to a request: train this.
+    /// The answer to a request: train this job.
     Leased {
         /// The miner.
         miner: MinerId,
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat, counted from 0.
         seat: usize,
-        /// The token to heartbeat and answer with.
+        /// The token for heartbeats and the answer.
         lease: LeaseId,
-        /// When the lease ends without a heartbeat.
+        /// When the lease expires without a heartbeat.
         expires: Millis,
         /// Why this seat.
         grant: Grant,
     },
-    /// The answer to a request: nothing for this miner now.
+    /// The answer to a request: no work for this miner now.
     Idle {
         /// The miner.
         miner: MinerId,
         /// Why not.
-        why: NoWork,
+        #[serde(rename = "why")]
+        reason: NoWork,
     },
     /// The answer to a heartbeat.
     Renewed {
@@ -114,161 +112,181 @@ pub enum Action {
         miner: MinerId,
         /// Its lease.
         lease: LeaseId,
-        /// When it now ends without a heartbeat.
+        /// When it now expires without a heartbeat.
         expires: Millis,
     },
-    /// A second miner's answer came after its seat was filled; it is kept until the batch ends.
+    /// A late answer came: the seat was filled by the other miner that trained for it. The answer
+    /// is kept until the job ends.
     Late {
         /// The miner.
         miner: MinerId,
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat.
         seat: usize,
-        /// The lease, which ends by this.
+        /// The lease, which has ended.
         lease: LeaseId,
     },
-    /// A second miner's answer fills another seat of the batch, for which there was nobody else.
+    /// A late answer fills another seat of the job, for which no miner could be drawn.
     Moved {
         /// The miner.
         miner: MinerId,
-        /// The batch.
-        batch: BatchId,
-        /// The seat whose first answer this one was to check.
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
+        /// The seat that the answer was late for.
         from: usize,
-        /// The seat that it fills.
+        /// The seat that it now fills.
         seat: usize,
     },
-    /// An answer without numbers came while a second miner still works at the seat: the seat
-    /// waits for that one. Or an answer came when its lease had just been revoked, because of
-    /// others that were due to end.
+    /// An answer does not count: it is no measurement and a second miner still works at the seat,
+    /// which waits for that one; or its lease was revoked just before, because of other leases that
+    /// were due.
     Discarded {
         /// The miner.
         miner: MinerId,
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat.
         seat: usize,
-        /// The lease, which ends by this.
+        /// The lease, which has ended.
         lease: LeaseId,
         /// The answer.
         row: Row,
     },
-    /// The answer of a second miner was held against the consensus of its batch. It is rewarded
-    /// if it agrees and came before the batch ended; afterwards anybody could have copied it.
+    /// A late answer was compared with the consensus of its job. It is rewarded if it agrees and
+    /// came before the job ended; afterwards it could have been copied.
     SpotChecked {
         /// The miner.
         miner: MinerId,
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The answer.
         row: Row,
-        /// What was found of it.
-        reason: Reason,
+        /// How it compares with the consensus.
+        #[serde(rename = "reason")]
+        finding: Finding,
         /// Whether it earns a point.
         rewarded: bool,
     },
-    /// An answer was counted for its seat.
+    /// An answer fills its seat.
     Filled {
         /// The miner.
         miner: MinerId,
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat.
         seat: usize,
-        /// The lease, which ends by this.
+        /// The lease, which has ended.
         lease: LeaseId,
     },
-    /// A lease ended because its time was over. Unless a second miner works at its seat, that is
-    /// drawn anew or, when there is nobody to draw, open to all.
+    /// A lease exceeded a time limit. Unless a second miner works at its seat, the seat is
+    /// reassigned or, if no miner can be drawn, open.
     Expired {
         /// The miner that held it.
         miner: MinerId,
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat.
         seat: usize,
         /// The lease.
         lease: LeaseId,
-        /// Which time was over.
-        why: Ending,
+        /// Which time limit it exceeded.
+        #[serde(rename = "why")]
+        reason: Ending,
     },
-    /// A lease ended because its work is not needed any more, or because its miner left it.
+    /// A lease ended because its work is not needed any more, or because its miner gave it up.
     Revoked {
         /// The miner that held it.
         miner: MinerId,
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat.
         seat: usize,
         /// The lease.
         lease: LeaseId,
-        /// Which of these.
-        why: Ending,
+        /// Why it ended.
+        #[serde(rename = "why")]
+        reason: Ending,
     },
-    /// A seat whose miner is gone, or has given it up, was dealt to another one drawn at random.
-    /// Without this action it is open to all.
-    Redrawn {
-        /// The batch.
-        batch: BatchId,
+    /// A seat whose miner is away, or has given it up, was assigned to another miner drawn at
+    /// random. Without this action the seat is open.
+    #[serde(rename = "redrawn")]
+    Reassigned {
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat.
         seat: usize,
         /// The miner drawn for it.
         miner: MinerId,
     },
-    /// A miner has been silent too long and is dealt nothing until it speaks again.
+    /// A miner was silent for too long; it gets no assignments until it sends a message.
     Away {
         /// The miner.
         miner: MinerId,
     },
-    /// Nobody agreed, so the batch got more seats; its rows stay. For the operator's log, not for
-    /// publication.
+    /// No answers agree, so the job got additional seats; its answers are kept. For the operator's
+    /// log; not to be published while the job is open.
     Escalated {
-        /// The batch.
-        batch: BatchId,
-        /// Why the rows so far do not suffice.
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
+        /// The verdict on the answers so far.
         verdict: Verdict,
-        /// The miner drawn for each new seat.
+        /// The miner drawn for each additional seat; `None` for an open seat.
         miners: Vec<Option<MinerId>>,
     },
-    /// A batch with one seat was taken by a miner that is not trusted, or its answer cannot stand
-    /// alone, so it got all its seats.
+    /// A job with a single seat got all its seats: its miner is not trusted, or its answer is no
+    /// measurement.
     Widened {
-        /// The batch.
-        batch: BatchId,
-        /// The miner drawn for each new seat.
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
+        /// The miner drawn for each additional seat; `None` for an open seat.
         miners: Vec<Option<MinerId>>,
     },
-    /// Nobody agreed, so the batch was dealt to other miners. The batch is still open: this is
-    /// for the operator's log, not for publication.
-    Redealt {
-        /// The batch.
-        batch: BatchId,
-        /// Which dealing this is; the first one was 0.
-        dealing: u32,
-        /// Why the rows before were rejected.
+    /// No answers agree, so a new round of the job started with other miners. For the operator's
+    /// log; not to be published while the job is open.
+    #[serde(rename = "redealt")]
+    NewRound {
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
+        /// The number of the new round; the first one was 0.
+        #[serde(rename = "dealing")]
+        round: u32,
+        /// The verdict on the answers of the previous round.
         verdict: Verdict,
-        /// The miner drawn for each seat.
+        /// The miner drawn for each seat; `None` for an open seat.
         miners: Vec<Option<MinerId>>,
     },
-    /// A batch ended with agreement.
+    /// A job ended with agreement.
     Closed {
-        /// The batch.
-        batch: BatchId,
-        /// Who answered what, seat by seat.
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
+        /// The answers with their miners, in the order of seats.
         rows: Vec<(MinerId, Row)>,
-        /// Who agreed, and on what; its consensus is never `None`.
+        /// The verdict on them; its consensus is never `None`.
         verdict: Verdict,
     },
-    /// A batch ended without a result.
+    /// A job ended without a result.
     Failed {
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// Why.
         failure: Failure,
-        /// The answers of the last dealing.
+        /// The answers of the last round.
         rows: Vec<(MinerId, Row)>,
-        /// What was wrong with each of them.
+        /// The verdict on them.
         verdict: Verdict,
     },
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Error;
 
-/// A moment in milliseconds since an origin that the caller chooses; the board has no clock.
+/// A time in milliseconds since an origin that the caller chooses; the board has no clock.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -14,12 +14,12 @@ use crate::Error;
 pub struct Millis(pub u64);
 
 impl Millis {
-    /// This moment and `ms` milliseconds; the end of time when it does not fit.
+    /// This time plus `ms` milliseconds, saturating.
     pub fn plus(self, ms: u64) -> Self {
         Millis(self.0.saturating_add(ms))
     }
 
-    /// Milliseconds since `earlier`, 0 when it is later.
+    /// Milliseconds since `earlier`; 0 if that is later.
     pub fn since(self, earlier: Millis) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
@@ -31,21 +31,21 @@ impl fmt::Display for Millis {
     }
 }
 
-/// One job: a genome to be trained by several miners. The caller chooses the numbers.
+/// The id of a job: a genome to be trained by several miners. The caller chooses the ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct BatchId(pub u64);
+pub struct JobId(pub u64);
 
-impl fmt::Display for BatchId {
+impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "batch {}", self.0)
+        write!(f, "job {}", self.0)
     }
 }
 
-/// The right to answer for one seat: a fencing token.
+/// The id of a lease, which is the right to answer for one seat.
 ///
-/// The number counts the leases that the board has granted so far, so no two leases of a board
-/// are ever the same and a later one is always the greater.
+/// It serves as a fencing token: the board numbers its leases from 1, so no two are equal and a
+/// later one is always greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LeaseId(pub u64);
@@ -56,7 +56,7 @@ impl fmt::Display for LeaseId {
     }
 }
 
-/// Who trains: a hotkey or another name of 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
+/// The name of a miner: a hotkey or another name of 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
 ///
 /// ```
 /// let miner: naschain_consensus::MinerId = "miner-1".parse()?;
@@ -68,10 +68,10 @@ impl fmt::Display for LeaseId {
 pub struct MinerId(Arc<str>);
 
 impl MinerId {
-    /// The miner of this name.
+    /// Creates the id of a miner.
     ///
     /// # Errors
-    /// [`Error::Name`] when the name is empty, too long or has other characters.
+    /// [`Error::Name`] if the name is empty, too long or has other characters.
     pub fn new(name: impl AsRef<str>) -> Result<Self, Error> {
         let name = name.as_ref();
         let right = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn time_stops_at_its_end() {
+    fn time_saturates() {
         assert_eq!(Millis(5).plus(u64::MAX), Millis(u64::MAX));
         assert_eq!(Millis(5).since(Millis(7)), 0);
     }

@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchId, Ending, LeaseId, MinerId};
+use crate::{Ending, JobId, LeaseId, MinerId};
 
-/// Why the board refused an event. A refused event has changed nothing.
+/// Why the board rejected an event. A rejected event has changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "rejected", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -13,33 +13,34 @@ pub enum Rejected {
         /// The miner.
         miner: MinerId,
     },
-    /// The lease has ended: it expired, was replaced by a later one, or its batch has ended.
-    #[error("{lease} of miner {miner} has ended{}; its answer does not count, ask for new work", because(*.why))]
+    /// The lease has ended.
+    #[error("{lease} of miner {miner} has ended{}; its answer does not count, request new work", because(*.reason))]
     StaleLease {
         /// The miner that named it.
         miner: MinerId,
         /// The lease.
         lease: LeaseId,
-        /// Why it ended; `None` when it was another miner's, or is too long ago to be known.
-        why: Option<Ending>,
+        /// Why it ended; `None` if that is too long ago to be known.
+        #[serde(rename = "why")]
+        reason: Option<Ending>,
     },
-    /// No lease of this number was ever granted.
-    #[error("{lease} was never granted; the latest is number {latest}")]
+    /// No lease with this id was ever granted.
+    #[error("{lease} was never granted; the latest is lease {latest}")]
     UnknownLease {
         /// The lease named.
         lease: LeaseId,
-        /// The number of leases granted so far.
+        /// The id of the latest lease.
         latest: u64,
     },
-    /// The lease is another miner's.
-    #[error("{lease} is not miner {miner}'s")]
+    /// The lease belongs to another miner.
+    #[error("{lease} belongs to another miner than {miner}")]
     NotYours {
         /// The miner that named it.
         miner: MinerId,
         /// The lease.
         lease: LeaseId,
     },
-    /// The miner's latest answer came a second time; the first one counts.
+    /// The answer was submitted before; the first submission counts.
     #[error("miner {miner} has answered under {lease} already; the first answer counts")]
     AlreadyAnswered {
         /// The miner.
@@ -47,13 +48,15 @@ pub enum Rejected {
         /// The lease.
         lease: LeaseId,
     },
-    /// The number of a new batch was used before.
-    #[error("{batch} was opened before; every batch needs a number of its own")]
-    DuplicateBatch {
-        /// The batch.
-        batch: BatchId,
+    /// The id of a new job was used before.
+    #[error("{job} was opened before; every job needs an id of its own")]
+    #[serde(rename = "duplicate_batch")]
+    DuplicateJob {
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
     },
-    /// A miner registers with no room for a job.
+    /// A miner registered with an invalid capacity.
     #[error("capacity of miner {miner} is {capacity}; it must be 1 to 1024")]
     Capacity {
         /// The miner.
@@ -63,6 +66,6 @@ pub enum Rejected {
     },
 }
 
-fn because(why: Option<Ending>) -> String {
-    why.map_or_else(String::new, |why| format!(" because {why}"))
+fn because(reason: Option<Ending>) -> String {
+    reason.map_or_else(String::new, |reason| format!(" because {reason}"))
 }

@@ -2,88 +2,123 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Agreement, Error};
 
-/// The rules of a job board. A board's behaviour is a function of its rules, its seed and its
-/// events, so these belong beside the seed in whatever repeats a run.
+/// Maximum number of seats of a job.
+const MAX_SEATS: usize = 64;
+
+/// The rules of a job board.
+///
+/// A board's behaviour is a function of its rules, its seed and its events, so a run that is to be
+/// reproducible stores its rules beside its seed. [`Rules::set`] sets a rule by its stored name.
+///
+/// ```
+/// use naschain_consensus::{JobBoard, Rules};
+/// let mut rules = Rules::default();
+/// rules.seats = 5;
+/// rules.set("watchdog.lag_percent", "200")?;
+/// let board = JobBoard::new(rules, 7)?;
+/// # Ok::<(), naschain_consensus::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Rules {
-    /// How many miners train each job, 2 to 64.
+    /// Number of miners that train each job, 2 to 64.
     pub seats: usize,
-    /// When their rows agree.
+    /// When two answers agree.
     pub agreement: Agreement,
-    /// A lease without a heartbeat ends after this long, in milliseconds.
+    /// A lease expires after this many milliseconds without a heartbeat.
     pub lease_ms: u64,
-    /// A lease ends after this long whatever its heartbeats say, in milliseconds: nobody can
+    /// A lease ends after this many milliseconds even if heartbeats arrive, so that no miner can
     /// hold a seat for ever.
     pub job_limit_ms: u64,
-    /// A miner that holds no lease and says nothing for this long, in milliseconds, is away: the
-    /// seats dealt to it are open to all.
+    /// A miner without a lease counts as away after this many milliseconds without a message; the
+    /// seats assigned to it go to other miners.
     pub away_ms: u64,
-    /// How often a rejected batch is dealt anew before it is closed as failed.
-    pub max_dealings: u32,
-    /// When nobody agrees, a batch first gets more seats up to so many, its rows being kept, if
-    /// enough other miners are present; no more than [`Rules::seats`] means never.
+    /// Maximum number of additional rounds, each with other miners, for a job whose answers do not
+    /// agree; after those it fails.
+    #[serde(rename = "max_dealings")]
+    pub max_new_rounds: u32,
+    /// A job whose answers do not agree first gets additional seats up to this number; its answers
+    /// are kept. It does not when too few other miners are present, or when this is not above
+    /// [`Rules::seats`]. At most 64.
     pub escalate_to: usize,
-    /// Whether a miner without work takes over seats that others were dealt and have not started.
-    pub take_over: bool,
-    /// At most so many miners of a batch were not drawn for their seats while those that were are
-    /// present: they took over or work as second ones. Two seats make an agreement, so with one
-    /// at most there is always a miner in it that was drawn at random.
-    pub max_taken_over: usize,
-    /// No miner is believed to be more than so many percent as fast as the average: one that
-    /// answers sooner, perhaps because it does not train, gets no seat that it was not drawn for
-    /// until that speed would have been enough for all that it has been given.
+    /// Work stealing: whether an idle miner takes a seat that is assigned to another miner and not
+    /// started.
+    #[serde(rename = "take_over")]
+    pub work_stealing: bool,
+    /// Maximum number of self-selected miners of a job: those that stole their seat or train it
+    /// speculatively, rather than having been drawn at random. Two answers make an agreement, so
+    /// with a maximum of 1 every agreement includes a miner drawn at random.
+    #[serde(rename = "max_taken_over")]
+    pub max_self_selected: usize,
+    /// Highest plausible speed of a miner, in percent of the average. A miner that answers faster,
+    /// perhaps because it does not train, gets only seats assigned to it until a miner of this
+    /// speed could have trained all that it was given. At least 100.
     pub max_speed_percent: u32,
-    /// So many leases of a batch, for each of its seats, may end without an answer. With one more
-    /// it ends: closed if those that have answered agree, else failed.
+    /// Maximum number of leases that may end without an answer, for each seat of a job. With one
+    /// more the job ends: closed if its answers agree, else failed.
     pub max_retries: u32,
-    /// Whether and when a seat that lags is given to a second miner.
+    /// Speculative execution of stragglers and the time limit for stalled leases; `None` for
+    /// neither.
     pub watchdog: Option<Watchdog>,
-    /// Epochs of one training, so that heartbeats tell how far it is; 0 when unknown.
+    /// Epochs of a training, from which heartbeats give the progress; 0 if unknown.
     pub epochs: u32,
-    /// Whether and when a miner is checked less; nobody is by default.
+    /// Adaptive replication; `None`, the default, checks every miner in every job.
     pub trust: Option<Trust>,
 }
 
-/// When a seat is given to a second miner while the first still works on it.
+/// When the seat of a straggler is given to a second miner as well (speculative execution).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Watchdog {
-    /// It lags when its estimated duration is more than this many percent of the network's
+    /// A seat is a straggler when its estimated duration is above this percentage of the network's
     /// average for a job of its size.
     pub lag_percent: u32,
-    /// At most so many percent of all live leases are copies; one is always allowed.
-    pub max_copies_percent: u32,
-    /// A lease ends, whatever its heartbeats say, when it has lasted this many percent of the
-    /// average and longer than [`Rules::lease_ms`].
+    /// Maximum percentage of live leases that are speculative; one is always allowed.
+    #[serde(rename = "max_copies_percent")]
+    pub max_speculative_percent: u32,
+    /// A lease ends, even if heartbeats arrive, when it has lasted longer than this percentage of
+    /// the average and longer than [`Rules::lease_ms`]. At least 100.
     pub stalled_percent: u32,
 }
 
 impl Default for Watchdog {
-    /// Half as long again as the average, a tenth of all leases; ten times the average.
+    /// Stragglers from 150 % of the average on, at most 10 % of leases speculative, stalled at
+    /// 1,000 % of the average.
     fn default() -> Self {
         Watchdog {
             lag_percent: 150,
-            max_copies_percent: 10,
+            max_speculative_percent: 10,
             stalled_percent: 1_000,
         }
     }
 }
 
-/// When a miner's batches shrink to one seat: with probability 1 − 1/v after v ≥ `after_valid`
-/// valid answers in a row. One invalid answer ends the run. (Anderson, "BOINC: A Platform for
-/// Volunteer Computing", Journal of Grid Computing 18, 2020, calls this adaptive replication.)
+/// Adaptive replication: when the jobs of a miner shrink to one seat.
+///
+/// After v ≥ `after_valid` valid answers in a row they do with probability 1 − 1/v; one invalid
+/// answer resets v to 0. (Anderson, "BOINC: A Platform for Volunteer Computing", Journal of Grid
+/// Computing 18, 2020.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Trust {
-    /// Valid answers in a row, at least 1.
+    /// Number of valid answers in a row, at least 1.
     pub after_valid: u32,
+}
+
+impl Trust {
+    /// Trust after this many valid answers in a row.
+    pub fn new(after_valid: u32) -> Self {
+        Trust { after_valid }
+    }
 }
 
 impl Default for Trust {
     /// Ten valid answers.
     fn default() -> Self {
-        Trust { after_valid: 10 }
+        Trust::new(10)
     }
 }
 
@@ -96,10 +131,10 @@ impl Default for Rules {
             lease_ms: 60_000,
             job_limit_ms: 24 * 3_600_000,
             away_ms: 120_000,
-            max_dealings: 3,
+            max_new_rounds: 3,
             escalate_to: 5,
-            take_over: true,
-            max_taken_over: 1,
+            work_stealing: true,
+            max_self_selected: 1,
             max_speed_percent: 200,
             max_retries: 5,
             watchdog: Some(Watchdog::default()),
@@ -110,20 +145,17 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// Refuses rules that no board could keep.
+    /// Checks that every rule is in its range.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] names the first field that is wrong.
+    /// [`Error::OutOfRange`] with the first rule that is not.
     pub fn validate(&self) -> Result<(), Error> {
-        if !(2..=64).contains(&self.seats) {
+        if !(2..=MAX_SEATS).contains(&self.seats) {
             return Err(Error::out_of_range("seats", self.seats, "2 to 64"));
         }
-        if self.escalate_to > 64 {
-            return Err(Error::out_of_range(
-                "escalate_to",
-                self.escalate_to,
-                "at most 64",
-            ));
+        if self.escalate_to > MAX_SEATS {
+            let found = self.escalate_to;
+            return Err(Error::out_of_range("escalate_to", found, "at most 64"));
         }
         let tolerance = self.agreement.tolerance_hundredths;
         if tolerance > 10_000 {
@@ -163,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_valid_and_missing_fields_take_them() {
+    fn the_defaults_are_valid_and_fill_missing_fields() {
         Rules::default().validate().unwrap();
         let rules: Rules = serde_json::from_str(r#"{"seats": 5}"#).unwrap();
         assert_eq!(rules.seats, 5);
@@ -172,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_rules_are_named() {
+    fn the_error_names_the_rule_out_of_range() {
         let with = |change: fn(&mut Rules)| {
             let mut rules = Rules::default();
             change(&mut rules);
@@ -180,7 +212,7 @@ mod tests {
         };
         assert_eq!(with(|r| r.seats = 1), "seats is 1; it must be 2 to 64");
         assert!(with(|r| r.lease_ms = 0).starts_with("lease_ms is 0"));
-        assert!(with(|r| r.trust = Some(Trust { after_valid: 0 })).starts_with("after_valid is 0"));
+        assert!(with(|r| r.trust = Some(Trust::new(0))).starts_with("after_valid is 0"));
         assert!(with(|r| r.max_speed_percent = 99).starts_with("max_speed_percent is 99"));
         let stalled = Watchdog {
             stalled_percent: 0,

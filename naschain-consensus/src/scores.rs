@@ -4,20 +4,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, MinerId, Row, Verdict, WeightLimits, weights_v11};
 
-/// What one miner has earned.
+/// The points of one miner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tally {
-    /// Level 1: one point for each rewarded row.
+    /// Level 1: one point for each rewarded answer.
     pub points: u64,
-    /// Level 2: the number of jobs in which its row was accepted.
+    /// Level 2: the number of jobs in which its answer was rewarded.
     pub accepted_jobs: u64,
-    /// The number of jobs in which it was not.
+    /// The number of jobs in which its answer was not rewarded.
     pub rejected_jobs: u64,
 }
 
 impl Tally {
-    /// Counts one row of a judged batch.
+    /// Counts one answer of a judged job.
     pub fn count(&mut self, rewarded: bool) {
         if rewarded {
             self.points += 1;
@@ -28,8 +28,8 @@ impl Tally {
     }
 }
 
-/// What every miner has earned, from judged batches alone: whoever holds the batches can compute
-/// it again.
+/// The points of all miners, computed from judged jobs alone, so that anyone who has the jobs can
+/// verify them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Scoreboard {
@@ -37,12 +37,12 @@ pub struct Scoreboard {
 }
 
 impl Scoreboard {
-    /// Nobody has earned anything.
+    /// An empty scoreboard.
     pub fn new() -> Self {
         Scoreboard::default()
     }
 
-    /// Counts a batch: its rows and what was found of them, in the same order.
+    /// Counts the answers of a job; the verdict is on these rows, in this order.
     pub fn record(&mut self, rows: &[(MinerId, Row)], verdict: &Verdict) {
         for ((miner, _), rewarded) in rows.iter().zip(&verdict.agreed) {
             self.tallies
@@ -52,7 +52,8 @@ impl Scoreboard {
         }
     }
 
-    /// Counts a second miner's answer, which was held against the consensus of its batch.
+    /// Counts a late answer that was compared with the consensus
+    /// ([`Action::SpotChecked`](crate::Action::SpotChecked)).
     pub fn record_spot_check(&mut self, miner: &MinerId, rewarded: bool) {
         self.tallies
             .entry(miner.clone())
@@ -60,17 +61,17 @@ impl Scoreboard {
             .count(rewarded);
     }
 
-    /// What this miner has earned.
+    /// The points of a miner; all 0 for one without answers.
     pub fn tally(&self, miner: &MinerId) -> Tally {
         self.tallies.get(miner).copied().unwrap_or_default()
     }
 
-    /// All miners that ever had a row, by name.
+    /// All miners that ever answered, in the order of names.
     pub fn tallies(&self) -> impl ExactSizeIterator<Item = (&MinerId, &Tally)> {
         self.tallies.iter()
     }
 
-    /// Every miner's share of all points; the shares sum to 1, or are all 0 when there are none.
+    /// Every miner's share of all points. The shares sum to 1, or are all 0 if there are no points.
     pub fn rewards(&self) -> BTreeMap<MinerId, f32> {
         let points: Vec<u64> = self.tallies.values().map(|tally| tally.points).collect();
         let shares = normalise(&points);
@@ -78,7 +79,7 @@ impl Scoreboard {
     }
 }
 
-/// Shares of a whole: each divided by the sum of all, or all 0 when the sum is 0.
+/// Each number divided by the sum of all; all 0 if the sum is 0.
 pub fn normalise(points: &[u64]) -> Vec<f32> {
     let total: f64 = points.iter().map(|&points| points as f64).sum();
     let share = |&points: &u64| {
@@ -91,14 +92,14 @@ pub fn normalise(points: &[u64]) -> Vec<f32> {
     points.iter().map(|points| share(points) as f32).collect()
 }
 
-/// Divides by the sum of magnitudes, or by 1e-12 when that is greater, in single precision.
+/// Divides by the L1 norm, or by 1e-12 if that is greater, in single precision.
 pub fn l1_normalise(scores: &[f32]) -> Vec<f32> {
     let norm = scores.iter().map(|score| score.abs()).sum::<f32>();
     scores.iter().map(|score| score / norm.max(1e-12)).collect()
 }
 
-/// Scores that follow the rewards slowly, in the single precision that the network's validators
-/// compute in.
+/// The exponential moving average of the rewards, in single precision as the network's validators
+/// compute it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MovingAverage {
@@ -107,7 +108,7 @@ pub struct MovingAverage {
 }
 
 impl Default for MovingAverage {
-    /// α = 0.1, nobody known.
+    /// α = 0.1, no scores.
     fn default() -> Self {
         MovingAverage {
             alpha: 0.1,
@@ -117,10 +118,10 @@ impl Default for MovingAverage {
 }
 
 impl MovingAverage {
-    /// Nobody is known yet; every update weighs `alpha`.
+    /// No scores yet; a new reward has the weight `alpha`.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] unless `alpha` lies between 0 and 1.
+    /// [`Error::OutOfRange`] unless `alpha` is between 0 and 1.
     pub fn new(alpha: f32) -> Result<Self, Error> {
         if !(0.0..=1.0).contains(&alpha) {
             return Err(Error::out_of_range("alpha", alpha, "between 0 and 1"));
@@ -131,9 +132,9 @@ impl MovingAverage {
         })
     }
 
-    /// Moves each rewarded miner's score towards its reward: α × reward + (1 − α) × score. A
-    /// reward that is not a number counts as 0; a miner without a reward is measured against its
-    /// own score, so that it keeps it.
+    /// Updates each score to α × reward + (1 − α) × score. A reward that is NaN counts as 0. A
+    /// miner without a reward keeps its score, computed by the same formula with its own score as
+    /// the reward.
     pub fn update(&mut self, rewards: &BTreeMap<MinerId, f32>) {
         for miner in rewards.keys() {
             if !self.scores.contains_key(miner) {
@@ -151,12 +152,12 @@ impl MovingAverage {
         }
     }
 
-    /// The scores, by name.
+    /// The scores by miner.
     pub fn scores(&self) -> &BTreeMap<MinerId, f32> {
         &self.scores
     }
 
-    /// The weights to set on the chain, without those that round to 0.
+    /// The weights to set on the chain; those that round to 0 are left out.
     ///
     /// # Errors
     /// As [`weights_v11`].
@@ -166,7 +167,7 @@ impl MovingAverage {
         let weights = weights_v11(&scores, limits)?;
         Ok(weights
             .into_iter()
-            .map(|(place, weight)| (names[place].clone(), weight))
+            .map(|(index, weight)| (names[index].clone(), weight))
             .collect())
     }
 }

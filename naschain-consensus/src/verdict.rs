@@ -7,76 +7,77 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Agreement, Row, Rule};
 
-/// Why a row was rewarded or not.
+/// Why an answer is rewarded or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Reason {
-    /// The row belongs to the agreeing set.
+pub enum Finding {
+    /// It belongs to the agreeing set.
     Agreed,
-    /// Its accuracy is too far from another row's: the farthest of the agreeing set, or, where
-    /// there is none, the nearest of all.
+    /// Its accuracy differs too much: from the farthest of the agreeing set or, if there is none,
+    /// from the nearest of all.
     AccuracyOff {
-        /// How far, in hundredths of a percentage point; always more than the tolerance.
+        /// The difference in hundredths of a percentage point, which is above the tolerance.
         by_hundredths: u32,
     },
-    /// Its parameters are not those of the others.
+    /// Its number of parameters differs.
     ParamsDiffer,
-    /// Its parameters are the others', its FLOPs are not.
+    /// Its parameters are equal, its FLOPs differ.
     FlopsDiffer,
-    /// Parameters and FLOPs are the others', its training digest is not (exact rule only).
+    /// Parameters and FLOPs are equal, its training digest differs (exact rule only).
     DigestDiffers,
-    /// No other row has numbers to agree with.
+    /// There is no other measurement.
     Alone,
-    /// The miner was trusted with the job alone, so there was nothing to agree with.
+    /// The miner was trusted with the job alone, so there was no other answer.
     Trusted,
-    /// The answer could not be read.
+    /// It could not be read.
     Malformed,
-    /// The miner said that its training failed.
+    /// It reports a failed training.
     Failed,
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::Agreed => f.pad("agreed"),
-            Reason::AccuracyOff { by_hundredths: by } => {
+            Finding::Agreed => f.pad("agreed"),
+            Finding::AccuracyOff { by_hundredths: by } => {
                 f.pad(&format!("accuracy off by {}.{:02}", by / 100, by % 100))
             }
-            Reason::ParamsDiffer => f.pad("params differ"),
-            Reason::FlopsDiffer => f.pad("flops differ"),
-            Reason::DigestDiffers => f.pad("digest differs"),
-            Reason::Alone => f.pad("alone"),
-            Reason::Trusted => f.pad("trusted"),
-            Reason::Malformed => f.pad("malformed"),
-            Reason::Failed => f.pad("failed"),
+            Finding::ParamsDiffer => f.pad("params differ"),
+            Finding::FlopsDiffer => f.pad("flops differ"),
+            Finding::DigestDiffers => f.pad("digest differs"),
+            Finding::Alone => f.pad("alone"),
+            Finding::Trusted => f.pad("trusted"),
+            Finding::Malformed => f.pad("malformed"),
+            Finding::Failed => f.pad("failed"),
         }
     }
 }
 
-/// What the rows of one batch amount to.
+/// The verdict on the answers of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
-    /// Whether each row is rewarded.
+    /// Whether each answer is rewarded.
     pub agreed: Vec<bool>,
-    /// Why, for each row.
-    pub reasons: Vec<Reason>,
-    /// The member of the agreeing set with the median accuracy (the lower one of two), or none:
-    /// the batch is rejected.
+    /// The finding on each answer.
+    #[serde(rename = "reasons")]
+    pub findings: Vec<Finding>,
+    /// The member of the agreeing set with the median accuracy, the lower one of two; `None` if no
+    /// answers agree and the job is rejected.
     pub consensus: Option<Measurement>,
 }
 
-/// Finds the rows that agree, any number of them from 2 on.
+/// Judges the answers of a job: finds the set that agrees and its consensus.
 ///
-/// Under [`Rule::Tolerance`] and [`Rule::Exact`] that is the largest set that agrees pairwise, of
-/// at least two rows. Between sets of one size decide, in this order: the more members that share
-/// one digest, the smaller spread of accuracy, the earlier rows. Rows that are malformed or failed
-/// agree with nothing and change nothing for the others.
+/// Under [`Rule::Tolerance`] and [`Rule::Exact`] that is the largest set of at least two answers
+/// that agree pairwise. Ties are broken by the number of members with one digest, then by the
+/// smaller spread of accuracy, then by the earlier answers. Malformed and failed answers agree with
+/// none and do not affect the others.
 ///
-/// Rows that agree pairwise have equal parameters and FLOPs and lie in one window of accuracy as
-/// wide as the tolerance, so sorting finds the set: n rows take O(n log n) steps, and O(n² log n)
-/// only where many sets tie.
+/// Answers that agree pairwise have equal parameters and FLOPs, and their accuracies lie in a
+/// window as wide as the tolerance. So sorting finds the set: n answers take O(n log n), and
+/// O(n² log n) only if many sets tie.
 ///
 /// ```
 /// use naschain_consensus::{judge, Agreement, Reason, Row};
@@ -89,7 +90,7 @@ pub struct Verdict {
 /// });
 /// let verdict = judge(&[row(9000), row(9080), row(8000)], &Agreement::default());
 /// assert_eq!(verdict.agreed, [true, true, false]);
-/// assert_eq!(verdict.reasons[2], Reason::AccuracyOff { by_hundredths: 1080 });
+/// assert_eq!(verdict.findings[2], Reason::AccuracyOff { by_hundredths: 1080 });
 /// assert_eq!(verdict.consensus.unwrap().accuracy.to_string(), "90.00");
 /// ```
 pub fn judge(rows: &[Row], agreement: &Agreement) -> Verdict {
@@ -111,13 +112,13 @@ pub fn judge(rows: &[Row], agreement: &Agreement) -> Verdict {
     for index in rewarded {
         agreed[index] = true;
     }
-    let reasons = rows
+    let findings = rows
         .iter()
         .enumerate()
         .map(|(index, row)| match row {
-            Row::Malformed(_) => Reason::Malformed,
-            Row::Failed(_) => Reason::Failed,
-            Row::Measured(_) if agreed[index] => Reason::Agreed,
+            Row::Malformed(_) => Finding::Malformed,
+            Row::Failed(_) => Finding::Failed,
+            Row::Measured(_) if agreed[index] => Finding::Agreed,
             Row::Measured(own) => match best {
                 Some(set) if agreement.rule != Rule::Chained => against_set(own, set, agreement),
                 _ => against_nearest(index, own, &measured, agreement),
@@ -126,37 +127,26 @@ pub fn judge(rows: &[Row], agreement: &Agreement) -> Verdict {
         .collect();
     Verdict {
         agreed,
-        reasons,
+        findings,
         consensus: best.map(|set| median(set)),
     }
 }
 
-/// Holds rows against an answer that is known already: each is rewarded if it agrees with that as
-/// a pair, whatever the others say. The consensus is the known answer.
-pub fn judge_known(rows: &[Row], known: &Measurement, agreement: &Agreement) -> Verdict {
-    let reasons: Vec<Reason> = rows
-        .iter()
-        .map(|row| match row {
-            Row::Malformed(_) => Reason::Malformed,
-            Row::Failed(_) => Reason::Failed,
-            Row::Measured(own) if agreement.pair_agrees(own, known) => Reason::Agreed,
-            Row::Measured(own) => difference(own, known, agreement),
-        })
-        .collect();
-    Verdict {
-        agreed: reasons
-            .iter()
-            .map(|reason| *reason == Reason::Agreed)
-            .collect(),
-        reasons,
-        consensus: Some(*known),
+/// Compares a late answer, which had no part in the verdict, with the consensus of its job. It
+/// [agrees](Finding::Agreed) if the two agree as a pair.
+pub fn judge_late(row: &Row, consensus: &Measurement, agreement: &Agreement) -> Finding {
+    match row {
+        Row::Malformed(_) => Finding::Malformed,
+        Row::Failed(_) => Finding::Failed,
+        Row::Measured(own) if agreement.pair_agrees(own, consensus) => Finding::Agreed,
+        Row::Measured(own) => difference(own, consensus, agreement),
     }
 }
 
 type Set<'a> = Vec<(usize, &'a Measurement)>;
 
-/// All sets of two or more that could be the agreeing one: under the chained rule the chains,
-/// otherwise the windows of accuracy. A set of the largest size is always a whole window.
+/// All candidates for the agreeing set, of at least two members: under the chained rule the chains,
+/// otherwise the windows of accuracy. The largest set is always a whole window.
 fn agreeing_sets<'a>(measured: &[(usize, &'a Measurement)], agreement: &Agreement) -> Vec<Set<'a>> {
     let mut groups: BTreeMap<(u64, u64, Option<Digest>), Set<'a>> = BTreeMap::new();
     for &(index, own) in measured {
@@ -212,8 +202,8 @@ fn best_set<'s, 'a>(sets: &'s [Set<'a>]) -> Option<&'s Set<'a>> {
         })
 }
 
-/// The lower median by accuracy; the digest decides between equals, so that the order of the rows
-/// does not.
+/// The lower median by accuracy. Ties are broken by digest, so that the order of the answers does
+/// not matter.
 fn median(set: &Set<'_>) -> Measurement {
     let mut members: Vec<&Measurement> = set.iter().map(|(_, own)| *own).collect();
     members.sort_by_key(|own| (own.accuracy, own.digest));
@@ -224,9 +214,9 @@ fn apart(a: &Measurement, b: &Measurement) -> u32 {
     a.accuracy.hundredths().abs_diff(b.accuracy.hundredths())
 }
 
-fn against_set(own: &Measurement, set: &Set<'_>, agreement: &Agreement) -> Reason {
+fn against_set(own: &Measurement, set: &Set<'_>, agreement: &Agreement) -> Finding {
     let farthest = set.iter().max_by_key(|(_, other)| apart(own, other));
-    farthest.map_or(Reason::Alone, |(_, other)| {
+    farthest.map_or(Finding::Alone, |(_, other)| {
         difference(own, other, agreement)
     })
 }
@@ -236,28 +226,28 @@ fn against_nearest(
     own: &Measurement,
     measured: &[(usize, &Measurement)],
     agreement: &Agreement,
-) -> Reason {
+) -> Finding {
     let others = measured.iter().filter(|(other, _)| *other != index);
     let nearest = others.min_by_key(|(_, other)| {
         let same_params = own.params == other.params;
         let same_costs = same_params && own.flops == other.flops;
         (!same_params, !same_costs, apart(own, other))
     });
-    nearest.map_or(Reason::Alone, |(_, other)| {
+    nearest.map_or(Finding::Alone, |(_, other)| {
         difference(own, other, agreement)
     })
 }
 
 /// Why two measurements do not agree.
-fn difference(own: &Measurement, other: &Measurement, agreement: &Agreement) -> Reason {
+fn difference(own: &Measurement, other: &Measurement, agreement: &Agreement) -> Finding {
     if own.params != other.params {
-        Reason::ParamsDiffer
+        Finding::ParamsDiffer
     } else if own.flops != other.flops {
-        Reason::FlopsDiffer
+        Finding::FlopsDiffer
     } else if agreement.rule == Rule::Exact && own.digest != other.digest {
-        Reason::DigestDiffers
+        Finding::DigestDiffers
     } else {
-        Reason::AccuracyOff {
+        Finding::AccuracyOff {
             by_hundredths: apart(own, other),
         }
     }

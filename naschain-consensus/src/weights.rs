@@ -2,15 +2,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, l1_normalise};
 
-/// What the chain asks of a vector of weights.
+/// The limits of the chain on a vector of weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct WeightLimits {
-    /// How many weights must not be zero.
+    /// Minimum number of non-zero weights.
     pub min_weights: usize,
-    /// No weight may be a greater share of all than this, in 65,535ths.
+    /// Maximum share of one weight in the sum of all, in 65,535ths.
     pub max_share_u16: u16,
-    /// The lowest weights to leave out, as a quantile in 65,535ths (version 10 only).
+    /// Quantile below which weights are left out, in 65,535ths (version 10 only).
     pub exclude_quantile_u16: u16,
 }
 
@@ -31,12 +32,12 @@ impl WeightLimits {
     }
 }
 
-/// Scores to the chain's weights by the rules of version 11 of the bittensor package: (place,
-/// weight) for each weight that is not zero, the greatest being 65,535.
+/// Converts scores to the chain's weights as version 11 of the bittensor package: the index and
+/// weight of each non-zero weight, of which the greatest is 65,535.
 ///
 /// # Errors
 /// [`Error::Score`] for a score that is negative or not finite, [`Error::AllWeightsZero`], and
-/// [`Error::TooFewWeights`] when fewer than the chain's minimum are not zero.
+/// [`Error::TooFewWeights`] for fewer non-zero weights than the chain's minimum.
 ///
 /// ```
 /// use naschain_consensus::{WeightLimits, weights_v11};
@@ -58,7 +59,7 @@ pub fn weights_v11(scores: &[f32], limits: &WeightLimits) -> Result<Vec<(usize, 
     }
     let values: Vec<f64> = kept.iter().map(|(_, weight)| *weight).collect();
     let capped = cap_shares(&values, limits.max_share());
-    let weights = to_u16(kept.iter().map(|(place, _)| *place).zip(capped));
+    let weights = to_u16(kept.iter().map(|(index, _)| *index).zip(capped));
     if weights.len() < limits.min_weights {
         return Err(Error::TooFewWeights {
             found: weights.len(),
@@ -68,70 +69,72 @@ pub fn weights_v11(scores: &[f32], limits: &WeightLimits) -> Result<Vec<(usize, 
     Ok(weights)
 }
 
-/// As [`weights_v11`], by the rules of version 10: everybody gets the same weight when all scores
-/// are zero or there are fewer than the chain's minimum; when too few are not zero, everybody gets
-/// a little more than nothing; and the lowest quantile is left out where the chain asks for that.
+/// Converts scores to weights as version 10 of the bittensor package.
+///
+/// Differences from [`weights_v11`]: all weights are equal if all scores are zero or there are
+/// fewer scores than the chain's minimum of weights; if too few scores are not zero, every score is
+/// raised by a small constant; and weights below the chain's quantile are left out.
 ///
 /// # Errors
-/// [`Error::Score`] for a score that is negative or not finite; [`Error::AllWeightsZero`] when
-/// there are no scores at all.
+/// [`Error::Score`] for a score that is negative or not finite; [`Error::AllWeightsZero`] if there
+/// are no scores.
 pub fn weights_v10(scores: &[f32], limits: &WeightLimits) -> Result<Vec<(usize, u16)>, Error> {
-    const LITTLE: f64 = 1e-5;
+    const MIN_FILL: f64 = 1e-5;
     let raw = raw_weights(scores)?;
     if raw.is_empty() {
         return Err(Error::AllWeightsZero { count: 0 });
     }
-    let places = 0..raw.len();
+    let indices = 0..raw.len();
     let positive = raw.iter().filter(|weight| **weight > 0.0).count();
     if positive == 0 || raw.len() < limits.min_weights {
-        return Ok(places.map(|place| (place, u16::MAX)).collect());
+        return Ok(indices.map(|index| (index, u16::MAX)).collect());
     }
     if positive < limits.min_weights {
-        let lifted: Vec<f64> = raw.iter().map(|weight| LITTLE + weight).collect();
-        return Ok(to_u16(places.zip(cap_shares(&lifted, limits.max_share()))));
+        let raised: Vec<f64> = raw.iter().map(|weight| MIN_FILL + weight).collect();
+        return Ok(to_u16(indices.zip(cap_shares(&raised, limits.max_share()))));
     }
     let lowest = lowest_kept(&raw, positive, limits);
-    let kept = places.filter(|place| raw[*place] > 0.0 && raw[*place] >= lowest);
-    let values: Vec<f64> = kept.clone().map(|place| raw[place]).collect();
-    // That version computes here in single precision, which decides some roundings.
+    let kept = indices.filter(|index| raw[*index] > 0.0 && raw[*index] >= lowest);
+    let values: Vec<f64> = kept.clone().map(|index| raw[index]).collect();
+    // That version computes in single precision here, which affects rounding.
     let capped = cap_shares(&values, limits.max_share());
     let capped = capped.into_iter().map(|share| f64::from(share as f32));
     Ok(to_u16(kept.zip(capped.collect::<Vec<f64>>())))
 }
 
-/// The weight at the quantile below which weights are left out, between two of them by linear
-/// interpolation; never so high that fewer than the minimum remain.
+/// The weight at the quantile below which weights are left out, by linear interpolation; limited so
+/// that the minimum number of weights remains.
 fn lowest_kept(raw: &[f64], positive: usize, limits: &WeightLimits) -> f64 {
     let mut sorted: Vec<f64> = raw.iter().copied().filter(|weight| *weight > 0.0).collect();
     sorted.sort_by(f64::total_cmp);
-    let most = (positive - limits.min_weights) as f64 / positive as f64;
-    let asked = f64::from(limits.exclude_quantile_u16) / f64::from(u16::MAX);
-    let index = asked.min(most) * (positive - 1) as f64;
-    let (below, part) = (index.floor(), index - index.floor());
+    let max_quantile = (positive - limits.min_weights) as f64 / positive as f64;
+    let quantile = f64::from(limits.exclude_quantile_u16) / f64::from(u16::MAX);
+    let position = quantile.min(max_quantile) * (positive - 1) as f64;
+    let (below, part) = (position.floor(), position - position.floor());
     let low = sorted[below as usize];
     let high = sorted[(below as usize + 1).min(positive - 1)];
     low + (high - low) * part
 }
 
-/// Shares of 1, as a validator hands them to the chain's package.
+/// The L1-normalised scores, which a validator passes to the chain's package.
 fn raw_weights(scores: &[f32]) -> Result<Vec<f64>, Error> {
-    if let Some((place, found)) = scores
+    if let Some((index, found)) = scores
         .iter()
         .enumerate()
         .find(|(_, score)| !score.is_finite() || **score < 0.0)
     {
         return Err(Error::Score {
-            place,
+            index,
             found: found.to_string(),
         });
     }
     Ok(l1_normalise(scores).into_iter().map(f64::from).collect())
 }
 
-/// Shares of 1 of which none is above `limit`: what lies above a cutoff is cut down to it, and
-/// the rest grows. Equal shares when no cutoff can do that.
+/// Normalises the weights so that no share exceeds `limit`: weights above a cutoff are reduced to
+/// it. All shares are equal if no cutoff achieves that.
 fn cap_shares(weights: &[f64], limit: f64) -> Vec<f64> {
-    // The chain's package has the same number; it keeps shares clear of the limit.
+    // The same constant as in the bittensor package; it keeps shares below the limit.
     const EPSILON: f64 = 1e-7;
     let total: f64 = weights.iter().sum();
     let count = weights.len() as f64;
@@ -143,8 +146,8 @@ fn cap_shares(weights: &[f64], limit: f64) -> Vec<f64> {
     if shares.last().is_none_or(|greatest| *greatest <= limit) {
         return weights.iter().map(|weight| weight / total).collect();
     }
-    // With a cutoff at the i-th share, that share of the new total is still below the limit for
-    // the first `below` of them.
+    // `below` counts the shares that, used as the cutoff, stay below the limit as a share of the
+    // new total.
     let mut sum = 0.0;
     let (mut below, mut sum_below) = (0, 0.0);
     for (index, share) in shares.iter().enumerate() {
@@ -162,16 +165,16 @@ fn cap_shares(weights: &[f64], limit: f64) -> Vec<f64> {
     clipped.into_iter().map(|weight| weight / total).collect()
 }
 
-/// By maximum, rounded half to even; zeros are dropped.
+/// Scales by the maximum, rounds half to even and drops zeros.
 fn to_u16(weights: impl Iterator<Item = (usize, f64)> + Clone) -> Vec<(usize, u16)> {
     let greatest = weights
         .clone()
         .map(|(_, weight)| weight)
         .fold(0.0, f64::max);
     weights
-        .map(|(place, weight)| {
+        .map(|(index, weight)| {
             let scaled = weight / greatest * f64::from(u16::MAX);
-            (place, scaled.round_ties_even() as u16)
+            (index, scaled.round_ties_even() as u16)
         })
         .filter(|(_, weight)| *weight > 0)
         .collect()

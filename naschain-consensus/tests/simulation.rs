@@ -1,6 +1,6 @@
-//! The board among slow, lying, crashing and dead miners behind a bad network. After every step
-//! the checker asserts what the board promises. A failure names its seed; to see one seed again:
-//! `SIMULATION_SEED=7 cargo test -p naschain-consensus --test simulation`.
+//! Simulates a board with slow, lying, crashing and dead miners behind a faulty network. After
+//! every step the checker asserts the board's invariants. A failure names its seed; to run one
+//! seed: `SIMULATION_SEED=7 cargo test -p naschain-consensus --test simulation`.
 
 #[path = "simulation/checker.rs"]
 #[allow(
@@ -15,8 +15,8 @@ mod checker;
 )]
 mod world;
 
-use naschain_consensus::{Agreement, JobBoard, Rule, Rules, Trust};
-use world::{Conduct, Faults, Options, Pretence, World};
+use naschain_consensus::{JobBoard, Rule, Rules, Trust};
+use world::{Behaviour, CheaterSpeed, Faults, Options, World};
 
 fn seeds(count: u64) -> Vec<u64> {
     match std::env::var("SIMULATION_SEED") {
@@ -25,38 +25,32 @@ fn seeds(count: u64) -> Vec<u64> {
     }
 }
 
-fn crowd(groups: &[(Conduct, usize)]) -> Vec<Conduct> {
-    let of = |&(conduct, count): &(Conduct, usize)| std::iter::repeat_n(conduct, count);
+fn crowd(groups: &[(Behaviour, usize)]) -> Vec<Behaviour> {
+    let of = |&(behaviour, count): &(Behaviour, usize)| std::iter::repeat_n(behaviour, count);
     groups.iter().flat_map(of).collect()
 }
 
-fn options(seed: u64, conducts: Vec<Conduct>) -> Options {
-    let rule = Rule::Exact;
+fn options(seed: u64, behaviours: Vec<Behaviour>) -> Options {
+    let mut rules = Rules::default();
+    rules.agreement.rule = Rule::Exact;
+    rules.job_limit_ms = 3_600_000;
     Options {
         seed,
-        rules: Rules {
-            agreement: Agreement {
-                rule,
-                ..Agreement::default()
-            },
-            job_limit_ms: 3_600_000,
-            ..Rules::default()
-        },
-        conducts,
+        rules,
+        behaviours,
         jobs: 200,
         open_jobs: 30,
-        opened_first: false,
+        opened_before_join: false,
         speed_ratio: 10.0,
         slowest_ms: 300_000,
         faults: Faults::default(),
         failing_job_every: 0,
-        deadly_job_every: 0,
+        crashing_job_every: 0,
         deterministic: true,
         poll_ms: 15_000,
         late_tick_ms: 0,
-        pretence: Pretence::AtOnce,
+        cheater_speed: CheaterSpeed::Instant,
         owners: false,
-        known_job_every: 0,
         keep: true,
     }
 }
@@ -68,7 +62,7 @@ fn run(options: Options) -> World {
     assert!(
         world.run(2_000_000),
         "{} jobs never end",
-        world.board.open_batches()
+        world.board.open_jobs()
     );
     world
 }
@@ -83,9 +77,9 @@ const FAULTS: Faults = Faults {
 #[test]
 fn honest_miners_end_every_job_with_agreement() {
     for seed in seeds(5) {
-        let world = run(options(seed, crowd(&[(Conduct::Honest, 10)])));
+        let world = run(options(seed, crowd(&[(Behaviour::Honest, 10)])));
         assert_eq!(world.checker.closed, 200);
-        assert_eq!(world.checker.redealt + world.checker.expired, 0);
+        assert_eq!(world.checker.new_rounds + world.checker.expired, 0);
         let points: u64 = world
             .checker
             .scores
@@ -98,18 +92,18 @@ fn honest_miners_end_every_job_with_agreement() {
 }
 
 #[test]
-fn a_hostile_crowd_behind_a_bad_network_loses_no_job() {
+fn hostile_miners_and_a_faulty_network_lose_no_job() {
     let groups = [
-        (Conduct::Honest, 12),
-        (Conduct::Liar, 2),
-        (Conduct::Guesser, 2),
-        (Conduct::Copier, 1),
-        (Conduct::Colluder, 3),
-        (Conduct::Malformed, 1),
-        (Conduct::Staller, 1),
-        (Conduct::Crasher, 2),
-        (Conduct::Farmer, 1),
-        (Conduct::Mortal, 4),
+        (Behaviour::Honest, 12),
+        (Behaviour::Liar, 2),
+        (Behaviour::Guesser, 2),
+        (Behaviour::Copier, 1),
+        (Behaviour::Colluder, 3),
+        (Behaviour::Malformed, 1),
+        (Behaviour::Staller, 1),
+        (Behaviour::Crasher, 2),
+        (Behaviour::Farmer, 1),
+        (Behaviour::Mortal, 4),
     ];
     for seed in seeds(12) {
         for rule in [Rule::Tolerance, Rule::Exact, Rule::Chained] {
@@ -117,11 +111,10 @@ fn a_hostile_crowd_behind_a_bad_network_loses_no_job() {
             options.rules.agreement.rule = rule;
             options.faults = FAULTS;
             options.failing_job_every = 20;
-            options.deadly_job_every = 25;
+            options.crashing_job_every = 25;
             options.deterministic = rule == Rule::Exact;
             options.owners = seed % 2 == 0;
-            options.opened_first = seed % 3 == 1;
-            options.known_job_every = seed % 3 * 7;
+            options.opened_before_join = seed % 3 == 1;
             options.rules.trust = (seed % 4 == 0).then(Trust::default);
             options.rules.epochs = (seed % 5) as u32 * 5;
             options.late_tick_ms = seed % 2 * 7_000;
@@ -129,7 +122,7 @@ fn a_hostile_crowd_behind_a_bad_network_loses_no_job() {
             let world = run(options);
             assert_eq!(world.checker.opened, 200);
             assert!(world.checker.expired > 0 && world.checker.failed > 0);
-            assert!(world.checker.copied + world.checker.redrawn > 0);
+            assert!(world.checker.speculative + world.checker.reassigned > 0);
             assert!(world.checker.given_up > 0);
         }
     }
@@ -139,9 +132,9 @@ fn a_hostile_crowd_behind_a_bad_network_loses_no_job() {
 fn liars_and_guessers_earn_nothing_under_the_exact_rule() {
     for seed in seeds(5) {
         let groups = [
-            (Conduct::Honest, 12),
-            (Conduct::Liar, 3),
-            (Conduct::Guesser, 3),
+            (Behaviour::Honest, 12),
+            (Behaviour::Liar, 3),
+            (Behaviour::Guesser, 3),
         ];
         let world = run(options(seed, crowd(&groups)));
         for (miner, tally) in world.checker.scores.tallies() {
@@ -152,9 +145,9 @@ fn liars_and_guessers_earn_nothing_under_the_exact_rule() {
     }
 }
 
-/// 100 miners whose speeds differ 10-fold, and more work than they can do at once.
-fn steady(seed: u64, conducts: Vec<Conduct>) -> Options {
-    let mut options = options(seed, conducts);
+/// Miners whose speeds differ 10-fold, with more open jobs than they can train at once.
+fn steady(seed: u64, behaviours: Vec<Behaviour>) -> Options {
+    let mut options = options(seed, behaviours);
     options.jobs = 1_500;
     options.open_jobs = 200;
     options.poll_ms = 5_000;
@@ -163,16 +156,16 @@ fn steady(seed: u64, conducts: Vec<Conduct>) -> Options {
 }
 
 #[test]
-fn the_watchdog_keeps_fast_miners_at_work() {
+fn work_stealing_keeps_fast_miners_at_work() {
     for seed in seeds(2) {
-        let mut options = steady(seed, crowd(&[(Conduct::Honest, 100)]));
+        let mut options = steady(seed, crowd(&[(Behaviour::Honest, 100)]));
         options.jobs = 4_000;
         let over_bound = |options: Options| {
             let world = run(options);
             world.now as f64 / world.makespan_bound_ms()
         };
         let with = over_bound(options.clone());
-        options.rules.take_over = false;
+        options.rules.work_stealing = false;
         options.rules.watchdog = None;
         options.jobs = 1_000;
         let without = over_bound(options);
@@ -182,19 +175,19 @@ fn the_watchdog_keeps_fast_miners_at_work() {
 }
 
 #[test]
-fn a_coalition_that_answers_at_once_does_not_take_all_batches() {
+fn a_coalition_that_answers_at_once_does_not_win_all_jobs() {
     for seed in seeds(2) {
-        let groups = [(Conduct::Honest, 90), (Conduct::Colluder, 10)];
+        let groups = [(Behaviour::Honest, 90), (Behaviour::Colluder, 10)];
         let mut options = steady(seed, crowd(&groups));
         let won = |options: Options| {
             let jobs = options.jobs as f64;
             run(options).checker.wrong as f64 / jobs
         };
         let limited = won(options.clone());
-        options.opened_first = true;
+        options.opened_before_join = true;
         let limited_from_the_start = won(options.clone());
         options.rules.max_speed_percent = u32::MAX;
-        options.rules.max_taken_over = 64;
+        options.rules.max_self_selected = 64;
         let unlimited = won(options);
         assert!(limited < 0.13, "{limited}");
         assert!(limited_from_the_start < 0.13, "{limited_from_the_start}");
@@ -203,12 +196,12 @@ fn a_coalition_that_answers_at_once_does_not_take_all_batches() {
 }
 
 #[test]
-fn the_journal_alone_brings_a_board_back() {
+fn replaying_the_journal_restores_the_board() {
     for seed in seeds(3) {
         let groups = [
-            (Conduct::Honest, 6),
-            (Conduct::Liar, 2),
-            (Conduct::Mortal, 2),
+            (Behaviour::Honest, 6),
+            (Behaviour::Liar, 2),
+            (Behaviour::Mortal, 2),
         ];
         let mut options = options(seed, crowd(&groups));
         options.faults = FAULTS;
@@ -216,7 +209,7 @@ fn the_journal_alone_brings_a_board_back() {
         let mut board = JobBoard::new(options.rules, seed).unwrap();
         let mut actions = Vec::new();
         for (now, event) in &world.journal {
-            // Through JSON, as a journal keeps it.
+            // Through JSON, as in a journal.
             let text = serde_json::to_string(event).unwrap();
             let event = serde_json::from_str(&text).unwrap();
             actions.extend(board.handle(*now, event).unwrap());
@@ -233,46 +226,46 @@ fn the_journal_alone_brings_a_board_back() {
 
 #[test]
 fn the_same_seed_gives_the_same_world() {
-    let conducts = crowd(&[(Conduct::Honest, 5), (Conduct::Crasher, 2)]);
-    let [one, other, third] = [1, 1, 2].map(|seed| run(options(seed, conducts.clone())).actions);
+    let behaviours = crowd(&[(Behaviour::Honest, 5), (Behaviour::Crasher, 2)]);
+    let [one, other, third] = [1, 1, 2].map(|seed| run(options(seed, behaviours.clone())).actions);
     assert_eq!(one, other);
     assert_ne!(one, third);
 }
 
 #[test]
-fn those_who_only_join_hold_no_job_up() {
+fn miners_that_only_join_delay_no_job() {
     for seed in seeds(6) {
         let (honest, lurkers) = [(9, 1), (8, 4), (4, 6)][seed as usize % 3];
-        let groups = [(Conduct::Honest, honest), (Conduct::Lurker, lurkers)];
+        let groups = [(Behaviour::Honest, honest), (Behaviour::Lurker, lurkers)];
         let mut options = options(seed, crowd(&groups));
-        options.opened_first = seed >= 3;
+        options.opened_before_join = seed >= 3;
         options.jobs = 100;
         let world = run(options);
         assert_eq!(world.checker.closed, 100);
     }
 }
 
-/// Where nobody is to spare, a seat that is lost must not wait for a miner that does not exist.
+/// With no spare miners, a lost seat must not wait for a miner that does not exist.
 #[test]
 fn three_or_four_miners_end_every_job_while_some_come_and_go() {
     for seed in seeds(200) {
         let groups = [
-            (Conduct::Honest, 3),
-            (Conduct::Mortal, 1 + (seed % 6) as usize),
-            (Conduct::Liar, (seed / 6 % 2) as usize),
+            (Behaviour::Honest, 3),
+            (Behaviour::Mortal, 1 + (seed % 6) as usize),
+            (Behaviour::Liar, (seed / 6 % 2) as usize),
         ];
         let mut options = options(seed, crowd(&groups));
         options.open_jobs = 1 + seed % 3;
         options.faults = FAULTS;
-        options.rules.max_taken_over = 1 + (seed % 3) as usize;
+        options.rules.max_self_selected = 1 + (seed % 3) as usize;
         run(options);
     }
 }
 
 #[test]
 fn two_miners_wait_for_a_third() {
-    let mut world = World::new(options(0, crowd(&[(Conduct::Honest, 2)])));
+    let mut world = World::new(options(0, crowd(&[(Behaviour::Honest, 2)])));
     assert!(!world.run(5_000), "two miners cannot fill three seats");
     assert_eq!(world.checker.closed + world.checker.failed, 0);
-    assert_eq!(world.board.open_batches(), 30);
+    assert_eq!(world.board.open_jobs(), 30);
 }

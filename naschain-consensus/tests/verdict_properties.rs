@@ -1,9 +1,9 @@
-//! Verdicts against a search of all subsets, and what must never matter.
+//! Verdicts compared with an exhaustive search of subsets, and their invariants.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use naschain_consensus::{Agreement, Reason, Row, Rule, judge};
+use naschain_consensus::{Agreement, Finding, Row, Rule, judge};
 use naschain_core::{Accuracy, Digest, Measurement};
 use proptest::prelude::*;
 
@@ -16,7 +16,7 @@ fn measured(hundredths: u32, params: u64, flops: u64, digest: u8) -> Row {
     })
 }
 
-/// Rows that are often equal, on an edge of the tolerance, or unreadable.
+/// Answers that are often equal, at the limit of the tolerance, or unreadable.
 fn any_row() -> impl Strategy<Value = Row> {
     prop_oneof![
         12 => (0u32..8, 0u64..5, 0u64..5, 0u8..3).prop_map(|(step, params, flops, digest)| {
@@ -37,9 +37,10 @@ fn any_agreement() -> impl Strategy<Value = Agreement> {
         rule,
         prop_oneof![Just(100u32), Just(99), Just(0), Just(500)],
     )
-        .prop_map(|(rule, tolerance_hundredths)| Agreement {
-            rule,
-            tolerance_hundredths,
+        .prop_map(|(rule, tolerance)| {
+            let mut agreement = Agreement::new(rule);
+            agreement.tolerance_hundredths = tolerance;
+            agreement
         })
 }
 
@@ -61,8 +62,8 @@ fn members(rows: &[Row], mask: u32) -> Vec<usize> {
     (0..rows.len()).filter(|i| mask >> i & 1 == 1).collect()
 }
 
-/// Who is rewarded, by looking at every subset of the rows.
-fn obvious(rows: &[Row], agreement: &Agreement) -> Vec<bool> {
+/// The rewarded answers, by exhaustive search of all subsets.
+fn exhaustive(rows: &[Row], agreement: &Agreement) -> Vec<bool> {
     if agreement.rule == Rule::Chained {
         let agrees = |i: usize, j: usize| i != j && pair_agrees(&rows[i], &rows[j], agreement);
         return (0..rows.len())
@@ -102,16 +103,16 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
-    fn as_by_looking_at_every_subset(
+    fn judging_equals_an_exhaustive_search(
         rows in prop::collection::vec(any_row(), 0..9),
         agreement in any_agreement(),
     ) {
         let verdict = judge(&rows, &agreement);
-        prop_assert_eq!(&verdict.agreed, &obvious(&rows, &agreement));
+        prop_assert_eq!(&verdict.agreed, &exhaustive(&rows, &agreement));
         prop_assert_eq!(verdict.consensus.is_some(), verdict.agreed.contains(&true));
-        for (index, reason) in verdict.reasons.iter().enumerate() {
-            prop_assert_eq!(verdict.agreed[index], *reason == Reason::Agreed);
-            if let Reason::AccuracyOff { by_hundredths } = reason {
+        for (index, finding) in verdict.findings.iter().enumerate() {
+            prop_assert_eq!(verdict.agreed[index], *finding == Finding::Agreed);
+            if let Finding::AccuracyOff { by_hundredths } = finding {
                 prop_assert!(*by_hundredths > agreement.tolerance_hundredths);
             }
         }
@@ -126,7 +127,7 @@ proptest! {
         rows in prop::collection::vec(any_row(), 2..9),
         rule in prop_oneof![Just(Rule::Tolerance), Just(Rule::Exact)],
     ) {
-        let verdict = judge(&rows, &Agreement { rule, ..Agreement::default() });
+        let verdict = judge(&rows, &Agreement::new(rule));
         let mut paid: Vec<Accuracy> = rows
             .iter()
             .zip(&verdict.agreed)
@@ -138,8 +139,8 @@ proptest! {
         prop_assert_eq!(verdict.consensus.map(|kept| kept.accuracy), middle);
     }
 
-    /// Rows of one kind are interchangeable, so what counts is how many of each kind are paid.
-    /// Only where two sets are equal in size, digests and spread may the order decide which one.
+    /// Equal answers are interchangeable, so the number of rewarded answers of each kind is
+    /// compared. The order may decide only between sets of equal size, digests and spread.
     #[test]
     fn the_order_of_rows_decides_only_between_equal_sets(
         (rows, shuffled) in prop::collection::vec(any_row(), 0..8)
@@ -181,7 +182,7 @@ proptest! {
         more.insert(at, unreadable);
         let (before, mut after) = (judge(&rows, &agreement), judge(&more, &agreement));
         prop_assert!(!after.agreed.remove(at));
-        after.reasons.remove(at);
+        after.findings.remove(at);
         prop_assert_eq!(before, after);
     }
 
@@ -191,11 +192,11 @@ proptest! {
         liars in prop::collection::vec(any_row(), 0..5),
         rule in prop_oneof![Just(Rule::Tolerance), Just(Rule::Exact), Just(Rule::Chained)],
     ) {
-        // Honest rows carry a digest that no liar has, and lie far from what liars say.
+        // Honest answers have a digest of their own, and accuracies far from the liars'.
         prop_assume!(liars.len() < honest.len());
         let mut rows: Vec<Row> = honest.iter().map(|more| measured(2000 + more, 10, 20, 9)).collect();
         rows.extend(liars);
-        let verdict = judge(&rows, &Agreement { rule, ..Agreement::default() });
+        let verdict = judge(&rows, &Agreement::new(rule));
         prop_assert!(verdict.agreed[..honest.len()].iter().all(|paid| *paid));
         if rule != Rule::Chained {
             prop_assert!(!verdict.agreed[honest.len()..].contains(&true));
@@ -204,8 +205,8 @@ proptest! {
 }
 
 #[test]
-fn ten_thousand_rows_are_judged_at_once() {
-    // Every accuracy of 100 windows that tie; quadratic searches would not come to an end here.
+fn ten_thousand_answers_are_judged_quickly() {
+    // Every accuracy of 100 windows that tie; a quadratic search would take too long.
     let rows: Vec<Row> = (0..10_000u32)
         .map(|i| measured(i % 10_000, 10, 20, (i % 7) as u8))
         .collect();

@@ -1,4 +1,4 @@
-//! The verdicts of the text tables in `testdata`.
+//! Verdicts of the text tables in `testdata`.
 
 use naschain_consensus::{Agreement, Row, judge};
 use naschain_core::{Accuracy, Digest, Measurement};
@@ -27,7 +27,7 @@ fn row(text: &str) -> Row {
     }
 }
 
-/// Judges one block and writes it again as the table has it.
+/// Judges one block and compares the verdict with it.
 fn check(block: &str) {
     let lines: Vec<&str> = block
         .lines()
@@ -35,10 +35,8 @@ fn check(block: &str) {
         .collect();
     let (case, rule) = (lines[0], lines[1]);
     let (name, tolerance) = rule.strip_prefix("rule ").unwrap().split_once(' ').unwrap();
-    let agreement = Agreement {
-        rule: name.parse().unwrap(),
-        tolerance_hundredths: accuracy(tolerance).hundredths(),
-    };
+    let mut agreement = Agreement::new(name.parse().unwrap());
+    agreement.tolerance_hundredths = accuracy(tolerance).hundredths();
     let (answers, result) = lines[2..].split_at(lines.len() - 3);
     let parts: Vec<(&str, &str)> = answers
         .iter()
@@ -52,7 +50,7 @@ fn check(block: &str) {
     for (index, (answer, expected)) in parts.iter().enumerate() {
         let (paid, reason) = expected.trim().split_once(' ').unwrap();
         assert_eq!(
-            verdict.reasons[index].to_string(),
+            verdict.findings[index].to_string(),
             reason.trim(),
             "{case}: {answer}"
         );
@@ -71,7 +69,7 @@ fn check_table(table: &str, cases: usize) {
         .split("\n\n")
         .filter(|block| block.lines().any(|line| line.starts_with("case ")))
         .collect();
-    // A table that is read wrongly must not pass by having no cases.
+    // A parsing error must not pass as a table without cases.
     assert_eq!(blocks.len(), cases);
     blocks.into_iter().for_each(check);
 }

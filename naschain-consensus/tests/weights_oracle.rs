@@ -1,5 +1,5 @@
-//! Scores and weights as the bittensor Python packages 10.5.0 and 11.3.0 compute them; the
-//! figures of `fixtures/weights_cases.json` were made by running those.
+//! Scores and weights compared with the bittensor Python packages 10.5.0 and 11.3.0, which computed
+//! `fixtures/weights_cases.json`.
 
 use std::collections::BTreeMap;
 
@@ -29,11 +29,11 @@ fn pairs(emitted: &Value) -> Vec<(usize, u16)> {
 
 fn limits(input: &Value) -> WeightLimits {
     let number = |name: &str| input[name].as_u64().unwrap();
-    WeightLimits {
-        min_weights: number("min_allowed_weights") as usize,
-        max_share_u16: number("max_weight_limit_u16") as u16,
-        exclude_quantile_u16: number("exclude_quantile_u16") as u16,
-    }
+    let mut limits = WeightLimits::default();
+    limits.min_weights = number("min_allowed_weights") as usize;
+    limits.max_share_u16 = number("max_weight_limit_u16") as u16;
+    limits.exclude_quantile_u16 = number("exclude_quantile_u16") as u16;
+    limits
 }
 
 fn miner(uid: u64) -> MinerId {
@@ -63,10 +63,8 @@ fn weights_of_version_11() {
                     error.contains(&format!("only {found} nonzero")),
                     "{name}: {error}"
                 );
-                let lenient = WeightLimits {
-                    min_weights: 1,
-                    ..limits
-                };
+                let mut lenient = limits;
+                lenient.min_weights = 1;
                 assert_eq!(weights_v11(&scores, &lenient).unwrap(), expected, "{name}");
             }
             Err(error) => panic!("{name}: {error}"),
@@ -88,7 +86,7 @@ fn raw_weights_are_normalised_in_single_precision() {
     for case in oracle()["weights_cases"].as_array().unwrap() {
         let raw = l1_normalise(&floats(&case["input"]["scores"]));
         for (got, expected) in raw.iter().zip(floats(&case["raw_weights_l1"])) {
-            // The order of the sum is the library's own affair; it moves the last bits.
+            // The order of summation is not specified; it changes the last bits.
             assert!(
                 (got - expected).abs() <= 2e-7 * expected,
                 "{}",
@@ -99,7 +97,7 @@ fn raw_weights_are_normalised_in_single_precision() {
 }
 
 #[test]
-fn the_moving_average_to_the_bit() {
+fn the_moving_average_is_equal_to_the_bit() {
     let oracle = oracle();
     let cases = oracle["ema_cases"].as_array().unwrap();
     assert_eq!(cases.len(), 5);
@@ -124,13 +122,13 @@ fn the_moving_average_to_the_bit() {
 }
 
 #[test]
-fn impossible_scores_are_named() {
-    for (wrong, place) in [(f32::NAN, 0), (-0.1, 1), (f32::INFINITY, 2)] {
+fn invalid_scores_are_rejected() {
+    for (wrong, index) in [(f32::NAN, 0), (-0.1, 1), (f32::INFINITY, 2)] {
         let mut scores = [0.5; 3];
-        scores[place] = wrong;
+        scores[index] = wrong;
         let error = weights_v11(&scores, &WeightLimits::default()).unwrap_err();
         assert!(
-            matches!(error, Error::Score { place: at, .. } if at == place),
+            matches!(error, Error::Score { index: at, .. } if at == index),
             "{error}"
         );
     }

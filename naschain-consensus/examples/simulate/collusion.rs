@@ -1,15 +1,15 @@
-//! What a coalition of 10, 20 and 30 of 100 miners earns that all say the same wrong thing and do
-//! not train: they seem as fast as they would be, as the fastest miner, or answer at once.
+//! What a coalition of 10, 20 and 30 of 100 miners earns whose members submit the same wrong result
+//! without training: at the speed of a training, at the speed of the fastest miner, or at once.
 
 use naschain_consensus::{Rule, Rules};
 
 use crate::figures::{Figure, earned, figure, options, run, under};
-use crate::world::{Conduct, Faults, Options, Pretence};
+use crate::world::{Behaviour, CheaterSpeed, Faults, Options};
 
 struct Variant {
     name: &'static str,
     rule: Rule,
-    pretence: Pretence,
+    cheater_speed: CheaterSpeed,
     owners: bool,
     change: Change,
 }
@@ -17,11 +17,11 @@ struct Variant {
 type Change = fn(&mut Rules);
 
 impl Variant {
-    const fn new(name: &'static str, rule: Rule, pretence: Pretence) -> Self {
+    const fn new(name: &'static str, rule: Rule, cheater_speed: CheaterSpeed) -> Self {
         Variant {
             name,
             rule,
-            pretence,
+            cheater_speed,
             owners: false,
             change: |_| {},
         }
@@ -29,9 +29,9 @@ impl Variant {
 }
 
 fn variants() -> Vec<Variant> {
-    use Pretence::{AtOnce, OwnSpeed, TopSpeed};
+    use CheaterSpeed::{Instant, OwnSpeed, TopSpeed};
     let mut variants = Vec::new();
-    for (pretence, names) in [
+    for (cheater_speed, names) in [
         (
             OwnSpeed,
             [
@@ -49,7 +49,7 @@ fn variants() -> Vec<Variant> {
             ],
         ),
         (
-            AtOnce,
+            Instant,
             ["exact_at_once", "tolerance_at_once", "chained_at_once"],
         ),
     ] {
@@ -57,31 +57,31 @@ fn variants() -> Vec<Variant> {
             .into_iter()
             .zip(names)
         {
-            variants.push(Variant::new(name, rule, pretence));
+            variants.push(Variant::new(name, rule, cheater_speed));
         }
     }
-    let changed: [(&'static str, Pretence, Change); 4] = [
-        ("exact_at_once_unlimited", AtOnce, |rules| {
-            rules.max_taken_over = 64;
+    let changed: [(&'static str, CheaterSpeed, Change); 4] = [
+        ("exact_at_once_unlimited", Instant, |rules| {
+            rules.max_self_selected = 64;
             rules.max_speed_percent = u32::MAX;
         }),
-        ("exact_at_once_none_taken_over", AtOnce, |rules| {
-            rules.max_taken_over = 0
+        ("exact_at_once_none_self_selected", Instant, |rules| {
+            rules.max_self_selected = 0
         }),
-        ("exact_at_once_any_taken_over", AtOnce, |rules| {
-            rules.max_taken_over = 64
+        ("exact_at_once_any_self_selected", Instant, |rules| {
+            rules.max_self_selected = 64
         }),
-        ("exact_at_once_5_seats", AtOnce, |rules| rules.seats = 5),
+        ("exact_at_once_5_seats", Instant, |rules| rules.seats = 5),
     ];
-    for (name, pretence, change) in changed {
+    for (name, cheater_speed, change) in changed {
         variants.push(Variant {
             change,
-            ..Variant::new(name, Rule::Exact, pretence)
+            ..Variant::new(name, Rule::Exact, cheater_speed)
         });
     }
     variants.push(Variant {
         owners: true,
-        ..Variant::new("exact_at_once_one_owner", Rule::Exact, AtOnce)
+        ..Variant::new("exact_at_once_one_owner", Rule::Exact, Instant)
     });
     variants
 }
@@ -89,14 +89,17 @@ fn variants() -> Vec<Variant> {
 pub(crate) fn collusion(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
     let mut found = Vec::new();
     for share in [10usize, 20, 30] {
-        let groups = [(Conduct::Honest, 100 - share), (Conduct::Colluder, share)];
+        let groups = [
+            (Behaviour::Honest, 100 - share),
+            (Behaviour::Colluder, share),
+        ];
         for variant in variants() {
             let mut options: Options = under(variant.rule, options(seed, jobs, faults, &groups));
-            options.pretence = variant.pretence;
+            options.cheater_speed = variant.cheater_speed;
             options.owners = variant.owners;
             (variant.change)(&mut options.rules);
             let world = run(options);
-            let (points, answers) = earned(&world, Conduct::Colluder);
+            let (points, answers) = earned(&world, Behaviour::Colluder);
             found.push(figure(
                 format!("colluders_{share}_won_{}", variant.name),
                 world.checker.wrong as f64 / jobs as f64,
@@ -105,7 +108,7 @@ pub(crate) fn collusion(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
             found.push(figure(
                 format!("colluders_{share}_reward_{}", variant.name),
                 points as f64 / answers.max(1) as f64,
-                "points for a batch answered",
+                "points for each job answered",
             ));
         }
     }

@@ -1,10 +1,10 @@
-//! What the parts have in common: figures, and worlds to take them from.
+//! Figures, and the worlds to measure them in.
 
-use naschain_consensus::{Agreement, Rule, Rules};
+use naschain_consensus::{Rule, Rules};
 
-use crate::world::{Conduct, Faults, Options, Pretence, World};
+use crate::world::{Behaviour, CheaterSpeed, Faults, Options, World};
 
-/// One number and what it means.
+/// A measured number and its meaning.
 pub(crate) struct Figure {
     pub(crate) name: String,
     pub(crate) value: f64,
@@ -24,39 +24,34 @@ pub(crate) fn options(
     seed: u64,
     jobs: u64,
     faults: Faults,
-    groups: &[(Conduct, usize)],
+    groups: &[(Behaviour, usize)],
 ) -> Options {
-    let of = |&(conduct, count): &(Conduct, usize)| std::iter::repeat_n(conduct, count);
+    let of = |&(behaviour, count): &(Behaviour, usize)| std::iter::repeat_n(behaviour, count);
+    let mut rules = Rules::default();
+    rules.agreement.rule = Rule::Exact;
+    rules.epochs = 20;
     Options {
         seed,
-        rules: Rules {
-            agreement: Agreement {
-                rule: Rule::Exact,
-                ..Agreement::default()
-            },
-            epochs: 20,
-            ..Rules::default()
-        },
-        conducts: groups.iter().flat_map(of).collect(),
+        rules,
+        behaviours: groups.iter().flat_map(of).collect(),
         jobs,
         open_jobs: 200,
-        opened_first: false,
+        opened_before_join: false,
         speed_ratio: 10.0,
         slowest_ms: 600_000,
         faults,
         failing_job_every: 0,
-        deadly_job_every: 0,
+        crashing_job_every: 0,
         deterministic: true,
         poll_ms: 5_000,
         late_tick_ms: 0,
-        pretence: Pretence::OwnSpeed,
+        cheater_speed: CheaterSpeed::OwnSpeed,
         owners: false,
-        known_job_every: 0,
         keep: false,
     }
 }
 
-/// Under a rule that does not compare digests honest miners need not train alike.
+/// The options under a rule. Only the exact rule needs deterministic training.
 pub(crate) fn under(rule: Rule, mut options: Options) -> Options {
     options.rules.agreement.rule = rule;
     options.deterministic = rule == Rule::Exact;
@@ -69,9 +64,12 @@ pub(crate) fn run(options: Options) -> World {
     world
 }
 
-/// What the miners of one conduct have earned, and for how many answers.
-pub(crate) fn earned(world: &World, conduct: Conduct) -> (u64, u64) {
-    let of = world.miners.iter().filter(|miner| miner.conduct == conduct);
+/// The points and the number of answers of all miners of one behaviour.
+pub(crate) fn earned(world: &World, behaviour: Behaviour) -> (u64, u64) {
+    let of = world
+        .miners
+        .iter()
+        .filter(|miner| miner.behaviour == behaviour);
     let sums = of.map(|miner| {
         let tally = world.checker.scores.tally(&miner.name);
         (tally.points, miner.answers)

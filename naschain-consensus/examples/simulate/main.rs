@@ -1,17 +1,17 @@
-//! Runs job boards in simulated worlds and prints what comes out.
+//! Runs job boards in simulated worlds and prints figures.
 //!
 //!     cargo run --release -p naschain-consensus --example simulate -- [options]
 //!
-//!     --seed S          the seed of everything (default 1)
+//!     --seed S          seed of the simulation (default 1)
 //!     --json            figures as one JSON object
 //!     --part NAME       makespan, rewards, collusion or scale; all of them by default
-//!     --jobs N          jobs of a makespan and of a reward run (default 10000)
-//!     --loss P          share of messages that are lost (default 0)
-//!     --duplication P   share of messages that arrive twice (default 0)
-//!     --reordering P    share of messages that later ones may overtake (default 0)
-//!     --delay-ms MS     longest delay of a message (default 0)
-//!     --scale-miners N  miners of the scale run (default 100000)
-//!     --scale-jobs N    jobs of the scale run (default 1000000)
+//!     --jobs N          number of jobs, except in the scale part (default 10000)
+//!     --loss P          probability that a message is lost (default 0)
+//!     --duplication P   probability that it arrives twice (default 0)
+//!     --reordering P    probability that later ones may overtake it (default 0)
+//!     --delay-ms MS     maximum delay of a message (default 0)
+//!     --scale-miners N  miners of the scale part (default 100000)
+//!     --scale-jobs N    jobs of the scale part (default 1000000)
 
 #[path = "../../tests/simulation/checker.rs"]
 #[allow(dead_code, reason = "shared with the test, which reads other figures")]
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         }
     };
     let (seed, jobs, faults) = (arguments.seed, arguments.jobs, arguments.faults);
-    // First of all, so that whatever goes wrong can be run again.
+    // Printed first, so that any failure can be reproduced.
     if arguments.json {
         eprintln!("seed {seed}");
     } else {
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     let mut found: Vec<Figure> = Vec::new();
     let mut scale = Vec::new();
     if wants("scale") {
-        // First, while the process has no memory to use again.
+        // Before the others, while the process has no freed memory to reuse.
         scale = scale::run(arguments.scale_miners, arguments.scale_jobs);
     }
     if wants("makespan") {
@@ -111,7 +111,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
         }
         let value = words
             .next()
-            .ok_or(format!("{flag} needs a value, or is no option"))?;
+            .ok_or(format!("{flag} is unknown or lacks its value"))?;
         let wrong = |expected: &str| format!("{flag} is {value:?}; it must be {expected}");
         let whole = || value.parse::<u64>().map_err(|_| wrong("a whole number"));
         let share = || match value.parse::<f64>() {
@@ -131,7 +131,11 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
                 arguments.part = Some(value);
             }
             "--part" => return Err(wrong("makespan, rewards, collusion or scale")),
-            _ => return Err(format!("{flag} is no option; see the head of the example")),
+            _ => {
+                return Err(format!(
+                    "{flag} is unknown; the options are listed at the top of the example"
+                ));
+            }
         }
     }
     Ok(arguments)

@@ -1,12 +1,12 @@
-//! What schedules cost: 100 honest miners whose speeds differ 10-fold.
+//! The makespan of schedules: 100 honest miners whose speeds differ 10-fold.
 
 use naschain_consensus::Rules;
 
 use crate::figures::{Figure, figure, options, run};
-use crate::world::{Conduct, Faults, World};
+use crate::world::{Behaviour, Faults, World};
 
 pub(crate) fn makespan(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
-    let options = options(seed, jobs, faults, &[(Conduct::Honest, 100)]);
+    let options = options(seed, jobs, faults, &[(Behaviour::Honest, 100)]);
     let mut found = Vec::new();
     let mut over_bound = |name: &str, meaning, open_jobs: u64, change: fn(&mut Rules)| -> World {
         let mut options = options.clone();
@@ -18,31 +18,31 @@ pub(crate) fn makespan(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
         world
     };
     let without: fn(&mut Rules) = |rules| {
-        rules.take_over = false;
+        rules.work_stealing = false;
         rules.watchdog = None;
     };
     let world = over_bound(
         "",
-        "with the watchdog, 200 jobs open at a time",
+        "the default rules, 200 jobs open at a time",
         200,
         |_| {},
     );
     over_bound("_1000_open", "the same with 1000 jobs open", 1000, |_| {});
     over_bound(
         "_50_open",
-        "the same with 50 jobs open: seats for half as many miners again",
+        "the same with 50 jobs open: 150 seats for 100 miners",
         50,
         |_| {},
     );
     over_bound(
-        "_take_over_only",
-        "idle miners take over, nothing is copied",
+        "_stealing_only",
+        "work stealing without speculative execution",
         200,
         |rules| rules.watchdog = None,
     );
     over_bound(
         "_no_watchdog",
-        "everybody does what it was dealt",
+        "neither work stealing nor speculative execution",
         200,
         without,
     );
@@ -52,25 +52,25 @@ pub(crate) fn makespan(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
         50,
         without,
     );
-    over_bound("_none_taken_over", "max_taken_over 0", 200, |rules| {
-        rules.max_taken_over = 0
+    over_bound("_none_self_selected", "max_self_selected 0", 200, |rules| {
+        rules.max_self_selected = 0
     });
-    over_bound("_two_taken_over", "max_taken_over 2", 200, |rules| {
-        rules.max_taken_over = 2
+    over_bound("_two_self_selected", "max_self_selected 2", 200, |rules| {
+        rules.max_self_selected = 2
     });
-    over_bound("_all_taken_over", "max_taken_over 3", 200, |rules| {
-        rules.max_taken_over = 3
+    over_bound("_all_self_selected", "max_self_selected 3", 200, |rules| {
+        rules.max_self_selected = 3
     });
     found.push(figure(
-        "copies_per_seat",
-        world.checker.copied as f64 / (3 * jobs) as f64,
-        "leases granted as copies, for each seat",
+        "speculative_per_seat",
+        world.checker.speculative as f64 / (3 * jobs) as f64,
+        "leases granted as speculative_leases, for each seat",
     ));
     found.extend(fairness(&world));
     found
 }
 
-/// Rewards against honest work: jobs done.
+/// How evenly honest work is rewarded.
 fn fairness(world: &World) -> [Figure; 2] {
     let rates = world.miners.iter().map(|miner| {
         let tally = world.checker.scores.tally(&miner.name);

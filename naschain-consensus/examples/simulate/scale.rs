@@ -1,28 +1,36 @@
-//! How fast and how large a board is, without the rest of a world around it.
+//! Throughput and memory of a board alone.
 
-use naschain_consensus::{Action, BatchId, Event, JobBoard, LeaseId, Millis, MinerId, Row, Rules};
+use naschain_consensus::{Action, Event, JobBoard, JobId, LeaseId, Millis, MinerId, Row, Rules};
 use naschain_core::{Accuracy, Digest, Measurement, Purpose, Stream};
 
 use crate::figures::{Figure, figure};
 
-/// The same with fewer miners, to see how the cost of an event grows, then in full.
+/// Measures the full size, and fewer miners for the growth of the cost of an event.
 pub(crate) fn run(miners: u64, jobs: u64) -> Vec<Figure> {
-    // The largest first: memory that another world has given back would hide what this one takes.
+    // The largest first: memory freed by an earlier run would hide what this one takes.
     let all = one(miners, jobs);
     let mut found = Vec::new();
     let steps = [100, 10_000].into_iter().filter(|fewer| *fewer < miners);
     for fewer in steps {
         let one = one(fewer, (jobs / 5).max(1));
         let name = format!("events_per_second_{fewer}_miners");
-        found.push(figure(name, one.events_per_second, "a fifth of the jobs"));
+        found.push(figure(
+            name,
+            one.events_per_second,
+            "CPU time, a fifth of the jobs",
+        ));
     }
     found.push(figure(
         "events_per_second",
         all.events_per_second,
-        "one core",
+        "CPU time of one core",
     ));
     let by_clock = all.events_per_wall_second;
-    found.push(figure("events_per_wall_second", by_clock, "by the clock"));
+    found.push(figure(
+        "events_per_wall_second",
+        by_clock,
+        "wall-clock time",
+    ));
     found.push(figure(
         "events",
         all.events as f64,
@@ -53,7 +61,8 @@ struct Scale {
     bytes_per_open_job: Option<f64>,
 }
 
-/// Everybody joins, all jobs are opened, and then everybody asks and answers until none is left.
+/// All miners join, all jobs are opened, and then all miners request and answer until no job is
+/// left.
 fn one(miners: u64, jobs: u64) -> Scale {
     let names: Vec<MinerId> = (0..miners)
         .filter_map(|miner| MinerId::new(format!("miner-{miner:06}")).ok())
@@ -62,7 +71,7 @@ fn one(miners: u64, jobs: u64) -> Scale {
     let begun = (core_seconds(), wall_seconds());
     let empty = resident_bytes();
     for miner in &names {
-        board.takes(
+        board.handle(
             0,
             Event::Join {
                 miner: miner.clone(),
@@ -71,34 +80,28 @@ fn one(miners: u64, jobs: u64) -> Scale {
     }
     let joined = resident_bytes();
     for job in 0..jobs {
-        let batch = BatchId(job);
-        board.takes(
-            0,
-            Event::Open {
-                batch,
-                flops: 1_000,
-            },
-        );
+        let job = JobId(job);
+        board.handle(0, Event::Open { job, flops: 1_000 });
     }
     let opened = resident_bytes();
     let mut stream = Stream::new(1, Purpose::Simulation, 2, 0);
     let mut working = Calendar::new();
     for miner in 0..names.len() {
-        ask(&mut board, &names, miner, 0, &mut stream, &mut working);
+        request(&mut board, &names, miner, 0, &mut stream, &mut working);
     }
     while working.count > 0 {
-        for (miner, lease, batch) in working.next_millisecond() {
+        for (miner, lease, job) in working.next_millisecond() {
             let submit = Event::Submit {
                 miner: names[miner].clone(),
                 lease,
-                row: Row::Measured(found(batch)),
+                row: Row::Measured(found(job)),
             };
             let now = working.now;
-            board.takes(now, submit);
-            ask(&mut board, &names, miner, now, &mut stream, &mut working);
+            board.handle(now, submit);
+            request(&mut board, &names, miner, now, &mut stream, &mut working);
         }
     }
-    assert_eq!(board.board.open_batches(), 0, "a job was lost");
+    assert_eq!(board.board.open_jobs(), 0, "a job was lost");
     let per = |from: Option<u64>, to: Option<u64>, count: u64| {
         Some(to?.saturating_sub(from?) as f64 / count as f64)
     };
@@ -111,7 +114,7 @@ fn one(miners: u64, jobs: u64) -> Scale {
     }
 }
 
-fn ask(
+fn request(
     board: &mut Counted,
     names: &[MinerId],
     index: usize,
@@ -120,20 +123,20 @@ fn ask(
     working: &mut Calendar,
 ) {
     let miner = names[index].clone();
-    let actions = board.takes(now, Event::Request { miner });
-    if let Some(Action::Leased { lease, batch, .. }) = actions.last() {
+    let actions = board.handle(now, Event::Request { miner });
+    if let Some(Action::Leased { lease, job, .. }) = actions.last() {
         let ms = 1_000 + stream.below(LONGEST_MS - 1_000);
-        working.enter(ms, (index, *lease, *batch));
+        working.enter(ms, (index, *lease, *job));
     }
 }
 
 /// Short enough that no lease needs a heartbeat.
 const LONGEST_MS: u64 = 41_000;
 
-/// Who ends when, by the millisecond; a heap would take a tenth of the time that is measured.
+/// Ends of trainings by millisecond; a heap would add a tenth to the measured time.
 struct Calendar {
     now: u64,
-    days: Vec<Vec<(usize, LeaseId, BatchId)>>,
+    days: Vec<Vec<(usize, LeaseId, JobId)>>,
     count: usize,
 }
 
@@ -146,12 +149,12 @@ impl Calendar {
         }
     }
 
-    fn enter(&mut self, in_ms: u64, entry: (usize, LeaseId, BatchId)) {
+    fn enter(&mut self, in_ms: u64, entry: (usize, LeaseId, JobId)) {
         self.days[((self.now + in_ms) % LONGEST_MS) as usize].push(entry);
         self.count += 1;
     }
 
-    fn next_millisecond(&mut self) -> Vec<(usize, LeaseId, BatchId)> {
+    fn next_millisecond(&mut self) -> Vec<(usize, LeaseId, JobId)> {
         self.now += 1;
         let day = std::mem::take(&mut self.days[(self.now % LONGEST_MS) as usize]);
         self.count -= day.len();
@@ -159,17 +162,17 @@ impl Calendar {
     }
 }
 
-fn found(batch: BatchId) -> Measurement {
+fn found(job: JobId) -> Measurement {
     Measurement {
-        accuracy: Accuracy::from_hundredths((batch.0 % 10_000) as u32)
+        accuracy: Accuracy::from_hundredths((job.0 % 10_000) as u32)
             .expect("below 10,000 hundredths"),
-        params: batch.0,
+        params: job.0,
         flops: 1_000,
         digest: Digest([7; 32]),
     }
 }
 
-/// A board and how many events it took.
+/// A board that counts its events.
 struct Counted {
     board: JobBoard,
     events: u64,
@@ -183,18 +186,18 @@ impl Counted {
         }
     }
 
-    fn takes(&mut self, now: u64, event: Event) -> Vec<Action> {
+    fn handle(&mut self, now: u64, event: Event) -> Vec<Action> {
         self.events += 1;
         let actions = self.board.handle(Millis(now), event);
-        actions.expect("every event of this world is acceptable")
+        actions.expect("every event of the example is valid")
     }
 }
 
-/// Seconds that one core has worked for this thread, which others on the machine do not lengthen,
-/// where the system tells (Linux); else seconds of the clock.
+/// CPU seconds of this thread, which other processes do not lengthen, on Linux; else seconds of the
+/// clock.
 fn core_seconds() -> f64 {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanoseconds = told.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanoseconds = text.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
     nanoseconds.map_or_else(wall_seconds, |ns| ns as f64 * 1e-9)
 }
 
@@ -209,7 +212,7 @@ fn wall_seconds() -> f64 {
         .map_or(0.0, |since| since.as_secs_f64())
 }
 
-/// Memory of this process, where the system tells (Linux, pages of 4 KiB).
+/// Resident memory of this process (Linux, pages of 4 KiB).
 fn resident_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;

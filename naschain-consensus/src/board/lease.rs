@@ -1,17 +1,17 @@
-//! How leases and the presence of miners begin, go on and end.
+//! Leases and the presence of miners: how they begin, are renewed and end.
 
 use naschain_core::Measurement;
 use serde::{Deserialize, Serialize};
 
 use super::JobBoard;
-use super::batch::{Seat, Worker};
-use super::batches::SeatRef;
+use super::job::{Seat, Worker};
+use super::jobs::SeatRef;
 use super::roster::MinerIndex;
 use crate::{Action, Ending, Grant, LeaseId, Millis, MinerId};
 
-/// A miner asks for work as soon as it has joined; one that has never worked and does not ask
-/// within this time is taken to be away.
-const FIRST_WORD_MS: u64 = 5_000;
+/// A miner requests work as soon as it has joined; one that has never worked and requests nothing
+/// for this long counts as away.
+const FIRST_REQUEST_MS: u64 = 5_000;
 
 /// A live lease.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,37 +21,38 @@ pub(super) struct Lease {
     /// The size of the job.
     pub(super) flops: u64,
     pub(super) granted: Millis,
-    /// When its time between heartbeats began.
+    /// Time of the latest heartbeat, or of the grant.
     pub(super) renewed: Millis,
     pub(super) expires: Millis,
     pub(super) epoch: u32,
-    /// When the training will end; only known while it is alone at its seat and being watched.
+    /// Estimated end of the training, while this is the only lease of its seat and there is a
+    /// watchdog.
     pub(super) estimate: Option<Millis>,
-    pub(super) is_copy: bool,
-    /// Whether its miner took the seat over or is the second one there.
-    pub(super) is_undrawn: bool,
-    /// How often its miner has forgotten that it holds the seat.
-    pub(super) asked_again: u32,
-    /// The consensus of its batch, if that has ended: all that is left to do is a spot check.
+    pub(super) is_speculative: bool,
+    /// Whether its miner stole the seat or trains it speculatively.
+    pub(super) is_self_selected: bool,
+    /// How often its miner lost the job and got the seat again.
+    pub(super) reissued: u32,
+    /// The consensus of its job, if that has ended: the answer will only be compared with it.
     pub(super) check: Option<Box<Measurement>>,
 }
 
 impl JobBoard {
     pub(super) fn join(&mut self, name: MinerId, terms: Option<(Option<MinerId>, u32)>) {
         let miner = self.roster.join(name, terms);
-        // Who only joins again and again does not work at what it was dealt.
+        // A miner that only keeps joining does not work on the seats assigned to it.
         if self.roster.is_present(miner) || self.roster.has_only_joined(miner) {
             return;
         }
         self.touch(miner);
         if self.roster.is_new(miner) {
-            let wait_ms = FIRST_WORD_MS.min(self.rules.away_ms);
+            let wait_ms = FIRST_REQUEST_MS.min(self.rules.away_ms);
             self.set_away_timer(miner, Some(self.now.plus(wait_ms)));
         }
     }
 
-    /// A miner has spoken: it is present, and not away for a while unless it holds a lease, which
-    /// has its own time.
+    /// Marks a miner as present after a message. Without a lease it counts as away after a while;
+    /// with one, the lease has its own deadline.
     pub(super) fn touch(&mut self, miner: MinerIndex) {
         self.roster.add_present(miner);
         let idle = self.roster[miner].leases.is_empty();
@@ -65,15 +66,15 @@ impl JobBoard {
             return;
         }
         if let Some(old) = old {
-            self.due_away.remove(&(old, miner));
+            self.away_deadlines.remove(&(old, miner));
         }
         if let Some(new) = away_at {
-            self.due_away.insert((new, miner));
+            self.away_deadlines.insert((new, miner));
         }
     }
 
-    /// Gives a miner a lease for a seat that waits, that it held under a lease just ended, or
-    /// that another one lags at.
+    /// Grants a miner a lease for a seat that waits, that it held under a lease just ended, or at
+    /// which another miner is a straggler.
     pub(super) fn grant(
         &mut self,
         miner: MinerIndex,
@@ -85,17 +86,23 @@ impl JobBoard {
         let lease = LeaseId(self.granted);
         let term_ms = self.rules.lease_ms.min(self.rules.job_limit_ms);
         let expires = self.now.plus(term_ms);
-        let is_copy = matches!(grant, Grant::Copied { .. });
-        let is_undrawn = is_copy || matches!(grant, Grant::TakenOver { .. });
-        let Some(flops) = self.seat_worker(place, Worker { miner, lease }, is_copy, is_undrawn)
-        else {
+        let is_speculative = matches!(grant, Grant::Speculative { .. });
+        let is_self_selected = is_speculative || matches!(grant, Grant::Stolen { .. });
+        let Some(flops) = self.seat_worker(
+            place,
+            Worker { miner, lease },
+            is_speculative,
+            is_self_selected,
+        ) else {
             return;
         };
         let estimate = match self.rules.watchdog {
-            Some(_) if !is_copy => self.expected_ms(miner, flops).map(|ms| self.now.plus(ms)),
+            Some(_) if !is_speculative => {
+                self.expected_ms(miner, flops).map(|ms| self.now.plus(ms))
+            }
             _ => None,
         };
-        self.ends.extend(estimate.map(|end| (end, lease)));
+        self.estimated_ends.extend(estimate.map(|end| (end, lease)));
         let live = Lease {
             miner,
             place,
@@ -105,23 +112,23 @@ impl JobBoard {
             expires,
             epoch: 0,
             estimate,
-            is_copy,
-            is_undrawn,
-            asked_again: 0,
+            is_speculative,
+            is_self_selected,
+            reissued: 0,
             check: None,
         };
         self.leases.insert(lease, Box::new(live));
-        self.copies += u64::from(is_copy);
-        self.due_leases.insert((expires, lease));
+        self.speculative_leases += u64::from(is_speculative);
+        self.lease_deadlines.insert((expires, lease));
         self.roster[miner].leases.push(lease);
         self.roster.note_work(miner);
         self.set_away_timer(miner, None);
-        if !matches!(grant, Grant::Again { .. }) {
+        if !matches!(grant, Grant::Reissued { .. }) {
             self.charge(miner, flops);
         }
         actions.push(Action::Leased {
             miner: self.roster.name(miner),
-            batch: place.id,
+            job: place.id,
             seat: place.seat(),
             lease,
             expires,
@@ -129,57 +136,60 @@ impl JobBoard {
         });
     }
 
-    /// Puts a miner to work at a seat, beside the one that lags there if it is a copy, and returns
+    /// Makes a miner the worker of a seat, or its second worker if it is speculative, and returns
     /// the size of the job.
     fn seat_worker(
         &mut self,
         place: SeatRef,
         new: Worker,
-        is_copy: bool,
-        is_undrawn: bool,
+        is_speculative: bool,
+        is_self_selected: bool,
     ) -> Option<u64> {
-        let batch = self.batches.get_mut(place.batch())?;
-        batch.undrawn += usize::from(is_undrawn);
-        let flops = batch.flops;
-        let seat = &mut batch.seats[place.seat()];
+        let job = self.jobs.get_mut(place.job())?;
+        job.self_selected += usize::from(is_self_selected);
+        let flops = job.flops;
+        let seat = &mut job.seats[place.seat()];
         let mut lagging = None;
         match seat {
-            Seat::Leased { worker, copy } if is_copy => {
-                *copy = Some(new);
+            Seat::Leased {
+                worker,
+                speculative,
+            } if is_speculative => {
+                *speculative = Some(new);
                 lagging = Some(worker.lease);
             }
             _ => {
                 self.open_seats.forget(seat);
-                self.roster.forget_dealt(seat, flops);
+                self.roster.unassign(seat, flops);
                 *seat = Seat::Leased {
                     worker: new,
-                    copy: None,
+                    speculative: None,
                 };
             }
         }
         if let Some(lagging) = lagging {
-            self.watch(lagging);
+            self.update_estimate(lagging);
         }
-        self.queue_take_over(place.batch());
+        self.queue_stealable(place.job());
         Some(flops)
     }
 
-    /// Forgets a lease; its seat is the caller's to care for.
-    pub(super) fn end_lease(&mut self, lease: LeaseId, why: Ending) -> Option<Box<Lease>> {
+    /// Removes a lease. The caller takes care of its seat.
+    pub(super) fn end_lease(&mut self, lease: LeaseId, reason: Ending) -> Option<Box<Lease>> {
         let ended = self.leases.remove(&lease)?;
-        self.due_leases.remove(&(ended.expires, lease));
+        self.lease_deadlines.remove(&(ended.expires, lease));
         if let Some(estimate) = ended.estimate {
-            self.ends.remove(&(estimate, lease));
+            self.estimated_ends.remove(&(estimate, lease));
         }
-        self.copies -= u64::from(ended.is_copy);
+        self.speculative_leases -= u64::from(ended.is_speculative);
         let miner = &mut self.roster[ended.miner];
         miner.leases.retain(|live| *live != lease);
-        // So many that no retry of a miner that trains several jobs at once is forgotten.
-        let most = (miner.capacity as usize).max(2);
-        if miner.ended.len() >= most {
+        // Enough that a repeated answer of a miner that trains several jobs at once is recognised.
+        let max_ended = (miner.capacity as usize).max(2);
+        if miner.ended.len() >= max_ended {
             miner.ended.remove(0);
         }
-        miner.ended.push((lease, why));
+        miner.ended.push((lease, reason));
         Some(ended)
     }
 
@@ -187,17 +197,17 @@ impl JobBoard {
     pub(super) fn revoke(
         &mut self,
         lease: LeaseId,
-        why: Ending,
+        reason: Ending,
         actions: &mut Vec<Action>,
     ) -> Option<Box<Lease>> {
-        let ended = self.end_lease(lease, why)?;
+        let ended = self.end_lease(lease, reason)?;
         self.touch(ended.miner);
         actions.push(Action::Revoked {
             miner: self.roster.name(ended.miner),
-            batch: ended.place.id,
+            job: ended.place.id,
             seat: ended.place.seat(),
             lease,
-            why,
+            reason,
         });
         Some(ended)
     }
@@ -210,8 +220,8 @@ impl JobBoard {
         };
         let limit = live.granted.plus(limit_ms).max(self.now);
         let expires = self.now.plus(self.rules.lease_ms).min(limit);
-        self.due_leases.remove(&(live.expires, lease));
-        self.due_leases.insert((expires, lease));
+        self.lease_deadlines.remove(&(live.expires, lease));
+        self.lease_deadlines.insert((expires, lease));
         live.expires = expires;
         live.renewed = self.now;
         live.epoch = live.epoch.max(epoch);
@@ -220,25 +230,25 @@ impl JobBoard {
             lease,
             expires,
         });
-        self.watch(lease);
+        self.update_estimate(lease);
     }
 
-    /// How long a lease may last at most.
+    /// Maximum duration of a lease in milliseconds.
     fn limit_ms(&self, flops: u64) -> u64 {
         let stalled = self.rules.watchdog.and_then(|watchdog| {
             let average_ms = u128::from(self.average_ms(flops)?);
             let ms = average_ms * u128::from(watchdog.stalled_percent) / 100;
             u64::try_from(ms).ok()
         });
-        // Where jobs are short, waiting for one heartbeat is no stalling.
+        // Where jobs are short, waiting for one heartbeat is not stalling.
         let stalled = stalled.map_or(u64::MAX, |ms| ms.max(self.rules.lease_ms));
         self.rules.job_limit_ms.min(stalled)
     }
 
-    /// Ends what is due.
+    /// Ends all leases and presences that are due.
     pub(super) fn expire(&mut self, actions: &mut Vec<Action>) {
         while let Some(deadline) = self.next_deadline().filter(|due| *due <= self.now) {
-            match (self.due_leases.first(), self.due_away.first()) {
+            match (self.lease_deadlines.first(), self.away_deadlines.first()) {
                 (Some(&(due, lease)), _) if due == deadline => self.expire_lease(lease, actions),
                 (_, Some(&(_, miner))) => self.set_away(miner, actions),
                 _ => return,
@@ -250,28 +260,29 @@ impl JobBoard {
         let Some(live) = self.leases.get(&lease) else {
             return;
         };
-        let why = self.why_due(live);
-        let Some(ended) = self.end_lease(lease, why) else {
+        let reason = self.expiry_reason(live);
+        let Some(ended) = self.end_lease(lease, reason) else {
             return;
         };
         actions.push(Action::Expired {
             miner: self.roster.name(ended.miner),
-            batch: ended.place.id,
+            job: ended.place.id,
             seat: ended.place.seat(),
             lease,
-            why,
+            reason,
         });
         self.abandon(lease, &ended, actions);
         if self.roster[ended.miner].leases.is_empty() {
-            match why {
+            match reason {
                 Ending::Silent => self.set_away(ended.miner, actions),
                 _ => self.touch(ended.miner),
             }
         }
     }
 
-    /// Why a lease that is due ends: one that had all its time between heartbeats, by their want.
-    pub(super) fn why_due(&self, live: &Lease) -> Ending {
+    /// Why a lease that is due ends: [`Ending::Silent`] if the whole time between heartbeats has
+    /// passed.
+    pub(super) fn expiry_reason(&self, live: &Lease) -> Ending {
         if live.expires.since(live.renewed) >= self.rules.lease_ms {
             Ending::Silent
         } else {
@@ -289,14 +300,14 @@ impl JobBoard {
         actions.push(Action::Away {
             miner: self.roster.name(miner),
         });
-        self.undeal(miner, actions);
+        self.reassign_all(miner, actions);
     }
 
-    /// Deals to others the seats that a miner was dealt and has not started on.
-    fn undeal(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
-        for (place, dealing) in std::mem::take(&mut self.roster[miner].dealt) {
-            if self.is_dealt_to(place, dealing, miner) {
-                self.redraw(place, actions);
+    /// Reassigns the seats that are assigned to a miner and not started.
+    fn reassign_all(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
+        for (place, round) in std::mem::take(&mut self.roster[miner].assigned) {
+            if self.is_assigned_to(place, round, miner) {
+                self.reassign(place, actions);
             }
         }
     }
@@ -304,14 +315,14 @@ impl JobBoard {
     pub(super) fn leave(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
         for lease in self.roster[miner].leases.clone() {
             if let Some(ended) = self.revoke(lease, Ending::Left, actions) {
-                // Gone before others are drawn for its seat.
+                // Absent before a miner is drawn for its seat.
                 self.roster.remove_present(miner);
                 self.abandon(lease, &ended, actions);
             }
         }
         self.set_away_timer(miner, None);
         self.roster.remove_present(miner);
-        self.undeal(miner, actions);
+        self.reassign_all(miner, actions);
         self.roster[miner].has_left = true;
     }
 }

@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::batch::Seat;
-use super::batches::SeatRef;
+use super::job::Seat;
+use super::jobs::SeatRef;
 
-/// What waits for somebody to take it, oldest first.
+/// Items that wait to be taken, oldest first.
 ///
-/// Tickets only grow. A miner that has seen all below a ticket and could take none of it need not
-/// look at it again: whatever would let it take something gives that a new ticket.
+/// Tickets only grow. A miner that could take none of the items below a ticket need not look at
+/// those again: whatever makes an item available to it gives the item a new ticket.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Queue<T> {
     waiting: BTreeMap<u64, T>,
@@ -52,7 +52,7 @@ impl<T: Copy> Queue<T> {
 }
 
 impl Queue<SeatRef> {
-    /// Takes out a seat that waits in this queue, if it does.
+    /// Removes a seat if it is in this queue.
     pub(super) fn forget(&mut self, seat: &Seat) {
         if let Seat::Open { ticket } = seat {
             self.remove(*ticket);

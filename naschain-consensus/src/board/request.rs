@@ -1,73 +1,80 @@
-//! What a miner that asks is given.
+//! How a request for work is answered.
 
 use super::JobBoard;
-use super::batch::Seat;
-use super::batches::{BatchRef, SeatRef};
+use super::job::Seat;
+use super::jobs::{JobRef, SeatRef};
 use super::roster::MinerIndex;
 use crate::{Action, Ending, Grant, LeaseId, NoWork};
 
-/// So often in a row a miner that has forgotten its job gets it again; then others get it, since
-/// the job may be what makes it forget.
-const MOST_AGAIN: u32 = 3;
+/// Maximum number of times in a row that a miner which lost its job gets it again. Then others get
+/// it, since the job may be what makes the miner crash.
+const MAX_REISSUES: u32 = 3;
 
 impl JobBoard {
     pub(super) fn request(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
         self.roster.add_present(miner);
-        if self.give_again(miner, actions) {
+        if self.reissue(miner, actions) {
             return;
         }
-        if let Some(place) = self.next_dealt_to(miner, actions) {
-            return self.give_waiting(miner, place, Grant::Dealt, actions);
+        if let Some(place) = self.next_assigned_to(miner, actions) {
+            return self.give_seat(miner, place, Grant::Assigned, actions);
         }
-        let no_more = self.no_more_for(miner);
-        let may_open = no_more.is_none() || self.is_first(miner, no_more);
-        if may_open && let Some(place) = self.next_open_for(miner) {
-            return self.give_waiting(miner, place, Grant::Open, actions);
+        let refusal = self.self_selection_refusal(miner);
+        let may_take_open = refusal.is_none() || self.is_first_answer_wanted(miner, refusal);
+        if may_take_open && let Some(place) = self.next_open_for(miner) {
+            return self.give_seat(miner, place, Grant::Open, actions);
         }
-        if no_more.is_none() && self.give_anothers(miner, actions) {
+        if refusal.is_none() && self.steal_or_speculate(miner, actions) {
             return;
         }
-        let why = self.no_work(no_more, may_open);
+        let reason = self.no_work_reason(refusal, may_take_open);
         self.touch(miner);
         actions.push(Action::Idle {
             miner: self.roster.name(miner),
-            why,
+            reason,
         });
     }
 
-    /// While nothing is known of the network's pace, everybody's first answer is wanted.
-    pub(super) fn is_first(&self, miner: MinerIndex, no_more: Option<NoWork>) -> bool {
-        no_more == Some(NoWork::PaceUnknown) && !self.roster[miner].has_answered
+    /// While the network's pace is unknown, the first answer of every miner is wanted.
+    pub(super) fn is_first_answer_wanted(
+        &self,
+        miner: MinerIndex,
+        refusal: Option<NoWork>,
+    ) -> bool {
+        refusal == Some(NoWork::PaceUnknown) && !self.roster[miner].has_answered
     }
 
-    /// Why a miner gets nothing, when nothing was found for it.
-    pub(super) fn no_work(&self, no_more: Option<NoWork>, may_open: bool) -> NoWork {
-        match no_more {
-            Some(why) if !self.takeable.is_empty() || !(may_open || self.open_seats.is_empty()) => {
-                why
+    /// Why a miner gets no work, if no seat was found for it.
+    pub(super) fn no_work_reason(&self, refusal: Option<NoWork>, may_take_open: bool) -> NoWork {
+        match refusal {
+            Some(reason)
+                if !self.stealable.is_empty() || !(may_take_open || self.open_seats.is_empty()) =>
+            {
+                reason
             }
-            _ if self.roster.dealt_seats() > 0 || !self.open_seats.is_empty() => {
-                NoWork::NotForThisMiner
+            _ if self.roster.assigned_seats() > 0 || !self.open_seats.is_empty() => {
+                NoWork::NotEligible
             }
-            _ => NoWork::NothingWaits,
+            _ => NoWork::NothingPending,
         }
     }
 
-    /// Gives a miner a seat that another one was dealt and has not started on, or lags at.
-    fn give_anothers(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) -> bool {
-        if let Some((place, from)) = self.next_taken_over_by(miner) {
-            let grant = Grant::TakenOver {
+    /// Gives a miner a seat that is assigned to another one and not started, or that of a
+    /// straggler.
+    fn steal_or_speculate(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) -> bool {
+        if let Some((place, from)) = self.next_stealable_for(miner) {
+            let grant = Grant::Stolen {
                 from: self.roster.name(from),
             };
-            self.give_waiting(miner, place, grant, actions);
-            // The owner that lost its seat may now take another one of the batch.
+            self.give_seat(miner, place, grant, actions);
+            // The owner that lost its seat may now take another one of the job.
             if self.roster.siblings(from) > 1 {
                 self.renew_tickets(place);
             }
             return true;
         }
-        if let Some((place, from)) = self.next_copied_by(miner) {
-            let grant = Grant::Copied {
+        if let Some((place, from)) = self.next_straggler_for(miner) {
+            let grant = Grant::Speculative {
                 from: self.roster.name(from),
             };
             self.grant(miner, place, grant, actions);
@@ -76,21 +83,21 @@ impl JobBoard {
         false
     }
 
-    /// A miner that asks and has no room for more has forgotten one of its jobs: it gets its
-    /// oldest one again, unless that is wanted no more.
-    fn give_again(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) -> bool {
+    /// A miner that requests work at full capacity has lost one of its jobs: it gets the oldest one
+    /// again, unless that is not needed any more.
+    fn reissue(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) -> bool {
         while self.roster[miner].leases.len() >= self.roster[miner].capacity as usize {
             let old = self.roster[miner].leases[0];
             let Some(live) = self.leases.get(&old) else {
                 return false;
             };
-            let (place, times) = (live.place, live.asked_again);
-            if times < MOST_AGAIN && self.is_alone(place, old) {
-                let before = self.end_lease(old, Ending::AskedAgain);
-                self.grant(miner, place, Grant::Again { old }, actions);
+            let (place, times) = (live.place, live.reissued);
+            if times < MAX_REISSUES && self.is_sole_worker(place, old) {
+                let before = self.end_lease(old, Ending::Reissued);
+                self.grant(miner, place, Grant::Reissued { old }, actions);
                 if let Some(live) = self.leases.get_mut(&LeaseId(self.granted)) {
-                    live.is_undrawn = before.is_some_and(|before| before.is_undrawn);
-                    live.asked_again = times + 1;
+                    live.is_self_selected = before.is_some_and(|before| before.is_self_selected);
+                    live.reissued = times + 1;
                 }
                 return true;
             }
@@ -101,14 +108,14 @@ impl JobBoard {
         false
     }
 
-    /// Whether nobody but the holder of this lease works, or has worked, at the seat.
-    fn is_alone(&self, place: SeatRef, lease: LeaseId) -> bool {
-        let batch = self.batches.get(place.batch());
-        let seat = batch.and_then(|batch| batch.seats.get(place.seat()));
-        matches!(seat, Some(Seat::Leased { worker, copy: None }) if worker.lease == lease)
+    /// Whether no other miner works, or has worked, at the seat of this lease.
+    fn is_sole_worker(&self, place: SeatRef, lease: LeaseId) -> bool {
+        let job = self.jobs.get(place.job());
+        let seat = job.and_then(|job| job.seats.get(place.seat()));
+        matches!(seat, Some(Seat::Leased { worker, speculative: None }) if worker.lease == lease)
     }
 
-    fn give_waiting(
+    fn give_seat(
         &mut self,
         miner: MinerIndex,
         place: SeatRef,
@@ -117,100 +124,107 @@ impl JobBoard {
     ) {
         self.grant(miner, place, grant, actions);
         let has_trust = self.rules.trust.is_some();
-        if has_trust && self.is_single(place.batch()) && !self.is_trusted(miner) {
-            self.widen(place.batch(), actions);
+        if has_trust && self.is_single(place.job()) && !self.is_trusted(miner) {
+            self.widen(place.job(), actions);
         }
     }
 
-    /// The oldest seat that this miner was dealt and that is still waiting for it. One of a batch in
-    /// which its owner has come to have another is dealt to somebody else.
-    fn next_dealt_to(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) -> Option<SeatRef> {
-        while let Some((place, dealing)) = self.roster[miner].dealt.pop_front() {
-            if self.is_dealt_to(place, dealing, miner) {
-                if self.may_sit(miner, place) {
+    /// The oldest seat that is assigned to this miner and waits for it. If its owner has got
+    /// another seat of the same job since, the seat is reassigned.
+    fn next_assigned_to(
+        &mut self,
+        miner: MinerIndex,
+        actions: &mut Vec<Action>,
+    ) -> Option<SeatRef> {
+        while let Some((place, round)) = self.roster[miner].assigned.pop_front() {
+            if self.is_assigned_to(place, round, miner) {
+                if self.may_hold(miner, place) {
                     return Some(place);
                 }
-                self.redraw(place, actions);
+                self.reassign(place, actions);
             }
         }
         None
     }
 
-    pub(super) fn is_dealt_to(&self, place: SeatRef, dealing: u32, miner: MinerIndex) -> bool {
-        let Some(batch) = self.batches.get(place.batch()) else {
+    pub(super) fn is_assigned_to(&self, place: SeatRef, round: u32, miner: MinerIndex) -> bool {
+        let Some(job) = self.jobs.get(place.job()) else {
             return false;
         };
-        // A dealing before this one may have had more seats.
-        let seat = batch.seats.get(place.seat());
-        batch.dealing == dealing && matches!(seat, Some(Seat::Dealt { to }) if *to == miner)
+        // The earlier round may have had more seats.
+        let seat = job.seats.get(place.seat());
+        job.round == round && matches!(seat, Some(Seat::Assigned { to }) if *to == miner)
     }
 
     fn next_open_for(&mut self, miner: MinerIndex) -> Option<SeatRef> {
-        let seen = self.roster[miner].seen_open;
+        let seen = self.roster[miner].open_cursor;
         let mut candidates = self.open_seats.from(seen);
-        let found = candidates.find(|(_, place)| self.may_sit(miner, *place));
+        let found = candidates.find(|(_, place)| self.may_hold(miner, *place));
         let seen = found.map_or(self.open_seats.next_ticket(), |(ticket, _)| ticket);
-        self.roster[miner].seen_open = seen;
+        self.roster[miner].open_cursor = seen;
         found.map(|(_, place)| place)
     }
 
-    /// A seat dealt to somebody else that this miner may take over, and from whom: of the oldest
-    /// batch that has one.
-    fn next_taken_over_by(&mut self, miner: MinerIndex) -> Option<(SeatRef, MinerIndex)> {
-        let seen = self.roster[miner].seen_takeable;
-        let mut queued = self.takeable.from(seen);
+    /// A seat of the oldest job that has one assigned to another miner which this one may steal,
+    /// and that miner.
+    fn next_stealable_for(&mut self, miner: MinerIndex) -> Option<(SeatRef, MinerIndex)> {
+        let seen = self.roster[miner].stealable_cursor;
+        let mut queued = self.stealable.from(seen);
         let found =
-            queued.find_map(|(ticket, batch)| Some((ticket, self.slowest_dealt(miner, batch)?)));
-        let seen = found.map_or(self.takeable.next_ticket(), |(ticket, _)| ticket);
-        self.roster[miner].seen_takeable = seen;
+            queued.find_map(|(ticket, job)| Some((ticket, self.slowest_assigned(miner, job)?)));
+        let seen = found.map_or(self.stealable.next_ticket(), |(ticket, _)| ticket);
+        self.roster[miner].stealable_cursor = seen;
         found.map(|(_, seat)| seat)
     }
 
-    /// The seat of a batch that waits for the miner with the longest backlog, among those that
-    /// this one may take over. A batch in which it had a seat before is left to others.
-    fn slowest_dealt(&self, miner: MinerIndex, batch: BatchRef) -> Option<(SeatRef, MinerIndex)> {
-        let open = self.batches.get(batch)?;
-        if open.had.contains(&self.roster[miner].owner) {
+    /// Of the seats of a job that this miner may steal, the one whose miner has the longest
+    /// backlog. A job in which its owner had a seat before is left to others.
+    fn slowest_assigned(&self, miner: MinerIndex, job: JobRef) -> Option<(SeatRef, MinerIndex)> {
+        let open = self.jobs.get(job)?;
+        if open.former_owners.contains(&self.roster[miner].owner) {
             return None;
         }
         let mut slowest = None;
         for (number, seat) in open.seats.iter().enumerate() {
-            let Seat::Dealt { to } = seat else { continue };
-            let place = batch.seat(number);
+            let Seat::Assigned { to } = seat else {
+                continue;
+            };
+            let place = job.seat(number);
             let backlog_ms = self.backlog_ms(*to);
             let is_slower = slowest.is_none_or(|(_, _, most_ms)| backlog_ms > most_ms);
-            if is_slower && self.may_sit(miner, place) {
+            if is_slower && self.may_hold(miner, place) {
                 slowest = Some((place, *to, backlog_ms));
             }
         }
         slowest.map(|(place, from, _)| (place, from))
     }
 
-    /// Whether no other seat of the batch is held by this miner's owner.
-    pub(super) fn may_sit(&self, miner: MinerIndex, place: SeatRef) -> bool {
+    /// Whether no other seat of the job is held by this miner's owner.
+    pub(super) fn may_hold(&self, miner: MinerIndex, place: SeatRef) -> bool {
         let owner = self.roster[miner].owner;
-        self.batches.get(place.batch()).is_some_and(|batch| {
-            let mut others = batch.seats.iter().enumerate();
+        self.jobs.get(place.job()).is_some_and(|job| {
+            let mut others = job.seats.iter().enumerate();
             others.all(|(index, seat)| {
                 index == place.seat() || seat.holders().all(|held| self.roster[held].owner != owner)
             })
         })
     }
 
-    /// Puts a batch in the queue of those of which a seat may be taken over, or takes it out.
-    pub(super) fn queue_take_over(&mut self, batch: BatchRef) {
+    /// Adds a job to the queue of jobs with a seat that may be stolen, or removes it, by its
+    /// present state.
+    pub(super) fn queue_stealable(&mut self, job: JobRef) {
         let rules = &self.rules;
-        let Some(open) = self.batches.get_mut(batch) else {
+        let Some(open) = self.jobs.get_mut(job) else {
             return;
         };
-        let may_be = rules.take_over
-            && open.undrawn < rules.max_taken_over
-            && open.seats.iter().any(Seat::is_dealt);
-        match open.takeable {
-            None if may_be => open.takeable = Some(self.takeable.push(batch)),
+        let may_be = rules.work_stealing
+            && open.self_selected < rules.max_self_selected
+            && open.seats.iter().any(Seat::is_assigned);
+        match open.stealable {
+            None if may_be => open.stealable = Some(self.stealable.push(job)),
             Some(ticket) if !may_be => {
-                self.takeable.remove(ticket);
-                open.takeable = None;
+                self.stealable.remove(ticket);
+                open.stealable = None;
             }
             _ => {}
         }

@@ -4,72 +4,63 @@ use std::ops::{Index, IndexMut};
 use naschain_core::Stream;
 use serde::{Deserialize, Serialize};
 
-use super::batch::Seat;
-use super::batches::SeatRef;
+use super::job::Seat;
+use super::jobs::SeatRef;
 use super::watchdog::Pace;
 use crate::{Ending, LeaseId, Millis, MinerId, Tally};
 
-/// A miner's place in the roster, in order of joining.
+/// A miner's index in the roster, in the order of joining.
 pub(super) type MinerIndex = u32;
-/// An owner's place in the roster.
+/// An owner's index in the roster.
 pub(super) type OwnerIndex = u32;
 
-/// One miner that joined at some time.
+/// A miner that has joined at some time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Miner {
     pub(super) name: MinerId,
     pub(super) owner: OwnerIndex,
     pub(super) capacity: u32,
     pub(super) has_left: bool,
-    /// Its place among those present.
+    /// Its index in the list of present miners.
     place: Option<u32>,
-    /// When it counts as away; only a miner that is present and holds no lease has one.
+    /// When it counts as away; set only while it is present without a lease.
     pub(super) away_at: Option<Millis>,
     /// Live leases, oldest first.
     pub(super) leases: Vec<LeaseId>,
-    /// Its latest leases that have ended, and why; a few.
+    /// Its latest ended leases with the reason; a few.
     pub(super) ended: Vec<(LeaseId, Ending)>,
     pub(super) has_answered: bool,
-    /// It went away before it ever worked at anything, and has not worked since.
+    /// It went away without ever having worked, and has not worked since.
     has_only_joined: bool,
-    /// Seats it was dealt, oldest first, with the dealing; some may be gone.
-    pub(super) dealt: VecDeque<(SeatRef, u32)>,
-    /// The size of all jobs that it was dealt and has not started.
-    pub(super) waiting_flops: u128,
-    /// When a miner of the greatest speed that is believed would have done all that this one has
-    /// been given.
+    /// Seats assigned to it with their round, oldest first; some may have gone to others since.
+    pub(super) assigned: VecDeque<(SeatRef, u32)>,
+    /// Total size of the jobs that are assigned to it and not started.
+    pub(super) queued_flops: u128,
+    /// When the fastest plausible miner would have finished everything this one was given.
     pub(super) busy_until: Millis,
-    /// The tickets of the queues up to which it has looked in vain.
-    pub(super) seen_open: u64,
-    pub(super) seen_takeable: u64,
+    /// The tickets below which the queues hold nothing for it.
+    pub(super) open_cursor: u64,
+    pub(super) stealable_cursor: u64,
     pub(super) tally: Tally,
     pub(super) pace: Pace,
     pub(super) valid_in_a_row: u32,
 }
 
-/// All miners that ever joined, and who of them is present.
+/// All miners that ever joined, and which of them are present.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Roster {
-    /// By a digest of the name and then the name: most comparisons need not look at the text.
-    by_name: BTreeMap<(u64, MinerId), MinerIndex>,
+    by_name: BTreeMap<MinerId, MinerIndex>,
     miners: Vec<Miner>,
     present: Vec<MinerIndex>,
     owners_by_name: BTreeMap<MinerId, OwnerIndex>,
-    /// How many miners of each owner are present.
+    /// Number of present miners of each owner.
     owners: Vec<u32>,
     owners_present: usize,
-    /// How many of those present have answered at some time.
-    answered_present: usize,
-    /// How many of those present have only joined so far.
+    /// Number of present miners that have answered at some time.
+    present_answered: usize,
+    /// Number of present miners that have never worked since they were away.
     idle_present: usize,
-    dealt_seats: u64,
-}
-
-/// FNV-1a of the name, and the name. Equal digests cost time and nothing else.
-fn name_key(name: &MinerId) -> (u64, MinerId) {
-    let fold = |digest: u64, byte: u8| (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    let digest = name.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, fold);
-    (digest, name.clone())
+    assigned_seats: u64,
 }
 
 impl Index<MinerIndex> for Roster {
@@ -89,7 +80,7 @@ impl IndexMut<MinerIndex> for Roster {
 impl Roster {
     /// A miner that has joined and not left.
     pub(super) fn find(&self, name: &MinerId) -> Option<MinerIndex> {
-        let miner = *self.by_name.get(&name_key(name))?;
+        let miner = *self.by_name.get(name)?;
         (!self[miner].has_left).then_some(miner)
     }
 
@@ -97,13 +88,13 @@ impl Roster {
         self[miner].name.clone()
     }
 
-    /// Notes a miner as joined; without terms a known one keeps its own.
+    /// Records that a miner has joined. Without terms, a known miner keeps its owner and capacity.
     pub(super) fn join(
         &mut self,
         name: MinerId,
         terms: Option<(Option<MinerId>, u32)>,
     ) -> MinerIndex {
-        let known = self.by_name.get(&name_key(&name)).copied();
+        let known = self.by_name.get(&name).copied();
         if let (Some(miner), None) = (known, &terms) {
             self[miner].has_left = false;
             return miner;
@@ -127,11 +118,11 @@ impl Roster {
         known.has_left = false;
         let before = std::mem::replace(&mut known.owner, owner);
         if before != owner {
-            // Also those that stay behind may take what their owner had a seat of.
+            // Every miner of the two owners may now take seats that it could not take before.
             for other in &mut self.miners {
                 if [before, owner].contains(&other.owner) {
-                    other.seen_open = 0;
-                    other.seen_takeable = 0;
+                    other.open_cursor = 0;
+                    other.stealable_cursor = 0;
                 }
             }
         }
@@ -142,7 +133,7 @@ impl Roster {
 
     fn add(&mut self, name: MinerId, owner: OwnerIndex, capacity: u32) -> MinerIndex {
         let miner = self.miners.len() as MinerIndex;
-        self.by_name.insert(name_key(&name), miner);
+        self.by_name.insert(name.clone(), miner);
         self.miners.push(Miner {
             name,
             owner,
@@ -154,11 +145,11 @@ impl Roster {
             ended: Vec::new(),
             has_answered: false,
             has_only_joined: false,
-            dealt: VecDeque::new(),
-            waiting_flops: 0,
+            assigned: VecDeque::new(),
+            queued_flops: 0,
             busy_until: Millis(0),
-            seen_open: 0,
-            seen_takeable: 0,
+            open_cursor: 0,
+            stealable_cursor: 0,
             tally: Tally::default(),
             pace: Pace::default(),
             valid_in_a_row: 0,
@@ -166,8 +157,8 @@ impl Roster {
         miner
     }
 
-    // An owner's name and a miner's name are different things, but a miner without an owner is
-    // its own, so that an owner of the same name is the same.
+    // Owners and miners share a namespace here: a miner without an owner is its own owner, so an
+    // owner of the same name is the same owner.
     fn owner(&mut self, name: MinerId) -> OwnerIndex {
         let next = self.owners.len() as OwnerIndex;
         let owner = *self.owners_by_name.entry(name).or_insert(next);
@@ -177,7 +168,7 @@ impl Roster {
         owner
     }
 
-    /// An owner that a miner has, or had.
+    /// The owner of this name, if a miner has or had it.
     pub(super) fn owner_named(&self, name: &MinerId) -> Option<OwnerIndex> {
         self.owners_by_name.get(name).copied()
     }
@@ -186,7 +177,7 @@ impl Roster {
         self[miner].place.is_some()
     }
 
-    /// How many miners of this one's owner are present.
+    /// Number of present miners of the same owner, including this one.
     pub(super) fn siblings(&self, miner: MinerIndex) -> u32 {
         self.owners[self[miner].owner as usize]
     }
@@ -197,7 +188,7 @@ impl Roster {
         }
         self[miner].place = Some(self.present.len() as u32);
         self.present.push(miner);
-        self.answered_present += usize::from(self[miner].has_answered);
+        self.present_answered += usize::from(self[miner].has_answered);
         self.idle_present += usize::from(self[miner].has_only_joined);
         let owner = self[miner].owner as usize;
         self.owners_present += usize::from(self.owners[owner] == 0);
@@ -209,7 +200,7 @@ impl Roster {
             return;
         };
         self.present.swap_remove(place as usize);
-        self.answered_present -= usize::from(self[miner].has_answered);
+        self.present_answered -= usize::from(self[miner].has_answered);
         self.idle_present -= usize::from(self[miner].has_only_joined);
         if let Some(&moved) = self.present.get(place as usize) {
             self[moved].place = Some(place);
@@ -219,70 +210,71 @@ impl Roster {
         self.owners_present -= usize::from(self.owners[owner] == 0);
     }
 
-    /// Notes a seat as dealt to a miner.
-    pub(super) fn deal(&mut self, to: MinerIndex, place: SeatRef, dealing: u32, flops: u64) {
-        self[to].dealt.push_back((place, dealing));
-        self[to].waiting_flops += u128::from(flops);
-        self.dealt_seats += 1;
+    /// Records that a seat is assigned to a miner.
+    pub(super) fn assign(&mut self, to: MinerIndex, place: SeatRef, round: u32, flops: u64) {
+        self[to].assigned.push_back((place, round));
+        self[to].queued_flops += u128::from(flops);
+        self.assigned_seats += 1;
     }
 
-    /// A seat waits no longer for the miner it was dealt to, if it did.
-    pub(super) fn forget_dealt(&mut self, seat: &Seat, flops: u64) {
-        if let Seat::Dealt { to } = seat {
-            self[*to].waiting_flops -= u128::from(flops);
-            self.dealt_seats -= 1;
+    /// Undoes [`Roster::assign`] for a seat that is no longer assigned to its miner.
+    pub(super) fn unassign(&mut self, seat: &Seat, flops: u64) {
+        if let Seat::Assigned { to } = seat {
+            self[*to].queued_flops -= u128::from(flops);
+            self.assigned_seats -= 1;
         }
     }
 
-    /// How many seats were dealt to somebody who has not started.
-    pub(super) fn dealt_seats(&self) -> u64 {
-        self.dealt_seats
+    /// Number of seats that are assigned and not started.
+    pub(super) fn assigned_seats(&self) -> u64 {
+        self.assigned_seats
     }
 
-    /// Notes that a miner has answered, whatever it said.
+    /// Records that a miner has answered, validly or not.
     pub(super) fn note_answer(&mut self, miner: MinerIndex) {
         let known = &mut self[miner];
-        let is_first = !known.has_answered && known.place.is_some();
+        let is_first_answer_wanted = !known.has_answered && known.place.is_some();
         known.has_answered = true;
-        self.answered_present += usize::from(is_first);
+        self.present_answered += usize::from(is_first_answer_wanted);
     }
 
-    /// Whether a miner has never worked at anything.
+    /// Whether a miner has never worked.
     pub(super) fn is_new(&self, miner: MinerIndex) -> bool {
         let known = &self[miner];
         !known.has_answered && known.ended.is_empty() && known.leases.is_empty()
     }
 
-    /// Whether a miner went away without ever having worked: it is present again once it asks.
+    /// Whether a miner went away without ever having worked: then it is present again once it
+    /// requests work.
     pub(super) fn has_only_joined(&self, miner: MinerIndex) -> bool {
         self[miner].has_only_joined
     }
 
-    /// Notes that a miner that is not present has gone away for want of a word.
+    /// Records that a miner went away because it was silent.
     pub(super) fn note_silence(&mut self, miner: MinerIndex) {
         self[miner].has_only_joined = self.is_new(miner);
     }
 
-    /// Notes that a miner works at something.
+    /// Records that a miner works.
     pub(super) fn note_work(&mut self, miner: MinerIndex) {
         let known = &mut self[miner];
         let was_idle = std::mem::take(&mut known.has_only_joined) && known.place.is_some();
         self.idle_present -= usize::from(was_idle);
     }
 
-    /// Whether at least half of those present have answered at some time. Who has been away
-    /// without ever having worked is not waited for.
+    /// Whether at least half of the present miners have answered at some time, not counting those
+    /// that went away without ever having worked.
     pub(super) fn half_have_answered(&self) -> bool {
-        self.answered_present * 2 >= self.present.len() - self.idle_present
+        self.present_answered * 2 >= self.present.len() - self.idle_present
     }
 
-    /// Draws a miner that is present and whose owner is not among `taken`, all equally likely.
-    pub(super) fn draw(&self, stream: &mut Stream, taken: &[OwnerIndex]) -> Option<MinerIndex> {
-        let free = |miner: &MinerIndex| !taken.contains(&self[*miner].owner);
-        if self.free_owners(taken) == 0 {
+    /// Draws a present miner uniformly among those whose owner is not excluded.
+    pub(super) fn draw(&self, stream: &mut Stream, excluded: &[OwnerIndex]) -> Option<MinerIndex> {
+        let free = |miner: &MinerIndex| !excluded.contains(&self[*miner].owner);
+        if self.available_owners(excluded) == 0 {
             return None;
         }
-        // Nearly always the first attempt succeeds; the list of all candidates costs O(n).
+        // Rejection sampling nearly always succeeds at once; listing all candidates costs O(n).
         for _ in 0..32 {
             let miner = self.present[stream.index(self.present.len())];
             if free(&miner) {
@@ -293,15 +285,15 @@ impl Roster {
         (!all.is_empty()).then(|| all[stream.index(all.len())])
     }
 
-    /// How many owners have a miner present that are not among `taken`.
-    pub(super) fn free_owners(&self, taken: &[OwnerIndex]) -> usize {
+    /// Number of owners with a present miner that are not excluded.
+    pub(super) fn available_owners(&self, excluded: &[OwnerIndex]) -> usize {
         let present = |owner: &OwnerIndex| self.owners[*owner as usize] > 0;
-        let taken_present = taken
+        let excluded_present = excluded
             .iter()
             .enumerate()
-            .filter(|(at, owner)| !taken[..*at].contains(owner) && present(owner))
+            .filter(|(at, owner)| !excluded[..*at].contains(owner) && present(owner))
             .count();
-        self.owners_present - taken_present
+        self.owners_present - excluded_present
     }
 
     pub(super) fn standings(&self) -> impl ExactSizeIterator<Item = (&MinerId, bool, Tally)> {

@@ -1,14 +1,14 @@
-//! How answers come in, and how batches are judged and ended.
+//! How answers are collected, and how jobs are judged and ended.
 
 use naschain_core::Measurement;
 
 use super::JobBoard;
-use super::batch::{Batch, Late, Seat};
-use super::batches::BatchRef;
+use super::job::{Job, Late, Seat};
+use super::jobs::JobRef;
 use super::lease::Lease;
 use super::roster::MinerIndex;
 use crate::{
-    Action, BatchId, Ending, Failure, LeaseId, MinerId, Reason, Row, Verdict, judge, judge_known,
+    Action, Ending, Failure, Finding, JobId, LeaseId, MinerId, Row, Verdict, judge, judge_late,
 };
 
 impl JobBoard {
@@ -23,37 +23,41 @@ impl JobBoard {
             return self.spot_check(miner, place.id, row, &consensus, false, actions);
         }
         if row.measurement().is_some() {
-            self.learn_pace(&ended);
+            self.update_pace(&ended);
         }
         self.fill(lease, &ended, row, actions);
     }
 
-    /// Puts an answer in its seat, or beside it when the seat is filled already.
+    /// Fills the seat with an answer, or keeps the answer as a late one if the seat is filled
+    /// already.
     fn fill(&mut self, lease: LeaseId, ended: &Lease, row: Row, actions: &mut Vec<Action>) {
         let (miner, place) = (ended.miner, ended.place);
-        let batch = self.batches.get_mut(place.batch());
-        let Some(seat) = batch.and_then(|batch| batch.seats.get_mut(place.seat())) else {
+        let job = self.jobs.get_mut(place.job());
+        let Some(seat) = job.and_then(|job| job.seats.get_mut(place.seat())) else {
             return;
         };
-        let (name, batch, seat_number) = (self.roster.name(miner), place.id, place.seat());
+        let (name, job, seat_number) = (self.roster.name(miner), place.id, place.seat());
         match seat {
-            Seat::Leased { worker, copy } => {
+            Seat::Leased {
+                worker,
+                speculative,
+            } => {
                 let other = if worker.lease == lease {
-                    *copy
+                    *speculative
                 } else {
                     Some(*worker)
                 };
                 if other.is_some() && row.measurement().is_none() {
                     self.roster[miner].tally.count(false);
-                    self.note_validity(miner, Reason::Malformed);
+                    self.note_validity(miner, Finding::Malformed);
                     actions.push(Action::Discarded {
                         miner: name,
-                        batch,
+                        job,
                         seat: seat_number,
                         lease,
                         row,
                     });
-                    return self.vacate(lease, ended, actions);
+                    return self.release(lease, ended, actions);
                 }
                 *seat = Seat::Answered {
                     miner,
@@ -61,52 +65,52 @@ impl JobBoard {
                     late: other.map(|other| Box::new(Late::Training(other))),
                 };
                 if let Some(other) = other {
-                    self.watch(other.lease);
+                    self.update_estimate(other.lease);
                 }
                 actions.push(Action::Filled {
                     miner: name,
-                    batch,
+                    job,
                     seat: seat_number,
                     lease,
                 });
-                self.settle(place.batch(), actions);
+                self.settle(place.job(), actions);
             }
             Seat::Answered { late, .. } => {
                 *late = Some(Box::new(Late::Answered { miner, row }));
                 actions.push(Action::Late {
                     miner: name,
-                    batch,
+                    job,
                     seat: seat_number,
                     lease,
                 });
-                self.fill_open(place.batch(), actions);
+                self.fill_open_seats(place.job(), actions);
             }
-            Seat::Open { .. } | Seat::Dealt { .. } => {}
+            Seat::Open { .. } | Seat::Assigned { .. } => {}
         }
     }
 
-    /// Fills seats that nobody was drawn for with second answers to others, since whoever gave
-    /// those may take no other seat of the batch; then judges it, if its answers suffice.
-    pub(super) fn fill_open(&mut self, id: BatchRef, actions: &mut Vec<Action>) {
-        while let Some((from, seat)) = self.next_moved(id) {
-            let Some(batch) = self.batches.get_mut(id) else {
+    /// Fills open seats with late answers for other seats, since the miners that gave those can
+    /// hold no other seat of the job; then judges the job if its answers suffice.
+    pub(super) fn fill_open_seats(&mut self, id: JobRef, actions: &mut Vec<Action>) {
+        while let Some((from, seat)) = self.next_move(id) {
+            let Some(job) = self.jobs.get_mut(id) else {
                 return;
             };
-            let Seat::Answered { late, .. } = &mut batch.seats[from] else {
+            let Seat::Answered { late, .. } = &mut job.seats[from] else {
                 return;
             };
             let Some(Late::Answered { miner, row }) = late.take().map(|late| *late) else {
                 return;
             };
-            self.open_seats.forget(&batch.seats[seat]);
-            batch.seats[seat] = Seat::Answered {
+            self.open_seats.forget(&job.seats[seat]);
+            job.seats[seat] = Seat::Answered {
                 miner,
                 row: Box::new(row),
                 late: None,
             };
             actions.push(Action::Moved {
                 miner: self.roster.name(miner),
-                batch: id.id,
+                job: id.id,
                 from,
                 seat,
             });
@@ -114,42 +118,42 @@ impl JobBoard {
         self.settle(id, actions);
     }
 
-    /// A seat with a second answer, and one of the same batch that nobody was drawn for.
-    fn next_moved(&self, id: BatchRef) -> Option<(usize, usize)> {
-        let seats = &self.batches.get(id)?.seats;
+    /// A seat with a late answer, and an open seat of the same job.
+    fn next_move(&self, id: JobRef) -> Option<(usize, usize)> {
+        let seats = &self.jobs.get(id)?.seats;
         let has_second = |seat: &Seat| match seat {
             Seat::Answered { late, .. } => matches!(late.as_deref(), Some(Late::Answered { .. })),
-            Seat::Open { .. } | Seat::Dealt { .. } | Seat::Leased { .. } => false,
+            Seat::Open { .. } | Seat::Assigned { .. } | Seat::Leased { .. } => false,
         };
         let from = seats.iter().position(has_second)?;
         let open = |seat: &Seat| matches!(seat, Seat::Open { .. });
         Some((from, seats.iter().position(open)?))
     }
 
-    /// Judges a batch once its answers suffice.
-    fn settle(&mut self, id: BatchRef, actions: &mut Vec<Action>) {
-        let Some(batch) = self.batches.get(id) else {
+    /// Judges a job once its answers suffice.
+    fn settle(&mut self, id: JobRef, actions: &mut Vec<Action>) {
+        let Some(job) = self.jobs.get(id) else {
             return;
         };
-        let (seats, dealing) = (batch.seats.len(), batch.dealing);
-        let answers = batch.seats.iter().filter_map(Seat::answer);
+        let (seats, round) = (job.seats.len(), job.round);
+        let answers = job.seats.iter().filter_map(Seat::answer);
         let failed = |(_, row): &(MinerIndex, &Row)| matches!(row, Row::Failed(_));
         let failed = answers.clone().filter(failed).count();
-        // A single seat that fails cannot speak for the job, nor can any when the answer is known.
-        let fails = failed * 2 > seats && seats > 1 && batch.known.is_none();
+        // A single failure does not fail the job; the job gets all its seats first.
+        let fails = failed * 2 > seats && seats > 1;
         let missing = seats - answers.clone().count();
-        if missing > 0 && !fails && !self.misses_nobody(batch, missing) {
+        if missing > 0 && !fails && !self.lacks_only_open_seats(job, missing) {
             return;
         }
         let rows: Vec<Row> = answers.map(|(_, row)| row.clone()).collect();
-        if seats == 1 && batch.known.is_none() {
+        if seats == 1 {
             match trusted_verdict(&rows[0]) {
                 Some(verdict) => self.close(id, verdict, actions),
                 None => self.widen(id, actions),
             }
             return;
         }
-        let verdict = self.judge_rows(id, &rows);
+        let verdict = judge(&rows, &self.rules.agreement);
         if fails {
             let failure = Failure::TrainingFailed {
                 reasons: rows.iter().filter_map(failure_reason).collect(),
@@ -162,40 +166,30 @@ impl JobBoard {
         if self.escalate(id, &verdict, actions) {
             return;
         }
-        if dealing < self.rules.max_dealings {
-            return self.redeal(id, verdict, actions);
+        if round < self.rules.max_new_rounds {
+            return self.start_round(id, verdict, actions);
         }
-        let failure = Failure::NoAgreement {
-            dealings: dealing + 1,
-        };
+        let failure = Failure::NoAgreement { rounds: round + 1 };
         self.fail(id, failure, verdict, actions);
     }
 
-    /// Whether an escalated batch has answers enough and all that it misses is seats for which
-    /// there was nobody: they are waited for no longer than the others.
-    fn misses_nobody(&self, batch: &Batch, missing: usize) -> bool {
+    /// Whether a job has as many answers as its first seats and lacks only seats for which no miner
+    /// can be drawn. These are not waited for.
+    fn lacks_only_open_seats(&self, job: &Job, missing: usize) -> bool {
         let open = |seat: &&Seat| matches!(seat, Seat::Open { .. });
-        batch.seats.iter().filter(open).count() == missing
-            && batch.seats.len() - missing >= self.rules.seats
+        job.seats.iter().filter(open).count() == missing
+            && job.seats.len() - missing >= self.rules.seats
     }
 
-    fn judge_rows(&self, id: BatchRef, rows: &[Row]) -> Verdict {
-        let known = self.batches.get(id).and_then(|batch| batch.known.as_ref());
-        match known {
-            Some(known) => judge_known(rows, known, &self.rules.agreement),
-            None => judge(rows, &self.rules.agreement),
-        }
-    }
-
-    /// Ends a batch of which too many leases ended without an answer, by the answers it has.
-    pub(super) fn give_up(&mut self, id: BatchRef, actions: &mut Vec<Action>) {
-        let Some(batch) = self.batches.get(id) else {
+    /// Ends a job of which too many leases ended without an answer, by the answers it has.
+    pub(super) fn give_up(&mut self, id: JobRef, actions: &mut Vec<Action>) {
+        let Some(job) = self.jobs.get(id) else {
             return;
         };
-        let leases = batch.abandoned;
-        let answers = batch.seats.iter().filter_map(Seat::answer);
+        let leases = job.abandoned;
+        let answers = job.seats.iter().filter_map(Seat::answer);
         let rows: Vec<Row> = answers.map(|(_, row)| row.clone()).collect();
-        let verdict = self.judge_rows(id, &rows);
+        let verdict = judge(&rows, &self.rules.agreement);
         if verdict.consensus.is_some() {
             return self.close(id, verdict, actions);
         }
@@ -206,14 +200,14 @@ impl JobBoard {
         self.fail(id, failure, verdict, actions);
     }
 
-    fn close(&mut self, id: BatchRef, verdict: Verdict, actions: &mut Vec<Action>) {
+    fn close(&mut self, id: JobRef, verdict: Verdict, actions: &mut Vec<Action>) {
         let Some(consensus) = verdict.consensus else {
             return;
         };
         self.count_rows(id, &verdict);
-        let (rows, late) = self.end_batch(id, Some(consensus), actions);
+        let (rows, late) = self.end_job(id, Some(consensus), actions);
         actions.push(Action::Closed {
-            batch: id.id,
+            job: id.id,
             rows,
             verdict,
         });
@@ -222,132 +216,130 @@ impl JobBoard {
         }
     }
 
-    fn fail(
-        &mut self,
-        id: BatchRef,
-        failure: Failure,
-        verdict: Verdict,
-        actions: &mut Vec<Action>,
-    ) {
+    fn fail(&mut self, id: JobRef, failure: Failure, verdict: Verdict, actions: &mut Vec<Action>) {
         self.count_rows(id, &verdict);
-        let (rows, _) = self.end_batch(id, None, actions);
+        let (rows, _) = self.end_job(id, None, actions);
         actions.push(Action::Failed {
-            batch: id.id,
+            job: id.id,
             failure,
             rows,
             verdict,
         });
     }
 
-    /// Takes a batch off the board: its answers, and the late ones. Leases that are left end,
-    /// except those that can still check a consensus.
-    #[allow(clippy::type_complexity, reason = "two lists, used on the next lines")]
-    fn end_batch(
+    /// Removes a job and returns its answers and the late ones. Its remaining leases end, except
+    /// those whose late answer can still be compared with a consensus.
+    #[allow(
+        clippy::type_complexity,
+        reason = "two lists with the caller as their only user"
+    )]
+    fn end_job(
         &mut self,
-        id: BatchRef,
+        id: JobRef,
         consensus: Option<Measurement>,
         actions: &mut Vec<Action>,
     ) -> (Vec<(MinerId, Row)>, Vec<(MinerIndex, Row)>) {
-        let (mut rows, mut lates) = (Vec::new(), Vec::new());
-        let Some(batch) = self.batches.remove(id) else {
-            return (rows, lates);
+        let (mut rows, mut late_answers) = (Vec::new(), Vec::new());
+        let Some(job) = self.jobs.remove(id) else {
+            return (rows, late_answers);
         };
-        if let Some(ticket) = batch.takeable {
-            self.takeable.remove(ticket);
+        if let Some(ticket) = job.stealable {
+            self.stealable.remove(ticket);
         }
-        for seat in batch.seats {
+        for seat in job.seats {
             match seat {
                 Seat::Open { ticket } => self.open_seats.remove(ticket),
-                Seat::Dealt { .. } => self.roster.forget_dealt(&seat, batch.flops),
-                Seat::Leased { worker, copy } => {
-                    for worker in [Some(worker), copy].into_iter().flatten() {
-                        self.revoke(worker.lease, Ending::BatchEnded, actions);
+                Seat::Assigned { .. } => self.roster.unassign(&seat, job.flops),
+                Seat::Leased {
+                    worker,
+                    speculative,
+                } => {
+                    for worker in [Some(worker), speculative].into_iter().flatten() {
+                        self.revoke(worker.lease, Ending::JobEnded, actions);
                     }
                 }
                 Seat::Answered { miner, row, late } => {
                     rows.push((self.roster.name(miner), *row));
                     match (late.map(|late| *late), consensus) {
-                        (Some(Late::Answered { miner, row }), _) => lates.push((miner, row)),
+                        (Some(Late::Answered { miner, row }), _) => late_answers.push((miner, row)),
                         (Some(Late::Training(worker)), Some(consensus)) => {
                             if let Some(live) = self.leases.get_mut(&worker.lease) {
                                 live.check = Some(Box::new(consensus));
                             }
                         }
                         (Some(Late::Training(worker)), None) => {
-                            self.revoke(worker.lease, Ending::BatchEnded, actions);
+                            self.revoke(worker.lease, Ending::JobEnded, actions);
                         }
                         (None, _) => {}
                     }
                 }
             }
         }
-        (rows, lates)
+        (rows, late_answers)
     }
 
-    /// Ends the leases of second miners whose seats are filled.
-    pub(super) fn revoke_late(&mut self, id: BatchRef, actions: &mut Vec<Action>) {
-        let seats = self.batches.get(id).map(|batch| batch.seats.iter());
+    /// Ends the leases of late miners, whose seats are filled.
+    pub(super) fn revoke_late(&mut self, id: JobRef, actions: &mut Vec<Action>) {
+        let seats = self.jobs.get(id).map(|job| job.seats.iter());
         let late = seats.into_iter().flatten().filter_map(|seat| match seat {
             Seat::Answered { late, .. } => late.as_deref(),
-            Seat::Open { .. } | Seat::Dealt { .. } | Seat::Leased { .. } => None,
+            Seat::Open { .. } | Seat::Assigned { .. } | Seat::Leased { .. } => None,
         });
         let training = late.filter_map(|late| match late {
             Late::Training(worker) => Some(worker.lease),
             Late::Answered { .. } => None,
         });
         for lease in training.collect::<Vec<LeaseId>>() {
-            self.revoke(lease, Ending::Redealt, actions);
+            self.revoke(lease, Ending::NewRound, actions);
         }
     }
 
-    /// Holds a second miner's answer against the consensus. What comes after the batch ended
-    /// earns nothing, since the consensus is known by then, and proves nothing if it agrees.
+    /// Compares a late answer with the consensus. An answer after the end of the job earns nothing,
+    /// since the consensus is public by then; it only counts against its miner if it differs.
     fn spot_check(
         &mut self,
         miner: MinerIndex,
-        batch: BatchId,
+        job: JobId,
         row: Row,
         consensus: &Measurement,
         in_time: bool,
         actions: &mut Vec<Action>,
     ) {
-        let rows = [row];
-        let reason = judge_known(&rows, consensus, &self.rules.agreement).reasons[0];
-        let agrees = reason == Reason::Agreed;
+        let finding = judge_late(&row, consensus, &self.rules.agreement);
+        let agrees = finding == Finding::Agreed;
         if in_time || !agrees {
             self.roster[miner].tally.count(agrees);
-            self.note_validity(miner, reason);
+            self.note_validity(miner, finding);
         }
-        let [row] = rows;
         actions.push(Action::SpotChecked {
             miner: self.roster.name(miner),
-            batch,
+            job,
             row,
-            reason,
+            finding,
             rewarded: agrees && in_time,
         });
     }
 
-    /// Counts the answered rows of a judged batch for their miners. Where nobody agreed nothing
-    /// is known of the truth, so runs of valid answers go on.
-    pub(super) fn count_rows(&mut self, id: BatchRef, verdict: &Verdict) {
-        let seats = self.batches.get(id).map(|batch| batch.seats.iter());
+    /// Counts the answers of a judged job for their miners. Without a consensus it is not known
+    /// which answers are valid, so the numbers of valid answers in a row stay.
+    pub(super) fn count_rows(&mut self, id: JobRef, verdict: &Verdict) {
+        let seats = self.jobs.get(id).map(|job| job.seats.iter());
         let answers = seats.into_iter().flatten().filter_map(Seat::answer);
         let miners: Vec<MinerIndex> = answers.map(|(miner, _)| miner).collect();
         for (at, miner) in miners.into_iter().enumerate() {
             self.roster[miner].tally.count(verdict.agreed[at]);
             if verdict.consensus.is_some() {
-                self.note_validity(miner, verdict.reasons[at]);
+                self.note_validity(miner, verdict.findings[at]);
             }
         }
     }
 }
 
-/// The verdict on a row that needs no other beside it, if it has numbers.
+/// The verdict on the answer of a trusted miner, if it is a measurement.
 fn trusted_verdict(row: &Row) -> Option<Verdict> {
     row.measurement().map(|own| Verdict {
         agreed: vec![true],
-        reasons: vec![Reason::Trusted],
+        findings: vec![Finding::Trusted],
         consensus: Some(*own),
     })
 }

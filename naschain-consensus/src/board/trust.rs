@@ -1,38 +1,38 @@
-//! Who has earned to be checked less.
+//! Adaptive replication: reliable miners are checked less often.
 
 use naschain_core::Stream;
 
 use super::JobBoard;
-use super::batches::BatchRef;
+use super::jobs::JobRef;
 use super::roster::MinerIndex;
-use crate::Reason;
+use crate::Finding;
 
 impl JobBoard {
-    /// Whether a miner's run of valid answers is long enough for the rule, if there is one.
+    /// Whether a miner has given enough valid answers in a row.
     pub(super) fn is_trusted(&self, miner: MinerIndex) -> bool {
         let after = self.rules.trust.map(|trust| trust.after_valid);
         after.is_some_and(|after| self.roster[miner].valid_in_a_row >= after)
     }
 
-    /// Whether a batch has a single seat because its miner is trusted.
-    pub(super) fn is_single(&self, batch: BatchRef) -> bool {
-        let batch = self.batches.get(batch);
-        batch.is_some_and(|batch| batch.seats.len() == 1)
+    /// Whether a job has a single seat, because its miner is trusted.
+    pub(super) fn is_single(&self, job: JobRef) -> bool {
+        let job = self.jobs.get(job);
+        job.is_some_and(|job| job.seats.len() == 1)
     }
 
-    /// Whether a batch of a trusted miner gets all its seats nevertheless: with probability one
-    /// over its run of valid answers.
+    /// Whether a job gets all its seats although its first miner may be trusted: with a probability
+    /// of one over that miner's number of valid answers in a row.
     pub(super) fn is_checked(&self, miner: MinerIndex, stream: &mut Stream) -> bool {
         let run = self.roster[miner].valid_in_a_row;
         !self.is_trusted(miner) || stream.chance(1.0 / f64::from(run.max(1)))
     }
 
-    /// Notes how a row was judged where something is known of the truth.
-    pub(super) fn note_validity(&mut self, miner: MinerIndex, reason: Reason) {
+    /// Updates a miner's number of valid answers in a row.
+    pub(super) fn note_validity(&mut self, miner: MinerIndex, reason: Finding) {
         let run = &mut self.roster[miner].valid_in_a_row;
         match reason {
-            Reason::Agreed => *run = run.saturating_add(1),
-            Reason::Trusted => {}
+            Finding::Agreed => *run = run.saturating_add(1),
+            Finding::Trusted => {}
             _ => *run = 0,
         }
     }

@@ -1,43 +1,42 @@
-//! How long things take, and who lags.
+//! Pace of the miners, estimated ends of leases, and stragglers.
 
 use serde::{Deserialize, Serialize};
 
 use super::JobBoard;
-use super::batch::Seat;
-use super::batches::SeatRef;
+use super::job::Seat;
+use super::jobs::SeatRef;
 use super::lease::Lease;
 use super::roster::MinerIndex;
 use crate::{LeaseId, Millis, NoWork};
 
-/// A mean of durations for each unit of work, in which the latest count most.
+/// A moving average of milliseconds per FLOP.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Pace {
     ms_per_flop: f64,
-    learnt: u32,
+    samples: u32,
 }
 
 impl Pace {
-    /// What one more duration weighs at least, for a single miner.
-    const OWN: f64 = 0.3;
-    /// The same for the network, whose durations differ more.
-    const NETWORK: f64 = 0.02;
-    /// The same for one that is too short to be believed.
-    const DISBELIEVED: f64 = 0.002;
+    /// Minimum weight of a new duration for a single miner.
+    const MINER_WEIGHT: f64 = 0.3;
+    /// Minimum weight for the network, whose durations vary more.
+    const NETWORK_WEIGHT: f64 = 0.02;
+    /// Minimum weight for the network of an implausibly short duration.
+    const IMPLAUSIBLE_WEIGHT: f64 = 0.002;
 
-    /// A miner's own.
-    pub(super) fn learn(&mut self, ms: u64, flops: u64) {
-        self.learn_weighing(ms, flops, Pace::OWN);
+    pub(super) fn update(&mut self, ms: u64, flops: u64) {
+        self.update_weighted(ms, flops, Pace::MINER_WEIGHT);
     }
 
-    fn learn_weighing(&mut self, ms: u64, flops: u64, least: f64) {
-        self.learnt = self.learnt.saturating_add(1);
-        let weight = least.max(1.0 / f64::from(self.learnt));
+    fn update_weighted(&mut self, ms: u64, flops: u64, min_weight: f64) {
+        self.samples = self.samples.saturating_add(1);
+        let weight = min_weight.max(1.0 / f64::from(self.samples));
         let latest = ms as f64 / flops.max(1) as f64;
         self.ms_per_flop += weight * (latest - self.ms_per_flop);
     }
 
     pub(super) fn is_known(&self) -> bool {
-        self.learnt > 0
+        self.samples > 0
     }
 
     fn ms_for(&self, flops: u64) -> Option<u64> {
@@ -48,70 +47,72 @@ impl Pace {
 }
 
 impl JobBoard {
-    /// Learns from a job that a miner has answered. An answer that came sooner than is believed
-    /// hardly counts for the network's pace, so that those who do not train do not set it; but if
-    /// all become faster, it follows.
-    pub(super) fn learn_pace(&mut self, ended: &Lease) {
+    /// Updates the paces after an answer. An implausibly fast answer hardly changes the network's
+    /// pace, so that miners that do not train do not determine it; if all miners become faster, it
+    /// follows.
+    pub(super) fn update_pace(&mut self, ended: &Lease) {
         let (ms, flops) = (self.now.since(ended.granted), ended.flops);
-        let fastest_ms = self.fastest_ms(flops).unwrap_or(0);
-        self.roster[ended.miner].pace.learn(ms, flops);
-        if ms >= fastest_ms {
-            self.pace.learn_weighing(ms, flops, Pace::NETWORK);
+        let min_plausible_ms = self.min_plausible_ms(flops).unwrap_or(0);
+        self.roster[ended.miner].pace.update(ms, flops);
+        if ms >= min_plausible_ms {
+            self.pace.update_weighted(ms, flops, Pace::NETWORK_WEIGHT);
         } else {
             self.pace
-                .learn_weighing(fastest_ms, flops, Pace::DISBELIEVED);
+                .update_weighted(min_plausible_ms, flops, Pace::IMPLAUSIBLE_WEIGHT);
         }
     }
 
-    /// How long the network takes for so much work on average; not known until half of the miners
-    /// present have answered.
+    /// Average duration of a job of this size; unknown until half of the present miners have
+    /// answered.
     pub(super) fn average_ms(&self, flops: u64) -> Option<u64> {
         let known = self.roster.half_have_answered();
         known.then(|| self.pace.ms_for(flops)).flatten()
     }
 
-    /// How long the fastest miner that is believed would take for so much work.
-    fn fastest_ms(&self, flops: u64) -> Option<u64> {
+    /// Duration of a job of this size for the fastest plausible miner.
+    fn min_plausible_ms(&self, flops: u64) -> Option<u64> {
         let ms = u128::from(self.average_ms(flops)?) * 100;
         u64::try_from(ms / u128::from(self.rules.max_speed_percent)).ok()
     }
 
-    /// Notes what a miner has been given, by the time that the fastest one would need for it.
+    /// Charges a miner for a job it was given, by the time that the fastest plausible miner needs
+    /// for it.
     pub(super) fn charge(&mut self, miner: MinerIndex, flops: u64) {
-        let ms = self.fastest_ms(flops).unwrap_or(0);
+        let ms = self.min_plausible_ms(flops).unwrap_or(0);
         let (now, known) = (self.now, &mut self.roster[miner]);
         let each_ms = ms / u64::from(known.capacity.max(1));
         known.busy_until = known.busy_until.max(now).plus(each_ms);
     }
 
-    /// Why a miner may not be given what it was not drawn for, if it may not.
-    pub(super) fn no_more_for(&self, miner: MinerIndex) -> Option<NoWork> {
+    /// Why a miner may not get a seat that it was not drawn for; `None` if it may.
+    pub(super) fn self_selection_refusal(&self, miner: MinerIndex) -> Option<NoWork> {
         if !self.roster.half_have_answered() {
             return Some(NoWork::PaceUnknown);
         }
         let known = &self.roster[miner];
-        // What it works at it has not claimed to have done.
+        // Jobs still in training do not count: their duration is not claimed yet.
         let held = known.leases.iter().filter_map(|id| self.leases.get(id));
-        let held_ms = held.filter_map(|live| self.fastest_ms(live.flops));
+        let held_ms = held.filter_map(|live| self.min_plausible_ms(live.flops));
         let held_ms = held_ms.fold(0, u64::saturating_add) / u64::from(known.capacity.max(1));
         let until = Millis(known.busy_until.0.saturating_sub(held_ms));
         (until > self.now).then_some(NoWork::TooFast { until })
     }
 
-    /// How long this miner, or else the average one, would take for so much work.
+    /// Expected duration of a job of this size for this miner, or on average if its own pace is
+    /// unknown.
     pub(super) fn expected_ms(&self, miner: MinerIndex, flops: u64) -> Option<u64> {
         let own = self.roster[miner].pace.ms_for(flops);
         own.or_else(|| self.pace.ms_for(flops))
     }
 
-    /// How long a miner would take for all that it was dealt and has not started on.
+    /// Expected duration of all jobs that are assigned to a miner and not started.
     pub(super) fn backlog_ms(&self, miner: MinerIndex) -> u64 {
-        let flops = u64::try_from(self.roster[miner].waiting_flops).unwrap_or(u64::MAX);
+        let flops = u64::try_from(self.roster[miner].queued_flops).unwrap_or(u64::MAX);
         self.expected_ms(miner, flops).unwrap_or(0)
     }
 
-    /// When a job in training will end: from its epochs if they are known, else from its size and
-    /// its miner's pace. One that should have ended is taken to be half done.
+    /// Estimated end of a training: from its epochs if they are known, else from its size and its
+    /// miner's pace. A training past its estimate counts as half done.
     fn estimate_end(&self, lease: &Lease) -> Option<Millis> {
         let spent = self.now.since(lease.granted);
         let by_epochs = match (self.rules.epochs, lease.epoch) {
@@ -130,50 +131,57 @@ impl JobBoard {
         Some(lease.granted.plus(ms))
     }
 
-    /// Enters a lease among those that may be copied, or takes it out, by its present state.
-    pub(super) fn watch(&mut self, lease: LeaseId) {
+    /// Updates the estimated end of a lease, which makes it a candidate for speculative execution
+    /// or removes it from the candidates.
+    pub(super) fn update_estimate(&mut self, lease: LeaseId) {
         if self.rules.watchdog.is_none() {
             return;
         }
         let Some(live) = self.leases.get(&lease) else {
             return;
         };
-        let seat = self.batches.get(live.place.batch());
-        let seat = seat.and_then(|batch| batch.seats.get(live.place.seat()));
-        let alone = matches!(seat, Some(Seat::Leased { copy: None, .. }));
+        let seat = self.jobs.get(live.place.job());
+        let seat = seat.and_then(|job| job.seats.get(live.place.seat()));
+        let alone = matches!(
+            seat,
+            Some(Seat::Leased {
+                speculative: None,
+                ..
+            })
+        );
         let estimate = if alone { self.estimate_end(live) } else { None };
         if estimate == live.estimate {
             return;
         }
         if let Some(live) = self.leases.get_mut(&lease) {
             if let Some(old) = live.estimate {
-                self.ends.remove(&(old, lease));
+                self.estimated_ends.remove(&(old, lease));
             }
             if let Some(new) = estimate {
-                self.ends.insert((new, lease));
+                self.estimated_ends.insert((new, lease));
             }
             live.estimate = estimate;
         }
     }
 
-    /// The seat that lags most among those that this miner would finish before, if it lags enough
-    /// and not too many seats are being copied already.
-    pub(super) fn next_copied_by(&self, miner: MinerIndex) -> Option<(SeatRef, MinerIndex)> {
-        // The worst few: if this miner can take none of those, it is not worth looking further.
-        const LOOKED_AT: usize = 16;
+    /// The worst straggler that this miner would finish earlier, unless too many leases are
+    /// speculative already.
+    pub(super) fn next_straggler_for(&self, miner: MinerIndex) -> Option<(SeatRef, MinerIndex)> {
+        // If this miner can take none of the worst few, further ones are not worth the search.
+        const MAX_CANDIDATES: usize = 16;
         let watchdog = self.rules.watchdog?;
-        let most = self.leases.len() as u64 * u64::from(watchdog.max_copies_percent) / 100;
-        if self.copies >= most.max(1) {
+        let max = self.leases.len() as u64 * u64::from(watchdog.max_speculative_percent) / 100;
+        if self.speculative_leases >= max.max(1) {
             return None;
         }
-        self.ends
+        self.estimated_ends
             .iter()
             .rev()
-            .take(LOOKED_AT)
+            .take(MAX_CANDIDATES)
             .filter_map(|(_, lease)| self.leases.get(lease))
             .find(|live| {
                 let lags = self.lags(live, watchdog.lag_percent);
-                lags && self.finishes_before(miner, live) && self.may_copy(miner, live)
+                lags && self.finishes_before(miner, live) && self.may_speculate(miner, live)
             })
             .map(|live| (live.place, live.miner))
     }
@@ -191,15 +199,15 @@ impl JobBoard {
         let (Some(ms), Some(end)) = (self.expected_ms(miner, live.flops), live.estimate) else {
             return false;
         };
-        // A job past its estimated end may go on for ever.
+        // A training past its estimated end may never end.
         end <= self.now || self.now.plus(ms) < end
     }
 
-    fn may_copy(&self, miner: MinerIndex, live: &Lease) -> bool {
+    fn may_speculate(&self, miner: MinerIndex, live: &Lease) -> bool {
         let same_owner = self.roster[live.miner].owner == self.roster[miner].owner;
-        let trust_ok = self.is_trusted(miner) || !self.is_single(live.place.batch());
-        let batch = self.batches.get(live.place.batch());
-        let room = batch.is_some_and(|batch| batch.undrawn < self.rules.max_taken_over);
-        room && !same_owner && trust_ok && self.may_sit(miner, live.place)
+        let trust_ok = self.is_trusted(miner) || !self.is_single(live.place.job());
+        let job = self.jobs.get(live.place.job());
+        let room = job.is_some_and(|job| job.self_selected < self.rules.max_self_selected);
+        room && !same_owner && trust_ok && self.may_hold(miner, live.place)
     }
 }

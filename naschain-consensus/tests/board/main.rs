@@ -1,10 +1,10 @@
-//! What the board promises, one promise a test.
+//! The behaviour of the job board.
 
-mod dealing;
-mod desk;
+mod assignment;
+mod harness;
 mod leases;
 mod retries;
 mod settling;
-mod taking_over;
 mod trust;
 mod watchdog;
+mod work_stealing;

@@ -1,99 +1,99 @@
-//! What becomes of seats whose miners are gone, and how often.
+//! Seats whose miners are away or give up.
 
 use naschain_consensus::{Action, Ending, Event, Failure, Grant, MinerId, Rejected, Row, Rules};
 
-use crate::desk::{Desk, exact, id, row};
+use crate::harness::{Harness, exact, id, row, with};
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 #[test]
-fn the_seat_of_a_silent_miner_goes_to_one_drawn_at_random() {
-    let mut desk = Desk::new(Rules::default(), &NAMES);
-    let dealt = desk.opens(1);
-    let first = dealt[0].clone().unwrap();
-    desk.asks(first.as_str()).unwrap();
-    desk.now = 60_000;
-    let told = desk.takes(Event::Tick);
+fn the_seat_of_a_silent_miner_is_reassigned_at_random() {
+    let mut harness = Harness::new(Rules::default(), &NAMES);
+    let assigned = harness.open(1);
+    let first = assigned[0].clone().unwrap();
+    harness.request(first.as_str()).unwrap();
+    harness.now = 60_000;
+    let actions = harness.handle(Event::Tick);
     let [
         Action::Expired { .. },
-        Action::Redrawn { seat: 0, miner, .. },
+        Action::Reassigned { seat: 0, miner, .. },
         Action::Away { .. },
-    ] = &told[..]
+    ] = &actions[..]
     else {
-        panic!("{told:?}")
+        panic!("{actions:?}")
     };
     assert!(
-        !dealt.contains(&Some(miner.clone())),
+        !assigned.contains(&Some(miner.clone())),
         "{miner} has a seat already"
     );
-    // Whoever asks first does not get it; the miner that was drawn does.
+    // It does not go to the first miner that requests work, but to the one drawn.
     let others = NAMES.iter().filter(|name| {
         let other = Some(id(name));
-        !dealt.contains(&other) && id(name) != *miner
+        !assigned.contains(&other) && id(name) != *miner
     });
     for other in others {
-        assert_eq!(desk.asks(other), None);
+        assert_eq!(harness.request(other), None);
     }
     assert!(matches!(
-        desk.asks(miner.as_str()),
-        Some((1, _, Grant::Dealt))
+        harness.request(miner.as_str()),
+        Some((1, _, Grant::Assigned))
     ));
 }
 
 #[test]
-fn seats_dealt_to_a_miner_that_goes_away_are_drawn_anew() {
-    let mut desk = Desk::new(Rules::default(), &NAMES);
-    let dealt = desk.opens(1);
-    let gone = dealt[1].clone().unwrap();
-    let told = desk.takes(Event::Leave {
+fn seats_assigned_to_a_miner_that_leaves_are_reassigned() {
+    let mut harness = Harness::new(Rules::default(), &NAMES);
+    let assigned = harness.open(1);
+    let gone = assigned[1].clone().unwrap();
+    let actions = harness.handle(Event::Leave {
         miner: gone.clone(),
     });
-    let [Action::Redrawn { seat: 1, miner, .. }] = &told[..] else {
-        panic!("{told:?}")
+    let [Action::Reassigned { seat: 1, miner, .. }] = &actions[..] else {
+        panic!("{actions:?}")
     };
-    assert!(*miner != gone && !dealt.contains(&Some(miner.clone())));
+    assert!(*miner != gone && !assigned.contains(&Some(miner.clone())));
 }
 
-/// Has everybody who is dealt a seat of batch 1 take it and leave, until the batch ends.
-fn everybody_leaves(desk: &mut Desk) -> Action {
+/// Every miner that is assigned a seat of job 1 takes it and leaves, until the job ends.
+fn every_miner_leaves(harness: &mut Harness) -> Action {
     for round in 0..100 {
         let name = NAMES[round % NAMES.len()];
-        if desk.asks(name).is_none() {
+        if harness.request(name).is_none() {
             continue;
         }
-        let told = desk.takes(Event::Leave { miner: id(name) });
-        desk.takes(Event::Join { miner: id(name) });
-        if desk.board.open_batches() == 0 {
+        let actions = harness.handle(Event::Leave { miner: id(name) });
+        harness.handle(Event::Join { miner: id(name) });
+        if harness.board.open_jobs() == 0 {
             let ends =
                 |action: &Action| matches!(action, Action::Failed { .. } | Action::Closed { .. });
-            return told.into_iter().find(ends).unwrap();
+            return actions.into_iter().find(ends).unwrap();
         }
     }
-    panic!("the batch never ends")
+    panic!("the job never ends")
 }
 
 #[test]
-fn a_job_that_nobody_ends_fails_after_so_many_tries() {
-    let mut desk = Desk::new(Rules::default(), &NAMES);
-    desk.opens(1);
-    let Action::Failed { failure, rows, .. } = everybody_leaves(&mut desk) else {
+fn an_abandoned_job_fails_after_the_maximum_of_retries() {
+    let mut harness = Harness::new(Rules::default(), &NAMES);
+    harness.open(1);
+    let Action::Failed { failure, rows, .. } = every_miner_leaves(&mut harness) else {
         panic!("closed without an answer")
     };
     assert_eq!(rows, []);
     let Failure::Abandoned { leases: 16, .. } = failure else {
-        panic!("five tries for each of three seats, and one more: {failure:?}")
+        panic!("five retries for each of three seats, and one more: {failure:?}")
     };
     assert_eq!(failure.to_string(), "16 leases ended without an answer");
 }
 
 #[test]
-fn answers_that_agree_close_a_batch_whose_last_seat_nobody_fills() {
+fn agreeing_answers_close_an_abandoned_job() {
     for (second, agrees) in [(9_000, true), (5_000, false)] {
-        let mut desk = Desk::new(exact(), &NAMES);
-        let dealt: Vec<MinerId> = desk.opens(1).into_iter().flatten().collect();
-        desk.does(dealt[0].as_str(), row(9_000));
-        desk.does(dealt[1].as_str(), row(second));
-        match everybody_leaves(&mut desk) {
+        let mut harness = Harness::new(exact(), &NAMES);
+        let assigned: Vec<MinerId> = harness.open(1).into_iter().flatten().collect();
+        harness.complete(assigned[0].as_str(), row(9_000));
+        harness.complete(assigned[1].as_str(), row(second));
+        match every_miner_leaves(&mut harness) {
             Action::Closed { rows, verdict, .. } => {
                 assert!(agrees);
                 assert_eq!((rows.len(), &verdict.agreed[..]), (2, &[true, true][..]));
@@ -108,11 +108,11 @@ fn answers_that_agree_close_a_batch_whose_last_seat_nobody_fills() {
 }
 
 #[test]
-fn the_reasons_of_failed_trainings_are_told_with_an_abandoned_job() {
-    let mut desk = Desk::new(Rules::default(), &NAMES);
-    let dealt: Vec<MinerId> = desk.opens(1).into_iter().flatten().collect();
-    desk.does(dealt[0].as_str(), Row::Failed("out of memory".into()));
-    let Action::Failed { failure, .. } = everybody_leaves(&mut desk) else {
+fn an_abandoned_job_reports_the_reasons_of_failed_trainings() {
+    let mut harness = Harness::new(Rules::default(), &NAMES);
+    let assigned: Vec<MinerId> = harness.open(1).into_iter().flatten().collect();
+    harness.complete(assigned[0].as_str(), Row::Failed("out of memory".into()));
+    let Action::Failed { failure, .. } = every_miner_leaves(&mut harness) else {
         panic!("closed")
     };
     assert_eq!(
@@ -122,52 +122,56 @@ fn the_reasons_of_failed_trainings_are_told_with_an_abandoned_job() {
 }
 
 #[test]
-fn a_miner_that_forgets_its_job_again_and_again_loses_it() {
-    let mut desk = Desk::new(Rules::default(), &NAMES);
-    let dealt = desk.opens(1);
-    let first = dealt[0].clone().unwrap();
+fn a_miner_that_keeps_losing_its_job_gets_it_three_times() {
+    let mut harness = Harness::new(Rules::default(), &NAMES);
+    let assigned = harness.open(1);
+    let first = assigned[0].clone().unwrap();
     let first = first.as_str();
-    desk.asks(first).unwrap();
+    harness.request(first).unwrap();
     for _ in 0..3 {
         assert!(matches!(
-            desk.asks(first),
-            Some((1, _, Grant::Again { .. }))
+            harness.request(first),
+            Some((1, _, Grant::Reissued { .. }))
         ));
     }
-    let told = desk.takes(Event::Request { miner: id(first) });
+    let actions = harness.handle(Event::Request { miner: id(first) });
     let forgotten = |action: &Action| {
         matches!(
             action,
             Action::Revoked {
-                why: Ending::Forgotten,
+                reason: Ending::Forgotten,
                 ..
             }
         )
     };
-    assert!(told.iter().any(forgotten), "{told:?}");
+    assert!(actions.iter().any(forgotten), "{actions:?}");
     assert!(
-        told.iter()
-            .any(|action| matches!(action, Action::Redrawn { .. }))
+        actions
+            .iter()
+            .any(|action| matches!(action, Action::Reassigned { .. }))
     );
-    assert!(matches!(told.last(), Some(Action::Idle { .. })));
+    assert!(matches!(actions.last(), Some(Action::Idle { .. })));
 }
 
 #[test]
-fn a_miner_of_two_jobs_hears_that_either_answer_came_twice() {
-    let mut desk = Desk::new(Rules::default(), &[]);
-    desk.takes(Event::Register {
+fn repeated_answers_to_two_jobs_are_recognised() {
+    let mut harness = Harness::new(Rules::default(), &[]);
+    harness.handle(Event::Register {
         miner: id("a"),
         owner: None,
         capacity: 2,
     });
-    desk.opens(1);
-    desk.opens(2);
-    let leases = [desk.asks("a").unwrap().1, desk.asks("a").unwrap().1];
+    harness.open(1);
+    harness.open(2);
+    let leases = [
+        harness.request("a").unwrap().1,
+        harness.request("a").unwrap().1,
+    ];
     for lease in leases {
-        desk.answers("a", lease, row(9_000));
+        harness.submit("a", lease, row(9_000));
     }
     for lease in leases {
-        let twice = desk.tries(Event::Submit {
+        let twice = harness.try_handle(Event::Submit {
             miner: id("a"),
             lease,
             row: row(9_000),
@@ -181,19 +185,16 @@ fn a_miner_of_two_jobs_hears_that_either_answer_came_twice() {
 }
 
 #[test]
-fn an_answer_that_comes_when_what_is_due_ends_its_batch_is_discarded_by_name() {
-    let rules = Rules {
-        max_retries: 0,
-        ..exact()
-    };
-    let mut desk = Desk::new(rules, &["a", "b", "c"]);
-    desk.opens(1);
-    desk.asks("a").unwrap();
-    desk.now += 30_000;
-    let (_, lease, _) = desk.asks("b").unwrap();
-    // Nobody told the board that a's time is over.
-    desk.now += 31_000;
-    let actions = desk.answers("b", lease, row(9_000));
+fn an_answer_is_discarded_if_due_leases_end_its_job_first() {
+    let rules = with(exact(), |rules| rules.max_retries = 0);
+    let mut harness = Harness::new(rules, &["a", "b", "c"]);
+    harness.open(1);
+    harness.request("a").unwrap();
+    harness.now += 30_000;
+    let (_, lease, _) = harness.request("b").unwrap();
+    // The board has received no tick since a's lease expired.
+    harness.now += 31_000;
+    let actions = harness.submit("b", lease, row(9_000));
     assert!(
         actions
             .iter()
@@ -204,44 +205,44 @@ fn an_answer_that_comes_when_what_is_due_ends_its_batch_is_discarded_by_name() {
 }
 
 #[test]
-fn joining_again_is_no_work() {
-    let mut desk = Desk::new(exact(), &["a", "b", "c"]);
-    desk.opens(1);
+fn joining_again_does_not_renew_presence() {
+    let mut harness = Harness::new(exact(), &["a", "b", "c"]);
+    harness.open(1);
     let mut actions = Vec::new();
     for _ in 0..3 {
-        desk.now += 60_000;
-        actions.extend(desk.takes(Event::Join { miner: id("a") }));
+        harness.now += 60_000;
+        actions.extend(harness.handle(Event::Join { miner: id("a") }));
     }
     let away = |action: &Action| matches!(action, Action::Away { miner } if *miner == id("a"));
     assert!(actions.iter().any(away), "{actions:?}");
 }
 
 #[test]
-fn names_that_only_join_hold_seats_for_seconds() {
-    let mut desk = Desk::new(exact(), &["a", "b", "c"]);
+fn miners_that_only_join_hold_seats_for_seconds() {
+    let mut harness = Harness::new(exact(), &["a", "b", "c"]);
     let lurkers: Vec<String> = (0..20).map(|number| format!("lurker-{number}")).collect();
     for lurker in &lurkers {
-        desk.takes(Event::Join { miner: id(lurker) });
+        harness.handle(Event::Join { miner: id(lurker) });
     }
     let is_lurker = |miner: &MinerId| miner.as_str().starts_with("lurker");
-    let dealt = desk.opens(1);
-    assert!(dealt.iter().flatten().any(is_lurker), "{dealt:?}");
-    desk.now += 5_000;
+    let assigned = harness.open(1);
+    assert!(assigned.iter().flatten().any(is_lurker), "{assigned:?}");
+    harness.now += 5_000;
     for honest in ["a", "b", "c"] {
-        assert!(desk.asks(honest).is_some(), "{honest}");
+        assert!(harness.request(honest).is_some(), "{honest}");
     }
     for lurker in &lurkers {
-        desk.takes(Event::Join { miner: id(lurker) });
+        harness.handle(Event::Join { miner: id(lurker) });
     }
-    let dealt = desk.opens(2);
-    assert!(!dealt.iter().flatten().any(is_lurker), "{dealt:?}");
-    // Whoever asks is there, and is dealt seats again.
+    let assigned = harness.open(2);
+    assert!(!assigned.iter().flatten().any(is_lurker), "{assigned:?}");
+    // A lurker that requests work is present and gets assignments again.
     for lurker in &lurkers {
-        assert_eq!(desk.asks(lurker), None);
+        assert_eq!(harness.request(lurker), None);
     }
-    let dealt: Vec<_> = (3..20)
-        .flat_map(|batch| desk.opens(batch))
+    let assigned: Vec<_> = (3..20)
+        .flat_map(|job| harness.open(job))
         .flatten()
         .collect();
-    assert!(dealt.iter().any(is_lurker), "{dealt:?}");
+    assert!(assigned.iter().any(is_lurker), "{assigned:?}");
 }

@@ -1,120 +1,88 @@
-//! Trust and known answers.
+//! Adaptive replication: trusted miners are checked less often.
 
-use naschain_consensus::{Action, BatchId, Event, Row, Rules, Trust};
+use naschain_consensus::{Action, Event, JobId, Trust};
 
-use crate::desk::{Desk, exact, id, measured, row};
+use crate::harness::{Harness, exact, id, row, with};
 
 #[test]
 fn trust_is_earned_and_lost() {
-    let rules = Rules {
-        trust: Some(Trust { after_valid: 5 }),
-        ..exact()
-    };
+    let rules = with(exact(), |rules| rules.trust = Some(Trust::new(5)));
     let names = ["a", "b", "c"];
-    let mut desk = Desk::new(rules, &names);
+    let mut harness = Harness::new(rules, &names);
     let mut single = 0;
-    for batch in 0..60 {
-        let dealt = desk.opens(batch);
-        assert!(batch >= 5 || dealt.len() == 3, "trusted too early");
-        single += usize::from(dealt.len() == 1);
-        for miner in dealt.iter().flatten() {
-            desk.does(miner.as_str(), row(9_000));
+    for job in 0..60 {
+        let assigned = harness.open(job);
+        assert!(job >= 5 || assigned.len() == 3, "trusted too early");
+        single += usize::from(assigned.len() == 1);
+        for miner in assigned.iter().flatten() {
+            harness.complete(miner.as_str(), row(9_000));
         }
     }
     assert!(single > 30, "{single}");
-    // One wrong answer in a batch of three, and batches that begin with that miner are checked.
-    let mut batch = 60;
+    // After one wrong answer in a job of three seats, jobs that begin with that miner have three
+    // seats.
+    let mut job = 60;
     loop {
-        let dealt = desk.opens(batch);
-        batch += 1;
-        for miner in dealt.iter().flatten() {
-            let wrong = miner.as_str() == "a" && dealt.len() == 3;
-            desk.does(miner.as_str(), row(if wrong { 1_000 } else { 9_000 }));
+        let assigned = harness.open(job);
+        job += 1;
+        for miner in assigned.iter().flatten() {
+            let wrong = miner.as_str() == "a" && assigned.len() == 3;
+            harness.complete(miner.as_str(), row(if wrong { 1_000 } else { 9_000 }));
         }
-        if dealt.len() == 3 {
+        if assigned.len() == 3 {
             break;
         }
     }
     let mut began = 0;
     while began < 3 {
-        let dealt = desk.opens(batch);
-        batch += 1;
-        if dealt[0] == Some(id("a")) {
-            assert_eq!(dealt.len(), 3);
+        let assigned = harness.open(job);
+        job += 1;
+        if assigned[0] == Some(id("a")) {
+            assert_eq!(assigned.len(), 3);
             began += 1;
         }
-        for miner in dealt.iter().flatten() {
-            desk.does(miner.as_str(), row(9_000));
+        for miner in assigned.iter().flatten() {
+            harness.complete(miner.as_str(), row(9_000));
         }
     }
 }
 
 #[test]
-fn a_single_seat_taken_by_a_stranger_gets_company() {
-    let rules = Rules {
-        trust: Some(Trust { after_valid: 1 }),
-        ..exact()
-    };
-    let mut desk = Desk::new(rules, &["a", "b", "c"]);
-    for batch in 0..4 {
-        for miner in desk.opens(batch).iter().flatten() {
-            desk.does(miner.as_str(), row(9_000));
+fn a_single_seat_taken_by_an_untrusted_miner_is_widened() {
+    let rules = with(exact(), |rules| rules.trust = Some(Trust::new(1)));
+    let mut harness = Harness::new(rules, &["a", "b", "c"]);
+    for job in 0..4 {
+        for miner in harness.open(job).iter().flatten() {
+            harness.complete(miner.as_str(), row(9_000));
         }
     }
-    let mut batch = 4;
-    while desk.opens(batch).len() != 1 {
-        batch += 1;
-        assert!(batch < 200);
+    let mut job = 4;
+    while harness.open(job).len() != 1 {
+        job += 1;
+        assert!(job < 200);
     }
-    desk.takes(Event::Join { miner: id("x") });
-    for _ in 0..=3 * batch {
-        let actions = desk.takes(Event::Request { miner: id("x") });
+    harness.handle(Event::Join { miner: id("x") });
+    for _ in 0..=3 * job {
+        let actions = harness.handle(Event::Request { miner: id("x") });
         let widened = actions
             .iter()
             .any(|action| matches!(action, Action::Widened { .. }));
         let Some(Action::Leased {
-            batch: got, lease, ..
+            job: got, lease, ..
         }) = actions.first().cloned()
         else {
             panic!("{actions:?}")
         };
-        assert_eq!(widened, got == BatchId(batch));
+        assert_eq!(widened, got == JobId(job));
         if widened {
-            let filled = desk.answers("x", lease, row(1_000));
+            let filled = harness.submit("x", lease, row(1_000));
             assert!(
                 matches!(filled[..], [Action::Filled { .. }]),
                 "not closed on one answer"
             );
             return;
         }
-        desk.answers("x", lease, row(9_000));
+        harness.submit("x", lease, row(9_000));
     }
-    panic!("the single seat was never taken over");
-}
-
-#[test]
-fn a_known_answer_decides_even_against_all() {
-    let mut desk = Desk::new(exact(), &["a", "b", "c"]);
-    let answer = measured(9_000);
-    desk.takes(Event::OpenKnown {
-        batch: BatchId(1),
-        flops: 1,
-        answer,
-    });
-    desk.does("a", row(8_000));
-    desk.does("b", Row::Failed("?".into()));
-    let Action::Closed { verdict, .. } = desk.does("c", row(8_000)) else {
-        panic!()
-    };
-    assert_eq!(verdict.agreed, [false, false, false]);
-    assert_eq!(verdict.consensus, Some(answer));
-    desk.takes(Event::OpenKnown {
-        batch: BatchId(2),
-        flops: 1,
-        answer,
-    });
-    for (miner, accuracy) in [("a", 9_000), ("b", 8_000), ("c", 8_000)] {
-        desk.does(miner, row(accuracy));
-    }
-    assert_eq!(["a", "b", "c"].map(|miner| desk.points(miner)), [1, 0, 0]);
+    panic!("the single seat was never stolen");
 }

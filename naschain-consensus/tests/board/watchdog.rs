@@ -1,50 +1,48 @@
-//! Seats that lag, and their second miners.
+//! Speculative execution of stragglers.
 
-use naschain_consensus::{
-    Action, Ending, Event, Grant, LeaseId, Reason, Rejected, Row, Rules, Watchdog,
-};
+use naschain_consensus::{Action, Ending, Event, Finding, Grant, LeaseId, Rejected, Row, Rules};
 
-use crate::desk::{Desk, exact, id, row};
+use crate::harness::{Harness, exact, id, row, with};
 
-/// Three miners train ten batches of which the pace is learnt; then `slow` lags with the eleventh
-/// and `fast`, which has nothing to do, is given its seat too.
-fn lagging(rules: Rules) -> (Desk, &'static str, LeaseId, &'static str, LeaseId) {
-    let mut desk = Desk::new(rules, &["a", "b", "c"]);
-    for batch in 0..10 {
-        desk.opens(batch);
-        let leases = ["a", "b", "c"].map(|miner| (miner, desk.asks(miner).unwrap().1));
-        desk.now += 1_000;
+/// Three miners train ten jobs, so the pace is known. Then `slow` is a straggler in the eleventh,
+/// and `fast`, which is idle, gets its seat speculatively. Returns both with their leases.
+fn with_straggler(rules: Rules) -> (Harness, &'static str, LeaseId, &'static str, LeaseId) {
+    let mut harness = Harness::new(rules, &["a", "b", "c"]);
+    for job in 0..10 {
+        harness.open(job);
+        let leases = ["a", "b", "c"].map(|miner| (miner, harness.request(miner).unwrap().1));
+        harness.now += 1_000;
         for (miner, lease) in leases {
-            desk.answers(miner, lease, row(9_000));
+            harness.submit(miner, lease, row(9_000));
         }
     }
-    desk.opens(10);
-    let (_, slow, _) = desk.asks("a").unwrap();
+    harness.open(10);
+    let (_, slow, _) = harness.request("a").unwrap();
     for (miner, percent) in [("b", 9_000), ("c", 9_000)] {
         if miner == "b" {
-            desk.does(miner, row(percent));
+            harness.complete(miner, row(percent));
         } else {
-            desk.asks(miner).unwrap();
+            harness.request(miner).unwrap();
         }
     }
-    desk.takes(Event::Join { miner: id("d") });
-    assert_eq!(desk.asks("d"), None, "nothing lags yet");
-    desk.now += 5_000;
-    desk.beats("a", slow, 0).unwrap();
-    let (batch, fast, grant) = desk.asks("d").unwrap();
-    assert_eq!((batch, grant), (10, Grant::Copied { from: id("a") }));
-    (desk, "a", slow, "d", fast)
+    harness.handle(Event::Join { miner: id("d") });
+    assert_eq!(harness.request("d"), None, "nothing lags yet");
+    harness.now += 5_000;
+    harness.heartbeat("a", slow, 0).unwrap();
+    let (job, fast, grant) = harness.request("d").unwrap();
+    assert_eq!((job, grant), (10, Grant::Speculative { from: id("a") }));
+    (harness, "a", slow, "d", fast)
 }
 
 #[test]
-fn the_first_valid_answer_fills_a_lagging_seat_and_the_late_one_checks_it() {
-    let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(exact());
-    let filled = desk.answers(fast, fast_lease, row(9_000));
+fn the_first_valid_answer_fills_the_seat_and_the_late_one_is_compared() {
+    let (mut harness, slow, slow_lease, fast, fast_lease) = with_straggler(exact());
+    let filled = harness.submit(fast, fast_lease, row(9_000));
     assert!(matches!(filled[..], [Action::Filled { .. }]));
-    let late = desk.answers(slow, slow_lease, row(9_000));
+    let late = harness.submit(slow, slow_lease, row(9_000));
     assert!(matches!(late[..], [Action::Late { .. }]));
-    let (_, lease, _) = desk.asks("c").unwrap();
-    let closed = desk.answers("c", lease, row(9_000));
+    let (_, lease, _) = harness.request("c").unwrap();
+    let closed = harness.submit("c", lease, row(9_000));
     let [
         ..,
         Action::Closed { rows, .. },
@@ -59,22 +57,22 @@ fn the_first_valid_answer_fills_a_lagging_seat_and_the_late_one_checks_it() {
     };
     assert_eq!(rows.len(), 3);
     assert_eq!(*miner, id(slow));
-    assert_eq!(desk.points(slow), 11);
-    assert_eq!(desk.points(fast), 1);
+    assert_eq!(harness.points(slow), 11);
+    assert_eq!(harness.points(fast), 1);
 }
 
 #[test]
-fn a_second_answer_fills_a_seat_for_which_there_is_nobody_else() {
-    let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(exact());
-    desk.answers(fast, fast_lease, row(9_000));
-    // All that are left have a seat of the batch, the slow one at least half of one.
-    desk.takes(Event::Leave { miner: id("c") });
-    let closed = desk.answers(slow, slow_lease, row(9_000));
+fn a_late_answer_fills_a_seat_that_no_miner_can_be_drawn_for() {
+    let (mut harness, slow, slow_lease, fast, fast_lease) = with_straggler(exact());
+    harness.submit(fast, fast_lease, row(9_000));
+    // All remaining miners hold a seat of the job; the slow one shares its seat.
+    harness.handle(Event::Leave { miner: id("c") });
+    let closed = harness.submit(slow, slow_lease, row(9_000));
     let [
         Action::Late { .. },
         Action::Moved {
             miner,
-            batch,
+            job,
             from: 0,
             ..
         },
@@ -83,19 +81,19 @@ fn a_second_answer_fills_a_seat_for_which_there_is_nobody_else() {
     else {
         panic!("{closed:?}")
     };
-    assert_eq!((miner, batch.0), (&id(slow), 10));
+    assert_eq!((miner, job.0), (&id(slow), 10));
     let mut names: Vec<&str> = rows.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["a", "b", "d"]);
-    assert_eq!(desk.board.open_batches(), 0);
+    assert_eq!(harness.board.open_jobs(), 0);
 }
 
 #[test]
-fn a_seat_that_nobody_is_left_for_is_filled_by_a_second_answer_that_is_there() {
-    let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(exact());
-    desk.answers(fast, fast_lease, row(9_000));
-    desk.answers(slow, slow_lease, row(9_000));
-    let left = desk.takes(Event::Leave { miner: id("c") });
+fn a_seat_that_loses_its_miner_is_filled_by_an_earlier_late_answer() {
+    let (mut harness, slow, slow_lease, fast, fast_lease) = with_straggler(exact());
+    harness.submit(fast, fast_lease, row(9_000));
+    harness.submit(slow, slow_lease, row(9_000));
+    let left = harness.handle(Event::Leave { miner: id("c") });
     assert!(
         matches!(left[..], [.., Action::Moved { .. }, Action::Closed { .. }]),
         "{left:?}"
@@ -103,85 +101,82 @@ fn a_seat_that_nobody_is_left_for_is_filled_by_a_second_answer_that_is_there() {
 }
 
 #[test]
-fn a_second_answer_takes_no_seat_from_a_miner_that_was_drawn_for_it() {
-    let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(exact());
-    desk.answers(fast, fast_lease, row(9_000));
-    desk.takes(Event::Join { miner: id("e") });
-    let left = desk.takes(Event::Leave { miner: id("c") });
+fn a_late_answer_takes_no_seat_from_a_miner_drawn_for_it() {
+    let (mut harness, slow, slow_lease, fast, fast_lease) = with_straggler(exact());
+    harness.submit(fast, fast_lease, row(9_000));
+    harness.handle(Event::Join { miner: id("e") });
+    let left = harness.handle(Event::Leave { miner: id("c") });
     assert!(
         left.iter()
-            .any(|action| matches!(action, Action::Redrawn { miner, .. } if *miner == id("e")))
+            .any(|action| matches!(action, Action::Reassigned { miner, .. } if *miner == id("e")))
     );
-    let late = desk.answers(slow, slow_lease, row(9_000));
+    let late = harness.submit(slow, slow_lease, row(9_000));
     assert!(matches!(late[..], [Action::Late { .. }]), "{late:?}");
 }
 
 #[test]
-fn a_late_miner_that_gave_up_may_take_the_seat_that_nobody_else_is_left_for() {
-    let (mut desk, slow, _, fast, fast_lease) = lagging(exact());
-    desk.answers(fast, fast_lease, row(9_000));
-    desk.takes(Event::Leave { miner: id("c") });
-    // It looks in vain while it is the second one at another seat, and then is silent for too long.
-    desk.takes(Event::Register {
+fn a_late_miner_that_gave_up_may_take_an_open_seat() {
+    let (mut harness, slow, _, fast, fast_lease) = with_straggler(exact());
+    harness.submit(fast, fast_lease, row(9_000));
+    harness.handle(Event::Leave { miner: id("c") });
+    // It finds nothing while it trains for another seat of the job, and then is silent for too
+    // long.
+    harness.handle(Event::Register {
         miner: id(slow),
         owner: None,
         capacity: 2,
     });
-    assert_eq!(desk.asks(slow), None);
-    desk.now += 70_000;
-    desk.takes(Event::Tick);
-    let (batch, _, grant) = desk.asks(slow).unwrap();
-    assert_eq!((batch, grant), (10, Grant::Open));
+    assert_eq!(harness.request(slow), None);
+    harness.now += 70_000;
+    harness.handle(Event::Tick);
+    let (job, _, grant) = harness.request(slow).unwrap();
+    assert_eq!((job, grant), (10, Grant::Open));
 }
 
 #[test]
-fn a_spot_check_after_the_batch_ended_earns_nothing() {
-    let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(exact());
-    desk.answers(fast, fast_lease, row(9_000));
-    let (_, lease, _) = desk.asks("c").unwrap();
-    desk.answers("c", lease, row(9_000));
-    assert_eq!(desk.board.open_batches(), 0);
-    let checked = desk.answers(slow, slow_lease, row(9_000));
+fn a_late_answer_after_the_end_of_the_job_earns_nothing() {
+    let (mut harness, slow, slow_lease, fast, fast_lease) = with_straggler(exact());
+    harness.submit(fast, fast_lease, row(9_000));
+    let (_, lease, _) = harness.request("c").unwrap();
+    harness.submit("c", lease, row(9_000));
+    assert_eq!(harness.board.open_jobs(), 0);
+    let checked = harness.submit(slow, slow_lease, row(9_000));
     let [
         Action::SpotChecked {
-            reason, rewarded, ..
+            finding, rewarded, ..
         },
     ] = &checked[..]
     else {
         panic!()
     };
-    assert_eq!((*reason, *rewarded), (Reason::Agreed, false));
-    assert_eq!(desk.points(slow), 10);
+    assert_eq!((*finding, *rewarded), (Finding::Agreed, false));
+    assert_eq!(harness.points(slow), 10);
 }
 
 #[test]
-fn an_answer_without_numbers_does_not_fill_a_seat_that_two_work_at() {
-    let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(exact());
-    let dropped = desk.answers(fast, fast_lease, Row::Malformed("?".into()));
+fn an_unreadable_answer_does_not_fill_a_seat_with_two_workers() {
+    let (mut harness, slow, slow_lease, fast, fast_lease) = with_straggler(exact());
+    let dropped = harness.submit(fast, fast_lease, Row::Malformed("?".into()));
     assert!(matches!(dropped[..], [Action::Discarded { .. }]));
-    let filled = desk.answers(slow, slow_lease, row(9_000));
+    let filled = harness.submit(slow, slow_lease, row(9_000));
     assert!(matches!(filled[..], [Action::Filled { .. }]));
 }
 
 #[test]
-fn a_copy_goes_on_when_the_first_lease_expires() {
-    let patient = Watchdog {
-        stalled_percent: 100_000,
-        ..Watchdog::default()
-    };
-    let (mut desk, slow, slow_lease, fast, fast_lease) = lagging(Rules {
-        watchdog: Some(patient),
-        ..exact()
-    });
-    desk.now += 59_000;
-    desk.beats(fast, fast_lease, 0).unwrap();
-    desk.now += 2_000;
-    desk.takes(Event::Tick);
+fn a_speculative_lease_outlives_the_first_one() {
+    let (mut harness, slow, slow_lease, fast, fast_lease) =
+        with_straggler(with(exact(), |rules| {
+            rules.set("watchdog.stalled_percent", "100000").unwrap()
+        }));
+    harness.now += 59_000;
+    harness.heartbeat(fast, fast_lease, 0).unwrap();
+    harness.now += 2_000;
+    harness.handle(Event::Tick);
     assert!(matches!(
-        desk.beats(slow, slow_lease, 0),
+        harness.heartbeat(slow, slow_lease, 0),
         Err(Rejected::StaleLease { .. })
     ));
-    let filled = desk.answers(fast, fast_lease, row(9_000));
+    let filled = harness.submit(fast, fast_lease, row(9_000));
     assert!(
         filled
             .iter()
@@ -190,95 +185,78 @@ fn a_copy_goes_on_when_the_first_lease_expires() {
 }
 
 #[test]
-fn copies_are_one_a_seat_and_capped() {
-    let rules = Rules {
-        watchdog: Some(Watchdog {
-            max_copies_percent: 0,
-            ..Watchdog::default()
-        }),
-        ..exact()
-    };
-    let (mut desk, ..) = lagging(rules);
-    desk.takes(Event::Join { miner: id("e") });
-    desk.now += 100;
-    assert_eq!(
-        desk.asks("e"),
-        None,
-        "one copy is the most while the cap is 0 percent"
-    );
-    let (mut desk, ..) = lagging(Rules {
-        watchdog: Some(Watchdog {
-            max_copies_percent: 100,
-            ..Watchdog::default()
-        }),
-        ..exact()
+fn speculative_leases_are_one_for_each_seat_and_limited() {
+    let rules = with(exact(), |rules| {
+        rules.set("watchdog.max_copies_percent", "0").unwrap()
     });
-    desk.takes(Event::Join { miner: id("e") });
-    let other = desk.asks("e");
-    assert!(!matches!(other, Some((_, _, Grant::Copied { from })) if from == id("a")));
+    let (mut harness, ..) = with_straggler(rules);
+    harness.handle(Event::Join { miner: id("e") });
+    harness.now += 100;
+    assert_eq!(
+        harness.request("e"),
+        None,
+        "one speculative lease is the maximum at 0 percent"
+    );
+    let (mut harness, ..) = with_straggler(with(exact(), |rules| {
+        rules.set("watchdog.max_copies_percent", "100").unwrap()
+    }));
+    harness.handle(Event::Join { miner: id("e") });
+    let other = harness.request("e");
+    assert!(!matches!(other, Some((_, _, Grant::Speculative { from })) if from == id("a")));
 }
 
 #[test]
-fn epochs_tell_who_lags_before_it_is_late() {
-    let mut desk = Desk::new(
-        Rules {
-            epochs: 10,
-            ..exact()
-        },
-        &["a", "b", "c"],
-    );
-    for batch in 0..10 {
-        desk.opens(batch);
-        let leases = ["a", "b", "c"].map(|miner| (miner, desk.asks(miner).unwrap().1));
-        desk.now += 1_000;
+fn epochs_reveal_a_straggler_early() {
+    let mut harness = Harness::new(with(exact(), |rules| rules.epochs = 10), &["a", "b", "c"]);
+    for job in 0..10 {
+        harness.open(job);
+        let leases = ["a", "b", "c"].map(|miner| (miner, harness.request(miner).unwrap().1));
+        harness.now += 1_000;
         for (miner, lease) in leases {
-            desk.answers(miner, lease, row(9_000));
+            harness.submit(miner, lease, row(9_000));
         }
     }
-    desk.opens(10);
-    let leases = ["a", "b", "c"].map(|miner| (miner, desk.asks(miner).unwrap().1));
-    desk.takes(Event::Join { miner: id("d") });
-    desk.now += 400;
+    harness.open(10);
+    let leases = ["a", "b", "c"].map(|miner| (miner, harness.request(miner).unwrap().1));
+    harness.handle(Event::Join { miner: id("d") });
+    harness.now += 400;
     for ((miner, lease), epoch) in leases.into_iter().zip([1, 4, 4]) {
-        desk.beats(miner, lease, epoch).unwrap();
+        harness.heartbeat(miner, lease, epoch).unwrap();
     }
-    // One epoch in 400 ms is 4,000 ms in all, where 1,000 is usual.
-    let (_, _, grant) = desk.asks("d").unwrap();
-    assert_eq!(grant, Grant::Copied { from: id("a") });
+    // One of ten epochs in 400 ms means 4,000 ms in all, where 1,000 is the average.
+    let (_, _, grant) = harness.request("d").unwrap();
+    assert_eq!(grant, Grant::Speculative { from: id("a") });
 }
 
 #[test]
-fn a_lease_of_ten_times_the_average_ends_in_spite_of_heartbeats() {
+fn a_stalled_lease_ends_in_spite_of_heartbeats() {
     let names = ["a", "b", "c"];
-    let rules = Rules {
-        lease_ms: 2_000,
-        ..exact()
-    };
-    let mut desk = Desk::new(rules, &names);
-    desk.warms_up(&names, 0);
-    desk.opens(1_000);
-    let (_, lease, _) = desk.asks("a").unwrap();
+    let rules = with(exact(), |rules| rules.lease_ms = 2_000);
+    let mut harness = Harness::new(rules, &names);
+    harness.warm_up(&names, 0);
+    harness.open(1_000);
+    let (_, lease, _) = harness.request("a").unwrap();
     for _ in 0..9 {
-        desk.now += 1_000;
-        desk.beats("a", lease, 1).unwrap();
+        harness.now += 1_000;
+        harness.heartbeat("a", lease, 1).unwrap();
     }
-    desk.now += 1_000;
-    let stale = desk.beats("a", lease, 1).unwrap_err();
-    let Rejected::StaleLease { why, .. } = stale else {
+    harness.now += 1_000;
+    let stale = harness.heartbeat("a", lease, 1).unwrap_err();
+    let Rejected::StaleLease { reason, .. } = stale else {
         panic!("{stale}")
     };
-    assert_eq!(why, Some(Ending::TooLong));
-    let told = desk.takes(Event::Tick);
+    assert_eq!(reason, Some(Ending::TooLong));
+    let actions = harness.handle(Event::Tick);
     assert!(matches!(
-        told[0],
+        actions[0],
         Action::Expired {
-            why: Ending::TooLong,
+            reason: Ending::TooLong,
             ..
         }
     ));
-    // It spoke a second ago, so it is still present.
+    // Its latest heartbeat was a second ago, so it is still present.
     assert!(
-        !told
+        !actions
             .iter()
             .any(|action| matches!(action, Action::Away { .. }))
     );

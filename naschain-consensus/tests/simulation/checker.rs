@@ -1,17 +1,17 @@
-//! What must hold after every step, seen from outside: from events and actions alone.
+//! The board's invariants, checked after every step from events and actions alone.
 
-mod drawing;
-mod seconds;
+mod handovers;
+mod late_answers;
 
 use std::collections::BTreeMap;
 
 use naschain_consensus::{
-    Action, BatchId, Ending, Event, Failure, Grant, JobBoard, LeaseId, MinerId, Reason, Row, Rules,
-    Scoreboard, judge, judge_known,
+    Action, Ending, Event, Failure, Finding, Grant, JobBoard, JobId, LeaseId, MinerId, Row, Rules,
+    Scoreboard, judge,
 };
 use naschain_core::Measurement;
 
-/// A seat's answers and leases in the present dealing of a batch.
+/// A seat's answer and leases in the present round of a job.
 #[derive(Default)]
 struct Seat {
     leases: Vec<LeaseId>,
@@ -20,32 +20,32 @@ struct Seat {
 
 #[derive(Default)]
 struct Open {
-    dealing: u32,
-    /// How many of its leases ended without an answer.
+    round: u32,
+    /// Number of its leases that ended without an answer.
     abandoned: u32,
-    /// Leases, live or answered, of miners that were not drawn for their seats.
-    undrawn: Vec<LeaseId>,
+    /// Leases, live or answered, of self-selected miners.
+    self_selected: Vec<LeaseId>,
     seats: Vec<Seat>,
-    known: Option<Measurement>,
-    /// Late answers, each from another miner than the seat's.
+    /// Late answers.
     late: Vec<(MinerId, Row)>,
 }
 
-/// Follows a board and panics when it breaks a promise.
+/// Follows a board and panics if an invariant is violated.
 #[derive(Default)]
 pub(crate) struct Checker {
     rules: Rules,
     owners: BTreeMap<MinerId, MinerId>,
-    open: BTreeMap<BatchId, Open>,
-    leases: BTreeMap<LeaseId, (MinerId, BatchId, usize)>,
+    open: BTreeMap<JobId, Open>,
+    leases: BTreeMap<LeaseId, (MinerId, JobId, usize)>,
     granted: u64,
-    /// The row of the submission that is being followed.
+    /// The answer of the submission that is being processed.
     submitted: Option<Row>,
-    /// Late answers of a batch that has just closed, and what they agree or disagree with.
+    /// Late answers of the job that has just closed, which the board must compare with the
+    /// consensus.
     to_check: Vec<(MinerId, Row)>,
-    consensus: BTreeMap<BatchId, Measurement>,
+    consensus: BTreeMap<JobId, Measurement>,
     pub(crate) scores: Scoreboard,
-    pub(crate) copied: u64,
+    pub(crate) speculative: u64,
     pub(crate) escalated: u64,
     pub(crate) single: u64,
     pub(crate) wrong: u64,
@@ -53,9 +53,9 @@ pub(crate) struct Checker {
     pub(crate) opened: u64,
     pub(crate) closed: u64,
     pub(crate) failed: u64,
-    pub(crate) redealt: u64,
+    pub(crate) new_rounds: u64,
     pub(crate) expired: u64,
-    pub(crate) redrawn: u64,
+    pub(crate) reassigned: u64,
     pub(crate) given_up: u64,
 }
 
@@ -67,7 +67,7 @@ impl Checker {
         }
     }
 
-    /// An event was accepted and had these consequences.
+    /// Checks an accepted event and its actions.
     pub(crate) fn step(&mut self, board: &JobBoard, event: &Event, actions: &[Action]) {
         match event {
             Event::Register {
@@ -77,7 +77,7 @@ impl Checker {
             } => {
                 self.owners.insert(miner.clone(), owner.clone());
             }
-            Event::Open { .. } | Event::OpenKnown { .. } => self.opened += 1,
+            Event::Open { .. } => self.opened += 1,
             Event::Submit { miner, lease, row } => {
                 let held = self.leases.get(lease);
                 assert!(
@@ -91,12 +91,9 @@ impl Checker {
         for action in actions {
             self.follow(action);
         }
-        if let Event::OpenKnown { batch, answer, .. } = event {
-            self.open.get_mut(batch).unwrap().known = Some(*answer);
-        }
         assert!(self.to_check.is_empty(), "a late answer was forgotten");
         assert!(self.submitted.is_none(), "an answer was forgotten");
-        assert_eq!(board.open_batches(), self.open.len(), "a job was lost");
+        assert_eq!(board.open_jobs(), self.open.len(), "a job was lost");
         assert_eq!(
             board.live_leases(),
             self.leases.len(),
@@ -108,212 +105,210 @@ impl Checker {
         );
         assert_eq!(
             board.next_deadline().is_none(),
-            board.live_leases() == 0 && nobody(board)
+            board.live_leases() == 0 && has_no_miner(board)
         );
     }
 
     fn follow(&mut self, action: &Action) {
         match action {
-            Action::Dealt { batch, miners } => {
+            Action::Assigned { job, miners } => {
                 let single = self.rules.trust.is_some() && miners.len() == 1;
                 assert!(single || miners.len() == self.rules.seats);
                 self.single += u64::from(single);
-                self.deal(*batch, 0, miners);
+                self.start_round(*job, 0, miners);
             }
             Action::Leased {
                 miner,
-                batch,
+                job,
                 seat,
                 lease,
                 grant,
                 ..
-            } => self.leased(miner, *batch, *seat, *lease, grant),
+            } => self.leased(miner, *job, *seat, *lease, grant),
             Action::Filled {
                 miner,
-                batch,
+                job,
                 seat,
                 lease,
             } => {
-                self.end_lease(*lease, miner, *batch, *seat);
+                self.end_lease(*lease, miner, *job, *seat);
                 let row = self
                     .submitted
                     .take()
                     .expect("a seat filled without an answer");
-                let seat = &mut self.open.get_mut(batch).unwrap().seats[*seat];
+                let seat = &mut self.open.get_mut(job).unwrap().seats[*seat];
                 assert!(seat.answered.is_none(), "a seat was answered twice");
                 seat.answered = Some((miner.clone(), row));
             }
             Action::Expired {
                 miner,
-                batch,
+                job,
                 seat,
                 lease,
-                why,
+                reason,
             } => {
-                assert!(matches!(why, Ending::Silent | Ending::TooLong), "{why}");
+                assert!(
+                    matches!(reason, Ending::Silent | Ending::TooLong),
+                    "{reason}"
+                );
                 self.expired += 1;
-                self.abandoned(*batch);
-                self.end_unanswered(*lease, miner, *batch, *seat);
+                self.abandoned(*job);
+                self.end_unanswered(*lease, miner, *job, *seat);
             }
             Action::Revoked {
                 miner,
-                batch,
+                job,
                 seat,
                 lease,
-                why,
+                reason,
             } => {
-                if matches!(why, Ending::Left | Ending::Forgotten) {
-                    self.abandoned(*batch);
+                if matches!(reason, Ending::Left | Ending::Forgotten) {
+                    self.abandoned(*job);
                 }
-                self.end_unanswered(*lease, miner, *batch, *seat);
+                self.end_unanswered(*lease, miner, *job, *seat);
             }
-            Action::Redrawn { batch, seat, miner } => self.redrawn(*batch, *seat, miner),
+            Action::Reassigned { job, seat, miner } => self.reassigned(*job, *seat, miner),
             Action::Late { .. }
             | Action::Moved { .. }
             | Action::Discarded { .. }
             | Action::SpotChecked { .. } => self.follow_second(action),
-            Action::Escalated { .. } | Action::Widened { .. } | Action::Redealt { .. } => {
+            Action::Escalated { .. } | Action::Widened { .. } | Action::NewRound { .. } => {
                 self.follow_dealing(action);
             }
-            Action::Closed {
-                batch,
-                rows,
-                verdict,
-            } => {
-                assert_eq!(&self.rows(*batch), rows, "not the rows that were answered");
-                let open = &self.open[batch];
-                let given_up = open.abandoned > self.most_abandoned();
+            Action::Closed { .. } | Action::Failed { .. } => self.follow_end(action),
+            _ => {}
+        }
+    }
+
+    /// Follows the end of a job.
+    fn follow_end(&mut self, action: &Action) {
+        match action {
+            Action::Closed { job, rows, verdict } => {
+                assert_eq!(&self.rows(*job), rows, "not the rows that were answered");
+                let open = &self.open[job];
+                let given_up = open.abandoned > self.max_abandoned();
                 assert!(given_up || self.are_enough(rows, open));
-                let found = match (&open.known, rows.len()) {
-                    (Some(known), _) => judge_known(&only_rows(rows), known, &self.rules.agreement),
-                    (None, 1) if !given_up => {
-                        assert!(self.rules.trust.is_some(), "a reward without agreement");
-                        assert_eq!(verdict.reasons, [Reason::Trusted]);
-                        verdict.clone()
-                    }
-                    (None, _) => judge(&only_rows(rows), &self.rules.agreement),
+                let found = if rows.len() == 1 && !given_up {
+                    assert!(self.rules.trust.is_some(), "a reward without agreement");
+                    assert_eq!(verdict.findings, [Finding::Trusted]);
+                    verdict.clone()
+                } else {
+                    judge(&only_rows(rows), &self.rules.agreement)
                 };
                 assert_eq!(verdict, &found);
                 let consensus = verdict.consensus.expect("a reward without agreement");
-                self.consensus.insert(*batch, consensus);
+                self.consensus.insert(*job, consensus);
                 self.scores.record(rows, verdict);
                 self.closed += 1;
-                self.to_check = self.open[batch].late.clone();
-                self.end_batch(*batch);
+                self.to_check = self.open[job].late.clone();
+                self.end_job(*job);
             }
             Action::Failed {
-                batch,
-                rows,
-                failure,
-                ..
+                job, rows, failure, ..
             } => {
-                assert_eq!(&self.rows(*batch), rows);
-                let open = &self.open[batch];
+                assert_eq!(&self.rows(*job), rows);
+                let open = &self.open[job];
                 if let Failure::Abandoned { leases, .. } = failure {
                     assert_eq!(*leases, open.abandoned);
-                    assert_eq!(open.abandoned, self.most_abandoned() + 1);
+                    assert_eq!(open.abandoned, self.max_abandoned() + 1);
                     self.given_up += 1;
                 } else {
-                    assert!(open.abandoned <= self.most_abandoned());
+                    assert!(open.abandoned <= self.max_abandoned());
                 }
                 self.failed += 1;
-                self.end_batch(*batch);
-                let outlived = self.leases.values().any(|(_, other, _)| other == batch);
-                assert!(!outlived, "a lease outlived its failed batch");
+                self.end_job(*job);
+                let outlived = self.leases.values().any(|(_, other, _)| other == job);
+                assert!(!outlived, "a lease outlived its failed job");
             }
             _ => {}
         }
     }
 
-    /// What becomes of a batch that is not closed by the answers it has.
+    /// Follows a job that gets additional seats or a new round.
     fn follow_dealing(&mut self, action: &Action) {
         match action {
             Action::Escalated {
-                batch,
+                job,
                 verdict,
                 miners,
             } => {
                 self.escalated += 1;
-                let rows = self.rows(*batch);
-                assert_eq!(rows.len(), self.open[batch].seats.len());
+                let rows = self.rows(*job);
+                assert_eq!(rows.len(), self.open[job].seats.len());
                 assert_eq!(verdict, &judge(&only_rows(&rows), &self.rules.agreement));
                 assert!(verdict.consensus.is_none());
                 assert_eq!(rows.len() + miners.len(), self.rules.escalate_to);
-                self.add_seats(*batch, miners);
+                self.add_seats(*job, miners);
             }
-            Action::Widened { batch, miners } => {
+            Action::Widened { job, miners } => {
                 assert!(self.rules.trust.is_some());
                 assert_eq!(1 + miners.len(), self.rules.seats);
-                self.add_seats(*batch, miners);
+                self.add_seats(*job, miners);
             }
-            Action::Redealt {
-                batch,
-                dealing,
+            Action::NewRound {
+                job,
+                round,
                 verdict,
                 miners,
             } => {
-                self.redealt += 1;
-                let rows = self.rows(*batch);
-                let before = &self.open[batch];
-                assert!(self.are_enough(&rows, before), "dealt before all answered");
-                assert_eq!(*dealing, before.dealing + 1);
-                assert!(*dealing <= self.rules.max_dealings, "dealt too often");
+                self.new_rounds += 1;
+                let rows = self.rows(*job);
+                let before = &self.open[job];
+                assert!(
+                    self.are_enough(&rows, before),
+                    "a new round before all answered"
+                );
+                assert_eq!(*round, before.round + 1);
+                assert!(*round <= self.rules.max_new_rounds, "too many rounds");
                 assert_eq!(verdict, &judge(&only_rows(&rows), &self.rules.agreement));
                 assert!(verdict.consensus.is_none());
                 assert!(before.seats.iter().all(|seat| seat.leases.is_empty()));
-                self.deal(*batch, *dealing, miners);
+                self.start_round(*job, *round, miners);
             }
             _ => {}
         }
     }
 
-    fn add_seats(&mut self, batch: BatchId, miners: &[Option<MinerId>]) {
-        let open = &self.open[&batch];
+    fn add_seats(&mut self, job: JobId, miners: &[Option<MinerId>]) {
+        let open = &self.open[&job];
         for miner in miners.iter().flatten() {
             let of_owner = |held: &MinerId| self.owner(held) == self.owner(miner);
             let answered = open.seats.iter().filter_map(|seat| seat.answered.as_ref());
             assert!(
                 !answered.map(|(held, _)| held).any(of_owner),
-                "dealt a second seat"
+                "assigned a second seat"
             );
         }
         let seats = miners.iter().map(|_| Seat::default());
-        self.open.get_mut(&batch).unwrap().seats.extend(seats);
+        self.open.get_mut(&job).unwrap().seats.extend(seats);
     }
 
-    fn deal(&mut self, batch: BatchId, dealing: u32, miners: &[Option<MinerId>]) {
+    fn start_round(&mut self, job: JobId, round: u32, miners: &[Option<MinerId>]) {
         let mut owners: Vec<&MinerId> = miners.iter().flatten().map(|m| self.owner(m)).collect();
         owners.sort();
         let twice = owners.windows(2).any(|two| two[0] == two[1]);
-        assert!(!twice, "an owner was dealt two seats");
-        let abandoned = self.open.get(&batch).map_or(0, |before| before.abandoned);
+        assert!(!twice, "an owner was assigned two seats");
+        let abandoned = self.open.get(&job).map_or(0, |before| before.abandoned);
         let open = Open {
-            dealing,
+            round,
             abandoned,
             seats: miners.iter().map(|_| Seat::default()).collect(),
             ..Open::default()
         };
-        self.open.insert(batch, open);
+        self.open.insert(job, open);
     }
 
-    fn leased(
-        &mut self,
-        miner: &MinerId,
-        batch: BatchId,
-        seat: usize,
-        lease: LeaseId,
-        grant: &Grant,
-    ) {
+    fn leased(&mut self, miner: &MinerId, job: JobId, seat: usize, lease: LeaseId, grant: &Grant) {
         self.granted += 1;
         assert_eq!(lease, LeaseId(self.granted), "a fencing token out of turn");
-        if let Grant::Again { old } = grant {
-            self.end_lease(*old, miner, batch, seat);
+        if let Grant::Reissued { old } = grant {
+            self.end_lease(*old, miner, job, seat);
         }
-        let is_copy = matches!(grant, Grant::Copied { .. });
-        self.copied += u64::from(is_copy);
-        self.count_undrawn(batch, lease, grant);
+        let is_speculative = matches!(grant, Grant::Speculative { .. });
+        self.speculative += u64::from(is_speculative);
+        self.count_self_selected(job, lease, grant);
         let owner = self.owner(miner).clone();
-        let open = &self.open[&batch];
+        let open = &self.open[&job];
         for (index, other) in open.seats.iter().enumerate() {
             let at_work = other.leases.iter().map(|lease| &self.leases[lease].0);
             let done = other.answered.as_ref().map(|(miner, _)| miner);
@@ -321,7 +316,7 @@ impl Checker {
                 assert!(done.is_none(), "an answered seat was given away");
                 assert_eq!(
                     other.leases.len(),
-                    usize::from(is_copy),
+                    usize::from(is_speculative),
                     "a seat was given twice"
                 );
             }
@@ -329,12 +324,12 @@ impl Checker {
                 assert_ne!(
                     self.owner(holder),
                     &owner,
-                    "{owner} holds two seats of {batch}"
+                    "{owner} holds two seats of {job}"
                 );
             }
         }
-        self.leases.insert(lease, (miner.clone(), batch, seat));
-        let open = self.open.get_mut(&batch).unwrap();
+        self.leases.insert(lease, (miner.clone(), job, seat));
+        let open = self.open.get_mut(&job).unwrap();
         open.seats[seat].leases.push(lease);
     }
 
@@ -342,27 +337,27 @@ impl Checker {
         self.owners.get(miner).unwrap_or(miner)
     }
 
-    fn end_lease(&mut self, lease: LeaseId, miner: &MinerId, batch: BatchId, seat: usize) {
+    fn end_lease(&mut self, lease: LeaseId, miner: &MinerId, job: JobId, seat: usize) {
         let ended = self.leases.remove(&lease);
         assert_eq!(
             ended,
-            Some((miner.clone(), batch, seat)),
+            Some((miner.clone(), job, seat)),
             "{lease} ended and was not live"
         );
-        if let Some(open) = self.open.get_mut(&batch) {
+        if let Some(open) = self.open.get_mut(&job) {
             open.seats[seat].leases.retain(|live| *live != lease);
         }
     }
 
-    fn end_batch(&mut self, batch: BatchId) {
-        let ended = self.open.remove(&batch).expect("a batch ended twice");
+    fn end_job(&mut self, job: JobId) {
+        let ended = self.open.remove(&job).expect("a job ended twice");
         for seat in ended.seats.iter().filter(|seat| seat.answered.is_none()) {
-            assert!(seat.leases.is_empty(), "a lease outlived its batch");
+            assert!(seat.leases.is_empty(), "a lease outlived its job");
         }
     }
 
-    fn rows(&self, batch: BatchId) -> Vec<(MinerId, Row)> {
-        let open = self.open.get(&batch).expect("a batch ended twice");
+    fn rows(&self, job: JobId) -> Vec<(MinerId, Row)> {
+        let open = self.open.get(&job).expect("a job ended twice");
         open.seats
             .iter()
             .filter_map(|seat| seat.answered.clone())
@@ -374,23 +369,23 @@ fn only_rows(rows: &[(MinerId, Row)]) -> Vec<Row> {
     rows.iter().map(|(_, row)| row.clone()).collect()
 }
 
-fn nobody(board: &JobBoard) -> bool {
+fn has_no_miner(board: &JobBoard) -> bool {
     board.miners().all(|(_, present, _)| !present)
 }
 
 impl Checker {
-    /// The board counts the same points as whoever reads its actions.
+    /// Asserts that the board's points equal those computed from its actions.
     pub(crate) fn points_agree(&self, board: &JobBoard) {
         for (miner, _, tally) in board.miners() {
             assert_eq!(tally.points, self.scores.tally(miner).points, "{miner}");
         }
     }
 
-    pub(crate) fn count_wrong(&mut self, is_right: impl Fn(BatchId, &Measurement) -> bool) {
+    pub(crate) fn count_wrong(&mut self, is_right: impl Fn(JobId, &Measurement) -> bool) {
         let wrong = self
             .consensus
             .iter()
-            .filter(|(batch, found)| !is_right(**batch, found));
+            .filter(|(job, found)| !is_right(**job, found));
         self.wrong = wrong.count() as u64;
     }
 }

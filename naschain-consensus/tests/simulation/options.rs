@@ -1,20 +1,20 @@
-//! What a world is made from.
+//! The parameters of a simulated world.
 
 use naschain_consensus::Rules;
 
-use super::Conduct;
+use super::Behaviour;
 
-/// What the network does to messages; shares of them, each independent of the others.
+/// Faults of the network: independent probabilities for each message.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Faults {
-    /// They never arrive.
+    /// The message is lost.
     pub(crate) loss: f64,
-    /// They arrive twice.
+    /// The message arrives twice.
     pub(crate) duplication: f64,
-    /// They are held back for up to [`Faults::HELD_BACK_MS`], and later ones of the same miner
-    /// may overtake them. All others arrive in the order in which they were sent.
+    /// The message is held back for up to [`Faults::HELD_BACK_MS`], and later ones of the same
+    /// miner may overtake it. All other messages arrive in order.
     pub(crate) reordering: f64,
-    /// Messages take up to this long.
+    /// Maximum delay of a message.
     pub(crate) max_delay_ms: u64,
 }
 
@@ -22,48 +22,46 @@ impl Faults {
     pub(crate) const HELD_BACK_MS: u64 = 30_000;
 }
 
-/// How fast those seem to be that do not train.
+/// The apparent speed of miners that do not train.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pretence {
-    /// As fast as they would be if they did.
+pub(crate) enum CheaterSpeed {
+    /// The speed at which they would train.
     OwnSpeed,
-    /// As fast as the fastest honest miner may be.
+    /// The speed of the fastest honest miner.
     TopSpeed,
     /// They answer at once.
-    AtOnce,
+    Instant,
 }
 
-/// What makes a world.
+/// The parameters of a simulated world.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) seed: u64,
     pub(crate) rules: Rules,
-    pub(crate) conducts: Vec<Conduct>,
+    pub(crate) behaviours: Vec<Behaviour>,
     pub(crate) jobs: u64,
-    /// So many jobs are open at a time.
+    /// Number of jobs that are open at a time.
     pub(crate) open_jobs: u64,
-    /// The first jobs are opened before any miner has joined, so that nobody is drawn for them.
-    pub(crate) opened_first: bool,
-    /// The fastest miner is this many times as fast as the slowest.
+    /// The first jobs are opened before any miner has joined, so their seats are open.
+    pub(crate) opened_before_join: bool,
+    /// Speed of the fastest miner divided by that of the slowest.
     pub(crate) speed_ratio: f64,
-    /// How long the slowest miner trains.
+    /// Duration of a training by the slowest miner.
     pub(crate) slowest_ms: u64,
     pub(crate) faults: Faults,
-    /// Every so many jobs one fails wherever it is trained; 0 for none.
+    /// One in this many jobs fails wherever it is trained; 0 for none.
     pub(crate) failing_job_every: u64,
-    /// Every so many jobs one makes whoever trains it forget that it does; 0 for none.
-    pub(crate) deadly_job_every: u64,
-    /// Training gives the same digest everywhere; if not, accuracies scatter by 0.3 points.
+    /// One in this many jobs crashes every miner that trains it; 0 for none.
+    pub(crate) crashing_job_every: u64,
+    /// Trainings of a job are equal everywhere; otherwise accuracies vary by 0.3 points.
     pub(crate) deterministic: bool,
     pub(crate) poll_ms: u64,
-    /// How long after a deadline the board is told of it, if nothing else happens before.
+    /// Delay of the tick after a deadline.
     pub(crate) late_tick_ms: u64,
-    /// How long those wait that do not train.
-    pub(crate) pretence: Pretence,
-    /// All colluders are known to belong to one owner.
+    /// The apparent speed of miners that do not train.
+    pub(crate) cheater_speed: CheaterSpeed,
+    /// All colluders are registered with one owner.
     pub(crate) owners: bool,
-    /// Every so many jobs one has an answer that is known; 0 for none.
-    pub(crate) known_job_every: u64,
-    /// Whether to keep the journal and all actions.
+    /// Whether to record the journal and all actions.
     pub(crate) keep: bool,
 }

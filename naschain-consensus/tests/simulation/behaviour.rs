@@ -1,44 +1,44 @@
-//! What miners answer, each in its way.
+//! The answers of miners by their behaviour.
 
-use naschain_consensus::{BatchId, Row};
+use naschain_consensus::{JobId, Row};
 use naschain_core::{Accuracy, Digest, Measurement, Purpose, Stream};
 
 use super::World;
 
 /// How a miner behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Conduct {
-    /// Trains and says what came out.
+pub(crate) enum Behaviour {
+    /// Trains and submits the result.
     Honest,
-    /// Does not train and invents numbers.
+    /// Does not train; invents numbers.
     Liar,
-    /// Does not train, and knows parameters, FLOPs and the accuracy within half a point.
+    /// Does not train; knows parameters, FLOPs and the accuracy within half a point.
     Guesser,
-    /// Does not train, and says what was found for another job.
+    /// Does not train; submits the result of another job.
     Copier,
-    /// Does not train, and says what all its kind have arranged to say.
+    /// Does not train; all colluders submit the same wrong result.
     Colluder,
-    /// Trains, and sends what nobody can read.
+    /// Trains, but submits unreadable answers.
     Malformed,
-    /// Heartbeats for ever and never answers.
+    /// Sends heartbeats for ever and never answers.
     Staller,
-    /// Trains, but dies in the midst of every fifth job and comes back having forgotten it.
+    /// Trains, but crashes during every fifth job and loses it.
     Crasher,
-    /// Trains until it has answered thirty jobs, then lies.
+    /// Trains thirty jobs, then lies.
     Farmer,
-    /// Trains until some moment, then is gone for good.
+    /// Trains until a random time, then disappears.
     Mortal,
-    /// Joins again and again and never asks for work.
+    /// Keeps joining and never requests work.
     Lurker,
 }
 
 impl World {
-    /// What a miner of this conduct answers for a job.
-    pub(super) fn row(&mut self, index: usize, batch: BatchId) -> Row {
+    /// The answer of a miner to a job.
+    pub(super) fn row(&mut self, index: usize, job: JobId) -> Row {
         let seed = self.options.seed;
-        let mut truth = truth(seed, batch);
+        let mut truth = truth(seed, job);
         let failing = self.options.failing_job_every;
-        let conduct = self.miners[index].conduct;
+        let behaviour = self.miners[index].behaviour;
         self.miners[index].answers += 1;
         let farmed = self.miners[index].answers > 30;
         let mut shift = |by: u64, stream: &mut Stream| {
@@ -47,20 +47,20 @@ impl World {
             truth.accuracy = Accuracy::from_hundredths(moved).unwrap();
             truth.digest.0[..8].copy_from_slice(&stream.next_u64().to_le_bytes());
         };
-        match conduct {
-            Conduct::Malformed => return Row::Malformed("not JSON".into()),
-            Conduct::Liar => shift(3_000, &mut self.stream),
-            Conduct::Farmer if farmed => shift(3_000, &mut self.stream),
-            Conduct::Guesser => shift(50, &mut self.stream),
-            Conduct::Copier => {
+        match behaviour {
+            Behaviour::Malformed => return Row::Malformed("not JSON".into()),
+            Behaviour::Liar => shift(3_000, &mut self.stream),
+            Behaviour::Farmer if farmed => shift(3_000, &mut self.stream),
+            Behaviour::Guesser => shift(50, &mut self.stream),
+            Behaviour::Copier => {
                 let nothing = || Row::Malformed("nothing to copy yet".into());
                 return self.last_found.map_or_else(nothing, Row::Measured);
             }
-            Conduct::Colluder => {
+            Behaviour::Colluder => {
                 truth.digest = Digest([0xcc; 32]);
                 truth.accuracy = Accuracy::from_hundredths(9_999).unwrap();
             }
-            _ if failing > 0 && batch.0.is_multiple_of(failing) => {
+            _ if failing > 0 && job.0.is_multiple_of(failing) => {
                 return Row::Failed("loss is not a number".into());
             }
             _ if !self.options.deterministic => shift(30, &mut self.stream),
@@ -70,9 +70,9 @@ impl World {
     }
 }
 
-/// What an honest training of a job gives.
-pub(crate) fn truth(seed: u64, batch: BatchId) -> Measurement {
-    let mut stream = Stream::new(seed, Purpose::Simulation, 1, batch.0);
+/// The result of an honest training.
+pub(crate) fn truth(seed: u64, job: JobId) -> Measurement {
+    let mut stream = Stream::new(seed, Purpose::Simulation, 1, job.0);
     Measurement {
         accuracy: Accuracy::from_hundredths(6_000 + stream.below(3_500) as u32).unwrap(),
         params: 100_000 + stream.below(900_000),

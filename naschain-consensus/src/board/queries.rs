@@ -1,47 +1,47 @@
-//! What can be seen of the board without changing it.
+//! Read-only queries.
 
 use super::JobBoard;
-use crate::{BatchId, LeaseId, Millis, MinerId, NoWork};
+use crate::{JobId, LeaseId, Millis, MinerId, NoWork};
 
 impl JobBoard {
-    /// The batch, and the seat counted from 0, that a live lease is for.
-    pub fn place(&self, lease: LeaseId) -> Option<(BatchId, usize)> {
+    /// The job of a live lease, and the seat counted from 0.
+    pub fn seat_of(&self, lease: LeaseId) -> Option<(JobId, usize)> {
         let live = self.leases.get(&lease)?;
         Some((live.place.id, live.place.seat()))
     }
 
-    /// Every live lease with its miner and its batch, the oldest first.
-    pub fn leases(&self) -> impl Iterator<Item = (LeaseId, &MinerId, BatchId)> {
+    /// Every live lease with its miner and job, oldest first.
+    pub fn leases(&self) -> impl Iterator<Item = (LeaseId, &MinerId, JobId)> {
         let leases = self.leases.iter();
         leases.map(|(id, live)| (*id, &self.roster[live.miner].name, live.place.id))
     }
 
-    /// Who holds a live lease, how many epochs are done as far as is known, and when its time
-    /// between heartbeats began.
-    pub fn heard(&self, lease: LeaseId) -> Option<(&MinerId, u32, Millis)> {
+    /// The miner of a live lease, its finished epochs as far as known, and the time of its latest
+    /// heartbeat (or of the grant).
+    pub fn last_heartbeat(&self, lease: LeaseId) -> Option<(&MinerId, u32, Millis)> {
         let live = self.leases.get(&lease)?;
         Some((&self.roster[live.miner].name, live.epoch, live.renewed))
     }
 
-    /// Whether a miner has joined, and not left.
-    pub fn is_known(&self, miner: &MinerId) -> bool {
+    /// Whether a miner has joined and not left.
+    pub fn has_joined(&self, miner: &MinerId) -> bool {
         self.roster.find(miner).is_some()
     }
 
-    /// Whether a miner that asks is given work without losing a lease that it holds; not for a
-    /// miner that has not joined.
-    pub fn has_room(&self, miner: &MinerId) -> bool {
+    /// Whether a miner can be given work without losing a lease that it holds; `false` for a miner
+    /// that has not joined.
+    pub fn has_capacity(&self, miner: &MinerId) -> bool {
         let known = self.roster.find(miner).map(|index| &self.roster[index]);
         known.is_some_and(|known| known.leases.len() < known.capacity as usize)
     }
 
-    /// Whether a miner takes part and was heard of lately.
+    /// Whether a miner has joined and does not count as away.
     pub fn is_present(&self, miner: &MinerId) -> bool {
         let index = self.roster.find(miner);
         index.is_some_and(|index| self.roster.is_present(index))
     }
 
-    /// Whether a miner that has joined has this owner, or is its own, and room for so many jobs.
+    /// Whether a miner has joined with this owner (`None` for itself) and this capacity.
     pub fn is_registered(&self, miner: &MinerId, owner: Option<&MinerId>, capacity: u32) -> bool {
         let known = self.roster.find(miner).map(|index| &self.roster[index]);
         known.is_some_and(|known| {
@@ -50,30 +50,30 @@ impl JobBoard {
         })
     }
 
-    /// Why a request of this miner at [`JobBoard::now`] would be answered by
-    /// [`crate::Action::Idle`] alone, if that is sure. The caller may then spare it, as long as the
-    /// miner is heard of now and then: one that is silent for [`crate::Rules::away_ms`] is taken to
-    /// be away.
-    pub fn why_idle(&self, miner: &MinerId) -> Option<NoWork> {
+    /// Why a request of this miner at [`JobBoard::now`] would be answered with
+    /// [`crate::Action::Idle`] alone, if that is certain. The caller may then answer the request
+    /// itself, as long as the board receives a message of the miner now and then: a miner without
+    /// one for [`crate::Rules::away_ms`] counts as away.
+    pub fn idle_reason(&self, miner: &MinerId) -> Option<NoWork> {
         let index = self.roster.find(miner)?;
         let known = &self.roster[index];
-        let mut dealt = known.dealt.iter();
+        let mut assigned = known.assigned.iter();
         let has_own = known.leases.len() >= known.capacity as usize
-            || dealt.any(|(place, dealing)| self.is_dealt_to(*place, *dealing, index));
+            || assigned.any(|(place, round)| self.is_assigned_to(*place, *round, index));
         if !self.roster.is_present(index) || has_own {
             return None;
         }
-        let no_more = self.no_more_for(index);
-        let may_open = no_more.is_none() || self.is_first(index, no_more);
-        if may_open && self.open_seats.from(known.seen_open).next().is_some() {
+        let refusal = self.self_selection_refusal(index);
+        let may_take_open = refusal.is_none() || self.is_first_answer_wanted(index, refusal);
+        if may_take_open && self.open_seats.from(known.open_cursor).next().is_some() {
             return None;
         }
-        let may_take = self.takeable.from(known.seen_takeable).next().is_some()
-            || self.next_copied_by(index).is_some();
-        if no_more.is_none() && may_take {
+        let may_take = self.stealable.from(known.stealable_cursor).next().is_some()
+            || self.next_straggler_for(index).is_some();
+        if refusal.is_none() && may_take {
             return None;
         }
-        Some(self.no_work(no_more, may_open))
+        Some(self.no_work_reason(refusal, may_take_open))
     }
 }
 
@@ -83,30 +83,28 @@ mod tests {
     use crate::{Event, Rules};
 
     #[test]
-    fn what_is_known_of_a_miner_can_be_asked() {
+    fn queries_follow_the_state_of_a_miner() {
         let mut board = JobBoard::new(Rules::default(), 1).unwrap();
         let (ada, lab): (MinerId, MinerId) = ("ada".parse().unwrap(), "lab".parse().unwrap());
-        assert!(!board.is_present(&ada) && !board.has_room(&ada));
+        assert!(!board.is_present(&ada) && !board.has_capacity(&ada));
         let register = |owner: Option<&MinerId>| Event::Register {
             miner: ada.clone(),
             owner: owner.cloned(),
             capacity: 1,
         };
         board.handle(Millis(1), register(None)).unwrap();
-        assert!(board.is_present(&ada) && board.has_room(&ada));
+        assert!(board.is_present(&ada) && board.has_capacity(&ada));
         assert!(board.is_registered(&ada, None, 1) && !board.is_registered(&ada, None, 2));
         assert!(!board.is_registered(&ada, Some(&lab), 1));
         board.handle(Millis(1), register(Some(&lab))).unwrap();
         assert!(board.is_registered(&ada, Some(&lab), 1) && !board.is_registered(&ada, None, 1));
 
-        let (batch, flops, miner) = (BatchId(1), 9, ada.clone());
-        board
-            .handle(Millis(2), Event::Open { batch, flops })
-            .unwrap();
+        let (job, flops, miner) = (JobId(1), 9, ada.clone());
+        board.handle(Millis(2), Event::Open { job, flops }).unwrap();
         board.handle(Millis(3), Event::Request { miner }).unwrap();
         let (lease, ..) = board.leases().next().unwrap();
-        assert!(!board.has_room(&ada));
-        assert_eq!(board.heard(lease), Some((&ada, 0, Millis(3))));
+        assert!(!board.has_capacity(&ada));
+        assert_eq!(board.last_heartbeat(lease), Some((&ada, 0, Millis(3))));
         let (miner, epoch) = (ada.clone(), 2);
         let beat = Event::Heartbeat {
             miner,
@@ -114,12 +112,12 @@ mod tests {
             epoch,
         };
         board.handle(Millis(4), beat).unwrap();
-        assert_eq!(board.heard(lease), Some((&ada, 2, Millis(4))));
+        assert_eq!(board.last_heartbeat(lease), Some((&ada, 2, Millis(4))));
         board
             .handle(Millis(5), Event::Leave { miner: ada.clone() })
             .unwrap();
-        assert_eq!(board.heard(lease), None);
-        assert!(!board.is_known(&ada) && !board.is_present(&ada));
+        assert_eq!(board.last_heartbeat(lease), None);
+        assert!(!board.has_joined(&ada) && !board.is_present(&ada));
         assert!(!board.is_registered(&ada, Some(&lab), 1));
     }
 }

@@ -1,22 +1,22 @@
-//! Second answers for seats, which check the first.
+//! Invariants of late answers, which are compared with the consensus.
 
-use naschain_consensus::{Action, judge_known};
+use naschain_consensus::{Action, Finding, judge_late};
 
 use super::Checker;
 
 impl Checker {
-    /// What becomes of the second answers for seats.
+    /// Follows late, moved, discarded and compared answers.
     pub(super) fn follow_second(&mut self, action: &Action) {
         match action {
             Action::Late {
                 miner,
-                batch,
+                job,
                 seat,
                 lease,
             } => {
-                self.end_lease(*lease, miner, *batch, *seat);
+                self.end_lease(*lease, miner, *job, *seat);
                 let row = self.submitted.take().expect("late, without an answer");
-                let open = self.open.get_mut(batch).unwrap();
+                let open = self.open.get_mut(job).unwrap();
                 assert!(
                     open.seats[*seat].answered.is_some(),
                     "late for an empty seat"
@@ -25,57 +25,51 @@ impl Checker {
             }
             Action::Moved {
                 miner,
-                batch,
+                job,
                 from,
                 seat,
             } => {
-                let open = self.open.get_mut(batch).unwrap();
+                let open = self.open.get_mut(job).unwrap();
                 assert!(open.seats[*from].answered.is_some());
                 let at = open.late.iter().position(|(name, _)| name == miner);
-                let row = open
-                    .late
-                    .remove(at.expect("moved, without a second answer"));
+                let row = open.late.remove(at.expect("moved, without a late answer"));
                 let seat = &mut open.seats[*seat];
                 assert!(seat.leases.is_empty());
                 assert!(seat.answered.replace(row).is_none());
             }
             Action::Discarded {
                 miner,
-                batch,
+                job,
                 seat,
                 lease,
                 row,
             } => {
                 assert_eq!(self.submitted.take().as_ref(), Some(row));
-                // Unless it was revoked at this very moment, for what was due.
+                // Otherwise it was revoked in this step, because of leases that were due.
                 if self.leases.contains_key(lease) {
-                    self.end_unanswered(*lease, miner, *batch, *seat);
+                    self.end_unanswered(*lease, miner, *job, *seat);
                     assert!(row.measurement().is_none());
-                    assert_eq!(self.open[batch].seats[*seat].leases.len(), 1);
+                    assert_eq!(self.open[job].seats[*seat].leases.len(), 1);
                 }
             }
             Action::SpotChecked {
                 miner,
-                batch,
+                job,
                 row,
-                reason,
+                finding,
                 rewarded,
             } => {
-                let found = judge_known(
-                    std::slice::from_ref(row),
-                    &self.consensus[batch],
-                    &self.rules.agreement,
-                );
-                assert_eq!(found.reasons, [*reason]);
+                let found = judge_late(row, &self.consensus[job], &self.rules.agreement);
+                assert_eq!(found, *finding);
                 if let Some(at) = self.to_check.iter().position(|(name, _)| name == miner) {
                     assert_eq!(&self.to_check.remove(at).1, row);
-                    assert_eq!(*rewarded, found.agreed[0]);
+                    assert_eq!(*rewarded, (found == Finding::Agreed));
                     self.scores.record_spot_check(miner, *rewarded);
                 } else {
                     assert_eq!(self.submitted.take().as_ref(), Some(row));
-                    assert!(!rewarded, "paid for what everybody could know");
+                    assert!(!rewarded, "rewarded after the consensus was public");
                     self.leases
-                        .retain(|_, (name, of, _)| name != miner || of != batch);
+                        .retain(|_, (name, of, _)| name != miner || of != job);
                 }
                 self.spot_checks += 1;
             }

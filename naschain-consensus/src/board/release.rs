@@ -1,0 +1,117 @@
+//! Seats whose miner is away or has given up.
+
+use super::JobBoard;
+use super::job::{Late, Seat};
+use super::jobs::SeatRef;
+use super::lease::Lease;
+use crate::{Action, LeaseId};
+
+impl JobBoard {
+    /// Passes the seat of a lease that ended without an answer to others, or ends the job if that
+    /// has happened too often.
+    pub(super) fn abandon(&mut self, lease: LeaseId, ended: &Lease, actions: &mut Vec<Action>) {
+        let (place, owner) = (ended.place, self.roster[ended.miner].owner);
+        let Some(job) = self.jobs.get_mut(place.job()) else {
+            return;
+        };
+        job.abandoned = job.abandoned.saturating_add(1);
+        if !job.former_owners.contains(&owner) {
+            job.former_owners.push(owner);
+        }
+        let max_abandoned = u64::from(self.rules.max_retries) * self.rules.seats as u64;
+        if u64::from(job.abandoned) > max_abandoned {
+            return self.give_up(place.job(), actions);
+        }
+        self.release(lease, ended, actions);
+    }
+
+    /// Removes the worker of an ended lease from its seat, and reassigns the seat if it was the
+    /// only one.
+    pub(super) fn release(&mut self, lease: LeaseId, ended: &Lease, actions: &mut Vec<Action>) {
+        let place = ended.place;
+        let Some(job) = self.jobs.get_mut(place.job()) else {
+            return;
+        };
+        job.self_selected -= usize::from(ended.is_self_selected);
+        let mut watched = None;
+        match &mut job.seats[place.seat()] {
+            Seat::Leased {
+                worker,
+                speculative,
+            } => match speculative.take() {
+                Some(second) => {
+                    if worker.lease == lease {
+                        *worker = second;
+                    }
+                    watched = Some(worker.lease);
+                }
+                None => return self.reassign(place, actions),
+            },
+            Seat::Answered { late, .. } => {
+                let training = |late: &Late| matches!(late, Late::Training(w) if w.lease == lease);
+                if late.as_deref().is_some_and(training) {
+                    *late = None;
+                }
+            }
+            Seat::Open { .. } | Seat::Assigned { .. } => {}
+        }
+        if let Some(watched) = watched {
+            self.update_estimate(watched);
+        }
+        self.renew_tickets(place);
+    }
+
+    /// Draws a miner for a seat from those present whose owners have had none in the job; if there
+    /// is none, the seat is open. The former holder may now get another seat of the job.
+    pub(super) fn reassign(&mut self, place: SeatRef, actions: &mut Vec<Action>) {
+        let mut stream = self.seats_stream(place.job());
+        let Some(job) = self.jobs.get_mut(place.job()) else {
+            return;
+        };
+        job.reassignments += 1;
+        self.open_seats.forget(&job.seats[place.seat()]);
+        self.roster.unassign(&job.seats[place.seat()], job.flops);
+        let others = job.seats.iter().enumerate();
+        let others = others.filter(|(seat, _)| *seat != place.seat());
+        let held = others.flat_map(|(_, seat)| seat.holders());
+        let held = held.map(|miner| self.roster[miner].owner);
+        let excluded: Vec<_> = held.chain(job.former_owners.iter().copied()).collect();
+        let drawn = self.roster.draw(&mut stream, &excluded);
+        job.seats[place.seat()] = match drawn {
+            Some(to) => {
+                self.roster.assign(to, place, job.round, job.flops);
+                Seat::Assigned { to }
+            }
+            None => Seat::Open {
+                ticket: self.open_seats.push(place),
+            },
+        };
+        self.renew_tickets(place);
+        match drawn {
+            Some(miner) => actions.push(Action::Reassigned {
+                job: place.id,
+                seat: place.seat(),
+                miner: self.roster.name(miner),
+            }),
+            None => self.fill_open_seats(place.job(), actions),
+        }
+    }
+
+    /// Makes the waiting seats of a job visible again to all miners, because an owner that lost a
+    /// seat may now take one of them.
+    pub(super) fn renew_tickets(&mut self, place: SeatRef) {
+        let Some(job) = self.jobs.get_mut(place.job()) else {
+            return;
+        };
+        for (number, seat) in job.seats.iter_mut().enumerate() {
+            if let Seat::Open { ticket } = seat {
+                self.open_seats.remove(*ticket);
+                *ticket = self.open_seats.push(place.job().seat(number));
+            }
+        }
+        if let Some(ticket) = job.stealable.take() {
+            self.stealable.remove(ticket);
+        }
+        self.queue_stealable(place.job());
+    }
+}

@@ -1,0 +1,301 @@
+//! Rules by name, for command lines.
+
+use std::str::FromStr;
+
+use crate::{Error, Rules, Trust, Watchdog};
+
+/// A rule that can be set by name.
+struct Setting {
+    /// The stored name, with a dot for a nested one.
+    name: &'static str,
+    description: &'static str,
+    /// Sets the rule, or returns what the value must be.
+    set: fn(&mut Rules, &str) -> Result<(), &'static str>,
+}
+
+const fn setting(
+    name: &'static str,
+    description: &'static str,
+    set: fn(&mut Rules, &str) -> Result<(), &'static str>,
+) -> Setting {
+    Setting {
+        name,
+        description,
+        set,
+    }
+}
+
+const SETTINGS: [Setting; 19] = [
+    setting(
+        "seats",
+        "miners that train each job (2 to 64)",
+        |rules, value| number(&mut rules.seats, value),
+    ),
+    setting(
+        "agreement.rule",
+        "when answers agree: tolerance, exact or chained",
+        |rules, value| {
+            let expected = "tolerance, exact or chained";
+            parse(&mut rules.agreement.rule, value, expected)
+        },
+    ),
+    setting(
+        "agreement.tolerance_hundredths",
+        "maximum difference of accuracies, in hundredths of a percentage point",
+        |rules, value| number(&mut rules.agreement.tolerance_hundredths, value),
+    ),
+    setting(
+        "lease_ms",
+        "a lease expires after this long without a heartbeat",
+        |rules, value| number(&mut rules.lease_ms, value),
+    ),
+    setting(
+        "job_limit_ms",
+        "maximum duration of a lease, whatever its heartbeats",
+        |rules, value| number(&mut rules.job_limit_ms, value),
+    ),
+    setting(
+        "away_ms",
+        "an idle miner is away after this long without a message",
+        |rules, value| number(&mut rules.away_ms, value),
+    ),
+    setting(
+        "max_dealings",
+        "maximum number of additional rounds for a job without agreement",
+        |rules, value| number(&mut rules.max_new_rounds, value),
+    ),
+    setting(
+        "escalate_to",
+        "seats of a job whose first answers do not agree (at most 64)",
+        |rules, value| number(&mut rules.escalate_to, value),
+    ),
+    setting(
+        "take_over",
+        "work stealing: true or false",
+        |rules, value| parse(&mut rules.work_stealing, value, "true or false"),
+    ),
+    setting(
+        "max_taken_over",
+        "maximum number of miners of a job that were not drawn at random",
+        |rules, value| number(&mut rules.max_self_selected, value),
+    ),
+    setting(
+        "max_speed_percent",
+        "highest plausible speed of a miner, in percent of the average (at least 100)",
+        |rules, value| number(&mut rules.max_speed_percent, value),
+    ),
+    setting(
+        "max_retries",
+        "leases of a job that may end without an answer, for each seat",
+        |rules, value| number(&mut rules.max_retries, value),
+    ),
+    setting(
+        "watchdog",
+        "speculative execution of stragglers and the limit for stalled leases: on or off",
+        |rules, value| {
+            rules.watchdog = on_or_off(rules.watchdog, value)?;
+            Ok(())
+        },
+    ),
+    setting(
+        "watchdog.lag_percent",
+        "a seat is a straggler above this percentage of the average duration",
+        |rules, value| number(&mut watchdog(rules).lag_percent, value),
+    ),
+    setting(
+        "watchdog.max_copies_percent",
+        "maximum percentage of leases that are speculative",
+        |rules, value| number(&mut watchdog(rules).max_speculative_percent, value),
+    ),
+    setting(
+        "watchdog.stalled_percent",
+        "a lease ends above this percentage of the average duration (at least 100)",
+        |rules, value| number(&mut watchdog(rules).stalled_percent, value),
+    ),
+    setting(
+        "epochs",
+        "epochs of a training, to estimate progress; 0 if unknown",
+        |rules, value| number(&mut rules.epochs, value),
+    ),
+    setting(
+        "trust",
+        "adaptive replication, fewer checks of reliable miners: on or off",
+        |rules, value| {
+            rules.trust = on_or_off(rules.trust, value)?;
+            Ok(())
+        },
+    ),
+    setting(
+        "trust.after_valid",
+        "valid answers in a row before a miner is checked less (at least 1)",
+        |rules, value| {
+            let trust = rules.trust.get_or_insert_with(Trust::default);
+            number(&mut trust.after_valid, value)
+        },
+    ),
+];
+
+fn watchdog(rules: &mut Rules) -> &mut Watchdog {
+    rules.watchdog.get_or_insert_with(Watchdog::default)
+}
+
+fn number<T: FromStr>(field: &mut T, value: &str) -> Result<(), &'static str> {
+    parse(field, value, "a whole number")
+}
+
+fn parse<T: FromStr>(
+    field: &mut T,
+    value: &str,
+    expected: &'static str,
+) -> Result<(), &'static str> {
+    *field = value.parse().map_err(|_| expected)?;
+    Ok(())
+}
+
+/// `on` keeps the present values, or takes the defaults.
+fn on_or_off<T: Default>(present: Option<T>, value: &str) -> Result<Option<T>, &'static str> {
+    match value {
+        "on" => Ok(Some(present.unwrap_or_default())),
+        "off" => Ok(None),
+        _ => Err("on or off"),
+    }
+}
+
+impl Rules {
+    /// Sets one rule by its stored name, such as `lease_ms`, or `trust.after_valid` for a nested
+    /// one. `watchdog` and `trust` themselves are `on` or `off`; setting one of their fields turns
+    /// them on. Ranges are checked by [`Rules::validate`], once all rules are set.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSetting`] for another name; [`Error::OutOfRange`] for a value that is not of
+    /// the rule's type. The rules are then unchanged.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
+            let names: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+            return Err(Error::UnknownSetting {
+                found: name.to_owned(),
+                names: names.join(", "),
+            });
+        };
+        let mut changed = self.clone();
+        (setting.set)(&mut changed, value).map_err(|expected| {
+            Error::out_of_range(setting.name, format_args!("{value:?}"), expected)
+        })?;
+        *self = changed;
+        Ok(())
+    }
+
+    /// The names that [`Rules::set`] accepts, each with a description of one line.
+    pub fn settings() -> impl ExactSizeIterator<Item = (&'static str, &'static str)> {
+        SETTINGS
+            .iter()
+            .map(|setting| (setting.name, setting.description))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_is_set_by_its_stored_name() {
+        for (name, value, json) in [
+            ("seats", "5", "5"),
+            ("agreement.rule", "exact", "\"exact\""),
+            ("agreement.tolerance_hundredths", "50", "50"),
+            ("lease_ms", "1000", "1000"),
+            ("job_limit_ms", "2000", "2000"),
+            ("away_ms", "3000", "3000"),
+            ("max_dealings", "1", "1"),
+            ("escalate_to", "7", "7"),
+            ("take_over", "false", "false"),
+            ("max_taken_over", "2", "2"),
+            ("max_speed_percent", "300", "300"),
+            ("max_retries", "0", "0"),
+            ("watchdog", "off", "null"),
+            ("watchdog.lag_percent", "200", "200"),
+            ("watchdog.max_copies_percent", "20", "20"),
+            ("watchdog.stalled_percent", "500", "500"),
+            ("epochs", "12", "12"),
+            ("trust", "on", r#"{"after_valid":10}"#),
+            ("trust.after_valid", "4", "4"),
+        ] {
+            let mut rules = Rules::default();
+            rules.set(name, value).unwrap();
+            let stored = serde_json::to_value(&rules).unwrap();
+            let path = format!("/{}", name.replace('.', "/"));
+            assert_eq!(stored.pointer(&path).unwrap().to_string(), json, "{name}");
+            assert_ne!(rules, Rules::default(), "{name}");
+        }
+    }
+
+    /// So that a new rule is not forgotten here.
+    #[test]
+    fn every_stored_field_is_a_setting() {
+        let mut rules = Rules::default();
+        rules.set("trust", "on").unwrap();
+        let mut names = Vec::new();
+        for (name, value) in serde_json::to_value(&rules).unwrap().as_object().unwrap() {
+            let fields = value.as_object().into_iter().flatten();
+            names.extend(fields.map(|(field, _)| format!("{name}.{field}")));
+            // The agreement cannot be off.
+            if name != "agreement" {
+                names.push(name.clone());
+            }
+        }
+        let mut settings: Vec<&str> = Rules::settings().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        settings.sort_unstable();
+        assert_eq!(settings, names);
+    }
+
+    #[test]
+    fn errors_say_what_is_valid() {
+        for (name, value, error) in [
+            (
+                "seats",
+                "many",
+                r#"seats is "many"; it must be a whole number"#,
+            ),
+            ("seats", "-1", r#"seats is "-1"; it must be a whole number"#),
+            (
+                "take_over",
+                "on",
+                r#"take_over is "on"; it must be true or false"#,
+            ),
+            ("trust", "true", r#"trust is "true"; it must be on or off"#),
+            (
+                "agreement.rule",
+                "strict",
+                r#"agreement.rule is "strict"; it must be tolerance, exact or chained"#,
+            ),
+            (
+                "trust.after_valid",
+                "x",
+                r#"trust.after_valid is "x"; it must be a whole number"#,
+            ),
+        ] {
+            let mut rules = Rules::default();
+            assert_eq!(rules.set(name, value).unwrap_err().to_string(), error);
+            assert_eq!(rules, Rules::default(), "changed by an error");
+        }
+        let error = Rules::default().set("seat", "3").unwrap_err().to_string();
+        assert!(
+            error.starts_with(r#"no rule is named "seat"; the names are seats, agreement.rule"#),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_field_turns_its_group_on_and_off_turns_it_off() {
+        let mut rules = Rules::default();
+        rules.set("watchdog", "off").unwrap();
+        rules.set("watchdog.lag_percent", "180").unwrap();
+        rules.set("watchdog", "on").unwrap();
+        assert_eq!(rules.watchdog.unwrap().lag_percent, 180);
+        rules.set("trust.after_valid", "3").unwrap();
+        assert_eq!(rules.trust, Some(Trust::new(3)));
+        rules.set("trust", "off").unwrap();
+        assert_eq!(rules.trust, None);
+    }
+}
