@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Error;
+use crate::{Error, Stream};
 
 /// A bitstring that stands for a network: packed bits with a length.
 ///
@@ -81,6 +81,24 @@ impl Genome {
             genome.push(bit);
         }
         genome
+    }
+
+    /// A random genome of `len` bits, uniformly distributed. It takes one number of the stream per 64
+    /// bits, lowest bit first.
+    ///
+    /// ```
+    /// use naschain_core::{Genome, Purpose, Stream};
+    /// let mut stream = Stream::new(7, Purpose::Initialisation, 0, 0);
+    /// assert_eq!(Genome::random(100, &mut stream).len(), 100);
+    /// ```
+    pub fn random(len: usize, stream: &mut Stream) -> Self {
+        let mut word = 0;
+        Genome::from_bits((0..len).map(|index| {
+            if index.is_multiple_of(64) {
+                word = stream.next_u64();
+            }
+            word >> (index % 64) & 1 == 1
+        }))
     }
 
     fn push(&mut self, bit: bool) {

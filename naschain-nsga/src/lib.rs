@@ -32,6 +32,7 @@
 //!
 //! No IO, no clock; every random number comes from the configuration's seed.
 
+mod acquisition;
 mod breeding;
 mod candidate;
 mod config;
@@ -42,11 +43,9 @@ mod front;
 mod genes;
 mod hypervolume;
 mod indicators;
-mod promise;
 mod reals;
 mod ridge;
 mod search;
-mod seen;
 mod selection;
 mod sorting;
 mod space;
@@ -54,7 +53,7 @@ mod state;
 mod statistics;
 mod surrogate;
 
-pub use candidate::{Candidate, CandidateId, Evaluated, Outcome};
+pub use candidate::{Candidate, CandidateId, Evaluated, ObjectiveValues, Outcome};
 pub use config::{Direction, Mode, Objective, Pace, SearchConfig};
 pub use crowding::crowding_distance;
 pub use error::Error;

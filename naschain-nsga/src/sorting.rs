@@ -1,5 +1,5 @@
-mod few;
-mod many;
+mod bitsets;
+mod pairwise;
 mod three;
 mod two;
 
@@ -63,17 +63,17 @@ pub(crate) fn ranks_of_rows(points: &[f64], objectives: usize) -> Vec<u32> {
 
 fn ranks_without_nan(points: &[f64], objectives: usize) -> Vec<u32> {
     let keys: Vec<u64> = points.iter().copied().map(monotone_key).collect();
-    let of_few = match objectives {
-        3 => few::ranks::<3>(points, &keys),
-        4 => few::ranks::<4>(points, &keys),
-        5 => few::ranks::<5>(points, &keys),
+    let of_few_points = match objectives {
+        3 => pairwise::ranks::<3>(points, &keys),
+        4 => pairwise::ranks::<4>(points, &keys),
+        5 => pairwise::ranks::<5>(points, &keys),
         _ => None,
     };
-    of_few.unwrap_or_else(|| match objectives {
+    of_few_points.unwrap_or_else(|| match objectives {
         1 => levels(keys.iter().copied()),
         2 => two::ranks(&keys),
         3 => three::ranks(&keys),
-        _ => many::ranks(&keys, objectives),
+        _ => bitsets::ranks(&keys, objectives),
     })
 }
 

@@ -1,7 +1,7 @@
 use super::lexicographic;
 
 /// Points at most: all pairs are compared.
-const MOST: usize = 256;
+const MAX_POINTS: usize = 256;
 
 /// Ranks of a few points with M objectives, by comparing all pairs; `None` for more than 256 points or
 /// more than 64 fronts.
@@ -11,12 +11,12 @@ const MOST: usize = 256;
 /// a word: the fronts of all dominators are collected without a branch.
 pub(super) fn ranks<const M: usize>(points: &[f64], keys: &[u64]) -> Option<Vec<u32>> {
     let len = points.len() / M;
-    if len > MOST {
+    if len > MAX_POINTS {
         return None;
     }
     // The points before, an array an objective; the first objective is not used.
-    let mut columns = [[0.0; MOST]; M];
-    let mut fronts = [0u64; MOST];
+    let mut columns = [[0.0; MAX_POINTS]; M];
+    let mut fronts = [0u64; MAX_POINTS];
     let mut ranks = vec![0; len];
     let (mut count, mut before, mut rank) = (0, None, 0);
     for (_, place) in lexicographic(keys, M) {
@@ -38,7 +38,7 @@ pub(super) fn ranks<const M: usize>(points: &[f64], keys: &[u64]) -> Option<Vec<
 }
 
 fn fronts_of_dominators<const M: usize>(
-    columns: &[[f64; MOST]; M],
+    columns: &[[f64; MAX_POINTS]; M],
     fronts: &[u64],
     point: &[f64; M],
 ) -> u64 {
