@@ -184,7 +184,7 @@ impl<S: Space> Search<S> {
             for genome in genomes {
                 let one = self.keyed(genome);
                 if pool.len() < count
-                    && !self.canonical.contains(&one.canonical)
+                    && !self.dedup.contains(&self.state.slots, &one.canonical)
                     && known.insert(one.canonical.clone())
                 {
                     pool.push(one);
@@ -286,7 +286,7 @@ impl<S: Space> Search<S> {
     /// As [`Search::add`], with a canonical form that is known already.
     #[inline]
     pub(crate) fn add_keyed(&mut self, Keyed { genome, canonical }: Keyed<S::Genome>) -> bool {
-        if !self.canonical.insert(canonical) {
+        if !self.dedup.insert(&self.state.slots, &genome, canonical) {
             self.state.duplicates += 1;
             return false;
         }

@@ -37,6 +37,7 @@ mod breeding;
 mod candidate;
 mod config;
 mod crowding;
+mod dedup;
 mod error;
 mod exact;
 mod front;

@@ -1,9 +1,8 @@
-use indexmap::IndexSet;
-use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::candidate::{Candidate, CandidateId, Evaluated, Outcome};
 use crate::config::{Pace, SearchConfig};
+use crate::dedup::DedupIndex;
 use crate::front::Front;
 use crate::selection::Scores;
 use crate::space::{Bits, Space};
@@ -42,9 +41,7 @@ pub struct Search<S: Space = Bits> {
     pub(crate) state: State<S>,
     // Everything below is derived from the state.
     pub(crate) scores: Scores,
-    /// The deduplication index: the canonical form of each candidate, in the order of ids. Only
-    /// membership and that order are used, so nothing depends on the hashes.
-    pub(crate) canonical: IndexSet<S::Genome, FxBuildHasher>,
+    pub(crate) dedup: DedupIndex<S::Genome>,
     /// Candidates without an outcome, asked or not.
     pub(crate) pending: usize,
     /// The front as of the last selection.
@@ -183,7 +180,7 @@ impl<S: Space> Search<S> {
         let asked = self.state.asked;
         self.pending -= self.state.slots.len() - asked;
         self.state.slots.truncate(asked);
-        self.canonical.truncate(asked);
+        self.dedup.truncate(asked);
         self.scores.truncate(asked);
         self.state.ended = Some(Finish::Stopped);
         if self.pending == 0 {
@@ -267,8 +264,8 @@ impl<S: Space> Search<S> {
     /// was never asked. It was computed when the candidate was made, so this is only a look-up.
     pub fn canonical(&self, id: CandidateId) -> Option<&S::Genome> {
         let index = usize::try_from(id.0).ok()?;
-        let asked = index < self.state.asked;
-        self.canonical.get_index(index).filter(|_| asked)
+        let asked = &self.state.slots[..self.state.asked];
+        (index < asked.len()).then(|| self.dedup.canonical(asked, index))
     }
 
     /// The survivors of the last selection, in the order of ids: at most
@@ -308,7 +305,7 @@ impl<S: Space> Search<S> {
         let (objectives, capacity) = (state.config.objectives.len(), state.slots.capacity());
         Search {
             scores: Scores::with_capacity(objectives, capacity),
-            canonical: IndexSet::with_capacity_and_hasher(capacity, FxBuildHasher),
+            dedup: DedupIndex::with_capacity(capacity),
             pending: 0,
             front: Front::new(objectives),
             mutations: Mutations::new(state.config.genome_len, state.config.gene_mutation()),

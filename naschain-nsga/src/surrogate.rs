@@ -156,7 +156,8 @@ impl<S: Space> Search<S> {
     }
 
     fn features_of(&self, index: usize) -> Features {
-        self.features(&self.canonical[index], self.state.slots[index].genome())
+        let slots = &self.state.slots;
+        self.features(self.dedup.canonical(slots, index), slots[index].genome())
     }
 
     /// The model's inputs: the canonical genes, the square of their sum, and the logarithms of the
