@@ -2,7 +2,7 @@
 //! chains from one node have 15! orders, more than 10^12.
 
 use super::{Dag, one_phase, renumbered, space};
-use crate::canonical::{MOST_STEPS, OutOfSteps, Part, least_code};
+use crate::canonical::{MAX_STEPS, OutOfSteps, Part, least_code};
 use proptest::prelude::*;
 
 /// A phase of `count` nodes where `reads(i, j)` says whether node i reads the earlier node j.
@@ -151,11 +151,11 @@ fn unions_of_circles() {
 fn the_steps_of_a_search_are_limited() {
     let chains = chains(15, 2);
     let part = Part::new(&chains, &(0..31).collect::<Vec<_>>());
-    let needed = (1..MOST_STEPS).find(|&steps| least_code(&part, steps).is_ok());
+    let needed = (1..MAX_STEPS).find(|&steps| least_code(&part, steps).is_ok());
     let needed = needed.unwrap();
     assert!(needed > 15 && needed < 1000, "{needed} steps");
     assert_eq!(least_code(&part, needed - 1), Err(OutOfSteps));
-    assert_eq!(least_code(&part, needed), least_code(&part, MOST_STEPS));
+    assert_eq!(least_code(&part, needed), least_code(&part, MAX_STEPS));
 }
 
 proptest! {
