@@ -29,16 +29,12 @@ fn evaluate(genome: &Genome) -> [f64; 2] {
 }
 
 fn naschain(seed: u64) -> usize {
-    let config = SearchConfig {
-        mode: Mode::Nsga2,
-        population: POPULATION,
-        generations: GENERATIONS,
-        seed,
-        ..SearchConfig::new(
-            BITS,
-            vec![Objective::minimize("f1"), Objective::minimize("f2")],
-        )
-    };
+    let objectives = vec![Objective::minimize("f1"), Objective::minimize("f2")];
+    let mut config = SearchConfig::new(BITS, objectives);
+    config.mode = Mode::Nsga2;
+    config.population = POPULATION;
+    config.generations = GENERATIONS;
+    config.seed = seed;
     let mut search = Search::new(config).expect("a valid configuration");
     while let Some(candidate) = search.ask() {
         let outcome = Outcome::objectives(evaluate(&candidate.genome));
