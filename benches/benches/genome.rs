@@ -1,5 +1,4 @@
-//! From bits to costs: decoding random genomes of the published search's space and counting
-//! parameters and FLOPs.
+//! Decoding random genomes of the published search's space, and counting their parameters and FLOPs.
 
 use std::hint::black_box;
 

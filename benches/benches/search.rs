@@ -1,5 +1,5 @@
-//! What a step of the default search costs when many genomes have been told: four outcomes, and the
-//! choice of the four candidates that follow.
+//! The time of a step of the default search after many evaluations: telling four outcomes and choosing
+//! the next four candidates.
 
 use std::hint::black_box;
 
@@ -11,8 +11,8 @@ use naschain_nsga::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Bits of a genome, and how many are told before; as many as MacroSpace has with 3 phases of 10 nodes,
-/// and many more.
+/// Bits of a genome and number of evaluations before the step. 138 bits are those of a `MacroSpace` of
+/// 3 phases of 10 nodes.
 const BITS: [(usize, usize); 6] = [
     (80, 1_000),
     (80, 10_000),
@@ -21,13 +21,13 @@ const BITS: [(usize, usize); 6] = [
     (138, 100_000),
     (1_000, 1_000),
 ];
-/// Real vectors that are told before.
+/// Number of evaluations before the step, of real vectors.
 const REALS: [usize; 3] = [1_000, 10_000, 100_000];
 const VARIABLES: usize = 12;
-/// Candidates of a step.
+/// Candidates per step.
 const STEP: usize = 4;
 
-/// Two objectives that want different bits, with what a linear model cannot say.
+/// Two conflicting objectives, one of which is not linear in the bits.
 fn of_bits(genome: &Genome) -> Outcome {
     let half = genome.len() / 2;
     let ones = |from: usize| genome.count_ones(from..from + half) as f64;
@@ -45,7 +45,7 @@ fn of_reals(vector: &RealVector) -> Outcome {
     Outcome::objectives(sides.map(|side| radius * side))
 }
 
-/// A problem and a search of it.
+/// A search and its objective function.
 struct Problem<S: Space> {
     search: Search<S>,
     evaluate: fn(&S::Genome) -> Outcome,
@@ -55,7 +55,8 @@ impl<S: Space + Serialize + DeserializeOwned> Problem<S>
 where
     S::Genome: Serialize + DeserializeOwned,
 {
-    /// A default search that has been told so many: by plain NSGA-II, which takes no time.
+    /// A search in the default mode after `told` evaluations, which were made by the faster plain
+    /// NSGA-II.
     fn new(
         space: S,
         genes: usize,
@@ -68,12 +69,10 @@ where
             .copied()
             .map(Objective::minimize)
             .collect();
-        let config = SearchConfig {
-            population: 100,
-            generations: 2_000,
-            mode: Mode::Nsga2,
-            ..SearchConfig::new(genes, objectives)
-        };
+        let mut config = SearchConfig::new(genes, objectives);
+        config.population = 100;
+        config.generations = 2_000;
+        config.mode = Mode::Nsga2;
         let search = Search::in_space(config, space).unwrap();
         let mut plain = Problem { search, evaluate };
         plain.step(told);
@@ -81,7 +80,7 @@ where
         saved["config"]["mode"] = "surrogate".into();
         let search = serde_json::from_value(saved).unwrap();
         let mut problem = Problem { search, evaluate };
-        // The rest of plain NSGA-II's generation: what follows is the model's choice.
+        // Completes the generation made by plain NSGA-II; the following candidates are the model's.
         problem.step(100);
         problem
     }

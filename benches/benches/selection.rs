@@ -1,4 +1,4 @@
-//! What NSGA-II's selection rests on: non-dominated sorting and crowding of a uniform cloud.
+//! Non-dominated sorting and crowding distances of uniformly distributed points.
 
 use std::hint::black_box;
 
@@ -28,7 +28,7 @@ fn sorting(criterion: &mut Criterion) {
             });
         }
     }
-    // A front (x, y, -y): all points remain steps of one staircase.
+    // A front (x, y, -y), whose staircase keeps all points.
     let mut front = cloud(100_000, 3);
     for row in front.chunks_exact_mut(3) {
         row[2] = -row[1];

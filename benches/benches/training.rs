@@ -48,14 +48,13 @@ fn made_up(shape: Shape) -> Dataset {
 }
 
 fn recipe(epochs: u32, train_images: usize) -> Recipe {
-    Recipe {
-        epochs,
-        batch_size: BATCH,
-        train_images,
-        validation_images: 1,
-        augmentation: Augmentation::default(),
-        ..Recipe::default()
-    }
+    let mut recipe = Recipe::default();
+    recipe.epochs = epochs;
+    recipe.batch_size = BATCH;
+    recipe.train_images = train_images;
+    recipe.validation_images = 1;
+    recipe.augmentation = Augmentation::default();
+    recipe
 }
 
 /// The time of `steps` steps: a training of one step an epoch, after its first.

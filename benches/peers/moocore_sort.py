@@ -1,5 +1,5 @@
-"""Non-dominated sorting by moocore (https://pypi.org/project/moocore/) on points like those of
-benches/sorting.rs, for comparison with what `cargo bench` says of naschain on the same machine.
+"""Measures non-dominated sorting by moocore (https://pypi.org/project/moocore/) on points of the shapes
+in benches/sorting.rs, for comparison with the results of `cargo bench` on the same machine.
 
     python3 -m venv venv && venv/bin/pip install moocore==0.3.2
     venv/bin/python benches/peers/moocore_sort.py

@@ -2,15 +2,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Genome, MacroSpace, Shape};
 
-/// The network a genome stands for, as a graph.
+/// The network that a genome encodes, as a graph.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {
     /// Shape of one input image.
     pub input: Shape,
-    /// Outputs of the last layer.
+    /// Number of outputs of the last layer.
     pub classes: usize,
-    /// The phases that remain, in order. Between them stands 2×2 max pooling, after the last
+    /// The remaining phases in order. Between two phases there is 2×2 max pooling; after the last one,
     /// global average pooling and a linear layer with bias.
     pub phases: Vec<Phase>,
     /// Numbers, counted from 1, of the genome's phases that were left out because they have no
@@ -22,54 +22,55 @@ pub struct Architecture {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Phase {
-    /// Its number in the genome, counted from 1.
+    /// Its number within the genome, counted from 1.
     pub number: usize,
-    /// The convolution without bias that brings the input to `channels`.
+    /// The convolution without bias that maps the input to `channels`.
     pub entry: Entry,
-    /// Channels of everything inside.
+    /// Number of channels of all nodes and of the output.
     pub channels: usize,
-    /// Rows of its feature maps.
+    /// Height of its feature maps in pixels.
     pub height: usize,
-    /// Columns of its feature maps.
+    /// Width of its feature maps in pixels.
     pub width: usize,
-    /// The nodes that remain, in order.
+    /// The remaining nodes in order.
     pub nodes: Vec<Node>,
-    /// What the output reads: 0 is the phase's input, k is node number k.
+    /// The inputs of the output: 0 is the phase's input, k is node k.
     pub output: Vec<usize>,
     /// Numbers of the nodes that were dropped because they read nothing and nothing reads them.
     pub dropped: Vec<usize>,
 }
 
-/// How a phase brings its input to its own channels.
+/// The convolution that maps a phase's input to the phase's number of channels.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// Channels that come in.
+    /// Number of input channels.
     pub in_channels: usize,
-    /// 3 (without padding) in the first remaining phase, 1 in the others.
+    /// Kernel size: 3 (without padding) in the first remaining phase, 1 in the others.
     pub kernel: usize,
-    /// False where the channels already fit: its parameters are counted, but it is not applied.
+    /// False if the number of channels fits already. Then it is not applied, but its parameters are
+    /// counted, as in NSGA-Net.
     pub applied: bool,
 }
 
-/// 3×3 convolution (padding 1, no bias), batch norm, ReLU.
+/// A node: 3×3 convolution (padding 1, no bias), batch norm, ReLU.
 ///
-/// More than one input is concatenated along channels and brought back by a 1×1 convolution
-/// without bias.
+/// Several inputs are concatenated along channels and reduced to the phase's number of channels by a
+/// 1×1 convolution without bias.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
-    /// Its number in the phase, counted from 1.
+    /// Its number within the phase, counted from 1.
     pub number: usize,
-    /// What it reads: 0 is the phase's input, k is node number k.
+    /// Its inputs: 0 is the phase's input, k is node k.
     pub inputs: Vec<usize>,
 }
 
 impl MacroSpace {
-    /// The network that `genome` stands for, by the residual decoder of NSGA-Net.
+    /// Decodes `genome` into its network, as the residual decoder of NSGA-Net does.
     ///
     /// # Errors
-    /// What [`MacroSpace::check`] says.
+    /// As [`MacroSpace::check`].
     ///
     /// ```
     /// use naschain_core::MacroSpace;
@@ -120,7 +121,7 @@ impl MacroSpace {
     }
 }
 
-/// The bits of one phase as lists: `inputs[i]` is what node i + 1 reads.
+/// The bits of one phase as lists: `inputs[i]` are the nodes that node i + 1 reads.
 struct Wiring {
     inputs: Vec<Vec<usize>>,
     skip: bool,
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn repairs() {
+    fn unconnected_nodes_are_dropped_and_loose_ends_connected() {
         // Of four nodes, 2 reads 1; 3 and 4 are connected to nothing.
         let phase = &decode("1-00-000-0", 1, 4).phases[0];
         assert_eq!(phase.dropped, [3, 4]);

@@ -3,15 +3,15 @@ use serde::{Deserialize, Serialize};
 use crate::architecture::Phase;
 use crate::{Architecture, Error};
 
-/// What a network costs, known exactly before it is trained.
+/// The exact costs of a network, which are known without training it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Costs {
-    /// Trainable parameters.
+    /// Number of trainable parameters.
     pub params: u64,
-    /// Operations of one forward pass of one image, counted as NSGA-Net's reference counter
-    /// does: convolution = multiply-adds, batch norm = 2 an input element, ReLU = 1 an output
-    /// element, pooling = 1 an input element, linear = inputs × outputs.
+    /// Operations of one forward pass of one image, counted as by NSGA-Net: one per multiply-add of a
+    /// convolution or linear layer, 2 per input element of batch norm, 1 per output element of ReLU
+    /// and 1 per input element of pooling.
     pub flops: u64,
 }
 
@@ -19,7 +19,7 @@ impl Architecture {
     /// Counts parameters and FLOPs.
     ///
     /// # Errors
-    /// [`Error::CostOverflow`] when a count does not fit 64 bits.
+    /// [`Error::CostOverflow`] if a count does not fit into 64 bits.
     pub fn costs(&self) -> Result<Costs, Error> {
         let mut sum = Sum::default();
         for (index, phase) in self.phases.iter().enumerate() {
@@ -43,7 +43,7 @@ impl Architecture {
     }
 }
 
-// 128 bits hold every count of every valid space, so that only the end has to be checked.
+// 128 bits suffice for the counts of every valid space, so only the final sums are checked.
 #[derive(Default)]
 struct Sum {
     params: u128,

@@ -1,43 +1,43 @@
 use std::fmt;
 
-/// What can be wrong with a value handed to this crate.
+/// Errors of this crate: each names the invalid value and, if possible, what would be valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A genome has a character that is neither a bit nor the separator `-`.
+    /// A genome's text has a character that is neither a bit nor the separator `-`.
     #[error(
         "genome has the character {found:?} at position {position}; only 0, 1 and - are allowed"
     )]
     GenomeCharacter {
-        /// The offending character.
+        /// The invalid character.
         found: char,
         /// Its position, counted from 0 in characters.
         position: usize,
     },
-    /// A genome has no bits at all.
+    /// A genome's text has no bits.
     #[error("genome is empty; it needs at least one bit")]
     GenomeEmpty,
-    /// A genome does not have the number of bits its space needs.
+    /// A genome does not have the number of bits that its space requires.
     #[error("genome has {found} bits; {space} needs {expected}")]
     GenomeLength {
-        /// Bits the genome has.
+        /// Bits of the genome.
         found: usize,
-        /// Bits the space needs.
+        /// Bits that the space requires.
         expected: usize,
-        /// The space in words.
+        /// A description of the space.
         space: String,
     },
-    /// A number lies outside its range.
+    /// A value is out of its range.
     #[error("{name} is {found}; it must be {expected}")]
     OutOfRange {
         /// The name of the field or flag.
         name: &'static str,
         /// The value found.
         found: String,
-        /// What would be right.
+        /// What would be valid.
         expected: String,
     },
-    /// The feature maps would shrink to nothing.
+    /// The feature maps of a phase would have no pixels.
     #[error(
         "input of {height}x{width} shrinks below 1x1 in phase {phase}; use a larger input or fewer phases"
     )]
@@ -49,20 +49,20 @@ pub enum Error {
         /// The phase, counted from 1 among all phases of the space.
         phase: usize,
     },
-    /// A phase's nodes are so alike that the search for their canonical order was given up.
+    /// A phase is so symmetric that the search for its canonical form exceeded its limit.
     #[error(
-        "no canonical form of phase {phase} was found in {steps} steps: too many of its nodes look alike; change a connection"
+        "phase {phase} is too symmetric: no canonical form was found in {steps} steps; change one of its connections"
     )]
-    TooAlike {
+    TooSymmetric {
         /// The phase, counted from 1.
         phase: usize,
-        /// Steps that were taken.
+        /// The maximum number of steps.
         steps: usize,
     },
-    /// A count of the architecture does not fit 64 bits.
-    #[error("{what} of this architecture exceed 64 bits; use fewer channels")]
+    /// A count of the architecture does not fit into 64 bits.
+    #[error("the number of {what} of this architecture exceeds 64 bits; use fewer channels")]
     CostOverflow {
-        /// Which count: parameters or FLOPs.
+        /// The count: parameters or FLOPs.
         what: &'static str,
     },
     /// A shape is not written as `CxHxW`.
@@ -86,7 +86,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// An [`Error::OutOfRange`] with its texts made from the values.
+    /// Returns an [`Error::OutOfRange`] with the texts of these values.
     pub fn out_of_range(
         name: &'static str,
         found: impl fmt::Display,

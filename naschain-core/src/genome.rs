@@ -5,12 +5,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Error;
+use crate::{Error, Stream};
 
-/// A bitstring that stands for a network: packed bits with a length.
+/// A bitstring that encodes a network, stored as packed bits with a length.
 ///
-/// It is written as `0` and `1`; `-` between phases is accepted on reading. Genomes are ordered
-/// by their bits from first to last, as their texts are.
+/// Its text consists of `0` and `1`; `-` between phases is accepted when parsing. Genomes are ordered
+/// lexicographically, as their texts are.
 ///
 /// ```
 /// let genome: naschain_core::Genome = "101-1".parse()?;
@@ -20,23 +20,24 @@ use crate::Error;
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Genome {
-    // Bit i is bit 63 - i % 64 of word i / 64, so that words compare as texts do.
-    // Bits of the words beyond `len` are 0.
+    // Bit i is bit 63 - i % 64 of word i / 64, so that words compare as the texts do. Bits beyond
+    // `len` are 0.
     words: Words,
     len: usize,
 }
 
-/// The words of a genome of up to [`FEW`] × 64 bits, or of a longer one. Searches copy genomes all
-/// the time, and most are short: those cost no allocation.
+/// Genomes of up to [`INLINE`] × 64 bits are stored inline: searches copy genomes all the time, and
+/// most are short enough to need no allocation.
 #[derive(Clone, PartialEq, Eq)]
 enum Words {
-    Few([u64; FEW]),
-    Many(Vec<u64>),
+    Inline([u64; INLINE]),
+    Heap(Vec<u64>),
 }
 
-const FEW: usize = 3;
+const INLINE: usize = 3;
 
-/// How many bits of each byte are 1: many processors are addressed without an instruction for it.
+/// The number of 1 bits of each byte: by default, the compiler may not use the processor's instruction
+/// for it.
 const ONES: [u8; 256] = {
     let (mut ones, mut byte) = ([0; 256], 0);
     while byte < 256 {
@@ -50,16 +51,16 @@ impl Words {
     #[inline]
     fn as_slice(&self) -> &[u64] {
         match self {
-            Words::Few(words) => words,
-            Words::Many(words) => words,
+            Words::Inline(words) => words,
+            Words::Heap(words) => words,
         }
     }
 
     #[inline]
     fn as_mut_slice(&mut self) -> &mut [u64] {
         match self {
-            Words::Few(words) => words,
-            Words::Many(words) => words,
+            Words::Inline(words) => words,
+            Words::Heap(words) => words,
         }
     }
 }
@@ -68,13 +69,13 @@ impl Genome {
     /// A genome of `len` bits, all 0.
     pub fn zeros(len: usize) -> Self {
         let words = match len.div_ceil(64) {
-            0..=FEW => Words::Few([0; FEW]),
-            count => Words::Many(vec![0; count]),
+            0..=INLINE => Words::Inline([0; INLINE]),
+            count => Words::Heap(vec![0; count]),
         };
         Genome { words, len }
     }
 
-    /// A genome made of these bits, first bit first.
+    /// A genome of these bits, first bit first.
     pub fn from_bits(bits: impl IntoIterator<Item = bool>) -> Self {
         let mut genome = Genome::zeros(0);
         for bit in bits {
@@ -83,11 +84,29 @@ impl Genome {
         genome
     }
 
+    /// A random genome of `len` bits, uniformly distributed. It takes one number of the stream per 64
+    /// bits, lowest bit first.
+    ///
+    /// ```
+    /// use naschain_core::{Genome, Purpose, Stream};
+    /// let mut stream = Stream::new(7, Purpose::Initialisation, 0, 0);
+    /// assert_eq!(Genome::random(100, &mut stream).len(), 100);
+    /// ```
+    pub fn random(len: usize, stream: &mut Stream) -> Self {
+        let mut word = 0;
+        Genome::from_bits((0..len).map(|index| {
+            if index.is_multiple_of(64) {
+                word = stream.next_u64();
+            }
+            word >> (index % 64) & 1 == 1
+        }))
+    }
+
     fn push(&mut self, bit: bool) {
-        if self.len == FEW * 64 {
-            self.words = Words::Many(self.words.as_slice().to_vec());
+        if self.len == INLINE * 64 {
+            self.words = Words::Heap(self.words.as_slice().to_vec());
         }
-        if let Words::Many(words) = &mut self.words
+        if let Words::Heap(words) = &mut self.words
             && self.len.is_multiple_of(64)
         {
             words.push(0);
@@ -112,24 +131,24 @@ impl Genome {
     /// Bit `index`.
     ///
     /// # Panics
-    /// When `index` is not below [`Genome::len`].
+    /// If `index` is not below [`Genome::len`].
     #[inline]
     pub fn get(&self, index: usize) -> bool {
         let (word, mask) = self.place(index);
         self.words.as_slice()[word] & mask != 0
     }
 
-    /// Makes bit `index` its opposite.
+    /// Inverts bit `index`.
     ///
     /// # Panics
-    /// When `index` is not below [`Genome::len`].
+    /// If `index` is not below [`Genome::len`].
     #[inline]
     pub fn flip(&mut self, index: usize) {
         let (word, mask) = self.place(index);
         self.words.as_mut_slice()[word] ^= mask;
     }
 
-    /// How many bits of `range` are 1, counted 64 at a time.
+    /// The number of 1 bits in `range`, counted 64 at a time.
     ///
     /// ```
     /// let genome: naschain_core::Genome = "1011".parse()?;
@@ -138,7 +157,7 @@ impl Genome {
     /// ```
     ///
     /// # Panics
-    /// When `range` does not lie within the genome.
+    /// If `range` does not lie within the genome.
     #[inline]
     pub fn count_ones(&self, range: Range<usize>) -> usize {
         let words = self.words.as_slice();
@@ -146,7 +165,7 @@ impl Genome {
             && start < end
             && start / 64 == (end - 1) / 64
         {
-            // Within one word, as most short ranges are.
+            // The range lies within one word, as most short ranges do.
             self.check(&range);
             let unused = 64 - (end - start);
             let bits = words[start / 64] << (start % 64) >> unused;
@@ -161,7 +180,7 @@ impl Genome {
         ones.sum()
     }
 
-    /// Trades the bits of `range` with those of `other`, 64 at a time: what a crossover does.
+    /// Swaps the bits of `range` with those of `other`, 64 at a time, as a crossover does.
     ///
     /// ```
     /// let (mut one, mut other): (naschain_core::Genome, _) = ("0000".parse()?, "1111".parse()?);
@@ -171,7 +190,7 @@ impl Genome {
     /// ```
     ///
     /// # Panics
-    /// When `range` does not lie within both genomes.
+    /// If `range` does not lie within both genomes.
     #[inline]
     pub fn swap_range(&mut self, other: &mut Genome, range: Range<usize>) {
         other.check(&range);
@@ -189,7 +208,7 @@ impl Genome {
         (0..self.len).map(|index| self.get(index))
     }
 
-    /// The text with `-` between groups of `group_len` bits, one group a phase.
+    /// The text with `-` between groups of `group_len` bits, such as the phases.
     pub fn grouped(&self, group_len: usize) -> String {
         let mut text = String::with_capacity(self.len + self.len / group_len.max(1));
         for (index, bit) in self.bits().enumerate() {
@@ -210,7 +229,7 @@ impl Genome {
         );
     }
 
-    /// The words in which the bits of `range` are, with a mask of those bits.
+    /// The words that contain bits of `range`, each with a mask of those bits.
     #[inline]
     fn masks(&self, range: Range<usize>) -> impl Iterator<Item = (usize, u64)> + use<> {
         self.check(&range);
@@ -235,7 +254,7 @@ impl Genome {
 
 impl Hash for Genome {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // The words that are used: searches hash every genome that they make.
+        // Only the used words: searches hash every genome that they make.
         let used = self.len.div_ceil(64);
         let words = &self.words.as_slice()[..used];
         words.iter().for_each(|word| state.write_u64(*word));
@@ -321,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn phases_are_shown_apart() {
+    fn phases_are_separated() {
         let genome: Genome = "1011010".parse().unwrap();
         assert_eq!(genome.grouped(3), "101-101-0");
         assert_eq!(format!("{genome:>9}"), "  1011010");
@@ -329,7 +348,7 @@ mod tests {
 
     #[test]
     #[should_panic = "bits 2..4 of a genome of 3 bits"]
-    fn a_range_beyond_the_end_is_refused() {
+    fn a_range_beyond_the_end_panics() {
         let _ = Genome::zeros(3).count_ones(2..4);
     }
 
@@ -345,13 +364,13 @@ mod tests {
         }
 
         #[test]
-        fn order_is_that_of_the_texts(a in "[01]{1,260}", b in "[01]{1,260}") {
+        fn genomes_are_ordered_as_their_texts(a in "[01]{1,260}", b in "[01]{1,260}") {
             let (x, y): (Genome, Genome) = (a.parse().unwrap(), b.parse().unwrap());
             prop_assert_eq!(x.cmp(&y), a.cmp(&b));
         }
 
         #[test]
-        fn stretches_are_swapped_and_counted_as_bit_by_bit(
+        fn ranges_are_swapped_and_counted_as_bit_by_bit(
             bits in prop::collection::vec(any::<(bool, bool)>(), 1..300),
             ends: (prop::sample::Index, prop::sample::Index),
             longer in 0usize..100,
@@ -376,7 +395,7 @@ mod tests {
         }
 
         #[test]
-        fn the_same_bits_are_the_same_genome(bits in prop::collection::vec(any::<bool>(), 0..300)) {
+        fn genomes_of_equal_bits_are_equal(bits in prop::collection::vec(any::<bool>(), 0..300)) {
             let built = Genome::from_bits(bits.iter().copied());
             let mut flipped = Genome::zeros(bits.len());
             (0..bits.len()).filter(|&index| bits[index]).for_each(|index| flipped.flip(index));

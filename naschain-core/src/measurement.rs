@@ -5,8 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Error;
 
-/// An accuracy as a whole number of hundredths of a percentage point, so that "within ±1 %" has
-/// no rounding argument.
+/// An accuracy as a whole number of hundredths of a percentage point, so that comparisons such as
+/// "within ±1 %" are exact.
 ///
 /// ```
 /// use naschain_core::Accuracy;
@@ -18,7 +18,7 @@ use crate::Error;
 pub struct Accuracy(u16);
 
 impl Accuracy {
-    /// `hundredths` of a percentage point, 0 to 10,000.
+    /// An accuracy of `hundredths` of a percentage point, 0 to 10,000.
     ///
     /// # Errors
     /// [`Error::Accuracy`] above 10,000.
@@ -31,16 +31,16 @@ impl Accuracy {
         }
     }
 
-    /// `correct` of `total` samples, rounded half to even.
+    /// The accuracy of `correct` out of `total` samples, rounded half to even.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] when there are no samples or more correct ones than samples.
+    /// [`Error::OutOfRange`] if `total` is 0 or less than `correct`.
     pub fn from_counts(correct: u64, total: u64) -> Result<Self, Error> {
         if total == 0 || correct > total {
             return Err(Error::out_of_range(
                 "correct samples",
                 format_args!("{correct} of {total}"),
-                "at most all of at least 1",
+                "at most the number of samples, which must be at least 1",
             ));
         }
         let scaled = u128::from(correct) * 10_000;
@@ -53,13 +53,13 @@ impl Accuracy {
         Ok(Accuracy(quotient as u16 + u16::from(round_up)))
     }
 
-    /// Reads a percentage such as 97.35, as JSON carries it.
+    /// An accuracy from a percentage such as 97.35, the form used in JSON.
     ///
     /// # Errors
-    /// [`Error::Accuracy`] when it is not a number between 0 and 100 with at most two decimals.
+    /// [`Error::Accuracy`] if it is not a number between 0 and 100 with at most two decimals.
     pub fn from_percent(percent: f64) -> Result<Self, Error> {
         let hundredths = (percent * 100.0).round();
-        // A two-decimal number and its double differ by far less than this.
+        // The error of a double that represents a number with two decimals is far smaller.
         let exact = (percent * 100.0 - hundredths).abs() < 1e-6;
         if exact && (0.0..=10_000.0).contains(&hundredths) {
             return Ok(Accuracy(hundredths as u16));
@@ -69,12 +69,12 @@ impl Accuracy {
         })
     }
 
-    /// Hundredths of a percentage point, 0 to 10,000.
+    /// The accuracy in hundredths of a percentage point, 0 to 10,000.
     pub fn hundredths(self) -> u32 {
         u32::from(self.0)
     }
 
-    /// The percentage, for those who speak floats.
+    /// The accuracy in percent.
     pub fn percent(self) -> f64 {
         f64::from(self.0) / 100.0
     }
@@ -146,17 +146,17 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// What a miner answers for a genome: one row of the scoring matrix.
+/// The result of a training that a miner reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measurement {
     /// Validation accuracy; in JSON a percentage with two decimals.
     pub accuracy: Accuracy,
-    /// Trainable parameters.
+    /// Number of trainable parameters.
     pub params: u64,
     /// Floating-point operations of one forward pass of one image, multiply-adds counted once.
     pub flops: u64,
-    /// The last link of the training's hash chain.
+    /// The digest of the training: the last entry of its hash chain.
     pub digest: Digest,
 }
 
@@ -166,15 +166,15 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn halves_go_to_the_even_neighbour() {
-        // 1/800 = 0.125 % and 3/800 = 0.375 %: both lie half-way.
+    fn halves_are_rounded_to_even() {
+        // 1/800 = 0.125 % and 3/800 = 0.375 % lie half-way between two hundredths.
         assert_eq!(Accuracy::from_counts(1, 800).unwrap().hundredths(), 12);
         assert_eq!(Accuracy::from_counts(3, 800).unwrap().hundredths(), 38);
         assert_eq!(Accuracy::from_counts(5, 5).unwrap().hundredths(), 10_000);
     }
 
     #[test]
-    fn impossible_accuracies_are_refused() {
+    fn invalid_accuracies_are_rejected() {
         assert!(Accuracy::from_counts(0, 0).is_err());
         assert!(Accuracy::from_counts(2, 1).is_err());
         assert!(Accuracy::from_hundredths(10_001).is_err());
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn every_accuracy_survives_json() {
+    fn every_accuracy_round_trips_through_json() {
         for hundredths in 0..=10_000 {
             let accuracy = Accuracy::from_hundredths(hundredths).unwrap();
             let json = serde_json::to_string(&accuracy).unwrap();
@@ -203,7 +203,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counts_round_as_exact_arithmetic_does(total in 1u64..100_000, part in 0.0..=1.0) {
+        fn the_rounding_of_counts_is_exact(total in 1u64..100_000, part in 0.0..=1.0) {
             let correct = (total as f64 * part) as u64;
             let got = u64::from(Accuracy::from_counts(correct, total).unwrap().hundredths());
             // |got/10000 - correct/total| <= 1/20000, in whole numbers.

@@ -2,67 +2,80 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// Everything that decides how a network is trained, apart from the network and the data.
+/// All values that determine a training, apart from the network and the data.
 ///
-/// The default is the reference network's recipe, for 20 epochs. The last four values are options
-/// that are off by default; in JSON they may be missing, and are not written while they are off.
+/// The default is the recipe of the reference network with 20 epochs. The last four fields are options
+/// that are off by default; in JSON they may be omitted, and are not written while they are off.
+///
+/// ```
+/// let mut recipe = naschain_core::Recipe::default();
+/// recipe.epochs = 5;
+/// recipe.augmentation.cutout = 0;
+/// recipe.validate()?;
+/// # Ok::<(), naschain_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Recipe {
-    /// The version of the arithmetic that the training is computed by, as `docs/arithmetic.md`
-    /// numbers it: another version gives other bits.
+    /// The version of the training arithmetic, as defined in `docs/arithmetic.md`: another version gives
+    /// other bits.
     pub arithmetic: u32,
-    /// Names every random stream of the split and the training.
+    /// The seed of all random streams of the split and the training.
     pub seed: u64,
-    /// Passes over the training images.
+    /// Number of passes over the training images.
     pub epochs: u32,
-    /// Images a step; the last step of an epoch may have fewer.
+    /// Images per step; the last step of an epoch may have fewer.
     pub batch_size: usize,
-    /// Images to train on, drawn from the data set by the seed.
+    /// Number of training images, which the seed draws from the data set.
     pub train_images: usize,
-    /// Images to validate on, drawn from the same part of the data set, all different.
+    /// Number of validation images, drawn from the same part of the data set, disjoint from the
+    /// training images.
     pub validation_images: usize,
-    /// Learning rate of the first step; it falls to 0 along half a cosine, step by step.
+    /// Learning rate of the first step; it decays to 0 along half a cosine, step by step.
     pub learning_rate: f64,
     /// Momentum of SGD, without dampening.
     pub momentum: f64,
-    /// Weight decay (L2), on every parameter.
+    /// Weight decay (L2) of all parameters.
     pub weight_decay: f64,
-    /// The norm that all gradients together are clipped to.
+    /// Maximum norm of the gradient of all parameters, which is clipped to it.
     pub clip_norm: f64,
-    /// Random changes of the training images.
+    /// Data augmentation of the training images.
     pub augmentation: Augmentation,
-    /// The part of every target that is shared out evenly among all classes (Szegedy et al.
-    /// 2016); 0 is off.
+    /// Label smoothing: the share of each target that is distributed evenly among all classes (Szegedy
+    /// et al. 2016); 0 is off.
     #[serde(default, skip_serializing_if = "is_off")]
     pub label_smoothing: f64,
-    /// Epochs in which the learning rate first rises, by the same amount in each step (Goyal et
-    /// al. 2017); half a cosine then falls through the epochs that are left. 0 is off.
+    /// Warm-up: number of epochs in which the learning rate first rises linearly, step by step (Goyal
+    /// et al. 2017), before it decays over the remaining epochs; 0 is off.
     #[serde(default, skip_serializing_if = "is_off")]
     pub warmup_epochs: u32,
-    /// Probability that an image loses what a node gives to a reader of several maps; it grows
-    /// from 0 in the first epoch towards this value, as in NSGA-Net (Zoph et al. 2018). 0 is off.
+    /// Drop-path (Zoph et al. 2018): the probability that an input of a node with several inputs is
+    /// dropped for an image. It grows from 0 in the first epoch towards this value, as in NSGA-Net;
+    /// 0 is off.
     #[serde(default, skip_serializing_if = "is_off")]
     pub drop_path: f64,
-    /// Nesterov's momentum in place of the plain one (Sutskever et al. 2013).
+    /// Uses Nesterov momentum (Sutskever et al. 2013).
     #[serde(default, skip_serializing_if = "is_off")]
     pub nesterov: bool,
 }
 
-/// Whether an option has the value that switches it off.
+/// Whether an option has its default value, which is off.
 fn is_off<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// Random changes of a training image, each drawn anew in every epoch.
+/// Data augmentation: random changes of each training image, drawn anew in every epoch. The default is
+/// none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Augmentation {
-    /// Zero pixels added on each side before a crop of the old size is taken; 0 is off.
+    /// Zero pixels added on each side before a crop of the original size is taken; 0 is off.
     pub crop_padding: usize,
-    /// Mirrors every second image, left to right.
+    /// Mirrors each image left to right with probability one half.
     pub horizontal_flip: bool,
-    /// Side of the square that is set to 0 around a random centre (DeVries and Taylor 2017);
+    /// Side in pixels of the square around a random centre that is set to 0 (DeVries and Taylor 2017);
     /// 0 is off.
     pub cutout: usize,
 }
@@ -94,13 +107,14 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// Checks every value.
+    /// Checks the ranges of all values.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] that names the first field that is wrong.
+    /// [`Error::OutOfRange`] names the first field out of its range.
     ///
     /// ```
-    /// let recipe = naschain_core::Recipe { epochs: 0, ..Default::default() };
+    /// let mut recipe = naschain_core::Recipe::default();
+    /// recipe.epochs = 0;
     /// let error = recipe.validate().unwrap_err();
     /// assert_eq!(error.to_string(), "epochs is 0; it must be a whole number from 1 to 100000");
     /// ```
@@ -113,7 +127,7 @@ impl Recipe {
             ("validation-images", self.validation_images, 1, 1 << 32),
             ("crop-padding", self.augmentation.crop_padding, 0, 4096),
             ("cutout", self.augmentation.cutout, 0, 4096),
-            // The rate has to have an epoch left to fall in.
+            // At least one epoch must remain for the decay.
             (
                 "warmup-epochs",
                 warmup,
@@ -136,14 +150,14 @@ impl Recipe {
             ("drop-path", self.drop_path, 0.0, 0.9),
         ];
         for (name, found, least, most) in reals {
-            // Not a number is in no range.
+            // A NaN is in no range.
             if !(least..=most).contains(&found) {
                 let expected = format_args!("a number from {least} to {most}");
                 return Err(Error::out_of_range(name, found, expected));
             }
         }
         if self.nesterov && self.momentum == 0.0 {
-            let expected = "false where momentum is 0";
+            let expected = "false if momentum is 0";
             return Err(Error::out_of_range("nesterov", true, expected));
         }
         Ok(())
@@ -155,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_is_valid_and_survives_json() {
+    fn the_default_is_valid_and_round_trips_through_json() {
         let recipe = Recipe::default();
         recipe.validate().unwrap();
         let json = serde_json::to_string(&recipe).unwrap();
@@ -163,30 +177,30 @@ mod tests {
     }
 
     #[test]
-    fn wrong_values_are_named() {
-        let refused = |change: fn(&mut Recipe)| {
+    fn errors_name_the_value_and_its_range() {
+        let rejected = |change: fn(&mut Recipe)| {
             let mut recipe = Recipe::default();
             change(&mut recipe);
             recipe.validate().unwrap_err().to_string()
         };
-        assert!(refused(|r| r.learning_rate = f64::NAN).starts_with("learning-rate is NaN;"));
-        assert!(refused(|r| r.momentum = 1.0).contains("from 0 to 0.9999"));
-        assert!(refused(|r| r.batch_size = 0).starts_with("batch-size is 0;"));
-        assert!(refused(|r| r.clip_norm = -1.0).starts_with("clip-norm is -1;"));
+        assert!(rejected(|r| r.learning_rate = f64::NAN).starts_with("learning-rate is NaN;"));
+        assert!(rejected(|r| r.momentum = 1.0).contains("from 0 to 0.9999"));
+        assert!(rejected(|r| r.batch_size = 0).starts_with("batch-size is 0;"));
+        assert!(rejected(|r| r.clip_norm = -1.0).starts_with("clip-norm is -1;"));
         assert_eq!(
-            refused(|r| r.warmup_epochs = 20),
+            rejected(|r| r.warmup_epochs = 20),
             "warmup-epochs is 20; it must be a whole number from 0 to 19"
         );
-        assert!(refused(|r| r.label_smoothing = 1.0).contains("from 0 to 0.9"));
-        assert!(refused(|r| r.drop_path = -0.1).starts_with("drop-path is -0.1;"));
+        assert!(rejected(|r| r.label_smoothing = 1.0).contains("from 0 to 0.9"));
+        assert!(rejected(|r| r.drop_path = -0.1).starts_with("drop-path is -0.1;"));
         let contradiction = |r: &mut Recipe| (r.nesterov, r.momentum) = (true, 0.0);
         assert_eq!(
-            refused(contradiction),
-            "nesterov is true; it must be false where momentum is 0"
+            rejected(contradiction),
+            "nesterov is true; it must be false if momentum is 0"
         );
     }
 
-    // Runs that were made before the options keep their files and digests.
+    // Files and digests of runs made before these options existed must stay valid.
     #[test]
     fn options_that_are_off_are_not_written() {
         let json = serde_json::to_string(&Recipe::default()).unwrap();

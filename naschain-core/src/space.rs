@@ -3,26 +3,26 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Error, Genome};
+use crate::{Error, Genome, Stream};
 
 /// The shape of one image: channels × height × width, written `3x32x32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shape {
-    /// Colour planes.
+    /// Number of channels.
     pub channels: usize,
-    /// Pixel rows.
+    /// Rows of pixels.
     pub height: usize,
-    /// Pixels a row.
+    /// Pixels per row.
     pub width: usize,
 }
 
 impl Shape {
-    /// Numbers in one image.
+    /// Number of values in one image.
     pub fn len(&self) -> usize {
         self.channels * self.height * self.width
     }
 
-    /// Whether an image has no numbers.
+    /// Whether an image has no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -72,9 +72,12 @@ impl<'de> Deserialize<'de> for Shape {
 
 /// The macro search space of NSGA-Net (Lu et al., GECCO 2019): phases of densely wired nodes.
 ///
-/// A genome is `phases` equal parts. A part has one connection bit for each pair of nodes, row by
-/// row (row i = 2..nodes: one bit for each earlier node, 1 = node i reads it), then one skip bit
-/// (1 = the phase's output also reads the phase's input).
+/// A genome consists of `phases` parts of equal length. Each part has one connection bit per pair of
+/// nodes and then one skip bit. The connection bits come row by row: row i, from 2 to `nodes`, has one
+/// bit per earlier node, which is 1 if node i reads it. The skip bit is 1 if the phase's output also
+/// reads the phase's input.
+///
+/// The five fields define the meaning of a genome, so this struct will not get more of them.
 ///
 /// ```
 /// use naschain_core::MacroSpace;
@@ -91,33 +94,34 @@ impl<'de> Deserialize<'de> for Shape {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MacroSpace {
-    /// Phases, 1 to 10; resolution halves and channels double from one to the next.
+    /// Number of phases, 1 to 10. From one to the next the resolution halves and the channels double.
     pub phases: usize,
-    /// Nodes a phase, 2 to 32.
+    /// Nodes per phase, 2 to 32.
     pub nodes: usize,
-    /// Shape of the input images, each side at most 4,096.
+    /// Shape of the input images; each number is 1 to 4,096.
     pub input: Shape,
     /// Channels of the first phase, 1 to 4,096.
     pub init_channels: usize,
-    /// Classes to tell apart, 2 to 65,536.
+    /// Number of classes, 2 to 65,536.
     pub classes: usize,
 }
 
 impl MacroSpace {
-    /// Bits of one phase: connections and the skip bit.
+    /// Number of bits of one phase: the connections and the skip bit.
     pub fn phase_len(&self) -> usize {
         self.nodes * self.nodes.saturating_sub(1) / 2 + 1
     }
 
-    /// Bits of a genome of this space.
+    /// Number of bits of a genome of this space.
     pub fn genome_len(&self) -> usize {
         self.phases * self.phase_len()
     }
 
-    /// Checks every number, and that the input survives all phases.
+    /// Checks the ranges of all fields, and that the feature maps of every phase have at least one pixel.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] or [`Error::InputTooSmall`].
+    /// [`Error::OutOfRange`] names the first field out of its range. [`Error::InputTooSmall`] names the
+    /// first phase without pixels.
     pub fn validate(&self) -> Result<(), Error> {
         let ranges = [
             ("phases", self.phases, 1, 10),
@@ -136,7 +140,8 @@ impl MacroSpace {
         }
         let mut side = self.input.height.min(self.input.width);
         for phase in 1..=self.phases {
-            // The first convolution takes a border of one pixel, each later phase pools by two.
+            // The first convolution has no padding and removes a border of one pixel; each later phase
+            // starts with 2×2 pooling.
             side = if phase == 1 {
                 side.saturating_sub(2)
             } else {
@@ -153,10 +158,10 @@ impl MacroSpace {
         Ok(())
     }
 
-    /// Checks the space and that the genome has its length.
+    /// Checks the space, and that the genome has [`MacroSpace::genome_len`] bits.
     ///
     /// # Errors
-    /// What [`MacroSpace::validate`] says, or [`Error::GenomeLength`].
+    /// As [`MacroSpace::validate`]; [`Error::GenomeLength`] for another length.
     pub fn check(&self, genome: &Genome) -> Result<(), Error> {
         self.validate()?;
         if genome.len() != self.genome_len() {
@@ -167,6 +172,29 @@ impl MacroSpace {
             });
         }
         Ok(())
+    }
+
+    /// Returns a random genome of this space, uniformly distributed ([`Genome::random`]).
+    ///
+    /// # Errors
+    /// As [`MacroSpace::validate`].
+    ///
+    /// ```
+    /// use naschain_core::{MacroSpace, Purpose, Stream};
+    /// let space = MacroSpace {
+    ///     phases: 2,
+    ///     nodes: 3,
+    ///     input: "1x8x8".parse()?,
+    ///     init_channels: 8,
+    ///     classes: 10,
+    /// };
+    /// let genome = space.random_genome(&mut Stream::new(7, Purpose::Initialisation, 0, 0))?;
+    /// println!("{} parameters", space.decode(&genome)?.costs()?.params);
+    /// # Ok::<(), naschain_core::Error>(())
+    /// ```
+    pub fn random_genome(&self, stream: &mut Stream) -> Result<Genome, Error> {
+        self.validate()?;
+        Ok(Genome::random(self.genome_len(), stream))
     }
 }
 
@@ -198,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_are_named() {
+    fn errors_name_the_value_and_its_range() {
         let error = space(3, 1, "1x28x28").validate().unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -209,6 +237,29 @@ mod tests {
             error.to_string(),
             "genome has 7 bits; 2 phases of 3 nodes needs 8"
         );
+    }
+
+    #[test]
+    fn random_genomes_fit_their_space() {
+        let mut stream = Stream::new(1, crate::Purpose::Simulation, 0, 0);
+        let space = space(3, 10, "1x28x28");
+        let genomes = [(); 2].map(|()| space.random_genome(&mut stream).unwrap());
+        assert_ne!(genomes[0], genomes[1]);
+        for genome in genomes {
+            space.check(&genome).unwrap();
+            // Half of 138 bits, with a standard deviation of 6.
+            assert!((39..100).contains(&genome.count_ones(0..138)), "{genome}");
+        }
+    }
+
+    #[test]
+    fn an_invalid_space_has_no_random_genome() {
+        let mut stream = Stream::new(1, crate::Purpose::Simulation, 0, 0);
+        let error = space(usize::MAX, 32, "1x28x28").random_genome(&mut stream);
+        assert!(matches!(
+            error,
+            Err(Error::OutOfRange { name: "phases", .. })
+        ));
     }
 
     #[test]

@@ -1,41 +1,41 @@
-//! Randomness with a name: one ChaCha8 stream for each (seed, purpose, epoch, index).
+//! Named random streams: one ChaCha8 stream per (seed, purpose, epoch, index).
 //!
-//! Nothing in NASChain draws a number from anywhere else. A stream's numbers depend on its four
-//! keys alone, so it does not matter who draws first, on which thread, or after which restart.
-//! Sampling is written out here, because the distributions of the rand crates may change between
-//! versions; the golden tests below hold it still.
+//! These are the only random numbers that decide results in NASChain. The numbers of a stream depend on
+//! its four keys alone, not on the order of draws from other streams, on threads or on restarts.
+//! Sampling is implemented here instead of using the rand crates' distributions, whose results may
+//! change between versions; the golden tests below fix it.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// What a stream's numbers are for.
+/// What the numbers of a stream are used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Purpose {
-    /// Drawing training, validation and test parts from a data set.
+    /// Splitting a data set into training, validation and test images.
     Split,
-    /// Initial weights; index is the tensor's place in declaration order.
+    /// Initial weights; index is the tensor's position in declaration order.
     Weights,
     /// The order of training images; epoch is the training epoch.
     Shuffle,
     /// Crop, flip and cutout; epoch is the training epoch, index the image.
     Augmentation,
-    /// Which paths of a network are dropped; epoch is the training epoch, index the image.
+    /// Drop-path; epoch is the training epoch, index the image.
     DropPath,
-    /// The first population; index is the candidate.
+    /// Random genomes; index is the candidate.
     Initialisation,
-    /// Parents, crossover and mutation; epoch is the generation, index the mating.
+    /// Crossover and mutation; epoch is the number of candidates made before the batch.
     Variation,
-    /// Selection's tie-breaks; epoch is the generation.
+    /// Tie-breaks of selection and tournaments; epoch is the number of candidates made before.
     Selection,
-    /// Who trains what; index is the batch, epoch the dealing of it.
+    /// Assignment of seats to miners; index is the job, epoch counts its assignments.
     Seats,
-    /// Simulated worlds in tests and examples.
+    /// Simulations in tests and examples.
     Simulation,
 }
 
 impl Purpose {
-    // Part of the promise that the same seed gives the same bytes: never change one.
+    // Never change a tag: the same seed must give the same bytes in every version.
     const fn tag(self) -> &'static [u8; 8] {
         match self {
             Purpose::Split => b"split   ",
@@ -64,7 +64,7 @@ impl Purpose {
 pub struct Stream(ChaCha8Rng);
 
 impl Stream {
-    /// The stream of this seed for this purpose, epoch and index.
+    /// Returns the stream of these four keys, at its beginning.
     pub fn new(seed: u64, purpose: Purpose, epoch: u64, index: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -74,23 +74,23 @@ impl Stream {
         Stream(ChaCha8Rng::from_seed(key))
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     #[inline]
     pub fn next_u64(&mut self) -> u64 {
         self.0.next_u64()
     }
 
-    /// A whole number below `bound`, every one equally likely (Lemire 2019, with rejection).
+    /// Returns a uniformly distributed whole number below `bound` (Lemire 2019, with rejection).
     ///
     /// # Panics
-    /// When `bound` is 0.
+    /// If `bound` is 0.
     #[inline]
     pub fn below(&mut self, bound: u64) -> u64 {
-        assert!(bound > 0, "a number below 0");
+        assert!(bound > 0, "the bound of a random number is 0");
         loop {
             let product = u128::from(self.next_u64()) * u128::from(bound);
-            // Of the 2^64 low halves, the first 2^64 mod bound would favour some results; the
-            // remainder is below the bound, and dividing is slow.
+            // Low halves below 2^64 mod bound are rejected, since they would favour some results.
+            // Comparing with the bound first avoids most of the slow divisions.
             let low = product as u64;
             if low >= bound || low >= bound.wrapping_neg() % bound {
                 return (product >> 64) as u64;
@@ -98,20 +98,20 @@ impl Stream {
         }
     }
 
-    /// A place in a slice of `len` items.
+    /// Returns a random index into a slice of `len` items.
     ///
     /// # Panics
-    /// When `len` is 0.
+    /// If `len` is 0.
     #[inline]
     pub fn index(&mut self, len: usize) -> usize {
         self.below(len as u64) as usize
     }
 
-    /// A place in a slice of `len` items, and one in what is left when it is gone, from one random
-    /// number.
+    /// Returns a random index into a slice of `len` items, and one into the `len` - 1 items that remain
+    /// after its removal. Takes one random number.
     ///
     /// # Panics
-    /// When `len` is below 2.
+    /// If `len` is below 2.
     #[inline]
     pub fn two_indices(&mut self, len: usize) -> (usize, usize) {
         let (len, rest) = (len as u64, len as u64 - 1);
@@ -119,25 +119,25 @@ impl Stream {
         ((both / rest) as usize, (both % rest) as usize)
     }
 
-    /// A multiple of 2⁻⁵³ in [0, 1).
+    /// Returns a random multiple of 2⁻⁵³ in [0, 1).
     #[inline]
     pub fn unit_f64(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
-    /// A multiple of 2⁻²⁴ in [0, 1).
+    /// Returns a random multiple of 2⁻²⁴ in [0, 1).
     #[inline]
     pub fn unit_f32(&mut self) -> f32 {
         (self.next_u64() >> 40) as f32 * (1.0 / (1u32 << 24) as f32)
     }
 
-    /// `true` with probability `p`; 0 is never and 1 is always.
+    /// Returns `true` with probability `p`: never if it is 0, always if it is 1.
     #[inline]
     pub fn chance(&mut self, p: f64) -> bool {
         self.unit_f64() < p
     }
 
-    /// Puts the items in random order, every order equally likely (Fisher–Yates).
+    /// Shuffles the items; every order is equally likely (Fisher–Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = self.index(last + 1);
@@ -145,7 +145,7 @@ impl Stream {
         }
     }
 
-    /// The numbers below `len` in random order.
+    /// Returns the numbers below `len` in random order.
     pub fn permutation(&mut self, len: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..len).collect();
         self.shuffle(&mut order);
@@ -157,8 +157,8 @@ impl Stream {
 mod tests {
     use super::*;
 
-    // Golden values: computed by a separate implementation in Python of ChaCha with 8 rounds
-    // (zero nonce, 64-bit counter from 0, the key laid out as above) and of the sampling rules.
+    // Golden values from a separate implementation, in Python, of ChaCha with 8 rounds (zero nonce,
+    // 64-bit counter from 0, the key laid out as above) and of the sampling rules.
     #[test]
     fn golden_numbers() {
         let mut stream = Stream::new(1, Purpose::Weights, 2, 3);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_matters() {
+    fn each_key_selects_another_stream() {
         let first =
             |seed, purpose, epoch, index| Stream::new(seed, purpose, epoch, index).next_u64();
         let base = first(1, Purpose::Split, 1, 1);
@@ -184,13 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_below_a_bound_are_even() {
+    fn numbers_below_a_bound_are_uniform() {
         let mut counts = [0u32; 7];
         let mut stream = Stream::new(0, Purpose::Simulation, 0, 0);
         for _ in 0..70_000 {
             counts[stream.index(7)] += 1;
         }
-        // Binomial with mean 10,000 and deviation 93; the stream is fixed, so is the outcome.
+        // Binomial with mean 10,000 and standard deviation 93; the result is fixed, as the stream is.
         assert!(
             counts.iter().all(|&n| n.abs_diff(10_000) < 400),
             "{counts:?}"
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn two_places_are_any_two() {
+    fn pairs_of_indices_are_uniform() {
         let mut counts = [0u32; 20];
         let mut stream = Stream::new(0, Purpose::Simulation, 0, 2);
         for _ in 0..100_000 {
@@ -206,7 +206,7 @@ mod tests {
             assert!(first < 5 && second < 4);
             counts[first * 4 + second] += 1;
         }
-        // Binomial with mean 5,000 and deviation 69; the stream is fixed, so is the outcome.
+        // Binomial with mean 5,000 and standard deviation 69; the result is fixed, as the stream is.
         assert!(
             counts.iter().all(|&n| n.abs_diff(5_000) < 300),
             "{counts:?}"
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn units_stay_below_one_and_chances_hold_their_ends() {
+    fn units_are_below_one_and_extreme_chances_are_certain() {
         let mut stream = Stream::new(0, Purpose::Simulation, 0, 1);
         for _ in 0..10_000 {
             assert!((0.0..1.0).contains(&stream.unit_f32()));

@@ -1,5 +1,5 @@
-//! Parameters and FLOPs, to the unit, against counts made by others: `macro_costs.json` by the
-//! NSGA-Net reference implementation, `naschain_published_runs.json` from NASChain's own log.
+//! Exact comparison of parameters and FLOPs with published counts: `macro_costs.json` was made by the
+//! NSGA-Net reference implementation, `naschain_published_runs.json` is from NASChain's log.
 
 use naschain_core::{Costs, MacroSpace, Shape};
 use serde_json::Value;
@@ -23,7 +23,7 @@ fn costs(case: &Value) -> Costs {
 }
 
 #[test]
-fn the_reference_counter() {
+fn costs_equal_the_reference_counter() {
     let text = include_str!("fixtures/macro_costs.json");
     let file: Value = serde_json::from_str(text).unwrap();
     let cases = file["cases"].as_array().unwrap();
@@ -36,7 +36,7 @@ fn the_reference_counter() {
 }
 
 #[test]
-fn the_published_runs() {
+fn costs_equal_the_published_runs() {
     let text = include_str!("fixtures/naschain_published_runs.json");
     let file: Value = serde_json::from_str(text).unwrap();
     let runs = file["runs"].as_array().unwrap();

@@ -1,5 +1,6 @@
-//! Compares runs of `genomaster search` by what they found: the hypervolume of everything that each
-//! trained (error, parameters, FLOPs), scaled to the range of all runs given, from the worst point.
+//! Compares runs of `genomaster search` by the hypervolume of all networks that each of them trained
+//! (error, parameters, FLOPs), with each objective scaled to the range of all given runs and the worst
+//! point as the reference point.
 //!
 //! cargo run --release -p naschain-nsga --example histories -- RUN/history.jsonl ...
 
@@ -8,12 +9,12 @@ use std::error::Error;
 use naschain_nsga::hypervolume;
 use serde_json::Value;
 
-/// Error in percent, parameters and FLOPs of each network that was agreed on.
+/// Error in percent, parameters and FLOPs of each network with an accepted result.
 fn rows(path: &str) -> Result<Vec<[f64; 3]>, Box<dyn Error>> {
     let mut rows = Vec::new();
     for line in std::fs::read_to_string(path)?.lines() {
-        let batch: Value = serde_json::from_str(line)?;
-        let consensus = &batch["verdict"]["consensus"];
+        let job: Value = serde_json::from_str(line)?;
+        let consensus = &job["verdict"]["consensus"];
         let number = |key: &str| consensus[key].as_f64();
         if let (Some(accuracy), Some(params), Some(flops)) =
             (number("accuracy"), number("params"), number("flops"))

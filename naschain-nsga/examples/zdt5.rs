@@ -1,17 +1,18 @@
-//! ZDT5 (Zitzler, Deb and Thiele 2000), 80 bits and deceptive: how much of the best front's
-//! hypervolume the default search and plain NSGA-II have found after how many evaluations.
+//! ZDT5 (Zitzler, Deb and Thiele 2000), a deceptive problem of 80 bits: prints the share of the true
+//! front's hypervolume that the default mode and plain NSGA-II find after some numbers of evaluations.
 //!
 //! cargo run --release -p naschain-nsga --example zdt5 -- [SEEDS, 31 by default] [--normalised]
 //!
-//! Hypervolume is measured from a point that is worse than all, or with --normalised as pymoo does it:
-//! the best front's ranges scaled to 1, from (1.1, 1.1), so that most of what is bad counts nothing.
+//! By default the reference point is worse than all points. With --normalised it is measured as in
+//! pymoo: the true front's ranges are scaled to 1 and the reference point is (1.1, 1.1), so that most
+//! bad points contribute nothing.
 
 use std::error::Error;
 
 use naschain_core::Genome;
 use naschain_nsga::{Mode, Objective, Outcome, Search, SearchConfig, hypervolume};
 
-/// How hypervolume is measured, and when.
+/// The reference point of the hypervolume, and when it is measured.
 struct Measure {
     evaluations: &'static [usize],
     populations: &'static [usize],
@@ -24,18 +25,18 @@ const WHOLE: Measure = Measure {
     reference: [32.0, 62.0],
 };
 
-/// The best front reaches from (1, 10) to (31, 10/31).
+/// The true front extends from (1, 10) to (31, 10/31).
 const NORMALISED: Measure = Measure {
     evaluations: &[1000, 2000, 3000, 5000],
     populations: &[100],
     reference: [1.0 + 1.1 * 30.0, LEAST + 1.1 * (10.0 - LEAST)],
 };
 
-/// The best front's smallest second objective.
+/// The smallest second objective of the true front.
 const LEAST: f64 = 10.0 / 31.0;
 
-/// The ones of the first 30 bits, plus 1; and ten groups of five bits, each best if all are 1, and
-/// else the better the fewer are, divided by the first objective.
+/// The first objective is 1 plus the ones of the first 30 bits. The second one sums ten groups of five
+/// bits, divided by the first: a group is best with five ones and otherwise better with fewer.
 fn evaluate(genome: &Genome) -> [f64; 2] {
     let group = |from: usize| match genome.count_ones(from..from + 5) {
         5 => 1.0,
@@ -46,7 +47,8 @@ fn evaluate(genome: &Genome) -> [f64; 2] {
     [first, groups / first]
 }
 
-/// The shares of the best front's hypervolume that a search has found after so many evaluations.
+/// The shares of the true front's hypervolume that a search has found after each of
+/// `measure.evaluations`.
 fn shares(
     measure: &Measure,
     mode: Mode,
@@ -54,16 +56,12 @@ fn shares(
     seed: u64,
 ) -> Result<Vec<f64>, naschain_nsga::Error> {
     let evaluations = measure.evaluations;
-    let config = SearchConfig {
-        mode,
-        population,
-        generations: evaluations[evaluations.len() - 1] / population,
-        seed,
-        ..SearchConfig::new(
-            80,
-            vec![Objective::minimize("f1"), Objective::minimize("f2")],
-        )
-    };
+    let objectives = vec![Objective::minimize("f1"), Objective::minimize("f2")];
+    let mut config = SearchConfig::new(80, objectives);
+    config.mode = mode;
+    config.population = population;
+    config.generations = evaluations[evaluations.len() - 1] / population;
+    config.seed = seed;
     let mut search = Search::new(config)?;
     let mut found = Vec::new();
     while let Some(candidate) = search.ask() {
@@ -89,11 +87,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         match argument.as_str() {
             "--normalised" => measure = NORMALISED,
             option if option.starts_with('-') => {
-                return Err(format!("there is no option {option}; {USAGE}").into());
+                return Err(format!("unknown option {option}; {USAGE}").into());
             }
             count => {
                 let number = count.parse().ok().filter(|count| *count > 0);
-                seeds = number.ok_or(format!("{count:?} is no number of seeds from 1; {USAGE}"))?;
+                seeds = number.ok_or(format!(
+                    "SEEDS is {count:?}; it must be a whole number of at least 1; {USAGE}"
+                ))?;
             }
         }
     }

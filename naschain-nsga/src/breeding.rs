@@ -4,34 +4,33 @@ use naschain_core::{Purpose, Stream};
 
 use crate::config::{Mode, Pace};
 use crate::search::Finish;
-use crate::seen::hash;
 use crate::selection::{Ranked, Selection, Tournaments};
-use crate::state::{Slot, State};
+use crate::state::Slot;
 use crate::{Genes, Mutations, Search, Space};
 
 impl<S: Space> Search<S> {
-    /// Takes in what was told since the last turn, and makes the next candidates.
-    pub(crate) fn turn(&mut self) {
+    /// Selects among the candidates told since the last call, and makes the next batch.
+    pub(crate) fn advance(&mut self) {
         let epoch = self.state.slots.len() as u64;
-        let parents = self.take_in();
+        let parents = self.select_and_record();
         let until = self.next_batch_end();
         if until > self.state.slots.len() {
             if self.state.config.mode == Mode::Surrogate {
                 self.breed_by_origin(&parents, until, epoch);
             }
             self.breed(&parents, until, epoch);
-            self.fill_up(until, epoch);
+            self.add_random(until, epoch);
         }
     }
 
-    /// Makes each candidate in the way that its number says.
+    /// Makes each candidate by the origin that its index determines.
     fn breed_by_origin(&mut self, parents: &[Ranked], until: usize, epoch: u64) {
-        let most_surviving = self.most_surviving();
+        let most_surviving = self.most_surviving_origin();
         let origins = (self.state.slots.len()..until).map(|index| match index % 4 {
-            1 if index >= FREE => most_surviving,
-            2 if index >= FREE => Origin::Plain,
-            3 if index >= FREE => Origin::Leap,
-            3 if index >= MODEL_ALONE => Origin::Plain,
+            1 if index >= ALL_ORIGINS_FROM => most_surviving,
+            2 if index >= ALL_ORIGINS_FROM => Origin::Offspring,
+            3 if index >= ALL_ORIGINS_FROM => Origin::BlockMutation,
+            3 if index >= OFFSPRING_FROM => Origin::Offspring,
             _ => Origin::Model,
         });
         let origins: Vec<Origin> = origins.collect();
@@ -39,54 +38,55 @@ impl<S: Space> Search<S> {
             let end = (self.state.slots.len() + run.len()).min(until);
             match run[0] {
                 Origin::Model => self.propose(parents, end, epoch),
-                Origin::Plain => self.breed(parents, end, epoch),
-                Origin::Leap => self.leap(parents, end, epoch),
+                Origin::Offspring => self.breed(parents, end, epoch),
+                Origin::BlockMutation => self.mutate_blocks(parents, end, epoch),
             }
         }
     }
 
-    /// Who made most survivors among the newest candidates, of those that each makes one in four of; of
-    /// equals the model.
-    fn most_surviving(&self) -> Origin {
-        let oldest = self.state.slots.len().saturating_sub(NEWEST).max(FREE);
-        let survivors = |rest: usize| {
+    /// The origin of most survivors among the newest candidates. Only the three quarters whose origin
+    /// is fixed are compared; the model wins ties.
+    fn most_surviving_origin(&self) -> Origin {
+        let newest = self.state.slots.len().saturating_sub(ORIGIN_WINDOW);
+        let oldest = newest.max(ALL_ORIGINS_FROM);
+        let survivors = |remainder: usize| {
             let population = self.state.population.iter();
             population
-                .filter(|&&index| index >= oldest && index % 4 == rest)
+                .filter(|&&index| index >= oldest && index % 4 == remainder)
                 .count()
         };
-        let (model, plain, leap) = (survivors(0), survivors(2), survivors(3));
-        if model >= plain.max(leap) {
+        let (model, offspring, block_mutation) = (survivors(0), survivors(2), survivors(3));
+        if model >= offspring.max(block_mutation) {
             Origin::Model
-        } else if plain >= leap {
-            Origin::Plain
+        } else if offspring >= block_mutation {
+            Origin::Offspring
         } else {
-            Origin::Leap
+            Origin::BlockMutation
         }
     }
 
-    /// Takes in what was told since the last time; the survivors are the parents of what comes next.
-    pub(crate) fn take_in(&mut self) -> Vec<Ranked> {
+    /// Selects the survivors, which are the parents of the next candidates, and records statistics.
+    pub(crate) fn select_and_record(&mut self) -> Vec<Ranked> {
         let parents = self.select(self.state.slots.len() as u64);
         self.record();
         parents
     }
 
-    /// The survivors of the population and those told since the last selection.
+    /// Selects the survivors among the population and the candidates told since the last selection.
     fn select(&mut self, epoch: u64) -> Vec<Ranked> {
-        // In one order, whatever the order of tells.
+        // The result must not depend on the order in which outcomes were told.
         self.state.waiting.sort_unstable();
         let mut pool = std::mem::take(&mut self.state.population);
         pool.extend(&self.state.waiting);
         let config = &self.state.config;
         let mut stream = Stream::new(config.seed, Purpose::Selection, epoch, 0);
         let selection = Selection::of(&self.scores, pool, config.population, &mut stream);
-        // Whom somebody of the pool dominates is not on the front of all.
+        // A candidate that is dominated within the pool cannot be on the front of all candidates.
         let waiting = &mut self.state.waiting;
         let first = waiting.first().copied().unwrap_or(usize::MAX);
-        for &index in &selection.best {
+        for &index in &selection.non_dominated {
             if index >= first && waiting.binary_search(&index).is_ok() {
-                self.front.join(&self.scores, index);
+                self.front.insert(&self.scores, index);
             }
         }
         waiting.clear();
@@ -95,7 +95,7 @@ impl<S: Space> Search<S> {
         parents
     }
 
-    /// How many candidates there shall be after the next batch, which ends with its generation.
+    /// The number of candidates after the next batch. A batch never spans two generations.
     fn next_batch_end(&self) -> usize {
         let (config, made) = (&self.state.config, self.state.slots.len());
         if self.state.ended.is_some() {
@@ -105,28 +105,29 @@ impl<S: Space> Search<S> {
         let batch = match (config.pace, config.mode) {
             (Pace::SteadyState, _) => 1,
             (Pace::Generational, Mode::Nsga2) => config.population,
-            (Pace::Generational, Mode::Surrogate) => BATCH,
+            (Pace::Generational, Mode::Surrogate) => SURROGATE_BATCH,
         };
-        // Batches of the surrogate end at whole fours, as the origins of its candidates repeat.
+        // Batches of the surrogate end at multiples of four, the period of the candidates' origins.
         (made / batch * batch + batch)
             .min(generation_end)
             .min(config.limit())
             .max(made)
     }
 
-    /// Makes the parents' children candidates, as far as they are new.
+    /// Adds offspring of the parents, except duplicates, until there are `until` candidates.
     fn breed(&mut self, parents: &[Ranked], until: usize, epoch: u64) {
         let mut mating = self.mating(parents, epoch, 0);
-        let (mut fruitless, mut pairs) = (0, Vec::new());
-        while self.state.slots.len() < until && fruitless < RETRIES && !parents.is_empty() {
-            // As many as are missing at once: looking them up does not hold up making them.
+        let (mut failures, mut pairs) = (0, Vec::new());
+        while self.state.slots.len() < until && failures < MAX_FAILURES && !parents.is_empty() {
+            // All missing pairs are made before any is looked up: the look-ups' cache misses would
+            // otherwise interrupt each mating.
             let missing = (until - self.state.slots.len()).div_ceil(2);
             (0..missing).for_each(|_| self.mate(&mut mating, &mut pairs));
             for pair in pairs.drain(..) {
-                fruitless += 1;
+                failures += 1;
                 for child in pair {
                     if self.state.slots.len() < until && self.add_child(child) {
-                        fruitless = 0;
+                        failures = 0;
                     }
                 }
             }
@@ -142,48 +143,51 @@ impl<S: Space> Search<S> {
         self.add(child.genome)
     }
 
-    /// Makes candidates that differ from a parent in a stretch of genes, all of them at once: ways to
-    /// better ones that lead through worse ones if they are gone gene by gene.
-    fn leap(&mut self, parents: &[Ranked], until: usize, epoch: u64) {
+    /// Adds parents in which one block of adjacent genes is mutated at once. This reaches better
+    /// genomes when changing the genes one by one leads through worse ones.
+    fn mutate_blocks(&mut self, parents: &[Ranked], until: usize, epoch: u64) {
         let mut mating = self.mating(parents, epoch, 2);
-        let mut fruitless = 0;
-        while self.state.slots.len() < until && fruitless < RETRIES && !parents.is_empty() {
+        let mut failures = 0;
+        while self.state.slots.len() < until && failures < MAX_FAILURES && !parents.is_empty() {
             let parent = mating.tournaments.winner();
             let mut genome = self.state.slots[parent].genome().clone();
-            let mut stretch = self.mutations.of_a_stretch(&mut mating.stream);
-            genome.mutate(&mut stretch, &mut mating.stream);
-            fruitless += usize::from(!self.add(genome));
+            let mut block = self.mutations.of_block(&mut mating.stream);
+            genome.mutate(&mut block, &mut mating.stream);
+            failures += usize::from(!self.add(genome));
         }
     }
 
-    /// Some children of the parents, and some random genomes, that are new and different, each with its
-    /// canonical form.
-    pub(crate) fn unseen_pool(
+    /// Returns up to `count` offspring and random genomes that are neither candidates nor duplicates
+    /// of each other.
+    pub(crate) fn new_genomes(
         &self,
         parents: &[Ranked],
         count: usize,
         epoch: u64,
-    ) -> Vec<(S::Genome, S::Genome)> {
-        // Other random genomes than those of `fill_up`.
-        const FIRST: u64 = 1 << 32;
+    ) -> Vec<Keyed<S::Genome>> {
+        // Keeps the streams of these random genomes apart from those of `add_random`.
+        const FIRST_STREAM: u64 = 1 << 32;
         let config = &self.state.config;
-        // Other children than those of `breed`.
+        // Stream 1 keeps these offspring apart from those of `breed`.
         let mut mating = self.mating(parents, epoch, 1);
-        let (mut pool, mut keys) = (Vec::with_capacity(count), BTreeSet::new());
+        let (mut pool, mut known) = (Vec::with_capacity(count), BTreeSet::new());
         let mut pairs = Vec::new();
         for pair in 0..2 * count as u64 {
             self.mate(&mut mating, &mut pairs);
             let children = pairs.drain(..).flatten().filter(|child| !child.is_copy);
             let mut genomes: Vec<S::Genome> = children.map(|child| child.genome).collect();
             if pair % 4 == 0 {
-                let index = FIRST + pair;
+                let index = FIRST_STREAM + pair;
                 let mut stream = Stream::new(config.seed, Purpose::Initialisation, epoch, index);
                 genomes.push(S::Genome::random(config.genome_len, &mut stream));
             }
             for genome in genomes {
-                let key = self.state.space.canonical(&genome);
-                if pool.len() < count && !self.is_seen(&key) && keys.insert(key.clone()) {
-                    pool.push((genome, key));
+                let one = self.keyed(genome);
+                if pool.len() < count
+                    && !self.dedup.contains(&self.state.slots, &one.canonical)
+                    && known.insert(one.canonical.clone())
+                {
+                    pool.push(one);
                 }
             }
             if pool.len() == count {
@@ -193,7 +197,7 @@ impl<S: Space> Search<S> {
         pool
     }
 
-    /// A batch's matings among the parents; their variation is its stream number `index`.
+    /// The matings of one batch; `index` numbers the stream of their variation.
     fn mating<'a>(&self, parents: &'a [Ranked], epoch: u64, index: u64) -> Mating<'a> {
         let config = &self.state.config;
         let selection = Stream::new(config.seed, Purpose::Selection, epoch, 1);
@@ -204,12 +208,12 @@ impl<S: Space> Search<S> {
         }
     }
 
-    /// Adds the two children of the next mating.
+    /// Pushes the two children of the next mating onto `pairs`.
     #[inline]
     fn mate(&self, mating: &mut Mating, pairs: &mut Vec<[Child<S::Genome>; 2]>) {
         let winners = [mating.tournaments.winner(), mating.tournaments.winner()];
         let parents = winners.map(|index| self.state.slots[index].genome());
-        // Varied where they stay, so that they need not be moved.
+        // The children are varied in place, which saves moving them.
         pairs.push(parents.map(|parent| Child {
             genome: parent.clone(),
             is_copy: false,
@@ -229,17 +233,18 @@ impl<S: Space> Search<S> {
         }
     }
 
-    /// Makes random genomes candidates; what then is missing does not exist.
-    pub(crate) fn fill_up(&mut self, until: usize, epoch: u64) {
+    /// Adds random genomes until there are `until` candidates. Ends the search if no new genome is
+    /// found.
+    pub(crate) fn add_random(&mut self, until: usize, epoch: u64) {
         let (seed, len) = (self.state.config.seed, self.state.config.genome_len);
         while self.state.slots.len() < until {
             let index = self.state.slots.len() as u64;
             let mut stream = Stream::new(seed, Purpose::Initialisation, epoch, index);
-            let found = (0..RETRIES).any(|_| self.add(S::Genome::random(len, &mut stream)));
-            if !found && !self.add_unseen(&mut stream) {
-                // Outcomes on their way may bring parents of new ones.
-                let waits = self.state.config.pace == Pace::SteadyState && self.untold > 0;
-                if !waits || self.is_listed() {
+            let found = (0..MAX_FAILURES).any(|_| self.add(S::Genome::random(len, &mut stream)));
+            if !found && !self.add_enumerated(&mut stream) {
+                // Pending candidates may become parents of new genomes.
+                let waits = self.state.config.pace == Pace::SteadyState && self.pending > 0;
+                if !waits || self.is_enumerable() {
                     self.state.ended = Some(Finish::Exhausted);
                 }
                 return;
@@ -247,96 +252,102 @@ impl<S: Space> Search<S> {
         }
     }
 
-    /// Whether the space is small enough to go through.
-    fn is_listed(&self) -> bool {
+    /// Whether the space is small enough to be enumerated.
+    fn is_enumerable(&self) -> bool {
         let exists = |index| S::Genome::nth(self.state.config.genome_len, index).is_some();
-        exists(0) && !exists(LISTED)
+        exists(0) && !exists(MAX_ENUMERATED)
     }
 
-    /// Adds the first new genome from a random place on, in a space small enough to go through.
-    fn add_unseen(&mut self, stream: &mut Stream) -> bool {
-        if !self.is_listed() {
+    /// Adds the first new genome after a random one in the order of an enumerable space.
+    fn add_enumerated(&mut self, stream: &mut Stream) -> bool {
+        if !self.is_enumerable() {
             return false;
         }
         let len = self.state.config.genome_len;
         let genome = |index| S::Genome::nth(len, index);
-        let all = (0..LISTED).take_while(|&index| genome(index).is_some());
+        let all = (0..MAX_ENUMERATED).take_while(|&index| genome(index).is_some());
         let count = all.count() as u64;
         let start = stream.below(count);
         let round = (start..count).chain(0..start);
         round.filter_map(genome).any(|genome| self.add(genome))
     }
 
-    /// Whether there is a candidate with this canonical form.
-    fn is_seen(&self, key: &S::Genome) -> bool {
-        let State { space, slots, .. } = &self.state;
-        self.seen.contains(hash(key), |index| {
-            space.canonical(slots[index].genome()) == *key
-        })
+    fn keyed(&self, genome: S::Genome) -> Keyed<S::Genome> {
+        let canonical = self.state.space.canonical(&genome);
+        Keyed { genome, canonical }
     }
 
-    /// Adds a candidate, unless its like was added before.
+    /// Adds a candidate and returns `true`, unless its canonical form belongs to another one.
     #[inline]
     pub(crate) fn add(&mut self, genome: S::Genome) -> bool {
-        let State { space, slots, .. } = &self.state;
-        let key = space.canonical(&genome);
-        let is_same = |index: usize| space.canonical(slots[index].genome()) == key;
-        if !self.seen.insert(hash(&key), is_same) {
+        self.add_keyed(self.keyed(genome))
+    }
+
+    /// As [`Search::add`], with a canonical form that is known already.
+    #[inline]
+    pub(crate) fn add_keyed(&mut self, Keyed { genome, canonical }: Keyed<S::Genome>) -> bool {
+        if !self.dedup.insert(&self.state.slots, &genome, canonical) {
             self.state.duplicates += 1;
             return false;
         }
-        // Unlike `push`, this makes the slot where it stays.
-        let slot = std::iter::once_with(|| Slot::Untold(genome));
+        // Unlike `push`, this constructs the slot in place.
+        let slot = std::iter::once_with(|| Slot::Pending(genome));
         self.state.slots.extend(slot);
         let rows = &mut self.scores.rows;
         rows.resize(rows.len() + self.scores.objectives, f64::NAN);
         self.scores.violations.push(f64::INFINITY);
-        self.untold += 1;
+        self.pending += 1;
         true
     }
 }
 
-/// What comes of a mating.
+/// A genome with its canonical form.
+pub(crate) struct Keyed<G> {
+    pub(crate) genome: G,
+    pub(crate) canonical: G,
+}
+
+/// One of the two results of a mating.
 struct Child<G> {
     genome: G,
-    /// Whether it is as one of its parents, which needs no look at all others.
+    /// Whether it equals one of its parents: a duplicate without a look-up.
     is_copy: bool,
 }
 
-/// Who mates, and how the children vary.
+/// Where the parents and the random numbers of matings come from.
 struct Mating<'a> {
     tournaments: Tournaments<'a>,
     mutations: Mutations,
     stream: Stream,
 }
 
-/// Matings, or random genomes, in a row without a new genome before giving up.
-const RETRIES: usize = 200;
+/// Maximum number of consecutive matings or random genomes without a new genome.
+const MAX_FAILURES: usize = 200;
 
-/// The largest number of genomes that are gone through one by one.
-const LISTED: u64 = 1 << 16;
+/// Maximum number of genomes of a space that is enumerated.
+const MAX_ENUMERATED: u64 = 1 << 16;
 
-/// Candidates that the surrogate proposes before it waits for what they turn out to be.
-const BATCH: usize = 4;
+/// Candidates that the surrogate proposes before it waits for their outcomes.
+const SURROGATE_BATCH: usize = 4;
 
-/// How a candidate of the default comes about.
+/// How a candidate of the default mode is made.
 #[derive(Clone, Copy, PartialEq)]
 enum Origin {
-    /// The model has picked it.
+    /// Selected by the model.
     Model,
-    /// As a child of NSGA-II that no model has a say in.
-    Plain,
-    /// A stretch of a parent's genes was mutated at once.
-    Leap,
+    /// Offspring of plain NSGA-II, without the model.
+    Offspring,
+    /// A parent with one block of adjacent genes mutated at once.
+    BlockMutation,
 }
 
-/// So many candidates are the model's alone. Then one in four is plain, so that a long search goes on
-/// even where its model is wrong.
-const MODEL_ALONE: usize = 100;
+/// Number of the first candidate that is not the model's. From it on, one in four is plain offspring,
+/// so that a long search makes progress even if its model is wrong.
+const OFFSPRING_FROM: usize = 100;
 
-/// From this candidate on, of each four one is the model's, one plain and one a leap, and one of the
-/// origin that has done best of late.
-const FREE: usize = 400;
+/// Number of the first candidate from which on, of every four, one is made by each origin and one by
+/// the origin with the most recent survivors.
+const ALL_ORIGINS_FROM: usize = 400;
 
-/// The newest candidates, among which the origins are compared.
-const NEWEST: usize = 400;
+/// Number of the newest candidates whose survivors decide between the origins.
+const ORIGIN_WINDOW: usize = 400;

@@ -1,12 +1,13 @@
 use std::fmt;
+use std::ops::Deref;
 
 use naschain_core::Genome;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smallvec::SmallVec;
 
 use crate::exact;
 
-/// The number of a candidate in asking order, from 0.
+/// The number of a candidate in the order of [`Search::ask`](crate::Search::ask), from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CandidateId(pub u64);
 
@@ -19,50 +20,94 @@ impl fmt::Display for CandidateId {
 /// A genome to evaluate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate<G = Genome> {
-    /// The number by which its result is told.
+    /// The id to pass to [`Search::tell`](crate::Search::tell).
     pub id: CandidateId,
     /// The genome.
     pub genome: G,
 }
 
-/// What came of evaluating a candidate. In JSON its numbers are texts, which every reader gives back to
-/// the last bit; numbers are read as well.
+/// The result of evaluating a candidate.
+///
+/// In JSON its numbers are written as strings, because readers of JSON may round numbers differently
+/// and JSON has no infinity; plain numbers are accepted on reading.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// One value an objective, in its own direction; ±infinity is an ordinary value, and a NaN
-    /// makes the candidate a failed one.
-    Objectives(#[serde(with = "exact::list")] SmallVec<[f64; 4]>),
-    /// A constraint is violated by this much in all, a finite number above 0. Such a candidate is worse
-    /// than every feasible one and than those violating less.
+    /// One value per objective, each in its own direction. ±infinity is an ordinary value; a NaN
+    /// turns the outcome into [`Outcome::Failed`].
+    Objectives(ObjectiveValues),
+    /// The total constraint violation, a finite number above 0. Such a candidate is worse than every
+    /// feasible one and than those with a smaller violation.
     Infeasible(#[serde(with = "exact")] f64),
     /// There is no result, for this reason. Such a candidate is worse than every other one.
     Failed(String),
 }
 
 impl Outcome {
-    /// These objectives' values, in the order of the configuration's objectives.
+    /// An outcome of these objective values, in the order of the configuration's objectives.
     #[inline]
     pub fn objectives(values: impl IntoIterator<Item = f64>) -> Self {
         Outcome::Objectives(values.into_iter().collect())
     }
 }
 
+/// The objective values of one candidate; dereferences to a slice.
+#[derive(Clone, PartialEq)]
+pub struct ObjectiveValues(
+    // Up to four values are stored inline: an allocation per outcome would be a measurable part of
+    // a search whose evaluations are cheap.
+    SmallVec<[f64; 4]>,
+);
+
+impl Deref for ObjectiveValues {
+    type Target = [f64];
+
+    #[inline]
+    fn deref(&self) -> &[f64] {
+        &self.0
+    }
+}
+
+impl FromIterator<f64> for ObjectiveValues {
+    #[inline]
+    fn from_iter<I: IntoIterator<Item = f64>>(values: I) -> Self {
+        ObjectiveValues(values.into_iter().collect())
+    }
+}
+
+impl fmt::Debug for ObjectiveValues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for ObjectiveValues {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        exact::list::serialize(self, to)
+    }
+}
+
+impl<'de> Deserialize<'de> for ObjectiveValues {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        exact::list::deserialize(from)
+    }
+}
+
 /// A candidate whose outcome is known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluated<G = Genome> {
-    /// Its number.
+    /// Its id.
     pub id: CandidateId,
     /// The genome as it was asked.
     pub genome: G,
-    /// The generation it was made for, from 1.
+    /// The generation that it belongs to, from 1.
     pub generation: usize,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
 impl<G> Evaluated<G> {
-    /// The objectives in the user's directions, when there are any.
+    /// The objective values, each in its own direction, unless the candidate failed or is infeasible.
     pub fn objectives(&self) -> Option<&[f64]> {
         match &self.outcome {
             Outcome::Objectives(values) => Some(values),

@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, exact};
 
-/// Which end of an objective is the good one.
+/// Whether an objective is minimised or maximised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -13,7 +13,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// The value as one to minimise; applied twice it is the value again.
+    /// Converts a value to one that is minimised. It is its own inverse.
     pub(crate) fn minimised(self, value: f64) -> f64 {
         match self {
             Direction::Minimize => value,
@@ -26,20 +26,20 @@ impl Direction {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Objective {
-    /// What is measured, for reports and errors.
+    /// The name, for reports and error messages.
     pub name: String,
-    /// Which end is the good one.
+    /// Whether it is minimised or maximised.
     pub direction: Direction,
 }
 
 impl Objective {
-    /// An objective of which less is better.
+    /// An objective that is minimised.
     pub fn minimize(name: impl Into<String>) -> Self {
         let (name, direction) = (name.into(), Direction::Minimize);
         Objective { name, direction }
     }
 
-    /// An objective of which more is better.
+    /// An objective that is maximised.
     pub fn maximize(name: impl Into<String>) -> Self {
         let (name, direction) = (name.into(), Direction::Maximize);
         Objective { name, direction }
@@ -50,69 +50,80 @@ impl Objective {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// After twelve random candidates, a model of the outcomes so far picks among NSGA-II's children
-    /// those that promise to enlarge the front's hypervolume most: for evaluations that cost. After a
-    /// hundred, some candidates are taken without its say.
+    /// For expensive evaluations. After twelve random candidates, a surrogate model of the outcomes so
+    /// far selects from NSGA-II's offspring the ones with the largest expected gain of hypervolume.
+    /// After a hundred candidates, some are chosen without the model.
     #[default]
     Surrogate,
-    /// Every child of NSGA-II is a candidate: for evaluations that cost next to nothing.
+    /// For cheap evaluations. Plain NSGA-II: all offspring are candidates.
     Nsga2,
 }
 
-/// What new candidates wait for.
+/// When new candidates are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pace {
-    /// For all outcomes of the batch before (a generation with [`Mode::Nsga2`], up to four
-    /// candidates with [`Mode::Surrogate`]), so that the order of outcomes does not matter.
+    /// After all outcomes of the previous batch, so that the order of outcomes does not matter. A
+    /// batch is a generation with [`Mode::Nsga2`] and up to four candidates with
+    /// [`Mode::Surrogate`].
     #[default]
     Generational,
-    /// For nothing: each candidate is made from the outcomes that are there when it is asked. The
-    /// same calls in the same order give the same search.
+    /// At once: each candidate is made when it is asked, from the outcomes known by then. The same
+    /// calls in the same order give the same search.
     SteadyState,
 }
 
-/// What a search needs to know; the same configuration gives the same search.
+/// The configuration of a search. The same configuration and outcomes give the same search.
+///
+/// ```
+/// use naschain_nsga::{Objective, SearchConfig};
+///
+/// let mut config = SearchConfig::new(24, vec![Objective::maximize("ones")]);
+/// config.population = 50;
+/// config.seed = 7;
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct SearchConfig {
-    /// Genes of a genome: bits, or real variables; at least 1.
+    /// Number of genes (bits or real variables) of a genome, 1 to 16,777,216.
     pub genome_len: usize,
-    /// Candidates of a generation, at least 2; odd numbers are fine.
+    /// Candidates per generation, 2 to 1,000,000; may be odd.
     pub population: usize,
-    /// Generations, the first (random) one included; at least 1.
+    /// Number of generations including the first, random one; at least 1.
     pub generations: usize,
-    /// Where all randomness comes from.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// Probability that two parents are crossed rather than copied.
+    /// Probability that two parents are crossed rather than copied, 0 to 1.
+    #[serde(deserialize_with = "exact::deserialize")]
     pub crossover_probability: f64,
-    /// Probability that a gene mutates; by default 1 / `genome_len`.
-    #[serde(default)]
+    /// Probability that a gene mutates, 0 to 1; by default 1 / `genome_len`.
+    #[serde(default, deserialize_with = "exact::option::deserialize")]
     pub mutation_probability: Option<f64>,
-    /// What is optimised; at least one objective.
+    /// The objectives, at least one.
     pub objectives: Vec<Objective>,
     /// How candidates are chosen.
     #[serde(default)]
     pub mode: Mode,
-    /// What new candidates wait for.
+    /// When new candidates are made.
     #[serde(default)]
     pub pace: Pace,
-    /// Candidates at most, where that is less than all generations hold; at least 1.
+    /// Maximum number of candidates, if less than `population` × `generations`; at least 1.
     #[serde(default)]
     pub evaluations: Option<usize>,
-    /// Ends the search when the front's hypervolume has not grown over so many generations; at
-    /// least 1, and for three objectives at most.
+    /// Ends the search when the front's hypervolume has not grown for this number of generations; at
+    /// least 1. Only for up to three objectives.
     #[serde(default)]
     pub stalled_generations: Option<usize>,
-    /// Where hypervolume is measured from, one value an objective in its own direction; by default
-    /// the worst values of the first generation.
-    #[serde(default)]
+    /// The reference point of the hypervolume, one finite value per objective in its own direction;
+    /// by default the worst values of the first generation.
+    #[serde(default, deserialize_with = "exact::list_option::deserialize")]
     pub reference: Option<Vec<f64>>,
 }
 
 impl SearchConfig {
-    /// The defaults: population 20, 20 generations, seed 0, crossover with probability 0.9, and
-    /// [`Mode::Surrogate`] at the generational pace, without further limits.
+    /// Returns the defaults: population 20, 20 generations, seed 0, crossover with probability 0.9,
+    /// and [`Mode::Surrogate`] at the generational pace, without further limits.
     pub fn new(genome_len: usize, objectives: Vec<Objective>) -> Self {
         SearchConfig {
             genome_len,
@@ -136,19 +147,19 @@ impl SearchConfig {
             .unwrap_or(1.0 / self.genome_len as f64)
     }
 
-    /// Candidates at most.
+    /// Maximum number of candidates.
     pub(crate) fn limit(&self) -> usize {
         let all = self.population.saturating_mul(self.generations);
         all.min(self.evaluations.unwrap_or(usize::MAX))
     }
 
-    /// Candidates made before any outcome is known.
-    pub(crate) fn first_batch(&self) -> usize {
-        let most = match self.mode {
-            Mode::Surrogate => FIRST_OF_SURROGATE,
+    /// Number of random candidates made before any outcome is known.
+    pub(crate) fn initial_candidates(&self) -> usize {
+        let wanted = match self.mode {
+            Mode::Surrogate => SURROGATE_INITIAL_CANDIDATES,
             Mode::Nsga2 => self.population,
         };
-        most.min(self.population).min(self.limit())
+        wanted.min(self.population).min(self.limit())
     }
 
     pub(crate) fn validate(&self) -> Result<(), Error> {
@@ -159,13 +170,13 @@ impl SearchConfig {
         let reference = self.reference.as_deref().unwrap_or_default();
         let checks = [
             (
-                (1..=LONGEST_GENOME).contains(&self.genome_len),
+                (1..=MAX_GENOME_LEN).contains(&self.genome_len),
                 "genome_len",
                 self.genome_len.to_string(),
                 "between 1 and 16,777,216",
             ),
             (
-                (2..=MOST).contains(&self.population),
+                (2..=MAX_POPULATION).contains(&self.population),
                 "population",
                 self.population.to_string(),
                 "between 2 and 1,000,000",
@@ -205,7 +216,7 @@ impl SearchConfig {
                     .is_none_or(|patience| patience >= 1 && goals <= 3),
                 "stalled_generations",
                 format!("{:?} with {goals} objectives", self.stalled_generations),
-                "at least 1, with three objectives at most",
+                "at least 1, and at most three objectives",
             ),
             (
                 self.reference.is_none()
@@ -213,7 +224,7 @@ impl SearchConfig {
                         && reference.iter().all(|value| value.is_finite())),
                 "reference",
                 format!("{reference:?}"),
-                "one finite value an objective",
+                "one finite value per objective",
             ),
         ];
         for (holds, field, found, expected) in checks {
@@ -229,11 +240,12 @@ impl SearchConfig {
     }
 }
 
-/// Random candidates that a surrogate starts from.
-const FIRST_OF_SURROGATE: usize = 12;
+/// Number of random candidates before the first surrogate model is fitted.
+const SURROGATE_INITIAL_CANDIDATES: usize = 12;
 
-/// The most genes of a genome, 2²⁴: even one genome takes memory in proportion, real variables 128 MiB.
-const LONGEST_GENOME: usize = 1 << 24;
+/// Maximum number of genes of a genome. A single genome of real variables of this length takes
+/// 128 MiB.
+const MAX_GENOME_LEN: usize = 1 << 24;
 
-/// The largest population: a whole generation is made at once.
-const MOST: usize = 1_000_000;
+/// Maximum population; a whole generation is made at once.
+const MAX_POPULATION: usize = 1_000_000;

@@ -2,18 +2,18 @@ use crate::Error;
 use crate::error::row_count;
 use crate::sorting::{monotone_key, value_of_key};
 
-/// The crowding distance of each point of `front` (Deb et al. 2002), in the order of `front`.
+/// Returns the crowding distance of each point of `front` (Deb et al. 2002), in the order of `front`.
 ///
-/// `points` holds one row of `objectives` numbers a point; `front` names some of them by index.
-/// For each objective the front is sorted, ties in the order of `front`; its two ends get
-/// infinity and every other point the gap between its neighbours divided by the objective's range,
-/// summed over the objectives (not averaged). An objective in which all points are equal adds
-/// nothing, and so does, to the points between the ends, one whose range is infinite. A front of
-/// one or two points is all ends. A point with a NaN gets 0.
+/// `points` holds one row of `objectives` values per point; `front` holds indices of points. For each
+/// objective the front is sorted, with ties in the order of `front`. The two extreme points get
+/// infinity, and each other point the gap between its neighbours divided by the objective's range,
+/// summed over the objectives (not averaged). An objective in which all points are equal adds nothing;
+/// one with an infinite range adds nothing to the inner points. In a front of one or two points all
+/// are extreme. A point with a NaN gets 0.
 ///
 /// # Errors
-/// [`Error::Shape`] when there are no objectives or the last row is not whole,
-/// [`Error::PointIndex`] when `front` names a point that does not exist.
+/// [`Error::Shape`] if there are no objectives or the last row is incomplete, [`Error::PointIndex`] if
+/// an index in `front` is out of range.
 pub fn crowding_distance(
     points: &[f64],
     objectives: usize,
@@ -26,7 +26,7 @@ pub fn crowding_distance(
     Ok(distances(points, objectives, front))
 }
 
-/// The distances of points that exist.
+/// As [`crowding_distance`], without the checks.
 pub(crate) fn distances(points: &[f64], objectives: usize, front: &[usize]) -> Vec<f64> {
     let row = |index: usize| &points[index * objectives..(index + 1) * objectives];
     let places: Vec<u32> = (0..)
@@ -43,7 +43,7 @@ pub(crate) fn distances(points: &[f64], objectives: usize, front: &[usize]) -> V
     }
     let mut order: Vec<(u64, u32)> = places.into_iter().map(|place| (0, place)).collect();
     for objective in 0..objectives {
-        // With two objectives, a front sorted by one is sorted by the other from its end.
+        // With two objectives, a front sorted by the first one is sorted by the second one in reverse.
         order.reverse();
         for (key, place) in &mut order {
             *key = monotone_key(points[front[*place as usize] * objectives + objective]);
@@ -60,24 +60,24 @@ pub(crate) fn distances(points: &[f64], objectives: usize, front: &[usize]) -> V
     distances
 }
 
-/// The distances of front after front, in the same memory.
+/// Computes the distances of several fronts, reusing its memory.
 #[derive(Default)]
 pub(crate) struct Crowding {
     distances: Vec<f64>,
-    /// Values with their places.
+    /// Values with their indices in the front.
     order: Vec<(f64, u32)>,
     from_end: Vec<(f64, u32)>,
 }
 
 impl Crowding {
-    /// As many distances of 0.
+    /// Returns `count` distances of 0.
     pub(crate) fn zeros(&mut self, count: usize) -> &[f64] {
         self.distances.clear();
         self.distances.resize(count, 0.0);
         &self.distances
     }
 
-    /// As [`distances`], of points without NaN; `front` is a whole front in lexicographic order.
+    /// As [`distances`], for points without NaN and a complete front in lexicographic order.
     pub(crate) fn of_front(
         &mut self,
         points: &[f64],
@@ -94,7 +94,7 @@ impl Crowding {
         self.order.clear();
         self.order.extend(firsts.zip(0..));
         add_gaps(&self.order, &mut self.distances);
-        // By the second objective the front is sorted from its end, but for equal points.
+        // By the second objective the front is sorted in reverse, except for equal points.
         self.from_end.clear();
         for equal in self.order.chunk_by(|a, b| a.0 == b.0).rev() {
             let second = |place: u32| points[front[place as usize]][1];
@@ -106,7 +106,8 @@ impl Crowding {
     }
 }
 
-/// Adds one objective's share; `order` holds its values, sorted, each with its place.
+/// Adds the contribution of one objective; `order` holds its sorted values with their indices in the
+/// front.
 fn add_gaps(order: &[(f64, u32)], distances: &mut [f64]) {
     let (first, last) = (order[0], order[order.len() - 1]);
     if first.0 == last.0 {
@@ -114,7 +115,7 @@ fn add_gaps(order: &[(f64, u32)], distances: &mut [f64]) {
     }
     distances[first.1 as usize] = f64::INFINITY;
     distances[last.1 as usize] = f64::INFINITY;
-    // The range of finite values may overflow; their halves' range does not.
+    // The range of finite values may overflow; that of their halves does not.
     let scale = if (last.0 - first.0).is_finite() {
         1.0
     } else {
@@ -125,7 +126,7 @@ fn add_gaps(order: &[(f64, u32)], distances: &mut [f64]) {
         return;
     }
     for triple in order.windows(3) {
-        // A division, because the reciprocal of a subnormal range is infinite.
+        // A division, since the reciprocal of a subnormal range is infinite.
         distances[triple[1].1 as usize] += (triple[2].0 * scale - triple[0].0 * scale) / range;
     }
 }

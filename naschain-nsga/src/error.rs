@@ -1,104 +1,106 @@
 use crate::CandidateId;
 
-/// What can be wrong with a value handed to this crate.
+/// Errors of this crate: each names the invalid value and what would be valid.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A field of the configuration lies outside its range.
+    /// A field of the configuration is out of its range.
     #[error("{field} is {found}; it must be {expected}")]
     Config {
         /// The field's name.
         field: &'static str,
         /// The value found.
         found: String,
-        /// What would be right.
+        /// What would be valid.
         expected: &'static str,
     },
-    /// A result came for a candidate that was never asked.
+    /// An outcome was told for a candidate that was never asked.
     #[error("candidate {id} was never asked; {asked} candidates were asked, numbered from 0")]
     UnknownCandidate {
-        /// The candidate told.
+        /// The candidate.
         id: CandidateId,
-        /// How many candidates have been asked.
+        /// Number of candidates that were asked.
         asked: usize,
     },
-    /// A result came twice.
-    #[error("candidate {id} was already told; each candidate is told once")]
+    /// A second outcome was told for a candidate.
+    #[error("candidate {id} already has an outcome; each candidate can be told only once")]
     ToldTwice {
-        /// The candidate told.
+        /// The candidate.
         id: CandidateId,
     },
-    /// A result has another number of objectives than the search.
-    #[error("candidate {id} was told {found} objectives; the search has {expected}")]
+    /// An outcome does not have one value per objective of the search.
+    #[error("the outcome of candidate {id} has {found} objectives; the search has {expected}")]
     ObjectiveCount {
-        /// The candidate told.
+        /// The candidate.
         id: CandidateId,
-        /// Objectives told.
+        /// Number of values of the outcome.
         found: usize,
-        /// Objectives the search has.
+        /// Number of objectives of the search.
         expected: usize,
     },
-    /// A constraint violation that is no positive finite number.
-    #[error("candidate {id} was told a violation of {found}; it must be finite and above 0")]
+    /// A constraint violation is not a positive finite number.
+    #[error(
+        "the outcome of candidate {id} has a violation of {found}; it must be finite and above 0"
+    )]
     Violation {
-        /// The candidate told.
+        /// The candidate.
         id: CandidateId,
-        /// The violation told.
+        /// The violation.
         found: f64,
     },
-    /// A genome does not have the length of the search's genomes.
-    #[error("genome has length {found}; the search's genomes have {expected}")]
+    /// A genome does not have the number of genes that the search requires.
+    #[error("genome has {found} genes; the search requires {expected}")]
     GenomeLength {
-        /// The length found.
+        /// Number of genes of the genome.
         found: usize,
-        /// The length the search needs.
+        /// Number of genes that the search requires.
         expected: usize,
     },
-    /// A real variable lies outside its range.
+    /// A real variable is out of its range.
     #[error("variable {index} is {found}; it must be between 0 and 1")]
     Variable {
-        /// The variable's place, from 0.
+        /// The index of the variable, from 0.
         index: usize,
         /// The value found.
         found: f64,
     },
-    /// A matrix of points has the wrong shape.
-    #[error("{what} has {len} numbers; with {objectives} objectives it needs {expected}")]
+    /// A matrix of points does not have the required shape.
+    #[error("{what} has {len} values; with {objectives} objectives it must have {expected}")]
     Shape {
-        /// Which argument.
+        /// The argument.
         what: &'static str,
-        /// The numbers it has.
+        /// The number of its values.
         len: usize,
         /// The number of objectives given.
         objectives: usize,
-        /// What would be right.
+        /// What would be valid.
         expected: &'static str,
     },
-    /// An index lies beyond the points.
+    /// An index of a point is out of range.
     #[error("point {index} does not exist; there are {len} points, numbered from 0")]
     PointIndex {
-        /// The index found.
+        /// The index.
         index: usize,
         /// The number of points.
         len: usize,
     },
-    /// A number that must be ordinary is NaN or infinite.
-    #[error("{what} holds {found}; it must be finite")]
+    /// A value that must be finite is NaN or infinite.
+    #[error("{what} has the value {found}; it must be finite")]
     NotFinite {
-        /// Which argument.
+        /// The argument.
         what: &'static str,
-        /// The number found.
+        /// The value.
         found: f64,
     },
-    /// A saved search contradicts itself.
+    /// A saved search is inconsistent.
     #[error("saved search is damaged: {what}")]
     Damaged {
-        /// What does not fit.
+        /// The inconsistency.
         what: String,
     },
 }
 
-/// The number of points in `points`, each a row of `objectives` numbers.
+/// Returns the number of points in `points`, each a row of `objectives` values.
 pub(crate) fn row_count(
     what: &'static str,
     points: &[f64],
@@ -109,7 +111,7 @@ pub(crate) fn row_count(
             what,
             len: points.len(),
             objectives,
-            expected: "whole rows of at least one objective",
+            expected: "complete rows of at least one objective",
         });
     }
     Ok(points.len() / objectives)

@@ -1,14 +1,15 @@
-//! Floats that are saved and read back to the last bit.
+//! Serialises floats so that they are read back exactly.
 //!
-//! Not every reader of JSON rounds numbers correctly, and JSON has no infinity. So in formats for people
-//! a float is the shortest text that means it; numbers are read as well. Other formats hold floats.
+//! Not every reader of JSON rounds numbers correctly, and JSON has no infinity. In human-readable
+//! formats a float is therefore written as a string, the shortest one that identifies it; plain numbers
+//! are accepted on reading. Other formats store the float itself.
 
 use std::fmt;
 
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A float that is written exactly.
+/// A float that round-trips exactly.
 struct Exact(f64);
 
 impl Serialize for Exact {
@@ -37,7 +38,7 @@ impl Visitor<'_> for Reader {
     type Value = Exact;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number, or one as a text")
+        f.write_str("a number or a string with a number")
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Exact, E> {
@@ -54,7 +55,7 @@ impl Visitor<'_> for Reader {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Exact, E> {
         let value = text.parse().map(Exact);
-        value.map_err(|_| E::custom(format_args!("{text:?} is no number")))
+        value.map_err(|_| E::custom(format_args!("{text:?} is not a number")))
     }
 }
 
@@ -66,7 +67,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::
     Exact::deserialize(from).map(|exact| exact.0)
 }
 
-/// A float that may be missing.
+/// As the parent module, for an optional float.
 pub(crate) mod option {
     use super::*;
 
@@ -80,7 +81,7 @@ pub(crate) mod option {
     }
 }
 
-/// Some floats.
+/// As the parent module, for a list of floats.
 pub(crate) mod list {
     use super::*;
 
@@ -96,7 +97,7 @@ pub(crate) mod list {
     }
 }
 
-/// Some floats that may be missing.
+/// As the parent module, for an optional list of floats.
 pub(crate) mod list_option {
     use super::*;
 
@@ -127,7 +128,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_float_comes_back(bits: u64) {
+        fn every_float_round_trips(bits: u64) {
             let value = f64::from_bits(bits);
             let text = serde_json::to_string(&Exact(value)).unwrap();
             let read = read(&text).unwrap();
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_read_as_well() {
+    fn plain_numbers_are_accepted() {
         let cases = [
             ("0.5", 0.5),
             ("-3", -3.0),

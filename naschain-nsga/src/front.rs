@@ -3,15 +3,16 @@ use std::cmp::Ordering;
 use crate::selection::Scores;
 use crate::sorting::ranks_of_rows;
 
-/// The points that nobody dominates, in lexicographic order, with their candidates.
+/// The non-dominated points in lexicographic order, each with its candidates.
 #[derive(Clone, Debug)]
 pub(crate) struct Front {
-    /// The points, one column an objective.
+    /// The points, one column per objective.
     columns: Vec<Vec<f64>>,
-    /// The first candidate of each point, and the others, in any order.
+    /// The candidate with the smallest id at each point.
     candidates: Vec<usize>,
+    /// The other candidates at each point, in any order.
     others: Vec<Vec<usize>>,
-    /// Whether there are other points than when this was last asked.
+    /// Whether the points have changed since the last [`Front::take_changed`].
     changed: bool,
 }
 
@@ -25,7 +26,7 @@ impl Front {
         }
     }
 
-    /// The front of all feasible candidates but these.
+    /// The front of all feasible candidates except `left_out`.
     pub(crate) fn without(scores: &Scores, left_out: &[usize]) -> Self {
         let mut is_in: Vec<bool> = scores.violations.iter().map(|one| *one == 0.0).collect();
         left_out.iter().for_each(|&index| is_in[index] = false);
@@ -37,17 +38,17 @@ impl Front {
             .zip(ranks)
             .filter(|(_, rank)| *rank == 0)
         {
-            front.join(scores, index);
+            front.insert(scores, index);
         }
         front
     }
 
-    /// How many points there are.
+    /// The number of points.
     pub(crate) fn len(&self) -> usize {
         self.candidates.len()
     }
 
-    /// All candidates of each point, ascending, point after point.
+    /// All candidates, point by point, those of one point in ascending order.
     pub(crate) fn members(&self) -> Vec<usize> {
         let mut members = Vec::with_capacity(self.len());
         for (first, others) in self.candidates.iter().zip(&self.others) {
@@ -59,17 +60,17 @@ impl Front {
         members
     }
 
-    /// Whether there are other points than when this was last asked.
+    /// Returns whether the points have changed since the last call.
     pub(crate) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
 
-    /// The first candidate of each point.
+    /// The candidate with the smallest id at each point.
     pub(crate) fn candidates(&self) -> &[usize] {
         &self.candidates
     }
 
-    /// The place of the point that equals `row`, or the one where such a point would stand.
+    /// The index of the point that equals `row`, or the index to insert it at.
     #[inline]
     fn find(&self, row: &[f64]) -> Result<usize, usize> {
         let firsts = &self.columns[0];
@@ -84,9 +85,9 @@ impl Front {
         Err(at)
     }
 
-    /// Takes in a candidate if it is feasible and nobody here dominates it, and takes out those whom it
+    /// Inserts a candidate if it is feasible and no point dominates it, and removes the points that it
     /// dominates.
-    pub(crate) fn join(&mut self, scores: &Scores, index: usize) {
+    pub(crate) fn insert(&mut self, scores: &Scores, index: usize) {
         if scores.violations[index] > 0.0 {
             return;
         }
@@ -101,13 +102,14 @@ impl Front {
             Err(at) => at,
         };
         let point = |at: usize| self.columns.iter().map(move |column| column[at]);
-        // Whoever dominates comes before in lexicographic order, with two objectives just before.
+        // Dominators precede the row in lexicographic order; with two objectives, only the direct
+        // predecessor can be one.
         let rivals = if row.len() == 2 { at.min(1) } else { at };
         if (at - rivals..at).any(|other| point(other).zip(row).all(|(x, y)| x <= *y)) {
             return;
         }
-        let beaten = |other: usize| point(other).zip(row).all(|(x, y)| x >= *y);
-        let kept: Vec<bool> = (at..self.len()).map(|other| !beaten(other)).collect();
+        let is_dominated = |other: usize| point(other).zip(row).all(|(x, y)| x >= *y);
+        let kept: Vec<bool> = (at..self.len()).map(|other| !is_dominated(other)).collect();
         for (column, value) in self.columns.iter_mut().zip(row) {
             retain_from(at, column, &kept);
             column.insert(at, *value);
@@ -119,7 +121,7 @@ impl Front {
         self.changed = true;
     }
 
-    /// A point beside a row, by the first objective in which they differ.
+    /// Compares a point with a row lexicographically.
     #[inline]
     fn compare(&self, at: usize, row: &[f64]) -> Ordering {
         for (column, value) in self.columns.iter().zip(row) {
@@ -131,7 +133,7 @@ impl Front {
     }
 }
 
-/// Keeps the items before `start`, and those after it for which it says so.
+/// Keeps the items before `start`, and those from it on whose entry in `kept` is true.
 fn retain_from<T>(start: usize, items: &mut Vec<T>, kept: &[bool]) {
     let mut place = 0;
     items.retain(|_| {
@@ -151,7 +153,7 @@ mod tests {
         scores.violations = vec![0.0; 6];
         let mut front = Front::new(2);
         for index in [4, 5, 3, 2, 1, 0] {
-            front.join(&scores, index);
+            front.insert(&scores, index);
         }
         assert_eq!(front.members(), [1, 3, 4, 0, 2]);
         assert_eq!(front.candidates(), [1, 0]);

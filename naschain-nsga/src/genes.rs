@@ -5,40 +5,33 @@ use std::sync::Arc;
 
 use naschain_core::{Genome, Stream};
 
-/// A genome that NSGA-II can make and vary: the bits of a [`Genome`] or a
+/// A kind of genome that NSGA-II can create and vary, such as the bits of a [`Genome`] or a
 /// [`RealVector`](crate::RealVector).
 pub trait Genes: Clone + Ord + Hash + Debug {
-    /// A genome of `len` genes, each of its values equally likely.
+    /// Returns a random genome of `len` genes, uniformly distributed.
     fn random(len: usize, stream: &mut Stream) -> Self;
 
-    /// Genome number `index` of all genomes of `len` genes, or `None` beyond the last one or
-    /// where they cannot be counted.
+    /// Enumerates the genomes of `len` genes: returns number `index`, or `None` beyond the last one or
+    /// if there are infinitely many.
     fn nth(len: usize, index: u64) -> Option<Self>;
 
     /// The number of genes.
     fn gene_count(&self) -> usize;
 
-    /// Crosses two genomes of one length, which become the children.
+    /// Crosses two genomes of equal length in place; afterwards they are the children.
     fn cross(&mut self, other: &mut Self, stream: &mut Stream);
 
-    /// Mutates the genes that `mutations` names, until it names no more.
+    /// Mutates each gene that [`Mutations::next`] returns, until it returns `None`.
     fn mutate(&mut self, mutations: &mut Mutations, stream: &mut Stream);
 
-    /// Numbers that say what the genome is, as many for each genome of one length: what a linear
-    /// model learns from.
+    /// The inputs of a linear model; as many for each genome of the same length.
     fn features(&self) -> Vec<f64>;
 }
 
 /// Two-point crossover and bit-flip mutation.
 impl Genes for Genome {
     fn random(len: usize, stream: &mut Stream) -> Self {
-        let mut word = 0;
-        Genome::from_bits((0..len).map(|index| {
-            if index.is_multiple_of(64) {
-                word = stream.next_u64();
-            }
-            word >> (index % 64) & 1 == 1
-        }))
+        Genome::random(len, stream)
     }
 
     fn nth(len: usize, index: u64) -> Option<Self> {
@@ -51,7 +44,7 @@ impl Genes for Genome {
     }
 
     fn cross(&mut self, other: &mut Self, stream: &mut Stream) {
-        // Two of the len + 1 places between bits, the ends included; different ones.
+        // Two different cuts of the len + 1 possible ones, both ends included.
         let places = Genome::len(self) + 1;
         let (first, second) = stream.two_indices(places);
         let second = second + usize::from(second >= first);
@@ -69,114 +62,120 @@ impl Genes for Genome {
     }
 }
 
-/// Says which genes of genome after genome mutate, each with the same probability: with one random
-/// number a mutation, not one a gene.
+/// Draws the genes that mutate in one genome after the other, each with the same probability.
+///
+/// It draws the gaps between mutations, so that it takes one random number per mutation instead of one
+/// per gene.
 #[derive(Clone, Debug)]
 pub struct Mutations {
-    /// Genes of a genome.
+    /// Number of genes of a genome.
     len: usize,
-    rows: Arc<SparedRows>,
-    /// The gene up to which it is known that none mutates; beyond `len` in the genomes to come.
+    gaps: Arc<GapTable>,
+    /// The next gene that may mutate; all genes before it are decided. Counts beyond `len` into the
+    /// following genomes.
     at: usize,
     /// Whether that gene mutates.
     mutates: bool,
-    /// Genes that mutate next, whatever their probability.
-    stretch: Range<usize>,
+    /// Genes that mutate next, independent of the probability.
+    block: Range<usize>,
 }
 
-/// How many genes in a row do not mutate, by a uniform whole number below 2⁵³.
+/// The distribution of the number of genes between two mutations, a truncated geometric one: maps a
+/// uniform whole number below 2⁵³ to a gap.
 #[derive(Debug)]
-struct SparedRows {
-    /// The probability that 1, 2, 3, ... genes in a row do not mutate, times 2⁵³ and rounded up.
+struct GapTable {
+    /// The probability that 1, 2, 3, ... consecutive genes do not mutate, times 2⁵³ and rounded up.
     limits: Vec<u64>,
-    /// How many of these are above the least number of each of [`PARTS`] equal parts, and at last above
-    /// all numbers.
+    /// A first guess: the number of limits above the smallest number of each of [`BUCKETS`] equal
+    /// ranges of uniform numbers, and 0 at the end.
     above: Vec<u16>,
 }
 
-/// Longer rows of genes that do not mutate are put together from several; few are longer than this
-/// many genomes, or genes.
-const LONGEST_ROW: (usize, usize) = (3, 512);
+/// Maximum gap of the table in genomes and in genes. Longer gaps, which are rare, are composed of
+/// several.
+const MAX_GAP_GENOMES: usize = 3;
+const MAX_GAP_GENES: usize = 512;
 
-/// The most genes of a stretch.
-const LONGEST_STRETCH: usize = 8;
+/// Maximum number of genes of a block mutation.
+const MAX_BLOCK_LEN: usize = 8;
 
-/// Parts of the uniform numbers, a power of 2.
-const PARTS: usize = 1 << PART_BITS;
-const PART_BITS: u32 = 10;
+/// Number of ranges of the first guess.
+const BUCKETS: usize = 1 << BUCKET_BITS;
+const BUCKET_BITS: u32 = 10;
 
-impl SparedRows {
+impl GapTable {
     fn new(len: usize, probability: f64) -> Self {
         const ALL: f64 = (1u64 << 53) as f64;
-        // Products alone, so that it is the same on every machine.
+        // Computed by multiplications alone, so that it is the same on every machine.
         let one = 1.0 - probability;
-        let longest = (LONGEST_ROW.0 * len).min(LONGEST_ROW.1);
-        let spared = std::iter::successors(Some(one), |row| Some(row * one));
-        let limits = spared.take(longest).map(|row| (row * ALL).ceil() as u64);
+        let longest = (MAX_GAP_GENOMES * len).min(MAX_GAP_GENES);
+        let unchanged = std::iter::successors(Some(one), |gap| Some(gap * one));
+        let limits = unchanged.take(longest).map(|gap| (gap * ALL).ceil() as u64);
         let limits: Vec<u64> = limits.collect();
         let mut count = limits.len();
-        let mut above = |part: usize| {
-            let least = (part as u64) << (53 - PART_BITS);
+        let mut above = |bucket: usize| {
+            let least = (bucket as u64) << (53 - BUCKET_BITS);
             count = limits[..count].partition_point(|&limit| limit > least);
             count as u16
         };
-        SparedRows {
-            above: (0..=PARTS).map(&mut above).collect(),
+        GapTable {
+            above: (0..=BUCKETS).map(&mut above).collect(),
             limits,
         }
     }
 
-    /// A random number of genes in a row that do not mutate, and whether the gene after them does.
+    /// Draws a number of genes that do not mutate, and whether the gene after them does.
     #[inline]
     fn random(&self, stream: &mut Stream) -> (usize, bool) {
         let uniform = stream.next_u64() >> 11;
-        let part = (uniform >> (53 - PART_BITS)) as usize;
-        let mut row = usize::from(self.above[part + 1]);
-        // Few limits lie within a part.
-        while row < self.limits.len() && self.limits[row] > uniform {
-            row += 1;
+        let bucket = (uniform >> (53 - BUCKET_BITS)) as usize;
+        let mut gap = usize::from(self.above[bucket + 1]);
+        // A bucket contains few limits.
+        while gap < self.limits.len() && self.limits[gap] > uniform {
+            gap += 1;
         }
-        (row, row < self.limits.len())
+        (gap, gap < self.limits.len())
     }
 }
 
 impl Mutations {
-    /// For genomes of `len` genes, at least 1, that mutate with this probability each.
+    /// Mutations of genomes of `len` genes, at least 1, that mutate with this probability each.
     pub fn new(len: usize, probability: f64) -> Self {
         Mutations {
             len,
-            rows: Arc::new(SparedRows::new(len, probability)),
+            gaps: Arc::new(GapTable::new(len, probability)),
             at: 0,
             mutates: false,
-            stretch: 0..0,
+            block: 0..0,
         }
     }
 
-    /// For one genome: all genes of a stretch mutate, and no other; its place is random, and so is its
-    /// length, 2 to 8 where there are as many genes.
-    pub(crate) fn of_a_stretch(&self, stream: &mut Stream) -> Self {
-        let most = LONGEST_STRETCH.min(self.len);
+    /// The mutations of one genome in which exactly the genes of one block mutate. The block has a
+    /// random position and a random length of 2 to 8 genes, or fewer if the genome is shorter.
+    pub(crate) fn of_block(&self, stream: &mut Stream) -> Self {
+        let most = MAX_BLOCK_LEN.min(self.len);
         let count = most.min(2 + stream.index(most.max(2) - 1));
         let start = stream.index(self.len - count + 1);
         Mutations {
             len: 0,
-            rows: self.rows.clone(),
+            gaps: self.gaps.clone(),
             at: 0,
             mutates: false,
-            stretch: start..start + count,
+            block: start..start + count,
         }
     }
 
-    /// The next gene of this genome that mutates; after `None` the next genome begins.
+    /// Returns the index of the next gene of this genome that mutates. After `None`, the next genome
+    /// begins.
     #[inline]
     pub fn next(&mut self, stream: &mut Stream) -> Option<usize> {
-        if let Some(gene) = self.stretch.next() {
+        if let Some(gene) = self.block.next() {
             return Some(gene);
         }
         while self.at < self.len {
             let (gene, mutates) = (self.at, self.mutates);
-            let (spared, next_mutates) = self.rows.random(stream);
-            self.at += usize::from(mutates) + spared;
+            let (gap, next_mutates) = self.gaps.random(stream);
+            self.at += usize::from(mutates) + gap;
             self.mutates = next_mutates;
             if mutates {
                 return Some(gene);
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_without_a_mutation_may_be_long() {
+    fn gaps_longer_than_the_table_occur() {
         let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
         let (len, probability) = (100_000_000, 1e-5);
         let mut mutations = Mutations::new(len, probability);
@@ -226,7 +225,7 @@ mod tests {
             halves[gene * 2 / len] += 1;
             before = Some(gene);
         }
-        // 500 in each half, with a deviation of 22.
+        // Expected: 500 in each half, with a standard deviation of 22.
         assert!(
             halves.iter().all(|count| (400..600).contains(count)),
             "{halves:?}"
@@ -235,21 +234,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn crossing_trades_one_stretch(a in "[01]{1,130}", seed: u64) {
+        fn crossover_swaps_one_range(a in "[01]{1,130}", seed: u64) {
             let mut stream = Stream::new(seed, Purpose::Simulation, 0, 0);
             let (mut one, mut other): (Genome, Genome) = (a.parse().unwrap(), a.parse().unwrap());
             (0..a.len()).for_each(|index| other.flip(index));
             one.cross(&mut other, &mut stream);
             let parent: Genome = a.parse().unwrap();
-            let traded: Vec<bool> = one.bits().zip(parent.bits()).map(|(x, y)| x != y).collect();
-            prop_assert!(traded.chunk_by(|x, y| x == y).filter(|run| run[0]).count() == 1);
+            let swapped: Vec<bool> = one.bits().zip(parent.bits()).map(|(x, y)| x != y).collect();
+            prop_assert!(swapped.chunk_by(|x, y| x == y).filter(|run| run[0]).count() == 1);
             prop_assert!(one.bits().zip(other.bits()).all(|(x, y)| x != y));
         }
 
         #[test]
-        fn a_stretch_mutates_whole_and_once(len in 1usize..200, seed: u64) {
+        fn a_block_mutates_whole_and_once(len in 1usize..200, seed: u64) {
             let mut stream = Stream::new(seed, Purpose::Simulation, 0, 0);
-            let mut mutations = Mutations::new(len, 0.5).of_a_stretch(&mut stream);
+            let mut mutations = Mutations::new(len, 0.5).of_block(&mut stream);
             let mut genome = Genome::zeros(len);
             genome.mutate(&mut mutations, &mut stream);
             let ones: Vec<usize> = (0..len).filter(|&bit| genome.get(bit)).collect();
@@ -261,7 +260,7 @@ mod tests {
         }
 
         #[test]
-        fn genomes_are_counted_in_order(len in 1usize..12) {
+        fn genomes_are_enumerated_in_order(len in 1usize..12) {
             let all: Vec<Genome> = (0..1 << len).map_while(|index| Genome::nth(len, index)).collect();
             prop_assert_eq!(all.len(), 1 << len);
             prop_assert!(all.is_sorted_by(|a, b| a < b));

@@ -2,13 +2,14 @@ use crate::Error;
 use crate::error::row_count;
 use crate::sorting::ranks_of_rows;
 
-/// The hypervolume: the measure of what `points` dominate within the box below `reference`.
+/// Returns the hypervolume: the volume of the region that `points` dominate and that dominates
+/// `reference`.
 ///
-/// `points` holds one row of numbers a point, as many as `reference` has, all minimised. A point
-/// that is not better than `reference` in every objective adds nothing, and neither does one with a
-/// NaN; -infinity makes the volume infinite. Any number of objectives: two and three by a sweep,
-/// O(N log N) and little more; more by exclusive volumes (WFG: While, Bradstreet and Barone
-/// 2012), exponential in the objectives at worst.
+/// `points` holds one row of minimised objectives per point; `reference` has one value per objective.
+/// A point that is not better than `reference` in every objective contributes nothing, and neither
+/// does one with a NaN; -infinity makes the volume infinite. With two or three objectives a sweep takes
+/// little more than O(N log N). With more, exclusive volumes (WFG: While, Bradstreet and Barone 2012)
+/// take time exponential in the number of objectives in the worst case.
 ///
 /// ```
 /// let front = [1.0, 2.0, 2.0, 1.0];
@@ -17,8 +18,8 @@ use crate::sorting::ranks_of_rows;
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] when there are no objectives or the last row is not whole,
-/// [`Error::NotFinite`] when the reference point is NaN or infinite.
+/// [`Error::Shape`] if there are no objectives or the last row is incomplete, [`Error::NotFinite`] if
+/// the reference point has a NaN or an infinity.
 pub fn hypervolume(points: &[f64], reference: &[f64]) -> Result<f64, Error> {
     row_count("points", points, reference.len())?;
     if let Some(&found) = reference.iter().find(|value| !value.is_finite()) {
@@ -30,7 +31,7 @@ pub fn hypervolume(points: &[f64], reference: &[f64]) -> Result<f64, Error> {
     Ok(volume_of_rows(points, reference))
 }
 
-/// The hypervolume of whole rows from a finite reference point.
+/// As [`hypervolume`], for complete rows and a finite reference point.
 pub(crate) fn volume_of_rows(points: &[f64], reference: &[f64]) -> f64 {
     let rows = points.chunks_exact(reference.len());
     let inside = rows.filter(|row| {
@@ -42,7 +43,7 @@ pub(crate) fn volume_of_rows(points: &[f64], reference: &[f64]) -> f64 {
         return f64::INFINITY;
     }
     if reference.len() == 2 {
-        // The same as `volume`, without a vector a point.
+        // As `volume`, without a vector per point.
         let mut pairs: Vec<(f64, f64)> = inside.map(|row| (row[0], row[1])).collect();
         pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
         return staircase_area(pairs.into_iter(), reference);
@@ -50,7 +51,7 @@ pub(crate) fn volume_of_rows(points: &[f64], reference: &[f64]) -> f64 {
     volume(inside.map(<[f64]>::to_vec).collect(), reference)
 }
 
-/// The volume of points that all lie inside the box below `reference`.
+/// The volume of points that are all better than `reference` in every objective.
 fn volume(mut points: Vec<Vec<f64>>, reference: &[f64]) -> f64 {
     let last = reference.len() - 1;
     match reference.len() {
@@ -67,14 +68,14 @@ fn volume(mut points: Vec<Vec<f64>>, reference: &[f64]) -> f64 {
             sweep(&points, reference)
         }
         _ => {
-            // Worst last objective first, so that the sets limited below stay small.
+            // Starting with the worst last objective keeps the limited sets small.
             points.sort_by(|a, b| b[last].total_cmp(&a[last]));
             exclusive_volumes(&points, reference)
         }
     }
 }
 
-/// The area of a staircase whose points come by growing first number.
+/// The area dominated by points that are sorted by their first objective.
 fn staircase_area(points: impl Iterator<Item = (f64, f64)>, reference: &[f64]) -> f64 {
     let (mut area, mut height) = (0.0, reference[1]);
     for (x, y) in points {
@@ -86,10 +87,10 @@ fn staircase_area(points: impl Iterator<Item = (f64, f64)>, reference: &[f64]) -
     area
 }
 
-/// Three objectives: the points come by growing third number, and the area that those so far
-/// dominate in the first two is multiplied by the way to the next.
+/// Three objectives: the points are sorted by the third one. The area that the points so far dominate
+/// in the first two is multiplied by the distance to the next point.
 fn sweep(points: &[Vec<f64>], reference: &[f64]) -> f64 {
-    // The staircase of those so far: x grows, y falls.
+    // The non-dominated points so far: x increases, y decreases.
     let mut steps: Vec<(f64, f64)> = Vec::new();
     let (mut area, mut sum) = (0.0, 0.0);
     for (index, point) in points.iter().enumerate() {
@@ -100,7 +101,7 @@ fn sweep(points: &[Vec<f64>], reference: &[f64]) -> f64 {
     sum
 }
 
-/// Adds a point to a staircase, and gives the area that only it dominates.
+/// Adds a point to a staircase and returns the area that it alone dominates.
 fn lower(steps: &mut Vec<(f64, f64)>, (x, y): (f64, f64), reference: &[f64]) -> f64 {
     let at = steps.partition_point(|step| step.0 < x);
     let covered_before = at > 0 && steps[at - 1].1 <= y;
@@ -108,24 +109,26 @@ fn lower(steps: &mut Vec<(f64, f64)>, (x, y): (f64, f64), reference: &[f64]) -> 
     if covered_before || covered_at {
         return 0.0;
     }
-    let beaten = steps[at..].partition_point(|step| step.1 >= y);
+    let dominated = steps[at..].partition_point(|step| step.1 >= y);
     let mut height = if at > 0 {
         steps[at - 1].1
     } else {
         reference[1]
     };
     let (mut left, mut area) = (x, 0.0);
-    for &(step_x, step_y) in &steps[at..at + beaten] {
+    for &(step_x, step_y) in &steps[at..at + dominated] {
         area += (step_x - left) * (height - y);
         (left, height) = (step_x, step_y);
     }
-    let right = steps.get(at + beaten).map_or(reference[0], |step| step.0);
+    let right = steps
+        .get(at + dominated)
+        .map_or(reference[0], |step| step.0);
     area += (right - left) * (height - y);
-    steps.splice(at..at + beaten, [(x, y)]);
+    steps.splice(at..at + dominated, [(x, y)]);
     area
 }
 
-/// Four objectives or more: each point adds what the points after it do not dominate.
+/// Four objectives or more: each point adds the volume that the points after it do not dominate.
 fn exclusive_volumes(points: &[Vec<f64>], reference: &[f64]) -> f64 {
     let mut sum = 0.0;
     for (index, point) in points.iter().enumerate() {
@@ -134,7 +137,7 @@ fn exclusive_volumes(points: &[Vec<f64>], reference: &[f64]) -> f64 {
             .zip(reference)
             .map(|(value, limit)| limit - value)
             .product();
-        // Each later point moved up to where it overlaps with this one.
+        // The overlap of each later point with this one.
         let limited: Vec<f64> = points[index + 1..]
             .iter()
             .flat_map(|other| other.iter().zip(point).map(|(a, b)| a.max(*b)))
@@ -144,7 +147,7 @@ fn exclusive_volumes(points: &[Vec<f64>], reference: &[f64]) -> f64 {
     sum
 }
 
-/// The distinct non-dominated rows; rows that share a number add nothing to those that beat them.
+/// The distinct non-dominated rows; a weakly dominated row adds no volume.
 fn first_front(points: &[f64], objectives: usize) -> Vec<Vec<f64>> {
     let ranks = ranks_of_rows(points, objectives);
     let mut front: Vec<Vec<f64>> = points

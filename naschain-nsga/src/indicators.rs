@@ -1,19 +1,19 @@
 use crate::Error;
 use crate::error::row_count;
 
-/// The inverted generational distance: the mean, over the points of `reference`, of the Euclidean
-/// distance to the nearest point of `front` (Coello and Reyes 2004, not squared).
+/// Returns the inverted generational distance: the mean, over the points of `reference`, of the
+/// Euclidean distance to the nearest point of `front` (Coello and Reyes 2004, not squared).
 ///
-/// Both hold one row of `objectives` numbers a point. An empty front is infinitely far.
+/// Both hold one row of `objectives` values per point. The distance to an empty front is infinite.
 ///
 /// # Errors
-/// [`Error::Shape`] when there are no objectives, no reference points, or a row is not whole.
+/// [`Error::Shape`] if there are no objectives, no reference points, or an incomplete row.
 pub fn igd(front: &[f64], reference: &[f64], objectives: usize) -> Result<f64, Error> {
     mean_nearest(front, reference, objectives, |found, wanted| found - wanted)
 }
 
-/// IGD+ (Ishibuchi et al. 2015): as [`igd`], but of each objective only the part by which the front's
-/// point is worse (larger) than the reference point counts.
+/// Returns IGD+ (Ishibuchi et al. 2015): as [`igd`], but an objective counts only if the front's point is
+/// worse (larger) than the reference point in it.
 ///
 /// # Errors
 /// As [`igd`].

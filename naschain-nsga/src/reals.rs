@@ -8,24 +8,24 @@ use crate::{Error, Genes, Mutations, Space, exact};
 
 /// A genome of real variables, each between 0 and 1.
 ///
-/// The caller maps them to what it searches: `low + x * (high - low)`, or a power for a learning
-/// rate. Vectors are ordered by their numbers from first to last. In JSON the variables are texts, which
-/// every reader gives back to the last bit; numbers are read as well.
+/// The caller maps them to the ranges that it searches, for example `low + x * (high - low)`, or a power
+/// for a learning rate. Vectors are ordered lexicographically. In JSON the variables are written as
+/// strings, so that every reader reads them exactly; plain numbers are accepted on reading.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RealVector(Vec<f64>);
 
 impl RealVector {
-    /// A vector of these variables.
+    /// Creates a vector of these variables.
     ///
     /// # Errors
-    /// [`Error::Variable`] names a number that is not between 0 and 1.
+    /// [`Error::Variable`] names the first variable that is not between 0 and 1.
     pub fn new(values: Vec<f64>) -> Result<Self, Error> {
         match values.iter().position(|value| !(0.0..=1.0).contains(value)) {
             Some(index) => Err(Error::Variable {
                 index,
                 found: values[index],
             }),
-            // -0 and 0 are one number and get one form.
+            // Adding 0 turns -0 into 0, so that equal vectors have equal bits.
             None => Ok(RealVector(
                 values.into_iter().map(|value| value + 0.0).collect(),
             )),
@@ -69,7 +69,7 @@ impl Eq for RealVector {}
 
 impl Hash for RealVector {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // Equal variables have equal bits: none is NaN or -0.
+        // Equal variables have equal bits, since none is NaN or -0.
         self.0.iter().for_each(|value| value.to_bits().hash(state));
     }
 }
@@ -87,7 +87,8 @@ impl PartialOrd for RealVector {
     }
 }
 
-/// All vectors of variables between 0 and 1, each another thing, nothing known.
+/// The space of all vectors of variables between 0 and 1, in which all vectors differ and nothing is
+/// known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reals;
 
@@ -112,8 +113,8 @@ impl Genes for RealVector {
 
     fn cross(&mut self, other: &mut Self, stream: &mut Stream) {
         for (one, other) in self.0.iter_mut().zip(&mut other.0) {
-            // Half of the variables are crossed, and of those half trade places, without which the
-            // children would stay near one parent in all variables at once.
+            // Half of the variables are crossed, and half of those are swapped. Without swaps, each child
+            // would be near the same parent in all variables.
             let choice = stream.below(4);
             if choice < 2 && *one != *other {
                 let (low, high) = (one.min(*other), one.max(*other));
@@ -137,10 +138,10 @@ impl Genes for RealVector {
     }
 }
 
-/// The children of one variable, from parents low < high and a uniform number.
+/// Simulated binary crossover of one variable with parents `low` < `high` and a uniform number.
 fn crossed(low: f64, high: f64, uniform: f64) -> (f64, f64) {
     let gap = high - low;
-    // `margin` is the way to the nearer bound of that side: no child gets beyond it.
+    // `margin` is the distance to the bound on that side, which no child exceeds.
     let spread = |margin: f64| {
         let alpha = 2.0 - 1.0 / power(1.0 + 2.0 * margin / gap, 16);
         let share = uniform * alpha;
@@ -156,7 +157,7 @@ fn crossed(low: f64, high: f64, uniform: f64) -> (f64, f64) {
     (one.clamp(0.0, 1.0) + 0.0, other.clamp(0.0, 1.0) + 0.0)
 }
 
-/// A variable moved by the polynomial distribution, from a uniform number.
+/// Polynomial mutation of one variable with a uniform number.
 fn mutated(value: f64, uniform: f64) -> f64 {
     let moved = if uniform < 0.5 {
         let rest = power(1.0 - value, 21);
@@ -168,7 +169,7 @@ fn mutated(value: f64, uniform: f64) -> f64 {
     moved.clamp(0.0, 1.0) + 0.0
 }
 
-// Powers and roots from +, ×, ÷ and √ alone, which give the same bits on every machine.
+// Powers and roots are computed by +, ×, ÷ and √ alone, which give the same bits on every machine.
 
 fn power(base: f64, exponent: u32) -> f64 {
     (0..exponent).fold(1.0, |product, _| product * base)
@@ -178,7 +179,8 @@ fn root16(value: f64) -> f64 {
     value.sqrt().sqrt().sqrt().sqrt()
 }
 
-/// The 21st root of a number in [0, 1], by Newton's method from above, where it falls steadily.
+/// The 21st root of a number in [0, 1] by Newton's method. It starts above the root, from where it
+/// decreases monotonically.
 fn root21(value: f64) -> f64 {
     if value <= 0.0 {
         return 0.0;
@@ -201,47 +203,49 @@ mod tests {
 
     proptest! {
         #[test]
-        fn roots_are_inverse_to_powers(value in 0.0..=1.0f64) {
+        fn roots_invert_powers(value in 0.0..=1.0f64) {
             prop_assert!((power(root21(value), 21) - value).abs() <= 1e-13 * value);
             prop_assert!((power(root16(value), 16) - value).abs() <= 1e-13 * value);
         }
 
         #[test]
-        fn children_stay_inside_and_keep_the_middle(a in 0.0..=1.0f64, b in 0.0..=1.0f64, u in 0.0..1.0f64) {
+        fn children_stay_in_bounds_and_keep_their_mean(a in 0.0..=1.0f64, b in 0.0..=1.0f64, u in 0.0..1.0f64) {
             prop_assume!(a != b);
             let (low, high) = crossed(a.min(b), a.max(b), u);
             prop_assert!((0.0..=1.0).contains(&low) && (0.0..=1.0).contains(&high));
-            // Between parents at equal distances from the bounds the children are symmetric.
+            // Children of parents at equal distances from the bounds are symmetric.
             let (low, high) = crossed(0.5 - a / 2.0, 0.5 + a / 2.0, u);
             prop_assert!((low + high - 1.0).abs() < 1e-12, "{} {}", low, high);
         }
 
         #[test]
-        fn mutation_stays_inside_and_moves_with_its_number(value in 0.0..=1.0f64, u in 0.0..1.0f64) {
+        fn mutation_stays_in_bounds_and_is_monotonic(value in 0.0..=1.0f64, u in 0.0..1.0f64) {
             let moved = mutated(value, u);
             prop_assert!((0.0..=1.0).contains(&moved));
             prop_assert!((moved - value) * (u - 0.5) >= -1e-15);
         }
     }
 
-    /// Deb's formulas, written with the library's power function.
+    /// Deb's formulas, computed with the standard library's power function.
     #[test]
-    fn spreads_are_those_of_the_paper() {
+    fn variation_matches_the_published_formulas() {
         let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
         for _ in 0..1000 {
             let (a, b, u) = (stream.unit_f64(), stream.unit_f64(), stream.unit_f64());
             let (low, high) = (a.min(b), a.max(b));
             let beta = 1.0 + 2.0 * low / (high - low);
             let alpha = 2.0 - beta.powf(-16.0);
-            let spread = match u <= 1.0 / alpha {
-                true => (u * alpha).powf(1.0 / 16.0),
-                false => (1.0 / (2.0 - u * alpha)).powf(1.0 / 16.0),
+            let spread = if u <= 1.0 / alpha {
+                (u * alpha).powf(1.0 / 16.0)
+            } else {
+                (1.0 / (2.0 - u * alpha)).powf(1.0 / 16.0)
             };
             let expected = 0.5 * ((low + high) - spread * (high - low));
             assert!((crossed(low, high, u).0 - expected.max(0.0)).abs() < 1e-12);
-            let expected = match u < 0.5 {
-                true => (2.0 * u + (1.0 - 2.0 * u) * (1.0 - a).powf(21.0)).powf(1.0 / 21.0) - 1.0,
-                false => 1.0 - (2.0 * (1.0 - u) + 2.0 * (u - 0.5) * a.powf(21.0)).powf(1.0 / 21.0),
+            let expected = if u < 0.5 {
+                (2.0 * u + (1.0 - 2.0 * u) * (1.0 - a).powf(21.0)).powf(1.0 / 21.0) - 1.0
+            } else {
+                1.0 - (2.0 * (1.0 - u) + 2.0 * (u - 0.5) * a.powf(21.0)).powf(1.0 / 21.0)
             };
             assert!((mutated(a, u) - (a + expected).clamp(0.0, 1.0)).abs() < 1e-12);
         }

@@ -1,36 +1,36 @@
-/// A ridge regression on standardised features, its penalty chosen by generalised cross-validation
-/// (Golub, Heath and Wahba 1979). Of many features those that correlate most with the targets are used
-/// (Fan and Lv 2008), so that its cost grows no faster than the number of features.
+/// A ridge regression on standardised features with its penalty chosen by generalised cross-validation
+/// (Golub, Heath and Wahba 1979). Of many features only those that correlate most with the targets are
+/// used (Fan and Lv 2008), so that its cost is linear in the number of features.
 pub(crate) struct Ridge {
     columns: Vec<Column>,
     weights: Vec<f64>,
     intercept: f64,
     /// The Cholesky factor of the normal equations with the penalty.
     factor: Vec<f64>,
-    /// The standard deviation of what the model does not explain.
+    /// The standard deviation of the residuals.
     noise: f64,
 }
 
 /// A feature that is used.
 struct Column {
-    /// Its place among all features.
+    /// Its index among all features.
     at: usize,
     mean: f64,
-    /// 1 / its deviation.
-    per: f64,
+    /// 1 / its standard deviation.
+    inverse_deviation: f64,
 }
 
 impl Column {
     fn standardised(&self, features: &[f64]) -> f64 {
-        (features[self.at] - self.mean) * self.per
+        (features[self.at] - self.mean) * self.inverse_deviation
     }
 }
 
-/// Features used at most.
-const WIDTH: usize = 128;
+/// Maximum number of features that are used.
+const MAX_FEATURES: usize = 128;
 
 impl Ridge {
-    /// Fits `targets` to `features`, one row a target; there is at least one.
+    /// Fits a model to `features`, one row per target, and `targets`, of which there is at least one.
     pub(crate) fn fit(features: &[&[f64]], targets: &[f64]) -> Self {
         let count = features.len() as f64;
         let intercept = targets.iter().sum::<f64>() / count;
@@ -60,7 +60,7 @@ impl Ridge {
         }
     }
 
-    /// The expected target, and the standard deviation of that expectation.
+    /// Returns the expected target and the standard deviation of that expectation.
     pub(crate) fn predict(&self, features: &[f64]) -> (f64, f64) {
         let cells = self.columns.iter().map(|one| one.standardised(features));
         let row: Vec<f64> = cells.collect();
@@ -72,12 +72,12 @@ impl Ridge {
     }
 }
 
-/// The features that vary, in their order; of more than [`WIDTH`] those that correlate most with the
-/// centred targets.
+/// The features that vary, in their order. Of more than [`MAX_FEATURES`], those that correlate most with
+/// the centred targets.
 fn columns(features: &[&[f64]], targets: &[f64]) -> Vec<Column> {
     let width = features.first().map_or(0, |row| row.len());
     let mut columns: Vec<Column> = (0..width).filter_map(|at| column(features, at)).collect();
-    if columns.len() > WIDTH {
+    if columns.len() > MAX_FEATURES {
         let correlation = |column: &Column| {
             let rows = features.iter().zip(targets);
             let products = rows.map(|(row, target)| column.standardised(row) * target);
@@ -88,13 +88,17 @@ fn columns(features: &[&[f64]], targets: &[f64]) -> Vec<Column> {
             .map(|column| (correlation(&column), column))
             .collect();
         order.sort_by(|a, b| b.0.total_cmp(&a.0));
-        columns = order.into_iter().take(WIDTH).map(|(_, one)| one).collect();
+        columns = order
+            .into_iter()
+            .take(MAX_FEATURES)
+            .map(|(_, one)| one)
+            .collect();
         columns.sort_by_key(|column| column.at);
     }
     columns
 }
 
-/// The weights under one penalty.
+/// The solution for one penalty.
 #[derive(Default)]
 struct Solution {
     weights: Vec<f64>,
@@ -104,10 +108,10 @@ struct Solution {
     error: f64,
 }
 
-/// Penalties tried, as shares of the number of rows.
+/// The penalties to choose from, per row.
 const PENALTIES: [f64; 6] = [1e-4, 1e-3, 1e-2, 0.1, 0.3, 1.0];
 
-/// A feature's mean and deviation, unless it is the same in all rows.
+/// A feature's mean and standard deviation, or `None` if it is constant.
 fn column(features: &[&[f64]], at: usize) -> Option<Column> {
     let count = features.len() as f64;
     let mean = features.iter().map(|row| row[at]).sum::<f64>() / count;
@@ -115,20 +119,20 @@ fn column(features: &[&[f64]], at: usize) -> Option<Column> {
         .iter()
         .map(|row| (row[at] - mean) * (row[at] - mean));
     let deviation = (squares.sum::<f64>() / count).sqrt();
-    // Rounding leaves a trace of deviation where there is none.
+    // Rounding errors give a constant feature a tiny deviation.
     let varies = deviation > 1e-12 * mean.abs();
     varies.then(|| Column {
         at,
         mean,
-        per: 1.0 / deviation,
+        inverse_deviation: 1.0 / deviation,
     })
 }
 
-/// What the normal equations are made of.
+/// The terms of the normal equations.
 struct Products {
     count: f64,
     width: usize,
-    /// Lower triangle of XᵀX, row by row in a square.
+    /// The lower triangle of XᵀX in a square matrix, row by row.
     gram: Vec<f64>,
     /// Xᵀy.
     moments: Vec<f64>,
@@ -169,10 +173,11 @@ impl Products {
             }
             weights[i] /= factor[i * width + i];
         }
-        // Degrees of freedom: width - penalty · trace of the inverse, the squared norm of L⁻¹.
+        // The model's degrees of freedom are width - penalty · trace((XᵀX + penalty)⁻¹); the trace is
+        // the squared norm of L⁻¹.
         let mut inverse_trace = 0.0;
         for column in 0..width {
-            // The column of L⁻¹ starts with zeros.
+            // The column of L⁻¹ has zeros above its diagonal.
             let mut solved = vec![0.0; column];
             solved.push(1.0 / factor[column * width + column]);
             let start = column / 4 * 4;
@@ -224,7 +229,7 @@ impl Products {
     }
 }
 
-/// The scalar product, summed in four lanes so that it is fast, always the same four.
+/// The scalar product. Summing in four fixed lanes is fast and gives the same bits on every machine.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let (a_lanes, a_rest) = a.as_chunks::<4>();
     let (b_lanes, b_rest) = b.as_chunks::<4>();
@@ -238,7 +243,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest
 }
 
-/// Solves L x = values for a lower triangle.
+/// Solves L x = values by forward substitution.
 fn forward(factor: &[f64], width: usize, values: &[f64]) -> Vec<f64> {
     let mut solved: Vec<f64> = Vec::with_capacity(width);
     for (i, value) in values.iter().enumerate() {
@@ -269,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_features_those_that_tell_are_used() {
+    fn of_many_features_the_relevant_ones_are_used() {
         let mut stream = Stream::new(3, Purpose::Simulation, 0, 0);
         let mut row = || (0..1000).map(|_| stream.unit_f64()).collect::<Vec<f64>>();
         let features: Vec<Vec<f64>> = (0..300).map(|_| row()).collect();
@@ -278,7 +283,7 @@ mod tests {
         let targets: Vec<f64> = rows.iter().map(|row| target(row)).collect();
         let model = Ridge::fit(&rows, &targets);
         let used: Vec<usize> = model.columns.iter().map(|column| column.at).collect();
-        assert_eq!(used.len(), WIDTH);
+        assert_eq!(used.len(), MAX_FEATURES);
         assert!(used.is_sorted() && [17, 500, 999].iter().all(|at| used.contains(at)));
         let mean = |errors: Vec<f64>| errors.iter().sum::<f64>() / errors.len() as f64;
         let rows: Vec<Vec<f64>> = (0..100).map(|_| row()).collect();

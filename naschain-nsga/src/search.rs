@@ -2,55 +2,58 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::candidate::{Candidate, CandidateId, Evaluated, Outcome};
 use crate::config::{Pace, SearchConfig};
+use crate::dedup::DedupIndex;
 use crate::front::Front;
-use crate::seen::Seen;
 use crate::selection::Scores;
 use crate::space::{Bits, Space};
 use crate::state::{Slot, State};
 use crate::statistics::Statistics;
-use crate::surrogate::Sights;
+use crate::surrogate::FeatureCache;
 use crate::{Error, Genes, Mutations};
 
-/// Why a search ended.
+/// The reason why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Finish {
-    /// All generations are told.
+    /// All generations have been told.
     Generations,
-    /// As many candidates are told as [`SearchConfig::evaluations`] allows.
+    /// [`SearchConfig::evaluations`] candidates have been told.
     Evaluations,
-    /// No genome was found that has not been asked yet.
+    /// No genome was found that is not a candidate already.
     Exhausted,
-    /// The hypervolume has not grown for [`SearchConfig::stalled_generations`].
+    /// The hypervolume did not grow for [`SearchConfig::stalled_generations`] generations.
     Stalled,
     /// [`Search::stop`] was called.
     Stopped,
 }
 
-/// An NSGA-II search (Deb et al. 2002) that asks for evaluations and is told their outcomes.
+/// A multi-objective search by ask and tell: NSGA-II (Deb et al. 2002), by default with a surrogate.
 ///
-/// At the generational pace (the default) the course of a search depends on its configuration and the
-/// outcomes alone, not on the order of tells. Saved and restored at any point (serde), it goes on as if
-/// it had not been interrupted, in any format; a space of the user's own must see to its genomes' floats.
+/// At the generational pace (the default) a search depends on its configuration and the outcomes
+/// alone, not on the order in which they are told. A search can be saved with serde at any point, in
+/// any format, and continues after loading as if it had not been interrupted. Two conditions: a
+/// [`Space`] of your own must save its genomes' floats exactly, and a reader of JSON must round the
+/// configuration's probabilities correctly (serde_json: feature `float_roundtrip`). All other floats
+/// are strings in JSON.
 #[derive(Clone, Debug)]
 pub struct Search<S: Space = Bits> {
     pub(crate) state: State<S>,
-    // All below follows from the state.
+    // Everything below is derived from the state.
     pub(crate) scores: Scores,
-    /// The canonical forms of all candidates.
-    pub(crate) seen: Seen,
-    pub(crate) untold: usize,
-    /// The front when candidates were last selected.
+    pub(crate) dedup: DedupIndex<S::Genome>,
+    /// Candidates without an outcome, asked or not.
+    pub(crate) pending: usize,
+    /// The front as of the last selection.
     pub(crate) front: Front,
-    /// Where every batch's mutations start from.
+    /// The initial state of every batch's mutations.
     pub(crate) mutations: Mutations,
-    /// Kept from step to step, because a space may need long for them.
-    pub(crate) sights: Sights,
+    /// Kept between batches, because known objectives may be slow to compute.
+    pub(crate) feature_cache: FeatureCache,
 }
 
 impl Search<Bits> {
-    /// A search over all bitstrings of `config.genome_len` bits.
+    /// Creates a search over all bitstrings of `config.genome_len` bits.
     ///
     /// # Errors
     /// [`Error::Config`] names the field that is out of range.
@@ -60,7 +63,7 @@ impl Search<Bits> {
 }
 
 impl<S: Space> Search<S> {
-    /// A search over a space of the user's own.
+    /// Creates a search over any space.
     ///
     /// # Errors
     /// [`Error::Config`] names the field that is out of range.
@@ -68,13 +71,14 @@ impl<S: Space> Search<S> {
         Search::starting_from(config, space, Vec::new())
     }
 
-    /// A search whose first candidates are these genomes, duplicates left out; what is missing of those
-    /// that any search starts from is random. Of more genomes than a generation holds the first ones are
-    /// taken.
+    /// Creates a search whose first candidates are these genomes (a warm start), without duplicates.
+    ///
+    /// If there are fewer than the initial candidates of a search, random genomes are added. Genomes
+    /// beyond the first generation are ignored.
     ///
     /// # Errors
-    /// [`Error::Config`] names the field that is out of range, [`Error::GenomeLength`] a genome of
-    /// another length.
+    /// [`Error::Config`] names the field that is out of range. [`Error::GenomeLength`] if a genome
+    /// does not have `config.genome_len` genes.
     pub fn starting_from(
         config: SearchConfig,
         space: S,
@@ -89,11 +93,12 @@ impl<S: Space> Search<S> {
             let found = genome.gene_count();
             return Err(Error::GenomeLength { found, expected });
         }
-        let (first, most) = (config.first_batch(), config.limit().min(RESERVED));
-        let mut search = Search::around(State {
+        let initial = config.initial_candidates();
+        let capacity = config.limit().min(MAX_INITIAL_CAPACITY);
+        let mut search = Search::without_candidates(State {
             config,
             space,
-            slots: Vec::with_capacity(most),
+            slots: Vec::with_capacity(capacity),
             asked: 0,
             population: Vec::new(),
             waiting: Vec::new(),
@@ -108,16 +113,17 @@ impl<S: Space> Search<S> {
                 search.add(genome);
             }
         }
-        search.fill_up(first, 0);
+        search.add_random(initial, 0);
         Ok(search)
     }
 
-    /// The next candidate to evaluate. `None` when the search waits for outcomes, or is finished.
+    /// Returns the next candidate to evaluate, or `None` while the search waits for outcomes and once
+    /// it is finished.
     #[inline]
     pub fn ask(&mut self) -> Option<Candidate<S::Genome>> {
         if self.state.asked == self.state.slots.len() && self.state.config.pace == Pace::SteadyState
         {
-            self.turn();
+            self.advance();
         }
         let genome = self.state.slots.get(self.state.asked)?.genome().clone();
         let id = CandidateId(self.state.asked as u64);
@@ -125,12 +131,12 @@ impl<S: Space> Search<S> {
         Some(Candidate { id, genome })
     }
 
-    /// Takes the outcome of a candidate; any order will do.
+    /// Records the outcome of a candidate. Outcomes may be told in any order.
     ///
     /// # Errors
-    /// [`Error::UnknownCandidate`] for an id that was not asked, [`Error::ToldTwice`],
-    /// [`Error::ObjectiveCount`] and [`Error::Violation`] for an outcome that cannot be. The
-    /// search is then as it was.
+    /// [`Error::UnknownCandidate`] for an id that was not asked, [`Error::ToldTwice`] for a second
+    /// outcome, [`Error::ObjectiveCount`] and [`Error::Violation`] for an invalid outcome. The search
+    /// is unchanged after an error.
     #[inline]
     pub fn tell(&mut self, id: CandidateId, mut outcome: Outcome) -> Result<(), Error> {
         let asked = self.state.asked;
@@ -139,56 +145,58 @@ impl<S: Space> Search<S> {
             _ => return Err(Error::UnknownCandidate { id, asked }),
         };
         let genome = match &self.state.slots[index] {
-            Slot::Told(_) => return Err(Error::ToldTwice { id }),
-            Slot::Untold(genome) => genome.clone(),
+            Slot::Evaluated(_) => return Err(Error::ToldTwice { id }),
+            Slot::Pending(genome) => genome.clone(),
         };
         self.check(id, &mut outcome)?;
         self.score(index, &outcome);
-        self.state.slots[index] = Slot::Told(Evaluated {
+        self.state.slots[index] = Slot::Evaluated(Evaluated {
             id,
             genome,
             generation: self.generation_of(index),
             outcome,
         });
         self.state.waiting.push(index);
-        self.untold -= 1;
+        self.pending -= 1;
         let (slots, population) = (self.state.slots.len(), self.state.config.population);
-        if self.untold == 0 && self.state.asked == slots {
-            self.turn();
+        if self.pending == 0 && self.state.asked == slots {
+            self.advance();
         } else if self.state.config.pace == Pace::SteadyState
-            && (slots - self.untold).is_multiple_of(population)
+            && (slots - self.pending).is_multiple_of(population)
         {
-            // A generation is told while others are pending: it has its entry now.
-            self.take_in();
+            // A generation's worth of outcomes is complete although others are still pending: its
+            // statistics are recorded now.
+            self.select_and_record();
         }
         Ok(())
     }
 
-    /// Ends the search early, because time is up for instance: no more candidates are asked, and
-    /// when the pending ones are told the search is finished.
+    /// Ends the search early: no more candidates are returned, and the search is finished once the
+    /// pending ones have been told.
     pub fn stop(&mut self) {
         if self.is_finished() {
             return;
         }
-        self.untold -= self.state.slots.len() - self.state.asked;
-        self.state.slots.truncate(self.state.asked);
-        self.seen.truncate(self.state.asked);
-        self.scores.truncate(self.state.asked);
+        let asked = self.state.asked;
+        self.pending -= self.state.slots.len() - asked;
+        self.state.slots.truncate(asked);
+        self.dedup.truncate(asked);
+        self.scores.truncate(asked);
         self.state.ended = Some(Finish::Stopped);
-        if self.untold == 0 {
-            self.turn();
+        if self.pending == 0 {
+            self.advance();
         }
     }
 
-    /// Whether there is nothing left to ask or to tell.
+    /// Returns whether nothing is left to ask or to tell.
     pub fn is_finished(&self) -> bool {
         self.finish().is_some()
     }
 
-    /// Why the search ended, once it has.
+    /// Returns why the search ended, or `None` while it has not.
     pub fn finish(&self) -> Option<Finish> {
         let config = &self.state.config;
-        if self.untold > 0 {
+        if self.pending > 0 {
             return None;
         }
         match self.state.ended {
@@ -211,7 +219,7 @@ impl<S: Space> Search<S> {
         index / self.state.config.population + 1
     }
 
-    /// One entry for each generation that is told.
+    /// One entry per completed generation.
     pub fn statistics(&self) -> &[Statistics] {
         &self.state.statistics
     }
@@ -226,106 +234,116 @@ impl<S: Space> Search<S> {
         &self.state.space
     }
 
-    /// The space, when the search is no longer needed.
+    /// Returns the space and drops the rest of the search.
     pub fn into_space(self) -> S {
         self.state.space
     }
 
-    /// Every candidate whose outcome is known, in the order of ids.
+    /// All candidates whose outcome is known, in the order of ids.
     pub fn evaluated(&self) -> impl DoubleEndedIterator<Item = &Evaluated<S::Genome>> {
         self.state.slots.iter().filter_map(|slot| match slot {
-            Slot::Told(evaluated) => Some(evaluated),
-            Slot::Untold(_) => None,
+            Slot::Evaluated(evaluated) => Some(evaluated),
+            Slot::Pending(_) => None,
         })
     }
 
-    /// The candidates that were asked and not yet told, in the order of ids: what is left to
-    /// evaluate when a search is restored.
+    /// The candidates that were asked but not told, in the order of ids: what is left to evaluate
+    /// after a search has been loaded.
     pub fn pending(&self) -> impl DoubleEndedIterator<Item = Candidate<S::Genome>> {
         let asked = self.state.slots[..self.state.asked].iter().enumerate();
         asked.filter_map(|(index, slot)| match slot {
-            Slot::Told(_) => None,
-            Slot::Untold(genome) => Some(Candidate {
+            Slot::Evaluated(_) => None,
+            Slot::Pending(genome) => Some(Candidate {
                 id: CandidateId(index as u64),
                 genome: genome.clone(),
             }),
         })
     }
 
+    /// The canonical form ([`Space::canonical`]) of a candidate's genome, or `None` if the candidate
+    /// was never asked. It was computed when the candidate was made, so this is only a look-up.
+    pub fn canonical(&self, id: CandidateId) -> Option<&S::Genome> {
+        let index = usize::try_from(id.0).ok()?;
+        let asked = &self.state.slots[..self.state.asked];
+        (index < asked.len()).then(|| self.dedup.canonical(asked, index))
+    }
+
     /// The survivors of the last selection, in the order of ids: at most
-    /// [`SearchConfig::population`]. Unlike [`Search::front`] it can lose good candidates.
+    /// [`SearchConfig::population`]. Unlike [`Search::front`] it may lose non-dominated candidates.
     pub fn population(&self) -> Vec<&Evaluated<S::Genome>> {
         let mut population = self.state.population.clone();
         population.sort_unstable();
         self.evaluated_at(&population)
     }
 
-    /// The non-dominated ones of all evaluated candidates, however many; equal objectives may
-    /// occur. Sorted from best to worst in the first objective, then the next, then by id.
+    /// The Pareto front: all evaluated candidates that no other one dominates, without a limit on
+    /// their number. Several may have equal objectives. Sorted from best to worst in the first
+    /// objective, then in the next ones, then by id.
     pub fn front(&self) -> Vec<&Evaluated<S::Genome>> {
-        self.evaluated_at(&self.merged_front().members())
+        self.evaluated_at(&self.current_front().members())
     }
 
-    /// The front with those told since candidates were last selected.
-    pub(crate) fn merged_front(&self) -> Front {
+    /// The front including the candidates told since the last selection.
+    pub(crate) fn current_front(&self) -> Front {
         let mut front = self.front.clone();
         for &index in &self.state.waiting {
-            front.join(&self.scores, index);
+            front.insert(&self.scores, index);
         }
         front
     }
 
     fn evaluated_at(&self, indices: &[usize]) -> Vec<&Evaluated<S::Genome>> {
         let told = |index: &usize| match &self.state.slots[*index] {
-            Slot::Told(evaluated) => Some(evaluated),
-            Slot::Untold(_) => None,
+            Slot::Evaluated(evaluated) => Some(evaluated),
+            Slot::Pending(_) => None,
         };
         indices.iter().filter_map(told).collect()
     }
 
-    /// A search with this state and no candidates taken in yet.
-    fn around(state: State<S>) -> Self {
+    /// A search with this state whose derived parts hold no candidates yet.
+    fn without_candidates(state: State<S>) -> Self {
+        let (objectives, capacity) = (state.config.objectives.len(), state.slots.capacity());
         Search {
-            scores: Scores::with_capacity(state.config.objectives.len(), state.slots.capacity()),
-            seen: Seen::with_capacity(state.slots.capacity()),
-            untold: 0,
-            front: Front::new(state.config.objectives.len()),
+            scores: Scores::with_capacity(objectives, capacity),
+            dedup: DedupIndex::with_capacity(capacity),
+            pending: 0,
+            front: Front::new(objectives),
             mutations: Mutations::new(state.config.genome_len, state.config.gene_mutation()),
-            sights: Sights::new(),
+            feature_cache: FeatureCache::new(),
             state,
         }
     }
 
-    /// Takes up a saved state.
+    /// Rebuilds a search from a saved state.
     fn restored(mut state: State<S>) -> Result<Self, Error> {
         state.validate()?;
         let slots = std::mem::take(&mut state.slots);
         let duplicates = state.duplicates;
-        let mut search = Search::around(state);
+        let mut search = Search::without_candidates(state);
         for (index, slot) in slots.into_iter().enumerate() {
             if !search.add(slot.genome().clone()) {
-                let what = format!("candidate {index} is a duplicate");
+                let what = format!("candidate {index} is a duplicate of an earlier one");
                 return Err(Error::Damaged { what });
             }
             search.state.slots[index] = slot;
-            if let Slot::Told(told) = &search.state.slots[index] {
+            if let Slot::Evaluated(told) = &search.state.slots[index] {
                 let mut outcome = told.outcome.clone();
                 search.check(told.id, &mut outcome)?;
                 search.score(index, &outcome);
-                search.untold -= 1;
+                search.pending -= 1;
             }
         }
         search.state.duplicates = duplicates;
-        // Those waiting join it when candidates are selected.
+        // The waiting candidates join the front at the next selection.
         search.front = Front::without(&search.scores, &search.state.waiting);
         Ok(search)
     }
 
-    pub(crate) fn is_untold(&self, index: usize) -> bool {
-        matches!(self.state.slots[index], Slot::Untold(_))
+    pub(crate) fn is_pending(&self, index: usize) -> bool {
+        matches!(self.state.slots[index], Slot::Pending(_))
     }
 
-    /// Whether this can be an outcome of this search; a NaN makes it a failure.
+    /// Checks that the outcome fits this search; one with a NaN becomes a failure.
     #[inline]
     fn check(&self, id: CandidateId, outcome: &mut Outcome) -> Result<(), Error> {
         let objectives = &self.state.config.objectives;
@@ -351,7 +369,7 @@ impl<S: Space> Search<S> {
         Ok(())
     }
 
-    /// Writes an outcome into what is derived from outcomes.
+    /// Enters an outcome into the scores.
     #[inline]
     fn score(&mut self, index: usize, outcome: &Outcome) {
         let width = self.scores.objectives;
@@ -365,7 +383,8 @@ impl<S: Space> Search<S> {
                 self.scores.successes += 1;
                 let row = &mut self.scores.rows[index * width..(index + 1) * width];
                 let directions = self.state.config.objectives.iter();
-                for ((cell, value), objective) in row.iter_mut().zip(values).zip(directions) {
+                for ((cell, value), objective) in row.iter_mut().zip(values.iter()).zip(directions)
+                {
                     *cell = objective.direction.minimised(*value);
                 }
             }
@@ -373,8 +392,8 @@ impl<S: Space> Search<S> {
     }
 }
 
-/// Room for candidates that is set aside at the start, at most.
-const RESERVED: usize = 1 << 15;
+/// Maximum number of candidates for which memory is reserved at the start.
+const MAX_INITIAL_CAPACITY: usize = 1 << 15;
 
 impl<S: Space + Serialize> Serialize for Search<S>
 where

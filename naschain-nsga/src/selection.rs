@@ -5,26 +5,26 @@ use naschain_core::Stream;
 use crate::crowding::Crowding;
 use crate::sorting::{FrontsOfPairs, monotone_key, ranks_of_rows, value_of_key};
 
-/// What selection looks at: one row of minimised objectives and one violation a candidate.
+/// The input of selection: a row of minimised objectives and a violation per candidate.
 #[derive(Clone, Debug)]
 pub(crate) struct Scores {
-    /// Objectives of a row.
+    /// Number of objectives.
     pub(crate) objectives: usize,
-    /// The rows; NaN where there is no feasible result.
+    /// The rows; NaN if there is no feasible result.
     pub(crate) rows: Vec<f64>,
-    /// 0 feasible, above 0 infeasible, infinity failed or not yet told.
+    /// 0 if feasible, above 0 if infeasible, infinity if failed or pending.
     pub(crate) violations: Vec<f64>,
-    /// How many rows are feasible results.
+    /// Number of feasible results.
     pub(crate) successes: usize,
 }
 
 impl Scores {
-    /// No rows of so many objectives, and room for `most`.
-    pub(crate) fn with_capacity(objectives: usize, most: usize) -> Self {
+    /// Empty scores with memory reserved for `capacity` candidates.
+    pub(crate) fn with_capacity(objectives: usize, capacity: usize) -> Self {
         Scores {
             objectives,
-            rows: Vec::with_capacity(most * objectives),
-            violations: Vec::with_capacity(most),
+            rows: Vec::with_capacity(capacity * objectives),
+            violations: Vec::with_capacity(capacity),
             successes: 0,
         }
     }
@@ -43,10 +43,10 @@ impl Scores {
         rows
     }
 
-    /// Candidates of `pool`, all feasible, in lexicographic order of their rows, equal ones in the
+    /// The candidates of `pool`, all feasible, in lexicographic order of their rows; equal rows in the
     /// order of `pool`.
     fn sorted(&self, pool: &[usize]) -> Sorted {
-        // Stable sorts, which are quick where parts are in order already.
+        // A stable sort, which is fast on the sorted runs that survivors form.
         if self.objectives == 2 {
             return self.sorted_pairs(pool);
         }
@@ -64,7 +64,7 @@ impl Scores {
         }
     }
 
-    /// The same with two objectives.
+    /// As `sorted`, with two objectives.
     fn sorted_pairs(&self, pool: &[usize]) -> Sorted {
         let pairs = self.rows.as_chunks::<2>().0;
         let key = |index: usize| {
@@ -93,14 +93,14 @@ impl Scores {
     }
 }
 
-/// Feasible candidates in lexicographic order, their rows, and the fronts that these are in.
+/// Feasible candidates in lexicographic order, their rows, and the rows' fronts.
 struct Sorted {
     indices: Vec<usize>,
     rows: Vec<f64>,
     ranks: Vec<u32>,
 }
 
-/// A candidate with what the tournament compares.
+/// A candidate with the values that tournaments compare.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ranked {
     pub(crate) index: usize,
@@ -108,51 +108,52 @@ pub(crate) struct Ranked {
     crowding: f64,
 }
 
-/// Who is left of a pool.
+/// The result of a selection.
 pub(crate) struct Selection {
-    /// The best: by rank, and in the front that does not fit by crowding distance, ties at random.
+    /// The best candidates by rank, and by crowding distance in the front that only partly fits; ties
+    /// are broken at random.
     pub(crate) survivors: Vec<Ranked>,
-    /// The feasible ones whom nobody dominates, survivors or not.
-    pub(crate) best: Vec<usize>,
+    /// The non-dominated feasible candidates, survivors or not.
+    pub(crate) non_dominated: Vec<usize>,
 }
 
 impl Selection {
-    /// The best `count` of `pool`.
+    /// Selects the best `count` candidates of `pool`.
     ///
-    /// The feasible ones are ranked by dominance, then come the infeasible ones by their violation, then
-    /// the failed ones (feasibility first: Deb 2000).
+    /// Feasible candidates are ranked by dominance. Infeasible ones follow by their violation, and
+    /// failed ones come last (feasibility first: Deb 2000).
     pub(crate) fn of(scores: &Scores, pool: Vec<usize>, count: usize, stream: &mut Stream) -> Self {
         let violation = |index: usize| scores.violations[index];
         let mut feasible = pool;
         let is_other = |index: &mut usize| violation(*index) != 0.0;
         let mut others: Vec<usize> = feasible.extract_if(.., is_other).collect();
-        // Sorted once, the rows are in order for the ranks and, front by front, for the crowding
-        // distances.
+        // One sort serves both the ranks and, front by front, the crowding distances.
         let Sorted {
             indices: mut sorted,
             rows,
             ranks,
         } = scores.sorted(&feasible);
         let mut fronts = Fronts::of(&ranks);
-        let best = fronts.iter().next().unwrap_or_default().iter();
-        let best = best.map(|&place| sorted[place]).collect();
+        let first_front = fronts.iter().next().unwrap_or_default().iter();
+        let non_dominated = first_front.map(|&place| sorted[place]).collect();
         others.sort_by(|&a, &b| violation(a).total_cmp(&violation(b)));
         for group in others.chunk_by(|&a, &b| violation(a) == violation(b)) {
             fronts.push(group.len());
             sorted.extend(group);
         }
-        let nobody = Ranked {
+        let unused = Ranked {
             index: usize::MAX,
             rank: u32::MAX,
             crowding: 0.0,
         };
-        let mut survivors = vec![nobody; sorted.len()];
+        let mut survivors = vec![unused; sorted.len()];
         let mut free = count;
         let mut crowding = Crowding::default();
         for (rank, front) in (0..).zip(fronts.iter()) {
-            let distances = match front[0] < feasible.len() {
-                true => crowding.of_front(&rows, scores.objectives, front),
-                false => crowding.zeros(front.len()),
+            let distances = if front[0] < feasible.len() {
+                crowding.of_front(&rows, scores.objectives, front)
+            } else {
+                crowding.zeros(front.len())
             };
             let keep = |at: usize| {
                 survivors[front[at]] = Ranked {
@@ -169,16 +170,19 @@ impl Selection {
             (0..front.len()).for_each(keep);
             free -= front.len();
         }
-        survivors.retain(|ranked| ranked.rank != nobody.rank);
-        Selection { survivors, best }
+        survivors.retain(|ranked| ranked.rank != unused.rank);
+        Selection {
+            survivors,
+            non_dominated,
+        }
     }
 }
 
-/// The places of each rank, ascending.
+/// The places of each rank in ascending order.
 struct Fronts {
-    /// The places of the first rank, then those of the next.
+    /// The places of the first rank, then those of the second, and so on.
     places: Vec<usize>,
-    /// Where each rank's end, in `places`.
+    /// The end of each rank in `places`.
     ends: Vec<usize>,
 }
 
@@ -189,7 +193,7 @@ impl Fronts {
         for &rank in ranks {
             ends[rank as usize] += 1;
         }
-        // First where each rank begins, and place by place one more.
+        // Each entry starts as its rank's begin and grows with every place of that rank.
         let mut sum = 0;
         for end in &mut ends {
             sum += std::mem::replace(end, sum);
@@ -203,7 +207,7 @@ impl Fronts {
         Fronts { places, ends }
     }
 
-    /// Adds a front of as many places, after all others.
+    /// Appends a front of `count` places.
     fn push(&mut self, count: usize) {
         let len = self.places.len();
         self.places.extend(len..len + count);
@@ -220,8 +224,8 @@ impl Fronts {
     }
 }
 
-/// Those `count`, less than all, with the largest distances; who of the equal ones at the border, is
-/// chance.
+/// The `count` indices with the largest distances, fewer than all; ties at the border are broken at
+/// random.
 fn least_crowded(crowding: &[f64], count: usize, stream: &mut Stream) -> Vec<usize> {
     if count == 0 {
         return Vec::new();
@@ -236,7 +240,7 @@ fn least_crowded(crowding: &[f64], count: usize, stream: &mut Stream) -> Vec<usi
             equal.push(at);
         }
     }
-    // The first steps of a shuffle: the rest are not looked at.
+    // A partial shuffle: only the places that are kept are drawn.
     for place in 0..count - kept.len() {
         let other = place + stream.index(equal.len() - place);
         equal.swap(place, other);
@@ -245,14 +249,14 @@ fn least_crowded(crowding: &[f64], count: usize, stream: &mut Stream) -> Vec<usi
     kept
 }
 
-/// Binary tournaments among a population, in rounds in which each takes part once, but for the last of
-/// an odd number.
+/// Binary tournaments in rounds: in each round every member of the population takes part once, except
+/// the last of an odd number.
 pub(crate) struct Tournaments<'a> {
     population: &'a [Ranked],
     stream: Stream,
-    /// The places in the population; those before `waiting` have not taken part in this round.
+    /// Indices into the population; those before `remaining` have not taken part in this round.
     places: Vec<usize>,
-    waiting: usize,
+    remaining: usize,
 }
 
 impl<'a> Tournaments<'a> {
@@ -261,11 +265,12 @@ impl<'a> Tournaments<'a> {
             population,
             stream,
             places: (0..population.len()).collect(),
-            waiting: 0,
+            remaining: 0,
         }
     }
 
-    /// The better of the next two, of at least one, by rank, then crowding, then chance.
+    /// Returns the better of the next two members by rank, then crowding distance, then chance. The
+    /// population must not be empty.
     #[inline]
     pub(crate) fn winner(&mut self) -> usize {
         let (a, b) = self.next_two();
@@ -277,20 +282,20 @@ impl<'a> Tournaments<'a> {
         if a_wins { a.index } else { b.index }
     }
 
-    /// Two steps of a shuffle from the end, with one random number.
+    /// Two steps of a shuffle from the end, which use one random number.
     #[inline]
     fn next_two(&mut self) -> (Ranked, Ranked) {
-        if self.waiting < 2 {
-            self.waiting = self.places.len();
+        if self.remaining < 2 {
+            self.remaining = self.places.len();
         }
-        let last = self.waiting - 1;
+        let last = self.remaining - 1;
         if last == 0 {
             return (self.population[0], self.population[0]);
         }
-        let (first, second) = self.stream.two_indices(self.waiting);
+        let (first, second) = self.stream.two_indices(self.remaining);
         self.places.swap(first, last);
         self.places.swap(second, last - 1);
-        self.waiting -= 2;
+        self.remaining -= 2;
         let next = |place: usize| self.population[self.places[place]];
         (next(last), next(last - 1))
     }
@@ -301,7 +306,7 @@ mod tests {
     use super::*;
     use naschain_core::Purpose;
 
-    /// Candidates by number, from the best rank on; `free` of them survive.
+    /// The `free` survivors with their ranks, sorted by rank and index.
     fn ranks(violations: &[f64], rows: &[[f64; 2]], free: usize) -> Vec<(usize, u32)> {
         let scores = Scores {
             objectives: 2,
@@ -319,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn feasible_ones_come_first_then_by_violation_and_failed_ones_last() {
+    fn feasible_candidates_rank_first_and_failed_ones_last() {
         const NAN: [f64; 2] = [f64::NAN; 2];
         let violations = [f64::INFINITY, 2.0, 0.0, 1.0, 0.0, 1.0, f64::INFINITY];
         let rows = [NAN, NAN, [5.0, 5.0], NAN, [4.0, 4.0], NAN, NAN];
@@ -331,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_a_front_that_does_not_fit_survive() {
+    fn the_extreme_points_of_a_truncated_front_survive() {
         let rows: Vec<[f64; 2]> = (0..20).map(|x| [f64::from(x), f64::from(-x)]).collect();
         let kept = ranks(&[0.0; 20], &rows, 5);
         assert_eq!(kept.len(), 5);

@@ -1,5 +1,5 @@
-mod few;
-mod many;
+mod bitsets;
+mod pairwise;
 mod three;
 mod two;
 
@@ -8,17 +8,17 @@ pub(crate) use two::FrontsOfPairs;
 use crate::Error;
 use crate::error::row_count;
 
-/// Sorts points into non-dominated fronts (Deb et al. 2002): for each point the number of its
-/// front, 0 for the points that nobody dominates.
+/// Sorts points into non-dominated fronts (Deb et al. 2002). Returns the number of each point's front, 0
+/// for the points that no other point dominates.
 ///
-/// `points` holds one row of `objectives` numbers a point, all minimised. A point dominates another
-/// when it is nowhere larger and somewhere smaller, so equal points share a front. ±infinity is
-/// an ordinary value. A point with a NaN is dominated by every point without one: all such points
+/// `points` holds one row of `objectives` values per point, all minimised. A point dominates another if
+/// it is larger in no objective and smaller in at least one, so equal points share a front. ±infinity
+/// is an ordinary value. A point with a NaN is dominated by every point without one; all such points
 /// share the last front.
 ///
-/// N points in F fronts take O(N log N) with one or two objectives (Jensen 2003), O(N log F log N)
-/// comparisons with three, where a point moves at most 255 others aside (and one in 128 points the list
-/// of such groups), and O(N²) operations on single bits with more; memory is O(N).
+/// For N points in F fronts, one or two objectives take O(N log N) (Jensen 2003). Three take
+/// O(N log F log N) comparisons, and an insertion moves at most 255 points (and, once per 128 points,
+/// the list of such chunks). More take O(N²) operations on single bits. Memory is O(N).
 ///
 /// ```
 /// // (1, 2) and (2, 1) are the front; (2, 2) is dominated by both.
@@ -28,13 +28,13 @@ use crate::error::row_count;
 /// ```
 ///
 /// # Errors
-/// [`Error::Shape`] when there are no objectives or the last row is not whole.
+/// [`Error::Shape`] if there are no objectives or the last row is incomplete.
 pub fn non_dominated_sort(points: &[f64], objectives: usize) -> Result<Vec<u32>, Error> {
     row_count("points", points, objectives)?;
     Ok(ranks_of_rows(points, objectives))
 }
 
-/// The ranks of whole rows.
+/// As [`non_dominated_sort`], for complete rows.
 pub(crate) fn ranks_of_rows(points: &[f64], objectives: usize) -> Vec<u32> {
     if !points.iter().any(|value| value.is_nan()) {
         return ranks_without_nan(points, objectives);
@@ -63,27 +63,27 @@ pub(crate) fn ranks_of_rows(points: &[f64], objectives: usize) -> Vec<u32> {
 
 fn ranks_without_nan(points: &[f64], objectives: usize) -> Vec<u32> {
     let keys: Vec<u64> = points.iter().copied().map(monotone_key).collect();
-    let of_few = match objectives {
-        3 => few::ranks::<3>(points, &keys),
-        4 => few::ranks::<4>(points, &keys),
-        5 => few::ranks::<5>(points, &keys),
+    let of_few_points = match objectives {
+        3 => pairwise::ranks::<3>(points, &keys),
+        4 => pairwise::ranks::<4>(points, &keys),
+        5 => pairwise::ranks::<5>(points, &keys),
         _ => None,
     };
-    of_few.unwrap_or_else(|| match objectives {
+    of_few_points.unwrap_or_else(|| match objectives {
         1 => levels(keys.iter().copied()),
         2 => two::ranks(&keys),
         3 => three::ranks(&keys),
-        _ => many::ranks(&keys, objectives),
+        _ => bitsets::ranks(&keys, objectives),
     })
 }
 
-/// A whole number for a float that is not NaN, in the same order; -0 and 0 get one number.
+/// Maps a float that is not NaN to a whole number of the same order; -0 and 0 get the same number.
 pub(crate) fn monotone_key(value: f64) -> u64 {
     let bits = (value + 0.0).to_bits();
     if bits & SIGN == 0 { bits | SIGN } else { !bits }
 }
 
-/// The float that has this key.
+/// The inverse of [`monotone_key`].
 pub(crate) fn value_of_key(key: u64) -> f64 {
     f64::from_bits(if key & SIGN == 0 { !key } else { key ^ SIGN })
 }
@@ -91,7 +91,7 @@ pub(crate) fn value_of_key(key: u64) -> f64 {
 /// The sign bit of a float.
 const SIGN: u64 = 1 << 63;
 
-/// For each value how many different smaller values there are.
+/// Returns, for each value, the number of distinct smaller values.
 fn levels(values: impl Iterator<Item = u64>) -> Vec<u32> {
     let order = sorted_places(values);
     let mut levels = vec![0; order.len()];
@@ -103,14 +103,14 @@ fn levels(values: impl Iterator<Item = u64>) -> Vec<u32> {
     levels
 }
 
-/// The values from the smallest on, each with its place.
+/// The values in ascending order, each with its index.
 fn sorted_places(values: impl Iterator<Item = u64>) -> Vec<(u64, u32)> {
     let mut places: Vec<(u64, u32)> = values.zip(0..).collect();
     places.sort_unstable_by_key(|(value, _)| *value);
     places
 }
 
-/// The places of the rows of `objectives` keys in lexicographic order, and each row's first key.
+/// The indices of the rows of `objectives` keys in lexicographic order, each with the row's first key.
 fn lexicographic(keys: &[u64], objectives: usize) -> Vec<(u64, u32)> {
     let mut order = sorted_places(keys.iter().step_by(objectives).copied());
     for tied in order.chunk_by_mut(|a, b| a.0 == b.0) {
@@ -121,7 +121,7 @@ fn lexicographic(keys: &[u64], objectives: usize) -> Vec<(u64, u32)> {
     order
 }
 
-/// Sorts rows that are equal in all objectives before `objective`.
+/// Sorts rows that are equal in all objectives before `objective` by the remaining ones.
 fn sort_ties(keys: &[u64], objectives: usize, objective: usize, tied: &mut [(u64, u32)]) {
     let key = |place: u32| keys[place as usize * objectives + objective];
     tied.sort_unstable_by_key(|&(_, place)| key(place));
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Whether `a` is nowhere larger than `b` and somewhere smaller.
+    /// Whether `a` is larger than `b` in no objective and smaller in at least one.
     fn dominates(a: &[f64], b: &[f64]) -> bool {
         let mut smaller = false;
         for (x, y) in a.iter().zip(b) {
@@ -152,21 +152,21 @@ mod tests {
         smaller
     }
 
-    /// Peels off the points that no remaining point dominates.
-    fn peel(points: &[f64], objectives: usize) -> Vec<u32> {
+    /// Removes, front by front, the points that no remaining point dominates.
+    fn ranks_by_definition(points: &[f64], objectives: usize) -> Vec<u32> {
         let rows: Vec<&[f64]> = points.chunks_exact(objectives).collect();
         let mut ranks = vec![u32::MAX; rows.len()];
         let nan = |index: &usize| rows[*index].iter().any(|value| value.is_nan());
         let (invalid, mut left): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(nan);
         let mut rank = 0;
         while !left.is_empty() {
-            let (beaten, front): (Vec<usize>, Vec<usize>) = left.iter().partition(|&&index| {
+            let (dominated, front): (Vec<usize>, Vec<usize>) = left.iter().partition(|&&index| {
                 left.iter()
                     .any(|&other| dominates(rows[other], rows[index]))
             });
             front.into_iter().for_each(|index| ranks[index] = rank);
             rank += 1;
-            left = beaten;
+            left = dominated;
         }
         invalid.into_iter().for_each(|index| ranks[index] = rank);
         ranks
@@ -196,9 +196,9 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
         #[test]
-        fn small_clouds_match_peeling((objectives, points) in points(40)) {
+        fn small_clouds_match_the_definition((objectives, points) in points(40)) {
             let ranks = non_dominated_sort(&points, objectives).unwrap();
-            prop_assert_eq!(ranks, peel(&points, objectives));
+            prop_assert_eq!(ranks, ranks_by_definition(&points, objectives));
         }
 
         #[test]
@@ -209,7 +209,7 @@ mod tests {
                 points[at / 2] = f64::NAN;
             }
             let ranks = non_dominated_sort(&points, objectives).unwrap();
-            prop_assert_eq!(ranks, peel(&points, objectives));
+            prop_assert_eq!(ranks, ranks_by_definition(&points, objectives));
         }
     }
 
@@ -217,14 +217,14 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(40))]
 
         #[test]
-        fn large_clouds_match_peeling((objectives, points) in points(900)) {
+        fn large_clouds_match_the_definition((objectives, points) in points(900)) {
             let ranks = non_dominated_sort(&points, objectives).unwrap();
-            prop_assert_eq!(ranks, peel(&points, objectives));
+            prop_assert_eq!(ranks, ranks_by_definition(&points, objectives));
         }
     }
 
-    /// Points of which nobody dominates another, (x, y, -y), and some that are lower in both y and z by
-    /// a share of the whole range: they beat long stretches of what lies between.
+    /// Points (x, y, -y), which do not dominate each other, and some that are lower in both y and z, so
+    /// that they dominate many consecutive steps of a staircase.
     fn long_staircases() -> impl Strategy<Value = Vec<f64>> {
         let row = (0..5000, 0..1000, prop::option::weighted(0.05, 0..300));
         let point = |(x, y, drop): (i32, i32, Option<i32>)| {
@@ -239,9 +239,9 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(40))]
 
         #[test]
-        fn long_staircases_match_peeling(points in long_staircases()) {
+        fn long_staircases_match_the_definition(points in long_staircases()) {
             let ranks = non_dominated_sort(&points, 3).unwrap();
-            prop_assert_eq!(ranks, peel(&points, 3));
+            prop_assert_eq!(ranks, ranks_by_definition(&points, 3));
         }
     }
 

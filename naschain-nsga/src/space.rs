@@ -3,28 +3,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::Genes;
 
-/// What is searched: which genomes are the same, and what is known of one without evaluating it.
+/// A search space: which genomes are equivalent, and which objectives are known without evaluation.
 ///
-/// Both have defaults, for spaces in which every genome is something else and nothing is known.
-/// Both must be functions: the same answer for the same genome, always.
+/// The defaults are for spaces in which all genomes differ and nothing is known. Both methods must be
+/// pure functions: the same genome always gives the same result.
 pub trait Space {
-    /// What the genomes are made of.
+    /// The kind of genome.
     type Genome: Genes;
 
-    /// The form that stands for all genomes that mean the same: no two genomes with one canonical
-    /// form are ever asked.
+    /// Returns the canonical form of a genome, which must be equal for all equivalent genomes. No two
+    /// candidates of a search have the same canonical form.
     fn canonical(&self, genome: &Self::Genome) -> Self::Genome {
         genome.clone()
     }
 
-    /// One entry an objective, in its own direction: its value if that is known without an
-    /// evaluation (a network's parameters, say); an empty vector if none is.
+    /// Returns one entry per objective, in the objective's own direction: its value if it is known
+    /// without an evaluation, such as a network's parameters. An empty vector means that none is known.
     fn known_objectives(&self, _genome: &Self::Genome) -> Vec<Option<f64>> {
         Vec::new()
     }
 }
 
-/// All bitstrings of a length, each another thing, nothing known.
+/// The space of all bitstrings of a length, in which all genomes differ and nothing is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bits;
 

@@ -5,32 +5,32 @@ use crate::hypervolume::hypervolume;
 use crate::search::Finish;
 use crate::{Search, Space};
 
-/// How a search stood when a generation's worth of candidates was told.
+/// The progress of a search when a generation was completed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Statistics {
     /// The generation, from 1.
     pub generation: usize,
-    /// Candidates told so far, the failed and infeasible ones among them.
+    /// Candidates told so far, including failed and infeasible ones.
     pub evaluations: usize,
     /// Candidates told so far that failed or are infeasible.
     pub unsuccessful: usize,
-    /// Different points on the front of all evaluated candidates.
+    /// Number of distinct points on the front of all evaluated candidates.
     pub front_len: usize,
-    /// Genomes thrown away so far because their like had been asked already.
+    /// Genomes rejected so far because their canonical form was a candidate already.
     pub duplicates: u64,
-    /// The front's hypervolume from the configuration's reference point, or else from the worst
-    /// value of each objective in the first generation; `None` with more than three objectives,
-    /// and while nothing has succeeded.
+    /// The front's hypervolume with respect to the configured reference point or, by default, the
+    /// worst value of each objective in the first generation. `None` with more than three objectives,
+    /// and while no candidate has succeeded.
     #[serde(with = "exact::option")]
     pub hypervolume: Option<f64>,
 }
 
 impl<S: Space> Search<S> {
-    /// Adds an entry when a generation is complete, and ends a search that has stalled.
+    /// Adds an entry if a generation is complete, and ends a search that has stalled.
     pub(crate) fn record(&mut self) {
         let config = &self.state.config;
-        let evaluations = self.state.slots.len() - self.untold;
+        let evaluations = self.state.slots.len() - self.pending;
         let complete = evaluations / config.population;
         if complete <= self.state.statistics.len() {
             return;
@@ -74,7 +74,7 @@ impl<S: Space> Search<S> {
         hypervolume(&rows, self.state.reference.as_ref()?).ok()
     }
 
-    /// The configured reference point, or the worst finite values so far; to minimise.
+    /// The configured reference point or the worst finite values so far, with all objectives minimised.
     fn reference_point(&self) -> Option<Vec<f64>> {
         let objectives = self.state.config.objectives.iter().enumerate();
         if let Some(reference) = &self.state.config.reference {

@@ -1,9 +1,7 @@
-//! Whole histories held still: the same seed asks the same genomes in every version and on every
-//! machine. Recorded from this crate, as what `history` returned, when tournaments and crossovers
-//! came to draw two places with one number; the digests of whole searches, as what `whole` and
-//! `whole_of_reals` returned, when the surrogate came to look at 128 features and 256 points of a front
-//! at most, the surrogate's beyond four hundred candidates when the origin of most survivors came to get one
-//! candidate in four. Change them only together with a note in the changelog.
+//! Golden histories: the same seed asks the same genomes in every version and on every machine.
+//!
+//! The values were recorded from this crate by `history`, `whole` and `whole_of_reals`. Change them
+//! only together with a note in the changelog.
 
 use std::collections::VecDeque;
 
@@ -12,7 +10,7 @@ use naschain_nsga::{
     Mode, Objective, Outcome, Pace, RealVector, Reals, Search, SearchConfig, Space,
 };
 
-/// Set bits in each half, so that no rounding is involved.
+/// Computed from the numbers of set bits in each half, without rounding.
 fn evaluate(genome: &Genome) -> Vec<f64> {
     let ones = |from: usize| (from..from + 8).filter(|&bit| genome.get(bit)).count() as f64;
     vec![ones(0) + 8.0 - ones(8), (8.0 - ones(0)) * (1.0 + ones(8))]
@@ -20,31 +18,30 @@ fn evaluate(genome: &Genome) -> Vec<f64> {
 
 fn config(mode: Mode) -> SearchConfig {
     let objectives = vec![Objective::minimize("a"), Objective::minimize("b")];
-    SearchConfig {
-        population: 16,
-        generations: 2,
-        seed: 7,
-        mode,
-        ..SearchConfig::new(16, objectives)
-    }
+    let mut config = SearchConfig::new(16, objectives);
+    config.population = 16;
+    config.generations = 2;
+    config.seed = 7;
+    config.mode = mode;
+    config
 }
 
-/// Of two generations those that are not random.
+/// The genomes of two generations, without the first twelve, which are random.
 fn history(mode: Mode) -> Vec<String> {
     let search = finished(Search::new(config(mode)).unwrap(), 1, evaluate);
     let genomes = search.evaluated().map(|one| one.genome.to_string());
     genomes.skip(12).collect()
 }
 
-/// Runs to the end with so many in flight, of which the oldest is told first.
+/// Runs to the end with `concurrency` candidates in flight, of which the oldest is told first.
 fn finished<S: Space>(
     mut search: Search<S>,
-    flying: usize,
+    concurrency: usize,
     evaluate: fn(&S::Genome) -> Vec<f64>,
 ) -> Search<S> {
     let mut pending = VecDeque::new();
     while !search.is_finished() {
-        while pending.len() < flying
+        while pending.len() < concurrency
             && let Some(candidate) = search.ask()
         {
             pending.push_back(candidate);
@@ -56,7 +53,7 @@ fn finished<S: Space>(
     search
 }
 
-/// FNV-1a, 64 bits (Fowler, Noll and Vo), of the genomes' texts, a newline after each.
+/// FNV-1a, 64 bits (Fowler, Noll and Vo), of the genomes' texts with a newline after each.
 fn digest(genomes: &[String]) -> u64 {
     let bytes = genomes
         .iter()
@@ -67,8 +64,8 @@ fn digest(genomes: &[String]) -> u64 {
 }
 
 /// The digest of a whole search of bits, and its last genome.
-fn whole(config: SearchConfig, flying: usize) -> (u64, String) {
-    let search = finished(Search::new(config).unwrap(), flying, evaluate);
+fn whole(config: SearchConfig, concurrency: usize) -> (u64, String) {
+    let search = finished(Search::new(config).unwrap(), concurrency, evaluate);
     let genomes: Vec<String> = search
         .evaluated()
         .map(|one| one.genome.to_string())
@@ -76,18 +73,17 @@ fn whole(config: SearchConfig, flying: usize) -> (u64, String) {
     (digest(&genomes), genomes[genomes.len() - 1].clone())
 }
 
-/// The same of a search of four real variables, each written as the hexadecimal digits of its bits.
+/// As `whole`, of a search over four real variables, each written as the hexadecimal digits of its
+/// bits.
 fn whole_of_reals(mode: Mode) -> (u64, String) {
-    let config = SearchConfig {
-        genome_len: 4,
-        generations: 8,
-        ..config(mode)
-    };
+    let mut config = config(mode);
+    config.genome_len = 4;
+    config.generations = 8;
     let search = finished(Search::in_space(config, Reals).unwrap(), 1, |vector| {
         let &[a, b, c, d] = vector.values() else {
             unreachable!("four variables")
         };
-        // Sums, products and quotients are rounded alike on every machine.
+        // Sums, products and quotients round the same on every machine.
         let rest = 1.0 + b * b + (c - 0.5) * (c - 0.5) + d;
         vec![a, rest / (0.25 + a)]
     });
@@ -179,34 +175,30 @@ fn histories_of_real_variables() {
     }
 }
 
-/// Five in flight, so that the model meets pending ones.
+/// With five candidates in flight, so that the model has to consider pending ones.
 #[test]
 fn histories_in_steady_state() {
     for (mode, expected) in [
         (Mode::Nsga2, (0xdd4a_b9b0_8b78_e90a, "0000001000000110")),
         (Mode::Surrogate, (0xb2ea_b0bc_d92e_e451, "1100111010111111")),
     ] {
-        let config = SearchConfig {
-            pace: Pace::SteadyState,
-            generations: 6,
-            ..config(mode)
-        };
+        let mut config = config(mode);
+        config.pace = Pace::SteadyState;
+        config.generations = 6;
         let (digest, last) = whole(config, 5);
         assert_eq!((digest, last.as_str()), expected, "{mode:?}");
     }
 }
 
-/// Plain children come after 100 candidates, mutated stretches after 400.
+/// Plain offspring is added after 100 candidates, block mutation after 400.
 #[test]
 fn histories_beyond_four_hundred_candidates() {
     for (mode, expected) in [
         (Mode::Nsga2, (0x9e85_a581_7e74_3c80, "0111111111111111")),
         (Mode::Surrogate, (0xd61a_a0b0_b910_1fc2, "1110011011000011")),
     ] {
-        let config = SearchConfig {
-            generations: 28,
-            ..config(mode)
-        };
+        let mut config = config(mode);
+        config.generations = 28;
         let (digest, last) = whole(config, 1);
         assert_eq!((digest, last.as_str()), expected, "{mode:?}");
     }

@@ -1,4 +1,4 @@
-//! What ends a search, and what its statistics say.
+//! How a search ends, and its statistics.
 
 mod searches;
 
@@ -7,7 +7,7 @@ use searches::{config, outcome, run};
 
 #[test]
 fn limits_end_a_search() {
-    let finish = |change: fn(&mut SearchConfig)| {
+    let finish = |change: &dyn Fn(&mut SearchConfig)| {
         let mut config = config(60, 2);
         config.generations = 400;
         change(&mut config);
@@ -19,34 +19,29 @@ fn limits_end_a_search() {
         )
     };
     assert_eq!(
-        finish(|config| config.evaluations = Some(24)),
+        finish(&|config| config.evaluations = Some(24)),
         (Finish::Evaluations, 24, 3)
     );
     assert_eq!(
-        finish(|config| config.evaluations = Some(3)),
+        finish(&|config| config.evaluations = Some(3)),
         (Finish::Evaluations, 3, 0)
     );
     for pace in [Pace::Generational, Pace::SteadyState] {
-        let stalled = match pace {
-            Pace::Generational => finish(|config| config.stalled_generations = Some(20)),
-            Pace::SteadyState => finish(|config| {
-                config.pace = Pace::SteadyState;
-                config.stalled_generations = Some(20);
-            }),
-        };
+        let stalled = finish(&|config| {
+            config.pace = pace;
+            config.stalled_generations = Some(20);
+        });
         assert_eq!(stalled.0, Finish::Stalled);
         assert!(stalled.2 > 20 && stalled.2 < 400, "{stalled:?}");
     }
 }
 
 #[test]
-fn a_stopped_search_waits_for_what_is_pending_and_ends() {
+fn a_stopped_search_ends_when_the_pending_candidates_are_told() {
     for pace in [Pace::Generational, Pace::SteadyState] {
-        let mut search = Search::new(SearchConfig {
-            pace,
-            ..config(30, 2)
-        })
-        .unwrap();
+        let mut config = config(30, 2);
+        config.pace = pace;
+        let mut search = Search::new(config).unwrap();
         let candidates = [search.ask().unwrap(), search.ask().unwrap()];
         search.stop();
         assert_eq!((search.ask(), search.finish()), (None, None));
@@ -64,13 +59,11 @@ fn a_stopped_search_waits_for_what_is_pending_and_ends() {
 }
 
 #[test]
-fn statistics_count_what_happened() {
+fn statistics_match_the_search() {
     for pace in [Pace::Generational, Pace::SteadyState] {
-        let config = SearchConfig {
-            reference: Some(vec![0.0, 100.0]),
-            pace,
-            ..config(30, 2)
-        };
+        let mut config = config(30, 2);
+        config.reference = Some(vec![0.0, 100.0]);
+        config.pace = pace;
         let search = run(Search::new(config).unwrap(), 1, |search| search);
         let entries = search.statistics();
         assert_eq!(entries.len(), 6);
@@ -100,24 +93,22 @@ fn statistics_count_what_happened() {
     }
 }
 
-/// With more in flight than two generations hold.
+/// With more candidates in flight than two generations hold.
 #[test]
 fn each_generation_has_one_entry() {
     for seed in [1, 2] {
-        let config = SearchConfig {
-            pace: Pace::SteadyState,
-            ..config(30, seed)
-        };
+        let mut config = config(30, seed);
+        config.pace = Pace::SteadyState;
         let mut search = Search::new(config).unwrap();
-        let mut flying = std::collections::VecDeque::new();
+        let mut in_flight = std::collections::VecDeque::new();
         while !search.is_finished() {
-            while flying.len() < 20
+            while in_flight.len() < 20
                 && let Some(candidate) = search.ask()
             {
-                flying.push_back(candidate);
+                in_flight.push_back(candidate);
             }
-            // All that are in flight at once.
-            for candidate in flying.drain(..) {
+            // All outcomes arrive at once.
+            for candidate in in_flight.drain(..) {
                 let told = outcome(&candidate.genome);
                 search.tell(candidate.id, told).unwrap();
             }
@@ -132,16 +123,12 @@ fn each_generation_has_one_entry() {
 }
 
 #[test]
-fn steady_state_waits_for_nothing() {
+fn a_slow_candidate_does_not_block_a_steady_state_search() {
     for seed in [1, 2] {
-        let pace = Pace::SteadyState;
-        let mut search = Search::new(SearchConfig {
-            pace,
-            ..config(30, seed)
-        })
-        .unwrap();
+        let mut config = config(30, seed);
+        config.pace = Pace::SteadyState;
+        let mut search = Search::new(config).unwrap();
         let first = search.ask().unwrap();
-        // One slow candidate holds up nobody.
         while let Some(candidate) = search.ask() {
             search
                 .tell(candidate.id, outcome(&candidate.genome))

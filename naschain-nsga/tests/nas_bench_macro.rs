@@ -1,10 +1,11 @@
-//! The table of NAS-Bench-Macro (Su et al., CVPR 2021; Apache-2.0), searched with a few seeds: the share
-//! of its hypervolume that the default finds. The example nas_bench_macro runs 31 seeds from the CSV.
+//! Searches the table of NAS-Bench-Macro (Su et al., CVPR 2021; Apache-2.0) with a few seeds and checks
+//! the share of its hypervolume that the default mode finds. The example nas_bench_macro runs 31 seeds
+//! on the original CSV.
 //!
-//! fixtures/nas_bench_macro.txt is made of that CSV, cifar10.csv of the benchmark's authors: of each of
-//! the 6,561 architectures, in the order of their names from 00000000 to 22222222, the sum of the three
-//! accuracies in hundredths of a percent, as three digits of base 36, 81 architectures a line.
-//! Parameters and FLOPs are sums over the layers: those of all 6,561 rows follow from the shares below.
+//! fixtures/nas_bench_macro.txt was made from the authors' cifar10.csv. For each of the 6,561
+//! architectures, in the order of their names from 00000000 to 22222222, it contains the sum of the
+//! three accuracies in hundredths of a percent, as three digits in base 36; 81 architectures per line.
+//! Parameters and FLOPs are sums over the layers, computed from the tables below.
 
 use naschain_core::Genome;
 use naschain_nsga::{Objective, Outcome, Search, SearchConfig, Space, hypervolume};
@@ -15,7 +16,7 @@ const ARCHITECTURES: usize = 6561;
 /// Parameters and FLOPs of the architecture without blocks.
 const EMPTY: [u32; 2] = [387_882, 7_713_280];
 
-/// What a small and a large block of each layer add in parameters.
+/// Parameters that a small and a large block add in each layer.
 const PARAMS: [[u32; 2]; LAYERS] = [
     [8_416, 21_952],
     [27_200, 60_416],
@@ -27,7 +28,7 @@ const PARAMS: [[u32; 2]; LAYERS] = [
     [403_712, 831_488],
 ];
 
-/// The same in FLOPs.
+/// FLOPs that a small and a large block add in each layer.
 const FLOPS: [[u32; 2]; LAYERS] = [
     [4_415_488, 10_141_696],
     [6_733_824, 15_040_512],
@@ -39,7 +40,7 @@ const FLOPS: [[u32; 2]; LAYERS] = [
     [6_402_048, 13_197_312],
 ];
 
-/// Eight layers of two bits: 01 a small block, 10 a large block, 00 and 11 nothing.
+/// Eight layers of two bits each: 01 is a small block, 10 a large block, 00 and 11 no block.
 struct MacroTable {
     /// Error in percent, parameters and FLOPs, in the order of the architectures' names.
     rows: Vec<[f64; 3]>,
@@ -93,7 +94,8 @@ impl MacroTable {
         self.rows[(0..LAYERS).fold(0, |name, layer| 3 * name + digit(layer))]
     }
 
-    /// The hypervolume of some rows, each objective scaled to the table's range, from its worst point.
+    /// The hypervolume of some rows, with each objective scaled to the table's range and the table's
+    /// worst point as the reference point.
     fn volume(&self, found: &[[f64; 3]]) -> f64 {
         let [low, high] = [f64::min, f64::max].map(|end| {
             let cells = |row: &[f64; 3], other: &[f64; 3]| {
@@ -108,13 +110,11 @@ impl MacroTable {
         hypervolume(&points, &[1.0; 3]).unwrap()
     }
 
-    /// Everything that the default asks in 400 evaluations.
+    /// All rows that the default mode evaluates in 400 evaluations.
     fn search(self, seed: u64) -> (Self, Vec<[f64; 3]>) {
         let objectives = ["error", "params", "flops"].map(Objective::minimize);
-        let config = SearchConfig {
-            seed,
-            ..SearchConfig::new(2 * LAYERS, objectives.to_vec())
-        };
+        let mut config = SearchConfig::new(2 * LAYERS, objectives.to_vec());
+        config.seed = seed;
         let mut search = Search::in_space(config, self).unwrap();
         let mut found = Vec::new();
         while let Some(candidate) = search.ask() {
@@ -127,9 +127,9 @@ impl MacroTable {
 }
 
 #[test]
-fn the_fixture_is_the_table() {
+fn the_fixture_matches_the_published_table() {
     let table = MacroTable::new();
-    // The first and the last row of the CSV, the best accuracy of all, and the mean of all.
+    // The first and the last row of the CSV, and the maximum and the sum of all accuracies.
     let accuracy = |row: &[f64; 3]| ((100.0 - row[0]) * 300.0).round();
     let (first, last) = (table.rows[0], table.rows[ARCHITECTURES - 1]);
     assert_eq!([accuracy(&first), first[1], first[2]], FIRST);
@@ -139,14 +139,14 @@ fn the_fixture_is_the_table() {
     assert_eq!(accuracies.sum::<f64>(), SUM);
 }
 
-/// Sum of the accuracies in hundredths, parameters and FLOPs.
+/// Sum of the three accuracies in hundredths of a percent, parameters and FLOPs.
 const FIRST: [f64; 3] = [13_609.0, 387_882.0, 7_713_280.0];
 const LAST: [f64; 3] = [27_886.0, 2_932_586.0, 105_660_928.0];
 const BEST: f64 = 27_938.0;
 const SUM: f64 = 177_632_377.0;
 
 #[test]
-fn little_of_the_table_finds_most_of_its_hypervolume() {
+fn few_evaluations_find_most_of_the_hypervolume() {
     let mut table = MacroTable::new();
     let all = table.volume(&table.rows);
     let mut shares: [Vec<f64>; 4] = Default::default();

@@ -1,4 +1,4 @@
-//! Figures of other implementations: pymoo, moocore and pygmo (each fixture names the versions).
+//! Comparison with other implementations: pymoo, moocore and pygmo (each fixture names the versions).
 
 use naschain_nsga::{crowding_distance, hypervolume, igd, igd_plus, non_dominated_sort};
 use serde_json::Value;
@@ -44,7 +44,7 @@ fn fronts_and_crowding_distances_bit_for_bit() {
         let ranks: Vec<usize> = ranks.into_iter().map(|rank| rank as usize).collect();
         assert_eq!(ranks, indices(&case["rank"]), "{}", case["name"]);
         for front in case["fronts"].as_array().unwrap() {
-            // The oracle has no distances where a value is infinite.
+            // The oracle has no distances if a value is infinite.
             let Some(expected) = front["cd_deb"].as_array() else {
                 continue;
             };
@@ -58,7 +58,7 @@ fn fronts_and_crowding_distances_bit_for_bit() {
     assert!(distances > 2800, "{distances} distances compared");
 }
 
-/// Points (x, y, -y), of which nobody dominates another, and the same ones a little worse.
+/// The points (x, y, -y), which do not dominate each other, and the same points a little worse.
 #[test]
 fn two_long_fronts_of_three_objectives() {
     let front = |worse: f64| {

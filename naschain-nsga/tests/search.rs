@@ -1,4 +1,4 @@
-//! What a search promises, whatever the order of its tells.
+//! Guarantees of a search: order independence, saving, deduplication, and the front.
 
 mod searches;
 
@@ -27,7 +27,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn the_order_of_tells_does_not_matter(seed: u64, len in 3usize..90, order: u64) {
+    fn the_order_of_outcomes_does_not_matter(seed: u64, len in 3usize..90, order: u64) {
         let search = || Search::new(config(len, seed)).unwrap();
         let one = run(search(), order, |search| search);
         let other = run(search(), order.wrapping_add(1), |search| search);
@@ -36,14 +36,16 @@ proptest! {
     }
 
     #[test]
-    fn a_restored_search_goes_on_as_if_never_stopped(
+    fn a_restored_search_continues_as_if_never_interrupted(
         seed: u64,
         len in 3usize..90,
         order: u64,
         steady: bool,
     ) {
         let pace = if steady { Pace::SteadyState } else { Pace::Generational };
-        let search = || Search::new(SearchConfig { pace, ..config(len, seed) }).unwrap();
+        let mut config = config(len, seed);
+        config.pace = pace;
+        let search = || Search::new(config.clone()).unwrap();
         let one = run(search(), order, |search| search);
         let mut stops = Stream::new(order, Purpose::Simulation, 1, 0);
         let other = run(search(), order, |search| {
@@ -65,7 +67,7 @@ proptest! {
     }
 
     #[test]
-    fn no_genome_is_asked_twice_and_the_front_is_right(seed: u64, len in 3usize..90) {
+    fn genomes_are_unique_and_the_front_is_non_dominated(seed: u64, len in 3usize..90) {
         let search = run(Search::new(config(len, seed)).unwrap(), 0, |search| search);
         let all: Vec<_> = search.evaluated().collect();
         let mut genomes: Vec<_> = all.iter().map(|one| &one.genome).collect();
@@ -73,11 +75,11 @@ proptest! {
         genomes.dedup();
         prop_assert_eq!(genomes.len(), all.len());
         // ones is maximised, value minimised.
-        let beats = |a: &[f64], b: &[f64]| a[0] >= b[0] && a[1] <= b[1] && a != b;
+        let dominates = |a: &[f64], b: &[f64]| a[0] >= b[0] && a[1] <= b[1] && a != b;
         let values: Vec<_> = all.iter().filter_map(|one| one.objectives().map(|v| (one.id, v))).collect();
         let mut expected: Vec<_> = values
             .iter()
-            .filter(|(_, value)| !values.iter().any(|(_, other)| beats(other, value)))
+            .filter(|(_, value)| !values.iter().any(|(_, other)| dominates(other, value)))
             .collect();
         expected.sort_by(|(a, x), (b, y)| y[0].total_cmp(&x[0]).then(a.cmp(b)));
         let front = search.front();
@@ -86,7 +88,7 @@ proptest! {
     }
 }
 
-/// Restored in the middle of a generation, whose told candidates are no part of the front yet.
+/// Restored within a generation, whose candidates have not joined the front yet.
 #[test]
 fn a_restored_search_lists_each_candidate_of_its_front_once() {
     let mut search = Search::new(config(40, 2)).unwrap();
@@ -106,7 +108,7 @@ fn a_restored_search_lists_each_candidate_of_its_front_once() {
 }
 
 #[test]
-fn a_small_space_is_exhausted_and_ends_the_search() {
+fn a_search_of_a_small_space_ends_when_it_is_exhausted() {
     for len in 1..=5 {
         let search = run(Search::new(config(len, 3)).unwrap(), 0, |search| search);
         let expected = (1 << len).min(42);
@@ -121,7 +123,7 @@ fn a_small_space_is_exhausted_and_ends_the_search() {
     assert_eq!(search.generation(), 6);
 }
 
-/// The ones before the first zero mean something. Random genomes have few of them.
+/// A space in which only the leading ones count. Random genomes have few of them.
 struct Leading;
 
 impl Space for Leading {
@@ -133,15 +135,13 @@ impl Space for Leading {
     }
 }
 
-/// While outcomes are on their way nothing new may be found; those told are parents of new ones.
+/// While candidates are pending no new genome may be found; once told, they are parents of new ones.
 #[test]
-fn in_steady_state_pending_outcomes_may_bring_new_genomes() {
+fn a_steady_state_search_does_not_end_while_candidates_are_pending() {
     for seed in 1..=6 {
-        let config = SearchConfig {
-            pace: Pace::SteadyState,
-            generations: 20,
-            ..config(40, seed)
-        };
+        let mut config = config(40, seed);
+        config.pace = Pace::SteadyState;
+        config.generations = 20;
         let mut search = Search::in_space(config, Leading).unwrap();
         let tell = |search: &mut Search<_>, candidate: Candidate| {
             let leading = candidate.genome.bits().take_while(|bit| *bit).count();
@@ -163,7 +163,7 @@ fn in_steady_state_pending_outcomes_may_bring_new_genomes() {
     }
 }
 
-/// Only the first four bits mean something.
+/// A space in which only the first four bits count.
 #[derive(Debug)]
 struct Prefix;
 
@@ -187,6 +187,9 @@ fn genomes_with_one_canonical_form_are_asked_once() {
         .map(|one| Prefix.canonical(&one.genome))
         .collect();
     assert!(search.evaluated().all(|one| one.genome.len() == 60));
+    let kept = search.evaluated().map(|one| search.canonical(one.id));
+    assert!(kept.eq(forms.iter().map(Some)));
+    assert_eq!(search.canonical(CandidateId(16)), None);
     forms.sort();
     forms.dedup();
     assert_eq!(
@@ -215,14 +218,12 @@ fn given_genomes_come_first_and_once() {
     );
 }
 
-/// Also those that are more than the random ones which a surrogate starts from.
+/// Also if there are more than the initial candidates of the surrogate.
 #[test]
 fn all_given_genomes_come_first() {
     for seed in [1, 2] {
-        let config = SearchConfig {
-            population: 20,
-            ..config(30, seed)
-        };
+        let mut config = config(30, seed);
+        config.population = 20;
         let mut stream = Stream::new(9, Purpose::Simulation, 0, 0);
         let genomes: Vec<Genome> = (0..25)
             .map(|_| Genome::from_bits((0..30).map(|_| stream.chance(0.5))))
@@ -236,18 +237,18 @@ fn all_given_genomes_come_first() {
 }
 
 #[test]
-fn impossible_tells_are_refused_and_change_nothing() {
+fn invalid_outcomes_are_rejected_and_change_nothing() {
     let mut search = Search::new(config(20, 1)).unwrap();
     let id = search.ask().unwrap().id;
     let good = Outcome::objectives([1.0, 2.0]);
     let before = serde_json::to_string(&search).unwrap();
-    let stranger = CandidateId(1);
+    let unknown = CandidateId(1);
     let cases = [
         (
-            stranger,
+            unknown,
             good.clone(),
             Error::UnknownCandidate {
-                id: stranger,
+                id: unknown,
                 asked: 1,
             },
         ),
@@ -333,7 +334,7 @@ fn every_field_of_the_configuration_is_checked() {
 }
 
 #[test]
-fn damaged_saves_are_refused() {
+fn damaged_saves_are_rejected() {
     let mut search = Search::new(config(8, 0)).unwrap();
     let first = search.ask().unwrap();
     search

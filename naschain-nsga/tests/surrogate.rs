@@ -1,4 +1,4 @@
-//! The default mode against plain NSGA-II on problems that its constants were not chosen on.
+//! The default mode compared with plain NSGA-II on problems that its constants were not tuned on.
 
 use naschain_core::Genome;
 use naschain_nsga::{
@@ -6,14 +6,15 @@ use naschain_nsga::{
     hypervolume,
 };
 
-/// The points found, one after the other, with so many evaluations.
+/// The evaluated points in order.
 fn found<S: Space>(
     space: S,
-    config: SearchConfig,
+    mut config: SearchConfig,
     mode: Mode,
     evaluate: impl Fn(&S::Genome) -> Vec<f64>,
 ) -> Vec<f64> {
-    let mut search = Search::in_space(SearchConfig { mode, ..config }, space).unwrap();
+    config.mode = mode;
+    let mut search = Search::in_space(config, space).unwrap();
     let mut points = Vec::new();
     while let Some(candidate) = search.ask() {
         let values = evaluate(&candidate.genome);
@@ -32,16 +33,15 @@ fn objectives(count: usize) -> Vec<Objective> {
 }
 
 fn config(genes: usize, goals: usize, evaluations: usize, seed: u64) -> SearchConfig {
-    SearchConfig {
-        seed,
-        evaluations: Some(evaluations),
-        // Enough generations for all of them.
-        generations: evaluations.div_ceil(20).max(20),
-        ..SearchConfig::new(genes, objectives(goals))
-    }
+    let mut config = SearchConfig::new(genes, objectives(goals));
+    config.seed = seed;
+    config.evaluations = Some(evaluations);
+    // Enough generations for all evaluations.
+    config.generations = evaluations.div_ceil(20).max(20);
+    config
 }
 
-/// Both modes' hypervolumes after the same evaluations.
+/// The hypervolumes of both modes after the same number of evaluations.
 fn volumes<S: Space + Copy>(
     space: S,
     config: &SearchConfig,
@@ -55,7 +55,7 @@ fn volumes<S: Space + Copy>(
 }
 
 #[test]
-fn a_knapsack_of_bits_needs_fewer_evaluations() {
+fn a_knapsack_needs_fewer_evaluations() {
     for seed in 1..=3 {
         let config = config(40, 2, 100, seed);
         let [with, without] = volumes(Bits, &config, &[100.0, 120.0], |genome| {
@@ -68,9 +68,9 @@ fn a_knapsack_of_bits_needs_fewer_evaluations() {
     }
 }
 
-/// ZDT5, where a linear model is misled.
+/// ZDT5, which misleads a linear model.
 #[test]
-fn a_deceptive_problem_is_no_worse_for_it() {
+fn the_default_is_not_worse_on_a_deceptive_problem() {
     for seed in 1..=3 {
         let config = config(80, 2, 200, seed);
         let [with, without] = volumes(Bits, &config, &[32.0, 62.0], |genome| {
@@ -86,9 +86,9 @@ fn a_deceptive_problem_is_no_worse_for_it() {
     }
 }
 
-/// After four hundred candidates, the last of each four is an earlier one with a short stretch flipped.
+/// After 400 candidates, every fourth is an earlier one with a short block of bits flipped.
 #[test]
-fn a_long_search_leaps() {
+fn a_long_search_uses_block_mutation() {
     let mut search = Search::new(config(40, 2, 440, 1)).unwrap();
     while let Some(candidate) = search.ask() {
         let ones = |from: usize| candidate.genome.count_ones(from..from + 20) as f64;
@@ -100,14 +100,14 @@ fn a_long_search_leaps() {
     let genomes: Vec<_> = search.evaluated().map(|one| &one.genome).collect();
     assert_eq!(genomes.len(), 440);
     for index in (403..440).step_by(4) {
-        let is_leap = genomes[..index].iter().any(|earlier| {
+        let is_block_mutation = genomes[..index].iter().any(|earlier| {
             let differs = |&bit: &usize| genomes[index].get(bit) != earlier.get(bit);
             let flipped: Vec<usize> = (0..40).filter(differs).collect();
             let (count, ends) = (flipped.len(), (flipped.first(), flipped.last()));
             (2..=8).contains(&count)
                 && matches!(ends, (Some(first), Some(last)) if last - first + 1 == count)
         });
-        assert!(is_leap, "candidate {index}");
+        assert!(is_block_mutation, "candidate {index}");
     }
 }
 
@@ -127,7 +127,7 @@ fn real_variables_need_fewer_evaluations() {
     }
 }
 
-/// More than three objectives have no statistics of hypervolume, and are searched all the same.
+/// Statistics have no hypervolume for more than three objectives; the search works nevertheless.
 #[test]
 fn four_objectives_need_fewer_evaluations() {
     for seed in 1..=3 {
@@ -135,7 +135,7 @@ fn four_objectives_need_fewer_evaluations() {
         let [with, without] = volumes(Bits, &config, &[33.0; 4], |genome| {
             let ones = |from: usize| genome.count_ones(from..from + 8) as f64;
             let all = genome.count_ones(0..32) as f64;
-            // Ones of a quarter count for it, all others against it.
+            // Each objective counts the ones of one quarter for it and all others against it.
             (0..4)
                 .map(|quarter| 8.0 + all - 2.0 * ones(8 * quarter))
                 .collect()
@@ -144,12 +144,12 @@ fn four_objectives_need_fewer_evaluations() {
     }
 }
 
-/// A knapsack whose weight is known before the evaluation.
+/// A knapsack whose weight is known without evaluation.
 struct Weighed;
 
 fn weight(genome: &Genome) -> f64 {
     let set = (0..40).filter(|&bit| genome.get(bit));
-    // Far from linear, so that no model of the genes says it.
+    // Far from linear, so that a model of the genes cannot predict it.
     let sum: usize = set.map(|bit| 1 + bit % 5).sum();
     ((sum * 37) % 101) as f64
 }
@@ -163,7 +163,7 @@ impl Space for Weighed {
 }
 
 #[test]
-fn known_objectives_are_made_use_of() {
+fn known_objectives_are_used() {
     for seed in 1..=3 {
         let evaluate = |genome: &Genome| vec![-(genome.count_ones(0..40) as f64), weight(genome)];
         let mean_weight = |points: Vec<f64>| {
@@ -178,8 +178,8 @@ fn known_objectives_are_made_use_of() {
     }
 }
 
-/// Both objectives are known beforehand: the larger the first six bits' number, the smaller the first
-/// objective and the larger the second. All numbers are trade-offs; the other bits do not count.
+/// A space in which both objectives are known: the number of the first six bits and its negative, so
+/// that all numbers are trade-offs. The other bits do not count.
 struct Counted;
 
 fn number(genome: &Genome) -> f64 {
@@ -196,14 +196,12 @@ impl Space for Counted {
     }
 }
 
-/// A genome of the same objectives as one on its way promises nothing more.
+/// A genome with the same objectives as a pending one has no expected gain.
 #[test]
-fn pending_candidates_are_taken_into_account() {
+fn pending_candidates_are_considered() {
     for seed in 1..=5 {
-        let config = SearchConfig {
-            pace: Pace::SteadyState,
-            ..config(12, 2, 100, seed)
-        };
+        let mut config = config(12, 2, 100, seed);
+        config.pace = Pace::SteadyState;
         let mut search = Search::in_space(config, Counted).unwrap();
         let mut numbers = Vec::new();
         for _ in 0..12 {
@@ -224,7 +222,7 @@ fn pending_candidates_are_taken_into_account() {
     }
 }
 
-/// Ones are bad, which is known beforehand.
+/// The objective to minimise is the number of ones, and it is known.
 struct Ones;
 
 impl Space for Ones {
@@ -235,9 +233,9 @@ impl Space for Ones {
     }
 }
 
-/// The model picks the best of many children; one in four is any child once there are a hundred.
+/// The model selects the best of many offspring; after 100 candidates one in four is any offspring.
 #[test]
-fn after_a_hundred_one_in_four_is_a_plain_child() {
+fn after_100_candidates_one_in_four_is_plain_offspring() {
     for seed in 1..=3 {
         let evaluate = |genome: &Genome| vec![genome.count_ones(0..60) as f64];
         let ones = found(Ones, config(60, 1, 200, seed), Mode::Surrogate, evaluate);
@@ -246,7 +244,7 @@ fn after_a_hundred_one_in_four_is_a_plain_child() {
             some.map(|index| ones[index]).sum::<f64>() / 25.0
         };
         let (plain, picked) = (mean(100, 3), mean(100, 2));
-        // Children of good parents all the same: a random genome has 30.
+        // Nevertheless the plain ones descend from good parents: a random genome has 30 ones.
         assert!(
             picked + 0.5 < plain && plain < 10.0,
             "seed {seed}: {plain} {picked}"
@@ -254,7 +252,7 @@ fn after_a_hundred_one_in_four_is_a_plain_child() {
     }
 }
 
-/// What is known beforehand is the opposite of what is told.
+/// The known objective is the opposite of the evaluated one.
 struct Lying;
 
 impl Space for Lying {
@@ -265,9 +263,10 @@ impl Space for Lying {
     }
 }
 
-/// The first of each four goes by the model for ever; the second no longer, once it has no survivors.
+/// Of each four candidates the first always comes from the model; the second no longer does once the
+/// model's candidates do not survive.
 #[test]
-fn after_four_hundred_a_wrong_model_picks_less() {
+fn after_400_candidates_a_wrong_model_selects_fewer() {
     for seed in 1..=3 {
         let evaluate = |genome: &Genome| vec![genome.count_ones(0..60) as f64];
         let ones = found(Lying, config(60, 1, 640, seed), Mode::Surrogate, evaluate);
@@ -280,8 +279,8 @@ fn after_four_hundred_a_wrong_model_picks_less() {
     }
 }
 
-/// Maximises weighted ones of 80 bits and minimises changes between neighbours; more ones than `cap` are
-/// infeasible. Minimised objectives, or the violation.
+/// Maximises weighted ones of 80 bits and minimises changes between neighbours; more than `cap` ones
+/// are infeasible. Returns the minimised objectives or the violation.
 fn capped(genome: &Genome, cap: usize) -> Result<[f64; 2], f64> {
     let ones = genome.count_ones(0..80);
     if ones > cap {
@@ -293,13 +292,11 @@ fn capped(genome: &Genome, cap: usize) -> Result<[f64; 2], f64> {
     Ok([-(weight as f64), changes.count() as f64])
 }
 
-/// The hypervolumes after so many evaluations, and the share of feasible candidates.
+/// The hypervolumes after each of `evaluations`, and the share of feasible candidates.
 fn capped_volumes(mode: Mode, cap: usize, evaluations: &[usize], seed: u64) -> Vec<f64> {
     let most = evaluations[evaluations.len() - 1];
-    let config = SearchConfig {
-        mode,
-        ..config(80, 2, most, seed)
-    };
+    let mut config = config(80, 2, most, seed);
+    config.mode = mode;
     let mut search = Search::new(config).unwrap();
     let mut found = Vec::new();
     while let Some(candidate) = search.ask() {
@@ -325,7 +322,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 #[test]
-fn a_constrained_problem_is_no_worse_for_it() {
+fn the_default_is_not_worse_on_a_constrained_problem() {
     for cap in [45, 30] {
         let [with, without] = [Mode::Surrogate, Mode::Nsga2].map(|mode| {
             let runs = (1..=5).map(|seed| capped_volumes(mode, cap, &[200], seed)[0]);
@@ -337,10 +334,10 @@ fn a_constrained_problem_is_no_worse_for_it() {
 
 /// The table of docs/search.md.
 #[test]
-#[ignore = "it takes long and checks nothing: it prints what docs/search.md shows"]
+#[ignore = "slow and without checks: it prints a table of docs/search.md"]
 fn table_of_a_constrained_problem() {
     println!(
-        "cap  mode       hypervolume after 100, 200, 400, and share of feasible ones, median of 15 seeds"
+        "cap  mode       hypervolume after 100, 200, 400, and share of feasible candidates, median of 15 seeds"
     );
     for cap in [45, 30] {
         for mode in [Mode::Surrogate, Mode::Nsga2] {
@@ -353,9 +350,10 @@ fn table_of_a_constrained_problem() {
     }
 }
 
-/// ZDT4 (Zitzler, Deb and Thiele 2000), ten variables with many local fronts: the default is worse here.
+/// ZDT4 (Zitzler, Deb and Thiele 2000), ten variables with many local fronts, where the default is
+/// worse.
 #[test]
-#[ignore = "it checks nothing: it prints what docs/search.md shows"]
+#[ignore = "without checks: it prints figures of docs/search.md"]
 fn table_of_a_multimodal_problem() {
     let evaluate = |genome: &RealVector| {
         let [first, rest @ ..] = genome.values() else {

@@ -1,5 +1,5 @@
-//! Non-dominated sorting by naschain-nsga, genoxide and moors, one thread each, every one on
-//! points that are already in the form it takes.
+//! Non-dominated sorting by naschain-nsga, genoxide and moors on one thread each, with the input already
+//! in the form that each crate takes.
 
 mod thread_time;
 
@@ -20,12 +20,12 @@ const POINTS: [usize; 4] = [100, 1000, 10_000, 100_000];
 enum Shape {
     /// Uniform in the unit cube.
     Cloud,
-    /// On the unit sphere: nobody dominates anybody.
+    /// On the unit sphere: no point dominates another.
     Front,
     /// Whole numbers below 10: ties and duplicates.
     Integers,
-    /// The last number is the one before with the other sign: a front whose points all remain steps of
-    /// a staircase.
+    /// The last objective is the negative of the previous one: a front whose staircase keeps all
+    /// points.
     Opposed,
 }
 
@@ -55,19 +55,19 @@ impl Shape {
     }
 }
 
-/// genoxide compares most pairs of a front: single calls take 10 seconds and more.
+/// genoxide compares most pairs of a front: a single call takes 10 seconds or more.
 fn genoxide_is_slow<const M: usize>(shape: Shape, points: usize) -> bool {
     points > 10_000 && M > 2 && matches!(shape, Shape::Front | Shape::Opposed)
 }
 
-/// moors compares all pairs, and keeps a list of those that each point dominates: with 100,000 points
-/// it is slow on a front, and needs tens of gigabytes on all else.
+/// moors compares all pairs, and stores a list of the points that each point dominates. With 100,000
+/// points it is slow on a front, and needs tens of gigabytes on other shapes.
 fn moors_is_slow(points: usize) -> bool {
     points > 10_000
 }
 
-/// A single call, without criterion, where many would take hours: with the environment variable SLOW
-/// alone.
+/// Measures a single call without criterion, whose many calls would take hours. Runs only if the
+/// environment variable SLOW is set.
 fn once<T>(name: &str, shape: Shape, rows: usize, objectives: usize, call: impl FnOnce() -> T) {
     if std::env::var_os("SLOW").is_some() {
         let start = ThreadTime::now();
@@ -94,7 +94,7 @@ fn sort_by_all<const M: usize>(
     shape: Shape,
 ) {
     if rows.len() >= 10_000 {
-        // Each sample is one call or few; the default would take many more of the slow ones.
+        // One or few calls per sample; the default would take many more.
         group.sampling_mode(SamplingMode::Flat);
     }
     let flat = rows.as_flattened();

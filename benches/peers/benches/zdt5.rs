@@ -1,5 +1,5 @@
 //! A whole run of ZDT5, 80 bits, population 100, 250 generations, two-point crossover with
-//! probability 0.9 and one flipped bit a child: naschain-nsga (plain NSGA-II) and genoxide.
+//! probability 0.9 and on average one flipped bit per child: naschain-nsga (plain NSGA-II) and genoxide.
 
 mod thread_time;
 
@@ -17,7 +17,8 @@ const BITS: usize = 80;
 const POPULATION: usize = 100;
 const GENERATIONS: usize = 250;
 
-/// The first objective counts the ones of the first 30 bits, the second scores ten groups of five.
+/// The first objective counts the ones of the first 30 bits; the second one scores ten groups of five
+/// bits.
 fn evaluate(genome: &Genome) -> [f64; 2] {
     let group = |from: usize| match genome.count_ones(from..from + 5) {
         5 => 1.0,
@@ -29,16 +30,12 @@ fn evaluate(genome: &Genome) -> [f64; 2] {
 }
 
 fn naschain(seed: u64) -> usize {
-    let config = SearchConfig {
-        mode: Mode::Nsga2,
-        population: POPULATION,
-        generations: GENERATIONS,
-        seed,
-        ..SearchConfig::new(
-            BITS,
-            vec![Objective::minimize("f1"), Objective::minimize("f2")],
-        )
-    };
+    let objectives = vec![Objective::minimize("f1"), Objective::minimize("f2")];
+    let mut config = SearchConfig::new(BITS, objectives);
+    config.mode = Mode::Nsga2;
+    config.population = POPULATION;
+    config.generations = GENERATIONS;
+    config.seed = seed;
     let mut search = Search::new(config).expect("a valid configuration");
     while let Some(candidate) = search.ask() {
         let outcome = Outcome::objectives(evaluate(&candidate.genome));

@@ -1,4 +1,4 @@
-//! One genome for each network: relabelled nodes, dead connections and left-out phases removed.
+//! One genome per network: independent of the numbering of nodes and of left-out phases.
 
 mod part;
 mod search;
@@ -9,26 +9,27 @@ use crate::{Error, Genome, MacroSpace};
 use part::Part;
 use search::{OutOfSteps, least_code};
 
-/// Refinements that the search may make for one connected part of a phase, a few microseconds
-/// each. Random genomes need one to nine. The most that was found for up to 32 nodes is 771, among
-/// unions of cycles, block designs, strongly regular graphs and layers of random regular wiring,
-/// and by changing those to need more; nothing proves that there is no worse one.
-const MOST_STEPS: usize = 10_000;
+/// Maximum number of refinements of the search for one connected component of a phase, a few
+/// microseconds each. Random genomes need one to nine. The largest number found for up to 32 nodes is
+/// 771, among unions of cycles, block designs, strongly regular graphs, layers of random regular
+/// wiring, and variations of these that were optimised to need more. There is no proof that it is the
+/// maximum.
+const MAX_STEPS: usize = 10_000;
 
 impl MacroSpace {
-    /// The genome that stands for the same network as `genome` and is the same for all genomes
-    /// that do.
+    /// Returns the canonical form of `genome`: a genome of the same network that is equal for all
+    /// genomes of that network.
     ///
-    /// Two genomes stand for the same network when their decoded phases are equal up to the
-    /// numbering of nodes. In the canonical one, phases that are left out come last and have no
-    /// bit set, and a phase's nodes are numbered by an order that only their connections decide
-    /// (colour refinement and search over what it leaves tied, as in McKay and Piperno 2014). Of
-    /// the 2²¹ genomes of 3 phases of 4 nodes, 219,661 are distinct networks.
+    /// Two genomes encode the same network if their decoded phases are equal up to the numbering of
+    /// nodes. In the canonical form, left-out phases come last and have no bit set, and the nodes of
+    /// a phase are in an order that depends only on their connections (colour refinement, and search
+    /// over the remaining ties, as in McKay and Piperno 2014). The 2²¹ genomes of 3 phases of 4 nodes
+    /// encode 219,661 distinct networks.
     ///
     /// # Errors
-    /// What [`MacroSpace::check`] says, and [`Error::TooAlike`] after 10,000 steps of a search. No
-    /// network is known for which that happens: the most symmetric ones of 32 nodes take some
-    /// hundred steps, less than a few milliseconds.
+    /// As [`MacroSpace::check`], and [`Error::TooSymmetric`] if a search exceeds 10,000 steps. No
+    /// network is known for which that happens: the most symmetric ones of 32 nodes take hundreds of
+    /// steps, at most a few milliseconds.
     ///
     /// ```
     /// use naschain_core::{Genome, MacroSpace};
@@ -40,9 +41,9 @@ impl MacroSpace {
     ///     classes: 10,
     /// };
     /// let canonical = |text: &str| space.canonical(&text.parse()?);
-    /// // Node 3 reads node 1, or node 2 does; in the first phase or the second.
+    /// // Node 3 reads node 1 in the first phase, or node 2 reads node 1 in the second one.
     /// assert_eq!(canonical("0100-0001")?, canonical("0000-1000")?);
-    /// // The skip bit makes another network.
+    /// // The skip bit changes the network.
     /// assert_ne!(canonical("0100-0000")?, canonical("0101-0000")?);
     /// # Ok::<(), naschain_core::Error>(())
     /// ```
@@ -53,11 +54,11 @@ impl MacroSpace {
         for phase in 0..self.phases {
             let dag = Dag::read(genome, phase * phase_len, self.nodes);
             if dag.reads.iter().any(|&reads| reads != 0) {
-                let too_alike = |OutOfSteps| Error::TooAlike {
+                let too_symmetric = |OutOfSteps| Error::TooSymmetric {
                     phase: phase + 1,
-                    steps: MOST_STEPS,
+                    steps: MAX_STEPS,
                 };
-                bits.extend(dag.canonical(MOST_STEPS).map_err(too_alike)?.bits());
+                bits.extend(dag.canonical(MAX_STEPS).map_err(too_symmetric)?.bits());
                 bits.push(genome.get((phase + 1) * phase_len - 1));
             }
         }
@@ -66,7 +67,7 @@ impl MacroSpace {
     }
 }
 
-/// The nodes of one phase: bit j of `reads[i]` says that node i reads node j, counted from 0.
+/// The nodes of one phase: bit j of `reads[i]` is 1 if node i reads node j, both counted from 0.
 struct Dag {
     reads: Vec<u32>,
 }
@@ -91,7 +92,7 @@ impl Dag {
         self.reads.iter().enumerate().flat_map(row)
     }
 
-    /// The same network with its nodes in canonical order; isolated nodes last.
+    /// The same graph with its nodes in canonical order; isolated nodes come last.
     fn canonical(&self, steps: usize) -> Result<Dag, OutOfSteps> {
         let mut parts = self
             .components()
@@ -109,7 +110,7 @@ impl Dag {
         Ok(Dag { reads })
     }
 
-    /// The nodes that hang together, in ascending order.
+    /// The connected components, each with its nodes in ascending order.
     fn components(&self) -> Vec<Vec<usize>> {
         let mut label: Vec<usize> = (0..self.reads.len()).collect();
         for (reader, &mask) in self.reads.iter().enumerate() {
@@ -126,7 +127,7 @@ impl Dag {
     }
 }
 
-/// The places of the bits that are 1, in ascending order.
+/// The indices of the bits that are 1, in ascending order.
 fn ones(mut mask: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let place = mask.trailing_zeros() as usize;

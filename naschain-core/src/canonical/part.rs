@@ -1,16 +1,16 @@
-//! One connected part of a phase, and how far its nodes can be told apart without trying.
+//! One connected component of a phase, and the refinement of its nodes' colours.
 
 use super::{Dag, ones};
 
-/// One connected part, its nodes renumbered from 0: bit j of `reads[i]` says that node i reads
-/// node j, bit i of `readers[j]` says the same.
+/// One connected component with its nodes renumbered from 0. Bit j of `reads[i]` and bit i of
+/// `readers[j]` are 1 if node i reads node j.
 pub(super) struct Part {
     pub(super) reads: Vec<u32>,
     pub(super) readers: Vec<u32>,
 }
 
-/// A node's colour, then those of what it reads and of what reads it, sorted and counted from 1,
-/// with zeros behind.
+/// A node's colour, the sorted colours of the nodes that it reads, and those of the nodes that read
+/// it. Both lists are counted from 1 and padded with zeros.
 type Key = (u8, [u8; 32], [u8; 32]);
 
 impl Part {
@@ -29,7 +29,8 @@ impl Part {
         part
     }
 
-    /// Longest way from a node that reads nothing; ordering by it keeps readers behind.
+    /// The length of the longest path to each node. In an order by level, a node comes after all nodes
+    /// that it reads.
     pub(super) fn levels(&self) -> Vec<u8> {
         let mut levels: Vec<u8> = Vec::with_capacity(self.reads.len());
         for &mask in &self.reads {
@@ -39,8 +40,8 @@ impl Part {
         levels
     }
 
-    /// Splits colours by the colours of what a node reads and is read by, until nothing changes.
-    /// Colours are 0, 1, … in an order that does not depend on the numbering of nodes.
+    /// Splits colours by the colours of a node's neighbours until nothing changes. The new colours are
+    /// 0, 1, … in an order that does not depend on the numbering of nodes.
     pub(super) fn refine(&self, mut colours: Vec<u8>) -> Vec<u8> {
         loop {
             let mut keys: Vec<(Key, usize)> = (0..colours.len())
@@ -74,15 +75,15 @@ impl Part {
         (colours[node], around(reads), around(readers))
     }
 
-    /// The colours when `node` comes before all that it was tied with.
+    /// The refined colours if `node` is put before all nodes of its colour.
     pub(super) fn put_first(&self, node: usize, colours: &[u8]) -> Vec<u8> {
-        // Doubled colours leave room in front of the others.
+        // Doubling the colours makes room for a new one before each.
         let mut split: Vec<u8> = colours.iter().map(|colour| 2 * colour + 1).collect();
         split[node] -= 1;
         self.refine(split)
     }
 
-    /// What each node reads when nodes are numbered by their colours, all different.
+    /// The `reads` masks if nodes are numbered by their colours, which must all differ.
     pub(super) fn code(&self, colours: &[u8]) -> Vec<u32> {
         let mut code = vec![0; colours.len()];
         for (node, &colour) in colours.iter().enumerate() {

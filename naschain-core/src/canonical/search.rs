@@ -1,22 +1,22 @@
-//! The search over what refinement leaves tied.
+//! The search over the ties that refinement leaves.
 
 use std::collections::BTreeMap;
 
 use super::{Part, ones};
 
-/// Automorphisms that are remembered. A dozen was the most that a search found; the limit keeps the
-/// work of a step bounded.
-const MOST_AUTOMORPHISMS: usize = 64;
+/// Maximum number of automorphisms that are stored, which bounds the work of a step. No search is
+/// known to find more than a dozen.
+const MAX_AUTOMORPHISMS: usize = 64;
 
-/// The search tree of one part, walked depth first.
+/// The depth-first search of one component's tree.
 ///
-/// A place in the tree is a path: nodes that were put in front of what they were tied with, one
-/// after the other. At a leaf no tie is left, and its order of the nodes gives a code. Two leaves
-/// with one code give an automorphism, a renumbering of the nodes that leaves all connections in
-/// place. It keeps the nodes that begin both paths, so where the paths part, the two branches hold
-/// the same codes, and only the one walked before is needed. The same goes for all branches that
-/// known automorphisms that keep the path exchange (McKay and Piperno 2014). What is left out holds
-/// no code that was not seen, so the least code is the one that a walk through the whole tree finds.
+/// A position in the tree is a path: the nodes that were put before all nodes of their colour, one
+/// after the other. At a leaf no tie is left, and the order of the nodes gives a code. Two leaves with
+/// the same code give an automorphism, a renumbering of the nodes that preserves all connections. It
+/// fixes the common prefix of both paths, so the two branches after it contain the same codes, and the
+/// second one can be pruned. The same holds for branches that are exchanged by known automorphisms
+/// that fix the path (McKay and Piperno 2014). Pruned branches contain no new code, so the result is
+/// the least code of the whole tree.
 pub(super) struct Search<'a> {
     part: &'a Part,
     path: Vec<usize>,
@@ -32,16 +32,16 @@ struct Leaf {
 
 struct Automorphism {
     image: Vec<usize>,
-    /// The nodes that stay where they are.
+    /// A mask of the nodes that are mapped to themselves.
     fixed: u32,
 }
 
-/// The search took all its steps and was not at its end.
+/// The search exceeded its number of steps.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct OutOfSteps;
 
-/// Searches `part` in at most `steps` refinements: what each node reads, in the order of nodes
-/// that makes this least among all orders that refinement leaves possible.
+/// Searches `part` with at most `steps` refinements for its least code: the `reads` masks in the order
+/// of nodes for which they are least, among all orders that refinement leaves possible.
 pub(super) fn least_code(part: &Part, steps: usize) -> Result<Vec<u32>, OutOfSteps> {
     let mut search = Search {
         part,
@@ -56,8 +56,8 @@ pub(super) fn least_code(part: &Part, steps: usize) -> Result<Vec<u32>, OutOfSte
 }
 
 impl Search<'_> {
-    /// Walks the tree below the present path and says how long the path is where there is more to
-    /// see; that is shorter than this one if all below this one was seen in another branch.
+    /// Searches the subtree of the current path. Returns the length of the path at which to continue,
+    /// which is shorter than the current one if the rest of this subtree can be pruned.
     fn walk(&mut self, colours: Vec<u8>) -> Result<usize, OutOfSteps> {
         self.steps_left = self.steps_left.checked_sub(1).ok_or(OutOfSteps)?;
         let Some(tied) = first_tie(&colours) else {
@@ -66,7 +66,7 @@ impl Search<'_> {
         let depth = self.path.len();
         let mut tried = 0;
         for node in ones(tied) {
-            if self.looks_like(node, tried) {
+            if self.is_equivalent(node, tried) {
                 continue;
             }
             tried |= 1 << node;
@@ -87,7 +87,7 @@ impl Search<'_> {
             self.leaves.insert(code, Leaf { path, colours });
             return self.path.len();
         };
-        if self.automorphisms.len() < MOST_AUTOMORPHISMS {
+        if self.automorphisms.len() < MAX_AUTOMORPHISMS {
             let with = |colour| before.colours.iter().position(|&other| other == colour);
             let image: Vec<usize> = colours.iter().filter_map(|&colour| with(colour)).collect();
             let fixed = (0..image.len()).filter(|&node| image[node] == node);
@@ -100,19 +100,19 @@ impl Search<'_> {
         both.take_while(|(now, before)| now == before).count()
     }
 
-    /// Whether an automorphism that keeps the path takes `node` to one of those tried.
-    fn looks_like(&self, node: usize, tried: u32) -> bool {
+    /// Whether an automorphism that fixes the path maps `node` to a node that was tried.
+    fn is_equivalent(&self, node: usize, tried: u32) -> bool {
         // Nodes with the same neighbours can always be exchanged.
         let neighbours = |node: usize| (self.part.reads[node], self.part.readers[node]);
         if ones(tried).any(|other| neighbours(other) == neighbours(node)) {
             return true;
         }
         let path = self.path.iter().fold(0, |mask, node| mask | 1 << node);
-        let keep_path = |one: &&Automorphism| path & !one.fixed == 0;
+        let fixes_path = |one: &&Automorphism| path & !one.fixed == 0;
         let mut orbit: u32 = 1 << node;
         loop {
             let mut grown = orbit;
-            for one in self.automorphisms.iter().filter(keep_path) {
+            for one in self.automorphisms.iter().filter(fixes_path) {
                 grown = ones(grown).fold(grown, |mask, node| mask | 1 << one.image[node]);
             }
             if grown & tried != 0 || grown == orbit {
@@ -123,7 +123,7 @@ impl Search<'_> {
     }
 }
 
-/// The nodes of the first colour that more than one node has.
+/// A mask of the nodes of the first colour that several nodes share.
 fn first_tie(colours: &[u8]) -> Option<u32> {
     let mut with = [0_u32; 32];
     for (node, &colour) in colours.iter().enumerate() {
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_automorphisms_that_keep_the_path_tell() {
+    fn only_automorphisms_that_fix_the_path_are_used() {
         let part = Part {
             reads: vec![0, 0, 0b01, 0b10],
             readers: vec![0b0100, 0b1000, 0, 0],
@@ -153,10 +153,10 @@ mod tests {
             automorphisms: Vec::new(),
             steps_left: 0,
         };
-        assert!(!search.looks_like(3, 1 << 2));
+        assert!(!search.is_equivalent(3, 1 << 2));
         search.automorphisms.push(both_exchanged);
-        assert!(search.looks_like(3, 1 << 2));
+        assert!(search.is_equivalent(3, 1 << 2));
         search.path.push(0);
-        assert!(!search.looks_like(3, 1 << 2));
+        assert!(!search.is_equivalent(3, 1 << 2));
     }
 }

@@ -11,19 +11,19 @@ pub(super) fn ranks(keys: &[u64]) -> Vec<u32> {
     ranks
 }
 
-/// The fronts of points that come in lexicographic order (Jensen 2003): a point is then dominated by
-/// a front exactly when the front's smallest second number so far, that of its last point, is not
+/// The fronts of points that are visited in lexicographic order (Jensen 2003). A front then dominates a
+/// point exactly if the second objective of the front's last point, which is its smallest, is not
 /// larger.
 #[derive(Default)]
 pub(crate) struct FrontsOfPairs {
-    /// The second number of each front's last point; it grows from front to front.
+    /// The second objective of each front's last point; it increases from front to front.
     lasts: Vec<u64>,
     before: Option<[u64; 2]>,
     rank: usize,
 }
 
 impl FrontsOfPairs {
-    /// The front of the next point.
+    /// Returns the front of the next point.
     #[inline]
     pub(crate) fn rank(&mut self, point: [u64; 2]) -> u32 {
         if self.before != Some(point) {

@@ -1,27 +1,25 @@
-//! Searches to test with, and how they are run.
+//! Configurations, outcomes and a driver shared by the tests of searches.
 
 use naschain_core::{Genome, Purpose, Stream};
 use naschain_nsga::{Candidate, Mode, Objective, Outcome, Search, SearchConfig, Space};
 
 pub(crate) fn config(genome_len: usize, seed: u64) -> SearchConfig {
-    // Both modes, told apart by the seed.
+    // The seed's parity selects the mode, so that tests over seeds cover both.
     let mode = if seed.is_multiple_of(2) {
         Mode::Nsga2
     } else {
         Mode::Surrogate
     };
-
     let objectives = vec![Objective::maximize("ones"), Objective::minimize("value")];
-    SearchConfig {
-        population: 7,
-        generations: 6,
-        seed,
-        mode,
-        ..SearchConfig::new(genome_len, objectives)
-    }
+    let mut config = SearchConfig::new(genome_len, objectives);
+    config.population = 7;
+    config.generations = 6;
+    config.seed = seed;
+    config.mode = mode;
+    config
 }
 
-/// Every kind of outcome occurs, as a function of the genome alone.
+/// A function of the genome alone that returns every kind of outcome.
 pub(crate) fn outcome(genome: &Genome) -> Outcome {
     let bits: Vec<bool> = genome.bits().collect();
     let ones = bits.iter().filter(|bit| **bit).count() as f64;
@@ -37,22 +35,22 @@ pub(crate) fn outcome(genome: &Genome) -> Outcome {
     }
 }
 
-/// Runs to the end; `order` decides which of the candidates in flight is told next, and `step` may
-/// replace the search before each tell.
+/// Runs to the end with five candidates in flight. `order` seeds the choice of the one that is told
+/// next; `step` may replace the search before each tell.
 pub(crate) fn run<S: Space<Genome = Genome>>(
     mut search: Search<S>,
     order: u64,
     mut step: impl FnMut(Search<S>) -> Search<S>,
 ) -> Search<S> {
     let mut stream = Stream::new(order, Purpose::Simulation, 0, 0);
-    let mut flying: Vec<Candidate> = Vec::new();
+    let mut in_flight: Vec<Candidate> = Vec::new();
     while !search.is_finished() {
-        while flying.len() < 5
+        while in_flight.len() < 5
             && let Some(candidate) = search.ask()
         {
-            flying.push(candidate);
+            in_flight.push(candidate);
         }
-        let candidate = flying.swap_remove(stream.index(flying.len()));
+        let candidate = in_flight.swap_remove(stream.index(in_flight.len()));
         search = step(search);
         search
             .tell(candidate.id, outcome(&candidate.genome))

@@ -1,5 +1,5 @@
-//! Time that the measuring thread spends on a processor: what else runs on the machine counts less than
-//! with a clock on the wall. Everybody measured here runs on that one thread.
+//! Processor time of the measuring thread, which depends less on other load than wall-clock time. All
+//! measured code runs on this thread.
 
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
-//! Small spaces, where every numbering of the nodes can be tried.
+//! Small spaces, in which all numberings of the nodes can be enumerated.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{genome, space};
 use crate::{Architecture, Genome};
 
-/// The slow way: a phase's edges (input 0, output 99) under every numbering, the least one.
+/// The least list of edges of each phase (input 0, output 99) among all numberings of its nodes.
 fn by_brute_force(architecture: &Architecture) -> Vec<Vec<(usize, usize)>> {
     let phase_edges = |phase: &crate::Phase| {
         let count = phase.nodes.len();
@@ -48,7 +48,8 @@ fn permutations(count: usize) -> Vec<Vec<usize>> {
     all
 }
 
-/// Canonical forms and brute force must pair off one to one.
+/// Checks that canonical forms correspond one to one to networks found by brute force, and returns
+/// their number.
 fn check_all(phases: usize, nodes: usize) -> usize {
     let space = space(phases, nodes);
     let mut pairs = BTreeMap::new();
@@ -67,7 +68,7 @@ fn check_all(phases: usize, nodes: usize) -> usize {
 }
 
 #[test]
-fn every_genome_of_small_spaces() {
+fn canonical_forms_of_small_spaces_match_brute_force() {
     assert_eq!(check_all(3, 2), 1 + 2 + 4 + 8);
     let three_nodes = check_all(1, 3) - 1;
     assert_eq!(
@@ -81,7 +82,7 @@ fn every_genome_of_small_spaces() {
     check_all(1, 5);
 }
 
-/// The count that `MacroSpace::canonical` states.
+/// The number of networks in the documentation of `MacroSpace::canonical`.
 #[test]
 fn networks_of_3_phases_of_4_nodes() {
     let one_phase = check_all(1, 4) - 1;
@@ -89,9 +90,9 @@ fn networks_of_3_phases_of_4_nodes() {
     assert_eq!((one_phase, all), (60, 219_661));
 }
 
-/// The same count without a formula.
+/// The same number by enumeration instead of a formula.
 #[test]
-#[ignore = "goes through two million genomes: seconds in a release build"]
+#[ignore = "enumerates two million genomes: seconds in a release build"]
 fn all_genomes_of_3_phases_of_4_nodes() {
     let space = space(3, 4);
     let canonical = |number| space.canonical(&genome(number, 21)).unwrap();

@@ -1,4 +1,5 @@
-//! Canonical genomes against brute force, against the plain search, and of symmetric networks.
+//! Comparison of canonical genomes with brute force and with an unpruned search, and tests of symmetric
+//! networks.
 
 mod brute_force;
 mod plain_search;
@@ -27,7 +28,7 @@ fn one_phase(dag: &Dag, skip: bool) -> Genome {
     Genome::from_bits(dag.bits().chain([skip]))
 }
 
-/// The same network in a random order in which every node comes after what it reads.
+/// The same network in a random order in which every node comes after the nodes that it reads.
 fn renumbered(dag: &Dag, seed: u64) -> Dag {
     let count = dag.reads.len();
     let mut stream = Stream::new(seed, Purpose::Simulation, 0, 0);

@@ -1,11 +1,11 @@
-//! The search that goes through its whole tree, but for nodes with the same neighbours: quick to
-//! read, and endless on symmetric networks.
+//! A simple search without pruning, except of nodes with the same neighbours. It does not end in
+//! reasonable time on symmetric networks.
 
 use super::{Dag, Genome, genome, one_phase, ones, renumbered, space};
 use crate::canonical::Part;
 use proptest::prelude::*;
 
-/// Colours split by the colours around, until nothing changes.
+/// Splits colours by the colours of the neighbours until nothing changes.
 fn refine(part: &Part, mut colours: Vec<usize>) -> Vec<usize> {
     loop {
         let around = |mask: u32| {
@@ -30,7 +30,7 @@ fn refine(part: &Part, mut colours: Vec<usize>) -> Vec<usize> {
     }
 }
 
-/// The least code below these colours.
+/// The least code of the subtree with these colours.
 fn least(part: &Part, colours: &[usize]) -> Vec<u32> {
     let with = |colour| (0..colours.len()).filter(move |&node| colours[node] == colour);
     let Some(tie) = (0..colours.len()).find(|&colour| with(colour).count() > 1) else {
@@ -50,7 +50,7 @@ fn least(part: &Part, colours: &[usize]) -> Vec<u32> {
     with(tie).filter(is_first).map(below).min().unwrap()
 }
 
-/// A phase in canonical order by the plain search.
+/// A phase with its nodes in canonical order, by the plain search.
 fn canonical(dag: &Dag) -> Dag {
     let mut parts: Vec<Vec<u32>> = Vec::new();
     for nodes in dag.components().iter().filter(|nodes| nodes.len() > 1) {
@@ -86,7 +86,8 @@ fn all_genomes_of_up_to_5_nodes() {
     }
 }
 
-/// Equal layers, each reading earlier ones around a circle; after node 0, if `root` says so.
+/// Layers of equal width that read earlier layers with circular symmetry. With `root`, the first layer
+/// reads node 0.
 fn circles(width: usize, wiring: &[u64], root: bool) -> Dag {
     let first = usize::from(root);
     let mut reads = vec![0; first];
@@ -137,8 +138,8 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
-    /// Two layers that read each other in circles, so alike that refinement tells none apart, and
-    /// some of their connections changed for others.
+    /// Circles in two layers, whose nodes refinement cannot distinguish, with some connections
+    /// exchanged.
     #[test]
     fn circles_side_by_side(
         widths in prop::collection::vec(2_usize..=4, 1..=3),
@@ -153,7 +154,7 @@ proptest! {
             rows.extend((0..width).map(reads));
         }
         for (one, other) in trades {
-            trade(&mut rows, usize::from(one), usize::from(other));
+            exchange(&mut rows, usize::from(one), usize::from(other));
         }
         let count = rows.len();
         let behind = rows.iter().map(|row| row << 1);
@@ -165,8 +166,9 @@ proptest! {
     }
 }
 
-/// Two rows exchange one bit each, if each has one that the other lacks: counts stay as they are.
-fn trade(rows: &mut [u32], one: usize, other: usize) {
+/// Exchanges one bit of each row for one that only the other row has, if there are such bits. The
+/// numbers of ones stay the same.
+fn exchange(rows: &mut [u32], one: usize, other: usize) {
     let (one, other) = (one % rows.len(), other % rows.len());
     let lowest = |mask: u32| mask & mask.wrapping_neg();
     let (give, take) = (

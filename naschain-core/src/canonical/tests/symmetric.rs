@@ -1,11 +1,11 @@
-//! Networks with many automorphisms. A search that does not use these runs into its limit here: 15
-//! chains from one node have 15! orders, more than 10^12.
+//! Networks with many automorphisms. A search that does not use them exceeds its limit: 15 chains from
+//! one node have 15! orders, more than 10^12.
 
 use super::{Dag, one_phase, renumbered, space};
-use crate::canonical::{MOST_STEPS, OutOfSteps, Part, least_code};
+use crate::canonical::{MAX_STEPS, OutOfSteps, Part, least_code};
 use proptest::prelude::*;
 
-/// A phase of `count` nodes where `reads(i, j)` says whether node i reads the earlier node j.
+/// A phase of `count` nodes in which node i reads the earlier node j if `reads(i, j)`.
 fn dag(count: usize, reads: impl Fn(usize, usize) -> bool) -> Dag {
     let reads = &reads;
     let row = |node: usize| (0..node).filter(move |&read| reads(node, read));
@@ -15,7 +15,8 @@ fn dag(count: usize, reads: impl Fn(usize, usize) -> bool) -> Dag {
     }
 }
 
-/// These networks side by side, all that read nothing reading one node in front.
+/// The union of these networks with one common node first, which is read by all nodes that have no
+/// input.
 fn side_by_side(parts: &[Dag]) -> Dag {
     let mut reads = vec![0];
     for part in parts {
@@ -26,7 +27,8 @@ fn side_by_side(parts: &[Dag]) -> Dag {
     Dag { reads }
 }
 
-/// Every numbering has one form, which is a numbering of the same network and its own form.
+/// Checks that all numberings have the same canonical form, which is a numbering of the same network and
+/// its own canonical form.
 fn check(dag: &Dag, seeds: std::ops::Range<u64>) {
     let space = space(1, dag.reads.len());
     let form = space.canonical(&one_phase(dag, false)).unwrap();
@@ -39,7 +41,7 @@ fn check(dag: &Dag, seeds: std::ops::Range<u64>) {
     }
 }
 
-/// Node 0, and chains of `len` nodes that begin by reading it.
+/// Node 0, and `count` chains of `len` nodes whose first nodes read it.
 fn chains(count: usize, len: usize) -> Dag {
     dag(1 + count * len, |node, read| {
         read == node.saturating_sub(count)
@@ -53,7 +55,7 @@ fn chains_from_one_node() {
     check(&chains(6, 5), 0..20);
 }
 
-/// Nodes 2 and 3 read 0 and 1 crosswise, and 4 reads one of them.
+/// Nodes 2 and 3 read nodes 0 and 1 crosswise, and node 4 reads one of them.
 fn small() -> Dag {
     Dag {
         reads: vec![0, 1, 0b11, 0b10, 0b1100],
@@ -86,14 +88,14 @@ fn layers_that_read_all_or_all_but_one() {
     }
 }
 
-/// Two layers of points: node 16 + a reads b if `wired(a, b)`.
+/// Two layers of nodes: a node a of the second layer reads node b of the first if `wired(a, b)`.
 fn two_layers(width: usize, wired: impl Fn(usize, usize) -> bool) -> Dag {
     dag(2 * width, |node, read| {
         node >= width && read < width && wired(node - width, read)
     })
 }
 
-/// Refinement alone tells none of these points apart.
+/// Refinement alone cannot distinguish the nodes of these networks.
 #[test]
 fn cubes_designs_and_strongly_regular_graphs() {
     check(&two_layers(16, |a, b| (a ^ b).count_ones() == 1), 0..20);
@@ -109,7 +111,7 @@ fn cubes_designs_and_strongly_regular_graphs() {
     let fano = || two_layers(7, |a, b| [0, 1, 3].contains(&((7 + b - a) % 7)));
     check(&side_by_side(&[fano(), fano()]), 0..20);
 
-    // Strongly regular with the same numbers, yet two graphs: refinement sees no difference.
+    // Two strongly regular graphs with the same parameters, which refinement cannot distinguish.
     let with_itself = |wired: &dyn Fn(usize, usize) -> bool| {
         let layers = two_layers(16, |a, b| a == b || wired(a, b));
         space(1, 32).canonical(&one_phase(&layers, false)).unwrap()
@@ -117,12 +119,12 @@ fn cubes_designs_and_strongly_regular_graphs() {
     assert_ne!(with_itself(&rook), with_itself(&shrikhande));
 }
 
-/// A circle of `width` points in two layers.
+/// A circle of `width` nodes per layer in two layers.
 fn circle(width: usize) -> Dag {
     two_layers(width, |a, b| b == a || b == (a + 1) % width)
 }
 
-/// What needed the most steps of all that were tried.
+/// The networks that need the largest known numbers of steps.
 #[test]
 fn unions_of_circles() {
     let of = |widths: &[usize]| {
@@ -146,20 +148,20 @@ fn unions_of_circles() {
     assert_ne!(form(&[3, 5, 7]), form(&[4, 4, 7]));
 }
 
-/// A search may end by its limit, and by nothing less.
+/// A search fails exactly if its limit is below the number of steps that it needs.
 #[test]
 fn the_steps_of_a_search_are_limited() {
     let chains = chains(15, 2);
     let part = Part::new(&chains, &(0..31).collect::<Vec<_>>());
-    let needed = (1..MOST_STEPS).find(|&steps| least_code(&part, steps).is_ok());
+    let needed = (1..MAX_STEPS).find(|&steps| least_code(&part, steps).is_ok());
     let needed = needed.unwrap();
     assert!(needed > 15 && needed < 1000, "{needed} steps");
     assert_eq!(least_code(&part, needed - 1), Err(OutOfSteps));
-    assert_eq!(least_code(&part, needed), least_code(&part, MOST_STEPS));
+    assert_eq!(least_code(&part, needed), least_code(&part, MAX_STEPS));
 }
 
 proptest! {
-    /// Layers of one width that read earlier layers around a circle, across a cube or both.
+    /// Layers of equal width that read earlier layers with the symmetry of a circle, a cube or both.
     #[test]
     fn symmetric_layers(
         (width, layers) in prop::sample::select(vec![
@@ -175,7 +177,7 @@ proptest! {
         };
         let reads = |node: usize, read: usize| {
             let (layer, earlier) = (node / width, read / width);
-            // Each layer reads the one before and, one time in four, others.
+            // Each layer reads the previous one and, with probability 1/4, earlier ones.
             let choice = wiring[layer].rotate_left(3 * earlier as u32);
             let read_at_all = layer == earlier + 1 || layer > earlier && choice & 3 == 0;
             read_at_all && choice >> apart(node % width, read % width) & 1 == 1
@@ -185,7 +187,7 @@ proptest! {
         check(&dag, seed..seed.saturating_add(2));
     }
 
-    /// Large phases of any kind: renumbering nodes changes nothing.
+    /// For large phases of any kind, the canonical form does not depend on the numbering.
     #[test]
     fn renumbering_changes_nothing(
         nodes in prop::sample::select(vec![10_usize, 20, 32]),

@@ -1,22 +1,22 @@
 use super::lexicographic;
 
-/// Points at most: all pairs are compared.
-const MOST: usize = 256;
+/// Maximum number of points, since all pairs are compared.
+const MAX_POINTS: usize = 256;
 
-/// Ranks of a few points with M objectives, by comparing all pairs; `None` for more than 256 points or
-/// more than 64 fronts.
+/// Ranks of a few points with M objectives by comparison of all pairs. `None` for more than
+/// [`MAX_POINTS`] points or 64 fronts.
 ///
-/// `points` are the numbers that `keys` stand for. The points come in lexicographic order, so that
-/// only the objectives after the first have to be compared, and each point's front is one bit of
-/// a word: the fronts of all dominators are collected without a branch.
+/// `points` are the values of `keys`. The points are visited in lexicographic order, so that the first
+/// objective need not be compared. Each point's front is one bit of a word, so that the fronts of all
+/// dominators are collected without branches.
 pub(super) fn ranks<const M: usize>(points: &[f64], keys: &[u64]) -> Option<Vec<u32>> {
     let len = points.len() / M;
-    if len > MOST {
+    if len > MAX_POINTS {
         return None;
     }
-    // The points before, an array an objective; the first objective is not used.
-    let mut columns = [[0.0; MOST]; M];
-    let mut fronts = [0u64; MOST];
+    // The points visited so far, one array per objective; the first one is not used.
+    let mut columns = [[0.0; MAX_POINTS]; M];
+    let mut fronts = [0u64; MAX_POINTS];
     let mut ranks = vec![0; len];
     let (mut count, mut before, mut rank) = (0, None, 0);
     for (_, place) in lexicographic(keys, M) {
@@ -38,7 +38,7 @@ pub(super) fn ranks<const M: usize>(points: &[f64], keys: &[u64]) -> Option<Vec<
 }
 
 fn fronts_of_dominators<const M: usize>(
-    columns: &[[f64; MOST]; M],
+    columns: &[[f64; MAX_POINTS]; M],
     fronts: &[u64],
     point: &[f64; M],
 ) -> u64 {

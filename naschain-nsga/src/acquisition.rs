@@ -1,13 +1,13 @@
-//! Which of many predicted rows promises to enlarge a front's hypervolume most.
+//! The acquisition function: which predicted row would enlarge the front's hypervolume most.
 
 use crate::hypervolume::volume_of_rows;
 
-/// How much worse than the best outcome a prediction may be, and what still counts for hypervolume, in
-/// ways from the best to the median: what looks bad may be worth it for another objective.
-pub(crate) const WORST: f64 = 3.0;
+/// The worst scaled value that is still distinguished, as a multiple of the distance from the best
+/// outcome to the median: a row that is bad in one objective may be worth it for another.
+pub(crate) const MAX_SCALED: f64 = 3.0;
 
-/// The ranges of all outcomes but those far worse than most, beside which all others would look equal;
-/// 0 is the best and 1 the worst in each objective.
+/// Scales each objective so that the best outcome is 0 and the worst is 1. Outcomes far worse than
+/// most are left out of the range, since the others would look equal next to them.
 pub(crate) struct Ranges {
     sides: Vec<(f64, f64)>,
 }
@@ -20,7 +20,7 @@ impl Ranges {
             sorted.sort_by(f64::total_cmp);
             let (best, median) = (sorted[0], sorted[sorted.len() / 2]);
             let range = sorted[sorted.len() - 1] - best;
-            let usual = WORST * (median - best);
+            let usual = MAX_SCALED * (median - best);
             (best, if usual > 0.0 { range.min(usual) } else { range })
         };
         Ranges {
@@ -42,18 +42,18 @@ impl Ranges {
     }
 }
 
-/// A front and the rows that may join it, all scaled.
-pub(crate) struct Promise {
+/// A front and the rows to choose from, all scaled.
+pub(crate) struct Acquisition {
     width: usize,
-    /// The points, row after row.
+    /// The points, one row after the other.
     front: Vec<f64>,
     rows: Vec<Vec<f64>>,
-    /// Of each row by how much all of its objectives would have to fall for no point of the front to
-    /// be as good in all of them; below 0 by how much they could rise.
+    /// For each row, the amount by which all of its objectives would have to fall for no point of the
+    /// front to weakly dominate it; negative if they could rise.
     shortfalls: Vec<f64>,
 }
 
-impl Promise {
+impl Acquisition {
     pub(crate) fn new(front: Vec<f64>, rows: Vec<Vec<f64>>) -> Self {
         let width = rows.first().map_or(1, Vec::len);
         let of_row = |row: &Vec<f64>| {
@@ -62,7 +62,7 @@ impl Promise {
                 .map(|point| shortfall(row, point))
                 .fold(f64::NEG_INFINITY, f64::max)
         };
-        Promise {
+        Acquisition {
             width,
             shortfalls: rows.iter().map(of_row).collect(),
             front,
@@ -70,10 +70,11 @@ impl Promise {
         }
     }
 
-    /// The place of the row that enlarges the hypervolume most, and if none does, of the one that is
-    /// nearest to doing so; there is at least one. It joins the front, and the last row takes its place.
-    pub(crate) fn take_largest(&mut self) -> usize {
-        let place = self.largest();
+    /// Returns the index of the row that enlarges the hypervolume most or, if none does, of the one
+    /// that comes nearest to doing so. The row moves to the front and the last row takes its index.
+    /// There must be at least one row.
+    pub(crate) fn take_best(&mut self) -> usize {
+        let place = self.best();
         let row = self.rows.swap_remove(place);
         self.shortfalls.swap_remove(place);
         for (other, so_far) in self.rows.iter().zip(&mut self.shortfalls) {
@@ -83,7 +84,7 @@ impl Promise {
         place
     }
 
-    fn largest(&self) -> usize {
+    fn best(&self) -> usize {
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
         let nearer = |a: usize, b: usize| {
             let shortfalls = self.shortfalls[a].total_cmp(&self.shortfalls[b]);
@@ -106,7 +107,7 @@ impl Promise {
         best.1
     }
 
-    /// The volume before the reference point that only `row` dominates.
+    /// The hypervolume that `row` alone would add.
     fn gain(&self, row: &[f64]) -> f64 {
         let ways = row.iter().map(|value| (REFERENCE - value).max(0.0));
         let alone: f64 = ways.product();
@@ -120,14 +121,16 @@ impl Promise {
     }
 }
 
-/// By how much a row would have to fall for this point not to be as good in all objectives.
+/// The amount by which all objectives of a row would have to fall for this point not to weakly
+/// dominate it.
 fn shortfall(row: &[f64], point: &[f64]) -> f64 {
     let ways = row.iter().zip(point).map(|(value, other)| value - other);
     ways.fold(f64::INFINITY, f64::min)
 }
 
-/// Genomes for which the gain of hypervolume is computed, those nearest to the front.
+/// Number of rows nearest to the front for which the gain of hypervolume is computed.
 const SHORTLIST: usize = 64;
 
-/// Beyond the worst outcome, so that the ends of the front count.
+/// The reference point in each objective, beyond the worst outcome so that the extreme points of the
+/// front count.
 const REFERENCE: f64 = 1.25;

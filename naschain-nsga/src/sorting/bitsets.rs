@@ -1,11 +1,11 @@
 use super::levels;
 
-/// Ranks with any number of objectives, by sets of bits.
+/// Ranks with any number of objectives by bit sets.
 ///
-/// The different points are put into an order in which whoever dominates comes before (by the sum of
-/// their levels in the objectives). For each objective a few sets say who is among the smallest; the
-/// intersection of one set an objective holds all dominators of a point and few others. The rank
-/// is one more than the largest rank among them, so that sets of smaller ranks need no look.
+/// The distinct points are ordered by the sum of their levels in the objectives, so that dominators come
+/// first. For each objective a few sets contain the points with the smallest levels. The intersection
+/// of one set per objective contains all dominators of a point and few other points. The point's rank
+/// is one more than the largest rank among its dominators, so blocks with smaller ranks are skipped.
 pub(super) fn ranks(keys: &[u64], objectives: usize) -> Vec<u32> {
     let points = Points::new(keys, objectives);
     let smallest = SmallestSets::new(&points);
@@ -28,20 +28,21 @@ pub(super) fn ranks(keys: &[u64], objectives: usize) -> Vec<u32> {
         .collect()
 }
 
-/// Words of a block: sets are skipped and intersected a block at a time.
+/// Words per block; sets are skipped and intersected block by block.
 const BLOCK: usize = 8;
 const BLOCK_BITS: usize = BLOCK * 64;
 
-/// Sets an objective at most; more would cost memory, fewer let more strangers in.
-const SETS: usize = 256;
+/// Maximum number of sets per objective. More take more memory; with fewer, the intersections contain
+/// more points that are not dominators.
+const MAX_SETS: usize = 256;
 
-/// The different points in an order in which whoever dominates comes before.
+/// The distinct points in an order in which dominators come first.
 struct Points {
     len: usize,
     objectives: usize,
-    /// The level of each point in each objective, one row a point.
+    /// The level of each point in each objective, one row per point.
     rows: Vec<u32>,
-    /// Where each of the points given is found; equal points share a place.
+    /// The place of each input point; equal points share one.
     place_of: Vec<u32>,
 }
 
@@ -84,19 +85,19 @@ impl Points {
     }
 }
 
-/// For each objective, sets of the points with the smallest levels, each set within the next.
+/// For each objective, nested sets of the points with the smallest levels.
 struct SmallestSets {
     objectives: usize,
-    /// Whole blocks of bits, set after set.
+    /// Complete blocks of bits, one set after the other.
     words: Vec<u64>,
-    /// For each point and objective where in `words` the first set begins that holds the point.
+    /// For each point and objective, the index in `words` of the smallest set that contains the point.
     starts: Vec<usize>,
 }
 
 impl SmallestSets {
     fn new(points: &Points) -> Self {
         let (len, objectives) = (points.len, points.objectives);
-        let sets = len.div_ceil(64).min(SETS);
+        let sets = len.div_ceil(64).min(MAX_SETS);
         let set_len = len.div_ceil(BLOCK_BITS) * BLOCK;
         let mut words = vec![0u64; objectives * sets * set_len];
         let mut starts = vec![0; len * objectives];
@@ -128,7 +129,7 @@ impl SmallestSets {
         &self.starts[place * self.objectives..(place + 1) * self.objectives]
     }
 
-    /// One block of the intersection of the sets that begin at `starts`.
+    /// One block of the intersection of the sets that start at `starts`.
     fn common(&self, starts: &[usize], block: usize) -> [u64; BLOCK] {
         let mut common = [u64::MAX; BLOCK];
         for start in starts {
@@ -141,10 +142,10 @@ impl SmallestSets {
     }
 }
 
-/// The ranks found so far, each plus 1; 0 is not found yet.
+/// The ranks found so far, each plus 1; 0 means not found yet.
 struct Found {
     ranks: Vec<u32>,
-    /// The largest of each block.
+    /// The largest rank of each block.
     blocks: Vec<u32>,
 }
 
@@ -162,8 +163,8 @@ impl Found {
         *block = rank.max(*block);
     }
 
-    /// The largest of `least` and the ranks of those who dominate the point at `place` and whose bits
-    /// are set in `common`.
+    /// The maximum of `least` and the ranks of the dominators of the point at `place` whose bits are set
+    /// in `common`.
     fn largest(
         &self,
         points: &Points,
@@ -180,7 +181,7 @@ impl Found {
                 let bit = 63 - bits.leading_zeros() as usize;
                 bits ^= 1 << bit;
                 let other = block * BLOCK_BITS + word * 64 + bit;
-                // The point itself is among the bits; its rank is 0, not found yet.
+                // The point's own bit is set, too, but its rank is still 0.
                 if self.ranks[other] > largest
                     && points.row(other).iter().zip(row).all(|(a, b)| a <= b)
                 {
