@@ -18,9 +18,9 @@ pub(crate) trait Engine: Sized {
         place: &Self::Place,
     ) -> Result<Self, Error>;
 
-    /// Takes up a training with the velocities that [`Engine::read_velocities`] gave, or starts
-    /// with none.
-    fn start_training(&mut self, recipe: &Recipe, velocities: &[Option<Vec<f32>>]);
+    /// Prepares for [`Engine::step`], with the velocities that [`Engine::read_velocities`]
+    /// returned, or with none.
+    fn start_training(&mut self, velocities: &[Option<Vec<f32>>]);
 
     /// How many paths can be dropped.
     fn paths(&self) -> usize;
@@ -31,8 +31,9 @@ pub(crate) trait Engine: Sized {
     /// The velocity of each parameter in declaration order; none before its first gradient.
     fn read_velocities(&self) -> Vec<Option<Vec<f32>>>;
 
-    /// One step: forward, loss, backward, clip, SGD with the learning rate `rate`.
-    fn step(&mut self, batch: &Batch, rate: f64) -> Loss;
+    /// One training step: forward, loss, backward, gradient clipping, SGD. Label smoothing,
+    /// clipping, momentum and weight decay are those of `recipe`; `rate` is the learning rate.
+    fn step(&mut self, batch: &Batch, recipe: &Recipe, rate: f64) -> Loss;
 
     /// Images × classes logits of normalised images, by the running statistics.
     fn logits(&mut self, pixels: Vec<f32>) -> Vec<f32>;

@@ -53,6 +53,9 @@
 //! a trained network is a burn module (`BurnNetwork`), and in tests that module is what ours is
 //! held against. Nothing here reads a clock.
 
+#[cfg(test)]
+#[path = "../tests/allocations/mod.rs"]
+mod allocations;
 mod backend;
 mod batches;
 #[cfg(any(test, feature = "burn"))]
@@ -73,6 +76,7 @@ mod math;
 mod memory;
 mod model;
 mod onnx;
+mod plan;
 mod schedule;
 mod trace;
 mod training;

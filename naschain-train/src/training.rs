@@ -243,7 +243,7 @@ impl Work for Training<'_> {
             None => State::first(network.read()),
             Some(state) => state,
         };
-        network.start_training(recipe, &state.velocities);
+        network.start_training(&state.velocities);
         let steps = self.split.train.len().div_ceil(recipe.batch_size);
         let schedule = Schedule::new(recipe, steps);
         for number in state.epoch + 1..=recipe.epochs {
@@ -252,7 +252,7 @@ impl Work for Training<'_> {
             for (step, indices) in order.chunks(recipe.batch_size).enumerate() {
                 let rate = schedule.rate((number - 1) as usize * steps + step);
                 let batch = self.batch(indices, number, network.paths())?;
-                let loss = network.step(&batch, rate);
+                let loss = network.step(&batch, recipe, rate);
                 if !loss.sum.is_finite() {
                     return Err(Error::Diverged {
                         epoch: number,

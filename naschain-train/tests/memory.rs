@@ -1,13 +1,13 @@
 //! What trainings take from the machine's memory, counted at the allocator.
 
-#![allow(unsafe_code)] // a global allocator cannot be written without
+mod allocations;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+use allocations::{live, peak};
 use naschain_core::{
     Architecture, Augmentation, Digest, Genome, MacroSpace, Purpose, Recipe, Shape, Stream,
 };
@@ -15,36 +15,6 @@ use naschain_train::{
     Checkpoint, Dataset, Epoch, Error, Images, Options, Trained, train, train_from, train_on_all,
     training_memory_bytes,
 };
-
-struct Counting;
-
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-fn grown(bytes: usize) {
-    PEAK.fetch_max(LIVE.fetch_add(bytes, Relaxed) + bytes, Relaxed);
-}
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        grown(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        grown(layout.size());
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn images(shape: Shape, count: usize) -> Dataset {
     let part = |images: usize| {
@@ -103,7 +73,7 @@ fn the_estimate_holds() {
             ..Recipe::default()
         };
         let holds = |way: &str, recipe: &Recipe, work: &dyn Fn()| {
-            let measured = peak(work);
+            let ((), measured) = peak(work);
             let estimate = training_memory_bytes(&architecture, recipe, threads) as usize;
             let apart = (1 << 20) * threads;
             assert!(
@@ -127,14 +97,6 @@ fn the_estimate_holds() {
             on_all(&architecture, &all, &recipe, threads, limit).unwrap();
         });
     }
-}
-
-/// What `work` takes at one time, in bytes.
-fn peak(work: &dyn Fn()) -> usize {
-    let before = LIVE.load(Relaxed);
-    PEAK.store(before, Relaxed);
-    work();
-    PEAK.load(Relaxed) - before
 }
 
 /// Stops after the first epoch and goes on from its file.
@@ -227,11 +189,10 @@ fn too_large_a_network_is_refused_before_anything_is_allocated() {
         memory_limit_bytes: Some(1 << 30),
         ..Options::default()
     };
-    let before = LIVE.load(Relaxed);
-    PEAK.store(before, Relaxed);
     let mut proceed = |_: &_| ControlFlow::Continue(());
-    let refused = train(&architecture, &digits, &recipe, options, &mut proceed);
-    assert!(PEAK.load(Relaxed) - before < 1 << 16);
+    let (refused, measured) =
+        peak(|| train(&architecture, &digits, &recipe, options, &mut proceed));
+    assert!(measured < 1 << 16);
     let needed = training_memory_bytes(&architecture, &recipe, 1).div_ceil(1 << 20);
     let right = format!(
         "training this network in batches of 32 needs about {needed} MiB of memory; the limit is 1024 MiB"
@@ -279,9 +240,9 @@ fn hundreds_of_trainings_leave_nothing_behind() {
         found.into_inner().unwrap()
     };
     let mut found = train_all(0..BEFORE);
-    let (live, resident) = (LIVE.load(Relaxed), resident_bytes());
+    let (before, resident) = (live(), resident_bytes());
     found.extend(train_all(BEFORE..TRAININGS));
-    let grown = LIVE.load(Relaxed).saturating_sub(live);
+    let grown = live().saturating_sub(before);
     // The smallest of these networks has 8 KB of parameters, a batch of its maps 100 KB and more.
     assert!(
         grown < 240 * 4096,
@@ -378,10 +339,7 @@ fn the_peak_is_little_more_than_the_activations() {
             augmentation: Augmentation::default(),
             ..Recipe::default()
         };
-        let before = LIVE.load(Relaxed);
-        PEAK.store(before, Relaxed);
-        digest(&architecture, &dataset, &recipe, 1);
-        let measured = PEAK.load(Relaxed) - before;
+        let (_, measured) = peak(|| digest(&architecture, &dataset, &recipe, 1));
         let needed = 128 * activations(&architecture);
         println!("{input} {genome}: {:.3}", measured as f64 / needed as f64);
         assert!(

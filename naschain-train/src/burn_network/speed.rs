@@ -108,10 +108,11 @@ fn batch(architecture: &Architecture) -> Batch {
 
 fn engine<E: Engine>(architecture: &Architecture, place: &E::Place) -> f64 {
     let mut network = E::build(architecture, Source::drawn(7), place).unwrap();
-    network.start_training(&Recipe::default(), &[]);
+    network.start_training(&[]);
+    let recipe = Recipe::default();
     let batch = batch(architecture);
     least(|| {
-        network.step(&batch, 0.05);
+        network.step(&batch, &recipe, 0.05);
     })
 }
 

@@ -14,7 +14,7 @@ use super::phase::Paths;
 use crate::Error;
 use crate::engine::{Batch, Engine};
 use crate::evaluation::BATCH;
-use crate::loss::Loss;
+use crate::loss::{CrossEntropy, Loss};
 use crate::weights::{Source, Weights};
 
 /// burn's module with its training.
@@ -22,7 +22,6 @@ pub(crate) struct BurnTraining<B: AutodiffBackend> {
     /// Taken out only while it is replaced by its successor.
     module: Option<BurnNetwork<B>>,
     sgd: Sgd<B::InnerBackend>,
-    recipe: Recipe,
     input: Shape,
     device: B::Device,
 }
@@ -35,19 +34,16 @@ impl<B: AutodiffBackend> Engine for BurnTraining<B> {
         source: Source,
         device: &B::Device,
     ) -> Result<Self, Error> {
-        let recipe = Recipe::default();
         Ok(BurnTraining {
             module: Some(BurnNetwork::build(architecture, source, device)?),
-            sgd: Sgd::new(&recipe, &[], device),
-            recipe,
+            sgd: Sgd::new(&[], device),
             input: architecture.input,
             device: device.clone(),
         })
     }
 
-    fn start_training(&mut self, recipe: &Recipe, velocities: &[Option<Vec<f32>>]) {
-        self.sgd = Sgd::new(recipe, velocities, &self.device);
-        self.recipe = recipe.clone();
+    fn start_training(&mut self, velocities: &[Option<Vec<f32>>]) {
+        self.sgd = Sgd::new(velocities, &self.device);
     }
 
     fn paths(&self) -> usize {
@@ -62,20 +58,21 @@ impl<B: AutodiffBackend> Engine for BurnTraining<B> {
         self.sgd.read()
     }
 
-    fn step(&mut self, step: &Batch, rate: f64) -> Loss {
+    fn step(&mut self, step: &Batch, recipe: &Recipe, rate: f64) -> Loss {
         let mut module = self.module.take().expect("it is put back below");
         let x = self.tensor(step.pixels.clone());
         let mut paths = Paths::load(&step.factors, &self.device);
         let logits = module.pass(x, true, &mut paths);
         let host = values(logits.clone().inner());
-        let mut loss = Loss::new(&host, &step.labels, self.recipe.label_smoothing);
+        let mut cross_entropy = CrossEntropy::default();
+        let loss = cross_entropy.compute(&host, &step.labels, recipe.label_smoothing);
         // The host computed the gradient by the logits; this sum has exactly that gradient.
-        let gradient = TensorData::new(std::mem::take(&mut loss.gradient), logits.dims());
+        let gradient = TensorData::new(cross_entropy.gradient, logits.dims());
         let gradient = Tensor::<B, 2>::from_data(gradient, &self.device);
         let root = (logits * gradient).sum_dim(1).sum_dim(0);
         let gradients = GradientsParams::from_grads(root.backward(), &module);
-        let gradients = clip(&module, gradients, self.recipe.clip_norm);
-        self.module = Some(self.sgd.step(rate, module, gradients));
+        let gradients = clip(&module, gradients, recipe.clip_norm);
+        self.module = Some(self.sgd.step(recipe, rate, module, gradients));
         loss
     }
 

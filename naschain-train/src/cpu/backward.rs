@@ -3,9 +3,8 @@
 
 use std::ops::Range;
 
-use super::block::{Block, Pass, chunks, part, part_mut};
+use super::block::{Block, Pass, chunks, emptied, part, part_mut};
 use super::forward::{Drops, first_conv};
-use super::plan::{Join, OWN_OUTPUT, Side, Weight};
 use crate::kernels::conv1::Conv1;
 use crate::kernels::conv1_weights::Conv1Weights;
 use crate::kernels::conv3::Conv3;
@@ -13,6 +12,7 @@ use crate::kernels::conv3_weights::Conv3Weights;
 use crate::kernels::fold::{FoldImages, Scale};
 use crate::kernels::norm::{BackwardInput, BackwardSums};
 use crate::kernels::pool::{AverageBackward, PoolBackward};
+use crate::plan::{Join, OWN_OUTPUT, Side, Weight};
 
 impl Block {
     /// From the gradient by the logits to the sums of the last phase's batch norm.
@@ -228,8 +228,9 @@ impl Block {
         let maps = &self.phases[chunk.phase].maps;
         let scratch = &mut self.scratch;
         let sizes = side.conv1(images.len(), join.sources.len(), side);
-        let read = drops.apply(pass, join, maps, images, image, &mut scratch.scaled);
-        for (map, x) in read.into_iter().enumerate() {
+        let (scaled, list) = (&mut scratch.scaled, std::mem::take(&mut scratch.maps_read));
+        let read = drops.apply(pass, join, maps, images, image, scaled, list);
+        for (map, &x) in read.iter().enumerate() {
             Conv1Weights {
                 sizes,
                 map,
@@ -240,6 +241,7 @@ impl Block {
             }
             .run_on(pass.isa);
         }
+        scratch.maps_read = emptied(read);
         let back = weights.transposed(side.lanes);
         for (map, source) in join.sources.iter().enumerate() {
             let factors = drops.of(source.path, images);

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::plan::{Norm, OWN_OUTPUT, PhasePlan, Plan, Side};
 use crate::kernels::norm::Affine;
 use crate::kernels::simd::Isa;
 use crate::kernels::{BLOCK, chunk};
+use crate::plan::{Norm, OWN_OUTPUT, PhasePlan, Plan, Side};
 
 /// Everything of a network that is the same for all blocks while they are worked on.
 pub(super) struct Pass<'a> {
@@ -79,6 +79,10 @@ pub(super) struct Scratch {
     /// Sums of the gradient by a convolution's weights.
     pub(super) sums: Vec<f32>,
     pub(super) dfeatures: Vec<f32>,
+    /// The pixels in blocks of channels, for a network without phases.
+    pub(super) entered: Vec<f32>,
+    /// Always empty: kept for its capacity, see [`emptied`].
+    pub(super) maps_read: Vec<&'static [f32]>,
 }
 
 impl Block {
@@ -170,6 +174,8 @@ impl Scratch {
             scaled: Vec::new(),
             sums: vec![0.0; widest(&|phase| 9 * phase.side.padded() * 16)],
             dfeatures: vec![0.0; images * plan.head.padded()],
+            entered: Vec::new(),
+            maps_read: Vec::new(),
         }
     }
 }
@@ -194,4 +200,13 @@ pub(super) fn part_mut<'a>(
     image: usize,
 ) -> &'a mut [f32] {
     &mut numbers[images.start * image..images.end * image]
+}
+
+/// The same allocation as an empty list of slices with any lifetime: the list of the maps that a
+/// join reads is needed for a moment in each step, and steps shall not allocate.
+pub(super) fn emptied<'a>(mut list: Vec<&[f32]>) -> Vec<&'a [f32]> {
+    list.clear();
+    // Collecting a vector's own iterator into one of the same layout reuses its memory.
+    let none = |_| unreachable!("the list is empty");
+    list.into_iter().map(none).collect()
 }

@@ -3,14 +3,14 @@
 
 use std::ops::Range;
 
-use super::block::{Block, Pass, PhaseBuffers, Scratch, chunks, part, part_mut};
-use super::plan::{Join, Side};
+use super::block::{Block, Pass, PhaseBuffers, Scratch, chunks, emptied, part, part_mut};
 use crate::kernels::conv1::Conv1;
 use crate::kernels::conv3::{Conv3, Sizes3};
 use crate::kernels::fold::{AddBias, Scale};
-use crate::kernels::layout::into_blocks;
+use crate::kernels::layout::fill_blocks;
 use crate::kernels::norm::{Moments, Normalise};
 use crate::kernels::pool::{Average, Pool};
+use crate::plan::{Join, Side};
 
 impl Block {
     /// Step `node` of a phase: up to that node's convolution; the step after the last node is the
@@ -97,7 +97,7 @@ impl Block {
                     channels, lanes, ..
                 } = plan.side;
                 let planes = part(&self.input, images, channels * plan.side.pixels());
-                map.copy_from_slice(&into_blocks(planes, channels, plan.side.pixels(), lanes));
+                fill_blocks(planes, channels, plan.side.pixels(), lanes, map);
             }
         }
     }
@@ -106,13 +106,13 @@ impl Block {
     pub(super) fn head(&mut self, pass: &Pass) {
         let side = pass.plan.head;
         let all = 0..self.images;
-        let entered;
         let last = match self.phases.len() {
             0 => {
-                let numbers = self.images * side.channels * side.pixels();
-                let planes = &self.input[..numbers];
-                entered = into_blocks(planes, side.channels, side.pixels(), side.lanes);
-                &entered
+                let planes = &self.input[..self.images * side.channels * side.pixels()];
+                let map = &mut self.scratch.entered;
+                map.resize(self.images * side.image(), 0.0);
+                fill_blocks(planes, side.channels, side.pixels(), side.lanes, map);
+                map
             }
             phases => {
                 self.phases[phases - 1].finish_output(pass, phases - 1, &all);
@@ -166,6 +166,7 @@ impl Drops<'_> {
         images: &Range<usize>,
         image: usize,
         scaled: &'b mut Vec<Vec<f32>>,
+        mut maps_read: Vec<&'b [f32]>,
     ) -> Vec<&'b [f32]> {
         scaled.resize_with(join.sources.len().max(scaled.len()), Vec::new);
         for (source, to) in join.sources.iter().zip(scaled.iter_mut()) {
@@ -181,11 +182,13 @@ impl Drops<'_> {
             }
         }
         let read = join.sources.iter().zip(scaled.iter());
-        read.map(|(source, scaled)| match self.of(source.path, images) {
-            Some(_) => &scaled[..],
-            None => part(&maps[source.map], images, image),
-        })
-        .collect()
+        maps_read.extend(
+            read.map(|(source, scaled)| match self.of(source.path, images) {
+                Some(_) => &scaled[..],
+                None => part(&maps[source.map], images, image),
+            }),
+        );
+        maps_read
     }
 }
 
@@ -241,7 +244,8 @@ impl PhaseBuffers {
                 Some(_) => &mut self.joined[node],
                 None => &mut self.z[node],
             };
-            let maps = drops.apply(pass, join, &self.maps, images, image, &mut scratch.scaled);
+            let (scaled, list) = (&mut scratch.scaled, std::mem::take(&mut scratch.maps_read));
+            let maps = drops.apply(pass, join, &self.maps, images, image, scaled, list);
             Conv1 {
                 sizes: side.conv1(images.len(), maps.len(), side),
                 maps: &maps,
@@ -250,6 +254,7 @@ impl PhaseBuffers {
                 add: false,
             }
             .run_on(pass.isa);
+            scratch.maps_read = emptied(maps);
         }
         let Some(conv) = conv else { return };
         let x = match join.conv {

@@ -7,8 +7,6 @@
 mod backward;
 mod block;
 mod forward;
-pub(crate) mod plan;
-pub(crate) mod planner;
 #[cfg(test)]
 mod tests;
 
@@ -16,8 +14,6 @@ use naschain_core::{Architecture, Recipe, Shape};
 use rayon::prelude::*;
 
 use self::block::{Block, Pass};
-use self::plan::{Norm, Plan, Role};
-use self::planner::Planner;
 use crate::Error;
 use crate::engine::{Batch, Engine};
 use crate::kernels::BLOCK;
@@ -25,7 +21,9 @@ use crate::kernels::fold::{Accumulate, FoldImages, Recentre};
 use crate::kernels::simd::Isa;
 use crate::kernels::statistics::{Backward, Mean, Observe, Recall};
 use crate::kernels::update::{Sgd, SumOfSquares};
-use crate::loss::Loss;
+use crate::loss::{CrossEntropy, Loss};
+use crate::plan::planner::Planner;
+use crate::plan::{Norm, Plan, Role};
 use crate::weights::{NamedTensor, Source, Weights};
 
 /// A network and what is kept between two steps of its training.
@@ -41,8 +39,13 @@ pub(crate) struct CpuNetwork {
     /// The weights that lead back.
     backward: Vec<f32>,
     blocks: Vec<Block>,
-    /// How it is trained, if it is.
-    recipe: Option<Recipe>,
+    /// Logits of the current batch, images × classes.
+    logits: Vec<f32>,
+    cross_entropy: CrossEntropy,
+    /// Sums over the batch that one batch norm needs, sized for the widest.
+    totals: [Vec<f32>; 2],
+    /// Whether [`Engine::start_training`] was called, so blocks need backward buffers.
+    training: bool,
 }
 
 impl Engine for CpuNetwork {
@@ -69,12 +72,17 @@ impl Engine for CpuNetwork {
             gradients: Vec::new(),
             backward: Vec::new(),
             blocks: Vec::new(),
-            recipe: None,
+            logits: Vec::new(),
+            cross_entropy: CrossEntropy::default(),
+            totals: [Vec::new(), Vec::new()],
+            training: false,
         })
     }
 
-    fn start_training(&mut self, recipe: &Recipe, velocities: &[Option<Vec<f32>>]) {
-        self.recipe = Some(recipe.clone());
+    fn start_training(&mut self, velocities: &[Option<Vec<f32>>]) {
+        self.training = true;
+        let widest = self.norms.iter().map(|norm| norm.side.padded()).max();
+        self.totals = [0, 1].map(|_| vec![0.0; widest.unwrap_or(0)]);
         self.velocities = vec![0.0; self.plan.parameters];
         self.gradients = vec![0.0; self.plan.parameters];
         self.backward = vec![0.0; self.plan.backward];
@@ -126,20 +134,24 @@ impl Engine for CpuNetwork {
         for pixels in pixels.chunks(at_once * self.input.len()) {
             self.load(pixels);
             self.forward(&[], false);
-            logits.extend(self.read_logits());
+            self.read_logits();
+            logits.extend_from_slice(&self.logits);
         }
         logits
     }
 
-    fn step(&mut self, batch: &Batch, rate: f64) -> Loss {
-        let recipe = self.recipe.clone().unwrap_or_default();
+    fn step(&mut self, batch: &Batch, recipe: &Recipe, rate: f64) -> Loss {
         self.load(&batch.pixels);
         self.forward(&batch.factors, true);
-        let loss = Loss::new(&self.read_logits(), &batch.labels, recipe.label_smoothing);
+        self.read_logits();
+        let smoothing = recipe.label_smoothing;
+        let loss = self
+            .cross_entropy
+            .compute(&self.logits, &batch.labels, smoothing);
         let classes = self.plan.classes();
         let used = self.blocks.iter_mut().filter(|block| block.images > 0);
         for block in used {
-            let gradient = &loss.gradient[block.first * classes.channels..];
+            let gradient = &self.cross_entropy.gradient[block.first * classes.channels..];
             let rows = block.dlogits.chunks_exact_mut(classes.padded());
             let rows = rows.zip(gradient.chunks_exact(classes.channels));
             for (to, from) in rows.take(block.images) {
@@ -149,7 +161,7 @@ impl Engine for CpuNetwork {
         self.plan.lead_back(&self.parameters, &mut self.backward);
         self.backward_pass(&batch.factors);
         self.fold_gradients();
-        self.update(&recipe, rate);
+        self.update(recipe, rate);
         loss
     }
 }
@@ -169,7 +181,7 @@ impl CpuNetwork {
         };
         if !(0..needed).all(fits) {
             let classes = self.plan.classes();
-            let training = self.recipe.is_some();
+            let training = self.training;
             let new = |index| Block::new(&self.plan, image, classes, room(index), training);
             self.blocks = (0..needed).map(new).collect();
         }
@@ -182,14 +194,16 @@ impl CpuNetwork {
         }
     }
 
-    fn read_logits(&self) -> Vec<f32> {
+    /// Copies the blocks' logits to `self.logits`, without padding.
+    fn read_logits(&mut self) {
         let classes = self.plan.classes();
         let used = self.blocks.iter().flat_map(|block| {
             let rows = block.logits.chunks_exact(classes.padded());
             rows.take(block.images)
         });
-        used.flat_map(|row| row[..classes.channels].iter().copied())
-            .collect()
+        let values = used.flat_map(|row| row[..classes.channels].iter().copied());
+        self.logits.clear();
+        self.logits.extend(values);
     }
 
     /// Does a step of a pass for every block that has images.
@@ -239,7 +253,7 @@ impl CpuNetwork {
         }
         let mean = &mut statistics.mean;
         Mean { images, mean }.run_on(isa);
-        let mut total = vec![0.0; channels];
+        let total = &mut self.totals[0][..channels];
         for block in &mut self.blocks {
             let [means, squares] = &mut block.phases[phase].sums[node];
             Recentre {
@@ -249,11 +263,11 @@ impl CpuNetwork {
                 squares,
             }
             .run_on(isa);
-            fold(block, 1, &mut total);
+            fold(block, 1, total);
         }
         Observe {
             count: images * pixels,
-            squares: &total,
+            squares: total,
             weight: &self.parameters[norm.weight.place.clone()],
             statistics,
         }
@@ -275,7 +289,7 @@ impl CpuNetwork {
         let norm = &mut self.norms[self.plan.phases[phase].norm_of(node)];
         let (isa, channels) = (self.isa, norm.side.padded());
         let images: usize = self.blocks.iter().map(|block| block.images).sum();
-        let mut totals = [vec![0.0; channels], vec![0.0; channels]];
+        let mut totals = self.totals.each_mut().map(|total| &mut total[..channels]);
         for block in &self.blocks {
             for (values, out) in block.phases[phase].sums[node].iter().zip(&mut totals) {
                 let values = &values[..block.images * channels];
@@ -288,8 +302,8 @@ impl CpuNetwork {
         let (weight_gradient, bias_gradient) = gradients.split_at_mut(channels);
         Backward {
             count: images * norm.side.pixels(),
-            gradients: &totals[0],
-            products: &totals[1],
+            gradients: totals[0],
+            products: totals[1],
             weight_gradient,
             bias_gradient,
             statistics: &mut norm.statistics,

@@ -5,6 +5,7 @@ use naschain_core::{Architecture, MacroSpace, Purpose, Recipe, Stream};
 use rayon::ThreadPoolBuilder;
 
 use super::CpuNetwork;
+use crate::allocations::allocations;
 use crate::burn_network::BurnTraining;
 use crate::drop_path;
 use crate::engine::{Batch, Engine};
@@ -68,10 +69,10 @@ fn run<E: Engine>(
     sizes: &[usize],
 ) -> (Vec<f64>, Weights, Vec<f32>) {
     let mut network = E::build(architecture, Source::drawn(7), place).unwrap();
-    network.start_training(&recipe(), &[]);
+    network.start_training(&[]);
     let steps = sizes.iter().enumerate().map(|(step, &images)| {
         let batch = batch(architecture, images, network.paths(), step as u64);
-        network.step(&batch, 0.05).sum / images as f64
+        network.step(&batch, &recipe(), 0.05).sum / images as f64
     });
     let losses = steps.collect();
     let others = batch(architecture, 70, 0, 99).pixels;
@@ -139,14 +140,32 @@ fn training_goes_on_from_what_was_read() {
     let architecture = &architectures()[0];
     let isa = Isa::best();
     let mut whole = CpuNetwork::build(architecture, Source::drawn(7), &isa).unwrap();
-    whole.start_training(&recipe(), &[]);
+    whole.start_training(&[]);
     let batch = batch(architecture, 40, whole.paths(), 1);
-    whole.step(&batch, 0.05);
+    whole.step(&batch, &recipe(), 0.05);
     let stored = Source::stored(whole.read());
     let mut resumed = CpuNetwork::build(architecture, stored, &isa).unwrap();
-    resumed.start_training(&recipe(), &whole.read_velocities());
-    whole.step(&batch, 0.05);
-    resumed.step(&batch, 0.05);
+    resumed.start_training(&whole.read_velocities());
+    whole.step(&batch, &recipe(), 0.05);
+    resumed.step(&batch, &recipe(), 0.05);
     assert_eq!(resumed.read(), whole.read());
     assert_eq!(resumed.read_velocities(), whole.read_velocities());
+}
+
+#[test]
+fn a_step_allocates_nothing_once_the_buffers_exist() {
+    let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    for architecture in architectures() {
+        let mut network = CpuNetwork::build(&architecture, Source::drawn(7), &Isa::best()).unwrap();
+        network.start_training(&[]);
+        let recipe = recipe();
+        let batch = batch(&architecture, 70, network.paths(), 1);
+        let allocated = pool.install(|| {
+            // The second step repeats the first, so every buffer has its final size by then.
+            network.step(&batch, &recipe, 0.05);
+            let (_, allocated) = allocations(|| network.step(&batch, &recipe, 0.05));
+            allocated
+        });
+        assert_eq!(allocated, 0, "{architecture:?}");
+    }
 }

@@ -4,8 +4,8 @@ use super::buffers::{Buffers, TrainingBuffers};
 use super::forward::node_conv;
 use super::launch::{average_back, copy, fold_parts, pool_back};
 use super::network::CudaNetwork;
-use crate::cpu::plan::Weight;
 use crate::kernels::BLOCK;
+use crate::plan::Weight;
 
 /// The buffers of a batch that is trained on.
 #[derive(Clone, Copy)]

@@ -1,8 +1,8 @@
 //! What a network keeps of a batch.
 
 use super::gpu::{Buffer, Gpu};
-use crate::cpu::plan::{PhasePlan, Plan};
 use crate::kernels::chunk;
+use crate::plan::{PhasePlan, Plan};
 
 pub(super) struct Buffers {
     /// Images of the batch.

@@ -4,7 +4,7 @@ use super::buffers::{Buffers, PhaseBuffers};
 use super::gpu::View;
 use super::launch::{Conv1, Conv3, Norm, average, bias, copy, pool};
 use super::network::CudaNetwork;
-use crate::cpu::plan::Side;
+use crate::plan::Side;
 
 impl CudaNetwork {
     /// From the images of the batch to logits, with the batch's statistics where it trains.

@@ -9,11 +9,11 @@ use super::kernels::norm::PARTS;
 use super::launch::Update;
 use super::tables::Tables;
 use crate::Error;
-use crate::cpu::plan::{Norm, Plan, Role, Weight};
-use crate::cpu::planner::Planner;
 use crate::engine::{Batch, Engine};
 use crate::evaluation::BATCH;
-use crate::loss::Loss;
+use crate::loss::{CrossEntropy, Loss};
+use crate::plan::planner::Planner;
+use crate::plan::{Norm, Plan, Role, Weight};
 use crate::weights::{Source, Weights};
 
 /// A network and what is kept between two steps of its training.
@@ -32,8 +32,9 @@ pub(crate) struct CudaNetwork {
     pub(super) statistics: Buffer,
     pub(super) tables: Tables,
     pub(super) buffers: Option<Buffers>,
-    /// How it is trained, if it is.
-    recipe: Option<Recipe>,
+    cross_entropy: CrossEntropy,
+    /// Whether [`Engine::start_training`] was called, so the backward pass needs buffers.
+    training: bool,
 }
 
 /// Where a batch norm's numbers lie.
@@ -68,14 +69,15 @@ impl Engine for CudaNetwork {
             statistics: gpu.write(&statistics(&norms)),
             tables: Tables::new(&gpu, &plan),
             buffers: None,
-            recipe: None,
+            cross_entropy: CrossEntropy::default(),
+            training: false,
             plan,
             gpu,
         })
     }
 
-    fn start_training(&mut self, recipe: &Recipe, velocities: &[Option<Vec<f32>>]) {
-        self.recipe = Some(recipe.clone());
+    fn start_training(&mut self, velocities: &[Option<Vec<f32>>]) {
+        self.training = true;
         let mut all = vec![0.0; self.plan.parameters];
         for (tensor, values) in self.plan.declared().zip(velocities) {
             if let (Role::Trained(weight), Some(values)) = (&tensor.role, values) {
@@ -136,13 +138,16 @@ impl Engine for CudaNetwork {
         logits
     }
 
-    fn step(&mut self, batch: &Batch, rate: f64) -> Loss {
-        let recipe = self.recipe.clone().unwrap_or_default();
+    fn step(&mut self, batch: &Batch, recipe: &Recipe, rate: f64) -> Loss {
         self.load(&batch.pixels, &batch.factors);
         self.forward(true);
-        let loss = Loss::new(&self.read_logits(), &batch.labels, recipe.label_smoothing);
-        self.backward(&loss.gradient);
-        self.update(&recipe, rate);
+        let logits = self.read_logits();
+        let smoothing = recipe.label_smoothing;
+        let loss = self
+            .cross_entropy
+            .compute(&logits, &batch.labels, smoothing);
+        self.backward(&self.cross_entropy.gradient);
+        self.update(recipe, rate);
         loss
     }
 }
@@ -151,7 +156,7 @@ impl CudaNetwork {
     /// Takes the images of one pass, and makes room where there is too little.
     fn load(&mut self, pixels: &[f32], factors: &[Vec<f32>]) {
         let images = pixels.len() / self.image;
-        let training = self.recipe.is_some();
+        let training = self.training;
         let fitting = self.buffers.take();
         let fitting = fitting.filter(|buffers| buffers.room >= images);
         let mut buffers =

@@ -2,7 +2,7 @@
 
 use super::gpu::{Buffer, Gpu, View};
 use super::kernels::join::SOURCE;
-use crate::cpu::plan::{Join, Plan, Role};
+use crate::plan::{Join, Plan, Role};
 
 pub(super) struct Tables {
     sources: Buffer,

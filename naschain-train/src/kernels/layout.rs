@@ -106,7 +106,25 @@ impl Transposed {
     }
 }
 
-/// From `[image][channel][pixel]` to `[image][block][pixel][lane]`.
+/// Fills `blocks`, `[image][block][pixel][lane]`, from `planes`, `[image][channel][pixel]`.
+pub(crate) fn fill_blocks(
+    planes: &[f32],
+    channels: usize,
+    pixels: usize,
+    lanes: usize,
+    blocks: &mut [f32],
+) {
+    let image = channels.next_multiple_of(lanes) * pixels;
+    blocks.fill(0.0);
+    for (index, &value) in planes.iter().enumerate() {
+        let (pixel, channel) = (index % pixels, index / pixels % channels);
+        let block = index / pixels / channels * image + channel / lanes * pixels * lanes;
+        blocks[block + pixel * lanes + channel % lanes] = value;
+    }
+}
+
+/// The same into a new vector.
+#[cfg(test)]
 pub(crate) fn into_blocks(
     planes: &[f32],
     channels: usize,
@@ -114,17 +132,12 @@ pub(crate) fn into_blocks(
     lanes: usize,
 ) -> Vec<f32> {
     let images = planes.len() / (channels * pixels);
-    let image = channels.next_multiple_of(lanes) * pixels;
-    let mut blocks = vec![0.0; images * image];
-    for (index, &value) in planes.iter().enumerate() {
-        let (pixel, channel) = (index % pixels, index / pixels % channels);
-        let block = index / pixels / channels * image + channel / lanes * pixels * lanes;
-        blocks[block + pixel * lanes + channel % lanes] = value;
-    }
+    let mut blocks = vec![0.0; images * channels.next_multiple_of(lanes) * pixels];
+    fill_blocks(planes, channels, pixels, lanes, &mut blocks);
     blocks
 }
 
-/// The way back from [`into_blocks`].
+/// The inverse of [`fill_blocks`].
 #[cfg(test)]
 pub(crate) fn from_blocks(
     blocks: &[f32],

@@ -1,7 +1,11 @@
 //! What a network consists of and where each of its numbers lies.
 
+pub(crate) mod planner;
+mod slots;
+
 use std::ops::Range;
 
+pub(crate) use self::slots::OWN_OUTPUT;
 use crate::kernels::conv1::Sizes1;
 use crate::kernels::conv3::Sizes3;
 use crate::kernels::layout::{Transposed, flipped, pack1, pack3, unpack1, unpack3};
@@ -80,9 +84,9 @@ pub(crate) struct Weight {
     pub(crate) outputs: usize,
     pub(crate) inputs: usize,
     pub(crate) lanes: usize,
-    pub(super) kernel: usize,
+    kernel: usize,
     /// Maps that the inputs are of.
-    pub(super) maps: usize,
+    maps: usize,
 }
 
 /// One tensor that the network has on disk.
@@ -155,7 +159,7 @@ impl Side {
 }
 
 impl Weight {
-    pub(super) fn pack(&self, values: &[f32]) -> Vec<f32> {
+    fn pack(&self, values: &[f32]) -> Vec<f32> {
         match self.kernel {
             3 => pack3(values, self.inputs, self.lanes),
             _ => pack1(values, self.inputs, self.lanes),
@@ -243,7 +247,7 @@ impl Plan {
     }
 
     /// Gives places to the weights that lead back.
-    pub(super) fn place_backward(&mut self) {
+    fn place_backward(&mut self) {
         let mut next = 0;
         let mut place = |weight: &mut Weight, numbers: usize| {
             weight.backward = next..next + numbers;
@@ -278,38 +282,6 @@ impl Plan {
         self.backward = next;
     }
 
-    /// Gives buffers to the gradients by the maps: each has one from the first step of the backward
-    /// pass that writes it to the last that reads it.
-    pub(super) fn find_slots(&mut self) {
-        let mut slots = Slots(vec![true; OWN_OUTPUT + 1]);
-        let mut out = slots.take();
-        for index in (0..self.phases.len()).rev() {
-            let phase = &mut self.phases[index];
-            let nodes = phase.nodes.len();
-            let mut of = vec![0; nodes + 2];
-            of[nodes + 1] = out;
-            slots.lend(true);
-            for step in (0..=nodes).rev() {
-                let join = match phase.nodes.get(step) {
-                    Some(node) => &node.input,
-                    None => &phase.output,
-                };
-                for source in join.sources.iter().filter(|source| source.last_reader) {
-                    of[source.map] = slots.take();
-                }
-                // The step that leaves a phase goes on to the output of the one before.
-                if step == 0 && index > 0 {
-                    slots.lend(false);
-                    out = slots.take();
-                }
-                slots.free(of[step + 1]);
-            }
-            slots.free(of[0]);
-            slots.lend(false);
-            phase.slots = of;
-        }
-    }
-
     /// Fills the weights that lead back.
     pub(crate) fn lead_back(&self, parameters: &[f32], backward: &mut [f32]) {
         let mut from = self.head.lanes;
@@ -329,47 +301,10 @@ impl Plan {
     }
 }
 
-/// The slot that is the buffer of the phase's output, which nobody reads any more when the backward
-/// pass is inside the phase.
-pub(crate) const OWN_OUTPUT: usize = 0;
-
-/// Which buffers of gradients are in use.
-struct Slots(Vec<bool>);
-
-impl Slots {
-    fn take(&mut self) -> usize {
-        let free = self.0.iter().position(|used| !used);
-        let slot = free.unwrap_or(self.0.len());
-        self.0.resize(self.0.len().max(slot + 1), false);
-        self.0[slot] = true;
-        slot
-    }
-
-    fn free(&mut self, slot: usize) {
-        self.0[slot] = false;
-    }
-
-    /// Whether the buffer of the phase's own output may be used.
-    fn lend(&mut self, own: bool) {
-        self.0[OWN_OUTPUT] = !own;
-    }
-}
-
 impl PhasePlan {
     /// The batch norm of a node or, after the last, of the output.
     pub(crate) fn norm_of(&self, node: usize) -> usize {
         self.nodes.get(node).map_or(self.norm, |node| node.norm)
-    }
-
-    /// The backward pass goes through the output and then the nodes from the last to the first.
-    pub(super) fn find_last_readers(&mut self) {
-        let mut met = vec![false; self.nodes.len() + 1];
-        let nodes = self.nodes.iter_mut().rev().map(|node| &mut node.input);
-        for join in std::iter::once(&mut self.output).chain(nodes) {
-            for source in &mut join.sources {
-                source.last_reader = !std::mem::replace(&mut met[source.map], true);
-            }
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use naschain_core::{Architecture, Phase};
 
-use super::plan::{Join, JoinSource, NodePlan, Norm, PhasePlan, Plan, Role, Side, Tensor, Weight};
+use super::{Join, JoinSource, NodePlan, Norm, PhasePlan, Plan, Role, Side, Tensor, Weight};
 use crate::Error;
 use crate::kernels::statistics::Statistics;
 use crate::weights::{Source, Start};
@@ -62,7 +62,7 @@ impl<'a> Planner<'a> {
             backward: 0,
         };
         plan.place_backward();
-        plan.find_slots();
+        plan.assign_slots();
         // It has grown by doubling, and up to half of it would stay empty.
         self.parameters.shrink_to_fit();
         Ok(plan)
