@@ -49,9 +49,10 @@ impl Split {
     /// What a training's accuracy is measured on: the validation images, or the test part where
     /// there are none.
     pub(crate) fn judged<'a>(&self, dataset: &'a Dataset) -> (&'a Images, Vec<usize>) {
-        match self.validation.is_empty() {
-            true => (&dataset.test, (0..dataset.test.len()).collect()),
-            false => (&dataset.train, self.validation.clone()),
+        if self.validation.is_empty() {
+            (&dataset.test, (0..dataset.test.len()).collect())
+        } else {
+            (&dataset.train, self.validation.clone())
         }
     }
 

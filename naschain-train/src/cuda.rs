@@ -44,11 +44,14 @@ pub(crate) fn run<W: Work>(index: usize, work: W) -> Result<W::Output, Error> {
 }
 
 pub(crate) fn check(index: usize) -> Result<(), Error> {
-    let found = device_count().and_then(|count| match index < count {
-        true => toolkit(),
-        false => Err(format!(
-            "this machine has {count} CUDA devices, counted from 0"
-        )),
+    let found = device_count().and_then(|count| {
+        if index < count {
+            toolkit()
+        } else {
+            Err(format!(
+                "this machine has {count} CUDA devices, counted from 0"
+            ))
+        }
     });
     found.map_err(|reason| unavailable(index, reason))
 }

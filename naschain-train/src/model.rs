@@ -138,17 +138,19 @@ impl Model {
         let is_json = path
             .extension()
             .is_some_and(|extension| extension == "json");
-        let tensors = match is_json {
-            true => path.with_extension("safetensors"),
-            false => path.to_owned(),
+        let tensors = if is_json {
+            path.with_extension("safetensors")
+        } else {
+            path.to_owned()
         };
         let file = read(&tensors)?;
         let weights =
             Weights::from_safetensors(&file).map_err(|problem| malformed(&tensors, problem))?;
-        let json = match is_json {
-            true => read(path)?,
-            false => metadata(&file, METADATA_KEY)
-                .map_or_else(|| beside(path), |text| Ok(text.into_bytes()))?,
+        let json = if is_json {
+            read(path)?
+        } else {
+            metadata(&file, METADATA_KEY)
+                .map_or_else(|| beside(path), |text| Ok(text.into_bytes()))?
         };
         let model: Model = serde_json::from_slice(&json)
             .map_err(|error| malformed(path, format!("not the description of a model: {error}")))?;

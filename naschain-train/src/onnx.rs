@@ -149,14 +149,13 @@ impl Graph {
         let (channels, entry) = (phase.channels, &phase.entry);
         let entry_name = format!("{name}.entry");
         let sides = [entry.in_channels, channels];
-        let x = match entry.applied {
-            true => self.conv(entry_name, x, sides, entry.kernel, 0)?,
-            false => {
-                let shape = [channels, entry.in_channels, entry.kernel, entry.kernel];
-                let weight = format!("{entry_name}.weight");
-                self.source.take(&weight, &shape, Start::Constant(0.0))?;
-                x
-            }
+        let x = if entry.applied {
+            self.conv(entry_name, x, sides, entry.kernel, 0)?
+        } else {
+            let shape = [channels, entry.in_channels, entry.kernel, entry.kernel];
+            let weight = format!("{entry_name}.weight");
+            self.source.take(&weight, &shape, Start::Constant(0.0))?;
+            x
         };
         // maps[k] is what node number k gives; maps[0] is the phase's input.
         let mut maps = vec![x];

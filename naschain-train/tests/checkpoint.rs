@@ -50,9 +50,10 @@ fn run(
     let mut on_epoch = |epoch: &Epoch, checkpoint: &Checkpoint| {
         kept = Some(checkpoint.clone());
         epochs.push(*epoch);
-        match epoch.number == last {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+        if epoch.number == last {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
     };
     let (architecture, digits) = (architecture("1110-1111"), Dataset::digits());

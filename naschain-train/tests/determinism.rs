@@ -130,9 +130,12 @@ fn stored_weights_give_the_same_accuracy() {
 fn a_callback_stops_and_a_wild_rate_diverges() {
     let digits = Dataset::digits();
     let run = |recipe: &Recipe, go_on: bool| {
-        let mut on_epoch = |_: &_| match go_on {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
+        let mut on_epoch = |_: &_| {
+            if go_on {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
         };
         train(
             &architecture(),

@@ -306,9 +306,10 @@ fn activations(architecture: &Architecture) -> usize {
             let joins = phase.nodes.iter().map(|node| node.inputs.len());
             let joins = joins.chain([phase.output.len()]);
             let joins = joins.filter(|inputs| *inputs > 1).count();
-            let pooled = match index > 0 && phase.entry.applied {
-                true => phase.entry.in_channels * phase.height * phase.width,
-                false => 0,
+            let pooled = if index > 0 && phase.entry.applied {
+                phase.entry.in_channels * phase.height * phase.width
+            } else {
+                0
             };
             (2 * phase.nodes.len() + 2 + joins) * map + pooled
         });

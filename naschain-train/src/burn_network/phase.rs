@@ -184,9 +184,10 @@ impl<B: Backend> Join<B> {
         let read = self.inputs.iter().map(|&input| {
             let map = maps[input].clone();
             let map = map.expect("decoding leaves only inputs that exist");
-            match self.is_path(input) {
-                true => paths.pass(map),
-                false => map,
+            if self.is_path(input) {
+                paths.pass(map)
+            } else {
+                map
             }
         });
         let mut read: Vec<_> = read.collect();

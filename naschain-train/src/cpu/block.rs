@@ -115,9 +115,10 @@ impl Block {
             logits: vec![0.0; images * classes.padded()],
             dlogits: back(images * classes.padded()),
             gradients: back(plan.parameters),
-            scratch: match training {
-                true => Scratch::new(plan, images),
-                false => Scratch::default(),
+            scratch: if training {
+                Scratch::new(plan, images)
+            } else {
+                Scratch::default()
             },
         }
     }
@@ -155,12 +156,13 @@ impl Scratch {
         };
         let slots = widest(&|phase| phase.slots.iter().max().map_or(0, |slot| slot + 1));
         let dmap = |slot: usize| {
-            widest(
-                &|phase| match slot != OWN_OUTPUT && phase.slots.contains(&slot) {
-                    true => images * phase.side.image(),
-                    false => 0,
-                },
-            )
+            widest(&|phase| {
+                if slot != OWN_OUTPUT && phase.slots.contains(&slot) {
+                    images * phase.side.image()
+                } else {
+                    0
+                }
+            })
         };
         let in_chunk = widest(&|phase| {
             let side = phase.side;

@@ -145,9 +145,10 @@ impl Array {
 /// The value of 1 to 8 bytes.
 fn whole_number(bytes: &[u8], big: bool, signed: bool) -> i128 {
     let join = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
-    let value = match big {
-        true => bytes.iter().fold(0, join),
-        false => bytes.iter().rev().fold(0, join),
+    let value = if big {
+        bytes.iter().fold(0, join)
+    } else {
+        bytes.iter().rev().fold(0, join)
     };
     let bits = 8 * bytes.len() as u32;
     let negative = signed && value >> (bits - 1) & 1 == 1;

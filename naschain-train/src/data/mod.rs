@@ -165,12 +165,13 @@ impl Dataset {
     /// [`Error::ClassNames`] when there is not one for each.
     pub fn with_class_names(self, class_names: Vec<String>) -> Result<Dataset, Error> {
         let (names, classes) = (class_names.len(), self.classes);
-        match names == classes {
-            true => Ok(Dataset {
+        if names == classes {
+            Ok(Dataset {
                 class_names,
                 ..self
-            }),
-            false => Err(Error::ClassNames { names, classes }),
+            })
+        } else {
+            Err(Error::ClassNames { names, classes })
         }
     }
 

@@ -58,9 +58,10 @@ struct Part {
 impl Archive {
     /// The number of classes, the training part and the test part.
     fn parts(&mut self) -> Result<(usize, [Part; 2]), String> {
-        let suffix = match self.has("x") || !self.has("x_train") {
-            true => "",
-            false => "_train",
+        let suffix = if self.has("x") || !self.has("x_train") {
+            ""
+        } else {
+            "_train"
         };
         let part = self.part(suffix)?;
         let classes = part.classes()?;

@@ -160,11 +160,12 @@ fn check_size(width: usize, height: usize, bytes: usize, most: usize) -> Result<
             "the image is {width}x{height}; 1 to {MOST_PIXELS} pixels can be read"
         ));
     }
-    match pixels <= most {
-        true => Ok(()),
-        false => Err(format!(
+    if pixels <= most {
+        Ok(())
+    } else {
+        Err(format!(
             "the image is {width}x{height}; a file of {bytes} bytes cannot hold so much"
-        )),
+        ))
     }
 }
 
@@ -176,19 +177,21 @@ fn fit(image: DynamicImage, shape: Shape, pixels: &mut [u8]) {
     let part_height = scaled(width, shape.height, shape.width).clamp(1, height);
     let (left, top) = ((width - part_width) / 2, (height - part_height) / 2);
     let whole = (part_width, part_height) == (width, height);
-    let image = match whole {
-        true => image,
-        false => image.crop_imm(
+    let image = if whole {
+        image
+    } else {
+        image.crop_imm(
             left as u32,
             top as u32,
             part_width as u32,
             part_height as u32,
-        ),
+        )
     };
     let (width, height) = (shape.width as u32, shape.height as u32);
-    let image = match (image.width(), image.height()) == (width, height) {
-        true => image,
-        false => image.resize_exact(width, height, FilterType::Triangle),
+    let image = if (image.width(), image.height()) == (width, height) {
+        image
+    } else {
+        image.resize_exact(width, height, FilterType::Triangle)
     };
     if shape.channels == 1 {
         pixels.copy_from_slice(image.into_luma8().as_raw());

@@ -308,9 +308,10 @@ impl<const R: usize, const P: usize, const L: usize> Sums<'_, R, P, L> {
         let out = out.wrapping_add(C * V::LANES);
         // SAFETY: the caller's promise.
         unsafe {
-            match self.0.add {
-                true => V::read(out).add(sums[C]).write(out),
-                false => sums[C].write(out),
+            if self.0.add {
+                V::read(out).add(sums[C]).write(out)
+            } else {
+                sums[C].write(out)
             }
         }
     }

@@ -122,9 +122,10 @@ impl<const N: usize> Kernel for Sums<'_, N> {
             let to = self.0.gradient.wrapping_add(n * V::LANES);
             // SAFETY: as above.
             unsafe {
-                match self.0.add {
-                    true => V::read(to).add(sum).write(to),
-                    false => sum.write(to),
+                if self.0.add {
+                    V::read(to).add(sum).write(to)
+                } else {
+                    sum.write(to)
                 }
             }
         }

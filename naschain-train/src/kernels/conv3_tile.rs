@@ -281,9 +281,10 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
         let out = out.wrapping_add(C * V::LANES);
         // SAFETY: the caller's promise.
         unsafe {
-            match self.0.add {
-                true => V::read(out).add(sums[C]).write(out),
-                false => sums[C].write(out),
+            if self.0.add {
+                V::read(out).add(sums[C]).write(out)
+            } else {
+                sums[C].write(out)
             }
         }
     }

@@ -139,9 +139,10 @@ impl<const N: usize, const PLANES: bool> Kernel for Tile<'_, N, PLANES> {
         let place = self.place;
         let sizes = place.sizes;
         // From one of the N to the next, in the input and in the weights.
-        let (in_step, weight_step) = match PLANES {
-            true => (sizes.width, 3 * sizes.in_channels * V::LANES),
-            false => (1, 3 * V::LANES),
+        let (in_step, weight_step) = if PLANES {
+            (sizes.width, 3 * sizes.in_channels * V::LANES)
+        } else {
+            (1, 3 * V::LANES)
         };
         let first = 3 * (self.kernel_row * sizes.in_channels + self.channel) * V::LANES;
         let mut sums = [[V::splat(0.0); 3]; N];

@@ -31,9 +31,10 @@ impl Kernel for FoldImages<'_> {
             for image in images {
                 sum = sum.add(V::load(&image[at..]));
             }
-            match self.add {
-                true => V::load(out).add(sum).store(out),
-                false => sum.store(out),
+            if self.add {
+                V::load(out).add(sum).store(out)
+            } else {
+                sum.store(out)
             }
         }
     }
@@ -104,9 +105,10 @@ impl Kernel for Scale<'_> {
                 .zip(to.chunks_exact_mut(V::LANES))
             {
                 let from = V::load(from);
-                match self.add {
-                    true => factor.fma(from, V::load(to)).store(to),
-                    false => factor.mul(from).store(to),
+                if self.add {
+                    factor.fma(from, V::load(to)).store(to)
+                } else {
+                    factor.mul(from).store(to)
                 }
             }
         }

@@ -362,9 +362,10 @@ pub(crate) fn sgd(
 ) -> [f32; 2] {
     let decayed = weight_decay.mul_add(parameter, gradient * factor);
     let velocity = momentum.mul_add(velocity, decayed);
-    let direction = match nesterov {
-        true => momentum.mul_add(velocity, decayed),
-        false => velocity,
+    let direction = if nesterov {
+        momentum.mul_add(velocity, decayed)
+    } else {
+        velocity
     };
     [(-rate).mul_add(direction, parameter), velocity]
 }

@@ -71,9 +71,10 @@ impl Kernel for Sgd<'_> {
             let decayed = decay.fma(old, V::load(gradient).mul(factor));
             let new = momentum.fma(V::load(velocity), decayed);
             new.store(velocity);
-            let direction = match self.nesterov {
-                true => momentum.fma(new, decayed),
-                false => new,
+            let direction = if self.nesterov {
+                momentum.fma(new, decayed)
+            } else {
+                new
             };
             rate.fma(direction, old).store(parameter);
         }

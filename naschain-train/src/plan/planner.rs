@@ -81,13 +81,12 @@ impl<'a> Planner<'a> {
         let shape = [channels, inputs, kernel, kernel];
         let entry_name = format!("{name}.entry.weight");
         let start = Start::Uniform { fan_in };
-        let entry = match phase.entry.applied {
-            true => Some(self.weight(&entry_name, &shape, start)?),
-            false => {
-                let values = self.source.take(&entry_name, &shape, start)?;
-                self.declare(entry_name, &shape, Role::Idle(values));
-                None
-            }
+        let entry = if phase.entry.applied {
+            Some(self.weight(&entry_name, &shape, start)?)
+        } else {
+            let values = self.source.take(&entry_name, &shape, start)?;
+            self.declare(entry_name, &shape, Role::Idle(values));
+            None
         };
         // Nodes have gaps in their numbers where one was dropped; maps are counted without.
         let place = |number: &usize| {
