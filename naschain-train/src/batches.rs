@@ -1,25 +1,25 @@
-//! Which images are trained on, in which order, and how they are changed: all of it on the host,
-//! from named streams.
+//! Selection, order, augmentation and normalisation of images, computed on the host from named
+//! random streams.
 
 use naschain_core::{Augmentation, Purpose, Recipe, Shape, Stream};
 
 use crate::data::Moments;
 use crate::{Dataset, Error, Images};
 
-/// The images of one training, as indices into the data set's training part.
+/// The images of one training, as indices into the data set's training set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     /// Images to train on.
     pub train: Vec<usize>,
-    /// Images to validate on, none of them trained on.
+    /// Images to validate on, disjoint from `train`.
     pub validation: Vec<usize>,
 }
 
 impl Split {
-    /// Draws the images that the recipe asks for.
+    /// Draws as many images as the recipe requires.
     ///
     /// # Errors
-    /// [`Error::TooFewImages`] when the training part has fewer.
+    /// [`Error::TooFewImages`] when the training set has fewer.
     pub fn draw(dataset: &Dataset, recipe: &Recipe) -> Result<Split, Error> {
         let available = dataset.train.len();
         let (train, validation) = (recipe.train_images, recipe.validation_images);
@@ -38,7 +38,7 @@ impl Split {
         })
     }
 
-    /// Every image of the training part to train on, none to validate on.
+    /// Every image of the training set to train on, none to validate on.
     pub(crate) fn all(dataset: &Dataset) -> Split {
         Split {
             train: (0..dataset.train.len()).collect(),
@@ -46,8 +46,8 @@ impl Split {
         }
     }
 
-    /// What a training's accuracy is measured on: the validation images, or the test part where
-    /// there are none.
+    /// The images that a training's accuracy is measured on: the validation images, or the test set
+    /// if there are none.
     pub(crate) fn judged<'a>(&self, dataset: &'a Dataset) -> (&'a Images, Vec<usize>) {
         if self.validation.is_empty() {
             (&dataset.test, (0..dataset.test.len()).collect())
@@ -64,11 +64,10 @@ impl Split {
     }
 }
 
-/// Turns pixels into the numbers a network sees: mean 0 and deviation 1 in each colour plane of
-/// the data set's training part.
+/// Scales pixels so that each colour plane of the training set has mean 0 and standard deviation 1.
 pub(crate) struct Normalisation {
     shape: Shape,
-    /// For each plane, the number for each of the 256 pixel values.
+    /// For each plane, the normalised value of each of the 256 pixel values.
     tables: Vec<[f32; 256]>,
 }
 
@@ -80,12 +79,12 @@ impl Normalisation {
         }
     }
 
-    /// Images × channels × height × width numbers, unchanged but for the normalisation.
+    /// Images × channels × height × width values, normalised and not augmented.
     pub(crate) fn plain(&self, images: &Images, indices: &[usize]) -> Result<Vec<f32>, Error> {
         self.batch(images, indices, |_| Change::none())
     }
 
-    /// The same with the random changes of `epoch`.
+    /// The same with the random augmentation of `epoch`.
     pub(crate) fn augmented(
         &self,
         images: &Images,
@@ -119,11 +118,11 @@ impl Normalisation {
     }
 }
 
-/// The changes of one image.
+/// The augmentation of one image.
 struct Change {
     shift: [i64; 2],
     mirrored: bool,
-    /// First and last row, first and last column of the cut square; none where last < first.
+    /// First and last row, first and last column of the cut-out square; empty where last < first.
     cut: [i64; 4],
 }
 
@@ -154,7 +153,7 @@ impl Change {
         change
     }
 
-    /// Appends a colour plane as it is after the change.
+    /// Appends an augmented and normalised colour plane to `seen`.
     fn apply(&self, plane: &[u8], table: &[f32; 256], shape: Shape, seen: &mut Vec<f32>) {
         let width = shape.width;
         let inside = |place: i64, size: usize| {
@@ -169,7 +168,7 @@ impl Change {
         let [top, bottom, left, right] = self.cut;
         for y in 0..shape.height {
             let start = seen.len();
-            // Outside the image lie black pixels, as in the reference network's crop.
+            // Pixels outside the image are black, as in NSGA-Net's crop.
             match inside(y as i64 + self.shift[0], shape.height) {
                 None => seen.resize(start + width, table[0]),
                 Some(y) => {
@@ -269,7 +268,7 @@ mod tests {
         assert_eq!(seen, [0.0, 5.0, 4.0, 9.0, 8.0, 7.0, 0.0, 0.0, 0.0]);
     }
 
-    /// Pads, crops, mirrors, normalises and cuts, one whole picture after the other.
+    /// A direct implementation: pads, crops, mirrors, normalises and cuts out whole images in turn.
     fn obviously(plane: &[u8], change: &Change, padding: usize, shape: Shape) -> Vec<f32> {
         let (height, width) = (shape.height, shape.width);
         let mut padded = vec![vec![0; width + 2 * padding]; height + 2 * padding];

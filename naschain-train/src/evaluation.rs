@@ -8,15 +8,15 @@ use crate::training::check;
 use crate::weights::{Source, Weights};
 use crate::{Dataset, Error, Images, Model};
 
-/// Images a forward pass when nothing is trained; part of no result.
+/// Images per forward pass outside training. It affects no result.
 pub(crate) const BATCH: usize = 250;
 
-/// The accuracy of trained weights on `images` of `dataset`, its test part for instance.
+/// The accuracy of trained weights on `images` of `dataset`, for example its test set.
 ///
 /// # Errors
 /// [`Error::Weights`] when they do not fit the architecture, [`Error::DataMismatch`], or
-/// [`Error::DeviceUnavailable`]; [`Error::Io`] and [`Error::Malformed`] when pictures have changed
-/// since they were found.
+/// [`Error::DeviceUnavailable`]; [`Error::Io`] and [`Error::Malformed`] when image files have
+/// changed since they were listed.
 pub fn evaluate(
     architecture: &Architecture,
     weights: &Weights,
@@ -54,7 +54,7 @@ impl Work for Evaluation<'_> {
     }
 }
 
-/// What a model says of images × channels × height × width numbers of 0 to 255.
+/// A model's logits for images × channels × height × width values from 0 to 255.
 pub(crate) fn logits(model: &Model, pixels: &[f32], options: Options) -> Result<Vec<f32>, Error> {
     let shape = model.architecture.input;
     if !pixels.len().is_multiple_of(shape.len()) {
@@ -87,7 +87,7 @@ impl Work for Inference<'_> {
     }
 }
 
-/// How many of the images the network names rightly.
+/// Number of images that the network classifies correctly.
 pub(crate) fn count_correct<E: Engine>(
     network: &mut E,
     normalisation: &Normalisation,

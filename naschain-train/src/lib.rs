@@ -48,10 +48,10 @@
 //! On the CPU, networks are computed by kernels of this crate, whose every sum has one order
 //! (`docs/arithmetic.md`): digests are equal between processes, with any number of threads, for
 //! several trainings at once, in builds with and without optimisation, and on processors with
-//! AVX-512, with AVX2 and with neither (grades D0 to D2). The kernels for GPUs, compiled
-//! by CubeCL, keep the same order. burn lives in this crate and nowhere else: with the feature `burn`
-//! a trained network is a burn module (`BurnNetwork`), and in tests that module is what ours is
-//! held against. Nothing here reads a clock.
+//! AVX-512, with AVX2 and with neither (grades D0 to D2). The kernels for GPUs, compiled by CubeCL,
+//! keep the same order. burn lives in this crate and nowhere else: with the feature `burn` a
+//! trained network is a burn module (`BurnNetwork`), and in tests that module is what ours is
+//! compared with. Nothing here reads a clock.
 
 #[cfg(test)]
 #[path = "../tests/allocations/mod.rs"]

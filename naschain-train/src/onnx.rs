@@ -18,10 +18,10 @@ const IR_VERSION: i64 = 8;
 const OPSET: i64 = 17;
 /// `TensorProto.DataType.FLOAT`
 const F32: i32 = 1;
-/// protobuf's own limit.
+/// protobuf's limit.
 const MOST_BYTES: usize = i32::MAX as usize;
 
-/// The whole file: `pixels` of 0 to 255 to `logits`, for any number of images.
+/// Encodes the file: input `pixels` from 0 to 255, output `logits`, any number of images.
 pub(crate) fn file(model: &Model) -> Result<Vec<u8>, Error> {
     let file = ModelProto {
         ir_version: IR_VERSION,
@@ -51,7 +51,7 @@ fn metadata(model: &Model) -> Vec<StringStringEntryProto> {
         entry("digest", model.digest.to_string()),
     ];
     if !model.class_names.is_empty() {
-        // One a line, in the order of the logits.
+        // One per line, in the order of the logits.
         entries.push(entry("class_names", model.class_names.join("\n")));
     }
     entries
@@ -86,7 +86,7 @@ fn graph(model: &Model) -> Result<GraphProto, Error> {
     })
 }
 
-/// A graph in the making. Every value bears the name of the operator that gives it.
+/// A graph under construction. Every value is named after the operator that produces it.
 struct Graph {
     source: Source,
     nodes: Vec<NodeProto>,
@@ -123,7 +123,7 @@ impl Graph {
 
     /// Stores the network's tensor of this name.
     fn weight(&mut self, name: String, shape: &[usize]) -> Result<String, Error> {
-        // Where tensors are stored, how they would begin does not matter.
+        // The initialisation is ignored: the source holds stored tensors.
         let values = self.source.take(&name, shape, Start::Constant(0.0))?;
         Ok(self.store(&name, shape, &values))
     }
@@ -157,7 +157,7 @@ impl Graph {
             self.source.take(&weight, &shape, Start::Constant(0.0))?;
             x
         };
-        // maps[k] is what node number k gives; maps[0] is the phase's input.
+        // maps[k] is the output of node number k; maps[0] is the phase's input.
         let mut maps = vec![x];
         for node in &phase.nodes {
             let name = format!("{name}.nodes.{}", node.number);

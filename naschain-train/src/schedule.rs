@@ -4,8 +4,8 @@ use naschain_core::Recipe;
 
 use crate::math;
 
-/// Rises step by step through the recipe's warm-up (Goyal et al. 2017), then falls along half a
-/// cosine to 0 (Loshchilov and Hutter 2017).
+/// Linear warm-up (Goyal et al. 2017), then half a cosine down to 0 (Loshchilov and Hutter 2017),
+/// both step by step.
 pub(crate) struct Schedule {
     rate: f64,
     warmup_steps: usize,
@@ -21,7 +21,7 @@ impl Schedule {
         }
     }
 
-    /// The rate of the step before which `done` steps were taken.
+    /// The rate of the step after `done` steps.
     pub(crate) fn rate(&self, done: usize) -> f64 {
         if done < self.warmup_steps {
             return self.rate * (done + 1) as f64 / self.warmup_steps as f64;

@@ -1,4 +1,4 @@
-//! A training laid open, so that another implementation can be held against it.
+//! A record of a whole training, so that another implementation can be compared with it.
 
 use std::ops::ControlFlow;
 
@@ -11,33 +11,33 @@ use crate::training::Training;
 use crate::weights::Source;
 use crate::{Dataset, Error, Images, Trained, Weights};
 
-/// What a training began with, saw, and said of it.
+/// Inputs, intermediate results and result of a training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
     /// The network before the first step.
     pub initial: Weights,
-    /// The training images as the network saw them, augmented and normalised: all of the first
-    /// epoch in its order, then all of the second, and so on.
+    /// The training images after augmentation and normalisation, in the order of the steps: all of
+    /// the first epoch, then all of the second, and so on.
     pub seen: Batch,
     /// The mean loss of each step.
     pub losses: Vec<f64>,
-    /// The images that the accuracy was measured on, normalised.
+    /// The normalised images that the accuracy was measured on.
     pub judged: Batch,
-    /// What came of it.
+    /// The result.
     pub trained: Trained,
 }
 
 /// Normalised images with their labels.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// Images × channels × height × width numbers.
+    /// Images × channels × height × width values.
     pub pixels: Vec<f32>,
-    /// One label an image, counted from 0.
+    /// One label per image, counted from 0.
     pub labels: Vec<u16>,
 }
 
-/// Trains as [`train`](crate::train) does and keeps everything that another implementation needs
-/// to do the same; that is memory for every image of every epoch.
+/// Trains as [`train`](crate::train) does and records everything that another implementation needs
+/// to repeat it. This keeps every image of every epoch in memory.
 ///
 /// # Errors
 /// Those of [`train`](crate::train).
@@ -76,9 +76,9 @@ pub fn trace(
 }
 
 impl Batch {
-    /// Images of a data set's training part as a network sees them in an epoch of the recipe,
-    /// counted from 1: cropped, mirrored, cut and normalised. An image's changes depend on the
-    /// recipe's seed, the epoch and its index, and on nothing else.
+    /// Images of a data set's training set as they enter a network in an epoch of the recipe,
+    /// counted from 1: cropped, mirrored, cut out and normalised. An image's augmentation depends
+    /// only on the recipe's seed, the epoch and the image's index.
     ///
     /// ```
     /// use naschain_core::{Augmentation, Recipe};

@@ -11,10 +11,10 @@ use crate::Error;
 /// One tensor of a network, on the host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedTensor {
-    /// Where it stands in the network, such as `phases.0.nodes.1.conv.weight`.
+    /// Its name in the network, such as `phases.0.nodes.1.conv.weight`.
     pub name: String,
-    /// Its sizes, as PyTorch has them: convolutions `[out, in, height, width]`, linear layers
-    /// `[out, in]`.
+    /// Its shape in PyTorch's layout: convolutions `[out, in, height, width]`, linear layers `[out,
+    /// in]`.
     pub shape: Vec<usize>,
     /// Its values, last dimension fastest.
     pub values: Vec<f32>,
@@ -29,8 +29,8 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// The next link of the hash chain: BLAKE3 over the link before and the little-endian bytes
-    /// of every tensor in declaration order.
+    /// The next digest of the chain: BLAKE3 of the previous digest and the little-endian bytes of
+    /// every tensor in declaration order.
     pub(crate) fn link(&self, before: Digest) -> Digest {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&before.0);
@@ -48,14 +48,14 @@ impl Weights {
         write_safetensors(path, self.lent(), None)
     }
 
-    /// Every tensor, to be written without a copy.
+    /// A view of every tensor, for writing without a copy.
     pub(crate) fn lent(&self) -> Vec<LentTensor<'_>> {
         let lend = |tensor| LentTensor::new(tensor, tensor.name.clone(), &tensor.values);
         self.tensors.iter().map(lend).collect()
     }
 
-    /// Reads a safetensors file. The tensors come in the order of their names; the network
-    /// puts them where they belong.
+    /// Reads a safetensors file. The tensors are in the order of their names; a network looks them
+    /// up by name.
     ///
     /// # Errors
     /// [`Error::Io`], or [`Error::Malformed`] for a file that is not safetensors of f32.
@@ -70,7 +70,7 @@ impl Weights {
         })
     }
 
-    /// Reads the bytes of a safetensors file, or says what is wrong with them.
+    /// Reads the bytes of a safetensors file, or returns a description of the problem.
     pub(crate) fn from_safetensors(file: &[u8]) -> Result<Weights, String> {
         let views = SafeTensors::deserialize(file)
             .map_err(|error| format!("not a safetensors file: {error}"))?;
@@ -91,14 +91,14 @@ impl Weights {
         Ok(weights)
     }
 
-    /// The tensors that are trained: all but the running statistics.
+    /// The trained tensors: all except the running statistics.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &NamedTensor> {
         let trained = |tensor: &&NamedTensor| !tensor.name.contains(".running_");
         self.tensors.iter().filter(trained)
     }
 }
 
-/// A tensor that somebody else has, on its way into a file.
+/// A borrowed tensor to be written to a file.
 pub(crate) struct LentTensor<'a> {
     pub(crate) name: String,
     pub(crate) shape: &'a [usize],
@@ -106,7 +106,7 @@ pub(crate) struct LentTensor<'a> {
 }
 
 impl<'a> LentTensor<'a> {
-    /// `values` in the shape of `like`.
+    /// A tensor of `values` with the shape of `like`.
     pub(crate) fn new(like: &'a NamedTensor, name: String, values: &'a [f32]) -> LentTensor<'a> {
         LentTensor {
             name,
@@ -134,9 +134,9 @@ impl View for &LentTensor<'_> {
     }
 }
 
-/// Writes a safetensors file, whole or not at all and one tensor after the other, with at most one
-/// line of metadata: two would come in random order, because the safetensors crate wants them as a
-/// hash map.
+/// Writes a safetensors file atomically, tensor by tensor, with at most one metadata entry: the
+/// safetensors crate takes metadata as a hash map, so several entries would be written in random
+/// order.
 pub(crate) fn write_safetensors(
     path: &Path,
     tensors: Vec<LentTensor<'_>>,
@@ -159,13 +159,13 @@ pub(crate) fn write_safetensors(
     std::fs::rename(&partial, path).map_err(io)
 }
 
-/// The text under `key` in a safetensors file's own metadata, where there is one.
+/// The metadata entry `key` of a safetensors file, if it has one.
 pub(crate) fn metadata(file: &[u8], key: &str) -> Option<String> {
     let (_, header) = SafeTensors::read_metadata(file).ok()?;
     header.metadata().as_ref()?.get(key).cloned()
 }
 
-/// The bytes of numbers as files have them.
+/// The little-endian bytes of `values`, as stored in files.
 pub(crate) fn little_endian(values: &[f32]) -> Vec<u8> {
     values
         .iter()
@@ -173,21 +173,20 @@ pub(crate) fn little_endian(values: &[f32]) -> Vec<u8> {
         .collect()
 }
 
-/// How a tensor begins.
+/// How a tensor is initialised.
 #[derive(Clone, Copy)]
 pub(crate) enum Start {
     /// Uniform in ±1/√fan_in, PyTorch's default for convolutions and linear layers.
     Uniform { fan_in: usize },
-    /// The same number everywhere.
+    /// The same value everywhere.
     Constant(f32),
 }
 
-/// Where a network that is being built gets its tensors from, one after the other in declaration
-/// order.
+/// Provides the tensors of a network under construction, in declaration order.
 pub(crate) enum Source {
-    /// Fresh ones: tensor number `next` from its own stream of this seed.
+    /// Initial values: tensor number `next` is drawn from its own stream of this seed.
     Drawn { seed: u64, next: u64 },
-    /// Stored ones, by name.
+    /// Stored tensors by name.
     Stored(BTreeMap<String, NamedTensor>),
 }
 
@@ -226,7 +225,7 @@ impl Source {
         }
     }
 
-    /// Checks that nothing is left over.
+    /// Checks that no stored tensor was left unused.
     pub(crate) fn finish(self) -> Result<(), Error> {
         match self {
             Source::Stored(tensors) if !tensors.is_empty() => Err(Error::Weights {

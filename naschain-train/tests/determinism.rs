@@ -183,7 +183,7 @@ fn a_callback_stops_and_a_wild_rate_diverges() {
     assert!(matches!(result, Err(Error::DataMismatch { .. })));
 }
 
-/// Ten genomes at random, fifty steps each, with every set of instructions that this processor has.
+/// Ten genomes at random, fifty steps each, with every instruction set that this processor has.
 #[test]
 fn instructions_and_threads_change_no_bit_of_ten_random_networks() {
     let digits = Dataset::digits();

@@ -141,7 +141,7 @@ fn on_all(
     train_on_all(architecture, dataset, recipe, options, &mut proceed)
 }
 
-/// The limit is held against the images that are trained on, not against those of the recipe.
+/// The limit is compared with the images that are trained on, not against those of the recipe.
 #[test]
 fn a_training_on_all_images_is_refused_by_what_it_needs() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);

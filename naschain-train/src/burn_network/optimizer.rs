@@ -1,5 +1,5 @@
-//! Stochastic gradient descent with weight decay and momentum, whose velocities can be read out:
-//! burn's own keeps them where a checkpoint cannot reach them.
+//! Stochastic gradient descent with weight decay and momentum, with access to the velocities for
+//! checkpoints, which burn's own does not give.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
@@ -10,16 +10,16 @@ use naschain_core::Recipe;
 use super::layers::values;
 use super::network::BurnNetwork;
 
-/// SGD as PyTorch has it, without dampening: the velocity is momentum × velocity + gradient, and
-/// the gradient includes the weight decay.
+/// SGD as in PyTorch, without dampening: the velocity is momentum × velocity + gradient, and the
+/// gradient includes the weight decay.
 pub(crate) struct Sgd<B: Backend> {
-    /// The velocity of each parameter in declaration order, flat; none before its first
+    /// The velocity of each parameter in declaration order, flattened; `None` before its first
     /// gradient.
     velocities: Vec<Option<Tensor<B, 1>>>,
 }
 
 impl<B: Backend> Sgd<B> {
-    /// Takes up the velocities that [`Sgd::read`] gave, or starts with none.
+    /// Starts from velocities that [`Sgd::read`] returned, or from none.
     pub(crate) fn new(velocities: &[Option<Vec<f32>>], device: &B::Device) -> Sgd<B> {
         let load = |values: &Option<Vec<f32>>| {
             let values = values.clone()?;
@@ -31,13 +31,13 @@ impl<B: Backend> Sgd<B> {
         }
     }
 
-    /// The velocities on the host.
+    /// Copies the velocities to the host.
     pub(crate) fn read(&self) -> Vec<Option<Vec<f32>>> {
         let read = |velocity: &Option<Tensor<B, 1>>| velocity.clone().map(values);
         self.velocities.iter().map(read).collect()
     }
 
-    /// The network after one step. A parameter without a gradient stays as it is.
+    /// Returns the network after one step. A parameter without a gradient does not change.
     pub(crate) fn step<A>(
         &mut self,
         recipe: &Recipe,
@@ -57,7 +57,7 @@ impl<B: Backend> Sgd<B> {
         })
     }
 
-    /// What the parameter number `index` loses in this step.
+    /// The value to subtract from parameter number `index` in this step.
     fn delta<const D: usize>(
         &mut self,
         index: usize,
@@ -96,7 +96,7 @@ struct Step<'a, A: AutodiffBackend> {
     recipe: &'a Recipe,
     gradients: GradientsParams,
     rate: f64,
-    /// The number of the next parameter in declaration order.
+    /// Index of the next parameter in declaration order.
     next: usize,
 }
 
@@ -144,7 +144,7 @@ mod tests {
                 let gradient = Tensor::from_data([gradient], &device);
                 let delta = sgd.delta(0, parameter.clone(), gradient, &recipe, 0.1);
                 parameter = parameter - delta;
-                // As a checkpoint does.
+                // As when resuming from a checkpoint.
                 sgd = Sgd::new(&sgd.read(), &device);
             }
             for (found, right) in values(parameter).iter().zip(right) {

@@ -1,6 +1,5 @@
-//! How many of our training steps fit into one of burn's, on one thread: beside a network of burn's
-//! own layers, as its users have them, and beside our module, whose batch norm is written for
-//! burn's CPU backend.
+//! Benchmark of training steps on one thread: our network compared with one of burn's own layers,
+//! and with our burn module, whose batch norm is written for burn's CPU backend.
 
 use std::time::Instant;
 
@@ -25,7 +24,7 @@ use crate::weights::Source;
 
 const IMAGES: usize = 128;
 
-/// Three phases of three nodes in a chain, with burn's own layers.
+/// Three phases of three nodes in a chain, built from burn's own layers.
 #[derive(Module, Debug)]
 struct Stock<B: Backend> {
     phases: Vec<StockPhase<B>>,
@@ -36,7 +35,7 @@ struct Stock<B: Backend> {
 struct StockPhase<B: Backend> {
     entry: Conv2d<B>,
     nodes: Vec<Conv2d<B>>,
-    /// One for each node, and one for the output.
+    /// One per node, and one for the output.
     norms: Vec<BatchNorm<B>>,
 }
 
@@ -83,7 +82,7 @@ impl<B: Backend> Stock<B> {
     }
 }
 
-/// The least time of seven after the first.
+/// The shortest time of seven runs, after one warm-up run.
 #[allow(clippy::disallowed_methods, reason = "it measures time")]
 fn least(mut step: impl FnMut()) -> f64 {
     step();
@@ -121,7 +120,8 @@ fn stock(architecture: &Architecture) -> f64 {
     let device = Default::default();
     let recipe = Recipe::default();
     let module = Stock::<B>::new(architecture, &device);
-    // The same network: burn counts running means and variances too, as many as scales and shifts.
+    // Checks that it is the same network: burn's count includes running means and variances, as
+    // many as scales and shifts.
     let norms = module.phases.iter().flat_map(|phase| &phase.norms);
     let running: usize = norms.map(|norm| 2 * norm.gamma.dims()[0]).sum();
     let params = architecture.costs().unwrap().params as usize;

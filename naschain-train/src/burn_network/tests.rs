@@ -1,4 +1,4 @@
-//! The module as its users have it.
+//! The public API of the burn module.
 
 use std::ops::ControlFlow;
 
@@ -17,7 +17,7 @@ use crate::engine::Engine;
 use crate::weights::Source;
 use crate::{Dataset, Isa, Model, Options, train};
 
-/// A network that has learnt a little, with everything that a network can have.
+/// A briefly trained network with every kind of layer.
 fn model() -> Model {
     let digits = Dataset::digits();
     let space = MacroSpace {
@@ -47,7 +47,7 @@ fn model() -> Model {
     Model::new(&space, &genome, &digits, &recipe, trained).unwrap()
 }
 
-/// Some of 0 to 255 everywhere.
+/// Pixels over the whole range from 0 to 255.
 fn pixels(images: usize) -> Vec<f32> {
     (0..images * 64).map(|at| (at * 37 % 256) as f32).collect()
 }
@@ -78,7 +78,7 @@ fn it_says_what_the_model_says() {
     assert_close(&found, &right, 1e-4);
 }
 
-/// Colours, a phase that is left out, and a first convolution that is not applied.
+/// Colour images, a phase without nodes, and a first convolution that is not applied.
 #[test]
 fn it_says_so_of_every_kind_of_network() {
     for (phases, init_channels, genome) in [
@@ -161,7 +161,7 @@ fn burn_trains_it_further() {
         assert_eq!((&before.name, &before.shape), (&after.name, &after.shape));
         assert_ne!(before.values, after.values, "{} did not learn", before.name);
     }
-    // What was learnt goes back into a model.
+    // The trained weights can be put back into a model.
     let mut model = model;
     model.weights = network.weights();
     let says = model.logits(&pixels(20), Options::default()).unwrap();

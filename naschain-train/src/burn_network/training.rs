@@ -1,4 +1,4 @@
-//! The training loop's steps by burn: in tests, what ours are held against.
+//! Training steps computed by burn, which tests compare with our own.
 
 use burn::module::AutodiffModule;
 use burn::optim::GradientsParams;
@@ -17,9 +17,9 @@ use crate::evaluation::BATCH;
 use crate::loss::{CrossEntropy, Loss};
 use crate::weights::{Source, Weights};
 
-/// burn's module with its training.
+/// The burn module with its optimiser.
 pub(crate) struct BurnTraining<B: AutodiffBackend> {
-    /// Taken out only while it is replaced by its successor.
+    /// `None` only during a step, which consumes it.
     module: Option<BurnNetwork<B>>,
     sgd: Sgd<B::InnerBackend>,
     input: Shape,
@@ -66,7 +66,8 @@ impl<B: AutodiffBackend> Engine for BurnTraining<B> {
         let host = values(logits.clone().inner());
         let mut cross_entropy = CrossEntropy::default();
         let loss = cross_entropy.compute(&host, &step.labels, recipe.label_smoothing);
-        // The host computed the gradient by the logits; this sum has exactly that gradient.
+        // The host computes the gradient with respect to the logits; this sum has exactly that
+        // gradient.
         let gradient = TensorData::new(cross_entropy.gradient, logits.dims());
         let gradient = Tensor::<B, 2>::from_data(gradient, &self.device);
         let root = (logits * gradient).sum_dim(1).sum_dim(0);
@@ -92,7 +93,7 @@ impl<B: AutodiffBackend> BurnTraining<B> {
         self.module.as_ref().expect("it is out during a step only")
     }
 
-    /// Host numbers as a tensor of `[images, channels, height, width]`.
+    /// Copies pixels to a tensor of `[images, channels, height, width]`.
     fn tensor(&self, pixels: Vec<f32>) -> Tensor<B, 4> {
         let Shape {
             channels,

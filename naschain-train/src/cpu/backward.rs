@@ -1,5 +1,5 @@
-//! The backward pass of one block of images, in steps between which batch norm's sums over the
-//! batch are put together.
+//! The backward pass of one block of images, in steps. Between two steps batch norm's sums are
+//! combined over all blocks.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use crate::kernels::pool::{AverageBackward, PoolBackward};
 use crate::plan::{Join, OWN_OUTPUT, Side, Weight};
 
 impl Block {
-    /// From the gradient by the logits to the sums of the last phase's batch norm.
+    /// From the logits' gradient to the sums for the last phase's batch norm.
     pub(super) fn head_backward(&mut self, pass: &Pass) {
         let (classes, from, side) = (pass.plan.classes(), pass.plan.features(), pass.plan.head);
         let all = 0..self.images;
@@ -65,9 +65,9 @@ impl Block {
         self.sum_backward(pass, last, nodes, &all);
     }
 
-    /// Step `node` of a phase: from the gradient by what it gives to those by what it reads, and
-    /// on to the sums of the batch norm that comes next. The step after the last node is the
-    /// phase's output.
+    /// Step `node` of a phase: from the gradient with respect to its output to those with respect
+    /// to its inputs, and then the sums for the next batch norm. The step after the last node is
+    /// the phase's output.
     pub(super) fn backward(&mut self, pass: &Pass, phase: usize, node: usize) {
         let plan = &pass.plan.phases[phase];
         if node == plan.nodes.len() {
@@ -95,13 +95,13 @@ impl Block {
         }
     }
 
-    /// Lends the buffer of a phase's output to the gradients by its maps, or takes it back.
+    /// Swaps the buffer of a phase's output into slot [`OWN_OUTPUT`] for gradients, or back.
     fn swap_output(&mut self, phase: usize) {
         let own = &mut self.scratch.dmaps[OWN_OUTPUT];
         std::mem::swap(own, &mut self.phases[phase].out);
     }
 
-    /// The sums that the batch norm of a node, or of the output, needs of its gradient.
+    /// The images' sums that the backward pass of a batch norm needs.
     fn sum_backward(&mut self, pass: &Pass, phase: usize, node: usize, images: &Range<usize>) {
         let plan = &pass.plan.phases[phase];
         let (side, image) = (plan.side, plan.side.image());
@@ -123,7 +123,8 @@ impl Block {
         .run_on(pass.isa);
     }
 
-    /// From the gradient by what a batch norm gives to that by what it reads, in its place.
+    /// Replaces the gradient with respect to a batch norm's output by that with respect to its
+    /// input.
     fn norm_backward(&mut self, pass: &Pass, chunk: &Chunk) {
         let plan = &pass.plan.phases[chunk.phase];
         let norm = plan.norm_of(chunk.node);
@@ -209,7 +210,7 @@ impl Block {
         self.scratch.dmaps[slot] = dout;
     }
 
-    /// The gradients by a join's weights and by the maps that it reads.
+    /// The gradients with respect to a join's weights and to the maps that it reads.
     fn join_backward(
         &mut self,
         pass: &Pass,
@@ -272,7 +273,8 @@ impl Block {
         }
     }
 
-    /// The gradient by the weights of a phase's entry, and on to the output of the phase before.
+    /// The gradients with respect to the weights of a phase's entry and to the previous phase's
+    /// output.
     fn enter_backward(&mut self, pass: &Pass, chunk: &Chunk) {
         let plan = &pass.plan.phases[chunk.phase];
         let (side, images) = (plan.side, &chunk.images);
@@ -350,11 +352,11 @@ impl Block {
     }
 }
 
-/// Some images of a block in one step.
+/// A chunk of a block's images in one step.
 struct Chunk {
     phase: usize,
     node: usize,
     images: Range<usize>,
-    /// Whether there were images of the block before.
+    /// Whether the block's gradients already hold those of a previous chunk.
     add: bool,
 }

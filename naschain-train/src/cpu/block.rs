@@ -1,4 +1,4 @@
-//! What a network keeps of up to [`BLOCK`](crate::kernels::BLOCK) images.
+//! Buffers of a network for up to [`BLOCK`](crate::kernels::BLOCK) images.
 
 use std::ops::Range;
 
@@ -7,15 +7,15 @@ use crate::kernels::simd::Isa;
 use crate::kernels::{BLOCK, chunk};
 use crate::plan::{Norm, OWN_OUTPUT, PhasePlan, Plan, Side};
 
-/// Everything of a network that is the same for all blocks while they are worked on.
+/// The parts of a network that all blocks share, read-only during a step of a pass.
 pub(super) struct Pass<'a> {
     pub(super) isa: Isa,
     pub(super) plan: &'a Plan,
     pub(super) norms: &'a [Norm],
     pub(super) parameters: &'a [f32],
-    /// The weights that lead back, by the place of their parameter; empty when not training.
+    /// The transposed weights; empty when not training.
     pub(super) backward: &'a [f32],
-    /// For each path one factor an image of the batch; empty where nothing is dropped.
+    /// For each path one factor per image of the batch; empty where nothing is dropped.
     pub(super) factors: &'a [Vec<f32>],
 }
 
@@ -33,60 +33,60 @@ impl Pass<'_> {
 /// Buffers for the images of one block.
 #[derive(Debug)]
 pub(super) struct Block {
-    /// The number of the block's first image in the batch.
+    /// Index of the block's first image in the batch.
     pub(super) first: usize,
     pub(super) images: usize,
-    /// Images that there is room for.
+    /// Capacity in images.
     pub(super) room: usize,
     /// `[image][channel][row][column]`
     pub(super) input: Vec<f32>,
     pub(super) phases: Vec<PhaseBuffers>,
-    /// What the linear layer reads and gives.
+    /// Input and output of the linear layer.
     pub(super) features: Vec<f32>,
     pub(super) logits: Vec<f32>,
     pub(super) dlogits: Vec<f32>,
-    /// Sums over this block's images, as the parameters lie.
+    /// Gradients summed over this block's images, in the layout of the parameters.
     pub(super) gradients: Vec<f32>,
     pub(super) scratch: Scratch,
 }
 
-/// One phase's maps.
+/// The maps of one phase.
 #[derive(Debug)]
 pub(super) struct PhaseBuffers {
-    /// The output of the phase before after pooling, where a convolution makes the input of it.
+    /// The pooled output of the previous phase, if the phase's entry convolution reads it.
     pub(super) pooled: Vec<f32>,
-    /// The phase's input and what each node gives.
+    /// The phase's input and the output of each node.
     pub(super) maps: Vec<Vec<f32>>,
-    /// What the nodes' convolutions read, where it is joined from several maps.
+    /// The inputs of the nodes' convolutions, for nodes that join several maps.
     pub(super) joined: Vec<Vec<f32>>,
-    /// What the nodes' convolutions give, and at the end the joined output.
+    /// The outputs of the nodes' convolutions, and last the joined output.
     pub(super) z: Vec<Vec<f32>>,
     /// The phase's output.
     pub(super) out: Vec<f32>,
-    /// For each batch norm, two numbers for each image and channel.
+    /// For each batch norm, two sums per image and channel.
     pub(super) sums: Vec<[Vec<f32>; 2]>,
 }
 
-/// What is needed for a moment only.
+/// Temporary buffers.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// Gradients by maps, by their slots in the plan; [`OWN_OUTPUT`] is empty between phases.
+    /// Gradients with respect to maps, indexed by slot; [`OWN_OUTPUT`] is empty between phases.
     pub(super) dmaps: Vec<Vec<f32>>,
-    /// Of a chunk: a gradient by a joined map or a pooled one.
+    /// Of a chunk: a gradient with respect to a joined map or a pooled one.
     pub(super) dx: Vec<f32>,
-    /// Of a chunk: maps that some images lose.
+    /// For one chunk: maps multiplied by drop-path's factors.
     pub(super) scaled: Vec<Vec<f32>>,
-    /// Sums of the gradient by a convolution's weights.
+    /// Partial sums of the gradient with respect to a convolution's weights.
     pub(super) sums: Vec<f32>,
     pub(super) dfeatures: Vec<f32>,
-    /// The pixels in blocks of channels, for a network without phases.
+    /// The input in blocked layout, for a network without phases.
     pub(super) entered: Vec<f32>,
     /// Always empty: kept for its capacity, see [`emptied`].
     pub(super) maps_read: Vec<&'static [f32]>,
 }
 
 impl Block {
-    /// Buffers for `images`; those of the backward pass only for `training`.
+    /// Allocates buffers for `images`, those of the backward pass only if `training`.
     pub(super) fn new(
         plan: &Plan,
         input: usize,
@@ -166,7 +166,7 @@ impl Scratch {
         };
         let in_chunk = widest(&|phase| {
             let side = phase.side;
-            // Also for the pooled map, whose lanes may be wider than this phase's.
+            // Large enough for the pooled map too, which may have wider lanes than this phase.
             let image = (side.padded() + 8) * side.pixels();
             chunk(side.pixels()).min(images) * image
         });
@@ -182,7 +182,7 @@ impl Scratch {
     }
 }
 
-/// The chunks of a block's images for maps of so many pixels.
+/// The chunks of a block's images, for maps of `pixels` pixels.
 pub(super) fn chunks(images: usize, pixels: usize) -> impl Iterator<Item = Range<usize>> {
     let step = chunk(pixels).min(BLOCK);
     (0..images)
@@ -190,12 +190,12 @@ pub(super) fn chunks(images: usize, pixels: usize) -> impl Iterator<Item = Range
         .map(move |first| first..(first + step).min(images))
 }
 
-/// The numbers of some images.
+/// The elements of some images, of `image` elements each.
 pub(super) fn part<'a>(numbers: &'a [f32], images: &Range<usize>, image: usize) -> &'a [f32] {
     &numbers[images.start * image..images.end * image]
 }
 
-/// The same to write to.
+/// The same, mutable.
 pub(super) fn part_mut<'a>(
     numbers: &'a mut [f32],
     images: &Range<usize>,
@@ -204,11 +204,11 @@ pub(super) fn part_mut<'a>(
     &mut numbers[images.start * image..images.end * image]
 }
 
-/// The same allocation as an empty list of slices with any lifetime: the list of the maps that a
-/// join reads is needed for a moment in each step, and steps shall not allocate.
+/// Turns a list of slices into an empty list with another lifetime, and keeps its allocation: each
+/// step needs a list of the maps that a join reads, and must not allocate one.
 pub(super) fn emptied<'a>(mut list: Vec<&[f32]>) -> Vec<&'a [f32]> {
     list.clear();
-    // Collecting a vector's own iterator into one of the same layout reuses its memory.
+    // Collecting a vector's iterator into a vector of the same layout reuses the memory.
     let none = |_| unreachable!("the list is empty");
     list.into_iter().map(none).collect()
 }

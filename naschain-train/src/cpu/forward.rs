@@ -1,5 +1,5 @@
-//! The forward pass of one block of images, in steps between which batch norm's statistics are
-//! put together.
+//! The forward pass of one block of images, in steps. Between two steps batch norm's statistics are
+//! combined over all blocks.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use crate::kernels::pool::{Average, Pool};
 use crate::plan::{Join, Side};
 
 impl Block {
-    /// Step `node` of a phase: up to that node's convolution; the step after the last node is the
+    /// Step `node` of a phase, up to that node's convolution. The step after the last node is the
     /// phase's output.
     pub(super) fn forward(&mut self, pass: &Pass, phase: usize, node: usize) {
         let side = pass.plan.phases[phase].side;
@@ -45,7 +45,7 @@ impl Block {
         }
     }
 
-    /// A phase's input, from the pixels or from the phase before.
+    /// Computes a phase's input from the pixels or from the previous phase.
     fn enter(&mut self, pass: &Pass, phase: usize, images: &Range<usize>) {
         let plan = &pass.plan.phases[phase];
         let side = plan.side;
@@ -102,7 +102,7 @@ impl Block {
         }
     }
 
-    /// From the last phase's output, or the pixels where there is no phase, to logits.
+    /// Computes the logits from the last phase's output, or from the pixels if there is no phase.
     pub(super) fn head(&mut self, pass: &Pass) {
         let side = pass.plan.head;
         let all = 0..self.images;
@@ -142,11 +142,11 @@ impl Block {
     }
 }
 
-/// Which maps the block's images lose.
+/// Drop-path's factors for a block.
 #[derive(Clone, Copy)]
 pub(super) struct Drops<'a> {
     pub(super) factors: &'a [Vec<f32>],
-    /// The block's first image in the batch.
+    /// Index of the block's first image in the batch.
     pub(super) first: usize,
 }
 
@@ -157,7 +157,8 @@ impl Drops<'_> {
         Some(&factors[self.first + images.start..self.first + images.end])
     }
 
-    /// The maps that a join reads, each as it is or scaled in `scratch`.
+    /// The maps that a join reads: unchanged, or multiplied by drop-path's factors into `scaled`.
+    /// They are appended to `maps_read`, which is empty.
     pub(super) fn apply<'b>(
         &self,
         pass: &Pass,
@@ -193,7 +194,7 @@ impl Drops<'_> {
 }
 
 impl PhaseBuffers {
-    /// What a node makes of its convolution's output.
+    /// Batch norm and ReLU of a node.
     fn finish_node(&mut self, pass: &Pass, phase: usize, node: usize, images: &Range<usize>) {
         let plan = &pass.plan.phases[phase];
         Normalise {
@@ -206,7 +207,7 @@ impl PhaseBuffers {
         .run_on(pass.isa);
     }
 
-    /// What the phase makes of its joined output.
+    /// Batch norm and ReLU of the phase's output.
     fn finish_output(&mut self, pass: &Pass, phase: usize, images: &Range<usize>) {
         let plan = &pass.plan.phases[phase];
         let z = match &plan.output.conv {
@@ -223,7 +224,7 @@ impl PhaseBuffers {
         .run_on(pass.isa);
     }
 
-    /// A node's join and convolution, or the output's join.
+    /// Runs a node's join and convolution, or the output's join.
     fn convolve(
         &mut self,
         pass: &Pass,
@@ -272,7 +273,7 @@ impl PhaseBuffers {
     }
 }
 
-/// The convolution without padding that reads the pixels.
+/// The unpadded convolution that reads the pixels.
 pub(super) fn first_conv(side: Side, planes: usize, images: usize) -> Sizes3 {
     Sizes3 {
         images,

@@ -1,8 +1,9 @@
-//! The network on the CPU: it owns the buffers of a whole training step.
+//! The network on the CPU. It owns the buffers of a whole training step, so a step allocates
+//! nothing once they exist (with one thread; a test holds this).
 //!
-//! A batch is cut into blocks of [`BLOCK`] images. Each step of the forward and backward pass is
-//! done for every block, by as many threads as there are, and what batch norm needs of the whole
-//! batch is put together between two steps; so no result depends on the number of threads.
+//! A batch is divided into blocks of [`BLOCK`] images. Each step of the forward and backward pass
+//! processes all blocks in parallel, and batch norm's statistics over the batch are combined
+//! between two steps, in the order of the blocks; so no result depends on the number of threads.
 
 mod backward;
 mod block;
@@ -26,7 +27,7 @@ use crate::plan::planner::Planner;
 use crate::plan::{Norm, Plan, Role};
 use crate::weights::{NamedTensor, Source, Weights};
 
-/// A network and what is kept between two steps of its training.
+/// A network and its state between two training steps.
 #[derive(Debug)]
 pub(crate) struct CpuNetwork {
     isa: Isa,
@@ -36,7 +37,7 @@ pub(crate) struct CpuNetwork {
     parameters: Vec<f32>,
     velocities: Vec<f32>,
     gradients: Vec<f32>,
-    /// The weights that lead back.
+    /// Transposed weights for the backward pass.
     backward: Vec<f32>,
     blocks: Vec<Block>,
     /// Logits of the current batch, images × classes.
@@ -167,11 +168,11 @@ impl Engine for CpuNetwork {
 }
 
 impl CpuNetwork {
-    /// Spreads the images over the blocks.
+    /// Distributes the images over the blocks.
     fn load(&mut self, pixels: &[f32]) {
         let image = self.input.len();
         let images = pixels.len() / image;
-        // The last block has room for what is left over, but for no more.
+        // The last block has capacity for the remaining images only.
         let room = |index: usize| (images - index * BLOCK).min(BLOCK);
         let needed = images.div_ceil(BLOCK);
         let fits = |index: usize| {
@@ -206,7 +207,7 @@ impl CpuNetwork {
         self.logits.extend(values);
     }
 
-    /// Does a step of a pass for every block that has images.
+    /// Runs one step of a pass for every block that has images.
     fn each_block(&mut self, factors: &[Vec<f32>], work: impl Fn(&Pass, &mut Block) + Sync) {
         let pass = Pass {
             isa: self.isa,
@@ -236,7 +237,7 @@ impl CpuNetwork {
         self.each_block(factors, |pass, block| block.head(pass));
     }
 
-    /// The statistics of a batch norm over the batch, from those of the images.
+    /// Combines the images' statistics into those of the batch for one batch norm.
     fn observe(&mut self, phase: usize, node: usize) {
         let norm = &mut self.norms[self.plan.phases[phase].norm_of(node)];
         let (isa, pixels) = (self.isa, norm.side.pixels());
@@ -284,7 +285,7 @@ impl CpuNetwork {
         }
     }
 
-    /// What a batch norm's backward pass needs of the whole batch.
+    /// Sums over the whole batch for one batch norm's backward pass.
     fn sum_backward(&mut self, phase: usize, node: usize) {
         let norm = &mut self.norms[self.plan.phases[phase].norm_of(node)];
         let (isa, channels) = (self.isa, norm.side.padded());
@@ -297,7 +298,7 @@ impl CpuNetwork {
                 FoldImages { values, out, add }.run_on(isa);
             }
         }
-        // A batch norm's bias lies behind its weight.
+        // A batch norm's bias follows its weight in the buffer.
         let gradients = &mut self.gradients[norm.weight.place.start..norm.bias.place.end];
         let (weight_gradient, bias_gradient) = gradients.split_at_mut(channels);
         Backward {
@@ -311,7 +312,7 @@ impl CpuNetwork {
         .run_on(isa);
     }
 
-    /// The gradients of all parameters but those of batch norms, from those of the blocks.
+    /// Adds up the blocks' gradients of all parameters except those of batch norms.
     fn fold_gradients(&mut self) {
         let used = self.blocks.iter().filter(|block| block.images > 0);
         for (index, block) in used.enumerate() {

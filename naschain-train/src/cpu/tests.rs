@@ -1,4 +1,5 @@
-//! Whole training steps: with every set of instructions, any number of threads, and beside burn.
+//! Whole training steps: with every instruction set and several numbers of threads, and compared
+//! with burn.
 
 use burn::backend::{Autodiff, Flex};
 use naschain_core::{Architecture, MacroSpace, Purpose, Recipe, Stream};
@@ -23,15 +24,15 @@ fn architecture(input: &str, nodes: usize, init_channels: usize, genome: &str) -
     space.decode(&genome.parse().unwrap()).unwrap()
 }
 
-/// Networks with every kind of layer, odd channels among them.
+/// Networks with every kind of layer, some with odd numbers of channels.
 fn architectures() -> Vec<Architecture> {
     vec![
         architecture("1x8x8", 4, 8, "1101011-1011010"),
         architecture("3x12x10", 3, 5, "1111-1101"),
         architecture("1x9x9", 3, 6, "1011-0000-1110"),
-        // The first convolution is counted, but not applied.
+        // The first convolution is counted but not applied.
         architecture("3x8x8", 3, 3, "1011"),
-        // Nothing but the linear layer.
+        // Only the linear layer.
         architecture("3x5x4", 3, 4, "0000"),
     ]
 }
@@ -43,7 +44,7 @@ fn recipe() -> Recipe {
         drop_path: 0.4,
         nesterov: true,
         weight_decay: 0.01,
-        // Small enough to be met.
+        // Small enough to clip.
         clip_norm: 1.0,
         ..Recipe::default()
     }
@@ -62,7 +63,7 @@ fn batch(architecture: &Architecture, images: usize, paths: usize, seed: u64) ->
     }
 }
 
-/// Loss of each step, what is left of the network, and what it says of other images.
+/// The loss of each step, the trained weights, and the logits of other images.
 fn run<E: Engine>(
     architecture: &Architecture,
     place: &E::Place,

@@ -1,4 +1,4 @@
-//! The backward pass of a batch: the gradients by all parameters.
+//! The backward pass of a batch: the gradients with respect to all parameters.
 
 use super::buffers::{Buffers, TrainingBuffers};
 use super::forward::node_conv;
@@ -15,7 +15,7 @@ struct Step<'a> {
 }
 
 impl CudaNetwork {
-    /// From the gradients by the logits to those by all parameters.
+    /// From the gradients with respect to the logits to those by all parameters.
     pub(super) fn backward(&self, dlogits: &[f32]) {
         let Some(buffers) = &self.buffers else { return };
         let Some(training) = &buffers.training else {
@@ -63,7 +63,7 @@ impl CudaNetwork {
         average_back(gpu, dfeatures, training.dout.all(), planes, side.pixels());
     }
 
-    /// From the gradient by what a batch norm gives to that by what it reads.
+    /// From the gradient with respect to what a batch norm gives to that by what it reads.
     fn norm_backward(&self, step: Step, phase: usize, node: usize) {
         let Step { buffers, training } = step;
         let map = (node + 1) * buffers.phases[phase].step;
@@ -124,7 +124,7 @@ impl CudaNetwork {
         }
     }
 
-    /// The gradients by a join's weights and by the maps that it reads.
+    /// The gradients with respect to a join's weights and to the maps that it reads.
     fn join_backward(&self, step: Step, phase: usize, node: usize, weights: &Weight) {
         let Step { buffers, training } = step;
         let dz = match self.plan.phases[phase].nodes.get(node) {
@@ -144,7 +144,8 @@ impl CudaNetwork {
         join.run_back(&self.gpu, dz, from, training.dmaps.all());
     }
 
-    /// The gradient by the weights of a phase's entry, and on to the output of the phase before.
+    /// The gradients with respect to the weights of a phase's entry and to the previous phase's
+    /// output.
     fn enter_backward(&self, step: Step, phase: usize) {
         let Step { buffers, training } = step;
         let gpu = &self.gpu;

@@ -7,7 +7,7 @@ use crate::plan::{PhasePlan, Plan};
 pub(super) struct Buffers {
     /// Images of the batch.
     pub(super) images: usize,
-    /// Images that there is room for.
+    /// Capacity in images.
     pub(super) room: usize,
     /// `[image][channel][row][column]`
     pub(super) input: Buffer,
@@ -16,22 +16,22 @@ pub(super) struct Buffers {
     pub(super) phases: Vec<PhaseBuffers>,
     /// Stripes of sums over the pixels of planes.
     pub(super) stripes: [Buffer; 2],
-    /// What the linear layer reads and gives.
+    /// Input and output of the linear layer.
     pub(super) features: Buffer,
     pub(super) logits: Buffer,
     pub(super) training: Option<TrainingBuffers>,
 }
 
-/// One phase's maps.
+/// The maps of one phase.
 pub(super) struct PhaseBuffers {
-    /// The output of the phase before after pooling, where a convolution makes the input of it.
+    /// The pooled output of the previous phase, if the phase's entry convolution reads it.
     pub(super) pooled: Buffer,
     /// The phase's input and what each node gives, `step` numbers from one to the next.
     pub(super) maps: Buffer,
     pub(super) step: usize,
-    /// What the nodes' convolutions read, where it is joined from several maps.
+    /// The inputs of the nodes' convolutions, for nodes that join several maps.
     pub(super) joined: Vec<Buffer>,
-    /// What the nodes' convolutions give, and at the end the joined output.
+    /// The outputs of the nodes' convolutions, and last the joined output.
     pub(super) z: Vec<Buffer>,
     /// The phase's output.
     pub(super) out: Buffer,
@@ -39,16 +39,16 @@ pub(super) struct PhaseBuffers {
 
 /// What only the backward pass needs.
 pub(super) struct TrainingBuffers {
-    /// Gradients by a phase's maps.
+    /// Gradients with respect to a phase's maps.
     pub(super) dmaps: Buffer,
-    /// The gradient by a phase's output.
+    /// The gradient with respect to a phase's output.
     pub(super) dout: Buffer,
-    /// The gradient by what a batch norm reads.
+    /// The gradient with respect to what a batch norm reads.
     pub(super) dz: Buffer,
-    /// The gradient by a joined map or a pooled one.
+    /// The gradient with respect to a joined map or a pooled one.
     pub(super) dx: Buffer,
     pub(super) dfeatures: Buffer,
-    /// Sums of the gradient by a convolution's weights, one a chunk of images.
+    /// Sums of the gradient with respect to a convolution's weights, one a chunk of images.
     pub(super) partial: Buffer,
     pub(super) row_sums: Buffer,
     pub(super) tensor_sums: Buffer,

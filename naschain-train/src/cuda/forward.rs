@@ -41,7 +41,7 @@ impl CudaNetwork {
         }
     }
 
-    /// The batch norm of a node or, after the last, of the output.
+    /// The batch norm of a node or, for the step after the last node, of the output.
     pub(super) fn norm<'a>(&'a self, buffers: &'a Buffers, phase: usize, node: usize) -> Norm<'a> {
         let plan = &self.plan.phases[phase];
         let place = &self.norms[plan.norm_of(node)];
@@ -68,7 +68,7 @@ impl CudaNetwork {
         }
     }
 
-    /// A phase's input, from the pixels or from the phase before.
+    /// Computes a phase's input from the pixels or from the previous phase.
     fn enter(&self, buffers: &Buffers, phase: usize) {
         let (plan, gpu) = (&self.plan.phases[phase], &self.gpu);
         let maps = buffers.phases[phase].maps.all();
@@ -100,13 +100,13 @@ impl CudaNetwork {
         }
     }
 
-    /// What the phase makes of its joined output.
+    /// Batch norm and ReLU of the phase's output.
     fn finish_output(&self, buffers: &Buffers, phase: usize) {
         let norm = self.norm(buffers, phase, self.plan.phases[phase].nodes.len());
         norm.normalise(&self.gpu, buffers.phases[phase].out.all());
     }
 
-    /// A node's join and convolution, or the output's join.
+    /// Runs a node's join and convolution, or the output's join.
     fn convolve(&self, buffers: &Buffers, phase: usize, node: usize) {
         let plan = &self.plan.phases[phase];
         let here = &buffers.phases[phase];
@@ -186,7 +186,7 @@ impl CudaNetwork {
         }
     }
 
-    /// The convolution without padding that reads the pixels.
+    /// The unpadded convolution that reads the pixels.
     pub(super) fn first_conv(&self, buffers: &Buffers, inputs: usize) -> Conv3 {
         Conv3 {
             padding: 0,
@@ -195,7 +195,7 @@ impl CudaNetwork {
         }
     }
 
-    /// From the last phase's output, or the pixels where there is no phase, to logits.
+    /// Computes the logits from the last phase's output, or from the pixels if there is no phase.
     fn head(&self, buffers: &Buffers) {
         let (side, gpu) = (self.plan.head, &self.gpu);
         let last = match buffers.phases.len().checked_sub(1) {

@@ -16,13 +16,13 @@ use crate::plan::planner::Planner;
 use crate::plan::{Norm, Plan, Role, Weight};
 use crate::weights::{Source, Weights};
 
-/// A network and what is kept between two steps of its training.
+/// A network and its state between two training steps.
 pub(crate) struct CudaNetwork {
     pub(super) gpu: Gpu,
     /// With one lane, so that maps are `[image][channel][pixel]`.
     pub(super) plan: Plan,
     pub(super) norms: Vec<NormPlace>,
-    /// Numbers of one image.
+    /// Elements per image.
     pub(super) image: usize,
     /// Channels of all batch norms.
     pub(super) channels: usize,

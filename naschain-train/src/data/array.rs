@@ -1,4 +1,4 @@
-//! A NumPy array as images or as labels.
+//! Interprets a NumPy array as images or as labels.
 
 use naschain_core::Shape;
 
@@ -13,17 +13,17 @@ pub(super) struct Array {
     pub(super) bytes: Vec<u8>,
 }
 
-/// What the header of an array of images says.
+/// The dimensions of an array of images.
 pub(super) struct Layout {
     pub(super) images: usize,
     /// Of each image.
     pub(super) shape: Shape,
-    /// Whether each pixel's channels are side by side.
+    /// Whether channels are the last dimension.
     channels_last: bool,
 }
 
 impl Header {
-    /// Bytes of all numbers; none where they are no whole numbers.
+    /// Size of the data in bytes; `None` for a type that is not an integer.
     pub(super) fn bytes(&self) -> Option<u128> {
         let mut sizes = self.shape.iter().map(|&size| size as u128);
         let count = sizes.try_fold(1u128, u128::checked_mul)?;
@@ -43,7 +43,7 @@ impl Header {
         })
     }
 
-    /// Images × channels × height × width numbers, or with channels last.
+    /// Reads the header as images: images × channels × height × width, or with channels last.
     pub(super) fn images(&self, name: &str) -> Result<Layout, String> {
         let (descr, sizes) = (&self.descr, &self.shape);
         if descr != "|u1" {
@@ -91,7 +91,7 @@ impl Header {
         })
     }
 
-    /// How many labels there are.
+    /// Reads the header as labels and returns their number.
     pub(super) fn labels(&self, name: &str) -> Result<usize, String> {
         let (descr, sizes) = (&self.descr, &self.shape);
         if self.whole_numbers().is_none() {
@@ -108,17 +108,17 @@ impl Header {
     }
 }
 
-/// How whole numbers are stored.
+/// An integer type.
 struct WholeNumbers {
-    /// Bytes of each.
+    /// Bytes per value.
     width: usize,
-    /// The largest byte first.
+    /// Big-endian.
     big: bool,
     signed: bool,
 }
 
 impl Array {
-    /// Plane by plane, image by image.
+    /// The pixels as images × channels × height × width.
     pub(super) fn pixels(mut self, layout: &Layout) -> Vec<u8> {
         if layout.channels_last {
             planes_first(&mut self.bytes, layout.shape);
@@ -126,7 +126,7 @@ impl Array {
         self.bytes
     }
 
-    /// One label an image.
+    /// One label per image.
     pub(super) fn labels(&self) -> Result<Vec<u16>, String> {
         let (name, numbers) = (&self.name, self.header.whole_numbers());
         let Some(WholeNumbers { width, big, signed }) = numbers else {
@@ -142,7 +142,7 @@ impl Array {
     }
 }
 
-/// The value of 1 to 8 bytes.
+/// The value of an integer of 1 to 8 bytes.
 fn whole_number(bytes: &[u8], big: bool, signed: bool) -> i128 {
     let join = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
     let value = if big {
@@ -155,7 +155,7 @@ fn whole_number(bytes: &[u8], big: bool, signed: bool) -> i128 {
     i128::from(value) - if negative { 1 << bits } else { 0 }
 }
 
-/// Puts the colour planes of each image one after the other; they come pixel by pixel.
+/// Converts each image from height × width × channels to channels × height × width.
 fn planes_first(pixels: &mut [u8], shape: Shape) {
     let plane = shape.height * shape.width;
     let mut before = vec![0; shape.len()];

@@ -1,5 +1,5 @@
-//! CIFAR-10 and CIFAR-100, binary versions: a label byte, or a coarse and a fine one, and 3,072
-//! pixel bytes an image (<https://www.cs.toronto.edu/~kriz/cifar.html>).
+//! CIFAR-10 and CIFAR-100, binary versions: per image one label byte, or a coarse and a fine one,
+//! and 3,072 pixel bytes (<https://www.cs.toronto.edu/~kriz/cifar.html>).
 
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -15,11 +15,11 @@ const SHAPE: Shape = Shape {
     width: 32,
 };
 
-/// What one of them looks like on the disk.
+/// Files and record format of one data set.
 struct Layout {
     train: &'static [&'static str],
     test: &'static str,
-    /// For each label byte of a record what it counts; the last is the one that is learnt.
+    /// Name and number of classes of each label byte of a record; the last is the label to learn.
     labels: &'static [(&'static str, u8)],
 }
 
@@ -177,7 +177,7 @@ mod tests {
         );
         let error = problem(image(0, 100));
         assert!(error.contains("fine label of image 0 is 100"), "{error}");
-        // With holes, it takes no room on the disk.
+        // A sparse file, which takes no disk space.
         let long = std::fs::File::create(dir.join("train.bin")).unwrap();
         long.set_len(3074 << 30).unwrap();
         let error = cifar100("cifar100".to_owned(), &dir).unwrap_err();

@@ -1,4 +1,4 @@
-//! Reading files whose sizes are known beforehand.
+//! Reading of files with bounds on memory.
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
@@ -8,15 +8,15 @@ use flate2::read::MultiGzDecoder;
 
 use crate::Error;
 
-/// More than any supported file holds; a larger one is not what it says it is.
+/// Maximum size of a data file; no supported format needs more.
 pub(super) const MOST_BYTES: u64 = 1 << 32;
-/// No deflate stream unpacks to more bytes than this for each of its own
-/// (<https://zlib.net/zlib_tech.html>).
+/// Maximum compression ratio of deflate (<https://zlib.net/zlib_tech.html>).
 const MOST_UNPACKED: u64 = 1032;
-/// Images unpack to fewer bytes than this for each; room for more is made only as they come.
+/// Typical maximum compression ratio of images. Memory is reserved for this ratio and grows beyond
+/// it only as data arrives.
 const USUAL_UNPACKED: u64 = 8;
 
-/// The file itself or its gzip beside it, whichever is there.
+/// The path of the file `name` or of `name.gz`, if one exists.
 pub(super) fn either(dir: &Path, name: &str) -> Option<PathBuf> {
     let paths = [dir.join(name), dir.join(format!("{name}.gz"))];
     paths.into_iter().find(|path| path.is_file())
@@ -36,12 +36,12 @@ pub(super) fn malformed(path: &Path, problem: impl Into<String>) -> Error {
     }
 }
 
-/// A file's bytes as they come, decompressed if its name ends in `.gz`.
+/// A file's bytes, decompressed if its name ends in `.gz`.
 pub(super) struct Input<R> {
     pub(super) reader: R,
-    /// What the whole file can hold at the most.
+    /// Maximum number of bytes that the file can decompress to.
     most_bytes: u64,
-    /// What it may well hold.
+    /// Number of bytes to reserve memory for.
     usual_bytes: u64,
 }
 
@@ -61,7 +61,7 @@ impl Input<Box<dyn Read>> {
 }
 
 impl<R: Read> Input<R> {
-    /// What `reader` unpacks from so many bytes.
+    /// `reader` decompresses a deflate stream of `stored` bytes.
     pub(super) fn deflated(reader: R, stored: u64) -> Input<R> {
         Input {
             reader,
@@ -70,8 +70,8 @@ impl<R: Read> Input<R> {
         }
     }
 
-    /// The rest, which is `expected` bytes if the file is right. Memory is taken for as much as
-    /// the file can hold, whatever it promises.
+    /// Reads the rest of the file, which must be `expected` bytes. Reserves no more memory than a
+    /// file of this size can hold, whatever its header claims.
     pub(super) fn rest(self, expected: u128) -> Result<Vec<u8>, String> {
         let most = u128::from(self.most_bytes.min(MOST_BYTES));
         if expected > most {
@@ -106,7 +106,7 @@ fn read_exactly(reader: impl Read, expected: u64, usual: u64) -> Result<Vec<u8>,
     }
 }
 
-/// What is wrong with a file that ends too early or does not decompress.
+/// Describes the failure to read a truncated or corrupt file.
 pub(super) fn broken(error: std::io::Error) -> String {
     match error.kind() {
         ErrorKind::UnexpectedEof => "it ends too early".to_owned(),

@@ -1,4 +1,4 @@
-//! Folders of pictures, a folder a class: `train/CLASS/FILE` and `val/CLASS/FILE`.
+//! Folders of image files with one folder per class: `train/CLASS/FILE` and `val/CLASS/FILE`.
 
 use std::path::{Path, PathBuf};
 
@@ -9,22 +9,22 @@ use super::{Dataset, Images, files, picture};
 use crate::Error;
 
 const TRAIN: &str = "train";
-/// The test part's folder, the first of these that is there: of ImageNet's two the one that has
+/// Names of the test set's folder, in order of preference: ImageNet has both, and only `val` has
 /// labels.
 const TEST: [&str; 2] = ["val", "test"];
 const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
 
-/// The files of one part; their pixels are nowhere but in them.
+/// The image files of one part, decoded on demand.
 #[derive(Clone, Debug)]
 pub(super) struct Pictures {
     dir: PathBuf,
-    /// The classes' folders, in the order of their numbers.
+    /// The classes' folder names in the order of the class numbers.
     classes: Vec<String>,
-    /// For each image the file's name in its class's folder.
+    /// For each image its file name within the class's folder.
     names: Vec<Box<str>>,
 }
 
-/// Whether `dir` looks like such a folder.
+/// Whether `dir` has the folders of a data set.
 pub(super) fn is_one(dir: &Path) -> bool {
     dir.join(TRAIN).is_dir() && TEST.iter().any(|test| dir.join(test).is_dir())
 }
@@ -48,7 +48,7 @@ pub(super) fn dataset(name: String, dir: &Path, shape: Shape) -> Result<Dataset,
     Dataset::new(name, class_names.len(), train?, test?)?.with_class_names(class_names)
 }
 
-/// The files of one part with their labels.
+/// The image files of one part with their labels.
 struct Part {
     pictures: Pictures,
     labels: Vec<u16>,
@@ -76,7 +76,7 @@ impl Part {
             let before = part.labels.len();
             for name in entries(&dir)?.into_iter().filter(|name| is_picture(name)) {
                 let path = dir.join(&name);
-                // A named pipe would keep its reader waiting for ever.
+                // Reading a named pipe would block for ever.
                 if !path.is_file() {
                     let problem = "it is not a file, though it is called a picture";
                     return Err(files::malformed(&path, problem));
@@ -104,7 +104,7 @@ impl Part {
 }
 
 impl Pictures {
-    /// The pixels of some images, decoded side by side, in the order of `indices`.
+    /// Decodes some images in parallel; the pixels are in the order of `indices`.
     pub(super) fn read(
         &self,
         indices: &[usize],
@@ -118,15 +118,14 @@ impl Pictures {
             let path = self.dir.join(class).join(&*self.names[index]);
             picture::read(&path, shape, pixels)
         });
-        // Of several errors that of the first image, whichever thread was faster.
+        // Report the first image's error, independently of thread timing.
         let read: Vec<Result<(), Error>> = read.collect();
         read.into_iter().collect::<Result<(), Error>>()?;
         Ok(pixels)
     }
 }
 
-/// The names in a folder that are not hidden, in the order of their bytes, so that it is the same
-/// on every machine.
+/// The non-hidden names in a folder, sorted by bytes, so that the order is equal on every machine.
 fn entries(dir: &Path) -> Result<Vec<String>, Error> {
     let io = |source| files::io(dir, source);
     let mut names = Vec::new();
@@ -156,7 +155,7 @@ mod tests {
     use super::*;
     use image::{GrayImage, Luma};
 
-    /// A folder with one grey picture for each `PART/CLASS/FILE`, the brighter the later.
+    /// A folder with one grey image for each `PART/CLASS/FILE`, with its index as grey level.
     fn folder(test: &str, files: &[&str]) -> PathBuf {
         let dir =
             std::env::temp_dir().join(format!("naschain-folder-{test}-{}", std::process::id()));

@@ -10,18 +10,18 @@ use super::files::{Input, broken, malformed};
 use super::{Dataset, Emnist, Images, files};
 use crate::Error;
 
-/// How the files of one data set are named and what is in them.
+/// File names and contents of one data set.
 struct Layout {
-    /// What the names of both parts' files begin with.
+    /// Prefixes of the file names of training and test set.
     parts: [String; 2],
     classes: usize,
-    /// What the files call the first class.
+    /// The first class's label in the files.
     first_label: u8,
-    /// Whether images are stored with rows and columns exchanged.
+    /// Whether images are stored transposed.
     transposed: bool,
 }
 
-/// MNIST, or any other with its file names and ten classes.
+/// MNIST, or a data set with the same file names and ten classes.
 pub(super) fn mnist(name: String, dir: &Path) -> Result<Dataset, Error> {
     let layout = Layout {
         parts: ["train", "t10k"].map(str::to_owned),
@@ -32,8 +32,8 @@ pub(super) fn mnist(name: String, dir: &Path) -> Result<Dataset, Error> {
     layout.dataset(name, dir)
 }
 
-/// EMNIST, whose images are stored with rows and columns exchanged, as the MATLAB files are that
-/// they were made from; here they are put upright.
+/// EMNIST, whose images are stored transposed, like the MATLAB files they were made from. They are
+/// transposed back.
 pub(super) fn emnist(name: String, split: Emnist, dir: &Path) -> Result<Dataset, Error> {
     let layout = Layout {
         parts: ["train", "test"].map(|part| format!("emnist-{}-{part}", split.as_str())),
@@ -87,7 +87,7 @@ impl Layout {
         Images::new(shape, pixels, labels)
     }
 
-    /// Labels that count from 0.
+    /// Checks the labels and shifts them to count from 0.
     fn labels(&self, found: &[u8]) -> Result<Vec<u16>, String> {
         let first = usize::from(self.first_label);
         let label = |(index, &found): (usize, &u8)| {
@@ -102,7 +102,7 @@ impl Layout {
     }
 }
 
-/// Exchanges rows and columns of each image of one plane.
+/// Transposes each image.
 fn transpose(pixels: &mut [u8], shape: Shape) {
     let mut before = vec![0; shape.len()];
     for image in pixels.chunks_exact_mut(shape.len()) {
@@ -159,7 +159,7 @@ mod tests {
         bytes
     }
 
-    /// A folder with four IDX files, the training images gzipped, one of them replaced.
+    /// A folder with four IDX files, the training images gzipped, and optionally one file replaced.
     fn folder(test: &str, replaced: Option<(&str, Vec<u8>)>) -> PathBuf {
         let dir = std::env::temp_dir().join(format!("naschain-idx-{test}-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();

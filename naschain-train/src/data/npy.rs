@@ -5,20 +5,20 @@
 use std::io::Read;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
-/// As much as NumPy itself reads without being told to trust the file.
+/// NumPy's own limit for untrusted files (`max_header_size`).
 const LONGEST_HEADER: usize = 10_000;
 
-/// What a header says of the numbers after it.
+/// Type and shape of the data after a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// The numbers' type, such as `|u1` or `<i8`.
+    /// The element type, such as `|u1` or `<i8`.
     pub(super) descr: String,
-    /// Sizes, the outermost first.
+    /// Dimensions, the outermost first.
     pub(super) shape: Vec<usize>,
 }
 
 impl Header {
-    /// Reads up to the first number.
+    /// Reads the header, up to the first byte of data.
     pub(super) fn read(reader: &mut impl Read) -> Result<Header, String> {
         let start: [u8; 8] = bytes(reader)?;
         if start[..6] != *MAGIC {
@@ -53,7 +53,7 @@ impl Header {
         })
     }
 
-    /// Nothing for records, Python objects and arrays in Fortran order.
+    /// Returns `None` for records, Python objects and arrays in Fortran order.
     fn parse(text: &str) -> Option<Header> {
         let value = |key: &str| {
             let (_, after) = text.split_once(&format!("'{key}'"))?;
@@ -102,7 +102,7 @@ mod tests {
         Header::read(&mut file)
     }
 
-    // Both as NumPy 2.3 writes them: numpy.zeros((3, 2), 'uint8') and numpy.zeros(5).
+    // As written by NumPy 2.3 for numpy.zeros((3, 2), 'uint8') and numpy.zeros(5).
     #[test]
     fn headers_of_numpy_are_read() {
         for (text, descr, shape) in [

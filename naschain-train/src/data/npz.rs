@@ -1,4 +1,4 @@
-//! NumPy archives: what `numpy.savez("FILE.npz", x=x, y=y)` and `savez_compressed` write.
+//! NumPy archives, as written by `numpy.savez("FILE.npz", x=x, y=y)` and `savez_compressed`.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -14,15 +14,15 @@ use super::npy::Header;
 use super::{Dataset, Images, files};
 use crate::Error;
 
-/// Of an archive without a test part, every so many-th image is kept for the test.
+/// One in this many images, drawn at random, becomes the test set of an archive without one.
 const TEST_PART: usize = 5;
 
-/// Reads `x` (pixels of 0 to 255, `uint8`) and `y` (labels from 0 without gaps, any whole
-/// numbers), and `x_test` and `y_test` where they are; the training part may also be called
-/// `x_train` and `y_train`.
+/// Reads `x` (pixels from 0 to 255, `uint8`) and `y` (labels from 0 without gaps, of any integer
+/// type), and `x_test` and `y_test` if present. The training set may also be called `x_train` and
+/// `y_train`.
 ///
-/// `x` is images × height × width, images × channels × height × width, or images × height × width
-/// × channels; the last where the last size is 1 or 3 and the second is not.
+/// `x` is images × height × width, images × channels × height × width, or images × height × width ×
+/// channels; the last if its last dimension is 1 or 3 and its second is not.
 pub(super) fn dataset(name: String, path: &Path) -> Result<Dataset, Error> {
     let (file, length) = files::open(path)?;
     let archive = ZipArchive::new(BufReader::new(file));
@@ -39,12 +39,12 @@ pub(super) fn dataset(name: String, path: &Path) -> Result<Dataset, Error> {
     Dataset::new(name, classes, train.images()?, test.images()?)
 }
 
-/// A compressed file of the archive.
+/// A file within the archive.
 type Member<'a> = Input<ZipFile<'a, BufReader<File>>>;
 
 struct Archive {
     archive: ZipArchive<BufReader<File>>,
-    /// The file's bytes.
+    /// Size of the archive in bytes.
     length: u64,
 }
 
@@ -56,7 +56,7 @@ struct Part {
 }
 
 impl Archive {
-    /// The number of classes, the training part and the test part.
+    /// The number of classes, the training set and the test set.
     fn parts(&mut self) -> Result<(usize, [Part; 2]), String> {
         let suffix = if self.has("x") || !self.has("x_train") {
             ""
@@ -101,7 +101,7 @@ impl Archive {
         })
     }
 
-    /// The header of an array, and the bytes after it.
+    /// The header of an array, and a reader of the data after it.
     fn member(&mut self, name: &str) -> Result<(Header, Member<'_>), String> {
         if !self.has(name) {
             let names = self.archive.file_names().flatten().take(20);
@@ -130,7 +130,7 @@ impl Archive {
 }
 
 impl Part {
-    /// As many classes as there are labels, which count from 0 without gaps.
+    /// The number of classes. Labels must count from 0 without gaps.
     fn classes(&self) -> Result<usize, String> {
         let largest = self
             .labels
@@ -161,7 +161,7 @@ impl Part {
         Images::new(self.shape, self.pixels, self.labels)
     }
 
-    /// A training part and a test part, drawn once and for all.
+    /// Splits into a training set and a test set, with a fixed seed.
     fn split(self) -> [Part; 2] {
         let images = self.labels.len();
         let order = Stream::new(0, Purpose::Split, 0, 0).permutation(images);
@@ -197,7 +197,7 @@ mod tests {
         root.join("tests/fixtures/data").join(name)
     }
 
-    /// Loads an archive of these members, or says what is wrong with it.
+    /// Loads an archive of these members, or returns the error's text.
     fn load(test: &str, members: &[(&str, Vec<u8>)]) -> Result<Dataset, String> {
         let name = format!("naschain-npz-{test}-{}.npz", std::process::id());
         let path = std::env::temp_dir().join(name);
@@ -225,7 +225,8 @@ mod tests {
             ("3x4x5".to_owned(), 3)
         );
         assert_eq!((first.train.len(), first.test.len()), (15, 5));
-        // make.py counts pixel by pixel, row by row, image by image: 60 numbers an image.
+        // make.py numbers the values image by image, row by row, pixel by pixel: 60 values per
+        // image.
         let expected = |image: usize| -> Vec<u8> {
             let places = (0..3).flat_map(|plane| (0..20).map(move |place| place * 3 + plane));
             places

@@ -1,4 +1,4 @@
-//! One PNG or JPEG file as the pixels of a given shape.
+//! Decodes one PNG or JPEG file and resizes it to a given shape.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -15,23 +15,22 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::Error;
 
-/// A larger file or image is refused: in memory it could crowd out everything else.
+/// Limits of file and image size, to bound memory.
 const MOST_BYTES: u64 = 1 << 28;
 const MOST_PIXELS: usize = 1 << 26;
 const MOST_SIDE: usize = 1 << 15;
-/// No deflate stream unpacks to more bytes than this for each of its own
-/// (<https://zlib.net/zlib_tech.html>).
+/// Maximum compression ratio of deflate (<https://zlib.net/zlib_tech.html>).
 const MOST_UNPACKED: usize = 1032;
-/// A block of 8×8 pixels takes at least one bit of a JPEG.
+/// Bound for JPEG, where a block of 8×8 pixels takes at least one bit.
 const MOST_PIXELS_A_BYTE: usize = 512;
-/// The second byte of the marker that every JPEG ends with (ITU-T T.81, B.1.1.3).
+/// The second byte of the EOI marker that ends every JPEG (ITU-T T.81, B.1.1.3).
 const END_OF_IMAGE: u8 = 0xd9;
 
 /// Reads an image into `pixels`, plane by plane.
 ///
-/// The largest part around the centre that has the proportions of `shape` is cut out and resized
-/// (linear interpolation, antialiased); so the short side fits. An image that has the shape
-/// already is taken as it is. Grey becomes colour and colour grey where the channels ask for it;
+/// The largest centred part with the aspect ratio of `shape` is cropped and resized (linear
+/// interpolation with antialiasing). An image that already has the shape is not resampled. Grey
+/// images are converted to colour and colour images to grey as the number of channels requires;
 /// transparency and orientation tags are ignored.
 pub(super) fn read(path: &Path, shape: Shape, pixels: &mut [u8]) -> Result<(), Error> {
     let io = |source| Error::Io {
@@ -54,7 +53,7 @@ fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err(format!("the file has more than {MOST_BYTES} bytes"));
     }
-    // Names lie about formats even in well-known data sets; the first bytes do not.
+    // File extensions are wrong even in well-known data sets, so the first bytes decide.
     if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
         decode_png(bytes)
     } else if bytes.starts_with(&[0xff, 0xd8, 0xff]) {
@@ -79,8 +78,8 @@ fn decode_png(bytes: &[u8]) -> Result<DynamicImage, String> {
     DynamicImage::from_decoder(decoder).map_err(broken)
 }
 
-/// What the header says, which is always the first chunk (PNG specification, 11.2.1); the decoder
-/// says it of the colours in a palette, not of the numbers that are stored.
+/// Bits per stored pixel, from the header, which is always the first chunk (PNG specification,
+/// 11.2.1). The decoder reports the palette's colours instead of the stored indices.
 fn bits_per_pixel(png: &[u8]) -> usize {
     let (depth, colours) = match png.get(24..26) {
         Some(&[depth, colours]) => (depth, colours),
@@ -95,9 +94,8 @@ fn bits_per_pixel(png: &[u8]) -> usize {
     usize::from(depth.max(1)) * channels
 }
 
-/// By the decoder behind the image crate, but strict: through that crate, a JPEG that was cut off
-/// in the middle decodes without an error. And without its SIMD, so that no bit depends on the
-/// processor.
+/// Uses the decoder of the image crate directly, in strict mode: through that crate a truncated
+/// JPEG decodes without an error. Without SIMD, so that no bit depends on the processor.
 fn decode_jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
     let broken = |error| format!("the JPEG does not decode: {error}");
     let options = DecoderOptions::default()
@@ -118,7 +116,7 @@ fn decode_jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
     };
     decoder.set_options(options.jpeg_set_out_colorspace(colours));
     let pixels = decoder.decode().map_err(broken)?;
-    // The decoder does not miss the last few bytes.
+    // The decoder does not notice when the last few bytes are missing.
     if !has_end(bytes) {
         return Err("the JPEG does not decode: it ends too early".to_owned());
     }
@@ -131,11 +129,11 @@ fn decode_jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
     image.ok_or_else(|| "the JPEG decodes to fewer pixels than its header says".to_owned())
 }
 
-/// Whether a JPEG goes on to its end. Segments are passed over by their lengths: one may hold a
-/// small JPEG with an end of its own.
+/// Whether a JPEG has its EOI marker. Segments are skipped by their lengths, because one may
+/// contain a thumbnail with its own marker.
 fn has_end(jpeg: &[u8]) -> bool {
-    // Neither a byte of compressed data, nor filling, nor one of the markers without a length
-    // (ITU-T T.81, B.1.1).
+    // Excludes stuffed bytes of compressed data, fill bytes and markers without a length (ITU-T
+    // T.81, B.1.1).
     let is_segment =
         |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 1 | 0xd0..=0xd8 | 0xff);
     let mut rest = jpeg;
@@ -152,7 +150,8 @@ fn has_end(jpeg: &[u8]) -> bool {
     false
 }
 
-/// Before memory is taken for pixels: `most` is how many a file of `bytes` can hold.
+/// Checks an image's size before memory is allocated for its pixels. A file of `bytes` bytes can
+/// hold `max` pixels.
 fn check_size(width: usize, height: usize, bytes: usize, most: usize) -> Result<(), String> {
     let pixels = width * height;
     if !(1..=MOST_PIXELS).contains(&pixels) {
@@ -171,7 +170,7 @@ fn check_size(width: usize, height: usize, bytes: usize, most: usize) -> Result<
 
 fn fit(image: DynamicImage, shape: Shape, pixels: &mut [u8]) {
     let (width, height) = (image.width() as usize, image.height() as usize);
-    // The part's sides, rounded to the nearest pixel.
+    // The crop's sides, rounded to the nearest pixel.
     let scaled = |side: usize, over: usize, under: usize| (side * over + under / 2) / under;
     let part_width = scaled(height, shape.width, shape.height).clamp(1, width);
     let part_height = scaled(width, shape.height, shape.width).clamp(1, height);
@@ -237,7 +236,7 @@ mod tests {
         let pillow = std::fs::read(fixture("picture-3x16x16.bin")).unwrap();
         let png = pixels("picture.png", "3x16x16");
         assert!(furthest(&png, &pillow) <= 1, "{}", furthest(&png, &pillow));
-        // What a JPEG of quality 95 loses, and colours at half the resolution.
+        // JPEG at quality 95 with chroma subsampling is lossy.
         for jpeg in ["picture.jpg", "progressive.jpg"] {
             let mean = mean_distance(&pixels(jpeg, "3x16x16"), &pillow);
             assert!(mean < 4.0, "{mean}");
@@ -251,7 +250,7 @@ mod tests {
             pixels("grey.png", "3x30x40"),
             [&grey[..], &grey, &grey].concat()
         );
-        // By the weights of ITU-R BT.709.
+        // With the weights of ITU-R BT.709.
         let colours = pixels("picture.png", "3x30x40");
         let weighted = (0..1200).map(|pixel| {
             let plane = |index: usize| f64::from(colours[index * 1200 + pixel]);
@@ -272,7 +271,7 @@ mod tests {
                 assert!(decode(&whole[..length]).is_err(), "{name} {length}");
             }
         }
-        // A thumbnail in the EXIF segment has an end of its own.
+        // A thumbnail in the EXIF segment has its own EOI marker.
         for name in ["picture.jpg", "progressive.jpg", "grey.jpg"] {
             let plain = std::fs::read(fixture(name)).unwrap();
             let thumbnail = b"\xff\xe1\x00\x0eExif\0\0\xff\xd8\xff\xd9ab";

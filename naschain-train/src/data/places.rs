@@ -1,4 +1,4 @@
-//! Where data sets are looked for.
+//! The folders in which data sets are searched.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use super::files::either;
 use super::{DataName, folder};
 use crate::Error;
 
-/// What has to be there, how to get it, and the folders that its makers' archives unpack to.
+/// The file to look for, how to get it, and the folder names of the original archives.
 struct Wanted {
     file: String,
     hint: &'static str,
@@ -72,7 +72,7 @@ impl Wanted {
     }
 }
 
-/// The folder that holds a data set's files, or the file if it is one.
+/// The folder that contains a data set's files, or the file of a NumPy archive.
 pub(super) fn find(name: &DataName, data_dir: Option<&Path>) -> Result<PathBuf, Error> {
     let wanted = Wanted::new(name);
     let looked = wanted.places(data_dir);

@@ -1,6 +1,6 @@
 //! 1×1 convolution of one or several maps as if they were concatenated along channels; with one
-//! pixel an image it is also a linear layer. The gradient by one of the maps is the same with the
-//! weights of [`super::layout::transposed`].
+//! pixel per image it is also a linear layer. The gradient with respect to one of the maps is the
+//! same with the weights of [`super::layout::transposed`].
 //!
 //! Lanes are output channels; a tile holds the sums of `P` pixels in `R` images. The order of
 //! every sum is map, channel.
@@ -190,7 +190,7 @@ impl<const R: usize, const P: usize, const L: usize> Sums<'_, R, P, L> {
     /// `x` must be where the channel of the tile's first pixel lies.
     #[inline(always)]
     unsafe fn add_images<V: Vector>(&self, sums: &mut [[V; P]; R], weight: V, x: *const f32) {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             self.add_image::<V, 0>(sums, weight, x);
             self.add_image::<V, 1>(sums, weight, x);
@@ -219,7 +219,7 @@ impl<const R: usize, const P: usize, const L: usize> Sums<'_, R, P, L> {
         }
         let x = x.wrapping_add(I * self.0.sizes.in_image());
         let sums = &mut sums[I];
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             Self::add_pixel::<V, 0>(sums, weight, x);
             Self::add_pixel::<V, 1>(sums, weight, x);
@@ -243,7 +243,7 @@ impl<const R: usize, const P: usize, const L: usize> Sums<'_, R, P, L> {
     #[inline(always)]
     unsafe fn add_pixel<V: Vector, const C: usize>(sums: &mut [V; P], weight: V, x: *const f32) {
         if C < P {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             let value = V::splat(unsafe { *x.wrapping_add(C * L) });
             sums[C] = value.fma(weight, sums[C]);
         }
@@ -255,7 +255,7 @@ impl<const R: usize, const P: usize, const L: usize> Sums<'_, R, P, L> {
     /// The tile's output must be writable.
     #[inline(always)]
     unsafe fn write_images<V: Vector>(&self, sums: &[[V; P]; R]) {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             self.write_image::<V, 0>(sums);
             self.write_image::<V, 1>(sums);
@@ -279,7 +279,7 @@ impl<const R: usize, const P: usize, const L: usize> Sums<'_, R, P, L> {
         }
         let out = self.0.out.wrapping_add(I * self.0.sizes.out_image());
         let sums = &sums[I];
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             self.write_pixel::<V, 0>(sums, out);
             self.write_pixel::<V, 1>(sums, out);
@@ -306,7 +306,7 @@ impl<const R: usize, const P: usize, const L: usize> Sums<'_, R, P, L> {
             return;
         }
         let out = out.wrapping_add(C * V::LANES);
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             if self.0.add {
                 V::read(out).add(sums[C]).write(out)

@@ -16,7 +16,7 @@ pub(crate) struct Conv1Weights<'a> {
     pub(crate) map: usize,
     /// `[image][block][pixel][lane]`
     pub(crate) x: &'a [f32],
-    /// The gradient by the output, as `x`.
+    /// The gradient with respect to the output, as `x`.
     pub(crate) dz: &'a [f32],
     /// `[block][map][in channel][lane]`
     pub(crate) gradient: &'a mut [f32],
@@ -143,7 +143,7 @@ unsafe fn add<V: Vector, const N: usize, const I: usize>(
     x: *const f32,
 ) {
     if I < N {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let value = V::splat(unsafe { *x.wrapping_add(I) });
         sums[I] = value.fma(here, sums[I]);
     }

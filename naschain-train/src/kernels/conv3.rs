@@ -1,7 +1,7 @@
-//! 3×3 convolution, forwards; the gradient by its input is the same convolution with the weights
-//! of [`super::layout::flipped`].
+//! 3×3 convolution, forwards; the gradient with respect to its input is the same convolution with
+//! the weights of [`super::layout::flipped`].
 //!
-//! Lanes are output channels. A tile holds the sums of `P` neighbouring pixels of one row, in `R`
+//! Lanes are output channels. A tile holds the sums of `P` adjacent pixels of one row, in `R`
 //! images at once, in registers; each input number is loaded once into all lanes and serves the
 //! three taps of a row. The order of every sum is row of the kernel, input channel, column of the
 //! kernel.

@@ -139,7 +139,7 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
         x: *const f32,
         lanes: usize,
     ) {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             self.add_image::<V, 0>(sums, taps, x, lanes);
             self.add_image::<V, 1>(sums, taps, x, lanes);
@@ -169,7 +169,7 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
         }
         let x = x.wrapping_add(I * self.0.image_step);
         let sums = &mut sums[I];
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             Self::add_column::<V, 0>(sums, taps, x, lanes);
             Self::add_column::<V, 1>(sums, taps, x, lanes);
@@ -206,7 +206,7 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
         if C > P + 1 || (LEFT && C == 0) || (RIGHT && C == P + 1) {
             return;
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let value = V::splat(unsafe { *x.wrapping_add(C * lanes) });
         if C < P {
             sums[C] = value.fma(taps[0], sums[C]);
@@ -225,7 +225,7 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
     /// The tile's output must be writable.
     #[inline(always)]
     unsafe fn write_images<V: Vector>(&self, sums: &[[V; P]; R]) {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             self.write_image::<V, 0>(sums);
             self.write_image::<V, 1>(sums);
@@ -249,7 +249,7 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
         }
         let out = self.0.out.wrapping_add(I * self.0.out_image_step);
         let sums = &sums[I];
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             self.write_pixel::<V, 0>(sums, out);
             self.write_pixel::<V, 1>(sums, out);
@@ -279,7 +279,7 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
             return;
         }
         let out = out.wrapping_add(C * V::LANES);
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             if self.0.add {
                 V::read(out).add(sums[C]).write(out)

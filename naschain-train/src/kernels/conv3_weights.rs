@@ -19,7 +19,7 @@ pub(crate) struct Conv3Weights<'a> {
     pub(crate) sizes: Sizes3,
     /// `[image][block][row][column][lane]`
     pub(crate) x: &'a [f32],
-    /// The gradient by the output, as `x`.
+    /// The gradient with respect to the output, as `x`.
     pub(crate) dz: &'a [f32],
     /// `[block][kernel row][in channel][kernel column][lane]`
     pub(crate) gradient: &'a mut [f32],
@@ -255,7 +255,7 @@ unsafe fn add_channel<V: Vector, const N: usize, const I: usize>(
     if I >= N {
         return;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let value = V::splat(unsafe { *x.add(I * in_step) });
     sums[I][0] = value.fma(pixels[0], sums[I][0]);
     sums[I][1] = value.fma(pixels[1], sums[I][1]);
@@ -273,7 +273,7 @@ unsafe fn add_tap<V: Vector, const N: usize, const T: usize>(
     in_step: usize,
     pixel: V,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         add_one::<V, N, T, 0>(sums, x, in_step, pixel);
         add_one::<V, N, T, 1>(sums, x, in_step, pixel);
@@ -298,7 +298,7 @@ unsafe fn add_one<V: Vector, const N: usize, const T: usize, const I: usize>(
     pixel: V,
 ) {
     if I < N {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let value = V::splat(unsafe { *x.add(I * in_step) });
         sums[I][T] = value.fma(pixel, sums[I][T]);
     }
@@ -309,7 +309,7 @@ unsafe fn add_one<V: Vector, const N: usize, const T: usize, const I: usize>(
 #[inline(always)]
 unsafe fn read<V: Vector, const N: usize>(from: *const f32, step: usize) -> [[V; 3]; N] {
     std::array::from_fn(|n| {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         [0, 1, 2].map(|tap| unsafe { V::read(from.add(n * step + tap * V::LANES)) })
     })
 }
@@ -320,7 +320,7 @@ unsafe fn read<V: Vector, const N: usize>(from: *const f32, step: usize) -> [[V;
 unsafe fn write<V: Vector, const N: usize>(sums: [[V; 3]; N], to: *mut f32, step: usize) {
     for (n, sums) in sums.into_iter().enumerate() {
         for (tap, sum) in sums.into_iter().enumerate() {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             unsafe { sum.write(to.add(n * step + tap * V::LANES)) };
         }
     }
@@ -330,7 +330,7 @@ unsafe fn write<V: Vector, const N: usize>(sums: [[V; 3]; N], to: *mut f32, step
 /// As for [`read`], readable and writable.
 #[inline(always)]
 unsafe fn add<V: Vector, const N: usize>(sums: [[V; 3]; N], to: *mut f32, step: usize) {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         let mut old: [[V; 3]; N] = read(to, step);
         for (old, sums) in old.iter_mut().flatten().zip(sums.into_iter().flatten()) {

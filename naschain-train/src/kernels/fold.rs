@@ -1,4 +1,4 @@
-//! Sums over images, one number a channel: images are folded left within a block of
+//! Sums over images, one value per channel: images are folded left within a block of
 //! [`super::BLOCK`] images, and blocks are folded left.
 
 use super::simd::{Isa, Kernel, Vector};
@@ -73,10 +73,10 @@ impl Kernel for Recentre<'_> {
     }
 }
 
-/// Each image's gradients by a map that it may lose: `to = factor · from`, or
-/// `to = factor · from + to` by FMA.
+/// Each image's gradients with respect to a map that it may lose: `to = factor · from`, or `to =
+/// factor · from + to` by FMA.
 pub(crate) struct Scale<'a> {
-    /// One an image.
+    /// One per image.
     pub(crate) factors: &'a [f32],
     /// `[image][number]`, a multiple of 8 numbers an image.
     pub(crate) from: &'a [f32],

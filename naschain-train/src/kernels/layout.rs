@@ -51,9 +51,9 @@ fn places1(inputs: usize, outputs: usize, lanes: usize) -> impl Iterator<Item = 
     })
 }
 
-/// The packed weights by which a 3×3 convolution of the gradient by the output, with the same
-/// padding 1, is the gradient by the input: inputs and outputs change places, rows and columns of
-/// the kernel are turned round. Channels and lanes are the same on both sides.
+/// The packed weights by which a 3×3 convolution of the gradient with respect to the output, with
+/// the same padding 1, is the gradient with respect to the input: inputs and outputs change places,
+/// rows and columns of the kernel are turned round. Channels and lanes are the same on both sides.
 pub(crate) fn flipped(packed: &[f32], channels: usize, lanes: usize, to: &mut [f32]) {
     let blocks = channels.div_ceil(lanes);
     for block in 0..blocks {

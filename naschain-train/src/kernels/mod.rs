@@ -1,7 +1,7 @@
 //! Operations of neural networks with one order of arithmetic on every processor.
 //!
 //! `docs/arithmetic.md` defines them. [`reference`] says the same in plain loops and is what the
-//! fast operations are held against, bit for bit.
+//! fast operations are compared with, bit for bit.
 
 pub(crate) mod conv1;
 pub(crate) mod conv1_weights;

@@ -52,7 +52,7 @@ pub(crate) struct PoolBackward<'a> {
     pub(crate) height: usize,
     pub(crate) width: usize,
     pub(crate) y: &'a [f32],
-    /// The gradient by the output.
+    /// The gradient with respect to the output.
     pub(crate) dout: &'a [f32],
     pub(crate) dy: &'a mut [f32],
 }
@@ -134,7 +134,7 @@ impl Kernel for Average<'_> {
 pub(crate) struct AverageBackward<'a> {
     pub(crate) lanes: usize,
     pub(crate) pixels: usize,
-    /// The gradient by the means.
+    /// The gradient with respect to the means.
     pub(crate) dmeans: &'a [f32],
     pub(crate) dy: &'a mut [f32],
 }

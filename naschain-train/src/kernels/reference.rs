@@ -146,13 +146,13 @@ fn fold(terms: impl Iterator<Item = f32>) -> f32 {
     terms.reduce(|sum, term| sum + term).unwrap_or(0.0)
 }
 
-/// One number an image, folded left within a block, blocks folded left.
+/// One value per image, folded left within a block, blocks folded left.
 pub(crate) fn over_images(terms: &[f32]) -> f32 {
     fold(terms.chunks(BLOCK).map(|block| fold(block.iter().copied())))
 }
 
-/// 1×1 convolution of maps of one shape as if they were one map: over map, channel. With one
-/// pixel an image it is a linear layer without its bias.
+/// 1×1 convolution of maps of one shape as if they were one map: over map, channel. With one pixel
+/// per image it is a linear layer without its bias.
 pub(crate) fn conv1(maps: &[Vec<f32>], shape: Shape, weights: &[f32], out: usize) -> Vec<f32> {
     let to = Shape {
         channels: out,
@@ -231,7 +231,7 @@ pub(crate) struct Channel {
 const EPSILON: f32 = 1e-5;
 const MOMENTUM: f32 = 0.1;
 
-/// The statistics of one channel over a batch; `planes` has one plane an image.
+/// The statistics of one channel over a batch; `planes` has one plane per image.
 pub(crate) fn observe(planes: &[&[f32]], weight: f32, before: Channel) -> Channel {
     let pixels = planes[0].len();
     let count = pixels as f32;
@@ -280,7 +280,7 @@ pub(crate) fn relu(value: f32) -> f32 {
     if value > 0.0 { value } else { 0.0 }
 }
 
-/// Batch norm and ReLU backwards for one channel, `z` and `dy` with one plane an image: the
+/// Batch norm and ReLU backwards for one channel, `z` and `dy` with one plane per image: the
 /// gradient by `z`, by the weight and by the bias.
 pub(crate) fn norm_backward(
     z: &[&[f32]],

@@ -128,8 +128,8 @@ impl Kernel for Recall<'_> {
     }
 }
 
-/// The gradients of weight and bias, and the numbers that the gradient by the input needs, from
-/// the batch's sums.
+/// The gradients of weight and bias, and the numbers that the gradient with respect to the input
+/// needs, from the batch's sums.
 pub(crate) struct Backward<'a> {
     /// Images × pixels.
     pub(crate) count: usize,

@@ -1,4 +1,5 @@
-//! What a network consists of and where each of its numbers lies.
+//! The layers of a network and the layout of its parameters in memory, shared by the CPU and the
+//! GPU implementation.
 
 pub(crate) mod planner;
 mod slots;
@@ -12,25 +13,25 @@ use crate::kernels::layout::{Transposed, flipped, pack1, pack3, unpack1, unpack3
 use crate::kernels::statistics::Statistics;
 use crate::weights::NamedTensor;
 
-/// The network of an architecture, without its numbers.
+/// The layers of an architecture, without parameter values.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) phases: Vec<PhasePlan>,
-    /// Channels and lanes of what is averaged before the linear layer, and its pixels.
+    /// The feature map that is averaged before the linear layer.
     pub(crate) head: Side,
     pub(crate) linear: Weight,
     pub(crate) bias: Weight,
     /// All tensors in declaration order.
     pub(crate) tensors: Vec<Tensor>,
-    /// How many maps can be dropped.
+    /// Number of maps that drop-path can drop.
     pub(crate) paths: usize,
-    /// Numbers of all parameters that are trained.
+    /// Length of the buffer of all trained parameters.
     pub(crate) parameters: usize,
-    /// Numbers of the weights that lead back.
+    /// Length of the buffer of all transposed weights.
     pub(crate) backward: usize,
 }
 
-/// One kind of feature map.
+/// The dimensions of a feature map.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Side {
     pub(crate) channels: usize,
@@ -46,8 +47,7 @@ pub(crate) struct PhasePlan {
     pub(crate) nodes: Vec<NodePlan>,
     pub(crate) output: Join,
     pub(crate) norm: usize,
-    /// For each map, and at the end for the output, the buffer that its gradient has while it is
-    /// needed.
+    /// For each map, and last for the output, the slot of its gradient; see [`slots`].
     pub(crate) slots: Vec<usize>,
 }
 
@@ -58,7 +58,8 @@ pub(crate) struct NodePlan {
     pub(crate) norm: usize,
 }
 
-/// What reads one map, or several that a 1×1 convolution brings back to the phase's channels.
+/// The input of a node or of the phase's output: one map, or several that a 1×1 convolution reduces
+/// to the phase's channels.
 #[derive(Debug)]
 pub(crate) struct Join {
     pub(crate) conv: Option<Weight>,
@@ -67,29 +68,29 @@ pub(crate) struct Join {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct JoinSource {
-    /// 0 is the phase's input, `k` is what the phase's node at place `k - 1` gives.
+    /// 0 is the phase's input, `k` is the output of the phase's node at position `k - 1`.
     pub(crate) map: usize,
-    /// Its number among the maps that can be dropped.
+    /// Its number among the droppable maps.
     pub(crate) path: Option<usize>,
-    /// Whether the backward pass meets this reader of the map before any other.
+    /// Whether the backward pass reaches this reader of the map before all others.
     pub(crate) last_reader: bool,
 }
 
-/// A parameter that is trained: where it lies among all of them.
+/// A trained parameter and its position in the buffer of all parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Weight {
     pub(crate) place: Range<usize>,
-    /// Where the weights lie by which a gradient goes back through it; empty where none does.
+    /// Position of its transposed weights, which the backward pass uses; empty if there are none.
     pub(crate) backward: Range<usize>,
     pub(crate) outputs: usize,
     pub(crate) inputs: usize,
     pub(crate) lanes: usize,
     kernel: usize,
-    /// Maps that the inputs are of.
+    /// Number of maps that the inputs come from.
     maps: usize,
 }
 
-/// One tensor that the network has on disk.
+/// One stored tensor of the network.
 #[derive(Debug)]
 pub(crate) struct Tensor {
     pub(crate) name: String,
@@ -100,13 +101,13 @@ pub(crate) struct Tensor {
 #[derive(Debug)]
 pub(crate) enum Role {
     Trained(Weight),
-    /// Counted and stored, but never applied.
+    /// Counted and stored, but never used.
     Idle(Vec<f32>),
     RunningMean(usize),
     RunningVar(usize),
 }
 
-/// A batch norm with its numbers.
+/// A batch norm with its parameters and statistics.
 #[derive(Debug)]
 pub(crate) struct Norm {
     pub(crate) side: Side,
@@ -120,17 +121,17 @@ impl Side {
         self.height * self.width
     }
 
-    /// Channels with those that only fill the last block.
+    /// Channels, padded to whole blocks.
     pub(crate) fn padded(self) -> usize {
         self.channels.next_multiple_of(self.lanes)
     }
 
-    /// Numbers of one image.
+    /// Elements per image.
     pub(crate) fn image(self) -> usize {
         self.padded() * self.pixels()
     }
 
-    /// A convolution of maps like this one into maps like this one.
+    /// The sizes of a 3×3 convolution from maps like this to maps like this.
     pub(crate) fn conv3(self, images: usize) -> Sizes3 {
         Sizes3 {
             images,
@@ -144,7 +145,7 @@ impl Side {
         }
     }
 
-    /// A 1×1 convolution of `maps` maps of `from` into one like this.
+    /// The sizes of a 1×1 convolution from `maps` maps like `from` to one like this.
     pub(crate) fn conv1(self, images: usize, maps: usize, from: Side) -> Sizes1 {
         Sizes1 {
             images,
@@ -166,7 +167,7 @@ impl Weight {
         }
     }
 
-    /// How a 1×1 convolution leads back to inputs of so many lanes.
+    /// The layout of a 1×1 convolution's transposed weights, for inputs of `in_lanes` lanes.
     pub(crate) fn transposed(&self, in_lanes: usize) -> Transposed {
         Transposed {
             inputs: self.inputs / self.maps,
@@ -177,7 +178,7 @@ impl Weight {
         }
     }
 
-    /// Fills its weights that lead back to inputs of so many lanes, if any do.
+    /// Computes the transposed weights, if there are any, for inputs of `in_lanes` lanes.
     fn lead_back(&self, parameters: &[f32], in_lanes: usize, backward: &mut [f32]) {
         let packed = &parameters[self.place.clone()];
         let to = &mut backward[self.backward.clone()];
@@ -193,12 +194,12 @@ impl Weight {
         }
     }
 
-    /// The values of a stored tensor in this weight's place among `all`.
+    /// Copies the values of a stored tensor to this weight's position in `all`.
     pub(crate) fn put(&self, values: &[f32], all: &mut [f32]) {
         all[self.place.clone()].copy_from_slice(&self.pack(values));
     }
 
-    /// The way back.
+    /// The inverse of [`Weight::put`].
     pub(crate) fn get(&self, all: &[f32]) -> Vec<f32> {
         let packed = &all[self.place.clone()];
         match self.kernel {
@@ -228,14 +229,14 @@ impl Plan {
         }
     }
 
-    /// All tensors that are parameters.
+    /// All parameters, in declaration order.
     pub(crate) fn declared(&self) -> impl Iterator<Item = &Tensor> {
         let is_parameter =
             |tensor: &&Tensor| matches!(tensor.role, Role::Trained(_) | Role::Idle(_));
         self.tensors.iter().filter(is_parameter)
     }
 
-    /// All parameters but those of batch norms.
+    /// All parameters except those of batch norms.
     pub(crate) fn weights(&self) -> impl Iterator<Item = &Weight> {
         let phases = self.phases.iter().flat_map(|phase| {
             let nodes = phase.nodes.iter();
@@ -246,7 +247,7 @@ impl Plan {
         phases.chain([&self.linear, &self.bias])
     }
 
-    /// Gives places to the weights that lead back.
+    /// Assigns positions to the transposed weights.
     fn place_backward(&mut self) {
         let mut next = 0;
         let mut place = |weight: &mut Weight, numbers: usize| {
@@ -282,7 +283,7 @@ impl Plan {
         self.backward = next;
     }
 
-    /// Fills the weights that lead back.
+    /// Computes all transposed weights from the parameters.
     pub(crate) fn lead_back(&self, parameters: &[f32], backward: &mut [f32]) {
         let mut from = self.head.lanes;
         for phase in &self.phases {
@@ -302,7 +303,7 @@ impl Plan {
 }
 
 impl PhasePlan {
-    /// The batch norm of a node or, after the last, of the output.
+    /// The batch norm of a node or, for the step after the last node, of the output.
     pub(crate) fn norm_of(&self, node: usize) -> usize {
         self.nodes.get(node).map_or(self.norm, |node| node.norm)
     }

@@ -1,4 +1,4 @@
-//! How a network's plan comes from its architecture, with its first numbers.
+//! Builds a network's plan from its architecture, with initial or stored parameter values.
 
 use naschain_core::{Architecture, Phase};
 
@@ -7,10 +7,10 @@ use crate::Error;
 use crate::kernels::statistics::Statistics;
 use crate::weights::{Source, Start};
 
-/// Builds a plan with the numbers of `source`.
+/// Builds a plan with parameter values from `source`.
 pub(crate) struct Planner<'a> {
     pub(crate) source: &'a mut Source,
-    /// Channels that lie side by side in a map of so many.
+    /// Number of lanes for a map of this many channels.
     pub(crate) lanes: &'a dyn Fn(usize) -> usize,
     pub(crate) parameters: Vec<f32>,
     pub(crate) norms: Vec<Norm>,
@@ -63,7 +63,7 @@ impl<'a> Planner<'a> {
         };
         plan.place_backward();
         plan.assign_slots();
-        // It has grown by doubling, and up to half of it would stay empty.
+        // Growth by doubling leaves up to half of the capacity unused.
         self.parameters.shrink_to_fit();
         Ok(plan)
     }
@@ -88,7 +88,7 @@ impl<'a> Planner<'a> {
             self.declare(entry_name, &shape, Role::Idle(values));
             None
         };
-        // Nodes have gaps in their numbers where one was dropped; maps are counted without.
+        // Node numbers have gaps where unused nodes were removed; positions have none.
         let place = |number: &usize| {
             let before = phase.nodes.iter().filter(|node| node.number <= *number);
             before.count()
@@ -168,7 +168,7 @@ impl<'a> Planner<'a> {
         Ok(index)
     }
 
-    /// Takes a tensor whose first dimension is the outputs and the second the inputs.
+    /// Takes a tensor whose dimensions begin with outputs and inputs.
     fn weight(&mut self, name: &str, shape: &[usize], start: Start) -> Result<Weight, Error> {
         let values = self.source.take(name, shape, start)?;
         let mut weight = Weight {

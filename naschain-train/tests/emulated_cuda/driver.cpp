@@ -1,7 +1,7 @@
-// A CUDA driver and runtime compiler for machines without a GPU, as far as naschain's kernels
-// need them. The text of a kernel, as it would go to NVRTC, is compiled by g++ and run thread by
-// thread on the host: so its arithmetic can be held against that of the CPU. Threads do not wait
-// for each other, and have no shared memory; kernels that use either do not compile here.
+// A CUDA driver and runtime compiler for machines without a GPU, as far as naschain's kernels need
+// them. The text of a kernel, as it would go to NVRTC, is compiled by g++ and run thread by thread
+// on the host: so its arithmetic can be compared with that of the CPU. Threads do not wait for each
+// other, and have no shared memory; kernels that use either do not compile here.
 //
 //     g++ -O2 -shared -fPIC driver.cpp -o libcuda.so.1 && ln -s libcuda.so.1 libnvrtc.so
 //

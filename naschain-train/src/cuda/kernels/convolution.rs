@@ -1,4 +1,5 @@
-//! 3×3 convolution; the gradient by its input is the same with exchanged and turned weights.
+//! 3×3 convolution; the gradient with respect to its input is the same with exchanged and turned
+//! weights.
 
 use cubecl::prelude::*;
 
@@ -21,7 +22,7 @@ pub(in crate::cuda) struct Sizes3 {
 }
 
 /// The sums of one pixel for `channels` output channels in `images` images. With `turned` the
-/// weights are those of the convolution whose gradient by its input this is.
+/// weights are those of the convolution whose gradient with respect to its input this is.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn conv3(
     x: &Array<f32>,

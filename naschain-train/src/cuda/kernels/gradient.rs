@@ -5,7 +5,7 @@ use cubecl::prelude::*;
 
 use super::join::{Sizes1, factor};
 
-/// What the gradient by the weights of a 3×3 convolution reads.
+/// What the gradient with respect to the weights of a 3×3 convolution reads.
 #[derive(CubeType, CubeLaunch)]
 pub(in crate::cuda) struct Weights3 {
     pub(in crate::cuda) images: usize,
@@ -19,7 +19,7 @@ pub(in crate::cuda) struct Weights3 {
     pub(in crate::cuda) padding: usize,
     pub(in crate::cuda) in_channels: usize,
     pub(in crate::cuda) out_channels: usize,
-    /// Where the input and the gradient by the output begin in their buffers.
+    /// Where the input and the gradient with respect to the output begin in their buffers.
     pub(in crate::cuda) x_at: usize,
     pub(in crate::cuda) dz_at: usize,
 }

@@ -1,4 +1,4 @@
-//! 1×1 convolution of one map or of several, and the gradients by those maps; with one pixel an
+//! 1×1 convolution of one map or of several, and the gradients by those maps; with one pixel per
 //! image it is the linear layer.
 
 use cubecl::prelude::*;
@@ -117,8 +117,8 @@ pub(in crate::cuda) fn conv1(
     }
 }
 
-/// The gradients by all maps that were read: the sums of one pixel for `channels` channels of one
-/// map in `images` images.
+/// The gradients with respect to all maps that were read: the sums of one pixel for `channels`
+/// channels of one map in `images` images.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn conv1_back(
     dz: &Array<f32>,

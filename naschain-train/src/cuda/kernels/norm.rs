@@ -94,7 +94,7 @@ pub(in crate::cuda) fn means(
     }
 }
 
-/// The batch's statistics and one step of the running ones, a channel a thread.
+/// The batch's statistics and one step of the running ones, one thread per channel.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn observe(
     sums: &Array<f32>,
@@ -158,7 +158,7 @@ pub(in crate::cuda) fn observe(
     statistics[4 * norm.part + at] = fma(0.1f32, unbiased - old, old);
 }
 
-/// Mean, inverse deviation and scale from the running statistics, a channel a thread.
+/// Mean, inverse deviation and scale from the running statistics, one thread per channel.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn recall(
     parameters: &Array<f32>,
@@ -234,7 +234,7 @@ pub(in crate::cuda) fn backward_sums(
     products[stripe * planes + plane] = product;
 }
 
-/// The gradients of weight and bias and what [`backward_input`] needs, a channel a thread.
+/// The gradients of weight and bias and what [`backward_input`] needs, one thread per channel.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn backward_statistics(
     gradients: &Array<f32>,

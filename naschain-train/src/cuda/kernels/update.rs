@@ -55,7 +55,8 @@ pub(in crate::cuda) struct Step {
     pub(in crate::cuda) weight_decay: f32,
 }
 
-/// Clips by the norm and goes one step, a parameter a thread; each thread adds up the norm anew.
+/// Clips by the norm and goes one step, one thread per parameter; each thread adds up the norm
+/// anew.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn sgd(
     gradients: &Array<f32>,

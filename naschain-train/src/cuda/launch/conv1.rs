@@ -88,7 +88,7 @@ impl Conv1<'_> {
         }
     }
 
-    /// The gradients by the maps.
+    /// The gradients with respect to the maps.
     pub(in crate::cuda) fn run_back(&self, gpu: &Gpu, dz: View, weights: View, maps: View) {
         let tiles = self.inputs.div_ceil(TILE.0) * self.images.div_ceil(TILE.1);
         assert_eq!((maps.at, dz.at), (0, 0));
@@ -111,7 +111,7 @@ impl Conv1<'_> {
         }
     }
 
-    /// The gradient by the weights, with room for the chunks' sums.
+    /// The gradient with respect to the weights, with room for the chunks' sums.
     pub(in crate::cuda) fn gradient(
         &self,
         gpu: &Gpu,

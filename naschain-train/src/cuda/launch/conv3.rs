@@ -62,8 +62,8 @@ impl Conv3 {
         self.launch(gpu, x, weights, out, false, false);
     }
 
-    /// With the weights of the convolution whose gradient by its input this is; their inputs are
-    /// this one's outputs.
+    /// With the weights of the convolution whose gradient with respect to its input this is; their
+    /// inputs are this one's outputs.
     pub(in crate::cuda) fn run_back(
         &self,
         gpu: &Gpu,
@@ -96,7 +96,7 @@ impl Conv3 {
         }
     }
 
-    /// The gradient by the weights, with room for the chunks' sums.
+    /// The gradient with respect to the weights, with room for the chunks' sums.
     pub(in crate::cuda) fn gradient(&self, gpu: &Gpu, x: View, dz: View, partial: View, out: View) {
         let (height, width) = self.padded();
         let images = chunk(self.height * self.width);

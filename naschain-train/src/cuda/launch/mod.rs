@@ -21,7 +21,7 @@ use super::kernels;
 const THREADS: u32 = 128;
 /// Outputs of one thread of a convolution: channels and images.
 const TILE: (usize, usize) = (8, 4);
-/// Weights of one thread of a gradient by weights: input and output channels.
+/// Weights of one thread of a gradient with respect to weights: input and output channels.
 const WEIGHTS: (usize, usize) = (2, 4);
 
 fn grid(threads: usize) -> CubeCount {

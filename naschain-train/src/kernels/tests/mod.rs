@@ -1,5 +1,5 @@
-//! The fast operations against the reference, bit for bit, with every set of instructions that
-//! this machine has.
+//! The fast operations against the reference, bit for bit, with every instruction set that this
+//! machine has.
 
 mod convolution;
 mod norm;
