@@ -15,7 +15,7 @@ pub(super) struct Pass<'a> {
     pub(super) parameters: &'a [f32],
     /// The transposed weights; empty when not training.
     pub(super) backward: &'a [f32],
-    /// For each path one factor per image of the batch; empty where nothing is dropped.
+    /// For each path one factor per image of the batch; empty if nothing is dropped.
     pub(super) factors: &'a [Vec<f32>],
 }
 

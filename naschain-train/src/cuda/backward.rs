@@ -1,4 +1,4 @@
-//! The backward pass of a batch: the gradients with respect to all parameters.
+//! The backward pass of a batch: the gradients of all parameters.
 
 use super::buffers::{Buffers, TrainingBuffers};
 use super::forward::node_conv;
@@ -7,7 +7,7 @@ use super::network::CudaNetwork;
 use crate::kernels::BLOCK;
 use crate::plan::Weight;
 
-/// The buffers of a batch that is trained on.
+/// The buffers of a training step.
 #[derive(Clone, Copy)]
 struct Step<'a> {
     buffers: &'a Buffers,
@@ -15,7 +15,7 @@ struct Step<'a> {
 }
 
 impl CudaNetwork {
-    /// From the gradients with respect to the logits to those by all parameters.
+    /// From the logits' gradient to those with respect to all parameters.
     pub(super) fn backward(&self, dlogits: &[f32]) {
         let Some(buffers) = &self.buffers else { return };
         let Some(training) = &buffers.training else {
@@ -63,7 +63,7 @@ impl CudaNetwork {
         average_back(gpu, dfeatures, training.dout.all(), planes, side.pixels());
     }
 
-    /// From the gradient with respect to what a batch norm gives to that by what it reads.
+    /// From the gradient with respect to a batch norm's output to that with respect to its input.
     fn norm_backward(&self, step: Step, phase: usize, node: usize) {
         let Step { buffers, training } = step;
         let map = (node + 1) * buffers.phases[phase].step;

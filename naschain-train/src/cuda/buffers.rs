@@ -1,20 +1,20 @@
-//! What a network keeps of a batch.
+//! Buffers of a network for one batch.
 
 use super::gpu::{Buffer, Gpu};
 use crate::kernels::chunk;
 use crate::plan::{PhasePlan, Plan};
 
 pub(super) struct Buffers {
-    /// Images of the batch.
+    /// Number of images of the batch.
     pub(super) images: usize,
     /// Capacity in images.
     pub(super) room: usize,
     /// `[image][channel][row][column]`
     pub(super) input: Buffer,
-    /// `[path][image]`, where paths are dropped.
+    /// `[path][image]`; `None` if nothing is dropped.
     pub(super) factors: Option<Buffer>,
     pub(super) phases: Vec<PhaseBuffers>,
-    /// Stripes of sums over the pixels of planes.
+    /// Stripes of the sums over planes.
     pub(super) stripes: [Buffer; 2],
     /// Input and output of the linear layer.
     pub(super) features: Buffer,
@@ -26,7 +26,7 @@ pub(super) struct Buffers {
 pub(super) struct PhaseBuffers {
     /// The pooled output of the previous phase, if the phase's entry convolution reads it.
     pub(super) pooled: Buffer,
-    /// The phase's input and what each node gives, `step` numbers from one to the next.
+    /// The phase's input and the output of each node, at a stride of `step` elements.
     pub(super) maps: Buffer,
     pub(super) step: usize,
     /// The inputs of the nodes' convolutions, for nodes that join several maps.
@@ -37,25 +37,26 @@ pub(super) struct PhaseBuffers {
     pub(super) out: Buffer,
 }
 
-/// What only the backward pass needs.
+/// Buffers of the backward pass.
 pub(super) struct TrainingBuffers {
     /// Gradients with respect to a phase's maps.
     pub(super) dmaps: Buffer,
     /// The gradient with respect to a phase's output.
     pub(super) dout: Buffer,
-    /// The gradient with respect to what a batch norm reads.
+    /// The gradient with respect to a batch norm's input.
     pub(super) dz: Buffer,
     /// The gradient with respect to a joined map or a pooled one.
     pub(super) dx: Buffer,
     pub(super) dfeatures: Buffer,
-    /// Sums of the gradient with respect to a convolution's weights, one a chunk of images.
+    /// Partial sums of the gradient with respect to a convolution's weights, one per chunk of
+    /// images.
     pub(super) partial: Buffer,
     pub(super) row_sums: Buffer,
     pub(super) tensor_sums: Buffer,
 }
 
 impl Buffers {
-    /// For up to `room` images; what only training needs, only for it.
+    /// Allocates buffers for up to `room` images, those of the backward pass only if `training`.
     pub(super) fn new(gpu: &Gpu, plan: &Plan, room: usize, training: bool) -> Buffers {
         let mut before = None;
         let phases = plan.phases.iter().map(|phase| {

@@ -7,7 +7,7 @@ use super::network::CudaNetwork;
 use crate::plan::Side;
 
 impl CudaNetwork {
-    /// From the images of the batch to logits, with the batch's statistics where it trains.
+    /// Computes the logits of the batch, with the batch's statistics if `training`.
     pub(super) fn forward(&self, training: bool) {
         let Some(buffers) = &self.buffers else { return };
         for phase in 0..self.plan.phases.len() {
@@ -31,7 +31,7 @@ impl CudaNetwork {
         self.head(buffers);
     }
 
-    /// Takes the running statistics of every batch norm for those of the batch.
+    /// Uses the running statistics of every batch norm instead of the batch's.
     pub(super) fn recall(&self) {
         let Some(buffers) = &self.buffers else { return };
         for (phase, plan) in self.plan.phases.iter().enumerate() {
@@ -58,7 +58,7 @@ impl CudaNetwork {
         }
     }
 
-    /// What that batch norm reads.
+    /// The input of that batch norm.
     fn z<'a>(&self, buffers: &'a Buffers, phase: usize, node: usize) -> View<'a> {
         let plan = &self.plan.phases[phase];
         let here = &buffers.phases[phase];
@@ -131,7 +131,7 @@ impl CudaNetwork {
         }
     }
 
-    /// What a node's convolution reads.
+    /// The input of a node's convolution.
     pub(super) fn conv_input<'a>(
         &self,
         buffers: &'a Buffers,
@@ -146,7 +146,7 @@ impl CudaNetwork {
         }
     }
 
-    /// The join of a node or, after the last, of the output.
+    /// The join of a node or, for the step after the last node, of the output.
     pub(super) fn join<'a>(&'a self, buffers: &'a Buffers, phase: usize, node: usize) -> Conv1<'a> {
         let plan = &self.plan.phases[phase];
         let join = plan
@@ -166,7 +166,7 @@ impl CudaNetwork {
         }
     }
 
-    /// A 1×1 convolution that reads one map and makes one like `side`.
+    /// A 1×1 convolution from one map to one like `side`.
     pub(super) fn single_conv<'a>(
         &'a self,
         buffers: &Buffers,
@@ -225,7 +225,7 @@ impl CudaNetwork {
     }
 }
 
-/// The convolution of a node of maps like `side`.
+/// A node's convolution of maps like `side`.
 pub(super) fn node_conv(buffers: &Buffers, side: Side) -> Conv3 {
     Conv3 {
         images: buffers.images,
@@ -238,7 +238,7 @@ pub(super) fn node_conv(buffers: &Buffers, side: Side) -> Conv3 {
 }
 
 impl PhaseBuffers {
-    /// The phase's input, or what the node before that place gives.
+    /// The phase's input (position 0) or the output of the node at position `place - 1`.
     pub(super) fn map(&self, place: usize) -> View<'_> {
         self.maps.from(place * self.step)
     }

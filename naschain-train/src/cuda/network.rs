@@ -37,10 +37,10 @@ pub(crate) struct CudaNetwork {
     training: bool,
 }
 
-/// Where a batch norm's numbers lie.
+/// The position of a batch norm's parameters and statistics.
 pub(super) struct NormPlace {
     pub(super) channels: usize,
-    /// Among the channels of all batch norms.
+    /// Index of its first channel among those of all batch norms.
     pub(super) first: usize,
     pub(super) weight_at: usize,
     pub(super) bias_at: usize,
@@ -153,7 +153,7 @@ impl Engine for CudaNetwork {
 }
 
 impl CudaNetwork {
-    /// Takes the images of one pass, and makes room where there is too little.
+    /// Copies the images of one pass to the device, and enlarges the buffers if needed.
     fn load(&mut self, pixels: &[f32], factors: &[Vec<f32>]) {
         let images = pixels.len() / self.image;
         let training = self.training;
@@ -221,7 +221,7 @@ fn places(norms: &[Norm]) -> Vec<NormPlace> {
     norms.iter().map(place).collect()
 }
 
-/// All parts of the statistics; only the running ones have a value yet.
+/// The initial statistics: the running ones, and 0 for the others.
 fn statistics(norms: &[Norm]) -> Vec<f32> {
     let all = |part: fn(&Norm) -> &[f32]| norms.iter().flat_map(part).copied();
     let mean: Vec<f32> = all(|norm| &norm.statistics.running_mean).collect();

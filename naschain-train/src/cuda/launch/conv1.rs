@@ -1,4 +1,4 @@
-#![allow(unsafe_code)] // as in the module above
+#![allow(unsafe_code)] // as in the parent module
 
 use cubecl::cuda::CudaRuntime;
 use cubecl::prelude::*;
@@ -9,20 +9,20 @@ use crate::cuda::kernels::gradient::conv1_weights;
 use crate::cuda::kernels::join::{SOURCE, Sizes1Launch, conv1, conv1_back};
 use crate::kernels::{BLOCK, chunk};
 
-/// A 1×1 convolution of one map or several.
+/// A 1×1 convolution of one or several maps.
 #[derive(Clone, Copy)]
 pub(in crate::cuda) struct Conv1<'a> {
     pub(in crate::cuda) images: usize,
     pub(in crate::cuda) pixels: usize,
     pub(in crate::cuda) inputs: usize,
     pub(in crate::cuda) outputs: usize,
-    /// The table of all joins' sources, where this one's begin, and how many they are.
+    /// The table of all joins' sources from this join's first, and their number.
     pub(in crate::cuda) sources: View<'a>,
     pub(in crate::cuda) count: usize,
-    /// From one map to the next, and how many there are.
+    /// Stride between maps, and their number.
     pub(in crate::cuda) map_step: usize,
     pub(in crate::cuda) maps: usize,
-    /// `[path][image of the batch]`; nothing where nothing is dropped.
+    /// `[path][image of the batch]`; `None` if nothing is dropped.
     pub(in crate::cuda) factors: Option<View<'a>>,
 }
 
@@ -61,7 +61,7 @@ impl Conv1<'_> {
         self.sources.arg(self.count * SOURCE)
     }
 
-    /// Where there are no factors, any buffer stands in that is not read.
+    /// Without factors, any buffer serves as an argument that is not read.
     fn factors(&self) -> ArrayArg<CudaRuntime> {
         self.factors.unwrap_or(self.sources).arg(0)
     }
@@ -111,7 +111,7 @@ impl Conv1<'_> {
         }
     }
 
-    /// The gradient with respect to the weights, with room for the chunks' sums.
+    /// The gradient with respect to the weights; `partial` is the buffer for the chunks' sums.
     pub(in crate::cuda) fn gradient(
         &self,
         gpu: &Gpu,

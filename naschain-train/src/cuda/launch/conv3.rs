@@ -1,4 +1,4 @@
-#![allow(unsafe_code)] // as in the module above
+#![allow(unsafe_code)] // as in the parent module
 
 use cubecl::cuda::CudaRuntime;
 
@@ -62,8 +62,8 @@ impl Conv3 {
         self.launch(gpu, x, weights, out, false, false);
     }
 
-    /// With the weights of the convolution whose gradient with respect to its input this is; their
-    /// inputs are this one's outputs.
+    /// Computes the gradient with respect to the input, with the weights of the forward
+    /// convolution, whose inputs are the outputs here.
     pub(in crate::cuda) fn run_back(
         &self,
         gpu: &Gpu,
@@ -78,7 +78,7 @@ impl Conv3 {
     fn launch(&self, gpu: &Gpu, x: View, weights: View, out: View, turned: bool, add: bool) {
         let pixels = self.height * self.width;
         let tiles = self.outputs.div_ceil(TILE.0) * self.images.div_ceil(TILE.1);
-        // SAFETY: the views hold what the kernel reads and writes.
+        // SAFETY: the views contain everything that the kernel reads and writes.
         unsafe {
             conv3::launch_unchecked::<CudaRuntime>(
                 &gpu.client,
@@ -96,7 +96,7 @@ impl Conv3 {
         }
     }
 
-    /// The gradient with respect to the weights, with room for the chunks' sums.
+    /// The gradient with respect to the weights; `partial` is the buffer for the chunks' sums.
     pub(in crate::cuda) fn gradient(&self, gpu: &Gpu, x: View, dz: View, partial: View, out: View) {
         let (height, width) = self.padded();
         let images = chunk(self.height * self.width);
