@@ -1,5 +1,5 @@
-//! Trains a network and writes what it began with, every image that it saw, and its losses, for
-//! `python/check_training.py` to do the same in PyTorch:
+//! Trains a network and writes its initial weights, all input images and the losses, so that
+//! `python/check_training.py` can repeat the training in PyTorch:
 //!
 //!     cargo run --release --example dump_training -- trace.safetensors digits
 
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Trains, writes `file` and a description beside it, and says what came of it.
+/// Trains, writes `file` and a JSON description beside it, and returns a summary.
 pub(crate) fn dump(
     file: &Path,
     name: DataName,
@@ -45,7 +45,7 @@ pub(crate) fn dump(
     Ok(format!("{steps} steps, accuracy {accuracy} %"))
 }
 
-/// A small network and the reference recipe; for the digits, what suits their 64 pixels.
+/// A small network and the default recipe, adapted for the digits' 64 pixels.
 fn preset(name: DataName, dataset: &Dataset) -> (MacroSpace, &'static str, Recipe) {
     let space = MacroSpace {
         phases: 2,

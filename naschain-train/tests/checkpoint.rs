@@ -1,4 +1,4 @@
-//! A training that was stopped and goes on from a checkpoint ends with the same bits.
+//! A training that was stopped and resumed from a checkpoint ends with the same bits.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ fn architecture(genome: &str) -> Architecture {
     space.decode(&genome.parse().unwrap()).unwrap()
 }
 
-/// Every option is on, so that each has to survive.
+/// Every option is enabled, so that resuming covers all of them.
 fn recipe() -> Recipe {
     Recipe {
         epochs: EPOCHS,
@@ -41,7 +41,8 @@ fn recipe() -> Recipe {
     }
 }
 
-/// Trains from `start` and stops after epoch `last`; gives what came of it, and the checkpoint.
+/// Trains from `start` and stops after epoch `last`. Returns the result, the last checkpoint and
+/// all epochs.
 fn run(
     start: Option<Checkpoint>,
     last: u32,
@@ -86,13 +87,13 @@ fn file(name: &str) -> PathBuf {
 }
 
 #[test]
-fn stopped_after_any_epoch_the_rest_is_the_same() {
+fn resuming_after_any_epoch_gives_the_same_bits() {
     let (trained, epochs) = whole();
     let path = file("checkpoint");
     for last in 1..=EPOCHS {
         let (stopped, checkpoint, _) = run(None, last);
         match last {
-            // Who stops after the last epoch has the whole training.
+            // Stopping after the last epoch does not interrupt the training.
             EPOCHS => assert_eq!(stopped.unwrap(), trained),
             _ => assert!(matches!(stopped, Err(Error::Stopped { epoch }) if epoch == last)),
         }
@@ -112,9 +113,10 @@ fn stopped_after_any_epoch_the_rest_is_the_same() {
     std::fs::remove_file(&path).unwrap();
 }
 
-/// Goes on from the file that [`another_process_goes_on`] names; alone it does nothing.
+/// Helper process of [`another_process_resumes`]: resumes from the file that the environment names.
+/// Without one it does nothing.
 #[test]
-fn go_on_for_another_process() {
+fn resume_in_another_process() {
     let Some(path) = std::env::var_os("NASCHAIN_TEST_CHECKPOINT") else {
         return;
     };
@@ -124,11 +126,11 @@ fn go_on_for_another_process() {
 }
 
 #[test]
-fn another_process_goes_on() {
+fn another_process_resumes() {
     let path = file("checkpoint-of-another");
     run(None, 2).1.unwrap().save(&path).unwrap();
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "go_on_for_another_process", "--nocapture"])
+        .args(["--exact", "resume_in_another_process", "--nocapture"])
         .env("NASCHAIN_TEST_CHECKPOINT", &path)
         .output()
         .unwrap();
@@ -139,7 +141,7 @@ fn another_process_goes_on() {
 }
 
 #[test]
-fn another_training_cannot_go_on() {
+fn checkpoints_of_other_trainings_are_rejected() {
     let checkpoint = run(None, 1).1.unwrap();
     let digits = Dataset::digits();
     let resume = |genome: &str, dataset: &Dataset, recipe: &Recipe| {
@@ -157,7 +159,9 @@ fn another_training_cannot_go_on() {
         .to_string()
     };
     let refused = |what| {
-        format!("the checkpoint is of another {what}; only the same training can go on from it")
+        format!(
+            "the checkpoint belongs to a training with a different {what}; it can only be resumed by the same training"
+        )
     };
     let other = resume("1110-1110", &digits, &recipe());
     assert_eq!(other, refused("architecture"));
@@ -175,7 +179,7 @@ fn another_training_cannot_go_on() {
 }
 
 #[test]
-fn damaged_files_are_refused() {
+fn damaged_files_are_rejected() {
     let path = file("checkpoint-damaged");
     let checkpoint = run(None, 1).1.unwrap();
     checkpoint.save(&path).unwrap();
@@ -210,7 +214,7 @@ fn damaged_files_are_refused() {
 }
 
 #[test]
-fn the_name_is_that_of_the_training() {
+fn file_name_identifies_the_training() {
     let digits = Dataset::digits();
     let name = |genome, recipe: &Recipe| Checkpoint::name(&architecture(genome), &digits, recipe);
     let ours = name("1110-1111", &recipe());

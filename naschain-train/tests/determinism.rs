@@ -1,5 +1,5 @@
-//! The same seed gives the same bits: in another process, with other numbers of threads, and
-//! while other trainings run.
+//! Equal seeds give equal bits: in another process, with other numbers of threads, and while other
+//! trainings run.
 
 use std::ops::ControlFlow;
 use std::process::Command;
@@ -51,7 +51,7 @@ fn trained(threads: usize) -> Trained {
 }
 
 #[test]
-fn threads_and_company_change_nothing() {
+fn threads_and_concurrent_trainings_do_not_change_the_result() {
     let alone = trained(1);
     assert_eq!(trained(2), alone);
     assert_eq!(trained(4), alone);
@@ -61,14 +61,14 @@ fn threads_and_company_change_nothing() {
     }
 }
 
-/// Prints the digest for [`another_process_changes_nothing`]; alone it only checks that it ends.
+/// Helper process of [`another_process_gives_the_same_digest`]: prints the digest.
 #[test]
 fn digest_for_another_process() {
     println!("digest={}", trained(1).measurement.digest);
 }
 
 #[test]
-fn another_process_changes_nothing() {
+fn another_process_gives_the_same_digest() {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "digest_for_another_process", "--nocapture"])
         .output()
@@ -127,11 +127,11 @@ fn stored_weights_give_the_same_accuracy() {
 }
 
 #[test]
-fn a_callback_stops_and_a_wild_rate_diverges() {
+fn stopping_divergence_and_mismatched_data_are_errors() {
     let digits = Dataset::digits();
-    let run = |recipe: &Recipe, go_on: bool| {
+    let run = |recipe: &Recipe, proceed: bool| {
         let mut on_epoch = |_: &_| {
-            if go_on {
+            if proceed {
                 ControlFlow::Continue(())
             } else {
                 ControlFlow::Break(())
@@ -156,7 +156,7 @@ fn a_callback_stops_and_a_wild_rate_diverges() {
         ..recipe()
     };
     assert!(matches!(run(&wild, true), Err(Error::Diverged { .. })));
-    // Rectifiers hide these from the loss.
+    // ReLU hides these non-finite values from the loss.
     let hidden = Recipe {
         epochs: 3,
         batch_size: 700,
@@ -165,7 +165,7 @@ fn a_callback_stops_and_a_wild_rate_diverges() {
     };
     let error = run(&hidden, true).unwrap_err().to_string();
     assert!(
-        error.starts_with("the training diverged: a number of "),
+        error.starts_with("the training diverged: a value of "),
         "{error}"
     );
     let greedy = Recipe {
@@ -183,9 +183,9 @@ fn a_callback_stops_and_a_wild_rate_diverges() {
     assert!(matches!(result, Err(Error::DataMismatch { .. })));
 }
 
-/// Ten genomes at random, fifty steps each, with every instruction set that this processor has.
+/// Ten random genomes, fifty steps each, with every instruction set that this processor has.
 #[test]
-fn instructions_and_threads_change_no_bit_of_ten_random_networks() {
+fn instruction_sets_and_threads_do_not_change_ten_random_networks() {
     let digits = Dataset::digits();
     for seed in 0..10 {
         let mut stream = Stream::new(seed, Purpose::Simulation, 0, 50);
@@ -215,7 +215,7 @@ fn instructions_and_threads_change_no_bit_of_ten_random_networks() {
         };
         let alone = digest(Options::default());
         for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
-            // The portable ones take long enough once.
+            // The portable kernels are slow, so they run only once.
             let threads = if isa == Isa::Portable {
                 &[3][..]
             } else {

@@ -1,4 +1,4 @@
-//! What trainings take from the machine's memory, counted at the allocator.
+//! Memory of trainings, counted at the allocator.
 
 mod allocations;
 
@@ -22,7 +22,7 @@ fn images(shape: Shape, count: usize) -> Dataset {
         let labels = (0..images).map(|i| (i % 10) as u16);
         Images::new(shape, pixels.collect(), labels.collect()).unwrap()
     };
-    Dataset::new("made up", 10, part(count), part(10)).unwrap()
+    Dataset::new("synthetic", 10, part(count), part(10)).unwrap()
 }
 
 fn random_genome(bits: usize, index: u64) -> Genome {
@@ -32,11 +32,11 @@ fn random_genome(bits: usize, index: u64) -> Genome {
     text.parse().unwrap()
 }
 
-/// What is measured is the process's: one test at a time.
+/// The allocator counts for the whole process, so tests run one at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]
-fn the_estimate_holds() {
+fn measured_peaks_match_the_estimate() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // Images a step, images validated on, threads.
     let sizes = [(1, 1, 1), (8, 250, 1), (32, 1, 2)];
@@ -99,7 +99,7 @@ fn the_estimate_holds() {
     }
 }
 
-/// Stops after the first epoch and goes on from its file.
+/// Stops after the first epoch and resumes from its checkpoint file.
 fn train_with_checkpoints(
     architecture: &Architecture,
     dataset: &Dataset,
@@ -141,9 +141,9 @@ fn on_all(
     train_on_all(architecture, dataset, recipe, options, &mut proceed)
 }
 
-/// The limit is compared with the images that are trained on, not against those of the recipe.
+/// The memory check counts the images that are trained on, not those of the recipe.
 #[test]
-fn a_training_on_all_images_is_refused_by_what_it_needs() {
+fn the_memory_limit_counts_all_images() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let digits = Dataset::digits();
     let space = MacroSpace {
@@ -172,7 +172,7 @@ fn a_training_on_all_images_is_refused_by_what_it_needs() {
 }
 
 #[test]
-fn too_large_a_network_is_refused_before_anything_is_allocated() {
+fn too_large_networks_are_rejected_before_allocation() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let digits = Dataset::digits();
     let space = MacroSpace {
@@ -200,10 +200,9 @@ fn too_large_a_network_is_refused_before_anything_is_allocated() {
     assert_eq!(refused.unwrap_err().to_string(), right);
 }
 
-/// 300 trainings by three threads at once leave nothing behind, and give the digests that they
-/// give alone.
+/// 300 trainings on three threads leak no memory, and give the same digests as alone.
 #[test]
-fn hundreds_of_trainings_leave_nothing_behind() {
+fn trainings_do_not_leak_memory() {
     const TRAININGS: u64 = 300;
     const BEFORE: u64 = 60;
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -243,7 +242,7 @@ fn hundreds_of_trainings_leave_nothing_behind() {
     let (before, resident) = (live(), resident_bytes());
     found.extend(train_all(BEFORE..TRAININGS));
     let grown = live().saturating_sub(before);
-    // The smallest of these networks has 8 KB of parameters, a batch of its maps 100 KB and more.
+    // The smallest of these networks has 8 KB of parameters and 100 KB or more of maps per batch.
     assert!(
         grown < 240 * 4096,
         "{grown} bytes of 240 trainings are still held"
@@ -286,7 +285,7 @@ fn digest(
     trained.measurement.digest
 }
 
-/// The memory that the process really has; none where the system does not say it as Linux does.
+/// The process's resident memory; `None` on systems other than Linux.
 fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
@@ -294,8 +293,8 @@ fn resident_bytes() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// Bytes of the maps that a backward pass needs of one image: what convolutions and batch norms
-/// read, and what each phase gives.
+/// Bytes per image of the maps that a backward pass needs: inputs of convolutions and batch norms,
+/// and outputs of phases.
 fn activations(architecture: &Architecture) -> usize {
     let phases = architecture
         .phases
@@ -317,7 +316,7 @@ fn activations(architecture: &Architecture) -> usize {
 }
 
 #[test]
-fn the_peak_is_little_more_than_the_activations() {
+fn the_peak_is_at_most_1_3_times_the_activations() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for index in 0..10 {
         let (input, init_channels, nodes) =

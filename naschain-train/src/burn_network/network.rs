@@ -37,7 +37,7 @@ use crate::{Error, Model, Scaling};
 /// # let model = Model::new(&space, &genome, &digits, &recipe, trained)?;
 /// # let file = std::env::temp_dir().join("naschain-doc-burn.safetensors");
 /// # model.save(&file)?;
-/// // What `genomaster export` wrote.
+/// // A file written by `genomaster export`.
 /// let model = Model::load(&file)?;
 /// let device = Default::default();
 /// let network = BurnNetwork::<Flex>::load(&model, &device)?;

@@ -175,8 +175,8 @@ impl Kernel for BackwardSums<'_> {
     }
 }
 
-/// The gradient by `z`, in place of `dy`: `((g - a) - (z - mean) · b) · scale`, the product
-/// subtracted by FMA.
+/// Replaces `dy` by the gradient with respect to `z`: `((g - a) - (z - mean) · b) · scale`, where
+/// the product is subtracted by FMA.
 pub(crate) struct BackwardInput<'a> {
     pub(crate) lanes: usize,
     pub(crate) pixels: usize,

@@ -280,8 +280,8 @@ pub(crate) fn relu(value: f32) -> f32 {
     if value > 0.0 { value } else { 0.0 }
 }
 
-/// Batch norm and ReLU backwards for one channel, `z` and `dy` with one plane per image: the
-/// gradient by `z`, by the weight and by the bias.
+/// The backward pass of batch norm and ReLU for one channel, `z` and `dy` with one plane per image:
+/// the gradients with respect to `z`, the weight and the bias.
 pub(crate) fn norm_backward(
     z: &[&[f32]],
     dy: &[&[f32]],

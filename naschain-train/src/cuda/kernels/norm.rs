@@ -277,7 +277,7 @@ pub(in crate::cuda) fn backward_statistics(
     statistics[6 * norm.part + at] = weight * inverse / count;
 }
 
-/// The gradient by `z`: `((g - a) - (z - mean) · b) · scale`.
+/// The gradient with respect to `z`: `((g - a) - (z - mean) · b) · scale`.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn backward_input(
     z: &Array<f32>,
