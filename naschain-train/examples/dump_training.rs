@@ -38,7 +38,7 @@ pub(crate) fn dump(
     });
     std::fs::write(file.with_extension("json"), description.to_string())?;
     let mut tensors = trace.initial.tensors;
-    for (name, batch) in [("seen", trace.seen), ("judged", trace.judged)] {
+    for (name, batch) in [("inputs", trace.inputs), ("evaluated", trace.evaluated)] {
         tensors.extend(stored(name, batch, space.input));
     }
     Weights { tensors }.save(file)?;

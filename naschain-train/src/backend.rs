@@ -36,7 +36,7 @@ impl Default for Options {
 pub(crate) trait Work: Send {
     type Output: Send;
 
-    fn run<E: Engine>(self, place: &E::Place) -> Result<Self::Output, Error>;
+    fn run<E: Engine>(self, target: &E::Target) -> Result<Self::Output, Error>;
 }
 
 pub(crate) fn run<W: Work>(options: Options, work: W) -> Result<W::Output, Error> {

@@ -48,7 +48,7 @@ impl Split {
 
     /// The images that a training's accuracy is measured on: the validation images, or the test set
     /// if there are none.
-    pub(crate) fn judged<'a>(&self, dataset: &'a Dataset) -> (&'a Images, Vec<usize>) {
+    pub(crate) fn evaluation_images<'a>(&self, dataset: &'a Dataset) -> (&'a Images, Vec<usize>) {
         if self.validation.is_empty() {
             (&dataset.test, (0..dataset.test.len()).collect())
         } else {
@@ -81,7 +81,7 @@ impl Normalisation {
 
     /// Images × channels × height × width values, normalised and not augmented.
     pub(crate) fn plain(&self, images: &Images, indices: &[usize]) -> Result<Vec<f32>, Error> {
-        self.batch(images, indices, |_| Change::none())
+        self.batch(images, indices, |_| Transform::none())
     }
 
     /// The same with the random augmentation of `epoch`.
@@ -95,7 +95,7 @@ impl Normalisation {
         self.batch(images, indices, |index| {
             let epoch = u64::from(epoch);
             let mut stream = Stream::new(recipe.seed, Purpose::Augmentation, epoch, index as u64);
-            Change::draw(&recipe.augmentation, self.shape, &mut stream)
+            Transform::draw(&recipe.augmentation, self.shape, &mut stream)
         })
     }
 
@@ -103,15 +103,15 @@ impl Normalisation {
         &self,
         images: &Images,
         indices: &[usize],
-        change: impl Fn(usize) -> Change,
+        transform: impl Fn(usize) -> Transform,
     ) -> Result<Vec<f32>, Error> {
         let pixels = images.pixels(indices)?;
         let mut batch = Vec::with_capacity(pixels.len());
         for (pixels, &index) in pixels.chunks_exact(self.shape.len()).zip(indices) {
-            let change = change(index);
+            let transform = transform(index);
             let planes = pixels.chunks_exact(self.shape.height * self.shape.width);
             for (plane, table) in planes.zip(&self.tables) {
-                change.apply(plane, table, self.shape, &mut batch);
+                transform.apply(plane, table, self.shape, &mut batch);
             }
         }
         Ok(batch)
@@ -119,38 +119,38 @@ impl Normalisation {
 }
 
 /// The augmentation of one image.
-struct Change {
+struct Transform {
     shift: [i64; 2],
     mirrored: bool,
     /// First and last row, first and last column of the cut-out square; empty where last < first.
     cut: [i64; 4],
 }
 
-impl Change {
-    fn none() -> Change {
-        Change {
+impl Transform {
+    fn none() -> Transform {
+        Transform {
             shift: [0, 0],
             mirrored: false,
             cut: [0, -1, 0, -1],
         }
     }
 
-    fn draw(augmentation: &Augmentation, shape: Shape, stream: &mut Stream) -> Change {
-        let mut change = Change::none();
+    fn draw(augmentation: &Augmentation, shape: Shape, stream: &mut Stream) -> Transform {
+        let mut transform = Transform::none();
         let padding = augmentation.crop_padding as i64;
         if padding > 0 {
-            change.shift = [0; 2].map(|_| stream.below(2 * padding as u64 + 1) as i64 - padding);
+            transform.shift = [0; 2].map(|_| stream.below(2 * padding as u64 + 1) as i64 - padding);
         }
         if augmentation.horizontal_flip {
-            change.mirrored = stream.below(2) == 1;
+            transform.mirrored = stream.below(2) == 1;
         }
         let side = augmentation.cutout as i64;
         if side > 0 {
             let y = stream.index(shape.height) as i64 - side / 2;
             let x = stream.index(shape.width) as i64 - side / 2;
-            change.cut = [y, y + side - 1, x, x + side - 1];
+            transform.cut = [y, y + side - 1, x, x + side - 1];
         }
-        change
+        transform
     }
 
     /// Appends an augmented and normalised colour plane to `seen`.
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_split_has_no_image_twice_and_depends_on_the_seed() {
+    fn a_split_is_disjoint_and_depends_on_the_seed() {
         let digits = Dataset::digits();
         let mut recipe = recipe(Augmentation::default());
         let split = Split::draw(&digits, &recipe).unwrap();
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_training_part_gets_mean_0_and_deviation_1() {
+    fn the_training_set_has_mean_0_and_deviation_1() {
         let digits = Dataset::digits();
         let all: Vec<usize> = (0..digits.train.len()).collect();
         let numbers = Normalisation::new(&digits)
@@ -254,35 +254,37 @@ mod tests {
     }
 
     #[test]
-    fn a_change_moves_mirrors_and_cuts() {
+    fn a_transform_shifts_mirrors_and_cuts() {
         let shape: Shape = "1x3x3".parse().unwrap();
         let table: [f32; 256] = std::array::from_fn(|value| value as f32);
         let plane: Vec<u8> = (1..=9).collect();
-        let change = Change {
+        let transform = Transform {
             shift: [1, 0],
             mirrored: true,
             cut: [0, 0, 0, 0],
         };
         let mut seen = Vec::new();
-        change.apply(&plane, &table, shape, &mut seen);
+        transform.apply(&plane, &table, shape, &mut seen);
         assert_eq!(seen, [0.0, 5.0, 4.0, 9.0, 8.0, 7.0, 0.0, 0.0, 0.0]);
     }
 
     /// A direct implementation: pads, crops, mirrors, normalises and cuts out whole images in turn.
-    fn obviously(plane: &[u8], change: &Change, padding: usize, shape: Shape) -> Vec<f32> {
+    fn direct(plane: &[u8], transform: &Transform, padding: usize, shape: Shape) -> Vec<f32> {
         let (height, width) = (shape.height, shape.width);
         let mut padded = vec![vec![0; width + 2 * padding]; height + 2 * padding];
         for y in 0..height {
             padded[y + padding][padding..][..width].copy_from_slice(&plane[y * width..][..width]);
         }
-        let [down, right] = change.shift.map(|shift| (shift + padding as i64) as usize);
+        let [down, right] = transform
+            .shift
+            .map(|shift| (shift + padding as i64) as usize);
         let mut seen = Vec::new();
         for (y, row) in padded[down..down + height].iter().enumerate() {
             let mut row = row[right..right + width].to_vec();
-            if change.mirrored {
+            if transform.mirrored {
                 row.reverse();
             }
-            let [top, bottom, left, right] = change.cut;
+            let [top, bottom, left, right] = transform.cut;
             let cut = |x: usize| {
                 let (y, x) = (y as i64, x as i64);
                 y >= top && y <= bottom && x >= left && x <= right
@@ -297,7 +299,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn changes_are_what_padding_cropping_mirroring_and_cutting_give(
+        fn transforms_match_a_direct_implementation(
             seed: u64,
             height in 1..9usize,
             width in 1..9usize,
@@ -308,12 +310,12 @@ mod tests {
             let shape = Shape { channels: 1, height, width };
             let augmentation = Augmentation { crop_padding, horizontal_flip, cutout };
             let mut stream = Stream::new(seed, Purpose::Augmentation, 1, 0);
-            let change = Change::draw(&augmentation, shape, &mut stream);
+            let transform = Transform::draw(&augmentation, shape, &mut stream);
             let table: [f32; 256] = std::array::from_fn(|value| value as f32 + 1.0);
             let plane: Vec<u8> = (0..height * width).map(|pixel| pixel as u8 + 1).collect();
             let mut seen = Vec::new();
-            change.apply(&plane, &table, shape, &mut seen);
-            let expected = obviously(&plane, &change, crop_padding, shape);
+            transform.apply(&plane, &table, shape, &mut seen);
+            let expected = direct(&plane, &transform, crop_padding, shape);
             proptest::prop_assert_eq!(&seen, &expected);
             let cut = seen.iter().filter(|&&number| number == 0.0).count();
             proptest::prop_assert!(cut <= cutout * cutout);

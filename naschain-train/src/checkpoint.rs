@@ -7,7 +7,7 @@ use naschain_core::{Architecture, Digest, Recipe};
 use serde::{Deserialize, Serialize};
 
 use crate::kernels::ARITHMETIC_VERSION;
-use crate::weights::{LentTensor, NamedTensor, Weights, metadata, write_safetensors};
+use crate::weights::{NamedTensor, TensorRef, Weights, metadata, write_safetensors};
 use crate::{Dataset, Error};
 
 /// Prefix of a velocity's name in a file; the name of its parameter follows.
@@ -95,7 +95,7 @@ impl State {
         let version = Digest(*blake3::hash(version.as_bytes()).as_bytes());
         State {
             epoch: 0,
-            digest: weights.link(version),
+            digest: weights.chain_digest(version),
             weights,
             velocities: Vec::new(),
         }
@@ -105,7 +105,7 @@ impl State {
     pub(crate) fn next(self, weights: Weights, velocities: Vec<Option<Vec<f32>>>) -> State {
         State {
             epoch: self.epoch + 1,
-            digest: weights.link(self.digest),
+            digest: weights.chain_digest(self.digest),
             weights,
             velocities,
         }
@@ -171,14 +171,14 @@ impl Checkpoint {
     }
 
     /// Weights and velocities in the order of their names.
-    fn tensors(&self) -> Vec<LentTensor<'_>> {
+    fn tensors(&self) -> Vec<TensorRef<'_>> {
         let weights = &self.state.weights;
         let velocities = weights.parameters().zip(&self.state.velocities);
         let velocities = velocities.filter_map(|(parameter, values)| {
             let name = format!("{VELOCITY}{}", parameter.name);
-            Some(LentTensor::new(parameter, name, values.as_ref()?))
+            Some(TensorRef::new(parameter, name, values.as_ref()?))
         });
-        let mut tensors: Vec<_> = velocities.chain(weights.lent()).collect();
+        let mut tensors: Vec<_> = velocities.chain(weights.tensor_refs()).collect();
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
         tensors
     }
@@ -190,7 +190,7 @@ impl Header {
     }
 
     /// The checksum of this header, without the checksum field, and of the tensors.
-    fn checksum_with(&self, tensors: &[LentTensor<'_>]) -> Digest {
+    fn checksum_with(&self, tensors: &[TensorRef<'_>]) -> Digest {
         let without = Header {
             checksum: Digest([0; 32]),
             identity: self.identity.clone(),
@@ -213,9 +213,9 @@ fn parse(file: &[u8]) -> Result<Checkpoint, String> {
     let stored = Weights::from_safetensors(file)?;
     let header = metadata(file, KEY).ok_or("this safetensors file is not a checkpoint")?;
     let header: Header = serde_json::from_str(&header)
-        .map_err(|error| format!("its header is not that of a checkpoint: {error}"))?;
-    if header.checksum != header.checksum_with(&stored.lent()) {
-        return Err("the checkpoint is damaged: its checksum is wrong".to_owned());
+        .map_err(|error| format!("its checkpoint header is invalid: {error}"))?;
+    if header.checksum != header.checksum_with(&stored.tensor_refs()) {
+        return Err("the checkpoint is damaged: its checksum does not match".to_owned());
     }
     let mut tensors: BTreeMap<String, NamedTensor> = stored
         .tensors
@@ -225,7 +225,7 @@ fn parse(file: &[u8]) -> Result<Checkpoint, String> {
     let mut weights = Weights::default();
     for name in &header.names {
         let tensor = tensors.remove(name);
-        let missing = || format!("the checkpoint lacks {name}");
+        let missing = || format!("the checkpoint has no tensor {name}");
         weights.tensors.push(tensor.ok_or_else(missing)?);
     }
     let mut velocities = Vec::new();
@@ -236,16 +236,14 @@ fn parse(file: &[u8]) -> Result<Checkpoint, String> {
             .is_some_and(|v| v.shape != parameter.shape)
         {
             return Err(format!(
-                "the velocity of {} has another shape",
+                "the velocity of {} has the wrong shape",
                 parameter.name
             ));
         }
         velocities.push(velocity.map(|velocity| velocity.values));
     }
     if let Some(name) = tensors.keys().next() {
-        return Err(format!(
-            "the checkpoint has {name}, which belongs to nothing"
-        ));
+        return Err(format!("the checkpoint has an unknown tensor, {name}"));
     }
     Ok(Checkpoint {
         identity: header.identity,

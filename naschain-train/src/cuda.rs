@@ -32,8 +32,8 @@ const NVRTC: [&str; 5] = [
     "libnvrtc.so.11",
     "libnvrtc.so.1",
 ];
-const TOOLKIT: &str = "install NVIDIA's CUDA toolkit, or name its folder in CUDA_PATH and its \
-                       libraries' in LD_LIBRARY_PATH";
+const TOOLKIT: &str = "install NVIDIA's CUDA toolkit, or set CUDA_PATH to its folder and \
+                       LD_LIBRARY_PATH to that of its libraries";
 
 pub(crate) fn run<W: Work>(index: usize, work: W) -> Result<W::Output, Error> {
     check(index)?;
@@ -48,9 +48,7 @@ pub(crate) fn check(index: usize) -> Result<(), Error> {
         if index < count {
             toolkit()
         } else {
-            Err(format!(
-                "this machine has {count} CUDA devices, counted from 0"
-            ))
+            Err(format!("there are {count} CUDA devices, counted from 0"))
         }
     });
     found.map_err(|reason| unavailable(index, reason))
@@ -66,8 +64,8 @@ fn unavailable(index: usize, reason: String) -> Error {
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    let text = text.unwrap_or("for a reason that it does not give");
-    format!("its runtime failed: {}", text.trim())
+    let text = text.unwrap_or("no reason given");
+    format!("the CUDA runtime failed: {}", text.trim())
 }
 
 /// Asks the driver for the number of devices.
@@ -75,9 +73,8 @@ fn message(panic: &(dyn Any + Send)) -> String {
 fn device_count() -> Result<usize, String> {
     type Init = unsafe extern "C" fn(u32) -> c_int;
     type Count = unsafe extern "C" fn(*mut c_int) -> c_int;
-    let missing = |error: libloading::Error| {
-        format!("there is no NVIDIA driver, or it is not a whole one ({error})")
-    };
+    let missing =
+        |error: libloading::Error| format!("the NVIDIA driver is missing or incomplete ({error})");
     let mut count = 0;
     // SAFETY: loading libcuda has no preconditions, and the signatures are those of cuInit and
     // cuDeviceGetCount in the CUDA driver API; `count` outlives the call.
@@ -93,8 +90,8 @@ fn device_count() -> Result<usize, String> {
     match status {
         0 => Ok(count.max(0) as usize),
         // CUDA_ERROR_NO_DEVICE
-        100 => Err("there is an NVIDIA driver, but no GPU".to_owned()),
-        code => Err(format!("the NVIDIA driver answers with error {code}")),
+        100 => Err("the NVIDIA driver found no GPU".to_owned()),
+        code => Err(format!("the NVIDIA driver reports error {code}")),
     }
 }
 
@@ -105,14 +102,14 @@ fn toolkit() -> Result<(), String> {
     let loads = |name: &&str| unsafe { Library::new(*name) }.is_ok();
     if !NVRTC.iter().any(loads) {
         return Err(format!(
-            "the CUDA runtime compiler, libnvrtc.so, is not found; {TOOLKIT}"
+            "the CUDA runtime compiler, libnvrtc.so, was not found; {TOOLKIT}"
         ));
     }
     let header = include_folder().map(|folder| folder.join("cuda_runtime.h"));
     match header {
         Some(header) if header.is_file() => Ok(()),
-        Some(header) => Err(format!("{} is not there; {TOOLKIT}", header.display())),
-        None => Err(format!("the CUDA headers are not found; {TOOLKIT}")),
+        Some(header) => Err(format!("{} does not exist; {TOOLKIT}", header.display())),
+        None => Err(format!("the CUDA headers were not found; {TOOLKIT}")),
     }
 }
 

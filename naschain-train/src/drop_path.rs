@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_probability_grows_from_zero() {
+    fn the_probability_grows_linearly_from_zero() {
         let recipe = Recipe {
             epochs: 4,
             drop_path: 0.2,

@@ -4,18 +4,18 @@ use naschain_core::{Architecture, Recipe};
 
 use crate::Error;
 use crate::loss::Loss;
-use crate::weights::{Source, Weights};
+use crate::weights::{TensorSource, Weights};
 
 /// A network on a device.
 pub(crate) trait Engine: Sized {
     /// What a network is built on: the instruction set of the CPU, or a GPU.
-    type Place;
+    type Target;
 
     /// Builds the network with tensors from `source`.
     fn build(
         architecture: &Architecture,
-        source: Source,
-        place: &Self::Place,
+        source: TensorSource,
+        target: &Self::Target,
     ) -> Result<Self, Error>;
 
     /// Prepares for [`Engine::step`], with the velocities that [`Engine::read_velocities`]

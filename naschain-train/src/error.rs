@@ -22,7 +22,7 @@ pub enum Error {
     },
     /// The name of a data set is unknown.
     #[error(
-        "data set {found:?} is not known; use digits, fashion-mnist, mnist, emnist-balanced, emnist-byclass, emnist-bymerge, emnist-digits, emnist-letters, emnist-mnist, cifar10, cifar100, folder or the name of an .npz file"
+        "unknown data set {found:?}; use digits, fashion-mnist, mnist, emnist-balanced, emnist-byclass, emnist-bymerge, emnist-digits, emnist-letters, emnist-mnist, cifar10, cifar100, folder or the name of an .npz file"
     )]
     UnknownData {
         /// The name found.
@@ -45,7 +45,7 @@ pub enum Error {
     },
     /// A shape to which image files cannot be resized.
     #[error(
-        "pictures cannot be brought to {found:?}; 1 or 3 channels and sides of 1 to 4096 are right, such as 3x32x32"
+        "images cannot be resized to {found:?}; use 1 or 3 channels and sides of 1 to 4096, such as 3x32x32"
     )]
     PictureShape {
         /// The shape found.
@@ -80,7 +80,7 @@ pub enum Error {
         test: naschain_core::Shape,
     },
     /// The number of class names is not the number of classes.
-    #[error("{names} class names; there are {classes} classes")]
+    #[error("there are {names} class names for {classes} classes")]
     ClassNames {
         /// Number of names.
         names: usize,
@@ -88,7 +88,7 @@ pub enum Error {
         classes: usize,
     },
     /// The index of an image is out of range.
-    #[error("image {index} is asked for; there are {images}, counted from 0")]
+    #[error("there is no image {index}; there are {images}, counted from 0")]
     NoSuchImage {
         /// The index.
         index: usize,
@@ -97,7 +97,7 @@ pub enum Error {
     },
     /// A recipe requires more images than the data set has.
     #[error(
-        "the recipe asks for {train} training and {validation} validation images; {name} has {available} in its training part"
+        "the recipe requires {train} training and {validation} validation images; the training set of {name} has {available}"
     )]
     TooFewImages {
         /// The data set's name.
@@ -129,7 +129,7 @@ pub enum Error {
     #[error(transparent)]
     Core(#[from] naschain_core::Error),
     /// A device is not `cpu` or `cuda:N`.
-    #[error("device {found:?} is not known; use cpu or cuda:N, such as cuda:0")]
+    #[error("unknown device {found:?}; use cpu or cuda:N, such as cuda:0")]
     UnknownDevice {
         /// The text.
         found: String,
@@ -143,13 +143,15 @@ pub enum Error {
         reason: String,
     },
     /// The name of an instruction set is unknown.
-    #[error("instructions {found:?} are not known; use avx512, avx2 or portable")]
+    #[error("unknown instruction set {found:?}; use avx512, avx2 or portable")]
     UnknownIsa {
         /// The text.
         found: String,
     },
     /// This processor lacks an instruction set.
-    #[error("this processor has no {isa}; leave the choice to the program, or use portable")]
+    #[error(
+        "this processor does not support {isa}; omit the choice to use the fastest supported set, or use portable"
+    )]
     IsaUnavailable {
         /// The instruction set.
         isa: crate::Isa,
@@ -193,7 +195,7 @@ pub enum Error {
     },
     /// A recipe requires an arithmetic version that this build does not implement.
     #[error(
-        "the recipe asks for version {found} of the arithmetic; this build computes by version {}",
+        "the recipe requires arithmetic version {found}; this build implements version {}",
         crate::ARITHMETIC_VERSION
     )]
     OtherArithmetic {
@@ -201,7 +203,9 @@ pub enum Error {
         found: u32,
     },
     /// A checkpoint belongs to another training.
-    #[error("the checkpoint is of another {what}; only the same training can go on from it")]
+    #[error(
+        "the checkpoint belongs to a training with a different {what}; it can only be resumed by the same training"
+    )]
     OtherTraining {
         /// The part that differs: architecture, recipe or data set.
         what: &'static str,
@@ -221,7 +225,7 @@ pub enum Error {
         shape: naschain_core::Shape,
     },
     /// A network is too large for an ONNX file.
-    #[error("the network would take {bytes} bytes as ONNX; a file holds at most 2147483647")]
+    #[error("the ONNX file would have {bytes} bytes; the format allows at most 2147483647")]
     TooLargeForOnnx {
         /// The size in bytes.
         bytes: usize,

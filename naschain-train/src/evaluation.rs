@@ -5,7 +5,7 @@ use crate::batches::Normalisation;
 use crate::engine::Engine;
 use crate::loss;
 use crate::training::check;
-use crate::weights::{Source, Weights};
+use crate::weights::{TensorSource, Weights};
 use crate::{Dataset, Error, Images, Model};
 
 /// Images per forward pass outside training. It affects no result.
@@ -45,9 +45,9 @@ struct Evaluation<'a> {
 impl Work for Evaluation<'_> {
     type Output = Accuracy;
 
-    fn run<E: Engine>(self, place: &E::Place) -> Result<Accuracy, Error> {
-        let source = Source::stored(self.weights.clone());
-        let mut network = E::build(self.architecture, source, place)?;
+    fn run<E: Engine>(self, target: &E::Target) -> Result<Accuracy, Error> {
+        let source = TensorSource::stored(self.weights.clone());
+        let mut network = E::build(self.architecture, source, target)?;
         let indices: Vec<usize> = (0..self.images.len()).collect();
         let correct = count_correct(&mut network, &self.normalisation, self.images, &indices)?;
         Ok(Accuracy::from_counts(correct, indices.len() as u64)?)
@@ -72,11 +72,11 @@ struct Inference<'a> {
 impl Work for Inference<'_> {
     type Output = Vec<f32>;
 
-    fn run<E: Engine>(self, place: &E::Place) -> Result<Vec<f32>, Error> {
+    fn run<E: Engine>(self, target: &E::Target) -> Result<Vec<f32>, Error> {
         let architecture = &self.model.architecture;
         let shape = architecture.input;
-        let source = Source::stored(self.model.weights.clone());
-        let mut network = E::build(architecture, source, place)?;
+        let source = TensorSource::stored(self.model.weights.clone());
+        let mut network = E::build(architecture, source, target)?;
         let mut all = Vec::new();
         for pixels in self.pixels.chunks(BATCH * shape.len()) {
             let normalisation = &self.model.normalisation;

@@ -2,7 +2,7 @@
 
 use naschain_core::{Architecture, Phase, Recipe};
 
-use crate::evaluation::BATCH as EVALUATED_AT_ONCE;
+use crate::evaluation::BATCH as EVALUATION_BATCH;
 use crate::kernels::{BLOCK, chunk};
 use crate::{Error, Options};
 
@@ -26,7 +26,7 @@ pub fn training_memory_bytes(architecture: &Architecture, recipe: &Recipe, threa
     let maps: u128 = layers.iter().map(|l| l.maps + l.sums).sum();
     let gradients = most(&|l| (l.nodes + 2) * l.map);
     // Pixels exist in the network and, for training or validation, in the mini-batch passed to it.
-    let validated = wide(recipe.validation_images.min(EVALUATED_AT_ONCE));
+    let validated = wide(recipe.validation_images.min(EVALUATION_BATCH));
     let images = batch * (maps + gradients + input) + (2 * batch).max(validated) * input;
     let in_chunk = most(&|l| l.chunk * (1 + u128::from(recipe.drop_path > 0.0) * l.widest) * l.map);
     let sums = most(&|l| 9 * 16 * l.channels);

@@ -126,7 +126,11 @@ impl Model {
         let compact = serde_json::to_string(self).map_err(wrong)?;
         let pretty = serde_json::to_string_pretty(self).map_err(wrong)? + "\n";
         write_whole(&path.with_extension("json"), pretty.as_bytes())?;
-        write_safetensors(path, self.weights.lent(), Some((METADATA_KEY, compact)))
+        write_safetensors(
+            path,
+            self.weights.tensor_refs(),
+            Some((METADATA_KEY, compact)),
+        )
     }
 
     /// Reads what [`Model::save`] wrote. `path` names the safetensors file, or the JSON description
@@ -153,7 +157,7 @@ impl Model {
                 .map_or_else(|| beside(path), |text| Ok(text.into_bytes()))?
         };
         let model: Model = serde_json::from_slice(&json)
-            .map_err(|error| malformed(path, format!("not the description of a model: {error}")))?;
+            .map_err(|error| malformed(path, format!("not a valid model description: {error}")))?;
         let model = Model { weights, ..model };
         model.check().map_err(|problem| malformed(path, problem))?;
         Ok(model)
@@ -195,13 +199,15 @@ impl Model {
         if self.architecture != decoded.map_err(|error| error.to_string())? {
             let genome = &self.genome;
             return Err(format!(
-                "the architecture is not what genome {genome} stands for"
+                "the architecture is not the one that genome {genome} decodes to"
             ));
         }
         self.normalisation.check(self.space.input.channels)?;
         let (names, classes) = (self.class_names.len(), self.space.classes);
         if names != 0 && names != classes {
-            return Err(format!("{names} class names; there are {classes} classes"));
+            return Err(format!(
+                "there are {names} class names for {classes} classes"
+            ));
         }
         Ok(())
     }
@@ -255,7 +261,7 @@ fn beside(path: &Path) -> Result<Vec<u8>, Error> {
     let json = path.with_extension("json");
     std::fs::read(&json).map_err(|source| {
         malformed(path, format!(
-            "there is no description of the network, neither in its metadata nor in {} ({source}); genomaster export writes both",
+            "no description of the network was found in its metadata or in {} ({source}); genomaster export writes both",
             json.display()
         ))
     })

@@ -6,7 +6,7 @@ use naschain_core::Phase;
 use prost::Message;
 
 use crate::kernels::statistics::EPSILON;
-use crate::weights::{Source, Start, little_endian};
+use crate::weights::{Init, TensorSource, little_endian};
 use crate::{Error, Model};
 use messages::{
     AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, Size,
@@ -19,7 +19,7 @@ const OPSET: i64 = 17;
 /// `TensorProto.DataType.FLOAT`
 const F32: i32 = 1;
 /// protobuf's limit.
-const MOST_BYTES: usize = i32::MAX as usize;
+const MAX_BYTES: usize = i32::MAX as usize;
 
 /// Encodes the file: input `pixels` from 0 to 255, output `logits`, any number of images.
 pub(crate) fn file(model: &Model) -> Result<Vec<u8>, Error> {
@@ -35,7 +35,7 @@ pub(crate) fn file(model: &Model) -> Result<Vec<u8>, Error> {
         metadata_props: metadata(model),
     };
     match file.encoded_len() {
-        bytes if bytes > MOST_BYTES => Err(Error::TooLargeForOnnx { bytes }),
+        bytes if bytes > MAX_BYTES => Err(Error::TooLargeForOnnx { bytes }),
         _ => Ok(file.encode_to_vec()),
     }
 }
@@ -59,7 +59,7 @@ fn metadata(model: &Model) -> Vec<StringStringEntryProto> {
 
 fn graph(model: &Model) -> Result<GraphProto, Error> {
     let mut graph = Graph {
-        source: Source::stored(model.weights.clone()),
+        source: TensorSource::stored(model.weights.clone()),
         nodes: Vec::new(),
         stored: Vec::new(),
     };
@@ -88,7 +88,7 @@ fn graph(model: &Model) -> Result<GraphProto, Error> {
 
 /// A graph under construction. Every value is named after the operator that produces it.
 struct Graph {
-    source: Source,
+    source: TensorSource,
     nodes: Vec<NodeProto>,
     stored: Vec<TensorProto>,
 }
@@ -124,7 +124,7 @@ impl Graph {
     /// Stores the network's tensor of this name.
     fn weight(&mut self, name: String, shape: &[usize]) -> Result<String, Error> {
         // The initialisation is ignored: the source holds stored tensors.
-        let values = self.source.take(&name, shape, Start::Constant(0.0))?;
+        let values = self.source.take(&name, shape, Init::Constant(0.0))?;
         Ok(self.store(&name, shape, &values))
     }
 
@@ -154,7 +154,7 @@ impl Graph {
         } else {
             let shape = [channels, entry.in_channels, entry.kernel, entry.kernel];
             let weight = format!("{entry_name}.weight");
-            self.source.take(&weight, &shape, Start::Constant(0.0))?;
+            self.source.take(&weight, &shape, Init::Constant(0.0))?;
             x
         };
         // maps[k] is the output of node number k; maps[0] is the phase's input.

@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn the_warm_up_ends_at_the_full_rate_and_the_cosine_begins_there() {
+    fn warm_up_ends_at_the_full_rate_where_the_cosine_begins() {
         let rates = rates(2);
         for (rate, right) in rates.iter().zip([0.2, 0.4, 0.6, 0.8, 0.8]) {
             assert!((rate - right).abs() < 1e-15, "{rates:?}");

@@ -8,7 +8,7 @@ use crate::backend::{self, Options, Work};
 use crate::batches::{Normalisation, Split};
 use crate::engine::Engine;
 use crate::training::Training;
-use crate::weights::Source;
+use crate::weights::TensorSource;
 use crate::{Dataset, Error, Images, Trained, Weights};
 
 /// Inputs, intermediate results and result of a training.
@@ -18,11 +18,11 @@ pub struct Trace {
     pub initial: Weights,
     /// The training images after augmentation and normalisation, in the order of the steps: all of
     /// the first epoch, then all of the second, and so on.
-    pub seen: Batch,
+    pub inputs: Batch,
     /// The mean loss of each step.
     pub losses: Vec<f64>,
     /// The normalised images that the accuracy was measured on.
-    pub judged: Batch,
+    pub evaluated: Batch,
     /// The result.
     pub trained: Trained,
 }
@@ -55,22 +55,22 @@ pub fn trace(
     training.on_step = Some(&mut note);
     let trained = training.start(options)?;
     let seed = recipe.seed;
-    let initial = backend::run(options, Beginning { architecture, seed })?;
+    let initial = backend::run(options, InitialWeights { architecture, seed })?;
     let normalisation = Normalisation::new(dataset);
-    let mut seen = Batch::default();
+    let mut inputs = Batch::default();
     for epoch in 1..=recipe.epochs {
         let order = split.order(seed, epoch);
         let pixels = normalisation.augmented(&dataset.train, &order, recipe, epoch)?;
-        seen.append(pixels, &dataset.train, &order);
+        inputs.append(pixels, &dataset.train, &order);
     }
-    let mut judged = Batch::default();
-    let (images, indices) = split.judged(dataset);
-    judged.append(normalisation.plain(images, &indices)?, images, &indices);
+    let mut evaluated = Batch::default();
+    let (images, indices) = split.evaluation_images(dataset);
+    evaluated.append(normalisation.plain(images, &indices)?, images, &indices);
     Ok(Trace {
         initial,
-        seen,
+        inputs,
         losses,
-        judged,
+        evaluated,
         trained,
     })
 }
@@ -117,16 +117,16 @@ impl Batch {
 }
 
 /// The network before the first step.
-struct Beginning<'a> {
+struct InitialWeights<'a> {
     architecture: &'a Architecture,
     seed: u64,
 }
 
-impl Work for Beginning<'_> {
+impl Work for InitialWeights<'_> {
     type Output = Weights;
 
-    fn run<E: Engine>(self, place: &E::Place) -> Result<Weights, Error> {
-        let source = Source::drawn(self.seed);
-        Ok(E::build(self.architecture, source, place)?.read())
+    fn run<E: Engine>(self, target: &E::Target) -> Result<Weights, Error> {
+        let source = TensorSource::drawn(self.seed);
+        Ok(E::build(self.architecture, source, target)?.read())
     }
 }

@@ -11,7 +11,7 @@ use crate::evaluation::count_correct;
 use crate::kernels::ARITHMETIC_VERSION;
 use crate::loss::Loss;
 use crate::schedule::Schedule;
-use crate::weights::{Source, Weights};
+use crate::weights::{TensorSource, Weights};
 use crate::{Dataset, Error, drop_path, memory};
 
 /// Summary of one epoch.
@@ -225,7 +225,7 @@ impl<'a> Training<'a> {
     fn sizes(&self) -> Recipe {
         Recipe {
             train_images: self.split.train.len(),
-            validation_images: self.split.judged(self.dataset).1.len(),
+            validation_images: self.split.evaluation_images(self.dataset).1.len(),
             ..self.recipe.clone()
         }
     }
@@ -234,14 +234,14 @@ impl<'a> Training<'a> {
 impl Work for Training<'_> {
     type Output = Trained;
 
-    fn run<E: Engine>(mut self, place: &E::Place) -> Result<Trained, Error> {
+    fn run<E: Engine>(mut self, target: &E::Target) -> Result<Trained, Error> {
         let recipe = self.recipe;
         let costs = self.architecture.costs()?;
         let source = match &self.state {
-            None => Source::drawn(recipe.seed),
-            Some(state) => Source::stored(state.weights.clone()),
+            None => TensorSource::drawn(recipe.seed),
+            Some(state) => TensorSource::stored(state.weights.clone()),
         };
-        let mut network = E::build(self.architecture, source, place)?;
+        let mut network = E::build(self.architecture, source, target)?;
         let mut state = match self.state.take() {
             None => State::first(network.read()),
             Some(state) => state,
@@ -250,7 +250,7 @@ impl Work for Training<'_> {
         let steps = self.split.train.len().div_ceil(recipe.batch_size);
         let schedule = Schedule::new(recipe, steps);
         for number in state.epoch + 1..=recipe.epochs {
-            let mut epoch = Progress::default();
+            let mut epoch = EpochTotals::default();
             let order = self.split.order(recipe.seed, number);
             for (step, indices) in order.chunks(recipe.batch_size).enumerate() {
                 let rate = schedule.rate((number - 1) as usize * steps + step);
@@ -279,7 +279,7 @@ impl Work for Training<'_> {
                 return Err(Error::Stopped { epoch: number });
             }
         }
-        let (images, indices) = self.split.judged(self.dataset);
+        let (images, indices) = self.split.evaluation_images(self.dataset);
         let correct = count_correct(&mut network, &self.normalisation, images, &indices)?;
         let measurement = Measurement {
             accuracy: Accuracy::from_counts(correct, indices.len() as u64)?,
@@ -315,7 +315,7 @@ fn check_finite(weights: &Weights, epoch: u32) -> Result<(), Error> {
         if let Some(value) = tensor.values.iter().find(|value| !value.is_finite()) {
             return Err(Error::Diverged {
                 epoch,
-                what: format!("a number of {} after epoch {epoch}", tensor.name),
+                what: format!("a value of {} after epoch {epoch}", tensor.name),
                 found: f64::from(*value),
             });
         }
@@ -324,13 +324,13 @@ fn check_finite(weights: &Weights, epoch: u32) -> Result<(), Error> {
 }
 
 #[derive(Default)]
-struct Progress {
+struct EpochTotals {
     loss: f64,
     correct: u64,
     rate: f64,
 }
 
-impl Progress {
+impl EpochTotals {
     fn add(&mut self, loss: &Loss, rate: f64) {
         self.loss += loss.sum;
         self.correct += loss.correct;

@@ -31,7 +31,7 @@ pub struct Weights {
 impl Weights {
     /// The next digest of the chain: BLAKE3 of the previous digest and the little-endian bytes of
     /// every tensor in declaration order.
-    pub(crate) fn link(&self, before: Digest) -> Digest {
+    pub(crate) fn chain_digest(&self, before: Digest) -> Digest {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&before.0);
         for tensor in &self.tensors {
@@ -45,12 +45,12 @@ impl Weights {
     /// # Errors
     /// [`Error::Io`].
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        write_safetensors(path, self.lent(), None)
+        write_safetensors(path, self.tensor_refs(), None)
     }
 
     /// A view of every tensor, for writing without a copy.
-    pub(crate) fn lent(&self) -> Vec<LentTensor<'_>> {
-        let lend = |tensor| LentTensor::new(tensor, tensor.name.clone(), &tensor.values);
+    pub(crate) fn lent(&self) -> Vec<TensorRef<'_>> {
+        let lend = |tensor| TensorRef::new(tensor, tensor.name.clone(), &tensor.values);
         self.tensors.iter().map(lend).collect()
     }
 
@@ -99,16 +99,16 @@ impl Weights {
 }
 
 /// A borrowed tensor to be written to a file.
-pub(crate) struct LentTensor<'a> {
+pub(crate) struct TensorRef<'a> {
     pub(crate) name: String,
     pub(crate) shape: &'a [usize],
     pub(crate) values: &'a [f32],
 }
 
-impl<'a> LentTensor<'a> {
+impl<'a> TensorRef<'a> {
     /// A tensor of `values` with the shape of `like`.
-    pub(crate) fn new(like: &'a NamedTensor, name: String, values: &'a [f32]) -> LentTensor<'a> {
-        LentTensor {
+    pub(crate) fn new(like: &'a NamedTensor, name: String, values: &'a [f32]) -> TensorRef<'a> {
+        TensorRef {
             name,
             shape: &like.shape,
             values,
@@ -116,7 +116,7 @@ impl<'a> LentTensor<'a> {
     }
 }
 
-impl View for &LentTensor<'_> {
+impl View for &TensorRef<'_> {
     fn dtype(&self) -> Dtype {
         Dtype::F32
     }
@@ -139,7 +139,7 @@ impl View for &LentTensor<'_> {
 /// order.
 pub(crate) fn write_safetensors(
     path: &Path,
-    tensors: Vec<LentTensor<'_>>,
+    tensors: Vec<TensorRef<'_>>,
     metadata: Option<(&str, String)>,
 ) -> Result<(), Error> {
     let io = |source| Error::Io {
@@ -175,7 +175,7 @@ pub(crate) fn little_endian(values: &[f32]) -> Vec<u8> {
 
 /// How a tensor is initialised.
 #[derive(Clone, Copy)]
-pub(crate) enum Start {
+pub(crate) enum Init {
     /// Uniform in ±1/√fan_in, PyTorch's default for convolutions and linear layers.
     Uniform { fan_in: usize },
     /// The same value everywhere.
@@ -183,21 +183,21 @@ pub(crate) enum Start {
 }
 
 /// Provides the tensors of a network under construction, in declaration order.
-pub(crate) enum Source {
+pub(crate) enum TensorSource {
     /// Initial values: tensor number `next` is drawn from its own stream of this seed.
     Drawn { seed: u64, next: u64 },
     /// Stored tensors by name.
     Stored(BTreeMap<String, NamedTensor>),
 }
 
-impl Source {
-    pub(crate) fn drawn(seed: u64) -> Source {
-        Source::Drawn { seed, next: 0 }
+impl TensorSource {
+    pub(crate) fn drawn(seed: u64) -> TensorSource {
+        TensorSource::Drawn { seed, next: 0 }
     }
 
-    pub(crate) fn stored(weights: Weights) -> Source {
+    pub(crate) fn stored(weights: Weights) -> TensorSource {
         let named = |tensor: NamedTensor| (tensor.name.clone(), tensor);
-        Source::Stored(weights.tensors.into_iter().map(named).collect())
+        TensorSource::Stored(weights.tensors.into_iter().map(named).collect())
     }
 
     /// The values of the next tensor.
@@ -205,15 +205,15 @@ impl Source {
         &mut self,
         name: &str,
         shape: &[usize],
-        start: Start,
+        start: Init,
     ) -> Result<Vec<f32>, Error> {
         match self {
-            Source::Drawn { seed, next } => {
+            TensorSource::Drawn { seed, next } => {
                 let stream = Stream::new(*seed, Purpose::Weights, 0, *next);
                 *next += 1;
                 Ok(draw(stream, shape.iter().product(), start))
             }
-            Source::Stored(tensors) => match tensors.remove(name) {
+            TensorSource::Stored(tensors) => match tensors.remove(name) {
                 Some(tensor) if tensor.shape == shape => Ok(tensor.values),
                 Some(tensor) => Err(Error::Weights {
                     problem: format!("{name} is {:?}; it must be {shape:?}", tensor.shape),
@@ -228,9 +228,9 @@ impl Source {
     /// Checks that no stored tensor was left unused.
     pub(crate) fn finish(self) -> Result<(), Error> {
         match self {
-            Source::Stored(tensors) if !tensors.is_empty() => Err(Error::Weights {
+            TensorSource::Stored(tensors) if !tensors.is_empty() => Err(Error::Weights {
                 problem: format!(
-                    "{} belongs to no layer",
+                    "{} is not a tensor of this architecture",
                     tensors.keys().next().map_or("", String::as_str)
                 ),
             }),
@@ -239,10 +239,10 @@ impl Source {
     }
 }
 
-fn draw(mut stream: Stream, count: usize, start: Start) -> Vec<f32> {
+fn draw(mut stream: Stream, count: usize, start: Init) -> Vec<f32> {
     match start {
-        Start::Constant(value) => vec![value; count],
-        Start::Uniform { fan_in } => {
+        Init::Constant(value) => vec![value; count],
+        Init::Uniform { fan_in } => {
             let bound = 1.0 / (fan_in as f32).sqrt();
             (0..count)
                 .map(|_| (2.0 * stream.unit_f32() - 1.0) * bound)

@@ -197,11 +197,11 @@ fn damaged_files_are_rejected() {
     };
     let mut flipped = whole.clone();
     *flipped.last_mut().unwrap() ^= 1;
-    assert!(problem(&flipped).ends_with("damaged: its checksum is wrong"));
+    assert!(problem(&flipped).ends_with("damaged: its checksum does not match"));
     let epoch = whole.windows(9).position(|part| part == br#"epoch\":1"#);
     let mut later = whole.clone();
     later[epoch.unwrap() + 8] = b'2';
-    assert!(problem(&later).ends_with("damaged: its checksum is wrong"));
+    assert!(problem(&later).ends_with("damaged: its checksum does not match"));
     assert!(problem(&whole[..whole.len() / 2]).contains("not a safetensors file"));
     assert!(problem(b"").contains("not a safetensors file"));
     checkpoint.weights().save(&path).unwrap();

@@ -265,11 +265,11 @@ fn claimed_pixels_are_bounded() {
     };
     refused(
         &png(32_767),
-        "the image is 32767x32767; 1 to 67108864 pixels",
+        "the image is 32767x32767; it must have 1 to 67108864 pixels",
     );
     refused(
         &png(5_000),
-        "the image is 5000x5000; a file of 147 bytes cannot hold so much",
+        "the image is 5000x5000; a file of 147 bytes cannot hold so many pixels",
     );
     let mut jpeg = fixture("picture.jpg");
     let frame = jpeg
@@ -278,7 +278,8 @@ fn claimed_pixels_are_bounded() {
         .unwrap();
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0x13, 0x88, 0x13, 0x88]);
     let length = jpeg.len();
-    let problem = format!("the image is 5000x5000; a file of {length} bytes cannot hold so much");
+    let problem =
+        format!("the image is 5000x5000; a file of {length} bytes cannot hold so many pixels");
     refused(&jpeg, &problem);
 }
 
@@ -315,7 +316,7 @@ fn arrays_of_wrong_size_are_not_decompressed() {
         (
             few,
             ("(4, 10000000)", MANY),
-            "it must be one label an image",
+            "there must be one label per image",
         ),
         (
             ("(20000000, 1, 2)", MANY),

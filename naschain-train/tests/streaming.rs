@@ -108,7 +108,7 @@ fn memory_is_bounded_and_results_equal_those_in_memory() {
     let in_memory = Dataset::new("copy", CLASSES, copied, many.test.clone()).unwrap();
     assert_eq!(in_memory.digest(), many.digest());
     assert_eq!(in_memory.train.moments(), many.train.moments());
-    let kept = |most| peak(|| many.clone().kept(most as u64).unwrap()).1;
+    let kept = |most| peak(|| many.clone().into_memory(most as u64).unwrap()).1;
     assert!(kept(360 * INPUT_BYTES) >= 360 * INPUT_BYTES);
     // The test set's 24 images are decoded into memory, the training set is not.
     assert!(kept(360 * INPUT_BYTES - 1) < 180 * INPUT_BYTES);

@@ -8,11 +8,11 @@ use burn::tensor::backend::AutodiffBackend;
 
 use super::network::BurnNetwork;
 
-/// Scales all gradients by one factor so that their global norm is at most `max_norm`.
+/// Scales all gradients by one factor so that their global norm is at max_norm `max_norm`.
 pub(crate) fn clip<B: AutodiffBackend>(
     network: &BurnNetwork<B>,
     gradients: GradientsParams,
-    most: f64,
+    max_norm: f64,
 ) -> GradientsParams {
     let mut squares = Squares::<B> {
         gradients: &gradients,
@@ -21,7 +21,7 @@ pub(crate) fn clip<B: AutodiffBackend>(
     network.visit(&mut squares);
     let norm = Tensor::cat(squares.sums, 1).sum_dim(1).sqrt();
     // max_norm / max(norm, max_norm) is 1 if nothing has to be scaled.
-    let factor = norm.clamp_min(most).recip().mul_scalar(most);
+    let factor = norm.clamp_min(max_norm).recip().mul_scalar(max_norm);
     let mut scale = Scale::<B> {
         gradients,
         scaled: GradientsParams::new(),

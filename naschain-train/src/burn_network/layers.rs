@@ -8,11 +8,11 @@ use burn::tensor::{Tensor, TensorData, activation, module};
 #[cfg(test)]
 use super::operations;
 use crate::Error;
-use crate::weights::{NamedTensor, Source, Start};
+use crate::weights::{Init, NamedTensor, TensorSource};
 
 /// Builds layers: the source of their tensors and their device.
 pub(crate) struct Builder<'a, B: Backend> {
-    pub(crate) source: &'a mut Source,
+    pub(crate) source: &'a mut TensorSource,
     pub(crate) device: &'a B::Device,
 }
 
@@ -21,7 +21,7 @@ impl<B: Backend> Builder<'_, B> {
         &mut self,
         name: &str,
         shape: [usize; D],
-        start: Start,
+        start: Init,
     ) -> Result<Tensor<B, D>, Error> {
         let values = self.source.take(name, &shape, start)?;
         Ok(Tensor::from_data(
@@ -72,7 +72,7 @@ impl<B: Backend> Conv<B> {
         let fan_in = input * kernel * kernel;
         let shape = [output, input, kernel, kernel];
         let name = format!("{name}.weight");
-        let weight = builder.tensor(&name, shape, Start::Uniform { fan_in })?;
+        let weight = builder.tensor(&name, shape, Init::Uniform { fan_in })?;
         Ok(Conv {
             weight: Param::from_tensor(weight),
             padding,
@@ -117,11 +117,7 @@ impl<B: Backend> NormRelu<B> {
         channels: usize,
     ) -> Result<Self, Error> {
         let mut tensor = |part: &str, value| {
-            builder.tensor(
-                &format!("{name}.{part}"),
-                [channels],
-                Start::Constant(value),
-            )
+            builder.tensor(&format!("{name}.{part}"), [channels], Init::Constant(value))
         };
         Ok(NormRelu {
             weight: Param::from_tensor(tensor("weight", 1.0)?),
@@ -200,7 +196,7 @@ impl<B: Backend> Linear<B> {
         name: &str,
         [input, output]: [usize; 2],
     ) -> Result<Self, Error> {
-        let start = Start::Uniform { fan_in: input };
+        let start = Init::Uniform { fan_in: input };
         let weight = builder.tensor(&format!("{name}.weight"), [output, input], start)?;
         let bias = builder.tensor(&format!("{name}.bias"), [output], start)?;
         Ok(Linear {

@@ -9,7 +9,7 @@ use super::layers::{Builder, Linear, untrained};
 #[cfg(test)]
 use super::operations;
 use super::phase::{Paths, PhaseLayers};
-use crate::weights::{Source, Weights};
+use crate::weights::{TensorSource, Weights};
 use crate::{Error, Model, Scaling};
 
 /// A trained network as a burn module, on any burn backend. Requires the feature `burn`.
@@ -66,7 +66,7 @@ impl<B: Backend> BurnNetwork<B> {
         model
             .check()
             .map_err(|problem| Error::Weights { problem })?;
-        let source = Source::stored(model.weights.clone());
+        let source = TensorSource::stored(model.weights.clone());
         let network = BurnNetwork::build(&model.architecture, source, device)?;
         let Scaling { mean, deviation } = &model.normalisation;
         let mean = scaling(mean.clone(), device);
@@ -103,7 +103,7 @@ impl<B: Backend> BurnNetwork<B> {
     /// Builds the network with tensors from `source`, without normalisation.
     pub(super) fn build(
         architecture: &Architecture,
-        mut source: Source,
+        mut source: TensorSource,
         device: &B::Device,
     ) -> Result<Self, Error> {
         let mut builder = Builder {

@@ -51,10 +51,10 @@ mod tests {
     use crate::Isa;
     use crate::cpu::CpuNetwork;
     use crate::engine::Engine;
-    use crate::weights::{Source, Weights};
+    use crate::weights::{TensorSource, Weights};
 
     #[test]
-    fn parameters_and_operations_are_those_of_the_core_and_the_reference() {
+    fn parameters_and_operations_match_the_core_and_the_reference() {
         let text = include_str!("../../tests/fixtures/macro_costs.json");
         let file: Value = serde_json::from_str(text).unwrap();
         let cases = file["cases"].as_array().unwrap();
@@ -78,7 +78,7 @@ mod tests {
             let costs = architecture.costs().unwrap();
             let device = Default::default();
             let network =
-                BurnNetwork::<Flex>::build(&architecture, Source::drawn(1), &device).unwrap();
+                BurnNetwork::<Flex>::build(&architecture, TensorSource::drawn(1), &device).unwrap();
             // burn also counts tensors that are not trained: running statistics and normalisation.
             let count = |weights: &Weights| {
                 weights
@@ -99,7 +99,8 @@ mod tests {
                 "{case}"
             );
             assert_eq!(costs.params as usize, number(&case["params"]), "{case}");
-            let ours = CpuNetwork::build(&architecture, Source::drawn(1), &Isa::best()).unwrap();
+            let ours =
+                CpuNetwork::build(&architecture, TensorSource::drawn(1), &Isa::best()).unwrap();
             let ours = ours.read();
             let trained = ours.parameters().map(|tensor| tensor.values.len());
             assert_eq!(trained.sum::<usize>(), number(&case["params"]), "{case}");

@@ -127,7 +127,7 @@ mod tests {
     // torch.optim.SGD(lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=...), PyTorch 2.15, from
     // [1, -2] with these three gradients.
     #[test]
-    fn three_steps_as_pytorch_makes_them() {
+    fn three_steps_match_pytorch() {
         for (nesterov, right) in [
             (false, [0.861_609_76, -2.082_009_8]),
             (true, [0.847_869_75, -2.079_911_7]),

@@ -20,7 +20,7 @@ use super::BurnTraining;
 use crate::Isa;
 use crate::cpu::CpuNetwork;
 use crate::engine::{Batch, Engine};
-use crate::weights::Source;
+use crate::weights::TensorSource;
 
 const IMAGES: usize = 128;
 
@@ -105,8 +105,8 @@ fn batch(architecture: &Architecture) -> Batch {
     }
 }
 
-fn engine<E: Engine>(architecture: &Architecture, place: &E::Place) -> f64 {
-    let mut network = E::build(architecture, Source::drawn(7), place).unwrap();
+fn engine<E: Engine>(architecture: &Architecture, target: &E::Target) -> f64 {
+    let mut network = E::build(architecture, TensorSource::drawn(7), target).unwrap();
     network.start_training(&[]);
     let recipe = Recipe::default();
     let batch = batch(architecture);
@@ -149,7 +149,7 @@ fn stock(architecture: &Architecture) -> f64 {
 
 #[test]
 #[ignore = "a measurement, for --release --nocapture and a quiet machine"]
-fn steps_beside_those_of_burn() {
+fn steps_compared_with_burn() {
     let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     for (input, init_channels) in [
         ("1x8x8", 16),

@@ -14,7 +14,7 @@ use super::BurnNetwork;
 use super::layers::values;
 use crate::cpu::CpuNetwork;
 use crate::engine::Engine;
-use crate::weights::Source;
+use crate::weights::TensorSource;
 use crate::{Dataset, Isa, Model, Options, train};
 
 /// A briefly trained network with every kind of layer.
@@ -69,7 +69,7 @@ fn assert_close(found: &[f32], right: &[f32], tolerance: f32) {
 }
 
 #[test]
-fn it_says_what_the_model_says() {
+fn gives_the_same_logits_as_the_model() {
     let model = model();
     let network = BurnNetwork::<Flex>::load(&model, &Default::default()).unwrap();
     assert_eq!(network.weights(), model.weights);
@@ -80,7 +80,7 @@ fn it_says_what_the_model_says() {
 
 /// Colour images, a phase without nodes, and a first convolution that is not applied.
 #[test]
-fn it_says_so_of_every_kind_of_network() {
+fn gives_the_same_logits_for_every_kind_of_network() {
     for (phases, init_channels, genome) in [
         (3, 5, "1101011-0000000-1011010"),
         (1, 3, "1011011"),
@@ -95,7 +95,7 @@ fn it_says_so_of_every_kind_of_network() {
         };
         model.genome = genome.parse().unwrap();
         model.architecture = model.space.decode(&model.genome).unwrap();
-        let source = Source::drawn(3);
+        let source = TensorSource::drawn(3);
         let drawn = CpuNetwork::build(&model.architecture, source, &Isa::best()).unwrap();
         model.weights = drawn.read();
         let wrong = BurnNetwork::<Flex>::load(&model, &Default::default());
@@ -117,7 +117,7 @@ fn it_says_so_of_every_kind_of_network() {
 }
 
 #[test]
-fn a_record_has_all_of_it() {
+fn a_record_restores_the_network() {
     let model = model();
     let mut other = model.clone();
     for tensor in &mut other.weights.tensors {
@@ -140,7 +140,7 @@ fn a_record_has_all_of_it() {
 }
 
 #[test]
-fn burn_trains_it_further() {
+fn can_be_trained_further_in_burn() {
     type Backend = Autodiff<Flex>;
     let model = model();
     let device = Default::default();
@@ -170,7 +170,7 @@ fn burn_trains_it_further() {
 }
 
 #[test]
-fn tensors_that_do_not_fit_are_refused() {
+fn tensors_of_wrong_shape_are_rejected() {
     let mut model = model();
     model.weights.tensors.pop();
     let error = BurnNetwork::<Flex>::load(&model, &Default::default()).unwrap_err();

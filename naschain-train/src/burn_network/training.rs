@@ -15,7 +15,7 @@ use crate::Error;
 use crate::engine::{Batch, Engine};
 use crate::evaluation::BATCH;
 use crate::loss::{CrossEntropy, Loss};
-use crate::weights::{Source, Weights};
+use crate::weights::{TensorSource, Weights};
 
 /// The burn module with its optimiser.
 pub(crate) struct BurnTraining<B: AutodiffBackend> {
@@ -27,11 +27,11 @@ pub(crate) struct BurnTraining<B: AutodiffBackend> {
 }
 
 impl<B: AutodiffBackend> Engine for BurnTraining<B> {
-    type Place = B::Device;
+    type Target = B::Device;
 
     fn build(
         architecture: &Architecture,
-        source: Source,
+        source: TensorSource,
         device: &B::Device,
     ) -> Result<Self, Error> {
         Ok(BurnTraining {

@@ -12,12 +12,12 @@ use crate::kernels::conv3_weights::Conv3Weights;
 use crate::kernels::fold::{FoldImages, Scale};
 use crate::kernels::norm::{BackwardInput, BackwardSums};
 use crate::kernels::pool::{AverageBackward, PoolBackward};
-use crate::plan::{Join, OWN_OUTPUT, Side, Weight};
+use crate::plan::{Join, MapDims, OWN_OUTPUT, Weight};
 
 impl Block {
     /// From the logits' gradient to the sums for the last phase's batch norm.
     pub(super) fn head_backward(&mut self, pass: &Pass) {
-        let (classes, from, side) = (pass.plan.classes(), pass.plan.features(), pass.plan.head);
+        let (classes, from, dims) = (pass.plan.classes(), pass.plan.features(), pass.plan.head);
         let all = 0..self.images;
         let linear = &pass.plan.linear;
         let dlogits = part(&self.dlogits, &all, classes.padded());
@@ -27,13 +27,13 @@ impl Block {
             map: 0,
             x: part(&self.features, &all, from.padded()),
             dz: dlogits,
-            gradient: &mut self.gradients[linear.place.clone()],
+            gradient: &mut self.gradients[linear.range.clone()],
             add: false,
         }
         .run_on(pass.isa);
         FoldImages {
             values: dlogits,
-            out: &mut self.gradients[pass.plan.bias.place.clone()],
+            out: &mut self.gradients[pass.plan.bias.range.clone()],
             add: false,
         }
         .run_on(pass.isa);
@@ -52,13 +52,13 @@ impl Block {
         let plan = &pass.plan.phases[last];
         let nodes = plan.nodes.len();
         AverageBackward {
-            lanes: side.lanes,
-            pixels: side.pixels(),
+            lanes: dims.lanes,
+            pixels: dims.pixels(),
             dmeans: dfeatures,
             dy: part_mut(
                 &mut self.scratch.dmaps[plan.slots[nodes + 1]],
                 &all,
-                side.image(),
+                dims.image(),
             ),
         }
         .run_on(pass.isa);
@@ -73,7 +73,7 @@ impl Block {
         if node == plan.nodes.len() {
             self.swap_output(phase);
         }
-        for (number, images) in chunks(self.images, plan.side.pixels()).enumerate() {
+        for (number, images) in chunks(self.images, plan.dims.pixels()).enumerate() {
             let chunk = Chunk {
                 phase,
                 node,
@@ -104,7 +104,7 @@ impl Block {
     /// The images' sums that the backward pass of a batch norm needs.
     fn sum_backward(&mut self, pass: &Pass, phase: usize, node: usize, images: &Range<usize>) {
         let plan = &pass.plan.phases[phase];
-        let (side, image) = (plan.side, plan.side.image());
+        let (dims, image) = (plan.dims, plan.dims.image());
         let buffers = &mut self.phases[phase];
         let [gradients, products] = &mut buffers.sums[node];
         let z = match &buffers.z[node] {
@@ -112,13 +112,13 @@ impl Block {
             z => z,
         };
         BackwardSums {
-            lanes: side.lanes,
-            pixels: side.pixels(),
+            lanes: dims.lanes,
+            pixels: dims.pixels(),
             affine: pass.affine(plan.norm_of(node)),
             z: part(z, images, image),
             dy: part(&self.scratch.dmaps[plan.slots[node + 1]], images, image),
-            gradients: part_mut(gradients, images, side.padded()),
-            products: part_mut(products, images, side.padded()),
+            gradients: part_mut(gradients, images, dims.padded()),
+            products: part_mut(products, images, dims.padded()),
         }
         .run_on(pass.isa);
     }
@@ -136,20 +136,20 @@ impl Block {
         };
         let dmap = &mut self.scratch.dmaps[plan.slots[chunk.node + 1]];
         BackwardInput {
-            lanes: plan.side.lanes,
-            pixels: plan.side.pixels(),
+            lanes: plan.dims.lanes,
+            pixels: plan.dims.pixels(),
             affine: pass.affine(norm),
             a: &statistics.a,
             b: &statistics.b,
-            z: part(z, &chunk.images, plan.side.image()),
-            dy: part_mut(dmap, &chunk.images, plan.side.image()),
+            z: part(z, &chunk.images, plan.dims.image()),
+            dy: part_mut(dmap, &chunk.images, plan.dims.image()),
         }
         .run_on(pass.isa);
     }
 
     fn node_backward(&mut self, pass: &Pass, chunk: &Chunk) {
         let plan = &pass.plan.phases[chunk.phase];
-        let (side, image) = (plan.side, plan.side.image());
+        let (dims, image) = (plan.dims, plan.dims.image());
         let node = &plan.nodes[chunk.node];
         let buffers = &self.phases[chunk.phase];
         let x = match node.input.conv {
@@ -160,10 +160,10 @@ impl Block {
         let dmap = std::mem::take(&mut self.scratch.dmaps[slot]);
         let dz = part(&dmap, &chunk.images, image);
         Conv3Weights {
-            sizes: side.conv3(chunk.images.len()),
+            sizes: dims.conv3(chunk.images.len()),
             x: part(x, &chunk.images, image),
             dz,
-            gradient: &mut self.gradients[node.conv.place.clone()],
+            gradient: &mut self.gradients[node.conv.range.clone()],
             sums: &mut self.scratch.sums,
             add: chunk.add,
         }
@@ -177,7 +177,7 @@ impl Block {
             }
         };
         Conv3 {
-            sizes: side.conv3(chunk.images.len()),
+            sizes: dims.conv3(chunk.images.len()),
             x: dz,
             weights: &pass.backward[node.conv.backward.clone()],
             out,
@@ -195,7 +195,7 @@ impl Block {
 
     fn output_backward(&mut self, pass: &Pass, chunk: &Chunk) {
         let plan = &pass.plan.phases[chunk.phase];
-        let image = plan.side.image();
+        let image = plan.dims.image();
         let slot = plan.slots[plan.nodes.len() + 1];
         let dout = std::mem::take(&mut self.scratch.dmaps[slot]);
         let dz = part(&dout, &chunk.images, image);
@@ -220,15 +220,15 @@ impl Block {
         dz: &[f32],
     ) {
         let plan = &pass.plan.phases[chunk.phase];
-        let (side, images) = (plan.side, &chunk.images);
-        let image = side.image();
+        let (dims, images) = (plan.dims, &chunk.images);
+        let image = dims.image();
         let drops = Drops {
             factors: pass.factors,
             first: self.first,
         };
         let maps = &self.phases[chunk.phase].maps;
         let scratch = &mut self.scratch;
-        let sizes = side.conv1(images.len(), join.sources.len(), side);
+        let sizes = dims.conv1(images.len(), join.sources.len(), dims);
         let (scaled, list) = (&mut scratch.scaled, std::mem::take(&mut scratch.maps_read));
         let read = drops.apply(pass, join, maps, images, image, scaled, list);
         for (map, &x) in read.iter().enumerate() {
@@ -237,13 +237,13 @@ impl Block {
                 map,
                 x,
                 dz,
-                gradient: &mut self.gradients[weights.place.clone()],
+                gradient: &mut self.gradients[weights.range.clone()],
                 add: chunk.add,
             }
             .run_on(pass.isa);
         }
         scratch.maps_read = emptied(read);
-        let back = weights.transposed(side.lanes);
+        let back = weights.transposed(dims.lanes);
         for (map, source) in join.sources.iter().enumerate() {
             let factors = drops.of(source.path, images);
             let dmap = part_mut(&mut scratch.dmaps[plan.slots[source.map]], images, image);
@@ -254,7 +254,7 @@ impl Block {
             };
             let first = weights.backward.start + map * back.len();
             Conv1 {
-                sizes: side.conv1(images.len(), 1, side),
+                sizes: dims.conv1(images.len(), 1, dims),
                 maps: &[dz],
                 weights: &pass.backward[first..first + back.len()],
                 out,
@@ -277,34 +277,34 @@ impl Block {
     /// output.
     fn enter_backward(&mut self, pass: &Pass, chunk: &Chunk) {
         let plan = &pass.plan.phases[chunk.phase];
-        let (side, images) = (plan.side, &chunk.images);
+        let (dims, images) = (plan.dims, &chunk.images);
         if chunk.phase == 0 {
             return self.enter_first_backward(pass, chunk);
         }
-        let from = pass.plan.phases[chunk.phase - 1].side;
-        let pooled = from.padded() * side.pixels();
+        let from = pass.plan.phases[chunk.phase - 1].dims;
+        let pooled = from.padded() * dims.pixels();
         let entered = std::mem::take(&mut self.scratch.dmaps[plan.slots[0]]);
-        let dmap = part(&entered, images, side.image());
+        let dmap = part(&entered, images, dims.image());
         let dpooled = match &plan.entry {
             None => dmap,
             Some(entry) => {
                 Conv1Weights {
-                    sizes: side.conv1(images.len(), 1, from),
+                    sizes: dims.conv1(images.len(), 1, from),
                     map: 0,
                     x: part(&self.phases[chunk.phase].pooled, images, pooled),
                     dz: dmap,
-                    gradient: &mut self.gradients[entry.place.clone()],
+                    gradient: &mut self.gradients[entry.range.clone()],
                     add: chunk.add,
                 }
                 .run_on(pass.isa);
-                let small = Side {
-                    height: side.height,
-                    width: side.width,
+                let small = MapDims {
+                    height: dims.height,
+                    width: dims.width,
                     ..from
                 };
                 let dx = &mut self.scratch.dx[..images.len() * pooled];
                 Conv1 {
-                    sizes: small.conv1(images.len(), 1, side),
+                    sizes: small.conv1(images.len(), 1, dims),
                     maps: &[dmap],
                     weights: &pass.backward[entry.backward.clone()],
                     out: dx,
@@ -337,14 +337,14 @@ impl Block {
         let plan = &pass.plan.phases[0];
         let Some(entry) = &plan.entry else { return };
         Conv3Weights {
-            sizes: first_conv(plan.side, entry.inputs, chunk.images.len()),
+            sizes: first_conv(plan.dims, entry.inputs, chunk.images.len()),
             x: part(&self.input, &chunk.images, self.input.len() / self.room),
             dz: part(
                 &self.scratch.dmaps[plan.slots[0]],
                 &chunk.images,
-                plan.side.image(),
+                plan.dims.image(),
             ),
-            gradient: &mut self.gradients[entry.place.clone()],
+            gradient: &mut self.gradients[entry.range.clone()],
             sums: &mut self.scratch.sums,
             add: chunk.add,
         }

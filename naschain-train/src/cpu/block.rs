@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::kernels::norm::Affine;
 use crate::kernels::simd::Isa;
 use crate::kernels::{BLOCK, chunk};
-use crate::plan::{Norm, OWN_OUTPUT, PhasePlan, Plan, Side};
+use crate::plan::{MapDims, Norm, OWN_OUTPUT, PhasePlan, Plan};
 
 /// The parts of a network that all blocks share, read-only during a step of a pass.
 pub(super) struct Pass<'a> {
@@ -25,7 +25,7 @@ impl Pass<'_> {
         Affine {
             mean: &norm.statistics.mean,
             scale: &norm.statistics.scale,
-            bias: &self.parameters[norm.bias.place.clone()],
+            bias: &self.parameters[norm.bias.range.clone()],
         }
     }
 }
@@ -90,17 +90,17 @@ impl Block {
     pub(super) fn new(
         plan: &Plan,
         input: usize,
-        classes: Side,
+        classes: MapDims,
         images: usize,
         training: bool,
     ) -> Block {
-        let mut before: Option<Side> = None;
+        let mut before: Option<MapDims> = None;
         let phases = plan.phases.iter().map(|phase| {
             let pooled = match (before, &phase.entry) {
-                (Some(side), Some(_)) => side.padded() * phase.side.pixels(),
+                (Some(dims), Some(_)) => dims.padded() * phase.dims.pixels(),
                 _ => 0,
             };
-            before = Some(phase.side);
+            before = Some(phase.dims);
             PhaseBuffers::new(phase, pooled, images)
         });
         let phases = phases.collect();
@@ -126,7 +126,7 @@ impl Block {
 
 impl PhaseBuffers {
     fn new(phase: &PhasePlan, pooled: usize, images: usize) -> PhaseBuffers {
-        let image = phase.side.image();
+        let image = phase.dims.image();
         let map = || vec![0.0; images * image];
         let nodes = phase.nodes.len();
         let joined = phase.nodes.iter().map(|node| &node.input.conv);
@@ -136,7 +136,7 @@ impl PhaseBuffers {
             0.0;
             phase.output.conv.as_ref().map_or(0, |_| images * image)
         ]);
-        let sums = || vec![0.0; images * phase.side.padded()];
+        let sums = || vec![0.0; images * phase.dims.padded()];
         PhaseBuffers {
             pooled: vec![0.0; images * pooled],
             maps: (0..=nodes).map(|_| map()).collect(),
@@ -158,23 +158,23 @@ impl Scratch {
         let dmap = |slot: usize| {
             widest(&|phase| {
                 if slot != OWN_OUTPUT && phase.slots.contains(&slot) {
-                    images * phase.side.image()
+                    images * phase.dims.image()
                 } else {
                     0
                 }
             })
         };
         let in_chunk = widest(&|phase| {
-            let side = phase.side;
+            let dims = phase.dims;
             // Large enough for the pooled map too, which may have wider lanes than this phase.
-            let image = (side.padded() + 8) * side.pixels();
-            chunk(side.pixels()).min(images) * image
+            let image = (dims.padded() + 8) * dims.pixels();
+            chunk(dims.pixels()).min(images) * image
         });
         Scratch {
             dmaps: (0..slots).map(|slot| vec![0.0; dmap(slot)]).collect(),
             dx: vec![0.0; in_chunk],
             scaled: Vec::new(),
-            sums: vec![0.0; widest(&|phase| 9 * phase.side.padded() * 16)],
+            sums: vec![0.0; widest(&|phase| 9 * phase.dims.padded() * 16)],
             dfeatures: vec![0.0; images * plan.head.padded()],
             entered: Vec::new(),
             maps_read: Vec::new(),

@@ -20,12 +20,12 @@ use crate::engine::{Batch, Engine};
 use crate::kernels::BLOCK;
 use crate::kernels::fold::{Accumulate, FoldImages, Recentre};
 use crate::kernels::simd::Isa;
-use crate::kernels::statistics::{Backward, Mean, Observe, Recall};
+use crate::kernels::statistics::{Backward, BatchStatistics, Mean, RunningStatistics};
 use crate::kernels::update::{Sgd, SumOfSquares};
 use crate::loss::{CrossEntropy, Loss};
 use crate::plan::planner::Planner;
 use crate::plan::{Norm, Plan, Role};
-use crate::weights::{NamedTensor, Source, Weights};
+use crate::weights::{NamedTensor, TensorSource, Weights};
 
 /// A network and its state between two training steps.
 #[derive(Debug)]
@@ -50,11 +50,11 @@ pub(crate) struct CpuNetwork {
 }
 
 impl Engine for CpuNetwork {
-    type Place = Isa;
+    type Target = Isa;
 
     fn build(
         architecture: &Architecture,
-        mut source: Source,
+        mut source: TensorSource,
         isa: &Isa,
     ) -> Result<CpuNetwork, Error> {
         let isa = *isa;
@@ -82,7 +82,7 @@ impl Engine for CpuNetwork {
 
     fn start_training(&mut self, velocities: &[Option<Vec<f32>>]) {
         self.training = true;
-        let widest = self.norms.iter().map(|norm| norm.side.padded()).max();
+        let widest = self.norms.iter().map(|norm| norm.dims.padded()).max();
         self.totals = [0, 1].map(|_| vec![0.0; widest.unwrap_or(0)]);
         self.velocities = vec![0.0; self.plan.parameters];
         self.gradients = vec![0.0; self.plan.parameters];
@@ -128,9 +128,9 @@ impl Engine for CpuNetwork {
         };
         let mut logits = Vec::new();
         for norm in &mut self.norms {
-            let weight = &self.parameters[norm.weight.place.clone()];
+            let weight = &self.parameters[norm.weight.range.clone()];
             let statistics = &mut norm.statistics;
-            Recall { weight, statistics }.run_on(self.isa);
+            RunningStatistics { weight, statistics }.run_on(self.isa);
         }
         for pixels in pixels.chunks(at_once * self.input.len()) {
             self.load(pixels);
@@ -159,7 +159,8 @@ impl Engine for CpuNetwork {
                 to[..classes.channels].copy_from_slice(from);
             }
         }
-        self.plan.lead_back(&self.parameters, &mut self.backward);
+        self.plan
+            .fill_transposed(&self.parameters, &mut self.backward);
         self.backward_pass(&batch.factors);
         self.fold_gradients();
         self.update(recipe, rate);
@@ -230,7 +231,7 @@ impl CpuNetwork {
             for node in 0..=self.plan.phases[phase].nodes.len() {
                 self.each_block(factors, |pass, block| block.forward(pass, phase, node));
                 if training {
-                    self.observe(phase, node);
+                    self.update_statistics(phase, node);
                 }
             }
         }
@@ -238,10 +239,10 @@ impl CpuNetwork {
     }
 
     /// Combines the images' statistics into those of the batch for one batch norm.
-    fn observe(&mut self, phase: usize, node: usize) {
+    fn update_statistics(&mut self, phase: usize, node: usize) {
         let norm = &mut self.norms[self.plan.phases[phase].norm_of(node)];
-        let (isa, pixels) = (self.isa, norm.side.pixels());
-        let channels = norm.side.padded();
+        let (isa, pixels) = (self.isa, norm.dims.pixels());
+        let channels = norm.dims.padded();
         let images: usize = self.blocks.iter().map(|block| block.images).sum();
         let statistics = &mut norm.statistics;
         let fold = |block: &Block, which: usize, out: &mut [f32]| {
@@ -266,10 +267,10 @@ impl CpuNetwork {
             .run_on(isa);
             fold(block, 1, total);
         }
-        Observe {
+        BatchStatistics {
             count: images * pixels,
             squares: total,
-            weight: &self.parameters[norm.weight.place.clone()],
+            weight: &self.parameters[norm.weight.range.clone()],
             statistics,
         }
         .run_on(isa);
@@ -288,7 +289,7 @@ impl CpuNetwork {
     /// Sums over the whole batch for one batch norm's backward pass.
     fn sum_backward(&mut self, phase: usize, node: usize) {
         let norm = &mut self.norms[self.plan.phases[phase].norm_of(node)];
-        let (isa, channels) = (self.isa, norm.side.padded());
+        let (isa, channels) = (self.isa, norm.dims.padded());
         let images: usize = self.blocks.iter().map(|block| block.images).sum();
         let mut totals = self.totals.each_mut().map(|total| &mut total[..channels]);
         for block in &self.blocks {
@@ -299,10 +300,10 @@ impl CpuNetwork {
             }
         }
         // A batch norm's bias follows its weight in the buffer.
-        let gradients = &mut self.gradients[norm.weight.place.start..norm.bias.place.end];
+        let gradients = &mut self.gradients[norm.weight.range.start..norm.bias.range.end];
         let (weight_gradient, bias_gradient) = gradients.split_at_mut(channels);
         Backward {
-            count: images * norm.side.pixels(),
+            count: images * norm.dims.pixels(),
             gradients: totals[0],
             products: totals[1],
             weight_gradient,
@@ -318,8 +319,8 @@ impl CpuNetwork {
         for (index, block) in used.enumerate() {
             for weight in self.plan.weights() {
                 Accumulate {
-                    from: &block.gradients[weight.place.clone()],
-                    to: &mut self.gradients[weight.place.clone()],
+                    from: &block.gradients[weight.range.clone()],
+                    to: &mut self.gradients[weight.range.clone()],
                     add: index > 0,
                 }
                 .run_on(self.isa);
@@ -335,7 +336,7 @@ impl CpuNetwork {
                 SumOfSquares {
                     lanes: weight.lanes,
                     channels: weight.outputs,
-                    gradient: &self.gradients[weight.place.clone()],
+                    gradient: &self.gradients[weight.range.clone()],
                     sum: &mut sum,
                 }
                 .run_on(self.isa);

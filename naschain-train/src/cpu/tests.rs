@@ -11,7 +11,7 @@ use crate::burn_network::BurnTraining;
 use crate::drop_path;
 use crate::engine::{Batch, Engine};
 use crate::kernels::simd::Isa;
-use crate::weights::{Source, Weights};
+use crate::weights::{TensorSource, Weights};
 
 fn architecture(input: &str, nodes: usize, init_channels: usize, genome: &str) -> Architecture {
     let space = MacroSpace {
@@ -66,10 +66,10 @@ fn batch(architecture: &Architecture, images: usize, paths: usize, seed: u64) ->
 /// The loss of each step, the trained weights, and the logits of other images.
 fn run<E: Engine>(
     architecture: &Architecture,
-    place: &E::Place,
+    target: &E::Target,
     sizes: &[usize],
 ) -> (Vec<f64>, Weights, Vec<f32>) {
-    let mut network = E::build(architecture, Source::drawn(7), place).unwrap();
+    let mut network = E::build(architecture, TensorSource::drawn(7), target).unwrap();
     network.start_training(&[]);
     let steps = sizes.iter().enumerate().map(|(step, &images)| {
         let batch = batch(architecture, images, network.paths(), step as u64);
@@ -92,7 +92,7 @@ fn run_with(
 }
 
 #[test]
-fn instructions_and_threads_change_nothing() {
+fn instruction_sets_and_threads_do_not_change_the_result() {
     for architecture in architectures() {
         let sizes = [70, 33, 70, 1, 64];
         let right = run_with(Isa::Portable, 1, &architecture, &sizes);
@@ -110,7 +110,7 @@ fn instructions_and_threads_change_nothing() {
 }
 
 #[test]
-fn steps_are_those_of_burn_but_for_rounding() {
+fn steps_match_burn_up_to_rounding() {
     for architecture in architectures() {
         let sizes = [40, 40, 40];
         let (losses, weights, logits) = run_with(Isa::best(), 1, &architecture, &sizes);
@@ -137,14 +137,14 @@ fn steps_are_those_of_burn_but_for_rounding() {
 }
 
 #[test]
-fn training_goes_on_from_what_was_read() {
+fn training_resumes_from_read_weights_and_velocities() {
     let architecture = &architectures()[0];
     let isa = Isa::best();
-    let mut whole = CpuNetwork::build(architecture, Source::drawn(7), &isa).unwrap();
+    let mut whole = CpuNetwork::build(architecture, TensorSource::drawn(7), &isa).unwrap();
     whole.start_training(&[]);
     let batch = batch(architecture, 40, whole.paths(), 1);
     whole.step(&batch, &recipe(), 0.05);
-    let stored = Source::stored(whole.read());
+    let stored = TensorSource::stored(whole.read());
     let mut resumed = CpuNetwork::build(architecture, stored, &isa).unwrap();
     resumed.start_training(&whole.read_velocities());
     whole.step(&batch, &recipe(), 0.05);
@@ -157,7 +157,8 @@ fn training_goes_on_from_what_was_read() {
 fn a_step_allocates_nothing_once_the_buffers_exist() {
     let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     for architecture in architectures() {
-        let mut network = CpuNetwork::build(&architecture, Source::drawn(7), &Isa::best()).unwrap();
+        let mut network =
+            CpuNetwork::build(&architecture, TensorSource::drawn(7), &Isa::best()).unwrap();
         network.start_training(&[]);
         let recipe = recipe();
         let batch = batch(&architecture, 70, network.paths(), 1);

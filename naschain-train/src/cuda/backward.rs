@@ -40,10 +40,10 @@ impl CudaNetwork {
 
     fn head_backward(&self, step: Step, dlogits: &[f32]) {
         let Step { buffers, training } = step;
-        let (gpu, side, classes) = (&self.gpu, self.plan.head, self.plan.classes());
+        let (gpu, dims, classes) = (&self.gpu, self.plan.head, self.plan.classes());
         let dlogits = gpu.write(dlogits);
-        let conv = self.single_conv(buffers, side.channels, classes);
-        let linear = self.plan.linear.place.start;
+        let conv = self.single_conv(buffers, dims.channels, classes);
+        let linear = self.plan.linear.range.start;
         conv.gradient(
             gpu,
             buffers.features.all(),
@@ -51,7 +51,7 @@ impl CudaNetwork {
             training.partial.all(),
             self.gradients.from(linear),
         );
-        let bias = self.gradients.from(self.plan.bias.place.start);
+        let bias = self.gradients.from(self.plan.bias.range.start);
         let images = buffers.images;
         fold_parts(gpu, dlogits.all(), bias, images, BLOCK, classes.channels);
         if self.plan.phases.is_empty() {
@@ -59,8 +59,8 @@ impl CudaNetwork {
         }
         let dfeatures = training.dfeatures.all();
         conv.run_back(gpu, dlogits.all(), self.parameters.from(linear), dfeatures);
-        let planes = images * side.channels;
-        average_back(gpu, dfeatures, training.dout.all(), planes, side.pixels());
+        let planes = images * dims.channels;
+        average_back(gpu, dfeatures, training.dout.all(), planes, dims.pixels());
     }
 
     /// From the gradient with respect to a batch norm's output to that with respect to its input.
@@ -86,14 +86,14 @@ impl CudaNetwork {
         let Step { buffers, training } = step;
         let plan = &self.plan.phases[phase];
         let (input, weights) = (&plan.nodes[node].input, &plan.nodes[node].conv);
-        let conv = node_conv(buffers, plan.side);
+        let conv = node_conv(buffers, plan.dims);
         let dz = training.dz.all();
         conv.gradient(
             &self.gpu,
             self.conv_input(buffers, phase, node),
             dz,
             training.partial.all(),
-            self.gradients.from(weights.place.start),
+            self.gradients.from(weights.range.start),
         );
         let source = input.sources[0];
         let (out, add) = match input.conv {
@@ -103,7 +103,7 @@ impl CudaNetwork {
                 (training.dmaps.from(map), !source.last_reader)
             }
         };
-        let from = self.parameters.from(weights.place.start);
+        let from = self.parameters.from(weights.range.start);
         conv.run_back(&self.gpu, dz, from, out, add);
         if let Some(weights) = &input.conv {
             self.join_backward(step, phase, node, weights);
@@ -117,7 +117,7 @@ impl CudaNetwork {
             Some(weights) => self.join_backward(step, phase, plan.nodes.len(), weights),
             None => {
                 let map = plan.output.sources[0].map * buffers.phases[phase].step;
-                let numbers = buffers.images * plan.side.image();
+                let numbers = buffers.images * plan.dims.image();
                 let to = training.dmaps.from(map);
                 copy(&self.gpu, training.dz.all(), to, numbers);
             }
@@ -132,7 +132,7 @@ impl CudaNetwork {
             None => training.dz.all(),
         };
         let join = self.join(buffers, phase, node);
-        let at = weights.place.start;
+        let at = weights.range.start;
         join.gradient(
             &self.gpu,
             buffers.phases[phase].maps.all(),
@@ -149,14 +149,14 @@ impl CudaNetwork {
     fn enter_backward(&self, step: Step, phase: usize) {
         let Step { buffers, training } = step;
         let gpu = &self.gpu;
-        let before = self.plan.phases[phase - 1].side;
+        let before = self.plan.phases[phase - 1].dims;
         let plan = &self.plan.phases[phase];
         let dmap = training.dmaps.all();
         let dpooled = match &plan.entry {
             None => dmap,
             Some(entry) => {
-                let conv = self.single_conv(buffers, before.channels, plan.side);
-                let at = entry.place.start;
+                let conv = self.single_conv(buffers, before.channels, plan.dims);
+                let at = entry.range.start;
                 conv.gradient(
                     gpu,
                     buffers.phases[phase].pooled.all(),
@@ -188,7 +188,7 @@ impl CudaNetwork {
             buffers.input.all(),
             training.dmaps.all(),
             training.partial.all(),
-            self.gradients.from(entry.place.start),
+            self.gradients.from(entry.range.start),
         );
     }
 }

@@ -61,14 +61,14 @@ impl Buffers {
         let mut before = None;
         let phases = plan.phases.iter().map(|phase| {
             let pooled = match (before, &phase.entry) {
-                (Some(channels), Some(_)) => channels * phase.side.pixels(),
+                (Some(channels), Some(_)) => channels * phase.dims.pixels(),
                 _ => 0,
             };
-            before = Some(phase.side.channels);
+            before = Some(phase.dims.channels);
             PhaseBuffers::new(gpu, phase, room * pooled, room)
         });
         let phases = phases.collect();
-        let widest = plan.phases.iter().map(|phase| phase.side.channels);
+        let widest = plan.phases.iter().map(|phase| phase.dims.channels);
         let planes = room * widest.chain([plan.head.channels]).max().unwrap_or(0);
         Buffers {
             images: room,
@@ -86,7 +86,7 @@ impl Buffers {
 
 impl PhaseBuffers {
     fn new(gpu: &Gpu, phase: &PhasePlan, pooled: usize, room: usize) -> PhaseBuffers {
-        let step = room * phase.side.image();
+        let step = room * phase.dims.image();
         let nodes = phase.nodes.len();
         let joins = phase.nodes.iter().map(|node| node.input.conv.is_some());
         let some = |wanted: bool| gpu.room(if wanted { step } else { 0 });
@@ -110,11 +110,11 @@ impl TrainingBuffers {
         let most = |numbers: &dyn Fn(&PhasePlan) -> usize| {
             gpu.room(plan.phases.iter().map(numbers).max().unwrap_or(0))
         };
-        let map = |phase: &PhasePlan| room * phase.side.image();
+        let map = |phase: &PhasePlan| room * phase.dims.image();
         let mut before = 0;
         let pooled = plan.phases.iter().map(|phase| {
-            let channels = std::mem::replace(&mut before, phase.side.channels);
-            room * channels * phase.side.pixels()
+            let channels = std::mem::replace(&mut before, phase.dims.channels);
+            room * channels * phase.dims.pixels()
         });
         let pooled = pooled.max().unwrap_or(0);
         let weights = plan.phases.iter().map(|phase| {
@@ -122,10 +122,10 @@ impl TrainingBuffers {
             let nodes = nodes.flat_map(|node| [Some(&node.conv), node.input.conv.as_ref()]);
             let ends = [phase.entry.as_ref(), phase.output.conv.as_ref()];
             let weights = nodes.chain(ends).flatten();
-            let largest = weights.map(|weight| weight.place.len()).max().unwrap_or(0);
-            room.div_ceil(chunk(phase.side.pixels())) * largest
+            let largest = weights.map(|weight| weight.range.len()).max().unwrap_or(0);
+            room.div_ceil(chunk(phase.dims.pixels())) * largest
         });
-        let linear = room.div_ceil(chunk(1)) * plan.linear.place.len();
+        let linear = room.div_ceil(chunk(1)) * plan.linear.range.len();
         let rows = plan.declared().map(|tensor| tensor.shape[0]);
         TrainingBuffers {
             dmaps: most(&|phase| (phase.nodes.len() + 1) * map(phase)),

@@ -14,14 +14,14 @@ use crate::evaluation::BATCH;
 use crate::loss::{CrossEntropy, Loss};
 use crate::plan::planner::Planner;
 use crate::plan::{Norm, Plan, Role, Weight};
-use crate::weights::{Source, Weights};
+use crate::weights::{TensorSource, Weights};
 
 /// A network and its state between two training steps.
 pub(crate) struct CudaNetwork {
     pub(super) gpu: Gpu,
     /// With one lane, so that maps are `[image][channel][pixel]`.
     pub(super) plan: Plan,
-    pub(super) norms: Vec<NormPlace>,
+    pub(super) norms: Vec<NormLayout>,
     /// Elements per image.
     pub(super) image: usize,
     /// Channels of all batch norms.
@@ -38,7 +38,7 @@ pub(crate) struct CudaNetwork {
 }
 
 /// The position of a batch norm's parameters and statistics.
-pub(super) struct NormPlace {
+pub(super) struct NormLayout {
     pub(super) channels: usize,
     /// Index of its first channel among those of all batch norms.
     pub(super) first: usize,
@@ -47,11 +47,11 @@ pub(super) struct NormPlace {
 }
 
 impl Engine for CudaNetwork {
-    type Place = CudaDevice;
+    type Target = CudaDevice;
 
     fn build(
         architecture: &Architecture,
-        mut source: Source,
+        mut source: TensorSource,
         device: &CudaDevice,
     ) -> Result<CudaNetwork, Error> {
         let mut planner = Planner::new(&mut source, &|_| 1);
@@ -61,8 +61,8 @@ impl Engine for CudaNetwork {
         let gpu = Gpu::new(device);
         Ok(CudaNetwork {
             image: architecture.input.len(),
-            channels: norms.iter().map(|norm| norm.side.channels).sum(),
-            norms: places(&norms),
+            channels: norms.iter().map(|norm| norm.dims.channels).sum(),
+            norms: norm_layouts(&norms),
             parameters: gpu.write(&parameters),
             velocities: gpu.room(0),
             gradients: gpu.room(0),
@@ -131,7 +131,7 @@ impl Engine for CudaNetwork {
         let mut logits = Vec::new();
         for pixels in pixels.chunks(at_once * self.image) {
             self.load(pixels, &[]);
-            self.recall();
+            self.load_running_statistics();
             self.forward(false);
             logits.extend(self.read_logits());
         }
@@ -205,13 +205,13 @@ impl CudaNetwork {
     }
 }
 
-fn places(norms: &[Norm]) -> Vec<NormPlace> {
+fn norm_layouts(norms: &[Norm]) -> Vec<NormLayout> {
     let mut first = 0;
     let place = |norm: &Norm| {
-        let channels = norm.side.channels;
+        let channels = norm.dims.channels;
         first += channels;
-        let start = |weight: &Weight| weight.place.start;
-        NormPlace {
+        let start = |weight: &Weight| weight.range.start;
+        NormLayout {
             channels,
             first: first - channels,
             weight_at: start(&norm.weight),

@@ -39,8 +39,8 @@ impl Tables {
             let Role::Trained(weight) = &tensor.role else {
                 continue;
             };
-            let numbers = weight.place.len() / weight.outputs;
-            let places = weight.place.clone().step_by(numbers);
+            let numbers = weight.range.len() / weight.outputs;
+            let places = weight.range.clone().step_by(numbers);
             tensors.extend([(rows.len() / 2) as u32, weight.outputs as u32]);
             rows.extend(places.flat_map(|place| [place as u32, numbers as u32]));
         }

@@ -16,14 +16,14 @@ const SHAPE: Shape = Shape {
 };
 
 /// Files and record format of one data set.
-struct Layout {
+struct CifarFiles {
     train: &'static [&'static str],
     test: &'static str,
     /// Name and number of classes of each label byte of a record; the last is the label to learn.
     labels: &'static [(&'static str, u8)],
 }
 
-const CIFAR10: Layout = Layout {
+const CIFAR10: CifarFiles = CifarFiles {
     train: &[
         "data_batch_1.bin",
         "data_batch_2.bin",
@@ -35,7 +35,7 @@ const CIFAR10: Layout = Layout {
     labels: &[("label", 10)],
 };
 
-const CIFAR100: Layout = Layout {
+const CIFAR100: CifarFiles = CifarFiles {
     train: &["train.bin"],
     test: "test.bin",
     labels: &[("coarse label", 20), ("fine label", 100)],
@@ -49,7 +49,7 @@ pub(super) fn cifar100(name: String, dir: &Path) -> Result<Dataset, Error> {
     CIFAR100.dataset(name, dir)
 }
 
-impl Layout {
+impl CifarFiles {
     fn dataset(&self, name: String, dir: &Path) -> Result<Dataset, Error> {
         let train = self.part(dir, self.train)?;
         let test = self.part(dir, &[self.test])?;
@@ -79,16 +79,16 @@ impl Layout {
                 format!("{length} bytes are not a whole number of images of {record} bytes");
             return Err(files::malformed(path, problem));
         }
-        if length > files::MOST_BYTES {
-            let most = files::MOST_BYTES;
-            let problem = format!("it has {length} bytes; at most {most} are read");
+        if length > files::MAX_BYTES {
+            let max = files::MAX_BYTES;
+            let problem = format!("it has {length} bytes; the limit is {max}");
             return Err(files::malformed(path, problem));
         }
         let mut reader = BufReader::new(file);
         pixels.reserve_exact(count as usize * SHAPE.len());
         let mut image = vec![0; record];
         for index in 0..count {
-            let read = reader.read_exact(&mut image).map_err(files::broken);
+            let read = reader.read_exact(&mut image).map_err(files::read_problem);
             let label = read.and_then(|()| self.label(index, &image));
             labels.push(label.map_err(|problem| files::malformed(path, problem))?);
             pixels.extend_from_slice(&image[self.labels.len()..]);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_files_are_refused_by_name() {
+    fn malformed_files_are_rejected_by_name() {
         let error = load("cut", &[7; 3072]).unwrap_err().to_string();
         assert!(
             error.contains("test_batch.bin: 3072 bytes are not"),
@@ -182,7 +182,7 @@ mod tests {
         long.set_len(3074 << 30).unwrap();
         let error = cifar100("cifar100".to_owned(), &dir).unwrap_err();
         let error = error.to_string();
-        assert!(error.contains("at most 4294967296 are read"), "{error}");
+        assert!(error.contains("the limit is 4294967296"), "{error}");
         let error = problem(vec![0; 3073]);
         assert!(
             error.contains("3073 bytes are not a whole number of images of 3074 bytes"),

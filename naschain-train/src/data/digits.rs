@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_embedded_file_is_whole() {
+    fn the_embedded_file_is_complete() {
         let data = dataset();
         assert_eq!((data.train.len(), data.test.len()), (1397, 400));
         let mut counts = [0; 10];

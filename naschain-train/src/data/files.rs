@@ -9,15 +9,15 @@ use flate2::read::MultiGzDecoder;
 use crate::Error;
 
 /// Maximum size of a data file; no supported format needs more.
-pub(super) const MOST_BYTES: u64 = 1 << 32;
+pub(super) const MAX_BYTES: u64 = 1 << 32;
 /// Maximum compression ratio of deflate (<https://zlib.net/zlib_tech.html>).
-const MOST_UNPACKED: u64 = 1032;
+const MAX_DEFLATE_RATIO: u64 = 1032;
 /// Typical maximum compression ratio of images. Memory is reserved for this ratio and grows beyond
 /// it only as data arrives.
-const USUAL_UNPACKED: u64 = 8;
+const TYPICAL_DEFLATE_RATIO: u64 = 8;
 
 /// The path of the file `name` or of `name.gz`, if one exists.
-pub(super) fn either(dir: &Path, name: &str) -> Option<PathBuf> {
+pub(super) fn file_or_gzip(dir: &Path, name: &str) -> Option<PathBuf> {
     let paths = [dir.join(name), dir.join(format!("{name}.gz"))];
     paths.into_iter().find(|path| path.is_file())
 }
@@ -40,9 +40,9 @@ pub(super) fn malformed(path: &Path, problem: impl Into<String>) -> Error {
 pub(super) struct Input<R> {
     pub(super) reader: R,
     /// Maximum number of bytes that the file can decompress to.
-    most_bytes: u64,
+    max_bytes: u64,
     /// Number of bytes to reserve memory for.
-    usual_bytes: u64,
+    typical_bytes: u64,
 }
 
 impl Input<Box<dyn Read>> {
@@ -54,8 +54,8 @@ impl Input<Box<dyn Read>> {
         }
         Ok(Input {
             reader: Box::new(file),
-            most_bytes: stored,
-            usual_bytes: stored,
+            max_bytes: stored,
+            typical_bytes: stored,
         })
     }
 }
@@ -65,21 +65,21 @@ impl<R: Read> Input<R> {
     pub(super) fn deflated(reader: R, stored: u64) -> Input<R> {
         Input {
             reader,
-            most_bytes: stored.saturating_mul(MOST_UNPACKED),
-            usual_bytes: stored.saturating_mul(USUAL_UNPACKED),
+            max_bytes: stored.saturating_mul(MAX_DEFLATE_RATIO),
+            typical_bytes: stored.saturating_mul(TYPICAL_DEFLATE_RATIO),
         }
     }
 
     /// Reads the rest of the file, which must be `expected` bytes. Reserves no more memory than a
     /// file of this size can hold, whatever its header claims.
-    pub(super) fn rest(self, expected: u128) -> Result<Vec<u8>, String> {
-        let most = u128::from(self.most_bytes.min(MOST_BYTES));
-        if expected > most {
+    pub(super) fn read_rest(self, expected: u128) -> Result<Vec<u8>, String> {
+        let max = u128::from(self.max_bytes.min(MAX_BYTES));
+        if expected > max {
             return Err(format!(
-                "its header promises {expected} bytes of data; it can hold {most} at the most"
+                "its header claims {expected} bytes of data; a file of this size can hold at most {max}"
             ));
         }
-        read_exactly(self.reader, expected as u64, self.usual_bytes)
+        read_exactly(self.reader, expected as u64, self.typical_bytes)
     }
 }
 
@@ -90,26 +90,26 @@ pub(super) fn open(path: &Path) -> Result<(File, u64), Error> {
     Ok((file, metadata.len()))
 }
 
-fn read_exactly(reader: impl Read, expected: u64, usual: u64) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::with_capacity(expected.min(usual) as usize);
+fn read_exactly(reader: impl Read, expected: u64, typical: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(expected.min(typical) as usize);
     let mut reader = reader.take(expected + 1);
-    reader.read_to_end(&mut bytes).map_err(broken)?;
+    reader.read_to_end(&mut bytes).map_err(read_problem)?;
     let found = bytes.len() as u64;
     match found.cmp(&expected) {
         std::cmp::Ordering::Equal => Ok(bytes),
         std::cmp::Ordering::Less => Err(format!(
-            "its header promises {expected} bytes of data; it has {found}"
+            "its header claims {expected} bytes of data; it has {found}"
         )),
         std::cmp::Ordering::Greater => Err(format!(
-            "its header promises {expected} bytes of data; it has more"
+            "its header claims {expected} bytes of data; it has more"
         )),
     }
 }
 
 /// Describes the failure to read a truncated or corrupt file.
-pub(super) fn broken(error: std::io::Error) -> String {
+pub(super) fn read_problem(error: std::io::Error) -> String {
     match error.kind() {
-        ErrorKind::UnexpectedEof => "it ends too early".to_owned(),
+        ErrorKind::UnexpectedEof => "it is truncated".to_owned(),
         _ => format!("it cannot be read: {error}"),
     }
 }

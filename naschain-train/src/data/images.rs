@@ -64,19 +64,19 @@ impl Images {
             let labels = labels.len();
             return Err(Error::LabelCount { labels, images });
         }
-        Images::examined(shape, Pixels::Memory(pixels), labels)
+        Images::scan(shape, Pixels::Memory(pixels), labels)
     }
 
     /// Images that stay in their files. Each is decoded once here, for digest and statistics.
-    pub(super) fn streamed(
+    pub(super) fn from_files(
         shape: Shape,
         pictures: Pictures,
         labels: Vec<u16>,
     ) -> Result<Images, Error> {
-        Images::examined(shape, Pixels::Files(pictures), labels)
+        Images::scan(shape, Pixels::Files(pictures), labels)
     }
 
-    fn examined(shape: Shape, pixels: Pixels, labels: Vec<u16>) -> Result<Images, Error> {
+    fn scan(shape: Shape, pixels: Pixels, labels: Vec<u16>) -> Result<Images, Error> {
         let mut images = Images {
             shape,
             labels,
@@ -163,10 +163,10 @@ impl Images {
     }
 
     /// Decodes images in files into memory if they take at most `max_bytes`.
-    pub(super) fn kept(self, most_bytes: u64) -> Result<Images, Error> {
+    pub(super) fn into_memory(self, max_bytes: u64) -> Result<Images, Error> {
         let bytes = self.len() as u64 * self.shape.len() as u64;
         match self.pixels {
-            Pixels::Files(_) if bytes <= most_bytes => self.in_memory(),
+            Pixels::Files(_) if bytes <= max_bytes => self.in_memory(),
             _ => Ok(self),
         }
     }
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_that_do_not_fit_are_refused() {
+    fn mismatched_counts_are_rejected() {
         let shape: Shape = "1x2x2".parse().unwrap();
         let problem = |pixels, labels| {
             let images = Images::new(shape, vec![0; pixels], vec![0; labels]);
@@ -198,11 +198,11 @@ mod tests {
         assert_eq!(problem(8, 1), "there are 1 labels for 2 images");
         let images = Images::new(shape, vec![0; 8], vec![0; 2]).unwrap();
         let error = images.pixels(&[0, 2]).unwrap_err().to_string();
-        assert_eq!(error, "image 2 is asked for; there are 2, counted from 0");
+        assert_eq!(error, "there is no image 2; there are 2, counted from 0");
     }
 
     #[test]
-    fn the_digest_is_that_of_pixels_and_labels_in_order() {
+    fn the_digest_covers_pixels_and_labels_in_order() {
         let shape: Shape = "3x1x2".parse().unwrap();
         let pixels: Vec<u8> = (0..600 * 6).map(|i| (i % 251) as u8).collect();
         let labels: Vec<u16> = (0..600).collect();

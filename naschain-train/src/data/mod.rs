@@ -36,7 +36,7 @@ pub fn read_picture(path: &Path, shape: Shape) -> Result<Vec<u8>, Error> {
     if ![1, 3].contains(&shape.channels) {
         return Err(Error::Malformed {
             path: path.to_owned(),
-            problem: format!("a picture has 1 or 3 channels; {shape} is asked for"),
+            problem: format!("images can be read with 1 or 3 channels, not as {shape}"),
         });
     }
     let mut pixels = vec![0; shape.len()];
@@ -150,10 +150,10 @@ impl Dataset {
     ///
     /// # Errors
     /// Those of [`Images::pixels`].
-    pub fn kept(self, most_bytes: u64) -> Result<Dataset, Error> {
+    pub fn into_memory(self, max_bytes: u64) -> Result<Dataset, Error> {
         Ok(Dataset {
-            train: self.train.kept(most_bytes)?,
-            test: self.test.kept(most_bytes)?,
+            train: self.train.into_memory(max_bytes)?,
+            test: self.test.into_memory(max_bytes)?,
             ..self
         })
     }
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_sees_every_part() {
+    fn the_digest_covers_both_parts() {
         let digits = Dataset::digits();
         let all: Vec<usize> = (0..400).collect();
         let mut labels = digits.test.labels().to_vec();
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_do_not_fit_are_refused() {
+    fn mismatched_parts_are_rejected() {
         let part = |shape: &str, label| {
             let shape: Shape = shape.parse().unwrap();
             Images::new(shape, vec![0; shape.len()], vec![label]).unwrap()
@@ -242,6 +242,6 @@ mod tests {
         );
         let names = Dataset::digits().with_class_names(vec!["zero".to_owned()]);
         let error = names.unwrap_err().to_string();
-        assert_eq!(error, "1 class names; there are 10 classes");
+        assert_eq!(error, "there are 1 class names for 10 classes");
     }
 }

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_those_of_the_pixels() {
+    fn moments_match_the_pixels() {
         let mut counts = [0; 256];
         (counts[10], counts[20]) = (3, 1);
         let moments = Moments::new(&counts);

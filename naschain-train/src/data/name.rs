@@ -7,9 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::Error;
 
 /// Default height and width of the images of a folder.
-const USUAL_SIDE: usize = 32;
+const DEFAULT_SIDE: usize = 32;
 /// Maximum height and width.
-const LARGEST_SIDE: usize = 4096;
+const MAX_SIDE: usize = 4096;
 
 /// The supported data sets.
 ///
@@ -116,8 +116,8 @@ impl DataName {
     pub fn folder() -> DataName {
         DataName::Folder(Shape {
             channels: 3,
-            height: USUAL_SIDE,
-            width: USUAL_SIDE,
+            height: DEFAULT_SIDE,
+            width: DEFAULT_SIDE,
         })
     }
 }
@@ -168,7 +168,7 @@ impl FromStr for DataName {
 fn picture_shape(text: &str) -> Result<Shape, Error> {
     let right = |shape: &Shape| {
         let sides = [shape.height, shape.width];
-        let side_is_right = |side: &usize| (1..=LARGEST_SIDE).contains(side);
+        let side_is_right = |side: &usize| (1..=MAX_SIDE).contains(side);
         [1, 3].contains(&shape.channels) && sides.iter().all(side_is_right)
     };
     let shape = text.parse().ok().filter(right);
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_written_as_they_are_read() {
+    fn names_round_trip() {
         let mut names = DataName::all();
         names.push(DataName::Npz("flowers.npz".to_owned()));
         names.push(DataName::Folder("1x28x30".parse().unwrap()));
@@ -209,17 +209,17 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_refused() {
+    fn unknown_names_are_rejected() {
         let wrong = ["imagenet", "emnist", "a/b.npz", "..\\b.npz", ".npz"];
         for wrong in wrong {
             let error = wrong.parse::<DataName>().unwrap_err().to_string();
-            assert!(error.contains("is not known; use digits"), "{error}");
+            assert!(error.contains("unknown data set"), "{error}");
         }
         for wrong in ["2x8x8", "3x4097x8", "3x0x8", "8", ""] {
             let name = format!("folder-{wrong}").parse::<DataName>();
             let right = format!(
-                "pictures cannot be brought to {wrong:?}; 1 or 3 channels and sides of 1 to 4096 \
-                 are right, such as 3x32x32"
+                "images cannot be resized to {wrong:?}; use 1 or 3 channels and sides of 1 to \
+                 4096, such as 3x32x32"
             );
             assert_eq!(name.unwrap_err().to_string(), right);
         }

@@ -6,7 +6,7 @@ use std::io::Read;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// NumPy's own limit for untrusted files (`max_header_size`).
-const LONGEST_HEADER: usize = 10_000;
+const MAX_HEADER_BYTES: usize = 10_000;
 
 /// Type and shape of the data after a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Header {
         if start[..6] != *MAGIC {
             let found = &start[..6];
             return Err(format!(
-                "it begins with {found:02x?}; NumPy's files begin with {MAGIC:02x?}"
+                "it starts with {found:02x?}; NumPy files start with {MAGIC:02x?}"
             ));
         }
         let length = match start[6] {
@@ -32,13 +32,13 @@ impl Header {
             2 | 3 => u32::from_le_bytes(bytes(reader)?) as usize,
             found => {
                 return Err(format!(
-                    "it has version {found} of NumPy's format, not 1 to 3"
+                    "it has version {found} of NumPy's format; versions 1 to 3 are supported"
                 ));
             }
         };
-        if length > LONGEST_HEADER {
+        if length > MAX_HEADER_BYTES {
             return Err(format!(
-                "its header is {length} bytes long; at most {LONGEST_HEADER} are read"
+                "its header is {length} bytes long; the limit is {MAX_HEADER_BYTES}"
             ));
         }
         let mut text = vec![0; length];
@@ -46,8 +46,8 @@ impl Header {
         let text = String::from_utf8(text).map_err(|_| "its header is not text".to_owned())?;
         Header::parse(&text).ok_or_else(|| {
             format!(
-                "its header is {:?}; one array of numbers in C order is needed, as \
-                 numpy.ascontiguousarray makes it",
+                "its header is {:?}; the array must be numeric and in C order, as returned by \
+                 numpy.ascontiguousarray",
                 text.trim_end()
             )
         })
@@ -104,7 +104,7 @@ mod tests {
 
     // As written by NumPy 2.3 for numpy.zeros((3, 2), 'uint8') and numpy.zeros(5).
     #[test]
-    fn headers_of_numpy_are_read() {
+    fn numpy_headers_are_read() {
         for (text, descr, shape) in [
             (
                 "{'descr': '|u1', 'fortran_order': False, 'shape': (3, 2), }          \n",
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn other_headers_are_refused() {
+    fn other_headers_are_rejected() {
         let whole = file("|u1", "(2,)", &[1, 2]);
         for length in 0..whole.len() - 2 {
             assert!(header(&whole[..length]).is_err(), "{length}");
@@ -133,7 +133,7 @@ mod tests {
         assert!(
             header(b"PK\x03\x04      ")
                 .unwrap_err()
-                .contains("begins with")
+                .contains("starts with")
         );
         let mut version = whole.clone();
         version[6] = 4;

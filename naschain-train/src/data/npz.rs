@@ -15,7 +15,7 @@ use super::{Dataset, Images, files};
 use crate::Error;
 
 /// One in this many images, drawn at random, becomes the test set of an archive without one.
-const TEST_PART: usize = 5;
+const TEST_DIVISOR: usize = 5;
 
 /// Reads `x` (pixels from 0 to 255, `uint8`) and `y` (labels from 0 without gaps, of any integer
 /// type), and `x_test` and `y_test` if present. The training set may also be called `x_train` and
@@ -71,8 +71,8 @@ impl Archive {
         let [train, test] = part.split();
         if let Some(class) = (0..classes).find(|&class| !train.has(class)) {
             return Err(format!(
-                "class {class} has no image to train on: of {} images {}, drawn once and for all, \
-                 are the test, all of this class among them; add some, or x_test and y_test",
+                "class {class} has no training image: of {} images {} were drawn as the test set, \
+                 among them all of this class; add images, or x_test and y_test",
                 train.labels.len() + test.labels.len(),
                 test.labels.len()
             ));
@@ -106,7 +106,7 @@ impl Archive {
         if !self.has(name) {
             let names = self.archive.file_names().flatten().take(20);
             let have = names.collect::<Vec<_>>().join(", ");
-            return Err(format!("there is no array {name} in it; it has {have}"));
+            return Err(format!("there is no array {name}; the archive has {have}"));
         }
         let wrong = |problem| format!("{name}: {problem}");
         let member = self.archive.by_name(&format!("{name}.npy"));
@@ -119,7 +119,7 @@ impl Archive {
 
     fn array(&mut self, name: String) -> Result<Array, String> {
         let (header, input) = self.member(&name)?;
-        let bytes = input.rest(header.bytes().unwrap_or(u128::MAX));
+        let bytes = input.read_rest(header.bytes().unwrap_or(u128::MAX));
         let bytes = bytes.map_err(|problem| format!("{name}: {problem}"))?;
         Ok(Array {
             name,
@@ -148,7 +148,7 @@ impl Part {
             None => Ok(seen.len()),
             Some(missing) => Err(format!(
                 "the largest training label is {largest}, but no training image has the label \
-                 {missing}; labels count from 0 without gaps"
+                 {missing}; labels must count from 0 without gaps"
             )),
         }
     }
@@ -165,7 +165,7 @@ impl Part {
     fn split(self) -> [Part; 2] {
         let images = self.labels.len();
         let order = Stream::new(0, Purpose::Split, 0, 0).permutation(images);
-        let (test, train) = order.split_at(images.div_ceil(TEST_PART));
+        let (test, train) = order.split_at(images.div_ceil(TEST_DIVISOR));
         [train, test].map(|indices| {
             let size = self.shape.len();
             let mut part = Part {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn archives_of_numpy_are_read() {
+    fn numpy_archives_are_read() {
         let first = dataset("first".to_owned(), &fixture("first.npz")).unwrap();
         assert_eq!(
             (first.shape.to_string(), first.classes),
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_archives_are_refused() {
+    fn malformed_archives_are_rejected() {
         let x = || ("x", npy::file("|u1", "(4, 1, 2)", &[0; 8]));
         let y = || ("y", labels(&[0, 1, 0, 1]));
         assert!(load("good", &[x(), y()]).is_ok());
@@ -263,7 +263,7 @@ mod tests {
             let error = load(test, members).unwrap_err();
             assert!(error.contains(problem), "{test}: {error}");
         };
-        refused("no-y", &[x()], "no array y in it; it has x.npy");
+        refused("no-y", &[x()], "no array y; the archive has x.npy");
         let wrong_x = |test, descr, shape, data: &[u8], problem| {
             refused(test, &[("x", npy::file(descr, shape, data)), y()], problem);
         };
@@ -274,7 +274,7 @@ mod tests {
             "|u1",
             "(4, 8, 8, 4)",
             &[0; 1024],
-            "2 or 4 channels, these come before height and width, such as x.transpose(0, 3, 1, 2)",
+            "2 or 4 channels must come before height and width, as after x.transpose(0, 3, 1, 2)",
         );
         wrong_x("flat", "|u1", "(8,)", &[0; 8], "x has 1 dimensions");
         wrong_x(
@@ -282,14 +282,14 @@ mod tests {
             "|u1",
             "(4, 1, 2)",
             &[0; 7],
-            "promises 8 bytes of data; it has 7",
+            "claims 8 bytes of data; it has 7",
         );
         wrong_x(
             "long",
             "|u1",
             "(4, 1, 2)",
             &[0; 9],
-            "promises 8 bytes of data; it has more",
+            "claims 8 bytes of data; it has more",
         );
         wrong_x("none", "|u1", "(0, 1, 2)", &[], "at least one image");
         let wide = "(4, 18446744073709551615, 18446744073709551615, 18446744073709551615)";
@@ -319,17 +319,17 @@ mod tests {
         wrong_y(
             "real",
             npy::file("<f4", "(4,)", &[0; 16]),
-            "labels are whole numbers",
+            "labels must be integers",
         );
         wrong_y(
             "text-y",
             npy::file("<U3", "(4,)", &[0; 48]),
-            "y has the type <U3; labels are whole numbers",
+            "y has the type <U3; labels must be integers",
         );
         wrong_y(
             "table",
             npy::file("|u1", "(2, 2)", &[0; 4]),
-            "one label an image",
+            "one label per image",
         );
         let negative = npy::file("<i2", "(4,)", &[0, 0, 1, 0, 255, 255, 0, 0]);
         wrong_y("negative", negative, "y has -1 for image 2");
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn the_test_part_leaves_an_image_of_each_class() {
+    fn the_test_set_leaves_an_image_of_each_class() {
         let x = || ("x", npy::file("|u1", "(20, 1, 2)", &[0; 40]));
         let found = (0..20).map(|rare| {
             let mut y = [0; 20];
@@ -356,10 +356,7 @@ mod tests {
         assert_eq!((good.len(), bad.len()), (16, 4));
         for error in bad {
             let error = error.unwrap_err();
-            assert!(
-                error.contains("class 1 has no image to train on"),
-                "{error}"
-            );
+            assert!(error.contains("class 1 has no training image"), "{error}");
         }
         let error = load(
             "few",

@@ -16,13 +16,13 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use crate::Error;
 
 /// Limits of file and image size, to bound memory.
-const MOST_BYTES: u64 = 1 << 28;
-const MOST_PIXELS: usize = 1 << 26;
-const MOST_SIDE: usize = 1 << 15;
+const MAX_BYTES: u64 = 1 << 28;
+const MAX_PIXELS: usize = 1 << 26;
+const MAX_SIDE: usize = 1 << 15;
 /// Maximum compression ratio of deflate (<https://zlib.net/zlib_tech.html>).
-const MOST_UNPACKED: usize = 1032;
+const MAX_DEFLATE_RATIO: usize = 1032;
 /// Bound for JPEG, where a block of 8×8 pixels takes at least one bit.
-const MOST_PIXELS_A_BYTE: usize = 512;
+const MAX_PIXELS_PER_BYTE: usize = 512;
 /// The second byte of the EOI marker that ends every JPEG (ITU-T T.81, B.1.1.3).
 const END_OF_IMAGE: u8 = 0xd9;
 
@@ -39,7 +39,7 @@ pub(super) fn read(path: &Path, shape: Shape, pixels: &mut [u8]) -> Result<(), E
     };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(io)?;
-    let mut file = file.take(MOST_BYTES + 1);
+    let mut file = file.take(MAX_BYTES + 1);
     file.read_to_end(&mut bytes).map_err(io)?;
     let image = decode(&bytes).map_err(|problem| Error::Malformed {
         path: path.to_owned(),
@@ -50,8 +50,8 @@ pub(super) fn read(path: &Path, shape: Shape, pixels: &mut [u8]) -> Result<(), E
 }
 
 fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(format!("the file has more than {MOST_BYTES} bytes"));
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(format!("the file is larger than {MAX_BYTES} bytes"));
     }
     // File extensions are wrong even in well-known data sets, so the first bytes decide.
     if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
@@ -61,21 +61,21 @@ fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
     } else {
         let first = &bytes[..bytes.len().min(8)];
         Err(format!(
-            "it is neither PNG nor JPEG: it begins with {first:02x?}"
+            "it is neither PNG nor JPEG: it starts with {first:02x?}"
         ))
     }
 }
 
 fn decode_png(bytes: &[u8]) -> Result<DynamicImage, String> {
-    let broken = |error| format!("the PNG does not decode: {error}");
+    let undecodable = |error| format!("the PNG cannot be decoded: {error}");
     let mut limits = image::Limits::default();
-    limits.max_image_width = Some(MOST_SIDE as u32);
-    limits.max_image_height = Some(MOST_SIDE as u32);
-    let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(broken)?;
+    limits.max_image_width = Some(MAX_SIDE as u32);
+    limits.max_image_height = Some(MAX_SIDE as u32);
+    let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(undecodable)?;
     let (width, height) = decoder.dimensions();
-    let most = bytes.len() * MOST_UNPACKED * 8 / bits_per_pixel(bytes);
-    check_size(width as usize, height as usize, bytes.len(), most)?;
-    DynamicImage::from_decoder(decoder).map_err(broken)
+    let max = bytes.len() * MAX_DEFLATE_RATIO * 8 / bits_per_pixel(bytes);
+    check_size(width as usize, height as usize, bytes.len(), max)?;
+    DynamicImage::from_decoder(decoder).map_err(undecodable)
 }
 
 /// Bits per stored pixel, from the header, which is always the first chunk (PNG specification,
@@ -97,17 +97,17 @@ fn bits_per_pixel(png: &[u8]) -> usize {
 /// Uses the decoder of the image crate directly, in strict mode: through that crate a truncated
 /// JPEG decodes without an error. Without SIMD, so that no bit depends on the processor.
 fn decode_jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
-    let broken = |error| format!("the JPEG does not decode: {error}");
+    let undecodable = |error| format!("the JPEG cannot be decoded: {error}");
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_use_unsafe(false)
-        .set_max_width(MOST_SIDE)
-        .set_max_height(MOST_SIDE);
+        .set_max_width(MAX_SIDE)
+        .set_max_height(MAX_SIDE);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(broken)?;
+    decoder.decode_headers().map_err(undecodable)?;
     let (width, height) = decoder.dimensions().unwrap_or_default();
-    let most = bytes.len() * MOST_PIXELS_A_BYTE;
-    check_size(width, height, bytes.len(), most)?;
+    let max = bytes.len() * MAX_PIXELS_PER_BYTE;
+    check_size(width, height, bytes.len(), max)?;
     let grey = decoder.input_colorspace() == Some(ColorSpace::Luma);
     let colours = if grey {
         ColorSpace::Luma
@@ -115,10 +115,10 @@ fn decode_jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
         ColorSpace::RGB
     };
     decoder.set_options(options.jpeg_set_out_colorspace(colours));
-    let pixels = decoder.decode().map_err(broken)?;
+    let pixels = decoder.decode().map_err(undecodable)?;
     // The decoder does not notice when the last few bytes are missing.
     if !has_end(bytes) {
-        return Err("the JPEG does not decode: it ends too early".to_owned());
+        return Err("the JPEG cannot be decoded: it is truncated".to_owned());
     }
     let (width, height) = (width as u32, height as u32);
     let image = if grey {
@@ -126,7 +126,7 @@ fn decode_jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
     } else {
         RgbImage::from_raw(width, height, pixels).map(DynamicImage::from)
     };
-    image.ok_or_else(|| "the JPEG decodes to fewer pixels than its header says".to_owned())
+    image.ok_or_else(|| "the JPEG has fewer pixels than its header says".to_owned())
 }
 
 /// Whether a JPEG has its EOI marker. Segments are skipped by their lengths, because one may
@@ -152,18 +152,18 @@ fn has_end(jpeg: &[u8]) -> bool {
 
 /// Checks an image's size before memory is allocated for its pixels. A file of `bytes` bytes can
 /// hold `max` pixels.
-fn check_size(width: usize, height: usize, bytes: usize, most: usize) -> Result<(), String> {
+fn check_size(width: usize, height: usize, bytes: usize, max: usize) -> Result<(), String> {
     let pixels = width * height;
-    if !(1..=MOST_PIXELS).contains(&pixels) {
+    if !(1..=MAX_PIXELS).contains(&pixels) {
         return Err(format!(
-            "the image is {width}x{height}; 1 to {MOST_PIXELS} pixels can be read"
+            "the image is {width}x{height}; it must have 1 to {MAX_PIXELS} pixels"
         ));
     }
-    if pixels <= most {
+    if pixels <= max {
         Ok(())
     } else {
         Err(format!(
-            "the image is {width}x{height}; a file of {bytes} bytes cannot hold so much"
+            "the image is {width}x{height}; a file of {bytes} bytes cannot hold so many pixels"
         ))
     }
 }
@@ -220,7 +220,7 @@ mod tests {
         pixels
     }
 
-    fn furthest(a: &[u8], b: &[u8]) -> u8 {
+    fn max_distance(a: &[u8], b: &[u8]) -> u8 {
         assert_eq!(a.len(), b.len());
         let distances = a.iter().zip(b).map(|(a, b)| a.abs_diff(*b));
         distances.max().unwrap()
@@ -232,10 +232,14 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_cropped_and_resized_as_by_pillow() {
+    fn cropping_and_resizing_match_pillow() {
         let pillow = std::fs::read(fixture("picture-3x16x16.bin")).unwrap();
         let png = pixels("picture.png", "3x16x16");
-        assert!(furthest(&png, &pillow) <= 1, "{}", furthest(&png, &pillow));
+        assert!(
+            max_distance(&png, &pillow) <= 1,
+            "{}",
+            max_distance(&png, &pillow)
+        );
         // JPEG at quality 95 with chroma subsampling is lossy.
         for jpeg in ["picture.jpg", "progressive.jpg"] {
             let mean = mean_distance(&pixels(jpeg, "3x16x16"), &pillow);
@@ -244,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn grey_and_colour_are_what_is_asked_for() {
+    fn grey_and_colour_are_converted() {
         let grey = pixels("grey.png", "1x30x40");
         assert_eq!(
             pixels("grey.png", "3x30x40"),
@@ -257,13 +261,13 @@ mod tests {
             (0.2126 * plane(0) + 0.7152 * plane(1) + 0.0722 * plane(2)) as u8
         });
         let of_colour = pixels("picture.png", "1x30x40");
-        assert!(furthest(&of_colour, &weighted.collect::<Vec<u8>>()) <= 1);
+        assert!(max_distance(&of_colour, &weighted.collect::<Vec<u8>>()) <= 1);
         let mean = mean_distance(&pixels("grey.jpg", "1x30x40"), &grey);
         assert!(mean < 4.0, "{mean}");
     }
 
     #[test]
-    fn what_is_cut_off_or_not_a_picture_is_refused() {
+    fn truncated_files_and_other_formats_are_rejected() {
         for name in ["picture.png", "picture.jpg", "progressive.jpg", "grey.jpg"] {
             let whole = std::fs::read(fixture(name)).unwrap();
             assert!(decode(&whole).is_ok());

@@ -60,7 +60,7 @@ impl Kernel for Mean<'_> {
 
 /// Inverse standard deviation and scale from the batch's sum of squares, and one step of the
 /// running statistics: `running + 0.1 · (new - running)`, the variance unbiased as in PyTorch.
-pub(crate) struct Observe<'a> {
+pub(crate) struct BatchStatistics<'a> {
     /// Images × pixels.
     pub(crate) count: usize,
     pub(crate) squares: &'a [f32],
@@ -68,13 +68,13 @@ pub(crate) struct Observe<'a> {
     pub(crate) statistics: &'a mut Statistics,
 }
 
-impl Observe<'_> {
+impl BatchStatistics<'_> {
     pub(crate) fn run_on(self, isa: Isa) {
         isa.run(8, self);
     }
 }
 
-impl Kernel for Observe<'_> {
+impl Kernel for BatchStatistics<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let statistics = self.statistics;
@@ -102,18 +102,18 @@ impl Kernel for Observe<'_> {
 }
 
 /// Mean, inverse standard deviation and scale from the running statistics.
-pub(crate) struct Recall<'a> {
+pub(crate) struct RunningStatistics<'a> {
     pub(crate) weight: &'a [f32],
     pub(crate) statistics: &'a mut Statistics,
 }
 
-impl Recall<'_> {
+impl RunningStatistics<'_> {
     pub(crate) fn run_on(self, isa: Isa) {
         isa.run(8, self);
     }
 }
 
-impl Kernel for Recall<'_> {
+impl Kernel for RunningStatistics<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let statistics = self.statistics;

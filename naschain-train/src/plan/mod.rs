@@ -18,7 +18,7 @@ use crate::weights::NamedTensor;
 pub(crate) struct Plan {
     pub(crate) phases: Vec<PhasePlan>,
     /// The feature map that is averaged before the linear layer.
-    pub(crate) head: Side,
+    pub(crate) head: MapDims,
     pub(crate) linear: Weight,
     pub(crate) bias: Weight,
     /// All tensors in declaration order.
@@ -33,7 +33,7 @@ pub(crate) struct Plan {
 
 /// The dimensions of a feature map.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Side {
+pub(crate) struct MapDims {
     pub(crate) channels: usize,
     pub(crate) lanes: usize,
     pub(crate) height: usize,
@@ -42,7 +42,7 @@ pub(crate) struct Side {
 
 #[derive(Debug)]
 pub(crate) struct PhasePlan {
-    pub(crate) side: Side,
+    pub(crate) dims: MapDims,
     pub(crate) entry: Option<Weight>,
     pub(crate) nodes: Vec<NodePlan>,
     pub(crate) output: Join,
@@ -79,7 +79,7 @@ pub(crate) struct JoinSource {
 /// A trained parameter and its position in the buffer of all parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Weight {
-    pub(crate) place: Range<usize>,
+    pub(crate) range: Range<usize>,
     /// Position of its transposed weights, which the backward pass uses; empty if there are none.
     pub(crate) backward: Range<usize>,
     pub(crate) outputs: usize,
@@ -110,13 +110,13 @@ pub(crate) enum Role {
 /// A batch norm with its parameters and statistics.
 #[derive(Debug)]
 pub(crate) struct Norm {
-    pub(crate) side: Side,
+    pub(crate) dims: MapDims,
     pub(crate) weight: Weight,
     pub(crate) bias: Weight,
     pub(crate) statistics: Statistics,
 }
 
-impl Side {
+impl MapDims {
     pub(crate) fn pixels(self) -> usize {
         self.height * self.width
     }
@@ -146,7 +146,7 @@ impl Side {
     }
 
     /// The sizes of a 1×1 convolution from `maps` maps like `from` to one like this.
-    pub(crate) fn conv1(self, images: usize, maps: usize, from: Side) -> Sizes1 {
+    pub(crate) fn conv1(self, images: usize, maps: usize, from: MapDims) -> Sizes1 {
         Sizes1 {
             images,
             pixels: self.pixels(),
@@ -179,8 +179,8 @@ impl Weight {
     }
 
     /// Computes the transposed weights, if there are any, for inputs of `in_lanes` lanes.
-    fn lead_back(&self, parameters: &[f32], in_lanes: usize, backward: &mut [f32]) {
-        let packed = &parameters[self.place.clone()];
+    fn fill_transposed(&self, parameters: &[f32], in_lanes: usize, backward: &mut [f32]) {
+        let packed = &parameters[self.range.clone()];
         let to = &mut backward[self.backward.clone()];
         match self.kernel {
             _ if to.is_empty() => {}
@@ -196,12 +196,12 @@ impl Weight {
 
     /// Copies the values of a stored tensor to this weight's position in `all`.
     pub(crate) fn put(&self, values: &[f32], all: &mut [f32]) {
-        all[self.place.clone()].copy_from_slice(&self.pack(values));
+        all[self.range.clone()].copy_from_slice(&self.pack(values));
     }
 
     /// The inverse of [`Weight::put`].
     pub(crate) fn get(&self, all: &[f32]) -> Vec<f32> {
-        let packed = &all[self.place.clone()];
+        let packed = &all[self.range.clone()];
         match self.kernel {
             3 => unpack3(packed, self.inputs, self.outputs, self.lanes),
             _ => unpack1(packed, self.inputs, self.outputs, self.lanes),
@@ -211,8 +211,8 @@ impl Weight {
 
 impl Plan {
     /// The linear layer's output, as a map of one pixel.
-    pub(crate) fn classes(&self) -> Side {
-        Side {
+    pub(crate) fn classes(&self) -> MapDims {
+        MapDims {
             channels: self.linear.outputs,
             lanes: self.linear.lanes,
             height: 1,
@@ -221,8 +221,8 @@ impl Plan {
     }
 
     /// The linear layer's input, as a map of one pixel.
-    pub(crate) fn features(&self) -> Side {
-        Side {
+    pub(crate) fn features(&self) -> MapDims {
+        MapDims {
             height: 1,
             width: 1,
             ..self.head
@@ -248,7 +248,7 @@ impl Plan {
     }
 
     /// Assigns positions to the transposed weights.
-    fn place_backward(&mut self) {
+    fn assign_transposed(&mut self) {
         let mut next = 0;
         let mut place = |weight: &mut Weight, numbers: usize| {
             weight.backward = next..next + numbers;
@@ -256,7 +256,7 @@ impl Plan {
         };
         let mut from = self.head.lanes;
         for (index, phase) in self.phases.iter_mut().enumerate() {
-            let lanes = phase.side.lanes;
+            let lanes = phase.dims.lanes;
             match &mut phase.entry {
                 Some(entry) if index > 0 => {
                     let numbers = entry.transposed(from).len();
@@ -269,7 +269,7 @@ impl Plan {
             let joins = nodes.flat_map(|node| [node.input.conv.as_mut(), Some(&mut node.conv)]);
             for weight in joins.chain([phase.output.conv.as_mut()]).flatten() {
                 let numbers = match weight.kernel {
-                    3 => weight.place.len(),
+                    3 => weight.range.len(),
                     _ => {
                         let one = weight.transposed(lanes);
                         one.maps * one.len()
@@ -284,21 +284,22 @@ impl Plan {
     }
 
     /// Computes all transposed weights from the parameters.
-    pub(crate) fn lead_back(&self, parameters: &[f32], backward: &mut [f32]) {
+    pub(crate) fn fill_transposed(&self, parameters: &[f32], backward: &mut [f32]) {
         let mut from = self.head.lanes;
         for phase in &self.phases {
-            let lanes = phase.side.lanes;
+            let lanes = phase.dims.lanes;
             if let Some(entry) = &phase.entry {
-                entry.lead_back(parameters, from, backward);
+                entry.fill_transposed(parameters, from, backward);
             }
             from = lanes;
             let nodes = phase.nodes.iter();
             let joins = nodes.flat_map(|node| [node.input.conv.as_ref(), Some(&node.conv)]);
             for weight in joins.chain([phase.output.conv.as_ref()]).flatten() {
-                weight.lead_back(parameters, lanes, backward);
+                weight.fill_transposed(parameters, lanes, backward);
             }
         }
-        self.linear.lead_back(parameters, self.head.lanes, backward);
+        self.linear
+            .fill_transposed(parameters, self.head.lanes, backward);
     }
 }
 

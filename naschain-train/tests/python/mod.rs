@@ -22,7 +22,7 @@ pub(crate) fn has(package: &str) -> bool {
     if !has {
         // Bypasses the test harness, which hides the output of passing tests.
         let skipped = format!(
-            "SKIPPED the test against {package}: {} cannot import it; run python/install, or name another Python in NASCHAIN_PYTHON\n",
+            "SKIPPED the test against {package}: {} cannot import it; run python/install, or set NASCHAIN_PYTHON to another Python interpreter\n",
             python.display()
         );
         stderr().write_all(skipped.as_bytes()).unwrap();
@@ -39,7 +39,7 @@ pub(crate) fn run(script: &str, args: &[&str]) -> String {
         .output()
         .unwrap();
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{printed}{said}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}{errors}");
     printed
 }

@@ -96,7 +96,7 @@ pub(in crate::cuda) fn means(
 
 /// The batch's statistics and one step of the running ones, one thread per channel.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn observe(
+pub(in crate::cuda) fn update_statistics(
     sums: &Array<f32>,
     squares: &Array<f32>,
     parameters: &Array<f32>,
@@ -160,7 +160,7 @@ pub(in crate::cuda) fn observe(
 
 /// Mean, inverse standard deviation and scale from the running statistics, one thread per channel.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn recall(
+pub(in crate::cuda) fn load_running_statistics(
     parameters: &Array<f32>,
     statistics: &mut Array<f32>,
     channels: usize,

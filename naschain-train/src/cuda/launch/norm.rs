@@ -60,7 +60,7 @@ impl Norm<'_> {
     }
 
     /// Computes the statistics of the batch; the buffers are for the stripes.
-    pub(in crate::cuda) fn observe(&self, gpu: &Gpu, sums: View, squares: View) {
+    pub(in crate::cuda) fn update_statistics(&self, gpu: &Gpu, sums: View, squares: View) {
         let (planes, pixels) = (self.planes(), self.pixels);
         plane_sums(gpu, self.z, sums, planes, pixels);
         // SAFETY: as above.
@@ -76,7 +76,7 @@ impl Norm<'_> {
                 pixels,
                 self.z.at,
             );
-            norm::observe::launch_unchecked::<CudaRuntime>(
+            norm::update_statistics::launch_unchecked::<CudaRuntime>(
                 &gpu.client,
                 grid(self.channels),
                 dim(),
@@ -91,10 +91,10 @@ impl Norm<'_> {
     }
 
     /// Uses the running statistics instead of the batch's.
-    pub(in crate::cuda) fn recall(&self, gpu: &Gpu) {
+    pub(in crate::cuda) fn load_running_statistics(&self, gpu: &Gpu) {
         // SAFETY: as above.
         unsafe {
-            norm::recall::launch_unchecked::<CudaRuntime>(
+            norm::load_running_statistics::launch_unchecked::<CudaRuntime>(
                 &gpu.client,
                 grid(self.channels),
                 dim(),

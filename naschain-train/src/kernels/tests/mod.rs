@@ -60,7 +60,7 @@ fn shape(images: usize, channels: usize, height: usize, width: usize) -> Shape {
 }
 
 #[test]
-fn clipping_and_descent() {
+fn clipping_and_sgd() {
     for isa in every_isa() {
         let (outputs, inputs) = (9, 5);
         let lanes = isa.lanes(outputs);
