@@ -138,10 +138,8 @@ fn augmenting(criterion: &mut Criterion) {
         ("nothing", Augmentation::default()),
         ("crop, flip and cutout", Recipe::default().augmentation),
     ] {
-        let recipe = Recipe {
-            augmentation,
-            ..Recipe::default()
-        };
+        let mut recipe = Recipe::default();
+        recipe.augmentation = augmentation;
         group.bench_function(format!("3x32x32, {name}"), |bencher| {
             bencher.iter(|| black_box(Batch::augmented(&dataset, &indices, &recipe, 1).unwrap()));
         });

@@ -48,14 +48,13 @@ fn made_up(shape: Shape) -> Dataset {
 }
 
 fn recipe(epochs: u32, train_images: usize) -> Recipe {
-    Recipe {
-        epochs,
-        batch_size: BATCH,
-        train_images,
-        validation_images: 1,
-        augmentation: Augmentation::default(),
-        ..Recipe::default()
-    }
+    let mut recipe = Recipe::default();
+    recipe.epochs = epochs;
+    recipe.batch_size = BATCH;
+    recipe.train_images = train_images;
+    recipe.validation_images = 1;
+    recipe.augmentation = Augmentation::default();
+    recipe
 }
 
 /// The time of `steps` steps: a training of one step an epoch, after its first.
@@ -68,10 +67,8 @@ fn steps(architecture: &Architecture, dataset: &Dataset, device: Device, steps: 
         }
         ControlFlow::Continue(())
     };
-    let options = Options {
-        device,
-        ..Options::default()
-    };
+    let mut options = Options::default();
+    options.device = device;
     let recipe = recipe(steps as u32 + 1, BATCH);
     train(architecture, dataset, &recipe, options, &mut on_epoch).unwrap();
     times[1] - times[0]
@@ -102,10 +99,8 @@ fn epoch(criterion: &mut Criterion) {
     group.sample_size(10);
     group.throughput(Throughput::Elements(recipe.train_images as u64));
     for device in devices() {
-        let options = Options {
-            device,
-            ..Options::default()
-        };
+        let mut options = Options::default();
+        options.device = device;
         for (shape, init_channels, genome) in &NETWORKS[..2] {
             let architecture = architecture(shape, *init_channels, genome);
             let size = format!("{init_channels} channels");

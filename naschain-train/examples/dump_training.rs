@@ -54,26 +54,22 @@ fn preset(name: DataName, dataset: &Dataset) -> (MacroSpace, &'static str, Recip
         init_channels: 8,
         classes: dataset.classes,
     };
-    let recipe = match name {
-        DataName::Digits => Recipe {
-            epochs: 24,
-            batch_size: 32,
-            train_images: 1000,
-            validation_images: 397,
-            augmentation: Augmentation {
-                crop_padding: 1,
-                horizontal_flip: false,
-                cutout: 2,
-            },
-            ..Recipe::default()
-        },
-        _ => Recipe {
-            epochs: 5,
-            train_images: 4000,
-            validation_images: 1000,
-            ..Recipe::default()
-        },
-    };
+    let mut recipe = Recipe::default();
+    if name == DataName::Digits {
+        recipe.epochs = 24;
+        recipe.batch_size = 32;
+        recipe.train_images = 1000;
+        recipe.validation_images = 397;
+        recipe.augmentation = Augmentation {
+            crop_padding: 1,
+            horizontal_flip: false,
+            cutout: 2,
+        };
+    } else {
+        recipe.epochs = 5;
+        recipe.train_images = 4000;
+        recipe.validation_images = 1000;
+    }
     (space, "1101011-1011010", recipe)
 }
 

@@ -7,7 +7,15 @@ use crate::engine::Engine;
 use crate::{Device, Error, Isa};
 
 /// Device, threads and limits of a training. None of them affects its result.
+///
+/// ```
+/// use naschain_train::{Device, Options};
+/// let mut options = Options::default();
+/// options.threads = 2;
+/// assert_eq!((options.device, options.memory_limit_bytes), (Device::Cpu, None));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Options {
     /// The device.
     pub device: Device,
@@ -22,6 +30,7 @@ pub struct Options {
 }
 
 impl Default for Options {
+    /// One thread on the CPU with the fastest instruction set, without a memory limit.
     fn default() -> Self {
         Options {
             device: Device::Cpu,

@@ -191,12 +191,11 @@ mod tests {
     use super::*;
 
     fn recipe(augmentation: Augmentation) -> Recipe {
-        Recipe {
-            train_images: 1000,
-            validation_images: 397,
-            augmentation,
-            ..Recipe::default()
-        }
+        let mut recipe = Recipe::default();
+        recipe.train_images = 1000;
+        recipe.validation_images = 397;
+        recipe.augmentation = augmentation;
+        recipe
     }
 
     #[test]

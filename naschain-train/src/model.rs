@@ -31,7 +31,8 @@ const METADATA_KEY: &str = "naschain";
 ///     init_channels: 4,
 ///     classes: digits.classes,
 /// };
-/// let recipe = Recipe { epochs: 1, train_images: 64, validation_images: 64, ..Recipe::default() };
+/// let mut recipe = Recipe::default();
+/// (recipe.epochs, recipe.train_images, recipe.validation_images) = (1, 64, 64);
 /// let genome = "10".parse()?;
 /// let mut proceed = |_: &_| ControlFlow::Continue(());
 /// let trained = train(&space.decode(&genome)?, &digits, &recipe, Options::default(), &mut proceed)?;

@@ -36,12 +36,10 @@ mod tests {
     use super::*;
 
     fn rates(warmup_epochs: u32) -> Vec<f64> {
-        let recipe = Recipe {
-            epochs: 4,
-            warmup_epochs,
-            learning_rate: 0.8,
-            ..Recipe::default()
-        };
+        let mut recipe = Recipe::default();
+        recipe.epochs = 4;
+        recipe.warmup_epochs = warmup_epochs;
+        recipe.learning_rate = 0.8;
         let schedule = Schedule::new(&recipe, 2);
         (0..8).map(|done| schedule.rate(done)).collect()
     }

@@ -84,8 +84,8 @@ impl Batch {
     /// use naschain_core::{Augmentation, Recipe};
     /// use naschain_train::{Batch, Dataset};
     /// let digits = Dataset::digits();
-    /// let augmentation = Augmentation { crop_padding: 2, horizontal_flip: true, cutout: 3 };
-    /// let recipe = Recipe { augmentation, ..Recipe::default() };
+    /// let mut recipe = Recipe::default();
+    /// recipe.augmentation = Augmentation { crop_padding: 2, horizontal_flip: true, cutout: 3 };
     /// let two = Batch::augmented(&digits, &[3, 8], &recipe, 1)?;
     /// let one = Batch::augmented(&digits, &[8], &recipe, 1)?;
     /// assert_eq!(two.pixels[64..], one.pixels);

@@ -105,23 +105,21 @@ pub fn train_on_all(
 /// let digits = Dataset::digits();
 /// let space = MacroSpace { phases: 1, nodes: 2, input: digits.shape, init_channels: 2, classes: 10 };
 /// let architecture = space.decode(&"11".parse()?)?;
-/// let recipe = Recipe {
-///     epochs: 2,
-///     train_images: 64,
-///     validation_images: 100,
-///     augmentation: Augmentation::default(),
-///     ..Recipe::default()
-/// };
+/// let mut recipe = Recipe::default();
+/// recipe.epochs = 2;
+/// recipe.train_images = 64;
+/// recipe.validation_images = 100;
+/// recipe.augmentation = Augmentation::default();
 /// let options = Options::default();
-/// let mut kept = None;
+/// let mut stored = None;
 /// let stopped = train_from(&architecture, &digits, &recipe, options, None, &mut |_, checkpoint| {
-///     kept = Some(checkpoint.clone());
+///     stored = Some(checkpoint.clone());
 ///     Break(())
 /// });
 /// assert_eq!(stopped.unwrap_err().to_string(), "the training was stopped after epoch 1");
-/// let mut go_on = |_: &_, _: &_| Continue(());
-/// let resumed = train_from(&architecture, &digits, &recipe, options, kept, &mut go_on)?;
-/// let whole = train_from(&architecture, &digits, &recipe, options, None, &mut go_on)?;
+/// let mut proceed = |_: &_, _: &_| Continue(());
+/// let resumed = train_from(&architecture, &digits, &recipe, options, stored, &mut proceed)?;
+/// let whole = train_from(&architecture, &digits, &recipe, options, None, &mut proceed)?;
 /// assert_eq!(resumed, whole);
 /// # Ok::<(), naschain_train::Error>(())
 /// ```
@@ -223,11 +221,10 @@ impl<'a> Training<'a> {
 
     /// The recipe with the numbers of images that are actually used.
     fn sizes(&self) -> Recipe {
-        Recipe {
-            train_images: self.split.train.len(),
-            validation_images: self.split.evaluation_images(self.dataset).1.len(),
-            ..self.recipe.clone()
-        }
+        let mut recipe = self.recipe.clone();
+        recipe.train_images = self.split.train.len();
+        recipe.validation_images = self.split.evaluation_images(self.dataset).1.len();
+        recipe
     }
 }
 

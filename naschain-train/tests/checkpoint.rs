@@ -22,23 +22,22 @@ fn architecture(genome: &str) -> Architecture {
 
 /// Every option is enabled, so that resuming covers all of them.
 fn recipe() -> Recipe {
-    Recipe {
-        epochs: EPOCHS,
-        batch_size: 48,
-        train_images: 200,
-        validation_images: 200,
-        learning_rate: 0.05,
-        augmentation: Augmentation {
-            crop_padding: 1,
-            horizontal_flip: true,
-            cutout: 2,
-        },
-        label_smoothing: 0.1,
-        warmup_epochs: 1,
-        drop_path: 0.3,
-        nesterov: true,
-        ..Recipe::default()
-    }
+    let mut recipe = Recipe::default();
+    recipe.epochs = EPOCHS;
+    recipe.batch_size = 48;
+    recipe.train_images = 200;
+    recipe.validation_images = 200;
+    recipe.learning_rate = 0.05;
+    recipe.augmentation = Augmentation {
+        crop_padding: 1,
+        horizontal_flip: true,
+        cutout: 2,
+    };
+    recipe.label_smoothing = 0.1;
+    recipe.warmup_epochs = 1;
+    recipe.drop_path = 0.3;
+    recipe.nesterov = true;
+    recipe
 }
 
 /// Trains from `start` and stops after epoch `last`. Returns the result, the last checkpoint and
@@ -165,10 +164,8 @@ fn checkpoints_of_other_trainings_are_rejected() {
     };
     let other = resume("1110-1110", &digits, &recipe());
     assert_eq!(other, refused("architecture"));
-    let longer = Recipe {
-        epochs: EPOCHS + 1,
-        ..recipe()
-    };
+    let mut longer = recipe();
+    longer.epochs = EPOCHS + 1;
     assert_eq!(resume("1110-1111", &digits, &longer), refused("recipe"));
     let mut changed = digits.clone();
     changed.train = changed.test.clone();

@@ -33,12 +33,10 @@ fn valid_files() -> &'static ValidFiles {
             classes: 10,
         };
         let genome = "11".parse().unwrap();
-        let recipe = Recipe {
-            epochs: 1,
-            train_images: 8,
-            validation_images: 8,
-            ..Recipe::default()
-        };
+        let mut recipe = Recipe::default();
+        recipe.epochs = 1;
+        recipe.train_images = 8;
+        recipe.validation_images = 8;
         let architecture = space.decode(&genome).unwrap();
         let path = dir.join("checkpoint");
         let mut keep = |_: &Epoch, checkpoint: &Checkpoint| {

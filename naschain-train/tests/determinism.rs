@@ -19,26 +19,23 @@ fn architecture() -> Architecture {
 }
 
 fn recipe() -> Recipe {
-    Recipe {
-        epochs: 2,
-        batch_size: 48,
-        train_images: 500,
-        validation_images: 397,
-        learning_rate: 0.05,
-        augmentation: Augmentation {
-            crop_padding: 1,
-            horizontal_flip: false,
-            cutout: 2,
-        },
-        ..Recipe::default()
-    }
+    let mut recipe = Recipe::default();
+    recipe.epochs = 2;
+    recipe.batch_size = 48;
+    recipe.train_images = 500;
+    recipe.validation_images = 397;
+    recipe.learning_rate = 0.05;
+    recipe.augmentation = Augmentation {
+        crop_padding: 1,
+        horizontal_flip: false,
+        cutout: 2,
+    };
+    recipe
 }
 
 fn trained(threads: usize) -> Trained {
-    let options = Options {
-        threads,
-        ..Options::default()
-    };
+    let mut options = Options::default();
+    options.threads = threads;
     let mut proceed = |_: &_| ControlFlow::Continue(());
     train(
         &architecture(),
@@ -149,29 +146,23 @@ fn stopping_divergence_and_mismatched_data_are_errors() {
         run(&recipe(), false),
         Err(Error::Stopped { epoch: 1 })
     ));
-    let wild = Recipe {
-        learning_rate: 100.0,
-        weight_decay: 1.0,
-        epochs: 30,
-        ..recipe()
-    };
+    let mut wild = recipe();
+    wild.learning_rate = 100.0;
+    wild.weight_decay = 1.0;
+    wild.epochs = 30;
     assert!(matches!(run(&wild, true), Err(Error::Diverged { .. })));
     // ReLU hides these non-finite values from the loss.
-    let hidden = Recipe {
-        epochs: 3,
-        batch_size: 700,
-        train_images: 1000,
-        ..wild
-    };
+    let mut hidden = wild;
+    hidden.epochs = 3;
+    hidden.batch_size = 700;
+    hidden.train_images = 1000;
     let error = run(&hidden, true).unwrap_err().to_string();
     assert!(
         error.starts_with("the training diverged: a value of "),
         "{error}"
     );
-    let greedy = Recipe {
-        train_images: 2000,
-        ..recipe()
-    };
+    let mut greedy = recipe();
+    greedy.train_images = 2000;
     assert!(matches!(
         run(&greedy, true),
         Err(Error::TooFewImages { .. })
@@ -200,14 +191,12 @@ fn instruction_sets_and_threads_do_not_change_ten_random_networks() {
             .map(|_| stream.below(3) > 0)
             .collect();
         let architecture = space.decode(&Genome::from_bits(bits)).unwrap();
-        let recipe = Recipe {
-            seed,
-            epochs: 2,
-            batch_size: 4,
-            train_images: 100,
-            validation_images: 50,
-            ..recipe()
-        };
+        let mut recipe = recipe();
+        recipe.seed = seed;
+        recipe.epochs = 2;
+        recipe.batch_size = 4;
+        recipe.train_images = 100;
+        recipe.validation_images = 50;
         let digest = |options: Options| {
             let mut proceed = |_: &_| ControlFlow::Continue(());
             let trained = train(&architecture, &digits, &recipe, options, &mut proceed).unwrap();
@@ -222,12 +211,9 @@ fn instruction_sets_and_threads_do_not_change_ten_random_networks() {
                 &[1, 2, 4]
             };
             for &threads in threads {
-                let isa = Some(isa);
-                let other = digest(Options {
-                    isa,
-                    threads,
-                    ..Options::default()
-                });
+                let mut options = Options::default();
+                (options.isa, options.threads) = (Some(isa), threads);
+                let other = digest(options);
                 assert_eq!(other, alone, "seed {seed}, {isa:?}, {threads} threads");
             }
         }

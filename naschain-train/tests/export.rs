@@ -45,15 +45,13 @@ fn dataset(space: &MacroSpace) -> Dataset {
 /// A network after one epoch of many small steps, so that batch norm's statistics fit the data and
 /// logits differ between images.
 fn model(space: &MacroSpace, genome: &Genome, dataset: &Dataset) -> Model {
-    let recipe = Recipe {
-        epochs: 1,
-        batch_size: 6,
-        train_images: 240,
-        validation_images: 10,
-        learning_rate: 0.05,
-        augmentation: Default::default(),
-        ..Recipe::default()
-    };
+    let mut recipe = Recipe::default();
+    recipe.epochs = 1;
+    recipe.batch_size = 6;
+    recipe.train_images = 240;
+    recipe.validation_images = 10;
+    recipe.learning_rate = 0.05;
+    recipe.augmentation = Default::default();
     let architecture = space.decode(genome).unwrap();
     let mut proceed = |_: &_| ControlFlow::Continue(());
     let options = Options::default();

@@ -64,14 +64,12 @@ fn measured_peaks_match_the_estimate() {
         let genome = random_genome(space.genome_len(), index as u64);
         let architecture = space.decode(&genome).unwrap();
         let dataset = images(space.input, 300);
-        let recipe = Recipe {
-            epochs: 2,
-            batch_size,
-            train_images: batch_size,
-            validation_images,
-            augmentation: Augmentation::default(),
-            ..Recipe::default()
-        };
+        let mut recipe = Recipe::default();
+        recipe.epochs = 2;
+        recipe.batch_size = batch_size;
+        recipe.train_images = batch_size;
+        recipe.validation_images = validation_images;
+        recipe.augmentation = Augmentation::default();
         let holds = |way: &str, recipe: &Recipe, work: &dyn Fn()| {
             let ((), measured) = peak(work);
             let estimate = training_memory_bytes(&architecture, recipe, threads) as usize;
@@ -88,10 +86,8 @@ fn measured_peaks_match_the_estimate() {
             train_with_checkpoints(&architecture, &dataset, &recipe, threads)
         });
         let all = images(space.input, batch_size);
-        let sizes = Recipe {
-            validation_images: all.test.len(),
-            ..recipe.clone()
-        };
+        let mut sizes = recipe.clone();
+        sizes.validation_images = all.test.len();
         holds("on all", &sizes, &|| {
             let limit = training_memory_bytes(&architecture, &sizes, threads);
             on_all(&architecture, &all, &recipe, threads, limit).unwrap();
@@ -107,10 +103,8 @@ fn train_with_checkpoints(
     threads: usize,
 ) {
     let path = std::env::temp_dir().join(format!("naschain-memory-{}", std::process::id()));
-    let options = Options {
-        threads,
-        ..Options::default()
-    };
+    let mut options = Options::default();
+    options.threads = threads;
     let mut report = |epoch: &Epoch, checkpoint: &Checkpoint| {
         checkpoint.save(&path).unwrap();
         match epoch.number {
@@ -132,11 +126,9 @@ fn on_all(
     threads: usize,
     memory_limit_bytes: u64,
 ) -> Result<Trained, Error> {
-    let options = Options {
-        threads,
-        memory_limit_bytes: Some(memory_limit_bytes),
-        ..Options::default()
-    };
+    let mut options = Options::default();
+    options.threads = threads;
+    options.memory_limit_bytes = Some(memory_limit_bytes);
     let mut proceed = |_: &_| ControlFlow::Continue(());
     train_on_all(architecture, dataset, recipe, options, &mut proceed)
 }
@@ -154,15 +146,11 @@ fn the_memory_limit_counts_all_images() {
         classes: digits.classes,
     };
     let architecture = space.decode(&"1-1".parse().unwrap()).unwrap();
-    let recipe = Recipe {
-        train_images: 1,
-        ..small_recipe()
-    };
-    let sizes = Recipe {
-        train_images: digits.train.len(),
-        validation_images: digits.test.len(),
-        ..recipe.clone()
-    };
+    let mut recipe = small_recipe();
+    recipe.train_images = 1;
+    let mut sizes = recipe.clone();
+    sizes.train_images = digits.train.len();
+    sizes.validation_images = digits.test.len();
     let needed = training_memory_bytes(&architecture, &sizes, 1);
     assert!(training_memory_bytes(&architecture, &recipe, 1) < needed);
     let run = |limit| on_all(&architecture, &digits, &recipe, 1, limit);
@@ -185,10 +173,8 @@ fn too_large_networks_are_rejected_before_allocation() {
     let genome = random_genome(space.genome_len(), 0);
     let architecture = space.decode(&genome).unwrap();
     let recipe = small_recipe();
-    let options = Options {
-        memory_limit_bytes: Some(1 << 30),
-        ..Options::default()
-    };
+    let mut options = Options::default();
+    options.memory_limit_bytes = Some(1 << 30);
     let mut proceed = |_: &_| ControlFlow::Continue(());
     let (refused, measured) =
         peak(|| train(&architecture, &digits, &recipe, options, &mut proceed));
@@ -260,14 +246,13 @@ fn trainings_do_not_leak_memory() {
 }
 
 fn small_recipe() -> Recipe {
-    Recipe {
-        epochs: 1,
-        batch_size: 32,
-        train_images: 32,
-        validation_images: 32,
-        augmentation: Augmentation::default(),
-        ..Recipe::default()
-    }
+    let mut recipe = Recipe::default();
+    recipe.epochs = 1;
+    recipe.batch_size = 32;
+    recipe.train_images = 32;
+    recipe.validation_images = 32;
+    recipe.augmentation = Augmentation::default();
+    recipe
 }
 
 fn digest(
@@ -276,10 +261,8 @@ fn digest(
     recipe: &Recipe,
     threads: usize,
 ) -> Digest {
-    let options = Options {
-        threads,
-        ..Options::default()
-    };
+    let mut options = Options::default();
+    options.threads = threads;
     let mut proceed = |_: &_| ControlFlow::Continue(());
     let trained = train(architecture, dataset, recipe, options, &mut proceed).unwrap();
     trained.measurement.digest
@@ -331,14 +314,12 @@ fn the_peak_is_at_most_1_3_times_the_activations() {
         let genome = random_genome(space.genome_len(), 100 + index as u64);
         let architecture = space.decode(&genome).unwrap();
         let dataset = images(space.input, 129);
-        let recipe = Recipe {
-            epochs: 1,
-            batch_size: 128,
-            train_images: 128,
-            validation_images: 1,
-            augmentation: Augmentation::default(),
-            ..Recipe::default()
-        };
+        let mut recipe = Recipe::default();
+        recipe.epochs = 1;
+        recipe.batch_size = 128;
+        recipe.train_images = 128;
+        recipe.validation_images = 1;
+        recipe.augmentation = Augmentation::default();
         let (_, measured) = peak(|| digest(&architecture, &dataset, &recipe, 1));
         let needed = 128 * activations(&architecture);
         println!("{input} {genome}: {:.3}", measured as f64 / needed as f64);

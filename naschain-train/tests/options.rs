@@ -11,15 +11,14 @@ const JOINED: &str = "1101111-1011011";
 const CHAIN: &str = "1010010-1010010";
 
 fn recipe() -> Recipe {
-    Recipe {
-        epochs: 2,
-        batch_size: 32,
-        train_images: 128,
-        validation_images: 100,
-        learning_rate: 0.05,
-        augmentation: Augmentation::default(),
-        ..Recipe::default()
-    }
+    let mut recipe = Recipe::default();
+    recipe.epochs = 2;
+    recipe.batch_size = 32;
+    recipe.train_images = 128;
+    recipe.validation_images = 100;
+    recipe.learning_rate = 0.05;
+    recipe.augmentation = Augmentation::default();
+    recipe
 }
 
 fn digest(genome: &str, threads: usize, change: fn(&mut Recipe)) -> Digest {
@@ -34,10 +33,8 @@ fn digest(genome: &str, threads: usize, change: fn(&mut Recipe)) -> Digest {
     let architecture = space.decode(&genome.parse().unwrap()).unwrap();
     let mut recipe = recipe();
     change(&mut recipe);
-    let options = Options {
-        threads,
-        ..Options::default()
-    };
+    let mut options = Options::default();
+    options.threads = threads;
     let mut proceed = |_: &_| ControlFlow::Continue(());
     let trained = train(&architecture, &digits, &recipe, options, &mut proceed).unwrap();
     trained.measurement.digest

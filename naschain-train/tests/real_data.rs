@@ -39,15 +39,13 @@ fn learns(dataset: &Dataset) {
         classes: dataset.classes,
     };
     let architecture = space.decode(&"1010-1010".parse().unwrap()).unwrap();
-    let recipe = Recipe {
-        epochs: 2,
-        batch_size: 16,
-        learning_rate: 0.1,
-        train_images: 256,
-        validation_images: 100,
-        augmentation: Augmentation::default(),
-        ..Recipe::default()
-    };
+    let mut recipe = Recipe::default();
+    recipe.epochs = 2;
+    recipe.batch_size = 16;
+    recipe.learning_rate = 0.1;
+    recipe.train_images = 256;
+    recipe.validation_images = 100;
+    recipe.augmentation = Augmentation::default();
     let mut losses = Vec::new();
     let mut note = |epoch: &Epoch| {
         losses.push(epoch.loss);

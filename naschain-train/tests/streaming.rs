@@ -57,22 +57,18 @@ fn trained(dataset: &Dataset, train_images: usize, threads: usize) -> Trained {
         classes: dataset.classes,
     };
     let architecture = space.decode(&"11-10".parse().unwrap()).unwrap();
-    let recipe = Recipe {
-        epochs: 2,
-        batch_size: 8,
-        train_images,
-        validation_images: 8,
-        augmentation: Augmentation {
-            crop_padding: 2,
-            horizontal_flip: true,
-            cutout: 4,
-        },
-        ..Recipe::default()
+    let mut recipe = Recipe::default();
+    recipe.epochs = 2;
+    recipe.batch_size = 8;
+    recipe.train_images = train_images;
+    recipe.validation_images = 8;
+    recipe.augmentation = Augmentation {
+        crop_padding: 2,
+        horizontal_flip: true,
+        cutout: 4,
     };
-    let options = Options {
-        threads,
-        ..Options::default()
-    };
+    let mut options = Options::default();
+    options.threads = threads;
     let mut proceed = |_: &_| ControlFlow::Continue(());
     train(&architecture, dataset, &recipe, options, &mut proceed).unwrap()
 }

@@ -30,7 +30,8 @@ use crate::{Error, Model, Scaling};
 ///
 /// # let digits = Dataset::digits();
 /// # let space = MacroSpace { phases: 1, nodes: 2, input: digits.shape, init_channels: 4, classes: 10 };
-/// # let recipe = Recipe { epochs: 1, train_images: 64, validation_images: 64, ..Recipe::default() };
+/// # let mut recipe = Recipe::default();
+/// # (recipe.epochs, recipe.train_images, recipe.validation_images) = (1, 64, 64);
 /// # let genome = "10".parse()?;
 /// # let mut proceed = |_: &_| ControlFlow::Continue(());
 /// # let trained = train(&space.decode(&genome)?, &digits, &recipe, Options::default(), &mut proceed)?;

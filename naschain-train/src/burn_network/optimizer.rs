@@ -132,11 +132,9 @@ mod tests {
             (false, [0.861_609_76, -2.082_009_8]),
             (true, [0.847_869_75, -2.079_911_7]),
         ] {
-            let recipe = Recipe {
-                weight_decay: 0.01,
-                nesterov,
-                ..Recipe::default()
-            };
+            let mut recipe = Recipe::default();
+            recipe.weight_decay = 0.01;
+            recipe.nesterov = nesterov;
             let device = Default::default();
             let mut sgd = Sgd::<Flex>::new(&[], &device);
             let mut parameter = Tensor::<Flex, 2>::from_data([[1.0, -2.0]], &device);

@@ -27,12 +27,10 @@ fn model() -> Model {
         init_channels: 5,
         classes: digits.classes,
     };
-    let recipe = Recipe {
-        epochs: 1,
-        train_images: 300,
-        validation_images: 50,
-        ..Recipe::default()
-    };
+    let mut recipe = Recipe::default();
+    recipe.epochs = 1;
+    recipe.train_images = 300;
+    recipe.validation_images = 50;
     let genome = "1101011-1011010".parse().unwrap();
     let architecture = space.decode(&genome).unwrap();
     let mut proceed = |_: &_| ControlFlow::Continue(());

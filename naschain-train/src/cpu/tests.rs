@@ -38,16 +38,15 @@ fn architectures() -> Vec<Architecture> {
 }
 
 fn recipe() -> Recipe {
-    Recipe {
-        epochs: 4,
-        label_smoothing: 0.1,
-        drop_path: 0.4,
-        nesterov: true,
-        weight_decay: 0.01,
-        // Small enough to clip.
-        clip_norm: 1.0,
-        ..Recipe::default()
-    }
+    let mut recipe = Recipe::default();
+    recipe.epochs = 4;
+    recipe.label_smoothing = 0.1;
+    recipe.drop_path = 0.4;
+    recipe.nesterov = true;
+    recipe.weight_decay = 0.01;
+    // Small enough to clip.
+    recipe.clip_norm = 1.0;
+    recipe
 }
 
 fn batch(architecture: &Architecture, images: usize, paths: usize, seed: u64) -> Batch {
