@@ -31,7 +31,7 @@ pub enum Error {
     /// A data set's files were not found.
     #[error(
         "data set {name} was not found: looked for {file} in {}; {hint}",
-        looked.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+        searched.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
     )]
     DataNotFound {
         /// The data set's name.
@@ -39,7 +39,7 @@ pub enum Error {
         /// The file that was searched.
         file: String,
         /// The folders that were searched.
-        looked: Vec<PathBuf>,
+        searched: Vec<PathBuf>,
         /// How to get the data set.
         hint: &'static str,
     },

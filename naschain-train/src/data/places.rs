@@ -75,7 +75,7 @@ impl Search {
 /// The folder that contains a data set's files, or the file of a NumPy archive.
 pub(super) fn find(name: &DataName, data_dir: Option<&Path>) -> Result<PathBuf, Error> {
     let search = Search::new(name);
-    let looked = search.places(data_dir);
+    let searched = search.places(data_dir);
     let there = |dir: &PathBuf| match name {
         DataName::Folder(_) => folder::has_layout(dir).then(|| dir.clone()),
         DataName::Npz(file) => {
@@ -85,12 +85,12 @@ pub(super) fn find(name: &DataName, data_dir: Option<&Path>) -> Result<PathBuf, 
         }
         _ => file_or_gzip(dir, search.file.trim_end_matches("(.gz)")).map(|_| dir.clone()),
     };
-    match looked.iter().find_map(there) {
+    match searched.iter().find_map(there) {
         Some(found) => Ok(found),
         None => Err(Error::DataNotFound {
             name: name.to_string(),
             file: search.file,
-            looked,
+            searched,
             hint: search.hint,
         }),
     }
