@@ -7,9 +7,9 @@ use crate::kernels::{BLOCK, chunk};
 use crate::{Error, Options};
 
 /// Bytes of an f32.
-const FLOAT: u128 = 4;
+const FLOAT_BYTES: u128 = 4;
 /// Bytes per thread in addition to the network: its stack and images in preparation.
-const THREAD: u128 = 1 << 20;
+const THREAD_BYTES: u128 = 1 << 20;
 
 /// Estimates the peak memory of [`train`](crate::train) in bytes, without the data set.
 ///
@@ -34,7 +34,7 @@ pub fn training_memory_bytes(architecture: &Architecture, recipe: &Recipe, threa
     // Parameters, velocities, gradients and transposed weights; between two epochs parameters and
     // velocities twice more on the host, and one copy for the digest; gradients of each block.
     let all = images + (9 + blocks) * parameters + blocks * (in_chunk + sums);
-    let bytes = FLOAT * all + wide(threads.max(1)) * THREAD;
+    let bytes = FLOAT_BYTES * all + wide(threads.max(1)) * THREAD_BYTES;
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 

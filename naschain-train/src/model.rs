@@ -126,7 +126,7 @@ impl Model {
         };
         let compact = serde_json::to_string(self).map_err(wrong)?;
         let pretty = serde_json::to_string_pretty(self).map_err(wrong)? + "\n";
-        write_whole(&path.with_extension("json"), pretty.as_bytes())?;
+        write_atomically(&path.with_extension("json"), pretty.as_bytes())?;
         write_safetensors(
             path,
             self.weights.tensor_refs(),
@@ -155,7 +155,7 @@ impl Model {
             read(path)?
         } else {
             metadata(&file, METADATA_KEY)
-                .map_or_else(|| beside(path), |text| Ok(text.into_bytes()))?
+                .map_or_else(|| read_description(path), |text| Ok(text.into_bytes()))?
         };
         let model: Model = serde_json::from_slice(&json)
             .map_err(|error| malformed(path, format!("not a valid model description: {error}")))?;
@@ -258,7 +258,7 @@ impl Scaling {
 }
 
 /// Reads the JSON description beside a safetensors file without one in its metadata.
-fn beside(path: &Path) -> Result<Vec<u8>, Error> {
+fn read_description(path: &Path) -> Result<Vec<u8>, Error> {
     let json = path.with_extension("json");
     std::fs::read(&json).map_err(|source| {
         malformed(path, format!(
@@ -276,7 +276,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 /// Writes a file atomically.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let partial = path.with_extension("partial");
     let written = std::fs::write(&partial, bytes);
     let renamed = written.and_then(|()| std::fs::rename(&partial, path));

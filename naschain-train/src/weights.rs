@@ -49,7 +49,7 @@ impl Weights {
     }
 
     /// A view of every tensor, for writing without a copy.
-    pub(crate) fn lent(&self) -> Vec<TensorRef<'_>> {
+    pub(crate) fn tensor_refs(&self) -> Vec<TensorRef<'_>> {
         let lend = |tensor| TensorRef::new(tensor, tensor.name.clone(), &tensor.values);
         self.tensors.iter().map(lend).collect()
     }

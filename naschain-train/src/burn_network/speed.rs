@@ -84,7 +84,7 @@ impl<B: Backend> Stock<B> {
 
 /// The shortest time of seven runs, after one warm-up run.
 #[allow(clippy::disallowed_methods, reason = "it measures time")]
-fn least(mut step: impl FnMut()) -> f64 {
+fn shortest(mut step: impl FnMut()) -> f64 {
     step();
     let seconds = (0..7).map(|_| {
         let started = Instant::now();
@@ -110,7 +110,7 @@ fn engine<E: Engine>(architecture: &Architecture, target: &E::Target) -> f64 {
     network.start_training(&[]);
     let recipe = Recipe::default();
     let batch = batch(architecture);
-    least(|| {
+    shortest(|| {
         network.step(&batch, &recipe, 0.05);
     })
 }
@@ -135,7 +135,7 @@ fn stock(architecture: &Architecture) -> f64 {
     let shape = architecture.input;
     let shape = [IMAGES, shape.channels, shape.height, shape.width];
     let labels: Vec<i64> = batch.labels.iter().map(|&label| i64::from(label)).collect();
-    least(|| {
+    shortest(|| {
         let pixels = TensorData::new(batch.pixels.clone(), shape);
         let labels = Tensor::<B, 1, Int>::from_data(&labels[..], &device);
         let module = network.take().unwrap();

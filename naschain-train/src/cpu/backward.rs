@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::block::{Block, Pass, chunks, emptied, part, part_mut};
-use super::forward::{Drops, first_conv};
+use super::forward::{DropFactors, first_conv};
 use crate::kernels::conv1::Conv1;
 use crate::kernels::conv1_weights::Conv1Weights;
 use crate::kernels::conv3::Conv3;
@@ -222,7 +222,7 @@ impl Block {
         let plan = &pass.plan.phases[chunk.phase];
         let (dims, images) = (plan.dims, &chunk.images);
         let image = dims.image();
-        let drops = Drops {
+        let drops = DropFactors {
             factors: pass.factors,
             first: self.first,
         };
@@ -338,7 +338,7 @@ impl Block {
         let Some(entry) = &plan.entry else { return };
         Conv3Weights {
             sizes: first_conv(plan.dims, entry.inputs, chunk.images.len()),
-            x: part(&self.input, &chunk.images, self.input.len() / self.room),
+            x: part(&self.input, &chunk.images, self.input.len() / self.capacity),
             dz: part(
                 &self.scratch.dmaps[plan.slots[0]],
                 &chunk.images,

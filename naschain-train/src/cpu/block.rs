@@ -37,7 +37,7 @@ pub(super) struct Block {
     pub(super) first: usize,
     pub(super) images: usize,
     /// Capacity in images.
-    pub(super) room: usize,
+    pub(super) capacity: usize,
     /// `[image][channel][row][column]`
     pub(super) input: Vec<f32>,
     pub(super) phases: Vec<PhaseBuffers>,
@@ -108,7 +108,7 @@ impl Block {
         Block {
             first: 0,
             images: 0,
-            room: images,
+            capacity: images,
             input: vec![0.0; images * input],
             phases,
             features: vec![0.0; images * plan.head.padded()],

@@ -22,7 +22,7 @@ impl Block {
                 0 => self.enter(pass, phase, &images),
                 _ => self.phases[phase].finish_node(pass, phase, node - 1, &images),
             }
-            let drops = Drops {
+            let drops = DropFactors {
                 factors: pass.factors,
                 first: self.first,
             };
@@ -86,7 +86,7 @@ impl Block {
         match &plan.entry {
             Some(entry) => Conv3 {
                 sizes: first_conv(plan.dims, entry.inputs, images.len()),
-                x: part(&self.input, images, self.input.len() / self.room),
+                x: part(&self.input, images, self.input.len() / self.capacity),
                 weights: &pass.parameters[entry.range.clone()],
                 out: map,
                 add: false,
@@ -144,13 +144,13 @@ impl Block {
 
 /// Drop-path's factors for a block.
 #[derive(Clone, Copy)]
-pub(super) struct Drops<'a> {
+pub(super) struct DropFactors<'a> {
     pub(super) factors: &'a [Vec<f32>],
     /// Index of the block's first image in the batch.
     pub(super) first: usize,
 }
 
-impl Drops<'_> {
+impl DropFactors<'_> {
     /// A path's factors for some images of the block.
     pub(super) fn of(&self, path: Option<usize>, images: &Range<usize>) -> Option<&[f32]> {
         let factors = self.factors.get(path?)?;
@@ -231,7 +231,7 @@ impl PhaseBuffers {
         phase: usize,
         node: usize,
         images: &Range<usize>,
-        drops: Drops,
+        drops: DropFactors,
         scratch: &mut Scratch,
     ) {
         let plan = &pass.plan.phases[phase];

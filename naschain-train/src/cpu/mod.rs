@@ -122,9 +122,9 @@ impl Engine for CpuNetwork {
     }
 
     fn logits(&mut self, pixels: Vec<f32>) -> Vec<f32> {
-        let at_once = match self.blocks.iter().map(|block| block.room).sum() {
+        let at_once = match self.blocks.iter().map(|block| block.capacity).sum() {
             0 => rayon::current_num_threads() * BLOCK,
-            room => room,
+            capacity => capacity,
         };
         let mut logits = Vec::new();
         for norm in &mut self.norms {
@@ -174,17 +174,17 @@ impl CpuNetwork {
         let image = self.input.len();
         let images = pixels.len() / image;
         // The last block has capacity for the remaining images only.
-        let room = |index: usize| (images - index * BLOCK).min(BLOCK);
+        let capacity = |index: usize| (images - index * BLOCK).min(BLOCK);
         let needed = images.div_ceil(BLOCK);
         let fits = |index: usize| {
             self.blocks
                 .get(index)
-                .is_some_and(|b| b.room >= room(index))
+                .is_some_and(|b| b.capacity >= capacity(index))
         };
         if !(0..needed).all(fits) {
             let classes = self.plan.classes();
             let training = self.training;
-            let new = |index| Block::new(&self.plan, image, classes, room(index), training);
+            let new = |index| Block::new(&self.plan, image, classes, capacity(index), training);
             self.blocks = (0..needed).map(new).collect();
         }
         let mut left = pixels.chunks(BLOCK * image);

@@ -8,7 +8,7 @@ pub(super) struct Buffers {
     /// Number of images of the batch.
     pub(super) images: usize,
     /// Capacity in images.
-    pub(super) room: usize,
+    pub(super) capacity: usize,
     /// `[image][channel][row][column]`
     pub(super) input: Buffer,
     /// `[path][image]`; `None` if nothing is dropped.
@@ -56,8 +56,8 @@ pub(super) struct TrainingBuffers {
 }
 
 impl Buffers {
-    /// Allocates buffers for up to `room` images, those of the backward pass only if `training`.
-    pub(super) fn new(gpu: &Gpu, plan: &Plan, room: usize, training: bool) -> Buffers {
+    /// Allocates buffers for up to `capacity` images, those of the backward pass only if `training`.
+    pub(super) fn new(gpu: &Gpu, plan: &Plan, capacity: usize, training: bool) -> Buffers {
         let mut before = None;
         let phases = plan.phases.iter().map(|phase| {
             let pooled = match (before, &phase.entry) {
@@ -65,56 +65,56 @@ impl Buffers {
                 _ => 0,
             };
             before = Some(phase.dims.channels);
-            PhaseBuffers::new(gpu, phase, room * pooled, room)
+            PhaseBuffers::new(gpu, phase, capacity * pooled, capacity)
         });
         let phases = phases.collect();
         let widest = plan.phases.iter().map(|phase| phase.dims.channels);
-        let planes = room * widest.chain([plan.head.channels]).max().unwrap_or(0);
+        let planes = capacity * widest.chain([plan.head.channels]).max().unwrap_or(0);
         Buffers {
-            images: room,
-            room,
-            input: gpu.room(0),
+            images: capacity,
+            capacity,
+            input: gpu.allocate(0),
             factors: None,
             phases,
-            stripes: [gpu.room(4 * planes), gpu.room(4 * planes)],
-            features: gpu.room(room * plan.head.channels),
-            logits: gpu.room(room * plan.linear.outputs),
-            training: training.then(|| TrainingBuffers::new(gpu, plan, room)),
+            stripes: [gpu.allocate(4 * planes), gpu.allocate(4 * planes)],
+            features: gpu.allocate(capacity * plan.head.channels),
+            logits: gpu.allocate(capacity * plan.linear.outputs),
+            training: training.then(|| TrainingBuffers::new(gpu, plan, capacity)),
         }
     }
 }
 
 impl PhaseBuffers {
-    fn new(gpu: &Gpu, phase: &PhasePlan, pooled: usize, room: usize) -> PhaseBuffers {
-        let step = room * phase.dims.image();
+    fn new(gpu: &Gpu, phase: &PhasePlan, pooled: usize, capacity: usize) -> PhaseBuffers {
+        let step = capacity * phase.dims.image();
         let nodes = phase.nodes.len();
         let joins = phase.nodes.iter().map(|node| node.input.conv.is_some());
-        let some = |wanted: bool| gpu.room(if wanted { step } else { 0 });
+        let some = |wanted: bool| gpu.allocate(if wanted { step } else { 0 });
         let output = phase.output.conv.is_some();
         PhaseBuffers {
-            pooled: gpu.room(pooled),
-            maps: gpu.room((nodes + 1) * step),
+            pooled: gpu.allocate(pooled),
+            maps: gpu.allocate((nodes + 1) * step),
             step,
             joined: joins.map(some).collect(),
             z: std::iter::repeat_n(true, nodes)
                 .chain([output])
                 .map(some)
                 .collect(),
-            out: gpu.room(step),
+            out: gpu.allocate(step),
         }
     }
 }
 
 impl TrainingBuffers {
-    fn new(gpu: &Gpu, plan: &Plan, room: usize) -> TrainingBuffers {
+    fn new(gpu: &Gpu, plan: &Plan, capacity: usize) -> TrainingBuffers {
         let most = |numbers: &dyn Fn(&PhasePlan) -> usize| {
-            gpu.room(plan.phases.iter().map(numbers).max().unwrap_or(0))
+            gpu.allocate(plan.phases.iter().map(numbers).max().unwrap_or(0))
         };
-        let map = |phase: &PhasePlan| room * phase.dims.image();
+        let map = |phase: &PhasePlan| capacity * phase.dims.image();
         let mut before = 0;
         let pooled = plan.phases.iter().map(|phase| {
             let channels = std::mem::replace(&mut before, phase.dims.channels);
-            room * channels * phase.dims.pixels()
+            capacity * channels * phase.dims.pixels()
         });
         let pooled = pooled.max().unwrap_or(0);
         let weights = plan.phases.iter().map(|phase| {
@@ -123,19 +123,19 @@ impl TrainingBuffers {
             let ends = [phase.entry.as_ref(), phase.output.conv.as_ref()];
             let weights = nodes.chain(ends).flatten();
             let largest = weights.map(|weight| weight.range.len()).max().unwrap_or(0);
-            room.div_ceil(chunk(phase.dims.pixels())) * largest
+            capacity.div_ceil(chunk(phase.dims.pixels())) * largest
         });
-        let linear = room.div_ceil(chunk(1)) * plan.linear.range.len();
+        let linear = capacity.div_ceil(chunk(1)) * plan.linear.range.len();
         let rows = plan.declared().map(|tensor| tensor.shape[0]);
         TrainingBuffers {
             dmaps: most(&|phase| (phase.nodes.len() + 1) * map(phase)),
             dout: most(&map),
             dz: most(&map),
-            dx: gpu.room(plan.phases.iter().map(map).max().unwrap_or(0).max(pooled)),
-            dfeatures: gpu.room(room * plan.head.channels),
-            partial: gpu.room(weights.chain([linear]).max().unwrap_or(0)),
-            row_sums: gpu.room(rows.sum()),
-            tensor_sums: gpu.room(plan.declared().count()),
+            dx: gpu.allocate(plan.phases.iter().map(map).max().unwrap_or(0).max(pooled)),
+            dfeatures: gpu.allocate(capacity * plan.head.channels),
+            partial: gpu.allocate(weights.chain([linear]).max().unwrap_or(0)),
+            row_sums: gpu.allocate(rows.sum()),
+            tensor_sums: gpu.allocate(plan.declared().count()),
         }
     }
 }

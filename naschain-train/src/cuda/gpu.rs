@@ -31,7 +31,7 @@ impl Gpu {
     }
 
     /// Allocates an uninitialised buffer of `numbers` elements.
-    pub(super) fn room(&self, numbers: usize) -> Buffer {
+    pub(super) fn allocate(&self, numbers: usize) -> Buffer {
         // Buffers of size 0 are not supported.
         let handle = self.client.empty(numbers.max(1) * size_of::<f32>());
         Buffer { handle, numbers }
@@ -47,7 +47,7 @@ impl Gpu {
 
     fn write_bytes(&self, bytes: &[u8], numbers: usize) -> Buffer {
         match numbers {
-            0 => self.room(0),
+            0 => self.allocate(0),
             _ => Buffer {
                 handle: self.client.create_from_slice(bytes),
                 numbers,

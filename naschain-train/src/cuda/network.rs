@@ -64,8 +64,8 @@ impl Engine for CudaNetwork {
             channels: norms.iter().map(|norm| norm.dims.channels).sum(),
             norms: norm_layouts(&norms),
             parameters: gpu.write(&parameters),
-            velocities: gpu.room(0),
-            gradients: gpu.room(0),
+            velocities: gpu.allocate(0),
+            gradients: gpu.allocate(0),
             statistics: gpu.write(&statistics(&norms)),
             tables: Tables::new(&gpu, &plan),
             buffers: None,
@@ -85,7 +85,7 @@ impl Engine for CudaNetwork {
             }
         }
         self.velocities = self.gpu.write(&all);
-        self.gradients = self.gpu.room(all.len());
+        self.gradients = self.gpu.allocate(all.len());
         self.buffers = None;
     }
 
@@ -158,7 +158,7 @@ impl CudaNetwork {
         let images = pixels.len() / self.image;
         let training = self.training;
         let fitting = self.buffers.take();
-        let fitting = fitting.filter(|buffers| buffers.room >= images);
+        let fitting = fitting.filter(|buffers| buffers.capacity >= images);
         let mut buffers =
             fitting.unwrap_or_else(|| Buffers::new(&self.gpu, &self.plan, images, training));
         buffers.images = images;

@@ -232,7 +232,7 @@ const EPSILON: f32 = 1e-5;
 const MOMENTUM: f32 = 0.1;
 
 /// The statistics of one channel over a batch; `planes` has one plane per image.
-pub(crate) fn observe(planes: &[&[f32]], weight: f32, before: Channel) -> Channel {
+pub(crate) fn batch_statistics(planes: &[&[f32]], weight: f32, before: Channel) -> Channel {
     let pixels = planes[0].len();
     let count = pixels as f32;
     let mean_of = |z: &[f32]| over_pixels(pixels, |p, sum| sum + z[p]) / count;
@@ -261,7 +261,7 @@ pub(crate) fn observe(planes: &[&[f32]], weight: f32, before: Channel) -> Channe
 }
 
 /// The same from the running statistics, outside training.
-pub(crate) fn recall(weight: f32, before: Channel) -> Channel {
+pub(crate) fn running_statistics(weight: f32, before: Channel) -> Channel {
     let inverse = 1.0 / (before.running_var + EPSILON).sqrt();
     Channel {
         mean: before.running_mean,

@@ -35,11 +35,11 @@ impl Conv1<'_> {
         self.images.div_ceil(chunk(self.pixels))
     }
 
-    fn map_numbers(&self) -> usize {
+    fn map_elements(&self) -> usize {
         (self.maps - 1) * self.map_step + self.images * self.inputs * self.pixels
     }
 
-    fn out_numbers(&self) -> usize {
+    fn out_elements(&self) -> usize {
         self.images * self.outputs * self.pixels
     }
 
@@ -75,11 +75,11 @@ impl Conv1<'_> {
                 &gpu.client,
                 grid(self.pixels * tiles),
                 dim(),
-                maps.arg(self.map_numbers()),
+                maps.arg(self.map_elements()),
                 weights.arg(self.weights()),
                 self.sources(),
                 self.factors(),
-                out.arg(self.out_numbers()),
+                out.arg(self.out_elements()),
                 self.sizes(weights.at),
                 TILE.0,
                 TILE.1,
@@ -98,11 +98,11 @@ impl Conv1<'_> {
                 &gpu.client,
                 grid(self.pixels * tiles * self.count),
                 dim(),
-                dz.arg(self.out_numbers()),
+                dz.arg(self.out_elements()),
                 weights.arg(self.weights()),
                 self.sources(),
                 self.factors(),
-                maps.arg(self.map_numbers()),
+                maps.arg(self.map_elements()),
                 self.sizes(weights.at),
                 TILE.0,
                 TILE.1,
@@ -129,8 +129,8 @@ impl Conv1<'_> {
                 &gpu.client,
                 grid(tiles * self.chunks() * self.count),
                 dim(),
-                maps.arg(self.map_numbers()),
-                dz.arg(self.out_numbers()),
+                maps.arg(self.map_elements()),
+                dz.arg(self.out_elements()),
                 self.sources(),
                 self.factors(),
                 partial.arg(self.chunks() * self.weights()),

@@ -26,12 +26,12 @@ impl Conv3 {
         (self.height + less, self.width + less)
     }
 
-    fn in_numbers(&self) -> usize {
+    fn in_elements(&self) -> usize {
         let (height, width) = self.padded();
         self.images * self.inputs * height * width
     }
 
-    fn out_numbers(&self) -> usize {
+    fn out_elements(&self) -> usize {
         self.images * self.outputs * self.height * self.width
     }
 
@@ -84,9 +84,9 @@ impl Conv3 {
                 &gpu.client,
                 grid(pixels * tiles),
                 dim(),
-                x.arg(self.in_numbers()),
+                x.arg(self.in_elements()),
                 weights.arg(self.weights()),
-                out.arg(self.out_numbers()),
+                out.arg(self.out_elements()),
                 self.sizes(x, weights, out),
                 TILE.0,
                 TILE.1,
@@ -118,8 +118,8 @@ impl Conv3 {
                 &gpu.client,
                 grid(3 * tiles * self.chunks()),
                 dim(),
-                x.arg(self.in_numbers()),
-                dz.arg(self.out_numbers()),
+                x.arg(self.in_elements()),
+                dz.arg(self.out_elements()),
                 partial.arg(self.chunks() * self.weights()),
                 sizes,
                 WEIGHTS.0,

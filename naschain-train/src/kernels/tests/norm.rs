@@ -83,7 +83,7 @@ pub(super) fn check_norm(isa: Isa, shape: Shape) {
                 running_mean: running[c],
                 running_var: positive[c],
             };
-            reference::observe(&planes, weight[c], before)
+            reference::batch_statistics(&planes, weight[c], before)
         })
         .collect();
     let column = |f: fn(&Channel) -> f32| right.iter().map(f).collect::<Vec<f32>>();
@@ -184,7 +184,7 @@ pub(super) fn check_norm(isa: Isa, shape: Shape) {
         statistics: to,
     }
     .run_on(isa);
-    let right = reference::recall(weight[0], right[0]);
+    let right = reference::running_statistics(weight[0], right[0]);
     let found = [recalled.mean[0], recalled.inverse[0], recalled.scale[0]];
     assert_bits(&found, &[right.mean, right.inverse, right.scale], &what);
 }
