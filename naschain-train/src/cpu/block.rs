@@ -72,7 +72,7 @@ pub(super) struct PhaseBuffers {
 pub(super) struct Scratch {
     /// Gradients with respect to maps, indexed by slot; [`OWN_OUTPUT`] is empty between phases.
     pub(super) dmaps: Vec<Vec<f32>>,
-    /// Of a chunk: a gradient with respect to a joined map or a pooled one.
+    /// For one chunk: the gradient with respect to a joined or pooled map.
     pub(super) dx: Vec<f32>,
     /// For one chunk: maps multiplied by drop-path's factors.
     pub(super) scaled: Vec<Vec<f32>>,

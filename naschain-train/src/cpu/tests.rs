@@ -97,7 +97,7 @@ fn instruction_sets_and_threads_do_not_change_the_result() {
         let right = run_with(Isa::Portable, 1, &architecture, &sizes);
         for isa in [Isa::Avx512, Isa::Avx2, Isa::Portable] {
             if !isa.is_available() {
-                println!("{isa:?} is not available here, so it was not tried");
+                println!("{isa:?} is not available on this machine, skipped");
                 continue;
             }
             for threads in [1, 2, 4] {
