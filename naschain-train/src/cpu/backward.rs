@@ -229,8 +229,7 @@ impl Block {
         let maps = &self.phases[chunk.phase].maps;
         let scratch = &mut self.scratch;
         let sizes = dims.conv1(images.len(), join.sources.len(), dims);
-        let (scaled, list) = (&mut scratch.scaled, std::mem::take(&mut scratch.maps_read));
-        let read = drops.apply(pass, join, maps, images, image, scaled, list);
+        let read = drops.apply(pass, join, maps, images, image, &mut scratch.join);
         for (map, &x) in read.iter().enumerate() {
             Conv1Weights {
                 sizes,
@@ -242,14 +241,14 @@ impl Block {
             }
             .run_on(pass.isa);
         }
-        scratch.maps_read = emptied(read);
+        scratch.join.maps = emptied(read);
         let back = weights.transposed(dims.lanes);
         for (map, source) in join.sources.iter().enumerate() {
             let factors = drops.of(source.path, images);
             let dmap = part_mut(&mut scratch.dmaps[plan.slots[source.map]], images, image);
             let add = !source.last_reader;
             let (out, add_out) = match factors {
-                Some(_) => (&mut scratch.scaled[map][..], false),
+                Some(_) => (&mut scratch.join.scaled[map][..], false),
                 None => (&mut *dmap, add),
             };
             let first = weights.backward.start + map * back.len();
@@ -264,7 +263,7 @@ impl Block {
             if let Some(factors) = factors {
                 Scale {
                     factors,
-                    from: &scratch.scaled[map],
+                    from: &scratch.join.scaled[map],
                     to: dmap,
                     add,
                 }

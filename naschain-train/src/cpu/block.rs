@@ -74,15 +74,21 @@ pub(super) struct Scratch {
     pub(super) dmaps: Vec<Vec<f32>>,
     /// For one chunk: the gradient with respect to a joined or pooled map.
     pub(super) dx: Vec<f32>,
-    /// For one chunk: maps multiplied by drop-path's factors.
-    pub(super) scaled: Vec<Vec<f32>>,
+    pub(super) join: JoinBuffers,
     /// Partial sums of the gradient with respect to a convolution's weights.
     pub(super) sums: Vec<f32>,
     pub(super) dfeatures: Vec<f32>,
     /// The input in blocked layout, for a network without phases.
     pub(super) entered: Vec<f32>,
+}
+
+/// Temporary buffers of a join.
+#[derive(Debug, Default)]
+pub(super) struct JoinBuffers {
+    /// For one chunk: maps multiplied by drop-path's factors.
+    pub(super) scaled: Vec<Vec<f32>>,
     /// Always empty: kept for its capacity, see [`emptied`].
-    pub(super) maps_read: Vec<&'static [f32]>,
+    pub(super) maps: Vec<&'static [f32]>,
 }
 
 impl Block {
@@ -173,11 +179,10 @@ impl Scratch {
         Scratch {
             dmaps: (0..slots).map(|slot| vec![0.0; dmap(slot)]).collect(),
             dx: vec![0.0; in_chunk],
-            scaled: Vec::new(),
+            join: JoinBuffers::default(),
             sums: vec![0.0; widest(&|phase| 9 * phase.dims.padded() * 16)],
             dfeatures: vec![0.0; images * plan.head.padded()],
             entered: Vec::new(),
-            maps_read: Vec::new(),
         }
     }
 }

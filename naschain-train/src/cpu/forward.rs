@@ -3,7 +3,9 @@
 
 use std::ops::Range;
 
-use super::block::{Block, Pass, PhaseBuffers, Scratch, chunks, emptied, part, part_mut};
+use super::block::{
+    Block, JoinBuffers, Pass, PhaseBuffers, Scratch, chunks, emptied, part, part_mut,
+};
 use crate::kernels::conv1::Conv1;
 use crate::kernels::conv3::{Conv3, Sizes3};
 use crate::kernels::fold::{AddBias, Scale};
@@ -157,8 +159,8 @@ impl DropFactors<'_> {
         Some(&factors[self.first + images.start..self.first + images.end])
     }
 
-    /// The maps that a join reads: unchanged, or multiplied by drop-path's factors into `scaled`.
-    /// They are appended to `maps_read`, which is empty.
+    /// The maps that a join reads: unchanged, or multiplied by drop-path's factors into a buffer.
+    /// The caller returns the list to `buffers` with [`emptied`].
     pub(super) fn apply<'b>(
         &self,
         pass: &Pass,
@@ -166,9 +168,10 @@ impl DropFactors<'_> {
         maps: &'b [Vec<f32>],
         images: &Range<usize>,
         image: usize,
-        scaled: &'b mut Vec<Vec<f32>>,
-        mut maps_read: Vec<&'b [f32]>,
+        buffers: &'b mut JoinBuffers,
     ) -> Vec<&'b [f32]> {
+        let mut list: Vec<&[f32]> = std::mem::take(&mut buffers.maps);
+        let scaled = &mut buffers.scaled;
         scaled.resize_with(join.sources.len().max(scaled.len()), Vec::new);
         for (source, to) in join.sources.iter().zip(scaled.iter_mut()) {
             if let Some(factors) = self.of(source.path, images) {
@@ -182,14 +185,13 @@ impl DropFactors<'_> {
                 .run_on(pass.isa);
             }
         }
-        let read = join.sources.iter().zip(scaled.iter());
-        maps_read.extend(
-            read.map(|(source, scaled)| match self.of(source.path, images) {
-                Some(_) => &scaled[..],
+        for (source, scaled) in join.sources.iter().zip(scaled.iter()) {
+            list.push(match self.of(source.path, images) {
+                Some(_) => scaled,
                 None => part(&maps[source.map], images, image),
-            }),
-        );
-        maps_read
+            });
+        }
+        list
     }
 }
 
@@ -245,8 +247,7 @@ impl PhaseBuffers {
                 Some(_) => &mut self.joined[node],
                 None => &mut self.z[node],
             };
-            let (scaled, list) = (&mut scratch.scaled, std::mem::take(&mut scratch.maps_read));
-            let maps = drops.apply(pass, join, &self.maps, images, image, scaled, list);
+            let maps = drops.apply(pass, join, &self.maps, images, image, &mut scratch.join);
             Conv1 {
                 sizes: dims.conv1(images.len(), maps.len(), dims),
                 maps: &maps,
@@ -255,7 +256,7 @@ impl PhaseBuffers {
                 add: false,
             }
             .run_on(pass.isa);
-            scratch.maps_read = emptied(maps);
+            scratch.join.maps = emptied(maps);
         }
         let Some(conv) = conv else { return };
         let x = match join.conv {
