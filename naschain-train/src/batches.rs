@@ -107,11 +107,12 @@ impl Normalisation {
     ) -> Result<Vec<f32>, Error> {
         let pixels = images.pixels(indices)?;
         let mut batch = Vec::with_capacity(pixels.len());
+        let mut columns = Vec::with_capacity(self.shape.width);
         for (pixels, &index) in pixels.chunks_exact(self.shape.len()).zip(indices) {
             let transform = transform(index);
             let planes = pixels.chunks_exact(self.shape.height * self.shape.width);
             for (plane, table) in planes.zip(&self.tables) {
-                transform.apply(plane, table, self.shape, &mut batch);
+                transform.apply(plane, table, self.shape, &mut columns, &mut batch);
             }
         }
         Ok(batch)
@@ -153,8 +154,16 @@ impl Transform {
         transform
     }
 
-    /// Appends an augmented and normalised colour plane to `seen`.
-    fn apply(&self, plane: &[u8], table: &[f32; 256], shape: Shape, seen: &mut Vec<f32>) {
+    /// Appends an augmented and normalised colour plane to `output`; `columns` is a buffer that is
+    /// reused from plane to plane.
+    fn apply(
+        &self,
+        plane: &[u8],
+        table: &[f32; 256],
+        shape: Shape,
+        columns: &mut Vec<Option<usize>>,
+        output: &mut Vec<f32>,
+    ) {
         let width = shape.width;
         let inside = |place: i64, size: usize| {
             let place = usize::try_from(place).ok();
@@ -164,22 +173,23 @@ impl Transform {
             let x = if self.mirrored { width - 1 - x } else { x };
             inside(x as i64 + self.shift[1], width)
         };
-        let columns: Vec<Option<usize>> = (0..width).map(column).collect();
+        columns.clear();
+        columns.extend((0..width).map(column));
         let [top, bottom, left, right] = self.cut;
         for y in 0..shape.height {
-            let start = seen.len();
+            let start = output.len();
             // Pixels outside the image are black, as in NSGA-Net's crop.
             match inside(y as i64 + self.shift[0], shape.height) {
-                None => seen.resize(start + width, table[0]),
+                None => output.resize(start + width, table[0]),
                 Some(y) => {
                     let row = &plane[y * width..][..width];
                     let pixel = |column: &Option<usize>| column.map_or(0, |x| row[x]);
-                    seen.extend(columns.iter().map(|x| table[usize::from(pixel(x))]));
+                    output.extend(columns.iter().map(|x| table[usize::from(pixel(x))]));
                 }
             }
             if (top..=bottom).contains(&(y as i64)) {
                 for x in left.max(0)..=right.min(width as i64 - 1) {
-                    seen[start + x as usize] = 0.0;
+                    output[start + x as usize] = 0.0;
                 }
             }
         }
@@ -262,9 +272,9 @@ mod tests {
             mirrored: true,
             cut: [0, 0, 0, 0],
         };
-        let mut seen = Vec::new();
-        transform.apply(&plane, &table, shape, &mut seen);
-        assert_eq!(seen, [0.0, 5.0, 4.0, 9.0, 8.0, 7.0, 0.0, 0.0, 0.0]);
+        let mut output = Vec::new();
+        transform.apply(&plane, &table, shape, &mut Vec::new(), &mut output);
+        assert_eq!(output, [0.0, 5.0, 4.0, 9.0, 8.0, 7.0, 0.0, 0.0, 0.0]);
     }
 
     /// A direct implementation: pads, crops, mirrors, normalises and cuts out whole images in turn.
@@ -277,7 +287,7 @@ mod tests {
         let [down, right] = transform
             .shift
             .map(|shift| (shift + padding as i64) as usize);
-        let mut seen = Vec::new();
+        let mut output = Vec::new();
         for (y, row) in padded[down..down + height].iter().enumerate() {
             let mut row = row[right..right + width].to_vec();
             if transform.mirrored {
@@ -289,11 +299,11 @@ mod tests {
                 y >= top && y <= bottom && x >= left && x <= right
             };
             let numbers = row.iter().enumerate();
-            seen.extend(
+            output.extend(
                 numbers.map(|(x, &pixel)| if cut(x) { 0.0 } else { f32::from(pixel) + 1.0 }),
             );
         }
-        seen
+        output
     }
 
     proptest::proptest! {
@@ -312,11 +322,11 @@ mod tests {
             let transform = Transform::draw(&augmentation, shape, &mut stream);
             let table: [f32; 256] = std::array::from_fn(|value| value as f32 + 1.0);
             let plane: Vec<u8> = (0..height * width).map(|pixel| pixel as u8 + 1).collect();
-            let mut seen = Vec::new();
-            transform.apply(&plane, &table, shape, &mut seen);
+            let mut output = Vec::new();
+            transform.apply(&plane, &table, shape, &mut Vec::new(), &mut output);
             let expected = direct(&plane, &transform, crop_padding, shape);
-            proptest::prop_assert_eq!(&seen, &expected);
-            let cut = seen.iter().filter(|&&number| number == 0.0).count();
+            proptest::prop_assert_eq!(&output, &expected);
+            let cut = output.iter().filter(|&&number| number == 0.0).count();
             proptest::prop_assert!(cut <= cutout * cutout);
             proptest::prop_assert_eq!(cut == 0, cutout == 0);
         }
