@@ -1,13 +1,13 @@
-"""The bittensor package as an independent peer of our wallets and signed requests, for tests.
+"""Wallets and signed requests by the bittensor package, to test ours against.
 
 Reads one JSON object from standard input and writes one to standard output:
 
-    {"do": "create", "path": DIR, "name": W, "hotkey": H}        makes an unencrypted hotkey
-    {"do": "address", "path": DIR, "name": W, "hotkey": H}       reads one
-    {"do": "sign", ... wallet ..., "requests": [REQUEST]}        gives the headers of each
-    {"do": "verify", "receiver": ADDRESS, "requests": [REQUEST]} gives "" or the error of each
+    {"do": "create", "path": DIR, "name": W, "hotkey": H}        creates an unencrypted hotkey
+    {"do": "address", "path": DIR, "name": W, "hotkey": H}       reads its address
+    {"do": "sign", ... wallet ..., "requests": [REQUEST]}        returns the headers of each
+    {"do": "verify", "receiver": ADDRESS, "requests": [REQUEST]} returns "" or the error of each
 
-A REQUEST has method, path, body and nonce; to be verified also headers and now.
+A REQUEST has method, path, body and nonce; for verification also headers and now.
 """
 
 import json
@@ -17,35 +17,35 @@ import bittensor
 from bittensor import http_auth
 
 
-def wallet(asked):
-    return bittensor.Wallet(name=asked["name"], hotkey=asked["hotkey"], path=asked["path"])
+def wallet(command):
+    return bittensor.Wallet(name=command["name"], hotkey=command["hotkey"], path=command["path"])
 
 
-def create(asked):
-    made = wallet(asked).create_new_hotkey(use_password=False, suppress=True)
+def create(command):
+    made = wallet(command).create_new_hotkey(use_password=False, suppress=True)
     return made.hotkey.ss58_address
 
 
-def address(asked):
-    return wallet(asked).hotkey.ss58_address
+def address(command):
+    return wallet(command).hotkey.ss58_address
 
 
-def sign(asked):
-    signer = wallet(asked)
+def sign(command):
+    signer = wallet(command)
     return [
         http_auth.sign(
             signer,
             method=request["method"],
             path=request["path"],
             body=request["body"].encode(),
-            receiver_ss58=asked["receiver"],
+            receiver_ss58=command["receiver"],
             nonce_ns=request["nonce"],
         )
-        for request in asked["requests"]
+        for request in command["requests"]
     ]
 
 
-def verify(asked):
+def verify(command):
     def one(request):
         try:
             http_auth.verify(
@@ -53,17 +53,17 @@ def verify(asked):
                 request["body"].encode(),
                 method=request["method"],
                 path=request["path"],
-                self_hotkey_ss58=asked["receiver"],
+                self_hotkey_ss58=command["receiver"],
                 now_ns=request["now"],
             )
         except http_auth.AuthError as error:
             return type(error).__name__
         return ""
 
-    return [one(request) for request in asked["requests"]]
+    return [one(request) for request in command["requests"]]
 
 
 if __name__ == "__main__":
-    asked = json.load(sys.stdin)
+    command = json.load(sys.stdin)
     done = {"create": create, "address": address, "sign": sign, "verify": verify}
-    json.dump(done[asked["do"]](asked), sys.stdout)
+    json.dump(done[command["do"]](command), sys.stdout)

@@ -1,11 +1,11 @@
-"""Does a training of naschain again in PyTorch, and compares.
+"""Repeats a training of naschain in PyTorch and compares the results.
 
     cargo run --release --example dump_training -- trace.safetensors digits
     python check_training.py trace.safetensors
 
-Network, initial weights and batches are naschain's, and so is the recipe; everything that is
-computed from them is PyTorch's own. The losses of the first 50 steps must agree to a thousandth,
-the final accuracies to one percentage point.
+Architecture, initial weights, input batches and recipe are naschain's; PyTorch computes everything
+else. The losses of the first 50 steps must agree to a relative error of 1e-3, the final accuracies
+to one percentage point.
 """
 
 import json
@@ -20,13 +20,13 @@ from torch.nn import functional as F
 
 STEPS = 50
 LOSS_TOLERANCE = 1e-3
-# In points. Rounding differences grow with the steps, so it takes a training that has settled.
+# In percentage points. Rounding differences grow with the steps, so the training must converge.
 ACCURACY_TOLERANCE = 1.0
 
 
-def learning_rate(recipe, step, steps, steps_an_epoch):
+def learning_rate(recipe, step, steps, steps_per_epoch):
     """Warm-up, then half a cosine from the recipe's rate to 0, step by step."""
-    warmup = recipe.get("warmup_epochs", 0) * steps_an_epoch
+    warmup = recipe.get("warmup_epochs", 0) * steps_per_epoch
     if step < warmup:
         return recipe["learning_rate"] * (step + 1) / warmup
     part = (step - warmup) / (steps - warmup)
@@ -34,7 +34,7 @@ def learning_rate(recipe, step, steps, steps_an_epoch):
 
 
 def train(network, recipe, pixels, labels):
-    """Trains on what naschain's network saw; the loss of each step."""
+    """Trains on naschain's input batches and returns the loss of each step."""
     optimizer = torch.optim.SGD(
         network.parameters(),
         lr=recipe["learning_rate"],
@@ -71,16 +71,16 @@ def main(file):
     torch.set_num_threads(1)
     trace = json.loads(pathlib.Path(file).with_suffix(".json").read_text())
     recipe = trace["recipe"]
-    assert not recipe.get("drop_path"), "this script does not drop paths"
+    assert not recipe.get("drop_path"), "this script does not implement drop-path"
     tensors = load_file(file)
-    seen, judged = (
+    inputs, evaluated = (
         (tensors.pop(f"{part}.pixels"), tensors.pop(f"{part}.labels").long())
-        for part in ("seen", "judged")
+        for part in ("inputs", "evaluated")
     )
     network = Network({"architecture": trace["architecture"], "normalisation": {}})
     network.load_state_dict(tensors)
 
-    losses = train(network, recipe, *seen)
+    losses = train(network, recipe, *inputs)
     assert len(losses) == len(trace["losses"]) >= STEPS, f"{len(losses)} steps"
     pairs = list(zip(trace["losses"], losses))
     worst = max(abs(ours / theirs - 1) for ours, theirs in pairs[:STEPS])
@@ -88,8 +88,8 @@ def main(file):
     print(f"losses of the first {STEPS} steps agree to {worst:.1e}")
     worst_of_all = max(abs(ours / theirs - 1) for ours, theirs in pairs)
     print(f"losses of all {len(losses)} steps agree to {worst_of_all:.1e}")
-    theirs, ours = accuracy(network, *judged), trace["accuracy"]
-    print(f"accuracy {ours:.2f} % here, {theirs:.2f} % in PyTorch {torch.__version__}")
+    theirs, ours = accuracy(network, *evaluated), trace["accuracy"]
+    print(f"accuracy {ours:.2f} % in naschain, {theirs:.2f} % in PyTorch {torch.__version__}")
     if not worst <= LOSS_TOLERANCE:
         sys.exit(f"the losses differ by {worst}")
     if not abs(ours - theirs) <= ACCURACY_TOLERANCE:

@@ -1,13 +1,13 @@
-"""Images per second of training on the CPU, one thread: naschain beside PyTorch.
+"""Training throughput on one CPU thread in images per second: naschain and PyTorch.
 
     cargo build --release
     target/python/bin/python python/cpu_speed.py [--isa avx512|avx2] [--networks 10] [--rounds 3]
 
-Draws macro genomes at random, the same ones every time, and trains each of them in turn with
-`miner speed` and in PyTorch, once in each memory format, `--rounds` times over; every program is
-limited to the same instructions. Prints one line a network, with each program's best, and writes
-them to a JSON file (`--out`). Close other programs: a busy machine disturbs both, but not equally.
-It needs torch; load_model.py beside it builds the network.
+Draws random macro genomes with a fixed seed and trains each in turn with `miner speed` and in
+PyTorch, once per memory format, `--rounds` times; both programs are limited to the same instruction
+set. Prints one line per network with each program's best result, and writes them to a JSON file
+(`--out`). Run it on an idle machine: other load affects the two programs unequally.
+Requires torch; load_model.py in this folder builds the network.
 """
 
 import argparse
@@ -36,12 +36,12 @@ def networks(count):
         shape, channels, nodes = SHAPES[index % len(SHAPES)]
         bits = nodes * (nodes - 1) // 2 + 1
         phases = ["".join(draw.choice("01") for _ in range(bits)) for _ in range(3)]
-        # A phase without a connection would be left out.
+        # A phase without a connection would be omitted from the network.
         phases = [phase if "1" in phase[:-1] else "1" + phase[1:] for phase in phases]
         yield shape, channels, nodes, "-".join(phases)
 
 
-def ours(args, shape, channels, nodes, genome):
+def naschain_speed(args, shape, channels, nodes, genome):
     command = [args.programs / "miner", "speed", "--json", "--isa", args.isa, "--nodes", str(nodes)]
     command += ["--input", shape, "--init-channels", str(channels), genome]
     command += ["--batch-size", str(args.batch_size), "--steps", str(args.steps)]
@@ -49,7 +49,7 @@ def ours(args, shape, channels, nodes, genome):
     return json.loads(run.stdout)["images_per_second"]
 
 
-def theirs(args, architecture, layout):
+def torch_speed(args, architecture, layout):
     command = [sys.executable, __file__, "--step", layout, "--batch-size", str(args.batch_size)]
     command += ["--steps", str(args.steps)]
     limits = {}
@@ -122,9 +122,9 @@ def main():
         architecture = architecture.get("architecture", architecture)
         speeds = {"naschain": [], "nchw": [], "channels_last": []}
         for _ in range(args.rounds):
-            speeds["naschain"].append(ours(args, shape, channels, nodes, genome))
+            speeds["naschain"].append(naschain_speed(args, shape, channels, nodes, genome))
             for layout in ("nchw", "channels_last"):
-                speeds[layout].append(theirs(args, architecture, layout))
+                speeds[layout].append(torch_speed(args, architecture, layout))
         best = {name: round(max(found), 1) for name, found in speeds.items()}
         ratio = best["naschain"] / max(best["nchw"], best["channels_last"])
         row = {"input": shape, "channels": channels, "genome": genome, "isa": args.isa}

@@ -1,13 +1,13 @@
-"""A miner and a validator of the reference network, for tests: they send what those send.
+"""A miner and a validator that send the same requests as those of the reference network, for tests.
 
-    legacy_client.py mine URL UID JOBS [INSPECT-FLAG...]   answers so many jobs
-    legacy_client.py validate URL                          reads the rows with pandas, and scores
+    legacy_client.py mine URL UID JOBS [INSPECT-FLAG...]   completes JOBS jobs
+    legacy_client.py validate URL                          reads the rows with pandas, scores them
 
 A miner polls /request_job with its uid, and answers /finish_job with accuracy in percent,
 parameters in millions, MFLOPs rounded to four decimals, average watts, the GPU's name, its memory
-and a version. This one trains nothing: accuracy follows from the genome alone, and the counts are
-asked of `genomaster inspect`, whose path is in $GENOMASTER. Credentials go into the URL, as in
-http://7:token@127.0.0.1:5000, and `requests` sends them by HTTP Basic.
+and a version. This one does not train: it derives the accuracy from the genome and gets the counts
+from `genomaster inspect`; $GENOMASTER is the path of that program. Credentials are part of the URL,
+as in http://7:token@127.0.0.1:5000, and `requests` sends them by HTTP Basic.
 """
 
 import json
@@ -23,7 +23,7 @@ VERSION = "0.0.1"
 
 
 def costs(reply, space):
-    """Parameters and FLOPs of the genome, by the genomaster's own counter."""
+    """Parameters and FLOPs of the genome, as counted by `genomaster inspect`."""
     command = [os.environ["GENOMASTER"], "inspect", "--json", *space, reply["Genome_String"]]
     network = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return network["params"], network["flops"]
@@ -51,7 +51,7 @@ def mine(url, uid, runs, space):
         accuracy = round(70 + bits.count("1") + 0.1 * (uid % 3), 2)
         values = [accuracy, params / 1e6, round(flops / 1e6, 4), 123.4, "none", 0, VERSION]
         answer = {"user_name": uid, "genome_string": bits, "response_values": values}
-        # The first try is sent twice, as after an answer that was lost on its way.
+        # Sent twice, like a retry after a lost response.
         for _ in range(2):
             finished = requests.post(f"{url}/finish_job", json=answer, timeout=30)
             assert finished.status_code == 200, finished.text

@@ -1,14 +1,14 @@
-"""Rebuilds a NASChain network in PyTorch, from an exported model alone.
+"""Rebuilds a NASChain network in PyTorch from an exported model file.
 
     genomaster export RUN --genome G --out model.safetensors
     python load_model.py model.safetensors photo.png
 
-In a program of your own:
+In your own program:
 
     network, description = load("model.safetensors")
     logits = network(pixels)    # [images, channels, height, width], from 0 (black) to 255 (white)
 
-It needs torch and safetensors; the command above also needs pillow, to read photographs.
+Requires torch and safetensors; the command above also requires pillow, to read image files.
 """
 
 import json
@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 
 class Join(nn.Module):
-    """Reads one map, or several that a 1x1 convolution brings back to `channels`."""
+    """Reads one map, or several that a 1x1 convolution reduces to `channels`."""
 
     def __init__(self, inputs, channels):
         super().__init__()
@@ -55,7 +55,7 @@ class Phase(nn.Module):
         super().__init__()
         entry, channels = phase["entry"], phase["channels"]
         self.entry = nn.Conv2d(entry["in_channels"], channels, entry["kernel"], bias=False)
-        # Where the channels fit already, it is only counted.
+        # Not applied if the channels already match, but its parameters are counted.
         self.entry_applied = entry["applied"]
         self.nodes = nn.ModuleDict(
             {str(node["number"]): Node(node["inputs"], channels) for node in phase["nodes"]}
@@ -64,7 +64,7 @@ class Phase(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x):
-        # maps[k] is what node number k gives; maps[0] is the phase's input.
+        # maps[k] is the output of node number k; maps[0] is the phase's input.
         maps = {0: self.entry(x) if self.entry_applied else x}
         for number, node in self.nodes.items():
             maps[int(number)] = node(maps)
@@ -72,7 +72,7 @@ class Phase(nn.Module):
 
 
 class Network(nn.Module):
-    """The whole network; `normalised` is the part that is trained."""
+    """The whole network with normalisation; `normalised` is the trained part."""
 
     def __init__(self, description):
         super().__init__()
@@ -95,7 +95,7 @@ class Network(nn.Module):
 
 
 def load(path):
-    """The network with its weights, ready to use, and its description."""
+    """Returns the network with its weights, in evaluation mode, and its description."""
     with safe_open(path, framework="pt") as file:
         description = json.loads(file.metadata()["naschain"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}

@@ -1,9 +1,10 @@
-"""Images per second of PyTorch on the network and recipe of `miner speed`, deterministic.
+"""Deterministic training throughput of PyTorch in images per second, with the network and recipe of
+`miner speed`.
 
     genomaster inspect --json ... GENOME > network.json
     python torch_speed.py network.json [--device cuda] [--batch-size 128] [--steps 4]
 
-Prints one JSON object. It needs torch; load_model.py beside it builds the network.
+Prints one JSON object. Requires torch; load_model.py in this folder builds the network.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import json
 import os
 import time
 
-# cuBLAS repeats its results only with a workspace of its own.
+# cuBLAS is deterministic only with a configured workspace.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 import torch
@@ -53,7 +54,7 @@ def main():
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimizer.step()
-            # As a loop does that looks at its loss in every step.
+            # Synchronises, like a training loop that reads its loss in every step.
             loss.item()
 
     epoch()

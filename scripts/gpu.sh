@@ -1,16 +1,15 @@
 #!/usr/bin/env bash
-# Everything that has to be measured on a machine with an NVIDIA GPU, in one run of at most ten
-# minutes: the limits of its steps add up to 595 s. Building is not counted.
+# Runs all checks and measurements that need an NVIDIA GPU, in at most ten minutes without building:
+# the time limits of the steps add up to 595 s.
 #
 #     scripts/gpu.sh [OUT]
 #
-# Kernels that one step compiled the next ones find in OUT/cuda, so that each is compiled once. It
-# builds the programs with --features cuda, or takes them, already built, from the folder in
-# NASCHAIN_BIN; it needs a driver and a CUDA toolkit (NVRTC and headers), and takes the one that
-# PyTorch brings where there is no other. PyTorch is compared with where PYTHON (python3 by
-# default) finds torch. All numbers are left in the folder OUT (gpu-results by
-# default), summed up in summary.txt. Exit code 1 means that something which has to be equal was
-# not, or that a step failed or took too long; the other steps are done all the same.
+# Compiled kernels are cached in OUT/cuda, so each is compiled once. Builds the programs with
+# --features cuda, or uses those in the folder NASCHAIN_BIN. Requires a driver and a CUDA toolkit
+# (NVRTC and headers); PyTorch's toolkit is used if there is no other. PyTorch's speed is measured
+# too if PYTHON (python3 by default) has torch. Results are written to the folder OUT (gpu-results
+# by default), with a summary in summary.txt. Exit code 1 means that digests differed, or that a
+# step failed or timed out; the remaining steps run nevertheless.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-gpu-results}
@@ -23,20 +22,20 @@ fi
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 : > "$out/summary.txt"
-# CubeCL reads this where it runs, and keeps there what it compiled.
+# CubeCL reads this file in its working directory and caches compiled kernels there.
 printf '[compilation]\ncache = "local"\n' > "$out/cubecl.toml"
 failed=0
 
 note() { echo "$*" | tee -a "$out/summary.txt"; }
 
-# step SECONDS NAME COMMAND...: its standard output goes to OUT/NAME.json.
+# step SECONDS NAME COMMAND...: writes its standard output to OUT/NAME.json.
 step() {
     local seconds=$1 name=$2 status
     shift 2
     (cd "$out" && timeout "$seconds" "$@") > "$out/$name.json" 2> "$out/$name.err"
     status=$?
     if [ "$status" -ne 0 ]; then
-        note "FAILED ($status) after at most $seconds s: $name: $(tail -n 1 "$out/$name.err")"
+        note "FAILED ($status) within the limit of $seconds s: $name: $(tail -n 1 "$out/$name.err")"
         failed=1
     fi
     return "$status"
@@ -58,9 +57,9 @@ if [ -z "${CUDA_PATH:-}" ] && [ ! -e /usr/local/cuda ] && [ ! -e /opt/cuda ]; th
     toolkit=$("$python" -c "import glob, nvidia; print(glob.glob(nvidia.__path__[0] + '/cu[0-9]*')[0])" 2> /dev/null)
     if [ -n "$toolkit" ]; then
         export CUDA_PATH=$toolkit LD_LIBRARY_PATH=$toolkit/lib:${LD_LIBRARY_PATH:-}
-        note "the CUDA toolkit is that of PyTorch: $toolkit"
+        note "using PyTorch's CUDA toolkit: $toolkit"
     else
-        note "no CUDA toolkit was found in CUDA_PATH, /usr/local/cuda, /opt/cuda or beside PyTorch for CUDA 13"
+        note "no CUDA toolkit was found in CUDA_PATH, /usr/local/cuda, /opt/cuda or with PyTorch for CUDA 13"
     fi
 fi
 
@@ -70,7 +69,7 @@ step 45 selftest-2 "$bin/miner" selftest --device "$device" --json
 first=$(field selftest-1 digest) second=$(field selftest-2 digest)
 note "selftest: grade $(field selftest-1 grade), digests ${first:-none} and ${second:-none}"
 if [ -z "$first" ] || [ "$first" != "$second" ]; then
-    note "FAILED: the digests of two processes are not equal"
+    note "FAILED: the digests of two processes differ"
     failed=1
 fi
 
@@ -78,7 +77,7 @@ fi
 genomes=${GENOMES:-30}
 step 150 random "$bin/miner" selftest --random "$genomes" --device "$device" --json
 equal=$(grep -c '"equal_to_cpu":true' "$out/random.json")
-note "D3: $equal of $genomes random networks have the CPU's digest"
+note "D3: $equal of $genomes random networks have the same digest as on the CPU"
 
 has_torch=no
 timeout 20 "$python" -c "import torch" 2> /dev/null && has_torch=yes

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Measures a genomaster under 2,000 simulated miners and ten readers of its events, over HTTP on
-# two cores; prints one JSON object. Build first: cargo build --release --bins --example crowd
-# (or without --release, and PROFILE=debug here).
+# Load test of a genomaster over HTTP on two cores, with 2,000 simulated miners and ten readers of its
+# events; prints one JSON object. Build first: cargo build --release --bins --example crowd
+# (or without --release, and set PROFILE=debug).
 #
 #     scripts/load.sh [MINERS] [SECONDS] [more flags of the example crowd]
 #
-# STORE=postgres://... is another store than a file. With SIGNED=1 each miner has a hotkey and
-# connections of its own, and every request is signed and verified.
+# STORE=postgres://... selects another store than a file. With SIGNED=1 each miner has its own hotkey
+# and connections, and every request is signed and verified.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 miners=${1:-2000}

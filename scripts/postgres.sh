@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Runs a command with a PostgreSQL server of its own, in a temporary folder and on a free port:
+# Runs a command with a temporary PostgreSQL server, in a temporary folder and on a free port:
 #
 #     scripts/postgres.sh cargo test --workspace
 #
-# The command finds the server's URL in NASCHAIN_TEST_POSTGRES. It needs PostgreSQL's programs
-# (Debian: apt-get install postgresql); the server is stopped and deleted at the end. PostgreSQL
-# refuses to run as root, so root runs it as the user postgres, or as nobody.
+# NASCHAIN_TEST_POSTGRES holds the server's URL. Requires PostgreSQL's programs (Debian: apt-get
+# install postgresql); the server is stopped and deleted at the end. PostgreSQL refuses to run as
+# root, so under root it runs as the user postgres or nobody.
 set -euo pipefail
 
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
 bin=${bin:-$(dirname "$(command -v initdb || echo /none/initdb)")}
 if [ ! -x "$bin/initdb" ] || [ ! -x "$bin/postgres" ]; then
-    echo "PostgreSQL's programs are not here: apt-get install postgresql" >&2
+    echo "PostgreSQL's programs were not found: apt-get install postgresql" >&2
     exit 2
 fi
 folder=$(mktemp -d /tmp/naschain-postgres.XXXXXX)
@@ -31,7 +31,7 @@ stop() {
 }
 trap stop EXIT
 "${as[@]}" "$bin/initdb" -D "$folder/data" -U naschain -A trust -E UTF8 --no-sync >"$folder/initdb.log"
-# A port that was free a moment ago may be taken by now, so several are tried.
+# A random port may be in use, so several are tried.
 for _ in 1 2 3 4 5; do
     port=$((20000 + RANDOM % 20000))
     options="-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories= -c max_connections=200"
@@ -41,10 +41,10 @@ for _ in 1 2 3 4 5; do
     fi
 done
 if [ -z "${NASCHAIN_TEST_POSTGRES:-}" ]; then
-    echo "PostgreSQL does not start:" >&2
+    echo "PostgreSQL failed to start:" >&2
     cat "$folder/log" >&2
     exit 2
 fi
-echo "PostgreSQL serves at $NASCHAIN_TEST_POSTGRES"
+echo "PostgreSQL listens on $NASCHAIN_TEST_POSTGRES"
 cd "$cd_to"
 "$@"

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Measures how long joins take while others read the journal of the same genomaster.
+"""Measures the latency of joins while other clients read the journal of the same genomaster.
 
     scripts/readers.py [GENOMASTER] [READERS]
 
-starts the program GENOMASTER (target/release/genomaster), lets it journal 1,500 events, and prints
-the median and the 90th percentile of 50 joins in milliseconds, first calm and then with READERS
-(8) clients that ask for /v1/journal?after=0 without a pause."""
+Starts the program GENOMASTER (default target/release/genomaster), has it journal 1,500 events, and
+prints the median and the 90th percentile of 50 joins in milliseconds, first without load and then
+with READERS (default 8) clients that request /v1/journal?after=0 in a loop."""
 
 import http.client
 import json
@@ -46,7 +46,7 @@ def measure(port):
     took = []
     for number in range(50):
         began = time.perf_counter()
-        # Another number of jobs each time, so that each join is journalled.
+        # The number of jobs changes each time, so that each join is journalled.
         join(connection, "writer", 1 + number % 2)
         took.append(1000 * (time.perf_counter() - began))
     took.sort()
@@ -61,14 +61,14 @@ with tempfile.TemporaryDirectory() as folder:
         fillers = [threading.Thread(target=fill, args=(port, f"m{n}")) for n in range(10)]
         [filler.start() for filler in fillers]
         [filler.join() for filler in fillers]
-        print("calm:", measure(port))
+        print("without load:", measure(port))
         stop, pages, began = threading.Event(), [], time.perf_counter()
         threads = [threading.Thread(target=read, args=(port, pages, stop)) for _ in range(readers)]
         [thread.start() for thread in threads]
         print(f"{readers} readers:", measure(port))
         stop.set()
         [thread.join() for thread in threads]
-        print(f"{len(pages) / (time.perf_counter() - began):.0f} pages a second")
+        print(f"{len(pages) / (time.perf_counter() - began):.0f} pages per second")
     finally:
         server.kill()
         server.wait()

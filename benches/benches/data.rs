@@ -1,4 +1,4 @@
-//! How fast data sets are read, and batches made of them.
+//! Reading of data sets, and augmentation of batches.
 
 use std::hint::black_box;
 use std::io::Write;
@@ -9,14 +9,15 @@ use image::RgbImage;
 use naschain_core::{Augmentation, Purpose, Recipe, Stream};
 use naschain_train::{Batch, Dataset, Images};
 
-/// Images in all of a made-up data set's files.
+/// Images in all files of a synthetic data set.
 const IMAGES: usize = 6_000;
-/// Pictures of a made-up folder, and their side.
+/// Image files of a synthetic folder.
 const PICTURES: usize = 64;
+/// Their height and width.
 const SIDE: u32 = 256;
 const BATCH: usize = 128;
 
-/// A folder that is deleted at the end.
+/// A temporary folder, deleted on drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -38,7 +39,7 @@ impl Drop for Folder {
     }
 }
 
-/// Slopes with some noise, which compress about as photographs do.
+/// Gradients with some noise, which compress about as well as photographs.
 fn pixels(count: usize) -> Vec<u8> {
     let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
     let pixel = |index: usize| (index / 8 % 200) as u64 + stream.below(8);
@@ -132,7 +133,7 @@ fn augmenting(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(BATCH as u64));
     let shape = "3x32x32".parse().unwrap();
     let part = |images: usize| Images::new(shape, pixels(images * 3072), vec![0; images]).unwrap();
-    let dataset = Dataset::new("made up", 2, part(BATCH), part(1)).unwrap();
+    let dataset = Dataset::new("synthetic", 2, part(BATCH), part(1)).unwrap();
     let indices: Vec<usize> = (0..BATCH).collect();
     for (name, augmentation) in [
         ("nothing", Augmentation::default()),

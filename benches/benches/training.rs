@@ -1,5 +1,5 @@
-//! Training by network size and device, on one thread: a step in the middle of a training, and an
-//! epoch over 256 digits with everything around it. CUDA is measured where it can be used.
+//! Training on one thread by network size and device: a single step within a training, and a whole
+//! training of one epoch over 256 digits. CUDA is measured if it is available.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -36,15 +36,15 @@ fn architecture(shape: &str, init_channels: usize, genome: &str) -> Architecture
     space.decode(&genome.parse().unwrap()).unwrap()
 }
 
-/// Random pixels: how long a step takes does not depend on what is seen.
-fn made_up(shape: Shape) -> Dataset {
+/// Random pixels: the time of a step does not depend on the images.
+fn synthetic(shape: Shape) -> Dataset {
     let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
     let pixels = (0..=BATCH).flat_map(|_| 0..shape.len());
     let pixels = pixels.map(|_| stream.below(256) as u8).collect();
     let labels = (0..=BATCH).map(|index| (index % 10) as u16).collect();
     let train = Images::new(shape, pixels, labels).unwrap();
     let test = Images::new(shape, Vec::new(), Vec::new()).unwrap();
-    Dataset::new("made up", 10, train, test).unwrap()
+    Dataset::new("synthetic", 10, train, test).unwrap()
 }
 
 fn recipe(epochs: u32, train_images: usize) -> Recipe {
@@ -57,7 +57,7 @@ fn recipe(epochs: u32, train_images: usize) -> Recipe {
     recipe
 }
 
-/// The time of `steps` steps: a training of one step an epoch, after its first.
+/// The time of `steps` steps, measured in a training of one step per epoch, after its first epoch.
 fn steps(architecture: &Architecture, dataset: &Dataset, device: Device, steps: u64) -> Duration {
     let mut times = Vec::new();
     #[allow(clippy::disallowed_methods)] // a benchmark reads the clock
@@ -67,10 +67,8 @@ fn steps(architecture: &Architecture, dataset: &Dataset, device: Device, steps: 
         }
         ControlFlow::Continue(())
     };
-    let options = Options {
-        device,
-        ..Options::default()
-    };
+    let mut options = Options::default();
+    options.device = device;
     let recipe = recipe(steps as u32 + 1, BATCH);
     train(architecture, dataset, &recipe, options, &mut on_epoch).unwrap();
     times[1] - times[0]
@@ -83,7 +81,7 @@ fn step(criterion: &mut Criterion) {
     for device in devices() {
         for (shape, init_channels, genome) in NETWORKS {
             let architecture = architecture(shape, init_channels, genome);
-            let dataset = made_up(architecture.input);
+            let dataset = synthetic(architecture.input);
             let size = format!("{shape}, {init_channels} channels");
             let id = BenchmarkId::new(device.to_string(), size);
             group.bench_function(id, |bencher| {
@@ -101,10 +99,8 @@ fn epoch(criterion: &mut Criterion) {
     group.sample_size(10);
     group.throughput(Throughput::Elements(recipe.train_images as u64));
     for device in devices() {
-        let options = Options {
-            device,
-            ..Options::default()
-        };
+        let mut options = Options::default();
+        options.device = device;
         for (shape, init_channels, genome) in &NETWORKS[..2] {
             let architecture = architecture(shape, *init_channels, genome);
             let size = format!("{init_channels} channels");

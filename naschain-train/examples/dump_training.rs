@@ -1,5 +1,5 @@
-//! Trains a network and writes what it began with, every image that it saw, and its losses, for
-//! `python/check_training.py` to do the same in PyTorch:
+//! Trains a network and writes its initial weights, all input images and the losses, so that
+//! `python/check_training.py` can repeat the training in PyTorch:
 //!
 //!     cargo run --release --example dump_training -- trace.safetensors digits
 
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Trains, writes `file` and a description beside it, and says what came of it.
+/// Trains, writes `file` and a JSON description beside it, and returns a summary.
 pub(crate) fn dump(
     file: &Path,
     name: DataName,
@@ -38,14 +38,14 @@ pub(crate) fn dump(
     });
     std::fs::write(file.with_extension("json"), description.to_string())?;
     let mut tensors = trace.initial.tensors;
-    for (name, batch) in [("seen", trace.seen), ("judged", trace.judged)] {
+    for (name, batch) in [("inputs", trace.inputs), ("evaluated", trace.evaluated)] {
         tensors.extend(stored(name, batch, space.input));
     }
     Weights { tensors }.save(file)?;
     Ok(format!("{steps} steps, accuracy {accuracy} %"))
 }
 
-/// A small network and the reference recipe; for the digits, what suits their 64 pixels.
+/// A small network and the default recipe, adapted for the digits' 64 pixels.
 fn preset(name: DataName, dataset: &Dataset) -> (MacroSpace, &'static str, Recipe) {
     let space = MacroSpace {
         phases: 2,
@@ -54,26 +54,22 @@ fn preset(name: DataName, dataset: &Dataset) -> (MacroSpace, &'static str, Recip
         init_channels: 8,
         classes: dataset.classes,
     };
-    let recipe = match name {
-        DataName::Digits => Recipe {
-            epochs: 24,
-            batch_size: 32,
-            train_images: 1000,
-            validation_images: 397,
-            augmentation: Augmentation {
-                crop_padding: 1,
-                horizontal_flip: false,
-                cutout: 2,
-            },
-            ..Recipe::default()
-        },
-        _ => Recipe {
-            epochs: 5,
-            train_images: 4000,
-            validation_images: 1000,
-            ..Recipe::default()
-        },
-    };
+    let mut recipe = Recipe::default();
+    if name == DataName::Digits {
+        recipe.epochs = 24;
+        recipe.batch_size = 32;
+        recipe.train_images = 1000;
+        recipe.validation_images = 397;
+        recipe.augmentation = Augmentation {
+            crop_padding: 1,
+            horizontal_flip: false,
+            cutout: 2,
+        };
+    } else {
+        recipe.epochs = 5;
+        recipe.train_images = 4000;
+        recipe.validation_images = 1000;
+    }
     (space, "1101011-1011010", recipe)
 }
 

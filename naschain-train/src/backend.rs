@@ -1,4 +1,4 @@
-//! Where the device of the caller becomes something that computes.
+//! Runs work on the engine of the device that the caller chose.
 
 use crate::cpu::CpuNetwork;
 #[cfg(feature = "cuda")]
@@ -6,22 +6,31 @@ use crate::cuda;
 use crate::engine::Engine;
 use crate::{Device, Error, Isa};
 
-/// Where and with how many threads a training runs; no result depends on it.
+/// Device, threads and limits of a training. None of them affects its result.
+///
+/// ```
+/// use naschain_train::{Device, Options};
+/// let mut options = Options::default();
+/// options.threads = 2;
+/// assert_eq!((options.device, options.memory_limit_bytes), (Device::Cpu, None));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Options {
     /// The device.
     pub device: Device,
-    /// CPU threads inside one training, at least 1. Several trainings of one thread each are
-    /// faster than one training of several.
+    /// CPU threads of one training, at least 1. Several single-threaded trainings side by side have
+    /// a higher throughput than one training with several threads.
     pub threads: usize,
-    /// The processor's instructions; the best there are if nothing is named.
+    /// The CPU instruction set; `None` selects the fastest that the processor has.
     pub isa: Option<Isa>,
-    /// The most memory that a training may need by the estimate of
-    /// [`training_memory_bytes`](crate::training_memory_bytes); nothing is no limit.
+    /// Maximum memory of a training, compared with the estimate of
+    /// [`training_memory_bytes`](crate::training_memory_bytes); `None` is no limit.
     pub memory_limit_bytes: Option<u64>,
 }
 
 impl Default for Options {
+    /// One thread on the CPU with the fastest instruction set, without a memory limit.
     fn default() -> Self {
         Options {
             device: Device::Cpu,
@@ -32,11 +41,11 @@ impl Default for Options {
     }
 }
 
-/// Something to do with any engine.
+/// A computation written once for every engine.
 pub(crate) trait Work: Send {
     type Output: Send;
 
-    fn run<E: Engine>(self, place: &E::Place) -> Result<Self::Output, Error>;
+    fn run<E: Engine>(self, target: &E::Target) -> Result<Self::Output, Error>;
 }
 
 pub(crate) fn run<W: Work>(options: Options, work: W) -> Result<W::Output, Error> {
@@ -61,7 +70,7 @@ fn run_on_cpu<W: Work>(options: Options, work: W) -> Result<W::Output, Error> {
     pool.install(|| work.run::<CpuNetwork>(&isa))
 }
 
-/// Whether a device can be used here, without using it.
+/// Checks that a device can be used, without using it.
 pub(crate) fn check(device: Device) -> Result<(), Error> {
     match device {
         Device::Cpu => Ok(()),

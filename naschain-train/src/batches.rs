@@ -1,25 +1,25 @@
-//! Which images are trained on, in which order, and how they are changed: all of it on the host,
-//! from named streams.
+//! Selection, order, augmentation and normalisation of images, computed on the host from named
+//! random streams.
 
 use naschain_core::{Augmentation, Purpose, Recipe, Shape, Stream};
 
 use crate::data::Moments;
 use crate::{Dataset, Error, Images};
 
-/// The images of one training, as indices into the data set's training part.
+/// The images of one training, as indices into the data set's training set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     /// Images to train on.
     pub train: Vec<usize>,
-    /// Images to validate on, none of them trained on.
+    /// Images to validate on, disjoint from `train`.
     pub validation: Vec<usize>,
 }
 
 impl Split {
-    /// Draws the images that the recipe asks for.
+    /// Draws as many images as the recipe requires.
     ///
     /// # Errors
-    /// [`Error::TooFewImages`] when the training part has fewer.
+    /// [`Error::TooFewImages`] when the training set has fewer.
     pub fn draw(dataset: &Dataset, recipe: &Recipe) -> Result<Split, Error> {
         let available = dataset.train.len();
         let (train, validation) = (recipe.train_images, recipe.validation_images);
@@ -38,7 +38,7 @@ impl Split {
         })
     }
 
-    /// Every image of the training part to train on, none to validate on.
+    /// Every image of the training set to train on, none to validate on.
     pub(crate) fn all(dataset: &Dataset) -> Split {
         Split {
             train: (0..dataset.train.len()).collect(),
@@ -46,12 +46,13 @@ impl Split {
         }
     }
 
-    /// What a training's accuracy is measured on: the validation images, or the test part where
-    /// there are none.
-    pub(crate) fn judged<'a>(&self, dataset: &'a Dataset) -> (&'a Images, Vec<usize>) {
-        match self.validation.is_empty() {
-            true => (&dataset.test, (0..dataset.test.len()).collect()),
-            false => (&dataset.train, self.validation.clone()),
+    /// The images that a training's accuracy is measured on: the validation images, or the test set
+    /// if there are none.
+    pub(crate) fn evaluation_images<'a>(&self, dataset: &'a Dataset) -> (&'a Images, Vec<usize>) {
+        if self.validation.is_empty() {
+            (&dataset.test, (0..dataset.test.len()).collect())
+        } else {
+            (&dataset.train, self.validation.clone())
         }
     }
 
@@ -63,11 +64,10 @@ impl Split {
     }
 }
 
-/// Turns pixels into the numbers a network sees: mean 0 and deviation 1 in each colour plane of
-/// the data set's training part.
+/// Scales pixels so that each colour plane of the training set has mean 0 and standard deviation 1.
 pub(crate) struct Normalisation {
     shape: Shape,
-    /// For each plane, the number for each of the 256 pixel values.
+    /// For each plane, the normalised value of each of the 256 pixel values.
     tables: Vec<[f32; 256]>,
 }
 
@@ -79,12 +79,12 @@ impl Normalisation {
         }
     }
 
-    /// Images × channels × height × width numbers, unchanged but for the normalisation.
+    /// Images × channels × height × width values, normalised and not augmented.
     pub(crate) fn plain(&self, images: &Images, indices: &[usize]) -> Result<Vec<f32>, Error> {
-        self.batch(images, indices, |_| Change::none())
+        self.batch(images, indices, |_| Transform::none())
     }
 
-    /// The same with the random changes of `epoch`.
+    /// The same with the random augmentation of `epoch`.
     pub(crate) fn augmented(
         &self,
         images: &Images,
@@ -95,7 +95,7 @@ impl Normalisation {
         self.batch(images, indices, |index| {
             let epoch = u64::from(epoch);
             let mut stream = Stream::new(recipe.seed, Purpose::Augmentation, epoch, index as u64);
-            Change::draw(&recipe.augmentation, self.shape, &mut stream)
+            Transform::draw(&recipe.augmentation, self.shape, &mut stream)
         })
     }
 
@@ -103,58 +103,67 @@ impl Normalisation {
         &self,
         images: &Images,
         indices: &[usize],
-        change: impl Fn(usize) -> Change,
+        transform: impl Fn(usize) -> Transform,
     ) -> Result<Vec<f32>, Error> {
         let pixels = images.pixels(indices)?;
         let mut batch = Vec::with_capacity(pixels.len());
+        let mut columns = Vec::with_capacity(self.shape.width);
         for (pixels, &index) in pixels.chunks_exact(self.shape.len()).zip(indices) {
-            let change = change(index);
+            let transform = transform(index);
             let planes = pixels.chunks_exact(self.shape.height * self.shape.width);
             for (plane, table) in planes.zip(&self.tables) {
-                change.apply(plane, table, self.shape, &mut batch);
+                transform.apply(plane, table, self.shape, &mut columns, &mut batch);
             }
         }
         Ok(batch)
     }
 }
 
-/// The changes of one image.
-struct Change {
+/// The augmentation of one image.
+struct Transform {
     shift: [i64; 2],
     mirrored: bool,
-    /// First and last row, first and last column of the cut square; none where last < first.
+    /// First and last row, first and last column of the cut-out square; empty where last < first.
     cut: [i64; 4],
 }
 
-impl Change {
-    fn none() -> Change {
-        Change {
+impl Transform {
+    fn none() -> Transform {
+        Transform {
             shift: [0, 0],
             mirrored: false,
             cut: [0, -1, 0, -1],
         }
     }
 
-    fn draw(augmentation: &Augmentation, shape: Shape, stream: &mut Stream) -> Change {
-        let mut change = Change::none();
+    fn draw(augmentation: &Augmentation, shape: Shape, stream: &mut Stream) -> Transform {
+        let mut transform = Transform::none();
         let padding = augmentation.crop_padding as i64;
         if padding > 0 {
-            change.shift = [0; 2].map(|_| stream.below(2 * padding as u64 + 1) as i64 - padding);
+            transform.shift = [0; 2].map(|_| stream.below(2 * padding as u64 + 1) as i64 - padding);
         }
         if augmentation.horizontal_flip {
-            change.mirrored = stream.below(2) == 1;
+            transform.mirrored = stream.below(2) == 1;
         }
         let side = augmentation.cutout as i64;
         if side > 0 {
             let y = stream.index(shape.height) as i64 - side / 2;
             let x = stream.index(shape.width) as i64 - side / 2;
-            change.cut = [y, y + side - 1, x, x + side - 1];
+            transform.cut = [y, y + side - 1, x, x + side - 1];
         }
-        change
+        transform
     }
 
-    /// Appends a colour plane as it is after the change.
-    fn apply(&self, plane: &[u8], table: &[f32; 256], shape: Shape, seen: &mut Vec<f32>) {
+    /// Appends an augmented and normalised colour plane to `output`; `columns` is a buffer that is
+    /// reused from plane to plane.
+    fn apply(
+        &self,
+        plane: &[u8],
+        table: &[f32; 256],
+        shape: Shape,
+        columns: &mut Vec<Option<usize>>,
+        output: &mut Vec<f32>,
+    ) {
         let width = shape.width;
         let inside = |place: i64, size: usize| {
             let place = usize::try_from(place).ok();
@@ -164,22 +173,23 @@ impl Change {
             let x = if self.mirrored { width - 1 - x } else { x };
             inside(x as i64 + self.shift[1], width)
         };
-        let columns: Vec<Option<usize>> = (0..width).map(column).collect();
+        columns.clear();
+        columns.extend((0..width).map(column));
         let [top, bottom, left, right] = self.cut;
         for y in 0..shape.height {
-            let start = seen.len();
-            // Outside the image lie black pixels, as in the reference network's crop.
+            let start = output.len();
+            // Pixels outside the image are black, as in NSGA-Net's crop.
             match inside(y as i64 + self.shift[0], shape.height) {
-                None => seen.resize(start + width, table[0]),
+                None => output.resize(start + width, table[0]),
                 Some(y) => {
                     let row = &plane[y * width..][..width];
                     let pixel = |column: &Option<usize>| column.map_or(0, |x| row[x]);
-                    seen.extend(columns.iter().map(|x| table[usize::from(pixel(x))]));
+                    output.extend(columns.iter().map(|x| table[usize::from(pixel(x))]));
                 }
             }
             if (top..=bottom).contains(&(y as i64)) {
                 for x in left.max(0)..=right.min(width as i64 - 1) {
-                    seen[start + x as usize] = 0.0;
+                    output[start + x as usize] = 0.0;
                 }
             }
         }
@@ -191,16 +201,15 @@ mod tests {
     use super::*;
 
     fn recipe(augmentation: Augmentation) -> Recipe {
-        Recipe {
-            train_images: 1000,
-            validation_images: 397,
-            augmentation,
-            ..Recipe::default()
-        }
+        let mut recipe = Recipe::default();
+        recipe.train_images = 1000;
+        recipe.validation_images = 397;
+        recipe.augmentation = augmentation;
+        recipe
     }
 
     #[test]
-    fn a_split_has_no_image_twice_and_depends_on_the_seed() {
+    fn a_split_is_disjoint_and_depends_on_the_seed() {
         let digits = Dataset::digits();
         let mut recipe = recipe(Augmentation::default());
         let split = Split::draw(&digits, &recipe).unwrap();
@@ -219,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_training_part_gets_mean_0_and_deviation_1() {
+    fn the_training_set_has_mean_0_and_deviation_1() {
         let digits = Dataset::digits();
         let all: Vec<usize> = (0..digits.train.len()).collect();
         let numbers = Normalisation::new(&digits)
@@ -254,50 +263,52 @@ mod tests {
     }
 
     #[test]
-    fn a_change_moves_mirrors_and_cuts() {
+    fn a_transform_shifts_mirrors_and_cuts() {
         let shape: Shape = "1x3x3".parse().unwrap();
         let table: [f32; 256] = std::array::from_fn(|value| value as f32);
         let plane: Vec<u8> = (1..=9).collect();
-        let change = Change {
+        let transform = Transform {
             shift: [1, 0],
             mirrored: true,
             cut: [0, 0, 0, 0],
         };
-        let mut seen = Vec::new();
-        change.apply(&plane, &table, shape, &mut seen);
-        assert_eq!(seen, [0.0, 5.0, 4.0, 9.0, 8.0, 7.0, 0.0, 0.0, 0.0]);
+        let mut output = Vec::new();
+        transform.apply(&plane, &table, shape, &mut Vec::new(), &mut output);
+        assert_eq!(output, [0.0, 5.0, 4.0, 9.0, 8.0, 7.0, 0.0, 0.0, 0.0]);
     }
 
-    /// Pads, crops, mirrors, normalises and cuts, one whole picture after the other.
-    fn obviously(plane: &[u8], change: &Change, padding: usize, shape: Shape) -> Vec<f32> {
+    /// A direct implementation: pads, crops, mirrors, normalises and cuts out whole images in turn.
+    fn direct(plane: &[u8], transform: &Transform, padding: usize, shape: Shape) -> Vec<f32> {
         let (height, width) = (shape.height, shape.width);
         let mut padded = vec![vec![0; width + 2 * padding]; height + 2 * padding];
         for y in 0..height {
             padded[y + padding][padding..][..width].copy_from_slice(&plane[y * width..][..width]);
         }
-        let [down, right] = change.shift.map(|shift| (shift + padding as i64) as usize);
-        let mut seen = Vec::new();
+        let [down, right] = transform
+            .shift
+            .map(|shift| (shift + padding as i64) as usize);
+        let mut output = Vec::new();
         for (y, row) in padded[down..down + height].iter().enumerate() {
             let mut row = row[right..right + width].to_vec();
-            if change.mirrored {
+            if transform.mirrored {
                 row.reverse();
             }
-            let [top, bottom, left, right] = change.cut;
+            let [top, bottom, left, right] = transform.cut;
             let cut = |x: usize| {
                 let (y, x) = (y as i64, x as i64);
                 y >= top && y <= bottom && x >= left && x <= right
             };
             let numbers = row.iter().enumerate();
-            seen.extend(
+            output.extend(
                 numbers.map(|(x, &pixel)| if cut(x) { 0.0 } else { f32::from(pixel) + 1.0 }),
             );
         }
-        seen
+        output
     }
 
     proptest::proptest! {
         #[test]
-        fn changes_are_what_padding_cropping_mirroring_and_cutting_give(
+        fn transforms_match_a_direct_implementation(
             seed: u64,
             height in 1..9usize,
             width in 1..9usize,
@@ -308,14 +319,14 @@ mod tests {
             let shape = Shape { channels: 1, height, width };
             let augmentation = Augmentation { crop_padding, horizontal_flip, cutout };
             let mut stream = Stream::new(seed, Purpose::Augmentation, 1, 0);
-            let change = Change::draw(&augmentation, shape, &mut stream);
+            let transform = Transform::draw(&augmentation, shape, &mut stream);
             let table: [f32; 256] = std::array::from_fn(|value| value as f32 + 1.0);
             let plane: Vec<u8> = (0..height * width).map(|pixel| pixel as u8 + 1).collect();
-            let mut seen = Vec::new();
-            change.apply(&plane, &table, shape, &mut seen);
-            let expected = obviously(&plane, &change, crop_padding, shape);
-            proptest::prop_assert_eq!(&seen, &expected);
-            let cut = seen.iter().filter(|&&number| number == 0.0).count();
+            let mut output = Vec::new();
+            transform.apply(&plane, &table, shape, &mut Vec::new(), &mut output);
+            let expected = direct(&plane, &transform, crop_padding, shape);
+            proptest::prop_assert_eq!(&output, &expected);
+            let cut = output.iter().filter(|&&number| number == 0.0).count();
             proptest::prop_assert!(cut <= cutout * cutout);
             proptest::prop_assert_eq!(cut == 0, cutout == 0);
         }

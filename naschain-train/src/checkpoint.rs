@@ -1,4 +1,4 @@
-//! A training between two epochs, in memory and as a file.
+//! The state of a training between two epochs, in memory and as a file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,25 +7,25 @@ use naschain_core::{Architecture, Digest, Recipe};
 use serde::{Deserialize, Serialize};
 
 use crate::kernels::ARITHMETIC_VERSION;
-use crate::weights::{LentTensor, NamedTensor, Weights, metadata, write_safetensors};
+use crate::weights::{NamedTensor, TensorRef, Weights, metadata, write_safetensors};
 use crate::{Dataset, Error};
 
-/// Names of velocities in a file begin with this, before the name of their parameter.
+/// Prefix of a velocity's name in a file; the name of its parameter follows.
 const VELOCITY: &str = "velocity.";
 /// The key of the file's one metadata entry.
 const KEY: &str = "naschain-checkpoint";
 
-/// Everything that the rest of a training depends on, after one of its epochs.
+/// The complete state of a training after an epoch.
 ///
-/// [`train_from`](crate::train_from) hands one out after each epoch, and goes on from one to the
-/// same digest as a training that was never interrupted.
+/// [`train_from`](crate::train_from) provides one after each epoch, and resumes from one to the
+/// same digest as an uninterrupted training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     pub(crate) identity: Identity,
     pub(crate) state: State,
 }
 
-/// What is trained, how and on what: only the same training can go on from a checkpoint.
+/// Identifies a training. A checkpoint can only be resumed by the training that made it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Identity {
@@ -34,28 +34,28 @@ pub(crate) struct Identity {
     data: Digest,
 }
 
-/// A training between two epochs.
+/// The state of a training between two epochs.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct State {
     /// Finished epochs.
     pub(crate) epoch: u32,
-    /// The hash chain so far.
+    /// The digest chain after this epoch.
     pub(crate) digest: Digest,
     pub(crate) weights: Weights,
     /// The velocity of each parameter in declaration order.
     pub(crate) velocities: Vec<Option<Vec<f32>>>,
 }
 
-/// What stands in a file's metadata.
+/// The metadata of a checkpoint file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
     identity: Identity,
     epoch: u32,
     digest: Digest,
-    /// Names of the weights in declaration order; the file has its tensors in another.
+    /// Names of the weights in declaration order; the file's tensors are in another order.
     names: Vec<String>,
-    /// BLAKE3 over all of the above and all tensors.
+    /// BLAKE3 of all fields above and all tensors.
     checksum: Digest,
 }
 
@@ -72,7 +72,7 @@ impl Identity {
         }
     }
 
-    /// Refuses, by name, what `training` cannot go on from.
+    /// Returns [`Error::OtherTraining`] with the first part that differs from `training`.
     pub(crate) fn check(&self, training: &Identity) -> Result<(), Error> {
         let [other, this] = [self, training];
         let differences = [
@@ -88,23 +88,24 @@ impl Identity {
 }
 
 impl State {
-    /// Before the first epoch. The hash chain begins with the version of the arithmetic.
+    /// The state before the first epoch. The digest chain starts with the version of the
+    /// arithmetic.
     pub(crate) fn first(weights: Weights) -> State {
         let version = format!("naschain arithmetic {ARITHMETIC_VERSION}");
         let version = Digest(*blake3::hash(version.as_bytes()).as_bytes());
         State {
             epoch: 0,
-            digest: weights.link(version),
+            digest: weights.chain_digest(version),
             weights,
             velocities: Vec::new(),
         }
     }
 
-    /// One epoch later.
+    /// The state after one more epoch.
     pub(crate) fn next(self, weights: Weights, velocities: Vec<Option<Vec<f32>>>) -> State {
         State {
             epoch: self.epoch + 1,
-            digest: weights.link(self.digest),
+            digest: weights.chain_digest(self.digest),
             weights,
             velocities,
         }
@@ -112,8 +113,8 @@ impl State {
 }
 
 impl Checkpoint {
-    /// A name for the file of this training's checkpoints, the same for the same architecture,
-    /// recipe and data set: 64 hexadecimal digits.
+    /// A file name for this training's checkpoints: 64 hexadecimal digits that are equal for equal
+    /// architecture, recipe and data set.
     pub fn name(architecture: &Architecture, dataset: &Dataset, recipe: &Recipe) -> String {
         let identity = Identity::new(architecture, dataset, recipe);
         let json = serde_json::to_vec(&identity).expect("an identity is plain data");
@@ -125,18 +126,18 @@ impl Checkpoint {
         self.state.epoch
     }
 
-    /// The hash chain after them.
+    /// The digest chain after these epochs.
     pub fn digest(&self) -> Digest {
         self.state.digest
     }
 
-    /// The network after them.
+    /// The network after these epochs.
     pub fn weights(&self) -> &Weights {
         &self.state.weights
     }
 
-    /// Writes a safetensors file, in one move: whoever is interrupted leaves the file that was
-    /// there before.
+    /// Writes a safetensors file atomically: if the program is interrupted, the previous file
+    /// remains.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -154,7 +155,7 @@ impl Checkpoint {
         write_safetensors(path, tensors, Some((KEY, header.json())))
     }
 
-    /// Reads such a file.
+    /// Reads a file that [`Checkpoint::save`] wrote.
     ///
     /// # Errors
     /// [`Error::Io`], or [`Error::Malformed`] for a file that is not a checkpoint or is damaged.
@@ -170,14 +171,14 @@ impl Checkpoint {
     }
 
     /// Weights and velocities in the order of their names.
-    fn tensors(&self) -> Vec<LentTensor<'_>> {
+    fn tensors(&self) -> Vec<TensorRef<'_>> {
         let weights = &self.state.weights;
         let velocities = weights.parameters().zip(&self.state.velocities);
         let velocities = velocities.filter_map(|(parameter, values)| {
             let name = format!("{VELOCITY}{}", parameter.name);
-            Some(LentTensor::new(parameter, name, values.as_ref()?))
+            Some(TensorRef::new(parameter, name, values.as_ref()?))
         });
-        let mut tensors: Vec<_> = velocities.chain(weights.lent()).collect();
+        let mut tensors: Vec<_> = velocities.chain(weights.tensor_refs()).collect();
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
         tensors
     }
@@ -188,8 +189,8 @@ impl Header {
         serde_json::to_string(self).expect("a header is plain data")
     }
 
-    /// The checksum of this header, its own checksum apart, and the tensors.
-    fn checksum_with(&self, tensors: &[LentTensor<'_>]) -> Digest {
+    /// The checksum of this header, without the checksum field, and of the tensors.
+    fn checksum_with(&self, tensors: &[TensorRef<'_>]) -> Digest {
         let without = Header {
             checksum: Digest([0; 32]),
             identity: self.identity.clone(),
@@ -212,9 +213,9 @@ fn parse(file: &[u8]) -> Result<Checkpoint, String> {
     let stored = Weights::from_safetensors(file)?;
     let header = metadata(file, KEY).ok_or("this safetensors file is not a checkpoint")?;
     let header: Header = serde_json::from_str(&header)
-        .map_err(|error| format!("its header is not that of a checkpoint: {error}"))?;
-    if header.checksum != header.checksum_with(&stored.lent()) {
-        return Err("the checkpoint is damaged: its checksum is wrong".to_owned());
+        .map_err(|error| format!("its checkpoint header is invalid: {error}"))?;
+    if header.checksum != header.checksum_with(&stored.tensor_refs()) {
+        return Err("the checkpoint is damaged: its checksum does not match".to_owned());
     }
     let mut tensors: BTreeMap<String, NamedTensor> = stored
         .tensors
@@ -224,7 +225,7 @@ fn parse(file: &[u8]) -> Result<Checkpoint, String> {
     let mut weights = Weights::default();
     for name in &header.names {
         let tensor = tensors.remove(name);
-        let missing = || format!("the checkpoint lacks {name}");
+        let missing = || format!("the checkpoint has no tensor {name}");
         weights.tensors.push(tensor.ok_or_else(missing)?);
     }
     let mut velocities = Vec::new();
@@ -235,16 +236,14 @@ fn parse(file: &[u8]) -> Result<Checkpoint, String> {
             .is_some_and(|v| v.shape != parameter.shape)
         {
             return Err(format!(
-                "the velocity of {} has another shape",
+                "the velocity of {} has the wrong shape",
                 parameter.name
             ));
         }
         velocities.push(velocity.map(|velocity| velocity.values));
     }
     if let Some(name) = tensors.keys().next() {
-        return Err(format!(
-            "the checkpoint has {name}, which belongs to nothing"
-        ));
+        return Err(format!("the checkpoint has an unknown tensor, {name}"));
     }
     Ok(Checkpoint {
         identity: header.identity,

@@ -1,7 +1,7 @@
-//! Training on NVIDIA GPUs, and everything that may be missing for it.
+//! Training on NVIDIA GPUs, and checks that driver, device and toolkit are present.
 //!
-//! CubeCL's runtime panics where there is no driver, toolkit or memory; here each of them is an
-//! error that says what is missing.
+//! CubeCL's runtime panics if there is no driver, toolkit or memory. This module returns an error
+//! with the reason instead.
 
 mod backward;
 mod buffers;
@@ -24,7 +24,7 @@ use self::network::CudaNetwork;
 use crate::backend::Work;
 use crate::{Device, Error};
 
-/// What the compiler of the kernels is called in the toolkits that CubeCL's runtime can load.
+/// File names of NVRTC, the runtime compiler, in the toolkits that CubeCL can load.
 const NVRTC: [&str; 5] = [
     "libnvrtc.so",
     "libnvrtc.so.13",
@@ -32,23 +32,24 @@ const NVRTC: [&str; 5] = [
     "libnvrtc.so.11",
     "libnvrtc.so.1",
 ];
-const TOOLKIT: &str = "install NVIDIA's CUDA toolkit, or name its folder in CUDA_PATH and its \
-                       libraries' in LD_LIBRARY_PATH";
+const TOOLKIT: &str = "install NVIDIA's CUDA toolkit, or set CUDA_PATH to its folder and \
+                       LD_LIBRARY_PATH to that of its libraries";
 
 pub(crate) fn run<W: Work>(index: usize, work: W) -> Result<W::Output, Error> {
     check(index)?;
     let device = CudaDevice::new(index);
-    // Nothing of the work is looked at again after a panic.
+    // Unwind safe: nothing that `work` captures is used after a panic.
     let guarded = AssertUnwindSafe(|| work.run::<CudaNetwork>(&device));
     catch_unwind(guarded).unwrap_or_else(|panic| Err(unavailable(index, message(&*panic))))
 }
 
 pub(crate) fn check(index: usize) -> Result<(), Error> {
-    let found = device_count().and_then(|count| match index < count {
-        true => toolkit(),
-        false => Err(format!(
-            "this machine has {count} CUDA devices, counted from 0"
-        )),
+    let found = device_count().and_then(|count| {
+        if index < count {
+            toolkit()
+        } else {
+            Err(format!("there are {count} CUDA devices, counted from 0"))
+        }
     });
     found.map_err(|reason| unavailable(index, reason))
 }
@@ -63,21 +64,20 @@ fn unavailable(index: usize, reason: String) -> Error {
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    let text = text.unwrap_or("for a reason that it does not give");
-    format!("its runtime failed: {}", text.trim())
+    let text = text.unwrap_or("no reason given");
+    format!("the CUDA runtime failed: {}", text.trim())
 }
 
-/// Asks the driver itself.
-#[allow(unsafe_code)] // two calls of the driver's C interface, nothing else
+/// Asks the driver for the number of devices.
+#[allow(unsafe_code)] // only two calls of the driver's C interface
 fn device_count() -> Result<usize, String> {
     type Init = unsafe extern "C" fn(u32) -> c_int;
     type Count = unsafe extern "C" fn(*mut c_int) -> c_int;
-    let missing = |error: libloading::Error| {
-        format!("there is no NVIDIA driver, or it is not a whole one ({error})")
-    };
+    let missing =
+        |error: libloading::Error| format!("the NVIDIA driver is missing or incomplete ({error})");
     let mut count = 0;
-    // SAFETY: libcuda's initialisers have no preconditions, and the signatures are those of
-    // cuInit and cuDeviceGetCount in the CUDA driver API; `count` outlives the call.
+    // SAFETY: loading libcuda has no preconditions, and the signatures are those of cuInit and
+    // cuDeviceGetCount in the CUDA driver API; `count` outlives the call.
     let status = unsafe {
         let driver = Library::new("libcuda.so.1").map_err(missing)?;
         let init = driver.get::<Init>(b"cuInit").map_err(missing)?;
@@ -90,30 +90,30 @@ fn device_count() -> Result<usize, String> {
     match status {
         0 => Ok(count.max(0) as usize),
         // CUDA_ERROR_NO_DEVICE
-        100 => Err("there is an NVIDIA driver, but no GPU".to_owned()),
-        code => Err(format!("the NVIDIA driver answers with error {code}")),
+        100 => Err("the NVIDIA driver found no GPU".to_owned()),
+        code => Err(format!("the NVIDIA driver reports error {code}")),
     }
 }
 
-/// The kernels are compiled where they run, by a library and from headers of the toolkit.
+/// Checks for the toolkit: kernels are compiled at run time by its library and with its headers.
 fn toolkit() -> Result<(), String> {
-    #[allow(unsafe_code)] // loading NVIDIA's library runs its initialisers, nothing else
-    // SAFETY: NVRTC's initialisers have no preconditions.
+    #[allow(unsafe_code)] // only loads NVIDIA's library
+    // SAFETY: loading NVRTC has no preconditions.
     let loads = |name: &&str| unsafe { Library::new(*name) }.is_ok();
     if !NVRTC.iter().any(loads) {
         return Err(format!(
-            "the CUDA runtime compiler, libnvrtc.so, is not found; {TOOLKIT}"
+            "the CUDA runtime compiler, libnvrtc.so, was not found; {TOOLKIT}"
         ));
     }
     let header = include_folder().map(|folder| folder.join("cuda_runtime.h"));
     match header {
         Some(header) if header.is_file() => Ok(()),
-        Some(header) => Err(format!("{} is not there; {TOOLKIT}", header.display())),
-        None => Err(format!("the CUDA headers are not found; {TOOLKIT}")),
+        Some(header) => Err(format!("{} does not exist; {TOOLKIT}", header.display())),
+        None => Err(format!("the CUDA headers were not found; {TOOLKIT}")),
     }
 }
 
-/// Where CubeCL's runtime looks for the headers.
+/// The folder in which CubeCL's runtime looks for headers.
 fn include_folder() -> Option<PathBuf> {
     let named = std::env::var_os("CUDA_PATH").map(PathBuf::from);
     let there = |folder: &str| Path::new(folder).exists().then(|| PathBuf::from(folder));

@@ -14,10 +14,10 @@ pub enum Device {
 }
 
 impl Device {
-    /// Whether it can be used here, so that a program can say so before it starts anything.
+    /// Checks that the device can be used, so that a program can fail early.
     ///
     /// # Errors
-    /// [`Error::DeviceUnavailable`] with what is missing.
+    /// [`Error::DeviceUnavailable`] with the reason.
     pub fn check(self) -> Result<(), Error> {
         crate::backend::check(self)
     }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn devices_are_written_as_they_are_read() {
+    fn devices_round_trip() {
         for text in ["cpu", "cuda:0", "cuda:3"] {
             assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
         }

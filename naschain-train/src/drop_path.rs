@@ -1,15 +1,15 @@
-//! Paths that single images lose while a network is trained.
+//! Drop-path: regularisation that drops whole feature maps of single images during training.
 //!
 //! NSGA-Net drops paths in the cells of its micro space (after Zoph et al. 2018): for each image,
-//! what an operation gives is set to 0 with a probability that grows from epoch to epoch, and
-//! what is kept is scaled up by as much; identities are never dropped. Its macro space has no
-//! such place, so here it is this one: where a reader joins several maps, each map that a node
-//! gives is dropped by itself, and the phase's input is not. Along a chain nothing is dropped.
+//! an operation's output is set to 0 with a probability that grows from epoch to epoch, and kept
+//! outputs are scaled up to preserve the mean; identities are never dropped. Its macro space does
+//! not define drop-path, so this crate does: where several maps are joined, each node's output is
+//! dropped independently, and the phase's input never. In a chain of nodes nothing is dropped.
 
 use naschain_core::{Purpose, Recipe, Stream};
 
-/// Draws which of `count` paths each of the images loses: for each path, in the order in which
-/// the network is declared, one factor an image. Empty where nothing is dropped.
+/// Draws which of `count` paths are dropped for each image: for each path, in declaration order,
+/// one factor per image. Empty if the epoch's probability is 0.
 pub(crate) fn draw(recipe: &Recipe, epoch: u32, count: usize, images: &[usize]) -> Vec<Vec<f32>> {
     match probability(recipe, epoch) {
         0.0 => Vec::new(),
@@ -22,7 +22,7 @@ fn probability(recipe: &Recipe, epoch: u32) -> f64 {
     recipe.drop_path * f64::from(epoch - 1) / f64::from(recipe.epochs)
 }
 
-/// For each path one factor an image: 0, or what keeps the expected value.
+/// For each path one factor per image: 0, or the factor that preserves the expected value.
 fn factors(
     seed: u64,
     epoch: u32,
@@ -47,12 +47,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_probability_grows_from_zero() {
-        let recipe = Recipe {
-            epochs: 4,
-            drop_path: 0.2,
-            ..Recipe::default()
-        };
+    fn the_probability_grows_linearly_from_zero() {
+        let mut recipe = Recipe::default();
+        recipe.epochs = 4;
+        recipe.drop_path = 0.2;
         let all: Vec<f64> = (1..=4).map(|epoch| probability(&recipe, epoch)).collect();
         for (found, right) in all.iter().zip([0.0, 0.05, 0.1, 0.15]) {
             assert!((found - right).abs() < 1e-15, "{all:?}");
@@ -66,7 +64,7 @@ mod tests {
         let all = factors(1, 2, 0.25, 3, &images);
         for path in &all {
             let kept = path.iter().filter(|&&factor| factor > 0.0).count();
-            // Binomial with mean 3,000 and deviation 27; the stream is fixed.
+            // Binomial with mean 3,000 and standard deviation 27; the stream is fixed.
             assert!(kept.abs_diff(3000) < 110, "{kept}");
             let zero_or_kept = |factor: &f32| *factor == 0.0 || *factor == 1.0 / 0.75;
             assert!(path.iter().all(zero_or_kept));

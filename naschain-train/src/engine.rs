@@ -1,48 +1,49 @@
-//! What a training and an evaluation need of a network, whatever computes it.
+//! The operations that training and evaluation need from a network, implemented for CPU and GPU.
 
 use naschain_core::{Architecture, Recipe};
 
 use crate::Error;
 use crate::loss::Loss;
-use crate::weights::{Source, Weights};
+use crate::weights::{TensorSource, Weights};
 
-/// A network on a device: one on the CPU, one on GPUs.
+/// A network on a device.
 pub(crate) trait Engine: Sized {
-    /// Where it is computed.
-    type Place;
+    /// What a network is built on: the instruction set of the CPU, or a GPU.
+    type Target;
 
     /// Builds the network with tensors from `source`.
     fn build(
         architecture: &Architecture,
-        source: Source,
-        place: &Self::Place,
+        source: TensorSource,
+        target: &Self::Target,
     ) -> Result<Self, Error>;
 
-    /// Takes up a training with the velocities that [`Engine::read_velocities`] gave, or starts
-    /// with none.
-    fn start_training(&mut self, recipe: &Recipe, velocities: &[Option<Vec<f32>>]);
+    /// Prepares for [`Engine::step`], with the velocities that [`Engine::read_velocities`]
+    /// returned, or with none.
+    fn start_training(&mut self, velocities: &[Option<Vec<f32>>]);
 
-    /// How many paths can be dropped.
+    /// Number of paths that drop-path can drop.
     fn paths(&self) -> usize;
 
-    /// Every tensor on the host, in declaration order.
+    /// Copies every tensor to the host, in declaration order.
     fn read(&self) -> Weights;
 
-    /// The velocity of each parameter in declaration order; none before its first gradient.
+    /// The velocity of each parameter in declaration order; `None` before its first gradient.
     fn read_velocities(&self) -> Vec<Option<Vec<f32>>>;
 
-    /// One step: forward, loss, backward, clip, SGD with the learning rate `rate`.
-    fn step(&mut self, batch: &Batch, rate: f64) -> Loss;
+    /// One training step: forward, loss, backward, gradient clipping, SGD. Label smoothing,
+    /// clipping, momentum and weight decay are those of `recipe`; `rate` is the learning rate.
+    fn step(&mut self, batch: &Batch, recipe: &Recipe, rate: f64) -> Loss;
 
-    /// Images × classes logits of normalised images, by the running statistics.
+    /// Returns images × classes logits of normalised images, with batch norm's running statistics.
     fn logits(&mut self, pixels: Vec<f32>) -> Vec<f32>;
 }
 
-/// One step's images as the network sees them.
+/// The input of one training step: a mini-batch after augmentation and normalisation.
 pub(crate) struct Batch {
     /// Images × channels × height × width.
     pub(crate) pixels: Vec<f32>,
     pub(crate) labels: Vec<u16>,
-    /// For each path one factor an image; empty where nothing is dropped.
+    /// For each path one factor per image; empty if nothing is dropped.
     pub(crate) factors: Vec<Vec<f32>>,
 }

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-/// What can go wrong between a data set's files and a trained network.
+/// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -9,57 +9,57 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A file does not hold what its format says.
+    /// A file violates its format.
     #[error("{}: {problem}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What was found and what would be right.
+        /// What was found and what is required.
         problem: String,
     },
-    /// A data set's name is not known.
+    /// The name of a data set is unknown.
     #[error(
-        "data set {found:?} is not known; use digits, fashion-mnist, mnist, emnist-balanced, emnist-byclass, emnist-bymerge, emnist-digits, emnist-letters, emnist-mnist, cifar10, cifar100, folder or the name of an .npz file"
+        "unknown data set {found:?}; use digits, fashion-mnist, mnist, emnist-balanced, emnist-byclass, emnist-bymerge, emnist-digits, emnist-letters, emnist-mnist, cifar10, cifar100, folder or the name of an .npz file"
     )]
     UnknownData {
         /// The name found.
         found: String,
     },
-    /// A data set's files are nowhere to be found.
+    /// A data set's files were not found.
     #[error(
         "data set {name} was not found: looked for {file} in {}; {hint}",
-        looked.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+        searched.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
     )]
     DataNotFound {
         /// The data set's name.
         name: String,
-        /// The file that would have to be there.
+        /// The file that was searched.
         file: String,
-        /// The folders that were tried.
-        looked: Vec<PathBuf>,
+        /// The folders that were searched.
+        searched: Vec<PathBuf>,
         /// How to get the data set.
         hint: &'static str,
     },
-    /// A shape that pictures cannot have.
+    /// A shape to which image files cannot be resized.
     #[error(
-        "pictures cannot be brought to {found:?}; 1 or 3 channels and sides of 1 to 4096 are right, such as 3x32x32"
+        "images cannot be resized to {found:?}; use 1 or 3 channels and sides of 1 to 4096, such as 3x32x32"
     )]
     PictureShape {
         /// The shape found.
         found: String,
     },
-    /// Images and labels that are not equally many.
+    /// The numbers of images and labels differ.
     #[error("there are {labels} labels for {images} images")]
     LabelCount {
-        /// Labels given.
+        /// Number of labels.
         labels: usize,
-        /// Images given.
+        /// Number of images.
         images: usize,
     },
-    /// A label that is no class.
+    /// A label is not a class.
     #[error("{name} has the label {found}; with {classes} classes labels are 0 to {}", classes.saturating_sub(1))]
     LabelRange {
         /// The data set's name.
@@ -69,47 +69,47 @@ pub enum Error {
         /// The number of classes.
         classes: usize,
     },
-    /// Training and test images of different shapes.
+    /// Training and test images have different shapes.
     #[error("the training images of {name} are {train}, the test images {test}")]
     PartShapes {
         /// The data set's name.
         name: String,
-        /// Of each training image.
+        /// Shape of the training images.
         train: naschain_core::Shape,
-        /// Of each test image.
+        /// Shape of the test images.
         test: naschain_core::Shape,
     },
-    /// Names that are not one for each class.
-    #[error("{names} class names; there are {classes} classes")]
+    /// The number of class names is not the number of classes.
+    #[error("there are {names} class names for {classes} classes")]
     ClassNames {
-        /// Names given.
+        /// Number of names.
         names: usize,
-        /// Classes there are.
+        /// Number of classes.
         classes: usize,
     },
-    /// An image that is not there.
-    #[error("image {index} is asked for; there are {images}, counted from 0")]
+    /// The index of an image is out of range.
+    #[error("there is no image {index}; there are {images}, counted from 0")]
     NoSuchImage {
-        /// The index asked for.
+        /// The index.
         index: usize,
-        /// The images there are.
+        /// Number of images.
         images: usize,
     },
-    /// A recipe asks for more images than the data set has.
+    /// A recipe requires more images than the data set has.
     #[error(
-        "the recipe asks for {train} training and {validation} validation images; {name} has {available} in its training part"
+        "the recipe requires {train} training and {validation} validation images; the training set of {name} has {available}"
     )]
     TooFewImages {
         /// The data set's name.
         name: String,
-        /// Training images asked for.
+        /// Training images required.
         train: usize,
-        /// Validation images asked for.
+        /// Validation images required.
         validation: usize,
-        /// Images there are.
+        /// Images in the training set.
         available: usize,
     },
-    /// An architecture was made for other data.
+    /// An architecture does not fit the data set.
     #[error(
         "the architecture takes {architecture} with {classes} classes; {name} is {shape} with {data_classes} classes"
     )]
@@ -125,51 +125,53 @@ pub enum Error {
         /// Classes of the data set.
         data_classes: usize,
     },
-    /// A genome, space or recipe is wrong.
+    /// A genome, space or recipe is invalid.
     #[error(transparent)]
     Core(#[from] naschain_core::Error),
-    /// A device is not written as `cpu` or `cuda:N`.
-    #[error("device {found:?} is not known; use cpu or cuda:N, such as cuda:0")]
+    /// A device is not `cpu` or `cuda:N`.
+    #[error("unknown device {found:?}; use cpu or cuda:N, such as cuda:0")]
     UnknownDevice {
-        /// The text found.
+        /// The text.
         found: String,
     },
-    /// A device is known, but cannot be used here.
+    /// A device cannot be used on this machine or by this build.
     #[error("device {device} cannot be used: {reason}")]
     DeviceUnavailable {
-        /// The device asked for.
+        /// The device.
         device: crate::Device,
-        /// Why not, and what would help.
+        /// The reason and, if there is one, the remedy.
         reason: String,
     },
-    /// Instructions of the processor are not written as they are called.
-    #[error("instructions {found:?} are not known; use avx512, avx2 or portable")]
+    /// The name of an instruction set is unknown.
+    #[error("unknown instruction set {found:?}; use avx512, avx2 or portable")]
     UnknownIsa {
-        /// The text found.
+        /// The text.
         found: String,
     },
-    /// This processor lacks the instructions asked for.
-    #[error("this processor has no {isa}; leave the choice to the program, or use portable")]
+    /// This processor lacks an instruction set.
+    #[error(
+        "this processor does not support {isa}; omit the choice to use the fastest supported set, or use portable"
+    )]
     IsaUnavailable {
-        /// The instructions asked for.
+        /// The instruction set.
         isa: crate::Isa,
     },
     /// The worker threads could not be started.
     #[error("{threads} training threads could not be started: {reason}")]
     Threads {
-        /// Threads asked for.
+        /// Number of threads.
         threads: usize,
-        /// What the system said.
+        /// The system's error.
         reason: String,
     },
-    /// The loss or a weight is no longer a finite number.
+    /// The loss or a weight is no longer finite.
     #[error("the training diverged: {what} is {found}")]
     Diverged {
         /// The epoch, counted from 1.
         epoch: u32,
-        /// What is not finite, and when that was found.
+        /// Which value is not finite, and when this was detected.
         what: String,
-        /// The number.
+        /// The value.
         found: f64,
     },
     /// The caller's callback stopped the training.
@@ -178,52 +180,54 @@ pub enum Error {
         /// The last finished epoch, counted from 1.
         epoch: u32,
     },
-    /// A network would need more memory than it is allowed.
+    /// A training needs more memory than the limit.
     #[error(
         "training this network in batches of {batch_size} needs about {} MiB of memory; the limit is {} MiB",
         needed_bytes.div_ceil(1 << 20), limit_bytes >> 20
     )]
     MemoryLimit {
-        /// Images a step.
+        /// Images per step.
         batch_size: usize,
-        /// The estimate.
+        /// The estimated need in bytes.
         needed_bytes: u64,
-        /// The limit that was given.
+        /// The limit in bytes.
         limit_bytes: u64,
     },
-    /// A recipe asks for an arithmetic that this build does not have.
+    /// A recipe requires an arithmetic version that this build does not implement.
     #[error(
-        "the recipe asks for version {found} of the arithmetic; this build computes by version {}",
+        "the recipe requires arithmetic version {found}; this build implements version {}",
         crate::ARITHMETIC_VERSION
     )]
     OtherArithmetic {
-        /// The version asked for.
+        /// The required version.
         found: u32,
     },
-    /// A checkpoint was made by a training that is not this one.
-    #[error("the checkpoint is of another {what}; only the same training can go on from it")]
+    /// A checkpoint belongs to another training.
+    #[error(
+        "the checkpoint belongs to a training with a different {what}; it can only be resumed by the same training"
+    )]
     OtherTraining {
-        /// What differs: architecture, recipe or data set.
+        /// The part that differs: architecture, recipe or data set.
         what: &'static str,
     },
     /// Stored weights do not fit the architecture.
     #[error("weights do not fit the architecture: {problem}")]
     Weights {
-        /// What was found and what would be right.
+        /// What was found and what is required.
         problem: String,
     },
-    /// Pixels that are no whole number of images.
+    /// Pixels are not a whole number of images.
     #[error("{found} pixels are not a whole number of images of {shape}, {} pixels each", shape.len())]
     PixelCount {
-        /// Numbers given.
+        /// Number of pixels.
         found: usize,
         /// The shape of one image.
         shape: naschain_core::Shape,
     },
-    /// A network does not fit into an ONNX file.
-    #[error("the network would take {bytes} bytes as ONNX; a file holds at most 2147483647")]
+    /// A network is too large for an ONNX file.
+    #[error("the ONNX file would have {bytes} bytes; the format allows at most 2147483647")]
     TooLargeForOnnx {
-        /// What it would take.
+        /// The size in bytes.
         bytes: usize,
     },
 }

@@ -5,18 +5,18 @@ use crate::batches::Normalisation;
 use crate::engine::Engine;
 use crate::loss;
 use crate::training::check;
-use crate::weights::{Source, Weights};
+use crate::weights::{TensorSource, Weights};
 use crate::{Dataset, Error, Images, Model};
 
-/// Images a forward pass when nothing is trained; part of no result.
+/// Images per forward pass outside training. It affects no result.
 pub(crate) const BATCH: usize = 250;
 
-/// The accuracy of trained weights on `images` of `dataset`, its test part for instance.
+/// The accuracy of trained weights on `images` of `dataset`, for example its test set.
 ///
 /// # Errors
 /// [`Error::Weights`] when they do not fit the architecture, [`Error::DataMismatch`], or
-/// [`Error::DeviceUnavailable`]; [`Error::Io`] and [`Error::Malformed`] when pictures have changed
-/// since they were found.
+/// [`Error::DeviceUnavailable`]; [`Error::Io`] and [`Error::Malformed`] when image files have
+/// changed since they were listed.
 pub fn evaluate(
     architecture: &Architecture,
     weights: &Weights,
@@ -45,16 +45,16 @@ struct Evaluation<'a> {
 impl Work for Evaluation<'_> {
     type Output = Accuracy;
 
-    fn run<E: Engine>(self, place: &E::Place) -> Result<Accuracy, Error> {
-        let source = Source::stored(self.weights.clone());
-        let mut network = E::build(self.architecture, source, place)?;
+    fn run<E: Engine>(self, target: &E::Target) -> Result<Accuracy, Error> {
+        let source = TensorSource::stored(self.weights.clone());
+        let mut network = E::build(self.architecture, source, target)?;
         let indices: Vec<usize> = (0..self.images.len()).collect();
         let correct = count_correct(&mut network, &self.normalisation, self.images, &indices)?;
         Ok(Accuracy::from_counts(correct, indices.len() as u64)?)
     }
 }
 
-/// What a model says of images × channels × height × width numbers of 0 to 255.
+/// A model's logits for images × channels × height × width values from 0 to 255.
 pub(crate) fn logits(model: &Model, pixels: &[f32], options: Options) -> Result<Vec<f32>, Error> {
     let shape = model.architecture.input;
     if !pixels.len().is_multiple_of(shape.len()) {
@@ -72,11 +72,11 @@ struct Inference<'a> {
 impl Work for Inference<'_> {
     type Output = Vec<f32>;
 
-    fn run<E: Engine>(self, place: &E::Place) -> Result<Vec<f32>, Error> {
+    fn run<E: Engine>(self, target: &E::Target) -> Result<Vec<f32>, Error> {
         let architecture = &self.model.architecture;
         let shape = architecture.input;
-        let source = Source::stored(self.model.weights.clone());
-        let mut network = E::build(architecture, source, place)?;
+        let source = TensorSource::stored(self.model.weights.clone());
+        let mut network = E::build(architecture, source, target)?;
         let mut all = Vec::new();
         for pixels in self.pixels.chunks(BATCH * shape.len()) {
             let normalisation = &self.model.normalisation;
@@ -87,7 +87,7 @@ impl Work for Inference<'_> {
     }
 }
 
-/// How many of the images the network names rightly.
+/// Number of images that the network classifies correctly.
 pub(crate) fn count_correct<E: Engine>(
     network: &mut E,
     normalisation: &Normalisation,

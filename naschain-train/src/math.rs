@@ -1,7 +1,7 @@
-//! exp, ln and the cosine of the learning rate, made from +, −, ×, ÷ and fused multiply-add
-//! alone, because the system's libm differs from one machine to the next.
+//! exp, ln and the learning rate's cosine, computed with +, −, ×, ÷ and fused multiply-add only,
+//! because the system's libm differs between machines.
 
-/// Nearest double below ln 2 with its last 21 bits zero, and what it lacks (fdlibm's split).
+/// ln 2 rounded down to a double whose last 21 bits are 0, and the remainder (fdlibm's split).
 const LN2_HIGH: f64 = f64::from_bits(0x3fe6_2e42_fee0_0000);
 const LN2_LOW: f64 = f64::from_bits(0x3dea_39ef_3579_3c76);
 
@@ -83,13 +83,13 @@ mod tests {
         assert!((cos_pi(0.0) - 1.0).abs() < 3e-16);
     }
 
-    /// Numbers that lie between two positive ones, and one of them.
+    /// Distance of two positive numbers in units in the last place.
     fn units_between(a: f64, b: f64) -> u64 {
         a.to_bits().abs_diff(b.to_bits())
     }
 
-    // The same on every machine. mpmath with 200 bits, rounded to double, gives the same but for
-    // exp(-20.5), where ours is one unit in the last place larger.
+    // Must be equal on every machine. mpmath with 200 bits, rounded to double, gives the same
+    // values except for exp(-20.5), where ours is one unit in the last place larger.
     #[test]
     fn golden_bits() {
         assert_eq!(exp(1.0).to_bits(), 0x4005_bf0a_8b14_5769);
@@ -99,11 +99,12 @@ mod tests {
     }
 
     proptest! {
-        // The host's libm is within a unit in the last place on every platform we know.
+        // The host's libm is accurate to one unit in the last place on all platforms we test.
         #[test]
         fn close_to_libm(x in -690.0..690.0f64, exponent in -300.0..300.0f64, powers in 0.0..5.0f64, z in 0.0..1.0f64) {
             prop_assert!(units_between(exp(x), x.exp()) <= 2 + 1);
-            // What the loss takes the logarithm of: the largest power is 1, and classes are few.
+            // The second covers the loss's logarithms: the largest power is 1, and there are at
+            // most some thousand classes.
             for y in [10f64.powf(exponent), 10f64.powf(powers)] {
                 prop_assert!((ln(y) - y.ln()).abs() <= 4e-16 * y.ln().abs().max(1.0));
             }

@@ -1,23 +1,22 @@
-//! How much memory a training needs, known before it is started.
+//! Estimate of the memory that a training needs, computed before it starts.
 
 use naschain_core::{Architecture, Phase, Recipe};
 
-use crate::evaluation::BATCH as EVALUATED_AT_ONCE;
+use crate::evaluation::BATCH as EVALUATION_BATCH;
 use crate::kernels::{BLOCK, chunk};
 use crate::{Error, Options};
 
-/// Bytes of one number.
-const FLOAT: u128 = 4;
-/// Bytes that each thread may take beside the network: its stack, and images on their way.
-const THREAD: u128 = 1 << 20;
+/// Bytes of an f32.
+const FLOAT_BYTES: u128 = 4;
+/// Bytes per thread in addition to the network: its stack and images in preparation.
+const THREAD_BYTES: u128 = 1 << 20;
 
-/// An estimate of the most memory that [`train`](crate::train) needs at one time, in bytes,
-/// beside the data set.
+/// Estimates the peak memory of [`train`](crate::train) in bytes, without the data set.
 ///
-/// It adds up what the network on the CPU allocates: the feature maps of a batch, the gradients by
-/// one phase's maps, the parameters with what belongs to them, and a mebibyte a thread. Peaks
-/// measured on the CPU lie between half of the estimate and all of it; CUDA's allocator takes
-/// memory in larger pieces.
+/// The estimate is the sum of the CPU network's buffers: a mini-batch's feature maps, the gradients
+/// with respect to one phase's maps, the parameters with their gradients and velocities, and one
+/// MiB per thread. Measured peaks on the CPU are 50 to 100 % of the estimate; CUDA's allocator
+/// reserves memory in larger pieces.
 pub fn training_memory_bytes(architecture: &Architecture, recipe: &Recipe, threads: usize) -> u64 {
     let batch = wide(recipe.batch_size.min(recipe.train_images));
     let blocks = batch.div_ceil(wide(BLOCK));
@@ -26,33 +25,33 @@ pub fn training_memory_bytes(architecture: &Architecture, recipe: &Recipe, threa
     let input = wide(architecture.input.len());
     let maps: u128 = layers.iter().map(|l| l.maps + l.sums).sum();
     let gradients = most(&|l| (l.nodes + 2) * l.map);
-    // Pixels are in the network and on their way to it, in training or in validation.
-    let validated = wide(recipe.validation_images.min(EVALUATED_AT_ONCE));
+    // Pixels exist in the network and, for training or validation, in the mini-batch passed to it.
+    let validated = wide(recipe.validation_images.min(EVALUATION_BATCH));
     let images = batch * (maps + gradients + input) + (2 * batch).max(validated) * input;
     let in_chunk = most(&|l| l.chunk * (1 + u128::from(recipe.drop_path > 0.0) * l.widest) * l.map);
     let sums = most(&|l| 9 * 16 * l.channels);
     let parameters: u128 = layers.iter().map(|l| l.parameters).sum();
-    // Parameters, velocities, gradients and weights that lead back; both twice on the host
-    // between two epochs, and on the way into the digest; gradients of each block.
+    // Parameters, velocities, gradients and transposed weights; between two epochs parameters and
+    // velocities twice more on the host, and one copy for the digest; gradients of each block.
     let all = images + (9 + blocks) * parameters + blocks * (in_chunk + sums);
-    let bytes = FLOAT * all + wide(threads.max(1)) * THREAD;
+    let bytes = FLOAT_BYTES * all + wide(threads.max(1)) * THREAD_BYTES;
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
-/// The layers of one phase; all but the parameters in numbers of one image.
+/// Sizes of one phase in elements per image, except `parameters`.
 struct Layers {
-    /// Channels, with those that fill the last block.
+    /// Channels, padded to whole blocks.
     channels: u128,
-    /// Numbers of a feature map.
+    /// Elements of a feature map.
     map: u128,
     nodes: u128,
-    /// All maps that the backward pass needs.
+    /// Elements of all maps that the backward pass needs.
     maps: u128,
-    /// Sums that batch norms need.
+    /// Elements of the batch norms' sums.
     sums: u128,
-    /// The most maps that are read at once.
+    /// Maximum number of maps that one join reads.
     widest: u128,
-    /// Images of a chunk.
+    /// Images per chunk.
     chunk: u128,
     parameters: u128,
 }
@@ -91,7 +90,7 @@ fn wide(number: usize) -> u128 {
     number as u128
 }
 
-/// Refuses a network that needs more than the limit.
+/// Returns [`Error::MemoryLimit`] for a network that needs more than the limit.
 pub(crate) fn check(
     architecture: &Architecture,
     recipe: &Recipe,

@@ -1,4 +1,4 @@
-//! A trained network with all that is needed to use it elsewhere.
+//! A trained network with everything that another program needs to use it.
 
 use std::path::Path;
 
@@ -10,9 +10,9 @@ use crate::evaluation::logits;
 use crate::weights::{metadata, write_safetensors};
 use crate::{Dataset, Error, Trained, Weights, onnx};
 
-/// The one format of model files so far.
+/// Version of the model file format.
 const FORMAT: u32 = 1;
-/// Where a safetensors file's own metadata holds the description.
+/// Metadata key of the description in a safetensors file.
 const METADATA_KEY: &str = "naschain";
 
 /// A trained network: its weights and, as JSON, everything that another program needs to rebuild
@@ -31,7 +31,8 @@ const METADATA_KEY: &str = "naschain";
 ///     init_channels: 4,
 ///     classes: digits.classes,
 /// };
-/// let recipe = Recipe { epochs: 1, train_images: 64, validation_images: 64, ..Recipe::default() };
+/// let mut recipe = Recipe::default();
+/// (recipe.epochs, recipe.train_images, recipe.validation_images) = (1, 64, 64);
 /// let genome = "10".parse()?;
 /// let mut proceed = |_: &_| ControlFlow::Continue(());
 /// let trained = train(&space.decode(&genome)?, &digits, &recipe, Options::default(), &mut proceed)?;
@@ -52,45 +53,45 @@ pub struct Model {
     format: u32,
     /// The genome.
     pub genome: Genome,
-    /// The space that the genome is of.
+    /// The search space of the genome.
     pub space: MacroSpace,
-    /// The network that it stands for.
+    /// The architecture that the genome decodes to.
     pub architecture: Architecture,
-    /// What is done to pixels before the network sees them.
+    /// Scaling of pixels at the network's input.
     pub normalisation: Scaling,
-    /// The classes' names in the order of the outputs; empty where they are just numbers.
+    /// Class names in the order of the outputs; empty if classes only have numbers.
     pub class_names: Vec<String>,
-    /// The name of the data set that it was trained on.
+    /// The name of the training data set.
     pub data: String,
     /// That data set's content digest.
     pub data_digest: Digest,
-    /// How it was trained.
+    /// The recipe of the training.
     pub recipe: Recipe,
     /// The training digest.
     pub digest: Digest,
-    /// The accuracy on the test images in percent, where it was measured.
+    /// The accuracy on the test images in percent, if it was measured.
     pub test_accuracy: Option<Accuracy>,
     /// The tensors.
     #[serde(skip)]
     pub weights: Weights,
 }
 
-/// What is done to pixels from 0 (black) to 255 (white) before a network sees them: in each colour
-/// plane, the mean is subtracted and the difference divided by the deviation.
+/// Scaling of pixels from 0 (black) to 255 (white) at a network's input: (pixel − mean) ÷ deviation
+/// in each colour plane.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scaling {
-    /// One mean a plane.
+    /// One mean per plane.
     pub mean: Vec<f64>,
-    /// One standard deviation a plane.
+    /// One standard deviation per plane.
     pub deviation: Vec<f64>,
 }
 
 impl Model {
-    /// Puts together what [`crate::train`] gave and what it was given.
+    /// Combines the result of [`crate::train`] with its inputs.
     ///
     /// # Errors
-    /// [`Error::Core`] when genome and space do not fit.
+    /// [`Error::Core`] when the genome is not of this space.
     pub fn new(
         space: &MacroSpace,
         genome: &Genome,
@@ -125,33 +126,39 @@ impl Model {
         };
         let compact = serde_json::to_string(self).map_err(wrong)?;
         let pretty = serde_json::to_string_pretty(self).map_err(wrong)? + "\n";
-        write_whole(&path.with_extension("json"), pretty.as_bytes())?;
-        write_safetensors(path, self.weights.lent(), Some((METADATA_KEY, compact)))
+        write_atomically(&path.with_extension("json"), pretty.as_bytes())?;
+        write_safetensors(
+            path,
+            self.weights.tensor_refs(),
+            Some((METADATA_KEY, compact)),
+        )
     }
 
-    /// Reads what [`Model::save`] wrote, from the safetensors file or from the description with
-    /// the safetensors file beside it.
+    /// Reads what [`Model::save`] wrote. `path` names the safetensors file, or the JSON description
+    /// with the safetensors file beside it.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::Malformed`] for files that are something else.
+    /// [`Error::Io`], or [`Error::Malformed`] for files that are not a model.
     pub fn load(path: &Path) -> Result<Model, Error> {
         let is_json = path
             .extension()
             .is_some_and(|extension| extension == "json");
-        let tensors = match is_json {
-            true => path.with_extension("safetensors"),
-            false => path.to_owned(),
+        let tensors = if is_json {
+            path.with_extension("safetensors")
+        } else {
+            path.to_owned()
         };
         let file = read(&tensors)?;
         let weights =
             Weights::from_safetensors(&file).map_err(|problem| malformed(&tensors, problem))?;
-        let json = match is_json {
-            true => read(path)?,
-            false => metadata(&file, METADATA_KEY)
-                .map_or_else(|| beside(path), |text| Ok(text.into_bytes()))?,
+        let json = if is_json {
+            read(path)?
+        } else {
+            metadata(&file, METADATA_KEY)
+                .map_or_else(|| read_description(path), |text| Ok(text.into_bytes()))?
         };
         let model: Model = serde_json::from_slice(&json)
-            .map_err(|error| malformed(path, format!("not the description of a model: {error}")))?;
+            .map_err(|error| malformed(path, format!("not a valid model description: {error}")))?;
         let model = Model { weights, ..model };
         model.check().map_err(|problem| malformed(path, problem))?;
         Ok(model)
@@ -167,23 +174,23 @@ impl Model {
         onnx::file(self)
     }
 
-    /// What the network says of `pixels`, images × channels × height × width numbers of 0 to 255:
-    /// images × classes logits.
+    /// Images × classes logits for `pixels`, images × channels × height × width values from 0 to
+    /// 255.
     ///
     /// # Errors
-    /// [`Error::PixelCount`] when they are no whole number of images, [`Error::Weights`], or
+    /// [`Error::PixelCount`] when `pixels` is not a whole number of images, [`Error::Weights`], or
     /// [`Error::DeviceUnavailable`].
     pub fn logits(&self, pixels: &[f32], options: Options) -> Result<Vec<f32>, Error> {
         logits(self, pixels, options)
     }
 
-    /// The name of a class, or its number where classes have no names.
+    /// The name of a class, or its number if classes have no names.
     pub fn class_name(&self, class: usize) -> String {
         let named = self.class_names.get(class).cloned();
         named.unwrap_or_else(|| class.to_string())
     }
 
-    /// Checks that what the description says twice is the same both times.
+    /// Checks that the redundant parts of the description agree.
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.format != FORMAT {
             let found = self.format;
@@ -193,13 +200,15 @@ impl Model {
         if self.architecture != decoded.map_err(|error| error.to_string())? {
             let genome = &self.genome;
             return Err(format!(
-                "the architecture is not what genome {genome} stands for"
+                "the architecture is not the one that genome {genome} decodes to"
             ));
         }
         self.normalisation.check(self.space.input.channels)?;
         let (names, classes) = (self.class_names.len(), self.space.classes);
         if names != 0 && names != classes {
-            return Err(format!("{names} class names; there are {classes} classes"));
+            return Err(format!(
+                "there are {names} class names for {classes} classes"
+            ));
         }
         Ok(())
     }
@@ -208,7 +217,7 @@ impl Model {
 impl Scaling {
     fn new(dataset: &Dataset) -> Scaling {
         let moments = dataset.train.moments();
-        // In units of an image file's 256 grey levels, whatever the data set's own are.
+        // Converted from the data set's grey levels to the 256 of an image file.
         let unit = 255.0 / f64::from(dataset.white());
         Scaling {
             mean: moments.iter().map(|moments| moments.mean * unit).collect(),
@@ -235,7 +244,7 @@ impl Scaling {
         Ok(())
     }
 
-    /// Images × planes × pixels numbers of 0 to 255 as the network sees them.
+    /// Scales images × planes × pixels values from 0 to 255.
     pub(crate) fn apply(&self, pixels: &[f32], plane: usize) -> Vec<f32> {
         let numbers = self.mean.iter().zip(&self.deviation).cycle();
         let planes = pixels.chunks_exact(plane).zip(numbers);
@@ -248,12 +257,12 @@ impl Scaling {
     }
 }
 
-/// The description beside a safetensors file that has none in itself.
-fn beside(path: &Path) -> Result<Vec<u8>, Error> {
+/// Reads the JSON description beside a safetensors file without one in its metadata.
+fn read_description(path: &Path) -> Result<Vec<u8>, Error> {
     let json = path.with_extension("json");
     std::fs::read(&json).map_err(|source| {
         malformed(path, format!(
-            "there is no description of the network, neither in its metadata nor in {} ({source}); genomaster export writes both",
+            "no description of the network was found in its metadata or in {} ({source}); genomaster export writes both",
             json.display()
         ))
     })
@@ -266,8 +275,8 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     })
 }
 
-/// Writes a file so that it is there whole or not at all.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+/// Writes a file atomically.
+fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let partial = path.with_extension("partial");
     let written = std::fs::write(&partial, bytes);
     let renamed = written.and_then(|()| std::fs::rename(&partial, path));

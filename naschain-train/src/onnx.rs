@@ -6,7 +6,7 @@ use naschain_core::Phase;
 use prost::Message;
 
 use crate::kernels::statistics::EPSILON;
-use crate::weights::{Source, Start, little_endian};
+use crate::weights::{Init, TensorSource, little_endian};
 use crate::{Error, Model};
 use messages::{
     AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, Size,
@@ -18,10 +18,10 @@ const IR_VERSION: i64 = 8;
 const OPSET: i64 = 17;
 /// `TensorProto.DataType.FLOAT`
 const F32: i32 = 1;
-/// protobuf's own limit.
-const MOST_BYTES: usize = i32::MAX as usize;
+/// protobuf's limit.
+const MAX_BYTES: usize = i32::MAX as usize;
 
-/// The whole file: `pixels` of 0 to 255 to `logits`, for any number of images.
+/// Encodes the file: input `pixels` from 0 to 255, output `logits`, any number of images.
 pub(crate) fn file(model: &Model) -> Result<Vec<u8>, Error> {
     let file = ModelProto {
         ir_version: IR_VERSION,
@@ -35,7 +35,7 @@ pub(crate) fn file(model: &Model) -> Result<Vec<u8>, Error> {
         metadata_props: metadata(model),
     };
     match file.encoded_len() {
-        bytes if bytes > MOST_BYTES => Err(Error::TooLargeForOnnx { bytes }),
+        bytes if bytes > MAX_BYTES => Err(Error::TooLargeForOnnx { bytes }),
         _ => Ok(file.encode_to_vec()),
     }
 }
@@ -51,7 +51,7 @@ fn metadata(model: &Model) -> Vec<StringStringEntryProto> {
         entry("digest", model.digest.to_string()),
     ];
     if !model.class_names.is_empty() {
-        // One a line, in the order of the logits.
+        // One per line, in the order of the logits.
         entries.push(entry("class_names", model.class_names.join("\n")));
     }
     entries
@@ -59,7 +59,7 @@ fn metadata(model: &Model) -> Vec<StringStringEntryProto> {
 
 fn graph(model: &Model) -> Result<GraphProto, Error> {
     let mut graph = Graph {
-        source: Source::stored(model.weights.clone()),
+        source: TensorSource::stored(model.weights.clone()),
         nodes: Vec::new(),
         stored: Vec::new(),
     };
@@ -86,9 +86,9 @@ fn graph(model: &Model) -> Result<GraphProto, Error> {
     })
 }
 
-/// A graph in the making. Every value bears the name of the operator that gives it.
+/// A graph under construction. Every value is named after the operator that produces it.
 struct Graph {
-    source: Source,
+    source: TensorSource,
     nodes: Vec<NodeProto>,
     stored: Vec<TensorProto>,
 }
@@ -123,8 +123,8 @@ impl Graph {
 
     /// Stores the network's tensor of this name.
     fn weight(&mut self, name: String, shape: &[usize]) -> Result<String, Error> {
-        // Where tensors are stored, how they would begin does not matter.
-        let values = self.source.take(&name, shape, Start::Constant(0.0))?;
+        // The initialisation is ignored: the source holds stored tensors.
+        let values = self.source.take(&name, shape, Init::Constant(0.0))?;
         Ok(self.store(&name, shape, &values))
     }
 
@@ -149,16 +149,15 @@ impl Graph {
         let (channels, entry) = (phase.channels, &phase.entry);
         let entry_name = format!("{name}.entry");
         let sides = [entry.in_channels, channels];
-        let x = match entry.applied {
-            true => self.conv(entry_name, x, sides, entry.kernel, 0)?,
-            false => {
-                let shape = [channels, entry.in_channels, entry.kernel, entry.kernel];
-                let weight = format!("{entry_name}.weight");
-                self.source.take(&weight, &shape, Start::Constant(0.0))?;
-                x
-            }
+        let x = if entry.applied {
+            self.conv(entry_name, x, sides, entry.kernel, 0)?
+        } else {
+            let shape = [channels, entry.in_channels, entry.kernel, entry.kernel];
+            let weight = format!("{entry_name}.weight");
+            self.source.take(&weight, &shape, Init::Constant(0.0))?;
+            x
         };
-        // maps[k] is what node number k gives; maps[0] is the phase's input.
+        // maps[k] is the output of node number k; maps[0] is the phase's input.
         let mut maps = vec![x];
         for node in &phase.nodes {
             let name = format!("{name}.nodes.{}", node.number);

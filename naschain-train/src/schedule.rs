@@ -4,8 +4,8 @@ use naschain_core::Recipe;
 
 use crate::math;
 
-/// Rises step by step through the recipe's warm-up (Goyal et al. 2017), then falls along half a
-/// cosine to 0 (Loshchilov and Hutter 2017).
+/// Linear warm-up (Goyal et al. 2017), then half a cosine down to 0 (Loshchilov and Hutter 2017),
+/// both step by step.
 pub(crate) struct Schedule {
     rate: f64,
     warmup_steps: usize,
@@ -21,7 +21,7 @@ impl Schedule {
         }
     }
 
-    /// The rate of the step before which `done` steps were taken.
+    /// The rate of the step after `done` steps.
     pub(crate) fn rate(&self, done: usize) -> f64 {
         if done < self.warmup_steps {
             return self.rate * (done + 1) as f64 / self.warmup_steps as f64;
@@ -36,12 +36,10 @@ mod tests {
     use super::*;
 
     fn rates(warmup_epochs: u32) -> Vec<f64> {
-        let recipe = Recipe {
-            epochs: 4,
-            warmup_epochs,
-            learning_rate: 0.8,
-            ..Recipe::default()
-        };
+        let mut recipe = Recipe::default();
+        recipe.epochs = 4;
+        recipe.warmup_epochs = warmup_epochs;
+        recipe.learning_rate = 0.8;
         let schedule = Schedule::new(&recipe, 2);
         (0..8).map(|done| schedule.rate(done)).collect()
     }
@@ -58,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn the_warm_up_ends_at_the_full_rate_and_the_cosine_begins_there() {
+    fn warm_up_ends_at_the_full_rate_where_the_cosine_begins() {
         let rates = rates(2);
         for (rate, right) in rates.iter().zip([0.2, 0.4, 0.6, 0.8, 0.8]) {
             assert!((rate - right).abs() < 1e-15, "{rates:?}");

@@ -1,4 +1,4 @@
-//! A training laid open, so that another implementation can be held against it.
+//! A record of a whole training, so that another implementation can be compared with it.
 
 use std::ops::ControlFlow;
 
@@ -8,36 +8,36 @@ use crate::backend::{self, Options, Work};
 use crate::batches::{Normalisation, Split};
 use crate::engine::Engine;
 use crate::training::Training;
-use crate::weights::Source;
+use crate::weights::TensorSource;
 use crate::{Dataset, Error, Images, Trained, Weights};
 
-/// What a training began with, saw, and said of it.
+/// Inputs, intermediate results and result of a training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
     /// The network before the first step.
     pub initial: Weights,
-    /// The training images as the network saw them, augmented and normalised: all of the first
-    /// epoch in its order, then all of the second, and so on.
-    pub seen: Batch,
+    /// The training images after augmentation and normalisation, in the order of the steps: all of
+    /// the first epoch, then all of the second, and so on.
+    pub inputs: Batch,
     /// The mean loss of each step.
     pub losses: Vec<f64>,
-    /// The images that the accuracy was measured on, normalised.
-    pub judged: Batch,
-    /// What came of it.
+    /// The normalised images that the accuracy was measured on.
+    pub evaluated: Batch,
+    /// The result.
     pub trained: Trained,
 }
 
 /// Normalised images with their labels.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// Images × channels × height × width numbers.
+    /// Images × channels × height × width values.
     pub pixels: Vec<f32>,
-    /// One label an image, counted from 0.
+    /// One label per image, counted from 0.
     pub labels: Vec<u16>,
 }
 
-/// Trains as [`train`](crate::train) does and keeps everything that another implementation needs
-/// to do the same; that is memory for every image of every epoch.
+/// Trains as [`train`](crate::train) does and records everything that another implementation needs
+/// to repeat it. This keeps every image of every epoch in memory.
 ///
 /// # Errors
 /// Those of [`train`](crate::train).
@@ -55,37 +55,37 @@ pub fn trace(
     training.on_step = Some(&mut note);
     let trained = training.start(options)?;
     let seed = recipe.seed;
-    let initial = backend::run(options, Beginning { architecture, seed })?;
+    let initial = backend::run(options, InitialWeights { architecture, seed })?;
     let normalisation = Normalisation::new(dataset);
-    let mut seen = Batch::default();
+    let mut inputs = Batch::default();
     for epoch in 1..=recipe.epochs {
         let order = split.order(seed, epoch);
         let pixels = normalisation.augmented(&dataset.train, &order, recipe, epoch)?;
-        seen.append(pixels, &dataset.train, &order);
+        inputs.append(pixels, &dataset.train, &order);
     }
-    let mut judged = Batch::default();
-    let (images, indices) = split.judged(dataset);
-    judged.append(normalisation.plain(images, &indices)?, images, &indices);
+    let mut evaluated = Batch::default();
+    let (images, indices) = split.evaluation_images(dataset);
+    evaluated.append(normalisation.plain(images, &indices)?, images, &indices);
     Ok(Trace {
         initial,
-        seen,
+        inputs,
         losses,
-        judged,
+        evaluated,
         trained,
     })
 }
 
 impl Batch {
-    /// Images of a data set's training part as a network sees them in an epoch of the recipe,
-    /// counted from 1: cropped, mirrored, cut and normalised. An image's changes depend on the
-    /// recipe's seed, the epoch and its index, and on nothing else.
+    /// Images of a data set's training set as they enter a network in an epoch of the recipe,
+    /// counted from 1: cropped, mirrored, cut out and normalised. An image's augmentation depends
+    /// only on the recipe's seed, the epoch and the image's index.
     ///
     /// ```
     /// use naschain_core::{Augmentation, Recipe};
     /// use naschain_train::{Batch, Dataset};
     /// let digits = Dataset::digits();
-    /// let augmentation = Augmentation { crop_padding: 2, horizontal_flip: true, cutout: 3 };
-    /// let recipe = Recipe { augmentation, ..Recipe::default() };
+    /// let mut recipe = Recipe::default();
+    /// recipe.augmentation = Augmentation { crop_padding: 2, horizontal_flip: true, cutout: 3 };
     /// let two = Batch::augmented(&digits, &[3, 8], &recipe, 1)?;
     /// let one = Batch::augmented(&digits, &[8], &recipe, 1)?;
     /// assert_eq!(two.pixels[64..], one.pixels);
@@ -117,16 +117,16 @@ impl Batch {
 }
 
 /// The network before the first step.
-struct Beginning<'a> {
+struct InitialWeights<'a> {
     architecture: &'a Architecture,
     seed: u64,
 }
 
-impl Work for Beginning<'_> {
+impl Work for InitialWeights<'_> {
     type Output = Weights;
 
-    fn run<E: Engine>(self, place: &E::Place) -> Result<Weights, Error> {
-        let source = Source::drawn(self.seed);
-        Ok(E::build(self.architecture, source, place)?.read())
+    fn run<E: Engine>(self, target: &E::Target) -> Result<Weights, Error> {
+        let source = TensorSource::drawn(self.seed);
+        Ok(E::build(self.architecture, source, target)?.read())
     }
 }

@@ -11,28 +11,29 @@ use crate::evaluation::count_correct;
 use crate::kernels::ARITHMETIC_VERSION;
 use crate::loss::Loss;
 use crate::schedule::Schedule;
-use crate::weights::{Source, Weights};
+use crate::weights::{TensorSource, Weights};
 use crate::{Dataset, Error, drop_path, memory};
 
-/// What one epoch did.
+/// Summary of one epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Epoch {
     /// Its number, counted from 1.
     pub number: u32,
-    /// The mean loss over the training images, each as it was seen.
+    /// The mean loss over the training images, each at the time of its step.
     pub loss: f64,
-    /// The accuracy on the training images, each as it was seen.
+    /// The accuracy on the training images, each at the time of its step.
     pub train_accuracy: Accuracy,
     /// The learning rate of its last step.
     pub learning_rate: f64,
-    /// The images that were trained on, each counted as often as it was seen.
+    /// Number of images trained on.
     pub images: u64,
-    /// The hash chain so far.
+    /// The digest chain after this epoch.
     pub digest: Digest,
 }
 
 impl Epoch {
-    /// The speed of this epoch, which took `elapsed`: nothing here reads a clock.
+    /// Images per second of this epoch, which took `elapsed`. The caller measures the time, because
+    /// this crate reads no clock.
     pub fn images_per_second(&self, elapsed: Duration) -> f64 {
         self.images as f64 / elapsed.as_secs_f64()
     }
@@ -41,22 +42,24 @@ impl Epoch {
 /// A finished training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trained {
-    /// What a miner answers.
+    /// What a miner reports: accuracy, costs and digest.
     pub measurement: Measurement,
     /// The trained network.
     pub weights: Weights,
 }
 
-/// Trains `architecture` on the images that `recipe` draws from `dataset`, then validates it.
+/// Trains `architecture` on the images that `recipe` draws from `dataset`, then measures its
+/// accuracy on the validation images.
 ///
-/// The same arguments give the same bits, with any number of threads. `on_epoch` is called after
-/// each epoch and may stop the training.
+/// Equal arguments give equal bits, whatever the number of threads. `on_epoch` is called after each
+/// epoch and may stop the training.
 ///
 /// # Errors
 /// [`Error::DataMismatch`], [`Error::TooFewImages`], [`Error::MemoryLimit`] or [`Error::Core`]
 /// before anything is computed; [`Error::DeviceUnavailable`]; [`Error::Io`] and
-/// [`Error::Malformed`] when pictures have changed since they were found; [`Error::Diverged`] when
-/// the loss or a weight is no longer finite; [`Error::Stopped`] when `on_epoch` breaks before the last epoch.
+/// [`Error::Malformed`] when image files have changed since they were listed; [`Error::Diverged`]
+/// when the loss or a weight is no longer finite; [`Error::Stopped`] when `on_epoch` breaks before
+/// the last epoch.
 pub fn train(
     architecture: &Architecture,
     dataset: &Dataset,
@@ -70,12 +73,11 @@ pub fn train(
     training.start(options)
 }
 
-/// Trains a network that is chosen: as [`train`] does, but on every image of the training part,
-/// with the accuracy measured on the test part. How many images the recipe asks for does not
-/// matter.
+/// Trains the network that a search selected: like [`train`], but on every image of the training
+/// set, with the accuracy measured on the test set. The recipe's numbers of images are ignored.
 ///
 /// # Errors
-/// Those of [`train`], but for [`Error::TooFewImages`].
+/// Those of [`train`], except [`Error::TooFewImages`].
 pub fn train_on_all(
     architecture: &Architecture,
     dataset: &Dataset,
@@ -89,10 +91,11 @@ pub fn train_on_all(
     training.start(options)
 }
 
-/// Trains as [`train`] does, from `checkpoint` on if there is one, and gives `on_epoch` a
-/// checkpoint after each epoch.
+/// Like [`train`], but resumes from `checkpoint` if there is one, and passes a checkpoint to
+/// `on_epoch` after each epoch.
 ///
-/// Interrupted or not, on the same device a training ends with the same bits.
+/// On the same device an interrupted and resumed training ends with the same bits as an
+/// uninterrupted one.
 ///
 /// ```
 /// use std::ops::ControlFlow::{Break, Continue};
@@ -102,23 +105,21 @@ pub fn train_on_all(
 /// let digits = Dataset::digits();
 /// let space = MacroSpace { phases: 1, nodes: 2, input: digits.shape, init_channels: 2, classes: 10 };
 /// let architecture = space.decode(&"11".parse()?)?;
-/// let recipe = Recipe {
-///     epochs: 2,
-///     train_images: 64,
-///     validation_images: 100,
-///     augmentation: Augmentation::default(),
-///     ..Recipe::default()
-/// };
+/// let mut recipe = Recipe::default();
+/// recipe.epochs = 2;
+/// recipe.train_images = 64;
+/// recipe.validation_images = 100;
+/// recipe.augmentation = Augmentation::default();
 /// let options = Options::default();
-/// let mut kept = None;
+/// let mut stored = None;
 /// let stopped = train_from(&architecture, &digits, &recipe, options, None, &mut |_, checkpoint| {
-///     kept = Some(checkpoint.clone());
+///     stored = Some(checkpoint.clone());
 ///     Break(())
 /// });
 /// assert_eq!(stopped.unwrap_err().to_string(), "the training was stopped after epoch 1");
-/// let mut go_on = |_: &_, _: &_| Continue(());
-/// let resumed = train_from(&architecture, &digits, &recipe, options, kept, &mut go_on)?;
-/// let whole = train_from(&architecture, &digits, &recipe, options, None, &mut go_on)?;
+/// let mut proceed = |_: &_, _: &_| Continue(());
+/// let resumed = train_from(&architecture, &digits, &recipe, options, stored, &mut proceed)?;
+/// let whole = train_from(&architecture, &digits, &recipe, options, None, &mut proceed)?;
 /// assert_eq!(resumed, whole);
 /// # Ok::<(), naschain_train::Error>(())
 /// ```
@@ -139,7 +140,7 @@ pub fn train_from(
         checkpoint.identity.check(&identity)?;
     }
     let state = checkpoint.map(|checkpoint| checkpoint.state);
-    // The state is lent, so that there are no two of it.
+    // The state is moved in and out, not cloned: it is as large as the network.
     let mut report = |epoch: &Epoch, state: State| {
         let checkpoint = Checkpoint {
             identity: identity.clone(),
@@ -152,7 +153,7 @@ pub fn train_from(
     Training { state, ..training }.start(options)
 }
 
-/// This build computes by one version of the arithmetic only.
+/// A build implements one version of the arithmetic only.
 fn check_arithmetic(recipe: &Recipe) -> Result<(), Error> {
     match recipe.arithmetic {
         ARITHMETIC_VERSION => Ok(()),
@@ -173,20 +174,20 @@ pub(crate) fn check(architecture: &Architecture, dataset: &Dataset) -> Result<()
     })
 }
 
-/// Takes the state and gives it back.
+/// Takes the training's state and returns it, so that a caller can store it without a copy.
 type OnEpoch<'a> = &'a mut (dyn FnMut(&Epoch, State) -> (ControlFlow<()>, State) + Send);
 
-/// A training that has not begun.
+/// A training that has not started.
 pub(crate) struct Training<'a> {
     architecture: &'a Architecture,
     dataset: &'a Dataset,
     recipe: &'a Recipe,
     split: Split,
     normalisation: Normalisation,
-    /// Where to go on from; from the beginning if there is nothing.
+    /// The state to resume from; `None` starts afresh.
     state: Option<State>,
     on_epoch: OnEpoch<'a>,
-    /// Hears the mean loss of each step.
+    /// Called with the mean loss of each step.
     pub(crate) on_step: Option<&'a mut (dyn FnMut(f64) + Send)>,
 }
 
@@ -218,41 +219,40 @@ impl<'a> Training<'a> {
         backend::run(options, self)
     }
 
-    /// The recipe with as many images as there really are.
+    /// The recipe with the numbers of images that are actually used.
     fn sizes(&self) -> Recipe {
-        Recipe {
-            train_images: self.split.train.len(),
-            validation_images: self.split.judged(self.dataset).1.len(),
-            ..self.recipe.clone()
-        }
+        let mut recipe = self.recipe.clone();
+        recipe.train_images = self.split.train.len();
+        recipe.validation_images = self.split.evaluation_images(self.dataset).1.len();
+        recipe
     }
 }
 
 impl Work for Training<'_> {
     type Output = Trained;
 
-    fn run<E: Engine>(mut self, place: &E::Place) -> Result<Trained, Error> {
+    fn run<E: Engine>(mut self, target: &E::Target) -> Result<Trained, Error> {
         let recipe = self.recipe;
         let costs = self.architecture.costs()?;
         let source = match &self.state {
-            None => Source::drawn(recipe.seed),
-            Some(state) => Source::stored(state.weights.clone()),
+            None => TensorSource::drawn(recipe.seed),
+            Some(state) => TensorSource::stored(state.weights.clone()),
         };
-        let mut network = E::build(self.architecture, source, place)?;
+        let mut network = E::build(self.architecture, source, target)?;
         let mut state = match self.state.take() {
             None => State::first(network.read()),
             Some(state) => state,
         };
-        network.start_training(recipe, &state.velocities);
+        network.start_training(&state.velocities);
         let steps = self.split.train.len().div_ceil(recipe.batch_size);
         let schedule = Schedule::new(recipe, steps);
         for number in state.epoch + 1..=recipe.epochs {
-            let mut epoch = Progress::default();
+            let mut epoch = EpochTotals::default();
             let order = self.split.order(recipe.seed, number);
             for (step, indices) in order.chunks(recipe.batch_size).enumerate() {
                 let rate = schedule.rate((number - 1) as usize * steps + step);
                 let batch = self.batch(indices, number, network.paths())?;
-                let loss = network.step(&batch, rate);
+                let loss = network.step(&batch, recipe, rate);
                 if !loss.sum.is_finite() {
                     return Err(Error::Diverged {
                         epoch: number,
@@ -276,7 +276,7 @@ impl Work for Training<'_> {
                 return Err(Error::Stopped { epoch: number });
             }
         }
-        let (images, indices) = self.split.judged(self.dataset);
+        let (images, indices) = self.split.evaluation_images(self.dataset);
         let correct = count_correct(&mut network, &self.normalisation, images, &indices)?;
         let measurement = Measurement {
             accuracy: Accuracy::from_counts(correct, indices.len() as u64)?,
@@ -292,7 +292,7 @@ impl Work for Training<'_> {
 }
 
 impl Training<'_> {
-    /// The images of one step as the network sees them.
+    /// The mini-batch of one step, augmented and normalised.
     fn batch(&self, indices: &[usize], epoch: u32, paths: usize) -> Result<Batch, Error> {
         let images = &self.dataset.train;
         let labels = indices.iter().map(|&index| images.labels()[index]);
@@ -306,13 +306,13 @@ impl Training<'_> {
     }
 }
 
-/// Layers may hide numbers that are not finite from the loss: a rectifier makes NaN zero.
+/// The loss alone does not show every non-finite weight: ReLU turns NaN into 0.
 fn check_finite(weights: &Weights, epoch: u32) -> Result<(), Error> {
     for tensor in &weights.tensors {
         if let Some(value) = tensor.values.iter().find(|value| !value.is_finite()) {
             return Err(Error::Diverged {
                 epoch,
-                what: format!("a number of {} after epoch {epoch}", tensor.name),
+                what: format!("a value of {} after epoch {epoch}", tensor.name),
                 found: f64::from(*value),
             });
         }
@@ -321,13 +321,13 @@ fn check_finite(weights: &Weights, epoch: u32) -> Result<(), Error> {
 }
 
 #[derive(Default)]
-struct Progress {
+struct EpochTotals {
     loss: f64,
     correct: u64,
     rate: f64,
 }
 
-impl Progress {
+impl EpochTotals {
     fn add(&mut self, loss: &Loss, rate: f64) {
         self.loss += loss.sum;
         self.correct += loss.correct;

@@ -11,10 +11,10 @@ use crate::Error;
 /// One tensor of a network, on the host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedTensor {
-    /// Where it stands in the network, such as `phases.0.nodes.1.conv.weight`.
+    /// Its name in the network, such as `phases.0.nodes.1.conv.weight`.
     pub name: String,
-    /// Its sizes, as PyTorch has them: convolutions `[out, in, height, width]`, linear layers
-    /// `[out, in]`.
+    /// Its shape in PyTorch's layout: convolutions `[out, in, height, width]`, linear layers `[out,
+    /// in]`.
     pub shape: Vec<usize>,
     /// Its values, last dimension fastest.
     pub values: Vec<f32>,
@@ -29,9 +29,9 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// The next link of the hash chain: BLAKE3 over the link before and the little-endian bytes
-    /// of every tensor in declaration order.
-    pub(crate) fn link(&self, before: Digest) -> Digest {
+    /// The next digest of the chain: BLAKE3 of the previous digest and the little-endian bytes of
+    /// every tensor in declaration order.
+    pub(crate) fn chain_digest(&self, before: Digest) -> Digest {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&before.0);
         for tensor in &self.tensors {
@@ -45,17 +45,17 @@ impl Weights {
     /// # Errors
     /// [`Error::Io`].
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        write_safetensors(path, self.lent(), None)
+        write_safetensors(path, self.tensor_refs(), None)
     }
 
-    /// Every tensor, to be written without a copy.
-    pub(crate) fn lent(&self) -> Vec<LentTensor<'_>> {
-        let lend = |tensor| LentTensor::new(tensor, tensor.name.clone(), &tensor.values);
+    /// A view of every tensor, for writing without a copy.
+    pub(crate) fn tensor_refs(&self) -> Vec<TensorRef<'_>> {
+        let lend = |tensor| TensorRef::new(tensor, tensor.name.clone(), &tensor.values);
         self.tensors.iter().map(lend).collect()
     }
 
-    /// Reads a safetensors file. The tensors come in the order of their names; the network
-    /// puts them where they belong.
+    /// Reads a safetensors file. The tensors are in the order of their names; a network looks them
+    /// up by name.
     ///
     /// # Errors
     /// [`Error::Io`], or [`Error::Malformed`] for a file that is not safetensors of f32.
@@ -70,7 +70,7 @@ impl Weights {
         })
     }
 
-    /// Reads the bytes of a safetensors file, or says what is wrong with them.
+    /// Reads the bytes of a safetensors file, or returns a description of the problem.
     pub(crate) fn from_safetensors(file: &[u8]) -> Result<Weights, String> {
         let views = SafeTensors::deserialize(file)
             .map_err(|error| format!("not a safetensors file: {error}"))?;
@@ -91,24 +91,24 @@ impl Weights {
         Ok(weights)
     }
 
-    /// The tensors that are trained: all but the running statistics.
+    /// The trained tensors: all except the running statistics.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &NamedTensor> {
         let trained = |tensor: &&NamedTensor| !tensor.name.contains(".running_");
         self.tensors.iter().filter(trained)
     }
 }
 
-/// A tensor that somebody else has, on its way into a file.
-pub(crate) struct LentTensor<'a> {
+/// A borrowed tensor to be written to a file.
+pub(crate) struct TensorRef<'a> {
     pub(crate) name: String,
     pub(crate) shape: &'a [usize],
     pub(crate) values: &'a [f32],
 }
 
-impl<'a> LentTensor<'a> {
-    /// `values` in the shape of `like`.
-    pub(crate) fn new(like: &'a NamedTensor, name: String, values: &'a [f32]) -> LentTensor<'a> {
-        LentTensor {
+impl<'a> TensorRef<'a> {
+    /// A tensor of `values` with the shape of `like`.
+    pub(crate) fn new(like: &'a NamedTensor, name: String, values: &'a [f32]) -> TensorRef<'a> {
+        TensorRef {
             name,
             shape: &like.shape,
             values,
@@ -116,7 +116,7 @@ impl<'a> LentTensor<'a> {
     }
 }
 
-impl View for &LentTensor<'_> {
+impl View for &TensorRef<'_> {
     fn dtype(&self) -> Dtype {
         Dtype::F32
     }
@@ -134,12 +134,12 @@ impl View for &LentTensor<'_> {
     }
 }
 
-/// Writes a safetensors file, whole or not at all and one tensor after the other, with at most one
-/// line of metadata: two would come in random order, because the safetensors crate wants them as a
-/// hash map.
+/// Writes a safetensors file atomically, tensor by tensor, with at most one metadata entry: the
+/// safetensors crate takes metadata as a hash map, so several entries would be written in random
+/// order.
 pub(crate) fn write_safetensors(
     path: &Path,
-    tensors: Vec<LentTensor<'_>>,
+    tensors: Vec<TensorRef<'_>>,
     metadata: Option<(&str, String)>,
 ) -> Result<(), Error> {
     let io = |source| Error::Io {
@@ -159,13 +159,13 @@ pub(crate) fn write_safetensors(
     std::fs::rename(&partial, path).map_err(io)
 }
 
-/// The text under `key` in a safetensors file's own metadata, where there is one.
+/// The metadata entry `key` of a safetensors file, if it has one.
 pub(crate) fn metadata(file: &[u8], key: &str) -> Option<String> {
     let (_, header) = SafeTensors::read_metadata(file).ok()?;
     header.metadata().as_ref()?.get(key).cloned()
 }
 
-/// The bytes of numbers as files have them.
+/// The little-endian bytes of `values`, as stored in files.
 pub(crate) fn little_endian(values: &[f32]) -> Vec<u8> {
     values
         .iter()
@@ -173,32 +173,31 @@ pub(crate) fn little_endian(values: &[f32]) -> Vec<u8> {
         .collect()
 }
 
-/// How a tensor begins.
+/// How a tensor is initialised.
 #[derive(Clone, Copy)]
-pub(crate) enum Start {
+pub(crate) enum Init {
     /// Uniform in ±1/√fan_in, PyTorch's default for convolutions and linear layers.
     Uniform { fan_in: usize },
-    /// The same number everywhere.
+    /// The same value everywhere.
     Constant(f32),
 }
 
-/// Where a network that is being built gets its tensors from, one after the other in declaration
-/// order.
-pub(crate) enum Source {
-    /// Fresh ones: tensor number `next` from its own stream of this seed.
+/// Provides the tensors of a network under construction, in declaration order.
+pub(crate) enum TensorSource {
+    /// Initial values: tensor number `next` is drawn from its own stream of this seed.
     Drawn { seed: u64, next: u64 },
-    /// Stored ones, by name.
+    /// Stored tensors by name.
     Stored(BTreeMap<String, NamedTensor>),
 }
 
-impl Source {
-    pub(crate) fn drawn(seed: u64) -> Source {
-        Source::Drawn { seed, next: 0 }
+impl TensorSource {
+    pub(crate) fn drawn(seed: u64) -> TensorSource {
+        TensorSource::Drawn { seed, next: 0 }
     }
 
-    pub(crate) fn stored(weights: Weights) -> Source {
+    pub(crate) fn stored(weights: Weights) -> TensorSource {
         let named = |tensor: NamedTensor| (tensor.name.clone(), tensor);
-        Source::Stored(weights.tensors.into_iter().map(named).collect())
+        TensorSource::Stored(weights.tensors.into_iter().map(named).collect())
     }
 
     /// The values of the next tensor.
@@ -206,15 +205,15 @@ impl Source {
         &mut self,
         name: &str,
         shape: &[usize],
-        start: Start,
+        start: Init,
     ) -> Result<Vec<f32>, Error> {
         match self {
-            Source::Drawn { seed, next } => {
+            TensorSource::Drawn { seed, next } => {
                 let stream = Stream::new(*seed, Purpose::Weights, 0, *next);
                 *next += 1;
                 Ok(draw(stream, shape.iter().product(), start))
             }
-            Source::Stored(tensors) => match tensors.remove(name) {
+            TensorSource::Stored(tensors) => match tensors.remove(name) {
                 Some(tensor) if tensor.shape == shape => Ok(tensor.values),
                 Some(tensor) => Err(Error::Weights {
                     problem: format!("{name} is {:?}; it must be {shape:?}", tensor.shape),
@@ -226,12 +225,12 @@ impl Source {
         }
     }
 
-    /// Checks that nothing is left over.
+    /// Checks that no stored tensor was left unused.
     pub(crate) fn finish(self) -> Result<(), Error> {
         match self {
-            Source::Stored(tensors) if !tensors.is_empty() => Err(Error::Weights {
+            TensorSource::Stored(tensors) if !tensors.is_empty() => Err(Error::Weights {
                 problem: format!(
-                    "{} belongs to no layer",
+                    "{} is not a tensor of this architecture",
                     tensors.keys().next().map_or("", String::as_str)
                 ),
             }),
@@ -240,10 +239,10 @@ impl Source {
     }
 }
 
-fn draw(mut stream: Stream, count: usize, start: Start) -> Vec<f32> {
+fn draw(mut stream: Stream, count: usize, start: Init) -> Vec<f32> {
     match start {
-        Start::Constant(value) => vec![value; count],
-        Start::Uniform { fan_in } => {
+        Init::Constant(value) => vec![value; count],
+        Init::Uniform { fan_in } => {
             let bound = 1.0 / (fan_in as f32).sqrt();
             (0..count)
                 .map(|_| (2.0 * stream.unit_f32() - 1.0) * bound)

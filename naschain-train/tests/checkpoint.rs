@@ -1,4 +1,4 @@
-//! A training that was stopped and goes on from a checkpoint ends with the same bits.
+//! A training that was stopped and resumed from a checkpoint ends with the same bits.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -20,28 +20,28 @@ fn architecture(genome: &str) -> Architecture {
     space.decode(&genome.parse().unwrap()).unwrap()
 }
 
-/// Every option is on, so that each has to survive.
+/// Every option is enabled, so that resuming covers all of them.
 fn recipe() -> Recipe {
-    Recipe {
-        epochs: EPOCHS,
-        batch_size: 48,
-        train_images: 200,
-        validation_images: 200,
-        learning_rate: 0.05,
-        augmentation: Augmentation {
-            crop_padding: 1,
-            horizontal_flip: true,
-            cutout: 2,
-        },
-        label_smoothing: 0.1,
-        warmup_epochs: 1,
-        drop_path: 0.3,
-        nesterov: true,
-        ..Recipe::default()
-    }
+    let mut recipe = Recipe::default();
+    recipe.epochs = EPOCHS;
+    recipe.batch_size = 48;
+    recipe.train_images = 200;
+    recipe.validation_images = 200;
+    recipe.learning_rate = 0.05;
+    recipe.augmentation = Augmentation {
+        crop_padding: 1,
+        horizontal_flip: true,
+        cutout: 2,
+    };
+    recipe.label_smoothing = 0.1;
+    recipe.warmup_epochs = 1;
+    recipe.drop_path = 0.3;
+    recipe.nesterov = true;
+    recipe
 }
 
-/// Trains from `start` and stops after epoch `last`; gives what came of it, and the checkpoint.
+/// Trains from `start` and stops after epoch `last`. Returns the result, the last checkpoint and
+/// all epochs.
 fn run(
     start: Option<Checkpoint>,
     last: u32,
@@ -50,9 +50,10 @@ fn run(
     let mut on_epoch = |epoch: &Epoch, checkpoint: &Checkpoint| {
         kept = Some(checkpoint.clone());
         epochs.push(*epoch);
-        match epoch.number == last {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+        if epoch.number == last {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
     };
     let (architecture, digits) = (architecture("1110-1111"), Dataset::digits());
@@ -85,13 +86,13 @@ fn file(name: &str) -> PathBuf {
 }
 
 #[test]
-fn stopped_after_any_epoch_the_rest_is_the_same() {
+fn resuming_after_any_epoch_gives_the_same_bits() {
     let (trained, epochs) = whole();
     let path = file("checkpoint");
     for last in 1..=EPOCHS {
         let (stopped, checkpoint, _) = run(None, last);
         match last {
-            // Who stops after the last epoch has the whole training.
+            // Stopping after the last epoch does not interrupt the training.
             EPOCHS => assert_eq!(stopped.unwrap(), trained),
             _ => assert!(matches!(stopped, Err(Error::Stopped { epoch }) if epoch == last)),
         }
@@ -111,9 +112,10 @@ fn stopped_after_any_epoch_the_rest_is_the_same() {
     std::fs::remove_file(&path).unwrap();
 }
 
-/// Goes on from the file that [`another_process_goes_on`] names; alone it does nothing.
+/// Helper process of [`another_process_resumes`]: resumes from the file that the environment names.
+/// Without one it does nothing.
 #[test]
-fn go_on_for_another_process() {
+fn resume_in_another_process() {
     let Some(path) = std::env::var_os("NASCHAIN_TEST_CHECKPOINT") else {
         return;
     };
@@ -123,11 +125,11 @@ fn go_on_for_another_process() {
 }
 
 #[test]
-fn another_process_goes_on() {
+fn another_process_resumes() {
     let path = file("checkpoint-of-another");
     run(None, 2).1.unwrap().save(&path).unwrap();
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "go_on_for_another_process", "--nocapture"])
+        .args(["--exact", "resume_in_another_process", "--nocapture"])
         .env("NASCHAIN_TEST_CHECKPOINT", &path)
         .output()
         .unwrap();
@@ -138,7 +140,7 @@ fn another_process_goes_on() {
 }
 
 #[test]
-fn another_training_cannot_go_on() {
+fn checkpoints_of_other_trainings_are_rejected() {
     let checkpoint = run(None, 1).1.unwrap();
     let digits = Dataset::digits();
     let resume = |genome: &str, dataset: &Dataset, recipe: &Recipe| {
@@ -156,14 +158,14 @@ fn another_training_cannot_go_on() {
         .to_string()
     };
     let refused = |what| {
-        format!("the checkpoint is of another {what}; only the same training can go on from it")
+        format!(
+            "the checkpoint belongs to a training with a different {what}; it can only be resumed by the same training"
+        )
     };
     let other = resume("1110-1110", &digits, &recipe());
     assert_eq!(other, refused("architecture"));
-    let longer = Recipe {
-        epochs: EPOCHS + 1,
-        ..recipe()
-    };
+    let mut longer = recipe();
+    longer.epochs = EPOCHS + 1;
     assert_eq!(resume("1110-1111", &digits, &longer), refused("recipe"));
     let mut changed = digits.clone();
     changed.train = changed.test.clone();
@@ -174,7 +176,7 @@ fn another_training_cannot_go_on() {
 }
 
 #[test]
-fn damaged_files_are_refused() {
+fn damaged_files_are_rejected() {
     let path = file("checkpoint-damaged");
     let checkpoint = run(None, 1).1.unwrap();
     checkpoint.save(&path).unwrap();
@@ -192,11 +194,11 @@ fn damaged_files_are_refused() {
     };
     let mut flipped = whole.clone();
     *flipped.last_mut().unwrap() ^= 1;
-    assert!(problem(&flipped).ends_with("damaged: its checksum is wrong"));
+    assert!(problem(&flipped).ends_with("damaged: its checksum does not match"));
     let epoch = whole.windows(9).position(|part| part == br#"epoch\":1"#);
     let mut later = whole.clone();
     later[epoch.unwrap() + 8] = b'2';
-    assert!(problem(&later).ends_with("damaged: its checksum is wrong"));
+    assert!(problem(&later).ends_with("damaged: its checksum does not match"));
     assert!(problem(&whole[..whole.len() / 2]).contains("not a safetensors file"));
     assert!(problem(b"").contains("not a safetensors file"));
     checkpoint.weights().save(&path).unwrap();
@@ -209,7 +211,7 @@ fn damaged_files_are_refused() {
 }
 
 #[test]
-fn the_name_is_that_of_the_training() {
+fn file_name_identifies_the_training() {
     let digits = Dataset::digits();
     let name = |genome, recipe: &Recipe| Checkpoint::name(&architecture(genome), &digits, recipe);
     let ours = name("1110-1111", &recipe());

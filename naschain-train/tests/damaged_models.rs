@@ -1,5 +1,6 @@
-//! Model files and checkpoints with bytes changed, cut off or made up: read or refused, by name,
-//! and a model that is read gives logits, or says which tensor is wrong. As many cases as PROPTEST_CASES says.
+//! Model files and checkpoints with changed, missing, inserted or random bytes: loading either
+//! succeeds or returns an error that names the file, and a loaded model computes logits or returns
+//! an error about its tensors. PROPTEST_CASES sets the number of cases.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -10,16 +11,16 @@ use naschain_train::{Checkpoint, Dataset, Epoch, Error, Model, Options, Weights,
 use proptest::prelude::*;
 
 /// A folder with a small model and a checkpoint, and the bytes of both.
-struct Whole {
+struct ValidFiles {
     dir: PathBuf,
     model: Vec<u8>,
     description: Vec<u8>,
     checkpoint: Vec<u8>,
 }
 
-fn whole() -> &'static Whole {
-    static WHOLE: OnceLock<Whole> = OnceLock::new();
-    WHOLE.get_or_init(|| {
+fn valid_files() -> &'static ValidFiles {
+    static FILES: OnceLock<ValidFiles> = OnceLock::new();
+    FILES.get_or_init(|| {
         let name = format!("naschain-damaged-{}", std::process::id());
         let dir = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&dir).unwrap();
@@ -32,12 +33,10 @@ fn whole() -> &'static Whole {
             classes: 10,
         };
         let genome = "11".parse().unwrap();
-        let recipe = Recipe {
-            epochs: 1,
-            train_images: 8,
-            validation_images: 8,
-            ..Recipe::default()
-        };
+        let mut recipe = Recipe::default();
+        recipe.epochs = 1;
+        recipe.train_images = 8;
+        recipe.validation_images = 8;
         let architecture = space.decode(&genome).unwrap();
         let path = dir.join("checkpoint");
         let mut keep = |_: &Epoch, checkpoint: &Checkpoint| {
@@ -48,7 +47,7 @@ fn whole() -> &'static Whole {
         let trained = train_from(&architecture, &digits, &recipe, options, None, &mut keep);
         let model = Model::new(&space, &genome, &digits, &recipe, trained.unwrap()).unwrap();
         model.save(&dir.join("model.safetensors")).unwrap();
-        Whole {
+        ValidFiles {
             model: std::fs::read(dir.join("model.safetensors")).unwrap(),
             description: std::fs::read(dir.join("model.json")).unwrap(),
             checkpoint: std::fs::read(&path).unwrap(),
@@ -82,7 +81,7 @@ impl Damage {
             Damage::Cut(length) => bytes.truncate(length % whole.len()),
             Damage::Changed(changes) => {
                 for (place, value) in changes {
-                    // Most of them in the header.
+                    // Half of them are in the header.
                     let most = [whole.len(), whole.len().min(600)][place % 2];
                     bytes[place % most] = *value;
                 }
@@ -97,7 +96,7 @@ impl Damage {
     }
 }
 
-/// The error names the file.
+/// Asserts that the error names the file.
 fn assert_named(error: &Error, path: &Path) {
     let text = error.to_string();
     let stem = path.with_extension("");
@@ -109,7 +108,7 @@ proptest! {
 
     #[test]
     fn models(in_description in any::<bool>(), damage in damage()) {
-        let whole = whole();
+        let whole = valid_files();
         let (tensors, json) = (whole.dir.join("a.safetensors"), whole.dir.join("a.json"));
         let damaged = |bytes: &[u8], here: bool| if here { damage.to(bytes) } else { bytes.to_vec() };
         std::fs::write(&tensors, damaged(&whole.model, !in_description)).unwrap();
@@ -118,7 +117,7 @@ proptest! {
             match Model::load(path) {
                 Ok(model) => {
                     let pixels = vec![0.0; model.space.input.len()];
-                    // Tensors are looked at when the network is built.
+                    // Tensors are checked when the network is built.
                     match model.logits(&pixels, Options::default()) {
                         Ok(logits) => prop_assert_eq!(logits.len(), model.space.classes),
                         Err(error) => prop_assert!(matches!(error, Error::Weights { .. }), "{error}"),
@@ -134,7 +133,7 @@ proptest! {
 
     #[test]
     fn checkpoints(damage in damage()) {
-        let whole = whole();
+        let whole = valid_files();
         let path = whole.dir.join("b");
         std::fs::write(&path, damage.to(&whole.checkpoint)).unwrap();
         if let Err(error) = Checkpoint::load(&path) {

@@ -1,5 +1,5 @@
-//! The same seed gives the same bits: in another process, with other numbers of threads, and
-//! while other trainings run.
+//! Equal seeds give equal bits: in another process, with other numbers of threads, and while other
+//! trainings run.
 
 use std::ops::ControlFlow;
 use std::process::Command;
@@ -19,26 +19,23 @@ fn architecture() -> Architecture {
 }
 
 fn recipe() -> Recipe {
-    Recipe {
-        epochs: 2,
-        batch_size: 48,
-        train_images: 500,
-        validation_images: 397,
-        learning_rate: 0.05,
-        augmentation: Augmentation {
-            crop_padding: 1,
-            horizontal_flip: false,
-            cutout: 2,
-        },
-        ..Recipe::default()
-    }
+    let mut recipe = Recipe::default();
+    recipe.epochs = 2;
+    recipe.batch_size = 48;
+    recipe.train_images = 500;
+    recipe.validation_images = 397;
+    recipe.learning_rate = 0.05;
+    recipe.augmentation = Augmentation {
+        crop_padding: 1,
+        horizontal_flip: false,
+        cutout: 2,
+    };
+    recipe
 }
 
 fn trained(threads: usize) -> Trained {
-    let options = Options {
-        threads,
-        ..Options::default()
-    };
+    let mut options = Options::default();
+    options.threads = threads;
     let mut proceed = |_: &_| ControlFlow::Continue(());
     train(
         &architecture(),
@@ -51,7 +48,7 @@ fn trained(threads: usize) -> Trained {
 }
 
 #[test]
-fn threads_and_company_change_nothing() {
+fn threads_and_concurrent_trainings_do_not_change_the_result() {
     let alone = trained(1);
     assert_eq!(trained(2), alone);
     assert_eq!(trained(4), alone);
@@ -61,14 +58,14 @@ fn threads_and_company_change_nothing() {
     }
 }
 
-/// Prints the digest for [`another_process_changes_nothing`]; alone it only checks that it ends.
+/// Helper process of [`another_process_gives_the_same_digest`]: prints the digest.
 #[test]
 fn digest_for_another_process() {
     println!("digest={}", trained(1).measurement.digest);
 }
 
 #[test]
-fn another_process_changes_nothing() {
+fn another_process_gives_the_same_digest() {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "digest_for_another_process", "--nocapture"])
         .output()
@@ -127,12 +124,15 @@ fn stored_weights_give_the_same_accuracy() {
 }
 
 #[test]
-fn a_callback_stops_and_a_wild_rate_diverges() {
+fn stopping_divergence_and_mismatched_data_are_errors() {
     let digits = Dataset::digits();
-    let run = |recipe: &Recipe, go_on: bool| {
-        let mut on_epoch = |_: &_| match go_on {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
+    let run = |recipe: &Recipe, proceed: bool| {
+        let mut on_epoch = |_: &_| {
+            if proceed {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
         };
         train(
             &architecture(),
@@ -146,29 +146,23 @@ fn a_callback_stops_and_a_wild_rate_diverges() {
         run(&recipe(), false),
         Err(Error::Stopped { epoch: 1 })
     ));
-    let wild = Recipe {
-        learning_rate: 100.0,
-        weight_decay: 1.0,
-        epochs: 30,
-        ..recipe()
-    };
+    let mut wild = recipe();
+    wild.learning_rate = 100.0;
+    wild.weight_decay = 1.0;
+    wild.epochs = 30;
     assert!(matches!(run(&wild, true), Err(Error::Diverged { .. })));
-    // Rectifiers hide these from the loss.
-    let hidden = Recipe {
-        epochs: 3,
-        batch_size: 700,
-        train_images: 1000,
-        ..wild
-    };
+    // ReLU hides these non-finite values from the loss.
+    let mut hidden = wild;
+    hidden.epochs = 3;
+    hidden.batch_size = 700;
+    hidden.train_images = 1000;
     let error = run(&hidden, true).unwrap_err().to_string();
     assert!(
-        error.starts_with("the training diverged: a number of "),
+        error.starts_with("the training diverged: a value of "),
         "{error}"
     );
-    let greedy = Recipe {
-        train_images: 2000,
-        ..recipe()
-    };
+    let mut greedy = recipe();
+    greedy.train_images = 2000;
     assert!(matches!(
         run(&greedy, true),
         Err(Error::TooFewImages { .. })
@@ -180,9 +174,9 @@ fn a_callback_stops_and_a_wild_rate_diverges() {
     assert!(matches!(result, Err(Error::DataMismatch { .. })));
 }
 
-/// Ten genomes at random, fifty steps each, with every set of instructions that this processor has.
+/// Ten random genomes, fifty steps each, with every instruction set that this processor has.
 #[test]
-fn instructions_and_threads_change_no_bit_of_ten_random_networks() {
+fn instruction_sets_and_threads_do_not_change_ten_random_networks() {
     let digits = Dataset::digits();
     for seed in 0..10 {
         let mut stream = Stream::new(seed, Purpose::Simulation, 0, 50);
@@ -197,14 +191,12 @@ fn instructions_and_threads_change_no_bit_of_ten_random_networks() {
             .map(|_| stream.below(3) > 0)
             .collect();
         let architecture = space.decode(&Genome::from_bits(bits)).unwrap();
-        let recipe = Recipe {
-            seed,
-            epochs: 2,
-            batch_size: 4,
-            train_images: 100,
-            validation_images: 50,
-            ..recipe()
-        };
+        let mut recipe = recipe();
+        recipe.seed = seed;
+        recipe.epochs = 2;
+        recipe.batch_size = 4;
+        recipe.train_images = 100;
+        recipe.validation_images = 50;
         let digest = |options: Options| {
             let mut proceed = |_: &_| ControlFlow::Continue(());
             let trained = train(&architecture, &digits, &recipe, options, &mut proceed).unwrap();
@@ -212,19 +204,16 @@ fn instructions_and_threads_change_no_bit_of_ten_random_networks() {
         };
         let alone = digest(Options::default());
         for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
-            // The portable ones take long enough once.
+            // The portable kernels are slow, so they run only once.
             let threads = if isa == Isa::Portable {
                 &[3][..]
             } else {
                 &[1, 2, 4]
             };
             for &threads in threads {
-                let isa = Some(isa);
-                let other = digest(Options {
-                    isa,
-                    threads,
-                    ..Options::default()
-                });
+                let mut options = Options::default();
+                (options.isa, options.threads) = (Some(isa), threads);
+                let other = digest(options);
                 assert_eq!(other, alone, "seed {seed}, {isa:?}, {threads} threads");
             }
         }

@@ -1,5 +1,5 @@
-//! Exported models say what ours say, in PyPI's onnxruntime and torch: 30 random genomes, 1,000
-//! images each.
+//! Exported models give the same logits in onnxruntime and PyTorch as here: 30 random genomes,
+//! 1,000 images each.
 
 mod python;
 
@@ -42,18 +42,16 @@ fn dataset(space: &MacroSpace) -> Dataset {
     Dataset::new("noise", space.classes, part(256, 0), part(IMAGES, 1)).unwrap()
 }
 
-/// A network after an epoch of many small steps, so that batch norm's statistics are those of the
-/// data and every image gets logits of its own.
+/// A network after one epoch of many small steps, so that batch norm's statistics fit the data and
+/// logits differ between images.
 fn model(space: &MacroSpace, genome: &Genome, dataset: &Dataset) -> Model {
-    let recipe = Recipe {
-        epochs: 1,
-        batch_size: 6,
-        train_images: 240,
-        validation_images: 10,
-        learning_rate: 0.05,
-        augmentation: Default::default(),
-        ..Recipe::default()
-    };
+    let mut recipe = Recipe::default();
+    recipe.epochs = 1;
+    recipe.batch_size = 6;
+    recipe.train_images = 240;
+    recipe.validation_images = 10;
+    recipe.learning_rate = 0.05;
+    recipe.augmentation = Default::default();
     let architecture = space.decode(genome).unwrap();
     let mut proceed = |_: &_| ControlFlow::Continue(());
     let options = Options::default();
@@ -61,7 +59,7 @@ fn model(space: &MacroSpace, genome: &Genome, dataset: &Dataset) -> Model {
     Model::new(space, genome, dataset, &recipe, trained).unwrap()
 }
 
-/// The first images of both parts, as an image file's 0 to 255.
+/// The first images of training and test set, with pixels from 0 to 255.
 fn pixels(dataset: &Dataset) -> Vec<f32> {
     let unit = 255.0 / f32::from(dataset.white());
     let part = |images: &Images| {
@@ -98,7 +96,7 @@ fn write(folder: &Path, number: u64, space: &MacroSpace, genome: &Genome) {
     stored.save(&file.with_extension("logits")).unwrap();
 }
 
-/// All models, made once for both tests.
+/// All models, made once for all tests.
 fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -109,14 +107,14 @@ fn folder() -> &'static Path {
             space(2, 4, "1x8x8", 8),
             space(3, 5, "3x11x9", 4),
             space(3, 3, "1x8x8", 4),
-            // The first phase's channels fit, so its entry is not applied.
+            // The first phase's channels already match, so its entry is not applied.
             space(2, 6, "4x9x10", 4),
         ];
         for number in 0..GENOMES {
             let space = &spaces[number as usize % spaces.len()];
             let mut stream = Stream::new(number, Purpose::Simulation, 0, 0);
             let bits = (0..space.genome_len()).map(|_| stream.chance(0.5));
-            // One network without any phase.
+            // One network has no phase.
             let genome = match number {
                 0 => Genome::zeros(space.genome_len()),
                 _ => Genome::from_bits(bits),
@@ -127,7 +125,7 @@ fn folder() -> &'static Path {
     })
 }
 
-fn agrees(peer: &str) {
+fn compare_with(peer: &str) {
     if !python::has(peer) {
         return;
     }
@@ -139,13 +137,14 @@ fn agrees(peer: &str) {
 }
 
 #[test]
-fn onnxruntime_agrees() {
-    agrees("onnxruntime");
+fn onnxruntime_gives_the_same_logits() {
+    compare_with("onnxruntime");
 }
 
-/// As a command, the example of a loader says of a picture what we say.
+/// The example loader `python/load_model.py`, run as a command, classifies an image like
+/// [`Model::logits`].
 #[test]
-fn the_loader_names_a_picture() {
+fn the_python_loader_classifies_an_image() {
     if !python::has("torch") || !python::has("PIL") {
         return;
     }
@@ -159,8 +158,8 @@ fn the_loader_names_a_picture() {
     let pixels: Vec<f32> = bright.into_iter().map(f32::from).collect();
     let logits = Model::load(&model).unwrap();
     let logits = logits.logits(&pixels, Options::default()).unwrap();
-    let ours = probabilities(&logits);
-    let (class, best) = ours
+    let expected = probabilities(&logits);
+    let (class, best) = expected
         .iter()
         .enumerate()
         .max_by(|a, b| a.1.total_cmp(b.1))
@@ -176,6 +175,6 @@ fn the_loader_names_a_picture() {
 }
 
 #[test]
-fn torch_agrees() {
-    agrees("torch");
+fn torch_gives_the_same_logits() {
+    compare_with("torch");
 }

@@ -1,7 +1,5 @@
-//! Every reader, given files that are cut off, changed or random: it never panics, says which file
-//! is wrong, and takes no more memory than the files justify.
-
-#![allow(unsafe_code)] // a global allocator cannot be written without
+//! All readers with truncated, changed or random files: they never panic, name the file in the
+//! error, and use memory in proportion to the files' size.
 
 mod allocations;
 
@@ -14,30 +12,30 @@ use flate2::write::GzEncoder;
 use naschain_train::{DataName, Dataset, Error, read_picture};
 use proptest::prelude::*;
 
-/// What is counted is the whole process's: one test at a time.
+/// The allocator counts for the whole process, so tests run one at a time.
 static ALONE: Mutex<()> = Mutex::new(());
-/// Buffers, tables of decoders, and the text of errors.
-const APART: usize = 1 << 18;
+/// Memory independent of the files' size: buffers, decoders' tables, error texts.
+const OVERHEAD_BYTES: usize = 1 << 18;
 
-/// A file of N bytes may take so many times N.
-fn most(name: &DataName) -> usize {
+/// Maximum memory per byte of the files.
+fn max_bytes_per_byte(name: &DataName) -> usize {
     match name {
-        // The contents once while they are put in order, and a chunk while they are looked at.
+        // One copy of the contents, and a chunk while they are scanned.
         DataName::Cifar10 | DataName::Cifar100 => 3,
-        // 512 pixels a byte of a JPEG, with three coefficients of 16 bits each and their values.
+        // 512 pixels per byte of a JPEG, with three 16-bit coefficients and their values each.
         DataName::Folder(_) => 512 * 9,
-        // Deflate unpacks to a thousand times as much.
+        // The maximum ratio of deflate, twice.
         _ => 2 * 1032,
     }
 }
 
-/// A file of a data set and the changes that it takes.
+/// Damage to a file.
 #[derive(Clone, Debug)]
 enum Damage {
     Cut(usize),
     Changed(Vec<(usize, u8)>),
     Random(Vec<u8>),
-    /// Random bytes after a right beginning.
+    /// Random bytes after a valid start.
     Tail(usize, Vec<u8>),
 }
 
@@ -58,7 +56,7 @@ impl Damage {
             Damage::Changed(changes) => {
                 let mut bytes = whole.to_vec();
                 for (place, value) in changes {
-                    // Most of them where headers are.
+                    // Half of them are in the header.
                     let place = if place % 2 == 0 { place % 64 } else { *place };
                     bytes[place % whole.len()] = *value;
                 }
@@ -88,7 +86,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-/// A whole data set, each of its files small.
+/// A valid data set of small files.
 fn files(name: &DataName) -> Vec<(&'static str, Vec<u8>)> {
     let images = idx(&[6, 4, 5], (0..120).collect());
     let labels = idx(&[6], (1..7).collect());
@@ -157,19 +155,19 @@ fn names() -> Vec<DataName> {
     names
 }
 
-/// The result of reading, which took no more memory than `bytes` of files may take.
+/// Loads a data set and asserts that memory is bounded for `bytes` bytes of files.
 fn load(name: &DataName, dir: &Path, bytes: usize) -> Result<Dataset, Error> {
     let (result, taken) = peak(|| Dataset::load(name, Some(dir)));
-    let most = APART + most(name) * bytes;
+    let limit = OVERHEAD_BYTES + max_bytes_per_byte(name) * bytes;
     assert!(
-        taken <= most,
+        taken <= limit,
         "{taken} bytes of memory for {bytes} of files"
     );
     result
 }
 
 #[test]
-fn whole_files_are_read() {
+fn valid_files_are_read() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for name in names() {
         let dir = folder(&name);
@@ -179,13 +177,13 @@ fn whole_files_are_read() {
 }
 
 #[test]
-fn damaged_files_are_refused_or_read() {
+fn damaged_files_are_read_or_rejected() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for name in names() {
         let dir = folder(&name);
         let files = files(&name);
         let all: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
-        // Threads that decode are started once.
+        // Starts the decoding threads, whose memory is not to be counted.
         let _ = Dataset::load(&name, Some(&dir));
         let config = ProptestConfig {
             failure_persistence: None,
@@ -212,9 +210,9 @@ fn damaged_files_are_refused_or_read() {
     }
 }
 
-/// No byte of a file can be left out at its end, but for what follows a zip's or a PNG's data.
+/// No file loads when it is truncated, except for the bytes after the data of a PNG.
 #[test]
-fn no_cut_off_file_is_read() {
+fn truncated_files_are_rejected() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for name in names() {
         let dir = folder(&name);
@@ -226,7 +224,7 @@ fn no_cut_off_file_is_read() {
                 whole.len()
             };
             for length in (0..needed).step_by(step) {
-                // CIFAR's files have no header: a whole number of images is a whole file.
+                // CIFAR's files have no header, so any whole number of images is valid.
                 if length > 0 && (length % 3073 == 0 || length % 3074 == 0) {
                     continue;
                 }
@@ -241,20 +239,20 @@ fn no_cut_off_file_is_read() {
     }
 }
 
-/// A header may promise millions of pixels in a few bytes; but no more than these can hold, and no
-/// more than the limit.
+/// A header may claim millions of pixels for a few bytes: sizes above the limit, or above what the
+/// bytes can encode, are rejected.
 #[test]
-fn promised_pixels_are_bounded() {
+fn claimed_pixels_are_bounded() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let refused = |file: &[u8], problem: &str| {
-        let name = format!("naschain-promise-{}", std::process::id());
+        let name = format!("naschain-claim-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         std::fs::write(&path, file).unwrap();
         let (result, taken) = peak(|| read_picture(&path, "3x8x8".parse().unwrap()));
         std::fs::remove_file(path).unwrap();
         let error = result.unwrap_err().to_string();
         assert!(error.contains(problem), "{error}");
-        assert!(taken < APART, "{taken}");
+        assert!(taken < OVERHEAD_BYTES, "{taken}");
     };
     let png = |side: u32| {
         let mut png = fixture("picture.png");
@@ -267,11 +265,11 @@ fn promised_pixels_are_bounded() {
     };
     refused(
         &png(32_767),
-        "the image is 32767x32767; 1 to 67108864 pixels",
+        "the image is 32767x32767; it must have 1 to 67108864 pixels",
     );
     refused(
         &png(5_000),
-        "the image is 5000x5000; a file of 147 bytes cannot hold so much",
+        "the image is 5000x5000; a file of 147 bytes cannot hold so many pixels",
     );
     let mut jpeg = fixture("picture.jpg");
     let frame = jpeg
@@ -280,7 +278,8 @@ fn promised_pixels_are_bounded() {
         .unwrap();
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0x13, 0x88, 0x13, 0x88]);
     let length = jpeg.len();
-    let problem = format!("the image is 5000x5000; a file of {length} bytes cannot hold so much");
+    let problem =
+        format!("the image is 5000x5000; a file of {length} bytes cannot hold so many pixels");
     refused(&jpeg, &problem);
 }
 
@@ -300,9 +299,9 @@ fn zeros(x: (&str, usize), y: (&str, usize)) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-/// Arrays of which there are too many numbers are refused by their headers.
+/// Arrays of the wrong size are rejected by their headers, without decompression.
 #[test]
-fn arrays_that_do_not_fit_are_not_unpacked() {
+fn arrays_of_wrong_size_are_not_decompressed() {
     const MANY: usize = 40_000_000;
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = std::env::temp_dir().join(format!("naschain-zeros-{}", std::process::id()));
@@ -317,7 +316,7 @@ fn arrays_that_do_not_fit_are_not_unpacked() {
         (
             few,
             ("(4, 10000000)", MANY),
-            "it must be one label an image",
+            "there must be one label per image",
         ),
         (
             ("(20000000, 1, 2)", MANY),
@@ -330,7 +329,7 @@ fn arrays_that_do_not_fit_are_not_unpacked() {
         let (result, taken) = peak(|| Dataset::load(&name, Some(&dir)));
         let error = result.unwrap_err().to_string();
         assert!(error.contains(problem), "{error}");
-        assert!(taken < APART, "{taken}");
+        assert!(taken < OVERHEAD_BYTES, "{taken}");
     }
     std::fs::remove_dir_all(dir).unwrap();
 }

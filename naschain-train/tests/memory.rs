@@ -1,13 +1,13 @@
-//! What trainings take from the machine's memory, counted at the allocator.
+//! Memory of trainings, counted at the allocator.
 
-#![allow(unsafe_code)] // a global allocator cannot be written without
+mod allocations;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+use allocations::{live, peak};
 use naschain_core::{
     Architecture, Augmentation, Digest, Genome, MacroSpace, Purpose, Recipe, Shape, Stream,
 };
@@ -16,43 +16,13 @@ use naschain_train::{
     training_memory_bytes,
 };
 
-struct Counting;
-
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-fn grown(bytes: usize) {
-    PEAK.fetch_max(LIVE.fetch_add(bytes, Relaxed) + bytes, Relaxed);
-}
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        grown(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        grown(layout.size());
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 fn images(shape: Shape, count: usize) -> Dataset {
     let part = |images: usize| {
         let pixels = (0..images * shape.len()).map(|i| (i * 7919 % 251) as u8);
         let labels = (0..images).map(|i| (i % 10) as u16);
         Images::new(shape, pixels.collect(), labels.collect()).unwrap()
     };
-    Dataset::new("made up", 10, part(count), part(10)).unwrap()
+    Dataset::new("synthetic", 10, part(count), part(10)).unwrap()
 }
 
 fn random_genome(bits: usize, index: u64) -> Genome {
@@ -62,11 +32,11 @@ fn random_genome(bits: usize, index: u64) -> Genome {
     text.parse().unwrap()
 }
 
-/// What is measured is the process's: one test at a time.
+/// The allocator counts for the whole process, so tests run one at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]
-fn the_estimate_holds() {
+fn measured_peaks_match_the_estimate() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // Images a step, images validated on, threads.
     let sizes = [(1, 1, 1), (8, 250, 1), (32, 1, 2)];
@@ -94,16 +64,14 @@ fn the_estimate_holds() {
         let genome = random_genome(space.genome_len(), index as u64);
         let architecture = space.decode(&genome).unwrap();
         let dataset = images(space.input, 300);
-        let recipe = Recipe {
-            epochs: 2,
-            batch_size,
-            train_images: batch_size,
-            validation_images,
-            augmentation: Augmentation::default(),
-            ..Recipe::default()
-        };
+        let mut recipe = Recipe::default();
+        recipe.epochs = 2;
+        recipe.batch_size = batch_size;
+        recipe.train_images = batch_size;
+        recipe.validation_images = validation_images;
+        recipe.augmentation = Augmentation::default();
         let holds = |way: &str, recipe: &Recipe, work: &dyn Fn()| {
-            let measured = peak(work);
+            let ((), measured) = peak(work);
             let estimate = training_memory_bytes(&architecture, recipe, threads) as usize;
             let apart = (1 << 20) * threads;
             assert!(
@@ -118,10 +86,8 @@ fn the_estimate_holds() {
             train_with_checkpoints(&architecture, &dataset, &recipe, threads)
         });
         let all = images(space.input, batch_size);
-        let sizes = Recipe {
-            validation_images: all.test.len(),
-            ..recipe.clone()
-        };
+        let mut sizes = recipe.clone();
+        sizes.validation_images = all.test.len();
         holds("on all", &sizes, &|| {
             let limit = training_memory_bytes(&architecture, &sizes, threads);
             on_all(&architecture, &all, &recipe, threads, limit).unwrap();
@@ -129,15 +95,7 @@ fn the_estimate_holds() {
     }
 }
 
-/// What `work` takes at one time, in bytes.
-fn peak(work: &dyn Fn()) -> usize {
-    let before = LIVE.load(Relaxed);
-    PEAK.store(before, Relaxed);
-    work();
-    PEAK.load(Relaxed) - before
-}
-
-/// Stops after the first epoch and goes on from its file.
+/// Stops after the first epoch and resumes from its checkpoint file.
 fn train_with_checkpoints(
     architecture: &Architecture,
     dataset: &Dataset,
@@ -145,10 +103,8 @@ fn train_with_checkpoints(
     threads: usize,
 ) {
     let path = std::env::temp_dir().join(format!("naschain-memory-{}", std::process::id()));
-    let options = Options {
-        threads,
-        ..Options::default()
-    };
+    let mut options = Options::default();
+    options.threads = threads;
     let mut report = |epoch: &Epoch, checkpoint: &Checkpoint| {
         checkpoint.save(&path).unwrap();
         match epoch.number {
@@ -170,18 +126,16 @@ fn on_all(
     threads: usize,
     memory_limit_bytes: u64,
 ) -> Result<Trained, Error> {
-    let options = Options {
-        threads,
-        memory_limit_bytes: Some(memory_limit_bytes),
-        ..Options::default()
-    };
+    let mut options = Options::default();
+    options.threads = threads;
+    options.memory_limit_bytes = Some(memory_limit_bytes);
     let mut proceed = |_: &_| ControlFlow::Continue(());
     train_on_all(architecture, dataset, recipe, options, &mut proceed)
 }
 
-/// The limit is held against the images that are trained on, not against those of the recipe.
+/// The memory check counts the images that are trained on, not those of the recipe.
 #[test]
-fn a_training_on_all_images_is_refused_by_what_it_needs() {
+fn the_memory_limit_counts_all_images() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let digits = Dataset::digits();
     let space = MacroSpace {
@@ -192,15 +146,11 @@ fn a_training_on_all_images_is_refused_by_what_it_needs() {
         classes: digits.classes,
     };
     let architecture = space.decode(&"1-1".parse().unwrap()).unwrap();
-    let recipe = Recipe {
-        train_images: 1,
-        ..small_recipe()
-    };
-    let sizes = Recipe {
-        train_images: digits.train.len(),
-        validation_images: digits.test.len(),
-        ..recipe.clone()
-    };
+    let mut recipe = small_recipe();
+    recipe.train_images = 1;
+    let mut sizes = recipe.clone();
+    sizes.train_images = digits.train.len();
+    sizes.validation_images = digits.test.len();
     let needed = training_memory_bytes(&architecture, &sizes, 1);
     assert!(training_memory_bytes(&architecture, &recipe, 1) < needed);
     let run = |limit| on_all(&architecture, &digits, &recipe, 1, limit);
@@ -210,7 +160,7 @@ fn a_training_on_all_images_is_refused_by_what_it_needs() {
 }
 
 #[test]
-fn too_large_a_network_is_refused_before_anything_is_allocated() {
+fn too_large_networks_are_rejected_before_allocation() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let digits = Dataset::digits();
     let space = MacroSpace {
@@ -223,15 +173,12 @@ fn too_large_a_network_is_refused_before_anything_is_allocated() {
     let genome = random_genome(space.genome_len(), 0);
     let architecture = space.decode(&genome).unwrap();
     let recipe = small_recipe();
-    let options = Options {
-        memory_limit_bytes: Some(1 << 30),
-        ..Options::default()
-    };
-    let before = LIVE.load(Relaxed);
-    PEAK.store(before, Relaxed);
+    let mut options = Options::default();
+    options.memory_limit_bytes = Some(1 << 30);
     let mut proceed = |_: &_| ControlFlow::Continue(());
-    let refused = train(&architecture, &digits, &recipe, options, &mut proceed);
-    assert!(PEAK.load(Relaxed) - before < 1 << 16);
+    let (refused, measured) =
+        peak(|| train(&architecture, &digits, &recipe, options, &mut proceed));
+    assert!(measured < 1 << 16);
     let needed = training_memory_bytes(&architecture, &recipe, 1).div_ceil(1 << 20);
     let right = format!(
         "training this network in batches of 32 needs about {needed} MiB of memory; the limit is 1024 MiB"
@@ -239,10 +186,9 @@ fn too_large_a_network_is_refused_before_anything_is_allocated() {
     assert_eq!(refused.unwrap_err().to_string(), right);
 }
 
-/// 300 trainings by three threads at once leave nothing behind, and give the digests that they
-/// give alone.
+/// 300 trainings on three threads leak no memory, and give the same digests as alone.
 #[test]
-fn hundreds_of_trainings_leave_nothing_behind() {
+fn trainings_do_not_leak_memory() {
     const TRAININGS: u64 = 300;
     const BEFORE: u64 = 60;
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -279,10 +225,10 @@ fn hundreds_of_trainings_leave_nothing_behind() {
         found.into_inner().unwrap()
     };
     let mut found = train_all(0..BEFORE);
-    let (live, resident) = (LIVE.load(Relaxed), resident_bytes());
+    let (before, resident) = (live(), resident_bytes());
     found.extend(train_all(BEFORE..TRAININGS));
-    let grown = LIVE.load(Relaxed).saturating_sub(live);
-    // The smallest of these networks has 8 KB of parameters, a batch of its maps 100 KB and more.
+    let grown = live().saturating_sub(before);
+    // The smallest of these networks has 8 KB of parameters and 100 KB or more of maps per batch.
     assert!(
         grown < 240 * 4096,
         "{grown} bytes of 240 trainings are still held"
@@ -300,14 +246,13 @@ fn hundreds_of_trainings_leave_nothing_behind() {
 }
 
 fn small_recipe() -> Recipe {
-    Recipe {
-        epochs: 1,
-        batch_size: 32,
-        train_images: 32,
-        validation_images: 32,
-        augmentation: Augmentation::default(),
-        ..Recipe::default()
-    }
+    let mut recipe = Recipe::default();
+    recipe.epochs = 1;
+    recipe.batch_size = 32;
+    recipe.train_images = 32;
+    recipe.validation_images = 32;
+    recipe.augmentation = Augmentation::default();
+    recipe
 }
 
 fn digest(
@@ -316,16 +261,14 @@ fn digest(
     recipe: &Recipe,
     threads: usize,
 ) -> Digest {
-    let options = Options {
-        threads,
-        ..Options::default()
-    };
+    let mut options = Options::default();
+    options.threads = threads;
     let mut proceed = |_: &_| ControlFlow::Continue(());
     let trained = train(architecture, dataset, recipe, options, &mut proceed).unwrap();
     trained.measurement.digest
 }
 
-/// The memory that the process really has; none where the system does not say it as Linux does.
+/// The process's resident memory; `None` on systems other than Linux.
 fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
@@ -333,8 +276,8 @@ fn resident_bytes() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// Bytes of the maps that a backward pass needs of one image: what convolutions and batch norms
-/// read, and what each phase gives.
+/// Bytes per image of the maps that a backward pass needs: inputs of convolutions and batch norms,
+/// and outputs of phases.
 fn activations(architecture: &Architecture) -> usize {
     let phases = architecture
         .phases
@@ -345,9 +288,10 @@ fn activations(architecture: &Architecture) -> usize {
             let joins = phase.nodes.iter().map(|node| node.inputs.len());
             let joins = joins.chain([phase.output.len()]);
             let joins = joins.filter(|inputs| *inputs > 1).count();
-            let pooled = match index > 0 && phase.entry.applied {
-                true => phase.entry.in_channels * phase.height * phase.width,
-                false => 0,
+            let pooled = if index > 0 && phase.entry.applied {
+                phase.entry.in_channels * phase.height * phase.width
+            } else {
+                0
             };
             (2 * phase.nodes.len() + 2 + joins) * map + pooled
         });
@@ -355,7 +299,7 @@ fn activations(architecture: &Architecture) -> usize {
 }
 
 #[test]
-fn the_peak_is_little_more_than_the_activations() {
+fn the_peak_is_at_most_1_3_times_the_activations() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for index in 0..10 {
         let (input, init_channels, nodes) =
@@ -370,18 +314,13 @@ fn the_peak_is_little_more_than_the_activations() {
         let genome = random_genome(space.genome_len(), 100 + index as u64);
         let architecture = space.decode(&genome).unwrap();
         let dataset = images(space.input, 129);
-        let recipe = Recipe {
-            epochs: 1,
-            batch_size: 128,
-            train_images: 128,
-            validation_images: 1,
-            augmentation: Augmentation::default(),
-            ..Recipe::default()
-        };
-        let before = LIVE.load(Relaxed);
-        PEAK.store(before, Relaxed);
-        digest(&architecture, &dataset, &recipe, 1);
-        let measured = PEAK.load(Relaxed) - before;
+        let mut recipe = Recipe::default();
+        recipe.epochs = 1;
+        recipe.batch_size = 128;
+        recipe.train_images = 128;
+        recipe.validation_images = 1;
+        recipe.augmentation = Augmentation::default();
+        let (_, measured) = peak(|| digest(&architecture, &dataset, &recipe, 1));
         let needed = 128 * activations(&architecture);
         println!("{input} {genome}: {:.3}", measured as f64 / needed as f64);
         assert!(

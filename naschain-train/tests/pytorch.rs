@@ -1,9 +1,9 @@
 //! The same training in PyTorch: same network, initial weights, batches and recipe.
 
-#[allow(dead_code)] // its `main`
+#[allow(dead_code)] // its `main` is not used here
 #[path = "../examples/dump_training.rs"]
 mod dump_training;
-#[allow(dead_code)] // each test file uses its part
+#[allow(dead_code)] // each test program uses some of the functions
 mod python;
 
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::path::Path;
 use naschain_train::{DataName, Dataset};
 
 #[test]
-fn pytorch_trains_alike() {
+fn pytorch_gives_the_same_losses() {
     if !python::has("torch") {
         return;
     }

@@ -1,4 +1,4 @@
-//! The readers and the training on the data sets that people bring, where their files are found.
+//! Reading of and training on real data sets, if their files are found.
 
 use std::io::{Write, stderr};
 use std::ops::ControlFlow;
@@ -6,12 +6,12 @@ use std::ops::ControlFlow;
 use naschain_core::{Augmentation, MacroSpace, Recipe};
 use naschain_train::{DataName, Dataset, Epoch, Error, Images, Options, train};
 
-/// The data set, or nothing and a word on the screen where its files are not found.
+/// The data set, or `None` and a message on standard error if its files are not found.
 fn found(name: DataName) -> Option<Dataset> {
     match Dataset::load(&name, None) {
         Ok(dataset) => Some(dataset),
         Err(error @ Error::DataNotFound { .. }) => {
-            // Written past the test harness, which hides what passing tests print.
+            // Bypasses the test harness, which hides the output of passing tests.
             let skipped = format!("SKIPPED the test on {name}: {error}\n");
             stderr().write_all(skipped.as_bytes()).unwrap();
             None
@@ -20,7 +20,7 @@ fn found(name: DataName) -> Option<Dataset> {
     }
 }
 
-/// How many images each class has.
+/// Number of images per class.
 fn counts(images: &Images) -> Vec<usize> {
     let mut counts = vec![0; 10];
     for &label in images.labels() {
@@ -29,7 +29,7 @@ fn counts(images: &Images) -> Vec<usize> {
     counts
 }
 
-/// Two epochs of sixteen steps lower the loss of a tiny network.
+/// Asserts that a tiny network's loss falls from the first to the second epoch of sixteen steps.
 fn learns(dataset: &Dataset) {
     let space = MacroSpace {
         phases: 2,
@@ -39,15 +39,13 @@ fn learns(dataset: &Dataset) {
         classes: dataset.classes,
     };
     let architecture = space.decode(&"1010-1010".parse().unwrap()).unwrap();
-    let recipe = Recipe {
-        epochs: 2,
-        batch_size: 16,
-        learning_rate: 0.1,
-        train_images: 256,
-        validation_images: 100,
-        augmentation: Augmentation::default(),
-        ..Recipe::default()
-    };
+    let mut recipe = Recipe::default();
+    recipe.epochs = 2;
+    recipe.batch_size = 16;
+    recipe.learning_rate = 0.1;
+    recipe.train_images = 256;
+    recipe.validation_images = 100;
+    recipe.augmentation = Augmentation::default();
     let mut losses = Vec::new();
     let mut note = |epoch: &Epoch| {
         losses.push(epoch.loss);
@@ -76,7 +74,7 @@ fn cifar10() {
     };
     assert_eq!(dataset.shape.to_string(), "3x32x32");
     for part in [&dataset.train, &dataset.test] {
-        // A slice of the data set will do; all of it is balanced.
+        // A part of the data set is accepted; the whole is balanced.
         let counts = counts(part);
         assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
     }

@@ -1,7 +1,5 @@
-//! Folders of pictures are decoded as they are needed: what is in memory does not grow with the
-//! folder, and no bit of a training depends on where its images are.
-
-#![allow(unsafe_code)] // a global allocator cannot be written without
+//! Folders of images are decoded on demand: memory does not grow with the folder, and a training
+//! does not depend on where its images are stored.
 
 mod allocations;
 
@@ -15,10 +13,10 @@ use naschain_train::{DataName, Dataset, Options, Trained, train};
 
 const CLASSES: usize = 3;
 const SIDE: u32 = 40;
-/// Bytes of a picture as a network sees it, 3×64×64.
-const SEEN: usize = 3 * 64 * 64;
+/// Bytes of an image of the network's input shape, 3×64×64.
+const INPUT_BYTES: usize = 3 * 64 * 64;
 
-/// A folder of noisy PNG files, each of `files` pictures a class and part.
+/// A folder of noisy PNG files, `files` per class in the training and the test set.
 fn folder(test: &str, files: [usize; 2]) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("naschain-stream-{test}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&dir);
@@ -59,29 +57,25 @@ fn trained(dataset: &Dataset, train_images: usize, threads: usize) -> Trained {
         classes: dataset.classes,
     };
     let architecture = space.decode(&"11-10".parse().unwrap()).unwrap();
-    let recipe = Recipe {
-        epochs: 2,
-        batch_size: 8,
-        train_images,
-        validation_images: 8,
-        augmentation: Augmentation {
-            crop_padding: 2,
-            horizontal_flip: true,
-            cutout: 4,
-        },
-        ..Recipe::default()
+    let mut recipe = Recipe::default();
+    recipe.epochs = 2;
+    recipe.batch_size = 8;
+    recipe.train_images = train_images;
+    recipe.validation_images = 8;
+    recipe.augmentation = Augmentation {
+        crop_padding: 2,
+        horizontal_flip: true,
+        cutout: 4,
     };
-    let options = Options {
-        threads,
-        ..Options::default()
-    };
+    let mut options = Options::default();
+    options.threads = threads;
     let mut proceed = |_: &_| ControlFlow::Continue(());
     train(&architecture, dataset, &recipe, options, &mut proceed).unwrap()
 }
 
-// One test: what is counted is the whole process's.
+// One test, because the allocator counts for the whole process.
 #[test]
-fn memory_is_bounded_and_bits_are_the_same() {
+fn memory_is_bounded_and_results_equal_those_in_memory() {
     let (small, large) = (folder("small", [24, 8]), folder("large", [120, 8]));
     let work = |dir: &Path| {
         let run = || {
@@ -91,29 +85,29 @@ fn memory_is_bounded_and_bits_are_the_same() {
         };
         peak(run)
     };
-    // Decoding uses threads that stay: they must be there before anything is counted.
+    // Starts the decoding threads, which persist, before anything is counted.
     work(&small);
     let ((few, _), few_bytes) = work(&small);
     let ((many, _), many_bytes) = work(&large);
     assert_eq!((few.train.len(), many.train.len()), (72, 360));
     let growth = many_bytes.saturating_sub(few_bytes);
-    let more = (360 - 72) * SEEN;
-    // Names and labels stay; pixels come and go, at most 64 pictures at a time.
+    let more = (360 - 72) * INPUT_BYTES;
+    // Names and labels stay in memory; of the pixels at most 64 images at a time.
     assert!(
         growth < more / 20,
         "{growth} bytes more for {more} of pixels"
     );
 
-    // The same images in memory take what they take; so the above could fail.
+    // Control: the same images in memory exceed that bound.
     let (copied, bytes) = peak(|| many.train.in_memory().unwrap());
-    assert!(bytes >= 360 * SEEN, "{bytes}");
+    assert!(bytes >= 360 * INPUT_BYTES, "{bytes}");
     let in_memory = Dataset::new("copy", CLASSES, copied, many.test.clone()).unwrap();
     assert_eq!(in_memory.digest(), many.digest());
     assert_eq!(in_memory.train.moments(), many.train.moments());
-    let kept = |most| peak(|| many.clone().kept(most as u64).unwrap()).1;
-    assert!(kept(360 * SEEN) >= 360 * SEEN);
-    // The test part's 24 pictures are kept, the training part is not.
-    assert!(kept(360 * SEEN - 1) < 180 * SEEN);
+    let kept = |most| peak(|| many.clone().into_memory(most as u64).unwrap()).1;
+    assert!(kept(360 * INPUT_BYTES) >= 360 * INPUT_BYTES);
+    // The test set's 24 images are decoded into memory, the training set is not.
+    assert!(kept(360 * INPUT_BYTES - 1) < 180 * INPUT_BYTES);
     let streamed = trained(&many, 100, 1);
     assert_eq!(streamed, trained(&in_memory, 100, 1));
     assert_eq!(streamed, trained(&many, 100, 4));

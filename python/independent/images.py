@@ -1,4 +1,4 @@
-"""Images as a network sees them: made up, normalised, and changed at random for each epoch.
+"""Synthetic images, their normalisation, and their random augmentation in each epoch.
 
 None of this is in docs/arithmetic.md; it follows naschain-train/src/batches.rs and drop_path.rs.
 """
@@ -9,7 +9,7 @@ import numpy as np
 from streams import Stream
 
 
-def made_up(count, channels, height, width):
+def synthetic(count, channels, height, width):
     """Pixels and labels of the self-test's data set."""
     stream = Stream(1, "simulation", 0, 0)
     pixels = [stream.below(256) for _ in range(count * channels * height * width)]
@@ -18,7 +18,7 @@ def made_up(count, channels, height, width):
 
 
 def normalisation(pixels):
-    """For each channel, the number for each of the 256 pixel values: mean 0, deviation 1."""
+    """For each channel, the normalised value of each of the 256 pixel values."""
     tables = []
     for channel in range(pixels.shape[1]):
         values = pixels[:, channel].astype(np.int64)
@@ -29,8 +29,8 @@ def normalisation(pixels):
     return tables
 
 
-def seen(image, tables, recipe, epoch, index):
-    """Image number `index` with the random changes of `epoch`, as float32."""
+def augmented(image, tables, recipe, epoch, index):
+    """Image number `index` with the random augmentation of `epoch`, as float32."""
     stream = Stream(recipe.seed, "augmentation", epoch, index)
     _, height, width = image.shape
     padding, side = recipe.crop_padding, recipe.cutout
@@ -53,12 +53,12 @@ def seen(image, tables, recipe, epoch, index):
 
 
 def batch(pixels, tables, recipe, epoch, indices):
-    images = [seen(pixels[i], tables, recipe, epoch, i) for i in indices]
+    images = [augmented(pixels[i], tables, recipe, epoch, i) for i in indices]
     return np.ascontiguousarray(np.stack(images))
 
 
 def drop_path_factors(paths, recipe, epoch, indices):
-    """For each path one factor an image; nothing while the probability is 0."""
+    """For each path one factor per image; empty if the probability is 0."""
     probability = recipe.drop_path * (epoch - 1) / recipe.epochs
     if probability == 0:
         return {}

@@ -1,5 +1,5 @@
 /*
- * The loss of docs/arithmetic.md, version 1, in double precision. exp and ln are those of
+ * The loss of docs/arithmetic.md, version 1, in double precision. exp and ln are the algorithms of
  * naschain-train/src/math.rs, to which the page refers.
  */
 #include <float.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #if FLT_EVAL_METHOD != 0
-#error "float and double expressions have to be computed as floats and doubles"
+#error "float and double expressions must be evaluated in their own precision"
 #endif
 
 /* ln 2 in two parts. */
@@ -58,7 +58,7 @@ static double largest_of(int K, const float logit[K])
     return largest;
 }
 
-/* Loss of a batch of N images with K classes, and its gradient by the logits. */
+/* Loss of a batch of N images with K classes, and its gradient with respect to the logits. */
 double softmax_cross_entropy(int N, int K, const float logit[N][K], const int32_t label[N],
                              double smoothing, float gradient[N][K])
 {

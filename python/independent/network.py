@@ -1,4 +1,4 @@
-"""A network, its forward and its backward pass, as docs/arithmetic.md orders them."""
+"""A network with its forward and backward pass, in the order of docs/arithmetic.md."""
 
 import numpy as np
 from streams import Stream
@@ -15,14 +15,14 @@ class Network:
         self.velocities = {}  # of those that are trained
         for i, phase in enumerate(self.phases):
             self._declare_phase(i, phase)
-        # A genome may leave no phase at all; then the linear layer reads the pixels' means.
+        # A genome may have no phase; then the linear layer reads the means of the pixels.
         channels = self.phases[-1]["channels"] if self.phases else input_channels
         self._declare_uniform("linear.weight", (classes, channels), channels)
         self._declare_uniform("linear.bias", (classes,), channels)
 
     def _declare_phase(self, i, phase):
         channels, entry = phase["channels"], phase["entry"]
-        # Where it is not applied, the entry is counted but not trained.
+        # If it is not applied, the entry is counted but not trained.
         shape = (channels, entry["in_channels"], entry["kernel"], entry["kernel"])
         self._declare_convolution(f"{i}.entry", shape, entry["applied"])
         for node in phase["nodes"]:
@@ -47,7 +47,7 @@ class Network:
             self._declare(f"{name}.{part}", np.full(channels, value, np.float32), False)
 
     def _declare_uniform(self, name, shape, fan_in, trained=True):
-        """Uniform in +-1/sqrt(fan_in), from the stream of the tensor's place."""
+        """Uniform in +-1/sqrt(fan_in), from the stream of the tensor's position in order."""
         stream = Stream(self.seed, "weights", 0, len(self.tensors))
         units = np.array([stream.unit_f32() for _ in range(np.prod(shape))], np.float32)
         bound = np.float32(1) / np.sqrt(np.float32(fan_in))
@@ -66,15 +66,15 @@ class Network:
         return [*nodes, (f"{i}.output", phase["output"])]
 
     def paths(self):
-        """What drop-path may drop: nodes' maps where a reader joins several, in order."""
+        """The maps that drop-path may drop: nodes' outputs read by joins of several maps."""
         readers = [reader for i in range(len(self.phases)) for reader in self.readers(i)]
         joins = [(name, inputs) for name, inputs in readers if len(inputs) > 1]
         return [(name, number) for name, inputs in joins for number in inputs if number > 0]
 
     def gradients(self, images, labels, smoothing, factors):
-        """Loss of a batch, and its gradient by each trained tensor.
+        """Loss of a batch, and its gradient with respect to each trained tensor.
 
-        `factors` are drop-path's: for each path one number an image, or nothing at all.
+        `factors` are drop-path's: for each path one factor per image; empty if nothing is dropped.
         """
         step = Step(self, factors)
         x = images
@@ -93,15 +93,15 @@ class Network:
 
 
 class Step:
-    """One pass through the network and back."""
+    """One forward and backward pass."""
 
     def __init__(self, network, factors):
         self.network = network
         self.operations = network.operations
         self.tensors = network.tensors
         self.factors = factors
-        self.saved = {}  # what the way back needs, by name
-        self.found = {}  # gradients by the tensors' names
+        self.saved = {}  # inputs of the backward pass, by name
+        self.found = {}  # gradients, by tensor name
 
     def phase(self, i, x):
         entry = self.network.phases[i]["entry"]
@@ -125,7 +125,7 @@ class Step:
         return [node["number"] for node in self.network.phases[i]["nodes"]]
 
     def join(self, name, inputs, maps):
-        """The one map, or the 1x1 convolution of several."""
+        """The only map, or the 1x1 convolution of several."""
         if len(inputs) == 1:
             return maps[inputs[0]]
         read = [
@@ -145,8 +145,8 @@ class Step:
         return y
 
     def phase_back(self, i, gradient):
-        """The gradient by the phase's input; the pixels have none, and what is returned for
-        the first phase is not used."""
+        """The gradient with respect to the phase's input. The result for the first phase, whose
+        input are the pixels, is not used."""
         *nodes, (output, inputs) = self.network.readers(i)
         by_map = {}
         self.join_back(output, inputs, self.norm_back(output, gradient), by_map)
@@ -174,16 +174,16 @@ class Step:
         return by_z
 
     def join_back(self, name, inputs, gradient, by_map):
-        """Folds what each of the joined maps gets into `by_map`."""
+        """Folds the gradient with respect to each joined map into `by_map`."""
         if len(inputs) == 1:
-            self.give(inputs[0], gradient, None, by_map)
+            self.add_gradient(inputs[0], gradient, None, by_map)
             return
         joined = self.convolution_back(f"{name}.join", gradient, padding=0)
         for number, part in zip(inputs, np.split(joined, len(inputs), axis=1)):
             part = np.ascontiguousarray(part)
-            self.give(number, part, self.factors.get((name, number)), by_map)
+            self.add_gradient(number, part, self.factors.get((name, number)), by_map)
 
-    def give(self, number, gradient, factor, by_map):
+    def add_gradient(self, number, gradient, factor, by_map):
         if number in by_map and factor is not None:
             self.operations.drop_path_back(gradient, factor, by_map[number])
         elif number in by_map:

@@ -1,11 +1,11 @@
 /*
- * The operations of docs/arithmetic.md, version 1, in the order of that page and under its
- * headings; Loss is in loss.c and Update in update.c. Written from the page; it shares no code
- * with the crates. It is slow on purpose: a plain loop for each sum.
+ * The operations of docs/arithmetic.md, version 1, under the headings and in the order of that
+ * page; Loss is in loss.c and Update in update.c. Implemented from the page, without code of the
+ * crates. It is slow by design: one plain loop per sum.
  *
  *     cc -std=c99 -O2 -ffp-contract=off -shared -fPIC *.c -lm -o /tmp/operations.so
  *
- * Of libm all three use fmaf, fma, sqrtf and round, whose results the standards fix to the bit.
+ * The three files use only fmaf, fma, sqrtf and round of libm, whose results are exactly specified.
  * Arrays are [image][channel][row][column] or [image][channel][pixel], weights
  * [out][in][row][column].
  */
@@ -15,14 +15,14 @@
 #include <stdlib.h>
 
 #if FLT_EVAL_METHOD != 0
-#error "float and double expressions have to be computed as floats and doubles"
+#error "float and double expressions must be evaluated in their own precision"
 #endif
 
 /* ---- Batches ---- */
 
 enum { BLOCK = 32 };
 
-/* Folds the terms of each block, then the blocks' results. */
+/* Folds the terms within each block, then the blocks' results. */
 static float fold_blocks(int count, const float terms[count], int block)
 {
     float all = 0;
@@ -40,7 +40,7 @@ static float fold_images(int images, const float terms[images])
     return fold_blocks(images, terms, BLOCK);
 }
 
-/* G, the images of a chunk. */
+/* G, the number of images per chunk. */
 static int chunk_images(long pixels)
 {
     int chunk = 1;
@@ -51,7 +51,7 @@ static int chunk_images(long pixels)
 
 /* ---- Forward ---- */
 
-/* 3x3 convolution: one number of the output. */
+/* 3x3 convolution: one element of the output. */
 static float conv3x3_at(int C, int H, int W, const float input[C][H][W],
                         const float weight[C][3][3], int row, int column, int padding)
 {
@@ -79,7 +79,7 @@ void conv3x3(int N, int C, int H, int W, int O, int padding, const float input[N
                         conv3x3_at(C, H, W, input[n], weight[o], y, x, padding);
 }
 
-/* 1x1 convolution; several maps come concatenated along channels. */
+/* 1x1 convolution; several maps are passed concatenated along channels. */
 void conv1x1(int N, int C, int P, int O, const float input[N][C][P], const float weight[O][C],
              float output[N][O][P])
 {
@@ -132,7 +132,7 @@ static void channel_moments(int N, int C, int P, const float z[N][C][P], int c, 
     *q = fold_images(N, terms);
 }
 
-/* Batch norm and ReLU. Gives y and, for the way back, mean, inverse and scale of each channel. */
+/* Batch norm and ReLU: y and, for the backward pass, mean, inverse and scale of each channel. */
 void batch_norm_relu(int N, int C, int P, const float z[N][C][P], const float weight[C],
                      const float bias[C], float running_mean[C], float running_variance[C],
                      float mean[C], float inverse[C], float scale[C], float y[N][C][P])
@@ -154,7 +154,7 @@ void batch_norm_relu(int N, int C, int P, const float z[N][C][P], const float we
     }
 }
 
-/* 2x2 max pooling of M maps; place is where in its map each number comes from. */
+/* 2x2 max pooling of M maps; place is each element's index in its input map. */
 void max_pool(int M, int H, int W, const float input[M][H * W], float output[M][H / 2][W / 2],
               int32_t place[M][H / 2][W / 2])
 {
@@ -191,7 +191,7 @@ void linear(int N, int C, int K, const float feature[N][C], const float weight[K
         }
 }
 
-/* Drop-path; also the gradient by a scaled map, if it is the map's first. */
+/* Drop-path; also the gradient with respect to a scaled map, if it is the first of the fold. */
 void drop_path(int N, int numbers, const float input[N][numbers], const float factor[N],
                float output[N][numbers])
 {
@@ -204,7 +204,8 @@ void drop_path(int N, int numbers, const float input[N][numbers], const float fa
 
 /* ---- Backward ---- */
 
-/* Linear layer, by the bias. Its weights are those of a 1x1 convolution with one pixel. */
+/* Linear layer, gradient with respect to the bias. Its weights are those of a 1x1 convolution
+ * with one pixel. */
 void linear_by_bias(int N, int K, const float gradient[N][K], float by_bias[K])
 {
     for (int k = 0; k < K; k++) {
@@ -215,7 +216,7 @@ void linear_by_bias(int N, int K, const float gradient[N][K], float by_bias[K])
     }
 }
 
-/* Linear layer, by the features. */
+/* Linear layer, gradient with respect to the features. */
 void linear_by_features(int N, int C, int K, const float gradient[N][K], const float weight[K][C],
                         float by_feature[N][C])
 {
@@ -248,7 +249,7 @@ void max_pool_back(int M, int P, int Q, const float gradient[M][Q], const int32_
     }
 }
 
-/* g, the gradient behind ReLU. */
+/* g, the gradient before ReLU. */
 static float behind_relu(float z, float mean, float scale, float bias, float gradient)
 {
     return fmaf(z - mean, scale, bias) > 0 ? gradient : 0.0f;
@@ -273,7 +274,7 @@ static void channel_sums(int N, int C, int P, const float z[N][C][P], const floa
     *sum_h = fold_images(N, terms_h);
 }
 
-/* Batch norm and ReLU, by weight, bias and z. */
+/* Batch norm and ReLU, gradients with respect to weight, bias and z. */
 void batch_norm_relu_back(int N, int C, int P, const float z[N][C][P],
                           const float gradient[N][C][P], const float bias[C], const float mean[C],
                           const float inverse[C], const float scale[C], float by_weight[C],
@@ -294,7 +295,7 @@ void batch_norm_relu_back(int N, int C, int P, const float z[N][C][P],
     }
 }
 
-/* 3x3 convolution with padding 1, by the input. */
+/* 3x3 convolution with padding 1, gradient with respect to the input. */
 void conv3x3_by_input(int N, int C, int H, int W, int O, const float gradient[N][O][H][W],
                       const float weight[O][C][3][3], float by_input[N][C][H][W])
 {
@@ -308,8 +309,8 @@ void conv3x3_by_input(int N, int C, int H, int W, int O, const float gradient[N]
     free(turned);
 }
 
-/* 3x3 convolution, by the weight of kernel row i and column j: what one image, whose input and
- * gradient these are, adds to a chain. */
+/* 3x3 convolution, gradient with respect to the weight of kernel row i and column j: continues the
+ * chain `sum` with the terms of one image. */
 static float conv3x3_taps(int H, int W, int padding, const float input[H][W],
                           const float gradient[H + 2 * padding - 2][W + 2 * padding - 2], int i,
                           int j, float sum)
@@ -323,7 +324,8 @@ static float conv3x3_taps(int H, int W, int padding, const float input[H][W],
     return sum;
 }
 
-/* 3x3 convolution, by the weights: a chain a chunk, chunks and blocks folded. */
+/* 3x3 convolution, gradient with respect to the weights: one chain per chunk, chunks and blocks
+ * folded. */
 void conv3x3_by_weight(int N, int C, int H, int W, int O, int padding,
                        const float input[N][C][H][W],
                        const float gradient[N][O][H + 2 * padding - 2][W + 2 * padding - 2],
@@ -345,7 +347,7 @@ void conv3x3_by_weight(int N, int C, int H, int W, int O, int padding,
             }
 }
 
-/* 1x1 convolution, by the maps. */
+/* 1x1 convolution, gradient with respect to the maps. */
 void conv1x1_by_input(int N, int C, int P, int O, const float gradient[N][O][P],
                       const float weight[O][C], float by_input[N][C][P])
 {
@@ -359,7 +361,7 @@ void conv1x1_by_input(int N, int C, int P, int O, const float gradient[N][O][P],
             }
 }
 
-/* 1x1 convolution, by the weights. */
+/* 1x1 convolution, gradient with respect to the weights. */
 void conv1x1_by_weight(int N, int C, int P, int O, const float input[N][C][P],
                        const float gradient[N][O][P], float by_weight[O][C])
 {
@@ -377,7 +379,7 @@ void conv1x1_by_weight(int N, int C, int P, int O, const float input[N][C][P],
         }
 }
 
-/* The gradient by a map that drop-path scaled, added to that of the map's later readers. */
+/* The gradient with respect to a map that drop-path scaled, added to that from later readers. */
 void drop_path_back(int N, int numbers, const float gradient[N][numbers], const float factor[N],
                     float sum[N][numbers])
 {

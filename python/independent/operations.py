@@ -1,7 +1,6 @@
-"""operations.c as functions of NumPy arrays: shapes are found here, results made here.
+"""operations.c as functions of NumPy arrays; this module computes shapes and allocates results.
 
-Numbers are float32. Everything new is filled with NaN first, so that what an operation leaves out
-is noticed.
+Values are float32. New arrays are filled with NaN, so that unwritten elements are noticed.
 """
 
 import ctypes
@@ -19,7 +18,7 @@ def empty(*shape):
 
 
 class Operations:
-    """The operations of the library that a C compiler made."""
+    """The operations of the compiled library."""
 
     def __init__(self, library):
         self.c = ctypes.CDLL(library)
@@ -29,12 +28,12 @@ class Operations:
             getattr(self.c, name).restype = ctypes.c_float
 
     def _call(self, name, *arguments):
-        """Arrays by their address, whole numbers as int, other numbers as they are."""
+        """Passes arrays by address and other arguments unchanged."""
         given = [pointer(a) if isinstance(a, np.ndarray) else a for a in arguments]
         return getattr(self.c, name)(*given)
 
     def convolution(self, x, weight, padding):
-        """3x3 or 1x1, as the weight's shape says."""
+        """3x3 or 1x1 convolution, depending on the weight's shape."""
         (images, channels, height, width), outputs = x.shape, weight.shape[0]
         if weight.shape[2] == 1:
             out = empty(images, outputs, height, width)
@@ -65,7 +64,7 @@ class Operations:
         return out
 
     def batch_norm_relu(self, z, weight, bias, running_mean, running_variance):
-        """The result, and what the way back needs."""
+        """Returns the result and the inputs of the backward pass."""
         (images, channels, height, width), out = z.shape, empty(*z.shape)
         mean, inverse, scale = (empty(channels) for _ in range(3))
         tensors = (z, weight, bias, running_mean, running_variance, mean, inverse, scale, out)
@@ -73,7 +72,7 @@ class Operations:
         return out, (z, bias, mean, inverse, scale)
 
     def batch_norm_relu_back(self, gradient, saved):
-        """Gradients by weight, bias and z."""
+        """Gradients with respect to weight, bias and z."""
         images, channels, height, width = gradient.shape
         z, *rest = saved
         results = empty(channels), empty(channels), empty(*z.shape)
@@ -82,7 +81,7 @@ class Operations:
         return results
 
     def max_pool(self, x):
-        """The result, and the place in its map of each of its numbers."""
+        """Returns the result and, for each element, its index in the input map."""
         images, channels, height, width = x.shape
         out = empty(images, channels, height // 2, width // 2)
         place = np.full(out.shape, -1, np.int32)
@@ -114,7 +113,7 @@ class Operations:
         return out
 
     def linear_back(self, features, gradient, weight):
-        """Gradients by weight, bias and features."""
+        """Gradients with respect to weight, bias and features."""
         (images, channels), classes = features.shape, len(weight)
         results = empty(*weight.shape), empty(classes), empty(*features.shape)
         sizes = (images, channels, 1, classes)
@@ -130,17 +129,17 @@ class Operations:
         return out
 
     def drop_path_back(self, gradient, factor, total):
-        """Adds to the gradient of a map's later readers."""
+        """Adds to the gradients from a map's later readers."""
         self._call("drop_path_back", len(total), total[0].size, gradient, factor, total)
 
     def loss(self, logits, labels, smoothing):
-        """The loss of a batch, and its gradient by the logits."""
+        """The loss of a batch, and its gradient with respect to the logits."""
         out, smoothing = empty(*logits.shape), ctypes.c_double(smoothing)
         loss = self._call("softmax_cross_entropy", *logits.shape, logits, labels, smoothing, out)
         return loss, out
 
     def clipping_factor(self, gradients, clip):
-        """From the gradients of all parameters in declaration order."""
+        """The clipping factor for the gradients of all parameters, in declaration order."""
         sums = empty(len(gradients))
         for i, gradient in enumerate(gradients):
             outputs, inputs, side, _ = (*gradient.shape, 1, 1, 1)[:4]
@@ -148,7 +147,7 @@ class Operations:
         return self._call("clipping_factor", len(sums), sums, ctypes.c_float(clip))
 
     def sgd(self, parameter, velocity, gradient, factor, rate, recipe):
-        """Changes parameter and velocity."""
+        """Updates parameter and velocity in place."""
         numbers = (factor, rate, recipe.momentum, recipe.weight_decay)
         settings = (*map(ctypes.c_float, numbers), int(recipe.nesterov))
         self._call("sgd", gradient.size, gradient, *settings, velocity, parameter)

@@ -1,7 +1,7 @@
-"""Named streams of random numbers: ChaCha with 8 rounds, keyed as naschain-core's `Stream` says.
+"""Named random streams: ChaCha with 8 rounds, keyed like naschain-core's `Stream`.
 
-The key is seed, purpose, epoch and index, 8 bytes each, numbers with their low byte first; the
-nonce is 0 and the counter, of 64 bits, starts at 0.
+The key is seed, purpose, epoch and index, 8 bytes each, little-endian; the nonce is 0, and the
+64-bit counter starts at 0.
 """
 
 import struct
@@ -35,7 +35,7 @@ def quarter_round(v, a, b, c, d):
 
 
 def chacha8_block(key, counter):
-    """The 8 numbers of 64 bits of a block."""
+    """A block as 8 numbers of 64 bits."""
     start = [*CONSTANTS, *key, counter & MASK, counter >> 32, 0, 0]
     v = start[:]
     for _ in range(4):
@@ -60,7 +60,7 @@ class Stream:
             counter += 1
 
     def below(self, bound):
-        """A whole number below `bound` (Lemire 2019, with rejection)."""
+        """An integer below `bound` (Lemire 2019, with rejection)."""
         while True:
             product = next(self.numbers) * bound
             if product % 2**64 >= 2**64 % bound:
@@ -78,7 +78,7 @@ class Stream:
         return (next(self.numbers) >> 11) * 2.0**-53
 
     def shuffle(self, items):
-        """Fisher-Yates from the last item down."""
+        """Fisher-Yates, from the last item to the first."""
         for last in reversed(range(1, len(items))):
             other = self.below(last + 1)
             items[last], items[other] = items[other], items[last]

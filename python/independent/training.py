@@ -1,13 +1,13 @@
-"""Does the trainings of `miner selftest --random N` again, to the same digests.
+"""Repeats the trainings of `miner selftest --random N` and gives the same digests.
 
     cc -std=c99 -O2 -ffp-contract=off -shared -fPIC *.c -lm -o /tmp/operations.so
     python training.py --operations /tmp/operations.so --genomaster PATH INDEX...
 
-prints a line `DIGEST INDEX` for each INDEX; PATH is the program genomaster. What is computed is
-written from docs/arithmetic.md, in C. What that page leaves to the crates (streams of random
-numbers, initial weights, the images and their changes, the list of trainings) is written from
-their text, in Python with NumPy. Only what a genome decodes to is asked of `genomaster inspect
---json`: decoding is not part of what is checked here.
+Prints a line `DIGEST INDEX` for each INDEX; PATH is the genomaster program. The arithmetic is
+implemented in C from docs/arithmetic.md. What that page does not define (random streams, initial
+weights, images and their augmentation, the list of trainings) is implemented from the crates'
+source, in Python with NumPy. Only genomes are decoded by `genomaster inspect --json`: decoding is
+not checked here.
 """
 
 import argparse
@@ -29,7 +29,7 @@ AFFORDABLE_FLOPS = 100_000_000
 
 @dataclass
 class Recipe:
-    """How a network is trained; the names are those of naschain's recipes."""
+    """A recipe; the names are those of naschain's recipes."""
 
     seed: int
     batch_size: int
@@ -49,7 +49,7 @@ class Recipe:
 
 
 def drawn(index, genomaster):
-    """Architecture, input shape and recipe of training `index`, as random_trainings.rs draws."""
+    """Architecture, input shape and recipe of training `index`, drawn as in random_trainings.rs."""
     stream = Stream(1, "simulation", 1, index)
     phases, nodes = stream.between(1, 3), stream.between(2, 4)
     channels = [1, 3][stream.between(0, 1)]
@@ -92,22 +92,22 @@ def decoded(genomaster, flags, genome):
 
 
 def linked(digest, network):
-    """The digest chain's next link."""
+    """The next digest of the chain."""
     tensors = network.tensors.values()
     return blake3(digest + b"".join(values.astype("<f4").tobytes() for values in tensors))
 
 
-def rate(operations, recipe, done, steps_an_epoch):
-    """Warm-up, then half a cosine, after `done` steps."""
-    warmup = recipe.warmup_epochs * steps_an_epoch
+def rate(operations, recipe, done, steps_per_epoch):
+    """The learning rate after `done` steps: warm-up, then half a cosine."""
+    warmup = recipe.warmup_epochs * steps_per_epoch
     if done < warmup:
         return recipe.learning_rate * (done + 1) / warmup
-    part = (done - warmup) / (recipe.epochs * steps_an_epoch - warmup)
+    part = (done - warmup) / (recipe.epochs * steps_per_epoch - warmup)
     return recipe.learning_rate * 0.5 * (1.0 + operations.cos_pi(part))
 
 
 def update(network, gradients, recipe, learning_rate):
-    """Clips the gradients and steps along them."""
+    """Clips the gradients and does an SGD step."""
     operations, names = network.operations, list(network.velocities)
     assert set(names) == set(gradients), set(names) ^ set(gradients)
     in_order = [gradients[name] for name in names]
@@ -121,7 +121,7 @@ def update(network, gradients, recipe, learning_rate):
 def trained(operations, index, genomaster):
     """The digest of training `index`, as bytes."""
     architecture, shape, recipe = drawn(index, genomaster)
-    pixels, labels = images.made_up(recipe.train_images + VALIDATION_IMAGES, *shape)
+    pixels, labels = images.synthetic(recipe.train_images + VALIDATION_IMAGES, *shape)
     tables = images.normalisation(pixels)
     split = list(range(len(pixels)))
     Stream(recipe.seed, "split", 0, 0).shuffle(split)

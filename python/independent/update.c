@@ -1,15 +1,15 @@
 /*
  * The update of docs/arithmetic.md, version 1: norm, clipping, SGD, and the cosine of the learning
- * rate, which is that of naschain-train/src/math.rs, to which the page refers.
+ * rate, which is the algorithm of naschain-train/src/math.rs, to which the page refers.
  */
 #include <float.h>
 #include <math.h>
 
 #if FLT_EVAL_METHOD != 0
-#error "float and double expressions have to be computed as floats and doubles"
+#error "float and double expressions must be evaluated in their own precision"
 #endif
 
-/* A parameter's part of the norm: O output channels, C inputs, a kernel of side K. Linear layers
+/* One parameter's sum of squares: O output channels, C inputs, a K x K kernel. Linear layers
  * have K = 1; vectors C = K = 1. */
 float sum_of_squares(int O, int C, int K, const float gradient[O][C][K][K])
 {

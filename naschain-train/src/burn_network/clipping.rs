@@ -1,5 +1,5 @@
-//! Gradient clipping by the common norm (Pascanu et al. 2013); burn's own clips each tensor by
-//! itself and sums with atomics on CUDA.
+//! Gradient clipping by global norm (Pascanu et al. 2013). burn's own clips each tensor separately
+//! and sums with atomics on CUDA.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -8,11 +8,11 @@ use burn::tensor::backend::AutodiffBackend;
 
 use super::network::BurnNetwork;
 
-/// Scales all gradients together so that their common norm is at most `most`.
+/// Scales all gradients by one factor so that their global norm is at max_norm `max_norm`.
 pub(crate) fn clip<B: AutodiffBackend>(
     network: &BurnNetwork<B>,
     gradients: GradientsParams,
-    most: f64,
+    max_norm: f64,
 ) -> GradientsParams {
     let mut squares = Squares::<B> {
         gradients: &gradients,
@@ -20,8 +20,8 @@ pub(crate) fn clip<B: AutodiffBackend>(
     };
     network.visit(&mut squares);
     let norm = Tensor::cat(squares.sums, 1).sum_dim(1).sqrt();
-    // most / max(norm, most) is 1 where nothing has to be scaled.
-    let factor = norm.clamp_min(most).recip().mul_scalar(most);
+    // max_norm / max(norm, max_norm) is 1 if nothing has to be scaled.
+    let factor = norm.clamp_min(max_norm).recip().mul_scalar(max_norm);
     let mut scale = Scale::<B> {
         gradients,
         scaled: GradientsParams::new(),

@@ -1,4 +1,4 @@
-//! The layers of a network, built from host data and read back to it.
+//! The layers of a network, built from host data.
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::backend::Backend;
@@ -8,11 +8,11 @@ use burn::tensor::{Tensor, TensorData, activation, module};
 #[cfg(test)]
 use super::operations;
 use crate::Error;
-use crate::weights::{NamedTensor, Source, Start};
+use crate::weights::{Init, NamedTensor, TensorSource};
 
-/// Where a layer is built: the source of its tensors and the device they go to.
+/// Builds layers: the source of their tensors and their device.
 pub(crate) struct Builder<'a, B: Backend> {
-    pub(crate) source: &'a mut Source,
+    pub(crate) source: &'a mut TensorSource,
     pub(crate) device: &'a B::Device,
 }
 
@@ -21,7 +21,7 @@ impl<B: Backend> Builder<'_, B> {
         &mut self,
         name: &str,
         shape: [usize; D],
-        start: Start,
+        start: Init,
     ) -> Result<Tensor<B, D>, Error> {
         let values = self.source.take(name, &shape, start)?;
         Ok(Tensor::from_data(
@@ -31,7 +31,7 @@ impl<B: Backend> Builder<'_, B> {
     }
 }
 
-/// Reads one tensor back to the host.
+/// Copies one tensor to the host.
 fn read<B: Backend, const D: usize>(name: String, tensor: Tensor<B, D>) -> NamedTensor {
     let shape = tensor.dims().to_vec();
     NamedTensor {
@@ -47,7 +47,7 @@ pub(crate) fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f3
     data.into_vec().expect("just converted to f32")
 }
 
-/// What is part of a record, but no optimiser changes.
+/// A tensor that is part of a record and that optimisers do not change.
 pub(super) fn untrained<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Param<Tensor<B, D>> {
     Param::initialized(ParamId::new(), tensor)
 }
@@ -72,7 +72,7 @@ impl<B: Backend> Conv<B> {
         let fan_in = input * kernel * kernel;
         let shape = [output, input, kernel, kernel];
         let name = format!("{name}.weight");
-        let weight = builder.tensor(&name, shape, Start::Uniform { fan_in })?;
+        let weight = builder.tensor(&name, shape, Init::Uniform { fan_in })?;
         Ok(Conv {
             weight: Param::from_tensor(weight),
             padding,
@@ -98,9 +98,9 @@ const MOMENTUM: f64 = 0.1;
 
 /// Batch norm (Ioffe and Szegedy 2015) and ReLU.
 ///
-/// burn's own batch norm broadcasts `[1, channels, 1, 1]`, which costs more than twice as much on
-/// its CPU backend as these rows of `[images × channels, pixels]`, and its running statistics are
-/// shared by clones and one step late.
+/// burn's own batch norm broadcasts `[1, channels, 1, 1]`, which takes more than twice as long on
+/// its CPU backend as the layout `[images × channels, pixels]` used here; and its running
+/// statistics are shared between clones and lag by one step.
 #[derive(Module, Debug)]
 pub struct NormRelu<B: Backend> {
     /// `[channels]`
@@ -117,11 +117,7 @@ impl<B: Backend> NormRelu<B> {
         channels: usize,
     ) -> Result<Self, Error> {
         let mut tensor = |part: &str, value| {
-            builder.tensor(
-                &format!("{name}.{part}"),
-                [channels],
-                Start::Constant(value),
-            )
+            builder.tensor(&format!("{name}.{part}"), [channels], Init::Constant(value))
         };
         Ok(NormRelu {
             weight: Param::from_tensor(tensor("weight", 1.0)?),
@@ -131,7 +127,7 @@ impl<B: Backend> NormRelu<B> {
         })
     }
 
-    /// Normalises by the batch's statistics when training, by the running ones otherwise.
+    /// Normalises with the batch's statistics when training, otherwise with the running ones.
     pub(crate) fn forward(&mut self, x: Tensor<B, 4>, training: bool) -> Tensor<B, 4> {
         let [images, channels, height, width] = x.dims();
         let rows = x.reshape([images * channels, height * width]);
@@ -163,7 +159,7 @@ impl<B: Backend> NormRelu<B> {
     }
 
     fn observe(&mut self, mean: Tensor<B, 2>, var: Tensor<B, 2>, count: f64) {
-        // The running variance is the unbiased one, as in PyTorch.
+        // The running variance is unbiased, as in PyTorch.
         let unbiased = var.mul_scalar(count / (count - 1.0).max(1.0));
         let follow = |old: Param<Tensor<B, 1>>, new: Tensor<B, 2>| {
             let new = new.detach().squeeze_dim(0).mul_scalar(MOMENTUM);
@@ -200,7 +196,7 @@ impl<B: Backend> Linear<B> {
         name: &str,
         [input, output]: [usize; 2],
     ) -> Result<Self, Error> {
-        let start = Start::Uniform { fan_in: input };
+        let start = Init::Uniform { fan_in: input };
         let weight = builder.tensor(&format!("{name}.weight"), [output, input], start)?;
         let bias = builder.tensor(&format!("{name}.bias"), [output], start)?;
         Ok(Linear {

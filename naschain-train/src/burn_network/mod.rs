@@ -1,5 +1,4 @@
-//! The network as a burn module, for those who go on with it in burn; in tests, what ours is held
-//! against.
+//! The network as a burn module, for use in burn. In tests our own network is compared with it.
 
 #[cfg(test)]
 mod clipping;

@@ -9,16 +9,16 @@ use super::layers::{Builder, Linear, untrained};
 #[cfg(test)]
 use super::operations;
 use super::phase::{Paths, PhaseLayers};
-use crate::weights::{Source, Weights};
+use crate::weights::{TensorSource, Weights};
 use crate::{Error, Model, Scaling};
 
-/// A trained network as a burn module, on any of burn's backends: with the feature `burn`.
+/// A trained network as a burn module, on any burn backend. Requires the feature `burn`.
 ///
-/// It computes what [`Model::logits`] computes, but in the order of burn's kernels, so equal only
-/// up to rounding; what is trained further in burn has burn's bits, and no path is dropped.
-/// Running statistics and normalisation are part of a record, and of burn's count of parameters,
-/// but no optimiser changes them. Which layers there are is no part of a record, so load it into
-/// the network of the same model.
+/// It computes the same as [`Model::logits`] up to rounding, because burn's kernels sum in another
+/// order. Further training in burn is not reproducible to the bit by this crate, and it uses no
+/// drop-path. Running statistics and normalisation are part of a record and of burn's parameter
+/// count, but optimisers do not change them. A record does not contain the architecture, so load it
+/// into the network of the same model.
 ///
 /// ```
 /// # use std::ops::ControlFlow;
@@ -30,14 +30,15 @@ use crate::{Error, Model, Scaling};
 ///
 /// # let digits = Dataset::digits();
 /// # let space = MacroSpace { phases: 1, nodes: 2, input: digits.shape, init_channels: 4, classes: 10 };
-/// # let recipe = Recipe { epochs: 1, train_images: 64, validation_images: 64, ..Recipe::default() };
+/// # let mut recipe = Recipe::default();
+/// # (recipe.epochs, recipe.train_images, recipe.validation_images) = (1, 64, 64);
 /// # let genome = "10".parse()?;
 /// # let mut proceed = |_: &_| ControlFlow::Continue(());
 /// # let trained = train(&space.decode(&genome)?, &digits, &recipe, Options::default(), &mut proceed)?;
 /// # let model = Model::new(&space, &genome, &digits, &recipe, trained)?;
 /// # let file = std::env::temp_dir().join("naschain-doc-burn.safetensors");
 /// # model.save(&file)?;
-/// // What `genomaster export` wrote.
+/// // A file written by `genomaster export`.
 /// let model = Model::load(&file)?;
 /// let device = Default::default();
 /// let network = BurnNetwork::<Flex>::load(&model, &device)?;
@@ -57,16 +58,16 @@ pub struct BurnNetwork<B: Backend> {
 }
 
 impl<B: Backend> BurnNetwork<B> {
-    /// The network of a model, on `device`.
+    /// Builds a model's network on `device`.
     ///
     /// # Errors
-    /// [`Error::Weights`] when the tensors do not fit the architecture, or the model contradicts
-    /// itself.
+    /// [`Error::Weights`] when the tensors do not fit the architecture, or parts of the model
+    /// contradict each other.
     pub fn load(model: &Model, device: &B::Device) -> Result<Self, Error> {
         model
             .check()
             .map_err(|problem| Error::Weights { problem })?;
-        let source = Source::stored(model.weights.clone());
+        let source = TensorSource::stored(model.weights.clone());
         let network = BurnNetwork::build(&model.architecture, source, device)?;
         let Scaling { mean, deviation } = &model.normalisation;
         let mean = scaling(mean.clone(), device);
@@ -78,19 +79,19 @@ impl<B: Backend> BurnNetwork<B> {
         })
     }
 
-    /// Images, `[images, channels, height, width]` with pixels from 0 to 255, to logits,
-    /// `[images, classes]`, by the running statistics.
+    /// Computes logits, `[images, classes]`, for images, `[images, channels, height, width]` with
+    /// pixels from 0 to 255, with the running statistics.
     pub fn forward(&self, pixels: Tensor<B, 4>) -> Tensor<B, 2> {
         self.logits(self.scaled(pixels))
     }
 
-    /// The same by the batch's own statistics, which the running ones follow: to train further.
+    /// The same with the batch's statistics, and updates the running ones: for further training.
     pub fn forward_training(&mut self, pixels: Tensor<B, 4>) -> Tensor<B, 2> {
         let x = self.scaled(pixels);
         self.pass(x, true, &mut Paths::whole())
     }
 
-    /// Every tensor on the host, in declaration order, as [`Model`] has them.
+    /// Copies every tensor to the host, in declaration order, as in [`Model`].
     pub fn weights(&self) -> Weights {
         let mut tensors = Vec::new();
         for (index, phase) in self.phases.iter().enumerate() {
@@ -100,10 +101,10 @@ impl<B: Backend> BurnNetwork<B> {
         Weights { tensors }
     }
 
-    /// Builds the network with tensors from `source`, for images that are normalised already.
+    /// Builds the network with tensors from `source`, without normalisation.
     pub(super) fn build(
         architecture: &Architecture,
-        mut source: Source,
+        mut source: TensorSource,
         device: &B::Device,
     ) -> Result<Self, Error> {
         let mut builder = Builder {
@@ -132,14 +133,14 @@ impl<B: Backend> BurnNetwork<B> {
         (pixels - self.mean.val()) / self.deviation.val()
     }
 
-    /// Logits of normalised images, by the running statistics.
+    /// Logits of normalised images, with the running statistics.
     pub(super) fn logits(&self, x: Tensor<B, 4>) -> Tensor<B, 2> {
-        // A copy of the tensors' handles: only training changes what they are.
+        // Clones the tensors' handles only; `forward` changes none of them outside training.
         self.clone().pass(x, false, &mut Paths::whole())
     }
 
-    /// Logits of normalised images, by the batch's statistics when training and else by the
-    /// running ones, with what `paths` leaves of the maps that are joined.
+    /// Logits of normalised images, with the batch's statistics when training and otherwise with
+    /// the running ones, and with `paths` applied to joined maps.
     pub(super) fn pass(
         &mut self,
         mut x: Tensor<B, 4>,
@@ -162,14 +163,14 @@ impl<B: Backend> BurnNetwork<B> {
         self.linear.forward(means.reshape([images, channels]))
     }
 
-    /// How many paths can be dropped.
+    /// Number of paths that drop-path can drop.
     #[cfg(test)]
     pub(super) fn paths(&self) -> usize {
         self.phases.iter().map(PhaseLayers::paths).sum()
     }
 }
 
-/// One number a plane.
+/// One value per colour plane.
 fn scaling<B: Backend>(numbers: Vec<f64>, device: &B::Device) -> Param<Tensor<B, 4>> {
     let shape = [1, numbers.len(), 1, 1];
     untrained(Tensor::from_data(TensorData::new(numbers, shape), device))

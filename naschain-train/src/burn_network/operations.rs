@@ -1,5 +1,5 @@
-//! What a forward pass really computes, counted in tests from the tensors that pass by: by the
-//! rules of NSGA-Net's counter, as the core counts from the architecture.
+//! Counts the operations of an actual forward pass from its tensors, by the rules of NSGA-Net's
+//! counter, to check the costs that naschain-core computes from the architecture.
 
 use std::cell::Cell;
 
@@ -18,23 +18,23 @@ fn elements<B: Backend, const D: usize>(tensor: &Tensor<B, D>) -> usize {
     tensor.dims().iter().product()
 }
 
-/// Multiply-adds: each output number reads input channels × kernel numbers.
+/// Multiply-adds: input channels × kernel area per output element.
 pub(crate) fn conv<B: Backend>(weight: &Tensor<B, 4>, y: &Tensor<B, 4>) {
     let [_, input, height, width] = weight.dims();
     add(elements(y) * input * height * width);
 }
 
-/// Two for each number that is normalised, one for its ReLU.
+/// Two per normalised element and one for its ReLU.
 pub(crate) fn norm_relu<B: Backend>(y: &Tensor<B, 2>) {
     add((2 + 1) * elements(y));
 }
 
-/// One for each number that is pooled.
+/// One per pooled element.
 pub(crate) fn pool<B: Backend>(x: &Tensor<B, 4>) {
     add(elements(x));
 }
 
-/// Inputs × outputs for each row.
+/// Inputs × outputs per row.
 pub(crate) fn linear<B: Backend>(weight: &Tensor<B, 2>, x: &Tensor<B, 2>) {
     let [rows, _] = x.dims();
     add(rows * elements(weight));
@@ -51,10 +51,10 @@ mod tests {
     use crate::Isa;
     use crate::cpu::CpuNetwork;
     use crate::engine::Engine;
-    use crate::weights::{Source, Weights};
+    use crate::weights::{TensorSource, Weights};
 
     #[test]
-    fn parameters_and_operations_are_those_of_the_core_and_the_reference() {
+    fn parameters_and_operations_match_the_core_and_the_reference() {
         let text = include_str!("../../tests/fixtures/macro_costs.json");
         let file: Value = serde_json::from_str(text).unwrap();
         let cases = file["cases"].as_array().unwrap();
@@ -78,8 +78,8 @@ mod tests {
             let costs = architecture.costs().unwrap();
             let device = Default::default();
             let network =
-                BurnNetwork::<Flex>::build(&architecture, Source::drawn(1), &device).unwrap();
-            // burn also counts what is not trained: running statistics and normalisation.
+                BurnNetwork::<Flex>::build(&architecture, TensorSource::drawn(1), &device).unwrap();
+            // burn also counts tensors that are not trained: running statistics and normalisation.
             let count = |weights: &Weights| {
                 weights
                     .tensors
@@ -99,7 +99,8 @@ mod tests {
                 "{case}"
             );
             assert_eq!(costs.params as usize, number(&case["params"]), "{case}");
-            let ours = CpuNetwork::build(&architecture, Source::drawn(1), &Isa::best()).unwrap();
+            let ours =
+                CpuNetwork::build(&architecture, TensorSource::drawn(1), &Isa::best()).unwrap();
             let ours = ours.read();
             let trained = ours.parameters().map(|tensor| tensor.values.len());
             assert_eq!(trained.sum::<usize>(), number(&case["params"]), "{case}");

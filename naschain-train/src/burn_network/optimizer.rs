@@ -1,5 +1,5 @@
-//! Stochastic gradient descent with weight decay and momentum, whose velocities can be read out:
-//! burn's own keeps them where a checkpoint cannot reach them.
+//! Stochastic gradient descent with weight decay and momentum, with access to the velocities for
+//! checkpoints, which burn's own does not give.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
@@ -10,46 +10,37 @@ use naschain_core::Recipe;
 use super::layers::values;
 use super::network::BurnNetwork;
 
-/// SGD as PyTorch has it, without dampening: the velocity is momentum × velocity + gradient, and
-/// the gradient includes the weight decay.
+/// SGD as in PyTorch, without dampening: the velocity is momentum × velocity + gradient, and the
+/// gradient includes the weight decay.
 pub(crate) struct Sgd<B: Backend> {
-    momentum: f64,
-    weight_decay: f32,
-    nesterov: bool,
-    /// The velocity of each parameter in declaration order, flat; none before its first
+    /// The velocity of each parameter in declaration order, flattened; `None` before its first
     /// gradient.
     velocities: Vec<Option<Tensor<B, 1>>>,
 }
 
 impl<B: Backend> Sgd<B> {
-    /// Takes up the velocities that [`Sgd::read`] gave, or starts with none.
-    pub(crate) fn new(
-        recipe: &Recipe,
-        velocities: &[Option<Vec<f32>>],
-        device: &B::Device,
-    ) -> Sgd<B> {
+    /// Starts from velocities that [`Sgd::read`] returned, or from none.
+    pub(crate) fn new(velocities: &[Option<Vec<f32>>], device: &B::Device) -> Sgd<B> {
         let load = |values: &Option<Vec<f32>>| {
             let values = values.clone()?;
             let shape = [values.len()];
             Some(Tensor::from_data(TensorData::new(values, shape), device))
         };
         Sgd {
-            momentum: recipe.momentum,
-            weight_decay: recipe.weight_decay as f32,
-            nesterov: recipe.nesterov,
             velocities: velocities.iter().map(load).collect(),
         }
     }
 
-    /// The velocities on the host.
+    /// Copies the velocities to the host.
     pub(crate) fn read(&self) -> Vec<Option<Vec<f32>>> {
         let read = |velocity: &Option<Tensor<B, 1>>| velocity.clone().map(values);
         self.velocities.iter().map(read).collect()
     }
 
-    /// The network after one step. A parameter without a gradient stays as it is.
+    /// Returns the network after one step. A parameter without a gradient does not change.
     pub(crate) fn step<A>(
         &mut self,
+        recipe: &Recipe,
         rate: f64,
         network: BurnNetwork<A>,
         gradients: GradientsParams,
@@ -59,37 +50,42 @@ impl<B: Backend> Sgd<B> {
     {
         network.map(&mut Step {
             sgd: self,
+            recipe,
             gradients,
             rate,
             next: 0,
         })
     }
 
-    /// What the parameter number `index` loses in this step.
+    /// The value to subtract from parameter number `index` in this step.
     fn delta<const D: usize>(
         &mut self,
         index: usize,
         parameter: Tensor<B, D>,
         gradient: Tensor<B, D>,
+        recipe: &Recipe,
         rate: f64,
     ) -> Tensor<B, D> {
         let shape = gradient.dims();
-        let decayed = parameter.mul_scalar(self.weight_decay).add(gradient);
+        let decayed = parameter
+            .mul_scalar(recipe.weight_decay as f32)
+            .add(gradient);
         if self.velocities.len() <= index {
             self.velocities.resize(index + 1, None);
         }
         let velocity = match self.velocities[index].take() {
             Some(velocity) => {
-                let velocity = velocity.reshape(shape).mul_scalar(self.momentum);
+                let velocity = velocity.reshape(shape).mul_scalar(recipe.momentum);
                 decayed.clone().add(velocity)
             }
             None => decayed.clone(),
         };
         let count = shape.iter().product::<usize>();
         self.velocities[index] = Some(velocity.clone().reshape([count]));
-        let direction = match self.nesterov {
-            true => velocity.mul_scalar(self.momentum).add(decayed),
-            false => velocity,
+        let direction = if recipe.nesterov {
+            velocity.mul_scalar(recipe.momentum).add(decayed)
+        } else {
+            velocity
         };
         direction.mul_scalar(rate)
     }
@@ -97,9 +93,10 @@ impl<B: Backend> Sgd<B> {
 
 struct Step<'a, A: AutodiffBackend> {
     sgd: &'a mut Sgd<A::InnerBackend>,
+    recipe: &'a Recipe,
     gradients: GradientsParams,
     rate: f64,
-    /// The number of the next parameter in declaration order.
+    /// Index of the next parameter in declaration order.
     next: usize,
 }
 
@@ -111,7 +108,8 @@ impl<A: AutodiffBackend> ModuleMapper<A> for Step<'_, A> {
         let parameter = match self.gradients.remove::<A::InnerBackend, D>(id) {
             Some(gradient) => {
                 let inner = parameter.inner();
-                let delta = self.sgd.delta(index, inner.clone(), gradient, self.rate);
+                let sgd = &mut self.sgd;
+                let delta = sgd.delta(index, inner.clone(), gradient, self.recipe, self.rate);
                 Tensor::from_inner(inner - delta).require_grad()
             }
             None => parameter,
@@ -129,25 +127,23 @@ mod tests {
     // torch.optim.SGD(lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=...), PyTorch 2.15, from
     // [1, -2] with these three gradients.
     #[test]
-    fn three_steps_as_pytorch_makes_them() {
+    fn three_steps_match_pytorch() {
         for (nesterov, right) in [
             (false, [0.861_609_76, -2.082_009_8]),
             (true, [0.847_869_75, -2.079_911_7]),
         ] {
-            let recipe = Recipe {
-                weight_decay: 0.01,
-                nesterov,
-                ..Recipe::default()
-            };
+            let mut recipe = Recipe::default();
+            recipe.weight_decay = 0.01;
+            recipe.nesterov = nesterov;
             let device = Default::default();
-            let mut sgd = Sgd::<Flex>::new(&recipe, &[], &device);
+            let mut sgd = Sgd::<Flex>::new(&[], &device);
             let mut parameter = Tensor::<Flex, 2>::from_data([[1.0, -2.0]], &device);
             for gradient in [[0.5, 1.0], [0.25, -1.0], [-0.5, 0.125]] {
                 let gradient = Tensor::from_data([gradient], &device);
-                let delta = sgd.delta(0, parameter.clone(), gradient, 0.1);
+                let delta = sgd.delta(0, parameter.clone(), gradient, &recipe, 0.1);
                 parameter = parameter - delta;
-                // As a checkpoint does.
-                sgd = Sgd::new(&recipe, &sgd.read(), &device);
+                // As when resuming from a checkpoint.
+                sgd = Sgd::new(&sgd.read(), &device);
             }
             for (found, right) in values(parameter).iter().zip(right) {
                 assert!((found - right).abs() < 1e-6, "{found} is not {right}");

@@ -1,4 +1,4 @@
-//! A phase of a network: nodes that read one map or join several.
+//! A phase of a network: nodes that read one map, or several joined ones.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -11,17 +11,16 @@ use super::layers::{Builder, Conv, NormRelu};
 use crate::Error;
 use crate::weights::NamedTensor;
 
-/// What is left of the maps that are joined in one batch, path by path in the order in which the
-/// network asks.
+/// Drop-path's factors for one batch, path by path in the order in which the network uses them.
 pub(super) struct Paths<B: Backend>(std::vec::IntoIter<Tensor<B, 4>>);
 
 impl<B: Backend> Paths<B> {
-    /// Drops nothing.
+    /// No drop-path.
     pub(super) fn whole() -> Paths<B> {
         Paths(Vec::new().into_iter())
     }
 
-    /// For each path one factor an image; empty where nothing is dropped.
+    /// For each path one factor per image; empty if nothing is dropped.
     #[cfg(test)]
     pub(super) fn load(factors: &[Vec<f32>], device: &B::Device) -> Paths<B> {
         let load = |factors: &Vec<f32>| {
@@ -32,7 +31,7 @@ impl<B: Backend> Paths<B> {
         Paths(factors.into_iter())
     }
 
-    /// The next path's map, `[images, channels, height, width]`, as the reader gets it.
+    /// The next path's map, `[images, channels, height, width]`, multiplied by its factors.
     fn pass(&mut self, map: Tensor<B, 4>) -> Tensor<B, 4> {
         match self.0.next() {
             Some(factors) => map * factors,
@@ -43,8 +42,8 @@ impl<B: Backend> Paths<B> {
 
 #[derive(Module, Debug)]
 pub struct PhaseLayers<B: Backend> {
-    /// Present even where the channels already fit and it is not applied, because its
-    /// parameters are counted.
+    /// Present even if the channels already match and it is not applied, because its parameters are
+    /// counted.
     entry: Conv<B>,
     entry_applied: bool,
     nodes: Vec<NodeLayers<B>>,
@@ -60,7 +59,7 @@ pub struct NodeLayers<B: Backend> {
     norm: NormRelu<B>,
 }
 
-/// Reads one map, or several that a 1×1 convolution brings back to the phase's channels.
+/// Reads one map, or several that a 1×1 convolution reduces to the phase's channels.
 #[derive(Module, Debug)]
 pub struct Join<B: Backend> {
     inputs: Vec<usize>,
@@ -103,7 +102,7 @@ impl<B: Backend> PhaseLayers<B> {
         })
     }
 
-    /// Every tensor on the host, in declaration order.
+    /// Copies every tensor to the host, in declaration order.
     pub(super) fn read(&self, name: &str, tensors: &mut Vec<NamedTensor>) {
         self.entry.read(&format!("{name}.entry"), tensors);
         for node in &self.nodes {
@@ -120,7 +119,7 @@ impl<B: Backend> PhaseLayers<B> {
         self.norm.read(&format!("{name}.norm"), tensors);
     }
 
-    /// How many paths can be dropped.
+    /// Number of paths that drop-path can drop.
     #[cfg(test)]
     pub(super) fn paths(&self) -> usize {
         let nodes = self.nodes.iter().map(|node| &node.input);
@@ -138,7 +137,7 @@ impl<B: Backend> PhaseLayers<B> {
         } else {
             x
         };
-        // maps[k] is what node number k gives; maps[0] is the phase's input.
+        // maps[k] is the output of node number k; maps[0] is the phase's input.
         let mut maps = vec![Some(x)];
         for node in &mut self.nodes {
             let input = node.input.forward(&maps, paths);
@@ -169,7 +168,8 @@ impl<B: Backend> Join<B> {
         })
     }
 
-    /// Which of the inputs can be dropped: those of several that are a node's.
+    /// Whether drop-path may drop an input: only nodes' outputs, and only where several maps are
+    /// joined.
     fn is_path(&self, input: usize) -> bool {
         self.inputs.len() > 1 && input > 0
     }
@@ -184,9 +184,10 @@ impl<B: Backend> Join<B> {
         let read = self.inputs.iter().map(|&input| {
             let map = maps[input].clone();
             let map = map.expect("decoding leaves only inputs that exist");
-            match self.is_path(input) {
-                true => paths.pass(map),
-                false => map,
+            if self.is_path(input) {
+                paths.pass(map)
+            } else {
+                map
             }
         });
         let mut read: Vec<_> = read.collect();

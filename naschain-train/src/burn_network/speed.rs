@@ -1,6 +1,5 @@
-//! How many of our training steps fit into one of burn's, on one thread: beside a network of burn's
-//! own layers, as its users have them, and beside our module, whose batch norm is written for
-//! burn's CPU backend.
+//! Benchmark of training steps on one thread: our network compared with one of burn's own layers,
+//! and with our burn module, whose batch norm is written for burn's CPU backend.
 
 use std::time::Instant;
 
@@ -21,11 +20,11 @@ use super::BurnTraining;
 use crate::Isa;
 use crate::cpu::CpuNetwork;
 use crate::engine::{Batch, Engine};
-use crate::weights::Source;
+use crate::weights::TensorSource;
 
 const IMAGES: usize = 128;
 
-/// Three phases of three nodes in a chain, with burn's own layers.
+/// Three phases of three nodes in a chain, built from burn's own layers.
 #[derive(Module, Debug)]
 struct Stock<B: Backend> {
     phases: Vec<StockPhase<B>>,
@@ -36,7 +35,7 @@ struct Stock<B: Backend> {
 struct StockPhase<B: Backend> {
     entry: Conv2d<B>,
     nodes: Vec<Conv2d<B>>,
-    /// One for each node, and one for the output.
+    /// One per node, and one for the output.
     norms: Vec<BatchNorm<B>>,
 }
 
@@ -83,9 +82,9 @@ impl<B: Backend> Stock<B> {
     }
 }
 
-/// The least time of seven after the first.
+/// The shortest time of seven runs, after one warm-up run.
 #[allow(clippy::disallowed_methods, reason = "it measures time")]
-fn least(mut step: impl FnMut()) -> f64 {
+fn shortest(mut step: impl FnMut()) -> f64 {
     step();
     let seconds = (0..7).map(|_| {
         let started = Instant::now();
@@ -106,12 +105,13 @@ fn batch(architecture: &Architecture) -> Batch {
     }
 }
 
-fn engine<E: Engine>(architecture: &Architecture, place: &E::Place) -> f64 {
-    let mut network = E::build(architecture, Source::drawn(7), place).unwrap();
-    network.start_training(&Recipe::default(), &[]);
+fn engine<E: Engine>(architecture: &Architecture, target: &E::Target) -> f64 {
+    let mut network = E::build(architecture, TensorSource::drawn(7), target).unwrap();
+    network.start_training(&[]);
+    let recipe = Recipe::default();
     let batch = batch(architecture);
-    least(|| {
-        network.step(&batch, 0.05);
+    shortest(|| {
+        network.step(&batch, &recipe, 0.05);
     })
 }
 
@@ -120,7 +120,8 @@ fn stock(architecture: &Architecture) -> f64 {
     let device = Default::default();
     let recipe = Recipe::default();
     let module = Stock::<B>::new(architecture, &device);
-    // The same network: burn counts running means and variances too, as many as scales and shifts.
+    // Checks that it is the same network: burn's count includes running means and variances, as
+    // many as scales and shifts.
     let norms = module.phases.iter().flat_map(|phase| &phase.norms);
     let running: usize = norms.map(|norm| 2 * norm.gamma.dims()[0]).sum();
     let params = architecture.costs().unwrap().params as usize;
@@ -134,7 +135,7 @@ fn stock(architecture: &Architecture) -> f64 {
     let shape = architecture.input;
     let shape = [IMAGES, shape.channels, shape.height, shape.width];
     let labels: Vec<i64> = batch.labels.iter().map(|&label| i64::from(label)).collect();
-    least(|| {
+    shortest(|| {
         let pixels = TensorData::new(batch.pixels.clone(), shape);
         let labels = Tensor::<B, 1, Int>::from_data(&labels[..], &device);
         let module = network.take().unwrap();
@@ -148,7 +149,7 @@ fn stock(architecture: &Architecture) -> f64 {
 
 #[test]
 #[ignore = "a measurement, for --release --nocapture and a quiet machine"]
-fn steps_beside_those_of_burn() {
+fn steps_compared_with_burn() {
     let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     for (input, init_channels) in [
         ("1x8x8", 16),

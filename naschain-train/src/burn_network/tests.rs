@@ -1,4 +1,4 @@
-//! The module as its users have it.
+//! The public API of the burn module.
 
 use std::ops::ControlFlow;
 
@@ -14,10 +14,10 @@ use super::BurnNetwork;
 use super::layers::values;
 use crate::cpu::CpuNetwork;
 use crate::engine::Engine;
-use crate::weights::Source;
+use crate::weights::TensorSource;
 use crate::{Dataset, Isa, Model, Options, train};
 
-/// A network that has learnt a little, with everything that a network can have.
+/// A briefly trained network with every kind of layer.
 fn model() -> Model {
     let digits = Dataset::digits();
     let space = MacroSpace {
@@ -27,12 +27,10 @@ fn model() -> Model {
         init_channels: 5,
         classes: digits.classes,
     };
-    let recipe = Recipe {
-        epochs: 1,
-        train_images: 300,
-        validation_images: 50,
-        ..Recipe::default()
-    };
+    let mut recipe = Recipe::default();
+    recipe.epochs = 1;
+    recipe.train_images = 300;
+    recipe.validation_images = 50;
     let genome = "1101011-1011010".parse().unwrap();
     let architecture = space.decode(&genome).unwrap();
     let mut proceed = |_: &_| ControlFlow::Continue(());
@@ -47,7 +45,7 @@ fn model() -> Model {
     Model::new(&space, &genome, &digits, &recipe, trained).unwrap()
 }
 
-/// Some of 0 to 255 everywhere.
+/// Pixels over the whole range from 0 to 255.
 fn pixels(images: usize) -> Vec<f32> {
     (0..images * 64).map(|at| (at * 37 % 256) as f32).collect()
 }
@@ -69,7 +67,7 @@ fn assert_close(found: &[f32], right: &[f32], tolerance: f32) {
 }
 
 #[test]
-fn it_says_what_the_model_says() {
+fn gives_the_same_logits_as_the_model() {
     let model = model();
     let network = BurnNetwork::<Flex>::load(&model, &Default::default()).unwrap();
     assert_eq!(network.weights(), model.weights);
@@ -78,9 +76,9 @@ fn it_says_what_the_model_says() {
     assert_close(&found, &right, 1e-4);
 }
 
-/// Colours, a phase that is left out, and a first convolution that is not applied.
+/// Colour images, a phase without nodes, and a first convolution that is not applied.
 #[test]
-fn it_says_so_of_every_kind_of_network() {
+fn gives_the_same_logits_for_every_kind_of_network() {
     for (phases, init_channels, genome) in [
         (3, 5, "1101011-0000000-1011010"),
         (1, 3, "1011011"),
@@ -95,7 +93,7 @@ fn it_says_so_of_every_kind_of_network() {
         };
         model.genome = genome.parse().unwrap();
         model.architecture = model.space.decode(&model.genome).unwrap();
-        let source = Source::drawn(3);
+        let source = TensorSource::drawn(3);
         let drawn = CpuNetwork::build(&model.architecture, source, &Isa::best()).unwrap();
         model.weights = drawn.read();
         let wrong = BurnNetwork::<Flex>::load(&model, &Default::default());
@@ -117,7 +115,7 @@ fn it_says_so_of_every_kind_of_network() {
 }
 
 #[test]
-fn a_record_has_all_of_it() {
+fn a_record_restores_the_network() {
     let model = model();
     let mut other = model.clone();
     for tensor in &mut other.weights.tensors {
@@ -140,7 +138,7 @@ fn a_record_has_all_of_it() {
 }
 
 #[test]
-fn burn_trains_it_further() {
+fn can_be_trained_further_in_burn() {
     type Backend = Autodiff<Flex>;
     let model = model();
     let device = Default::default();
@@ -161,7 +159,7 @@ fn burn_trains_it_further() {
         assert_eq!((&before.name, &before.shape), (&after.name, &after.shape));
         assert_ne!(before.values, after.values, "{} did not learn", before.name);
     }
-    // What was learnt goes back into a model.
+    // The trained weights can be put back into a model.
     let mut model = model;
     model.weights = network.weights();
     let says = model.logits(&pixels(20), Options::default()).unwrap();
@@ -170,7 +168,7 @@ fn burn_trains_it_further() {
 }
 
 #[test]
-fn tensors_that_do_not_fit_are_refused() {
+fn tensors_of_wrong_shape_are_rejected() {
     let mut model = model();
     model.weights.tensors.pop();
     let error = BurnNetwork::<Flex>::load(&model, &Default::default()).unwrap_err();

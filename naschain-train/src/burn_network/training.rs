@@ -1,4 +1,4 @@
-//! The training loop's steps by burn: in tests, what ours are held against.
+//! Training steps computed by burn, which tests compare with our own.
 
 use burn::module::AutodiffModule;
 use burn::optim::GradientsParams;
@@ -14,40 +14,36 @@ use super::phase::Paths;
 use crate::Error;
 use crate::engine::{Batch, Engine};
 use crate::evaluation::BATCH;
-use crate::loss::Loss;
-use crate::weights::{Source, Weights};
+use crate::loss::{CrossEntropy, Loss};
+use crate::weights::{TensorSource, Weights};
 
-/// burn's module with its training.
+/// The burn module with its optimiser.
 pub(crate) struct BurnTraining<B: AutodiffBackend> {
-    /// Taken out only while it is replaced by its successor.
+    /// `None` only during a step, which consumes it.
     module: Option<BurnNetwork<B>>,
     sgd: Sgd<B::InnerBackend>,
-    recipe: Recipe,
     input: Shape,
     device: B::Device,
 }
 
 impl<B: AutodiffBackend> Engine for BurnTraining<B> {
-    type Place = B::Device;
+    type Target = B::Device;
 
     fn build(
         architecture: &Architecture,
-        source: Source,
+        source: TensorSource,
         device: &B::Device,
     ) -> Result<Self, Error> {
-        let recipe = Recipe::default();
         Ok(BurnTraining {
             module: Some(BurnNetwork::build(architecture, source, device)?),
-            sgd: Sgd::new(&recipe, &[], device),
-            recipe,
+            sgd: Sgd::new(&[], device),
             input: architecture.input,
             device: device.clone(),
         })
     }
 
-    fn start_training(&mut self, recipe: &Recipe, velocities: &[Option<Vec<f32>>]) {
-        self.sgd = Sgd::new(recipe, velocities, &self.device);
-        self.recipe = recipe.clone();
+    fn start_training(&mut self, velocities: &[Option<Vec<f32>>]) {
+        self.sgd = Sgd::new(velocities, &self.device);
     }
 
     fn paths(&self) -> usize {
@@ -62,20 +58,22 @@ impl<B: AutodiffBackend> Engine for BurnTraining<B> {
         self.sgd.read()
     }
 
-    fn step(&mut self, step: &Batch, rate: f64) -> Loss {
+    fn step(&mut self, step: &Batch, recipe: &Recipe, rate: f64) -> Loss {
         let mut module = self.module.take().expect("it is put back below");
         let x = self.tensor(step.pixels.clone());
         let mut paths = Paths::load(&step.factors, &self.device);
         let logits = module.pass(x, true, &mut paths);
         let host = values(logits.clone().inner());
-        let mut loss = Loss::new(&host, &step.labels, self.recipe.label_smoothing);
-        // The host computed the gradient by the logits; this sum has exactly that gradient.
-        let gradient = TensorData::new(std::mem::take(&mut loss.gradient), logits.dims());
+        let mut cross_entropy = CrossEntropy::default();
+        let loss = cross_entropy.compute(&host, &step.labels, recipe.label_smoothing);
+        // The host computes the gradient with respect to the logits; this sum has exactly that
+        // gradient.
+        let gradient = TensorData::new(cross_entropy.gradient, logits.dims());
         let gradient = Tensor::<B, 2>::from_data(gradient, &self.device);
         let root = (logits * gradient).sum_dim(1).sum_dim(0);
         let gradients = GradientsParams::from_grads(root.backward(), &module);
-        let gradients = clip(&module, gradients, self.recipe.clip_norm);
-        self.module = Some(self.sgd.step(rate, module, gradients));
+        let gradients = clip(&module, gradients, recipe.clip_norm);
+        self.module = Some(self.sgd.step(recipe, rate, module, gradients));
         loss
     }
 
@@ -95,7 +93,7 @@ impl<B: AutodiffBackend> BurnTraining<B> {
         self.module.as_ref().expect("it is out during a step only")
     }
 
-    /// Host numbers as a tensor of `[images, channels, height, width]`.
+    /// Copies pixels to a tensor of `[images, channels, height, width]`.
     fn tensor(&self, pixels: Vec<f32>) -> Tensor<B, 4> {
         let Shape {
             channels,

@@ -1,11 +1,10 @@
-//! The backward pass of one block of images, in steps between which batch norm's sums over the
-//! batch are put together.
+//! The backward pass of one block of images, in steps. Between two steps batch norm's sums are
+//! combined over all blocks.
 
 use std::ops::Range;
 
-use super::block::{Block, Pass, chunks, part, part_mut};
-use super::forward::{Drops, first_conv};
-use super::plan::{Join, OWN_OUTPUT, Side, Weight};
+use super::block::{Block, Pass, chunks, emptied, part, part_mut};
+use super::forward::{DropFactors, first_conv};
 use crate::kernels::conv1::Conv1;
 use crate::kernels::conv1_weights::Conv1Weights;
 use crate::kernels::conv3::Conv3;
@@ -13,11 +12,12 @@ use crate::kernels::conv3_weights::Conv3Weights;
 use crate::kernels::fold::{FoldImages, Scale};
 use crate::kernels::norm::{BackwardInput, BackwardSums};
 use crate::kernels::pool::{AverageBackward, PoolBackward};
+use crate::plan::{Join, MapDims, OWN_OUTPUT, Weight};
 
 impl Block {
-    /// From the gradient by the logits to the sums of the last phase's batch norm.
+    /// From the logits' gradient to the sums for the last phase's batch norm.
     pub(super) fn head_backward(&mut self, pass: &Pass) {
-        let (classes, from, side) = (pass.plan.classes(), pass.plan.features(), pass.plan.head);
+        let (classes, from, dims) = (pass.plan.classes(), pass.plan.features(), pass.plan.head);
         let all = 0..self.images;
         let linear = &pass.plan.linear;
         let dlogits = part(&self.dlogits, &all, classes.padded());
@@ -27,13 +27,13 @@ impl Block {
             map: 0,
             x: part(&self.features, &all, from.padded()),
             dz: dlogits,
-            gradient: &mut self.gradients[linear.place.clone()],
+            gradient: &mut self.gradients[linear.range.clone()],
             add: false,
         }
         .run_on(pass.isa);
         FoldImages {
             values: dlogits,
-            out: &mut self.gradients[pass.plan.bias.place.clone()],
+            out: &mut self.gradients[pass.plan.bias.range.clone()],
             add: false,
         }
         .run_on(pass.isa);
@@ -52,28 +52,28 @@ impl Block {
         let plan = &pass.plan.phases[last];
         let nodes = plan.nodes.len();
         AverageBackward {
-            lanes: side.lanes,
-            pixels: side.pixels(),
+            lanes: dims.lanes,
+            pixels: dims.pixels(),
             dmeans: dfeatures,
             dy: part_mut(
                 &mut self.scratch.dmaps[plan.slots[nodes + 1]],
                 &all,
-                side.image(),
+                dims.image(),
             ),
         }
         .run_on(pass.isa);
         self.sum_backward(pass, last, nodes, &all);
     }
 
-    /// Step `node` of a phase: from the gradient by what it gives to those by what it reads, and
-    /// on to the sums of the batch norm that comes next. The step after the last node is the
-    /// phase's output.
+    /// Step `node` of a phase: from the gradient with respect to its output to those with respect
+    /// to its inputs, and then the sums for the next batch norm. The step after the last node is
+    /// the phase's output.
     pub(super) fn backward(&mut self, pass: &Pass, phase: usize, node: usize) {
         let plan = &pass.plan.phases[phase];
         if node == plan.nodes.len() {
             self.swap_output(phase);
         }
-        for (number, images) in chunks(self.images, plan.side.pixels()).enumerate() {
+        for (number, images) in chunks(self.images, plan.dims.pixels()).enumerate() {
             let chunk = Chunk {
                 phase,
                 node,
@@ -95,16 +95,16 @@ impl Block {
         }
     }
 
-    /// Lends the buffer of a phase's output to the gradients by its maps, or takes it back.
+    /// Swaps the buffer of a phase's output into slot [`OWN_OUTPUT`] for gradients, or back.
     fn swap_output(&mut self, phase: usize) {
         let own = &mut self.scratch.dmaps[OWN_OUTPUT];
         std::mem::swap(own, &mut self.phases[phase].out);
     }
 
-    /// The sums that the batch norm of a node, or of the output, needs of its gradient.
+    /// The images' sums that the backward pass of a batch norm needs.
     fn sum_backward(&mut self, pass: &Pass, phase: usize, node: usize, images: &Range<usize>) {
         let plan = &pass.plan.phases[phase];
-        let (side, image) = (plan.side, plan.side.image());
+        let (dims, image) = (plan.dims, plan.dims.image());
         let buffers = &mut self.phases[phase];
         let [gradients, products] = &mut buffers.sums[node];
         let z = match &buffers.z[node] {
@@ -112,18 +112,19 @@ impl Block {
             z => z,
         };
         BackwardSums {
-            lanes: side.lanes,
-            pixels: side.pixels(),
+            lanes: dims.lanes,
+            pixels: dims.pixels(),
             affine: pass.affine(plan.norm_of(node)),
             z: part(z, images, image),
             dy: part(&self.scratch.dmaps[plan.slots[node + 1]], images, image),
-            gradients: part_mut(gradients, images, side.padded()),
-            products: part_mut(products, images, side.padded()),
+            gradients: part_mut(gradients, images, dims.padded()),
+            products: part_mut(products, images, dims.padded()),
         }
         .run_on(pass.isa);
     }
 
-    /// From the gradient by what a batch norm gives to that by what it reads, in its place.
+    /// Replaces the gradient with respect to a batch norm's output by that with respect to its
+    /// input.
     fn norm_backward(&mut self, pass: &Pass, chunk: &Chunk) {
         let plan = &pass.plan.phases[chunk.phase];
         let norm = plan.norm_of(chunk.node);
@@ -135,20 +136,20 @@ impl Block {
         };
         let dmap = &mut self.scratch.dmaps[plan.slots[chunk.node + 1]];
         BackwardInput {
-            lanes: plan.side.lanes,
-            pixels: plan.side.pixels(),
+            lanes: plan.dims.lanes,
+            pixels: plan.dims.pixels(),
             affine: pass.affine(norm),
             a: &statistics.a,
             b: &statistics.b,
-            z: part(z, &chunk.images, plan.side.image()),
-            dy: part_mut(dmap, &chunk.images, plan.side.image()),
+            z: part(z, &chunk.images, plan.dims.image()),
+            dy: part_mut(dmap, &chunk.images, plan.dims.image()),
         }
         .run_on(pass.isa);
     }
 
     fn node_backward(&mut self, pass: &Pass, chunk: &Chunk) {
         let plan = &pass.plan.phases[chunk.phase];
-        let (side, image) = (plan.side, plan.side.image());
+        let (dims, image) = (plan.dims, plan.dims.image());
         let node = &plan.nodes[chunk.node];
         let buffers = &self.phases[chunk.phase];
         let x = match node.input.conv {
@@ -159,10 +160,10 @@ impl Block {
         let dmap = std::mem::take(&mut self.scratch.dmaps[slot]);
         let dz = part(&dmap, &chunk.images, image);
         Conv3Weights {
-            sizes: side.conv3(chunk.images.len()),
+            sizes: dims.conv3(chunk.images.len()),
             x: part(x, &chunk.images, image),
             dz,
-            gradient: &mut self.gradients[node.conv.place.clone()],
+            gradient: &mut self.gradients[node.conv.range.clone()],
             sums: &mut self.scratch.sums,
             add: chunk.add,
         }
@@ -176,7 +177,7 @@ impl Block {
             }
         };
         Conv3 {
-            sizes: side.conv3(chunk.images.len()),
+            sizes: dims.conv3(chunk.images.len()),
             x: dz,
             weights: &pass.backward[node.conv.backward.clone()],
             out,
@@ -194,7 +195,7 @@ impl Block {
 
     fn output_backward(&mut self, pass: &Pass, chunk: &Chunk) {
         let plan = &pass.plan.phases[chunk.phase];
-        let image = plan.side.image();
+        let image = plan.dims.image();
         let slot = plan.slots[plan.nodes.len() + 1];
         let dout = std::mem::take(&mut self.scratch.dmaps[slot]);
         let dz = part(&dout, &chunk.images, image);
@@ -209,7 +210,7 @@ impl Block {
         self.scratch.dmaps[slot] = dout;
     }
 
-    /// The gradients by a join's weights and by the maps that it reads.
+    /// The gradients with respect to a join's weights and to the maps that it reads.
     fn join_backward(
         &mut self,
         pass: &Pass,
@@ -219,39 +220,40 @@ impl Block {
         dz: &[f32],
     ) {
         let plan = &pass.plan.phases[chunk.phase];
-        let (side, images) = (plan.side, &chunk.images);
-        let image = side.image();
-        let drops = Drops {
+        let (dims, images) = (plan.dims, &chunk.images);
+        let image = dims.image();
+        let drops = DropFactors {
             factors: pass.factors,
             first: self.first,
         };
         let maps = &self.phases[chunk.phase].maps;
         let scratch = &mut self.scratch;
-        let sizes = side.conv1(images.len(), join.sources.len(), side);
-        let read = drops.apply(pass, join, maps, images, image, &mut scratch.scaled);
-        for (map, x) in read.into_iter().enumerate() {
+        let sizes = dims.conv1(images.len(), join.sources.len(), dims);
+        let read = drops.apply(pass, join, maps, images, image, &mut scratch.join);
+        for (map, &x) in read.iter().enumerate() {
             Conv1Weights {
                 sizes,
                 map,
                 x,
                 dz,
-                gradient: &mut self.gradients[weights.place.clone()],
+                gradient: &mut self.gradients[weights.range.clone()],
                 add: chunk.add,
             }
             .run_on(pass.isa);
         }
-        let back = weights.transposed(side.lanes);
+        scratch.join.maps = emptied(read);
+        let back = weights.transposed(dims.lanes);
         for (map, source) in join.sources.iter().enumerate() {
             let factors = drops.of(source.path, images);
             let dmap = part_mut(&mut scratch.dmaps[plan.slots[source.map]], images, image);
             let add = !source.last_reader;
             let (out, add_out) = match factors {
-                Some(_) => (&mut scratch.scaled[map][..], false),
+                Some(_) => (&mut scratch.join.scaled[map][..], false),
                 None => (&mut *dmap, add),
             };
             let first = weights.backward.start + map * back.len();
             Conv1 {
-                sizes: side.conv1(images.len(), 1, side),
+                sizes: dims.conv1(images.len(), 1, dims),
                 maps: &[dz],
                 weights: &pass.backward[first..first + back.len()],
                 out,
@@ -261,7 +263,7 @@ impl Block {
             if let Some(factors) = factors {
                 Scale {
                     factors,
-                    from: &scratch.scaled[map],
+                    from: &scratch.join.scaled[map],
                     to: dmap,
                     add,
                 }
@@ -270,37 +272,38 @@ impl Block {
         }
     }
 
-    /// The gradient by the weights of a phase's entry, and on to the output of the phase before.
+    /// The gradients with respect to the weights of a phase's entry and to the previous phase's
+    /// output.
     fn enter_backward(&mut self, pass: &Pass, chunk: &Chunk) {
         let plan = &pass.plan.phases[chunk.phase];
-        let (side, images) = (plan.side, &chunk.images);
+        let (dims, images) = (plan.dims, &chunk.images);
         if chunk.phase == 0 {
             return self.enter_first_backward(pass, chunk);
         }
-        let from = pass.plan.phases[chunk.phase - 1].side;
-        let pooled = from.padded() * side.pixels();
+        let from = pass.plan.phases[chunk.phase - 1].dims;
+        let pooled = from.padded() * dims.pixels();
         let entered = std::mem::take(&mut self.scratch.dmaps[plan.slots[0]]);
-        let dmap = part(&entered, images, side.image());
+        let dmap = part(&entered, images, dims.image());
         let dpooled = match &plan.entry {
             None => dmap,
             Some(entry) => {
                 Conv1Weights {
-                    sizes: side.conv1(images.len(), 1, from),
+                    sizes: dims.conv1(images.len(), 1, from),
                     map: 0,
                     x: part(&self.phases[chunk.phase].pooled, images, pooled),
                     dz: dmap,
-                    gradient: &mut self.gradients[entry.place.clone()],
+                    gradient: &mut self.gradients[entry.range.clone()],
                     add: chunk.add,
                 }
                 .run_on(pass.isa);
-                let small = Side {
-                    height: side.height,
-                    width: side.width,
+                let small = MapDims {
+                    height: dims.height,
+                    width: dims.width,
                     ..from
                 };
                 let dx = &mut self.scratch.dx[..images.len() * pooled];
                 Conv1 {
-                    sizes: small.conv1(images.len(), 1, side),
+                    sizes: small.conv1(images.len(), 1, dims),
                     maps: &[dmap],
                     weights: &pass.backward[entry.backward.clone()],
                     out: dx,
@@ -333,14 +336,14 @@ impl Block {
         let plan = &pass.plan.phases[0];
         let Some(entry) = &plan.entry else { return };
         Conv3Weights {
-            sizes: first_conv(plan.side, entry.inputs, chunk.images.len()),
-            x: part(&self.input, &chunk.images, self.input.len() / self.room),
+            sizes: first_conv(plan.dims, entry.inputs, chunk.images.len()),
+            x: part(&self.input, &chunk.images, self.input.len() / self.capacity),
             dz: part(
                 &self.scratch.dmaps[plan.slots[0]],
                 &chunk.images,
-                plan.side.image(),
+                plan.dims.image(),
             ),
-            gradient: &mut self.gradients[entry.place.clone()],
+            gradient: &mut self.gradients[entry.range.clone()],
             sums: &mut self.scratch.sums,
             add: chunk.add,
         }
@@ -348,11 +351,11 @@ impl Block {
     }
 }
 
-/// Some images of a block in one step.
+/// A chunk of a block's images in one step.
 struct Chunk {
     phase: usize,
     node: usize,
     images: Range<usize>,
-    /// Whether there were images of the block before.
+    /// Whether the block's gradients already hold those of a previous chunk.
     add: bool,
 }

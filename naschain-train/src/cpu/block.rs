@@ -1,21 +1,21 @@
-//! What a network keeps of up to [`BLOCK`](crate::kernels::BLOCK) images.
+//! Buffers of a network for up to [`BLOCK`](crate::kernels::BLOCK) images.
 
 use std::ops::Range;
 
-use super::plan::{Norm, OWN_OUTPUT, PhasePlan, Plan, Side};
 use crate::kernels::norm::Affine;
 use crate::kernels::simd::Isa;
 use crate::kernels::{BLOCK, chunk};
+use crate::plan::{MapDims, Norm, OWN_OUTPUT, PhasePlan, Plan};
 
-/// Everything of a network that is the same for all blocks while they are worked on.
+/// The parts of a network that all blocks share, read-only during a step of a pass.
 pub(super) struct Pass<'a> {
     pub(super) isa: Isa,
     pub(super) plan: &'a Plan,
     pub(super) norms: &'a [Norm],
     pub(super) parameters: &'a [f32],
-    /// The weights that lead back, by the place of their parameter; empty when not training.
+    /// The transposed weights; empty when not training.
     pub(super) backward: &'a [f32],
-    /// For each path one factor an image of the batch; empty where nothing is dropped.
+    /// For each path one factor per image of the batch; empty if nothing is dropped.
     pub(super) factors: &'a [Vec<f32>],
 }
 
@@ -25,7 +25,7 @@ impl Pass<'_> {
         Affine {
             mean: &norm.statistics.mean,
             scale: &norm.statistics.scale,
-            bias: &self.parameters[norm.bias.place.clone()],
+            bias: &self.parameters[norm.bias.range.clone()],
         }
     }
 }
@@ -33,70 +33,80 @@ impl Pass<'_> {
 /// Buffers for the images of one block.
 #[derive(Debug)]
 pub(super) struct Block {
-    /// The number of the block's first image in the batch.
+    /// Index of the block's first image in the batch.
     pub(super) first: usize,
     pub(super) images: usize,
-    /// Images that there is room for.
-    pub(super) room: usize,
+    /// Capacity in images.
+    pub(super) capacity: usize,
     /// `[image][channel][row][column]`
     pub(super) input: Vec<f32>,
     pub(super) phases: Vec<PhaseBuffers>,
-    /// What the linear layer reads and gives.
+    /// Input and output of the linear layer.
     pub(super) features: Vec<f32>,
     pub(super) logits: Vec<f32>,
     pub(super) dlogits: Vec<f32>,
-    /// Sums over this block's images, as the parameters lie.
+    /// Gradients summed over this block's images, in the layout of the parameters.
     pub(super) gradients: Vec<f32>,
     pub(super) scratch: Scratch,
 }
 
-/// One phase's maps.
+/// The maps of one phase.
 #[derive(Debug)]
 pub(super) struct PhaseBuffers {
-    /// The output of the phase before after pooling, where a convolution makes the input of it.
+    /// The pooled output of the previous phase, if the phase's entry convolution reads it.
     pub(super) pooled: Vec<f32>,
-    /// The phase's input and what each node gives.
+    /// The phase's input and the output of each node.
     pub(super) maps: Vec<Vec<f32>>,
-    /// What the nodes' convolutions read, where it is joined from several maps.
+    /// The inputs of the nodes' convolutions, for nodes that join several maps.
     pub(super) joined: Vec<Vec<f32>>,
-    /// What the nodes' convolutions give, and at the end the joined output.
+    /// The outputs of the nodes' convolutions, and last the joined output.
     pub(super) z: Vec<Vec<f32>>,
     /// The phase's output.
     pub(super) out: Vec<f32>,
-    /// For each batch norm, two numbers for each image and channel.
+    /// For each batch norm, two sums per image and channel.
     pub(super) sums: Vec<[Vec<f32>; 2]>,
 }
 
-/// What is needed for a moment only.
+/// Temporary buffers.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// Gradients by maps, by their slots in the plan; [`OWN_OUTPUT`] is empty between phases.
+    /// Gradients with respect to maps, indexed by slot; [`OWN_OUTPUT`] is empty between phases.
     pub(super) dmaps: Vec<Vec<f32>>,
-    /// Of a chunk: a gradient by a joined map or a pooled one.
+    /// For one chunk: the gradient with respect to a joined or pooled map.
     pub(super) dx: Vec<f32>,
-    /// Of a chunk: maps that some images lose.
-    pub(super) scaled: Vec<Vec<f32>>,
-    /// Sums of the gradient by a convolution's weights.
+    pub(super) join: JoinBuffers,
+    /// Partial sums of the gradient with respect to a convolution's weights.
     pub(super) sums: Vec<f32>,
     pub(super) dfeatures: Vec<f32>,
+    /// The input in blocked layout, for a network without phases.
+    pub(super) entered: Vec<f32>,
+}
+
+/// Temporary buffers of a join.
+#[derive(Debug, Default)]
+pub(super) struct JoinBuffers {
+    /// For one chunk: maps multiplied by drop-path's factors.
+    pub(super) scaled: Vec<Vec<f32>>,
+    /// Always empty: kept for its capacity, see [`emptied`].
+    pub(super) maps: Vec<&'static [f32]>,
 }
 
 impl Block {
-    /// Buffers for `images`; those of the backward pass only for `training`.
+    /// Allocates buffers for `images`, those of the backward pass only if `training`.
     pub(super) fn new(
         plan: &Plan,
         input: usize,
-        classes: Side,
+        classes: MapDims,
         images: usize,
         training: bool,
     ) -> Block {
-        let mut before: Option<Side> = None;
+        let mut before: Option<MapDims> = None;
         let phases = plan.phases.iter().map(|phase| {
             let pooled = match (before, &phase.entry) {
-                (Some(side), Some(_)) => side.padded() * phase.side.pixels(),
+                (Some(dims), Some(_)) => dims.padded() * phase.dims.pixels(),
                 _ => 0,
             };
-            before = Some(phase.side);
+            before = Some(phase.dims);
             PhaseBuffers::new(phase, pooled, images)
         });
         let phases = phases.collect();
@@ -104,16 +114,17 @@ impl Block {
         Block {
             first: 0,
             images: 0,
-            room: images,
+            capacity: images,
             input: vec![0.0; images * input],
             phases,
             features: vec![0.0; images * plan.head.padded()],
             logits: vec![0.0; images * classes.padded()],
             dlogits: back(images * classes.padded()),
             gradients: back(plan.parameters),
-            scratch: match training {
-                true => Scratch::new(plan, images),
-                false => Scratch::default(),
+            scratch: if training {
+                Scratch::new(plan, images)
+            } else {
+                Scratch::default()
             },
         }
     }
@@ -121,7 +132,7 @@ impl Block {
 
 impl PhaseBuffers {
     fn new(phase: &PhasePlan, pooled: usize, images: usize) -> PhaseBuffers {
-        let image = phase.side.image();
+        let image = phase.dims.image();
         let map = || vec![0.0; images * image];
         let nodes = phase.nodes.len();
         let joined = phase.nodes.iter().map(|node| &node.input.conv);
@@ -131,7 +142,7 @@ impl PhaseBuffers {
             0.0;
             phase.output.conv.as_ref().map_or(0, |_| images * image)
         ]);
-        let sums = || vec![0.0; images * phase.side.padded()];
+        let sums = || vec![0.0; images * phase.dims.padded()];
         PhaseBuffers {
             pooled: vec![0.0; images * pooled],
             maps: (0..=nodes).map(|_| map()).collect(),
@@ -151,30 +162,32 @@ impl Scratch {
         };
         let slots = widest(&|phase| phase.slots.iter().max().map_or(0, |slot| slot + 1));
         let dmap = |slot: usize| {
-            widest(
-                &|phase| match slot != OWN_OUTPUT && phase.slots.contains(&slot) {
-                    true => images * phase.side.image(),
-                    false => 0,
-                },
-            )
+            widest(&|phase| {
+                if slot != OWN_OUTPUT && phase.slots.contains(&slot) {
+                    images * phase.dims.image()
+                } else {
+                    0
+                }
+            })
         };
         let in_chunk = widest(&|phase| {
-            let side = phase.side;
-            // Also for the pooled map, whose lanes may be wider than this phase's.
-            let image = (side.padded() + 8) * side.pixels();
-            chunk(side.pixels()).min(images) * image
+            let dims = phase.dims;
+            // Large enough for the pooled map too, which may have wider lanes than this phase.
+            let image = (dims.padded() + 8) * dims.pixels();
+            chunk(dims.pixels()).min(images) * image
         });
         Scratch {
             dmaps: (0..slots).map(|slot| vec![0.0; dmap(slot)]).collect(),
             dx: vec![0.0; in_chunk],
-            scaled: Vec::new(),
-            sums: vec![0.0; widest(&|phase| 9 * phase.side.padded() * 16)],
+            join: JoinBuffers::default(),
+            sums: vec![0.0; widest(&|phase| 9 * phase.dims.padded() * 16)],
             dfeatures: vec![0.0; images * plan.head.padded()],
+            entered: Vec::new(),
         }
     }
 }
 
-/// The chunks of a block's images for maps of so many pixels.
+/// The chunks of a block's images, for maps of `pixels` pixels.
 pub(super) fn chunks(images: usize, pixels: usize) -> impl Iterator<Item = Range<usize>> {
     let step = chunk(pixels).min(BLOCK);
     (0..images)
@@ -182,16 +195,25 @@ pub(super) fn chunks(images: usize, pixels: usize) -> impl Iterator<Item = Range
         .map(move |first| first..(first + step).min(images))
 }
 
-/// The numbers of some images.
+/// The elements of some images, of `image` elements each.
 pub(super) fn part<'a>(numbers: &'a [f32], images: &Range<usize>, image: usize) -> &'a [f32] {
     &numbers[images.start * image..images.end * image]
 }
 
-/// The same to write to.
+/// The same, mutable.
 pub(super) fn part_mut<'a>(
     numbers: &'a mut [f32],
     images: &Range<usize>,
     image: usize,
 ) -> &'a mut [f32] {
     &mut numbers[images.start * image..images.end * image]
+}
+
+/// Turns a list of slices into an empty list with another lifetime, and keeps its allocation: each
+/// step needs a list of the maps that a join reads, and must not allocate one.
+pub(super) fn emptied<'a>(mut list: Vec<&[f32]>) -> Vec<&'a [f32]> {
+    list.clear();
+    // Collecting a vector's iterator into a vector of the same layout reuses the memory.
+    let none = |_| unreachable!("the list is empty");
+    list.into_iter().map(none).collect()
 }

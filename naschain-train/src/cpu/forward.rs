@@ -1,43 +1,45 @@
-//! The forward pass of one block of images, in steps between which batch norm's statistics are
-//! put together.
+//! The forward pass of one block of images, in steps. Between two steps batch norm's statistics are
+//! combined over all blocks.
 
 use std::ops::Range;
 
-use super::block::{Block, Pass, PhaseBuffers, Scratch, chunks, part, part_mut};
-use super::plan::{Join, Side};
+use super::block::{
+    Block, JoinBuffers, Pass, PhaseBuffers, Scratch, chunks, emptied, part, part_mut,
+};
 use crate::kernels::conv1::Conv1;
 use crate::kernels::conv3::{Conv3, Sizes3};
 use crate::kernels::fold::{AddBias, Scale};
-use crate::kernels::layout::into_blocks;
+use crate::kernels::layout::fill_blocks;
 use crate::kernels::norm::{Moments, Normalise};
 use crate::kernels::pool::{Average, Pool};
+use crate::plan::{Join, MapDims};
 
 impl Block {
-    /// Step `node` of a phase: up to that node's convolution; the step after the last node is the
+    /// Step `node` of a phase, up to that node's convolution. The step after the last node is the
     /// phase's output.
     pub(super) fn forward(&mut self, pass: &Pass, phase: usize, node: usize) {
-        let side = pass.plan.phases[phase].side;
-        for images in chunks(self.images, side.pixels()) {
+        let dims = pass.plan.phases[phase].dims;
+        for images in chunks(self.images, dims.pixels()) {
             match node {
                 0 => self.enter(pass, phase, &images),
                 _ => self.phases[phase].finish_node(pass, phase, node - 1, &images),
             }
-            let drops = Drops {
+            let drops = DropFactors {
                 factors: pass.factors,
                 first: self.first,
             };
             let buffers = &mut self.phases[phase];
             buffers.convolve(pass, phase, node, &images, drops, &mut self.scratch);
-            let sums = side.padded();
+            let sums = dims.padded();
             let [means, squares] = &mut buffers.sums[node];
             let z = match &buffers.z[node] {
                 z if z.is_empty() => &buffers.maps[pass.plan.phases[phase].output.sources[0].map],
                 z => z,
             };
             Moments {
-                lanes: side.lanes,
-                pixels: side.pixels(),
-                z: part(z, &images, side.image()),
+                lanes: dims.lanes,
+                pixels: dims.pixels(),
+                z: part(z, &images, dims.image()),
                 means: part_mut(means, &images, sums),
                 squares: part_mut(squares, &images, sums),
             }
@@ -45,18 +47,18 @@ impl Block {
         }
     }
 
-    /// A phase's input, from the pixels or from the phase before.
+    /// Computes a phase's input from the pixels or from the previous phase.
     fn enter(&mut self, pass: &Pass, phase: usize, images: &Range<usize>) {
         let plan = &pass.plan.phases[phase];
-        let side = plan.side;
+        let dims = plan.dims;
         if phase == 0 {
             return self.enter_first(pass, images);
         }
         let (before, here) = self.phases.split_at_mut(phase);
         let (before, here) = (&mut before[phase - 1], &mut here[0]);
         before.finish_output(pass, phase - 1, images);
-        let from = pass.plan.phases[phase - 1].side;
-        let image = from.padded() * side.pixels();
+        let from = pass.plan.phases[phase - 1].dims;
+        let image = from.padded() * dims.pixels();
         let pooled = match plan.entry {
             Some(_) => &mut here.pooled,
             None => &mut here.maps[0],
@@ -71,10 +73,10 @@ impl Block {
         .run_on(pass.isa);
         let Some(entry) = &plan.entry else { return };
         Conv1 {
-            sizes: side.conv1(images.len(), 1, from),
+            sizes: dims.conv1(images.len(), 1, from),
             maps: &[part(&here.pooled, images, image)],
-            weights: &pass.parameters[entry.place.clone()],
-            out: part_mut(&mut here.maps[0], images, side.image()),
+            weights: &pass.parameters[entry.range.clone()],
+            out: part_mut(&mut here.maps[0], images, dims.image()),
             add: false,
         }
         .run_on(pass.isa);
@@ -82,37 +84,37 @@ impl Block {
 
     fn enter_first(&mut self, pass: &Pass, images: &Range<usize>) {
         let plan = &pass.plan.phases[0];
-        let map = part_mut(&mut self.phases[0].maps[0], images, plan.side.image());
+        let map = part_mut(&mut self.phases[0].maps[0], images, plan.dims.image());
         match &plan.entry {
             Some(entry) => Conv3 {
-                sizes: first_conv(plan.side, entry.inputs, images.len()),
-                x: part(&self.input, images, self.input.len() / self.room),
-                weights: &pass.parameters[entry.place.clone()],
+                sizes: first_conv(plan.dims, entry.inputs, images.len()),
+                x: part(&self.input, images, self.input.len() / self.capacity),
+                weights: &pass.parameters[entry.range.clone()],
                 out: map,
                 add: false,
             }
             .run_on(pass.isa),
             None => {
-                let Side {
+                let MapDims {
                     channels, lanes, ..
-                } = plan.side;
-                let planes = part(&self.input, images, channels * plan.side.pixels());
-                map.copy_from_slice(&into_blocks(planes, channels, plan.side.pixels(), lanes));
+                } = plan.dims;
+                let planes = part(&self.input, images, channels * plan.dims.pixels());
+                fill_blocks(planes, channels, plan.dims.pixels(), lanes, map);
             }
         }
     }
 
-    /// From the last phase's output, or the pixels where there is no phase, to logits.
+    /// Computes the logits from the last phase's output, or from the pixels if there is no phase.
     pub(super) fn head(&mut self, pass: &Pass) {
-        let side = pass.plan.head;
+        let dims = pass.plan.head;
         let all = 0..self.images;
-        let entered;
         let last = match self.phases.len() {
             0 => {
-                let numbers = self.images * side.channels * side.pixels();
-                let planes = &self.input[..numbers];
-                entered = into_blocks(planes, side.channels, side.pixels(), side.lanes);
-                &entered
+                let planes = &self.input[..self.images * dims.channels * dims.pixels()];
+                let map = &mut self.scratch.entered;
+                map.resize(self.images * dims.image(), 0.0);
+                fill_blocks(planes, dims.channels, dims.pixels(), dims.lanes, map);
+                map
             }
             phases => {
                 self.phases[phases - 1].finish_output(pass, phases - 1, &all);
@@ -120,10 +122,10 @@ impl Block {
             }
         };
         Average {
-            lanes: side.lanes,
-            pixels: side.pixels(),
-            y: part(last, &all, side.image()),
-            means: part_mut(&mut self.features, &all, side.padded()),
+            lanes: dims.lanes,
+            pixels: dims.pixels(),
+            y: part(last, &all, dims.image()),
+            means: part_mut(&mut self.features, &all, dims.padded()),
         }
         .run_on(pass.isa);
         let classes = pass.plan.classes();
@@ -131,33 +133,34 @@ impl Block {
         let logits = part_mut(&mut self.logits, &all, classes.padded());
         Conv1 {
             sizes: classes.conv1(self.images, 1, from),
-            maps: &[part(&self.features, &all, side.padded())],
-            weights: &pass.parameters[pass.plan.linear.place.clone()],
+            maps: &[part(&self.features, &all, dims.padded())],
+            weights: &pass.parameters[pass.plan.linear.range.clone()],
             out: logits,
             add: false,
         }
         .run_on(pass.isa);
-        let bias = &pass.parameters[pass.plan.bias.place.clone()];
+        let bias = &pass.parameters[pass.plan.bias.range.clone()];
         AddBias { bias, to: logits }.run_on(pass.isa);
     }
 }
 
-/// Which maps the block's images lose.
+/// Drop-path's factors for a block.
 #[derive(Clone, Copy)]
-pub(super) struct Drops<'a> {
+pub(super) struct DropFactors<'a> {
     pub(super) factors: &'a [Vec<f32>],
-    /// The block's first image in the batch.
+    /// Index of the block's first image in the batch.
     pub(super) first: usize,
 }
 
-impl Drops<'_> {
+impl DropFactors<'_> {
     /// A path's factors for some images of the block.
     pub(super) fn of(&self, path: Option<usize>, images: &Range<usize>) -> Option<&[f32]> {
         let factors = self.factors.get(path?)?;
         Some(&factors[self.first + images.start..self.first + images.end])
     }
 
-    /// The maps that a join reads, each as it is or scaled in `scratch`.
+    /// The maps that a join reads: unchanged, or multiplied by drop-path's factors into a buffer.
+    /// The caller returns the list to `buffers` with [`emptied`].
     pub(super) fn apply<'b>(
         &self,
         pass: &Pass,
@@ -165,8 +168,10 @@ impl Drops<'_> {
         maps: &'b [Vec<f32>],
         images: &Range<usize>,
         image: usize,
-        scaled: &'b mut Vec<Vec<f32>>,
+        buffers: &'b mut JoinBuffers,
     ) -> Vec<&'b [f32]> {
+        let mut list: Vec<&[f32]> = std::mem::take(&mut buffers.maps);
+        let scaled = &mut buffers.scaled;
         scaled.resize_with(join.sources.len().max(scaled.len()), Vec::new);
         for (source, to) in join.sources.iter().zip(scaled.iter_mut()) {
             if let Some(factors) = self.of(source.path, images) {
@@ -180,30 +185,31 @@ impl Drops<'_> {
                 .run_on(pass.isa);
             }
         }
-        let read = join.sources.iter().zip(scaled.iter());
-        read.map(|(source, scaled)| match self.of(source.path, images) {
-            Some(_) => &scaled[..],
-            None => part(&maps[source.map], images, image),
-        })
-        .collect()
+        for (source, scaled) in join.sources.iter().zip(scaled.iter()) {
+            list.push(match self.of(source.path, images) {
+                Some(_) => scaled,
+                None => part(&maps[source.map], images, image),
+            });
+        }
+        list
     }
 }
 
 impl PhaseBuffers {
-    /// What a node makes of its convolution's output.
+    /// Batch norm and ReLU of a node.
     fn finish_node(&mut self, pass: &Pass, phase: usize, node: usize, images: &Range<usize>) {
         let plan = &pass.plan.phases[phase];
         Normalise {
-            lanes: plan.side.lanes,
-            pixels: plan.side.pixels(),
+            lanes: plan.dims.lanes,
+            pixels: plan.dims.pixels(),
             affine: pass.affine(plan.nodes[node].norm),
-            z: part(&self.z[node], images, plan.side.image()),
-            y: part_mut(&mut self.maps[node + 1], images, plan.side.image()),
+            z: part(&self.z[node], images, plan.dims.image()),
+            y: part_mut(&mut self.maps[node + 1], images, plan.dims.image()),
         }
         .run_on(pass.isa);
     }
 
-    /// What the phase makes of its joined output.
+    /// Batch norm and ReLU of the phase's output.
     fn finish_output(&mut self, pass: &Pass, phase: usize, images: &Range<usize>) {
         let plan = &pass.plan.phases[phase];
         let z = match &plan.output.conv {
@@ -211,27 +217,27 @@ impl PhaseBuffers {
             None => &self.maps[plan.output.sources[0].map],
         };
         Normalise {
-            lanes: plan.side.lanes,
-            pixels: plan.side.pixels(),
+            lanes: plan.dims.lanes,
+            pixels: plan.dims.pixels(),
             affine: pass.affine(plan.norm),
-            z: part(z, images, plan.side.image()),
-            y: part_mut(&mut self.out, images, plan.side.image()),
+            z: part(z, images, plan.dims.image()),
+            y: part_mut(&mut self.out, images, plan.dims.image()),
         }
         .run_on(pass.isa);
     }
 
-    /// A node's join and convolution, or the output's join.
+    /// Runs a node's join and convolution, or the output's join.
     fn convolve(
         &mut self,
         pass: &Pass,
         phase: usize,
         node: usize,
         images: &Range<usize>,
-        drops: Drops,
+        drops: DropFactors,
         scratch: &mut Scratch,
     ) {
         let plan = &pass.plan.phases[phase];
-        let (side, image) = (plan.side, plan.side.image());
+        let (dims, image) = (plan.dims, plan.dims.image());
         let (join, conv) = match plan.nodes.get(node) {
             Some(node) => (&node.input, Some(&node.conv)),
             None => (&plan.output, None),
@@ -241,15 +247,16 @@ impl PhaseBuffers {
                 Some(_) => &mut self.joined[node],
                 None => &mut self.z[node],
             };
-            let maps = drops.apply(pass, join, &self.maps, images, image, &mut scratch.scaled);
+            let maps = drops.apply(pass, join, &self.maps, images, image, &mut scratch.join);
             Conv1 {
-                sizes: side.conv1(images.len(), maps.len(), side),
+                sizes: dims.conv1(images.len(), maps.len(), dims),
                 maps: &maps,
-                weights: &pass.parameters[weights.place.clone()],
+                weights: &pass.parameters[weights.range.clone()],
                 out: part_mut(out, images, image),
                 add: false,
             }
             .run_on(pass.isa);
+            scratch.join.maps = emptied(maps);
         }
         let Some(conv) = conv else { return };
         let x = match join.conv {
@@ -257,9 +264,9 @@ impl PhaseBuffers {
             None => &self.maps[join.sources[0].map],
         };
         Conv3 {
-            sizes: side.conv3(images.len()),
+            sizes: dims.conv3(images.len()),
             x: part(x, images, image),
-            weights: &pass.parameters[conv.place.clone()],
+            weights: &pass.parameters[conv.range.clone()],
             out: part_mut(&mut self.z[node], images, image),
             add: false,
         }
@@ -267,16 +274,16 @@ impl PhaseBuffers {
     }
 }
 
-/// The convolution without padding that reads the pixels.
-pub(super) fn first_conv(side: Side, planes: usize, images: usize) -> Sizes3 {
+/// The unpadded convolution that reads the pixels.
+pub(super) fn first_conv(dims: MapDims, planes: usize, images: usize) -> Sizes3 {
     Sizes3 {
         images,
-        height: side.height + 2,
-        width: side.width + 2,
+        height: dims.height + 2,
+        width: dims.width + 2,
         padding: 0,
         in_channels: planes,
         in_lanes: 1,
-        out_channels: side.channels,
-        out_lanes: side.lanes,
+        out_channels: dims.channels,
+        out_lanes: dims.lanes,
     }
 }

@@ -1,14 +1,13 @@
-//! The network on the CPU: it owns the buffers of a whole training step.
+//! The network on the CPU. It owns the buffers of a whole training step, so a step allocates
+//! nothing once they exist (with one thread; a test holds this).
 //!
-//! A batch is cut into blocks of [`BLOCK`] images. Each step of the forward and backward pass is
-//! done for every block, by as many threads as there are, and what batch norm needs of the whole
-//! batch is put together between two steps; so no result depends on the number of threads.
+//! A batch is divided into blocks of [`BLOCK`] images. Each step of the forward and backward pass
+//! processes all blocks in parallel, and batch norm's statistics over the batch are combined
+//! between two steps, in the order of the blocks; so no result depends on the number of threads.
 
 mod backward;
 mod block;
 mod forward;
-pub(crate) mod plan;
-pub(crate) mod planner;
 #[cfg(test)]
 mod tests;
 
@@ -16,19 +15,19 @@ use naschain_core::{Architecture, Recipe, Shape};
 use rayon::prelude::*;
 
 use self::block::{Block, Pass};
-use self::plan::{Norm, Plan, Role};
-use self::planner::Planner;
 use crate::Error;
 use crate::engine::{Batch, Engine};
 use crate::kernels::BLOCK;
 use crate::kernels::fold::{Accumulate, FoldImages, Recentre};
 use crate::kernels::simd::Isa;
-use crate::kernels::statistics::{Backward, Mean, Observe, Recall};
+use crate::kernels::statistics::{Backward, BatchStatistics, Mean, RunningStatistics};
 use crate::kernels::update::{Sgd, SumOfSquares};
-use crate::loss::Loss;
-use crate::weights::{NamedTensor, Source, Weights};
+use crate::loss::{CrossEntropy, Loss};
+use crate::plan::planner::Planner;
+use crate::plan::{Norm, Plan, Role};
+use crate::weights::{NamedTensor, TensorSource, Weights};
 
-/// A network and what is kept between two steps of its training.
+/// A network and its state between two training steps.
 #[derive(Debug)]
 pub(crate) struct CpuNetwork {
     isa: Isa,
@@ -38,19 +37,24 @@ pub(crate) struct CpuNetwork {
     parameters: Vec<f32>,
     velocities: Vec<f32>,
     gradients: Vec<f32>,
-    /// The weights that lead back.
+    /// Transposed weights for the backward pass.
     backward: Vec<f32>,
     blocks: Vec<Block>,
-    /// How it is trained, if it is.
-    recipe: Option<Recipe>,
+    /// Logits of the current batch, images × classes.
+    logits: Vec<f32>,
+    cross_entropy: CrossEntropy,
+    /// Sums over the batch that one batch norm needs, sized for the widest.
+    totals: [Vec<f32>; 2],
+    /// Whether [`Engine::start_training`] was called, so blocks need backward buffers.
+    training: bool,
 }
 
 impl Engine for CpuNetwork {
-    type Place = Isa;
+    type Target = Isa;
 
     fn build(
         architecture: &Architecture,
-        mut source: Source,
+        mut source: TensorSource,
         isa: &Isa,
     ) -> Result<CpuNetwork, Error> {
         let isa = *isa;
@@ -69,12 +73,17 @@ impl Engine for CpuNetwork {
             gradients: Vec::new(),
             backward: Vec::new(),
             blocks: Vec::new(),
-            recipe: None,
+            logits: Vec::new(),
+            cross_entropy: CrossEntropy::default(),
+            totals: [Vec::new(), Vec::new()],
+            training: false,
         })
     }
 
-    fn start_training(&mut self, recipe: &Recipe, velocities: &[Option<Vec<f32>>]) {
-        self.recipe = Some(recipe.clone());
+    fn start_training(&mut self, velocities: &[Option<Vec<f32>>]) {
+        self.training = true;
+        let widest = self.norms.iter().map(|norm| norm.dims.padded()).max();
+        self.totals = [0, 1].map(|_| vec![0.0; widest.unwrap_or(0)]);
         self.velocities = vec![0.0; self.plan.parameters];
         self.gradients = vec![0.0; self.plan.parameters];
         self.backward = vec![0.0; self.plan.backward];
@@ -113,64 +122,69 @@ impl Engine for CpuNetwork {
     }
 
     fn logits(&mut self, pixels: Vec<f32>) -> Vec<f32> {
-        let at_once = match self.blocks.iter().map(|block| block.room).sum() {
+        let at_once = match self.blocks.iter().map(|block| block.capacity).sum() {
             0 => rayon::current_num_threads() * BLOCK,
-            room => room,
+            capacity => capacity,
         };
         let mut logits = Vec::new();
         for norm in &mut self.norms {
-            let weight = &self.parameters[norm.weight.place.clone()];
+            let weight = &self.parameters[norm.weight.range.clone()];
             let statistics = &mut norm.statistics;
-            Recall { weight, statistics }.run_on(self.isa);
+            RunningStatistics { weight, statistics }.run_on(self.isa);
         }
         for pixels in pixels.chunks(at_once * self.input.len()) {
             self.load(pixels);
             self.forward(&[], false);
-            logits.extend(self.read_logits());
+            self.read_logits();
+            logits.extend_from_slice(&self.logits);
         }
         logits
     }
 
-    fn step(&mut self, batch: &Batch, rate: f64) -> Loss {
-        let recipe = self.recipe.clone().unwrap_or_default();
+    fn step(&mut self, batch: &Batch, recipe: &Recipe, rate: f64) -> Loss {
         self.load(&batch.pixels);
         self.forward(&batch.factors, true);
-        let loss = Loss::new(&self.read_logits(), &batch.labels, recipe.label_smoothing);
+        self.read_logits();
+        let smoothing = recipe.label_smoothing;
+        let loss = self
+            .cross_entropy
+            .compute(&self.logits, &batch.labels, smoothing);
         let classes = self.plan.classes();
         let used = self.blocks.iter_mut().filter(|block| block.images > 0);
         for block in used {
-            let gradient = &loss.gradient[block.first * classes.channels..];
+            let gradient = &self.cross_entropy.gradient[block.first * classes.channels..];
             let rows = block.dlogits.chunks_exact_mut(classes.padded());
             let rows = rows.zip(gradient.chunks_exact(classes.channels));
             for (to, from) in rows.take(block.images) {
                 to[..classes.channels].copy_from_slice(from);
             }
         }
-        self.plan.lead_back(&self.parameters, &mut self.backward);
+        self.plan
+            .fill_transposed(&self.parameters, &mut self.backward);
         self.backward_pass(&batch.factors);
         self.fold_gradients();
-        self.update(&recipe, rate);
+        self.update(recipe, rate);
         loss
     }
 }
 
 impl CpuNetwork {
-    /// Spreads the images over the blocks.
+    /// Distributes the images over the blocks.
     fn load(&mut self, pixels: &[f32]) {
         let image = self.input.len();
         let images = pixels.len() / image;
-        // The last block has room for what is left over, but for no more.
-        let room = |index: usize| (images - index * BLOCK).min(BLOCK);
+        // The last block has capacity for the remaining images only.
+        let capacity = |index: usize| (images - index * BLOCK).min(BLOCK);
         let needed = images.div_ceil(BLOCK);
         let fits = |index: usize| {
             self.blocks
                 .get(index)
-                .is_some_and(|b| b.room >= room(index))
+                .is_some_and(|b| b.capacity >= capacity(index))
         };
         if !(0..needed).all(fits) {
             let classes = self.plan.classes();
-            let training = self.recipe.is_some();
-            let new = |index| Block::new(&self.plan, image, classes, room(index), training);
+            let training = self.training;
+            let new = |index| Block::new(&self.plan, image, classes, capacity(index), training);
             self.blocks = (0..needed).map(new).collect();
         }
         let mut left = pixels.chunks(BLOCK * image);
@@ -182,17 +196,19 @@ impl CpuNetwork {
         }
     }
 
-    fn read_logits(&self) -> Vec<f32> {
+    /// Copies the blocks' logits to `self.logits`, without padding.
+    fn read_logits(&mut self) {
         let classes = self.plan.classes();
         let used = self.blocks.iter().flat_map(|block| {
             let rows = block.logits.chunks_exact(classes.padded());
             rows.take(block.images)
         });
-        used.flat_map(|row| row[..classes.channels].iter().copied())
-            .collect()
+        let values = used.flat_map(|row| row[..classes.channels].iter().copied());
+        self.logits.clear();
+        self.logits.extend(values);
     }
 
-    /// Does a step of a pass for every block that has images.
+    /// Runs one step of a pass for every block that has images.
     fn each_block(&mut self, factors: &[Vec<f32>], work: impl Fn(&Pass, &mut Block) + Sync) {
         let pass = Pass {
             isa: self.isa,
@@ -215,18 +231,18 @@ impl CpuNetwork {
             for node in 0..=self.plan.phases[phase].nodes.len() {
                 self.each_block(factors, |pass, block| block.forward(pass, phase, node));
                 if training {
-                    self.observe(phase, node);
+                    self.update_statistics(phase, node);
                 }
             }
         }
         self.each_block(factors, |pass, block| block.head(pass));
     }
 
-    /// The statistics of a batch norm over the batch, from those of the images.
-    fn observe(&mut self, phase: usize, node: usize) {
+    /// Combines the images' statistics into those of the batch for one batch norm.
+    fn update_statistics(&mut self, phase: usize, node: usize) {
         let norm = &mut self.norms[self.plan.phases[phase].norm_of(node)];
-        let (isa, pixels) = (self.isa, norm.side.pixels());
-        let channels = norm.side.padded();
+        let (isa, pixels) = (self.isa, norm.dims.pixels());
+        let channels = norm.dims.padded();
         let images: usize = self.blocks.iter().map(|block| block.images).sum();
         let statistics = &mut norm.statistics;
         let fold = |block: &Block, which: usize, out: &mut [f32]| {
@@ -239,7 +255,7 @@ impl CpuNetwork {
         }
         let mean = &mut statistics.mean;
         Mean { images, mean }.run_on(isa);
-        let mut total = vec![0.0; channels];
+        let total = &mut self.totals[0][..channels];
         for block in &mut self.blocks {
             let [means, squares] = &mut block.phases[phase].sums[node];
             Recentre {
@@ -249,12 +265,12 @@ impl CpuNetwork {
                 squares,
             }
             .run_on(isa);
-            fold(block, 1, &mut total);
+            fold(block, 1, total);
         }
-        Observe {
+        BatchStatistics {
             count: images * pixels,
-            squares: &total,
-            weight: &self.parameters[norm.weight.place.clone()],
+            squares: total,
+            weight: &self.parameters[norm.weight.range.clone()],
             statistics,
         }
         .run_on(isa);
@@ -270,12 +286,12 @@ impl CpuNetwork {
         }
     }
 
-    /// What a batch norm's backward pass needs of the whole batch.
+    /// Sums over the whole batch for one batch norm's backward pass.
     fn sum_backward(&mut self, phase: usize, node: usize) {
         let norm = &mut self.norms[self.plan.phases[phase].norm_of(node)];
-        let (isa, channels) = (self.isa, norm.side.padded());
+        let (isa, channels) = (self.isa, norm.dims.padded());
         let images: usize = self.blocks.iter().map(|block| block.images).sum();
-        let mut totals = [vec![0.0; channels], vec![0.0; channels]];
+        let mut totals = self.totals.each_mut().map(|total| &mut total[..channels]);
         for block in &self.blocks {
             for (values, out) in block.phases[phase].sums[node].iter().zip(&mut totals) {
                 let values = &values[..block.images * channels];
@@ -283,13 +299,13 @@ impl CpuNetwork {
                 FoldImages { values, out, add }.run_on(isa);
             }
         }
-        // A batch norm's bias lies behind its weight.
-        let gradients = &mut self.gradients[norm.weight.place.start..norm.bias.place.end];
+        // A batch norm's bias follows its weight in the buffer.
+        let gradients = &mut self.gradients[norm.weight.range.start..norm.bias.range.end];
         let (weight_gradient, bias_gradient) = gradients.split_at_mut(channels);
         Backward {
-            count: images * norm.side.pixels(),
-            gradients: &totals[0],
-            products: &totals[1],
+            count: images * norm.dims.pixels(),
+            gradients: totals[0],
+            products: totals[1],
             weight_gradient,
             bias_gradient,
             statistics: &mut norm.statistics,
@@ -297,14 +313,14 @@ impl CpuNetwork {
         .run_on(isa);
     }
 
-    /// The gradients of all parameters but those of batch norms, from those of the blocks.
+    /// Adds up the blocks' gradients of all parameters except those of batch norms.
     fn fold_gradients(&mut self) {
         let used = self.blocks.iter().filter(|block| block.images > 0);
         for (index, block) in used.enumerate() {
             for weight in self.plan.weights() {
                 Accumulate {
-                    from: &block.gradients[weight.place.clone()],
-                    to: &mut self.gradients[weight.place.clone()],
+                    from: &block.gradients[weight.range.clone()],
+                    to: &mut self.gradients[weight.range.clone()],
                     add: index > 0,
                 }
                 .run_on(self.isa);
@@ -320,7 +336,7 @@ impl CpuNetwork {
                 SumOfSquares {
                     lanes: weight.lanes,
                     channels: weight.outputs,
-                    gradient: &self.gradients[weight.place.clone()],
+                    gradient: &self.gradients[weight.range.clone()],
                     sum: &mut sum,
                 }
                 .run_on(self.isa);

@@ -1,15 +1,17 @@
-//! Whole training steps: with every set of instructions, any number of threads, and beside burn.
+//! Whole training steps: with every instruction set and several numbers of threads, and compared
+//! with burn.
 
 use burn::backend::{Autodiff, Flex};
 use naschain_core::{Architecture, MacroSpace, Purpose, Recipe, Stream};
 use rayon::ThreadPoolBuilder;
 
 use super::CpuNetwork;
+use crate::allocations::allocations;
 use crate::burn_network::BurnTraining;
 use crate::drop_path;
 use crate::engine::{Batch, Engine};
 use crate::kernels::simd::Isa;
-use crate::weights::{Source, Weights};
+use crate::weights::{TensorSource, Weights};
 
 fn architecture(input: &str, nodes: usize, init_channels: usize, genome: &str) -> Architecture {
     let space = MacroSpace {
@@ -22,30 +24,29 @@ fn architecture(input: &str, nodes: usize, init_channels: usize, genome: &str) -
     space.decode(&genome.parse().unwrap()).unwrap()
 }
 
-/// Networks with every kind of layer, odd channels among them.
+/// Networks with every kind of layer, some with odd numbers of channels.
 fn architectures() -> Vec<Architecture> {
     vec![
         architecture("1x8x8", 4, 8, "1101011-1011010"),
         architecture("3x12x10", 3, 5, "1111-1101"),
         architecture("1x9x9", 3, 6, "1011-0000-1110"),
-        // The first convolution is counted, but not applied.
+        // The first convolution is counted but not applied.
         architecture("3x8x8", 3, 3, "1011"),
-        // Nothing but the linear layer.
+        // Only the linear layer.
         architecture("3x5x4", 3, 4, "0000"),
     ]
 }
 
 fn recipe() -> Recipe {
-    Recipe {
-        epochs: 4,
-        label_smoothing: 0.1,
-        drop_path: 0.4,
-        nesterov: true,
-        weight_decay: 0.01,
-        // Small enough to be met.
-        clip_norm: 1.0,
-        ..Recipe::default()
-    }
+    let mut recipe = Recipe::default();
+    recipe.epochs = 4;
+    recipe.label_smoothing = 0.1;
+    recipe.drop_path = 0.4;
+    recipe.nesterov = true;
+    recipe.weight_decay = 0.01;
+    // Small enough to clip.
+    recipe.clip_norm = 1.0;
+    recipe
 }
 
 fn batch(architecture: &Architecture, images: usize, paths: usize, seed: u64) -> Batch {
@@ -61,17 +62,17 @@ fn batch(architecture: &Architecture, images: usize, paths: usize, seed: u64) ->
     }
 }
 
-/// Loss of each step, what is left of the network, and what it says of other images.
+/// The loss of each step, the trained weights, and the logits of other images.
 fn run<E: Engine>(
     architecture: &Architecture,
-    place: &E::Place,
+    target: &E::Target,
     sizes: &[usize],
 ) -> (Vec<f64>, Weights, Vec<f32>) {
-    let mut network = E::build(architecture, Source::drawn(7), place).unwrap();
-    network.start_training(&recipe(), &[]);
+    let mut network = E::build(architecture, TensorSource::drawn(7), target).unwrap();
+    network.start_training(&[]);
     let steps = sizes.iter().enumerate().map(|(step, &images)| {
         let batch = batch(architecture, images, network.paths(), step as u64);
-        network.step(&batch, 0.05).sum / images as f64
+        network.step(&batch, &recipe(), 0.05).sum / images as f64
     });
     let losses = steps.collect();
     let others = batch(architecture, 70, 0, 99).pixels;
@@ -90,13 +91,13 @@ fn run_with(
 }
 
 #[test]
-fn instructions_and_threads_change_nothing() {
+fn instruction_sets_and_threads_do_not_change_the_result() {
     for architecture in architectures() {
         let sizes = [70, 33, 70, 1, 64];
         let right = run_with(Isa::Portable, 1, &architecture, &sizes);
         for isa in [Isa::Avx512, Isa::Avx2, Isa::Portable] {
             if !isa.is_available() {
-                println!("{isa:?} is not available here, so it was not tried");
+                println!("{isa:?} is not available on this machine, skipped");
                 continue;
             }
             for threads in [1, 2, 4] {
@@ -108,7 +109,7 @@ fn instructions_and_threads_change_nothing() {
 }
 
 #[test]
-fn steps_are_those_of_burn_but_for_rounding() {
+fn steps_match_burn_up_to_rounding() {
     for architecture in architectures() {
         let sizes = [40, 40, 40];
         let (losses, weights, logits) = run_with(Isa::best(), 1, &architecture, &sizes);
@@ -135,18 +136,37 @@ fn steps_are_those_of_burn_but_for_rounding() {
 }
 
 #[test]
-fn training_goes_on_from_what_was_read() {
+fn training_resumes_from_read_weights_and_velocities() {
     let architecture = &architectures()[0];
     let isa = Isa::best();
-    let mut whole = CpuNetwork::build(architecture, Source::drawn(7), &isa).unwrap();
-    whole.start_training(&recipe(), &[]);
+    let mut whole = CpuNetwork::build(architecture, TensorSource::drawn(7), &isa).unwrap();
+    whole.start_training(&[]);
     let batch = batch(architecture, 40, whole.paths(), 1);
-    whole.step(&batch, 0.05);
-    let stored = Source::stored(whole.read());
+    whole.step(&batch, &recipe(), 0.05);
+    let stored = TensorSource::stored(whole.read());
     let mut resumed = CpuNetwork::build(architecture, stored, &isa).unwrap();
-    resumed.start_training(&recipe(), &whole.read_velocities());
-    whole.step(&batch, 0.05);
-    resumed.step(&batch, 0.05);
+    resumed.start_training(&whole.read_velocities());
+    whole.step(&batch, &recipe(), 0.05);
+    resumed.step(&batch, &recipe(), 0.05);
     assert_eq!(resumed.read(), whole.read());
     assert_eq!(resumed.read_velocities(), whole.read_velocities());
+}
+
+#[test]
+fn a_step_allocates_nothing_once_the_buffers_exist() {
+    let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    for architecture in architectures() {
+        let mut network =
+            CpuNetwork::build(&architecture, TensorSource::drawn(7), &Isa::best()).unwrap();
+        network.start_training(&[]);
+        let recipe = recipe();
+        let batch = batch(&architecture, 70, network.paths(), 1);
+        let allocated = pool.install(|| {
+            // The second step repeats the first, so every buffer has its final size by then.
+            network.step(&batch, &recipe, 0.05);
+            let (_, allocated) = allocations(|| network.step(&batch, &recipe, 0.05));
+            allocated
+        });
+        assert_eq!(allocated, 0, "{architecture:?}");
+    }
 }

@@ -1,13 +1,13 @@
-//! The backward pass of a batch: the gradients by all parameters.
+//! The backward pass of a batch: the gradients of all parameters.
 
 use super::buffers::{Buffers, TrainingBuffers};
 use super::forward::node_conv;
 use super::launch::{average_back, copy, fold_parts, pool_back};
 use super::network::CudaNetwork;
-use crate::cpu::plan::Weight;
 use crate::kernels::BLOCK;
+use crate::plan::Weight;
 
-/// The buffers of a batch that is trained on.
+/// The buffers of a training step.
 #[derive(Clone, Copy)]
 struct Step<'a> {
     buffers: &'a Buffers,
@@ -15,7 +15,7 @@ struct Step<'a> {
 }
 
 impl CudaNetwork {
-    /// From the gradients by the logits to those by all parameters.
+    /// From the logits' gradient to those with respect to all parameters.
     pub(super) fn backward(&self, dlogits: &[f32]) {
         let Some(buffers) = &self.buffers else { return };
         let Some(training) = &buffers.training else {
@@ -40,10 +40,10 @@ impl CudaNetwork {
 
     fn head_backward(&self, step: Step, dlogits: &[f32]) {
         let Step { buffers, training } = step;
-        let (gpu, side, classes) = (&self.gpu, self.plan.head, self.plan.classes());
+        let (gpu, dims, classes) = (&self.gpu, self.plan.head, self.plan.classes());
         let dlogits = gpu.write(dlogits);
-        let conv = self.single_conv(buffers, side.channels, classes);
-        let linear = self.plan.linear.place.start;
+        let conv = self.single_conv(buffers, dims.channels, classes);
+        let linear = self.plan.linear.range.start;
         conv.gradient(
             gpu,
             buffers.features.all(),
@@ -51,7 +51,7 @@ impl CudaNetwork {
             training.partial.all(),
             self.gradients.from(linear),
         );
-        let bias = self.gradients.from(self.plan.bias.place.start);
+        let bias = self.gradients.from(self.plan.bias.range.start);
         let images = buffers.images;
         fold_parts(gpu, dlogits.all(), bias, images, BLOCK, classes.channels);
         if self.plan.phases.is_empty() {
@@ -59,11 +59,11 @@ impl CudaNetwork {
         }
         let dfeatures = training.dfeatures.all();
         conv.run_back(gpu, dlogits.all(), self.parameters.from(linear), dfeatures);
-        let planes = images * side.channels;
-        average_back(gpu, dfeatures, training.dout.all(), planes, side.pixels());
+        let planes = images * dims.channels;
+        average_back(gpu, dfeatures, training.dout.all(), planes, dims.pixels());
     }
 
-    /// From the gradient by what a batch norm gives to that by what it reads.
+    /// From the gradient with respect to a batch norm's output to that with respect to its input.
     fn norm_backward(&self, step: Step, phase: usize, node: usize) {
         let Step { buffers, training } = step;
         let map = (node + 1) * buffers.phases[phase].step;
@@ -86,14 +86,14 @@ impl CudaNetwork {
         let Step { buffers, training } = step;
         let plan = &self.plan.phases[phase];
         let (input, weights) = (&plan.nodes[node].input, &plan.nodes[node].conv);
-        let conv = node_conv(buffers, plan.side);
+        let conv = node_conv(buffers, plan.dims);
         let dz = training.dz.all();
         conv.gradient(
             &self.gpu,
             self.conv_input(buffers, phase, node),
             dz,
             training.partial.all(),
-            self.gradients.from(weights.place.start),
+            self.gradients.from(weights.range.start),
         );
         let source = input.sources[0];
         let (out, add) = match input.conv {
@@ -103,7 +103,7 @@ impl CudaNetwork {
                 (training.dmaps.from(map), !source.last_reader)
             }
         };
-        let from = self.parameters.from(weights.place.start);
+        let from = self.parameters.from(weights.range.start);
         conv.run_back(&self.gpu, dz, from, out, add);
         if let Some(weights) = &input.conv {
             self.join_backward(step, phase, node, weights);
@@ -117,14 +117,14 @@ impl CudaNetwork {
             Some(weights) => self.join_backward(step, phase, plan.nodes.len(), weights),
             None => {
                 let map = plan.output.sources[0].map * buffers.phases[phase].step;
-                let numbers = buffers.images * plan.side.image();
+                let numbers = buffers.images * plan.dims.image();
                 let to = training.dmaps.from(map);
                 copy(&self.gpu, training.dz.all(), to, numbers);
             }
         }
     }
 
-    /// The gradients by a join's weights and by the maps that it reads.
+    /// The gradients with respect to a join's weights and to the maps that it reads.
     fn join_backward(&self, step: Step, phase: usize, node: usize, weights: &Weight) {
         let Step { buffers, training } = step;
         let dz = match self.plan.phases[phase].nodes.get(node) {
@@ -132,7 +132,7 @@ impl CudaNetwork {
             None => training.dz.all(),
         };
         let join = self.join(buffers, phase, node);
-        let at = weights.place.start;
+        let at = weights.range.start;
         join.gradient(
             &self.gpu,
             buffers.phases[phase].maps.all(),
@@ -144,18 +144,19 @@ impl CudaNetwork {
         join.run_back(&self.gpu, dz, from, training.dmaps.all());
     }
 
-    /// The gradient by the weights of a phase's entry, and on to the output of the phase before.
+    /// The gradients with respect to the weights of a phase's entry and to the previous phase's
+    /// output.
     fn enter_backward(&self, step: Step, phase: usize) {
         let Step { buffers, training } = step;
         let gpu = &self.gpu;
-        let before = self.plan.phases[phase - 1].side;
+        let before = self.plan.phases[phase - 1].dims;
         let plan = &self.plan.phases[phase];
         let dmap = training.dmaps.all();
         let dpooled = match &plan.entry {
             None => dmap,
             Some(entry) => {
-                let conv = self.single_conv(buffers, before.channels, plan.side);
-                let at = entry.place.start;
+                let conv = self.single_conv(buffers, before.channels, plan.dims);
+                let at = entry.range.start;
                 conv.gradient(
                     gpu,
                     buffers.phases[phase].pooled.all(),
@@ -187,7 +188,7 @@ impl CudaNetwork {
             buffers.input.all(),
             training.dmaps.all(),
             training.partial.all(),
-            self.gradients.from(entry.place.start),
+            self.gradients.from(entry.range.start),
         );
     }
 }

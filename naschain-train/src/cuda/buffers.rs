@@ -1,119 +1,120 @@
-//! What a network keeps of a batch.
+//! Buffers of a network for one batch.
 
 use super::gpu::{Buffer, Gpu};
-use crate::cpu::plan::{PhasePlan, Plan};
 use crate::kernels::chunk;
+use crate::plan::{PhasePlan, Plan};
 
 pub(super) struct Buffers {
-    /// Images of the batch.
+    /// Number of images of the batch.
     pub(super) images: usize,
-    /// Images that there is room for.
-    pub(super) room: usize,
+    /// Capacity in images.
+    pub(super) capacity: usize,
     /// `[image][channel][row][column]`
     pub(super) input: Buffer,
-    /// `[path][image]`, where paths are dropped.
+    /// `[path][image]`; `None` if nothing is dropped.
     pub(super) factors: Option<Buffer>,
     pub(super) phases: Vec<PhaseBuffers>,
-    /// Stripes of sums over the pixels of planes.
+    /// Stripes of the sums over planes.
     pub(super) stripes: [Buffer; 2],
-    /// What the linear layer reads and gives.
+    /// Input and output of the linear layer.
     pub(super) features: Buffer,
     pub(super) logits: Buffer,
     pub(super) training: Option<TrainingBuffers>,
 }
 
-/// One phase's maps.
+/// The maps of one phase.
 pub(super) struct PhaseBuffers {
-    /// The output of the phase before after pooling, where a convolution makes the input of it.
+    /// The pooled output of the previous phase, if the phase's entry convolution reads it.
     pub(super) pooled: Buffer,
-    /// The phase's input and what each node gives, `step` numbers from one to the next.
+    /// The phase's input and the output of each node, at a stride of `step` elements.
     pub(super) maps: Buffer,
     pub(super) step: usize,
-    /// What the nodes' convolutions read, where it is joined from several maps.
+    /// The inputs of the nodes' convolutions, for nodes that join several maps.
     pub(super) joined: Vec<Buffer>,
-    /// What the nodes' convolutions give, and at the end the joined output.
+    /// The outputs of the nodes' convolutions, and last the joined output.
     pub(super) z: Vec<Buffer>,
     /// The phase's output.
     pub(super) out: Buffer,
 }
 
-/// What only the backward pass needs.
+/// Buffers of the backward pass.
 pub(super) struct TrainingBuffers {
-    /// Gradients by a phase's maps.
+    /// Gradients with respect to a phase's maps.
     pub(super) dmaps: Buffer,
-    /// The gradient by a phase's output.
+    /// The gradient with respect to a phase's output.
     pub(super) dout: Buffer,
-    /// The gradient by what a batch norm reads.
+    /// The gradient with respect to a batch norm's input.
     pub(super) dz: Buffer,
-    /// The gradient by a joined map or a pooled one.
+    /// The gradient with respect to a joined map or a pooled one.
     pub(super) dx: Buffer,
     pub(super) dfeatures: Buffer,
-    /// Sums of the gradient by a convolution's weights, one a chunk of images.
+    /// Partial sums of the gradient with respect to a convolution's weights, one per chunk of
+    /// images.
     pub(super) partial: Buffer,
     pub(super) row_sums: Buffer,
     pub(super) tensor_sums: Buffer,
 }
 
 impl Buffers {
-    /// For up to `room` images; what only training needs, only for it.
-    pub(super) fn new(gpu: &Gpu, plan: &Plan, room: usize, training: bool) -> Buffers {
+    /// Allocates buffers for up to `capacity` images, those of the backward pass only if `training`.
+    pub(super) fn new(gpu: &Gpu, plan: &Plan, capacity: usize, training: bool) -> Buffers {
         let mut before = None;
         let phases = plan.phases.iter().map(|phase| {
             let pooled = match (before, &phase.entry) {
-                (Some(channels), Some(_)) => channels * phase.side.pixels(),
+                (Some(channels), Some(_)) => channels * phase.dims.pixels(),
                 _ => 0,
             };
-            before = Some(phase.side.channels);
-            PhaseBuffers::new(gpu, phase, room * pooled, room)
+            before = Some(phase.dims.channels);
+            PhaseBuffers::new(gpu, phase, capacity * pooled, capacity)
         });
         let phases = phases.collect();
-        let widest = plan.phases.iter().map(|phase| phase.side.channels);
-        let planes = room * widest.chain([plan.head.channels]).max().unwrap_or(0);
+        let widest = plan.phases.iter().map(|phase| phase.dims.channels);
+        let planes = capacity * widest.chain([plan.head.channels]).max().unwrap_or(0);
         Buffers {
-            images: room,
-            room,
-            input: gpu.room(0),
+            images: capacity,
+            capacity,
+            input: gpu.allocate(0),
             factors: None,
             phases,
-            stripes: [gpu.room(4 * planes), gpu.room(4 * planes)],
-            features: gpu.room(room * plan.head.channels),
-            logits: gpu.room(room * plan.linear.outputs),
-            training: training.then(|| TrainingBuffers::new(gpu, plan, room)),
+            stripes: [gpu.allocate(4 * planes), gpu.allocate(4 * planes)],
+            features: gpu.allocate(capacity * plan.head.channels),
+            logits: gpu.allocate(capacity * plan.linear.outputs),
+            training: training.then(|| TrainingBuffers::new(gpu, plan, capacity)),
         }
     }
 }
 
 impl PhaseBuffers {
-    fn new(gpu: &Gpu, phase: &PhasePlan, pooled: usize, room: usize) -> PhaseBuffers {
-        let step = room * phase.side.image();
+    fn new(gpu: &Gpu, phase: &PhasePlan, pooled: usize, capacity: usize) -> PhaseBuffers {
+        let step = capacity * phase.dims.image();
         let nodes = phase.nodes.len();
         let joins = phase.nodes.iter().map(|node| node.input.conv.is_some());
-        let some = |wanted: bool| gpu.room(if wanted { step } else { 0 });
+        let some = |wanted: bool| gpu.allocate(if wanted { step } else { 0 });
         let output = phase.output.conv.is_some();
         PhaseBuffers {
-            pooled: gpu.room(pooled),
-            maps: gpu.room((nodes + 1) * step),
+            pooled: gpu.allocate(pooled),
+            maps: gpu.allocate((nodes + 1) * step),
             step,
             joined: joins.map(some).collect(),
             z: std::iter::repeat_n(true, nodes)
                 .chain([output])
                 .map(some)
                 .collect(),
-            out: gpu.room(step),
+            out: gpu.allocate(step),
         }
     }
 }
 
 impl TrainingBuffers {
-    fn new(gpu: &Gpu, plan: &Plan, room: usize) -> TrainingBuffers {
+    fn new(gpu: &Gpu, plan: &Plan, capacity: usize) -> TrainingBuffers {
         let most = |numbers: &dyn Fn(&PhasePlan) -> usize| {
-            gpu.room(plan.phases.iter().map(numbers).max().unwrap_or(0))
+            gpu.allocate(plan.phases.iter().map(numbers).max().unwrap_or(0))
         };
-        let map = |phase: &PhasePlan| room * phase.side.image();
+        let map = |phase: &PhasePlan| capacity * phase.dims.image();
         let mut before = 0;
         let pooled = plan.phases.iter().map(|phase| {
-            let channels = std::mem::replace(&mut before, phase.side.channels);
-            room * channels * phase.side.pixels()
+            let channels = std::mem::replace(&mut before, phase.dims.channels);
+            capacity * channels * phase.dims.pixels()
         });
         let pooled = pooled.max().unwrap_or(0);
         let weights = plan.phases.iter().map(|phase| {
@@ -121,20 +122,20 @@ impl TrainingBuffers {
             let nodes = nodes.flat_map(|node| [Some(&node.conv), node.input.conv.as_ref()]);
             let ends = [phase.entry.as_ref(), phase.output.conv.as_ref()];
             let weights = nodes.chain(ends).flatten();
-            let largest = weights.map(|weight| weight.place.len()).max().unwrap_or(0);
-            room.div_ceil(chunk(phase.side.pixels())) * largest
+            let largest = weights.map(|weight| weight.range.len()).max().unwrap_or(0);
+            capacity.div_ceil(chunk(phase.dims.pixels())) * largest
         });
-        let linear = room.div_ceil(chunk(1)) * plan.linear.place.len();
+        let linear = capacity.div_ceil(chunk(1)) * plan.linear.range.len();
         let rows = plan.declared().map(|tensor| tensor.shape[0]);
         TrainingBuffers {
             dmaps: most(&|phase| (phase.nodes.len() + 1) * map(phase)),
             dout: most(&map),
             dz: most(&map),
-            dx: gpu.room(plan.phases.iter().map(map).max().unwrap_or(0).max(pooled)),
-            dfeatures: gpu.room(room * plan.head.channels),
-            partial: gpu.room(weights.chain([linear]).max().unwrap_or(0)),
-            row_sums: gpu.room(rows.sum()),
-            tensor_sums: gpu.room(plan.declared().count()),
+            dx: gpu.allocate(plan.phases.iter().map(map).max().unwrap_or(0).max(pooled)),
+            dfeatures: gpu.allocate(capacity * plan.head.channels),
+            partial: gpu.allocate(weights.chain([linear]).max().unwrap_or(0)),
+            row_sums: gpu.allocate(rows.sum()),
+            tensor_sums: gpu.allocate(plan.declared().count()),
         }
     }
 }

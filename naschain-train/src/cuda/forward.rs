@@ -4,10 +4,10 @@ use super::buffers::{Buffers, PhaseBuffers};
 use super::gpu::View;
 use super::launch::{Conv1, Conv3, Norm, average, bias, copy, pool};
 use super::network::CudaNetwork;
-use crate::cpu::plan::Side;
+use crate::plan::MapDims;
 
 impl CudaNetwork {
-    /// From the images of the batch to logits, with the batch's statistics where it trains.
+    /// Computes the logits of the batch, with the batch's statistics if `training`.
     pub(super) fn forward(&self, training: bool) {
         let Some(buffers) = &self.buffers else { return };
         for phase in 0..self.plan.phases.len() {
@@ -24,31 +24,32 @@ impl CudaNetwork {
                 if training {
                     let [sums, squares] = &buffers.stripes;
                     let norm = self.norm(buffers, phase, node);
-                    norm.observe(&self.gpu, sums.all(), squares.all());
+                    norm.update_statistics(&self.gpu, sums.all(), squares.all());
                 }
             }
         }
         self.head(buffers);
     }
 
-    /// Takes the running statistics of every batch norm for those of the batch.
-    pub(super) fn recall(&self) {
+    /// Uses the running statistics of every batch norm instead of the batch's.
+    pub(super) fn load_running_statistics(&self) {
         let Some(buffers) = &self.buffers else { return };
         for (phase, plan) in self.plan.phases.iter().enumerate() {
             for node in 0..=plan.nodes.len() {
-                self.norm(buffers, phase, node).recall(&self.gpu);
+                self.norm(buffers, phase, node)
+                    .load_running_statistics(&self.gpu);
             }
         }
     }
 
-    /// The batch norm of a node or, after the last, of the output.
+    /// The batch norm of a node or, for the step after the last node, of the output.
     pub(super) fn norm<'a>(&'a self, buffers: &'a Buffers, phase: usize, node: usize) -> Norm<'a> {
         let plan = &self.plan.phases[phase];
         let place = &self.norms[plan.norm_of(node)];
         Norm {
             images: buffers.images,
             channels: place.channels,
-            pixels: plan.side.pixels(),
+            pixels: plan.dims.pixels(),
             z: self.z(buffers, phase, node),
             statistics: self.statistics.from(place.first),
             part: self.channels,
@@ -58,7 +59,7 @@ impl CudaNetwork {
         }
     }
 
-    /// What that batch norm reads.
+    /// The input of that batch norm.
     fn z<'a>(&self, buffers: &'a Buffers, phase: usize, node: usize) -> View<'a> {
         let plan = &self.plan.phases[phase];
         let here = &buffers.phases[phase];
@@ -68,7 +69,7 @@ impl CudaNetwork {
         }
     }
 
-    /// A phase's input, from the pixels or from the phase before.
+    /// Computes a phase's input from the pixels or from the previous phase.
     fn enter(&self, buffers: &Buffers, phase: usize) {
         let (plan, gpu) = (&self.plan.phases[phase], &self.gpu);
         let maps = buffers.phases[phase].maps.all();
@@ -77,7 +78,7 @@ impl CudaNetwork {
                 Some(entry) => self.first_conv(buffers, entry.inputs).run(
                     gpu,
                     buffers.input.all(),
-                    self.parameters.from(entry.place.start),
+                    self.parameters.from(entry.range.start),
                     maps,
                 ),
                 None => copy(gpu, buffers.input.all(), maps, buffers.images * self.image),
@@ -85,7 +86,7 @@ impl CudaNetwork {
             return;
         }
         self.finish_output(buffers, phase - 1);
-        let from = self.plan.phases[phase - 1].side;
+        let from = self.plan.phases[phase - 1].dims;
         let planes = buffers.images * from.channels;
         let out = buffers.phases[phase - 1].out.all();
         let size = [from.height, from.width];
@@ -94,19 +95,19 @@ impl CudaNetwork {
             Some(entry) => {
                 let pooled = buffers.phases[phase].pooled.all();
                 pool(gpu, out, pooled, planes, size);
-                let conv = self.single_conv(buffers, from.channels, plan.side);
-                conv.run(gpu, pooled, self.parameters.from(entry.place.start), maps);
+                let conv = self.single_conv(buffers, from.channels, plan.dims);
+                conv.run(gpu, pooled, self.parameters.from(entry.range.start), maps);
             }
         }
     }
 
-    /// What the phase makes of its joined output.
+    /// Batch norm and ReLU of the phase's output.
     fn finish_output(&self, buffers: &Buffers, phase: usize) {
         let norm = self.norm(buffers, phase, self.plan.phases[phase].nodes.len());
         norm.normalise(&self.gpu, buffers.phases[phase].out.all());
     }
 
-    /// A node's join and convolution, or the output's join.
+    /// Runs a node's join and convolution, or the output's join.
     fn convolve(&self, buffers: &Buffers, phase: usize, node: usize) {
         let plan = &self.plan.phases[phase];
         let here = &buffers.phases[phase];
@@ -119,19 +120,19 @@ impl CudaNetwork {
                 Some(_) => here.joined[node].all(),
                 None => here.z[node].all(),
             };
-            let weights = self.parameters.from(weights.place.start);
+            let weights = self.parameters.from(weights.range.start);
             let join = self.join(buffers, phase, node);
             join.run(&self.gpu, here.maps.all(), weights, out);
         }
         if let Some(conv) = conv {
             let x = self.conv_input(buffers, phase, node);
-            let weights = self.parameters.from(conv.place.start);
-            let conv = node_conv(buffers, plan.side);
+            let weights = self.parameters.from(conv.range.start);
+            let conv = node_conv(buffers, plan.dims);
             conv.run(&self.gpu, x, weights, here.z[node].all());
         }
     }
 
-    /// What a node's convolution reads.
+    /// The input of a node's convolution.
     pub(super) fn conv_input<'a>(
         &self,
         buffers: &'a Buffers,
@@ -146,7 +147,7 @@ impl CudaNetwork {
         }
     }
 
-    /// The join of a node or, after the last, of the output.
+    /// The join of a node or, for the step after the last node, of the output.
     pub(super) fn join<'a>(&'a self, buffers: &'a Buffers, phase: usize, node: usize) -> Conv1<'a> {
         let plan = &self.plan.phases[phase];
         let join = plan
@@ -155,9 +156,9 @@ impl CudaNetwork {
             .map_or(&plan.output, |node| &node.input);
         Conv1 {
             images: buffers.images,
-            pixels: plan.side.pixels(),
-            inputs: plan.side.channels,
-            outputs: plan.side.channels,
+            pixels: plan.dims.pixels(),
+            inputs: plan.dims.channels,
+            outputs: plan.dims.channels,
             sources: self.tables.join(phase, node),
             count: join.sources.len(),
             map_step: buffers.phases[phase].step,
@@ -166,18 +167,18 @@ impl CudaNetwork {
         }
     }
 
-    /// A 1×1 convolution that reads one map and makes one like `side`.
+    /// A 1×1 convolution from one map to one like `dims`.
     pub(super) fn single_conv<'a>(
         &'a self,
         buffers: &Buffers,
         inputs: usize,
-        side: Side,
+        dims: MapDims,
     ) -> Conv1<'a> {
         Conv1 {
             images: buffers.images,
-            pixels: side.pixels(),
+            pixels: dims.pixels(),
             inputs,
-            outputs: side.channels,
+            outputs: dims.channels,
             sources: self.tables.single(),
             count: 1,
             map_step: 0,
@@ -186,18 +187,18 @@ impl CudaNetwork {
         }
     }
 
-    /// The convolution without padding that reads the pixels.
+    /// The unpadded convolution that reads the pixels.
     pub(super) fn first_conv(&self, buffers: &Buffers, inputs: usize) -> Conv3 {
         Conv3 {
             padding: 0,
             inputs,
-            ..node_conv(buffers, self.plan.phases[0].side)
+            ..node_conv(buffers, self.plan.phases[0].dims)
         }
     }
 
-    /// From the last phase's output, or the pixels where there is no phase, to logits.
+    /// Computes the logits from the last phase's output, or from the pixels if there is no phase.
     fn head(&self, buffers: &Buffers) {
-        let (side, gpu) = (self.plan.head, &self.gpu);
+        let (dims, gpu) = (self.plan.head, &self.gpu);
         let last = match buffers.phases.len().checked_sub(1) {
             None => buffers.input.all(),
             Some(last) => {
@@ -205,7 +206,7 @@ impl CudaNetwork {
                 buffers.phases[last].out.all()
             }
         };
-        let planes = buffers.images * side.channels;
+        let planes = buffers.images * dims.channels;
         let features = buffers.features.all();
         average(
             gpu,
@@ -213,32 +214,32 @@ impl CudaNetwork {
             buffers.stripes[0].all(),
             features,
             planes,
-            side.pixels(),
+            dims.pixels(),
         );
         let classes = self.plan.classes();
-        let linear = self.parameters.from(self.plan.linear.place.start);
+        let linear = self.parameters.from(self.plan.linear.range.start);
         let logits = buffers.logits.all();
-        let conv = self.single_conv(buffers, side.channels, classes);
+        let conv = self.single_conv(buffers, dims.channels, classes);
         conv.run(gpu, features, linear, logits);
-        let from = self.parameters.from(self.plan.bias.place.start);
+        let from = self.parameters.from(self.plan.bias.range.start);
         bias(gpu, from, logits, buffers.images, classes.channels);
     }
 }
 
-/// The convolution of a node of maps like `side`.
-pub(super) fn node_conv(buffers: &Buffers, side: Side) -> Conv3 {
+/// A node's convolution of maps like `dims`.
+pub(super) fn node_conv(buffers: &Buffers, dims: MapDims) -> Conv3 {
     Conv3 {
         images: buffers.images,
-        height: side.height,
-        width: side.width,
+        height: dims.height,
+        width: dims.width,
         padding: 1,
-        inputs: side.channels,
-        outputs: side.channels,
+        inputs: dims.channels,
+        outputs: dims.channels,
     }
 }
 
 impl PhaseBuffers {
-    /// The phase's input, or what the node before that place gives.
+    /// The phase's input (position 0) or the output of the node at position `place - 1`.
     pub(super) fn map(&self, place: usize) -> View<'_> {
         self.maps.from(place * self.step)
     }

@@ -1,4 +1,4 @@
-//! The device's memory, and kernels launched on it.
+//! Device memory and kernel arguments.
 
 use cubecl::client::ComputeClient;
 use cubecl::cuda::{CudaDevice, CudaRuntime};
@@ -10,13 +10,13 @@ pub(super) struct Gpu {
     pub(super) client: ComputeClient<CudaRuntime>,
 }
 
-/// Numbers of four bytes on a GPU.
+/// A buffer of 4-byte values on a GPU.
 pub(super) struct Buffer {
     handle: Handle,
     numbers: usize,
 }
 
-/// A buffer from one of its numbers on.
+/// A buffer from an element onwards.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     buffer: &'a Buffer,
@@ -30,9 +30,9 @@ impl Gpu {
         }
     }
 
-    /// Room for so many numbers, whatever stands in it.
-    pub(super) fn room(&self, numbers: usize) -> Buffer {
-        // There are no empty buffers.
+    /// Allocates an uninitialised buffer of `numbers` elements.
+    pub(super) fn allocate(&self, numbers: usize) -> Buffer {
+        // Buffers of size 0 are not supported.
         let handle = self.client.empty(numbers.max(1) * size_of::<f32>());
         Buffer { handle, numbers }
     }
@@ -47,7 +47,7 @@ impl Gpu {
 
     fn write_bytes(&self, bytes: &[u8], numbers: usize) -> Buffer {
         match numbers {
-            0 => self.room(0),
+            0 => self.allocate(0),
             _ => Buffer {
                 handle: self.client.create_from_slice(bytes),
                 numbers,
@@ -55,10 +55,10 @@ impl Gpu {
         }
     }
 
-    /// Waits for all that was launched, and copies the buffer's first numbers.
+    /// Waits for all launched kernels and copies the buffer's first `numbers` elements to the host.
     ///
     /// # Panics
-    /// When the device failed; [`super::run`] makes an error of it.
+    /// If the device failed; [`super::run`] turns the panic into an error.
     pub(super) fn read(&self, buffer: &Buffer, numbers: usize) -> Vec<f32> {
         match self.client.read_one(buffer.handle.clone()) {
             Ok(bytes) => f32::from_bytes(&bytes)[..numbers].to_vec(),
@@ -78,9 +78,8 @@ impl Buffer {
 }
 
 impl View<'_> {
-    /// The buffer as a kernel's argument, when the kernel reads or writes so many numbers from
-    /// here on.
-    #[allow(unsafe_code)] // cubecl takes the buffer's length on trust
+    /// The buffer as an argument of a kernel that accesses `numbers` elements from here.
+    #[allow(unsafe_code)] // cubecl does not check the buffer's length
     pub(super) fn arg(self, numbers: usize) -> ArrayArg<CudaRuntime> {
         let Buffer {
             handle,
@@ -91,7 +90,7 @@ impl View<'_> {
             "{numbers} from {} of {all}",
             self.at
         );
-        // SAFETY: the buffer was made with room for so many numbers of four bytes.
+        // SAFETY: the buffer was allocated with `all` 4-byte elements.
         unsafe { ArrayArg::from_raw_parts(handle.clone(), *all) }
     }
 }

@@ -9,20 +9,20 @@ use super::kernels::norm::PARTS;
 use super::launch::Update;
 use super::tables::Tables;
 use crate::Error;
-use crate::cpu::plan::{Norm, Plan, Role, Weight};
-use crate::cpu::planner::Planner;
 use crate::engine::{Batch, Engine};
 use crate::evaluation::BATCH;
-use crate::loss::Loss;
-use crate::weights::{Source, Weights};
+use crate::loss::{CrossEntropy, Loss};
+use crate::plan::planner::Planner;
+use crate::plan::{Norm, Plan, Role, Weight};
+use crate::weights::{TensorSource, Weights};
 
-/// A network and what is kept between two steps of its training.
+/// A network and its state between two training steps.
 pub(crate) struct CudaNetwork {
     pub(super) gpu: Gpu,
     /// With one lane, so that maps are `[image][channel][pixel]`.
     pub(super) plan: Plan,
-    pub(super) norms: Vec<NormPlace>,
-    /// Numbers of one image.
+    pub(super) norms: Vec<NormLayout>,
+    /// Elements per image.
     pub(super) image: usize,
     /// Channels of all batch norms.
     pub(super) channels: usize,
@@ -32,25 +32,26 @@ pub(crate) struct CudaNetwork {
     pub(super) statistics: Buffer,
     pub(super) tables: Tables,
     pub(super) buffers: Option<Buffers>,
-    /// How it is trained, if it is.
-    recipe: Option<Recipe>,
+    cross_entropy: CrossEntropy,
+    /// Whether [`Engine::start_training`] was called, so the backward pass needs buffers.
+    training: bool,
 }
 
-/// Where a batch norm's numbers lie.
-pub(super) struct NormPlace {
+/// The position of a batch norm's parameters and statistics.
+pub(super) struct NormLayout {
     pub(super) channels: usize,
-    /// Among the channels of all batch norms.
+    /// Index of its first channel among those of all batch norms.
     pub(super) first: usize,
     pub(super) weight_at: usize,
     pub(super) bias_at: usize,
 }
 
 impl Engine for CudaNetwork {
-    type Place = CudaDevice;
+    type Target = CudaDevice;
 
     fn build(
         architecture: &Architecture,
-        mut source: Source,
+        mut source: TensorSource,
         device: &CudaDevice,
     ) -> Result<CudaNetwork, Error> {
         let mut planner = Planner::new(&mut source, &|_| 1);
@@ -60,22 +61,23 @@ impl Engine for CudaNetwork {
         let gpu = Gpu::new(device);
         Ok(CudaNetwork {
             image: architecture.input.len(),
-            channels: norms.iter().map(|norm| norm.side.channels).sum(),
-            norms: places(&norms),
+            channels: norms.iter().map(|norm| norm.dims.channels).sum(),
+            norms: norm_layouts(&norms),
             parameters: gpu.write(&parameters),
-            velocities: gpu.room(0),
-            gradients: gpu.room(0),
+            velocities: gpu.allocate(0),
+            gradients: gpu.allocate(0),
             statistics: gpu.write(&statistics(&norms)),
             tables: Tables::new(&gpu, &plan),
             buffers: None,
-            recipe: None,
+            cross_entropy: CrossEntropy::default(),
+            training: false,
             plan,
             gpu,
         })
     }
 
-    fn start_training(&mut self, recipe: &Recipe, velocities: &[Option<Vec<f32>>]) {
-        self.recipe = Some(recipe.clone());
+    fn start_training(&mut self, velocities: &[Option<Vec<f32>>]) {
+        self.training = true;
         let mut all = vec![0.0; self.plan.parameters];
         for (tensor, values) in self.plan.declared().zip(velocities) {
             if let (Role::Trained(weight), Some(values)) = (&tensor.role, values) {
@@ -83,7 +85,7 @@ impl Engine for CudaNetwork {
             }
         }
         self.velocities = self.gpu.write(&all);
-        self.gradients = self.gpu.room(all.len());
+        self.gradients = self.gpu.allocate(all.len());
         self.buffers = None;
     }
 
@@ -129,31 +131,34 @@ impl Engine for CudaNetwork {
         let mut logits = Vec::new();
         for pixels in pixels.chunks(at_once * self.image) {
             self.load(pixels, &[]);
-            self.recall();
+            self.load_running_statistics();
             self.forward(false);
             logits.extend(self.read_logits());
         }
         logits
     }
 
-    fn step(&mut self, batch: &Batch, rate: f64) -> Loss {
-        let recipe = self.recipe.clone().unwrap_or_default();
+    fn step(&mut self, batch: &Batch, recipe: &Recipe, rate: f64) -> Loss {
         self.load(&batch.pixels, &batch.factors);
         self.forward(true);
-        let loss = Loss::new(&self.read_logits(), &batch.labels, recipe.label_smoothing);
-        self.backward(&loss.gradient);
-        self.update(&recipe, rate);
+        let logits = self.read_logits();
+        let smoothing = recipe.label_smoothing;
+        let loss = self
+            .cross_entropy
+            .compute(&logits, &batch.labels, smoothing);
+        self.backward(&self.cross_entropy.gradient);
+        self.update(recipe, rate);
         loss
     }
 }
 
 impl CudaNetwork {
-    /// Takes the images of one pass, and makes room where there is too little.
+    /// Copies the images of one pass to the device, and enlarges the buffers if needed.
     fn load(&mut self, pixels: &[f32], factors: &[Vec<f32>]) {
         let images = pixels.len() / self.image;
-        let training = self.recipe.is_some();
+        let training = self.training;
         let fitting = self.buffers.take();
-        let fitting = fitting.filter(|buffers| buffers.room >= images);
+        let fitting = fitting.filter(|buffers| buffers.capacity >= images);
         let mut buffers =
             fitting.unwrap_or_else(|| Buffers::new(&self.gpu, &self.plan, images, training));
         buffers.images = images;
@@ -200,13 +205,13 @@ impl CudaNetwork {
     }
 }
 
-fn places(norms: &[Norm]) -> Vec<NormPlace> {
+fn norm_layouts(norms: &[Norm]) -> Vec<NormLayout> {
     let mut first = 0;
     let place = |norm: &Norm| {
-        let channels = norm.side.channels;
+        let channels = norm.dims.channels;
         first += channels;
-        let start = |weight: &Weight| weight.place.start;
-        NormPlace {
+        let start = |weight: &Weight| weight.range.start;
+        NormLayout {
             channels,
             first: first - channels,
             weight_at: start(&norm.weight),
@@ -216,7 +221,7 @@ fn places(norms: &[Norm]) -> Vec<NormPlace> {
     norms.iter().map(place).collect()
 }
 
-/// All parts of the statistics; only the running ones have a value yet.
+/// The initial statistics: the running ones, and 0 for the others.
 fn statistics(norms: &[Norm]) -> Vec<f32> {
     let all = |part: fn(&Norm) -> &[f32]| norms.iter().flat_map(part).copied();
     let mean: Vec<f32> = all(|norm| &norm.statistics.running_mean).collect();

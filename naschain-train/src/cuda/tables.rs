@@ -1,24 +1,24 @@
-//! What kernels look up: the sources of joins and the rows of parameters.
+//! Lookup tables of the kernels: the sources of joins and the rows of parameters.
 
 use super::gpu::{Buffer, Gpu, View};
 use super::kernels::join::SOURCE;
-use crate::cpu::plan::{Join, Plan, Role};
+use crate::plan::{Join, Plan, Role};
 
 pub(super) struct Tables {
     sources: Buffer,
-    /// For each phase, where the sources of each node's join and of the output's begin.
+    /// For each phase, the offsets of the sources of each node's join and of the output's.
     joins: Vec<Vec<usize>>,
-    /// For each output channel of each parameter where its numbers begin and how many they are.
+    /// For each output channel of each parameter: offset and length.
     pub(super) rows: Buffer,
     pub(super) row_count: usize,
-    /// For each parameter its first row, and how many.
+    /// For each parameter: first row and number of rows.
     pub(super) tensors: Buffer,
     pub(super) tensor_count: usize,
 }
 
 impl Tables {
     pub(super) fn new(gpu: &Gpu, plan: &Plan) -> Tables {
-        // What reads one map that is not a phase's.
+        // The source of an operation that reads a single map outside the phases' maps.
         let mut sources = vec![0, 0, 1];
         let mut joins = Vec::new();
         for phase in &plan.phases {
@@ -39,8 +39,8 @@ impl Tables {
             let Role::Trained(weight) = &tensor.role else {
                 continue;
             };
-            let numbers = weight.place.len() / weight.outputs;
-            let places = weight.place.clone().step_by(numbers);
+            let numbers = weight.range.len() / weight.outputs;
+            let places = weight.range.clone().step_by(numbers);
             tensors.extend([(rows.len() / 2) as u32, weight.outputs as u32]);
             rows.extend(places.flat_map(|place| [place as u32, numbers as u32]));
         }
@@ -54,12 +54,12 @@ impl Tables {
         }
     }
 
-    /// The source of what reads one map that is not a phase's.
+    /// The source of an operation that reads a single map outside the phases' maps.
     pub(super) fn single(&self) -> View<'_> {
         self.sources.all()
     }
 
-    /// The sources of a node's join or, after the last node, of the output's.
+    /// The sources of a node's join or, for the step after the last node, of the output's.
     pub(super) fn join(&self, phase: usize, node: usize) -> View<'_> {
         debug_assert_eq!(self.joins[phase][node] % SOURCE, 0);
         self.sources.from(self.joins[phase][node])

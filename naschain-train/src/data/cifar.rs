@@ -1,5 +1,5 @@
-//! CIFAR-10 and CIFAR-100, binary versions: a label byte, or a coarse and a fine one, and 3,072
-//! pixel bytes an image (<https://www.cs.toronto.edu/~kriz/cifar.html>).
+//! CIFAR-10 and CIFAR-100, binary versions: per image one label byte, or a coarse and a fine one,
+//! and 3,072 pixel bytes (<https://www.cs.toronto.edu/~kriz/cifar.html>).
 
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -15,15 +15,15 @@ const SHAPE: Shape = Shape {
     width: 32,
 };
 
-/// What one of them looks like on the disk.
-struct Layout {
+/// Files and record format of one data set.
+struct CifarFiles {
     train: &'static [&'static str],
     test: &'static str,
-    /// For each label byte of a record what it counts; the last is the one that is learnt.
+    /// Name and number of classes of each label byte of a record; the last is the label to learn.
     labels: &'static [(&'static str, u8)],
 }
 
-const CIFAR10: Layout = Layout {
+const CIFAR10: CifarFiles = CifarFiles {
     train: &[
         "data_batch_1.bin",
         "data_batch_2.bin",
@@ -35,7 +35,7 @@ const CIFAR10: Layout = Layout {
     labels: &[("label", 10)],
 };
 
-const CIFAR100: Layout = Layout {
+const CIFAR100: CifarFiles = CifarFiles {
     train: &["train.bin"],
     test: "test.bin",
     labels: &[("coarse label", 20), ("fine label", 100)],
@@ -49,7 +49,7 @@ pub(super) fn cifar100(name: String, dir: &Path) -> Result<Dataset, Error> {
     CIFAR100.dataset(name, dir)
 }
 
-impl Layout {
+impl CifarFiles {
     fn dataset(&self, name: String, dir: &Path) -> Result<Dataset, Error> {
         let train = self.part(dir, self.train)?;
         let test = self.part(dir, &[self.test])?;
@@ -79,16 +79,16 @@ impl Layout {
                 format!("{length} bytes are not a whole number of images of {record} bytes");
             return Err(files::malformed(path, problem));
         }
-        if length > files::MOST_BYTES {
-            let most = files::MOST_BYTES;
-            let problem = format!("it has {length} bytes; at most {most} are read");
+        if length > files::MAX_BYTES {
+            let max = files::MAX_BYTES;
+            let problem = format!("it has {length} bytes; the limit is {max}");
             return Err(files::malformed(path, problem));
         }
         let mut reader = BufReader::new(file);
         pixels.reserve_exact(count as usize * SHAPE.len());
         let mut image = vec![0; record];
         for index in 0..count {
-            let read = reader.read_exact(&mut image).map_err(files::broken);
+            let read = reader.read_exact(&mut image).map_err(files::read_problem);
             let label = read.and_then(|()| self.label(index, &image));
             labels.push(label.map_err(|problem| files::malformed(path, problem))?);
             pixels.extend_from_slice(&image[self.labels.len()..]);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_files_are_refused_by_name() {
+    fn malformed_files_are_rejected_by_name() {
         let error = load("cut", &[7; 3072]).unwrap_err().to_string();
         assert!(
             error.contains("test_batch.bin: 3072 bytes are not"),
@@ -177,12 +177,12 @@ mod tests {
         );
         let error = problem(image(0, 100));
         assert!(error.contains("fine label of image 0 is 100"), "{error}");
-        // With holes, it takes no room on the disk.
+        // A sparse file, which takes no disk space.
         let long = std::fs::File::create(dir.join("train.bin")).unwrap();
         long.set_len(3074 << 30).unwrap();
         let error = cifar100("cifar100".to_owned(), &dir).unwrap_err();
         let error = error.to_string();
-        assert!(error.contains("at most 4294967296 are read"), "{error}");
+        assert!(error.contains("the limit is 4294967296"), "{error}");
         let error = problem(vec![0; 3073]);
         assert!(
             error.contains("3073 bytes are not a whole number of images of 3074 bytes"),

@@ -21,7 +21,7 @@ pub(super) fn dataset() -> Dataset {
         .read_to_string(&mut text)
         .expect("the embedded file is whole: a test reads it");
     let rows: Vec<Vec<u8>> = text.lines().map(numbers).collect();
-    // The file has one part: which images test is drawn once, whatever the seed of a run.
+    // The file has no split: the test images are drawn with a fixed seed, independent of a run's.
     let order = Stream::new(0, Purpose::Split, 0, 0).permutation(rows.len());
     let (test, train) = order.split_at(TEST_IMAGES);
     let part = |indices: &[usize]| {
@@ -51,14 +51,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_embedded_file_is_whole() {
+    fn the_embedded_file_is_complete() {
         let data = dataset();
         assert_eq!((data.train.len(), data.test.len()), (1397, 400));
         let mut counts = [0; 10];
         for &label in data.train.labels().iter().chain(data.test.labels()) {
             counts[usize::from(label)] += 1;
         }
-        // Images a class, as scikit-learn's documentation of load_digits has them.
+        // Images per class according to scikit-learn's documentation of load_digits.
         assert_eq!(counts, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
         let all = |images: &Images| {
             let indices: Vec<usize> = (0..images.len()).collect();
@@ -66,7 +66,7 @@ mod tests {
         };
         let pixels = [all(&data.train), all(&data.test)].concat();
         assert_eq!(pixels.len(), 1797 * 64);
-        // The sum over scikit-learn's load_digits().data.
+        // The sum of scikit-learn's load_digits().data.
         let sum: u32 = pixels.into_iter().map(u32::from).sum();
         assert_eq!(sum, 561_718);
     }

@@ -1,4 +1,4 @@
-//! Reading files whose sizes are known beforehand.
+//! Reading of files with bounds on memory.
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
@@ -8,16 +8,16 @@ use flate2::read::MultiGzDecoder;
 
 use crate::Error;
 
-/// More than any supported file holds; a larger one is not what it says it is.
-pub(super) const MOST_BYTES: u64 = 1 << 32;
-/// No deflate stream unpacks to more bytes than this for each of its own
-/// (<https://zlib.net/zlib_tech.html>).
-const MOST_UNPACKED: u64 = 1032;
-/// Images unpack to fewer bytes than this for each; room for more is made only as they come.
-const USUAL_UNPACKED: u64 = 8;
+/// Maximum size of a data file; no supported format needs more.
+pub(super) const MAX_BYTES: u64 = 1 << 32;
+/// Maximum compression ratio of deflate (<https://zlib.net/zlib_tech.html>).
+const MAX_DEFLATE_RATIO: u64 = 1032;
+/// Typical maximum compression ratio of images. Memory is reserved for this ratio and grows beyond
+/// it only as data arrives.
+const TYPICAL_DEFLATE_RATIO: u64 = 8;
 
-/// The file itself or its gzip beside it, whichever is there.
-pub(super) fn either(dir: &Path, name: &str) -> Option<PathBuf> {
+/// The path of the file `name` or of `name.gz`, if one exists.
+pub(super) fn file_or_gzip(dir: &Path, name: &str) -> Option<PathBuf> {
     let paths = [dir.join(name), dir.join(format!("{name}.gz"))];
     paths.into_iter().find(|path| path.is_file())
 }
@@ -36,13 +36,13 @@ pub(super) fn malformed(path: &Path, problem: impl Into<String>) -> Error {
     }
 }
 
-/// A file's bytes as they come, decompressed if its name ends in `.gz`.
+/// A file's bytes, decompressed if its name ends in `.gz`.
 pub(super) struct Input<R> {
     pub(super) reader: R,
-    /// What the whole file can hold at the most.
-    most_bytes: u64,
-    /// What it may well hold.
-    usual_bytes: u64,
+    /// Maximum number of bytes that the file can decompress to.
+    max_bytes: u64,
+    /// Number of bytes to reserve memory for.
+    typical_bytes: u64,
 }
 
 impl Input<Box<dyn Read>> {
@@ -54,32 +54,32 @@ impl Input<Box<dyn Read>> {
         }
         Ok(Input {
             reader: Box::new(file),
-            most_bytes: stored,
-            usual_bytes: stored,
+            max_bytes: stored,
+            typical_bytes: stored,
         })
     }
 }
 
 impl<R: Read> Input<R> {
-    /// What `reader` unpacks from so many bytes.
+    /// `reader` decompresses a deflate stream of `stored` bytes.
     pub(super) fn deflated(reader: R, stored: u64) -> Input<R> {
         Input {
             reader,
-            most_bytes: stored.saturating_mul(MOST_UNPACKED),
-            usual_bytes: stored.saturating_mul(USUAL_UNPACKED),
+            max_bytes: stored.saturating_mul(MAX_DEFLATE_RATIO),
+            typical_bytes: stored.saturating_mul(TYPICAL_DEFLATE_RATIO),
         }
     }
 
-    /// The rest, which is `expected` bytes if the file is right. Memory is taken for as much as
-    /// the file can hold, whatever it promises.
-    pub(super) fn rest(self, expected: u128) -> Result<Vec<u8>, String> {
-        let most = u128::from(self.most_bytes.min(MOST_BYTES));
-        if expected > most {
+    /// Reads the rest of the file, which must be `expected` bytes. Reserves no more memory than a
+    /// file of this size can hold, whatever its header claims.
+    pub(super) fn read_rest(self, expected: u128) -> Result<Vec<u8>, String> {
+        let max = u128::from(self.max_bytes.min(MAX_BYTES));
+        if expected > max {
             return Err(format!(
-                "its header promises {expected} bytes of data; it can hold {most} at the most"
+                "its header claims {expected} bytes of data; a file of this size can hold at most {max}"
             ));
         }
-        read_exactly(self.reader, expected as u64, self.usual_bytes)
+        read_exactly(self.reader, expected as u64, self.typical_bytes)
     }
 }
 
@@ -90,26 +90,26 @@ pub(super) fn open(path: &Path) -> Result<(File, u64), Error> {
     Ok((file, metadata.len()))
 }
 
-fn read_exactly(reader: impl Read, expected: u64, usual: u64) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::with_capacity(expected.min(usual) as usize);
+fn read_exactly(reader: impl Read, expected: u64, typical: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(expected.min(typical) as usize);
     let mut reader = reader.take(expected + 1);
-    reader.read_to_end(&mut bytes).map_err(broken)?;
+    reader.read_to_end(&mut bytes).map_err(read_problem)?;
     let found = bytes.len() as u64;
     match found.cmp(&expected) {
         std::cmp::Ordering::Equal => Ok(bytes),
         std::cmp::Ordering::Less => Err(format!(
-            "its header promises {expected} bytes of data; it has {found}"
+            "its header claims {expected} bytes of data; it has {found}"
         )),
         std::cmp::Ordering::Greater => Err(format!(
-            "its header promises {expected} bytes of data; it has more"
+            "its header claims {expected} bytes of data; it has more"
         )),
     }
 }
 
-/// What is wrong with a file that ends too early or does not decompress.
-pub(super) fn broken(error: std::io::Error) -> String {
+/// Describes the failure to read a truncated or corrupt file.
+pub(super) fn read_problem(error: std::io::Error) -> String {
     match error.kind() {
-        ErrorKind::UnexpectedEof => "it ends too early".to_owned(),
+        ErrorKind::UnexpectedEof => "it is truncated".to_owned(),
         _ => format!("it cannot be read: {error}"),
     }
 }

@@ -1,4 +1,4 @@
-//! Folders of pictures, a folder a class: `train/CLASS/FILE` and `val/CLASS/FILE`.
+//! Folders of image files with one folder per class: `train/CLASS/FILE` and `val/CLASS/FILE`.
 
 use std::path::{Path, PathBuf};
 
@@ -9,23 +9,23 @@ use super::{Dataset, Images, files, picture};
 use crate::Error;
 
 const TRAIN: &str = "train";
-/// The test part's folder, the first of these that is there: of ImageNet's two the one that has
+/// Names of the test set's folder, in order of preference: ImageNet has both, and only `val` has
 /// labels.
 const TEST: [&str; 2] = ["val", "test"];
 const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
 
-/// The files of one part; their pixels are nowhere but in them.
+/// The image files of one part, decoded on demand.
 #[derive(Clone, Debug)]
 pub(super) struct Pictures {
     dir: PathBuf,
-    /// The classes' folders, in the order of their numbers.
+    /// The classes' folder names in the order of the class numbers.
     classes: Vec<String>,
-    /// For each image the file's name in its class's folder.
+    /// For each image its file name within the class's folder.
     names: Vec<Box<str>>,
 }
 
-/// Whether `dir` looks like such a folder.
-pub(super) fn is_one(dir: &Path) -> bool {
+/// Whether `dir` has the folders of a data set.
+pub(super) fn has_layout(dir: &Path) -> bool {
     dir.join(TRAIN).is_dir() && TEST.iter().any(|test| dir.join(test).is_dir())
 }
 
@@ -37,7 +37,10 @@ pub(super) fn dataset(name: String, dir: &Path, shape: Shape) -> Result<Dataset,
     let other = |a: &Part, b: &Part| {
         let lacking = |class: &&String| !b.pictures.classes.contains(class);
         let class = a.pictures.classes.iter().find(lacking)?;
-        let problem = format!("there is no folder {class:?}, which {} has", a.name());
+        let problem = format!(
+            "there is no folder {class:?}, although {} has one",
+            a.name()
+        );
         Some(files::malformed(&b.pictures.dir, problem))
     };
     if let Some(error) = other(&train, &test).or_else(|| other(&test, &train)) {
@@ -48,7 +51,7 @@ pub(super) fn dataset(name: String, dir: &Path, shape: Shape) -> Result<Dataset,
     Dataset::new(name, class_names.len(), train?, test?)?.with_class_names(class_names)
 }
 
-/// The files of one part with their labels.
+/// The image files of one part with their labels.
 struct Part {
     pictures: Pictures,
     labels: Vec<u16>,
@@ -60,7 +63,8 @@ impl Part {
         let classes: Vec<String> = entries(dir)?.into_iter().filter(is_class).collect();
         let count = classes.len();
         if !(2..=1 << 16).contains(&count) {
-            let problem = format!("it has {count} folders; there must be one a class, 2 to 65536");
+            let problem =
+                format!("it has {count} folders; there must be one per class, 2 to 65536");
             return Err(files::malformed(dir, problem));
         }
         let mut part = Part {
@@ -76,16 +80,16 @@ impl Part {
             let before = part.labels.len();
             for name in entries(&dir)?.into_iter().filter(|name| is_picture(name)) {
                 let path = dir.join(&name);
-                // A named pipe would keep its reader waiting for ever.
+                // Reading a named pipe would block for ever.
                 if !path.is_file() {
-                    let problem = "it is not a file, though it is called a picture";
+                    let problem = "it has an image file's extension but is not a file";
                     return Err(files::malformed(&path, problem));
                 }
                 part.pictures.names.push(name.into_boxed_str());
             }
             part.labels.resize(part.pictures.names.len(), label);
             if part.labels.len() == before {
-                let problem = "there are no files in it that end in .png, .jpg or .jpeg";
+                let problem = "it contains no .png, .jpg or .jpeg files";
                 return Err(files::malformed(&dir, problem));
             }
         }
@@ -94,7 +98,7 @@ impl Part {
     }
 
     fn images(self, shape: Shape) -> Result<Images, Error> {
-        Images::streamed(shape, self.pictures, self.labels)
+        Images::from_files(shape, self.pictures, self.labels)
     }
 
     fn name(&self) -> String {
@@ -104,7 +108,7 @@ impl Part {
 }
 
 impl Pictures {
-    /// The pixels of some images, decoded side by side, in the order of `indices`.
+    /// Decodes some images in parallel; the pixels are in the order of `indices`.
     pub(super) fn read(
         &self,
         indices: &[usize],
@@ -118,22 +122,21 @@ impl Pictures {
             let path = self.dir.join(class).join(&*self.names[index]);
             picture::read(&path, shape, pixels)
         });
-        // Of several errors that of the first image, whichever thread was faster.
+        // Report the first image's error, independently of thread timing.
         let read: Vec<Result<(), Error>> = read.collect();
         read.into_iter().collect::<Result<(), Error>>()?;
         Ok(pixels)
     }
 }
 
-/// The names in a folder that are not hidden, in the order of their bytes, so that it is the same
-/// on every machine.
+/// The non-hidden names in a folder, sorted by bytes, so that the order is equal on every machine.
 fn entries(dir: &Path) -> Result<Vec<String>, Error> {
     let io = |source| files::io(dir, source);
     let mut names = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(io)? {
         let name = entry.map_err(io)?.file_name();
         let name = name.into_string().map_err(|name| {
-            let problem = format!("the name {name:?} in it is not UTF-8; rename it");
+            let problem = format!("the file name {name:?} is not UTF-8; rename it");
             files::malformed(dir, problem)
         })?;
         if !name.starts_with('.') {
@@ -156,7 +159,7 @@ mod tests {
     use super::*;
     use image::{GrayImage, Luma};
 
-    /// A folder with one grey picture for each `PART/CLASS/FILE`, the brighter the later.
+    /// A folder with one grey image for each `PART/CLASS/FILE`, with its index as grey level.
     fn folder(test: &str, files: &[&str]) -> PathBuf {
         let dir =
             std::env::temp_dir().join(format!("naschain-folder-{test}-{}", std::process::id()));
@@ -187,10 +190,10 @@ mod tests {
     ];
 
     #[test]
-    fn classes_and_files_are_in_the_order_of_their_names() {
+    fn classes_and_files_are_sorted_by_name() {
         let dir = folder("good", &GOOD);
         std::fs::write(dir.join("train/pear/notes.txt"), "not a picture").unwrap();
-        assert!(is_one(&dir) && !is_one(&dir.join("train")));
+        assert!(has_layout(&dir) && !has_layout(&dir.join("train")));
         let data = load(&dir).unwrap();
         assert_eq!(data.class_names(), ["Apple", "pear"]);
         assert_eq!(data.train.labels(), [0, 1, 1]);
@@ -209,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_folders_are_refused_by_name() {
+    fn wrong_folders_are_rejected_by_name() {
         let refused = |test: &str, files: &[&str], problem: &str| {
             let dir = folder(test, files);
             let error = load(&dir).unwrap_err();
@@ -226,18 +229,25 @@ mod tests {
         refused(
             "other",
             &other,
-            "there is no folder \"Apple\", which train has",
+            "there is no folder \"Apple\", although train has one",
         );
         let more = [&GOOD[..], &["val/plum/y.png"]].concat();
-        refused("more", &more, "there is no folder \"plum\", which val has");
+        refused(
+            "more",
+            &more,
+            "there is no folder \"plum\", although val has one",
+        );
         let none = [&GOOD[..], &["train/plum/deeper/a.png", "val/plum/a.png"]].concat();
         let nested = [&GOOD[..], &["train/pear/d.png/a.png"]].concat();
-        refused("nested", &nested, "d.png: it is not a file");
-        refused("none", &none, "there are no files in it that end in .png");
+        refused("nested", &nested, "d.png: it has an image file's extension");
+        refused("none", &none, "it contains no .png, .jpg or .jpeg files");
         let dir = folder("broken", &GOOD);
         std::fs::write(dir.join("train/pear/a.PNG"), b"\x89PNG\r\n\x1a\n").unwrap();
         let error = load(&dir).unwrap_err();
-        assert!(error.contains("a.PNG: the PNG does not decode"), "{error}");
+        assert!(
+            error.contains("a.PNG: the PNG cannot be decoded"),
+            "{error}"
+        );
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

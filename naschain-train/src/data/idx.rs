@@ -6,24 +6,24 @@ use std::path::Path;
 
 use naschain_core::Shape;
 
-use super::files::{Input, broken, malformed};
+use super::files::{Input, malformed, read_problem};
 use super::{Dataset, Emnist, Images, files};
 use crate::Error;
 
-/// How the files of one data set are named and what is in them.
-struct Layout {
-    /// What the names of both parts' files begin with.
+/// File names and contents of one data set.
+struct IdxFiles {
+    /// Prefixes of the file names of training and test set.
     parts: [String; 2],
     classes: usize,
-    /// What the files call the first class.
+    /// The first class's label in the files.
     first_label: u8,
-    /// Whether images are stored with rows and columns exchanged.
+    /// Whether images are stored transposed.
     transposed: bool,
 }
 
-/// MNIST, or any other with its file names and ten classes.
+/// MNIST, or a data set with the same file names and ten classes.
 pub(super) fn mnist(name: String, dir: &Path) -> Result<Dataset, Error> {
-    let layout = Layout {
+    let layout = IdxFiles {
         parts: ["train", "t10k"].map(str::to_owned),
         classes: 10,
         first_label: 0,
@@ -32,10 +32,10 @@ pub(super) fn mnist(name: String, dir: &Path) -> Result<Dataset, Error> {
     layout.dataset(name, dir)
 }
 
-/// EMNIST, whose images are stored with rows and columns exchanged, as the MATLAB files are that
-/// they were made from; here they are put upright.
+/// EMNIST, whose images are stored transposed, like the MATLAB files they were made from. They are
+/// transposed back.
 pub(super) fn emnist(name: String, split: Emnist, dir: &Path) -> Result<Dataset, Error> {
-    let layout = Layout {
+    let layout = IdxFiles {
         parts: ["train", "test"].map(|part| format!("emnist-{}-{part}", split.as_str())),
         classes: split.classes(),
         first_label: split.first_label(),
@@ -44,7 +44,7 @@ pub(super) fn emnist(name: String, split: Emnist, dir: &Path) -> Result<Dataset,
     layout.dataset(name, dir)
 }
 
-impl Layout {
+impl IdxFiles {
     fn dataset(&self, name: String, dir: &Path) -> Result<Dataset, Error> {
         let [train, test] = &self.parts;
         let (train, test) = (self.part(dir, train)?, self.part(dir, test)?);
@@ -60,7 +60,7 @@ impl Layout {
         let find = |suffix: &str| {
             let name = format!("{prefix}-{suffix}");
             let missing = || files::io(&dir.join(&name), std::io::ErrorKind::NotFound.into());
-            files::either(dir, &name).ok_or_else(missing)
+            files::file_or_gzip(dir, &name).ok_or_else(missing)
         };
         let images_path = find("images-idx3-ubyte")?;
         let labels_path = find("labels-idx1-ubyte")?;
@@ -71,7 +71,7 @@ impl Layout {
             return Err(malformed(&labels_path, problem));
         }
         if pixels.is_empty() {
-            return Err(malformed(&images_path, "there are no images in it"));
+            return Err(malformed(&images_path, "it contains no images"));
         }
         let mut shape = Shape {
             channels: 1,
@@ -87,7 +87,7 @@ impl Layout {
         Images::new(shape, pixels, labels)
     }
 
-    /// Labels that count from 0.
+    /// Checks the labels and shifts them to count from 0.
     fn labels(&self, found: &[u8]) -> Result<Vec<u16>, String> {
         let first = usize::from(self.first_label);
         let label = |(index, &found): (usize, &u8)| {
@@ -102,7 +102,7 @@ impl Layout {
     }
 }
 
-/// Exchanges rows and columns of each image of one plane.
+/// Transposes each image.
 fn transpose(pixels: &mut [u8], shape: Shape) {
     let mut before = vec![0; shape.len()];
     for image in pixels.chunks_exact_mut(shape.len()) {
@@ -120,7 +120,7 @@ fn values<const N: usize>(path: &Path) -> Result<(Vec<u8>, [usize; N]), Error> {
     let dimensions = header::<N>(&mut input.reader);
     let values = dimensions.and_then(|dimensions| {
         let expected = dimensions.iter().map(|&n| n as u128).product();
-        Ok((input.rest(expected)?, dimensions))
+        Ok((input.read_rest(expected)?, dimensions))
     });
     values.map_err(|problem| malformed(path, problem))
 }
@@ -128,13 +128,13 @@ fn values<const N: usize>(path: &Path) -> Result<(Vec<u8>, [usize; N]), Error> {
 fn header<const N: usize>(reader: &mut impl Read) -> Result<[usize; N], String> {
     let mut word = || -> Result<[u8; 4], String> {
         let mut word = [0; 4];
-        reader.read_exact(&mut word).map_err(broken)?;
+        reader.read_exact(&mut word).map_err(read_problem)?;
         Ok(word)
     };
     let found = word()?;
     if found != [0, 0, 8, N as u8] {
         return Err(format!(
-            "magic number is {found:02x?}; unsigned bytes of {N} dimensions have [00, 00, 08, {N:02x}]"
+            "magic number is {found:02x?}; for unsigned bytes with {N} dimensions it must be [00, 00, 08, {N:02x}]"
         ));
     }
     let mut dimensions = [0; N];
@@ -159,7 +159,7 @@ mod tests {
         bytes
     }
 
-    /// A folder with four IDX files, the training images gzipped, one of them replaced.
+    /// A folder with four IDX files, the training images gzipped, and optionally one file replaced.
     fn folder(test: &str, replaced: Option<(&str, Vec<u8>)>) -> PathBuf {
         let dir = std::env::temp_dir().join(format!("naschain-idx-{test}-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
@@ -233,12 +233,12 @@ mod tests {
     }
 
     #[test]
-    fn malformed_files_are_refused_by_name() {
+    fn malformed_files_are_rejected_by_name() {
         let images = "t10k-images-idx3-ubyte";
         let labels = "t10k-labels-idx1-ubyte";
         let error = refused("short", images, vec![0, 0, 8]);
         assert!(
-            error.contains(images) && error.contains("ends too early"),
+            error.contains(images) && error.contains("is truncated"),
             "{error}"
         );
         let error = refused("magic", images, idx(&[2, 6], &[0; 12]));
@@ -248,11 +248,11 @@ mod tests {
         );
         let error = refused("cut", images, idx(&[2, 3, 2], &[0; 11]));
         assert!(
-            error.contains("promises 12 bytes of data; it has 11"),
+            error.contains("claims 12 bytes of data; it has 11"),
             "{error}"
         );
         let error = refused("huge", images, idx(&[u32::MAX; 3], &[]));
-        assert!(error.contains("can hold 16 at the most"), "{error}");
+        assert!(error.contains("can hold at most 16"), "{error}");
         let error = refused("more", images, idx(&[2, 3, 2], &[0; 13]));
         assert!(error.contains("12 bytes of data; it has more"), "{error}");
         let error = refused("count", labels, idx(&[3], &[1, 2, 3]));
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn emnist_is_put_upright_and_its_letters_count_from_0() {
+    fn emnist_is_transposed_and_its_letters_count_from_0() {
         let dir = std::env::temp_dir().join(format!("naschain-emnist-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let write = |name: &str, bytes: Vec<u8>| {

@@ -4,12 +4,12 @@ use super::Moments;
 use super::folder::Pictures;
 use crate::Error;
 
-/// Images that are read at a time when all are looked at.
+/// Images read at a time when all are scanned.
 const CHUNK: usize = 64;
 
-/// Images with their labels, in memory or decoded from files whenever they are asked for.
+/// Images with their labels, in memory or decoded from files on demand.
 ///
-/// Two of them are equal when they hold the same pixels and labels, wherever those are.
+/// Two values are equal when they have the same pixels and labels, wherever those are stored.
 #[derive(Clone, Debug)]
 pub struct Images {
     shape: Shape,
@@ -24,11 +24,11 @@ enum Pixels {
     Files(Pictures),
 }
 
-/// What is known once every image was looked at.
+/// Digest and statistics, computed in one scan of all images.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Contents {
     digest: Digest,
-    /// For each colour plane how often each pixel value occurs.
+    /// Histogram of pixel values for each colour plane.
     counts: Vec<[u64; 256]>,
 }
 
@@ -41,8 +41,8 @@ impl PartialEq for Images {
 impl Eq for Images {}
 
 impl Images {
-    /// Images in memory: `pixels` holds images × channels × height × width numbers, each plane
-    /// row by row, `labels` one label an image, counted from 0.
+    /// Images in memory: `pixels` holds images × channels × height × width values, each plane row
+    /// by row, `labels` one label per image, counted from 0.
     ///
     /// ```
     /// use naschain_train::Images;
@@ -52,8 +52,8 @@ impl Images {
     /// ```
     ///
     /// # Errors
-    /// [`Error::PixelCount`] when the pixels are no whole number of images,
-    /// [`Error::LabelCount`] when there is not one label for each.
+    /// [`Error::PixelCount`] when the pixels are not a whole number of images,
+    /// [`Error::LabelCount`] when there is not one label per image.
     pub fn new(shape: Shape, pixels: Vec<u8>, labels: Vec<u16>) -> Result<Images, Error> {
         let found = pixels.len();
         if shape.is_empty() || !found.is_multiple_of(shape.len()) {
@@ -64,19 +64,19 @@ impl Images {
             let labels = labels.len();
             return Err(Error::LabelCount { labels, images });
         }
-        Images::examined(shape, Pixels::Memory(pixels), labels)
+        Images::scan(shape, Pixels::Memory(pixels), labels)
     }
 
-    /// Images that stay in their files. Each is decoded once here, to know the contents.
-    pub(super) fn streamed(
+    /// Images that stay in their files. Each is decoded once here, for digest and statistics.
+    pub(super) fn from_files(
         shape: Shape,
         pictures: Pictures,
         labels: Vec<u16>,
     ) -> Result<Images, Error> {
-        Images::examined(shape, Pixels::Files(pictures), labels)
+        Images::scan(shape, Pixels::Files(pictures), labels)
     }
 
-    fn examined(shape: Shape, pixels: Pixels, labels: Vec<u16>) -> Result<Images, Error> {
+    fn scan(shape: Shape, pixels: Pixels, labels: Vec<u16>) -> Result<Images, Error> {
         let mut images = Images {
             shape,
             labels,
@@ -121,7 +121,7 @@ impl Images {
         self.shape
     }
 
-    /// One label an image, counted from 0.
+    /// One label per image, counted from 0.
     pub fn labels(&self) -> &[u16] {
         &self.labels
     }
@@ -129,12 +129,12 @@ impl Images {
     /// The pixels of some images in the order of their indices, counted from 0: images × channels
     /// × height × width.
     ///
-    /// Images in files are decoded by the threads of the rayon pool that this is called in; which
-    /// thread decodes what changes nothing.
+    /// Images in files are decoded by the threads of the current rayon pool; the result does not
+    /// depend on them.
     ///
     /// # Errors
-    /// [`Error::NoSuchImage`]; [`Error::Io`] and [`Error::Malformed`] when a file has changed
-    /// since it was found.
+    /// [`Error::NoSuchImage`]; [`Error::Io`] and [`Error::Malformed`] when a file has changed since
+    /// it was listed.
     pub fn pixels(&self, indices: &[usize]) -> Result<Vec<u8>, Error> {
         let images = self.len();
         if let Some(&index) = indices.iter().find(|&&index| index >= images) {
@@ -153,7 +153,7 @@ impl Images {
         }
     }
 
-    /// All of them in memory.
+    /// A copy of all images in memory.
     ///
     /// # Errors
     /// As for [`Images::pixels`].
@@ -162,22 +162,22 @@ impl Images {
         Images::new(self.shape, self.pixels(&all)?, self.labels.clone())
     }
 
-    /// The same in memory, if they are in files and take at most `most_bytes` there.
-    pub(super) fn kept(self, most_bytes: u64) -> Result<Images, Error> {
+    /// Decodes images in files into memory if they take at most `max_bytes`.
+    pub(super) fn into_memory(self, max_bytes: u64) -> Result<Images, Error> {
         let bytes = self.len() as u64 * self.shape.len() as u64;
         match self.pixels {
-            Pixels::Files(_) if bytes <= most_bytes => self.in_memory(),
+            Pixels::Files(_) if bytes <= max_bytes => self.in_memory(),
             _ => Ok(self),
         }
     }
 
-    /// BLAKE3 over the pixels of all images in order, then over all labels, two little-endian
-    /// bytes each.
+    /// BLAKE3 of the pixels of all images in order, then of all labels, two little-endian bytes
+    /// each.
     pub fn digest(&self) -> Digest {
         self.contents.digest
     }
 
-    /// Mean and deviation of each colour plane.
+    /// Mean and standard deviation of each colour plane.
     pub fn moments(&self) -> Vec<Moments> {
         self.contents.counts.iter().map(Moments::new).collect()
     }
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_that_do_not_fit_are_refused() {
+    fn mismatched_counts_are_rejected() {
         let shape: Shape = "1x2x2".parse().unwrap();
         let problem = |pixels, labels| {
             let images = Images::new(shape, vec![0; pixels], vec![0; labels]);
@@ -198,11 +198,11 @@ mod tests {
         assert_eq!(problem(8, 1), "there are 1 labels for 2 images");
         let images = Images::new(shape, vec![0; 8], vec![0; 2]).unwrap();
         let error = images.pixels(&[0, 2]).unwrap_err().to_string();
-        assert_eq!(error, "image 2 is asked for; there are 2, counted from 0");
+        assert_eq!(error, "there is no image 2; there are 2, counted from 0");
     }
 
     #[test]
-    fn the_digest_is_that_of_pixels_and_labels_in_order() {
+    fn the_digest_covers_pixels_and_labels_in_order() {
         let shape: Shape = "3x1x2".parse().unwrap();
         let pixels: Vec<u8> = (0..600 * 6).map(|i| (i % 251) as u8).collect();
         let labels: Vec<u16> = (0..600).collect();

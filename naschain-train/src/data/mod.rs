@@ -1,4 +1,4 @@
-//! Data sets: their files, and what they hold.
+//! Data sets: finding, reading and holding them.
 
 mod array;
 mod cifar;
@@ -26,17 +26,17 @@ pub use name::{DataName, Emnist};
 /// Reads a PNG or JPEG file as an image of `shape`: channels × height × width pixels, plane by
 /// plane, from 0 to 255.
 ///
-/// The largest part around the centre that has the shape's proportions is resized to it; grey
-/// becomes colour and colour grey where the channels ask for it.
+/// The largest centred part with the shape's aspect ratio is resized to the shape. Grey images are
+/// converted to colour and colour images to grey as the number of channels requires.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Malformed`] for a file that is no such image, or a shape that has
+/// [`Error::Io`]; [`Error::Malformed`] for a file that is not a PNG or JPEG image, or a shape with
 /// neither 1 nor 3 channels.
 pub fn read_picture(path: &Path, shape: Shape) -> Result<Vec<u8>, Error> {
     if ![1, 3].contains(&shape.channels) {
         return Err(Error::Malformed {
             path: path.to_owned(),
-            problem: format!("a picture has 1 or 3 channels; {shape} is asked for"),
+            problem: format!("images can be read with 1 or 3 channels, not as {shape}"),
         });
     }
     let mut pixels = vec![0; shape.len()];
@@ -44,7 +44,7 @@ pub fn read_picture(path: &Path, shape: Shape) -> Result<Vec<u8>, Error> {
     Ok(pixels)
 }
 
-/// A data set: its images, in memory or in files that are read as they are needed.
+/// A labelled data set, in memory or in image files that are decoded when needed.
 ///
 /// ```
 /// use naschain_train::Dataset;
@@ -68,12 +68,12 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// The embedded UCI digits: 1,397 training and 400 test images, drawn once and for all.
+    /// The embedded UCI digits: 1,397 training and 400 test images, in a fixed split.
     pub fn digits() -> Dataset {
         digits::dataset()
     }
 
-    /// A data set of these parts.
+    /// Combines a training set and a test set.
     ///
     /// # Errors
     /// [`Error::PartShapes`] when their images have different shapes, [`Error::LabelRange`] when
@@ -110,13 +110,13 @@ impl Dataset {
 
     /// Reads a data set from its files.
     ///
-    /// They are looked for in `data_dir` if it is given; otherwise in `$NASCHAIN_DATA/<name>`,
-    /// `$NASCHAIN_DATA`, `data/<name>` and the places where Debian's packages put them, and by the
-    /// names that the makers' archives unpack to. A folder of pictures stays where it is: each
-    /// picture is decoded once here, by all processors, and then whenever it is needed.
+    /// They are searched in `data_dir` if it is given; otherwise in `$NASCHAIN_DATA/<name>`,
+    /// `$NASCHAIN_DATA`, `data/<name>` and the folders of Debian's packages, also under the folder
+    /// names of the original archives. A folder of image files is not copied: each file is decoded
+    /// once here, in parallel, for the digest, and then whenever it is needed.
     ///
     /// # Errors
-    /// [`Error::DataNotFound`] with every folder that was tried, [`Error::Io`], or
+    /// [`Error::DataNotFound`] with every folder that was searched, [`Error::Io`], or
     /// [`Error::Malformed`].
     pub fn load(name: &DataName, data_dir: Option<&Path>) -> Result<Dataset, Error> {
         let Some(found) = Dataset::find(name, data_dir)? else {
@@ -134,11 +134,10 @@ impl Dataset {
         }
     }
 
-    /// The folder, or the file, that [`Dataset::load`] would read; nothing for the digits, which
-    /// are embedded.
+    /// The folder or file that [`Dataset::load`] would read; `None` for the embedded digits.
     ///
     /// # Errors
-    /// [`Error::DataNotFound`] with every folder that was tried.
+    /// [`Error::DataNotFound`] with every folder that was searched.
     pub fn find(name: &DataName, data_dir: Option<&Path>) -> Result<Option<PathBuf>, Error> {
         match name {
             DataName::Digits => Ok(None),
@@ -146,41 +145,41 @@ impl Dataset {
         }
     }
 
-    /// The same with the pictures of each part in memory if their pixels take at most
-    /// `most_bytes` there, so that they are decoded no more.
+    /// Decodes each of the two parts into memory if its pixels take at most `max_bytes`, so that
+    /// its files are not decoded again and again.
     ///
     /// # Errors
     /// Those of [`Images::pixels`].
-    pub fn kept(self, most_bytes: u64) -> Result<Dataset, Error> {
+    pub fn into_memory(self, max_bytes: u64) -> Result<Dataset, Error> {
         Ok(Dataset {
-            train: self.train.kept(most_bytes)?,
-            test: self.test.kept(most_bytes)?,
+            train: self.train.into_memory(max_bytes)?,
+            test: self.test.into_memory(max_bytes)?,
             ..self
         })
     }
 
-    /// The same with a name for each class.
+    /// Sets the classes' names.
     ///
     /// # Errors
-    /// [`Error::ClassNames`] when there is not one for each.
+    /// [`Error::ClassNames`] when there is not one name per class.
     pub fn with_class_names(self, class_names: Vec<String>) -> Result<Dataset, Error> {
         let (names, classes) = (class_names.len(), self.classes);
-        match names == classes {
-            true => Ok(Dataset {
+        if names == classes {
+            Ok(Dataset {
                 class_names,
                 ..self
-            }),
-            false => Err(Error::ClassNames { names, classes }),
+            })
+        } else {
+            Err(Error::ClassNames { names, classes })
         }
     }
 
-    /// The classes' names in the order of their numbers; empty where they are just numbers.
+    /// Class names in the order of the class numbers; empty if classes only have numbers.
     pub fn class_names(&self) -> &[String] {
         &self.class_names
     }
 
-    /// The pixel value of white: 16 for the UCI digits, which have 17 grey levels, 255 for all
-    /// others.
+    /// The pixel value of white: 16 for the UCI digits, which have 17 grey levels, otherwise 255.
     pub fn white(&self) -> u8 {
         if self.name == DataName::Digits.to_string() {
             16
@@ -189,8 +188,8 @@ impl Dataset {
         }
     }
 
-    /// BLAKE3 over shape and classes, and then for each part the number of its images and its
-    /// [digest](Images::digest): two parties with the same digest hold the same data.
+    /// Content digest: BLAKE3 of shape and number of classes, and for each part of its number of
+    /// images and its [digest](Images::digest). Parties with equal digests have equal data.
     pub fn digest(&self) -> Digest {
         let mut hasher = blake3::Hasher::new();
         hasher.update(format!("{} {}\n", self.shape, self.classes).as_bytes());
@@ -207,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_sees_every_part() {
+    fn the_digest_covers_both_parts() {
         let digits = Dataset::digits();
         let all: Vec<usize> = (0..400).collect();
         let mut labels = digits.test.labels().to_vec();
@@ -223,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_do_not_fit_are_refused() {
+    fn mismatched_parts_are_rejected() {
         let part = |shape: &str, label| {
             let shape: Shape = shape.parse().unwrap();
             Images::new(shape, vec![0; shape.len()], vec![label]).unwrap()
@@ -243,6 +242,6 @@ mod tests {
         );
         let names = Dataset::digits().with_class_names(vec!["zero".to_owned()]);
         let error = names.unwrap_err().to_string();
-        assert_eq!(error, "1 class names; there are 10 classes");
+        assert_eq!(error, "there are 1 class names for 10 classes");
     }
 }

@@ -3,17 +3,16 @@
 pub struct Moments {
     /// The mean.
     pub mean: f64,
-    /// The standard deviation, over all pixels; 1 where all are equal, so that it can be divided
-    /// by.
+    /// The standard deviation of all pixels; 1 if all are equal, so that it is a valid divisor.
     pub deviation: f64,
     /// Whether all pixels are equal.
     pub constant: bool,
 }
 
 impl Moments {
-    /// Of a plane in which each of the 256 values occurs so often.
+    /// Moments of a plane with this histogram of pixel values.
     pub(super) fn new(counts: &[u64; 256]) -> Moments {
-        // The sums are whole numbers, so they are exact in any order.
+        // The sums are integers, so they are exact in any order.
         let moment = |power| -> f64 {
             let terms = counts.iter().zip(0u64..);
             terms
@@ -30,7 +29,7 @@ impl Moments {
         }
     }
 
-    /// The normalised number for each of the 256 pixel values.
+    /// The normalised value of each of the 256 pixel values.
     pub(crate) fn table(&self) -> [f32; 256] {
         std::array::from_fn(|value| ((value as f64 - self.mean) / self.deviation) as f32)
     }
@@ -41,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_those_of_the_pixels() {
+    fn moments_match_the_pixels() {
         let mut counts = [0; 256];
         (counts[10], counts[20]) = (3, 1);
         let moments = Moments::new(&counts);

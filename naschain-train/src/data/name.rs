@@ -6,15 +6,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Error;
 
-/// Sides of a folder's pictures when nothing else is said.
-const USUAL_SIDE: usize = 32;
-/// More than a macro space takes.
-const LARGEST_SIDE: usize = 4096;
+/// Default height and width of the images of a folder.
+const DEFAULT_SIDE: usize = 32;
+/// Maximum height and width.
+const MAX_SIDE: usize = 4096;
 
-/// The data sets that can be read.
+/// The supported data sets.
 ///
-/// A name is what stands in flags and in a run's specification. It names no place: every machine
-/// has the files where it likes.
+/// A name is used in flags and in a run's specification. It contains no path, because each machine
+/// may keep the files elsewhere.
 ///
 /// ```
 /// use naschain_train::DataName;
@@ -37,31 +37,31 @@ pub enum DataName {
     Cifar10,
     /// CIFAR-100 (Krizhevsky 2009): the same with 100 classes, the fine labels, binary version.
     Cifar100,
-    /// A folder of PNG and JPEG files, `train/CLASS/FILE` and `val/CLASS/FILE`, brought to this
+    /// A folder of PNG and JPEG files, `train/CLASS/FILE` and `val/CLASS/FILE`, resized to this
     /// shape; written `folder-3x32x32`.
     Folder(Shape),
-    /// A NumPy archive of the arrays `x` and `y`, by its file's name without folders.
+    /// A NumPy archive of the arrays `x` and `y`, named by its file name without folders.
     Npz(String),
 }
 
 /// A split of EMNIST.
 ///
-/// Its files hold every image with rows and columns exchanged; here they are upright, as
-/// MNIST's are.
+/// EMNIST's files store images transposed; they are transposed back when read, to MNIST's
+/// orientation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Emnist {
-    /// 47 classes, digits and letters, equally many images of each: 112,800 + 18,800.
+    /// 47 classes of digits and letters with equal numbers of images: 112,800 + 18,800.
     Balanced,
-    /// 62 classes, digits, capitals and small letters: 697,932 + 116,323.
+    /// 62 classes of digits, upper-case and lower-case letters: 697,932 + 116,323.
     Byclass,
-    /// 47 classes, with letters that look the same in both cases merged: 697,932 + 116,323.
+    /// 47 classes, in which letters that look alike in both cases are merged: 697,932 + 116,323.
     Bymerge,
     /// 10 digits: 240,000 + 40,000.
     Digits,
-    /// 26 letters without their case: 124,800 + 20,800. The files number them from 1; here they
-    /// count from 0 as all labels do.
+    /// 26 letters regardless of case: 124,800 + 20,800. The files number them from 1; labels here
+    /// count from 0.
     Letters,
-    /// 10 digits in MNIST's numbers: 60,000 + 10,000.
+    /// 10 digits, as many images as MNIST: 60,000 + 10,000.
     Mnist,
 }
 
@@ -76,7 +76,7 @@ impl Emnist {
         Emnist::Mnist,
     ];
 
-    /// The split's name in its files' names.
+    /// The split's name as it appears in file names.
     pub fn as_str(self) -> &'static str {
         match self {
             Emnist::Balanced => "balanced",
@@ -97,14 +97,14 @@ impl Emnist {
         }
     }
 
-    /// What the files call the first class.
+    /// The first class's label in the files.
     pub(super) fn first_label(self) -> u8 {
         u8::from(self == Emnist::Letters)
     }
 }
 
 impl DataName {
-    /// Every data set that is known by its name alone: all but folders and NumPy archives.
+    /// Every data set with a fixed name: all except folders and NumPy archives.
     pub fn all() -> Vec<DataName> {
         let mut all = vec![DataName::Digits, DataName::FashionMnist, DataName::Mnist];
         all.extend(Emnist::ALL.map(DataName::Emnist));
@@ -112,12 +112,12 @@ impl DataName {
         all
     }
 
-    /// A folder of pictures in the usual size.
+    /// A folder of images at the default size, 3×32×32.
     pub fn folder() -> DataName {
         DataName::Folder(Shape {
             channels: 3,
-            height: USUAL_SIDE,
-            width: USUAL_SIDE,
+            height: DEFAULT_SIDE,
+            width: DEFAULT_SIDE,
         })
     }
 }
@@ -154,7 +154,8 @@ impl FromStr for DataName {
         if let Some(shape) = text.strip_prefix("folder-") {
             return picture_shape(shape).map(DataName::Folder);
         }
-        // A run's specification may come from a stranger: it must not lead out of a folder.
+        // A run's specification may come from an untrusted party, so the name must not contain a
+        // path.
         let plain = !text.starts_with('.') && !text.contains(['/', '\\', ':', '\0']);
         if plain && text.ends_with(".npz") {
             return Ok(DataName::Npz(text.to_owned()));
@@ -163,11 +164,11 @@ impl FromStr for DataName {
     }
 }
 
-/// Pictures are grey or in colour, and networks have a largest input.
+/// Parses a shape of 1 or 3 channels and a supported size.
 fn picture_shape(text: &str) -> Result<Shape, Error> {
     let right = |shape: &Shape| {
         let sides = [shape.height, shape.width];
-        let side_is_right = |side: &usize| (1..=LARGEST_SIDE).contains(side);
+        let side_is_right = |side: &usize| (1..=MAX_SIDE).contains(side);
         [1, 3].contains(&shape.channels) && sides.iter().all(side_is_right)
     };
     let shape = text.parse().ok().filter(right);
@@ -194,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_written_as_they_are_read() {
+    fn names_round_trip() {
         let mut names = DataName::all();
         names.push(DataName::Npz("flowers.npz".to_owned()));
         names.push(DataName::Folder("1x28x30".parse().unwrap()));
@@ -208,17 +209,17 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_refused() {
+    fn unknown_names_are_rejected() {
         let wrong = ["imagenet", "emnist", "a/b.npz", "..\\b.npz", ".npz"];
         for wrong in wrong {
             let error = wrong.parse::<DataName>().unwrap_err().to_string();
-            assert!(error.contains("is not known; use digits"), "{error}");
+            assert!(error.contains("unknown data set"), "{error}");
         }
         for wrong in ["2x8x8", "3x4097x8", "3x0x8", "8", ""] {
             let name = format!("folder-{wrong}").parse::<DataName>();
             let right = format!(
-                "pictures cannot be brought to {wrong:?}; 1 or 3 channels and sides of 1 to 4096 \
-                 are right, such as 3x32x32"
+                "images cannot be resized to {wrong:?}; use 1 or 3 channels and sides of 1 to \
+                 4096, such as 3x32x32"
             );
             assert_eq!(name.unwrap_err().to_string(), right);
         }

@@ -5,26 +5,26 @@
 use std::io::Read;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
-/// As much as NumPy itself reads without being told to trust the file.
-const LONGEST_HEADER: usize = 10_000;
+/// NumPy's own limit for untrusted files (`max_header_size`).
+const MAX_HEADER_BYTES: usize = 10_000;
 
-/// What a header says of the numbers after it.
+/// Type and shape of the data after a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// The numbers' type, such as `|u1` or `<i8`.
+    /// The element type, such as `|u1` or `<i8`.
     pub(super) descr: String,
-    /// Sizes, the outermost first.
+    /// Dimensions, the outermost first.
     pub(super) shape: Vec<usize>,
 }
 
 impl Header {
-    /// Reads up to the first number.
+    /// Reads the header, up to the first byte of data.
     pub(super) fn read(reader: &mut impl Read) -> Result<Header, String> {
         let start: [u8; 8] = bytes(reader)?;
         if start[..6] != *MAGIC {
             let found = &start[..6];
             return Err(format!(
-                "it begins with {found:02x?}; NumPy's files begin with {MAGIC:02x?}"
+                "it starts with {found:02x?}; NumPy files start with {MAGIC:02x?}"
             ));
         }
         let length = match start[6] {
@@ -32,13 +32,13 @@ impl Header {
             2 | 3 => u32::from_le_bytes(bytes(reader)?) as usize,
             found => {
                 return Err(format!(
-                    "it has version {found} of NumPy's format, not 1 to 3"
+                    "it has version {found} of NumPy's format; versions 1 to 3 are supported"
                 ));
             }
         };
-        if length > LONGEST_HEADER {
+        if length > MAX_HEADER_BYTES {
             return Err(format!(
-                "its header is {length} bytes long; at most {LONGEST_HEADER} are read"
+                "its header is {length} bytes long; the limit is {MAX_HEADER_BYTES}"
             ));
         }
         let mut text = vec![0; length];
@@ -46,14 +46,14 @@ impl Header {
         let text = String::from_utf8(text).map_err(|_| "its header is not text".to_owned())?;
         Header::parse(&text).ok_or_else(|| {
             format!(
-                "its header is {:?}; one array of numbers in C order is needed, as \
-                 numpy.ascontiguousarray makes it",
+                "its header is {:?}; the array must be numeric and in C order, as returned by \
+                 numpy.ascontiguousarray",
                 text.trim_end()
             )
         })
     }
 
-    /// Nothing for records, Python objects and arrays in Fortran order.
+    /// Returns `None` for records, Python objects and arrays in Fortran order.
     fn parse(text: &str) -> Option<Header> {
         let value = |key: &str| {
             let (_, after) = text.split_once(&format!("'{key}'"))?;
@@ -102,9 +102,9 @@ mod tests {
         Header::read(&mut file)
     }
 
-    // Both as NumPy 2.3 writes them: numpy.zeros((3, 2), 'uint8') and numpy.zeros(5).
+    // As written by NumPy 2.3 for numpy.zeros((3, 2), 'uint8') and numpy.zeros(5).
     #[test]
-    fn headers_of_numpy_are_read() {
+    fn numpy_headers_are_read() {
         for (text, descr, shape) in [
             (
                 "{'descr': '|u1', 'fortran_order': False, 'shape': (3, 2), }          \n",
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn other_headers_are_refused() {
+    fn other_headers_are_rejected() {
         let whole = file("|u1", "(2,)", &[1, 2]);
         for length in 0..whole.len() - 2 {
             assert!(header(&whole[..length]).is_err(), "{length}");
@@ -133,7 +133,7 @@ mod tests {
         assert!(
             header(b"PK\x03\x04      ")
                 .unwrap_err()
-                .contains("begins with")
+                .contains("starts with")
         );
         let mut version = whole.clone();
         version[6] = 4;

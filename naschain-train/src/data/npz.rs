@@ -1,4 +1,4 @@
-//! NumPy archives: what `numpy.savez("FILE.npz", x=x, y=y)` and `savez_compressed` write.
+//! NumPy archives, as written by `numpy.savez("FILE.npz", x=x, y=y)` and `savez_compressed`.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -14,15 +14,15 @@ use super::npy::Header;
 use super::{Dataset, Images, files};
 use crate::Error;
 
-/// Of an archive without a test part, every so many-th image is kept for the test.
-const TEST_PART: usize = 5;
+/// One in this many images, drawn at random, becomes the test set of an archive without one.
+const TEST_DIVISOR: usize = 5;
 
-/// Reads `x` (pixels of 0 to 255, `uint8`) and `y` (labels from 0 without gaps, any whole
-/// numbers), and `x_test` and `y_test` where they are; the training part may also be called
-/// `x_train` and `y_train`.
+/// Reads `x` (pixels from 0 to 255, `uint8`) and `y` (labels from 0 without gaps, of any integer
+/// type), and `x_test` and `y_test` if present. The training set may also be called `x_train` and
+/// `y_train`.
 ///
-/// `x` is images × height × width, images × channels × height × width, or images × height × width
-/// × channels; the last where the last size is 1 or 3 and the second is not.
+/// `x` is images × height × width, images × channels × height × width, or images × height × width ×
+/// channels; the last if its last dimension is 1 or 3 and its second is not.
 pub(super) fn dataset(name: String, path: &Path) -> Result<Dataset, Error> {
     let (file, length) = files::open(path)?;
     let archive = ZipArchive::new(BufReader::new(file));
@@ -39,12 +39,12 @@ pub(super) fn dataset(name: String, path: &Path) -> Result<Dataset, Error> {
     Dataset::new(name, classes, train.images()?, test.images()?)
 }
 
-/// A compressed file of the archive.
+/// A file within the archive.
 type Member<'a> = Input<ZipFile<'a, BufReader<File>>>;
 
 struct Archive {
     archive: ZipArchive<BufReader<File>>,
-    /// The file's bytes.
+    /// Size of the archive in bytes.
     length: u64,
 }
 
@@ -56,11 +56,12 @@ struct Part {
 }
 
 impl Archive {
-    /// The number of classes, the training part and the test part.
+    /// The number of classes, the training set and the test set.
     fn parts(&mut self) -> Result<(usize, [Part; 2]), String> {
-        let suffix = match self.has("x") || !self.has("x_train") {
-            true => "",
-            false => "_train",
+        let suffix = if self.has("x") || !self.has("x_train") {
+            ""
+        } else {
+            "_train"
         };
         let part = self.part(suffix)?;
         let classes = part.classes()?;
@@ -70,8 +71,8 @@ impl Archive {
         let [train, test] = part.split();
         if let Some(class) = (0..classes).find(|&class| !train.has(class)) {
             return Err(format!(
-                "class {class} has no image to train on: of {} images {}, drawn once and for all, \
-                 are the test, all of this class among them; add some, or x_test and y_test",
+                "class {class} has no training image: of {} images {} were drawn as the test set, \
+                 among them all of this class; add images, or x_test and y_test",
                 train.labels.len() + test.labels.len(),
                 test.labels.len()
             ));
@@ -100,12 +101,12 @@ impl Archive {
         })
     }
 
-    /// The header of an array, and the bytes after it.
+    /// The header of an array, and a reader of the data after it.
     fn member(&mut self, name: &str) -> Result<(Header, Member<'_>), String> {
         if !self.has(name) {
             let names = self.archive.file_names().flatten().take(20);
             let have = names.collect::<Vec<_>>().join(", ");
-            return Err(format!("there is no array {name} in it; it has {have}"));
+            return Err(format!("there is no array {name}; the archive has {have}"));
         }
         let wrong = |problem| format!("{name}: {problem}");
         let member = self.archive.by_name(&format!("{name}.npy"));
@@ -118,7 +119,7 @@ impl Archive {
 
     fn array(&mut self, name: String) -> Result<Array, String> {
         let (header, input) = self.member(&name)?;
-        let bytes = input.rest(header.bytes().unwrap_or(u128::MAX));
+        let bytes = input.read_rest(header.bytes().unwrap_or(u128::MAX));
         let bytes = bytes.map_err(|problem| format!("{name}: {problem}"))?;
         Ok(Array {
             name,
@@ -129,7 +130,7 @@ impl Archive {
 }
 
 impl Part {
-    /// As many classes as there are labels, which count from 0 without gaps.
+    /// The number of classes. Labels must count from 0 without gaps.
     fn classes(&self) -> Result<usize, String> {
         let largest = self
             .labels
@@ -147,7 +148,7 @@ impl Part {
             None => Ok(seen.len()),
             Some(missing) => Err(format!(
                 "the largest training label is {largest}, but no training image has the label \
-                 {missing}; labels count from 0 without gaps"
+                 {missing}; labels must count from 0 without gaps"
             )),
         }
     }
@@ -160,11 +161,11 @@ impl Part {
         Images::new(self.shape, self.pixels, self.labels)
     }
 
-    /// A training part and a test part, drawn once and for all.
+    /// Splits into a training set and a test set, with a fixed seed.
     fn split(self) -> [Part; 2] {
         let images = self.labels.len();
         let order = Stream::new(0, Purpose::Split, 0, 0).permutation(images);
-        let (test, train) = order.split_at(images.div_ceil(TEST_PART));
+        let (test, train) = order.split_at(images.div_ceil(TEST_DIVISOR));
         [train, test].map(|indices| {
             let size = self.shape.len();
             let mut part = Part {
@@ -196,7 +197,7 @@ mod tests {
         root.join("tests/fixtures/data").join(name)
     }
 
-    /// Loads an archive of these members, or says what is wrong with it.
+    /// Loads an archive of these members, or returns the error's text.
     fn load(test: &str, members: &[(&str, Vec<u8>)]) -> Result<Dataset, String> {
         let name = format!("naschain-npz-{test}-{}.npz", std::process::id());
         let path = std::env::temp_dir().join(name);
@@ -217,14 +218,15 @@ mod tests {
     }
 
     #[test]
-    fn archives_of_numpy_are_read() {
+    fn numpy_archives_are_read() {
         let first = dataset("first".to_owned(), &fixture("first.npz")).unwrap();
         assert_eq!(
             (first.shape.to_string(), first.classes),
             ("3x4x5".to_owned(), 3)
         );
         assert_eq!((first.train.len(), first.test.len()), (15, 5));
-        // make.py counts pixel by pixel, row by row, image by image: 60 numbers an image.
+        // make.py numbers the values image by image, row by row, pixel by pixel: 60 values per
+        // image.
         let expected = |image: usize| -> Vec<u8> {
             let places = (0..3).flat_map(|plane| (0..20).map(move |place| place * 3 + plane));
             places
@@ -253,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_archives_are_refused() {
+    fn malformed_archives_are_rejected() {
         let x = || ("x", npy::file("|u1", "(4, 1, 2)", &[0; 8]));
         let y = || ("y", labels(&[0, 1, 0, 1]));
         assert!(load("good", &[x(), y()]).is_ok());
@@ -261,7 +263,7 @@ mod tests {
             let error = load(test, members).unwrap_err();
             assert!(error.contains(problem), "{test}: {error}");
         };
-        refused("no-y", &[x()], "no array y in it; it has x.npy");
+        refused("no-y", &[x()], "no array y; the archive has x.npy");
         let wrong_x = |test, descr, shape, data: &[u8], problem| {
             refused(test, &[("x", npy::file(descr, shape, data)), y()], problem);
         };
@@ -272,7 +274,7 @@ mod tests {
             "|u1",
             "(4, 8, 8, 4)",
             &[0; 1024],
-            "2 or 4 channels, these come before height and width, such as x.transpose(0, 3, 1, 2)",
+            "2 or 4 channels must come before height and width, as after x.transpose(0, 3, 1, 2)",
         );
         wrong_x("flat", "|u1", "(8,)", &[0; 8], "x has 1 dimensions");
         wrong_x(
@@ -280,14 +282,14 @@ mod tests {
             "|u1",
             "(4, 1, 2)",
             &[0; 7],
-            "promises 8 bytes of data; it has 7",
+            "claims 8 bytes of data; it has 7",
         );
         wrong_x(
             "long",
             "|u1",
             "(4, 1, 2)",
             &[0; 9],
-            "promises 8 bytes of data; it has more",
+            "claims 8 bytes of data; it has more",
         );
         wrong_x("none", "|u1", "(0, 1, 2)", &[], "at least one image");
         let wide = "(4, 18446744073709551615, 18446744073709551615, 18446744073709551615)";
@@ -317,17 +319,17 @@ mod tests {
         wrong_y(
             "real",
             npy::file("<f4", "(4,)", &[0; 16]),
-            "labels are whole numbers",
+            "labels must be integers",
         );
         wrong_y(
             "text-y",
             npy::file("<U3", "(4,)", &[0; 48]),
-            "y has the type <U3; labels are whole numbers",
+            "y has the type <U3; labels must be integers",
         );
         wrong_y(
             "table",
             npy::file("|u1", "(2, 2)", &[0; 4]),
-            "one label an image",
+            "one label per image",
         );
         let negative = npy::file("<i2", "(4,)", &[0, 0, 1, 0, 255, 255, 0, 0]);
         wrong_y("negative", negative, "y has -1 for image 2");
@@ -343,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn the_test_part_leaves_an_image_of_each_class() {
+    fn the_test_set_leaves_an_image_of_each_class() {
         let x = || ("x", npy::file("|u1", "(20, 1, 2)", &[0; 40]));
         let found = (0..20).map(|rare| {
             let mut y = [0; 20];
@@ -354,10 +356,7 @@ mod tests {
         assert_eq!((good.len(), bad.len()), (16, 4));
         for error in bad {
             let error = error.unwrap_err();
-            assert!(
-                error.contains("class 1 has no image to train on"),
-                "{error}"
-            );
+            assert!(error.contains("class 1 has no training image"), "{error}");
         }
         let error = load(
             "few",

@@ -1,48 +1,48 @@
-//! Where data sets are looked for.
+//! The folders in which data sets are searched.
 
 use std::path::{Path, PathBuf};
 
-use super::files::either;
+use super::files::file_or_gzip;
 use super::{DataName, folder};
 use crate::Error;
 
-/// What has to be there, how to get it, and the folders that its makers' archives unpack to.
-struct Wanted {
+/// The file to look for, how to get it, and the folder names of the original archives.
+struct Search {
     file: String,
     hint: &'static str,
     folders: Vec<String>,
 }
 
-impl Wanted {
-    fn new(name: &DataName) -> Wanted {
-        const CIFAR: &str = "get the binary version from https://www.cs.toronto.edu/~kriz/cifar.html and give its folder with --data-dir";
+impl Search {
+    fn new(name: &DataName) -> Search {
+        const CIFAR: &str = "get the binary version from https://www.cs.toronto.edu/~kriz/cifar.html and pass its folder as --data-dir";
         let own = name.to_string();
         let (file, hint, folders): (&str, _, &[&str]) = match name {
             DataName::Cifar10 => ("test_batch.bin", CIFAR, &[&own, "cifar-10-batches-bin"]),
             DataName::Cifar100 => ("test.bin", CIFAR, &[&own, "cifar-100-binary"]),
             DataName::Emnist(split) => (
                 &format!("emnist-{}-test-labels-idx1-ubyte(.gz)", split.as_str()),
-                "get the MNIST format from https://www.nist.gov/itl/products-and-services/emnist-dataset and give its folder with --data-dir",
+                "get the MNIST format from https://www.nist.gov/itl/products-and-services/emnist-dataset and pass its folder as --data-dir",
                 &[&own, "emnist", "emnist/gzip", "gzip"],
             ),
             DataName::Folder(_) => (
                 "train and val",
-                "give the folder that holds train/CLASS/FILE and val/CLASS/FILE with --data-dir",
+                "pass the folder that contains train/CLASS/FILE and val/CLASS/FILE as --data-dir",
                 &["folder"],
             ),
-            DataName::Npz(file) => (file, "give the file or its folder with --data-dir", &[]),
+            DataName::Npz(file) => (file, "pass the file or its folder as --data-dir", &[]),
             DataName::FashionMnist => (
                 "t10k-labels-idx1-ubyte(.gz)",
-                "install Debian's package dataset-fashion-mnist, or give the folder of the four IDX files with --data-dir",
+                "install Debian's package dataset-fashion-mnist, or pass the folder of the four IDX files as --data-dir",
                 &[&own],
             ),
             DataName::Mnist | DataName::Digits => (
                 "t10k-labels-idx1-ubyte(.gz)",
-                "give the folder of the four IDX files with --data-dir",
+                "pass the folder of the four IDX files as --data-dir",
                 &[&own],
             ),
         };
-        Wanted {
+        Search {
             file: file.to_owned(),
             hint,
             folders: folders.iter().map(|&folder| folder.to_owned()).collect(),
@@ -72,26 +72,26 @@ impl Wanted {
     }
 }
 
-/// The folder that holds a data set's files, or the file if it is one.
+/// The folder that contains a data set's files, or the file of a NumPy archive.
 pub(super) fn find(name: &DataName, data_dir: Option<&Path>) -> Result<PathBuf, Error> {
-    let wanted = Wanted::new(name);
-    let looked = wanted.places(data_dir);
+    let search = Search::new(name);
+    let searched = search.places(data_dir);
     let there = |dir: &PathBuf| match name {
-        DataName::Folder(_) => folder::is_one(dir).then(|| dir.clone()),
+        DataName::Folder(_) => folder::has_layout(dir).then(|| dir.clone()),
         DataName::Npz(file) => {
             let is_it = dir.file_name().is_some_and(|name| name == file.as_str());
             let candidates = [is_it.then(|| dir.clone()), Some(dir.join(file))];
             candidates.into_iter().flatten().find(|path| path.is_file())
         }
-        _ => either(dir, wanted.file.trim_end_matches("(.gz)")).map(|_| dir.clone()),
+        _ => file_or_gzip(dir, search.file.trim_end_matches("(.gz)")).map(|_| dir.clone()),
     };
-    match looked.iter().find_map(there) {
+    match searched.iter().find_map(there) {
         Some(found) => Ok(found),
         None => Err(Error::DataNotFound {
             name: name.to_string(),
-            file: wanted.file,
-            looked,
-            hint: wanted.hint,
+            file: search.file,
+            searched,
+            hint: search.hint,
         }),
     }
 }
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_found_in_the_folder_or_in_one_within() {
+    fn files_are_found_in_the_folder_or_a_subfolder() {
         let root = std::env::temp_dir().join(format!("naschain-places-{}", std::process::id()));
         let unpacked = root.join("cifar-100-binary");
         std::fs::create_dir_all(&unpacked).unwrap();

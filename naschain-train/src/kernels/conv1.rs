@@ -1,22 +1,22 @@
 //! 1×1 convolution of one or several maps as if they were concatenated along channels; with one
-//! pixel an image it is also a linear layer. The gradient by one of the maps is the same with the
-//! weights of [`super::layout::transposed`].
+//! pixel per image it is also a linear layer. The gradient with respect to one of the maps is the
+//! same operation with the weights of [`super::layout::Transposed`].
 //!
-//! Lanes are output channels; a tile holds the sums of `P` pixels in `R` images. The order of
-//! every sum is map, channel.
+//! Lanes are output channels; a tile holds the sums of `P` pixels of `R` images. Every sum runs
+//! over map, channel.
 
-#![allow(unsafe_code)] // tiles read and write where `Sizes1::check` has looked before
+#![allow(unsafe_code)] // tiles read and write unchecked, within bounds that `Sizes1::check` verified
 
 use super::simd::{Isa, Kernel, Vector};
 
-/// What a 1×1 convolution reads and writes, in numbers.
+/// Dimensions of a 1×1 convolution.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes1 {
     pub(crate) images: usize,
     pub(crate) pixels: usize,
-    /// Maps that are read.
+    /// Number of maps that are read.
     pub(crate) maps: usize,
-    /// Channels of each of them.
+    /// Channels of each map.
     pub(crate) in_channels: usize,
     /// 8 or 16.
     pub(crate) in_lanes: usize,
@@ -25,12 +25,12 @@ pub(crate) struct Sizes1 {
 }
 
 impl Sizes1 {
-    /// Numbers of one image of one of the maps.
+    /// Elements per image of one map.
     pub(crate) fn in_image(&self) -> usize {
         self.in_channels.next_multiple_of(self.in_lanes) * self.pixels
     }
 
-    /// Numbers of one image of the output.
+    /// Elements per image of the output.
     pub(crate) fn out_image(&self) -> usize {
         self.out_channels.next_multiple_of(self.out_lanes) * self.pixels
     }
@@ -39,7 +39,7 @@ impl Sizes1 {
         self.out_channels.div_ceil(self.out_lanes)
     }
 
-    /// Numbers of the weights of one block of output channels.
+    /// Weights of one block of output channels.
     pub(crate) fn block_weights(&self) -> usize {
         self.maps * self.in_channels * self.out_lanes
     }
@@ -116,12 +116,12 @@ impl Kernel for Conv1<'_> {
     }
 }
 
-/// Where a tile reads and writes.
+/// Pointers and dimensions of a tile.
 #[derive(Clone, Copy)]
 struct Tile<'a> {
     sizes: &'a Sizes1,
     maps: &'a [&'a [f32]],
-    /// Where the tile's first pixel begins in every map.
+    /// Offset of the tile's first pixel in every map.
     from: usize,
     weights: *const f32,
     out: *mut f32,
@@ -151,7 +151,7 @@ impl Tile<'_> {
     }
 }
 
-/// The sums of `R` × `P` pixels, with `L` lanes in the input.
+/// A tile of `R` images × `P` pixels, with `L` lanes in the input.
 struct Sums<'a, const R: usize, const P: usize, const L: usize>(Tile<'a>);
 
 impl<const R: usize, const P: usize, const L: usize> Kernel for Sums<'_, R, P, L> {
@@ -165,8 +165,8 @@ impl<const R: usize, const P: usize, const L: usize> Kernel for Sums<'_, R, P, L
             let mut left = sizes.in_channels;
             while left > 0 {
                 for channel in 0..left.min(L) {
-                    // SAFETY: the slices hold all of `sizes` (`Sizes1::check`), and the tile lies
-                    // within them.
+                    // SAFETY: the slices are as large as `sizes` requires (`Sizes1::check`), and
+                    // the tile is within them.
                     unsafe {
                         let weight = V::read(weights);
                         weights = weights.add(V::LANES);
@@ -182,15 +182,15 @@ impl<const R: usize, const P: usize, const L: usize> Kernel for Sums<'_, R, P, L
     }
 }
 
-// Written out for the reason given in `conv3`.
+// Unrolled by hand for the reason given in `conv3_tile`.
 impl<const R: usize, const P: usize, const L: usize> Sums<'_, R, P, L> {
     /// Adds one channel to all sums.
     ///
     /// # Safety
-    /// `x` must be where the channel of the tile's first pixel lies.
+    /// `x` must point to the channel of the tile's first pixel in a valid map.
     #[inline(always)]
     unsafe fn add_images<V: Vector>(&self, sums: &mut [[V; P]; R], weight: V, x: *const f32) {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             self.add_image::<V, 0>(sums, weight, x);
             self.add_image::<V, 1>(sums, weight, x);
@@ -219,7 +219,7 @@ impl<const R: usize, const P: usize, const L: usize> Sums<'_, R, P, L> {
         }
         let x = x.wrapping_add(I * self.0.sizes.in_image());
         let sums = &mut sums[I];
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             Self::add_pixel::<V, 0>(sums, weight, x);
             Self::add_pixel::<V, 1>(sums, weight, x);
@@ -243,19 +243,19 @@ impl<const R: usize, const P: usize, const L: usize> Sums<'_, R, P, L> {
     #[inline(always)]
     unsafe fn add_pixel<V: Vector, const C: usize>(sums: &mut [V; P], weight: V, x: *const f32) {
         if C < P {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             let value = V::splat(unsafe { *x.wrapping_add(C * L) });
             sums[C] = value.fma(weight, sums[C]);
         }
     }
 
-    /// Writes all sums, or adds them to what is there.
+    /// Writes all sums, or adds them to the output.
     ///
     /// # Safety
     /// The tile's output must be writable.
     #[inline(always)]
     unsafe fn write_images<V: Vector>(&self, sums: &[[V; P]; R]) {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             self.write_image::<V, 0>(sums);
             self.write_image::<V, 1>(sums);
@@ -279,7 +279,7 @@ impl<const R: usize, const P: usize, const L: usize> Sums<'_, R, P, L> {
         }
         let out = self.0.out.wrapping_add(I * self.0.sizes.out_image());
         let sums = &sums[I];
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             self.write_pixel::<V, 0>(sums, out);
             self.write_pixel::<V, 1>(sums, out);
@@ -306,11 +306,12 @@ impl<const R: usize, const P: usize, const L: usize> Sums<'_, R, P, L> {
             return;
         }
         let out = out.wrapping_add(C * V::LANES);
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
-            match self.0.add {
-                true => V::read(out).add(sums[C]).write(out),
-                false => sums[C].write(out),
+            if self.0.add {
+                V::read(out).add(sums[C]).write(out)
+            } else {
+                sums[C].write(out)
             }
         }
     }

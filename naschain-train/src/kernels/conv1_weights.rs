@@ -1,9 +1,9 @@
-//! The gradient of a 1×1 convolution by its weights, over one chunk of images.
+//! The gradient of a 1×1 convolution with respect to its weights, over one chunk of images.
 //!
-//! Lanes are output channels; a tile holds the sums of some input channels and runs through all
-//! pixels. The order of every sum is image, pixel.
+//! Lanes are output channels; a tile holds the sums of several input channels and iterates over all
+//! pixels. Every sum runs over image, pixel.
 
-#![allow(unsafe_code)] // tiles read and write where `Sizes1::check` has looked before
+#![allow(unsafe_code)] // tiles read and write unchecked, within bounds that `Sizes1::check` verified
 
 use super::conv1::Sizes1;
 use super::simd::{Isa, Kernel, Vector};
@@ -12,11 +12,11 @@ use super::simd::{Isa, Kernel, Vector};
 /// weights that read one of the maps.
 pub(crate) struct Conv1Weights<'a> {
     pub(crate) sizes: Sizes1,
-    /// The map's number.
+    /// Index of the map.
     pub(crate) map: usize,
     /// `[image][block][pixel][lane]`
     pub(crate) x: &'a [f32],
-    /// The gradient by the output, as `x`.
+    /// The gradient with respect to the output, in the layout of `x`.
     pub(crate) dz: &'a [f32],
     /// `[block][map][in channel][lane]`
     pub(crate) gradient: &'a mut [f32],
@@ -63,7 +63,7 @@ impl Kernel for Conv1Weights<'_> {
     }
 }
 
-/// Where a tile reads and writes.
+/// Pointers and dimensions of a tile.
 #[derive(Clone, Copy)]
 struct Tile<'a> {
     sizes: &'a Sizes1,
@@ -81,7 +81,7 @@ impl Tile<'_> {
     }
 }
 
-/// The sums of the weights of `N` input channels.
+/// A tile: the sums for `N` input channels.
 struct Sums<'a, const N: usize>(Tile<'a>);
 
 impl<const N: usize> Kernel for Sums<'_, N> {
@@ -93,8 +93,8 @@ impl<const N: usize> Kernel for Sums<'_, N> {
             let mut x = self.0.x.wrapping_add(image * sizes.in_image());
             let mut dz = self.0.dz.wrapping_add(image * sizes.out_image());
             for _ in 0..sizes.pixels {
-                // SAFETY: the slices hold all of `sizes` (`Sizes1::check`), and the `N` channels
-                // lie in one block.
+                // SAFETY: the slices are as large as `sizes` requires (`Sizes1::check`), and the
+                // `N` channels are in one block.
                 unsafe {
                     let here = V::read(dz);
                     add::<V, N, 0>(&mut sums, here, x);
@@ -122,19 +122,20 @@ impl<const N: usize> Kernel for Sums<'_, N> {
             let to = self.0.gradient.wrapping_add(n * V::LANES);
             // SAFETY: as above.
             unsafe {
-                match self.0.add {
-                    true => V::read(to).add(sum).write(to),
-                    false => sum.write(to),
+                if self.0.add {
+                    V::read(to).add(sum).write(to)
+                } else {
+                    sum.write(to)
                 }
             }
         }
     }
 }
 
-/// Adds one number of channel `I`.
+/// Adds one pixel of channel `I`.
 ///
 /// # Safety
-/// `N` numbers must be readable at `x`.
+/// `N` values must be readable at `x`.
 #[inline(always)]
 unsafe fn add<V: Vector, const N: usize, const I: usize>(
     sums: &mut [V; N],
@@ -142,7 +143,7 @@ unsafe fn add<V: Vector, const N: usize, const I: usize>(
     x: *const f32,
 ) {
     if I < N {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let value = V::splat(unsafe { *x.wrapping_add(I) });
         sums[I] = value.fma(here, sums[I]);
     }

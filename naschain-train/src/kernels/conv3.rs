@@ -1,15 +1,14 @@
-//! 3×3 convolution, forwards; the gradient by its input is the same convolution with the weights
+//! 3×3 convolution. The gradient with respect to its input is the same operation with the weights
 //! of [`super::layout::flipped`].
 //!
-//! Lanes are output channels. A tile holds the sums of `P` neighbouring pixels of one row, in `R`
-//! images at once, in registers; each input number is loaded once into all lanes and serves the
-//! three taps of a row. The order of every sum is row of the kernel, input channel, column of the
-//! kernel.
+//! Lanes are output channels. A tile holds in registers the sums of `P` adjacent pixels of one row
+//! in `R` images; each input value is broadcast to all lanes once and used for the three taps of a
+//! row. Every sum runs over kernel row, input channel, kernel column.
 
 use super::conv3_tile::Tile;
 use super::simd::{Isa, Kernel, Vector};
 
-/// What a 3×3 convolution reads and writes, in numbers.
+/// Dimensions of a 3×3 convolution.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes3 {
     pub(crate) images: usize,
@@ -20,7 +19,7 @@ pub(crate) struct Sizes3 {
     /// 0 or 1.
     pub(crate) padding: usize,
     pub(crate) in_channels: usize,
-    /// Channels that lie side by side in the input: 1 (planes), or the lanes of the output.
+    /// Lanes of the input: 1 (planar), or those of the output.
     pub(crate) in_lanes: usize,
     pub(crate) out_channels: usize,
     pub(crate) out_lanes: usize,
@@ -43,17 +42,17 @@ impl Sizes3 {
         self.out_channels.div_ceil(self.out_lanes)
     }
 
-    /// Numbers of one image of the input.
+    /// Elements per image of the input.
     pub(crate) fn in_image(&self) -> usize {
         self.in_blocks() * self.height * self.width * self.in_lanes
     }
 
-    /// Numbers of one image of the output.
+    /// Elements per image of the output.
     pub(crate) fn out_image(&self) -> usize {
         self.out_blocks() * self.out_height() * self.out_width() * self.out_lanes
     }
 
-    /// Numbers of the weights of one block of output channels.
+    /// Weights of one block of output channels.
     pub(crate) fn block_weights(&self) -> usize {
         9 * self.in_channels * self.out_lanes
     }
@@ -61,7 +60,7 @@ impl Sizes3 {
     pub(crate) fn check(&self, x: usize, weights: usize, out: usize) {
         assert!(self.padding <= 1 && self.height + 2 * self.padding > 2);
         assert!(self.width + 2 * self.padding > 2 && self.in_channels > 0);
-        // Planes are the pixels, which are read without padding.
+        // Only the pixels are planar, and they are read without padding.
         assert!(self.in_lanes == if self.padding == 0 { 1 } else { self.out_lanes });
         assert!(x >= self.images * self.in_image());
         assert!(weights >= self.out_blocks() * self.block_weights());
@@ -125,8 +124,8 @@ impl Kernel for Conv3<'_> {
     }
 }
 
-/// Narrow rows of several images go into one tile, so that there are enough sums to hide the
-/// latency of an FMA.
+/// A tile spans several images if rows are narrow, so that there are enough independent sums to
+/// hide the latency of an FMA.
 fn images_at_once(columns: usize) -> usize {
     match columns {
         1 => 8,
@@ -149,7 +148,7 @@ impl Line<'_> {
     fn run<V: Vector>(&self, x: &[f32], weights: &[f32], out: &mut [f32]) {
         let sizes = self.sizes;
         let columns = sizes.out_width();
-        // Rows of the kernel that lie in the image.
+        // Kernel rows inside the image.
         let first = sizes.padding.saturating_sub(self.row);
         let end = (sizes.height + sizes.padding - self.row).min(3);
         let in_row = sizes.width * sizes.in_lanes;
@@ -160,7 +159,7 @@ impl Line<'_> {
         for tile in 0..tiles {
             let width = (columns - column) / (tiles - tile);
             let last = column + width == columns;
-            // The left neighbour of the first pixel lies outside the image and is not read.
+            // The first pixel's left neighbour is outside the image and is not read.
             let left =
                 top as isize + (column as isize - sizes.padding as isize) * sizes.in_lanes as isize;
             let at = Tile {

@@ -1,13 +1,13 @@
-//! One tile of a 3×3 convolution: neighbouring pixels of a row, in one image or several.
+//! One tile of a 3×3 convolution: adjacent pixels of a row, in one or several images.
 
-#![allow(unsafe_code)] // tiles read and write where `Sizes3::check` has looked before
+#![allow(unsafe_code)] // tiles read and write unchecked, within bounds that `Sizes3::check` verified
 
 use super::simd::{Kernel, Vector};
 
-/// Where a tile reads and writes.
+/// Pointers and dimensions of a tile.
 #[derive(Clone, Copy)]
 pub(super) struct Tile {
-    /// The leftmost tap of the tile's first pixel, in the first row of the kernel that counts.
+    /// The leftmost tap of the tile's first pixel, in the first kernel row inside the image.
     pub(super) x: *const f32,
     pub(super) row_step: usize,
     pub(super) block_step: usize,
@@ -83,8 +83,8 @@ impl Tile {
     }
 }
 
-/// The sums of `R` × `P` pixels. `LEFT`, `RIGHT`: the tile touches that edge of the image.
-/// `PLANES`: the input's channels lie in planes.
+/// A tile of `R` images × `P` pixels. `LEFT`, `RIGHT`: the tile touches that edge of the image.
+/// `PLANES`: the input is planar.
 struct Sums<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const PLANES: bool>(
     Tile,
 );
@@ -103,8 +103,8 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
             let mut left = tile.channels;
             while left > 0 {
                 for channel in 0..left.min(lanes) {
-                    // SAFETY: the slices hold all of `sizes` (`Sizes3::check`), and the tile lies
-                    // within them but for the taps that `LEFT` and `RIGHT` leave out.
+                    // SAFETY: the slices are as large as `sizes` requires (`Sizes3::check`), and
+                    // the tile is within them, except for the taps that `LEFT` and `RIGHT` skip.
                     unsafe {
                         let taps = [0, 1, 2].map(|tap| V::read(weights.add(tap * V::LANES)));
                         weights = weights.add(3 * V::LANES);
@@ -121,16 +121,16 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
     }
 }
 
-// Loops over the sums of a tile are written out, because a loop that the compiler does not unroll
-// keeps its sums in memory. What lies beyond `R` or `P` compiles to nothing.
+// Loops over the sums of a tile are unrolled by hand: if the compiler did not unroll a loop, it
+// would keep the sums in memory. Calls beyond `R` or `P` compile to nothing.
 
 impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const PLANES: bool>
     Sums<R, P, LEFT, RIGHT, PLANES>
 {
-    /// Adds one channel of one row of the kernel to all sums.
+    /// Adds one channel of one kernel row to all sums.
     ///
     /// # Safety
-    /// `x` must be inside the input as [`Tile::x`] is.
+    /// `x` must be inside the input, like [`Tile::x`].
     #[inline(always)]
     unsafe fn add_images<V: Vector>(
         &self,
@@ -139,7 +139,7 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
         x: *const f32,
         lanes: usize,
     ) {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             self.add_image::<V, 0>(sums, taps, x, lanes);
             self.add_image::<V, 1>(sums, taps, x, lanes);
@@ -169,7 +169,7 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
         }
         let x = x.wrapping_add(I * self.0.image_step);
         let sums = &mut sums[I];
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             Self::add_column::<V, 0>(sums, taps, x, lanes);
             Self::add_column::<V, 1>(sums, taps, x, lanes);
@@ -191,8 +191,8 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
         }
     }
 
-    /// Adds column `C` of the input, counted from the leftmost tap of the first pixel, to the up
-    /// to three sums that it belongs to.
+    /// Adds input column `C`, counted from the leftmost tap of the first pixel, to the up to three
+    /// sums that use it.
     ///
     /// # Safety
     /// As for [`Sums::add_images`]; columns outside the image are not read.
@@ -206,7 +206,7 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
         if C > P + 1 || (LEFT && C == 0) || (RIGHT && C == P + 1) {
             return;
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let value = V::splat(unsafe { *x.wrapping_add(C * lanes) });
         if C < P {
             sums[C] = value.fma(taps[0], sums[C]);
@@ -219,13 +219,13 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
         }
     }
 
-    /// Writes all sums, or adds them to what is there.
+    /// Writes all sums, or adds them to the output.
     ///
     /// # Safety
     /// The tile's output must be writable.
     #[inline(always)]
     unsafe fn write_images<V: Vector>(&self, sums: &[[V; P]; R]) {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             self.write_image::<V, 0>(sums);
             self.write_image::<V, 1>(sums);
@@ -249,7 +249,7 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
         }
         let out = self.0.out.wrapping_add(I * self.0.out_image_step);
         let sums = &sums[I];
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             self.write_pixel::<V, 0>(sums, out);
             self.write_pixel::<V, 1>(sums, out);
@@ -279,11 +279,12 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
             return;
         }
         let out = out.wrapping_add(C * V::LANES);
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
-            match self.0.add {
-                true => V::read(out).add(sums[C]).write(out),
-                false => sums[C].write(out),
+            if self.0.add {
+                V::read(out).add(sums[C]).write(out)
+            } else {
+                sums[C].write(out)
             }
         }
     }

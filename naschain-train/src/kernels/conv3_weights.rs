@@ -1,17 +1,17 @@
-//! The gradient of a 3×3 convolution by its weights, over one chunk of images.
+//! The gradient of a 3×3 convolution with respect to its weights, over one chunk of images.
 //!
-//! Lanes are output channels. A tile holds the sums of some input channels of one row of the
-//! kernel (or, where the input has planes, of all rows and one channel) in registers and runs
-//! along the rows of the map; each input number is loaded once and serves the three taps of its
-//! row. Strips of rows that fit the first-level cache are finished before the next ones. The
-//! order of every sum is image, row, column.
+//! Lanes are output channels. A tile holds in registers the sums of several input channels for one
+//! kernel row (or, if the input is planar, of one channel for all kernel rows) and iterates along
+//! the rows of the map; each input value is loaded once and used for the three taps of its row. The
+//! map is processed in strips of rows that fit the L1 cache. Every sum runs over image, row,
+//! column.
 
-#![allow(unsafe_code)] // tiles read and write where `Sizes3::check` has looked before
+#![allow(unsafe_code)] // tiles read and write unchecked, within bounds that `Sizes3::check` verified
 
 use super::conv3::Sizes3;
 use super::simd::{Isa, Kernel, Vector};
 
-/// Numbers of input and gradient that a strip may hold: 24 KiB.
+/// Maximum number of elements of input and gradient per strip: 24 KiB.
 const STRIP: usize = 6 << 10;
 
 /// `gradient = Σ x · dz` or `gradient += Σ x · dz`, the sum over the images of one chunk.
@@ -19,11 +19,11 @@ pub(crate) struct Conv3Weights<'a> {
     pub(crate) sizes: Sizes3,
     /// `[image][block][row][column][lane]`
     pub(crate) x: &'a [f32],
-    /// The gradient by the output, as `x`.
+    /// The gradient with respect to the output, in the layout of `x`.
     pub(crate) dz: &'a [f32],
     /// `[block][kernel row][in channel][kernel column][lane]`
     pub(crate) gradient: &'a mut [f32],
-    /// Room for the sums of one block of output channels between two strips.
+    /// Buffer for the sums of one block of output channels between two strips.
     pub(crate) sums: &'a mut [f32],
     pub(crate) add: bool,
 }
@@ -77,7 +77,7 @@ struct Place<'a> {
     dz: *const f32,
     sums: *mut f32,
     gradient: *mut f32,
-    /// First and end of the rows, counted through all images.
+    /// First row and end of the strip, numbered over all images.
     rows: [usize; 2],
     begins: bool,
     ends: bool,
@@ -125,8 +125,8 @@ impl Place<'_> {
     }
 }
 
-/// The sums of `N` × 3 weights: `N` channels of one row of the kernel, or with `PLANES` the `N`
-/// rows of the kernel of one channel.
+/// A tile of `N` × 3 sums: `N` channels for one kernel row, or with `PLANES` one channel for `N`
+/// kernel rows.
 struct Tile<'a, const N: usize, const PLANES: bool> {
     place: Place<'a>,
     kernel_row: usize,
@@ -138,15 +138,16 @@ impl<const N: usize, const PLANES: bool> Kernel for Tile<'_, N, PLANES> {
     fn run<V: Vector>(self) {
         let place = self.place;
         let sizes = place.sizes;
-        // From one of the N to the next, in the input and in the weights.
-        let (in_step, weight_step) = match PLANES {
-            true => (sizes.width, 3 * sizes.in_channels * V::LANES),
-            false => (1, 3 * V::LANES),
+        // Strides between the `N`, in the input and in the weights.
+        let (in_step, weight_step) = if PLANES {
+            (sizes.width, 3 * sizes.in_channels * V::LANES)
+        } else {
+            (1, 3 * V::LANES)
         };
         let first = 3 * (self.kernel_row * sizes.in_channels + self.channel) * V::LANES;
         let mut sums = [[V::splat(0.0); 3]; N];
         if !place.begins {
-            // SAFETY: `sums` holds all weights of a block.
+            // SAFETY: `sums` is as large as the weights of a block.
             sums = unsafe { read(place.sums.add(first), weight_step) };
         }
         let lanes = sizes.in_lanes;
@@ -162,7 +163,7 @@ impl<const N: usize, const PLANES: bool> Kernel for Tile<'_, N, PLANES> {
             if in_y < sizes.height {
                 let x = image * sizes.in_image() + block + in_y * in_row;
                 let dz = image * sizes.out_image() + row * out_row;
-                // SAFETY: the slices hold all of `sizes` (`Sizes3::check`).
+                // SAFETY: the slices are as large as `sizes` requires (`Sizes3::check`).
                 unsafe {
                     let [x, dz] = [place.x.add(x), place.dz.add(dz)];
                     add_row::<V, N, PLANES>(&mut sums, x, dz, in_step, sizes);
@@ -173,7 +174,7 @@ impl<const N: usize, const PLANES: bool> Kernel for Tile<'_, N, PLANES> {
                 (image, row) = (image + 1, 0);
             }
         }
-        // SAFETY: the gradient of the block has as many numbers as `sums`.
+        // SAFETY: the gradient of the block is as large as `sums`.
         unsafe {
             match (place.ends, place.add) {
                 (false, _) => write(sums, place.sums.add(first), weight_step),
@@ -184,8 +185,8 @@ impl<const N: usize, const PLANES: bool> Kernel for Tile<'_, N, PLANES> {
     }
 }
 
-/// Adds one row of the map to the sums. By tap `t`, pixel `p` meets the input's column `p + t`,
-/// less 1 where there is padding.
+/// Adds one row of the map to the sums. For tap `t`, pixel `p` is multiplied with input column `p +
+/// t`, or `p + t - 1` with padding.
 ///
 /// # Safety
 /// `x` and `dz` must point to a whole row of the input and of the output.
@@ -198,7 +199,7 @@ unsafe fn add_row<V: Vector, const N: usize, const PLANES: bool>(
     sizes: &Sizes3,
 ) {
     let (width, lanes) = (sizes.out_width(), sizes.in_lanes);
-    // SAFETY: columns and pixels below lie inside their rows.
+    // SAFETY: columns and pixels below are inside their rows.
     unsafe {
         let first = V::read(dz);
         if width == 1 {
@@ -240,7 +241,7 @@ unsafe fn add_row<V: Vector, const N: usize, const PLANES: bool>(
     }
 }
 
-/// Adds one number of channel `I` with the three pixels that it meets.
+/// Adds one input value of channel `I` for the three pixels that use it.
 ///
 /// # Safety
 /// As for [`add_row`].
@@ -254,14 +255,14 @@ unsafe fn add_channel<V: Vector, const N: usize, const I: usize>(
     if I >= N {
         return;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let value = V::splat(unsafe { *x.add(I * in_step) });
     sums[I][0] = value.fma(pixels[0], sums[I][0]);
     sums[I][1] = value.fma(pixels[1], sums[I][1]);
     sums[I][2] = value.fma(pixels[2], sums[I][2]);
 }
 
-/// Adds one number of every channel with the one pixel that it meets by tap `T`.
+/// Adds one input value of every channel for the one pixel that uses it at tap `T`.
 ///
 /// # Safety
 /// As for [`add_row`].
@@ -272,7 +273,7 @@ unsafe fn add_tap<V: Vector, const N: usize, const T: usize>(
     in_step: usize,
     pixel: V,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         add_one::<V, N, T, 0>(sums, x, in_step, pixel);
         add_one::<V, N, T, 1>(sums, x, in_step, pixel);
@@ -297,18 +298,18 @@ unsafe fn add_one<V: Vector, const N: usize, const T: usize, const I: usize>(
     pixel: V,
 ) {
     if I < N {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let value = V::splat(unsafe { *x.add(I * in_step) });
         sums[I][T] = value.fma(pixel, sums[I][T]);
     }
 }
 
 /// # Safety
-/// `N` times three vectors must be readable at `from`, `step` numbers from one to the next.
+/// `N` times three vectors must be readable at `from`, at a stride of `step` elements.
 #[inline(always)]
 unsafe fn read<V: Vector, const N: usize>(from: *const f32, step: usize) -> [[V; 3]; N] {
     std::array::from_fn(|n| {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         [0, 1, 2].map(|tap| unsafe { V::read(from.add(n * step + tap * V::LANES)) })
     })
 }
@@ -319,7 +320,7 @@ unsafe fn read<V: Vector, const N: usize>(from: *const f32, step: usize) -> [[V;
 unsafe fn write<V: Vector, const N: usize>(sums: [[V; 3]; N], to: *mut f32, step: usize) {
     for (n, sums) in sums.into_iter().enumerate() {
         for (tap, sum) in sums.into_iter().enumerate() {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             unsafe { sum.write(to.add(n * step + tap * V::LANES)) };
         }
     }
@@ -329,7 +330,7 @@ unsafe fn write<V: Vector, const N: usize>(sums: [[V; 3]; N], to: *mut f32, step
 /// As for [`read`], readable and writable.
 #[inline(always)]
 unsafe fn add<V: Vector, const N: usize>(sums: [[V; 3]; N], to: *mut f32, step: usize) {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         let mut old: [[V; 3]; N] = read(to, step);
         for (old, sums) in old.iter_mut().flatten().zip(sums.into_iter().flatten()) {

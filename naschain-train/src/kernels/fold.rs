@@ -1,15 +1,15 @@
-//! Sums over images, one number a channel: images are folded left within a block of
-//! [`super::BLOCK`] images, and blocks are folded left.
+//! Sums over images with one value per channel: a left fold over the images of each block of
+//! [`super::BLOCK`], then a left fold over the blocks.
 
 use super::simd::{Isa, Kernel, Vector};
 
-/// `out` becomes, or grows by, the left fold of `values` over the images.
+/// `out = fold(values)` or `out += fold(values)`, the left fold over the images.
 pub(crate) struct FoldImages<'a> {
     /// `[image][channel]`
     pub(crate) values: &'a [f32],
     /// `[channel]`, a multiple of 8.
     pub(crate) out: &'a mut [f32],
-    /// Whether the fold of this block is added to that of the blocks before.
+    /// Whether to add to the fold of the previous blocks.
     pub(crate) add: bool,
 }
 
@@ -31,16 +31,17 @@ impl Kernel for FoldImages<'_> {
             for image in images {
                 sum = sum.add(V::load(&image[at..]));
             }
-            match self.add {
-                true => V::load(out).add(sum).store(out),
-                false => sum.store(out),
+            if self.add {
+                V::load(out).add(sum).store(out)
+            } else {
+                sum.store(out)
             }
         }
     }
 }
 
-/// Each image's sum of squares around the mean of the batch, from that around its own mean:
-/// `squares + (pixels · d) · d` with `d = image's mean - mean`, in place.
+/// Converts each image's sum of squares about its own mean to that about the batch's mean, in
+/// place: `squares + (pixels · d) · d` with `d = image's mean - mean`.
 pub(crate) struct Recentre<'a> {
     pub(crate) pixels: usize,
     /// `[channel]`, a multiple of 8.
@@ -72,12 +73,12 @@ impl Kernel for Recentre<'_> {
     }
 }
 
-/// Each image's gradients by a map that it may lose: `to = factor · from`, or
-/// `to = factor · from + to` by FMA.
+/// Multiplies each image by its drop-path factor: `to = factor · from`, or `to = fma(factor, from,
+/// to)`.
 pub(crate) struct Scale<'a> {
-    /// One an image.
+    /// One per image.
     pub(crate) factors: &'a [f32],
-    /// `[image][number]`, a multiple of 8 numbers an image.
+    /// `[image][element]`, a multiple of 8 elements per image.
     pub(crate) from: &'a [f32],
     pub(crate) to: &'a mut [f32],
     pub(crate) add: bool,
@@ -104,16 +105,17 @@ impl Kernel for Scale<'_> {
                 .zip(to.chunks_exact_mut(V::LANES))
             {
                 let from = V::load(from);
-                match self.add {
-                    true => factor.fma(from, V::load(to)).store(to),
-                    false => factor.mul(from).store(to),
+                if self.add {
+                    factor.fma(from, V::load(to)).store(to)
+                } else {
+                    factor.mul(from).store(to)
                 }
             }
         }
     }
 }
 
-/// `to += from`, or `to = from`; as long as a multiple of 8.
+/// `to += from`, or `to = from`; the length is a multiple of 8.
 pub(crate) struct Accumulate<'a> {
     pub(crate) from: &'a [f32],
     pub(crate) to: &'a mut [f32],
@@ -140,11 +142,11 @@ impl Kernel for Accumulate<'_> {
     }
 }
 
-/// Adds a bias to each image's numbers, in place.
+/// Adds a bias to each image, in place.
 pub(crate) struct AddBias<'a> {
-    /// A multiple of 8.
+    /// The length is a multiple of 8.
     pub(crate) bias: &'a [f32],
-    /// `[image][number]`
+    /// `[image][element]`
     pub(crate) to: &'a mut [f32],
 }
 

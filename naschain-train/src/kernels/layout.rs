@@ -1,7 +1,7 @@
-//! Where numbers lie: maps and weights in blocks of channels, and back.
+//! The memory layout of maps and weights in blocks of channels, and conversions.
 //!
-//! A map is `[image][block of channels][pixel][lane]`; the lanes of a last block that is not full
-//! are 0 and stay 0. Weights have their output channels in the lanes.
+//! A map is `[image][block of channels][pixel][lane]`; unused lanes of the last block are always 0.
+//! The lanes of weights are output channels.
 
 /// From `[out, in, 3, 3]` to `[block][kernel row][in][kernel column][lane]`.
 pub(crate) fn pack3(weights: &[f32], inputs: usize, lanes: usize) -> Vec<f32> {
@@ -13,7 +13,7 @@ pub(crate) fn pack3(weights: &[f32], inputs: usize, lanes: usize) -> Vec<f32> {
     packed
 }
 
-/// The way back from [`pack3`].
+/// The inverse of [`pack3`].
 pub(crate) fn unpack3(packed: &[f32], inputs: usize, outputs: usize, lanes: usize) -> Vec<f32> {
     let places = places3(inputs, outputs, lanes);
     places.map(|place| packed[place]).collect()
@@ -38,7 +38,7 @@ pub(crate) fn pack1(weights: &[f32], inputs: usize, lanes: usize) -> Vec<f32> {
     packed
 }
 
-/// The way back from [`pack1`].
+/// The inverse of [`pack1`].
 pub(crate) fn unpack1(packed: &[f32], inputs: usize, outputs: usize, lanes: usize) -> Vec<f32> {
     let places = places1(inputs, outputs, lanes);
     places.map(|place| packed[place]).collect()
@@ -51,9 +51,9 @@ fn places1(inputs: usize, outputs: usize, lanes: usize) -> impl Iterator<Item = 
     })
 }
 
-/// The packed weights by which a 3×3 convolution of the gradient by the output, with the same
-/// padding 1, is the gradient by the input: inputs and outputs change places, rows and columns of
-/// the kernel are turned round. Channels and lanes are the same on both sides.
+/// The packed weights with which a 3×3 convolution (padding 1) of the output's gradient gives the
+/// input's gradient: inputs and outputs exchanged, the kernel rotated by 180°. Channels and lanes
+/// are equal on both sides.
 pub(crate) fn flipped(packed: &[f32], channels: usize, lanes: usize, to: &mut [f32]) {
     let blocks = channels.div_ceil(lanes);
     for block in 0..blocks {
@@ -74,7 +74,8 @@ pub(crate) fn flipped(packed: &[f32], channels: usize, lanes: usize, to: &mut [f
     }
 }
 
-/// The weights of a 1×1 convolution or linear layer that leads from outputs back to inputs.
+/// The layout of the transposed weights of a 1×1 convolution or linear layer, for the gradient with
+/// respect to its inputs.
 #[derive(Clone, Copy)]
 pub(crate) struct Transposed {
     /// Channels of one map.
@@ -82,17 +83,18 @@ pub(crate) struct Transposed {
     pub(crate) in_lanes: usize,
     pub(crate) outputs: usize,
     pub(crate) out_lanes: usize,
-    /// How many maps are read.
+    /// Number of maps that are read.
     pub(crate) maps: usize,
 }
 
 impl Transposed {
-    /// Numbers that the transposed weights of one map take.
+    /// Elements of the transposed weights of one map.
     pub(crate) fn len(self) -> usize {
         self.inputs.next_multiple_of(self.in_lanes) * self.outputs
     }
 
-    /// Fills `to` with those of map number `map`: `[block of inputs][output][lane]`.
+    /// Writes the transposed weights of map number `map` to `to`: `[block of
+    /// inputs][output][lane]`.
     pub(crate) fn fill(self, packed: &[f32], map: usize, to: &mut [f32]) {
         let all = self.maps * self.inputs;
         for output in 0..self.outputs {
@@ -106,7 +108,25 @@ impl Transposed {
     }
 }
 
-/// From `[image][channel][pixel]` to `[image][block][pixel][lane]`.
+/// Fills `blocks`, `[image][block][pixel][lane]`, from `planes`, `[image][channel][pixel]`.
+pub(crate) fn fill_blocks(
+    planes: &[f32],
+    channels: usize,
+    pixels: usize,
+    lanes: usize,
+    blocks: &mut [f32],
+) {
+    let image = channels.next_multiple_of(lanes) * pixels;
+    blocks.fill(0.0);
+    for (index, &value) in planes.iter().enumerate() {
+        let (pixel, channel) = (index % pixels, index / pixels % channels);
+        let block = index / pixels / channels * image + channel / lanes * pixels * lanes;
+        blocks[block + pixel * lanes + channel % lanes] = value;
+    }
+}
+
+/// The same into a new vector.
+#[cfg(test)]
 pub(crate) fn into_blocks(
     planes: &[f32],
     channels: usize,
@@ -114,17 +134,12 @@ pub(crate) fn into_blocks(
     lanes: usize,
 ) -> Vec<f32> {
     let images = planes.len() / (channels * pixels);
-    let image = channels.next_multiple_of(lanes) * pixels;
-    let mut blocks = vec![0.0; images * image];
-    for (index, &value) in planes.iter().enumerate() {
-        let (pixel, channel) = (index % pixels, index / pixels % channels);
-        let block = index / pixels / channels * image + channel / lanes * pixels * lanes;
-        blocks[block + pixel * lanes + channel % lanes] = value;
-    }
+    let mut blocks = vec![0.0; images * channels.next_multiple_of(lanes) * pixels];
+    fill_blocks(planes, channels, pixels, lanes, &mut blocks);
     blocks
 }
 
-/// The way back from [`into_blocks`].
+/// The inverse of [`fill_blocks`].
 #[cfg(test)]
 pub(crate) fn from_blocks(
     blocks: &[f32],

@@ -1,7 +1,7 @@
 //! Operations of neural networks with one order of arithmetic on every processor.
 //!
-//! `docs/arithmetic.md` defines them. [`reference`] says the same in plain loops and is what the
-//! fast operations are held against, bit for bit.
+//! `docs/arithmetic.md` defines them. [`reference`] implements the same definitions as plain loops;
+//! tests compare the fast kernels with it bit for bit.
 
 pub(crate) mod conv1;
 pub(crate) mod conv1_weights;
@@ -23,11 +23,12 @@ pub(crate) mod update;
 /// The version of the arithmetic that decides the bits of a training.
 pub const ARITHMETIC_VERSION: u32 = 1;
 
-/// Images whose sums are folded together before the next ones are.
+/// Images per block: sums over images are folded within each block, then over the blocks.
 pub(crate) const BLOCK: usize = 32;
 
-/// Images whose terms of the gradient of a convolution's weights are one chain of FMAs: the
-/// smallest power of two with which a chunk has 512 pixels, at most a block.
+/// Images per chunk, for maps of `pixels` pixels: the smallest power of two with which a chunk has
+/// at least 512 pixels, at most [`BLOCK`]. The gradient with respect to a convolution's weight is
+/// one chain of FMAs per chunk.
 pub(crate) fn chunk(pixels: usize) -> usize {
     512usize
         .div_ceil(pixels.max(1))

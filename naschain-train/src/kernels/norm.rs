@@ -1,11 +1,11 @@
-//! Batch norm with ReLU, each operation over whole planes: `[image][block][pixel][lane]`.
+//! Batch norm with ReLU. Each operation processes whole planes: `[image][block][pixel][lane]`.
 //!
-//! Sums over the pixels of a plane run in four stripes (pixel number modulo 4) that are added as
-//! (0 + 1) + (2 + 3). Numbers of a channel are `[block][lane]`.
+//! Sums over the pixels of a plane are made in four stripes (pixel number modulo 4), added as (0 +
+//! 1) + (2 + 3). Per-channel values are `[block][lane]`.
 
 use super::simd::{Isa, Kernel, Vector};
 
-/// What a channel's batch norm does: `(z - mean) · scale + bias`.
+/// Batch norm as an affine function of each channel: `(z - mean) · scale + bias`.
 #[derive(Clone, Copy)]
 pub(crate) struct Affine<'a> {
     pub(crate) mean: &'a [f32],
@@ -14,7 +14,7 @@ pub(crate) struct Affine<'a> {
 }
 
 impl Affine<'_> {
-    /// The three numbers of the block at `at`.
+    /// Mean, scale and bias of the block at `at`.
     #[inline(always)]
     fn at<V: Vector>(self, at: usize) -> [V; 3] {
         [
@@ -25,14 +25,14 @@ impl Affine<'_> {
     }
 }
 
-/// The four stripes of a sum.
+/// Adds the four stripes of a sum.
 #[inline(always)]
 fn total<V: Vector>(stripes: [V; 4]) -> V {
     let [a, b, c, d] = stripes;
     a.add(b).add(c.add(d))
 }
 
-/// Folds a plane: `f` takes a stripe's sum and the place of the next pixel.
+/// Sums over a plane: `f` takes a stripe's sum and the offset of the next pixel.
 #[inline(always)]
 pub(crate) fn stripes<V: Vector>(numbers: usize, f: impl Fn(V, usize) -> V) -> V {
     let mut sums = [V::splat(0.0); 4];
@@ -57,7 +57,7 @@ pub(crate) fn stripes<V: Vector>(numbers: usize, f: impl Fn(V, usize) -> V) -> V
     total(sums)
 }
 
-/// For each image and channel the mean over the pixels, and the sum of squares of what is left.
+/// For each image and channel the mean over the pixels, and the sum of squares about that mean.
 pub(crate) struct Moments<'a> {
     pub(crate) lanes: usize,
     pub(crate) pixels: usize,
@@ -129,8 +129,8 @@ impl Kernel for Normalise<'_> {
     }
 }
 
-/// For each image and channel the sums over the pixels of `g` and of `g · (z - mean)`, where `g`
-/// is `dy` where ReLU let something through and 0 elsewhere.
+/// For each image and channel the sums over the pixels of `g` and of `g · (z - mean)`, where `g` is
+/// `dy` if ReLU's input is positive, otherwise 0.
 pub(crate) struct BackwardSums<'a> {
     pub(crate) lanes: usize,
     pub(crate) pixels: usize,
@@ -175,15 +175,15 @@ impl Kernel for BackwardSums<'_> {
     }
 }
 
-/// The gradient by `z`, in place of `dy`: `((g - a) - (z - mean) · b) · scale`, the product
-/// subtracted by FMA.
+/// Replaces `dy` by the gradient with respect to `z`: `((g - a) - (z - mean) · b) · scale`, where
+/// the product is subtracted by FMA.
 pub(crate) struct BackwardInput<'a> {
     pub(crate) lanes: usize,
     pub(crate) pixels: usize,
     pub(crate) affine: Affine<'a>,
     /// The mean of `g` over the batch.
     pub(crate) a: &'a [f32],
-    /// The mean of `g · (z - mean)` over the batch, by the variance.
+    /// The mean of `g · (z - mean)` over the batch, divided by the variance.
     pub(crate) b: &'a [f32],
     pub(crate) z: &'a [f32],
     pub(crate) dy: &'a mut [f32],

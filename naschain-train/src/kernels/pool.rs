@@ -2,8 +2,8 @@
 
 use super::simd::{Isa, Kernel, Vector};
 
-/// 2×2 max pooling with stride 2; a last odd row or column is left out. Of equal numbers the
-/// first counts, row by row.
+/// 2×2 max pooling with stride 2; an odd last row or column is ignored. Of equal values the first
+/// one is the maximum, row by row.
 pub(crate) struct Pool<'a> {
     pub(crate) lanes: usize,
     /// Rows and columns of the input.
@@ -44,15 +44,15 @@ impl Kernel for Pool<'_> {
     }
 }
 
-/// The gradient of [`Pool`] by its input: what a window gives goes to its largest number, and
-/// everything else is 0.
+/// The gradient of [`Pool`] with respect to its input: a window's gradient goes to its maximum; all
+/// other elements are 0.
 pub(crate) struct PoolBackward<'a> {
     pub(crate) lanes: usize,
     /// Rows and columns of the input.
     pub(crate) height: usize,
     pub(crate) width: usize,
     pub(crate) y: &'a [f32],
-    /// The gradient by the output.
+    /// The gradient with respect to the output.
     pub(crate) dout: &'a [f32],
     pub(crate) dy: &'a mut [f32],
 }
@@ -81,7 +81,7 @@ impl Kernel for PoolBackward<'_> {
                     let first = 2 * at_row * row + 2 * at * lanes;
                     let places = [first, first + lanes, first + row, first + row + lanes];
                     let values = places.map(|place| V::load(&y[place..]));
-                    // The gradient that the numbers so far get, and the largest of them.
+                    // The gradient of the window's elements so far, and their maximum.
                     let g = V::load(&dout[(at_row * (self.width / 2) + at) * lanes..]);
                     let mut parts = [g, zero, zero, zero];
                     let mut most = values[0];
@@ -130,11 +130,11 @@ impl Kernel for Average<'_> {
     }
 }
 
-/// The gradient of [`Average`] by its input.
+/// The gradient of [`Average`] with respect to its input.
 pub(crate) struct AverageBackward<'a> {
     pub(crate) lanes: usize,
     pub(crate) pixels: usize,
-    /// The gradient by the means.
+    /// The gradient with respect to the means.
     pub(crate) dmeans: &'a [f32],
     pub(crate) dy: &'a mut [f32],
 }

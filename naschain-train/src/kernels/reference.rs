@@ -1,12 +1,12 @@
-//! The definition of every operation in plain loops: what `docs/arithmetic.md` says in words.
+//! Reference implementation of every operation as plain loops, following `docs/arithmetic.md`.
 //!
-//! Maps are `[image][channel][row][column]`, weights `[out][in][row][column]`, so nothing here
-//! knows of blocks or lanes. Every sum starts at +0 unless it is said to be a fold of what there
-//! is, and every product that is added is added by `f32::mul_add`.
+//! Maps are `[image][channel][row][column]`, weights `[out][in][row][column]`, without blocks or
+//! lanes. Every sum starts at +0, except folds, which start with their first term, and every
+//! product is added with `f32::mul_add`.
 
 use super::{BLOCK, chunk};
 
-/// The sizes of a map or of what a convolution reads.
+/// The dimensions of a map.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     pub(crate) images: usize,
@@ -28,7 +28,7 @@ impl Shape {
         ((image * self.channels + channel) * self.height + row) * self.width + column
     }
 
-    /// What a 3×3 convolution with this padding makes of it.
+    /// The dimensions of the output of a 3×3 convolution with this padding.
     pub(crate) fn convolved(self, channels: usize, padding: usize) -> Shape {
         Shape {
             channels,
@@ -39,14 +39,14 @@ impl Shape {
     }
 }
 
-/// The place `at + tap - padding` if it is below `size`.
+/// The position `at + tap - padding`, if it is within `0..size`.
 fn tap(at: usize, tap: usize, padding: usize, size: usize) -> Option<usize> {
     (at + tap)
         .checked_sub(padding)
         .filter(|&place| place < size)
 }
 
-/// 3×3 convolution: over kernel row, input channel, kernel column.
+/// 3×3 convolution: sums over kernel row, input channel, kernel column.
 pub(crate) fn conv3(
     x: &[f32],
     shape: Shape,
@@ -83,8 +83,8 @@ pub(crate) fn conv3(
     z
 }
 
-/// The gradient of a 3×3 convolution with padding 1 by its input: the convolution of `dz` with
-/// rows and columns of the kernel turned round and inputs and outputs exchanged.
+/// The gradient of a 3×3 convolution with padding 1 with respect to its input: the convolution of
+/// `dz` with the kernel rotated by 180° and inputs and outputs exchanged.
 pub(crate) fn conv3_input(dz: &[f32], shape: Shape, weights: &[f32], inputs: usize) -> Vec<f32> {
     let mut flipped = vec![0.0; weights.len()];
     for o in 0..shape.channels {
@@ -98,8 +98,8 @@ pub(crate) fn conv3_input(dz: &[f32], shape: Shape, weights: &[f32], inputs: usi
     conv3(dz, shape, &flipped, inputs, 1)
 }
 
-/// The gradient of a 3×3 convolution by its weights: within a chunk of images over image, row,
-/// column; chunks folded within a block, blocks folded.
+/// The gradient of a 3×3 convolution with respect to its weights: within a chunk of images sums
+/// over image, row, column; chunks are folded within a block, then blocks are folded.
 pub(crate) fn conv3_weights(
     x: &[f32],
     shape: Shape,
@@ -132,8 +132,8 @@ pub(crate) fn conv3_weights(
     gradient
 }
 
-/// Chains of `f` over the images of a chunk, each from +0; chunks folded left within a block of
-/// images, blocks folded left.
+/// One chain of `f` from +0 per chunk of images; a left fold over the chunks of each block, then
+/// over the blocks.
 fn over_chunks(images: usize, pixels: usize, f: impl Fn(usize, f32) -> f32) -> f32 {
     let all: Vec<usize> = (0..images).collect();
     let of_chunk = |images: &[usize]| images.iter().fold(0.0, |sum, &image| f(image, sum));
@@ -141,18 +141,18 @@ fn over_chunks(images: usize, pixels: usize, f: impl Fn(usize, f32) -> f32) -> f
     fold(all.chunks(BLOCK).map(of_block))
 }
 
-/// The first, plus the second, plus the third and so on.
+/// The first term plus the second, plus the third, and so on.
 fn fold(terms: impl Iterator<Item = f32>) -> f32 {
     terms.reduce(|sum, term| sum + term).unwrap_or(0.0)
 }
 
-/// One number an image, folded left within a block, blocks folded left.
+/// A left fold of one value per image within each block, then over the blocks.
 pub(crate) fn over_images(terms: &[f32]) -> f32 {
     fold(terms.chunks(BLOCK).map(|block| fold(block.iter().copied())))
 }
 
-/// 1×1 convolution of maps of one shape as if they were one map: over map, channel. With one
-/// pixel an image it is a linear layer without its bias.
+/// 1×1 convolution of maps of one shape as if they were concatenated: sums over map, channel. With
+/// one pixel per image it is a linear layer without bias.
 pub(crate) fn conv1(maps: &[Vec<f32>], shape: Shape, weights: &[f32], out: usize) -> Vec<f32> {
     let to = Shape {
         channels: out,
@@ -175,7 +175,7 @@ pub(crate) fn conv1(maps: &[Vec<f32>], shape: Shape, weights: &[f32], out: usize
     z
 }
 
-/// The gradient of [`conv1`] by map number `m` of `maps`: over output channels.
+/// The gradient of [`conv1`] with respect to map number `m` of `maps`: sums over output channels.
 pub(crate) fn conv1_input(
     dz: &[f32],
     shape: Shape,
@@ -192,7 +192,7 @@ pub(crate) fn conv1_input(
     conv1(&[dz.to_vec()], shape, &transposed, inputs)
 }
 
-/// The gradient of [`conv1`] by its weights, over image and pixel within a chunk.
+/// The gradient of [`conv1`] with respect to its weights: sums over image and pixel within a chunk.
 pub(crate) fn conv1_weights(maps: &[Vec<f32>], shape: Shape, dz: &[f32], out: usize) -> Vec<f32> {
     let pixels = shape.pixels();
     let mut gradient = Vec::new();
@@ -218,7 +218,7 @@ pub(crate) fn over_pixels(pixels: usize, f: impl Fn(usize, f32) -> f32) -> f32 {
     (stripe(0) + stripe(1)) + (stripe(2) + stripe(3))
 }
 
-/// What batch norm knows of one channel.
+/// Batch norm's statistics of one channel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Channel {
     pub(crate) mean: f32,
@@ -231,8 +231,8 @@ pub(crate) struct Channel {
 const EPSILON: f32 = 1e-5;
 const MOMENTUM: f32 = 0.1;
 
-/// The statistics of one channel over a batch; `planes` has one plane an image.
-pub(crate) fn observe(planes: &[&[f32]], weight: f32, before: Channel) -> Channel {
+/// The statistics of one channel over a batch; `planes` has one plane per image.
+pub(crate) fn batch_statistics(planes: &[&[f32]], weight: f32, before: Channel) -> Channel {
     let pixels = planes[0].len();
     let count = pixels as f32;
     let mean_of = |z: &[f32]| over_pixels(pixels, |p, sum| sum + z[p]) / count;
@@ -260,8 +260,8 @@ pub(crate) fn observe(planes: &[&[f32]], weight: f32, before: Channel) -> Channe
     }
 }
 
-/// The same from the running statistics, when nothing is trained.
-pub(crate) fn recall(weight: f32, before: Channel) -> Channel {
+/// The same from the running statistics, outside training.
+pub(crate) fn running_statistics(weight: f32, before: Channel) -> Channel {
     let inverse = 1.0 / (before.running_var + EPSILON).sqrt();
     Channel {
         mean: before.running_mean,
@@ -271,7 +271,7 @@ pub(crate) fn recall(weight: f32, before: Channel) -> Channel {
     }
 }
 
-/// Batch norm before ReLU.
+/// Batch norm without ReLU.
 pub(crate) fn affine(z: f32, channel: Channel, bias: f32) -> f32 {
     (z - channel.mean).mul_add(channel.scale, bias)
 }
@@ -280,8 +280,8 @@ pub(crate) fn relu(value: f32) -> f32 {
     if value > 0.0 { value } else { 0.0 }
 }
 
-/// Batch norm and ReLU backwards for one channel, `z` and `dy` with one plane an image: the
-/// gradient by `z`, by the weight and by the bias.
+/// The backward pass of batch norm and ReLU for one channel, `z` and `dy` with one plane per image:
+/// the gradients with respect to `z`, the weight and the bias.
 pub(crate) fn norm_backward(
     z: &[&[f32]],
     dy: &[&[f32]],
@@ -312,7 +312,8 @@ pub(crate) fn norm_backward(
     (dz.collect(), weight_gradient, bias_gradient)
 }
 
-/// 2×2 max pooling: the first largest of a window counts. The second result says which it was.
+/// 2×2 max pooling. Of equal values in a window the first is the maximum. The second result is its
+/// index.
 pub(crate) fn pool(y: &[f32], shape: Shape) -> (Vec<f32>, Vec<usize>) {
     let (mut out, mut places) = (Vec::new(), Vec::new());
     for plane in 0..shape.images * shape.channels {
@@ -340,8 +341,8 @@ pub(crate) fn average(y: &[f32], shape: Shape) -> Vec<f32> {
     planes.map(mean).collect()
 }
 
-/// The sum of squares of a gradient `[out][rows]`, its rows in the order `order`: a chain for
-/// each output, outputs folded left from +0.
+/// The sum of squares of a gradient `[out][rows]`, with rows in the order `order`: one chain per
+/// output, then a chain over the outputs.
 pub(crate) fn sum_of_squares(gradient: &[f32], outputs: usize, order: &[usize]) -> f32 {
     let rows = gradient.len() / outputs;
     (0..outputs).fold(0.0, |total, o| {
@@ -362,9 +363,10 @@ pub(crate) fn sgd(
 ) -> [f32; 2] {
     let decayed = weight_decay.mul_add(parameter, gradient * factor);
     let velocity = momentum.mul_add(velocity, decayed);
-    let direction = match nesterov {
-        true => momentum.mul_add(velocity, decayed),
-        false => velocity,
+    let direction = if nesterov {
+        momentum.mul_add(velocity, decayed)
+    } else {
+        velocity
     };
     [(-rate).mul_add(direction, parameter), velocity]
 }

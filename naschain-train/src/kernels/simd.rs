@@ -1,13 +1,13 @@
-//! Vectors of f32: the only module that names instructions, and the one place that looks at the
-//! processor. The convolutions' tiles beside it have unsafe code too, to read and write numbers
-//! within bounds that were checked before.
+//! Vectors of f32: the only module with target-specific instructions and CPU feature detection. The
+//! other unsafe code of the kernels, in the tiles of convolutions, reads and writes within bounds
+//! that were checked before.
 //!
-//! All arithmetic of the kernels is written once, over [`Vector`]. A kernel is entered through
-//! [`Isa::run`] alone, which names a type of vectors only on a processor that has its
-//! instructions; that is what the safety comments below refer to. A lane never meets another
-//! lane, so the width of a vector is part of no result.
+//! All arithmetic of the kernels is written once, generic over [`Vector`]. Kernels are entered only
+//! through [`Isa::run`], which uses a vector type only on a processor with its instructions; the
+//! safety comments below rely on this. Lanes are never combined with each other, so the vector
+//! width affects no result.
 
-#![allow(unsafe_code)] // vector instructions and target features cannot be had without
+#![allow(unsafe_code)] // vector instructions and target features need it
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
@@ -16,23 +16,23 @@ use std::str::FromStr;
 
 use crate::Error;
 
-/// Some f32 side by side.
+/// A vector of f32.
 pub(crate) trait Vector: Copy {
     const LANES: usize;
-    /// Vectors that fit into the processor's registers.
+    /// Number of vector registers of the processor.
     const REGISTERS: usize;
 
-    /// The same number in every lane.
+    /// The same value in every lane.
     fn splat(value: f32) -> Self;
-    /// The first numbers of `from`, which must have `LANES` or more.
+    /// Loads the first `LANES` values of `from`; panics if it is shorter.
     fn load(from: &[f32]) -> Self;
-    /// Writes to the first numbers of `to`, which must have `LANES` or more.
+    /// Writes to the first `LANES` values of `to`; panics if it is shorter.
     fn store(self, to: &mut [f32]);
     /// # Safety
-    /// `LANES` numbers must be readable at `from`.
+    /// `LANES` values must be readable at `from`.
     unsafe fn read(from: *const f32) -> Self;
     /// # Safety
-    /// `LANES` numbers must be writable at `to`.
+    /// `LANES` values must be writable at `to`.
     unsafe fn write(self, to: *mut f32);
     /// `self · b + c`, rounded once.
     fn fma(self, b: Self, c: Self) -> Self;
@@ -41,37 +41,37 @@ pub(crate) trait Vector: Copy {
     fn mul(self, other: Self) -> Self;
     fn div(self, other: Self) -> Self;
     fn sqrt(self) -> Self;
-    /// `-self`: the sign bit is turned.
+    /// `-self`: flips the sign bit.
     fn neg(self) -> Self;
-    /// In each lane `self` where `left > right`, `other` elsewhere.
+    /// Selects per lane: `self` where `left > right`, otherwise `other`.
     fn where_greater(self, left: Self, right: Self, other: Self) -> Self;
-    /// Runs a kernel in a function of its own that is compiled for these vectors. Implementations
-    /// are never inlined: the compiler forgets that wish for functions with target features, and
-    /// one function of many tiles is compiled badly.
+    /// Runs a kernel in a separate function compiled for this vector type. Implementations are
+    /// never inlined: inlining attributes do not work together with target features, and one
+    /// function with many tiles gets bad machine code.
     fn enter<K: Kernel>(kernel: K);
 }
 
-/// A piece of work that is compiled once for each type of vectors.
+/// A computation that is compiled once for each vector type.
 pub(crate) trait Kernel {
     fn run<V: Vector>(self);
 }
 
-/// Which instructions of the processor are used; they decide the speed and no result.
+/// The CPU instruction set that the kernels use. It affects the speed, not the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
-    /// AVX-512F, and AVX2 where channels do not fill its vectors.
+    /// AVX-512F, and AVX2 for maps whose channels do not fill its vectors.
     Avx512,
     /// AVX2 and FMA.
     Avx2,
-    /// `f32::mul_add`, which is a slow call of a function where the compiler may not assume FMA.
+    /// `f32::mul_add`, which is a slow function call if the compiler may not assume FMA.
     Portable,
 }
 
 impl Isa {
-    /// All there are, the fastest first.
+    /// All instruction sets, the fastest first.
     pub const ALL: [Isa; 3] = [Isa::Avx512, Isa::Avx2, Isa::Portable];
 
-    /// The best that this processor has.
+    /// The fastest instruction set that this processor has.
     pub fn best() -> Isa {
         Isa::ALL
             .into_iter()
@@ -79,7 +79,7 @@ impl Isa {
             .unwrap_or(Isa::Portable)
     }
 
-    /// Whether this processor has them.
+    /// Whether this processor has the instructions.
     pub fn is_available(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -100,7 +100,7 @@ impl Isa {
         }
     }
 
-    /// Channels of a block where a map has `channels` of them: the widest vectors that they fill.
+    /// Lanes for a map of `channels` channels: the widest vectors that the channels fill.
     pub(crate) fn lanes(self, channels: usize) -> usize {
         match self {
             Isa::Avx512 if channels.div_ceil(8).is_multiple_of(2) => 16,
@@ -108,10 +108,10 @@ impl Isa {
         }
     }
 
-    /// Runs `kernel` with vectors of `lanes`, 8 or 16.
+    /// Runs `kernel` with vectors of `lanes` lanes, 8 or 16.
     ///
     /// # Panics
-    /// When the processor lacks the instructions, or `lanes` is no number of [`Isa::lanes`].
+    /// If the processor lacks the instructions, or `lanes` is not a result of [`Isa::lanes`].
     pub(crate) fn run<K: Kernel>(self, lanes: usize, kernel: K) {
         assert!(self.is_available(), "{self:?} is not available here");
         match (self, lanes) {
@@ -142,7 +142,7 @@ impl FromStr for Isa {
     }
 }
 
-/// Eight numbers for any processor.
+/// Eight values, for any processor.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable([f32; 8]);
 
@@ -171,7 +171,7 @@ impl Vector for Portable {
     }
     #[inline(always)]
     unsafe fn read(from: *const f32) -> Self {
-        // SAFETY: the caller promises eight numbers; an array of f32 has the alignment of f32.
+        // SAFETY: the caller guarantees eight values; an array of f32 has the alignment of f32.
         Portable(unsafe { *from.cast() })
     }
     #[inline(always)]
@@ -223,14 +223,14 @@ impl Vector for Portable {
     }
 }
 
-/// Eight numbers in a register of AVX.
+/// Eight values in an AVX register.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(__m256);
 
 // SAFETY, for every block below: values of this type exist only inside kernels that `Isa::run`
-// entered, so the processor has AVX2 and FMA; slices are checked, and callers of `read` and
-// `write` promise their pointers.
+// entered, so the processor has AVX2 and FMA; slices are bounds-checked, and callers of `read` and
+// `write` guarantee valid pointers.
 #[cfg(target_arch = "x86_64")]
 impl Vector for Avx2 {
     const LANES: usize = 8;
@@ -305,7 +305,7 @@ fn in_avx2<K: Kernel>(kernel: K) {
     kernel.run::<Avx2>();
 }
 
-/// Sixteen numbers in a register of AVX-512.
+/// Sixteen values in an AVX-512 register.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(__m512);

@@ -1,11 +1,11 @@
-//! What batch norm makes of the sums over a batch, channel by channel.
+//! Batch norm's per-channel statistics from sums over a batch.
 
 use super::simd::{Isa, Kernel, Vector};
 
 pub(crate) const EPSILON: f32 = 1e-5;
 const MOMENTUM: f32 = 0.1;
 
-/// A batch norm's numbers, one a channel, as long as a multiple of 8.
+/// Statistics of a batch norm: one value per channel, padded to a multiple of 8.
 #[derive(Clone, Debug)]
 pub(crate) struct Statistics {
     pub(crate) mean: Vec<f32>,
@@ -15,9 +15,9 @@ pub(crate) struct Statistics {
     pub(crate) scale: Vec<f32>,
     pub(crate) running_mean: Vec<f32>,
     pub(crate) running_var: Vec<f32>,
-    /// The mean over the batch of the gradient behind ReLU.
+    /// The mean over the batch of `g`, the gradient before ReLU.
     pub(crate) a: Vec<f32>,
-    /// The mean over the batch of its product with z - mean, by the variance.
+    /// The mean over the batch of `g · (z - mean)`, divided by the variance.
     pub(crate) b: Vec<f32>,
 }
 
@@ -58,9 +58,9 @@ impl Kernel for Mean<'_> {
     }
 }
 
-/// Inverse deviation and scale from the batch's sum of squares, and one step of the running
-/// statistics: `running + 0.1 · (new - running)`, the variance unbiased as in PyTorch.
-pub(crate) struct Observe<'a> {
+/// Inverse standard deviation and scale from the batch's sum of squares, and one step of the
+/// running statistics: `running + 0.1 · (new - running)`, the variance unbiased as in PyTorch.
+pub(crate) struct BatchStatistics<'a> {
     /// Images × pixels.
     pub(crate) count: usize,
     pub(crate) squares: &'a [f32],
@@ -68,13 +68,13 @@ pub(crate) struct Observe<'a> {
     pub(crate) statistics: &'a mut Statistics,
 }
 
-impl Observe<'_> {
+impl BatchStatistics<'_> {
     pub(crate) fn run_on(self, isa: Isa) {
         isa.run(8, self);
     }
 }
 
-impl Kernel for Observe<'_> {
+impl Kernel for BatchStatistics<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let statistics = self.statistics;
@@ -101,19 +101,19 @@ impl Kernel for Observe<'_> {
     }
 }
 
-/// Mean, inverse deviation and scale from the running statistics.
-pub(crate) struct Recall<'a> {
+/// Mean, inverse standard deviation and scale from the running statistics.
+pub(crate) struct RunningStatistics<'a> {
     pub(crate) weight: &'a [f32],
     pub(crate) statistics: &'a mut Statistics,
 }
 
-impl Recall<'_> {
+impl RunningStatistics<'_> {
     pub(crate) fn run_on(self, isa: Isa) {
         isa.run(8, self);
     }
 }
 
-impl Kernel for Recall<'_> {
+impl Kernel for RunningStatistics<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let statistics = self.statistics;
@@ -128,8 +128,8 @@ impl Kernel for Recall<'_> {
     }
 }
 
-/// The gradients of weight and bias, and the numbers that the gradient by the input needs, from
-/// the batch's sums.
+/// From the batch's sums: the gradients of weight and bias, and the coefficients `a` and `b` of the
+/// gradient with respect to the input.
 pub(crate) struct Backward<'a> {
     /// Images × pixels.
     pub(crate) count: usize,

@@ -30,7 +30,7 @@ impl Kernel for SumOfSquares<'_> {
             }
             let mut lanes = [0.0f32; 16];
             sum.store(&mut lanes);
-            // The lanes beyond the channels are 0 and change nothing.
+            // Unused lanes are 0 and do not change the sum.
             for lane in &lanes[..V::LANES] {
                 total += lane;
             }
@@ -39,9 +39,9 @@ impl Kernel for SumOfSquares<'_> {
     }
 }
 
-/// One step of SGD as PyTorch has it, without dampening.
+/// One step of SGD as in PyTorch, without dampening.
 pub(crate) struct Sgd<'a> {
-    /// What gradients are scaled by so that their norm is not too large.
+    /// Factor that clips the gradients' norm.
     pub(crate) factor: f32,
     pub(crate) rate: f32,
     pub(crate) momentum: f32,
@@ -71,9 +71,10 @@ impl Kernel for Sgd<'_> {
             let decayed = decay.fma(old, V::load(gradient).mul(factor));
             let new = momentum.fma(V::load(velocity), decayed);
             new.store(velocity);
-            let direction = match self.nesterov {
-                true => momentum.fma(new, decayed),
-                false => new,
+            let direction = if self.nesterov {
+                momentum.fma(new, decayed)
+            } else {
+                new
             };
             rate.fma(direction, old).store(parameter);
         }

@@ -1,7 +1,7 @@
 //! The protobuf messages of ONNX that a network of convolutions needs.
 //!
-//! Names, numbers and types are those of `onnx/onnx.proto3` in <https://github.com/onnx/onnx>
-//! (IR version 8); what is never written here is left out, as protobuf allows.
+//! Names, tags and types are those of `onnx/onnx.proto3` in <https://github.com/onnx/onnx> (IR
+//! version 8). Fields that are never written are omitted, as protobuf allows.
 
 use prost::{Message, Oneof};
 
@@ -22,7 +22,7 @@ pub(super) struct ModelProto {
     pub(super) metadata_props: Vec<StringStringEntryProto>,
 }
 
-/// Which version of the operators is meant.
+/// A version of the operator set.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct OperatorSetIdProto {
     /// Empty for ONNX's own operators.
@@ -32,7 +32,7 @@ pub(super) struct OperatorSetIdProto {
     pub(super) version: i64,
 }
 
-/// A line of the file's own metadata.
+/// A metadata entry.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct StringStringEntryProto {
     #[prost(string, tag = "1")]
@@ -41,7 +41,7 @@ pub(super) struct StringStringEntryProto {
     pub(super) value: String,
 }
 
-/// Operators, stored tensors, and what goes in and out.
+/// Operators, stored tensors, inputs and outputs.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct GraphProto {
     #[prost(message, repeated, tag = "1")]
@@ -71,7 +71,7 @@ pub(super) struct NodeProto {
     pub(super) attribute: Vec<AttributeProto>,
 }
 
-/// One setting of an operator.
+/// An attribute of an operator.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct AttributeProto {
     #[prost(string, tag = "1")]
@@ -82,7 +82,7 @@ pub(super) struct AttributeProto {
     pub(super) i: i64,
     #[prost(int64, repeated, tag = "8")]
     pub(super) ints: Vec<i64>,
-    /// 1 says that `f` is meant, 2 `i`, 7 `ints`.
+    /// Which field is used: 1 is `f`, 2 `i`, 7 `ints`.
     #[prost(int32, tag = "20")]
     pub(super) r#type: i32,
 }
@@ -111,7 +111,7 @@ pub(super) struct ValueInfoProto {
     pub(super) r#type: Option<TypeProto>,
 }
 
-/// A type; always a tensor's here.
+/// A type, here always of a tensor.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct TypeProto {
     #[prost(message, optional, tag = "1")]
@@ -141,7 +141,7 @@ pub(super) struct Dimension {
     pub(super) size: Option<Size>,
 }
 
-/// A size that is known, or the name of one that is not.
+/// A known size, or the name of a variable one.
 #[derive(Clone, PartialEq, Oneof)]
 pub(super) enum Size {
     #[prost(int64, tag = "1")]

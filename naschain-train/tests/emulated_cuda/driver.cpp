@@ -1,12 +1,12 @@
-// A CUDA driver and runtime compiler for machines without a GPU, as far as naschain's kernels
-// need them. The text of a kernel, as it would go to NVRTC, is compiled by g++ and run thread by
-// thread on the host: so its arithmetic can be held against that of the CPU. Threads do not wait
-// for each other, and have no shared memory; kernels that use either do not compile here.
+// A CUDA driver and runtime compiler for machines without a GPU, as far as naschain's kernels need
+// them. The source of a kernel, as it would be passed to NVRTC, is compiled by g++ and run thread
+// by thread on the host, so its arithmetic can be compared with that of the CPU kernels.
+// Synchronisation and shared memory are not emulated; kernels that use either do not compile here.
 //
 //     g++ -O2 -shared -fPIC driver.cpp -o libcuda.so.1 && ln -s libcuda.so.1 libnvrtc.so
 //
-// The functions are those of NVIDIA's CUDA Driver API and NVRTC manuals. Compiled kernels are kept
-// in the folder EMULATED_CUDA_CACHE.
+// The functions follow NVIDIA's CUDA Driver API and NVRTC manuals. Compiled kernels are cached in
+// the folder EMULATED_CUDA_CACHE.
 
 #include <dlfcn.h>
 
@@ -29,7 +29,7 @@ struct Program {
     string source, log, library;
 };
 
-// The name of the one kernel in a text.
+// The name of the only kernel in a source.
 static string kernel_name(const string& source) {
     size_t at = source.find("__global__");
     size_t bounds = source.find("__launch_bounds__", at);
@@ -50,8 +50,8 @@ int nvrtcCreateProgram(Program** program, const char* source, const char*, int, 
 int nvrtcCompileProgram(Program* program, int count, const char** options) {
     string text = program->source + "\nextern \"C\" void emulated(void** args, const uint3* grid, const uint3* block) {\n" +
                   "    gridDim = *grid, blockDim = *block;\n    call_all(" + kernel_name(program->source) + ", args);\n}\n";
-    // As NVIDIA's compiler does by default, g++ may contract what is not a written fma: there must
-    // be nothing of that kind.
+    // Like NVIDIA's compiler by default, g++ may contract products and sums outside explicit fma
+    // calls. The kernels must contain none.
     string flags = "-O2 -march=native -ffp-contract=fast -std=c++17 -shared -fPIC";
     for (int i = 0; i < count; i++) {
         string option = options[i], include = "--include-path=";
@@ -80,7 +80,7 @@ int nvrtcGetPTXSize(Program* program, size_t* size) { return *size = program->li
 int nvrtcGetPTX(Program* program, char* ptx) { return std::strcpy(ptx, program->library.c_str()), 0; }
 int nvrtcDestroyProgram(Program** program) { return delete *program, 0; }
 
-// ---- The driver: one device, and everything is done at once ----
+// ---- The driver: one device, all calls are synchronous ----
 
 typedef unsigned long long Pointer;
 
@@ -108,7 +108,7 @@ int cuDeviceGetAttribute(int* value, int attribute, int) {
     }
 }
 
-// New memory holds NaN, so that what is read before it is written shows.
+// New memory holds NaN, so that reads of uninitialised memory change the digest.
 int cuMemAlloc_v2(Pointer* pointer, size_t bytes) {
     void* memory = std::malloc(bytes);
     if (!memory) return 2;  // CUDA_ERROR_OUT_OF_MEMORY

@@ -1,4 +1,4 @@
-//! The repository's Python scripts, for tests against independent programs.
+//! Runs the repository's Python scripts, for tests against independent programs.
 
 use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
@@ -13,16 +13,16 @@ fn interpreter() -> PathBuf {
     named.unwrap_or_else(|| root().join("target/python/bin/python"))
 }
 
-/// Whether Python has this package; if not, says on the screen that the test is skipped.
+/// Whether Python has this package; if not, prints that the test is skipped.
 pub(crate) fn has(package: &str) -> bool {
     let import = format!("import {package}, safetensors, numpy");
     let python = interpreter();
     let imported = Command::new(&python).args(["-c", &import]).output();
     let has = imported.is_ok_and(|output| output.status.success());
     if !has {
-        // Written past the test harness, which hides what passing tests print.
+        // Bypasses the test harness, which hides the output of passing tests.
         let skipped = format!(
-            "SKIPPED the test against {package}: {} cannot import it; run python/install, or name another Python in NASCHAIN_PYTHON\n",
+            "SKIPPED the test against {package}: {} cannot import it; run python/install, or set NASCHAIN_PYTHON to another Python interpreter\n",
             python.display()
         );
         stderr().write_all(skipped.as_bytes()).unwrap();
@@ -30,7 +30,7 @@ pub(crate) fn has(package: &str) -> bool {
     has
 }
 
-/// Runs a script of the folder `python` and returns what it prints.
+/// Runs a script of the folder `python` and returns its output.
 pub(crate) fn run(script: &str, args: &[&str]) -> String {
     let path = root().join("python").join(script);
     let output = Command::new(interpreter())
@@ -39,7 +39,7 @@ pub(crate) fn run(script: &str, args: &[&str]) -> String {
         .output()
         .unwrap();
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{printed}{said}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}{errors}");
     printed
 }

@@ -1,8 +1,9 @@
-//! 3×3 convolution; the gradient by its input is the same with exchanged and turned weights.
+//! 3×3 convolution. The gradient with respect to its input is the same operation with exchanged
+//! channels and rotated weights.
 
 use cubecl::prelude::*;
 
-/// What a 3×3 convolution reads and writes.
+/// Dimensions and offsets of a 3×3 convolution.
 #[derive(CubeType, CubeLaunch)]
 pub(in crate::cuda) struct Sizes3 {
     pub(in crate::cuda) images: usize,
@@ -14,14 +15,14 @@ pub(in crate::cuda) struct Sizes3 {
     pub(in crate::cuda) padding: usize,
     pub(in crate::cuda) in_channels: usize,
     pub(in crate::cuda) out_channels: usize,
-    /// Where the input, the weights and the output begin in their buffers.
+    /// Offsets of input, weights and output in their buffers.
     pub(in crate::cuda) x_at: usize,
     pub(in crate::cuda) weights_at: usize,
     pub(in crate::cuda) out_at: usize,
 }
 
-/// The sums of one pixel for `channels` output channels in `images` images. With `turned` the
-/// weights are those of the convolution whose gradient by its input this is.
+/// The sums of one pixel for `channels` output channels in `images` images. With `turned` it
+/// computes the gradient with respect to the input of the convolution with these weights.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn conv3(
     x: &Array<f32>,

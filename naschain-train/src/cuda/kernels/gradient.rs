@@ -1,15 +1,15 @@
-//! The gradients of convolutions by their weights: one sum for each chunk of images, and the
-//! chunks folded.
+//! The gradients of convolutions with respect to their weights: one sum per chunk of images, and
+//! the fold of the chunks.
 
 use cubecl::prelude::*;
 
 use super::join::{Sizes1, factor};
 
-/// What the gradient by the weights of a 3×3 convolution reads.
+/// Dimensions and offsets of the gradient with respect to the weights of a 3×3 convolution.
 #[derive(CubeType, CubeLaunch)]
 pub(in crate::cuda) struct Weights3 {
     pub(in crate::cuda) images: usize,
-    /// Images of one chunk.
+    /// Images per chunk.
     pub(in crate::cuda) chunk: usize,
     /// Rows of the input.
     pub(in crate::cuda) height: usize,
@@ -19,13 +19,13 @@ pub(in crate::cuda) struct Weights3 {
     pub(in crate::cuda) padding: usize,
     pub(in crate::cuda) in_channels: usize,
     pub(in crate::cuda) out_channels: usize,
-    /// Where the input and the gradient by the output begin in their buffers.
+    /// Offsets of the input and of the gradient with respect to the output in their buffers.
     pub(in crate::cuda) x_at: usize,
     pub(in crate::cuda) dz_at: usize,
 }
 
-/// Over one chunk, the sums of the three weights of one row of the kernel, for `inputs` input and
-/// `channels` output channels: `[chunk]` and then as weights.
+/// The sums over one chunk for the three weights of one kernel row, for `inputs` input and
+/// `channels` output channels. The output is `[chunk]` followed by the layout of the weights.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn conv3_weights(
     x: &Array<f32>,
@@ -105,8 +105,8 @@ pub(in crate::cuda) fn conv3_weights(
     }
 }
 
-/// Over one chunk, the sums of the weights for `inputs` channels of one of the maps that are read
-/// and `channels` output channels: `[chunk]` and then as weights.
+/// The sums over one chunk for the weights of `inputs` channels of one of the maps and `channels`
+/// output channels. The output is `[chunk]` followed by the layout of the weights.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn conv1_weights(
     maps: &Array<f32>,
@@ -181,7 +181,7 @@ pub(in crate::cuda) fn conv1_weights(
     }
 }
 
-/// Folds `[part][number]` within each `block` of parts, and then the blocks.
+/// Folds `[part][element]` within each `block` of parts, then over the blocks.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn fold(
     partial: &Array<f32>,

@@ -1,32 +1,32 @@
-//! 1×1 convolution of one map or of several, and the gradients by those maps; with one pixel an
-//! image it is the linear layer.
+//! 1×1 convolution of one or several maps, and the gradients with respect to those maps; with one
+//! pixel per image it is the linear layer.
 
 use cubecl::prelude::*;
 
-/// What a 1×1 convolution reads and writes, in the direction of the forward pass.
+/// Dimensions and offsets of a 1×1 convolution, in the direction of the forward pass.
 #[derive(CubeType, CubeLaunch)]
 pub(in crate::cuda) struct Sizes1 {
     pub(in crate::cuda) images: usize,
     pub(in crate::cuda) pixels: usize,
-    /// Channels of each map that is read.
+    /// Channels of each input map.
     pub(in crate::cuda) in_channels: usize,
     pub(in crate::cuda) out_channels: usize,
-    /// Where the sources of the join begin, and how many there are.
+    /// Offset and number of the join's sources.
     pub(in crate::cuda) first: usize,
     pub(in crate::cuda) count: usize,
-    /// From one map to the next in their buffer.
+    /// Stride between maps in their buffer.
     pub(in crate::cuda) map_step: usize,
-    /// Where the weights begin.
+    /// Offset of the weights.
     pub(in crate::cuda) weights_at: usize,
-    /// Images of the batch, for each of which a path has a factor.
+    /// Images of the batch: the number of factors per path.
     pub(in crate::cuda) factors: usize,
 }
 
-/// Numbers of each source in the table: its map, its path counted from 1 or 0 for none, and
-/// whether it is the first of the map's readers that the backward pass meets.
+/// Entries per source in the table: its map; its path, counted from 1, or 0 for none; and whether
+/// it is the first of the map's readers in the backward pass.
 pub(in crate::cuda) const SOURCE: usize = 3;
 
-/// The factor of an image for source number `source`; 1 where the path is none.
+/// The factor of an image for source number `source`; 1 if it has no path.
 #[cube]
 pub(in crate::cuda) fn factor(
     sources: &Array<u32>,
@@ -117,8 +117,8 @@ pub(in crate::cuda) fn conv1(
     }
 }
 
-/// The gradients by all maps that were read: the sums of one pixel for `channels` channels of one
-/// map in `images` images.
+/// The gradients with respect to all input maps: the sums of one pixel for `channels` channels of
+/// one map in `images` images.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn conv1_back(
     dz: &Array<f32>,
@@ -191,7 +191,7 @@ pub(in crate::cuda) fn conv1_back(
     }
 }
 
-/// Adds the linear layer's bias to each image's numbers.
+/// Adds the linear layer's bias to each image's logits.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn add_bias(
     parameters: &Array<f32>,

@@ -1,12 +1,11 @@
-//! The operations of `docs/arithmetic.md` for GPUs.
+//! GPU kernels for the operations of `docs/arithmetic.md`.
 //!
-//! A thread has some outputs of its own and makes every sum of theirs alone, in the order that is
-//! defined; nothing is shared between threads, so there is nothing to wait for. Every product
-//! that is added is the product of an `fma`, so the CUDA compiler, which may contract others, has
-//! nothing to contract. Maps are `[image][channel][row][column]`, weights `[out][kernel
-//! row][in][kernel column]`.
+//! Each thread computes all sums of its own outputs in the defined order; threads share nothing and
+//! need no synchronisation. Every product that is added is part of an explicit `fma`, so the CUDA
+//! compiler, which may contract products and sums, finds none to contract. Maps are
+//! `[image][channel][row][column]`, weights `[out][kernel row][in][kernel column]`.
 
-#![allow(missing_docs)] // the macro that compiles kernels makes public functions without any
+#![allow(missing_docs)] // the kernel macro generates undocumented public functions
 
 pub(super) mod convolution;
 pub(super) mod gradient;

@@ -1,28 +1,28 @@
 //! Batch norm with ReLU.
 //!
-//! A sum over the pixels of a plane runs in four stripes, one thread each: `[stripe][plane]`.
-//! Statistics are `[mean, inverse, scale, running mean, running variance, a, b][channel]`, the
-//! channels of all batch norms of the network one after the other.
+//! A sum over the pixels of a plane is made in four stripes with one thread each:
+//! `[stripe][plane]`. Statistics are `[mean, inverse, scale, running mean, running variance, a,
+//! b][channel]`, with the channels of all batch norms of the network in sequence.
 
 use cubecl::prelude::*;
 
-/// Parts of the statistics.
+/// Number of parts of the statistics.
 pub(in crate::cuda) const PARTS: usize = 7;
 
-/// One batch norm and the map that it is of.
+/// One batch norm and its map.
 #[derive(CubeType, CubeLaunch)]
 pub(in crate::cuda) struct Norm {
     pub(in crate::cuda) images: usize,
     pub(in crate::cuda) channels: usize,
     pub(in crate::cuda) pixels: usize,
-    /// Where its channels begin in each part of the statistics.
+    /// Offset of its channels in each part of the statistics.
     pub(in crate::cuda) first: usize,
-    /// Numbers of each part.
+    /// Elements per part.
     pub(in crate::cuda) part: usize,
-    /// Where weight and bias begin among the parameters.
+    /// Offsets of weight and bias in the parameters.
     pub(in crate::cuda) weight_at: usize,
     pub(in crate::cuda) bias_at: usize,
-    /// Where the map begins in its buffer.
+    /// Offset of the map in its buffer.
     pub(in crate::cuda) z_at: usize,
 }
 
@@ -55,7 +55,7 @@ fn total(stripes: &Array<f32>, plane: usize, planes: usize) -> f32 {
     left + right
 }
 
-/// The stripes of each plane's sum of squares around its mean.
+/// The stripes of each plane's sum of squares about its mean.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn squares(
     z: &Array<f32>,
@@ -94,9 +94,9 @@ pub(in crate::cuda) fn means(
     }
 }
 
-/// The batch's statistics and one step of the running ones, a channel a thread.
+/// The batch's statistics and one step of the running ones, one thread per channel.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn observe(
+pub(in crate::cuda) fn update_statistics(
     sums: &Array<f32>,
     squares: &Array<f32>,
     parameters: &Array<f32>,
@@ -158,9 +158,9 @@ pub(in crate::cuda) fn observe(
     statistics[4 * norm.part + at] = fma(0.1f32, unbiased - old, old);
 }
 
-/// Mean, inverse deviation and scale from the running statistics, a channel a thread.
+/// Mean, inverse standard deviation and scale from the running statistics, one thread per channel.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn recall(
+pub(in crate::cuda) fn load_running_statistics(
     parameters: &Array<f32>,
     statistics: &mut Array<f32>,
     channels: usize,
@@ -234,7 +234,7 @@ pub(in crate::cuda) fn backward_sums(
     products[stripe * planes + plane] = product;
 }
 
-/// The gradients of weight and bias and what [`backward_input`] needs, a channel a thread.
+/// The gradients of weight and bias and what [`backward_input`] needs, one thread per channel.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn backward_statistics(
     gradients: &Array<f32>,
@@ -277,7 +277,7 @@ pub(in crate::cuda) fn backward_statistics(
     statistics[6 * norm.part + at] = weight * inverse / count;
 }
 
-/// The gradient by `z`: `((g - a) - (z - mean) · b) · scale`.
+/// The gradient with respect to `z`: `((g - a) - (z - mean) · b) · scale`.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn backward_input(
     z: &Array<f32>,

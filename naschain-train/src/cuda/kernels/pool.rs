@@ -1,8 +1,8 @@
-//! Pooling, and copies.
+//! Pooling and copies.
 
 use cubecl::prelude::*;
 
-/// The largest of a window's four numbers, row by row, the first of equal ones.
+/// 2×2 max pooling. Of equal values the first is the maximum, row by row.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn pool(
     y: &Array<f32>,
@@ -30,7 +30,7 @@ pub(in crate::cuda) fn pool(
     out[out_at + ABSOLUTE_POS] = most;
 }
 
-/// What a window gives goes to its largest number; 0 everywhere else.
+/// The gradient of max pooling: a window's gradient goes to its maximum; all other elements are 0.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn pool_back(
     y: &Array<f32>,

@@ -2,8 +2,8 @@
 
 use cubecl::prelude::*;
 
-/// The sum of squares of each row of the gradients: what one parameter has for one output
-/// channel. `rows` has for each where it begins and how many numbers it has.
+/// The sum of squares of each row of the gradients. A row is one output channel of one parameter;
+/// `rows` holds its offset and length.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn row_squares(
     gradients: &Array<f32>,
@@ -23,7 +23,7 @@ pub(in crate::cuda) fn row_squares(
     out[ABSOLUTE_POS] = sum;
 }
 
-/// The rows' sums of each parameter added. `tensors` has for each its first row and how many.
+/// Adds the rows' sums of each parameter. `tensors` holds its first row and number of rows.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn tensor_squares(
     row_sums: &Array<f32>,
@@ -42,20 +42,21 @@ pub(in crate::cuda) fn tensor_squares(
     out[ABSOLUTE_POS] = sum;
 }
 
-/// The numbers of a step of SGD.
+/// The settings of an SGD step.
 #[derive(CubeType, CubeLaunch)]
 pub(in crate::cuda) struct Step {
     pub(in crate::cuda) parameters: usize,
     pub(in crate::cuda) tensors: usize,
-    /// The largest norm that all gradients together may have.
+    /// Maximum global norm of the gradients.
     pub(in crate::cuda) clip_norm: f32,
-    /// The learning rate, negative.
+    /// The negative learning rate.
     pub(in crate::cuda) descent: f32,
     pub(in crate::cuda) momentum: f32,
     pub(in crate::cuda) weight_decay: f32,
 }
 
-/// Clips by the norm and goes one step, a parameter a thread; each thread adds up the norm anew.
+/// Clips by the global norm and does one SGD step, one thread per parameter value; each thread
+/// computes the norm itself.
 #[cube(launch_unchecked)]
 pub(in crate::cuda) fn sgd(
     gradients: &Array<f32>,

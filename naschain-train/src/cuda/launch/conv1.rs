@@ -1,4 +1,4 @@
-#![allow(unsafe_code)] // as in the module above
+#![allow(unsafe_code)] // as in the parent module
 
 use cubecl::cuda::CudaRuntime;
 use cubecl::prelude::*;
@@ -9,20 +9,20 @@ use crate::cuda::kernels::gradient::conv1_weights;
 use crate::cuda::kernels::join::{SOURCE, Sizes1Launch, conv1, conv1_back};
 use crate::kernels::{BLOCK, chunk};
 
-/// A 1×1 convolution of one map or several.
+/// A 1×1 convolution of one or several maps.
 #[derive(Clone, Copy)]
 pub(in crate::cuda) struct Conv1<'a> {
     pub(in crate::cuda) images: usize,
     pub(in crate::cuda) pixels: usize,
     pub(in crate::cuda) inputs: usize,
     pub(in crate::cuda) outputs: usize,
-    /// The table of all joins' sources, where this one's begin, and how many they are.
+    /// The table of all joins' sources from this join's first, and their number.
     pub(in crate::cuda) sources: View<'a>,
     pub(in crate::cuda) count: usize,
-    /// From one map to the next, and how many there are.
+    /// Stride between maps, and their number.
     pub(in crate::cuda) map_step: usize,
     pub(in crate::cuda) maps: usize,
-    /// `[path][image of the batch]`; nothing where nothing is dropped.
+    /// `[path][image of the batch]`; `None` if nothing is dropped.
     pub(in crate::cuda) factors: Option<View<'a>>,
 }
 
@@ -35,11 +35,11 @@ impl Conv1<'_> {
         self.images.div_ceil(chunk(self.pixels))
     }
 
-    fn map_numbers(&self) -> usize {
+    fn map_elements(&self) -> usize {
         (self.maps - 1) * self.map_step + self.images * self.inputs * self.pixels
     }
 
-    fn out_numbers(&self) -> usize {
+    fn out_elements(&self) -> usize {
         self.images * self.outputs * self.pixels
     }
 
@@ -61,7 +61,7 @@ impl Conv1<'_> {
         self.sources.arg(self.count * SOURCE)
     }
 
-    /// Where there are no factors, any buffer stands in that is not read.
+    /// Without factors, any buffer serves as an argument that is not read.
     fn factors(&self) -> ArrayArg<CudaRuntime> {
         self.factors.unwrap_or(self.sources).arg(0)
     }
@@ -75,11 +75,11 @@ impl Conv1<'_> {
                 &gpu.client,
                 grid(self.pixels * tiles),
                 dim(),
-                maps.arg(self.map_numbers()),
+                maps.arg(self.map_elements()),
                 weights.arg(self.weights()),
                 self.sources(),
                 self.factors(),
-                out.arg(self.out_numbers()),
+                out.arg(self.out_elements()),
                 self.sizes(weights.at),
                 TILE.0,
                 TILE.1,
@@ -88,7 +88,7 @@ impl Conv1<'_> {
         }
     }
 
-    /// The gradients by the maps.
+    /// The gradients with respect to the maps.
     pub(in crate::cuda) fn run_back(&self, gpu: &Gpu, dz: View, weights: View, maps: View) {
         let tiles = self.inputs.div_ceil(TILE.0) * self.images.div_ceil(TILE.1);
         assert_eq!((maps.at, dz.at), (0, 0));
@@ -98,11 +98,11 @@ impl Conv1<'_> {
                 &gpu.client,
                 grid(self.pixels * tiles * self.count),
                 dim(),
-                dz.arg(self.out_numbers()),
+                dz.arg(self.out_elements()),
                 weights.arg(self.weights()),
                 self.sources(),
                 self.factors(),
-                maps.arg(self.map_numbers()),
+                maps.arg(self.map_elements()),
                 self.sizes(weights.at),
                 TILE.0,
                 TILE.1,
@@ -111,7 +111,7 @@ impl Conv1<'_> {
         }
     }
 
-    /// The gradient by the weights, with room for the chunks' sums.
+    /// The gradient with respect to the weights; `partial` is the buffer for the chunks' sums.
     pub(in crate::cuda) fn gradient(
         &self,
         gpu: &Gpu,
@@ -129,8 +129,8 @@ impl Conv1<'_> {
                 &gpu.client,
                 grid(tiles * self.chunks() * self.count),
                 dim(),
-                maps.arg(self.map_numbers()),
-                dz.arg(self.out_numbers()),
+                maps.arg(self.map_elements()),
+                dz.arg(self.out_elements()),
                 self.sources(),
                 self.factors(),
                 partial.arg(self.chunks() * self.weights()),

@@ -1,4 +1,4 @@
-#![allow(unsafe_code)] // as in the module above
+#![allow(unsafe_code)] // as in the parent module
 
 use cubecl::cuda::CudaRuntime;
 
@@ -26,12 +26,12 @@ impl Conv3 {
         (self.height + less, self.width + less)
     }
 
-    fn in_numbers(&self) -> usize {
+    fn in_elements(&self) -> usize {
         let (height, width) = self.padded();
         self.images * self.inputs * height * width
     }
 
-    fn out_numbers(&self) -> usize {
+    fn out_elements(&self) -> usize {
         self.images * self.outputs * self.height * self.width
     }
 
@@ -62,8 +62,8 @@ impl Conv3 {
         self.launch(gpu, x, weights, out, false, false);
     }
 
-    /// With the weights of the convolution whose gradient by its input this is; their inputs are
-    /// this one's outputs.
+    /// Computes the gradient with respect to the input, with the weights of the forward
+    /// convolution, whose inputs are the outputs here.
     pub(in crate::cuda) fn run_back(
         &self,
         gpu: &Gpu,
@@ -78,15 +78,15 @@ impl Conv3 {
     fn launch(&self, gpu: &Gpu, x: View, weights: View, out: View, turned: bool, add: bool) {
         let pixels = self.height * self.width;
         let tiles = self.outputs.div_ceil(TILE.0) * self.images.div_ceil(TILE.1);
-        // SAFETY: the views hold what the kernel reads and writes.
+        // SAFETY: the views contain everything that the kernel reads and writes.
         unsafe {
             conv3::launch_unchecked::<CudaRuntime>(
                 &gpu.client,
                 grid(pixels * tiles),
                 dim(),
-                x.arg(self.in_numbers()),
+                x.arg(self.in_elements()),
                 weights.arg(self.weights()),
-                out.arg(self.out_numbers()),
+                out.arg(self.out_elements()),
                 self.sizes(x, weights, out),
                 TILE.0,
                 TILE.1,
@@ -96,7 +96,7 @@ impl Conv3 {
         }
     }
 
-    /// The gradient by the weights, with room for the chunks' sums.
+    /// The gradient with respect to the weights; `partial` is the buffer for the chunks' sums.
     pub(in crate::cuda) fn gradient(&self, gpu: &Gpu, x: View, dz: View, partial: View, out: View) {
         let (height, width) = self.padded();
         let images = chunk(self.height * self.width);
@@ -118,8 +118,8 @@ impl Conv3 {
                 &gpu.client,
                 grid(3 * tiles * self.chunks()),
                 dim(),
-                x.arg(self.in_numbers()),
-                dz.arg(self.out_numbers()),
+                x.arg(self.in_elements()),
+                dz.arg(self.out_elements()),
                 partial.arg(self.chunks() * self.weights()),
                 sizes,
                 WEIGHTS.0,

@@ -1,6 +1,6 @@
-//! The kernels as functions: each has as many threads as it has outputs, or tiles of them.
+//! Launches the kernels. Each has one thread per output or per tile of outputs.
 
-#![allow(unsafe_code)] // kernels read and write what `View::arg` has looked at, unchecked
+#![allow(unsafe_code)] // kernels access memory unchecked, within bounds that `View::arg` verified
 
 mod conv1;
 mod conv3;
@@ -17,11 +17,11 @@ pub(super) use self::update::Update;
 use super::gpu::{Gpu, View};
 use super::kernels;
 
-/// Threads of a block.
+/// Threads per block.
 const THREADS: u32 = 128;
-/// Outputs of one thread of a convolution: channels and images.
+/// Outputs per thread of a convolution: channels and images.
 const TILE: (usize, usize) = (8, 4);
-/// Weights of one thread of a gradient by weights: input and output channels.
+/// Weights per thread of a gradient with respect to weights: input and output channels.
 const WEIGHTS: (usize, usize) = (2, 4);
 
 fn grid(threads: usize) -> CubeCount {
@@ -32,7 +32,7 @@ fn dim() -> CubeDim {
     CubeDim::new_1d(THREADS)
 }
 
-/// `[part][number]` folded within each block of parts, and the blocks.
+/// Folds `[part][element]` within each block of parts, then over the blocks.
 pub(super) fn fold_parts(
     gpu: &Gpu,
     partial: View,
@@ -74,7 +74,7 @@ fn plane_sums(gpu: &Gpu, z: View, sums: View, planes: usize, pixels: usize) {
     }
 }
 
-/// The mean of each plane, with room for the stripes.
+/// The mean of each plane; `sums` is the buffer for the stripes.
 pub(super) fn average(gpu: &Gpu, y: View, sums: View, out: View, planes: usize, pixels: usize) {
     plane_sums(gpu, y, sums, planes, pixels);
     // SAFETY: as above.

@@ -1,4 +1,4 @@
-#![allow(unsafe_code)] // as in the module above
+#![allow(unsafe_code)] // as in the parent module
 
 use cubecl::cuda::CudaRuntime;
 use cubecl::prelude::*;
@@ -8,14 +8,14 @@ use crate::cuda::gpu::{Gpu, View};
 use crate::cuda::kernels::norm;
 use crate::kernels::BLOCK;
 
-/// A batch norm of a map.
+/// A batch norm and its map.
 #[derive(Clone, Copy)]
 pub(in crate::cuda) struct Norm<'a> {
     pub(in crate::cuda) images: usize,
     pub(in crate::cuda) channels: usize,
     pub(in crate::cuda) pixels: usize,
     pub(in crate::cuda) z: View<'a>,
-    /// Where its statistics begin, and how many numbers each part of all has.
+    /// Its statistics, and the number of elements per part.
     pub(in crate::cuda) statistics: View<'a>,
     pub(in crate::cuda) part: usize,
     pub(in crate::cuda) parameters: View<'a>,
@@ -59,8 +59,8 @@ impl Norm<'_> {
         )
     }
 
-    /// The statistics of the batch, with room for the stripes.
-    pub(in crate::cuda) fn observe(&self, gpu: &Gpu, sums: View, squares: View) {
+    /// Computes the statistics of the batch; the buffers are for the stripes.
+    pub(in crate::cuda) fn update_statistics(&self, gpu: &Gpu, sums: View, squares: View) {
         let (planes, pixels) = (self.planes(), self.pixels);
         plane_sums(gpu, self.z, sums, planes, pixels);
         // SAFETY: as above.
@@ -76,7 +76,7 @@ impl Norm<'_> {
                 pixels,
                 self.z.at,
             );
-            norm::observe::launch_unchecked::<CudaRuntime>(
+            norm::update_statistics::launch_unchecked::<CudaRuntime>(
                 &gpu.client,
                 grid(self.channels),
                 dim(),
@@ -90,11 +90,11 @@ impl Norm<'_> {
         }
     }
 
-    /// Takes the running statistics for those of the batch.
-    pub(in crate::cuda) fn recall(&self, gpu: &Gpu) {
+    /// Uses the running statistics instead of the batch's.
+    pub(in crate::cuda) fn load_running_statistics(&self, gpu: &Gpu) {
         // SAFETY: as above.
         unsafe {
-            norm::recall::launch_unchecked::<CudaRuntime>(
+            norm::load_running_statistics::launch_unchecked::<CudaRuntime>(
                 &gpu.client,
                 grid(self.channels),
                 dim(),
@@ -125,8 +125,8 @@ impl Norm<'_> {
         }
     }
 
-    /// From the gradient `dy` to those of weight and bias and the one by the input, with room for
-    /// the stripes.
+    /// From the gradient `dy` computes those with respect to weight, bias and input, with buffers
+    /// for the stripes.
     pub(in crate::cuda) fn backward(
         &self,
         gpu: &Gpu,

@@ -1,4 +1,4 @@
-#![allow(unsafe_code)] // as in the module above
+#![allow(unsafe_code)] // as in the parent module
 
 use cubecl::cuda::CudaRuntime;
 
@@ -6,16 +6,16 @@ use super::{dim, grid};
 use crate::cuda::gpu::{Gpu, View};
 use crate::cuda::kernels::update;
 
-/// One step of all parameters.
+/// One SGD step of all parameters.
 pub(in crate::cuda) struct Update<'a> {
     pub(in crate::cuda) parameters: View<'a>,
     pub(in crate::cuda) velocities: View<'a>,
     pub(in crate::cuda) gradients: View<'a>,
     pub(in crate::cuda) numbers: usize,
-    /// Where each row begins and how many numbers it has.
+    /// Offset and length of each row.
     pub(in crate::cuda) rows: View<'a>,
     pub(in crate::cuda) row_count: usize,
-    /// Each parameter's first row, and how many.
+    /// First row and number of rows of each parameter.
     pub(in crate::cuda) tensors: View<'a>,
     pub(in crate::cuda) tensor_count: usize,
     pub(in crate::cuda) clip_norm: f32,
@@ -26,7 +26,7 @@ pub(in crate::cuda) struct Update<'a> {
 }
 
 impl Update<'_> {
-    /// With room for the sums of squares of rows and of parameters.
+    /// Clips and updates; `sums` are the buffers for the sums of squares of rows and of parameters.
     pub(in crate::cuda) fn run(&self, gpu: &Gpu, [row_sums, tensor_sums]: [View; 2]) {
         // SAFETY: as above.
         unsafe {

@@ -122,7 +122,7 @@ fn convolutions_of_3x3_at_the_sizes_of_the_space() {
         {
             check_conv3(isa, shape(images, planes, side, side), out, 0);
         }
-        // Every width once, whatever its tiles are.
+        // Every width once, so that all tile sizes occur.
         for width in 1..=64 {
             check_conv3(isa, shape(1, 3, 2, width), 3, 1);
             check_conv3(isa, shape(1, 1, 3, width + 2), 9, 0);

@@ -1,5 +1,5 @@
-//! The fast operations against the reference, bit for bit, with every set of instructions that
-//! this machine has.
+//! Compares the kernels with the reference, bit for bit, with every instruction set that this
+//! machine has.
 
 mod convolution;
 mod norm;
@@ -22,7 +22,7 @@ fn every_isa() -> impl Iterator<Item = Isa> {
     all.into_iter().filter(|isa| isa.is_available())
 }
 
-/// Numbers around 0, some of them 0 and some equal.
+/// Values around 0, some of them 0 and some equal.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let mut stream = Stream::new(seed, Purpose::Simulation, 0, count as u64);
     let mut number = |_| match stream.below(8) {
@@ -42,7 +42,7 @@ fn assert_bits(found: &[f32], right: &[f32], what: &str) {
     }
 }
 
-/// Sums over chunks as a network makes them: block by block, chunk by chunk.
+/// Sums over chunks as in a network: block by block, chunk by chunk.
 fn each_chunk(images: usize, pixels: usize, mut f: impl FnMut(std::ops::Range<usize>, bool)) {
     let step = chunk(pixels);
     for first in (0..images).step_by(step) {
@@ -60,7 +60,7 @@ fn shape(images: usize, channels: usize, height: usize, width: usize) -> Shape {
 }
 
 #[test]
-fn clipping_and_descent() {
+fn clipping_and_sgd() {
     for isa in every_isa() {
         let (outputs, inputs) = (9, 5);
         let lanes = isa.lanes(outputs);
@@ -127,8 +127,8 @@ proptest! {
     }
 }
 
-/// How far one of the reference's sums is from the same in f64, in units of the last place of the
-/// sum of the terms' absolute values.
+/// Compares the reference's sums with the same sums in f64. The unit of the difference is one unit
+/// in the last place of the sum of the terms' absolute values.
 #[test]
 fn the_reference_is_close_to_f64() {
     let shape = shape(40, 3, 6, 7);
@@ -151,7 +151,7 @@ fn the_reference_is_close_to_f64() {
                 checked += 1;
             }
         }
-        // 1,680 terms, each rounded once: typically √1680 half units.
+        // 1,680 terms with one rounding each: typically √1680 half units.
         let error = (f64::from(found) - sum).abs() / (size * f64::from(f32::EPSILON));
         assert!(error < 4.0, "{index}: {found} for {sum}");
     }

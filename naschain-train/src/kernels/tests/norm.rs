@@ -6,7 +6,7 @@ use super::super::layout::{from_blocks, into_blocks};
 use super::super::norm::{Affine, BackwardInput, BackwardSums, Moments, Normalise};
 use super::super::reference::{self, Channel, Shape};
 use super::super::simd::Isa;
-use super::super::statistics::{Backward, Mean, Observe, Recall, Statistics};
+use super::super::statistics::{Backward, BatchStatistics, Mean, RunningStatistics, Statistics};
 use super::{assert_bits, every_isa, numbers, shape};
 
 pub(super) fn check_norm(isa: Isa, shape: Shape) {
@@ -65,7 +65,7 @@ pub(super) fn check_norm(isa: Isa, shape: Shape) {
     .run_on(isa);
     let mut total = vec![0.0; padded];
     fold(&squares, &mut total);
-    Observe {
+    BatchStatistics {
         count: images * pixels,
         squares: &total,
         weight: &weight,
@@ -83,7 +83,7 @@ pub(super) fn check_norm(isa: Isa, shape: Shape) {
                 running_mean: running[c],
                 running_var: positive[c],
             };
-            reference::observe(&planes, weight[c], before)
+            reference::batch_statistics(&planes, weight[c], before)
         })
         .collect();
     let column = |f: fn(&Channel) -> f32| right.iter().map(f).collect::<Vec<f32>>();
@@ -179,18 +179,18 @@ pub(super) fn check_norm(isa: Isa, shape: Shape) {
     let weight = &weight;
     let mut recalled = statistics.clone();
     let to = &mut recalled;
-    Recall {
+    RunningStatistics {
         weight,
         statistics: to,
     }
     .run_on(isa);
-    let right = reference::recall(weight[0], right[0]);
+    let right = reference::running_statistics(weight[0], right[0]);
     let found = [recalled.mean[0], recalled.inverse[0], recalled.scale[0]];
     assert_bits(&found, &[right.mean, right.inverse, right.scale], &what);
 }
 
 #[test]
-fn batch_norm_forwards_and_backwards() {
+fn batch_norm_forward_and_backward() {
     for isa in every_isa() {
         for (images, channels, height, width) in [
             (2, 8, 26, 26),

@@ -1,6 +1,6 @@
-// What the kernels' text needs of CUDA, for a compiler for the host; `driver.cpp` runs it.
+// The CUDA features that the kernels use, for a host compiler. `driver.cpp` runs the result.
 //
-// Every operation is rounded as on a GPU: `fma`, division and square root once.
+// Operations are rounded as on a GPU: `fma`, division and square root once each.
 #pragma once
 
 #include <cmath>
@@ -37,7 +37,7 @@ static inline std::common_type_t<A, B> max(A a, B b) {
     return a < b ? b : a;
 }
 
-// Calls a kernel once for each thread, with arguments that are pointed to.
+// Calls a kernel once per thread, with arguments passed as pointers.
 template <class... A, std::size_t... I>
 static void call_all(void (*kernel)(A...), void** args, std::index_sequence<I...>) {
     for (blockIdx.z = 0; blockIdx.z < gridDim.z; blockIdx.z++)

@@ -1,34 +1,39 @@
-//! What a network consists of and where each of its numbers lies.
+//! The layers of a network and the layout of its parameters in memory, shared by the CPU and the
+//! GPU implementation.
+
+pub(crate) mod planner;
+mod slots;
 
 use std::ops::Range;
 
+pub(crate) use self::slots::OWN_OUTPUT;
 use crate::kernels::conv1::Sizes1;
 use crate::kernels::conv3::Sizes3;
 use crate::kernels::layout::{Transposed, flipped, pack1, pack3, unpack1, unpack3};
 use crate::kernels::statistics::Statistics;
 use crate::weights::NamedTensor;
 
-/// The network of an architecture, without its numbers.
+/// The layers of an architecture, without parameter values.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) phases: Vec<PhasePlan>,
-    /// Channels and lanes of what is averaged before the linear layer, and its pixels.
-    pub(crate) head: Side,
+    /// The feature map that is averaged before the linear layer.
+    pub(crate) head: MapDims,
     pub(crate) linear: Weight,
     pub(crate) bias: Weight,
     /// All tensors in declaration order.
     pub(crate) tensors: Vec<Tensor>,
-    /// How many maps can be dropped.
+    /// Number of maps that drop-path can drop.
     pub(crate) paths: usize,
-    /// Numbers of all parameters that are trained.
+    /// Length of the buffer of all trained parameters.
     pub(crate) parameters: usize,
-    /// Numbers of the weights that lead back.
+    /// Length of the buffer of all transposed weights.
     pub(crate) backward: usize,
 }
 
-/// One kind of feature map.
+/// The dimensions of a feature map.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Side {
+pub(crate) struct MapDims {
     pub(crate) channels: usize,
     pub(crate) lanes: usize,
     pub(crate) height: usize,
@@ -37,13 +42,12 @@ pub(crate) struct Side {
 
 #[derive(Debug)]
 pub(crate) struct PhasePlan {
-    pub(crate) side: Side,
+    pub(crate) dims: MapDims,
     pub(crate) entry: Option<Weight>,
     pub(crate) nodes: Vec<NodePlan>,
     pub(crate) output: Join,
     pub(crate) norm: usize,
-    /// For each map, and at the end for the output, the buffer that its gradient has while it is
-    /// needed.
+    /// For each map, and last for the output, the slot of its gradient; see [`slots`].
     pub(crate) slots: Vec<usize>,
 }
 
@@ -54,7 +58,8 @@ pub(crate) struct NodePlan {
     pub(crate) norm: usize,
 }
 
-/// What reads one map, or several that a 1×1 convolution brings back to the phase's channels.
+/// The input of a node or of the phase's output: one map, or several that a 1×1 convolution reduces
+/// to the phase's channels.
 #[derive(Debug)]
 pub(crate) struct Join {
     pub(crate) conv: Option<Weight>,
@@ -63,29 +68,29 @@ pub(crate) struct Join {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct JoinSource {
-    /// 0 is the phase's input, `k` is what the phase's node at place `k - 1` gives.
+    /// 0 is the phase's input, `k` is the output of the phase's node at position `k - 1`.
     pub(crate) map: usize,
-    /// Its number among the maps that can be dropped.
+    /// Its number among the droppable maps.
     pub(crate) path: Option<usize>,
-    /// Whether the backward pass meets this reader of the map before any other.
+    /// Whether the backward pass reaches this reader of the map before all others.
     pub(crate) last_reader: bool,
 }
 
-/// A parameter that is trained: where it lies among all of them.
+/// A trained parameter and its position in the buffer of all parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Weight {
-    pub(crate) place: Range<usize>,
-    /// Where the weights lie by which a gradient goes back through it; empty where none does.
+    pub(crate) range: Range<usize>,
+    /// Position of its transposed weights, which the backward pass uses; empty if there are none.
     pub(crate) backward: Range<usize>,
     pub(crate) outputs: usize,
     pub(crate) inputs: usize,
     pub(crate) lanes: usize,
-    pub(super) kernel: usize,
-    /// Maps that the inputs are of.
-    pub(super) maps: usize,
+    kernel: usize,
+    /// Number of maps that the inputs come from.
+    maps: usize,
 }
 
-/// One tensor that the network has on disk.
+/// One stored tensor of the network.
 #[derive(Debug)]
 pub(crate) struct Tensor {
     pub(crate) name: String,
@@ -96,37 +101,37 @@ pub(crate) struct Tensor {
 #[derive(Debug)]
 pub(crate) enum Role {
     Trained(Weight),
-    /// Counted and stored, but never applied.
+    /// Counted and stored, but never used.
     Idle(Vec<f32>),
     RunningMean(usize),
     RunningVar(usize),
 }
 
-/// A batch norm with its numbers.
+/// A batch norm with its parameters and statistics.
 #[derive(Debug)]
 pub(crate) struct Norm {
-    pub(crate) side: Side,
+    pub(crate) dims: MapDims,
     pub(crate) weight: Weight,
     pub(crate) bias: Weight,
     pub(crate) statistics: Statistics,
 }
 
-impl Side {
+impl MapDims {
     pub(crate) fn pixels(self) -> usize {
         self.height * self.width
     }
 
-    /// Channels with those that only fill the last block.
+    /// Channels, padded to whole blocks.
     pub(crate) fn padded(self) -> usize {
         self.channels.next_multiple_of(self.lanes)
     }
 
-    /// Numbers of one image.
+    /// Elements per image.
     pub(crate) fn image(self) -> usize {
         self.padded() * self.pixels()
     }
 
-    /// A convolution of maps like this one into maps like this one.
+    /// The sizes of a 3×3 convolution from maps like this to maps like this.
     pub(crate) fn conv3(self, images: usize) -> Sizes3 {
         Sizes3 {
             images,
@@ -140,8 +145,8 @@ impl Side {
         }
     }
 
-    /// A 1×1 convolution of `maps` maps of `from` into one like this.
-    pub(crate) fn conv1(self, images: usize, maps: usize, from: Side) -> Sizes1 {
+    /// The sizes of a 1×1 convolution from `maps` maps like `from` to one like this.
+    pub(crate) fn conv1(self, images: usize, maps: usize, from: MapDims) -> Sizes1 {
         Sizes1 {
             images,
             pixels: self.pixels(),
@@ -155,14 +160,14 @@ impl Side {
 }
 
 impl Weight {
-    pub(super) fn pack(&self, values: &[f32]) -> Vec<f32> {
+    fn pack(&self, values: &[f32]) -> Vec<f32> {
         match self.kernel {
             3 => pack3(values, self.inputs, self.lanes),
             _ => pack1(values, self.inputs, self.lanes),
         }
     }
 
-    /// How a 1×1 convolution leads back to inputs of so many lanes.
+    /// The layout of a 1×1 convolution's transposed weights, for inputs of `in_lanes` lanes.
     pub(crate) fn transposed(&self, in_lanes: usize) -> Transposed {
         Transposed {
             inputs: self.inputs / self.maps,
@@ -173,9 +178,9 @@ impl Weight {
         }
     }
 
-    /// Fills its weights that lead back to inputs of so many lanes, if any do.
-    fn lead_back(&self, parameters: &[f32], in_lanes: usize, backward: &mut [f32]) {
-        let packed = &parameters[self.place.clone()];
+    /// Computes the transposed weights, if there are any, for inputs of `in_lanes` lanes.
+    fn fill_transposed(&self, parameters: &[f32], in_lanes: usize, backward: &mut [f32]) {
+        let packed = &parameters[self.range.clone()];
         let to = &mut backward[self.backward.clone()];
         match self.kernel {
             _ if to.is_empty() => {}
@@ -189,14 +194,14 @@ impl Weight {
         }
     }
 
-    /// The values of a stored tensor in this weight's place among `all`.
+    /// Copies the values of a stored tensor to this weight's position in `all`.
     pub(crate) fn put(&self, values: &[f32], all: &mut [f32]) {
-        all[self.place.clone()].copy_from_slice(&self.pack(values));
+        all[self.range.clone()].copy_from_slice(&self.pack(values));
     }
 
-    /// The way back.
+    /// The inverse of [`Weight::put`].
     pub(crate) fn get(&self, all: &[f32]) -> Vec<f32> {
-        let packed = &all[self.place.clone()];
+        let packed = &all[self.range.clone()];
         match self.kernel {
             3 => unpack3(packed, self.inputs, self.outputs, self.lanes),
             _ => unpack1(packed, self.inputs, self.outputs, self.lanes),
@@ -206,8 +211,8 @@ impl Weight {
 
 impl Plan {
     /// The linear layer's output, as a map of one pixel.
-    pub(crate) fn classes(&self) -> Side {
-        Side {
+    pub(crate) fn classes(&self) -> MapDims {
+        MapDims {
             channels: self.linear.outputs,
             lanes: self.linear.lanes,
             height: 1,
@@ -216,22 +221,22 @@ impl Plan {
     }
 
     /// The linear layer's input, as a map of one pixel.
-    pub(crate) fn features(&self) -> Side {
-        Side {
+    pub(crate) fn features(&self) -> MapDims {
+        MapDims {
             height: 1,
             width: 1,
             ..self.head
         }
     }
 
-    /// All tensors that are parameters.
+    /// All parameters, in declaration order.
     pub(crate) fn declared(&self) -> impl Iterator<Item = &Tensor> {
         let is_parameter =
             |tensor: &&Tensor| matches!(tensor.role, Role::Trained(_) | Role::Idle(_));
         self.tensors.iter().filter(is_parameter)
     }
 
-    /// All parameters but those of batch norms.
+    /// All parameters except those of batch norms.
     pub(crate) fn weights(&self) -> impl Iterator<Item = &Weight> {
         let phases = self.phases.iter().flat_map(|phase| {
             let nodes = phase.nodes.iter();
@@ -242,8 +247,8 @@ impl Plan {
         phases.chain([&self.linear, &self.bias])
     }
 
-    /// Gives places to the weights that lead back.
-    pub(super) fn place_backward(&mut self) {
+    /// Assigns positions to the transposed weights.
+    fn assign_transposed(&mut self) {
         let mut next = 0;
         let mut place = |weight: &mut Weight, numbers: usize| {
             weight.backward = next..next + numbers;
@@ -251,7 +256,7 @@ impl Plan {
         };
         let mut from = self.head.lanes;
         for (index, phase) in self.phases.iter_mut().enumerate() {
-            let lanes = phase.side.lanes;
+            let lanes = phase.dims.lanes;
             match &mut phase.entry {
                 Some(entry) if index > 0 => {
                     let numbers = entry.transposed(from).len();
@@ -264,7 +269,7 @@ impl Plan {
             let joins = nodes.flat_map(|node| [node.input.conv.as_mut(), Some(&mut node.conv)]);
             for weight in joins.chain([phase.output.conv.as_mut()]).flatten() {
                 let numbers = match weight.kernel {
-                    3 => weight.place.len(),
+                    3 => weight.range.len(),
                     _ => {
                         let one = weight.transposed(lanes);
                         one.maps * one.len()
@@ -278,98 +283,30 @@ impl Plan {
         self.backward = next;
     }
 
-    /// Gives buffers to the gradients by the maps: each has one from the first step of the backward
-    /// pass that writes it to the last that reads it.
-    pub(super) fn find_slots(&mut self) {
-        let mut slots = Slots(vec![true; OWN_OUTPUT + 1]);
-        let mut out = slots.take();
-        for index in (0..self.phases.len()).rev() {
-            let phase = &mut self.phases[index];
-            let nodes = phase.nodes.len();
-            let mut of = vec![0; nodes + 2];
-            of[nodes + 1] = out;
-            slots.lend(true);
-            for step in (0..=nodes).rev() {
-                let join = match phase.nodes.get(step) {
-                    Some(node) => &node.input,
-                    None => &phase.output,
-                };
-                for source in join.sources.iter().filter(|source| source.last_reader) {
-                    of[source.map] = slots.take();
-                }
-                // The step that leaves a phase goes on to the output of the one before.
-                if step == 0 && index > 0 {
-                    slots.lend(false);
-                    out = slots.take();
-                }
-                slots.free(of[step + 1]);
-            }
-            slots.free(of[0]);
-            slots.lend(false);
-            phase.slots = of;
-        }
-    }
-
-    /// Fills the weights that lead back.
-    pub(crate) fn lead_back(&self, parameters: &[f32], backward: &mut [f32]) {
+    /// Computes all transposed weights from the parameters.
+    pub(crate) fn fill_transposed(&self, parameters: &[f32], backward: &mut [f32]) {
         let mut from = self.head.lanes;
         for phase in &self.phases {
-            let lanes = phase.side.lanes;
+            let lanes = phase.dims.lanes;
             if let Some(entry) = &phase.entry {
-                entry.lead_back(parameters, from, backward);
+                entry.fill_transposed(parameters, from, backward);
             }
             from = lanes;
             let nodes = phase.nodes.iter();
             let joins = nodes.flat_map(|node| [node.input.conv.as_ref(), Some(&node.conv)]);
             for weight in joins.chain([phase.output.conv.as_ref()]).flatten() {
-                weight.lead_back(parameters, lanes, backward);
+                weight.fill_transposed(parameters, lanes, backward);
             }
         }
-        self.linear.lead_back(parameters, self.head.lanes, backward);
-    }
-}
-
-/// The slot that is the buffer of the phase's output, which nobody reads any more when the backward
-/// pass is inside the phase.
-pub(crate) const OWN_OUTPUT: usize = 0;
-
-/// Which buffers of gradients are in use.
-struct Slots(Vec<bool>);
-
-impl Slots {
-    fn take(&mut self) -> usize {
-        let free = self.0.iter().position(|used| !used);
-        let slot = free.unwrap_or(self.0.len());
-        self.0.resize(self.0.len().max(slot + 1), false);
-        self.0[slot] = true;
-        slot
-    }
-
-    fn free(&mut self, slot: usize) {
-        self.0[slot] = false;
-    }
-
-    /// Whether the buffer of the phase's own output may be used.
-    fn lend(&mut self, own: bool) {
-        self.0[OWN_OUTPUT] = !own;
+        self.linear
+            .fill_transposed(parameters, self.head.lanes, backward);
     }
 }
 
 impl PhasePlan {
-    /// The batch norm of a node or, after the last, of the output.
+    /// The batch norm of a node or, for the step after the last node, of the output.
     pub(crate) fn norm_of(&self, node: usize) -> usize {
         self.nodes.get(node).map_or(self.norm, |node| node.norm)
-    }
-
-    /// The backward pass goes through the output and then the nodes from the last to the first.
-    pub(super) fn find_last_readers(&mut self) {
-        let mut met = vec![false; self.nodes.len() + 1];
-        let nodes = self.nodes.iter_mut().rev().map(|node| &mut node.input);
-        for join in std::iter::once(&mut self.output).chain(nodes) {
-            for source in &mut join.sources {
-                source.last_reader = !std::mem::replace(&mut met[source.map], true);
-            }
-        }
     }
 }
 

@@ -1,16 +1,16 @@
-//! How a network's plan comes from its architecture, with its first numbers.
+//! Builds a network's plan from its architecture, with initial or stored parameter values.
 
 use naschain_core::{Architecture, Phase};
 
-use super::plan::{Join, JoinSource, NodePlan, Norm, PhasePlan, Plan, Role, Side, Tensor, Weight};
+use super::{Join, JoinSource, MapDims, NodePlan, Norm, PhasePlan, Plan, Role, Tensor, Weight};
 use crate::Error;
 use crate::kernels::statistics::Statistics;
-use crate::weights::{Source, Start};
+use crate::weights::{Init, TensorSource};
 
-/// Builds a plan with the numbers of `source`.
+/// Builds a plan with parameter values from `source`.
 pub(crate) struct Planner<'a> {
-    pub(crate) source: &'a mut Source,
-    /// Channels that lie side by side in a map of so many.
+    pub(crate) source: &'a mut TensorSource,
+    /// Number of lanes for a map of this many channels.
     pub(crate) lanes: &'a dyn Fn(usize) -> usize,
     pub(crate) parameters: Vec<f32>,
     pub(crate) norms: Vec<Norm>,
@@ -19,7 +19,10 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(crate) fn new(source: &'a mut Source, lanes: &'a dyn Fn(usize) -> usize) -> Planner<'a> {
+    pub(crate) fn new(
+        source: &'a mut TensorSource,
+        lanes: &'a dyn Fn(usize) -> usize,
+    ) -> Planner<'a> {
         Planner {
             source,
             lanes,
@@ -37,15 +40,15 @@ impl<'a> Planner<'a> {
         }
         let input = architecture.input;
         let head = phases.last().map_or(
-            Side {
+            MapDims {
                 channels: input.channels,
                 lanes: (self.lanes)(input.channels),
                 height: input.height,
                 width: input.width,
             },
-            |phase| phase.side,
+            |phase| phase.dims,
         );
-        let start = Start::Uniform {
+        let start = Init::Uniform {
             fan_in: head.channels,
         };
         let classes = architecture.classes;
@@ -61,16 +64,16 @@ impl<'a> Planner<'a> {
             parameters: self.parameters.len(),
             backward: 0,
         };
-        plan.place_backward();
-        plan.find_slots();
-        // It has grown by doubling, and up to half of it would stay empty.
+        plan.assign_transposed();
+        plan.assign_slots();
+        // Growth by doubling leaves up to half of the capacity unused.
         self.parameters.shrink_to_fit();
         Ok(plan)
     }
 
     fn phase(&mut self, name: &str, phase: &Phase) -> Result<PhasePlan, Error> {
         let channels = phase.channels;
-        let side = Side {
+        let dims = MapDims {
             channels,
             lanes: (self.lanes)(channels),
             height: phase.height,
@@ -80,16 +83,15 @@ impl<'a> Planner<'a> {
         let fan_in = inputs * kernel * kernel;
         let shape = [channels, inputs, kernel, kernel];
         let entry_name = format!("{name}.entry.weight");
-        let start = Start::Uniform { fan_in };
-        let entry = match phase.entry.applied {
-            true => Some(self.weight(&entry_name, &shape, start)?),
-            false => {
-                let values = self.source.take(&entry_name, &shape, start)?;
-                self.declare(entry_name, &shape, Role::Idle(values));
-                None
-            }
+        let start = Init::Uniform { fan_in };
+        let entry = if phase.entry.applied {
+            Some(self.weight(&entry_name, &shape, start)?)
+        } else {
+            let values = self.source.take(&entry_name, &shape, start)?;
+            self.declare(entry_name, &shape, Role::Idle(values));
+            None
         };
-        // Nodes have gaps in their numbers where one was dropped; maps are counted without.
+        // Node numbers have gaps where unused nodes were removed; positions have none.
         let place = |number: &usize| {
             let before = phase.nodes.iter().filter(|node| node.number <= *number);
             before.count()
@@ -98,23 +100,23 @@ impl<'a> Planner<'a> {
         for node in &phase.nodes {
             let inputs: Vec<usize> = node.inputs.iter().map(place).collect();
             let name = format!("{name}.nodes.{}", node.number);
-            let start = Start::Uniform {
+            let start = Init::Uniform {
                 fan_in: 9 * channels,
             };
             let shape = [channels, channels, 3, 3];
             nodes.push(NodePlan {
                 input: self.join(&format!("{name}.input"), &inputs, channels)?,
                 conv: self.weight(&format!("{name}.conv.weight"), &shape, start)?,
-                norm: self.norm(&format!("{name}.norm"), side)?,
+                norm: self.norm(&format!("{name}.norm"), dims)?,
             });
         }
         let inputs: Vec<usize> = phase.output.iter().map(place).collect();
         let mut plan = PhasePlan {
-            side,
+            dims,
             entry,
             nodes,
             output: self.join(&format!("{name}.output"), &inputs, channels)?,
-            norm: self.norm(&format!("{name}.norm"), side)?,
+            norm: self.norm(&format!("{name}.norm"), dims)?,
             slots: Vec::new(),
         };
         plan.find_last_readers();
@@ -128,7 +130,7 @@ impl<'a> Planner<'a> {
             _ => {
                 let shape = [channels, fan_in, 1, 1];
                 let name = format!("{name}.weight");
-                let weight = self.weight(&name, &shape, Start::Uniform { fan_in })?;
+                let weight = self.weight(&name, &shape, Init::Uniform { fan_in })?;
                 let maps = inputs.len();
                 Some(Weight { maps, ..weight })
             }
@@ -146,22 +148,22 @@ impl<'a> Planner<'a> {
         Ok(Join { conv, sources })
     }
 
-    fn norm(&mut self, name: &str, side: Side) -> Result<usize, Error> {
-        let shape = [side.channels];
+    fn norm(&mut self, name: &str, dims: MapDims) -> Result<usize, Error> {
+        let shape = [dims.channels];
         let index = self.norms.len();
         let part = |part: &str| format!("{name}.{part}");
-        let weight = self.weight(&part("weight"), &shape, Start::Constant(1.0))?;
-        let bias = self.weight(&part("bias"), &shape, Start::Constant(0.0))?;
+        let weight = self.weight(&part("weight"), &shape, Init::Constant(1.0))?;
+        let bias = self.weight(&part("bias"), &shape, Init::Constant(0.0))?;
         let mut running = |name: String, start, role| -> Result<Vec<f32>, Error> {
-            let mut values = self.source.take(&name, &shape, Start::Constant(start))?;
-            values.resize(side.padded(), start);
+            let mut values = self.source.take(&name, &shape, Init::Constant(start))?;
+            values.resize(dims.padded(), start);
             self.declare(name, &shape, role);
             Ok(values)
         };
         let mean = running(part("running_mean"), 0.0, Role::RunningMean(index))?;
         let var = running(part("running_var"), 1.0, Role::RunningVar(index))?;
         self.norms.push(Norm {
-            side,
+            dims,
             weight,
             bias,
             statistics: Statistics::new(mean, var),
@@ -169,11 +171,11 @@ impl<'a> Planner<'a> {
         Ok(index)
     }
 
-    /// Takes a tensor whose first dimension is the outputs and the second the inputs.
-    fn weight(&mut self, name: &str, shape: &[usize], start: Start) -> Result<Weight, Error> {
+    /// Takes a tensor whose dimensions begin with outputs and inputs.
+    fn weight(&mut self, name: &str, shape: &[usize], start: Init) -> Result<Weight, Error> {
         let values = self.source.take(name, shape, start)?;
         let mut weight = Weight {
-            place: 0..0,
+            range: 0..0,
             backward: 0..0,
             outputs: shape[0],
             inputs: shape.get(1).copied().unwrap_or(1),
@@ -182,7 +184,7 @@ impl<'a> Planner<'a> {
             maps: 1,
         };
         let packed = weight.pack(&values);
-        weight.place = self.parameters.len()..self.parameters.len() + packed.len();
+        weight.range = self.parameters.len()..self.parameters.len() + packed.len();
         self.parameters.extend(packed);
         self.declare(name.to_owned(), shape, Role::Trained(weight.clone()));
         Ok(weight)
