@@ -66,22 +66,22 @@ fn main() -> Result<()> {
         classes: dataset.classes,
     };
     let architecture = space.decode(&genome)?;
-    let recipe = Recipe {
-        seed: cli.seed,
-        epochs: cli.epochs,
-        batch_size: cli.batch_size,
-        train_images: cli.train_images,
-        // The curve is that of the test part; a training validates on one image at least.
-        validation_images: 1,
-        learning_rate: cli.learning_rate,
-        augmentation: Augmentation {
-            crop_padding: cli.crop_padding,
-            horizontal_flip: cli.flip,
-            cutout: cli.cutout,
-        },
-        label_smoothing: cli.label_smoothing,
-        ..Recipe::default()
+    let mut recipe = Recipe::default();
+    // The curve is that of the test part; a training validates on one image at least.
+    recipe.seed = cli.seed;
+    recipe.epochs = cli.epochs;
+    recipe.batch_size = cli.batch_size;
+    recipe.train_images = cli.train_images;
+    recipe.validation_images = 1;
+    recipe.learning_rate = cli.learning_rate;
+    recipe.augmentation = {
+        let mut augmentation = Augmentation::default();
+        augmentation.crop_padding = cli.crop_padding;
+        augmentation.horizontal_flip = cli.flip;
+        augmentation.cutout = cli.cutout;
+        augmentation
     };
+    recipe.label_smoothing = cli.label_smoothing;
     let options = cli.device.options();
     say("epoch,loss,train_accuracy,test_accuracy,images_per_second\n")?;
     let mut problem = None;

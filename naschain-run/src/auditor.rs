@@ -1,11 +1,11 @@
 //! A run recomputed from its journal alone, entry by entry, until something is wrong.
 
-use naschain_consensus::{BatchId, Reason, Rejected, judge};
+use naschain_consensus::{Finding, JobId, Rejected, judge};
 
-use crate::closed_batch::ClosedBatch;
+use crate::closed_job::ClosedJob;
 use crate::error::Error;
 use crate::events::{PublicEvent, Publisher};
-use crate::hash_chain::{Broken, Chain, Entry, next_link};
+use crate::hash_chain::{Broken, Entry, JournalHead, next_entry_hash};
 use crate::provenance::{Senders, Sent, Signers};
 use crate::spec::RunSpec;
 use crate::state::RunState;
@@ -16,7 +16,7 @@ use crate::state::RunState;
 pub enum Fault {
     /// The chain of digests does not hold.
     #[error(transparent)]
-    Chain(#[from] Broken),
+    JournalHead(#[from] Broken),
     /// An event stands at another place than it was written at.
     #[error("event {number} was moved: what stands at {found} belongs there")]
     Moved {
@@ -60,16 +60,16 @@ pub enum Fault {
         number: u64,
     },
     /// A verdict does not follow from its rows.
-    #[error("the verdict on {batch} does not follow from its rows")]
+    #[error("the verdict on {job} does not follow from its rows")]
     Verdict {
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        job: JobId,
     },
 }
 
 /// Follows a journal from the run's specification on.
 pub struct Auditor {
-    chain: Chain,
+    chain: JournalHead,
     senders: Senders,
     state: RunState,
     narrator: Publisher,
@@ -90,7 +90,7 @@ impl Auditor {
         let run = spec.digest();
         let state = RunState::new(spec)?;
         Ok(Auditor {
-            chain: Chain::root(run),
+            chain: JournalHead::root(run),
             senders: Senders::new(run, signers),
             narrator: Publisher::of(&state),
             state,
@@ -101,7 +101,7 @@ impl Auditor {
     }
 
     /// How far it has come.
-    pub fn head(&self) -> Chain {
+    pub fn head(&self) -> JournalHead {
         self.chain
     }
 
@@ -168,29 +168,27 @@ impl Auditor {
     }
 
     /// Reaches the verdict again by the rules of the run.
-    fn verdict(&self, closed: &ClosedBatch) -> Result<(), Fault> {
+    fn verdict(&self, closed: &ClosedJob) -> Result<(), Fault> {
         let rules = &self.state.spec().rules;
-        if rules.trust.is_some() && closed.verdict.reasons == [Reason::Trusted] {
+        if rules.trust.is_some() && closed.verdict.findings == [Finding::Trusted] {
             return Ok(());
         }
         let rows: Vec<_> = closed.rows.iter().map(|(_, row)| row.clone()).collect();
         match judge(&rows, &rules.agreement) == closed.verdict {
             true => Ok(()),
-            false => Err(Fault::Verdict {
-                batch: closed.batch,
-            }),
+            false => Err(Fault::Verdict { job: closed.job }),
         }
     }
 }
 
 /// Says as exactly as can be known what broke the chain.
-fn named(chain: Chain, entry: &Entry, following: &[Entry], broken: Broken) -> Fault {
+fn named(chain: JournalHead, entry: &Entry, following: &[Entry], broken: Broken) -> Fault {
     let Broken::Changed { number } = broken else {
-        return Fault::Chain(broken);
+        return Fault::JournalHead(broken);
     };
     let link_of = |content: &Entry, before| {
         let now = naschain_consensus::Millis(content.now_ms);
-        next_link(before, now, &content.event, content.proof.as_deref())
+        next_entry_hash(before, now, &content.event, content.proof.as_deref())
     };
     let moved = following.iter().find(|other| {
         let link = link_of(other, chain.link);
@@ -203,6 +201,6 @@ fn named(chain: Chain, entry: &Entry, following: &[Entry], broken: Broken) -> Fa
     let whole = link_of(entry, chain.link);
     match following.first() {
         Some(next) if link_of(next, whole) == next.link => Fault::Link { number },
-        _ => Fault::Chain(broken),
+        _ => Fault::JournalHead(broken),
     }
 }

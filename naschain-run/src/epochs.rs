@@ -1,4 +1,4 @@
-//! Epochs: after each so many batches have ended, scores move and weights are due.
+//! Epochs: after each so many jobs have ended, scores move and weights are due.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use naschain_consensus::{MinerId, MovingAverage, Row, Scoreboard, Verdict, Weigh
 use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 
-/// A batch as a validator judges it: who answered what, and who is rewarded.
+/// A job as a validator judges it: who answered what, and who is rewarded.
 pub struct Judged {
     /// Miners and rows.
     pub rows: Vec<(MinerId, Row)>,
@@ -22,16 +22,17 @@ pub struct EpochWeights {
     pub run: Digest,
     /// Which epoch, counted from 1.
     pub epoch: usize,
-    /// How many batches had ended by its end.
-    pub batches: usize,
+    /// How many jobs had ended by its end.
+    #[serde(rename = "batches")]
+    pub jobs: usize,
     /// A weight for each miner that has one; the greatest is 65,535. None where nobody was
     /// rewarded yet: then nothing is set.
     pub weights: BTreeMap<MinerId, u16>,
 }
 
-/// Scores and weights after each epoch of `size` batches; those of the last epoch's average too.
+/// Scores and weights after each epoch of `size` jobs; those of the last epoch's average too.
 ///
-/// An epoch that is not full yet counts when `finished`. The same batches give the same epochs,
+/// An epoch that is not full yet counts when `finished`. The same jobs give the same epochs,
 /// whenever a validator starts to look.
 pub fn epochs(
     judged: &[Judged],
@@ -49,9 +50,9 @@ pub fn epochs(
         }
         ended += chunk.len();
         let mut scoreboard = Scoreboard::new();
-        for batch in chunk {
-            scoreboard.record(&batch.rows, &batch.verdict);
-            known.extend(batch.rows.iter().map(|(miner, _)| miner.clone()));
+        for job in chunk {
+            scoreboard.record(&job.rows, &job.verdict);
+            known.extend(job.rows.iter().map(|(miner, _)| miner.clone()));
         }
         let mut rewards = scoreboard.rewards();
         // Whoever did nothing in this epoch earned nothing in it.
@@ -62,7 +63,7 @@ pub fn epochs(
         found.push(EpochWeights {
             run,
             epoch: found.len() + 1,
-            batches: ended,
+            jobs: ended,
             weights: average
                 .weights(&WeightLimits::default())
                 .unwrap_or_default(),
@@ -98,17 +99,17 @@ mod tests {
 
     #[test]
     fn scores_move_by_a_tenth_each_epoch() {
-        let batches = [
+        let jobs = [
             judged(["a", "b", "liar"]),
             judged(["a", "b", "liar"]),
             judged(["a", "c", "liar"]),
         ];
         let run = Digest([1; 32]);
-        let (whole, _) = epochs(&batches, run, 2, false);
+        let (whole, _) = epochs(&jobs, run, 2, false);
         assert_eq!(whole.len(), 1);
-        let (found, average) = epochs(&batches, run, 2, true);
+        let (found, average) = epochs(&jobs, run, 2, true);
         assert_eq!((found.len(), &found[0]), (2, &whole[0]));
-        assert_eq!((found[1].epoch, found[1].batches), (2, 3));
+        assert_eq!((found[1].epoch, found[1].jobs), (2, 3));
         // a: .05, then .9 x .05 + .05; b: .05, then .9 x .05; c: nothing, then .05.
         let score = |name: &str| average.scores()[&name.parse::<MinerId>().unwrap()];
         let near = |name, wanted: f32| assert!((score(name) - wanted).abs() < 1e-6, "{name}");

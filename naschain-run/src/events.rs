@@ -1,8 +1,8 @@
-//! What the public is told of a run as it happens; never an answer of a batch that is still open.
+//! What the public is told of a run as it happens; never an answer of a job that is still open.
 
 use std::collections::BTreeSet;
 
-use naschain_consensus::{Action, BatchId, Event, Failure, Grant, Millis, MinerId, Reason, Row};
+use naschain_consensus::{Action, Event, Failure, Finding, Grant, JobId, Millis, MinerId, Row};
 use naschain_core::{Genome, Measurement};
 use naschain_nsga::CandidateId;
 use serde::{Deserialize, Serialize};
@@ -25,9 +25,11 @@ pub enum PublicEvent {
         miner: MinerId,
     },
     /// A genome is to be trained.
-    BatchOpened {
-        /// Its batch.
-        batch: BatchId,
+    #[serde(rename = "batch_opened")]
+    JobOpened {
+        /// Its job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The genome.
         genome: Genome,
         /// How many miners are to train it.
@@ -35,8 +37,9 @@ pub enum PublicEvent {
     },
     /// A miner trains at a seat.
     SeatTaken {
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat, counted from 0.
         seat: usize,
         /// The miner.
@@ -46,8 +49,9 @@ pub enum PublicEvent {
     },
     /// A miner works at a seat no more, without an answer.
     SeatLost {
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat, counted from 0.
         seat: usize,
         /// The miner.
@@ -57,8 +61,9 @@ pub enum PublicEvent {
     },
     /// A miner has finished epochs.
     Progress {
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat, counted from 0.
         seat: usize,
         /// The miner.
@@ -68,17 +73,19 @@ pub enum PublicEvent {
     },
     /// A miner has answered. What it answered is told with the verdict.
     Answered {
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// The seat, counted from 0.
         seat: usize,
         /// The miner.
         miner: MinerId,
     },
-    /// A batch has ended.
+    /// A job has ended.
     Verdict {
-        /// The batch.
-        batch: BatchId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
         /// Its genome.
         genome: Genome,
         /// Who answered what, and what was found of it.
@@ -94,8 +101,8 @@ pub enum PublicEvent {
     FrontChanged {
         /// Networks that are on it now.
         entered: Vec<NewFrontMember>,
-        /// Batches whose networks are not any more.
-        left: Vec<BatchId>,
+        /// Jobs whose networks are not any more.
+        left: Vec<JobId>,
     },
     /// The search has gone on to a generation.
     Generation {
@@ -118,14 +125,16 @@ pub struct JudgedRow {
     /// Whether it is rewarded.
     pub agreed: bool,
     /// Why, or why not.
-    pub reason: Reason,
+    #[serde(rename = "reason")]
+    pub finding: Finding,
 }
 
 /// A network that came to the front.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewFrontMember {
-    /// Its batch.
-    pub batch: BatchId,
+    /// Its job.
+    #[serde(rename = "batch")]
+    pub job: JobId,
     /// Its genome.
     pub genome: Genome,
     /// What the miners agreed on.
@@ -135,7 +144,7 @@ pub struct NewFrontMember {
 /// Turns accepted events and what followed from them into messages.
 pub struct Publisher {
     generation: usize,
-    front: BTreeSet<BatchId>,
+    front: BTreeSet<JobId>,
     finished: bool,
 }
 
@@ -183,10 +192,10 @@ impl Publisher {
         let front = front(state);
         if front != self.front {
             let entered = front.difference(&self.front);
-            let entered = entered.filter_map(|batch| {
-                let ended = state.ended(*batch)?;
+            let entered = entered.filter_map(|job| {
+                let ended = state.ended(*job)?;
                 Some(NewFrontMember {
-                    batch: *batch,
+                    job: *job,
                     genome: ended.genome.clone(),
                     measurement: ended.verdict.consensus?,
                 })
@@ -219,103 +228,101 @@ fn beginning(state: &RunState) -> Vec<PublicEvent> {
         number: state.search().generation(),
         of: state.spec().search.generations,
     };
-    let opened = state
-        .genomes()
-        .map(|(batch, genome)| PublicEvent::BatchOpened {
-            batch,
-            genome: genome.clone(),
-            seats: state.spec().rules.seats,
-        });
+    let opened = state.genomes().map(|(job, genome)| PublicEvent::JobOpened {
+        job,
+        genome: genome.clone(),
+        seats: state.spec().rules.seats,
+    });
     std::iter::once(first).chain(opened).collect()
 }
 
-fn front(state: &RunState) -> BTreeSet<BatchId> {
+fn front(state: &RunState) -> BTreeSet<JobId> {
     let front = state.search().front();
-    let batch = |CandidateId(id): CandidateId| BatchId(id);
-    front.iter().map(|point| batch(point.id)).collect()
+    let job = |CandidateId(id): CandidateId| JobId(id);
+    front.iter().map(|point| job(point.id)).collect()
 }
 
 fn message(state: &RunState, event: &Event, action: &Action) -> Option<PublicEvent> {
     Some(match action.clone() {
-        Action::Dealt { batch, miners } => PublicEvent::BatchOpened {
-            batch,
-            genome: state.genome(batch)?.clone(),
+        Action::Assigned { job, miners } => PublicEvent::JobOpened {
+            job,
+            genome: state.genome(job)?.clone(),
             seats: miners.len(),
         },
         Action::Leased {
             miner,
-            batch,
+            job,
             seat,
             grant,
             ..
         } => PublicEvent::SeatTaken {
-            batch,
+            job,
             seat,
             miner,
-            second: matches!(grant, Grant::Copied { .. }),
+            second: matches!(grant, Grant::Speculative { .. }),
         },
         Action::Renewed { miner, lease, .. } => {
             let Event::Heartbeat { epoch, .. } = event else {
                 return None;
             };
-            let (batch, seat) = state.board().place(lease)?;
+            let (job, seat) = state.board().seat_of(lease)?;
             PublicEvent::Progress {
-                batch,
+                job,
                 seat,
                 miner,
                 epoch: *epoch,
             }
         }
         Action::Filled {
-            miner, batch, seat, ..
+            miner, job, seat, ..
         }
         | Action::Late {
-            miner, batch, seat, ..
+            miner, job, seat, ..
         }
         | Action::Moved {
-            miner, batch, seat, ..
+            miner, job, seat, ..
         }
         | Action::Discarded {
-            miner, batch, seat, ..
-        } => PublicEvent::Answered { batch, seat, miner },
+            miner, job, seat, ..
+        } => PublicEvent::Answered { job, seat, miner },
         Action::Expired {
-            miner, batch, seat, ..
+            miner, job, seat, ..
         } => PublicEvent::SeatLost {
-            batch,
+            job,
             seat,
             miner,
             expired: true,
         },
         Action::Revoked {
-            miner, batch, seat, ..
+            miner, job, seat, ..
         } => PublicEvent::SeatLost {
-            batch,
+            job,
             seat,
             miner,
             expired: false,
         },
         Action::Away { miner } => PublicEvent::MinerAway { miner },
-        Action::Closed { batch, .. } | Action::Failed { batch, .. } => verdict(state, batch)?,
-        // Idle miners are no news; the others say that answers of an open batch differ.
+        Action::Closed { job, .. } | Action::Failed { job, .. } => verdict(state, job)?,
+        // Idle miners are no news; the others say that answers of an open job differ.
         _ => return None,
     })
 }
 
-fn verdict(state: &RunState, batch: BatchId) -> Option<PublicEvent> {
-    let ended = state.ended(batch)?;
+fn verdict(state: &RunState, job: JobId) -> Option<PublicEvent> {
+    let ended = state.ended(job)?;
     let verdict = &ended.verdict;
     let judged = ended
         .rows
         .iter()
-        .zip(verdict.agreed.iter().zip(&verdict.reasons));
-    let judged = judged.map(|((miner, row), (agreed, reason))| JudgedRow {
+        .zip(verdict.agreed.iter().zip(&verdict.findings));
+    let judged = judged.map(|((miner, row), (agreed, finding))| JudgedRow {
         miner: miner.clone(),
         row: row.clone(),
         agreed: *agreed,
-        reason: *reason,
+        finding: *finding,
     });
     Some(PublicEvent::Verdict {
-        batch,
+        job,
         genome: ended.genome.clone(),
         rows: judged.collect(),
         consensus: verdict.consensus,

@@ -59,7 +59,7 @@ pub enum Broken {
 }
 
 /// The digest after an entry.
-pub fn next_link(before: Digest, now: Millis, event: &str, proof: Option<&str>) -> Digest {
+pub fn next_entry_hash(before: Digest, now: Millis, event: &str, proof: Option<&str>) -> Digest {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&before.0);
     hasher.update(&now.0.to_le_bytes());
@@ -74,17 +74,17 @@ pub fn next_link(before: Digest, now: Millis, event: &str, proof: Option<&str>) 
 
 /// How far a chain has been followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chain {
+pub struct JournalHead {
     /// The number of the last entry.
     pub number: u64,
     /// Its digest; before the first entry that of the run's specification.
     pub link: Digest,
 }
 
-impl Chain {
+impl JournalHead {
     /// The chain of a run before its first entry.
-    pub fn root(run: Digest) -> Chain {
-        Chain {
+    pub fn root(run: Digest) -> JournalHead {
+        JournalHead {
             number: 0,
             link: run,
         }
@@ -103,7 +103,7 @@ impl Chain {
             return Err(Broken::Misplaced { number, expected });
         }
         let now = Millis(entry.now_ms);
-        if next_link(self.link, now, &entry.event, entry.proof.as_deref()) != entry.link {
+        if next_entry_hash(self.link, now, &entry.event, entry.proof.as_deref()) != entry.link {
             return Err(Broken::Changed { number });
         }
         let event = serde_json::from_str(&entry.event).map_err(|error| Broken::Unknown {
@@ -118,7 +118,7 @@ impl Chain {
     /// Makes the next entry.
     pub fn entry(&mut self, now: Millis, event: String, proof: Option<String>) -> Entry {
         self.number += 1;
-        self.link = next_link(self.link, now, &event, proof.as_deref());
+        self.link = next_entry_hash(self.link, now, &event, proof.as_deref());
         Entry {
             number: self.number,
             now_ms: now.0,

@@ -1,15 +1,15 @@
-//! The batches that have ended, chained by BLAKE3 and signed by their genomaster, so that a
+//! The jobs that have ended, chained by BLAKE3 and signed by their genomaster, so that a
 //! validator notices when a genomaster tells two histories.
 
 use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::closed_batch::ClosedBatch;
+use crate::closed_job::ClosedJob;
 use naschain_identity::{Hotkey, is_signed_by, parse_signature};
 
-/// The links of a run's batches, so far.
+/// The links of a run's jobs, so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BatchChain {
+pub struct HistoryChain {
     run: Digest,
     length: usize,
     link: Digest,
@@ -18,28 +18,28 @@ pub struct BatchChain {
 /// The end of a chain, as the genomaster vouches for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Head {
-    /// The latest link: BLAKE3 of the one before and the batch's JSON; the first one before is
+pub struct HistoryHead {
+    /// The latest link: BLAKE3 of the one before and the job's JSON; the first one before is
     /// the run's digest.
     pub link: Digest,
     /// The genomaster's address, if it has one.
     pub hotkey: Option<String>,
     /// Its signature under four lines: `naschain/batches/1`, the run's digest, the number of
-    /// batches, and the link; in hexadecimal after `0x`.
+    /// jobs, and the link; in hexadecimal after `0x`.
     pub signature: Option<String>,
 }
 
-impl BatchChain {
+impl HistoryChain {
     /// The chain of a run in which nothing has ended.
-    pub fn new(run: Digest) -> BatchChain {
+    pub fn new(run: Digest) -> HistoryChain {
         let (length, link) = (0, run);
-        BatchChain { run, length, link }
+        HistoryChain { run, length, link }
     }
 
     /// Adds those of `closed`, all that have ended in order, that are not in it yet.
-    pub fn follow(&mut self, closed: &[ClosedBatch]) {
-        for batch in closed.iter().skip(self.length) {
-            let json = serde_json::to_vec(batch).expect("a batch is plain data");
+    pub fn follow(&mut self, closed: &[ClosedJob]) {
+        for job in closed.iter().skip(self.length) {
+            let json = serde_json::to_vec(job).expect("a job is plain data");
             let mut hasher = blake3::Hasher::new();
             hasher.update(&self.link.0).update(&json);
             self.link = Digest(*hasher.finalize().as_bytes());
@@ -56,20 +56,20 @@ impl BatchChain {
     }
 
     /// Its end, signed.
-    pub fn head(&self, hotkey: Option<&Hotkey>) -> Head {
+    pub fn head(&self, hotkey: Option<&Hotkey>) -> HistoryHead {
         let sign = |key: &Hotkey| hex::encode(key.sign(self.statement().as_bytes()));
-        Head {
+        HistoryHead {
             link: self.link,
             hotkey: hotkey.map(|key| key.address().to_owned()),
             signature: hotkey.map(|key| format!("0x{}", sign(key))),
         }
     }
 
-    /// What is wrong with a head that a genomaster with this address gives for the same batches.
-    pub fn problem(&self, head: &Head, genomaster: Option<&str>) -> Option<String> {
+    /// What is wrong with a head that a genomaster with this address gives for the same jobs.
+    pub fn problem(&self, head: &HistoryHead, genomaster: Option<&str>) -> Option<String> {
         if head.link != self.link {
             return Some(format!(
-                "the link of its {} batches is {}, but {} follows from them",
+                "the link of its {} jobs is {}, but {} follows from them",
                 self.length, head.link, self.link
             ));
         }
@@ -84,13 +84,13 @@ impl BatchChain {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use naschain_consensus::{BatchId, Row, judge};
+    use naschain_consensus::{JobId, Row, judge};
 
-    fn batches() -> Vec<ClosedBatch> {
-        let batch = |number| {
+    fn jobs() -> Vec<ClosedJob> {
+        let job = |number| {
             let rows = vec![("a".parse().unwrap(), Row::Failed("x".to_owned()))];
-            ClosedBatch {
-                batch: BatchId(number),
+            ClosedJob {
+                job: JobId(number),
                 genome: "01".parse().unwrap(),
                 verdict: judge(&[rows[0].1.clone()], &Default::default()),
                 rows,
@@ -98,21 +98,21 @@ mod tests {
                 proofs: Vec::new(),
             }
         };
-        (0..4).map(batch).collect()
+        (0..4).map(job).collect()
     }
 
     #[test]
     fn another_history_is_noticed() {
         let (key, other) = (Hotkey::from_seed(&[1; 32]), Hotkey::from_seed(&[2; 32]));
-        let chain = |batches: &[ClosedBatch]| {
-            let mut chain = BatchChain::new(Digest([9; 32]));
-            chain.follow(batches);
+        let chain = |jobs: &[ClosedJob]| {
+            let mut chain = HistoryChain::new(Digest([9; 32]));
+            chain.follow(jobs);
             chain
         };
-        let mut batches = batches();
-        let whole = chain(&batches);
-        let mut grown = chain(&batches[..2]);
-        grown.follow(&batches);
+        let mut jobs = jobs();
+        let whole = chain(&jobs);
+        let mut grown = chain(&jobs[..2]);
+        grown.follow(&jobs);
         assert_eq!(grown, whole);
         let head = whole.head(Some(&key));
         assert_eq!(whole.problem(&head, Some(key.address())), None);
@@ -121,14 +121,10 @@ mod tests {
         let unsigned = whole.head(None);
         assert_eq!(whole.problem(&unsigned, None), None);
         assert!(whole.problem(&unsigned, Some(key.address())).is_some());
-        batches.swap(1, 2);
+        jobs.swap(1, 2);
+        assert!(chain(&jobs).problem(&head, Some(key.address())).is_some());
         assert!(
-            chain(&batches)
-                .problem(&head, Some(key.address()))
-                .is_some()
-        );
-        assert!(
-            chain(&batches[..3])
+            chain(&jobs[..3])
                 .problem(&head, Some(key.address()))
                 .is_some()
         );

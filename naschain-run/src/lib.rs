@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod auditor;
-mod closed_batch;
+mod closed_job;
 mod epochs;
 mod error;
 mod events;
@@ -17,17 +17,17 @@ mod spec;
 mod state;
 
 pub use auditor::{Auditor, Fault};
-pub use closed_batch::{ClosedBatch, FrontMember};
+pub use closed_job::{ClosedJob, FrontMember};
 pub use epochs::{EpochWeights, Judged, epochs};
 pub use error::Error;
 pub use events::{Cursor, JudgedRow, NewFrontMember, PublicEvent, Publisher, frames};
-pub use hash_chain::{Broken, Chain, Entry, next_link};
-pub use history_chain::{BatchChain, Head};
+pub use hash_chain::{Broken, Entry, JournalHead, next_entry_hash};
+pub use history_chain::{HistoryChain, HistoryHead};
 pub use legacy_uid::legacy_uid;
 pub use proof::{Proof, ProofError, verify_proof};
 pub use provenance::{Signers, Unsigned};
-pub use replies::{Batches, FrontEntry, Identity, Job, JobReply, JournalPage, Problem};
+pub use replies::{ClosedJobs, FrontEntry, Identity, Job, JobReply, JournalPage, Problem};
 pub use requests::{HeartbeatRequest, JobRequest, JoinRequest, ResultRequest};
 pub use scoring::{Forged, Report, Standing, Terms, validate};
 pub use spec::{DataSpec, RunSpec, objectives};
-pub use state::{Networks, RunState};
+pub use state::RunState;

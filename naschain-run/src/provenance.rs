@@ -207,9 +207,9 @@ impl Senders {
 fn ends_a_job(action: &Action, asks: &MinerId) -> bool {
     match action {
         Action::Leased { miner, grant, .. } => {
-            miner == asks && matches!(grant, Grant::Again { .. })
+            miner == asks && matches!(grant, Grant::Reissued { .. })
         }
-        Action::Revoked { miner, why, .. } => miner == asks && *why == Ending::Forgotten,
+        Action::Revoked { miner, reason, .. } => miner == asks && *reason == Ending::Forgotten,
         _ => false,
     }
 }
@@ -217,7 +217,7 @@ fn ends_a_job(action: &Action, asks: &MinerId) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use naschain_consensus::{BatchId, LeaseId, NoWork};
+    use naschain_consensus::{JobId, LeaseId, NoWork};
     use naschain_identity::Hotkey;
     use naschain_identity::{Auth, SignedParts};
 
@@ -253,17 +253,17 @@ mod tests {
         let miner: MinerId = Hotkey::from_seed(&[1; 32]).address().parse().unwrap();
         let idle = Action::Idle {
             miner: miner.clone(),
-            why: NoWork::NothingWaits,
+            reason: NoWork::NothingPending,
         };
         let leased = |grant| Action::Leased {
             miner: miner.clone(),
-            batch: BatchId(1),
+            job: JobId(1),
             seat: 0,
             lease: LeaseId(2),
             expires: Millis(9),
             grant,
         };
-        let again = leased(Grant::Again { old: LeaseId(1) });
+        let again = leased(Grant::Reissued { old: LeaseId(1) });
         let leased = leased(Grant::Open);
         let late = WAITING_MS + 1;
         assert_eq!(
@@ -340,8 +340,8 @@ mod tests {
     #[test]
     fn events_that_no_genomaster_writes_are_refused() {
         let mut senders = Senders::new(Digest([4; 32]), Signers::default());
-        let (batch, flops) = (BatchId(77), 1);
-        let open = Event::Open { batch, flops };
+        let (job, flops) = (JobId(77), 1);
+        let open = Event::Open { job, flops };
         assert!(senders.before(1, Millis(0), &open, None).is_err());
         assert_eq!(
             senders.before(1, Millis(0), &Event::Tick, None),

@@ -1,12 +1,12 @@
 //! What goes over the wire under /v1, as JSON.
 
-use naschain_consensus::{BatchId, LeaseId};
+use naschain_consensus::{JobId, LeaseId};
 use naschain_core::{Digest, Genome, Measurement};
 use serde::{Deserialize, Serialize};
 
-use crate::closed_batch::ClosedBatch;
+use crate::closed_job::ClosedJob;
 use crate::hash_chain::Entry;
-use crate::history_chain::Head;
+use crate::history_chain::HistoryHead;
 
 /// The answer to a [`JobRequest`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,8 +25,9 @@ pub enum JobReply {
 pub struct Job {
     /// The run it belongs to, whose specification says how to train it.
     pub run: Digest,
-    /// Its batch.
-    pub batch: BatchId,
+    /// Its job.
+    #[serde(rename = "batch")]
+    pub job: JobId,
     /// The token to answer with.
     pub lease: LeaseId,
     /// What to train.
@@ -35,18 +36,19 @@ pub struct Job {
     pub lease_ms: u64,
 }
 
-/// `GET /v1/batches?after=N`: batches that have ended.
+/// `GET /v1/batches?after=N`: jobs that have ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Batches {
-    /// Up to 1,000 batches, in the order in which they ended, from number `after` on.
-    pub batches: Vec<ClosedBatch>,
+pub struct ClosedJobs {
+    /// Up to 1,000 jobs, in the order in which they ended, from number `after` on.
+    #[serde(rename = "batches")]
+    pub jobs: Vec<ClosedJob>,
     /// How many have ended in all.
     pub total: usize,
     /// Whether the run is finished.
     pub finished: bool,
-    /// On the last page, the end of the chain of all batches.
+    /// On the last page, the end of the chain of all jobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub head: Option<Head>,
+    pub head: Option<HistoryHead>,
 }
 
 /// `GET /identity`, which is never signed: how a genomaster is to be spoken to.
@@ -56,7 +58,7 @@ pub struct Identity {
     pub hotkey: Option<String>,
 }
 
-/// `GET /v1/journal?after=N`: the journal as it is, up to the first answer to a batch that is
+/// `GET /v1/journal?after=N`: the journal as it is, up to the first answer to a job that is
 /// still open.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JournalPage {

@@ -56,12 +56,12 @@ pub struct ResultRequest {
 impl ResultRequest {
     /// The row, malformed where it cannot be read.
     pub fn row(&self) -> Row {
-        const MOST_TEXT: usize = 500;
+        const MAX_TEXT: usize = 500;
         match serde_json::from_value(self.row.clone()) {
             Ok(Row::Measured(measurement)) => Row::Measured(measurement),
-            Ok(Row::Failed(why)) => Row::Failed(why.chars().take(MOST_TEXT).collect()),
-            Ok(Row::Malformed(why)) => Row::Malformed(why.chars().take(MOST_TEXT).collect()),
-            Err(error) => Row::Malformed(error.to_string().chars().take(MOST_TEXT).collect()),
+            Ok(Row::Failed(why)) => Row::Failed(why.chars().take(MAX_TEXT).collect()),
+            Ok(Row::Malformed(why)) => Row::Malformed(why.chars().take(MAX_TEXT).collect()),
+            Err(error) => Row::Malformed(error.to_string().chars().take(MAX_TEXT).collect()),
         }
     }
 }

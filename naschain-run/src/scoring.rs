@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use naschain_consensus::{Agreement, BatchId, Event, MinerId, Row, Scoreboard, judge};
+use naschain_consensus::{Agreement, Event, JobId, MinerId, Row, Scoreboard, judge};
 use naschain_core::Digest;
 use serde::Serialize;
 
-use crate::closed_batch::ClosedBatch;
+use crate::closed_job::ClosedJob;
 use crate::epochs::{EpochWeights, Judged, epochs};
 use crate::legacy_uid::legacy_uid;
 use crate::proof::Proof;
@@ -22,8 +22,8 @@ pub struct Terms<'a> {
     pub genomaster: Option<&'a str>,
     /// Whether miners of the old network (`uid-N`), which cannot sign, are paid all the same.
     pub legacy: bool,
-    /// Batches of an epoch.
-    pub epoch_batches: usize,
+    /// Jobs of an epoch.
+    pub epoch_jobs: usize,
     /// Whether the run is finished, so that the last epoch counts though it is not full.
     pub finished: bool,
 }
@@ -31,19 +31,20 @@ pub struct Terms<'a> {
 /// What a validator found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// Batches that were looked at.
-    pub batches: usize,
+    /// Jobs that were looked at.
+    #[serde(rename = "batches")]
+    pub jobs: usize,
     /// Of those, the ones in which miners agreed.
     pub accepted: usize,
-    /// Batches for which the genomaster's verdict is not the validator's.
-    pub disputed: Vec<BatchId>,
+    /// Jobs for which the genomaster's verdict is not the validator's.
+    pub disputed: Vec<JobId>,
     /// Rows whose signature holds.
     pub signed_rows: usize,
     /// Rows of miners that do not sign.
     pub unsigned_rows: usize,
     /// Rows that their miner did not sign, or not for this run, and why. They earn nothing.
     pub forged: Vec<Forged>,
-    /// What is wrong with the genomaster's chain of batches, if anything is.
+    /// What is wrong with the genomaster's chain of jobs, if anything is.
     pub history: Option<String>,
     /// Events of the genomaster's public journal that were verified.
     pub events: u64,
@@ -58,8 +59,9 @@ pub struct Report {
 /// A row that is not its miner's.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Forged {
-    /// The batch.
-    pub batch: BatchId,
+    /// The job.
+    #[serde(rename = "batch")]
+    pub job: JobId,
     /// Whose row it is said to be.
     pub miner: MinerId,
     /// What is wrong.
@@ -83,24 +85,24 @@ pub struct Standing {
     pub weight: u16,
 }
 
-/// Checks every signature, judges all batches again, and scores the miners from that alone.
-pub fn validate(closed: &[ClosedBatch], terms: &Terms) -> (Report, Vec<EpochWeights>) {
+/// Checks every signature, judges all jobs again, and scores the miners from that alone.
+pub fn validate(closed: &[ClosedJob], terms: &Terms) -> (Report, Vec<EpochWeights>) {
     let mut scoreboard = Scoreboard::new();
     let (mut disputed, mut judged) = (Vec::new(), Vec::new());
     let mut signatures = Signatures::default();
-    for batch in closed {
+    for job in closed {
         let only = |rows: &[(MinerId, Row)]| -> Vec<Row> {
             rows.iter().map(|(_, row)| row.clone()).collect()
         };
-        if judge(&only(&batch.rows), terms.agreement) != batch.verdict {
-            disputed.push(batch.batch);
+        if judge(&only(&job.rows), terms.agreement) != job.verdict {
+            disputed.push(job.job);
         }
-        let rows = signatures.check(batch, terms);
+        let rows = signatures.check(job, terms);
         let verdict = judge(&only(&rows), terms.agreement);
         scoreboard.record(&rows, &verdict);
         judged.push(Judged { rows, verdict });
     }
-    let (epochs, average) = epochs(&judged, terms.run, terms.epoch_batches, terms.finished);
+    let (epochs, average) = epochs(&judged, terms.run, terms.epoch_jobs, terms.finished);
     let weights = epochs.last().map(|epoch| &epoch.weights);
     let rewards = scoreboard.rewards();
     let standing = |miner: &MinerId| {
@@ -118,7 +120,7 @@ pub fn validate(closed: &[ClosedBatch], terms: &Terms) -> (Report, Vec<EpochWeig
     let accepted = judged.iter().filter(|b| b.verdict.consensus.is_some());
     let miners = rewards.keys().map(|miner| (miner.clone(), standing(miner)));
     let report = Report {
-        batches: closed.len(),
+        jobs: closed.len(),
         accepted: accepted.count(),
         disputed,
         signed_rows: signatures.held,
@@ -144,17 +146,17 @@ struct Signatures {
 }
 
 impl Signatures {
-    /// The rows of a batch; those that are forged count as malformed.
-    fn check(&mut self, batch: &ClosedBatch, terms: &Terms) -> Vec<(MinerId, Row)> {
-        let mut rows = batch.rows.clone();
+    /// The rows of a job; those that are forged count as malformed.
+    fn check(&mut self, job: &ClosedJob, terms: &Terms) -> Vec<(MinerId, Row)> {
+        let mut rows = job.rows.clone();
         for (place, (miner, row)) in rows.iter_mut().enumerate() {
-            let proof = batch.proofs.get(place).and_then(Option::as_ref);
+            let proof = job.proofs.get(place).and_then(Option::as_ref);
             let Some(problem) = self.problem(miner, row, proof, terms) else {
                 continue;
             };
             *row = Row::Malformed(format!("forged: {problem}"));
             self.forged.push(Forged {
-                batch: batch.batch,
+                job: job.job,
                 miner: miner.clone(),
                 problem,
             });
@@ -227,8 +229,8 @@ impl Report {
     /// The report as a table for people.
     pub fn table(&self) -> String {
         let mut text = format!(
-            "{} batches, {} accepted, {} verdicts disputed; {} rows signed, {} unsigned, {} forged; {} epochs\n\n",
-            self.batches,
+            "{} jobs, {} accepted, {} verdicts disputed; {} rows signed, {} unsigned, {} forged; {} epochs\n\n",
+            self.jobs,
             self.accepted,
             self.disputed.len(),
             self.signed_rows,
@@ -248,16 +250,16 @@ impl Report {
                 s.points, s.accepted_jobs, s.rejected_jobs, s.reward, s.score, s.weight
             );
         }
-        for batch in &self.disputed {
-            text += &format!("{batch}: the genomaster's verdict does not follow from its rows\n");
+        for job in &self.disputed {
+            text += &format!("{job}: the genomaster's verdict does not follow from its rows\n");
         }
         for Forged {
-            batch,
+            job,
             miner,
             problem,
         } in &self.forged
         {
-            text += &format!("{batch}: the row of {miner} is forged: {problem}\n");
+            text += &format!("{job}: the row of {miner} is forged: {problem}\n");
         }
         if let Some(problem) = self.distrust() {
             text += &format!("the genomaster is not to be trusted: its {problem}\n");

@@ -3,64 +3,41 @@
 use std::collections::BTreeMap;
 
 use naschain_consensus::{
-    Action, BatchId, Event, Failure, JobBoard, LeaseId, Millis, MinerId, Rejected, Row, Verdict,
+    Action, Event, Failure, JobBoard, JobId, LeaseId, Millis, MinerId, Rejected, Row, Verdict,
 };
 use naschain_core::{Genome, MacroSpace};
-use naschain_nsga::{CandidateId, Outcome, Search, Space};
+use naschain_nsga::{CandidateId, Outcome, Pace, Search};
 use serde::{Deserialize, Serialize};
 
-use crate::closed_batch::{ClosedBatch, FrontMember};
+use crate::closed_job::{ClosedJob, FrontMember};
 use crate::error::Error;
 use crate::proof::Proof;
 use crate::spec::RunSpec;
-
-/// The macro space as the search sees it: genomes of one network are one, and its costs are known
-/// before it is trained.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Networks(pub MacroSpace);
-
-impl Space for Networks {
-    type Genome = Genome;
-
-    fn canonical(&self, genome: &Genome) -> Genome {
-        let canonical = self.0.canonical(genome);
-        canonical.unwrap_or_else(|_| genome.clone())
-    }
-
-    fn known_objectives(&self, genome: &Genome) -> Vec<Option<f64>> {
-        let costs = self.0.decode(genome).and_then(|network| network.costs());
-        match costs {
-            Ok(costs) => vec![None, Some(costs.params as f64), Some(costs.flops as f64)],
-            Err(_) => Vec::new(),
-        }
-    }
-}
 
 /// Search and job board, driven by the same events.
 pub struct RunState {
     spec: RunSpec,
     parts: Parts,
-    /// Where in the list of ended batches each is.
-    places: BTreeMap<BatchId, usize>,
+    /// Where in the list of ended jobs each is.
+    places: BTreeMap<JobId, usize>,
 }
 
 /// What is stored of a state; all else follows from it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parts {
-    search: Search<Networks>,
+    search: Search<MacroSpace>,
     board: JobBoard,
-    genomes: BTreeMap<BatchId, Genome>,
-    closed: Vec<ClosedBatch>,
-    /// Answers counted so far in batches that are still open.
+    genomes: BTreeMap<JobId, Genome>,
+    closed: Vec<ClosedJob>,
+    /// Answers counted so far in jobs that are still open.
     open_answers: usize,
     /// How many events were applied; the number of the last one.
     events: u64,
-    /// The number of the first answer to each open batch.
-    first_answers: BTreeMap<BatchId, u64>,
-    /// The signed answers to batches that are still open.
-    proofs: BTreeMap<BatchId, BTreeMap<MinerId, Proof>>,
+    /// The number of the first answer to each open job.
+    first_answers: BTreeMap<JobId, u64>,
+    /// The signed answers to jobs that are still open.
+    proofs: BTreeMap<JobId, BTreeMap<MinerId, Proof>>,
 }
 
 impl RunState {
@@ -70,7 +47,7 @@ impl RunState {
     /// Where the specification is invalid.
     pub fn new(spec: RunSpec) -> Result<RunState, Error> {
         let parts = Parts {
-            search: Search::in_space(spec.search.clone(), Networks(spec.space.clone()))?,
+            search: Search::in_space(spec.search.clone(), spec.space.clone())?,
             board: JobBoard::new(spec.rules.clone(), spec.search.seed)?,
             genomes: BTreeMap::new(),
             closed: Vec::new(),
@@ -84,7 +61,7 @@ impl RunState {
             parts,
             places: BTreeMap::new(),
         };
-        state.open_batches(Millis(0), &mut Vec::new());
+        state.open_jobs(Millis(0), &mut Vec::new());
         Ok(state)
     }
 
@@ -107,7 +84,7 @@ impl RunState {
             return Err(stored_state(&"it belongs to a run with other settings"));
         }
         let places = parts.closed.iter().enumerate();
-        let places = places.map(|(at, closed)| (closed.batch, at)).collect();
+        let places = places.map(|(at, closed)| (closed.job, at)).collect();
         Ok(RunState {
             spec,
             parts,
@@ -116,7 +93,7 @@ impl RunState {
     }
 
     /// Takes one event from outside, and does all that follows from it: verdicts are told to
-    /// the search, and the batches it asks for are opened. A tick that returns nothing has
+    /// the search, and the jobs it asks for are opened. A tick that returns nothing has
     /// changed nothing, and is not to be counted as an event.
     pub fn apply(&mut self, now: Millis, event: Event) -> Result<Vec<Action>, Rejected> {
         self.apply_signed(now, event, None)
@@ -132,10 +109,10 @@ impl RunState {
         let is_tick = matches!(event, Event::Tick);
         let answered = self.answered(&event);
         let mut actions = self.parts.board.handle(now, event)?;
-        if let (Some((batch, miner)), Some(proof)) = (answered, proof)
+        if let (Some((job, miner)), Some(proof)) = (answered, proof)
             && let Ok(proof) = Proof::parse(proof)
         {
-            let proofs = self.parts.proofs.entry(batch).or_default();
+            let proofs = self.parts.proofs.entry(job).or_default();
             proofs.insert(miner, proof);
         }
         if is_tick && actions.is_empty() {
@@ -145,31 +122,27 @@ impl RunState {
         let mut told = false;
         for action in &actions {
             self.count_answers(action);
-            let (batch, rows, verdict, failure) = match action.clone() {
-                Action::Closed {
-                    batch,
-                    rows,
-                    verdict,
-                } => (batch, rows, verdict, None),
+            let (job, rows, verdict, failure) = match action.clone() {
+                Action::Closed { job, rows, verdict } => (job, rows, verdict, None),
                 Action::Failed {
-                    batch,
+                    job,
                     failure,
                     rows,
                     verdict,
-                } => (batch, rows, verdict, Some(failure)),
+                } => (job, rows, verdict, Some(failure)),
                 _ => continue,
             };
             let outcome = outcome(&verdict, failure.as_ref());
             self.parts
                 .search
-                .tell(CandidateId(batch.0), outcome)
-                .expect("the board ends each batch once");
+                .tell(CandidateId(job.0), outcome)
+                .expect("the board ends each job once");
             told = true;
-            let proofs = self.proofs_of(batch, &rows);
-            self.places.insert(batch, self.parts.closed.len());
-            self.parts.closed.push(ClosedBatch {
-                batch,
-                genome: self.parts.genomes[&batch].clone(),
+            let proofs = self.proofs_of(job, &rows);
+            self.places.insert(job, self.parts.closed.len());
+            self.parts.closed.push(ClosedJob {
+                job,
+                genome: self.parts.genomes[&job].clone(),
                 rows,
                 verdict,
                 failure,
@@ -177,24 +150,24 @@ impl RunState {
             });
         }
         if told {
-            self.open_batches(now, &mut actions);
+            self.open_jobs(now, &mut actions);
         }
         Ok(actions)
     }
 
-    /// The open batch that an event would answer, and who does.
-    fn answered(&self, event: &Event) -> Option<(BatchId, MinerId)> {
+    /// The open job that an event would answer, and who does.
+    fn answered(&self, event: &Event) -> Option<(JobId, MinerId)> {
         let Event::Submit { miner, lease, .. } = event else {
             return None;
         };
-        let (batch, _) = self.parts.board.place(*lease)?;
+        let (job, _) = self.parts.board.seat_of(*lease)?;
         // An answer to one that has ended is a spot check.
-        self.ended(batch).is_none().then(|| (batch, miner.clone()))
+        self.ended(job).is_none().then(|| (job, miner.clone()))
     }
 
-    /// Takes the signed answers of a batch that has ended.
-    fn proofs_of(&mut self, batch: BatchId, rows: &[(MinerId, Row)]) -> Vec<Option<Proof>> {
-        let mut next = self.parts.proofs.remove(&batch).unwrap_or_default();
+    /// Takes the signed answers of a job that has ended.
+    fn proofs_of(&mut self, job: JobId, rows: &[(MinerId, Row)]) -> Vec<Option<Proof>> {
+        let mut next = self.parts.proofs.remove(&job).unwrap_or_default();
         if next.is_empty() {
             return Vec::new();
         }
@@ -205,15 +178,15 @@ impl RunState {
     fn count_answers(&mut self, action: &Action) {
         let number = self.parts.events;
         match action {
-            Action::Filled { batch, .. }
-            | Action::Late { batch, .. }
-            | Action::Discarded { batch, .. }
-                if self.parts.board.flops(*batch).is_some() =>
+            Action::Filled { job, .. }
+            | Action::Late { job, .. }
+            | Action::Discarded { job, .. }
+                if self.parts.board.flops(*job).is_some() =>
             {
-                self.parts.first_answers.entry(*batch).or_insert(number);
+                self.parts.first_answers.entry(*job).or_insert(number);
             }
-            Action::Closed { batch, .. } | Action::Failed { batch, .. } => {
-                self.parts.first_answers.remove(batch);
+            Action::Closed { job, .. } | Action::Failed { job, .. } => {
+                self.parts.first_answers.remove(job);
             }
             _ => {}
         }
@@ -223,20 +196,32 @@ impl RunState {
             Action::Closed { rows, .. } | Action::Failed { rows, .. } => {
                 before.saturating_sub(rows.len())
             }
-            Action::Redealt { verdict, .. } => before.saturating_sub(verdict.agreed.len()),
+            Action::NewRound { verdict, .. } => before.saturating_sub(verdict.agreed.len()),
             _ => before,
         };
     }
 
-    fn open_batches(&mut self, now: Millis, actions: &mut Vec<Action>) {
-        while let Some(candidate) = self.parts.search.ask() {
-            let batch = BatchId(candidate.id.0);
-            let genome = self.parts.search.space().canonical(&candidate.genome);
+    /// Opens jobs for the candidates that the search proposes.
+    fn open_jobs(&mut self, now: Millis, actions: &mut Vec<Action>) {
+        while self.may_open()
+            && let Some(candidate) = self.parts.search.ask()
+        {
+            let job = JobId(candidate.id.0);
+            let genome = self.parts.search.canonical(candidate.id);
+            let genome = genome.expect("the candidate was just asked for").clone();
             let flops = self.training_flops(&genome);
-            self.parts.genomes.insert(batch, genome);
-            let opened = self.parts.board.handle(now, Event::Open { batch, flops });
+            self.parts.genomes.insert(job, genome);
+            let opened = self.parts.board.handle(now, Event::Open { job, flops });
             actions.extend(opened.expect("candidates are numbered once"));
         }
+    }
+
+    /// A steady-state search proposes a candidate whenever it is asked, from what is known then;
+    /// so it is asked only while fewer jobs are open than a population has genomes.
+    fn may_open(&self) -> bool {
+        let open = self.parts.genomes.len() - self.parts.closed.len();
+        let search = &self.spec.search;
+        search.pace == Pace::Generational || open < search.population
     }
 
     /// Forward and backward passes over all images of a training; backward costs twice forward.
@@ -253,7 +238,7 @@ impl RunState {
     }
 
     /// The search.
-    pub fn search(&self) -> &Search<Networks> {
+    pub fn search(&self) -> &Search<MacroSpace> {
         &self.parts.search
     }
 
@@ -262,31 +247,31 @@ impl RunState {
         &self.parts.board
     }
 
-    /// The genome of a batch.
-    pub fn genome(&self, batch: BatchId) -> Option<&Genome> {
-        self.parts.genomes.get(&batch)
+    /// The genome of a job.
+    pub fn genome(&self, job: JobId) -> Option<&Genome> {
+        self.parts.genomes.get(&job)
     }
 
-    /// The live leases of a miner and their batches, the oldest first.
-    pub fn leases_of(&self, miner: &MinerId) -> impl Iterator<Item = (LeaseId, BatchId)> {
+    /// The live leases of a miner and their jobs, the oldest first.
+    pub fn leases_of(&self, miner: &MinerId) -> impl Iterator<Item = (LeaseId, JobId)> {
         let leases = self.parts.board.leases();
-        leases.filter_map(move |(lease, holder, batch)| (holder == miner).then_some((lease, batch)))
+        leases.filter_map(move |(lease, holder, job)| (holder == miner).then_some((lease, job)))
     }
 
-    /// All genomes that were ever to be trained, by batch.
-    pub fn genomes(&self) -> impl Iterator<Item = (BatchId, &Genome)> {
+    /// All genomes that were ever to be trained, by job.
+    pub fn genomes(&self) -> impl Iterator<Item = (JobId, &Genome)> {
         let genomes = self.parts.genomes.iter();
-        genomes.map(|(batch, genome)| (*batch, genome))
+        genomes.map(|(job, genome)| (*job, genome))
     }
 
-    /// Batches that have ended, in the order in which they did.
-    pub fn closed(&self) -> &[ClosedBatch] {
+    /// Jobs that have ended, in the order in which they did.
+    pub fn closed(&self) -> &[ClosedJob] {
         &self.parts.closed
     }
 
-    /// A batch that has ended.
-    pub fn ended(&self, batch: BatchId) -> Option<&ClosedBatch> {
-        self.parts.closed.get(*self.places.get(&batch)?)
+    /// A job that has ended.
+    pub fn ended(&self, job: JobId) -> Option<&ClosedJob> {
+        self.parts.closed.get(*self.places.get(&job)?)
     }
 
     /// How many events were applied: the number of the last one in the journal.
@@ -294,41 +279,41 @@ impl RunState {
         self.parts.events
     }
 
-    /// The number of the last event before the first answer to a batch that is still open: so
+    /// The number of the last event before the first answer to a job that is still open: so
     /// much of the journal may be shown to anybody.
     pub fn public_events(&self) -> u64 {
         let first = self.parts.first_answers.values().min();
         first.map_or(self.parts.events, |first| first - 1)
     }
 
-    /// How many trainings are done: those of batches that have ended and those counted since.
+    /// How many trainings are done: those of jobs that have ended and those counted since.
     pub fn trainings_done(&self) -> usize {
         self.parts.closed.len() * self.spec.rules.seats + self.parts.open_answers
     }
 
-    /// How many trainings the search takes at most, if no batch is dealt twice.
+    /// How many trainings the search takes at most, if no job is dealt twice.
     pub fn trainings_in_all(&self) -> usize {
         let search = &self.spec.search;
         search.population * search.generations * self.spec.rules.seats
     }
 
-    /// Whether every batch of the whole search has ended.
+    /// Whether every job of the whole search has ended.
     pub fn is_finished(&self) -> bool {
         self.parts.search.is_finished()
     }
 
     /// The best accuracy agreed on so far.
-    pub fn best(&self) -> Option<&ClosedBatch> {
-        let accuracy = |batch: &&ClosedBatch| batch.verdict.consensus.map(|m| m.accuracy);
+    pub fn best(&self) -> Option<&ClosedJob> {
+        let accuracy = |job: &&ClosedJob| job.verdict.consensus.map(|m| m.accuracy);
         self.parts.closed.iter().max_by_key(accuracy)
     }
 
     /// The Pareto front, most accurate first.
     pub fn front(&self) -> Vec<FrontMember> {
         let member = |id: CandidateId| {
-            let closed = self.ended(BatchId(id.0))?;
+            let closed = self.ended(JobId(id.0))?;
             Some(FrontMember {
-                batch: closed.batch,
+                job: closed.job,
                 genome: closed.genome.clone(),
                 measurement: closed.verdict.consensus?,
             })
@@ -337,12 +322,7 @@ impl RunState {
         let mut members: Vec<_> = front.iter().filter_map(|point| member(point.id)).collect();
         members.sort_by_key(|member| {
             let m = member.measurement;
-            (
-                std::cmp::Reverse(m.accuracy),
-                m.params,
-                m.flops,
-                member.batch,
-            )
+            (std::cmp::Reverse(m.accuracy), m.params, m.flops, member.job)
         });
         members
     }

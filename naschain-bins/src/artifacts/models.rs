@@ -11,7 +11,7 @@ use crate::cli::data_args;
 use crate::cli::data_args::KEEP_MIB;
 use crate::commands::inspect::parse_genome;
 use crate::journal::run_folder::{check_data, read_spec};
-use naschain_run::{ClosedBatch, RunSpec};
+use naschain_run::{ClosedJob, RunSpec};
 
 /// A network as it was trained in the search.
 pub const MODEL_FILE: &str = "model.safetensors";
@@ -43,10 +43,10 @@ impl Member {
         let spec = read_spec(&dir.join("run.json"))?;
         let asked = parse_genome(&spec.space, genome)?;
         let canonical = spec.space.canonical(&asked)?;
-        let closed = closed_batches(&dir.join("history.jsonl"))?;
+        let closed = closed_jobs(&dir.join("history.jsonl"))?;
         let evaluated = closed.len();
-        let is_it = |batch: &ClosedBatch| batch.genome == asked || batch.genome == canonical;
-        let Some(batch) = closed.into_iter().find(is_it) else {
+        let is_it = |job: &ClosedJob| job.genome == asked || job.genome == canonical;
+        let Some(job) = closed.into_iter().find(is_it) else {
             bail!(
                 "genome {asked} is none of the {evaluated} that were evaluated in {}; its history.jsonl and front.json have them",
                 dir.display()
@@ -55,8 +55,8 @@ impl Member {
         Ok(Member {
             dir: dir.to_owned(),
             spec,
-            digest: batch.verdict.consensus.map(|row| row.digest),
-            genome: batch.genome,
+            digest: job.verdict.consensus.map(|row| row.digest),
+            genome: job.genome,
         })
     }
 
@@ -112,16 +112,16 @@ impl Member {
     }
 }
 
-/// The batches of `history.jsonl`.
-fn closed_batches(path: &Path) -> Result<Vec<ClosedBatch>> {
+/// The jobs of `history.jsonl`.
+fn closed_jobs(path: &Path) -> Result<Vec<ClosedJob>> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read {}; has the run begun?", path.display()))?;
     let lines = text.lines().enumerate();
-    let batch = |(index, line)| {
+    let job = |(index, line)| {
         serde_json::from_str(line)
-            .with_context(|| format!("{}, line {}: not a batch", path.display(), index + 1))
+            .with_context(|| format!("{}, line {}: not a job", path.display(), index + 1))
     };
-    let closed: Vec<ClosedBatch> = lines.map(batch).collect::<Result<_>>()?;
+    let closed: Vec<ClosedJob> = lines.map(job).collect::<Result<_>>()?;
     ensure!(
         !closed.is_empty(),
         "nothing has been evaluated in this run yet: {} is empty",

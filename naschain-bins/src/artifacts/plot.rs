@@ -3,17 +3,17 @@
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
-use naschain_run::{ClosedBatch, FrontMember};
+use naschain_run::{ClosedJob, FrontMember};
 
 const SIZE: (u32, u32) = (1100, 460);
 const DOT: RGBColor = RGBColor(150, 158, 170);
 const FRONT: RGBColor = RGBColor(200, 60, 40);
 
 /// Draws every accepted genome as a dot and the front as a line, in two panels.
-pub fn front_svg(closed: &[ClosedBatch], front: &[FrontMember], title: &str) -> Result<String> {
+pub fn front_svg(closed: &[ClosedJob], front: &[FrontMember], title: &str) -> Result<String> {
     let all: Vec<_> = closed
         .iter()
-        .filter_map(|batch| batch.verdict.consensus)
+        .filter_map(|job| job.verdict.consensus)
         .collect();
     let best: Vec<_> = front.iter().map(|member| member.measurement).collect();
     let mut svg = String::new();

@@ -13,7 +13,7 @@ use crate::artifacts::models;
 use crate::artifacts::models::Member;
 use crate::artifacts::plot;
 use crate::journal::run_folder::write_whole;
-use naschain_run::{ClosedBatch, FrontMember, RunSpec, RunState};
+use naschain_run::{ClosedJob, FrontMember, RunSpec, RunState};
 
 /// One object of `front.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,8 +45,8 @@ pub struct History {
 }
 
 impl History {
-    /// Writes the batches that have ended so far and goes on from there.
-    pub fn start(dir: &Path, closed: &[ClosedBatch]) -> Result<History> {
+    /// Writes the jobs that have ended so far and goes on from there.
+    pub fn start(dir: &Path, closed: &[ClosedJob]) -> Result<History> {
         let mut history = History {
             path: dir.join("history.jsonl"),
             written: 0,
@@ -58,10 +58,10 @@ impl History {
     }
 
     /// Appends what has ended since. After an error the next call writes it again, whole.
-    pub fn follow(&mut self, closed: &[ClosedBatch]) -> Result<()> {
+    pub fn follow(&mut self, closed: &[ClosedJob]) -> Result<()> {
         let mut text = String::new();
-        for batch in closed.iter().skip(self.written) {
-            text += &serde_json::to_string(batch)?;
+        for job in closed.iter().skip(self.written) {
+            text += &serde_json::to_string(job)?;
             text.push('\n');
         }
         let context = || format!("cannot write {}", self.path.display());

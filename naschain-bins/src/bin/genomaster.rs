@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use naschain_bins::cli::config::{ProgramArgs, parse};
 use naschain_bins::cli::presets::PRESETS;
 use naschain_bins::cli::run::{run, say};
+use naschain_bins::cli::run_args::help;
 use naschain_bins::commands::audit::{AuditArgs, run_audit};
 use naschain_bins::commands::export::{ExportArgs, export};
 use naschain_bins::commands::inspect::{InspectArgs, inspect};
@@ -28,10 +29,10 @@ struct Cli {
 #[allow(clippy::large_enum_variant)] // there is one, for as long as the program starts
 enum Command {
     /// Search in one process: miners, verdicts and all
-    #[command(after_help = PRESETS, args_override_self = true)]
+    #[command(after_help = PRESETS, after_long_help = help(), args_override_self = true)]
     Search(SearchArgs),
     /// Serve miners and validators over HTTP
-    #[command(after_help = PRESETS, args_override_self = true)]
+    #[command(after_help = PRESETS, after_long_help = help(), args_override_self = true)]
     Serve(Box<ServeArgs>),
     /// Verify a run from its journal alone: chain, proofs, verdicts
     Audit(AuditArgs),

@@ -28,7 +28,7 @@ pub struct AccessArgs {
     #[arg(long)]
     unsigned: bool,
     /// File of those who may mine, a hotkey's address and its owner's name in each line; an
-    /// owner gets one seat of a batch [default: everybody]
+    /// owner gets one seat of a job [default: everybody]
     #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
     allow_list: Option<PathBuf>,
     /// Answer also GET /v1/run, /v1/batches and /v1/front without a signature; the journal and the

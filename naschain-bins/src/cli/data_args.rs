@@ -15,7 +15,7 @@ pub const KEEP_MIB: u64 = 1024;
 /// `keep_mib` mebibytes there.
 pub fn load(name: &DataName, dir: Option<&Path>, keep_mib: u64) -> Result<Dataset> {
     let dataset = Dataset::load(name, dir)?;
-    Ok(dataset.kept(keep_mib.saturating_mul(1 << 20))?)
+    Ok(dataset.into_memory(keep_mib.saturating_mul(1 << 20))?)
 }
 
 /// Which data.

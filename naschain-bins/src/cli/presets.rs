@@ -54,13 +54,14 @@ impl Preset {
 /// A recipe without augmentation for so many training and validation images.
 fn recipe(epochs: u32, batch_size: usize, learning_rate: f64, images: [usize; 2]) -> Recipe {
     let [train_images, validation_images] = images;
-    Recipe {
-        epochs,
-        batch_size,
-        learning_rate,
-        train_images,
-        validation_images,
-        augmentation: Augmentation::default(),
-        ..Recipe::default()
+    {
+        let mut recipe = Recipe::default();
+        recipe.epochs = epochs;
+        recipe.batch_size = batch_size;
+        recipe.learning_rate = learning_rate;
+        recipe.train_images = train_images;
+        recipe.validation_images = validation_images;
+        recipe.augmentation = Augmentation::default();
+        recipe
     }
 }

@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use naschain_consensus::{Agreement, Rule, Rules};
-use naschain_core::{Augmentation, MacroSpace, Recipe};
-use naschain_nsga::{Mode, SearchConfig};
+use naschain_core::{MacroSpace, Recipe};
+use naschain_nsga::{Mode, Pace, SearchConfig};
 use naschain_train::{Dataset, Device, Isa, Options};
 
 use crate::cli::data_args::DataArgs;
-use crate::cli::presets::Preset;
+use crate::cli::presets::{PRESETS, Preset};
 use crate::coordinator::Coordinator;
 use crate::coordinator::shared::Settings;
 use crate::journal::run_folder::{create_or_check, versions};
@@ -19,10 +19,10 @@ use crate::journal::store::{Place, PlaceParser};
 use naschain_run::{DataSpec, RunSpec, objectives};
 
 /// With a population of a million this still counts in 64 bits.
-const MOST_GENERATIONS: usize = 1_000_000;
+const MAX_GENERATIONS: usize = 1_000_000;
 
 /// A miner that waits for work is heard of more often than this.
-const AWAY_LEAST_MS: u64 = 30_000;
+const MIN_AWAY_MS: u64 = 30_000;
 
 /// Exit code of a command that was given something wrong.
 pub const EXIT_WRONG: u8 = 2;
@@ -104,6 +104,11 @@ pub struct RunArgs {
     /// NSGA-II's offspring; fewer trainings for the same front) or nsga2 (all of them)
     #[arg(long, value_name = "MODE", default_value = "surrogate", value_parser = mode)]
     pub mode: Mode,
+    /// When the next genomes are chosen: generational (when all results of the genomes before are
+    /// known; the result does not depend on the order in which miners finish) or steady (as soon
+    /// as a miner is free; no miner waits, but two runs differ)
+    #[arg(long, value_name = "PACE", default_value = "generational", value_parser = pace)]
+    pub pace: Pace,
     /// Miners that train each genome, 2 to 64
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub replication: usize,
@@ -123,6 +128,10 @@ pub struct RunArgs {
     /// Seconds without a heartbeat after which a miner's work is given to another
     #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub lease_seconds: u64,
+    /// A rule of the job board, such as max_retries=8 or trust.after_valid=10; may be repeated.
+    /// The rules are listed below
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub rule: Vec<String>,
     /// Folder of the run; an interrupted run in it is gone on with
     /// [default: runs/DATA-seedSEED]
     #[arg(long, visible_alias = "run", value_name = "DIR")]
@@ -165,12 +174,12 @@ impl DeviceArgs {
 impl ComputeArgs {
     /// The options of naschain-train on a device.
     pub fn options(&self, device: Device) -> Options {
-        Options {
-            device,
-            threads: usize::from(self.threads),
-            isa: self.isa,
-            memory_limit_bytes: self.memory_limit.map(|mebibytes| mebibytes << 20),
-        }
+        let mut options = Options::default();
+        options.device = device;
+        options.threads = usize::from(self.threads);
+        options.isa = self.isa;
+        options.memory_limit_bytes = self.memory_limit.map(|mebibytes| mebibytes << 20);
+        options
     }
 }
 
@@ -180,6 +189,23 @@ fn mode(text: &str) -> Result<Mode, String> {
         "nsga2" => Ok(Mode::Nsga2),
         _ => Err("use surrogate or nsga2".to_owned()),
     }
+}
+
+fn pace(text: &str) -> Result<Pace, String> {
+    match text {
+        "generational" => Ok(Pace::Generational),
+        "steady" => Ok(Pace::SteadyState),
+        _ => Err("use generational or steady".to_owned()),
+    }
+}
+
+/// The presets and the rules of the job board, for the end of `--help`.
+pub fn help() -> String {
+    let mut text = format!("{PRESETS}\n\nRules of the job board, for --rule NAME=VALUE:\n");
+    for (name, description) in Rules::settings() {
+        text += &format!("  {name:<32} {description}\n");
+    }
+    text
 }
 
 /// The flags that `search` and `serve` share.
@@ -240,65 +266,11 @@ impl RunArgs {
             init_channels: self.init_channels.unwrap_or(preset.init_channels),
             classes: dataset.classes,
         };
-        let preset = preset.recipe;
-        let changes = preset.augmentation.clone();
-        let recipe = Recipe {
-            seed: self.seed,
-            epochs: self.epochs.unwrap_or(preset.epochs),
-            batch_size: self.batch_size.unwrap_or(preset.batch_size),
-            learning_rate: self.learning_rate.unwrap_or(preset.learning_rate),
-            train_images: self.train_images.unwrap_or(preset.train_images),
-            validation_images: self.validation_images.unwrap_or(preset.validation_images),
-            augmentation: Augmentation {
-                crop_padding: self.crop_padding.unwrap_or(changes.crop_padding),
-                horizontal_flip: self.flip.unwrap_or(changes.horizontal_flip),
-                cutout: self.cutout.unwrap_or(changes.cutout),
-            },
-            label_smoothing: self.label_smoothing,
-            warmup_epochs: self.warmup_epochs,
-            drop_path: self.drop_path,
-            nesterov: self.nesterov,
-            ..preset
-        };
-        ensure!(
-            (2..=64).contains(&self.replication),
-            "replication is {}; it must be a whole number from 2 to 64",
-            self.replication
-        );
-        ensure!(
-            (1..=MOST_GENERATIONS).contains(&self.generations),
-            "generations is {}; it must be a whole number from 1 to {MOST_GENERATIONS}",
-            self.generations
-        );
-        let hundredths = self.tolerance * 100.0;
-        ensure!(
-            (0.0..=10_000.0).contains(&hundredths)
-                && (hundredths - hundredths.round()).abs() < 1e-6,
-            "tolerance is {}; it must be a number from 0 to 100 with at most two decimals",
-            self.tolerance
-        );
+        let recipe = self.recipe(preset.recipe);
         let spec = RunSpec {
             versions: versions(),
-            search: SearchConfig {
-                population: self.population,
-                generations: self.generations,
-                seed: self.seed,
-                mode: self.mode,
-                ..SearchConfig::new(space.genome_len().max(1), objectives())
-            },
-            rules: Rules {
-                seats: self.replication,
-                agreement: Agreement {
-                    // Every miner of this program computes in the same order.
-                    rule: self.agreement.unwrap_or(Rule::Exact),
-                    tolerance_hundredths: hundredths.round() as u32,
-                },
-                lease_ms: self.lease_seconds.saturating_mul(1000),
-                // Longer than a miner without work may be silent.
-                away_ms: self.lease_seconds.saturating_mul(2000).max(AWAY_LEAST_MS),
-                epochs: recipe.epochs,
-                ..Rules::default()
-            },
+            search: self.search(space.genome_len())?,
+            rules: self.rules(recipe.epochs)?,
             space,
             recipe,
             data: DataSpec {
@@ -310,6 +282,74 @@ impl RunArgs {
         // Names the numbers if the data set is too small, before anything is made.
         naschain_train::Split::draw(dataset, &spec.recipe)?;
         Ok(spec)
+    }
+
+    /// The preset's recipe with what the flags change.
+    fn recipe(&self, mut recipe: Recipe) -> Recipe {
+        fn set<T: Copy>(value: &mut T, flag: Option<T>) {
+            *value = flag.unwrap_or(*value);
+        }
+        set(&mut recipe.epochs, self.epochs);
+        set(&mut recipe.batch_size, self.batch_size);
+        set(&mut recipe.learning_rate, self.learning_rate);
+        set(&mut recipe.train_images, self.train_images);
+        set(&mut recipe.validation_images, self.validation_images);
+        set(&mut recipe.augmentation.crop_padding, self.crop_padding);
+        set(&mut recipe.augmentation.horizontal_flip, self.flip);
+        set(&mut recipe.augmentation.cutout, self.cutout);
+        recipe.seed = self.seed;
+        recipe.label_smoothing = self.label_smoothing;
+        recipe.warmup_epochs = self.warmup_epochs;
+        recipe.drop_path = self.drop_path;
+        recipe.nesterov = self.nesterov;
+        recipe
+    }
+
+    fn search(&self, genome_len: usize) -> Result<SearchConfig> {
+        ensure!(
+            (1..=MAX_GENERATIONS).contains(&self.generations),
+            "generations is {}; it must be a whole number from 1 to {MAX_GENERATIONS}",
+            self.generations
+        );
+        let mut search = SearchConfig::new(genome_len.max(1), objectives());
+        search.population = self.population;
+        search.generations = self.generations;
+        search.seed = self.seed;
+        search.mode = self.mode;
+        search.pace = self.pace;
+        Ok(search)
+    }
+
+    /// The rules of the job board; `--rule` wins over the flags.
+    fn rules(&self, epochs: u32) -> Result<Rules> {
+        ensure!(
+            (2..=64).contains(&self.replication),
+            "replication is {}; it must be a whole number from 2 to 64",
+            self.replication
+        );
+        let hundredths = self.tolerance * 100.0;
+        ensure!(
+            (0.0..=10_000.0).contains(&hundredths)
+                && (hundredths - hundredths.round()).abs() < 1e-6,
+            "tolerance is {}; it must be a number from 0 to 100 with at most two decimals",
+            self.tolerance
+        );
+        let mut rules = Rules::default();
+        rules.seats = self.replication;
+        // All miners of this program compute in the same order, so their digests are equal.
+        rules.agreement = Agreement::new(self.agreement.unwrap_or(Rule::Exact));
+        rules.agreement.tolerance_hundredths = hundredths.round() as u32;
+        rules.lease_ms = self.lease_seconds.saturating_mul(1000);
+        // A miner without work may be silent for longer than a lease.
+        rules.away_ms = self.lease_seconds.saturating_mul(2000).max(MIN_AWAY_MS);
+        rules.epochs = epochs;
+        for setting in &self.rule {
+            let Some((name, value)) = setting.split_once('=') else {
+                bail!("--rule is {setting:?}; it must be NAME=VALUE, such as max_retries=8");
+            };
+            rules.set(name.trim(), value.trim()).context("--rule")?;
+        }
+        Ok(rules)
     }
 
     /// The run's folder.

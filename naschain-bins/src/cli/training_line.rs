@@ -95,15 +95,15 @@ mod tests {
 
     #[test]
     fn a_line_says_how_far_each_training_is() {
-        let one = TrainingLine::new("batch 3".to_owned(), 10);
-        let other = TrainingLine::new("batch 12".to_owned(), 10);
+        let one = TrainingLine::new("job 3".to_owned(), 10);
+        let other = TrainingLine::new("job 12".to_owned(), 10);
         let mut trainings = BTreeMap::new();
         for (line, epoch, speed) in [(&one, 1, 99.6), (&other, 4, 7.2), (&one, 2, 1234.0)] {
             trainings.insert(line.name.clone(), line.text(epoch, speed));
         }
         assert_eq!(
             line(&trainings),
-            "batch 12: epoch 4 of 10, 7 images/s | batch 3: epoch 2 of 10, 1234 images/s"
+            "job 12: epoch 4 of 10, 7 images/s | job 3: epoch 2 of 10, 1234 images/s"
         );
     }
 }

@@ -20,7 +20,7 @@ use crate::server::tls;
 use crate::server::tls::certificates;
 use naschain_identity::{Auth, Hotkey, SignedParts, ss58};
 use naschain_run::{
-    Batches, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest, JoinRequest,
+    ClosedJobs, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest, JoinRequest,
     JournalPage, Problem, ResultRequest, RunSpec,
 };
 
@@ -243,8 +243,8 @@ impl Client {
         self.tell(&path, &ResultRequest { miner, row, run }).await
     }
 
-    /// The batches that have ended, from number `after` on.
-    pub async fn batches(&self, after: usize) -> Result<Batches, ClientError> {
+    /// The jobs that have ended, from number `after` on.
+    pub async fn jobs(&self, after: usize) -> Result<ClosedJobs, ClientError> {
         self.get(&format!("/v1/batches?after={after}")).await
     }
 

@@ -11,7 +11,7 @@ use crate::cli::caller_args::CallerArgs;
 use crate::client::Client;
 use crate::journal::run_folder::read_spec;
 use crate::journal::store::{Place, PlaceParser, Snapshot, Store};
-use naschain_run::{Auditor, ClosedBatch, Entry, FrontEntry, Signers, Unsigned};
+use naschain_run::{Auditor, ClosedJob, Entry, FrontEntry, Signers, Unsigned};
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -59,8 +59,9 @@ pub struct AuditReport {
     pub events: u64,
     /// Number and link of the last of them, for `--known`.
     pub head: String,
-    /// Batches that have ended, whose verdicts were reached again.
-    pub batches: usize,
+    /// Jobs that have ended, whose verdicts were reached again.
+    #[serde(rename = "batches")]
+    pub jobs: usize,
     /// Of those, the ones in which miners agreed.
     pub accepted: usize,
     /// Networks on the Pareto front.
@@ -128,7 +129,7 @@ pub async fn audit(args: &AuditArgs) -> Result<AuditReport> {
         run: state.spec().digest(),
         events: auditor.head().number,
         head: format!("{}:{}", auditor.head().number, auditor.head().link),
-        batches: state.closed().len(),
+        jobs: state.closed().len(),
         accepted: accepted.count(),
         front: state.front().len(),
         finished: state.is_finished(),
@@ -159,11 +160,11 @@ pub async fn run_audit(args: AuditArgs) -> Result<()> {
 impl AuditReport {
     fn text(&self) -> String {
         let mut text = format!(
-            "run {}\n{} events verified, the last one is {}\n{} batches, {} accepted, {} networks on the front{}\n",
+            "run {}\n{} events verified, the last one is {}\n{} jobs, {} accepted, {} networks on the front{}\n",
             self.run,
             self.events,
             self.head,
-            self.batches,
+            self.jobs,
             self.accepted,
             self.front,
             if self.finished { ", finished" } else { "" }
@@ -206,7 +207,7 @@ impl Source {
         }
     }
 
-    /// Holds what the genomaster says of ended batches and of the front against the journal.
+    /// Holds what the genomaster says of ended jobs and of the front against the journal.
     async fn hold_claims(&mut self, auditor: &Auditor, faults: &mut Vec<String>) -> Result<()> {
         let closed = auditor.state().closed();
         match self {
@@ -214,14 +215,14 @@ impl Source {
             Source::Remote(client) => {
                 let mut claimed = Vec::new();
                 loop {
-                    let page = client.batches(claimed.len()).await?;
-                    claimed.extend(page.batches);
-                    // Batches end while this reads, and the public journal ends before them.
+                    let page = client.jobs(claimed.len()).await?;
+                    claimed.extend(page.jobs);
+                    // Jobs end while this reads, and the public journal ends before them.
                     if claimed.len() >= closed.len() || claimed.len() >= page.total {
                         break;
                     }
                 }
-                hold(&claimed, closed, "the genomaster's list of batches", faults);
+                hold(&claimed, closed, "the genomaster's list of jobs", faults);
                 if auditor.state().is_finished() {
                     let front = client.front().await?;
                     let own = auditor.state().front();
@@ -306,19 +307,19 @@ async fn follow(
 }
 
 /// `history.jsonl` is written after the journal, so that it may be shorter.
-fn hold_history(dir: &Path, closed: &[ClosedBatch], faults: &mut Vec<String>) -> Result<()> {
+fn hold_history(dir: &Path, closed: &[ClosedJob], faults: &mut Vec<String>) -> Result<()> {
     let path = dir.join("history.jsonl");
     let Ok(text) = std::fs::read_to_string(&path) else {
         return Ok(());
     };
-    let batch = |line: &str| -> Result<ClosedBatch> {
+    let job = |line: &str| -> Result<ClosedJob> {
         serde_json::from_str(line).with_context(|| format!("{} is damaged", path.display()))
     };
-    let claimed: Vec<_> = text.lines().map(batch).collect::<Result<_>>()?;
+    let claimed: Vec<_> = text.lines().map(job).collect::<Result<_>>()?;
     hold(&claimed, closed, "history.jsonl", faults);
     if claimed.len() > closed.len() {
         faults.push(format!(
-            "history.jsonl has {} batches, the journal only {}: events are missing at its end",
+            "history.jsonl has {} jobs, the journal only {}: events are missing at its end",
             claimed.len(),
             closed.len()
         ));
@@ -326,10 +327,10 @@ fn hold_history(dir: &Path, closed: &[ClosedBatch], faults: &mut Vec<String>) ->
     Ok(())
 }
 
-fn hold(claimed: &[ClosedBatch], closed: &[ClosedBatch], whose: &str, faults: &mut Vec<String>) {
+fn hold(claimed: &[ClosedJob], closed: &[ClosedJob], whose: &str, faults: &mut Vec<String>) {
     for (claimed, own) in claimed.iter().zip(closed) {
         if claimed != own {
-            faults.push(format!("{whose}: {} does not follow", own.batch));
+            faults.push(format!("{whose}: {} does not follow", own.job));
         }
     }
 }

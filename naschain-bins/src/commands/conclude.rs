@@ -45,7 +45,7 @@ pub async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&Bar>) ->
         if finished && !trouble {
             return Ok(());
         }
-        // Answers of open batches move the bar too, and they are nobody's change to wait for.
+        // Answers of open jobs move the bar too, and they are nobody's change to wait for.
         let _ = tokio::time::timeout(Duration::from_millis(500), changes.changed()).await;
     }
 }
@@ -97,14 +97,14 @@ pub async fn conclude(
 /// Why no network has a result, as the first of them says it.
 fn no_front(state: &RunState) -> String {
     let count = state.closed().len();
-    let first = state.closed().first().map(|batch| {
-        let reported = batch.rows.iter().find_map(|(_, row)| match row {
+    let first = state.closed().first().map(|job| {
+        let reported = job.rows.iter().find_map(|(_, row)| match row {
             Row::Failed(reason) => Some(reason.clone()),
             _ => None,
         });
-        let failure = batch.failure.as_ref().map(ToString::to_string);
+        let failure = job.failure.as_ref().map(ToString::to_string);
         let reason = reported.or(failure).unwrap_or_default();
-        format!("; the first, {}: {reason}", batch.genome)
+        format!("; the first, {}: {reason}", job.genome)
     });
     let first = first.unwrap_or_default();
     format!("none of the {count} networks has a result that miners agree on{first}")
@@ -148,7 +148,7 @@ impl Bar {
     }
 
     fn show(&self, state: &RunState) {
-        let best = state.best().and_then(|batch| batch.verdict.consensus);
+        let best = state.best().and_then(|job| job.verdict.consensus);
         let best = best.map_or("-".to_owned(), |m| format!("{} %", m.accuracy));
         let search = &state.spec().search;
         let generation = state.search().generation().min(search.generations);

@@ -41,10 +41,8 @@ pub(crate) fn random_trainings(
     for index in 0..count {
         let training = Training::draw(index, epochs)?;
         let digest = training.run(options)?;
-        let on_cpu = Options {
-            device: Device::Cpu,
-            ..options
-        };
+        let mut on_cpu = options;
+        on_cpu.device = Device::Cpu;
         let found = Found {
             index,
             genome: training.genome.clone(),
@@ -123,24 +121,24 @@ impl Training {
         let architecture = space.decode(&genome)?;
         let affordable = FLOPS / architecture.costs()?.flops.max(1) / 2;
         let train_images = affordable.clamp(5, 200) as usize;
-        let recipe = Recipe {
-            seed: index,
-            epochs,
-            batch_size: (train_images * 2 / 3).max(3),
-            train_images,
-            validation_images: 10,
-            learning_rate: 0.05,
-            augmentation: Augmentation {
-                crop_padding: between(0, 2),
-                horizontal_flip: between(0, 1) == 1,
-                cutout: between(0, 3),
-            },
-            label_smoothing: [0.0, 0.1][between(0, 1)],
-            warmup_epochs: between(0, 1) as u32,
-            drop_path: [0.0, 0.3][between(0, 1)],
-            nesterov: between(0, 1) == 1,
-            ..Recipe::default()
+        let mut recipe = Recipe::default();
+        recipe.seed = index;
+        recipe.epochs = epochs;
+        recipe.batch_size = (train_images * 2 / 3).max(3);
+        recipe.train_images = train_images;
+        recipe.validation_images = 10;
+        recipe.learning_rate = 0.05;
+        recipe.augmentation = {
+            let mut augmentation = Augmentation::default();
+            augmentation.crop_padding = between(0, 2);
+            augmentation.horizontal_flip = between(0, 1) == 1;
+            augmentation.cutout = between(0, 3);
+            augmentation
         };
+        recipe.label_smoothing = [0.0, 0.1][between(0, 1)];
+        recipe.warmup_epochs = between(0, 1) as u32;
+        recipe.drop_path = [0.0, 0.3][between(0, 1)];
+        recipe.nesterov = between(0, 1) == 1;
         Ok(Training {
             genome: genome.grouped(space.phase_len()),
             init_channels: space.init_channels,

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use naschain_core::Recipe;
 use naschain_train::{Epoch, Model, train_on_all};
 
 use crate::artifacts::models::{Member, RETRAINED_FILE};
@@ -37,10 +36,8 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
     let member = Member::find(&args.run, &args.genome)?;
     let dataset = member.data(args.data_dir.as_deref())?;
     let (space, genome) = (&member.spec.space, &member.genome);
-    let mut recipe = Recipe {
-        epochs: args.epochs,
-        ..member.spec.recipe.clone()
-    };
+    let mut recipe = member.spec.recipe.clone();
+    recipe.epochs = args.epochs;
     let images = dataset.train.len();
     tracing::info!(
         "training {genome} on all {images} images of {}",

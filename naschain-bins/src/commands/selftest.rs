@@ -116,7 +116,11 @@ impl Report {
             Device::Cpu => {
                 let mut equal = side_by_side;
                 for threads in [2, 4] {
-                    equal &= digest_of(&in_turn(Options { threads, ..options })?) == digest;
+                    equal &= digest_of(&in_turn({
+                        let mut options = options;
+                        options.threads = threads;
+                        options
+                    })?) == digest;
                 }
                 Check::new("D1", "with 2 and 4 threads, and side by side", Some(equal))
             }
@@ -128,7 +132,13 @@ impl Report {
         let device = Device::Cpu;
         let equal = match options.device {
             Device::Cpu => None,
-            Device::Cuda(_) => Some(digest_of(&in_turn(Options { device, ..options })?) == digest),
+            Device::Cuda(_) => Some(
+                digest_of(&in_turn({
+                    let mut options = options;
+                    options.device = device;
+                    options
+                })?) == digest,
+            ),
         };
         checks.push(Check::new("D3", "on CPU and GPU", equal));
 
@@ -193,9 +203,10 @@ fn other_machines(
     let mut checks = vec![Check::new("D2", what, Some(recorded))];
     let fast = [Isa::Avx512, Isa::Avx2].into_iter();
     for isa in fast.filter(|isa| options.device == Device::Cpu && isa.is_available()) {
-        let options = Options {
-            isa: Some(isa),
-            ..options
+        let options = {
+            let mut options = options;
+            options.isa = Some(isa);
+            options
         };
         let equal = digest_of(&in_turn(options)?) == digest;
         checks.push(Check::new("D2", &format!("with {isa}"), Some(equal)));
@@ -246,32 +257,28 @@ fn exercises(digits: &Dataset) -> Result<Vec<Exercise>> {
             recipe,
         })
     };
-    let base = Recipe {
-        epochs: 2,
-        batch_size: 48,
-        train_images: 500,
-        validation_images: 397,
-        learning_rate: 0.05,
-        augmentation: Augmentation {
-            crop_padding: 1,
-            horizontal_flip: true,
-            cutout: 2,
-        },
-        ..Recipe::default()
+    let mut base = Recipe::default();
+    base.epochs = 2;
+    base.batch_size = 48;
+    base.train_images = 500;
+    base.validation_images = 397;
+    base.learning_rate = 0.05;
+    base.augmentation = {
+        let mut augmentation = Augmentation::default();
+        augmentation.crop_padding = 1;
+        augmentation.horizontal_flip = true;
+        augmentation.cutout = 2;
+        augmentation
     };
-    let wide = Recipe {
-        batch_size: 64,
-        train_images: 128,
-        ..base.clone()
-    };
-    let options = Recipe {
-        seed: 2,
-        label_smoothing: 0.1,
-        warmup_epochs: 1,
-        drop_path: 0.2,
-        nesterov: true,
-        ..base.clone()
-    };
+    let mut wide = base.clone();
+    wide.batch_size = 64;
+    wide.train_images = 128;
+    let mut options = base.clone();
+    options.seed = 2;
+    options.label_smoothing = 0.1;
+    options.warmup_epochs = 1;
+    options.drop_path = 0.2;
+    options.nesterov = true;
     Ok(vec![
         exercise("1101011-1011010", 4, 8, base)?,
         exercise("1110-1011", 3, 48, wide)?,

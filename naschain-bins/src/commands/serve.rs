@@ -31,7 +31,7 @@ pub struct ServeArgs {
 }
 
 /// Serves until Ctrl-C or SIGTERM, also after the search is finished, so that validators can
-/// fetch its batches.
+/// fetch its jobs.
 pub async fn serve(mut args: ServeArgs) -> Result<()> {
     // First, so that a busy port leaves no folder behind.
     let listener = tokio::net::TcpListener::bind(args.listen)

@@ -74,14 +74,12 @@ pub fn speed(args: &SpeedArgs) -> Result<String> {
     let architecture = space.decode(&genome)?;
     let costs = architecture.costs()?;
     let images = args.batch_size * usize::from(args.steps);
-    let recipe = Recipe {
-        epochs: 2,
-        batch_size: args.batch_size,
-        train_images: images,
-        validation_images: 1,
-        augmentation: Augmentation::default(),
-        ..Recipe::default()
-    };
+    let mut recipe = Recipe::default();
+    recipe.epochs = 2;
+    recipe.batch_size = args.batch_size;
+    recipe.train_images = images;
+    recipe.validation_images = 1;
+    recipe.augmentation = Augmentation::default();
     recipe.validate()?;
     let dataset = made_up(space.input, images + 1)?;
     let options = args.device.options();

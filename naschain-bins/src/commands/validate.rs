@@ -25,14 +25,14 @@ pub struct ValidateArgs {
     /// Print each report as one JSON object on one line instead of a table
     #[arg(long)]
     json: bool,
-    /// Go on until the run is finished, with a report whenever batches have ended; waits for a
+    /// Go on until the run is finished, with a report whenever jobs have ended; waits for a
     /// genomaster that is away
     #[arg(long)]
     watch: bool,
-    /// Batches of an epoch, after which scores move and weights are set [default: the run's
+    /// Jobs of an epoch, after which scores move and weights are set [default: the run's
     /// population]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    epoch_batches: Option<u32>,
+    #[arg(long, visible_alias = "epoch-batches", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    epoch_jobs: Option<u32>,
     /// Write the weights of each epoch: to a file for the latest if the name ends in .json, else
     /// to a folder of one file an epoch
     #[arg(long, value_name = "PATH")]
@@ -81,14 +81,14 @@ pub async fn validate(cli: ValidateArgs) -> Result<()> {
                 if let Some(seen) = seen.as_ref().filter(|_| grew || last) {
                     let genomaster = client.genomaster().await;
                     let genomaster = genomaster.map_err(|error| anyhow::anyhow!("{error}"))?;
-                    let (report, epochs) = seen.validate(cli.epoch_batches, genomaster, finished);
+                    let (report, epochs) = seen.validate(cli.epoch_jobs, genomaster, finished);
                     say(&match cli.json {
                         true => serde_json::to_string(&report)? + "\n",
                         false => report.table() + "\n",
                     })?;
                     match outlets.set(&report, &epochs).await {
                         Err(error) if cli.watch && !finished => {
-                            tracing::error!("{error:#}; trying again after the next batches");
+                            tracing::error!("{error:#}; trying again after the next jobs");
                         }
                         done => done?,
                     }

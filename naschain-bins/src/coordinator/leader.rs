@@ -19,7 +19,7 @@ use naschain_identity::Nonces;
 use naschain_run::Proof;
 
 /// So many events are written together at most.
-const MOST_TOGETHER: usize = 512;
+const MAX_TOGETHER: usize = 512;
 /// More events than come in while a signed request is fresh.
 const RECENT: u64 = 50_000;
 /// How often a genomaster without the lead tries for it.
@@ -209,7 +209,7 @@ impl Leader {
                 Err(_) => {}
             }
         }
-        while commands.len() < MOST_TOGETHER
+        while commands.len() < MAX_TOGETHER
             && let Ok(command) = self.queue.try_recv()
         {
             commands.push(command);

@@ -194,7 +194,7 @@ impl Metrics {
 fn run_metrics(text: &mut String, state: &RunState) {
     let board = state.board();
     let jobs = "naschain_jobs";
-    head(text, jobs, "batches by state", "gauge");
+    head(text, jobs, "jobs by state", "gauge");
     let failed = state
         .closed()
         .iter()
@@ -202,7 +202,7 @@ fn run_metrics(text: &mut String, state: &RunState) {
     let failed = failed.count();
     let accepted = state.closed().len() - failed;
     for (kind, count) in [
-        ("open", board.open_batches()),
+        ("open", board.open_jobs()),
         ("accepted", accepted),
         ("failed", failed),
     ] {
@@ -267,7 +267,7 @@ fn counted(action: &Action) -> Option<&'static str> {
         Action::Revoked { .. } => "revoked",
         Action::Away { .. } => "away",
         Action::Escalated { .. } => "escalated",
-        Action::Redealt { .. } => "redealt",
+        Action::NewRound { .. } => "redealt",
         Action::Closed { .. } => "accepted",
         Action::Failed { .. } => "failed",
         _ => return None,

@@ -37,9 +37,9 @@ pub struct Coordinator {
 }
 
 /// So many events may wait to be written; more callers wait for a place.
-const MOST_WAITING: usize = 8_192;
+const MAX_WAITING: usize = 8_192;
 /// A reader of the feed that is so many groups of events behind reads from the journal.
-const MOST_TOLD: usize = 256;
+const MAX_TOLD: usize = 256;
 
 impl Coordinator {
     /// Opens the journal of a run and brings the state back; where another genomaster leads, it
@@ -58,12 +58,12 @@ impl Coordinator {
         spec: RunSpec,
         settings: Settings,
     ) -> Result<Arc<Coordinator>> {
-        let (commands, queue) = mpsc::channel(MOST_WAITING);
+        let (commands, queue) = mpsc::channel(MAX_WAITING);
         let shared = Arc::new(Shared {
             live: Mutex::new(None),
             away: watch::Sender::new(Some(Away::Standby)),
             changes: watch::Sender::new(0),
-            told: broadcast::Sender::new(MOST_TOLD),
+            told: broadcast::Sender::new(MAX_TOLD),
             metrics: Metrics::default(),
             finished: AtomicBool::new(false),
             nonces: Arc::default(),
@@ -204,19 +204,19 @@ impl Coordinator {
             let mut wake_up = give_up;
             for action in actions {
                 if let Action::Idle {
-                    why: NoWork::TooFast { until },
+                    reason: NoWork::TooFast { until },
                     ..
                 } = action
                 {
                     wake_up = give_up.min(clock::now() + self.until(until).await);
                 }
-                if let Action::Leased { batch, lease, .. } = action {
-                    let genome = self.look(|state| state.genome(batch).cloned()).await;
+                if let Action::Leased { job, lease, .. } = action {
+                    let genome = self.look(|state| state.genome(job).cloned()).await;
                     return Ok(JobReply::Job(Job {
                         run: self.shared.run,
-                        batch,
+                        job,
                         lease,
-                        genome: genome.expect("a leased batch was opened"),
+                        genome: genome.expect("a leased job was opened"),
                         lease_ms: self.shared.spec.rules.lease_ms,
                     }));
                 }

@@ -37,7 +37,7 @@ pub(crate) struct Shared {
     pub(crate) live: Mutex<Option<Live>>,
     /// Why there is none, if there is none.
     pub(crate) away: watch::Sender<Option<Away>>,
-    /// Counts accepted events that may have made work or ended a batch.
+    /// Counts accepted events that may have made work or ended a job.
     pub(crate) changes: watch::Sender<u64>,
     pub(crate) told: broadcast::Sender<Arc<Told>>,
     pub(crate) metrics: Metrics,

@@ -20,7 +20,7 @@ pub(crate) fn spared(
     match event {
         Event::Request { .. } => idle(live, event, waits).map(|idle| Ok(vec![idle])),
         Event::Join { miner } | Event::Register { miner, .. } => {
-            if !board.is_known(miner) && board.miners().len() >= most_miners {
+            if !board.has_joined(miner) && board.miners().len() >= most_miners {
                 return Some(Err(CallError::TooManyMiners { most: most_miners }));
             }
             let same = match event {
@@ -49,7 +49,7 @@ fn heartbeat(
     proof: Option<&str>,
 ) -> Option<Result<Vec<Action>, CallError>> {
     let spec = live.state.spec();
-    let (holder, last, renewed) = live.state.board().heard(lease)?;
+    let (holder, last, renewed) = live.state.board().last_heartbeat(lease)?;
     if holder != miner {
         return None;
     }
@@ -83,15 +83,15 @@ fn idle(live: &Live, event: &Event, spare_idle: bool) -> Option<Action> {
     }
     let board = live.state.board();
     // One that waits asks on without its miner: it may find work, and not end any.
-    let full = board.is_present(miner) && !board.has_room(miner);
-    let why = match full {
-        true => NoWork::NotForThisMiner,
-        false => board.why_idle(miner)?,
+    let full = board.is_present(miner) && !board.has_capacity(miner);
+    let reason = match full {
+        true => NoWork::NotEligible,
+        false => board.idle_reason(miner)?,
     };
     // The board has not heard of the time since its last event.
-    if matches!(why, NoWork::TooFast { until } if until <= live.clock.now()) {
+    if matches!(reason, NoWork::TooFast { until } if until <= live.clock.now()) {
         return None;
     }
     let miner = miner.clone();
-    Some(Action::Idle { miner, why })
+    Some(Action::Idle { miner, reason })
 }

@@ -8,15 +8,15 @@ use naschain_consensus::{Event, Millis};
 use naschain_core::Digest;
 
 use crate::journal::store::{Place, Snapshot, Store};
-use naschain_run::{Chain, Entry};
+use naschain_run::{Entry, JournalHead};
 
 /// The layout of snapshots. Another number, or another version, and the journal is replayed.
-const FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 3");
+const FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 4");
 
 /// The events of one run, in the order in which they were accepted.
 pub struct Journal {
     store: Store,
-    chain: Chain,
+    chain: JournalHead,
     staged: Vec<Entry>,
 }
 
@@ -28,13 +28,13 @@ impl Journal {
         let store = place.lead(run).await?;
         Ok(store.map(|store| Journal {
             store,
-            chain: Chain::root(run),
+            chain: JournalHead::root(run),
             staged: Vec::new(),
         }))
     }
 
     /// The number and the link of the last entry, staged ones included.
-    pub fn head(&self) -> Chain {
+    pub fn head(&self) -> JournalHead {
         self.chain
     }
 
@@ -60,7 +60,7 @@ impl Journal {
             .and_then(|()| restore(snapshot.number, &snapshot.bytes))
         {
             Ok(state) => {
-                self.chain = Chain {
+                self.chain = JournalHead {
                     number: snapshot.number,
                     link: snapshot.link,
                 };

@@ -146,7 +146,7 @@ impl Miner {
                     Some(Err(why)) => {
                         self.answer(&job, Row::Failed(why.clone())).await?;
                         // A machine that fails at everything should not fail at full speed.
-                        bail!("{} failed: {why}", job.batch);
+                        bail!("{} failed: {why}", job.job);
                     }
                     None => {}
                 }
@@ -203,11 +203,7 @@ impl Miner {
         };
         for answer in unsent::kept(&dir, &self.name) {
             if answer.run == spec.digest() {
-                tracing::info!(
-                    "{}: delivering a kept answer for {}",
-                    self.name,
-                    answer.batch
-                );
+                tracing::info!("{}: delivering a kept answer for {}", self.name, answer.job);
                 self.deliver(&answer).await?;
             }
         }
@@ -232,19 +228,13 @@ impl Miner {
     /// Trains the job's genome; nothing when its lease ended or the miner is to stop. An error is
     /// one of this machine, not of the network.
     async fn train(&mut self, work: &Work, job: &Job) -> Option<Result<Row, String>> {
-        tracing::info!(
-            "{}: {} {} ({})",
-            self.name,
-            job.batch,
-            job.genome,
-            job.lease
-        );
+        tracing::info!("{}: {} {} ({})", self.name, job.job, job.genome, job.lease);
         let watched = Arc::new(Watched::default());
         let training = tokio::task::spawn_blocking({
             let (spec, dataset, genome) =
                 (work.spec.clone(), work.dataset.clone(), job.genome.clone());
             let (trainer, watched) = (self.trainer.clone(), watched.clone());
-            let mut line = TrainingLine::new(job.batch.to_string(), work.spec.recipe.epochs);
+            let mut line = TrainingLine::new(job.job.to_string(), work.spec.recipe.epochs);
             move || -> Result<Option<Row>, Error> {
                 let architecture = spec.space.decode(&genome)?;
                 let mut on_epoch = |epoch: &Epoch, speed| {
@@ -300,7 +290,7 @@ impl Miner {
             (told, quiet) = (done, Duration::ZERO);
             match self.link.heartbeat(&self.name, job.lease, done).await {
                 Err(LinkError::LeaseEnded(reason)) => {
-                    tracing::warn!("{}: dropping {}: {reason}", self.name, job.batch);
+                    tracing::warn!("{}: dropping {}: {reason}", self.name, job.job);
                     watched.abandoned.store(true, Ordering::Relaxed);
                 }
                 // Nothing is lost by a missed heartbeat; the answer will be tried until taken.
@@ -314,12 +304,12 @@ impl Miner {
     async fn answer(&mut self, job: &Job, row: Row) -> Result<()> {
         if let Row::Measured(measurement) = &row {
             let accuracy = measurement.accuracy;
-            tracing::info!("{}: {} reached {accuracy} %", self.name, job.batch);
+            tracing::info!("{}: {} reached {accuracy} %", self.name, job.job);
         }
         let answer = Answer {
             miner: self.name.clone(),
             run: job.run,
-            batch: job.batch,
+            job: job.job,
             lease: job.lease,
             row,
         };
@@ -339,7 +329,7 @@ impl Miner {
                 Err(LinkError::LeaseEnded(reason) | LinkError::NotJoined(reason)) => {
                     tracing::warn!(
                         "{name}: the answer for {} came too late: {reason}",
-                        answer.batch
+                        answer.job
                     );
                     Ok(Ok(()))
                 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use naschain_consensus::{BatchId, LeaseId, MinerId, Row};
+use naschain_consensus::{JobId, LeaseId, MinerId, Row};
 use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +17,9 @@ pub struct Answer {
     pub miner: MinerId,
     /// In which run.
     pub run: Digest,
-    /// For which batch.
-    pub batch: BatchId,
+    /// For which job.
+    #[serde(rename = "batch")]
+    pub job: JobId,
     /// Under which lease.
     pub lease: LeaseId,
     /// What.
@@ -74,7 +75,7 @@ mod tests {
         let answer = |miner: &str, lease| Answer {
             miner: miner.parse().unwrap(),
             run: Digest([7; 32]),
-            batch: BatchId(1),
+            job: JobId(1),
             lease: LeaseId(lease),
             row: Row::Failed("it".to_owned()),
         };

@@ -8,7 +8,7 @@ use naschain_consensus::MinerId;
 
 use naschain_identity::ss58;
 
-/// Hotkeys and their owners; an owner's miners get one seat of a batch together.
+/// Hotkeys and their owners; an owner's miners get one seat of a job together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowList(BTreeMap<MinerId, MinerId>);
 

@@ -29,7 +29,7 @@ use crate::server::problem::Failure;
 /// So many events of the journal are read at once.
 const PAGE: usize = 500;
 /// So many readers are served.
-const MOST_READERS: u64 = 1_000;
+const MAX_READERS: u64 = 1_000;
 /// A comment after so long without an event keeps proxies from hanging up.
 const QUIET: Duration = Duration::from_secs(15);
 
@@ -96,12 +96,12 @@ impl Reader {
             cursor,
             behind: true,
         };
-        match others < MOST_READERS {
+        match others < MAX_READERS {
             true => Ok(reader),
             false => Err(Failure::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too_many_readers",
-                format!("{MOST_READERS} readers follow the events already; try again later"),
+                format!("{MAX_READERS} readers follow the events already; try again later"),
             )),
         }
     }

@@ -20,11 +20,11 @@ use naschain_identity::{Auth, AuthError, Hotkey, Nonces, SignedParts};
 use naschain_run::{JoinRequest, Proof, legacy_uid};
 
 /// No request has a larger body.
-pub const MOST_BODY_BYTES: usize = 64 * 1024;
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// No body takes longer to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most characters of path and query.
-const MOST_PATH_BYTES: usize = 1024;
+const MAX_PATH_BYTES: usize = 1024;
 
 /// The gate of one genomaster.
 pub struct Gate {
@@ -170,8 +170,8 @@ impl Gate {
             Self::check_rate(&self.per_address, address)?;
         }
         let path_bytes = parts.uri.to_string().len();
-        if path_bytes > MOST_PATH_BYTES {
-            let detail = format!("the path has {path_bytes} bytes; the limit is {MOST_PATH_BYTES}");
+        if path_bytes > MAX_PATH_BYTES {
+            let detail = format!("the path has {path_bytes} bytes; the limit is {MAX_PATH_BYTES}");
             return Err(Failure::new(
                 StatusCode::URI_TOO_LONG,
                 "path_too_long",
@@ -204,13 +204,13 @@ pub async fn open(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
 }
 
 async fn read(body: Body) -> Result<Bytes, Failure> {
-    let whole = Limited::new(body, MOST_BODY_BYTES).collect();
+    let whole = Limited::new(body, MAX_BODY_BYTES).collect();
     match tokio::time::timeout(BODY_TIMEOUT, whole).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Failure::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body_too_large",
-            format!("the body is larger than the limit of {MOST_BODY_BYTES} bytes"),
+            format!("the body is larger than the limit of {MAX_BODY_BYTES} bytes"),
         )),
         Ok(Err(error)) => Err(Failure::new(
             StatusCode::BAD_REQUEST,

@@ -28,8 +28,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the last answers may take when the server stops.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A request's line and headers together.
-const MOST_HEAD_BYTES: usize = 16 * 1024;
-const MOST_HEADERS: usize = 64;
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+const MAX_HEADERS: usize = 64;
 /// One stranger has at most one in this many of all connections.
 const SHARE: usize = 8;
 
@@ -121,8 +121,8 @@ async fn connection(
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(MOST_HEAD_BYTES)
-        .max_headers(MOST_HEADERS)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     if let Err(error) = watcher.watch(served).await {
         tracing::debug!("{peer}: {error}");

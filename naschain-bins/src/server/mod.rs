@@ -26,28 +26,28 @@ use serde::Deserialize;
 
 use crate::coordinator::Coordinator;
 use crate::server::events::events;
-use crate::server::gate::{Caller, Gate, MOST_BODY_BYTES};
+use crate::server::gate::{Caller, Gate, MAX_BODY_BYTES};
 use crate::server::health::{healthz, measure, metrics, only_leading};
 use crate::server::legacy::Legacy;
 use crate::server::problem::Failure;
 use naschain_run::{
-    BatchChain, Batches, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest, JoinRequest,
-    JournalPage, ResultRequest, RunSpec,
+    ClosedJobs, FrontEntry, HeartbeatRequest, HistoryChain, Identity, JobReply, JobRequest,
+    JoinRequest, JournalPage, ResultRequest, RunSpec,
 };
 
 /// No request for work waits longer than this.
-const MOST_WAIT_MS: u64 = 30_000;
-/// No page of batches has more than this.
-const MOST_BATCHES: usize = 1_000;
+const MAX_WAIT_MS: u64 = 30_000;
+/// No page of jobs has more than this.
+const MAX_BATCHES: usize = 1_000;
 /// No page of the journal has more than this.
-const MOST_ENTRIES: usize = 1_000;
+const MAX_ENTRIES: usize = 1_000;
 
 /// What the routes share.
 #[derive(Clone)]
 struct App {
     coordinator: Arc<Coordinator>,
     gate: Arc<Gate>,
-    chain: Arc<Mutex<BatchChain>>,
+    chain: Arc<Mutex<HistoryChain>>,
 }
 
 impl FromRef<App> for Arc<Coordinator> {
@@ -61,7 +61,7 @@ type Shared = State<Arc<Coordinator>>;
 /// The routes, to be served with [`crate::server::listen::serve()`].
 pub fn router(coordinator: Arc<Coordinator>, gate: Arc<Gate>, legacy: Option<Legacy>) -> Router {
     let app = App {
-        chain: Arc::new(Mutex::new(BatchChain::new(coordinator.run()))),
+        chain: Arc::new(Mutex::new(HistoryChain::new(coordinator.run()))),
         coordinator: coordinator.clone(),
         gate: gate.clone(),
     };
@@ -84,7 +84,7 @@ pub fn router(coordinator: Arc<Coordinator>, gate: Arc<Gate>, legacy: Option<Leg
             let detail = "this path does not take this method";
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         })
-        .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn_with_state(coordinator, measure))
 }
 
@@ -96,7 +96,7 @@ fn signed_routes(app: App) -> Router {
         .route("/v1/jobs", post(jobs))
         .route("/v1/leases/{lease}/heartbeat", post(heartbeat))
         .route("/v1/leases/{lease}/result", post(result))
-        .route("/v1/batches", get(batches))
+        .route("/v1/batches", get(closed_jobs))
         .route("/v1/front", get(front))
         .with_state(app)
 }
@@ -153,12 +153,12 @@ async fn jobs(
     caller.is(&request.miner)?;
     // Also one that joined under another list.
     gate.owner(&request.miner)?;
-    let wait = Duration::from_millis(request.wait_ms.min(MOST_WAIT_MS));
+    let wait = Duration::from_millis(request.wait_ms.min(MAX_WAIT_MS));
     let reply = coordinator
         .request_proved(&request.miner, wait, caller.proof)
         .await?;
     if let JobReply::Job(job) = &reply {
-        tracing::info!("{} takes {} under {}", request.miner, job.batch, job.lease);
+        tracing::info!("{} takes {} under {}", request.miner, job.job, job.lease);
     }
     Ok(Json(reply))
 }
@@ -224,25 +224,25 @@ struct After {
     after: usize,
 }
 
-async fn batches(
+async fn closed_jobs(
     State(app): State<App>,
     query: Result<Query<After>, QueryRejection>,
-) -> Reply<Json<Batches>> {
+) -> Reply<Json<ClosedJobs>> {
     let Query(After { after }) = query
         .map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "bad_query", error.body_text()))?;
     let page = app.coordinator.look(|state| {
         let closed = state.closed();
-        let is_last = after.saturating_add(MOST_BATCHES) >= closed.len();
-        Batches {
+        let is_last = after.saturating_add(MAX_BATCHES) >= closed.len();
+        ClosedJobs {
             head: is_last.then(|| {
                 let mut chain = app.chain.lock().unwrap_or_else(PoisonError::into_inner);
                 chain.follow(closed);
                 chain.head(app.gate.hotkey())
             }),
-            batches: closed
+            jobs: closed
                 .iter()
                 .skip(after)
-                .take(MOST_BATCHES)
+                .take(MAX_BATCHES)
                 .cloned()
                 .collect(),
             total: closed.len(),
@@ -267,7 +267,7 @@ async fn journal(
 ) -> Reply<Json<JournalPage>> {
     let Query(After { after }) = query
         .map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "bad_query", error.body_text()))?;
-    let page = coordinator.public_entries(after as u64, MOST_ENTRIES);
+    let page = coordinator.public_entries(after as u64, MAX_ENTRIES);
     let (mut entries, last) = page.await?;
     for entry in &mut entries {
         // It follows from the rest.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// A bucket holds this many seconds' worth of requests.
 const BURST_SECONDS: f64 = 2.0;
 /// Above this many names, those that have been quiet are forgotten.
-const MOST_BUCKETS: usize = 50_000;
+const MAX_BUCKETS: usize = 50_000;
 
 /// A bucket of tokens for each name; a request takes one.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl<K: Ord> RateLimit<K> {
         if self.per_second == 0.0 {
             return Ok(());
         }
-        if self.buckets.len() >= MOST_BUCKETS && !self.buckets.contains_key(&name) {
+        if self.buckets.len() >= MAX_BUCKETS && !self.buckets.contains_key(&name) {
             self.forget_the_quiet(now);
         }
         let full = self.per_second * BURST_SECONDS;
@@ -59,7 +59,7 @@ impl<K: Ord> RateLimit<K> {
         let quiet = Duration::from_secs_f64(BURST_SECONDS);
         self.buckets
             .retain(|_, bucket| now.saturating_duration_since(bucket.filled) < quiet);
-        if self.buckets.len() >= MOST_BUCKETS {
+        if self.buckets.len() >= MAX_BUCKETS {
             self.buckets.clear();
         }
     }
@@ -96,6 +96,6 @@ mod tests {
             let now = start + Duration::from_micros(u64::from(name));
             let _ = limit.take(name, now);
         }
-        assert!(limit.buckets.len() <= MOST_BUCKETS);
+        assert!(limit.buckets.len() <= MAX_BUCKETS);
     }
 }

@@ -18,7 +18,7 @@ use naschain_run::{EpochWeights, legacy_uid};
 /// How long `btcli` may take; it waits for blocks.
 const BTCLI_TIMEOUT: Duration = Duration::from_secs(600);
 /// How much of what it said is told when it fails.
-const MOST_SAID: usize = 2000;
+const MAX_SAID: usize = 2000;
 
 /// Files, one for each epoch in a folder or one that always has the latest: a dry run, and a
 /// record of what was set.
@@ -175,7 +175,7 @@ impl Btcli {
         if !output.status.success() {
             let said = [output.stdout, output.stderr].concat();
             let said = String::from_utf8_lossy(&said);
-            let skip = said.chars().count().saturating_sub(MOST_SAID);
+            let skip = said.chars().count().saturating_sub(MAX_SAID);
             let said: String = said.chars().skip(skip).collect();
             bail!("{program} weights set: {}: {}", output.status, said.trim());
         }
@@ -280,7 +280,7 @@ mod tests {
         EpochWeights {
             run: Digest([1; 32]),
             epoch: number,
-            batches: 4 * number,
+            jobs: 4 * number,
             weights: weights
                 .map(|(name, weight)| (name.parse().unwrap(), weight))
                 .into(),

@@ -3,12 +3,12 @@
 use anyhow::Result;
 
 use crate::client::{Client, ClientError};
-use naschain_run::{Auditor, ClosedBatch, RunSpec, Signers, Unsigned};
+use naschain_run::{Auditor, ClosedJob, RunSpec, Signers, Unsigned};
 
 /// How far it was followed, and what is wrong with it.
 pub struct PublicJournal {
     auditor: Auditor,
-    /// So many batches were held against it.
+    /// So many jobs were held against it.
     compared: usize,
     problem: Option<String>,
 }
@@ -46,14 +46,14 @@ impl PublicJournal {
         Ok(())
     }
 
-    /// Holds the batches that were told, all in order, against those that follow from it.
-    pub fn hold(&mut self, told: &[ClosedBatch]) {
+    /// Holds the jobs that were told, all in order, against those that follow from it.
+    pub fn hold(&mut self, told: &[ClosedJob]) {
         let own = self.auditor.state().closed();
         let pairs = told.iter().zip(own).skip(self.compared);
         for (told, own) in pairs {
             if told != own && self.problem.is_none() {
-                let batch = own.batch;
-                self.problem = Some(format!("{batch} was told otherwise than it has it"));
+                let job = own.job;
+                self.problem = Some(format!("{job} was told otherwise than it has it"));
             }
             self.compared += 1;
         }

@@ -1,7 +1,9 @@
 //! What a validator has seen of a genomaster's run.
 
 use anyhow::Result;
-use naschain_run::{BatchChain, ClosedBatch, EpochWeights, Head, Report, RunSpec, Terms, validate};
+use naschain_run::{
+    ClosedJob, EpochWeights, HistoryChain, HistoryHead, Report, RunSpec, Terms, validate,
+};
 
 use crate::client::Client;
 use crate::validator::public_journal::PublicJournal;
@@ -10,8 +12,8 @@ use crate::validator::public_journal::PublicJournal;
 pub struct Seen {
     spec: RunSpec,
     legacy: bool,
-    closed: Vec<ClosedBatch>,
-    chain: BatchChain,
+    closed: Vec<ClosedJob>,
+    chain: HistoryChain,
     journal: PublicJournal,
     /// What was wrong with a history that was told.
     problem: Option<String>,
@@ -21,7 +23,7 @@ impl Seen {
     /// Nothing of a run yet.
     fn new(spec: RunSpec, genomaster: Option<&str>, legacy: bool) -> Result<Seen> {
         Ok(Seen {
-            chain: BatchChain::new(spec.digest()),
+            chain: HistoryChain::new(spec.digest()),
             journal: PublicJournal::new(spec.clone(), genomaster, legacy)?,
             spec,
             legacy,
@@ -45,11 +47,11 @@ impl Seen {
         })
     }
 
-    /// Judges every batch again and scores the miners. An epoch is `epoch_batches` long, or as
+    /// Judges every job again and scores the miners. An epoch is `epoch_jobs` long, or as
     /// long as the run's population.
     pub fn validate(
         &self,
-        epoch_batches: Option<u32>,
+        epoch_jobs: Option<u32>,
         genomaster: Option<&str>,
         finished: bool,
     ) -> (Report, Vec<EpochWeights>) {
@@ -59,7 +61,7 @@ impl Seen {
             agreement: &self.spec.rules.agreement,
             genomaster,
             legacy: self.legacy,
-            epoch_batches: epoch_batches.map_or(population, |n| n as usize),
+            epoch_jobs: epoch_jobs.map_or(population, |n| n as usize),
             finished,
         };
         let (mut report, epochs) = validate(&self.closed, &terms);
@@ -82,9 +84,9 @@ pub async fn fetch(client: &Client, seen: &mut Option<Seen>, legacy: bool) -> Re
     let seen = seen.insert(now);
     let before = seen.closed.len();
     let (finished, head) = loop {
-        let page = client.batches(seen.closed.len()).await?;
-        let whole = page.batches.is_empty() || seen.closed.len() + page.batches.len() >= page.total;
-        seen.closed.extend(page.batches);
+        let page = client.jobs(seen.closed.len()).await?;
+        let whole = page.jobs.is_empty() || seen.closed.len() + page.jobs.len() >= page.total;
+        seen.closed.extend(page.jobs);
         if whole {
             break (page.finished, page.head);
         }
@@ -98,7 +100,7 @@ pub async fn fetch(client: &Client, seen: &mut Option<Seen>, legacy: bool) -> Re
 impl Seen {
     /// Holds what the genomaster vouches for against all that it has ever told. A history that
     /// was wrong once stays so.
-    fn check(&mut self, head: Option<&Head>, genomaster: Option<&str>) {
+    fn check(&mut self, head: Option<&HistoryHead>, genomaster: Option<&str>) {
         self.chain.follow(&self.closed);
         let problem = match head {
             Some(head) => self.chain.problem(head, genomaster),
@@ -132,10 +134,10 @@ mod tests {
     #[test]
     fn a_wrong_history_is_not_forgotten_by_another_run() {
         let mut seen = Seen::new(spec(1), None, false).unwrap();
-        seen.problem = Some("batch 3 was changed".to_owned());
+        seen.problem = Some("job 3 was changed".to_owned());
         let mut seen = seen.after(spec(2), None, false).unwrap();
         assert_eq!((&seen.spec, seen.closed.len()), (&spec(2), 0));
         seen.check(None, None);
-        assert_eq!(seen.problem.as_deref(), Some("batch 3 was changed"));
+        assert_eq!(seen.problem.as_deref(), Some("job 3 was changed"));
     }
 }

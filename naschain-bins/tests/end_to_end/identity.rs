@@ -63,7 +63,7 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
     });
     // A genomaster that is killed and started again is signed for as before.
     let closed = || read(run.join("history.jsonl")).lines().count();
-    wait_until("three batches have ended", || closed() >= 3);
+    wait_until("three jobs have ended", || closed() >= 3);
     let port = server.port();
     server.process.kill();
     server = start(port, "genomaster-again");

@@ -9,7 +9,7 @@ use crate::programs::{folder, skipped, succeeded};
 use serde_json::Value;
 
 /// Between them no phase (6) to three, colours, smoothing, warm-up, momentum with and without
-/// Nesterov's, batches of several blocks, gradients that are clipped and maps that drop-path scales
+/// Nesterov's, jobs of several blocks, gradients that are clipped and maps that drop-path scales
 /// for several readers (19), and a first convolution that is not applied (36).
 const INDICES: [u64; 7] = [1, 6, 12, 18, 19, 31, 36];
 

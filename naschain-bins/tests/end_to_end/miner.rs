@@ -98,9 +98,10 @@ async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec
             name: name.parse().unwrap(),
             link: Link::Local(coordinator.clone()),
             trainer: Trainer {
-                options: Options {
-                    memory_limit_bytes: limit,
-                    ..Options::default()
+                options: {
+                    let mut options = Options::default();
+                    options.memory_limit_bytes = limit;
+                    options
                 },
                 checkpoints: None,
             },
@@ -117,7 +118,7 @@ async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec
         ended.unwrap().unwrap();
     }
     let rows = |state: &RunState| {
-        let all = state.closed().iter().flat_map(|batch| batch.rows.clone());
+        let all = state.closed().iter().flat_map(|job| job.rows.clone());
         all.map(|(_, row)| row).collect()
     };
     let rows = coordinator.look(rows).await;
@@ -128,7 +129,7 @@ async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec
 
 #[track_caller]
 fn assert_failed(rows: &[Row], reason: &str) {
-    // Two batches, each ended by the second failure at the earliest.
+    // Two jobs, each ended by the second failure at the earliest.
     assert!(rows.len() >= 4, "{rows:#?}");
     for row in rows {
         assert!(
@@ -201,12 +202,12 @@ fn a_miner_that_was_killed_goes_on_from_its_checkpoint() {
     let mut bob = miner(&["--name=bob", "--genomaster", &url]);
     let bob = Process::start(bob.stderr(Stdio::null()));
     let history = run.join("history.jsonl");
-    wait_until("a batch has ended", || read(&history).contains('\n'));
+    wait_until("a job has ended", || read(&history).contains('\n'));
     let first = read(&history);
-    let batch: Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
-    let [a, b] = [0, 1].map(|seat| &batch["rows"][seat]);
-    assert_ne!(a[0], b[0], "{batch}");
-    assert!(a[1]["measured"]["digest"].is_string(), "{batch}");
+    let job: Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
+    let [a, b] = [0, 1].map(|seat| &job["rows"][seat]);
+    assert_ne!(a[0], b[0], "{job}");
+    assert!(a[1]["measured"]["digest"].is_string(), "{job}");
     assert_eq!(a[1], b[1]);
     // Who still writes there goes first.
     drop((again, bob, server));

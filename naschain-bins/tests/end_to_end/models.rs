@@ -54,8 +54,8 @@ impl Run {
         let is_on_front = |genome: &str| front.iter().any(|member| member["genome"] == genome);
         let history = read(self.run().join("history.jsonl"));
         let genomes = history.lines().map(|line| {
-            let batch: Value = serde_json::from_str(line).unwrap();
-            batch["genome"].as_str().unwrap().to_owned()
+            let job: Value = serde_json::from_str(line).unwrap();
+            job["genome"].as_str().unwrap().to_owned()
         });
         let mut genomes = genomes.filter(|genome| is_on_front(genome) == on_front);
         genomes.next().unwrap()
@@ -126,8 +126,8 @@ fn any_genome_of_the_run_is_exported() {
     let again = Model::load(&run.run().join(format!("models/{other}/model.json"))).unwrap();
     assert_eq!(again.to_onnx().unwrap(), onnx);
     let history = read(run.run().join("history.jsonl"));
-    let batch = history.lines().find(|line| line.contains(&other)).unwrap();
-    assert!(batch.contains(&again.digest.to_string()), "{batch}");
+    let job = history.lines().find(|line| line.contains(&other)).unwrap();
+    assert!(job.contains(&again.digest.to_string()), "{job}");
 
     let export = |genome, flags: &[&str]| refused(run.command("export", genome, flags));
     let never = run.never_evaluated();

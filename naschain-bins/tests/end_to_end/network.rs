@@ -70,11 +70,11 @@ fn a_liar_is_not_paid_and_a_dead_miner_and_a_dead_genomaster_lose_nothing() {
     let liar = Liar::start(&server.url);
     let closed = || read(run.join("history.jsonl")).lines().count();
 
-    // A batch takes three miners, so eve has a seat in each of these.
-    wait_until("three batches have ended", || closed() >= 3);
+    // A job takes three miners, so eve has a seat in each of these.
+    wait_until("three jobs have ended", || closed() >= 3);
     let _bob = server.miner("bob");
     eve.kill();
-    wait_until("five batches have ended", || closed() >= 5);
+    wait_until("five jobs have ended", || closed() >= 5);
     let port = server.port();
     server.process.kill();
     liar.stop();

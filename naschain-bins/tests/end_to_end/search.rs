@@ -12,8 +12,8 @@ use serde_json::Value;
 fn judged(run: &Path) -> BTreeSet<String> {
     let history = read(run.join("history.jsonl"));
     let line = |line: &str| {
-        let batch: Value = serde_json::from_str(line).unwrap();
-        format!("{} {}", batch["genome"], batch["verdict"])
+        let job: Value = serde_json::from_str(line).unwrap();
+        format!("{} {}", job["genome"], job["verdict"])
     };
     history.lines().map(line).collect()
 }
@@ -71,11 +71,11 @@ fn an_interrupted_search_ends_as_an_uninterrupted_one() {
     let dir = folder("interrupted");
     let (whole, cut) = (dir.join("whole"), dir.join("cut"));
     succeeded(search(&whole, &[]).output().unwrap());
-    for (signal, batches) in [("-INT", 2), ("-KILL", 5)] {
+    for (signal, jobs) in [("-INT", 2), ("-KILL", 5)] {
         let mut command = search(&cut, &[]);
         let mut process = Process::start(command.stdout(Stdio::piped()));
         let closed = || read(cut.join("history.jsonl")).lines().count();
-        wait_until("some batches have ended", || closed() >= batches);
+        wait_until("some jobs have ended", || closed() >= jobs);
         let id = process.0.id().to_string();
         assert!(
             Command::new("kill")

@@ -33,8 +33,8 @@ fn proof(hotkey: &Hotkey, row: &Row, lease: u64, run: Digest, genomaster: u8) ->
     Proof::new(&auth, message).unwrap()
 }
 
-/// A batch that three hotkeys answered alike and signed.
-fn batch(number: u64) -> ClosedBatch {
+/// A job that three hotkeys answered alike and signed.
+fn job(number: u64) -> ClosedJob {
     let answer = |seed: u8| {
         let (hotkey, row) = (key(seed), measured(9000));
         let proof = proof(&hotkey, &row, 10 * number + u64::from(seed), RUN, 9);
@@ -45,8 +45,8 @@ fn batch(number: u64) -> ClosedBatch {
         .iter()
         .map(|(_, row): &(MinerId, Row)| row.clone())
         .collect();
-    ClosedBatch {
-        batch: BatchId(number),
+    ClosedJob {
+        job: JobId(number),
         genome: "01".parse().unwrap(),
         verdict: judge(&only, &Agreement::default()),
         rows,
@@ -55,26 +55,26 @@ fn batch(number: u64) -> ClosedBatch {
     }
 }
 
-fn report(batches: &[ClosedBatch]) -> Report {
-    report_of(batches, false)
+fn report(jobs: &[ClosedJob]) -> Report {
+    report_of(jobs, false)
 }
 
-fn report_of(batches: &[ClosedBatch], legacy: bool) -> Report {
+fn report_of(jobs: &[ClosedJob], legacy: bool) -> Report {
     let (genomaster, agreement) = (key(9), Agreement::default());
     let terms = Terms {
         run: RUN,
         agreement: &agreement,
         genomaster: Some(genomaster.address()),
         legacy,
-        epoch_batches: 1,
+        epoch_jobs: 1,
         finished: true,
     };
-    validate(batches, &terms).0
+    validate(jobs, &terms).0
 }
 
 #[test]
 fn signed_rows_are_paid() {
-    let report = report(&[batch(1), batch(2)]);
+    let report = report(&[job(1), job(2)]);
     assert_eq!((report.signed_rows, report.forged.len()), (6, 0));
     assert_eq!(
         (report.accepted, report.disputed.len(), report.epochs),
@@ -90,15 +90,15 @@ fn signed_rows_are_paid() {
 
 #[test]
 fn forged_rows_are_named_and_earn_nothing() {
-    let forge = |what: &str, change: fn(&mut ClosedBatch)| {
-        let mut forged = batch(2);
+    let forge = |what: &str, change: fn(&mut ClosedJob)| {
+        let mut forged = job(2);
         change(&mut forged);
-        let report = report(&[batch(1), forged]);
+        let report = report(&[job(1), forged]);
         let [found] = &report.forged[..] else {
             panic!("{what}: {:?}", report.forged)
         };
         let first: MinerId = key(1).address().parse().unwrap();
-        assert_eq!((found.batch, &found.miner), (BatchId(2), &first));
+        assert_eq!((found.job, &found.miner), (JobId(2), &first));
         assert!(found.problem.contains(what), "{what}: {}", found.problem);
         assert_eq!(
             (report.miners[&first].points, report.signed_rows),
@@ -106,45 +106,45 @@ fn forged_rows_are_named_and_earn_nothing() {
             "{what}"
         );
     };
-    forge("it is not signed", |batch| batch.proofs[0] = None);
-    forge("something else", |batch| batch.rows[0].1 = measured(9001));
-    forge("not that of", |batch| {
-        batch.proofs[0].as_mut().unwrap().nonce += 1;
+    forge("it is not signed", |job| job.proofs[0] = None);
+    forge("something else", |job| job.rows[0].1 = measured(9001));
+    forge("not that of", |job| {
+        job.proofs[0].as_mut().unwrap().nonce += 1;
     });
-    forge("another hotkey", |batch| {
-        batch.proofs[0] = batch.proofs[1].clone()
+    forge("another hotkey", |job| {
+        job.proofs[0] = job.proofs[1].clone()
     });
-    forge("something else", |batch| {
+    forge("something else", |job| {
         let row = measured(9000);
-        batch.proofs[0] = Some(proof(&key(1), &row, 21, Digest([5; 32]), 9));
+        job.proofs[0] = Some(proof(&key(1), &row, 21, Digest([5; 32]), 9));
     });
-    forge("it was signed for", |batch| {
-        batch.proofs[0] = Some(proof(&key(1), &measured(9000), 21, RUN, 8));
+    forge("it was signed for", |job| {
+        job.proofs[0] = Some(proof(&key(1), &measured(9000), 21, RUN, 8));
     });
-    // The signed answer to another batch.
-    forge("signed for another row", |batch| {
-        batch.proofs[0] = Some(proof(&key(1), &measured(9000), 11, RUN, 9));
+    // The signed answer to another job.
+    forge("signed for another row", |job| {
+        job.proofs[0] = Some(proof(&key(1), &measured(9000), 11, RUN, 9));
     });
 }
 
 #[test]
 fn miners_of_the_old_network_are_paid_where_that_is_wanted() {
-    let mut batch = batch(1);
+    let mut job = job(1);
     let old: MinerId = "uid-7".parse().unwrap();
-    batch.rows[0].0 = old.clone();
-    batch.proofs[0] = None;
-    let batches = [batch];
-    let refused = report_of(&batches, false);
+    job.rows[0].0 = old.clone();
+    job.proofs[0] = None;
+    let jobs = [job];
+    let refused = report_of(&jobs, false);
     assert_eq!(refused.miners[&old].points, 0);
     assert!(refused.forged[0].problem.contains("--legacy"));
-    let paid = report_of(&batches, true);
+    let paid = report_of(&jobs, true);
     assert_eq!((paid.miners[&old].points, paid.unsigned_rows), (1, 1));
     assert_eq!(paid.forged, []);
 }
 
 #[test]
 fn a_wrong_verdict_is_disputed() {
-    let mut wrong = batch(1);
+    let mut wrong = job(1);
     wrong.verdict.agreed[2] = false;
-    assert_eq!(report(&[wrong]).disputed, [BatchId(1)]);
+    assert_eq!(report(&[wrong]).disputed, [JobId(1)]);
 }

@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS snapshot (
 );";
 
 /// A statement takes 32,766 values at most, and a row has 6.
-const MOST_ROWS: usize = 4_000;
+const MAX_ROWS: usize = 4_000;
 
 pub(super) struct SqliteStore {
     path: PathBuf,
@@ -146,7 +146,7 @@ impl SqliteStore {
 
     pub(super) async fn append(&mut self, entries: &[Entry]) -> Result<()> {
         // One statement is one transaction.
-        ensure!(entries.len() <= MOST_ROWS, "too many events at once");
+        ensure!(entries.len() <= MAX_ROWS, "too many events at once");
         let mut insert = QueryBuilder::<Sqlite>::new(
             "INSERT INTO journal (number, now_ms, event, link, proof, feed) ",
         );

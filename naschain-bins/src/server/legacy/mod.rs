@@ -27,10 +27,10 @@ use crate::coordinator::call_error::CallError;
 use crate::server::gate::Gate;
 use crate::server::legacy::credentials::Credentials;
 use crate::server::problem::Failure;
-use naschain_run::{ClosedBatch, Job, JobReply, JoinRequest, legacy_uid};
+use naschain_run::{ClosedJob, Job, JobReply, JoinRequest, legacy_uid};
 
 /// No genome's text is longer than this: 32 nodes in 10 phases, with something between.
-const MOST_GENOME_CHARACTERS: usize = 8192;
+const MAX_GENOME_CHARACTERS: usize = 8192;
 
 /// What the old endpoints need besides the run.
 pub struct Legacy {
@@ -48,10 +48,10 @@ struct App {
     measured: tokio::sync::Mutex<Measured>,
 }
 
-/// What the old validator reads, which grows with each batch that ends.
+/// What the old validator reads, which grows with each job that ends.
 #[derive(Default)]
 struct Measured {
-    batches: usize,
+    jobs: usize,
     /// JSON objects with commas between.
     text: String,
 }
@@ -125,7 +125,7 @@ async fn request_job(
     let miner = miner(user_name);
     match app.ask(&miner).await? {
         JobReply::Job(job) => {
-            tracing::info!("{miner} takes {} under {}", job.batch, job.lease);
+            tracing::info!("{miner} takes {} under {}", job.job, job.lease);
             Ok(Json(app.job(&job)))
         }
         JobReply::Wait => Err(no_job("there is no job now")),
@@ -142,8 +142,8 @@ async fn finish_job(
     let user_name = answer.user_name;
     app.authenticate(user_name, &headers)?;
     let wrong = |detail: String| Message(StatusCode::UNPROCESSABLE_ENTITY, detail);
-    if answer.genome_string.len() > MOST_GENOME_CHARACTERS {
-        let limit = MOST_GENOME_CHARACTERS;
+    if answer.genome_string.len() > MAX_GENOME_CHARACTERS {
+        let limit = MAX_GENOME_CHARACTERS;
         return Err(wrong(format!(
             "genome_string is longer than {limit} characters"
         )));
@@ -179,31 +179,31 @@ async fn finish_job(
     }
 }
 
-/// Every paid or unpaid measurement of the batches that have ended, one object each. Miners that
+/// Every paid or unpaid measurement of the jobs that have ended, one object each. Miners that
 /// have no uid are left out, and so are answers without numbers: the old validator cannot read
 /// either.
 async fn handle_valid_request(State(app): State<Arc<App>>) -> Reply<Response> {
-    // One reader at a time, and each batch once, so that they do not hold up those who write.
+    // One reader at a time, and each job once, so that they do not hold up those who write.
     let mut measured = app.measured.lock().await;
     app.coordinator
         .look(|state| measured.follow(state.closed()))
         .await;
     if measured.text.is_empty() {
-        return Err(no_job("no batch has ended yet"));
+        return Err(no_job("no job has ended yet"));
     }
     let text = format!("[{}]", measured.text);
     Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }
 
 impl Measured {
-    fn follow(&mut self, closed: &[ClosedBatch]) {
-        for batch in closed.iter().skip(self.batches) {
-            for (miner, row) in &batch.rows {
+    fn follow(&mut self, closed: &[ClosedJob]) {
+        for job in closed.iter().skip(self.jobs) {
+            for (miner, row) in &job.rows {
                 let (Some(uid), Row::Measured(measurement)) = (legacy_uid(miner), row) else {
                     continue;
                 };
                 let object = json!({
-                    "Genome_String": bits(&batch.genome),
+                    "Genome_String": bits(&job.genome),
                     "Assigned_User": uid,
                     "Response": values::response(measurement),
                 });
@@ -211,7 +211,7 @@ impl Measured {
                 self.text += &format!("{comma}{object}");
             }
         }
-        self.batches = closed.len();
+        self.jobs = closed.len();
     }
 }
 
@@ -275,7 +275,7 @@ impl App {
         let miner = miner(uid);
         let found = self.coordinator.look(|state| {
             let mut leases = state.leases_of(&miner);
-            leases.find(|(_, batch)| state.genome(*batch) == Some(genome))
+            leases.find(|(_, job)| state.genome(*job) == Some(genome))
         });
         found.await.map(|(lease, _)| lease)
     }

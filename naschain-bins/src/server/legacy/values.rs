@@ -5,7 +5,7 @@ use naschain_core::{Accuracy, Costs, Digest, Genome, MacroSpace, Measurement};
 use serde_json::{Value, json};
 
 /// More than any answer has: accuracy, parameters, FLOPs, watts, GPU, its memory, version.
-const MOST_VALUES: usize = 16;
+const MAX_VALUES: usize = 16;
 const MILLION: f64 = 1e6;
 /// MFLOPs come rounded to four decimals, so half of the last one is lost.
 const FLOPS_LOST: f64 = 50.5;
@@ -25,9 +25,9 @@ pub fn row(values: &Value, space: &MacroSpace, genome: &Genome) -> Row {
 
 fn measurement(values: &Value, space: &MacroSpace, genome: &Genome) -> Result<Measurement, String> {
     let values = values.as_array();
-    let values = values.filter(|values| (3..=MOST_VALUES).contains(&values.len()));
+    let values = values.filter(|values| (3..=MAX_VALUES).contains(&values.len()));
     let values = values.ok_or_else(|| {
-        format!("response_values must be a list of 3 to {MOST_VALUES} values, accuracy, params and MFLOPs first")
+        format!("response_values must be a list of 3 to {MAX_VALUES} values, accuracy, params and MFLOPs first")
     })?;
     let number = |place: usize, name: &str, most: f64| {
         let number = values[place].as_f64();

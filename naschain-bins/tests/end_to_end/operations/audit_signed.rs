@@ -17,7 +17,7 @@ use naschain_bins::server::listen;
 use naschain_bins::server::listen::Listening;
 use naschain_consensus::{Event, Millis, MinerId};
 use naschain_identity::{Auth, Hotkey, SignedParts};
-use naschain_run::{Chain, Entry, JobReply, Proof, RunSpec};
+use naschain_run::{Entry, JobReply, JournalHead, Proof, RunSpec};
 use serde_json::{Value, json};
 
 fn key(seed: u8) -> Hotkey {
@@ -85,7 +85,7 @@ async fn forge(from: &Path, to: &Path, change: impl Fn(&mut Vec<Entry>)) {
     let mut entries = store.entries(0, 10_000).await.unwrap();
     store.close().await.unwrap();
     change(&mut entries);
-    let mut chain = Chain::root(spec.digest());
+    let mut chain = JournalHead::root(spec.digest());
     let relinked: Vec<Entry> = entries
         .into_iter()
         .map(|entry| chain.entry(Millis(entry.now_ms), entry.event, entry.proof))
@@ -207,14 +207,14 @@ async fn serve_at(
     url
 }
 
-/// The genomaster tells of batches what it signed; its journal says that nobody answered so.
+/// The genomaster tells of jobs what it signed; its journal says that nobody answered so.
 #[tokio::test(flavor = "multi_thread")]
 async fn auditors_and_validators_read_the_public_journal() {
     let all = folder("audit-served");
     let (honest, forged) = (all.join("honest"), all.join("forged"));
     signed_run(&honest).await;
     forge(&honest, &forged, |entries| {
-        // A join that nobody signed: no verdict, no row and no batch shows it.
+        // A join that nobody signed: no verdict, no row and no job shows it.
         entries[2].proof = None;
     })
     .await;
@@ -249,12 +249,12 @@ async fn auditors_and_validators_read_the_public_journal() {
 }
 
 /// A run in which nobody signed, by miners whose names are no addresses.
-async fn unsigned_run(dir: &Path, seed: u64, batches: usize) -> RunSpec {
+async fn unsigned_run(dir: &Path, seed: u64, jobs: usize) -> RunSpec {
     let spec = crate::operations::simulated::spec(2, 2, seed);
     create_or_check(&spec, dir).unwrap();
     let coordinator = Coordinator::open(Place::of_run(dir), spec.clone());
     let coordinator = coordinator.await.unwrap();
-    let mined = crate::operations::simulated::mine(&coordinator, 3, batches);
+    let mined = crate::operations::simulated::mine(&coordinator, 3, jobs);
     mined.await.unwrap();
     coordinator.close().await.unwrap();
     spec

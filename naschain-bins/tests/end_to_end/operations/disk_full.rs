@@ -114,19 +114,19 @@ fn a_report_that_cannot_be_written_is_waited_for() {
     let mut server = Server::start_with(&run, 0, &[&store]);
     fill(&dir.join("filler"), 1 << 20);
     let _miners = ["a", "b", "c"].map(|name| server.miner(name));
-    let batches = || {
+    let jobs = || {
         let answer = call(&server, "GET", "/v1/batches", "", "");
-        let batches: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
-        batches["batches"].as_array().unwrap().len()
+        let jobs: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        jobs["batches"].as_array().unwrap().len()
     };
-    wait_until("some batches ended", || batches() >= 3);
+    wait_until("some jobs ended", || jobs() >= 3);
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(call(&server, "GET", "/healthz", "", "").body, "ok\n");
     assert_eq!(read(run.join("history.jsonl")), "");
     std::fs::remove_file(dir.join("filler")).unwrap();
     wait_until("the front is written", || run.join("front.json").exists());
     let lines = read(run.join("history.jsonl")).lines().count();
-    assert_eq!(lines, batches());
+    assert_eq!(lines, jobs());
     server.process.kill();
     drop(disk);
 }

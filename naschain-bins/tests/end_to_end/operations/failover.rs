@@ -49,7 +49,7 @@ fn a_standby_takes_over_from_a_killed_leader_and_nothing_is_lost_or_doubled() {
     let urls = format!("{},{}", first.url, second.url);
     let _miners = ["ada", "bob", "eve"].map(|name| miner(&urls, name));
     let closed = |run: &Path| read(run.join("history.jsonl")).lines().count();
-    wait_until("three batches have ended", || closed(&a) >= 3);
+    wait_until("three jobs have ended", || closed(&a) >= 3);
     let acknowledged = closed(&a);
     first.process.kill();
     let began = Instant::now();
@@ -61,13 +61,13 @@ fn a_standby_takes_over_from_a_killed_leader_and_nothing_is_lost_or_doubled() {
     assert_eq!(health(&third).0, 503);
     wait_until("the front is written", || b.join("front.json").exists());
 
-    let mut batches: Vec<u64> = Vec::new();
+    let mut jobs: Vec<u64> = Vec::new();
     for line in read(b.join("history.jsonl")).lines() {
-        let batch: Value = serde_json::from_str(line).unwrap();
-        batches.push(batch["batch"].as_u64().unwrap());
+        let job: Value = serde_json::from_str(line).unwrap();
+        jobs.push(job["batch"].as_u64().unwrap());
     }
-    batches.sort();
-    assert_eq!(batches, (0..12).collect::<Vec<u64>>());
+    jobs.sort();
+    assert_eq!(jobs, (0..12).collect::<Vec<u64>>());
     let alone = dir.join("alone");
     succeeded(search(&alone, &["--seed=7"]).output().unwrap());
     let front = read(b.join("front.json"));

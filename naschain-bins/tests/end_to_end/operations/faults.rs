@@ -102,7 +102,7 @@ fn front_after_kills(run: &Path, kills: usize, seed: u64) -> String {
     front
 }
 
-/// Every acknowledged answer is in the journal once, and every batch ended once.
+/// Every acknowledged answer is in the journal once, and every job ended once.
 async fn nothing_is_lost_or_doubled(run: &Path, taken: &[LeaseId]) {
     let spec = read_spec(&run.join("run.json")).unwrap();
     let mut store = Place::of_run(run).read(spec.digest()).await.unwrap();
@@ -121,10 +121,10 @@ async fn nothing_is_lost_or_doubled(run: &Path, taken: &[LeaseId]) {
     }
     assert!(answers.values().all(|times| *times == 1));
     let closed = auditor.state().closed();
-    let mut batches: Vec<_> = closed.iter().map(|closed| closed.batch).collect();
-    batches.sort();
-    batches.dedup();
-    assert_eq!((batches.len(), closed.len()), (60, 60));
+    let mut jobs: Vec<_> = closed.iter().map(|closed| closed.job).collect();
+    jobs.sort();
+    jobs.dedup();
+    assert_eq!((jobs.len(), closed.len()), (60, 60));
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn miners_killed_frozen_slowed_and_cut_off_change_nothing() {
     let frozen = server.miner("frozen");
     let mut killed = server.miner("killed");
     let closed = || read(run.join("history.jsonl")).lines().count();
-    wait_until("a batch has ended", || closed() >= 1);
+    wait_until("a job has ended", || closed() >= 1);
     signal(&frozen, "-STOP");
     killed.kill();
     wire.cut.store(true, Relaxed);

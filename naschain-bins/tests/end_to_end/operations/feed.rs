@@ -1,5 +1,5 @@
 //! The event feed: complete after any reconnect, the same for all readers, and silent about
-//! answers of open batches.
+//! answers of open jobs.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -140,12 +140,12 @@ fn check(all: &[Told]) {
     assert!(count("front_changed") > 0 && count("miner_joined") >= 4);
     let mut open: BTreeMap<u64, usize> = BTreeMap::new();
     for (id, told) in all {
-        let batch = told["batch"].as_u64();
+        let job = told["batch"].as_u64();
         match told["type"].as_str().unwrap() {
-            "batch_opened" => drop(open.insert(batch.unwrap(), 0)),
-            "answered" => *open.get_mut(&batch.unwrap()).unwrap() += 1,
+            "batch_opened" => drop(open.insert(job.unwrap(), 0)),
+            "answered" => *open.get_mut(&job.unwrap()).unwrap() += 1,
             "verdict" => {
-                assert_eq!(open.remove(&batch.unwrap()), Some(3));
+                assert_eq!(open.remove(&job.unwrap()), Some(3));
                 assert_eq!(told["rows"].as_array().unwrap().len(), 3);
                 assert_eq!(told["rows"][0]["reason"], "agreed");
                 continue;
@@ -187,7 +187,7 @@ async fn live_readers_are_sent_what_a_late_one_reads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_public_journal_ends_before_answers_of_open_batches() {
+async fn the_public_journal_ends_before_answers_of_open_jobs() {
     let dir = folder("feed-journal");
     let (coordinator, address) = serve(&dir).await;
     crate::operations::simulated::mine(&coordinator, 2, 0)

@@ -9,7 +9,7 @@ use std::process::Command;
 use naschain_bins::journal::run_folder::read_spec;
 use naschain_bins::journal::store::Place;
 use naschain_bins::miner::unsent::Answer;
-use naschain_consensus::{BatchId, Event, LeaseId, Row};
+use naschain_consensus::{Event, JobId, LeaseId, Row};
 use naschain_run::PublicEvent;
 use serde_json::json;
 
@@ -153,7 +153,7 @@ fn an_answer_is_kept_unless_it_was_looked_at() {
     let answer = Answer {
         miner: "ada".parse().unwrap(),
         run: spec.digest(),
-        batch: BatchId(1),
+        job: JobId(1),
         lease: LeaseId(7),
         row: Row::Failed("it".to_owned()),
     };

@@ -21,7 +21,7 @@ fn a_signal_to_stop_answers_those_who_wait_and_ends_well() {
         let body = format!("{{\"miner\":\"ada\",\"wait_ms\":{wait_ms}}}");
         call(server, "POST", "/v1/jobs", "", &body)
     };
-    // A seat of each of the four batches, and then there is nothing for the same miner.
+    // A seat of each of the four jobs, and then there is nothing for the same miner.
     for _ in 0..4 {
         assert!(ask(&server, 0).body.contains("\"job\""));
     }

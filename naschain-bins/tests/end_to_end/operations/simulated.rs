@@ -22,23 +22,26 @@ pub(crate) fn spec(population: usize, generations: usize, seed: u64) -> RunSpec 
     };
     RunSpec {
         versions: versions(),
-        search: SearchConfig {
-            population,
-            generations,
-            seed,
-            mode: Mode::Nsga2,
-            ..SearchConfig::new(space.genome_len(), objectives())
+        search: {
+            let mut config = SearchConfig::new(space.genome_len(), objectives());
+            config.population = population;
+            config.generations = generations;
+            config.seed = seed;
+            config.mode = Mode::Nsga2;
+            config
         },
-        rules: Rules {
-            epochs: 2,
-            ..Rules::default()
+        rules: {
+            let mut rules = Rules::default();
+            rules.epochs = 2;
+            rules
         },
         space,
-        recipe: Recipe {
-            epochs: 2,
-            train_images: 192,
-            validation_images: 200,
-            ..Recipe::default()
+        recipe: {
+            let mut recipe = Recipe::default();
+            recipe.epochs = 2;
+            recipe.train_images = 192;
+            recipe.validation_images = 200;
+            recipe
         },
         data: DataSpec {
             name: DataName::Digits.to_string(),
@@ -63,12 +66,12 @@ pub(crate) fn miner(number: usize) -> MinerId {
     format!("miner-{number}").parse().unwrap()
 }
 
-/// Lets miners join, ask, beat and answer in turn until `batches` batches have ended or the run
+/// Lets miners join, ask, beat and answer in turn until `jobs` jobs have ended or the run
 /// is finished.
 pub(crate) async fn mine(
     coordinator: &Coordinator,
     miners: usize,
-    batches: usize,
+    jobs: usize,
 ) -> Result<(), CallError> {
     for number in 0..miners {
         let miner = miner(number);
@@ -77,7 +80,7 @@ pub(crate) async fn mine(
     }
     loop {
         for number in 0..miners {
-            if coordinator.look(|state| state.closed().len()).await >= batches {
+            if coordinator.look(|state| state.closed().len()).await >= jobs {
                 return Ok(());
             }
             let miner = miner(number);

@@ -1,17 +1,18 @@
-//! What a run leaves of a network: its batch, and its place on the front.
+//! What a run leaves of a network: its job, and its place on the front.
 
-use naschain_consensus::{BatchId, Failure, MinerId, Row, Verdict};
+use naschain_consensus::{Failure, JobId, MinerId, Row, Verdict};
 use naschain_core::{Genome, Measurement};
 use serde::{Deserialize, Serialize};
 
 use crate::proof::Proof;
 
-/// A batch that has ended: who answered what, and what was found of it.
+/// A job that has ended: who answered what, and what was found of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ClosedBatch {
+pub struct ClosedJob {
     /// Its number, which is the candidate's.
-    pub batch: BatchId,
+    #[serde(rename = "batch")]
+    pub job: JobId,
     /// The genome that was trained.
     pub genome: Genome,
     /// Miners and their rows, seat by seat.
@@ -30,8 +31,8 @@ pub struct ClosedBatch {
 /// A network of the Pareto front.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrontMember {
-    /// Its batch.
-    pub batch: BatchId,
+    /// Its job.
+    pub job: JobId,
     /// Its genome.
     pub genome: Genome,
     /// What the miners agreed on.
