@@ -80,7 +80,7 @@ pub struct Verdict {
 /// O(n² log n) only if many sets tie.
 ///
 /// ```
-/// use naschain_consensus::{judge, Agreement, Reason, Row};
+/// use naschain_consensus::{judge, Agreement, Finding, Row};
 /// use naschain_core::{Accuracy, Digest, Measurement};
 /// let row = |hundredths| Row::Measured(Measurement {
 ///     accuracy: Accuracy::from_hundredths(hundredths).unwrap(),
@@ -90,7 +90,7 @@ pub struct Verdict {
 /// });
 /// let verdict = judge(&[row(9000), row(9080), row(8000)], &Agreement::default());
 /// assert_eq!(verdict.agreed, [true, true, false]);
-/// assert_eq!(verdict.findings[2], Reason::AccuracyOff { by_hundredths: 1080 });
+/// assert_eq!(verdict.findings[2], Finding::AccuracyOff { by_hundredths: 1080 });
 /// assert_eq!(verdict.consensus.unwrap().accuracy.to_string(), "90.00");
 /// ```
 pub fn judge(rows: &[Row], agreement: &Agreement) -> Verdict {

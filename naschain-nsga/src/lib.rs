@@ -16,6 +16,7 @@ mod indicators;
 mod macro_space;
 mod reals;
 mod ridge;
+mod saving;
 mod search;
 mod selection;
 mod sorting;

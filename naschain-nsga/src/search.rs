@@ -1,4 +1,4 @@
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::candidate::{Candidate, CandidateId, Evaluated, Outcome};
 use crate::config::{Pace, SearchConfig};
@@ -34,7 +34,7 @@ pub enum Finish {
 /// alone, not on the order in which they are told. A search can be saved with serde at any point, in
 /// any format, and continues after loading as if it had not been interrupted. Two conditions: a
 /// [`Space`] of your own must save its genomes' floats exactly, and a reader of JSON must round the
-/// configuration's probabilities correctly (serde_json: feature `float_roundtrip`). All other floats
+/// floats of the configuration correctly (serde_json: feature `float_roundtrip`). All other floats
 /// are strings in JSON.
 #[derive(Clone, Debug)]
 pub struct Search<S: Space = Bits> {
@@ -301,7 +301,7 @@ impl<S: Space> Search<S> {
     }
 
     /// A search with this state whose derived parts hold no candidates yet.
-    fn without_candidates(state: State<S>) -> Self {
+    pub(crate) fn without_candidates(state: State<S>) -> Self {
         let (objectives, capacity) = (state.config.objectives.len(), state.slots.capacity());
         Search {
             scores: Scores::with_capacity(objectives, capacity),
@@ -314,38 +314,13 @@ impl<S: Space> Search<S> {
         }
     }
 
-    /// Rebuilds a search from a saved state.
-    fn restored(mut state: State<S>) -> Result<Self, Error> {
-        state.validate()?;
-        let slots = std::mem::take(&mut state.slots);
-        let duplicates = state.duplicates;
-        let mut search = Search::without_candidates(state);
-        for (index, slot) in slots.into_iter().enumerate() {
-            if !search.add(slot.genome().clone()) {
-                let what = format!("candidate {index} is a duplicate of an earlier one");
-                return Err(Error::Damaged { what });
-            }
-            search.state.slots[index] = slot;
-            if let Slot::Evaluated(told) = &search.state.slots[index] {
-                let mut outcome = told.outcome.clone();
-                search.check(told.id, &mut outcome)?;
-                search.score(index, &outcome);
-                search.pending -= 1;
-            }
-        }
-        search.state.duplicates = duplicates;
-        // The waiting candidates join the front at the next selection.
-        search.front = Front::without(&search.scores, &search.state.waiting);
-        Ok(search)
-    }
-
     pub(crate) fn is_pending(&self, index: usize) -> bool {
         matches!(self.state.slots[index], Slot::Pending(_))
     }
 
     /// Checks that the outcome fits this search; one with a NaN becomes a failure.
     #[inline]
-    fn check(&self, id: CandidateId, outcome: &mut Outcome) -> Result<(), Error> {
+    pub(crate) fn check(&self, id: CandidateId, outcome: &mut Outcome) -> Result<(), Error> {
         let objectives = &self.state.config.objectives;
         match outcome {
             Outcome::Objectives(values) => {
@@ -371,7 +346,7 @@ impl<S: Space> Search<S> {
 
     /// Enters an outcome into the scores.
     #[inline]
-    fn score(&mut self, index: usize, outcome: &Outcome) {
+    pub(crate) fn score(&mut self, index: usize, outcome: &Outcome) {
         let width = self.scores.objectives;
         match outcome {
             Outcome::Failed(_) => {}
@@ -394,21 +369,3 @@ impl<S: Space> Search<S> {
 
 /// Maximum number of candidates for which memory is reserved at the start.
 const MAX_INITIAL_CAPACITY: usize = 1 << 15;
-
-impl<S: Space + Serialize> Serialize for Search<S>
-where
-    S::Genome: Serialize,
-{
-    fn serialize<T: Serializer>(&self, to: T) -> Result<T::Ok, T::Error> {
-        self.state.serialize(to)
-    }
-}
-
-impl<'de, S: Space + Deserialize<'de>> Deserialize<'de> for Search<S>
-where
-    S::Genome: Deserialize<'de>,
-{
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Search::restored(State::deserialize(from)?).map_err(serde::de::Error::custom)
-    }
-}

@@ -64,7 +64,7 @@ pub(crate) fn makespan(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
     found.push(figure(
         "speculative_per_seat",
         world.checker.speculative as f64 / (3 * jobs) as f64,
-        "leases granted as speculative_leases, for each seat",
+        "speculative leases for each seat",
     ));
     found.extend(fairness(&world));
     found
