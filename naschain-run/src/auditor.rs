@@ -6,6 +6,7 @@ use crate::closed_job::ClosedJob;
 use crate::error::Error;
 use crate::events::{PublicEvent, Publisher};
 use crate::hash_chain::{Broken, Entry, JournalHead, next_entry_hash};
+use crate::proof::Proof;
 use crate::provenance::{Senders, Sent, Signers};
 use crate::spec::RunSpec;
 use crate::state::RunState;
@@ -46,12 +47,12 @@ pub enum Fault {
         number: u64,
     },
     /// Whoever the event names did not send it, or not now.
-    #[error("event {number}: {why}")]
+    #[error("event {number}: {reason}")]
     Proof {
         /// The number of the event.
         number: u64,
         /// What is wrong.
-        why: String,
+        reason: String,
     },
     /// What was told to the public does not follow from the journal.
     #[error("what was told of event {number} does not follow from the journal")]
@@ -122,8 +123,10 @@ impl Auditor {
             .chain
             .follow(entry)
             .map_err(|broken| named(before, entry, following, broken))?;
-        let proof = entry.proof.as_deref();
-        let wrong = |why| Fault::Proof { number, why };
+        let wrong = |reason| Fault::Proof { number, reason };
+        let proof = entry.proof.as_deref().map(Proof::parse).transpose();
+        let proof = proof.map_err(|error| wrong(error.to_string()))?;
+        let proof = proof.as_ref();
         let sent = self
             .senders
             .before(number, now, &event, proof)
@@ -136,7 +139,7 @@ impl Auditor {
         let ended = self.state.closed().len();
         let actions = self
             .state
-            .apply_signed(now, event.clone(), proof)
+            .apply(now, event.clone(), proof)
             .map_err(|rejected| Fault::Refused { number, rejected })?;
         if self.state.events() != number {
             return Err(Fault::Void { number });

@@ -64,6 +64,11 @@ impl Proof {
         serde_json::from_str(text).map_err(|error| ProofError::Unreadable(error.to_string()))
     }
 
+    /// The JSON that the journal stores.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a proof is plain data")
+    }
+
     /// The lease in the path of a heartbeat or a result.
     pub fn lease(&self) -> Option<LeaseId> {
         let rest = self.path.strip_prefix("/v1/leases/")?;

@@ -6,7 +6,7 @@ use naschain_consensus::{Action, Ending, Event, Grant, Millis, MinerId};
 use naschain_core::Digest;
 
 use crate::legacy_uid::legacy_uid;
-use crate::proof::{Proof, verify_proof};
+use crate::proof::Proof;
 use naschain_identity::ss58;
 
 /// How long after its first use a signed request for work may still be asked in its miner's name:
@@ -82,12 +82,14 @@ impl Senders {
         number: u64,
         now: Millis,
         event: &Event,
-        proof: Option<&str>,
+        proof: Option<&Proof>,
     ) -> Result<Sent, String> {
         let Some(proof) = proof else {
             return self.without_proof(number, event);
         };
-        let proof = verify_proof(event, proof, self.run).map_err(|error| error.to_string())?;
+        proof
+            .check(event, self.run)
+            .map_err(|error| error.to_string())?;
         let genomaster = &mut self.signers.genomaster;
         let genomaster = genomaster.get_or_insert_with(|| proof.receiver.clone());
         if proof.receiver != *genomaster {
@@ -141,8 +143,8 @@ impl Senders {
         Ok(Sent::Unsigned)
     }
 
-    fn once(&mut self, now: Millis, event: &Event, proof: Proof) -> Result<Sent, String> {
-        let (hotkey, nonce) = (proof.hotkey, proof.nonce);
+    fn once(&mut self, now: Millis, event: &Event, proof: &Proof) -> Result<Sent, String> {
+        let (hotkey, nonce) = (proof.hotkey.clone(), proof.nonce);
         if self.seen.entry(hotkey.clone()).or_default().insert(nonce) {
             return Ok(Sent::Signed(hotkey, nonce));
         }
@@ -221,7 +223,7 @@ mod tests {
     use naschain_identity::Hotkey;
     use naschain_identity::{Auth, SignedParts};
 
-    fn request(nonce: u64) -> (Event, String) {
+    fn request(nonce: u64) -> (Event, Proof) {
         let (ada, genomaster) = (Hotkey::from_seed(&[1; 32]), Hotkey::from_seed(&[9; 32]));
         let body = format!("{{\"miner\":\"{}\",\"wait_ms\":9}}", ada.address());
         let message = SignedParts {
@@ -230,7 +232,7 @@ mod tests {
             body: body.as_bytes(),
         };
         let auth = Auth::sign(&ada, message, Some(genomaster.address()), nonce);
-        let proof = serde_json::to_string(&Proof::new(&auth, message).unwrap()).unwrap();
+        let proof = Proof::new(&auth, message).unwrap();
         let miner = ada.address().parse().unwrap();
         (Event::Request { miner }, proof)
     }
@@ -299,8 +301,8 @@ mod tests {
         };
         let genomaster = || Some(Hotkey::from_seed(&[9; 32]).address().to_owned());
         let address = (ada.clone(), None);
-        let signed = (ada, Some(proof.as_str()));
-        let follow = |genomaster, unsigned, legacy, sent: &[&(MinerId, Option<&str>)]| {
+        let signed = (ada, Some(&proof));
+        let follow = |genomaster, unsigned, legacy, sent: &[&(MinerId, Option<&Proof>)]| {
             let signers = Signers {
                 genomaster,
                 unsigned,

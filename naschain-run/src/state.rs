@@ -92,28 +92,25 @@ impl RunState {
         })
     }
 
-    /// Takes one event from outside, and does all that follows from it: verdicts are told to
-    /// the search, and the jobs it asks for are opened. A tick that returns nothing has
-    /// changed nothing, and is not to be counted as an event.
-    pub fn apply(&mut self, now: Millis, event: Event) -> Result<Vec<Action>, Rejected> {
-        self.apply_signed(now, event, None)
-    }
-
-    /// As [`RunState::apply`], with the JSON of the signed request that asked for the event.
-    pub fn apply_signed(
+    /// Applies one event from outside, with the signed request that asked for it where there is
+    /// one, and does all that follows: outcomes are told to the search, and the jobs that it then
+    /// proposes are opened. A tick that returns no action has changed nothing and is not counted
+    /// as an event.
+    ///
+    /// # Errors
+    /// Where the job board rejects the event; nothing has changed then.
+    pub fn apply(
         &mut self,
         now: Millis,
         event: Event,
-        proof: Option<&str>,
+        proof: Option<&Proof>,
     ) -> Result<Vec<Action>, Rejected> {
         let is_tick = matches!(event, Event::Tick);
         let answered = self.answered(&event);
         let mut actions = self.parts.board.handle(now, event)?;
-        if let (Some((job, miner)), Some(proof)) = (answered, proof)
-            && let Ok(proof) = Proof::parse(proof)
-        {
+        if let (Some((job, miner)), Some(proof)) = (answered, proof) {
             let proofs = self.parts.proofs.entry(job).or_default();
-            proofs.insert(miner, proof);
+            proofs.insert(miner, proof.clone());
         }
         if is_tick && actions.is_empty() {
             return Ok(actions);

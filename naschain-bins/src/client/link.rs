@@ -59,7 +59,7 @@ impl Link {
                     owner: None,
                     capacity: jobs,
                 };
-                coordinator.handle(register).await?;
+                coordinator.handle(register, None).await?;
             }
             Link::Http(client) => client.join_with(miner, Some(jobs)).await?,
         }
@@ -70,7 +70,7 @@ impl Link {
     pub async fn request(&self, miner: &MinerId, wait_ms: u64) -> Result<JobReply, LinkError> {
         let wait = Duration::from_millis(wait_ms);
         match self {
-            Link::Local(coordinator) => Ok(coordinator.request(miner, wait).await?),
+            Link::Local(coordinator) => Ok(coordinator.request(miner, wait, None).await?),
             Link::Http(client) => Ok(client.request(miner, wait_ms).await?),
         }
     }
@@ -83,7 +83,9 @@ impl Link {
         epoch: u32,
     ) -> Result<(), LinkError> {
         match self {
-            Link::Local(coordinator) => Ok(coordinator.heartbeat(miner, lease, epoch).await?),
+            Link::Local(coordinator) => {
+                Ok(coordinator.heartbeat(miner, lease, epoch, None).await?)
+            }
             Link::Http(client) => Ok(client.heartbeat(miner, lease, epoch).await?),
         }
     }
@@ -97,7 +99,9 @@ impl Link {
         row: &Row,
     ) -> Result<(), LinkError> {
         match self {
-            Link::Local(coordinator) => Ok(coordinator.submit(miner, lease, row.clone()).await?),
+            Link::Local(coordinator) => {
+                Ok(coordinator.submit(miner, lease, row.clone(), None).await?)
+            }
             Link::Http(client) => Ok(client.submit(miner, run, lease, row).await?),
         }
     }

@@ -246,14 +246,14 @@ impl Leader {
                 Command::Take {
                     event,
                     proof,
-                    spare_idle,
+                    skip_idle,
                     answer,
                 } => {
                     let most = self.shared.settings.max_miners;
-                    let spared = spared(live, &event, proof.as_deref(), spare_idle, most);
+                    let spared = spared(live, &event, proof.as_ref(), skip_idle, most);
                     let result = match spared {
                         Some(result) => result,
-                        None => group.apply(live, now, event, proof.as_deref()),
+                        None => group.apply(live, now, event, proof.as_ref()),
                     };
                     // Refusals wait too: they may rest on events of this group.
                     group.waiting.push((answer, result));

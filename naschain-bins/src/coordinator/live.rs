@@ -9,7 +9,7 @@ use crate::clock;
 use crate::clock::RunClock;
 use crate::coordinator::call_error::{Away, CallError};
 use crate::journal::Journal;
-use naschain_run::{Cursor, PublicEvent, Publisher, RunSpec, RunState, frames};
+use naschain_run::{Cursor, Proof, PublicEvent, Publisher, RunSpec, RunState, frames};
 
 /// So many events are read together.
 pub(crate) const PAGE: usize = 10_000;
@@ -62,9 +62,9 @@ impl Group {
         live: &mut Live,
         now: Millis,
         event: Event,
-        proof: Option<&str>,
+        proof: Option<&Proof>,
     ) -> Result<Vec<Action>, CallError> {
-        let actions = live.state.apply_signed(now, event.clone(), proof)?;
+        let actions = live.state.apply(now, event.clone(), proof)?;
         if matches!(event, Event::Tick) && actions.is_empty() {
             return Ok(actions);
         }
@@ -85,7 +85,7 @@ impl Live {
         &mut self,
         now: Millis,
         event: &Event,
-        proof: Option<&str>,
+        proof: Option<&Proof>,
         messages: &[PublicEvent],
     ) -> Result<()> {
         let journal = self.journal.as_mut().context("the journal is closed")?;
@@ -154,7 +154,7 @@ pub(crate) async fn bring_back(mut journal: Journal, spec: &RunSpec) -> Result<L
             let number = state.events() + 1;
             latest = now;
             state
-                .apply_signed(now, event, proof.as_deref())
+                .apply(now, event, proof.as_ref())
                 .with_context(|| format!("event {number} of the journal is refused"))?;
             ensure!(
                 state.events() == number,

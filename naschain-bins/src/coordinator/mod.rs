@@ -26,7 +26,7 @@ use crate::coordinator::metrics::Metrics;
 use crate::coordinator::shared::{Command, Settings, Shared, Told};
 use crate::journal::store::Place;
 use naschain_identity::Nonces;
-use naschain_run::{Job, JobReply, RunSpec, RunState};
+use naschain_run::{Job, JobReply, Proof, RunSpec, RunState};
 
 /// Search, job board and journal.
 pub struct Coordinator {
@@ -137,18 +137,14 @@ impl Coordinator {
         look(live.as_ref().map(|live| &live.state))
     }
 
-    /// Takes an event; it is in the journal before this returns.
+    /// Applies an event, with the signed request that asked for it where there is one; both are in
+    /// the journal before this returns.
     ///
     /// A caller that goes away meanwhile changes nothing.
-    pub async fn handle(&self, event: Event) -> Result<Vec<Action>, CallError> {
-        self.handle_proved(event, None).await
-    }
-
-    /// Takes an event with what proves who sent it, as JSON: the journal keeps both.
-    pub async fn handle_proved(
+    pub async fn handle(
         &self,
         event: Event,
-        proof: Option<String>,
+        proof: Option<Proof>,
     ) -> Result<Vec<Action>, CallError> {
         self.send(event, proof, false).await
     }
@@ -156,14 +152,14 @@ impl Coordinator {
     async fn send(
         &self,
         event: Event,
-        proof: Option<String>,
-        spare_idle: bool,
+        proof: Option<Proof>,
+        skip_idle: bool,
     ) -> Result<Vec<Action>, CallError> {
         let (answer, answered) = oneshot::channel();
         let command = Command::Take {
             event,
             proof,
-            spare_idle,
+            skip_idle,
             answer,
         };
         let stopped = || CallError::Away(Away::Closing);
@@ -171,17 +167,12 @@ impl Coordinator {
         answered.await.map_err(|_| stopped())?
     }
 
-    /// A miner asks for work and waits for it for a while.
-    pub async fn request(&self, miner: &MinerId, wait: Duration) -> Result<JobReply, CallError> {
-        self.request_proved(miner, wait, None).await
-    }
-
-    /// The same with what proves who asks.
-    pub async fn request_proved(
+    /// A miner asks for work and waits for it, at most for `wait`.
+    pub async fn request(
         &self,
         miner: &MinerId,
         wait: Duration,
-        proof: Option<String>,
+        proof: Option<Proof>,
     ) -> Result<JobReply, CallError> {
         let give_up = clock::now() + wait;
         let mut changes = self.changes();
@@ -241,23 +232,13 @@ impl Coordinator {
             .map_or(Duration::ZERO, |live| live.clock.until(then))
     }
 
-    /// A miner is still at work.
+    /// A miner has finished `epoch` epochs and goes on.
     pub async fn heartbeat(
         &self,
         miner: &MinerId,
         lease: LeaseId,
         epoch: u32,
-    ) -> Result<(), CallError> {
-        self.heartbeat_proved(miner, lease, epoch, None).await
-    }
-
-    /// The same with what proves who says so.
-    pub async fn heartbeat_proved(
-        &self,
-        miner: &MinerId,
-        lease: LeaseId,
-        epoch: u32,
-        proof: Option<String>,
+        proof: Option<Proof>,
     ) -> Result<(), CallError> {
         let miner = miner.clone();
         let event = Event::Heartbeat {
@@ -265,25 +246,20 @@ impl Coordinator {
             lease,
             epoch,
         };
-        self.handle_proved(event, proof).await.map(drop)
+        self.handle(event, proof).await.map(drop)
     }
 
-    /// A miner answers. The same answer sent twice is taken once and acknowledged twice.
-    pub async fn submit(&self, miner: &MinerId, lease: LeaseId, row: Row) -> Result<(), CallError> {
-        self.submit_proved(miner, lease, row, None).await
-    }
-
-    /// The same with what proves who answers.
-    pub async fn submit_proved(
+    /// A miner answers. An answer that is sent twice counts once and is acknowledged twice.
+    pub async fn submit(
         &self,
         miner: &MinerId,
         lease: LeaseId,
         row: Row,
-        proof: Option<String>,
+        proof: Option<Proof>,
     ) -> Result<(), CallError> {
         let miner = miner.clone();
         let submit = Event::Submit { miner, lease, row };
-        match self.handle_proved(submit, proof).await {
+        match self.handle(submit, proof).await {
             Err(CallError::Rejected(Rejected::AlreadyAnswered { .. })) => Ok(()),
             other => other.map(drop),
         }

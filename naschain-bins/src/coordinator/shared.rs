@@ -11,7 +11,7 @@ use crate::coordinator::call_error::{Away, CallError};
 use crate::coordinator::live::Live;
 use crate::coordinator::metrics::Metrics;
 use naschain_identity::Nonces;
-use naschain_run::RunSpec;
+use naschain_run::{Proof, RunSpec};
 
 /// What a genomaster is told beside the run's specification.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,9 +55,9 @@ pub(crate) enum Command {
     /// Take an event.
     Take {
         event: Event,
-        proof: Option<String>,
+        proof: Option<Proof>,
         /// Whether a request for work that would find none is answered without being written.
-        spare_idle: bool,
+        skip_idle: bool,
         answer: oneshot::Sender<Result<Vec<Action>, CallError>>,
     },
     /// Close the journal.

@@ -12,7 +12,7 @@ use naschain_run::Proof;
 pub(crate) fn spared(
     live: &Live,
     event: &Event,
-    proof: Option<&str>,
+    proof: Option<&Proof>,
     waits: bool,
     most_miners: usize,
 ) -> Option<Result<Vec<Action>, CallError>> {
@@ -46,7 +46,7 @@ fn heartbeat(
     miner: &MinerId,
     lease: LeaseId,
     epoch: u32,
-    proof: Option<&str>,
+    proof: Option<&Proof>,
 ) -> Option<Result<Vec<Action>, CallError>> {
     let spec = live.state.spec();
     let (holder, last, renewed) = live.state.board().last_heartbeat(lease)?;
@@ -65,20 +65,16 @@ fn heartbeat(
 
 /// Whether a request may be left out of the journal, by which a genomaster that is started again
 /// knows the requests of those whose clocks are ahead.
-fn may_be_forgotten(proof: Option<&str>) -> bool {
-    match proof.map(Proof::parse) {
-        Some(Ok(proof)) => proof.nonce <= clock::unix_nanos(),
-        Some(Err(_)) => false,
-        None => true,
-    }
+fn may_be_forgotten(proof: Option<&Proof>) -> bool {
+    proof.is_none_or(|proof| proof.nonce <= clock::unix_nanos())
 }
 
 /// The answer to a request for work that need not be written, if it is one.
-fn idle(live: &Live, event: &Event, spare_idle: bool) -> Option<Action> {
+fn idle(live: &Live, event: &Event, skip_idle: bool) -> Option<Action> {
     let Event::Request { miner } = event else {
         return None;
     };
-    if !spare_idle {
+    if !skip_idle {
         return None;
     }
     let board = live.state.board();

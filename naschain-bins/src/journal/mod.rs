@@ -8,7 +8,7 @@ use naschain_consensus::{Event, Millis};
 use naschain_core::Digest;
 
 use crate::journal::store::{Place, Snapshot, Store};
-use naschain_run::{Entry, JournalHead};
+use naschain_run::{Entry, JournalHead, Proof};
 
 /// The layout of snapshots. Another number, or another version, and the journal is replayed.
 const FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 4");
@@ -94,21 +94,23 @@ impl Journal {
 
     /// The next `most` events with their proofs, the chain verified; none at the end. A broken
     /// chain is an error that names the event.
-    pub async fn read_on(&mut self, most: usize) -> Result<Vec<(Millis, Event, Option<String>)>> {
+    pub async fn read_on(&mut self, most: usize) -> Result<Vec<(Millis, Event, Option<Proof>)>> {
         let entries = self.store.entries(self.chain.number, most).await?;
         let follow = |entry: Entry| {
             let followed = self.chain.follow(&entry);
             let (now, event) = followed.context("the journal is broken")?;
-            Ok((now, event, entry.proof))
+            // Whether a proof is right is for an audit to find out.
+            let proof = entry.proof.and_then(|text| Proof::parse(&text).ok());
+            Ok((now, event, proof))
         };
         entries.into_iter().map(follow).collect()
     }
 
-    /// Stages one event; [`Journal::commit`] writes it. `proof` is what proves who sent it, as
-    /// JSON; the chain covers it.
-    pub fn append(&mut self, now: Millis, event: &Event, proof: Option<&str>) -> Result<()> {
+    /// Stages one event; [`Journal::commit`] writes it. The hash chain covers event and
+    /// proof.
+    pub fn append(&mut self, now: Millis, event: &Event, proof: Option<&Proof>) -> Result<()> {
         let text = serde_json::to_string(event)?;
-        let entry = self.chain.entry(now, text, proof.map(str::to_owned));
+        let entry = self.chain.entry(now, text, proof.map(Proof::to_json));
         self.staged.push(entry);
         Ok(())
     }

@@ -220,7 +220,10 @@ mod tests {
             .unwrap();
         let join = async |number| {
             let miner = format!("miner-{number}").parse().unwrap();
-            coordinator.handle(Event::Join { miner }).await.unwrap();
+            coordinator
+                .handle(Event::Join { miner }, None)
+                .await
+                .unwrap();
         };
         join(0).await;
         let reader = |cursor| Reader::new(coordinator.clone(), cursor).ok().unwrap();

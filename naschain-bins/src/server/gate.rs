@@ -42,7 +42,7 @@ pub struct Caller {
     /// Whether miners of the old network have tokens, which are not asked for here.
     uids_have_tokens: bool,
     /// The signed request, for the journal.
-    pub proof: Option<String>,
+    pub proof: Option<Proof>,
 }
 
 impl Caller {
@@ -156,7 +156,7 @@ impl Gate {
         auth.check(message, own.address(), now_ns)?;
         Self::check_rate(&self.per_key, auth.hotkey.clone())?;
         lock(&self.nonces).take(&auth.hotkey, auth.nonce, now_ns)?;
-        let proof = Proof::new(&auth, message).and_then(|proof| serde_json::to_string(&proof).ok());
+        let proof = Proof::new(&auth, message);
         Ok(Caller {
             hotkey: Some(auth.hotkey),
             uids_have_tokens,

@@ -139,7 +139,7 @@ async fn join(
         .name
         .map_or(String::new(), |name| format!(" ({name})"));
     tracing::info!("{}{name} joins", request.miner);
-    app.coordinator.handle_proved(event, caller.proof).await?;
+    app.coordinator.handle(event, caller.proof).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -155,7 +155,7 @@ async fn jobs(
     gate.owner(&request.miner)?;
     let wait = Duration::from_millis(request.wait_ms.min(MAX_WAIT_MS));
     let reply = coordinator
-        .request_proved(&request.miner, wait, caller.proof)
+        .request(&request.miner, wait, caller.proof)
         .await?;
     if let JobReply::Job(job) = &reply {
         tracing::info!("{} takes {} under {}", request.miner, job.job, job.lease);
@@ -172,7 +172,7 @@ async fn heartbeat(
     let lease = lease_id(lease)?;
     caller.is(&request.miner)?;
     coordinator
-        .heartbeat_proved(&request.miner, lease, request.epoch, caller.proof)
+        .heartbeat(&request.miner, lease, request.epoch, caller.proof)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -188,7 +188,7 @@ async fn result(
     check_run(&request, caller.is_signed(), coordinator.run())?;
     tracing::info!("{} answers under {lease}", request.miner);
     coordinator
-        .submit_proved(&request.miner, lease, request.row(), caller.proof)
+        .submit(&request.miner, lease, request.row(), caller.proof)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

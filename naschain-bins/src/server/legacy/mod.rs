@@ -168,7 +168,7 @@ async fn finish_job(
     };
     let miner = miner(user_name);
     tracing::info!("{miner} answers under {lease}");
-    app.coordinator.submit(&miner, lease, row).await?;
+    app.coordinator.submit(&miner, lease, row, None).await?;
     let mut answered = app.answered.lock().unwrap_or_else(PoisonError::into_inner);
     answered.insert(user_name, genome);
     match problem {
@@ -235,7 +235,7 @@ impl App {
     /// Asks the board; a miner that it does not know joins first.
     async fn ask(&self, miner: &MinerId) -> Reply<JobReply> {
         self.legacy.gate.owner(miner)?;
-        let ask = || self.coordinator.request(miner, Duration::ZERO);
+        let ask = || self.coordinator.request(miner, Duration::ZERO, None);
         match ask().await {
             Err(CallError::Rejected(Rejected::UnknownMiner { .. })) => {
                 let request = JoinRequest {
@@ -245,7 +245,7 @@ impl App {
                 };
                 let event = self.legacy.gate.joining(&request)?;
                 tracing::info!("{miner} joins");
-                self.coordinator.handle(event).await?;
+                self.coordinator.handle(event, None).await?;
                 Ok(ask().await?)
             }
             other => Ok(other?),
@@ -310,7 +310,7 @@ async fn keep_leases(coordinator: Weak<Coordinator>) {
                     epoch,
                 };
                 // A lease that ended meanwhile needs none.
-                let _ = coordinator.handle(alive).await;
+                let _ = coordinator.handle(alive, None).await;
             }
             Duration::from_millis((coordinator.spec().rules.lease_ms / 3).max(100))
         };

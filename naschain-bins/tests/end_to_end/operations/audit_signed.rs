@@ -28,7 +28,7 @@ fn key(seed: u8) -> Hotkey {
 const GENOMASTER: u8 = 9;
 
 /// A signed request as the journal keeps it.
-fn proof(miner: u8, genomaster: u8, path: &str, body: &Value, nonce: u64) -> Option<String> {
+fn proof(miner: u8, genomaster: u8, path: &str, body: &Value, nonce: u64) -> Option<Proof> {
     let body = body.to_string();
     let message = SignedParts {
         method: "POST",
@@ -37,7 +37,7 @@ fn proof(miner: u8, genomaster: u8, path: &str, body: &Value, nonce: u64) -> Opt
     };
     let receiver = key(genomaster);
     let auth = Auth::sign(&key(miner), message, Some(receiver.address()), nonce);
-    serde_json::to_string(&Proof::new(&auth, message).unwrap()).ok()
+    Proof::new(&auth, message)
 }
 
 /// A finished run in which everybody signed.
@@ -55,13 +55,13 @@ async fn signed_run(dir: &Path) -> RunSpec {
     for seed in 1..=3 {
         let signed = sign(seed, "/v1/join", json!({"miner": name(seed)}));
         let join = Event::Join { miner: name(seed) };
-        coordinator.handle_proved(join, signed).await.unwrap();
+        coordinator.handle(join, signed).await.unwrap();
     }
     while !coordinator.look(|state| state.is_finished()).await {
         for seed in 1..=3 {
             let miner = name(seed);
             let ask = sign(seed, "/v1/jobs", json!({"miner": miner, "wait_ms": 0}));
-            let asked = coordinator.request_proved(&miner, Duration::ZERO, ask);
+            let asked = coordinator.request(&miner, Duration::ZERO, ask);
             let JobReply::Job(job) = asked.await.unwrap() else {
                 continue;
             };
@@ -69,7 +69,7 @@ async fn signed_run(dir: &Path) -> RunSpec {
             let path = format!("/v1/leases/{}/result", job.lease.0);
             let body = json!({"miner": miner, "row": row, "run": spec.digest()});
             let signed = sign(seed, &path, body);
-            let submit = coordinator.submit_proved(&miner, job.lease, row, signed);
+            let submit = coordinator.submit(&miner, job.lease, row, signed);
             submit.await.unwrap();
         }
     }
@@ -148,7 +148,7 @@ async fn a_signed_run_has_to_be_signed_once_and_for_its_genomaster() {
     let other = all.join("other");
     forge(&honest, &other, |entries| {
         let body = json!({"miner": key(2).address()});
-        entries[1].proof = proof(2, 8, "/v1/join", &body, 2);
+        entries[1].proof = proof(2, 8, "/v1/join", &body, 2).map(|proof| proof.to_json());
     })
     .await;
     let found = fault(&audit(&other, &[]));
@@ -338,13 +338,23 @@ async fn a_request_that_waits_ends_no_lease() {
     let coordinator = coordinator.await.unwrap();
     let names = [0, 1, 2].map(crate::operations::simulated::miner);
     for miner in names.clone() {
-        coordinator.handle(Event::Join { miner }).await.unwrap();
+        coordinator
+            .handle(Event::Join { miner }, None)
+            .await
+            .unwrap();
     }
     let first = &names[0];
     let answer_all = async |miner: &MinerId| {
-        while let JobReply::Job(job) = coordinator.request(miner, Duration::ZERO).await.unwrap() {
+        while let JobReply::Job(job) = coordinator
+            .request(miner, Duration::ZERO, None)
+            .await
+            .unwrap()
+        {
             let row = crate::operations::simulated::answer(&spec, &job);
-            coordinator.submit(miner, job.lease, row).await.unwrap();
+            coordinator
+                .submit(miner, job.lease, row, None)
+                .await
+                .unwrap();
             if coordinator.look(|state| state.closed().len()).await == 2 {
                 return;
             }
@@ -355,7 +365,7 @@ async fn a_request_that_waits_ends_no_lease() {
         let (coordinator, miner) = (coordinator.clone(), first.clone());
         tokio::spawn(async move {
             let wait = Duration::from_secs(3);
-            coordinator.request(&miner, wait).await.unwrap()
+            coordinator.request(&miner, wait, None).await.unwrap()
         })
     };
     let waiting = [ask(), ask()];

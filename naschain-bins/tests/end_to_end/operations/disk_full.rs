@@ -73,7 +73,7 @@ async fn a_full_disk_is_said_and_nothing_is_lost_and_it_goes_on_with_room() {
     let join = naschain_consensus::Event::Join {
         miner: crate::operations::simulated::miner(9),
     };
-    let again = coordinator.handle(join).await;
+    let again = coordinator.handle(join, None).await;
     assert!(
         matches!(again, Err(CallError::Away(Away::Trouble(_)))),
         "{again:?}"

@@ -195,7 +195,10 @@ async fn the_public_journal_ends_before_answers_of_open_jobs() {
         .unwrap();
     let take = async |number| {
         let miner = crate::operations::simulated::miner(number);
-        let reply = coordinator.request(&miner, Duration::ZERO).await.unwrap();
+        let reply = coordinator
+            .request(&miner, Duration::ZERO, None)
+            .await
+            .unwrap();
         let naschain_run::JobReply::Job(job) = reply else {
             panic!()
         };
@@ -204,7 +207,10 @@ async fn the_public_journal_ends_before_answers_of_open_jobs() {
     let (ada, first) = take(0).await;
     let before = coordinator.look(|state| state.events()).await;
     let row = crate::operations::simulated::answer(coordinator.spec(), &first);
-    coordinator.submit(&ada, first.lease, row).await.unwrap();
+    coordinator
+        .submit(&ada, first.lease, row, None)
+        .await
+        .unwrap();
     take(1).await;
     let (entries, last) = coordinator.public_entries(0, 1_000).await.unwrap();
     assert_eq!((entries.len() as u64, last), (before, before));

@@ -24,19 +24,26 @@ async fn what_changes_nothing_is_not_journalled() {
         capacity,
     };
     for _ in 0..100 {
-        coordinator.handle(register(1)).await.unwrap();
+        coordinator.handle(register(1), None).await.unwrap();
         let miner = ada.clone();
-        coordinator.handle(Event::Join { miner }).await.unwrap();
+        coordinator
+            .handle(Event::Join { miner }, None)
+            .await
+            .unwrap();
     }
     assert_eq!(events().await, 1);
-    coordinator.handle(register(2)).await.unwrap();
+    coordinator.handle(register(2), None).await.unwrap();
     assert_eq!(events().await, 2);
 
-    let JobReply::Job(job) = coordinator.request(&ada, Duration::ZERO).await.unwrap() else {
+    let JobReply::Job(job) = coordinator
+        .request(&ada, Duration::ZERO, None)
+        .await
+        .unwrap()
+    else {
         panic!("there is work");
     };
     let before = events().await;
-    let beat = |epoch| coordinator.heartbeat(&ada, job.lease, epoch);
+    let beat = |epoch| coordinator.heartbeat(&ada, job.lease, epoch, None);
     for _ in 0..100 {
         beat(1).await.unwrap();
     }
@@ -50,8 +57,14 @@ async fn what_changes_nothing_is_not_journalled() {
     // Another miner's heartbeat is refused as before.
     let bob = crate::operations::simulated::miner(1);
     let miner = bob.clone();
-    coordinator.handle(Event::Join { miner }).await.unwrap();
-    let others = coordinator.heartbeat(&bob, job.lease, 1).await.unwrap_err();
+    coordinator
+        .handle(Event::Join { miner }, None)
+        .await
+        .unwrap();
+    let others = coordinator
+        .heartbeat(&bob, job.lease, 1, None)
+        .await
+        .unwrap_err();
     assert!(matches!(others, CallError::Rejected(_)), "{others}");
     // A lease is renewed by saying the same.
     let before = events().await;

@@ -6,6 +6,7 @@ use naschain_bins::journal::Journal;
 use naschain_bins::journal::store::Place;
 use naschain_consensus::{Event, Millis};
 use naschain_core::Digest;
+use naschain_run::Proof;
 
 /// A run of its own for each test, so that they can share a server.
 fn run(test: &str) -> Digest {
@@ -13,11 +14,19 @@ fn run(test: &str) -> Digest {
     Digest(*blake3::hash(name.as_bytes()).as_bytes())
 }
 
-type Proven = (Millis, Event, Option<String>);
+type Proven = (Millis, Event, Option<Proof>);
 
 fn events() -> Vec<Proven> {
     let miner = |name: &str| name.parse().unwrap();
-    let proof = Some("{\"signed\":1}".to_owned());
+    let proof = Some(Proof {
+        method: "POST".to_owned(),
+        path: "/v1/jobs".to_owned(),
+        body: "{}".to_owned(),
+        nonce: 1,
+        receiver: "r".to_owned(),
+        hotkey: "a".to_owned(),
+        signature: "0x".to_owned(),
+    });
     vec![
         (Millis(1), Event::Join { miner: miner("a") }, None),
         (Millis(1), Event::Request { miner: miner("a") }, proof),
@@ -29,7 +38,7 @@ fn events() -> Vec<Proven> {
 async fn write(place: &Place, run: Digest) {
     let mut journal = Journal::lead(place, run).await.unwrap().unwrap();
     for (number, (now, event, proof)) in events().iter().enumerate() {
-        journal.append(*now, event, proof.as_deref()).unwrap();
+        journal.append(*now, event, proof.as_ref()).unwrap();
         journal.tell(format!("[{number}]"));
         if number != 1 {
             journal.commit().await.unwrap();
@@ -66,7 +75,7 @@ async fn what_was_written_is_read_with_proofs_and_feed() {
         let mut reader = place.read(run).await.unwrap();
         let entries = reader.entries(1, 2).await.unwrap();
         assert_eq!(entries.len(), 2);
-        assert_eq!(entries[0].proof.as_deref(), Some("{\"signed\":1}"));
+        assert!(entries[0].proof.as_deref().unwrap().contains("\"hotkey\":\"a\""));
         assert_eq!((entries[1].number, &entries[1].proof), (3, &None));
         let told = reader.feed(3, 10).await.unwrap();
         let expected = [(3, 9, "[2]".to_owned()), (4, 9, "[3]".to_owned())];

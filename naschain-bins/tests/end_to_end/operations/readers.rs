@@ -19,7 +19,7 @@ async fn write(coordinator: &Coordinator) -> Duration {
             capacity: 1 + number % 2,
         };
         let began = Instant::now();
-        coordinator.handle(register).await.unwrap();
+        coordinator.handle(register, None).await.unwrap();
         took.push(began.elapsed());
     }
     took.sort();

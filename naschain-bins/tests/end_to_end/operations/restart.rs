@@ -72,19 +72,19 @@ async fn work(coordinator: Arc<Coordinator>, number: usize, events: u64) {
     let join = Event::Join {
         miner: miner.clone(),
     };
-    coordinator.handle(join).await.unwrap();
+    coordinator.handle(join, None).await.unwrap();
     while coordinator.look(|state| state.events()).await < events {
         let wait = Duration::from_millis(500);
-        match coordinator.request(&miner, wait).await.unwrap() {
+        match coordinator.request(&miner, wait, None).await.unwrap() {
             JobReply::Job(job) => {
                 for epoch in 1..=10 {
-                    let beat = coordinator.heartbeat(&miner, job.lease, epoch).await;
+                    let beat = coordinator.heartbeat(&miner, job.lease, epoch, None).await;
                     if beat.is_err() {
                         break;
                     }
                 }
                 let row = crate::operations::simulated::answer(coordinator.spec(), &job);
-                let _ = coordinator.submit(&miner, job.lease, row).await;
+                let _ = coordinator.submit(&miner, job.lease, row, None).await;
             }
             JobReply::Wait => {}
             JobReply::Finished => return,

@@ -76,7 +76,7 @@ pub(crate) async fn mine(
     for number in 0..miners {
         let miner = miner(number);
         let join = naschain_consensus::Event::Join { miner };
-        coordinator.handle(join).await?;
+        coordinator.handle(join, None).await?;
     }
     loop {
         for number in 0..miners {
@@ -84,11 +84,11 @@ pub(crate) async fn mine(
                 return Ok(());
             }
             let miner = miner(number);
-            match coordinator.request(&miner, Duration::ZERO).await? {
+            match coordinator.request(&miner, Duration::ZERO, None).await? {
                 JobReply::Job(job) => {
-                    coordinator.heartbeat(&miner, job.lease, 1).await?;
+                    coordinator.heartbeat(&miner, job.lease, 1, None).await?;
                     let row = answer(coordinator.spec(), &job);
-                    coordinator.submit(&miner, job.lease, row).await?;
+                    coordinator.submit(&miner, job.lease, row, None).await?;
                 }
                 JobReply::Wait => {}
                 JobReply::Finished => return Ok(()),
