@@ -4,7 +4,7 @@ use naschain_consensus::{Event, LeaseId, MinerId, Row};
 use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::requests::{HeartbeatRequest, JobRequest, JoinRequest, ResultRequest};
+use crate::requests::{HeartbeatRequest, JobRequest, JoinRequest, LeaveRequest, ResultRequest};
 use naschain_identity::{Auth, AuthError, SignedParts, parse_signature};
 
 /// A signed request as it came: whoever holds it can check the signature again, at any time.
@@ -124,15 +124,16 @@ impl Proof {
                 let here = path == format!("/v1/leases/{}/result", lease.0);
                 (miner, here && self.is_result(miner, row, run)?)
             }
+            Event::Leave { miner } => (miner, path == "/v1/leave" && self.is_leave(miner, run)?),
             _ => return wrong("no miner asks for such an event"),
         };
         if miner.as_str() != self.hotkey {
             return wrong("another hotkey signed it");
         }
-        match same {
-            true => Ok(()),
-            false => wrong("its path or body say something else"),
+        if !same {
+            return wrong("its path or body say something else");
         }
+        Ok(())
     }
 
     fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, ProofError> {
@@ -143,6 +144,11 @@ impl Proof {
     fn is_join(&self, miner: &MinerId, capacity: u32) -> Result<bool, ProofError> {
         let request: JoinRequest = self.read()?;
         Ok(request.miner == *miner && request.jobs.unwrap_or(1) == capacity)
+    }
+
+    fn is_leave(&self, miner: &MinerId, run: Digest) -> Result<bool, ProofError> {
+        let request: LeaveRequest = self.read()?;
+        Ok(request.miner == *miner && request.run == run)
     }
 
     fn is_request(&self, miner: &MinerId) -> Result<bool, ProofError> {
@@ -238,6 +244,12 @@ mod tests {
                 proof("/v1/leases/4/heartbeat", json!({"miner": name, "epoch": 2})),
             ),
             (
+                Event::Leave {
+                    miner: miner.clone(),
+                },
+                proof("/v1/leave", json!({"miner": name, "run": RUN})),
+            ),
+            (
                 Event::Submit { miner, lease, row },
                 proof(
                     "/v1/leases/4/result",
@@ -261,7 +273,7 @@ mod tests {
             }
         }
         assert!(verify_proof(&Event::Tick, &cases[0].1, RUN).is_err());
-        let (submit, proof) = &cases[4];
+        let (submit, proof) = &cases[5];
         let other_run = verify_proof(submit, proof, Digest([6; 32])).unwrap_err();
         assert!(matches!(other_run, ProofError::OtherEvent(_)));
         assert_eq!(Proof::parse(proof).unwrap().lease(), Some(LeaseId(4)));
@@ -269,7 +281,7 @@ mod tests {
 
     #[test]
     fn every_changed_byte_is_found() {
-        let (event, proof) = &cases()[4];
+        let (event, proof) = &cases()[5];
         for place in 0..proof.len() {
             for change in [1, 2] {
                 let mut bytes = proof.clone().into_bytes();

@@ -77,15 +77,3 @@ pub struct FrontEntry {
     #[serde(flatten)]
     pub measurement: Measurement,
 }
-
-/// An error as RFC 9457 has it, `application/problem+json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Problem {
-    /// A short name for the kind of error, such as `stale_lease`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The HTTP status.
-    pub status: u16,
-    /// What was wrong and what would be right.
-    pub detail: String,
-}

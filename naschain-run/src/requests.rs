@@ -29,6 +29,16 @@ pub struct JobRequest {
     pub wait_ms: u64,
 }
 
+/// `POST /v1/leave`: the miner takes part no longer, and its seats are assigned anew at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeaveRequest {
+    /// Who leaves: in a signed request the signer's address.
+    pub miner: MinerId,
+    /// The run.
+    pub run: Digest,
+}
+
 /// `POST /v1/leases/{lease}/heartbeat`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,7 +11,7 @@ use crate::coordinator::Coordinator;
 use crate::coordinator::shared::Settings;
 use crate::server::access::Access;
 use crate::server::allow_list::AllowList;
-use crate::server::gate::Gate;
+use crate::server::auth::Authenticator;
 use crate::server::legacy;
 use crate::server::legacy::Legacy;
 use crate::server::legacy::credentials::Credentials;
@@ -114,8 +114,8 @@ impl Opened {
         }
     }
 
-    /// The gate of a run, and its old endpoints; says aloud what is not protected.
-    pub fn gate(self, coordinator: &Coordinator) -> Result<(Arc<Gate>, Option<Legacy>)> {
+    /// The auth of a run, and its old endpoints; says aloud what is not protected.
+    pub fn auth(self, coordinator: &Coordinator) -> Result<(Arc<Authenticator>, Option<Legacy>)> {
         match (&self.access.hotkey, &self.access.allow_list) {
             (None, _) => tracing::warn!(
                 "UNSIGNED: every miner is believed to be who it says; whoever reaches this address can speak for any of them"
@@ -128,9 +128,9 @@ impl Opened {
                 tracing::info!("genomaster {}; {} may mine", key.address(), list.len());
             }
         }
-        let gate = Arc::new(Gate::new(self.access, coordinator.nonces()));
+        let auth = Arc::new(Authenticator::new(self.access, coordinator.nonces()));
         if !self.legacy {
-            return Ok((gate, None));
+            return Ok((auth, None));
         }
         legacy::check_rule(coordinator.spec().rules.agreement.rule)?;
         if self.credentials.is_none() {
@@ -140,8 +140,8 @@ impl Opened {
         }
         let legacy = Legacy {
             credentials: self.credentials,
-            gate: gate.clone(),
+            auth: auth.clone(),
         };
-        Ok((gate, Some(legacy)))
+        Ok((auth, Some(legacy)))
     }
 }

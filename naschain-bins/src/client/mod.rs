@@ -1,6 +1,6 @@
 //! The genomaster as a miner or a validator sees it over HTTP.
 
-pub mod link;
+pub mod transport;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::server::tls::certificates;
 use naschain_identity::{Auth, Hotkey, SignedParts, ss58};
 use naschain_run::{
     ClosedJobs, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest, JoinRequest,
-    JournalPage, Problem, ResultRequest, RunSpec,
+    JournalPage, LeaveRequest, Problem, ProblemKind, ResultRequest, RunSpec,
 };
 
 /// Why a call did not succeed.
@@ -37,8 +37,8 @@ pub enum ClientError {
 
 impl ClientError {
     /// Whether the genomaster named this kind of problem.
-    pub fn is(&self, kind: &str) -> bool {
-        matches!(self, ClientError::Refused(problem) if problem.kind == kind)
+    pub fn is(&self, kind: &ProblemKind) -> bool {
+        matches!(self, ClientError::Refused(problem) if problem.kind == *kind)
     }
 }
 
@@ -160,7 +160,7 @@ impl Client {
                     found.unwrap_or("without a hotkey"),
                     wanted.unwrap_or_default()
                 );
-                return Err(refused(401, "other_genomaster", detail));
+                return Err(refused(ProblemKind::OtherGenomaster, detail));
             }
             Ok(hotkey)
         };
@@ -205,6 +205,12 @@ impl Client {
             jobs,
         };
         self.tell("/v1/join", &request).await
+    }
+
+    /// Takes part no longer; the miner's seats are assigned anew at once.
+    pub async fn leave(&self, miner: &MinerId, run: Digest) -> Result<(), ClientError> {
+        let miner = miner.clone();
+        self.tell("/v1/leave", &LeaveRequest { miner, run }).await
     }
 
     /// Asks for work and waits for it up to `wait_ms`.
@@ -319,7 +325,7 @@ impl Client {
         match checked(call).await {
             Err(ClientError::Refused(problem)) if hotkey.is_none() && problem.status == 401 => {
                 let detail = "this genomaster takes signed requests alone: give --wallet.name and --wallet.hotkey; `miner keygen` makes a hotkey";
-                Err(refused(401, "unsigned", detail.to_owned()))
+                Err(refused(ProblemKind::Unsigned, detail.to_owned()))
             }
             answer => answer,
         }
@@ -339,11 +345,10 @@ fn shown(url: &str) -> &str {
     url.rsplit_once('@').map_or(url, |(_, host)| host)
 }
 
-fn refused(status: u16, kind: &str, detail: String) -> ClientError {
-    let kind = kind.to_owned();
+fn refused(kind: ProblemKind, detail: String) -> ClientError {
     ClientError::Refused(Problem {
+        status: kind.status(),
         kind,
-        status,
         detail,
     })
 }
@@ -351,7 +356,10 @@ fn refused(status: u16, kind: &str, detail: String) -> ClientError {
 /// What the same call, made and signed again, may not meet.
 fn passes(problem: &Problem) -> bool {
     matches!(problem.status, 408 | 429)
-        || ["stale_request", "replayed_request"].contains(&problem.kind.as_str())
+        || matches!(
+            problem.kind,
+            ProblemKind::StaleRequest | ProblemKind::ReplayedRequest
+        )
 }
 
 async fn checked(call: reqwest::RequestBuilder) -> Result<reqwest::Response, ClientError> {

@@ -1,11 +1,13 @@
 //! `miner`: trains the genomes that a genomaster hands out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use naschain_consensus::MinerId;
+use naschain_core::Digest;
 use naschain_train::Device;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -15,10 +17,11 @@ use crate::cli::data_args::KEEP_MIB;
 use crate::cli::run_args::ComputeArgs;
 use crate::cli::training_line;
 use crate::client::Client;
-use crate::client::link::Link;
+use crate::client::transport::Transport;
 use crate::miner::Miner;
 use crate::miner::shelf::Shelf;
 use crate::miner::trainer::Trainer;
+use crate::miner::unsent;
 use crate::shutdown::shutdown;
 
 /// Flags of the command.
@@ -81,14 +84,14 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
         (None, Some(name)) => name,
         (None, None) => MinerId::new(format!("miner-{}", std::process::id()))?,
     };
-    let link = Link::Http(Client::with(&cli.genomaster, credentials)?);
+    let transport = Transport::Http(Client::with(&cli.genomaster, credentials)?);
     let jobs = cli.jobs.unwrap_or(cli.device.len() as u32);
     let shelf = Arc::<Shelf>::default();
     let mut miners = JoinSet::new();
     for (_, device) in (0..jobs).zip(cli.device.iter().cycle()) {
         let miner = Miner {
             name: name.clone(),
-            link: link.clone(),
+            transport: transport.clone(),
             trainer: Trainer {
                 options: cli.compute.options(*device),
                 checkpoints: cli.checkpoints.clone(),
@@ -106,8 +109,29 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
         shutdown().await;
         let _ = stop.send(true);
     });
+    let mut unfinished = None;
     while let Some(ended) = miners.join_next().await {
-        ended.context("a job panicked")??;
+        unfinished = ended.context("a job panicked")??.or(unfinished);
+    }
+    if let Some(run) = unfinished {
+        leave(&transport, &name, run, cli.unsent.as_deref()).await;
     }
     Ok(())
+}
+
+/// How long a miner that stops waits for the genomaster to take notice.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Leaves the run, so that the miner's seats are assigned anew at once. Without this they would
+/// be when its leases expire, so a failure costs time and nothing else.
+async fn leave(transport: &Transport, name: &MinerId, run: Digest, outbox: Option<&Path>) {
+    // An answer that is still to be delivered needs its lease.
+    if outbox.is_some_and(|dir| !unsent::kept(dir, name).is_empty()) {
+        return;
+    }
+    match tokio::time::timeout(LEAVE_TIMEOUT, transport.leave(name, run)).await {
+        Ok(Ok(())) => tracing::info!("{name} left"),
+        Ok(Err(error)) => tracing::warn!("{name} could not leave: {error}"),
+        Err(_) => tracing::warn!("{name} could not leave within {LEAVE_TIMEOUT:?}"),
+    }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 use naschain_consensus::MinerId;
+use naschain_core::Digest;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::cli::data_args::KEEP_MIB;
 use crate::cli::run::say;
 use crate::cli::run_args::{CommonArgs, OpenRun};
-use crate::client::link::Link;
+use crate::client::transport::Transport;
 use crate::commands::conclude::{Bar, conclude, follow, progress};
 use crate::miner::Miner;
 use crate::miner::trainer::Trainer;
@@ -46,7 +47,7 @@ pub async fn search(args: SearchArgs) -> Result<()> {
     for number in 1..=args.miners {
         let miner = Miner {
             name: MinerId::new(format!("local-{number}"))?,
-            link: Link::Local(coordinator.clone()),
+            transport: Transport::Local(coordinator.clone()),
             trainer: Trainer {
                 options,
                 checkpoints: None,
@@ -92,10 +93,10 @@ pub async fn search(args: SearchArgs) -> Result<()> {
 }
 
 /// Waits until a miner fails; miners that end well are the normal case.
-async fn failure(miners: &mut JoinSet<Result<()>>) -> anyhow::Error {
+async fn failure(miners: &mut JoinSet<Result<Option<Digest>>>) -> anyhow::Error {
     while let Some(joined) = miners.join_next().await {
         match joined {
-            Ok(Ok(())) => {}
+            Ok(Ok(_)) => {}
             Ok(Err(error)) => return error,
             Err(error) => return anyhow::Error::new(error).context("a miner panicked"),
         }

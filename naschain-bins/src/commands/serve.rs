@@ -47,7 +47,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         dir,
         coordinator,
     } = args.common.open_with(opened.settings()).await?;
-    let (gate, legacy) = opened.gate(&coordinator)?;
+    let (auth, legacy) = opened.auth(&coordinator)?;
     let scheme = if listening.tls.is_some() {
         "https"
     } else {
@@ -57,7 +57,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         "listening on {scheme}://{}\n",
         listener.local_addr()?
     ))?;
-    let router = server::router(coordinator.clone(), gate, legacy);
+    let router = server::router(coordinator.clone(), auth, legacy);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async { drop(stopped.await) };
     let mut server = tokio::spawn(listen::serve(listener, router, listening, stopped));

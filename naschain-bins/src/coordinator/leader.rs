@@ -9,10 +9,11 @@ use naschain_consensus::Event;
 use tokio::sync::mpsc;
 
 use crate::clock;
+use crate::coordinator::active_run::{ActiveRun, Group, PAGE, bring_back, close};
+use crate::coordinator::admission::admission;
+use crate::coordinator::applied::Applied;
 use crate::coordinator::call_error::{Away, CallError};
-use crate::coordinator::live::{Group, Live, PAGE, bring_back, close};
 use crate::coordinator::shared::{Command, Shared, Told};
-use crate::coordinator::spared::spared;
 use crate::journal::Journal;
 use crate::journal::store::Place;
 use naschain_identity::Nonces;
@@ -74,18 +75,18 @@ impl Leader {
             return Ok(());
         };
         let began = clock::now();
-        let mut live = bring_back(journal, &self.shared.spec).await?;
-        self.know_nonces(&mut live).await?;
+        let mut active = bring_back(journal, &self.shared.spec).await?;
+        self.know_nonces(&mut active).await?;
         tracing::info!(
             "leading: {} events in {}, of which {} were replayed, in {:.1} s",
-            live.state.events(),
+            active.state.events(),
             self.place,
-            live.state.events() - live.snapshot,
+            active.state.events() - active.snapshot,
             began.elapsed().as_secs_f64()
         );
-        let finished = live.state.is_finished();
+        let finished = active.state.is_finished();
         self.shared.finished.store(finished, Relaxed);
-        *self.shared.live.lock().await = Some(live);
+        *self.shared.active.lock().await = Some(active);
         self.checked = clock::now();
         self.set_away(None);
         self.shared.changes.send_modify(|count| *count += 1);
@@ -111,10 +112,10 @@ impl Leader {
 
     /// Nothing that was signed before this genomaster led is believed, and nothing that the
     /// journal has already, from clients whose clocks are ahead.
-    async fn know_nonces(&self, live: &mut Live) -> Result<()> {
+    async fn know_nonces(&self, active: &mut ActiveRun) -> Result<()> {
         let mut nonces = Nonces::new(clock::unix_nanos());
-        let mut after = live.state.events().saturating_sub(RECENT);
-        let journal = live.journal.as_mut().context("the journal is closed")?;
+        let mut after = active.state.events().saturating_sub(RECENT);
+        let journal = active.journal.as_mut().context("the journal is closed")?;
         loop {
             let entries = journal.entries(after, PAGE).await?;
             let Some(last) = entries.last() else { break };
@@ -152,7 +153,7 @@ impl Leader {
     /// Serves the queue until nobody can put anything into it any more.
     pub(crate) async fn run(mut self) {
         loop {
-            let leads = self.shared.live.lock().await.is_some() && !self.closed;
+            let leads = self.shared.active.lock().await.is_some() && !self.closed;
             let served = match leads {
                 true => self.lead_on().await,
                 false => self.stand_by().await,
@@ -192,10 +193,10 @@ impl Leader {
 
     /// Takes what has gathered in the queue, or does what is due.
     async fn lead_on(&mut self) -> bool {
-        let wait = match &*self.shared.live.lock().await {
-            Some(live) => {
-                let deadline = live.state.board().next_deadline();
-                deadline.map_or(LONGEST, |then| live.clock.until(then).min(LONGEST))
+        let wait = match &*self.shared.active.lock().await {
+            Some(active) => {
+                let deadline = active.state.board().next_deadline();
+                deadline.map_or(LONGEST, |then| active.clock.until(then).min(LONGEST))
             }
             None => return true,
         };
@@ -215,15 +216,15 @@ impl Leader {
             commands.push(command);
         }
         let shared = self.shared.clone();
-        let mut live = shared.live.lock().await;
-        let result = match live.as_mut() {
-            Some(live) => self.take(live, commands).await,
+        let mut active = shared.active.lock().await;
+        let result = match active.as_mut() {
+            Some(active) => self.take(active, commands).await,
             None => return true,
         };
         if let Err(error) = result {
             // What the journal holds is not known: the state is brought back from it.
-            *live = None;
-            drop(live);
+            *active = None;
+            drop(active);
             self.shared.changes.send_modify(|count| *count += 1);
             self.set_away(Some(Away::Trouble(format!("{error:#}"))));
         }
@@ -232,13 +233,13 @@ impl Leader {
 
     /// Applies commands in order, writes all that follows in one transaction, and answers. An
     /// error means that the state may be ahead of the journal, or the lead lost.
-    async fn take(&mut self, live: &mut Live, commands: Vec<Command>) -> Result<()> {
+    async fn take(&mut self, active: &mut ActiveRun, commands: Vec<Command>) -> Result<()> {
         let mut group = Group::default();
         let mut closing = None;
-        let now = live.clock.now();
-        let deadline = live.state.board().next_deadline();
+        let now = active.clock.now();
+        let deadline = active.state.board().next_deadline();
         if deadline.is_some_and(|then| then <= now) {
-            let _ = group.apply(live, now, Event::Tick, None);
+            let _ = group.apply(active, now, Event::Tick, None);
         }
         for command in commands {
             match command {
@@ -250,17 +251,18 @@ impl Leader {
                     answer,
                 } => {
                     let most = self.shared.settings.max_miners;
-                    let spared = spared(live, &event, proof.as_ref(), skip_idle, most);
-                    let result = match spared {
+                    let answered = admission(active, &event, proof.as_ref(), skip_idle, most);
+                    let result = match answered {
                         Some(result) => result,
-                        None => group.apply(live, now, event, proof.as_ref()),
+                        None => group.apply(active, now, event, proof.as_ref()),
                     };
+                    let result = result.map(|actions| Applied::new(actions, &active.state));
                     // Refusals wait too: they may rest on events of this group.
                     group.waiting.push((answer, result));
                 }
             }
         }
-        if let Err(error) = self.commit(live, &mut group).await {
+        if let Err(error) = self.commit(active, &mut group).await {
             self.shared.metrics.failed_commits.fetch_add(1, Relaxed);
             let reason = Away::Trouble(format!("{error:#}"));
             for (answer, _) in group.waiting {
@@ -273,27 +275,27 @@ impl Leader {
             }
             return Err(error);
         }
-        let finished = live.state.is_finished();
+        let finished = active.state.is_finished();
         self.shared.finished.store(finished, Relaxed);
         self.publish(group);
         if let Some(closing) = closing {
             self.closed = true;
-            let _ = closing.send(close(live).await);
+            let _ = closing.send(close(active).await);
             self.shared.away.send_replace(Some(Away::Closing));
             return Ok(());
         }
-        let due = SNAPSHOT_EVENTS.max(live.state.events() / 10);
-        if live.state.events() - live.snapshot >= due {
-            live.keep_snapshot().await;
+        let due = SNAPSHOT_EVENTS.max(active.state.events() / 10);
+        if active.state.events() - active.snapshot >= due {
+            active.keep_snapshot().await;
         }
         Ok(())
     }
 
-    async fn commit(&mut self, live: &mut Live, group: &mut Group) -> Result<()> {
+    async fn commit(&mut self, active: &mut ActiveRun, group: &mut Group) -> Result<()> {
         if let Some(error) = group.failed.take() {
             return Err(error);
         }
-        let journal = live.journal.as_mut().context("the journal is closed")?;
+        let journal = active.journal.as_mut().context("the journal is closed")?;
         if group.events > 0 {
             let began = clock::now();
             journal.commit().await?;
@@ -310,7 +312,7 @@ impl Leader {
     fn publish(&self, group: Group) {
         for (answer, result) in group.waiting {
             match &result {
-                Ok(actions) => self.shared.metrics.followed(actions),
+                Ok(applied) => self.shared.metrics.followed(&applied.actions),
                 Err(_) => drop(self.shared.metrics.refused.fetch_add(1, Relaxed)),
             }
             let _ = answer.send(result);

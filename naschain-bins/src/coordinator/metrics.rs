@@ -211,7 +211,7 @@ fn run_metrics(text: &mut String, state: &RunState) {
     gauge(
         text,
         "naschain_leases",
-        "live leases",
+        "active leases",
         board.live_leases() as u64,
     );
     let present = board.miners().filter(|(_, present, _)| *present).count();

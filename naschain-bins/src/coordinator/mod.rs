@@ -3,13 +3,14 @@
 //! Events go through a queue to the one task that writes (`leader.rs`); it takes all
 //! that have gathered, applies them, writes them in one transaction, and only then answers them.
 
+mod active_run;
+mod admission;
+mod applied;
 pub mod call_error;
 mod leader;
-mod live;
 pub mod metrics;
 mod pages;
 pub mod shared;
-mod spared;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -20,6 +21,7 @@ use naschain_consensus::{Action, Event, LeaseId, Millis, MinerId, NoWork, Reject
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
 use crate::clock;
+use crate::coordinator::applied::Applied;
 use crate::coordinator::call_error::{Away, CallError};
 use crate::coordinator::leader::Leader;
 use crate::coordinator::metrics::Metrics;
@@ -60,7 +62,7 @@ impl Coordinator {
     ) -> Result<Arc<Coordinator>> {
         let (commands, queue) = mpsc::channel(MAX_WAITING);
         let shared = Arc::new(Shared {
-            live: Mutex::new(None),
+            active: Mutex::new(None),
             away: watch::Sender::new(Some(Away::Standby)),
             changes: watch::Sender::new(0),
             told: broadcast::Sender::new(MAX_TOLD),
@@ -112,7 +114,7 @@ impl Coordinator {
         &self.shared.metrics
     }
 
-    /// Which signed requests came before, for a [`crate::server::gate::Gate`]. Whenever this genomaster
+    /// Which signed requests came before, for a [`crate::server::auth::Authenticator`]. Whenever this genomaster
     /// takes the lead, they are read from the journal anew.
     pub fn nonces(&self) -> Arc<std::sync::Mutex<Nonces>> {
         self.shared.nonces.clone()
@@ -123,8 +125,8 @@ impl Coordinator {
         let mut away = self.shared.away.subscribe();
         loop {
             away.mark_unchanged();
-            if let Some(live) = &*self.shared.live.lock().await {
-                return look(&live.state);
+            if let Some(active) = &*self.shared.active.lock().await {
+                return look(&active.state);
             }
             // It cannot end: this holds the sender.
             let _ = away.changed().await;
@@ -133,8 +135,8 @@ impl Coordinator {
 
     /// Looks at the state, if this genomaster leads.
     pub async fn look_now<T>(&self, look: impl FnOnce(Option<&RunState>) -> T) -> T {
-        let live = self.shared.live.lock().await;
-        look(live.as_ref().map(|live| &live.state))
+        let active = self.shared.active.lock().await;
+        look(active.as_ref().map(|active| &active.state))
     }
 
     /// Applies an event, with the signed request that asked for it where there is one; both are in
@@ -146,7 +148,8 @@ impl Coordinator {
         event: Event,
         proof: Option<Proof>,
     ) -> Result<Vec<Action>, CallError> {
-        self.send(event, proof, false).await
+        let applied = self.send(event, proof, false).await?;
+        Ok(applied.actions)
     }
 
     async fn send(
@@ -154,7 +157,7 @@ impl Coordinator {
         event: Event,
         proof: Option<Proof>,
         skip_idle: bool,
-    ) -> Result<Vec<Action>, CallError> {
+    ) -> Result<Applied, CallError> {
         let (answer, answered) = oneshot::channel();
         let command = Command::Take {
             event,
@@ -190,7 +193,7 @@ impl Coordinator {
                 miner: miner.clone(),
             };
             // The first one shows that the miner is there; the others only ask.
-            let actions = self.send(event, proof.clone(), !first).await?;
+            let Applied { actions, genome } = self.send(event, proof.clone(), !first).await?;
             first = false;
             let mut wake_up = give_up;
             for action in actions {
@@ -202,7 +205,6 @@ impl Coordinator {
                     wake_up = give_up.min(clock::now() + self.until(until).await);
                 }
                 if let Action::Leased { job, lease, .. } = action {
-                    let genome = self.look(|state| state.genome(job).cloned()).await;
                     return Ok(JobReply::Job(Job {
                         run: self.shared.run,
                         job,
@@ -227,9 +229,10 @@ impl Coordinator {
 
     /// How long until the run's time is `then`.
     async fn until(&self, then: Millis) -> Duration {
-        let live = self.shared.live.lock().await;
-        live.as_ref()
-            .map_or(Duration::ZERO, |live| live.clock.until(then))
+        let active = self.shared.active.lock().await;
+        active
+            .as_ref()
+            .map_or(Duration::ZERO, |active| active.clock.until(then))
     }
 
     /// A miner has finished `epoch` epochs and goes on.

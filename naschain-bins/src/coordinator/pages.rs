@@ -7,8 +7,8 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::clock;
 use crate::coordinator::Coordinator;
+use crate::coordinator::active_run::ActiveRun;
 use crate::coordinator::call_error::{Away, CallError};
-use crate::coordinator::live::Live;
 use naschain_run::Entry;
 
 /// So many entries are read before those who write get their turn.
@@ -43,8 +43,8 @@ impl Coordinator {
     }
 
     async fn some_entries(&self, after: u64, most: usize) -> Result<(Vec<Entry>, u64), CallError> {
-        let mut live = self.shared.live.lock().await;
-        let (state, journal) = Live::journal(&mut live)?;
+        let mut active = self.shared.active.lock().await;
+        let (state, journal) = ActiveRun::journal(&mut active)?;
         let last = state.public_events();
         let left = last.saturating_sub(after).min(most as u64) as usize;
         let entries = journal.entries(after, left).await.map_err(trouble)?;
@@ -73,8 +73,8 @@ impl Coordinator {
     }
 
     async fn some_told(&self, first: u64, most: usize) -> Result<(Vec<ToldOf>, u64), CallError> {
-        let mut live = self.shared.live.lock().await;
-        let (state, journal) = Live::journal(&mut live)?;
+        let mut active = self.shared.active.lock().await;
+        let (state, journal) = ActiveRun::journal(&mut active)?;
         let last = state.events();
         let page = journal.feed(first, most).await.map_err(trouble)?;
         Ok((page, last))

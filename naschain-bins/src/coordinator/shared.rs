@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
-use naschain_consensus::{Action, Event};
+use naschain_consensus::Event;
 use tokio::sync::{Mutex, broadcast, oneshot, watch};
 
+use crate::coordinator::active_run::ActiveRun;
+use crate::coordinator::applied::Applied;
 use crate::coordinator::call_error::{Away, CallError};
-use crate::coordinator::live::Live;
 use crate::coordinator::metrics::Metrics;
 use naschain_identity::Nonces;
 use naschain_run::{Proof, RunSpec};
@@ -34,7 +35,7 @@ impl Default for Settings {
 /// What the writing task and the callers share.
 pub(crate) struct Shared {
     /// The state, unless this genomaster does not lead. What it shows is in the journal.
-    pub(crate) live: Mutex<Option<Live>>,
+    pub(crate) active: Mutex<Option<ActiveRun>>,
     /// Why there is none, if there is none.
     pub(crate) away: watch::Sender<Option<Away>>,
     /// Counts accepted events that may have made work or ended a job.
@@ -58,7 +59,7 @@ pub(crate) enum Command {
         proof: Option<Proof>,
         /// Whether a request for work that would find none is answered without being written.
         skip_idle: bool,
-        answer: oneshot::Sender<Result<Vec<Action>, CallError>>,
+        answer: oneshot::Sender<Result<Applied, CallError>>,
     },
     /// Close the journal.
     Close(oneshot::Sender<Result<()>>),

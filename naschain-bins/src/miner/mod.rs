@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use naschain_consensus::{MinerId, Row};
+use naschain_core::Digest;
 use naschain_train::{Dataset, Epoch, Error};
 use tokio::sync::watch;
 
 use crate::cli::training_line::TrainingLine;
-use crate::client::link::{Link, LinkError};
+use crate::client::transport::{Transport, TransportError};
 use crate::journal::run_folder::{check_data, versions};
 use crate::miner::shelf::Shelf;
 use crate::miner::trainer::Trainer;
@@ -38,7 +39,7 @@ pub struct Miner {
     /// Its name.
     pub name: MinerId,
     /// Its way to the genomaster.
-    pub link: Link,
+    pub transport: Transport,
     /// Where and how it trains.
     pub trainer: Trainer,
     /// Where data sets are looked for first.
@@ -94,16 +95,18 @@ impl Miner {
     /// Works until the run is finished or the miner is told to stop. Only what is wrong before
     /// the first job is an error; later on, what goes wrong is logged and tried again.
     ///
-    /// `dataset` is the data if the caller has it already; it is checked like any other.
-    pub async fn work(mut self, dataset: Option<Arc<Dataset>>) -> Result<()> {
+    /// `dataset` is the data if the caller has it already; it is checked like any other. Returns
+    /// the run that the miner still takes part in, if it was told to stop before the run's end.
+    pub async fn work(mut self, dataset: Option<Arc<Dataset>>) -> Result<Option<Digest>> {
         let Some(mut work) = self.prepare(dataset).await? else {
-            return Ok(());
+            return Ok(None);
         };
         let mut troubles = 0;
         while !*self.stop.borrow() {
             match self.one_job(&mut work).await {
                 Ok(true) => troubles = 0,
-                Ok(false) => return Ok(()),
+                Ok(false) if !*self.stop.borrow() => return Ok(None),
+                Ok(false) => break,
                 Err(error) => {
                     troubles += 1;
                     let pause = (FIRST_PAUSE * 2_u32.pow(troubles.min(10))).min(LONGEST_TROUBLE);
@@ -115,7 +118,7 @@ impl Miner {
                 }
             }
         }
-        Ok(())
+        Ok(Some(work.spec.digest()))
     }
 
     /// Asks for a job and does it; says whether there may be more.
@@ -157,8 +160,8 @@ impl Miner {
 
     /// Learns what the run is, gets its data and joins; nothing when told to stop.
     async fn prepare(&mut self, dataset: Option<Arc<Dataset>>) -> Result<Option<Work>> {
-        let link = self.link.clone();
-        let Some(spec) = self.persist(|| link.run()).await? else {
+        let transport = self.transport.clone();
+        let Some(spec) = self.persist(|| transport.run()).await? else {
             return Ok(None);
         };
         spec.validate()
@@ -182,8 +185,12 @@ impl Miner {
             }
         };
         check_data(&spec, &dataset)?;
-        let (link, name, jobs) = (self.link.clone(), self.name.clone(), self.jobs);
-        if self.persist(|| link.join(&name, jobs)).await?.is_none() {
+        let (transport, name, jobs) = (self.transport.clone(), self.name.clone(), self.jobs);
+        if self
+            .persist(|| transport.join(&name, jobs))
+            .await?
+            .is_none()
+        {
             return Ok(None);
         }
         tracing::info!(
@@ -211,13 +218,13 @@ impl Miner {
     }
 
     async fn next_job(&mut self) -> Result<Option<JobReply>> {
-        let (link, name, jobs) = (self.link.clone(), self.name.clone(), self.jobs);
+        let (transport, name, jobs) = (self.transport.clone(), self.name.clone(), self.jobs);
         self.persist(|| async {
-            match link.request(&name, WAIT_MS).await {
+            match transport.request(&name, WAIT_MS).await {
                 // The genomaster may have been started afresh.
-                Err(LinkError::NotJoined(_)) => {
-                    link.join(&name, jobs).await?;
-                    link.request(&name, WAIT_MS).await
+                Err(TransportError::NotJoined(_)) => {
+                    transport.join(&name, jobs).await?;
+                    transport.request(&name, WAIT_MS).await
                 }
                 other => other,
             }
@@ -288,8 +295,8 @@ impl Miner {
                 continue;
             }
             (told, quiet) = (done, Duration::ZERO);
-            match self.link.heartbeat(&self.name, job.lease, done).await {
-                Err(LinkError::LeaseEnded(reason)) => {
+            match self.transport.heartbeat(&self.name, job.lease, done).await {
+                Err(TransportError::LeaseEnded(reason)) => {
                     tracing::warn!("{}: dropping {}: {reason}", self.name, job.job);
                     watched.abandoned.store(true, Ordering::Relaxed);
                 }
@@ -320,20 +327,20 @@ impl Miner {
     }
 
     async fn deliver(&mut self, answer: &Answer) -> Result<()> {
-        let (link, name) = (self.link.clone(), self.name.clone());
+        let (transport, name) = (self.transport.clone(), self.name.clone());
         let deliver = || async {
-            match link
+            match transport
                 .submit(&name, answer.run, answer.lease, &answer.row)
                 .await
             {
-                Err(LinkError::LeaseEnded(reason) | LinkError::NotJoined(reason)) => {
+                Err(TransportError::LeaseEnded(reason) | TransportError::NotJoined(reason)) => {
                     tracing::warn!(
                         "{name}: the answer for {} came too late: {reason}",
                         answer.job
                     );
                     Ok(Ok(()))
                 }
-                Err(LinkError::Refused(reason)) => Ok(Err(reason)),
+                Err(TransportError::Refused(reason)) => Ok(Err(reason)),
                 other => other.map(Ok),
             }
         };
@@ -348,7 +355,7 @@ impl Miner {
     }
 
     /// Calls until the genomaster is there, with growing pauses; nothing when told to stop.
-    async fn persist<T, F: Future<Output = Result<T, LinkError>>>(
+    async fn persist<T, F: Future<Output = Result<T, TransportError>>>(
         &mut self,
         call: impl Fn() -> F,
     ) -> Result<Option<T>> {
@@ -360,7 +367,7 @@ impl Miner {
             };
             match result {
                 Ok(value) => return Ok(Some(value)),
-                Err(LinkError::Away(reason)) => {
+                Err(TransportError::Away(reason)) => {
                     tracing::warn!("{}: {reason}; trying again in {pause:?}", self.name);
                 }
                 Err(error) => bail!("{error}"),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use naschain_consensus::Millis;
@@ -21,7 +21,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::CallError;
-use naschain_run::{Cursor, PublicEvent, frames};
+use naschain_run::{Cursor, ProblemKind, PublicEvent, frames};
 
 use crate::coordinator::shared::Told;
 use crate::server::problem::Failure;
@@ -45,7 +45,7 @@ pub(crate) async fn events(
     query: Result<Query<After>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let wrong = |detail: String| Failure::new(StatusCode::BAD_REQUEST, "bad_cursor", detail);
+    let wrong = |detail: String| Failure::new(ProblemKind::BadCursor, detail);
     let Query(query) = query.map_err(|error| wrong(error.body_text()))?;
     let last_id = headers.get("last-event-id");
     let last_id = last_id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
@@ -60,7 +60,7 @@ pub(crate) async fn events(
             "event {} has not happened; the last one is {last}",
             cursor.number
         );
-        return Err(Failure::new(StatusCode::CONFLICT, "cursor_ahead", detail));
+        return Err(Failure::new(ProblemKind::CursorAhead, detail));
     }
     let stream = unfold(reader, |mut reader| async {
         let bytes = reader.next().await?;
@@ -99,8 +99,7 @@ impl Reader {
         match others < MAX_READERS {
             true => Ok(reader),
             false => Err(Failure::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too_many_readers",
+                ProblemKind::TooManyReaders,
                 format!("{MAX_READERS} readers follow the events already; try again later"),
             )),
         }

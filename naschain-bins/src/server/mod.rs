@@ -2,13 +2,13 @@
 
 pub mod access;
 pub mod allow_list;
+pub mod auth;
 mod events;
-pub mod gate;
 mod health;
 pub mod legacy;
+pub mod limits;
 pub mod listen;
 pub mod problem;
-pub mod rate_limit;
 pub mod tls;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,19 +20,19 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use naschain_consensus::LeaseId;
+use naschain_consensus::{Event, LeaseId};
 use naschain_core::Digest;
 use serde::Deserialize;
 
 use crate::coordinator::Coordinator;
+use crate::server::auth::{Authenticator, Caller, MAX_BODY_BYTES};
 use crate::server::events::events;
-use crate::server::gate::{Caller, Gate, MAX_BODY_BYTES};
 use crate::server::health::{healthz, measure, metrics, only_leading};
 use crate::server::legacy::Legacy;
 use crate::server::problem::Failure;
 use naschain_run::{
     ClosedJobs, FrontEntry, HeartbeatRequest, HistoryChain, Identity, JobReply, JobRequest,
-    JoinRequest, JournalPage, ResultRequest, RunSpec,
+    JoinRequest, JournalPage, LeaveRequest, ProblemKind, ResultRequest, RunSpec,
 };
 
 /// No request for work waits longer than this.
@@ -46,7 +46,7 @@ const MAX_ENTRIES: usize = 1_000;
 #[derive(Clone)]
 struct App {
     coordinator: Arc<Coordinator>,
-    gate: Arc<Gate>,
+    auth: Arc<Authenticator>,
     chain: Arc<Mutex<HistoryChain>>,
 }
 
@@ -59,30 +59,32 @@ impl FromRef<App> for Arc<Coordinator> {
 type Shared = State<Arc<Coordinator>>;
 
 /// The routes, to be served with [`crate::server::listen::serve()`].
-pub fn router(coordinator: Arc<Coordinator>, gate: Arc<Gate>, legacy: Option<Legacy>) -> Router {
+pub fn router(
+    coordinator: Arc<Coordinator>,
+    auth: Arc<Authenticator>,
+    legacy: Option<Legacy>,
+) -> Router {
     let app = App {
         chain: Arc::new(Mutex::new(HistoryChain::new(coordinator.run()))),
         coordinator: coordinator.clone(),
-        gate: gate.clone(),
+        auth: auth.clone(),
     };
     let leading = from_fn_with_state(coordinator.clone(), only_leading);
     let signed = signed_routes(app.clone())
         .route_layer(leading.clone())
-        .route_layer(from_fn_with_state(gate.clone(), gate::signed));
+        .route_layer(from_fn_with_state(auth.clone(), auth::signed));
     let legacy = legacy.map(|legacy| legacy::router(coordinator.clone(), legacy));
     let open = public_routes(coordinator.clone())
         .merge(legacy.unwrap_or_default())
         .route_layer(leading)
         .merge(routes_about_itself(app))
-        .route_layer(from_fn_with_state(gate, gate::open));
+        .route_layer(from_fn_with_state(auth, auth::open));
     signed
         .merge(open)
-        .fallback(|| async {
-            Failure::new(StatusCode::NOT_FOUND, "not_found", "there is no such path")
-        })
+        .fallback(|| async { Failure::new(ProblemKind::NotFound, "there is no such path") })
         .method_not_allowed_fallback(|| async {
             let detail = "this path does not take this method";
-            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+            Failure::new(ProblemKind::MethodNotAllowed, detail)
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn_with_state(coordinator, measure))
@@ -93,6 +95,7 @@ fn signed_routes(app: App) -> Router {
     Router::new()
         .route("/v1/run", get(run))
         .route("/v1/join", post(join))
+        .route("/v1/leave", post(leave))
         .route("/v1/jobs", post(jobs))
         .route("/v1/leases/{lease}/heartbeat", post(heartbeat))
         .route("/v1/leases/{lease}/result", post(result))
@@ -120,7 +123,7 @@ fn routes_about_itself(app: App) -> Router {
 
 async fn identity(State(app): State<App>) -> Json<Identity> {
     Json(Identity {
-        hotkey: app.gate.hotkey().map(|key| key.address().to_owned()),
+        hotkey: app.auth.hotkey().map(|key| key.address().to_owned()),
     })
 }
 
@@ -134,7 +137,7 @@ async fn join(
     Body(request): Body<JoinRequest>,
 ) -> Reply<StatusCode> {
     caller.is(&request.miner)?;
-    let event = app.gate.joining(&request)?;
+    let event = app.auth.joining(&request)?;
     let name = request
         .name
         .map_or(String::new(), |name| format!(" ({name})"));
@@ -143,16 +146,37 @@ async fn join(
     Ok(StatusCode::NO_CONTENT)
 }
 
+async fn leave(
+    State(coordinator): Shared,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<LeaveRequest>,
+) -> Reply<StatusCode> {
+    caller.is(&request.miner)?;
+    if request.run != coordinator.run() {
+        return Err(wrong_run(request.run, coordinator.run()));
+    }
+    tracing::info!("{} leaves", request.miner);
+    let miner = request.miner;
+    let event = Event::Leave { miner };
+    coordinator.handle(event, caller.proof).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn wrong_run(found: Digest, own: Digest) -> Failure {
+    let detail = format!("the request is for run {found}; this genomaster has run {own}");
+    Failure::new(ProblemKind::WrongRun, detail)
+}
+
 async fn jobs(
     State(App {
-        coordinator, gate, ..
+        coordinator, auth, ..
     }): State<App>,
     Extension(caller): Extension<Caller>,
     Body(request): Body<JobRequest>,
 ) -> Reply<Json<JobReply>> {
     caller.is(&request.miner)?;
     // Also one that joined under another list.
-    gate.owner(&request.miner)?;
+    auth.owner(&request.miner)?;
     let wait = Duration::from_millis(request.wait_ms.min(MAX_WAIT_MS));
     let reply = coordinator
         .request(&request.miner, wait, caller.proof)
@@ -196,25 +220,17 @@ async fn result(
 /// An answer has to be for this run, and a signed one has to say so.
 fn check_run(request: &ResultRequest, signed: bool, run: Digest) -> Reply<()> {
     match request.run {
-        Some(other) if other != run => {
-            let detail = format!("the answer is for run {other}; this genomaster has run {run}");
-            Err(Failure::new(StatusCode::CONFLICT, "wrong_run", detail))
-        }
+        Some(other) if other != run => Err(wrong_run(other, run)),
         None if signed => {
             let detail = "a signed answer has to name its run, as the job did";
-            Err(Failure::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "wrong_data",
-                detail,
-            ))
+            Err(Failure::new(ProblemKind::WrongData, detail))
         }
         _ => Ok(()),
     }
 }
 
 fn lease_id(lease: Result<Path<u64>, PathRejection>) -> Reply<LeaseId> {
-    let wrong =
-        |error: PathRejection| Failure::new(StatusCode::BAD_REQUEST, "bad_path", error.body_text());
+    let wrong = |error: PathRejection| Failure::new(ProblemKind::BadPath, error.body_text());
     Ok(LeaseId(lease.map_err(wrong)?.0))
 }
 
@@ -228,8 +244,8 @@ async fn closed_jobs(
     State(app): State<App>,
     query: Result<Query<After>, QueryRejection>,
 ) -> Reply<Json<ClosedJobs>> {
-    let Query(After { after }) = query
-        .map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "bad_query", error.body_text()))?;
+    let Query(After { after }) =
+        query.map_err(|error| Failure::new(ProblemKind::BadQuery, error.body_text()))?;
     let page = app.coordinator.look(|state| {
         let closed = state.closed();
         let is_last = after.saturating_add(MAX_BATCHES) >= closed.len();
@@ -237,7 +253,7 @@ async fn closed_jobs(
             head: is_last.then(|| {
                 let mut chain = app.chain.lock().unwrap_or_else(PoisonError::into_inner);
                 chain.follow(closed);
-                chain.head(app.gate.hotkey())
+                chain.head(app.auth.hotkey())
             }),
             jobs: closed
                 .iter()
@@ -265,8 +281,8 @@ async fn journal(
     State(coordinator): Shared,
     query: Result<Query<After>, QueryRejection>,
 ) -> Reply<Json<JournalPage>> {
-    let Query(After { after }) = query
-        .map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "bad_query", error.body_text()))?;
+    let Query(After { after }) =
+        query.map_err(|error| Failure::new(ProblemKind::BadQuery, error.body_text()))?;
     let page = coordinator.public_entries(after as u64, MAX_ENTRIES);
     let (mut entries, last) = page.await?;
     for entry in &mut entries {
@@ -289,16 +305,13 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> 
             Ok(Json(body)) => Ok(Body(body)),
             Err(rejection) => {
                 let kind = match &rejection {
-                    JsonRejection::JsonDataError(_) => "wrong_data",
-                    JsonRejection::JsonSyntaxError(_) => "not_json",
-                    JsonRejection::MissingJsonContentType(_) => "not_json",
-                    _ => "bad_body",
+                    JsonRejection::JsonDataError(_) => ProblemKind::WrongData,
+                    JsonRejection::JsonSyntaxError(_)
+                    | JsonRejection::MissingJsonContentType(_) => ProblemKind::NotJson,
+                    _ => ProblemKind::BadBody,
                 };
-                Err(Failure::new(
-                    rejection.status(),
-                    kind,
-                    rejection.body_text(),
-                ))
+                let failure = Failure::new(kind, rejection.body_text());
+                Err(failure.with_status(rejection.status()))
             }
         }
     }

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use naschain_consensus::Rejected;
 
 use crate::coordinator::call_error::{Away, CallError};
-use naschain_run::Problem;
+use naschain_run::{Problem, ProblemKind};
 
 /// A refusal on its way out.
 #[derive(Debug)]
@@ -16,26 +16,34 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// What this genomaster says while it cannot answer.
-    pub(crate) fn away(away: &Away) -> Failure {
-        let kind = match away {
-            Away::Standby => "standby",
-            Away::Trouble(_) => "journal_trouble",
-            Away::Closing => "closing",
-        };
-        Failure::new(StatusCode::SERVICE_UNAVAILABLE, kind, away.to_string())
-    }
-
-    /// A refusal of this kind; one that is for now can be tried again soon.
-    pub fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Failure {
+    /// A refusal of this kind, with the status of the kind. One that is temporary says when to try
+    /// again.
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Failure {
+        let status = kind.status();
         Failure {
             problem: Problem {
-                kind: kind.to_owned(),
-                status: status.as_u16(),
+                kind,
+                status,
                 detail: detail.into(),
             },
-            retry_after_seconds: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
+            retry_after_seconds: (status == 503).then_some(1),
         }
+    }
+
+    /// The same refusal with another status.
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Failure {
+        self.problem.status = status.as_u16();
+        self
+    }
+
+    /// Why this genomaster answers nothing at the moment.
+    pub(crate) fn away(away: &Away) -> Failure {
+        let kind = match away {
+            Away::Standby => ProblemKind::Standby,
+            Away::Trouble(_) => ProblemKind::JournalTrouble,
+            Away::Closing => ProblemKind::Closing,
+        };
+        Failure::new(kind, away.to_string())
     }
 
     /// Its status.
@@ -66,22 +74,16 @@ impl IntoResponse for Failure {
 
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Failure {
-        let (status, kind) = match &error {
-            CallError::Rejected(Rejected::UnknownMiner { .. }) => {
-                (StatusCode::NOT_FOUND, "unknown_miner")
-            }
-            CallError::Rejected(Rejected::StaleLease { .. }) => {
-                (StatusCode::CONFLICT, "stale_lease")
-            }
-            CallError::Rejected(Rejected::UnknownLease { .. }) => {
-                (StatusCode::NOT_FOUND, "unknown_lease")
-            }
-            CallError::Rejected(Rejected::NotYours { .. }) => (StatusCode::FORBIDDEN, "not_yours"),
-            CallError::Rejected(_) => (StatusCode::CONFLICT, "refused"),
-            CallError::WrongEpoch { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "wrong_epoch"),
-            CallError::TooManyMiners { .. } => (StatusCode::FORBIDDEN, "too_many_miners"),
+        let kind = match &error {
+            CallError::Rejected(Rejected::UnknownMiner { .. }) => ProblemKind::UnknownMiner,
+            CallError::Rejected(Rejected::StaleLease { .. }) => ProblemKind::StaleLease,
+            CallError::Rejected(Rejected::UnknownLease { .. }) => ProblemKind::UnknownLease,
+            CallError::Rejected(Rejected::NotYours { .. }) => ProblemKind::NotYours,
+            CallError::Rejected(_) => ProblemKind::Refused,
+            CallError::WrongEpoch { .. } => ProblemKind::WrongEpoch,
+            CallError::TooManyMiners { .. } => ProblemKind::TooManyMiners,
             CallError::Away(away) => return Failure::away(away),
         };
-        Failure::new(status, kind, error.to_string())
+        Failure::new(kind, error.to_string())
     }
 }

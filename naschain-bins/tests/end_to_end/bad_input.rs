@@ -14,7 +14,7 @@ use naschain_bins::journal::store::Place;
 use naschain_bins::server;
 use naschain_bins::server::access::Access;
 use naschain_bins::server::allow_list::AllowList;
-use naschain_bins::server::gate::Gate;
+use naschain_bins::server::auth::Authenticator;
 use naschain_bins::server::legacy::Legacy;
 use naschain_bins::server::legacy::credentials::Credentials;
 use naschain_core::Genome;
@@ -129,10 +129,10 @@ fn routers() -> &'static (tokio::runtime::Runtime, [Router; 2]) {
                     rate_per_key: 0,
                     ..Access::default()
                 };
-                let gate = Arc::new(Gate::new(access, coordinator.nonces()));
+                let gate = Arc::new(Authenticator::new(access, coordinator.nonces()));
                 let legacy = Legacy {
                     credentials: None,
-                    gate: gate.clone(),
+                    auth: gate.clone(),
                 };
                 server::router(coordinator, gate, Some(legacy))
             })

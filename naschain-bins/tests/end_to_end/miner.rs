@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use crate::programs::{Process, folder, genomaster, read, search, succeeded, text, wait_until};
-use naschain_bins::client::link::Link;
+use naschain_bins::client::transport::Transport;
 use naschain_bins::coordinator::Coordinator;
 use naschain_bins::journal::run_folder::{create_or_check, read_spec};
 use naschain_bins::journal::store::Place;
@@ -96,7 +96,7 @@ async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec
     for name in ["ada", "bob", "eve"] {
         let miner = Miner {
             name: name.parse().unwrap(),
-            link: Link::Local(coordinator.clone()),
+            transport: Transport::Local(coordinator.clone()),
             trainer: Trainer {
                 options: {
                     let mut options = Options::default();

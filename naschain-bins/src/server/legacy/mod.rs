@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::CallError;
-use crate::server::gate::Gate;
+use crate::server::auth::Authenticator;
 use crate::server::legacy::credentials::Credentials;
 use crate::server::problem::Failure;
 use naschain_run::{ClosedJob, Job, JobReply, JoinRequest, legacy_uid};
@@ -37,7 +37,7 @@ pub struct Legacy {
     /// Who may speak for which uid, if not everybody for all.
     pub credentials: Option<Credentials>,
     /// Decides who may join.
-    pub gate: Arc<Gate>,
+    pub auth: Arc<Authenticator>,
 }
 
 struct App {
@@ -234,7 +234,7 @@ impl App {
 
     /// Asks the board; a miner that it does not know joins first.
     async fn ask(&self, miner: &MinerId) -> Reply<JobReply> {
-        self.legacy.gate.owner(miner)?;
+        self.legacy.auth.owner(miner)?;
         let ask = || self.coordinator.request(miner, Duration::ZERO, None);
         match ask().await {
             Err(CallError::Rejected(Rejected::UnknownMiner { .. })) => {
@@ -243,7 +243,7 @@ impl App {
                     name: None,
                     jobs: None,
                 };
-                let event = self.legacy.gate.joining(&request)?;
+                let event = self.legacy.auth.joining(&request)?;
                 tracing::info!("{miner} joins");
                 self.coordinator.handle(event, None).await?;
                 Ok(ask().await?)

@@ -12,7 +12,7 @@ use naschain_bins::coordinator::Coordinator;
 use naschain_bins::journal::run_folder::{create_or_check, read_spec};
 use naschain_bins::journal::store::Place;
 use naschain_bins::server::access::Access;
-use naschain_bins::server::gate::Gate;
+use naschain_bins::server::auth::Authenticator;
 use naschain_bins::server::listen;
 use naschain_bins::server::listen::Listening;
 use naschain_consensus::{Event, Millis, MinerId};
@@ -192,7 +192,7 @@ async fn serve_at(
 ) -> String {
     let spec = read_spec(&dir.join("run.json")).unwrap();
     let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
-    let gate = Arc::new(Gate::new(access, coordinator.nonces()));
+    let gate = Arc::new(Authenticator::new(access, coordinator.nonces()));
     let router = naschain_bins::server::router(coordinator, gate, None);
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
         .await

@@ -11,7 +11,7 @@ use crate::programs::folder;
 use naschain_bins::coordinator::Coordinator;
 use naschain_bins::journal::store::Place;
 use naschain_bins::server::access::Access;
-use naschain_bins::server::gate::Gate;
+use naschain_bins::server::auth::Authenticator;
 use naschain_bins::server::router;
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ async fn serve(dir: &Path) -> (std::sync::Arc<Coordinator>, String) {
     let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let gate = Gate::new(Access::default(), coordinator.nonces());
+    let gate = Authenticator::new(Access::default(), coordinator.nonces());
     let router = router(coordinator.clone(), gate.into(), None);
     tokio::spawn(async move { axum::serve(listener, router).await });
     (coordinator, address)

@@ -75,7 +75,13 @@ async fn what_was_written_is_read_with_proofs_and_feed() {
         let mut reader = place.read(run).await.unwrap();
         let entries = reader.entries(1, 2).await.unwrap();
         assert_eq!(entries.len(), 2);
-        assert!(entries[0].proof.as_deref().unwrap().contains("\"hotkey\":\"a\""));
+        assert!(
+            entries[0]
+                .proof
+                .as_deref()
+                .unwrap()
+                .contains("\"hotkey\":\"a\"")
+        );
         assert_eq!((entries[1].number, &entries[1].proof), (3, &None));
         let told = reader.feed(3, 10).await.unwrap();
         let expected = [(3, 9, "[2]".to_owned()), (4, 9, "[3]".to_owned())];

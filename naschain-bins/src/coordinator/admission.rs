@@ -4,21 +4,21 @@
 use naschain_consensus::{Action, Event, LeaseId, MinerId, NoWork};
 
 use crate::clock;
+use crate::coordinator::active_run::ActiveRun;
 use crate::coordinator::call_error::CallError;
-use crate::coordinator::live::Live;
 use naschain_run::Proof;
 
 /// The answer to an event without writing it; nothing for one that has to be applied.
-pub(crate) fn spared(
-    live: &Live,
+pub(crate) fn admission(
+    active: &ActiveRun,
     event: &Event,
     proof: Option<&Proof>,
     waits: bool,
     most_miners: usize,
 ) -> Option<Result<Vec<Action>, CallError>> {
-    let board = live.state.board();
+    let board = active.state.board();
     match event {
-        Event::Request { .. } => idle(live, event, waits).map(|idle| Ok(vec![idle])),
+        Event::Request { .. } => idle(active, event, waits).map(|idle| Ok(vec![idle])),
         Event::Join { miner } | Event::Register { miner, .. } => {
             if !board.has_joined(miner) && board.miners().len() >= most_miners {
                 return Some(Err(CallError::TooManyMiners { most: most_miners }));
@@ -32,24 +32,28 @@ pub(crate) fn spared(
             let changes_nothing = board.is_present(miner) && same;
             (changes_nothing && may_be_forgotten(proof)).then(|| Ok(Vec::new()))
         }
+        Event::Leave { miner } if board.has_joined(miner) => {
+            let has_left = !board.is_present(miner);
+            (has_left && may_be_forgotten(proof)).then(|| Ok(Vec::new()))
+        }
         Event::Heartbeat {
             miner,
             lease,
             epoch,
-        } => heartbeat(live, miner, *lease, *epoch, proof),
+        } => heartbeat(active, miner, *lease, *epoch, proof),
         _ => None,
     }
 }
 
 fn heartbeat(
-    live: &Live,
+    active: &ActiveRun,
     miner: &MinerId,
     lease: LeaseId,
     epoch: u32,
     proof: Option<&Proof>,
 ) -> Option<Result<Vec<Action>, CallError>> {
-    let spec = live.state.spec();
-    let (holder, last, renewed) = live.state.board().last_heartbeat(lease)?;
+    let spec = active.state.spec();
+    let (holder, last, renewed) = active.state.board().last_heartbeat(lease)?;
     if holder != miner {
         return None;
     }
@@ -57,7 +61,7 @@ fn heartbeat(
     if !(last..=of).contains(&epoch) {
         return Some(Err(CallError::WrongEpoch { epoch, last, of }));
     }
-    let silent_ms = live.clock.now().since(renewed);
+    let silent_ms = active.clock.now().since(renewed);
     // Our miners speak every third of the lease.
     let is_news = epoch > last || silent_ms >= spec.rules.lease_ms / 4;
     (!is_news && may_be_forgotten(proof)).then(|| Ok(Vec::new()))
@@ -70,14 +74,14 @@ fn may_be_forgotten(proof: Option<&Proof>) -> bool {
 }
 
 /// The answer to a request for work that need not be written, if it is one.
-fn idle(live: &Live, event: &Event, skip_idle: bool) -> Option<Action> {
+fn idle(active: &ActiveRun, event: &Event, skip_idle: bool) -> Option<Action> {
     let Event::Request { miner } = event else {
         return None;
     };
     if !skip_idle {
         return None;
     }
-    let board = live.state.board();
+    let board = active.state.board();
     // One that waits asks on without its miner: it may find work, and not end any.
     let full = board.is_present(miner) && !board.has_capacity(miner);
     let reason = match full {
@@ -85,7 +89,7 @@ fn idle(live: &Live, event: &Event, skip_idle: bool) -> Option<Action> {
         false => board.idle_reason(miner)?,
     };
     // The board has not heard of the time since its last event.
-    if matches!(reason, NoWork::TooFast { until } if until <= live.clock.now()) {
+    if matches!(reason, NoWork::TooFast { until } if until <= active.clock.now()) {
         return None;
     }
     let miner = miner.clone();

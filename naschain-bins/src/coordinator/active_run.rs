@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::clock::RunClock;
+use crate::coordinator::applied::Applied;
 use crate::coordinator::call_error::{Away, CallError};
 use crate::journal::Journal;
 use naschain_run::{Cursor, Proof, PublicEvent, Publisher, RunSpec, RunState, frames};
@@ -15,7 +16,7 @@ use naschain_run::{Cursor, Proof, PublicEvent, Publisher, RunSpec, RunState, fra
 pub(crate) const PAGE: usize = 10_000;
 
 /// What the leader holds.
-pub(crate) struct Live {
+pub(crate) struct ActiveRun {
     pub(crate) state: RunState,
     /// Nothing after it was closed.
     pub(crate) journal: Option<Journal>,
@@ -25,20 +26,22 @@ pub(crate) struct Live {
     pub(crate) snapshot: u64,
 }
 
-impl Live {
+impl ActiveRun {
     /// State and journal of one that leads.
-    pub(crate) fn journal(live: &mut Option<Live>) -> Result<(&RunState, &mut Journal), CallError> {
-        let live = live.as_mut().ok_or(CallError::Away(Away::Standby))?;
-        let journal = live.journal.as_mut();
+    pub(crate) fn journal(
+        active: &mut Option<ActiveRun>,
+    ) -> Result<(&RunState, &mut Journal), CallError> {
+        let active = active.as_mut().ok_or(CallError::Away(Away::Standby))?;
+        let journal = active.journal.as_mut();
         let journal = journal.ok_or(CallError::Away(Away::Closing))?;
-        Ok((&live.state, journal))
+        Ok((&active.state, journal))
     }
 }
 
 /// A caller and the answer that it gets once the group is written.
 type Waiting = (
-    oneshot::Sender<Result<Vec<Action>, CallError>>,
-    Result<Vec<Action>, CallError>,
+    oneshot::Sender<Result<Applied, CallError>>,
+    Result<Applied, CallError>,
 );
 
 /// Events that are written together.
@@ -59,28 +62,28 @@ impl Group {
     /// Applies an event and stages it. A refusal changes nothing.
     pub(crate) fn apply(
         &mut self,
-        live: &mut Live,
+        active: &mut ActiveRun,
         now: Millis,
         event: Event,
         proof: Option<&Proof>,
     ) -> Result<Vec<Action>, CallError> {
-        let actions = live.state.apply(now, event.clone(), proof)?;
+        let actions = active.state.apply(now, event.clone(), proof)?;
         if matches!(event, Event::Tick) && actions.is_empty() {
             return Ok(actions);
         }
         self.events += 1;
-        self.last = live.state.events();
+        self.last = active.state.events();
         self.makes_work_or_ends |= actions.iter().any(makes_work_or_ends);
-        let messages = live.narrator.tell(&live.state, &event, &actions);
+        let messages = active.narrator.tell(&active.state, &event, &actions);
         frames(self.last, now, &messages, Cursor::default(), &mut self.told);
-        if let Err(error) = live.stage(now, &event, proof, &messages) {
+        if let Err(error) = active.stage(now, &event, proof, &messages) {
             self.failed = Some(error);
         }
         Ok(actions)
     }
 }
 
-impl Live {
+impl ActiveRun {
     fn stage(
         &mut self,
         now: Millis,
@@ -123,18 +126,18 @@ impl Live {
 const CLOSING_EVENTS: u64 = 1_000;
 
 /// Lets go of the journal; the state can still be looked at.
-pub(crate) async fn close(live: &mut Live) -> Result<()> {
-    if live.state.events() - live.snapshot >= CLOSING_EVENTS {
-        live.keep_snapshot().await;
+pub(crate) async fn close(active: &mut ActiveRun) -> Result<()> {
+    if active.state.events() - active.snapshot >= CLOSING_EVENTS {
+        active.keep_snapshot().await;
     }
-    match live.journal.take() {
+    match active.journal.take() {
         Some(journal) => journal.close().await,
         None => Ok(()),
     }
 }
 
 /// The state of the run by its snapshot and the events after it.
-pub(crate) async fn bring_back(mut journal: Journal, spec: &RunSpec) -> Result<Live> {
+pub(crate) async fn bring_back(mut journal: Journal, spec: &RunSpec) -> Result<ActiveRun> {
     let restored = journal.snapshot(|number, bytes| {
         let state = RunState::restored(spec.clone(), bytes)?;
         ensure!(state.events() == number, "it is of another event");
@@ -162,7 +165,7 @@ pub(crate) async fn bring_back(mut journal: Journal, spec: &RunSpec) -> Result<L
             );
         }
     }
-    Ok(Live {
+    Ok(ActiveRun {
         narrator: Publisher::of(&state),
         state,
         journal: Some(journal),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, request::Parts};
+use axum::http::{HeaderMap, Method, request::Parts};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -14,10 +14,10 @@ use naschain_consensus::{Event, MinerId};
 
 use crate::clock;
 use crate::server::access::Access;
+use crate::server::limits::RateLimit;
 use crate::server::problem::Failure;
-use crate::server::rate_limit::RateLimit;
 use naschain_identity::{Auth, AuthError, Hotkey, Nonces, SignedParts};
-use naschain_run::{JoinRequest, Proof, legacy_uid};
+use naschain_run::{JoinRequest, ProblemKind, Proof, legacy_uid};
 
 /// No request has a larger body.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -26,8 +26,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most characters of path and query.
 const MAX_PATH_BYTES: usize = 1024;
 
-/// The gate of one genomaster.
-pub struct Gate {
+/// The auth of one genomaster.
+pub struct Authenticator {
     access: Access,
     /// The run's, so that a genomaster that takes the lead knows what others believed.
     nonces: Arc<Mutex<Nonces>>,
@@ -52,12 +52,11 @@ impl Caller {
             let detail = format!(
                 "{miner} is a miner of the old network, which speaks by /request_job and /finish_job with its token; a miner here needs another name"
             );
-            return Err(Failure::new(StatusCode::FORBIDDEN, "needs_token", detail));
+            return Err(Failure::new(ProblemKind::NeedsToken, detail));
         }
         match &self.hotkey {
             Some(hotkey) if hotkey != miner.as_str() => Err(Failure::new(
-                StatusCode::FORBIDDEN,
-                "not_you",
+                ProblemKind::NotYou,
                 format!("{hotkey} signed this request; it cannot speak for {miner}"),
             )),
             _ => Ok(()),
@@ -70,11 +69,11 @@ impl Caller {
     }
 }
 
-impl Gate {
-    /// A gate that believes no request whose nonce is known already: see
+impl Authenticator {
+    /// A auth that believes no request whose nonce is known already: see
     /// [`crate::coordinator::Coordinator::nonces`].
-    pub fn new(access: Access, nonces: Arc<Mutex<Nonces>>) -> Gate {
-        Gate {
+    pub fn new(access: Access, nonces: Arc<Mutex<Nonces>>) -> Authenticator {
+        Authenticator {
             nonces,
             per_key: Mutex::new(RateLimit::new(access.rate_per_key)),
             per_address: Mutex::new(RateLimit::new(access.rate_per_address)),
@@ -91,7 +90,7 @@ impl Gate {
     pub fn owner(&self, miner: &MinerId) -> Result<Option<MinerId>, Failure> {
         self.access.owner(miner).ok_or_else(|| {
             let detail = format!("{miner} is not on the allow-list of this genomaster");
-            Failure::new(StatusCode::FORBIDDEN, "not_allowed", detail)
+            Failure::new(ProblemKind::NotAllowed, detail)
         })
     }
 
@@ -124,8 +123,7 @@ impl Gate {
     fn check_rate<K: Ord>(limit: &Mutex<RateLimit<K>>, who: K) -> Result<(), Failure> {
         lock(limit).take(who, clock::now()).map_err(|wait| {
             let detail = format!("too many requests; wait {:.1} s", wait.as_secs_f64());
-            let mut failure =
-                Failure::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
+            let mut failure = Failure::new(ProblemKind::TooManyRequests, detail);
             failure.retry_after_seconds = Some(wait.as_secs() + 1);
             failure
         })
@@ -172,11 +170,7 @@ impl Gate {
         let path_bytes = parts.uri.to_string().len();
         if path_bytes > MAX_PATH_BYTES {
             let detail = format!("the path has {path_bytes} bytes; the limit is {MAX_PATH_BYTES}");
-            return Err(Failure::new(
-                StatusCode::URI_TOO_LONG,
-                "path_too_long",
-                detail,
-            ));
+            return Err(Failure::new(ProblemKind::PathTooLong, detail));
         }
         let body = read(body).await?;
         if signed {
@@ -188,16 +182,24 @@ impl Gate {
 }
 
 /// Middleware for paths whose requests have to be signed, where the genomaster has a hotkey.
-pub async fn signed(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
-    match gate.pass(request, true).await {
+pub async fn signed(
+    State(auth): State<Arc<Authenticator>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match auth.pass(request, true).await {
         Ok(request) => next.run(request).await,
         Err(failure) => failure.into_response(),
     }
 }
 
 /// Middleware for all other paths: rates and sizes alone.
-pub async fn open(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
-    match gate.pass(request, false).await {
+pub async fn open(
+    State(auth): State<Arc<Authenticator>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match auth.pass(request, false).await {
         Ok(request) => next.run(request).await,
         Err(failure) => failure.into_response(),
     }
@@ -208,18 +210,15 @@ async fn read(body: Body) -> Result<Bytes, Failure> {
     match tokio::time::timeout(BODY_TIMEOUT, whole).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Failure::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
+            ProblemKind::BodyTooLarge,
             format!("the body is larger than the limit of {MAX_BODY_BYTES} bytes"),
         )),
         Ok(Err(error)) => Err(Failure::new(
-            StatusCode::BAD_REQUEST,
-            "bad_body",
+            ProblemKind::BadBody,
             format!("the body could not be read: {error}"),
         )),
         Err(_) => Err(Failure::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "body_too_slow",
+            ProblemKind::BodyTooSlow,
             format!("the body did not arrive within {BODY_TIMEOUT:?}"),
         )),
     }
@@ -227,7 +226,7 @@ async fn read(body: Body) -> Result<Bytes, Failure> {
 
 impl From<AuthError> for Failure {
     fn from(error: AuthError) -> Failure {
-        Failure::new(StatusCode::UNAUTHORIZED, error.kind(), error.to_string())
+        Failure::new(ProblemKind::from(&error), error.to_string())
     }
 }
 
@@ -276,7 +275,8 @@ mod tests {
                 behind_proxy,
                 ..Access::default()
             };
-            let address = Gate::new(access, Arc::default()).stranger(&parts(peer, forwarded));
+            let address =
+                Authenticator::new(access, Arc::default()).stranger(&parts(peer, forwarded));
             address.map(|address| address.to_string())
         };
         let some = |text: &str| Some(text.to_owned());
@@ -305,14 +305,14 @@ mod tests {
             rate_per_address: 5,
             ..Access::default()
         };
-        let gate = Gate::new(access, Arc::default());
+        let auth = Authenticator::new(access, Arc::default());
         let mut refused = 0;
         for _ in 0..30 {
             let request = Request::from_parts(parts("192.0.2.7", None), Body::empty());
-            refused += u32::from(gate.pass(request, true).await.is_err());
+            refused += u32::from(auth.pass(request, true).await.is_err());
         }
         assert!((18..=20).contains(&refused), "{refused}");
         let other = Request::from_parts(parts("192.0.2.8", None), Body::empty());
-        assert!(gate.pass(other, true).await.is_ok());
+        assert!(auth.pass(other, true).await.is_ok());
     }
 }

@@ -1,0 +1,203 @@
+//! A miner's way to the genomaster: a call in the same process, or HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use naschain_consensus::{Event, LeaseId, MinerId, Rejected, Row};
+use naschain_core::Digest;
+
+use crate::client::{Client, ClientError};
+use crate::coordinator::Coordinator;
+use crate::coordinator::call_error::CallError;
+use naschain_run::{JobReply, ProblemKind, RunSpec};
+
+/// Either way.
+#[derive(Clone)]
+pub enum Transport {
+    /// In the same process.
+    Local(Arc<Coordinator>),
+    /// Over the network.
+    Http(Client),
+}
+
+/// Why a call did not succeed, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// Try again later.
+    #[error("the genomaster is away: {0}")]
+    Away(String),
+    /// The lease has ended: drop the work and ask for new.
+    #[error("{0}")]
+    LeaseEnded(String),
+    /// Join first.
+    #[error("{0}")]
+    NotJoined(String),
+    /// What was said is refused, for good.
+    #[error("the genomaster refuses: {0}")]
+    Refused(String),
+    /// Whoever says it is not believed or not let in, or the call met something else than a
+    /// genomaster: what was said was not looked at.
+    #[error("the genomaster does not listen: {0}")]
+    NotHeard(String),
+}
+
+impl Transport {
+    /// What the run is.
+    pub async fn run(&self) -> Result<RunSpec, TransportError> {
+        match self {
+            Transport::Local(coordinator) => Ok(coordinator.spec().clone()),
+            Transport::Http(client) => Ok(client.run().await?),
+        }
+    }
+
+    /// Takes part, with so many jobs at once.
+    pub async fn join(&self, miner: &MinerId, jobs: u32) -> Result<(), TransportError> {
+        match self {
+            Transport::Local(coordinator) => {
+                let register = Event::Register {
+                    miner: miner.clone(),
+                    owner: None,
+                    capacity: jobs,
+                };
+                coordinator.handle(register, None).await?;
+            }
+            Transport::Http(client) => client.join_with(miner, Some(jobs)).await?,
+        }
+        Ok(())
+    }
+
+    /// Takes part no longer.
+    pub async fn leave(&self, miner: &MinerId, run: Digest) -> Result<(), TransportError> {
+        match self {
+            Transport::Local(coordinator) => {
+                let miner = miner.clone();
+                coordinator.handle(Event::Leave { miner }, None).await?;
+            }
+            Transport::Http(client) => client.leave(miner, run).await?,
+        }
+        Ok(())
+    }
+
+    /// Asks for work and waits for it up to `wait_ms`.
+    pub async fn request(&self, miner: &MinerId, wait_ms: u64) -> Result<JobReply, TransportError> {
+        let wait = Duration::from_millis(wait_ms);
+        match self {
+            Transport::Local(coordinator) => Ok(coordinator.request(miner, wait, None).await?),
+            Transport::Http(client) => Ok(client.request(miner, wait_ms).await?),
+        }
+    }
+
+    /// Says that the work goes on.
+    pub async fn heartbeat(
+        &self,
+        miner: &MinerId,
+        lease: LeaseId,
+        epoch: u32,
+    ) -> Result<(), TransportError> {
+        match self {
+            Transport::Local(coordinator) => {
+                Ok(coordinator.heartbeat(miner, lease, epoch, None).await?)
+            }
+            Transport::Http(client) => Ok(client.heartbeat(miner, lease, epoch).await?),
+        }
+    }
+
+    /// Answers in a run, the one that the job is of.
+    pub async fn submit(
+        &self,
+        miner: &MinerId,
+        run: Digest,
+        lease: LeaseId,
+        row: &Row,
+    ) -> Result<(), TransportError> {
+        match self {
+            Transport::Local(coordinator) => {
+                Ok(coordinator.submit(miner, lease, row.clone(), None).await?)
+            }
+            Transport::Http(client) => Ok(client.submit(miner, run, lease, row).await?),
+        }
+    }
+}
+
+impl From<CallError> for TransportError {
+    fn from(error: CallError) -> TransportError {
+        let text = error.to_string();
+        match error {
+            CallError::Rejected(Rejected::StaleLease { .. }) => TransportError::LeaseEnded(text),
+            CallError::Rejected(Rejected::UnknownMiner { .. }) => TransportError::NotJoined(text),
+            CallError::Away(_) => TransportError::Away(text),
+            _ => TransportError::Refused(text),
+        }
+    }
+}
+
+impl From<ClientError> for TransportError {
+    fn from(error: ClientError) -> TransportError {
+        let text = error.to_string();
+        let ClientError::Refused(problem) = error else {
+            return TransportError::Away(text);
+        };
+        match (&problem.kind, problem.status) {
+            // A lease is unknown where another run has taken over the address.
+            (ProblemKind::StaleLease | ProblemKind::UnknownLease | ProblemKind::WrongRun, _) => {
+                TransportError::LeaseEnded(text)
+            }
+            (ProblemKind::UnknownMiner, _) => TransportError::NotJoined(text),
+            (ProblemKind::NotYours, _) | (_, 409 | 422) => TransportError::Refused(text),
+            _ => TransportError::NotHeard(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use naschain_run::Problem;
+
+    #[test]
+    fn only_what_was_looked_at_is_refused_for_good() {
+        let found = |status, kind: ProblemKind| {
+            let problem = Problem {
+                kind,
+                status,
+                detail: "it".to_owned(),
+            };
+            TransportError::from(ClientError::Refused(problem))
+        };
+        for (status, kind) in [
+            (409, ProblemKind::Refused),
+            (422, ProblemKind::WrongData),
+            (403, ProblemKind::NotYours),
+        ] {
+            assert!(
+                matches!(found(status, kind.clone()), TransportError::Refused(_)),
+                "{kind}"
+            );
+        }
+        for (status, kind) in [
+            (401, ProblemKind::WrongReceiver),
+            (401, ProblemKind::Unsigned),
+            (403, ProblemKind::NotAllowed),
+            (403, ProblemKind::NotYou),
+            (404, ProblemKind::NotFound),
+            (413, ProblemKind::BodyTooLarge),
+        ] {
+            assert!(
+                matches!(found(status, kind.clone()), TransportError::NotHeard(_)),
+                "{kind}"
+            );
+        }
+        assert!(matches!(
+            found(409, ProblemKind::StaleLease),
+            TransportError::LeaseEnded(_)
+        ));
+        assert!(matches!(
+            found(404, ProblemKind::UnknownLease),
+            TransportError::LeaseEnded(_)
+        ));
+        assert!(matches!(
+            found(404, ProblemKind::UnknownMiner),
+            TransportError::NotJoined(_)
+        ));
+    }
+}

@@ -1,0 +1,25 @@
+//! What an event led to, on its way to the caller.
+
+use naschain_consensus::Action;
+use naschain_core::Genome;
+use naschain_run::RunState;
+
+/// What followed from an event.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    pub(crate) actions: Vec<Action>,
+    /// The genome of the job that was leased by it, so that the miner's request need not lock the
+    /// state again.
+    pub(crate) genome: Option<Genome>,
+}
+
+impl Applied {
+    /// These actions, with what the state knows of them.
+    pub(crate) fn new(actions: Vec<Action>, state: &RunState) -> Applied {
+        let genome = actions.iter().find_map(|action| match action {
+            Action::Leased { job, .. } => state.genome(*job).cloned(),
+            _ => None,
+        });
+        Applied { actions, genome }
+    }
+}

@@ -1,0 +1,157 @@
+//! Errors over HTTP, as RFC 9457 has them: `application/problem+json`.
+
+use std::fmt;
+
+use naschain_identity::AuthError;
+use serde::{Deserialize, Serialize};
+
+/// An error as a problem document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The kind of error.
+    #[serde(rename = "type")]
+    pub kind: ProblemKind,
+    /// The HTTP status.
+    pub status: u16,
+    /// What was wrong and what would be right.
+    pub detail: String,
+}
+
+/// The kinds of problem documents; on the wire in snake case, such as `stale_lease`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ProblemKind {
+    /// The request is not signed, and has to be.
+    Unsigned,
+    /// A header of the signature is missing or has a wrong form.
+    MalformedAuth,
+    /// The request was signed for another genomaster.
+    WrongReceiver,
+    /// The request was signed too long ago, or its signer's clock is ahead.
+    StaleRequest,
+    /// The signature does not belong to the sender.
+    BadSignature,
+    /// The request was sent before.
+    ReplayedRequest,
+    /// The signer acts in the name of another miner.
+    NotYou,
+    /// The miner is not on the allow-list.
+    NotAllowed,
+    /// The name belongs to a miner of the reference network, which needs its token.
+    NeedsToken,
+    /// The rate limit is exceeded.
+    TooManyRequests,
+    /// No more miners may join.
+    TooManyMiners,
+    /// No more readers of events are served.
+    TooManyReaders,
+    /// The path is too long.
+    PathTooLong,
+    /// The body is too large.
+    BodyTooLarge,
+    /// The body took too long to arrive.
+    BodyTooSlow,
+    /// The body could not be read.
+    BadBody,
+    /// The path has a wrong form.
+    BadPath,
+    /// The query has a wrong form.
+    BadQuery,
+    /// The cursor has a wrong form.
+    BadCursor,
+    /// The cursor is ahead of the journal.
+    CursorAhead,
+    /// The body is not JSON.
+    NotJson,
+    /// The body is JSON with wrong content.
+    WrongData,
+    /// The request belongs to another run.
+    WrongRun,
+    /// The epoch of a heartbeat is impossible.
+    WrongEpoch,
+    /// There is no such path.
+    NotFound,
+    /// The path does not support the method.
+    MethodNotAllowed,
+    /// The miner has not joined.
+    UnknownMiner,
+    /// The lease was never granted.
+    UnknownLease,
+    /// The lease has ended.
+    StaleLease,
+    /// The lease belongs to another miner.
+    NotYours,
+    /// The job board rejected the event for another reason.
+    Refused,
+    /// Another genomaster leads the run.
+    Standby,
+    /// The journal cannot be used at the moment.
+    JournalTrouble,
+    /// The genomaster is shutting down.
+    Closing,
+    /// The server that answered is another genomaster than the one that was expected.
+    OtherGenomaster,
+    /// A kind that this version does not know.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl ProblemKind {
+    /// The HTTP status of this kind, where nothing more specific is known.
+    pub fn status(&self) -> u16 {
+        use ProblemKind::*;
+        match self {
+            BadBody | BadPath | BadQuery | BadCursor | NotJson | Other(_) => 400,
+            Unsigned | MalformedAuth | WrongReceiver | StaleRequest | BadSignature
+            | ReplayedRequest | OtherGenomaster => 401,
+            NotYou | NotAllowed | NeedsToken | TooManyMiners | NotYours => 403,
+            NotFound | UnknownMiner | UnknownLease => 404,
+            MethodNotAllowed => 405,
+            BodyTooSlow => 408,
+            CursorAhead | WrongRun | StaleLease | Refused => 409,
+            BodyTooLarge => 413,
+            PathTooLong => 414,
+            WrongData | WrongEpoch => 422,
+            TooManyRequests => 429,
+            TooManyReaders | Standby | JournalTrouble | Closing => 503,
+        }
+    }
+}
+
+impl fmt::Display for ProblemKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+impl From<&AuthError> for ProblemKind {
+    fn from(error: &AuthError) -> ProblemKind {
+        match error {
+            AuthError::Malformed { .. } => ProblemKind::MalformedAuth,
+            AuthError::WrongReceiver { .. } => ProblemKind::WrongReceiver,
+            AuthError::Stale { .. } => ProblemKind::StaleRequest,
+            AuthError::Replayed { .. } => ProblemKind::ReplayedRequest,
+            _ => ProblemKind::BadSignature,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_written_in_snake_case_and_unknown_ones_are_kept() {
+        for (kind, text) in [
+            (ProblemKind::StaleLease, "stale_lease"),
+            (ProblemKind::NotJson, "not_json"),
+            (ProblemKind::Other("teapot".to_owned()), "teapot"),
+        ] {
+            assert_eq!(kind.to_string(), text);
+            let json = serde_json::to_string(&kind).unwrap();
+            assert_eq!(json, format!("\"{text}\""));
+            assert_eq!(serde_json::from_str::<ProblemKind>(&json).unwrap(), kind);
+        }
+    }
+}
