@@ -1,0 +1,96 @@
+//! The rules of CONTRIBUTING.md that can be counted: documentation, sizes and names.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use toml::Table;
+
+/// The crates that other projects may depend on.
+const LIBRARIES: [&str; 6] = [
+    "naschain-core",
+    "naschain-nsga",
+    "naschain-consensus",
+    "naschain-train",
+    "naschain-identity",
+    "naschain-run",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// All source files of all crates, without tests and examples.
+fn sources() -> Vec<PathBuf> {
+    let crates = LIBRARIES.into_iter().chain(["naschain-bins"]);
+    let files: Vec<_> = crates
+        .flat_map(|name| rust_files(&root().join(name).join("src")))
+        .collect();
+    assert!(files.len() > 150, "{} files", files.len());
+    files
+}
+
+#[test]
+fn a_library_has_a_readme_that_is_its_documentation() {
+    for name in LIBRARIES {
+        let manifest: Table = read(format!("{name}/Cargo.toml")).parse().unwrap();
+        let package = manifest["package"].as_table().unwrap();
+        assert_eq!(package["readme"].as_str(), Some("README.md"), "{name}");
+        for (list, most) in [("keywords", 5), ("categories", 5)] {
+            let length = package[list].as_array().unwrap().len();
+            assert!((1..=most).contains(&length), "{name}: {length} {list}");
+        }
+        let readme = read(format!("{name}/README.md"));
+        assert!(readme.contains("```rust"), "{name}: no example");
+        let lib = read(format!("{name}/src/lib.rs"));
+        let included = "#![doc = include_str!(\"../README.md\")]";
+        assert!(lib.contains(included), "{name}");
+    }
+}
+
+#[test]
+fn files_hold_one_idea() {
+    for path in sources() {
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines <= 400, "{}: {lines} lines", path.display());
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        let vague = ["utils", "util", "misc", "common", "prelude", "helpers"];
+        assert!(!vague.contains(&stem), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_programs_are_thin_and_not_published() {
+    let manifest: Table = read("naschain-bins/Cargo.toml").parse().unwrap();
+    assert_eq!(manifest["package"]["publish"].as_bool(), Some(false));
+    for program in ["genomaster", "miner", "validator"] {
+        let lines = read(format!("naschain-bins/src/bin/{program}.rs"))
+            .lines()
+            .count();
+        assert!(lines <= 80, "{program}: {lines} lines");
+    }
+}
+
+#[test]
+fn the_libraries_embed_in_under_100_lines() {
+    let example = read("naschain-bins/examples/embed.rs");
+    assert!(example.lines().count() < 100);
+    assert!(!example.contains("naschain_bins"));
+}
