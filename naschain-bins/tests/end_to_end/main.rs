@@ -8,6 +8,7 @@ mod data;
 mod http;
 mod identity;
 mod independent;
+mod leave;
 mod legacy;
 mod miner;
 mod models;
