@@ -16,4 +16,5 @@ mod network;
 mod operations;
 mod programs;
 mod recorded;
+mod rules;
 mod search;
