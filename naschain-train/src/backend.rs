@@ -60,6 +60,7 @@ fn run_on_cpu<W: Work>(options: Options, work: W) -> Result<W::Output, Error> {
     if !isa.is_available() {
         return Err(Error::IsaUnavailable { isa });
     }
+    // A pool for each training, so that concurrent trainings do not wait for each other's work.
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.max(1))
         .build()

@@ -2,6 +2,11 @@
 //!
 //! CubeCL's runtime panics if there is no driver, toolkit or memory. This module returns an error
 //! with the reason instead.
+//!
+//! The kernels are written with CubeCL, the layer below burn, not as operations of burn's tensors:
+//! one plan of the network and one training loop serve CPU and GPU. As autodiff operations the
+//! network would be described a second time, in a graph that is built in each step. What that costs
+//! on a GPU has not been measured.
 
 mod backward;
 mod buffers;

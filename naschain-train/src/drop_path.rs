@@ -5,6 +5,7 @@
 //! outputs are scaled up to preserve the mean; identities are never dropped. Its macro space does
 //! not define drop-path, so this crate does: where several maps are joined, each node's output is
 //! dropped independently, and the phase's input never. In a chain of nodes nothing is dropped.
+//! There, a dropped map would be the whole signal.
 
 use naschain_core::{Purpose, Recipe, Stream};
 

@@ -26,6 +26,8 @@ pub struct Epoch {
     /// The learning rate of its last step.
     pub learning_rate: f64,
     /// Number of images trained on.
+    ///
+    /// This crate reads no clock; divide this by the time that you measured.
     pub images: u64,
     /// The digest chain after this epoch.
     pub digest: Digest,

@@ -63,6 +63,9 @@ impl JobBoard {
 
     /// Draws a miner for a seat from those present whose owners have had none in the job; if there
     /// is none, the seat is open. The former holder may now get another seat of the job.
+    ///
+    /// To a miner drawn at random, not to the first that requests work: miners that do not train
+    /// are always first.
     pub(super) fn reassign(&mut self, place: SeatRef, actions: &mut Vec<Action>) {
         let mut stream = self.seats_stream(place.job());
         let Some(job) = self.jobs.get_mut(place.job()) else {

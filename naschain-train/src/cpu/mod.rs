@@ -1,6 +1,10 @@
 //! The network on the CPU. It owns the buffers of a whole training step, so a step allocates
 //! nothing once they exist (with one thread; a test holds this).
 //!
+//! As tensors of single operations, as burn's autodiff has them, all maps would be allocated in each
+//! step. That makes a step 10 to 15 % slower unless the memory is reused: 1,064 images a second
+//! instead of 1,187 for `miner speed`, in a build that always made new blocks.
+//!
 //! A batch is divided into blocks of [`BLOCK`] images. Each step of the forward and backward pass
 //! processes all blocks in parallel, and batch norm's statistics over the batch are combined
 //! between two steps, in the order of the blocks; so no result depends on the number of threads.

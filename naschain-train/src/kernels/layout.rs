@@ -2,6 +2,10 @@
 //!
 //! A map is `[image][block of channels][pixel][lane]`; unused lanes of the last block are always 0.
 //! The lanes of weights are output channels.
+//!
+//! A block has 8 or 16 lanes, so the neighbours of a pixel are at fixed distances for any number of
+//! channels, and no kernel needs a mask. Lanes are output channels, so the width of vectors is part
+//! of no sum. With one lane this is the layout of the GPU, and both share the plan and the packing.
 
 /// From `[out, in, 3, 3]` to `[block][kernel row][in][kernel column][lane]`.
 pub(crate) fn pack3(weights: &[f32], inputs: usize, lanes: usize) -> Vec<f32> {

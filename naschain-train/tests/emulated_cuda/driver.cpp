@@ -7,6 +7,11 @@
 //
 // The functions follow NVIDIA's CUDA Driver API and NVRTC manuals. Compiled kernels are cached in
 // the folder EMULATED_CUDA_CACHE.
+//
+// New device memory is filled with NaN, so that a read before the first write shows in the results.
+// g++ may contract products and sums as NVRTC does by default; every product that is added is a
+// written fma, so there is nothing to contract. What NVRTC itself makes of the source cannot be seen
+// here; without fast math its division and square root are IEEE, and it keeps subnormals.
 
 #include <dlfcn.h>
 

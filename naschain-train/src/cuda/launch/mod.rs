@@ -20,6 +20,9 @@ use super::kernels;
 /// Threads per block.
 const THREADS: u32 = 128;
 /// Outputs per thread of a convolution: channels and images.
+///
+/// Threads lie along pixels, and no thread waits for another. Sizes are arguments, not constants of
+/// a kernel, so that a search compiles each kernel once.
 const TILE: (usize, usize) = (8, 4);
 /// Weights per thread of a gradient with respect to weights: input and output channels.
 const WEIGHTS: (usize, usize) = (2, 4);
