@@ -13,6 +13,7 @@ use crate::proof::Proof;
 
 /// What a validator goes by.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Terms<'a> {
     /// The run.
     pub run: Digest,
@@ -26,6 +27,20 @@ pub struct Terms<'a> {
     pub epoch_jobs: usize,
     /// Whether the run is finished, so that the last epoch counts though it is not full.
     pub finished: bool,
+}
+
+impl<'a> Terms<'a> {
+    /// Terms of a run that is finished and that nobody signs, with one epoch.
+    pub fn new(run: Digest, agreement: &'a Agreement) -> Terms<'a> {
+        Terms {
+            run,
+            agreement,
+            genomaster: None,
+            legacy: false,
+            epoch_jobs: usize::MAX,
+            finished: true,
+        }
+    }
 }
 
 /// What a validator found.

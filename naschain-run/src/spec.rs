@@ -12,6 +12,7 @@ use crate::error::Error;
 /// What a run searches, trains and agrees on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RunSpec {
     /// Versions of the parts that decide results.
     pub versions: BTreeMap<String, String>,
@@ -47,6 +48,18 @@ pub fn objectives() -> Vec<Objective> {
 }
 
 impl RunSpec {
+    /// A run with the defaults of the libraries; every field may be assigned afterwards.
+    pub fn new(space: MacroSpace, data: DataSpec) -> RunSpec {
+        RunSpec {
+            versions: BTreeMap::new(),
+            recipe: Recipe::default(),
+            data,
+            search: SearchConfig::new(space.genome_len(), objectives()),
+            rules: Rules::default(),
+            space,
+        }
+    }
+
     /// Checks every part and that they fit each other.
     ///
     /// # Errors

@@ -267,17 +267,16 @@ impl RunArgs {
             classes: dataset.classes,
         };
         let recipe = self.recipe(preset.recipe);
-        let spec = RunSpec {
-            versions: versions(),
-            search: self.search(space.genome_len())?,
-            rules: self.rules(recipe.epochs)?,
-            space,
-            recipe,
-            data: DataSpec {
-                name: name.to_string(),
-                digest: dataset.digest(),
-            },
+        let search = self.search(space.genome_len())?;
+        let data = DataSpec {
+            name: name.to_string(),
+            digest: dataset.digest(),
         };
+        let mut spec = RunSpec::new(space, data);
+        spec.versions = versions();
+        spec.search = search;
+        spec.rules = self.rules(recipe.epochs)?;
+        spec.recipe = recipe;
         spec.validate()?;
         // Names the numbers if the data set is too small, before anything is made.
         naschain_train::Split::draw(dataset, &spec.recipe)?;

@@ -169,13 +169,11 @@ fn after_all_of(number: u64) -> Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::run_folder::versions;
     use crate::journal::store::Place;
-    use naschain_consensus::{Event, Rules};
-    use naschain_core::{MacroSpace, Recipe};
-    use naschain_nsga::SearchConfig;
-    use naschain_run::{DataSpec, RunSpec, objectives};
-    use naschain_train::{DataName, Dataset};
+    use naschain_consensus::Event;
+    use naschain_core::MacroSpace;
+    use naschain_run::{DataSpec, RunSpec};
+    use naschain_train::Dataset;
 
     fn spec() -> RunSpec {
         let digits = Dataset::digits();
@@ -186,17 +184,11 @@ mod tests {
             init_channels: 4,
             classes: digits.classes,
         };
-        RunSpec {
-            versions: versions(),
-            search: SearchConfig::new(space.genome_len(), objectives()),
-            rules: Rules::default(),
-            recipe: Recipe::default(),
-            data: DataSpec {
-                name: DataName::Digits.to_string(),
-                digest: digits.digest(),
-            },
-            space,
-        }
+        let data = DataSpec {
+            name: "digits".to_owned(),
+            digest: digits.digest(),
+        };
+        RunSpec::new(space, data)
     }
 
     async fn ids(mut reader: Reader, last: &str) -> Vec<String> {

@@ -56,14 +56,11 @@ impl Seen {
         finished: bool,
     ) -> (Report, Vec<EpochWeights>) {
         let population = self.spec.search.population;
-        let terms = Terms {
-            run: self.spec.digest(),
-            agreement: &self.spec.rules.agreement,
-            genomaster,
-            legacy: self.legacy,
-            epoch_jobs: epoch_jobs.map_or(population, |n| n as usize),
-            finished,
-        };
+        let mut terms = Terms::new(self.spec.digest(), &self.spec.rules.agreement);
+        terms.genomaster = genomaster;
+        terms.legacy = self.legacy;
+        terms.epoch_jobs = epoch_jobs.map_or(population, |n| n as usize);
+        terms.finished = finished;
         let (mut report, epochs) = validate(&self.closed, &terms);
         report.history = self.problem.clone();
         report.journal = self.journal.problem().map(str::to_owned);

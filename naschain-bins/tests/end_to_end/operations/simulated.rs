@@ -5,10 +5,10 @@ use std::time::Duration;
 use naschain_bins::coordinator::Coordinator;
 use naschain_bins::coordinator::call_error::CallError;
 use naschain_bins::journal::run_folder::versions;
-use naschain_consensus::{MinerId, Row, Rules};
-use naschain_core::{Accuracy, Digest, MacroSpace, Measurement, Recipe};
-use naschain_nsga::{Mode, SearchConfig};
-use naschain_run::{DataSpec, Job, JobReply, RunSpec, objectives};
+use naschain_consensus::{MinerId, Row};
+use naschain_core::{Accuracy, Digest, MacroSpace, Measurement};
+use naschain_nsga::Mode;
+use naschain_run::{DataSpec, Job, JobReply, RunSpec};
 use naschain_train::{DataName, Dataset};
 
 pub(crate) fn spec(population: usize, generations: usize, seed: u64) -> RunSpec {
@@ -20,34 +20,21 @@ pub(crate) fn spec(population: usize, generations: usize, seed: u64) -> RunSpec 
         init_channels: 4,
         classes: digits.classes,
     };
-    RunSpec {
-        versions: versions(),
-        search: {
-            let mut config = SearchConfig::new(space.genome_len(), objectives());
-            config.population = population;
-            config.generations = generations;
-            config.seed = seed;
-            config.mode = Mode::Nsga2;
-            config
-        },
-        rules: {
-            let mut rules = Rules::default();
-            rules.epochs = 2;
-            rules
-        },
-        space,
-        recipe: {
-            let mut recipe = Recipe::default();
-            recipe.epochs = 2;
-            recipe.train_images = 192;
-            recipe.validation_images = 200;
-            recipe
-        },
-        data: DataSpec {
-            name: DataName::Digits.to_string(),
-            digest: digits.digest(),
-        },
-    }
+    let data = DataSpec {
+        name: DataName::Digits.to_string(),
+        digest: digits.digest(),
+    };
+    let mut spec = RunSpec::new(space, data);
+    spec.versions = versions();
+    spec.search.population = population;
+    spec.search.generations = generations;
+    spec.search.seed = seed;
+    spec.search.mode = Mode::Nsga2;
+    spec.rules.epochs = 2;
+    spec.recipe.epochs = 2;
+    spec.recipe.train_images = 192;
+    spec.recipe.validation_images = 200;
+    spec
 }
 
 /// Right costs, and an accuracy that follows from the genome.
