@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use allocations::peak;
 use image::RgbImage;
-use naschain_core::{Augmentation, MacroSpace, Purpose, Recipe, Stream};
+use naschain_core::{MacroSpace, Purpose, Recipe, Stream};
 use naschain_train::{DataName, Dataset, Options, Trained, train};
 
 const CLASSES: usize = 3;
@@ -62,11 +62,9 @@ fn trained(dataset: &Dataset, train_images: usize, threads: usize) -> Trained {
     recipe.batch_size = 8;
     recipe.train_images = train_images;
     recipe.validation_images = 8;
-    recipe.augmentation = Augmentation {
-        crop_padding: 2,
-        horizontal_flip: true,
-        cutout: 4,
-    };
+    recipe.augmentation.crop_padding = 2;
+    recipe.augmentation.horizontal_flip = true;
+    recipe.augmentation.cutout = 4;
     let mut options = Options::default();
     options.threads = threads;
     let mut proceed = |_: &_| ControlFlow::Continue(());
