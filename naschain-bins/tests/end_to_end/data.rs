@@ -13,7 +13,7 @@ use serde_json::Value;
 const ARCHIVE: &[u8] = include_bytes!("../fixtures/first.npz");
 
 fn miner(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut command = crate::programs::miner();
     command.args(args).env_remove("NASCHAIN_DATA");
     command
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
-use crate::programs::wallets::{MINER, Wallets, fake_btcli, join};
+use crate::programs::wallets::{Wallets, fake_btcli, join};
 use crate::programs::{Process, Server, folder, genomaster, read, succeeded, text, wait_until};
 use naschain_bins::clock::unix_nanos as now;
 use naschain_bins::journal::run_folder::read_spec;
@@ -34,7 +34,7 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
     let url = server.url.clone();
 
     // Those who cannot or may not sign are told so.
-    let mut nobody = Command::new(MINER);
+    let mut nobody = crate::programs::miner();
     let nobody = nobody
         .args(["--genomaster", &url, "--name=x"])
         .env("HOME", &dir)

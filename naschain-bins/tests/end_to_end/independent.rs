@@ -43,7 +43,7 @@ fn operations(sources: &Path, dir: &Path) -> Option<PathBuf> {
 /// What the miner comes to, by index.
 fn miners_digests() -> BTreeMap<u64, String> {
     let count = INDICES.iter().max().unwrap() + 1;
-    let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut miner = crate::programs::miner();
     miner.args(["selftest", "--json", &format!("--random={count}")]);
     let found = succeeded(miner.output().unwrap());
     let found = found.lines().map(|line| {

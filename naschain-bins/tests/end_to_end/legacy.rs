@@ -90,7 +90,7 @@ fn python_miners_and_their_validator_work_unchanged() {
 
     // The same by our validator, from exact numbers; the chain's vector needs no list of uids.
     let weights = dir.join("weights.json");
-    let mut validator = Command::new(env!("CARGO_BIN_EXE_validator"));
+    let mut validator = crate::programs::validator();
     validator.args(["--genomaster", &server.url, "--json", "--legacy"]);
     let output = validator
         .arg("--weights-out")

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 fn miner(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut command = crate::programs::miner();
     command.args(args);
     command
 }

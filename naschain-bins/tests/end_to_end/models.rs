@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::programs::{folder, genomaster, read, search, succeeded, text};
+use crate::programs::{folder, genomaster, read, refused, search, succeeded, text};
 use image::GrayImage;
 use naschain_core::MacroSpace;
 use naschain_train::{Dataset, Model};
@@ -68,12 +68,6 @@ impl Drop for Run {
     }
 }
 
-fn refused(mut command: Command) -> String {
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "{command:?}");
-    text(&output.stderr)
-}
-
 /// Test images of the digits as PNG files, with their labels.
 fn pictures(dir: &Path, count: usize) -> Vec<(String, usize)> {
     let digits = Dataset::digits();
@@ -129,7 +123,7 @@ fn any_genome_of_the_run_is_exported() {
     let job = history.lines().find(|line| line.contains(&other)).unwrap();
     assert!(job.contains(&again.digest.to_string()), "{job}");
 
-    let export = |genome, flags: &[&str]| refused(run.command("export", genome, flags));
+    let export = |genome, flags: &[&str]| refused(&mut run.command("export", genome, flags));
     let never = run.never_evaluated();
     assert!(export(&never, &["--out=x"]).contains("none of the 12"));
     assert!(export("01", &["--out=x"]).contains("genome has 2 bits"));
@@ -144,7 +138,7 @@ fn a_retrained_network_knows_digits() {
     let run = Run::new("retrain");
     let genome = run.genome(true);
     let retrain = |epochs: &str| run.command("retrain", &genome, &[epochs]);
-    assert!(refused(retrain("--epochs=0")).contains("epochs is 0"));
+    assert!(refused(&mut retrain("--epochs=0")).contains("epochs is 0"));
     let printed = succeeded(retrain("--epochs=8").output().unwrap());
     assert!(
         printed.contains("after 8 epochs on 1397 images"),
@@ -192,7 +186,7 @@ fn a_retrained_network_knows_digits() {
     succeeded(predict(&folder, &["0.png"]).output().unwrap());
 
     std::fs::write(run.dir.join("words.png"), "words").unwrap();
-    let wrong = |model: &str, image: &str| refused(predict(model, &[image]));
+    let wrong = |model: &str, image: &str| refused(&mut predict(model, &[image]));
     assert!(wrong("digits.json", "words.png").contains("words.png: "));
     assert!(wrong("digits.json", "none.png").contains("none.png: "));
     assert!(wrong("none.safetensors", "0.png").contains("none.safetensors"));

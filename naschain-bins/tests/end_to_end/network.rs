@@ -1,6 +1,5 @@
 //! Real processes over HTTP: a genomaster, three miners, one that lies, and a validator.
 
-use std::process::Command;
 use std::time::Duration;
 
 use crate::programs::{Server, folder, read, search, succeeded, wait_until};
@@ -55,7 +54,7 @@ async fn lie(client: &Client) -> anyhow::Result<()> {
 }
 
 fn validator(url: &str) -> Value {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_validator"));
+    let mut command = crate::programs::validator();
     let output = command.args(["--genomaster", url, "--json"]).output();
     serde_json::from_str(&succeeded(output.unwrap())).unwrap()
 }

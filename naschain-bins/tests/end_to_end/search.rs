@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::programs::{Process, folder, genomaster, read, search, succeeded, text, wait_until};
+use crate::programs::{Process, folder, genomaster, read, refused, search, succeeded, wait_until};
 use naschain_train::{Dataset, Model, Options, evaluate};
 use serde_json::Value;
 
@@ -100,13 +100,6 @@ fn an_interrupted_search_ends_as_an_uninterrupted_one() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
-/// Standard error of a command that must end with exit code 2.
-fn refused(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "{command:?}");
-    text(&output.stderr)
-}
-
 #[test]
 fn wrong_input_is_named_with_exit_code_2() {
     let dir = folder("wrong");
@@ -146,9 +139,9 @@ fn wrong_input_is_named_with_exit_code_2() {
     succeeded(search(&dir.join("run"), &[]).output().unwrap());
     let error = refused(&mut search(&dir.join("run"), &["--epochs=3"]));
     assert!(error.contains("recipe.epochs is 2, not 3"), "{error}");
-    let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut miner = crate::programs::miner();
     assert!(refused(miner.arg("--genomaster=nowhere")).contains("not the address"));
-    let mut validator = Command::new(env!("CARGO_BIN_EXE_validator"));
+    let mut validator = crate::programs::validator();
     let error = refused(validator.arg("--genomaster=http://127.0.0.1:1"));
     assert!(error.contains("127.0.0.1:1"), "{error}");
     std::fs::remove_dir_all(dir).unwrap();

@@ -2,11 +2,10 @@
 //! genomaster; a journal that was written anew, chain and all, is found out by that alone.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::programs::wallets::VALIDATOR;
 use crate::programs::{folder, genomaster, text};
 use naschain_bins::coordinator::Coordinator;
 use naschain_bins::journal::run_folder::{create_or_check, read_spec};
@@ -221,7 +220,7 @@ async fn auditors_and_validators_read_the_public_journal() {
     let honest = serve(&honest).await;
     let forged = serve(&forged).await;
     let validate = |url: &str| {
-        let mut command = Command::new(VALIDATOR);
+        let mut command = crate::programs::validator();
         command
             .args(["--json", "--genomaster", url])
             .output()
@@ -280,7 +279,7 @@ async fn names_that_are_no_addresses_sign_nothing_for_a_genomaster_with_a_hotkey
     );
     let allowed = audit(Path::new(&url), &["--unsigned"]);
     assert_eq!(allowed.status.code(), Some(0), "{allowed:?}");
-    let mut validator = Command::new(VALIDATOR);
+    let mut validator = crate::programs::validator();
     let output = validator.args(["--json", "--genomaster", &url]).output();
     let output = output.unwrap();
     assert_eq!(output.status.code(), Some(2), "{output:?}");
@@ -300,7 +299,7 @@ async fn a_validator_sets_the_weights_of_a_run_that_takes_the_address_over() {
     let stopped = async { drop(stopped.await) };
     let url = serve_at(&first, Access::default(), 0, stopped).await;
     let weights = all.join("weights");
-    let mut validator = Command::new(VALIDATOR);
+    let mut validator = crate::programs::validator();
     validator
         .args(["--watch", "--json", "--epoch-batches=1"])
         .args(["--genomaster", &url, "--weights-out"])

@@ -1,7 +1,5 @@
 //! The examples of config files, as the programs read them.
 
-use std::process::Command;
-
 use crate::programs::{Process, Server, call, folder, genomaster, text, wait_until};
 
 fn example(name: &str) -> String {
@@ -13,7 +11,7 @@ fn the_examples_name_flags_that_there_are() {
     // With --help nothing starts, and all flags are looked up before.
     let mut serve = genomaster();
     serve.args(["--config", &example("genomaster.toml"), "serve", "--help"]);
-    let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut miner = crate::programs::miner();
     miner.args(["--config", &example("miner.toml"), "--help"]);
     for mut command in [serve, miner] {
         let output = command.output().unwrap();
@@ -90,7 +88,7 @@ fn no_message_shows_a_password() {
     serve.args(["serve", "--store", "postgress://u:hunter2secret@h/db"]);
     let mut audit = genomaster();
     audit.args(["audit", "x", "--store=postgress://u:hunter2secret@h/db"]);
-    let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut miner = crate::programs::miner();
     miner.args(["--genomaster", "htp://u:hunter2secret@host:5000"]);
     for (mut command, expected) in [
         (serve, "--store <PLACE>"),
@@ -133,13 +131,13 @@ fn a_hotkey_is_where_the_examples_look_for_it() {
         "{without:?}"
     );
     for flags in &keygens[..2] {
-        let mut keygen = Command::new(env!("CARGO_BIN_EXE_miner"));
+        let mut keygen = crate::programs::miner();
         let output = keygen.arg("keygen").args(flags).output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
     let server = Server::spawn(serve.stdout(std::process::Stdio::piped()));
     assert_eq!(call(&server, "GET", "/healthz", "", "").status, 200);
-    let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut miner = crate::programs::miner();
     miner.args([&config("miner.toml"), "--genomaster", &server.url]);
     let mut miner = Process::start(miner.stderr(std::process::Stdio::null()));
     let joined = || {

@@ -2,7 +2,6 @@
 //! other goes on.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::operations::stores::postgres;
@@ -17,7 +16,7 @@ fn genomaster(run: &Path, store: &str) -> Server {
 }
 
 fn miner(urls: &str, name: &str) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut command = crate::programs::miner();
     command.args(["--genomaster", urls, "--name", name]);
     Process::start(&mut command)
 }

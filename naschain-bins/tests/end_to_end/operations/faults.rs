@@ -206,7 +206,7 @@ fn miners_killed_frozen_slowed_and_cut_off_change_nothing() {
     let run = dir.join("run");
     let server = Server::start_with(&run, 0, &["--seed=8"]);
     let wire = Wire::to(server.port());
-    let mut far = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut far = crate::programs::miner();
     let url = format!("http://127.0.0.1:{}", wire.port);
     let _far = Process::start(far.args(["--genomaster", &url, "--name", "far"]));
     let slow = server.miner("slow");

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
 
 use naschain_bins::journal::run_folder::read_spec;
 use naschain_bins::journal::store::Place;
@@ -16,7 +15,7 @@ use serde_json::json;
 use crate::programs::{Process, Server, call, folder, text, wait_until};
 
 fn miner(url: &str, more: &[&str]) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut command = crate::programs::miner();
     Process::start(command.args(["--genomaster", url]).args(more))
 }
 
@@ -165,7 +164,7 @@ fn an_answer_is_kept_unless_it_was_looked_at() {
     ] {
         answer.keep(&dir).unwrap();
         let url = refusing(run.clone(), status, kind);
-        let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
+        let mut miner = crate::programs::miner();
         miner.args(["--genomaster", &url, "--name=ada", "--unsent"]);
         let output = miner.arg(&dir).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{output:?}");
