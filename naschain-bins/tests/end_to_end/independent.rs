@@ -1,5 +1,5 @@
-//! docs/arithmetic.md says enough: an implementation in C and Python that was written from it
-//! (python/independent) comes to the miner's digests.
+//! docs/arithmetic.md is complete: an implementation in C and Python that was written from it
+//! (python/independent) produces the same digests as the miner.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use serde_json::Value;
 /// for several readers (19), and a first convolution that is not applied (36).
 const INDICES: [u64; 7] = [1, 6, 12, 18, 19, 31, 36];
 
-/// Of python/install or the system; nothing where NumPy is missing.
+/// Python of python/install or of the system; `None` if NumPy is missing.
 fn python(root: &Path) -> Option<PathBuf> {
     let candidates = [root.join("target/python/bin/python"), "python3".into()];
     let found = candidates.into_iter().find(|python| {
@@ -26,7 +26,7 @@ fn python(root: &Path) -> Option<PathBuf> {
     found
 }
 
-/// The operations as a library for Python; nothing where no C compiler is.
+/// Compiles the operations as a library for Python; `None` if there is no C compiler.
 fn operations(sources: &Path, dir: &Path) -> Option<PathBuf> {
     let library = dir.join("operations.so");
     let mut cc = Command::new("cc");
@@ -40,7 +40,7 @@ fn operations(sources: &Path, dir: &Path) -> Option<PathBuf> {
     Some(library)
 }
 
-/// What the miner comes to, by index.
+/// The miner's digests by index.
 fn miners_digests() -> BTreeMap<u64, String> {
     let count = INDICES.iter().max().unwrap() + 1;
     let mut miner = crate::programs::miner();
@@ -55,7 +55,7 @@ fn miners_digests() -> BTreeMap<u64, String> {
 }
 
 #[test]
-fn an_independent_implementation_comes_to_the_same_digests() {
+fn an_independent_implementation_produces_the_same_digests() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let sources = root.join("python/independent");
     let dir = folder("independent");

@@ -1,4 +1,4 @@
-//! A run's models: exported, retrained, and asked what they see.
+//! A run's models: export, retraining and prediction.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,7 +33,7 @@ impl Run {
         program
     }
 
-    /// A genome whose network was not evaluated.
+    /// A genome that was not evaluated.
     fn never_evaluated(&self) -> String {
         let spec: Value = serde_json::from_str(&read(self.run().join("run.json"))).unwrap();
         let space: MacroSpace = serde_json::from_value(spec["space"].clone()).unwrap();
@@ -48,7 +48,7 @@ impl Run {
         genomes.find(unknown).unwrap()
     }
 
-    /// A genome of the front, or one that was evaluated and is not of the front.
+    /// A genome of the front, or an evaluated one that is not on the front.
     fn genome(&self, on_front: bool) -> String {
         let front: Vec<Value> = serde_json::from_str(&read(self.run().join("front.json"))).unwrap();
         let is_on_front = |genome: &str| front.iter().any(|member| member["genome"] == genome);
@@ -134,7 +134,7 @@ fn any_genome_of_the_run_is_exported() {
 }
 
 #[test]
-fn a_retrained_network_knows_digits() {
+fn a_retrained_network_classifies_digits() {
     let run = Run::new("retrain");
     let genome = run.genome(true);
     let retrain = |epochs: &str| run.command("retrain", &genome, &[epochs]);

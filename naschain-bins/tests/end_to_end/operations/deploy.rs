@@ -1,4 +1,4 @@
-//! The examples of config files, as the programs read them.
+//! The example configuration files, read by the programs.
 
 use crate::programs::{Process, Server, call, folder, genomaster, text, wait_until};
 
@@ -7,8 +7,8 @@ fn example(name: &str) -> String {
 }
 
 #[test]
-fn the_examples_name_flags_that_there_are() {
-    // With --help nothing starts, and all flags are looked up before.
+fn the_examples_use_existing_flags() {
+    // With --help nothing is started, but all flags are checked first.
     let mut serve = genomaster();
     serve.args(["--config", &example("genomaster.toml"), "serve", "--help"]);
     let mut miner = crate::programs::miner();
@@ -71,7 +71,7 @@ fn a_wrong_key_ends_with_exit_code_2_and_its_name_and_logs_can_be_json() {
 }
 
 #[test]
-fn a_fatal_error_is_a_line_of_json_where_logs_are() {
+fn a_fatal_error_is_logged_as_json() {
     let mut audit = genomaster();
     audit.args(["--log-format=json", "audit", "/nowhere"]);
     let output = audit.output().unwrap();
@@ -105,7 +105,7 @@ fn no_message_shows_a_password() {
     }
 }
 
-/// The steps of deploy/README.md, in a folder of the test's own.
+/// The steps of deploy/README.md, in a temporary folder.
 #[test]
 fn a_hotkey_is_where_the_examples_look_for_it() {
     let dir = folder("deploy");

@@ -1,5 +1,5 @@
-//! The event feed: complete after any reconnect, the same for all readers, and silent about
-//! answers of open jobs.
+//! The event feed: complete after any reconnect, the same for all readers, and without answers of
+//! open jobs.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -51,7 +51,7 @@ impl Reader {
             .take_while(|line| !line.is_empty())
             .map(|line| line.to_lowercase())
             .collect();
-        // So that nginx passes events on as they come.
+        // Makes nginx forward events without buffering.
         let unbuffered = |line: &String| line == "x-accel-buffering: no";
         assert!(head.iter().any(unbuffered), "{head:?}");
         reader
@@ -63,7 +63,7 @@ impl Reader {
         line.trim_end().to_owned()
     }
 
-    /// The next event; chunk sizes between are passed over.
+    /// The next event; skips chunk sizes.
     fn next(&mut self) -> Told {
         let mut id = String::new();
         loop {
@@ -90,7 +90,7 @@ impl Reader {
     }
 }
 
-/// Reads all with a new connection after every few events.
+/// Reads all events, with a new connection after every `piece` of them.
 fn in_pieces(address: &str, piece: usize) -> Vec<Told> {
     let mut all: Vec<Told> = Vec::new();
     loop {
@@ -112,7 +112,7 @@ async fn every_reader_gets_everything_once_however_often_it_reconnects() {
     crate::operations::simulated::mine(&coordinator, 4, 8)
         .await
         .unwrap();
-    // A genomaster that was stopped between tells the same.
+    // A genomaster that was restarted in between sends the same.
     coordinator.close().await.unwrap();
     let (again, address_again) = serve(&dir).await;
     crate::operations::simulated::mine(&again, 4, 100)
@@ -131,7 +131,7 @@ async fn every_reader_gets_everything_once_however_often_it_reconnects() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
-/// What is told is whole and in order.
+/// Asserts that the events are complete and in order.
 fn check(all: &[Told]) {
     let count = |kind: &str| all.iter().filter(|(_, told)| told["type"] == kind).count();
     assert_eq!((count("batch_opened"), count("verdict")), (16, 16));
@@ -153,7 +153,7 @@ fn check(all: &[Told]) {
             "front_changed" => continue,
             _ => {}
         }
-        // Only what has ended is told with its numbers.
+        // Measurements are published only for jobs that have ended.
         assert!(!told.to_string().contains("accuracy"), "{id}: {told}");
     }
     assert!(open.is_empty());
@@ -163,7 +163,7 @@ fn check(all: &[Told]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn live_readers_are_sent_what_a_late_one_reads() {
+async fn live_and_late_readers_get_the_same_events() {
     let dir = folder("feed-live");
     let (coordinator, address) = serve(&dir).await;
     let read = |address: String| {

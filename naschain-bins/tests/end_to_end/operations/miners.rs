@@ -1,4 +1,4 @@
-//! Miners with several jobs at once, and with answers that wait on disk.
+//! Miners with several concurrent jobs, and with unsent answers stored on disk.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -34,7 +34,7 @@ async fn journal(run: &Path) -> (Vec<Event>, Vec<PublicEvent>) {
 }
 
 #[tokio::test]
-async fn a_miner_does_several_jobs_at_once_under_one_name() {
+async fn a_miner_trains_several_jobs_at_once() {
     let dir = folder("jobs");
     let run = dir.join("run");
     let flags = ["--replication=2", "--generations=1", "--population=6"];
@@ -66,7 +66,7 @@ async fn a_miner_does_several_jobs_at_once_under_one_name() {
 }
 
 #[tokio::test]
-async fn an_answer_that_could_not_be_sent_is_delivered_by_the_next_process() {
+async fn an_unsent_answer_is_delivered_by_the_next_process() {
     let dir = folder("unsent");
     let (run, kept) = (dir.join("run"), dir.join("kept"));
     let flags = ["--epochs=60", "--lease-seconds=30"];
@@ -104,7 +104,7 @@ async fn an_answer_that_could_not_be_sent_is_delivered_by_the_next_process() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
-/// A genomaster that lets everybody join and refuses every answer.
+/// A fake genomaster that lets every miner join and refuses every answer.
 fn refusing(run: String, status: &'static str, kind: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -146,7 +146,7 @@ fn refusing(run: String, status: &'static str, kind: &'static str) -> String {
 }
 
 #[test]
-fn an_answer_is_kept_unless_it_was_looked_at() {
+fn an_answer_is_kept_until_the_genomaster_has_judged_it() {
     let dir = folder("not-heard");
     let spec = crate::operations::simulated::spec(2, 1, 1);
     let answer = Answer {
