@@ -156,7 +156,7 @@ proptest! {
         header in (proptest::sample::select(&["X-Bittensor-Nonce", "X-Bittensor-Version", "Content-Type", "Authorization"][..]), "[ -~]{0,40}"),
         signs in any::<bool>(),
     ) {
-        // A client cannot send such a request line, so hyper rejects it first.
+        // No client can send such a request line; it is rejected before routing.
         let uri = path.parse().ok().filter(|uri: &axum::http::Uri| uri.path().starts_with('/'));
         let Some(uri) = uri else { return Ok(()) };
         let mut request = Request::builder().method(method).uri(uri);

@@ -260,7 +260,7 @@ async fn unsigned_run(dir: &Path, seed: u64, jobs: usize) -> RunSpec {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_genomaster_with_a_hotkey_refuses_names_that_are_not_addresses() {
+async fn unsigned_names_fail_the_audit_of_a_genomaster_with_a_hotkey() {
     let dir = folder("audit-names");
     unsigned_run(&dir, 5, 100).await;
     // Without a known genomaster, it is a run without signatures.
