@@ -8,9 +8,9 @@ use std::process::Command;
 use crate::programs::{folder, skipped, succeeded};
 use serde_json::Value;
 
-/// Between them no phase (6) to three, colours, smoothing, warm-up, momentum with and without
-/// Nesterov's, jobs of several blocks, gradients that are clipped and maps that drop-path scales
-/// for several readers (19), and a first convolution that is not applied (36).
+/// Together they cover no phase (6) to three, colours, label smoothing, warm-up, momentum with and
+/// without Nesterov's, batches of several blocks, clipped gradients, feature maps with several readers
+/// under drop-path (19), and a first convolution that is not applied (36).
 const INDICES: [u64; 7] = [1, 6, 12, 18, 19, 31, 36];
 
 /// Python of python/install or of the system; `None` if NumPy is missing.

@@ -26,7 +26,7 @@ fn key(seed: u8) -> Hotkey {
 /// Seed of the genomaster's key; those of the miners are 1, 2 and 3.
 const GENOMASTER: u8 = 9;
 
-/// A signed request as it is stored in the journal.
+/// A signed request as the journal keeps it.
 fn proof(miner: u8, genomaster: u8, path: &str, body: &Value, nonce: u64) -> Option<String> {
     let body = body.to_string();
     let message = SignedParts {
