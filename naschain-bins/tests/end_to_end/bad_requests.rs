@@ -66,7 +66,7 @@ impl Table {
             "ada" => Some(&self.ada),
             "bob" => Some(&self.bob),
             "nobody" => None,
-            other => panic!("who is {other}?"),
+            other => panic!("unknown sender {other}"),
         };
         if let Some(hotkey) = hotkey {
             let words = change.split_once(' ').unwrap_or((change, ""));

@@ -21,7 +21,9 @@ fn python(root: &Path) -> Option<PathBuf> {
         check.is_ok_and(|output| output.status.success())
     });
     if found.is_none() {
-        skipped("no Python with NumPy in target/python or as python3; python/install gets it");
+        skipped(
+            "no Python with NumPy in target/python or as python3; install it with python/install",
+        );
     }
     found
 }
@@ -33,7 +35,7 @@ fn operations(sources: &Path, dir: &Path) -> Option<PathBuf> {
     cc.args("-std=c99 -O2 -ffp-contract=off -shared -fPIC".split(' '));
     cc.args(["operations.c", "loss.c", "update.c", "-lm", "-o"]);
     let Ok(output) = cc.arg(&library).current_dir(sources).output() else {
-        skipped("there is no C compiler of the name cc");
+        skipped("no C compiler named cc");
         return None;
     };
     succeeded(output);

@@ -133,7 +133,7 @@ fn assert_failed(rows: &[Row], reason: &str) {
     assert!(rows.len() >= 4, "{rows:#?}");
     for row in rows {
         assert!(
-            matches!(row, Row::Failed(why) if why.contains(reason)),
+            matches!(row, Row::Failed(found) if found.contains(reason)),
             "{row:?}"
         );
     }
@@ -194,7 +194,7 @@ fn a_killed_miner_resumes_from_its_checkpoint() {
     ada.kill();
     assert_eq!(files(), 1);
     let again = start();
-    wait_until("ada goes on", || {
+    wait_until("ada resumes", || {
         read(&log).contains("going on after epoch")
     });
     assert!(!read(&log).contains('\u{1b}'), "a file has no colours");

@@ -30,7 +30,7 @@ async fn serve(dir: &Path) -> (std::sync::Arc<Coordinator>, String) {
 struct Reader(BufReader<TcpStream>);
 
 /// Identifier and data.
-type Told = (String, Value);
+type ReceivedEvent = (String, Value);
 
 impl Reader {
     fn connect(address: &str, last_id: Option<&str>) -> Reader {
@@ -64,7 +64,7 @@ impl Reader {
     }
 
     /// The next event; skips chunk sizes.
-    fn next(&mut self) -> Told {
+    fn next(&mut self) -> ReceivedEvent {
         let mut id = String::new();
         loop {
             let line = self.line();
@@ -77,12 +77,12 @@ impl Reader {
         }
     }
 
-    fn until_finished(mut self) -> Vec<Told> {
+    fn until_finished(mut self) -> Vec<ReceivedEvent> {
         let mut all = Vec::new();
         loop {
-            let told = self.next();
-            let last = told.1["type"] == "finished";
-            all.push(told);
+            let event = self.next();
+            let last = event.1["type"] == "finished";
+            all.push(event);
             if last {
                 return all;
             }
@@ -91,8 +91,8 @@ impl Reader {
 }
 
 /// Reads all events, with a new connection after every `piece` of them.
-fn in_pieces(address: &str, piece: usize) -> Vec<Told> {
-    let mut all: Vec<Told> = Vec::new();
+fn in_pieces(address: &str, piece: usize) -> Vec<ReceivedEvent> {
+    let mut all: Vec<ReceivedEvent> = Vec::new();
     loop {
         let last = all.last().map(|(id, _)| id.clone());
         let mut reader = Reader::connect(address, last.as_deref());
@@ -132,29 +132,33 @@ async fn every_reader_gets_everything_once_however_often_it_reconnects() {
 }
 
 /// Asserts that the events are complete and in order.
-fn check(all: &[Told]) {
-    let count = |kind: &str| all.iter().filter(|(_, told)| told["type"] == kind).count();
+fn check(all: &[ReceivedEvent]) {
+    let count = |kind: &str| {
+        all.iter()
+            .filter(|(_, event)| event["type"] == kind)
+            .count()
+    };
     assert_eq!((count("batch_opened"), count("verdict")), (16, 16));
     assert_eq!((count("seat_taken"), count("answered")), (48, 48));
     assert_eq!((count("progress"), count("generation")), (48, 4));
     assert!(count("front_changed") > 0 && count("miner_joined") >= 4);
     let mut open: BTreeMap<u64, usize> = BTreeMap::new();
-    for (id, told) in all {
-        let job = told["batch"].as_u64();
-        match told["type"].as_str().unwrap() {
+    for (id, event) in all {
+        let job = event["batch"].as_u64();
+        match event["type"].as_str().unwrap() {
             "batch_opened" => drop(open.insert(job.unwrap(), 0)),
             "answered" => *open.get_mut(&job.unwrap()).unwrap() += 1,
             "verdict" => {
                 assert_eq!(open.remove(&job.unwrap()), Some(3));
-                assert_eq!(told["rows"].as_array().unwrap().len(), 3);
-                assert_eq!(told["rows"][0]["reason"], "agreed");
+                assert_eq!(event["rows"].as_array().unwrap().len(), 3);
+                assert_eq!(event["rows"][0]["reason"], "agreed");
                 continue;
             }
             "front_changed" => continue,
             _ => {}
         }
         // Measurements are published only for jobs that have ended.
-        assert!(!told.to_string().contains("accuracy"), "{id}: {told}");
+        assert!(!event.to_string().contains("accuracy"), "{id}: {event}");
     }
     assert!(open.is_empty());
     let mut ids: Vec<_> = all.iter().map(|(id, _)| id.clone()).collect();

@@ -68,9 +68,9 @@ async fn entries_are_read_as_written_with_proofs_and_feed() {
         assert_eq!(entries.len(), 2);
         assert_eq!(entries[0].proof.as_deref(), Some("{\"signed\":1}"));
         assert_eq!((entries[1].number, &entries[1].proof), (3, &None));
-        let told = reader.feed(3, 10).await.unwrap();
+        let feed = reader.feed(3, 10).await.unwrap();
         let expected = [(3, 9, "[2]".to_owned()), (4, 9, "[3]".to_owned())];
-        assert_eq!(told, expected);
+        assert_eq!(feed, expected);
         reader.close().await.unwrap();
         let other = Digest([8; 32]);
         let result = read(&place, other).await;

@@ -25,11 +25,12 @@ async fn journal(run: &Path) -> (Vec<Event>, Vec<PublicEvent>) {
     let entries = store.entries(0, 100_000).await.unwrap();
     store.close().await.unwrap();
     let event = |text: &String| serde_json::from_str(text).unwrap();
-    let told = entries.iter().filter_map(|entry| entry.feed.as_ref());
-    let told = told.flat_map(|text| serde_json::from_str::<Vec<PublicEvent>>(text).unwrap());
+    let published = entries.iter().filter_map(|entry| entry.feed.as_ref());
+    let published =
+        published.flat_map(|text| serde_json::from_str::<Vec<PublicEvent>>(text).unwrap());
     (
         entries.iter().map(|entry| event(&entry.event)).collect(),
-        told.collect(),
+        published.collect(),
     )
 }
 
@@ -43,10 +44,10 @@ async fn a_miner_trains_several_jobs_at_once() {
     let _bob = miner(&server.url, &["--name=bob", "--device=cpu,cpu"]);
     wait_until("the front is written", || run.join("front.json").exists());
     server.process.kill();
-    let (_, told) = journal(&run).await;
+    let (_, published) = journal(&run).await;
     let mut now: BTreeMap<String, usize> = BTreeMap::new();
     let mut most = now.clone();
-    for message in told {
+    for message in published {
         match message {
             PublicEvent::SeatTaken { miner, .. } => {
                 let jobs = now.entry(miner.to_string()).or_default();
@@ -74,9 +75,9 @@ async fn an_unsent_answer_is_delivered_by_the_next_process() {
     let port = server.port();
     let unsent = format!("--unsent={}", kept.display());
     let mut ada = miner(&server.url, &["--name=ada", &unsent]);
-    let told = || call(&server, "GET", "/metrics", "", "").body;
+    let metrics = || call(&server, "GET", "/metrics", "", "").body;
     let leased = "naschain_actions_total{kind=\"leased\"} 1";
-    wait_until("ada trains", || told().contains(leased));
+    wait_until("ada trains", || metrics().contains(leased));
     server.process.kill();
     let files = || std::fs::read_dir(&kept).map_or(0, Iterator::count);
     wait_until("the answer is kept", || files() == 1);
