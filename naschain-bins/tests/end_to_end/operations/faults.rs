@@ -142,7 +142,7 @@ fn a_genomaster_killed_at_random_moments_loses_and_doubles_nothing() {
 
 /// The seed of the moments is `NASCHAIN_SEED`, or 1.
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "restarts the genomaster 50 times, which takes up to a minute"]
 fn fifty_kills() {
     let dir = folder("fifty-kills");
     let seed = std::env::var("NASCHAIN_SEED").map_or(1, |seed| seed.parse().unwrap());

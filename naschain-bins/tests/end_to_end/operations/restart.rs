@@ -103,7 +103,7 @@ fn large(seed: u64) -> RunSpec {
 
 /// Prints how long a start takes after `NASCHAIN_EVENTS` events, a million by default.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes"]
+#[ignore = "writes a million events, which takes minutes"]
 #[allow(clippy::disallowed_methods)] // it measures
 async fn a_start_after_a_million_events_takes_seconds() {
     let events = std::env::var("NASCHAIN_EVENTS").map_or(1_000_000, |n| n.parse().unwrap());
