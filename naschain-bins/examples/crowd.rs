@@ -1,11 +1,11 @@
-//! Simulated miners that poll and answer one genomaster over HTTP, and readers that follow its
-//! events: how many requests a second it takes, and how long they take, as one JSON object.
+//! Load test of one genomaster over HTTP with simulated miners and readers of its event feed. Prints
+//! request rate and latencies as one JSON object.
 //!
 //!     cargo run --release -p naschain-bins --example crowd -- http://127.0.0.1:5000 \
 //!         --miners 2000 --readers 10 --seconds 30 --pid $(pidof genomaster)
 //!
-//! They train nothing. What they answer follows from the genome alone, so that they agree, and a
-//! search has one front whatever happens on the way.
+//! The miners do not train. Their answers are a function of the genome, so that they agree and the
+//! front of a search does not depend on timing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 
 #[derive(Parser)]
 struct Args {
-    /// Genomasters of one run, with commas between
+    /// Genomasters of one run, separated by commas
     genomaster: String,
     /// Simulated miners
     #[arg(long, default_value_t = 100)]
@@ -29,30 +29,30 @@ struct Args {
     /// Readers of the event feed
     #[arg(long, default_value_t = 0)]
     readers: usize,
-    /// How long to measure, or until the run is finished
+    /// Duration of the measurement, which ends earlier if the run is finished
     #[arg(long, default_value_t = 30)]
     seconds: u64,
-    /// How long each training is pretended to take, in milliseconds
+    /// Duration of each simulated training, in milliseconds
     #[arg(long, default_value_t = 1_000)]
     training_ms: u64,
     /// Heartbeats in each training
     #[arg(long, default_value_t = 2)]
     heartbeats: u32,
-    /// How long the genomaster may hold a request for work; the wait counts as its time
+    /// How long the genomaster may hold a request for work, in milliseconds; counts as latency
     #[arg(long, default_value_t = 0)]
     wait_ms: u64,
-    /// What the miners' names begin with
+    /// Prefix of the miners' names
     #[arg(long, default_value = "crowd")]
     name: String,
-    /// Each miner has a hotkey, made from its name, and connections of its own, and signs
+    /// Each miner signs with a hotkey derived from its name, over its own connections
     #[arg(long)]
     signed: bool,
-    /// The genomaster's process, to read its memory and processor time
+    /// Process id of the genomaster, to read its memory and processor time
     #[arg(long)]
     pid: Option<u32>,
 }
 
-/// How long requests of each kind took, in microseconds.
+/// Latencies of requests by kind, in microseconds, and counters.
 #[derive(Default)]
 struct Figures {
     join: Mutex<Vec<u64>>,
@@ -82,9 +82,10 @@ async fn main() -> anyhow::Result<()> {
     let mut miners = tokio::task::JoinSet::new();
     for number in 0..args.miners {
         let name = format!("{}-{number}", args.name);
-        let (name, client) = match args.signed {
-            true => caller(&args, &name)?,
-            false => (name.parse()?, client.clone()),
+        let (name, client) = if args.signed {
+            caller(&args, &name)?
+        } else {
+            (name.parse()?, client.clone())
         };
         let miner = Miner {
             name,
@@ -107,7 +108,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A miner of this name, with a hotkey where requests are signed, and its connections.
+/// A miner of this name and its client, which signs if requests are to be signed.
 fn caller(args: &Args, name: &str) -> anyhow::Result<(MinerId, Client)> {
     if !args.signed {
         return Ok((name.parse()?, Client::new(&args.genomaster)?));
@@ -145,7 +146,7 @@ impl Miner {
                     tokio::time::sleep(Duration::from_millis(pause)).await;
                 }
                 None => {
-                    // It may be another genomaster's first request of this miner.
+                    // Another genomaster may not know this miner yet.
                     self.call(&figures.join, || self.client.join(&self.name))
                         .await;
                 }
@@ -174,7 +175,7 @@ impl Miner {
         }
     }
 
-    /// Calls until the genomaster is there; nothing when it refuses.
+    /// Repeats a call while the genomaster is away; `None` if it is refused.
     async fn call<T, F: Future<Output = Result<T, ClientError>>>(
         &self,
         took: &Mutex<Vec<u64>>,
@@ -200,7 +201,7 @@ impl Miner {
     }
 }
 
-/// Right costs, and an accuracy that follows from the genome.
+/// The right costs, with an accuracy derived from the genome.
 fn answer(spec: &RunSpec, job: &Job) -> Option<Row> {
     let costs = spec.space.decode(&job.genome).ok()?.costs().ok()?;
     let digest = *blake3::hash(job.genome.to_string().as_bytes()).as_bytes();
@@ -229,7 +230,7 @@ async fn read_feed(urls: String, figures: Arc<Figures>) {
     }
 }
 
-/// The sum of a counter over its labels, from the genomaster's own metrics.
+/// The sum of a counter of the genomaster's metrics over its labels.
 fn counter(metrics: &str, name: &str) -> f64 {
     let lines = metrics.lines().filter(|line| line.starts_with(name));
     let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
@@ -297,7 +298,7 @@ fn memory_mib(pid: u32) -> f64 {
     kib.unwrap_or(f64::NAN) / 1024.0
 }
 
-/// Processor time of a process so far on Linux, in the kernel's hundredths of a second.
+/// Processor time of a process on Linux, in seconds; the kernel counts hundredths.
 fn processor_s(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or_default();
@@ -306,7 +307,7 @@ fn processor_s(pid: u32) -> f64 {
     (ticks(11).unwrap_or(f64::NAN) + ticks(12).unwrap_or(f64::NAN)) / 100.0
 }
 
-#[allow(clippy::disallowed_methods)] // what takes time is measured
+#[allow(clippy::disallowed_methods)] // latencies are measured
 fn now() -> Instant {
     Instant::now()
 }

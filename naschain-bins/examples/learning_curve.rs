@@ -1,5 +1,5 @@
-//! Trains one network and prints its learning curve, one line of comma-separated values an epoch,
-//! with the accuracy on the test part after it:
+//! Trains one network and prints its learning curve as comma-separated values, one line per epoch,
+//! with the accuracy on the test set:
 //!
 //!     cargo run --release -p naschain-bins --example learning_curve -- --data cifar10 --epochs 10
 
@@ -21,10 +21,10 @@ struct Cli {
     data: DataArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// The network, one part a phase
+    /// Genome of the network, one part per phase
     #[arg(long, value_name = "BITS", default_value = "1110-1110-1110")]
     genome: String,
-    /// Nodes of a phase
+    /// Nodes per phase
     #[arg(long, value_name = "N", default_value_t = 3)]
     nodes: usize,
     /// Channels of the first phase
@@ -36,16 +36,16 @@ struct Cli {
     batch_size: usize,
     #[arg(long, value_name = "X", default_value_t = 0.025)]
     learning_rate: f64,
-    /// Images to train on
+    /// Number of training images
     #[arg(long, value_name = "N", default_value_t = 1000)]
     train_images: usize,
     /// Pixels of padding for random crops; 0 is off
     #[arg(long, value_name = "N", default_value_t = 0)]
     crop_padding: usize,
-    /// Mirror every second image
+    /// Flip images horizontally with probability one half
     #[arg(long)]
     flip: bool,
-    /// Side of the square that is cut out of each image; 0 is off
+    /// Side of the square that cutout masks in each image, in pixels; 0 is off
     #[arg(long, value_name = "N", default_value_t = 0)]
     cutout: usize,
     #[arg(long, value_name = "X", default_value_t = 0.0)]
@@ -67,7 +67,7 @@ fn main() -> Result<()> {
     };
     let architecture = space.decode(&genome)?;
     let mut recipe = Recipe::default();
-    // The curve is that of the test part; a training validates on one image at least.
+    // The curve is measured on the test set; one validation image is the minimum.
     recipe.seed = cli.seed;
     recipe.epochs = cli.epochs;
     recipe.batch_size = cli.batch_size;

@@ -1,7 +1,7 @@
 //! Random input for everything that reads from the network or from a file. Each property runs a
-//! few hundred cases, or as many as PROPTEST_CASES says:
+//! few hundred cases, or the number in PROPTEST_CASES:
 //!
-//!     PROPTEST_CASES=1000000 cargo test --workspace --release --test bad_input
+//!     PROPTEST_CASES=1000000 cargo test --release -p naschain-bins --test end_to_end bad_input::
 
 use std::sync::{Arc, OnceLock};
 
@@ -24,7 +24,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-/// Text that is nearly what a parser wants, cut, doubled, and with strange characters between.
+/// Valid text that is cut, repeated and mixed with unusual characters.
 fn nearly(samples: &'static [&'static str]) -> impl Strategy<Value = String> {
     let sample = proptest::sample::select(samples);
     let edits = proptest::collection::vec((any::<u16>(), 0u8..4, any::<char>()), 0..4);
@@ -43,7 +43,7 @@ fn nearly(samples: &'static [&'static str]) -> impl Strategy<Value = String> {
     })
 }
 
-/// Any JSON of a few levels.
+/// Arbitrary JSON, nested a few levels deep.
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -102,7 +102,8 @@ const LISTS: &[&str] = &[
     "7:token-of-seven\n8:token-of-eight\n",
 ];
 
-/// The routes of a genomaster that wants signatures, or none, both with the old network.
+/// The routes of a genomaster that requires signatures and of one that does not, both with those
+/// of the reference network.
 fn routers() -> &'static (tokio::runtime::Runtime, [Router; 2]) {
     static ROUTERS: OnceLock<(tokio::runtime::Runtime, [Router; 2])> = OnceLock::new();
     ROUTERS.get_or_init(|| {
@@ -155,7 +156,7 @@ proptest! {
         header in (proptest::sample::select(&["X-Bittensor-Nonce", "X-Bittensor-Version", "Content-Type", "Authorization"][..]), "[ -~]{0,40}"),
         signs in any::<bool>(),
     ) {
-        // What no client can send in a request's line is refused before any of this.
+        // No client can send such a request line; it is rejected before routing.
         let uri = path.parse().ok().filter(|uri: &axum::http::Uri| uri.path().starts_with('/'));
         let Some(uri) = uri else { return Ok(()) };
         let mut request = Request::builder().method(method).uri(uri);
@@ -175,27 +176,27 @@ proptest! {
         }
         let (runtime, routers) = routers();
         let answer = runtime.block_on(routers[which].clone().oneshot(request)).unwrap();
-        // 503 is the old network's word for "nothing yet".
+        // The reference network answers 503 when there is nothing yet.
         let status = answer.status().as_u16();
         prop_assert!(status < 500 || status == 503, "{status}");
     }
 
     #[test]
-    fn bodies_are_read_or_refused(text in nearly(BODIES), row in value()) {
+    fn bodies_are_parsed_or_refused(text in nearly(BODIES), row in value()) {
         let _ = serde_json::from_str::<JoinRequest>(&text);
         let _ = serde_json::from_str::<JobRequest>(&text);
         let _ = serde_json::from_str::<HeartbeatRequest>(&text);
         let _ = serde_json::from_str::<ResultRequest>(&text);
         let answer = json!({"miner": "ada", "row": row});
         let row = serde_json::from_value::<ResultRequest>(answer).unwrap().row();
-        // What was read is kept, and read again, as the same.
+        // What was parsed is stored and parsed again, with the same value.
         let kept = serde_json::to_string(&row).unwrap();
         prop_assert_eq!(serde_json::from_str::<naschain_consensus::Row>(&kept).unwrap(), row);
         prop_assert!(kept.len() < 4000);
     }
 
     #[test]
-    fn headers_are_read_or_refused(names in proptest::collection::vec((0usize..6, proptest::collection::vec(any::<u8>(), 0..140)), 0..8)) {
+    fn headers_are_parsed_or_refused(names in proptest::collection::vec((0usize..6, proptest::collection::vec(any::<u8>(), 0..140)), 0..8)) {
         const NAMES: [&str; 6] = ["version", "hotkey", "receiver", "nonce", "crypto", "signature"];
         let mut headers = HeaderMap::new();
         for (name, value) in names {
@@ -207,7 +208,7 @@ proptest! {
     }
 
     #[test]
-    fn files_are_read_or_refused(wallet in nearly(WALLETS), list in nearly(LISTS), proof in nearly(PROOFS)) {
+    fn files_are_parsed_or_refused(wallet in nearly(WALLETS), list in nearly(LISTS), proof in nearly(PROOFS)) {
         if let Ok(hotkey) = Hotkey::parse(&wallet) {
             prop_assert!(ss58::decode(hotkey.address()).is_ok());
         }
@@ -219,7 +220,7 @@ proptest! {
     }
 
     #[test]
-    fn genomes_and_addresses_are_read_or_refused(genome in nearly(GENOMES), address in "[1-9A-HJ-NP-Za-km-z]{40,50}") {
+    fn genomes_and_addresses_are_parsed_or_refused(genome in nearly(GENOMES), address in "[1-9A-HJ-NP-Za-km-z]{40,50}") {
         if let Ok(genome) = genome.parse::<Genome>() {
             prop_assert_eq!(genome.to_string().parse::<Genome>().unwrap(), genome);
         }

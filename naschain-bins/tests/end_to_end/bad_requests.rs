@@ -1,4 +1,4 @@
-//! Every line of bad_requests.txt against a real genomaster, and what is not HTTP at all.
+//! Sends every line of bad_requests.txt, and input that is not HTTP, to a genomaster.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -52,7 +52,7 @@ impl Table {
             .replace("RUN", &self.run);
         while let Some((before, rest)) = text.split_once("LONG(") {
             let (count, after) = rest.split_once(')').unwrap();
-            // Letters that are hexadecimal digits too.
+            // These letters are also hexadecimal digits.
             text = format!("{before}{}{after}", "a".repeat(count.parse().unwrap()));
         }
         text
@@ -66,7 +66,7 @@ impl Table {
             "ada" => Some(&self.ada),
             "bob" => Some(&self.bob),
             "nobody" => None,
-            other => panic!("who is {other}?"),
+            other => panic!("unknown sender {other}"),
         };
         if let Some(hotkey) = hotkey {
             let words = change.split_once(' ').unwrap_or((change, ""));
@@ -116,7 +116,7 @@ impl Table {
 
     fn send(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.server.port())).unwrap();
-        // A server that has refused already may not read the rest.
+        // A server that has already refused need not read the rest.
         let _ = stream.write_all(request.as_bytes());
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
@@ -177,13 +177,13 @@ fn every_bad_request_gets_its_problem_document() {
         count += 1;
     }
     assert!(count >= 60, "{count}");
-    // After all this it still serves those who ask well.
+    // Valid requests are still served afterwards.
     join();
     std::fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
-fn what_is_not_http_or_too_much_of_it_is_refused() {
+fn invalid_http_and_oversized_requests_are_refused() {
     let dir = folder("not-http");
     let table = Table::start(&dir);
     let many = "X-Many: x\r\n".repeat(70);
@@ -204,7 +204,7 @@ fn what_is_not_http_or_too_much_of_it_is_refused() {
             "{wrong:?}: {answer}"
         );
     }
-    // A body that never comes.
+    // A body that never arrives.
     let mut slow = TcpStream::connect(("127.0.0.1", table.server.port())).unwrap();
     slow.write_all(b"POST /v1/join HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
         .unwrap();
@@ -223,7 +223,7 @@ fn what_is_not_http_or_too_much_of_it_is_refused() {
 }
 
 #[test]
-fn connections_have_a_limit_and_come_again() {
+fn connections_are_limited_and_freed_again() {
     let dir = folder("connections");
     let flags = ["--unsigned", "--max-connections=8"];
     let server = Server::start_with(&dir.join("run"), 0, &flags);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 const NOW: u64 = 1_750_000_000_000_000_000;
 
-/// Calls the peer; nothing where it is not installed.
+/// Calls the bittensor package; `None` if it is not installed.
 fn peer(asked: &Value) -> Option<Value> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let python = root.join("target/python-bittensor/bin/python");
@@ -48,12 +48,12 @@ fn wallet(test: &str) -> WalletArgs {
     }
 }
 
-/// A question about a wallet.
+/// A request to the bittensor package about a wallet.
 fn asked(what: &str, wallet: &WalletArgs) -> Value {
     json!({"do": what, "path": wallet.path, "name": wallet.name, "hotkey": wallet.hotkey})
 }
 
-/// Requests of many shapes.
+/// Requests with various methods, paths and bodies.
 fn requests() -> Vec<Value> {
     let bodies = ["", "{}", "{\"a\":1}", "ümlaut\n\u{0}", &"x".repeat(70_000)];
     let paths = ["/", "/v1/jobs", "/v1/batches?after=10", "/a%20b?c=d&e=%2F"];
@@ -81,7 +81,7 @@ fn message(request: &Value) -> SignedParts<'_> {
 }
 
 #[test]
-fn our_wallets_and_signatures_are_read_there() {
+fn bittensor_reads_our_wallets_and_signatures() {
     let wallet = wallet("bittensor-ours");
     let (hotkey, seed) = Hotkey::generate().unwrap();
     hotkey.write(&seed, &wallet.file().unwrap()).unwrap();
@@ -102,7 +102,7 @@ fn our_wallets_and_signatures_are_read_there() {
             .collect();
         request["headers"] = headers.into();
         request["now"] = NOW.into();
-        // Some are spoilt, so that a peer that accepts everything would be noticed.
+        // Some signatures are invalid, to detect a peer that accepts everything.
         wanted.push(match number % 5 {
             1 => {
                 request["path"] = "/other".into();
@@ -121,7 +121,7 @@ fn our_wallets_and_signatures_are_read_there() {
 }
 
 #[test]
-fn their_wallets_and_signatures_are_read_here() {
+fn we_read_wallets_and_signatures_of_bittensor() {
     let wallet = wallet("bittensor-theirs");
     let Some(address) = peer(&asked("create", &wallet)) else {
         return;

@@ -1,4 +1,4 @@
-//! Data that people bring: shown by `miner data`, searched on, and checked by miners.
+//! Users' own data: shown by `miner data`, used in a search, and checked by miners.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -9,11 +9,11 @@ use naschain_bins::journal::run_folder::read_spec;
 use naschain_train::{Dataset, Model};
 use serde_json::Value;
 
-/// Fifteen training and five test images of 3×4×5 in three classes, as NumPy wrote them.
+/// Fifteen training and five test images of 3×4×5 in three classes, as written by NumPy.
 const ARCHIVE: &[u8] = include_bytes!("../fixtures/first.npz");
 
 fn miner(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut command = crate::programs::miner();
     command.args(args).env_remove("NASCHAIN_DATA");
     command
 }
@@ -32,7 +32,7 @@ fn refused(args: &[&str]) -> (String, String) {
     (text(&output.stdout), text(&output.stderr))
 }
 
-/// Digits as a folder of pictures: 400 to train and validate on, 100 to test.
+/// Writes digits as a folder of pictures: 400 to train and validate on, 100 to test.
 fn pictures(dir: &Path) -> PathBuf {
     let digits = Dataset::digits();
     let root = dir.join("pictures");
@@ -88,7 +88,7 @@ fn the_embedded_digits_are_shown() {
 }
 
 #[test]
-fn what_is_in_a_folder_is_found_and_read() {
+fn image_folders_and_archives_are_detected_and_read() {
     let dir = folder("data-check");
     let root = dir.to_str().unwrap();
     let (_, error) = refused(&["list", root]);

@@ -1,4 +1,4 @@
-//! What the genomaster answers to bad and impatient clients, over raw sockets.
+//! How the genomaster responds to invalid requests and closed connections, over raw sockets.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -26,7 +26,7 @@ fn call(server: &Server, method: &str, path: &str, body: &str) -> (u16, String) 
 }
 
 #[test]
-fn clients_that_hang_up_stop_nothing() {
+fn clients_that_disconnect_early_do_no_harm() {
     let dir = folder("impatient");
     let server = Server::start(&dir.join("run"), 0);
     for number in 0..300 {
@@ -41,7 +41,7 @@ fn clients_that_hang_up_stop_nothing() {
 }
 
 #[test]
-fn every_refusal_is_a_problem_document_that_says_why() {
+fn every_refusal_is_a_problem_document_with_the_reason() {
     let dir = folder("problems");
     let server = Server::start(&dir.join("run"), 0);
     assert_eq!(call(&server, "GET", "/healthz", "").0, 200);

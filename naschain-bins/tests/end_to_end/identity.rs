@@ -1,11 +1,11 @@
-//! Programs that sign: a whole run, its journal, what a genomaster remembers, and logs.
+//! Programs that sign: a whole run, its journal, replayed requests, and secrets in logs.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
-use crate::programs::wallets::{MINER, Wallets, fake_btcli, join};
+use crate::programs::wallets::{Wallets, fake_btcli, join};
 use crate::programs::{Process, Server, folder, genomaster, read, succeeded, text, wait_until};
 use naschain_bins::clock::unix_nanos as now;
 use naschain_bins::journal::run_folder::read_spec;
@@ -33,8 +33,8 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
     let mut server = start(0, "genomaster");
     let url = server.url.clone();
 
-    // Those who cannot or may not sign are told so.
-    let mut nobody = Command::new(MINER);
+    // Miners without a hotkey, or not on the list, get an error that says so.
+    let mut nobody = crate::programs::miner();
     let nobody = nobody
         .args(["--genomaster", &url, "--name=x"])
         .env("HOME", &dir)
@@ -61,7 +61,7 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
         let mut command = logged(wallets.miner(&url, name), name);
         Process::start(command.arg("--name").arg(name))
     });
-    // A genomaster that is killed and started again is signed for as before.
+    // Signed requests are accepted as before after the genomaster was killed and restarted.
     let closed = || read(run.join("history.jsonl")).lines().count();
     wait_until("three jobs have ended", || closed() >= 3);
     let port = server.port();
@@ -122,7 +122,7 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
         wallets.0.display()
     );
     assert_eq!(called(), all.repeat(2));
-    // Nothing is set twice.
+    // Weights are not set twice.
     succeeded(validate());
     assert_eq!(called(), all.repeat(2));
 
@@ -158,7 +158,7 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
-/// No log and nothing in the run's folder has a secret of any wallet in it.
+/// Asserts that no log and no file in the run's folder contains a secret of any wallet.
 fn no_secrets(dir: &Path, wallets: &Wallets, names: &[&str]) {
     let mut searched = 0;
     for name in names {
@@ -178,7 +178,7 @@ fn no_secrets(dir: &Path, wallets: &Wallets, names: &[&str]) {
                     continue;
                 }
                 let content = std::fs::read(&path).unwrap();
-                // Half of a secret is one too, and so are its bytes.
+                // Half of a secret must not appear either, nor its bytes.
                 for part in [
                     &secret.as_bytes()[..32],
                     &bytes[..16],
@@ -203,13 +203,13 @@ fn no_secrets(dir: &Path, wallets: &Wallets, names: &[&str]) {
 }
 
 #[test]
-fn a_request_counts_once_also_after_a_restart() {
+fn a_replayed_request_is_refused_also_after_a_restart() {
     let dir = folder("replay");
     let (run, wallets) = (dir.join("run"), Wallets(dir.join("wallets")));
     let (genomaster, ada) = (wallets.make("genomaster"), wallets.make("ada"));
     let mut server = Server::spawn(&mut wallets.serve(&run, 0, &[]));
     let port = server.port();
-    // Half a minute of starting would make both stale; it takes a second.
+    // Both would be stale after half a minute; a restart takes a second.
     let (early, ahead) = (now(), now() + 1_900_000_000);
     for nonce in [early, ahead] {
         let first = join(&server, &genomaster, &ada, nonce);
@@ -222,7 +222,7 @@ fn a_request_counts_once_also_after_a_restart() {
     let again = join(&server, &genomaster, &ada, early);
     assert!(again.contains("before this genomaster started"), "{again}");
     let again = join(&server, &genomaster, &ada, ahead);
-    // On a slow machine the start took longer than that clock was ahead.
+    // On a slow machine the restart may take longer than the clock was ahead.
     let slow = again.contains("before this genomaster started");
     assert!(again.contains("replayed_request") || slow, "{again}");
     let new = join(&server, &genomaster, &ada, now());

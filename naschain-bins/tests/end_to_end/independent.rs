@@ -1,5 +1,5 @@
-//! docs/arithmetic.md says enough: an implementation in C and Python that was written from it
-//! (python/independent) comes to the miner's digests.
+//! docs/arithmetic.md is complete: an implementation in C and Python that was written from it
+//! (python/independent) produces the same digests as the miner.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use std::process::Command;
 use crate::programs::{folder, skipped, succeeded};
 use serde_json::Value;
 
-/// Between them no phase (6) to three, colours, smoothing, warm-up, momentum with and without
-/// Nesterov's, jobs of several blocks, gradients that are clipped and maps that drop-path scales
-/// for several readers (19), and a first convolution that is not applied (36).
+/// Together they cover no phase (6) to three, colours, label smoothing, warm-up, momentum with and
+/// without Nesterov's, batches of several blocks, clipped gradients, feature maps with several readers
+/// under drop-path (19), and a first convolution that is not applied (36).
 const INDICES: [u64; 7] = [1, 6, 12, 18, 19, 31, 36];
 
-/// Of python/install or the system; nothing where NumPy is missing.
+/// Python of python/install or of the system; `None` if NumPy is missing.
 fn python(root: &Path) -> Option<PathBuf> {
     let candidates = [root.join("target/python/bin/python"), "python3".into()];
     let found = candidates.into_iter().find(|python| {
@@ -21,29 +21,31 @@ fn python(root: &Path) -> Option<PathBuf> {
         check.is_ok_and(|output| output.status.success())
     });
     if found.is_none() {
-        skipped("no Python with NumPy in target/python or as python3; python/install gets it");
+        skipped(
+            "no Python with NumPy in target/python or as python3; install it with python/install",
+        );
     }
     found
 }
 
-/// The operations as a library for Python; nothing where no C compiler is.
+/// Compiles the operations as a library for Python; `None` if there is no C compiler.
 fn operations(sources: &Path, dir: &Path) -> Option<PathBuf> {
     let library = dir.join("operations.so");
     let mut cc = Command::new("cc");
     cc.args("-std=c99 -O2 -ffp-contract=off -shared -fPIC".split(' '));
     cc.args(["operations.c", "loss.c", "update.c", "-lm", "-o"]);
     let Ok(output) = cc.arg(&library).current_dir(sources).output() else {
-        skipped("there is no C compiler of the name cc");
+        skipped("no C compiler named cc");
         return None;
     };
     succeeded(output);
     Some(library)
 }
 
-/// What the miner comes to, by index.
+/// The miner's digests by index.
 fn miners_digests() -> BTreeMap<u64, String> {
     let count = INDICES.iter().max().unwrap() + 1;
-    let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut miner = crate::programs::miner();
     miner.args(["selftest", "--json", &format!("--random={count}")]);
     let found = succeeded(miner.output().unwrap());
     let found = found.lines().map(|line| {
@@ -55,7 +57,7 @@ fn miners_digests() -> BTreeMap<u64, String> {
 }
 
 #[test]
-fn an_independent_implementation_comes_to_the_same_digests() {
+fn an_independent_implementation_produces_the_same_digests() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let sources = root.join("python/independent");
     let dir = folder("independent");

@@ -1,4 +1,4 @@
-//! The reference network's endpoints, spoken to by Python's requests and pandas.
+//! The reference network's endpoints, called with Python's requests and pandas.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::programs::{Process, Server, folder, read, succeeded, text, wait_until};
 use serde_json::Value;
 
-/// Python with `requests` and `pandas`, from python/install; nothing where it is missing.
+/// Python with `requests` and `pandas`, from python/install; `None` if it is missing.
 fn python() -> Option<PathBuf> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     for venv in ["target/python", "target/python-bittensor"] {
@@ -61,7 +61,7 @@ fn python_miners_and_their_validator_work_unchanged() {
         .unwrap();
     assert!(!nobody.status.success());
 
-    // Twelve genomes for three miners; the genomaster dies between.
+    // Twelve genomes for three miners; the genomaster is killed in between.
     let mine = |uid: &str, jobs: &str| {
         let url = url(&format!("{uid}:token-of-{uid}"));
         let args = [&["mine", &url, uid, jobs][..], &SPACE].concat();
@@ -88,9 +88,9 @@ fn python_miners_and_their_validator_work_unchanged() {
         serde_json::json!({"1": 12, "2": 12, "7": 12})
     );
 
-    // The same by our validator, from exact numbers; the chain's vector needs no list of uids.
+    // Our validator computes the same from exact numbers; it needs no list of uids for the vector.
     let weights = dir.join("weights.json");
-    let mut validator = Command::new(env!("CARGO_BIN_EXE_validator"));
+    let mut validator = crate::programs::validator();
     validator.args(["--genomaster", &server.url, "--json", "--legacy"]);
     let output = validator
         .arg("--weights-out")

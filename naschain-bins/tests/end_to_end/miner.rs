@@ -1,5 +1,5 @@
-//! What a miner does beside training well: it proves its machine, says what failed, and goes on
-//! after it was killed.
+//! What a miner does besides training: self-test, reports of failed trainings, and resuming after
+//! it was killed.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 fn miner(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut command = crate::programs::miner();
     command.args(args);
     command
 }
@@ -32,7 +32,7 @@ fn json(args: &[&str]) -> Value {
 }
 
 #[test]
-fn the_selftest_proves_this_machine() {
+fn the_selftest_passes() {
     let report = json(&["selftest", "--json"]);
     let digest = report["digest"].as_str().unwrap();
     assert_eq!((digest.len(), &report["device"]), (64, &Value::from("cpu")));
@@ -47,7 +47,7 @@ fn the_selftest_proves_this_machine() {
 }
 
 #[test]
-fn nothing_to_train_is_refused() {
+fn a_selftest_of_zero_trainings_is_refused() {
     let output = miner(&["selftest", "--random=0"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("0 is not in 1.."));
@@ -80,8 +80,8 @@ fn a_missing_gpu_is_named_with_exit_code_2() {
     }
 }
 
-/// What miners of this process with this memory limit answer in a small run; its recipe may be
-/// wilder than flags can say.
+/// The answers of in-process miners with this memory limit in a small run. `change` may set values
+/// of the recipe that flags do not accept.
 async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec<Row> {
     let flags = ["--generations=1", "--population=2"];
     succeeded(search(&dir.join("template"), &flags).output().unwrap());
@@ -129,11 +129,11 @@ async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec
 
 #[track_caller]
 fn assert_failed(rows: &[Row], reason: &str) {
-    // Two jobs, each ended by the second failure at the earliest.
+    // Two jobs, each of which ends at its second failure or later.
     assert!(rows.len() >= 4, "{rows:#?}");
     for row in rows {
         assert!(
-            matches!(row, Row::Failed(why) if why.contains(reason)),
+            matches!(row, Row::Failed(found) if found.contains(reason)),
             "{row:?}"
         );
     }
@@ -155,7 +155,7 @@ async fn a_network_above_the_memory_limit_is_reported_as_failed() {
 }
 
 #[test]
-fn a_miner_that_was_killed_goes_on_from_its_checkpoint() {
+fn a_killed_miner_resumes_from_its_checkpoint() {
     let dir = folder("checkpoints");
     let run = dir.join("run");
     let mut serve = genomaster();
@@ -194,11 +194,11 @@ fn a_miner_that_was_killed_goes_on_from_its_checkpoint() {
     ada.kill();
     assert_eq!(files(), 1);
     let again = start();
-    wait_until("ada goes on", || {
+    wait_until("ada resumes", || {
         read(&log).contains("going on after epoch")
     });
     assert!(!read(&log).contains('\u{1b}'), "a file has no colours");
-    // Both come to the same digest, ada by two processes, bob by one.
+    // Both have the same digest: ada with two processes, bob with one.
     let mut bob = miner(&["--name=bob", "--genomaster", &url]);
     let bob = Process::start(bob.stderr(Stdio::null()));
     let history = run.join("history.jsonl");
@@ -209,7 +209,7 @@ fn a_miner_that_was_killed_goes_on_from_its_checkpoint() {
     assert_ne!(a[0], b[0], "{job}");
     assert!(a[1]["measured"]["digest"].is_string(), "{job}");
     assert_eq!(a[1], b[1]);
-    // Who still writes there goes first.
+    // The miner still writes to the folder, so it is stopped first.
     drop((again, bob, server));
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -1,9 +1,9 @@
-//! A run's models: exported, retrained, and asked what they see.
+//! A run's models: export, retraining and prediction.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::programs::{folder, genomaster, read, search, succeeded, text};
+use crate::programs::{folder, genomaster, read, refused, search, succeeded, text};
 use image::GrayImage;
 use naschain_core::MacroSpace;
 use naschain_train::{Dataset, Model};
@@ -33,7 +33,7 @@ impl Run {
         program
     }
 
-    /// A genome whose network was not evaluated.
+    /// A genome that was not evaluated.
     fn never_evaluated(&self) -> String {
         let spec: Value = serde_json::from_str(&read(self.run().join("run.json"))).unwrap();
         let space: MacroSpace = serde_json::from_value(spec["space"].clone()).unwrap();
@@ -48,7 +48,7 @@ impl Run {
         genomes.find(unknown).unwrap()
     }
 
-    /// A genome of the front, or one that was evaluated and is not of the front.
+    /// A genome of the front, or an evaluated one that is not on the front.
     fn genome(&self, on_front: bool) -> String {
         let front: Vec<Value> = serde_json::from_str(&read(self.run().join("front.json"))).unwrap();
         let is_on_front = |genome: &str| front.iter().any(|member| member["genome"] == genome);
@@ -66,12 +66,6 @@ impl Drop for Run {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.dir);
     }
-}
-
-fn refused(mut command: Command) -> String {
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "{command:?}");
-    text(&output.stderr)
 }
 
 /// Test images of the digits as PNG files, with their labels.
@@ -129,7 +123,7 @@ fn any_genome_of_the_run_is_exported() {
     let job = history.lines().find(|line| line.contains(&other)).unwrap();
     assert!(job.contains(&again.digest.to_string()), "{job}");
 
-    let export = |genome, flags: &[&str]| refused(run.command("export", genome, flags));
+    let export = |genome, flags: &[&str]| refused(&mut run.command("export", genome, flags));
     let never = run.never_evaluated();
     assert!(export(&never, &["--out=x"]).contains("none of the 12"));
     assert!(export("01", &["--out=x"]).contains("genome has 2 bits"));
@@ -140,11 +134,11 @@ fn any_genome_of_the_run_is_exported() {
 }
 
 #[test]
-fn a_retrained_network_knows_digits() {
+fn a_retrained_network_classifies_digits() {
     let run = Run::new("retrain");
     let genome = run.genome(true);
     let retrain = |epochs: &str| run.command("retrain", &genome, &[epochs]);
-    assert!(refused(retrain("--epochs=0")).contains("epochs is 0"));
+    assert!(refused(&mut retrain("--epochs=0")).contains("epochs is 0"));
     let printed = succeeded(retrain("--epochs=8").output().unwrap());
     assert!(
         printed.contains("after 8 epochs on 1397 images"),
@@ -192,7 +186,7 @@ fn a_retrained_network_knows_digits() {
     succeeded(predict(&folder, &["0.png"]).output().unwrap());
 
     std::fs::write(run.dir.join("words.png"), "words").unwrap();
-    let wrong = |model: &str, image: &str| refused(predict(model, &[image]));
+    let wrong = |model: &str, image: &str| refused(&mut predict(model, &[image]));
     assert!(wrong("digits.json", "words.png").contains("words.png: "));
     assert!(wrong("digits.json", "none.png").contains("none.png: "));
     assert!(wrong("none.safetensors", "0.png").contains("none.safetensors"));

@@ -1,6 +1,5 @@
-//! Real processes over HTTP: a genomaster, three miners, one that lies, and a validator.
+//! Real processes over HTTP: a genomaster, three miners, a lying miner and a validator.
 
-use std::process::Command;
 use std::time::Duration;
 
 use crate::programs::{Server, folder, read, search, succeeded, wait_until};
@@ -10,7 +9,7 @@ use naschain_core::{Accuracy, Digest, Measurement};
 use naschain_run::JobReply;
 use serde_json::Value;
 
-/// A miner that trains nothing and invents a high accuracy, until it is dropped.
+/// A miner that does not train and reports a false high accuracy, until it is stopped.
 struct Liar(tokio::runtime::Runtime);
 
 impl Liar {
@@ -19,7 +18,7 @@ impl Liar {
         let client = Client::new(url).unwrap();
         runtime.spawn(async move {
             loop {
-                // A genomaster that is away for a while is no reason to stop lying.
+                // Retries while the genomaster is away.
                 let _ = lie(&client).await;
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -42,7 +41,7 @@ async fn lie(client: &Client) -> anyhow::Result<()> {
             JobReply::Wait => continue,
             JobReply::Finished => return Ok(()),
         };
-        // The costs are right: anybody can compute them.
+        // The costs are right, because any party can compute them.
         let costs = spec.space.decode(&job.genome)?.costs()?;
         let row = Row::Measured(Measurement {
             accuracy: Accuracy::from_hundredths(9_990)?,
@@ -55,13 +54,13 @@ async fn lie(client: &Client) -> anyhow::Result<()> {
 }
 
 fn validator(url: &str) -> Value {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_validator"));
+    let mut command = crate::programs::validator();
     let output = command.args(["--genomaster", url, "--json"]).output();
     serde_json::from_str(&succeeded(output.unwrap())).unwrap()
 }
 
 #[test]
-fn a_liar_is_not_paid_and_a_dead_miner_and_a_dead_genomaster_lose_nothing() {
+fn a_liar_is_not_rewarded_and_killed_programs_lose_nothing() {
     let dir = folder("network");
     let run = dir.join("network");
     let mut server = Server::start(&run, 0);
@@ -70,7 +69,7 @@ fn a_liar_is_not_paid_and_a_dead_miner_and_a_dead_genomaster_lose_nothing() {
     let liar = Liar::start(&server.url);
     let closed = || read(run.join("history.jsonl")).lines().count();
 
-    // A job takes three miners, so eve has a seat in each of these.
+    // A job has three seats, so eve has one in each of these.
     wait_until("three jobs have ended", || closed() >= 3);
     let _bob = server.miner("bob");
     eve.kill();
@@ -94,7 +93,7 @@ fn a_liar_is_not_paid_and_a_dead_miner_and_a_dead_genomaster_lose_nothing() {
         .map(|name| report["miners"][name]["points"].as_u64().unwrap_or(0))
         .iter()
         .sum();
-    // A late answer that agrees is paid too.
+    // A late answer that agrees is rewarded too.
     assert!(honest + miner("liar", "rejected_jobs") >= 3 * 12);
 
     let alone = dir.join("alone");
@@ -107,7 +106,7 @@ fn a_liar_is_not_paid_and_a_dead_miner_and_a_dead_genomaster_lose_nothing() {
 }
 
 #[test]
-fn miners_wait_for_a_genomaster_that_is_not_there_yet() {
+fn miners_wait_until_the_genomaster_starts() {
     let dir = folder("late");
     let mut server = Server::start(&dir.join("first"), 0);
     let port = server.port();

@@ -1,4 +1,4 @@
-//! Journals and answers of before the job system was renamed: their bytes are the same now.
+//! Journals and responses recorded before the job system was renamed are reproduced byte for byte.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +12,7 @@ fn fixture(run: &str) -> PathBuf {
     fixtures.join("recorded").join(run)
 }
 
-/// A copy of a recorded run that a program may write to.
+/// A writable copy of a recorded run.
 fn copy(test: &str, run: &str) -> PathBuf {
     let dir = folder(&format!("recorded-{test}-{run}"));
     for file in ["run.json", "journal.sqlite", "history.jsonl", "front.json"] {
@@ -33,7 +33,7 @@ fn recorded_journals_are_replayed_to_the_same_audit() {
     }
 }
 
-/// Serves a recorded run with the flags that it was made with.
+/// Serves a recorded run with the flags of the recording.
 fn serve(dir: &Path, run: &str) -> Server {
     let wallets = fixture(run).join("wallets");
     let flags: Vec<String> = match run {
@@ -57,8 +57,8 @@ fn serve(dir: &Path, run: &str) -> Server {
     Server::start_with(dir, 0, &flags)
 }
 
-/// The beginning of an answer, as long as `expected`: the event stream has no end, and the
-/// journal may have grown by what happened after the recording.
+/// The beginning of a response, as long as `expected`: the event stream does not end, and the
+/// journal may have grown since the recording.
 fn get(server: &Server, path: &str, expected: &str) -> String {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", server.port())).unwrap();
@@ -96,7 +96,7 @@ fn recorded_runs_are_served_with_the_same_bytes() {
             "events.txt",
         ] {
             let expected = fixture(run).join("served").join(file);
-            // Without a signature a genomaster with a hotkey shows journal and events only.
+            // Without a signature, a genomaster with a hotkey serves only journal and events.
             if !expected.exists() && run == "signed" {
                 continue;
             }

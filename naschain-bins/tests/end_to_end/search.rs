@@ -1,14 +1,14 @@
-//! `genomaster search` as a process: its folder, its determinism, its interruptions.
+//! `genomaster search` as a process: its folder, determinism and interruptions.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::programs::{Process, folder, genomaster, read, search, succeeded, text, wait_until};
+use crate::programs::{Process, folder, genomaster, read, refused, search, succeeded, wait_until};
 use naschain_train::{Dataset, Model, Options, evaluate};
 use serde_json::Value;
 
-/// Genomes and verdicts; who trained what may differ from run to run.
+/// Genomes and verdicts, without the miners, which may differ from run to run.
 fn judged(run: &Path) -> BTreeSet<String> {
     let history = read(run.join("history.jsonl"));
     let line = |line: &str| {
@@ -34,7 +34,7 @@ fn the_result_depends_on_the_seed_alone() {
 }
 
 #[test]
-fn the_folder_holds_what_is_needed_to_use_the_models() {
+fn the_folder_contains_all_that_the_models_need() {
     let dir = folder("models");
     succeeded(search(&dir, &[]).output().unwrap());
     let digits = Dataset::digits();
@@ -67,7 +67,7 @@ fn the_folder_holds_what_is_needed_to_use_the_models() {
 }
 
 #[test]
-fn an_interrupted_search_ends_as_an_uninterrupted_one() {
+fn an_interrupted_search_has_the_same_result() {
     let dir = folder("interrupted");
     let (whole, cut) = (dir.join("whole"), dir.join("cut"));
     succeeded(search(&whole, &[]).output().unwrap());
@@ -94,17 +94,10 @@ fn an_interrupted_search_ends_as_an_uninterrupted_one() {
     succeeded(search(&cut, &[]).output().unwrap());
     assert_eq!(judged(&whole), judged(&cut));
     assert_eq!(read(whole.join("front.json")), read(cut.join("front.json")));
-    // Once more: nothing is left to do, and the same is printed.
+    // Repeated when finished, it prints the same.
     let again = succeeded(search(&cut, &[]).output().unwrap());
     assert!(again.contains("accuracy %"));
     std::fs::remove_dir_all(dir).unwrap();
-}
-
-/// Standard error of a command that must end with exit code 2.
-fn refused(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "{command:?}");
-    text(&output.stderr)
 }
 
 #[test]
@@ -146,16 +139,16 @@ fn wrong_input_is_named_with_exit_code_2() {
     succeeded(search(&dir.join("run"), &[]).output().unwrap());
     let error = refused(&mut search(&dir.join("run"), &["--epochs=3"]));
     assert!(error.contains("recipe.epochs is 2, not 3"), "{error}");
-    let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut miner = crate::programs::miner();
     assert!(refused(miner.arg("--genomaster=nowhere")).contains("not the address"));
-    let mut validator = Command::new(env!("CARGO_BIN_EXE_validator"));
+    let mut validator = crate::programs::validator();
     let error = refused(validator.arg("--genomaster=http://127.0.0.1:1"));
     assert!(error.contains("127.0.0.1:1"), "{error}");
     std::fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
-fn a_search_in_which_nothing_can_be_trained_says_why() {
+fn a_search_whose_trainings_all_fail_reports_the_reason() {
     let dir = folder("nothing");
     let error = refused(&mut search(&dir, &["--memory-limit=1", "--generations=1"]));
     assert!(error.contains("none of the 4 networks"), "{error}");
@@ -165,8 +158,8 @@ fn a_search_in_which_nothing_can_be_trained_says_why() {
 }
 
 #[test]
-fn inspect_knows_a_published_network() {
-    // The first of NASChain's own published runs: 2,765,566 parameters, 374.4687 MFLOPs.
+fn inspect_computes_the_costs_of_a_published_network() {
+    // From NASChain's first published run: 2,765,566 parameters, 374.4687 MFLOPs.
     let genome = "100010110011111110111100011000000100111101001000011111011110011011011011011010101111001010010000000100000010000111101011000100010100001011";
     let flags = [
         "--phases=3",

@@ -1,4 +1,4 @@
-//! `genomaster audit` finds and names what was done to a journal.
+//! `genomaster audit` detects and names every manipulation of a journal.
 
 use std::path::Path;
 use std::process::Output;
@@ -39,7 +39,7 @@ fn report(output: &Output) -> Value {
 }
 
 #[tokio::test]
-async fn what_was_done_to_a_journal_is_named() {
+async fn manipulations_of_a_journal_are_named() {
     let swap = "UPDATE JOURNAL SET number = CASE number
         WHEN 21 THEN -22 WHEN 22 THEN -21 END WHERE number IN (21, 22) AND OF_RUN";
     let unswap = "UPDATE JOURNAL SET number = -number WHERE number < 0 AND OF_RUN";
@@ -94,7 +94,7 @@ async fn what_was_done_to_a_journal_is_named() {
         let dir = all.join(number.to_string());
         std::fs::create_dir(&dir).unwrap();
         for place in places(&dir) {
-            // A seed of its own makes it a run of its own, so that all can share a server.
+            // Each seed is another run, so that all can share a server.
             let seed = 1_000 * u64::from(std::process::id()) + number as u64;
             let spec = run(&dir, &place, seed).await;
             for statement in statements {
@@ -150,7 +150,7 @@ async fn a_shortened_journal_is_found_by_a_known_head() {
 }
 
 #[tokio::test]
-async fn a_history_that_says_more_or_other_than_the_journal_is_found() {
+async fn a_history_that_differs_from_the_journal_is_found() {
     let dir = folder("audit-history");
     let place = Place::of_run(&dir);
     run(&dir, &place, 1).await;

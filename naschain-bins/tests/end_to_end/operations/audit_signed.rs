@@ -1,12 +1,11 @@
-//! `genomaster audit` asks of a signed run that everything in it was signed, once, and for its
-//! genomaster; a journal that was written anew, chain and all, is found out by that alone.
+//! `genomaster audit` requires that each event of a signed run has its own signature, made for its
+//! genomaster. Nothing else reveals a journal that was rewritten with a valid hash chain.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::programs::wallets::VALIDATOR;
 use crate::programs::{folder, genomaster, text};
 use naschain_bins::coordinator::Coordinator;
 use naschain_bins::journal::run_folder::{create_or_check, read_spec};
@@ -24,7 +23,7 @@ fn key(seed: u8) -> Hotkey {
     Hotkey::from_seed(&[seed; 32])
 }
 
-/// The genomaster's seed; miners have 1, 2, 3.
+/// Seed of the genomaster's key; those of the miners are 1, 2 and 3.
 const GENOMASTER: u8 = 9;
 
 /// A signed request as the journal keeps it.
@@ -40,7 +39,7 @@ fn proof(miner: u8, genomaster: u8, path: &str, body: &Value, nonce: u64) -> Opt
     Proof::new(&auth, message)
 }
 
-/// A finished run in which everybody signed.
+/// A finished run in which every miner signed.
 async fn signed_run(dir: &Path) -> RunSpec {
     let spec = crate::operations::simulated::spec(2, 2, 3);
     create_or_check(&spec, dir).unwrap();
@@ -77,7 +76,7 @@ async fn signed_run(dir: &Path) -> RunSpec {
     spec
 }
 
-/// The run with another journal, whose links are right.
+/// Copies a run with a changed journal whose hash chain is valid.
 async fn forge(from: &Path, to: &Path, change: impl Fn(&mut Vec<Entry>)) {
     let spec = read_spec(&from.join("run.json")).unwrap();
     create_or_check(&spec, to).unwrap();
@@ -112,12 +111,12 @@ fn is_of(entry: &Entry, event: &str) -> bool {
     entry.event.contains(&format!("\"event\":\"{event}\""))
 }
 
-/// Every answer is another one, and nobody signed it.
+/// Changes every answer and removes its signature.
 fn unsigned_answers(entries: &mut [Entry]) {
     for entry in entries.iter_mut().filter(|entry| is_of(entry, "submit")) {
         let mut event: Value = serde_json::from_str(&entry.event).unwrap();
         event["row"]["measured"]["accuracy"] = json!(99.0);
-        // Events are written in the order of their fields.
+        // Events are serialised in the order of their fields.
         let event: Event = serde_json::from_value(event).unwrap();
         entry.event = serde_json::to_string(&event).unwrap();
         entry.proof = None;
@@ -125,7 +124,7 @@ fn unsigned_answers(entries: &mut [Entry]) {
 }
 
 #[tokio::test]
-async fn a_signed_run_has_to_be_signed_once_and_for_its_genomaster() {
+async fn a_signed_run_needs_a_fresh_signature_for_its_genomaster_on_every_event() {
     let all = folder("audit-signed");
     let honest = all.join("honest");
     let spec = signed_run(&honest).await;
@@ -141,7 +140,7 @@ async fn a_signed_run_has_to_be_signed_once_and_for_its_genomaster() {
     forge(&honest, &unsigned, |entries| unsigned_answers(entries)).await;
     let found = fault(&audit(&unsigned, &[]));
     assert!(found.contains("did not sign it"), "{found}");
-    // Which a genomaster that takes unsigned requests may have journalled.
+    // A genomaster that accepts unsigned requests may have journalled these.
     assert_eq!(audit(&unsigned, &["--unsigned"]).status.code(), Some(0));
 
     // A join that was signed for another genomaster.
@@ -159,7 +158,7 @@ async fn a_signed_run_has_to_be_signed_once_and_for_its_genomaster() {
     let stranger = format!("--genomaster-hotkey={}", key(8).address());
     assert!(fault(&audit(&honest, &[&stranger])).contains("event 1: the request was signed for"));
 
-    // The request of the first job once more, while its miner trains: it would end the lease.
+    // Replays the request for the first job while its miner trains, which would end the lease.
     let again = all.join("again");
     forge(&honest, &again, |entries| {
         let asks = entries.iter().position(|entry| is_of(entry, "request"));
@@ -173,7 +172,7 @@ async fn a_signed_run_has_to_be_signed_once_and_for_its_genomaster() {
     std::fs::remove_dir_all(all).unwrap();
 }
 
-/// Serves a run as it is; what only reads needs no signature.
+/// Serves a run; read requests need no signature.
 async fn serve(dir: &Path) -> String {
     let access = Access {
         hotkey: Some(key(GENOMASTER)),
@@ -183,7 +182,7 @@ async fn serve(dir: &Path) -> String {
     serve_at(dir, access, 0, std::future::pending()).await
 }
 
-/// The same at a port, until `stop`.
+/// The same on a given port, until `stop`.
 async fn serve_at(
     dir: &Path,
     access: Access,
@@ -207,21 +206,21 @@ async fn serve_at(
     url
 }
 
-/// The genomaster tells of jobs what it signed; its journal says that nobody answered so.
+/// The genomaster serves signed jobs whose answers are not in its journal.
 #[tokio::test(flavor = "multi_thread")]
 async fn auditors_and_validators_read_the_public_journal() {
     let all = folder("audit-served");
     let (honest, forged) = (all.join("honest"), all.join("forged"));
     signed_run(&honest).await;
     forge(&honest, &forged, |entries| {
-        // A join that nobody signed: no verdict, no row and no job shows it.
+        // An unsigned join, which affects no verdict, row or job.
         entries[2].proof = None;
     })
     .await;
     let honest = serve(&honest).await;
     let forged = serve(&forged).await;
     let validate = |url: &str| {
-        let mut command = Command::new(VALIDATOR);
+        let mut command = crate::programs::validator();
         command
             .args(["--json", "--genomaster", url])
             .output()
@@ -248,7 +247,7 @@ async fn auditors_and_validators_read_the_public_journal() {
     std::fs::remove_dir_all(all).unwrap();
 }
 
-/// A run in which nobody signed, by miners whose names are no addresses.
+/// An unsigned run by miners whose names are not addresses.
 async fn unsigned_run(dir: &Path, seed: u64, jobs: usize) -> RunSpec {
     let spec = crate::operations::simulated::spec(2, 2, seed);
     create_or_check(&spec, dir).unwrap();
@@ -261,10 +260,10 @@ async fn unsigned_run(dir: &Path, seed: u64, jobs: usize) -> RunSpec {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_that_are_no_addresses_sign_nothing_for_a_genomaster_with_a_hotkey() {
+async fn unsigned_names_fail_the_audit_of_a_genomaster_with_a_hotkey() {
     let dir = folder("audit-names");
     unsigned_run(&dir, 5, 100).await;
-    // As long as no genomaster is known, it is a run without signatures.
+    // Without a known genomaster, it is a run without signatures.
     assert_eq!(audit(&dir, &[]).status.code(), Some(0));
     let named = format!("--genomaster-hotkey={}", key(GENOMASTER).address());
     let found = fault(&audit(&dir, &[&named]));
@@ -280,7 +279,7 @@ async fn names_that_are_no_addresses_sign_nothing_for_a_genomaster_with_a_hotkey
     );
     let allowed = audit(Path::new(&url), &["--unsigned"]);
     assert_eq!(allowed.status.code(), Some(0), "{allowed:?}");
-    let mut validator = Command::new(VALIDATOR);
+    let mut validator = crate::programs::validator();
     let output = validator.args(["--json", "--genomaster", &url]).output();
     let output = output.unwrap();
     assert_eq!(output.status.code(), Some(2), "{output:?}");
@@ -300,7 +299,7 @@ async fn a_validator_sets_the_weights_of_a_run_that_takes_the_address_over() {
     let stopped = async { drop(stopped.await) };
     let url = serve_at(&first, Access::default(), 0, stopped).await;
     let weights = all.join("weights");
-    let mut validator = Command::new(VALIDATOR);
+    let mut validator = crate::programs::validator();
     validator
         .args(["--watch", "--json", "--epoch-batches=1"])
         .args(["--genomaster", &url, "--weights-out"])
@@ -328,10 +327,10 @@ async fn a_validator_sets_the_weights_of_a_run_that_takes_the_address_over() {
     std::fs::remove_dir_all(all).unwrap();
 }
 
-/// Two requests of a miner with room for one job wait. When there is work, one gets it, and the
-/// other must not take it away again.
+/// Two requests of a miner with capacity 1 wait. When there is work, one gets it, and the other must
+/// not end that lease.
 #[tokio::test]
-async fn a_request_that_waits_ends_no_lease() {
+async fn a_waiting_request_does_not_end_a_lease() {
     let dir = folder("waiting");
     let spec = crate::operations::simulated::spec(2, 2, 3);
     let coordinator = Coordinator::open(Place::of_run(&dir), spec.clone());

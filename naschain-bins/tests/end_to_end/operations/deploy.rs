@@ -1,6 +1,4 @@
-//! The examples of config files, as the programs read them.
-
-use std::process::Command;
+//! The example configuration files, read by the programs.
 
 use crate::programs::{Process, Server, call, folder, genomaster, text, wait_until};
 
@@ -9,11 +7,11 @@ fn example(name: &str) -> String {
 }
 
 #[test]
-fn the_examples_name_flags_that_there_are() {
-    // With --help nothing starts, and all flags are looked up before.
+fn the_examples_use_existing_flags() {
+    // With --help nothing is started, but all flags are checked first.
     let mut serve = genomaster();
     serve.args(["--config", &example("genomaster.toml"), "serve", "--help"]);
-    let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut miner = crate::programs::miner();
     miner.args(["--config", &example("miner.toml"), "--help"]);
     for mut command in [serve, miner] {
         let output = command.output().unwrap();
@@ -73,7 +71,7 @@ fn a_wrong_key_ends_with_exit_code_2_and_its_name_and_logs_can_be_json() {
 }
 
 #[test]
-fn a_fatal_error_is_a_line_of_json_where_logs_are() {
+fn a_fatal_error_is_logged_as_json() {
     let mut audit = genomaster();
     audit.args(["--log-format=json", "audit", "/nowhere"]);
     let output = audit.output().unwrap();
@@ -90,7 +88,7 @@ fn no_message_shows_a_password() {
     serve.args(["serve", "--store", "postgress://u:hunter2secret@h/db"]);
     let mut audit = genomaster();
     audit.args(["audit", "x", "--store=postgress://u:hunter2secret@h/db"]);
-    let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut miner = crate::programs::miner();
     miner.args(["--genomaster", "htp://u:hunter2secret@host:5000"]);
     for (mut command, expected) in [
         (serve, "--store <PLACE>"),
@@ -107,7 +105,7 @@ fn no_message_shows_a_password() {
     }
 }
 
-/// The steps of deploy/README.md, in a folder of the test's own.
+/// The steps of deploy/README.md, in a temporary folder.
 #[test]
 fn a_hotkey_is_where_the_examples_look_for_it() {
     let dir = folder("deploy");
@@ -133,13 +131,13 @@ fn a_hotkey_is_where_the_examples_look_for_it() {
         "{without:?}"
     );
     for flags in &keygens[..2] {
-        let mut keygen = Command::new(env!("CARGO_BIN_EXE_miner"));
+        let mut keygen = crate::programs::miner();
         let output = keygen.arg("keygen").args(flags).output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
     let server = Server::spawn(serve.stdout(std::process::Stdio::piped()));
     assert_eq!(call(&server, "GET", "/healthz", "", "").status, 200);
-    let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut miner = crate::programs::miner();
     miner.args([&config("miner.toml"), "--genomaster", &server.url]);
     let mut miner = Process::start(miner.stderr(std::process::Stdio::null()));
     let joined = || {

@@ -1,5 +1,5 @@
-//! A disk that is full while events are journalled: a clear error, nothing broken, and it goes on
-//! when there is room. It needs a file system of a few megabytes, which only root can make.
+//! The disk is full while events are journalled: a clear error, no damage, and the run continues when
+//! there is space again. The tests mount a file system of a few megabytes, which requires root.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use naschain_bins::coordinator::call_error::{Away, CallError};
 use naschain_bins::journal::store::Place;
 use naschain_run::{Auditor, Signers};
 
-/// A file system in memory, gone with its test.
+/// A file system in memory, unmounted when this is dropped.
 struct Tmpfs(PathBuf);
 
 impl Tmpfs {
@@ -32,7 +32,7 @@ impl Drop for Tmpfs {
     }
 }
 
-/// Makes a file as large as there is room for, of at most so many bytes.
+/// Creates a file that fills the remaining space, of at most `most` bytes.
 fn fill(path: &Path, most: usize) {
     let mut bytes = most;
     while std::fs::write(path, vec![1; bytes]).is_err() {
@@ -41,7 +41,7 @@ fn fill(path: &Path, most: usize) {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_said_and_nothing_is_lost_and_it_goes_on_with_room() {
+async fn a_full_disk_is_reported_and_loses_nothing() {
     let dir = folder("disk-full");
     let Some(disk) = Tmpfs::mount(&dir, "32m") else {
         crate::programs::skipped("this user cannot mount a small tmpfs");
@@ -61,14 +61,14 @@ async fn a_full_disk_is_said_and_nothing_is_lost_and_it_goes_on_with_room() {
     let error = loop {
         match crate::operations::simulated::mine(&coordinator, 4, 1_000).await {
             Err(CallError::Away(Away::Trouble(error))) => break error,
-            other => assert!(other.is_err(), "there was room for a whole run"),
+            other => assert!(other.is_err(), "the whole run fit on the disk"),
         }
         refused += 1;
         assert!(refused < 10);
     };
     assert!(error.contains("cannot write to the journal"), "{error}");
     assert!(error.contains("full"), "{error}");
-    // Refusals go on for as long as there is no room, with the same reason.
+    // Events are refused with the same reason until there is space.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let join = naschain_consensus::Event::Join {
         miner: crate::operations::simulated::miner(9),
@@ -100,9 +100,9 @@ async fn a_full_disk_is_said_and_nothing_is_lost_and_it_goes_on_with_room() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
-/// The journal is elsewhere here: what fills up is the folder of history, front and models.
+/// The journal is on another disk; the folder of history, front and models is full.
 #[test]
-fn a_report_that_cannot_be_written_is_waited_for() {
+fn writing_a_report_is_retried_while_the_disk_is_full() {
     let dir = folder("report-full");
     let journal = folder("report-full-journal").join("journal.sqlite");
     let Some(disk) = Tmpfs::mount(&dir, "1m") else {

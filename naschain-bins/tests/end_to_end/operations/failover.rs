@@ -1,8 +1,7 @@
 //! Two genomasters of one run on one PostgreSQL server: one leads, and when it is killed the
-//! other goes on.
+//! other takes over.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::operations::stores::postgres;
@@ -17,7 +16,7 @@ fn genomaster(run: &Path, store: &str) -> Server {
 }
 
 fn miner(urls: &str, name: &str) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut command = crate::programs::miner();
     command.args(["--genomaster", urls, "--name", name]);
     Process::start(&mut command)
 }
@@ -56,7 +55,7 @@ fn a_standby_takes_over_from_a_killed_leader_and_nothing_is_lost_or_doubled() {
     wait_until("the standby leads", || health(&second).0 == 200);
     assert!(began.elapsed() < Duration::from_secs(10));
     wait_until("it has the history", || closed(&b) >= acknowledged);
-    // The killed one comes back as a standby.
+    // The killed one restarts as a standby.
     let third = genomaster(&a, &store);
     assert_eq!(health(&third).0, 503);
     wait_until("the front is written", || b.join("front.json").exists());
@@ -77,14 +76,14 @@ fn a_standby_takes_over_from_a_killed_leader_and_nothing_is_lost_or_doubled() {
 }
 
 #[test]
-fn a_signed_request_counts_once_also_under_the_next_leader() {
+fn a_replayed_request_is_refused_also_by_the_next_leader() {
     let Some(Place::Postgres(url)) = postgres() else {
         return;
     };
     let dir = folder("failover-replay");
     let wallets = Wallets(dir.join("wallets"));
     let (key, ada) = (wallets.make("genomaster"), wallets.make("ada"));
-    // A seed of its own makes it a run of its own, so that the tests can share a server.
+    // Another seed is another run, so that the tests can share a server.
     let seed = format!("--seed={}", 1_000_000 + std::process::id());
     let start = |name: &str| {
         let flags = ["--store", &url, &seed];
@@ -92,7 +91,7 @@ fn a_signed_request_counts_once_also_under_the_next_leader() {
     };
     let mut first = start("a");
     let second = start("b");
-    // One clock is right, one is ahead by nearly as much as is believed.
+    // One clock is right, the other is ahead by nearly the accepted maximum.
     let (early, ahead) = (now(), now() + 1_900_000_000);
     for nonce in [early, ahead] {
         let answer = join(&first, &key, &ada, nonce);

@@ -18,13 +18,13 @@ use naschain_consensus::{Event, LeaseId, MinerId};
 use naschain_core::{Purpose, Stream};
 use naschain_run::{JobReply, RunSpec};
 
-/// The search of these tests: long enough to be killed in.
+/// A search that is long enough for several kills.
 const LONGER: [&str; 2] = ["--generations=10", "--population=6"];
 
 /// Leases whose answers the genomaster has acknowledged.
 type Acknowledged = Arc<Mutex<Vec<LeaseId>>>;
 
-/// A miner that pretends to train for a while, and tries again whenever the genomaster is away.
+/// A miner that sleeps instead of training, and retries while the genomaster is away.
 async fn simulated_miner(url: String, name: MinerId, training: Duration, taken: Acknowledged) {
     let client = Client::new(&url).unwrap();
     let again = || tokio::time::sleep(Duration::from_millis(20));
@@ -69,7 +69,7 @@ fn finished(server: &Server) -> bool {
     answer.body.contains("\"finished\":true")
 }
 
-/// Runs the search with four simulated miners and so many kills of the genomaster; returns the
+/// Runs the search with four simulated miners and kills the genomaster `kills` times; returns the
 /// front.
 fn front_after_kills(run: &Path, kills: usize, seed: u64) -> String {
     let mut server = Server::start_with(run, 0, &LONGER);
@@ -117,7 +117,11 @@ async fn nothing_is_lost_or_doubled(run: &Path, taken: &[LeaseId]) {
         auditor.take(entry, &[]).unwrap();
     }
     for lease in taken {
-        assert_eq!(answers.get(lease), Some(&1), "{lease} was acknowledged");
+        assert_eq!(
+            answers.get(lease),
+            Some(&1),
+            "answers journalled for {lease}, which was acknowledged"
+        );
     }
     assert!(answers.values().all(|times| *times == 1));
     let closed = auditor.state().closed();
@@ -136,9 +140,9 @@ fn a_genomaster_killed_at_random_moments_loses_and_doubles_nothing() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
-/// `NASCHAIN_SEED` is another seed than 1.
+/// The seed of the moments is `NASCHAIN_SEED`, or 1.
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "restarts the genomaster 50 times, which takes up to a minute"]
 fn fifty_kills() {
     let dir = folder("fifty-kills");
     let seed = std::env::var("NASCHAIN_SEED").map_or(1, |seed| seed.parse().unwrap());
@@ -153,7 +157,7 @@ fn signal(process: &Process, signal: &str) {
     assert!(sent.success());
 }
 
-/// Passes bytes on between a miner and the genomaster, unless it is cut.
+/// Forwards bytes between a miner and the genomaster, unless it is cut.
 struct Wire {
     port: u16,
     cut: Arc<AtomicBool>,
@@ -188,7 +192,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, cut: Arc<AtomicBool>) {
     std::thread::spawn(move || {
         let mut bytes = [0; 4096];
         while let Ok(count @ 1..) = from.read(&mut bytes) {
-            // As on a broken wire: nothing is refused, nothing arrives.
+            // As on a broken cable, nothing arrives and nothing is refused.
             while cut.load(Relaxed) {
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -206,7 +210,7 @@ fn miners_killed_frozen_slowed_and_cut_off_change_nothing() {
     let run = dir.join("run");
     let server = Server::start_with(&run, 0, &["--seed=8"]);
     let wire = Wire::to(server.port());
-    let mut far = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut far = crate::programs::miner();
     let url = format!("http://127.0.0.1:{}", wire.port);
     let _far = Process::start(far.args(["--genomaster", &url, "--name", "far"]));
     let slow = server.miner("slow");

@@ -1,5 +1,5 @@
-//! The event feed: complete after any reconnect, the same for all readers, and silent about
-//! answers of open jobs.
+//! The event feed: complete after any reconnect, the same for all readers, and without answers of
+//! open jobs.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -30,7 +30,7 @@ async fn serve(dir: &Path) -> (std::sync::Arc<Coordinator>, String) {
 struct Reader(BufReader<TcpStream>);
 
 /// Identifier and data.
-type Told = (String, Value);
+type ReceivedEvent = (String, Value);
 
 impl Reader {
     fn connect(address: &str, last_id: Option<&str>) -> Reader {
@@ -51,7 +51,7 @@ impl Reader {
             .take_while(|line| !line.is_empty())
             .map(|line| line.to_lowercase())
             .collect();
-        // So that nginx passes events on as they come.
+        // Makes nginx forward events without buffering.
         let unbuffered = |line: &String| line == "x-accel-buffering: no";
         assert!(head.iter().any(unbuffered), "{head:?}");
         reader
@@ -63,8 +63,8 @@ impl Reader {
         line.trim_end().to_owned()
     }
 
-    /// The next event; chunk sizes between are passed over.
-    fn next(&mut self) -> Told {
+    /// The next event; skips chunk sizes.
+    fn next(&mut self) -> ReceivedEvent {
         let mut id = String::new();
         loop {
             let line = self.line();
@@ -77,12 +77,12 @@ impl Reader {
         }
     }
 
-    fn until_finished(mut self) -> Vec<Told> {
+    fn until_finished(mut self) -> Vec<ReceivedEvent> {
         let mut all = Vec::new();
         loop {
-            let told = self.next();
-            let last = told.1["type"] == "finished";
-            all.push(told);
+            let event = self.next();
+            let last = event.1["type"] == "finished";
+            all.push(event);
             if last {
                 return all;
             }
@@ -90,9 +90,9 @@ impl Reader {
     }
 }
 
-/// Reads all with a new connection after every few events.
-fn in_pieces(address: &str, piece: usize) -> Vec<Told> {
-    let mut all: Vec<Told> = Vec::new();
+/// Reads all events, with a new connection after every `piece` of them.
+fn in_pieces(address: &str, piece: usize) -> Vec<ReceivedEvent> {
+    let mut all: Vec<ReceivedEvent> = Vec::new();
     loop {
         let last = all.last().map(|(id, _)| id.clone());
         let mut reader = Reader::connect(address, last.as_deref());
@@ -112,7 +112,7 @@ async fn every_reader_gets_everything_once_however_often_it_reconnects() {
     crate::operations::simulated::mine(&coordinator, 4, 8)
         .await
         .unwrap();
-    // A genomaster that was stopped between tells the same.
+    // A genomaster that was restarted in between sends the same.
     coordinator.close().await.unwrap();
     let (again, address_again) = serve(&dir).await;
     crate::operations::simulated::mine(&again, 4, 100)
@@ -131,30 +131,34 @@ async fn every_reader_gets_everything_once_however_often_it_reconnects() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
-/// What is told is whole and in order.
-fn check(all: &[Told]) {
-    let count = |kind: &str| all.iter().filter(|(_, told)| told["type"] == kind).count();
+/// Asserts that the events are complete and in order.
+fn check(all: &[ReceivedEvent]) {
+    let count = |kind: &str| {
+        all.iter()
+            .filter(|(_, event)| event["type"] == kind)
+            .count()
+    };
     assert_eq!((count("batch_opened"), count("verdict")), (16, 16));
     assert_eq!((count("seat_taken"), count("answered")), (48, 48));
     assert_eq!((count("progress"), count("generation")), (48, 4));
     assert!(count("front_changed") > 0 && count("miner_joined") >= 4);
     let mut open: BTreeMap<u64, usize> = BTreeMap::new();
-    for (id, told) in all {
-        let job = told["batch"].as_u64();
-        match told["type"].as_str().unwrap() {
+    for (id, event) in all {
+        let job = event["batch"].as_u64();
+        match event["type"].as_str().unwrap() {
             "batch_opened" => drop(open.insert(job.unwrap(), 0)),
             "answered" => *open.get_mut(&job.unwrap()).unwrap() += 1,
             "verdict" => {
                 assert_eq!(open.remove(&job.unwrap()), Some(3));
-                assert_eq!(told["rows"].as_array().unwrap().len(), 3);
-                assert_eq!(told["rows"][0]["reason"], "agreed");
+                assert_eq!(event["rows"].as_array().unwrap().len(), 3);
+                assert_eq!(event["rows"][0]["reason"], "agreed");
                 continue;
             }
             "front_changed" => continue,
             _ => {}
         }
-        // Only what has ended is told with its numbers.
-        assert!(!told.to_string().contains("accuracy"), "{id}: {told}");
+        // Measurements are published only for jobs that have ended.
+        assert!(!event.to_string().contains("accuracy"), "{id}: {event}");
     }
     assert!(open.is_empty());
     let mut ids: Vec<_> = all.iter().map(|(id, _)| id.clone()).collect();
@@ -163,7 +167,7 @@ fn check(all: &[Told]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn live_readers_are_sent_what_a_late_one_reads() {
+async fn live_and_late_readers_get_the_same_events() {
     let dir = folder("feed-live");
     let (coordinator, address) = serve(&dir).await;
     let read = |address: String| {

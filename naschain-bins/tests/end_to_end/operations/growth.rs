@@ -1,4 +1,4 @@
-//! Nobody makes the journal grow by saying the same again, or by what cannot be.
+//! Repeated and invalid requests do not grow the journal.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use naschain_run::JobReply;
 use serde_json::Value;
 
 #[tokio::test]
-async fn what_changes_nothing_is_not_journalled() {
+async fn requests_that_change_nothing_are_not_journalled() {
     let dir = folder("growth");
     let mut spec = crate::operations::simulated::spec(2, 1, 1);
     spec.rules.lease_ms = 2_000;
@@ -54,7 +54,7 @@ async fn what_changes_nothing_is_not_journalled() {
         let expected = format!("epoch is {epoch}; it must be 1,");
         assert!(error.to_string().starts_with(&expected), "{error}");
     }
-    // Another miner's heartbeat is refused as before.
+    // A heartbeat for another miner's lease is still refused.
     let bob = crate::operations::simulated::miner(1);
     let miner = bob.clone();
     coordinator
@@ -66,7 +66,7 @@ async fn what_changes_nothing_is_not_journalled() {
         .await
         .unwrap_err();
     assert!(matches!(others, CallError::Rejected(_)), "{others}");
-    // A lease is renewed by saying the same.
+    // A repeated heartbeat renews the lease.
     let before = events().await;
     tokio::time::sleep(Duration::from_millis(700)).await;
     beat(1).await.unwrap();
@@ -76,7 +76,7 @@ async fn what_changes_nothing_is_not_journalled() {
 }
 
 #[test]
-fn only_so_many_miners_join_and_epochs_are_those_of_the_recipe() {
+fn miners_are_limited_and_epochs_are_checked() {
     let dir = folder("many");
     let run = dir.join("run");
     let server = Server::start_with(&run, 0, &["--max-miners=2", "--lease-seconds=60"]);

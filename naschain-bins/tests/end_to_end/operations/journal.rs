@@ -1,4 +1,4 @@
-//! The journal on every kind of store: what is written is read, and changes are named.
+//! The journal on every kind of store: entries are read as written, and changes are detected.
 
 use crate::operations::stores::{places, postgres, tamper};
 use crate::programs::folder;
@@ -8,7 +8,7 @@ use naschain_consensus::{Event, Millis};
 use naschain_core::Digest;
 use naschain_run::Proof;
 
-/// A run of its own for each test, so that they can share a server.
+/// A run for each test, so that they can share a server.
 fn run(test: &str) -> Digest {
     let name = format!("{test}-{}", std::process::id());
     Digest(*blake3::hash(name.as_bytes()).as_bytes())
@@ -66,7 +66,7 @@ async fn read(place: &Place, run: Digest) -> anyhow::Result<Vec<Proven>> {
 }
 
 #[tokio::test]
-async fn what_was_written_is_read_with_proofs_and_feed() {
+async fn entries_are_read_as_written_with_proofs_and_feed() {
     let dir = folder("journal-read");
     let run = run("read");
     for place in places(&dir) {
@@ -83,14 +83,14 @@ async fn what_was_written_is_read_with_proofs_and_feed() {
                 .contains("\"hotkey\":\"a\"")
         );
         assert_eq!((entries[1].number, &entries[1].proof), (3, &None));
-        let told = reader.feed(3, 10).await.unwrap();
+        let feed = reader.feed(3, 10).await.unwrap();
         let expected = [(3, 9, "[2]".to_owned()), (4, 9, "[3]".to_owned())];
-        assert_eq!(told, expected);
+        assert_eq!(feed, expected);
         reader.close().await.unwrap();
         let other = Digest([8; 32]);
         let result = read(&place, other).await;
         match place {
-            Place::File(_) => assert!(result.is_err(), "a file is of one run"),
+            Place::File(_) => assert!(result.is_err(), "a file belongs to one run"),
             Place::Postgres(_) => assert!(result.unwrap().is_empty()),
         }
     }
@@ -137,7 +137,7 @@ async fn changes_are_found_and_named() {
 }
 
 #[tokio::test]
-async fn a_snapshot_is_used_only_if_it_is_whole_and_of_this_journal() {
+async fn a_snapshot_is_used_only_if_intact_and_of_this_journal() {
     let dir = folder("journal-snapshot");
     let restore = |number: u64, bytes: &[u8]| Ok((number, bytes.to_vec()));
     let run = run("snapshot");
@@ -212,7 +212,7 @@ async fn two_genomasters_cannot_share_a_file() {
 }
 
 #[tokio::test]
-async fn a_journal_of_an_earlier_version_is_gone_on_with() {
+async fn a_journal_of_an_earlier_version_is_continued() {
     let dir = folder("journal-earlier");
     let place = Place::of_run(&dir);
     let run = run("earlier");
@@ -223,7 +223,7 @@ async fn a_journal_of_an_earlier_version_is_gone_on_with() {
     ] {
         tamper(&place, run, statement).await;
     }
-    // The event with a proof has another link now, so only the first entry is kept.
+    // The event with a proof has another hash now, so only the first entry is kept.
     tamper(&place, run, "DELETE FROM JOURNAL WHERE number > 1").await;
     let path = dir.join("journal.sqlite");
     let mut file = sqlx::SqliteConnection::connect(path.to_str().unwrap())
@@ -242,7 +242,7 @@ async fn a_journal_of_an_earlier_version_is_gone_on_with() {
 }
 
 #[tokio::test]
-async fn one_leads_and_who_lost_the_lead_cannot_write() {
+async fn only_the_current_leader_can_write() {
     let Some(place) = postgres() else { return };
     let run = run("lead");
     let mut first = Journal::lead(&place, run).await.unwrap().unwrap();
@@ -250,7 +250,7 @@ async fn one_leads_and_who_lost_the_lead_cannot_write() {
     first.append(*now, event, None).unwrap();
     first.commit().await.unwrap();
     assert!(Journal::lead(&place, run).await.unwrap().is_none());
-    // Its term ends without its session noticing, as behind a pooler.
+    // Its term ends although its session is still open, as behind a connection pooler.
     let Place::Postgres(url) = &place else {
         panic!()
     };
@@ -271,7 +271,7 @@ async fn one_leads_and_who_lost_the_lead_cannot_write() {
 }
 
 #[tokio::test]
-async fn a_leader_whose_connection_is_cut_notices_and_another_can_lead() {
+async fn a_leader_that_loses_its_connection_is_replaced() {
     let Some(place) = postgres() else { return };
     let run = run("cut");
     let mut first = Journal::lead(&place, run).await.unwrap().unwrap();

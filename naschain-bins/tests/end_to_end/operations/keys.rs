@@ -1,4 +1,4 @@
-//! What a genomaster does with keys: rates, TLS, and hotkeys that are missing or others.
+//! Keys: rate limits per key, TLS, and missing or wrong hotkeys.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::programs::wallets::{Wallets, join};
 use crate::programs::{Server, call, folder, succeeded, text};
 
 #[test]
-fn a_key_is_held_to_its_rate() {
+fn each_key_has_a_rate_limit() {
     let dir = folder("rate");
     let (run, wallets) = (dir.join("run"), Wallets(dir.join("wallets")));
     let (genomaster, ada, bob) = (
@@ -45,7 +45,7 @@ fn a_key_is_held_to_its_rate() {
 }
 
 #[test]
-fn tls_with_a_certificate_of_ones_own() {
+fn tls_with_a_private_certificate_authority() {
     let dir = folder("tls");
     let (run, wallets) = (dir.join("run"), Wallets(dir.join("wallets")));
     wallets.make("genomaster");
@@ -72,7 +72,7 @@ fn tls_with_a_certificate_of_ones_own() {
         text(&untrusted.stderr).contains("certificate"),
         "{untrusted:?}"
     );
-    // One certificate for both is an authority's own, and the client says what to do.
+    // A self-signed certificate is that of an authority; the client explains what to do.
     let own = [
         flag("tls-cert", "authority.pem"),
         flag("tls-key", "authority.key"),
@@ -94,7 +94,7 @@ fn tls_with_a_certificate_of_ones_own() {
             .success()
     );
 
-    // What is wrong with the files is named before anything is made.
+    // Invalid files are reported before anything is created.
     for (cert, key, wanted) in [
         (
             flag("tls-cert", "server.key"),
@@ -131,7 +131,7 @@ fn tls_with_a_certificate_of_ones_own() {
 }
 
 #[test]
-fn a_genomaster_without_a_hotkey_says_what_to_do() {
+fn a_genomaster_without_a_hotkey_explains_what_to_do() {
     let dir = folder("no-key");
     let wallets = Wallets(dir.join("wallets"));
     let output = wallets.serve(&dir.join("never"), 0, &[]).output().unwrap();
@@ -178,7 +178,7 @@ fn genomasters_of_one_run_share_a_hotkey() {
 }
 
 #[test]
-fn nobody_speaks_for_a_uid_without_its_token() {
+fn a_uid_requires_its_token() {
     let dir = folder("uid-token");
     let tokens = dir.join("tokens");
     std::fs::write(&tokens, "7:token-of-7\n").unwrap();

@@ -1,10 +1,9 @@
-//! Miners with several jobs at once, and with answers that wait on disk.
+//! Miners with several concurrent jobs, and with unsent answers stored on disk.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
 
 use naschain_bins::journal::run_folder::read_spec;
 use naschain_bins::journal::store::Place;
@@ -16,7 +15,7 @@ use serde_json::json;
 use crate::programs::{Process, Server, call, folder, text, wait_until};
 
 fn miner(url: &str, more: &[&str]) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_miner"));
+    let mut command = crate::programs::miner();
     Process::start(command.args(["--genomaster", url]).args(more))
 }
 
@@ -26,16 +25,17 @@ async fn journal(run: &Path) -> (Vec<Event>, Vec<PublicEvent>) {
     let entries = store.entries(0, 100_000).await.unwrap();
     store.close().await.unwrap();
     let event = |text: &String| serde_json::from_str(text).unwrap();
-    let told = entries.iter().filter_map(|entry| entry.feed.as_ref());
-    let told = told.flat_map(|text| serde_json::from_str::<Vec<PublicEvent>>(text).unwrap());
+    let published = entries.iter().filter_map(|entry| entry.feed.as_ref());
+    let published =
+        published.flat_map(|text| serde_json::from_str::<Vec<PublicEvent>>(text).unwrap());
     (
         entries.iter().map(|entry| event(&entry.event)).collect(),
-        told.collect(),
+        published.collect(),
     )
 }
 
 #[tokio::test]
-async fn a_miner_does_several_jobs_at_once_under_one_name() {
+async fn a_miner_trains_several_jobs_at_once() {
     let dir = folder("jobs");
     let run = dir.join("run");
     let flags = ["--replication=2", "--generations=1", "--population=6"];
@@ -44,10 +44,10 @@ async fn a_miner_does_several_jobs_at_once_under_one_name() {
     let _bob = miner(&server.url, &["--name=bob", "--device=cpu,cpu"]);
     wait_until("the front is written", || run.join("front.json").exists());
     server.process.kill();
-    let (_, told) = journal(&run).await;
+    let (_, published) = journal(&run).await;
     let mut now: BTreeMap<String, usize> = BTreeMap::new();
     let mut most = now.clone();
-    for message in told {
+    for message in published {
         match message {
             PublicEvent::SeatTaken { miner, .. } => {
                 let jobs = now.entry(miner.to_string()).or_default();
@@ -67,7 +67,7 @@ async fn a_miner_does_several_jobs_at_once_under_one_name() {
 }
 
 #[tokio::test]
-async fn an_answer_that_could_not_be_sent_is_delivered_by_the_next_process() {
+async fn an_unsent_answer_is_delivered_by_the_next_process() {
     let dir = folder("unsent");
     let (run, kept) = (dir.join("run"), dir.join("kept"));
     let flags = ["--epochs=60", "--lease-seconds=30"];
@@ -75,9 +75,9 @@ async fn an_answer_that_could_not_be_sent_is_delivered_by_the_next_process() {
     let port = server.port();
     let unsent = format!("--unsent={}", kept.display());
     let mut ada = miner(&server.url, &["--name=ada", &unsent]);
-    let told = || call(&server, "GET", "/metrics", "", "").body;
+    let metrics = || call(&server, "GET", "/metrics", "", "").body;
     let leased = "naschain_actions_total{kind=\"leased\"} 1";
-    wait_until("ada trains", || told().contains(leased));
+    wait_until("ada trains", || metrics().contains(leased));
     server.process.kill();
     let files = || std::fs::read_dir(&kept).map_or(0, Iterator::count);
     wait_until("the answer is kept", || files() == 1);
@@ -105,7 +105,7 @@ async fn an_answer_that_could_not_be_sent_is_delivered_by_the_next_process() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
-/// A genomaster that lets everybody join and refuses every answer.
+/// A fake genomaster that lets every miner join and refuses every answer.
 fn refusing(run: String, status: &'static str, kind: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -147,7 +147,7 @@ fn refusing(run: String, status: &'static str, kind: &'static str) -> String {
 }
 
 #[test]
-fn an_answer_is_kept_unless_it_was_looked_at() {
+fn an_answer_is_kept_until_the_genomaster_has_judged_it() {
     let dir = folder("not-heard");
     let spec = crate::operations::simulated::spec(2, 1, 1);
     let answer = Answer {
@@ -165,7 +165,7 @@ fn an_answer_is_kept_unless_it_was_looked_at() {
     ] {
         answer.keep(&dir).unwrap();
         let url = refusing(run.clone(), status, kind);
-        let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
+        let mut miner = crate::programs::miner();
         miner.args(["--genomaster", &url, "--name=ada", "--unsent"]);
         let output = miner.arg(&dir).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{output:?}");

@@ -1,4 +1,4 @@
-//! Whoever reads the journal does not hold up those who write it.
+//! Readers of the journal do not delay its writer.
 
 use std::time::{Duration, Instant};
 
@@ -7,12 +7,12 @@ use naschain_bins::coordinator::Coordinator;
 use naschain_bins::journal::store::Place;
 use naschain_consensus::Event;
 
-/// The median of how long 30 events take.
+/// Median duration of 30 events.
 #[allow(clippy::disallowed_methods)] // a test may look at the clock
 async fn write(coordinator: &Coordinator) -> Duration {
     let mut took = Vec::new();
     for number in 0..30 {
-        // Another capacity each time, so that each is written.
+        // The capacity differs each time, so that each event is written.
         let register = Event::Register {
             miner: "writer".parse().unwrap(),
             owner: None,
@@ -28,7 +28,7 @@ async fn write(coordinator: &Coordinator) -> Duration {
 
 #[tokio::test(flavor = "multi_thread")]
 #[allow(clippy::disallowed_methods)] // a test may look at the clock
-async fn readers_of_the_journal_do_not_hold_up_those_who_write() {
+async fn readers_of_the_journal_do_not_delay_its_writer() {
     let dir = folder("readers");
     let spec = crate::operations::simulated::spec(20, 8, 1);
     let coordinator = Coordinator::open(Place::of_run(&dir), spec).await.unwrap();
@@ -56,7 +56,7 @@ async fn readers_of_the_journal_do_not_hold_up_those_who_write() {
             .collect();
         let held_up = write(&coordinator).await;
         readers.iter().for_each(|reader| reader.abort());
-        // Each of twelve readers in turn would make it twelve pages.
+        // It would be twelve pages if the readers were served one after another.
         if held_up < calm * 2 + reading * 2 {
             coordinator.close().await.unwrap();
             std::fs::remove_dir_all(dir).unwrap();

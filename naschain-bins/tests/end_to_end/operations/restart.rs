@@ -1,4 +1,4 @@
-//! How a genomaster comes back: by its snapshot, or by the whole journal, to the same state.
+//! A genomaster restarts from its snapshot or from the whole journal with the same state.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@ async fn a_snapshot_and_the_whole_journal_give_the_same_state() {
             .unwrap();
         let state = stored(&coordinator).await;
         coordinator.close().await.unwrap();
-        // Now there are events after the snapshot, then a damaged one, then none.
+        // With events after the snapshot, with a damaged snapshot, and with none.
         for statement in [
             "",
             "UPDATE SNAPSHOT SET bytes = digest WHERE OF_RUN",
@@ -66,7 +66,7 @@ async fn a_snapshot_and_the_whole_journal_give_the_same_state() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
-/// Asks, beats and answers until the journal has so many events.
+/// Requests jobs, sends heartbeats and answers until the journal has `events` events.
 async fn work(coordinator: Arc<Coordinator>, number: usize, events: u64) {
     let miner = crate::operations::simulated::miner(number);
     let join = Event::Join {
@@ -101,9 +101,9 @@ fn large(seed: u64) -> RunSpec {
     spec
 }
 
-/// Prints how long a start takes after a million events; `NASCHAIN_EVENTS` is another number.
+/// Prints how long a start takes after `NASCHAIN_EVENTS` events, a million by default.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes"]
+#[ignore = "writes a million events, which takes minutes"]
 #[allow(clippy::disallowed_methods)] // it measures
 async fn a_start_after_a_million_events_takes_seconds() {
     let events = std::env::var("NASCHAIN_EVENTS").map_or(1_000_000, |n| n.parse().unwrap());

@@ -1,11 +1,11 @@
-//! An orderly end: those who wait are answered, and the journal is closed.
+//! Graceful shutdown: waiting requests are answered, and the journal is closed.
 
 use std::time::Duration;
 
 use crate::programs::{Server, call, folder, wait_until};
 
 #[test]
-fn a_signal_to_stop_answers_those_who_wait_and_ends_well() {
+fn a_termination_signal_answers_waiting_requests_and_exits_cleanly() {
     let dir = folder("shutdown");
     let run = dir.join("run");
     let mut server = Server::start(&run, 0);
@@ -21,7 +21,7 @@ fn a_signal_to_stop_answers_those_who_wait_and_ends_well() {
         let body = format!("{{\"miner\":\"ada\",\"wait_ms\":{wait_ms}}}");
         call(server, "POST", "/v1/jobs", "", &body)
     };
-    // A seat of each of the four jobs, and then there is nothing for the same miner.
+    // The miner gets a seat of each of the four jobs, and then there is no work for it.
     for _ in 0..4 {
         assert!(ask(&server, 0).body.contains("\"job\""));
     }
@@ -56,7 +56,7 @@ fn a_signal_to_stop_answers_those_who_wait_and_ends_well() {
         status.is_some()
     });
     assert!(status.unwrap().success());
-    // A journal that was closed has nothing in its write-ahead log.
+    // The write-ahead log of a closed journal is empty.
     let log = std::fs::metadata(run.join("journal.sqlite-wal"));
     assert!(log.is_err() || log.unwrap().len() == 0);
     std::fs::remove_dir_all(dir).unwrap();

@@ -1,4 +1,4 @@
-//! Runs whose miners train nothing: what they answer follows from the genome.
+//! Runs with simulated miners, whose answers are a function of the genome.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub(crate) fn spec(population: usize, generations: usize, seed: u64) -> RunSpec 
     spec
 }
 
-/// Right costs, and an accuracy that follows from the genome.
+/// The right costs, with an accuracy derived from the genome.
 pub(crate) fn answer(spec: &RunSpec, job: &Job) -> Row {
     let costs = spec.space.decode(&job.genome).unwrap().costs().unwrap();
     let digest = *blake3::hash(job.genome.to_string().as_bytes()).as_bytes();
@@ -53,8 +53,8 @@ pub(crate) fn miner(number: usize) -> MinerId {
     format!("miner-{number}").parse().unwrap()
 }
 
-/// Lets miners join, ask, beat and answer in turn until `jobs` jobs have ended or the run
-/// is finished.
+/// Lets miners join, request jobs, send heartbeats and answer in turn until `jobs` jobs have ended or
+/// the run is finished.
 pub(crate) async fn mine(
     coordinator: &Coordinator,
     miners: usize,

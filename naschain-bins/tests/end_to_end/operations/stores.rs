@@ -1,12 +1,12 @@
-//! The stores that tests run against: a file, and PostgreSQL where there is one.
+//! The stores of the tests: a file and, if available, PostgreSQL.
 
 use std::path::Path;
 
 use naschain_bins::journal::store::Place;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
-/// A store of each kind. `NASCHAIN_TEST_POSTGRES` is the URL of a server on which tables may be
-/// made; without it PostgreSQL is skipped.
+/// A store of each kind. `NASCHAIN_TEST_POSTGRES` is the URL of a server on which tests may create
+/// tables; without it PostgreSQL is skipped.
 pub(crate) fn places(dir: &Path) -> Vec<Place> {
     let file = Place::File(dir.join("journal.sqlite"));
     std::iter::once(file).chain(postgres()).collect()
@@ -20,7 +20,7 @@ pub(crate) fn postgres() -> Option<Place> {
     url.map(Place::Postgres)
 }
 
-/// Runs a statement behind the genomaster's back; in it, `JOURNAL` and `SNAPSHOT` are tables and
+/// Changes the store directly with a SQL statement, in which `JOURNAL` and `SNAPSHOT` are tables and
 /// `OF_RUN` selects the rows of the run.
 pub(crate) async fn tamper(place: &Place, run: naschain_core::Digest, statement: &str) {
     let done = match place {
@@ -47,5 +47,5 @@ pub(crate) async fn tamper(place: &Place, run: naschain_core::Digest, statement:
             done.rows_affected()
         }
     };
-    assert!(done > 0, "nothing was changed by {statement}");
+    assert!(done > 0, "{statement} changed nothing");
 }

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// A run small enough for a test: 12 genomes, a second of training each at the most.
+/// Flags of a small run: 12 genomes, each trained in at most a second.
 pub(crate) const SMALL: [&str; 14] = [
     "--mode=nsga2",
     "--nodes=3",
@@ -32,21 +32,29 @@ pub(crate) fn genomaster() -> Command {
     Command::new(env!("CARGO_BIN_EXE_genomaster"))
 }
 
+pub(crate) fn miner() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_miner"))
+}
+
+pub(crate) fn validator() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_validator"))
+}
+
 static SKIPPED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Says on the screen that a test, or a part of it, was skipped; written past the test harness,
-/// which hides what passing tests print.
-pub(crate) fn skipped(why: &str) {
+/// Reports that the current test, or a part of it, was skipped. Writes to stderr directly, because
+/// the test harness hides what passing tests print.
+pub(crate) fn skipped(reason: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
-    let line = format!("SKIPPED {test}: {why}\n");
-    // Once, however often the test asks.
+    let line = format!("SKIPPED {test}: {reason}\n");
+    // Each message is printed once.
     if SKIPPED.lock().unwrap().insert(line.clone()) {
         stderr().write_all(line.as_bytes()).unwrap();
     }
 }
 
-/// A new folder for one test.
+/// Creates an empty temporary folder for one test.
 pub(crate) fn folder(test: &str) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("naschain-{test}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&dir);
@@ -54,7 +62,7 @@ pub(crate) fn folder(test: &str) -> PathBuf {
     dir
 }
 
-/// A search with [`SMALL`]'s settings and more.
+/// `genomaster search` with the flags of [`SMALL`] and `more`.
 pub(crate) fn search(out: &Path, more: &[&str]) -> Command {
     let mut command = genomaster();
     command
@@ -66,21 +74,30 @@ pub(crate) fn search(out: &Path, more: &[&str]) -> Command {
     command
 }
 
+/// Asserts that a program succeeded; returns its standard output.
 pub(crate) fn succeeded(output: Output) -> String {
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
     out
 }
 
+/// Runs a command and asserts that it ends with exit code 2; returns its standard error.
+pub(crate) fn refused(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{command:?}");
+    text(&output.stderr)
+}
+
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// The text of a file; empty if it does not exist.
 pub(crate) fn read(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(&path).unwrap_or_default()
 }
 
-/// Waits until `ready` says so; a minute is far more than any of these things take.
+/// Waits until `ready` returns true, for at most a minute.
 pub(crate) fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
     for _ in 0..600 {
         if ready() {
@@ -88,10 +105,10 @@ pub(crate) fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    panic!("waited a minute in vain until {what}");
+    panic!("timed out after a minute waiting until {what}");
 }
 
-/// Waits until `ready` gives something.
+/// Waits until `ready` returns a value, for at most a minute.
 pub(crate) async fn eventually<T>(mut ready: impl AsyncFnMut() -> Option<T>) -> T {
     for _ in 0..600 {
         if let Some(found) = ready().await {
@@ -99,10 +116,10 @@ pub(crate) async fn eventually<T>(mut ready: impl AsyncFnMut() -> Option<T>) -> 
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("waited a minute in vain");
+    panic!("timed out after a minute");
 }
 
-/// A process that is killed with its test.
+/// A process that is killed when this is dropped, so also when its test fails.
 pub(crate) struct Process(pub(crate) Child);
 
 impl Process {
@@ -123,17 +140,34 @@ impl Drop for Process {
     }
 }
 
-/// An HTTP answer.
+/// An HTTP response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// In lower case.
+    /// Status line and headers, in lower case.
     pub(crate) head: String,
     pub(crate) body: String,
 }
 
-/// One request over a connection of its own; `headers` end with a line break each.
+/// Sends one request over its own connection; each of `headers` ends with CRLF.
 pub(crate) fn call(server: &Server, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+    let answer = exchange(server, method, path, headers, body);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    Answer {
+        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        head: head.to_lowercase(),
+        body: body.to_owned(),
+    }
+}
+
+/// As [`call`], but returns the response as it was received.
+pub(crate) fn exchange(
+    server: &Server,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\
@@ -143,15 +177,10 @@ pub(crate) fn call(server: &Server, method: &str, path: &str, headers: &str, bod
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    Answer {
-        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
-        head: head.to_lowercase(),
-        body: body.to_owned(),
-    }
+    answer
 }
 
-/// A new database on a PostgreSQL server, so that runs of tests do not meet.
+/// Creates a database on a PostgreSQL server, so that concurrent test processes do not interfere.
 pub(crate) fn database(url: &str) -> String {
     let name = format!("naschain_{}", std::process::id());
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -165,19 +194,19 @@ pub(crate) fn database(url: &str) -> String {
     format!("{server}/{name}")
 }
 
-/// A genomaster that serves [`SMALL`]'s run.
+/// A genomaster that serves the run of [`SMALL`].
 pub(crate) struct Server {
     pub(crate) process: Process,
     pub(crate) url: String,
 }
 
 impl Server {
-    /// Starts it on `port`, where 0 takes a free one, for miners that do not sign.
+    /// Starts it on `port`, or on a free one if that is 0, for miners that do not sign.
     pub(crate) fn start(run: &Path, port: u16) -> Server {
         Server::start_with(run, port, &[])
     }
 
-    /// The same with more flags; with those of a wallet, for miners that sign.
+    /// The same with more flags; if these name a wallet, for miners that sign.
     pub(crate) fn start_with(run: &Path, port: u16, more: &[&str]) -> Server {
         let mut command = genomaster();
         command.arg("serve").args(SMALL);
@@ -193,14 +222,14 @@ impl Server {
         Server::spawn(&mut command)
     }
 
-    /// Starts a command that says where it listens.
+    /// Starts a command that prints its address.
     pub(crate) fn spawn(command: &mut Command) -> Server {
         let mut process = Process::start(command);
         let stdout = process.0.stdout.take().unwrap();
         let mut lines = BufReader::new(stdout).lines();
         let first = lines.next().unwrap().unwrap();
         let url = first.strip_prefix("listening on ").unwrap().to_owned();
-        // Whoever prints to a closed pipe fails: read on for as long as it lives.
+        // Keeps reading: a program that prints to a closed pipe fails.
         std::thread::spawn(move || lines.for_each(drop));
         Server { process, url }
     }
@@ -210,7 +239,7 @@ impl Server {
     }
 
     pub(crate) fn miner(&self, name: &str) -> Process {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_miner"));
+        let mut command = miner();
         command.args(["--genomaster", &self.url, "--name", name]);
         Process::start(&mut command)
     }

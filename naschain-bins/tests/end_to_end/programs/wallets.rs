@@ -1,19 +1,14 @@
-//! Programs that sign, signed requests of a test's own, and a stand-in for `btcli`.
+//! Programs that sign, signed requests made by tests, and a fake `btcli`.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use naschain_bins::cli::wallet_args::WalletArgs;
 use naschain_identity::{Auth, Hotkey, SignedParts};
 
-use super::{SMALL, Server, genomaster, succeeded};
+use super::{SMALL, Server, exchange, genomaster, miner, succeeded, validator};
 
-pub(crate) const MINER: &str = env!("CARGO_BIN_EXE_miner");
-pub(crate) const VALIDATOR: &str = env!("CARGO_BIN_EXE_validator");
-
-/// Wallets in one folder, made by `miner keygen`.
+/// Wallets in one folder, created by `miner keygen`.
 pub(crate) struct Wallets(pub(crate) PathBuf);
 
 impl Wallets {
@@ -26,7 +21,7 @@ impl Wallets {
     }
 
     pub(crate) fn make(&self, hotkey: &str) -> Hotkey {
-        let mut command = Command::new(MINER);
+        let mut command = miner();
         let printed = succeeded(
             command
                 .arg("keygen")
@@ -59,13 +54,13 @@ impl Wallets {
     }
 
     pub(crate) fn miner(&self, url: &str, hotkey: &str) -> Command {
-        let mut command = Command::new(MINER);
+        let mut command = miner();
         command.args(["--genomaster", url]).args(self.flags(hotkey));
         command
     }
 
     pub(crate) fn validator(&self, url: &str, more: &[&str]) -> Command {
-        let mut command = Command::new(VALIDATOR);
+        let mut command = validator();
         command
             .args(["--genomaster", url, "--json"])
             .args(self.flags("validator"))
@@ -74,7 +69,7 @@ impl Wallets {
     }
 }
 
-/// A signed join, and its status and body.
+/// Sends a signed join; returns the response as it was received.
 pub(crate) fn join(server: &Server, genomaster: &Hotkey, hotkey: &Hotkey, nonce: u64) -> String {
     let body = format!("{{\"miner\":\"{}\"}}", hotkey.address());
     let message = SignedParts {
@@ -88,18 +83,10 @@ pub(crate) fn join(server: &Server, genomaster: &Hotkey, hotkey: &Hotkey, nonce:
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();
-    let length = body.len();
-    let request = format!(
-        "POST /v1/join HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
-    );
-    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    exchange(server, "POST", "/v1/join", &headers, &body)
 }
 
-/// A `btcli` that writes down how it is called, and the `PATH` to find it by.
+/// Creates a `btcli` that logs its arguments; returns the `PATH` on which it is found.
 pub(crate) fn fake_btcli(dir: &Path) -> String {
     use std::os::unix::fs::PermissionsExt;
     let bin = dir.join("bin");
