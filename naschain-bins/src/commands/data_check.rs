@@ -9,7 +9,7 @@ use naschain_train::{DataName, Dataset, Images};
 use serde::Serialize;
 
 use crate::cli::data_args::{DataChoice, image_shape, resized};
-use crate::cli::run::say;
+use crate::cli::program::print;
 
 /// `miner data`.
 #[derive(Debug, Subcommand)]
@@ -185,8 +185,8 @@ pub fn check(args: &CheckArgs) -> Result<()> {
     let checked = names.iter().map(|name| Checked::read(name, dir.as_deref()));
     let checked: Vec<Checked> = checked.collect::<Result<_>>()?;
     match args.json {
-        true => say(&(serde_json::to_string_pretty(&checked)? + "\n"))?,
-        false => say(&checked.iter().map(Checked::text).collect::<String>())?,
+        true => print(&(serde_json::to_string_pretty(&checked)? + "\n"))?,
+        false => print(&checked.iter().map(Checked::text).collect::<String>())?,
     }
     let broken: Vec<&String> = checked.iter().filter_map(|c| c.error.as_ref()).collect();
     match broken[..] {

@@ -8,10 +8,10 @@ use naschain_core::{Architecture, Augmentation, Digest, MacroSpace, Recipe};
 use naschain_train::{ARITHMETIC_VERSION, Dataset, Device, Isa, Options, train};
 use serde::Serialize;
 
-use crate::cli::run::say;
+use crate::cli::program::print;
 use crate::cli::run_args::DeviceArgs;
 use crate::clock;
-use crate::commands::random_trainings::random_trainings;
+use crate::commands::synthetic_trainings::synthetic_trainings;
 
 /// The digest of [`exercises`] on every machine. It was the same with AVX-512, with AVX2 and with
 /// neither, as the test of the kernels compares them; an AMD EPYC 9004 (Zen 4) recorded it.
@@ -78,10 +78,10 @@ struct Training {
 pub fn selftest(args: &SelftestArgs) -> Result<()> {
     args.device.device.check()?;
     if let Some(count) = args.random {
-        return random_trainings(count, args.epochs, args.device.options(), args.json);
+        return synthetic_trainings(count, args.epochs, args.device.options(), args.json);
     }
     let report = Report::make(args.device.options())?;
-    say(&match args.json {
+    print(&match args.json {
         true => serde_json::to_string_pretty(&report)? + "\n",
         false => report.text(),
     })?;

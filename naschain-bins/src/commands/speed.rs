@@ -81,7 +81,7 @@ pub fn speed(args: &SpeedArgs) -> Result<String> {
     recipe.validation_images = 1;
     recipe.augmentation = Augmentation::default();
     recipe.validate()?;
-    let dataset = made_up(space.input, images + 1)?;
+    let dataset = synthetic_images(space.input, images + 1)?;
     let options = args.device.options();
     let runs = runs(&architecture, &dataset, &recipe, options, args.at_once)?;
     let started = runs.iter().map(|run| run.started).min();
@@ -160,7 +160,7 @@ fn runs(
 }
 
 /// Images of random pixels.
-pub(crate) fn made_up(shape: Shape, count: usize) -> Result<Dataset> {
+pub(crate) fn synthetic_images(shape: Shape, count: usize) -> Result<Dataset> {
     let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
     let pixels = (0..count * shape.len()).map(|_| stream.below(256) as u8);
     let labels = (0..count).map(|index| (index % 10) as u16);

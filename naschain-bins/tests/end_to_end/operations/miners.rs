@@ -8,7 +8,7 @@ use std::process::Command;
 
 use naschain_bins::journal::run_folder::read_spec;
 use naschain_bins::journal::store::Place;
-use naschain_bins::miner::unsent::Answer;
+use naschain_bins::miner::outbox::Answer;
 use naschain_consensus::{Event, JobId, LeaseId, Row};
 use naschain_run::PublicEvent;
 use serde_json::json;
@@ -73,7 +73,7 @@ async fn an_answer_that_could_not_be_sent_is_delivered_by_the_next_process() {
     let flags = ["--epochs=60", "--lease-seconds=30"];
     let mut server = Server::start_with(&run, 0, &flags);
     let port = server.port();
-    let unsent = format!("--unsent={}", kept.display());
+    let unsent = format!("--outbox={}", kept.display());
     let mut ada = miner(&server.url, &["--name=ada", &unsent]);
     let told = || call(&server, "GET", "/metrics", "", "").body;
     let leased = "naschain_actions_total{kind=\"leased\"} 1";
@@ -163,10 +163,10 @@ fn an_answer_is_kept_unless_it_was_looked_at() {
         ("403 Forbidden", "not_allowed", 1),
         ("409 Conflict", "refused", 0),
     ] {
-        answer.keep(&dir).unwrap();
+        answer.store(&dir).unwrap();
         let url = refusing(run.clone(), status, kind);
         let mut miner = Command::new(env!("CARGO_BIN_EXE_miner"));
-        miner.args(["--genomaster", &url, "--name=ada", "--unsent"]);
+        miner.args(["--genomaster", &url, "--name=ada", "--outbox"]);
         let output = miner.arg(&dir).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         let said = format!("HTTP {}", &status[..3]);

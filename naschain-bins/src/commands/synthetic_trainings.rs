@@ -9,8 +9,8 @@ use naschain_core::{
 use naschain_train::{Dataset, Device, Options, train};
 use serde::Serialize;
 
-use crate::cli::run::say;
-use crate::commands::speed::made_up;
+use crate::cli::program::print;
+use crate::commands::speed::synthetic_images;
 
 /// FLOPs of the forward passes of one training, about.
 const FLOPS: u64 = 100_000_000;
@@ -31,7 +31,7 @@ struct Found {
 
 /// Trains the first `count` trainings of a list that is the same everywhere, on a GPU also on the
 /// CPU, prints their digests, and fails if two are not equal.
-pub(crate) fn random_trainings(
+pub(crate) fn synthetic_trainings(
     count: u64,
     epochs: u32,
     options: Options,
@@ -59,7 +59,7 @@ pub(crate) fn random_trainings(
         if found.equal_to_cpu == Some(false) {
             different.push(index);
         }
-        say(&found.line(json)?)?;
+        print(&found.line(json)?)?;
     }
     ensure!(
         different.is_empty(),
@@ -143,7 +143,7 @@ impl Training {
             genome: genome.grouped(space.phase_len()),
             init_channels: space.init_channels,
             architecture,
-            dataset: made_up(space.input, train_images + recipe.validation_images)?,
+            dataset: synthetic_images(space.input, train_images + recipe.validation_images)?,
             recipe,
         })
     }
