@@ -122,8 +122,8 @@ fn staircase(members: &[Point]) -> Vec<Point> {
 }
 
 fn cost_range(points: &[Point]) -> std::ops::Range<f64> {
-    let most = points.iter().map(|point| point.0).fold(1.0, f64::max);
-    0.0..most * 1.06
+    let max = points.iter().map(|point| point.0).fold(1.0, f64::max);
+    0.0..max * 1.06
 }
 
 fn accuracy_range(points: &[Point]) -> std::ops::Range<f64> {

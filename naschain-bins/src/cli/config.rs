@@ -216,7 +216,7 @@ mod tests {
         let search = parsed(
             "config",
             file,
-            &["search", "--population=8", "--run", "there"],
+            &["search", "--population=8", "--run", "elsewhere"],
         );
         let search = search.unwrap();
         for part in [
@@ -225,7 +225,7 @@ mod tests {
             "nesterov: true",
             "flip: Some(true)",
             "name: Mnist",
-            "out: Some(\"there\")",
+            "out: Some(\"elsewhere\")",
         ] {
             assert!(search.contains(part), "{part}: {search}");
         }

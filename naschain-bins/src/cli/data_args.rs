@@ -11,8 +11,8 @@ use naschain_train::{DataName, Dataset};
 /// Default of `--keep-images`, in MiB.
 pub const KEEP_MIB: u64 = 1024;
 
-/// Loads a data set. The parts of a folder of images are kept in memory as long as they fit into
-/// `keep_mib` MiB; the others are decoded whenever they are read.
+/// Loads a data set. A part (train, val) of a folder of images is kept decoded in memory if it takes
+/// at most `keep_mib` MiB; a larger part is decoded whenever it is read.
 pub fn load(name: &DataName, dir: Option<&Path>, keep_mib: u64) -> Result<Dataset> {
     let dataset = Dataset::load(name, dir)?;
     Ok(dataset.into_memory(keep_mib.saturating_mul(1 << 20))?)
@@ -32,8 +32,8 @@ pub struct DataArgs {
     /// Size to which images of a folder are scaled: N for NxN in colour, or CxHxW [default: 32]
     #[arg(long, value_name = "N|CxHxW", value_parser = image_shape)]
     pub image_size: Option<Shape>,
-    /// Maximum memory for decoded images of a folder, in MiB; images beyond it are decoded in
-    /// every epoch
+    /// Maximum size of each part (train, val) of a folder that is kept decoded in memory, in MiB;
+    /// a larger part is decoded again in every epoch
     #[arg(long, value_name = "MIB", default_value_t = KEEP_MIB)]
     pub keep_images: u64,
 }

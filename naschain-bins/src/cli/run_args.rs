@@ -37,7 +37,8 @@ pub struct RunArgs {
     /// Number of nodes of a phase, 2 to 32 [default: see below]
     #[arg(long, value_name = "N")]
     pub nodes: Option<usize>,
-    /// Channels of the first phase; each phase has twice as many as the one before [default: see below]
+    /// Channels of the first phase; each phase has twice as many as the one before [default: see
+    /// below]
     #[arg(long, value_name = "N")]
     pub init_channels: Option<usize>,
     /// Number of training epochs of each network [default: see below]
@@ -61,7 +62,8 @@ pub struct RunArgs {
     /// Flip training images horizontally with probability 1/2 [default: see below]
     #[arg(long, value_name = "BOOL")]
     pub flip: Option<bool>,
-    /// Side of the square that cutout erases from training images, in pixels; 0 disables it [default: see below]
+    /// Side of the square that cutout erases from training images, in pixels; 0 disables it
+    /// [default: see below]
     #[arg(long, value_name = "N")]
     pub cutout: Option<usize>,
     /// Label smoothing: fraction of each target that is spread over all classes

@@ -226,12 +226,12 @@ impl Source {
                 compare(&claimed, closed, "the genomaster's list of jobs", faults);
                 if auditor.state().is_finished() {
                     let front = client.front().await?;
-                    let own = auditor.state().front();
+                    let members = auditor.state().front();
                     let entry = |member: &naschain_run::FrontMember| FrontEntry {
                         genome: member.genome.clone(),
                         measurement: member.measurement,
                     };
-                    if front != own.iter().map(entry).collect::<Vec<_>>() {
+                    if front != members.iter().map(entry).collect::<Vec<_>>() {
                         faults.push(
                             "the genomaster's front does not follow from the journal".to_owned(),
                         );
@@ -324,11 +324,11 @@ fn check_history(dir: &Path, closed: &[ClosedJob], faults: &mut Vec<String>) -> 
 }
 
 fn compare(claimed: &[ClosedJob], closed: &[ClosedJob], source: &str, faults: &mut Vec<String>) {
-    for (claimed, own) in claimed.iter().zip(closed) {
-        if claimed != own {
+    for (claimed, verified) in claimed.iter().zip(closed) {
+        if claimed != verified {
             faults.push(format!(
                 "{source}: {} does not follow from the journal",
-                own.job
+                verified.job
             ));
         }
     }

@@ -297,9 +297,9 @@ impl Contents {
             numbers.collect::<Vec<_>>().join(" ")
         };
         let part = |part: &Part| {
-            let least = part.per_class.iter().min().unwrap_or(&0);
-            let most = part.per_class.iter().max().unwrap_or(&0);
-            format!("{} images, {least} to {most} per class", part.images)
+            let min = part.per_class.iter().min().unwrap_or(&0);
+            let max = part.per_class.iter().max().unwrap_or(&0);
+            format!("{} images, {min} to {max} per class", part.images)
         };
         format!(
             "  shape      {}\n  classes    {}\n  train      {}\n  test       {}\n  mean       {} of {}\n  deviation  {}\n  digest     {}\n",

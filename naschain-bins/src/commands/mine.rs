@@ -37,8 +37,8 @@ pub struct MineArgs {
     /// data/NAME, /usr/share/datasets/NAME]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Maximum memory for decoded images of a folder, in MiB; images beyond it are decoded in
-    /// every epoch
+    /// Maximum size of each part (train, val) of a folder that is kept decoded in memory, in MiB;
+    /// a larger part is decoded again in every epoch
     #[arg(long, value_name = "MIB", default_value_t = KEEP_MIB)]
     keep_images: u64,
     /// Folder of checkpoints, written after each epoch; a restarted miner resumes trainings from

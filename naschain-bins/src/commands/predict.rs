@@ -56,8 +56,8 @@ pub fn predict(args: &PredictArgs) -> Result<String> {
     let model = Model::load(&file)?;
     let mut pixels = Vec::new();
     for image in &args.images {
-        let picture = read_picture(image, model.architecture.input)?;
-        pixels.extend(picture.into_iter().map(f32::from));
+        let bytes = read_picture(image, model.architecture.input)?;
+        pixels.extend(bytes.into_iter().map(f32::from));
     }
     let logits = model.logits(&pixels, options)?;
     let rows = logits.chunks_exact(model.architecture.classes);

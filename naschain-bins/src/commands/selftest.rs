@@ -113,10 +113,10 @@ impl SelftestReport {
         let again = digest_of(&in_turn(options)?);
         let mut checks = vec![Check::new("D0", "trained twice", Some(again == digest))];
 
-        let side_by_side = digest_of(&at_once(&exercises, &digits, options)?) == digest;
+        let concurrent = digest_of(&at_once(&exercises, &digits, options)?) == digest;
         checks.push(match options.device {
             Device::Cpu => {
-                let mut equal = side_by_side;
+                let mut equal = concurrent;
                 for threads in [2, 4] {
                     equal &= digest_of(&in_turn({
                         let mut options = options;
@@ -124,9 +124,9 @@ impl SelftestReport {
                         options
                     })?) == digest;
                 }
-                Check::new("D1", "with 2 and 4 threads, and side by side", Some(equal))
+                Check::new("D1", "with 2 and 4 threads, and concurrently", Some(equal))
             }
-            Device::Cuda(_) => Check::new("D1", "side by side", Some(side_by_side)),
+            Device::Cuda(_) => Check::new("D1", "concurrently", Some(concurrent)),
         });
 
         checks.extend(other_machines(&in_turn, options, digest)?);

@@ -98,8 +98,8 @@ struct Training {
 impl Training {
     /// Draws training `index`: random numbers of phases, nodes and channels, image sizes, and
     /// options of the recipe. The last batch of every epoch is smaller than the others. In every
-    /// eighth training, the network has as many channels as the images, so that it has no entry
-    /// convolution.
+    /// eighth training, the network has as many channels as the images, so that the entry
+    /// convolution is not applied.
     ///
     /// `python/independent` draws the same sequence: the order of the draws is part of it.
     fn draw(index: u64, epochs: u32) -> Result<Training> {

@@ -150,9 +150,10 @@ impl Outlets {
         let Some(run) = epochs.first().map(|epoch| epoch.run) else {
             return Ok(());
         };
+        // Epochs of each run are numbered from 1.
         if self.run.is_some_and(|before| before != run) {
-            let own = self.files.as_ref().map(|files| files.of_run(run));
-            self.files = own.transpose()?;
+            let files = self.files.as_ref().map(|files| files.of_run(run));
+            self.files = files.transpose()?;
             self.set = 0;
         }
         self.run = Some(run);

@@ -44,7 +44,7 @@ pub struct Miner {
     pub trainer: Trainer,
     /// Folder in which data sets are searched first.
     pub data_dir: Option<PathBuf>,
-    /// Maximum memory for decoded images of a folder, in MiB.
+    /// Maximum size of a part of a folder that is kept decoded in memory, in MiB.
     pub keep_images: u64,
     /// Number of workers with this name.
     pub jobs: u32,

@@ -95,9 +95,9 @@ pub async fn fetch(
     let before = run.closed.len();
     let (finished, head) = loop {
         let page = client.jobs(run.closed.len()).await?;
-        let whole = page.jobs.is_empty() || run.closed.len() + page.jobs.len() >= page.total;
+        let complete = page.jobs.is_empty() || run.closed.len() + page.jobs.len() >= page.total;
         run.closed.extend(page.jobs);
-        if whole {
+        if complete {
             break (page.finished, page.head);
         }
     };

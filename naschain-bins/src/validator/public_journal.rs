@@ -50,11 +50,11 @@ impl PublicJournal {
 
     /// Compares the jobs that the genomaster lists, all in order, with those in the journal.
     pub fn compare(&mut self, listed: &[ClosedJob]) {
-        let own = self.auditor.state().closed();
-        let pairs = listed.iter().zip(own).skip(self.compared);
-        for (listed, own) in pairs {
-            if listed != own && self.problem.is_none() {
-                let job = own.job;
+        let closed = self.auditor.state().closed();
+        let pairs = listed.iter().zip(closed).skip(self.compared);
+        for (listed, verified) in pairs {
+            if listed != verified && self.problem.is_none() {
+                let job = verified.job;
                 self.problem = Some(format!(
                     "{job} in the list of jobs differs from the journal"
                 ));

@@ -58,8 +58,8 @@ impl Uids {
         if let Some(uid) = self.of_hotkeys.get(miner) {
             return Some(*uid);
         }
-        let own = legacy_uid(miner).filter(|_| self.legacy)?;
-        let uid = u16::try_from(own).ok()?;
+        let uid = legacy_uid(miner).filter(|_| self.legacy)?;
+        let uid = u16::try_from(uid).ok()?;
         if self.of_hotkeys.values().any(|known| *known == uid) {
             tracing::warn!("{miner} gets no weight: --uids assigns uid {uid} to a hotkey");
             return None;
