@@ -97,7 +97,7 @@ impl Miner {
     /// the caller has loaded it already.
     ///
     /// # Errors
-    /// Only before the first job, when a person is likely to be watching. Later errors are logged
+    /// Only before the first job, where wrong flags or data show up. Later errors are logged
     /// and retried, since a miner has to survive failures of the genomaster.
     pub async fn work(mut self, dataset: Option<Arc<Dataset>>) -> Result<()> {
         let Some(mut work) = self.prepare(dataset).await? else {
