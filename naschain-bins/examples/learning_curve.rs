@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use anyhow::{Result, anyhow};
 use clap::Parser;
 use naschain_bins::cli::data_args::DataArgs;
-use naschain_bins::cli::run::say;
+use naschain_bins::cli::program::print;
 use naschain_bins::cli::run_args::DeviceArgs;
 use naschain_bins::clock;
 use naschain_core::{Augmentation, Genome, MacroSpace, Recipe};
@@ -83,7 +83,7 @@ fn main() -> Result<()> {
     };
     recipe.label_smoothing = cli.label_smoothing;
     let options = cli.device.options();
-    say("epoch,loss,train_accuracy,test_accuracy,images_per_second\n")?;
+    print("epoch,loss,train_accuracy,test_accuracy,images_per_second\n")?;
     let mut problem = None;
     let mut before = clock::now();
     let mut line = |epoch: &Epoch, checkpoint: &Checkpoint| {
@@ -97,7 +97,7 @@ fn main() -> Result<()> {
                 train_accuracy,
                 ..
             } = epoch;
-            say(&format!(
+            print(&format!(
                 "{number},{loss:.4},{train_accuracy},{test},{speed:.0}\n"
             ))
         });

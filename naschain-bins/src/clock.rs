@@ -1,18 +1,21 @@
-//! The one place that reads the clock.
+//! The clocks. Nothing else in this crate reads one, so that everything else can be tested with
+//! times of the test's choice.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use naschain_consensus::Millis;
 
-/// Milliseconds that a run has been worked on: time while no genomaster runs does not count, so
-/// that leases do not expire while nobody could answer, and changes of the wall clock do nothing.
+/// Time of a run: milliseconds during which a genomaster has been running.
+///
+/// Downtime does not count, so that leases do not expire while no miner could answer. The clock is
+/// monotonic, so changes of the wall clock have no effect.
 pub struct RunClock {
     base: Millis,
     started: Instant,
 }
 
 impl RunClock {
-    /// A clock that goes on from `base`.
+    /// Starts a clock at `base`.
     pub fn start(base: Millis) -> RunClock {
         RunClock {
             base,
@@ -25,21 +28,21 @@ impl RunClock {
         self.base.plus(self.started.elapsed().as_millis() as u64)
     }
 
-    /// How long until the run's time is `then`.
+    /// Time left until `then`; zero if it has passed.
     pub fn until(&self, then: Millis) -> Duration {
         Duration::from_millis(then.since(self.now()))
     }
 }
 
-/// Nanoseconds since 1970 by the machine's wall clock: what signed requests carry.
-#[allow(clippy::disallowed_methods)] // time is passed in everywhere else
+/// Nanoseconds since the Unix epoch by the wall clock, as signed requests carry it.
+#[allow(clippy::disallowed_methods)] // all other code gets the time from here
 pub fn unix_nanos() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_nanos() as u64)
 }
 
-/// The machine's monotonic clock.
-#[allow(clippy::disallowed_methods)] // time is passed in everywhere else
+/// The monotonic clock.
+#[allow(clippy::disallowed_methods)] // all other code gets the time from here
 pub fn now() -> Instant {
     Instant::now()
 }

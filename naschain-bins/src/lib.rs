@@ -1,18 +1,18 @@
-//! The NASChain programs `genomaster`, `miner` and `validator`: what joins the NASChain libraries
-//! to clock, network, disk and screen.
+//! The NASChain programs `genomaster`, `miner` and `validator`: the
+//! NASChain libraries with clock, network, disk and terminal.
 //!
-//! This crate is not published. To embed NASChain, use the libraries; `examples/embed.rs` runs a
-//! genomaster, three miners and a validator in one program of less than 100 lines.
+//! This crate is not published. To embed NASChain, use the libraries: `examples/embed.rs` runs a
+//! genomaster, three miners and a validator in one program of fewer than 100 lines.
 //!
 //! In reading order:
-//! - [`commands`]: what each program does, one file for each command;
+//! - [`commands`]: one file per command;
 //! - [`cli`]: flags, defaults, configuration files;
-//! - [`coordinator`]: a run at work: one state, one journal, and the task that writes;
-//! - [`journal`]: the events of a run, in a file or on a server, and the run's folder;
-//! - [`server`]: the HTTP interface; [`client`]: its other end;
-//! - [`miner`]: a miner, in the same process or over the network;
-//! - [`validator`]: a genomaster checked from outside, and where weights go;
-//! - [`artifacts`]: the files of a finished run.
+//! - [`coordinator`]: an active run: its state, its journal, and the task that writes both;
+//! - [`journal`]: stores the events of a run in a file or a database; the run's folder;
+//! - [`server`]: the HTTP interface; [`client`]: calls it;
+//! - [`miner`]: a miner, in the genomaster's process or over the network;
+//! - [`validator`]: checks a genomaster from outside, and sets weights;
+//! - [`artifacts`]: the files of a run other than its journal.
 
 pub mod artifacts;
 pub mod cli;

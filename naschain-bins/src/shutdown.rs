@@ -1,6 +1,6 @@
-//! When a program is asked to stop.
+//! Requests to stop the program.
 
-/// Ctrl-C, or SIGTERM where there is one.
+/// Waits for Ctrl-C or, on Unix, SIGTERM.
 pub async fn shutdown() {
     #[cfg(unix)]
     {

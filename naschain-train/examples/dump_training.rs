@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use naschain_core::{Augmentation, MacroSpace, Recipe, Shape};
+use naschain_core::{MacroSpace, Recipe, Shape};
 use naschain_train::{Batch, DataName, Dataset, NamedTensor, Options, Weights, trace};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -60,11 +60,9 @@ fn preset(name: DataName, dataset: &Dataset) -> (MacroSpace, &'static str, Recip
         recipe.batch_size = 32;
         recipe.train_images = 1000;
         recipe.validation_images = 397;
-        recipe.augmentation = Augmentation {
-            crop_padding: 1,
-            horizontal_flip: false,
-            cutout: 2,
-        };
+        recipe.augmentation.crop_padding = 1;
+        recipe.augmentation.horizontal_flip = false;
+        recipe.augmentation.cutout = 2;
     } else {
         recipe.epochs = 5;
         recipe.train_images = 4000;

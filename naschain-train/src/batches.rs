@@ -200,6 +200,14 @@ impl Transform {
 mod tests {
     use super::*;
 
+    fn augmentation(crop_padding: usize, horizontal_flip: bool, cutout: usize) -> Augmentation {
+        let mut augmentation = Augmentation::default();
+        augmentation.crop_padding = crop_padding;
+        augmentation.horizontal_flip = horizontal_flip;
+        augmentation.cutout = cutout;
+        augmentation
+    }
+
     fn recipe(augmentation: Augmentation) -> Recipe {
         let mut recipe = Recipe::default();
         recipe.train_images = 1000;
@@ -247,11 +255,7 @@ mod tests {
     fn augmentation_is_keyed_by_image_and_epoch_not_by_batch() {
         let digits = Dataset::digits();
         let normalisation = Normalisation::new(&digits);
-        let recipe = recipe(Augmentation {
-            crop_padding: 1,
-            horizontal_flip: true,
-            cutout: 3,
-        });
+        let recipe = recipe(augmentation(1, true, 3));
         let make = |indices: &[usize], epoch| {
             let made = normalisation.augmented(&digits.train, indices, &recipe, epoch);
             made.unwrap()
@@ -317,7 +321,7 @@ mod tests {
             cutout in 0..7usize,
         ) {
             let shape = Shape { channels: 1, height, width };
-            let augmentation = Augmentation { crop_padding, horizontal_flip, cutout };
+            let augmentation = augmentation(crop_padding, horizontal_flip, cutout);
             let mut stream = Stream::new(seed, Purpose::Augmentation, 1, 0);
             let transform = Transform::draw(&augmentation, shape, &mut stream);
             let table: [f32; 256] = std::array::from_fn(|value| value as f32 + 1.0);

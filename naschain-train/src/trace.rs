@@ -81,11 +81,13 @@ impl Batch {
     /// only on the recipe's seed, the epoch and the image's index.
     ///
     /// ```
-    /// use naschain_core::{Augmentation, Recipe};
+    /// use naschain_core::Recipe;
     /// use naschain_train::{Batch, Dataset};
     /// let digits = Dataset::digits();
     /// let mut recipe = Recipe::default();
-    /// recipe.augmentation = Augmentation { crop_padding: 2, horizontal_flip: true, cutout: 3 };
+    /// recipe.augmentation.crop_padding = 2;
+    /// recipe.augmentation.horizontal_flip = true;
+    /// recipe.augmentation.cutout = 3;
     /// let two = Batch::augmented(&digits, &[3, 8], &recipe, 1)?;
     /// let one = Batch::augmented(&digits, &[8], &recipe, 1)?;
     /// assert_eq!(two.pixels[64..], one.pixels);

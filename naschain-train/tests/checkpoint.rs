@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::Command;
 
-use naschain_core::{Architecture, Augmentation, MacroSpace, Recipe};
+use naschain_core::{Architecture, MacroSpace, Recipe};
 use naschain_train::{Checkpoint, Dataset, Epoch, Error, Options, Trained, train, train_from};
 
 const EPOCHS: u32 = 4;
@@ -28,11 +28,9 @@ fn recipe() -> Recipe {
     recipe.train_images = 200;
     recipe.validation_images = 200;
     recipe.learning_rate = 0.05;
-    recipe.augmentation = Augmentation {
-        crop_padding: 1,
-        horizontal_flip: true,
-        cutout: 2,
-    };
+    recipe.augmentation.crop_padding = 1;
+    recipe.augmentation.horizontal_flip = true;
+    recipe.augmentation.cutout = 2;
     recipe.label_smoothing = 0.1;
     recipe.warmup_epochs = 1;
     recipe.drop_path = 0.3;

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 use std::process::Command;
 
-use naschain_core::{Architecture, Augmentation, Genome, MacroSpace, Purpose, Recipe, Stream};
+use naschain_core::{Architecture, Genome, MacroSpace, Purpose, Recipe, Stream};
 use naschain_train::{Dataset, Error, Isa, Options, Trained, Weights, evaluate, train};
 
 fn architecture() -> Architecture {
@@ -25,11 +25,9 @@ fn recipe() -> Recipe {
     recipe.train_images = 500;
     recipe.validation_images = 397;
     recipe.learning_rate = 0.05;
-    recipe.augmentation = Augmentation {
-        crop_padding: 1,
-        horizontal_flip: false,
-        cutout: 2,
-    };
+    recipe.augmentation.crop_padding = 1;
+    recipe.augmentation.horizontal_flip = false;
+    recipe.augmentation.cutout = 2;
     recipe
 }
 

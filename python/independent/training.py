@@ -49,7 +49,7 @@ class Recipe:
 
 
 def drawn(index, genomaster):
-    """Architecture, input shape and recipe of training `index`, drawn as in random_trainings.rs."""
+    """Architecture, input shape and recipe of training `index`, drawn as in synthetic_trainings.rs."""
     stream = Stream(1, "simulation", 1, index)
     phases, nodes = stream.between(1, 3), stream.between(2, 4)
     channels = [1, 3][stream.between(0, 1)]

@@ -1,6 +1,7 @@
-//! What a run leaves behind: history, front, pictures, models, tables.
+//! Files of a run other than its journal: history, front, plots, models.
 
+pub mod front;
+pub mod history;
 pub mod models;
 pub mod plot;
-pub mod report;
 pub mod table;

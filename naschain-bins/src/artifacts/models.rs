@@ -1,4 +1,4 @@
-//! The models in a run's folder: which genomes there are, and training them.
+//! The models in a run's folder: finding a genome of the run, and training and storing its model.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -7,18 +7,19 @@ use anyhow::{Context, Result, bail, ensure};
 use naschain_core::{Digest, Genome};
 use naschain_train::{Dataset, Epoch, Model, Options};
 
+use crate::artifacts::history::{HISTORY_FILE, read_history};
 use crate::cli::data_args;
 use crate::cli::data_args::KEEP_MIB;
 use crate::commands::inspect::parse_genome;
 use crate::journal::run_folder::{check_data, read_spec};
 use naschain_run::{ClosedJob, RunSpec};
 
-/// A network as it was trained in the search.
+/// File of the model as trained in the search.
 pub const MODEL_FILE: &str = "model.safetensors";
-/// A network as `retrain` trained it.
+/// File of the model as trained by `retrain`.
 pub const RETRAINED_FILE: &str = "retrained.safetensors";
 
-/// The folder of a genome's models, within the run's.
+/// Folder of a genome's models, relative to the run's.
 pub fn folder(genome: &Genome) -> PathBuf {
     Path::new("models").join(genome.to_string())
 }
@@ -29,26 +30,26 @@ pub struct Member {
     pub dir: PathBuf,
     /// The run.
     pub spec: RunSpec,
-    /// The genome, in the form that the run trained.
+    /// The genome as the run trained it.
     pub genome: Genome,
-    /// The training digest that the miners agreed on, if they did.
+    /// The training digest that the miners agreed on, if any.
     pub digest: Option<Digest>,
 }
 
 impl Member {
     /// Finds a genome among those that the run in `dir` evaluated.
     ///
-    /// Another genome of the same network will do.
+    /// `genome` may also be another genome that decodes to the same network.
     pub fn find(dir: &Path, genome: &str) -> Result<Member> {
         let spec = read_spec(&dir.join("run.json"))?;
-        let asked = parse_genome(&spec.space, genome)?;
-        let canonical = spec.space.canonical(&asked)?;
-        let closed = closed_jobs(&dir.join("history.jsonl"))?;
+        let requested = parse_genome(&spec.space, genome)?;
+        let canonical = spec.space.canonical(&requested)?;
+        let closed = evaluated_jobs(dir)?;
         let evaluated = closed.len();
-        let is_it = |job: &ClosedJob| job.genome == asked || job.genome == canonical;
-        let Some(job) = closed.into_iter().find(is_it) else {
+        let matches = |job: &ClosedJob| job.genome == requested || job.genome == canonical;
+        let Some(job) = closed.into_iter().find(matches) else {
             bail!(
-                "genome {asked} is none of the {evaluated} that were evaluated in {}; its history.jsonl and front.json have them",
+                "genome {requested} is none of the {evaluated} that were evaluated in {}; history.jsonl and front.json there list them",
                 dir.display()
             );
         };
@@ -60,20 +61,20 @@ impl Member {
         })
     }
 
-    /// Where one of its models is or would be.
+    /// Path of one of its models, which need not exist.
     pub fn path(&self, file: &str) -> PathBuf {
         self.dir.join(folder(&self.genome)).join(file)
     }
 
-    /// The data that the run was made with.
+    /// Loads the run's data set and checks its digest.
     pub fn data(&self, data_dir: Option<&Path>) -> Result<Dataset> {
         let dataset = data_args::load(&self.spec.data.name.parse()?, data_dir, KEEP_MIB)?;
         check_data(&self.spec, &dataset)?;
         Ok(dataset)
     }
 
-    /// Trains it as the miners did, tests it, and stores the model. `on_epoch` is called after
-    /// each epoch.
+    /// Trains it with the recipe of the run, tests it, and stores the model. `on_epoch` is called
+    /// after each epoch.
     pub fn train(
         &self,
         dataset: &Dataset,
@@ -95,33 +96,29 @@ impl Member {
         if let Some(digest) = self.digest.filter(|digest| *digest != model.digest) {
             let (genome, found) = (&self.genome, model.digest);
             tracing::warn!(
-                "{genome}: trained here the digest is {found}, the miners' was {digest}"
+                "{genome}: the digest of the training here is {found}, that of the miners is {digest}"
             );
         }
         self.store(&model, MODEL_FILE)?;
         Ok(model)
     }
 
-    /// Writes one of its models.
+    /// Stores a model of it.
     pub fn store(&self, model: &Model, file: &str) -> Result<()> {
         let path = self.path(file);
         let folder = path.parent().unwrap_or(&self.dir);
         std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make {}", folder.display()))?;
+            .with_context(|| format!("cannot create {}", folder.display()))?;
         Ok(model.save(&path)?)
     }
 }
 
-/// The jobs of `history.jsonl`.
-fn closed_jobs(path: &Path) -> Result<Vec<ClosedJob>> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read {}; has the run begun?", path.display()))?;
-    let lines = text.lines().enumerate();
-    let job = |(index, line)| {
-        serde_json::from_str(line)
-            .with_context(|| format!("{}, line {}: not a job", path.display(), index + 1))
-    };
-    let closed: Vec<ClosedJob> = lines.map(job).collect::<Result<_>>()?;
+/// The jobs of a run that has evaluated at least one genome.
+fn evaluated_jobs(dir: &Path) -> Result<Vec<ClosedJob>> {
+    let path = dir.join(HISTORY_FILE);
+    let closed = read_history(dir)?;
+    let closed =
+        closed.with_context(|| format!("{} does not exist; has the run begun?", path.display()))?;
     ensure!(
         !closed.is_empty(),
         "nothing has been evaluated in this run yet: {} is empty",

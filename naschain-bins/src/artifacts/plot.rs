@@ -1,4 +1,4 @@
-//! `front.svg`: accuracy against parameters and against FLOPs.
+//! `front.svg`: plots of accuracy against parameters and against FLOPs.
 
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
@@ -32,12 +32,7 @@ pub fn front_svg(closed: &[ClosedJob], front: &[FrontMember], title: &str) -> Re
         let (dots, members) = points(|m| m.params);
         panel(&left, "parameters", &dots, &members)?;
         let (dots, members) = points(|m| m.flops);
-        panel(
-            &right,
-            "FLOPs (multiply-adds of one image)",
-            &dots,
-            &members,
-        )?;
+        panel(&right, "FLOPs (multiply-adds per image)", &dots, &members)?;
         root.present().map_err(drawing)?;
     }
     Ok(svg)
@@ -58,10 +53,10 @@ fn panel(
         below => format!("evaluated genomes ({below} below the axis)"),
     };
     let edge = y_range.start;
-    let lifted = |points: &[Point]| -> Vec<Point> {
+    let clamped = |points: &[Point]| -> Vec<Point> {
         points.iter().map(|&(x, y)| (x, y.max(edge))).collect()
     };
-    let (dots, members) = (lifted(dots), lifted(members));
+    let (dots, members) = (clamped(dots), clamped(members));
     let mut chart = ChartBuilder::on(area)
         .margin(12)
         .x_label_area_size(48)
@@ -110,8 +105,8 @@ fn panel(
         .map_err(drawing)
 }
 
-/// The best accuracy that each cost buys, as steps through the members that no other beats in
-/// these two objectives alone.
+/// The best accuracy for each cost, as a step function: members that are dominated in these two
+/// objectives alone are left out.
 fn staircase(members: &[Point]) -> Vec<Point> {
     let mut sorted = members.to_vec();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
@@ -127,26 +122,26 @@ fn staircase(members: &[Point]) -> Vec<Point> {
 }
 
 fn cost_range(points: &[Point]) -> std::ops::Range<f64> {
-    let most = points.iter().map(|point| point.0).fold(1.0, f64::max);
-    0.0..most * 1.06
+    let max = points.iter().map(|point| point.0).fold(1.0, f64::max);
+    0.0..max * 1.06
 }
 
 fn accuracy_range(points: &[Point]) -> std::ops::Range<f64> {
     let accuracies = || points.iter().map(|point| point.1);
     let lowest = accuracies().fold(100.0, f64::min);
     let high = accuracies().fold(lowest, f64::max);
-    // A network that knows nothing must not press the good ones together: whatever is farther
-    // below the median than three times the way up from it is drawn at the edge.
+    // One network at chance level must not compress the range of the good ones: points farther
+    // below the median than three times the distance from it to the highest are drawn at the edge.
     let mut sorted: Vec<f64> = accuracies().collect();
     sorted.sort_by(f64::total_cmp);
     let median = sorted.get(sorted.len() / 2).copied().unwrap_or(high);
-    let reach = median - 3.0 * (high - median).max(1.0);
-    let low = accuracies().filter(|&a| a >= reach).fold(high, f64::min);
+    let cutoff = median - 3.0 * (high - median).max(1.0);
+    let low = accuracies().filter(|&a| a >= cutoff).fold(high, f64::min);
     let margin = ((high - low) * 0.06).max(0.25);
     low - margin..high + margin
 }
 
-/// 12,000 as 12k.
+/// Formats a number with an SI suffix: 12,000 as 12k.
 fn short(number: f64) -> String {
     match number {
         n if n >= 1e9 => format!("{}G", trimmed(n / 1e9)),
@@ -170,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_rises_in_steps() {
+    fn the_front_is_a_step_function() {
         let line = staircase(&[(30.0, 97.0), (10.0, 90.0), (20.0, 89.0), (40.0, 98.0)]);
         let expected = [
             (10.0, 90.0),
@@ -184,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn costs_are_short() {
+    fn costs_have_si_suffixes() {
         let texts = [950.0, 1_000.0, 12_500.0, 3_000_000.0, 2.5e9].map(short);
         assert_eq!(texts, ["950", "1k", "12.5k", "3M", "2.5G"]);
     }

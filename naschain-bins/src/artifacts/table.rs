@@ -1,8 +1,8 @@
-//! The Pareto front as a table for people.
+//! The Pareto front as a text table.
 
 use naschain_run::FrontMember;
 
-/// One line for each member, most accurate first.
+/// The table, one line per member in the order of `front`.
 pub fn front_table(front: &[FrontMember], phase_len: usize) -> String {
     let genomes: Vec<String> = front
         .iter()
@@ -25,7 +25,7 @@ pub fn front_table(front: &[FrontMember], phase_len: usize) -> String {
     text
 }
 
-/// A number with commas between groups of three digits.
+/// Formats a number with commas between groups of three digits.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -1,11 +1,11 @@
-//! The genomaster: searches in one process, serves a network, and hands over models.
+//! The genomaster: searches in one process or serves a network of miners, and exports models.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use naschain_bins::cli::config::{ProgramArgs, parse};
 use naschain_bins::cli::presets::PRESETS;
-use naschain_bins::cli::run::{run, say};
+use naschain_bins::cli::program::{print, run};
 use naschain_bins::cli::run_args::help;
 use naschain_bins::commands::audit::{AuditArgs, run_audit};
 use naschain_bins::commands::export::{ExportArgs, export};
@@ -15,7 +15,7 @@ use naschain_bins::commands::retrain::{RetrainArgs, retrain};
 use naschain_bins::commands::search::{SearchArgs, search};
 use naschain_bins::commands::serve::{ServeArgs, serve};
 
-/// Neural architecture search among parties that need not trust each other
+/// Neural architecture search among mutually untrusting parties
 #[derive(Parser)]
 #[command(name = "genomaster", version)]
 struct Cli {
@@ -26,23 +26,23 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
-#[allow(clippy::large_enum_variant)] // there is one, for as long as the program starts
+#[allow(clippy::large_enum_variant)] // parsed once; its size does not matter
 enum Command {
-    /// Search in one process: miners, verdicts and all
+    /// Run a whole search in one process, miners included
     #[command(after_help = PRESETS, after_long_help = help(), args_override_self = true)]
     Search(SearchArgs),
     /// Serve miners and validators over HTTP
     #[command(after_help = PRESETS, after_long_help = help(), args_override_self = true)]
     Serve(Box<ServeArgs>),
-    /// Verify a run from its journal alone: chain, proofs, verdicts
+    /// Verify a run from its journal: hash chain, signatures, verdicts
     Audit(AuditArgs),
-    /// Show the network that a genome stands for, and its costs
+    /// Show the network that a genome encodes, and its costs
     Inspect(InspectArgs),
-    /// Write a run's network with its weights for other programs: safetensors or ONNX
+    /// Export a network of a run with its weights as safetensors or ONNX
     Export(ExportArgs),
-    /// Train a run's network longer, on training and validation images, and test it once
+    /// Train a network of a run on all training and validation images, and test it once
     Retrain(RetrainArgs),
-    /// Say what a network sees in images
+    /// Classify images with a trained network
     Predict(PredictArgs),
 }
 
@@ -53,9 +53,9 @@ fn main() -> ExitCode {
         Command::Search(args) => run(search(args), "warn", format),
         Command::Serve(args) => run(serve(*args), "info", format),
         Command::Audit(args) => run(run_audit(args), "warn", format),
-        Command::Inspect(args) => run(async move { say(&inspect(&args)?) }, "warn", format),
-        Command::Export(args) => run(async move { say(&export(&args)?) }, "info", format),
-        Command::Retrain(args) => run(async move { say(&retrain(&args)?) }, "info", format),
-        Command::Predict(args) => run(async move { say(&predict(&args)?) }, "warn", format),
+        Command::Inspect(args) => run(async move { print(&inspect(&args)?) }, "warn", format),
+        Command::Export(args) => run(async move { print(&export(&args)?) }, "info", format),
+        Command::Retrain(args) => run(async move { print(&retrain(&args)?) }, "info", format),
+        Command::Predict(args) => run(async move { print(&predict(&args)?) }, "warn", format),
     }
 }

@@ -1,10 +1,10 @@
-//! A miner: trains the genomes that a genomaster hands out.
+//! A miner: trains the genomes that a genomaster assigns to it.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use naschain_bins::cli::config::{ProgramArgs, parse};
-use naschain_bins::cli::run::{run, say};
+use naschain_bins::cli::program::{print, run};
 use naschain_bins::cli::wallet_args::{WalletArgs, keygen};
 use naschain_bins::commands::data_check::{DataCommand, check, list};
 use naschain_bins::commands::mine::{MineArgs, mine};
@@ -25,14 +25,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Prove that this machine trains to the same bits; run it first
+    /// Check that training on this machine is bit-identical to other machines; run it first
     Selftest(SelftestArgs),
-    /// Measure how fast this machine trains a network
+    /// Measure the training speed of this machine
     Speed(SpeedArgs),
-    /// Show which data sets are here and what they hold
+    /// List and check data sets
     #[command(subcommand)]
     Data(DataCommand),
-    /// Make a hotkey in a Bittensor wallet, and print its address
+    /// Create a hotkey in a Bittensor wallet and print its address
     Keygen(WalletArgs),
 }
 
@@ -43,12 +43,12 @@ fn main() -> ExitCode {
         None => run(mine(cli.mine), "info", format),
         Some(Command::Selftest(args)) => run(async move { selftest(&args) }, "warn", format),
         Some(Command::Data(DataCommand::List(args))) => {
-            run(async move { say(&list(&args)?) }, "warn", format)
+            run(async move { print(&list(&args)?) }, "warn", format)
         }
         Some(Command::Data(DataCommand::Check(args))) => {
             run(async move { check(&args) }, "warn", format)
         }
-        Some(Command::Keygen(args)) => run(async move { say(&keygen(&args)?) }, "warn", format),
-        Some(Command::Speed(args)) => run(async move { say(&speed(&args)?) }, "warn", format),
+        Some(Command::Keygen(args)) => run(async move { print(&keygen(&args)?) }, "warn", format),
+        Some(Command::Speed(args)) => run(async move { print(&speed(&args)?) }, "warn", format),
     }
 }

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use naschain_bins::cli::config::{ProgramArgs, parse};
-use naschain_bins::cli::run::run;
+use naschain_bins::cli::program::run;
 use naschain_bins::commands::validate::{ValidateArgs, validate};
 
-/// Recompute every verdict of a genomaster and score its miners
+/// Recompute every verdict of a genomaster, score its miners, and set weights
 #[derive(Parser)]
 #[command(name = "validator", version)]
 struct Cli {

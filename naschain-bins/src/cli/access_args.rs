@@ -1,9 +1,9 @@
-//! The flags of `serve` that say who is let in.
+//! Flags of `serve` about access: authentication, limits, TLS.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use crate::cli::wallet_args::WalletArgs;
@@ -18,36 +18,35 @@ use crate::server::legacy::credentials::Credentials;
 use crate::server::listen::Listening;
 use crate::server::tls::TlsArgs;
 
-/// Flags of `serve` about who is let in.
+/// Flags of `serve` about access.
 #[derive(Args, Clone, Debug)]
 pub struct AccessArgs {
     #[command(flatten)]
     wallet: WalletArgs,
-    /// Take requests that are not signed: whoever comes is believed to be who it says. For
-    /// machines that all are yours
+    /// Accept unsigned requests, without authentication. Use it only if all machines are yours
     #[arg(long)]
     unsigned: bool,
-    /// File of those who may mine, a hotkey's address and its owner's name in each line; an
-    /// owner gets one seat of a job [default: everybody]
+    /// File of miners to accept: a hotkey's address and its owner's name on each line; all miners
+    /// of an owner together get at most one seat of a job [default: accept every miner]
     #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
     allow_list: Option<PathBuf>,
-    /// Answer also GET /v1/run, /v1/batches and /v1/front without a signature; the journal and the
+    /// Answer GET /v1/run, /v1/batches and /v1/front without a signature; the journal and the
     /// events never need one
     #[arg(long)]
     open_reads: bool,
-    /// Most miners that may ever join the run; those that have are let in again
+    /// Maximum number of miners that ever join the run; those that have joined may always return
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     max_miners: u32,
-    /// Most requests a second of one hotkey; 0 is no limit
+    /// Maximum requests per second for each hotkey; 0 for no limit
     #[arg(long, value_name = "N", default_value_t = 100)]
     rate_per_key: u32,
-    /// Most requests a second from one address that is not this machine's; 0 is no limit
+    /// Maximum requests per second for each IP address other than loopback; 0 for no limit
     #[arg(long, value_name = "N", default_value_t = 1000)]
     rate_per_address: u32,
-    /// Most connections at a time; one address gets an eighth of them
+    /// Maximum number of simultaneous connections; one IP address gets at most an eighth of them
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
     max_connections: u32,
-    /// Believe the last address of X-Forwarded-For, which a proxy in front of this has to set
+    /// Take client addresses from the last entry of X-Forwarded-For, which a reverse proxy must set
     #[arg(long)]
     behind_proxy: bool,
     #[command(flatten)]
@@ -55,30 +54,30 @@ pub struct AccessArgs {
     /// Also serve the reference network's Python miners and validators
     #[arg(long)]
     pub(crate) legacy: bool,
-    /// File of the old network's credentials, UID:TOKEN in each line [default: everybody may
-    /// speak for every uid]
+    /// File of credentials for --legacy, UID:TOKEN on each line [default: no authentication of
+    /// uids]
     #[arg(long, value_name = "FILE", requires = "legacy")]
     legacy_credentials: Option<PathBuf>,
 }
 
-/// Everything of these flags that is read from files.
+/// The flags, with their files read.
 pub struct Opened {
     access: Access,
     credentials: Option<Credentials>,
     legacy: bool,
     max_miners: usize,
-    /// How to listen.
+    /// TLS and limits of the listener.
     pub listening: Listening,
 }
 
 impl AccessArgs {
-    /// Reads the files that are named.
+    /// Reads the files that the flags name.
     pub fn open(&self) -> Result<Opened> {
-        let hotkey = match self.unsigned {
-            true => None,
-            false => Some(self.wallet.load().map_err(|error| {
-                error.context("the genomaster signs and is signed for; --unsigned does without")
-            })?),
+        let hotkey = if self.unsigned {
+            None
+        } else {
+            let load = self.wallet.load();
+            Some(load.context("the genomaster needs a hotkey, unless --unsigned is given")?)
         };
         let allow_list = self.allow_list.as_deref().map(AllowList::read);
         let credentials = self.legacy_credentials.as_deref().map(Credentials::read);
@@ -105,7 +104,7 @@ impl AccessArgs {
 }
 
 impl Opened {
-    /// What the coordinator is told of them.
+    /// The settings of the coordinator.
     pub fn settings(&self) -> Settings {
         let hotkey = self.access.hotkey.as_ref();
         Settings {
@@ -114,18 +113,23 @@ impl Opened {
         }
     }
 
-    /// The auth of a run, and its old endpoints; says aloud what is not protected.
+    /// The authentication of requests, and the endpoints of the reference network with `--legacy`.
+    /// Logs a warning for whatever is not protected.
     pub fn auth(self, coordinator: &Coordinator) -> Result<(Arc<Authenticator>, Option<Legacy>)> {
         match (&self.access.hotkey, &self.access.allow_list) {
             (None, _) => tracing::warn!(
-                "UNSIGNED: every miner is believed to be who it says; whoever reaches this address can speak for any of them"
+                "UNSIGNED: requests are not authenticated; any client that reaches this address can act as any miner"
             ),
             (Some(key), None) => {
-                tracing::info!("genomaster {}; everybody may mine", key.address());
+                tracing::info!("genomaster {}; every hotkey may mine", key.address());
             }
             (Some(key), Some(list)) => {
-                ensure!(!list.is_empty(), "nobody is on the allow-list");
-                tracing::info!("genomaster {}; {} may mine", key.address(), list.len());
+                ensure!(!list.is_empty(), "the allow-list is empty");
+                tracing::info!(
+                    "genomaster {}; the allow-list has {} miners",
+                    key.address(),
+                    list.len()
+                );
             }
         }
         let auth = Arc::new(Authenticator::new(self.access, coordinator.nonces()));
@@ -135,7 +139,7 @@ impl Opened {
         legacy::check_rule(coordinator.spec().rules.agreement.rule)?;
         if self.credentials.is_none() {
             tracing::warn!(
-                "--legacy without --legacy-credentials: whoever reaches this address can speak for any uid"
+                "--legacy without --legacy-credentials: any client that reaches this address can act as any uid"
             );
         }
         let legacy = Legacy {

@@ -1,4 +1,4 @@
-//! Flags of miners and validators: who calls, and whom it believes.
+//! Flags of clients: the hotkey that signs requests, and which genomasters are trusted.
 
 use std::path::PathBuf;
 
@@ -10,26 +10,26 @@ use crate::cli::wallet_args::WalletArgs;
 use crate::client::Credentials;
 use naschain_identity::ss58;
 
-/// The flags.
+/// Flags of miners and validators about identities.
 #[derive(Args, Clone, Debug)]
 pub struct CallerArgs {
     #[command(flatten)]
     wallet: WalletArgs,
-    /// Address of the only genomaster that is spoken to [default: whoever answers first]
+    /// Hotkey address that the genomaster must have [default: that of the first answer]
     #[arg(long, value_name = "ADDRESS")]
     genomaster_hotkey: Option<String>,
-    /// Certificates to believe besides the public ones, in PEM, for https
+    /// PEM file of certificates to trust for https, besides the public ones
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }
 
 impl CallerArgs {
-    /// Which hotkey.
+    /// The flags that choose the hotkey.
     pub fn wallet(&self) -> &WalletArgs {
         &self.wallet
     }
 
-    /// The only genomaster that is believed, if one is named.
+    /// The address that the genomaster must have, if one is required.
     pub fn genomaster_hotkey(&self) -> Result<Option<String>> {
         if let Some(address) = &self.genomaster_hotkey {
             ss58::decode(address).context("--genomaster-hotkey")?;
@@ -37,10 +37,10 @@ impl CallerArgs {
         Ok(self.genomaster_hotkey.clone())
     }
 
-    /// Reads the hotkey, where there is one.
+    /// Reads the hotkey, if there is one. `name` is the miner's name, if it has one.
     pub fn credentials(&self, name: Option<MinerId>) -> Result<Credentials> {
         Ok(Credentials {
-            hotkey: self.wallet.load_if_there()?,
+            hotkey: self.wallet.load_if_any()?,
             name,
             genomaster: self.genomaster_hotkey.clone(),
             ca_file: self.ca_file.clone(),

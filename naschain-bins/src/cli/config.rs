@@ -1,4 +1,4 @@
-//! `--config FILE`: every flag of a command may stand in a TOML file, as `flag-name = value`.
+//! `--config FILE`: sets any flags of a command in a TOML file, as `flag-name = value`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -6,21 +6,20 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Arg, ArgAction, Command, Parser};
 
-use crate::cli::run::LogFormat;
+use crate::cli::program::LogFormat;
 
-/// Flags that every program has.
+/// Flags of every program.
 #[derive(clap::Args, Clone, Debug)]
 pub struct ProgramArgs {
-    /// TOML file with flags, such as `lease-seconds = 60`; those on the command line win
+    /// TOML file of flags, such as `lease-seconds = 60`; flags on the command line take precedence
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
-    /// How logs are written to standard error: text, or one JSON object a line
+    /// Format of the log on standard error: text, or json (one object per line)
     #[arg(long, value_name = "FORMAT", global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 }
 
-/// Parses the command line and the file that it names. What is wrong is printed, and ends the
-/// process as clap does.
+/// Parses the command line and the file of `--config`. Prints errors and exits as clap does.
 pub fn parse<P: Parser>() -> P {
     match with_file(P::command(), std::env::args_os().collect()) {
         Ok(args) => P::parse_from(args),
@@ -31,7 +30,11 @@ pub fn parse<P: Parser>() -> P {
     }
 }
 
-/// Puts the flags of the file that `--config` names before those of the command line.
+/// Inserts the flags of the file that `--config` names into the arguments.
+///
+/// clap then parses and checks them like any other flags. A flag that is also on the command line is
+/// not inserted, rather than overridden, because clap would extend a list flag and may
+/// reject any other that is repeated.
 fn with_file(mut command: Command, mut args: Vec<OsString>) -> Result<Vec<OsString>> {
     let Some(path) = flag_value(&args, "config") else {
         return Ok(args);
@@ -50,28 +53,30 @@ fn with_file(mut command: Command, mut args: Vec<OsString>) -> Result<Vec<OsStri
         let known = known.filter(|_| !["config", "help", "version"].contains(&name.as_str()));
         let Some(known) = known else {
             bail!(
-                "{}: {key} is no flag of `{}`; `--help` lists them",
+                "{}: {key} is not a flag of `{}`; `--help` lists them",
                 Path::new(&path).display(),
                 chosen.get_bin_name().unwrap_or(chosen.get_name())
             );
         };
         if !names(known).any(|name| is_given(&args, name)) {
-            let made = made(known, &name, value);
-            flags.extend(made.with_context(|| format!("{}", Path::new(&path).display()))?);
+            let formatted = as_flags(known, &name, value);
+            flags.extend(formatted.with_context(|| format!("{}", Path::new(&path).display()))?);
         }
     }
     args.splice(place..place, flags.into_iter().map(OsString::from));
     Ok(args)
 }
 
-/// What is wrong and where, without the line: there may be a password in it.
+/// The error and its line number. Unlike the error's own text it does not quote the line, which may
+/// contain a password.
 fn not_toml(text: &str, error: &toml::de::Error) -> anyhow::Error {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.map_or(0, |before| before.matches('\n').count()) + 1;
     anyhow::anyhow!("line {line}: {}", error.message())
 }
 
-/// The keys of a table; `wallet.name` is the key `name` of the table `wallet` in TOML, and a flag.
+/// The flags in a table. `wallet.name = ..` is in TOML the key `name` of a table `wallet`, but the
+/// name of one flag here.
 fn flat(table: &toml::Table, before: &str) -> Vec<(String, toml::Value)> {
     let key = |(key, value): (&String, &toml::Value)| match value {
         toml::Value::Table(inner) if before.is_empty() && key == "wallet" => flat(inner, "wallet."),
@@ -80,14 +85,15 @@ fn flat(table: &toml::Table, before: &str) -> Vec<(String, toml::Value)> {
     table.iter().flat_map(key).collect()
 }
 
-/// Where flags of the command that the command line chooses may stand, and that command.
+/// The subcommand that the arguments choose, or else `command`, and the index at which its flags may
+/// be inserted.
 fn chosen<'a>(command: &'a Command, args: &[OsString]) -> (usize, &'a Command) {
     let mut place = 1;
     while let Some(arg) = args.get(place).and_then(|arg| arg.to_str()) {
         if let Some(chosen) = command.find_subcommand(arg) {
             return (place + 1, chosen);
         }
-        // Only flags of the program itself stand before a subcommand.
+        // Only these flags can precede a subcommand.
         let global = ["--config", "--log-format"];
         match global.iter().find(|flag| arg.starts_with(**flag)) {
             Some(flag) if arg == *flag => place += 2,
@@ -136,14 +142,12 @@ fn flag_value(args: &[OsString], name: &str) -> Option<OsString> {
     })
 }
 
-/// A key and its value as flags.
-fn made(arg: &Arg, name: &str, value: &toml::Value) -> Result<Vec<String>> {
+/// A key and its value as command-line flags.
+fn as_flags(arg: &Arg, name: &str, value: &toml::Value) -> Result<Vec<String>> {
     let switch = matches!(arg.get_action(), ArgAction::SetTrue);
     Ok(match value {
-        toml::Value::Boolean(on) if switch => match on {
-            true => vec![format!("--{name}")],
-            false => Vec::new(),
-        },
+        toml::Value::Boolean(true) if switch => vec![format!("--{name}")],
+        toml::Value::Boolean(false) if switch => Vec::new(),
         _ if switch => bail!("{name} is {value}; it must be true or false"),
         toml::Value::Array(values) => {
             let texts: Vec<String> = values
@@ -183,7 +187,7 @@ mod tests {
     #[command(name = "genomaster")]
     struct Cli {
         #[command(flatten)]
-        #[allow(dead_code)] // flattened so that the flags are known
+        #[allow(dead_code)] // declares --config and --log-format
         program: ProgramArgs,
         #[command(subcommand)]
         command: Sub,
@@ -206,13 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_gives_flags_and_the_command_line_wins() {
+    fn the_command_line_overrides_the_file() {
         let file = "population = 6\nlearning_rate = 0.5\nnesterov = true\nflip = true\n\
                     data = \"mnist\"\nout = \"here\"\nlog-format = \"json\"";
         let search = parsed(
             "config",
             file,
-            &["search", "--population=8", "--run", "there"],
+            &["search", "--population=8", "--run", "elsewhere"],
         );
         let search = search.unwrap();
         for part in [
@@ -221,7 +225,7 @@ mod tests {
             "nesterov: true",
             "flip: Some(true)",
             "name: Mnist",
-            "out: Some(\"there\")",
+            "out: Some(\"elsewhere\")",
         ] {
             assert!(search.contains(part), "{part}: {search}");
         }
@@ -230,13 +234,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_in_a_file_is_named() {
+    fn errors_name_the_key_and_no_secret() {
         for (number, (file, expected)) in [
             (
                 "populaton = 6",
-                "populaton is no flag of `genomaster search`",
+                "populaton is not a flag of `genomaster search`",
             ),
-            ("config = \"x\"", "config is no flag"),
+            ("config = \"x\"", "config is not a flag"),
             ("population = ", "is not TOML"),
             ("flip = true\nstore = \"postgres://a:secret", "line 2: "),
             (

@@ -1,4 +1,4 @@
-//! The flags that say which data a command is about.
+//! Flags that choose the data set.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -8,37 +8,37 @@ use clap::Args;
 use naschain_core::Shape;
 use naschain_train::{DataName, Dataset};
 
-/// Mebibytes of pictures that are kept in memory when nothing else is said.
+/// Default of `--keep-images`, in MiB.
 pub const KEEP_MIB: u64 = 1024;
 
-/// Reads a data set; of a folder of pictures, those parts are kept in memory that take at most
-/// `keep_mib` mebibytes there.
+/// Loads a data set. A part (train, val) of a folder of images is kept decoded in memory if it takes
+/// at most `keep_mib` MiB; a larger part is decoded whenever it is read.
 pub fn load(name: &DataName, dir: Option<&Path>, keep_mib: u64) -> Result<Dataset> {
     let dataset = Dataset::load(name, dir)?;
     Ok(dataset.into_memory(keep_mib.saturating_mul(1 << 20))?)
 }
 
-/// Which data.
+/// Flags that choose the data set.
 #[derive(Args, Clone, Debug)]
 pub struct DataArgs {
-    /// Data set: digits, mnist, fashion-mnist, emnist-SPLIT, cifar10, cifar100, folder (pictures
-    /// in train/CLASS and val/CLASS), or a NumPy archive's file; `miner data list` has all names
+    /// Data set: digits, mnist, fashion-mnist, emnist-SPLIT, cifar10, cifar100, folder (images in
+    /// train/CLASS and val/CLASS), or a NumPy archive; `miner data list` lists all names
     #[arg(long, value_name = "NAME|FILE.npz", default_value = "digits")]
     pub data: DataChoice,
-    /// Folder with the data set's files [default: $NASCHAIN_DATA/NAME, $NASCHAIN_DATA,
+    /// Folder of the data set's files [default: $NASCHAIN_DATA/NAME, $NASCHAIN_DATA,
     /// data/NAME, /usr/share/datasets/NAME]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// What a folder's pictures are brought to: a side of squares in colour, or CxHxW
-    /// [default: 32]
+    /// Size to which images of a folder are scaled: N for NxN in colour, or CxHxW [default: 32]
     #[arg(long, value_name = "N|CxHxW", value_parser = image_shape)]
     pub image_size: Option<Shape>,
-    /// Mebibytes of a folder's pictures that are kept in memory; more are decoded in each epoch
+    /// Maximum size of each part (train, val) of a folder that is kept decoded in memory, in MiB;
+    /// a larger part is decoded again in every epoch
     #[arg(long, value_name = "MIB", default_value_t = KEEP_MIB)]
     pub keep_images: u64,
 }
 
-/// A data set's name, and its folder where a path was given.
+/// Name of a data set, and its folder if a path was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataChoice {
     pub(crate) name: DataName,
@@ -74,24 +74,29 @@ pub(crate) fn image_shape(text: &str) -> Result<Shape, String> {
         }),
         Err(_) => text.parse::<Shape>(),
     };
-    let shape = shape.map_err(|_| "use a side such as 32, or CxHxW such as 1x28x28")?;
+    let shape = shape.map_err(|_| "use a size such as 32, or CxHxW such as 1x28x28")?;
     match resized(&DataName::folder(), Some(shape)) {
         Ok(_) => Ok(shape),
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// The name of a folder whose pictures are brought to `shape`; other data sets have their own.
+/// The name of a folder of images that are scaled to `shape`.
+///
+/// The size is part of the name, so that it is part of the run's specification and miners scale to
+/// the same size. Other data sets have a fixed size.
 pub(crate) fn resized(name: &DataName, shape: Option<Shape>) -> Result<DataName> {
     match (name, shape) {
         (_, None) => Ok(name.clone()),
         (DataName::Folder(_), Some(shape)) => Ok(format!("folder-{shape}").parse()?),
-        _ => bail!("--image-size is for folders of pictures; the images of {name} have their own"),
+        _ => bail!(
+            "--image-size is only for folders of images; the images of {name} have a fixed size"
+        ),
     }
 }
 
 impl DataArgs {
-    /// The data set's name, as it stands in a run's specification.
+    /// The data set's name as in a run's specification.
     pub fn name(&self) -> Result<DataName> {
         resized(&self.data.name, self.image_size)
     }
@@ -118,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_sides_or_shapes() {
+    fn an_image_size_is_a_side_or_a_shape() {
         let size = |text| image_shape(text).map(|shape| shape.to_string());
         assert_eq!(size("64").unwrap(), "3x64x64");
         assert_eq!(size("1x28x30").unwrap(), "1x28x30");
@@ -128,7 +133,7 @@ mod tests {
         let other = resized(&DataName::Cifar10, image_shape("64").ok());
         let error = other.unwrap_err().to_string();
         assert!(
-            error.contains("the images of cifar10 have their own"),
+            error.contains("the images of cifar10 have a fixed size"),
             "{error}"
         );
     }

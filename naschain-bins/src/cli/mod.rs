@@ -1,11 +1,12 @@
-//! Flags, their defaults, configuration files, and what every program does at its start and end.
+//! Flags and their defaults, configuration and line files, logs and exit codes.
 
 pub mod access_args;
 pub mod caller_args;
 pub mod config;
 pub mod data_args;
+pub mod line_file;
 pub mod presets;
-pub mod run;
+pub mod program;
+pub mod progress_line;
 pub mod run_args;
-pub mod training_line;
 pub mod wallet_args;

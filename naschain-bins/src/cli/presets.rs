@@ -1,9 +1,9 @@
-//! Networks and recipes that suit a data set, for flags that are not given.
+//! Defaults of flags that depend on the data set.
 
 use naschain_core::{Augmentation, Recipe};
 use naschain_train::{DataName, Dataset};
 
-/// Shown under `--help`: the flags whose defaults depend on the data set.
+/// The table of these defaults, shown at the end of `--help`.
 pub const PRESETS: &str = "\
 Defaults that depend on --data:
                         digits   mnist and family   cifar10, cifar100   folder, FILE.npz
@@ -19,7 +19,7 @@ Defaults that depend on --data:
   --flip                 false              false                true              false
   --cutout                   0                  0                  16                  0";
 
-/// What is searched and how it is trained where the flags do not say it.
+/// Defaults of the search space and the recipe.
 pub(crate) struct Preset {
     pub(crate) phases: usize,
     pub(crate) nodes: usize,
@@ -51,17 +51,15 @@ impl Preset {
     }
 }
 
-/// A recipe without augmentation for so many training and validation images.
+/// A recipe without augmentation; `images` are the numbers of training and validation images.
 fn recipe(epochs: u32, batch_size: usize, learning_rate: f64, images: [usize; 2]) -> Recipe {
     let [train_images, validation_images] = images;
-    {
-        let mut recipe = Recipe::default();
-        recipe.epochs = epochs;
-        recipe.batch_size = batch_size;
-        recipe.learning_rate = learning_rate;
-        recipe.train_images = train_images;
-        recipe.validation_images = validation_images;
-        recipe.augmentation = Augmentation::default();
-        recipe
-    }
+    let mut recipe = Recipe::default();
+    recipe.epochs = epochs;
+    recipe.batch_size = batch_size;
+    recipe.learning_rate = learning_rate;
+    recipe.train_images = train_images;
+    recipe.validation_images = validation_images;
+    recipe.augmentation = Augmentation::default();
+    recipe
 }

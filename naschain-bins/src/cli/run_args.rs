@@ -1,4 +1,4 @@
-//! Flags that the commands share.
+//! Flags of a run and of trainings, which several commands share.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,52 +18,55 @@ use crate::journal::run_folder::{create_or_check, versions};
 use crate::journal::store::{Place, PlaceParser};
 use naschain_run::{DataSpec, RunSpec, objectives};
 
-/// With a population of a million this still counts in 64 bits.
+/// So that counts of genomes cannot overflow 64 bits, even with a population of a million.
 const MAX_GENERATIONS: usize = 1_000_000;
 
-/// A miner that waits for work is heard of more often than this.
+/// Minimum time without requests after which a miner counts as gone. A miner that waits for work
+/// sends a request at least every 20 s.
 const MIN_AWAY_MS: u64 = 30_000;
 
-/// Exit code of a command that was given something wrong.
-pub const EXIT_WRONG: u8 = 2;
+/// Exit code of a command that failed; the same as that of clap for invalid flags.
+pub const EXIT_ERROR: u8 = 2;
 
-/// What is searched, and how each network is trained.
+/// Flags of the search space, the recipe of trainings, the search, and the job board.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
-    /// Phases of a network, 1 to 10 [default: see below]
+    /// Number of phases of a network, 1 to 10 [default: see below]
     #[arg(long, value_name = "N")]
     pub phases: Option<usize>,
-    /// Nodes of a phase, 2 to 32 [default: see below]
+    /// Number of nodes of a phase, 2 to 32 [default: see below]
     #[arg(long, value_name = "N")]
     pub nodes: Option<usize>,
-    /// Channels of the first phase; they double from one to the next [default: see below]
+    /// Channels of the first phase; each phase has twice as many as the one before [default: see
+    /// below]
     #[arg(long, value_name = "N")]
     pub init_channels: Option<usize>,
-    /// Training epochs of each network [default: see below]
+    /// Number of training epochs of each network [default: see below]
     #[arg(long, allow_negative_numbers = true, value_name = "N")]
     pub epochs: Option<u32>,
-    /// Images a training step [default: see below]
+    /// Mini-batch size [default: see below]
     #[arg(long, value_name = "N")]
     pub batch_size: Option<usize>,
-    /// First learning rate; it falls to 0 along half a cosine [default: see below]
+    /// Initial learning rate; cosine decay to 0 [default: see below]
     #[arg(long, allow_negative_numbers = true, value_name = "X")]
     pub learning_rate: Option<f64>,
-    /// Images to train on, drawn by the seed [default: see below]
+    /// Number of training images, chosen at random by the seed [default: see below]
     #[arg(long, value_name = "N")]
     pub train_images: Option<usize>,
-    /// Images to validate on, drawn by the seed [default: see below]
+    /// Number of validation images, chosen at random by the seed [default: see below]
     #[arg(long, value_name = "N")]
     pub validation_images: Option<usize>,
-    /// Pixels of padding for random crops; 0 is off [default: see below]
+    /// Padding for random crops in pixels; 0 disables them [default: see below]
     #[arg(long, value_name = "N")]
     pub crop_padding: Option<usize>,
-    /// Whether to mirror every second image [default: see below]
+    /// Flip training images horizontally with probability 1/2 [default: see below]
     #[arg(long, value_name = "BOOL")]
     pub flip: Option<bool>,
-    /// Side of the square that is cut out of each image; 0 is off [default: see below]
+    /// Side of the square that cutout erases from training images, in pixels; 0 disables it
+    /// [default: see below]
     #[arg(long, value_name = "N")]
     pub cutout: Option<usize>,
-    /// Part of every target that is shared out among all classes; 0 is off
+    /// Label smoothing: fraction of each target that is spread over all classes
     #[arg(
         long,
         allow_negative_numbers = true,
@@ -71,7 +74,7 @@ pub struct RunArgs {
         default_value_t = 0.0
     )]
     pub label_smoothing: f64,
-    /// Epochs in which the learning rate first rises, fewer than --epochs; 0 is off
+    /// Number of epochs of linear learning-rate warmup, less than --epochs
     #[arg(
         long,
         allow_negative_numbers = true,
@@ -79,8 +82,8 @@ pub struct RunArgs {
         default_value_t = 0
     )]
     pub warmup_epochs: u32,
-    /// Probability, reached towards the end, that an image loses what a node gives to a reader of
-    /// several; 0 is off
+    /// Drop-path probability, reached towards the end of training: the probability that an input of
+    /// a node with several inputs is dropped; 0 disables it
     #[arg(
         long,
         allow_negative_numbers = true,
@@ -88,36 +91,37 @@ pub struct RunArgs {
         default_value_t = 0.0
     )]
     pub drop_path: f64,
-    /// Use Nesterov's momentum
+    /// Use Nesterov momentum
     #[arg(long)]
     pub nesterov: bool,
-    /// Genomes of a generation
+    /// Number of genomes per generation
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub population: usize,
-    /// Generations, the first random one included
+    /// Number of generations, including the random first one
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub generations: usize,
-    /// Where all randomness comes from
+    /// Seed of all randomness
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// How the next genomes are chosen: surrogate (a model of accuracy picks the most promising of
-    /// NSGA-II's offspring; fewer trainings for the same front) or nsga2 (all of them)
+    /// How the next genomes are chosen: surrogate (a model of accuracy selects the most promising
+    /// of NSGA-II's offspring, which takes fewer trainings for the same front) or nsga2 (all
+    /// offspring)
     #[arg(long, value_name = "MODE", default_value = "surrogate", value_parser = mode)]
     pub mode: Mode,
-    /// When the next genomes are chosen: generational (when all results of the genomes before are
-    /// known; the result does not depend on the order in which miners finish) or steady (as soon
-    /// as a miner is free; no miner waits, but two runs differ)
+    /// When the next genomes are chosen: generational (when the whole generation is evaluated; the
+    /// result does not depend on the order in which miners finish) or steady (as soon as a miner
+    /// is free; miners never wait, but runs are not reproducible)
     #[arg(long, value_name = "PACE", default_value = "generational", value_parser = pace)]
     pub pace: Pace,
-    /// Miners that train each genome, 2 to 64
+    /// Number of miners that train each genome, 2 to 64
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub replication: usize,
-    /// When their answers agree: tolerance (accuracy within --tolerance, params and FLOPs
-    /// equal), exact (training digests equal too), or chained (as the reference network does)
-    /// [default: exact; with --legacy tolerance, since its miners have no digests]
+    /// When results of miners agree: tolerance (accuracy within --tolerance; parameters and FLOPs
+    /// equal), exact (training digests equal as well), or chained (the reference network's rule)
+    /// [default: exact; tolerance with --legacy, whose miners have no digests]
     #[arg(long, value_name = "RULE")]
     pub agreement: Option<Rule>,
-    /// Tolerance in percentage points
+    /// Tolerance of accuracy in percentage points
     #[arg(
         long,
         allow_negative_numbers = true,
@@ -125,41 +129,40 @@ pub struct RunArgs {
         default_value_t = 1.0
     )]
     pub tolerance: f64,
-    /// Seconds without a heartbeat after which a miner's work is given to another
+    /// Seconds without a heartbeat after which a miner's job is assigned to another miner
     #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub lease_seconds: u64,
-    /// A rule of the job board, such as max_retries=8 or trust.after_valid=10; may be repeated.
-    /// The rules are listed below
+    /// Set a rule of the job board, such as max_retries=8 or trust.after_valid=10; may be repeated.
+    /// `--help` lists the rules
     #[arg(long, value_name = "NAME=VALUE")]
     pub rule: Vec<String>,
-    /// Folder of the run; an interrupted run in it is gone on with
-    /// [default: runs/DATA-seedSEED]
+    /// Folder of the run; an interrupted run in it resumes [default: runs/DATA-seedSEED]
     #[arg(long, visible_alias = "run", value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
 
-/// Where and how trainings run.
+/// Flags of the device and of computation.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct DeviceArgs {
-    /// Where to train: cpu, or cuda:N in a build with --features cuda
+    /// Device to train on: cpu, or cuda:N in a build with --features cuda
     #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
     pub device: Device,
     #[command(flatten)]
     compute: ComputeArgs,
 }
 
-/// How trainings run, whatever the device.
+/// Flags of computation on any device.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct ComputeArgs {
-    /// CPU threads inside each training; several trainings of one thread are faster
+    /// CPU threads per training; several single-threaded trainings are faster in total
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
-    /// Instructions of the processor: avx512, avx2 or portable; no result depends on them
-    /// [default: the best there are]
+    /// CPU instruction set: avx512, avx2 or portable; results do not depend on it [default: the
+    /// best available]
     #[arg(long, value_name = "NAME")]
     isa: Option<Isa>,
-    /// Most memory for one training by its estimate, in MiB; a network that needs more is
-    /// reported as failed [default: no limit]
+    /// Maximum estimated memory of one training, in MiB; a network that needs more is reported as
+    /// failed [default: no limit]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
     memory_limit: Option<u64>,
 }
@@ -199,7 +202,7 @@ fn pace(text: &str) -> Result<Pace, String> {
     }
 }
 
-/// The presets and the rules of the job board, for the end of `--help`.
+/// The end of `--help`: defaults that depend on the data set, and the rules of the job board.
 pub fn help() -> String {
     let mut text = format!("{PRESETS}\n\nRules of the job board, for --rule NAME=VALUE:\n");
     for (name, description) in Rules::settings() {
@@ -217,13 +220,13 @@ pub struct CommonArgs {
     pub(crate) run: RunArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
-    /// Where the journal is: a file, or postgres://USER@HOST/DATABASE, which several genomasters
-    /// of one run may share [default: journal.sqlite in the run's folder]
+    /// Location of the journal: a file, or postgres://USER@HOST/DATABASE, which several
+    /// genomasters of one run can share [default: journal.sqlite in the run's folder]
     #[arg(long, value_name = "PLACE", value_parser = PlaceParser)]
     store: Option<Place>,
 }
 
-/// A run that was opened: its data, its folder, its coordinator.
+/// An opened run.
 pub struct OpenRun {
     pub(crate) dataset: Arc<Dataset>,
     pub(crate) dir: PathBuf,
@@ -231,12 +234,12 @@ pub struct OpenRun {
 }
 
 impl CommonArgs {
-    /// Checks the flags, reads the data, and makes the run's folder or goes on with it.
+    /// Checks the flags, loads the data, and creates the run's folder or resumes the run in it.
     pub async fn open(&self) -> Result<OpenRun> {
         self.open_with(Settings::default()).await
     }
 
-    /// The same with settings of the coordinator.
+    /// Like [`CommonArgs::open`], with settings of the coordinator.
     pub async fn open_with(&self, settings: Settings) -> Result<OpenRun> {
         self.device.device.check()?;
         let dataset = Arc::new(self.data.load()?);
@@ -255,7 +258,7 @@ impl CommonArgs {
 }
 
 impl RunArgs {
-    /// The run that these flags ask for.
+    /// The specification of the run.
     pub fn spec(&self, data: &DataArgs, dataset: &Dataset) -> Result<RunSpec> {
         let name = data.name()?;
         let preset = Preset::new(&name, dataset);
@@ -278,12 +281,12 @@ impl RunArgs {
         spec.rules = self.rules(recipe.epochs)?;
         spec.recipe = recipe;
         spec.validate()?;
-        // Names the numbers if the data set is too small, before anything is made.
+        // Fails if the data set is too small, before anything is created.
         naschain_train::Split::draw(dataset, &spec.recipe)?;
         Ok(spec)
     }
 
-    /// The preset's recipe with what the flags change.
+    /// The preset's recipe, changed by the flags.
     fn recipe(&self, mut recipe: Recipe) -> Recipe {
         fn set<T: Copy>(value: &mut T, flag: Option<T>) {
             *value = flag.unwrap_or(*value);
@@ -319,7 +322,7 @@ impl RunArgs {
         Ok(search)
     }
 
-    /// The rules of the job board; `--rule` wins over the flags.
+    /// The rules of the job board; `--rule` takes precedence over other flags.
     fn rules(&self, epochs: u32) -> Result<Rules> {
         ensure!(
             (2..=64).contains(&self.replication),
@@ -335,11 +338,11 @@ impl RunArgs {
         );
         let mut rules = Rules::default();
         rules.seats = self.replication;
-        // All miners of this program compute in the same order, so their digests are equal.
+        // All NASChain miners compute bit-identical digests, so anything else is a wrong result.
         rules.agreement = Agreement::new(self.agreement.unwrap_or(Rule::Exact));
         rules.agreement.tolerance_hundredths = hundredths.round() as u32;
         rules.lease_ms = self.lease_seconds.saturating_mul(1000);
-        // A miner without work may be silent for longer than a lease.
+        // A waiting miner sends no heartbeats, so it may be silent for longer than a lease.
         rules.away_ms = self.lease_seconds.saturating_mul(2000).max(MIN_AWAY_MS);
         rules.epochs = epochs;
         for setting in &self.rule {

@@ -1,4 +1,4 @@
-//! The flags that name a hotkey in a Bittensor wallet.
+//! Flags that choose a hotkey in a Bittensor wallet.
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +6,10 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use naschain_identity::{Hotkey, HotkeyError, readable_by_others};
 
-/// Which hotkey.
+/// Flags that choose a hotkey.
 #[derive(Args, Clone, Debug)]
 pub struct WalletArgs {
-    /// Folder of the Bittensor wallets
+    /// Folder of Bittensor wallets
     #[arg(
         id = "wallet.path",
         long = "wallet.path",
@@ -25,7 +25,7 @@ pub struct WalletArgs {
         default_value = "default"
     )]
     pub name: String,
-    /// Name of the hotkey in it
+    /// Name of the hotkey in the wallet
     #[arg(
         id = "wallet.hotkey",
         long = "wallet.hotkey",
@@ -36,13 +36,13 @@ pub struct WalletArgs {
 }
 
 impl WalletArgs {
-    /// The hotkey's file.
+    /// Path of the hotkey's file.
     pub fn file(&self) -> Result<PathBuf> {
         for (flag, name) in [("name", &self.name), ("hotkey", &self.hotkey)] {
             let plain = !name.is_empty() && name.len() <= 128 && !name.contains(['/', '\\', '\0']);
             ensure!(
                 plain && name != "." && name != "..",
-                "--wallet.{flag} is {name:?}; it must be a plain name of 1 to 128 characters"
+                "--wallet.{flag} is {name:?}; it must be a file name of 1 to 128 characters"
             );
         }
         let folder = match self.path.strip_prefix("~") {
@@ -61,9 +61,9 @@ impl WalletArgs {
         read(&self.file()?)
     }
 
-    /// Reads the hotkey if its file is there, or if any of the flags asks for another than the
-    /// default one.
-    pub fn load_if_there(&self) -> Result<Option<Hotkey>> {
+    /// Reads the hotkey, or returns `None` if no flag is set and the default hotkey does not exist:
+    /// a missing hotkey is an error only if the user asked for it.
+    pub fn load_if_any(&self) -> Result<Option<Hotkey>> {
         let is_default = (self.path.as_os_str(), &*self.name, &*self.hotkey)
             == ("~/.bittensor/wallets".as_ref(), "default", "default");
         match self.file() {
@@ -75,14 +75,14 @@ impl WalletArgs {
     }
 }
 
-/// `miner keygen`: makes a hotkey and says its address.
+/// `miner keygen`: creates a hotkey and returns what the command prints.
 pub fn keygen(args: &WalletArgs) -> Result<String> {
     let file = args.file()?;
     let (hotkey, seed) = Hotkey::generate()?;
     hotkey.write(&seed, &file)?;
     let address = hotkey.address();
     Ok(format!(
-        "{address}\nwritten to {}; whoever has this file can speak for this address\n",
+        "{address}\nwritten to {}; keep this file secret: it can sign for this address\n",
         file.display()
     ))
 }
@@ -90,14 +90,14 @@ pub fn keygen(args: &WalletArgs) -> Result<String> {
 fn read(file: &Path) -> Result<Hotkey> {
     let hotkey = Hotkey::read(file).map_err(|error| match &error {
         HotkeyError::Io { .. } => anyhow::Error::new(error).context(
-            "`miner keygen` creates a hotkey; --wallet.path, --wallet.name and --wallet.hotkey say where it is",
+            "`miner keygen` creates a hotkey; --wallet.path, --wallet.name and --wallet.hotkey choose its file",
         ),
         _ => error.into(),
     })?;
     if readable_by_others(file) {
         let file = file.display();
         tracing::warn!(
-            "other users of this machine can read the hotkey {file}; run chmod 600 {file}"
+            "the hotkey {file} is readable by other users of this machine; run chmod 600 {file}"
         );
     }
     Ok(hotkey)
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_hotkey_says_how_to_create_one_and_names_stay_in_the_folder() {
+    fn the_error_for_a_missing_hotkey_names_keygen_and_paths_cannot_leave_the_folder() {
         let dir = std::env::temp_dir().join(format!("naschain-wallet-{}", std::process::id()));
         let args = WalletArgs {
             path: dir.clone(),
@@ -116,8 +116,11 @@ mod tests {
             hotkey: "h".to_owned(),
         };
         assert!(format!("{:#}", args.load().unwrap_err()).contains("miner keygen"));
-        let said = keygen(&args).unwrap();
-        assert!(said.starts_with(args.load().unwrap().address()), "{said}");
+        let printed = keygen(&args).unwrap();
+        assert!(
+            printed.starts_with(args.load().unwrap().address()),
+            "{printed}"
+        );
         let outside = WalletArgs {
             hotkey: "../../x".to_owned(),
             ..args

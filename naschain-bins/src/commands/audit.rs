@@ -1,13 +1,15 @@
-//! `genomaster audit`: a run's journal verified, and what is claimed of the run held against it.
+//! `genomaster audit`: verifies a run's journal, and compares the genomaster's claims with it.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use naschain_core::Digest;
 use serde::Serialize;
 
+use crate::artifacts::history::{HISTORY_FILE, read_history};
 use crate::cli::caller_args::CallerArgs;
+use crate::cli::program::print;
 use crate::client::Client;
 use crate::journal::run_folder::read_spec;
 use crate::journal::store::{Place, PlaceParser, Snapshot, Store};
@@ -16,24 +18,24 @@ use naschain_run::{Auditor, ClosedJob, Entry, FrontEntry, Signers, Unsigned};
 /// Flags of the command.
 #[derive(Args, Debug)]
 pub struct AuditArgs {
-    /// Folder of a run whose genomaster is stopped, or the address of one that serves
+    /// Folder of a run whose genomaster is stopped, or URL of a running genomaster
     #[arg(value_name = "RUN|URL")]
     target: String,
-    /// Where the run's journal is, if not in its folder: a file or postgres://USER@HOST/DATABASE
+    /// Location of the run's journal, if not in its folder: a file or
+    /// postgres://USER@HOST/DATABASE
     #[arg(long, value_name = "PLACE", value_parser = PlaceParser)]
     store: Option<Place>,
-    /// Number and link of an event that an earlier audit printed as the last one: it has to be
-    /// there still, so that events dropped from the end are found
+    /// Number and hash of the last event of an earlier audit, as it printed them; it is a fault if
+    /// this event is missing or different, so that removal of later events is detected
     #[arg(long, value_name = "NUMBER:LINK", value_parser = known)]
     known: Option<(u64, Digest)>,
-    /// The run's genomaster takes requests that are not signed, or once did (`serve --unsigned`):
-    /// nobody need have signed. Without this, everybody must have where the genomaster's address
-    /// is known, from it, from --genomaster-hotkey or from a proof, and else those who are known
-    /// by a hotkey's address
+    /// Accept unsigned events from any miner, for a run that was served with `serve --unsigned`.
+    /// By default every event must be signed if the genomaster's hotkey is known (from itself,
+    /// --genomaster-hotkey or a proof), otherwise those of miners named by a hotkey's address
     #[arg(long)]
     unsigned: bool,
-    /// Miners of the old network (`uid-N`), which cannot sign, need not have; for a genomaster
-    /// that runs with --legacy
+    /// Accept unsigned events from miners of the reference network (`uid-N`), which cannot sign; for
+    /// a genomaster with --legacy
     #[arg(long)]
     legacy: bool,
     #[command(flatten)]
@@ -44,80 +46,78 @@ pub struct AuditArgs {
 }
 
 fn known(text: &str) -> Result<(u64, Digest), String> {
-    let wrong = || format!("{text:?} is not NUMBER:LINK as an audit prints it");
+    let wrong = || format!("{text:?} is not NUMBER:LINK as printed by an audit");
     let (number, link) = text.split_once(':').ok_or_else(wrong)?;
     let number = number.parse().map_err(|_| wrong())?;
     Ok((number, link.parse().map_err(|_| wrong())?))
 }
 
-/// What an audit found.
+/// Result of an audit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuditReport {
     /// The run.
     pub run: Digest,
-    /// Events that were verified.
+    /// Number of verified events.
     pub events: u64,
-    /// Number and link of the last of them, for `--known`.
+    /// Number and hash of the last one, for `--known`.
     pub head: String,
-    /// Jobs that have ended, whose verdicts were reached again.
+    /// Number of ended jobs, whose verdicts were recomputed.
     #[serde(rename = "batches")]
     pub jobs: usize,
-    /// Of those, the ones in which miners agreed.
+    /// Number of those in which miners agreed.
     pub accepted: usize,
-    /// Networks on the Pareto front.
+    /// Number of networks on the Pareto front.
     pub front: usize,
     /// Whether the search is finished.
     pub finished: bool,
-    /// Events that name a sender without a proof.
+    /// Number of events that name a sender without a proof.
     pub unsigned: u64,
-    /// Events whose sender signed the request for them.
+    /// Number of events whose sender signed the request for them.
     pub signed: u64,
-    /// What is wrong; nothing after the first broken event was looked at.
+    /// What is wrong. Events after the first broken one are not verified.
     pub faults: Vec<String>,
 }
 
 /// Verifies a run.
 ///
 /// # Errors
-/// Where the journal cannot be read. Where it is wrong, the report says so.
+/// If the journal cannot be read. What is wrong in it is in the report.
 pub async fn audit(args: &AuditArgs) -> Result<AuditReport> {
     let is_url = args.target.starts_with("http://") || args.target.starts_with("https://");
     let mut signers = Signers {
         genomaster: args.caller.genomaster_hotkey()?,
-        unsigned: match args.unsigned {
-            true => Unsigned::Always,
-            false => Unsigned::Names,
+        unsigned: if args.unsigned {
+            Unsigned::Always
+        } else {
+            Unsigned::Names
         },
         legacy: args.legacy,
     };
-    let (spec, mut source) = match is_url {
-        true => {
-            ensure!(
-                args.store.is_none(),
-                "--store goes with a run's folder, not with a URL"
-            );
-            let client = Client::with(&args.target, args.caller.credentials(None)?)?;
-            signers.genomaster = client.genomaster().await?.map(str::to_owned);
-            (client.run().await?, Source::Remote(client))
-        }
-        false => {
-            let dir = PathBuf::from(&args.target);
-            let spec = read_spec(&dir.join("run.json"))?;
-            let place = args.store.clone().unwrap_or_else(|| Place::of_run(&dir));
-            let store = place.read(spec.digest()).await?;
-            (spec, Source::Local(store, dir))
-        }
+    let (spec, mut source) = if is_url {
+        ensure!(
+            args.store.is_none(),
+            "--store is for a run's folder, not for a URL"
+        );
+        let client = Client::with(&args.target, args.caller.credentials(None)?)?;
+        signers.genomaster = client.genomaster().await?.map(str::to_owned);
+        (client.run().await?, Source::Remote(client))
+    } else {
+        let dir = PathBuf::from(&args.target);
+        let spec = read_spec(&dir.join("run.json"))?;
+        let place = args.store.clone().unwrap_or_else(|| Place::of_run(&dir));
+        let store = place.read(spec.digest()).await?;
+        (spec, Source::Local(store, dir))
     };
     let mut auditor = Auditor::new(spec, signers)?;
     let mut faults = Vec::new();
-    let mut marks = Marks {
+    let mut checkpoints = Checkpoints {
         known: args.known,
         snapshot: source.snapshot().await,
     };
-    let whole = follow(&mut auditor, &mut source, &mut marks, &mut faults).await?;
-    if whole {
-        marks.left(&mut faults);
-        source.hold_claims(&auditor, &mut faults).await?;
+    let intact = follow(&mut auditor, &mut source, &mut checkpoints, &mut faults).await?;
+    if intact {
+        checkpoints.report_missing(&mut faults);
+        source.check_claims(&auditor, &mut faults).await?;
     }
     source.close().await?;
     let state = auditor.state();
@@ -139,18 +139,19 @@ pub async fn audit(args: &AuditArgs) -> Result<AuditReport> {
     })
 }
 
-/// Prints a report; faults end the command with an error.
-pub fn conclusion(report: &AuditReport, json: bool) -> Result<String> {
-    match json {
-        true => Ok(serde_json::to_string(report)? + "\n"),
-        false => Ok(report.text()),
+/// Formats a report as the command prints it.
+pub fn format_report(report: &AuditReport, json: bool) -> Result<String> {
+    if json {
+        Ok(serde_json::to_string(report)? + "\n")
+    } else {
+        Ok(report.text())
     }
 }
 
-/// Runs the command.
+/// Runs the command. Faults are an error, so that scripts notice them.
 pub async fn run_audit(args: AuditArgs) -> Result<()> {
     let report = audit(&args).await?;
-    crate::cli::run::say(&conclusion(&report, args.json)?)?;
+    print(&format_report(&report, args.json)?)?;
     match report.faults.first() {
         Some(fault) => bail!("the audit failed: {fault}"),
         None => Ok(()),
@@ -170,32 +171,32 @@ impl AuditReport {
             if self.finished { ", finished" } else { "" }
         );
         text += &format!(
-            "{} events signed by their senders, {} by senders that did not sign\n",
+            "{} events signed by their senders, {} unsigned\n",
             self.signed, self.unsigned
         );
         for fault in &self.faults {
             text += &format!("FAULT: {fault}\n");
         }
         if self.faults.is_empty() {
-            text += "nothing is wrong\n";
+            text += "no faults found\n";
         }
         text
     }
 }
 
-/// Where the journal comes from.
+/// Source of the journal.
 enum Source {
     Local(Store, PathBuf),
     Remote(Client),
 }
 
-/// So many entries are looked at together.
-const PAGE: usize = 1_000;
+/// Number of entries that are read at a time.
+const PAGE_ENTRIES: usize = 1_000;
 
 impl Source {
     async fn entries(&mut self, after: u64) -> Result<Vec<Entry>> {
         match self {
-            Source::Local(store, _) => store.entries(after, PAGE).await,
+            Source::Local(store, _) => store.entries(after, PAGE_ENTRIES).await,
             Source::Remote(client) => Ok(client.journal(after).await?.entries),
         }
     }
@@ -207,31 +208,33 @@ impl Source {
         }
     }
 
-    /// Holds what the genomaster says of ended jobs and of the front against the journal.
-    async fn hold_claims(&mut self, auditor: &Auditor, faults: &mut Vec<String>) -> Result<()> {
+    /// Compares the genomaster's list of jobs and its front with the journal.
+    async fn check_claims(&mut self, auditor: &Auditor, faults: &mut Vec<String>) -> Result<()> {
         let closed = auditor.state().closed();
         match self {
-            Source::Local(_, dir) => hold_history(dir, closed, faults),
+            Source::Local(_, dir) => check_history(dir, closed, faults),
             Source::Remote(client) => {
                 let mut claimed = Vec::new();
                 loop {
                     let page = client.jobs(claimed.len()).await?;
                     claimed.extend(page.jobs);
-                    // Jobs end while this reads, and the public journal ends before them.
+                    // Stops at the jobs of the journal that was read: more end meanwhile.
                     if claimed.len() >= closed.len() || claimed.len() >= page.total {
                         break;
                     }
                 }
-                hold(&claimed, closed, "the genomaster's list of jobs", faults);
+                compare(&claimed, closed, "the genomaster's list of jobs", faults);
                 if auditor.state().is_finished() {
                     let front = client.front().await?;
-                    let own = auditor.state().front();
+                    let members = auditor.state().front();
                     let entry = |member: &naschain_run::FrontMember| FrontEntry {
                         genome: member.genome.clone(),
                         measurement: member.measurement,
                     };
-                    if front != own.iter().map(entry).collect::<Vec<_>>() {
-                        faults.push("the genomaster's front does not follow".to_owned());
+                    if front != members.iter().map(entry).collect::<Vec<_>>() {
+                        faults.push(
+                            "the genomaster's front does not follow from the journal".to_owned(),
+                        );
                     }
                 }
                 Ok(())
@@ -247,22 +250,19 @@ impl Source {
     }
 }
 
-/// What has to be met on the way.
-struct Marks {
+/// States of the journal that are known from elsewhere and must occur in it.
+struct Checkpoints {
     known: Option<(u64, Digest)>,
     snapshot: Option<Snapshot>,
 }
 
-impl Marks {
-    fn meet(&mut self, auditor: &Auditor, faults: &mut Vec<String>) -> Result<()> {
+impl Checkpoints {
+    fn check(&mut self, auditor: &Auditor, faults: &mut Vec<String>) -> Result<()> {
         let head = auditor.head();
         if let Some((_, link)) = self.known.take_if(|(number, _)| *number == head.number)
             && link != head.link
         {
-            faults.push(format!(
-                "event {} is another one than was known",
-                head.number
-            ));
+            faults.push(format!("event {} is not the known one", head.number));
         }
         let reached = |snapshot: &mut Snapshot| snapshot.number == head.number;
         if let Some(snapshot) = self.snapshot.take_if(reached)
@@ -276,7 +276,7 @@ impl Marks {
         Ok(())
     }
 
-    fn left(&self, faults: &mut Vec<String>) {
+    fn report_missing(&self, faults: &mut Vec<String>) {
         let missing = |number| format!("event {number} is missing: the journal ends before it");
         let known = self.known.map(|(number, _)| number);
         let snapshot = self.snapshot.as_ref().map(|snapshot| snapshot.number);
@@ -284,11 +284,11 @@ impl Marks {
     }
 }
 
-/// Takes all entries; says whether the chain is whole.
+/// Verifies all entries; returns whether they are intact.
 async fn follow(
     auditor: &mut Auditor,
     source: &mut Source,
-    marks: &mut Marks,
+    checkpoints: &mut Checkpoints,
     faults: &mut Vec<String>,
 ) -> Result<bool> {
     let mut page = source.entries(0).await?;
@@ -299,27 +299,23 @@ async fn follow(
                 faults.push(fault.to_string());
                 return Ok(false);
             }
-            marks.meet(auditor, faults)?;
+            checkpoints.check(auditor, faults)?;
         }
         page = source.entries(auditor.head().number).await?;
     }
     Ok(true)
 }
 
-/// `history.jsonl` is written after the journal, so that it may be shorter.
-fn hold_history(dir: &Path, closed: &[ClosedJob], faults: &mut Vec<String>) -> Result<()> {
-    let path = dir.join("history.jsonl");
-    let Ok(text) = std::fs::read_to_string(&path) else {
+/// Compares `history.jsonl` with the journal. It is written after the journal, so it may have fewer
+/// jobs, but not more.
+fn check_history(dir: &Path, closed: &[ClosedJob], faults: &mut Vec<String>) -> Result<()> {
+    let Some(claimed) = read_history(dir)? else {
         return Ok(());
     };
-    let job = |line: &str| -> Result<ClosedJob> {
-        serde_json::from_str(line).with_context(|| format!("{} is damaged", path.display()))
-    };
-    let claimed: Vec<_> = text.lines().map(job).collect::<Result<_>>()?;
-    hold(&claimed, closed, "history.jsonl", faults);
+    compare(&claimed, closed, HISTORY_FILE, faults);
     if claimed.len() > closed.len() {
         faults.push(format!(
-            "history.jsonl has {} jobs, the journal only {}: events are missing at its end",
+            "{HISTORY_FILE} has {} jobs, the journal only {}: events are missing at its end",
             claimed.len(),
             closed.len()
         ));
@@ -327,10 +323,13 @@ fn hold_history(dir: &Path, closed: &[ClosedJob], faults: &mut Vec<String>) -> R
     Ok(())
 }
 
-fn hold(claimed: &[ClosedJob], closed: &[ClosedJob], whose: &str, faults: &mut Vec<String>) {
-    for (claimed, own) in claimed.iter().zip(closed) {
-        if claimed != own {
-            faults.push(format!("{whose}: {} does not follow", own.job));
+fn compare(claimed: &[ClosedJob], closed: &[ClosedJob], source: &str, faults: &mut Vec<String>) {
+    for (claimed, verified) in claimed.iter().zip(closed) {
+        if claimed != verified {
+            faults.push(format!(
+                "{source}: {} does not follow from the journal",
+                verified.job
+            ));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A run followed to its end: history and progress while it lasts, then the front's models.
+//! Follows a run to its end: history and progress during the search, then the front's models.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -10,21 +10,22 @@ use indicatif::{ProgressBar, ProgressStyle};
 use naschain_consensus::Row;
 use naschain_train::Dataset;
 
+use crate::artifacts::front;
+use crate::artifacts::front::FrontModel;
+use crate::artifacts::history::History;
 use crate::artifacts::models::MODEL_FILE;
-use crate::artifacts::report;
-use crate::artifacts::report::{FrontModel, History};
 use crate::artifacts::table::front_table;
-use crate::cli::run::say;
+use crate::cli::program::print;
 use crate::coordinator::Coordinator;
 use naschain_run::RunState;
 
-/// Keeps history, picture and bar up to date until the run is finished.
+/// Keeps the history and the progress bar up to date until the run is finished.
 pub async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&Bar>) -> Result<()> {
     let mut changes = coordinator.changes();
     let mut history = coordinator
         .look(|state| History::start(dir, state.closed()))
         .await?;
-    let mut trouble = false;
+    let mut failing = false;
     loop {
         changes.mark_unchanged();
         let (written, finished) = coordinator
@@ -35,23 +36,24 @@ pub async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&Bar>) ->
                 (history.follow(state.closed()), state.is_finished())
             })
             .await;
-        // The journal has it all; so a full disk is waited for.
-        if let (Err(error), false) = (&written, trouble) {
-            tracing::error!("{error:#}; trying again until it can be written");
-        } else if trouble && written.is_ok() {
-            tracing::info!("history.jsonl is whole again");
+        // Nothing is lost while the history cannot be written, on a full disk for example: the
+        // journal has everything.
+        if let (Err(error), false) = (&written, failing) {
+            tracing::error!("{error:#}; retrying until it can be written");
+        } else if failing && written.is_ok() {
+            tracing::info!("history.jsonl is complete again");
         }
-        trouble = written.is_err();
-        if finished && !trouble {
+        failing = written.is_err();
+        if finished && !failing {
             return Ok(());
         }
-        // Answers of open jobs move the bar too, and they are nobody's change to wait for.
+        // With a time limit, because answers to open jobs advance the bar but are not announced.
         let _ = tokio::time::timeout(Duration::from_millis(500), changes.changed()).await;
     }
 }
 
-/// Trains and tests the front's models, writes everything, and prints the table; where there is no
-/// front, returns why.
+/// Trains and tests the front's models, writes the front's files, and prints its table. Returns the
+/// reason if the front is empty.
 pub async fn conclude(
     coordinator: &Arc<Coordinator>,
     dir: &Path,
@@ -67,11 +69,11 @@ pub async fn conclude(
                 front.len() as u64,
                 "training the front's models: {pos}/{len}",
             );
-            let (dir, dataset, front) = (dir.to_owned(), dataset.clone(), front.clone());
+            let (dir, dataset, members) = (dir.to_owned(), dataset.clone(), front.clone());
             let spec = spec.clone();
             let work = move || {
                 let done = || bar.inc(1);
-                let models = report::write_models(&dir, &spec, &front, &dataset, options, &done);
+                let models = front::write_models(&dir, &spec, &members, &dataset, options, &done);
                 bar.finish_and_clear();
                 models
             };
@@ -79,7 +81,7 @@ pub async fn conclude(
         }
     };
     coordinator
-        .look(|state| report::write_front(dir, state, &models))
+        .look(|state| front::write_front(dir, state, &models))
         .await?;
     if front.is_empty() {
         return Ok(Some(coordinator.look(no_front).await));
@@ -87,14 +89,16 @@ pub async fn conclude(
     let mut text = front_table(&front, spec.space.phase_len());
     let wrong = models.iter().filter(|m| m.digest != m.model_digest).count();
     if wrong > 0 {
-        text += &format!("{wrong} digests were not reproduced here; see the warnings above\n");
+        text += &format!(
+            "{wrong} digests were not reproduced on this machine; see the warnings above\n"
+        );
     }
     text += &format!("run: {}\n", dir.display());
-    say(&text)?;
+    print(&text)?;
     Ok(None)
 }
 
-/// Why no network has a result, as the first of them says it.
+/// Why no network has a result, with the reason of the first one.
 fn no_front(state: &RunState) -> String {
     let count = state.closed().len();
     let first = state.closed().first().map(|job| {
@@ -107,22 +111,22 @@ fn no_front(state: &RunState) -> String {
         format!("; the first, {}: {reason}", job.genome)
     });
     let first = first.unwrap_or_default();
-    format!("none of the {count} networks has a result that miners agree on{first}")
+    format!("none of the {count} networks has a result on which miners agree{first}")
 }
 
-/// The models of a run that was concluded before, if they are those of this front.
+/// The models of a run that was concluded before, if they are complete and of this front.
 fn stored_models(dir: &Path, front: &[naschain_run::FrontMember]) -> Option<Vec<FrontModel>> {
     let text = std::fs::read_to_string(dir.join("front.json")).ok()?;
     let models: Vec<FrontModel> = serde_json::from_str(&text).ok()?;
-    let whole = models.len() == front.len()
+    let complete = models.len() == front.len()
         && models.iter().zip(front).all(|(model, member)| {
             let weights = dir.join(&model.model).join(MODEL_FILE);
             model.digest == member.measurement.digest && weights.is_file()
         });
-    whole.then_some(models)
+    complete.then_some(models)
 }
 
-/// Trainings that are done, and how many the search takes at most.
+/// Number of finished trainings, and the maximum number that the search takes.
 pub(crate) async fn progress(coordinator: &Coordinator) -> (u64, u64) {
     let numbers = |state: &RunState| (state.trainings_done(), state.trainings_in_all());
     let numbers = coordinator.look_now(|state| state.map(numbers)).await;
@@ -134,12 +138,12 @@ pub(crate) async fn progress(coordinator: &Coordinator) -> (u64, u64) {
 pub struct Bar(pub(crate) ProgressBar);
 
 impl Bar {
-    /// A bar for the trainings of this run.
+    /// A progress bar for the trainings of this run.
     pub async fn new(coordinator: &Coordinator) -> Bar {
         let (done, total) = progress(coordinator).await;
         let bar = bar(
             total,
-            "{msg} {bar:30} {pos}/{len} trainings, {elapsed} gone, {eta} to go",
+            "{msg} {bar:30} {pos}/{len} trainings, elapsed {elapsed}, remaining {eta}",
         );
         bar.set_position(done);
         bar.reset_eta();

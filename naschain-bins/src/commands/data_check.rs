@@ -1,4 +1,4 @@
-//! `miner data`: which data sets are here and what they hold.
+//! `miner data`: lists and checks data sets.
 
 use std::path::{Path, PathBuf};
 
@@ -9,23 +9,23 @@ use naschain_train::{DataName, Dataset, Images};
 use serde::Serialize;
 
 use crate::cli::data_args::{DataChoice, image_shape, resized};
-use crate::cli::run::say;
+use crate::cli::program::print;
 
 /// `miner data`.
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
-    /// Show which data sets are found, and where
+    /// List the data sets and where they are found
     List(ListArgs),
-    /// Read all of a data set and show what it holds, or what is wrong with it
+    /// Read a whole data set and show its contents or what is wrong with it
     Check(CheckArgs),
 }
 
 /// Flags of `miner data list`.
 #[derive(Args, Debug)]
 pub struct ListArgs {
-    /// Folder to look in [default: all that are looked in without --data-dir]
+    /// Folder to search [default: all folders that are searched without --data-dir]
     dir: Option<PathBuf>,
-    /// Print a JSON array with one object a data set
+    /// Print a JSON array with one object per data set
     #[arg(long)]
     json: bool,
 }
@@ -33,33 +33,32 @@ pub struct ListArgs {
 /// Flags of `miner data check`.
 #[derive(Args, Debug)]
 pub struct CheckArgs {
-    /// A folder with the files of one or more data sets, an .npz file, or a data set's name
+    /// Folder with the files of one or more data sets, an .npz file, or the name of a data set
     #[arg(value_name = "DIR|FILE.npz|NAME")]
     target: String,
-    /// With a name, the folder with its files
+    /// With a name, folder of the data set's files
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// What a folder's pictures are brought to: a side of squares in colour, or CxHxW
-    /// [default: 32]
+    /// Size to which images of a folder are scaled: N for NxN in colour, or CxHxW [default: 32]
     #[arg(long, value_name = "N|CxHxW", value_parser = image_shape)]
     image_size: Option<Shape>,
-    /// Print a JSON array with one object a data set
+    /// Print a JSON array with one object per data set
     #[arg(long)]
     json: bool,
 }
 
-/// A data set that is there or is not.
+/// Whether and where a data set was found.
 #[derive(Debug, Serialize)]
 struct Listed {
     name: DataName,
     found: bool,
-    /// The folder or the file; nothing where it is not found or is embedded.
+    /// The folder or file; `None` if it was not found or is embedded.
     path: Option<PathBuf>,
-    /// Why it is not found.
+    /// Why it was not found.
     problem: Option<String>,
 }
 
-/// What `miner data list` prints.
+/// Returns what `miner data list` prints.
 pub fn list(args: &ListArgs) -> Result<String> {
     let all = match &args.dir {
         Some(dir) => found_in(dir)?,
@@ -79,7 +78,7 @@ pub fn list(args: &ListArgs) -> Result<String> {
     Ok(all.iter().map(line).collect())
 }
 
-/// Every data set that has a name of its own, in the usual places.
+/// Every data set with a fixed name, searched in the default folders.
 fn everywhere() -> Vec<Listed> {
     let names = DataName::all().into_iter().chain([DataName::folder()]);
     names.map(|name| Listed::find(name, None)).collect()
@@ -100,11 +99,11 @@ fn found_in(dir: &Path) -> Result<Vec<Listed>> {
     names.extend(archives.iter().filter_map(|name| name.parse().ok()));
     let found = names.into_iter().map(|name| Listed::find(name, Some(dir)));
     let mut found: Vec<Listed> = found.filter(|listed| listed.found).collect();
-    tell_apart(&mut found);
+    distinguish_mnist(&mut found);
     ensure!(
         !found.is_empty(),
-        "no data set was found in {}; the names of their files are in README.md, and \
-         `miner data check NAME --data-dir {}` says what is looked for",
+        "no data set was found in {}; README.md lists the names of their files, and \
+         `miner data check NAME --data-dir {}` shows which are missing",
         dir.display(),
         dir.display()
     );
@@ -115,8 +114,9 @@ fn unreadable(dir: &Path, error: &std::io::Error) -> anyhow::Error {
     anyhow::anyhow!("{}: {error}", dir.display())
 }
 
-/// MNIST and Fashion-MNIST have the same file names: in one folder its path says which it is.
-fn tell_apart(found: &mut Vec<Listed>) {
+/// Removes MNIST or Fashion-MNIST if both were found in one folder: their files have the same names,
+/// so only the folder's path can tell which one it is.
+fn distinguish_mnist(found: &mut Vec<Listed>) {
     let path = |name: DataName| {
         let listed = found.iter().find(|listed| listed.name == name);
         listed.and_then(|listed| listed.path.clone())
@@ -125,9 +125,10 @@ fn tell_apart(found: &mut Vec<Listed>) {
     let Some(path) = mnist.filter(|path| fashion.as_ref() == Some(path)) else {
         return;
     };
-    let other = match path.to_string_lossy().contains("fashion") {
-        true => DataName::Mnist,
-        false => DataName::FashionMnist,
+    let other = if path.to_string_lossy().contains("fashion") {
+        DataName::Mnist
+    } else {
+        DataName::FashionMnist
     };
     found.retain(|listed| listed.name != other);
 }
@@ -144,11 +145,11 @@ impl Listed {
     }
 }
 
-/// What a data set holds, or what is wrong with it.
+/// Contents of a data set, or what is wrong with it.
 #[derive(Debug, Serialize)]
 struct Checked {
     name: DataName,
-    /// The folder or the file; nothing for the embedded digits.
+    /// The folder or file; `None` for the embedded digits.
     path: Option<PathBuf>,
     #[serde(flatten)]
     contents: Option<Contents>,
@@ -163,30 +164,33 @@ struct Contents {
     class_names: Vec<String>,
     train: Part,
     test: Part,
-    /// Of each colour plane, over the training images, from 0 to `white`.
+    /// Mean of each channel over the training images, from 0 to `white`.
     mean: Vec<f64>,
+    /// Standard deviation of each channel, likewise.
     deviation: Vec<f64>,
+    /// The pixel value of white.
     white: u8,
-    /// What miners of a run must agree on.
+    /// Digest of the data, which must equal that of the run's specification.
     digest: Digest,
 }
 
 #[derive(Debug, Serialize)]
 struct Part {
     images: usize,
-    /// Images of each class.
+    /// Number of images of each class.
     per_class: Vec<usize>,
     digest: Digest,
 }
 
-/// Reads the data sets that the flags name, prints what they hold, and fails if one is broken.
+/// Reads the data sets, prints their contents, and fails if one is broken.
 pub fn check(args: &CheckArgs) -> Result<()> {
     let (names, dir) = args.names()?;
     let checked = names.iter().map(|name| Checked::read(name, dir.as_deref()));
     let checked: Vec<Checked> = checked.collect::<Result<_>>()?;
-    match args.json {
-        true => say(&(serde_json::to_string_pretty(&checked)? + "\n"))?,
-        false => say(&checked.iter().map(Checked::text).collect::<String>())?,
+    if args.json {
+        print(&(serde_json::to_string_pretty(&checked)? + "\n"))?;
+    } else {
+        print(&checked.iter().map(Checked::text).collect::<String>())?;
     }
     let broken: Vec<&String> = checked.iter().filter_map(|c| c.error.as_ref()).collect();
     match broken[..] {
@@ -197,7 +201,7 @@ pub fn check(args: &CheckArgs) -> Result<()> {
 }
 
 impl CheckArgs {
-    /// The data sets, and where to look for them.
+    /// The data sets, and the folder to search for them.
     fn names(&self) -> Result<(Vec<DataName>, Option<PathBuf>)> {
         let target = Path::new(&self.target);
         match self.target.parse::<DataChoice>() {
@@ -214,7 +218,7 @@ impl CheckArgs {
                 Ok((sized.collect::<Result<_>>()?, Some(target.to_owned())))
             }
             Err(error) => Err(anyhow::Error::new(error).context(format!(
-                "{} is neither a folder nor a data set's name",
+                "{} is neither a folder nor the name of a data set",
                 self.target
             ))),
         }
@@ -222,7 +226,8 @@ impl CheckArgs {
 }
 
 impl Checked {
-    /// Fails where the data set is not there at all.
+    /// Reads a data set. An error only if it is not found; what is wrong with its files is part of
+    /// the result.
     fn read(name: &DataName, dir: Option<&Path>) -> Result<Checked> {
         let path = Dataset::find(name, dir)?;
         let read = Dataset::load(name, dir);
@@ -272,10 +277,13 @@ impl Contents {
             mean: moments.iter().map(|moments| moments.mean).collect(),
             deviation: moments
                 .iter()
-                .map(|moments| match moments.constant {
-                    // Not the 1 that pixels are divided by.
-                    true => 0.0,
-                    false => moments.deviation,
+                // Moments of a constant channel have a deviation of 1, because pixels are divided by it.
+                .map(|moments| {
+                    if moments.constant {
+                        0.0
+                    } else {
+                        moments.deviation
+                    }
                 })
                 .collect(),
             white: dataset.white(),
@@ -289,9 +297,9 @@ impl Contents {
             numbers.collect::<Vec<_>>().join(" ")
         };
         let part = |part: &Part| {
-            let least = part.per_class.iter().min().unwrap_or(&0);
-            let most = part.per_class.iter().max().unwrap_or(&0);
-            format!("{} images, {least} to {most} a class", part.images)
+            let min = part.per_class.iter().min().unwrap_or(&0);
+            let max = part.per_class.iter().max().unwrap_or(&0);
+            format!("{} images, {min} to {max} per class", part.images)
         };
         format!(
             "  shape      {}\n  classes    {}\n  train      {}\n  test       {}\n  mean       {} of {}\n  deviation  {}\n  digest     {}\n",

@@ -1,4 +1,4 @@
-//! `genomaster export`: a model that works elsewhere.
+//! `genomaster export`: writes a model for use by other programs.
 
 use std::path::PathBuf;
 
@@ -15,20 +15,20 @@ use crate::journal::run_folder::write_whole;
 pub struct ExportArgs {
     /// Folder of the run
     run: PathBuf,
-    /// Bits of the genome, one of the run's; - between phases is accepted
+    /// Bits of a genome that the run evaluated; - may separate phases
     #[arg(long, value_name = "BITS")]
     genome: String,
-    /// safetensors (with the network's description in its metadata, and beside it as JSON) or
-    /// onnx (opset 17)
+    /// Format: safetensors (with a description of the network in its metadata and in a JSON file
+    /// beside it) or onnx (opset 17)
     #[arg(long, value_name = "FORMAT", default_value = "safetensors")]
     format: Format,
     /// File to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Take the model that `genomaster retrain` made instead of the search's
+    /// Export the model of `genomaster retrain` instead of that of the search
     #[arg(long)]
     retrained: bool,
-    /// Folder with the data set's files, if the genome must be trained again
+    /// Folder of the data set's files, if the genome must be trained again [default: as in search]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -47,13 +47,14 @@ pub fn export(args: &ExportArgs) -> Result<String> {
     let description = args.out.with_extension("json");
     ensure!(
         args.format == Format::Onnx || description != args.out,
-        "{out} is where the network's description goes; name the weights differently, such as {}",
+        "{out} would be overwritten by the description of the network; use another name, such as {}",
         args.out.with_extension("safetensors").display()
     );
     let member = Member::find(&args.run, &args.genome)?;
-    let model = match args.retrained {
-        true => retrained(&member)?,
-        false => searched(&member, args)?,
+    let model = if args.retrained {
+        retrained(&member)?
+    } else {
+        searched(&member, args)?
     };
     let (shape, classes) = (model.architecture.input, model.architecture.classes);
     let written = match args.format {
@@ -64,7 +65,7 @@ pub fn export(args: &ExportArgs) -> Result<String> {
         Format::Onnx => {
             write_whole(&args.out, &model.to_onnx()?)?;
             format!(
-                "{out}: pixels [images, {}, {}, {}] of 0 to 255 -> logits [images, {classes}]",
+                "{out}: pixels [images, {}, {}, {}] from 0 to 255 -> logits [images, {classes}]",
                 shape.channels, shape.height, shape.width
             )
         }
@@ -82,7 +83,7 @@ fn retrained(member: &Member) -> Result<Model> {
     let path = member.path(RETRAINED_FILE);
     ensure!(
         path.is_file(),
-        "{} was not retrained; first: genomaster retrain {} --genome {} --epochs N",
+        "{} was not retrained; first run: genomaster retrain {} --genome {} --epochs N",
         member.genome,
         member.dir.display(),
         member.genome
@@ -90,7 +91,8 @@ fn retrained(member: &Member) -> Result<Model> {
     Ok(Model::load(&path)?)
 }
 
-/// The stored model; the front's networks have one. Any other is trained again, to the same bits.
+/// The stored model, which the networks of the front have. Any other is trained again, which gives
+/// the same weights as in the search.
 fn searched(member: &Member, args: &ExportArgs) -> Result<Model> {
     let path = member.path(MODEL_FILE);
     if path.is_file() {

@@ -1,4 +1,4 @@
-//! `genomaster inspect`: what a genome stands for.
+//! `genomaster inspect`: shows the network that a genome encodes.
 
 use anyhow::{Result, ensure};
 use clap::Args;
@@ -10,30 +10,30 @@ use crate::artifacts::table::grouped;
 /// Flags of the command.
 #[derive(Args, Debug)]
 pub struct InspectArgs {
-    /// Phases of a network, 1 to 10
+    /// Number of phases of a network, 1 to 10
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub phases: usize,
-    /// Nodes of a phase, 2 to 32
+    /// Number of nodes of a phase, 2 to 32
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub nodes: usize,
-    /// Input images, channels x height x width
+    /// Input shape, channels x height x width
     #[arg(long, value_name = "CxHxW", default_value = "1x8x8")]
     pub input: Shape,
     /// Channels of the first phase
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub init_channels: usize,
-    /// Classes to tell apart
+    /// Number of classes
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub classes: usize,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
-    /// Bits of the genome; - between phases is accepted
+    /// Bits of the genome; - may separate phases
     pub genome: String,
 }
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct InspectReport<'a> {
     genome: &'a Genome,
     params: u64,
     flops: u64,
@@ -41,7 +41,7 @@ struct Report<'a> {
     architecture: &'a Architecture,
 }
 
-/// What the command prints.
+/// Returns what the command prints.
 pub fn inspect(args: &InspectArgs) -> Result<String> {
     let space = MacroSpace {
         phases: args.phases,
@@ -54,7 +54,7 @@ pub fn inspect(args: &InspectArgs) -> Result<String> {
     let architecture = space.decode(&genome)?;
     let costs = architecture.costs()?;
     if args.json {
-        let report = Report {
+        let report = InspectReport {
             genome: &genome,
             params: costs.params,
             flops: costs.flops,
@@ -65,14 +65,14 @@ pub fn inspect(args: &InspectArgs) -> Result<String> {
     Ok(text(&space, &genome, &architecture, costs))
 }
 
-/// A genome of this space as people write it: dashes may stand between phases, and only there.
+/// Parses a genome of this space. Dashes may separate phases.
 pub fn parse_genome(space: &MacroSpace, text: &str) -> Result<Genome> {
     let genome: Genome = text.parse()?;
     space.check(&genome)?;
     let grouped = genome.grouped(space.phase_len());
     ensure!(
         !text.contains('-') || text == grouped,
-        "the dashes of {text} do not stand between phases; it would be {grouped}"
+        "the dashes of {text} do not separate phases; with phases separated it would be {grouped}"
     );
     Ok(genome)
 }
@@ -98,13 +98,13 @@ fn text(space: &MacroSpace, genome: &Genome, architecture: &Architecture, costs:
 fn phase_text(phase: &Phase) -> String {
     let (number, entry) = (phase.number, &phase.entry);
     let kernel = entry.kernel;
-    let how = if entry.applied {
+    let note = if entry.applied {
         ""
     } else {
         " (not applied: the channels fit)"
     };
     let mut text = format!(
-        "phase {number}     {}x{}x{}, entry {kernel}x{kernel} convolution {} -> {}{how}\n",
+        "phase {number}     {}x{}x{}, entry {kernel}x{kernel} convolution {} -> {}{note}\n",
         phase.channels, phase.height, phase.width, entry.in_channels, phase.channels
     );
     for node in &phase.nodes {

@@ -1,4 +1,4 @@
-//! `miner`: trains the genomes that a genomaster hands out.
+//! `miner`: trains the genomes that a genomaster assigns to it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use tokio::task::JoinSet;
 
 use crate::cli::caller_args::CallerArgs;
 use crate::cli::data_args::KEEP_MIB;
+use crate::cli::progress_line;
 use crate::cli::run_args::ComputeArgs;
-use crate::cli::training_line;
 use crate::client::Client;
 use crate::client::transport::Transport;
 use crate::miner::Miner;
-use crate::miner::shelf::Shelf;
+use crate::miner::dataset_cache::DatasetCache;
+use crate::miner::outbox;
 use crate::miner::trainer::Trainer;
-use crate::miner::unsent;
 use crate::shutdown::shutdown;
 
 /// Flags of the command.
@@ -32,30 +32,31 @@ pub struct MineArgs {
     genomaster: String,
     #[command(flatten)]
     caller: CallerArgs,
-    /// Name for people to read, 1 to 64 of A-Z a-z 0-9 . _ -; a miner without a hotkey is known
-    /// and paid by it [default: miner-PID]
+    /// Name to show, 1 to 64 characters of A-Z a-z 0-9 . _ -; the identity of a miner without a
+    /// hotkey [default: miner-PID]
     #[arg(long, value_name = "NAME")]
     name: Option<MinerId>,
-    /// Folder with the data set's files [default: $NASCHAIN_DATA/NAME, $NASCHAIN_DATA,
+    /// Folder of the data set's files [default: $NASCHAIN_DATA/NAME, $NASCHAIN_DATA,
     /// data/NAME, /usr/share/datasets/NAME]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Mebibytes of a folder's pictures that are kept in memory; more are decoded in each epoch
+    /// Maximum size of each part (train, val) of a folder that is kept decoded in memory, in MiB;
+    /// a larger part is decoded again in every epoch
     #[arg(long, value_name = "MIB", default_value_t = KEEP_MIB)]
     keep_images: u64,
-    /// Folder for a checkpoint after each epoch, so that a miner that is started again goes on
-    /// with a training that it is given once more [default: none]
+    /// Folder of checkpoints, written after each epoch; a restarted miner resumes trainings from
+    /// them [default: none]
     #[arg(long, value_name = "DIR")]
     checkpoints: Option<PathBuf>,
-    /// Folder for answers that the genomaster has not taken yet; one that is started again with
-    /// the same hotkey, or --name without one, delivers them [default: none]
-    #[arg(long, value_name = "DIR")]
-    unsent: Option<PathBuf>,
-    /// Trainings at the same time [default: one for each --device]
+    /// Folder of results that are not delivered yet; a miner restarted with the same hotkey, or
+    /// without one the same --name, delivers them [default: none]
+    #[arg(long, visible_alias = "unsent", value_name = "DIR")]
+    outbox: Option<PathBuf>,
+    /// Number of concurrent trainings [default: one for each --device]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     jobs: Option<u32>,
-    /// Where to train: cpu, or cuda:N in a build with --features cuda; several with commas
-    /// between share the jobs
+    /// Devices to train on: cpu, or cuda:N in a build with --features cuda; jobs are shared among
+    /// several, separated by commas
     #[arg(
         long,
         value_name = "DEVICES",
@@ -72,11 +73,11 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
     for device in &cli.device {
         device.check()?;
     }
-    for folder in [&cli.checkpoints, &cli.unsent].into_iter().flatten() {
+    for folder in [&cli.checkpoints, &cli.outbox].into_iter().flatten() {
         std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make {}", folder.display()))?;
+            .with_context(|| format!("cannot create {}", folder.display()))?;
     }
-    training_line::show();
+    progress_line::show();
     let (stop, stopped) = watch::channel(false);
     let credentials = cli.caller.credentials(cli.name.clone())?;
     let name = match (&credentials.hotkey, cli.name) {
@@ -86,7 +87,7 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
     };
     let transport = Transport::Http(Client::with(&cli.genomaster, credentials)?);
     let jobs = cli.jobs.unwrap_or(cli.device.len() as u32);
-    let shelf = Arc::<Shelf>::default();
+    let dataset_cache = Arc::<DatasetCache>::default();
     let mut miners = JoinSet::new();
     for (_, device) in (0..jobs).zip(cli.device.iter().cycle()) {
         let miner = Miner {
@@ -99,8 +100,8 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
             data_dir: cli.data_dir.clone(),
             keep_images: cli.keep_images,
             jobs,
-            unsent: cli.unsent.clone(),
-            shelf: shelf.clone(),
+            outbox: cli.outbox.clone(),
+            dataset_cache: dataset_cache.clone(),
             stop: stopped.clone(),
         };
         miners.spawn(miner.work(None));
@@ -114,7 +115,7 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
         unfinished = ended.context("a job panicked")??.or(unfinished);
     }
     if let Some(run) = unfinished {
-        leave(&transport, &name, run, cli.unsent.as_deref()).await;
+        leave(&transport, &name, run, cli.outbox.as_deref()).await;
     }
     Ok(())
 }
@@ -124,9 +125,9 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Leaves the run, so that the miner's seats are assigned anew at once. Without this they would
 /// be when its leases expire, so a failure costs time and nothing else.
-async fn leave(transport: &Transport, name: &MinerId, run: Digest, outbox: Option<&Path>) {
+async fn leave(transport: &Transport, name: &MinerId, run: Digest, dir: Option<&Path>) {
     // An answer that is still to be delivered needs its lease.
-    if outbox.is_some_and(|dir| !unsent::kept(dir, name).is_empty()) {
+    if dir.is_some_and(|dir| !outbox::pending(dir, name).is_empty()) {
         return;
     }
     match tokio::time::timeout(LEAVE_TIMEOUT, transport.leave(name, run)).await {

@@ -1,4 +1,4 @@
-//! The commands of the programs, one file each.
+//! The commands of the programs, one file per command.
 
 pub mod audit;
 pub mod conclude;
@@ -7,10 +7,10 @@ pub mod export;
 pub mod inspect;
 pub mod mine;
 pub mod predict;
-mod random_trainings;
 pub mod retrain;
 pub mod search;
 pub mod selftest;
 pub mod serve;
 pub mod speed;
+mod synthetic_trainings;
 pub mod validate;

@@ -1,4 +1,4 @@
-//! `genomaster predict`: what a model says of images.
+//! `genomaster predict`: classifies images.
 
 use std::path::PathBuf;
 
@@ -13,15 +13,15 @@ use crate::cli::run_args::DeviceArgs;
 /// Flags of the command.
 #[derive(Args, Debug)]
 pub struct PredictArgs {
-    /// The model: a safetensors file or its description (JSON), or a folder of a run's models
+    /// Model: a safetensors file, the JSON description beside it, or a folder of a run's models
     model: PathBuf,
-    /// PNG or JPEG files; each is cropped around its centre and resized to what the model takes
+    /// PNG or JPEG files; each is cropped around its centre and resized to the input of the model
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
-    /// Classes to name for each image, the most probable first
+    /// Number of classes to print for each image, most probable first
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     top: u16,
-    /// Print a JSON array with one object an image
+    /// Print a JSON array with one object per image
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -38,25 +38,26 @@ struct Prediction<'a> {
 
 #[derive(Clone, Serialize)]
 struct Guess {
-    /// The number of the output, counted from 0.
+    /// Index of the model's output, from 0.
     class: usize,
     name: String,
     probability: f64,
 }
 
-/// What the command prints.
+/// Returns what the command prints.
 pub fn predict(args: &PredictArgs) -> Result<String> {
     let options = args.device.options();
     options.device.check()?;
-    let file = match args.model.is_dir() {
-        true => args.model.join(MODEL_FILE),
-        false => args.model.clone(),
+    let file = if args.model.is_dir() {
+        args.model.join(MODEL_FILE)
+    } else {
+        args.model.clone()
     };
     let model = Model::load(&file)?;
     let mut pixels = Vec::new();
     for image in &args.images {
-        let picture = read_picture(image, model.architecture.input)?;
-        pixels.extend(picture.into_iter().map(f32::from));
+        let bytes = read_picture(image, model.architecture.input)?;
+        pixels.extend(bytes.into_iter().map(f32::from));
     }
     let logits = model.logits(&pixels, options)?;
     let rows = logits.chunks_exact(model.architecture.classes);
@@ -69,13 +70,14 @@ pub fn predict(args: &PredictArgs) -> Result<String> {
         }
     });
     let predictions: Vec<Prediction> = predictions.collect();
-    match args.json {
-        true => Ok(serde_json::to_string_pretty(&predictions)? + "\n"),
-        false => Ok(predictions.iter().map(line).collect()),
+    if args.json {
+        Ok(serde_json::to_string_pretty(&predictions)? + "\n")
+    } else {
+        Ok(predictions.iter().map(line).collect())
     }
 }
 
-/// The most probable classes; of equal ones the first.
+/// The `count` most probable classes; among equal ones, lower indices first.
 fn guesses(model: &Model, logits: &[f32], count: usize) -> Vec<Guess> {
     let mut ranked: Vec<(usize, f64)> = probabilities(logits).into_iter().enumerate().collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));

@@ -1,4 +1,4 @@
-//! `genomaster retrain`: a chosen network trained for good.
+//! `genomaster retrain`: trains a chosen network on all training images.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -15,21 +15,21 @@ use crate::cli::run_args::DeviceArgs;
 pub struct RetrainArgs {
     /// Folder of the run
     run: PathBuf,
-    /// Bits of the genome, one of the run's; - between phases is accepted
+    /// Bits of a genome that the run evaluated; - may separate phases
     #[arg(long, value_name = "BITS")]
     genome: String,
-    /// Epochs, from fresh weights
+    /// Number of epochs, starting from new weights
     #[arg(long, allow_negative_numbers = true, value_name = "N")]
     epochs: u32,
-    /// Folder with the data set's files [default: as in search]
+    /// Folder of the data set's files [default: as in search]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArgs,
 }
 
-/// Trains on every image that is not held for the test, tests once, stores the model, and returns
-/// what the command prints.
+/// Trains on every image that is not a test image, tests once, stores the model, and returns what
+/// the command prints.
 pub fn retrain(args: &RetrainArgs) -> Result<String> {
     let options = args.device.options();
     options.device.check()?;
@@ -59,7 +59,7 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
     model.test_accuracy = Some(accuracy);
     member.store(&model, RETRAINED_FILE)?;
     Ok(format!(
-        "test accuracy on {}: {accuracy} % after {} epochs on {images} images\nwrote {}; genomaster export --retrained takes it from there\n",
+        "test accuracy on {}: {accuracy} % after {} epochs on {images} images\nwrote {}; `genomaster export --retrained` exports it\n",
         dataset.name,
         args.epochs,
         member.path(RETRAINED_FILE).display()

@@ -1,4 +1,4 @@
-//! `genomaster search`: the whole network in one process.
+//! `genomaster search`: a genomaster and its miners in one process.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::cli::data_args::KEEP_MIB;
-use crate::cli::run::say;
+use crate::cli::program::print;
 use crate::cli::run_args::{CommonArgs, OpenRun};
 use crate::client::transport::Transport;
 use crate::commands::conclude::{Bar, conclude, follow, progress};
@@ -23,12 +23,12 @@ use crate::shutdown::shutdown;
 pub struct SearchArgs {
     #[command(flatten)]
     common: CommonArgs,
-    /// Miners in this process, at least --replication; the result does not depend on it
+    /// Number of miners in this process, at least --replication; the result does not depend on it
     #[arg(long, value_name = "N", default_value_t = 3)]
     miners: usize,
 }
 
-/// Runs the search to its end, or to Ctrl-C.
+/// Runs the search until it is finished or the process is asked to stop.
 pub async fn search(args: SearchArgs) -> Result<()> {
     ensure!(
         args.miners >= args.common.run.replication,
@@ -55,8 +55,8 @@ pub async fn search(args: SearchArgs) -> Result<()> {
             data_dir: None,
             keep_images: KEEP_MIB,
             jobs: 1,
-            unsent: None,
-            shelf: Arc::default(),
+            outbox: None,
+            dataset_cache: Arc::default(),
             stop: stopped.clone(),
         };
         miners.spawn(miner.work(Some(dataset.clone())));
@@ -81,8 +81,8 @@ pub async fn search(args: SearchArgs) -> Result<()> {
         };
     if !concluded {
         let (done, total) = progress(&coordinator).await;
-        say(&format!(
-            "stopped after {done} of {total} trainings; the same command goes on from there\n"
+        print(&format!(
+            "stopped after {done} of {total} trainings; run the same command to resume\n"
         ))?;
     }
     coordinator.close().await?;
@@ -92,7 +92,7 @@ pub async fn search(args: SearchArgs) -> Result<()> {
     }
 }
 
-/// Waits until a miner fails; miners that end well are the normal case.
+/// Returns when a miner fails; never, if all end without error.
 async fn failure(miners: &mut JoinSet<Result<Option<Digest>>>) -> anyhow::Error {
     while let Some(joined) = miners.join_next().await {
         match joined {

@@ -1,4 +1,5 @@
-//! `miner selftest`: what this machine can prove about its trainings.
+//! `miner selftest`: checks that trainings on this machine are reproducible and equal to those of
+//! other machines.
 
 use std::ops::ControlFlow;
 
@@ -8,13 +9,13 @@ use naschain_core::{Architecture, Augmentation, Digest, MacroSpace, Recipe};
 use naschain_train::{ARITHMETIC_VERSION, Dataset, Device, Isa, Options, train};
 use serde::Serialize;
 
-use crate::cli::run::say;
+use crate::cli::program::print;
 use crate::cli::run_args::DeviceArgs;
 use crate::clock;
-use crate::commands::random_trainings::random_trainings;
+use crate::commands::synthetic_trainings::synthetic_trainings;
 
-/// The digest of [`exercises`] on every machine. It was the same with AVX-512, with AVX2 and with
-/// neither, as the test of the kernels compares them; an AMD EPYC 9004 (Zen 4) recorded it.
+/// The digest of [`exercises`] on every machine, recorded on an AMD EPYC 9004 (Zen 4). It is the same
+/// with AVX-512, with AVX2 and with neither; the tests of the kernels compare them.
 const RECORDED: &str = "980f31c7253d83e04d53c2af8a69b20a33d8dfc5f62dc65de96bb657aa367e85";
 
 /// Flags of the command.
@@ -22,30 +23,30 @@ const RECORDED: &str = "980f31c7253d83e04d53c2af8a69b20a33d8dfc5f62dc65de96bb657
 pub struct SelftestArgs {
     #[command(flatten)]
     device: DeviceArgs,
-    /// Train so many networks drawn at random instead of the fixed ones, on a GPU also on the
-    /// CPU, and compare
+    /// Run N random trainings instead of the fixed ones; on a GPU, run them on the CPU too and
+    /// compare
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     random: Option<u64>,
-    /// Train them for so many epochs of two batches
+    /// Number of epochs of each random training, of two batches each
     #[arg(long, value_name = "N", requires = "random", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
     epochs: u32,
-    /// Print JSON: one object, or with --random one a line
+    /// Print one JSON object; with --random, one per line
     #[arg(long)]
     json: bool,
 }
 
 /// What the command prints.
 #[derive(Debug, Serialize)]
-struct Report {
-    /// BLAKE3 over the digests of all trainings in order.
+struct SelftestReport {
+    /// BLAKE3 of the digests of all trainings, in order.
     digest: Digest,
-    /// The highest grade that was proved.
+    /// The highest grade that was shown.
     grade: Option<&'static str>,
     device: String,
     threads: usize,
-    /// The digest that every machine has to come to.
+    /// The digest that every machine must produce.
     recorded: &'static str,
-    /// Of the first run.
+    /// Speed of the first run.
     images_per_second: f64,
     checks: Vec<Check>,
     trainings: Vec<Training>,
@@ -53,12 +54,12 @@ struct Report {
     naschain: &'static str,
 }
 
-/// One promise of equal digests.
+/// A check that two ways of training give equal digests.
 #[derive(Debug, Serialize)]
 struct Check {
     grade: &'static str,
     what: String,
-    /// Nothing where there was nothing to compare with.
+    /// `None` if there was nothing to compare with.
     holds: Option<bool>,
 }
 
@@ -73,33 +74,34 @@ struct Training {
     seconds: f64,
 }
 
-/// Trains fixed genomes on the digits in several ways, prints what is equal, and fails if
-/// something is not that has to be.
+/// Trains fixed genomes on the digits in several ways, prints which digests are equal, and fails if
+/// any differ.
 pub fn selftest(args: &SelftestArgs) -> Result<()> {
     args.device.device.check()?;
     if let Some(count) = args.random {
-        return random_trainings(count, args.epochs, args.device.options(), args.json);
+        return synthetic_trainings(count, args.epochs, args.device.options(), args.json);
     }
-    let report = Report::make(args.device.options())?;
-    say(&match args.json {
-        true => serde_json::to_string_pretty(&report)? + "\n",
-        false => report.text(),
-    })?;
+    let report = SelftestReport::new(args.device.options())?;
+    if args.json {
+        print(&(serde_json::to_string_pretty(&report)? + "\n"))?;
+    } else {
+        print(&report.text())?;
+    }
     let broken = report
         .checks
         .iter()
         .find(|check| check.holds == Some(false));
     ensure!(
         broken.is_none(),
-        "digests that have to be equal are not ({}): this machine, or this build on it, does not \
-         train to the same bits as others, and its answers would be rejected",
+        "digests that must be equal are not ({}): this machine, or this build, does not train \
+         bit-identically to others, and its results would be rejected",
         broken.map_or("", |check| check.what.as_str())
     );
     Ok(())
 }
 
-impl Report {
-    fn make(options: Options) -> Result<Report> {
+impl SelftestReport {
+    fn new(options: Options) -> Result<SelftestReport> {
         let digits = Dataset::digits();
         let exercises = exercises(&digits)?;
         let in_turn = |options: Options| -> Result<Vec<Training>> {
@@ -111,10 +113,10 @@ impl Report {
         let again = digest_of(&in_turn(options)?);
         let mut checks = vec![Check::new("D0", "trained twice", Some(again == digest))];
 
-        let side_by_side = digest_of(&at_once(&exercises, &digits, options)?) == digest;
+        let concurrent = digest_of(&at_once(&exercises, &digits, options)?) == digest;
         checks.push(match options.device {
             Device::Cpu => {
-                let mut equal = side_by_side;
+                let mut equal = concurrent;
                 for threads in [2, 4] {
                     equal &= digest_of(&in_turn({
                         let mut options = options;
@@ -122,9 +124,9 @@ impl Report {
                         options
                     })?) == digest;
                 }
-                Check::new("D1", "with 2 and 4 threads, and side by side", Some(equal))
+                Check::new("D1", "with 2 and 4 threads, and concurrently", Some(equal))
             }
-            Device::Cuda(_) => Check::new("D1", "side by side", Some(side_by_side)),
+            Device::Cuda(_) => Check::new("D1", "concurrently", Some(concurrent)),
         });
 
         checks.extend(other_machines(&in_turn, options, digest)?);
@@ -144,7 +146,7 @@ impl Report {
 
         let images: u64 = trainings.iter().map(|training| training.images).sum();
         let seconds: f64 = trainings.iter().map(|training| training.seconds).sum();
-        Ok(Report {
+        Ok(SelftestReport {
             digest,
             grade: grade(&checks),
             device: options.device.to_string(),
@@ -173,7 +175,7 @@ impl Report {
             let found = match (check.holds, check.grade) {
                 (Some(true), _) => "equal".to_owned(),
                 (Some(false), _) => "NOT EQUAL".to_owned(),
-                (None, _) => "not tried: it needs --device cuda:N".to_owned(),
+                (None, _) => "not tried, needs --device cuda:N".to_owned(),
             };
             text += &format!("{}       {}: {found}\n", check.grade, check.what);
         }
@@ -191,8 +193,9 @@ impl Check {
     }
 }
 
-/// Whether other machines come to this digest: the one that recorded it, and those that have only
-/// some of this one's instructions; one check for each. The portable ones would take too long here.
+/// Checks that other machines produce this digest: the one on which it was recorded, and machines
+/// with fewer instructions than this one, one check for each. The portable instructions are not
+/// tried, since they would take too long.
 fn other_machines(
     in_turn: &impl Fn(Options) -> Result<Vec<Training>>,
     options: Options,
@@ -214,15 +217,15 @@ fn other_machines(
     Ok(checks)
 }
 
-/// The highest grade that holds before the first that does not: all of a grade's checks have to.
+/// The highest grade below the lowest one that failed. A grade holds if all of its checks do.
 fn grade(checks: &[Check]) -> Option<&'static str> {
     let failed = checks.iter().find(|check| check.holds == Some(false));
     let failed = failed.map(|check| check.grade);
     let before = checks
         .iter()
         .take_while(|check| Some(check.grade) != failed);
-    let proved = before.filter(|check| check.holds == Some(true));
-    proved.last().map(|check| check.grade)
+    let passed = before.filter(|check| check.holds == Some(true));
+    passed.last().map(|check| check.grade)
 }
 
 fn digest_of(trainings: &[Training]) -> Digest {
@@ -233,15 +236,15 @@ fn digest_of(trainings: &[Training]) -> Digest {
     Digest(*hasher.finalize().as_bytes())
 }
 
-/// A network and how it is trained.
+/// A network and its recipe.
 struct Exercise {
     genome: &'static str,
     architecture: Architecture,
     recipe: Recipe,
 }
 
-/// Small enough for seconds, and between them every kind of layer, every option of the recipe, a
-/// last batch that is not full, and sums that are long enough to be divided.
+/// Trainings of a few seconds that together cover every kind of layer, every option of the recipe, a
+/// last batch that is not full, and sums that are long enough to be split.
 fn exercises(digits: &Dataset) -> Result<Vec<Exercise>> {
     let exercise = |genome: &'static str, nodes, init_channels, recipe| -> Result<Exercise> {
         let space = MacroSpace {
@@ -311,7 +314,7 @@ impl Exercise {
     }
 }
 
-/// All exercises at the same time, each in a thread of its own.
+/// Runs all exercises concurrently, each in a thread of its own.
 fn at_once(exercises: &[Exercise], digits: &Dataset, options: Options) -> Result<Vec<Training>> {
     std::thread::scope(|scope| {
         let start = |exercise| scope.spawn(move || Exercise::run(exercise, digits, options));
@@ -329,7 +332,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_grade_is_only_as_good_as_the_ones_before_it() {
+    fn a_failed_grade_limits_the_grades_above_it() {
         let grade_with = |grades: &[&'static str], holds: &[Option<bool>]| {
             let checks: Vec<Check> = grades
                 .iter()

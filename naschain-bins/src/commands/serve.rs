@@ -1,4 +1,4 @@
-//! `genomaster serve`: the network's centre, over HTTP.
+//! `genomaster serve`: a genomaster for miners and validators, over HTTP.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,32 +8,33 @@ use clap::Args;
 use naschain_consensus::Rule;
 
 use crate::cli::access_args::AccessArgs;
-use crate::cli::run::say;
+use crate::cli::program::print;
 use crate::cli::run_args::{CommonArgs, OpenRun};
 use crate::commands::conclude::{conclude, follow};
 use crate::server;
 use crate::server::listen;
 use crate::shutdown::shutdown;
 
-/// When the front's models are made and written anew where that failed, on a full disk for example.
-const CONCLUDE_AGAIN: Duration = Duration::from_secs(30);
+/// Pause before the front's models are trained and written again after a failure, for example on a
+/// full disk.
+const CONCLUDE_RETRY: Duration = Duration::from_secs(30);
 
 /// Flags of the command.
 #[derive(Args, Debug)]
 pub struct ServeArgs {
     #[command(flatten)]
     common: CommonArgs,
-    /// Address to listen on; port 0 takes a free one and prints it
+    /// Address to listen on; port 0 chooses a free port, which is printed
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
     listen: SocketAddr,
     #[command(flatten)]
     access: AccessArgs,
 }
 
-/// Serves until Ctrl-C or SIGTERM, also after the search is finished, so that validators can
-/// fetch its jobs.
+/// Serves until Ctrl-C or SIGTERM. It does not stop when the search is finished, so that validators
+/// can fetch its jobs.
 pub async fn serve(mut args: ServeArgs) -> Result<()> {
-    // First, so that a busy port leaves no folder behind.
+    // Before anything else, so that a busy port leaves no folder behind.
     let listener = tokio::net::TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
@@ -53,7 +54,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     } else {
         "http"
     };
-    say(&format!(
+    print(&format!(
         "listening on {scheme}://{}\n",
         listener.local_addr()?
     ))?;
@@ -67,26 +68,27 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         let problem = loop {
             match conclude(&coordinator, &dir, &dataset, options).await {
                 Ok(problem) => break problem,
-                // Answers of validators matter more than the report, so it goes on serving.
-                Err(error) => tracing::error!("{error:#}; trying again in {CONCLUDE_AGAIN:?}"),
+                // Not fatal: validators must still be able to fetch the jobs.
+                Err(error) => tracing::error!("{error:#}; retrying in {CONCLUDE_RETRY:?}"),
             }
-            tokio::time::sleep(CONCLUDE_AGAIN).await;
+            tokio::time::sleep(CONCLUDE_RETRY).await;
         };
         if let Some(problem) = problem {
-            say(&format!("{problem}\n"))?;
+            print(&format!("{problem}\n"))?;
         }
-        say("finished; still serving until it is stopped\n")?;
+        print("finished; still serving, stop with Ctrl-C or SIGTERM\n")?;
         std::future::pending::<Result<()>>().await
     };
     let result = tokio::select! {
         result = work => result,
         result = &mut server => result?.context("the server ended"),
         _ = shutdown() => {
-            tracing::info!("stopping: no new requests, answering those that are here");
+            tracing::info!("stopping: answering open requests, accepting no new ones");
             Ok(())
         }
     };
-    // What waits for work or events ends, and requests in progress, because they may be answers.
+    // Requests that wait for work or events end now. Others are completed, because they may carry
+    // results of miners.
     coordinator.hang_up();
     if stop.send(()).is_ok() {
         let _ = server.await;

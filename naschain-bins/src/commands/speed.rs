@@ -1,4 +1,4 @@
-//! `miner speed`: how many images a second this machine trains on.
+//! `miner speed`: measures the training speed of this machine in images per second.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -19,35 +19,35 @@ use crate::clock;
 pub struct SpeedArgs {
     #[command(flatten)]
     device: DeviceArgs,
-    /// Nodes of a phase
+    /// Number of nodes of a phase
     #[arg(long, value_name = "N", default_value_t = 3)]
     nodes: usize,
     /// Channels of the first phase
     #[arg(long, value_name = "N", default_value_t = 16)]
     init_channels: usize,
-    /// Images, channels x height x width
+    /// Input shape, channels x height x width
     #[arg(long, value_name = "CxHxW", default_value = "1x28x28")]
     input: Shape,
-    /// Images a step
+    /// Mini-batch size
     #[arg(long, value_name = "N", default_value_t = 128)]
     batch_size: usize,
-    /// Steps to measure; as many go before them unmeasured
+    /// Number of training steps to measure, after as many steps of warm-up
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     steps: u16,
-    /// Trainings at the same time
+    /// Number of concurrent trainings
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     at_once: u16,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// The network, one part a phase
+    /// Genome of the network; - separates phases
     #[arg(default_value = "1110-1110-1110")]
     genome: String,
 }
 
 /// What the command prints.
 #[derive(Serialize)]
-struct Report {
+struct SpeedReport {
     device: String,
     threads: usize,
     genome: String,
@@ -56,11 +56,11 @@ struct Report {
     batch_size: usize,
     at_once: u16,
     images_per_second: f64,
-    /// Whether all of the trainings ended with the same digest.
+    /// Whether all trainings have the same digest.
     digests_equal: bool,
 }
 
-/// Trains on made-up images and says how fast it went.
+/// Trains on synthetic images and returns the measured speed as the command prints it.
 pub fn speed(args: &SpeedArgs) -> Result<String> {
     args.device.device.check()?;
     let genome: Genome = args.genome.parse()?;
@@ -75,13 +75,14 @@ pub fn speed(args: &SpeedArgs) -> Result<String> {
     let costs = architecture.costs()?;
     let images = args.batch_size * usize::from(args.steps);
     let mut recipe = Recipe::default();
+    // The first epoch is the warm-up, the second is measured.
     recipe.epochs = 2;
     recipe.batch_size = args.batch_size;
     recipe.train_images = images;
     recipe.validation_images = 1;
     recipe.augmentation = Augmentation::default();
     recipe.validate()?;
-    let dataset = made_up(space.input, images + 1)?;
+    let dataset = synthetic_images(space.input, images + 1)?;
     let options = args.device.options();
     let runs = runs(&architecture, &dataset, &recipe, options, args.at_once)?;
     let started = runs.iter().map(|run| run.started).min();
@@ -90,7 +91,7 @@ pub fn speed(args: &SpeedArgs) -> Result<String> {
         (Some(started), Some(ended)) => (ended - started).as_secs_f64(),
         _ => anyhow::bail!("nothing was trained"),
     };
-    let report = Report {
+    let report = SpeedReport {
         device: options.device.to_string(),
         threads: options.threads,
         genome: genome.grouped(space.phase_len()),
@@ -103,14 +104,14 @@ pub fn speed(args: &SpeedArgs) -> Result<String> {
     };
     ensure!(
         report.digests_equal,
-        "trainings at the same time ended with different digests: this machine does not train to \
-         the same bits"
+        "concurrent trainings of one network have different digests: training on this machine is not \
+         reproducible"
     );
     if args.json {
         return Ok(serde_json::to_string(&report)? + "\n");
     }
     Ok(format!(
-        "{} images/s on {} with {} at once, {} threads each, batches of {}: {} ({} parameters, {} FLOPs)\n",
+        "{} images/s on {}, {} concurrent trainings with {} threads each, batch size {}: {} ({} parameters, {} FLOPs)\n",
         report.images_per_second,
         report.device,
         report.at_once,
@@ -122,8 +123,8 @@ pub fn speed(args: &SpeedArgs) -> Result<String> {
     ))
 }
 
-/// One training's measured epoch, the second.
-struct Run {
+/// The measured epoch of one training.
+struct MeasuredRun {
     started: Instant,
     ended: Instant,
     digest: naschain_core::Digest,
@@ -135,15 +136,15 @@ fn runs(
     recipe: &Recipe,
     options: Options,
     count: u16,
-) -> Result<Vec<Run>> {
-    let one = || -> Result<Run> {
+) -> Result<Vec<MeasuredRun>> {
+    let one = || -> Result<MeasuredRun> {
         let mut ends = Vec::new();
         let mut note = |_: &Epoch| {
             ends.push(clock::now());
             ControlFlow::Continue(())
         };
         let trained = train(architecture, dataset, recipe, options, &mut note)?;
-        Ok(Run {
+        Ok(MeasuredRun {
             started: ends[0],
             ended: ends[1],
             digest: trained.measurement.digest,
@@ -159,12 +160,12 @@ fn runs(
     })
 }
 
-/// Images of random pixels.
-pub(crate) fn made_up(shape: Shape, count: usize) -> Result<Dataset> {
+/// A data set of 10 classes with random pixels, the same on every machine.
+pub(crate) fn synthetic_images(shape: Shape, count: usize) -> Result<Dataset> {
     let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
     let pixels = (0..count * shape.len()).map(|_| stream.below(256) as u8);
     let labels = (0..count).map(|index| (index % 10) as u16);
     let train = Images::new(shape, pixels.collect(), labels.collect())?;
     let test = Images::new(shape, Vec::new(), Vec::new())?;
-    Ok(Dataset::new("made-up images", 10, train, test)?)
+    Ok(Dataset::new("synthetic images", 10, train, test)?)
 }

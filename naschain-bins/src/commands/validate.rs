@@ -9,10 +9,12 @@ use naschain_core::Digest;
 use naschain_run::{EpochWeights, Report};
 
 use crate::cli::caller_args::CallerArgs;
-use crate::cli::run::say;
+use crate::cli::program::print;
 use crate::client::{Client, ClientError};
-use crate::validator::on_chain::{Btcli, Files, Uids};
-use crate::validator::seen::{Seen, fetch};
+use crate::validator::btcli::Btcli;
+use crate::validator::observed_run::{ObservedRun, fetch};
+use crate::validator::uids::Uids;
+use crate::validator::weight_files::WeightFiles;
 
 /// Flags of the program.
 #[derive(Args, Debug)]
@@ -25,47 +27,47 @@ pub struct ValidateArgs {
     /// Print each report as one JSON object on one line instead of a table
     #[arg(long)]
     json: bool,
-    /// Go on until the run is finished, with a report whenever jobs have ended; waits for a
-    /// genomaster that is away
+    /// Validate until the run is finished, with a report whenever jobs have ended; retry while the
+    /// genomaster cannot be reached
     #[arg(long)]
     watch: bool,
-    /// Jobs of an epoch, after which scores move and weights are set [default: the run's
-    /// population]
+    /// Number of jobs per epoch; scores and weights are updated after each epoch [default: the
+    /// run's population]
     #[arg(long, visible_alias = "epoch-batches", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     epoch_jobs: Option<u32>,
-    /// Write the weights of each epoch: to a file for the latest if the name ends in .json, else
-    /// to a folder of one file an epoch
+    /// Write the weights of each epoch: the latest to a file if PATH ends in .json, otherwise one
+    /// file per epoch to a folder
     #[arg(long, value_name = "PATH")]
     weights_out: Option<PathBuf>,
-    /// File of the chain's uids, a hotkey's address and its uid in each line
+    /// File of the chain's uids, a hotkey's address and its uid on each line
     #[arg(long, value_name = "FILE")]
     uids: Option<PathBuf>,
-    /// Let miners of the old network (`uid-N`), which cannot sign, take part, and pay them at their
-    /// uid, unless --uids has it as a hotkey's; for a genomaster that runs with --legacy. Without
-    /// it they are a fault of the journal of a genomaster with a hotkey
+    /// Accept miners of the reference network (`uid-N`), which cannot sign, and set their weights
+    /// at their uid unless --uids assigns it to a hotkey; for a genomaster with --legacy. By
+    /// default they are faults in the journal of a genomaster with a hotkey
     #[arg(long)]
     legacy: bool,
-    /// Set the weights of each epoch by `btcli weights set`, which has to be installed
+    /// Set the weights of each epoch by `btcli weights set`; requires an installed btcli
     #[arg(long, requires = "netuid")]
     btcli: bool,
-    /// The subnet whose miners are scored
+    /// Subnet on which weights are set
     #[arg(long, value_name = "N")]
     netuid: Option<u16>,
-    /// The chain's network, as btcli names it [default: btcli's own]
+    /// Network of the chain, as named by btcli [default: as configured in btcli]
     #[arg(long, value_name = "NETWORK")]
     network: Option<String>,
 }
 
-/// Pause between two looks at a genomaster.
-const PAUSE: Duration = Duration::from_secs(2);
+/// Interval between two requests for new jobs.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Where weights go.
+/// Destinations of weights.
 struct Outlets {
-    files: Option<Files>,
+    files: Option<WeightFiles>,
     btcli: Option<Btcli>,
     /// The run whose weights were set last.
     run: Option<Digest>,
-    /// The latest epoch of it that was set.
+    /// The latest epoch of that run whose weights were set.
     set: usize,
 }
 
@@ -73,27 +75,29 @@ struct Outlets {
 pub async fn validate(cli: ValidateArgs) -> Result<()> {
     let client = Client::with(&cli.genomaster, cli.caller.credentials(None)?)?;
     let mut outlets = Outlets::new(&cli)?;
-    let mut seen: Option<Seen> = None;
+    let mut observed: Option<ObservedRun> = None;
     loop {
-        match fetch(&client, &mut seen, cli.legacy).await {
+        match fetch(&client, &mut observed, cli.legacy).await {
             Ok((grew, finished)) => {
                 let last = !cli.watch || finished;
-                if let Some(seen) = seen.as_ref().filter(|_| grew || last) {
+                if let Some(run) = observed.as_ref().filter(|_| grew || last) {
                     let genomaster = client.genomaster().await;
                     let genomaster = genomaster.map_err(|error| anyhow::anyhow!("{error}"))?;
-                    let (report, epochs) = seen.validate(cli.epoch_jobs, genomaster, finished);
-                    say(&match cli.json {
-                        true => serde_json::to_string(&report)? + "\n",
-                        false => report.table() + "\n",
-                    })?;
+                    let (report, epochs) = run.validate(cli.epoch_jobs, genomaster, finished);
+                    let text = if cli.json {
+                        serde_json::to_string(&report)?
+                    } else {
+                        report.table()
+                    };
+                    print(&(text + "\n"))?;
                     match outlets.set(&report, &epochs).await {
                         Err(error) if cli.watch && !finished => {
-                            tracing::error!("{error:#}; trying again after the next jobs");
+                            tracing::error!("{error:#}; retrying after the next jobs");
                         }
-                        done => done?,
+                        result => result?,
                     }
-                    if let Some(wrong) = report.wrong().filter(|_| !cli.watch) {
-                        bail!("{wrong}");
+                    if let Some(problem) = report.wrong().filter(|_| !cli.watch) {
+                        bail!("{problem}");
                     }
                 }
                 if last {
@@ -101,11 +105,11 @@ pub async fn validate(cli: ValidateArgs) -> Result<()> {
                 }
             }
             Err(error) if cli.watch && is_away(&error) => {
-                tracing::warn!("{error}; trying again in {PAUSE:?}");
+                tracing::warn!("{error}; retrying in {POLL_INTERVAL:?}");
             }
             Err(error) => return Err(error),
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -118,7 +122,7 @@ impl Outlets {
         let uids = cli.uids.as_deref().map(Uids::read).transpose()?;
         let uids = uids.unwrap_or_default().with_legacy(cli.legacy);
         let files = cli.weights_out.as_deref();
-        let files = files.map(|path| Files::new(path, uids.clone()));
+        let files = files.map(|path| WeightFiles::new(path, uids.clone()));
         let btcli = cli.btcli.then(|| Btcli {
             program: "btcli".into(),
             netuid: cli.netuid.unwrap_or_default(),
@@ -134,7 +138,8 @@ impl Outlets {
         })
     }
 
-    /// Sets what has not been set; the chain is told of the latest epoch alone.
+    /// Sets the weights of epochs that are not set yet. On the chain only the latest epoch is set: it
+    /// would overwrite earlier ones, and the chain limits how often weights can be set.
     async fn set(&mut self, report: &Report, epochs: &[EpochWeights]) -> Result<()> {
         if self.files.is_none() && self.btcli.is_none() {
             return Ok(());
@@ -145,9 +150,10 @@ impl Outlets {
         let Some(run) = epochs.first().map(|epoch| epoch.run) else {
             return Ok(());
         };
+        // Epochs of each run are numbered from 1.
         if self.run.is_some_and(|before| before != run) {
-            let own = self.files.as_ref().map(|files| files.of_run(run));
-            self.files = own.transpose()?;
+            let files = self.files.as_ref().map(|files| files.of_run(run));
+            self.files = files.transpose()?;
             self.set = 0;
         }
         self.run = Some(run);

@@ -1,8 +1,8 @@
-//! A miner: asks for genomes, trains them, answers, for as long as there are any.
+//! A miner: requests jobs, trains their genomes and submits the results until the run is finished.
 
-pub mod shelf;
+pub mod dataset_cache;
+pub mod outbox;
 pub mod trainer;
-pub mod unsent;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -18,58 +18,59 @@ use naschain_core::Digest;
 use naschain_train::{Dataset, Epoch, Error};
 use tokio::sync::watch;
 
-use crate::cli::training_line::TrainingLine;
+use crate::cli::progress_line::ProgressLine;
 use crate::client::transport::{Transport, TransportError};
 use crate::journal::run_folder::{check_data, versions};
-use crate::miner::shelf::Shelf;
+use crate::miner::dataset_cache::DatasetCache;
+use crate::miner::outbox::Answer;
 use crate::miner::trainer::Trainer;
-use crate::miner::unsent::Answer;
 use naschain_run::{Job, JobReply, RunSpec};
 
-/// How long the genomaster may hold a request for work.
+/// Maximum time for which the genomaster may hold a request for work open.
 const WAIT_MS: u64 = 20_000;
+/// Pause before the first retry of a request; doubled for each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// The pause after many jobs in a row that went wrong.
-const LONGEST_TROUBLE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_secs(15);
+/// Maximum pause after consecutive failed jobs.
+const MAX_FAILURE_PAUSE: Duration = Duration::from_secs(60);
 
-/// One miner.
+/// One worker of a miner: runs one training at a time.
 #[derive(Clone)]
 pub struct Miner {
-    /// Its name.
+    /// The miner's name; workers share it.
     pub name: MinerId,
-    /// Its way to the genomaster.
+    /// Connection to the genomaster.
     pub transport: Transport,
-    /// Where and how it trains.
+    /// Runs its trainings.
     pub trainer: Trainer,
-    /// Where data sets are looked for first.
+    /// Folder in which data sets are searched first.
     pub data_dir: Option<PathBuf>,
-    /// Mebibytes of a folder's pictures that are kept in memory.
+    /// Maximum size of a part of a folder that is kept decoded in memory, in MiB.
     pub keep_images: u64,
-    /// How many of these work at the same time under this name, each at one training.
+    /// Number of workers with this name.
     pub jobs: u32,
-    /// Where answers are kept until they are taken; without it they are lost with the process.
-    pub unsent: Option<PathBuf>,
-    /// The data set that was read last, for all that work under this name.
-    pub shelf: Arc<Shelf>,
-    /// True once it is to stop.
+    /// Folder of answers that are not delivered yet; without one they are lost with the process.
+    pub outbox: Option<PathBuf>,
+    /// The data set that was loaded last; workers share it.
+    pub dataset_cache: Arc<DatasetCache>,
+    /// Becomes true when the miner must stop.
     pub stop: watch::Receiver<bool>,
 }
 
-/// A run as a miner knows it: what to do and what to do it with.
+/// A run and its data.
 struct Work {
     spec: RunSpec,
     dataset: Arc<Dataset>,
 }
 
-/// What a training and its miner tell each other.
+/// State shared by a training's thread and its miner.
 #[derive(Default)]
 struct Watched {
-    /// Epochs finished.
+    /// Number of finished epochs.
     epoch: AtomicU32,
-    /// Whether the training is to stop after this epoch.
+    /// Whether the training must stop after the current epoch.
     abandoned: AtomicBool,
-    /// Whether that is because the miner stops, and may go on with it another time.
+    /// Whether it stops because the miner does; its checkpoint is kept then, to resume it.
     leaving: AtomicBool,
 }
 
@@ -84,33 +85,36 @@ impl Watched {
             epoch.digest
         );
         self.epoch.store(epoch.number, Ordering::Relaxed);
-        match self.abandoned.load(Ordering::Relaxed) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+        if self.abandoned.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
     }
 }
 
 impl Miner {
-    /// Works until the run is finished or the miner is told to stop. Only what is wrong before
-    /// the first job is an error; later on, what goes wrong is logged and tried again.
+    /// Works until the run is finished or `stop` becomes true. `dataset` is the run's data set, if
+    /// the caller has loaded it already. Returns the run that the miner still takes part in, if it
+    /// had to stop before the run's end.
     ///
-    /// `dataset` is the data if the caller has it already; it is checked like any other. Returns
-    /// the run that the miner still takes part in, if it was told to stop before the run's end.
+    /// # Errors
+    /// Only before the first job, where wrong flags or data show up. Later errors are logged
+    /// and retried, since a miner has to survive failures of the genomaster.
     pub async fn work(mut self, dataset: Option<Arc<Dataset>>) -> Result<Option<Digest>> {
         let Some(mut work) = self.prepare(dataset).await? else {
             return Ok(None);
         };
-        let mut troubles = 0;
+        let mut failures = 0;
         while !*self.stop.borrow() {
             match self.one_job(&mut work).await {
-                Ok(true) => troubles = 0,
+                Ok(true) => failures = 0,
                 Ok(false) if !*self.stop.borrow() => return Ok(None),
                 Ok(false) => break,
                 Err(error) => {
-                    troubles += 1;
-                    let pause = (FIRST_PAUSE * 2_u32.pow(troubles.min(10))).min(LONGEST_TROUBLE);
-                    tracing::error!("{}: {error:#}; going on in {pause:?}", self.name);
+                    failures += 1;
+                    let pause = (FIRST_PAUSE * 2_u32.pow(failures.min(10))).min(MAX_FAILURE_PAUSE);
+                    tracing::error!("{}: {error:#}; retrying in {pause:?}", self.name);
                     tokio::select! {
                         _ = tokio::time::sleep(pause) => {}
                         _ = stopped(&mut self.stop) => {}
@@ -121,7 +125,7 @@ impl Miner {
         Ok(Some(work.spec.digest()))
     }
 
-    /// Asks for a job and does it; says whether there may be more.
+    /// Requests a job and does it; returns whether there may be more jobs.
     async fn one_job(&mut self, work: &mut Work) -> Result<bool> {
         match self.next_job().await? {
             None => return Ok(false),
@@ -132,7 +136,7 @@ impl Miner {
             }
             Some(JobReply::Job(job)) => {
                 if job.run != work.spec.digest() {
-                    tracing::info!("{}: the genomaster has another run now", self.name);
+                    tracing::info!("{}: the genomaster has switched to another run", self.name);
                     match self.prepare(None).await? {
                         Some(other) => *work = other,
                         None => return Ok(false),
@@ -146,10 +150,11 @@ impl Miner {
                 }
                 match self.train(work, &job).await {
                     Some(Ok(row)) => self.answer(&job, row).await?,
-                    Some(Err(why)) => {
-                        self.answer(&job, Row::Failed(why.clone())).await?;
-                        // A machine that fails at everything should not fail at full speed.
-                        bail!("{} failed: {why}", job.job);
+                    Some(Err(reason)) => {
+                        self.answer(&job, Row::Failed(reason.clone())).await?;
+                        // An error, so that the caller pauses: a broken machine must not fail job after
+                        // job at full speed.
+                        bail!("{} failed: {reason}", job.job);
                     }
                     None => {}
                 }
@@ -158,24 +163,24 @@ impl Miner {
         Ok(true)
     }
 
-    /// Learns what the run is, gets its data and joins; nothing when told to stop.
+    /// Fetches the run's specification, loads its data and joins; `None` when the miner must stop.
     async fn prepare(&mut self, dataset: Option<Arc<Dataset>>) -> Result<Option<Work>> {
         let transport = self.transport.clone();
         let Some(spec) = self.persist(|| transport.run()).await? else {
             return Ok(None);
         };
         spec.validate()
-            .context("the genomaster's run specification is wrong")?;
+            .context("the genomaster's run specification is invalid")?;
         ensure!(
             spec.versions == versions(),
-            "this miner has versions {:?}, the run needs {:?}: bits would differ",
+            "this miner has versions {:?}, the run needs {:?}: digests would differ",
             versions(),
             spec.versions
         );
         let dataset = match dataset {
             Some(dataset) => dataset,
             None => {
-                self.shelf
+                self.dataset_cache
                     .get(
                         &spec.data.name.parse()?,
                         self.data_dir.clone(),
@@ -199,18 +204,22 @@ impl Miner {
             spec.data.name,
             self.trainer.options.device
         );
-        self.deliver_kept(&spec).await?;
+        self.deliver_pending(&spec).await?;
         Ok(Some(Work { spec, dataset }))
     }
 
-    /// Delivers what an earlier process of this miner could not.
-    async fn deliver_kept(&mut self, spec: &RunSpec) -> Result<()> {
-        let Some(dir) = self.unsent.clone() else {
+    /// Delivers answers that an earlier process of this miner could not.
+    async fn deliver_pending(&mut self, spec: &RunSpec) -> Result<()> {
+        let Some(dir) = self.outbox.clone() else {
             return Ok(());
         };
-        for answer in unsent::kept(&dir, &self.name) {
+        for answer in outbox::pending(&dir, &self.name) {
             if answer.run == spec.digest() {
-                tracing::info!("{}: delivering a kept answer for {}", self.name, answer.job);
+                tracing::info!(
+                    "{}: delivering a pending answer for {}",
+                    self.name,
+                    answer.job
+                );
                 self.deliver(&answer).await?;
             }
         }
@@ -221,7 +230,7 @@ impl Miner {
         let (transport, name, jobs) = (self.transport.clone(), self.name.clone(), self.jobs);
         self.persist(|| async {
             match transport.request(&name, WAIT_MS).await {
-                // The genomaster may have been started afresh.
+                // The genomaster may have been restarted with a new run.
                 Err(TransportError::NotJoined(_)) => {
                     transport.join(&name, jobs).await?;
                     transport.request(&name, WAIT_MS).await
@@ -232,8 +241,11 @@ impl Miner {
         .await
     }
 
-    /// Trains the job's genome; nothing when its lease ended or the miner is to stop. An error is
-    /// one of this machine, not of the network.
+    /// Trains the job's genome; `None` when its lease has ended or the miner must stop.
+    ///
+    /// # Errors
+    /// The inner error is a fault of this machine. A training that fails on every machine, such
+    /// as one that diverges, is a result.
     async fn train(&mut self, work: &Work, job: &Job) -> Option<Result<Row, String>> {
         tracing::info!("{}: {} {} ({})", self.name, job.job, job.genome, job.lease);
         let watched = Arc::new(Watched::default());
@@ -241,7 +253,7 @@ impl Miner {
             let (spec, dataset, genome) =
                 (work.spec.clone(), work.dataset.clone(), job.genome.clone());
             let (trainer, watched) = (self.trainer.clone(), watched.clone());
-            let mut line = TrainingLine::new(job.job.to_string(), work.spec.recipe.epochs);
+            let mut line = ProgressLine::new(job.job.to_string(), work.spec.recipe.epochs);
             move || -> Result<Option<Row>, Error> {
                 let architecture = spec.space.decode(&genome)?;
                 let mut on_epoch = |epoch: &Epoch, speed| {
@@ -281,33 +293,33 @@ impl Miner {
         }
     }
 
-    /// Tells the genomaster of each epoch, and in long ones that the work goes on.
+    /// Sends a heartbeat after each epoch and, during long epochs, three times per lease.
     async fn heartbeats(&self, job: &Job, watched: &Watched) -> Infallible {
-        const LOOK: Duration = Duration::from_millis(100);
+        const POLL: Duration = Duration::from_millis(100);
         let beat = Duration::from_millis((job.lease_ms / 3).clamp(100, 20_000));
-        let mut told = 0;
+        let mut reported = 0;
         let mut quiet = Duration::ZERO;
         loop {
-            tokio::time::sleep(LOOK).await;
-            quiet += LOOK;
+            tokio::time::sleep(POLL).await;
+            quiet += POLL;
             let done = watched.epoch.load(Ordering::Relaxed);
-            if done == told && quiet < beat {
+            if done == reported && quiet < beat {
                 continue;
             }
-            (told, quiet) = (done, Duration::ZERO);
+            (reported, quiet) = (done, Duration::ZERO);
             match self.transport.heartbeat(&self.name, job.lease, done).await {
                 Err(TransportError::LeaseEnded(reason)) => {
                     tracing::warn!("{}: dropping {}: {reason}", self.name, job.job);
                     watched.abandoned.store(true, Ordering::Relaxed);
                 }
-                // Nothing is lost by a missed heartbeat; the answer will be tried until taken.
+                // A missed heartbeat is harmless: at worst the lease ends, and the next one says so.
                 Err(error) => tracing::debug!("{}: heartbeat: {error}", self.name),
                 Ok(()) => {}
             }
         }
     }
 
-    /// Delivers the answer, however long the genomaster is away.
+    /// Stores the answer in the outbox and delivers it, retrying while the genomaster is away.
     async fn answer(&mut self, job: &Job, row: Row) -> Result<()> {
         if let Row::Measured(measurement) = &row {
             let accuracy = measurement.accuracy;
@@ -320,8 +332,8 @@ impl Miner {
             lease: job.lease,
             row,
         };
-        if let Some(Err(error)) = self.unsent.as_ref().map(|dir| answer.keep(dir)) {
-            tracing::warn!("{}: the answer is not kept: {error:#}", self.name);
+        if let Some(Err(error)) = self.outbox.as_ref().map(|dir| answer.store(dir)) {
+            tracing::warn!("{}: cannot store the answer: {error:#}", self.name);
         }
         self.deliver(&answer).await
     }
@@ -335,7 +347,7 @@ impl Miner {
             {
                 Err(TransportError::LeaseEnded(reason) | TransportError::NotJoined(reason)) => {
                     tracing::warn!(
-                        "{name}: the answer for {} came too late: {reason}",
+                        "{name}: the answer for {} is too late: {reason}",
                         answer.job
                     );
                     Ok(Ok(()))
@@ -344,17 +356,18 @@ impl Miner {
                 other => other.map(Ok),
             }
         };
-        // Where the genomaster has not looked at it, or the miner is to stop, it is kept.
-        let Some(looked_at) = self.persist(deliver).await? else {
+        // Without a reply, or when the miner must stop, the answer stays in the outbox.
+        let Some(reply) = self.persist(deliver).await? else {
             return Ok(());
         };
-        if let Some(dir) = &self.unsent {
-            answer.forget(dir);
+        if let Some(dir) = &self.outbox {
+            answer.remove(dir);
         }
-        looked_at.map_err(|reason| anyhow::anyhow!("the genomaster refuses: {reason}"))
+        reply.map_err(|reason| anyhow::anyhow!("the genomaster refused the answer: {reason}"))
     }
 
-    /// Calls until the genomaster is there, with growing pauses; nothing when told to stop.
+    /// Repeats the call with growing pauses until the genomaster can be reached; `None` when the
+    /// miner must stop.
     async fn persist<T, F: Future<Output = Result<T, TransportError>>>(
         &mut self,
         call: impl Fn() -> F,
@@ -368,7 +381,7 @@ impl Miner {
             match result {
                 Ok(value) => return Ok(Some(value)),
                 Err(TransportError::Away(reason)) => {
-                    tracing::warn!("{}: {reason}; trying again in {pause:?}", self.name);
+                    tracing::warn!("{}: {reason}; retrying in {pause:?}", self.name);
                 }
                 Err(error) => bail!("{error}"),
             }
@@ -376,12 +389,13 @@ impl Miner {
                 _ = tokio::time::sleep(pause) => {}
                 _ = stopped(&mut self.stop) => return Ok(None),
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 }
 
-/// Returns once the miner is to stop; never, if nobody can tell it to any more.
+/// Returns when the miner must stop; never if the sender is gone, so that a caller that drops it
+/// does not stop its miners.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;

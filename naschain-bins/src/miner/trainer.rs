@@ -1,4 +1,4 @@
-//! How a miner trains: with a checkpoint after each epoch, if it has a folder for them.
+//! Training with a checkpoint after each epoch.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -8,20 +8,20 @@ use naschain_train::{Checkpoint, Dataset, Epoch, Error, Options, Trained, train_
 
 use crate::clock;
 
-/// Where and how trainings run.
+/// Runs a miner's trainings.
 #[derive(Clone, Debug)]
 pub struct Trainer {
-    /// Device, threads and memory.
+    /// Device, threads and memory limit.
     pub options: Options,
-    /// Folder of the checkpoints; without it an interrupted training is started again.
+    /// Folder of the checkpoints; without one, an interrupted training starts over.
     pub checkpoints: Option<PathBuf>,
 }
 
 impl Trainer {
-    /// Trains, from the checkpoint of the same training if there is one. `on_epoch` gets each
-    /// epoch and its speed in images per second.
+    /// Trains, resuming from the checkpoint of the same training if there is one. `on_epoch` gets
+    /// each epoch and its speed in images per second.
     ///
-    /// A checkpoint that cannot be read or written costs a warning, not the training.
+    /// A checkpoint that cannot be read or written only causes a warning.
     pub fn train(
         &self,
         architecture: &Architecture,
@@ -33,11 +33,11 @@ impl Trainer {
         let checkpoint = file.as_ref().filter(|file| file.exists());
         let checkpoint = checkpoint.and_then(|file| match Checkpoint::load(file) {
             Ok(checkpoint) => {
-                tracing::info!("going on after epoch {}", checkpoint.epoch());
+                tracing::info!("resuming after epoch {}", checkpoint.epoch());
                 Some(checkpoint)
             }
             Err(error) => {
-                tracing::warn!("starting again from the beginning: {error}");
+                tracing::warn!("starting over: {error}");
                 None
             }
         });
@@ -46,11 +46,15 @@ impl Trainer {
             let now = clock::now();
             let speed = epoch.images_per_second(now - before);
             if let Some(Err(error)) = file.as_ref().map(|file| checkpoint.save(file)) {
-                tracing::warn!("no checkpoint of epoch {}: {error}", epoch.number);
+                tracing::warn!(
+                    "cannot save the checkpoint of epoch {}: {error}",
+                    epoch.number
+                );
             }
-            let answer = on_epoch(epoch, speed);
+            let flow = on_epoch(epoch, speed);
+            // Not before: saving the checkpoint is no part of the next epoch's time.
             before = clock::now();
-            answer
+            flow
         };
         let result = train_from(
             architecture,
@@ -66,10 +70,10 @@ impl Trainer {
         result
     }
 
-    /// Deletes the checkpoint of a training that nobody wants any more.
+    /// Deletes the checkpoint of a training.
     pub fn forget(&self, architecture: &Architecture, dataset: &Dataset, recipe: &Recipe) {
         if let Some(file) = self.file(architecture, dataset, recipe) {
-            // It is not there if no epoch was finished.
+            // There is no file if no epoch was finished.
             let _ = std::fs::remove_file(file);
         }
     }

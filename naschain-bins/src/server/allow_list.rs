@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use naschain_consensus::MinerId;
 
+use crate::cli::line_file;
 use naschain_identity::ss58;
 
 /// Hotkeys and their owners; an owner's miners get one seat of a job together.
@@ -15,35 +16,22 @@ pub struct AllowList(BTreeMap<MinerId, MinerId>);
 impl AllowList {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<AllowList> {
-        let shown = path.display();
-        let text = std::fs::read_to_string(path);
-        let text = text.with_context(|| format!("cannot read the allow-list {shown}"))?;
-        AllowList::parse(&text).with_context(|| format!("allow-list {shown}"))
+        line_file::read_file(path, "allow-list", AllowList::parse)
     }
 
     /// Reads lines of a hotkey's address, or `uid-N` for a miner of the old network, and its
     /// owner's name; empty lines and what follows `#` do not count.
     pub fn parse(text: &str) -> Result<AllowList> {
         let mut owners = BTreeMap::new();
-        for (number, line) in text.lines().enumerate() {
-            let number = number + 1;
-            let line = line.split('#').next().unwrap_or_default();
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let (hotkey, owner) = match words[..] {
-                [] => continue,
-                [hotkey, owner] => (hotkey, owner),
-                _ => bail!(
-                    "line {number} has {} words; it must have two: hotkey and owner",
-                    words.len()
-                ),
-            };
+        for line in line_file::pairs(text, ["hotkey", "owner"]) {
+            let (number, hotkey, owner) = line?;
             if !is_uid(hotkey) {
                 ss58::decode(hotkey).with_context(|| format!("line {number}"))?;
             }
             let miner = MinerId::new(hotkey).with_context(|| format!("line {number}"))?;
             let owner = MinerId::new(owner).with_context(|| format!("line {number}"))?;
             let before = owners.insert(miner, owner);
-            ensure!(before.is_none(), "line {number}: {hotkey} is there twice");
+            ensure!(before.is_none(), "line {number}: {hotkey} appears twice");
         }
         Ok(AllowList(owners))
     }
@@ -87,6 +75,6 @@ mod tests {
         assert!(error("\nada lab").contains("line 2: "));
         assert!(error("uid-07 lab").contains("line 1: "));
         assert!(error(&format!("{ALICE} a/b")).contains("line 1: "));
-        assert!(error("uid-1 a\nuid-1 b").contains("there twice"));
+        assert!(error("uid-1 a\nuid-1 b").contains("appears twice"));
     }
 }

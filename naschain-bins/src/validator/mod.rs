@@ -1,5 +1,7 @@
 //! A validator's view of a genomaster, and the destinations of its weights.
 
-pub mod on_chain;
+pub mod btcli;
+pub mod observed_run;
 pub mod public_journal;
-pub mod seen;
+pub mod uids;
+pub mod weight_files;

@@ -1,21 +1,22 @@
-//! The journal that a genomaster shows, verified as it grows.
+//! The public journal of a genomaster, verified incrementally.
 
 use anyhow::Result;
 
 use crate::client::{Client, ClientError};
 use naschain_run::{Auditor, ClosedJob, RunSpec, Signers, Unsigned};
 
-/// How far it was followed, and what is wrong with it.
+/// The verified part of a journal, and the first problem in it.
 pub struct PublicJournal {
     auditor: Auditor,
-    /// So many jobs were held against it.
+    /// Number of jobs that were compared with it.
     compared: usize,
     problem: Option<String>,
 }
 
 impl PublicJournal {
-    /// Nothing of it yet. `genomaster` is the address that miners sign for; without one nobody
-    /// has to sign, as long as nobody does. With `legacy` miners of the old network never have to.
+    /// Starts at the beginning of a journal. `genomaster` is the address that miners sign for;
+    /// without one, requests need no signatures unless some have them. With `legacy`, miners of
+    /// the reference network never need signatures.
     pub fn new(spec: RunSpec, genomaster: Option<&str>, legacy: bool) -> Result<PublicJournal> {
         let signers = Signers {
             genomaster: genomaster.map(str::to_owned),
@@ -29,7 +30,8 @@ impl PublicJournal {
         })
     }
 
-    /// Follows it to its end for now. After the first thing that is wrong it goes no further.
+    /// Fetches and verifies all new entries. Stops for good at the first problem: what follows a
+    /// broken entry proves nothing.
     pub async fn follow(&mut self, client: &Client) -> Result<(), ClientError> {
         while self.problem.is_none() {
             let page = client.journal(self.auditor.head().number).await?.entries;
@@ -46,25 +48,27 @@ impl PublicJournal {
         Ok(())
     }
 
-    /// Holds the jobs that were told, all in order, against those that follow from it.
-    pub fn hold(&mut self, told: &[ClosedJob]) {
-        let own = self.auditor.state().closed();
-        let pairs = told.iter().zip(own).skip(self.compared);
-        for (told, own) in pairs {
-            if told != own && self.problem.is_none() {
-                let job = own.job;
-                self.problem = Some(format!("{job} was told otherwise than it has it"));
+    /// Compares the jobs that the genomaster lists, all in order, with those in the journal.
+    pub fn compare(&mut self, listed: &[ClosedJob]) {
+        let closed = self.auditor.state().closed();
+        let pairs = listed.iter().zip(closed).skip(self.compared);
+        for (listed, verified) in pairs {
+            if listed != verified && self.problem.is_none() {
+                let job = verified.job;
+                self.problem = Some(format!(
+                    "{job} in the list of jobs differs from the journal"
+                ));
             }
             self.compared += 1;
         }
     }
 
-    /// Events that were verified.
+    /// Number of verified events.
     pub fn events(&self) -> u64 {
         self.auditor.head().number
     }
 
-    /// What is wrong with it, if anything is.
+    /// The first problem, if any.
     pub fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
     }

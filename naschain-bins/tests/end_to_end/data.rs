@@ -178,7 +178,7 @@ fn a_search_runs_on_pictures_and_on_an_archive() {
     let wrong = search(&dir.join("wrong"), &["--data=digits", "--image-size=16"]);
     let error = text(&{ wrong }.output().unwrap().stderr);
     assert!(
-        error.contains("the images of digits have their own"),
+        error.contains("the images of digits have a fixed size"),
         "{error}"
     );
     std::fs::remove_dir_all(dir).unwrap();

@@ -108,8 +108,8 @@ async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec
             data_dir: None,
             keep_images: 0,
             jobs: 1,
-            unsent: None,
-            shelf: Arc::default(),
+            outbox: None,
+            dataset_cache: Arc::default(),
             stop: stopped.clone(),
         };
         miners.spawn(miner.work(None));
@@ -195,7 +195,7 @@ fn a_killed_miner_resumes_from_its_checkpoint() {
     assert_eq!(files(), 1);
     let again = start();
     wait_until("ada resumes", || {
-        read(&log).contains("going on after epoch")
+        read(&log).contains("resuming after epoch")
     });
     assert!(!read(&log).contains('\u{1b}'), "a file has no colours");
     // Both have the same digest: ada with two processes, bob with one.

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::cli::line_file;
+
 const FEWEST_CHARACTERS: usize = 8;
 const MAX_CHARACTERS: usize = 256;
 
@@ -22,20 +24,13 @@ impl fmt::Debug for Credentials {
 impl Credentials {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Credentials> {
-        let shown = path.display();
-        let text = std::fs::read_to_string(path);
-        let text = text.with_context(|| format!("cannot read the credentials {shown}"))?;
-        Credentials::parse(&text).with_context(|| format!("credentials {shown}"))
+        line_file::read_file(path, "credentials", Credentials::parse)
     }
 
     /// Reads lines of `UID:TOKEN`; empty lines and those that begin with `#` do not count.
     pub fn parse(text: &str) -> Result<Credentials> {
         let mut hashes = BTreeMap::new();
-        for (number, line) in text.lines().enumerate() {
-            let (number, line) = (number + 1, line.trim());
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
+        for (number, line) in line_file::entries(text) {
             // Never the line itself: it may be a token.
             let Some((uid, token)) = line.split_once(':') else {
                 bail!("line {number} is not UID:TOKEN");
@@ -49,7 +44,7 @@ impl Credentials {
                 "line {number}: the token has {length} characters; it must have {FEWEST_CHARACTERS} to {MAX_CHARACTERS}"
             );
             let before = hashes.insert(uid, blake3::hash(token.as_bytes()));
-            ensure!(before.is_none(), "line {number}: uid {uid} is there twice");
+            ensure!(before.is_none(), "line {number}: uid {uid} appears twice");
         }
         Ok(Credentials(hashes))
     }
@@ -112,7 +107,7 @@ mod tests {
         assert!(error("7:long-enough\nsecret-token").contains("line 2 is not UID:TOKEN"));
         assert!(error("x:secret-token").contains("line 1"));
         assert!(error("7:short").contains("5 characters"));
-        assert!(error("7:secret-token\n7:secret-token").contains("there twice"));
+        assert!(error("7:secret-token\n7:secret-token").contains("appears twice"));
         for text in [
             "secret-token",
             "x:secret-token",

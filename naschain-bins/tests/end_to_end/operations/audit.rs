@@ -158,7 +158,7 @@ async fn a_history_that_differs_from_the_journal_is_found() {
         .await
         .unwrap();
     let mut history = coordinator
-        .look(|state| naschain_bins::artifacts::report::History::start(&dir, &state.closed()[..2]))
+        .look(|state| naschain_bins::artifacts::history::History::start(&dir, &state.closed()[..2]))
         .await
         .unwrap();
     assert!(history.follow(&[]).is_ok());

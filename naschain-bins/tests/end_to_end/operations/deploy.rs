@@ -30,7 +30,7 @@ fn a_wrong_key_ends_with_exit_code_2_and_its_name_and_logs_can_be_json() {
     assert_eq!(output.status.code(), Some(2));
     let error = text(&output.stderr);
     assert!(
-        error.contains("lsten is no flag of `genomaster serve`"),
+        error.contains("lsten is not a flag of `genomaster serve`"),
         "{error}"
     );
 

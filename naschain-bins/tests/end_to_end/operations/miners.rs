@@ -7,7 +7,7 @@ use std::path::Path;
 
 use naschain_bins::journal::run_folder::read_spec;
 use naschain_bins::journal::store::Place;
-use naschain_bins::miner::unsent::Answer;
+use naschain_bins::miner::outbox::Answer;
 use naschain_consensus::{Event, JobId, LeaseId, Row};
 use naschain_run::PublicEvent;
 use serde_json::json;
@@ -73,7 +73,7 @@ async fn an_unsent_answer_is_delivered_by_the_next_process() {
     let flags = ["--epochs=60", "--lease-seconds=30"];
     let mut server = Server::start_with(&run, 0, &flags);
     let port = server.port();
-    let unsent = format!("--unsent={}", kept.display());
+    let unsent = format!("--outbox={}", kept.display());
     let mut ada = miner(&server.url, &["--name=ada", &unsent]);
     let metrics = || call(&server, "GET", "/metrics", "", "").body;
     let leased = "naschain_actions_total{kind=\"leased\"} 1";
@@ -163,10 +163,10 @@ fn an_answer_is_kept_until_the_genomaster_has_judged_it() {
         ("403 Forbidden", "not_allowed", 1),
         ("409 Conflict", "refused", 0),
     ] {
-        answer.keep(&dir).unwrap();
+        answer.store(&dir).unwrap();
         let url = refusing(run.clone(), status, kind);
         let mut miner = crate::programs::miner();
-        miner.args(["--genomaster", &url, "--name=ada", "--unsent"]);
+        miner.args(["--genomaster", &url, "--name=ada", "--outbox"]);
         let output = miner.arg(&dir).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         let said = format!("HTTP {}", &status[..3]);

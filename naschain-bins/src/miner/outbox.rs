@@ -1,4 +1,4 @@
-//! A miner's answers on disk, from the end of a training until the genomaster has taken them.
+//! A miner's outbox: a folder of answers, each from the end of its training until it is delivered.
 
 use std::path::{Path, PathBuf};
 
@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::run_folder::write_whole;
 
-/// An answer that the genomaster may not have.
+/// An answer that the genomaster may not have received.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
-    /// Who answers.
+    /// The miner.
     pub miner: MinerId,
-    /// In which run.
+    /// The run.
     pub run: Digest,
-    /// For which job.
+    /// The job.
     #[serde(rename = "batch")]
     pub job: JobId,
-    /// Under which lease.
+    /// The lease of the job.
     pub lease: LeaseId,
-    /// What.
+    /// The result.
     pub row: Row,
 }
 
@@ -32,22 +32,22 @@ impl Answer {
         dir.join(format!("{}-{run}-{}.json", self.miner, self.lease.0))
     }
 
-    /// Writes it into the folder.
-    pub fn keep(&self, dir: &Path) -> Result<()> {
-        std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    /// Writes it into the outbox `dir`.
+    pub fn store(&self, dir: &Path) -> Result<()> {
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
         write_whole(&self.path(dir), serde_json::to_string(self)?.as_bytes())
     }
 
-    /// Deletes it from the folder.
-    pub fn forget(&self, dir: &Path) {
-        // It is not there if it could not be written.
+    /// Deletes it from the outbox `dir`.
+    pub fn remove(&self, dir: &Path) {
+        // There is no file if it could not be stored.
         let _ = std::fs::remove_file(self.path(dir));
     }
 }
 
-/// The answers of a miner in a folder, by lease. A file that is no answer is left alone, with a
-/// warning.
-pub fn kept(dir: &Path, miner: &MinerId) -> Vec<Answer> {
+/// The answers of a miner in the outbox `dir`, in the order of leases. Logs a warning for a file that
+/// is not an answer.
+pub fn pending(dir: &Path, miner: &MinerId) -> Vec<Answer> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let paths = entries.map(|entry| entry.path());
     let paths = paths.filter(|path| path.extension().is_some_and(|end| end == "json"));
@@ -55,7 +55,7 @@ pub fn kept(dir: &Path, miner: &MinerId) -> Vec<Answer> {
         let text = std::fs::read_to_string(&path).ok()?;
         let answer = serde_json::from_str(&text);
         if let Err(error) = &answer {
-            tracing::warn!("{} is no answer: {error}", path.display());
+            tracing::warn!("{} is not an answer: {error}", path.display());
         }
         answer.ok()
     };
@@ -70,8 +70,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_kept_until_they_are_forgotten() {
-        let dir = std::env::temp_dir().join(format!("naschain-unsent-{}", std::process::id()));
+    fn answers_are_pending_until_removed() {
+        let dir = std::env::temp_dir().join(format!("naschain-outbox-{}", std::process::id()));
         let answer = |miner: &str, lease| Answer {
             miner: miner.parse().unwrap(),
             run: Digest([7; 32]),
@@ -81,13 +81,13 @@ mod tests {
         };
         let (ada, later, bob) = (answer("ada", 2), answer("ada", 10), answer("bob", 3));
         for answer in [&later, &bob, &ada] {
-            answer.keep(&dir).unwrap();
+            answer.store(&dir).unwrap();
         }
         std::fs::write(dir.join("broken.json"), "{").unwrap();
         let name = "ada".parse().unwrap();
-        assert_eq!(kept(&dir, &name), [ada.clone(), later.clone()]);
-        ada.forget(&dir);
-        assert_eq!(kept(&dir, &name), [later]);
+        assert_eq!(pending(&dir, &name), [ada.clone(), later.clone()]);
+        ada.remove(&dir);
+        assert_eq!(pending(&dir, &name), [later]);
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! What a validator has seen of a genomaster's run.
+//! What a validator has observed of a genomaster's run.
 
 use anyhow::Result;
 use naschain_run::{
@@ -8,21 +8,21 @@ use naschain_run::{
 use crate::client::Client;
 use crate::validator::public_journal::PublicJournal;
 
-/// What was seen of a run so far.
-pub struct Seen {
+/// The observed part of a run.
+pub struct ObservedRun {
     spec: RunSpec,
     legacy: bool,
     closed: Vec<ClosedJob>,
     chain: HistoryChain,
     journal: PublicJournal,
-    /// What was wrong with a history that was told.
+    /// The first problem with a list of jobs, of this run or of an earlier one.
     problem: Option<String>,
 }
 
-impl Seen {
-    /// Nothing of a run yet.
-    fn new(spec: RunSpec, genomaster: Option<&str>, legacy: bool) -> Result<Seen> {
-        Ok(Seen {
+impl ObservedRun {
+    /// A run of which nothing was observed yet.
+    fn new(spec: RunSpec, genomaster: Option<&str>, legacy: bool) -> Result<ObservedRun> {
+        Ok(ObservedRun {
             chain: HistoryChain::new(spec.digest()),
             journal: PublicJournal::new(spec.clone(), genomaster, legacy)?,
             spec,
@@ -32,23 +32,28 @@ impl Seen {
         })
     }
 
-    /// Nothing yet of a run that took the address over from another. A history that was wrong
-    /// once stays so, or a genomaster could make it forgotten by another run.
-    fn after(self, spec: RunSpec, genomaster: Option<&str>, legacy: bool) -> Result<Seen> {
+    /// A new run at the same address. A problem of the old run's history is kept: otherwise a
+    /// genomaster could hide it by starting another run.
+    fn replaced_by(
+        self,
+        spec: RunSpec,
+        genomaster: Option<&str>,
+        legacy: bool,
+    ) -> Result<ObservedRun> {
         let (old, new) = (self.spec.digest(), spec.digest());
-        tracing::warn!("run {new} has taken the address over from run {old}");
+        tracing::warn!("run {new} has replaced run {old} at this address");
         let journal = self.journal.problem();
         for problem in self.problem.as_deref().into_iter().chain(journal) {
-            tracing::error!("what was told of run {old} is not to be trusted: {problem}");
+            tracing::error!("run {old} cannot be trusted: {problem}");
         }
-        Ok(Seen {
+        Ok(ObservedRun {
             problem: self.problem,
-            ..Seen::new(spec, genomaster, legacy)?
+            ..ObservedRun::new(spec, genomaster, legacy)?
         })
     }
 
-    /// Judges every job again and scores the miners. An epoch is `epoch_jobs` long, or as
-    /// long as the run's population.
+    /// Recomputes the verdict of every job and scores the miners. An epoch has `epoch_jobs` jobs
+    /// or, by default, as many as the run's population.
     pub fn validate(
         &self,
         epoch_jobs: Option<u32>,
@@ -69,39 +74,44 @@ impl Seen {
     }
 }
 
-/// Gets what has ended since; says whether there was anything, and whether the run is finished.
-pub async fn fetch(client: &Client, seen: &mut Option<Seen>, legacy: bool) -> Result<(bool, bool)> {
+/// Fetches the jobs that have ended since the last call. Returns whether there are any, and whether
+/// the run is finished.
+pub async fn fetch(
+    client: &Client,
+    observed: &mut Option<ObservedRun>,
+    legacy: bool,
+) -> Result<(bool, bool)> {
     let spec = client.run().await?;
     let genomaster = client.genomaster().await?;
-    let now = match seen.take() {
+    let now = match observed.take() {
         Some(known) if known.spec == spec => known,
-        Some(other) => other.after(spec, genomaster, legacy)?,
-        None => Seen::new(spec, genomaster, legacy)?,
+        Some(other) => other.replaced_by(spec, genomaster, legacy)?,
+        None => ObservedRun::new(spec, genomaster, legacy)?,
     };
-    let seen = seen.insert(now);
-    let before = seen.closed.len();
+    let run = observed.insert(now);
+    let before = run.closed.len();
     let (finished, head) = loop {
-        let page = client.jobs(seen.closed.len()).await?;
-        let whole = page.jobs.is_empty() || seen.closed.len() + page.jobs.len() >= page.total;
-        seen.closed.extend(page.jobs);
-        if whole {
+        let page = client.jobs(run.closed.len()).await?;
+        let complete = page.jobs.is_empty() || run.closed.len() + page.jobs.len() >= page.total;
+        run.closed.extend(page.jobs);
+        if complete {
             break (page.finished, page.head);
         }
     };
-    seen.check(head.as_ref(), genomaster);
-    seen.journal.follow(client).await?;
-    seen.journal.hold(&seen.closed);
-    Ok((seen.closed.len() > before, finished))
+    run.check(head.as_ref(), genomaster);
+    run.journal.follow(client).await?;
+    run.journal.compare(&run.closed);
+    Ok((run.closed.len() > before, finished))
 }
 
-impl Seen {
-    /// Holds what the genomaster vouches for against all that it has ever told. A history that
-    /// was wrong once stays so.
+impl ObservedRun {
+    /// Compares the head that the genomaster signs with all jobs that it has ever listed. A
+    /// problem that was found once is kept, even if a later head is right.
     fn check(&mut self, head: Option<&HistoryHead>, genomaster: Option<&str>) {
         self.chain.follow(&self.closed);
         let problem = match head {
             Some(head) => self.chain.problem(head, genomaster),
-            None => genomaster.map(|_| "the genomaster vouches for nothing".to_owned()),
+            None => genomaster.map(|_| "the genomaster signs no head of its history".to_owned()),
         };
         self.problem = self.problem.take().or(problem);
     }
@@ -129,12 +139,12 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_history_is_not_forgotten_by_another_run() {
-        let mut seen = Seen::new(spec(1), None, false).unwrap();
-        seen.problem = Some("job 3 was changed".to_owned());
-        let mut seen = seen.after(spec(2), None, false).unwrap();
-        assert_eq!((&seen.spec, seen.closed.len()), (&spec(2), 0));
-        seen.check(None, None);
-        assert_eq!(seen.problem.as_deref(), Some("job 3 was changed"));
+    fn a_problem_of_a_history_survives_another_run() {
+        let mut run = ObservedRun::new(spec(1), None, false).unwrap();
+        run.problem = Some("job 3 was changed".to_owned());
+        let mut run = run.replaced_by(spec(2), None, false).unwrap();
+        assert_eq!((&run.spec, run.closed.len()), (&spec(2), 0));
+        run.check(None, None);
+        assert_eq!(run.problem.as_deref(), Some("job 3 was changed"));
     }
 }

@@ -1,4 +1,4 @@
-//! `miner selftest --random N`: trainings drawn at random, on the device and on the CPU.
+//! `miner selftest --random N`: random trainings, compared between the device and the CPU.
 
 use std::ops::ControlFlow;
 
@@ -9,15 +9,15 @@ use naschain_core::{
 use naschain_train::{Dataset, Device, Options, train};
 use serde::Serialize;
 
-use crate::cli::run::say;
-use crate::commands::speed::made_up;
+use crate::cli::program::print;
+use crate::commands::speed::synthetic_images;
 
-/// FLOPs of the forward passes of one training, about.
-const FLOPS: u64 = 100_000_000;
+/// Approximate limit on FLOPs of the forward passes of one training.
+const MAX_FLOPS: u64 = 100_000_000;
 
 /// What is printed for one training.
 #[derive(Debug, Serialize)]
-struct Found {
+struct TrainingResult {
     index: u64,
     genome: String,
     input: Shape,
@@ -25,13 +25,13 @@ struct Found {
     batch_size: usize,
     device: String,
     digest: Digest,
-    /// Nothing on a CPU.
+    /// `None` on a CPU.
     equal_to_cpu: Option<bool>,
 }
 
-/// Trains the first `count` trainings of a list that is the same everywhere, on a GPU also on the
-/// CPU, prints their digests, and fails if two are not equal.
-pub(crate) fn random_trainings(
+/// Runs the first `count` trainings of a fixed random sequence and prints their digests. On a GPU,
+/// runs each on the CPU too, and fails if digests differ.
+pub(crate) fn synthetic_trainings(
     count: u64,
     epochs: u32,
     options: Options,
@@ -43,7 +43,7 @@ pub(crate) fn random_trainings(
         let digest = training.run(options)?;
         let mut on_cpu = options;
         on_cpu.device = Device::Cpu;
-        let found = Found {
+        let result = TrainingResult {
             index,
             genome: training.genome.clone(),
             input: training.dataset.shape,
@@ -56,37 +56,37 @@ pub(crate) fn random_trainings(
                 Device::Cuda(_) => Some(training.run(on_cpu)? == digest),
             },
         };
-        if found.equal_to_cpu == Some(false) {
+        if result.equal_to_cpu == Some(false) {
             different.push(index);
         }
-        say(&found.line(json)?)?;
+        print(&result.line(json)?)?;
     }
     ensure!(
         different.is_empty(),
-        "{} of {count} trainings ended with other digests than on the CPU (D3): {different:?}",
+        "{} of {count} trainings have other digests than on the CPU (D3): {different:?}",
         different.len()
     );
     Ok(())
 }
 
-impl Found {
+impl TrainingResult {
     fn line(&self, json: bool) -> Result<String> {
         if json {
             return Ok(serde_json::to_string(self)? + "\n");
         }
         let equal = match self.equal_to_cpu {
             None => "",
-            Some(true) => ", as on the CPU",
-            Some(false) => ", NOT as on the CPU",
+            Some(true) => ", equal to CPU",
+            Some(false) => ", NOT EQUAL to CPU",
         };
         Ok(format!(
-            "{} on {}: {} of {} with {} channels, batches of {}{equal}\n",
+            "{} on {}: genome {}, images {}, {} channels, batch size {}{equal}\n",
             self.digest, self.device, self.genome, self.input, self.init_channels, self.batch_size
         ))
     }
 }
 
-/// A network, how it is trained, and on what.
+/// A network with its recipe and data.
 struct Training {
     genome: String,
     init_channels: usize,
@@ -96,12 +96,15 @@ struct Training {
 }
 
 impl Training {
-    /// Number `index`: any number of phases, nodes and channels, images of any size, and every
-    /// option of the recipe. Every epoch's last batch is smaller than the others. In one of eight
-    /// the first convolution is not applied.
+    /// Draws training `index`: random numbers of phases, nodes and channels, image sizes, and
+    /// options of the recipe. The last batch of every epoch is smaller than the others. In every
+    /// eighth training, the network has as many channels as the images, so that the entry
+    /// convolution is not applied.
+    ///
+    /// `python/independent` draws the same sequence: the order of the draws is part of it.
     fn draw(index: u64, epochs: u32) -> Result<Training> {
         let mut stream = Stream::new(1, Purpose::Simulation, 1, index);
-        let mut between = |least: u64, most: u64| (least + stream.below(most - least + 1)) as usize;
+        let mut between = |min: u64, max: u64| (min + stream.below(max - min + 1)) as usize;
         let mut space = MacroSpace {
             phases: between(1, 3),
             nodes: between(2, 4),
@@ -119,7 +122,7 @@ impl Training {
         let bits: Vec<bool> = (0..space.genome_len()).map(|_| between(0, 2) > 0).collect();
         let genome = Genome::from_bits(bits);
         let architecture = space.decode(&genome)?;
-        let affordable = FLOPS / architecture.costs()?.flops.max(1) / 2;
+        let affordable = MAX_FLOPS / architecture.costs()?.flops.max(1) / 2;
         let train_images = affordable.clamp(5, 200) as usize;
         let mut recipe = Recipe::default();
         recipe.seed = index;
@@ -143,19 +146,19 @@ impl Training {
             genome: genome.grouped(space.phase_len()),
             init_channels: space.init_channels,
             architecture,
-            dataset: made_up(space.input, train_images + recipe.validation_images)?,
+            dataset: synthetic_images(space.input, train_images + recipe.validation_images)?,
             recipe,
         })
     }
 
     fn run(&self, options: Options) -> Result<Digest> {
-        let mut go_on = |_: &naschain_train::Epoch| ControlFlow::Continue(());
+        let mut proceed = |_: &naschain_train::Epoch| ControlFlow::Continue(());
         let trained = train(
             &self.architecture,
             &self.dataset,
             &self.recipe,
             options,
-            &mut go_on,
+            &mut proceed,
         )?;
         Ok(trained.measurement.digest)
     }
@@ -166,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_is_fixed_and_each_training_is_another() {
+    fn the_sequence_is_fixed_and_trainings_differ() {
         let digest = |index| Training::draw(index, 2).unwrap().run(Options::default());
         let first: Vec<_> = (0..3).map(|index| digest(index).unwrap()).collect();
         assert_eq!(digest(1).unwrap(), first[1]);

@@ -1,6 +1,5 @@
-//! The run's folder: history, front, picture and models.
+//! The Pareto front in the run's folder: `front.json`, `front.svg` and the models.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -13,69 +12,28 @@ use crate::artifacts::models;
 use crate::artifacts::models::Member;
 use crate::artifacts::plot;
 use crate::journal::run_folder::write_whole;
-use naschain_run::{ClosedJob, FrontMember, RunSpec, RunState};
+use naschain_run::{FrontMember, RunSpec, RunState};
 
 /// One object of `front.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FrontModel {
     /// The genome.
     pub genome: Genome,
-    /// Validation accuracy in percent, as the miners agreed.
+    /// Validation accuracy in percent that the miners agreed on.
     pub accuracy: Accuracy,
-    /// Test accuracy in percent, measured once, at the end.
+    /// Test accuracy in percent, measured once, after the search.
     pub test_accuracy: Accuracy,
     /// Trainable parameters.
     pub params: u64,
-    /// FLOPs of one image.
+    /// FLOPs per image.
     pub flops: u64,
     /// The training digest that the miners reported.
     pub digest: Digest,
-    /// The digest of the training that made `weights`; equal where miners and genomaster
-    /// compute the same bits.
+    /// The digest of the genomaster's own training, which produced the stored weights; equal to
+    /// `digest` if miners and genomaster compute the same bits.
     pub model_digest: Digest,
-    /// The folder with `model.safetensors` and `model.json`, within the run's.
+    /// Folder of `model.safetensors` and `model.json`, relative to the run's.
     pub model: PathBuf,
-}
-
-/// `history.jsonl`: each evaluated genome with all rows and the verdict, one JSON object a line.
-pub struct History {
-    path: PathBuf,
-    written: usize,
-    bytes: u64,
-}
-
-impl History {
-    /// Writes the jobs that have ended so far and goes on from there.
-    pub fn start(dir: &Path, closed: &[ClosedJob]) -> Result<History> {
-        let mut history = History {
-            path: dir.join("history.jsonl"),
-            written: 0,
-            bytes: 0,
-        };
-        write_whole(&history.path, b"")?;
-        history.follow(closed)?;
-        Ok(history)
-    }
-
-    /// Appends what has ended since. After an error the next call writes it again, whole.
-    pub fn follow(&mut self, closed: &[ClosedJob]) -> Result<()> {
-        let mut text = String::new();
-        for job in closed.iter().skip(self.written) {
-            text += &serde_json::to_string(job)?;
-            text.push('\n');
-        }
-        let context = || format!("cannot write {}", self.path.display());
-        let open = std::fs::OpenOptions::new().append(true).open(&self.path);
-        let mut file = open.with_context(context)?;
-        if let Err(error) = file.write_all(text.as_bytes()) {
-            // What came through of a line would be read as damage.
-            let _ = file.set_len(self.bytes);
-            return Err(error).with_context(context);
-        }
-        self.bytes += text.len() as u64;
-        self.written = closed.len();
-        Ok(())
-    }
 }
 
 /// Writes `front.svg` and `front.json`.
@@ -93,10 +51,11 @@ pub fn write_front(dir: &Path, state: &RunState, models: &[FrontModel]) -> Resul
     write_whole(&dir.join("front.json"), json.as_bytes())
 }
 
-/// Trains every network of the front once more, tests it, and writes its model.
+/// Trains every network of the front again, tests it, and writes its model. `done` is called after
+/// each.
 ///
-/// The genomaster never saw the miners' weights; it makes its own, and by that it also checks
-/// the miners' digests. `done` is called after each.
+/// Miners send no weights, so the genomaster trains its own. This also checks the miners'
+/// digests.
 pub fn write_models(
     dir: &Path,
     spec: &RunSpec,
@@ -113,10 +72,10 @@ pub fn write_models(
             scope.spawn(|| {
                 loop {
                     let taken = next.lock().map_or(None, |mut next| next.next());
-                    let Some((place, member)) = taken else { return };
+                    let Some((index, member)) = taken else { return };
                     let model = write_model(dir, spec, member, dataset, options);
                     if let Ok(mut finished) = finished.lock() {
-                        finished.push((place, model));
+                        finished.push((index, model));
                     }
                     done();
                 }
@@ -124,7 +83,8 @@ pub fn write_models(
         }
     });
     let mut finished = finished.into_inner().unwrap_or_default();
-    finished.sort_by_key(|(place, _)| *place);
+    // Threads finish in any order; `front.json` is in the order of the front.
+    finished.sort_by_key(|(index, _)| *index);
     finished.into_iter().map(|(_, model)| model).collect()
 }
 
@@ -146,7 +106,9 @@ fn write_model(
     Ok(FrontModel {
         genome: member.genome.clone(),
         accuracy: measurement.accuracy,
-        test_accuracy: model.test_accuracy.context("it was just tested")?,
+        test_accuracy: model
+            .test_accuracy
+            .context("the model has no test accuracy")?,
         params: measurement.params,
         flops: measurement.flops,
         digest: measurement.digest,

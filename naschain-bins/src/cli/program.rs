@@ -1,4 +1,4 @@
-//! What the three binaries' `main` functions share: runtime, logs, exit codes.
+//! The runtime, logs, output and exit codes of the three programs.
 
 use std::future::Future;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -7,19 +7,21 @@ use std::process::ExitCode;
 use anyhow::Result;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::run_args::EXIT_WRONG;
-use crate::cli::training_line;
+use crate::cli::progress_line;
+use crate::cli::run_args::EXIT_ERROR;
 
-/// How logs are written.
+/// Format of logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Lines of text.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Runs a command: logs go to standard error, an error ends with exit code 2.
+/// Runs a command. Logs are written to standard error; an error is printed and gives exit code 2.
+///
+/// `default_log` is the log level if `RUST_LOG` is not set.
 pub fn run(
     command: impl Future<Output = Result<()>>,
     default_log: &str,
@@ -30,7 +32,7 @@ pub fn run(
         .with_env_filter(filter)
         .with_target(false)
         .with_ansi(coloured())
-        .with_writer(training_line::stderr);
+        .with_writer(progress_line::stderr);
     match format {
         LogFormat::Text => logs.init(),
         LogFormat::Json => logs.json().flatten_event(true).init(),
@@ -40,7 +42,7 @@ pub fn run(
         Err(error) => return fail(&error.into(), format),
     };
     let result = runtime.block_on(command);
-    // A training in progress is abandoned, not waited for.
+    // Does not wait for a training in progress, which may take hours.
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,15 +50,14 @@ pub fn run(
     }
 }
 
-/// Whether logs are read on a screen, by somebody who does not refuse colours
-/// (<https://no-color.org>).
+/// Whether logs are coloured: on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
 fn coloured() -> bool {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    std::io::stderr().is_terminal() && !refused
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stderr().is_terminal() && !no_color
 }
 
-/// Prints to standard output; a reader that went away, as `head` does, is no error.
-pub fn say(text: &str) -> Result<()> {
+/// Prints to standard output. A closed pipe, as in `... | head`, is not an error.
+pub fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
@@ -65,7 +66,7 @@ pub fn say(text: &str) -> Result<()> {
 }
 
 fn fail(error: &anyhow::Error, format: LogFormat) -> ExitCode {
-    // Some causes are already the end of the text before them.
+    // Some errors already end with the text of their cause.
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(|cause| cause.to_string()) {
         if !text.ends_with(&cause) {
@@ -74,8 +75,8 @@ fn fail(error: &anyhow::Error, format: LogFormat) -> ExitCode {
     }
     match format {
         LogFormat::Text => drop(writeln!(std::io::stderr(), "error: {text}")),
-        // Whoever reads the log reads nothing but JSON.
+        // With this format every line of standard error must be JSON.
         LogFormat::Json => tracing::error!("{text}"),
     }
-    ExitCode::from(EXIT_WRONG)
+    ExitCode::from(EXIT_ERROR)
 }

@@ -1,5 +1,5 @@
-//! The line of a miner's terminal that says how far its trainings are; where there is no terminal,
-//! the same in the log.
+//! Progress of a miner's trainings: one line at the bottom of the terminal or, without a terminal,
+//! messages in the log.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Stderr, Write};
@@ -9,20 +9,23 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 
-/// The log is told of a training this often at most.
-const LOG_PAUSE: Duration = Duration::from_secs(10);
+/// Minimum time between two log messages about one training.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Whether there is such a line in this process: only a miner's program has one.
+/// Whether this process shows the line; only `miner` does, on a terminal.
+///
+/// A static, because the log writer, which the logging library calls, must clear the line.
 static HAS_LINE: AtomicBool = AtomicBool::new(false);
-/// What it says of each training, by name.
+/// The text for each training, by its name.
 static TRAININGS: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 
-/// Shows trainings on standard error, if that is a terminal.
+/// Enables the line if standard error is a terminal.
 pub fn show() {
     HAS_LINE.store(std::io::stderr().is_terminal(), Relaxed);
 }
 
-/// Standard error for a line of the log, which must not be appended to the line of trainings.
+/// Standard error for a message of the log. Clears the line first, as the message would be appended
+/// to it otherwise.
 pub fn stderr() -> Stderr {
     let mut stderr = std::io::stderr();
     if HAS_LINE.load(Relaxed) {
@@ -31,29 +34,29 @@ pub fn stderr() -> Stderr {
     stderr
 }
 
-/// One training of a miner; its part of the line goes with it.
+/// Progress of one training. Removed from the line when dropped.
 #[derive(Debug)]
-pub struct TrainingLine {
+pub struct ProgressLine {
     name: String,
     epochs: u32,
     logged: Instant,
 }
 
-impl TrainingLine {
-    /// A training of so many epochs that has not begun.
-    pub fn new(name: String, epochs: u32) -> TrainingLine {
-        TrainingLine {
+impl ProgressLine {
+    /// A training of `epochs` epochs that has not begun.
+    pub fn new(name: String, epochs: u32) -> ProgressLine {
+        ProgressLine {
             name,
             epochs,
             logged: clock::now(),
         }
     }
 
-    /// An epoch is done.
+    /// Shows that an epoch has finished.
     pub fn epoch(&mut self, number: u32, images_per_second: f64) {
         let text = self.text(number, images_per_second);
         if !HAS_LINE.load(Relaxed) {
-            if self.logged.elapsed() >= LOG_PAUSE {
+            if self.logged.elapsed() >= LOG_INTERVAL {
                 tracing::info!("{text}");
                 self.logged = clock::now();
             }
@@ -65,12 +68,12 @@ impl TrainingLine {
     }
 
     fn text(&self, number: u32, images_per_second: f64) -> String {
-        let TrainingLine { name, epochs, .. } = self;
+        let ProgressLine { name, epochs, .. } = self;
         format!("{name}: epoch {number} of {epochs}, {images_per_second:.0} images/s")
     }
 }
 
-impl Drop for TrainingLine {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         let mut trainings = TRAININGS.lock().unwrap_or_else(PoisonError::into_inner);
         if trainings.remove(&self.name).is_some() {
@@ -80,7 +83,7 @@ impl Drop for TrainingLine {
 }
 
 fn draw(trainings: &BTreeMap<String, String>) {
-    // One that cannot be drawn is missed by nobody.
+    // Progress is not worth an error.
     let _ = write!(std::io::stderr(), "\r{}\x1b[K", line(trainings));
 }
 
@@ -94,9 +97,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_how_far_each_training_is() {
-        let one = TrainingLine::new("job 3".to_owned(), 10);
-        let other = TrainingLine::new("job 12".to_owned(), 10);
+    fn the_line_shows_the_progress_of_each_training() {
+        let one = ProgressLine::new("job 3".to_owned(), 10);
+        let other = ProgressLine::new("job 12".to_owned(), 10);
         let mut trainings = BTreeMap::new();
         for (line, epoch, speed) in [(&one, 1, 99.6), (&other, 4, 7.2), (&one, 2, 1234.0)] {
             trainings.insert(line.name.clone(), line.text(epoch, speed));
