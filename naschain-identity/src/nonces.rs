@@ -34,7 +34,7 @@ impl Nonces {
     /// # Errors
     /// [`AuthError::Replayed`] when it came before, [`AuthError::Stale`] when it was signed
     /// before this genomaster started, which may be so.
-    pub fn take(&mut self, hotkey: &str, nonce: u64, now_ns: u64) -> Result<(), AuthError> {
+    pub fn accept(&mut self, hotkey: &str, nonce: u64, now_ns: u64) -> Result<(), AuthError> {
         let oldest = now_ns.saturating_sub(MAX_AGE_NS);
         while self.seen.first().is_some_and(|(nonce, _)| *nonce < oldest) {
             self.seen.pop_first();
@@ -58,13 +58,13 @@ mod tests {
     #[test]
     fn a_nonce_counts_once_for_each_sender() {
         let mut nonces = Nonces::new(100);
-        nonces.take("a", 150, 200).unwrap();
-        nonces.take("b", 150, 200).unwrap();
-        nonces.take("a", 151, 200).unwrap();
-        let again = nonces.take("a", 150, 300).unwrap_err();
+        nonces.accept("a", 150, 200).unwrap();
+        nonces.accept("b", 150, 200).unwrap();
+        nonces.accept("a", 151, 200).unwrap();
+        let again = nonces.accept("a", 150, 300).unwrap_err();
         assert_eq!(again.kind(), "replayed_request");
         assert_eq!(
-            nonces.take("a", 99, 200).unwrap_err().kind(),
+            nonces.accept("a", 99, 200).unwrap_err().kind(),
             "stale_request"
         );
     }
@@ -74,7 +74,7 @@ mod tests {
         let mut nonces = Nonces::new(100);
         nonces.remember("a", 120);
         assert_eq!(
-            nonces.take("a", 120, 110).unwrap_err().kind(),
+            nonces.accept("a", 120, 110).unwrap_err().kind(),
             "replayed_request"
         );
     }
@@ -84,7 +84,7 @@ mod tests {
         let mut nonces = Nonces::new(0);
         for nonce in 0..1000 {
             let now = nonce * (MAX_AGE_NS / 100);
-            nonces.take("a", now, now).unwrap();
+            nonces.accept("a", now, now).unwrap();
         }
         assert!(nonces.seen.len() <= 102, "{}", nonces.seen.len());
     }

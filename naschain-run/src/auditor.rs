@@ -5,9 +5,9 @@ use naschain_consensus::{Finding, JobId, Rejected, judge};
 use crate::closed_job::ClosedJob;
 use crate::error::Error;
 use crate::events::{PublicEvent, Publisher};
-use crate::hash_chain::{Broken, Entry, JournalHead, next_entry_hash};
+use crate::hash_chain::{BrokenChain, Entry, JournalHead, next_entry_hash};
 use crate::proof::Proof;
-use crate::provenance::{Senders, Sent, Signers};
+use crate::provenance::{Provenance, Signers, Source};
 use crate::spec::RunSpec;
 use crate::state::RunState;
 
@@ -17,7 +17,7 @@ use crate::state::RunState;
 pub enum Fault {
     /// The chain of digests does not hold.
     #[error(transparent)]
-    JournalHead(#[from] Broken),
+    JournalHead(#[from] BrokenChain),
     /// An event stands at another place than it was written at.
     #[error("event {number} was moved: what stands at {found} belongs there")]
     Moved {
@@ -71,9 +71,9 @@ pub enum Fault {
 /// Follows a journal from the run's specification on.
 pub struct Auditor {
     chain: JournalHead,
-    senders: Senders,
+    provenance: Provenance,
     state: RunState,
-    narrator: Publisher,
+    publisher: Publisher,
     /// Whether something was told of an event so far.
     has_feed: bool,
     /// Events whose sender signed the request for them.
@@ -92,8 +92,8 @@ impl Auditor {
         let state = RunState::new(spec)?;
         Ok(Auditor {
             chain: JournalHead::root(run),
-            senders: Senders::new(run, signers),
-            narrator: Publisher::of(&state),
+            provenance: Provenance::new(run, signers),
+            publisher: Publisher::starting_at(&state),
             state,
             has_feed: false,
             signed: 0,
@@ -116,25 +116,25 @@ impl Auditor {
     ///
     /// # Errors
     /// The first thing that is wrong; nothing after it can be verified.
-    pub fn take(&mut self, entry: &Entry, following: &[Entry]) -> Result<(), Fault> {
+    pub fn verify_next(&mut self, entry: &Entry, following: &[Entry]) -> Result<(), Fault> {
         let number = entry.number;
         let before = self.chain;
         let (now, event) = self
             .chain
             .follow(entry)
-            .map_err(|broken| named(before, entry, following, broken))?;
+            .map_err(|broken| locate(before, entry, following, broken))?;
         let wrong = |reason| Fault::Proof { number, reason };
         let proof = entry.proof.as_deref().map(Proof::parse).transpose();
         let proof = proof.map_err(|error| wrong(error.to_string()))?;
         let proof = proof.as_ref();
         let sent = self
-            .senders
-            .before(number, now, &event, proof)
+            .provenance
+            .check(number, now, &event, proof)
             .map_err(wrong)?;
         match &sent {
-            Sent::Tick => {}
-            Sent::Unsigned => self.unsigned += 1,
-            Sent::Signed(..) | Sent::Again(..) => self.signed += 1,
+            Source::Tick => {}
+            Source::Unsigned => self.unsigned += 1,
+            Source::Signed(..) | Source::Repeated(..) => self.signed += 1,
         }
         let ended = self.state.closed().len();
         let actions = self
@@ -144,9 +144,9 @@ impl Auditor {
         if self.state.events() != number {
             return Err(Fault::Void { number });
         }
-        let after = self.senders.after(now, sent, &event, &actions);
+        let after = self.provenance.record(now, sent, &event, &actions);
         after.map_err(wrong)?;
-        let messages = self.narrator.tell(&self.state, &event, &actions);
+        let messages = self.publisher.publish(&self.state, &event, &actions);
         self.check_feed(entry, &messages)?;
         for closed in &self.state.closed()[ended..] {
             self.verdict(closed)?;
@@ -158,7 +158,7 @@ impl Auditor {
     /// genomaster shows, have no such column at all.
     fn check_feed(&mut self, entry: &Entry, messages: &[PublicEvent]) -> Result<(), Fault> {
         let right = match &entry.feed {
-            Some(told) => serde_json::to_string(messages).ok().as_ref() == Some(told),
+            Some(published) => serde_json::to_string(messages).ok().as_ref() == Some(published),
             None => messages.is_empty() || !self.has_feed,
         };
         self.has_feed |= entry.feed.is_some();
@@ -185,25 +185,25 @@ impl Auditor {
 }
 
 /// Says as exactly as can be known what broke the chain.
-fn named(chain: JournalHead, entry: &Entry, following: &[Entry], broken: Broken) -> Fault {
-    let Broken::Changed { number } = broken else {
+fn locate(chain: JournalHead, entry: &Entry, following: &[Entry], broken: BrokenChain) -> Fault {
+    let BrokenChain::Changed { number } = broken else {
         return Fault::JournalHead(broken);
     };
-    let link_of = |content: &Entry, before| {
+    let hash_of = |content: &Entry, before| {
         let now = naschain_consensus::Millis(content.now_ms);
         next_entry_hash(before, now, &content.event, content.proof.as_deref())
     };
     let moved = following.iter().find(|other| {
-        let link = link_of(other, chain.link);
-        link == other.link || link == entry.link
+        let hash = hash_of(other, chain.hash);
+        hash == other.hash || hash == entry.hash
     });
     if let Some(moved) = moved {
         let found = moved.number;
         return Fault::Moved { number, found };
     }
-    let whole = link_of(entry, chain.link);
+    let whole = hash_of(entry, chain.hash);
     match following.first() {
-        Some(next) if link_of(next, whole) == next.link => Fault::Link { number },
+        Some(next) if hash_of(next, whole) == next.hash => Fault::Link { number },
         _ => Fault::JournalHead(broken),
     }
 }

@@ -7,7 +7,7 @@ use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 
 /// A job as a validator judges it: who answered what, and who is rewarded.
-pub struct Judged {
+pub struct JudgedJob {
     /// Miners and rows.
     pub rows: Vec<(MinerId, Row)>,
     /// The validator's own verdict.
@@ -35,7 +35,7 @@ pub struct EpochWeights {
 /// An epoch that is not full yet counts when `finished`. The same jobs give the same epochs,
 /// whenever a validator starts to look.
 pub fn epochs(
-    judged: &[Judged],
+    judged: &[JudgedJob],
     run: Digest,
     size: usize,
     finished: bool,
@@ -78,7 +78,7 @@ mod tests {
     use naschain_consensus::judge;
     use naschain_core::{Accuracy, Measurement};
 
-    fn judged(miners: [&str; 3]) -> Judged {
+    fn judged(miners: [&str; 3]) -> JudgedJob {
         let row = |place: usize| {
             Row::Measured(Measurement {
                 accuracy: Accuracy::from_hundredths(if place == 2 { 1 } else { 9000 }).unwrap(),
@@ -91,7 +91,7 @@ mod tests {
             .map(|place| (miners[place].parse().unwrap(), row(place)))
             .collect();
         let only: Vec<_> = rows.iter().map(|(_, row)| row.clone()).collect();
-        Judged {
+        JudgedJob {
             verdict: judge(&only, &Default::default()),
             rows,
         }
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn nobody_rewarded_sets_nothing() {
-        let nobody = Judged {
+        let nobody = JudgedJob {
             rows: Vec::new(),
             verdict: judge(&[], &Default::default()),
         };

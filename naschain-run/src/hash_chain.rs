@@ -17,7 +17,8 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<String>,
     /// The digest of all that stands before and of this entry.
-    pub link: Digest,
+    #[serde(rename = "link")]
+    pub hash: Digest,
     /// What was told to the public of the event, as JSON; it follows from the entries, so the
     /// chain need not cover it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,7 +28,7 @@ pub struct Entry {
 /// What is wrong with a journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Broken {
+pub enum BrokenChain {
     /// A number is not there.
     #[error("event {number} is missing")]
     Missing {
@@ -49,12 +50,12 @@ pub enum Broken {
         number: u64,
     },
     /// The chain is whole, and the event means nothing to this build.
-    #[error("event {number} is unknown: {why}")]
+    #[error("event {number} is unknown: {reason}")]
     Unknown {
         /// The number of the event.
         number: u64,
         /// What JSON says of it.
-        why: String,
+        reason: String,
     },
 }
 
@@ -78,7 +79,7 @@ pub struct JournalHead {
     /// The number of the last entry.
     pub number: u64,
     /// Its digest; before the first entry that of the run's specification.
-    pub link: Digest,
+    pub hash: Digest,
 }
 
 impl JournalHead {
@@ -86,7 +87,7 @@ impl JournalHead {
     pub fn root(run: Digest) -> JournalHead {
         JournalHead {
             number: 0,
-            link: run,
+            hash: run,
         }
     }
 
@@ -94,37 +95,37 @@ impl JournalHead {
     ///
     /// # Errors
     /// [`Broken`] names the entry and says what is wrong; then the chain has not moved.
-    pub fn follow(&mut self, entry: &Entry) -> Result<(Millis, Event), Broken> {
+    pub fn follow(&mut self, entry: &Entry) -> Result<(Millis, Event), BrokenChain> {
         let (number, expected) = (entry.number, self.number + 1);
         if number > expected {
-            return Err(Broken::Missing { number: expected });
+            return Err(BrokenChain::Missing { number: expected });
         }
         if number < expected {
-            return Err(Broken::Misplaced { number, expected });
+            return Err(BrokenChain::Misplaced { number, expected });
         }
         let now = Millis(entry.now_ms);
-        if next_entry_hash(self.link, now, &entry.event, entry.proof.as_deref()) != entry.link {
-            return Err(Broken::Changed { number });
+        if next_entry_hash(self.hash, now, &entry.event, entry.proof.as_deref()) != entry.hash {
+            return Err(BrokenChain::Changed { number });
         }
-        let event = serde_json::from_str(&entry.event).map_err(|error| Broken::Unknown {
+        let event = serde_json::from_str(&entry.event).map_err(|error| BrokenChain::Unknown {
             number,
-            why: error.to_string(),
+            reason: error.to_string(),
         })?;
         self.number = number;
-        self.link = entry.link;
+        self.hash = entry.hash;
         Ok((now, event))
     }
 
     /// Makes the next entry.
     pub fn entry(&mut self, now: Millis, event: String, proof: Option<String>) -> Entry {
         self.number += 1;
-        self.link = next_entry_hash(self.link, now, &event, proof.as_deref());
+        self.hash = next_entry_hash(self.hash, now, &event, proof.as_deref());
         Entry {
             number: self.number,
             now_ms: now.0,
             event,
             proof,
-            link: self.link,
+            hash: self.hash,
             feed: None,
         }
     }

@@ -12,7 +12,7 @@ use naschain_identity::{Hotkey, is_signed_by, parse_signature};
 pub struct HistoryChain {
     run: Digest,
     length: usize,
-    link: Digest,
+    hash: Digest,
 }
 
 /// The end of a chain, as the genomaster vouches for it.
@@ -21,7 +21,8 @@ pub struct HistoryChain {
 pub struct HistoryHead {
     /// The latest link: BLAKE3 of the one before and the job's JSON; the first one before is
     /// the run's digest.
-    pub link: Digest,
+    #[serde(rename = "link")]
+    pub hash: Digest,
     /// The genomaster's address, if it has one.
     pub hotkey: Option<String>,
     /// Its signature under four lines: `naschain/batches/1`, the run's digest, the number of
@@ -32,8 +33,8 @@ pub struct HistoryHead {
 impl HistoryChain {
     /// The chain of a run in which nothing has ended.
     pub fn new(run: Digest) -> HistoryChain {
-        let (length, link) = (0, run);
-        HistoryChain { run, length, link }
+        let (length, hash) = (0, run);
+        HistoryChain { run, length, hash }
     }
 
     /// Adds those of `closed`, all that have ended in order, that are not in it yet.
@@ -41,8 +42,8 @@ impl HistoryChain {
         for job in closed.iter().skip(self.length) {
             let json = serde_json::to_vec(job).expect("a job is plain data");
             let mut hasher = blake3::Hasher::new();
-            hasher.update(&self.link.0).update(&json);
-            self.link = Digest(*hasher.finalize().as_bytes());
+            hasher.update(&self.hash.0).update(&json);
+            self.hash = Digest(*hasher.finalize().as_bytes());
             self.length += 1;
         }
     }
@@ -51,7 +52,7 @@ impl HistoryChain {
     fn statement(&self) -> String {
         format!(
             "naschain/batches/1\n{}\n{}\n{}",
-            self.run, self.length, self.link
+            self.run, self.length, self.hash
         )
     }
 
@@ -59,7 +60,7 @@ impl HistoryChain {
     pub fn head(&self, hotkey: Option<&Hotkey>) -> HistoryHead {
         let sign = |key: &Hotkey| hex::encode(key.sign(self.statement().as_bytes()));
         HistoryHead {
-            link: self.link,
+            hash: self.hash,
             hotkey: hotkey.map(|key| key.address().to_owned()),
             signature: hotkey.map(|key| format!("0x{}", sign(key))),
         }
@@ -67,10 +68,10 @@ impl HistoryChain {
 
     /// What is wrong with a head that a genomaster with this address gives for the same jobs.
     pub fn problem(&self, head: &HistoryHead, genomaster: Option<&str>) -> Option<String> {
-        if head.link != self.link {
+        if head.hash != self.hash {
             return Some(format!(
                 "the link of its {} jobs is {}, but {} follows from them",
-                self.length, head.link, self.link
+                self.length, head.hash, self.hash
             ));
         }
         let genomaster = genomaster?;

@@ -29,15 +29,15 @@ pub struct Signers {
 pub enum Unsigned {
     /// In a run without signatures, whoever is not known by a hotkey's address.
     #[default]
-    Names,
+    NamesOnly,
     /// In a run without signatures, everybody.
-    Miners,
+    AllInUnsignedRun,
     /// Everybody, also beside those that sign.
-    Always,
+    All,
 }
 
 /// Follows who sent what.
-pub(crate) struct Senders {
+pub(crate) struct Provenance {
     run: Digest,
     signers: Signers,
     /// The first event that nobody signed, and its miner.
@@ -53,7 +53,7 @@ pub(crate) struct Senders {
 
 /// What was found of an event before it was applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Sent {
+pub(crate) enum Source {
     /// By the genomaster: time has passed.
     Tick,
     /// By a miner that did not sign.
@@ -61,12 +61,12 @@ pub(crate) enum Sent {
     /// By a miner, for the first time.
     Signed(String, u64),
     /// A signed request for work that waits.
-    Again(String, u64),
+    Repeated(String, u64),
 }
 
-impl Senders {
-    pub(crate) fn new(run: Digest, signers: Signers) -> Senders {
-        Senders {
+impl Provenance {
+    pub(crate) fn new(run: Digest, signers: Signers) -> Provenance {
+        Provenance {
             run,
             signers,
             first_unsigned: None,
@@ -77,15 +77,15 @@ impl Senders {
     }
 
     /// Looks at event `number`, which is about to be applied; an error says what is wrong.
-    pub(crate) fn before(
+    pub(crate) fn check(
         &mut self,
         number: u64,
         now: Millis,
         event: &Event,
         proof: Option<&Proof>,
-    ) -> Result<Sent, String> {
+    ) -> Result<Source, String> {
         let Some(proof) = proof else {
-            return self.without_proof(number, event);
+            return self.check_unsigned(number, event);
         };
         proof
             .check(event, self.run)
@@ -104,12 +104,12 @@ impl Senders {
                 "{hotkey} signed it, but {miner} did not sign event {first}; only in a run that takes requests without signatures (--unsigned) would both be right"
             ));
         }
-        self.once(now, event, proof)
+        self.check_nonce(now, event, proof)
     }
 
-    fn without_proof(&mut self, number: u64, event: &Event) -> Result<Sent, String> {
+    fn check_unsigned(&mut self, number: u64, event: &Event) -> Result<Source, String> {
         let miner = match event {
-            Event::Tick => return Ok(Sent::Tick),
+            Event::Tick => return Ok(Source::Tick),
             Event::Join { miner }
             | Event::Register { miner, .. }
             | Event::Request { miner }
@@ -124,11 +124,11 @@ impl Senders {
             legacy,
         } = &self.signers;
         let is_old = legacy_uid(miner).is_some();
-        if *unsigned == Unsigned::Always || (*legacy && is_old) {
-            return Ok(Sent::Unsigned);
+        if *unsigned == Unsigned::All || (*legacy && is_old) {
+            return Ok(Source::Unsigned);
         }
         let is_address = ss58::decode(miner.as_str()).is_ok();
-        if genomaster.is_some() || (is_address && *unsigned == Unsigned::Names) {
+        if genomaster.is_some() || (is_address && *unsigned == Unsigned::NamesOnly) {
             return Err(match is_old {
                 true => format!(
                     "{miner} did not sign it; only in a run with miners of the old network (--legacy) would that be right"
@@ -140,20 +140,20 @@ impl Senders {
         }
         self.first_unsigned
             .get_or_insert_with(|| (number, miner.clone()));
-        Ok(Sent::Unsigned)
+        Ok(Source::Unsigned)
     }
 
-    fn once(&mut self, now: Millis, event: &Event, proof: &Proof) -> Result<Sent, String> {
+    fn check_nonce(&mut self, now: Millis, event: &Event, proof: &Proof) -> Result<Source, String> {
         let (hotkey, nonce) = (proof.hotkey.clone(), proof.nonce);
         if self.seen.entry(hotkey.clone()).or_default().insert(nonce) {
-            return Ok(Sent::Signed(hotkey, nonce));
+            return Ok(Source::Signed(hotkey, nonce));
         }
         let key = (hotkey, nonce);
         let first = self.waiting.get(&key);
         let waits = first.is_some_and(|first| now.since(*first) <= WAITING_MS);
         let (hotkey, nonce) = key;
         match event {
-            Event::Request { .. } if waits => Ok(Sent::Again(hotkey, nonce)),
+            Event::Request { .. } if waits => Ok(Source::Repeated(hotkey, nonce)),
             _ => Err(format!(
                 "{hotkey} signed nonce {nonce} once, and it is here for the second time"
             )),
@@ -161,10 +161,10 @@ impl Senders {
     }
 
     /// Looks at what followed.
-    pub(crate) fn after(
+    pub(crate) fn record(
         &mut self,
         now: Millis,
-        sent: Sent,
+        sent: Source,
         event: &Event,
         actions: &[Action],
     ) -> Result<(), String> {
@@ -172,9 +172,9 @@ impl Senders {
             return Ok(());
         };
         let (key, again) = match sent {
-            Sent::Signed(hotkey, nonce) => ((hotkey, nonce), false),
-            Sent::Again(hotkey, nonce) => ((hotkey, nonce), true),
-            Sent::Tick | Sent::Unsigned => return Ok(()),
+            Source::Signed(hotkey, nonce) => ((hotkey, nonce), false),
+            Source::Repeated(hotkey, nonce) => ((hotkey, nonce), true),
+            Source::Tick | Source::Unsigned => return Ok(()),
         };
         if again && actions.iter().any(|action| ends_a_job(action, miner)) {
             let (hotkey, nonce) = key;
@@ -240,12 +240,12 @@ mod tests {
     /// What follows from requests at these times, all of one nonce.
     fn follow(uses: &[(u64, Action)]) -> Result<(), String> {
         let run = Digest([4; 32]);
-        let mut senders = Senders::new(run, Signers::default());
+        let mut provenance = Provenance::new(run, Signers::default());
         let (event, proof) = request(7);
         for (now, action) in uses {
             let now = Millis(*now);
-            let sent = senders.before(1, now, &event, Some(&proof))?;
-            senders.after(now, sent, &event, std::slice::from_ref(action))?;
+            let sent = provenance.check(1, now, &event, Some(&proof))?;
+            provenance.record(now, sent, &event, std::slice::from_ref(action))?;
         }
         Ok(())
     }
@@ -273,7 +273,7 @@ mod tests {
             Ok(())
         );
         assert_eq!(follow(&[(0, again.clone())]), Ok(()));
-        for (wrong, why) in [
+        for (wrong, reason) in [
             (vec![(0, leased.clone()), (1, idle.clone())], "second time"),
             (
                 vec![(0, idle.clone()), (1, leased.clone()), (2, idle.clone())],
@@ -286,13 +286,13 @@ mod tests {
             (vec![(0, idle.clone()), (1, again)], "lost a lease"),
         ] {
             let error = follow(&wrong).unwrap_err();
-            assert!(error.contains(why), "{wrong:?}: {error}");
+            assert!(error.contains(reason), "{wrong:?}: {error}");
         }
     }
 
     #[test]
     fn a_run_is_signed_by_all_or_by_nobody() {
-        use Unsigned::{Always, Miners, Names};
+        use Unsigned::{All, AllInUnsignedRun, NamesOnly};
         let (signed, proof) = request(7);
         let of = |miner: &str| (miner.parse().unwrap(), None);
         let ada = match &signed {
@@ -308,20 +308,25 @@ mod tests {
                 unsigned,
                 legacy,
             };
-            let mut senders = Senders::new(Digest([4; 32]), signers);
+            let mut provenance = Provenance::new(Digest([4; 32]), signers);
             (1..).zip(sent).try_for_each(|(number, (miner, proof))| {
                 let miner = miner.clone();
                 let event = Event::Request { miner };
-                senders.before(number, Millis(0), &event, *proof).map(drop)
+                provenance
+                    .check(number, Millis(0), &event, *proof)
+                    .map(drop)
             })
         };
         let (bob, old) = (of("bob"), of("uid-7"));
         // A run that nobody signed.
-        assert_eq!(follow(None, Names, false, &[&bob, &old]), Ok(()));
-        assert_eq!(follow(None, Miners, false, &[&bob, &address]), Ok(()));
-        assert!(follow(None, Names, false, &[&bob, &address]).is_err());
+        assert_eq!(follow(None, NamesOnly, false, &[&bob, &old]), Ok(()));
+        assert_eq!(
+            follow(None, AllInUnsignedRun, false, &[&bob, &address]),
+            Ok(())
+        );
+        assert!(follow(None, NamesOnly, false, &[&bob, &address]).is_err());
         // A run of a genomaster that has a hotkey, as is known from outside or by a proof.
-        for unsigned in [Names, Miners] {
+        for unsigned in [NamesOnly, AllInUnsignedRun] {
             for sent in [&[&bob][..], &[&address], &[&signed, &bob], &[&old]] {
                 let error = follow(genomaster(), unsigned, false, sent).unwrap_err();
                 assert!(error.contains("did not sign it"), "{sent:?}: {error}");
@@ -336,18 +341,18 @@ mod tests {
             assert_eq!(old_first, Ok(()));
         }
         let all = [&bob, &signed, &old, &address];
-        assert_eq!(follow(genomaster(), Always, false, &all), Ok(()));
+        assert_eq!(follow(genomaster(), All, false, &all), Ok(()));
     }
 
     #[test]
     fn events_that_no_genomaster_writes_are_refused() {
-        let mut senders = Senders::new(Digest([4; 32]), Signers::default());
+        let mut provenance = Provenance::new(Digest([4; 32]), Signers::default());
         let (job, flops) = (JobId(77), 1);
         let open = Event::Open { job, flops };
-        assert!(senders.before(1, Millis(0), &open, None).is_err());
+        assert!(provenance.check(1, Millis(0), &open, None).is_err());
         assert_eq!(
-            senders.before(1, Millis(0), &Event::Tick, None),
-            Ok(Sent::Tick)
+            provenance.check(1, Millis(0), &Event::Tick, None),
+            Ok(Source::Tick)
         );
     }
 }

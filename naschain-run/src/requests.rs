@@ -69,8 +69,8 @@ impl ResultRequest {
         const MAX_TEXT: usize = 500;
         match serde_json::from_value(self.row.clone()) {
             Ok(Row::Measured(measurement)) => Row::Measured(measurement),
-            Ok(Row::Failed(why)) => Row::Failed(why.chars().take(MAX_TEXT).collect()),
-            Ok(Row::Malformed(why)) => Row::Malformed(why.chars().take(MAX_TEXT).collect()),
+            Ok(Row::Failed(reason)) => Row::Failed(reason.chars().take(MAX_TEXT).collect()),
+            Ok(Row::Malformed(reason)) => Row::Malformed(reason.chars().take(MAX_TEXT).collect()),
             Err(error) => Row::Malformed(error.to_string().chars().take(MAX_TEXT).collect()),
         }
     }

@@ -7,13 +7,13 @@ use naschain_core::Digest;
 use serde::Serialize;
 
 use crate::closed_job::ClosedJob;
-use crate::epochs::{EpochWeights, Judged, epochs};
+use crate::epochs::{EpochWeights, JudgedJob, epochs};
 use crate::legacy_uid::legacy_uid;
 use crate::proof::Proof;
 
 /// What a validator goes by.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms<'a> {
+pub struct ScoringTerms<'a> {
     /// The run.
     pub run: Digest,
     /// The run's agreement.
@@ -30,7 +30,7 @@ pub struct Terms<'a> {
 
 /// What a validator found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
+pub struct ScoringReport {
     /// Jobs that were looked at.
     #[serde(rename = "batches")]
     pub jobs: usize,
@@ -43,7 +43,7 @@ pub struct Report {
     /// Rows of miners that do not sign.
     pub unsigned_rows: usize,
     /// Rows that their miner did not sign, or not for this run, and why. They earn nothing.
-    pub forged: Vec<Forged>,
+    pub forged: Vec<ForgedRow>,
     /// What is wrong with the genomaster's chain of jobs, if anything is.
     pub history: Option<String>,
     /// Events of the genomaster's public journal that were verified.
@@ -58,7 +58,7 @@ pub struct Report {
 
 /// A row that is not its miner's.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Forged {
+pub struct ForgedRow {
     /// The job.
     #[serde(rename = "batch")]
     pub job: JobId,
@@ -86,7 +86,7 @@ pub struct Standing {
 }
 
 /// Checks every signature, judges all jobs again, and scores the miners from that alone.
-pub fn validate(closed: &[ClosedJob], terms: &Terms) -> (Report, Vec<EpochWeights>) {
+pub fn validate(closed: &[ClosedJob], terms: &ScoringTerms) -> (ScoringReport, Vec<EpochWeights>) {
     let mut scoreboard = Scoreboard::new();
     let (mut disputed, mut judged) = (Vec::new(), Vec::new());
     let mut signatures = Signatures::default();
@@ -100,7 +100,7 @@ pub fn validate(closed: &[ClosedJob], terms: &Terms) -> (Report, Vec<EpochWeight
         let rows = signatures.check(job, terms);
         let verdict = judge(&only(&rows), terms.agreement);
         scoreboard.record(&rows, &verdict);
-        judged.push(Judged { rows, verdict });
+        judged.push(JudgedJob { rows, verdict });
     }
     let (epochs, average) = epochs(&judged, terms.run, terms.epoch_jobs, terms.finished);
     let weights = epochs.last().map(|epoch| &epoch.weights);
@@ -119,7 +119,7 @@ pub fn validate(closed: &[ClosedJob], terms: &Terms) -> (Report, Vec<EpochWeight
     };
     let accepted = judged.iter().filter(|b| b.verdict.consensus.is_some());
     let miners = rewards.keys().map(|miner| (miner.clone(), standing(miner)));
-    let report = Report {
+    let report = ScoringReport {
         jobs: closed.len(),
         accepted: accepted.count(),
         disputed,
@@ -140,14 +140,14 @@ pub fn validate(closed: &[ClosedJob], terms: &Terms) -> (Report, Vec<EpochWeight
 struct Signatures {
     held: usize,
     missing: usize,
-    forged: Vec<Forged>,
+    forged: Vec<ForgedRow>,
     /// Signed requests count once.
     seen: BTreeSet<(String, u64)>,
 }
 
 impl Signatures {
     /// The rows of a job; those that are forged count as malformed.
-    fn check(&mut self, job: &ClosedJob, terms: &Terms) -> Vec<(MinerId, Row)> {
+    fn check(&mut self, job: &ClosedJob, terms: &ScoringTerms) -> Vec<(MinerId, Row)> {
         let mut rows = job.rows.clone();
         for (place, (miner, row)) in rows.iter_mut().enumerate() {
             let proof = job.proofs.get(place).and_then(Option::as_ref);
@@ -155,7 +155,7 @@ impl Signatures {
                 continue;
             };
             *row = Row::Malformed(format!("forged: {problem}"));
-            self.forged.push(Forged {
+            self.forged.push(ForgedRow {
                 job: job.job,
                 miner: miner.clone(),
                 problem,
@@ -169,7 +169,7 @@ impl Signatures {
         miner: &MinerId,
         row: &Row,
         proof: Option<&Proof>,
-        terms: &Terms,
+        terms: &ScoringTerms,
     ) -> Option<String> {
         let Some(proof) = proof else {
             let is_old = legacy_uid(miner).is_some();
@@ -205,7 +205,7 @@ impl Signatures {
     }
 }
 
-impl Report {
+impl ScoringReport {
     /// Why this genomaster's word is not to be trusted, so that no weights are set.
     pub fn distrust(&self) -> Option<String> {
         let history = self.history.as_ref();
@@ -218,7 +218,7 @@ impl Report {
     pub fn wrong(&self) -> Option<String> {
         let (forged, disputed) = (self.forged.len(), self.disputed.len());
         match self.distrust() {
-            Some(why) => Some(format!("the genomaster is not to be trusted: its {why}")),
+            Some(reason) => Some(format!("the genomaster is not to be trusted: its {reason}")),
             None if forged + disputed > 0 => Some(format!(
                 "{forged} rows are forged and {disputed} verdicts disputed"
             )),
@@ -253,7 +253,7 @@ impl Report {
         for job in &self.disputed {
             text += &format!("{job}: the genomaster's verdict does not follow from its rows\n");
         }
-        for Forged {
+        for ForgedRow {
             job,
             miner,
             problem,

@@ -29,7 +29,7 @@ use naschain_run::{
 pub enum ClientError {
     /// The genomaster is away or in trouble; the same call may succeed later.
     #[error("{0}")]
-    Away(String),
+    Unavailable(String),
     /// The genomaster refuses this call for good.
     #[error("{} ({}, HTTP {})", .0.detail, .0.kind, .0.status)]
     Refused(Problem),
@@ -174,7 +174,7 @@ impl Client {
 
     /// Turns to the next genomaster if this one is away.
     fn noted<T>(&self, which: usize, answer: Result<T, ClientError>) -> Result<T, ClientError> {
-        if matches!(answer, Err(ClientError::Away(_))) {
+        if matches!(answer, Err(ClientError::Unavailable(_))) {
             let Shared {
                 genomasters,
                 leading,
@@ -204,13 +204,14 @@ impl Client {
             name: self.shared.credentials.name.clone(),
             jobs,
         };
-        self.tell("/v1/join", &request).await
+        self.post_json("/v1/join", &request).await
     }
 
     /// Takes part no longer; the miner's seats are assigned anew at once.
     pub async fn leave(&self, miner: &MinerId, run: Digest) -> Result<(), ClientError> {
         let miner = miner.clone();
-        self.tell("/v1/leave", &LeaveRequest { miner, run }).await
+        self.post_json("/v1/leave", &LeaveRequest { miner, run })
+            .await
     }
 
     /// Asks for work and waits for it up to `wait_ms`.
@@ -230,7 +231,8 @@ impl Client {
     ) -> Result<(), ClientError> {
         let miner = miner.clone();
         let path = format!("/v1/leases/{}/heartbeat", lease.0);
-        self.tell(&path, &HeartbeatRequest { miner, epoch }).await
+        self.post_json(&path, &HeartbeatRequest { miner, epoch })
+            .await
     }
 
     /// Answers in a run, the one that the job is of.
@@ -242,11 +244,12 @@ impl Client {
         row: &Row,
     ) -> Result<(), ClientError> {
         let miner = miner.clone();
-        let row =
-            serde_json::to_value(row).map_err(|error| ClientError::Away(error.to_string()))?;
+        let row = serde_json::to_value(row)
+            .map_err(|error| ClientError::Unavailable(error.to_string()))?;
         let run = Some(run);
         let path = format!("/v1/leases/{}/result", lease.0);
-        self.tell(&path, &ResultRequest { miner, row, run }).await
+        self.post_json(&path, &ResultRequest { miner, row, run })
+            .await
     }
 
     /// The jobs that have ended, from number `after` on.
@@ -268,7 +271,7 @@ impl Client {
         read(self.call(Method::GET, path, Vec::new()).await?).await
     }
 
-    async fn tell(&self, path: &str, body: &impl Serialize) -> Result<(), ClientError> {
+    async fn post_json(&self, path: &str, body: &impl Serialize) -> Result<(), ClientError> {
         self.post(path, body).await.map(drop)
     }
 
@@ -277,8 +280,8 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<reqwest::Response, ClientError> {
-        let body =
-            serde_json::to_vec(body).map_err(|error| ClientError::Away(error.to_string()))?;
+        let body = serde_json::to_vec(body)
+            .map_err(|error| ClientError::Unavailable(error.to_string()))?;
         self.call(Method::POST, path, body).await
     }
 
@@ -363,7 +366,7 @@ fn passes(problem: &Problem) -> bool {
 }
 
 async fn checked(call: reqwest::RequestBuilder) -> Result<reqwest::Response, ClientError> {
-    let response = call.send().await.map_err(away)?;
+    let response = call.send().await.map_err(unavailable)?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -373,16 +376,18 @@ async fn checked(call: reqwest::RequestBuilder) -> Result<reqwest::Response, Cli
         Ok(problem) if status.is_client_error() && !passes(&problem) => {
             Err(ClientError::Refused(problem))
         }
-        Ok(problem) => Err(ClientError::Away(problem.detail)),
-        Err(_) => Err(ClientError::Away(format!("HTTP {status} without a reason"))),
+        Ok(problem) => Err(ClientError::Unavailable(problem.detail)),
+        Err(_) => Err(ClientError::Unavailable(format!(
+            "HTTP {status} without a reason"
+        ))),
     }
 }
 
 async fn read<T: DeserializeOwned>(response: reqwest::Response) -> Result<T, ClientError> {
-    response.json().await.map_err(away)
+    response.json().await.map_err(unavailable)
 }
 
-fn away(error: reqwest::Error) -> ClientError {
+fn unavailable(error: reqwest::Error) -> ClientError {
     // reqwest's own message ends where the cause begins.
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);
@@ -391,5 +396,5 @@ fn away(error: reqwest::Error) -> ClientError {
         cause = error.source();
     }
     text += tls::hint(&text);
-    ClientError::Away(text)
+    ClientError::Unavailable(text)
 }

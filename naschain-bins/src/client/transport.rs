@@ -25,7 +25,7 @@ pub enum Transport {
 pub enum TransportError {
     /// Try again later.
     #[error("the genomaster is away: {0}")]
-    Away(String),
+    Unavailable(String),
     /// The lease has ended: drop the work and ask for new.
     #[error("{0}")]
     LeaseEnded(String),
@@ -38,7 +38,7 @@ pub enum TransportError {
     /// Whoever says it is not believed or not let in, or the call met something else than a
     /// genomaster: what was said was not looked at.
     #[error("the genomaster does not listen: {0}")]
-    NotHeard(String),
+    NotProcessed(String),
 }
 
 impl Transport {
@@ -125,7 +125,7 @@ impl From<CallError> for TransportError {
         match error {
             CallError::Rejected(Rejected::StaleLease { .. }) => TransportError::LeaseEnded(text),
             CallError::Rejected(Rejected::UnknownMiner { .. }) => TransportError::NotJoined(text),
-            CallError::Away(_) => TransportError::Away(text),
+            CallError::Unavailable(_) => TransportError::Unavailable(text),
             _ => TransportError::Refused(text),
         }
     }
@@ -135,7 +135,7 @@ impl From<ClientError> for TransportError {
     fn from(error: ClientError) -> TransportError {
         let text = error.to_string();
         let ClientError::Refused(problem) = error else {
-            return TransportError::Away(text);
+            return TransportError::Unavailable(text);
         };
         match (&problem.kind, problem.status) {
             // A lease is unknown where another run has taken over the address.
@@ -144,7 +144,7 @@ impl From<ClientError> for TransportError {
             }
             (ProblemKind::UnknownMiner, _) => TransportError::NotJoined(text),
             (ProblemKind::NotYours, _) | (_, 409 | 422) => TransportError::Refused(text),
-            _ => TransportError::NotHeard(text),
+            _ => TransportError::NotProcessed(text),
         }
     }
 }
@@ -183,7 +183,7 @@ mod tests {
             (413, ProblemKind::BodyTooLarge),
         ] {
             assert!(
-                matches!(found(status, kind.clone()), TransportError::NotHeard(_)),
+                matches!(found(status, kind.clone()), TransportError::NotProcessed(_)),
                 "{kind}"
             );
         }

@@ -87,7 +87,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         }
     };
     // What waits for work or events ends, and requests in progress, because they may be answers.
-    coordinator.hang_up();
+    coordinator.release_waiting();
     if stop.send(()).is_ok() {
         let _ = server.await;
     }

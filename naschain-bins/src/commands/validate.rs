@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::Args;
 use naschain_core::Digest;
-use naschain_run::{EpochWeights, Report};
+use naschain_run::{EpochWeights, ScoringReport};
 
 use crate::cli::caller_args::CallerArgs;
 use crate::cli::run::say;
@@ -110,7 +110,7 @@ pub async fn validate(cli: ValidateArgs) -> Result<()> {
 }
 
 fn is_away(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(ClientError::Away(_)))
+    matches!(error.downcast_ref(), Some(ClientError::Unavailable(_)))
 }
 
 impl Outlets {
@@ -135,7 +135,7 @@ impl Outlets {
     }
 
     /// Sets what has not been set; the chain is told of the latest epoch alone.
-    async fn set(&mut self, report: &Report, epochs: &[EpochWeights]) -> Result<()> {
+    async fn set(&mut self, report: &ScoringReport, epochs: &[EpochWeights]) -> Result<()> {
         if self.files.is_none() && self.btcli.is_none() {
             return Ok(());
         }

@@ -8,9 +8,9 @@ use tokio::sync::oneshot;
 use crate::clock;
 use crate::clock::RunClock;
 use crate::coordinator::applied::Applied;
-use crate::coordinator::call_error::{Away, CallError};
+use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::journal::Journal;
-use naschain_run::{Cursor, Proof, PublicEvent, Publisher, RunSpec, RunState, frames};
+use naschain_run::{Cursor, Proof, PublicEvent, Publisher, RunSpec, RunState, server_sent_events};
 
 /// So many events are read together.
 pub(crate) const PAGE: usize = 10_000;
@@ -20,7 +20,7 @@ pub(crate) struct ActiveRun {
     pub(crate) state: RunState,
     /// Nothing after it was closed.
     pub(crate) journal: Option<Journal>,
-    narrator: Publisher,
+    publisher: Publisher,
     pub(crate) clock: RunClock,
     /// The number of the event of the latest snapshot.
     pub(crate) snapshot: u64,
@@ -31,9 +31,11 @@ impl ActiveRun {
     pub(crate) fn journal(
         active: &mut Option<ActiveRun>,
     ) -> Result<(&RunState, &mut Journal), CallError> {
-        let active = active.as_mut().ok_or(CallError::Away(Away::Standby))?;
+        let active = active
+            .as_mut()
+            .ok_or(CallError::Unavailable(Unavailable::Standby))?;
         let journal = active.journal.as_mut();
-        let journal = journal.ok_or(CallError::Away(Away::Closing))?;
+        let journal = journal.ok_or(CallError::Unavailable(Unavailable::Closing))?;
         Ok((&active.state, journal))
     }
 }
@@ -52,7 +54,7 @@ pub(crate) struct Group {
     /// The number of the last one.
     pub(crate) last: u64,
     /// What is told of them, as server-sent events.
-    pub(crate) told: String,
+    pub(crate) published: String,
     pub(crate) makes_work_or_ends: bool,
     /// Why they cannot be written.
     pub(crate) failed: Option<anyhow::Error>,
@@ -74,8 +76,14 @@ impl Group {
         self.events += 1;
         self.last = active.state.events();
         self.makes_work_or_ends |= actions.iter().any(makes_work_or_ends);
-        let messages = active.narrator.tell(&active.state, &event, &actions);
-        frames(self.last, now, &messages, Cursor::default(), &mut self.told);
+        let messages = active.publisher.publish(&active.state, &event, &actions);
+        server_sent_events(
+            self.last,
+            now,
+            &messages,
+            Cursor::default(),
+            &mut self.published,
+        );
         if let Err(error) = active.stage(now, &event, proof, &messages) {
             self.failed = Some(error);
         }
@@ -94,7 +102,7 @@ impl ActiveRun {
         let journal = self.journal.as_mut().context("the journal is closed")?;
         journal.append(now, event, proof)?;
         if !messages.is_empty() {
-            journal.tell(serde_json::to_string(messages)?);
+            journal.set_feed(serde_json::to_string(messages)?);
         }
         Ok(())
     }
@@ -137,7 +145,7 @@ pub(crate) async fn close(active: &mut ActiveRun) -> Result<()> {
 }
 
 /// The state of the run by its snapshot and the events after it.
-pub(crate) async fn bring_back(mut journal: Journal, spec: &RunSpec) -> Result<ActiveRun> {
+pub(crate) async fn restore(mut journal: Journal, spec: &RunSpec) -> Result<ActiveRun> {
     let restored = journal.snapshot(|number, bytes| {
         let state = RunState::restored(spec.clone(), bytes)?;
         ensure!(state.events() == number, "it is of another event");
@@ -149,7 +157,7 @@ pub(crate) async fn bring_back(mut journal: Journal, spec: &RunSpec) -> Result<A
     };
     let snapshot = state.events();
     loop {
-        let page = journal.read_on(PAGE).await?;
+        let page = journal.read_next(PAGE).await?;
         if page.is_empty() {
             break;
         }
@@ -166,7 +174,7 @@ pub(crate) async fn bring_back(mut journal: Journal, spec: &RunSpec) -> Result<A
         }
     }
     Ok(ActiveRun {
-        narrator: Publisher::of(&state),
+        publisher: Publisher::starting_at(&state),
         state,
         journal: Some(journal),
         clock: RunClock::start(latest),

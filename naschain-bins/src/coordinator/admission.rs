@@ -14,14 +14,14 @@ pub(crate) fn admission(
     event: &Event,
     proof: Option<&Proof>,
     waits: bool,
-    most_miners: usize,
+    max_miners: usize,
 ) -> Option<Result<Vec<Action>, CallError>> {
     let board = active.state.board();
     match event {
         Event::Request { .. } => idle(active, event, waits).map(|idle| Ok(vec![idle])),
         Event::Join { miner } | Event::Register { miner, .. } => {
-            if !board.has_joined(miner) && board.miners().len() >= most_miners {
-                return Some(Err(CallError::TooManyMiners { most: most_miners }));
+            if !board.has_joined(miner) && board.miners().len() >= max_miners {
+                return Some(Err(CallError::TooManyMiners { limit: max_miners }));
             }
             let same = match event {
                 Event::Register {

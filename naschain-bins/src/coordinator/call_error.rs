@@ -22,26 +22,26 @@ pub enum CallError {
     },
     /// Nobody can join any more who has not joined before.
     #[error(
-        "{most} miners have joined this run, and it takes no more; its operator can raise --max-miners"
+        "{limit} miners have joined this run, which is the maximum; its operator can raise --max-miners"
     )]
     TooManyMiners {
         /// The limit.
-        most: usize,
+        limit: usize,
     },
     /// Not now: try again, here or at another genomaster of the run.
     #[error("{0}")]
-    Away(Away),
+    Unavailable(Unavailable),
 }
 
 /// Why a genomaster answers nothing for now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Away {
+pub enum Unavailable {
     /// Another one leads.
     #[error("another genomaster leads this run; this one is a standby")]
     Standby,
     /// The journal cannot be written or read.
     #[error("the journal cannot be used for now: {0}")]
-    Trouble(String),
+    Journal(String),
     /// It is shutting down.
     #[error("the genomaster is shutting down")]
     Closing,

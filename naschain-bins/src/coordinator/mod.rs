@@ -22,10 +22,10 @@ use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
 use crate::clock;
 use crate::coordinator::applied::Applied;
-use crate::coordinator::call_error::{Away, CallError};
+use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::coordinator::leader::Leader;
 use crate::coordinator::metrics::Metrics;
-use crate::coordinator::shared::{Command, Settings, Shared, Told};
+use crate::coordinator::shared::{Command, PublishedEvents, Settings, Shared};
 use crate::journal::store::Place;
 use naschain_identity::Nonces;
 use naschain_run::{Job, JobReply, Proof, RunSpec, RunState};
@@ -41,7 +41,7 @@ pub struct Coordinator {
 /// So many events may wait to be written; more callers wait for a place.
 const MAX_WAITING: usize = 8_192;
 /// A reader of the feed that is so many groups of events behind reads from the journal.
-const MAX_TOLD: usize = 256;
+const MAX_BUFFERED_GROUPS: usize = 256;
 
 impl Coordinator {
     /// Opens the journal of a run and brings the state back; where another genomaster leads, it
@@ -63,9 +63,9 @@ impl Coordinator {
         let (commands, queue) = mpsc::channel(MAX_WAITING);
         let shared = Arc::new(Shared {
             active: Mutex::new(None),
-            away: watch::Sender::new(Some(Away::Standby)),
+            unavailable: watch::Sender::new(Some(Unavailable::Standby)),
             changes: watch::Sender::new(0),
-            told: broadcast::Sender::new(MAX_TOLD),
+            published: broadcast::Sender::new(MAX_BUFFERED_GROUPS),
             metrics: Metrics::default(),
             finished: AtomicBool::new(false),
             nonces: Arc::default(),
@@ -100,13 +100,13 @@ impl Coordinator {
     }
 
     /// Why nothing is answered for now, if so.
-    pub fn away(&self) -> Option<Away> {
-        self.shared.away.borrow().clone()
+    pub fn unavailable(&self) -> Option<Unavailable> {
+        self.shared.unavailable.borrow().clone()
     }
 
     /// The same, to be waited for.
-    pub fn watch_away(&self) -> watch::Receiver<Option<Away>> {
-        self.shared.away.subscribe()
+    pub fn watch_unavailable(&self) -> watch::Receiver<Option<Unavailable>> {
+        self.shared.unavailable.subscribe()
     }
 
     /// The genomaster's counts.
@@ -121,20 +121,20 @@ impl Coordinator {
     }
 
     /// Looks at the state; where this genomaster does not lead, it waits until it does.
-    pub async fn look<T>(&self, look: impl FnOnce(&RunState) -> T) -> T {
-        let mut away = self.shared.away.subscribe();
+    pub async fn with_state<T>(&self, look: impl FnOnce(&RunState) -> T) -> T {
+        let mut unavailable = self.shared.unavailable.subscribe();
         loop {
-            away.mark_unchanged();
+            unavailable.mark_unchanged();
             if let Some(active) = &*self.shared.active.lock().await {
                 return look(&active.state);
             }
             // It cannot end: this holds the sender.
-            let _ = away.changed().await;
+            let _ = unavailable.changed().await;
         }
     }
 
     /// Looks at the state, if this genomaster leads.
-    pub async fn look_now<T>(&self, look: impl FnOnce(Option<&RunState>) -> T) -> T {
+    pub async fn try_with_state<T>(&self, look: impl FnOnce(Option<&RunState>) -> T) -> T {
         let active = self.shared.active.lock().await;
         look(active.as_ref().map(|active| &active.state))
     }
@@ -165,7 +165,7 @@ impl Coordinator {
             skip_idle,
             answer,
         };
-        let stopped = || CallError::Away(Away::Closing);
+        let stopped = || CallError::Unavailable(Unavailable::Closing);
         self.commands.send(command).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
     }
@@ -179,12 +179,12 @@ impl Coordinator {
     ) -> Result<JobReply, CallError> {
         let give_up = clock::now() + wait;
         let mut changes = self.changes();
-        let mut away = self.watch_away();
+        let mut unavailable = self.watch_unavailable();
         let mut first = true;
         loop {
             changes.mark_unchanged();
-            if let Some(away) = self.away() {
-                return Err(CallError::Away(away));
+            if let Some(unavailable) = self.unavailable() {
+                return Err(CallError::Unavailable(unavailable));
             }
             if self.shared.finished.load(Relaxed) {
                 return Ok(JobReply::Finished);
@@ -214,7 +214,8 @@ impl Coordinator {
                     }));
                 }
             }
-            let closing = away.wait_for(|away| *away == Some(Away::Closing));
+            let closing =
+                unavailable.wait_for(|unavailable| *unavailable == Some(Unavailable::Closing));
             tokio::select! {
                 _ = changes.changed() => {}
                 _ = closing => return Ok(JobReply::Wait),
@@ -269,13 +270,15 @@ impl Coordinator {
     }
 
     /// What the public is told from now on.
-    pub fn listen(&self) -> broadcast::Receiver<Arc<Told>> {
-        self.shared.told.subscribe()
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<PublishedEvents>> {
+        self.shared.published.subscribe()
     }
 
     /// Ends what waits for work or for events, so that a server can finish its answers.
-    pub fn hang_up(&self) {
-        self.shared.away.send_replace(Some(Away::Closing));
+    pub fn release_waiting(&self) {
+        self.shared
+            .unavailable
+            .send_replace(Some(Unavailable::Closing));
     }
 
     /// Writes a snapshot and closes the journal; later calls are refused. The state can still be

@@ -8,14 +8,14 @@ use tokio::sync::OwnedMutexGuard;
 use crate::clock;
 use crate::coordinator::Coordinator;
 use crate::coordinator::active_run::ActiveRun;
-use crate::coordinator::call_error::{Away, CallError};
+use crate::coordinator::call_error::{CallError, Unavailable};
 use naschain_run::Entry;
 
 /// So many entries are read before those who write get their turn.
 const PART: usize = 50;
 
 /// What was told of an event: its number, the run's time, JSON.
-pub(crate) type ToldOf = (u64, u64, String);
+pub(crate) type PublishedEntry = (u64, u64, String);
 
 impl Coordinator {
     /// Entries of the journal after number `after` that may be shown to anybody, and the number
@@ -53,16 +53,22 @@ impl Coordinator {
 
     /// What the public was told of events from number `first` on; and the number of the last
     /// event.
-    pub async fn told(&self, first: u64, most: usize) -> Result<(Vec<ToldOf>, u64), CallError> {
+    pub async fn published_events(
+        &self,
+        first: u64,
+        most: usize,
+    ) -> Result<(Vec<PublishedEntry>, u64), CallError> {
         if most == 0 {
-            return self.some_told(first, 0).await;
+            return self.some_published_events(first, 0).await;
         }
         let turn = self.reading.clone().lock_owned().await;
         let began = clock::now();
-        let mut page: Vec<ToldOf> = Vec::new();
+        let mut page: Vec<PublishedEntry> = Vec::new();
         loop {
             let first = page.last().map_or(first, |(number, ..)| number + 1);
-            let (part, last) = self.some_told(first, PART.min(most - page.len())).await?;
+            let (part, last) = self
+                .some_published_events(first, PART.min(most - page.len()))
+                .await?;
             let is_last = part.len() < PART;
             page.extend(part);
             if is_last || page.len() == most {
@@ -72,7 +78,11 @@ impl Coordinator {
         }
     }
 
-    async fn some_told(&self, first: u64, most: usize) -> Result<(Vec<ToldOf>, u64), CallError> {
+    async fn some_published_events(
+        &self,
+        first: u64,
+        most: usize,
+    ) -> Result<(Vec<PublishedEntry>, u64), CallError> {
         let mut active = self.shared.active.lock().await;
         let (state, journal) = ActiveRun::journal(&mut active)?;
         let last = state.events();
@@ -82,7 +92,7 @@ impl Coordinator {
 }
 
 fn trouble(error: anyhow::Error) -> CallError {
-    CallError::Away(Away::Trouble(format!("{error:#}")))
+    CallError::Unavailable(Unavailable::Journal(format!("{error:#}")))
 }
 
 /// Lets the next reader have its turn after as long as this one took.

@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, broadcast, oneshot, watch};
 
 use crate::coordinator::active_run::ActiveRun;
 use crate::coordinator::applied::Applied;
-use crate::coordinator::call_error::{Away, CallError};
+use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::coordinator::metrics::Metrics;
 use naschain_identity::Nonces;
 use naschain_run::{Proof, RunSpec};
@@ -37,10 +37,10 @@ pub(crate) struct Shared {
     /// The state, unless this genomaster does not lead. What it shows is in the journal.
     pub(crate) active: Mutex<Option<ActiveRun>>,
     /// Why there is none, if there is none.
-    pub(crate) away: watch::Sender<Option<Away>>,
+    pub(crate) unavailable: watch::Sender<Option<Unavailable>>,
     /// Counts accepted events that may have made work or ended a job.
     pub(crate) changes: watch::Sender<u64>,
-    pub(crate) told: broadcast::Sender<Arc<Told>>,
+    pub(crate) published: broadcast::Sender<Arc<PublishedEvents>>,
     pub(crate) metrics: Metrics,
     /// Whether the search is finished, for those who need not wait for the lock.
     pub(crate) finished: AtomicBool,
@@ -66,7 +66,7 @@ pub(crate) enum Command {
 }
 
 /// What was told of a group of events, in the bytes that every reader is sent.
-pub struct Told {
+pub struct PublishedEvents {
     /// The number of the last event of the group.
     pub last: u64,
     /// Server-sent events.

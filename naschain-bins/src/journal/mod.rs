@@ -62,7 +62,7 @@ impl Journal {
             Ok(state) => {
                 self.chain = JournalHead {
                     number: snapshot.number,
-                    link: snapshot.link,
+                    hash: snapshot.hash,
                 };
                 Ok(Some((Millis(snapshot.now_ms), state)))
             }
@@ -86,7 +86,7 @@ impl Journal {
         let entry = entry.first().filter(|entry| entry.number == *number);
         let entry = entry.with_context(|| format!("it is of event {number}, which is missing"))?;
         ensure!(
-            entry.link == snapshot.link,
+            entry.hash == snapshot.hash,
             "it is of another event {number}"
         );
         Ok(())
@@ -94,8 +94,8 @@ impl Journal {
 
     /// The next `most` events with their proofs, the chain verified; none at the end. A broken
     /// chain is an error that names the event.
-    pub async fn read_on(&mut self, most: usize) -> Result<Vec<(Millis, Event, Option<Proof>)>> {
-        let entries = self.store.entries(self.chain.number, most).await?;
+    pub async fn read_next(&mut self, limit: usize) -> Result<Vec<(Millis, Event, Option<Proof>)>> {
+        let entries = self.store.entries(self.chain.number, limit).await?;
         let follow = |entry: Entry| {
             let followed = self.chain.follow(&entry);
             let (now, event) = followed.context("the journal is broken")?;
@@ -116,7 +116,7 @@ impl Journal {
     }
 
     /// Notes what the public is told of the event that was staged last, as JSON.
-    pub fn tell(&mut self, feed: String) {
+    pub fn set_feed(&mut self, feed: String) {
         if let Some(entry) = self.staged.last_mut() {
             entry.feed = Some(feed);
         }
@@ -136,7 +136,7 @@ impl Journal {
     pub async fn keep_snapshot(&mut self, now: Millis, bytes: Vec<u8>) -> Result<()> {
         let snapshot = Snapshot {
             number: self.chain.number,
-            link: self.chain.link,
+            hash: self.chain.hash,
             now_ms: now.0,
             format: FORMAT.to_owned(),
             digest: Digest(*blake3::hash(&bytes).as_bytes()),
@@ -146,13 +146,13 @@ impl Journal {
     }
 
     /// Entries as they are, after number `after`.
-    pub async fn entries(&mut self, after: u64, most: usize) -> Result<Vec<Entry>> {
-        self.store.entries(after, most).await
+    pub async fn entries(&mut self, after: u64, limit: usize) -> Result<Vec<Entry>> {
+        self.store.entries(after, limit).await
     }
 
     /// What the public was told of events from number `first` on: number, run's time, JSON.
-    pub async fn feed(&mut self, first: u64, most: usize) -> Result<Vec<(u64, u64, String)>> {
-        self.store.feed(first, most).await
+    pub async fn feed(&mut self, first: u64, limit: usize) -> Result<Vec<(u64, u64, String)>> {
+        self.store.feed(first, limit).await
     }
 
     /// Whether the store is still there and still led by this genomaster.

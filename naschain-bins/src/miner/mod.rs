@@ -367,7 +367,7 @@ impl Miner {
             };
             match result {
                 Ok(value) => return Ok(Some(value)),
-                Err(TransportError::Away(reason)) => {
+                Err(TransportError::Unavailable(reason)) => {
                     tracing::warn!("{}: {reason}; trying again in {pause:?}", self.name);
                 }
                 Err(error) => bail!("{error}"),

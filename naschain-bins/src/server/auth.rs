@@ -47,7 +47,7 @@ pub struct Caller {
 
 impl Caller {
     /// Refuses a request in the name of another.
-    pub fn is(&self, miner: &MinerId) -> Result<(), Failure> {
+    pub fn check_is(&self, miner: &MinerId) -> Result<(), Failure> {
         if self.uids_have_tokens && legacy_uid(miner).is_some() {
             let detail = format!(
                 "{miner} is a miner of the old network, which speaks by /request_job and /finish_job with its token; a miner here needs another name"
@@ -95,7 +95,7 @@ impl Authenticator {
     }
 
     /// The event by which a miner that may mine joins.
-    pub fn joining(&self, request: &JoinRequest) -> Result<Event, Failure> {
+    pub fn join_event(&self, request: &JoinRequest) -> Result<Event, Failure> {
         let miner = request.miner.clone();
         let owner = self.owner(&miner)?;
         Ok(match (owner, request.jobs) {
@@ -109,14 +109,16 @@ impl Authenticator {
     }
 
     /// Where a request comes from, if that is another machine.
-    fn stranger(&self, parts: &Parts) -> Option<IpAddr> {
+    fn remote_address(&self, parts: &Parts) -> Option<IpAddr> {
         let connected = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let direct = connected.map(|ConnectInfo(address)| address.ip().to_canonical());
-        let told = match self.access.behind_proxy {
+        let forwarded = match self.access.behind_proxy {
             true => forwarded_for(&parts.headers),
             false => None,
         };
-        let address = told.or(direct).filter(|address| !address.is_loopback())?;
+        let address = forwarded
+            .or(direct)
+            .filter(|address| !address.is_loopback())?;
         Some(network(address))
     }
 
@@ -153,7 +155,7 @@ impl Authenticator {
         let now_ns = clock::unix_nanos();
         auth.check(message, own.address(), now_ns)?;
         Self::check_rate(&self.per_key, auth.hotkey.clone())?;
-        lock(&self.nonces).take(&auth.hotkey, auth.nonce, now_ns)?;
+        lock(&self.nonces).accept(&auth.hotkey, auth.nonce, now_ns)?;
         let proof = Proof::new(&auth, message);
         Ok(Caller {
             hotkey: Some(auth.hotkey),
@@ -162,9 +164,9 @@ impl Authenticator {
         })
     }
 
-    async fn pass(&self, request: Request, signed: bool) -> Result<Request, Failure> {
+    async fn check_request(&self, request: Request, signed: bool) -> Result<Request, Failure> {
         let (mut parts, body) = request.into_parts();
-        if let Some(address) = self.stranger(&parts) {
+        if let Some(address) = self.remote_address(&parts) {
             Self::check_rate(&self.per_address, address)?;
         }
         let path_bytes = parts.uri.to_string().len();
@@ -182,24 +184,24 @@ impl Authenticator {
 }
 
 /// Middleware for paths whose requests have to be signed, where the genomaster has a hotkey.
-pub async fn signed(
+pub async fn authenticate(
     State(auth): State<Arc<Authenticator>>,
     request: Request,
     next: Next,
 ) -> Response {
-    match auth.pass(request, true).await {
+    match auth.check_request(request, true).await {
         Ok(request) => next.run(request).await,
         Err(failure) => failure.into_response(),
     }
 }
 
 /// Middleware for all other paths: rates and sizes alone.
-pub async fn open(
+pub async fn check_limits(
     State(auth): State<Arc<Authenticator>>,
     request: Request,
     next: Next,
 ) -> Response {
-    match auth.pass(request, false).await {
+    match auth.check_request(request, false).await {
         Ok(request) => next.run(request).await,
         Err(failure) => failure.into_response(),
     }
@@ -270,31 +272,34 @@ mod tests {
 
     #[test]
     fn addresses_are_those_of_strangers() {
-        let stranger = |behind_proxy, peer: &str, forwarded| {
+        let remote_address = |behind_proxy, peer: &str, forwarded| {
             let access = Access {
                 behind_proxy,
                 ..Access::default()
             };
             let address =
-                Authenticator::new(access, Arc::default()).stranger(&parts(peer, forwarded));
+                Authenticator::new(access, Arc::default()).remote_address(&parts(peer, forwarded));
             address.map(|address| address.to_string())
         };
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(stranger(false, "127.0.0.1", None), None);
-        assert_eq!(stranger(false, "::1", Some("192.0.2.1")), None);
+        assert_eq!(remote_address(false, "127.0.0.1", None), None);
+        assert_eq!(remote_address(false, "::1", Some("192.0.2.1")), None);
         assert_eq!(
-            stranger(false, "192.0.2.7", Some("192.0.2.1")),
+            remote_address(false, "192.0.2.7", Some("192.0.2.1")),
             some("192.0.2.7")
         );
-        assert_eq!(stranger(false, "::ffff:192.0.2.7", None), some("192.0.2.7"));
         assert_eq!(
-            stranger(false, "2001:db8:1:2:3:4:5:6", None),
+            remote_address(false, "::ffff:192.0.2.7", None),
+            some("192.0.2.7")
+        );
+        assert_eq!(
+            remote_address(false, "2001:db8:1:2:3:4:5:6", None),
             some("2001:db8:1:2::")
         );
         let forged = Some("198.51.100.9, 192.0.2.1");
-        assert_eq!(stranger(true, "127.0.0.1", forged), some("192.0.2.1"));
+        assert_eq!(remote_address(true, "127.0.0.1", forged), some("192.0.2.1"));
         assert_eq!(
-            stranger(true, "192.0.2.8", Some("unknown")),
+            remote_address(true, "192.0.2.8", Some("unknown")),
             some("192.0.2.8")
         );
     }
@@ -309,10 +314,10 @@ mod tests {
         let mut refused = 0;
         for _ in 0..30 {
             let request = Request::from_parts(parts("192.0.2.7", None), Body::empty());
-            refused += u32::from(auth.pass(request, true).await.is_err());
+            refused += u32::from(auth.check_request(request, true).await.is_err());
         }
         assert!((18..=20).contains(&refused), "{refused}");
         let other = Request::from_parts(parts("192.0.2.8", None), Body::empty());
-        assert!(auth.pass(other, true).await.is_ok());
+        assert!(auth.check_request(other, true).await.is_ok());
     }
 }

@@ -21,9 +21,9 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::CallError;
-use naschain_run::{Cursor, ProblemKind, PublicEvent, frames};
+use naschain_run::{Cursor, ProblemKind, PublicEvent, server_sent_events};
 
-use crate::coordinator::shared::Told;
+use crate::coordinator::shared::PublishedEvents;
 use crate::server::problem::Failure;
 
 /// So many events of the journal are read at once.
@@ -31,7 +31,7 @@ const PAGE: usize = 500;
 /// So many readers are served.
 const MAX_READERS: u64 = 1_000;
 /// A comment after so long without an event keeps proxies from hanging up.
-const QUIET: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 #[derive(Deserialize)]
 pub(crate) struct After {
@@ -54,7 +54,10 @@ pub(crate) async fn events(
         None => Cursor::default(),
     };
     let reader = Reader::new(coordinator, cursor)?;
-    let (_, last) = reader.coordinator.told(cursor.number, 0).await?;
+    let (_, last) = reader
+        .coordinator
+        .published_events(cursor.number, 0)
+        .await?;
     if cursor.number > last {
         let detail = format!(
             "event {} has not happened; the last one is {last}",
@@ -78,7 +81,7 @@ pub(crate) async fn events(
 /// Where one reader is.
 struct Reader {
     coordinator: Arc<Coordinator>,
-    live: Receiver<Arc<Told>>,
+    live: Receiver<Arc<PublishedEvents>>,
     /// The last message that it was sent.
     cursor: Cursor,
     /// Whether it has to read the journal before it can follow what is told.
@@ -88,7 +91,7 @@ struct Reader {
 impl Reader {
     fn new(coordinator: Arc<Coordinator>, cursor: Cursor) -> Result<Reader, Failure> {
         // Listening begins first, so that nothing falls between the journal and the broadcast.
-        let live = coordinator.listen();
+        let live = coordinator.subscribe();
         let others = coordinator.metrics().feed_readers.fetch_add(1, Relaxed);
         let reader = Reader {
             coordinator,
@@ -108,7 +111,7 @@ impl Reader {
     /// The next bytes to send; nothing when this genomaster leads no more: the reader connects
     /// again and goes on there from its cursor.
     async fn next(&mut self) -> Option<Bytes> {
-        let mut away = self.coordinator.watch_away();
+        let mut unavailable = self.coordinator.watch_unavailable();
         loop {
             if self.behind {
                 match self.catch_up().await {
@@ -117,16 +120,16 @@ impl Reader {
                     Err(_) => return None,
                 }
             }
-            let told = tokio::select! {
-                told = self.live.recv() => told,
-                _ = away.wait_for(Option::is_some) => return None,
-                _ = tokio::time::sleep(QUIET) => return Some(Bytes::from_static(b":\n\n")),
+            let published = tokio::select! {
+                published = self.live.recv() => published,
+                _ = unavailable.wait_for(Option::is_some) => return None,
+                _ = tokio::time::sleep(KEEP_ALIVE_INTERVAL) => return Some(Bytes::from_static(b":\n\n")),
             };
-            match told {
-                Ok(told) if told.last <= self.cursor.number => {}
-                Ok(told) => {
-                    self.cursor = after_all_of(told.last);
-                    return Some(told.bytes.clone());
+            match published {
+                Ok(published) if published.last <= self.cursor.number => {}
+                Ok(published) => {
+                    self.cursor = after_all_of(published.last);
+                    return Some(published.bytes.clone());
                 }
                 Err(RecvError::Lagged(_)) => self.behind = true,
                 Err(RecvError::Closed) => return None,
@@ -136,11 +139,14 @@ impl Reader {
 
     /// A page of what the reader has missed.
     async fn catch_up(&mut self) -> Result<String, CallError> {
-        let (page, last) = self.coordinator.told(self.cursor.number, PAGE).await?;
+        let (page, last) = self
+            .coordinator
+            .published_events(self.cursor.number, PAGE)
+            .await?;
         let mut text = String::new();
         for (number, now_ms, feed) in &page {
             let messages: Vec<PublicEvent> = serde_json::from_str(feed).unwrap_or_default();
-            frames(*number, Millis(*now_ms), &messages, self.cursor, &mut text);
+            server_sent_events(*number, Millis(*now_ms), &messages, self.cursor, &mut text);
         }
         let whole = page.len() < PAGE;
         self.cursor = match page.last() {

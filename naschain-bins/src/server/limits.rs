@@ -36,7 +36,7 @@ impl<K: Ord> RateLimit<K> {
             return Ok(());
         }
         if self.buckets.len() >= MAX_BUCKETS && !self.buckets.contains_key(&name) {
-            self.forget_the_quiet(now);
+            self.remove_full_buckets(now);
         }
         let full = self.per_second * BURST_SECONDS;
         let (tokens, filled) = (full, now);
@@ -55,7 +55,7 @@ impl<K: Ord> RateLimit<K> {
     }
 
     /// A bucket that is full again says nothing; where none is, all start anew.
-    fn forget_the_quiet(&mut self, now: Instant) {
+    fn remove_full_buckets(&mut self, now: Instant) {
         let quiet = Duration::from_secs_f64(BURST_SECONDS);
         self.buckets
             .retain(|_, bucket| now.saturating_duration_since(bucket.filled) < quiet);

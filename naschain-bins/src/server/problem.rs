@@ -4,7 +4,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use naschain_consensus::Rejected;
 
-use crate::coordinator::call_error::{Away, CallError};
+use crate::coordinator::call_error::{CallError, Unavailable};
 use naschain_run::{Problem, ProblemKind};
 
 /// A refusal on its way out.
@@ -37,13 +37,13 @@ impl Failure {
     }
 
     /// Why this genomaster answers nothing at the moment.
-    pub(crate) fn away(away: &Away) -> Failure {
-        let kind = match away {
-            Away::Standby => ProblemKind::Standby,
-            Away::Trouble(_) => ProblemKind::JournalTrouble,
-            Away::Closing => ProblemKind::Closing,
+    pub(crate) fn unavailable(unavailable: &Unavailable) -> Failure {
+        let kind = match unavailable {
+            Unavailable::Standby => ProblemKind::Standby,
+            Unavailable::Journal(_) => ProblemKind::JournalTrouble,
+            Unavailable::Closing => ProblemKind::Closing,
         };
-        Failure::new(kind, away.to_string())
+        Failure::new(kind, unavailable.to_string())
     }
 
     /// Its status.
@@ -82,7 +82,7 @@ impl From<CallError> for Failure {
             CallError::Rejected(_) => ProblemKind::Refused,
             CallError::WrongEpoch { .. } => ProblemKind::WrongEpoch,
             CallError::TooManyMiners { .. } => ProblemKind::TooManyMiners,
-            CallError::Away(away) => return Failure::away(away),
+            CallError::Unavailable(unavailable) => return Failure::unavailable(unavailable),
         };
         Failure::new(kind, error.to_string())
     }

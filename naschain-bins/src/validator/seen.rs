@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use naschain_run::{
-    ClosedJob, EpochWeights, HistoryChain, HistoryHead, Report, RunSpec, Terms, validate,
+    ClosedJob, EpochWeights, HistoryChain, HistoryHead, RunSpec, ScoringReport, ScoringTerms,
+    validate,
 };
 
 use crate::client::Client;
@@ -54,9 +55,9 @@ impl Seen {
         epoch_jobs: Option<u32>,
         genomaster: Option<&str>,
         finished: bool,
-    ) -> (Report, Vec<EpochWeights>) {
+    ) -> (ScoringReport, Vec<EpochWeights>) {
         let population = self.spec.search.population;
-        let terms = Terms {
+        let terms = ScoringTerms {
             run: self.spec.digest(),
             agreement: &self.spec.rules.agreement,
             genomaster,

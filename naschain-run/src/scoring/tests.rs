@@ -55,13 +55,13 @@ fn job(number: u64) -> ClosedJob {
     }
 }
 
-fn report(jobs: &[ClosedJob]) -> Report {
+fn report(jobs: &[ClosedJob]) -> ScoringReport {
     report_of(jobs, false)
 }
 
-fn report_of(jobs: &[ClosedJob], legacy: bool) -> Report {
+fn report_of(jobs: &[ClosedJob], legacy: bool) -> ScoringReport {
     let (genomaster, agreement) = (key(9), Agreement::default());
-    let terms = Terms {
+    let terms = ScoringTerms {
         run: RUN,
         agreement: &agreement,
         genomaster: Some(genomaster.address()),

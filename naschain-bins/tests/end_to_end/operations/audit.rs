@@ -158,7 +158,9 @@ async fn a_history_that_says_more_or_other_than_the_journal_is_found() {
         .await
         .unwrap();
     let mut history = coordinator
-        .look(|state| naschain_bins::artifacts::report::History::start(&dir, &state.closed()[..2]))
+        .with_state(|state| {
+            naschain_bins::artifacts::report::History::start(&dir, &state.closed()[..2])
+        })
         .await
         .unwrap();
     assert!(history.follow(&[]).is_ok());

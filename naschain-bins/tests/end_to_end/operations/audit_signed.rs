@@ -57,7 +57,7 @@ async fn signed_run(dir: &Path) -> RunSpec {
         let join = Event::Join { miner: name(seed) };
         coordinator.handle(join, signed).await.unwrap();
     }
-    while !coordinator.look(|state| state.is_finished()).await {
+    while !coordinator.with_state(|state| state.is_finished()).await {
         for seed in 1..=3 {
             let miner = name(seed);
             let ask = sign(seed, "/v1/jobs", json!({"miner": miner, "wait_ms": 0}));
@@ -355,7 +355,7 @@ async fn a_request_that_waits_ends_no_lease() {
                 .submit(miner, job.lease, row, None)
                 .await
                 .unwrap();
-            if coordinator.look(|state| state.closed().len()).await == 2 {
+            if coordinator.with_state(|state| state.closed().len()).await == 2 {
                 return;
             }
         }
@@ -379,7 +379,7 @@ async fn a_request_that_waits_ends_no_lease() {
         }
     }
     assert_eq!(jobs.len(), 1, "{jobs:?}");
-    let live = coordinator.look(|state| {
+    let live = coordinator.with_state(|state| {
         state
             .leases_of(first)
             .map(|(lease, _)| lease)
