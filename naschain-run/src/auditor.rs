@@ -1,4 +1,4 @@
-//! A run recomputed from its journal alone, entry by entry, until something is wrong.
+//! Recomputes a run from its journal, entry by entry, and reports the first fault.
 
 use naschain_consensus::{Finding, JobId, Rejected, judge};
 
@@ -11,42 +11,42 @@ use crate::provenance::{Provenance, Signers, Source};
 use crate::spec::RunSpec;
 use crate::state::RunState;
 
-/// What is wrong with a journal, or with what is said of it.
+/// Why a journal is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The chain of digests does not hold.
+    /// The hash chain is broken.
     #[error(transparent)]
     JournalHead(#[from] BrokenChain),
-    /// An event stands at another place than it was written at.
-    #[error("event {number} was moved: what stands at {found} belongs there")]
+    /// An event is not at its original position.
+    #[error("event {number} was moved: the event at position {found} belongs there")]
     Moved {
-        /// Where it belongs.
+        /// Its original position.
         number: u64,
-        /// Where it stands.
+        /// The position where it was found.
         found: u64,
     },
-    /// The event is whole and its link is not.
+    /// The event is unchanged, but its stored hash is not.
     #[error("the link of event {number} was changed")]
     Link {
         /// The number of the event.
         number: u64,
     },
-    /// The rules do not allow the event.
-    #[error("event {number} is against the rules: {rejected}")]
+    /// The job board rejects the event.
+    #[error("event {number} violates the rules: {rejected}")]
     Refused {
         /// The number of the event.
         number: u64,
-        /// What the job board says.
+        /// The error of the job board.
         rejected: Rejected,
     },
-    /// The event follows from nothing, so that the genomaster must not have written it.
-    #[error("event {number} changes nothing, and should not be in the journal")]
+    /// The event changes nothing; a genomaster does not journal such events.
+    #[error("event {number} changes nothing and must not be in the journal")]
     Void {
         /// The number of the event.
         number: u64,
     },
-    /// Whoever the event names did not send it, or not now.
+    /// The miner that the event names did not send it, or the request is not valid now.
     #[error("event {number}: {reason}")]
     Proof {
         /// The number of the event.
@@ -54,8 +54,8 @@ pub enum Fault {
         /// What is wrong.
         reason: String,
     },
-    /// What was told to the public does not follow from the journal.
-    #[error("what was told of event {number} does not follow from the journal")]
+    /// The stored public events do not match the recomputed ones.
+    #[error("the public events of event {number} do not follow from the journal")]
     Feed {
         /// The number of the event.
         number: u64,
@@ -68,22 +68,22 @@ pub enum Fault {
     },
 }
 
-/// Follows a journal from the run's specification on.
+/// Verifies a journal from its first entry on.
 pub struct Auditor {
     chain: JournalHead,
     provenance: Provenance,
     state: RunState,
     publisher: Publisher,
-    /// Whether something was told of an event so far.
+    /// Whether an entry had public events so far.
     has_feed: bool,
-    /// Events whose sender signed the request for them.
+    /// Number of events with a signed request.
     pub signed: u64,
-    /// Events that name a sender without a proof.
+    /// Number of events of miners without a signed request.
     pub unsigned: u64,
 }
 
 impl Auditor {
-    /// One that stands before the first entry.
+    /// An auditor at the position before the first entry.
     ///
     /// # Errors
     /// Where the specification is invalid.
@@ -101,21 +101,21 @@ impl Auditor {
         })
     }
 
-    /// How far it has come.
+    /// The position of the last verified entry.
     pub fn head(&self) -> JournalHead {
         self.chain
     }
 
-    /// The state that follows from the entries so far.
+    /// The state after the last verified entry.
     pub fn state(&self) -> &RunState {
         &self.state
     }
 
-    /// Takes the next entry. `following` are those after it, as many as are at hand: they tell a
-    /// changed event from a moved one.
+    /// Verifies the next entry. `following` are the entries after it, as far as available; they are used
+    /// to distinguish a changed event from a moved one.
     ///
     /// # Errors
-    /// The first thing that is wrong; nothing after it can be verified.
+    /// The first fault; later entries cannot be verified after it.
     pub fn verify_next(&mut self, entry: &Entry, following: &[Entry]) -> Result<(), Fault> {
         let number = entry.number;
         let before = self.chain;
@@ -154,8 +154,8 @@ impl Auditor {
         Ok(())
     }
 
-    /// Holds what was told against what follows. Journals of earlier versions, and those that a
-    /// genomaster shows, have no such column at all.
+    /// Compares the stored public events with the recomputed ones. Journals of earlier versions, and
+    /// entries served by a genomaster, have none.
     fn check_feed(&mut self, entry: &Entry, messages: &[PublicEvent]) -> Result<(), Fault> {
         let right = match &entry.feed {
             Some(published) => serde_json::to_string(messages).ok().as_ref() == Some(published),
@@ -170,7 +170,7 @@ impl Auditor {
         }
     }
 
-    /// Reaches the verdict again by the rules of the run.
+    /// Recomputes the verdict by the run's rules and compares it.
     fn verdict(&self, closed: &ClosedJob) -> Result<(), Fault> {
         let rules = &self.state.spec().rules;
         if rules.trust.is_some() && closed.verdict.findings == [Finding::Trusted] {
@@ -184,7 +184,7 @@ impl Auditor {
     }
 }
 
-/// Says as exactly as can be known what broke the chain.
+/// Determines as precisely as possible what broke the chain.
 fn locate(chain: JournalHead, entry: &Entry, following: &[Entry], broken: BrokenChain) -> Fault {
     let BrokenChain::Changed { number } = broken else {
         return Fault::JournalHead(broken);

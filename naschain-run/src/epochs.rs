@@ -1,4 +1,4 @@
-//! Epochs: after each so many jobs have ended, scores move and weights are due.
+//! Scoring epochs: after every `epoch_jobs` closed jobs, scores are updated and weights computed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use naschain_consensus::{MinerId, MovingAverage, Row, Scoreboard, Verdict, Weigh
 use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 
-/// A job as a validator judges it: who answered what, and who is rewarded.
+/// A job with the validator's own verdict.
 pub struct JudgedJob {
     /// Miners and rows.
     pub rows: Vec<(MinerId, Row)>,
@@ -20,20 +20,20 @@ pub struct JudgedJob {
 pub struct EpochWeights {
     /// The run.
     pub run: Digest,
-    /// Which epoch, counted from 1.
+    /// The epoch's number, counted from 1.
     pub epoch: usize,
-    /// How many jobs had ended by its end.
+    /// Number of closed jobs at its end.
     #[serde(rename = "batches")]
     pub jobs: usize,
-    /// A weight for each miner that has one; the greatest is 65,535. None where nobody was
-    /// rewarded yet: then nothing is set.
+    /// The weight of each miner with a score; the maximum is 65,535. Empty if no miner was rewarded
+    /// yet: then no weights are set.
     pub weights: BTreeMap<MinerId, u16>,
 }
 
-/// Scores and weights after each epoch of `size` jobs; those of the last epoch's average too.
+/// Returns the weights after each epoch of `size` jobs, and the moving average after the last epoch.
 ///
-/// An epoch that is not full yet counts when `finished`. The same jobs give the same epochs,
-/// whenever a validator starts to look.
+/// An incomplete last epoch counts only if `finished`. The result depends only on the jobs and not on
+/// when a validator started.
 pub fn epochs(
     judged: &[JudgedJob],
     run: Digest,
@@ -41,7 +41,7 @@ pub fn epochs(
     finished: bool,
 ) -> (Vec<EpochWeights>, MovingAverage) {
     let mut average = MovingAverage::default();
-    let mut known = BTreeSet::new();
+    let mut miners = BTreeSet::new();
     let mut found = Vec::new();
     let mut ended = 0;
     for chunk in judged.chunks(size.max(1)) {
@@ -52,11 +52,11 @@ pub fn epochs(
         let mut scoreboard = Scoreboard::new();
         for job in chunk {
             scoreboard.record(&job.rows, &job.verdict);
-            known.extend(job.rows.iter().map(|(miner, _)| miner.clone()));
+            miners.extend(job.rows.iter().map(|(miner, _)| miner.clone()));
         }
         let mut rewards = scoreboard.rewards();
-        // Whoever did nothing in this epoch earned nothing in it.
-        for miner in &known {
+        // Miners without a row in this epoch have a reward of 0 in it.
+        for miner in &miners {
             rewards.entry(miner.clone()).or_insert(0.0);
         }
         average.update(&rewards);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_rewarded_sets_nothing() {
+    fn without_rewards_there_are_no_weights() {
         let nobody = JudgedJob {
             rows: Vec::new(),
             verdict: judge(&[], &Default::default()),

@@ -26,7 +26,7 @@ pub use hash_chain::{BrokenChain, Entry, JournalHead, next_entry_hash};
 pub use history_chain::{HistoryChain, HistoryHead};
 pub use legacy_uid::legacy_uid;
 pub use problem::{Problem, ProblemKind};
-pub use proof::{Proof, ProofError, verify_proof};
+pub use proof::{Proof, ProofError};
 pub use provenance::{Signers, Unsigned};
 pub use replies::{ClosedJobs, FrontEntry, Identity, Job, JobReply, JournalPage};
 pub use requests::{HeartbeatRequest, JobRequest, JoinRequest, LeaveRequest, ResultRequest};

@@ -1,4 +1,4 @@
-//! A validator: recomputes every verdict from the signed rows alone, and turns them into weights.
+//! Validator scoring: recomputes every verdict from the signed rows and converts them to weights.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,58 +11,58 @@ use crate::epochs::{EpochWeights, JudgedJob, epochs};
 use crate::legacy_uid::legacy_uid;
 use crate::proof::Proof;
 
-/// What a validator goes by.
+/// The parameters of [`validate`].
 #[derive(Clone, Copy, Debug)]
 pub struct ScoringTerms<'a> {
     /// The run.
     pub run: Digest,
     /// The run's agreement.
     pub agreement: &'a Agreement,
-    /// The genomaster's address, where it has one: then every hotkey's row has to be signed.
+    /// The genomaster's address, if it has one; then every row of a hotkey must be signed.
     pub genomaster: Option<&'a str>,
-    /// Whether miners of the old network (`uid-N`), which cannot sign, are paid all the same.
+    /// Whether unsigned rows of miners of the reference network (`uid-N`) are rewarded.
     pub legacy: bool,
-    /// Jobs of an epoch.
+    /// Number of jobs per epoch.
     pub epoch_jobs: usize,
-    /// Whether the run is finished, so that the last epoch counts though it is not full.
+    /// Whether the run is finished; then an incomplete last epoch counts.
     pub finished: bool,
 }
 
-/// What a validator found.
+/// The result of [`validate`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ScoringReport {
-    /// Jobs that were looked at.
+    /// Number of validated jobs.
     #[serde(rename = "batches")]
     pub jobs: usize,
-    /// Of those, the ones in which miners agreed.
+    /// Number of jobs with a consensus.
     pub accepted: usize,
-    /// Jobs for which the genomaster's verdict is not the validator's.
+    /// Jobs whose stored verdict differs from the recomputed one.
     pub disputed: Vec<JobId>,
-    /// Rows whose signature holds.
+    /// Number of rows with a valid signature.
     pub signed_rows: usize,
-    /// Rows of miners that do not sign.
+    /// Number of accepted unsigned rows.
     pub unsigned_rows: usize,
-    /// Rows that their miner did not sign, or not for this run, and why. They earn nothing.
+    /// Rows without a valid signature for this run. They earn nothing.
     pub forged: Vec<ForgedRow>,
-    /// What is wrong with the genomaster's chain of jobs, if anything is.
+    /// What is wrong with the genomaster's chain of closed jobs, if anything.
     pub history: Option<String>,
-    /// Events of the genomaster's public journal that were verified.
+    /// Number of verified events of the genomaster's public journal.
     pub events: u64,
-    /// What is wrong with that journal, if anything is.
+    /// What is wrong with that journal, if anything.
     pub journal: Option<String>,
-    /// Epochs that have ended.
+    /// Number of completed epochs.
     pub epochs: usize,
     /// What each miner earned.
     pub miners: BTreeMap<MinerId, Standing>,
 }
 
-/// A row that is not its miner's.
+/// A row without a valid signature of its miner.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ForgedRow {
     /// The job.
     #[serde(rename = "batch")]
     pub job: JobId,
-    /// Whose row it is said to be.
+    /// The miner that the row names.
     pub miner: MinerId,
     /// What is wrong.
     pub problem: String,
@@ -85,7 +85,7 @@ pub struct Standing {
     pub weight: u16,
 }
 
-/// Checks every signature, judges all jobs again, and scores the miners from that alone.
+/// Verifies every signature, recomputes every verdict, and scores the miners from the results.
 pub fn validate(closed: &[ClosedJob], terms: &ScoringTerms) -> (ScoringReport, Vec<EpochWeights>) {
     let mut scoreboard = Scoreboard::new();
     let (mut disputed, mut judged) = (Vec::new(), Vec::new());
@@ -135,18 +135,18 @@ pub fn validate(closed: &[ClosedJob], terms: &ScoringTerms) -> (ScoringReport, V
     (report, epochs)
 }
 
-/// What was found of the rows' signatures so far.
+/// Counts of verified rows so far.
 #[derive(Default)]
 struct Signatures {
     held: usize,
     missing: usize,
     forged: Vec<ForgedRow>,
-    /// Signed requests count once.
+    /// Used nonces: each signed request counts once.
     seen: BTreeSet<(String, u64)>,
 }
 
 impl Signatures {
-    /// The rows of a job; those that are forged count as malformed.
+    /// Returns the rows of a job; forged ones are replaced by malformed rows.
     fn check(&mut self, job: &ClosedJob, terms: &ScoringTerms) -> Vec<(MinerId, Row)> {
         let mut rows = job.rows.clone();
         for (place, (miner, row)) in rows.iter_mut().enumerate() {
@@ -177,14 +177,14 @@ impl Signatures {
                 return Some("it is not signed".to_owned());
             }
             if terms.genomaster.is_some() && !terms.legacy {
-                let problem = "it is not signed, and only --legacy pays the old network's miners";
+                let problem = "it is not signed; unsigned rows of the reference network's miners are rewarded only with --legacy";
                 return Some(problem.to_owned());
             }
             self.missing += 1;
             return None;
         };
         let Some(lease) = proof.lease() else {
-            return Some("what is signed is not an answer".to_owned());
+            return Some("the signed request is not an answer".to_owned());
         };
         let answer = Event::Submit {
             miner: miner.clone(),
@@ -206,7 +206,7 @@ impl Signatures {
 }
 
 impl ScoringReport {
-    /// Why this genomaster's word is not to be trusted, so that no weights are set.
+    /// Why the genomaster's history or journal is invalid; then no weights are set.
     pub fn distrust(&self) -> Option<String> {
         let history = self.history.as_ref();
         let history = history.map(|problem| format!("history: {problem}"));
@@ -214,7 +214,7 @@ impl ScoringReport {
         history.or_else(|| journal.map(|problem| format!("journal: {problem}")))
     }
 
-    /// What is wrong with what the genomaster told, in a few words.
+    /// A one-line summary of all faults, or `None`.
     pub fn wrong(&self) -> Option<String> {
         let (forged, disputed) = (self.forged.len(), self.disputed.len());
         match self.distrust() {
@@ -226,7 +226,7 @@ impl ScoringReport {
         }
     }
 
-    /// The report as a table for people.
+    /// The report as a text table.
     pub fn table(&self) -> String {
         let mut text = format!(
             "{} jobs, {} accepted, {} verdicts disputed; {} rows signed, {} unsigned, {} forged; {} epochs\n\n",

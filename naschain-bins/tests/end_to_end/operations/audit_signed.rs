@@ -168,7 +168,7 @@ async fn a_signed_run_has_to_be_signed_once_and_for_its_genomaster() {
     })
     .await;
     let found = fault(&audit(&again, &[]));
-    assert!(found.contains("here for the second time"), "{found}");
+    assert!(found.contains("each nonce is valid once"), "{found}");
     drop(spec);
     std::fs::remove_dir_all(all).unwrap();
 }
