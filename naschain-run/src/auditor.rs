@@ -162,11 +162,12 @@ impl Auditor {
             None => messages.is_empty() || !self.has_feed,
         };
         self.has_feed |= entry.feed.is_some();
-        match right {
-            true => Ok(()),
-            false => Err(Fault::Feed {
+        if right {
+            Ok(())
+        } else {
+            Err(Fault::Feed {
                 number: entry.number,
-            }),
+            })
         }
     }
 
@@ -177,9 +178,10 @@ impl Auditor {
             return Ok(());
         }
         let rows: Vec<_> = closed.rows.iter().map(|(_, row)| row.clone()).collect();
-        match judge(&rows, &rules.agreement) == closed.verdict {
-            true => Ok(()),
-            false => Err(Fault::Verdict { job: closed.job }),
+        if judge(&rows, &rules.agreement) == closed.verdict {
+            Ok(())
+        } else {
+            Err(Fault::Verdict { job: closed.job })
         }
     }
 }

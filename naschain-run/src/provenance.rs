@@ -129,11 +129,10 @@ impl Provenance {
         }
         let is_address = ss58::decode(miner.as_str()).is_ok();
         if genomaster.is_some() || (is_address && *unsigned == Unsigned::NamesOnly) {
-            return Err(match is_legacy {
-                true => format!(
-                    "{miner} did not sign it; miners of the reference network need --legacy"
-                ),
-                false => format!("{miner} did not sign it; unsigned requests need --unsigned"),
+            return Err(if is_legacy {
+                format!("{miner} did not sign it; miners of the reference network need --legacy")
+            } else {
+                format!("{miner} did not sign it; unsigned requests need --unsigned")
             });
         }
         self.first_unsigned

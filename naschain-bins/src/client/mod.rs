@@ -1,4 +1,4 @@
-//! The genomaster as a miner or a validator sees it over HTTP.
+//! HTTP client of miners and validators.
 
 pub mod transport;
 
@@ -27,10 +27,10 @@ use naschain_run::{
 /// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The genomaster is away or in trouble; the same call may succeed later.
+    /// The genomaster cannot be reached or cannot serve the call now; it may succeed later.
     #[error("{0}")]
     Unavailable(String),
-    /// The genomaster refuses this call for good.
+    /// The genomaster rejected the call; repeating it does not help.
     #[error("{} ({}, HTTP {})", .0.detail, .0.kind, .0.status)]
     Refused(Problem),
 }
@@ -42,16 +42,16 @@ impl ClientError {
     }
 }
 
-/// Who calls, and whom it believes.
+/// The identity of a client, and what it trusts.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     /// Signs the calls.
     pub hotkey: Option<Hotkey>,
-    /// A name for people to read, told when a miner joins.
+    /// A display name, sent when a miner joins.
     pub name: Option<MinerId>,
-    /// The only genomaster that is spoken to; without it, the one that answers first.
+    /// The only genomaster address to accept; if `None`, that of the first response is.
     pub genomaster: Option<String>,
-    /// A PEM file of certificates to believe besides the public ones.
+    /// A PEM file of certificates to trust in addition to the public ones.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -62,7 +62,7 @@ pub struct Client {
     shared: Arc<Shared>,
 }
 
-/// What all copies of a client have together.
+/// State shared by all clones of a client.
 #[derive(Debug)]
 struct Shared {
     /// At least one.
@@ -172,7 +172,7 @@ impl Client {
         self.shared.leading.load(Relaxed) % self.shared.genomasters.len()
     }
 
-    /// Turns to the next genomaster if this one is away.
+    /// Switches to the next genomaster if this one is unavailable.
     fn noted<T>(&self, which: usize, answer: Result<T, ClientError>) -> Result<T, ClientError> {
         if matches!(answer, Err(ClientError::Unavailable(_))) {
             let Shared {
@@ -181,23 +181,23 @@ impl Client {
                 ..
             } = &*self.shared;
             let next = (which + 1) % genomasters.len();
-            // Another call may have turned already.
+            // Another call may have switched already.
             let _ = leading.compare_exchange(which, next, Relaxed, Relaxed);
         }
         answer
     }
 
-    /// What the run is.
+    /// The run's specification.
     pub async fn run(&self) -> Result<RunSpec, ClientError> {
         self.get("/v1/run").await
     }
 
-    /// Takes part.
+    /// Joins the run.
     pub async fn join(&self, miner: &MinerId) -> Result<(), ClientError> {
         self.join_with(miner, None).await
     }
 
-    /// Takes part with so many jobs at once; without a number, with as many as before, or one.
+    /// Joins with this number of concurrent jobs; if `None`, it is unchanged, or 1 for a new miner.
     pub async fn join_with(&self, miner: &MinerId, jobs: Option<u32>) -> Result<(), ClientError> {
         let request = JoinRequest {
             miner: miner.clone(),
@@ -207,14 +207,14 @@ impl Client {
         self.post_json("/v1/join", &request).await
     }
 
-    /// Takes part no longer; the miner's seats are assigned anew at once.
+    /// Leaves the run; the miner's seats are reassigned at once.
     pub async fn leave(&self, miner: &MinerId, run: Digest) -> Result<(), ClientError> {
         let miner = miner.clone();
         self.post_json("/v1/leave", &LeaveRequest { miner, run })
             .await
     }
 
-    /// Asks for work and waits for it up to `wait_ms`.
+    /// Requests work and waits for it, at most `wait_ms` milliseconds.
     pub async fn request(&self, miner: &MinerId, wait_ms: u64) -> Result<JobReply, ClientError> {
         let miner = miner.clone();
         let request = JobRequest { miner, wait_ms };
@@ -222,7 +222,7 @@ impl Client {
         read(response).await
     }
 
-    /// Says that the work goes on.
+    /// Reports that `epoch` epochs are finished and the training continues.
     pub async fn heartbeat(
         &self,
         miner: &MinerId,
@@ -235,7 +235,7 @@ impl Client {
             .await
     }
 
-    /// Answers in a run, the one that the job is of.
+    /// Submits the answer to a job of this run.
     pub async fn submit(
         &self,
         miner: &MinerId,
@@ -356,8 +356,8 @@ fn refused(kind: ProblemKind, detail: String) -> ClientError {
     })
 }
 
-/// What the same call, made and signed again, may not meet.
-fn passes(problem: &Problem) -> bool {
+/// Whether the same call may succeed if it is signed and sent again.
+fn is_temporary(problem: &Problem) -> bool {
     matches!(problem.status, 408 | 429)
         || matches!(
             problem.kind,
@@ -373,12 +373,12 @@ async fn checked(call: reqwest::RequestBuilder) -> Result<reqwest::Response, Cli
     }
     let text = response.text().await.unwrap_or_default();
     match serde_json::from_str::<Problem>(&text) {
-        Ok(problem) if status.is_client_error() && !passes(&problem) => {
+        Ok(problem) if status.is_client_error() && !is_temporary(&problem) => {
             Err(ClientError::Refused(problem))
         }
         Ok(problem) => Err(ClientError::Unavailable(problem.detail)),
         Err(_) => Err(ClientError::Unavailable(format!(
-            "HTTP {status} without a reason"
+            "HTTP {status} without a problem document"
         ))),
     }
 }

@@ -12,13 +12,13 @@ use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::journal::Journal;
 use naschain_run::{Cursor, Proof, PublicEvent, Publisher, RunSpec, RunState, server_sent_events};
 
-/// So many events are read together.
+/// Maximum number of events read at once.
 pub(crate) const PAGE: usize = 10_000;
 
-/// What the leader holds.
+/// The leader's state and journal.
 pub(crate) struct ActiveRun {
     pub(crate) state: RunState,
-    /// Nothing after it was closed.
+    /// `None` after it was closed.
     pub(crate) journal: Option<Journal>,
     publisher: Publisher,
     pub(crate) clock: RunClock,
@@ -27,7 +27,7 @@ pub(crate) struct ActiveRun {
 }
 
 impl ActiveRun {
-    /// State and journal of one that leads.
+    /// The state and the journal of the leader.
     pub(crate) fn journal(
         active: &mut Option<ActiveRun>,
     ) -> Result<(&RunState, &mut Journal), CallError> {
@@ -53,15 +53,15 @@ pub(crate) struct Group {
     pub(crate) events: usize,
     /// The number of the last one.
     pub(crate) last: u64,
-    /// What is told of them, as server-sent events.
+    /// Their public events, as server-sent events.
     pub(crate) published: String,
     pub(crate) makes_work_or_ends: bool,
-    /// Why they cannot be written.
+    /// Why they could not be staged.
     pub(crate) failed: Option<anyhow::Error>,
 }
 
 impl Group {
-    /// Applies an event and stages it. A refusal changes nothing.
+    /// Applies an event and stages it. A rejected event changes nothing.
     pub(crate) fn apply(
         &mut self,
         active: &mut ActiveRun,
@@ -107,7 +107,7 @@ impl ActiveRun {
         Ok(())
     }
 
-    /// A snapshot that cannot be kept costs a longer start, nothing else.
+    /// Stores a snapshot. A failure is only logged: it makes the next start slower.
     pub(crate) async fn keep_snapshot(&mut self) {
         let Some(journal) = &mut self.journal else {
             return;
@@ -130,10 +130,10 @@ impl ActiveRun {
     }
 }
 
-/// A snapshot on closing is worth it after so many events.
+/// Minimum number of events since the last snapshot for a snapshot on closing.
 const CLOSING_EVENTS: u64 = 1_000;
 
-/// Lets go of the journal; the state can still be looked at.
+/// Closes the journal; the state can still be read.
 pub(crate) async fn close(active: &mut ActiveRun) -> Result<()> {
     if active.state.events() - active.snapshot >= CLOSING_EVENTS {
         active.keep_snapshot().await;
@@ -144,7 +144,7 @@ pub(crate) async fn close(active: &mut ActiveRun) -> Result<()> {
     }
 }
 
-/// The state of the run by its snapshot and the events after it.
+/// Restores the state from the snapshot and the events after it.
 pub(crate) async fn restore(mut journal: Journal, spec: &RunSpec) -> Result<ActiveRun> {
     let restored = journal.snapshot(|number, bytes| {
         let state = RunState::restored(spec.clone(), bytes)?;
@@ -166,7 +166,7 @@ pub(crate) async fn restore(mut journal: Journal, spec: &RunSpec) -> Result<Acti
             latest = now;
             state
                 .apply(now, event, proof.as_ref())
-                .with_context(|| format!("event {number} of the journal is refused"))?;
+                .with_context(|| format!("event {number} of the journal is rejected"))?;
             ensure!(
                 state.events() == number,
                 "event {number} of the journal changes nothing"

@@ -1,4 +1,4 @@
-//! The one task that writes a run's journal, and that waits for the lead where it has not.
+//! The task that writes a run's journal, or waits as a standby to become leader.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
@@ -19,18 +19,18 @@ use crate::journal::store::Place;
 use naschain_identity::Nonces;
 use naschain_run::Proof;
 
-/// So many events are written together at most.
+/// Maximum number of commands per transaction.
 const MAX_GROUP: usize = 512;
-/// More events than come in while a signed request is fresh.
+/// Number of latest events to restore nonces from: more than arrive while a signed request is fresh.
 const NONCE_EVENTS: u64 = 50_000;
-/// How often a genomaster without the lead tries for it.
+/// How often a standby tries to become leader.
 const RETRY_INTERVAL: Duration = Duration::from_millis(400);
-/// How often the leader asks whether it still leads.
+/// How often the leader checks that it still leads.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// The longest sleep: an event may bring an earlier deadline meanwhile.
+/// Maximum sleep, because an event may set an earlier deadline meanwhile.
 const MAX_SLEEP: Duration = Duration::from_millis(500);
-/// A snapshot is made after so many events, or after a tenth of all if that is more: then all
-/// snapshots of a run together cost no more than a few times the last one.
+/// A snapshot is made after this many events, or after a tenth of all events if that is more: so the
+/// snapshots of a run together cost only a few times the last one.
 const SNAPSHOT_EVENTS: u64 = 20_000;
 
 /// The writing task.
@@ -43,14 +43,14 @@ pub(crate) struct Leader {
 }
 
 impl Shared {
-    /// Refuses a journal of requests that were signed for another genomaster: what miners sign for
-    /// one, no other can prove.
+    /// Rejects a journal with requests that were signed for another genomaster: its proofs name that
+    /// one as the receiver, so later ones would not match.
     fn check_receiver(&self, proof: &Proof) -> Result<()> {
         let own = self.settings.genomaster.as_ref();
         if let Some(own) = own.filter(|own| **own != proof.receiver) {
             let receiver = &proof.receiver;
             bail!(
-                "the journal has requests that were signed for {receiver}, and this genomaster is {own}: genomasters of one run have to share a hotkey; give that one with --wallet.name and --wallet.hotkey"
+                "the journal has requests that were signed for {receiver}, and this genomaster is {own}: genomasters of one run must share a hotkey; select it with --wallet.name and --wallet.hotkey"
             );
         }
         Ok(())
@@ -68,7 +68,7 @@ impl Leader {
         }
     }
 
-    /// Takes the lead if it is free: opens the journal and brings the state back.
+    /// Becomes leader if there is none: opens the journal and restores the state.
     pub(crate) async fn try_to_lead(&mut self) -> Result<()> {
         let Some(journal) = Journal::lead(&self.place, self.shared.run).await? else {
             self.set_unavailable(Some(Unavailable::Standby));
@@ -93,7 +93,7 @@ impl Leader {
         Ok(())
     }
 
-    /// A standby that could never lead is told so at its start.
+    /// Fails at the start of a standby that could never lead.
     pub(crate) async fn check_standby(&self) -> Result<()> {
         let is_standby = *self.shared.unavailable.borrow() == Some(Unavailable::Standby);
         if !is_standby || self.shared.settings.genomaster.is_none() {
@@ -110,8 +110,9 @@ impl Leader {
         checked
     }
 
-    /// Nothing that was signed before this genomaster led is believed, and nothing that the
-    /// journal has already, from clients whose clocks are ahead.
+    /// Rejects requests signed before this genomaster leads, and restores from the journal the nonces of
+    /// clients whose clocks are ahead. Nonces are not stored separately, so the genomasters of a run
+    /// need no other shared table.
     async fn restore_nonces(&self, active: &mut ActiveRun) -> Result<()> {
         let mut nonces = Nonces::new(clock::unix_nanos());
         let mut after = active.state.events().saturating_sub(NONCE_EVENTS);
@@ -150,13 +151,14 @@ impl Leader {
         });
     }
 
-    /// Serves the queue until nobody can put anything into it any more.
+    /// Serves the queue until all senders are dropped.
     pub(crate) async fn run(mut self) {
         loop {
             let leads = self.shared.active.lock().await.is_some() && !self.closed;
-            let served = match leads {
-                true => self.lead_once().await,
-                false => self.stand_by().await,
+            let served = if leads {
+                self.lead_once().await
+            } else {
+                self.stand_by().await
             };
             if !served {
                 return;
@@ -164,7 +166,7 @@ impl Leader {
         }
     }
 
-    /// Refuses what comes, and tries for the lead.
+    /// Rejects commands for one interval, then tries to become leader.
     async fn stand_by(&mut self) -> bool {
         let until = clock::now() + RETRY_INTERVAL;
         loop {
@@ -191,7 +193,7 @@ impl Leader {
         true
     }
 
-    /// Takes what has gathered in the queue, or does what is due.
+    /// Processes the queued commands, or a deadline that is due.
     async fn lead_once(&mut self) -> bool {
         let wait = match &*self.shared.active.lock().await {
             Some(active) => {
@@ -222,7 +224,8 @@ impl Leader {
             None => return true,
         };
         if let Err(error) = result {
-            // What the journal holds is not known: the state is brought back from it.
+            // The store may or may not hold the failed transaction: restore the state from it before
+            // anything is answered.
             *active = None;
             drop(active);
             self.shared.changes.send_modify(|count| *count += 1);
@@ -231,8 +234,8 @@ impl Leader {
         true
     }
 
-    /// Applies commands in order, writes all that follows in one transaction, and answers. An
-    /// error means that the state may be ahead of the journal, or the lead lost.
+    /// Applies commands in order, writes the resulting events in one transaction, and answers. After an
+    /// error the state may be ahead of the journal, or this genomaster no longer leads.
     async fn take(&mut self, active: &mut ActiveRun, commands: Vec<Command>) -> Result<()> {
         let mut group = Group::default();
         let mut closing = None;
@@ -257,7 +260,7 @@ impl Leader {
                         None => group.apply(active, now, event, proof.as_ref()),
                     };
                     let result = result.map(|actions| Applied::new(actions, &active.state));
-                    // Refusals wait too: they may rest on events of this group.
+                    // Rejections wait too: they may depend on events of this group.
                     group.waiting.push((answer, result));
                 }
             }
@@ -310,7 +313,7 @@ impl Leader {
         Ok(())
     }
 
-    /// Answers, and tells those who listen.
+    /// Answers the callers and publishes the events.
     fn publish(&self, group: Group) {
         for (answer, result) in group.waiting {
             match &result {
@@ -320,7 +323,7 @@ impl Leader {
             let _ = answer.send(result);
         }
         if !group.published.is_empty() {
-            // Nobody may listen.
+            // There may be no subscribers.
             let _ = self.shared.published.send(Arc::new(PublishedEvents {
                 last: group.last,
                 bytes: group.published.into(),

@@ -1,5 +1,5 @@
-//! Pages of the journal for whoever asks, read so that those who write are not held up: one page at
-//! a time, in parts, and half of the time none.
+//! Reads pages of the journal without delaying writers: one page at a time, in parts, and for at most
+//! half of the time.
 
 use std::time::Instant;
 
@@ -11,15 +11,14 @@ use crate::coordinator::active_run::ActiveRun;
 use crate::coordinator::call_error::{CallError, Unavailable};
 use naschain_run::Entry;
 
-/// So many entries are read before those who write get their turn.
+/// Number of entries read while the state is locked; writers may run in between.
 const PART: usize = 50;
 
-/// What was told of an event: its number, the run's time, JSON.
+/// Public events of one entry: number, run time in milliseconds, JSON.
 pub(crate) type PublishedEntry = (u64, u64, String);
 
 impl Coordinator {
-    /// Entries of the journal after number `after` that may be shown to anybody, and the number
-    /// of the last such entry.
+    /// Public entries of the journal after number `after`, and the number of the last public entry.
     pub async fn public_entries(
         &self,
         after: u64,
@@ -51,8 +50,7 @@ impl Coordinator {
         Ok((entries, last))
     }
 
-    /// What the public was told of events from number `first` on; and the number of the last
-    /// event.
+    /// Public events of entries from number `first` on, and the number of the last event.
     pub async fn published_events(
         &self,
         first: u64,
@@ -95,7 +93,7 @@ fn trouble(error: anyhow::Error) -> CallError {
     CallError::Unavailable(Unavailable::Journal(format!("{error:#}")))
 }
 
-/// Lets the next reader have its turn after as long as this one took.
+/// Releases the lock after as long as this page took, so that readers use at most half of the time.
 fn rest(turn: OwnedMutexGuard<()>, began: Instant) {
     let took = began.elapsed();
     tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! The journal of a run: entries that are chained, staged and committed together, and snapshots.
+//! The journal of a run: hash-chained entries, written in groups, and snapshots.
 
 pub mod run_folder;
 pub mod store;
@@ -10,7 +10,7 @@ use naschain_core::Digest;
 use crate::journal::store::{Place, Snapshot, Store};
 use naschain_run::{Entry, JournalHead, Proof};
 
-/// The layout of snapshots. Another number, or another version, and the journal is replayed.
+/// The layout of snapshots. With another layout or version the journal is replayed.
 const FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 4");
 
 /// The events of one run, in the order in which they were accepted.
@@ -21,8 +21,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of the run with this digest to lead it; nothing if another genomaster
-    /// leads. It stands before its first entry: [`Journal::snapshot`] and [`Journal::read_on`]
+    /// Opens the journal of the run with this digest to lead it; `None` if another genomaster
+    /// leads. The position is before the first entry: [`Journal::snapshot`] and [`Journal::read_on`]
     /// move it to its end.
     pub async fn lead(place: &Place, run: Digest) -> Result<Option<Journal>> {
         let store = place.lead(run).await?;
@@ -33,7 +33,7 @@ impl Journal {
         }))
     }
 
-    /// The number and the link of the last entry, staged ones included.
+    /// The number and the hash of the last entry, staged ones included.
     pub fn head(&self) -> JournalHead {
         self.chain
     }
@@ -99,7 +99,7 @@ impl Journal {
         let follow = |entry: Entry| {
             let followed = self.chain.follow(&entry);
             let (now, event) = followed.context("the journal is broken")?;
-            // Whether a proof is right is for an audit to find out.
+            // Proofs are verified by an audit, not here.
             let proof = entry.proof.and_then(|text| Proof::parse(&text).ok());
             Ok((now, event, proof))
         };
@@ -115,7 +115,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Notes what the public is told of the event that was staged last, as JSON.
+    /// Sets the public events of the entry that was staged last, as JSON.
     pub fn set_feed(&mut self, feed: String) {
         if let Some(entry) = self.staged.last_mut() {
             entry.feed = Some(feed);
@@ -123,7 +123,7 @@ impl Journal {
     }
 
     /// Writes all that is staged, in one transaction, and waits until it is on disk. After an
-    /// error nothing more can be said of the journal: open it again.
+    /// error it is unknown whether the entries were written: open the journal again.
     pub async fn commit(&mut self) -> Result<()> {
         if !self.staged.is_empty() {
             self.store.append(&self.staged).await?;
@@ -132,7 +132,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Keeps the bytes of the state after the last entry.
+    /// Stores the bytes of the state after the last entry as a snapshot.
     pub async fn keep_snapshot(&mut self, now: Millis, bytes: Vec<u8>) -> Result<()> {
         let snapshot = Snapshot {
             number: self.chain.number,
@@ -145,22 +145,22 @@ impl Journal {
         self.store.keep_snapshot(&snapshot).await
     }
 
-    /// Entries as they are, after number `after`.
+    /// Up to `limit` stored entries after number `after`, unverified.
     pub async fn entries(&mut self, after: u64, limit: usize) -> Result<Vec<Entry>> {
         self.store.entries(after, limit).await
     }
 
-    /// What the public was told of events from number `first` on: number, run's time, JSON.
+    /// Public events of entries from number `first` on: number, run time in milliseconds, JSON.
     pub async fn feed(&mut self, first: u64, limit: usize) -> Result<Vec<(u64, u64, String)>> {
         self.store.feed(first, limit).await
     }
 
-    /// Whether the store is still there and still led by this genomaster.
+    /// Fails if the store is gone or another genomaster leads.
     pub async fn check(&mut self) -> Result<()> {
         self.store.check().await
     }
 
-    /// Lets go of the store.
+    /// Closes the store.
     pub async fn close(self) -> Result<()> {
         self.store.close().await
     }

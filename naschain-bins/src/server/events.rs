@@ -1,7 +1,7 @@
-//! `GET /v1/events`: what happens in a run, as server-sent events.
+//! `GET /v1/events`: the public events of a run, as server-sent events.
 //!
-//! A reader first gets what it has missed, from the journal; then it is sent what all readers are
-//! sent, the same bytes. One that cannot keep up falls back to the journal, so nothing is kept
+//! A reader first gets the missed events from the journal, then the broadcast, whose bytes all
+//! readers share. A reader that cannot keep up falls back to the journal, so no events are queued
 //! for it.
 
 use std::convert::Infallible;
@@ -26,11 +26,11 @@ use naschain_run::{Cursor, ProblemKind, PublicEvent, server_sent_events};
 use crate::coordinator::shared::PublishedEvents;
 use crate::server::problem::Failure;
 
-/// So many events of the journal are read at once.
+/// Maximum number of journal entries read at once.
 const PAGE: usize = 500;
-/// So many readers are served.
+/// Maximum number of readers.
 const MAX_READERS: u64 = 1_000;
-/// A comment after so long without an event keeps proxies from hanging up.
+/// A comment is sent after this time without an event, so that proxies keep the connection open.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 #[derive(Deserialize)]
@@ -78,19 +78,19 @@ pub(crate) async fn events(
     Ok((headers, Body::from_stream(stream)).into_response())
 }
 
-/// Where one reader is.
+/// The state of one reader.
 struct Reader {
     coordinator: Arc<Coordinator>,
     live: Receiver<Arc<PublishedEvents>>,
     /// The last message that it was sent.
     cursor: Cursor,
-    /// Whether it has to read the journal before it can follow what is told.
+    /// Whether it has to read the journal before the broadcast.
     behind: bool,
 }
 
 impl Reader {
     fn new(coordinator: Arc<Coordinator>, cursor: Cursor) -> Result<Reader, Failure> {
-        // Listening begins first, so that nothing falls between the journal and the broadcast.
+        // Subscribes first, so that no event is lost between the journal and the broadcast.
         let live = coordinator.subscribe();
         let others = coordinator.metrics().feed_readers.fetch_add(1, Relaxed);
         let reader = Reader {
@@ -99,17 +99,18 @@ impl Reader {
             cursor,
             behind: true,
         };
-        match others < MAX_READERS {
-            true => Ok(reader),
-            false => Err(Failure::new(
+        if others < MAX_READERS {
+            Ok(reader)
+        } else {
+            Err(Failure::new(
                 ProblemKind::TooManyReaders,
                 format!("{MAX_READERS} readers follow the events already; try again later"),
-            )),
+            ))
         }
     }
 
-    /// The next bytes to send; nothing when this genomaster leads no more: the reader connects
-    /// again and goes on there from its cursor.
+    /// The next bytes to send; `None` when this genomaster no longer leads: the client reconnects and
+    /// resumes from its cursor.
     async fn next(&mut self) -> Option<Bytes> {
         let mut unavailable = self.coordinator.watch_unavailable();
         loop {
@@ -137,7 +138,7 @@ impl Reader {
         }
     }
 
-    /// A page of what the reader has missed.
+    /// A page of missed events.
     async fn catch_up(&mut self) -> Result<String, CallError> {
         let (page, last) = self
             .coordinator

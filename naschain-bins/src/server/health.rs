@@ -1,4 +1,4 @@
-//! What operators ask a genomaster: whether it is well, and its counts.
+//! Endpoints for operators: health and metrics.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ pub(crate) async fn metrics(State(coordinator): App) -> Response {
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
-/// Refuses everything while this genomaster does not lead: what it knows may be old.
+/// Middleware: rejects requests while this genomaster does not lead, because its state may be stale.
 pub(crate) async fn only_leading(
     State(coordinator): App,
     request: Request,

@@ -30,10 +30,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A request's line and headers together.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
-/// One stranger has at most one in this many of all connections.
+/// A non-loopback address may have at most 1/8 of all connections.
 const MAX_SHARE: usize = 8;
 
-/// How a server listens.
+/// Settings of a server's connections.
 #[derive(Clone)]
 pub struct Listening {
     /// TLS, or plain HTTP.
@@ -129,13 +129,13 @@ async fn connection(
     }
 }
 
-/// How many connections each address has that is not this machine's.
+/// Number of connections of each non-loopback address.
 struct RemoteConnections {
     most: usize,
     open: Mutex<BTreeMap<IpAddr, usize>>,
 }
 
-/// One of them.
+/// A counted connection; dropping it releases the count.
 struct ConnectionPermit {
     remote: Arc<RemoteConnections>,
     address: Option<IpAddr>,
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stranger_has_a_share_of_the_connections() {
+    fn an_address_has_a_share_of_the_connections() {
         let remote = Arc::new(RemoteConnections::new(2));
         let enter = |text: &str| remote.enter(text.parse().unwrap());
         let first = enter("192.0.2.1").unwrap();

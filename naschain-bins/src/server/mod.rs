@@ -1,4 +1,4 @@
-//! The genomaster's HTTP side: JSON under /v1, every error an RFC 9457 problem document.
+//! The genomaster's HTTP server: JSON under /v1, every error an RFC 9457 problem document.
 
 pub mod access;
 pub mod allow_list;
@@ -35,14 +35,14 @@ use naschain_run::{
     JoinRequest, JournalPage, LeaveRequest, ProblemKind, ResultRequest, RunSpec,
 };
 
-/// No request for work waits longer than this.
+/// Maximum wait of a request for work.
 const MAX_WAIT_MS: u64 = 30_000;
-/// No page of jobs has more than this.
+/// Maximum number of jobs per page.
 const MAX_JOBS: usize = 1_000;
-/// No page of the journal has more than this.
+/// Maximum number of journal entries per page.
 const MAX_ENTRIES: usize = 1_000;
 
-/// What the routes share.
+/// State shared by the routes.
 #[derive(Clone)]
 struct App {
     coordinator: Arc<Coordinator>,
@@ -90,7 +90,7 @@ pub fn router(
         .layer(from_fn_with_state(coordinator, measure))
 }
 
-/// What miners and validators ask.
+/// Routes for miners and validators.
 fn signed_routes(app: App) -> Router {
     Router::new()
         .route("/v1/run", get(run))
@@ -104,7 +104,7 @@ fn signed_routes(app: App) -> Router {
         .with_state(app)
 }
 
-/// What anybody may follow and verify.
+/// Public routes: journal and events.
 fn public_routes(coordinator: Arc<Coordinator>) -> Router {
     Router::new()
         .route("/v1/journal", get(journal))
@@ -112,7 +112,7 @@ fn public_routes(coordinator: Arc<Coordinator>) -> Router {
         .with_state(coordinator)
 }
 
-/// What a genomaster answers also when it does not lead.
+/// Routes that a standby answers too.
 fn routes_about_itself(app: App) -> Router {
     Router::new()
         .route("/identity", get(identity))
@@ -175,7 +175,7 @@ async fn jobs(
     Body(request): Body<JobRequest>,
 ) -> Reply<Json<JobReply>> {
     caller.check_is(&request.miner)?;
-    // Also one that joined under another list.
+    // The miner may have joined under another allow-list.
     auth.owner(&request.miner)?;
     let wait = Duration::from_millis(request.wait_ms.min(MAX_WAIT_MS));
     let reply = coordinator
@@ -217,7 +217,7 @@ async fn result(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// An answer has to be for this run, and a signed one has to say so.
+/// An answer must be for this run; a signed one must name it.
 fn check_run(request: &ResultRequest, signed: bool, run: Digest) -> Reply<()> {
     match request.run {
         Some(other) if other != run => Err(wrong_run(other, run)),
@@ -281,7 +281,7 @@ async fn journal(
     let page = coordinator.public_entries(after as u64, MAX_ENTRIES);
     let (mut entries, last) = page.await?;
     for entry in &mut entries {
-        // It follows from the rest.
+        // It can be recomputed from the entries.
         entry.feed = None;
     }
     Ok(Json(JournalPage { entries, last }))

@@ -43,9 +43,9 @@ const TABLES: [&str; 3] = [
 /// wait for each other at this lock.
 const TABLES_LOCK: i64 = 0x6e61_7363_6861_696e;
 
-/// No statement of a healthy server takes longer.
+/// Timeout of a statement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A snapshot has many megabytes.
+/// Timeout for storing a snapshot, which has many megabytes.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(super) struct PostgresStore {

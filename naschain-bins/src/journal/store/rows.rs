@@ -4,12 +4,12 @@ use anyhow::{Context, Result};
 use naschain_core::Digest;
 use naschain_run::Entry;
 
-/// The state after an entry of the journal, to spare replaying those before.
+/// The state after an entry of the journal; avoids replaying the entries before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// The number of the entry.
     pub number: u64,
-    /// Its link.
+    /// Its hash (column `link`).
     pub hash: Digest,
     /// The run's time then.
     pub now_ms: u64,

@@ -48,6 +48,8 @@ pub(super) async fn lead(path: &Path) -> Result<SqliteStore> {
         let path = path.display();
         format!("cannot open the journal {path}; is another genomaster running on it?")
     };
+    // Full: a commit waits for the disk, so that no acknowledged event is lost in a power failure.
+    // Exclusive keeps the file locked while it is open, so that two genomasters cannot share a run.
     let mut connection = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -68,7 +70,7 @@ pub(super) async fn lead(path: &Path) -> Result<SqliteStore> {
             .await
             .with_context(context)?;
     }
-    // Whoever opens the file writes to it: only so is it known that there is room.
+    // Writing here detects a full disk or a read-only file when the journal is opened.
     let term = "INSERT INTO leader (id, term) VALUES (1, 1)
         ON CONFLICT (id) DO UPDATE SET term = term + 1";
     let written = sqlx::query(term).execute(&mut connection).await;
@@ -98,7 +100,7 @@ pub(super) async fn read(path: &Path) -> Result<SqliteStore> {
         let path = path.display();
         format!("cannot read the journal {path}; a genomaster that runs on it has to be stopped")
     };
-    // Not read-only: a journal that was not closed has to be put in order first.
+    // Not read-only: SQLite has to recover a journal that was not closed.
     let mut connection = SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(Duration::from_millis(200))
@@ -189,7 +191,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn check(&mut self) -> Result<()> {
-        // Nobody can take an open file away.
+        // The exclusive lock cannot be lost while the file is open.
         Ok(())
     }
 

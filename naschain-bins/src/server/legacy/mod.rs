@@ -221,14 +221,15 @@ impl App {
             return Ok(());
         };
         let header = headers.get(header::AUTHORIZATION);
-        match header.is_some_and(|header| credentials.allow(uid, header.as_bytes())) {
-            true => Ok(()),
-            false => Err(Message(
+        if header.is_some_and(|header| credentials.allow(uid, header.as_bytes())) {
+            Ok(())
+        } else {
+            Err(Message(
                 StatusCode::UNAUTHORIZED,
                 format!(
                     "user {uid} has to send its HTTP Basic credentials, as in --genomaster.ip http://{uid}:TOKEN@HOST"
                 ),
-            )),
+            ))
         }
     }
 
