@@ -254,10 +254,10 @@ impl Leader {
                     answer,
                 } => {
                     let most = self.shared.settings.max_miners;
-                    let answered = admission(active, &event, proof.as_ref(), skip_idle, most);
+                    let answered = admission(active, &event, proof.as_deref(), skip_idle, most);
                     let result = match answered {
                         Some(result) => result,
-                        None => group.apply(active, now, event, proof.as_ref()),
+                        None => group.apply(active, now, event, proof.as_deref()),
                     };
                     let result = result.map(|actions| Applied::new(actions, &active.state));
                     // Rejections wait too: they may depend on events of this group.

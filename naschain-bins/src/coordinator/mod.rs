@@ -161,7 +161,7 @@ impl Coordinator {
         let (answer, answered) = oneshot::channel();
         let command = Command::Take {
             event,
-            proof,
+            proof: proof.map(Box::new),
             skip_idle,
             answer,
         };

@@ -56,7 +56,7 @@ pub(crate) enum Command {
     /// Apply an event.
     Take {
         event: Event,
-        proof: Option<Proof>,
+        proof: Option<Box<Proof>>,
         /// Whether a request for work that would find none is answered without being written.
         skip_idle: bool,
         answer: oneshot::Sender<Result<Applied, CallError>>,
