@@ -95,7 +95,7 @@ impl JournalHead {
     /// Verifies the next entry and advances to it. Returns its run time and event.
     ///
     /// # Errors
-    /// [`Broken`] names the entry; the position is then unchanged.
+    /// [`BrokenChain`] names the entry; the position is then unchanged.
     pub fn follow(&mut self, entry: &Entry) -> Result<(Millis, Event), BrokenChain> {
         let (number, expected) = (entry.number, self.number + 1);
         if number > expected {

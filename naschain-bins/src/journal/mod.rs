@@ -22,7 +22,7 @@ pub struct Journal {
 
 impl Journal {
     /// Opens the journal of the run with this digest to lead it; `None` if another genomaster
-    /// leads. The position is before the first entry: [`Journal::snapshot`] and [`Journal::read_on`]
+    /// leads. The position is before the first entry: [`Journal::snapshot`] and [`Journal::read_next`]
     /// move it to its end.
     pub async fn lead(place: &Place, run: Digest) -> Result<Option<Journal>> {
         let store = place.lead(run).await?;
