@@ -188,7 +188,7 @@ impl Miner {
                     took.lock().await.push(began.elapsed().as_micros() as u64);
                     return Some(value);
                 }
-                Err(ClientError::Away(_)) => {
+                Err(ClientError::Unavailable(_)) => {
                     self.figures.away.fetch_add(1, Relaxed);
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }

@@ -8,7 +8,9 @@ use std::ops::ControlFlow;
 
 use naschain_consensus::{Action, Event, Millis, MinerId, Row};
 use naschain_core::{Digest, Genome, MacroSpace};
-use naschain_run::{Auditor, DataSpec, JournalHead, RunSpec, RunState, Signers, Terms, validate};
+use naschain_run::{
+    Auditor, DataSpec, JournalHead, RunSpec, RunState, ScoringTerms, Signers, validate,
+};
 use naschain_train::{Dataset, Options, train};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -75,9 +77,9 @@ fn main() -> Result<()> {
     // The validator: it has the specification and the journal, and needs to trust nobody.
     let mut auditor = Auditor::new(spec.clone(), Signers::default())?;
     for entry in &journal {
-        auditor.take(entry, &[])?;
+        auditor.verify_next(entry, &[])?;
     }
-    let terms = Terms::new(spec.digest(), &spec.rules.agreement);
+    let terms = ScoringTerms::new(spec.digest(), &spec.rules.agreement);
     let (report, _) = validate(auditor.state().closed(), &terms);
     println!("{}", report.table());
     for member in auditor.state().front() {

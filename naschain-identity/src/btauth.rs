@@ -24,7 +24,7 @@ const NONCE: &str = "X-Bittensor-Nonce";
 const CRYPTO: &str = "X-Bittensor-Crypto";
 const SIGNATURE: &str = "X-Bittensor-Signature";
 
-/// Why a request is not believed. No message repeats a signature.
+/// Why a request is rejected. No message contains a signature.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {
@@ -36,28 +36,28 @@ pub enum AuthError {
         /// What is wrong and what would be right.
         problem: String,
     },
-    /// It was signed for somebody else, or for nobody.
+    /// It was signed for another receiver, or for none.
     #[error("the request was signed for {found}; this genomaster is {expected}")]
     WrongReceiver {
-        /// For whom.
+        /// The receiver that was signed.
         found: String,
-        /// Who receives.
+        /// The actual receiver.
         expected: String,
     },
     /// It was signed too long ago or by a clock too far ahead.
-    #[error("the request was signed {problem}; sign it again, by a clock that is right")]
+    #[error("the request was signed {problem}; check the clock and sign it again")]
     Stale {
-        /// When.
+        /// How long ago, or how far in the future.
         problem: String,
     },
-    /// The signature is not that of the sender under this request.
-    #[error("the signature is not that of {hotkey} under this request")]
+    /// The signature is invalid for this sender and request.
+    #[error("the signature is not a valid one of {hotkey} for this request")]
     BadSignature {
         /// The sender named.
         hotkey: String,
     },
-    /// The same request came before.
-    #[error("a request of {hotkey} with nonce {nonce} came before; sign each with a new nonce")]
+    /// The nonce was used before.
+    #[error("{hotkey} used nonce {nonce} before; sign each request with a new nonce")]
     Replayed {
         /// The sender.
         hotkey: String,
@@ -79,7 +79,7 @@ impl AuthError {
     }
 }
 
-/// What is signed of a request.
+/// The signed parts of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct SignedParts<'a> {
     /// The method, in capitals.
@@ -90,7 +90,7 @@ pub struct SignedParts<'a> {
     pub body: &'a [u8],
 }
 
-/// The headers that make a request a signed one.
+/// The contents of the headers of a signed request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Auth {
     /// The sender's address.
@@ -104,7 +104,7 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Signs.
+    /// Signs a request for `receiver`. `nonce` is the time in nanoseconds since 1970.
     pub fn sign(hotkey: &Hotkey, message: SignedParts, receiver: Option<&str>, nonce: u64) -> Auth {
         let mut auth = Auth {
             hotkey: hotkey.address().to_owned(),
@@ -130,7 +130,7 @@ impl Auth {
         headers
     }
 
-    /// Reads the headers of a request; their shape alone is checked.
+    /// Parses the headers of a request. Checks only their syntax.
     ///
     /// # Errors
     /// [`AuthError::Malformed`] names the header.
@@ -155,7 +155,7 @@ impl Auth {
         })
     }
 
-    /// The eight lines that are signed.
+    /// The eight lines to sign.
     pub fn payload(&self, message: SignedParts) -> String {
         let receiver = self.receiver.as_deref().unwrap_or("-");
         [
@@ -172,10 +172,10 @@ impl Auth {
     }
 
     /// Checks that `own` is the receiver, that the request is fresh at `now_ns`, and that the
-    /// signature holds, in this order. Whether it came before is for the caller to find out.
+    /// signature is valid, in this order. Replays are detected by [`crate::Nonces`].
     ///
     /// # Errors
-    /// [`AuthError`] says what does not hold.
+    /// [`AuthError`] describes the first check that fails.
     pub fn check(&self, message: SignedParts, own: &str, now_ns: u64) -> Result<(), AuthError> {
         if self.receiver.as_deref() != Some(own) {
             return Err(AuthError::WrongReceiver {
@@ -191,18 +191,18 @@ impl Auth {
             self.nonce.saturating_sub(now_ns),
         );
         if age > MAX_AGE_NS {
-            return Err(stale(age, "ago, and 10 s are the most"));
+            return Err(stale(age, "ago; the maximum is 10 s"));
         }
         if ahead > MAX_AHEAD_NS {
-            return Err(stale(ahead, "in the future, and 2 s are the most"));
+            return Err(stale(ahead, "in the future; the maximum is 2 s"));
         }
         self.check_signature(message)
     }
 
-    /// Checks that the sender signed this message.
+    /// Verifies the signature.
     ///
     /// # Errors
-    /// [`AuthError::BadSignature`], also where the sender's address is not one.
+    /// [`AuthError::BadSignature`], also if the sender's address is invalid.
     pub fn check_signature(&self, message: SignedParts) -> Result<(), AuthError> {
         let bad = || AuthError::BadSignature {
             hotkey: self.hotkey.clone(),
@@ -218,7 +218,7 @@ impl Auth {
     }
 }
 
-/// Whether the owner of an address signed these bytes.
+/// Whether `signature` is a valid signature of `message` by this address.
 pub fn is_signed_by(address: &str, message: &[u8], signature: &[u8; 64]) -> bool {
     let Ok(key) = ss58::decode(address) else {
         return false;
@@ -233,7 +233,7 @@ pub fn is_signed_by(address: &str, message: &[u8], signature: &[u8; 64]) -> bool
         .is_ok()
 }
 
-/// 64 bytes in hexadecimal after `0x`.
+/// Parses a signature: `0x` and 128 hexadecimal digits.
 pub fn parse_signature(text: &str) -> Option<[u8; 64]> {
     let mut bytes = [0; 64];
     hex::decode_to_slice(text.strip_prefix("0x")?, &mut bytes).ok()?;
@@ -270,7 +270,7 @@ fn address(header: &'static str, text: &str) -> Result<String, AuthError> {
     }
 }
 
-/// Canonical decimal only: two texts of one number would be two nonces to a careless store.
+/// Accepts canonical decimal only: two spellings of one number could count as two nonces.
 fn nonce(text: &str) -> Result<u64, AuthError> {
     let number = text.parse::<u64>().ok();
     number

@@ -1,22 +1,22 @@
-//! Which signed requests came before.
+//! Replay protection: the nonces of accepted requests.
 
 use std::collections::BTreeSet;
 
 use crate::btauth::{AuthError, MAX_AGE_NS};
 
-/// The nonces of requests that were believed, for as long as they would be fresh.
+/// The nonces of accepted requests, kept for as long as the requests would be fresh.
 ///
-/// Nothing is written anywhere: when a genomaster takes the lead, requests signed before are
-/// refused from then on, and the nonces of a sender whose clock is ahead are found in the journal.
+/// Nothing is stored: a genomaster that becomes leader rejects all requests signed before that, and
+/// restores the nonces of senders whose clocks are ahead from the journal.
 #[derive(Debug, Default)]
 pub struct Nonces {
-    /// Everything signed before this is refused.
+    /// Requests signed before this time are rejected.
     floor_ns: u64,
     seen: BTreeSet<(u64, String)>,
 }
 
 impl Nonces {
-    /// Nothing signed before `started_ns` is believed.
+    /// Rejects all requests signed before `started_ns`.
     pub fn new(started_ns: u64) -> Nonces {
         Nonces {
             floor_ns: started_ns,
@@ -24,17 +24,17 @@ impl Nonces {
         }
     }
 
-    /// Remembers a nonce from the journal.
+    /// Records a nonce from the journal as used.
     pub fn remember(&mut self, hotkey: &str, nonce: u64) {
         self.seen.insert((nonce, hotkey.to_owned()));
     }
 
-    /// Takes the nonce of a request whose signature holds.
+    /// Accepts the nonce of a request whose signature was verified, once.
     ///
     /// # Errors
-    /// [`AuthError::Replayed`] when it came before, [`AuthError::Stale`] when it was signed
-    /// before this genomaster started, which may be so.
-    pub fn take(&mut self, hotkey: &str, nonce: u64, now_ns: u64) -> Result<(), AuthError> {
+    /// [`AuthError::Replayed`] if it was used before, [`AuthError::Stale`] if it was signed before the
+    /// start time.
+    pub fn accept(&mut self, hotkey: &str, nonce: u64, now_ns: u64) -> Result<(), AuthError> {
         let oldest = now_ns.saturating_sub(MAX_AGE_NS);
         while self.seen.first().is_some_and(|(nonce, _)| *nonce < oldest) {
             self.seen.pop_first();
@@ -58,33 +58,33 @@ mod tests {
     #[test]
     fn a_nonce_counts_once_for_each_sender() {
         let mut nonces = Nonces::new(100);
-        nonces.take("a", 150, 200).unwrap();
-        nonces.take("b", 150, 200).unwrap();
-        nonces.take("a", 151, 200).unwrap();
-        let again = nonces.take("a", 150, 300).unwrap_err();
+        nonces.accept("a", 150, 200).unwrap();
+        nonces.accept("b", 150, 200).unwrap();
+        nonces.accept("a", 151, 200).unwrap();
+        let again = nonces.accept("a", 150, 300).unwrap_err();
         assert_eq!(again.kind(), "replayed_request");
         assert_eq!(
-            nonces.take("a", 99, 200).unwrap_err().kind(),
+            nonces.accept("a", 99, 200).unwrap_err().kind(),
             "stale_request"
         );
     }
 
     #[test]
-    fn what_the_journal_knows_is_not_believed_again() {
+    fn nonces_from_the_journal_are_rejected() {
         let mut nonces = Nonces::new(100);
         nonces.remember("a", 120);
         assert_eq!(
-            nonces.take("a", 120, 110).unwrap_err().kind(),
+            nonces.accept("a", 120, 110).unwrap_err().kind(),
             "replayed_request"
         );
     }
 
     #[test]
-    fn what_would_be_stale_is_forgotten() {
+    fn stale_nonces_are_removed() {
         let mut nonces = Nonces::new(0);
         for nonce in 0..1000 {
             let now = nonce * (MAX_AGE_NS / 100);
-            nonces.take("a", now, now).unwrap();
+            nonces.accept("a", now, now).unwrap();
         }
         assert!(nonces.seen.len() <= 102, "{}", nonces.seen.len());
     }

@@ -5,7 +5,7 @@ const PREFIX: u8 = 42;
 const KEY_BYTES: usize = 32;
 const CHECKSUM_BYTES: usize = 2;
 /// No address of this network has more characters.
-const MOST_CHARACTERS: usize = 48;
+const MAX_CHARACTERS: usize = 48;
 
 /// A public key.
 pub type PublicKey = [u8; KEY_BYTES];
@@ -59,9 +59,9 @@ pub fn encode(key: &PublicKey) -> String {
 /// [`AddressError`] says what is wrong with it.
 pub fn decode(address: &str) -> Result<PublicKey, AddressError> {
     let not_base58 = || AddressError::NotBase58 {
-        found: address.chars().take(MOST_CHARACTERS).collect(),
+        found: address.chars().take(MAX_CHARACTERS).collect(),
     };
-    if address.len() > MOST_CHARACTERS {
+    if address.len() > MAX_CHARACTERS {
         return Err(not_base58());
     }
     let bytes = bs58::decode(address).into_vec().map_err(|_| not_base58())?;

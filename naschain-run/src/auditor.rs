@@ -1,52 +1,52 @@
-//! A run recomputed from its journal alone, entry by entry, until something is wrong.
+//! Recomputes a run from its journal, entry by entry, and reports the first fault.
 
 use naschain_consensus::{Finding, JobId, Rejected, judge};
 
 use crate::closed_job::ClosedJob;
 use crate::error::Error;
 use crate::events::{PublicEvent, Publisher};
-use crate::hash_chain::{Broken, Entry, JournalHead, next_entry_hash};
+use crate::hash_chain::{BrokenChain, Entry, JournalHead, next_entry_hash};
 use crate::proof::Proof;
-use crate::provenance::{Senders, Sent, Signers};
+use crate::provenance::{Provenance, Signers, Source};
 use crate::spec::RunSpec;
 use crate::state::RunState;
 
-/// What is wrong with a journal, or with what is said of it.
+/// Why a journal is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The chain of digests does not hold.
+    /// The hash chain is broken.
     #[error(transparent)]
-    JournalHead(#[from] Broken),
-    /// An event stands at another place than it was written at.
-    #[error("event {number} was moved: what stands at {found} belongs there")]
+    JournalHead(#[from] BrokenChain),
+    /// An event is not at its original position.
+    #[error("event {number} was moved: the event at position {found} belongs there")]
     Moved {
-        /// Where it belongs.
+        /// Its original position.
         number: u64,
-        /// Where it stands.
+        /// The position where it was found.
         found: u64,
     },
-    /// The event is whole and its link is not.
+    /// The event is unchanged, but its stored hash is not.
     #[error("the link of event {number} was changed")]
     Link {
         /// The number of the event.
         number: u64,
     },
-    /// The rules do not allow the event.
-    #[error("event {number} is against the rules: {rejected}")]
+    /// The job board rejects the event.
+    #[error("event {number} violates the rules: {rejected}")]
     Refused {
         /// The number of the event.
         number: u64,
-        /// What the job board says.
+        /// The error of the job board.
         rejected: Rejected,
     },
-    /// The event follows from nothing, so that the genomaster must not have written it.
-    #[error("event {number} changes nothing, and should not be in the journal")]
+    /// The event changes nothing; a genomaster does not journal such events.
+    #[error("event {number} changes nothing and must not be in the journal")]
     Void {
         /// The number of the event.
         number: u64,
     },
-    /// Whoever the event names did not send it, or not now.
+    /// The miner that the event names did not send it, or the request is not valid now.
     #[error("event {number}: {reason}")]
     Proof {
         /// The number of the event.
@@ -54,8 +54,8 @@ pub enum Fault {
         /// What is wrong.
         reason: String,
     },
-    /// What was told to the public does not follow from the journal.
-    #[error("what was told of event {number} does not follow from the journal")]
+    /// The stored public events do not match the recomputed ones.
+    #[error("the public events of event {number} do not follow from the journal")]
     Feed {
         /// The number of the event.
         number: u64,
@@ -68,22 +68,22 @@ pub enum Fault {
     },
 }
 
-/// Follows a journal from the run's specification on.
+/// Verifies a journal from its first entry on.
 pub struct Auditor {
     chain: JournalHead,
-    senders: Senders,
+    provenance: Provenance,
     state: RunState,
-    narrator: Publisher,
-    /// Whether something was told of an event so far.
+    publisher: Publisher,
+    /// Whether an entry had public events so far.
     has_feed: bool,
-    /// Events whose sender signed the request for them.
+    /// Number of events with a signed request.
     pub signed: u64,
-    /// Events that name a sender without a proof.
+    /// Number of events of miners without a signed request.
     pub unsigned: u64,
 }
 
 impl Auditor {
-    /// One that stands before the first entry.
+    /// An auditor at the position before the first entry.
     ///
     /// # Errors
     /// Where the specification is invalid.
@@ -92,8 +92,8 @@ impl Auditor {
         let state = RunState::new(spec)?;
         Ok(Auditor {
             chain: JournalHead::root(run),
-            senders: Senders::new(run, signers),
-            narrator: Publisher::of(&state),
+            provenance: Provenance::new(run, signers),
+            publisher: Publisher::starting_at(&state),
             state,
             has_feed: false,
             signed: 0,
@@ -101,40 +101,40 @@ impl Auditor {
         })
     }
 
-    /// How far it has come.
+    /// The position of the last verified entry.
     pub fn head(&self) -> JournalHead {
         self.chain
     }
 
-    /// The state that follows from the entries so far.
+    /// The state after the last verified entry.
     pub fn state(&self) -> &RunState {
         &self.state
     }
 
-    /// Takes the next entry. `following` are those after it, as many as are at hand: they tell a
-    /// changed event from a moved one.
+    /// Verifies the next entry. `following` are the entries after it, as far as available; they are used
+    /// to distinguish a changed event from a moved one.
     ///
     /// # Errors
-    /// The first thing that is wrong; nothing after it can be verified.
-    pub fn take(&mut self, entry: &Entry, following: &[Entry]) -> Result<(), Fault> {
+    /// The first fault; later entries cannot be verified after it.
+    pub fn verify_next(&mut self, entry: &Entry, following: &[Entry]) -> Result<(), Fault> {
         let number = entry.number;
         let before = self.chain;
         let (now, event) = self
             .chain
             .follow(entry)
-            .map_err(|broken| named(before, entry, following, broken))?;
+            .map_err(|broken| locate(before, entry, following, broken))?;
         let wrong = |reason| Fault::Proof { number, reason };
         let proof = entry.proof.as_deref().map(Proof::parse).transpose();
         let proof = proof.map_err(|error| wrong(error.to_string()))?;
         let proof = proof.as_ref();
         let sent = self
-            .senders
-            .before(number, now, &event, proof)
+            .provenance
+            .check(number, now, &event, proof)
             .map_err(wrong)?;
         match &sent {
-            Sent::Tick => {}
-            Sent::Unsigned => self.unsigned += 1,
-            Sent::Signed(..) | Sent::Again(..) => self.signed += 1,
+            Source::Tick => {}
+            Source::Unsigned => self.unsigned += 1,
+            Source::Signed(..) | Source::Repeated(..) => self.signed += 1,
         }
         let ended = self.state.closed().len();
         let actions = self
@@ -144,9 +144,9 @@ impl Auditor {
         if self.state.events() != number {
             return Err(Fault::Void { number });
         }
-        let after = self.senders.after(now, sent, &event, &actions);
+        let after = self.provenance.record(now, sent, &event, &actions);
         after.map_err(wrong)?;
-        let messages = self.narrator.tell(&self.state, &event, &actions);
+        let messages = self.publisher.publish(&self.state, &event, &actions);
         self.check_feed(entry, &messages)?;
         for closed in &self.state.closed()[ended..] {
             self.verdict(closed)?;
@@ -154,56 +154,58 @@ impl Auditor {
         Ok(())
     }
 
-    /// Holds what was told against what follows. Journals of earlier versions, and those that a
-    /// genomaster shows, have no such column at all.
+    /// Compares the stored public events with the recomputed ones. Journals of earlier versions, and
+    /// entries served by a genomaster, have none.
     fn check_feed(&mut self, entry: &Entry, messages: &[PublicEvent]) -> Result<(), Fault> {
         let right = match &entry.feed {
-            Some(told) => serde_json::to_string(messages).ok().as_ref() == Some(told),
+            Some(published) => serde_json::to_string(messages).ok().as_ref() == Some(published),
             None => messages.is_empty() || !self.has_feed,
         };
         self.has_feed |= entry.feed.is_some();
-        match right {
-            true => Ok(()),
-            false => Err(Fault::Feed {
+        if right {
+            Ok(())
+        } else {
+            Err(Fault::Feed {
                 number: entry.number,
-            }),
+            })
         }
     }
 
-    /// Reaches the verdict again by the rules of the run.
+    /// Recomputes the verdict by the run's rules and compares it.
     fn verdict(&self, closed: &ClosedJob) -> Result<(), Fault> {
         let rules = &self.state.spec().rules;
         if rules.trust.is_some() && closed.verdict.findings == [Finding::Trusted] {
             return Ok(());
         }
         let rows: Vec<_> = closed.rows.iter().map(|(_, row)| row.clone()).collect();
-        match judge(&rows, &rules.agreement) == closed.verdict {
-            true => Ok(()),
-            false => Err(Fault::Verdict { job: closed.job }),
+        if judge(&rows, &rules.agreement) == closed.verdict {
+            Ok(())
+        } else {
+            Err(Fault::Verdict { job: closed.job })
         }
     }
 }
 
-/// Says as exactly as can be known what broke the chain.
-fn named(chain: JournalHead, entry: &Entry, following: &[Entry], broken: Broken) -> Fault {
-    let Broken::Changed { number } = broken else {
+/// Determines as precisely as possible what broke the chain.
+fn locate(chain: JournalHead, entry: &Entry, following: &[Entry], broken: BrokenChain) -> Fault {
+    let BrokenChain::Changed { number } = broken else {
         return Fault::JournalHead(broken);
     };
-    let link_of = |content: &Entry, before| {
+    let hash_of = |content: &Entry, before| {
         let now = naschain_consensus::Millis(content.now_ms);
         next_entry_hash(before, now, &content.event, content.proof.as_deref())
     };
     let moved = following.iter().find(|other| {
-        let link = link_of(other, chain.link);
-        link == other.link || link == entry.link
+        let hash = hash_of(other, chain.hash);
+        hash == other.hash || hash == entry.hash
     });
     if let Some(moved) = moved {
         let found = moved.number;
         return Fault::Moved { number, found };
     }
-    let whole = link_of(entry, chain.link);
+    let whole = hash_of(entry, chain.hash);
     match following.first() {
-        Some(next) if link_of(next, whole) == next.link => Fault::Link { number },
+        Some(next) if hash_of(next, whole) == next.hash => Fault::Link { number },
         _ => Fault::JournalHead(broken),
     }
 }

@@ -1,4 +1,4 @@
-//! What a run leaves of a network: its job, and its place on the front.
+//! The results of a run: closed jobs and members of the Pareto front.
 
 use naschain_consensus::{Failure, JobId, MinerId, Row, Verdict};
 use naschain_core::{Genome, Measurement};
@@ -6,24 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::proof::Proof;
 
-/// A job that has ended: who answered what, and what was found of it.
+/// A closed job: the answers and the verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClosedJob {
-    /// Its number, which is the candidate's.
+    /// The job's number, equal to the candidate's.
     #[serde(rename = "batch")]
     pub job: JobId,
     /// The genome that was trained.
     pub genome: Genome,
-    /// Miners and their rows, seat by seat.
+    /// Miners and their rows, by seat.
     pub rows: Vec<(MinerId, Row)>,
-    /// Who agreed, and on what.
+    /// Which rows agreed, and the consensus.
     pub verdict: Verdict,
-    /// Why there is no result, where there is none.
+    /// Why there is no result, if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// The signed request of each row, in the same order, where miners sign; empty where nobody
-    /// does.
+    /// The signed request of each row, in the same order; empty if no row is signed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proofs: Vec<Option<Proof>>,
 }

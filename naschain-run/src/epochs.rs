@@ -1,4 +1,4 @@
-//! Epochs: after each so many jobs have ended, scores move and weights are due.
+//! Scoring epochs: after every `epoch_jobs` closed jobs, scores are updated and weights computed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,8 +6,8 @@ use naschain_consensus::{MinerId, MovingAverage, Row, Scoreboard, Verdict, Weigh
 use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 
-/// A job as a validator judges it: who answered what, and who is rewarded.
-pub struct Judged {
+/// A job with the validator's own verdict.
+pub struct JudgedJob {
     /// Miners and rows.
     pub rows: Vec<(MinerId, Row)>,
     /// The validator's own verdict.
@@ -20,28 +20,28 @@ pub struct Judged {
 pub struct EpochWeights {
     /// The run.
     pub run: Digest,
-    /// Which epoch, counted from 1.
+    /// The epoch's number, counted from 1.
     pub epoch: usize,
-    /// How many jobs had ended by its end.
+    /// Number of closed jobs at its end.
     #[serde(rename = "batches")]
     pub jobs: usize,
-    /// A weight for each miner that has one; the greatest is 65,535. None where nobody was
-    /// rewarded yet: then nothing is set.
+    /// The weight of each miner with a score; the maximum is 65,535. Empty if no miner was rewarded
+    /// yet: then no weights are set.
     pub weights: BTreeMap<MinerId, u16>,
 }
 
-/// Scores and weights after each epoch of `size` jobs; those of the last epoch's average too.
+/// Returns the weights after each epoch of `size` jobs, and the moving average after the last epoch.
 ///
-/// An epoch that is not full yet counts when `finished`. The same jobs give the same epochs,
-/// whenever a validator starts to look.
+/// An incomplete last epoch counts only if `finished`. The result depends only on the jobs and not on
+/// when a validator started.
 pub fn epochs(
-    judged: &[Judged],
+    judged: &[JudgedJob],
     run: Digest,
     size: usize,
     finished: bool,
 ) -> (Vec<EpochWeights>, MovingAverage) {
     let mut average = MovingAverage::default();
-    let mut known = BTreeSet::new();
+    let mut miners = BTreeSet::new();
     let mut found = Vec::new();
     let mut ended = 0;
     for chunk in judged.chunks(size.max(1)) {
@@ -52,11 +52,11 @@ pub fn epochs(
         let mut scoreboard = Scoreboard::new();
         for job in chunk {
             scoreboard.record(&job.rows, &job.verdict);
-            known.extend(job.rows.iter().map(|(miner, _)| miner.clone()));
+            miners.extend(job.rows.iter().map(|(miner, _)| miner.clone()));
         }
         let mut rewards = scoreboard.rewards();
-        // Whoever did nothing in this epoch earned nothing in it.
-        for miner in &known {
+        // Miners without a row in this epoch have a reward of 0 in it.
+        for miner in &miners {
             rewards.entry(miner.clone()).or_insert(0.0);
         }
         average.update(&rewards);
@@ -78,7 +78,7 @@ mod tests {
     use naschain_consensus::judge;
     use naschain_core::{Accuracy, Measurement};
 
-    fn judged(miners: [&str; 3]) -> Judged {
+    fn judged(miners: [&str; 3]) -> JudgedJob {
         let row = |place: usize| {
             Row::Measured(Measurement {
                 accuracy: Accuracy::from_hundredths(if place == 2 { 1 } else { 9000 }).unwrap(),
@@ -91,7 +91,7 @@ mod tests {
             .map(|place| (miners[place].parse().unwrap(), row(place)))
             .collect();
         let only: Vec<_> = rows.iter().map(|(_, row)| row.clone()).collect();
-        Judged {
+        JudgedJob {
             verdict: judge(&only, &Default::default()),
             rows,
         }
@@ -123,8 +123,8 @@ mod tests {
     }
 
     #[test]
-    fn nobody_rewarded_sets_nothing() {
-        let nobody = Judged {
+    fn without_rewards_there_are_no_weights() {
+        let nobody = JudgedJob {
             rows: Vec::new(),
             verdict: judge(&[], &Default::default()),
         };

@@ -150,7 +150,7 @@ pub struct Publisher {
 
 impl Publisher {
     /// One that has told everything up to this state.
-    pub fn of(state: &RunState) -> Publisher {
+    pub fn starting_at(state: &RunState) -> Publisher {
         Publisher {
             generation: state.search().generation(),
             front: front(state),
@@ -159,7 +159,7 @@ impl Publisher {
     }
 
     /// What is to be told of an event; `state` is the one after it.
-    pub fn tell(
+    pub fn publish(
         &mut self,
         state: &RunState,
         event: &Event,
@@ -183,17 +183,17 @@ impl Publisher {
             ended |= matches!(action, Action::Closed { .. } | Action::Failed { .. });
         }
         if ended {
-            self.tell_search(state, &mut messages);
+            self.publish_search(state, &mut messages);
         }
         messages
     }
 
-    fn tell_search(&mut self, state: &RunState, messages: &mut Vec<PublicEvent>) {
+    fn publish_search(&mut self, state: &RunState, messages: &mut Vec<PublicEvent>) {
         let front = front(state);
         if front != self.front {
             let entered = front.difference(&self.front);
             let entered = entered.filter_map(|job| {
-                let ended = state.ended(*job)?;
+                let ended = state.closed_job(*job)?;
                 Some(NewFrontMember {
                     job: *job,
                     genome: ended.genome.clone(),
@@ -309,7 +309,7 @@ fn message(state: &RunState, event: &Event, action: &Action) -> Option<PublicEve
 }
 
 fn verdict(state: &RunState, job: JobId) -> Option<PublicEvent> {
-    let ended = state.ended(job)?;
+    let ended = state.closed_job(job)?;
     let verdict = &ended.verdict;
     let judged = ended
         .rows
@@ -363,7 +363,7 @@ struct Timed<'a> {
 }
 
 /// The messages of one event after `cursor`, as server-sent events.
-pub fn frames(
+pub fn server_sent_events(
     number: u64,
     now: Millis,
     messages: &[PublicEvent],

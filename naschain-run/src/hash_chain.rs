@@ -1,4 +1,4 @@
-//! The chain of a run's journal: every entry is hashed with the one before.
+//! The hash chain of a run's journal: each entry's hash covers the entry and the previous hash.
 
 use naschain_consensus::{Event, Millis};
 use naschain_core::Digest;
@@ -7,124 +7,126 @@ use naschain_core::Digest;
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// Its place, counted from 1.
+    /// Its number, counted from 1.
     pub number: u64,
-    /// The run's time.
+    /// Run time in milliseconds.
     pub now_ms: u64,
     /// The event as JSON.
     pub event: String,
-    /// What proves who sent the event, as JSON: the miner's signed request.
+    /// The miner's signed request ([`crate::Proof`]) as JSON, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<String>,
-    /// The digest of all that stands before and of this entry.
-    pub link: Digest,
-    /// What was told to the public of the event, as JSON; it follows from the entries, so the
-    /// chain need not cover it.
+    /// BLAKE3 over the previous hash and this entry; see [`next_entry_hash`]. Stored as `link`.
+    #[serde(rename = "link")]
+    pub hash: Digest,
+    /// The public events of this entry as JSON. They are derived from the entries, so the hash does
+    /// not cover them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feed: Option<String>,
 }
 
-/// What is wrong with a journal.
+/// Why an entry does not continue the hash chain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Broken {
-    /// A number is not there.
+pub enum BrokenChain {
+    /// An entry is missing.
     #[error("event {number} is missing")]
     Missing {
         /// The number.
         number: u64,
     },
-    /// A number is there twice.
-    #[error("event {number} stands where event {expected} should")]
+    /// An entry has the number of an earlier one.
+    #[error("event {number} is at the position of event {expected}")]
     Misplaced {
         /// The number found.
         number: u64,
         /// The number that should be there.
         expected: u64,
     },
-    /// The digest is not that of the entry and all before.
-    #[error("event {number} was changed after it was written, or one before it was dropped")]
+    /// The hash does not match the entry and its predecessors.
+    #[error("event {number} was changed after it was written, or an earlier one was removed")]
     Changed {
         /// The number of the event.
         number: u64,
     },
-    /// The chain is whole, and the event means nothing to this build.
-    #[error("event {number} is unknown: {why}")]
+    /// The hash matches, but this build cannot parse the event.
+    #[error("event {number} is unknown: {reason}")]
     Unknown {
         /// The number of the event.
         number: u64,
-        /// What JSON says of it.
-        why: String,
+        /// The error of the JSON parser.
+        reason: String,
     },
 }
 
-/// The digest after an entry.
+/// Returns the hash of an entry: BLAKE3 over the previous hash, the run time in milliseconds (8 bytes,
+/// little endian), the event's JSON, and, if there is a proof, a zero byte and the proof's JSON.
 pub fn next_entry_hash(before: Digest, now: Millis, event: &str, proof: Option<&str>) -> Digest {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&before.0);
     hasher.update(&now.0.to_le_bytes());
     hasher.update(event.as_bytes());
     if let Some(proof) = proof {
-        // JSON has no zero byte, so nothing of the event can be taken for a proof.
+        // JSON contains no zero byte, so the separator is unambiguous.
         hasher.update(&[0]);
         hasher.update(proof.as_bytes());
     }
     Digest(*hasher.finalize().as_bytes())
 }
 
-/// How far a chain has been followed.
+/// A position in the hash chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalHead {
     /// The number of the last entry.
     pub number: u64,
-    /// Its digest; before the first entry that of the run's specification.
-    pub link: Digest,
+    /// Its hash; before the first entry the digest of the run's specification.
+    pub hash: Digest,
 }
 
 impl JournalHead {
-    /// The chain of a run before its first entry.
+    /// The position before the first entry of a run.
     pub fn root(run: Digest) -> JournalHead {
         JournalHead {
             number: 0,
-            link: run,
+            hash: run,
         }
     }
 
-    /// Follows the chain by one entry, which has to be the next one and unchanged.
+    /// Verifies the next entry and advances to it. Returns its run time and event.
     ///
     /// # Errors
-    /// [`Broken`] names the entry and says what is wrong; then the chain has not moved.
-    pub fn follow(&mut self, entry: &Entry) -> Result<(Millis, Event), Broken> {
+    /// [`BrokenChain`] names the entry; the position is then unchanged.
+    pub fn follow(&mut self, entry: &Entry) -> Result<(Millis, Event), BrokenChain> {
         let (number, expected) = (entry.number, self.number + 1);
         if number > expected {
-            return Err(Broken::Missing { number: expected });
+            return Err(BrokenChain::Missing { number: expected });
         }
         if number < expected {
-            return Err(Broken::Misplaced { number, expected });
+            return Err(BrokenChain::Misplaced { number, expected });
         }
         let now = Millis(entry.now_ms);
-        if next_entry_hash(self.link, now, &entry.event, entry.proof.as_deref()) != entry.link {
-            return Err(Broken::Changed { number });
+        if next_entry_hash(self.hash, now, &entry.event, entry.proof.as_deref()) != entry.hash {
+            return Err(BrokenChain::Changed { number });
         }
-        let event = serde_json::from_str(&entry.event).map_err(|error| Broken::Unknown {
+        let event = serde_json::from_str(&entry.event).map_err(|error| BrokenChain::Unknown {
             number,
-            why: error.to_string(),
+            reason: error.to_string(),
         })?;
         self.number = number;
-        self.link = entry.link;
+        self.hash = entry.hash;
         Ok((now, event))
     }
 
-    /// Makes the next entry.
+    /// Creates the next entry and advances to it.
     pub fn entry(&mut self, now: Millis, event: String, proof: Option<String>) -> Entry {
         self.number += 1;
-        self.link = next_entry_hash(self.link, now, &event, proof.as_deref());
+        self.hash = next_entry_hash(self.hash, now, &event, proof.as_deref());
         Entry {
             number: self.number,
             now_ms: now.0,
             event,
             proof,
-            link: self.link,
+            hash: self.hash,
             feed: None,
         }
     }

@@ -1,5 +1,5 @@
-//! The jobs that have ended, chained by BLAKE3 and signed by their genomaster, so that a
-//! validator notices when a genomaster tells two histories.
+//! The closed jobs, chained by BLAKE3 and signed by the genomaster, so that a genomaster that
+//! serves two different histories can be detected and proven.
 
 use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
@@ -7,77 +7,79 @@ use serde::{Deserialize, Serialize};
 use crate::closed_job::ClosedJob;
 use naschain_identity::{Hotkey, is_signed_by, parse_signature};
 
-/// The links of a run's jobs, so far.
+/// The hash chain over the closed jobs of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryChain {
     run: Digest,
     length: usize,
-    link: Digest,
+    hash: Digest,
 }
 
-/// The end of a chain, as the genomaster vouches for it.
+/// The head of the chain, signed by the genomaster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HistoryHead {
-    /// The latest link: BLAKE3 of the one before and the job's JSON; the first one before is
-    /// the run's digest.
-    pub link: Digest,
+    /// The latest hash: BLAKE3 over the previous hash and the job's JSON, starting from the run's
+    /// digest. Stored as `link`.
+    #[serde(rename = "link")]
+    pub hash: Digest,
     /// The genomaster's address, if it has one.
     pub hotkey: Option<String>,
     /// Its signature under four lines: `naschain/batches/1`, the run's digest, the number of
-    /// jobs, and the link; in hexadecimal after `0x`.
+    /// jobs, and the hash; in hexadecimal after `0x`.
     pub signature: Option<String>,
 }
 
 impl HistoryChain {
-    /// The chain of a run in which nothing has ended.
+    /// The chain of a run without closed jobs.
     pub fn new(run: Digest) -> HistoryChain {
-        let (length, link) = (0, run);
-        HistoryChain { run, length, link }
+        let (length, hash) = (0, run);
+        HistoryChain { run, length, hash }
     }
 
-    /// Adds those of `closed`, all that have ended in order, that are not in it yet.
+    /// Appends the jobs of `closed` that are not in the chain yet. `closed` is_valid all closed jobs in
+    /// the order in which they were closed.
     pub fn follow(&mut self, closed: &[ClosedJob]) {
         for job in closed.iter().skip(self.length) {
             let json = serde_json::to_vec(job).expect("a job is plain data");
             let mut hasher = blake3::Hasher::new();
-            hasher.update(&self.link.0).update(&json);
-            self.link = Digest(*hasher.finalize().as_bytes());
+            hasher.update(&self.hash.0).update(&json);
+            self.hash = Digest(*hasher.finalize().as_bytes());
             self.length += 1;
         }
     }
 
-    /// What a genomaster signs of it.
+    /// The text that a genomaster signs.
     fn statement(&self) -> String {
         format!(
             "naschain/batches/1\n{}\n{}\n{}",
-            self.run, self.length, self.link
+            self.run, self.length, self.hash
         )
     }
 
-    /// Its end, signed.
+    /// The head, signed if there is a hotkey.
     pub fn head(&self, hotkey: Option<&Hotkey>) -> HistoryHead {
         let sign = |key: &Hotkey| hex::encode(key.sign(self.statement().as_bytes()));
         HistoryHead {
-            link: self.link,
+            hash: self.hash,
             hotkey: hotkey.map(|key| key.address().to_owned()),
             signature: hotkey.map(|key| format!("0x{}", sign(key))),
         }
     }
 
-    /// What is wrong with a head that a genomaster with this address gives for the same jobs.
+    /// Compares a received head with this chain; returns what is wrong with it, or `None`.
     pub fn problem(&self, head: &HistoryHead, genomaster: Option<&str>) -> Option<String> {
-        if head.link != self.link {
+        if head.hash != self.hash {
             return Some(format!(
-                "the link of its {} jobs is {}, but {} follows from them",
-                self.length, head.link, self.link
+                "the hash of its {} jobs is {}, but must be {}",
+                self.length, head.hash, self.hash
             ));
         }
         let genomaster = genomaster?;
         let signed = head.signature.as_deref().and_then(parse_signature);
-        let holds = signed
+        let is_valid = signed
             .is_some_and(|bytes| is_signed_by(genomaster, self.statement().as_bytes(), &bytes));
-        (!holds).then(|| format!("its history is not signed by {genomaster}"))
+        (!is_valid).then(|| format!("its history is not signed by {genomaster}"))
     }
 }
 
@@ -102,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn another_history_is_noticed() {
+    fn changed_histories_are_detected() {
         let (key, other) = (Hotkey::from_seed(&[1; 32]), Hotkey::from_seed(&[2; 32]));
         let chain = |jobs: &[ClosedJob]| {
             let mut chain = HistoryChain::new(Digest([9; 32]));
@@ -116,8 +118,8 @@ mod tests {
         assert_eq!(grown, whole);
         let head = whole.head(Some(&key));
         assert_eq!(whole.problem(&head, Some(key.address())), None);
-        let stranger = whole.problem(&head, Some(other.address())).unwrap();
-        assert!(stranger.contains("not signed by"), "{stranger}");
+        let wrong_signer = whole.problem(&head, Some(other.address())).unwrap();
+        assert!(wrong_signer.contains("not signed by"), "{wrong_signer}");
         let unsigned = whole.head(None);
         assert_eq!(whole.problem(&unsigned, None), None);
         assert!(whole.problem(&unsigned, Some(key.address())).is_some());

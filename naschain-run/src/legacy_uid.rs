@@ -2,7 +2,7 @@
 
 use naschain_consensus::MinerId;
 
-/// The uid of a miner of the old network.
+/// Returns the uid of a miner of the reference network, or `None` for any other name.
 pub fn legacy_uid(miner: &MinerId) -> Option<u32> {
     let digits = miner.as_str().strip_prefix("uid-")?;
     let uid: u32 = digits.parse().ok()?;

@@ -1,4 +1,4 @@
-//! A miner's signed request, kept with the event that it became.
+//! A miner's signed request, stored with the event that it caused.
 
 use naschain_consensus::{Event, LeaseId, MinerId, Row};
 use naschain_core::Digest;
@@ -7,43 +7,43 @@ use serde::{Deserialize, Serialize};
 use crate::requests::{HeartbeatRequest, JobRequest, JoinRequest, LeaveRequest, ResultRequest};
 use naschain_identity::{Auth, AuthError, SignedParts, parse_signature};
 
-/// A signed request as it came: whoever holds it can check the signature again, at any time.
+/// A signed request as received. Its signature can be verified again at any time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Proof {
-    /// The method, in capitals.
+    /// The HTTP method, in capitals.
     pub method: String,
     /// Path and query, as sent.
     pub path: String,
-    /// The body.
+    /// The request body.
     pub body: String,
-    /// Nanoseconds since 1970.
+    /// Nonce: nanoseconds since 1970.
     pub nonce: u64,
-    /// The genomaster's address.
+    /// SS58 address of the genomaster.
     pub receiver: String,
-    /// The miner's address.
+    /// SS58 address of the miner.
     pub hotkey: String,
     /// 64 bytes in hexadecimal after `0x`.
     pub signature: String,
 }
 
-/// Why a proof does not prove its event.
+/// Why a proof is invalid for its event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProofError {
-    /// It is not the JSON of a proof, or its request is not one that a miner makes.
+    /// It is not the JSON of a proof, or its request is not one that miners send.
     #[error("the proof cannot be read: {0}")]
     Unreadable(String),
-    /// Its signature does not hold.
+    /// Its signature is invalid.
     #[error(transparent)]
     Auth(#[from] AuthError),
-    /// The signed request asks for something else than what the event says.
+    /// The signed request does not match the event.
     #[error("the signed request is not that of the event: {0}")]
     OtherEvent(String),
 }
 
 impl Proof {
-    /// The proof of a request whose signature was checked; nothing if its body is not text.
+    /// Returns the proof of a request whose signature was verified, or `None` if its body is not UTF-8.
     pub fn new(auth: &Auth, message: SignedParts) -> Option<Proof> {
         Some(Proof {
             method: message.method.to_owned(),
@@ -56,7 +56,7 @@ impl Proof {
         })
     }
 
-    /// Reads a proof from the journal.
+    /// Parses a proof from the journal.
     ///
     /// # Errors
     /// [`ProofError::Unreadable`].
@@ -76,10 +76,10 @@ impl Proof {
         number.parse().ok().map(LeaseId)
     }
 
-    /// Checks the signature alone.
+    /// Verifies only the signature.
     ///
     /// # Errors
-    /// [`ProofError::Auth`], or [`ProofError::Unreadable`] when there is no signature in it.
+    /// [`ProofError::Auth`], or [`ProofError::Unreadable`] if the signature is not 64 bytes.
     pub fn check_signature(&self) -> Result<(), ProofError> {
         let unreadable = || ProofError::Unreadable("its signature is not 64 bytes".to_owned());
         let auth = Auth {
@@ -95,10 +95,11 @@ impl Proof {
         })?)
     }
 
-    /// Checks that the signed request asks for exactly this event, in the run with this digest.
+    /// Verifies the signature, and that the signed request corresponds to exactly this event in the run
+    /// with this digest. The caller checks `receiver`, and that `nonce` was not used before.
     ///
     /// # Errors
-    /// [`ProofError`] says what does not hold.
+    /// [`ProofError`] describes the first check that fails.
     pub fn check(&self, event: &Event, run: Digest) -> Result<(), ProofError> {
         self.check_signature()?;
         let wrong = |what: &str| Err(ProofError::OtherEvent(what.to_owned()));
@@ -125,13 +126,13 @@ impl Proof {
                 (miner, here && self.is_result(miner, row, run)?)
             }
             Event::Leave { miner } => (miner, path == "/v1/leave" && self.is_leave(miner, run)?),
-            _ => return wrong("no miner asks for such an event"),
+            _ => return wrong("miners do not send requests for such an event"),
         };
         if miner.as_str() != self.hotkey {
             return wrong("another hotkey signed it");
         }
         if !same {
-            return wrong("its path or body say something else");
+            return wrong("its path or body does not match the event");
         }
         Ok(())
     }
@@ -164,23 +165,12 @@ impl Proof {
     fn is_result(&self, miner: &MinerId, row: &Row, run: Digest) -> Result<bool, ProofError> {
         let request: ResultRequest = self.read()?;
         let same = match (request.row(), row) {
-            // The words for what is wrong may change from version to version.
+            // The text of the error may differ between versions.
             (Row::Malformed(_), Row::Malformed(_)) => true,
             (found, row) => found == *row,
         };
         Ok(same && request.miner == *miner && request.run == Some(run))
     }
-}
-
-/// Checks a proof from the journal against the event that it is kept with.
-///
-/// # Errors
-/// [`ProofError`] says what does not hold. Who received the request, and whether a nonce came
-/// twice, is left to the caller: both are in the proof that is returned.
-pub fn verify_proof(event: &Event, proof: &str, run: Digest) -> Result<Proof, ProofError> {
-    let proof = Proof::parse(proof)?;
-    proof.check(event, run)?;
-    Ok(proof)
 }
 
 #[cfg(test)]
@@ -190,6 +180,10 @@ mod tests {
     use serde_json::json;
 
     const RUN: Digest = Digest([5; 32]);
+
+    fn verify(event: &Event, proof: &str, run: Digest) -> Result<(), ProofError> {
+        Proof::parse(proof)?.check(event, run)
+    }
 
     fn hotkey() -> Hotkey {
         Hotkey::from_seed(&[1; 32])
@@ -264,7 +258,7 @@ mod tests {
         let cases = cases();
         for (place, (event, _)) in cases.iter().enumerate() {
             for (other, (_, proof)) in cases.iter().enumerate() {
-                let found = verify_proof(event, proof, RUN);
+                let found = verify(event, proof, RUN);
                 assert_eq!(
                     found.is_ok(),
                     place == other,
@@ -272,9 +266,9 @@ mod tests {
                 );
             }
         }
-        assert!(verify_proof(&Event::Tick, &cases[0].1, RUN).is_err());
+        assert!(verify(&Event::Tick, &cases[0].1, RUN).is_err());
         let (submit, proof) = &cases[5];
-        let other_run = verify_proof(submit, proof, Digest([6; 32])).unwrap_err();
+        let other_run = verify(submit, proof, Digest([6; 32])).unwrap_err();
         assert!(matches!(other_run, ProofError::OtherEvent(_)));
         assert_eq!(Proof::parse(proof).unwrap().lease(), Some(LeaseId(4)));
     }
@@ -290,10 +284,7 @@ mod tests {
                     continue;
                 };
                 // Hexadecimal digits may be written in capitals; these changes make none.
-                assert!(
-                    verify_proof(event, &text, RUN).is_err(),
-                    "byte {place}: {text}"
-                );
+                assert!(verify(event, &text, RUN).is_err(), "byte {place}: {text}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Whether the events of a journal were sent by those whom they name, each once.
+//! Verifies that each event of a journal was sent by the miner that it names, and only once.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -9,64 +9,64 @@ use crate::legacy_uid::legacy_uid;
 use crate::proof::Proof;
 use naschain_identity::ss58;
 
-/// How long after its first use a signed request for work may still be asked in its miner's name:
-/// as long as such a request waits, and as long again for a genomaster that is busy.
+/// How long after its first use a signed request for work may be reused. The genomaster repeats a
+/// waiting request for up to 30 s; the rest is a margin for a busy genomaster.
 const WAITING_MS: u64 = 60_000;
 
-/// Whose signatures a journal has to have.
+/// Which signatures a journal must have.
 #[derive(Clone, Debug, Default)]
 pub struct Signers {
-    /// The genomaster's address; without one, whom the first signed request was for.
+    /// The genomaster's address; if `None`, the receiver of the first signed request.
     pub genomaster: Option<String>,
-    /// Who may have sent something without signing it.
+    /// Which miners may send unsigned requests.
     pub unsigned: Unsigned,
-    /// Whether miners of the old network (`uid-N`), which cannot sign, may have too.
+    /// Whether miners of the reference network (`uid-N`), which cannot sign, may send them too.
     pub legacy: bool,
 }
 
-/// Who need not sign. A run is one with signatures where a genomaster's address is known.
+/// Which miners may send unsigned requests. A run is signed if its genomaster has an address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unsigned {
-    /// In a run without signatures, whoever is not known by a hotkey's address.
+    /// In unsigned runs: miners whose name is not a hotkey's address.
     #[default]
-    Names,
-    /// In a run without signatures, everybody.
-    Miners,
-    /// Everybody, also beside those that sign.
-    Always,
+    NamesOnly,
+    /// In unsigned runs: all miners.
+    AllInUnsignedRun,
+    /// In all runs: all miners.
+    All,
 }
 
-/// Follows who sent what.
-pub(crate) struct Senders {
+/// Tracks senders, nonces and waiting requests.
+pub(crate) struct Provenance {
     run: Digest,
     signers: Signers,
-    /// The first event that nobody signed, and its miner.
+    /// The number and the miner of the first unsigned event.
     first_unsigned: Option<(u64, MinerId)>,
-    /// The nonces of each hotkey.
+    /// The used nonces of each hotkey.
     seen: BTreeMap<String, BTreeSet<u64>>,
-    /// Requests for work that found none yet, by the time of their first use: the genomaster asks
-    /// again in their name when there is some.
+    /// Signed requests for work that have not been granted yet, with the time of their first use: the
+    /// genomaster repeats them while their miner waits.
     waiting: BTreeMap<(String, u64), Millis>,
-    /// The same, the oldest first; some may be gone.
+    /// The same requests, oldest first; may contain requests that no longer wait.
     oldest: VecDeque<(Millis, (String, u64))>,
 }
 
-/// What was found of an event before it was applied.
+/// The source of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Sent {
-    /// By the genomaster: time has passed.
+pub(crate) enum Source {
+    /// The genomaster's own tick.
     Tick,
-    /// By a miner that did not sign.
+    /// An unsigned request of a miner.
     Unsigned,
-    /// By a miner, for the first time.
+    /// A signed request: hotkey and nonce.
     Signed(String, u64),
-    /// A signed request for work that waits.
-    Again(String, u64),
+    /// A signed request for work that was used before and still waits.
+    Repeated(String, u64),
 }
 
-impl Senders {
-    pub(crate) fn new(run: Digest, signers: Signers) -> Senders {
-        Senders {
+impl Provenance {
+    pub(crate) fn new(run: Digest, signers: Signers) -> Provenance {
+        Provenance {
             run,
             signers,
             first_unsigned: None,
@@ -76,16 +76,16 @@ impl Senders {
         }
     }
 
-    /// Looks at event `number`, which is about to be applied; an error says what is wrong.
-    pub(crate) fn before(
+    /// Checks event `number` before it is applied; the error describes what is wrong.
+    pub(crate) fn check(
         &mut self,
         number: u64,
         now: Millis,
         event: &Event,
         proof: Option<&Proof>,
-    ) -> Result<Sent, String> {
+    ) -> Result<Source, String> {
         let Some(proof) = proof else {
-            return self.without_proof(number, event);
+            return self.check_unsigned(number, event);
         };
         proof
             .check(event, self.run)
@@ -101,70 +101,67 @@ impl Senders {
         if let Some((first, miner)) = &self.first_unsigned {
             let hotkey = &proof.hotkey;
             return Err(format!(
-                "{hotkey} signed it, but {miner} did not sign event {first}; only in a run that takes requests without signatures (--unsigned) would both be right"
+                "{hotkey} signed it, but {miner} did not sign event {first}; signed and unsigned requests may be mixed only with --unsigned"
             ));
         }
-        self.once(now, event, proof)
+        self.check_nonce(now, event, proof)
     }
 
-    fn without_proof(&mut self, number: u64, event: &Event) -> Result<Sent, String> {
+    fn check_unsigned(&mut self, number: u64, event: &Event) -> Result<Source, String> {
         let miner = match event {
-            Event::Tick => return Ok(Sent::Tick),
+            Event::Tick => return Ok(Source::Tick),
             Event::Join { miner }
             | Event::Register { miner, .. }
             | Event::Request { miner }
             | Event::Heartbeat { miner, .. }
             | Event::Submit { miner, .. }
             | Event::Leave { miner } => miner,
-            _ => return Err("no genomaster writes such an event".to_owned()),
+            _ => return Err("a genomaster never writes such an event".to_owned()),
         };
         let Signers {
             genomaster,
             unsigned,
             legacy,
         } = &self.signers;
-        let is_old = legacy_uid(miner).is_some();
-        if *unsigned == Unsigned::Always || (*legacy && is_old) {
-            return Ok(Sent::Unsigned);
+        let is_legacy = legacy_uid(miner).is_some();
+        if *unsigned == Unsigned::All || (*legacy && is_legacy) {
+            return Ok(Source::Unsigned);
         }
         let is_address = ss58::decode(miner.as_str()).is_ok();
-        if genomaster.is_some() || (is_address && *unsigned == Unsigned::Names) {
-            return Err(match is_old {
-                true => format!(
-                    "{miner} did not sign it; only in a run with miners of the old network (--legacy) would that be right"
-                ),
-                false => format!(
-                    "{miner} did not sign it; only in a run without signatures (--unsigned) would that be right"
-                ),
+        if genomaster.is_some() || (is_address && *unsigned == Unsigned::NamesOnly) {
+            return Err(if is_legacy {
+                format!("{miner} did not sign it; miners of the reference network need --legacy")
+            } else {
+                format!("{miner} did not sign it; unsigned requests need --unsigned")
             });
         }
         self.first_unsigned
             .get_or_insert_with(|| (number, miner.clone()));
-        Ok(Sent::Unsigned)
+        Ok(Source::Unsigned)
     }
 
-    fn once(&mut self, now: Millis, event: &Event, proof: &Proof) -> Result<Sent, String> {
+    fn check_nonce(&mut self, now: Millis, event: &Event, proof: &Proof) -> Result<Source, String> {
         let (hotkey, nonce) = (proof.hotkey.clone(), proof.nonce);
         if self.seen.entry(hotkey.clone()).or_default().insert(nonce) {
-            return Ok(Sent::Signed(hotkey, nonce));
+            return Ok(Source::Signed(hotkey, nonce));
         }
         let key = (hotkey, nonce);
         let first = self.waiting.get(&key);
         let waits = first.is_some_and(|first| now.since(*first) <= WAITING_MS);
         let (hotkey, nonce) = key;
         match event {
-            Event::Request { .. } if waits => Ok(Sent::Again(hotkey, nonce)),
+            Event::Request { .. } if waits => Ok(Source::Repeated(hotkey, nonce)),
             _ => Err(format!(
-                "{hotkey} signed nonce {nonce} once, and it is here for the second time"
+                "{hotkey} used nonce {nonce} before; each nonce is valid once"
             )),
         }
     }
 
-    /// Looks at what followed.
-    pub(crate) fn after(
+    /// Records the actions that followed from the event.
+    pub(crate) fn record(
         &mut self,
         now: Millis,
-        sent: Sent,
+        sent: Source,
         event: &Event,
         actions: &[Action],
     ) -> Result<(), String> {
@@ -172,14 +169,14 @@ impl Senders {
             return Ok(());
         };
         let (key, again) = match sent {
-            Sent::Signed(hotkey, nonce) => ((hotkey, nonce), false),
-            Sent::Again(hotkey, nonce) => ((hotkey, nonce), true),
-            Sent::Tick | Sent::Unsigned => return Ok(()),
+            Source::Signed(hotkey, nonce) => ((hotkey, nonce), false),
+            Source::Repeated(hotkey, nonce) => ((hotkey, nonce), true),
+            Source::Tick | Source::Unsigned => return Ok(()),
         };
-        if again && actions.iter().any(|action| ends_a_job(action, miner)) {
+        if again && actions.iter().any(|action| ends_own_lease(action, miner)) {
             let (hotkey, nonce) = key;
             return Err(format!(
-                "{hotkey} lost a lease by nonce {nonce}, a request that had been answered before"
+                "{hotkey} lost a lease by nonce {nonce}, a repeated request, which must not end a lease"
             ));
         }
         let idle = |action: &Action| matches!(action, Action::Idle { .. });
@@ -205,13 +202,13 @@ impl Senders {
     }
 }
 
-/// Whether a miner lost a lease because it asked while it had no room.
-fn ends_a_job(action: &Action, asks: &MinerId) -> bool {
+/// Whether a lease of the requesting miner was ended because it requested work without free capacity.
+fn ends_own_lease(action: &Action, requester: &MinerId) -> bool {
     match action {
         Action::Leased { miner, grant, .. } => {
-            miner == asks && matches!(grant, Grant::Reissued { .. })
+            miner == requester && matches!(grant, Grant::Reissued { .. })
         }
-        Action::Revoked { miner, reason, .. } => miner == asks && *reason == Ending::Forgotten,
+        Action::Revoked { miner, reason, .. } => miner == requester && *reason == Ending::Forgotten,
         _ => false,
     }
 }
@@ -237,21 +234,21 @@ mod tests {
         (Event::Request { miner }, proof)
     }
 
-    /// What follows from requests at these times, all of one nonce.
+    /// Checks requests at these times, all with the same nonce, with the action that follows each.
     fn follow(uses: &[(u64, Action)]) -> Result<(), String> {
         let run = Digest([4; 32]);
-        let mut senders = Senders::new(run, Signers::default());
+        let mut provenance = Provenance::new(run, Signers::default());
         let (event, proof) = request(7);
         for (now, action) in uses {
             let now = Millis(*now);
-            let sent = senders.before(1, now, &event, Some(&proof))?;
-            senders.after(now, sent, &event, std::slice::from_ref(action))?;
+            let sent = provenance.check(1, now, &event, Some(&proof))?;
+            provenance.record(now, sent, &event, std::slice::from_ref(action))?;
         }
         Ok(())
     }
 
     #[test]
-    fn a_request_for_work_may_be_asked_again_while_it_waits() {
+    fn a_request_for_work_may_be_repeated_while_it_waits() {
         let miner: MinerId = Hotkey::from_seed(&[1; 32]).address().parse().unwrap();
         let idle = Action::Idle {
             miner: miner.clone(),
@@ -273,26 +270,26 @@ mod tests {
             Ok(())
         );
         assert_eq!(follow(&[(0, again.clone())]), Ok(()));
-        for (wrong, why) in [
-            (vec![(0, leased.clone()), (1, idle.clone())], "second time"),
+        for (wrong, reason) in [
+            (vec![(0, leased.clone()), (1, idle.clone())], "used nonce"),
             (
                 vec![(0, idle.clone()), (1, leased.clone()), (2, idle.clone())],
-                "second time",
+                "used nonce",
             ),
             (
                 vec![(0, idle.clone()), (late, leased.clone())],
-                "second time",
+                "used nonce",
             ),
             (vec![(0, idle.clone()), (1, again)], "lost a lease"),
         ] {
             let error = follow(&wrong).unwrap_err();
-            assert!(error.contains(why), "{wrong:?}: {error}");
+            assert!(error.contains(reason), "{wrong:?}: {error}");
         }
     }
 
     #[test]
-    fn a_run_is_signed_by_all_or_by_nobody() {
-        use Unsigned::{Always, Miners, Names};
+    fn signed_and_unsigned_requests_are_not_mixed_by_default() {
+        use Unsigned::{All, AllInUnsignedRun, NamesOnly};
         let (signed, proof) = request(7);
         let of = |miner: &str| (miner.parse().unwrap(), None);
         let ada = match &signed {
@@ -308,20 +305,25 @@ mod tests {
                 unsigned,
                 legacy,
             };
-            let mut senders = Senders::new(Digest([4; 32]), signers);
+            let mut provenance = Provenance::new(Digest([4; 32]), signers);
             (1..).zip(sent).try_for_each(|(number, (miner, proof))| {
                 let miner = miner.clone();
                 let event = Event::Request { miner };
-                senders.before(number, Millis(0), &event, *proof).map(drop)
+                provenance
+                    .check(number, Millis(0), &event, *proof)
+                    .map(drop)
             })
         };
         let (bob, old) = (of("bob"), of("uid-7"));
-        // A run that nobody signed.
-        assert_eq!(follow(None, Names, false, &[&bob, &old]), Ok(()));
-        assert_eq!(follow(None, Miners, false, &[&bob, &address]), Ok(()));
-        assert!(follow(None, Names, false, &[&bob, &address]).is_err());
-        // A run of a genomaster that has a hotkey, as is known from outside or by a proof.
-        for unsigned in [Names, Miners] {
+        // An unsigned run.
+        assert_eq!(follow(None, NamesOnly, false, &[&bob, &old]), Ok(()));
+        assert_eq!(
+            follow(None, AllInUnsignedRun, false, &[&bob, &address]),
+            Ok(())
+        );
+        assert!(follow(None, NamesOnly, false, &[&bob, &address]).is_err());
+        // A signed run: the genomaster's address is given, or taken from a proof.
+        for unsigned in [NamesOnly, AllInUnsignedRun] {
             for sent in [&[&bob][..], &[&address], &[&signed, &bob], &[&old]] {
                 let error = follow(genomaster(), unsigned, false, sent).unwrap_err();
                 assert!(error.contains("did not sign it"), "{sent:?}: {error}");
@@ -336,18 +338,18 @@ mod tests {
             assert_eq!(old_first, Ok(()));
         }
         let all = [&bob, &signed, &old, &address];
-        assert_eq!(follow(genomaster(), Always, false, &all), Ok(()));
+        assert_eq!(follow(genomaster(), All, false, &all), Ok(()));
     }
 
     #[test]
     fn events_that_no_genomaster_writes_are_refused() {
-        let mut senders = Senders::new(Digest([4; 32]), Signers::default());
+        let mut provenance = Provenance::new(Digest([4; 32]), Signers::default());
         let (job, flops) = (JobId(77), 1);
         let open = Event::Open { job, flops };
-        assert!(senders.before(1, Millis(0), &open, None).is_err());
+        assert!(provenance.check(1, Millis(0), &open, None).is_err());
         assert_eq!(
-            senders.before(1, Millis(0), &Event::Tick, None),
-            Ok(Sent::Tick)
+            provenance.check(1, Millis(0), &Event::Tick, None),
+            Ok(Source::Tick)
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What goes over the wire under /v1, as JSON.
+//! Response bodies of the HTTP API (JSON).
 
 use naschain_consensus::{JobId, LeaseId};
 use naschain_core::{Digest, Genome, Measurement};
@@ -8,67 +8,66 @@ use crate::closed_job::ClosedJob;
 use crate::hash_chain::Entry;
 use crate::history_chain::HistoryHead;
 
-/// The answer to a [`JobRequest`].
+/// The response to a [`crate::JobRequest`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum JobReply {
-    /// Train this.
+    /// A job to train.
     Job(Job),
-    /// There is nothing to do now; ask again.
+    /// There is no job now; request again.
     Wait,
-    /// The run is finished; there will be nothing more.
+    /// The run is finished.
     Finished,
 }
 
 /// A genome to train.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    /// The run it belongs to, whose specification says how to train it.
+    /// The run; its specification defines the training.
     pub run: Digest,
-    /// Its job.
+    /// The job's number.
     #[serde(rename = "batch")]
     pub job: JobId,
-    /// The token to answer with.
+    /// The lease to send heartbeats and the answer for.
     pub lease: LeaseId,
-    /// What to train.
+    /// The genome to train.
     pub genome: Genome,
-    /// The lease ends this long after the last heartbeat.
+    /// The lease ends this many milliseconds after the last heartbeat.
     pub lease_ms: u64,
 }
 
-/// `GET /v1/batches?after=N`: jobs that have ended.
+/// `GET /v1/batches?after=N`: closed jobs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClosedJobs {
-    /// Up to 1,000 jobs, in the order in which they ended, from number `after` on.
+    /// Up to 1,000 jobs in the order in which they were closed, starting at index `after`.
     #[serde(rename = "batches")]
     pub jobs: Vec<ClosedJob>,
-    /// How many have ended in all.
+    /// Number of closed jobs of the run.
     pub total: usize,
     /// Whether the run is finished.
     pub finished: bool,
-    /// On the last page, the end of the chain of all jobs.
+    /// On the last page, the head of the hash chain of all closed jobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<HistoryHead>,
 }
 
-/// `GET /identity`, which is never signed: how a genomaster is to be spoken to.
+/// `GET /identity`, which is never signed: whom to sign requests for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// The address that requests are signed for; without one they are not signed.
+    /// The receiver's address for signed requests; `None` if requests are not signed.
     pub hotkey: Option<String>,
 }
 
-/// `GET /v1/journal?after=N`: the journal as it is, up to the first answer to a job that is
-/// still open.
+/// `GET /v1/journal?after=N`: the journal up to the first answer to an open job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JournalPage {
     /// Up to 1,000 entries after number `after`.
     pub entries: Vec<Entry>,
-    /// The number of the last entry that is shown for now.
+    /// Number of the last entry that is public now.
     pub last: u64,
 }
 
-/// `GET /v1/front`: one entry for each network of the Pareto front so far.
+/// `GET /v1/front`: one entry for each network of the current Pareto front.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FrontEntry {
     /// Its genome.

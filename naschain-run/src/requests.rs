@@ -1,4 +1,4 @@
-//! What miners send under /v1, as JSON.
+//! Request bodies of the HTTP API under /v1 (JSON).
 
 use naschain_consensus::{MinerId, Row};
 use naschain_core::Digest;
@@ -9,12 +9,12 @@ use serde_json::Value;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JoinRequest {
-    /// Who joins: in a signed request the signer's address.
+    /// The miner; in a signed request the signer's address.
     pub miner: MinerId,
-    /// A name for people to read.
+    /// A display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<MinerId>,
-    /// How many jobs it does at once, 1 to 1,024; without it as many as before, or one.
+    /// Number of concurrent jobs, 1 to 1,024; if missing, unchanged, or 1 for a new miner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs: Option<u32>,
 }
@@ -23,17 +23,17 @@ pub struct JoinRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobRequest {
-    /// Who asks.
+    /// The miner.
     pub miner: MinerId,
-    /// How long to wait for work, at most 30,000.
+    /// How long to wait for work, in milliseconds; at most 30,000.
     pub wait_ms: u64,
 }
 
-/// `POST /v1/leave`: the miner takes part no longer, and its seats are assigned anew at once.
+/// `POST /v1/leave`: the miner leaves the run, and its seats are reassigned at once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeaveRequest {
-    /// Who leaves: in a signed request the signer's address.
+    /// The miner; in a signed request the signer's address.
     pub miner: MinerId,
     /// The run.
     pub run: Digest,
@@ -43,9 +43,9 @@ pub struct LeaveRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeartbeatRequest {
-    /// Who works.
+    /// The miner.
     pub miner: MinerId,
-    /// Epochs finished.
+    /// Number of finished epochs.
     pub epoch: u32,
 }
 
@@ -53,24 +53,24 @@ pub struct HeartbeatRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResultRequest {
-    /// Who answers.
+    /// The miner.
     pub miner: MinerId,
-    /// A [`Row`]; anything else is counted as a malformed one.
+    /// A [`Row`]; any other JSON counts as malformed.
     pub row: Value,
-    /// The run that the lease is of; a signed answer has to say it, so that nobody can carry it
-    /// into another run.
+    /// The run that the lease belongs to; required in a signed answer, so that it cannot be replayed
+    /// in another run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<Digest>,
 }
 
 impl ResultRequest {
-    /// The row, malformed where it cannot be read.
+    /// The row, or [`Row::Malformed`] if it cannot be parsed. Texts are cut to 500 characters.
     pub fn row(&self) -> Row {
         const MAX_TEXT: usize = 500;
         match serde_json::from_value(self.row.clone()) {
             Ok(Row::Measured(measurement)) => Row::Measured(measurement),
-            Ok(Row::Failed(why)) => Row::Failed(why.chars().take(MAX_TEXT).collect()),
-            Ok(Row::Malformed(why)) => Row::Malformed(why.chars().take(MAX_TEXT).collect()),
+            Ok(Row::Failed(reason)) => Row::Failed(reason.chars().take(MAX_TEXT).collect()),
+            Ok(Row::Malformed(reason)) => Row::Malformed(reason.chars().take(MAX_TEXT).collect()),
             Err(error) => Row::Malformed(error.to_string().chars().take(MAX_TEXT).collect()),
         }
     }

@@ -1,4 +1,4 @@
-//! A validator: recomputes every verdict from the signed rows alone, and turns them into weights.
+//! Validator scoring: recomputes every verdict from the signed rows and converts them to weights.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,32 +7,32 @@ use naschain_core::Digest;
 use serde::Serialize;
 
 use crate::closed_job::ClosedJob;
-use crate::epochs::{EpochWeights, Judged, epochs};
+use crate::epochs::{EpochWeights, JudgedJob, epochs};
 use crate::legacy_uid::legacy_uid;
 use crate::proof::Proof;
 
-/// What a validator goes by.
+/// The parameters of [`validate`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Terms<'a> {
+pub struct ScoringTerms<'a> {
     /// The run.
     pub run: Digest,
     /// The run's agreement.
     pub agreement: &'a Agreement,
-    /// The genomaster's address, where it has one: then every hotkey's row has to be signed.
+    /// The genomaster's address, if it has one; then every row of a hotkey must be signed.
     pub genomaster: Option<&'a str>,
-    /// Whether miners of the old network (`uid-N`), which cannot sign, are paid all the same.
+    /// Whether unsigned rows of miners of the reference network (`uid-N`) are rewarded.
     pub legacy: bool,
-    /// Jobs of an epoch.
+    /// Number of jobs per epoch.
     pub epoch_jobs: usize,
-    /// Whether the run is finished, so that the last epoch counts though it is not full.
+    /// Whether the run is finished; then an incomplete last epoch counts.
     pub finished: bool,
 }
 
-impl<'a> Terms<'a> {
-    /// Terms of a run that is finished and that nobody signs, with one epoch.
-    pub fn new(run: Digest, agreement: &'a Agreement) -> Terms<'a> {
-        Terms {
+impl<'a> ScoringTerms<'a> {
+    /// ScoringTerms of a run that is finished and that nobody signs, with one epoch.
+    pub fn new(run: Digest, agreement: &'a Agreement) -> ScoringTerms<'a> {
+        ScoringTerms {
             run,
             agreement,
             genomaster: None,
@@ -43,41 +43,41 @@ impl<'a> Terms<'a> {
     }
 }
 
-/// What a validator found.
+/// The result of [`validate`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
-    /// Jobs that were looked at.
+pub struct ScoringReport {
+    /// Number of validated jobs.
     #[serde(rename = "batches")]
     pub jobs: usize,
-    /// Of those, the ones in which miners agreed.
+    /// Number of jobs with a consensus.
     pub accepted: usize,
-    /// Jobs for which the genomaster's verdict is not the validator's.
+    /// Jobs whose stored verdict differs from the recomputed one.
     pub disputed: Vec<JobId>,
-    /// Rows whose signature holds.
+    /// Number of rows with a valid signature.
     pub signed_rows: usize,
-    /// Rows of miners that do not sign.
+    /// Number of accepted unsigned rows.
     pub unsigned_rows: usize,
-    /// Rows that their miner did not sign, or not for this run, and why. They earn nothing.
-    pub forged: Vec<Forged>,
-    /// What is wrong with the genomaster's chain of jobs, if anything is.
+    /// Rows without a valid signature for this run. They earn nothing.
+    pub forged: Vec<ForgedRow>,
+    /// What is wrong with the genomaster's chain of closed jobs, if anything.
     pub history: Option<String>,
-    /// Events of the genomaster's public journal that were verified.
+    /// Number of verified events of the genomaster's public journal.
     pub events: u64,
-    /// What is wrong with that journal, if anything is.
+    /// What is wrong with that journal, if anything.
     pub journal: Option<String>,
-    /// Epochs that have ended.
+    /// Number of completed epochs.
     pub epochs: usize,
     /// What each miner earned.
     pub miners: BTreeMap<MinerId, Standing>,
 }
 
-/// A row that is not its miner's.
+/// A row without a valid signature of its miner.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Forged {
+pub struct ForgedRow {
     /// The job.
     #[serde(rename = "batch")]
     pub job: JobId,
-    /// Whose row it is said to be.
+    /// The miner that the row names.
     pub miner: MinerId,
     /// What is wrong.
     pub problem: String,
@@ -100,8 +100,8 @@ pub struct Standing {
     pub weight: u16,
 }
 
-/// Checks every signature, judges all jobs again, and scores the miners from that alone.
-pub fn validate(closed: &[ClosedJob], terms: &Terms) -> (Report, Vec<EpochWeights>) {
+/// Verifies every signature, recomputes every verdict, and scores the miners from the results.
+pub fn validate(closed: &[ClosedJob], terms: &ScoringTerms) -> (ScoringReport, Vec<EpochWeights>) {
     let mut scoreboard = Scoreboard::new();
     let (mut disputed, mut judged) = (Vec::new(), Vec::new());
     let mut signatures = Signatures::default();
@@ -115,7 +115,7 @@ pub fn validate(closed: &[ClosedJob], terms: &Terms) -> (Report, Vec<EpochWeight
         let rows = signatures.check(job, terms);
         let verdict = judge(&only(&rows), terms.agreement);
         scoreboard.record(&rows, &verdict);
-        judged.push(Judged { rows, verdict });
+        judged.push(JudgedJob { rows, verdict });
     }
     let (epochs, average) = epochs(&judged, terms.run, terms.epoch_jobs, terms.finished);
     let weights = epochs.last().map(|epoch| &epoch.weights);
@@ -134,7 +134,7 @@ pub fn validate(closed: &[ClosedJob], terms: &Terms) -> (Report, Vec<EpochWeight
     };
     let accepted = judged.iter().filter(|b| b.verdict.consensus.is_some());
     let miners = rewards.keys().map(|miner| (miner.clone(), standing(miner)));
-    let report = Report {
+    let report = ScoringReport {
         jobs: closed.len(),
         accepted: accepted.count(),
         disputed,
@@ -150,19 +150,19 @@ pub fn validate(closed: &[ClosedJob], terms: &Terms) -> (Report, Vec<EpochWeight
     (report, epochs)
 }
 
-/// What was found of the rows' signatures so far.
+/// Counts of verified rows so far.
 #[derive(Default)]
 struct Signatures {
     held: usize,
     missing: usize,
-    forged: Vec<Forged>,
-    /// Signed requests count once.
+    forged: Vec<ForgedRow>,
+    /// Used nonces: each signed request counts once.
     seen: BTreeSet<(String, u64)>,
 }
 
 impl Signatures {
-    /// The rows of a job; those that are forged count as malformed.
-    fn check(&mut self, job: &ClosedJob, terms: &Terms) -> Vec<(MinerId, Row)> {
+    /// Returns the rows of a job; forged ones are replaced by malformed rows.
+    fn check(&mut self, job: &ClosedJob, terms: &ScoringTerms) -> Vec<(MinerId, Row)> {
         let mut rows = job.rows.clone();
         for (place, (miner, row)) in rows.iter_mut().enumerate() {
             let proof = job.proofs.get(place).and_then(Option::as_ref);
@@ -170,7 +170,7 @@ impl Signatures {
                 continue;
             };
             *row = Row::Malformed(format!("forged: {problem}"));
-            self.forged.push(Forged {
+            self.forged.push(ForgedRow {
                 job: job.job,
                 miner: miner.clone(),
                 problem,
@@ -184,7 +184,7 @@ impl Signatures {
         miner: &MinerId,
         row: &Row,
         proof: Option<&Proof>,
-        terms: &Terms,
+        terms: &ScoringTerms,
     ) -> Option<String> {
         let Some(proof) = proof else {
             let is_old = legacy_uid(miner).is_some();
@@ -192,14 +192,14 @@ impl Signatures {
                 return Some("it is not signed".to_owned());
             }
             if terms.genomaster.is_some() && !terms.legacy {
-                let problem = "it is not signed, and only --legacy pays the old network's miners";
+                let problem = "it is not signed; unsigned rows of the reference network's miners are rewarded only with --legacy";
                 return Some(problem.to_owned());
             }
             self.missing += 1;
             return None;
         };
         let Some(lease) = proof.lease() else {
-            return Some("what is signed is not an answer".to_owned());
+            return Some("the signed request is not an answer".to_owned());
         };
         let answer = Event::Submit {
             miner: miner.clone(),
@@ -220,8 +220,8 @@ impl Signatures {
     }
 }
 
-impl Report {
-    /// Why this genomaster's word is not to be trusted, so that no weights are set.
+impl ScoringReport {
+    /// Why the genomaster's history or journal is invalid; then no weights are set.
     pub fn distrust(&self) -> Option<String> {
         let history = self.history.as_ref();
         let history = history.map(|problem| format!("history: {problem}"));
@@ -229,11 +229,11 @@ impl Report {
         history.or_else(|| journal.map(|problem| format!("journal: {problem}")))
     }
 
-    /// What is wrong with what the genomaster told, in a few words.
+    /// A one-line summary of all faults, or `None`.
     pub fn wrong(&self) -> Option<String> {
         let (forged, disputed) = (self.forged.len(), self.disputed.len());
         match self.distrust() {
-            Some(why) => Some(format!("the genomaster is not to be trusted: its {why}")),
+            Some(reason) => Some(format!("the genomaster is not to be trusted: its {reason}")),
             None if forged + disputed > 0 => Some(format!(
                 "{forged} rows are forged and {disputed} verdicts disputed"
             )),
@@ -241,7 +241,7 @@ impl Report {
         }
     }
 
-    /// The report as a table for people.
+    /// The report as a text table.
     pub fn table(&self) -> String {
         let mut text = format!(
             "{} jobs, {} accepted, {} verdicts disputed; {} rows signed, {} unsigned, {} forged; {} epochs\n\n",
@@ -268,7 +268,7 @@ impl Report {
         for job in &self.disputed {
             text += &format!("{job}: the genomaster's verdict does not follow from its rows\n");
         }
-        for Forged {
+        for ForgedRow {
             job,
             miner,
             problem,

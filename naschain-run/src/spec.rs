@@ -9,22 +9,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// What a run searches, trains and agrees on.
+/// Everything that determines the results of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RunSpec {
     /// Versions of the parts that decide results.
     pub versions: BTreeMap<String, String>,
-    /// Which networks there are.
+    /// The search space.
     pub space: MacroSpace,
-    /// How each is trained.
+    /// How each network is trained.
     pub recipe: Recipe,
-    /// On what.
+    /// The data set.
     pub data: DataSpec,
-    /// How the next ones are chosen.
+    /// The search algorithm's configuration.
     pub search: SearchConfig,
-    /// How miners share and agree.
+    /// The rules of the job board: assignment and agreement.
     pub rules: Rules,
 }
 
@@ -32,9 +32,9 @@ pub struct RunSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSpec {
-    /// Which data set.
+    /// The name of the data set.
     pub name: String,
-    /// What it must hold.
+    /// The digest of its content.
     pub digest: Digest,
 }
 
@@ -63,7 +63,7 @@ impl RunSpec {
     /// Checks every part and that they fit each other.
     ///
     /// # Errors
-    /// The first part that is wrong.
+    /// Returns the error of the first invalid part.
     pub fn validate(&self) -> Result<(), Error> {
         self.space.validate()?;
         self.recipe.validate()?;
@@ -76,7 +76,7 @@ impl RunSpec {
         Ok(())
     }
 
-    /// BLAKE3 of its JSON: the run's identity, and the first link of its journal.
+    /// BLAKE3 of its JSON: the run's identity, and the start of its journal's hash chain.
     pub fn digest(&self) -> Digest {
         let json = serde_json::to_vec(self).expect("a run specification is plain data");
         Digest(*blake3::hash(&json).as_bytes())
@@ -94,13 +94,13 @@ impl RunSpec {
 
 fn compare(
     name: &str,
-    there: &serde_json::Value,
-    asked: &serde_json::Value,
+    current: &serde_json::Value,
+    requested: &serde_json::Value,
     found: &mut Vec<String>,
 ) {
-    match (there.as_object(), asked.as_object()) {
-        (Some(there), Some(asked)) => {
-            let keys: BTreeSet<_> = there.keys().chain(asked.keys()).collect();
+    match (current.as_object(), requested.as_object()) {
+        (Some(current), Some(requested)) => {
+            let keys: BTreeSet<_> = current.keys().chain(requested.keys()).collect();
             for key in keys {
                 let name = if name.is_empty() {
                     key.clone()
@@ -108,11 +108,16 @@ fn compare(
                     format!("{name}.{key}")
                 };
                 let null = serde_json::Value::Null;
-                let (there, asked) = (there.get(key), asked.get(key));
-                compare(&name, there.unwrap_or(&null), asked.unwrap_or(&null), found);
+                let (current, requested) = (current.get(key), requested.get(key));
+                compare(
+                    &name,
+                    current.unwrap_or(&null),
+                    requested.unwrap_or(&null),
+                    found,
+                );
             }
         }
-        _ if there != asked => found.push(format!("{name} is {there}, not {asked}")),
+        _ if current != requested => found.push(format!("{name} is {current}, not {requested}")),
         _ => {}
     }
 }

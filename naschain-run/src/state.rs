@@ -19,7 +19,7 @@ pub struct RunState {
     spec: RunSpec,
     parts: Parts,
     /// Where in the list of ended jobs each is.
-    places: BTreeMap<JobId, usize>,
+    index_of: BTreeMap<JobId, usize>,
 }
 
 /// What is stored of a state; all else follows from it.
@@ -59,7 +59,7 @@ impl RunState {
         let mut state = RunState {
             spec,
             parts,
-            places: BTreeMap::new(),
+            index_of: BTreeMap::new(),
         };
         state.open_jobs(Millis(0), &mut Vec::new());
         Ok(state)
@@ -83,12 +83,12 @@ impl RunState {
         if parts.search.config() != &spec.search || parts.board.rules() != &spec.rules {
             return Err(stored_state(&"it belongs to a run with other settings"));
         }
-        let places = parts.closed.iter().enumerate();
-        let places = places.map(|(at, closed)| (closed.job, at)).collect();
+        let index_of = parts.closed.iter().enumerate();
+        let index_of = index_of.map(|(at, closed)| (closed.job, at)).collect();
         Ok(RunState {
             spec,
             parts,
-            places,
+            index_of,
         })
     }
 
@@ -116,7 +116,7 @@ impl RunState {
             return Ok(actions);
         }
         self.parts.events += 1;
-        let mut told = false;
+        let mut any_closed = false;
         for action in &actions {
             self.count_answers(action);
             let (job, rows, verdict, failure) = match action.clone() {
@@ -134,9 +134,9 @@ impl RunState {
                 .search
                 .tell(CandidateId(job.0), outcome)
                 .expect("the board ends each job once");
-            told = true;
+            any_closed = true;
             let proofs = self.proofs_of(job, &rows);
-            self.places.insert(job, self.parts.closed.len());
+            self.index_of.insert(job, self.parts.closed.len());
             self.parts.closed.push(ClosedJob {
                 job,
                 genome: self.parts.genomes[&job].clone(),
@@ -146,7 +146,7 @@ impl RunState {
                 proofs,
             });
         }
-        if told {
+        if any_closed {
             self.open_jobs(now, &mut actions);
         }
         Ok(actions)
@@ -159,7 +159,7 @@ impl RunState {
         };
         let (job, _) = self.parts.board.seat_of(*lease)?;
         // An answer to one that has ended is a spot check.
-        self.ended(job).is_none().then(|| (job, miner.clone()))
+        self.closed_job(job).is_none().then(|| (job, miner.clone()))
     }
 
     /// Takes the signed answers of a job that has ended.
@@ -267,8 +267,8 @@ impl RunState {
     }
 
     /// A job that has ended.
-    pub fn ended(&self, job: JobId) -> Option<&ClosedJob> {
-        self.parts.closed.get(*self.places.get(&job)?)
+    pub fn closed_job(&self, job: JobId) -> Option<&ClosedJob> {
+        self.parts.closed.get(*self.index_of.get(&job)?)
     }
 
     /// How many events were applied: the number of the last one in the journal.
@@ -289,7 +289,7 @@ impl RunState {
     }
 
     /// How many trainings the search takes at most, if no job is dealt twice.
-    pub fn trainings_in_all(&self) -> usize {
+    pub fn max_trainings(&self) -> usize {
         let search = &self.spec.search;
         search.population * search.generations * self.spec.rules.seats
     }
@@ -308,7 +308,7 @@ impl RunState {
     /// The Pareto front, most accurate first.
     pub fn front(&self) -> Vec<FrontMember> {
         let member = |id: CandidateId| {
-            let closed = self.ended(JobId(id.0))?;
+            let closed = self.closed_job(JobId(id.0))?;
             Some(FrontMember {
                 job: closed.job,
                 genome: closed.genome.clone(),

@@ -1,4 +1,4 @@
-//! The genomaster as a miner or a validator sees it over HTTP.
+//! HTTP client of miners and validators.
 
 pub mod transport;
 
@@ -27,10 +27,10 @@ use naschain_run::{
 /// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The genomaster is away or in trouble; the same call may succeed later.
+    /// The genomaster cannot be reached or cannot serve the call now; it may succeed later.
     #[error("{0}")]
-    Away(String),
-    /// The genomaster refuses this call for good.
+    Unavailable(String),
+    /// The genomaster rejected the call; repeating it does not help.
     #[error("{} ({}, HTTP {})", .0.detail, .0.kind, .0.status)]
     Refused(Problem),
 }
@@ -42,16 +42,16 @@ impl ClientError {
     }
 }
 
-/// Who calls, and whom it believes.
+/// The identity of a client, and what it trusts.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     /// Signs the calls.
     pub hotkey: Option<Hotkey>,
-    /// A name for people to read, told when a miner joins.
+    /// A display name, sent when a miner joins.
     pub name: Option<MinerId>,
-    /// The only genomaster that is spoken to; without it, the one that answers first.
+    /// The only genomaster address to accept; if `None`, that of the first response is.
     pub genomaster: Option<String>,
-    /// A PEM file of certificates to believe besides the public ones.
+    /// A PEM file of certificates to trust in addition to the public ones.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -62,7 +62,7 @@ pub struct Client {
     shared: Arc<Shared>,
 }
 
-/// What all copies of a client have together.
+/// State shared by all clones of a client.
 #[derive(Debug)]
 struct Shared {
     /// At least one.
@@ -172,48 +172,49 @@ impl Client {
         self.shared.leading.load(Relaxed) % self.shared.genomasters.len()
     }
 
-    /// Turns to the next genomaster if this one is away.
+    /// Switches to the next genomaster if this one is unavailable.
     fn noted<T>(&self, which: usize, answer: Result<T, ClientError>) -> Result<T, ClientError> {
-        if matches!(answer, Err(ClientError::Away(_))) {
+        if matches!(answer, Err(ClientError::Unavailable(_))) {
             let Shared {
                 genomasters,
                 leading,
                 ..
             } = &*self.shared;
             let next = (which + 1) % genomasters.len();
-            // Another call may have turned already.
+            // Another call may have switched already.
             let _ = leading.compare_exchange(which, next, Relaxed, Relaxed);
         }
         answer
     }
 
-    /// What the run is.
+    /// The run's specification.
     pub async fn run(&self) -> Result<RunSpec, ClientError> {
         self.get("/v1/run").await
     }
 
-    /// Takes part.
+    /// Joins the run.
     pub async fn join(&self, miner: &MinerId) -> Result<(), ClientError> {
         self.join_with(miner, None).await
     }
 
-    /// Takes part with so many jobs at once; without a number, with as many as before, or one.
+    /// Joins with this number of concurrent jobs; if `None`, it is unchanged, or 1 for a new miner.
     pub async fn join_with(&self, miner: &MinerId, jobs: Option<u32>) -> Result<(), ClientError> {
         let request = JoinRequest {
             miner: miner.clone(),
             name: self.shared.credentials.name.clone(),
             jobs,
         };
-        self.tell("/v1/join", &request).await
+        self.post_json("/v1/join", &request).await
     }
 
-    /// Takes part no longer; the miner's seats are assigned anew at once.
+    /// Leaves the run; the miner's seats are reassigned at once.
     pub async fn leave(&self, miner: &MinerId, run: Digest) -> Result<(), ClientError> {
         let miner = miner.clone();
-        self.tell("/v1/leave", &LeaveRequest { miner, run }).await
+        self.post_json("/v1/leave", &LeaveRequest { miner, run })
+            .await
     }
 
-    /// Asks for work and waits for it up to `wait_ms`.
+    /// Requests work and waits for it, at most `wait_ms` milliseconds.
     pub async fn request(&self, miner: &MinerId, wait_ms: u64) -> Result<JobReply, ClientError> {
         let miner = miner.clone();
         let request = JobRequest { miner, wait_ms };
@@ -221,7 +222,7 @@ impl Client {
         read(response).await
     }
 
-    /// Says that the work goes on.
+    /// Reports that `epoch` epochs are finished and the training continues.
     pub async fn heartbeat(
         &self,
         miner: &MinerId,
@@ -230,10 +231,11 @@ impl Client {
     ) -> Result<(), ClientError> {
         let miner = miner.clone();
         let path = format!("/v1/leases/{}/heartbeat", lease.0);
-        self.tell(&path, &HeartbeatRequest { miner, epoch }).await
+        self.post_json(&path, &HeartbeatRequest { miner, epoch })
+            .await
     }
 
-    /// Answers in a run, the one that the job is of.
+    /// Submits the answer to a job of this run.
     pub async fn submit(
         &self,
         miner: &MinerId,
@@ -242,11 +244,12 @@ impl Client {
         row: &Row,
     ) -> Result<(), ClientError> {
         let miner = miner.clone();
-        let row =
-            serde_json::to_value(row).map_err(|error| ClientError::Away(error.to_string()))?;
+        let row = serde_json::to_value(row)
+            .map_err(|error| ClientError::Unavailable(error.to_string()))?;
         let run = Some(run);
         let path = format!("/v1/leases/{}/result", lease.0);
-        self.tell(&path, &ResultRequest { miner, row, run }).await
+        self.post_json(&path, &ResultRequest { miner, row, run })
+            .await
     }
 
     /// The jobs that have ended, from number `after` on.
@@ -268,7 +271,7 @@ impl Client {
         read(self.call(Method::GET, path, Vec::new()).await?).await
     }
 
-    async fn tell(&self, path: &str, body: &impl Serialize) -> Result<(), ClientError> {
+    async fn post_json(&self, path: &str, body: &impl Serialize) -> Result<(), ClientError> {
         self.post(path, body).await.map(drop)
     }
 
@@ -277,8 +280,8 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<reqwest::Response, ClientError> {
-        let body =
-            serde_json::to_vec(body).map_err(|error| ClientError::Away(error.to_string()))?;
+        let body = serde_json::to_vec(body)
+            .map_err(|error| ClientError::Unavailable(error.to_string()))?;
         self.call(Method::POST, path, body).await
     }
 
@@ -353,8 +356,8 @@ fn refused(kind: ProblemKind, detail: String) -> ClientError {
     })
 }
 
-/// What the same call, made and signed again, may not meet.
-fn passes(problem: &Problem) -> bool {
+/// Whether the same call may succeed if it is signed and sent again.
+fn is_temporary(problem: &Problem) -> bool {
     matches!(problem.status, 408 | 429)
         || matches!(
             problem.kind,
@@ -363,26 +366,28 @@ fn passes(problem: &Problem) -> bool {
 }
 
 async fn checked(call: reqwest::RequestBuilder) -> Result<reqwest::Response, ClientError> {
-    let response = call.send().await.map_err(away)?;
+    let response = call.send().await.map_err(unavailable)?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
     }
     let text = response.text().await.unwrap_or_default();
     match serde_json::from_str::<Problem>(&text) {
-        Ok(problem) if status.is_client_error() && !passes(&problem) => {
+        Ok(problem) if status.is_client_error() && !is_temporary(&problem) => {
             Err(ClientError::Refused(problem))
         }
-        Ok(problem) => Err(ClientError::Away(problem.detail)),
-        Err(_) => Err(ClientError::Away(format!("HTTP {status} without a reason"))),
+        Ok(problem) => Err(ClientError::Unavailable(problem.detail)),
+        Err(_) => Err(ClientError::Unavailable(format!(
+            "HTTP {status} without a problem document"
+        ))),
     }
 }
 
 async fn read<T: DeserializeOwned>(response: reqwest::Response) -> Result<T, ClientError> {
-    response.json().await.map_err(away)
+    response.json().await.map_err(unavailable)
 }
 
-fn away(error: reqwest::Error) -> ClientError {
+fn unavailable(error: reqwest::Error) -> ClientError {
     // reqwest's own message ends where the cause begins.
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);
@@ -391,5 +396,5 @@ fn away(error: reqwest::Error) -> ClientError {
         cause = error.source();
     }
     text += tls::hint(&text);
-    ClientError::Away(text)
+    ClientError::Unavailable(text)
 }

@@ -1,4 +1,4 @@
-//! A miner's way to the genomaster: a call in the same process, or HTTP.
+//! A miner's connection to the genomaster: calls in the same process, or HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::CallError;
 use naschain_run::{JobReply, ProblemKind, RunSpec};
 
-/// Either way.
+/// A connection to the genomaster.
 #[derive(Clone)]
 pub enum Transport {
     /// In the same process.
@@ -20,29 +20,29 @@ pub enum Transport {
     Http(Client),
 }
 
-/// Why a call did not succeed, and what to do about it.
+/// Why a call failed; the variants differ in how to react.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
     /// Try again later.
-    #[error("the genomaster is away: {0}")]
-    Away(String),
-    /// The lease has ended: drop the work and ask for new.
+    #[error("the genomaster is unavailable: {0}")]
+    Unavailable(String),
+    /// The lease has ended: stop the training and request new work.
     #[error("{0}")]
     LeaseEnded(String),
     /// Join first.
     #[error("{0}")]
     NotJoined(String),
-    /// What was said is refused, for good.
-    #[error("the genomaster refuses: {0}")]
+    /// The request was processed and rejected; do not repeat it.
+    #[error("the genomaster rejected the request: {0}")]
     Refused(String),
-    /// Whoever says it is not believed or not let in, or the call met something else than a
-    /// genomaster: what was said was not looked at.
-    #[error("the genomaster does not listen: {0}")]
-    NotHeard(String),
+    /// The request was not processed: its sender is not authenticated or not allowed, or the server is
+    /// not a genomaster.
+    #[error("the genomaster did not process the request: {0}")]
+    NotProcessed(String),
 }
 
 impl Transport {
-    /// What the run is.
+    /// The run's specification.
     pub async fn run(&self) -> Result<RunSpec, TransportError> {
         match self {
             Transport::Local(coordinator) => Ok(coordinator.spec().clone()),
@@ -50,7 +50,7 @@ impl Transport {
         }
     }
 
-    /// Takes part, with so many jobs at once.
+    /// Joins the run with this number of concurrent jobs.
     pub async fn join(&self, miner: &MinerId, jobs: u32) -> Result<(), TransportError> {
         match self {
             Transport::Local(coordinator) => {
@@ -66,7 +66,7 @@ impl Transport {
         Ok(())
     }
 
-    /// Takes part no longer.
+    /// Leaves the run.
     pub async fn leave(&self, miner: &MinerId, run: Digest) -> Result<(), TransportError> {
         match self {
             Transport::Local(coordinator) => {
@@ -78,7 +78,7 @@ impl Transport {
         Ok(())
     }
 
-    /// Asks for work and waits for it up to `wait_ms`.
+    /// Requests work and waits for it, at most `wait_ms` milliseconds.
     pub async fn request(&self, miner: &MinerId, wait_ms: u64) -> Result<JobReply, TransportError> {
         let wait = Duration::from_millis(wait_ms);
         match self {
@@ -87,7 +87,7 @@ impl Transport {
         }
     }
 
-    /// Says that the work goes on.
+    /// Reports that `epoch` epochs are finished and the training continues.
     pub async fn heartbeat(
         &self,
         miner: &MinerId,
@@ -102,7 +102,7 @@ impl Transport {
         }
     }
 
-    /// Answers in a run, the one that the job is of.
+    /// Submits the answer to a job of this run.
     pub async fn submit(
         &self,
         miner: &MinerId,
@@ -125,7 +125,7 @@ impl From<CallError> for TransportError {
         match error {
             CallError::Rejected(Rejected::StaleLease { .. }) => TransportError::LeaseEnded(text),
             CallError::Rejected(Rejected::UnknownMiner { .. }) => TransportError::NotJoined(text),
-            CallError::Away(_) => TransportError::Away(text),
+            CallError::Unavailable(_) => TransportError::Unavailable(text),
             _ => TransportError::Refused(text),
         }
     }
@@ -135,7 +135,7 @@ impl From<ClientError> for TransportError {
     fn from(error: ClientError) -> TransportError {
         let text = error.to_string();
         let ClientError::Refused(problem) = error else {
-            return TransportError::Away(text);
+            return TransportError::Unavailable(text);
         };
         match (&problem.kind, problem.status) {
             // A lease is unknown where another run has taken over the address.
@@ -144,7 +144,7 @@ impl From<ClientError> for TransportError {
             }
             (ProblemKind::UnknownMiner, _) => TransportError::NotJoined(text),
             (ProblemKind::NotYours, _) | (_, 409 | 422) => TransportError::Refused(text),
-            _ => TransportError::NotHeard(text),
+            _ => TransportError::NotProcessed(text),
         }
     }
 }
@@ -155,7 +155,7 @@ mod tests {
     use naschain_run::Problem;
 
     #[test]
-    fn only_what_was_looked_at_is_refused_for_good() {
+    fn only_processed_requests_are_rejected_for_good() {
         let found = |status, kind: ProblemKind| {
             let problem = Problem {
                 kind,
@@ -183,7 +183,7 @@ mod tests {
             (413, ProblemKind::BodyTooLarge),
         ] {
             assert!(
-                matches!(found(status, kind.clone()), TransportError::NotHeard(_)),
+                matches!(found(status, kind.clone()), TransportError::NotProcessed(_)),
                 "{kind}"
             );
         }

@@ -87,9 +87,9 @@ pub async fn audit(args: &AuditArgs) -> Result<AuditReport> {
     let mut signers = Signers {
         genomaster: args.caller.genomaster_hotkey()?,
         unsigned: if args.unsigned {
-            Unsigned::Always
+            Unsigned::All
         } else {
-            Unsigned::Names
+            Unsigned::NamesOnly
         },
         legacy: args.legacy,
     };
@@ -128,7 +128,7 @@ pub async fn audit(args: &AuditArgs) -> Result<AuditReport> {
     Ok(AuditReport {
         run: state.spec().digest(),
         events: auditor.head().number,
-        head: format!("{}:{}", auditor.head().number, auditor.head().link),
+        head: format!("{}:{}", auditor.head().number, auditor.head().hash),
         jobs: state.closed().len(),
         accepted: accepted.count(),
         front: state.front().len(),
@@ -260,13 +260,13 @@ impl Checkpoints {
     fn check(&mut self, auditor: &Auditor, faults: &mut Vec<String>) -> Result<()> {
         let head = auditor.head();
         if let Some((_, link)) = self.known.take_if(|(number, _)| *number == head.number)
-            && link != head.link
+            && link != head.hash
         {
             faults.push(format!("event {} is not the known one", head.number));
         }
         let reached = |snapshot: &mut Snapshot| snapshot.number == head.number;
         if let Some(snapshot) = self.snapshot.take_if(reached)
-            && (snapshot.link != head.link || snapshot.bytes != auditor.state().stored()?)
+            && (snapshot.hash != head.hash || snapshot.bytes != auditor.state().stored()?)
         {
             let number = head.number;
             faults.push(format!(
@@ -294,7 +294,7 @@ async fn follow(
     let mut page = source.entries(0).await?;
     while !page.is_empty() {
         for (at, entry) in page.iter().enumerate() {
-            let taken = auditor.take(entry, &page[at + 1..]);
+            let taken = auditor.verify_next(entry, &page[at + 1..]);
             if let Err(fault) = taken {
                 faults.push(fault.to_string());
                 return Ok(false);

@@ -23,13 +23,13 @@ use naschain_run::RunState;
 pub async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&Bar>) -> Result<()> {
     let mut changes = coordinator.changes();
     let mut history = coordinator
-        .look(|state| History::start(dir, state.closed()))
+        .with_state(|state| History::start(dir, state.closed()))
         .await?;
     let mut failing = false;
     loop {
         changes.mark_unchanged();
         let (written, finished) = coordinator
-            .look(|state| {
+            .with_state(|state| {
                 if let Some(bar) = bar {
                     bar.show(state);
                 }
@@ -60,7 +60,7 @@ pub async fn conclude(
     dataset: &Arc<Dataset>,
     options: naschain_train::Options,
 ) -> Result<Option<String>> {
-    let front = coordinator.look(RunState::front).await;
+    let front = coordinator.with_state(RunState::front).await;
     let spec = coordinator.spec().clone();
     let models = match stored_models(dir, &front) {
         Some(models) => models,
@@ -81,10 +81,10 @@ pub async fn conclude(
         }
     };
     coordinator
-        .look(|state| front::write_front(dir, state, &models))
+        .with_state(|state| front::write_front(dir, state, &models))
         .await?;
     if front.is_empty() {
-        return Ok(Some(coordinator.look(no_front).await));
+        return Ok(Some(coordinator.with_state(no_front).await));
     }
     let mut text = front_table(&front, spec.space.phase_len());
     let wrong = models.iter().filter(|m| m.digest != m.model_digest).count();
@@ -128,8 +128,8 @@ fn stored_models(dir: &Path, front: &[naschain_run::FrontMember]) -> Option<Vec<
 
 /// Number of finished trainings, and the maximum number that the search takes.
 pub(crate) async fn progress(coordinator: &Coordinator) -> (u64, u64) {
-    let numbers = |state: &RunState| (state.trainings_done(), state.trainings_in_all());
-    let numbers = coordinator.look_now(|state| state.map(numbers)).await;
+    let numbers = |state: &RunState| (state.trainings_done(), state.max_trainings());
+    let numbers = coordinator.try_with_state(|state| state.map(numbers)).await;
     let (done, total) = numbers.unwrap_or_default();
     (done as u64, total as u64)
 }

@@ -89,7 +89,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     };
     // Requests that wait for work or events end now. Others are completed, because they may carry
     // results of miners.
-    coordinator.hang_up();
+    coordinator.release_waiting();
     if stop.send(()).is_ok() {
         let _ = server.await;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::Args;
 use naschain_core::Digest;
-use naschain_run::{EpochWeights, Report};
+use naschain_run::{EpochWeights, ScoringReport};
 
 use crate::cli::caller_args::CallerArgs;
 use crate::cli::program::print;
@@ -114,7 +114,7 @@ pub async fn validate(cli: ValidateArgs) -> Result<()> {
 }
 
 fn is_away(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(ClientError::Away(_)))
+    matches!(error.downcast_ref(), Some(ClientError::Unavailable(_)))
 }
 
 impl Outlets {
@@ -140,7 +140,7 @@ impl Outlets {
 
     /// Sets the weights of epochs that are not set yet. On the chain only the latest epoch is set: it
     /// would overwrite earlier ones, and the chain limits how often weights can be set.
-    async fn set(&mut self, report: &Report, epochs: &[EpochWeights]) -> Result<()> {
+    async fn set(&mut self, report: &ScoringReport, epochs: &[EpochWeights]) -> Result<()> {
         if self.files.is_none() && self.btcli.is_none() {
             return Ok(());
         }

@@ -8,32 +8,34 @@ use tokio::sync::oneshot;
 use crate::clock;
 use crate::clock::RunClock;
 use crate::coordinator::applied::Applied;
-use crate::coordinator::call_error::{Away, CallError};
+use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::journal::Journal;
-use naschain_run::{Cursor, Proof, PublicEvent, Publisher, RunSpec, RunState, frames};
+use naschain_run::{Cursor, Proof, PublicEvent, Publisher, RunSpec, RunState, server_sent_events};
 
-/// So many events are read together.
+/// Maximum number of events read at once.
 pub(crate) const PAGE: usize = 10_000;
 
-/// What the leader holds.
+/// The leader's state and journal.
 pub(crate) struct ActiveRun {
     pub(crate) state: RunState,
-    /// Nothing after it was closed.
+    /// `None` after it was closed.
     pub(crate) journal: Option<Journal>,
-    narrator: Publisher,
+    publisher: Publisher,
     pub(crate) clock: RunClock,
     /// The number of the event of the latest snapshot.
     pub(crate) snapshot: u64,
 }
 
 impl ActiveRun {
-    /// State and journal of one that leads.
+    /// The state and the journal of the leader.
     pub(crate) fn journal(
         active: &mut Option<ActiveRun>,
     ) -> Result<(&RunState, &mut Journal), CallError> {
-        let active = active.as_mut().ok_or(CallError::Away(Away::Standby))?;
+        let active = active
+            .as_mut()
+            .ok_or(CallError::Unavailable(Unavailable::Standby))?;
         let journal = active.journal.as_mut();
-        let journal = journal.ok_or(CallError::Away(Away::Closing))?;
+        let journal = journal.ok_or(CallError::Unavailable(Unavailable::Closing))?;
         Ok((&active.state, journal))
     }
 }
@@ -51,15 +53,15 @@ pub(crate) struct Group {
     pub(crate) events: usize,
     /// The number of the last one.
     pub(crate) last: u64,
-    /// What is told of them, as server-sent events.
-    pub(crate) told: String,
+    /// Their public events, as server-sent events.
+    pub(crate) published: String,
     pub(crate) makes_work_or_ends: bool,
-    /// Why they cannot be written.
+    /// Why they could not be staged.
     pub(crate) failed: Option<anyhow::Error>,
 }
 
 impl Group {
-    /// Applies an event and stages it. A refusal changes nothing.
+    /// Applies an event and stages it. A rejected event changes nothing.
     pub(crate) fn apply(
         &mut self,
         active: &mut ActiveRun,
@@ -74,8 +76,14 @@ impl Group {
         self.events += 1;
         self.last = active.state.events();
         self.makes_work_or_ends |= actions.iter().any(makes_work_or_ends);
-        let messages = active.narrator.tell(&active.state, &event, &actions);
-        frames(self.last, now, &messages, Cursor::default(), &mut self.told);
+        let messages = active.publisher.publish(&active.state, &event, &actions);
+        server_sent_events(
+            self.last,
+            now,
+            &messages,
+            Cursor::default(),
+            &mut self.published,
+        );
         if let Err(error) = active.stage(now, &event, proof, &messages) {
             self.failed = Some(error);
         }
@@ -94,12 +102,12 @@ impl ActiveRun {
         let journal = self.journal.as_mut().context("the journal is closed")?;
         journal.append(now, event, proof)?;
         if !messages.is_empty() {
-            journal.tell(serde_json::to_string(messages)?);
+            journal.set_feed(serde_json::to_string(messages)?);
         }
         Ok(())
     }
 
-    /// A snapshot that cannot be kept costs a longer start, nothing else.
+    /// Stores a snapshot. A failure is only logged: it makes the next start slower.
     pub(crate) async fn keep_snapshot(&mut self) {
         let Some(journal) = &mut self.journal else {
             return;
@@ -122,10 +130,10 @@ impl ActiveRun {
     }
 }
 
-/// A snapshot on closing is worth it after so many events.
+/// Minimum number of events since the last snapshot for a snapshot on closing.
 const CLOSING_EVENTS: u64 = 1_000;
 
-/// Lets go of the journal; the state can still be looked at.
+/// Closes the journal; the state can still be read.
 pub(crate) async fn close(active: &mut ActiveRun) -> Result<()> {
     if active.state.events() - active.snapshot >= CLOSING_EVENTS {
         active.keep_snapshot().await;
@@ -136,8 +144,8 @@ pub(crate) async fn close(active: &mut ActiveRun) -> Result<()> {
     }
 }
 
-/// The state of the run by its snapshot and the events after it.
-pub(crate) async fn bring_back(mut journal: Journal, spec: &RunSpec) -> Result<ActiveRun> {
+/// Restores the state from the snapshot and the events after it.
+pub(crate) async fn restore(mut journal: Journal, spec: &RunSpec) -> Result<ActiveRun> {
     let restored = journal.snapshot(|number, bytes| {
         let state = RunState::restored(spec.clone(), bytes)?;
         ensure!(state.events() == number, "it is of another event");
@@ -149,7 +157,7 @@ pub(crate) async fn bring_back(mut journal: Journal, spec: &RunSpec) -> Result<A
     };
     let snapshot = state.events();
     loop {
-        let page = journal.read_on(PAGE).await?;
+        let page = journal.read_next(PAGE).await?;
         if page.is_empty() {
             break;
         }
@@ -158,7 +166,7 @@ pub(crate) async fn bring_back(mut journal: Journal, spec: &RunSpec) -> Result<A
             latest = now;
             state
                 .apply(now, event, proof.as_ref())
-                .with_context(|| format!("event {number} of the journal is refused"))?;
+                .with_context(|| format!("event {number} of the journal is rejected"))?;
             ensure!(
                 state.events() == number,
                 "event {number} of the journal changes nothing"
@@ -166,7 +174,7 @@ pub(crate) async fn bring_back(mut journal: Journal, spec: &RunSpec) -> Result<A
         }
     }
     Ok(ActiveRun {
-        narrator: Publisher::of(&state),
+        publisher: Publisher::starting_at(&state),
         state,
         journal: Some(journal),
         clock: RunClock::start(latest),

@@ -1,5 +1,5 @@
-//! What of the events that come need not be written, or must not be: so nobody can make a journal
-//! grow by saying the same again.
+//! Answers events that need not or must not be journaled, so that repeated requests do not make the
+//! journal grow.
 
 use naschain_consensus::{Action, Event, LeaseId, MinerId, NoWork};
 
@@ -8,20 +8,20 @@ use crate::coordinator::active_run::ActiveRun;
 use crate::coordinator::call_error::CallError;
 use naschain_run::Proof;
 
-/// The answer to an event without writing it; nothing for one that has to be applied.
+/// The answer to an event that is not journaled; `None` for one that has to be applied.
 pub(crate) fn admission(
     active: &ActiveRun,
     event: &Event,
     proof: Option<&Proof>,
     waits: bool,
-    most_miners: usize,
+    max_miners: usize,
 ) -> Option<Result<Vec<Action>, CallError>> {
     let board = active.state.board();
     match event {
         Event::Request { .. } => idle(active, event, waits).map(|idle| Ok(vec![idle])),
         Event::Join { miner } | Event::Register { miner, .. } => {
-            if !board.has_joined(miner) && board.miners().len() >= most_miners {
-                return Some(Err(CallError::TooManyMiners { most: most_miners }));
+            if !board.has_joined(miner) && board.miners().len() >= max_miners {
+                return Some(Err(CallError::TooManyMiners { limit: max_miners }));
             }
             let same = match event {
                 Event::Register {
@@ -30,11 +30,11 @@ pub(crate) fn admission(
                 _ => true,
             };
             let changes_nothing = board.is_present(miner) && same;
-            (changes_nothing && may_be_forgotten(proof)).then(|| Ok(Vec::new()))
+            (changes_nothing && may_be_omitted(proof)).then(|| Ok(Vec::new()))
         }
         Event::Leave { miner } if board.has_joined(miner) => {
             let has_left = !board.is_present(miner);
-            (has_left && may_be_forgotten(proof)).then(|| Ok(Vec::new()))
+            (has_left && may_be_omitted(proof)).then(|| Ok(Vec::new()))
         }
         Event::Heartbeat {
             miner,
@@ -62,18 +62,18 @@ fn heartbeat(
         return Some(Err(CallError::WrongEpoch { epoch, last, of }));
     }
     let silent_ms = active.clock.now().since(renewed);
-    // Our miners speak every third of the lease.
+    // naschain's miners send a heartbeat every third of the lease.
     let is_news = epoch > last || silent_ms >= spec.rules.lease_ms / 4;
-    (!is_news && may_be_forgotten(proof)).then(|| Ok(Vec::new()))
+    (!is_news && may_be_omitted(proof)).then(|| Ok(Vec::new()))
 }
 
-/// Whether a request may be left out of the journal, by which a genomaster that is started again
-/// knows the requests of those whose clocks are ahead.
-fn may_be_forgotten(proof: Option<&Proof>) -> bool {
+/// Whether a request may be left out of the journal. Nonces in the future must be journaled, because
+/// a restarted genomaster restores them from there.
+fn may_be_omitted(proof: Option<&Proof>) -> bool {
     proof.is_none_or(|proof| proof.nonce <= clock::unix_nanos())
 }
 
-/// The answer to a request for work that need not be written, if it is one.
+/// The answer to a request for work that finds none and need not be journaled.
 fn idle(active: &ActiveRun, event: &Event, skip_idle: bool) -> Option<Action> {
     let Event::Request { miner } = event else {
         return None;
@@ -82,13 +82,14 @@ fn idle(active: &ActiveRun, event: &Event, skip_idle: bool) -> Option<Action> {
         return None;
     }
     let board = active.state.board();
-    // One that waits asks on without its miner: it may find work, and not end any.
+    // A waiting request is repeated without its miner: it may grant work but must not end a lease.
     let full = board.is_present(miner) && !board.has_capacity(miner);
-    let reason = match full {
-        true => NoWork::NotEligible,
-        false => board.idle_reason(miner)?,
+    let reason = if full {
+        NoWork::NotEligible
+    } else {
+        board.idle_reason(miner)?
     };
-    // The board has not heard of the time since its last event.
+    // The board's time is that of its last event, which may be before `until`.
     if matches!(reason, NoWork::TooFast { until } if until <= active.clock.now()) {
         return None;
     }

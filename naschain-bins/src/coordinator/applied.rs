@@ -1,10 +1,10 @@
-//! What an event led to, on its way to the caller.
+//! The result of an event, as returned to the caller.
 
 use naschain_consensus::Action;
 use naschain_core::Genome;
 use naschain_run::RunState;
 
-/// What followed from an event.
+/// The result of an event.
 #[derive(Debug)]
 pub(crate) struct Applied {
     pub(crate) actions: Vec<Action>,
@@ -14,7 +14,7 @@ pub(crate) struct Applied {
 }
 
 impl Applied {
-    /// These actions, with what the state knows of them.
+    /// The actions, with the genome of a leased job.
     pub(crate) fn new(actions: Vec<Action>, state: &RunState) -> Applied {
         let genome = actions.iter().find_map(|action| match action {
             Action::Leased { job, .. } => state.genome(*job).cloned(),

@@ -1,4 +1,4 @@
-//! Why a genomaster refuses a call, or does not answer it for now.
+//! Why a genomaster rejects a call or cannot serve it now.
 
 use naschain_consensus::Rejected;
 
@@ -8,40 +8,40 @@ pub enum CallError {
     /// The board refused the event.
     #[error(transparent)]
     Rejected(#[from] Rejected),
-    /// A heartbeat says what cannot be.
+    /// The epoch of a heartbeat is out of range.
     #[error(
-        "epoch is {epoch}; it must be {last}, as the heartbeat before said, to {of}, as many as the run's recipe has"
+        "epoch is {epoch}; it must be from {last}, that of the previous heartbeat, to {of}, the number of epochs of a training"
     )]
     WrongEpoch {
         /// The epoch.
         epoch: u32,
-        /// The greatest one that was said before.
+        /// The epoch of the previous heartbeat.
         last: u32,
         /// Epochs of a training.
         of: u32,
     },
-    /// Nobody can join any more who has not joined before.
+    /// The maximum number of miners has joined.
     #[error(
-        "{most} miners have joined this run, and it takes no more; its operator can raise --max-miners"
+        "{limit} miners have joined this run, which is the maximum; its operator can raise --max-miners"
     )]
     TooManyMiners {
         /// The limit.
-        most: usize,
+        limit: usize,
     },
-    /// Not now: try again, here or at another genomaster of the run.
+    /// Try again later, or at another genomaster of the run.
     #[error("{0}")]
-    Away(Away),
+    Unavailable(Unavailable),
 }
 
-/// Why a genomaster answers nothing for now.
+/// Why a genomaster cannot serve calls now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Away {
+pub enum Unavailable {
     /// Another one leads.
     #[error("another genomaster leads this run; this one is a standby")]
     Standby,
     /// The journal cannot be written or read.
-    #[error("the journal cannot be used for now: {0}")]
-    Trouble(String),
+    #[error("the journal cannot be used now: {0}")]
+    Journal(String),
     /// It is shutting down.
     #[error("the genomaster is shutting down")]
     Closing,

@@ -1,4 +1,4 @@
-//! The one task that writes a run's journal, and that waits for the lead where it has not.
+//! The task that writes a run's journal, or waits as a standby to become leader.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
@@ -9,28 +9,28 @@ use naschain_consensus::Event;
 use tokio::sync::mpsc;
 
 use crate::clock;
-use crate::coordinator::active_run::{ActiveRun, Group, PAGE, bring_back, close};
+use crate::coordinator::active_run::{ActiveRun, Group, PAGE, close, restore};
 use crate::coordinator::admission::admission;
 use crate::coordinator::applied::Applied;
-use crate::coordinator::call_error::{Away, CallError};
-use crate::coordinator::shared::{Command, Shared, Told};
+use crate::coordinator::call_error::{CallError, Unavailable};
+use crate::coordinator::shared::{Command, PublishedEvents, Shared};
 use crate::journal::Journal;
 use crate::journal::store::Place;
 use naschain_identity::Nonces;
 use naschain_run::Proof;
 
-/// So many events are written together at most.
-const MAX_TOGETHER: usize = 512;
-/// More events than come in while a signed request is fresh.
-const RECENT: u64 = 50_000;
-/// How often a genomaster without the lead tries for it.
-const RETRY: Duration = Duration::from_millis(400);
-/// How often the leader asks whether it still leads.
-const CHECK: Duration = Duration::from_secs(1);
-/// The longest sleep: an event may bring an earlier deadline meanwhile.
-const LONGEST: Duration = Duration::from_millis(500);
-/// A snapshot is made after so many events, or after a tenth of all if that is more: then all
-/// snapshots of a run together cost no more than a few times the last one.
+/// Maximum number of commands per transaction.
+const MAX_GROUP: usize = 512;
+/// Number of latest events to restore nonces from: more than arrive while a signed request is fresh.
+const NONCE_EVENTS: u64 = 50_000;
+/// How often a standby tries to become leader.
+const RETRY_INTERVAL: Duration = Duration::from_millis(400);
+/// How often the leader checks that it still leads.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// Maximum sleep, because an event may set an earlier deadline meanwhile.
+const MAX_SLEEP: Duration = Duration::from_millis(500);
+/// A snapshot is made after this many events, or after a tenth of all events if that is more: so the
+/// snapshots of a run together cost only a few times the last one.
 const SNAPSHOT_EVENTS: u64 = 20_000;
 
 /// The writing task.
@@ -43,14 +43,14 @@ pub(crate) struct Leader {
 }
 
 impl Shared {
-    /// Refuses a journal of requests that were signed for another genomaster: what miners sign for
-    /// one, no other can prove.
+    /// Rejects a journal with requests that were signed for another genomaster: its proofs name that
+    /// one as the receiver, so later ones would not match.
     fn check_receiver(&self, proof: &Proof) -> Result<()> {
         let own = self.settings.genomaster.as_ref();
         if let Some(own) = own.filter(|own| **own != proof.receiver) {
             let receiver = &proof.receiver;
             bail!(
-                "the journal has requests that were signed for {receiver}, and this genomaster is {own}: genomasters of one run have to share a hotkey; give that one with --wallet.name and --wallet.hotkey"
+                "the journal has requests that were signed for {receiver}, and this genomaster is {own}: genomasters of one run must share a hotkey; select it with --wallet.name and --wallet.hotkey"
             );
         }
         Ok(())
@@ -68,15 +68,15 @@ impl Leader {
         }
     }
 
-    /// Takes the lead if it is free: opens the journal and brings the state back.
+    /// Becomes leader if there is none: opens the journal and restores the state.
     pub(crate) async fn try_to_lead(&mut self) -> Result<()> {
         let Some(journal) = Journal::lead(&self.place, self.shared.run).await? else {
-            self.set_away(Some(Away::Standby));
+            self.set_unavailable(Some(Unavailable::Standby));
             return Ok(());
         };
         let began = clock::now();
-        let mut active = bring_back(journal, &self.shared.spec).await?;
-        self.know_nonces(&mut active).await?;
+        let mut active = restore(journal, &self.shared.spec).await?;
+        self.restore_nonces(&mut active).await?;
         tracing::info!(
             "leading: {} events in {}, of which {} were replayed, in {:.1} s",
             active.state.events(),
@@ -88,14 +88,14 @@ impl Leader {
         self.shared.finished.store(finished, Relaxed);
         *self.shared.active.lock().await = Some(active);
         self.checked = clock::now();
-        self.set_away(None);
+        self.set_unavailable(None);
         self.shared.changes.send_modify(|count| *count += 1);
         Ok(())
     }
 
-    /// A standby that could never lead is told so at its start.
+    /// Fails at the start of a standby that could never lead.
     pub(crate) async fn check_standby(&self) -> Result<()> {
-        let is_standby = *self.shared.away.borrow() == Some(Away::Standby);
+        let is_standby = *self.shared.unavailable.borrow() == Some(Unavailable::Standby);
         if !is_standby || self.shared.settings.genomaster.is_none() {
             return Ok(());
         }
@@ -110,11 +110,12 @@ impl Leader {
         checked
     }
 
-    /// Nothing that was signed before this genomaster led is believed, and nothing that the
-    /// journal has already, from clients whose clocks are ahead.
-    async fn know_nonces(&self, active: &mut ActiveRun) -> Result<()> {
+    /// Rejects requests signed before this genomaster leads, and restores from the journal the nonces of
+    /// clients whose clocks are ahead. Nonces are not stored separately, so the genomasters of a run
+    /// need no other shared table.
+    async fn restore_nonces(&self, active: &mut ActiveRun) -> Result<()> {
         let mut nonces = Nonces::new(clock::unix_nanos());
-        let mut after = active.state.events().saturating_sub(RECENT);
+        let mut after = active.state.events().saturating_sub(NONCE_EVENTS);
         let journal = active.journal.as_mut().context("the journal is closed")?;
         loop {
             let entries = journal.entries(after, PAGE).await?;
@@ -135,28 +136,29 @@ impl Leader {
         Ok(())
     }
 
-    fn set_away(&self, away: Option<Away>) {
-        self.shared.away.send_if_modified(|now| {
-            let modified = *now != away && *now != Some(Away::Closing);
+    fn set_unavailable(&self, unavailable: Option<Unavailable>) {
+        self.shared.unavailable.send_if_modified(|now| {
+            let modified = *now != unavailable && *now != Some(Unavailable::Closing);
             if modified {
-                match &away {
-                    Some(reason @ Away::Trouble(_)) => tracing::error!("{reason}"),
+                match &unavailable {
+                    Some(reason @ Unavailable::Journal(_)) => tracing::error!("{reason}"),
                     Some(reason) => tracing::info!("{reason}"),
                     None => {}
                 }
-                *now = away;
+                *now = unavailable;
             }
             modified
         });
     }
 
-    /// Serves the queue until nobody can put anything into it any more.
+    /// Serves the queue until all senders are dropped.
     pub(crate) async fn run(mut self) {
         loop {
             let leads = self.shared.active.lock().await.is_some() && !self.closed;
-            let served = match leads {
-                true => self.lead_on().await,
-                false => self.stand_by().await,
+            let served = if leads {
+                self.lead_once().await
+            } else {
+                self.stand_by().await
             };
             if !served {
                 return;
@@ -164,18 +166,18 @@ impl Leader {
         }
     }
 
-    /// Refuses what comes, and tries for the lead.
+    /// Rejects commands for one interval, then tries to become leader.
     async fn stand_by(&mut self) -> bool {
-        let until = clock::now() + RETRY;
+        let until = clock::now() + RETRY_INTERVAL;
         loop {
             let command = tokio::time::timeout_at(until.into(), self.queue.recv()).await;
             let Ok(command) = command else { break };
-            let reason = self.shared.away.borrow().clone();
+            let reason = self.shared.unavailable.borrow().clone();
             match command {
                 None => return false,
                 Some(Command::Take { answer, .. }) => {
-                    let reason = reason.unwrap_or(Away::Closing);
-                    let _ = answer.send(Err(CallError::Away(reason)));
+                    let reason = reason.unwrap_or(Unavailable::Closing);
+                    let _ = answer.send(Err(CallError::Unavailable(reason)));
                 }
                 Some(Command::Close(answer)) => {
                     self.closed = true;
@@ -186,17 +188,17 @@ impl Leader {
         if !self.closed
             && let Err(error) = self.try_to_lead().await
         {
-            self.set_away(Some(Away::Trouble(format!("{error:#}"))));
+            self.set_unavailable(Some(Unavailable::Journal(format!("{error:#}"))));
         }
         true
     }
 
-    /// Takes what has gathered in the queue, or does what is due.
-    async fn lead_on(&mut self) -> bool {
+    /// Processes the queued commands, or a deadline that is due.
+    async fn lead_once(&mut self) -> bool {
         let wait = match &*self.shared.active.lock().await {
             Some(active) => {
                 let deadline = active.state.board().next_deadline();
-                deadline.map_or(LONGEST, |then| active.clock.until(then).min(LONGEST))
+                deadline.map_or(MAX_SLEEP, |then| active.clock.until(then).min(MAX_SLEEP))
             }
             None => return true,
         };
@@ -210,7 +212,7 @@ impl Leader {
                 Err(_) => {}
             }
         }
-        while commands.len() < MAX_TOGETHER
+        while commands.len() < MAX_GROUP
             && let Ok(command) = self.queue.try_recv()
         {
             commands.push(command);
@@ -222,17 +224,18 @@ impl Leader {
             None => return true,
         };
         if let Err(error) = result {
-            // What the journal holds is not known: the state is brought back from it.
+            // The store may or may not hold the failed transaction: restore the state from it before
+            // anything is answered.
             *active = None;
             drop(active);
             self.shared.changes.send_modify(|count| *count += 1);
-            self.set_away(Some(Away::Trouble(format!("{error:#}"))));
+            self.set_unavailable(Some(Unavailable::Journal(format!("{error:#}"))));
         }
         true
     }
 
-    /// Applies commands in order, writes all that follows in one transaction, and answers. An
-    /// error means that the state may be ahead of the journal, or the lead lost.
+    /// Applies commands in order, writes the resulting events in one transaction, and answers. After an
+    /// error the state may be ahead of the journal, or this genomaster no longer leads.
     async fn take(&mut self, active: &mut ActiveRun, commands: Vec<Command>) -> Result<()> {
         let mut group = Group::default();
         let mut closing = None;
@@ -251,22 +254,22 @@ impl Leader {
                     answer,
                 } => {
                     let most = self.shared.settings.max_miners;
-                    let answered = admission(active, &event, proof.as_ref(), skip_idle, most);
+                    let answered = admission(active, &event, proof.as_deref(), skip_idle, most);
                     let result = match answered {
                         Some(result) => result,
-                        None => group.apply(active, now, event, proof.as_ref()),
+                        None => group.apply(active, now, event, proof.as_deref()),
                     };
                     let result = result.map(|actions| Applied::new(actions, &active.state));
-                    // Refusals wait too: they may rest on events of this group.
+                    // Rejections wait too: they may depend on events of this group.
                     group.waiting.push((answer, result));
                 }
             }
         }
         if let Err(error) = self.commit(active, &mut group).await {
             self.shared.metrics.failed_commits.fetch_add(1, Relaxed);
-            let reason = Away::Trouble(format!("{error:#}"));
+            let reason = Unavailable::Journal(format!("{error:#}"));
             for (answer, _) in group.waiting {
-                let _ = answer.send(Err(CallError::Away(reason.clone())));
+                let _ = answer.send(Err(CallError::Unavailable(reason.clone())));
             }
             if let Some(closing) = closing {
                 self.closed = true;
@@ -281,7 +284,9 @@ impl Leader {
         if let Some(closing) = closing {
             self.closed = true;
             let _ = closing.send(close(active).await);
-            self.shared.away.send_replace(Some(Away::Closing));
+            self.shared
+                .unavailable
+                .send_replace(Some(Unavailable::Closing));
             return Ok(());
         }
         let due = SNAPSHOT_EVENTS.max(active.state.events() / 10);
@@ -301,14 +306,14 @@ impl Leader {
             journal.commit().await?;
             self.shared.metrics.committed(group.events, began.elapsed());
         }
-        if self.checked.elapsed() >= CHECK {
+        if self.checked.elapsed() >= CHECK_INTERVAL {
             journal.check().await?;
             self.checked = clock::now();
         }
         Ok(())
     }
 
-    /// Answers, and tells those who listen.
+    /// Answers the callers and publishes the events.
     fn publish(&self, group: Group) {
         for (answer, result) in group.waiting {
             match &result {
@@ -317,11 +322,11 @@ impl Leader {
             }
             let _ = answer.send(result);
         }
-        if !group.told.is_empty() {
-            // Nobody may listen.
-            let _ = self.shared.told.send(Arc::new(Told {
+        if !group.published.is_empty() {
+            // There may be no subscribers.
+            let _ = self.shared.published.send(Arc::new(PublishedEvents {
                 last: group.last,
-                bytes: group.told.into(),
+                bytes: group.published.into(),
             }));
         }
         if group.makes_work_or_ends {

@@ -1,7 +1,7 @@
-//! The genomaster at work: one state, one journal, and those who wait for them.
+//! The coordinator: the state and the journal of a run, and the calls that wait for them.
 //!
-//! Events go through a queue to the one task that writes (`leader.rs`); it takes all
-//! that have gathered, applies them, writes them in one transaction, and only then answers them.
+//! Events go through a queue to the one task that writes (`leader.rs`). It applies all queued
+//! events, writes them in one transaction, and only then answers the callers.
 
 mod active_run;
 mod admission;
@@ -22,39 +22,41 @@ use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
 use crate::clock;
 use crate::coordinator::applied::Applied;
-use crate::coordinator::call_error::{Away, CallError};
+use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::coordinator::leader::Leader;
 use crate::coordinator::metrics::Metrics;
-use crate::coordinator::shared::{Command, Settings, Shared, Told};
+use crate::coordinator::shared::{Command, PublishedEvents, Settings, Shared};
 use crate::journal::store::Place;
 use naschain_identity::Nonces;
 use naschain_run::{Job, JobReply, Proof, RunSpec, RunState};
 
-/// Search, job board and journal.
+/// Search, job board and journal of a run.
+///
+/// `search` and `serve` use the same coordinator; only `client/transport.rs` distinguishes a call in
+/// the same process from one over HTTP.
 pub struct Coordinator {
     pub(crate) shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
-    /// Whose turn it is to read a page of the journal.
+    /// Held by the one reader that may read a page of the journal.
     pub(crate) reading: Arc<Mutex<()>>,
 }
 
-/// So many events may wait to be written; more callers wait for a place.
+/// Maximum number of queued commands; further callers wait.
 const MAX_WAITING: usize = 8_192;
-/// A reader of the feed that is so many groups of events behind reads from the journal.
-const MAX_TOLD: usize = 256;
+/// Number of buffered groups of public events; a reader that is further behind reads the journal.
+const MAX_BUFFERED_GROUPS: usize = 256;
 
 impl Coordinator {
-    /// Opens the journal of a run and brings the state back; where another genomaster leads, it
-    /// waits behind that one.
+    /// Opens the journal of a run and restores the state; becomes a standby if another genomaster leads.
     pub async fn open(place: Place, spec: RunSpec) -> Result<Arc<Coordinator>> {
         Coordinator::open_with(place, spec, Settings::default()).await
     }
 
-    /// The same with other settings than the default ones.
+    /// Like [`Coordinator::open`], with these settings.
     ///
     /// # Errors
-    /// Also where the journal has requests that were signed for another genomaster: those of one
-    /// run have to share a hotkey.
+    /// Also if the journal has requests that were signed for another genomaster: all genomasters of a
+    /// run must share a hotkey.
     pub async fn open_with(
         place: Place,
         spec: RunSpec,
@@ -63,9 +65,9 @@ impl Coordinator {
         let (commands, queue) = mpsc::channel(MAX_WAITING);
         let shared = Arc::new(Shared {
             active: Mutex::new(None),
-            away: watch::Sender::new(Some(Away::Standby)),
+            unavailable: watch::Sender::new(Some(Unavailable::Standby)),
             changes: watch::Sender::new(0),
-            told: broadcast::Sender::new(MAX_TOLD),
+            published: broadcast::Sender::new(MAX_BUFFERED_GROUPS),
             metrics: Metrics::default(),
             finished: AtomicBool::new(false),
             nonces: Arc::default(),
@@ -84,7 +86,7 @@ impl Coordinator {
         }))
     }
 
-    /// What the run is.
+    /// The run's specification.
     pub fn spec(&self) -> &RunSpec {
         &self.shared.spec
     }
@@ -94,55 +96,53 @@ impl Coordinator {
         self.shared.run
     }
 
-    /// Tells when anything changed that others may wait for.
+    /// Notifies of changes that may have made work or ended a job.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
     }
 
-    /// Why nothing is answered for now, if so.
-    pub fn away(&self) -> Option<Away> {
-        self.shared.away.borrow().clone()
+    /// Why calls cannot be served now, or `None`.
+    pub fn unavailable(&self) -> Option<Unavailable> {
+        self.shared.unavailable.borrow().clone()
     }
 
-    /// The same, to be waited for.
-    pub fn watch_away(&self) -> watch::Receiver<Option<Away>> {
-        self.shared.away.subscribe()
+    /// Like [`Coordinator::unavailable`], with notification of changes.
+    pub fn watch_unavailable(&self) -> watch::Receiver<Option<Unavailable>> {
+        self.shared.unavailable.subscribe()
     }
 
-    /// The genomaster's counts.
+    /// The genomaster's metrics.
     pub fn metrics(&self) -> &Metrics {
         &self.shared.metrics
     }
 
-    /// Which signed requests came before, for a [`crate::server::auth::Authenticator`]. Whenever this genomaster
-    /// takes the lead, they are read from the journal anew.
+    /// The used nonces, for a [`crate::server::auth::Authenticator`]. They are restored from the journal
+    /// whenever this genomaster becomes leader.
     pub fn nonces(&self) -> Arc<std::sync::Mutex<Nonces>> {
         self.shared.nonces.clone()
     }
 
-    /// Looks at the state; where this genomaster does not lead, it waits until it does.
-    pub async fn look<T>(&self, look: impl FnOnce(&RunState) -> T) -> T {
-        let mut away = self.shared.away.subscribe();
+    /// Reads the state; waits until this genomaster leads.
+    pub async fn with_state<T>(&self, read: impl FnOnce(&RunState) -> T) -> T {
+        let mut unavailable = self.shared.unavailable.subscribe();
         loop {
-            away.mark_unchanged();
+            unavailable.mark_unchanged();
             if let Some(active) = &*self.shared.active.lock().await {
-                return look(&active.state);
+                return read(&active.state);
             }
-            // It cannot end: this holds the sender.
-            let _ = away.changed().await;
+            // It cannot fail: `self` holds the sender.
+            let _ = unavailable.changed().await;
         }
     }
 
-    /// Looks at the state, if this genomaster leads.
-    pub async fn look_now<T>(&self, look: impl FnOnce(Option<&RunState>) -> T) -> T {
+    /// Reads the state, which is `None` if this genomaster does not lead.
+    pub async fn try_with_state<T>(&self, read: impl FnOnce(Option<&RunState>) -> T) -> T {
         let active = self.shared.active.lock().await;
-        look(active.as_ref().map(|active| &active.state))
+        read(active.as_ref().map(|active| &active.state))
     }
 
-    /// Applies an event, with the signed request that asked for it where there is one; both are in
-    /// the journal before this returns.
-    ///
-    /// A caller that goes away meanwhile changes nothing.
+    /// Applies an event with its signed request, if any; both are in the journal before this returns.
+    /// Dropping the future does not cancel the event.
     pub async fn handle(
         &self,
         event: Event,
@@ -161,16 +161,16 @@ impl Coordinator {
         let (answer, answered) = oneshot::channel();
         let command = Command::Take {
             event,
-            proof,
+            proof: proof.map(Box::new),
             skip_idle,
             answer,
         };
-        let stopped = || CallError::Away(Away::Closing);
+        let stopped = || CallError::Unavailable(Unavailable::Closing);
         self.commands.send(command).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
     }
 
-    /// A miner asks for work and waits for it, at most for `wait`.
+    /// Requests work for a miner and waits for it, at most for `wait`.
     pub async fn request(
         &self,
         miner: &MinerId,
@@ -179,12 +179,12 @@ impl Coordinator {
     ) -> Result<JobReply, CallError> {
         let give_up = clock::now() + wait;
         let mut changes = self.changes();
-        let mut away = self.watch_away();
+        let mut unavailable = self.watch_unavailable();
         let mut first = true;
         loop {
             changes.mark_unchanged();
-            if let Some(away) = self.away() {
-                return Err(CallError::Away(away));
+            if let Some(unavailable) = self.unavailable() {
+                return Err(CallError::Unavailable(unavailable));
             }
             if self.shared.finished.load(Relaxed) {
                 return Ok(JobReply::Finished);
@@ -192,7 +192,7 @@ impl Coordinator {
             let event = Event::Request {
                 miner: miner.clone(),
             };
-            // The first one shows that the miner is there; the others only ask.
+            // The first request also shows that the miner is present; repetitions only look for work.
             let Applied { actions, genome } = self.send(event, proof.clone(), !first).await?;
             first = false;
             let mut wake_up = give_up;
@@ -214,7 +214,8 @@ impl Coordinator {
                     }));
                 }
             }
-            let closing = away.wait_for(|away| *away == Some(Away::Closing));
+            let closing =
+                unavailable.wait_for(|unavailable| *unavailable == Some(Unavailable::Closing));
             tokio::select! {
                 _ = changes.changed() => {}
                 _ = closing => return Ok(JobReply::Wait),
@@ -227,7 +228,7 @@ impl Coordinator {
         }
     }
 
-    /// How long until the run's time is `then`.
+    /// Time until the run time `then`.
     async fn until(&self, then: Millis) -> Duration {
         let active = self.shared.active.lock().await;
         active
@@ -235,7 +236,7 @@ impl Coordinator {
             .map_or(Duration::ZERO, |active| active.clock.until(then))
     }
 
-    /// A miner has finished `epoch` epochs and goes on.
+    /// Reports that a miner has finished `epoch` epochs and continues.
     pub async fn heartbeat(
         &self,
         miner: &MinerId,
@@ -252,7 +253,7 @@ impl Coordinator {
         self.handle(event, proof).await.map(drop)
     }
 
-    /// A miner answers. An answer that is sent twice counts once and is acknowledged twice.
+    /// Submits an answer. A repeated answer is acknowledged again but counts once.
     pub async fn submit(
         &self,
         miner: &MinerId,
@@ -268,18 +269,20 @@ impl Coordinator {
         }
     }
 
-    /// What the public is told from now on.
-    pub fn listen(&self) -> broadcast::Receiver<Arc<Told>> {
-        self.shared.told.subscribe()
+    /// Subscribes to the public events from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<PublishedEvents>> {
+        self.shared.published.subscribe()
     }
 
-    /// Ends what waits for work or for events, so that a server can finish its answers.
-    pub fn hang_up(&self) {
-        self.shared.away.send_replace(Some(Away::Closing));
+    /// Ends all waiting requests and event streams, so that a server can shut down.
+    pub fn release_waiting(&self) {
+        self.shared
+            .unavailable
+            .send_replace(Some(Unavailable::Closing));
     }
 
-    /// Writes a snapshot and closes the journal; later calls are refused. The state can still be
-    /// looked at.
+    /// Writes a snapshot and closes the journal; later calls are rejected. The state can still be
+    /// read.
     pub async fn close(&self) -> Result<()> {
         let (answer, answered) = oneshot::channel();
         if self.commands.send(Command::Close(answer)).await.is_err() {

@@ -1,5 +1,5 @@
-//! Pages of the journal for whoever asks, read so that those who write are not held up: one page at
-//! a time, in parts, and half of the time none.
+//! Reads pages of the journal without delaying writers: one page at a time, in parts, and for at most
+//! half of the time.
 
 use std::time::Instant;
 
@@ -8,18 +8,17 @@ use tokio::sync::OwnedMutexGuard;
 use crate::clock;
 use crate::coordinator::Coordinator;
 use crate::coordinator::active_run::ActiveRun;
-use crate::coordinator::call_error::{Away, CallError};
+use crate::coordinator::call_error::{CallError, Unavailable};
 use naschain_run::Entry;
 
-/// So many entries are read before those who write get their turn.
+/// Number of entries read while the state is locked; writers may run in between.
 const PART: usize = 50;
 
-/// What was told of an event: its number, the run's time, JSON.
-pub(crate) type ToldOf = (u64, u64, String);
+/// Public events of one entry: number, run time in milliseconds, JSON.
+pub(crate) type PublishedEntry = (u64, u64, String);
 
 impl Coordinator {
-    /// Entries of the journal after number `after` that may be shown to anybody, and the number
-    /// of the last such entry.
+    /// Public entries of the journal after number `after`, and the number of the last public entry.
     pub async fn public_entries(
         &self,
         after: u64,
@@ -51,18 +50,23 @@ impl Coordinator {
         Ok((entries, last))
     }
 
-    /// What the public was told of events from number `first` on; and the number of the last
-    /// event.
-    pub async fn told(&self, first: u64, most: usize) -> Result<(Vec<ToldOf>, u64), CallError> {
+    /// Public events of entries from number `first` on, and the number of the last event.
+    pub async fn published_events(
+        &self,
+        first: u64,
+        most: usize,
+    ) -> Result<(Vec<PublishedEntry>, u64), CallError> {
         if most == 0 {
-            return self.some_told(first, 0).await;
+            return self.some_published_events(first, 0).await;
         }
         let turn = self.reading.clone().lock_owned().await;
         let began = clock::now();
-        let mut page: Vec<ToldOf> = Vec::new();
+        let mut page: Vec<PublishedEntry> = Vec::new();
         loop {
             let first = page.last().map_or(first, |(number, ..)| number + 1);
-            let (part, last) = self.some_told(first, PART.min(most - page.len())).await?;
+            let (part, last) = self
+                .some_published_events(first, PART.min(most - page.len()))
+                .await?;
             let is_last = part.len() < PART;
             page.extend(part);
             if is_last || page.len() == most {
@@ -72,7 +76,11 @@ impl Coordinator {
         }
     }
 
-    async fn some_told(&self, first: u64, most: usize) -> Result<(Vec<ToldOf>, u64), CallError> {
+    async fn some_published_events(
+        &self,
+        first: u64,
+        most: usize,
+    ) -> Result<(Vec<PublishedEntry>, u64), CallError> {
         let mut active = self.shared.active.lock().await;
         let (state, journal) = ActiveRun::journal(&mut active)?;
         let last = state.events();
@@ -82,10 +90,10 @@ impl Coordinator {
 }
 
 fn trouble(error: anyhow::Error) -> CallError {
-    CallError::Away(Away::Trouble(format!("{error:#}")))
+    CallError::Unavailable(Unavailable::Journal(format!("{error:#}")))
 }
 
-/// Lets the next reader have its turn after as long as this one took.
+/// Releases the lock after as long as this page took, so that readers use at most half of the time.
 fn rest(turn: OwnedMutexGuard<()>, began: Instant) {
     let took = began.elapsed();
     tokio::spawn(async move {

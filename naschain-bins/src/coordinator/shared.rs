@@ -1,4 +1,4 @@
-//! What the callers of a genomaster and the one task that writes its journal share.
+//! State shared by callers and the task that writes the journal.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,17 +9,17 @@ use tokio::sync::{Mutex, broadcast, oneshot, watch};
 
 use crate::coordinator::active_run::ActiveRun;
 use crate::coordinator::applied::Applied;
-use crate::coordinator::call_error::{Away, CallError};
+use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::coordinator::metrics::Metrics;
 use naschain_identity::Nonces;
 use naschain_run::{Proof, RunSpec};
 
-/// What a genomaster is told beside the run's specification.
+/// A genomaster's settings, which are not part of the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Its own address, if requests are signed for it.
+    /// The genomaster's address, if requests are signed for it.
     pub genomaster: Option<String>,
-    /// So many miners may join at most.
+    /// Maximum number of miners that may join.
     pub max_miners: usize,
 }
 
@@ -32,31 +32,31 @@ impl Default for Settings {
     }
 }
 
-/// What the writing task and the callers share.
+/// State shared by callers and the writing task.
 pub(crate) struct Shared {
-    /// The state, unless this genomaster does not lead. What it shows is in the journal.
+    /// The state if this genomaster leads. Everything in it is in the journal.
     pub(crate) active: Mutex<Option<ActiveRun>>,
-    /// Why there is none, if there is none.
-    pub(crate) away: watch::Sender<Option<Away>>,
+    /// Why calls cannot be served, or `None`.
+    pub(crate) unavailable: watch::Sender<Option<Unavailable>>,
     /// Counts accepted events that may have made work or ended a job.
     pub(crate) changes: watch::Sender<u64>,
-    pub(crate) told: broadcast::Sender<Arc<Told>>,
+    pub(crate) published: broadcast::Sender<Arc<PublishedEvents>>,
     pub(crate) metrics: Metrics,
-    /// Whether the search is finished, for those who need not wait for the lock.
+    /// Whether the search is finished, readable without the lock.
     pub(crate) finished: AtomicBool,
-    /// Which signed requests came before, so that none counts twice under any leader.
+    /// Used nonces of signed requests.
     pub(crate) nonces: Arc<std::sync::Mutex<Nonces>>,
     pub(crate) settings: Settings,
     pub(crate) spec: RunSpec,
     pub(crate) run: naschain_core::Digest,
 }
 
-/// What callers ask of the leader.
+/// Commands to the leader.
 pub(crate) enum Command {
-    /// Take an event.
+    /// Apply an event.
     Take {
         event: Event,
-        proof: Option<Proof>,
+        proof: Option<Box<Proof>>,
         /// Whether a request for work that would find none is answered without being written.
         skip_idle: bool,
         answer: oneshot::Sender<Result<Applied, CallError>>,
@@ -65,8 +65,8 @@ pub(crate) enum Command {
     Close(oneshot::Sender<Result<()>>),
 }
 
-/// What was told of a group of events, in the bytes that every reader is sent.
-pub struct Told {
+/// The public events of a group, as sent to every reader.
+pub struct PublishedEvents {
     /// The number of the last event of the group.
     pub last: u64,
     /// Server-sent events.

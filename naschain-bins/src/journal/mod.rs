@@ -1,4 +1,4 @@
-//! The journal of a run: entries that are chained, staged and committed together, and snapshots.
+//! The journal of a run: hash-chained entries, written in groups, and snapshots.
 
 pub mod run_folder;
 pub mod store;
@@ -10,7 +10,7 @@ use naschain_core::Digest;
 use crate::journal::store::{Place, Snapshot, Store};
 use naschain_run::{Entry, JournalHead, Proof};
 
-/// The layout of snapshots. Another number, or another version, and the journal is replayed.
+/// The layout of snapshots. With another layout or version the journal is replayed.
 const FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 4");
 
 /// The events of one run, in the order in which they were accepted.
@@ -21,8 +21,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of the run with this digest to lead it; nothing if another genomaster
-    /// leads. It stands before its first entry: [`Journal::snapshot`] and [`Journal::read_on`]
+    /// Opens the journal of the run with this digest to lead it; `None` if another genomaster
+    /// leads. The position is before the first entry: [`Journal::snapshot`] and [`Journal::read_next`]
     /// move it to its end.
     pub async fn lead(place: &Place, run: Digest) -> Result<Option<Journal>> {
         let store = place.lead(run).await?;
@@ -33,7 +33,7 @@ impl Journal {
         }))
     }
 
-    /// The number and the link of the last entry, staged ones included.
+    /// The number and the hash of the last entry, staged ones included.
     pub fn head(&self) -> JournalHead {
         self.chain
     }
@@ -62,7 +62,7 @@ impl Journal {
             Ok(state) => {
                 self.chain = JournalHead {
                     number: snapshot.number,
-                    link: snapshot.link,
+                    hash: snapshot.hash,
                 };
                 Ok(Some((Millis(snapshot.now_ms), state)))
             }
@@ -86,7 +86,7 @@ impl Journal {
         let entry = entry.first().filter(|entry| entry.number == *number);
         let entry = entry.with_context(|| format!("it is of event {number}, which is missing"))?;
         ensure!(
-            entry.link == snapshot.link,
+            entry.hash == snapshot.hash,
             "it is of another event {number}"
         );
         Ok(())
@@ -94,12 +94,12 @@ impl Journal {
 
     /// The next `most` events with their proofs, the chain verified; none at the end. A broken
     /// chain is an error that names the event.
-    pub async fn read_on(&mut self, most: usize) -> Result<Vec<(Millis, Event, Option<Proof>)>> {
-        let entries = self.store.entries(self.chain.number, most).await?;
+    pub async fn read_next(&mut self, limit: usize) -> Result<Vec<(Millis, Event, Option<Proof>)>> {
+        let entries = self.store.entries(self.chain.number, limit).await?;
         let follow = |entry: Entry| {
             let followed = self.chain.follow(&entry);
             let (now, event) = followed.context("the journal is broken")?;
-            // Whether a proof is right is for an audit to find out.
+            // Proofs are verified by an audit, not here.
             let proof = entry.proof.and_then(|text| Proof::parse(&text).ok());
             Ok((now, event, proof))
         };
@@ -115,15 +115,15 @@ impl Journal {
         Ok(())
     }
 
-    /// Notes what the public is told of the event that was staged last, as JSON.
-    pub fn tell(&mut self, feed: String) {
+    /// Sets the public events of the entry that was staged last, as JSON.
+    pub fn set_feed(&mut self, feed: String) {
         if let Some(entry) = self.staged.last_mut() {
             entry.feed = Some(feed);
         }
     }
 
     /// Writes all that is staged, in one transaction, and waits until it is on disk. After an
-    /// error nothing more can be said of the journal: open it again.
+    /// error it is unknown whether the entries were written: open the journal again.
     pub async fn commit(&mut self) -> Result<()> {
         if !self.staged.is_empty() {
             self.store.append(&self.staged).await?;
@@ -132,11 +132,11 @@ impl Journal {
         Ok(())
     }
 
-    /// Keeps the bytes of the state after the last entry.
+    /// Stores the bytes of the state after the last entry as a snapshot.
     pub async fn keep_snapshot(&mut self, now: Millis, bytes: Vec<u8>) -> Result<()> {
         let snapshot = Snapshot {
             number: self.chain.number,
-            link: self.chain.link,
+            hash: self.chain.hash,
             now_ms: now.0,
             format: FORMAT.to_owned(),
             digest: Digest(*blake3::hash(&bytes).as_bytes()),
@@ -145,22 +145,22 @@ impl Journal {
         self.store.keep_snapshot(&snapshot).await
     }
 
-    /// Entries as they are, after number `after`.
-    pub async fn entries(&mut self, after: u64, most: usize) -> Result<Vec<Entry>> {
-        self.store.entries(after, most).await
+    /// Up to `limit` stored entries after number `after`, unverified.
+    pub async fn entries(&mut self, after: u64, limit: usize) -> Result<Vec<Entry>> {
+        self.store.entries(after, limit).await
     }
 
-    /// What the public was told of events from number `first` on: number, run's time, JSON.
-    pub async fn feed(&mut self, first: u64, most: usize) -> Result<Vec<(u64, u64, String)>> {
-        self.store.feed(first, most).await
+    /// Public events of entries from number `first` on: number, run time in milliseconds, JSON.
+    pub async fn feed(&mut self, first: u64, limit: usize) -> Result<Vec<(u64, u64, String)>> {
+        self.store.feed(first, limit).await
     }
 
-    /// Whether the store is still there and still led by this genomaster.
+    /// Fails if the store is gone or another genomaster leads.
     pub async fn check(&mut self) -> Result<()> {
         self.store.check().await
     }
 
-    /// Lets go of the store.
+    /// Closes the store.
     pub async fn close(self) -> Result<()> {
         self.store.close().await
     }

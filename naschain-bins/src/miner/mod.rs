@@ -380,7 +380,7 @@ impl Miner {
             };
             match result {
                 Ok(value) => return Ok(Some(value)),
-                Err(TransportError::Away(reason)) => {
+                Err(TransportError::Unavailable(reason)) => {
                     tracing::warn!("{}: {reason}; retrying in {pause:?}", self.name);
                 }
                 Err(error) => bail!("{error}"),

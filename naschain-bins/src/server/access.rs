@@ -1,31 +1,31 @@
-//! Who is let in.
+//! Access rules of the HTTP server.
 
 use naschain_consensus::MinerId;
 
 use crate::server::allow_list::AllowList;
 use naschain_identity::Hotkey;
 
-/// Who is let in.
+/// Access rules of the HTTP server.
 pub struct Access {
-    /// The genomaster's own hotkey; without one, requests are not signed, and a miner is whoever
-    /// it says.
+    /// The genomaster's own hotkey; without one, requests are not signed, and the
+    /// name of a miner is not verified.
     pub hotkey: Option<Hotkey>,
-    /// Who may mine, if not everybody.
+    /// Miners that may join; `None` allows all.
     pub allow_list: Option<AllowList>,
-    /// Whether miners of the old network have tokens, so that nobody may speak for one without.
+    /// Whether miners of the reference network have tokens; then `uid-N` is refused under /v1.
     pub uids_have_tokens: bool,
-    /// Whether what only reads needs no signature.
+    /// Whether GET and HEAD requests need no signature.
     pub open_reads: bool,
-    /// Requests a second for each hotkey; 0 is no limit.
+    /// Requests per second for each hotkey; 0 means no limit.
     pub rate_per_key: u32,
-    /// Requests a second for each address that is not this machine's; 0 is no limit.
+    /// Requests per second for each non-loopback address; 0 means no limit.
     pub rate_per_address: u32,
-    /// Whether a proxy in front says in `X-Forwarded-For` whom a request comes from.
+    /// Whether a reverse proxy gives the client's address in `X-Forwarded-For`.
     pub behind_proxy: bool,
 }
 
 impl Default for Access {
-    /// Everybody, unsigned.
+    /// All miners, without signatures.
     fn default() -> Access {
         Access {
             hotkey: None,
@@ -40,7 +40,7 @@ impl Default for Access {
 }
 
 impl Access {
-    /// The owner of a miner, where there is an allow-list; nothing for one that is not on it.
+    /// The owner of a miner if there is an allow-list; the outer `None` means that the miner is not on it.
     pub fn owner(&self, miner: &MinerId) -> Option<Option<MinerId>> {
         match &self.allow_list {
             None => Some(None),

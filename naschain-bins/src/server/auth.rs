@@ -1,4 +1,4 @@
-//! What every request passes before it is looked at: rates, sizes, signature, replay.
+//! Checks before every request: rate, size, signature, replay.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,45 +19,45 @@ use crate::server::problem::Failure;
 use naschain_identity::{Auth, AuthError, Hotkey, Nonces, SignedParts};
 use naschain_run::{JoinRequest, ProblemKind, Proof, legacy_uid};
 
-/// No request has a larger body.
+/// Maximum size of a request body.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
-/// No body takes longer to arrive.
+/// Timeout for receiving a request body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most characters of path and query.
+/// Maximum length of path and query.
 const MAX_PATH_BYTES: usize = 1024;
 
-/// The auth of one genomaster.
+/// Limits requests and verifies their signatures.
 pub struct Authenticator {
     access: Access,
-    /// The run's, so that a genomaster that takes the lead knows what others believed.
+    /// The run's, restored from the journal when this genomaster becomes leader.
     nonces: Arc<Mutex<Nonces>>,
     per_key: Mutex<RateLimit<String>>,
     per_address: Mutex<RateLimit<IpAddr>>,
 }
 
-/// Who a request comes from, as far as that is proven.
+/// The verified sender of a request.
 #[derive(Clone, Debug, Default)]
 pub struct Caller {
     hotkey: Option<String>,
-    /// Whether miners of the old network have tokens, which are not asked for here.
+    /// Whether miners of the reference network have tokens, which are not checked here.
     uids_have_tokens: bool,
     /// The signed request, for the journal.
     pub proof: Option<Proof>,
 }
 
 impl Caller {
-    /// Refuses a request in the name of another.
-    pub fn is(&self, miner: &MinerId) -> Result<(), Failure> {
+    /// Rejects a request for another miner than the signer.
+    pub fn check_is(&self, miner: &MinerId) -> Result<(), Failure> {
         if self.uids_have_tokens && legacy_uid(miner).is_some() {
             let detail = format!(
-                "{miner} is a miner of the old network, which speaks by /request_job and /finish_job with its token; a miner here needs another name"
+                "{miner} is a miner of the reference network, which uses /request_job and /finish_job with its token; a miner under /v1 needs another name"
             );
             return Err(Failure::new(ProblemKind::NeedsToken, detail));
         }
         match &self.hotkey {
             Some(hotkey) if hotkey != miner.as_str() => Err(Failure::new(
                 ProblemKind::NotYou,
-                format!("{hotkey} signed this request; it cannot speak for {miner}"),
+                format!("{hotkey} signed this request; it is not valid for {miner}"),
             )),
             _ => Ok(()),
         }
@@ -70,8 +70,7 @@ impl Caller {
 }
 
 impl Authenticator {
-    /// A auth that believes no request whose nonce is known already: see
-    /// [`crate::coordinator::Coordinator::nonces`].
+    /// `nonces` are the used ones: see [`crate::coordinator::Coordinator::nonces`].
     pub fn new(access: Access, nonces: Arc<Mutex<Nonces>>) -> Authenticator {
         Authenticator {
             nonces,
@@ -86,7 +85,7 @@ impl Authenticator {
         self.access.hotkey.as_ref()
     }
 
-    /// The owner of a miner that may mine; refuses one that may not.
+    /// The owner of a miner; an error if the miner is not on the allow-list.
     pub fn owner(&self, miner: &MinerId) -> Result<Option<MinerId>, Failure> {
         self.access.owner(miner).ok_or_else(|| {
             let detail = format!("{miner} is not on the allow-list of this genomaster");
@@ -94,8 +93,8 @@ impl Authenticator {
         })
     }
 
-    /// The event by which a miner that may mine joins.
-    pub fn joining(&self, request: &JoinRequest) -> Result<Event, Failure> {
+    /// The event for a join request; an error if the miner is not on the allow-list.
+    pub fn join_event(&self, request: &JoinRequest) -> Result<Event, Failure> {
         let miner = request.miner.clone();
         let owner = self.owner(&miner)?;
         Ok(match (owner, request.jobs) {
@@ -108,15 +107,18 @@ impl Authenticator {
         })
     }
 
-    /// Where a request comes from, if that is another machine.
-    fn stranger(&self, parts: &Parts) -> Option<IpAddr> {
+    /// The client's address, `None` for this machine.
+    fn remote_address(&self, parts: &Parts) -> Option<IpAddr> {
         let connected = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let direct = connected.map(|ConnectInfo(address)| address.ip().to_canonical());
-        let told = match self.access.behind_proxy {
-            true => forwarded_for(&parts.headers),
-            false => None,
+        let forwarded = if self.access.behind_proxy {
+            forwarded_for(&parts.headers)
+        } else {
+            None
         };
-        let address = told.or(direct).filter(|address| !address.is_loopback())?;
+        let address = forwarded
+            .or(direct)
+            .filter(|address| !address.is_loopback())?;
         Some(network(address))
     }
 
@@ -129,7 +131,7 @@ impl Authenticator {
         })
     }
 
-    /// Who signed the request.
+    /// Verifies the signature of a request where one is required.
     fn caller(&self, parts: &Parts, body: &[u8]) -> Result<Caller, Failure> {
         let uids_have_tokens = self.access.uids_have_tokens;
         let unsigned = || Caller {
@@ -153,7 +155,7 @@ impl Authenticator {
         let now_ns = clock::unix_nanos();
         auth.check(message, own.address(), now_ns)?;
         Self::check_rate(&self.per_key, auth.hotkey.clone())?;
-        lock(&self.nonces).take(&auth.hotkey, auth.nonce, now_ns)?;
+        lock(&self.nonces).accept(&auth.hotkey, auth.nonce, now_ns)?;
         let proof = Proof::new(&auth, message);
         Ok(Caller {
             hotkey: Some(auth.hotkey),
@@ -162,9 +164,9 @@ impl Authenticator {
         })
     }
 
-    async fn pass(&self, request: Request, signed: bool) -> Result<Request, Failure> {
+    async fn check_request(&self, request: Request, signed: bool) -> Result<Request, Failure> {
         let (mut parts, body) = request.into_parts();
-        if let Some(address) = self.stranger(&parts) {
+        if let Some(address) = self.remote_address(&parts) {
             Self::check_rate(&self.per_address, address)?;
         }
         let path_bytes = parts.uri.to_string().len();
@@ -181,25 +183,25 @@ impl Authenticator {
     }
 }
 
-/// Middleware for paths whose requests have to be signed, where the genomaster has a hotkey.
-pub async fn signed(
+/// Middleware for paths that require signed requests if the genomaster has a hotkey.
+pub async fn authenticate(
     State(auth): State<Arc<Authenticator>>,
     request: Request,
     next: Next,
 ) -> Response {
-    match auth.pass(request, true).await {
+    match auth.check_request(request, true).await {
         Ok(request) => next.run(request).await,
         Err(failure) => failure.into_response(),
     }
 }
 
-/// Middleware for all other paths: rates and sizes alone.
-pub async fn open(
+/// Middleware for all other paths: checks only rates and sizes.
+pub async fn check_limits(
     State(auth): State<Arc<Authenticator>>,
     request: Request,
     next: Next,
 ) -> Response {
-    match auth.pass(request, false).await {
+    match auth.check_request(request, false).await {
         Ok(request) => next.run(request).await,
         Err(failure) => failure.into_response(),
     }
@@ -230,14 +232,14 @@ impl From<AuthError> for Failure {
     }
 }
 
-/// The last address is the one that the proxy itself saw; those before are the client's claims.
+/// The last address was added by the proxy; earlier ones are claims of the client.
 fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     let value = headers.get_all("x-forwarded-for").iter().next_back()?;
     let last = value.to_str().ok()?.rsplit(',').next()?.trim();
     last.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }
 
-/// Whoever has one IPv6 address usually has all 2^64 of its network.
+/// IPv6 clients usually control a whole /64 network, so it counts as one address.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -248,7 +250,7 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// What is behind these locks is whole at any time, also after a panic.
+/// Ignores poisoning: no update behind these locks can be left incomplete by a panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -270,31 +272,34 @@ mod tests {
 
     #[test]
     fn addresses_are_those_of_strangers() {
-        let stranger = |behind_proxy, peer: &str, forwarded| {
+        let remote_address = |behind_proxy, peer: &str, forwarded| {
             let access = Access {
                 behind_proxy,
                 ..Access::default()
             };
             let address =
-                Authenticator::new(access, Arc::default()).stranger(&parts(peer, forwarded));
+                Authenticator::new(access, Arc::default()).remote_address(&parts(peer, forwarded));
             address.map(|address| address.to_string())
         };
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(stranger(false, "127.0.0.1", None), None);
-        assert_eq!(stranger(false, "::1", Some("192.0.2.1")), None);
+        assert_eq!(remote_address(false, "127.0.0.1", None), None);
+        assert_eq!(remote_address(false, "::1", Some("192.0.2.1")), None);
         assert_eq!(
-            stranger(false, "192.0.2.7", Some("192.0.2.1")),
+            remote_address(false, "192.0.2.7", Some("192.0.2.1")),
             some("192.0.2.7")
         );
-        assert_eq!(stranger(false, "::ffff:192.0.2.7", None), some("192.0.2.7"));
         assert_eq!(
-            stranger(false, "2001:db8:1:2:3:4:5:6", None),
+            remote_address(false, "::ffff:192.0.2.7", None),
+            some("192.0.2.7")
+        );
+        assert_eq!(
+            remote_address(false, "2001:db8:1:2:3:4:5:6", None),
             some("2001:db8:1:2::")
         );
         let forged = Some("198.51.100.9, 192.0.2.1");
-        assert_eq!(stranger(true, "127.0.0.1", forged), some("192.0.2.1"));
+        assert_eq!(remote_address(true, "127.0.0.1", forged), some("192.0.2.1"));
         assert_eq!(
-            stranger(true, "192.0.2.8", Some("unknown")),
+            remote_address(true, "192.0.2.8", Some("unknown")),
             some("192.0.2.8")
         );
     }
@@ -309,10 +314,10 @@ mod tests {
         let mut refused = 0;
         for _ in 0..30 {
             let request = Request::from_parts(parts("192.0.2.7", None), Body::empty());
-            refused += u32::from(auth.pass(request, true).await.is_err());
+            refused += u32::from(auth.check_request(request, true).await.is_err());
         }
         assert!((18..=20).contains(&refused), "{refused}");
         let other = Request::from_parts(parts("192.0.2.8", None), Body::empty());
-        assert!(auth.pass(other, true).await.is_ok());
+        assert!(auth.check_request(other, true).await.is_ok());
     }
 }

@@ -1,7 +1,7 @@
-//! `GET /v1/events`: what happens in a run, as server-sent events.
+//! `GET /v1/events`: the public events of a run, as server-sent events.
 //!
-//! A reader first gets what it has missed, from the journal; then it is sent what all readers are
-//! sent, the same bytes. One that cannot keep up falls back to the journal, so nothing is kept
+//! A reader first gets the missed events from the journal, then the broadcast, whose bytes all
+//! readers share. A reader that cannot keep up falls back to the journal, so no events are queued
 //! for it.
 
 use std::convert::Infallible;
@@ -21,17 +21,17 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::CallError;
-use naschain_run::{Cursor, ProblemKind, PublicEvent, frames};
+use naschain_run::{Cursor, ProblemKind, PublicEvent, server_sent_events};
 
-use crate::coordinator::shared::Told;
+use crate::coordinator::shared::PublishedEvents;
 use crate::server::problem::Failure;
 
-/// So many events of the journal are read at once.
+/// Maximum number of journal entries read at once.
 const PAGE: usize = 500;
-/// So many readers are served.
+/// Maximum number of readers.
 const MAX_READERS: u64 = 1_000;
-/// A comment after so long without an event keeps proxies from hanging up.
-const QUIET: Duration = Duration::from_secs(15);
+/// A comment is sent after this time without an event, so that proxies keep the connection open.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 #[derive(Deserialize)]
 pub(crate) struct After {
@@ -54,7 +54,10 @@ pub(crate) async fn events(
         None => Cursor::default(),
     };
     let reader = Reader::new(coordinator, cursor)?;
-    let (_, last) = reader.coordinator.told(cursor.number, 0).await?;
+    let (_, last) = reader
+        .coordinator
+        .published_events(cursor.number, 0)
+        .await?;
     if cursor.number > last {
         let detail = format!(
             "event {} has not happened; the last one is {last}",
@@ -75,20 +78,20 @@ pub(crate) async fn events(
     Ok((headers, Body::from_stream(stream)).into_response())
 }
 
-/// Where one reader is.
+/// The state of one reader.
 struct Reader {
     coordinator: Arc<Coordinator>,
-    live: Receiver<Arc<Told>>,
+    live: Receiver<Arc<PublishedEvents>>,
     /// The last message that it was sent.
     cursor: Cursor,
-    /// Whether it has to read the journal before it can follow what is told.
+    /// Whether it has to read the journal before the broadcast.
     behind: bool,
 }
 
 impl Reader {
     fn new(coordinator: Arc<Coordinator>, cursor: Cursor) -> Result<Reader, Failure> {
-        // Listening begins first, so that nothing falls between the journal and the broadcast.
-        let live = coordinator.listen();
+        // Subscribes first, so that no event is lost between the journal and the broadcast.
+        let live = coordinator.subscribe();
         let others = coordinator.metrics().feed_readers.fetch_add(1, Relaxed);
         let reader = Reader {
             coordinator,
@@ -96,19 +99,20 @@ impl Reader {
             cursor,
             behind: true,
         };
-        match others < MAX_READERS {
-            true => Ok(reader),
-            false => Err(Failure::new(
+        if others < MAX_READERS {
+            Ok(reader)
+        } else {
+            Err(Failure::new(
                 ProblemKind::TooManyReaders,
                 format!("{MAX_READERS} readers follow the events already; try again later"),
-            )),
+            ))
         }
     }
 
-    /// The next bytes to send; nothing when this genomaster leads no more: the reader connects
-    /// again and goes on there from its cursor.
+    /// The next bytes to send; `None` when this genomaster no longer leads: the client reconnects and
+    /// resumes from its cursor.
     async fn next(&mut self) -> Option<Bytes> {
-        let mut away = self.coordinator.watch_away();
+        let mut unavailable = self.coordinator.watch_unavailable();
         loop {
             if self.behind {
                 match self.catch_up().await {
@@ -117,16 +121,16 @@ impl Reader {
                     Err(_) => return None,
                 }
             }
-            let told = tokio::select! {
-                told = self.live.recv() => told,
-                _ = away.wait_for(Option::is_some) => return None,
-                _ = tokio::time::sleep(QUIET) => return Some(Bytes::from_static(b":\n\n")),
+            let published = tokio::select! {
+                published = self.live.recv() => published,
+                _ = unavailable.wait_for(Option::is_some) => return None,
+                _ = tokio::time::sleep(KEEP_ALIVE_INTERVAL) => return Some(Bytes::from_static(b":\n\n")),
             };
-            match told {
-                Ok(told) if told.last <= self.cursor.number => {}
-                Ok(told) => {
-                    self.cursor = after_all_of(told.last);
-                    return Some(told.bytes.clone());
+            match published {
+                Ok(published) if published.last <= self.cursor.number => {}
+                Ok(published) => {
+                    self.cursor = after_all_of(published.last);
+                    return Some(published.bytes.clone());
                 }
                 Err(RecvError::Lagged(_)) => self.behind = true,
                 Err(RecvError::Closed) => return None,
@@ -134,13 +138,16 @@ impl Reader {
         }
     }
 
-    /// A page of what the reader has missed.
+    /// A page of missed events.
     async fn catch_up(&mut self) -> Result<String, CallError> {
-        let (page, last) = self.coordinator.told(self.cursor.number, PAGE).await?;
+        let (page, last) = self
+            .coordinator
+            .published_events(self.cursor.number, PAGE)
+            .await?;
         let mut text = String::new();
         for (number, now_ms, feed) in &page {
             let messages: Vec<PublicEvent> = serde_json::from_str(feed).unwrap_or_default();
-            frames(*number, Millis(*now_ms), &messages, self.cursor, &mut text);
+            server_sent_events(*number, Millis(*now_ms), &messages, self.cursor, &mut text);
         }
         let whole = page.len() < PAGE;
         self.cursor = match page.last() {

@@ -1,4 +1,4 @@
-//! What operators ask a genomaster: whether it is well, and its counts.
+//! Endpoints for operators: health and metrics.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::clock;
 use crate::coordinator::Coordinator;
-use crate::coordinator::call_error::Away;
+use crate::coordinator::call_error::Unavailable;
 use crate::server::problem::Failure;
 
 type App = State<Arc<Coordinator>>;
@@ -17,13 +17,13 @@ type App = State<Arc<Coordinator>>;
 /// `GET /healthz`: 200 with `ok` from the genomaster that leads; else 503 with `standby`,
 /// `closing` or what is wrong with the journal.
 pub(crate) async fn healthz(State(coordinator): App) -> Response {
-    match coordinator.away() {
+    match coordinator.unavailable() {
         None => "ok\n".into_response(),
-        Some(away) => {
-            let text = match &away {
-                Away::Standby => "standby\n".to_owned(),
-                Away::Closing => "closing\n".to_owned(),
-                Away::Trouble(why) => format!("trouble: {why}\n"),
+        Some(unavailable) => {
+            let text = match &unavailable {
+                Unavailable::Standby => "standby\n".to_owned(),
+                Unavailable::Closing => "closing\n".to_owned(),
+                Unavailable::Journal(reason) => format!("trouble: {reason}\n"),
             };
             (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
         }
@@ -35,21 +35,21 @@ pub(crate) async fn metrics(State(coordinator): App) -> Response {
     // One reader at a time holds the state, so that many do not hold up those who write.
     let _turn = coordinator.reading.lock().await;
     let text = coordinator
-        .look_now(|state| coordinator.metrics().text(state))
+        .try_with_state(|state| coordinator.metrics().text(state))
         .await;
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
-/// Refuses everything while this genomaster does not lead: what it knows may be old.
+/// Middleware: rejects requests while this genomaster does not lead, because its state may be stale.
 pub(crate) async fn only_leading(
     State(coordinator): App,
     request: Request,
     next: Next,
 ) -> Response {
-    match coordinator.away() {
+    match coordinator.unavailable() {
         None => next.run(request).await,
-        Some(away) => Failure::away(&away).into_response(),
+        Some(unavailable) => Failure::unavailable(&unavailable).into_response(),
     }
 }
 

@@ -1,14 +1,14 @@
-//! How often somebody may ask: one token bucket each.
+//! Rate limits: one token bucket per key.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// A bucket holds this many seconds' worth of requests.
 const BURST_SECONDS: f64 = 2.0;
-/// Above this many names, those that have been quiet are forgotten.
+/// Above this number of buckets, full ones are removed.
 const MAX_BUCKETS: usize = 50_000;
 
-/// A bucket of tokens for each name; a request takes one.
+/// A token bucket per key; a request takes one token.
 #[derive(Debug)]
 pub struct RateLimit<K> {
     per_second: f64,
@@ -22,7 +22,7 @@ struct Bucket {
 }
 
 impl<K: Ord> RateLimit<K> {
-    /// `per_second` requests each, twice as many at once; 0 is no limit.
+    /// Allows `per_second` requests per key, with bursts of twice as many; 0 means no limit.
     pub fn new(per_second: u32) -> RateLimit<K> {
         RateLimit {
             per_second: f64::from(per_second),
@@ -30,13 +30,13 @@ impl<K: Ord> RateLimit<K> {
         }
     }
 
-    /// Takes a token, or says how long there will be none.
+    /// Takes a token, or returns the time until there is one.
     pub fn take(&mut self, name: K, now: Instant) -> Result<(), Duration> {
         if self.per_second == 0.0 {
             return Ok(());
         }
         if self.buckets.len() >= MAX_BUCKETS && !self.buckets.contains_key(&name) {
-            self.forget_the_quiet(now);
+            self.remove_full_buckets(now);
         }
         let full = self.per_second * BURST_SECONDS;
         let (tokens, filled) = (full, now);
@@ -54,8 +54,8 @@ impl<K: Ord> RateLimit<K> {
         Ok(())
     }
 
-    /// A bucket that is full again says nothing; where none is, all start anew.
-    fn forget_the_quiet(&mut self, now: Instant) {
+    /// A full bucket holds no information. If none is full, all are reset.
+    fn remove_full_buckets(&mut self, now: Instant) {
         let quiet = Duration::from_secs_f64(BURST_SECONDS);
         self.buckets
             .retain(|_, bucket| now.saturating_duration_since(bucket.filled) < quiet);

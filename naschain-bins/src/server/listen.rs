@@ -30,10 +30,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A request's line and headers together.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
-/// One stranger has at most one in this many of all connections.
-const SHARE: usize = 8;
+/// A non-loopback address may have at most 1/8 of all connections.
+const MAX_SHARE: usize = 8;
 
-/// How a server listens.
+/// Settings of a server's connections.
 #[derive(Clone)]
 pub struct Listening {
     /// TLS, or plain HTTP.
@@ -52,8 +52,8 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
     let slots = Arc::new(Semaphore::new(listening.max_connections));
-    let share = if listening.behind_proxy { 1 } else { SHARE };
-    let strangers = Arc::new(Strangers::new(listening.max_connections / share));
+    let share = if listening.behind_proxy { 1 } else { MAX_SHARE };
+    let remote = Arc::new(RemoteConnections::new(listening.max_connections / share));
     let acceptor = listening.tls.map(TlsAcceptor::from);
     let graceful = GracefulShutdown::new();
     tokio::pin!(stop);
@@ -75,13 +75,13 @@ pub async fn serve(
                 continue;
             }
         };
-        let Some(visit) = strangers.enter(peer.ip()) else {
+        let Some(permit) = remote.enter(peer.ip()) else {
             tracing::debug!("{peer} has too many connections");
             continue;
         };
         let (router, acceptor, watcher) = (router.clone(), acceptor.clone(), graceful.watcher());
         tokio::spawn(async move {
-            let _held = (slot, visit);
+            let _held = (slot, permit);
             let _ = stream.set_nodelay(true);
             match acceptor {
                 None => connection(plain(stream), peer, router, watcher).await,
@@ -129,27 +129,27 @@ async fn connection(
     }
 }
 
-/// How many connections each address has that is not this machine's.
-struct Strangers {
+/// Number of connections of each non-loopback address.
+struct RemoteConnections {
     most: usize,
     open: Mutex<BTreeMap<IpAddr, usize>>,
 }
 
-/// One of them.
-struct Visit {
-    strangers: Arc<Strangers>,
+/// A counted connection; dropping it releases the count.
+struct ConnectionPermit {
+    remote: Arc<RemoteConnections>,
     address: Option<IpAddr>,
 }
 
-impl Strangers {
-    fn new(most: usize) -> Strangers {
-        Strangers {
+impl RemoteConnections {
+    fn new(most: usize) -> RemoteConnections {
+        RemoteConnections {
             most: most.max(1),
             open: Mutex::new(BTreeMap::new()),
         }
     }
 
-    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Visit> {
+    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionPermit> {
         let address = Some(address.to_canonical()).filter(|address| !address.is_loopback());
         if let Some(address) = address {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -159,15 +159,15 @@ impl Strangers {
             }
             *count += 1;
         }
-        let strangers = self.clone();
-        Some(Visit { strangers, address })
+        let remote = self.clone();
+        Some(ConnectionPermit { remote, address })
     }
 }
 
-impl Drop for Visit {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let Some(address) = self.address else { return };
-        let open = self.strangers.open.lock();
+        let open = self.remote.open.lock();
         let mut open = open.unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = open.get_mut(&address) {
             *count -= 1;
@@ -183,9 +183,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stranger_has_a_share_of_the_connections() {
-        let strangers = Arc::new(Strangers::new(2));
-        let enter = |text: &str| strangers.enter(text.parse().unwrap());
+    fn an_address_has_a_share_of_the_connections() {
+        let remote = Arc::new(RemoteConnections::new(2));
+        let enter = |text: &str| remote.enter(text.parse().unwrap());
         let first = enter("192.0.2.1").unwrap();
         let _second = enter("192.0.2.1").unwrap();
         assert!(enter("192.0.2.1").is_none() && enter("::ffff:192.0.2.1").is_none());
@@ -193,6 +193,6 @@ mod tests {
         drop(first);
         assert!(enter("192.0.2.1").is_some());
         let _many: Vec<_> = (0..9).map(|_| enter("127.0.0.1").unwrap()).collect();
-        assert_eq!(strangers.open.lock().unwrap().len(), 1);
+        assert_eq!(remote.open.lock().unwrap().len(), 1);
     }
 }

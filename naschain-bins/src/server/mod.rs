@@ -1,4 +1,4 @@
-//! The genomaster's HTTP side: JSON under /v1, every error an RFC 9457 problem document.
+//! The genomaster's HTTP server: JSON under /v1, every error an RFC 9457 problem document.
 
 pub mod access;
 pub mod allow_list;
@@ -35,14 +35,14 @@ use naschain_run::{
     JoinRequest, JournalPage, LeaveRequest, ProblemKind, ResultRequest, RunSpec,
 };
 
-/// No request for work waits longer than this.
+/// Maximum wait of a request for work.
 const MAX_WAIT_MS: u64 = 30_000;
-/// No page of jobs has more than this.
-const MAX_BATCHES: usize = 1_000;
-/// No page of the journal has more than this.
+/// Maximum number of jobs per page.
+const MAX_JOBS: usize = 1_000;
+/// Maximum number of journal entries per page.
 const MAX_ENTRIES: usize = 1_000;
 
-/// What the routes share.
+/// State shared by the routes.
 #[derive(Clone)]
 struct App {
     coordinator: Arc<Coordinator>,
@@ -72,13 +72,13 @@ pub fn router(
     let leading = from_fn_with_state(coordinator.clone(), only_leading);
     let signed = signed_routes(app.clone())
         .route_layer(leading.clone())
-        .route_layer(from_fn_with_state(auth.clone(), auth::signed));
+        .route_layer(from_fn_with_state(auth.clone(), auth::authenticate));
     let legacy = legacy.map(|legacy| legacy::router(coordinator.clone(), legacy));
     let open = public_routes(coordinator.clone())
         .merge(legacy.unwrap_or_default())
         .route_layer(leading)
         .merge(routes_about_itself(app))
-        .route_layer(from_fn_with_state(auth, auth::open));
+        .route_layer(from_fn_with_state(auth, auth::check_limits));
     signed
         .merge(open)
         .fallback(|| async { Failure::new(ProblemKind::NotFound, "there is no such path") })
@@ -90,7 +90,7 @@ pub fn router(
         .layer(from_fn_with_state(coordinator, measure))
 }
 
-/// What miners and validators ask.
+/// Routes for miners and validators.
 fn signed_routes(app: App) -> Router {
     Router::new()
         .route("/v1/run", get(run))
@@ -104,7 +104,7 @@ fn signed_routes(app: App) -> Router {
         .with_state(app)
 }
 
-/// What anybody may follow and verify.
+/// Public routes: journal and events.
 fn public_routes(coordinator: Arc<Coordinator>) -> Router {
     Router::new()
         .route("/v1/journal", get(journal))
@@ -112,7 +112,7 @@ fn public_routes(coordinator: Arc<Coordinator>) -> Router {
         .with_state(coordinator)
 }
 
-/// What a genomaster answers also when it does not lead.
+/// Routes that a standby answers too.
 fn routes_about_itself(app: App) -> Router {
     Router::new()
         .route("/identity", get(identity))
@@ -136,8 +136,8 @@ async fn join(
     Extension(caller): Extension<Caller>,
     Body(request): Body<JoinRequest>,
 ) -> Reply<StatusCode> {
-    caller.is(&request.miner)?;
-    let event = app.auth.joining(&request)?;
+    caller.check_is(&request.miner)?;
+    let event = app.auth.join_event(&request)?;
     let name = request
         .name
         .map_or(String::new(), |name| format!(" ({name})"));
@@ -151,7 +151,7 @@ async fn leave(
     Extension(caller): Extension<Caller>,
     Body(request): Body<LeaveRequest>,
 ) -> Reply<StatusCode> {
-    caller.is(&request.miner)?;
+    caller.check_is(&request.miner)?;
     if request.run != coordinator.run() {
         return Err(wrong_run(request.run, coordinator.run()));
     }
@@ -174,8 +174,8 @@ async fn jobs(
     Extension(caller): Extension<Caller>,
     Body(request): Body<JobRequest>,
 ) -> Reply<Json<JobReply>> {
-    caller.is(&request.miner)?;
-    // Also one that joined under another list.
+    caller.check_is(&request.miner)?;
+    // The miner may have joined under another allow-list.
     auth.owner(&request.miner)?;
     let wait = Duration::from_millis(request.wait_ms.min(MAX_WAIT_MS));
     let reply = coordinator
@@ -194,7 +194,7 @@ async fn heartbeat(
     Body(request): Body<HeartbeatRequest>,
 ) -> Reply<StatusCode> {
     let lease = lease_id(lease)?;
-    caller.is(&request.miner)?;
+    caller.check_is(&request.miner)?;
     coordinator
         .heartbeat(&request.miner, lease, request.epoch, caller.proof)
         .await?;
@@ -208,7 +208,7 @@ async fn result(
     Body(request): Body<ResultRequest>,
 ) -> Reply<StatusCode> {
     let lease = lease_id(lease)?;
-    caller.is(&request.miner)?;
+    caller.check_is(&request.miner)?;
     check_run(&request, caller.is_signed(), coordinator.run())?;
     tracing::info!("{} answers under {lease}", request.miner);
     coordinator
@@ -217,7 +217,7 @@ async fn result(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// An answer has to be for this run, and a signed one has to say so.
+/// An answer must be for this run; a signed one must name it.
 fn check_run(request: &ResultRequest, signed: bool, run: Digest) -> Reply<()> {
     match request.run {
         Some(other) if other != run => Err(wrong_run(other, run)),
@@ -246,21 +246,16 @@ async fn closed_jobs(
 ) -> Reply<Json<ClosedJobs>> {
     let Query(After { after }) =
         query.map_err(|error| Failure::new(ProblemKind::BadQuery, error.body_text()))?;
-    let page = app.coordinator.look(|state| {
+    let page = app.coordinator.with_state(|state| {
         let closed = state.closed();
-        let is_last = after.saturating_add(MAX_BATCHES) >= closed.len();
+        let is_last = after.saturating_add(MAX_JOBS) >= closed.len();
         ClosedJobs {
             head: is_last.then(|| {
                 let mut chain = app.chain.lock().unwrap_or_else(PoisonError::into_inner);
                 chain.follow(closed);
                 chain.head(app.auth.hotkey())
             }),
-            jobs: closed
-                .iter()
-                .skip(after)
-                .take(MAX_BATCHES)
-                .cloned()
-                .collect(),
+            jobs: closed.iter().skip(after).take(MAX_JOBS).cloned().collect(),
             total: closed.len(),
             finished: state.is_finished(),
         }
@@ -269,7 +264,7 @@ async fn closed_jobs(
 }
 
 async fn front(State(coordinator): Shared) -> Json<Vec<FrontEntry>> {
-    let front = coordinator.look(|state| state.front()).await;
+    let front = coordinator.with_state(|state| state.front()).await;
     let entry = |member: naschain_run::FrontMember| FrontEntry {
         genome: member.genome,
         measurement: member.measurement,
@@ -286,7 +281,7 @@ async fn journal(
     let page = coordinator.public_entries(after as u64, MAX_ENTRIES);
     let (mut entries, last) = page.await?;
     for entry in &mut entries {
-        // It follows from the rest.
+        // It can be recomputed from the entries.
         entry.feed = None;
     }
     Ok(Json(JournalPage { entries, last }))

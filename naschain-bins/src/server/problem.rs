@@ -1,23 +1,22 @@
-//! Refusals as RFC 9457 problem documents, and the status that each kind of error has.
+//! Errors as RFC 9457 problem documents.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use naschain_consensus::Rejected;
 
-use crate::coordinator::call_error::{Away, CallError};
+use crate::coordinator::call_error::{CallError, Unavailable};
 use naschain_run::{Problem, ProblemKind};
 
-/// A refusal on its way out.
+/// An error response.
 #[derive(Debug)]
 pub struct Failure {
     problem: Problem,
-    /// When to try again, where that is known.
+    /// Value of `Retry-After`, if any.
     pub retry_after_seconds: Option<u64>,
 }
 
 impl Failure {
-    /// A refusal of this kind, with the status of the kind. One that is temporary says when to try
-    /// again.
+    /// An error of this kind, with its status; a 503 gets a `Retry-After` of one second.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Failure {
         let status = kind.status();
         Failure {
@@ -30,29 +29,29 @@ impl Failure {
         }
     }
 
-    /// The same refusal with another status.
+    /// The same error with another status.
     pub(crate) fn with_status(mut self, status: StatusCode) -> Failure {
         self.problem.status = status.as_u16();
         self
     }
 
-    /// Why this genomaster answers nothing at the moment.
-    pub(crate) fn away(away: &Away) -> Failure {
-        let kind = match away {
-            Away::Standby => ProblemKind::Standby,
-            Away::Trouble(_) => ProblemKind::JournalTrouble,
-            Away::Closing => ProblemKind::Closing,
+    /// The error for calls that cannot be served now.
+    pub(crate) fn unavailable(unavailable: &Unavailable) -> Failure {
+        let kind = match unavailable {
+            Unavailable::Standby => ProblemKind::Standby,
+            Unavailable::Journal(_) => ProblemKind::JournalTrouble,
+            Unavailable::Closing => ProblemKind::Closing,
         };
-        Failure::new(kind, away.to_string())
+        Failure::new(kind, unavailable.to_string())
     }
 
-    /// Its status.
+    /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         let status = StatusCode::from_u16(self.problem.status);
         status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// What was wrong and what would be right.
+    /// What is wrong and what would be valid.
     pub fn detail(&self) -> &str {
         &self.problem.detail
     }
@@ -82,7 +81,7 @@ impl From<CallError> for Failure {
             CallError::Rejected(_) => ProblemKind::Refused,
             CallError::WrongEpoch { .. } => ProblemKind::WrongEpoch,
             CallError::TooManyMiners { .. } => ProblemKind::TooManyMiners,
-            CallError::Away(away) => return Failure::away(away),
+            CallError::Unavailable(unavailable) => return Failure::unavailable(unavailable),
         };
         Failure::new(kind, error.to_string())
     }

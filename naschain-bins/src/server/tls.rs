@@ -1,4 +1,7 @@
 //! TLS by rustls, with certificates from PEM files.
+//!
+//! rustls uses ring, which needs only a C compiler; SQLite needs that anyway. Requests are signed but
+//! responses are not, because btauth/1 signs requests only: TLS protects the responses.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +13,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// Flags of a server.
+/// Command-line flags of a server.
 #[derive(Args, Clone, Debug)]
 pub struct TlsArgs {
     /// Certificate chain in PEM, the server's own certificate first; serves https
@@ -55,7 +58,7 @@ fn server_config(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
     Ok(Arc::new(config))
 }
 
-/// The certificates that a client is to believe besides the public ones.
+/// Certificates that a client trusts in addition to the public ones.
 pub(crate) fn certificates(file: &Path) -> Result<Vec<reqwest::Certificate>> {
     let pem = std::fs::read(file);
     let pem = pem.with_context(|| format!("cannot read the certificates {}", file.display()))?;
@@ -72,12 +75,11 @@ pub(crate) fn certificates(file: &Path) -> Result<Vec<reqwest::Certificate>> {
 /// What to do about an error of a client, where its own text does not say so.
 pub(crate) fn hint(error: &str) -> &'static str {
     // As rustls names it.
-    match error.contains("CaUsedAsEndEntity") {
-        true => {
-            "; the genomaster serves an authority's own certificate (CA:TRUE), which no client takes: \
+    if error.contains("CaUsedAsEndEntity") {
+        "; the genomaster serves an authority's own certificate (CA:TRUE), which no client takes: \
              let the authority sign one for the genomaster, serve that with --tls-cert, and give \
              clients the authority's with --ca-file; docs/identity.md has the commands"
-        }
-        false => "",
+    } else {
+        ""
     }
 }

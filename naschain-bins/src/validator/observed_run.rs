@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use naschain_run::{
-    ClosedJob, EpochWeights, HistoryChain, HistoryHead, Report, RunSpec, Terms, validate,
+    ClosedJob, EpochWeights, HistoryChain, HistoryHead, RunSpec, ScoringReport, ScoringTerms,
+    validate,
 };
 
 use crate::client::Client;
@@ -59,9 +60,9 @@ impl ObservedRun {
         epoch_jobs: Option<u32>,
         genomaster: Option<&str>,
         finished: bool,
-    ) -> (Report, Vec<EpochWeights>) {
+    ) -> (ScoringReport, Vec<EpochWeights>) {
         let population = self.spec.search.population;
-        let mut terms = Terms::new(self.spec.digest(), &self.spec.rules.agreement);
+        let mut terms = ScoringTerms::new(self.spec.digest(), &self.spec.rules.agreement);
         terms.genomaster = genomaster;
         terms.legacy = self.legacy;
         terms.epoch_jobs = epoch_jobs.map_or(population, |n| n as usize);

@@ -20,7 +20,7 @@ impl PublicJournal {
     pub fn new(spec: RunSpec, genomaster: Option<&str>, legacy: bool) -> Result<PublicJournal> {
         let signers = Signers {
             genomaster: genomaster.map(str::to_owned),
-            unsigned: Unsigned::Miners,
+            unsigned: Unsigned::AllInUnsignedRun,
             legacy,
         };
         Ok(PublicJournal {
@@ -39,7 +39,7 @@ impl PublicJournal {
                 break;
             }
             for (at, entry) in page.iter().enumerate() {
-                if let Err(fault) = self.auditor.take(entry, &page[at + 1..]) {
+                if let Err(fault) = self.auditor.verify_next(entry, &page[at + 1..]) {
                     self.problem = Some(fault.to_string());
                     break;
                 }

@@ -11,7 +11,7 @@ use naschain_bins::clock::unix_nanos as now;
 use naschain_bins::journal::run_folder::read_spec;
 use naschain_bins::journal::store::Place;
 use naschain_consensus::Event;
-use naschain_run::verify_proof;
+use naschain_run::Proof;
 use serde_json::Value;
 
 #[tokio::test]
@@ -138,7 +138,8 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
             assert!(matches!(event, Event::Tick), "{event:?} is not proven");
             continue;
         };
-        let proof = verify_proof(&event, &proof, spec.digest()).unwrap();
+        let proof = Proof::parse(&proof).unwrap();
+        proof.check(&event, spec.digest()).unwrap();
         assert_eq!(proof.receiver, keys["genomaster"].address());
         answers += usize::from(matches!(event, Event::Submit { .. }));
     }

@@ -121,7 +121,7 @@ async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec
         let all = state.closed().iter().flat_map(|job| job.rows.clone());
         all.map(|(_, row)| row).collect()
     };
-    let rows = coordinator.look(rows).await;
+    let rows = coordinator.with_state(rows).await;
     coordinator.close().await.unwrap();
     std::fs::remove_dir_all(dir).unwrap();
     rows

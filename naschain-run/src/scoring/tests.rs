@@ -55,13 +55,13 @@ fn job(number: u64) -> ClosedJob {
     }
 }
 
-fn report(jobs: &[ClosedJob]) -> Report {
+fn report(jobs: &[ClosedJob]) -> ScoringReport {
     report_of(jobs, false)
 }
 
-fn report_of(jobs: &[ClosedJob], legacy: bool) -> Report {
+fn report_of(jobs: &[ClosedJob], legacy: bool) -> ScoringReport {
     let (genomaster, agreement) = (key(9), Agreement::default());
-    let terms = Terms {
+    let terms = ScoringTerms {
         run: RUN,
         agreement: &agreement,
         genomaster: Some(genomaster.address()),
@@ -107,14 +107,14 @@ fn forged_rows_are_named_and_earn_nothing() {
         );
     };
     forge("it is not signed", |job| job.proofs[0] = None);
-    forge("something else", |job| job.rows[0].1 = measured(9001));
-    forge("not that of", |job| {
+    forge("does not match", |job| job.rows[0].1 = measured(9001));
+    forge("not a valid one of", |job| {
         job.proofs[0].as_mut().unwrap().nonce += 1;
     });
     forge("another hotkey", |job| {
         job.proofs[0] = job.proofs[1].clone()
     });
-    forge("something else", |job| {
+    forge("does not match", |job| {
         let row = measured(9000);
         job.proofs[0] = Some(proof(&key(1), &row, 21, Digest([5; 32]), 9));
     });

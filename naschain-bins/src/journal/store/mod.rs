@@ -31,19 +31,19 @@ enum Database {
 
 impl Store {
     /// Up to `most` entries after number `after`, in order.
-    pub async fn entries(&mut self, after: u64, most: usize) -> Result<Vec<Entry>> {
+    pub async fn entries(&mut self, after: u64, limit: usize) -> Result<Vec<Entry>> {
         match &mut self.0 {
-            Database::Sqlite(store) => store.entries(after, most).await,
-            Database::Postgres(store) => store.entries(after, most).await,
+            Database::Sqlite(store) => store.entries(after, limit).await,
+            Database::Postgres(store) => store.entries(after, limit).await,
         }
     }
 
     /// Up to `most` entries from number `first` on that have public events, as number, run time in
     /// milliseconds, and the events as JSON.
-    pub async fn feed(&mut self, first: u64, most: usize) -> Result<Vec<(u64, u64, String)>> {
+    pub async fn feed(&mut self, first: u64, limit: usize) -> Result<Vec<(u64, u64, String)>> {
         match &mut self.0 {
-            Database::Sqlite(store) => store.feed(first, most).await,
-            Database::Postgres(store) => store.feed(first, most).await,
+            Database::Sqlite(store) => store.feed(first, limit).await,
+            Database::Postgres(store) => store.feed(first, limit).await,
         }
     }
 
@@ -158,9 +158,9 @@ impl TypedValueParser for PlaceParser {
         value: &OsStr,
     ) -> Result<Place, clap::Error> {
         let text = value.to_str().ok_or_else(|| "it is not UTF-8".to_owned());
-        text.and_then(str::parse).map_err(|why| {
+        text.and_then(str::parse).map_err(|reason| {
             let flag = arg.map(Arg::to_string).unwrap_or_default();
-            let message = format!("the value of '{flag}' is wrong: {why}\n");
+            let message = format!("the value of '{flag}' is wrong: {reason}\n");
             clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
         })
     }

@@ -43,10 +43,10 @@ const TABLES: [&str; 3] = [
 /// wait for each other at this lock.
 const TABLES_LOCK: i64 = 0x6e61_7363_6861_696e;
 
-/// No statement of a healthy server takes longer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// A snapshot has many megabytes.
-const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(120);
+/// Timeout of a statement.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Timeout for storing a snapshot, which has many megabytes.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(super) struct PostgresStore {
     connection: PgConnection,
@@ -106,7 +106,7 @@ async fn connect(url: &str) -> Result<PgConnection> {
             ("idle_in_transaction_session_timeout", "10000"),
             ("client_min_messages", "warning"),
         ]);
-    let connected = tokio::time::timeout(PATIENCE, options.connect()).await;
+    let connected = tokio::time::timeout(STATEMENT_TIMEOUT, options.connect()).await;
     connected
         .context("PostgreSQL does not answer")?
         .context("cannot connect to PostgreSQL")
@@ -145,10 +145,11 @@ impl PostgresStore {
             .bind(column(entries, |entry| entry.number as i64))
             .bind(column(entries, |entry| entry.now_ms as i64))
             .bind(column(entries, |entry| entry.event.as_str()))
-            .bind(column(entries, |entry| entry.link.to_string()))
+            .bind(column(entries, |entry| entry.hash.to_string()))
             .bind(column(entries, |entry| entry.proof.as_deref()))
             .bind(column(entries, |entry| entry.feed.as_deref()));
-        let inserted = tokio::time::timeout(PATIENCE, insert.execute(&mut self.connection)).await;
+        let inserted =
+            tokio::time::timeout(STATEMENT_TIMEOUT, insert.execute(&mut self.connection)).await;
         Ok(inserted
             .context("PostgreSQL does not answer")??
             .rows_affected())
@@ -156,13 +157,13 @@ impl PostgresStore {
 }
 
 impl PostgresStore {
-    pub(super) async fn entries(&mut self, after: u64, most: usize) -> Result<Vec<Entry>> {
+    pub(super) async fn entries(&mut self, after: u64, limit: usize) -> Result<Vec<Entry>> {
         let select = "SELECT number, now_ms, event, link, proof, feed FROM naschain_journal
                 WHERE run = $1 AND number > $2 ORDER BY number LIMIT $3";
         let rows = sqlx::query_as(select)
             .bind(&self.run)
             .bind(after as i64)
-            .bind(most as i64)
+            .bind(limit as i64)
             .fetch_all(&mut self.connection)
             .await
             .context("cannot read the journal in PostgreSQL")?;
@@ -172,16 +173,16 @@ impl PostgresStore {
     pub(super) async fn feed(
         &mut self,
         first: u64,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<(u64, u64, String)>> {
         let select = "SELECT number, now_ms, feed FROM naschain_journal
                 WHERE run = $1 AND number >= $2 AND feed IS NOT NULL ORDER BY number LIMIT $3";
         let rows = sqlx::query_as(select)
             .bind(&self.run)
             .bind(first as i64)
-            .bind(most as i64)
+            .bind(limit as i64)
             .fetch_all(&mut self.connection);
-        let rows = tokio::time::timeout(PATIENCE, rows).await;
+        let rows = tokio::time::timeout(STATEMENT_TIMEOUT, rows).await;
         let rows = rows.context("PostgreSQL does not answer")??;
         Ok(rows.into_iter().map(rows::published).collect())
     }
@@ -219,13 +220,13 @@ impl PostgresStore {
             .bind(&self.run)
             .bind(self.term)
             .bind(snapshot.number as i64)
-            .bind(snapshot.link.to_string())
+            .bind(snapshot.hash.to_string())
             .bind(snapshot.now_ms as i64)
             .bind(&snapshot.format)
             .bind(snapshot.digest.to_string())
             .bind(&snapshot.bytes)
             .execute(&mut self.connection);
-        let replaced = tokio::time::timeout(SNAPSHOT_PATIENCE, replace).await;
+        let replaced = tokio::time::timeout(SNAPSHOT_TIMEOUT, replace).await;
         replaced
             .context("PostgreSQL does not answer")?
             .context("cannot keep a snapshot")?;
@@ -237,7 +238,7 @@ impl PostgresStore {
         let select = sqlx::query_scalar(select)
             .bind(&self.run)
             .fetch_one(&mut self.connection);
-        let term: i64 = tokio::time::timeout(PATIENCE / 2, select)
+        let term: i64 = tokio::time::timeout(STATEMENT_TIMEOUT / 2, select)
             .await
             .context("PostgreSQL does not answer")?
             .context("the connection to PostgreSQL is lost")?;

@@ -4,13 +4,13 @@ use anyhow::{Context, Result};
 use naschain_core::Digest;
 use naschain_run::Entry;
 
-/// The state after an entry of the journal, to spare replaying those before.
+/// The state after an entry of the journal; avoids replaying the entries before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// The number of the entry.
     pub number: u64,
-    /// Its link.
-    pub link: Digest,
+    /// Its hash (column `link`).
+    pub hash: Digest,
     /// The run's time then.
     pub now_ms: u64,
     /// Which layout the bytes have.
@@ -27,14 +27,14 @@ pub(super) type EntryRow = (i64, i64, String, String, Option<String>, Option<Str
 pub(super) type SnapshotRow = (i64, String, i64, String, String, Vec<u8>);
 
 pub(super) fn entry(row: EntryRow) -> Result<Entry> {
-    let (number, now_ms, event, link, proof, feed) = row;
-    let link = link.parse();
+    let (number, now_ms, event, hash, proof, feed) = row;
+    let hash: Result<Digest, _> = hash.parse();
     Ok(Entry {
         number: number.max(0) as u64,
         now_ms: now_ms.max(0) as u64,
         event,
         proof,
-        link: link.with_context(|| format!("the link of event {number} was changed"))?,
+        hash: hash.with_context(|| format!("the link of event {number} was changed"))?,
         feed,
     })
 }
@@ -44,10 +44,10 @@ pub(super) fn published((number, now_ms, feed): (i64, i64, String)) -> (u64, u64
 }
 
 pub(super) fn snapshot(row: SnapshotRow) -> Result<Snapshot> {
-    let (number, link, now_ms, format, digest, bytes) = row;
+    let (number, hash, now_ms, format, digest, bytes) = row;
     Ok(Snapshot {
         number: number.max(0) as u64,
-        link: link.parse()?,
+        hash: hash.parse()?,
         now_ms: now_ms.max(0) as u64,
         format,
         digest: digest.parse()?,

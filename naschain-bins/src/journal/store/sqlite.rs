@@ -48,6 +48,8 @@ pub(super) async fn lead(path: &Path) -> Result<SqliteStore> {
         let path = path.display();
         format!("cannot open the journal {path}; is another genomaster running on it?")
     };
+    // Full: a commit waits for the disk, so that no acknowledged event is lost in a power failure.
+    // Exclusive keeps the file locked while it is open, so that two genomasters cannot share a run.
     let mut connection = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -68,7 +70,7 @@ pub(super) async fn lead(path: &Path) -> Result<SqliteStore> {
             .await
             .with_context(context)?;
     }
-    // Whoever opens the file writes to it: only so is it known that there is room.
+    // Writing here detects a full disk or a read-only file when the journal is opened.
     let term = "INSERT INTO leader (id, term) VALUES (1, 1)
         ON CONFLICT (id) DO UPDATE SET term = term + 1";
     let written = sqlx::query(term).execute(&mut connection).await;
@@ -81,11 +83,11 @@ pub(super) async fn lead(path: &Path) -> Result<SqliteStore> {
 
 /// Journals of earlier versions have fewer columns.
 async fn add_column(connection: &mut SqliteConnection, column: &str) -> Result<()> {
-    let there = sqlx::query("SELECT 1 FROM pragma_table_info('journal') WHERE name = ?")
+    let existing = sqlx::query("SELECT 1 FROM pragma_table_info('journal') WHERE name = ?")
         .bind(column)
         .fetch_optional(&mut *connection)
         .await?;
-    if there.is_none() {
+    if existing.is_none() {
         let add = format!("ALTER TABLE journal ADD COLUMN {column} TEXT");
         sqlx::query(&add).execute(connection).await?;
     }
@@ -98,7 +100,7 @@ pub(super) async fn read(path: &Path) -> Result<SqliteStore> {
         let path = path.display();
         format!("cannot read the journal {path}; a genomaster that runs on it has to be stopped")
     };
-    // Not read-only: a journal that was not closed has to be put in order first.
+    // Not read-only: SQLite has to recover a journal that was not closed.
     let mut connection = SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(Duration::from_millis(200))
@@ -117,12 +119,12 @@ pub(super) async fn read(path: &Path) -> Result<SqliteStore> {
 }
 
 impl SqliteStore {
-    pub(super) async fn entries(&mut self, after: u64, most: usize) -> Result<Vec<Entry>> {
+    pub(super) async fn entries(&mut self, after: u64, limit: usize) -> Result<Vec<Entry>> {
         let select = "SELECT number, now_ms, event, link, proof, feed FROM journal
                 WHERE number > ? ORDER BY number LIMIT ?";
         let rows = sqlx::query_as(select)
             .bind(after as i64)
-            .bind(most as i64)
+            .bind(limit as i64)
             .fetch_all(&mut self.connection)
             .await
             .with_context(|| format!("cannot read the journal {}", self.path.display()))?;
@@ -132,13 +134,13 @@ impl SqliteStore {
     pub(super) async fn feed(
         &mut self,
         first: u64,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<(u64, u64, String)>> {
         let select = "SELECT number, now_ms, feed FROM journal
                 WHERE number >= ? AND feed IS NOT NULL ORDER BY number LIMIT ?";
         let rows = sqlx::query_as(select)
             .bind(first as i64)
-            .bind(most as i64)
+            .bind(limit as i64)
             .fetch_all(&mut self.connection)
             .await?;
         Ok(rows.into_iter().map(rows::published).collect())
@@ -154,7 +156,7 @@ impl SqliteStore {
             row.push_bind(entry.number as i64)
                 .push_bind(entry.now_ms as i64)
                 .push_bind(&entry.event)
-                .push_bind(entry.link.to_string())
+                .push_bind(entry.hash.to_string())
                 .push_bind(&entry.proof)
                 .push_bind(&entry.feed);
         });
@@ -177,7 +179,7 @@ impl SqliteStore {
                 (id, number, link, now_ms, format, digest, bytes) VALUES (1, ?, ?, ?, ?, ?, ?)";
         sqlx::query(replace)
             .bind(snapshot.number as i64)
-            .bind(snapshot.link.to_string())
+            .bind(snapshot.hash.to_string())
             .bind(snapshot.now_ms as i64)
             .bind(&snapshot.format)
             .bind(snapshot.digest.to_string())
@@ -189,7 +191,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn check(&mut self) -> Result<()> {
-        // Nobody can take an open file away.
+        // The exclusive lock cannot be lost while the file is open.
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::cli::line_file;
 
-const FEWEST_CHARACTERS: usize = 8;
+const MIN_CHARACTERS: usize = 8;
 const MAX_CHARACTERS: usize = 256;
 
 /// Hashes of the tokens; the tokens themselves are not kept.
@@ -40,8 +40,8 @@ impl Credentials {
                 .with_context(|| format!("line {number} does not begin with a uid"))?;
             let length = token.chars().count();
             ensure!(
-                (FEWEST_CHARACTERS..=MAX_CHARACTERS).contains(&length),
-                "line {number}: the token has {length} characters; it must have {FEWEST_CHARACTERS} to {MAX_CHARACTERS}"
+                (MIN_CHARACTERS..=MAX_CHARACTERS).contains(&length),
+                "line {number}: the token has {length} characters; it must have {MIN_CHARACTERS} to {MAX_CHARACTERS}"
             );
             let before = hashes.insert(uid, blake3::hash(token.as_bytes()));
             ensure!(before.is_none(), "line {number}: uid {uid} appears twice");

@@ -104,7 +104,7 @@ impl From<CallError> for Message {
 type Reply<T> = Result<T, Message>;
 
 #[derive(Deserialize)]
-struct JobQuestion {
+struct JobQuery {
     user_name: u32,
 }
 
@@ -120,7 +120,7 @@ async fn request_job(
     headers: HeaderMap,
     body: String,
 ) -> Reply<Json<Value>> {
-    let JobQuestion { user_name } = read(&body)?;
+    let JobQuery { user_name } = read(&body)?;
     app.authenticate(user_name, &headers)?;
     let miner = miner(user_name);
     match app.ask(&miner).await? {
@@ -186,7 +186,7 @@ async fn handle_valid_request(State(app): State<Arc<App>>) -> Reply<Response> {
     // One reader at a time, and each job once, so that they do not hold up those who write.
     let mut measured = app.measured.lock().await;
     app.coordinator
-        .look(|state| measured.follow(state.closed()))
+        .with_state(|state| measured.follow(state.closed()))
         .await;
     if measured.text.is_empty() {
         return Err(no_job("no job has ended yet"));
@@ -221,14 +221,15 @@ impl App {
             return Ok(());
         };
         let header = headers.get(header::AUTHORIZATION);
-        match header.is_some_and(|header| credentials.allow(uid, header.as_bytes())) {
-            true => Ok(()),
-            false => Err(Message(
+        if header.is_some_and(|header| credentials.allow(uid, header.as_bytes())) {
+            Ok(())
+        } else {
+            Err(Message(
                 StatusCode::UNAUTHORIZED,
                 format!(
                     "user {uid} has to send its HTTP Basic credentials, as in --genomaster.ip http://{uid}:TOKEN@HOST"
                 ),
-            )),
+            ))
         }
     }
 
@@ -243,7 +244,7 @@ impl App {
                     name: None,
                     jobs: None,
                 };
-                let event = self.legacy.auth.joining(&request)?;
+                let event = self.legacy.auth.join_event(&request)?;
                 tracing::info!("{miner} joins");
                 self.coordinator.handle(event, None).await?;
                 Ok(ask().await?)
@@ -273,7 +274,7 @@ impl App {
     /// The live lease under which this user trains this genome.
     async fn lease(&self, uid: u32, genome: &Genome) -> Option<LeaseId> {
         let miner = miner(uid);
-        let found = self.coordinator.look(|state| {
+        let found = self.coordinator.with_state(|state| {
             let mut leases = state.leases_of(&miner);
             leases.find(|(_, job)| state.genome(*job) == Some(genome))
         });
@@ -294,7 +295,7 @@ async fn keep_leases(coordinator: Weak<Coordinator>) {
                 return;
             };
             let leases: Vec<(LeaseId, MinerId)> = coordinator
-                .look(|state| {
+                .with_state(|state| {
                     let all = state.board().leases();
                     let theirs = all.filter(|(_, miner, _)| legacy_uid(miner).is_some());
                     theirs

@@ -53,9 +53,10 @@ fn measurement(values: &Value, space: &MacroSpace, genome: &Genome) -> Result<Me
 
 /// `known`, where the value is that within what rounding loses.
 fn exact(value: f64, known: u64, lost: f64) -> u64 {
-    match (value - known as f64).abs() <= lost {
-        true => known,
-        false => value.round_ties_even() as u64,
+    if (value - known as f64).abs() <= lost {
+        known
+    } else {
+        value.round_ties_even() as u64
     }
 }
 

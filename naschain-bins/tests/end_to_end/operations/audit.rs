@@ -62,11 +62,11 @@ async fn manipulations_of_a_journal_are_named() {
                 renumber,
                 unswap,
             ],
-            "event 20 was changed after it was written, or one before it was dropped",
+            "event 20 was changed after it was written, or an earlier one was removed",
         ),
         (
             &[swap, unswap],
-            "event 21 was moved: what stands at 22 belongs there",
+            "event 21 was moved: the event at position 22 belongs there",
         ),
         (
             &[
@@ -78,7 +78,7 @@ async fn manipulations_of_a_journal_are_named() {
             &[
                 "UPDATE JOURNAL SET feed = REPLACE(feed, 'miner-', 'other-') WHERE number = 3 AND OF_RUN",
             ],
-            "what was told of event 3 does not follow from the journal",
+            "the public events of event 3 do not follow from the journal",
         ),
         (
             &["UPDATE JOURNAL SET feed = NULL WHERE number > 3 AND OF_RUN"],
@@ -158,7 +158,9 @@ async fn a_history_that_differs_from_the_journal_is_found() {
         .await
         .unwrap();
     let mut history = coordinator
-        .look(|state| naschain_bins::artifacts::history::History::start(&dir, &state.closed()[..2]))
+        .with_state(|state| {
+            naschain_bins::artifacts::history::History::start(&dir, &state.closed()[..2])
+        })
         .await
         .unwrap();
     assert!(history.follow(&[]).is_ok());

@@ -56,7 +56,7 @@ async fn signed_run(dir: &Path) -> RunSpec {
         let join = Event::Join { miner: name(seed) };
         coordinator.handle(join, signed).await.unwrap();
     }
-    while !coordinator.look(|state| state.is_finished()).await {
+    while !coordinator.with_state(|state| state.is_finished()).await {
         for seed in 1..=3 {
             let miner = name(seed);
             let ask = sign(seed, "/v1/jobs", json!({"miner": miner, "wait_ms": 0}));
@@ -167,7 +167,7 @@ async fn a_signed_run_needs_a_fresh_signature_for_its_genomaster_on_every_event(
     })
     .await;
     let found = fault(&audit(&again, &[]));
-    assert!(found.contains("here for the second time"), "{found}");
+    assert!(found.contains("each nonce is valid once"), "{found}");
     drop(spec);
     std::fs::remove_dir_all(all).unwrap();
 }
@@ -354,7 +354,7 @@ async fn a_waiting_request_does_not_end_a_lease() {
                 .submit(miner, job.lease, row, None)
                 .await
                 .unwrap();
-            if coordinator.look(|state| state.closed().len()).await == 2 {
+            if coordinator.with_state(|state| state.closed().len()).await == 2 {
                 return;
             }
         }
@@ -378,7 +378,7 @@ async fn a_waiting_request_does_not_end_a_lease() {
         }
     }
     assert_eq!(jobs.len(), 1, "{jobs:?}");
-    let live = coordinator.look(|state| {
+    let live = coordinator.with_state(|state| {
         state
             .leases_of(first)
             .map(|(lease, _)| lease)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::programs::{Server, call, folder, read, wait_until};
 use naschain_bins::coordinator::Coordinator;
-use naschain_bins::coordinator::call_error::{Away, CallError};
+use naschain_bins::coordinator::call_error::{CallError, Unavailable};
 use naschain_bins::journal::store::Place;
 use naschain_run::{Auditor, Signers};
 
@@ -60,7 +60,7 @@ async fn a_full_disk_is_reported_and_loses_nothing() {
     let mut refused = 0;
     let error = loop {
         match crate::operations::simulated::mine(&coordinator, 4, 1_000).await {
-            Err(CallError::Away(Away::Trouble(error))) => break error,
+            Err(CallError::Unavailable(Unavailable::Journal(error))) => break error,
             other => assert!(other.is_err(), "the whole run fit on the disk"),
         }
         refused += 1;
@@ -75,17 +75,20 @@ async fn a_full_disk_is_reported_and_loses_nothing() {
     };
     let again = coordinator.handle(join, None).await;
     assert!(
-        matches!(again, Err(CallError::Away(Away::Trouble(_)))),
+        matches!(again, Err(CallError::Unavailable(Unavailable::Journal(_)))),
         "{again:?}"
     );
-    assert!(matches!(coordinator.away(), Some(Away::Trouble(_))));
+    assert!(matches!(
+        coordinator.unavailable(),
+        Some(Unavailable::Journal(_))
+    ));
 
     std::fs::remove_file(&filler).unwrap();
-    crate::programs::eventually(async || coordinator.away().is_none().then_some(())).await;
+    crate::programs::eventually(async || coordinator.unavailable().is_none().then_some(())).await;
     crate::operations::simulated::mine(&coordinator, 4, 1_000)
         .await
         .unwrap();
-    let front = coordinator.look(|state| state.front()).await;
+    let front = coordinator.with_state(|state| state.front()).await;
     coordinator.close().await.unwrap();
     audit(&place, &spec).await;
 
@@ -95,7 +98,7 @@ async fn a_full_disk_is_reported_and_loses_nothing() {
     crate::operations::simulated::mine(&calm, 4, 1_000)
         .await
         .unwrap();
-    assert_eq!(calm.look(|state| state.front()).await, front);
+    assert_eq!(calm.with_state(|state| state.front()).await, front);
     drop(disk);
     std::fs::remove_dir_all(dir).unwrap();
 }
@@ -135,7 +138,7 @@ async fn audit(place: &Place, spec: &naschain_run::RunSpec) {
     let mut store = place.read(spec.digest()).await.unwrap();
     let mut auditor = Auditor::new(spec.clone(), Signers::default()).unwrap();
     for entry in store.entries(0, 100_000).await.unwrap() {
-        auditor.take(&entry, &[]).unwrap();
+        auditor.verify_next(&entry, &[]).unwrap();
     }
     assert!(auditor.state().is_finished());
     store.close().await.unwrap();

@@ -48,7 +48,7 @@ async fn simulated_miner(url: String, name: MinerId, training: Duration, taken: 
                 loop {
                     match client.submit(&name, job.run, job.lease, &row).await {
                         Ok(()) => taken.lock().unwrap().push(job.lease),
-                        Err(ClientError::Away(_)) => {
+                        Err(ClientError::Unavailable(_)) => {
                             again().await;
                             continue;
                         }
@@ -114,7 +114,7 @@ async fn nothing_is_lost_or_doubled(run: &Path, taken: &[LeaseId]) {
         if let Event::Submit { lease, .. } = serde_json::from_str(&entry.event).unwrap() {
             *answers.entry(lease).or_default() += 1;
         }
-        auditor.take(entry, &[]).unwrap();
+        auditor.verify_next(entry, &[]).unwrap();
     }
     for lease in taken {
         assert_eq!(

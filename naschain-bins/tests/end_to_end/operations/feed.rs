@@ -209,7 +209,7 @@ async fn the_public_journal_ends_before_answers_of_open_jobs() {
         (miner, job)
     };
     let (ada, first) = take(0).await;
-    let before = coordinator.look(|state| state.events()).await;
+    let before = coordinator.with_state(|state| state.events()).await;
     let row = crate::operations::simulated::answer(coordinator.spec(), &first);
     coordinator
         .submit(&ada, first.lease, row, None)
@@ -226,7 +226,7 @@ async fn the_public_journal_ends_before_answers_of_open_jobs() {
     crate::operations::simulated::mine(&coordinator, 4, 100)
         .await
         .unwrap();
-    let all = coordinator.look(|state| state.events()).await;
+    let all = coordinator.with_state(|state| state.events()).await;
     let (entries, last) = coordinator.public_entries(0, 10_000).await.unwrap();
     assert_eq!((entries.len() as u64, last), (all, all));
     let audit = tokio::task::spawn_blocking(move || {

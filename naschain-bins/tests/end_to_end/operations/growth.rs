@@ -16,7 +16,7 @@ async fn requests_that_change_nothing_are_not_journalled() {
     let mut spec = crate::operations::simulated::spec(2, 1, 1);
     spec.rules.lease_ms = 2_000;
     let coordinator = Coordinator::open(Place::of_run(&dir), spec).await.unwrap();
-    let events = || coordinator.look(|state| state.events());
+    let events = || coordinator.with_state(|state| state.events());
     let ada = crate::operations::simulated::miner(0);
     let register = |capacity| Event::Register {
         miner: ada.clone(),

@@ -39,7 +39,7 @@ async fn write(place: &Place, run: Digest) {
     let mut journal = Journal::lead(place, run).await.unwrap().unwrap();
     for (number, (now, event, proof)) in events().iter().enumerate() {
         journal.append(*now, event, proof.as_ref()).unwrap();
-        journal.tell(format!("[{number}]"));
+        journal.set_feed(format!("[{number}]"));
         if number != 1 {
             journal.commit().await.unwrap();
         }
@@ -51,7 +51,7 @@ async fn read(place: &Place, run: Digest) -> anyhow::Result<Vec<Proven>> {
     let mut journal = Journal::lead(place, run).await?.unwrap();
     let mut events = Vec::new();
     loop {
-        let page = journal.read_on(3).await;
+        let page = journal.read_next(3).await;
         match page {
             Ok(page) if page.is_empty() => break,
             Ok(page) => events.extend(page),
@@ -146,7 +146,7 @@ async fn a_snapshot_is_used_only_if_intact_and_of_this_journal() {
         let lead = async || Journal::lead(&place, run).await.unwrap().unwrap();
         let mut journal = lead().await;
         assert!(journal.snapshot(restore).await.unwrap().is_none());
-        journal.read_on(3).await.unwrap();
+        journal.read_next(3).await.unwrap();
         let bytes = vec![7; 100_000];
         let kept = journal.keep_snapshot(Millis(9), bytes.clone()).await;
         kept.unwrap();
@@ -155,7 +155,7 @@ async fn a_snapshot_is_used_only_if_intact_and_of_this_journal() {
         let mut journal = lead().await;
         let restored = journal.snapshot(restore).await.unwrap();
         assert_eq!(restored, Some((Millis(9), (3, bytes))));
-        assert_eq!(journal.read_on(9).await.unwrap(), events()[3..]);
+        assert_eq!(journal.read_next(9).await.unwrap(), events()[3..]);
         journal.close().await.unwrap();
 
         for statement in [
@@ -167,7 +167,7 @@ async fn a_snapshot_is_used_only_if_intact_and_of_this_journal() {
             let mut journal = lead().await;
             let restored = journal.snapshot(restore).await.unwrap();
             assert_eq!(restored, None, "{statement}");
-            assert_eq!(journal.read_on(9).await.unwrap(), events());
+            assert_eq!(journal.read_next(9).await.unwrap(), events());
             journal.close().await.unwrap();
         }
     }
@@ -181,7 +181,7 @@ async fn changed_bytes_of_a_snapshot_are_found() {
     for place in places(&dir) {
         write(&place, run).await;
         let mut journal = Journal::lead(&place, run).await.unwrap().unwrap();
-        journal.read_on(9).await.unwrap();
+        journal.read_next(9).await.unwrap();
         journal.keep_snapshot(Millis(9), vec![1, 2]).await.unwrap();
         journal.close().await.unwrap();
         let statement = match place {

@@ -11,7 +11,9 @@ use naschain_consensus::Event;
 use naschain_run::{JobReply, RunSpec};
 
 async fn stored(coordinator: &Coordinator) -> Vec<u8> {
-    coordinator.look(|state| state.stored().unwrap()).await
+    coordinator
+        .with_state(|state| state.stored().unwrap())
+        .await
 }
 
 #[tokio::test]
@@ -60,7 +62,7 @@ async fn a_snapshot_and_the_whole_journal_give_the_same_state() {
         crate::operations::simulated::mine(&coordinator, 6, 1_000)
             .await
             .unwrap();
-        assert!(coordinator.look(|state| state.is_finished()).await);
+        assert!(coordinator.with_state(|state| state.is_finished()).await);
         coordinator.close().await.unwrap();
     }
     std::fs::remove_dir_all(dir).unwrap();
@@ -73,7 +75,7 @@ async fn work(coordinator: Arc<Coordinator>, number: usize, events: u64) {
         miner: miner.clone(),
     };
     coordinator.handle(join, None).await.unwrap();
-    while coordinator.look(|state| state.events()).await < events {
+    while coordinator.with_state(|state| state.events()).await < events {
         let wait = Duration::from_millis(500);
         match coordinator.request(&miner, wait, None).await.unwrap() {
             JobReply::Job(job) => {
@@ -125,7 +127,7 @@ async fn a_start_after_a_million_events_takes_seconds() {
         for miner in miners {
             miner.await.unwrap();
         }
-        let all = coordinator.look(|state| state.events()).await;
+        let all = coordinator.with_state(|state| state.events()).await;
         let rate = all as f64 / began.elapsed().as_secs_f64();
         println!("{place}: {all} events written, {rate:.0} a second");
         let state = stored(&coordinator).await;

@@ -67,7 +67,7 @@ pub(crate) async fn mine(
     }
     loop {
         for number in 0..miners {
-            if coordinator.look(|state| state.closed().len()).await >= jobs {
+            if coordinator.with_state(|state| state.closed().len()).await >= jobs {
                 return Ok(());
             }
             let miner = miner(number);
