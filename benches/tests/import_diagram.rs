@@ -41,8 +41,9 @@ const PURE: [&str; 4] = [
     "naschain-consensus",
     "naschain-run",
 ];
-const PURE_DEPENDENCIES: [&str; 10] = [
+const PURE_DEPENDENCIES: [&str; 11] = [
     "blake3",
+    "foldhash",
     "hashbrown",
     "hex",
     "rand",

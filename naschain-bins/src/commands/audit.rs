@@ -11,6 +11,7 @@ use crate::artifacts::history::{HISTORY_FILE, read_history};
 use crate::cli::caller_args::CallerArgs;
 use crate::cli::program::print;
 use crate::client::Client;
+use crate::journal::SNAPSHOT_FORMAT;
 use crate::journal::run_folder::read_spec;
 use crate::journal::store::{Place, PlaceParser, Snapshot, Store};
 use naschain_run::{Auditor, ClosedJob, Entry, FrontEntry, Signers, Unsigned};
@@ -203,7 +204,11 @@ impl Source {
 
     async fn snapshot(&mut self) -> Option<Snapshot> {
         match self {
-            Source::Local(store, _) => store.snapshot().await.ok().flatten(),
+            // A start replays the journal where a snapshot has another layout, so it proves nothing.
+            Source::Local(store, _) => {
+                let snapshot = store.snapshot().await.ok().flatten();
+                snapshot.filter(|snapshot| snapshot.format == SNAPSHOT_FORMAT)
+            }
             Source::Remote(_) => None,
         }
     }

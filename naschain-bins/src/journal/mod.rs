@@ -11,7 +11,7 @@ use crate::journal::store::{Place, Snapshot, Store};
 use naschain_run::{Entry, JournalHead, Proof};
 
 /// The layout of snapshots. With another layout or version the journal is replayed.
-const FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 4");
+pub const SNAPSHOT_FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 4");
 
 /// The events of one run, in the order in which they were accepted.
 pub struct Journal {
@@ -75,7 +75,10 @@ impl Journal {
 
     async fn verified(&mut self, snapshot: &Snapshot) -> Result<()> {
         let Snapshot { number, format, .. } = snapshot;
-        ensure!(format == FORMAT, "its layout is {format}, not {FORMAT}");
+        ensure!(
+            format == SNAPSHOT_FORMAT,
+            "its layout is {format}, not {SNAPSHOT_FORMAT}"
+        );
         let digest = Digest(*blake3::hash(&snapshot.bytes).as_bytes());
         ensure!(
             digest == snapshot.digest,
@@ -138,7 +141,7 @@ impl Journal {
             number: self.chain.number,
             hash: self.chain.hash,
             now_ms: now.0,
-            format: FORMAT.to_owned(),
+            format: SNAPSHOT_FORMAT.to_owned(),
             digest: Digest(*blake3::hash(&bytes).as_bytes()),
             bytes,
         };

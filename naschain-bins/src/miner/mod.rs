@@ -3,13 +3,13 @@
 pub mod dataset_cache;
 pub mod outbox;
 pub mod trainer;
+mod training_control;
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -24,6 +24,7 @@ use crate::journal::run_folder::{check_data, versions};
 use crate::miner::dataset_cache::DatasetCache;
 use crate::miner::outbox::Answer;
 use crate::miner::trainer::Trainer;
+use crate::miner::training_control::TrainingControl;
 use naschain_run::{Job, JobReply, RunSpec};
 
 /// Maximum time for which the genomaster may hold a request for work open.
@@ -61,36 +62,6 @@ pub struct Miner {
 struct Work {
     spec: RunSpec,
     dataset: Arc<Dataset>,
-}
-
-/// State shared by a training's thread and its miner.
-#[derive(Default)]
-struct Watched {
-    /// Number of finished epochs.
-    epoch: AtomicU32,
-    /// Whether the training must stop after the current epoch.
-    abandoned: AtomicBool,
-    /// Whether it stops because the miner does; its checkpoint is kept then, to resume it.
-    leaving: AtomicBool,
-}
-
-impl Watched {
-    fn after(&self, epoch: &Epoch, images_per_second: f64) -> ControlFlow<()> {
-        tracing::debug!(
-            "epoch {}: loss {:.4}, training accuracy {} %, rate {:.5}, {images_per_second:.0} images/s, digest {}",
-            epoch.number,
-            epoch.loss,
-            epoch.train_accuracy,
-            epoch.learning_rate,
-            epoch.digest
-        );
-        self.epoch.store(epoch.number, Ordering::Relaxed);
-        if self.abandoned.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    }
 }
 
 impl Miner {
@@ -248,23 +219,23 @@ impl Miner {
     /// as one that diverges, is a result.
     async fn train(&mut self, work: &Work, job: &Job) -> Option<Result<Row, String>> {
         tracing::info!("{}: {} {} ({})", self.name, job.job, job.genome, job.lease);
-        let watched = Arc::new(Watched::default());
+        let control = Arc::new(TrainingControl::default());
         let training = tokio::task::spawn_blocking({
             let (spec, dataset, genome) =
                 (work.spec.clone(), work.dataset.clone(), job.genome.clone());
-            let (trainer, watched) = (self.trainer.clone(), watched.clone());
+            let (trainer, control) = (self.trainer.clone(), control.clone());
             let mut line = ProgressLine::new(job.job.to_string(), work.spec.recipe.epochs);
             move || -> Result<Option<Row>, Error> {
                 let architecture = spec.space.decode(&genome)?;
                 let mut on_epoch = |epoch: &Epoch, speed| {
                     line.epoch(epoch.number, speed);
-                    watched.after(epoch, speed)
+                    control.after(epoch, speed)
                 };
                 let recipe = &spec.recipe;
                 match trainer.train(&architecture, &dataset, recipe, &mut on_epoch) {
                     Ok(trained) => Ok(Some(Row::Measured(trained.measurement))),
                     Err(Error::Stopped { .. }) => {
-                        if !watched.leaving.load(Ordering::Relaxed) {
+                        if !control.leaving.load(Ordering::Relaxed) {
                             trainer.forget(&architecture, &dataset, recipe);
                         }
                         Ok(None)
@@ -279,10 +250,10 @@ impl Miner {
         let mut stop = self.stop.clone();
         let finished = tokio::select! {
             finished = training => finished,
-            never = self.heartbeats(job, &watched) => match never {},
+            never = self.heartbeats(job, &control) => match never {},
             _ = stopped(&mut stop) => {
-                watched.leaving.store(true, Ordering::Relaxed);
-                watched.abandoned.store(true, Ordering::Relaxed);
+                control.leaving.store(true, Ordering::Relaxed);
+                control.abandoned.store(true, Ordering::Relaxed);
                 return None;
             }
         };
@@ -294,7 +265,7 @@ impl Miner {
     }
 
     /// Sends a heartbeat after each epoch and, during long epochs, three times per lease.
-    async fn heartbeats(&self, job: &Job, watched: &Watched) -> Infallible {
+    async fn heartbeats(&self, job: &Job, control: &TrainingControl) -> Infallible {
         const POLL: Duration = Duration::from_millis(100);
         let beat = Duration::from_millis((job.lease_ms / 3).clamp(100, 20_000));
         let mut reported = 0;
@@ -302,7 +273,7 @@ impl Miner {
         loop {
             tokio::time::sleep(POLL).await;
             quiet += POLL;
-            let done = watched.epoch.load(Ordering::Relaxed);
+            let done = control.epoch.load(Ordering::Relaxed);
             if done == reported && quiet < beat {
                 continue;
             }
@@ -310,7 +281,7 @@ impl Miner {
             match self.transport.heartbeat(&self.name, job.lease, done).await {
                 Err(TransportError::LeaseEnded(reason)) => {
                     tracing::warn!("{}: dropping {}: {reason}", self.name, job.job);
-                    watched.abandoned.store(true, Ordering::Relaxed);
+                    control.abandoned.store(true, Ordering::Relaxed);
                 }
                 // A missed heartbeat is harmless: at worst the lease ends, and the next one says so.
                 Err(error) => tracing::debug!("{}: heartbeat: {error}", self.name),

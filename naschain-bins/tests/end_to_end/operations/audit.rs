@@ -82,7 +82,7 @@ async fn manipulations_of_a_journal_are_named() {
         ),
         (
             &["UPDATE JOURNAL SET feed = NULL WHERE number > 3 AND OF_RUN"],
-            "does not follow from the journal",
+            "do not follow from the journal",
         ),
         (
             &["UPDATE JOURNAL SET proof = '{}' WHERE number = 2 AND OF_RUN"],

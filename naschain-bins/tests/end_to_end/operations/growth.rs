@@ -51,7 +51,7 @@ async fn requests_that_change_nothing_are_not_journalled() {
     for epoch in [0, 3, 4_000_000_000] {
         let error = beat(epoch).await.unwrap_err();
         assert!(matches!(error, CallError::WrongEpoch { .. }), "{error}");
-        let expected = format!("epoch is {epoch}; it must be 1,");
+        let expected = format!("epoch is {epoch}; it must be from 1,");
         assert!(error.to_string().starts_with(&expected), "{error}");
     }
     // A heartbeat for another miner's lease is still refused.

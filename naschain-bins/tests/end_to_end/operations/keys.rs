@@ -138,7 +138,7 @@ fn a_genomaster_without_a_hotkey_explains_what_to_do() {
     assert_eq!(output.status.code(), Some(2));
     let error = text(&output.stderr);
     assert!(
-        error.contains("--unsigned does without") && error.contains("miner keygen"),
+        error.contains("unless --unsigned is given") && error.contains("miner keygen"),
         "{error}"
     );
     let encrypted = wallets.0.join("w/hotkeys/genomaster");
@@ -166,11 +166,7 @@ fn genomasters_of_one_run_share_a_hotkey() {
         .unwrap();
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let error = text(&output.stderr);
-    for part in [
-        genomaster.address(),
-        other.address(),
-        "have to share a hotkey",
-    ] {
+    for part in [genomaster.address(), other.address(), "must share a hotkey"] {
         assert!(error.contains(part), "{error}");
     }
     drop(Server::spawn(&mut wallets.serve(&run, 0, &[])));

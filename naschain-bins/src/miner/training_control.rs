@@ -1,0 +1,37 @@
+//! What the thread of a training and its miner tell each other.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use naschain_train::Epoch;
+
+/// State shared by a training's thread and its miner.
+#[derive(Default)]
+pub(super) struct TrainingControl {
+    /// Number of finished epochs.
+    pub(super) epoch: AtomicU32,
+    /// Whether the training must stop after the current epoch.
+    pub(super) abandoned: AtomicBool,
+    /// Whether it stops because the miner does; its checkpoint is kept then, to resume it.
+    pub(super) leaving: AtomicBool,
+}
+
+impl TrainingControl {
+    /// Notes a finished epoch; says whether the training goes on.
+    pub(super) fn after(&self, epoch: &Epoch, images_per_second: f64) -> ControlFlow<()> {
+        tracing::debug!(
+            "epoch {}: loss {:.4}, training accuracy {} %, rate {:.5}, {images_per_second:.0} images/s, digest {}",
+            epoch.number,
+            epoch.loss,
+            epoch.train_accuracy,
+            epoch.learning_rate,
+            epoch.digest
+        );
+        self.epoch.store(epoch.number, Ordering::Relaxed);
+        if self.abandoned.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
