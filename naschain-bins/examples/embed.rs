@@ -35,6 +35,7 @@ fn main() -> Result<()> {
     let (name, digest) = ("digits".to_owned(), data.digest());
     let mut spec = RunSpec::new(space, DataSpec { name, digest });
     (spec.recipe.epochs, spec.recipe.train_images) = (2, 256);
+    spec.recipe.validation_images = 200;
     (spec.search.population, spec.search.generations) = (4, 2);
 
     // The genomaster: it applies events and appends them to a journal, from which anybody can

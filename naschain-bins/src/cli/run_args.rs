@@ -206,7 +206,8 @@ fn pace(text: &str) -> Result<Pace, String> {
 pub fn help() -> String {
     let mut text = format!("{PRESETS}\n\nRules of the job board, for --rule NAME=VALUE:\n");
     for (name, description) in Rules::settings() {
-        text += &format!("  {name:<32} {description}\n");
+        // On a line of its own: no description has to be wrapped.
+        text += &format!("  {name}\n      {description}\n");
     }
     text
 }
