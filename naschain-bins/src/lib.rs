@@ -21,6 +21,7 @@ pub mod clock;
 pub mod commands;
 pub mod coordinator;
 pub mod journal;
+mod line_file;
 pub mod miner;
 pub mod server;
 pub mod shutdown;

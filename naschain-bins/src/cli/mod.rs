@@ -4,7 +4,6 @@ pub mod access_args;
 pub mod caller_args;
 pub mod config;
 pub mod data_args;
-pub mod line_file;
 pub mod presets;
 pub mod program;
 pub mod progress_line;

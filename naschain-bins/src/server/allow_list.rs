@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use naschain_consensus::MinerId;
 
-use crate::cli::line_file;
+use crate::line_file;
 use naschain_identity::ss58;
 
 /// Hotkeys and their owners; an owner's miners get one seat of a job together.

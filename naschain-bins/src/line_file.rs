@@ -5,7 +5,11 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 /// Reads and parses a file; errors name it. `what` says what it contains, such as "allow-list".
-pub fn read_file<T>(path: &Path, what: &str, parse: impl Fn(&str) -> Result<T>) -> Result<T> {
+pub(crate) fn read_file<T>(
+    path: &Path,
+    what: &str,
+    parse: impl Fn(&str) -> Result<T>,
+) -> Result<T> {
     let shown = path.display();
     let text = std::fs::read_to_string(path);
     let text = text.with_context(|| format!("cannot read the {what} {shown}"))?;
@@ -16,7 +20,7 @@ pub fn read_file<T>(path: &Path, what: &str, parse: impl Fn(&str) -> Result<T>) 
 ///
 /// Only a line that begins with `#` is a comment: an entry may contain the character, as a
 /// password does.
-pub fn entries(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(crate) fn entries(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let numbered = text.lines().enumerate();
     numbered
         .map(|(index, line)| (index + 1, line.trim()))
@@ -25,7 +29,7 @@ pub fn entries(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// The two words of each line and its number; `#` begins a comment anywhere in a line. `names`
 /// are the names of the words in the error for a line with more or fewer.
-pub fn pairs<'a>(
+pub(crate) fn pairs<'a>(
     text: &'a str,
     names: [&'a str; 2],
 ) -> impl Iterator<Item = Result<(usize, &'a str, &'a str)>> {
