@@ -1,4 +1,4 @@
-//! What the public is told of a run as it happens; never an answer of a job that is still open.
+//! The public events of a run, as they happen. Answers of open jobs are never published.
 
 use std::collections::BTreeSet;
 
@@ -9,33 +9,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::RunState;
 
-/// One thing that happened.
+/// An event as it is published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PublicEvent {
-    /// A miner takes part.
+    /// A miner has joined.
     MinerJoined {
         /// The miner.
         miner: MinerId,
     },
-    /// A miner is silent, or left.
+    /// A miner has been silent for too long, or has left.
     MinerAway {
         /// The miner.
         miner: MinerId,
     },
-    /// A genome is to be trained.
+    /// A job was opened: a genome to train.
     #[serde(rename = "batch_opened")]
     JobOpened {
-        /// Its job.
+        /// The job.
         #[serde(rename = "batch")]
         job: JobId,
         /// The genome.
         genome: Genome,
-        /// How many miners are to train it.
+        /// The number of miners that train it.
         seats: usize,
     },
-    /// A miner trains at a seat.
+    /// A miner got a lease for a seat.
     SeatTaken {
         /// The job.
         #[serde(rename = "batch")]
@@ -44,10 +44,10 @@ pub enum PublicEvent {
         seat: usize,
         /// The miner.
         miner: MinerId,
-        /// Whether it is a second miner beside one that lags.
+        /// Whether this is speculative execution of a straggler's seat.
         second: bool,
     },
-    /// A miner works at a seat no more, without an answer.
+    /// A miner's lease ended without an answer.
     SeatLost {
         /// The job.
         #[serde(rename = "batch")]
@@ -56,7 +56,7 @@ pub enum PublicEvent {
         seat: usize,
         /// The miner.
         miner: MinerId,
-        /// Whether its time ran out; else the work was not needed any more or the miner left.
+        /// Whether the lease expired; otherwise its work was no longer needed, or the miner left.
         expired: bool,
     },
     /// A miner has finished epochs.
@@ -68,10 +68,10 @@ pub enum PublicEvent {
         seat: usize,
         /// The miner.
         miner: MinerId,
-        /// How many epochs.
+        /// The number of finished epochs.
         epoch: u32,
     },
-    /// A miner has answered. What it answered is told with the verdict.
+    /// A miner has answered. The answer is published with the verdict.
     Answered {
         /// The job.
         #[serde(rename = "batch")]
@@ -88,43 +88,43 @@ pub enum PublicEvent {
         job: JobId,
         /// Its genome.
         genome: Genome,
-        /// Who answered what, and what was found of it.
+        /// The answers, with the finding on each.
         rows: Vec<JudgedRow>,
-        /// What was agreed on.
+        /// The consensus, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         consensus: Option<Measurement>,
-        /// Why there is no result.
+        /// Why there is no consensus.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<Failure>,
     },
     /// The Pareto front has changed.
     FrontChanged {
-        /// Networks that are on it now.
+        /// The networks that were added.
         entered: Vec<NewFrontMember>,
-        /// Jobs whose networks are not any more.
+        /// The jobs whose networks were removed.
         left: Vec<JobId>,
     },
-    /// The search has gone on to a generation.
+    /// The search has started a new generation.
     Generation {
         /// Its number, counted from 1.
         number: usize,
-        /// How many there will be.
+        /// The total number of generations.
         of: usize,
     },
     /// The search is finished.
     Finished,
 }
 
-/// An answer and what was found of it.
+/// An answer with the finding on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JudgedRow {
-    /// Who answered.
+    /// The miner.
     pub miner: MinerId,
-    /// What.
+    /// Its answer.
     pub row: Row,
     /// Whether it is rewarded.
     pub agreed: bool,
-    /// Why, or why not.
+    /// Why it is rewarded, or why not.
     #[serde(rename = "reason")]
     pub finding: Finding,
 }
@@ -149,7 +149,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// One that has told everything up to this state.
+    /// A publisher that has published everything up to this state.
     pub fn starting_at(state: &RunState) -> Publisher {
         Publisher {
             generation: state.search().generation(),
@@ -158,7 +158,7 @@ impl Publisher {
         }
     }
 
-    /// What is to be told of an event; `state` is the one after it.
+    /// Returns the public events that an event caused; `state` is the state after it.
     pub fn publish(
         &mut self,
         state: &RunState,
@@ -222,7 +222,7 @@ impl Publisher {
     }
 }
 
-/// The first generation is there before the first event, and is told with it.
+/// The first generation exists before the first event, and is published with it.
 fn beginning(state: &RunState) -> Vec<PublicEvent> {
     let first = PublicEvent::Generation {
         number: state.search().generation(),
@@ -330,14 +330,13 @@ fn verdict(state: &RunState, job: JobId) -> Option<PublicEvent> {
     })
 }
 
-/// The place of a message in the feed: the number of its event in the journal, and its place
-/// among the messages of that event, counted from 0. Written as `17.2`; `17` alone stands after
-/// all of that event.
+/// A position in the stream of public events: the number of the journal's event, and the index of
+/// the public event among those that it caused. Written as `17.2`; `17` means after all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     /// The number of the event.
     pub number: u64,
-    /// The place of the message; the greatest number stands after all.
+    /// The index of the public event, from 0; the maximum means after all of them.
     pub part: u64,
 }
 

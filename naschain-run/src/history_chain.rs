@@ -37,8 +37,8 @@ impl HistoryChain {
         HistoryChain { run, length, hash }
     }
 
-    /// Appends the jobs of `closed` that are not in the chain yet. `closed` is_valid all closed jobs in
-    /// the order in which they were closed.
+    /// Appends the jobs of `closed` that are not in the chain yet. `closed` contains all
+    /// closed jobs in the order in which they ended.
     pub fn follow(&mut self, closed: &[ClosedJob]) {
         for job in closed.iter().skip(self.length) {
             let json = serde_json::to_vec(job).expect("a job is plain data");

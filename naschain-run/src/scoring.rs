@@ -30,7 +30,7 @@ pub struct ScoringTerms<'a> {
 }
 
 impl<'a> ScoringTerms<'a> {
-    /// ScoringTerms of a run that is finished and that nobody signs, with one epoch.
+    /// Parameters for a finished run without signatures, as one epoch.
     pub fn new(run: Digest, agreement: &'a Agreement) -> ScoringTerms<'a> {
         ScoringTerms {
             run,

@@ -18,7 +18,7 @@ use crate::spec::RunSpec;
 pub struct RunState {
     spec: RunSpec,
     parts: Parts,
-    /// Where in the list of ended jobs each is.
+    /// The index of each closed job in the list of closed jobs.
     index_of: BTreeMap<JobId, usize>,
 }
 
@@ -73,8 +73,8 @@ impl RunState {
         rmp_serde::to_vec_named(&self.parts).map_err(|error| stored_state(&error))
     }
 
-    /// The state of a run that [`RunState::stored`] gave these bytes of. Bytes that it did not
-    /// give may make a state that fails later: only their digest protects from that.
+    /// Restores a state from the bytes that [`RunState::stored`] returned. The bytes are trusted:
+    /// callers have to verify their digest first.
     ///
     /// # Errors
     /// [`Error::StoredState`].
@@ -92,10 +92,9 @@ impl RunState {
         })
     }
 
-    /// Applies one event from outside, with the signed request that asked for it where there is
-    /// one, and does all that follows: outcomes are told to the search, and the jobs that it then
-    /// proposes are opened. A tick that returns no action has changed nothing and is not counted
-    /// as an event.
+    /// Applies an event with its signed request, if there is one: passes the outcomes of jobs that
+    /// end to the search, and opens the jobs that it then proposes. A tick that returns no action
+    /// has changed nothing and is not counted as an event.
     ///
     /// # Errors
     /// Where the job board rejects the event; nothing has changed then.
@@ -255,40 +254,40 @@ impl RunState {
         leases.filter_map(move |(lease, holder, job)| (holder == miner).then_some((lease, job)))
     }
 
-    /// All genomes that were ever to be trained, by job.
+    /// The genomes of all jobs that were opened.
     pub fn genomes(&self) -> impl Iterator<Item = (JobId, &Genome)> {
         let genomes = self.parts.genomes.iter();
         genomes.map(|(job, genome)| (*job, genome))
     }
 
-    /// Jobs that have ended, in the order in which they did.
+    /// The closed jobs, in the order in which they ended.
     pub fn closed(&self) -> &[ClosedJob] {
         &self.parts.closed
     }
 
-    /// A job that has ended.
+    /// A closed job.
     pub fn closed_job(&self, job: JobId) -> Option<&ClosedJob> {
         self.parts.closed.get(*self.index_of.get(&job)?)
     }
 
-    /// How many events were applied: the number of the last one in the journal.
+    /// The number of applied events, which is that of the last one in the journal.
     pub fn events(&self) -> u64 {
         self.parts.events
     }
 
-    /// The number of the last event before the first answer to a job that is still open: so
-    /// much of the journal may be shown to anybody.
+    /// The number of the last event before the first answer to an open job: the journal is public
+    /// up to this event.
     pub fn public_events(&self) -> u64 {
         let first = self.parts.first_answers.values().min();
         first.map_or(self.parts.events, |first| first - 1)
     }
 
-    /// How many trainings are done: those of jobs that have ended and those counted since.
+    /// The number of finished trainings, in closed and in open jobs.
     pub fn trainings_done(&self) -> usize {
         self.parts.closed.len() * self.spec.rules.seats + self.parts.open_answers
     }
 
-    /// How many trainings the search takes at most, if no job is dealt twice.
+    /// The maximum number of trainings of the search, without additional rounds.
     pub fn max_trainings(&self) -> usize {
         let search = &self.spec.search;
         search.population * search.generations * self.spec.rules.seats

@@ -38,10 +38,9 @@ impl Journal {
         self.chain
     }
 
-    /// The latest snapshot, if it is whole, of this build's layout, and of an entry that the
-    /// journal still has; `restore` makes a state of that entry's number and
-    /// its bytes. The journal then stands after
-    /// that entry. One that cannot be used is logged, and everything is replayed.
+    /// Restores the latest snapshot and positions the journal after its entry. `restore` gets the
+    /// number of the entry and the bytes. A snapshot that is damaged, has another layout or belongs
+    /// to no entry of the journal is logged and ignored.
     pub async fn snapshot<T>(
         &mut self,
         restore: impl FnOnce(u64, &[u8]) -> Result<T>,
@@ -102,8 +101,9 @@ impl Journal {
         let follow = |entry: Entry| {
             let followed = self.chain.follow(&entry);
             let (now, event) = followed.context("the journal is broken")?;
-            // Proofs are verified by an audit, not here.
-            let proof = entry.proof.and_then(|text| Proof::parse(&text).ok());
+            // An audit verifies proofs; here they only have to be readable.
+            let proof = entry.proof.as_deref().map(Proof::parse).transpose();
+            let proof = proof.with_context(|| format!("event {}", entry.number))?;
             Ok((now, event, proof))
         };
         entries.into_iter().map(follow).collect()

@@ -35,7 +35,7 @@ pub fn read_spec(path: &Path) -> Result<RunSpec> {
     let spec: RunSpec = serde_json::from_str(&text)
         .with_context(|| format!("{} is not a run specification", path.display()))?;
     spec.validate()
-        .with_context(|| format!("{} is wrong", path.display()))?;
+        .with_context(|| format!("{} is invalid", path.display()))?;
     Ok(spec)
 }
 

@@ -8,6 +8,7 @@ use naschain_consensus::MinerId;
 
 use crate::line_file;
 use naschain_identity::ss58;
+use naschain_run::legacy_uid;
 
 /// Hotkeys and their owners; an owner's miners get one seat of a job together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,10 +26,14 @@ impl AllowList {
         let mut owners = BTreeMap::new();
         for line in line_file::pairs(text, ["hotkey", "owner"]) {
             let (number, hotkey, owner) = line?;
-            if !is_uid(hotkey) {
+            let miner = MinerId::new(hotkey);
+            let is_uid = miner
+                .as_ref()
+                .is_ok_and(|miner| legacy_uid(miner).is_some());
+            if !is_uid {
                 ss58::decode(hotkey).with_context(|| format!("line {number}"))?;
             }
-            let miner = MinerId::new(hotkey).with_context(|| format!("line {number}"))?;
+            let miner = miner.with_context(|| format!("line {number}"))?;
             let owner = MinerId::new(owner).with_context(|| format!("line {number}"))?;
             let before = owners.insert(miner, owner);
             ensure!(before.is_none(), "line {number}: {hotkey} appears twice");
@@ -50,11 +55,6 @@ impl AllowList {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-}
-
-fn is_uid(text: &str) -> bool {
-    let digits = text.strip_prefix("uid-");
-    digits.is_some_and(|digits| digits.parse::<u32>().is_ok_and(|n| n.to_string() == digits))
 }
 
 #[cfg(test)]

@@ -29,12 +29,12 @@ use crate::server::legacy::credentials::Credentials;
 use crate::server::problem::Failure;
 use naschain_run::{ClosedJob, Job, JobReply, JoinRequest, legacy_uid};
 
-/// No genome's text is longer than this: 32 nodes in 10 phases, with something between.
+/// Maximum length of a genome's text: 32 nodes in 10 phases, with separators.
 const MAX_GENOME_CHARACTERS: usize = 8192;
 
 /// What the old endpoints need besides the run.
 pub struct Legacy {
-    /// Who may speak for which uid, if not everybody for all.
+    /// The tokens of the uids; with `None` uids are not authenticated.
     pub credentials: Option<Credentials>,
     /// Decides who may join.
     pub auth: Arc<Authenticator>,
@@ -56,7 +56,7 @@ struct Measured {
     text: String,
 }
 
-/// The routes, and the heartbeats that such miners do not send.
+/// The routes; starts the task that sends heartbeats for these miners, which send none.
 pub fn router(coordinator: Arc<Coordinator>, legacy: Legacy) -> Router {
     tokio::spawn(keep_leases(Arc::downgrade(&coordinator)));
     Router::new()
@@ -157,7 +157,8 @@ async fn finish_job(
         if app.was_answered(user_name, &genome) {
             return Ok(thanks);
         }
-        let detail = format!("user {user_name} has no job with this genome, or has it no longer");
+        let detail =
+            format!("user {user_name} holds no lease for this genome; it may have expired");
         return Err(Message(StatusCode::CONFLICT, detail));
     };
     let space = &app.coordinator.spec().space;
@@ -287,7 +288,7 @@ impl App {
     }
 }
 
-/// Says for those miners that their work goes on, until the coordinator is gone.
+/// Sends heartbeats for miners of the reference network, until the coordinator is dropped.
 async fn keep_leases(coordinator: Weak<Coordinator>) {
     loop {
         let pause = {
@@ -336,7 +337,7 @@ fn miner(uid: u32) -> MinerId {
     MinerId::new(format!("uid-{uid}")).expect("digits are a name")
 }
 
-/// A genome without anything between its bits.
+/// The bits of a genome without separators.
 fn bits(genome: &Genome) -> String {
     let digit = |bit| if bit { '1' } else { '0' };
     genome.bits().map(digit).collect()
