@@ -334,7 +334,7 @@ impl Client {
         }
     }
 
-    /// The time, or a little later where a call has that already.
+    /// A unique nonce: the current time in nanoseconds, or one more than the previous nonce.
     fn nonce(&self) -> u64 {
         let now = clock::unix_nanos();
         let later = |last: u64| Some(now.max(last + 1));
@@ -343,7 +343,7 @@ impl Client {
     }
 }
 
-/// An address for a message: without what stands before an @, where a password may be.
+/// A URL for messages, without user and password.
 fn shown(url: &str) -> &str {
     url.rsplit_once('@').map_or(url, |(_, host)| host)
 }

@@ -15,7 +15,7 @@ const BOUNDS_S: [f64; 13] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
 ];
 
-/// How long things took.
+/// A histogram of durations.
 #[derive(Default)]
 struct Histogram {
     counts: [u64; BOUNDS_S.len() + 1],
@@ -45,7 +45,7 @@ impl Histogram {
     }
 }
 
-/// Since this process began; what is known of the run itself is taken from its state.
+/// Counters since the start of the process; figures of the run are read from its state.
 #[derive(Default)]
 pub struct Metrics {
     /// Events that were written to the journal.
@@ -68,7 +68,7 @@ struct Route {
 }
 
 impl Metrics {
-    /// Notes a group of events that was written.
+    /// Counts a group of events that was written.
     pub fn committed(&self, events: usize, took: Duration) {
         self.events.fetch_add(events as u64, Ordering::Relaxed);
         if let Ok(mut commits) = self.commits.lock() {
@@ -76,7 +76,7 @@ impl Metrics {
         }
     }
 
-    /// Notes what followed from an event.
+    /// Counts the actions that an event caused.
     pub fn followed(&self, actions: &[Action]) {
         let Ok(mut counts) = self.actions.lock() else {
             return;

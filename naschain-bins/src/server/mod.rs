@@ -83,7 +83,7 @@ pub fn router(
         .merge(open)
         .fallback(|| async { Failure::new(ProblemKind::NotFound, "there is no such path") })
         .method_not_allowed_fallback(|| async {
-            let detail = "this path does not take this method";
+            let detail = "this path does not support this method";
             Failure::new(ProblemKind::MethodNotAllowed, detail)
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
