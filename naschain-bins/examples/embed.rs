@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::ops::ControlFlow;
 
-use naschain_consensus::{Action, Event, Millis, MinerId, Row};
+use naschain_consensus::{Action, Agreement, Event, Millis, MinerId, Row, Rule};
 use naschain_core::{Digest, Genome, MacroSpace};
 use naschain_run::{
     Auditor, DataSpec, JournalHead, RunSpec, RunState, ScoringTerms, Signers, validate,
@@ -36,6 +36,7 @@ fn main() -> Result<()> {
     let mut spec = RunSpec::new(space, DataSpec { name, digest });
     (spec.recipe.epochs, spec.recipe.train_images) = (2, 256);
     spec.recipe.validation_images = 200;
+    spec.rules.agreement = Agreement::new(Rule::Exact);
     (spec.search.population, spec.search.generations) = (4, 2);
 
     // The genomaster: it applies events and appends them to a journal, from which anybody can
