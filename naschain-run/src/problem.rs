@@ -125,21 +125,56 @@ impl fmt::Display for ProblemKind {
     }
 }
 
+/// The name on the wire is that of [`AuthError::kind`].
 impl From<&AuthError> for ProblemKind {
     fn from(error: &AuthError) -> ProblemKind {
-        match error {
-            AuthError::Malformed { .. } => ProblemKind::MalformedAuth,
-            AuthError::WrongReceiver { .. } => ProblemKind::WrongReceiver,
-            AuthError::Stale { .. } => ProblemKind::StaleRequest,
-            AuthError::Replayed { .. } => ProblemKind::ReplayedRequest,
-            _ => ProblemKind::BadSignature,
-        }
+        let name = error.kind();
+        serde_json::from_value(name.into()).unwrap_or_else(|_| ProblemKind::Other(name.to_owned()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_refusal_of_a_signature_has_a_kind_and_is_unauthorized() {
+        let (header, text) = ("X", || "x".to_owned());
+        for (error, kind) in [
+            (
+                AuthError::Malformed {
+                    header,
+                    problem: text(),
+                },
+                ProblemKind::MalformedAuth,
+            ),
+            (
+                AuthError::WrongReceiver {
+                    found: text(),
+                    expected: text(),
+                },
+                ProblemKind::WrongReceiver,
+            ),
+            (
+                AuthError::Stale { problem: text() },
+                ProblemKind::StaleRequest,
+            ),
+            (
+                AuthError::BadSignature { hotkey: text() },
+                ProblemKind::BadSignature,
+            ),
+            (
+                AuthError::Replayed {
+                    hotkey: text(),
+                    nonce: 1,
+                },
+                ProblemKind::ReplayedRequest,
+            ),
+        ] {
+            let found = ProblemKind::from(&error);
+            assert_eq!((&found, found.status()), (&kind, 401));
+        }
+    }
 
     #[test]
     fn kinds_are_written_in_snake_case_and_unknown_ones_are_kept() {
