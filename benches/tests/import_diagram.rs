@@ -2,10 +2,13 @@
 //!
 //! It lives here because this package alone is never published: it reads its neighbours' files.
 
+mod sources;
+
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
+
+use sources::{root, rust_files};
 
 /// Each package and the packages of this workspace that it may depend on.
 const DIAGRAM: [(&str, &[&str]); 8] = [
@@ -144,26 +147,9 @@ fn reaches_out(line: &str) -> bool {
         })
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
-
 fn manifest(folder: &str) -> Table {
     let path = root().join(folder).join("Cargo.toml");
     fs::read_to_string(path).unwrap().parse().unwrap()
-}
-
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files
 }
 
 #[test]

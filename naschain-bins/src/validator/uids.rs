@@ -84,13 +84,14 @@ impl Uids {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use naschain_core::Digest;
 
-    const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+    pub(crate) const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
 
-    fn epoch(number: usize) -> EpochWeights {
+    /// Weights of a hotkey, of a miner of the reference network, and of an unknown miner.
+    pub(crate) fn epoch(number: usize) -> EpochWeights {
         let weights = [(ALICE, 65_535), ("uid-3", 9), ("ada", 7)];
         EpochWeights {
             run: Digest([1; 32]),

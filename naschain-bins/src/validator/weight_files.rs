@@ -105,20 +105,7 @@ impl WeightFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
-
-    fn epoch(number: usize) -> EpochWeights {
-        let weights = [(ALICE, 65_535), ("uid-3", 9), ("ada", 7)];
-        EpochWeights {
-            run: Digest([1; 32]),
-            epoch: number,
-            jobs: 4 * number,
-            weights: weights
-                .map(|(name, weight)| (name.parse().unwrap(), weight))
-                .into(),
-        }
-    }
+    use crate::validator::uids::tests::{ALICE, epoch};
 
     #[tokio::test]
     async fn each_epoch_or_only_the_latest_is_written() {
