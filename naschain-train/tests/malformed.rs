@@ -269,7 +269,7 @@ fn claimed_pixels_are_bounded() {
     );
     refused(
         &png(5_000),
-        "the image is 5000x5000; a file of 147 bytes cannot hold so many pixels",
+        "the image is 5000x5000; a file of 147 bytes is too small for that many pixels",
     );
     let mut jpeg = fixture("picture.jpg");
     let frame = jpeg
@@ -278,8 +278,9 @@ fn claimed_pixels_are_bounded() {
         .unwrap();
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0x13, 0x88, 0x13, 0x88]);
     let length = jpeg.len();
-    let problem =
-        format!("the image is 5000x5000; a file of {length} bytes cannot hold so many pixels");
+    let problem = format!(
+        "the image is 5000x5000; a file of {length} bytes is too small for that many pixels"
+    );
     refused(&jpeg, &problem);
 }
 

@@ -278,7 +278,7 @@ impl JobBoard {
         (rows, late_answers)
     }
 
-    /// Ends the leases of late miners, whose seats are filled.
+    /// Ends the leases of miners whose seats have already been filled by others.
     pub(super) fn revoke_late(&mut self, id: JobRef, actions: &mut Vec<Action>) {
         let seats = self.jobs.get(id).map(|job| job.seats.iter());
         let late = seats.into_iter().flatten().filter_map(|seat| match seat {

@@ -1,4 +1,4 @@
-//! Invariants of late answers, which are compared with the consensus.
+//! Invariants of late answers. A late answer is compared with the consensus of its job.
 
 use naschain_consensus::{Action, Finding, judge_late};
 

@@ -163,7 +163,7 @@ fn check_size(width: usize, height: usize, bytes: usize, max: usize) -> Result<(
         Ok(())
     } else {
         Err(format!(
-            "the image is {width}x{height}; a file of {bytes} bytes cannot hold so many pixels"
+            "the image is {width}x{height}; a file of {bytes} bytes is too small for that many pixels"
         ))
     }
 }
