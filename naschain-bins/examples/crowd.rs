@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use naschain_bins::client::{Client, ClientError, Credentials};
+use naschain_bins::{Client, ClientError, Credentials};
 use naschain_consensus::{MinerId, Row};
 use naschain_core::{Accuracy, Digest, Measurement};
 use naschain_identity::Hotkey;

@@ -7,10 +7,8 @@ use std::ops::ControlFlow;
 
 use anyhow::{Result, anyhow};
 use clap::Parser;
-use naschain_bins::cli::data_args::DataArgs;
-use naschain_bins::cli::program::print;
-use naschain_bins::cli::run_args::DeviceArgs;
-use naschain_bins::clock;
+use naschain_bins::now;
+use naschain_bins::programs::{DataArgs, DeviceArgs, print};
 use naschain_core::{Augmentation, Genome, MacroSpace, Recipe};
 use naschain_train::{Checkpoint, Epoch, evaluate, train_from};
 
@@ -85,9 +83,9 @@ fn main() -> Result<()> {
     let options = cli.device.options();
     print("epoch,loss,train_accuracy,test_accuracy,images_per_second\n")?;
     let mut problem = None;
-    let mut before = clock::now();
+    let mut before = now();
     let mut line = |epoch: &Epoch, checkpoint: &Checkpoint| {
-        let speed = epoch.images_per_second(clock::now() - before);
+        let speed = epoch.images_per_second(now() - before);
         let weights = checkpoint.weights();
         let test = evaluate(&architecture, weights, &dataset, &dataset.test, options);
         let said = test.map_err(|error| anyhow!(error)).and_then(|test| {
@@ -101,7 +99,7 @@ fn main() -> Result<()> {
                 "{number},{loss:.4},{train_accuracy},{test},{speed:.0}\n"
             ))
         });
-        before = clock::now();
+        before = now();
         match said {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {

@@ -5,24 +5,69 @@
 //! genomaster, three miners and a validator in one program of fewer than 100 lines.
 //!
 //! In reading order:
-//! - [`commands`]: one file per command;
-//! - [`cli`]: flags, defaults, configuration files;
-//! - [`coordinator`]: an active run: its state, its journal, and the task that writes both;
-//! - [`journal`]: stores the events of a run in a file or a database; the run's folder;
-//! - [`server`]: the HTTP interface; [`client`]: calls it;
-//! - [`miner`]: a miner, in the genomaster's process or over the network;
-//! - [`validator`]: checks a genomaster from outside, and sets weights;
-//! - [`artifacts`]: the files of a run other than its journal.
+//! - `commands`: one file per command;
+//! - `cli`: flags, defaults, configuration files;
+//! - `coordinator`: an active run: its state, its journal, and the task that writes both;
+//! - `journal`: stores the events of a run in a file or a database; the run's folder;
+//! - `server`: the HTTP interface; `client`: calls it;
+//! - `miner`: a miner, in the genomaster's process or over the network;
+//! - `validator`: checks a genomaster from outside, and sets weights;
+//! - `artifacts`: the files of a run other than its journal.
+//!
+//! All of these are private. What follows is the whole public face: [`programs`] for the three
+//! binaries, and the parts from which the tests and examples assemble a genomaster and its callers.
 
-pub mod artifacts;
-pub mod cli;
-pub mod client;
-pub mod clock;
-pub mod commands;
-pub mod coordinator;
-pub mod journal;
+mod artifacts;
+mod cli;
+mod client;
+mod clock;
+mod commands;
+mod coordinator;
+mod journal;
 mod line_file;
-pub mod miner;
-pub mod server;
-pub mod shutdown;
-pub mod validator;
+mod miner;
+mod server;
+mod shutdown;
+mod validator;
+
+pub use artifacts::history::History;
+pub use client::transport::Transport;
+pub use client::{Client, ClientError, Credentials};
+pub use clock::{now, unix_nanos};
+pub use coordinator::Coordinator;
+pub use coordinator::call_error::{CallError, Unavailable};
+pub use journal::Journal;
+pub use journal::run_folder::{create_or_check, read_spec, versions};
+pub use journal::store::Place;
+pub use miner::Miner;
+pub use miner::outbox::Answer;
+pub use miner::trainer::Trainer;
+pub use server::access::Access;
+pub use server::allow_list::AllowList;
+pub use server::auth::Authenticator;
+pub use server::legacy::Legacy;
+pub use server::legacy::credentials::LegacyCredentials;
+pub use server::listen::{Listening, serve};
+pub use server::router;
+
+/// What the binaries parse and call: the flags of each command, and the command.
+pub mod programs {
+    pub use crate::cli::config::{ProgramArgs, parse};
+    pub use crate::cli::data_args::DataArgs;
+    pub use crate::cli::presets::PRESETS;
+    pub use crate::cli::program::{print, run};
+    pub use crate::cli::run_args::{DeviceArgs, help};
+    pub use crate::cli::wallet_args::{WalletArgs, keygen};
+    pub use crate::commands::audit::{AuditArgs, run_audit};
+    pub use crate::commands::data_check::{DataCommand, check, list};
+    pub use crate::commands::export::{ExportArgs, export};
+    pub use crate::commands::inspect::{InspectArgs, inspect};
+    pub use crate::commands::mine::{MineArgs, mine};
+    pub use crate::commands::predict::{PredictArgs, predict};
+    pub use crate::commands::retrain::{RetrainArgs, retrain};
+    pub use crate::commands::search::{SearchArgs, search};
+    pub use crate::commands::selftest::{SelftestArgs, selftest};
+    pub use crate::commands::serve::{ServeArgs, serve};
+    pub use crate::commands::speed::{SpeedArgs, speed};
+    pub use crate::commands::validate::{ValidateArgs, validate};
+}

@@ -3,17 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use naschain_bins::cli::config::{ProgramArgs, parse};
-use naschain_bins::cli::presets::PRESETS;
-use naschain_bins::cli::program::{print, run};
-use naschain_bins::cli::run_args::help;
-use naschain_bins::commands::audit::{AuditArgs, run_audit};
-use naschain_bins::commands::export::{ExportArgs, export};
-use naschain_bins::commands::inspect::{InspectArgs, inspect};
-use naschain_bins::commands::predict::{PredictArgs, predict};
-use naschain_bins::commands::retrain::{RetrainArgs, retrain};
-use naschain_bins::commands::search::{SearchArgs, search};
-use naschain_bins::commands::serve::{ServeArgs, serve};
+use naschain_bins::programs::{
+    AuditArgs, ExportArgs, InspectArgs, PRESETS, PredictArgs, ProgramArgs, RetrainArgs, SearchArgs,
+    ServeArgs, export, help, inspect, parse, predict, print, retrain, run, run_audit, search,
+    serve,
+};
 
 /// Neural architecture search among mutually untrusting parties
 #[derive(Parser)]

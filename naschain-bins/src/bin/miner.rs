@@ -3,13 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use naschain_bins::cli::config::{ProgramArgs, parse};
-use naschain_bins::cli::program::{print, run};
-use naschain_bins::cli::wallet_args::{WalletArgs, keygen};
-use naschain_bins::commands::data_check::{DataCommand, check, list};
-use naschain_bins::commands::mine::{MineArgs, mine};
-use naschain_bins::commands::selftest::{SelftestArgs, selftest};
-use naschain_bins::commands::speed::{SpeedArgs, speed};
+use naschain_bins::programs::{
+    DataCommand, MineArgs, ProgramArgs, SelftestArgs, SpeedArgs, WalletArgs, check, keygen, list,
+    mine, parse, print, run, selftest, speed,
+};
 
 /// Train genomes for a genomaster
 #[derive(Parser)]

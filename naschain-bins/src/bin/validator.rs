@@ -3,9 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use naschain_bins::cli::config::{ProgramArgs, parse};
-use naschain_bins::cli::program::run;
-use naschain_bins::commands::validate::{ValidateArgs, validate};
+use naschain_bins::programs::{ProgramArgs, ValidateArgs, parse, run, validate};
 
 /// Recompute every verdict of a genomaster, score its miners, and set weights
 #[derive(Parser)]

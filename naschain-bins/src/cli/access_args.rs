@@ -14,7 +14,7 @@ use crate::server::allow_list::AllowList;
 use crate::server::auth::Authenticator;
 use crate::server::legacy;
 use crate::server::legacy::Legacy;
-use crate::server::legacy::credentials::Credentials;
+use crate::server::legacy::credentials::LegacyCredentials;
 use crate::server::listen::Listening;
 use crate::server::tls::TlsArgs;
 
@@ -63,7 +63,7 @@ pub struct AccessArgs {
 /// The flags, with their files read.
 pub struct Opened {
     access: Access,
-    credentials: Option<Credentials>,
+    credentials: Option<LegacyCredentials>,
     legacy: bool,
     max_miners: usize,
     /// TLS and limits of the listener.
@@ -80,7 +80,10 @@ impl AccessArgs {
             Some(load.context("the genomaster needs a hotkey, unless --unsigned is given")?)
         };
         let allow_list = self.allow_list.as_deref().map(AllowList::read);
-        let credentials = self.legacy_credentials.as_deref().map(Credentials::read);
+        let credentials = self
+            .legacy_credentials
+            .as_deref()
+            .map(LegacyCredentials::read);
         Ok(Opened {
             access: Access {
                 hotkey,

@@ -8,15 +8,10 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request};
-use naschain_bins::coordinator::Coordinator;
-use naschain_bins::journal::run_folder::{create_or_check, read_spec};
-use naschain_bins::journal::store::Place;
-use naschain_bins::server;
-use naschain_bins::server::access::Access;
-use naschain_bins::server::allow_list::AllowList;
-use naschain_bins::server::auth::Authenticator;
-use naschain_bins::server::legacy::Legacy;
-use naschain_bins::server::legacy::credentials::Credentials;
+use naschain_bins::{
+    Access, AllowList, Authenticator, Coordinator, Legacy, LegacyCredentials, Place,
+    create_or_check, read_spec, router,
+};
 use naschain_core::Genome;
 use naschain_identity::{Auth, Hotkey, SignedParts, ss58};
 use naschain_run::{HeartbeatRequest, JobRequest, JoinRequest, Proof, ResultRequest};
@@ -135,7 +130,7 @@ fn routers() -> &'static (tokio::runtime::Runtime, [Router; 2]) {
                     credentials: None,
                     auth: gate.clone(),
                 };
-                server::router(coordinator, gate, Some(legacy))
+                router(coordinator, gate, Some(legacy))
             })
         };
         let routers = [
@@ -164,7 +159,7 @@ proptest! {
         if signs {
             let hotkey = Hotkey::from_seed(&[2; 32]);
             let message = SignedParts { method, path: &path, body: body.as_bytes() };
-            let nonce = naschain_bins::clock::unix_nanos();
+            let nonce = naschain_bins::unix_nanos();
             let receiver = Hotkey::from_seed(&[1; 32]);
             for (name, value) in Auth::sign(&hotkey, message, Some(receiver.address()), nonce).headers() {
                 request = request.header(name, value);
@@ -213,7 +208,7 @@ proptest! {
             prop_assert!(ss58::decode(hotkey.address()).is_ok());
         }
         let _ = AllowList::parse(&list);
-        let _ = Credentials::parse(&list);
+        let _ = LegacyCredentials::parse(&list);
         if let Ok(proof) = Proof::parse(&proof) {
             prop_assert!(proof.check_signature().is_err());
         }

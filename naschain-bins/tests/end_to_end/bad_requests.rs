@@ -5,8 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::programs::{Server, folder};
-use naschain_bins::clock::unix_nanos;
-use naschain_bins::journal::run_folder::read_spec;
+use naschain_bins::{read_spec, unix_nanos};
 use naschain_identity::{Auth, Hotkey, SignedParts};
 use serde_json::Value;
 

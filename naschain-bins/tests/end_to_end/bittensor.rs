@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use axum::http::HeaderMap;
-use naschain_bins::cli::wallet_args::WalletArgs;
+use naschain_bins::programs::WalletArgs;
 use naschain_identity::{Auth, Hotkey, SignedParts};
 use serde_json::{Value, json};
 

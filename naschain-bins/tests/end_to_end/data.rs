@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use crate::programs::{Process, Server, folder, read, search, succeeded, text, wait_until};
 use image::{GrayImage, Luma};
-use naschain_bins::journal::run_folder::read_spec;
+use naschain_bins::read_spec;
 use naschain_train::{Dataset, Model};
 use serde_json::Value;
 

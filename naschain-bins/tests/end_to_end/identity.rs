@@ -7,9 +7,7 @@ use std::process::Command;
 
 use crate::programs::wallets::{Wallets, fake_btcli, join};
 use crate::programs::{Process, Server, folder, genomaster, read, succeeded, text, wait_until};
-use naschain_bins::clock::unix_nanos as now;
-use naschain_bins::journal::run_folder::read_spec;
-use naschain_bins::journal::store::Place;
+use naschain_bins::{Place, read_spec, unix_nanos as now};
 use naschain_consensus::Event;
 use naschain_run::Proof;
 use serde_json::Value;

@@ -7,12 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use crate::programs::{Process, folder, genomaster, read, search, succeeded, text, wait_until};
-use naschain_bins::client::transport::Transport;
-use naschain_bins::coordinator::Coordinator;
-use naschain_bins::journal::run_folder::{create_or_check, read_spec};
-use naschain_bins::journal::store::Place;
-use naschain_bins::miner::Miner;
-use naschain_bins::miner::trainer::Trainer;
+use naschain_bins::{Coordinator, Miner, Place, Trainer, Transport, create_or_check, read_spec};
 use naschain_consensus::Row;
 use naschain_core::Recipe;
 use naschain_run::RunState;

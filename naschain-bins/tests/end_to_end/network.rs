@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::programs::{Server, folder, read, search, succeeded, wait_until};
-use naschain_bins::client::Client;
+use naschain_bins::Client;
 use naschain_consensus::{MinerId, Row};
 use naschain_core::{Accuracy, Digest, Measurement};
 use naschain_run::JobReply;

@@ -13,22 +13,22 @@ const MAX_CHARACTERS: usize = 256;
 
 /// Hashes of the tokens; the tokens themselves are not kept.
 #[derive(Clone, Default)]
-pub struct Credentials(BTreeMap<u32, blake3::Hash>);
+pub struct LegacyCredentials(BTreeMap<u32, blake3::Hash>);
 
-impl fmt::Debug for Credentials {
+impl fmt::Debug for LegacyCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Credentials({} users)", self.0.len())
+        write!(f, "LegacyCredentials({} users)", self.0.len())
     }
 }
 
-impl Credentials {
+impl LegacyCredentials {
     /// Reads a file.
-    pub fn read(path: &Path) -> Result<Credentials> {
-        line_file::read_file(path, "credentials", Credentials::parse)
+    pub fn read(path: &Path) -> Result<LegacyCredentials> {
+        line_file::read_file(path, "credentials", LegacyCredentials::parse)
     }
 
     /// Reads lines of `UID:TOKEN`; empty lines and those that begin with `#` do not count.
-    pub fn parse(text: &str) -> Result<Credentials> {
+    pub fn parse(text: &str) -> Result<LegacyCredentials> {
         let mut hashes = BTreeMap::new();
         for (number, line) in line_file::entries(text) {
             // Never the line itself: it may be a token.
@@ -46,7 +46,7 @@ impl Credentials {
             let before = hashes.insert(uid, blake3::hash(token.as_bytes()));
             ensure!(before.is_none(), "line {number}: uid {uid} appears twice");
         }
-        Ok(Credentials(hashes))
+        Ok(LegacyCredentials(hashes))
     }
 
     /// Whether an `Authorization` header has the token of this uid.
@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn a_token_is_for_its_uid() {
-        let credentials = Credentials::parse("# ours\n7:to:ken-of-7\n8:token-of-8\n").unwrap();
+        let credentials =
+            LegacyCredentials::parse("# ours\n7:to:ken-of-7\n8:token-of-8\n").unwrap();
         // "7:to:ken-of-7"
         let seven = b"Basic Nzp0bzprZW4tb2YtNw==";
         assert!(credentials.allow(7, seven));
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_line_and_no_token() {
-        let error = |text: &str| format!("{:#}", Credentials::parse(text).unwrap_err());
+        let error = |text: &str| format!("{:#}", LegacyCredentials::parse(text).unwrap_err());
         assert!(error("7:long-enough\nsecret-token").contains("line 2 is not UID:TOKEN"));
         assert!(error("x:secret-token").contains("line 1"));
         assert!(error("7:short").contains("5 characters"));
@@ -120,7 +121,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_header_is_a_panic_or_believed(header: Vec<u8>, text in "(Basic )?[A-Za-z0-9+/=]{0,40}") {
-            let credentials = Credentials::parse("7:long-enough").unwrap();
+            let credentials = LegacyCredentials::parse("7:long-enough").unwrap();
             prop_assert!(!credentials.allow(7, &header));
             prop_assert!(!credentials.allow(7, text.as_bytes()) || text == "Basic Nzpsb25nLWVub3VnaA==");
         }

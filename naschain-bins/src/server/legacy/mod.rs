@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::CallError;
 use crate::server::auth::Authenticator;
-use crate::server::legacy::credentials::Credentials;
+use crate::server::legacy::credentials::LegacyCredentials;
 use crate::server::problem::Failure;
 use naschain_run::{ClosedJob, Job, JobReply, JoinRequest, legacy_uid};
 
@@ -35,7 +35,7 @@ const MAX_GENOME_CHARACTERS: usize = 8192;
 /// What the old endpoints need besides the run.
 pub struct Legacy {
     /// The tokens of the uids; with `None` uids are not authenticated.
-    pub credentials: Option<Credentials>,
+    pub credentials: Option<LegacyCredentials>,
     /// Decides who may join.
     pub auth: Arc<Authenticator>,
 }

@@ -5,9 +5,7 @@ use std::process::Output;
 
 use crate::operations::stores::{places, tamper};
 use crate::programs::{folder, genomaster, text};
-use naschain_bins::coordinator::Coordinator;
-use naschain_bins::journal::run_folder::create_or_check;
-use naschain_bins::journal::store::Place;
+use naschain_bins::{Coordinator, Place, create_or_check};
 use naschain_run::RunSpec;
 use serde_json::Value;
 
@@ -158,9 +156,7 @@ async fn a_history_that_differs_from_the_journal_is_found() {
         .await
         .unwrap();
     let mut history = coordinator
-        .with_state(|state| {
-            naschain_bins::artifacts::history::History::start(&dir, &state.closed()[..2])
-        })
+        .with_state(|state| naschain_bins::History::start(&dir, &state.closed()[..2]))
         .await
         .unwrap();
     assert!(history.follow(&[]).is_ok());

@@ -7,13 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::programs::{folder, genomaster, text};
-use naschain_bins::coordinator::Coordinator;
-use naschain_bins::journal::run_folder::{create_or_check, read_spec};
-use naschain_bins::journal::store::Place;
-use naschain_bins::server::access::Access;
-use naschain_bins::server::auth::Authenticator;
-use naschain_bins::server::listen;
-use naschain_bins::server::listen::Listening;
+use naschain_bins::{
+    Access, Authenticator, Coordinator, Listening, Place, create_or_check, listen, read_spec,
+};
 use naschain_consensus::{Event, Millis, MinerId};
 use naschain_identity::{Auth, Hotkey, SignedParts};
 use naschain_run::{Entry, JobReply, JournalHead, Proof, RunSpec};
@@ -192,7 +188,7 @@ async fn serve_at(
     let spec = read_spec(&dir.join("run.json")).unwrap();
     let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
     let gate = Arc::new(Authenticator::new(access, coordinator.nonces()));
-    let router = naschain_bins::server::router(coordinator, gate, None);
+    let router = router(coordinator, gate, None);
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
         .await
         .unwrap();
@@ -202,7 +198,7 @@ async fn serve_at(
         max_connections: 64,
         behind_proxy: false,
     };
-    tokio::spawn(listen::serve(listener, router, listening, stop));
+    tokio::spawn(naschain_bins::serve(listener, router, listening, stop));
     url
 }
 

@@ -6,9 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::programs::{Server, call, folder, read, wait_until};
-use naschain_bins::coordinator::Coordinator;
-use naschain_bins::coordinator::call_error::{CallError, Unavailable};
-use naschain_bins::journal::store::Place;
+use naschain_bins::{CallError, Coordinator, Place, Unavailable};
 use naschain_run::{Auditor, Signers};
 
 /// A file system in memory, unmounted when this is dropped.

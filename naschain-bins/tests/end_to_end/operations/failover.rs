@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use crate::operations::stores::postgres;
 use crate::programs::wallets::{Wallets, join};
 use crate::programs::{Process, Server, call, folder, read, search, succeeded, wait_until};
-use naschain_bins::clock::unix_nanos as now;
-use naschain_bins::journal::store::Place;
+use naschain_bins::{Place, unix_nanos as now};
 use serde_json::Value;
 
 fn genomaster(run: &Path, store: &str) -> Server {

@@ -11,9 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::programs::{Process, Server, call, folder, read, search, succeeded, wait_until};
-use naschain_bins::client::{Client, ClientError};
-use naschain_bins::journal::run_folder::read_spec;
-use naschain_bins::journal::store::Place;
+use naschain_bins::{Client, ClientError, Place, read_spec};
 use naschain_consensus::{Event, LeaseId, MinerId};
 use naschain_core::{Purpose, Stream};
 use naschain_run::{JobReply, RunSpec};

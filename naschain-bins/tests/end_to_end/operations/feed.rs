@@ -8,11 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::programs::folder;
-use naschain_bins::coordinator::Coordinator;
-use naschain_bins::journal::store::Place;
-use naschain_bins::server::access::Access;
-use naschain_bins::server::auth::Authenticator;
-use naschain_bins::server::router;
+use naschain_bins::{Access, Authenticator, Coordinator, Place, router};
 use serde_json::Value;
 
 /// A genomaster in this process, and its address.

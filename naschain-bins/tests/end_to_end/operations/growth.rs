@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use crate::programs::{Server, call, folder};
-use naschain_bins::coordinator::Coordinator;
-use naschain_bins::coordinator::call_error::CallError;
-use naschain_bins::journal::store::Place;
+use naschain_bins::{CallError, Coordinator, Place};
 use naschain_consensus::Event;
 use naschain_run::JobReply;
 use serde_json::Value;

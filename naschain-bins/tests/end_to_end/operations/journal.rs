@@ -2,8 +2,7 @@
 
 use crate::operations::stores::{places, postgres, tamper};
 use crate::programs::folder;
-use naschain_bins::journal::Journal;
-use naschain_bins::journal::store::Place;
+use naschain_bins::{Journal, Place};
 use naschain_consensus::{Event, Millis};
 use naschain_core::Digest;
 use naschain_run::Proof;

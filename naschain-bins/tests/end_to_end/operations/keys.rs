@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use naschain_bins::clock::unix_nanos as now;
+use naschain_bins::unix_nanos as now;
 use serde_json::Value;
 
 use crate::programs::wallets::{Wallets, join};

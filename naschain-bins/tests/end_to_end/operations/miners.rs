@@ -5,9 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 
-use naschain_bins::journal::run_folder::read_spec;
-use naschain_bins::journal::store::Place;
-use naschain_bins::miner::outbox::Answer;
+use naschain_bins::{Answer, Place, read_spec};
 use naschain_consensus::{Event, JobId, LeaseId, Row};
 use naschain_run::PublicEvent;
 use serde_json::json;

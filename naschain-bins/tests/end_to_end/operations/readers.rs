@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::programs::folder;
-use naschain_bins::coordinator::Coordinator;
-use naschain_bins::journal::store::Place;
+use naschain_bins::{Coordinator, Place};
 use naschain_consensus::Event;
 
 /// Median duration of 30 events.

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::operations::stores::{places, tamper};
 use crate::programs::folder;
-use naschain_bins::coordinator::Coordinator;
-use naschain_bins::journal::store::Place;
+use naschain_bins::{Coordinator, Place};
 use naschain_consensus::Event;
 use naschain_run::{JobReply, RunSpec};
 

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use naschain_bins::coordinator::Coordinator;
-use naschain_bins::coordinator::call_error::CallError;
-use naschain_bins::journal::run_folder::versions;
+use naschain_bins::{CallError, Coordinator, versions};
 use naschain_consensus::{MinerId, Row};
 use naschain_core::{Accuracy, Digest, MacroSpace, Measurement};
 use naschain_nsga::Mode;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use naschain_bins::journal::store::Place;
+use naschain_bins::Place;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
 /// A store of each kind. `NASCHAIN_TEST_POSTGRES` is the URL of a server on which tests may create

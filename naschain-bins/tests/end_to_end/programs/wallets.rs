@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use naschain_bins::cli::wallet_args::WalletArgs;
+use naschain_bins::programs::WalletArgs;
 use naschain_identity::{Auth, Hotkey, SignedParts};
 
 use super::{SMALL, Server, exchange, genomaster, miner, succeeded, validator};
