@@ -2,6 +2,7 @@
 
 mod sources;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -80,4 +81,63 @@ fn the_libraries_embed_in_under_100_lines() {
     let example = read("naschain-bins/examples/embed.rs");
     assert!(example.lines().count() < 100);
     assert!(!example.contains("naschain_bins"));
+}
+
+/// The texts between backticks.
+fn quoted(document: &str) -> impl Iterator<Item = &str> {
+    document.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn the_documents_name_files_that_exist() {
+    let mut files: Vec<String> = Vec::new();
+    for folder in LIBRARIES.into_iter().chain(["naschain-bins", "benches"]) {
+        for path in rust_files(&root().join(folder)) {
+            files.push(path.to_str().unwrap().to_owned());
+        }
+    }
+    let documents = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
+    let mut checked = 0;
+    for document in documents {
+        let text = read(document);
+        let paths = quoted(&text).filter(|path| {
+            path.contains('/') && path.ends_with(".rs") && !path.contains(['*', '<', ' ', '\n'])
+        });
+        for path in paths {
+            // A document may leave the crate out where the text has named it.
+            let found = files.iter().any(|file| file.ends_with(&format!("/{path}")));
+            assert!(found, "{document} names {path}, which does not exist");
+            checked += 1;
+        }
+    }
+    assert!(checked > 40, "only {checked} paths");
+}
+
+/// The public types and traits of a library, as its `lib.rs` exports them.
+fn public_types(library: &str) -> Vec<String> {
+    let lib = read(format!("{library}/src/lib.rs"));
+    lib.split(';')
+        .filter_map(|statement| statement.split_once("pub use "))
+        .flat_map(|(_, exported)| exported.split(['{', '}', ',', ':', ' ', '\n']))
+        .filter(|name| name.starts_with(|first: char| first.is_ascii_uppercase()))
+        .filter(|name| name.contains(|letter: char| letter.is_ascii_lowercase()))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn a_public_name_has_one_meaning() {
+    let mut owners: BTreeMap<String, &str> = BTreeMap::new();
+    for library in LIBRARIES {
+        for name in public_types(library) {
+            // Each library has its own `Error`, as Rust libraries do.
+            if name == "Error" {
+                continue;
+            }
+            if let Some(other) = owners.insert(name.clone(), library) {
+                panic!("{name} is a type of {other} and of {library}");
+            }
+        }
+    }
+    assert!(owners.len() > 80, "only {} names", owners.len());
 }

@@ -25,7 +25,7 @@ pub struct Phase {
     /// Its number within the genome, counted from 1.
     pub number: usize,
     /// The convolution without bias that maps the input to `channels`.
-    pub entry: Entry,
+    pub entry: EntryConvolution,
     /// Number of channels of all nodes and of the output.
     pub channels: usize,
     /// Height of its feature maps in pixels.
@@ -43,7 +43,7 @@ pub struct Phase {
 /// The convolution that maps a phase's input to the phase's number of channels.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
+pub struct EntryConvolution {
     /// Number of input channels.
     pub in_channels: usize,
     /// Kernel size: 3 (without padding) in the first remaining phase, 1 in the others.
@@ -104,7 +104,7 @@ impl MacroSpace {
             }
             let first = architecture.phases.is_empty();
             let channels = self.init_channels << architecture.phases.len();
-            let entry = Entry {
+            let entry = EntryConvolution {
                 in_channels: map.channels,
                 kernel: if first { 3 } else { 1 },
                 applied: map.channels != channels,
@@ -144,7 +144,7 @@ impl Wiring {
         }
     }
 
-    fn repair(self, number: usize, entry: Entry, map: Shape) -> Phase {
+    fn repair(self, number: usize, entry: EntryConvolution, map: Shape) -> Phase {
         let mut phase = Phase {
             number,
             entry,

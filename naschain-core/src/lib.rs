@@ -10,7 +10,7 @@ mod recipe;
 mod space;
 mod stream;
 
-pub use architecture::{Architecture, Entry, Node, Phase};
+pub use architecture::{Architecture, EntryConvolution, Node, Phase};
 pub use cost::Costs;
 pub use error::Error;
 pub use genome::Genome;

@@ -17,7 +17,7 @@ const MAX_AUTOMORPHISMS: usize = 64;
 /// second one can be pruned. The same holds for branches that are exchanged by known automorphisms
 /// that fix the path (McKay and Piperno 2014). Pruned branches contain no new code, so the result is
 /// the least code of the whole tree.
-pub(super) struct Search<'a> {
+pub(super) struct CanonicalSearch<'a> {
     part: &'a Part,
     path: Vec<usize>,
     leaves: BTreeMap<Vec<u32>, Leaf>,
@@ -43,7 +43,7 @@ pub(super) struct OutOfSteps;
 /// Searches `part` with at most `steps` refinements for its least code: the `reads` masks in the order
 /// of nodes for which they are least, among all orders that refinement leaves possible.
 pub(super) fn least_code(part: &Part, steps: usize) -> Result<Vec<u32>, OutOfSteps> {
-    let mut search = Search {
+    let mut search = CanonicalSearch {
         part,
         path: Vec::new(),
         leaves: BTreeMap::new(),
@@ -55,7 +55,7 @@ pub(super) fn least_code(part: &Part, steps: usize) -> Result<Vec<u32>, OutOfSte
     Ok(code)
 }
 
-impl Search<'_> {
+impl CanonicalSearch<'_> {
     /// Searches the subtree of the current path. Returns the length of the path at which to continue,
     /// which is shorter than the current one if the rest of this subtree can be pruned.
     fn walk(&mut self, colours: Vec<u8>) -> Result<usize, OutOfSteps> {
@@ -146,7 +146,7 @@ mod tests {
             image: vec![1, 0, 3, 2],
             fixed: 0,
         };
-        let mut search = Search {
+        let mut search = CanonicalSearch {
             part: &part,
             path: Vec::new(),
             leaves: BTreeMap::new(),
