@@ -25,6 +25,7 @@ impl Direction {
 /// One objective of a search.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Objective {
     /// The name, for reports and error messages.
     pub name: String,

@@ -15,6 +15,7 @@ const WAITING_MS: u64 = 60_000;
 
 /// Which signatures a journal must have.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Signers {
     /// The genomaster's address; if `None`, the receiver of the first signed request.
     pub genomaster: Option<String>,

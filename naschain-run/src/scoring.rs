@@ -45,6 +45,7 @@ impl<'a> ScoringTerms<'a> {
 
 /// The result of [`validate`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ScoringReport {
     /// Number of validated jobs.
     #[serde(rename = "batches")]
@@ -85,6 +86,7 @@ pub struct ForgedRow {
 
 /// What one miner earned.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Standing {
     /// Level 1: one point for each rewarded row.
     pub points: u64,

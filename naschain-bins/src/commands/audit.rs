@@ -85,15 +85,12 @@ pub struct AuditReport {
 /// If the journal cannot be read. What is wrong in it is in the report.
 pub async fn audit(args: &AuditArgs) -> Result<AuditReport> {
     let is_url = args.target.starts_with("http://") || args.target.starts_with("https://");
-    let mut signers = Signers {
-        genomaster: args.caller.genomaster_hotkey()?,
-        unsigned: if args.unsigned {
-            Unsigned::All
-        } else {
-            Unsigned::NamesOnly
-        },
-        legacy: args.legacy,
-    };
+    let mut signers = Signers::default();
+    signers.genomaster = args.caller.genomaster_hotkey()?;
+    if args.unsigned {
+        signers.unsigned = Unsigned::All;
+    }
+    signers.legacy = args.legacy;
     let (spec, mut source) = if is_url {
         ensure!(
             args.store.is_none(),

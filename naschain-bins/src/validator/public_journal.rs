@@ -18,11 +18,10 @@ impl PublicJournal {
     /// without one, requests need no signatures unless some have them. With `legacy`, miners of
     /// the reference network never need signatures.
     pub fn new(spec: RunSpec, genomaster: Option<&str>, legacy: bool) -> Result<PublicJournal> {
-        let signers = Signers {
-            genomaster: genomaster.map(str::to_owned),
-            unsigned: Unsigned::AllInUnsignedRun,
-            legacy,
-        };
+        let mut signers = Signers::default();
+        signers.genomaster = genomaster.map(str::to_owned);
+        signers.unsigned = Unsigned::AllInUnsignedRun;
+        signers.legacy = legacy;
         Ok(PublicJournal {
             auditor: Auditor::new(spec, signers)?,
             compared: 0,
