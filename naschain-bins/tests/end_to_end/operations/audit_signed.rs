@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::programs::{folder, genomaster, text};
 use naschain_bins::{
-    Access, Authenticator, Coordinator, Listening, Place, create_or_check, listen, read_spec,
+    Access, Authenticator, Coordinator, Listening, Place, create_or_check, read_spec, router,
 };
 use naschain_consensus::{Event, Millis, MinerId};
 use naschain_identity::{Auth, Hotkey, SignedParts};
