@@ -133,10 +133,11 @@ struct Miner {
 impl Miner {
     async fn work(self) {
         let figures = &self.figures;
-        self.call(&figures.join, || self.client.join(&self.name))
-            .await;
+        let run = self.spec.digest();
+        let join = || self.client.join(&self.name, run);
+        self.call(&figures.join, join).await;
         loop {
-            let ask = || self.client.request(&self.name, self.args.wait_ms);
+            let ask = || self.client.request(&self.name, run, self.args.wait_ms);
             match self.call(&figures.request, ask).await {
                 Some(JobReply::Job(job)) => self.train(&job).await,
                 Some(JobReply::Finished) => return,
@@ -147,8 +148,7 @@ impl Miner {
                 }
                 None => {
                     // Another genomaster may not know this miner yet.
-                    self.call(&figures.join, || self.client.join(&self.name))
-                        .await;
+                    self.call(&figures.join, join).await;
                 }
             }
         }
@@ -160,7 +160,7 @@ impl Miner {
         for epoch in 1..=self.args.heartbeats {
             tokio::time::sleep(part).await;
             let epoch = epoch.min(self.spec.recipe.epochs);
-            let beat = || self.client.heartbeat(&self.name, job.lease, epoch);
+            let beat = || self.client.heartbeat(&self.name, job.run, job.lease, epoch);
             if self.call(&self.figures.heartbeat, beat).await.is_none() {
                 return;
             }

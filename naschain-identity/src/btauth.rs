@@ -183,19 +183,7 @@ impl Auth {
                 expected: own.to_owned(),
             });
         }
-        let stale = |amount: u64, direction: &str| AuthError::Stale {
-            problem: format!("{:.1} s {direction}", amount as f64 / 1e9),
-        };
-        let (age, ahead) = (
-            now_ns.saturating_sub(self.nonce),
-            self.nonce.saturating_sub(now_ns),
-        );
-        if age > MAX_AGE_NS {
-            return Err(stale(age, "ago; the maximum is 10 s"));
-        }
-        if ahead > MAX_AHEAD_NS {
-            return Err(stale(ahead, "in the future; the maximum is 2 s"));
-        }
+        check_age(self.nonce, now_ns)?;
         self.check_signature(message)
     }
 
@@ -216,6 +204,24 @@ impl Auth {
         }
         Err(bad())
     }
+}
+
+/// Checks that a request with this nonce is fresh at `now_ns`.
+///
+/// # Errors
+/// [`AuthError::Stale`].
+pub fn check_age(nonce: u64, now_ns: u64) -> Result<(), AuthError> {
+    let stale = |amount: u64, direction: &str| AuthError::Stale {
+        problem: format!("{:.1} s {direction}", amount as f64 / 1e9),
+    };
+    let (age, ahead) = (now_ns.saturating_sub(nonce), nonce.saturating_sub(now_ns));
+    if age > MAX_AGE_NS {
+        return Err(stale(age, "ago; the maximum is 10 s"));
+    }
+    if ahead > MAX_AHEAD_NS {
+        return Err(stale(ahead, "in the future; the maximum is 2 s"));
+    }
+    Ok(())
 }
 
 /// Whether `signature` is a valid signature of `message` by this address.

@@ -8,7 +8,8 @@ mod nonces;
 pub mod ss58;
 
 pub use btauth::{
-    Auth, AuthError, MAX_AGE_NS, MAX_AHEAD_NS, SignedParts, is_signed_by, parse_signature,
+    Auth, AuthError, MAX_AGE_NS, MAX_AHEAD_NS, SignedParts, check_age, is_signed_by,
+    parse_signature,
 };
 pub use error::HotkeyError;
 pub use hotkey::Hotkey;

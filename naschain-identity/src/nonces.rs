@@ -29,19 +29,36 @@ impl Nonces {
         self.seen.insert((nonce, hotkey.to_owned()));
     }
 
+    /// Checks that a nonce could be accepted, without using it.
+    ///
+    /// # Errors
+    /// As for [`Nonces::accept`].
+    pub fn check(&self, hotkey: &str, nonce: u64) -> Result<(), AuthError> {
+        if nonce < self.floor_ns {
+            let problem = "before this genomaster started, or before its clock was set back";
+            return Err(AuthError::Stale {
+                problem: problem.to_owned(),
+            });
+        }
+        let hotkey = hotkey.to_owned();
+        if self.seen.contains(&(nonce, hotkey.clone())) {
+            return Err(AuthError::Replayed { hotkey, nonce });
+        }
+        Ok(())
+    }
+
     /// Accepts the nonce of a request whose signature was verified, once.
     ///
     /// # Errors
     /// [`AuthError::Replayed`] if it was used before, [`AuthError::Stale`] if it was signed before the
     /// start time.
     pub fn accept(&mut self, hotkey: &str, nonce: u64, now_ns: u64) -> Result<(), AuthError> {
+        self.check(hotkey, nonce)?;
         let oldest = now_ns.saturating_sub(MAX_AGE_NS);
         while self.seen.first().is_some_and(|(nonce, _)| *nonce < oldest) {
             self.seen.pop_first();
-        }
-        if nonce < self.floor_ns {
-            let problem = "before this genomaster started".to_owned();
-            return Err(AuthError::Stale { problem });
+            // The clock may be set back, and then a forgotten nonce would be fresh again.
+            self.floor_ns = self.floor_ns.max(oldest);
         }
         if !self.seen.insert((nonce, hotkey.to_owned())) {
             let hotkey = hotkey.to_owned();
@@ -77,6 +94,18 @@ mod tests {
             nonces.accept("a", 120, 110).unwrap_err().kind(),
             "replayed_request"
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_no_nonce_fresh_again() {
+        let second = 1_000_000_000;
+        let mut nonces = Nonces::new(0);
+        nonces.accept("a", 100 * second, 100 * second).unwrap();
+        // Twelve seconds later the first nonce is forgotten; then the clock is set back.
+        nonces.accept("b", 112 * second, 112 * second).unwrap();
+        let again = nonces.accept("a", 100 * second, 100 * second).unwrap_err();
+        assert_eq!(again.kind(), "stale_request");
+        nonces.accept("a", 103 * second, 100 * second).unwrap();
     }
 
     #[test]

@@ -88,11 +88,11 @@ impl Auditor {
     /// # Errors
     /// Where the specification is invalid.
     pub fn new(spec: RunSpec, signers: Signers) -> Result<Auditor, Error> {
-        let run = spec.digest();
+        let rules = spec.request_rules();
         let state = RunState::new(spec)?;
         Ok(Auditor {
-            chain: JournalHead::root(run),
-            provenance: Provenance::new(run, signers),
+            chain: JournalHead::root(rules.run),
+            provenance: Provenance::new(rules, signers),
             publisher: Publisher::starting_at(&state),
             state,
             has_feed: false,
@@ -132,9 +132,9 @@ impl Auditor {
             .check(number, now, &event, proof)
             .map_err(wrong)?;
         match &sent {
-            Source::Tick => {}
+            Source::Genomaster => {}
             Source::Unsigned => self.unsigned += 1,
-            Source::Signed(..) | Source::Repeated(..) => self.signed += 1,
+            Source::Signed(_) => self.signed += 1,
         }
         let ended = self.state.closed().len();
         let actions = self
@@ -144,8 +144,8 @@ impl Auditor {
         if self.state.events() != number {
             return Err(Fault::Void { number });
         }
-        let after = self.provenance.record(now, sent, &event, &actions);
-        after.map_err(wrong)?;
+        let recorded = self.provenance.record(now, &sent, &event, proof, &actions);
+        recorded.map_err(wrong)?;
         let messages = self.publisher.publish(&self.state, &event, &actions);
         self.check_feed(entry, &messages)?;
         for closed in &self.state.closed()[ended..] {

@@ -19,6 +19,14 @@ pub enum Error {
         /// Bits of a genome of the space.
         space: usize,
     },
+    /// This version does not know the requests of the run.
+    #[error("request_version is {found}; this version supports 1 to {latest}")]
+    RequestVersion {
+        /// The version found.
+        found: u32,
+        /// The latest version supported.
+        latest: u32,
+    },
     /// The bytes are not a stored state of this version.
     #[error("the stored state cannot be used: {reason}")]
     StoredState {

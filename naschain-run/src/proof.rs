@@ -56,12 +56,19 @@ impl Proof {
         })
     }
 
-    /// Parses a proof from the journal.
+    /// Parses a proof from the journal. Only the text that [`Proof::to_json`] writes is accepted, so
+    /// that a journal cannot be inflated by other spellings of the same proof.
     ///
     /// # Errors
     /// [`ProofError::Unreadable`].
     pub fn parse(text: &str) -> Result<Proof, ProofError> {
-        serde_json::from_str(text).map_err(|error| ProofError::Unreadable(error.to_string()))
+        let proof: Proof = serde_json::from_str(text)
+            .map_err(|error| ProofError::Unreadable(error.to_string()))?;
+        if proof.to_json() != text {
+            let reason = "it is not written in the canonical form".to_owned();
+            return Err(ProofError::Unreadable(reason));
+        }
+        Ok(proof)
     }
 
     /// The JSON that the journal stores.
@@ -71,9 +78,7 @@ impl Proof {
 
     /// The lease in the path of a heartbeat or a result.
     pub fn lease(&self) -> Option<LeaseId> {
-        let rest = self.path.strip_prefix("/v1/leases/")?;
-        let (number, _) = rest.split_once('/')?;
-        number.parse().ok().map(LeaseId)
+        lease_in_path(&self.path)
     }
 
     /// Verifies only the signature.
@@ -95,31 +100,42 @@ impl Proof {
         })?)
     }
 
-    /// Verifies the signature, and that the signed request corresponds to exactly this event in the run
-    /// with this digest. The caller checks `receiver`, and that `nonce` was not used before.
+    /// Verifies the signature, and that the signed request corresponds to exactly this event in this
+    /// run. The caller checks `receiver`, and that `nonce` was not used before.
     ///
     /// # Errors
     /// [`ProofError`] describes the first check that fails.
-    pub fn check(&self, event: &Event, run: Digest) -> Result<(), ProofError> {
+    pub fn check(&self, event: &Event, run: &RequestRules) -> Result<(), ProofError> {
         self.check_signature()?;
+        self.check_event(event, run)
+    }
+
+    /// Like [`Proof::check`], without the signature.
+    ///
+    /// # Errors
+    /// [`ProofError::OtherEvent`], or [`ProofError::Unreadable`].
+    pub fn check_event(&self, event: &Event, run: &RequestRules) -> Result<(), ProofError> {
         let wrong = |what: &str| Err(ProofError::OtherEvent(what.to_owned()));
         if self.method != "POST" {
             return wrong("its method is not POST");
         }
         let path = self.path.as_str();
         let (miner, same) = match event {
-            Event::Join { miner } => (miner, path == "/v1/join" && self.is_join(miner, 1)?),
+            Event::Join { miner } => (miner, path == "/v1/join" && self.is_join(miner, 1, run)?),
             Event::Register {
                 miner, capacity, ..
-            } => (miner, path == "/v1/join" && self.is_join(miner, *capacity)?),
-            Event::Request { miner } => (miner, path == "/v1/jobs" && self.is_request(miner)?),
+            } => (
+                miner,
+                path == "/v1/join" && self.is_join(miner, *capacity, run)?,
+            ),
+            Event::Request { miner } => (miner, path == "/v1/jobs" && self.is_request(miner, run)?),
             Event::Heartbeat {
                 miner,
                 lease,
                 epoch,
             } => {
                 let here = path == format!("/v1/leases/{}/heartbeat", lease.0);
-                (miner, here && self.is_heartbeat(miner, *epoch)?)
+                (miner, here && self.is_heartbeat(miner, *epoch, run)?)
             }
             Event::Submit { miner, lease, row } => {
                 let here = path == format!("/v1/leases/{}/result", lease.0);
@@ -142,35 +158,79 @@ impl Proof {
         serde_json::from_str(&self.body).map_err(unreadable)
     }
 
-    fn is_join(&self, miner: &MinerId, capacity: u32) -> Result<bool, ProofError> {
+    fn is_join(
+        &self,
+        miner: &MinerId,
+        capacity: u32,
+        run: &RequestRules,
+    ) -> Result<bool, ProofError> {
         let request: JoinRequest = self.read()?;
-        Ok(request.miner == *miner && request.jobs.unwrap_or(1) == capacity)
+        let same = request.miner == *miner && request.jobs.unwrap_or(1) == capacity;
+        Ok(same && run.allow(request.run))
     }
 
-    fn is_leave(&self, miner: &MinerId, run: Digest) -> Result<bool, ProofError> {
+    fn is_leave(&self, miner: &MinerId, run: &RequestRules) -> Result<bool, ProofError> {
         let request: LeaveRequest = self.read()?;
-        Ok(request.miner == *miner && request.run == run)
+        Ok(request.miner == *miner && request.run == run.run)
     }
 
-    fn is_request(&self, miner: &MinerId) -> Result<bool, ProofError> {
+    fn is_request(&self, miner: &MinerId, run: &RequestRules) -> Result<bool, ProofError> {
         let request: JobRequest = self.read()?;
-        Ok(request.miner == *miner)
+        Ok(request.miner == *miner && run.allow(request.run))
     }
 
-    fn is_heartbeat(&self, miner: &MinerId, epoch: u32) -> Result<bool, ProofError> {
+    fn is_heartbeat(
+        &self,
+        miner: &MinerId,
+        epoch: u32,
+        run: &RequestRules,
+    ) -> Result<bool, ProofError> {
         let request: HeartbeatRequest = self.read()?;
-        Ok(request.miner == *miner && request.epoch == epoch)
+        let same = request.miner == *miner && request.epoch == epoch;
+        Ok(same && run.allow(request.run))
     }
 
-    fn is_result(&self, miner: &MinerId, row: &Row, run: Digest) -> Result<bool, ProofError> {
+    fn is_result(
+        &self,
+        miner: &MinerId,
+        row: &Row,
+        run: &RequestRules,
+    ) -> Result<bool, ProofError> {
         let request: ResultRequest = self.read()?;
         let same = match (request.row(), row) {
             // The text of the error may differ between versions.
             (Row::Malformed(_), Row::Malformed(_)) => true,
             (found, row) => found == *row,
         };
-        Ok(same && request.miner == *miner && request.run == Some(run))
+        Ok(same && request.miner == *miner && request.run == Some(run.run))
     }
+}
+
+/// What the signed requests of a run have to say; see [`crate::RunSpec::request_rules`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestRules {
+    /// The run.
+    pub run: Digest,
+    /// Whether joins, requests for work and heartbeats must name the run. In runs of the first
+    /// version only answers and leaves did.
+    pub must_name_run: bool,
+}
+
+impl RequestRules {
+    /// Whether a request that names this run, or none, is valid for the run.
+    pub fn allow(&self, named: Option<Digest>) -> bool {
+        named.map_or(!self.must_name_run, |named| named == self.run)
+    }
+}
+
+/// The lease in the path of a heartbeat or a result, `/v1/leases/NUMBER/...`. Only plain decimal
+/// without leading zeros or a sign is a number: the path is signed, and an auditor builds it again
+/// from the number.
+pub fn lease_in_path(path: &str) -> Option<LeaseId> {
+    let rest = path.strip_prefix("/v1/leases/")?;
+    let (text, _) = rest.split_once('/')?;
+    let number: u64 = text.parse().ok()?;
+    (number.to_string() == text).then_some(LeaseId(number))
 }
 
 #[cfg(test)]
@@ -181,8 +241,12 @@ mod tests {
 
     const RUN: Digest = Digest([5; 32]);
 
+    fn rules(run: Digest, must_name_run: bool) -> RequestRules {
+        RequestRules { run, must_name_run }
+    }
+
     fn verify(event: &Event, proof: &str, run: Digest) -> Result<(), ProofError> {
-        Proof::parse(proof)?.check(event, run)
+        Proof::parse(proof)?.check(event, &rules(run, true))
     }
 
     fn hotkey() -> Hotkey {
@@ -213,7 +277,7 @@ mod tests {
                 Event::Join {
                     miner: miner.clone(),
                 },
-                proof("/v1/join", json!({"miner": name})),
+                proof("/v1/join", json!({"miner": name, "run": RUN})),
             ),
             (
                 Event::Register {
@@ -221,13 +285,13 @@ mod tests {
                     owner: Some("o".parse().unwrap()),
                     capacity: 3,
                 },
-                proof("/v1/join", json!({"miner": name, "jobs": 3})),
+                proof("/v1/join", json!({"miner": name, "jobs": 3, "run": RUN})),
             ),
             (
                 Event::Request {
                     miner: miner.clone(),
                 },
-                proof("/v1/jobs", json!({"miner": name, "wait_ms": 9})),
+                proof("/v1/jobs", json!({"miner": name, "wait_ms": 9, "run": RUN})),
             ),
             (
                 Event::Heartbeat {
@@ -235,7 +299,10 @@ mod tests {
                     lease,
                     epoch: 2,
                 },
-                proof("/v1/leases/4/heartbeat", json!({"miner": name, "epoch": 2})),
+                proof(
+                    "/v1/leases/4/heartbeat",
+                    json!({"miner": name, "epoch": 2, "run": RUN}),
+                ),
             ),
             (
                 Event::Leave {
@@ -271,6 +338,39 @@ mod tests {
         let other_run = verify(submit, proof, Digest([6; 32])).unwrap_err();
         assert!(matches!(other_run, ProofError::OtherEvent(_)));
         assert_eq!(Proof::parse(proof).unwrap().lease(), Some(LeaseId(4)));
+    }
+
+    #[test]
+    fn requests_name_their_run_except_in_runs_of_the_first_version() {
+        let miner = miner();
+        let body = |run: Option<Digest>| json!({"miner": miner, "wait_ms": 9, "run": run});
+        let event = Event::Request {
+            miner: miner.clone(),
+        };
+        for (named, must_name_run, valid) in [
+            (Some(RUN), true, true),
+            (Some(RUN), false, true),
+            (None, true, false),
+            (None, false, true),
+            (Some(Digest([6; 32])), true, false),
+            (Some(Digest([6; 32])), false, false),
+        ] {
+            let proof = Proof::parse(&proof("/v1/jobs", body(named))).unwrap();
+            let found = proof.check(&event, &rules(RUN, must_name_run));
+            assert_eq!(found.is_ok(), valid, "{named:?} {must_name_run}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_texts_have_one_spelling() {
+        for path in ["01", "+1", "%31", "1.0", "", "18446744073709551616"] {
+            assert_eq!(lease_in_path(&format!("/v1/leases/{path}/result")), None);
+        }
+        assert_eq!(lease_in_path("/v1/leases/10/result"), Some(LeaseId(10)));
+        let (_, proof) = &cases()[0];
+        assert!(Proof::parse(proof).is_ok());
+        assert!(Proof::parse(&format!("{proof} ")).is_err());
+        assert!(Proof::parse(&proof.replace("\"method\":", "\"method\": ")).is_err());
     }
 
     #[test]

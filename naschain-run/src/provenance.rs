@@ -1,17 +1,11 @@
 //! Verifies that each event of a journal was sent by the miner that it names, and only once.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-
-use naschain_consensus::{Action, Ending, Event, Grant, Millis, MinerId};
-use naschain_core::Digest;
+use naschain_consensus::{Action, Event, Millis, MinerId};
 
 use crate::legacy_uid::legacy_uid;
-use crate::proof::Proof;
+use crate::proof::{Proof, RequestRules};
+use crate::signed_requests::{SignedRequests, Use};
 use naschain_identity::ss58;
-
-/// How long after its first use a signed request for work may be reused. The genomaster repeats a
-/// waiting request for up to 30 s; the rest is a margin for a busy genomaster.
-const WAITING_MS: u64 = 60_000;
 
 /// Which signatures a journal must have.
 #[derive(Clone, Debug, Default)]
@@ -37,43 +31,33 @@ pub enum Unsigned {
     All,
 }
 
-/// Tracks senders, nonces and waiting requests.
+/// Tracks senders and their signed requests.
 pub(crate) struct Provenance {
-    run: Digest,
+    rules: RequestRules,
     signers: Signers,
     /// The number and the miner of the first unsigned event.
     first_unsigned: Option<(u64, MinerId)>,
-    /// The used nonces of each hotkey.
-    seen: BTreeMap<String, BTreeSet<u64>>,
-    /// Signed requests for work that have not been granted yet, with the time of their first use: the
-    /// genomaster repeats them while their miner waits.
-    waiting: BTreeMap<(String, u64), Millis>,
-    /// The same requests, oldest first; may contain requests that no longer wait.
-    oldest: VecDeque<(Millis, (String, u64))>,
+    requests: SignedRequests,
 }
 
 /// The source of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The genomaster's own tick.
-    Tick,
+    /// The genomaster itself.
+    Genomaster,
     /// An unsigned request of a miner.
     Unsigned,
-    /// A signed request: hotkey and nonce.
-    Signed(String, u64),
-    /// A signed request for work that was used before and still waits.
-    Repeated(String, u64),
+    /// A signed request.
+    Signed(Use),
 }
 
 impl Provenance {
-    pub(crate) fn new(run: Digest, signers: Signers) -> Provenance {
+    pub(crate) fn new(rules: RequestRules, signers: Signers) -> Provenance {
         Provenance {
-            run,
+            rules,
             signers,
             first_unsigned: None,
-            seen: BTreeMap::new(),
-            waiting: BTreeMap::new(),
-            oldest: VecDeque::new(),
+            requests: SignedRequests::default(),
         }
     }
 
@@ -89,7 +73,7 @@ impl Provenance {
             return self.check_unsigned(number, event);
         };
         proof
-            .check(event, self.run)
+            .check(event, &self.rules)
             .map_err(|error| error.to_string())?;
         let genomaster = &mut self.signers.genomaster;
         let genomaster = genomaster.get_or_insert_with(|| proof.receiver.clone());
@@ -105,12 +89,12 @@ impl Provenance {
                 "{hotkey} signed it, but {miner} did not sign event {first}; signed and unsigned requests may be mixed only with --unsigned"
             ));
         }
-        self.check_nonce(now, event, proof)
+        self.requests.take(now, event, proof).map(Source::Signed)
     }
 
     fn check_unsigned(&mut self, number: u64, event: &Event) -> Result<Source, String> {
         let miner = match event {
-            Event::Tick => return Ok(Source::Tick),
+            Event::Tick => return Ok(Source::Genomaster),
             Event::Join { miner }
             | Event::Register { miner, .. }
             | Event::Request { miner }
@@ -141,85 +125,36 @@ impl Provenance {
         Ok(Source::Unsigned)
     }
 
-    fn check_nonce(&mut self, now: Millis, event: &Event, proof: &Proof) -> Result<Source, String> {
-        let (hotkey, nonce) = (proof.hotkey.clone(), proof.nonce);
-        if self.seen.entry(hotkey.clone()).or_default().insert(nonce) {
-            return Ok(Source::Signed(hotkey, nonce));
-        }
-        let key = (hotkey, nonce);
-        let first = self.waiting.get(&key);
-        let waits = first.is_some_and(|first| now.since(*first) <= WAITING_MS);
-        let (hotkey, nonce) = key;
-        match event {
-            Event::Request { .. } if waits => Ok(Source::Repeated(hotkey, nonce)),
-            _ => Err(format!(
-                "{hotkey} used nonce {nonce} before; each nonce is valid once"
-            )),
-        }
-    }
-
     /// Records the actions that followed from the event.
     pub(crate) fn record(
         &mut self,
         now: Millis,
-        sent: Source,
+        source: &Source,
         event: &Event,
+        proof: Option<&Proof>,
         actions: &[Action],
     ) -> Result<(), String> {
-        let Event::Request { miner } = event else {
-            return Ok(());
-        };
-        let (key, again) = match sent {
-            Source::Signed(hotkey, nonce) => ((hotkey, nonce), false),
-            Source::Repeated(hotkey, nonce) => ((hotkey, nonce), true),
-            Source::Tick | Source::Unsigned => return Ok(()),
-        };
-        if again && actions.iter().any(|action| ends_own_lease(action, miner)) {
-            let (hotkey, nonce) = key;
-            return Err(format!(
-                "{hotkey} lost a lease by nonce {nonce}, a repeated request, which must not end a lease"
-            ));
-        }
-        let idle = |action: &Action| matches!(action, Action::Idle { .. });
-        if actions.iter().any(idle) {
-            if !again {
-                self.oldest.push_back((now, key.clone()));
-                self.waiting.insert(key, now);
+        match (source, proof) {
+            (Source::Signed(taken), Some(proof)) => {
+                self.requests.record(now, taken, proof, event, actions)
             }
-        } else {
-            self.waiting.remove(&key);
+            _ => Ok(()),
         }
-        self.forget_old(now);
-        Ok(())
-    }
-
-    fn forget_old(&mut self, now: Millis) {
-        while let Some((_, key)) = self
-            .oldest
-            .pop_front_if(|(first, _)| now.since(*first) > WAITING_MS)
-        {
-            self.waiting.remove(&key);
-        }
-    }
-}
-
-/// Whether a lease of the requesting miner was ended because it requested work without free capacity.
-fn ends_own_lease(action: &Action, requester: &MinerId) -> bool {
-    match action {
-        Action::Leased { miner, grant, .. } => {
-            miner == requester && matches!(grant, Grant::Reissued { .. })
-        }
-        Action::Revoked { miner, reason, .. } => miner == requester && *reason == Ending::Forgotten,
-        _ => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use naschain_consensus::{JobId, LeaseId, NoWork};
+    use naschain_consensus::{Grant, JobId, LeaseId, NoWork};
+    use naschain_core::Digest;
     use naschain_identity::Hotkey;
     use naschain_identity::{Auth, SignedParts};
+
+    const RULES: RequestRules = RequestRules {
+        run: Digest([4; 32]),
+        must_name_run: false,
+    };
 
     fn request(nonce: u64) -> (Event, Proof) {
         let (ada, genomaster) = (Hotkey::from_seed(&[1; 32]), Hotkey::from_seed(&[9; 32]));
@@ -237,13 +172,18 @@ mod tests {
 
     /// Checks requests at these times, all with the same nonce, with the action that follows each.
     fn follow(uses: &[(u64, Action)]) -> Result<(), String> {
-        let run = Digest([4; 32]);
-        let mut provenance = Provenance::new(run, Signers::default());
+        let mut provenance = Provenance::new(RULES, Signers::default());
         let (event, proof) = request(7);
         for (now, action) in uses {
             let now = Millis(*now);
             let sent = provenance.check(1, now, &event, Some(&proof))?;
-            provenance.record(now, sent, &event, std::slice::from_ref(action))?;
+            provenance.record(
+                now,
+                &sent,
+                &event,
+                Some(&proof),
+                std::slice::from_ref(action),
+            )?;
         }
         Ok(())
     }
@@ -265,7 +205,7 @@ mod tests {
         };
         let again = leased(Grant::Reissued { old: LeaseId(1) });
         let leased = leased(Grant::Open);
-        let late = WAITING_MS + 1;
+        let late = 60_001;
         assert_eq!(
             follow(&[(0, idle.clone()), (5, idle.clone()), (9, leased.clone())]),
             Ok(())
@@ -306,7 +246,7 @@ mod tests {
                 unsigned,
                 legacy,
             };
-            let mut provenance = Provenance::new(Digest([4; 32]), signers);
+            let mut provenance = Provenance::new(RULES, signers);
             (1..).zip(sent).try_for_each(|(number, (miner, proof))| {
                 let miner = miner.clone();
                 let event = Event::Request { miner };
@@ -344,13 +284,13 @@ mod tests {
 
     #[test]
     fn events_that_no_genomaster_writes_are_refused() {
-        let mut provenance = Provenance::new(Digest([4; 32]), Signers::default());
+        let mut provenance = Provenance::new(RULES, Signers::default());
         let (job, flops) = (JobId(77), 1);
         let open = Event::Open { job, flops };
         assert!(provenance.check(1, Millis(0), &open, None).is_err());
         assert_eq!(
             provenance.check(1, Millis(0), &Event::Tick, None),
-            Ok(Source::Tick)
+            Ok(Source::Genomaster)
         );
     }
 }

@@ -17,6 +17,9 @@ pub struct JoinRequest {
     /// Number of concurrent jobs, 1 to 1,024; if missing, unchanged, or 1 for a new miner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs: Option<u32>,
+    /// The run; required in a signed request, so that it cannot be replayed in another run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Digest>,
 }
 
 /// `POST /v1/jobs`.
@@ -27,6 +30,9 @@ pub struct JobRequest {
     pub miner: MinerId,
     /// How long to wait for work, in milliseconds; at most 30,000.
     pub wait_ms: u64,
+    /// The run; required in a signed request, so that it cannot be replayed in another run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Digest>,
 }
 
 /// `POST /v1/leave`: the miner leaves the run, and its seats are reassigned at once.
@@ -47,6 +53,9 @@ pub struct HeartbeatRequest {
     pub miner: MinerId,
     /// Number of finished epochs.
     pub epoch: u32,
+    /// The run; required in a signed request, so that it cannot be replayed in another run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Digest>,
 }
 
 /// `POST /v1/leases/{lease}/result`.
@@ -57,8 +66,8 @@ pub struct ResultRequest {
     pub miner: MinerId,
     /// A [`Row`]; any other JSON counts as malformed.
     pub row: Value,
-    /// The run that the lease belongs to; required in a signed answer, so that it cannot be replayed
-    /// in another run.
+    /// The run that the lease belongs to; required in a signed answer, so that it cannot be
+    /// replayed in another run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<Digest>,
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::closed_job::ClosedJob;
 use crate::epochs::{EpochWeights, JudgedJob, epochs};
 use crate::legacy_uid::legacy_uid;
-use crate::proof::Proof;
+use crate::proof::{Proof, RequestRules};
 
 /// The parameters of [`validate`].
 #[derive(Clone, Copy, Debug)]
@@ -208,7 +208,11 @@ impl Signatures {
             lease,
             row: row.clone(),
         };
-        if let Err(error) = proof.check(&answer, terms.run) {
+        let rules = RequestRules {
+            run: terms.run,
+            must_name_run: true,
+        };
+        if let Err(error) = proof.check(&answer, &rules) {
             return Some(error.to_string());
         }
         if terms.genomaster.is_some_and(|own| own != proof.receiver) {

@@ -8,6 +8,7 @@ use naschain_nsga::{Objective, SearchConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::proof::RequestRules;
 
 /// Everything that determines the results of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,24 @@ pub struct RunSpec {
     pub search: SearchConfig,
     /// The rules of the job board: assignment and agreement.
     pub rules: Rules,
+    /// The version of the requests that miners sign. In version 1, which is not written, joins,
+    /// requests for work and heartbeats do not name their run; in version 2 they do.
+    #[serde(default = "first_version", skip_serializing_if = "is_first_version")]
+    pub request_version: u32,
+}
+
+/// The version of the requests of new runs.
+const REQUEST_VERSION: u32 = 2;
+
+/// Settings that runs of earlier versions lack; in those runs they have their former meaning.
+const ADDED_LATER: [&str; 1] = ["request_version"];
+
+fn first_version() -> u32 {
+    1
+}
+
+fn is_first_version(version: &u32) -> bool {
+    *version == first_version()
 }
 
 /// A data set by name and content.
@@ -57,6 +76,7 @@ impl RunSpec {
             search: SearchConfig::new(space.genome_len(), objectives()),
             rules: Rules::default(),
             space,
+            request_version: REQUEST_VERSION,
         }
     }
 
@@ -68,6 +88,12 @@ impl RunSpec {
         self.space.validate()?;
         self.recipe.validate()?;
         self.rules.validate()?;
+        if !(1..=REQUEST_VERSION).contains(&self.request_version) {
+            return Err(Error::RequestVersion {
+                found: self.request_version,
+                latest: REQUEST_VERSION,
+            });
+        }
         naschain_nsga::Search::new(self.search.clone())?;
         let (search, space) = (self.search.genome_len, self.space.genome_len());
         if search != space {
@@ -82,8 +108,17 @@ impl RunSpec {
         Digest(*blake3::hash(&json).as_bytes())
     }
 
+    /// What signed requests of this run have to say.
+    pub fn request_rules(&self) -> RequestRules {
+        RequestRules {
+            run: self.digest(),
+            must_name_run: self.request_version >= 2,
+        }
+    }
+
     /// The values in which `other` differs from this specification, as `name is old, not new`;
-    /// empty where they are equal.
+    /// empty where they are equal. A setting that is newer than this run is not compared: the run
+    /// goes on without it.
     pub fn differences(&self, other: &RunSpec) -> Vec<String> {
         let json = |spec: &RunSpec| serde_json::to_value(spec).expect("a specification is data");
         let mut found = Vec::new();
@@ -107,6 +142,9 @@ fn compare(
                 } else {
                     format!("{name}.{key}")
                 };
+                if ADDED_LATER.contains(&name.as_str()) && !current.contains_key(key) {
+                    continue;
+                }
                 let null = serde_json::Value::Null;
                 let (current, requested) = (current.get(key), requested.get(key));
                 compare(

@@ -246,7 +246,7 @@ impl CommonArgs {
         let dataset = Arc::new(self.data.load()?);
         let spec = self.run.spec(&self.data, &dataset)?;
         let dir = self.run.folder(&spec.data.name);
-        create_or_check(&spec, &dir)?;
+        let spec = create_or_check(spec, &dir)?;
         let place = self.store.clone();
         let place = place.unwrap_or_else(|| Place::of_run(&dir));
         let coordinator = Coordinator::open_with(place, spec, settings).await?;

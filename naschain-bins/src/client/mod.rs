@@ -193,16 +193,22 @@ impl Client {
     }
 
     /// Joins the run.
-    pub async fn join(&self, miner: &MinerId) -> Result<(), ClientError> {
-        self.join_with(miner, None).await
+    pub async fn join(&self, miner: &MinerId, run: Digest) -> Result<(), ClientError> {
+        self.join_with(miner, run, None).await
     }
 
     /// Joins with this number of concurrent jobs; if `None`, it is unchanged, or 1 for a new miner.
-    pub async fn join_with(&self, miner: &MinerId, jobs: Option<u32>) -> Result<(), ClientError> {
+    pub async fn join_with(
+        &self,
+        miner: &MinerId,
+        run: Digest,
+        jobs: Option<u32>,
+    ) -> Result<(), ClientError> {
         let request = JoinRequest {
             miner: miner.clone(),
             name: self.shared.credentials.name.clone(),
             jobs,
+            run: Some(run),
         };
         self.post_json("/v1/join", &request).await
     }
@@ -215,9 +221,17 @@ impl Client {
     }
 
     /// Requests work and waits for it, at most `wait_ms` milliseconds.
-    pub async fn request(&self, miner: &MinerId, wait_ms: u64) -> Result<JobReply, ClientError> {
-        let miner = miner.clone();
-        let request = JobRequest { miner, wait_ms };
+    pub async fn request(
+        &self,
+        miner: &MinerId,
+        run: Digest,
+        wait_ms: u64,
+    ) -> Result<JobReply, ClientError> {
+        let request = JobRequest {
+            miner: miner.clone(),
+            wait_ms,
+            run: Some(run),
+        };
         let response = self.post("/v1/jobs", &request).await?;
         read(response).await
     }
@@ -226,13 +240,17 @@ impl Client {
     pub async fn heartbeat(
         &self,
         miner: &MinerId,
+        run: Digest,
         lease: LeaseId,
         epoch: u32,
     ) -> Result<(), ClientError> {
-        let miner = miner.clone();
+        let request = HeartbeatRequest {
+            miner: miner.clone(),
+            epoch,
+            run: Some(run),
+        };
         let path = format!("/v1/leases/{}/heartbeat", lease.0);
-        self.post_json(&path, &HeartbeatRequest { miner, epoch })
-            .await
+        self.post_json(&path, &request).await
     }
 
     /// Submits the answer to a job of this run.

@@ -29,6 +29,9 @@ pub enum TransportError {
     /// The lease has ended: stop the training and request new work.
     #[error("{0}")]
     LeaseEnded(String),
+    /// The genomaster has another run: fetch its specification and join it.
+    #[error("{0}")]
+    OtherRun(String),
     /// Join first.
     #[error("{0}")]
     NotJoined(String),
@@ -51,7 +54,12 @@ impl Transport {
     }
 
     /// Joins the run with this number of concurrent jobs.
-    pub async fn join(&self, miner: &MinerId, jobs: u32) -> Result<(), TransportError> {
+    pub async fn join(
+        &self,
+        miner: &MinerId,
+        run: Digest,
+        jobs: u32,
+    ) -> Result<(), TransportError> {
         match self {
             Transport::Local(coordinator) => {
                 let register = Event::Register {
@@ -61,7 +69,7 @@ impl Transport {
                 };
                 coordinator.handle(register, None).await?;
             }
-            Transport::Http(client) => client.join_with(miner, Some(jobs)).await?,
+            Transport::Http(client) => client.join_with(miner, run, Some(jobs)).await?,
         }
         Ok(())
     }
@@ -79,11 +87,16 @@ impl Transport {
     }
 
     /// Requests work and waits for it, at most `wait_ms` milliseconds.
-    pub async fn request(&self, miner: &MinerId, wait_ms: u64) -> Result<JobReply, TransportError> {
+    pub async fn request(
+        &self,
+        miner: &MinerId,
+        run: Digest,
+        wait_ms: u64,
+    ) -> Result<JobReply, TransportError> {
         let wait = Duration::from_millis(wait_ms);
         match self {
             Transport::Local(coordinator) => Ok(coordinator.request(miner, wait, None).await?),
-            Transport::Http(client) => Ok(client.request(miner, wait_ms).await?),
+            Transport::Http(client) => Ok(client.request(miner, run, wait_ms).await?),
         }
     }
 
@@ -91,6 +104,7 @@ impl Transport {
     pub async fn heartbeat(
         &self,
         miner: &MinerId,
+        run: Digest,
         lease: LeaseId,
         epoch: u32,
     ) -> Result<(), TransportError> {
@@ -98,7 +112,7 @@ impl Transport {
             Transport::Local(coordinator) => {
                 Ok(coordinator.heartbeat(miner, lease, epoch, None).await?)
             }
-            Transport::Http(client) => Ok(client.heartbeat(miner, lease, epoch).await?),
+            Transport::Http(client) => Ok(client.heartbeat(miner, run, lease, epoch).await?),
         }
     }
 
@@ -138,10 +152,10 @@ impl From<ClientError> for TransportError {
             return TransportError::Unavailable(text);
         };
         match (&problem.kind, problem.status) {
-            // A lease is unknown where another run has taken over the address.
-            (ProblemKind::StaleLease | ProblemKind::UnknownLease | ProblemKind::WrongRun, _) => {
+            (ProblemKind::StaleLease | ProblemKind::UnknownLease, _) => {
                 TransportError::LeaseEnded(text)
             }
+            (ProblemKind::WrongRun, _) => TransportError::OtherRun(text),
             (ProblemKind::UnknownMiner, _) => TransportError::NotJoined(text),
             (ProblemKind::NotYours, _) | (_, 409 | 422) => TransportError::Refused(text),
             _ => TransportError::NotProcessed(text),

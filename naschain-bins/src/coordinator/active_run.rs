@@ -2,15 +2,19 @@
 //! together.
 
 use anyhow::{Context, Result, ensure};
-use naschain_consensus::{Action, Event, Millis};
+use naschain_consensus::{Action, Event, Millis, Rejected};
 use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::clock::RunClock;
+use crate::coordinator::admission::JoinCounts;
+use crate::coordinator::answers::Answers;
 use crate::coordinator::applied::Applied;
 use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::journal::Journal;
-use naschain_run::{Cursor, Proof, PublicEvent, Publisher, RunSpec, RunState, server_sent_events};
+use naschain_run::{
+    Cursor, Proof, PublicEvent, Publisher, RunSpec, RunState, SignedRequests, server_sent_events,
+};
 
 /// Maximum number of events read at once.
 pub(crate) const PAGE: usize = 10_000;
@@ -24,6 +28,11 @@ pub(crate) struct ActiveRun {
     pub(crate) clock: RunClock,
     /// The number of the event of the latest snapshot.
     pub(crate) snapshot: u64,
+    /// The signed requests that were used lately.
+    pub(crate) requests: SignedRequests,
+    pub(crate) answers: Answers,
+    /// How often each miner has joined lately.
+    pub(crate) joins: JoinCounts,
 }
 
 impl ActiveRun {
@@ -69,7 +78,11 @@ impl Group {
         event: Event,
         proof: Option<&Proof>,
     ) -> Result<Vec<Action>, CallError> {
-        let actions = active.state.apply(now, event.clone(), proof)?;
+        let actions = match active.state.apply(now, event.clone(), proof) {
+            Ok(actions) => actions,
+            Err(rejected) => return Err(rejection(&active.answers, rejected, &event)),
+        };
+        active.answers.remember(&event);
         if matches!(event, Event::Tick) && actions.is_empty() {
             return Ok(actions);
         }
@@ -88,6 +101,21 @@ impl Group {
             self.failed = Some(error);
         }
         Ok(actions)
+    }
+}
+
+/// A repeated answer is acknowledged again, another one under the same lease is not.
+fn rejection(answers: &Answers, rejected: Rejected, event: &Event) -> CallError {
+    match (&rejected, event) {
+        (Rejected::AlreadyAnswered { miner, lease }, Event::Submit { row, .. })
+            if answers.differs(*lease, row) =>
+        {
+            CallError::OtherAnswer {
+                miner: miner.clone(),
+                lease: *lease,
+            }
+        }
+        _ => CallError::Rejected(rejected),
     }
 }
 
@@ -156,6 +184,7 @@ pub(crate) async fn restore(mut journal: Journal, spec: &RunSpec) -> Result<Acti
         None => (Millis(0), RunState::new(spec.clone())?),
     };
     let snapshot = state.events();
+    let mut answers = Answers::default();
     loop {
         let page = journal.read_next(PAGE).await?;
         if page.is_empty() {
@@ -164,6 +193,7 @@ pub(crate) async fn restore(mut journal: Journal, spec: &RunSpec) -> Result<Acti
         for (now, event, proof) in page {
             let number = state.events() + 1;
             latest = now;
+            answers.remember(&event);
             state
                 .apply(now, event, proof.as_ref())
                 .with_context(|| format!("event {number} of the journal is rejected"))?;
@@ -179,6 +209,9 @@ pub(crate) async fn restore(mut journal: Journal, spec: &RunSpec) -> Result<Acti
         journal: Some(journal),
         clock: RunClock::start(latest),
         snapshot,
+        requests: SignedRequests::default(),
+        answers,
+        joins: JoinCounts::default(),
     })
 }
 

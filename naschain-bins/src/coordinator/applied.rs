@@ -11,15 +11,21 @@ pub(crate) struct Applied {
     /// The genome of the job that was leased by it, so that the miner's request need not lock the
     /// state again.
     pub(crate) genome: Option<Genome>,
+    /// Whether the event is in the journal.
+    pub(crate) is_journaled: bool,
 }
 
 impl Applied {
     /// The actions, with the genome of a leased job.
-    pub(crate) fn new(actions: Vec<Action>, state: &RunState) -> Applied {
+    pub(crate) fn new(actions: Vec<Action>, state: &RunState, is_journaled: bool) -> Applied {
         let genome = actions.iter().find_map(|action| match action {
             Action::Leased { job, .. } => state.genome(*job).cloned(),
             _ => None,
         });
-        Applied { actions, genome }
+        Applied {
+            actions,
+            genome,
+            is_journaled,
+        }
     }
 }

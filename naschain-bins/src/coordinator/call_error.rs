@@ -1,6 +1,9 @@
 //! Why a genomaster rejects a call or cannot serve it now.
 
-use naschain_consensus::Rejected;
+use naschain_consensus::{LeaseId, MinerId, Rejected};
+
+use naschain_identity::AuthError;
+use naschain_run::ProofError;
 
 /// Why a call was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,32 @@ pub enum CallError {
         last: u32,
         /// Epochs of a training.
         of: u32,
+    },
+    /// The signed request is too old, or was used before.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// An audit would reject the signed request.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// The miner has answered already, and this is another answer.
+    #[error(
+        "{miner} has given another answer under {lease}; the first answer counts and cannot be changed"
+    )]
+    OtherAnswer {
+        /// The miner.
+        miner: MinerId,
+        /// The lease.
+        lease: LeaseId,
+    },
+    /// The miner has joined too often lately.
+    #[error("{miner} has joined {limit} times in a minute; wait {wait_s} s")]
+    JoinsTooOften {
+        /// The miner.
+        miner: MinerId,
+        /// Maximum number of joins in a minute.
+        limit: u32,
+        /// Time until it may join again, in seconds.
+        wait_s: u64,
     },
     /// The maximum number of miners has joined.
     #[error(

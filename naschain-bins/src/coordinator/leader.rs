@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use naschain_consensus::Event;
+use naschain_consensus::{Event, Millis};
 use tokio::sync::mpsc;
 
 use crate::clock;
@@ -14,6 +14,7 @@ use crate::coordinator::admission::admission;
 use crate::coordinator::applied::Applied;
 use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::coordinator::shared::{Command, PublishedEvents, Shared};
+use crate::coordinator::signed::use_request;
 use crate::journal::Journal;
 use crate::journal::store::Place;
 use naschain_identity::Nonces;
@@ -70,7 +71,7 @@ impl Leader {
 
     /// Becomes leader if there is none: opens the journal and restores the state.
     pub(crate) async fn try_to_lead(&mut self) -> Result<()> {
-        let Some(journal) = Journal::lead(&self.place, self.shared.run).await? else {
+        let Some(journal) = Journal::lead(&self.place, self.shared.rules.run).await? else {
             self.set_unavailable(Some(Unavailable::Standby));
             return Ok(());
         };
@@ -99,7 +100,7 @@ impl Leader {
         if !is_standby || self.shared.settings.genomaster.is_none() {
             return Ok(());
         }
-        let mut store = self.place.read(self.shared.run).await?;
+        let mut store = self.place.read(self.shared.rules.run).await?;
         let first = store.entries(0, PAGE).await?;
         let proof = first.iter().find_map(|entry| entry.proof.as_deref());
         let checked = match proof.map(Proof::parse) {
@@ -250,16 +251,11 @@ impl Leader {
                 Command::Take {
                     event,
                     proof,
-                    skip_idle,
+                    repeated,
                     answer,
                 } => {
-                    let most = self.shared.settings.max_miners;
-                    let answered = admission(active, &event, proof.as_deref(), skip_idle, most);
-                    let result = match answered {
-                        Some(result) => result,
-                        None => group.apply(active, now, event, proof.as_deref()),
-                    };
-                    let result = result.map(|actions| Applied::new(actions, &active.state));
+                    let proof = proof.as_deref();
+                    let result = self.apply(active, &mut group, now, event, proof, repeated);
                     // Rejections wait too: they may depend on events of this group.
                     group.waiting.push((answer, result));
                 }
@@ -294,6 +290,36 @@ impl Leader {
             active.keep_snapshot().await;
         }
         Ok(())
+    }
+
+    /// Applies one event, unless it can be answered without being written.
+    fn apply(
+        &self,
+        active: &mut ActiveRun,
+        group: &mut Group,
+        now: Millis,
+        event: Event,
+        proof: Option<&Proof>,
+        repeated: bool,
+    ) -> Result<Applied, CallError> {
+        let requests = &mut active.requests;
+        let used = proof
+            .map(|proof| use_request(&self.shared, requests, now, &event, proof, repeated))
+            .transpose()?;
+        let limit = self.shared.settings.max_miners;
+        let answered = admission(active, now, &event, repeated, limit);
+        let is_journaled = answered.is_none();
+        let actions = match answered {
+            Some(answered) => answered?,
+            None => group.apply(active, now, event.clone(), proof)?,
+        };
+        if let (Some(used), Some(proof)) = (used, proof)
+            && let Err(reason) = active.requests.record(now, &used, proof, &event, &actions)
+        {
+            // It would invalidate the journal: the group is not written, and the state is restored.
+            group.failed = Some(anyhow::Error::msg(reason));
+        }
+        Ok(Applied::new(actions, &active.state, is_journaled))
     }
 
     async fn commit(&mut self, active: &mut ActiveRun, group: &mut Group) -> Result<()> {

@@ -5,12 +5,14 @@
 
 mod active_run;
 mod admission;
+mod answers;
 mod applied;
 pub mod call_error;
 mod leader;
 pub mod metrics;
 mod pages;
 pub mod shared;
+mod signed;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -27,8 +29,8 @@ use crate::coordinator::leader::Leader;
 use crate::coordinator::metrics::Metrics;
 use crate::coordinator::shared::{Command, PublishedEvents, Settings, Shared};
 use crate::journal::store::Place;
-use naschain_identity::Nonces;
-use naschain_run::{Job, JobReply, Proof, RunSpec, RunState};
+use naschain_identity::{MAX_AHEAD_NS, Nonces};
+use naschain_run::{Job, JobReply, Proof, RequestRules, RunSpec, RunState};
 
 /// Search, job board and journal of a run.
 ///
@@ -72,7 +74,7 @@ impl Coordinator {
             finished: AtomicBool::new(false),
             nonces: Arc::default(),
             settings,
-            run: spec.digest(),
+            rules: spec.request_rules(),
             spec,
         });
         let mut leader = Leader::new(shared.clone(), place, queue);
@@ -93,7 +95,12 @@ impl Coordinator {
 
     /// The run's identity.
     pub fn run(&self) -> naschain_core::Digest {
-        self.shared.run
+        self.shared.rules.run
+    }
+
+    /// What the signed requests of the run have to say.
+    pub fn request_rules(&self) -> RequestRules {
+        self.shared.rules
     }
 
     /// Notifies of changes that may have made work or ended a job.
@@ -156,18 +163,26 @@ impl Coordinator {
         &self,
         event: Event,
         proof: Option<Proof>,
-        skip_idle: bool,
+        repeated: bool,
     ) -> Result<Applied, CallError> {
+        let nonce = proof.as_ref().map(|proof| proof.nonce);
         let (answer, answered) = oneshot::channel();
         let command = Command::Take {
             event,
             proof: proof.map(Box::new),
-            skip_idle,
+            repeated,
             answer,
         };
         let stopped = || CallError::Unavailable(Unavailable::Closing);
         self.commands.send(command).await.map_err(|_| stopped())?;
-        answered.await.map_err(|_| stopped())?
+        let applied = answered.await.map_err(|_| stopped())??;
+        if let (Some(nonce), false) = (nonce, applied.is_journaled) {
+            // A restarted genomaster refuses requests that were signed before it started. Answering
+            // only once this nonce has passed makes that true for a clock that is ahead, too.
+            let ahead_ns = nonce.saturating_sub(clock::unix_nanos());
+            tokio::time::sleep(Duration::from_nanos(ahead_ns.min(MAX_AHEAD_NS))).await;
+        }
+        Ok(applied)
     }
 
     /// Requests work for a miner and waits for it, at most for `wait`.
@@ -193,7 +208,14 @@ impl Coordinator {
                 miner: miner.clone(),
             };
             // The first request also shows that the miner is present; repetitions only look for work.
-            let Applied { actions, genome } = self.send(event, proof.clone(), !first).await?;
+            let sent = self.send(event, proof.clone(), !first).await;
+            if !first && matches!(sent, Err(CallError::Auth(_))) {
+                // It has waited for too long to be used again; the miner signs another one.
+                return Ok(JobReply::Wait);
+            }
+            let Applied {
+                actions, genome, ..
+            } = sent?;
             first = false;
             let mut wake_up = give_up;
             for action in actions {
@@ -206,7 +228,7 @@ impl Coordinator {
                 }
                 if let Action::Leased { job, lease, .. } = action {
                     return Ok(JobReply::Job(Job {
-                        run: self.shared.run,
+                        run: self.run(),
                         job,
                         lease,
                         genome: genome.expect("a leased job was opened"),
@@ -253,7 +275,8 @@ impl Coordinator {
         self.handle(event, proof).await.map(drop)
     }
 
-    /// Submits an answer. A repeated answer is acknowledged again but counts once.
+    /// Submits an answer. A repeated answer is acknowledged again but counts once; another answer
+    /// under the same lease is rejected.
     pub async fn submit(
         &self,
         miner: &MinerId,

@@ -12,7 +12,7 @@ use crate::coordinator::applied::Applied;
 use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::coordinator::metrics::Metrics;
 use naschain_identity::Nonces;
-use naschain_run::{Proof, RunSpec};
+use naschain_run::{Proof, RequestRules, RunSpec};
 
 /// A genomaster's settings, which are not part of the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub(crate) struct Shared {
     pub(crate) nonces: Arc<std::sync::Mutex<Nonces>>,
     pub(crate) settings: Settings,
     pub(crate) spec: RunSpec,
-    pub(crate) run: naschain_core::Digest,
+    pub(crate) rules: RequestRules,
 }
 
 /// Commands to the leader.
@@ -57,8 +57,8 @@ pub(crate) enum Command {
     Take {
         event: Event,
         proof: Option<Box<Proof>>,
-        /// Whether a request for work that would find none is answered without being written.
-        skip_idle: bool,
+        /// Whether it is a request for work that was sent before and still waits.
+        repeated: bool,
         answer: oneshot::Sender<Result<Applied, CallError>>,
     },
     /// Close the journal.

@@ -39,11 +39,13 @@ pub fn read_spec(path: &Path) -> Result<RunSpec> {
     Ok(spec)
 }
 
-/// Creates the run's folder, or checks that an existing one belongs to the same run.
-pub fn create_or_check(spec: &RunSpec, dir: &Path) -> Result<()> {
+/// Creates the run's folder, or checks that an existing one belongs to the same run. Returns the
+/// run's specification, which in a folder of an earlier version lacks newer settings.
+pub fn create_or_check(spec: RunSpec, dir: &Path) -> Result<RunSpec> {
     let path = dir.join("run.json");
     if path.exists() {
-        let differences = read_spec(&path)?.differences(spec);
+        let stored = read_spec(&path)?;
+        let differences = stored.differences(&spec);
         if !differences.is_empty() {
             bail!(
                 "{} holds a run with other settings: {}; give the same settings to resume it, or another folder with --out",
@@ -51,11 +53,12 @@ pub fn create_or_check(spec: &RunSpec, dir: &Path) -> Result<()> {
                 differences.join(", ")
             );
         }
-        return Ok(());
+        return Ok(stored);
     }
     std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
-    let json = serde_json::to_string_pretty(spec)?;
-    write_whole(&path, json.as_bytes())
+    let json = serde_json::to_string_pretty(&spec)?;
+    write_whole(&path, json.as_bytes())?;
+    Ok(spec)
 }
 
 /// Writes a file so that it is there whole or not at all.

@@ -58,6 +58,13 @@ pub struct Miner {
     pub stop: watch::Receiver<bool>,
 }
 
+/// The reply to a request for work.
+enum Next {
+    Reply(JobReply),
+    /// The genomaster has another run now.
+    OtherRun,
+}
+
 /// A run and its data.
 struct Work {
     spec: RunSpec,
@@ -98,27 +105,27 @@ impl Miner {
 
     /// Requests a job and does it; returns whether there may be more jobs.
     async fn one_job(&mut self, work: &mut Work) -> Result<bool> {
-        match self.next_job().await? {
+        let run = work.spec.digest();
+        match self.next_job(run).await? {
             None => return Ok(false),
-            Some(JobReply::Wait) => {}
-            Some(JobReply::Finished) => {
+            Some(Next::OtherRun) => {
+                tracing::info!("{}: the genomaster has switched to another run", self.name);
+                match self.prepare(None).await? {
+                    Some(other) => *work = other,
+                    None => return Ok(false),
+                }
+            }
+            Some(Next::Reply(JobReply::Wait)) => {}
+            Some(Next::Reply(JobReply::Finished)) => {
                 tracing::info!("{}: the run is finished", self.name);
                 return Ok(false);
             }
-            Some(JobReply::Job(job)) => {
-                if job.run != work.spec.digest() {
-                    tracing::info!("{}: the genomaster has switched to another run", self.name);
-                    match self.prepare(None).await? {
-                        Some(other) => *work = other,
-                        None => return Ok(false),
-                    }
-                    ensure!(
-                        job.run == work.spec.digest(),
-                        "the genomaster's jobs are of run {}, its specification is of run {}",
-                        job.run,
-                        work.spec.digest()
-                    );
-                }
+            Some(Next::Reply(JobReply::Job(job))) => {
+                ensure!(
+                    job.run == run,
+                    "the genomaster's jobs are of run {}, its specification is of run {run}",
+                    job.run
+                );
                 match self.train(work, &job).await {
                     Some(Ok(row)) => self.answer(&job, row).await?,
                     Some(Err(reason)) => {
@@ -162,8 +169,9 @@ impl Miner {
         };
         check_data(&spec, &dataset)?;
         let (transport, name, jobs) = (self.transport.clone(), self.name.clone(), self.jobs);
+        let run = spec.digest();
         if self
-            .persist(|| transport.join(&name, jobs))
+            .persist(|| transport.join(&name, run, jobs))
             .await?
             .is_none()
         {
@@ -197,16 +205,22 @@ impl Miner {
         Ok(())
     }
 
-    async fn next_job(&mut self) -> Result<Option<JobReply>> {
+    async fn next_job(&mut self, run: Digest) -> Result<Option<Next>> {
         let (transport, name, jobs) = (self.transport.clone(), self.name.clone(), self.jobs);
         self.persist(|| async {
-            match transport.request(&name, WAIT_MS).await {
-                // The genomaster may have been restarted with a new run.
+            let reply = match transport.request(&name, run, WAIT_MS).await {
+                // Its place may have expired, or the journal may have been lost.
                 Err(TransportError::NotJoined(_)) => {
-                    transport.join(&name, jobs).await?;
-                    transport.request(&name, WAIT_MS).await
+                    transport.join(&name, run, jobs).await?;
+                    transport.request(&name, run, WAIT_MS).await
                 }
                 other => other,
+            };
+            match reply {
+                Ok(reply) => Ok(Next::Reply(reply)),
+                // The genomaster may have been restarted with a new run.
+                Err(TransportError::OtherRun(_)) => Ok(Next::OtherRun),
+                Err(error) => Err(error),
             }
         })
         .await
@@ -278,8 +292,12 @@ impl Miner {
                 continue;
             }
             (reported, quiet) = (done, Duration::ZERO);
-            match self.transport.heartbeat(&self.name, job.lease, done).await {
-                Err(TransportError::LeaseEnded(reason)) => {
+            let sent = self
+                .transport
+                .heartbeat(&self.name, job.run, job.lease, done)
+                .await;
+            match sent {
+                Err(TransportError::LeaseEnded(reason) | TransportError::OtherRun(reason)) => {
                     tracing::warn!("{}: dropping {}: {reason}", self.name, job.job);
                     control.abandoned.store(true, Ordering::Relaxed);
                 }
@@ -316,7 +334,11 @@ impl Miner {
                 .submit(&name, answer.run, answer.lease, &answer.row)
                 .await
             {
-                Err(TransportError::LeaseEnded(reason) | TransportError::NotJoined(reason)) => {
+                Err(
+                    TransportError::LeaseEnded(reason)
+                    | TransportError::OtherRun(reason)
+                    | TransportError::NotJoined(reason),
+                ) => {
                     tracing::warn!(
                         "{name}: the answer for {} is too late: {reason}",
                         answer.job

@@ -155,12 +155,24 @@ impl Authenticator {
         let now_ns = clock::unix_nanos();
         auth.check(message, own.address(), now_ns)?;
         Self::check_rate(&self.per_key, auth.hotkey.clone())?;
-        lock(&self.nonces).accept(&auth.hotkey, auth.nonce, now_ns)?;
-        let proof = Proof::new(&auth, message);
+        let mut nonces = lock(&self.nonces);
+        if reads {
+            nonces.accept(&auth.hotkey, auth.nonce, now_ns)?;
+        } else {
+            // It is used when its event is applied, which may be later.
+            nonces.check(&auth.hotkey, auth.nonce)?;
+        }
+        drop(nonces);
+        let proof = Proof::new(&auth, message).ok_or_else(|| {
+            Failure::new(
+                ProblemKind::NotJson,
+                "the body is not UTF-8, so it is not JSON",
+            )
+        })?;
         Ok(Caller {
             hotkey: Some(auth.hotkey),
             uids_have_tokens,
-            proof,
+            proof: Some(proof),
         })
     }
 
@@ -173,6 +185,9 @@ impl Authenticator {
         if path_bytes > MAX_PATH_BYTES {
             let detail = format!("the path has {path_bytes} bytes; the limit is {MAX_PATH_BYTES}");
             return Err(Failure::new(ProblemKind::PathTooLong, detail));
+        }
+        if parts.method == Method::POST && signed {
+            check_path_is_canonical(&parts)?;
         }
         let body = read(body).await?;
         if signed {
@@ -205,6 +220,19 @@ pub async fn check_limits(
         Ok(request) => next.run(request).await,
         Err(failure) => failure.into_response(),
     }
+}
+
+/// An auditor builds the path again from the event, so a request that changes something may have no
+/// other spelling of it.
+fn check_path_is_canonical(parts: &Parts) -> Result<(), Failure> {
+    if parts.uri.query().is_none() && !parts.uri.path().contains('%') {
+        return Ok(());
+    }
+    let detail = format!(
+        "{} has a query or a percent sign; the path of a POST request has neither",
+        parts.uri
+    );
+    Err(Failure::new(ProblemKind::BadPath, detail))
 }
 
 async fn read(body: Body) -> Result<Bytes, Failure> {

@@ -14,9 +14,9 @@ pub mod tls;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, Path, Query, State};
-use axum::http::StatusCode;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, Query, State};
+use axum::http::{StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
@@ -32,7 +32,8 @@ use crate::server::legacy::Legacy;
 use crate::server::problem::Failure;
 use naschain_run::{
     ClosedJobs, FrontEntry, HeartbeatRequest, HistoryChain, Identity, JobReply, JobRequest,
-    JoinRequest, JournalPage, LeaveRequest, ProblemKind, ResultRequest, RunSpec,
+    JoinRequest, JournalPage, LeaveRequest, ProblemKind, RequestRules, ResultRequest, RunSpec,
+    lease_in_path,
 };
 
 /// Maximum wait of a request for work.
@@ -137,6 +138,7 @@ async fn join(
     Body(request): Body<JoinRequest>,
 ) -> Reply<StatusCode> {
     caller.check_is(&request.miner)?;
+    check_run(request.run, &caller, app.coordinator.request_rules())?;
     let event = app.auth.join_event(&request)?;
     let name = request
         .name
@@ -152,19 +154,12 @@ async fn leave(
     Body(request): Body<LeaveRequest>,
 ) -> Reply<StatusCode> {
     caller.check_is(&request.miner)?;
-    if request.run != coordinator.run() {
-        return Err(wrong_run(request.run, coordinator.run()));
-    }
+    check_run(Some(request.run), &caller, coordinator.request_rules())?;
     tracing::info!("{} leaves", request.miner);
     let miner = request.miner;
     let event = Event::Leave { miner };
     coordinator.handle(event, caller.proof).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn wrong_run(found: Digest, own: Digest) -> Failure {
-    let detail = format!("the request is for run {found}; this genomaster has run {own}");
-    Failure::new(ProblemKind::WrongRun, detail)
 }
 
 async fn jobs(
@@ -175,6 +170,7 @@ async fn jobs(
     Body(request): Body<JobRequest>,
 ) -> Reply<Json<JobReply>> {
     caller.check_is(&request.miner)?;
+    check_run(request.run, &caller, coordinator.request_rules())?;
     // The miner may have joined under another allow-list.
     auth.owner(&request.miner)?;
     let wait = Duration::from_millis(request.wait_ms.min(MAX_WAIT_MS));
@@ -190,11 +186,12 @@ async fn jobs(
 async fn heartbeat(
     State(coordinator): Shared,
     Extension(caller): Extension<Caller>,
-    lease: Result<Path<u64>, PathRejection>,
+    uri: Uri,
     Body(request): Body<HeartbeatRequest>,
 ) -> Reply<StatusCode> {
-    let lease = lease_id(lease)?;
+    let lease = lease_id(&uri)?;
     caller.check_is(&request.miner)?;
+    check_run(request.run, &caller, coordinator.request_rules())?;
     coordinator
         .heartbeat(&request.miner, lease, request.epoch, caller.proof)
         .await?;
@@ -204,12 +201,15 @@ async fn heartbeat(
 async fn result(
     State(coordinator): Shared,
     Extension(caller): Extension<Caller>,
-    lease: Result<Path<u64>, PathRejection>,
+    uri: Uri,
     Body(request): Body<ResultRequest>,
 ) -> Reply<StatusCode> {
-    let lease = lease_id(lease)?;
+    let lease = lease_id(&uri)?;
     caller.check_is(&request.miner)?;
-    check_run(&request, caller.is_signed(), coordinator.run())?;
+    let mut rules = coordinator.request_rules();
+    // Answers name their run in runs of the first version too.
+    rules.must_name_run = true;
+    check_run(request.run, &caller, rules)?;
     tracing::info!("{} answers under {lease}", request.miner);
     coordinator
         .submit(&request.miner, lease, request.row(), caller.proof)
@@ -217,24 +217,34 @@ async fn result(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// An answer must be for this run; a signed one must name it.
-fn check_run(request: &ResultRequest, signed: bool, run: Digest) -> Reply<()> {
-    match request.run {
-        Some(other) if other != run => Err(wrong_run(other, run)),
-        None if signed => {
-            let detail = "a signed answer has to name its run, as the job did";
+/// A request must be for this run; a signed one must name it.
+fn check_run(named: Option<Digest>, caller: &Caller, rules: RequestRules) -> Reply<()> {
+    let run = rules.run;
+    match named {
+        Some(other) if other != run => {
+            let detail = format!("the request is for run {other}; this genomaster has run {run}");
+            Err(Failure::new(ProblemKind::WrongRun, detail))
+        }
+        None if caller.is_signed() && rules.must_name_run => {
+            let detail = format!("a signed request has to name its run: \"run\": \"{run}\"");
             Err(Failure::new(ProblemKind::WrongData, detail))
         }
         _ => Ok(()),
     }
 }
 
-fn lease_id(lease: Result<Path<u64>, PathRejection>) -> Reply<LeaseId> {
-    let wrong = |error: PathRejection| Failure::new(ProblemKind::BadPath, error.body_text());
-    Ok(LeaseId(lease.map_err(wrong)?.0))
+fn lease_id(uri: &Uri) -> Reply<LeaseId> {
+    lease_in_path(uri.path()).ok_or_else(|| {
+        let detail = format!(
+            "{} names no lease: its number must be plain decimal, as in /v1/leases/7/result",
+            uri.path()
+        );
+        Failure::new(ProblemKind::BadPath, detail)
+    })
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct After {
     #[serde(default)]
     after: usize,

@@ -78,8 +78,15 @@ impl From<CallError> for Failure {
             CallError::Rejected(Rejected::StaleLease { .. }) => ProblemKind::StaleLease,
             CallError::Rejected(Rejected::UnknownLease { .. }) => ProblemKind::UnknownLease,
             CallError::Rejected(Rejected::NotYours { .. }) => ProblemKind::NotYours,
-            CallError::Rejected(_) => ProblemKind::Refused,
+            CallError::Rejected(_) | CallError::OtherAnswer { .. } => ProblemKind::Refused,
             CallError::WrongEpoch { .. } => ProblemKind::WrongEpoch,
+            CallError::Auth(error) => ProblemKind::from(error),
+            CallError::Proof(_) => ProblemKind::WrongData,
+            CallError::JoinsTooOften { wait_s, .. } => {
+                let mut failure = Failure::new(ProblemKind::TooManyRequests, error.to_string());
+                failure.retry_after_seconds = Some(*wait_s);
+                return failure;
+            }
             CallError::TooManyMiners { .. } => ProblemKind::TooManyMiners,
             CallError::Unavailable(unavailable) => return Failure::unavailable(unavailable),
         };

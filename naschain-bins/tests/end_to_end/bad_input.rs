@@ -116,7 +116,7 @@ fn routers() -> &'static (tokio::runtime::Runtime, [Router; 2]) {
         let router = |name: &str, hotkey| {
             runtime.block_on(async {
                 let run = dir.join(name);
-                create_or_check(&spec, &run).unwrap();
+                create_or_check(spec.clone(), &run).unwrap();
                 let coordinator = Coordinator::open(Place::of_run(&run), spec.clone())
                     .await
                     .unwrap();

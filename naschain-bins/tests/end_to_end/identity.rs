@@ -137,7 +137,7 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
             continue;
         };
         let proof = Proof::parse(&proof).unwrap();
-        proof.check(&event, spec.digest()).unwrap();
+        proof.check(&event, &spec.request_rules()).unwrap();
         assert_eq!(proof.receiver, keys["genomaster"].address());
         answers += usize::from(matches!(event, Event::Submit { .. }));
     }
@@ -211,20 +211,20 @@ fn a_replayed_request_is_refused_also_after_a_restart() {
     // Both would be stale after half a minute; a restart takes a second.
     let (early, ahead) = (now(), now() + 1_900_000_000);
     for nonce in [early, ahead] {
-        let first = join(&server, &genomaster, &ada, nonce);
+        let first = join(&server, &run, &genomaster, &ada, nonce);
         assert!(first.starts_with("HTTP/1.1 204"), "{first}");
-        let again = join(&server, &genomaster, &ada, nonce);
+        let again = join(&server, &run, &genomaster, &ada, nonce);
         assert!(again.contains("replayed_request"), "{again}");
     }
     server.process.kill();
     server = Server::spawn(&mut wallets.serve(&run, port, &[]));
-    let again = join(&server, &genomaster, &ada, early);
+    let again = join(&server, &run, &genomaster, &ada, early);
     assert!(again.contains("before this genomaster started"), "{again}");
-    let again = join(&server, &genomaster, &ada, ahead);
+    let again = join(&server, &run, &genomaster, &ada, ahead);
     // On a slow machine the restart may take longer than the clock was ahead.
     let slow = again.contains("before this genomaster started");
     assert!(again.contains("replayed_request") || slow, "{again}");
-    let new = join(&server, &genomaster, &ada, now());
+    let new = join(&server, &run, &genomaster, &ada, now());
     assert!(new.starts_with("HTTP/1.1 204"), "{new}");
     std::fs::remove_dir_all(dir).unwrap();
 }

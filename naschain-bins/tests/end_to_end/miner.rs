@@ -84,7 +84,7 @@ async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec
     change(&mut spec.recipe);
     spec.rules.epochs = spec.recipe.epochs;
     let run = dir.join("run");
-    create_or_check(&spec, &run).unwrap();
+    create_or_check(spec.clone(), &run).unwrap();
     let coordinator = Coordinator::open(Place::of_run(&run), spec).await.unwrap();
     let (_stop, stopped) = watch::channel(false);
     let mut miners = JoinSet::new();

@@ -34,9 +34,10 @@ impl Liar {
 async fn lie(client: &Client) -> anyhow::Result<()> {
     let spec = client.run().await?;
     let name: MinerId = "liar".parse()?;
-    client.join(&name).await?;
+    let run = spec.digest();
+    client.join(&name, run).await?;
     loop {
-        let job = match client.request(&name, 1_000).await? {
+        let job = match client.request(&name, run, 1_000).await? {
             JobReply::Job(job) => job,
             JobReply::Wait => continue,
             JobReply::Finished => return Ok(()),

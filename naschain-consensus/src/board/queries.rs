@@ -41,6 +41,12 @@ impl JobBoard {
         index.is_some_and(|index| self.roster.is_present(index))
     }
 
+    /// When a miner without a lease counts as away, unless it sends a message before.
+    pub fn away_at(&self, miner: &MinerId) -> Option<Millis> {
+        let index = self.roster.find(miner)?;
+        self.roster[index].away_at
+    }
+
     /// Whether a miner has joined with this owner (`None` for itself) and this capacity.
     pub fn is_registered(&self, miner: &MinerId, owner: Option<&MinerId>, capacity: u32) -> bool {
         let known = self.roster.find(miner).map(|index| &self.roster[index]);

@@ -244,6 +244,7 @@ impl App {
                     miner: miner.clone(),
                     name: None,
                     jobs: None,
+                    run: None,
                 };
                 let event = self.legacy.auth.join_event(&request)?;
                 tracing::info!("{miner} joins");

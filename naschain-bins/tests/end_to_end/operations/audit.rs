@@ -11,7 +11,7 @@ use serde_json::Value;
 
 async fn run(dir: &Path, place: &Place, seed: u64) -> RunSpec {
     let spec = crate::operations::simulated::spec(4, 3, seed);
-    create_or_check(&spec, dir).unwrap();
+    create_or_check(spec.clone(), dir).unwrap();
     let coordinator = Coordinator::open(place.clone(), spec.clone())
         .await
         .unwrap();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::programs::{folder, genomaster, text};
 use naschain_bins::{
     Access, Authenticator, Coordinator, Listening, Place, create_or_check, read_spec, router,
+    unix_nanos,
 };
 use naschain_consensus::{Event, Millis, MinerId};
 use naschain_identity::{Auth, Hotkey, SignedParts};
@@ -38,13 +39,12 @@ fn proof(miner: u8, genomaster: u8, path: &str, body: &Value, nonce: u64) -> Opt
 /// A finished run in which every miner signed.
 async fn signed_run(dir: &Path) -> RunSpec {
     let spec = crate::operations::simulated::spec(2, 2, 3);
-    create_or_check(&spec, dir).unwrap();
+    create_or_check(spec.clone(), dir).unwrap();
     let place = Place::of_run(dir);
     let coordinator = Coordinator::open(place, spec.clone()).await.unwrap();
-    let mut nonce = 0;
-    let mut sign = |miner: u8, path: &str, body: Value| {
-        nonce += 1;
-        proof(miner, GENOMASTER, path, &body, nonce)
+    let sign = |miner: u8, path: &str, mut body: Value| {
+        body["run"] = json!(spec.digest());
+        proof(miner, GENOMASTER, path, &body, unix_nanos())
     };
     let name = |seed: u8| -> MinerId { key(seed).address().parse().unwrap() };
     for seed in 1..=3 {
@@ -62,7 +62,7 @@ async fn signed_run(dir: &Path) -> RunSpec {
             };
             let row = crate::operations::simulated::answer(&spec, &job);
             let path = format!("/v1/leases/{}/result", job.lease.0);
-            let body = json!({"miner": miner, "row": row, "run": spec.digest()});
+            let body = json!({"miner": miner, "row": row});
             let signed = sign(seed, &path, body);
             let submit = coordinator.submit(&miner, job.lease, row, signed);
             submit.await.unwrap();
@@ -75,7 +75,7 @@ async fn signed_run(dir: &Path) -> RunSpec {
 /// Copies a run with a changed journal whose hash chain is valid.
 async fn forge(from: &Path, to: &Path, change: impl Fn(&mut Vec<Entry>)) {
     let spec = read_spec(&from.join("run.json")).unwrap();
-    create_or_check(&spec, to).unwrap();
+    create_or_check(spec.clone(), to).unwrap();
     let mut store = Place::of_run(from).read(spec.digest()).await.unwrap();
     let mut entries = store.entries(0, 10_000).await.unwrap();
     store.close().await.unwrap();
@@ -142,7 +142,7 @@ async fn a_signed_run_needs_a_fresh_signature_for_its_genomaster_on_every_event(
     // A join that was signed for another genomaster.
     let other = all.join("other");
     forge(&honest, &other, |entries| {
-        let body = json!({"miner": key(2).address()});
+        let body = json!({"miner": key(2).address(), "run": spec.digest()});
         entries[1].proof = proof(2, 8, "/v1/join", &body, 2).map(|proof| proof.to_json());
     })
     .await;
@@ -246,7 +246,7 @@ async fn auditors_and_validators_read_the_public_journal() {
 /// An unsigned run by miners whose names are not addresses.
 async fn unsigned_run(dir: &Path, seed: u64, jobs: usize) -> RunSpec {
     let spec = crate::operations::simulated::spec(2, 2, seed);
-    create_or_check(&spec, dir).unwrap();
+    create_or_check(spec.clone(), dir).unwrap();
     let coordinator = Coordinator::open(Place::of_run(dir), spec.clone());
     let coordinator = coordinator.await.unwrap();
     let mined = crate::operations::simulated::mine(&coordinator, 3, jobs);

@@ -93,18 +93,18 @@ fn a_replayed_request_is_refused_also_by_the_next_leader() {
     // One clock is right, the other is ahead by nearly the accepted maximum.
     let (early, ahead) = (now(), now() + 1_900_000_000);
     for nonce in [early, ahead] {
-        let answer = join(&first, &key, &ada, nonce);
+        let answer = join(&first, &dir.join("a"), &key, &ada, nonce);
         assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
     }
     first.process.kill();
     wait_until("the standby leads", || health(&second).0 == 200);
     for nonce in [early, ahead] {
-        let again = join(&second, &key, &ada, nonce);
+        let again = join(&second, &dir.join("a"), &key, &ada, nonce);
         let slow = again.contains("before this genomaster started");
         assert!(again.contains("replayed_request") || slow, "{again}");
         assert!(again.starts_with("HTTP/1.1 401"), "{again}");
     }
-    let new = join(&second, &key, &ada, now());
+    let new = join(&second, &dir.join("a"), &key, &ada, now());
     assert!(new.starts_with("HTTP/1.1 204"), "{new}");
     std::fs::remove_dir_all(dir).unwrap();
 }

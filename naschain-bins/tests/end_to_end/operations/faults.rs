@@ -32,15 +32,16 @@ async fn simulated_miner(url: String, name: MinerId, training: Duration, taken: 
             Err(_) => again().await,
         }
     };
+    let run = spec.digest();
     loop {
-        if client.join(&name).await.is_err() {
+        if client.join(&name, run).await.is_err() {
             again().await;
             continue;
         }
-        match client.request(&name, 2_000).await {
+        match client.request(&name, run, 2_000).await {
             Ok(JobReply::Job(job)) => {
                 tokio::time::sleep(training / 2).await;
-                let _ = client.heartbeat(&name, job.lease, 1).await;
+                let _ = client.heartbeat(&name, run, job.lease, 1).await;
                 tokio::time::sleep(training / 2).await;
                 let row = crate::operations::simulated::answer(&spec, &job);
                 loop {

@@ -19,7 +19,7 @@ fn each_key_has_a_rate_limit() {
     );
     let server = Server::spawn(&mut wallets.serve(&run, 0, &["--rate-per-key=5"]));
     let answers: Vec<String> = (0..40)
-        .map(|_| join(&server, &genomaster, &ada, now()))
+        .map(|_| join(&server, &run, &genomaster, &ada, now()))
         .collect();
     let taken = answers
         .iter()
@@ -40,7 +40,7 @@ fn each_key_has_a_rate_limit() {
             .to_lowercase()
             .contains("retry-after: 1")
     );
-    assert!(join(&server, &genomaster, &bob, now()).starts_with("HTTP/1.1 204"));
+    assert!(join(&server, &run, &genomaster, &bob, now()).starts_with("HTTP/1.1 204"));
     std::fs::remove_dir_all(dir).unwrap();
 }
 
@@ -157,7 +157,7 @@ fn genomasters_of_one_run_share_a_hotkey() {
     let (genomaster, ada) = (wallets.make("genomaster"), wallets.make("ada"));
     let other = wallets.make("other");
     let mut server = Server::spawn(&mut wallets.serve(&run, 0, &[]));
-    let answer = join(&server, &genomaster, &ada, now());
+    let answer = join(&server, &run, &genomaster, &ada, now());
     assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
     server.process.kill();
     let output = wallets

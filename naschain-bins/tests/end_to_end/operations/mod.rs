@@ -14,5 +14,5 @@ mod miners;
 mod readers;
 mod restart;
 mod shutdown;
-mod simulated;
+pub(crate) mod simulated;
 mod stores;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use naschain_bins::programs::WalletArgs;
+use naschain_bins::read_spec;
 use naschain_identity::{Auth, Hotkey, SignedParts};
 
 use super::{SMALL, Server, exchange, genomaster, miner, succeeded, validator};
@@ -69,9 +70,17 @@ impl Wallets {
     }
 }
 
-/// Sends a signed join; returns the response as it was received.
-pub(crate) fn join(server: &Server, genomaster: &Hotkey, hotkey: &Hotkey, nonce: u64) -> String {
-    let body = format!("{{\"miner\":\"{}\"}}", hotkey.address());
+/// Sends a signed join of the run in this folder; returns the response as it was received.
+pub(crate) fn join(
+    server: &Server,
+    run: &Path,
+    genomaster: &Hotkey,
+    hotkey: &Hotkey,
+    nonce: u64,
+) -> String {
+    let run = read_spec(&run.join("run.json")).unwrap().digest();
+    let miner = hotkey.address();
+    let body = format!("{{\"miner\":\"{miner}\",\"run\":\"{run}\"}}");
     let message = SignedParts {
         method: "POST",
         path: "/v1/join",

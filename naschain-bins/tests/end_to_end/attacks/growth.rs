@@ -1,0 +1,104 @@
+//! What changes nothing is not journalled: a journal grows with the work of a run, not with the
+//! number of requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use naschain_bins::{CallError, Coordinator, Place};
+use naschain_consensus::{Event, MinerId, Row};
+
+use crate::operations::simulated;
+use crate::programs::folder;
+
+async fn open(name: &str) -> (std::path::PathBuf, Arc<Coordinator>) {
+    let dir = folder(name);
+    std::fs::create_dir_all(&dir).unwrap();
+    let spec = simulated::spec(2, 2, 3);
+    let coordinator = Coordinator::open(Place::of_run(&dir), spec).await;
+    (dir, coordinator.unwrap())
+}
+
+async fn events(coordinator: &Coordinator) -> u64 {
+    coordinator.with_state(|state| state.events()).await
+}
+
+#[tokio::test]
+async fn idle_requests_are_not_journalled() {
+    let (dir, coordinator) = open("idle-requests").await;
+    let miner: MinerId = "ada".parse().unwrap();
+    let join = Event::Join {
+        miner: miner.clone(),
+    };
+    coordinator.handle(join, None).await.unwrap();
+    // A miner that has answered both jobs gets no more work before others have.
+    for _ in 0..2 {
+        let reply = coordinator.request(&miner, Duration::ZERO, None).await;
+        if let naschain_run::JobReply::Job(job) = reply.unwrap() {
+            let row = simulated::answer(coordinator.spec(), &job);
+            let submitted = coordinator.submit(&miner, job.lease, row, None).await;
+            submitted.unwrap();
+        }
+    }
+    let _ = coordinator.request(&miner, Duration::ZERO, None).await;
+    let before = events(&coordinator).await;
+    for _ in 0..500 {
+        let reply = coordinator.request(&miner, Duration::ZERO, None).await;
+        assert_eq!(reply.unwrap(), naschain_run::JobReply::Wait);
+    }
+    assert_eq!(events(&coordinator).await, before);
+    coordinator.close().await.unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[tokio::test]
+async fn joins_that_alternate_are_limited() {
+    let (dir, coordinator) = open("alternating-joins").await;
+    let miner: MinerId = "ada".parse().unwrap();
+    let mut refused = 0;
+    for capacity in (1..=2).cycle().take(200) {
+        let register = Event::Register {
+            miner: miner.clone(),
+            owner: None,
+            capacity,
+        };
+        match coordinator.handle(register, None).await {
+            Ok(_) => {}
+            Err(CallError::JoinsTooOften { .. }) => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    // The minute may have changed once.
+    assert!(events(&coordinator).await <= 12 && refused >= 188);
+    coordinator.close().await.unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[tokio::test]
+async fn one_lease_has_one_answer() {
+    let (dir, coordinator) = open("one-answer").await;
+    let miner: MinerId = "ada".parse().unwrap();
+    let join = Event::Join {
+        miner: miner.clone(),
+    };
+    coordinator.handle(join, None).await.unwrap();
+    let reply = coordinator.request(&miner, Duration::ZERO, None).await;
+    let naschain_run::JobReply::Job(job) = reply.unwrap() else {
+        panic!("no job");
+    };
+    let row = simulated::answer(coordinator.spec(), &job);
+    for _ in 0..2 {
+        let row = row.clone();
+        let submitted = coordinator.submit(&miner, job.lease, row, None).await;
+        submitted.unwrap();
+    }
+    for number in 0..40 {
+        let row = Row::Failed(format!("another answer {number}"));
+        let submitted = coordinator.submit(&miner, job.lease, row, None).await;
+        assert!(
+            matches!(submitted, Err(CallError::OtherAnswer { .. })),
+            "{submitted:?}"
+        );
+    }
+    coordinator.close().await.unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
+}

@@ -1,0 +1,4 @@
+//! Attacks on a genomaster and its clients that succeeded once. docs/threats.md lists them.
+
+mod accepted_is_audited;
+mod growth;
