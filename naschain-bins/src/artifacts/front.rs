@@ -9,9 +9,10 @@ use naschain_train::{Dataset, Options};
 use serde::{Deserialize, Serialize};
 
 use crate::artifacts::models;
-use crate::artifacts::models::Member;
+use crate::artifacts::models::{Member, recipe_of};
 use crate::artifacts::plot;
 use crate::journal::run_folder::write_whole;
+use crate::journal::secret::read_secret;
 use naschain_run::{FrontMember, RunSpec, RunState};
 
 /// One object of `front.json`.
@@ -96,7 +97,9 @@ fn write_model(
     options: Options,
 ) -> Result<FrontModel> {
     let measurement = member.measurement;
+    let secret = read_secret(dir, spec)?;
     let found = Member {
+        recipe: recipe_of(spec, secret, member.job),
         dir: dir.to_owned(),
         spec: spec.clone(),
         genome: member.genome.clone(),

@@ -107,12 +107,18 @@ impl AccessArgs {
 }
 
 impl Opened {
+    /// Whether requests have to be signed.
+    pub fn is_signed(&self) -> bool {
+        self.access.hotkey.is_some()
+    }
+
     /// The settings of the coordinator.
     pub fn settings(&self) -> Settings {
         let hotkey = self.access.hotkey.as_ref();
         Settings {
             genomaster: hotkey.map(|hotkey| hotkey.address().to_owned()),
             max_miners: self.max_miners,
+            secret: None,
         }
     }
 

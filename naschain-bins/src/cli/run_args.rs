@@ -15,6 +15,7 @@ use crate::cli::presets::{PRESETS, Preset};
 use crate::coordinator::Coordinator;
 use crate::coordinator::shared::Settings;
 use crate::journal::run_folder::{create_or_check, versions};
+use crate::journal::secret::create_or_read_secret;
 use crate::journal::store::{Place, PlaceParser};
 use naschain_run::{DataSpec, RunSpec, objectives};
 
@@ -237,18 +238,23 @@ pub struct OpenRun {
 impl CommonArgs {
     /// Checks the flags, loads the data, and creates the run's folder or resumes the run in it.
     pub async fn open(&self) -> Result<OpenRun> {
-        self.open_with(Settings::default()).await
+        self.open_with(Settings::default(), false).await
     }
 
-    /// Like [`CommonArgs::open`], with settings of the coordinator.
-    pub async fn open_with(&self, settings: Settings) -> Result<OpenRun> {
+    /// Like [`CommonArgs::open`], with settings of the coordinator, and with secret training seeds
+    /// if the run is new.
+    pub async fn open_with(&self, mut settings: Settings, secret: bool) -> Result<OpenRun> {
         self.device.device.check()?;
         let dataset = Arc::new(self.data.load()?);
-        let spec = self.run.spec(&self.data, &dataset)?;
+        let mut spec = self.run.spec(&self.data, &dataset)?;
         let dir = self.run.folder(&spec.data.name);
-        let spec = create_or_check(spec, &dir)?;
         let place = self.store.clone();
         let place = place.unwrap_or_else(|| Place::of_run(&dir));
+        if secret {
+            settings.secret = create_or_read_secret(&dir, &place, &spec).await?;
+            spec.secret_hash = settings.secret.map(|secret| secret.hash());
+        }
+        let spec = create_or_check(spec, &dir)?;
         let coordinator = Coordinator::open_with(place, spec, settings).await?;
         Ok(OpenRun {
             dataset,

@@ -36,7 +36,7 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
     let member = Member::find(&args.run, &args.genome)?;
     let dataset = member.data(args.data_dir.as_deref())?;
     let (space, genome) = (&member.spec.space, &member.genome);
-    let mut recipe = member.spec.recipe.clone();
+    let mut recipe = member.recipe.clone();
     recipe.epochs = args.epochs;
     let images = dataset.train.len();
     tracing::info!(

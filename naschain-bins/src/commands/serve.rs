@@ -29,6 +29,11 @@ pub struct ServeArgs {
     listen: SocketAddr,
     #[command(flatten)]
     access: AccessArgs,
+    /// Train every network with --seed, which is public, as with --unsigned. By default each training
+    /// gets a seed of its own, which nobody can know before its job: it follows from a secret in the
+    /// run's folder
+    #[arg(long)]
+    public_seeds: bool,
 }
 
 /// Serves until Ctrl-C or SIGTERM. It does not stop when the search is finished, so that validators
@@ -42,12 +47,14 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     if args.access.legacy {
         args.common.run.agreement.get_or_insert(Rule::Tolerance);
     }
+    // Without signatures, all machines are trusted anyway.
+    let has_secret = !args.public_seeds && opened.is_signed();
     let listening = opened.listening.clone();
     let OpenRun {
         dataset,
         dir,
         coordinator,
-    } = args.common.open_with(opened.settings()).await?;
+    } = args.common.open_with(opened.settings(), has_secret).await?;
     let (auth, legacy) = opened.auth(&coordinator)?;
     let scheme = if listening.tls.is_some() {
         "https"

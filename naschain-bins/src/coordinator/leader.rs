@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use naschain_consensus::{Event, Millis};
+use naschain_core::Digest;
 use tokio::sync::mpsc;
 
 use crate::clock;
@@ -260,6 +261,13 @@ impl Leader {
                     group.waiting.push((answer, result));
                 }
             }
+        }
+        if let Some(secret) = self.shared.settings.secret
+            && active.state.is_finished()
+            && active.state.secret().is_none()
+        {
+            let secret = Digest(secret.0);
+            let _ = group.apply(active, now, Event::Reveal { secret }, None);
         }
         if let Err(error) = self.commit(active, &mut group).await {
             self.shared.metrics.failed_commits.fetch_add(1, Relaxed);

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use anyhow::Result;
-use naschain_consensus::{Action, Event, LeaseId, Millis, MinerId, NoWork, Rejected, Row};
+use anyhow::{Result, ensure};
+use naschain_consensus::{Action, Event, JobId, LeaseId, Millis, MinerId, NoWork, Rejected, Row};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
 use crate::clock;
@@ -64,6 +64,12 @@ impl Coordinator {
         spec: RunSpec,
         settings: Settings,
     ) -> Result<Arc<Coordinator>> {
+        ensure!(
+            spec.secret_hash == settings.secret.map(|secret| secret.hash()),
+            "the run's secret_hash is {}; its secret is needed",
+            spec.secret_hash
+                .map_or("null".to_owned(), |hash| hash.to_string())
+        );
         let (commands, queue) = mpsc::channel(MAX_WAITING);
         let shared = Arc::new(Shared {
             active: Mutex::new(None),
@@ -101,6 +107,12 @@ impl Coordinator {
     /// What the signed requests of the run have to say.
     pub fn request_rules(&self) -> RequestRules {
         self.shared.rules
+    }
+
+    /// The seed of a job's training, in a run with a secret.
+    pub fn training_seed(&self, job: JobId) -> Option<u64> {
+        let secret = self.shared.settings.secret;
+        secret.map(|secret| secret.training_seed(job))
     }
 
     /// Notifies of changes that may have made work or ended a job.
@@ -233,6 +245,7 @@ impl Coordinator {
                         lease,
                         genome: genome.expect("a leased job was opened"),
                         lease_ms: self.shared.spec.rules.lease_ms,
+                        training_seed: self.training_seed(job),
                     }));
                 }
             }

@@ -12,7 +12,7 @@ use crate::coordinator::applied::Applied;
 use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::coordinator::metrics::Metrics;
 use naschain_identity::Nonces;
-use naschain_run::{Proof, RequestRules, RunSpec};
+use naschain_run::{Proof, RequestRules, RunSecret, RunSpec};
 
 /// A genomaster's settings, which are not part of the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Settings {
     pub genomaster: Option<String>,
     /// Maximum number of miners that may join.
     pub max_miners: usize,
+    /// The run's secret, if it has one.
+    pub secret: Option<RunSecret>,
 }
 
 impl Default for Settings {
@@ -28,6 +30,7 @@ impl Default for Settings {
         Settings {
             genomaster: None,
             max_miners: 100_000,
+            secret: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The journal of a run: hash-chained entries, written in groups, and snapshots.
 
 pub mod run_folder;
+pub mod secret;
 pub mod store;
 
 use anyhow::{Context, Result, ensure};
@@ -11,7 +12,7 @@ use crate::journal::store::{Place, Snapshot, Store};
 use naschain_run::{Entry, JournalHead, Proof};
 
 /// The layout of snapshots. With another layout or version the journal is replayed.
-pub const SNAPSHOT_FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 4");
+pub const SNAPSHOT_FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 5");
 
 /// The events of one run, in the order in which they were accepted.
 pub struct Journal {

@@ -25,7 +25,7 @@ use crate::miner::dataset_cache::DatasetCache;
 use crate::miner::outbox::Answer;
 use crate::miner::trainer::Trainer;
 use crate::miner::training_control::TrainingControl;
-use naschain_run::{Job, JobReply, RunSpec};
+use naschain_run::{Job, JobReply, RunSpec, seeded_recipe};
 
 /// Maximum time for which the genomaster may hold a request for work open.
 const WAIT_MS: u64 = 20_000;
@@ -237,6 +237,10 @@ impl Miner {
         let training = tokio::task::spawn_blocking({
             let (spec, dataset, genome) =
                 (work.spec.clone(), work.dataset.clone(), job.genome.clone());
+            let recipe = job.training_seed.map_or_else(
+                || spec.recipe.clone(),
+                |seed| seeded_recipe(&spec.recipe, seed),
+            );
             let (trainer, control) = (self.trainer.clone(), control.clone());
             let mut line = ProgressLine::new(job.job.to_string(), work.spec.recipe.epochs);
             move || -> Result<Option<Row>, Error> {
@@ -245,7 +249,7 @@ impl Miner {
                     line.epoch(epoch.number, speed);
                     control.after(epoch, speed)
                 };
-                let recipe = &spec.recipe;
+                let recipe = &recipe;
                 match trainer.train(&architecture, &dataset, recipe, &mut on_epoch) {
                     Ok(trained) => Ok(Some(Row::Measured(trained.measurement))),
                     Err(Error::Stopped { .. }) => {

@@ -258,14 +258,21 @@ async fn closed_jobs(
         query.map_err(|error| Failure::new(ProblemKind::BadQuery, error.body_text()))?;
     let page = app.coordinator.with_state(|state| {
         let closed = state.closed();
-        let is_last = after.saturating_add(MAX_JOBS) >= closed.len();
+        let after = after.min(closed.len());
+        let end = after.saturating_add(MAX_JOBS).min(closed.len());
+        let jobs = &closed[after..end];
+        let is_last = end == closed.len();
         ClosedJobs {
             head: is_last.then(|| {
                 let mut chain = app.chain.lock().unwrap_or_else(PoisonError::into_inner);
                 chain.follow(closed);
                 chain.head(app.auth.hotkey())
             }),
-            jobs: closed.iter().skip(after).take(MAX_JOBS).cloned().collect(),
+            training_seeds: jobs
+                .iter()
+                .filter_map(|closed| app.coordinator.training_seed(closed.job))
+                .collect(),
+            jobs: jobs.to_vec(),
             total: closed.len(),
             finished: state.is_finished(),
         }

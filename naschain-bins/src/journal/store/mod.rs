@@ -15,7 +15,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, Command};
 use naschain_core::Digest;
 
-use naschain_run::Entry;
+use naschain_run::{Entry, RunSecret};
 
 use crate::journal::store::postgres::PostgresStore;
 pub use crate::journal::store::rows::Snapshot;
@@ -116,6 +116,15 @@ impl Place {
                 store.map(|store| Store(Database::Postgres(store)))
             }
         })
+    }
+
+    /// The secret that genomasters on this store use for a run with these settings: the one that was
+    /// drawn first. A file has one genomaster, which uses what it has drawn.
+    pub async fn share_secret(&self, settings: Digest, drawn: RunSecret) -> Result<RunSecret> {
+        match self {
+            Place::File(_) => Ok(drawn),
+            Place::Postgres(url) => postgres::share_secret(url, settings, drawn).await,
+        }
     }
 
     /// Opens the journal of this run to read it.

@@ -14,9 +14,9 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use crate::journal::store::rows::{self, Snapshot};
-use naschain_run::Entry;
+use naschain_run::{Entry, RunSecret};
 
-const TABLES: [&str; 3] = [
+const TABLES: [&str; 4] = [
     "CREATE TABLE IF NOT EXISTS naschain_journal (
         run TEXT NOT NULL,
         number BIGINT NOT NULL,
@@ -37,6 +37,7 @@ const TABLES: [&str; 3] = [
         digest TEXT NOT NULL,
         bytes BYTEA NOT NULL
     )",
+    "CREATE TABLE IF NOT EXISTS naschain_secret (settings TEXT PRIMARY KEY, secret TEXT NOT NULL)",
 ];
 
 /// The server does not make the same table twice at the same time without an error, so makers
@@ -83,6 +84,32 @@ pub(super) async fn lead(url: &str, run: Digest) -> Result<Option<PostgresStore>
         run,
         term,
     }))
+}
+
+/// Stores a secret unless there is one for these settings, and returns the stored one.
+pub(super) async fn share_secret(
+    url: &str,
+    settings: Digest,
+    drawn: RunSecret,
+) -> Result<RunSecret> {
+    let mut connection = connect(url).await?;
+    make_tables(&mut connection)
+        .await
+        .context("cannot make the tables in PostgreSQL")?;
+    // The update changes nothing; it makes the statement return the row that exists.
+    let share = "INSERT INTO naschain_secret (settings, secret) VALUES ($1, $2)
+        ON CONFLICT (settings) DO UPDATE SET secret = naschain_secret.secret RETURNING secret";
+    let secret: String = sqlx::query_scalar(share)
+        .bind(settings.to_string())
+        .bind(Digest(drawn.0).to_string())
+        .fetch_one(&mut connection)
+        .await
+        .context("cannot share the run's secret in PostgreSQL")?;
+    let _ = connection.close().await;
+    let secret: Digest = secret
+        .parse()
+        .context("the run's secret in PostgreSQL is damaged")?;
+    Ok(RunSecret(secret.0))
 }
 
 pub(super) async fn read(url: &str, run: Digest) -> Result<PostgresStore> {

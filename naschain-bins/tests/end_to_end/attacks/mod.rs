@@ -2,3 +2,4 @@
 
 mod accepted_is_audited;
 mod growth;
+mod precomputed;
