@@ -50,6 +50,7 @@ impl History {
             let _ = file.set_len(self.bytes);
             return Err(error).with_context(context);
         }
+        // Only after the write succeeded, so that the next call appends the same jobs again.
         self.bytes += text.len() as u64;
         self.written = closed.len();
         Ok(())

@@ -124,7 +124,10 @@ impl Opened {
                 tracing::info!("genomaster {}; every hotkey may mine", key.address());
             }
             (Some(key), Some(list)) => {
-                ensure!(!list.is_empty(), "the allow-list is empty");
+                ensure!(
+                    !list.is_empty(),
+                    "the allow-list is empty, so no miner could join; add lines of a hotkey's address and its owner"
+                );
                 tracing::info!(
                     "genomaster {}; the allow-list has {} miners",
                     key.address(),

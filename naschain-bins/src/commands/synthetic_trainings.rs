@@ -12,7 +12,8 @@ use serde::Serialize;
 use crate::cli::program::print;
 use crate::commands::speed::synthetic_images;
 
-/// Approximate limit on FLOPs of the forward passes of one training.
+/// Approximate limit on FLOPs of the forward passes of one training, so that any genome takes
+/// seconds.
 const MAX_FLOPS: u64 = 100_000_000;
 
 /// What is printed for one training.

@@ -13,13 +13,14 @@ pub(crate) fn admission(
     active: &ActiveRun,
     event: &Event,
     proof: Option<&Proof>,
-    waits: bool,
+    skip_idle: bool,
     max_miners: usize,
 ) -> Option<Result<Vec<Action>, CallError>> {
     let board = active.state.board();
     match event {
-        Event::Request { .. } => idle(active, event, waits).map(|idle| Ok(vec![idle])),
+        Event::Request { .. } => idle(active, event, skip_idle).map(|idle| Ok(vec![idle])),
         Event::Join { miner } | Event::Register { miner, .. } => {
+            // A miner that has joined before needs no additional memory, so it may always return.
             if !board.has_joined(miner) && board.miners().len() >= max_miners {
                 return Some(Err(CallError::TooManyMiners { limit: max_miners }));
             }
@@ -27,6 +28,8 @@ pub(crate) fn admission(
                 Event::Register {
                     owner, capacity, ..
                 } => board.is_registered(miner, owner.as_ref(), *capacity),
+                // A plain join changes neither the owner nor the capacity of a miner that has
+                // joined.
                 _ => true,
             };
             let changes_nothing = board.is_present(miner) && same;
@@ -53,22 +56,25 @@ fn heartbeat(
     proof: Option<&Proof>,
 ) -> Option<Result<Vec<Action>, CallError>> {
     let spec = active.state.spec();
+    // An unknown lease, or one of another miner, is left to the board, which names the reason.
     let (holder, last, renewed) = active.state.board().last_heartbeat(lease)?;
     if holder != miner {
         return None;
     }
     let of = spec.recipe.epochs;
+    // The board finds stragglers by these epochs, and they are published, so impossible ones are
+    // refused.
     if !(last..=of).contains(&epoch) {
         return Some(Err(CallError::WrongEpoch { epoch, last, of }));
     }
     let silent_ms = active.clock.now().since(renewed);
-    // naschain's miners send a heartbeat every third of the lease.
+    // NASChain's miners send a heartbeat every third of the lease, so those that renew it are kept.
     let is_news = epoch > last || silent_ms >= spec.rules.lease_ms / 4;
     (!is_news && may_be_omitted(proof)).then(|| Ok(Vec::new()))
 }
 
-/// Whether a request may be left out of the journal. Nonces in the future must be journaled, because
-/// a restarted genomaster restores them from there.
+/// Whether a request may be left out of the journal. Nonces in the future must be journaled,
+/// because a restarted genomaster restores them from there.
 fn may_be_omitted(proof: Option<&Proof>) -> bool {
     proof.is_none_or(|proof| proof.nonce <= clock::unix_nanos())
 }
@@ -82,7 +88,8 @@ fn idle(active: &ActiveRun, event: &Event, skip_idle: bool) -> Option<Action> {
         return None;
     }
     let board = active.state.board();
-    // A waiting request is repeated without its miner: it may grant work but must not end a lease.
+    // The genomaster repeats a waiting request, not the miner: a repetition may grant work but must
+    // not end a lease, as a new request of a miner without free capacity does.
     let full = board.is_present(miner) && !board.has_capacity(miner);
     let reason = if full {
         NoWork::NotEligible

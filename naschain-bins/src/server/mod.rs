@@ -35,7 +35,8 @@ use naschain_run::{
     JoinRequest, JournalPage, LeaveRequest, ProblemKind, ResultRequest, RunSpec,
 };
 
-/// Maximum wait of a request for work.
+/// Maximum wait of a request for work; less than the client's timeout, so that waits end with a
+/// reply.
 const MAX_WAIT_MS: u64 = 30_000;
 /// Maximum number of jobs per page.
 const MAX_JOBS: usize = 1_000;
@@ -47,6 +48,8 @@ const MAX_ENTRIES: usize = 1_000;
 struct App {
     coordinator: Arc<Coordinator>,
     auth: Arc<Authenticator>,
+    /// Kept between requests, so that a request hashes only the jobs that have ended since the
+    /// last.
     chain: Arc<Mutex<HistoryChain>>,
 }
 
@@ -69,6 +72,9 @@ pub fn router(
         coordinator: coordinator.clone(),
         auth: auth.clone(),
     };
+    // A layer that is added later runs earlier: requests are authenticated before it is checked
+    // whether this genomaster leads, and `measure`, the outermost layer, also counts refused
+    // requests.
     let leading = from_fn_with_state(coordinator.clone(), only_leading);
     let signed = signed_routes(app.clone())
         .route_layer(leading.clone())
@@ -112,7 +118,8 @@ fn public_routes(coordinator: Arc<Coordinator>) -> Router {
         .with_state(coordinator)
 }
 
-/// Routes that a standby answers too.
+/// Routes that a standby answers too: they concern this genomaster, not the run. A client needs
+/// `/identity` before it can sign.
 fn routes_about_itself(app: App) -> Router {
     Router::new()
         .route("/identity", get(identity))
@@ -152,6 +159,7 @@ async fn leave(
     Body(request): Body<LeaveRequest>,
 ) -> Reply<StatusCode> {
     caller.check_is(&request.miner)?;
+    // Signed with the request, so that it cannot be replayed in another run of this genomaster.
     if request.run != coordinator.run() {
         return Err(wrong_run(request.run, coordinator.run()));
     }
@@ -162,8 +170,8 @@ async fn leave(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn wrong_run(found: Digest, own: Digest) -> Failure {
-    let detail = format!("the request is for run {found}; this genomaster has run {own}");
+fn wrong_run(found: Digest, expected: Digest) -> Failure {
+    let detail = format!("the request is for run {found}; this genomaster has run {expected}");
     Failure::new(ProblemKind::WrongRun, detail)
 }
 
@@ -175,7 +183,7 @@ async fn jobs(
     Body(request): Body<JobRequest>,
 ) -> Reply<Json<JobReply>> {
     caller.check_is(&request.miner)?;
-    // The miner may have joined under another allow-list.
+    // The miner may have joined before a restart with another allow-list.
     auth.owner(&request.miner)?;
     let wait = Duration::from_millis(request.wait_ms.min(MAX_WAIT_MS));
     let reply = coordinator
@@ -217,12 +225,13 @@ async fn result(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// An answer must be for this run; a signed one must name it.
+/// An answer must be for this run; a signed one must name it, because the same lease number exists
+/// in every run, and the signature would be valid for all of them.
 fn check_run(request: &ResultRequest, signed: bool, run: Digest) -> Reply<()> {
     match request.run {
         Some(other) if other != run => Err(wrong_run(other, run)),
         None if signed => {
-            let detail = "a signed answer has to name its run, as the job did";
+            let detail = "a signed answer must name its run in the field run, with the digest that the job had";
             Err(Failure::new(ProblemKind::WrongData, detail))
         }
         _ => Ok(()),
@@ -248,8 +257,10 @@ async fn closed_jobs(
         query.map_err(|error| Failure::new(ProblemKind::BadQuery, error.body_text()))?;
     let page = app.coordinator.with_state(|state| {
         let closed = state.closed();
+        // `after` is any number that the client sent.
         let is_last = after.saturating_add(MAX_JOBS) >= closed.len();
         ClosedJobs {
+            // The chain covers all jobs, so only a client that has the last page can compare it.
             head: is_last.then(|| {
                 let mut chain = app.chain.lock().unwrap_or_else(PoisonError::into_inner);
                 chain.follow(closed);
@@ -281,7 +292,7 @@ async fn journal(
     let page = coordinator.public_entries(after as u64, MAX_ENTRIES);
     let (mut entries, last) = page.await?;
     for entry in &mut entries {
-        // It can be recomputed from the entries.
+        // Public events can be recomputed from the entries, so they are not sent.
         entry.feed = None;
     }
     Ok(Json(JournalPage { entries, last }))

@@ -16,7 +16,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// An error of this kind, with its status; a 503 gets a `Retry-After` of one second.
+    /// An error of this kind, with its status. A 503 gets a `Retry-After` of one second, which is
+    /// about what a standby needs to become leader.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Failure {
         let status = kind.status();
         Failure {

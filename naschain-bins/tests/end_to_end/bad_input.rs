@@ -130,12 +130,12 @@ fn routers() -> &'static (tokio::runtime::Runtime, [Router; 2]) {
                     rate_per_key: 0,
                     ..Access::default()
                 };
-                let gate = Arc::new(Authenticator::new(access, coordinator.nonces()));
+                let auth = Arc::new(Authenticator::new(access, coordinator.nonces()));
                 let legacy = Legacy {
                     credentials: None,
-                    auth: gate.clone(),
+                    auth: auth.clone(),
                 };
-                server::router(coordinator, gate, Some(legacy))
+                server::router(coordinator, auth, Some(legacy))
             })
         };
         let routers = [

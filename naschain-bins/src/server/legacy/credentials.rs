@@ -1,4 +1,4 @@
-//! HTTP Basic credentials of the old network's miners: a token for each uid.
+//! HTTP Basic credentials of the reference network's miners: a token for each uid.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,11 +27,11 @@ impl Credentials {
         line_file::read_file(path, "credentials", Credentials::parse)
     }
 
-    /// Reads lines of `UID:TOKEN`; empty lines and those that begin with `#` do not count.
+    /// Parses lines of `UID:TOKEN`. Empty lines and lines that begin with `#` are ignored.
     pub fn parse(text: &str) -> Result<Credentials> {
         let mut hashes = BTreeMap::new();
         for (number, line) in line_file::entries(text) {
-            // Never the line itself: it may be a token.
+            // Errors do not quote the line, because it may be a token.
             let Some((uid, token)) = line.split_once(':') else {
                 bail!("line {number} is not UID:TOKEN");
             };
@@ -54,12 +54,12 @@ impl Credentials {
         let Some((user, token)) = basic(header) else {
             return false;
         };
-        // Hashes are compared in constant time.
+        // blake3 compares hashes in constant time, so the duration reveals nothing about the token.
         user == uid.to_string()
             && self
                 .0
                 .get(&uid)
-                .is_some_and(|known| *known == blake3::hash(token.as_bytes()))
+                .is_some_and(|hash| *hash == blake3::hash(token.as_bytes()))
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_is_a_panic_or_believed(header: Vec<u8>, text in "(Basic )?[A-Za-z0-9+/=]{0,40}") {
+        fn random_headers_neither_panic_nor_authenticate(header: Vec<u8>, text in "(Basic )?[A-Za-z0-9+/=]{0,40}") {
             let credentials = Credentials::parse("7:long-enough").unwrap();
             prop_assert!(!credentials.allow(7, &header));
             prop_assert!(!credentials.allow(7, text.as_bytes()) || text == "Basic Nzpsb25nLWVub3VnaA==");

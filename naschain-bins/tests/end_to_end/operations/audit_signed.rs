@@ -191,8 +191,8 @@ async fn serve_at(
 ) -> String {
     let spec = read_spec(&dir.join("run.json")).unwrap();
     let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
-    let gate = Arc::new(Authenticator::new(access, coordinator.nonces()));
-    let router = naschain_bins::server::router(coordinator, gate, None);
+    let auth = Arc::new(Authenticator::new(access, coordinator.nonces()));
+    let router = naschain_bins::server::router(coordinator, auth, None);
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
         .await
         .unwrap();
@@ -327,8 +327,8 @@ async fn a_validator_sets_the_weights_of_a_run_that_takes_the_address_over() {
     std::fs::remove_dir_all(all).unwrap();
 }
 
-/// Two requests of a miner with capacity 1 wait. When there is work, one gets it, and the other must
-/// not end that lease.
+/// Two requests of a miner with capacity 1 wait. When there is work, one gets it, and the other
+/// must not end that lease.
 #[tokio::test]
 async fn a_waiting_request_does_not_end_a_lease() {
     let dir = folder("waiting");
@@ -378,13 +378,13 @@ async fn a_waiting_request_does_not_end_a_lease() {
         }
     }
     assert_eq!(jobs.len(), 1, "{jobs:?}");
-    let live = coordinator.with_state(|state| {
+    let leases = coordinator.with_state(|state| {
         state
             .leases_of(first)
             .map(|(lease, _)| lease)
             .collect::<Vec<_>>()
     });
-    assert_eq!(live.await, [jobs[0].lease]);
+    assert_eq!(leases.await, [jobs[0].lease]);
     coordinator.close().await.unwrap();
     std::fs::remove_dir_all(dir).unwrap();
 }
