@@ -139,6 +139,7 @@ impl Opened {
         if !self.legacy {
             return Ok((auth, None));
         }
+        // Before the server starts: answers without digests never agree under the exact rule.
         legacy::check_rule(coordinator.spec().rules.agreement.rule)?;
         if self.credentials.is_none() {
             tracing::warn!(

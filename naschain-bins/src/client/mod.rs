@@ -89,9 +89,7 @@ impl Genomaster {
         let parsed = parsed.filter(|u| ["http", "https"].contains(&u.scheme()) && u.has_host());
         let Some(parsed) = parsed else {
             let shown = shown(url);
-            bail!(
-                "{shown:?} is not the URL of a genomaster; it must be one such as http://127.0.0.1:5000"
-            );
+            bail!("{shown:?} is not the address of a genomaster, such as http://127.0.0.1:5000");
         };
         Ok(Genomaster {
             url: url.trim_end_matches('/').to_owned(),

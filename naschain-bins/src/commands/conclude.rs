@@ -166,6 +166,7 @@ impl Bar {
 }
 
 fn bar(length: u64, template: &str) -> ProgressBar {
+    // In a file or a pipe the control characters of a bar would only be noise.
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -91,6 +91,7 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
     let jobs = cli.jobs.unwrap_or(cli.device.len() as u32);
     let dataset_cache = Arc::<DatasetCache>::default();
     let mut miners = JoinSet::new();
+    // Devices in turn, so that jobs are spread evenly.
     for (_, device) in (0..jobs).zip(cli.device.iter().cycle()) {
         let miner = Miner {
             name: name.clone(),

@@ -64,7 +64,7 @@ pub(crate) fn synthetic_trainings(
     }
     ensure!(
         different.is_empty(),
-        "{} of {count} trainings have other digests than on the CPU (D3): {different:?}",
+        "{} of {count} trainings have digests that differ from those on the CPU (D3): {different:?}",
         different.len()
     );
     Ok(())

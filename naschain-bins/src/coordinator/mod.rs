@@ -177,7 +177,7 @@ impl Coordinator {
         answered.await.map_err(|_| stopped())?
     }
 
-    /// Requests work for a miner and waits for it, at most for `wait`.
+    /// Requests work for a miner and waits for it, for `wait` at most.
     pub async fn request(
         &self,
         miner: &MinerId,

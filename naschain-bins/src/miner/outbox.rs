@@ -57,7 +57,10 @@ pub fn pending(dir: &Path, miner: &MinerId) -> Vec<Answer> {
         let text = std::fs::read_to_string(&path).ok()?;
         let answer = serde_json::from_str(&text);
         if let Err(error) = &answer {
-            tracing::warn!("{} is not an answer: {error}", path.display());
+            tracing::warn!(
+                "{} is ignored, because it is not a stored answer: {error}",
+                path.display()
+            );
         }
         answer.ok()
     };

@@ -136,7 +136,7 @@ impl Authenticator {
         })
     }
 
-    /// Verifies the signature of a request where one is required.
+    /// Verifies the signature of a request, if one is required.
     fn caller(&self, parts: &Parts, body: &[u8]) -> Result<Caller, Failure> {
         let uids_have_tokens = self.access.uids_have_tokens;
         let unsigned = || Caller {

@@ -74,6 +74,7 @@ impl IntoResponse for Failure {
 
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Failure {
+        // A rejection has a kind of its own only if clients react to it differently.
         let kind = match &error {
             CallError::Rejected(Rejected::UnknownMiner { .. }) => ProblemKind::UnknownMiner,
             CallError::Rejected(Rejected::StaleLease { .. }) => ProblemKind::StaleLease,

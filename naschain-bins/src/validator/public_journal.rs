@@ -30,8 +30,8 @@ impl PublicJournal {
         })
     }
 
-    /// Fetches and verifies all new entries. Stops for good at the first problem: what follows a
-    /// broken entry proves nothing.
+    /// Fetches and verifies all new entries. Stops permanently at the first problem, because
+    /// entries after a broken one prove nothing.
     pub async fn follow(&mut self, client: &Client) -> Result<(), ClientError> {
         while self.problem.is_none() {
             let page = client.journal(self.auditor.head().number).await?.entries;

@@ -30,9 +30,11 @@ impl Uids {
             let (number, hotkey, uid) = line?;
             // The checksum of an address reveals a mistyped character.
             ss58::decode(hotkey).with_context(|| format!("line {number}"))?;
-            let uid: u16 = uid
-                .parse()
-                .with_context(|| format!("line {number}: {uid:?} is not a uid"))?;
+            let uid: u16 = uid.parse().with_context(|| {
+                format!(
+                    "line {number}: {uid:?} is not a uid; it must be a whole number from 0 to 65535"
+                )
+            })?;
             ensure!(
                 // Two hotkeys at one uid would overwrite each other's weight.
                 !uids.values().any(|other| *other == uid),
@@ -69,8 +71,8 @@ impl Uids {
         Some(uid)
     }
 
-    /// Uids and weights as the chain takes them, in the order of uids. Miners without a uid are
-    /// logged and left out.
+    /// Uids and weights in the form that the chain expects, in the order of uids. Miners without a
+    /// uid are logged and left out.
     pub(crate) fn vector(&self, epoch: &EpochWeights) -> (Vec<u16>, Vec<u16>) {
         let mut vector = BTreeMap::new();
         for (miner, weight) in &epoch.weights {

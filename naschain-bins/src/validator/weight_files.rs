@@ -80,11 +80,13 @@ impl WeightFiles {
         let record: Record = serde_json::from_str(&text)
             .with_context(|| format!("{shown} is not a record of weights"))?;
         ensure!(
+            // Epochs of every run are numbered from 1, so a number alone does not identify one.
             record.epoch.run == epoch.run,
             "{shown} belongs to run {}; use another --weights-out for run {}",
             record.epoch.run,
             epoch.run
         );
+        // A single file has only the latest epoch, so it stands for all earlier ones too.
         Ok(record.epoch.epoch >= epoch.epoch)
     }
 

@@ -113,7 +113,7 @@ async fn connect(url: &str) -> Result<PgConnection> {
         ]);
     let connected = tokio::time::timeout(STATEMENT_TIMEOUT, options.connect()).await;
     connected
-        .context("PostgreSQL does not answer")?
+        .context("PostgreSQL did not answer in time")?
         .context("cannot connect to PostgreSQL")
 }
 
@@ -159,7 +159,7 @@ impl PostgresStore {
         let inserted =
             tokio::time::timeout(STATEMENT_TIMEOUT, insert.execute(&mut self.connection)).await;
         Ok(inserted
-            .context("PostgreSQL does not answer")??
+            .context("PostgreSQL did not answer in time")??
             .rows_affected())
     }
 }
@@ -191,7 +191,7 @@ impl PostgresStore {
             .bind(limit as i64)
             .fetch_all(&mut self.connection);
         let rows = tokio::time::timeout(STATEMENT_TIMEOUT, rows).await;
-        let rows = rows.context("PostgreSQL does not answer")??;
+        let rows = rows.context("PostgreSQL did not answer in time")??;
         Ok(rows.into_iter().map(rows::published).collect())
     }
 
@@ -237,7 +237,7 @@ impl PostgresStore {
             .execute(&mut self.connection);
         let replaced = tokio::time::timeout(SNAPSHOT_TIMEOUT, replace).await;
         replaced
-            .context("PostgreSQL does not answer")?
+            .context("PostgreSQL did not answer in time")?
             .context("cannot store a snapshot")?;
         Ok(())
     }
@@ -249,7 +249,7 @@ impl PostgresStore {
             .fetch_one(&mut self.connection);
         let term: i64 = tokio::time::timeout(STATEMENT_TIMEOUT / 2, select)
             .await
-            .context("PostgreSQL does not answer")?
+            .context("PostgreSQL did not answer in time")?
             .context("the connection to PostgreSQL is lost")?;
         ensure!(
             term == self.term,

@@ -35,9 +35,9 @@ impl Credentials {
             let Some((uid, token)) = line.split_once(':') else {
                 bail!("line {number} is not UID:TOKEN");
             };
-            let uid: u32 = uid
-                .parse()
-                .with_context(|| format!("line {number} does not begin with a uid"))?;
+            let uid: u32 = uid.parse().with_context(|| {
+                format!("line {number} must begin with a uid, which is a whole number")
+            })?;
             let length = token.chars().count();
             ensure!(
                 (MIN_CHARACTERS..=MAX_CHARACTERS).contains(&length),
