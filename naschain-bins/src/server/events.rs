@@ -58,7 +58,7 @@ pub(crate) async fn events(
         .coordinator
         .published_events(cursor.number, 0)
         .await?;
-    // Such a reader would silently miss all events up to its cursor.
+    // Otherwise such a reader would silently miss all events up to its cursor.
     if cursor.number > last {
         let detail = format!(
             "event {} has not happened; the last one is {last}",
