@@ -1,6 +1,6 @@
 //! Requests to stop the program.
 
-/// Waits for Ctrl-C or, on Unix, SIGTERM.
+/// Waits for Ctrl-C or, on Unix, SIGTERM, which systemd and containers send.
 pub async fn shutdown() {
     #[cfg(unix)]
     {

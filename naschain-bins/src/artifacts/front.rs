@@ -30,7 +30,7 @@ pub struct FrontModel {
     pub flops: u64,
     /// The training digest that the miners reported.
     pub digest: Digest,
-    /// The digest of the genomaster's own training, which produced the stored weights; equal to
+    /// The digest of the genomaster's training, which produced the stored weights; equal to
     /// `digest` if miners and genomaster compute the same bits.
     pub model_digest: Digest,
     /// Folder of `model.safetensors` and `model.json`, relative to the run's.
@@ -55,8 +55,8 @@ pub fn write_front(dir: &Path, state: &RunState, models: &[FrontModel]) -> Resul
 /// Trains every network of the front again, tests it, and writes its model. `done` is called after
 /// each.
 ///
-/// Miners send no weights, so the genomaster trains its own. This also checks the miners'
-/// digests.
+/// Miners send no weights, so the genomaster trains the networks itself. This also verifies the
+/// miners' digests.
 pub fn write_models(
     dir: &Path,
     spec: &RunSpec,
@@ -65,6 +65,7 @@ pub fn write_models(
     options: Options,
     done: &(dyn Fn() + Sync),
 ) -> Result<Vec<FrontModel>> {
+    // Trainings side by side are faster in total than one training with all threads.
     let workers = std::thread::available_parallelism().map_or(1, |n| n.get() / options.threads);
     let next = Mutex::new(front.iter().enumerate());
     let finished = Mutex::new(Vec::new());

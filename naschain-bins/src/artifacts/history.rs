@@ -50,6 +50,7 @@ impl History {
             let _ = file.set_len(self.bytes);
             return Err(error).with_context(context);
         }
+        // Only after the write succeeded, so that the next call appends the same jobs again.
         self.bytes += text.len() as u64;
         self.written = closed.len();
         Ok(())
@@ -66,7 +67,7 @@ pub fn read_history(dir: &Path) -> Result<Option<Vec<ClosedJob>>> {
     };
     let job = |(index, line)| {
         serde_json::from_str(line)
-            .with_context(|| format!("{shown}, line {}: not a job", index + 1))
+            .with_context(|| format!("{shown}, line {}: not a finished job in JSON", index + 1))
     };
     text.lines()
         .enumerate()

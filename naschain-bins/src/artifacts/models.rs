@@ -47,6 +47,8 @@ impl Member {
     pub fn find(dir: &Path, genome: &str) -> Result<Member> {
         let spec = read_spec(&dir.join("run.json"))?;
         let requested = parse_genome(&spec.space, genome)?;
+        // The search trains canonical genomes only, so another genome of the same network is not
+        // listed.
         let canonical = spec.space.canonical(&requested)?;
         let closed = evaluated_jobs(dir)?;
         let evaluated = closed.len();

@@ -133,7 +133,10 @@ impl Opened {
                 tracing::info!("genomaster {}; every hotkey may mine", key.address());
             }
             (Some(key), Some(list)) => {
-                ensure!(!list.is_empty(), "the allow-list is empty");
+                ensure!(
+                    !list.is_empty(),
+                    "the allow-list is empty, so no miner could join; add lines of a hotkey's address and its owner"
+                );
                 tracing::info!(
                     "genomaster {}; the allow-list has {} miners",
                     key.address(),
@@ -145,6 +148,7 @@ impl Opened {
         if !self.legacy {
             return Ok((auth, None));
         }
+        // Before the server starts: answers without digests never agree under the exact rule.
         legacy::check_rule(coordinator.spec().rules.agreement.rule)?;
         if self.credentials.is_none() {
             tracing::warn!(

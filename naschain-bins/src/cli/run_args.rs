@@ -19,7 +19,8 @@ use crate::journal::secret::create_or_read_secret;
 use crate::journal::store::{Place, PlaceParser};
 use naschain_run::{DataSpec, RunSpec, objectives};
 
-/// So that counts of genomes cannot overflow 64 bits, even with a population of a million.
+/// Maximum number of generations, so that counts of genomes do not overflow 64 bits even with a
+/// population of a million.
 const MAX_GENERATIONS: usize = 1_000_000;
 
 /// Minimum time without requests after which a miner counts as gone. A miner that waits for work
@@ -182,6 +183,7 @@ impl ComputeArgs {
         options.device = device;
         options.threads = usize::from(self.threads);
         options.isa = self.isa;
+        // Cannot overflow: the flag is at most 2^40.
         options.memory_limit_bytes = self.memory_limit.map(|mebibytes| mebibytes << 20);
         options
     }
@@ -207,7 +209,7 @@ fn pace(text: &str) -> Result<Pace, String> {
 pub fn help() -> String {
     let mut text = format!("{PRESETS}\n\nRules of the job board, for --rule NAME=VALUE:\n");
     for (name, description) in Rules::settings() {
-        // On a line of its own: no description has to be wrapped.
+        // Each description has its own line, so that none has to be wrapped.
         text += &format!("  {name}\n      {description}\n");
     }
     text
@@ -241,9 +243,9 @@ impl CommonArgs {
         self.open_with(Settings::default(), false).await
     }
 
-    /// Like [`CommonArgs::open`], with settings of the coordinator, and with secret training seeds
-    /// if the run is new.
+    /// Like [`CommonArgs::open`], with settings of the coordinator.
     pub async fn open_with(&self, mut settings: Settings, secret: bool) -> Result<OpenRun> {
+        // First, so that an error leaves no folder behind.
         self.device.device.check()?;
         let dataset = Arc::new(self.data.load()?);
         let mut spec = self.run.spec(&self.data, &dataset)?;
@@ -338,6 +340,7 @@ impl RunArgs {
         );
         let hundredths = self.tolerance * 100.0;
         ensure!(
+            // Decimal fractions are not exact in binary: 0.07 times 100 is not exactly 7.
             (0.0..=10_000.0).contains(&hundredths)
                 && (hundredths - hundredths.round()).abs() < 1e-6,
             "tolerance is {}; it must be a number from 0 to 100 with at most two decimals",
@@ -345,7 +348,8 @@ impl RunArgs {
         );
         let mut rules = Rules::default();
         rules.seats = self.replication;
-        // All NASChain miners compute bit-identical digests, so anything else is a wrong result.
+        // All NASChain miners compute bit-identical digests, so a different digest is a wrong
+        // result.
         rules.agreement = Agreement::new(self.agreement.unwrap_or(Rule::Exact));
         rules.agreement.tolerance_hundredths = hundredths.round() as u32;
         rules.lease_ms = self.lease_seconds.saturating_mul(1000);

@@ -54,6 +54,8 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
     let architecture = space.decode(genome)?;
     let trained = train_on_all(&architecture, &dataset, &recipe, options, &mut report)?;
     let accuracy = trained.measurement.accuracy;
+    // The description of the model must state what it was trained on, which is not what the recipe
+    // of the run says.
     (recipe.train_images, recipe.validation_images) = (images, 0);
     let mut model = Model::new(space, genome, &dataset, &recipe, trained)?;
     model.test_accuracy = Some(accuracy);

@@ -45,6 +45,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         .with_context(|| format!("cannot listen on {}", args.listen))?;
     let opened = args.access.open()?;
     if args.access.legacy {
+        // The reference network's miners have no digests, which the default rule compares.
         args.common.run.agreement.get_or_insert(Rule::Tolerance);
     }
     // Without signatures, all machines are trusted anyway.
@@ -61,6 +62,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     } else {
         "http"
     };
+    // Printed only when the run is open, so a script that reads this line can connect.
     print(&format!(
         "listening on {scheme}://{}\n",
         listener.local_addr()?

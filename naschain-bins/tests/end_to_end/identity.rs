@@ -40,7 +40,7 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
         .unwrap();
     assert_eq!(nobody.status.code(), Some(2));
     assert!(
-        text(&nobody.stderr).contains("takes signed requests alone"),
+        text(&nobody.stderr).contains("accepts only signed requests"),
         "{nobody:?}"
     );
     let stranger = wallets.miner(&url, "validator").output().unwrap();

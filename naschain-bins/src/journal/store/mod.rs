@@ -1,4 +1,4 @@
-//! Where a run's journal is kept: a file, or a PostgreSQL server that several genomasters share.
+//! Stores of a run's journal: a file, or a PostgreSQL server that several genomasters share.
 
 mod postgres;
 mod rows;
@@ -30,7 +30,7 @@ enum Database {
 }
 
 impl Store {
-    /// Up to `most` entries after number `after`, in order.
+    /// Up to `limit` entries after number `after`, in order.
     pub async fn entries(&mut self, after: u64, limit: usize) -> Result<Vec<Entry>> {
         match &mut self.0 {
             Database::Sqlite(store) => store.entries(after, limit).await,
@@ -38,7 +38,7 @@ impl Store {
         }
     }
 
-    /// Up to `most` entries from number `first` on that have public events, as number, run time in
+    /// Up to `limit` entries from number `first` on that have public events: number, run time in
     /// milliseconds, and the events as JSON.
     pub async fn feed(&mut self, first: u64, limit: usize) -> Result<Vec<(u64, u64, String)>> {
         match &mut self.0 {
@@ -64,7 +64,7 @@ impl Store {
         }
     }
 
-    /// Stores a snapshot in place of the one before.
+    /// Stores a snapshot, which replaces the previous one.
     pub async fn keep_snapshot(&mut self, snapshot: &Snapshot) -> Result<()> {
         match &mut self.0 {
             Database::Sqlite(store) => store.keep_snapshot(snapshot).await,
@@ -72,7 +72,7 @@ impl Store {
         }
     }
 
-    /// Fails where the store is gone or another genomaster leads.
+    /// Fails if the store is gone or another genomaster leads.
     pub async fn check(&mut self) -> Result<()> {
         match &mut self.0 {
             Database::Sqlite(store) => store.check().await,
@@ -89,7 +89,7 @@ impl Store {
     }
 }
 
-/// Where a journal is.
+/// Location of a journal.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Place {
     /// In a SQLite file.
@@ -104,10 +104,10 @@ impl Place {
         Place::File(dir.join("journal.sqlite"))
     }
 
-    /// Opens the journal of this run to lead it; nothing if another genomaster leads, which can
-    /// only be waited for where several share a server.
+    /// Opens the journal of this run to lead it; `None` if another genomaster leads, which can
+    /// happen only on a shared server: a file that another genomaster has open is an error.
     ///
-    /// It writes to the store, so a store without room is found here.
+    /// Opening writes to the store, so a full disk is detected here.
     pub async fn lead(&self, run: Digest) -> Result<Option<Store>> {
         Ok(match self {
             Place::File(path) => Some(Store(Database::Sqlite(sqlite::lead(path).await?))),
@@ -153,7 +153,8 @@ impl FromStr for Place {
     }
 }
 
-/// Reads a [`Place`] for clap, whose own message shows the value: there may be a password in it.
+/// Parses a [`Place`] for clap. An ordinary value parser would not do: clap's error message quotes
+/// the value, which may contain a password.
 #[derive(Clone, Copy, Debug)]
 pub struct PlaceParser;
 
@@ -169,19 +170,21 @@ impl TypedValueParser for PlaceParser {
         let text = value.to_str().ok_or_else(|| "it is not UTF-8".to_owned());
         text.and_then(str::parse).map_err(|reason| {
             let flag = arg.map(Arg::to_string).unwrap_or_default();
-            let message = format!("the value of '{flag}' is wrong: {reason}\n");
+            let message = format!("invalid value for '{flag}': {reason}\n");
             clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
         })
     }
 }
 
-/// Without the password: this is what logs show.
+/// Without user and password, because logs show this.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::File(path) => write!(f, "{}", path.display()),
             Place::Postgres(url) => {
                 let (_, rest) = url.split_once("://").unwrap_or(("", url));
+                // A password may be in the query, or before the last `@`, and may itself contain an
+                // `@`.
                 let (address, _) = rest.split_once('?').unwrap_or((rest, ""));
                 let (_, host) = address.rsplit_once('@').unwrap_or(("", address));
                 write!(f, "postgres://{host}")
