@@ -60,12 +60,21 @@ impl JobBoard {
         let mut assigned = known.assigned.iter();
         let has_own = known.leases.len() >= known.capacity as usize
             || assigned.any(|(place, round)| self.is_assigned_to(*place, *round, index));
-        if !self.roster.is_present(index) || has_own {
+        let is_full = known.leases.len() >= known.capacity as usize;
+        let is_benched = self.blocked_until(index).is_some() && !self.roster.is_present(index);
+        if is_benched && !is_full {
+            return self.standing_refusal(index);
+        }
+        if !self.roster.is_present(index) || has_own || self.blocked_until(index).is_some() {
             return None;
         }
+        if let Some(refusal) = self.standing_refusal(index) {
+            return Some(refusal);
+        }
         let refusal = self.self_selection_refusal(index);
-        let may_take_open = refusal.is_none() || self.is_first_answer_wanted(index, refusal);
-        if may_take_open && self.open_seats.from(known.open_cursor).next().is_some() {
+        let may_take_open = self.may_take_open(index, refusal);
+        let is_drawn = self.rules.reputation.is_some();
+        if (may_take_open || is_drawn) && self.open_seats.from(known.open_cursor).next().is_some() {
             return None;
         }
         let may_take = self.stealable.from(known.stealable_cursor).next().is_some()
