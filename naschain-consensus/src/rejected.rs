@@ -65,7 +65,9 @@ pub enum Rejected {
         capacity: u32,
     },
     /// There is no place for a new miner: all are held by miners that work or answered lately.
-    #[error("no place for miner {miner}: {max_miners} miners have joined and are not idle; join again later, or raise reputation.max_miners")]
+    #[error(
+        "no place for miner {miner}: {max_miners} miners have joined and are not idle; join again later, or raise reputation.max_miners"
+    )]
     Full {
         /// The miner.
         miner: MinerId,

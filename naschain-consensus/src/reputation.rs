@@ -58,7 +58,11 @@ impl Reputation {
         }
         if self.max_backoff_ms < self.backoff_ms {
             let found = self.max_backoff_ms;
-            return Err(Error::out_of_range("max_backoff_ms", found, "at least backoff_ms"));
+            return Err(Error::out_of_range(
+                "max_backoff_ms",
+                found,
+                "at least backoff_ms",
+            ));
         }
         Ok(())
     }

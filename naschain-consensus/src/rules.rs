@@ -71,10 +71,7 @@ pub struct Rules {
     pub trust: Option<Trust>,
     /// What strangers may cost the run. Stored rules without it are those of a run from before it,
     /// which replays as it was.
-    #[serde(
-        default = "no_reputation",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default = "no_reputation", skip_serializing_if = "Option::is_none")]
     pub reputation: Option<Reputation>,
 }
 

@@ -30,7 +30,10 @@ impl JobBoard {
         if self.roster.is_known(miner) || self.roster.len() < rules.max_miners as usize {
             return Ok(None);
         }
-        let idle = self.place_deadlines.iter().take_while(|(until, _)| *until <= now);
+        let idle = self
+            .place_deadlines
+            .iter()
+            .take_while(|(until, _)| *until <= now);
         let mut idle = idle.take(MAX_CANDIDATES).map(|(_, index)| *index);
         match idle.find(|index| !self.has_open_answer(*index)) {
             Some(index) => Ok(Some(index)),

@@ -50,6 +50,13 @@ impl JobBoard {
         })
     }
 
+    /// Until when a miner gets no seats because it, or its owner, lost leases or gave bad answers;
+    /// `None` if it may at this time. A request of such a miner is answered with
+    /// [`NoWork::BackOff`]; unless the miner is present it changes nothing else.
+    pub fn back_off(&self, now: Millis, miner: &MinerId) -> Option<Millis> {
+        self.blocked_at(now, self.roster.find(miner)?)
+    }
+
     /// Why a request of this miner at [`JobBoard::now`] would be answered with
     /// [`crate::Action::Idle`] alone, if that is certain. The caller may then answer the request
     /// itself, as long as the board receives a message of the miner now and then: a miner without
@@ -60,11 +67,7 @@ impl JobBoard {
         let mut assigned = known.assigned.iter();
         let has_own = known.leases.len() >= known.capacity as usize
             || assigned.any(|(place, round)| self.is_assigned_to(*place, *round, index));
-        let is_full = known.leases.len() >= known.capacity as usize;
-        let is_benched = self.blocked_until(index).is_some() && !self.roster.is_present(index);
-        if is_benched && !is_full {
-            return self.standing_refusal(index);
-        }
+        // A back-off ends by itself, without an event.
         if !self.roster.is_present(index) || has_own || self.blocked_until(index).is_some() {
             return None;
         }

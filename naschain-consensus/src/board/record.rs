@@ -6,7 +6,9 @@ use crate::Millis;
 
 /// 2¹⁰ seats, the maximum capacity of a miner.
 const MAX_CREDIT: u32 = 10;
-const MAX_STRIKES: u32 = 32;
+/// 2¹² times the first back-off is above any useful maximum; more would only take longer to make up
+/// for.
+const MAX_STRIKES: u32 = 12;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
@@ -74,7 +76,10 @@ mod tests {
         (0..20).for_each(|_| record.accept());
         assert_eq!(record.max_leases(), 1_024);
         record.strike(Millis(0), 1, 10, 100);
-        assert_eq!((record.blocked_until(), record.max_leases()), (Millis(0), 32));
+        assert_eq!(
+            (record.blocked_until(), record.max_leases()),
+            (Millis(0), 32)
+        );
         for _ in 0..3 {
             record.strike(Millis(0), 1, 10, 100);
         }

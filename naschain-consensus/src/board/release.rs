@@ -82,7 +82,9 @@ impl JobBoard {
         let held = others.flat_map(|(_, seat)| seat.holders());
         let held = held.map(|miner| self.roster[miner].owner);
         let excluded: Vec<_> = held.chain(job.former_owners.iter().copied()).collect();
-        let drawn = self.roster.draw(&mut stream, &excluded, self.rules.reputation.is_some());
+        let drawn = self
+            .roster
+            .draw(&mut stream, &excluded, self.rules.reputation.is_some());
         job.seats[place.seat()] = match drawn {
             Some(to) => {
                 self.roster.assign(to, place, job.round, job.flops);

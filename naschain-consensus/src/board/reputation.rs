@@ -1,8 +1,8 @@
 //! What good and bad outcomes do to a miner and its owner.
 
 use super::JobBoard;
-use super::jobs::JobRef;
 use super::job::Seat;
+use super::jobs::JobRef;
 use super::lease::Lease;
 use super::roster::{MinerIndex, OwnerIndex};
 use crate::{Action, Millis, NoWork, Reputation};
@@ -18,9 +18,17 @@ const MAX_FORMER_OWNERS: usize = 256;
 impl JobBoard {
     /// Until when a miner or its owner gets no seats; `None` if it may.
     pub(super) fn blocked_until(&self, miner: MinerIndex) -> Option<Millis> {
+        self.blocked_at(self.now, miner)
+    }
+
+    /// As [`JobBoard::blocked_until`] at a given time. While too few others are present for a job,
+    /// nobody is blocked: otherwise miners that lose leases by a bad network could wait for each
+    /// other.
+    pub(super) fn blocked_at(&self, now: Millis, miner: MinerIndex) -> Option<Millis> {
         self.rules.reputation?;
         let until = self.roster.blocked_until(miner);
-        (until > self.now).then_some(until)
+        let others = || self.roster.available_owners(&[self.roster[miner].owner]);
+        (until > now && others() >= self.rules.seats).then_some(until)
     }
 
     /// Why a miner gets no further seat at all.
@@ -38,7 +46,8 @@ impl JobBoard {
     pub(super) fn strike(&mut self, miner: MinerIndex, held_ms: u64) {
         if let Some(rules) = self.rules.reputation {
             let base_ms = rules.backoff_ms.max(held_ms);
-            self.roster.strike(miner, self.now, base_ms, rules.max_backoff_ms);
+            self.roster
+                .strike(miner, self.now, base_ms, rules.max_backoff_ms);
         }
     }
 
@@ -51,7 +60,11 @@ impl JobBoard {
         let Some(own) = self.roster[miner].pace.ms_per_flop() else {
             return;
         };
-        let weight = if own > self.slowest_ms_per_flop { 1.0 } else { SLOWEST_WEIGHT };
+        let weight = if own > self.slowest_ms_per_flop {
+            1.0
+        } else {
+            SLOWEST_WEIGHT
+        };
         self.slowest_ms_per_flop += weight * (own - self.slowest_ms_per_flop);
     }
 
@@ -73,8 +86,7 @@ impl JobBoard {
         self.jobs.get(job).is_some_and(|job| {
             let held = job.seats.iter().flat_map(Seat::holders);
             let owners = held.map(|miner| self.roster[miner].owner);
-            let owners: Vec<OwnerIndex> =
-                owners.chain(job.former_owners.iter().copied()).collect();
+            let owners: Vec<OwnerIndex> = owners.chain(job.former_owners.iter().copied()).collect();
             self.roster.available_owners(&owners) > 0
         })
     }

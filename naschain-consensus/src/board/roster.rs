@@ -48,15 +48,11 @@ pub(super) struct Miner {
     #[serde(default)]
     pub(super) record: Record,
     /// When it joined or last gave an answer that is a measurement.
-    #[serde(default = "never")]
+    #[serde(default)]
     pub(super) useful_at: Millis,
     /// When it may lose its place; set only while it has no lease.
     #[serde(default)]
     pub(super) place_until: Option<Millis>,
-}
-
-fn never() -> Millis {
-    Millis(0)
 }
 
 /// What an owner is remembered for, and how many miners name it.
