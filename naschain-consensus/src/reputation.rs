@@ -17,9 +17,9 @@ pub struct Reputation {
     /// Once the board is full, a new miner takes the place of one that holds no lease and has not
     /// answered for this many milliseconds.
     pub place_ms: u64,
-    /// First back-off after a lease without an answer or a bad answer, or the time that the lease
-    /// was held if that was longer. Each further one in a row doubles it; each accepted answer
-    /// halves it.
+    /// First back-off after a lease without an answer or a bad answer, where no credits are left; at
+    /// least the time that a lease was kept by heartbeats alone. Each further one doubles it; each
+    /// accepted answer takes half of the doublings away.
     pub backoff_ms: u64,
     /// Maximum back-off.
     pub max_backoff_ms: u64,

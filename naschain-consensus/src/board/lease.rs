@@ -303,7 +303,7 @@ impl JobBoard {
             lease,
             reason,
         });
-        self.abandon(lease, &ended, actions);
+        self.abandon(lease, &ended, reason, actions);
         if self.roster[ended.miner].leases.is_empty() {
             match reason {
                 Ending::Silent => self.set_away(ended.miner, actions),
@@ -349,7 +349,7 @@ impl JobBoard {
             if let Some(ended) = self.revoke(lease, Ending::Left, actions) {
                 // Absent before a miner is drawn for its seat.
                 self.roster.remove_present(miner);
-                self.abandon(lease, &ended, actions);
+                self.abandon(lease, &ended, Ending::Left, actions);
             }
         }
         self.set_away_timer(miner, None);

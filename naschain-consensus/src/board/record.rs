@@ -13,7 +13,7 @@ const MAX_STRIKES: u32 = 12;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     credit: u32,
-    /// Bad outcomes, less the accepted answers since.
+    /// Bad outcomes without a good record, halved by each accepted answer.
     strikes: u32,
     blocked_until: Millis,
 }
@@ -34,13 +34,16 @@ impl Record {
 
     pub(super) fn accept(&mut self) {
         self.credit = (self.credit + 1).min(MAX_CREDIT);
-        self.strikes = self.strikes.saturating_sub(1);
+        self.strikes /= 2;
     }
 
-    /// Counts a bad outcome. The first `free` in a row cause no back-off, the others one that
-    /// doubles.
+    /// Counts a bad outcome, which a good record absorbs. Otherwise the first `free` in a row cause
+    /// no back-off, the others one that doubles.
     pub(super) fn strike(&mut self, now: Millis, free: u32, base_ms: u64, max_ms: u64) {
-        self.credit /= 2;
+        if self.is_good() {
+            self.credit /= 2;
+            return;
+        }
         // Not `MAX_STRIKES` in all: an owner of many miners has many free ones.
         self.strikes = (self.strikes + 1).min(free.saturating_add(MAX_STRIKES));
         if let Some(doublings) = self.strikes.checked_sub(free + 1) {
@@ -63,10 +66,13 @@ mod tests {
             blocked_ms.push(record.blocked_until().0);
         }
         assert_eq!(blocked_ms, [10, 20, 40, 80, 100, 100]);
-        (0..5).for_each(|_| record.accept());
+        // Six strikes, halved to three; the credit absorbs the next bad outcome.
+        record.accept();
         let now = Millis(1_000);
         record.strike(now, 0, 10, 100);
-        assert_eq!(record.blocked_until().since(now), 20);
+        assert_eq!(record.blocked_until(), Millis(100));
+        record.strike(now, 0, 10, 100);
+        assert_eq!(record.blocked_until().since(now), 80);
     }
 
     #[test]
@@ -75,14 +81,19 @@ mod tests {
         assert_eq!((record.is_good(), record.max_leases()), (false, 1));
         (0..20).for_each(|_| record.accept());
         assert_eq!(record.max_leases(), 1_024);
-        record.strike(Millis(0), 1, 10, 100);
-        assert_eq!(
-            (record.blocked_until(), record.max_leases()),
-            (Millis(0), 32)
-        );
-        for _ in 0..3 {
-            record.strike(Millis(0), 1, 10, 100);
-        }
+        record.strike(Millis(0), 0, 10, 100);
+        assert_eq!(record.max_leases(), 32);
+        (0..3).for_each(|_| record.strike(Millis(0), 0, 10, 100));
         assert_eq!((record.is_good(), record.max_leases()), (false, 1));
+        assert_eq!(record.blocked_until(), Millis(0));
+    }
+
+    #[test]
+    fn an_owner_of_many_miners_has_as_many_free_outcomes() {
+        let mut record = Record::default();
+        (0..20).for_each(|_| record.strike(Millis(0), 20, 10, 100));
+        assert_eq!(record.blocked_until(), Millis(0));
+        record.strike(Millis(0), 20, 10, 100);
+        assert_eq!(record.blocked_until(), Millis(10));
     }
 }

@@ -4,12 +4,18 @@ use super::JobBoard;
 use super::job::{Late, Seat};
 use super::jobs::SeatRef;
 use super::lease::Lease;
-use crate::{Action, LeaseId};
+use crate::{Action, Ending, LeaseId};
 
 impl JobBoard {
     /// Passes the seat of a lease that ended without an answer to others, or ends the job if that
     /// has happened too often.
-    pub(super) fn abandon(&mut self, lease: LeaseId, ended: &Lease, actions: &mut Vec<Action>) {
+    pub(super) fn abandon(
+        &mut self,
+        lease: LeaseId,
+        ended: &Lease,
+        reason: Ending,
+        actions: &mut Vec<Action>,
+    ) {
         let (place, owner) = (ended.place, self.roster[ended.miner].owner);
         let excused = self.is_excused(ended.miner, place.job());
         self.note_former_owner(place.job(), owner);
@@ -19,7 +25,12 @@ impl JobBoard {
         job.abandoned = job.abandoned.saturating_add(u32::from(!excused));
         let max_abandoned = u64::from(self.rules.max_retries) * self.rules.seats as u64;
         let is_given_up = !excused && u64::from(job.abandoned) > max_abandoned;
-        self.strike(ended.miner, self.now.since(ended.granted));
+        // Who keeps a seat by heartbeats has taken the time of others.
+        let held_ms = match reason {
+            Ending::TooLong => self.now.since(ended.granted),
+            _ => 0,
+        };
+        self.strike(ended.miner, held_ms);
         if is_given_up {
             self.give_up(place.job(), actions);
         } else {

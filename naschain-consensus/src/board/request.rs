@@ -131,7 +131,7 @@ impl JobBoard {
                 return true;
             }
             if let Some(ended) = self.revoke(old, Ending::Forgotten, actions) {
-                self.abandon(old, &ended, actions);
+                self.abandon(old, &ended, Ending::Forgotten, actions);
             }
         }
         false

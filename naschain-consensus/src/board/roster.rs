@@ -239,13 +239,11 @@ impl Roster {
         known.record.blocked_until().max(owner)
     }
 
-    /// Counts a bad outcome against a miner and its owner. A first one of a miner with a good
-    /// record causes no back-off, nor for its owner one for each of its miners: they may have lost
-    /// power together.
+    /// Counts a bad outcome against a miner and its owner. One for each miner of an owner causes it
+    /// no back-off: they may have lost power together.
     pub(super) fn strike(&mut self, miner: MinerIndex, now: Millis, base_ms: u64, max_ms: u64) {
         let known = &mut self[miner];
-        let free = u32::from(known.record.is_good());
-        known.record.strike(now, free, base_ms, max_ms);
+        known.record.strike(now, 0, base_ms, max_ms);
         let owner = self[miner].owner;
         let owner = self.known_owners.entry(owner).or_default();
         owner.record.strike(now, owner.members, base_ms, max_ms);
