@@ -1,12 +1,16 @@
 //! The job board: its state and [`JobBoard::handle`]; each module holds one part of its behaviour.
 
 mod assign;
+mod draw;
 mod job;
 mod jobs;
 mod lease;
+mod places;
 mod queries;
 mod queue;
+mod record;
 mod release;
+mod reputation;
 mod request;
 mod roster;
 mod settle;
@@ -101,6 +105,15 @@ pub struct JobBoard {
     /// Number of live leases that are speculative.
     speculative_leases: u64,
     pace: Pace,
+    /// When each miner without a lease may lose its place.
+    #[serde(default)]
+    place_deadlines: BTreeSet<(Millis, MinerIndex)>,
+    /// When the open seats will be drawn.
+    #[serde(default)]
+    draw_at: Option<Millis>,
+    /// The slowest pace of accepted answers; 0 if unknown.
+    #[serde(default)]
+    slowest_ms_per_flop: f64,
 }
 
 /// An accepted event, with its names resolved.
@@ -139,6 +152,9 @@ impl JobBoard {
             estimated_ends: BTreeSet::new(),
             speculative_leases: 0,
             pace: Pace::default(),
+            place_deadlines: BTreeSet::new(),
+            draw_at: None,
+            slowest_ms_per_flop: 0.0,
         })
     }
 
@@ -164,7 +180,7 @@ impl JobBoard {
             self.expire(&mut actions);
         }
         match step {
-            Step::Join(miner, terms) => self.join(miner, terms),
+            Step::Join(miner, terms) => self.join(miner, terms, &mut actions),
             Step::Open(job, flops) => self.open(job, flops, &mut actions),
             Step::Request(miner) => self.request(miner, &mut actions),
             Step::Heartbeat(lease, epoch) => self.heartbeat(lease, epoch, &mut actions),
@@ -189,7 +205,10 @@ impl JobBoard {
     /// that is due counts as ended.
     fn resolve(&self, now: Millis, event: Event) -> Result<Step, Rejected> {
         Ok(match event {
-            Event::Join { miner } => Step::Join(miner, None),
+            Event::Join { miner } => {
+                self.place_for(now, &miner)?;
+                Step::Join(miner, None)
+            }
             Event::Register {
                 miner,
                 owner,
@@ -198,6 +217,7 @@ impl JobBoard {
                 if !(1..=1024).contains(&capacity) {
                     return Err(Rejected::Capacity { miner, capacity });
                 }
+                self.place_for(now, &miner)?;
                 Step::Join(miner, Some((owner, capacity)))
             }
             Event::Open { job, flops } => Step::Open(self.unused(job)?, flops),
@@ -270,7 +290,7 @@ impl JobBoard {
     pub fn next_deadline(&self) -> Option<Millis> {
         let lease = self.lease_deadlines.first().map(|(deadline, _)| *deadline);
         let away = self.away_deadlines.first().map(|(deadline, _)| *deadline);
-        lease.into_iter().chain(away).min()
+        lease.into_iter().chain(away).chain(self.draw_at).min()
     }
 
     /// The rules.

@@ -59,6 +59,18 @@ pub enum NoWork {
     /// Seats wait that it was not drawn for, but the network's pace is unknown until half of the
     /// present miners have answered.
     PaceUnknown,
+    /// It, or its owner, lost leases or gave bad answers.
+    BackOff {
+        /// When it may get a seat again.
+        until: Millis,
+    },
+    /// It holds as many leases as its record allows; accepted answers raise that number.
+    Probation,
+    /// Open seats are about to be drawn among the miners that request work.
+    Draw {
+        /// When.
+        until: Millis,
+    },
 }
 
 /// Why a lease ended.

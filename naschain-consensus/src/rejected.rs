@@ -69,6 +69,16 @@ pub enum Rejected {
         /// The value found.
         capacity: u32,
     },
+    /// There is no place for a new miner: all are held by miners that work or answered lately.
+    #[error(
+        "no place for miner {miner}: {max_miners} miners have joined and are not idle; join again later, or raise reputation.max_miners"
+    )]
+    Full {
+        /// The miner.
+        miner: MinerId,
+        /// The maximum number of miners.
+        max_miners: u32,
+    },
 }
 
 fn because(reason: Option<Ending>) -> String {

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Agreement, Error};
+use crate::{Agreement, Error, Reputation};
 
 /// Maximum number of seats of a job.
 const MAX_SEATS: usize = 64;
@@ -69,6 +69,14 @@ pub struct Rules {
     pub epochs: u32,
     /// Adaptive replication; `None`, the default, checks every miner in every job.
     pub trust: Option<Trust>,
+    /// What strangers may cost the run. Stored rules without it are those of a run from before it,
+    /// which replays as it was.
+    #[serde(default = "no_reputation", skip_serializing_if = "Option::is_none")]
+    pub reputation: Option<Reputation>,
+}
+
+fn no_reputation() -> Option<Reputation> {
+    None
 }
 
 /// When the seat of a straggler is given to a second miner as well (speculative execution).
@@ -144,6 +152,7 @@ impl Default for Rules {
             watchdog: Some(Watchdog::default()),
             epochs: 0,
             trust: None,
+            reputation: Some(Reputation::default()),
         }
     }
 }
@@ -190,7 +199,7 @@ impl Rules {
         if self.trust.is_some_and(|trust| trust.after_valid == 0) {
             return Err(Error::out_of_range("after_valid", 0, "at least 1"));
         }
-        Ok(())
+        self.reputation.map_or(Ok(()), |rules| rules.validate())
     }
 }
 

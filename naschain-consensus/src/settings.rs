@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::{Error, Rules, Trust, Watchdog};
+use crate::{Error, Reputation, Rules, Trust, Watchdog};
 
 /// A rule that can be set by name.
 struct Setting {
@@ -25,7 +25,7 @@ const fn setting(
     }
 }
 
-const SETTINGS: [Setting; 19] = [
+const SETTINGS: [Setting; 26] = [
     setting(
         "seats",
         "miners that train each job (2 to 64)",
@@ -133,7 +133,49 @@ const SETTINGS: [Setting; 19] = [
             number(&mut trust.after_valid, value)
         },
     ),
+    setting(
+        "reputation",
+        "bounded places, back-off, and drawn seats for strangers: on or off",
+        |rules, value| {
+            rules.reputation = on_or_off(rules.reputation, value)?;
+            Ok(())
+        },
+    ),
+    setting(
+        "reputation.max_miners",
+        "maximum number of miners that are known by name",
+        |rules, value| number(&mut reputation(rules).max_miners, value),
+    ),
+    setting(
+        "reputation.place_ms",
+        "an idle miner may lose its place after this long without an answer",
+        |rules, value| number(&mut reputation(rules).place_ms, value),
+    ),
+    setting(
+        "reputation.backoff_ms",
+        "first back-off after a lost lease or a bad answer; it doubles",
+        |rules, value| number(&mut reputation(rules).backoff_ms, value),
+    ),
+    setting(
+        "reputation.max_backoff_ms",
+        "maximum back-off",
+        |rules, value| number(&mut reputation(rules).max_backoff_ms, value),
+    ),
+    setting(
+        "reputation.min_flops_per_second",
+        "pace of the slowest plausible machine",
+        |rules, value| number(&mut reputation(rules).min_flops_per_second, value),
+    ),
+    setting(
+        "reputation.draw_wait_ms",
+        "how long miners are gathered before open seats are drawn among them",
+        |rules, value| number(&mut reputation(rules).draw_wait_ms, value),
+    ),
 ];
+
+fn reputation(rules: &mut Rules) -> &mut Reputation {
+    rules.reputation.get_or_insert_with(Reputation::default)
+}
 
 fn watchdog(rules: &mut Rules) -> &mut Watchdog {
     rules.watchdog.get_or_insert_with(Watchdog::default)
@@ -219,6 +261,12 @@ mod tests {
             ("epochs", "12", "12"),
             ("trust", "on", r#"{"after_valid":10}"#),
             ("trust.after_valid", "4", "4"),
+            ("reputation.max_miners", "9", "9"),
+            ("reputation.place_ms", "8", "8"),
+            ("reputation.backoff_ms", "7", "7"),
+            ("reputation.max_backoff_ms", "90000", "90000"),
+            ("reputation.min_flops_per_second", "6", "6"),
+            ("reputation.draw_wait_ms", "5", "5"),
         ] {
             let mut rules = Rules::default();
             rules.set(name, value).unwrap();

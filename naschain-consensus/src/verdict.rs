@@ -2,7 +2,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use naschain_core::{Digest, Measurement};
+use naschain_core::{Costs, Digest, Measurement};
 use serde::{Deserialize, Serialize};
 
 use crate::{Agreement, Row, Rule};
@@ -130,6 +130,24 @@ pub fn judge(rows: &[Row], agreement: &Agreement) -> Verdict {
         findings,
         consensus: best.map(|set| median(set)),
     }
+}
+
+/// As [`judge`], where the costs of the network are known exactly: an answer with other parameters
+/// or FLOPs is malformed. `None` for problems whose costs are measured.
+pub fn judge_with_costs(rows: &[Row], costs: Option<&Costs>, agreement: &Agreement) -> Verdict {
+    let Some(costs) = costs else {
+        return judge(rows, agreement);
+    };
+    let checked = rows.iter().map(|row| match row {
+        Row::Measured(own) if own.params != costs.params || own.flops != costs.flops => {
+            Row::Malformed(format!(
+                "params {} and flops {} are those of another network; this one has {} and {}",
+                own.params, own.flops, costs.params, costs.flops
+            ))
+        }
+        row => row.clone(),
+    });
+    judge(&checked.collect::<Vec<Row>>(), agreement)
 }
 
 /// Compares a late answer, which had no part in the verdict, with the consensus of its job. It

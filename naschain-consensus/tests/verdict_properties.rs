@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use naschain_consensus::{Agreement, Finding, Row, Rule, judge};
-use naschain_core::{Accuracy, Digest, Measurement};
+use naschain_consensus::{Agreement, Finding, Row, Rule, judge, judge_with_costs};
+use naschain_core::{Accuracy, Costs, Digest, Measurement};
 use proptest::prelude::*;
 
 fn measured(hundredths: u32, params: u64, flops: u64, digest: u8) -> Row {
@@ -212,4 +212,41 @@ fn ten_thousand_answers_are_judged_quickly() {
         .collect();
     let verdict = judge(&rows, &Agreement::default());
     assert_eq!(verdict.agreed.iter().filter(|paid| **paid).count(), 101);
+}
+
+/// Three hotkeys that agree on a network with one parameter win without the costs, and nothing with
+/// them; the honest answers are judged as if they were alone.
+#[test]
+fn answers_with_other_costs_are_malformed() {
+    let fake = measured(10_000, 1, 1, 7);
+    let rows = [
+        fake.clone(),
+        measured(9_000, 10, 20, 1),
+        fake.clone(),
+        measured(9_000, 10, 20, 1),
+        fake,
+    ];
+    for rule in [Rule::Tolerance, Rule::Exact, Rule::Chained] {
+        let agreement = Agreement::new(rule);
+        assert_eq!(
+            judge_with_costs(&rows, None, &agreement),
+            judge(&rows, &agreement)
+        );
+        assert_eq!(judge(&rows, &agreement).consensus.unwrap().params, 1);
+        let costs = Costs {
+            params: 10,
+            flops: 20,
+        };
+        let verdict = judge_with_costs(&rows, Some(&costs), &agreement);
+        assert_eq!(verdict.agreed, [false, true, false, true, false]);
+        assert_eq!(verdict.findings[0], Finding::Malformed);
+        let other = Costs {
+            params: 10,
+            flops: 21,
+        };
+        assert_eq!(
+            judge_with_costs(&rows, Some(&other), &agreement).consensus,
+            None
+        );
+    }
 }

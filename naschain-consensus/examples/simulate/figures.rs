@@ -30,6 +30,7 @@ pub(crate) fn options(
     let mut rules = Rules::default();
     rules.agreement.rule = Rule::Exact;
     rules.epochs = 20;
+    rules.reputation = None;
     Options {
         seed,
         rules,

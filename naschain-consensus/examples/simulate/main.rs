@@ -4,7 +4,7 @@
 //!
 //!     --seed S          seed of the simulation (default 1)
 //!     --json            figures as one JSON object
-//!     --part NAME       makespan, rewards, collusion or scale; all of them by default
+//!     --part NAME       makespan, rewards, collusion, strangers or scale; all of them by default
 //!     --jobs N          number of jobs, except in the scale part (default 10000)
 //!     --loss P          probability that a message is lost (default 0)
 //!     --duplication P   probability that it arrives twice (default 0)
@@ -21,6 +21,7 @@ mod figures;
 mod makespan;
 mod rewards;
 mod scale;
+mod strangers;
 #[path = "../../tests/simulation/world.rs"]
 #[allow(dead_code, reason = "shared with the test, which reads other figures")]
 mod world;
@@ -29,6 +30,8 @@ use std::process::ExitCode;
 
 use figures::Figure;
 use world::Faults;
+
+const PARTS: [&str; 5] = ["makespan", "rewards", "collusion", "strangers", "scale"];
 
 struct Arguments {
     seed: u64,
@@ -70,6 +73,9 @@ fn main() -> ExitCode {
     }
     if wants("collusion") {
         found.extend(collusion::collusion(seed, jobs, faults));
+    }
+    if wants("strangers") {
+        found.extend(strangers::strangers(seed, jobs, faults));
     }
     found.extend(scale);
     print(&found, seed, arguments.json);
@@ -127,10 +133,8 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--delay-ms" => arguments.faults.max_delay_ms = whole()?,
             "--scale-miners" => arguments.scale_miners = whole()?.max(3),
             "--scale-jobs" => arguments.scale_jobs = whole()?.max(1),
-            "--part" if ["makespan", "rewards", "collusion", "scale"].contains(&value.as_str()) => {
-                arguments.part = Some(value);
-            }
-            "--part" => return Err(wrong("makespan, rewards, collusion or scale")),
+            "--part" if PARTS.contains(&value.as_str()) => arguments.part = Some(value),
+            "--part" => return Err(wrong("makespan, rewards, collusion, strangers or scale")),
             _ => {
                 return Err(format!(
                     "{flag} is unknown; the options are listed at the top of the example"

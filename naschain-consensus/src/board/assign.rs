@@ -50,16 +50,17 @@ impl JobBoard {
         };
         let held = job.seats.iter().flat_map(Seat::holders);
         let mut holders: Vec<OwnerIndex> = held.map(|miner| self.roster[miner].owner).collect();
+        let limited = self.rules.reputation.is_some();
         let mut names = Vec::with_capacity(count - job.seats.len());
         job.seats.reserve_exact(count - job.seats.len());
         for seat in job.seats.len()..count {
             let drawn = if job.former_owners.is_empty() {
-                self.roster.draw(stream, &holders)
+                self.roster.draw(stream, &holders, limited)
             } else {
                 let excluded: Vec<OwnerIndex> =
                     holders.iter().chain(&job.former_owners).copied().collect();
-                let fresh = self.roster.draw(stream, &excluded);
-                fresh.or_else(|| self.roster.draw(stream, &holders))
+                let fresh = self.roster.draw(stream, &excluded, limited);
+                fresh.or_else(|| self.roster.draw(stream, &holders, limited))
             };
             let place = to.seat(seat);
             job.seats.push(match drawn {

@@ -86,6 +86,10 @@ impl Jobs {
         self.get(JobRef { id, slot })
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Job> {
+        self.slots.iter().flatten().map(Box::as_ref)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.by_id.len()
     }

@@ -38,8 +38,26 @@ pub(super) struct Lease {
 }
 
 impl JobBoard {
-    pub(super) fn join(&mut self, name: MinerId, terms: Option<(Option<MinerId>, u32)>) {
-        let miner = self.roster.join(name, terms);
+    pub(super) fn join(
+        &mut self,
+        name: MinerId,
+        terms: Option<(Option<MinerId>, u32)>,
+        actions: &mut Vec<Action>,
+    ) {
+        // Whoever had a place when the event was accepted has it now, or there is one more.
+        let taken = self.place_for(self.now, &name).ok().flatten();
+        if let Some(before) = taken {
+            self.evict(before, actions);
+        }
+        if let Some(rules) = self.rules.reputation {
+            self.roster.limit_owners(rules.max_miners);
+        }
+        let is_known = self.roster.is_known(&name);
+        let miner = self.roster.join(name, terms, taken);
+        if !is_known {
+            self.roster[miner].useful_at = self.now;
+            self.renew_place(miner);
+        }
         // A miner that only keeps joining does not work on the seats assigned to it.
         if self.roster.is_present(miner) || self.roster.has_only_joined(miner) {
             return;
@@ -54,13 +72,16 @@ impl JobBoard {
     /// Marks a miner as present after a message. Without a lease it counts as away after a while;
     /// with one, the lease has its own deadline.
     pub(super) fn touch(&mut self, miner: MinerIndex) {
+        if self.blocked_until(miner).is_some() && !self.roster.is_present(miner) {
+            return;
+        }
         self.roster.add_present(miner);
         let idle = self.roster[miner].leases.is_empty();
         let away_at = idle.then(|| self.now.plus(self.rules.away_ms));
         self.set_away_timer(miner, away_at);
     }
 
-    fn set_away_timer(&mut self, miner: MinerIndex, away_at: Option<Millis>) {
+    pub(super) fn set_away_timer(&mut self, miner: MinerIndex, away_at: Option<Millis>) {
         let old = std::mem::replace(&mut self.roster[miner].away_at, away_at);
         if old == away_at {
             return;
@@ -121,6 +142,7 @@ impl JobBoard {
         self.speculative_leases += u64::from(is_speculative);
         self.lease_deadlines.insert((expires, lease));
         self.roster[miner].leases.push(lease);
+        self.renew_place(miner);
         self.roster.note_work(miner);
         self.set_away_timer(miner, None);
         if !matches!(grant, Grant::Reissued { .. }) {
@@ -190,6 +212,7 @@ impl JobBoard {
             miner.ended.remove(0);
         }
         miner.ended.push((lease, reason));
+        self.renew_place(ended.miner);
         Some(ended)
     }
 
@@ -215,6 +238,12 @@ impl JobBoard {
     pub(super) fn heartbeat(&mut self, lease: LeaseId, epoch: u32, actions: &mut Vec<Action>) {
         let flops = self.leases.get(&lease).map_or(0, |live| live.flops);
         let limit_ms = self.limit_ms(flops);
+        if let Some(live) = self.leases.get_mut(&lease) {
+            live.epoch = live.epoch.max(epoch);
+        }
+        let live = self.leases.get(&lease);
+        let progress_ms = live.map_or(u64::MAX, |live| self.progress_limit_ms(live));
+        let limit_ms = limit_ms.min(progress_ms);
         let Some(live) = self.leases.get_mut(&lease) else {
             return;
         };
@@ -224,7 +253,6 @@ impl JobBoard {
         self.lease_deadlines.insert((expires, lease));
         live.expires = expires;
         live.renewed = self.now;
-        live.epoch = live.epoch.max(epoch);
         actions.push(Action::Renewed {
             miner: self.roster.name(live.miner),
             lease,
@@ -248,6 +276,10 @@ impl JobBoard {
     /// Ends all leases and presences that are due.
     pub(super) fn expire(&mut self, actions: &mut Vec<Action>) {
         while let Some(deadline) = self.next_deadline().filter(|due| *due <= self.now) {
+            if self.draw_at == Some(deadline) {
+                self.draw_open_seats(actions);
+                continue;
+            }
             match (self.lease_deadlines.first(), self.away_deadlines.first()) {
                 (Some(&(due, lease)), _) if due == deadline => self.expire_lease(lease, actions),
                 (_, Some(&(_, miner))) => self.set_away(miner, actions),
@@ -271,7 +303,7 @@ impl JobBoard {
             lease,
             reason,
         });
-        self.abandon(lease, &ended, actions);
+        self.abandon(lease, &ended, reason, actions);
         if self.roster[ended.miner].leases.is_empty() {
             match reason {
                 Ending::Silent => self.set_away(ended.miner, actions),
@@ -290,7 +322,7 @@ impl JobBoard {
         }
     }
 
-    fn set_away(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
+    pub(super) fn set_away(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
         self.set_away_timer(miner, None);
         if !self.roster.is_present(miner) {
             return;
@@ -304,7 +336,7 @@ impl JobBoard {
     }
 
     /// Reassigns the seats that are assigned to a miner and not started.
-    fn reassign_all(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
+    pub(super) fn reassign_all(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
         for (place, round) in std::mem::take(&mut self.roster[miner].assigned) {
             if self.is_assigned_to(place, round, miner) {
                 self.reassign(place, actions);
@@ -317,7 +349,7 @@ impl JobBoard {
             if let Some(ended) = self.revoke(lease, Ending::Left, actions) {
                 // Absent before a miner is drawn for its seat.
                 self.roster.remove_present(miner);
-                self.abandon(lease, &ended, actions);
+                self.abandon(lease, &ended, Ending::Left, actions);
             }
         }
         self.set_away_timer(miner, None);

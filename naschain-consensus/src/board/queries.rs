@@ -56,6 +56,13 @@ impl JobBoard {
         })
     }
 
+    /// Until when a miner gets no seats because it, or its owner, lost leases or gave bad answers;
+    /// `None` if it may at this time. A request of such a miner is answered with
+    /// [`NoWork::BackOff`]; unless the miner is present it changes nothing else.
+    pub fn back_off(&self, now: Millis, miner: &MinerId) -> Option<Millis> {
+        self.blocked_at(now, self.roster.find(miner)?)
+    }
+
     /// Why a request of this miner at [`JobBoard::now`] would be answered with
     /// [`crate::Action::Idle`] alone, if that is certain. The caller may then answer the request
     /// itself, as long as the board receives a message of the miner now and then: a miner without
@@ -66,12 +73,17 @@ impl JobBoard {
         let mut assigned = known.assigned.iter();
         let has_own = known.leases.len() >= known.capacity as usize
             || assigned.any(|(place, round)| self.is_assigned_to(*place, *round, index));
-        if !self.roster.is_present(index) || has_own {
+        // A back-off ends by itself, without an event.
+        if !self.roster.is_present(index) || has_own || self.blocked_until(index).is_some() {
             return None;
         }
+        if let Some(refusal) = self.standing_refusal(index) {
+            return Some(refusal);
+        }
         let refusal = self.self_selection_refusal(index);
-        let may_take_open = refusal.is_none() || self.is_first_answer_wanted(index, refusal);
-        if may_take_open && self.open_seats.from(known.open_cursor).next().is_some() {
+        let may_take_open = self.may_take_open(index, refusal);
+        let is_drawn = self.rules.reputation.is_some();
+        if (may_take_open || is_drawn) && self.open_seats.from(known.open_cursor).next().is_some() {
             return None;
         }
         let may_take = self.stealable.from(known.stealable_cursor).next().is_some()

@@ -4,25 +4,39 @@ use super::JobBoard;
 use super::job::{Late, Seat};
 use super::jobs::SeatRef;
 use super::lease::Lease;
-use crate::{Action, LeaseId};
+use crate::{Action, Ending, LeaseId};
 
 impl JobBoard {
     /// Passes the seat of a lease that ended without an answer to others, or ends the job if that
     /// has happened too often.
-    pub(super) fn abandon(&mut self, lease: LeaseId, ended: &Lease, actions: &mut Vec<Action>) {
+    pub(super) fn abandon(
+        &mut self,
+        lease: LeaseId,
+        ended: &Lease,
+        reason: Ending,
+        actions: &mut Vec<Action>,
+    ) {
         let (place, owner) = (ended.place, self.roster[ended.miner].owner);
+        let excused = self.is_excused(ended.miner, place.job());
+        self.note_former_owner(place.job(), owner);
         let Some(job) = self.jobs.get_mut(place.job()) else {
             return;
         };
-        job.abandoned = job.abandoned.saturating_add(1);
-        if !job.former_owners.contains(&owner) {
-            job.former_owners.push(owner);
-        }
+        job.abandoned = job.abandoned.saturating_add(u32::from(!excused));
         let max_abandoned = u64::from(self.rules.max_retries) * self.rules.seats as u64;
-        if u64::from(job.abandoned) > max_abandoned {
-            return self.give_up(place.job(), actions);
+        let is_given_up = !excused && u64::from(job.abandoned) > max_abandoned;
+        // Who keeps a seat by heartbeats has taken the time of others.
+        let held_ms = match reason {
+            Ending::TooLong => self.now.since(ended.granted),
+            _ => 0,
+        };
+        self.strike(ended.miner, held_ms);
+        if is_given_up {
+            self.give_up(place.job(), actions);
+        } else {
+            self.release(lease, ended, actions);
         }
-        self.release(lease, ended, actions);
+        self.bench(ended.miner, actions);
     }
 
     /// Removes the worker of an ended lease from its seat, and reassigns the seat if it was the
@@ -79,7 +93,9 @@ impl JobBoard {
         let held = others.flat_map(|(_, seat)| seat.holders());
         let held = held.map(|miner| self.roster[miner].owner);
         let excluded: Vec<_> = held.chain(job.former_owners.iter().copied()).collect();
-        let drawn = self.roster.draw(&mut stream, &excluded);
+        let drawn = self
+            .roster
+            .draw(&mut stream, &excluded, self.rules.reputation.is_some());
         job.seats[place.seat()] = match drawn {
             Some(to) => {
                 self.roster.assign(to, place, job.round, job.flops);

@@ -12,22 +12,34 @@ const MAX_REISSUES: u32 = 3;
 
 impl JobBoard {
     pub(super) fn request(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
-        self.roster.add_present(miner);
+        let is_full = self.roster[miner].leases.len() >= self.roster[miner].capacity as usize;
+        if !is_full && self.refuse(miner, actions) {
+            return;
+        }
+        if self.blocked_until(miner).is_none() {
+            self.roster.add_present(miner);
+        }
         if self.reissue(miner, actions) {
+            return;
+        }
+        if is_full && self.refuse(miner, actions) {
             return;
         }
         if let Some(place) = self.next_assigned_to(miner, actions) {
             return self.give_seat(miner, place, Grant::Assigned, actions);
         }
         let refusal = self.self_selection_refusal(miner);
-        let may_take_open = refusal.is_none() || self.is_first_answer_wanted(miner, refusal);
+        let may_take_open = self.may_take_open(miner, refusal);
         if may_take_open && let Some(place) = self.next_open_for(miner) {
             return self.give_seat(miner, place, Grant::Open, actions);
         }
         if refusal.is_none() && self.steal_or_speculate(miner, actions) {
             return;
         }
-        let reason = self.no_work_reason(refusal, may_take_open);
+        let reason = match self.schedule_draw(miner) {
+            Some(until) => NoWork::Draw { until },
+            None => self.no_work_reason(refusal, may_take_open),
+        };
         self.touch(miner);
         actions.push(Action::Idle {
             miner: self.roster.name(miner),
@@ -35,12 +47,29 @@ impl JobBoard {
         });
     }
 
+    /// Refuses a miner any seat, if its record or that of its owner says so.
+    fn refuse(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) -> bool {
+        let Some(reason) = self.standing_refusal(miner) else {
+            return false;
+        };
+        self.bench(miner, actions);
+        self.touch(miner);
+        actions.push(Action::Idle {
+            miner: self.roster.name(miner),
+            reason,
+        });
+        true
+    }
+
+    /// Whether a miner may take an open seat at once. Where strangers are limited, open seats are
+    /// drawn.
+    pub(super) fn may_take_open(&self, miner: MinerIndex, refusal: Option<NoWork>) -> bool {
+        let drawn = self.rules.reputation.is_some();
+        !drawn && (refusal.is_none() || self.is_first_answer_wanted(miner, refusal))
+    }
+
     /// While the network's pace is unknown, the first answer of every miner is wanted.
-    pub(super) fn is_first_answer_wanted(
-        &self,
-        miner: MinerIndex,
-        refusal: Option<NoWork>,
-    ) -> bool {
+    fn is_first_answer_wanted(&self, miner: MinerIndex, refusal: Option<NoWork>) -> bool {
         refusal == Some(NoWork::PaceUnknown) && !self.roster[miner].has_answered
     }
 
@@ -102,7 +131,7 @@ impl JobBoard {
                 return true;
             }
             if let Some(ended) = self.revoke(old, Ending::Forgotten, actions) {
-                self.abandon(old, &ended, actions);
+                self.abandon(old, &ended, Ending::Forgotten, actions);
             }
         }
         false
@@ -156,7 +185,7 @@ impl JobBoard {
         job.round == round && matches!(seat, Some(Seat::Assigned { to }) if *to == miner)
     }
 
-    fn next_open_for(&mut self, miner: MinerIndex) -> Option<SeatRef> {
+    pub(super) fn next_open_for(&mut self, miner: MinerIndex) -> Option<SeatRef> {
         let seen = self.roster[miner].open_cursor;
         let mut candidates = self.open_seats.from(seen);
         let found = candidates.find(|(_, place)| self.may_hold(miner, *place));

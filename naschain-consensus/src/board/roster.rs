@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::job::Seat;
 use super::jobs::SeatRef;
+use super::record::Record;
 use super::watchdog::Pace;
 use crate::{Ending, LeaseId, Millis, MinerId, Tally};
 
@@ -44,6 +45,21 @@ pub(super) struct Miner {
     pub(super) tally: Tally,
     pub(super) pace: Pace,
     pub(super) valid_in_a_row: u32,
+    #[serde(default)]
+    pub(super) record: Record,
+    /// When it joined or last gave an answer that is a measurement.
+    #[serde(default)]
+    pub(super) useful_at: Millis,
+    /// When it may lose its place; set only while it has no lease.
+    #[serde(default)]
+    pub(super) place_until: Option<Millis>,
+}
+
+/// What an owner is remembered for, and how many miners name it.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Owner {
+    record: Record,
+    members: u32,
 }
 
 /// All miners that ever joined, and which of them are present.
@@ -61,6 +77,12 @@ pub(super) struct Roster {
     /// Number of present miners that have never worked since they were away.
     idle_present: usize,
     assigned_seats: u64,
+    /// By index, as far as they are remembered.
+    #[serde(default)]
+    known_owners: BTreeMap<OwnerIndex, Owner>,
+    /// Indices of owners that no miner names any more.
+    #[serde(default)]
+    free_owners: Vec<OwnerIndex>,
 }
 
 impl Index<MinerIndex> for Roster {
@@ -93,6 +115,7 @@ impl Roster {
         &mut self,
         name: MinerId,
         terms: Option<(Option<MinerId>, u32)>,
+        place: Option<MinerIndex>,
     ) -> MinerIndex {
         let known = self.by_name.get(&name).copied();
         if let (Some(miner), None) = (known, &terms) {
@@ -106,7 +129,7 @@ impl Roster {
                 self.change_terms(miner, owner, capacity);
                 miner
             }
-            None => self.add(name, owner, capacity),
+            None => self.add(name, owner, capacity, place),
         }
     }
 
@@ -118,6 +141,7 @@ impl Roster {
         known.has_left = false;
         let before = std::mem::replace(&mut known.owner, owner);
         if before != owner {
+            self.move_member(Some(before), owner);
             // Every miner of the two owners may now take seats that it could not take before.
             for other in &mut self.miners {
                 if [before, owner].contains(&other.owner) {
@@ -131,10 +155,23 @@ impl Roster {
         }
     }
 
-    fn add(&mut self, name: MinerId, owner: OwnerIndex, capacity: u32) -> MinerIndex {
-        let miner = self.miners.len() as MinerIndex;
+    /// Adds a miner, in the place of another one if given.
+    fn add(
+        &mut self,
+        name: MinerId,
+        owner: OwnerIndex,
+        capacity: u32,
+        place: Option<MinerIndex>,
+    ) -> MinerIndex {
+        let miner = place.unwrap_or(self.miners.len() as MinerIndex);
+        let before = place.map(|place| self[place].owner);
+        if let Some(place) = place {
+            let name = self.name(place);
+            self.by_name.remove(&name);
+        }
+        self.move_member(before, owner);
         self.by_name.insert(name.clone(), miner);
-        self.miners.push(Miner {
+        let new = Miner {
             name,
             owner,
             capacity,
@@ -153,18 +190,82 @@ impl Roster {
             tally: Tally::default(),
             pace: Pace::default(),
             valid_in_a_row: 0,
-        });
+            record: Record::default(),
+            useful_at: Millis(0),
+            place_until: None,
+        };
+        match place {
+            Some(place) => self[place] = new,
+            None => self.miners.push(new),
+        }
         miner
+    }
+
+    fn move_member(&mut self, from: Option<OwnerIndex>, to: OwnerIndex) {
+        if let Some(owner) = from.and_then(|from| self.known_owners.get_mut(&from)) {
+            owner.members = owner.members.saturating_sub(1);
+        }
+        self.known_owners.entry(to).or_default().members += 1;
+    }
+
+    /// Forgets owners that no miner names any more, once there are many.
+    pub(super) fn limit_owners(&mut self, max_miners: u32) {
+        if self.owners_by_name.len() < 2 * max_miners as usize {
+            return;
+        }
+        let (owners, free) = (&mut self.known_owners, &mut self.free_owners);
+        self.owners_by_name.retain(|_, index| {
+            let is_named = owners.get(index).is_some_and(|owner| owner.members > 0);
+            if !is_named {
+                owners.remove(index);
+                free.push(*index);
+            }
+            is_named
+        });
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.miners.len()
+    }
+
+    pub(super) fn is_known(&self, name: &MinerId) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    pub(super) fn blocked_until(&self, miner: MinerIndex) -> Millis {
+        let known = &self[miner];
+        let owner = self.known_owners.get(&known.owner);
+        let owner = owner.map_or(Millis(0), |owner| owner.record.blocked_until());
+        known.record.blocked_until().max(owner)
+    }
+
+    /// Counts a bad outcome against a miner and its owner. One for each miner of an owner causes it
+    /// no back-off: they may have lost power together.
+    pub(super) fn strike(&mut self, miner: MinerIndex, now: Millis, base_ms: u64, max_ms: u64) {
+        let known = &mut self[miner];
+        known.record.strike(now, 0, base_ms, max_ms);
+        let owner = self[miner].owner;
+        let owner = self.known_owners.entry(owner).or_default();
+        owner.record.strike(now, owner.members, base_ms, max_ms);
+    }
+
+    pub(super) fn accept(&mut self, miner: MinerIndex) {
+        self[miner].record.accept();
+        let owner = self[miner].owner;
+        self.known_owners.entry(owner).or_default().record.accept();
     }
 
     // Owners and miners share a namespace here: a miner without an owner is its own owner, so an
     // owner of the same name is the same owner.
     fn owner(&mut self, name: MinerId) -> OwnerIndex {
-        let next = self.owners.len() as OwnerIndex;
-        let owner = *self.owners_by_name.entry(name).or_insert(next);
-        if owner == next {
-            self.owners.push(0);
+        if let Some(owner) = self.owners_by_name.get(&name) {
+            return *owner;
         }
+        let owner = self.free_owners.pop().unwrap_or_else(|| {
+            self.owners.push(0);
+            self.owners.len() as OwnerIndex - 1
+        });
+        self.owners_by_name.insert(name, owner);
         owner
     }
 
@@ -268,9 +369,19 @@ impl Roster {
         self.present_answered * 2 >= self.present.len() - self.idle_present
     }
 
-    /// Draws a present miner uniformly among those whose owner is not excluded.
-    pub(super) fn draw(&self, stream: &mut Stream, excluded: &[OwnerIndex]) -> Option<MinerIndex> {
-        let free = |miner: &MinerIndex| !excluded.contains(&self[*miner].owner);
+    /// Draws a present miner uniformly among those whose owner is not excluded. If `limited`, one
+    /// without a good record has one seat at a time, so that such miners cannot hold up many jobs.
+    pub(super) fn draw(
+        &self,
+        stream: &mut Stream,
+        excluded: &[OwnerIndex],
+        limited: bool,
+    ) -> Option<MinerIndex> {
+        let free = |miner: &MinerIndex| {
+            let miner = &self[*miner];
+            let is_idle = miner.leases.is_empty() && miner.queued_flops == 0;
+            !excluded.contains(&miner.owner) && (!limited || is_idle || miner.record.is_good())
+        };
         if self.available_owners(excluded) == 0 {
             return None;
         }

@@ -24,6 +24,8 @@ impl JobBoard {
         }
         if row.measurement().is_some() {
             self.update_pace(&ended);
+            self.roster[miner].useful_at = self.now;
+            self.renew_place(miner);
         }
         self.fill(lease, &ended, row, actions);
     }
@@ -32,6 +34,7 @@ impl JobBoard {
     /// already.
     fn fill(&mut self, lease: LeaseId, ended: &Lease, row: Row, actions: &mut Vec<Action>) {
         let (miner, place) = (ended.miner, ended.place);
+        let excused = self.is_excused(miner, place.job());
         let job = self.jobs.get_mut(place.job());
         let Some(seat) = job.and_then(|job| job.seats.get_mut(place.seat())) else {
             return;
@@ -47,7 +50,7 @@ impl JobBoard {
                 } else {
                     Some(*worker)
                 };
-                if other.is_some() && row.measurement().is_none() {
+                if (other.is_some() || excused) && row.measurement().is_none() {
                     self.roster[miner].tally.count(false);
                     self.note_validity(miner, Finding::Malformed);
                     actions.push(Action::Discarded {
@@ -57,7 +60,12 @@ impl JobBoard {
                         lease,
                         row,
                     });
-                    return self.release(lease, ended, actions);
+                    if excused {
+                        let owner = self.roster[miner].owner;
+                        self.note_former_owner(place.job(), owner);
+                    }
+                    self.release(lease, ended, actions);
+                    return self.bench(miner, actions);
                 }
                 *seat = Seat::Answered {
                     miner,
@@ -140,8 +148,11 @@ impl JobBoard {
         let failed = |(_, row): &(MinerIndex, &Row)| matches!(row, Row::Failed(_));
         let failed = answers.clone().filter(failed).count();
         // A single failure does not fail the job; the job gets all its seats first.
-        let fails = failed * 2 > seats && seats > 1;
+        let most_failed = failed * 2 > seats && seats > 1;
         let missing = seats - answers.clone().count();
+        let is_careful = self.rules.reputation.is_some();
+        let none_measured = answers.clone().all(|(_, row)| row.measurement().is_none());
+        let fails = most_failed && (!is_careful || missing == 0 && none_measured);
         if missing > 0 && !fails && !self.lacks_only_open_seats(job, missing) {
             return;
         }

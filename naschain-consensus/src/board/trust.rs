@@ -29,6 +29,10 @@ impl JobBoard {
 
     /// Updates a miner's number of valid answers in a row.
     pub(super) fn note_validity(&mut self, miner: MinerIndex, reason: Finding) {
+        match reason {
+            Finding::Agreed | Finding::Trusted => self.accept(miner),
+            _ => self.strike(miner, 0),
+        }
         let run = &mut self.roster[miner].valid_in_a_row;
         match reason {
             Finding::Agreed => *run = run.saturating_add(1),

@@ -39,6 +39,11 @@ impl Pace {
         self.samples > 0
     }
 
+    /// The average, if known.
+    pub(super) fn ms_per_flop(&self) -> Option<f64> {
+        self.is_known().then_some(self.ms_per_flop)
+    }
+
     fn ms_for(&self, flops: u64) -> Option<u64> {
         let ms = self.ms_per_flop * flops.max(1) as f64;
         // Casts of floats saturate.

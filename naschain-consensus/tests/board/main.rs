@@ -5,6 +5,7 @@ mod harness;
 mod leases;
 mod retries;
 mod settling;
+mod strangers;
 mod trust;
 mod watchdog;
 mod work_stealing;

@@ -28,6 +28,12 @@ pub(crate) enum Behaviour {
     Farmer,
     /// Trains until a random time, then disappears.
     Mortal,
+    /// Takes jobs and forgets them.
+    Forgetful,
+    /// Answers at once that its training failed.
+    Failer,
+    /// Claims to have finished all epochs, sends heartbeats for ever and never answers.
+    Boaster,
     /// Keeps joining and never requests work.
     Lurker,
 }
@@ -49,6 +55,7 @@ impl World {
         };
         match behaviour {
             Behaviour::Malformed => return Row::Malformed("not JSON".into()),
+            Behaviour::Failer => return Row::Failed("out of memory".into()),
             Behaviour::Liar => shift(3_000, &mut self.stream),
             Behaviour::Farmer if farmed => shift(3_000, &mut self.stream),
             Behaviour::Guesser => shift(50, &mut self.stream),

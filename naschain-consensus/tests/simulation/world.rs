@@ -286,7 +286,10 @@ impl World {
                 let (lease, left) = (*lease, *ends - self.now);
                 let all = (*ends - *began).max(1) as u128;
                 let epochs = u128::from(self.options.rules.epochs);
-                let epoch = ((self.now - *began) as u128 * epochs / all) as u32;
+                let epoch = match miner.behaviour {
+                    Behaviour::Boaster => self.options.rules.epochs,
+                    _ => ((self.now - *began) as u128 * epochs / all) as u32,
+                };
                 if miner.behaviour == Behaviour::Crasher && miner.jobs.is_multiple_of(5) {
                     miner.jobs += 1;
                     miner.activity = Activity::Requesting;
@@ -326,14 +329,23 @@ impl World {
                     _ => None,
                 });
                 let Some((job, lease)) = own else { return };
+                if miner.behaviour == Behaviour::Forgetful {
+                    return self.set_timer(index, self.options.rules.lease_ms + 1_000);
+                }
                 miner.jobs += 1;
                 let is_idler = matches!(
                     miner.behaviour,
-                    Behaviour::Liar | Behaviour::Guesser | Behaviour::Copier | Behaviour::Colluder
+                    Behaviour::Liar
+                        | Behaviour::Guesser
+                        | Behaviour::Copier
+                        | Behaviour::Colluder
+                        | Behaviour::Failer
                 );
                 let trains_ms = (WORK as f64 / miner.speed) as u64;
                 let ms = match self.options.cheater_speed {
-                    _ if miner.behaviour == Behaviour::Staller => u64::MAX / 2,
+                    _ if matches!(miner.behaviour, Behaviour::Staller | Behaviour::Boaster) => {
+                        u64::MAX / 2
+                    }
                     CheaterSpeed::Instant if is_idler => 1,
                     CheaterSpeed::TopSpeed if is_idler => {
                         (self.options.slowest_ms as f64 / self.options.speed_ratio) as u64

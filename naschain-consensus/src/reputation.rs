@@ -1,0 +1,69 @@
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// What strangers may cost a run: places, back-off, the pace of heartbeats and the draw of open
+/// seats.
+///
+/// A miner has a *good record* while accepted answers outweigh what it forgot and failed: each
+/// accepted answer gives a credit, each lease that ends without an answer and each bad answer halves
+/// the credits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Reputation {
+    /// Maximum number of miners whose names are known.
+    pub max_miners: u32,
+    /// Once the board is full, a new miner takes the place of one that holds no lease and has not
+    /// answered for this many milliseconds.
+    pub place_ms: u64,
+    /// First back-off after a lease without an answer or a bad answer, where no credits are left; at
+    /// least the time that a lease was kept by heartbeats alone. Each further one doubles it; each
+    /// accepted answer takes half of the doublings away.
+    pub backoff_ms: u64,
+    /// Maximum back-off.
+    pub max_backoff_ms: u64,
+    /// The slowest plausible machine. A lease ends when its heartbeats fall behind the pace of such
+    /// a machine, or of one ten times slower than the slowest that had answers accepted lately.
+    pub min_flops_per_second: u64,
+    /// How long miners that request work are gathered before the open seats are drawn among them.
+    pub draw_wait_ms: u64,
+}
+
+impl Default for Reputation {
+    /// 100,000 names, ten minutes, back-off from 30 seconds to an hour, 1 GFLOP/s, two seconds.
+    fn default() -> Self {
+        Reputation {
+            max_miners: 100_000,
+            place_ms: 600_000,
+            backoff_ms: 30_000,
+            max_backoff_ms: 3_600_000,
+            min_flops_per_second: 1_000_000_000,
+            draw_wait_ms: 2_000,
+        }
+    }
+}
+
+impl Reputation {
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        for (name, value) in [
+            ("max_miners", u64::from(self.max_miners)),
+            ("place_ms", self.place_ms),
+            ("backoff_ms", self.backoff_ms),
+            ("min_flops_per_second", self.min_flops_per_second),
+        ] {
+            if value == 0 {
+                return Err(Error::out_of_range(name, value, "at least 1"));
+            }
+        }
+        if self.max_backoff_ms < self.backoff_ms {
+            let found = self.max_backoff_ms;
+            return Err(Error::out_of_range(
+                "max_backoff_ms",
+                found,
+                "at least backoff_ms",
+            ));
+        }
+        Ok(())
+    }
+}
