@@ -1,6 +1,7 @@
 //! `history.jsonl`: each evaluated genome with all rows and the verdict, one JSON object per line.
 
-use std::io::{ErrorKind, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -42,10 +43,14 @@ impl History {
             text += &serde_json::to_string(job)?;
             text.push('\n');
         }
+        if text.is_empty() {
+            return Ok(());
+        }
         let context = || format!("cannot write {}", self.path.display());
         let open = std::fs::OpenOptions::new().append(true).open(&self.path);
         let mut file = open.with_context(context)?;
-        if let Err(error) = file.write_all(text.as_bytes()) {
+        let written = file.write_all(text.as_bytes());
+        if let Err(error) = written.and_then(|()| file.sync_data()) {
             // A partial line would make the whole file unreadable.
             let _ = file.set_len(self.bytes);
             return Err(error).with_context(context);
@@ -53,6 +58,27 @@ impl History {
         self.bytes += text.len() as u64;
         self.written = closed.len();
         Ok(())
+    }
+}
+
+/// Number of jobs in the file; `None` if there is no file.
+pub fn count_jobs(dir: &Path) -> Result<Option<usize>> {
+    let path = dir.join(HISTORY_FILE);
+    let context = || format!("cannot read {}", path.display());
+    let mut file = match File::open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => BufReader::new(opened.with_context(context)?),
+    };
+    let mut jobs = 0;
+    loop {
+        // Not by lines: nothing bounds the length of one in a damaged file.
+        let buffer = file.fill_buf().with_context(context)?;
+        if buffer.is_empty() {
+            return Ok(Some(jobs));
+        }
+        jobs += buffer.iter().filter(|byte| **byte == b'\n').count();
+        let read = buffer.len();
+        file.consume(read);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::artifacts::history::{HISTORY_FILE, read_history};
 use crate::cli::data_args;
 use crate::cli::data_args::KEEP_MIB;
 use crate::commands::inspect::parse_genome;
-use crate::journal::run_folder::{check_data, read_spec};
+use crate::journal::run_folder::{check_data, create_folder, read_spec};
 use naschain_run::{ClosedJob, RunSpec};
 
 /// File of the model as trained in the search.
@@ -107,8 +107,7 @@ impl Member {
     pub fn store(&self, model: &Model, file: &str) -> Result<()> {
         let path = self.path(file);
         let folder = path.parent().unwrap_or(&self.dir);
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot create {}", folder.display()))?;
+        create_folder(folder)?;
         Ok(model.save(&path)?)
     }
 }

@@ -113,6 +113,7 @@ impl Opened {
         Settings {
             genomaster: hotkey.map(|hotkey| hotkey.address().to_owned()),
             max_miners: self.max_miners,
+            ..Settings::default()
         }
     }
 

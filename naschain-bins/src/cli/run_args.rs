@@ -10,10 +10,12 @@ use naschain_core::{MacroSpace, Recipe};
 use naschain_nsga::{Mode, Pace, SearchConfig};
 use naschain_train::{Dataset, Device, Isa, Options};
 
+use crate::artifacts::history::count_jobs;
 use crate::cli::data_args::DataArgs;
 use crate::cli::presets::{PRESETS, Preset};
 use crate::coordinator::Coordinator;
 use crate::coordinator::shared::Settings;
+use crate::journal::folder_lock::FolderLock;
 use crate::journal::run_folder::{create_or_check, versions};
 use crate::journal::store::{Place, PlaceParser};
 use naschain_run::{DataSpec, RunSpec, objectives};
@@ -232,6 +234,8 @@ pub struct OpenRun {
     pub(crate) dataset: Arc<Dataset>,
     pub(crate) dir: PathBuf,
     pub(crate) coordinator: Arc<Coordinator>,
+    /// To be held until the run is closed.
+    pub(crate) lock: FolderLock,
 }
 
 impl CommonArgs {
@@ -241,12 +245,14 @@ impl CommonArgs {
     }
 
     /// Like [`CommonArgs::open`], with settings of the coordinator.
-    pub async fn open_with(&self, settings: Settings) -> Result<OpenRun> {
+    pub async fn open_with(&self, mut settings: Settings) -> Result<OpenRun> {
         self.device.device.check()?;
         let dataset = Arc::new(self.data.load()?);
         let spec = self.run.spec(&self.data, &dataset)?;
         let dir = self.run.folder(&spec.data.name);
+        let lock = FolderLock::take(&dir)?;
         let spec = create_or_check(spec, &dir)?;
+        settings.history_jobs = count_jobs(&dir)?;
         let place = self.store.clone();
         let place = place.unwrap_or_else(|| Place::of_run(&dir));
         let coordinator = Coordinator::open_with(place, spec, settings).await?;
@@ -254,6 +260,7 @@ impl CommonArgs {
             dataset,
             dir,
             coordinator,
+            lock,
         })
     }
 }

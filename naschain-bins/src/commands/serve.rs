@@ -47,6 +47,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         dataset,
         dir,
         coordinator,
+        lock: _held,
     } = args.common.open_with(opened.settings()).await?;
     let (auth, legacy) = opened.auth(&coordinator)?;
     let scheme = if listening.tls.is_some() {

@@ -13,9 +13,9 @@ use crate::coordinator::active_run::{ActiveRun, Group, PAGE, close, restore};
 use crate::coordinator::admission::admission;
 use crate::coordinator::applied::Applied;
 use crate::coordinator::call_error::{CallError, Unavailable};
+use crate::coordinator::continuity::{Continuity, check_history};
 use crate::coordinator::shared::{Command, PublishedEvents, Shared};
 use crate::coordinator::signed::use_request;
-use crate::journal::Journal;
 use crate::journal::store::Place;
 use naschain_identity::Nonces;
 use naschain_run::Proof;
@@ -40,6 +40,7 @@ pub(crate) struct Leader {
     place: Place,
     queue: mpsc::Receiver<Command>,
     checked: std::time::Instant,
+    continuity: Continuity,
     closed: bool,
 }
 
@@ -65,18 +66,22 @@ impl Leader {
             place,
             queue,
             checked: clock::now(),
+            continuity: Continuity::new(),
             closed: false,
         }
     }
 
     /// Becomes leader if there is none: opens the journal and restores the state.
     pub(crate) async fn try_to_lead(&mut self) -> Result<()> {
-        let Some(journal) = Journal::lead(&self.place, self.shared.rules.run).await? else {
+        let opened = self.continuity.open(&self.place, &self.shared).await?;
+        let Some(journal) = opened else {
             self.set_unavailable(Some(Unavailable::Standby));
             return Ok(());
         };
         let began = clock::now();
         let mut active = restore(journal, &self.shared.spec).await?;
+        let known = self.shared.settings.history_jobs;
+        check_history(&active.state, known, &self.place)?;
         self.restore_nonces(&mut active).await?;
         tracing::info!(
             "leading: {} events in {}, of which {} were replayed, in {:.1} s",
@@ -89,6 +94,7 @@ impl Leader {
         self.shared.finished.store(finished, Relaxed);
         *self.shared.active.lock().await = Some(active);
         self.checked = clock::now();
+        self.continuity.restart();
         self.set_unavailable(None);
         self.shared.changes.send_modify(|count| *count += 1);
         Ok(())
@@ -240,6 +246,7 @@ impl Leader {
     async fn take(&mut self, active: &mut ActiveRun, commands: Vec<Command>) -> Result<()> {
         let mut group = Group::default();
         let mut closing = None;
+        self.continuity.leave_out_pause(&mut active.clock);
         let now = active.clock.now();
         let deadline = active.state.board().next_deadline();
         if deadline.is_some_and(|then| then <= now) {
@@ -330,8 +337,11 @@ impl Leader {
         if group.events > 0 {
             let began = clock::now();
             journal.commit().await?;
+            self.continuity.acknowledged = Some(journal.head());
             self.shared.metrics.committed(group.events, began.elapsed());
         }
+        // Also where nothing was written: a repetition is acknowledged, and the health is asked for.
+        journal.check_files()?;
         if self.checked.elapsed() >= CHECK_INTERVAL {
             journal.check().await?;
             self.checked = clock::now();

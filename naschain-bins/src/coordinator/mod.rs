@@ -8,6 +8,7 @@ mod admission;
 mod answers;
 mod applied;
 pub mod call_error;
+mod continuity;
 mod leader;
 pub mod metrics;
 mod pages;

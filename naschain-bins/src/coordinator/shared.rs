@@ -21,6 +21,9 @@ pub struct Settings {
     pub genomaster: Option<String>,
     /// Maximum number of miners that may join.
     pub max_miners: usize,
+    /// Number of jobs that have ended according to the history in the run's folder; `None` in a
+    /// folder without one. The journal has to have them.
+    pub history_jobs: Option<usize>,
 }
 
 impl Default for Settings {
@@ -28,6 +31,7 @@ impl Default for Settings {
         Settings {
             genomaster: None,
             max_miners: 100_000,
+            history_jobs: None,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! A run's folder: `run.json`, and files that are written whole or not at all.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -55,16 +57,52 @@ pub fn create_or_check(spec: RunSpec, dir: &Path) -> Result<RunSpec> {
         }
         return Ok(stored);
     }
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    create_folder(dir)?;
     let json = serde_json::to_string_pretty(&spec)?;
     write_whole(&path, json.as_bytes())?;
     Ok(spec)
 }
 
-/// Writes a file so that it is there whole or not at all.
+/// Writes a file so that it is there whole or not at all, also after a power failure.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let partial = path.with_extension("partial");
-    std::fs::write(&partial, bytes)
-        .with_context(|| format!("cannot write {}", partial.display()))?;
-    std::fs::rename(&partial, path).with_context(|| format!("cannot write {}", path.display()))
+    let written = File::create(&partial).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.with_context(|| format!("cannot write {}", partial.display()))?;
+    std::fs::rename(&partial, path).with_context(|| format!("cannot write {}", path.display()))?;
+    sync_folder(path)
+}
+
+/// Waits until the names in the folder of a file are on disk: a new or renamed file can be lost in
+/// a power failure although its bytes are there.
+pub fn sync_folder(path: &Path) -> Result<()> {
+    // Other systems do not open folders as files.
+    #[cfg(unix)]
+    {
+        let folder = match path.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+            Some(parent) => parent,
+            None => path,
+        };
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        synced.with_context(|| format!("cannot write the folder {}", folder.display()))?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
+/// Creates a folder and those above it, and waits until they are on disk.
+pub fn create_folder(dir: &Path) -> Result<()> {
+    let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    for created in missing.into_iter().rev() {
+        // The last ancestor of a relative path is "", which is there.
+        if !created.as_os_str().is_empty() {
+            sync_folder(created)?;
+        }
+    }
+    Ok(())
 }
