@@ -69,6 +69,11 @@ pub struct Rules {
     pub epochs: u32,
     /// Adaptive replication; `None`, the default, checks every miner in every job.
     pub trust: Option<Trust>,
+    /// Whether miners of the reference network, `uid-N`, send no heartbeats: their leases last for
+    /// [`Rules::job_limit_ms`], or until the miner requests work again. Not stored when it is off, as
+    /// in the runs of earlier versions, which journalled heartbeats in these miners' names.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub silent_uids: bool,
 }
 
 /// When the seat of a straggler is given to a second miner as well (speculative execution).
@@ -144,6 +149,7 @@ impl Default for Rules {
             watchdog: Some(Watchdog::default()),
             epochs: 0,
             trust: None,
+            silent_uids: false,
         }
     }
 }

@@ -25,7 +25,7 @@ const fn setting(
     }
 }
 
-const SETTINGS: [Setting; 19] = [
+const SETTINGS: [Setting; 20] = [
     setting(
         "seats",
         "miners that train each job (2 to 64)",
@@ -132,6 +132,11 @@ const SETTINGS: [Setting; 19] = [
             let trust = rules.trust.get_or_insert_with(Trust::default);
             number(&mut trust.after_valid, value)
         },
+    ),
+    setting(
+        "silent_uids",
+        "miners named uid-N send no heartbeats, so their leases last for job_limit_ms: true or false",
+        |rules, value| parse(&mut rules.silent_uids, value, "true or false"),
     ),
 ];
 

@@ -1,13 +1,13 @@
 //! `history.jsonl`: each evaluated genome with all rows and the verdict, one JSON object per line.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use naschain_run::ClosedJob;
 
-use crate::journal::run_folder::write_whole;
+use crate::journal::run_folder::{append_whole, write_whole};
 
 /// The file, in the folder of a run.
 pub const HISTORY_FILE: &str = "history.jsonl";
@@ -16,7 +16,6 @@ pub const HISTORY_FILE: &str = "history.jsonl";
 pub struct History {
     path: PathBuf,
     written: usize,
-    bytes: u64,
 }
 
 impl History {
@@ -28,7 +27,6 @@ impl History {
         let mut history = History {
             path: dir.join(HISTORY_FILE),
             written: 0,
-            bytes: 0,
         };
         write_whole(&history.path, b"")?;
         history.follow(closed)?;
@@ -46,16 +44,13 @@ impl History {
         if text.is_empty() {
             return Ok(());
         }
-        let context = || format!("cannot write {}", self.path.display());
-        let open = std::fs::OpenOptions::new().append(true).open(&self.path);
-        let mut file = open.with_context(context)?;
-        let written = file.write_all(text.as_bytes());
-        if let Err(error) = written.and_then(|()| file.sync_data()) {
-            // A partial line would make the whole file unreadable.
-            let _ = file.set_len(self.bytes);
-            return Err(error).with_context(context);
-        }
-        self.bytes += text.len() as u64;
+        // Never recreated here, which would lose the jobs before.
+        ensure!(
+            self.path.exists(),
+            "{} was removed; restart the genomaster to write it again",
+            self.path.display()
+        );
+        append_whole(&self.path, text.as_bytes())?;
         self.written = closed.len();
         Ok(())
     }

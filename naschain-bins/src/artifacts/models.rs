@@ -11,7 +11,7 @@ use crate::artifacts::history::{HISTORY_FILE, read_history};
 use crate::cli::data_args;
 use crate::cli::data_args::KEEP_MIB;
 use crate::commands::inspect::parse_genome;
-use crate::journal::run_folder::{check_data, create_folder, read_spec};
+use crate::journal::run_folder::{check_data, create_folder, read_spec, sync_file};
 use naschain_run::{ClosedJob, RunSpec};
 
 /// File of the model as trained in the search.
@@ -108,7 +108,9 @@ impl Member {
         let path = self.path(file);
         let folder = path.parent().unwrap_or(&self.dir);
         create_folder(folder)?;
-        Ok(model.save(&path)?)
+        model.save(&path)?;
+        sync_file(&path.with_extension("json"))?;
+        sync_file(&path)
     }
 }
 

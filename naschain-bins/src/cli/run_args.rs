@@ -141,6 +141,9 @@ pub struct RunArgs {
     /// Folder of the run; an interrupted run in it resumes [default: runs/DATA-seedSEED]
     #[arg(long, visible_alias = "run", value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Whether miners of the reference network take part, which send no heartbeats.
+    #[arg(skip)]
+    pub silent_uids: bool,
 }
 
 /// Flags of the device and of computation.
@@ -241,14 +244,20 @@ pub struct OpenRun {
 impl CommonArgs {
     /// Checks the flags, loads the data, and creates the run's folder or resumes the run in it.
     pub async fn open(&self) -> Result<OpenRun> {
-        self.open_with(Settings::default()).await
+        self.open_with(Settings::default(), |_| Ok(())).await
     }
 
-    /// Like [`CommonArgs::open`], with settings of the coordinator.
-    pub async fn open_with(&self, mut settings: Settings) -> Result<OpenRun> {
+    /// Like [`CommonArgs::open`], with settings of the coordinator, for a run that `check` accepts:
+    /// it is called before anything is created.
+    pub async fn open_with(
+        &self,
+        mut settings: Settings,
+        check: impl FnOnce(&RunSpec) -> Result<()>,
+    ) -> Result<OpenRun> {
         self.device.device.check()?;
         let dataset = Arc::new(self.data.load()?);
         let spec = self.run.spec(&self.data, &dataset)?;
+        check(&spec)?;
         let dir = self.run.folder(&spec.data.name);
         let lock = FolderLock::take(&dir)?;
         let spec = create_or_check(spec, &dir)?;
@@ -353,6 +362,7 @@ impl RunArgs {
         // A waiting miner sends no heartbeats, so it may be silent for longer than a lease.
         rules.away_ms = self.lease_seconds.saturating_mul(2000).max(MIN_AWAY_MS);
         rules.epochs = epochs;
+        rules.silent_uids = self.silent_uids;
         for setting in &self.rule {
             let Some((name, value)) = setting.split_once('=') else {
                 bail!("--rule is {setting:?}; it must be NAME=VALUE, such as max_retries=8");

@@ -12,8 +12,10 @@ use crate::cli::program::print;
 use crate::cli::run_args::{CommonArgs, OpenRun};
 use crate::commands::conclude::{conclude, follow};
 use crate::server;
+use crate::server::legacy::suitability::check_run;
 use crate::server::listen;
 use crate::shutdown::shutdown;
+use naschain_run::RunSpec;
 
 /// Pause before the front's models are trained and written again after a failure, for example on a
 /// full disk.
@@ -41,15 +43,18 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     let opened = args.access.open()?;
     if args.access.legacy {
         args.common.run.agreement.get_or_insert(Rule::Tolerance);
+        args.common.run.silent_uids = true;
     }
+    let is_legacy = args.access.legacy;
+    let check = |spec: &RunSpec| if is_legacy { check_run(spec) } else { Ok(()) };
     let listening = opened.listening.clone();
     let OpenRun {
         dataset,
         dir,
         coordinator,
         lock: _held,
-    } = args.common.open_with(opened.settings()).await?;
-    let (auth, legacy) = opened.auth(&coordinator)?;
+    } = args.common.open_with(opened.settings(), check).await?;
+    let (auth, legacy) = opened.auth(&coordinator, &dir)?;
     let scheme = if listening.tls.is_some() {
         "https"
     } else {

@@ -75,6 +75,31 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_folder(path)
 }
 
+/// Appends to a file, which is created if it is missing: all of these bytes or none.
+pub fn append_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let context = || format!("cannot write {}", path.display());
+    let opened = File::options().create(true).append(true).open(path);
+    let mut file = opened.with_context(context)?;
+    let before = file.metadata().with_context(context)?.len();
+    let written = file.write_all(bytes);
+    if let Err(error) = written.and_then(|()| file.sync_data()) {
+        // A partial line would make the whole file unreadable.
+        let _ = file.set_len(before);
+        return Err(error).with_context(context);
+    }
+    if before == 0 {
+        sync_folder(path)?;
+    }
+    Ok(())
+}
+
+/// Waits until a file that a library has written, and its name, are on disk.
+pub fn sync_file(path: &Path) -> Result<()> {
+    let synced = File::open(path).and_then(|file| file.sync_all());
+    synced.with_context(|| format!("cannot write {}", path.display()))?;
+    sync_folder(path)
+}
+
 /// Waits until the names in the folder of a file are on disk: a new or renamed file can be lost in
 /// a power failure although its bytes are there.
 pub fn sync_folder(path: &Path) -> Result<()> {

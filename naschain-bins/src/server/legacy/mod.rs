@@ -1,23 +1,25 @@
 //! The three endpoints of the reference network, as its Python miner and validator speak.
 //!
 //! A miner there is an integer uid, `uid-N` here. It sends no heartbeats, so a lease of such a
-//! miner lives until it answers, asks again, or the run's longest time for a job is over; the
-//! watchdog gives its work to another before. Answers have no training digest.
+//! miner lives until it answers, asks again, or the run's longest time for a job is over (the rule
+//! `silent_uids`); the watchdog gives its work to another before. Answers have no training digest.
 
 pub mod credentials;
+pub(crate) mod message;
+pub mod reports;
+pub(crate) mod suitability;
 pub mod values;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use naschain_consensus::{Event, LeaseId, MinerId, Rejected, Row, Rule};
+use naschain_consensus::{Event, JobId, LeaseId, MinerId, Rejected, Row};
 use naschain_core::Genome;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -26,7 +28,8 @@ use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::CallError;
 use crate::server::auth::Authenticator;
 use crate::server::legacy::credentials::LegacyCredentials;
-use crate::server::problem::Failure;
+use crate::server::legacy::message::Message;
+use crate::server::legacy::reports::{Report, Reports};
 use naschain_run::{ClosedJob, Job, JobReply, JoinRequest, legacy_uid};
 
 /// Maximum length of a genome's text: 32 nodes in 10 phases, with separators.
@@ -38,6 +41,11 @@ pub struct Legacy {
     pub credentials: Option<LegacyCredentials>,
     /// Decides who may join.
     pub auth: Arc<Authenticator>,
+    /// Uids are below this number. Old validators read a uid as an index, and one far beyond the
+    /// size of their subnet blinds them to all others.
+    pub uids: u32,
+    /// Where power, GPU and version are kept.
+    pub reports: Option<Reports>,
 }
 
 struct App {
@@ -49,16 +57,24 @@ struct App {
 }
 
 /// What the old validator reads, which grows with each job that ends.
-#[derive(Default)]
 struct Measured {
+    uids: u32,
     jobs: usize,
     /// JSON objects with commas between.
     text: String,
 }
 
-/// The routes; starts the task that sends heartbeats for these miners, which send none.
+/// The routes. In runs of earlier versions, without the rule `silent_uids`, it starts the task that
+/// sends heartbeats for these miners, which send none.
 pub fn router(coordinator: Arc<Coordinator>, legacy: Legacy) -> Router {
-    tokio::spawn(keep_leases(Arc::downgrade(&coordinator)));
+    if !coordinator.spec().rules.silent_uids {
+        tokio::spawn(keep_leases(Arc::downgrade(&coordinator)));
+    }
+    let measured = Measured {
+        uids: legacy.uids,
+        jobs: 0,
+        text: String::new(),
+    };
     Router::new()
         .route("/request_job", post(request_job))
         .route("/finish_job", post(finish_job))
@@ -67,38 +83,8 @@ pub fn router(coordinator: Arc<Coordinator>, legacy: Legacy) -> Router {
             coordinator,
             legacy,
             answered: Mutex::default(),
-            measured: tokio::sync::Mutex::default(),
+            measured: tokio::sync::Mutex::new(measured),
         }))
-}
-
-/// Refuses runs that such miners cannot take part in.
-pub fn check_rule(rule: Rule) -> Result<()> {
-    ensure!(
-        rule != Rule::Exact,
-        "--legacy needs --agreement tolerance or chained: miners of the old network have no training digests"
-    );
-    Ok(())
-}
-
-/// A refusal, as those clients read it.
-struct Message(StatusCode, String);
-
-impl IntoResponse for Message {
-    fn into_response(self) -> Response {
-        (self.0, Json(json!({ "message": self.1 }))).into_response()
-    }
-}
-
-impl From<Failure> for Message {
-    fn from(failure: Failure) -> Message {
-        Message(failure.status(), failure.detail().to_owned())
-    }
-}
-
-impl From<CallError> for Message {
-    fn from(error: CallError) -> Message {
-        Failure::from(error).into()
-    }
 }
 
 type Reply<T> = Result<T, Message>;
@@ -153,7 +139,7 @@ async fn finish_job(
         .parse()
         .map_err(|error: naschain_core::Error| wrong(format!("genome_string: {error}")))?;
     let thanks = Json(json!({ "message": "the answer was counted" }));
-    let Some(lease) = app.lease(user_name, &genome).await else {
+    let Some((lease, job)) = app.lease(user_name, &genome).await else {
         if app.was_answered(user_name, &genome) {
             return Ok(thanks);
         }
@@ -170,8 +156,11 @@ async fn finish_job(
     let miner = miner(user_name);
     tracing::info!("{miner} answers under {lease}");
     app.coordinator.submit(&miner, lease, row, None).await?;
-    let mut answered = app.answered.lock().unwrap_or_else(PoisonError::into_inner);
-    answered.insert(user_name, genome);
+    app.note_answer(user_name, genome);
+    if let Some(reports) = &app.legacy.reports {
+        let report = Report::read(&answer.response_values);
+        reports.keep((lease, job), user_name, report).await;
+    }
     match problem {
         None => Ok(thanks),
         Some(problem) => Err(wrong(format!(
@@ -181,7 +170,7 @@ async fn finish_job(
 }
 
 /// Every paid or unpaid measurement of the jobs that have ended, one object each. Miners that
-/// have no uid are left out, and so are answers without numbers: the old validator cannot read
+/// have no uid, or one that is too large, are left out, and so are answers without numbers: the old validator cannot read
 /// either.
 async fn handle_valid_request(State(app): State<Arc<App>>) -> Reply<Response> {
     // One reader at a time, and each job once, so that they do not hold up those who write.
@@ -200,7 +189,8 @@ impl Measured {
     fn follow(&mut self, closed: &[ClosedJob]) {
         for job in closed.iter().skip(self.jobs) {
             for (miner, row) in &job.rows {
-                let (Some(uid), Row::Measured(measurement)) = (legacy_uid(miner), row) else {
+                let uid = legacy_uid(miner).filter(|uid| *uid < self.uids);
+                let (Some(uid), Row::Measured(measurement)) = (uid, row) else {
                     continue;
                 };
                 let object = json!({
@@ -218,6 +208,16 @@ impl Measured {
 
 impl App {
     fn authenticate(&self, uid: u32, headers: &HeaderMap) -> Reply<()> {
+        let uids = self.legacy.uids;
+        if uid >= uids {
+            return Err(Message(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                format!(
+                    "user_name is {uid}; it must be a uid from 0 to {}",
+                    uids - 1
+                ),
+            ));
+        }
         let Some(credentials) = &self.legacy.credentials else {
             return Ok(());
         };
@@ -274,13 +274,18 @@ impl App {
     }
 
     /// The live lease under which this user trains this genome.
-    async fn lease(&self, uid: u32, genome: &Genome) -> Option<LeaseId> {
+    async fn lease(&self, uid: u32, genome: &Genome) -> Option<(LeaseId, JobId)> {
         let miner = miner(uid);
         let found = self.coordinator.with_state(|state| {
             let mut leases = state.leases_of(&miner);
             leases.find(|(_, job)| state.genome(*job) == Some(genome))
         });
-        found.await.map(|(lease, _)| lease)
+        found.await
+    }
+
+    fn note_answer(&self, uid: u32, genome: Genome) {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.insert(uid, genome);
     }
 
     fn was_answered(&self, uid: u32, genome: &Genome) -> bool {
