@@ -2,3 +2,5 @@
 
 mod accepted_is_audited;
 mod growth;
+mod journal;
+mod old_network;
