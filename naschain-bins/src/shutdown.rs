@@ -1,6 +1,6 @@
 //! Signals: requests to stop the program, and the limit of file sizes.
 
-/// Waits for Ctrl-C or, on Unix, SIGTERM.
+/// Waits for Ctrl-C or, on Unix, SIGTERM, which systemd and containers send.
 pub async fn shutdown() {
     #[cfg(unix)]
     {

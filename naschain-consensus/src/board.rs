@@ -211,7 +211,7 @@ impl JobBoard {
                 Step::Submit(self.live_lease(now, miner, lease)?, row)
             }
             Event::Leave { miner } => Step::Leave(self.known(miner)?),
-            Event::Tick => Step::Tick,
+            Event::Tick | Event::Reveal { .. } => Step::Tick,
         })
     }
 

@@ -62,6 +62,11 @@ pub enum Event {
         /// The miner.
         miner: MinerId,
     },
+    /// The genomaster reveals the secret of its run, which the board does not use.
+    Reveal {
+        /// The secret.
+        secret: naschain_core::Digest,
+    },
     /// Time has passed. A tick that returns no action has changed nothing.
     Tick,
 }

@@ -56,6 +56,11 @@ pub enum Rejected {
         #[serde(rename = "batch")]
         job: JobId,
     },
+    /// The secret of the run was revealed before the run's end, twice, or wrongly.
+    #[error(
+        "the secret may be revealed once, when the run is finished, and must have the hash in its specification"
+    )]
+    Secret,
     /// A miner registered with an invalid capacity.
     #[error("capacity of miner {miner} is {capacity}; it must be 1 to 1024")]
     Capacity {

@@ -4,7 +4,7 @@ use crate::Error;
 
 /// All values that determine a training, apart from the network and the data.
 ///
-/// The default is the recipe of the reference network with 20 epochs. The last four fields are options
+/// The default is the recipe of the reference network with 20 epochs. The last five fields are options
 /// that are off by default; in JSON they may be omitted, and are not written while they are off.
 ///
 /// ```
@@ -21,7 +21,7 @@ pub struct Recipe {
     /// The version of the training arithmetic, as defined in `docs/arithmetic.md`: another version gives
     /// other bits.
     pub arithmetic: u32,
-    /// The seed of all random streams of the split and the training.
+    /// The seed of all random streams of the training, and of the split unless it has its own.
     pub seed: u64,
     /// Number of passes over the training images.
     pub epochs: u32,
@@ -58,6 +58,10 @@ pub struct Recipe {
     /// Uses Nesterov momentum (Sutskever et al. 2013).
     #[serde(default, skip_serializing_if = "is_off")]
     pub nesterov: bool,
+    /// The seed of the split into training and validation images; `None` is [`Recipe::seed`]. With it,
+    /// trainings with different seeds are validated on the same images.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub split_seed: Option<u64>,
 }
 
 /// Whether an option has its default value, which is off.
@@ -102,6 +106,7 @@ impl Default for Recipe {
             warmup_epochs: 0,
             drop_path: 0.0,
             nesterov: false,
+            split_seed: None,
         }
     }
 }

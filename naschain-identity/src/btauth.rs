@@ -256,8 +256,11 @@ fn optional<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a
     let Some(value) = values.next() else {
         return Ok(None);
     };
-    if values.next().is_some() {
-        return Err(malformed(name, "comes more than once"));
+    let repeats = values.count();
+    if repeats > 0 {
+        let times = repeats + 1;
+        let problem = format!("appears {times} times; it must appear once");
+        return Err(malformed(name, problem));
     }
     let text = value.to_str();
     text.map(Some)
@@ -266,13 +269,16 @@ fn optional<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a
 
 fn required<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, AuthError> {
     optional(headers, name)?
-        .ok_or_else(|| malformed(name, "is missing; requests have to be signed (btauth/1)"))
+        .ok_or_else(|| malformed(name, "is missing; requests must be signed (btauth/1)"))
 }
 
 fn address(header: &'static str, text: &str) -> Result<String, AuthError> {
     match ss58::decode(text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(malformed(header, format!("is wrong: {error}"))),
+        Err(error) => Err(malformed(
+            header,
+            format!("must be a hotkey's address: {error}"),
+        )),
     }
 }
 

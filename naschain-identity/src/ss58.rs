@@ -1,50 +1,51 @@
 //! Addresses of sr25519 public keys, as the Substrate chains write them (SS58, network 42).
 
-/// The network that Bittensor's addresses are written for: Substrate's general one.
+/// The network number in Bittensor's addresses: that of generic Substrate addresses.
 const PREFIX: u8 = 42;
 const KEY_BYTES: usize = 32;
 const CHECKSUM_BYTES: usize = 2;
-/// No address of this network has more characters.
+/// Maximum length of an address of this network. Longer text is refused before it is decoded,
+/// because the time for decoding base58 grows with the square of the length.
 const MAX_CHARACTERS: usize = 48;
 
 /// A public key.
 pub type PublicKey = [u8; KEY_BYTES];
 
-/// Why a text is not an address.
+/// Why a text is not a valid address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
-    /// It has characters that base58 has not, or too many.
-    #[error("{found:?} is not an address: it has to be 47 or 48 characters of base58")]
+    /// The text is too long or contains characters that are not base58.
+    #[error("{found:?} is not an address; it must be 47 or 48 characters of base58")]
     NotBase58 {
-        /// Its beginning.
+        /// The beginning of the text.
         found: String,
     },
-    /// It decodes to another number of bytes.
-    #[error("address {found} has {bytes} bytes; it needs 35")]
+    /// The text decodes to a wrong number of bytes.
+    #[error("address {found:?} has {bytes} bytes; it must have 35")]
     Length {
         /// The address.
         found: String,
-        /// How many bytes it has.
+        /// The number of decoded bytes.
         bytes: usize,
     },
-    /// It is written for another network.
-    #[error("address {found} is of network {prefix}; Bittensor's is 42")]
+    /// The address is for another network.
+    #[error("address {found} is for network {prefix}; Bittensor's addresses are for network 42")]
     Network {
         /// The address.
         found: String,
-        /// Its first byte.
+        /// The network number, its first byte.
         prefix: u8,
     },
-    /// A character was mistyped.
-    #[error("address {found} has a wrong checksum; a character of it is wrong")]
+    /// The checksum does not match, usually because a character was mistyped.
+    #[error("address {found} has a wrong checksum; check it for a mistyped character")]
     Checksum {
         /// The address.
         found: String,
     },
 }
 
-/// The address of `key`.
+/// Returns the address of a public key.
 pub fn encode(key: &PublicKey) -> String {
     let mut bytes = vec![PREFIX];
     bytes.extend_from_slice(key);
@@ -53,7 +54,7 @@ pub fn encode(key: &PublicKey) -> String {
     bs58::encode(bytes).into_string()
 }
 
-/// The key of an address.
+/// Returns the public key of an address.
 ///
 /// # Errors
 /// [`AddressError`] says what is wrong with it.
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    // Substrate's well-known development account.
+    // Alice, Substrate's well-known development account.
     const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
     const ALICE_KEY: &str = "d43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d";
 
@@ -132,7 +133,7 @@ mod tests {
             let mut text = encode(&key).into_bytes();
             prop_assume!(text[place] != alphabet[letter]);
             text[place] = alphabet[letter];
-            // Two bytes of checksum let one in 65,536 changes through.
+            // A checksum of two bytes misses one in 65,536 changes.
             let text = String::from_utf8(text).unwrap();
             if let Ok(other) = decode(&text) {
                 prop_assert_ne!(other, key);
@@ -140,7 +141,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_is_a_panic(text in ".{0,60}") {
+        fn no_text_causes_a_panic(text in ".{0,60}") {
             let _ = decode(&text);
         }
     }

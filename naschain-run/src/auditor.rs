@@ -27,7 +27,7 @@ pub enum Fault {
         found: u64,
     },
     /// The event is unchanged, but its stored hash is not.
-    #[error("the link of event {number} was changed")]
+    #[error("the entry hash of event {number} was changed")]
     Link {
         /// The number of the event.
         number: u64,
@@ -111,8 +111,8 @@ impl Auditor {
         &self.state
     }
 
-    /// Verifies the next entry. `following` are the entries after it, as far as available; they are used
-    /// to distinguish a changed event from a moved one.
+    /// Verifies the next entry. `following` are the entries after it, as far as available; they are
+    /// used to distinguish a changed event from a moved one.
     ///
     /// # Errors
     /// The first fault; later entries cannot be verified after it.
@@ -154,8 +154,8 @@ impl Auditor {
         Ok(())
     }
 
-    /// Compares the stored public events with the recomputed ones. Journals of earlier versions, and
-    /// entries served by a genomaster, have none.
+    /// Compares the stored public events with the recomputed ones. Journals of earlier versions,
+    /// and entries served by a genomaster, have none.
     fn check_feed(&mut self, entry: &Entry, messages: &[PublicEvent]) -> Result<(), Fault> {
         let right = match &entry.feed {
             Some(published) => serde_json::to_string(messages).ok().as_ref() == Some(published),

@@ -32,6 +32,9 @@ pub struct Job {
     pub lease: LeaseId,
     /// The genome to train.
     pub genome: Genome,
+    /// The seed of this training, in runs with a secret; otherwise that of the recipe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_seed: Option<u64>,
     /// The lease ends this many milliseconds after the last heartbeat.
     pub lease_ms: u64,
 }
@@ -46,6 +49,9 @@ pub struct ClosedJobs {
     pub total: usize,
     /// Whether the run is finished.
     pub finished: bool,
+    /// The training seeds of these jobs, in runs with a secret.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub training_seeds: Vec<u64>,
     /// On the last page, the head of the hash chain of all closed jobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<HistoryHead>,

@@ -27,6 +27,10 @@ pub struct RunSpec {
     pub search: SearchConfig,
     /// The rules of the job board: assignment and agreement.
     pub rules: Rules,
+    /// The hash of the run's secret ([`crate::RunSecret`]), if its training seeds are secret until
+    /// they are needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_hash: Option<Digest>,
     /// The version of the requests that miners sign. In version 1, which is not written, joins,
     /// requests for work and heartbeats do not name their run; in version 2 they do.
     #[serde(default = "first_version", skip_serializing_if = "is_first_version")]
@@ -76,6 +80,7 @@ impl RunSpec {
             search: SearchConfig::new(space.genome_len(), objectives()),
             rules: Rules::default(),
             space,
+            secret_hash: None,
             request_version: REQUEST_VERSION,
         }
     }

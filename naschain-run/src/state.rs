@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use naschain_consensus::{
     Action, Event, Failure, JobBoard, JobId, LeaseId, Millis, MinerId, Rejected, Row, Verdict,
 };
-use naschain_core::{Genome, MacroSpace};
+use naschain_core::{Digest, Genome, MacroSpace};
 use naschain_nsga::{CandidateId, Outcome, Pace, Search};
 use serde::{Deserialize, Serialize};
 
 use crate::closed_job::{ClosedJob, FrontMember};
 use crate::error::Error;
 use crate::proof::Proof;
+use crate::secret::RunSecret;
 use crate::spec::RunSpec;
 
 /// Search and job board, driven by the same events.
@@ -38,6 +39,9 @@ struct Parts {
     first_answers: BTreeMap<JobId, u64>,
     /// The signed answers to jobs that are still open.
     proofs: BTreeMap<JobId, BTreeMap<MinerId, Proof>>,
+    /// The run's secret, once it is revealed.
+    #[serde(default)]
+    secret: Option<Digest>,
 }
 
 impl RunState {
@@ -55,6 +59,7 @@ impl RunState {
             events: 0,
             first_answers: BTreeMap::new(),
             proofs: BTreeMap::new(),
+            secret: None,
         };
         let mut state = RunState {
             spec,
@@ -104,6 +109,9 @@ impl RunState {
         event: Event,
         proof: Option<&Proof>,
     ) -> Result<Vec<Action>, Rejected> {
+        if let Event::Reveal { secret } = event {
+            self.reveal(secret)?;
+        }
         let is_tick = matches!(event, Event::Tick);
         let answered = self.answered(&event);
         let mut actions = self.parts.board.handle(now, event)?;
@@ -149,6 +157,20 @@ impl RunState {
             self.open_jobs(now, &mut actions);
         }
         Ok(actions)
+    }
+
+    fn reveal(&mut self, secret: Digest) -> Result<(), Rejected> {
+        let is_right = self.spec.secret_hash == Some(RunSecret(secret.0).hash());
+        if !is_right || !self.is_finished() || self.parts.secret.is_some() {
+            return Err(Rejected::Secret);
+        }
+        self.parts.secret = Some(secret);
+        Ok(())
+    }
+
+    /// The run's secret, once it is revealed.
+    pub fn secret(&self) -> Option<RunSecret> {
+        self.parts.secret.map(|secret| RunSecret(secret.0))
     }
 
     /// The open job that an event would answer, and who does.

@@ -31,7 +31,8 @@ impl Split {
                 available,
             });
         }
-        let order = Stream::new(recipe.seed, Purpose::Split, 0, 0).permutation(available);
+        let seed = recipe.split_seed.unwrap_or(recipe.seed);
+        let order = Stream::new(seed, Purpose::Split, 0, 0).permutation(available);
         Ok(Split {
             train: order[..train].to_vec(),
             validation: order[train..train + validation].to_vec(),

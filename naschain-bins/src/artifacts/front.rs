@@ -9,9 +9,10 @@ use naschain_train::{Dataset, Options};
 use serde::{Deserialize, Serialize};
 
 use crate::artifacts::models;
-use crate::artifacts::models::Member;
+use crate::artifacts::models::{Member, recipe_of};
 use crate::artifacts::plot;
 use crate::journal::run_folder::write_whole;
+use crate::journal::secret::read_secret;
 use naschain_run::{FrontMember, RunSpec, RunState};
 
 /// One object of `front.json`.
@@ -29,7 +30,7 @@ pub struct FrontModel {
     pub flops: u64,
     /// The training digest that the miners reported.
     pub digest: Digest,
-    /// The digest of the genomaster's own training, which produced the stored weights; equal to
+    /// The digest of the genomaster's training, which produced the stored weights; equal to
     /// `digest` if miners and genomaster compute the same bits.
     pub model_digest: Digest,
     /// Folder of `model.safetensors` and `model.json`, relative to the run's.
@@ -54,8 +55,8 @@ pub fn write_front(dir: &Path, state: &RunState, models: &[FrontModel]) -> Resul
 /// Trains every network of the front again, tests it, and writes its model. `done` is called after
 /// each.
 ///
-/// Miners send no weights, so the genomaster trains its own. This also checks the miners'
-/// digests.
+/// Miners send no weights, so the genomaster trains the networks itself. This also verifies the
+/// miners' digests.
 pub fn write_models(
     dir: &Path,
     spec: &RunSpec,
@@ -64,6 +65,7 @@ pub fn write_models(
     options: Options,
     done: &(dyn Fn() + Sync),
 ) -> Result<Vec<FrontModel>> {
+    // Trainings side by side are faster in total than one training with all threads.
     let workers = std::thread::available_parallelism().map_or(1, |n| n.get() / options.threads);
     let next = Mutex::new(front.iter().enumerate());
     let finished = Mutex::new(Vec::new());
@@ -96,7 +98,9 @@ fn write_model(
     options: Options,
 ) -> Result<FrontModel> {
     let measurement = member.measurement;
+    let secret = read_secret(dir, spec)?;
     let found = Member {
+        recipe: recipe_of(spec, secret, member.job),
         dir: dir.to_owned(),
         spec: spec.clone(),
         genome: member.genome.clone(),

@@ -87,7 +87,7 @@ pub fn read_history(dir: &Path) -> Result<Option<Vec<ClosedJob>>> {
     };
     let job = |(index, line)| {
         serde_json::from_str(line)
-            .with_context(|| format!("{shown}, line {}: not a job", index + 1))
+            .with_context(|| format!("{shown}, line {}: not a finished job in JSON", index + 1))
     };
     text.lines()
         .enumerate()

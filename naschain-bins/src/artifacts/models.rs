@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use naschain_core::{Digest, Genome};
+use naschain_consensus::JobId;
+use naschain_core::{Digest, Genome, Recipe};
 use naschain_train::{Dataset, Epoch, Model, Options};
 
 use crate::artifacts::history::{HISTORY_FILE, read_history};
@@ -12,7 +13,8 @@ use crate::cli::data_args;
 use crate::cli::data_args::KEEP_MIB;
 use crate::commands::inspect::parse_genome;
 use crate::journal::run_folder::{check_data, create_folder, read_spec, sync_file};
-use naschain_run::{ClosedJob, RunSpec};
+use crate::journal::secret::read_secret;
+use naschain_run::{ClosedJob, RunSecret, RunSpec, seeded_recipe};
 
 /// File of the model as trained in the search.
 pub const MODEL_FILE: &str = "model.safetensors";
@@ -32,6 +34,8 @@ pub struct Member {
     pub spec: RunSpec,
     /// The genome as the run trained it.
     pub genome: Genome,
+    /// The recipe by which the run trained it.
+    pub recipe: Recipe,
     /// The training digest that the miners agreed on, if any.
     pub digest: Option<Digest>,
 }
@@ -43,6 +47,8 @@ impl Member {
     pub fn find(dir: &Path, genome: &str) -> Result<Member> {
         let spec = read_spec(&dir.join("run.json"))?;
         let requested = parse_genome(&spec.space, genome)?;
+        // The search trains canonical genomes only, so another genome of the same network is not
+        // listed.
         let canonical = spec.space.canonical(&requested)?;
         let closed = evaluated_jobs(dir)?;
         let evaluated = closed.len();
@@ -53,8 +59,10 @@ impl Member {
                 dir.display()
             );
         };
+        let secret = read_secret(dir, &spec)?;
         Ok(Member {
             dir: dir.to_owned(),
+            recipe: recipe_of(&spec, secret, job.job),
             spec,
             digest: job.verdict.consensus.map(|row| row.digest),
             genome: job.genome,
@@ -81,7 +89,7 @@ impl Member {
         options: Options,
         on_epoch: &mut (dyn FnMut(&Epoch) + Send),
     ) -> Result<Model> {
-        let (space, recipe) = (&self.spec.space, &self.spec.recipe);
+        let (space, recipe) = (&self.spec.space, &self.recipe);
         let architecture = space.decode(&self.genome)?;
         let mut proceed = |epoch: &Epoch| {
             on_epoch(epoch);
@@ -111,6 +119,14 @@ impl Member {
         model.save(&path)?;
         sync_file(&path.with_extension("json"))?;
         sync_file(&path)
+    }
+}
+
+/// The recipe of a job's training.
+pub fn recipe_of(spec: &RunSpec, secret: Option<RunSecret>, job: JobId) -> Recipe {
+    match secret {
+        Some(secret) => seeded_recipe(&spec.recipe, secret.training_seed(job)),
+        None => spec.recipe.clone(),
     }
 }
 

@@ -53,6 +53,7 @@ fn panel(
         below => format!("evaluated genomes ({below} below the axis)"),
     };
     let edge = y_range.start;
+    // Points below the axis are drawn at its edge instead of outside the panel.
     let clamped = |points: &[Point]| -> Vec<Point> {
         points.iter().map(|&(x, y)| (x, y.max(edge))).collect()
     };

@@ -121,6 +121,11 @@ impl AccessArgs {
 }
 
 impl Opened {
+    /// Whether requests have to be signed.
+    pub fn is_signed(&self) -> bool {
+        self.access.hotkey.is_some()
+    }
+
     /// The settings of the coordinator.
     pub fn settings(&self) -> Settings {
         let hotkey = self.access.hotkey.as_ref();
@@ -146,7 +151,10 @@ impl Opened {
                 tracing::info!("genomaster {}; every hotkey may mine", key.address());
             }
             (Some(key), Some(list)) => {
-                ensure!(!list.is_empty(), "the allow-list is empty");
+                ensure!(
+                    !list.is_empty(),
+                    "the allow-list is empty, so no miner could join; add lines of a hotkey's address and its owner"
+                );
                 tracing::info!(
                     "genomaster {}; the allow-list has {} miners",
                     key.address(),

@@ -32,9 +32,9 @@ pub fn parse<P: Parser>() -> P {
 
 /// Inserts the flags of the file that `--config` names into the arguments.
 ///
-/// clap then parses and checks them like any other flags. A flag that is also on the command line is
-/// not inserted, rather than overridden, because clap would extend a list flag and may
-/// reject any other that is repeated.
+/// clap then parses and checks them like any other flags. A flag that is also on the command line
+/// is not inserted, rather than overridden, because clap would extend a list flag and may reject
+/// any other that is repeated.
 fn with_file(mut command: Command, mut args: Vec<OsString>) -> Result<Vec<OsString>> {
     let Some(path) = flag_value(&args, "config") else {
         return Ok(args);
@@ -49,17 +49,19 @@ fn with_file(mut command: Command, mut args: Vec<OsString>) -> Result<Vec<OsStri
     let mut flags = Vec::new();
     for (key, value) in &flat(&table, "") {
         let name = key.replace('_', "-");
-        let known = chosen.get_arguments().find(|arg| is_named(arg, &name));
-        let known = known.filter(|_| !["config", "help", "version"].contains(&name.as_str()));
-        let Some(known) = known else {
+        let flag = chosen.get_arguments().find(|arg| is_named(arg, &name));
+        // These apply to the command line itself: the first is already in use, the others end the
+        // program.
+        let flag = flag.filter(|_| !["config", "help", "version"].contains(&name.as_str()));
+        let Some(flag) = flag else {
             bail!(
                 "{}: {key} is not a flag of `{}`; `--help` lists them",
                 Path::new(&path).display(),
                 chosen.get_bin_name().unwrap_or(chosen.get_name())
             );
         };
-        if !names(known).any(|name| is_given(&args, name)) {
-            let formatted = as_flags(known, &name, value);
+        if !names(flag).any(|name| is_given(&args, name)) {
+            let formatted = as_flags(flag, &name, value);
             flags.extend(formatted.with_context(|| format!("{}", Path::new(&path).display()))?);
         }
     }
@@ -85,8 +87,8 @@ fn flat(table: &toml::Table, before: &str) -> Vec<(String, toml::Value)> {
     table.iter().flat_map(key).collect()
 }
 
-/// The subcommand that the arguments choose, or else `command`, and the index at which its flags may
-/// be inserted.
+/// The subcommand that the arguments choose, or else `command`, and the index at which its flags
+/// may be inserted.
 fn chosen<'a>(command: &'a Command, args: &[OsString]) -> (usize, &'a Command) {
     let mut place = 1;
     while let Some(arg) = args.get(place).and_then(|arg| arg.to_str()) {
@@ -110,7 +112,7 @@ fn names(arg: &Arg) -> impl Iterator<Item = &str> {
 }
 
 fn is_named(arg: &Arg, name: &str) -> bool {
-    names(arg).any(|known| known == name)
+    names(arg).any(|other| other == name)
 }
 
 /// The arguments before `--`, which ends the flags.
@@ -144,6 +146,7 @@ fn flag_value(args: &[OsString], name: &str) -> Option<OsString> {
 
 /// A key and its value as command-line flags.
 fn as_flags(arg: &Arg, name: &str, value: &toml::Value) -> Result<Vec<String>> {
+    // Values are attached by `=`, so that one that begins with `-` is not taken for a flag.
     let switch = matches!(arg.get_action(), ArgAction::SetTrue);
     Ok(match value {
         toml::Value::Boolean(true) if switch => vec![format!("--{name}")],

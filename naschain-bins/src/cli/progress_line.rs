@@ -64,6 +64,7 @@ impl ProgressLine {
         }
         let mut trainings = TRAININGS.lock().unwrap_or_else(PoisonError::into_inner);
         trainings.insert(self.name.clone(), text);
+        // Under the lock, so that the lines of two trainings do not mix.
         draw(&trainings);
     }
 

@@ -17,10 +17,12 @@ use crate::coordinator::Coordinator;
 use crate::coordinator::shared::Settings;
 use crate::journal::folder_lock::FolderLock;
 use crate::journal::run_folder::{create_or_check, versions};
+use crate::journal::secret::create_or_read_secret;
 use crate::journal::store::{Place, PlaceParser};
 use naschain_run::{DataSpec, RunSpec, objectives};
 
-/// So that counts of genomes cannot overflow 64 bits, even with a population of a million.
+/// Maximum number of generations, so that counts of genomes do not overflow 64 bits even with a
+/// population of a million.
 const MAX_GENERATIONS: usize = 1_000_000;
 
 /// Minimum time without requests after which a miner counts as gone. A miner that waits for work
@@ -186,6 +188,7 @@ impl ComputeArgs {
         options.device = device;
         options.threads = usize::from(self.threads);
         options.isa = self.isa;
+        // Cannot overflow: the flag is at most 2^40.
         options.memory_limit_bytes = self.memory_limit.map(|mebibytes| mebibytes << 20);
         options
     }
@@ -211,7 +214,7 @@ fn pace(text: &str) -> Result<Pace, String> {
 pub fn help() -> String {
     let mut text = format!("{PRESETS}\n\nRules of the job board, for --rule NAME=VALUE:\n");
     for (name, description) in Rules::settings() {
-        // On a line of its own: no description has to be wrapped.
+        // Each description has its own line, so that none has to be wrapped.
         text += &format!("  {name}\n      {description}\n");
     }
     text
@@ -244,26 +247,32 @@ pub struct OpenRun {
 impl CommonArgs {
     /// Checks the flags, loads the data, and creates the run's folder or resumes the run in it.
     pub async fn open(&self) -> Result<OpenRun> {
-        self.open_with(Settings::default(), |_| Ok(())).await
+        self.open_with(Settings::default(), false, |_| Ok(())).await
     }
 
     /// Like [`CommonArgs::open`], with settings of the coordinator, for a run that `check` accepts:
-    /// it is called before anything is created.
+    /// it is called before anything is created. A new run gets a secret if `secret` is set.
     pub async fn open_with(
         &self,
         mut settings: Settings,
+        secret: bool,
         check: impl FnOnce(&RunSpec) -> Result<()>,
     ) -> Result<OpenRun> {
+        // First, so that an error leaves no folder behind.
         self.device.device.check()?;
         let dataset = Arc::new(self.data.load()?);
-        let spec = self.run.spec(&self.data, &dataset)?;
+        let mut spec = self.run.spec(&self.data, &dataset)?;
         check(&spec)?;
         let dir = self.run.folder(&spec.data.name);
         let lock = FolderLock::take(&dir)?;
-        let spec = create_or_check(spec, &dir)?;
         settings.history_jobs = count_jobs(&dir)?;
         let place = self.store.clone();
         let place = place.unwrap_or_else(|| Place::of_run(&dir));
+        if secret {
+            settings.secret = create_or_read_secret(&dir, &place, &spec).await?;
+            spec.secret_hash = settings.secret.map(|secret| secret.hash());
+        }
+        let spec = create_or_check(spec, &dir)?;
         let coordinator = Coordinator::open_with(place, spec, settings).await?;
         Ok(OpenRun {
             dataset,
@@ -348,6 +357,7 @@ impl RunArgs {
         );
         let hundredths = self.tolerance * 100.0;
         ensure!(
+            // Decimal fractions are not exact in binary: 0.07 times 100 is not exactly 7.
             (0.0..=10_000.0).contains(&hundredths)
                 && (hundredths - hundredths.round()).abs() < 1e-6,
             "tolerance is {}; it must be a number from 0 to 100 with at most two decimals",
@@ -355,7 +365,8 @@ impl RunArgs {
         );
         let mut rules = Rules::default();
         rules.seats = self.replication;
-        // All NASChain miners compute bit-identical digests, so anything else is a wrong result.
+        // All NASChain miners compute bit-identical digests, so a different digest is a wrong
+        // result.
         rules.agreement = Agreement::new(self.agreement.unwrap_or(Rule::Exact));
         rules.agreement.tolerance_hundredths = hundredths.round() as u32;
         rules.lease_ms = self.lease_seconds.saturating_mul(1000);

@@ -39,12 +39,14 @@ impl WalletArgs {
     /// Path of the hotkey's file.
     pub fn file(&self) -> Result<PathBuf> {
         for (flag, name) in [("name", &self.name), ("hotkey", &self.hotkey)] {
+            // The name becomes a part of the path, which must stay inside the folder of wallets.
             let plain = !name.is_empty() && name.len() <= 128 && !name.contains(['/', '\\', '\0']);
             ensure!(
                 plain && name != "." && name != "..",
                 "--wallet.{flag} is {name:?}; it must be a file name of 1 to 128 characters"
             );
         }
+        // No shell expands `~` in a default value or in a configuration file.
         let folder = match self.path.strip_prefix("~") {
             Err(_) => self.path.clone(),
             Ok(rest) => {

@@ -1,6 +1,9 @@
 //! HTTP client of miners and validators.
 
+mod error;
 pub mod transport;
+
+pub use error::ClientError;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,32 +18,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
+use crate::client::error::{refused, unavailable};
 use crate::clock;
-use crate::server::tls;
-use crate::server::tls::certificates;
+use crate::server::tls::{self, certificates};
 use naschain_identity::{Auth, Hotkey, SignedParts, ss58};
 use naschain_run::{
     ClosedJobs, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest, JoinRequest,
     JournalPage, LeaveRequest, Problem, ProblemKind, ResultRequest, RunSpec,
 };
-
-/// Why a call did not succeed.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The genomaster cannot be reached or cannot serve the call now; it may succeed later.
-    #[error("{0}")]
-    Unavailable(String),
-    /// The genomaster rejected the call; repeating it does not help.
-    #[error("{} ({}, HTTP {})", .0.detail, .0.kind, .0.status)]
-    Refused(Problem),
-}
-
-impl ClientError {
-    /// Whether the genomaster named this kind of problem.
-    pub fn is(&self, kind: &ProblemKind) -> bool {
-        matches!(self, ClientError::Refused(problem) if problem.kind == *kind)
-    }
-}
 
 /// The identity of a client, and what it trusts.
 #[derive(Clone, Debug, Default)]
@@ -65,9 +50,9 @@ pub struct Client {
 /// State shared by all clones of a client.
 #[derive(Debug)]
 struct Shared {
-    /// At least one.
+    /// Never empty.
     genomasters: Vec<Genomaster>,
-    /// Which of them answered last.
+    /// Index of the one that answered last.
     leading: AtomicUsize,
     credentials: Credentials,
     /// The latest nonce; one for all genomasters, because they share a journal.
@@ -78,9 +63,9 @@ struct Shared {
 #[derive(Debug)]
 struct Genomaster {
     url: String,
-    /// The path of `url`, which comes before every path that is called.
+    /// The path of `url`, a prefix of all request paths.
     base: String,
-    /// Its address, once it is known; none where calls are not signed.
+    /// Its address once it has been requested; `None` inside if it does not require signatures.
     receiver: OnceCell<Option<String>>,
 }
 
@@ -101,14 +86,14 @@ impl Genomaster {
 }
 
 impl Client {
-    /// A client that cannot sign, of the genomaster at `url`, such as `http://127.0.0.1:5000`, or
-    /// of several with commas between them, which share a run: the one that leads is found by
-    /// trying.
+    /// A client without a hotkey. `url` is the address of a genomaster, such as
+    /// `http://127.0.0.1:5000`, or those of several genomasters of one run, separated by commas;
+    /// the client finds the one that leads by trying.
     pub fn new(url: &str) -> anyhow::Result<Client> {
         Client::with(url, Credentials::default())
     }
 
-    /// A client that signs where the genomaster wants it.
+    /// A client that signs its requests if the genomaster requires it.
     pub fn with(url: &str, credentials: Credentials) -> anyhow::Result<Client> {
         let genomasters = url.split(',').map(Genomaster::at);
         let genomasters = genomasters.collect::<anyhow::Result<_>>()?;
@@ -117,11 +102,12 @@ impl Client {
         }
         let mut http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
-            // Longer than the longest wait for work.
+            // Longer than the server holds a request for work open.
             .timeout(Duration::from_secs(60))
-            // Before the genomaster gives idle connections up.
+            // Shorter than the server keeps idle connections, so that no request meets a closed
+            // one.
             .pool_idle_timeout(Duration::from_secs(20))
-            // A signed call is for the path that was signed.
+            // A signature is valid for one path, so a redirected request would be refused.
             .redirect(reqwest::redirect::Policy::none());
         if let Some(file) = &credentials.ca_file {
             for certificate in certificates(file)? {
@@ -140,7 +126,8 @@ impl Client {
     }
 
     /// The address of the genomaster that answered last, if it has one. The first answer of each
-    /// is kept: a genomaster that changes its key is refused by the wrong receiver of the calls.
+    /// genomaster is kept, so requests remain signed for that address: another server cannot take
+    /// over.
     pub async fn genomaster(&self) -> Result<Option<&str>, ClientError> {
         let which = self.leading();
         let receiver = self.receiver(&self.shared.genomasters[which]).await;
@@ -167,7 +154,7 @@ impl Client {
         Ok(at.receiver.get_or_try_init(ask).await?.as_deref())
     }
 
-    /// The place of the genomaster that answered last.
+    /// Index of the genomaster that answered last.
     fn leading(&self) -> usize {
         self.shared.leading.load(Relaxed) % self.shared.genomasters.len()
     }
@@ -175,13 +162,9 @@ impl Client {
     /// Switches to the next genomaster if this one is unavailable.
     fn noted<T>(&self, which: usize, answer: Result<T, ClientError>) -> Result<T, ClientError> {
         if matches!(answer, Err(ClientError::Unavailable(_))) {
-            let Shared {
-                genomasters,
-                leading,
-                ..
-            } = &*self.shared;
-            let next = (which + 1) % genomasters.len();
-            // Another call may have switched already.
+            let next = (which + 1) % self.shared.genomasters.len();
+            // Compared, because another call may have switched already, and both would skip one.
+            let leading = &self.shared.leading;
             let _ = leading.compare_exchange(which, next, Relaxed, Relaxed);
         }
         answer
@@ -316,7 +299,7 @@ impl Client {
         self.noted(which, answer)
     }
 
-    /// Sends a call, signed where both sides have a hotkey.
+    /// Sends a call, signed if both sides have a hotkey.
     async fn send(
         &self,
         at: &Genomaster,
@@ -345,14 +328,15 @@ impl Client {
         }
         match checked(call).await {
             Err(ClientError::Refused(problem)) if hotkey.is_none() && problem.status == 401 => {
-                let detail = "this genomaster takes signed requests alone: give --wallet.name and --wallet.hotkey; `miner keygen` makes a hotkey";
+                let detail = "this genomaster accepts only signed requests: give --wallet.name and --wallet.hotkey; `miner keygen` makes a hotkey";
                 Err(refused(ProblemKind::Unsigned, detail.to_owned()))
             }
             answer => answer,
         }
     }
 
-    /// A unique nonce: the current time in nanoseconds, or one more than the previous nonce.
+    /// A unique nonce: the current time in nanoseconds or, if the clock stood still or went back,
+    /// one more than the previous nonce. A genomaster accepts a nonce only once.
     fn nonce(&self) -> u64 {
         let now = clock::unix_nanos();
         let later = |last: u64| Some(now.max(last + 1));
@@ -366,15 +350,8 @@ fn shown(url: &str) -> &str {
     url.rsplit_once('@').map_or(url, |(_, host)| host)
 }
 
-fn refused(kind: ProblemKind, detail: String) -> ClientError {
-    ClientError::Refused(Problem {
-        status: kind.status(),
-        kind,
-        detail,
-    })
-}
-
-/// Whether the same call may succeed if it is signed and sent again.
+/// Whether the same call may succeed if it is signed again and sent later. A genomaster that was
+/// restarted, for example, refuses what was signed before.
 fn is_temporary(problem: &Problem) -> bool {
     matches!(problem.status, 408 | 429)
         || matches!(
@@ -403,16 +380,4 @@ async fn checked(call: reqwest::RequestBuilder) -> Result<reqwest::Response, Cli
 
 async fn read<T: DeserializeOwned>(response: reqwest::Response) -> Result<T, ClientError> {
     response.json().await.map_err(unavailable)
-}
-
-fn unavailable(error: reqwest::Error) -> ClientError {
-    // reqwest's own message ends where the cause begins.
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text += tls::hint(&text);
-    ClientError::Unavailable(text)
 }

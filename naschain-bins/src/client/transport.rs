@@ -38,8 +38,8 @@ pub enum TransportError {
     /// The request was processed and rejected; do not repeat it.
     #[error("the genomaster rejected the request: {0}")]
     Refused(String),
-    /// The request was not processed: its sender is not authenticated or not allowed, or the server is
-    /// not a genomaster.
+    /// The request was not processed: its sender is not authenticated or not allowed, or the server
+    /// is not a genomaster.
     #[error("the genomaster did not process the request: {0}")]
     NotProcessed(String),
 }
@@ -152,11 +152,14 @@ impl From<ClientError> for TransportError {
             return TransportError::Unavailable(text);
         };
         match (&problem.kind, problem.status) {
+            // A lease is unknown if another run has taken over the address.
             (ProblemKind::StaleLease | ProblemKind::UnknownLease, _) => {
                 TransportError::LeaseEnded(text)
             }
             (ProblemKind::WrongRun, _) => TransportError::OtherRun(text),
             (ProblemKind::UnknownMiner, _) => TransportError::NotJoined(text),
+            // Only these come from a genomaster that has read the request. Anything else leaves a
+            // result in the outbox, to be delivered when the problem is solved.
             (ProblemKind::NotYours, _) | (_, 409 | 422) => TransportError::Refused(text),
             _ => TransportError::NotProcessed(text),
         }

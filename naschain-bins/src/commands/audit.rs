@@ -28,15 +28,15 @@ pub struct AuditArgs {
     store: Option<Place>,
     /// Number and hash of the last event of an earlier audit, as it printed them; it is a fault if
     /// this event is missing or different, so that removal of later events is detected
-    #[arg(long, value_name = "NUMBER:LINK", value_parser = known)]
+    #[arg(long, value_name = "NUMBER:HASH", value_parser = known)]
     known: Option<(u64, Digest)>,
     /// Accept unsigned events from any miner, for a run that was served with `serve --unsigned`.
     /// By default every event must be signed if the genomaster's hotkey is known (from itself,
     /// --genomaster-hotkey or a proof), otherwise those of miners named by a hotkey's address
     #[arg(long)]
     unsigned: bool,
-    /// Accept unsigned events from miners of the reference network (`uid-N`), which cannot sign; for
-    /// a genomaster with --legacy
+    /// Accept unsigned events from miners of the reference network (`uid-N`), which cannot sign;
+    /// for a genomaster with --legacy
     #[arg(long)]
     legacy: bool,
     #[command(flatten)]
@@ -47,10 +47,10 @@ pub struct AuditArgs {
 }
 
 fn known(text: &str) -> Result<(u64, Digest), String> {
-    let wrong = || format!("{text:?} is not NUMBER:LINK as printed by an audit");
-    let (number, link) = text.split_once(':').ok_or_else(wrong)?;
+    let wrong = || format!("{text:?} is not NUMBER:HASH as printed by an audit");
+    let (number, hash) = text.split_once(':').ok_or_else(wrong)?;
     let number = number.parse().map_err(|_| wrong())?;
-    Ok((number, link.parse().map_err(|_| wrong())?))
+    Ok((number, hash.parse().map_err(|_| wrong())?))
 }
 
 /// Result of an audit.
@@ -97,6 +97,8 @@ pub async fn audit(args: &AuditArgs) -> Result<AuditReport> {
             "--store is for a run's folder, not for a URL"
         );
         let client = Client::with(&args.target, args.caller.credentials(None)?)?;
+        // The client has already refused a genomaster whose address is not that of
+        // --genomaster-hotkey.
         signers.genomaster = client.genomaster().await?.map(str::to_owned);
         (client.run().await?, Source::Remote(client))
     } else {
@@ -113,6 +115,7 @@ pub async fn audit(args: &AuditArgs) -> Result<AuditReport> {
         snapshot: source.snapshot().await,
     };
     let intact = follow(&mut auditor, &mut source, &mut checkpoints, &mut faults).await?;
+    // After a fault the recomputed state is incomplete, so every claim would differ from it.
     if intact {
         checkpoints.report_missing(&mut faults);
         source.check_claims(&auditor, &mut faults).await?;
@@ -201,7 +204,7 @@ impl Source {
 
     async fn snapshot(&mut self) -> Option<Snapshot> {
         match self {
-            // A start replays the journal where a snapshot has another layout, so it proves nothing.
+            // A snapshot with another layout is ignored at a start too, so it cannot do harm.
             Source::Local(store, _) => {
                 let snapshot = store.snapshot().await.ok().flatten();
                 snapshot.filter(|snapshot| snapshot.format == SNAPSHOT_FORMAT)
@@ -220,12 +223,14 @@ impl Source {
                 loop {
                     let page = client.jobs(claimed.len()).await?;
                     claimed.extend(page.jobs);
-                    // Stops at the jobs of the journal that was read: more end meanwhile.
+                    // More jobs may have ended since the journal was read; those are not compared.
                     if claimed.len() >= closed.len() || claimed.len() >= page.total {
                         break;
                     }
                 }
                 compare(&claimed, closed, "the genomaster's list of jobs", faults);
+                // Until then the front may change between the requests for the journal and for the
+                // front.
                 if auditor.state().is_finished() {
                     let front = client.front().await?;
                     let members = auditor.state().front();
@@ -261,10 +266,13 @@ struct Checkpoints {
 impl Checkpoints {
     fn check(&mut self, auditor: &Auditor, faults: &mut Vec<String>) -> Result<()> {
         let head = auditor.head();
-        if let Some((_, link)) = self.known.take_if(|(number, _)| *number == head.number)
-            && link != head.hash
+        if let Some((_, hash)) = self.known.take_if(|(number, _)| *number == head.number)
+            && hash != head.hash
         {
-            faults.push(format!("event {} is not the known one", head.number));
+            faults.push(format!(
+                "event {} has hash {}, not {hash} as given by --known",
+                head.number, head.hash
+            ));
         }
         let reached = |snapshot: &mut Snapshot| snapshot.number == head.number;
         if let Some(snapshot) = self.snapshot.take_if(reached)
@@ -296,6 +304,7 @@ async fn follow(
     let mut page = source.entries(0).await?;
     while !page.is_empty() {
         for (at, entry) in page.iter().enumerate() {
+            // The rest of the page tells the auditor whether a faulty entry was moved or changed.
             let taken = auditor.verify_next(entry, &page[at + 1..]);
             if let Err(fault) = taken {
                 faults.push(fault.to_string());

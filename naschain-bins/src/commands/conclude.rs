@@ -36,8 +36,8 @@ pub async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&Bar>) ->
                 (history.follow(state.closed()), state.is_finished())
             })
             .await;
-        // Nothing is lost while the history cannot be written, on a full disk for example: the
-        // journal has everything.
+        // Nothing is lost while the history cannot be written, for example on a full disk, because
+        // the journal has everything. Logged once per failure, not at every attempt.
         if let (Err(error), false) = (&written, failing) {
             tracing::error!("{error:#}; retrying until it can be written");
         } else if failing && written.is_ok() {
@@ -62,6 +62,7 @@ pub async fn conclude(
 ) -> Result<Option<String>> {
     let front = coordinator.with_state(RunState::front).await;
     let spec = coordinator.spec().clone();
+    // A finished run that is served again need not train its models again.
     let models = match stored_models(dir, &front) {
         Some(models) => models,
         None => {
@@ -165,6 +166,7 @@ impl Bar {
 }
 
 fn bar(length: u64, template: &str) -> ProgressBar {
+    // In a file or a pipe the control characters of a bar would only be noise.
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -73,6 +73,7 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
     for device in &cli.device {
         device.check()?;
     }
+    // Now, so that an invalid folder is an error before the first training, not after it.
     for folder in [&cli.checkpoints, &cli.outbox].into_iter().flatten() {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
@@ -81,6 +82,7 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
     let (stop, stopped) = watch::channel(false);
     let credentials = cli.caller.credentials(cli.name.clone())?;
     let name = match (&credentials.hotkey, cli.name) {
+        // A signed request is valid only for the signer's address, so --name is only shown.
         (Some(hotkey), _) => MinerId::new(hotkey.address())?,
         (None, Some(name)) => name,
         (None, None) => MinerId::new(format!("miner-{}", std::process::id()))?,
@@ -89,6 +91,7 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
     let jobs = cli.jobs.unwrap_or(cli.device.len() as u32);
     let dataset_cache = Arc::<DatasetCache>::default();
     let mut miners = JoinSet::new();
+    // Devices in turn, so that jobs are spread evenly.
     for (_, device) in (0..jobs).zip(cli.device.iter().cycle()) {
         let miner = Miner {
             name: name.clone(),
@@ -120,13 +123,13 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
     Ok(())
 }
 
-/// How long a miner that stops waits for the genomaster to take notice.
+/// Time limit for leaving the run, so that a miner can stop while the genomaster is away.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Leaves the run, so that the miner's seats are assigned anew at once. Without this they would
-/// be when its leases expire, so a failure costs time and nothing else.
+/// Leaves the run, so that the miner's seats are reassigned at once. Otherwise they are reassigned
+/// when its leases expire, so a failure only costs time.
 async fn leave(transport: &Transport, name: &MinerId, run: Digest, dir: Option<&Path>) {
-    // An answer that is still to be delivered needs its lease.
+    // A pending answer can be delivered later only if its lease has not ended.
     if dir.is_some_and(|dir| !outbox::pending(dir, name).is_empty()) {
         return;
     }

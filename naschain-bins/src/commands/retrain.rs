@@ -36,7 +36,7 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
     let member = Member::find(&args.run, &args.genome)?;
     let dataset = member.data(args.data_dir.as_deref())?;
     let (space, genome) = (&member.spec.space, &member.genome);
-    let mut recipe = member.spec.recipe.clone();
+    let mut recipe = member.recipe.clone();
     recipe.epochs = args.epochs;
     let images = dataset.train.len();
     tracing::info!(
@@ -54,6 +54,8 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
     let architecture = space.decode(genome)?;
     let trained = train_on_all(&architecture, &dataset, &recipe, options, &mut report)?;
     let accuracy = trained.measurement.accuracy;
+    // The description of the model must state what it was trained on, which is not what the recipe
+    // of the run says.
     (recipe.train_images, recipe.validation_images) = (images, 0);
     let mut model = Model::new(space, genome, &dataset, &recipe, trained)?;
     model.test_accuracy = Some(accuracy);

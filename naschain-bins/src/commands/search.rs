@@ -30,6 +30,7 @@ pub struct SearchArgs {
 
 /// Runs the search until it is finished or the process is asked to stop.
 pub async fn search(args: SearchArgs) -> Result<()> {
+    // The seats of a job go to different miners, so with fewer miners no job could end.
     ensure!(
         args.miners >= args.common.run.replication,
         "miners is {}; it must be at least --replication, which is {}",
@@ -65,6 +66,7 @@ pub async fn search(args: SearchArgs) -> Result<()> {
     let bar = Bar::new(&coordinator).await;
     let finished = tokio::select! {
         result = follow(&coordinator, &dir, Some(&bar)) => result.map(|()| true),
+        // Otherwise the search would wait forever for miners that have ended.
         failed = failure(&mut miners) => Err(failed),
         _ = shutdown() => Ok(false),
     };

@@ -14,8 +14,8 @@ use crate::cli::run_args::DeviceArgs;
 use crate::clock;
 use crate::commands::synthetic_trainings::synthetic_trainings;
 
-/// The digest of [`exercises`] on every machine, recorded on an AMD EPYC 9004 (Zen 4). It is the same
-/// with AVX-512, with AVX2 and with neither; the tests of the kernels compare them.
+/// The digest of [`exercises`] on every machine, recorded on an AMD EPYC 9004 (Zen 4). It is the
+/// same with AVX-512, with AVX2 and with neither; the tests of the kernels compare them.
 const RECORDED: &str = "980f31c7253d83e04d53c2af8a69b20a33d8dfc5f62dc65de96bb657aa367e85";
 
 /// Flags of the command.
@@ -172,10 +172,10 @@ impl SelftestReport {
         text += &format!("digest   {}\n", self.digest);
         text += &format!("speed    {} images/s\n", self.images_per_second);
         for check in &self.checks {
-            let found = match (check.holds, check.grade) {
-                (Some(true), _) => "equal".to_owned(),
-                (Some(false), _) => "NOT EQUAL".to_owned(),
-                (None, _) => "not tried, needs --device cuda:N".to_owned(),
+            let found = match check.holds {
+                Some(true) => "equal",
+                Some(false) => "NOT EQUAL",
+                None => "not tried, needs --device cuda:N",
             };
             text += &format!("{}       {}: {found}\n", check.grade, check.what);
         }
@@ -243,8 +243,8 @@ struct Exercise {
     recipe: Recipe,
 }
 
-/// Trainings of a few seconds that together cover every kind of layer, every option of the recipe, a
-/// last batch that is not full, and sums that are long enough to be split.
+/// Trainings of a few seconds that together cover every kind of layer, every option of the recipe,
+/// a last batch that is not full, and sums that are long enough to be split.
 fn exercises(digits: &Dataset) -> Result<Vec<Exercise>> {
     let exercise = |genome: &'static str, nodes, init_channels, recipe| -> Result<Exercise> {
         let space = MacroSpace {

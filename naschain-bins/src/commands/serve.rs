@@ -31,6 +31,11 @@ pub struct ServeArgs {
     listen: SocketAddr,
     #[command(flatten)]
     access: AccessArgs,
+    /// Train every network with --seed, which is public, as with --unsigned. By default each training
+    /// gets a seed of its own, which nobody can know before its job: it follows from a secret in the
+    /// run's folder
+    #[arg(long)]
+    public_seeds: bool,
 }
 
 /// Serves until Ctrl-C or SIGTERM. It does not stop when the search is finished, so that validators
@@ -42,24 +47,31 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         .with_context(|| format!("cannot listen on {}", args.listen))?;
     let opened = args.access.open()?;
     if args.access.legacy {
+        // The reference network's miners have no digests, which the default rule compares.
         args.common.run.agreement.get_or_insert(Rule::Tolerance);
         args.common.run.silent_uids = true;
     }
     let is_legacy = args.access.legacy;
     let check = |spec: &RunSpec| if is_legacy { check_run(spec) } else { Ok(()) };
+    // Without signatures, all machines are trusted anyway.
+    let has_secret = !args.public_seeds && opened.is_signed();
     let listening = opened.listening.clone();
     let OpenRun {
         dataset,
         dir,
         coordinator,
         lock: _held,
-    } = args.common.open_with(opened.settings(), check).await?;
+    } = args
+        .common
+        .open_with(opened.settings(), has_secret, check)
+        .await?;
     let (auth, legacy) = opened.auth(&coordinator, &dir)?;
     let scheme = if listening.tls.is_some() {
         "https"
     } else {
         "http"
     };
+    // Printed only when the run is open, so a script that reads this line can connect.
     print(&format!(
         "listening on {scheme}://{}\n",
         listener.local_addr()?

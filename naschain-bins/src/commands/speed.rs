@@ -60,7 +60,7 @@ struct SpeedReport {
     digests_equal: bool,
 }
 
-/// Trains on synthetic images and returns the measured speed as the command prints it.
+/// Trains on synthetic images, so that no data set is needed, and returns what the command prints.
 pub fn speed(args: &SpeedArgs) -> Result<String> {
     args.device.device.check()?;
     let genome: Genome = args.genome.parse()?;

@@ -12,7 +12,8 @@ use serde::Serialize;
 use crate::cli::program::print;
 use crate::commands::speed::synthetic_images;
 
-/// Approximate limit on FLOPs of the forward passes of one training.
+/// Approximate limit on FLOPs of the forward passes of one training, so that any genome takes
+/// seconds.
 const MAX_FLOPS: u64 = 100_000_000;
 
 /// What is printed for one training.
@@ -63,7 +64,7 @@ pub(crate) fn synthetic_trainings(
     }
     ensure!(
         different.is_empty(),
-        "{} of {count} trainings have other digests than on the CPU (D3): {different:?}",
+        "{} of {count} trainings have digests that differ from those on the CPU (D3): {different:?}",
         different.len()
     );
     Ok(())

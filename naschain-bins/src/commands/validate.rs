@@ -138,12 +138,13 @@ impl Outlets {
         })
     }
 
-    /// Sets the weights of epochs that are not set yet. On the chain only the latest epoch is set: it
-    /// would overwrite earlier ones, and the chain limits how often weights can be set.
+    /// Sets the weights of epochs that are not set yet. On the chain only the latest epoch is set:
+    /// it would overwrite earlier ones, and the chain limits how often weights can be set.
     async fn set(&mut self, report: &ScoringReport, epochs: &[EpochWeights]) -> Result<()> {
         if self.files.is_none() && self.btcli.is_none() {
             return Ok(());
         }
+        // Verdicts recomputed from a forged history would pay whoever forged it.
         if let Some(problem) = report.distrust() {
             bail!("no weights are set: the genomaster's {problem}");
         }
@@ -158,6 +159,8 @@ impl Outlets {
         }
         self.run = Some(run);
         for epoch in epochs.iter().skip(self.set) {
+            // Set by this validator before a restart: setting them again would use up the chain's
+            // rate limit.
             let done = self.files.as_ref().map(|files| files.has(epoch));
             if !done.transpose()?.unwrap_or(false) {
                 if let Some(btcli) = self.btcli.as_ref().filter(|_| epoch.epoch == epochs.len()) {

@@ -7,22 +7,23 @@ use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::clock::RunClock;
-use crate::coordinator::admission::JoinCounts;
 use crate::coordinator::answers::Answers;
 use crate::coordinator::applied::Applied;
 use crate::coordinator::call_error::{CallError, Unavailable};
+use crate::coordinator::join_counts::JoinCounts;
 use crate::journal::Journal;
 use naschain_run::{
     Cursor, Proof, PublicEvent, Publisher, RunSpec, RunState, SignedRequests, server_sent_events,
 };
 
-/// Maximum number of events read at once.
+/// Maximum number of events read at once, so that the memory of a replay does not grow with the
+/// run.
 pub(crate) const PAGE: usize = 10_000;
 
 /// The leader's state and journal.
 pub(crate) struct ActiveRun {
     pub(crate) state: RunState,
-    /// `None` after it was closed.
+    /// `None` after it was closed; the state can still be read then.
     pub(crate) journal: Option<Journal>,
     publisher: Publisher,
     pub(crate) clock: RunClock,
@@ -65,7 +66,7 @@ pub(crate) struct Group {
     /// Their public events, as server-sent events.
     pub(crate) published: String,
     pub(crate) makes_work_or_ends: bool,
-    /// Why they could not be staged.
+    /// The error of an event that could not be staged.
     pub(crate) failed: Option<anyhow::Error>,
 }
 
@@ -83,6 +84,7 @@ impl Group {
             Err(rejected) => return Err(rejection(&active.answers, rejected, &event)),
         };
         active.answers.remember(&event);
+        // `RunState` does not count such a tick as an event, so the journal must not contain it.
         if matches!(event, Event::Tick) && actions.is_empty() {
             return Ok(actions);
         }
@@ -97,6 +99,8 @@ impl Group {
             Cursor::default(),
             &mut self.published,
         );
+        // Not returned: this event is applied, so the whole group has to fail, when it is
+        // committed.
         if let Err(error) = active.stage(now, &event, proof, &messages) {
             self.failed = Some(error);
         }
@@ -146,6 +150,8 @@ impl ActiveRun {
             Ok(bytes) => journal.keep_snapshot(now, bytes).await,
             Err(error) => Err(error.into()),
         };
+        // After a failure too: the next attempt comes after as many events again, not with every
+        // group.
         self.snapshot = self.state.events();
         match kept {
             Ok(()) => tracing::info!(
@@ -158,7 +164,8 @@ impl ActiveRun {
     }
 }
 
-/// Minimum number of events since the last snapshot for a snapshot on closing.
+/// Minimum number of events since the last snapshot for a snapshot on closing. Replaying fewer
+/// takes milliseconds (docs/operations.md: a million in 20 seconds).
 const CLOSING_EVENTS: u64 = 1_000;
 
 /// Closes the journal; the state can still be read.
@@ -176,7 +183,11 @@ pub(crate) async fn close(active: &mut ActiveRun) -> Result<()> {
 pub(crate) async fn restore(mut journal: Journal, spec: &RunSpec) -> Result<ActiveRun> {
     let restored = journal.snapshot(|number, bytes| {
         let state = RunState::restored(spec.clone(), bytes)?;
-        ensure!(state.events() == number, "it is of another event");
+        ensure!(
+            state.events() == number,
+            "its state is that after event {}, not {number}",
+            state.events()
+        );
         Ok(state)
     });
     let (mut latest, mut state) = match restored.await? {
@@ -197,6 +208,8 @@ pub(crate) async fn restore(mut journal: Journal, spec: &RunSpec) -> Result<Acti
             state
                 .apply(now, event, proof.as_ref())
                 .with_context(|| format!("event {number} of the journal is rejected"))?;
+            // Snapshots and cursors refer to events by number, so the numbers of entries and of
+            // applied events must stay equal.
             ensure!(
                 state.events() == number,
                 "event {number} of the journal changes nothing"
@@ -207,6 +220,7 @@ pub(crate) async fn restore(mut journal: Journal, spec: &RunSpec) -> Result<Acti
         publisher: Publisher::starting_at(&state),
         state,
         journal: Some(journal),
+        // Continues at the time of the last event, so downtime does not make leases expire.
         clock: RunClock::start(latest),
         snapshot,
         requests: SignedRequests::default(),
@@ -215,6 +229,8 @@ pub(crate) async fn restore(mut journal: Journal, spec: &RunSpec) -> Result<Acti
     })
 }
 
+/// Leases, idle answers and heartbeats concern only their miner. If they woke the waiting requests,
+/// each request would cause one of every other waiting miner.
 fn makes_work_or_ends(action: &Action) -> bool {
     !matches!(
         action,

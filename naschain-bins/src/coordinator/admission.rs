@@ -1,44 +1,10 @@
 //! Answers events that need not or must not be journaled, so that repeated requests do not make the
 //! journal grow.
 
-use std::collections::BTreeMap;
-
 use naschain_consensus::{Action, Event, LeaseId, Millis, MinerId, NoWork};
 
 use crate::coordinator::active_run::ActiveRun;
 use crate::coordinator::call_error::CallError;
-
-/// A miner may join this often in a minute; more would only make the journal grow.
-const JOINS_PER_MINUTE: u32 = 6;
-const MINUTE_MS: u64 = 60_000;
-
-/// How often each miner has joined in the current minute.
-#[derive(Default)]
-pub(crate) struct JoinCounts {
-    minute: u64,
-    counts: BTreeMap<MinerId, u32>,
-}
-
-impl JoinCounts {
-    /// Counts a join that is going to be journaled.
-    fn add(&mut self, miner: &MinerId, now: Millis) -> Result<(), CallError> {
-        let minute = now.0 / MINUTE_MS;
-        if minute != self.minute {
-            self.minute = minute;
-            self.counts.clear();
-        }
-        let count = self.counts.entry(miner.clone()).or_default();
-        if *count >= JOINS_PER_MINUTE {
-            return Err(CallError::JoinsTooOften {
-                miner: miner.clone(),
-                limit: JOINS_PER_MINUTE,
-                wait_s: (MINUTE_MS - now.0 % MINUTE_MS).div_ceil(1_000),
-            });
-        }
-        *count += 1;
-        Ok(())
-    }
-}
 
 /// The answer to an event that is not journaled; `None` for one that has to be applied.
 pub(crate) fn admission(
@@ -74,6 +40,7 @@ fn join(
     max_miners: usize,
 ) -> Option<Result<Vec<Action>, CallError>> {
     let board = active.state.board();
+    // A miner that has joined before needs no additional memory, so it may always return.
     if !board.has_joined(miner) && board.miners().len() >= max_miners {
         return Some(Err(CallError::TooManyMiners { limit: max_miners }));
     }
@@ -81,6 +48,7 @@ fn join(
         Event::Register {
             owner, capacity, ..
         } => board.is_registered(miner, owner.as_ref(), *capacity),
+        // A plain join changes neither the owner nor the capacity of a miner that has joined.
         _ => true,
     };
     if board.is_present(miner) && same {
@@ -96,16 +64,19 @@ fn heartbeat(
     epoch: u32,
 ) -> Option<Result<Vec<Action>, CallError>> {
     let spec = active.state.spec();
+    // An unknown lease, or one of another miner, is left to the board, which names the reason.
     let (holder, last, renewed) = active.state.board().last_heartbeat(lease)?;
     if holder != miner {
         return None;
     }
     let of = spec.recipe.epochs;
+    // The board finds stragglers by these epochs, and they are published, so impossible ones are
+    // refused.
     if !(last..=of).contains(&epoch) {
         return Some(Err(CallError::WrongEpoch { epoch, last, of }));
     }
     let silent_ms = active.clock.now().since(renewed);
-    // naschain's miners send a heartbeat every third of the lease.
+    // NASChain's miners send a heartbeat every third of the lease, so those that renew it are kept.
     let is_news = epoch > last || silent_ms >= spec.rules.lease_ms / 4;
     (!is_news).then(|| Ok(Vec::new()))
 }
@@ -113,7 +84,8 @@ fn heartbeat(
 /// The answer to a request for work that finds none and need not be journaled.
 fn idle(active: &ActiveRun, now: Millis, miner: &MinerId, repeated: bool) -> Option<Action> {
     let board = active.state.board();
-    // A waiting request is repeated without its miner: it may grant work but must not end a lease.
+    // The genomaster repeats a waiting request, not the miner: a repetition may grant work but must
+    // not end a lease, as a new request of a miner without free capacity does.
     let full = repeated && board.is_present(miner) && !board.has_capacity(miner);
     let reason = if full {
         NoWork::NotEligible

@@ -65,7 +65,7 @@ pub enum CallError {
 /// Why a genomaster cannot serve calls now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unavailable {
-    /// Another one leads.
+    /// Another genomaster leads.
     #[error("another genomaster leads this run; this one is a standby")]
     Standby,
     /// The journal cannot be written or read.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use naschain_consensus::{Event, Millis};
+use naschain_core::Digest;
 use tokio::sync::mpsc;
 
 use crate::clock;
@@ -20,18 +21,24 @@ use crate::journal::store::Place;
 use naschain_identity::Nonces;
 use naschain_run::Proof;
 
-/// Maximum number of commands per transaction.
+/// Maximum number of commands per transaction. Each becomes at most one row, so a group stays below
+/// the maximum number of rows of a SQLite statement.
 const MAX_GROUP: usize = 512;
-/// Number of latest events to restore nonces from: more than arrive while a signed request is fresh.
+/// Number of latest events to restore nonces from. Only a nonce later than the start can be
+/// accepted again, and a nonce is at most 2 s ahead of the clock when it is accepted, so the events
+/// of the last seconds before the start are enough.
 const NONCE_EVENTS: u64 = 50_000;
-/// How often a standby tries to become leader.
+/// How often a standby tries to become leader, and how often the journal is opened again after an
+/// error. The run is interrupted for at least as long, so this is short.
 const RETRY_INTERVAL: Duration = Duration::from_millis(400);
-/// How often the leader checks that it still leads.
+/// How often the leader checks that it still leads. A write fails without the lead, but an idle
+/// leader does not write, and would keep answering reads from an outdated state.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum sleep, because an event may set an earlier deadline meanwhile.
+/// Maximum time without a round of the loop, so that an idle leader also checks that it still
+/// leads.
 const MAX_SLEEP: Duration = Duration::from_millis(500);
-/// A snapshot is made after this many events, or after a tenth of all events if that is more: so the
-/// snapshots of a run together cost only a few times the last one.
+/// A snapshot is made after this many events, or after a tenth of all events if that is more. The
+/// intervals grow with the run, so all its snapshots together cost only a few times the last one.
 const SNAPSHOT_EVENTS: u64 = 20_000;
 
 /// The writing task.
@@ -45,14 +52,14 @@ pub(crate) struct Leader {
 }
 
 impl Shared {
-    /// Rejects a journal with requests that were signed for another genomaster: its proofs name that
-    /// one as the receiver, so later ones would not match.
+    /// Rejects a journal with requests that were signed for another genomaster: its proofs name
+    /// that one as the receiver, so later ones would not match.
     fn check_receiver(&self, proof: &Proof) -> Result<()> {
-        let own = self.settings.genomaster.as_ref();
-        if let Some(own) = own.filter(|own| **own != proof.receiver) {
+        let genomaster = self.settings.genomaster.as_ref();
+        if let Some(address) = genomaster.filter(|address| **address != proof.receiver) {
             let receiver = &proof.receiver;
             bail!(
-                "the journal has requests that were signed for {receiver}, and this genomaster is {own}: genomasters of one run must share a hotkey; select it with --wallet.name and --wallet.hotkey"
+                "the journal has requests that were signed for {receiver}, and this genomaster is {address}: genomasters of one run must share a hotkey; select it with --wallet.name and --wallet.hotkey"
             );
         }
         Ok(())
@@ -90,12 +97,15 @@ impl Leader {
             active.state.events() - active.snapshot,
             began.elapsed().as_secs_f64()
         );
+        // State before availability: whoever sees that this genomaster leads must find its state.
         let finished = active.state.is_finished();
         self.shared.finished.store(finished, Relaxed);
         *self.shared.active.lock().await = Some(active);
+        // Taking the lead was itself such a check.
         self.checked = clock::now();
         self.continuity.restart();
         self.set_unavailable(None);
+        // The previous leader may have added jobs since callers began to wait.
         self.shared.changes.send_modify(|count| *count += 1);
         Ok(())
     }
@@ -107,19 +117,21 @@ impl Leader {
             return Ok(());
         }
         let mut store = self.place.read(self.shared.rules.run).await?;
+        // One page suffices: all requests of a run are signed for the same address.
         let first = store.entries(0, PAGE).await?;
         let proof = first.iter().find_map(|entry| entry.proof.as_deref());
         let checked = match proof.map(Proof::parse) {
             Some(Ok(proof)) => self.shared.check_receiver(&proof),
+            // An unreadable proof is reported when the journal is replayed.
             _ => Ok(()),
         };
         store.close().await?;
         checked
     }
 
-    /// Rejects requests signed before this genomaster leads, and restores from the journal the nonces of
-    /// clients whose clocks are ahead. Nonces are not stored separately, so the genomasters of a run
-    /// need no other shared table.
+    /// Rejects requests signed before this genomaster leads, and restores from the journal the
+    /// nonces of clients whose clocks are ahead. Nonces are not stored separately, so the
+    /// genomasters of a run need no other shared table.
     async fn restore_nonces(&self, active: &mut ActiveRun) -> Result<()> {
         let mut nonces = Nonces::new(clock::unix_nanos());
         let mut after = active.state.events().saturating_sub(NONCE_EVENTS);
@@ -134,17 +146,19 @@ impl Leader {
                 nonces.remember(&proof.hotkey, proof.nonce);
             }
         }
-        let mut known = self
+        let mut shared_nonces = self
             .shared
             .nonces
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        *known = nonces;
+        *shared_nonces = nonces;
         Ok(())
     }
 
     fn set_unavailable(&self, unavailable: Option<Unavailable>) {
         self.shared.unavailable.send_if_modified(|now| {
+            // Closing is final: a server that is shutting down must not open again because its
+            // journal can be used again.
             let modified = *now != unavailable && *now != Some(Unavailable::Closing);
             if modified {
                 match &unavailable {
@@ -161,6 +175,8 @@ impl Leader {
     /// Serves the queue until all senders are dropped.
     pub(crate) async fn run(mut self) {
         loop {
+            // After closing, `active` is kept so that the state can still be read, but nothing is
+            // written.
             let leads = self.shared.active.lock().await.is_some() && !self.closed;
             let served = if leads {
                 self.lead_once().await
@@ -179,6 +195,8 @@ impl Leader {
         loop {
             let command = tokio::time::timeout_at(until.into(), self.queue.recv()).await;
             let Ok(command) = command else { break };
+            // Answered at once instead of queued, so that the caller can try the genomaster that
+            // leads.
             let reason = self.shared.unavailable.borrow().clone();
             match command {
                 None => return false,
@@ -202,6 +220,8 @@ impl Leader {
 
     /// Processes the queued commands, or a deadline that is due.
     async fn lead_once(&mut self) -> bool {
+        // The lock is released before waiting for commands, so that readers can use the state
+        // meanwhile.
         let wait = match &*self.shared.active.lock().await {
             Some(active) => {
                 let deadline = active.state.board().next_deadline();
@@ -211,6 +231,8 @@ impl Leader {
         };
         let mut commands = Vec::new();
         if wait.is_zero() {
+            // A deadline is due: process it now, together with the commands that are already
+            // queued.
             let _ = self.queue.try_recv().map(|command| commands.push(command));
         } else {
             match tokio::time::timeout(wait, self.queue.recv()).await {
@@ -219,6 +241,8 @@ impl Leader {
                 Err(_) => {}
             }
         }
+        // Group commit: a write takes as long as the disk needs, however many events it has, so all
+        // commands that queued up during the previous write share one.
         while commands.len() < MAX_GROUP
             && let Ok(command) = self.queue.try_recv()
         {
@@ -231,8 +255,8 @@ impl Leader {
             None => return true,
         };
         if let Err(error) = result {
-            // The store may or may not hold the failed transaction: restore the state from it before
-            // anything is answered.
+            // The store may or may not hold the failed transaction: restore the state from it
+            // before anything is answered.
             *active = None;
             drop(active);
             self.shared.changes.send_modify(|count| *count += 1);
@@ -241,14 +265,15 @@ impl Leader {
         true
     }
 
-    /// Applies commands in order, writes the resulting events in one transaction, and answers. After an
-    /// error the state may be ahead of the journal, or this genomaster no longer leads.
+    /// Applies commands in order, writes the resulting events in one transaction, and answers.
+    /// After an error the state may be ahead of the journal, or this genomaster no longer leads.
     async fn take(&mut self, active: &mut ActiveRun, commands: Vec<Command>) -> Result<()> {
         let mut group = Group::default();
         let mut closing = None;
         self.continuity.leave_out_pause(&mut active.clock);
         let now = active.clock.now();
         let deadline = active.state.board().next_deadline();
+        // Leases must expire even if no miner sends anything.
         if deadline.is_some_and(|then| then <= now) {
             let _ = group.apply(active, now, Event::Tick, None);
         }
@@ -268,8 +293,17 @@ impl Leader {
                 }
             }
         }
+        if let Some(secret) = self.shared.settings.secret
+            && active.state.is_finished()
+            && active.state.secret().is_none()
+        {
+            let secret = Digest(secret.0);
+            let _ = group.apply(active, now, Event::Reveal { secret }, None);
+        }
         if let Err(error) = self.commit(active, &mut group).await {
             self.shared.metrics.failed_commits.fetch_add(1, Relaxed);
+            // Also for events that were rejected: the state in which they were checked is
+            // discarded.
             let reason = Unavailable::Journal(format!("{error:#}"));
             for (answer, _) in group.waiting {
                 let _ = answer.send(Err(CallError::Unavailable(reason.clone())));
@@ -283,6 +317,7 @@ impl Leader {
         }
         let finished = active.state.is_finished();
         self.shared.finished.store(finished, Relaxed);
+        // Only after the commit: nothing is shown that is not in the journal.
         self.publish(group);
         if let Some(closing) = closing {
             self.closed = true;
@@ -330,6 +365,8 @@ impl Leader {
     }
 
     async fn commit(&mut self, active: &mut ActiveRun, group: &mut Group) -> Result<()> {
+        // The state already contains the event that could not be staged. Writing the others would
+        // leave a gap in the journal, so the whole group fails and the state is restored.
         if let Some(error) = group.failed.take() {
             return Err(error);
         }
@@ -359,7 +396,7 @@ impl Leader {
             let _ = answer.send(result);
         }
         if !group.published.is_empty() {
-            // There may be no subscribers.
+            // An error only means that there are no subscribers.
             let _ = self.shared.published.send(Arc::new(PublishedEvents {
                 last: group.last,
                 bytes: group.published.into(),

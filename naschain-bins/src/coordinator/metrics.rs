@@ -1,4 +1,4 @@
-//! Counts and durations of a genomaster, as Prometheus reads them.
+//! Counts and durations of a genomaster, in the text format of Prometheus.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -10,7 +10,7 @@ use naschain_consensus::Action;
 
 use naschain_run::RunState;
 
-/// Upper ends of the histograms' buckets, in seconds.
+/// Upper bounds of the histograms' buckets, in seconds. The last is the longest wait for work.
 const BOUNDS_S: [f64; 13] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
 ];
@@ -18,6 +18,7 @@ const BOUNDS_S: [f64; 13] = [
 /// A histogram of durations.
 #[derive(Default)]
 struct Histogram {
+    /// Per bucket; the last one counts everything above the bounds.
     counts: [u64; BOUNDS_S.len() + 1],
     sum_s: f64,
 }
@@ -32,6 +33,7 @@ impl Histogram {
 
     /// `labels` is empty or ends with a comma.
     fn write(&self, text: &mut String, name: &str, labels: &str) {
+        // Prometheus expects cumulative counts: each bucket includes the smaller ones.
         let mut below = 0;
         for (count, bound) in self.counts.iter().zip(BOUNDS_S) {
             below += count;
@@ -46,6 +48,9 @@ impl Histogram {
 }
 
 /// Counters since the start of the process; figures of the run are read from its state.
+///
+/// Each counter is independent of the others, so `Relaxed` is enough. A poisoned lock only skips a
+/// measurement: metrics must not make a request fail.
 #[derive(Default)]
 pub struct Metrics {
     /// Events that were written to the journal.
@@ -86,22 +91,23 @@ impl Metrics {
         }
     }
 
-    /// Notes a request over HTTP; `route` is a pattern of the router, not the path.
+    /// Records a request over HTTP. `route` is a pattern of the router, not the path: a client must
+    /// not be able to create time series.
     pub fn answered(&self, route: &str, status: u16, took: Duration) {
         let Ok(mut requests) = self.requests.lock() else {
             return;
         };
+        // `entry` would allocate a `String` for every request.
         if !requests.contains_key(route) {
             requests.insert(route.to_owned(), Route::default());
         }
-        if let Some(known) = requests.get_mut(route) {
-            *known.statuses.entry(status).or_default() += 1;
-            known.took.observe(took);
+        if let Some(route) = requests.get_mut(route) {
+            *route.statuses.entry(status).or_default() += 1;
+            route.took.observe(took);
         }
     }
 
-    /// All of them in Prometheus' text format; without a state where this genomaster does not
-    /// lead.
+    /// All metrics in Prometheus' text format. `state` is `None` if this genomaster does not lead.
     pub fn text(&self, state: Option<&RunState>) -> String {
         let mut text = String::new();
         let leads = u64::from(state.is_some());
@@ -146,7 +152,7 @@ impl Metrics {
         head(
             &mut text,
             name,
-            "what followed from events, by kind",
+            "actions of the job board, by kind",
             "counter",
         );
         for (kind, count) in self.actions.lock().iter().flat_map(|counts| counts.iter()) {
@@ -172,8 +178,8 @@ impl Metrics {
         };
         let name = "naschain_http_requests_total";
         head(text, name, "requests answered", "counter");
-        for (route, known) in requests.iter() {
-            for (status, count) in &known.statuses {
+        for (route, measured) in requests.iter() {
+            for (status, count) in &measured.statuses {
                 let labels = format!("route=\"{route}\",status=\"{status}\"");
                 let _ = writeln!(text, "{name}{{{labels}}} {count}");
             }
@@ -182,11 +188,12 @@ impl Metrics {
         head(
             text,
             name,
-            "duration of requests, waiting for work included",
+            "duration of requests, including waiting for work",
             "histogram",
         );
-        for (route, known) in requests.iter() {
-            known.took.write(text, name, &format!("route=\"{route}\","));
+        for (route, measured) in requests.iter() {
+            let labels = format!("route=\"{route}\",");
+            measured.took.write(text, name, &labels);
         }
     }
 }
@@ -218,7 +225,7 @@ fn run_metrics(text: &mut String, state: &RunState) {
     gauge(
         text,
         "naschain_miners_present",
-        "miners heard of lately",
+        "miners that count as present",
         present as u64,
     );
     gauge(
@@ -235,12 +242,17 @@ fn run_metrics(text: &mut String, state: &RunState) {
         generation,
     );
     let name = "naschain_rewarded_rows_total";
-    head(text, name, "rows that earned a point, by miner", "counter");
+    head(text, name, "rewarded answers, by miner", "counter");
     for (miner, _, tally) in board.miners() {
         let _ = writeln!(text, "{name}{{miner=\"{miner}\"}} {}", tally.points);
     }
     let name = "naschain_rejected_rows_total";
-    head(text, name, "rows that earned nothing, by miner", "counter");
+    head(
+        text,
+        name,
+        "answers that were not rewarded, by miner",
+        "counter",
+    );
     for (miner, _, tally) in board.miners() {
         let _ = writeln!(text, "{name}{{miner=\"{miner}\"}} {}", tally.rejected_jobs);
     }
@@ -255,6 +267,7 @@ fn gauge(text: &mut String, name: &str, help: &str, value: u64) {
     let _ = writeln!(text, "{name} {value}");
 }
 
+/// The label of an action that is counted.
 fn counted(action: &Action) -> Option<&'static str> {
     Some(match action {
         Action::Leased { .. } => "leased",

@@ -9,6 +9,7 @@ mod answers;
 mod applied;
 pub mod call_error;
 mod continuity;
+mod join_counts;
 mod leader;
 pub mod metrics;
 mod pages;
@@ -19,8 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use anyhow::Result;
-use naschain_consensus::{Action, Event, LeaseId, Millis, MinerId, NoWork, Rejected, Row};
+use anyhow::{Result, ensure};
+use naschain_consensus::{Action, Event, JobId, LeaseId, Millis, MinerId, NoWork, Rejected, Row};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
 use crate::clock;
@@ -35,22 +36,26 @@ use naschain_run::{Job, JobReply, Proof, RequestRules, RunSpec, RunState};
 
 /// Search, job board and journal of a run.
 ///
-/// `search` and `serve` use the same coordinator; only `client/transport.rs` distinguishes a call in
-/// the same process from one over HTTP.
+/// `search` and `serve` use the same coordinator; only `client/transport.rs` distinguishes a call
+/// in the same process from one over HTTP.
 pub struct Coordinator {
     pub(crate) shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
-    /// Held by the one reader that may read a page of the journal.
+    /// Held by the one caller that may read a page of the journal or the metrics. Each reader locks
+    /// the state, so without taking turns many readers would delay the writing task.
     pub(crate) reading: Arc<Mutex<()>>,
 }
 
 /// Maximum number of queued commands; further callers wait.
+/// Twice the default of `--max-connections`; a connection has one request at a time.
 const MAX_WAITING: usize = 8_192;
 /// Number of buffered groups of public events; a reader that is further behind reads the journal.
+/// Bounded, because the buffer keeps the text of its groups in memory.
 const MAX_BUFFERED_GROUPS: usize = 256;
 
 impl Coordinator {
-    /// Opens the journal of a run and restores the state; becomes a standby if another genomaster leads.
+    /// Opens the journal of a run and restores the state; becomes a standby if another genomaster
+    /// leads.
     pub async fn open(place: Place, spec: RunSpec) -> Result<Arc<Coordinator>> {
         Coordinator::open_with(place, spec, Settings::default()).await
     }
@@ -58,13 +63,19 @@ impl Coordinator {
     /// Like [`Coordinator::open`], with these settings.
     ///
     /// # Errors
-    /// Also if the journal has requests that were signed for another genomaster: all genomasters of a
-    /// run must share a hotkey.
+    /// Also if the journal has requests that were signed for another genomaster: all genomasters of
+    /// a run must share a hotkey.
     pub async fn open_with(
         place: Place,
         spec: RunSpec,
         settings: Settings,
     ) -> Result<Arc<Coordinator>> {
+        ensure!(
+            spec.secret_hash == settings.secret.map(|secret| secret.hash()),
+            "the run's secret_hash is {}; its secret is needed",
+            spec.secret_hash
+                .map_or("null".to_owned(), |hash| hash.to_string())
+        );
         let (commands, queue) = mpsc::channel(MAX_WAITING);
         let shared = Arc::new(Shared {
             active: Mutex::new(None),
@@ -79,6 +90,8 @@ impl Coordinator {
             spec,
         });
         let mut leader = Leader::new(shared.clone(), place, queue);
+        // Before the task starts: an error here ends the program, while the task would retry it
+        // forever.
         leader.try_to_lead().await?;
         leader.check_standby().await?;
         tokio::spawn(leader.run());
@@ -104,6 +117,12 @@ impl Coordinator {
         self.shared.rules
     }
 
+    /// The seed of a job's training, in a run with a secret.
+    pub fn training_seed(&self, job: JobId) -> Option<u64> {
+        let secret = self.shared.settings.secret;
+        secret.map(|secret| secret.training_seed(job))
+    }
+
     /// Notifies of changes that may have made work or ended a job.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
@@ -124,8 +143,8 @@ impl Coordinator {
         &self.shared.metrics
     }
 
-    /// The used nonces, for a [`crate::server::auth::Authenticator`]. They are restored from the journal
-    /// whenever this genomaster becomes leader.
+    /// The used nonces, for a [`crate::server::auth::Authenticator`]. They are restored from the
+    /// journal whenever this genomaster becomes leader.
     pub fn nonces(&self) -> Arc<std::sync::Mutex<Nonces>> {
         self.shared.nonces.clone()
     }
@@ -134,11 +153,12 @@ impl Coordinator {
     pub async fn with_state<T>(&self, read: impl FnOnce(&RunState) -> T) -> T {
         let mut unavailable = self.shared.unavailable.subscribe();
         loop {
+            // Before the check, so that a change after the check is not missed.
             unavailable.mark_unchanged();
             if let Some(active) = &*self.shared.active.lock().await {
                 return read(&active.state);
             }
-            // It cannot fail: `self` holds the sender.
+            // This cannot fail, because `self` holds the sender.
             let _ = unavailable.changed().await;
         }
     }
@@ -149,8 +169,8 @@ impl Coordinator {
         read(active.as_ref().map(|active| &active.state))
     }
 
-    /// Applies an event with its signed request, if any; both are in the journal before this returns.
-    /// Dropping the future does not cancel the event.
+    /// Applies an event with its signed request, if any; both are in the journal before this
+    /// returns. Dropping the future does not cancel the event.
     pub async fn handle(
         &self,
         event: Event,
@@ -186,7 +206,7 @@ impl Coordinator {
         Ok(applied)
     }
 
-    /// Requests work for a miner and waits for it, at most for `wait`.
+    /// Requests work for a miner and waits for it, for `wait` at most.
     pub async fn request(
         &self,
         miner: &MinerId,
@@ -198,17 +218,21 @@ impl Coordinator {
         let mut unavailable = self.watch_unavailable();
         let mut first = true;
         loop {
+            // Before the request, so that work that appears while it is processed wakes this loop
+            // up.
             changes.mark_unchanged();
             if let Some(unavailable) = self.unavailable() {
                 return Err(CallError::Unavailable(unavailable));
             }
+            // After the end all miners ask once more; this answers them without the leader.
             if self.shared.finished.load(Relaxed) {
                 return Ok(JobReply::Finished);
             }
             let event = Event::Request {
                 miner: miner.clone(),
             };
-            // The first request also shows that the miner is present; repetitions only look for work.
+            // The first request also shows that the miner is present; repetitions only look for
+            // work.
             let sent = self.send(event, proof.clone(), !first).await;
             if !first && matches!(sent, Err(CallError::Auth(_))) {
                 // It has waited for too long to be used again; the miner signs another one.
@@ -225,6 +249,7 @@ impl Coordinator {
                     ..
                 } = action
                 {
+                    // No event announces that a miner is eligible again, so a timer has to wake it.
                     wake_up = give_up.min(clock::now() + self.until(until).await);
                 }
                 if let Action::Leased { job, lease, .. } = action {
@@ -234,6 +259,7 @@ impl Coordinator {
                         lease,
                         genome: genome.expect("a leased job was opened"),
                         lease_ms: self.shared.spec.rules.lease_ms,
+                        training_seed: self.training_seed(job),
                     }));
                 }
             }
@@ -241,6 +267,7 @@ impl Coordinator {
                 unavailable.wait_for(|unavailable| *unavailable == Some(Unavailable::Closing));
             tokio::select! {
                 _ = changes.changed() => {}
+                // Not an error: the miner asks again, and reaches the genomaster once it is back.
                 _ = closing => return Ok(JobReply::Wait),
                 _ = tokio::time::sleep_until(wake_up.into()) => {
                     if clock::now() >= give_up {
@@ -288,6 +315,8 @@ impl Coordinator {
         let miner = miner.clone();
         let submit = Event::Submit { miner, lease, row };
         match self.handle(submit, proof).await {
+            // The miner repeats an answer whose acknowledgement was lost; it must learn that it
+            // counts.
             Err(CallError::Rejected(Rejected::AlreadyAnswered { .. })) => Ok(()),
             other => other.map(drop),
         }

@@ -2,6 +2,7 @@
 
 pub mod folder_lock;
 pub mod run_folder;
+pub mod secret;
 pub mod store;
 
 use anyhow::{Context, Result, ensure};
@@ -11,8 +12,9 @@ use naschain_core::Digest;
 use crate::journal::store::{Place, Snapshot, Store};
 use naschain_run::{Entry, JournalHead, Proof};
 
-/// The layout of snapshots. With another layout or version the journal is replayed.
-pub const SNAPSHOT_FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 4");
+/// The layout of snapshots. With another layout or version the journal is replayed: a snapshot is
+/// the result of this build's rules, which another version may have changed.
+pub const SNAPSHOT_FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 5");
 
 /// The events of one run, in the order in which they were accepted.
 pub struct Journal {
@@ -25,8 +27,8 @@ pub struct Journal {
 
 impl Journal {
     /// Opens the journal of the run with this digest to lead it; `None` if another genomaster
-    /// leads. The position is before the first entry: [`Journal::snapshot`] and [`Journal::read_next`]
-    /// move it to its end.
+    /// leads. The position is before the first entry: [`Journal::snapshot`] and
+    /// [`Journal::read_next`] move it to its end.
     pub async fn lead(place: &Place, run: Digest) -> Result<Option<Journal>> {
         Journal::open(place, run, false).await
     }
@@ -108,24 +110,29 @@ impl Journal {
             format == SNAPSHOT_FORMAT,
             "its layout is {format}, not {SNAPSHOT_FORMAT}"
         );
+        // `RunState::restored` trusts the bytes, and the hash chain does not cover a snapshot.
         let digest = Digest(*blake3::hash(&snapshot.bytes).as_bytes());
         ensure!(
             digest == snapshot.digest,
             "its bytes were changed after they were written"
         );
+        // The journal may have been shortened or replaced since; the snapshot is then not its fold.
         let before = number.saturating_sub(1);
         let entry = self.store.entries(before, 1).await?;
         let entry = entry.first().filter(|entry| entry.number == *number);
-        let entry = entry.with_context(|| format!("it is of event {number}, which is missing"))?;
+        let entry =
+            entry.with_context(|| format!("it was made after event {number}, which is missing"))?;
         ensure!(
             entry.hash == snapshot.hash,
-            "it is of another event {number}"
+            "event {number} has hash {}, but the snapshot was made after one with hash {}",
+            entry.hash,
+            snapshot.hash
         );
         Ok(())
     }
 
-    /// The next `most` events with their proofs, the chain verified; none at the end. A broken
-    /// chain is an error that names the event.
+    /// Up to `limit` next events with their proofs, after the hash chain is verified; empty at the
+    /// end. A broken chain is an error that names the event.
     pub async fn read_next(&mut self, limit: usize) -> Result<Vec<(Millis, Event, Option<Proof>)>> {
         let entries = self.store.entries(self.chain.number, limit).await?;
         let follow = |entry: Entry| {
@@ -151,7 +158,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Sets the public events of the entry that was staged last, as JSON.
+    /// Sets the public events of the entry that was staged last, as JSON. They can be recomputed
+    /// from the entries, so the hash chain does not cover them.
     pub fn set_feed(&mut self, feed: String) {
         if let Some(entry) = self.staged.last_mut() {
             entry.feed = Some(feed);

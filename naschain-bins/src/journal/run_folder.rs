@@ -1,4 +1,4 @@
-//! A run's folder: `run.json`, and files that are written whole or not at all.
+//! A run's folder: `run.json`, and a function that writes files atomically.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,7 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use naschain_run::RunSpec;
 use naschain_train::Dataset;
 
-/// The versions that this build writes into `run.json`.
+/// The versions that this build writes into `run.json`. A miner compares them with its own, because
+/// another version may compute other digests.
 pub fn versions() -> BTreeMap<String, String> {
     let versions = [
         ("arithmetic", naschain_train::ARITHMETIC_VERSION.to_string()),
@@ -23,7 +24,7 @@ pub fn check_data(spec: &RunSpec, dataset: &Dataset) -> Result<()> {
     let found = dataset.digest();
     ensure!(
         found == spec.data.digest,
-        "data set {} has digest {found}; the run needs {}: get the same files",
+        "data set {} has digest {found}; the run needs {}: use the files that the run was created with",
         spec.data.name,
         spec.data.digest
     );
@@ -46,6 +47,7 @@ pub fn read_spec(path: &Path) -> Result<RunSpec> {
 pub fn create_or_check(spec: RunSpec, dir: &Path) -> Result<RunSpec> {
     let path = dir.join("run.json");
     if path.exists() {
+        // The journal can only be replayed under the settings with which it was written.
         let stored = read_spec(&path)?;
         let differences = stored.differences(&spec);
         if !differences.is_empty() {
@@ -63,8 +65,10 @@ pub fn create_or_check(spec: RunSpec, dir: &Path) -> Result<RunSpec> {
     Ok(spec)
 }
 
-/// Writes a file so that it is there whole or not at all, also after a power failure.
+/// Writes a file atomically: a reader, or a restart after a crash or a power failure, finds the old
+/// content or the new one, never a part.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    // In the same folder, because renaming is atomic only within one file system.
     let partial = path.with_extension("partial");
     let written = File::create(&partial).and_then(|mut file| {
         file.write_all(bytes)?;

@@ -9,7 +9,8 @@ use tokio::sync::Mutex;
 
 use crate::cli::data_args;
 
-/// Caches one data set, which all workers of a miner share.
+/// Caches one data set, which all workers of a miner share. One is enough, because a miner works
+/// for one run at a time.
 #[derive(Default)]
 pub struct DatasetCache(Mutex<Option<(DataName, Arc<Dataset>)>>);
 
@@ -23,11 +24,12 @@ impl DatasetCache {
     ) -> Result<Arc<Dataset>> {
         // Locked while loading, so that workers that start together load it once.
         let mut cached = self.0.lock().await;
-        if let Some((_, dataset)) = cached.as_ref().filter(|(known, _)| known == name) {
+        if let Some((_, dataset)) = cached.as_ref().filter(|(cached, _)| cached == name) {
             return Ok(dataset.clone());
         }
         let wanted = name.clone();
         let load = move || data_args::load(&wanted, dir.as_deref(), keep_mib);
+        // In a blocking thread: reading and decoding files must not delay heartbeats.
         let dataset = Arc::new(tokio::task::spawn_blocking(load).await??);
         *cached = Some((name.clone(), dataset.clone()));
         Ok(dataset)

@@ -25,9 +25,10 @@ use crate::miner::dataset_cache::DatasetCache;
 use crate::miner::outbox::Answer;
 use crate::miner::trainer::Trainer;
 use crate::miner::training_control::TrainingControl;
-use naschain_run::{Job, JobReply, RunSpec};
+use naschain_run::{Job, JobReply, RunSpec, seeded_recipe};
 
-/// Maximum time for which the genomaster may hold a request for work open.
+/// Maximum time for which the genomaster may hold a request for work open. Shorter than the time
+/// without requests after which a miner counts as gone.
 const WAIT_MS: u64 = 20_000;
 /// Pause before the first retry of a request; doubled for each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -50,7 +51,7 @@ pub struct Miner {
     pub keep_images: u64,
     /// Number of workers with this name.
     pub jobs: u32,
-    /// Folder of answers that are not delivered yet; without one they are lost with the process.
+    /// Folder of answers that are not delivered yet; if `None`, they are lost if the process ends.
     pub outbox: Option<PathBuf>,
     /// The data set that was loaded last; workers share it.
     pub dataset_cache: Arc<DatasetCache>,
@@ -91,6 +92,7 @@ impl Miner {
                 Ok(false) => break,
                 Err(error) => {
                     failures += 1;
+                    // The exponent is limited, so that the power does not overflow.
                     let pause = (FIRST_PAUSE * 2_u32.pow(failures.min(10))).min(MAX_FAILURE_PAUSE);
                     tracing::error!("{}: {error:#}; retrying in {pause:?}", self.name);
                     tokio::select! {
@@ -130,8 +132,8 @@ impl Miner {
                     Some(Ok(row)) => self.answer(&job, row).await?,
                     Some(Err(reason)) => {
                         self.answer(&job, Row::Failed(reason.clone())).await?;
-                        // An error, so that the caller pauses: a broken machine must not fail job after
-                        // job at full speed.
+                        // An error, so that the caller pauses: a broken machine must not fail job
+                        // after job at full speed.
                         bail!("{} failed: {reason}", job.job);
                     }
                     None => {}
@@ -147,6 +149,7 @@ impl Miner {
         let Some(spec) = self.persist(|| transport.run()).await? else {
             return Ok(None);
         };
+        // The specification comes from the network and is not trusted.
         spec.validate()
             .context("the genomaster's run specification is invalid")?;
         ensure!(
@@ -183,6 +186,7 @@ impl Miner {
             spec.data.name,
             self.trainer.options.device
         );
+        // After joining: answers of miners that have not joined are refused.
         self.deliver_pending(&spec).await?;
         Ok(Some(Work { spec, dataset }))
     }
@@ -234,9 +238,14 @@ impl Miner {
     async fn train(&mut self, work: &Work, job: &Job) -> Option<Result<Row, String>> {
         tracing::info!("{}: {} {} ({})", self.name, job.job, job.genome, job.lease);
         let control = Arc::new(TrainingControl::default());
+        // A training computes for minutes, so it must not occupy a thread that sends heartbeats.
         let training = tokio::task::spawn_blocking({
             let (spec, dataset, genome) =
                 (work.spec.clone(), work.dataset.clone(), job.genome.clone());
+            let recipe = job.training_seed.map_or_else(
+                || spec.recipe.clone(),
+                |seed| seeded_recipe(&spec.recipe, seed),
+            );
             let (trainer, control) = (self.trainer.clone(), control.clone());
             let mut line = ProgressLine::new(job.job.to_string(), work.spec.recipe.epochs);
             move || -> Result<Option<Row>, Error> {
@@ -245,7 +254,7 @@ impl Miner {
                     line.epoch(epoch.number, speed);
                     control.after(epoch, speed)
                 };
-                let recipe = &spec.recipe;
+                let recipe = &recipe;
                 match trainer.train(&architecture, &dataset, recipe, &mut on_epoch) {
                     Ok(trained) => Ok(Some(Row::Measured(trained.measurement))),
                     Err(Error::Stopped { .. }) => {
@@ -266,6 +275,7 @@ impl Miner {
             finished = training => finished,
             never = self.heartbeats(job, &control) => match never {},
             _ = stopped(&mut stop) => {
+                // Not awaited: the training ends only after its current epoch, which may take long.
                 control.leaving.store(true, Ordering::Relaxed);
                 control.abandoned.store(true, Ordering::Relaxed);
                 return None;
@@ -280,6 +290,7 @@ impl Miner {
 
     /// Sends a heartbeat after each epoch and, during long epochs, three times per lease.
     async fn heartbeats(&self, job: &Job, control: &TrainingControl) -> Infallible {
+        // The training's thread only sets an atomic number, so it has to be polled.
         const POLL: Duration = Duration::from_millis(100);
         let beat = Duration::from_millis((job.lease_ms / 3).clamp(100, 20_000));
         let mut reported = 0;
@@ -301,7 +312,8 @@ impl Miner {
                     tracing::warn!("{}: dropping {}: {reason}", self.name, job.job);
                     control.abandoned.store(true, Ordering::Relaxed);
                 }
-                // A missed heartbeat is harmless: at worst the lease ends, and the next one says so.
+                // A missed heartbeat is harmless: at worst the lease ends, and the next one says
+                // so.
                 Err(error) => tracing::debug!("{}: heartbeat: {error}", self.name),
                 Ok(()) => {}
             }
@@ -321,6 +333,7 @@ impl Miner {
             lease: job.lease,
             row,
         };
+        // Before it is sent: a crash in between would otherwise lose the whole training.
         if let Some(Err(error)) = self.outbox.as_ref().map(|dir| answer.store(dir)) {
             tracing::warn!("{}: cannot store the answer: {error:#}", self.name);
         }
@@ -337,6 +350,7 @@ impl Miner {
                 Err(
                     TransportError::LeaseEnded(reason)
                     | TransportError::OtherRun(reason)
+                // Not retried: a lease that has ended does not come back.
                     | TransportError::NotJoined(reason),
                 ) => {
                     tracing::warn!(
@@ -349,7 +363,7 @@ impl Miner {
                 other => other.map(Ok),
             }
         };
-        // Without a reply, or when the miner must stop, the answer stays in the outbox.
+        // Without a reply, or if the miner has to stop, the answer stays in the outbox.
         let Some(reply) = self.persist(deliver).await? else {
             return Ok(());
         };

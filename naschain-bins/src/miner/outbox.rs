@@ -1,4 +1,5 @@
-//! A miner's outbox: a folder of answers, each from the end of its training until it is delivered.
+//! A miner's outbox: a folder that holds each answer from the end of its training until its
+//! delivery.
 
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,7 @@ pub struct Answer {
 
 impl Answer {
     fn path(&self, dir: &Path) -> PathBuf {
+        // Lease numbers start again in every run, so the name contains the run.
         let run = &self.run.to_string()[..16];
         dir.join(format!("{}-{run}-{}.json", self.miner, self.lease.0))
     }
@@ -45,8 +47,8 @@ impl Answer {
     }
 }
 
-/// The answers of a miner in the outbox `dir`, in the order of leases. Logs a warning for a file that
-/// is not an answer.
+/// The answers of a miner in the outbox `dir`, in the order of leases. Logs a warning for a file
+/// that is not an answer.
 pub fn pending(dir: &Path, miner: &MinerId) -> Vec<Answer> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let paths = entries.map(|entry| entry.path());
@@ -55,7 +57,10 @@ pub fn pending(dir: &Path, miner: &MinerId) -> Vec<Answer> {
         let text = std::fs::read_to_string(&path).ok()?;
         let answer = serde_json::from_str(&text);
         if let Err(error) = &answer {
-            tracing::warn!("{} is not an answer: {error}", path.display());
+            tracing::warn!(
+                "{} is ignored, because it is not a stored answer: {error}",
+                path.display()
+            );
         }
         answer.ok()
     };

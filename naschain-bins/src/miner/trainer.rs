@@ -52,7 +52,8 @@ impl Trainer {
                 );
             }
             let flow = on_epoch(epoch, speed);
-            // Not before: saving the checkpoint is no part of the next epoch's time.
+            // Only now, so that the time for saving the checkpoint does not count for the next
+            // epoch.
             before = clock::now();
             flow
         };
@@ -64,6 +65,7 @@ impl Trainer {
             checkpoint,
             &mut report,
         );
+        // Only a stopped training can be resumed; after any other end the checkpoint is useless.
         if !matches!(result, Err(Error::Stopped { .. })) {
             self.forget(architecture, dataset, recipe);
         }

@@ -1,4 +1,4 @@
-//! What the thread of a training and its miner tell each other.
+//! Communication between the thread of a training and its miner.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -12,12 +12,13 @@ pub(super) struct TrainingControl {
     pub(super) epoch: AtomicU32,
     /// Whether the training must stop after the current epoch.
     pub(super) abandoned: AtomicBool,
-    /// Whether it stops because the miner does; its checkpoint is kept then, to resume it.
+    /// Whether the training stops because the miner does; its checkpoint is then kept, so that it
+    /// can be resumed.
     pub(super) leaving: AtomicBool,
 }
 
 impl TrainingControl {
-    /// Notes a finished epoch; says whether the training goes on.
+    /// Records a finished epoch; returns whether the training continues.
     pub(super) fn after(&self, epoch: &Epoch, images_per_second: f64) -> ControlFlow<()> {
         tracing::debug!(
             "epoch {}: loss {:.4}, training accuracy {} %, rate {:.5}, {images_per_second:.0} images/s, digest {}",

@@ -7,12 +7,13 @@ use naschain_identity::Hotkey;
 
 /// Access rules of the HTTP server.
 pub struct Access {
-    /// The genomaster's own hotkey; without one, requests are not signed, and the
-    /// name of a miner is not verified.
+    /// The genomaster's hotkey; without one, requests are not signed and the names of miners are
+    /// not verified.
     pub hotkey: Option<Hotkey>,
     /// Miners that may join; `None` allows all.
     pub allow_list: Option<AllowList>,
-    /// Whether miners of the reference network have tokens; then `uid-N` is refused under /v1.
+    /// Whether miners of the reference network have tokens; if so, names `uid-N` are refused under
+    /// /v1, where tokens are not checked.
     pub uids_have_tokens: bool,
     /// Whether GET and HEAD requests need no signature.
     pub open_reads: bool,
@@ -25,7 +26,7 @@ pub struct Access {
 }
 
 impl Default for Access {
-    /// All miners, without signatures.
+    /// Accepts all miners, without signatures.
     fn default() -> Access {
         Access {
             hotkey: None,
@@ -40,7 +41,8 @@ impl Default for Access {
 }
 
 impl Access {
-    /// The owner of a miner if there is an allow-list; the outer `None` means that the miner is not on it.
+    /// The owner of a miner if there is an allow-list; the outer `None` means that the miner is not
+    /// on it.
     pub fn owner(&self, miner: &MinerId) -> Option<Option<MinerId>> {
         match &self.allow_list {
             None => Some(None),

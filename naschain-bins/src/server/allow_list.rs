@@ -1,4 +1,4 @@
-//! Who may mine: a file of hotkeys and their owners.
+//! The allow-list: a file of the hotkeys that may mine, and of their owners.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,8 +20,8 @@ impl AllowList {
         line_file::read_file(path, "allow-list", AllowList::parse)
     }
 
-    /// Reads lines of a hotkey's address, or `uid-N` for a miner of the old network, and its
-    /// owner's name; empty lines and what follows `#` do not count.
+    /// Parses lines of a hotkey's address, or `uid-N` for a miner of the reference network, and its
+    /// owner's name. Empty lines and everything after `#` are ignored.
     pub fn parse(text: &str) -> Result<AllowList> {
         let mut owners = BTreeMap::new();
         for line in line_file::pairs(text, ["hotkey", "owner"]) {
@@ -30,6 +30,8 @@ impl AllowList {
             let is_uid = miner
                 .as_ref()
                 .is_ok_and(|miner| legacy_uid(miner).is_some());
+            // The checksum of an address reveals a mistyped character now, not when its miner is
+            // refused.
             if !is_uid {
                 ss58::decode(hotkey).with_context(|| format!("line {number}"))?;
             }
@@ -46,12 +48,12 @@ impl AllowList {
         self.0.get(miner)
     }
 
-    /// How many may mine.
+    /// Number of miners on the list.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nobody may.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

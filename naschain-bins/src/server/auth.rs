@@ -21,15 +21,17 @@ use naschain_run::{JoinRequest, ProblemKind, Proof, legacy_uid};
 
 /// Maximum size of a request body.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
-/// Timeout for receiving a request body.
+/// Timeout for receiving a request body, so that a slow client does not hold its connection
+/// forever.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum length of path and query.
 const MAX_PATH_BYTES: usize = 1024;
 
-/// Limits requests and verifies their signatures.
+/// Limits requests and verifies their signatures, the cheapest check first: a flood is refused
+/// before its bodies are read, and a signature is verified before its nonce is stored.
 pub struct Authenticator {
     access: Access,
-    /// The run's, restored from the journal when this genomaster becomes leader.
+    /// The run's nonces, restored from the journal when this genomaster becomes leader.
     nonces: Arc<Mutex<Nonces>>,
     per_key: Mutex<RateLimit<String>>,
     per_address: Mutex<RateLimit<IpAddr>>,
@@ -39,7 +41,8 @@ pub struct Authenticator {
 #[derive(Clone, Debug, Default)]
 pub struct Caller {
     hotkey: Option<String>,
-    /// Whether miners of the reference network have tokens, which are not checked here.
+    /// Whether miners of the reference network have tokens. Requests under /v1 carry none, so their
+    /// names are refused here: otherwise anybody could act as such a miner without its token.
     uids_have_tokens: bool,
     /// The signed request, for the journal.
     pub proof: Option<Proof>,
@@ -80,7 +83,7 @@ impl Authenticator {
         }
     }
 
-    /// The genomaster's own hotkey.
+    /// The genomaster's hotkey.
     pub fn hotkey(&self) -> Option<&Hotkey> {
         self.access.hotkey.as_ref()
     }
@@ -116,6 +119,7 @@ impl Authenticator {
         } else {
             None
         };
+        // Without a usable header the proxy itself is limited, rather than nobody.
         let address = forwarded
             .or(direct)
             .filter(|address| !address.is_loopback())?;
@@ -126,21 +130,23 @@ impl Authenticator {
         lock(limit).take(who, clock::now()).map_err(|wait| {
             let detail = format!("too many requests; wait {:.1} s", wait.as_secs_f64());
             let mut failure = Failure::new(ProblemKind::TooManyRequests, detail);
+            // The header has whole seconds, so round up.
             failure.retry_after_seconds = Some(wait.as_secs() + 1);
             failure
         })
     }
 
-    /// Verifies the signature of a request where one is required.
+    /// Verifies the signature of a request, if one is required.
     fn caller(&self, parts: &Parts, body: &[u8]) -> Result<Caller, Failure> {
         let uids_have_tokens = self.access.uids_have_tokens;
         let unsigned = || Caller {
             uids_have_tokens,
             ..Caller::default()
         };
-        let Some(own) = &self.access.hotkey else {
+        let Some(receiver) = &self.access.hotkey else {
             return Ok(unsigned());
         };
+        // Methods that change nothing.
         let reads = parts.method == Method::GET || parts.method == Method::HEAD;
         if reads && self.access.open_reads {
             return Ok(unsigned());
@@ -153,7 +159,9 @@ impl Authenticator {
         };
         let auth = Auth::from_headers(&parts.headers)?;
         let now_ns = clock::unix_nanos();
-        auth.check(message, own.address(), now_ns)?;
+        auth.check(message, receiver.address(), now_ns)?;
+        // After the signature: otherwise anybody could use up the rate of another hotkey. Before
+        // the nonce: a request that is refused for its rate may be sent again.
         Self::check_rate(&self.per_key, auth.hotkey.clone())?;
         let mut nonces = lock(&self.nonces);
         if reads {
@@ -189,6 +197,7 @@ impl Authenticator {
         if parts.method == Method::POST && signed {
             check_path_is_canonical(&parts)?;
         }
+        // Before the signature is verified, because it covers the whole body.
         let body = read(body).await?;
         if signed {
             let caller = self.caller(&parts, &body)?;
@@ -260,7 +269,8 @@ impl From<AuthError> for Failure {
     }
 }
 
-/// The last address was added by the proxy; earlier ones are claims of the client.
+/// The client's address as the proxy reports it. The proxy appends the last one; earlier ones come
+/// from the client, which can invent them.
 fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     let value = headers.get_all("x-forwarded-for").iter().next_back()?;
     let last = value.to_str().ok()?.rsplit(',').next()?.trim();

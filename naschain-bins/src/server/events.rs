@@ -58,6 +58,7 @@ pub(crate) async fn events(
         .coordinator
         .published_events(cursor.number, 0)
         .await?;
+    // Otherwise such a reader would silently miss all events up to its cursor.
     if cursor.number > last {
         let detail = format!(
             "event {} has not happened; the last one is {last}",
@@ -72,7 +73,7 @@ pub(crate) async fn events(
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-cache"),
-        // nginx would hold events back until a buffer is full.
+        // Otherwise nginx delays events until its buffer is full.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     Ok((headers, Body::from_stream(stream)).into_response())
@@ -81,21 +82,23 @@ pub(crate) async fn events(
 /// The state of one reader.
 struct Reader {
     coordinator: Arc<Coordinator>,
-    live: Receiver<Arc<PublishedEvents>>,
-    /// The last message that it was sent.
+    broadcast: Receiver<Arc<PublishedEvents>>,
+    /// The last message that the reader was sent.
     cursor: Cursor,
-    /// Whether it has to read the journal before the broadcast.
+    /// Whether the reader has to read the journal before the broadcast.
     behind: bool,
 }
 
 impl Reader {
     fn new(coordinator: Arc<Coordinator>, cursor: Cursor) -> Result<Reader, Failure> {
-        // Subscribes first, so that no event is lost between the journal and the broadcast.
-        let live = coordinator.subscribe();
+        // Before the journal is read, so that no event is lost between the two.
+        let broadcast = coordinator.subscribe();
+        // Counted before the check, so that simultaneous readers cannot exceed the limit. A refused
+        // reader is dropped here, which subtracts it again.
         let others = coordinator.metrics().feed_readers.fetch_add(1, Relaxed);
         let reader = Reader {
             coordinator,
-            live,
+            broadcast,
             cursor,
             behind: true,
         };
@@ -109,8 +112,8 @@ impl Reader {
         }
     }
 
-    /// The next bytes to send; `None` when this genomaster no longer leads: the client reconnects and
-    /// resumes from its cursor.
+    /// The next bytes to send; `None` when this genomaster no longer leads: the client reconnects
+    /// and resumes from its cursor.
     async fn next(&mut self) -> Option<Bytes> {
         let mut unavailable = self.coordinator.watch_unavailable();
         loop {
@@ -122,11 +125,12 @@ impl Reader {
                 }
             }
             let published = tokio::select! {
-                published = self.live.recv() => published,
+                published = self.broadcast.recv() => published,
                 _ = unavailable.wait_for(Option::is_some) => return None,
                 _ = tokio::time::sleep(KEEP_ALIVE_INTERVAL) => return Some(Bytes::from_static(b":\n\n")),
             };
             match published {
+                // The reader already has these from the journal.
                 Ok(published) if published.last <= self.cursor.number => {}
                 Ok(published) => {
                     self.cursor = after_all_of(published.last);
@@ -140,16 +144,20 @@ impl Reader {
 
     /// A page of missed events.
     async fn catch_up(&mut self) -> Result<String, CallError> {
+        // From the event of the cursor on, because some of its messages may not have been sent.
         let (page, last) = self
             .coordinator
             .published_events(self.cursor.number, PAGE)
             .await?;
         let mut text = String::new();
         for (number, now_ms, feed) in &page {
+            // A damaged column is skipped here; an audit reports it.
             let messages: Vec<PublicEvent> = serde_json::from_str(feed).unwrap_or_default();
             server_sent_events(*number, Millis(*now_ms), &messages, self.cursor, &mut text);
         }
         let whole = page.len() < PAGE;
+        // Events without public messages are not in the page, so the last page may end before
+        // `last`.
         self.cursor = match page.last() {
             Some((number, ..)) if !whole => after_all_of(*number),
             _ => after_all_of(last),
@@ -229,7 +237,7 @@ mod tests {
         slow.next().await.unwrap();
         let first = slow.cursor.number;
         assert!((first, slow.behind) == (1, false));
-        // Each is a group of its own: far more than the broadcast holds.
+        // One event per group, and many more groups than the broadcast buffers.
         for number in 1..300 {
             join(number).await;
         }

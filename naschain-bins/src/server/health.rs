@@ -14,8 +14,8 @@ use crate::server::problem::Failure;
 
 type App = State<Arc<Coordinator>>;
 
-/// `GET /healthz`: 200 with `ok` from the genomaster that leads; else 503 with `standby`,
-/// `closing` or what is wrong with the journal.
+/// `GET /healthz`: 200 with `ok` from the genomaster that leads; otherwise 503 with `standby`,
+/// `closing` or the error of the journal, so that a proxy sends requests only to the leader.
 pub(crate) async fn healthz(State(coordinator): App) -> Response {
     match coordinator.unavailable() {
         None => "ok\n".into_response(),
@@ -30,9 +30,9 @@ pub(crate) async fn healthz(State(coordinator): App) -> Response {
     }
 }
 
-/// `GET /metrics`, as Prometheus reads it.
+/// `GET /metrics`, in the text format of Prometheus.
 pub(crate) async fn metrics(State(coordinator): App) -> Response {
-    // One reader at a time holds the state, so that many do not hold up those who write.
+    // One reader at a time locks the state, so that many readers do not delay the writing task.
     let _turn = coordinator.reading.lock().await;
     let text = coordinator
         .try_with_state(|state| coordinator.metrics().text(state))
@@ -41,7 +41,8 @@ pub(crate) async fn metrics(State(coordinator): App) -> Response {
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
-/// Middleware: rejects requests while this genomaster does not lead, because its state may be stale.
+/// Middleware: rejects requests while this genomaster does not lead, because its state may be
+/// stale.
 pub(crate) async fn only_leading(
     State(coordinator): App,
     request: Request,
@@ -57,6 +58,7 @@ pub(crate) async fn only_leading(
 pub(crate) async fn measure(State(coordinator): App, request: Request, next: Next) -> Response {
     let began = clock::now();
     let path = request.extensions().get::<MatchedPath>();
+    // Paths that match no route share one label, because clients can invent any number of them.
     let route = path.map_or("other", MatchedPath::as_str).to_owned();
     let response = next.run(request).await;
     let status = response.status().as_u16();

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// A bucket holds this many seconds' worth of requests.
+/// Capacity of a bucket, in seconds at the permitted rate.
 const BURST_SECONDS: f64 = 2.0;
-/// Above this number of buckets, full ones are removed.
+/// Above this number of buckets, full ones are removed, so that memory is bounded however many keys
+/// and addresses an attacker uses.
 const MAX_BUCKETS: usize = 50_000;
 
 /// A token bucket per key; a request takes one token.
@@ -54,8 +55,10 @@ impl<K: Ord> RateLimit<K> {
         Ok(())
     }
 
-    /// A full bucket holds no information. If none is full, all are reset.
+    /// Removes full buckets, which are the same as new ones. If none is full, all are removed: some
+    /// clients then get another burst, but memory stays bounded.
     fn remove_full_buckets(&mut self, now: Instant) {
+        // After this time without requests any bucket is full.
         let quiet = Duration::from_secs_f64(BURST_SECONDS);
         self.buckets
             .retain(|_, bucket| now.saturating_duration_since(bucket.filled) < quiet);

@@ -19,32 +19,34 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-/// How long a client may take for a request's headers, counted from the last answer.
+/// Timeout for receiving a request's headers, counted from the last response, so it also closes
+/// idle connections. Clients of this program close theirs earlier.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a TLS handshake may take.
+/// Timeout of a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a client may leave an answer unread.
+/// Timeout for sending to a client that does not read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the last answers may take when the server stops.
+/// Timeout for the last responses when the server stops.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A request's line and headers together.
+/// Maximum size of the request line and headers together.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
-/// A non-loopback address may have at most 1/8 of all connections.
+/// A non-loopback address may have at most 1/8 of all connections, so that one client cannot use up
+/// all of them.
 const MAX_SHARE: usize = 8;
 
 /// Settings of a server's connections.
 #[derive(Clone)]
 pub struct Listening {
-    /// TLS, or plain HTTP.
+    /// TLS configuration; plain HTTP if `None`.
     pub tls: Option<Arc<ServerConfig>>,
-    /// Connections at a time; more wait until one ends.
+    /// Maximum number of simultaneous connections; further clients wait.
     pub max_connections: usize,
-    /// Whether all of them may come from one address.
+    /// Whether a reverse proxy makes all connections, so that one address may have all of them.
     pub behind_proxy: bool,
 }
 
-/// Serves until `stop`, then lets requests in progress end for a few seconds.
+/// Serves until `stop`, then gives requests in progress a few seconds to finish.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -58,6 +60,8 @@ pub async fn serve(
     let graceful = GracefulShutdown::new();
     tokio::pin!(stop);
     loop {
+        // Before `accept`: above the limit, clients wait in the kernel and need no file descriptor
+        // here.
         let slot = tokio::select! {
             slot = slots.clone().acquire_owned() => slot?,
             _ = &mut stop => break,
@@ -69,7 +73,8 @@ pub async fn serve(
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of file descriptors, or a client that went away already.
+                // There are no file descriptors left, or the client has closed the connection. The
+                // former persists for a while, so without a pause this loop would be busy.
                 tracing::warn!("cannot accept a connection: {error}");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
@@ -82,6 +87,8 @@ pub async fn serve(
         let (router, acceptor, watcher) = (router.clone(), acceptor.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _held = (slot, permit);
+            // Responses are small; without this they might wait for the acknowledgement of earlier
+            // packets.
             let _ = stream.set_nodelay(true);
             match acceptor {
                 None => connection(plain(stream), peer, router, watcher).await,
@@ -89,24 +96,27 @@ pub async fn serve(
                     let shake = acceptor.accept(plain(stream));
                     match tokio::time::timeout(HANDSHAKE_TIMEOUT, shake).await {
                         Ok(Ok(stream)) => connection(stream, peer, router, watcher).await,
-                        Ok(Err(error)) => tracing::debug!("{peer}: no TLS: {error}"),
-                        Err(_) => tracing::debug!("{peer}: no TLS within {HANDSHAKE_TIMEOUT:?}"),
+                        Ok(Err(error)) => tracing::debug!("{peer}: TLS handshake failed: {error}"),
+                        Err(_) => {
+                            tracing::debug!("{peer}: no TLS handshake in {HANDSHAKE_TIMEOUT:?}");
+                        }
                     }
                 }
             }
         });
     }
+    // New clients are refused at once instead of waiting for a server that will not accept them.
     drop(listener);
     let closed = tokio::time::timeout(CLOSE_TIMEOUT, graceful.shutdown()).await;
     if closed.is_err() {
-        tracing::warn!("some clients did not take their answers in {CLOSE_TIMEOUT:?}");
+        tracing::warn!("some clients did not receive their responses within {CLOSE_TIMEOUT:?}");
     }
     Ok(())
 }
 
 fn plain(stream: TcpStream) -> std::pin::Pin<Box<TimeoutStream<TcpStream>>> {
     let mut stream = TimeoutStream::new(stream);
-    // Not for reading: a client that waits for work says nothing for a while.
+    // No read timeout: a client that waits for work sends nothing for a while.
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
     Box::pin(stream)
 }
@@ -131,7 +141,7 @@ async fn connection(
 
 /// Number of connections of each non-loopback address.
 struct RemoteConnections {
-    most: usize,
+    limit: usize,
     open: Mutex<BTreeMap<IpAddr, usize>>,
 }
 
@@ -142,19 +152,21 @@ struct ConnectionPermit {
 }
 
 impl RemoteConnections {
-    fn new(most: usize) -> RemoteConnections {
+    fn new(limit: usize) -> RemoteConnections {
         RemoteConnections {
-            most: most.max(1),
+            limit: limit.max(1),
             open: Mutex::new(BTreeMap::new()),
         }
     }
 
     fn enter(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionPermit> {
+        // Canonical, because one IPv4 client must not count as two addresses. Loopback is exempt,
+        // because all local programs share it.
         let address = Some(address.to_canonical()).filter(|address| !address.is_loopback());
         if let Some(address) = address {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             let count = open.entry(address).or_default();
-            if *count >= self.most {
+            if *count >= self.limit {
                 return None;
             }
             *count += 1;
@@ -171,6 +183,7 @@ impl Drop for ConnectionPermit {
         let mut open = open.unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = open.get_mut(&address) {
             *count -= 1;
+            // Keeps the map no larger than the number of open connections.
             if *count == 0 {
                 open.remove(&address);
             }

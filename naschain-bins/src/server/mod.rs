@@ -37,7 +37,8 @@ use naschain_run::{
     lease_in_path,
 };
 
-/// Maximum wait of a request for work.
+/// Maximum wait of a request for work; less than the client's timeout, so that waits end with a
+/// reply.
 const MAX_WAIT_MS: u64 = 30_000;
 /// Maximum number of jobs per page.
 const MAX_JOBS: usize = 1_000;
@@ -49,6 +50,8 @@ const MAX_ENTRIES: usize = 1_000;
 struct App {
     coordinator: Arc<Coordinator>,
     auth: Arc<Authenticator>,
+    /// Kept between requests, so that a request hashes only the jobs that have ended since the
+    /// last.
     chain: Arc<Mutex<HistoryChain>>,
 }
 
@@ -71,6 +74,9 @@ pub fn router(
         coordinator: coordinator.clone(),
         auth: auth.clone(),
     };
+    // A layer that is added later runs earlier: requests are authenticated before it is checked
+    // whether this genomaster leads, and `measure`, the outermost layer, also counts refused
+    // requests.
     let leading = from_fn_with_state(coordinator.clone(), only_leading);
     let signed = signed_routes(app.clone())
         .route_layer(leading.clone())
@@ -120,7 +126,8 @@ fn public_routes(coordinator: Arc<Coordinator>) -> Router {
         .with_state(coordinator)
 }
 
-/// Routes that a standby answers too.
+/// Routes that a standby answers too: they concern this genomaster, not the run. A client needs
+/// `/identity` before it can sign.
 fn routes_about_itself(app: App) -> Router {
     Router::new()
         .route("/identity", get(identity))
@@ -178,7 +185,7 @@ async fn jobs(
 ) -> Reply<Json<JobReply>> {
     caller.check_is(&request.miner)?;
     check_run(request.run, &caller, coordinator.request_rules())?;
-    // The miner may have joined under another allow-list.
+    // The miner may have joined before a restart with another allow-list.
     auth.owner(&request.miner)?;
     let wait = Duration::from_millis(request.wait_ms.min(MAX_WAIT_MS));
     let reply = coordinator
@@ -265,14 +272,23 @@ async fn closed_jobs(
         query.map_err(|error| Failure::new(ProblemKind::BadQuery, error.body_text()))?;
     let page = app.coordinator.with_state(|state| {
         let closed = state.closed();
-        let is_last = after.saturating_add(MAX_JOBS) >= closed.len();
+        // `after` is any number that the client sent.
+        let after = after.min(closed.len());
+        let end = after.saturating_add(MAX_JOBS).min(closed.len());
+        let jobs = &closed[after..end];
+        let is_last = end == closed.len();
         ClosedJobs {
+            // The chain covers all jobs, so only a client that has the last page can compare it.
             head: is_last.then(|| {
                 let mut chain = app.chain.lock().unwrap_or_else(PoisonError::into_inner);
                 chain.follow(closed);
                 chain.head(app.auth.hotkey())
             }),
-            jobs: closed.iter().skip(after).take(MAX_JOBS).cloned().collect(),
+            training_seeds: jobs
+                .iter()
+                .filter_map(|closed| app.coordinator.training_seed(closed.job))
+                .collect(),
+            jobs: jobs.to_vec(),
             total: closed.len(),
             finished: state.is_finished(),
         }
@@ -298,7 +314,7 @@ async fn journal(
     let page = coordinator.public_entries(after as u64, MAX_ENTRIES);
     let (mut entries, last) = page.await?;
     for entry in &mut entries {
-        // It can be recomputed from the entries.
+        // Public events can be recomputed from the entries, so they are not sent.
         entry.feed = None;
     }
     Ok(Json(JournalPage { entries, last }))

@@ -16,7 +16,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// An error of this kind, with its status; a 503 gets a `Retry-After` of one second.
+    /// An error of this kind, with its status. A 503 gets a `Retry-After` of one second, which is
+    /// about what a standby needs to become leader.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Failure {
         let status = kind.status();
         Failure {
@@ -73,6 +74,7 @@ impl IntoResponse for Failure {
 
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Failure {
+        // A rejection has a kind of its own only if clients react to it differently.
         let kind = match &error {
             CallError::Rejected(Rejected::UnknownMiner { .. }) => ProblemKind::UnknownMiner,
             CallError::Rejected(Rejected::StaleLease { .. }) => ProblemKind::StaleLease,

@@ -1,7 +1,7 @@
 //! TLS by rustls, with certificates from PEM files.
 //!
-//! rustls uses ring, which needs only a C compiler; SQLite needs that anyway. Requests are signed but
-//! responses are not, because btauth/1 signs requests only: TLS protects the responses.
+//! rustls uses ring, which needs only a C compiler; SQLite needs that anyway. Requests are signed
+//! but responses are not, because btauth/1 signs requests only: TLS protects the responses.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct TlsArgs {
 }
 
 impl TlsArgs {
-    /// The configuration, where there is a certificate.
+    /// Loads the TLS configuration; `None` without a certificate.
     pub fn load(&self) -> Result<Option<Arc<ServerConfig>>> {
         match (&self.tls_cert, &self.tls_key) {
             (Some(cert), Some(key)) => server_config(cert, key).map(Some),
@@ -40,10 +40,10 @@ fn server_config(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
     let chain: Vec<_> = chain.collect::<Result<_, _>>().with_context(context)?;
     ensure!(
         !chain.is_empty(),
-        "{} has no certificate in it; it must be PEM",
+        "{} contains no certificate; it must be a PEM file with at least one",
         cert.display()
     );
-    // Parsing errors of rustls name what is missing, never what is there.
+    // rustls' parse errors do not quote the file, so they cannot reveal the key.
     let secret = PrivateKeyDer::from_pem_file(key)
         .with_context(|| format!("cannot read a private key from {}", key.display()))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -54,6 +54,7 @@ fn server_config(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
             let (cert, key) = (cert.display(), key.display());
             format!("the certificate {cert} and the key {key} do not belong together")
         })?;
+    // The server speaks only HTTP/1.1 (`listen.rs`).
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
@@ -65,20 +66,21 @@ pub(crate) fn certificates(file: &Path) -> Result<Vec<reqwest::Certificate>> {
     let found = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
     if found.is_empty() {
         bail!(
-            "{} has no certificate in it; it must be PEM",
+            "{} contains no certificate; it must be a PEM file with at least one",
             file.display()
         );
     }
     Ok(found)
 }
 
-/// What to do about an error of a client, where its own text does not say so.
+/// Advice on a client's TLS error whose text does not say what to do; empty for others.
 pub(crate) fn hint(error: &str) -> &'static str {
-    // As rustls names it.
+    // The name of the error in rustls. Certificates that `openssl req -x509` creates cause it.
     if error.contains("CaUsedAsEndEntity") {
-        "; the genomaster serves an authority's own certificate (CA:TRUE), which no client takes: \
-             let the authority sign one for the genomaster, serve that with --tls-cert, and give \
-             clients the authority's with --ca-file; docs/identity.md has the commands"
+        "; the genomaster's certificate is that of a certificate authority (CA:TRUE), which clients \
+             refuse for a server: let the authority sign one for the genomaster, use that for \
+             --tls-cert, and give clients the authority's certificate with --ca-file; \
+             docs/identity.md has the commands"
     } else {
         ""
     }

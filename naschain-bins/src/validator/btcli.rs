@@ -12,7 +12,7 @@ use naschain_run::EpochWeights;
 
 /// Time limit for one call; `btcli` waits for blocks of the chain.
 const BTCLI_TIMEOUT: Duration = Duration::from_secs(600);
-/// Maximum length of its output, in characters from the end, in the error when it fails.
+/// Maximum number of characters of its output, from the end, that an error contains.
 const MAX_OUTPUT_CHARS: usize = 2000;
 
 /// Sets weights by `btcli weights set`.
@@ -71,6 +71,7 @@ impl Btcli {
         let mut command = tokio::process::Command::new(&self.program);
         command
             .args(self.arguments(&uids, &values))
+            // `btcli` must not wait for input that nobody gives, nor continue after the time limit.
             .stdin(Stdio::null())
             .kill_on_drop(true);
         let program = self.program.display();

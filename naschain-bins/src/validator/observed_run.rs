@@ -21,7 +21,7 @@ pub struct ObservedRun {
 }
 
 impl ObservedRun {
-    /// A run of which nothing was observed yet.
+    /// A run of which nothing has been observed yet.
     fn new(spec: RunSpec, genomaster: Option<&str>, legacy: bool) -> Result<ObservedRun> {
         Ok(ObservedRun {
             chain: HistoryChain::new(spec.digest()),
@@ -85,7 +85,7 @@ pub async fn fetch(
     let spec = client.run().await?;
     let genomaster = client.genomaster().await?;
     let now = match observed.take() {
-        Some(known) if known.spec == spec => known,
+        Some(same) if same.spec == spec => same,
         Some(other) => other.replaced_by(spec, genomaster, legacy)?,
         None => ObservedRun::new(spec, genomaster, legacy)?,
     };
@@ -93,6 +93,7 @@ pub async fn fetch(
     let before = run.closed.len();
     let (finished, head) = loop {
         let page = client.jobs(run.closed.len()).await?;
+        // An empty page also ends the loop, because `total` is only a claim of the genomaster.
         let complete = page.jobs.is_empty() || run.closed.len() + page.jobs.len() >= page.total;
         run.closed.extend(page.jobs);
         if complete {
@@ -100,6 +101,7 @@ pub async fn fetch(
         }
     };
     run.check(head.as_ref(), genomaster);
+    // After the jobs, so that the journal contains them unless an open job hides its end.
     run.journal.follow(client).await?;
     run.journal.compare(&run.closed);
     Ok((run.closed.len() > before, finished))
@@ -114,6 +116,7 @@ impl ObservedRun {
             Some(head) => self.chain.problem(head, genomaster),
             None => genomaster.map(|_| "the genomaster signs no head of its history".to_owned()),
         };
+        // A genomaster that has shown two histories could otherwise return to the first one.
         self.problem = self.problem.take().or(problem);
     }
 }

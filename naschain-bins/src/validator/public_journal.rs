@@ -29,8 +29,8 @@ impl PublicJournal {
         })
     }
 
-    /// Fetches and verifies all new entries. Stops for good at the first problem: what follows a
-    /// broken entry proves nothing.
+    /// Fetches and verifies all new entries. Stops permanently at the first problem, because
+    /// entries after a broken one prove nothing.
     pub async fn follow(&mut self, client: &Client) -> Result<(), ClientError> {
         while self.problem.is_none() {
             let page = client.journal(self.auditor.head().number).await?.entries;
@@ -38,6 +38,8 @@ impl PublicJournal {
                 break;
             }
             for (at, entry) in page.iter().enumerate() {
+                // The entries after it tell the auditor whether a faulty entry was moved or
+                // changed.
                 if let Err(fault) = self.auditor.verify_next(entry, &page[at + 1..]) {
                     self.problem = Some(fault.to_string());
                     break;
@@ -50,6 +52,8 @@ impl PublicJournal {
     /// Compares the jobs that the genomaster lists, all in order, with those in the journal.
     pub fn compare(&mut self, listed: &[ClosedJob]) {
         let closed = self.auditor.state().closed();
+        // The public journal may end earlier than the list; the remaining jobs are compared next
+        // time.
         let pairs = listed.iter().zip(closed).skip(self.compared);
         for (listed, verified) in pairs {
             if listed != verified && self.problem.is_none() {

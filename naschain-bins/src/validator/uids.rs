@@ -28,12 +28,16 @@ impl Uids {
         let mut uids = BTreeMap::new();
         for line in line_file::pairs(text, ["hotkey", "uid"]) {
             let (number, hotkey, uid) = line?;
+            // The checksum of an address reveals a mistyped character.
             ss58::decode(hotkey).with_context(|| format!("line {number}"))?;
-            let uid: u16 = uid
-                .parse()
-                .with_context(|| format!("line {number}: {uid:?} is not a uid"))?;
+            let uid: u16 = uid.parse().with_context(|| {
+                format!(
+                    "line {number}: {uid:?} is not a uid; it must be a whole number from 0 to 65535"
+                )
+            })?;
             ensure!(
-                !uids.values().any(|known| *known == uid),
+                // Two hotkeys at one uid would overwrite each other's weight.
+                !uids.values().any(|other| *other == uid),
                 "line {number}: uid {uid} appears twice"
             );
             let before = uids.insert(MinerId::new(hotkey)?, uid);
@@ -60,15 +64,15 @@ impl Uids {
         }
         let uid = legacy_uid(miner).filter(|_| self.legacy)?;
         let uid = u16::try_from(uid).ok()?;
-        if self.of_hotkeys.values().any(|known| *known == uid) {
+        if self.of_hotkeys.values().any(|other| *other == uid) {
             tracing::warn!("{miner} gets no weight: --uids assigns uid {uid} to a hotkey");
             return None;
         }
         Some(uid)
     }
 
-    /// Uids and weights as the chain takes them, in the order of uids. Miners without a uid are
-    /// logged and left out.
+    /// Uids and weights in the form that the chain expects, in the order of uids. Miners without a
+    /// uid are logged and left out.
     pub(crate) fn vector(&self, epoch: &EpochWeights) -> (Vec<u16>, Vec<u16>) {
         let mut vector = BTreeMap::new();
         for (miner, weight) in &epoch.weights {

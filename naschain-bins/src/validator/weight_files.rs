@@ -40,9 +40,8 @@ impl WeightFiles {
         Ok(files)
     }
 
-    /// Files for another run: in a subfolder, or beside the one file.
-    ///
-    /// A record is never overwritten by another run's.
+    /// Files for another run: in a subfolder, or beside the single file, so that they do not
+    /// overwrite the records of this run.
     pub fn of_run(&self, run: Digest) -> Result<WeightFiles> {
         let path = if self.is_single_file() {
             self.path.with_file_name(format!("{run}.json"))
@@ -65,7 +64,8 @@ impl WeightFiles {
         }
     }
 
-    /// Whether this epoch, or a later one in a single file, was already written.
+    /// Whether this epoch, or a later one in a single file, was already written. A restarted
+    /// validator thereby knows which weights it has set.
     ///
     /// # Errors
     /// If the file belongs to another run or cannot be read.
@@ -80,11 +80,13 @@ impl WeightFiles {
         let record: Record = serde_json::from_str(&text)
             .with_context(|| format!("{shown} is not a record of weights"))?;
         ensure!(
+            // Epochs of every run are numbered from 1, so a number alone does not identify one.
             record.epoch.run == epoch.run,
             "{shown} belongs to run {}; use another --weights-out for run {}",
             record.epoch.run,
             epoch.run
         );
+        // A single file has only the latest epoch, so it stands for all earlier ones too.
         Ok(record.epoch.epoch >= epoch.epoch)
     }
 

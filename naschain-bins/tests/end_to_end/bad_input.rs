@@ -125,14 +125,14 @@ fn routers() -> &'static (tokio::runtime::Runtime, [Router; 2]) {
                     rate_per_key: 0,
                     ..Access::default()
                 };
-                let gate = Arc::new(Authenticator::new(access, coordinator.nonces()));
+                let auth = Arc::new(Authenticator::new(access, coordinator.nonces()));
                 let legacy = Legacy {
                     credentials: None,
-                    auth: gate.clone(),
+                    auth: auth.clone(),
                     uids: 256,
                     reports: None,
                 };
-                router(coordinator, gate, Some(legacy))
+                router(coordinator, auth, Some(legacy))
             })
         };
         let routers = [

@@ -129,7 +129,7 @@ fn every_bad_request_gets_its_problem_document() {
     let dir = folder("bad-requests");
     let table = Table::start(&dir);
     let join = || {
-        let body = table.expand(r#"{"miner":"ADA"}"#);
+        let body = table.expand(r#"{"miner":"ADA","run":"RUN"}"#);
         let joined = table.send(&table.request("ada", "POST", "/v1/join", &body));
         assert!(joined.starts_with("HTTP/1.1 204"), "{joined}");
     };

@@ -1,4 +1,4 @@
-//! Where a run's journal is kept: a file, or a PostgreSQL server that several genomasters share.
+//! Stores of a run's journal: a file, or a PostgreSQL server that several genomasters share.
 
 mod file_watch;
 mod postgres;
@@ -16,7 +16,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, Command};
 use naschain_core::Digest;
 
-use naschain_run::{Entry, JournalHead};
+use naschain_run::{Entry, JournalHead, RunSecret};
 
 use crate::journal::store::postgres::PostgresStore;
 pub use crate::journal::store::rows::Snapshot;
@@ -31,7 +31,7 @@ enum Database {
 }
 
 impl Store {
-    /// Up to `most` entries after number `after`, in order.
+    /// Up to `limit` entries after number `after`, in order.
     pub async fn entries(&mut self, after: u64, limit: usize) -> Result<Vec<Entry>> {
         match &mut self.0 {
             Database::Sqlite(store) => store.entries(after, limit).await,
@@ -39,7 +39,7 @@ impl Store {
         }
     }
 
-    /// Up to `most` entries from number `first` on that have public events, as number, run time in
+    /// Up to `limit` entries from number `first` on that have public events: number, run time in
     /// milliseconds, and the events as JSON.
     pub async fn feed(&mut self, first: u64, limit: usize) -> Result<Vec<(u64, u64, String)>> {
         match &mut self.0 {
@@ -75,7 +75,7 @@ impl Store {
         }
     }
 
-    /// Stores a snapshot in place of the one before.
+    /// Stores a snapshot, which replaces the previous one.
     pub async fn keep_snapshot(&mut self, snapshot: &Snapshot) -> Result<()> {
         match &mut self.0 {
             Database::Sqlite(store) => store.keep_snapshot(snapshot).await,
@@ -83,7 +83,7 @@ impl Store {
         }
     }
 
-    /// Fails where the store is gone or another genomaster leads.
+    /// Fails if the store is gone or another genomaster leads.
     pub async fn check(&mut self) -> Result<()> {
         match &mut self.0 {
             Database::Sqlite(store) => store.check().await,
@@ -100,7 +100,7 @@ impl Store {
     }
 }
 
-/// Where a journal is.
+/// Location of a journal.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Place {
     /// In a SQLite file.
@@ -115,10 +115,10 @@ impl Place {
         Place::File(dir.join("journal.sqlite"))
     }
 
-    /// Opens the journal of this run to lead it; nothing if another genomaster leads, which can
-    /// only be waited for where several share a server.
+    /// Opens the journal of this run to lead it; `None` if another genomaster leads, which can
+    /// happen only on a shared server: a file that another genomaster has open is an error.
     ///
-    /// It writes to the store, so a store without room is found here. A file is created if it is
+    /// Opening writes to the store, so a full disk is detected here. A file is created if it is
     /// missing, unless `must_exist`.
     pub async fn lead(&self, run: Digest, must_exist: bool) -> Result<Option<Store>> {
         Ok(match self {
@@ -131,6 +131,15 @@ impl Place {
                 store.map(|store| Store(Database::Postgres(store)))
             }
         })
+    }
+
+    /// The secret that genomasters on this store use for a run with these settings: the one that was
+    /// drawn first. A file has one genomaster, which uses what it has drawn.
+    pub async fn share_secret(&self, settings: Digest, drawn: RunSecret) -> Result<RunSecret> {
+        match self {
+            Place::File(_) => Ok(drawn),
+            Place::Postgres(url) => postgres::share_secret(url, settings, drawn).await,
+        }
     }
 
     /// Opens the journal of this run to read it.
@@ -159,7 +168,8 @@ impl FromStr for Place {
     }
 }
 
-/// Reads a [`Place`] for clap, whose own message shows the value: there may be a password in it.
+/// Parses a [`Place`] for clap. An ordinary value parser would not do: clap's error message quotes
+/// the value, which may contain a password.
 #[derive(Clone, Copy, Debug)]
 pub struct PlaceParser;
 
@@ -175,19 +185,21 @@ impl TypedValueParser for PlaceParser {
         let text = value.to_str().ok_or_else(|| "it is not UTF-8".to_owned());
         text.and_then(str::parse).map_err(|reason| {
             let flag = arg.map(Arg::to_string).unwrap_or_default();
-            let message = format!("the value of '{flag}' is wrong: {reason}\n");
+            let message = format!("invalid value for '{flag}': {reason}\n");
             clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
         })
     }
 }
 
-/// Without the password: this is what logs show.
+/// Without user and password, because logs show this.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::File(path) => write!(f, "{}", path.display()),
             Place::Postgres(url) => {
                 let (_, rest) = url.split_once("://").unwrap_or(("", url));
+                // A password may be in the query, or before the last `@`, and may itself contain an
+                // `@`.
                 let (address, _) = rest.split_once('?').unwrap_or((rest, ""));
                 let (_, host) = address.rsplit_once('@').unwrap_or(("", address));
                 write!(f, "postgres://{host}")

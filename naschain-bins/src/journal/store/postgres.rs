@@ -1,9 +1,9 @@
 //! A journal on a PostgreSQL server, which several genomasters share and one of them leads.
 //!
-//! The leader holds a session-level advisory lock, and writes by the session that holds it: the
-//! server gives the lock to another session only after this one and its last transaction have
-//! ended. A pooler between them could break that, so every append also names the leader's term,
-//! which the next leader moves on.
+//! The leader holds a session-level advisory lock and writes in the same session: the server gives
+//! the lock to another session only after this one and its last transaction have ended. A
+//! connection pooler could break this rule, so every append also names the leader's term, which the
+//! next leader increments.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use crate::journal::store::rows::{self, Snapshot};
-use naschain_run::{Entry, JournalHead};
+use naschain_run::{Entry, JournalHead, RunSecret};
 
-const TABLES: [&str; 3] = [
+const TABLES: [&str; 4] = [
     "CREATE TABLE IF NOT EXISTS naschain_journal (
         run TEXT NOT NULL,
         number BIGINT NOT NULL,
@@ -37,13 +37,14 @@ const TABLES: [&str; 3] = [
         digest TEXT NOT NULL,
         bytes BYTEA NOT NULL
     )",
+    "CREATE TABLE IF NOT EXISTS naschain_secret (settings TEXT PRIMARY KEY, secret TEXT NOT NULL)",
 ];
 
-/// The server does not make the same table twice at the same time without an error, so makers
-/// wait for each other at this lock.
+/// Two simultaneous `CREATE TABLE IF NOT EXISTS` of one table can fail, so genomasters take this
+/// advisory lock first. The number is `naschain` in ASCII.
 const TABLES_LOCK: i64 = 0x6e61_7363_6861_696e;
 
-/// Timeout of a statement.
+/// Timeout of a statement. A server that does not answer must not block the writing task forever.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout for storing a snapshot, which has many megabytes.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(120);
@@ -58,21 +59,24 @@ pub(super) struct PostgresStore {
 
 pub(super) async fn lead(url: &str, run: Digest) -> Result<Option<PostgresStore>> {
     let mut connection = connect(url).await?;
-    // The first eight bytes of the run's digest stand for it.
+    // An advisory lock is identified by 64 bits, so the first eight bytes of the digest name the
+    // run.
     let lock = i64::from_le_bytes(run.0[..8].try_into()?);
+    // Does not wait for the lock: a standby has to answer requests, and tries again later.
     let free: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
         .bind(lock)
         .fetch_one(&mut connection)
         .await
-        .context("cannot ask PostgreSQL for the lead")?;
+        .context("cannot request the leader's lock from PostgreSQL")?;
     if !free {
         let _ = connection.close().await;
         return Ok(None);
     }
     make_tables(&mut connection)
         .await
-        .context("cannot make the journal's tables in PostgreSQL")?;
+        .context("cannot create the journal's tables in PostgreSQL")?;
     let run = run.to_string();
+    // Only the holder of the lock gets here. From now on writes in an earlier term fail.
     let next_term = "INSERT INTO naschain_leader (run, term) VALUES ($1, 1)
         ON CONFLICT (run) DO UPDATE SET term = naschain_leader.term + 1 RETURNING term";
     let term = sqlx::query_scalar(next_term)
@@ -88,12 +92,38 @@ pub(super) async fn lead(url: &str, run: Digest) -> Result<Option<PostgresStore>
     }))
 }
 
+/// Stores a secret unless there is one for these settings, and returns the stored one.
+pub(super) async fn share_secret(
+    url: &str,
+    settings: Digest,
+    drawn: RunSecret,
+) -> Result<RunSecret> {
+    let mut connection = connect(url).await?;
+    make_tables(&mut connection)
+        .await
+        .context("cannot make the tables in PostgreSQL")?;
+    // The update changes nothing; it makes the statement return the row that exists.
+    let share = "INSERT INTO naschain_secret (settings, secret) VALUES ($1, $2)
+        ON CONFLICT (settings) DO UPDATE SET secret = naschain_secret.secret RETURNING secret";
+    let secret: String = sqlx::query_scalar(share)
+        .bind(settings.to_string())
+        .bind(Digest(drawn.0).to_string())
+        .fetch_one(&mut connection)
+        .await
+        .context("cannot share the run's secret in PostgreSQL")?;
+    let _ = connection.close().await;
+    let secret: Digest = secret
+        .parse()
+        .context("the run's secret in PostgreSQL is damaged")?;
+    Ok(RunSecret(secret.0))
+}
+
 pub(super) async fn read(url: &str, run: Digest) -> Result<PostgresStore> {
     let connection = connect(url).await?;
     Ok(PostgresStore {
         connection,
         run: run.to_string(),
-        // No leader has this one, so nothing can be written.
+        // Terms start at 1, so nothing can be written with this one.
         term: 0,
         written: None,
     })
@@ -101,8 +131,10 @@ pub(super) async fn read(url: &str, run: Digest) -> Result<PostgresStore> {
 
 async fn connect(url: &str) -> Result<PgConnection> {
     let options = PgConnectOptions::from_str(url)
+        // The error is dropped, because it could quote the URL, which may contain a password.
         .map_err(|_| anyhow::anyhow!("the store's URL is not postgres://USER@HOST/DATABASE"))?
-        // The server notices a leader whose machine is gone, and frees the lock, in 11 seconds.
+        // With these keep-alives the server notices within 11 seconds that the leader's machine is
+        // gone, and releases the lock. The last option hides the notices of existing tables.
         .options([
             ("tcp_keepalives_idle", "5"),
             ("tcp_keepalives_interval", "2"),
@@ -112,7 +144,7 @@ async fn connect(url: &str) -> Result<PgConnection> {
         ]);
     let connected = tokio::time::timeout(STATEMENT_TIMEOUT, options.connect()).await;
     connected
-        .context("PostgreSQL does not answer")?
+        .context("PostgreSQL did not answer in time")?
         .context("cannot connect to PostgreSQL")
 }
 
@@ -134,15 +166,18 @@ fn lost(number: u64) -> String {
     )
 }
 
-/// A column of the entries, as one array.
+/// One column of all entries, to be passed as an array.
 fn column<'a, T>(entries: &'a [Entry], of: impl Fn(&'a Entry) -> T) -> Vec<T> {
     entries.iter().map(of).collect()
 }
 
 impl PostgresStore {
-    /// Appends if this genomaster leads and the entry before is there; says how many entries that
-    /// were.
+    /// Appends the entries if this genomaster leads and the entry before is there; returns the
+    /// number of appended entries.
     async fn insert(&mut self, before: JournalHead, entries: &[Entry]) -> Result<u64> {
+        // The row of the term is locked until the insert has ended, so the next leader cannot
+        // increment it in between. Arrays keep the text of the statement the same for any number of
+        // entries.
         let insert = "WITH leader AS (
                 SELECT 1 FROM naschain_leader WHERE run = $1 AND term = $2 FOR SHARE
             ), before AS (
@@ -168,7 +203,7 @@ impl PostgresStore {
         let inserted =
             tokio::time::timeout(STATEMENT_TIMEOUT, insert.execute(&mut self.connection)).await;
         Ok(inserted
-            .context("PostgreSQL does not answer")??
+            .context("PostgreSQL did not answer in time")??
             .rows_affected())
     }
 }
@@ -200,7 +235,7 @@ impl PostgresStore {
             .bind(limit as i64)
             .fetch_all(&mut self.connection);
         let rows = tokio::time::timeout(STATEMENT_TIMEOUT, rows).await;
-        let rows = rows.context("PostgreSQL does not answer")??;
+        let rows = rows.context("PostgreSQL did not answer in time")??;
         Ok(rows.into_iter().map(rows::published).collect())
     }
 
@@ -229,6 +264,7 @@ impl PostgresStore {
     }
 
     pub(super) async fn keep_snapshot(&mut self, snapshot: &Snapshot) -> Result<()> {
+        // Names the term too: a former leader must not replace the snapshot of the current one.
         let replace = "INSERT INTO naschain_snapshot
                 (run, number, link, now_ms, format, digest, bytes)
                 SELECT $1, $3, $4, $5, $6, $7, $8
@@ -248,8 +284,8 @@ impl PostgresStore {
             .execute(&mut self.connection);
         let replaced = tokio::time::timeout(SNAPSHOT_TIMEOUT, replace).await;
         replaced
-            .context("PostgreSQL does not answer")?
-            .context("cannot keep a snapshot")?;
+            .context("PostgreSQL did not answer in time")?
+            .context("cannot store a snapshot")?;
         Ok(())
     }
 
@@ -265,7 +301,7 @@ impl PostgresStore {
         let row: Option<(i64, Option<String>)> =
             tokio::time::timeout(STATEMENT_TIMEOUT / 2, select)
                 .await
-                .context("PostgreSQL does not answer")?
+                .context("PostgreSQL did not answer in time")?
                 .context("the connection to PostgreSQL is lost")?;
         let (term, link) = row.context("another program removed this run from naschain_leader")?;
         ensure!(

@@ -1,4 +1,4 @@
-//! Rows of a journal as both databases give them.
+//! Conversion of rows, which have the same columns in both databases.
 
 use anyhow::{Context, Result};
 use naschain_core::Digest;
@@ -11,9 +11,9 @@ pub struct Snapshot {
     pub number: u64,
     /// Its hash (column `link`).
     pub hash: Digest,
-    /// The run's time then.
+    /// Run time of the entry, in milliseconds.
     pub now_ms: u64,
-    /// Which layout the bytes have.
+    /// Layout of the bytes.
     pub format: String,
     /// BLAKE3 of the bytes.
     pub digest: Digest,
@@ -21,20 +21,22 @@ pub struct Snapshot {
     pub bytes: Vec<u8>,
 }
 
-/// An entry as both servers give it: number, time, event, link, proof, feed.
+/// A row of an entry: number, time, event, entry hash (column `link`), proof, feed.
 pub(super) type EntryRow = (i64, i64, String, String, Option<String>, Option<String>);
-/// A snapshot: number, link, time, format, digest, bytes.
+/// A row of a snapshot: number, entry hash (column `link`), time, format, digest, bytes.
 pub(super) type SnapshotRow = (i64, String, i64, String, String, Vec<u8>);
 
 pub(super) fn entry(row: EntryRow) -> Result<Entry> {
     let (number, now_ms, event, hash, proof, feed) = row;
+    // SQL integers are signed. A negative number can only be damage, and becomes one that the hash
+    // chain does not accept.
     let hash: Result<Digest, _> = hash.parse();
     Ok(Entry {
         number: number.max(0) as u64,
         now_ms: now_ms.max(0) as u64,
         event,
         proof,
-        hash: hash.with_context(|| format!("the link of event {number} was changed"))?,
+        hash: hash.with_context(|| format!("the entry hash of event {number} was changed"))?,
         feed,
     })
 }

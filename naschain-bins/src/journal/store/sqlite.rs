@@ -14,6 +14,7 @@ use crate::journal::store::file_watch::{FileWatch, MAX_WAL_BYTES};
 use crate::journal::store::rows::{self, Snapshot};
 use naschain_run::Entry;
 
+/// The column `link` holds the entry hash; stored names are never changed.
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS journal (
     number INTEGER PRIMARY KEY,
@@ -37,7 +38,7 @@ CREATE TABLE IF NOT EXISTS snapshot (
     bytes BLOB NOT NULL
 );";
 
-/// A statement takes 32,766 values at most, and a row has 6.
+/// Maximum number of rows per statement: SQLite allows 32,766 values, and a row has 6.
 const MAX_ROWS: usize = 4_000;
 
 pub(super) struct SqliteStore {
@@ -59,10 +60,12 @@ pub(super) async fn lead(path: &Path, must_exist: bool) -> Result<SqliteStore> {
     );
     let context = || {
         let path = path.display();
-        format!("cannot open the journal {path}; is another genomaster running on it?")
+        format!("cannot open the journal {path}; is another genomaster using it?")
     };
     // Full: a commit waits for the disk, so that no acknowledged event is lost in a power failure.
-    // Exclusive keeps the file locked while it is open, so that two genomasters cannot share a run.
+    // Exclusive keeps the file locked while it is open, so that two genomasters cannot share a run;
+    // the timeout is short, because waiting for such a lock does not help. The size limit truncates
+    // the write-ahead log, which would otherwise keep its largest size.
     let mut connection = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(!must_exist)
@@ -113,9 +116,10 @@ pub(super) async fn read(path: &Path) -> Result<SqliteStore> {
     ensure!(path.is_file(), "there is no journal {}", path.display());
     let context = || {
         let path = path.display();
-        format!("cannot read the journal {path}; a genomaster that runs on it has to be stopped")
+        format!("cannot read the journal {path}; if a genomaster is using it, stop that first")
     };
-    // Not read-only: SQLite has to recover a journal that was not closed.
+    // Not read-only: SQLite has to recover a journal that was not closed, and the journal of an
+    // earlier version gets the missing columns.
     let mut connection = SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(Duration::from_millis(200))
@@ -176,7 +180,11 @@ impl SqliteStore {
     pub(super) async fn append(&mut self, entries: &[Entry]) -> Result<()> {
         self.check_files()?;
         // One statement is one transaction.
-        ensure!(entries.len() <= MAX_ROWS, "too many events at once");
+        ensure!(
+            entries.len() <= MAX_ROWS,
+            "{} events in one group; the maximum is {MAX_ROWS}",
+            entries.len()
+        );
         let mut insert = QueryBuilder::<Sqlite>::new(
             "INSERT INTO journal (number, now_ms, event, link, proof, feed) ",
         );
@@ -188,6 +196,7 @@ impl SqliteStore {
                 .push_bind(&entry.proof)
                 .push_bind(&entry.feed);
         });
+        // The text depends on the number of rows, so only the most frequent one is worth caching.
         let insert = insert.build().persistent(entries.len() == 1);
         let written = insert.execute(&mut self.connection).await;
         written.with_context(|| format!("cannot write to the journal {}", self.path.display()))?;
@@ -217,7 +226,7 @@ impl SqliteStore {
             .await;
         // Also after a failure, which may have written a part.
         self.accept_write()?;
-        kept.context("cannot keep a snapshot")?;
+        kept.context("cannot store a snapshot")?;
         Ok(())
     }
 

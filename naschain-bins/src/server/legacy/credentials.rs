@@ -1,4 +1,4 @@
-//! HTTP Basic credentials of the old network's miners: a token for each uid.
+//! HTTP Basic credentials of the reference network's miners: a token for each uid.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,17 +27,17 @@ impl LegacyCredentials {
         line_file::read_file(path, "credentials", LegacyCredentials::parse)
     }
 
-    /// Reads lines of `UID:TOKEN`; empty lines and those that begin with `#` do not count.
+    /// Parses lines of `UID:TOKEN`. Empty lines and lines that begin with `#` are ignored.
     pub fn parse(text: &str) -> Result<LegacyCredentials> {
         let mut hashes = BTreeMap::new();
         for (number, line) in line_file::entries(text) {
-            // Never the line itself: it may be a token.
+            // Errors do not quote the line, because it may be a token.
             let Some((uid, token)) = line.split_once(':') else {
                 bail!("line {number} is not UID:TOKEN");
             };
-            let uid: u32 = uid
-                .parse()
-                .with_context(|| format!("line {number} does not begin with a uid"))?;
+            let uid: u32 = uid.parse().with_context(|| {
+                format!("line {number} must begin with a uid, which is a whole number")
+            })?;
             let length = token.chars().count();
             ensure!(
                 (MIN_CHARACTERS..=MAX_CHARACTERS).contains(&length),
@@ -59,12 +59,12 @@ impl LegacyCredentials {
         let Some((user, token)) = basic(header) else {
             return false;
         };
-        // Hashes are compared in constant time.
+        // blake3 compares hashes in constant time, so the duration reveals nothing about the token.
         user == uid.to_string()
             && self
                 .0
                 .get(&uid)
-                .is_some_and(|known| *known == blake3::hash(token.as_bytes()))
+                .is_some_and(|hash| *hash == blake3::hash(token.as_bytes()))
     }
 }
 

@@ -1,8 +1,9 @@
-//! The three endpoints of the reference network, as its Python miner and validator speak.
+//! The three endpoints of the reference network, for its Python miner and validator.
 //!
-//! A miner there is an integer uid, `uid-N` here. It sends no heartbeats, so a lease of such a
-//! miner lives until it answers, asks again, or the run's longest time for a job is over (the rule
-//! `silent_uids`); the watchdog gives its work to another before. Answers have no training digest.
+//! A miner there is an integer uid, `uid-N` here. It sends no heartbeats, so its lease lasts until
+//! it answers, requests work again, or reaches the maximum duration of a job (the rule
+//! `silent_uids`). Before that, the watchdog also gives a straggler's work to another miner. Answers
+//! have no training digest.
 
 pub mod credentials;
 pub(crate) mod message;
@@ -35,9 +36,9 @@ use naschain_run::{ClosedJob, Job, JobReply, JoinRequest, legacy_uid};
 /// Maximum length of a genome's text: 32 nodes in 10 phases, with separators.
 const MAX_GENOME_CHARACTERS: usize = 8192;
 
-/// What the old endpoints need besides the run.
+/// Settings of the endpoints.
 pub struct Legacy {
-    /// The tokens of the uids; with `None` uids are not authenticated.
+    /// The tokens of the uids; if `None`, uids are not authenticated.
     pub credentials: Option<LegacyCredentials>,
     /// Decides who may join.
     pub auth: Arc<Authenticator>,
@@ -51,16 +52,19 @@ pub struct Legacy {
 struct App {
     coordinator: Arc<Coordinator>,
     legacy: Legacy,
-    /// The genome that each miner answered for last: its answer may come again.
+    /// The genome of each miner's last answer. These miners repeat a submission whose response was
+    /// lost, and the repetition has to be acknowledged although its lease has ended.
     answered: Mutex<BTreeMap<u32, Genome>>,
+    /// Held while waiting for the state, so it is an asynchronous lock.
     measured: tokio::sync::Mutex<Measured>,
 }
 
-/// What the old validator reads, which grows with each job that ends.
+/// The response to the reference network's validator. It grows with each job that ends, so each job
+/// is formatted only once.
 struct Measured {
     uids: u32,
     jobs: usize,
-    /// JSON objects with commas between.
+    /// JSON objects, separated by commas.
     text: String,
 }
 
@@ -94,6 +98,9 @@ struct JobQuery {
     user_name: u32,
 }
 
+/// The body of an answer, as an error describes it.
+const ANSWER_FORM: &str = r#"{"user_name": UID, "genome_string": BITS, "response_values": [ACCURACY, MILLION_PARAMETERS, MFLOPS]}"#;
+
 #[derive(Deserialize)]
 struct Answer {
     user_name: u32,
@@ -101,12 +108,13 @@ struct Answer {
     response_values: Value,
 }
 
+/// Takes the body as text: errors of axum's JSON extractor would not have the form of [`Message`].
 async fn request_job(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     body: String,
 ) -> Reply<Json<Value>> {
-    let JobQuery { user_name } = read(&body)?;
+    let JobQuery { user_name } = read(&body, r#"{"user_name": UID}"#)?;
     app.authenticate(user_name, &headers)?;
     let miner = miner(user_name);
     match app.ask(&miner).await? {
@@ -124,14 +132,14 @@ async fn finish_job(
     headers: HeaderMap,
     body: String,
 ) -> Reply<Json<Value>> {
-    let answer: Answer = read(&body)?;
+    let answer: Answer = read(&body, ANSWER_FORM)?;
     let user_name = answer.user_name;
     app.authenticate(user_name, &headers)?;
     let wrong = |detail: String| Message(StatusCode::UNPROCESSABLE_ENTITY, detail);
     if answer.genome_string.len() > MAX_GENOME_CHARACTERS {
-        let limit = MAX_GENOME_CHARACTERS;
+        let (length, limit) = (answer.genome_string.len(), MAX_GENOME_CHARACTERS);
         return Err(wrong(format!(
-            "genome_string is longer than {limit} characters"
+            "genome_string has {length} characters; the maximum is {limit}"
         )));
     }
     let genome: Genome = answer
@@ -169,11 +177,11 @@ async fn finish_job(
     }
 }
 
-/// Every paid or unpaid measurement of the jobs that have ended, one object each. Miners that
-/// have no uid, or one that is too large, are left out, and so are answers without numbers: the old validator cannot read
-/// either.
+/// Returns the measurements of all jobs that have ended, rewarded or not, one object each. Miners
+/// without a uid below the limit and answers without numbers are omitted, because the reference
+/// network's validator cannot read them.
 async fn handle_valid_request(State(app): State<Arc<App>>) -> Reply<Response> {
-    // One reader at a time, and each job once, so that they do not hold up those who write.
+    // One reader at a time, so that many readers do not delay the writing task.
     let mut measured = app.measured.lock().await;
     app.coordinator
         .with_state(|state| measured.follow(state.closed()))
@@ -228,13 +236,14 @@ impl App {
             Err(Message(
                 StatusCode::UNAUTHORIZED,
                 format!(
-                    "user {uid} has to send its HTTP Basic credentials, as in --genomaster.ip http://{uid}:TOKEN@HOST"
+                    "user {uid} must send its HTTP Basic credentials, as in --genomaster.ip http://{uid}:TOKEN@HOST"
                 ),
             ))
         }
     }
 
-    /// Asks the board; a miner that it does not know joins first.
+    /// Requests work for a miner, which joins first if it is new: this protocol has no request to
+    /// join. Does not wait for work, because these miners poll.
     async fn ask(&self, miner: &MinerId) -> Reply<JobReply> {
         self.legacy.auth.owner(miner)?;
         let ask = || self.coordinator.request(miner, Duration::ZERO, None);
@@ -265,7 +274,7 @@ impl App {
             "config": {
                 "search_space": "macro",
                 "init_channels": spec.space.init_channels,
-                // The macro space has no such number; those clients read one.
+                // The macro space has no number of layers, but these clients read one.
                 "layers": 15,
                 "cutout": spec.recipe.augmentation.cutout > 0,
                 "epochs": spec.recipe.epochs,
@@ -273,7 +282,8 @@ impl App {
         })
     }
 
-    /// The live lease under which this user trains this genome.
+    /// The lease under which this user trains this genome, and its job; these miners do not send a
+    /// lease number.
     async fn lease(&self, uid: u32, genome: &Genome) -> Option<(LeaseId, JobId)> {
         let miner = miner(uid);
         let found = self.coordinator.with_state(|state| {
@@ -297,6 +307,8 @@ impl App {
 /// Sends heartbeats for miners of the reference network, until the coordinator is dropped.
 async fn keep_leases(coordinator: Weak<Coordinator>) {
     loop {
+        // Only a weak reference between rounds, so that this task does not keep the coordinator
+        // alive.
         let pause = {
             let Some(coordinator) = coordinator.upgrade() else {
                 return;
@@ -311,26 +323,30 @@ async fn keep_leases(coordinator: Weak<Coordinator>) {
                 })
                 .await;
             for (lease, miner) in leases {
+                // These miners report no progress.
                 let epoch = 0;
                 let alive = Event::Heartbeat {
                     miner,
                     lease,
                     epoch,
                 };
-                // A lease that ended meanwhile needs none.
+                // After an error nothing has to be done: the lease has ended, or this genomaster
+                // does not lead.
                 let _ = coordinator.handle(alive, None).await;
             }
+            // Three heartbeats per lease, as other miners send.
             Duration::from_millis((coordinator.spec().rules.lease_ms / 3).max(100))
         };
         tokio::time::sleep(pause).await;
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(body: &str) -> Reply<T> {
+/// Parses a body; `form` describes the right one in the error.
+fn read<T: serde::de::DeserializeOwned>(body: &str, form: &str) -> Reply<T> {
     serde_json::from_str(body).map_err(|error| {
         Message(
             StatusCode::BAD_REQUEST,
-            format!("the body is wrong: {error}"),
+            format!("the body must be JSON such as {form}: {error}"),
         )
     })
 }

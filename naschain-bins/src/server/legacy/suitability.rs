@@ -13,12 +13,12 @@ const PHASES: usize = 3;
 pub fn check_run(spec: &RunSpec) -> Result<()> {
     ensure!(
         spec.rules.agreement.rule != Rule::Exact,
-        "--legacy needs --agreement tolerance or chained: miners of the old network have no training digests"
+        "--legacy needs --agreement tolerance or chained: miners of the reference network have no training digests"
     );
     let (data, phases) = (&spec.data.name, spec.space.phases);
     if data != DATA || phases != PHASES {
         bail!(
-            "--legacy needs --data {DATA} and --phases {PHASES}, and this run has --data {data} and --phases {phases}: the old network's miner trains nothing else"
+            "--legacy needs --data {DATA} and --phases {PHASES}, and this run has --data {data} and --phases {phases}: the reference network's miner trains nothing else"
         );
     }
     Ok(())
@@ -28,10 +28,10 @@ pub fn check_run(spec: &RunSpec) -> Result<()> {
 pub fn describe_rule(rule: Rule) -> &'static str {
     match rule {
         Rule::Chained => {
-            "--legacy: answers agree by chaining, as in the old network's validator: 70.0, 70.9 and 71.8 % agree"
+            "--legacy: answers agree by chaining, as in the reference network's validator: 70.0, 70.9 and 71.8 % agree"
         }
         _ => {
-            "--legacy: answers agree pairwise: of 70.0, 70.9 and 71.8 % only two agree, where the old network's validator pays all three; --agreement chained selects its rule"
+            "--legacy: answers agree pairwise: of 70.0, 70.9 and 71.8 % only two agree, where the reference network's validator pays all three; --agreement chained selects its rule"
         }
     }
 }

@@ -1,21 +1,27 @@
-//! The numbers of the reference network, and what they are exactly.
+//! Converts measurements of the reference network, which are rounded floating-point numbers, from
+//! and to exact ones.
 
 use naschain_consensus::Row;
 use naschain_core::{Accuracy, Costs, Digest, Genome, MacroSpace, Measurement};
 use serde_json::{Value, json};
 
-/// More than any answer has: accuracy, parameters, FLOPs, watts, GPU, its memory, version.
+/// Maximum number of values of an answer. The reference network's miners send seven: accuracy,
+/// parameters, FLOPs, watts, GPU, its memory, version.
 const MAX_VALUES: usize = 16;
 const MILLION: f64 = 1e6;
-/// MFLOPs come rounded to four decimals, so half of the last one is lost.
-const FLOPS_LOST: f64 = 50.5;
-/// Parameters come as an exact number divided by a million.
-const PARAMS_LOST: f64 = 0.5;
+/// Maximum difference from the exact FLOPs: MFLOPs are rounded to four decimals, that is to
+/// hundreds of FLOPs, which changes them by up to 50. The rest is a margin for the conversion of
+/// the floating-point number.
+const FLOPS_TOLERANCE: f64 = 50.5;
+/// Maximum difference from the exact parameters: they are only divided by a million, so this is a
+/// margin for the conversion of the floating-point number.
+const PARAMS_TOLERANCE: f64 = 0.5;
 
 /// The row of an answer `[accuracy %, params in millions, MFLOPs, ...]` for this genome.
 ///
-/// A count that is the architecture's own, as far as its decimals go, becomes that exact count;
-/// another one is taken as it is, and agrees with nobody who is honest.
+/// A count that equals the architecture's to the given decimals is replaced by that exact count, so
+/// that it agrees with the counts of other miners. Any other count is kept, and agrees with that of
+/// no honest miner.
 pub fn row(values: &Value, space: &MacroSpace, genome: &Genome) -> Row {
     match measurement(values, space, genome) {
         Ok(measurement) => Row::Measured(measurement),
@@ -29,11 +35,11 @@ fn measurement(values: &Value, space: &MacroSpace, genome: &Genome) -> Result<Me
     let values = values.ok_or_else(|| {
         format!("response_values must be a list of 3 to {MAX_VALUES} values, accuracy, params and MFLOPs first")
     })?;
-    let number = |place: usize, name: &str, most: f64| {
+    let number = |place: usize, name: &str, max: f64| {
         let number = values[place].as_f64();
         number
-            .filter(|number| (0.0..=most).contains(number))
-            .ok_or_else(|| format!("{name} must be a number from 0 to {most}"))
+            .filter(|number| (0.0..=max).contains(number))
+            .ok_or_else(|| format!("{name} must be a number from 0 to {max}"))
     };
     let percent = number(0, "accuracy", 100.0)?;
     let params = number(1, "params in millions", 1e9)? * MILLION;
@@ -45,22 +51,24 @@ fn measurement(values: &Value, space: &MacroSpace, genome: &Genome) -> Result<Me
     let hundredths = (percent * 100.0).round_ties_even() as u32;
     Ok(Measurement {
         accuracy: Accuracy::from_hundredths(hundredths).map_err(|error| error.to_string())?,
-        params: exact(params, costs.params, PARAMS_LOST),
-        flops: exact(flops, costs.flops, FLOPS_LOST),
+        params: exact(params, costs.params, PARAMS_TOLERANCE),
+        flops: exact(flops, costs.flops, FLOPS_TOLERANCE),
+        // These miners compute no digest; tolerance and chained agreement do not compare it.
         digest: Digest([0; 32]),
     })
 }
 
-/// `known`, where the value is that within what rounding loses.
-fn exact(value: f64, known: u64, lost: f64) -> u64 {
-    if (value - known as f64).abs() <= lost {
-        known
+/// The exact count if `value` equals it within `tolerance`, else `value` as a whole number.
+fn exact(value: f64, count: u64, tolerance: f64) -> u64 {
+    if (value - count as f64).abs() <= tolerance {
+        count
     } else {
         value.round_ties_even() as u64
     }
 }
 
-/// A measurement as those validators read it.
+/// A measurement in the form that the reference network's validator reads. FLOPs are rounded as
+/// integers, half to even, so that the result is exact.
 pub fn response(measurement: &Measurement) -> Value {
     let four_decimals = |flops: u64| {
         let (quotient, rest) = (flops / 100, flops % 100);
@@ -113,7 +121,7 @@ mod tests {
         assert_eq!(found.accuracy.hundredths(), 9346);
         let back = response(&found);
         assert_eq!(back, json!([93.46, costs.params as f64 / 1e6, mflops]));
-        // Other numbers stay what they are.
+        // Other numbers are kept.
         let Row::Measured(lie) = row(&json!([99, 1.5, 2]), &space(), &genome()) else {
             panic!()
         };
@@ -121,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_numbers_is_malformed() {
+    fn answers_without_valid_numbers_are_malformed() {
         for wrong in [
             json!(null),
             json!({}),
@@ -144,12 +152,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_number_is_a_panic(a: f64, b: f64, c: f64) {
+        fn no_number_causes_a_panic(a: f64, b: f64, c: f64) {
             let _ = row(&json!([a, b, c]), &space(), &genome());
         }
 
         #[test]
-        fn what_is_told_is_read_back(hundredths in 0u32..=10_000, bits in proptest::collection::vec(any::<bool>(), 14)) {
+        fn a_response_is_read_back_exactly(hundredths in 0u32..=10_000, bits in proptest::collection::vec(any::<bool>(), 14)) {
             let genome: Genome = bits.iter().map(|bit| if *bit { '1' } else { '0' }).collect::<String>().parse().unwrap();
             let costs = space().decode(&genome).unwrap().costs().unwrap();
             let measurement = Measurement {

@@ -4,3 +4,4 @@ mod accepted_is_audited;
 mod growth;
 mod journal;
 mod old_network;
+mod precomputed;

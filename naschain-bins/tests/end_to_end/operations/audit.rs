@@ -70,7 +70,7 @@ async fn manipulations_of_a_journal_are_named() {
             &[
                 "UPDATE JOURNAL SET link = REPLACE(link, SUBSTR(link, 1, 8), '00000000') WHERE number = 20 AND OF_RUN",
             ],
-            "the link of event 20 was changed",
+            "the entry hash of event 20 was changed",
         ),
         (
             &[

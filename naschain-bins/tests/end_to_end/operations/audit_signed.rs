@@ -326,8 +326,8 @@ async fn a_validator_sets_the_weights_of_a_run_that_takes_the_address_over() {
     std::fs::remove_dir_all(all).unwrap();
 }
 
-/// Two requests of a miner with capacity 1 wait. When there is work, one gets it, and the other must
-/// not end that lease.
+/// Two requests of a miner with capacity 1 wait. When there is work, one gets it, and the other
+/// must not end that lease.
 #[tokio::test]
 async fn a_waiting_request_does_not_end_a_lease() {
     let dir = folder("waiting");
@@ -377,13 +377,13 @@ async fn a_waiting_request_does_not_end_a_lease() {
         }
     }
     assert_eq!(jobs.len(), 1, "{jobs:?}");
-    let live = coordinator.with_state(|state| {
+    let leases = coordinator.with_state(|state| {
         state
             .leases_of(first)
             .map(|(lease, _)| lease)
             .collect::<Vec<_>>()
     });
-    assert_eq!(live.await, [jobs[0].lease]);
+    assert_eq!(leases.await, [jobs[0].lease]);
     coordinator.close().await.unwrap();
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -41,9 +41,10 @@ fn a_wrong_key_ends_with_exit_code_2_and_its_name_and_logs_can_be_json() {
         let (name, value) = flag.split_once('=').unwrap();
         let number = value.parse::<f64>().is_ok();
         if name != "mode" {
-            toml += &match number {
-                true => format!("{name} = {value}\n"),
-                false => format!("{name} = {value:?}\n"),
+            toml += &if number {
+                format!("{name} = {value}\n")
+            } else {
+                format!("{name} = {value:?}\n")
             };
         }
     }

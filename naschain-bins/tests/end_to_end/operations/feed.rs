@@ -17,8 +17,8 @@ async fn serve(dir: &Path) -> (std::sync::Arc<Coordinator>, String) {
     let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let gate = Authenticator::new(Access::default(), coordinator.nonces());
-    let router = router(coordinator.clone(), gate.into(), None);
+    let auth = Authenticator::new(Access::default(), coordinator.nonces());
+    let router = router(coordinator.clone(), auth.into(), None);
     tokio::spawn(async move { axum::serve(listener, router).await });
     (coordinator, address)
 }
@@ -169,7 +169,7 @@ async fn live_and_late_readers_get_the_same_events() {
     let read = |address: String| {
         tokio::task::spawn_blocking(move || Reader::connect(&address, None).until_finished())
     };
-    let live = [read(address.clone()), read(address.clone())];
+    let readers = [read(address.clone()), read(address.clone())];
     let pieces = tokio::task::spawn_blocking({
         let address = address.clone();
         move || in_pieces(&address, 2)
@@ -178,7 +178,7 @@ async fn live_and_late_readers_get_the_same_events() {
         .await
         .unwrap();
     let late = read(address.clone()).await.unwrap();
-    for reader in live {
+    for reader in readers {
         assert_eq!(reader.await.unwrap(), late);
     }
     assert_eq!(pieces.await.unwrap(), late);

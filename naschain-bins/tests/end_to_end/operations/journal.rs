@@ -117,7 +117,7 @@ async fn changes_are_found_and_named() {
         ),
         (
             "UPDATE JOURNAL SET link = 'x' WHERE number = 1 AND OF_RUN",
-            "the link of event 1 was changed",
+            "the entry hash of event 1 was changed",
         ),
     ];
     let dir = folder("journal-changes");

@@ -1,4 +1,4 @@
-//! Miners with several concurrent jobs, and with unsent answers stored on disk.
+//! Miners with several concurrent jobs, and with undelivered answers stored on disk.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -66,13 +66,13 @@ async fn a_miner_trains_several_jobs_at_once() {
 
 #[tokio::test]
 async fn an_unsent_answer_is_delivered_by_the_next_process() {
-    let dir = folder("unsent");
+    let dir = folder("outbox");
     let (run, kept) = (dir.join("run"), dir.join("kept"));
     let flags = ["--epochs=60", "--lease-seconds=30"];
     let mut server = Server::start_with(&run, 0, &flags);
     let port = server.port();
-    let unsent = format!("--outbox={}", kept.display());
-    let mut ada = miner(&server.url, &["--name=ada", &unsent]);
+    let outbox = format!("--outbox={}", kept.display());
+    let mut ada = miner(&server.url, &["--name=ada", &outbox]);
     let metrics = || call(&server, "GET", "/metrics", "", "").body;
     let leased = "naschain_actions_total{kind=\"leased\"} 1";
     wait_until("ada trains", || metrics().contains(leased));
@@ -83,7 +83,7 @@ async fn an_unsent_answer_is_delivered_by_the_next_process() {
     assert_eq!(files(), 1);
 
     let mut server = Server::start_with(&run, port, &flags);
-    let _ada = miner(&server.url, &["--name=ada", &unsent]);
+    let _ada = miner(&server.url, &["--name=ada", &outbox]);
     let answered = "naschain_actions_total{kind=\"answered\"}";
     wait_until("it is delivered", || {
         call(&server, "GET", "/metrics", "", "")

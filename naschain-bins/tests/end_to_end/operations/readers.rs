@@ -9,16 +9,16 @@ use naschain_consensus::Event;
 /// Median duration of 30 events.
 #[allow(clippy::disallowed_methods)] // a test may look at the clock
 async fn write(coordinator: &Coordinator) -> Duration {
+    let first = coordinator.with_state(|state| state.events()).await;
     let mut took = Vec::new();
     for number in 0..30 {
-        // The capacity differs each time, so that each event is written.
-        let register = Event::Register {
-            miner: "writer".parse().unwrap(),
-            owner: None,
-            capacity: 1 + number % 2,
-        };
+        // New names, so that each event is written.
+        let miner = format!("writer-{first}-{number}").parse().unwrap();
         let began = Instant::now();
-        coordinator.handle(register, None).await.unwrap();
+        coordinator
+            .handle(Event::Join { miner }, None)
+            .await
+            .unwrap();
         took.push(began.elapsed());
     }
     took.sort();
