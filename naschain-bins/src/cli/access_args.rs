@@ -12,6 +12,7 @@ use crate::coordinator::shared::Settings;
 use crate::server::access::Access;
 use crate::server::allow_list::AllowList;
 use crate::server::auth::Authenticator;
+use crate::server::exams::Exams;
 use crate::server::legacy::Legacy;
 use crate::server::legacy::credentials::LegacyCredentials;
 use crate::server::legacy::reports::Reports;
@@ -142,6 +143,7 @@ impl Opened {
         self,
         coordinator: &Coordinator,
         dir: &Path,
+        exams: Option<Exams>,
     ) -> Result<(Arc<Authenticator>, Option<Legacy>)> {
         match (&self.access.hotkey, &self.access.allow_list) {
             (None, _) => tracing::warn!(
@@ -162,7 +164,11 @@ impl Opened {
                 );
             }
         }
-        let auth = Arc::new(Authenticator::new(self.access, coordinator.nonces()));
+        let mut auth = Authenticator::new(self.access, coordinator.nonces());
+        if let Some(exams) = exams {
+            auth = auth.with_exams(exams);
+        }
+        let auth = Arc::new(auth);
         if !self.legacy {
             return Ok((auth, None));
         }

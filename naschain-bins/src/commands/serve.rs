@@ -1,17 +1,22 @@
 //! `genomaster serve`: a genomaster for miners and validators, over HTTP.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use naschain_consensus::Rule;
+use naschain_train::{Dataset, Options};
 
 use crate::cli::access_args::AccessArgs;
 use crate::cli::program::print;
 use crate::cli::run_args::{CommonArgs, OpenRun};
 use crate::commands::conclude::{conclude, follow};
+use crate::coordinator::Coordinator;
 use crate::server;
+use crate::server::exams::Exams;
 use crate::server::legacy::suitability::check_run;
 use crate::server::listen;
 use crate::shutdown::shutdown;
@@ -36,6 +41,10 @@ pub struct ServeArgs {
     /// run's folder
     #[arg(long)]
     public_seeds: bool,
+    /// Admit new hotkeys without an entrance examination, a training of about a second that finds
+    /// wrong machines and makes names cost something; with --unsigned there is none
+    #[arg(long)]
+    no_exam: bool,
 }
 
 /// Serves until Ctrl-C or SIGTERM. It does not stop when the search is finished, so that validators
@@ -65,7 +74,14 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         .common
         .open_with(opened.settings(), has_secret, check)
         .await?;
-    let (auth, legacy) = opened.auth(&coordinator, &dir)?;
+    let options = args.common.device.options();
+    let exams = if opened.is_signed() && !args.no_exam {
+        let spec = coordinator.spec().clone();
+        Some(Exams::new(spec, dataset.clone(), options)?)
+    } else {
+        None
+    };
+    let (auth, legacy) = opened.auth(&coordinator, &dir, exams)?;
     let scheme = if listening.tls.is_some() {
         "https"
     } else {
@@ -80,23 +96,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async { drop(stopped.await) };
     let mut server = tokio::spawn(listen::serve(listener, router, listening, stopped));
-    let options = args.common.device.options();
-    let work = async {
-        follow(&coordinator, &dir, None).await?;
-        let problem = loop {
-            match conclude(&coordinator, &dir, &dataset, options).await {
-                Ok(problem) => break problem,
-                // Not fatal: validators must still be able to fetch the jobs.
-                Err(error) => tracing::error!("{error:#}; retrying in {CONCLUDE_RETRY:?}"),
-            }
-            tokio::time::sleep(CONCLUDE_RETRY).await;
-        };
-        if let Some(problem) = problem {
-            print(&format!("{problem}\n"))?;
-        }
-        print("finished; still serving, stop with Ctrl-C or SIGTERM\n")?;
-        std::future::pending::<Result<()>>().await
-    };
+    let work = work(&coordinator, &dir, &dataset, options);
     let result = tokio::select! {
         result = work => result,
         result = &mut server => result?.context("the server ended"),
@@ -113,4 +113,27 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     }
     coordinator.close().await?;
     result
+}
+
+/// Follows the search, then trains the front's models; ends only with an error.
+async fn work(
+    coordinator: &Arc<Coordinator>,
+    dir: &Path,
+    dataset: &Arc<Dataset>,
+    options: Options,
+) -> Result<()> {
+    follow(coordinator, dir, None).await?;
+    let problem = loop {
+        match conclude(coordinator, dir, dataset, options).await {
+            Ok(problem) => break problem,
+            // Not fatal: validators must still be able to fetch the jobs.
+            Err(error) => tracing::error!("{error:#}; retrying in {CONCLUDE_RETRY:?}"),
+        }
+        tokio::time::sleep(CONCLUDE_RETRY).await;
+    };
+    if let Some(problem) = problem {
+        print(&format!("{problem}\n"))?;
+    }
+    print("finished; still serving, stop with Ctrl-C or SIGTERM\n")?;
+    std::future::pending().await
 }

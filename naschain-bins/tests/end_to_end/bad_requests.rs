@@ -31,6 +31,7 @@ impl Table {
             "--wallet.hotkey=h".to_owned(),
             format!("--allow-list={}", list.display()),
             "--legacy".to_owned(),
+            "--no-exam".to_owned(),
         ];
         let data = cifar10(&dir.join("data"));
         let flags: Vec<&str> = flags.iter().chain(&data).map(String::as_str).collect();
