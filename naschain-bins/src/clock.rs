@@ -28,6 +28,11 @@ impl RunClock {
         self.base.plus(self.started.elapsed().as_millis() as u64)
     }
 
+    /// Takes a pause that has just ended out of the run's time.
+    pub fn leave_out(&mut self, pause: Duration) {
+        self.started = now().min(self.started + pause);
+    }
+
     /// Time left until `then`; zero if it has passed.
     pub fn until(&self, then: Millis) -> Duration {
         Duration::from_millis(then.since(self.now()))

@@ -87,6 +87,13 @@ impl MinerId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The uid of a miner of the reference network, which is named `uid-N`; `None` for any other.
+    pub fn uid(&self) -> Option<u32> {
+        let digits = self.0.strip_prefix("uid-")?;
+        let uid: u32 = digits.parse().ok()?;
+        (uid.to_string() == digits).then_some(uid)
+    }
 }
 
 impl fmt::Display for MinerId {

@@ -73,6 +73,11 @@ pub struct Rules {
     /// which replays as it was.
     #[serde(default = "no_reputation", skip_serializing_if = "Option::is_none")]
     pub reputation: Option<Reputation>,
+    /// Whether miners of the reference network, `uid-N`, send no heartbeats: their leases last for
+    /// [`Rules::job_limit_ms`], or until the miner requests work again. Not stored when it is off, as
+    /// in the runs of earlier versions, which journalled heartbeats in these miners' names.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub silent_uids: bool,
 }
 
 fn no_reputation() -> Option<Reputation> {
@@ -153,6 +158,7 @@ impl Default for Rules {
             epochs: 0,
             trust: None,
             reputation: Some(Reputation::default()),
+            silent_uids: false,
         }
     }
 }

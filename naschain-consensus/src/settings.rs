@@ -25,7 +25,7 @@ const fn setting(
     }
 }
 
-const SETTINGS: [Setting; 26] = [
+const SETTINGS: [Setting; 27] = [
     setting(
         "seats",
         "miners that train each job (2 to 64)",
@@ -170,6 +170,11 @@ const SETTINGS: [Setting; 26] = [
         "reputation.draw_wait_ms",
         "how long miners are gathered before open seats are drawn among them",
         |rules, value| number(&mut reputation(rules).draw_wait_ms, value),
+    ),
+    setting(
+        "silent_uids",
+        "miners named uid-N send no heartbeats, so their leases last for job_limit_ms: true or false",
+        |rules, value| parse(&mut rules.silent_uids, value, "true or false"),
     ),
 ];
 

@@ -4,7 +4,5 @@ use naschain_consensus::MinerId;
 
 /// Returns the uid of a miner of the reference network, or `None` for any other name.
 pub fn legacy_uid(miner: &MinerId) -> Option<u32> {
-    let digits = miner.as_str().strip_prefix("uid-")?;
-    let uid: u32 = digits.parse().ok()?;
-    (uid.to_string() == digits).then_some(uid)
+    miner.uid()
 }

@@ -41,7 +41,7 @@ pub struct RunSpec {
 const REQUEST_VERSION: u32 = 2;
 
 /// Settings that runs of earlier versions lack; in those runs they have their former meaning.
-const ADDED_LATER: [&str; 1] = ["request_version"];
+const ADDED_LATER: [&str; 3] = ["request_version", "rules.reputation", "rules.silent_uids"];
 
 fn first_version() -> u32 {
     1

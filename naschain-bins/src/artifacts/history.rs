@@ -1,12 +1,13 @@
 //! `history.jsonl`: each evaluated genome with all rows and the verdict, one JSON object per line.
 
-use std::io::{ErrorKind, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use naschain_run::ClosedJob;
 
-use crate::journal::run_folder::write_whole;
+use crate::journal::run_folder::{append_whole, write_whole};
 
 /// The file, in the folder of a run.
 pub const HISTORY_FILE: &str = "history.jsonl";
@@ -15,7 +16,6 @@ pub const HISTORY_FILE: &str = "history.jsonl";
 pub struct History {
     path: PathBuf,
     written: usize,
-    bytes: u64,
 }
 
 impl History {
@@ -27,7 +27,6 @@ impl History {
         let mut history = History {
             path: dir.join(HISTORY_FILE),
             written: 0,
-            bytes: 0,
         };
         write_whole(&history.path, b"")?;
         history.follow(closed)?;
@@ -42,18 +41,39 @@ impl History {
             text += &serde_json::to_string(job)?;
             text.push('\n');
         }
-        let context = || format!("cannot write {}", self.path.display());
-        let open = std::fs::OpenOptions::new().append(true).open(&self.path);
-        let mut file = open.with_context(context)?;
-        if let Err(error) = file.write_all(text.as_bytes()) {
-            // A partial line would make the whole file unreadable.
-            let _ = file.set_len(self.bytes);
-            return Err(error).with_context(context);
+        if text.is_empty() {
+            return Ok(());
         }
-        // Only after the write succeeded, so that the next call appends the same jobs again.
-        self.bytes += text.len() as u64;
+        // Never recreated here, which would lose the jobs before.
+        ensure!(
+            self.path.exists(),
+            "{} was removed; restart the genomaster to write it again",
+            self.path.display()
+        );
+        append_whole(&self.path, text.as_bytes())?;
         self.written = closed.len();
         Ok(())
+    }
+}
+
+/// Number of jobs in the file; `None` if there is no file.
+pub fn count_jobs(dir: &Path) -> Result<Option<usize>> {
+    let path = dir.join(HISTORY_FILE);
+    let context = || format!("cannot read {}", path.display());
+    let mut file = match File::open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => BufReader::new(opened.with_context(context)?),
+    };
+    let mut jobs = 0;
+    loop {
+        // Not by lines: nothing bounds the length of one in a damaged file.
+        let buffer = file.fill_buf().with_context(context)?;
+        if buffer.is_empty() {
+            return Ok(Some(jobs));
+        }
+        jobs += buffer.iter().filter(|byte| **byte == b'\n').count();
+        let read = buffer.len();
+        file.consume(read);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::artifacts::history::{HISTORY_FILE, read_history};
 use crate::cli::data_args;
 use crate::cli::data_args::KEEP_MIB;
 use crate::commands::inspect::parse_genome;
-use crate::journal::run_folder::{check_data, read_spec};
+use crate::journal::run_folder::{check_data, create_folder, read_spec, sync_file};
 use crate::journal::secret::read_secret;
 use naschain_run::{ClosedJob, RunSecret, RunSpec, seeded_recipe};
 
@@ -115,9 +115,10 @@ impl Member {
     pub fn store(&self, model: &Model, file: &str) -> Result<()> {
         let path = self.path(file);
         let folder = path.parent().unwrap_or(&self.dir);
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot create {}", folder.display()))?;
-        Ok(model.save(&path)?)
+        create_folder(folder)?;
+        model.save(&path)?;
+        sync_file(&path.with_extension("json"))?;
+        sync_file(&path)
     }
 }
 

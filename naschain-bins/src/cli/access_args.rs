@@ -1,9 +1,9 @@
 //! Flags of `serve` about access: authentication, limits, TLS.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::cli::wallet_args::WalletArgs;
@@ -13,9 +13,10 @@ use crate::server::access::Access;
 use crate::server::allow_list::AllowList;
 use crate::server::auth::Authenticator;
 use crate::server::exams::Exams;
-use crate::server::legacy;
 use crate::server::legacy::Legacy;
 use crate::server::legacy::credentials::LegacyCredentials;
+use crate::server::legacy::reports::Reports;
+use crate::server::legacy::suitability;
 use crate::server::listen::Listening;
 use crate::server::tls::TlsArgs;
 
@@ -59,6 +60,9 @@ pub struct AccessArgs {
     /// uids]
     #[arg(long, value_name = "FILE", requires = "legacy")]
     legacy_credentials: Option<PathBuf>,
+    /// Number of uids of the reference network's subnet: --legacy refuses a uid that is not below it
+    #[arg(long, value_name = "N", default_value_t = 256, requires = "legacy", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    legacy_uids: u32,
 }
 
 /// The flags, with their files read.
@@ -66,6 +70,7 @@ pub struct Opened {
     access: Access,
     credentials: Option<LegacyCredentials>,
     legacy: bool,
+    legacy_uids: u32,
     max_miners: usize,
     /// TLS and limits of the listener.
     pub listening: Listening,
@@ -84,7 +89,15 @@ impl AccessArgs {
         let credentials = self
             .legacy_credentials
             .as_deref()
-            .map(LegacyCredentials::read);
+            .map(LegacyCredentials::read)
+            .transpose()?;
+        let largest = credentials.as_ref().and_then(|all| all.largest_uid());
+        if let Some(uid) = largest.filter(|uid| *uid >= self.legacy_uids) {
+            bail!(
+                "--legacy-credentials has uid {uid}; uids must be below --legacy-uids, which is {}",
+                self.legacy_uids
+            );
+        }
         Ok(Opened {
             access: Access {
                 hotkey,
@@ -95,8 +108,9 @@ impl AccessArgs {
                 rate_per_address: self.rate_per_address,
                 behind_proxy: self.behind_proxy,
             },
-            credentials: credentials.transpose()?,
+            credentials,
             legacy: self.legacy,
+            legacy_uids: self.legacy_uids,
             max_miners: self.max_miners as usize,
             listening: Listening {
                 tls: self.tls.load()?,
@@ -119,15 +133,16 @@ impl Opened {
         Settings {
             genomaster: hotkey.map(|hotkey| hotkey.address().to_owned()),
             max_miners: self.max_miners,
-            secret: None,
+            ..Settings::default()
         }
     }
 
     /// The authentication of requests, and the endpoints of the reference network with `--legacy`.
-    /// Logs a warning for whatever is not protected.
+    /// Logs a warning for whatever is not protected. `dir` is the run's folder.
     pub fn auth(
         self,
         coordinator: &Coordinator,
+        dir: &Path,
         exams: Option<Exams>,
     ) -> Result<(Arc<Authenticator>, Option<Legacy>)> {
         match (&self.access.hotkey, &self.access.allow_list) {
@@ -157,8 +172,8 @@ impl Opened {
         if !self.legacy {
             return Ok((auth, None));
         }
-        // Before the server starts: answers without digests never agree under the exact rule.
-        legacy::check_rule(coordinator.spec().rules.agreement.rule)?;
+        let rule = coordinator.spec().rules.agreement.rule;
+        tracing::info!("{}", suitability::describe_rule(rule));
         if self.credentials.is_none() {
             tracing::warn!(
                 "--legacy without --legacy-credentials: any client that reaches this address can act as any uid"
@@ -167,6 +182,8 @@ impl Opened {
         let legacy = Legacy {
             credentials: self.credentials,
             auth: auth.clone(),
+            uids: self.legacy_uids,
+            reports: Some(Reports::of_run(dir)),
         };
         Ok((auth, Some(legacy)))
     }

@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::progress_line;
 use crate::cli::run_args::EXIT_ERROR;
+use crate::shutdown::survive_file_size_limit;
 
 /// Format of logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -41,7 +42,10 @@ pub fn run(
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into(), format),
     };
-    let result = runtime.block_on(command);
+    let result = runtime.block_on(async {
+        survive_file_size_limit()?;
+        command.await
+    });
     // Does not wait for a training in progress, which may take hours.
     runtime.shutdown_background();
     match result {

@@ -10,10 +10,12 @@ use naschain_core::{MacroSpace, Recipe};
 use naschain_nsga::{Mode, Pace, SearchConfig};
 use naschain_train::{Dataset, Device, Isa, Options};
 
+use crate::artifacts::history::count_jobs;
 use crate::cli::data_args::DataArgs;
 use crate::cli::presets::{PRESETS, Preset};
 use crate::coordinator::Coordinator;
 use crate::coordinator::shared::Settings;
+use crate::journal::folder_lock::FolderLock;
 use crate::journal::run_folder::{create_or_check, versions};
 use crate::journal::secret::create_or_read_secret;
 use crate::journal::store::{Place, PlaceParser};
@@ -141,6 +143,9 @@ pub struct RunArgs {
     /// Folder of the run; an interrupted run in it resumes [default: runs/DATA-seedSEED]
     #[arg(long, visible_alias = "run", value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Whether miners of the reference network take part, which send no heartbeats.
+    #[arg(skip)]
+    pub silent_uids: bool,
 }
 
 /// Flags of the device and of computation.
@@ -235,21 +240,32 @@ pub struct OpenRun {
     pub(crate) dataset: Arc<Dataset>,
     pub(crate) dir: PathBuf,
     pub(crate) coordinator: Arc<Coordinator>,
+    /// To be held until the run is closed.
+    pub(crate) lock: FolderLock,
 }
 
 impl CommonArgs {
     /// Checks the flags, loads the data, and creates the run's folder or resumes the run in it.
     pub async fn open(&self) -> Result<OpenRun> {
-        self.open_with(Settings::default(), false).await
+        self.open_with(Settings::default(), false, |_| Ok(())).await
     }
 
-    /// Like [`CommonArgs::open`], with settings of the coordinator.
-    pub async fn open_with(&self, mut settings: Settings, secret: bool) -> Result<OpenRun> {
+    /// Like [`CommonArgs::open`], with settings of the coordinator, for a run that `check` accepts:
+    /// it is called before anything is created. A new run gets a secret if `secret` is set.
+    pub async fn open_with(
+        &self,
+        mut settings: Settings,
+        secret: bool,
+        check: impl FnOnce(&RunSpec) -> Result<()>,
+    ) -> Result<OpenRun> {
         // First, so that an error leaves no folder behind.
         self.device.device.check()?;
         let dataset = Arc::new(self.data.load()?);
         let mut spec = self.run.spec(&self.data, &dataset)?;
+        check(&spec)?;
         let dir = self.run.folder(&spec.data.name);
+        let lock = FolderLock::take(&dir)?;
+        settings.history_jobs = count_jobs(&dir)?;
         let place = self.store.clone();
         let place = place.unwrap_or_else(|| Place::of_run(&dir));
         if secret {
@@ -262,6 +278,7 @@ impl CommonArgs {
             dataset,
             dir,
             coordinator,
+            lock,
         })
     }
 }
@@ -356,6 +373,7 @@ impl RunArgs {
         // A waiting miner sends no heartbeats, so it may be silent for longer than a lease.
         rules.away_ms = self.lease_seconds.saturating_mul(2000).max(MIN_AWAY_MS);
         rules.epochs = epochs;
+        rules.silent_uids = self.silent_uids;
         for setting in &self.rule {
             let Some((name, value)) = setting.split_once('=') else {
                 bail!("--rule is {setting:?}; it must be NAME=VALUE, such as max_retries=8");

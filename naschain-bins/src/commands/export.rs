@@ -8,7 +8,7 @@ use naschain_train::{Model, Options};
 
 use crate::artifacts::models::{MODEL_FILE, Member, RETRAINED_FILE};
 use crate::cli::run_args::DeviceArgs;
-use crate::journal::run_folder::write_whole;
+use crate::journal::run_folder::{sync_file, write_whole};
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -60,6 +60,8 @@ pub fn export(args: &ExportArgs) -> Result<String> {
     let written = match args.format {
         Format::Safetensors => {
             model.save(&args.out)?;
+            sync_file(&args.out)?;
+            sync_file(&description)?;
             format!("{out} and {}", description.display())
         }
         Format::Onnx => {

@@ -41,6 +41,7 @@ pub async fn search(args: SearchArgs) -> Result<()> {
         dataset,
         dir,
         coordinator,
+        lock: _held,
     } = args.common.open().await?;
     let options = args.common.device.options();
     let (stop, stopped) = watch::channel(false);

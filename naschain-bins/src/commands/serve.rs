@@ -1,20 +1,26 @@
 //! `genomaster serve`: a genomaster for miners and validators, over HTTP.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use naschain_consensus::Rule;
+use naschain_train::{Dataset, Options};
 
 use crate::cli::access_args::AccessArgs;
 use crate::cli::program::print;
 use crate::cli::run_args::{CommonArgs, OpenRun};
 use crate::commands::conclude::{conclude, follow};
+use crate::coordinator::Coordinator;
 use crate::server;
 use crate::server::exams::Exams;
+use crate::server::legacy::suitability::check_run;
 use crate::server::listen;
 use crate::shutdown::shutdown;
+use naschain_run::RunSpec;
 
 /// Pause before the front's models are trained and written again after a failure, for example on a
 /// full disk.
@@ -52,7 +58,10 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     if args.access.legacy {
         // The reference network's miners have no digests, which the default rule compares.
         args.common.run.agreement.get_or_insert(Rule::Tolerance);
+        args.common.run.silent_uids = true;
     }
+    let is_legacy = args.access.legacy;
+    let check = |spec: &RunSpec| if is_legacy { check_run(spec) } else { Ok(()) };
     // Without signatures, all machines are trusted anyway.
     let has_secret = !args.public_seeds && opened.is_signed();
     let listening = opened.listening.clone();
@@ -60,7 +69,11 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         dataset,
         dir,
         coordinator,
-    } = args.common.open_with(opened.settings(), has_secret).await?;
+        lock: _held,
+    } = args
+        .common
+        .open_with(opened.settings(), has_secret, check)
+        .await?;
     let options = args.common.device.options();
     let exams = if opened.is_signed() && !args.no_exam {
         let spec = coordinator.spec().clone();
@@ -68,7 +81,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     } else {
         None
     };
-    let (auth, legacy) = opened.auth(&coordinator, exams)?;
+    let (auth, legacy) = opened.auth(&coordinator, &dir, exams)?;
     let scheme = if listening.tls.is_some() {
         "https"
     } else {
@@ -83,22 +96,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async { drop(stopped.await) };
     let mut server = tokio::spawn(listen::serve(listener, router, listening, stopped));
-    let work = async {
-        follow(&coordinator, &dir, None).await?;
-        let problem = loop {
-            match conclude(&coordinator, &dir, &dataset, options).await {
-                Ok(problem) => break problem,
-                // Not fatal: validators must still be able to fetch the jobs.
-                Err(error) => tracing::error!("{error:#}; retrying in {CONCLUDE_RETRY:?}"),
-            }
-            tokio::time::sleep(CONCLUDE_RETRY).await;
-        };
-        if let Some(problem) = problem {
-            print(&format!("{problem}\n"))?;
-        }
-        print("finished; still serving, stop with Ctrl-C or SIGTERM\n")?;
-        std::future::pending::<Result<()>>().await
-    };
+    let work = work(&coordinator, &dir, &dataset, options);
     let result = tokio::select! {
         result = work => result,
         result = &mut server => result?.context("the server ended"),
@@ -115,4 +113,27 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     }
     coordinator.close().await?;
     result
+}
+
+/// Follows the search, then trains the front's models; ends only with an error.
+async fn work(
+    coordinator: &Arc<Coordinator>,
+    dir: &Path,
+    dataset: &Arc<Dataset>,
+    options: Options,
+) -> Result<()> {
+    follow(coordinator, dir, None).await?;
+    let problem = loop {
+        match conclude(coordinator, dir, dataset, options).await {
+            Ok(problem) => break problem,
+            // Not fatal: validators must still be able to fetch the jobs.
+            Err(error) => tracing::error!("{error:#}; retrying in {CONCLUDE_RETRY:?}"),
+        }
+        tokio::time::sleep(CONCLUDE_RETRY).await;
+    };
+    if let Some(problem) = problem {
+        print(&format!("{problem}\n"))?;
+    }
+    print("finished; still serving, stop with Ctrl-C or SIGTERM\n")?;
+    std::future::pending().await
 }

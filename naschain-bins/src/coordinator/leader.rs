@@ -1,10 +1,10 @@
 //! The task that writes a run's journal, or waits as a standby to become leader.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use naschain_consensus::{Event, Millis};
 use naschain_core::Digest;
 use tokio::sync::mpsc;
@@ -14,20 +14,15 @@ use crate::coordinator::active_run::{ActiveRun, Group, PAGE, close, restore};
 use crate::coordinator::admission::admission;
 use crate::coordinator::applied::Applied;
 use crate::coordinator::call_error::{CallError, Unavailable};
+use crate::coordinator::continuity::{Continuity, check_history};
 use crate::coordinator::shared::{Command, PublishedEvents, Shared};
 use crate::coordinator::signed::use_request;
-use crate::journal::Journal;
 use crate::journal::store::Place;
-use naschain_identity::Nonces;
 use naschain_run::Proof;
 
 /// Maximum number of commands per transaction. Each becomes at most one row, so a group stays below
 /// the maximum number of rows of a SQLite statement.
 const MAX_GROUP: usize = 512;
-/// Number of latest events to restore nonces from. Only a nonce later than the start can be
-/// accepted again, and a nonce is at most 2 s ahead of the clock when it is accepted, so the events
-/// of the last seconds before the start are enough.
-const NONCE_EVENTS: u64 = 50_000;
 /// How often a standby tries to become leader, and how often the journal is opened again after an
 /// error. The run is interrupted for at least as long, so this is short.
 const RETRY_INTERVAL: Duration = Duration::from_millis(400);
@@ -47,22 +42,8 @@ pub(crate) struct Leader {
     place: Place,
     queue: mpsc::Receiver<Command>,
     checked: std::time::Instant,
+    continuity: Continuity,
     closed: bool,
-}
-
-impl Shared {
-    /// Rejects a journal with requests that were signed for another genomaster: its proofs name
-    /// that one as the receiver, so later ones would not match.
-    fn check_receiver(&self, proof: &Proof) -> Result<()> {
-        let genomaster = self.settings.genomaster.as_ref();
-        if let Some(address) = genomaster.filter(|address| **address != proof.receiver) {
-            let receiver = &proof.receiver;
-            bail!(
-                "the journal has requests that were signed for {receiver}, and this genomaster is {address}: genomasters of one run must share a hotkey; select it with --wallet.name and --wallet.hotkey"
-            );
-        }
-        Ok(())
-    }
 }
 
 impl Leader {
@@ -72,19 +53,23 @@ impl Leader {
             place,
             queue,
             checked: clock::now(),
+            continuity: Continuity::new(),
             closed: false,
         }
     }
 
     /// Becomes leader if there is none: opens the journal and restores the state.
     pub(crate) async fn try_to_lead(&mut self) -> Result<()> {
-        let Some(journal) = Journal::lead(&self.place, self.shared.rules.run).await? else {
+        let opened = self.continuity.open(&self.place, &self.shared).await?;
+        let Some(journal) = opened else {
             self.set_unavailable(Some(Unavailable::Standby));
             return Ok(());
         };
         let began = clock::now();
         let mut active = restore(journal, &self.shared.spec).await?;
-        self.restore_nonces(&mut active).await?;
+        let known = self.shared.settings.history_jobs;
+        check_history(&active.state, known, &self.place)?;
+        self.shared.restore_nonces(&mut active).await?;
         tracing::info!(
             "leading: {} events in {}, of which {} were replayed, in {:.1} s",
             active.state.events(),
@@ -98,6 +83,7 @@ impl Leader {
         *self.shared.active.lock().await = Some(active);
         // Taking the lead was itself such a check.
         self.checked = clock::now();
+        self.continuity.restart();
         self.set_unavailable(None);
         // The previous leader may have added jobs since callers began to wait.
         self.shared.changes.send_modify(|count| *count += 1);
@@ -121,32 +107,6 @@ impl Leader {
         };
         store.close().await?;
         checked
-    }
-
-    /// Rejects requests signed before this genomaster leads, and restores from the journal the
-    /// nonces of clients whose clocks are ahead. Nonces are not stored separately, so the
-    /// genomasters of a run need no other shared table.
-    async fn restore_nonces(&self, active: &mut ActiveRun) -> Result<()> {
-        let mut nonces = Nonces::new(clock::unix_nanos());
-        let mut after = active.state.events().saturating_sub(NONCE_EVENTS);
-        let journal = active.journal.as_mut().context("the journal is closed")?;
-        loop {
-            let entries = journal.entries(after, PAGE).await?;
-            let Some(last) = entries.last() else { break };
-            after = last.number;
-            let proofs = entries.iter().filter_map(|entry| entry.proof.as_deref());
-            for proof in proofs.filter_map(|text| Proof::parse(text).ok()) {
-                self.shared.check_receiver(&proof)?;
-                nonces.remember(&proof.hotkey, proof.nonce);
-            }
-        }
-        let mut shared_nonces = self
-            .shared
-            .nonces
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *shared_nonces = nonces;
-        Ok(())
     }
 
     fn set_unavailable(&self, unavailable: Option<Unavailable>) {
@@ -264,6 +224,7 @@ impl Leader {
     async fn take(&mut self, active: &mut ActiveRun, commands: Vec<Command>) -> Result<()> {
         let mut group = Group::default();
         let mut closing = None;
+        self.continuity.leave_out_pause(&mut active.clock);
         let now = active.clock.now();
         let deadline = active.state.board().next_deadline();
         // Leases must expire even if no miner sends anything.
@@ -367,8 +328,11 @@ impl Leader {
         if group.events > 0 {
             let began = clock::now();
             journal.commit().await?;
+            self.continuity.acknowledged = Some(journal.head());
             self.shared.metrics.committed(group.events, began.elapsed());
         }
+        // Also where nothing was written: a repetition is acknowledged, and the health is asked for.
+        journal.check_files()?;
         if self.checked.elapsed() >= CHECK_INTERVAL {
             journal.check().await?;
             self.checked = clock::now();

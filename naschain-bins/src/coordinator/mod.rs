@@ -8,12 +8,14 @@ mod admission;
 mod answers;
 mod applied;
 pub mod call_error;
+mod continuity;
 mod join_counts;
 mod leader;
 pub mod metrics;
 mod pages;
 pub mod shared;
 mod signed;
+mod takeover;
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError};

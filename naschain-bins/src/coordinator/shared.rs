@@ -22,6 +22,9 @@ pub struct Settings {
     /// Maximum number of miners that may join. The job board keeps every miner that ever joined, so
     /// this bounds its memory.
     pub max_miners: usize,
+    /// Number of jobs that have ended according to the history in the run's folder; `None` in a
+    /// folder without one. The journal has to have them.
+    pub history_jobs: Option<usize>,
     /// The run's secret, if it has one.
     pub secret: Option<RunSecret>,
 }
@@ -31,6 +34,7 @@ impl Default for Settings {
         Settings {
             genomaster: None,
             max_miners: 100_000,
+            history_jobs: None,
             secret: None,
         }
     }

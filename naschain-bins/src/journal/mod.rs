@@ -1,5 +1,6 @@
 //! The journal of a run: hash-chained entries, written in groups, and snapshots.
 
+pub mod folder_lock;
 pub mod run_folder;
 pub mod secret;
 pub mod store;
@@ -19,6 +20,8 @@ pub const SNAPSHOT_FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION")
 pub struct Journal {
     store: Store,
     chain: JournalHead,
+    /// The last entry before the staged ones.
+    before: JournalHead,
     staged: Vec<Entry>,
 }
 
@@ -27,12 +30,39 @@ impl Journal {
     /// leads. The position is before the first entry: [`Journal::snapshot`] and
     /// [`Journal::read_next`] move it to its end.
     pub async fn lead(place: &Place, run: Digest) -> Result<Option<Journal>> {
-        let store = place.lead(run).await?;
+        Journal::open(place, run, false).await
+    }
+
+    /// Like [`Journal::lead`] for a run that has begun: a missing file is an error.
+    pub async fn lead_existing(place: &Place, run: Digest) -> Result<Option<Journal>> {
+        Journal::open(place, run, true).await
+    }
+
+    async fn open(place: &Place, run: Digest, must_exist: bool) -> Result<Option<Journal>> {
+        let store = place.lead(run, must_exist).await?;
+        let root = JournalHead::root(run);
         Ok(store.map(|store| Journal {
             store,
-            chain: JournalHead::root(run),
+            chain: root,
+            before: root,
             staged: Vec::new(),
         }))
+    }
+
+    /// Fails unless the journal has this entry, which may also be the root.
+    pub async fn check_has(&mut self, head: JournalHead) -> Result<()> {
+        let Some(before) = head.number.checked_sub(1) else {
+            return Ok(());
+        };
+        let found = self.store.entries(before, 1).await?;
+        ensure!(
+            found
+                .first()
+                .is_some_and(|entry| (entry.number, entry.hash) == (head.number, head.hash)),
+            "the journal has lost event {}, which was acknowledged: restore it from a backup",
+            head.number
+        );
+        Ok(())
     }
 
     /// The number and the hash of the last entry, staged ones included.
@@ -119,6 +149,9 @@ impl Journal {
     /// Stages one event; [`Journal::commit`] writes it. The hash chain covers event and
     /// proof.
     pub fn append(&mut self, now: Millis, event: &Event, proof: Option<&Proof>) -> Result<()> {
+        if self.staged.is_empty() {
+            self.before = self.chain;
+        }
         let text = serde_json::to_string(event)?;
         let entry = self.chain.entry(now, text, proof.map(Proof::to_json));
         self.staged.push(entry);
@@ -137,7 +170,7 @@ impl Journal {
     /// error it is unknown whether the entries were written: open the journal again.
     pub async fn commit(&mut self) -> Result<()> {
         if !self.staged.is_empty() {
-            self.store.append(&self.staged).await?;
+            self.store.append(self.before, &self.staged).await?;
             self.staged.clear();
         }
         Ok(())
@@ -164,6 +197,11 @@ impl Journal {
     /// Public events of entries from number `first` on: number, run time in milliseconds, JSON.
     pub async fn feed(&mut self, first: u64, limit: usize) -> Result<Vec<(u64, u64, String)>> {
         self.store.feed(first, limit).await
+    }
+
+    /// Fails if the journal's files were removed, replaced or changed by another program.
+    pub fn check_files(&self) -> Result<()> {
+        self.store.check_files()
     }
 
     /// Fails if the store is gone or another genomaster leads.

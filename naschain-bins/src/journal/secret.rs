@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use naschain_core::Digest;
 use naschain_run::{RunSecret, RunSpec};
 
-use crate::journal::run_folder::read_spec;
+use crate::journal::run_folder::{create_folder, read_spec, sync_folder};
 use crate::journal::store::Place;
 
 const SECRET_FILE: &str = "secret";
@@ -31,7 +31,7 @@ pub async fn create_or_read_secret(
     getrandom::fill(&mut drawn.0)
         .map_err(|error| anyhow!("the system gives no random numbers: {error}"))?;
     let secret = place.share_secret(settings.digest(), drawn).await?;
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    create_folder(dir)?;
     write_private(&path, format!("{}\n", Digest(secret.0)).as_bytes())?;
     Ok(Some(secret))
 }
@@ -74,5 +74,6 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
         file.write_all(bytes)?;
         file.sync_all()
     });
-    written.with_context(|| format!("cannot write {}", path.display()))
+    written.with_context(|| format!("cannot write {}", path.display()))?;
+    sync_folder(path)
 }

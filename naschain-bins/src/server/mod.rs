@@ -18,7 +18,7 @@ use std::time::Duration;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, Query, State};
 use axum::http::{StatusCode, Uri};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
@@ -31,6 +31,7 @@ use crate::server::auth::{Authenticator, Caller, MAX_BODY_BYTES};
 use crate::server::events::events;
 use crate::server::health::{healthz, measure, metrics, only_leading};
 use crate::server::legacy::Legacy;
+use crate::server::legacy::message::refusals_as_messages;
 use crate::server::problem::Failure;
 use naschain_run::{
     ClosedJobs, ExamRequest, FrontEntry, HeartbeatRequest, HistoryChain, Identity, JobReply,
@@ -89,21 +90,27 @@ pub fn router(
     let signed = signed_routes(app.clone())
         .route_layer(leading.clone())
         .route_layer(from_fn_with_state(auth.clone(), auth::authenticate));
+    let has_legacy = legacy.is_some();
     let legacy = legacy.map(|legacy| legacy::router(coordinator.clone(), legacy));
     let open = public_routes(coordinator.clone())
         .merge(legacy.unwrap_or_default())
         .route_layer(leading)
         .merge(routes_about_itself(app))
         .route_layer(from_fn_with_state(auth, auth::check_limits));
-    signed
+    let all = signed
         .merge(open)
         .fallback(|| async { Failure::new(ProblemKind::NotFound, "there is no such path") })
         .method_not_allowed_fallback(|| async {
             let detail = "this path does not support this method";
             Failure::new(ProblemKind::MethodNotAllowed, detail)
         })
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(from_fn_with_state(coordinator, measure))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
+    let all = if has_legacy {
+        all.layer(from_fn(refusals_as_messages))
+    } else {
+        all
+    };
+    all.layer(from_fn_with_state(coordinator, measure))
 }
 
 /// Routes for miners and validators.

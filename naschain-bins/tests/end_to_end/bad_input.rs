@@ -129,6 +129,8 @@ fn routers() -> &'static (tokio::runtime::Runtime, [Router; 2]) {
                 let legacy = Legacy {
                     credentials: None,
                     auth: auth.clone(),
+                    uids: 256,
+                    reports: None,
                 };
                 router(coordinator, auth, Some(legacy))
             })

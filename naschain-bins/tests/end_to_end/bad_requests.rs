@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::programs::{Server, folder};
+use crate::programs::{Server, cifar10, folder};
 use naschain_bins::{read_spec, unix_nanos};
 use naschain_identity::{Auth, Hotkey, SignedParts};
 use serde_json::Value;
@@ -33,7 +33,8 @@ impl Table {
             "--legacy".to_owned(),
             "--no-exam".to_owned(),
         ];
-        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let data = cifar10(&dir.join("data"));
+        let flags: Vec<&str> = flags.iter().chain(&data).map(String::as_str).collect();
         let server = Server::start_with(&dir.join("run"), 0, &flags);
         let run = read_spec(&dir.join("run/run.json")).unwrap();
         Table {

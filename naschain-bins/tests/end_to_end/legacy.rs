@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::programs::{Process, Server, folder, read, succeeded, text, wait_until};
+use crate::programs::{Process, Server, cifar10, folder, read, succeeded, text, wait_until};
 use serde_json::Value;
 
 /// Python with `requests` and `pandas`, from python/install; `None` if it is missing.
@@ -34,7 +34,7 @@ fn client(python: &PathBuf, args: &[&str]) -> Command {
     command
 }
 
-const SPACE: [&str; 4] = ["--phases=2", "--nodes=3", "--input=1x8x8", "--classes=10"];
+const SPACE: [&str; 4] = ["--phases=3", "--nodes=3", "--input=3x32x32", "--classes=10"];
 
 #[test]
 fn python_miners_and_their_validator_work_unchanged() {
@@ -43,7 +43,9 @@ fn python_miners_and_their_validator_work_unchanged() {
     let (run, tokens) = (dir.join("run"), dir.join("tokens"));
     std::fs::write(&tokens, "1:token-of-1\n2:token-of-2\n7:token-of-7\n").unwrap();
     let tokens = format!("--legacy-credentials={}", tokens.display());
-    let flags = ["--unsigned", "--legacy", &tokens];
+    let data = cifar10(&dir.join("data"));
+    let mut flags: Vec<&str> = data.iter().map(String::as_str).collect();
+    flags.extend(["--unsigned", "--legacy", &tokens]);
     let mut server = Server::start_with(&run, 0, &flags);
     let port = server.port();
     let url = |user: &str| format!("http://{user}@127.0.0.1:{port}");

@@ -105,7 +105,12 @@ impl JobBoard {
     ) {
         self.granted += 1;
         let lease = LeaseId(self.granted);
-        let term_ms = self.rules.lease_ms.min(self.rules.job_limit_ms);
+        let is_silent = self.rules.silent_uids && self.roster[miner].name.uid().is_some();
+        let term_ms = if is_silent {
+            self.rules.job_limit_ms
+        } else {
+            self.rules.lease_ms.min(self.rules.job_limit_ms)
+        };
         let expires = self.now.plus(term_ms);
         let is_speculative = matches!(grant, Grant::Speculative { .. });
         let is_self_selected = is_speculative || matches!(grant, Grant::Stolen { .. });

@@ -193,3 +193,22 @@ fn joining_again_keeps_owner_and_capacity() {
         Some((_, _, Grant::Reissued { .. }))
     ));
 }
+
+#[test]
+fn a_miner_that_sends_no_heartbeats_keeps_its_lease_until_it_asks_again() {
+    let mut rules = Rules::default();
+    rules.silent_uids = true;
+    let mut harness = Harness::new(rules.clone(), &["uid-7", "b"]);
+    harness.open(1);
+    harness.open(2);
+    let (_, silent, _) = harness.request("uid-7").unwrap();
+    let (_, other, _) = harness.request("b").unwrap();
+    harness.now += rules.lease_ms * 100;
+    harness.handle(Event::Tick);
+    let is_live = |harness: &Harness, lease| harness.board.last_heartbeat(lease).is_some();
+    assert!(is_live(&harness, silent) && !is_live(&harness, other));
+    harness.submit("uid-7", silent, row(9000));
+    let (_, asked, _) = harness.request("uid-7").unwrap();
+    let _ = harness.request("uid-7");
+    assert!(!is_live(&harness, asked));
+}

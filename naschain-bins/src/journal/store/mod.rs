@@ -1,5 +1,6 @@
 //! Stores of a run's journal: a file, or a PostgreSQL server that several genomasters share.
 
+mod file_watch;
 mod postgres;
 mod rows;
 mod sqlite;
@@ -15,7 +16,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, Command};
 use naschain_core::Digest;
 
-use naschain_run::{Entry, RunSecret};
+use naschain_run::{Entry, JournalHead, RunSecret};
 
 use crate::journal::store::postgres::PostgresStore;
 pub use crate::journal::store::rows::Snapshot;
@@ -48,11 +49,21 @@ impl Store {
     }
 
     /// Appends all of these entries or none, and waits until they are on disk. A genomaster that
-    /// no longer leads gets an error. After any error it is unknown whether they were appended.
-    pub async fn append(&mut self, entries: &[Entry]) -> Result<()> {
+    /// no longer leads gets an error, and so does one whose store lost what was there, of which
+    /// `before` is the last entry. After any error it is unknown whether they were appended.
+    pub async fn append(&mut self, before: JournalHead, entries: &[Entry]) -> Result<()> {
         match &mut self.0 {
             Database::Sqlite(store) => store.append(entries).await,
-            Database::Postgres(store) => store.append(entries).await,
+            Database::Postgres(store) => store.append(before, entries).await,
+        }
+    }
+
+    /// Fails if the journal's files were removed, replaced or changed by another program. Costs
+    /// microseconds, and nothing where the journal is on a server.
+    pub fn check_files(&self) -> Result<()> {
+        match &self.0 {
+            Database::Sqlite(store) => store.check_files(),
+            Database::Postgres(_) => Ok(()),
         }
     }
 
@@ -107,10 +118,14 @@ impl Place {
     /// Opens the journal of this run to lead it; `None` if another genomaster leads, which can
     /// happen only on a shared server: a file that another genomaster has open is an error.
     ///
-    /// Opening writes to the store, so a full disk is detected here.
-    pub async fn lead(&self, run: Digest) -> Result<Option<Store>> {
+    /// Opening writes to the store, so a full disk is detected here. A file is created if it is
+    /// missing, unless `must_exist`.
+    pub async fn lead(&self, run: Digest, must_exist: bool) -> Result<Option<Store>> {
         Ok(match self {
-            Place::File(path) => Some(Store(Database::Sqlite(sqlite::lead(path).await?))),
+            Place::File(path) => {
+                let store = sqlite::lead(path, must_exist).await?;
+                Some(Store(Database::Sqlite(store)))
+            }
             Place::Postgres(url) => {
                 let store = postgres::lead(url, run).await?;
                 store.map(|store| Store(Database::Postgres(store)))

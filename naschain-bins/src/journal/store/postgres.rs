@@ -8,13 +8,13 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use naschain_core::Digest;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use crate::journal::store::rows::{self, Snapshot};
-use naschain_run::{Entry, RunSecret};
+use naschain_run::{Entry, JournalHead, RunSecret};
 
 const TABLES: [&str; 4] = [
     "CREATE TABLE IF NOT EXISTS naschain_journal (
@@ -53,6 +53,8 @@ pub(super) struct PostgresStore {
     connection: PgConnection,
     run: String,
     term: i64,
+    /// The last entry that this genomaster wrote, which must stay the last.
+    written: Option<JournalHead>,
 }
 
 pub(super) async fn lead(url: &str, run: Digest) -> Result<Option<PostgresStore>> {
@@ -86,6 +88,7 @@ pub(super) async fn lead(url: &str, run: Digest) -> Result<Option<PostgresStore>
         connection,
         run,
         term,
+        written: None,
     }))
 }
 
@@ -122,6 +125,7 @@ pub(super) async fn read(url: &str, run: Digest) -> Result<PostgresStore> {
         run: run.to_string(),
         // Terms start at 1, so nothing can be written with this one.
         term: 0,
+        written: None,
     })
 }
 
@@ -156,22 +160,33 @@ async fn make_tables(connection: &mut PgConnection) -> Result<()> {
     Ok(transaction.commit().await?)
 }
 
+fn lost(number: u64) -> String {
+    format!(
+        "another program removed or changed event {number} in the table naschain_journal: restore it from a backup"
+    )
+}
+
 /// One column of all entries, to be passed as an array.
 fn column<'a, T>(entries: &'a [Entry], of: impl Fn(&'a Entry) -> T) -> Vec<T> {
     entries.iter().map(of).collect()
 }
 
 impl PostgresStore {
-    /// Appends the entries if this genomaster leads; returns the number of appended entries.
-    async fn insert(&mut self, entries: &[Entry]) -> Result<u64> {
+    /// Appends the entries if this genomaster leads and the entry before is there; returns the
+    /// number of appended entries.
+    async fn insert(&mut self, before: JournalHead, entries: &[Entry]) -> Result<u64> {
         // The row of the term is locked until the insert has ended, so the next leader cannot
         // increment it in between. Arrays keep the text of the statement the same for any number of
         // entries.
         let insert = "WITH leader AS (
                 SELECT 1 FROM naschain_leader WHERE run = $1 AND term = $2 FOR SHARE
+            ), before AS (
+                SELECT 1 WHERE $9 = 0 OR EXISTS (
+                    SELECT 1 FROM naschain_journal WHERE run = $1 AND number = $9 AND link = $10
+                )
             )
             INSERT INTO naschain_journal (run, number, now_ms, event, link, proof, feed)
-            SELECT $1, entry.* FROM leader, UNNEST(
+            SELECT $1, entry.* FROM leader, before, UNNEST(
                 $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[]
             ) AS entry";
         let insert = sqlx::query(insert)
@@ -182,7 +197,9 @@ impl PostgresStore {
             .bind(column(entries, |entry| entry.event.as_str()))
             .bind(column(entries, |entry| entry.hash.to_string()))
             .bind(column(entries, |entry| entry.proof.as_deref()))
-            .bind(column(entries, |entry| entry.feed.as_deref()));
+            .bind(column(entries, |entry| entry.feed.as_deref()))
+            .bind(before.number as i64)
+            .bind(before.hash.to_string());
         let inserted =
             tokio::time::timeout(STATEMENT_TIMEOUT, insert.execute(&mut self.connection)).await;
         Ok(inserted
@@ -222,14 +239,17 @@ impl PostgresStore {
         Ok(rows.into_iter().map(rows::published).collect())
     }
 
-    pub(super) async fn append(&mut self, entries: &[Entry]) -> Result<()> {
-        let inserted = self.insert(entries).await;
+    pub(super) async fn append(&mut self, before: JournalHead, entries: &[Entry]) -> Result<()> {
+        let inserted = self.insert(before, entries).await;
         let inserted = inserted.context("cannot write to the journal in PostgreSQL")?;
-        ensure!(
-            inserted == entries.len() as u64,
-            "another genomaster leads this run now; the term of this one, {}, has ended",
-            self.term
-        );
+        if inserted != entries.len() as u64 {
+            self.check().await?;
+            bail!("{}", lost(before.number));
+        }
+        self.written = entries.last().map(|entry| JournalHead {
+            number: entry.number,
+            hash: entry.hash,
+        });
         Ok(())
     }
 
@@ -270,18 +290,32 @@ impl PostgresStore {
     }
 
     pub(super) async fn check(&mut self) -> Result<()> {
-        let select = "SELECT term FROM naschain_leader WHERE run = $1";
-        let select = sqlx::query_scalar(select)
+        let written = self.written;
+        let select = "SELECT term, (
+                SELECT link FROM naschain_journal WHERE run = $1 AND number = $2
+            ) FROM naschain_leader WHERE run = $1";
+        let select = sqlx::query_as(select)
             .bind(&self.run)
-            .fetch_one(&mut self.connection);
-        let term: i64 = tokio::time::timeout(STATEMENT_TIMEOUT / 2, select)
-            .await
-            .context("PostgreSQL did not answer in time")?
-            .context("the connection to PostgreSQL is lost")?;
+            .bind(written.map_or(0, |written| written.number as i64))
+            .fetch_optional(&mut self.connection);
+        let row: Option<(i64, Option<String>)> =
+            tokio::time::timeout(STATEMENT_TIMEOUT / 2, select)
+                .await
+                .context("PostgreSQL did not answer in time")?
+                .context("the connection to PostgreSQL is lost")?;
+        let (term, link) = row.context("another program removed this run from naschain_leader")?;
         ensure!(
             term == self.term,
-            "another genomaster leads this run now, in term {term}"
+            "another genomaster leads this run now, in term {term}; the term of this one, {}, has ended",
+            self.term
         );
+        if let Some(written) = written {
+            ensure!(
+                link == Some(written.hash.to_string()),
+                "{}",
+                lost(written.number)
+            );
+        }
         Ok(())
     }
 

@@ -9,6 +9,8 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection, QueryBuilder, Sqlite};
 
+use crate::journal::run_folder::sync_folder;
+use crate::journal::store::file_watch::{FileWatch, MAX_WAL_BYTES};
 use crate::journal::store::rows::{self, Snapshot};
 use naschain_run::Entry;
 
@@ -42,9 +44,20 @@ const MAX_ROWS: usize = 4_000;
 pub(super) struct SqliteStore {
     path: PathBuf,
     connection: SqliteConnection,
+    /// Of the leader; readers do not keep the file open for long.
+    watch: Option<FileWatch>,
 }
 
-pub(super) async fn lead(path: &Path) -> Result<SqliteStore> {
+/// Opens the file to lead; `must_exist` if the run has begun, so that a lost journal is not
+/// followed by an empty one.
+pub(super) async fn lead(path: &Path, must_exist: bool) -> Result<SqliteStore> {
+    // A file without a byte is what is left of a truncated one.
+    let exists = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+    ensure!(
+        exists || !must_exist,
+        "the journal {} is missing or empty, and its run has begun: restore it from a backup, or start a new run in another folder",
+        path.display()
+    );
     let context = || {
         let path = path.display();
         format!("cannot open the journal {path}; is another genomaster using it?")
@@ -55,11 +68,11 @@ pub(super) async fn lead(path: &Path) -> Result<SqliteStore> {
     // the write-ahead log, which would otherwise keep its largest size.
     let mut connection = SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true)
+        .create_if_missing(!must_exist)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .locking_mode(SqliteLockingMode::Exclusive)
-        .pragma("journal_size_limit", "67108864")
+        .pragma("journal_size_limit", MAX_WAL_BYTES.to_string())
         .busy_timeout(Duration::from_millis(200))
         .connect()
         .await
@@ -78,9 +91,11 @@ pub(super) async fn lead(path: &Path) -> Result<SqliteStore> {
         ON CONFLICT (id) DO UPDATE SET term = term + 1";
     let written = sqlx::query(term).execute(&mut connection).await;
     written.with_context(|| format!("cannot write to the journal {}", path.display()))?;
+    sync_folder(path)?;
     Ok(SqliteStore {
         path: path.to_owned(),
         connection,
+        watch: Some(FileWatch::start(path)?),
     })
 }
 
@@ -119,10 +134,22 @@ pub(super) async fn read(path: &Path) -> Result<SqliteStore> {
     Ok(SqliteStore {
         path: path.to_owned(),
         connection,
+        watch: None,
     })
 }
 
 impl SqliteStore {
+    /// Fails if another program touched the files since the last write.
+    pub(super) fn check_files(&self) -> Result<()> {
+        self.watch
+            .as_ref()
+            .map_or(Ok(()), FileWatch::check_unchanged)
+    }
+
+    fn accept_write(&mut self) -> Result<()> {
+        self.watch.as_mut().map_or(Ok(()), FileWatch::accept_write)
+    }
+
     pub(super) async fn entries(&mut self, after: u64, limit: usize) -> Result<Vec<Entry>> {
         let select = "SELECT number, now_ms, event, link, proof, feed FROM journal
                 WHERE number > ? ORDER BY number LIMIT ?";
@@ -151,6 +178,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn append(&mut self, entries: &[Entry]) -> Result<()> {
+        self.check_files()?;
         // One statement is one transaction.
         ensure!(
             entries.len() <= MAX_ROWS,
@@ -172,7 +200,7 @@ impl SqliteStore {
         let insert = insert.build().persistent(entries.len() == 1);
         let written = insert.execute(&mut self.connection).await;
         written.with_context(|| format!("cannot write to the journal {}", self.path.display()))?;
-        Ok(())
+        self.accept_write()
     }
 
     pub(super) async fn snapshot(&mut self) -> Result<Option<Snapshot>> {
@@ -186,7 +214,8 @@ impl SqliteStore {
     pub(super) async fn keep_snapshot(&mut self, snapshot: &Snapshot) -> Result<()> {
         let replace = "INSERT OR REPLACE INTO snapshot
                 (id, number, link, now_ms, format, digest, bytes) VALUES (1, ?, ?, ?, ?, ?, ?)";
-        sqlx::query(replace)
+        self.check_files()?;
+        let kept = sqlx::query(replace)
             .bind(snapshot.number as i64)
             .bind(snapshot.hash.to_string())
             .bind(snapshot.now_ms as i64)
@@ -194,14 +223,16 @@ impl SqliteStore {
             .bind(snapshot.digest.to_string())
             .bind(&snapshot.bytes)
             .execute(&mut self.connection)
-            .await
-            .context("cannot store a snapshot")?;
+            .await;
+        // Also after a failure, which may have written a part.
+        self.accept_write()?;
+        kept.context("cannot store a snapshot")?;
         Ok(())
     }
 
     pub(super) async fn check(&mut self) -> Result<()> {
         // The exclusive lock cannot be lost while the file is open.
-        Ok(())
+        self.check_files()
     }
 
     pub(super) async fn close(self) -> Result<()> {

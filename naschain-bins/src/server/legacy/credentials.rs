@@ -49,6 +49,11 @@ impl LegacyCredentials {
         Ok(LegacyCredentials(hashes))
     }
 
+    /// The largest uid that has a token.
+    pub fn largest_uid(&self) -> Option<u32> {
+        self.0.keys().next_back().copied()
+    }
+
     /// Whether an `Authorization` header has the token of this uid.
     pub fn allow(&self, uid: u32, header: &[u8]) -> bool {
         let Some((user, token)) = basic(header) else {

@@ -1,23 +1,26 @@
 //! The three endpoints of the reference network, for its Python miner and validator.
 //!
 //! A miner there is an integer uid, `uid-N` here. It sends no heartbeats, so its lease lasts until
-//! it answers, requests work again, or reaches the maximum duration of a job. Before that, the
-//! watchdog also gives a straggler's work to another miner. Answers have no training digest.
+//! it answers, requests work again, or reaches the maximum duration of a job (the rule
+//! `silent_uids`). Before that, the watchdog also gives a straggler's work to another miner. Answers
+//! have no training digest.
 
 pub mod credentials;
+pub(crate) mod message;
+pub mod reports;
+pub(crate) mod suitability;
 pub mod values;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use naschain_consensus::{Event, LeaseId, MinerId, Rejected, Row, Rule};
+use naschain_consensus::{Event, JobId, LeaseId, MinerId, Rejected, Row};
 use naschain_core::Genome;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -26,7 +29,8 @@ use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::CallError;
 use crate::server::auth::Authenticator;
 use crate::server::legacy::credentials::LegacyCredentials;
-use crate::server::problem::Failure;
+use crate::server::legacy::message::Message;
+use crate::server::legacy::reports::{Report, Reports};
 use naschain_run::{ClosedJob, Job, JobReply, JoinRequest, legacy_uid};
 
 /// Maximum length of a genome's text: 32 nodes in 10 phases, with separators.
@@ -38,6 +42,11 @@ pub struct Legacy {
     pub credentials: Option<LegacyCredentials>,
     /// Decides who may join.
     pub auth: Arc<Authenticator>,
+    /// Uids are below this number. Old validators read a uid as an index, and one far beyond the
+    /// size of their subnet blinds them to all others.
+    pub uids: u32,
+    /// Where power, GPU and version are kept.
+    pub reports: Option<Reports>,
 }
 
 struct App {
@@ -52,16 +61,24 @@ struct App {
 
 /// The response to the reference network's validator. It grows with each job that ends, so each job
 /// is formatted only once.
-#[derive(Default)]
 struct Measured {
+    uids: u32,
     jobs: usize,
     /// JSON objects, separated by commas.
     text: String,
 }
 
-/// The routes; starts the task that sends heartbeats for these miners, which send none.
+/// The routes. In runs of earlier versions, without the rule `silent_uids`, it starts the task that
+/// sends heartbeats for these miners, which send none.
 pub fn router(coordinator: Arc<Coordinator>, legacy: Legacy) -> Router {
-    tokio::spawn(keep_leases(Arc::downgrade(&coordinator)));
+    if !coordinator.spec().rules.silent_uids {
+        tokio::spawn(keep_leases(Arc::downgrade(&coordinator)));
+    }
+    let measured = Measured {
+        uids: legacy.uids,
+        jobs: 0,
+        text: String::new(),
+    };
     Router::new()
         .route("/request_job", post(request_job))
         .route("/finish_job", post(finish_job))
@@ -70,38 +87,8 @@ pub fn router(coordinator: Arc<Coordinator>, legacy: Legacy) -> Router {
             coordinator,
             legacy,
             answered: Mutex::default(),
-            measured: tokio::sync::Mutex::default(),
+            measured: tokio::sync::Mutex::new(measured),
         }))
-}
-
-/// Refuses a run in which such miners could never agree.
-pub fn check_rule(rule: Rule) -> Result<()> {
-    ensure!(
-        rule != Rule::Exact,
-        "--legacy needs --agreement tolerance or chained: miners of the reference network have no training digests"
-    );
-    Ok(())
-}
-
-/// A refusal, in the form that these clients read.
-struct Message(StatusCode, String);
-
-impl IntoResponse for Message {
-    fn into_response(self) -> Response {
-        (self.0, Json(json!({ "message": self.1 }))).into_response()
-    }
-}
-
-impl From<Failure> for Message {
-    fn from(failure: Failure) -> Message {
-        Message(failure.status(), failure.detail().to_owned())
-    }
-}
-
-impl From<CallError> for Message {
-    fn from(error: CallError) -> Message {
-        Failure::from(error).into()
-    }
 }
 
 type Reply<T> = Result<T, Message>;
@@ -160,7 +147,7 @@ async fn finish_job(
         .parse()
         .map_err(|error: naschain_core::Error| wrong(format!("genome_string: {error}")))?;
     let thanks = Json(json!({ "message": "the answer was counted" }));
-    let Some(lease) = app.lease(user_name, &genome).await else {
+    let Some((lease, job)) = app.lease(user_name, &genome).await else {
         if app.was_answered(user_name, &genome) {
             return Ok(thanks);
         }
@@ -177,8 +164,11 @@ async fn finish_job(
     let miner = miner(user_name);
     tracing::info!("{miner} answers under {lease}");
     app.coordinator.submit(&miner, lease, row, None).await?;
-    let mut answered = app.answered.lock().unwrap_or_else(PoisonError::into_inner);
-    answered.insert(user_name, genome);
+    app.note_answer(user_name, genome);
+    if let Some(reports) = &app.legacy.reports {
+        let report = Report::read(&answer.response_values);
+        reports.keep((lease, job), user_name, report).await;
+    }
     match problem {
         None => Ok(thanks),
         Some(problem) => Err(wrong(format!(
@@ -188,8 +178,8 @@ async fn finish_job(
 }
 
 /// Returns the measurements of all jobs that have ended, rewarded or not, one object each. Miners
-/// without a uid and answers without numbers are omitted, because the reference network's validator
-/// cannot read them.
+/// without a uid below the limit and answers without numbers are omitted, because the reference
+/// network's validator cannot read them.
 async fn handle_valid_request(State(app): State<Arc<App>>) -> Reply<Response> {
     // One reader at a time, so that many readers do not delay the writing task.
     let mut measured = app.measured.lock().await;
@@ -207,7 +197,8 @@ impl Measured {
     fn follow(&mut self, closed: &[ClosedJob]) {
         for job in closed.iter().skip(self.jobs) {
             for (miner, row) in &job.rows {
-                let (Some(uid), Row::Measured(measurement)) = (legacy_uid(miner), row) else {
+                let uid = legacy_uid(miner).filter(|uid| *uid < self.uids);
+                let (Some(uid), Row::Measured(measurement)) = (uid, row) else {
                     continue;
                 };
                 let object = json!({
@@ -225,6 +216,16 @@ impl Measured {
 
 impl App {
     fn authenticate(&self, uid: u32, headers: &HeaderMap) -> Reply<()> {
+        let uids = self.legacy.uids;
+        if uid >= uids {
+            return Err(Message(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                format!(
+                    "user_name is {uid}; it must be a uid from 0 to {}",
+                    uids - 1
+                ),
+            ));
+        }
         let Some(credentials) = &self.legacy.credentials else {
             return Ok(());
         };
@@ -281,14 +282,20 @@ impl App {
         })
     }
 
-    /// The lease under which this user trains this genome; these miners do not send a lease number.
-    async fn lease(&self, uid: u32, genome: &Genome) -> Option<LeaseId> {
+    /// The lease under which this user trains this genome, and its job; these miners do not send a
+    /// lease number.
+    async fn lease(&self, uid: u32, genome: &Genome) -> Option<(LeaseId, JobId)> {
         let miner = miner(uid);
         let found = self.coordinator.with_state(|state| {
             let mut leases = state.leases_of(&miner);
             leases.find(|(_, job)| state.genome(*job) == Some(genome))
         });
-        found.await.map(|(lease, _)| lease)
+        found.await
+    }
+
+    fn note_answer(&self, uid: u32, genome: Genome) {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.insert(uid, genome);
     }
 
     fn was_answered(&self, uid: u32, genome: &Genome) -> bool {

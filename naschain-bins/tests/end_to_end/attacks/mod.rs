@@ -3,4 +3,6 @@
 mod accepted_is_audited;
 mod entrance;
 mod growth;
+mod journal;
+mod old_network;
 mod precomputed;

@@ -85,9 +85,12 @@ async fn forge(from: &Path, to: &Path, change: impl Fn(&mut Vec<Entry>)) {
         .into_iter()
         .map(|entry| chain.entry(Millis(entry.now_ms), entry.event, entry.proof))
         .collect();
-    let lead = Place::of_run(to).lead(spec.digest()).await.unwrap();
+    let lead = Place::of_run(to).lead(spec.digest(), false).await.unwrap();
     let mut store = lead.unwrap();
-    store.append(&relinked).await.unwrap();
+    store
+        .append(JournalHead::root(spec.digest()), &relinked)
+        .await
+        .unwrap();
     store.close().await.unwrap();
 }
 

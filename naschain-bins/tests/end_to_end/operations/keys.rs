@@ -6,7 +6,7 @@ use naschain_bins::unix_nanos as now;
 use serde_json::Value;
 
 use crate::programs::wallets::{Wallets, join};
-use crate::programs::{Server, call, folder, succeeded, text};
+use crate::programs::{Server, call, cifar10, folder, succeeded, text};
 
 #[test]
 fn each_key_has_a_rate_limit() {
@@ -179,7 +179,10 @@ fn a_uid_requires_its_token() {
     let tokens = dir.join("tokens");
     std::fs::write(&tokens, "7:token-of-7\n").unwrap();
     let credentials = format!("--legacy-credentials={}", tokens.display());
-    let server = Server::start_with(&dir.join("run"), 0, &["--legacy", &credentials]);
+    let data = cifar10(&dir.join("data"));
+    let mut flags: Vec<&str> = data.iter().map(String::as_str).collect();
+    flags.extend(["--legacy", &credentials]);
+    let server = Server::start_with(&dir.join("run"), 0, &flags);
     let post = |path: &str, body: &str| call(&server, "POST", path, "", body);
     let row = r#"{"miner":"uid-7","row":{"failed":"x"}}"#;
     for (path, body) in [

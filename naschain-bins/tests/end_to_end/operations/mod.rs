@@ -15,4 +15,4 @@ mod readers;
 mod restart;
 mod shutdown;
 pub(crate) mod simulated;
-mod stores;
+pub(crate) mod stores;

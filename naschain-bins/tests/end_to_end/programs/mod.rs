@@ -88,6 +88,36 @@ pub(crate) fn refused(command: &mut Command) -> String {
     text(&output.stderr)
 }
 
+/// Flags of a run that the reference network's miners can train: random images in the format of
+/// CIFAR-10, which are created in `dir`, and three phases.
+pub(crate) fn cifar10(dir: &Path) -> [String; 3] {
+    std::fs::create_dir_all(dir).unwrap();
+    let names = [
+        "data_batch_1",
+        "data_batch_2",
+        "data_batch_3",
+        "data_batch_4",
+        "data_batch_5",
+    ];
+    for name in names.into_iter().chain(["test_batch"]) {
+        let mut pixels = vec![0; 100 * 3_073];
+        let mut random = blake3::Hasher::new();
+        random
+            .update(name.as_bytes())
+            .finalize_xof()
+            .fill(&mut pixels);
+        for image in pixels.chunks_mut(3_073) {
+            image[0] %= 10;
+        }
+        std::fs::write(dir.join(format!("{name}.bin")), pixels).unwrap();
+    }
+    [
+        "--data=cifar10".to_owned(),
+        format!("--data-dir={}", dir.display()),
+        "--phases=3".to_owned(),
+    ]
+}
+
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
