@@ -11,7 +11,7 @@ pub mod call_error;
 mod join_counts;
 mod leader;
 pub mod metrics;
-mod pages;
+pub mod pages;
 pub mod shared;
 mod signed;
 

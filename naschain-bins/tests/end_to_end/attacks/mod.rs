@@ -3,4 +3,5 @@
 mod accepted_is_audited;
 mod entrance;
 mod growth;
+mod memory;
 mod precomputed;
