@@ -23,11 +23,11 @@ use crate::cli::printable::printable;
 use crate::client::error::refused;
 use crate::client::response::{MAX_OBJECT_BYTES, MAX_PAGE_BYTES, checked, read};
 use crate::clock;
-use crate::server::tls::{self, certificates};
+use crate::server::tls::certificates;
 use naschain_identity::{Auth, Hotkey, SignedParts, ss58};
 use naschain_run::{
     ClosedJobs, Exam, ExamRequest, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest,
-    JoinRequest, JournalPage, LeaveRequest, Problem, ProblemKind, ResultRequest, RunSpec,
+    JoinRequest, JournalPage, LeaveRequest, ProblemKind, ResultRequest, RunSpec,
 };
 
 /// The answer to a join.
