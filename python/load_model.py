@@ -8,12 +8,13 @@ In your own program:
     network, description = load("model.safetensors")
     logits = network(pixels)    # [images, channels, height, width], from 0 (black) to 255 (white)
 
-Requires torch and safetensors; the command above also requires pillow, to read image files.
+Requires torch, safetensors and blake3; the command above also requires pillow, to read image files.
 """
 
 import json
 import sys
 
+import blake3
 import torch
 from safetensors import safe_open
 from torch import nn
@@ -95,13 +96,35 @@ class Network(nn.Module):
 
 
 def load(path):
-    """Returns the network with its weights, in evaluation mode, and its description."""
+    """Returns the network with its weights, in evaluation mode, and its description.
+
+    Raises ValueError for weights that are not finite, or do not have the digest of the description,
+    which is the one that miners agreed on.
+    """
     with safe_open(path, framework="pt") as file:
         description = json.loads(file.metadata()["naschain"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{path}: {name} has a value that is not finite")
     network = Network(description)
     network.load_state_dict(tensors)
+    found = digest(network, tensors, description["digest_before"])
+    if found != description["digest"]:
+        raise ValueError(
+            f"{path}: the weights have the digest {found}; "
+            f"their description says {description['digest']}: one of the two was changed"
+        )
     return network.eval(), description
+
+
+def digest(network, tensors, before):
+    """BLAKE3 of the digest chain before the last epoch and of all tensors in declaration order."""
+    hasher = blake3.blake3(bytes.fromhex(before))
+    for name in network.state_dict():
+        if name in tensors:
+            hasher.update(tensors[name].numpy().astype("<f4").tobytes())
+    return hasher.hexdigest()
 
 
 def main(model, image):
@@ -117,7 +140,9 @@ def main(model, image):
         probabilities = network(pixels)[0].softmax(dim=0)
     names = description["class_names"] or range(len(probabilities))
     for probability, name in sorted(zip(probabilities.tolist(), names), reverse=True)[:5]:
-        print(f"{probability:8.4f}  {name}")
+        # Class names are the model author's; control characters must not reach the terminal.
+        name = str(name)
+        print(f"{probability:8.4f}  {name if name.isprintable() else repr(name)}")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ pub struct Job {
 /// `GET /v1/batches?after=N`: closed jobs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClosedJobs {
-    /// Up to 1,000 jobs in the order in which they were closed, starting at index `after`.
+    /// Up to 1,000 jobs, fewer if they are large, in the order in which they were closed, starting at index `after`.
     #[serde(rename = "batches")]
     pub jobs: Vec<ClosedJob>,
     /// Number of closed jobs of the run.
@@ -67,7 +67,7 @@ pub struct Identity {
 /// `GET /v1/journal?after=N`: the journal up to the first answer to an open job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JournalPage {
-    /// Up to 1,000 entries after number `after`.
+    /// Up to 1,000 entries after number `after`, fewer if they are large or read slowly.
     pub entries: Vec<Entry>,
     /// Number of the last entry that is public now.
     pub last: u64,

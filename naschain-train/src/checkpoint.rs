@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) epoch: u32,
     /// The digest chain after this epoch.
     pub(crate) digest: Digest,
+    /// The digest chain before this epoch, from which `digest` follows with the weights.
+    pub(crate) digest_before: Digest,
     pub(crate) weights: Weights,
     /// The velocity of each parameter in declaration order.
     pub(crate) velocities: Vec<Option<Vec<f32>>>,
@@ -53,6 +55,7 @@ struct Header {
     identity: Identity,
     epoch: u32,
     digest: Digest,
+    digest_before: Digest,
     /// Names of the weights in declaration order; the file's tensors are in another order.
     names: Vec<String>,
     /// BLAKE3 of all fields above and all tensors.
@@ -96,6 +99,7 @@ impl State {
         State {
             epoch: 0,
             digest: weights.chain_digest(version),
+            digest_before: version,
             weights,
             velocities: Vec::new(),
         }
@@ -106,6 +110,7 @@ impl State {
         State {
             epoch: self.epoch + 1,
             digest: weights.chain_digest(self.digest),
+            digest_before: self.digest,
             weights,
             velocities,
         }
@@ -148,6 +153,7 @@ impl Checkpoint {
             identity: self.identity.clone(),
             epoch: self.state.epoch,
             digest: self.state.digest,
+            digest_before: self.state.digest_before,
             names: names.map(|tensor| tensor.name.clone()).collect(),
             checksum: Digest([0; 32]),
         };
@@ -250,6 +256,7 @@ fn parse(file: &[u8]) -> Result<Checkpoint, String> {
         state: State {
             epoch: header.epoch,
             digest: header.digest,
+            digest_before: header.digest_before,
             weights,
             velocities,
         },

@@ -1,5 +1,6 @@
 //! A trained network with everything that another program needs to use it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use naschain_core::{Accuracy, Architecture, Digest, Genome, MacroSpace, Recipe};
@@ -7,11 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::Options;
 use crate::evaluation::logits;
-use crate::weights::{metadata, write_safetensors};
+use crate::plan::planner::Planner;
+use crate::weights::{TensorSource, chain_digest, metadata, write_safetensors};
 use crate::{Dataset, Error, Trained, Weights, onnx};
 
 /// Version of the model file format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Metadata key of the description in a safetensors file.
 const METADATA_KEY: &str = "naschain";
 
@@ -67,8 +69,11 @@ pub struct Model {
     pub data_digest: Digest,
     /// The recipe of the training.
     pub recipe: Recipe,
-    /// The training digest.
+    /// The training digest: BLAKE3 of `digest_before` and all tensors, so a loaded model is the one
+    /// that miners agreed on if this is the digest in the journal.
     pub digest: Digest,
+    /// The digest chain before the last epoch.
+    pub digest_before: Digest,
     /// The accuracy on the test images in percent, if it was measured.
     pub test_accuracy: Option<Accuracy>,
     /// The tensors.
@@ -110,6 +115,7 @@ impl Model {
             data_digest: dataset.digest(),
             recipe: recipe.clone(),
             digest: trained.measurement.digest,
+            digest_before: trained.digest_before,
             test_accuracy: None,
             weights: trained.weights,
         })
@@ -157,10 +163,17 @@ impl Model {
             metadata(&file, METADATA_KEY)
                 .map_or_else(|| read_description(path), |text| Ok(text.into_bytes()))?
         };
-        let model: Model = serde_json::from_slice(&json)
-            .map_err(|error| malformed(path, format!("not a valid model description: {error}")))?;
+        let invalid = |error| malformed(path, format!("not a valid model description: {error}"));
+        let version: Version = serde_json::from_slice(&json).map_err(invalid)?;
+        version
+            .check()
+            .map_err(|problem| malformed(path, problem))?;
+        let model: Model = serde_json::from_slice(&json).map_err(invalid)?;
         let model = Model { weights, ..model };
         model.check().map_err(|problem| malformed(path, problem))?;
+        model
+            .check_weights()
+            .map_err(|problem| malformed(&tensors, problem))?;
         Ok(model)
     }
 
@@ -190,12 +203,35 @@ impl Model {
         named.unwrap_or_else(|| class.to_string())
     }
 
+    /// Checks that the weights are numbers, fit the architecture and have the digest of the
+    /// description.
+    fn check_weights(&self) -> Result<(), String> {
+        if let Some((tensor, value)) = self.weights.not_finite() {
+            let name = &tensor.name;
+            return Err(format!("{name} has the value {value}; all must be finite"));
+        }
+        let mut source = TensorSource::stored(self.weights.clone());
+        let lanes = |_| 8;
+        let plan = Planner::new(&mut source, &lanes).plan(&self.architecture);
+        let plan = plan.map_err(|error| error.to_string())?;
+        source.finish().map_err(|error| error.to_string())?;
+        // The digest is over the tensors in declaration order; a file has them in another one.
+        let tensors = self.weights.tensors.iter();
+        let by_name: BTreeMap<&str, _> = tensors.map(|t| (t.name.as_str(), t)).collect();
+        let declared = plan.tensors.iter();
+        let declared = declared.filter_map(|tensor| by_name.get(tensor.name.as_str()).copied());
+        let found = chain_digest(self.digest_before, declared);
+        if found == self.digest {
+            return Ok(());
+        }
+        Err(format!(
+            "the weights have the digest {found}; their description says {}: one of the two was changed",
+            self.digest
+        ))
+    }
+
     /// Checks that the redundant parts of the description agree.
     pub(crate) fn check(&self) -> Result<(), String> {
-        if self.format != FORMAT {
-            let found = self.format;
-            return Err(format!("format is {found}; this version reads {FORMAT}"));
-        }
         let decoded = self.space.decode(&self.genome);
         if self.architecture != decoded.map_err(|error| error.to_string())? {
             let genome = &self.genome;
@@ -211,6 +247,23 @@ impl Model {
             ));
         }
         Ok(())
+    }
+}
+
+/// The part of a description that every version has.
+#[derive(Deserialize)]
+struct Version {
+    format: u32,
+}
+
+impl Version {
+    fn check(&self) -> Result<(), String> {
+        match self.format {
+            FORMAT => Ok(()),
+            found => Err(format!(
+                "format is {found}; this version reads {FORMAT}; write the model again with genomaster export"
+            )),
+        }
     }
 }
 

@@ -46,6 +46,8 @@ impl Epoch {
 pub struct Trained {
     /// What a miner reports: accuracy, costs and digest.
     pub measurement: Measurement,
+    /// The digest chain before the last epoch: the digest follows from it and from the weights.
+    pub digest_before: Digest,
     /// The trained network.
     pub weights: Weights,
 }
@@ -288,6 +290,7 @@ impl Work for Training<'_> {
         };
         Ok(Trained {
             measurement,
+            digest_before: state.digest_before,
             weights: state.weights,
         })
     }
@@ -310,16 +313,14 @@ impl Training<'_> {
 
 /// The loss alone does not show every non-finite weight: ReLU turns NaN into 0.
 fn check_finite(weights: &Weights, epoch: u32) -> Result<(), Error> {
-    for tensor in &weights.tensors {
-        if let Some(value) = tensor.values.iter().find(|value| !value.is_finite()) {
-            return Err(Error::Diverged {
-                epoch,
-                what: format!("a value of {} after epoch {epoch}", tensor.name),
-                found: f64::from(*value),
-            });
-        }
+    match weights.not_finite() {
+        None => Ok(()),
+        Some((tensor, value)) => Err(Error::Diverged {
+            epoch,
+            what: format!("a value of {} after epoch {epoch}", tensor.name),
+            found: f64::from(value),
+        }),
     }
-    Ok(())
 }
 
 #[derive(Default)]

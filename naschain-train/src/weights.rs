@@ -32,12 +32,15 @@ impl Weights {
     /// The next digest of the chain: BLAKE3 of the previous digest and the little-endian bytes of
     /// every tensor in declaration order.
     pub(crate) fn chain_digest(&self, before: Digest) -> Digest {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&before.0);
-        for tensor in &self.tensors {
-            hasher.update(&little_endian(&tensor.values));
-        }
-        Digest(*hasher.finalize().as_bytes())
+        chain_digest(before, self.tensors.iter())
+    }
+
+    /// The first tensor with a value that is not a finite number.
+    pub(crate) fn not_finite(&self) -> Option<(&NamedTensor, f32)> {
+        self.tensors.iter().find_map(|tensor| {
+            let value = tensor.values.iter().find(|value| !value.is_finite())?;
+            Some((tensor, *value))
+        })
     }
 
     /// Writes a safetensors file. Equal weights give equal files.
@@ -96,6 +99,19 @@ impl Weights {
         let trained = |tensor: &&NamedTensor| !tensor.name.contains(".running_");
         self.tensors.iter().filter(trained)
     }
+}
+
+/// BLAKE3 of a digest and the little-endian bytes of these tensors.
+pub(crate) fn chain_digest<'a>(
+    before: Digest,
+    tensors: impl Iterator<Item = &'a NamedTensor>,
+) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&before.0);
+    for tensor in tensors {
+        hasher.update(&little_endian(&tensor.values));
+    }
+    Digest(*hasher.finalize().as_bytes())
 }
 
 /// A borrowed tensor to be written to a file.

@@ -126,7 +126,7 @@ fn folder() -> &'static Path {
 }
 
 fn compare_with(peer: &str) {
-    if !python::has(peer) {
+    if !python::has(&format!("{peer}, blake3")) {
         return;
     }
     let folder = folder().to_str().unwrap();
@@ -145,7 +145,7 @@ fn onnxruntime_gives_the_same_logits() {
 /// [`Model::logits`].
 #[test]
 fn the_python_loader_classifies_an_image() {
-    if !python::has("torch") || !python::has("PIL") {
+    if !python::has("torch, blake3, PIL") {
         return;
     }
     let model = folder().join("04.safetensors");
@@ -172,6 +172,53 @@ fn the_python_loader_classifies_an_image() {
     let probability: f64 = first.next().unwrap().parse().unwrap();
     assert!((probability - best).abs() < 1e-3, "{printed}");
     assert_eq!(first.next(), Some(&*class.to_string()), "{printed}");
+}
+
+/// Both loaders refuse a model whose weights are not those of its digest, or are not numbers.
+#[test]
+fn changed_weights_are_refused() {
+    let model = Model::load(&folder().join("04.safetensors")).unwrap();
+    let with = |value: f32| {
+        let mut changed = model.clone();
+        changed.weights.tensors[0].values[1] = value;
+        let file = folder().join("changed.safetensors");
+        changed.save(&file).unwrap();
+        file
+    };
+    // The bits of the file are those of the training.
+    let before = model.weights.tensors[0].values[1];
+    assert_eq!(Model::load(&with(before)).unwrap(), model);
+    let cases = [
+        (before + 1e-6, "have the digest"),
+        (f32::NAN, "finite"),
+        (f32::INFINITY, "finite"),
+    ];
+    for (value, problem) in cases {
+        let file = with(value);
+        let error = Model::load(&file).unwrap_err().to_string();
+        assert!(error.contains(problem), "{value}: {error}");
+        assert!(error.contains("changed.safetensors"), "{value}: {error}");
+        if python::has("torch, blake3") {
+            let printed = python::fails("load_model.py", &[file.to_str().unwrap(), "no image"]);
+            assert!(printed.contains(problem), "{value}: {printed}");
+        }
+    }
+    // Equal values under other names are another network.
+    let mut swapped = model.clone();
+    let norms: Vec<usize> = (0..swapped.weights.tensors.len())
+        .filter(|&at| swapped.weights.tensors[at].name.contains("norm.running"))
+        .collect();
+    let names = [norms[0], norms[1]].map(|at| swapped.weights.tensors[at].name.clone());
+    let [first, second] = names;
+    swapped.weights.tensors[norms[0]].name = second;
+    swapped.weights.tensors[norms[1]].name = first;
+    let file = folder().join("changed.safetensors");
+    swapped.save(&file).unwrap();
+    let error = Model::load(&file).unwrap_err().to_string();
+    assert!(error.contains("have the digest"), "{error}");
+    for extension in ["safetensors", "json"] {
+        std::fs::remove_file(file.with_extension(extension)).unwrap();
+    }
 }
 
 #[test]

@@ -45,7 +45,8 @@ pub struct AccessArgs {
     /// Maximum requests per second for each IP address other than loopback; 0 for no limit
     #[arg(long, value_name = "N", default_value_t = 1000)]
     rate_per_address: u32,
-    /// Maximum number of simultaneous connections; one IP address gets at most an eighth of them
+    /// Maximum number of simultaneous connections; one IP address, or IPv6 /64 network, gets at most
+    /// an eighth of them
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
     max_connections: u32,
     /// Take client addresses from the last entry of X-Forwarded-For, which a reverse proxy must set

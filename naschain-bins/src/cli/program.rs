@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use tracing_subscriber::EnvFilter;
 
+use crate::cli::printable::printable_lines;
 use crate::cli::progress_line;
 use crate::cli::run_args::EXIT_ERROR;
 use crate::shutdown::survive_file_size_limit;
@@ -63,6 +64,8 @@ fn coloured() -> bool {
 /// Prints to standard output. A closed pipe, as in `... | head`, is not an error.
 pub fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
+    // Names and reasons in it may come from others.
+    let text = printable_lines(text);
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
@@ -77,6 +80,7 @@ fn fail(error: &anyhow::Error, format: LogFormat) -> ExitCode {
             text = format!("{text}: {cause}");
         }
     }
+    let text = printable_lines(&text);
     match format {
         LogFormat::Text => drop(writeln!(std::io::stderr(), "error: {text}")),
         // With this format every line of standard error must be JSON.

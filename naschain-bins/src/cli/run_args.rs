@@ -12,6 +12,7 @@ use naschain_train::{Dataset, Device, Isa, Options};
 
 use crate::artifacts::history::count_jobs;
 use crate::cli::data_args::DataArgs;
+use crate::cli::machine_memory;
 use crate::cli::presets::{PRESETS, Preset};
 use crate::coordinator::Coordinator;
 use crate::coordinator::shared::Settings;
@@ -168,28 +169,39 @@ pub struct ComputeArgs {
     /// best available]
     #[arg(long, value_name = "NAME")]
     isa: Option<Isa>,
-    /// Maximum estimated memory of one training, in MiB; a network that needs more is reported as
-    /// failed [default: no limit]
+    /// Maximum estimated memory of one training, in MiB; a network that needs more is not trained,
+    /// and a miner does not join a run that may have one [default: on the CPU, 80 % of the memory
+    /// of the machine or container, divided by the number of concurrent trainings]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
     memory_limit: Option<u64>,
 }
 
 impl DeviceArgs {
-    /// The options of naschain-train.
+    /// The options of naschain-train for one training at a time.
     pub fn options(&self) -> Options {
-        self.compute.options(self.device)
+        self.options_of(1)
+    }
+
+    /// The options of naschain-train for each of several concurrent trainings.
+    pub fn options_of(&self, trainings: u32) -> Options {
+        self.compute.options(self.device, trainings)
     }
 }
 
 impl ComputeArgs {
-    /// The options of naschain-train on a device.
-    pub fn options(&self, device: Device) -> Options {
+    /// The options of naschain-train on a device, for each of several concurrent trainings.
+    pub fn options(&self, device: Device, trainings: u32) -> Options {
         let mut options = Options::default();
         options.device = device;
         options.threads = usize::from(self.threads);
         options.isa = self.isa;
         // Cannot overflow: the flag is at most 2^40.
-        options.memory_limit_bytes = self.memory_limit.map(|mebibytes| mebibytes << 20);
+        options.memory_limit_bytes = match self.memory_limit {
+            Some(mebibytes) => Some(mebibytes << 20),
+            // An allocation that fails ends the whole process, with all of its trainings.
+            None if device == Device::Cpu => machine_memory::default_limit_bytes(trainings),
+            None => None,
+        };
         options
     }
 }

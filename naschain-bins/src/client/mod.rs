@@ -1,6 +1,7 @@
 //! HTTP client of miners and validators.
 
 mod error;
+mod response;
 pub mod transport;
 
 pub use error::ClientError;
@@ -18,13 +19,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
-use crate::client::error::{refused, unavailable};
+use crate::cli::printable::printable;
+use crate::client::error::refused;
+use crate::client::response::{MAX_OBJECT_BYTES, MAX_PAGE_BYTES, checked, read};
 use crate::clock;
-use crate::server::tls::{self, certificates};
+use crate::server::tls::certificates;
 use naschain_identity::{Auth, Hotkey, SignedParts, ss58};
 use naschain_run::{
     ClosedJobs, Exam, ExamRequest, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest,
-    JoinRequest, JournalPage, LeaveRequest, Problem, ProblemKind, ResultRequest, RunSpec,
+    JoinRequest, JournalPage, LeaveRequest, ProblemKind, ResultRequest, RunSpec,
 };
 
 /// The answer to a join.
@@ -146,7 +149,18 @@ impl Client {
     async fn receiver<'a>(&self, at: &'a Genomaster) -> Result<Option<&'a str>, ClientError> {
         let ask = || async {
             let call = self.http.get(format!("{}/identity", at.url));
-            let Identity { hotkey } = read(checked(call).await?).await?;
+            let response = checked(call).await?;
+            let Identity { hotkey } = read(response, MAX_OBJECT_BYTES).await?;
+            if let Some(Err(error)) = hotkey.as_deref().map(ss58::decode) {
+                let detail = format!(
+                    "the hotkey of the genomaster at {}: {error}",
+                    shown(&at.url)
+                );
+                return Err(refused(
+                    ProblemKind::OtherGenomaster,
+                    printable(&detail).into_owned(),
+                ));
+            }
             let wanted = &self.shared.credentials.genomaster;
             if wanted.is_some() && hotkey != *wanted {
                 let (found, wanted) = (hotkey.as_deref(), wanted.as_deref());
@@ -181,7 +195,7 @@ impl Client {
 
     /// The run's specification.
     pub async fn run(&self) -> Result<RunSpec, ClientError> {
-        self.get("/v1/run").await
+        self.get("/v1/run", MAX_OBJECT_BYTES).await
     }
 
     /// Joins the run.
@@ -204,7 +218,7 @@ impl Client {
         };
         let response = self.post("/v1/join", &request).await?;
         if response.status() == StatusCode::ACCEPTED {
-            return read(response).await.map(Joined::Examined);
+            return read(response, MAX_OBJECT_BYTES).await.map(Joined::Examined);
         }
         Ok(Joined::Admitted)
     }
@@ -245,7 +259,7 @@ impl Client {
             run: Some(run),
         };
         let response = self.post("/v1/jobs", &request).await?;
-        read(response).await
+        read(response, MAX_OBJECT_BYTES).await
     }
 
     /// Reports that `epoch` epochs are finished and the training continues.
@@ -284,21 +298,27 @@ impl Client {
 
     /// The jobs that have ended, from number `after` on.
     pub async fn jobs(&self, after: usize) -> Result<ClosedJobs, ClientError> {
-        self.get(&format!("/v1/batches?after={after}")).await
+        let path = format!("/v1/batches?after={after}");
+        self.get(&path, MAX_PAGE_BYTES).await
     }
 
     /// The Pareto front so far.
     pub async fn front(&self) -> Result<Vec<FrontEntry>, ClientError> {
-        self.get("/v1/front").await
+        self.get("/v1/front", MAX_PAGE_BYTES).await
     }
 
     /// The entries of the journal after number `after` that are public.
     pub async fn journal(&self, after: u64) -> Result<JournalPage, ClientError> {
-        self.get(&format!("/v1/journal?after={after}")).await
+        let path = format!("/v1/journal?after={after}");
+        self.get(&path, MAX_PAGE_BYTES).await
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        read(self.call(Method::GET, path, Vec::new()).await?).await
+    async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        max_bytes: usize,
+    ) -> Result<T, ClientError> {
+        read(self.call(Method::GET, path, Vec::new()).await?, max_bytes).await
     }
 
     async fn post_json(&self, path: &str, body: &impl Serialize) -> Result<(), ClientError> {
@@ -377,36 +397,4 @@ impl Client {
 /// A URL for messages, without user and password.
 fn shown(url: &str) -> &str {
     url.rsplit_once('@').map_or(url, |(_, host)| host)
-}
-
-/// Whether the same call may succeed if it is signed again and sent later. A genomaster that was
-/// restarted, for example, refuses what was signed before.
-fn is_temporary(problem: &Problem) -> bool {
-    matches!(problem.status, 408 | 429)
-        || matches!(
-            problem.kind,
-            ProblemKind::StaleRequest | ProblemKind::ReplayedRequest
-        )
-}
-
-async fn checked(call: reqwest::RequestBuilder) -> Result<reqwest::Response, ClientError> {
-    let response = call.send().await.map_err(unavailable)?;
-    let status = response.status();
-    if status.is_success() {
-        return Ok(response);
-    }
-    let text = response.text().await.unwrap_or_default();
-    match serde_json::from_str::<Problem>(&text) {
-        Ok(problem) if status.is_client_error() && !is_temporary(&problem) => {
-            Err(ClientError::Refused(problem))
-        }
-        Ok(problem) => Err(ClientError::Unavailable(problem.detail)),
-        Err(_) => Err(ClientError::Unavailable(format!(
-            "HTTP {status} without a problem document"
-        ))),
-    }
-}
-
-async fn read<T: DeserializeOwned>(response: reqwest::Response) -> Result<T, ClientError> {
-    response.json().await.map_err(unavailable)
 }

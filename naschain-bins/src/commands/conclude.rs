@@ -15,6 +15,7 @@ use crate::artifacts::front::FrontModel;
 use crate::artifacts::history::History;
 use crate::artifacts::models::MODEL_FILE;
 use crate::artifacts::table::front_table;
+use crate::cli::printable::printable;
 use crate::cli::program::print;
 use crate::coordinator::Coordinator;
 use naschain_run::RunState;
@@ -109,7 +110,7 @@ fn no_front(state: &RunState) -> String {
         });
         let failure = job.failure.as_ref().map(ToString::to_string);
         let reason = reported.or(failure).unwrap_or_default();
-        format!("; the first, {}: {reason}", job.genome)
+        format!("; the first, {}: {}", job.genome, printable(&reason))
     });
     let first = first.unwrap_or_default();
     format!("none of the {count} networks has a result on which miners agree{first}")

@@ -9,6 +9,7 @@ use naschain_train::{DataName, Dataset, Images};
 use serde::Serialize;
 
 use crate::cli::data_args::{DataChoice, image_shape, resized};
+use crate::cli::printable::printable;
 use crate::cli::program::print;
 
 /// `miner data`.
@@ -242,12 +243,12 @@ impl Checked {
     fn text(&self) -> String {
         let path = self.path.as_ref();
         let path = path.map_or("embedded".to_owned(), |path| path.display().to_string());
-        let mut text = format!("{}  {path}\n", self.name);
+        let mut text = format!("{}  {}\n", self.name, printable(&path));
         match (&self.contents, &self.error) {
             (Some(contents), _) => text += &contents.text(),
             (None, problem) => {
                 let problem = problem.as_deref().unwrap_or_default();
-                text += &format!("  broken     {problem}\n");
+                text += &format!("  broken     {}\n", printable(problem));
             }
         }
         text

@@ -97,7 +97,7 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
             name: name.clone(),
             transport: transport.clone(),
             trainer: Trainer {
-                options: cli.compute.options(*device),
+                options: cli.compute.options(*device, jobs),
                 checkpoints: cli.checkpoints.clone(),
             },
             data_dir: cli.data_dir.clone(),

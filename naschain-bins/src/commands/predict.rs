@@ -8,6 +8,7 @@ use naschain_train::{Model, probabilities, read_picture};
 use serde::Serialize;
 
 use crate::artifacts::models::MODEL_FILE;
+use crate::cli::printable::printable;
 use crate::cli::run_args::DeviceArgs;
 
 /// Flags of the command.
@@ -90,7 +91,12 @@ fn guesses(model: &Model, logits: &[f32], count: usize) -> Vec<Guess> {
 }
 
 fn line(prediction: &Prediction) -> String {
-    let guess = |guess: &Guess| format!("{} {:.2} %", guess.name, guess.probability * 100.0);
+    // Class names are the model author's.
+    let guess = |guess: &Guess| {
+        let name = printable(&guess.name);
+        format!("{name} {:.2} %", guess.probability * 100.0)
+    };
     let top: Vec<String> = prediction.top.iter().map(guess).collect();
-    format!("{}: {}\n", prediction.image.display(), top.join(", "))
+    let image = prediction.image.display().to_string();
+    format!("{}: {}\n", printable(&image), top.join(", "))
 }

@@ -43,7 +43,10 @@ pub async fn search(args: SearchArgs) -> Result<()> {
         coordinator,
         lock: _held,
     } = args.common.open().await?;
-    let options = args.common.device.options();
+    let options = args
+        .common
+        .device
+        .options_of(u32::try_from(args.miners).unwrap_or(u32::MAX));
     let (stop, stopped) = watch::channel(false);
     let mut miners = JoinSet::new();
     for number in 1..=args.miners {

@@ -1,12 +1,13 @@
 //! Counts and durations of a genomaster, in the text format of Prometheus.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use naschain_consensus::Action;
+use naschain_consensus::{Action, MinerId, Tally};
 
 use naschain_run::RunState;
 
@@ -14,6 +15,9 @@ use naschain_run::RunState;
 const BOUNDS_S: [f64; 13] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
 ];
+
+/// Maximum number of miners with figures of their own.
+const MAX_LISTED_MINERS: usize = 50;
 
 /// A histogram of durations.
 #[derive(Default)]
@@ -241,21 +245,37 @@ fn run_metrics(text: &mut String, state: &RunState) {
         "generation of the search",
         generation,
     );
+    let miners = busiest_miners(state);
     let name = "naschain_rewarded_rows_total";
-    head(text, name, "rewarded answers, by miner", "counter");
-    for (miner, _, tally) in board.miners() {
+    let help = "rewarded answers, by miner; of those with most answers";
+    head(text, name, help, "counter");
+    for (miner, tally) in &miners {
         let _ = writeln!(text, "{name}{{miner=\"{miner}\"}} {}", tally.points);
     }
     let name = "naschain_rejected_rows_total";
-    head(
-        text,
-        name,
-        "answers that were not rewarded, by miner",
-        "counter",
-    );
-    for (miner, _, tally) in board.miners() {
+    let help = "answers that were not rewarded, by miner; of those with most answers";
+    head(text, name, help, "counter");
+    for (miner, tally) in &miners {
         let _ = writeln!(text, "{name}{{miner=\"{miner}\"}} {}", tally.rejected_jobs);
     }
+}
+
+/// The miners with most answers, in the order of their names. Joining is not enough: names are
+/// free.
+fn busiest_miners(state: &RunState) -> Vec<(&MinerId, Tally)> {
+    let answers = |tally: &Tally| tally.points + tally.rejected_jobs;
+    let miners = state.board().miners();
+    let mut miners: Vec<(&MinerId, Tally)> = miners
+        .filter(|(_, _, tally)| answers(tally) > 0)
+        .map(|(miner, _, tally)| (miner, tally))
+        .collect();
+    if miners.len() > MAX_LISTED_MINERS {
+        let most_first = |(_, tally): &(&MinerId, Tally)| Reverse(answers(tally));
+        miners.select_nth_unstable_by_key(MAX_LISTED_MINERS, most_first);
+        miners.truncate(MAX_LISTED_MINERS);
+    }
+    miners.sort_unstable_by_key(|(miner, _)| *miner);
+    miners
 }
 
 fn head(text: &mut String, name: &str, help: &str, kind: &str) {

@@ -12,7 +12,7 @@ mod continuity;
 mod join_counts;
 mod leader;
 pub mod metrics;
-mod pages;
+pub mod pages;
 pub mod shared;
 mod signed;
 mod takeover;

@@ -1,5 +1,5 @@
-//! Reads pages of the journal without delaying writers: one page at a time, in parts, and for at
-//! most half of the time.
+//! Reads the journal in parts without delaying writers: one part at a time, and for at most half of
+//! the time.
 
 use std::time::Instant;
 
@@ -14,82 +14,83 @@ use naschain_run::Entry;
 /// Number of entries read while the state is locked; between parts the writing task can take the
 /// lock. docs/operations.md has measurements.
 const PART: usize = 50;
+/// A part ends after the entry that reaches this size, so that a slow reader holds little.
+pub(crate) const PART_BYTES: usize = 64 * 1024;
 
 /// Public events of one entry: number, run time in milliseconds, JSON.
 pub(crate) type PublishedEntry = (u64, u64, String);
 
+/// Consecutive entries of the journal.
+pub struct Part<T> {
+    /// The entries.
+    pub entries: Vec<T>,
+    /// The number of the last entry of the journal that may be read now.
+    pub last: u64,
+    /// Whether there are more after these.
+    pub more: bool,
+}
+
 impl Coordinator {
-    /// Public entries of the journal after number `after`, and the number of the last public entry.
-    pub async fn public_entries(
-        &self,
-        after: u64,
-        limit: usize,
-    ) -> Result<(Vec<Entry>, u64), CallError> {
+    /// The first public entries of the journal after number `after`: at most `limit`, and as many
+    /// as are read at once.
+    pub async fn public_entries(&self, after: u64, limit: usize) -> Result<Part<Entry>, CallError> {
         let turn = self.reading.clone().lock_owned().await;
         let began = clock::now();
-        let mut page: Vec<Entry> = Vec::new();
-        loop {
-            let after = page.last().map_or(after, |entry| entry.number);
-            let (part, last) = self
-                .some_entries(after, PART.min(limit - page.len()))
-                .await?;
-            let is_last = part.len() < PART;
-            page.extend(part);
-            if is_last || page.len() == limit {
-                rest(turn, began);
-                return Ok((page, last));
-            }
-        }
-    }
-
-    async fn some_entries(&self, after: u64, limit: usize) -> Result<(Vec<Entry>, u64), CallError> {
         let mut active = self.shared.active.lock().await;
         let (state, journal) = ActiveRun::journal(&mut active)?;
         // Answers of open jobs must not be shown, and later entries could not be verified without
         // them.
         let last = state.public_events();
-        let left = last.saturating_sub(after).min(limit as u64) as usize;
-        let entries = journal.entries(after, left).await.map_err(trouble)?;
-        Ok((entries, last))
+        let left = last.saturating_sub(after).min(limit.min(PART) as u64) as usize;
+        let mut entries = journal.entries(after, left).await.map_err(trouble)?;
+        drop(active);
+        rest(turn, began);
+        let proof = |entry: &Entry| entry.proof.as_ref().map_or(0, String::len);
+        cut(&mut entries, |entry| entry.event.len() + proof(entry));
+        let end = entries.last().map_or(last, |entry| entry.number);
+        Ok(Part {
+            entries,
+            last,
+            more: end < last,
+        })
     }
 
-    /// Public events of entries from number `first` on, and the number of the last event.
-    pub async fn published_events(
-        &self,
-        first: u64,
-        limit: usize,
-    ) -> Result<(Vec<PublishedEntry>, u64), CallError> {
-        // Reads no entries, so a new reader of events need not wait for its turn.
-        if limit == 0 {
-            return self.some_published_events(first, 0).await;
-        }
+    /// The number of the last event.
+    pub async fn last_event(&self) -> Result<u64, CallError> {
+        let mut active = self.shared.active.lock().await;
+        let (state, _) = ActiveRun::journal(&mut active)?;
+        Ok(state.events())
+    }
+
+    /// The first public events of entries from number `first` on.
+    pub async fn published_events(&self, first: u64) -> Result<Part<PublishedEntry>, CallError> {
         let turn = self.reading.clone().lock_owned().await;
         let began = clock::now();
-        let mut page: Vec<PublishedEntry> = Vec::new();
-        loop {
-            let first = page.last().map_or(first, |(number, ..)| number + 1);
-            let (part, last) = self
-                .some_published_events(first, PART.min(limit - page.len()))
-                .await?;
-            let is_last = part.len() < PART;
-            page.extend(part);
-            if is_last || page.len() == limit {
-                rest(turn, began);
-                return Ok((page, last));
-            }
-        }
-    }
-
-    async fn some_published_events(
-        &self,
-        first: u64,
-        limit: usize,
-    ) -> Result<(Vec<PublishedEntry>, u64), CallError> {
         let mut active = self.shared.active.lock().await;
         let (state, journal) = ActiveRun::journal(&mut active)?;
         let last = state.events();
-        let page = journal.feed(first, limit).await.map_err(trouble)?;
-        Ok((page, last))
+        let mut entries = journal.feed(first, PART).await.map_err(trouble)?;
+        drop(active);
+        rest(turn, began);
+        let found = entries.len();
+        cut(&mut entries, |(_, _, feed)| feed.len());
+        Ok(Part {
+            more: found == PART || entries.len() < found,
+            entries,
+            last,
+        })
+    }
+}
+
+/// Keeps the first entries up to the one that reaches the size of a part.
+fn cut<T>(entries: &mut Vec<T>, bytes: impl Fn(&T) -> usize) {
+    let mut sum = 0;
+    let reaches = |entry: &T| {
+        sum += bytes(entry);
+        sum >= PART_BYTES
+    };
+    if let Some(last) = entries.iter().position(reaches) {
+        entries.truncate(last + 1);
     }
 }
 
@@ -97,7 +98,7 @@ fn trouble(error: anyhow::Error) -> CallError {
     CallError::Unavailable(Unavailable::Journal(format!("{error:#}")))
 }
 
-/// Releases the lock after as long as this page took, so that readers use at most half of the time.
+/// Releases the lock after as long as this part took, so that readers use at most half of the time.
 fn rest(turn: OwnedMutexGuard<()>, began: Instant) {
     let took = began.elapsed();
     // In a task of its own, so that the caller gets its page at once.

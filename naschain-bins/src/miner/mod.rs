@@ -19,6 +19,7 @@ use naschain_core::Digest;
 use naschain_train::{Dataset, Epoch, Error};
 use tokio::sync::watch;
 
+use crate::cli::printable::printable;
 use crate::cli::progress_line::ProgressLine;
 use crate::client::Joined;
 use crate::client::transport::{Transport, TransportError};
@@ -96,7 +97,10 @@ impl Miner {
                     failures += 1;
                     // The exponent is limited, so that the power does not overflow.
                     let pause = (FIRST_PAUSE * 2_u32.pow(failures.min(10))).min(MAX_FAILURE_PAUSE);
-                    tracing::error!("{}: {error:#}; retrying in {pause:?}", self.name);
+                    // The genomaster's texts may be part of it.
+                    let error = format!("{error:#}");
+                    let (name, error) = (&self.name, printable(&error));
+                    tracing::error!("{name}: {error}; retrying in {pause:?}");
                     tokio::select! {
                         _ = tokio::time::sleep(pause) => {}
                         _ = stopped(&mut self.stop) => {}
@@ -160,6 +164,10 @@ impl Miner {
             versions(),
             spec.versions
         );
+        // In this process, the networks within the limit are searched.
+        if let Transport::Http(_) = self.transport {
+            self.trainer.check_memory(&spec)?;
+        }
         let dataset = match dataset {
             Some(dataset) => dataset,
             None => {

@@ -3,10 +3,14 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use naschain_core::{Architecture, Recipe};
-use naschain_train::{Checkpoint, Dataset, Epoch, Error, Options, Trained, train_from};
+use anyhow::ensure;
+use naschain_core::{Architecture, Genome, Recipe};
+use naschain_train::{
+    Checkpoint, Dataset, Epoch, Error, Options, Trained, train_from, training_memory_bytes,
+};
 
 use crate::clock;
+use naschain_run::RunSpec;
 
 /// Runs a miner's trainings.
 #[derive(Clone, Debug)]
@@ -18,6 +22,28 @@ pub struct Trainer {
 }
 
 impl Trainer {
+    /// Refuses a run in which the network with all connections needs more memory than one training
+    /// may use: its jobs would end this process, or fail and count against the miner.
+    ///
+    /// # Errors
+    /// Names both amounts.
+    pub fn check_memory(&self, spec: &RunSpec) -> anyhow::Result<()> {
+        let Some(limit_bytes) = self.options.memory_limit_bytes else {
+            return Ok(());
+        };
+        let ones = std::iter::repeat_n(true, spec.space.genome_len());
+        let largest = spec.space.decode(&Genome::from_bits(ones))?;
+        let needed_bytes = training_memory_bytes(&largest, &spec.recipe, self.options.threads);
+        ensure!(
+            needed_bytes <= limit_bytes,
+            "the networks of run {} need up to {} MiB of memory; --memory-limit is {} MiB",
+            spec.digest(),
+            needed_bytes.div_ceil(1 << 20),
+            limit_bytes >> 20
+        );
+        Ok(())
+    }
+
     /// Trains, resuming from the checkpoint of the same training if there is one. `on_epoch` gets
     /// each epoch and its speed in images per second.
     ///

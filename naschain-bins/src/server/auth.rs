@@ -1,11 +1,11 @@
 //! Checks before every request: rate, size, signature, replay.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, request::Parts};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -15,13 +15,11 @@ use naschain_consensus::{Event, MinerId};
 use crate::clock;
 use crate::server::access::Access;
 use crate::server::exams::Exams;
-use crate::server::limits::RateLimit;
+use crate::server::limits::{RateLimit, max_body_bytes, network};
 use crate::server::problem::Failure;
 use naschain_identity::{Auth, AuthError, Hotkey, Nonces, SignedParts};
 use naschain_run::{JoinRequest, ProblemKind, Proof, legacy_uid};
 
-/// Maximum size of a request body.
-pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Timeout for receiving a request body, so that a slow client does not hold its connection
 /// forever.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,6 +36,10 @@ pub struct Authenticator {
     per_address: Mutex<RateLimit<IpAddr>>,
     exams: Option<Arc<Exams>>,
 }
+
+/// The network of a request's client, `None` for this machine.
+#[derive(Clone, Copy)]
+pub(crate) struct RemoteAddress(pub(crate) Option<IpAddr>);
 
 /// The verified sender of a request.
 #[derive(Clone, Debug, Default)]
@@ -210,6 +212,7 @@ impl Authenticator {
         if let Some(address) = address {
             Self::check_rate(&self.per_address, address)?;
         }
+        parts.extensions.insert(RemoteAddress(address));
         let path_bytes = parts.uri.to_string().len();
         if path_bytes > MAX_PATH_BYTES {
             let detail = format!("the path has {path_bytes} bytes; the limit is {MAX_PATH_BYTES}");
@@ -219,7 +222,8 @@ impl Authenticator {
             check_path_is_canonical(&parts)?;
         }
         // Before the signature is verified, because it covers the whole body.
-        let body = read(body).await?;
+        let route = parts.extensions.get::<MatchedPath>();
+        let body = read(body, max_body_bytes(route.map_or("", MatchedPath::as_str))).await?;
         if signed {
             let mut caller = self.caller(&parts, &body)?;
             caller.address = address;
@@ -266,13 +270,13 @@ fn check_path_is_canonical(parts: &Parts) -> Result<(), Failure> {
     Err(Failure::new(ProblemKind::BadPath, detail))
 }
 
-async fn read(body: Body) -> Result<Bytes, Failure> {
-    let whole = Limited::new(body, MAX_BODY_BYTES).collect();
+async fn read(body: Body, max_bytes: usize) -> Result<Bytes, Failure> {
+    let whole = Limited::new(body, max_bytes).collect();
     match tokio::time::timeout(BODY_TIMEOUT, whole).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Failure::new(
             ProblemKind::BodyTooLarge,
-            format!("the body is larger than the limit of {MAX_BODY_BYTES} bytes"),
+            format!("the body is larger than the limit of {max_bytes} bytes for this path"),
         )),
         Ok(Err(error)) => Err(Failure::new(
             ProblemKind::BadBody,
@@ -297,17 +301,6 @@ fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     let value = headers.get_all("x-forwarded-for").iter().next_back()?;
     let last = value.to_str().ok()?.rsplit(',').next()?.trim();
     last.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
-}
-
-/// IPv6 clients usually control a whole /64 network, so it counts as one address.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(ip) => {
-            let [a, b, c, d, ..] = ip.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-    }
 }
 
 /// Ignores poisoning: no update behind these locks can be left incomplete by a panic.

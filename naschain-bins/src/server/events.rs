@@ -20,14 +20,15 @@ use serde::Deserialize;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::coordinator::Coordinator;
-use crate::coordinator::call_error::CallError;
 use naschain_run::{Cursor, ProblemKind, PublicEvent, server_sent_events};
 
+use crate::coordinator::pages::PART_BYTES;
 use crate::coordinator::shared::PublishedEvents;
+use crate::server::budget::ResponseBudget;
 use crate::server::problem::Failure;
 
-/// Maximum number of journal entries read at once.
-const PAGE: usize = 500;
+/// Share of the budget for a part of the missed events: messages are longer than what is stored.
+const PART_SHARE_BYTES: usize = 2 * PART_BYTES;
 /// Maximum number of readers.
 const MAX_READERS: u64 = 1_000;
 /// A comment is sent after this time without an event, so that proxies keep the connection open.
@@ -42,6 +43,7 @@ pub(crate) struct After {
 /// connect again, or `?after=`, or else from the beginning.
 pub(crate) async fn events(
     State(coordinator): State<Arc<Coordinator>>,
+    State(budget): State<ResponseBudget>,
     query: Result<Query<After>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
@@ -53,11 +55,8 @@ pub(crate) async fn events(
         Some(text) => text.parse().map_err(wrong)?,
         None => Cursor::default(),
     };
-    let reader = Reader::new(coordinator, cursor)?;
-    let (_, last) = reader
-        .coordinator
-        .published_events(cursor.number, 0)
-        .await?;
+    let reader = Reader::new(coordinator, budget, cursor)?;
+    let last = reader.coordinator.last_event().await?;
     // Otherwise such a reader would silently miss all events up to its cursor.
     if cursor.number > last {
         let detail = format!(
@@ -82,6 +81,7 @@ pub(crate) async fn events(
 /// The state of one reader.
 struct Reader {
     coordinator: Arc<Coordinator>,
+    budget: ResponseBudget,
     broadcast: Receiver<Arc<PublishedEvents>>,
     /// The last message that the reader was sent.
     cursor: Cursor,
@@ -90,7 +90,11 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(coordinator: Arc<Coordinator>, cursor: Cursor) -> Result<Reader, Failure> {
+    fn new(
+        coordinator: Arc<Coordinator>,
+        budget: ResponseBudget,
+        cursor: Cursor,
+    ) -> Result<Reader, Failure> {
         // Before the journal is read, so that no event is lost between the two.
         let broadcast = coordinator.subscribe();
         // Counted before the check, so that simultaneous readers cannot exceed the limit. A refused
@@ -98,6 +102,7 @@ impl Reader {
         let others = coordinator.metrics().feed_readers.fetch_add(1, Relaxed);
         let reader = Reader {
             coordinator,
+            budget,
             broadcast,
             cursor,
             behind: true,
@@ -119,8 +124,8 @@ impl Reader {
         loop {
             if self.behind {
                 match self.catch_up().await {
-                    Ok(text) if text.is_empty() => continue,
-                    Ok(text) => return Some(text.into()),
+                    Ok(bytes) if bytes.is_empty() => continue,
+                    Ok(bytes) => return Some(bytes),
                     Err(_) => return None,
                 }
             }
@@ -142,28 +147,27 @@ impl Reader {
         }
     }
 
-    /// A page of missed events.
-    async fn catch_up(&mut self) -> Result<String, CallError> {
-        // From the event of the cursor on, because some of its messages may not have been sent.
-        let (page, last) = self
-            .coordinator
-            .published_events(self.cursor.number, PAGE)
-            .await?;
+    /// A part of the missed events.
+    async fn catch_up(&mut self) -> Result<Bytes, Failure> {
+        let share = self.budget.share(PART_SHARE_BYTES).await?;
+        // From the event of the cursor on, if some of its messages may not have been sent.
+        let all_sent = self.cursor.part == u64::MAX;
+        let first = self.cursor.number.saturating_add(u64::from(all_sent));
+        let part = self.coordinator.published_events(first).await?;
         let mut text = String::new();
-        for (number, now_ms, feed) in &page {
+        for (number, now_ms, feed) in &part.entries {
             // A damaged column is skipped here; an audit reports it.
             let messages: Vec<PublicEvent> = serde_json::from_str(feed).unwrap_or_default();
             server_sent_events(*number, Millis(*now_ms), &messages, self.cursor, &mut text);
         }
-        let whole = page.len() < PAGE;
-        // Events without public messages are not in the page, so the last page may end before
+        // Events without public messages are not in the part, so the last part may end before
         // `last`.
-        self.cursor = match page.last() {
-            Some((number, ..)) if !whole => after_all_of(*number),
-            _ => after_all_of(last),
+        self.cursor = match part.entries.last() {
+            Some((number, ..)) if part.more => after_all_of(*number),
+            _ => after_all_of(part.last),
         };
-        self.behind = !whole;
-        Ok(text)
+        self.behind = part.more;
+        Ok(share.hold(text.into_bytes()))
     }
 }
 
@@ -232,7 +236,11 @@ mod tests {
                 .unwrap();
         };
         join(0).await;
-        let reader = |cursor| Reader::new(coordinator.clone(), cursor).ok().unwrap();
+        let budget = ResponseBudget::default();
+        let reader = |cursor| {
+            let reader = Reader::new(coordinator.clone(), budget.clone(), cursor);
+            reader.ok().unwrap()
+        };
         let (mut slow, fast) = (reader(Cursor::default()), reader(Cursor::default()));
         slow.next().await.unwrap();
         let first = slow.cursor.number;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
@@ -10,7 +11,11 @@ use axum::response::{IntoResponse, Response};
 use crate::clock;
 use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::Unavailable;
+use crate::server::budget::ResponseBudget;
 use crate::server::problem::Failure;
+
+/// Share of the response budget for the metrics.
+const METRICS_SHARE_BYTES: usize = 64 * 1024;
 
 type App = State<Arc<Coordinator>>;
 
@@ -31,14 +36,19 @@ pub(crate) async fn healthz(State(coordinator): App) -> Response {
 }
 
 /// `GET /metrics`, in the text format of Prometheus.
-pub(crate) async fn metrics(State(coordinator): App) -> Response {
+pub(crate) async fn metrics(
+    State(coordinator): App,
+    State(budget): State<ResponseBudget>,
+) -> Result<Response, Failure> {
+    let share = budget.share(METRICS_SHARE_BYTES).await?;
     // One reader at a time locks the state, so that many readers do not delay the writing task.
     let _turn = coordinator.reading.lock().await;
     let text = coordinator
         .try_with_state(|state| coordinator.metrics().text(state))
         .await;
     let kind = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], text).into_response()
+    let body = Body::from(share.hold(text.into_bytes()));
+    Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
 }
 
 /// Middleware: rejects requests while this genomaster does not lead, because its state may be

@@ -1,6 +1,8 @@
-//! Rate limits: one token bucket per key.
+//! Limits: requests per second and key, concurrent uses per network, bytes per request.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Capacity of a bucket, in seconds at the permitted rate.
@@ -68,9 +70,111 @@ impl<K: Ord> RateLimit<K> {
     }
 }
 
+/// Maximum size of any request body.
+pub const MAX_BODY_BYTES: usize = 16 * 1024;
+
+/// Maximum size of the body of a request for this route. The largest valid requests of miners are
+/// about half as large, so that the journal, which keeps signed bodies, cannot be filled with
+/// padding.
+pub(crate) fn max_body_bytes(route: &str) -> usize {
+    match route {
+        "/v1/join" => 1024,
+        "/v1/jobs" | "/v1/leave" | "/v1/leases/{lease}/heartbeat" => 512,
+        "/v1/leases/{lease}/result" => 8 * 1024,
+        // A genome of at most 8,192 characters and three numbers.
+        "/finish_job" => MAX_BODY_BYTES,
+        _ => 1024,
+    }
+}
+
+/// IPv6 clients usually control a whole /64 network, so it counts as one address.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        address => address,
+    }
+}
+
+/// Limits how many connections or responses each remote network has at a time.
+pub(crate) struct NetworkLimit {
+    limit: usize,
+    open: Mutex<BTreeMap<IpAddr, usize>>,
+}
+
+/// A counted use; dropping it releases the count.
+pub(crate) struct NetworkPermit {
+    limit: Arc<NetworkLimit>,
+    network: Option<IpAddr>,
+}
+
+impl NetworkLimit {
+    /// At most `limit` for each network, but at least one.
+    pub(crate) fn new(limit: usize) -> NetworkLimit {
+        NetworkLimit {
+            limit: limit.max(1),
+            open: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// `None` if the address's network is at its limit. Loopback is exempt, because all local
+    /// programs share it.
+    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<NetworkPermit> {
+        let network = Some(network(address)).filter(|_| !address.to_canonical().is_loopback());
+        if let Some(network) = network {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = open.entry(network).or_default();
+            if *count >= self.limit {
+                return None;
+            }
+            *count += 1;
+        }
+        let limit = self.clone();
+        Some(NetworkPermit { limit, network })
+    }
+}
+
+impl Drop for NetworkPermit {
+    fn drop(&mut self) {
+        let Some(network) = self.network else { return };
+        let open = self.limit.open.lock();
+        let mut open = open.unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&network) {
+            *count -= 1;
+            // Keeps the map no larger than the number of uses.
+            if *count == 0 {
+                open.remove(&network);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_has_a_share_of_the_connections() {
+        let limit = Arc::new(NetworkLimit::new(2));
+        let enter = |text: &str| limit.enter(text.parse().unwrap());
+        let first = enter("192.0.2.1").unwrap();
+        let _second = enter("192.0.2.1").unwrap();
+        assert!(enter("192.0.2.1").is_none() && enter("::ffff:192.0.2.1").is_none());
+        assert!(enter("192.0.2.2").is_some());
+        drop(first);
+        assert!(enter("192.0.2.1").is_some());
+        // All addresses of an IPv6 network are one client's.
+        let _v6: Vec<_> = (1..3)
+            .map(|host| enter(&format!("2001:db8:1:2::{host}")).unwrap())
+            .collect();
+        assert!(enter("2001:db8:1:2:3:4:5:6").is_none());
+        assert!(enter("2001:db8:1:3::1").is_some());
+        let _many: Vec<_> = (0..9).map(|_| enter("127.0.0.1").unwrap()).collect();
+        let _more: Vec<_> = (0..9).map(|_| enter("::1").unwrap()).collect();
+        assert_eq!(limit.open.lock().unwrap().len(), 2);
+    }
 
     #[test]
     fn a_burst_and_then_the_rate() {

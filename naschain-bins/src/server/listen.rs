@@ -1,9 +1,8 @@
 //! Connections: accepted up to a limit, with a timeout for everything that a client can delay.
 
-use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -18,6 +17,8 @@ use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
+
+use crate::server::limits::NetworkLimit;
 
 /// Timeout for receiving a request's headers, counted from the last response, so it also closes
 /// idle connections. Clients of this program close theirs earlier.
@@ -55,7 +56,7 @@ pub async fn serve(
 ) -> Result<()> {
     let slots = Arc::new(Semaphore::new(listening.max_connections));
     let share = if listening.behind_proxy { 1 } else { MAX_SHARE };
-    let remote = Arc::new(RemoteConnections::new(listening.max_connections / share));
+    let remote = Arc::new(NetworkLimit::new(listening.max_connections / share));
     let acceptor = listening.tls.map(TlsAcceptor::from);
     let graceful = GracefulShutdown::new();
     tokio::pin!(stop);
@@ -136,76 +137,5 @@ async fn connection(
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     if let Err(error) = watcher.watch(served).await {
         tracing::debug!("{peer}: {error}");
-    }
-}
-
-/// Number of connections of each non-loopback address.
-struct RemoteConnections {
-    limit: usize,
-    open: Mutex<BTreeMap<IpAddr, usize>>,
-}
-
-/// A counted connection; dropping it releases the count.
-struct ConnectionPermit {
-    remote: Arc<RemoteConnections>,
-    address: Option<IpAddr>,
-}
-
-impl RemoteConnections {
-    fn new(limit: usize) -> RemoteConnections {
-        RemoteConnections {
-            limit: limit.max(1),
-            open: Mutex::new(BTreeMap::new()),
-        }
-    }
-
-    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionPermit> {
-        // Canonical, because one IPv4 client must not count as two addresses. Loopback is exempt,
-        // because all local programs share it.
-        let address = Some(address.to_canonical()).filter(|address| !address.is_loopback());
-        if let Some(address) = address {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = open.entry(address).or_default();
-            if *count >= self.limit {
-                return None;
-            }
-            *count += 1;
-        }
-        let remote = self.clone();
-        Some(ConnectionPermit { remote, address })
-    }
-}
-
-impl Drop for ConnectionPermit {
-    fn drop(&mut self) {
-        let Some(address) = self.address else { return };
-        let open = self.remote.open.lock();
-        let mut open = open.unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&address) {
-            *count -= 1;
-            // Keeps the map no larger than the number of open connections.
-            if *count == 0 {
-                open.remove(&address);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_has_a_share_of_the_connections() {
-        let remote = Arc::new(RemoteConnections::new(2));
-        let enter = |text: &str| remote.enter(text.parse().unwrap());
-        let first = enter("192.0.2.1").unwrap();
-        let _second = enter("192.0.2.1").unwrap();
-        assert!(enter("192.0.2.1").is_none() && enter("::ffff:192.0.2.1").is_none());
-        assert!(enter("192.0.2.2").is_some());
-        drop(first);
-        assert!(enter("192.0.2.1").is_some());
-        let _many: Vec<_> = (0..9).map(|_| enter("127.0.0.1").unwrap()).collect();
-        assert_eq!(remote.open.lock().unwrap().len(), 1);
     }
 }

@@ -3,20 +3,22 @@
 pub mod access;
 pub mod allow_list;
 pub mod auth;
+mod budget;
 mod events;
 pub mod exams;
 mod health;
 pub mod legacy;
 pub mod limits;
 pub mod listen;
+mod pages;
 pub mod problem;
 pub mod tls;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, Query, State};
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, State};
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -24,28 +26,25 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use naschain_consensus::{Event, LeaseId, MinerId};
 use naschain_core::Digest;
-use serde::Deserialize;
 
 use crate::coordinator::Coordinator;
-use crate::server::auth::{Authenticator, Caller, MAX_BODY_BYTES};
+use crate::server::auth::{Authenticator, Caller};
+use crate::server::budget::ResponseBudget;
 use crate::server::events::events;
 use crate::server::health::{healthz, measure, metrics, only_leading};
 use crate::server::legacy::Legacy;
 use crate::server::legacy::message::refusals_as_messages;
+use crate::server::limits::{MAX_BODY_BYTES, NetworkLimit};
+use crate::server::pages::{MAX_READS_PER_NETWORK, closed_jobs, front, journal, limit_reads};
 use crate::server::problem::Failure;
 use naschain_run::{
-    ClosedJobs, ExamRequest, FrontEntry, HeartbeatRequest, HistoryChain, Identity, JobReply,
-    JobRequest, JoinRequest, JournalPage, LeaveRequest, ProblemKind, RequestRules, ResultRequest,
-    RunSpec, lease_in_path,
+    ExamRequest, HeartbeatRequest, HistoryChain, Identity, JobReply, JobRequest, JoinRequest,
+    LeaveRequest, ProblemKind, RequestRules, ResultRequest, RunSpec, lease_in_path,
 };
 
 /// Maximum wait of a request for work; less than the client's timeout, so that waits end with a
 /// reply.
 const MAX_WAIT_MS: u64 = 30_000;
-/// Maximum number of jobs per page.
-const MAX_JOBS: usize = 1_000;
-/// Maximum number of journal entries per page.
-const MAX_ENTRIES: usize = 1_000;
 
 /// State shared by the routes.
 #[derive(Clone)]
@@ -55,6 +54,13 @@ struct App {
     /// Kept between requests, so that a request hashes only the jobs that have ended since the
     /// last.
     chain: Arc<Mutex<HistoryChain>>,
+    budget: ResponseBudget,
+}
+
+impl FromRef<App> for ResponseBudget {
+    fn from_ref(app: &App) -> ResponseBudget {
+        app.budget.clone()
+    }
 }
 
 impl FromRef<App> for Arc<Coordinator> {
@@ -82,17 +88,22 @@ pub fn router(
         chain: Arc::new(Mutex::new(HistoryChain::new(coordinator.run()))),
         coordinator: coordinator.clone(),
         auth: auth.clone(),
+        budget: ResponseBudget::default(),
     };
     // A layer that is added later runs earlier: requests are authenticated before it is checked
     // whether this genomaster leads, and `measure`, the outermost layer, also counts refused
     // requests.
     let leading = from_fn_with_state(coordinator.clone(), only_leading);
+    let reads = Arc::new(NetworkLimit::new(MAX_READS_PER_NETWORK));
+    let reads = from_fn_with_state(reads, limit_reads);
     let signed = signed_routes(app.clone())
+        .merge(validator_routes(app.clone()).route_layer(reads.clone()))
         .route_layer(leading.clone())
         .route_layer(from_fn_with_state(auth.clone(), auth::authenticate));
     let has_legacy = legacy.is_some();
     let legacy = legacy.map(|legacy| legacy::router(coordinator.clone(), legacy));
-    let open = public_routes(coordinator.clone())
+    let open = public_routes(app.clone())
+        .route_layer(reads)
         .merge(legacy.unwrap_or_default())
         .route_layer(leading)
         .merge(routes_about_itself(app))
@@ -113,7 +124,7 @@ pub fn router(
     all.layer(from_fn_with_state(coordinator, measure))
 }
 
-/// Routes for miners and validators.
+/// Signed routes of miners.
 fn signed_routes(app: App) -> Router {
     Router::new()
         .route("/v1/run", get(run))
@@ -123,17 +134,23 @@ fn signed_routes(app: App) -> Router {
         .route("/v1/jobs", post(jobs))
         .route("/v1/leases/{lease}/heartbeat", post(heartbeat))
         .route("/v1/leases/{lease}/result", post(result))
+        .with_state(app)
+}
+
+/// Signed routes with large responses.
+fn validator_routes(app: App) -> Router {
+    Router::new()
         .route("/v1/batches", get(closed_jobs))
         .route("/v1/front", get(front))
         .with_state(app)
 }
 
 /// Public routes: journal and events.
-fn public_routes(coordinator: Arc<Coordinator>) -> Router {
+fn public_routes(app: App) -> Router {
     Router::new()
         .route("/v1/journal", get(journal))
         .route("/v1/events", get(events))
-        .with_state(coordinator)
+        .with_state(app)
 }
 
 /// Routes that a standby answers too: they concern this genomaster, not the run. A client needs
@@ -296,69 +313,6 @@ fn lease_id(uri: &Uri) -> Reply<LeaseId> {
         );
         Failure::new(ProblemKind::BadPath, detail)
     })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct After {
-    #[serde(default)]
-    after: usize,
-}
-
-async fn closed_jobs(
-    State(app): State<App>,
-    query: Result<Query<After>, QueryRejection>,
-) -> Reply<Json<ClosedJobs>> {
-    let Query(After { after }) =
-        query.map_err(|error| Failure::new(ProblemKind::BadQuery, error.body_text()))?;
-    let page = app.coordinator.with_state(|state| {
-        let closed = state.closed();
-        // `after` is any number that the client sent.
-        let after = after.min(closed.len());
-        let end = after.saturating_add(MAX_JOBS).min(closed.len());
-        let jobs = &closed[after..end];
-        let is_last = end == closed.len();
-        ClosedJobs {
-            // The chain covers all jobs, so only a client that has the last page can compare it.
-            head: is_last.then(|| {
-                let mut chain = app.chain.lock().unwrap_or_else(PoisonError::into_inner);
-                chain.follow(closed);
-                chain.head(app.auth.hotkey())
-            }),
-            training_seeds: jobs
-                .iter()
-                .filter_map(|closed| app.coordinator.training_seed(closed.job))
-                .collect(),
-            jobs: jobs.to_vec(),
-            total: closed.len(),
-            finished: state.is_finished(),
-        }
-    });
-    Ok(Json(page.await))
-}
-
-async fn front(State(coordinator): Shared) -> Json<Vec<FrontEntry>> {
-    let front = coordinator.with_state(|state| state.front()).await;
-    let entry = |member: naschain_run::FrontMember| FrontEntry {
-        genome: member.genome,
-        measurement: member.measurement,
-    };
-    Json(front.into_iter().map(entry).collect())
-}
-
-async fn journal(
-    State(coordinator): Shared,
-    query: Result<Query<After>, QueryRejection>,
-) -> Reply<Json<JournalPage>> {
-    let Query(After { after }) =
-        query.map_err(|error| Failure::new(ProblemKind::BadQuery, error.body_text()))?;
-    let page = coordinator.public_entries(after as u64, MAX_ENTRIES);
-    let (mut entries, last) = page.await?;
-    for entry in &mut entries {
-        // Public events can be recomputed from the entries, so they are not sent.
-        entry.feed = None;
-    }
-    Ok(Json(JournalPage { entries, last }))
 }
 
 type Reply<T> = Result<T, Failure>;

@@ -12,6 +12,11 @@ use crate::Error;
 pub(super) const MAX_BYTES: u64 = 1 << 32;
 /// Maximum compression ratio of deflate (<https://zlib.net/zlib_tech.html>).
 const MAX_DEFLATE_RATIO: u64 = 1032;
+/// Data of at most this size may have any compression ratio.
+const FREE_BYTES: u64 = 256 << 20;
+/// Maximum compression ratio of larger data. Images compress by much less; a file that claims more
+/// is made to fill the memory of whoever opens it.
+const MAX_RATIO: u64 = 100;
 /// Typical maximum compression ratio of images. Memory is reserved for this ratio and grows beyond
 /// it only as data arrives.
 const TYPICAL_DEFLATE_RATIO: u64 = 8;
@@ -65,7 +70,9 @@ impl<R: Read> Input<R> {
     pub(super) fn deflated(reader: R, stored: u64) -> Input<R> {
         Input {
             reader,
-            max_bytes: stored.saturating_mul(MAX_DEFLATE_RATIO),
+            max_bytes: stored
+                .saturating_mul(MAX_DEFLATE_RATIO)
+                .min(max_decompressed_bytes(stored)),
             typical_bytes: stored.saturating_mul(TYPICAL_DEFLATE_RATIO),
         }
     }
@@ -81,6 +88,14 @@ impl<R: Read> Input<R> {
         }
         read_exactly(self.reader, expected as u64, self.typical_bytes)
     }
+}
+
+/// Maximum size of the data in a compressed file of `stored` bytes.
+pub(super) fn max_decompressed_bytes(stored: u64) -> u64 {
+    stored
+        .saturating_mul(MAX_RATIO)
+        .max(FREE_BYTES)
+        .min(MAX_BYTES)
 }
 
 /// A file and its length.

@@ -58,6 +58,7 @@ struct Part {
 impl Archive {
     /// The number of classes, the training set and the test set.
     fn parts(&mut self) -> Result<(usize, [Part; 2]), String> {
+        self.check_size()?;
         let suffix = if self.has("x") || !self.has("x_train") {
             ""
         } else {
@@ -78,6 +79,27 @@ impl Archive {
             ));
         }
         Ok((classes, [train, test]))
+    }
+
+    /// Checks the sizes that all headers together claim, before any data is decompressed: members of
+    /// an archive may share their compressed bytes.
+    fn check_size(&mut self) -> Result<(), String> {
+        let mut claimed = 0u128;
+        for name in ["x", "y", "x_train", "y_train", "x_test", "y_test"] {
+            if self.has(name) {
+                // A type without a size is refused when its array is read.
+                let bytes = self.member(name)?.0.bytes().unwrap_or(0);
+                claimed = claimed.saturating_add(bytes);
+            }
+        }
+        let max = files::max_decompressed_bytes(self.length);
+        if claimed <= u128::from(max) {
+            return Ok(());
+        }
+        Err(format!(
+            "its arrays claim {claimed} bytes; an archive of {} bytes may hold at most {max}",
+            self.length
+        ))
     }
 
     fn has(&self, name: &str) -> bool {
@@ -342,6 +364,30 @@ mod tests {
         let test = |label| [x(), y(), ("x_test", x().1), ("y_test", labels(&[label; 4]))];
         assert!(load("test", &test(1)).is_ok());
         refused("test-label", &test(2), "mine has the label 2");
+    }
+
+    /// Zeros compress by a factor of 1,000.
+    #[test]
+    fn a_small_archive_cannot_fill_the_memory() {
+        let images = 260usize << 20;
+        let x = npy::file("|u1", &format!("({images}, 1, 1)"), &[]);
+        let path = std::env::temp_dir();
+        let path = path.join(format!("naschain-npz-bomb-{}.npz", std::process::id()));
+        let mut writer = zip::ZipWriter::new(File::create(&path).unwrap());
+        let options = SimpleFileOptions::default();
+        writer.start_file("x.npy", options).unwrap();
+        writer.write_all(&x).unwrap();
+        for _ in 0..images >> 20 {
+            writer.write_all(&[0; 1 << 20]).unwrap();
+        }
+        writer.finish().unwrap();
+        let size = std::fs::metadata(&path).unwrap().len();
+        assert!(size < 2 << 20, "{size}");
+        let error = dataset("bomb".to_owned(), &path).unwrap_err().to_string();
+        std::fs::remove_file(path).unwrap();
+        let claimed = format!("its arrays claim {images} bytes");
+        assert!(error.contains(&claimed), "{error}");
+        assert!(error.contains("at most 268435456"), "{error}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -30,14 +30,22 @@ pub(crate) fn has(package: &str) -> bool {
     has
 }
 
+/// Runs a script that must fail, and returns what it prints to standard error.
+pub(crate) fn fails(script: &str, args: &[&str]) -> String {
+    let output = output(script, args);
+    assert!(!output.status.success(), "{script} {args:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn output(script: &str, args: &[&str]) -> Output {
+    let path = root().join("python").join(script);
+    let mut command = Command::new(interpreter());
+    command.arg(path).args(args).output().unwrap()
+}
+
 /// Runs a script of the folder `python` and returns its output.
 pub(crate) fn run(script: &str, args: &[&str]) -> String {
-    let path = root().join("python").join(script);
-    let output = Command::new(interpreter())
-        .arg(path)
-        .args(args)
-        .output()
-        .unwrap();
+    let output = output(script, args);
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{printed}{errors}");

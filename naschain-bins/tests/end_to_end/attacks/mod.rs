@@ -4,5 +4,6 @@ mod accepted_is_audited;
 mod entrance;
 mod growth;
 mod journal;
+mod memory;
 mod old_network;
 mod precomputed;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::operations::feed::public_entries;
 use crate::programs::folder;
 use naschain_bins::{Coordinator, Place};
 use naschain_consensus::Event;
@@ -38,7 +39,7 @@ async fn readers_of_the_journal_do_not_delay_its_writer() {
     for _ in 0..5 {
         let calm = write(&coordinator).await;
         let began = Instant::now();
-        let (page, _) = coordinator.public_entries(0, 1_000).await.unwrap();
+        let (page, _) = public_entries(&coordinator, 1_000).await;
         let reading = began.elapsed();
         assert_eq!(page.len(), 1_000);
         let numbers: Vec<u64> = page.iter().map(|entry| entry.number).collect();
@@ -48,7 +49,7 @@ async fn readers_of_the_journal_do_not_delay_its_writer() {
                 let coordinator = coordinator.clone();
                 tokio::spawn(async move {
                     loop {
-                        coordinator.public_entries(0, 1_000).await.unwrap();
+                        public_entries(&coordinator, 1_000).await;
                     }
                 })
             })

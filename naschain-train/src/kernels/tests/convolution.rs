@@ -130,6 +130,28 @@ fn convolutions_of_3x3_at_the_sizes_of_the_space() {
     }
 }
 
+#[test]
+#[should_panic(expected = "out >= self.images")]
+fn a_convolution_of_no_map_checks_its_output() {
+    let sizes = Sizes1 {
+        images: 1,
+        pixels: 4,
+        maps: 0,
+        in_channels: 8,
+        in_lanes: 8,
+        out_channels: 8,
+        out_lanes: 8,
+    };
+    Conv1 {
+        sizes,
+        maps: &[],
+        weights: &[],
+        out: &mut [0.0; 8],
+        add: false,
+    }
+    .run_on(Isa::Portable);
+}
+
 pub(super) fn check_conv1(isa: Isa, shape: Shape, maps: usize, out: usize) {
     let what = format!("{isa:?} {maps} × {shape:?} to {out}");
     let inputs = shape.channels;

@@ -1,0 +1,51 @@
+//! Text of others on a terminal.
+
+use std::borrow::Cow;
+
+/// The text on one line, with control characters escaped as in a Rust string: in a terminal they
+/// could move the cursor, change its title or hide what was printed before.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    escaped(text, is_control)
+}
+
+/// As [`printable`], but keeps line ends: for text of several lines.
+pub fn printable_lines(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| c != '\n' && is_control(c))
+}
+
+/// Control characters, and those that reverse the order of the text after them.
+fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+}
+
+fn escaped(text: &str, escapes: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&escapes) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if escapes(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_printed_controls_a_terminal() {
+        assert_eq!(printable("Größe 3 → 4"), "Größe 3 → 4");
+        let title = "a\x1b]0;owned\x07\r\n\u{9b}2J\u{202e}b\x7f";
+        assert_eq!(
+            printable(title),
+            r"a\u{1b}]0;owned\u{7}\r\n\u{9b}2J\u{202e}b\u{7f}"
+        );
+        assert_eq!(printable_lines("a\nb\x1b[2J\n"), "a\nb\\u{1b}[2J\n");
+    }
+}
