@@ -3,3 +3,4 @@
 mod accepted_is_audited;
 mod growth;
 mod precomputed;
+mod validators;
