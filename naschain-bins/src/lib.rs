@@ -32,7 +32,7 @@ mod validator;
 
 pub use artifacts::history::History;
 pub use client::transport::Transport;
-pub use client::{Client, ClientError, Credentials};
+pub use client::{Client, ClientError, Credentials, Joined};
 pub use clock::{now, unix_nanos};
 pub use coordinator::Coordinator;
 pub use coordinator::call_error::{CallError, Unavailable};

@@ -6,6 +6,7 @@ mod epochs;
 mod equivocation;
 mod error;
 mod events;
+mod exam;
 mod hash_chain;
 mod history_chain;
 mod legacy_uid;
@@ -27,6 +28,7 @@ pub use epochs::{EpochWeights, JudgedJob, epochs};
 pub use equivocation::{Equivocation, NoEquivocation, SignedHead};
 pub use error::Error;
 pub use events::{Cursor, JudgedRow, NewFrontMember, PublicEvent, Publisher, server_sent_events};
+pub use exam::Exam;
 pub use hash_chain::{BrokenChain, Entry, JournalHead, next_entry_hash};
 pub use history_chain::{HistoryChain, HistoryHead};
 pub use legacy_uid::legacy_uid;
@@ -34,7 +36,9 @@ pub use problem::{Problem, ProblemKind};
 pub use proof::{Proof, ProofError, RequestRules, lease_in_path};
 pub use provenance::{Signers, Unsigned};
 pub use replies::{ClosedJobs, FrontEntry, Identity, Job, JobReply, JournalPage};
-pub use requests::{HeartbeatRequest, JobRequest, JoinRequest, LeaveRequest, ResultRequest};
+pub use requests::{
+    ExamRequest, HeartbeatRequest, JobRequest, JoinRequest, LeaveRequest, ResultRequest,
+};
 pub use sample::{Sample, SampleSecret};
 pub use scoring::{ForgedRow, ScoringReport, ScoringTerms, Standing, WrongRow, validate};
 pub use secret::{RunSecret, seeded_recipe};

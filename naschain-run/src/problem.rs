@@ -42,6 +42,8 @@ pub enum ProblemKind {
     NeedsToken,
     /// The rate limit is exceeded.
     TooManyRequests,
+    /// The miner has not passed its entrance examination.
+    ExamFailed,
     /// No more miners may join.
     TooManyMiners,
     /// No more readers of events are served.
@@ -105,7 +107,7 @@ impl ProblemKind {
             BadBody | BadPath | BadQuery | BadCursor | NotJson | Other(_) => 400,
             Unsigned | MalformedAuth | WrongReceiver | StaleRequest | BadSignature
             | ReplayedRequest | OtherGenomaster => 401,
-            NotYou | NotAllowed | NeedsToken | TooManyMiners | NotYours => 403,
+            NotYou | NotAllowed | NeedsToken | ExamFailed | TooManyMiners | NotYours => 403,
             NotFound | UnknownMiner | UnknownLease => 404,
             MethodNotAllowed => 405,
             BodyTooSlow => 408,

@@ -35,6 +35,20 @@ pub struct JobRequest {
     pub run: Option<Digest>,
 }
 
+/// `POST /v1/exam`: the result of an entrance examination ([`crate::Exam`]).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExamRequest {
+    /// The miner; in a signed request the signer's address.
+    pub miner: MinerId,
+    /// The run.
+    pub run: Digest,
+    /// The number of the examination.
+    pub exam: u64,
+    /// The digest of the training.
+    pub digest: Digest,
+}
+
 /// `POST /v1/leave`: the miner leaves the run, and its seats are reassigned at once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

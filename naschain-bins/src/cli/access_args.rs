@@ -12,6 +12,7 @@ use crate::coordinator::shared::Settings;
 use crate::server::access::Access;
 use crate::server::allow_list::AllowList;
 use crate::server::auth::Authenticator;
+use crate::server::exams::Exams;
 use crate::server::legacy;
 use crate::server::legacy::Legacy;
 use crate::server::legacy::credentials::LegacyCredentials;
@@ -124,7 +125,11 @@ impl Opened {
 
     /// The authentication of requests, and the endpoints of the reference network with `--legacy`.
     /// Logs a warning for whatever is not protected.
-    pub fn auth(self, coordinator: &Coordinator) -> Result<(Arc<Authenticator>, Option<Legacy>)> {
+    pub fn auth(
+        self,
+        coordinator: &Coordinator,
+        exams: Option<Exams>,
+    ) -> Result<(Arc<Authenticator>, Option<Legacy>)> {
         match (&self.access.hotkey, &self.access.allow_list) {
             (None, _) => tracing::warn!(
                 "UNSIGNED: requests are not authenticated; any client that reaches this address can act as any miner"
@@ -144,7 +149,11 @@ impl Opened {
                 );
             }
         }
-        let auth = Arc::new(Authenticator::new(self.access, coordinator.nonces()));
+        let mut auth = Authenticator::new(self.access, coordinator.nonces());
+        if let Some(exams) = exams {
+            auth = auth.with_exams(exams);
+        }
+        let auth = Arc::new(auth);
         if !self.legacy {
             return Ok((auth, None));
         }

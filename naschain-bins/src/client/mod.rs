@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use naschain_consensus::{LeaseId, MinerId, Row};
 use naschain_core::Digest;
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
@@ -23,9 +23,18 @@ use crate::clock;
 use crate::server::tls::{self, certificates};
 use naschain_identity::{Auth, Hotkey, SignedParts, ss58};
 use naschain_run::{
-    ClosedJobs, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest, JoinRequest,
-    JournalPage, LeaveRequest, Problem, ProblemKind, ResultRequest, RunSpec,
+    ClosedJobs, Exam, ExamRequest, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest,
+    JoinRequest, JournalPage, LeaveRequest, Problem, ProblemKind, ResultRequest, RunSpec,
 };
+
+/// The answer to a join.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Joined {
+    /// The miner takes part.
+    Admitted,
+    /// The miner first has to train this and send the digest with [`Client::pass_exam`].
+    Examined(Exam),
+}
 
 /// The identity of a client, and what it trusts.
 #[derive(Clone, Debug, Default)]
@@ -176,7 +185,7 @@ impl Client {
     }
 
     /// Joins the run.
-    pub async fn join(&self, miner: &MinerId, run: Digest) -> Result<(), ClientError> {
+    pub async fn join(&self, miner: &MinerId, run: Digest) -> Result<Joined, ClientError> {
         self.join_with(miner, run, None).await
     }
 
@@ -186,14 +195,34 @@ impl Client {
         miner: &MinerId,
         run: Digest,
         jobs: Option<u32>,
-    ) -> Result<(), ClientError> {
+    ) -> Result<Joined, ClientError> {
         let request = JoinRequest {
             miner: miner.clone(),
             name: self.shared.credentials.name.clone(),
             jobs,
             run: Some(run),
         };
-        self.post_json("/v1/join", &request).await
+        let response = self.post("/v1/join", &request).await?;
+        if response.status() == StatusCode::ACCEPTED {
+            return read(response).await.map(Joined::Examined);
+        }
+        Ok(Joined::Admitted)
+    }
+
+    /// Sends the result of an entrance examination; then the miner can join.
+    pub async fn pass_exam(
+        &self,
+        miner: &MinerId,
+        exam: &Exam,
+        digest: Digest,
+    ) -> Result<(), ClientError> {
+        let request = ExamRequest {
+            miner: miner.clone(),
+            run: exam.run,
+            exam: exam.exam,
+            digest,
+        };
+        self.post_json("/v1/exam", &request).await
     }
 
     /// Leaves the run; the miner's seats are reassigned at once.

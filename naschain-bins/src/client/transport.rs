@@ -6,10 +6,10 @@ use std::time::Duration;
 use naschain_consensus::{Event, LeaseId, MinerId, Rejected, Row};
 use naschain_core::Digest;
 
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Joined};
 use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::CallError;
-use naschain_run::{JobReply, ProblemKind, RunSpec};
+use naschain_run::{Exam, JobReply, ProblemKind, RunSpec};
 
 /// A connection to the genomaster.
 #[derive(Clone)]
@@ -59,7 +59,7 @@ impl Transport {
         miner: &MinerId,
         run: Digest,
         jobs: u32,
-    ) -> Result<(), TransportError> {
+    ) -> Result<Joined, TransportError> {
         match self {
             Transport::Local(coordinator) => {
                 let register = Event::Register {
@@ -68,10 +68,24 @@ impl Transport {
                     capacity: jobs,
                 };
                 coordinator.handle(register, None).await?;
+                Ok(Joined::Admitted)
             }
-            Transport::Http(client) => client.join_with(miner, run, Some(jobs)).await?,
+            Transport::Http(client) => Ok(client.join_with(miner, run, Some(jobs)).await?),
         }
-        Ok(())
+    }
+
+    /// Sends the result of an entrance examination.
+    pub async fn pass_exam(
+        &self,
+        miner: &MinerId,
+        exam: &Exam,
+        digest: Digest,
+    ) -> Result<(), TransportError> {
+        match self {
+            // It examines nobody.
+            Transport::Local(_) => Ok(()),
+            Transport::Http(client) => Ok(client.pass_exam(miner, exam, digest).await?),
+        }
     }
 
     /// Leaves the run.

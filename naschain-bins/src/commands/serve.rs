@@ -12,6 +12,7 @@ use crate::cli::program::print;
 use crate::cli::run_args::{CommonArgs, OpenRun};
 use crate::commands::conclude::{conclude, follow};
 use crate::server;
+use crate::server::exams::Exams;
 use crate::server::listen;
 use crate::shutdown::shutdown;
 
@@ -34,6 +35,10 @@ pub struct ServeArgs {
     /// run's folder
     #[arg(long)]
     public_seeds: bool,
+    /// Admit new hotkeys without an entrance examination, a training of about a second that finds
+    /// wrong machines and makes names cost something; with --unsigned there is none
+    #[arg(long)]
+    no_exam: bool,
 }
 
 /// Serves until Ctrl-C or SIGTERM. It does not stop when the search is finished, so that validators
@@ -56,7 +61,14 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         dir,
         coordinator,
     } = args.common.open_with(opened.settings(), has_secret).await?;
-    let (auth, legacy) = opened.auth(&coordinator)?;
+    let options = args.common.device.options();
+    let exams = if opened.is_signed() && !args.no_exam {
+        let spec = coordinator.spec().clone();
+        Some(Exams::new(spec, dataset.clone(), options)?)
+    } else {
+        None
+    };
+    let (auth, legacy) = opened.auth(&coordinator, exams)?;
     let scheme = if listening.tls.is_some() {
         "https"
     } else {
@@ -71,7 +83,6 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async { drop(stopped.await) };
     let mut server = tokio::spawn(listen::serve(listener, router, listening, stopped));
-    let options = args.common.device.options();
     let work = async {
         follow(&coordinator, &dir, None).await?;
         let problem = loop {

@@ -15,8 +15,8 @@ mod pages;
 pub mod shared;
 mod signed;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -30,7 +30,7 @@ use crate::coordinator::leader::Leader;
 use crate::coordinator::metrics::Metrics;
 use crate::coordinator::shared::{Command, PublishedEvents, Settings, Shared};
 use crate::journal::store::Place;
-use naschain_identity::{MAX_AHEAD_NS, Nonces};
+use naschain_identity::{MAX_AHEAD_NS, Nonces, check_age};
 use naschain_run::{Job, JobReply, Proof, RequestRules, RunSpec, RunState};
 
 /// Search, job board and journal of a run.
@@ -197,12 +197,22 @@ impl Coordinator {
         self.commands.send(command).await.map_err(|_| stopped())?;
         let applied = answered.await.map_err(|_| stopped())??;
         if let (Some(nonce), false) = (nonce, applied.is_journaled) {
-            // A restarted genomaster refuses requests that were signed before it started. Answering
-            // only once this nonce has passed makes that true for a clock that is ahead, too.
-            let ahead_ns = nonce.saturating_sub(clock::unix_nanos());
-            tokio::time::sleep(Duration::from_nanos(ahead_ns.min(MAX_AHEAD_NS))).await;
+            wait_for_nonce(nonce).await;
         }
         Ok(applied)
+    }
+
+    /// Uses the nonce of a signed request that causes no event, so that it cannot be sent again.
+    pub async fn use_unjournaled(&self, proof: Option<Proof>) -> Result<(), CallError> {
+        let Some(proof) = proof else { return Ok(()) };
+        let now_ns = clock::unix_nanos();
+        check_age(proof.nonce, now_ns)?;
+        self.nonces()
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .accept(&proof.hotkey, proof.nonce, now_ns)?;
+        wait_for_nonce(proof.nonce).await;
+        Ok(())
     }
 
     /// Requests work for a miner and waits for it, for `wait` at most.
@@ -342,4 +352,12 @@ impl Coordinator {
         }
         answered.await.unwrap_or(Ok(()))
     }
+}
+
+/// Waits until a nonce that is not journaled is in the past. A restarted genomaster refuses requests
+/// that were signed before it started; answering only then makes that true for clients whose clocks
+/// are ahead, too.
+async fn wait_for_nonce(nonce: u64) {
+    let ahead_ns = nonce.saturating_sub(clock::unix_nanos());
+    tokio::time::sleep(Duration::from_nanos(ahead_ns.min(MAX_AHEAD_NS))).await;
 }

@@ -1,6 +1,7 @@
 //! A miner: requests jobs, trains their genomes and submits the results until the run is finished.
 
 pub mod dataset_cache;
+mod exam;
 pub mod outbox;
 pub mod trainer;
 mod training_control;
@@ -19,6 +20,7 @@ use naschain_train::{Dataset, Epoch, Error};
 use tokio::sync::watch;
 
 use crate::cli::progress_line::ProgressLine;
+use crate::client::Joined;
 use crate::client::transport::{Transport, TransportError};
 use crate::journal::run_folder::{check_data, versions};
 use crate::miner::dataset_cache::DatasetCache;
@@ -62,8 +64,8 @@ pub struct Miner {
 /// The reply to a request for work.
 enum Next {
     Reply(JobReply),
-    /// The genomaster has another run now.
-    OtherRun,
+    /// The miner has to join first; the text tells why.
+    Join(String),
 }
 
 /// A run and its data.
@@ -110,8 +112,8 @@ impl Miner {
         let run = work.spec.digest();
         match self.next_job(run).await? {
             None => return Ok(false),
-            Some(Next::OtherRun) => {
-                tracing::info!("{}: the genomaster has switched to another run", self.name);
+            Some(Next::Join(reason)) => {
+                tracing::info!("{}: joining again: {reason}", self.name);
                 match self.prepare(None).await? {
                     Some(other) => *work = other,
                     None => return Ok(false),
@@ -171,13 +173,7 @@ impl Miner {
             }
         };
         check_data(&spec, &dataset)?;
-        let (transport, name, jobs) = (self.transport.clone(), self.name.clone(), self.jobs);
-        let run = spec.digest();
-        if self
-            .persist(|| transport.join(&name, run, jobs))
-            .await?
-            .is_none()
-        {
+        if !self.join(&spec, &dataset).await? {
             return Ok(None);
         }
         tracing::info!(
@@ -189,6 +185,26 @@ impl Miner {
         // After joining: answers of miners that have not joined are refused.
         self.deliver_pending(&spec).await?;
         Ok(Some(Work { spec, dataset }))
+    }
+
+    /// Joins the run, after an entrance examination if the genomaster wants one; false when the miner
+    /// must stop.
+    async fn join(&mut self, spec: &RunSpec, dataset: &Arc<Dataset>) -> Result<bool> {
+        let (transport, name, jobs) = (self.transport.clone(), self.name.clone(), self.jobs);
+        let run = spec.digest();
+        loop {
+            let exam = match self.persist(|| transport.join(&name, run, jobs)).await? {
+                None => return Ok(false),
+                Some(Joined::Admitted) => return Ok(true),
+                Some(Joined::Examined(exam)) => exam,
+            };
+            tracing::info!("{name}: training the entrance examination");
+            let digest = exam::train(&self.trainer, spec, dataset.clone(), exam.clone()).await?;
+            let sent = self.persist(|| transport.pass_exam(&name, &exam, digest));
+            if sent.await?.is_none() {
+                return Ok(false);
+            }
+        }
     }
 
     /// Delivers answers that an earlier process of this miner could not.
@@ -210,20 +226,14 @@ impl Miner {
     }
 
     async fn next_job(&mut self, run: Digest) -> Result<Option<Next>> {
-        let (transport, name, jobs) = (self.transport.clone(), self.name.clone(), self.jobs);
+        let (transport, name) = (self.transport.clone(), self.name.clone());
         self.persist(|| async {
-            let reply = match transport.request(&name, run, WAIT_MS).await {
-                // Its place may have expired, or the journal may have been lost.
-                Err(TransportError::NotJoined(_)) => {
-                    transport.join(&name, run, jobs).await?;
-                    transport.request(&name, run, WAIT_MS).await
-                }
-                other => other,
-            };
-            match reply {
+            match transport.request(&name, run, WAIT_MS).await {
                 Ok(reply) => Ok(Next::Reply(reply)),
-                // The genomaster may have been restarted with a new run.
-                Err(TransportError::OtherRun(_)) => Ok(Next::OtherRun),
+                // Its place has expired, or the genomaster was restarted with a new run.
+                Err(TransportError::NotJoined(reason) | TransportError::OtherRun(reason)) => {
+                    Ok(Next::Join(reason))
+                }
                 Err(error) => Err(error),
             }
         })

@@ -14,6 +14,7 @@ use naschain_consensus::{Event, MinerId};
 
 use crate::clock;
 use crate::server::access::Access;
+use crate::server::exams::Exams;
 use crate::server::limits::RateLimit;
 use crate::server::problem::Failure;
 use naschain_identity::{Auth, AuthError, Hotkey, Nonces, SignedParts};
@@ -35,6 +36,7 @@ pub struct Authenticator {
     nonces: Arc<Mutex<Nonces>>,
     per_key: Mutex<RateLimit<String>>,
     per_address: Mutex<RateLimit<IpAddr>>,
+    exams: Option<Arc<Exams>>,
 }
 
 /// The verified sender of a request.
@@ -44,6 +46,8 @@ pub struct Caller {
     /// Whether miners of the reference network have tokens. Requests under /v1 carry none, so their
     /// names are refused here: otherwise anybody could act as such a miner without its token.
     uids_have_tokens: bool,
+    /// The client's network address, `None` for this machine.
+    pub address: Option<IpAddr>,
     /// The signed request, for the journal.
     pub proof: Option<Proof>,
 }
@@ -80,7 +84,22 @@ impl Authenticator {
             per_key: Mutex::new(RateLimit::new(access.rate_per_key)),
             per_address: Mutex::new(RateLimit::new(access.rate_per_address)),
             access,
+            exams: None,
         }
+    }
+
+    /// The same, with an examination of every hotkey that is new to the run.
+    #[must_use]
+    pub fn with_exams(self, exams: Exams) -> Authenticator {
+        Authenticator {
+            exams: Some(Arc::new(exams)),
+            ..self
+        }
+    }
+
+    /// The examinations of new hotkeys, if there are any.
+    pub fn exams(&self) -> Option<&Arc<Exams>> {
+        self.exams.as_ref()
     }
 
     /// The genomaster's hotkey.
@@ -181,12 +200,14 @@ impl Authenticator {
             hotkey: Some(auth.hotkey),
             uids_have_tokens,
             proof: Some(proof),
+            address: None,
         })
     }
 
     async fn check_request(&self, request: Request, signed: bool) -> Result<Request, Failure> {
         let (mut parts, body) = request.into_parts();
-        if let Some(address) = self.remote_address(&parts) {
+        let address = self.remote_address(&parts);
+        if let Some(address) = address {
             Self::check_rate(&self.per_address, address)?;
         }
         let path_bytes = parts.uri.to_string().len();
@@ -200,7 +221,8 @@ impl Authenticator {
         // Before the signature is verified, because it covers the whole body.
         let body = read(body).await?;
         if signed {
-            let caller = self.caller(&parts, &body)?;
+            let mut caller = self.caller(&parts, &body)?;
+            caller.address = address;
             parts.extensions.insert(caller);
         }
         Ok(Request::from_parts(parts, Body::from(body)))

@@ -4,6 +4,7 @@ pub mod access;
 pub mod allow_list;
 pub mod auth;
 mod events;
+pub mod exams;
 mod health;
 pub mod legacy;
 pub mod limits;
@@ -18,9 +19,10 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, Query, State};
 use axum::http::{StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use naschain_consensus::{Event, LeaseId};
+use naschain_consensus::{Event, LeaseId, MinerId};
 use naschain_core::Digest;
 use serde::Deserialize;
 
@@ -31,9 +33,9 @@ use crate::server::health::{healthz, measure, metrics, only_leading};
 use crate::server::legacy::Legacy;
 use crate::server::problem::Failure;
 use naschain_run::{
-    ClosedJobs, FrontEntry, HeartbeatRequest, HistoryChain, Identity, JobReply, JobRequest,
-    JoinRequest, JournalPage, LeaveRequest, ProblemKind, RequestRules, ResultRequest, RunSpec,
-    lease_in_path,
+    ClosedJobs, ExamRequest, FrontEntry, HeartbeatRequest, HistoryChain, Identity, JobReply,
+    JobRequest, JoinRequest, JournalPage, LeaveRequest, ProblemKind, RequestRules, ResultRequest,
+    RunSpec, lease_in_path,
 };
 
 /// Maximum wait of a request for work; less than the client's timeout, so that waits end with a
@@ -57,6 +59,13 @@ struct App {
 impl FromRef<App> for Arc<Coordinator> {
     fn from_ref(app: &App) -> Arc<Coordinator> {
         app.coordinator.clone()
+    }
+}
+
+impl App {
+    async fn has_joined(&self, miner: &MinerId) -> bool {
+        let has_joined = |state: &naschain_run::RunState| state.board().has_joined(miner);
+        self.coordinator.with_state(has_joined).await
     }
 }
 
@@ -102,6 +111,7 @@ fn signed_routes(app: App) -> Router {
     Router::new()
         .route("/v1/run", get(run))
         .route("/v1/join", post(join))
+        .route("/v1/exam", post(exam))
         .route("/v1/leave", post(leave))
         .route("/v1/jobs", post(jobs))
         .route("/v1/leases/{lease}/heartbeat", post(heartbeat))
@@ -143,15 +153,46 @@ async fn join(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     Body(request): Body<JoinRequest>,
-) -> Reply<StatusCode> {
+) -> Reply<Response> {
     caller.check_is(&request.miner)?;
     check_run(request.run, &caller, app.coordinator.request_rules())?;
     let event = app.auth.join_event(&request)?;
+    if let Some(exams) = app.auth.exams()
+        && caller.is_signed()
+        && !exams.has_passed(&request.miner)
+        && !app.has_joined(&request.miner).await
+    {
+        app.coordinator.use_unjournaled(caller.proof).await?;
+        let exam = exams.offer(&request.miner, caller.address)?;
+        return Ok((StatusCode::ACCEPTED, Json(exam)).into_response());
+    }
     let name = request
         .name
         .map_or(String::new(), |name| format!(" ({name})"));
     tracing::info!("{}{name} joins", request.miner);
     app.coordinator.handle(event, caller.proof).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn exam(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<ExamRequest>,
+) -> Reply<StatusCode> {
+    caller.check_is(&request.miner)?;
+    check_run(Some(request.run), &caller, app.coordinator.request_rules())?;
+    let Some(exams) = app.auth.exams() else {
+        let detail = "this genomaster has no entrance examination; join";
+        return Err(Failure::new(ProblemKind::NotFound, detail));
+    };
+    app.coordinator.use_unjournaled(caller.proof).await?;
+    let ExamRequest {
+        miner,
+        exam,
+        digest,
+        ..
+    } = request;
+    exams.judge(&miner, exam, digest, caller.address).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -233,7 +274,7 @@ fn check_run(named: Option<Digest>, caller: &Caller, rules: RequestRules) -> Rep
             Err(Failure::new(ProblemKind::WrongRun, detail))
         }
         None if caller.is_signed() && rules.must_name_run => {
-            let detail = format!("a signed request has to name its run: \"run\": \"{run}\"");
+            let detail = format!("a signed request must name its run: \"run\": \"{run}\"");
             Err(Failure::new(ProblemKind::WrongData, detail))
         }
         _ => Ok(()),

@@ -31,6 +31,7 @@ impl Table {
             "--wallet.hotkey=h".to_owned(),
             format!("--allow-list={}", list.display()),
             "--legacy".to_owned(),
+            "--no-exam".to_owned(),
         ];
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         let server = Server::start_with(&dir.join("run"), 0, &flags);

@@ -207,7 +207,7 @@ fn a_replayed_request_is_refused_also_after_a_restart() {
     let dir = folder("replay");
     let (run, wallets) = (dir.join("run"), Wallets(dir.join("wallets")));
     let (genomaster, ada) = (wallets.make("genomaster"), wallets.make("ada"));
-    let mut server = Server::spawn(&mut wallets.serve(&run, 0, &[]));
+    let mut server = Server::spawn(&mut wallets.serve(&run, 0, &["--no-exam"]));
     let port = server.port();
     // Both would be stale after half a minute; a restart takes a second.
     let (early, ahead) = (now(), now() + 1_900_000_000);
@@ -218,7 +218,7 @@ fn a_replayed_request_is_refused_also_after_a_restart() {
         assert!(again.contains("replayed_request"), "{again}");
     }
     server.process.kill();
-    server = Server::spawn(&mut wallets.serve(&run, port, &[]));
+    server = Server::spawn(&mut wallets.serve(&run, port, &["--no-exam"]));
     let again = join(&server, &run, &genomaster, &ada, early);
     assert!(again.contains("before this genomaster started"), "{again}");
     let again = join(&server, &run, &genomaster, &ada, ahead);

@@ -85,7 +85,7 @@ fn a_replayed_request_is_refused_also_by_the_next_leader() {
     // Another seed is another run, so that the tests can share a server.
     let seed = format!("--seed={}", 1_000_000 + std::process::id());
     let start = |name: &str| {
-        let flags = ["--store", &url, &seed];
+        let flags = ["--store", &url, &seed, "--no-exam"];
         Server::spawn(&mut wallets.serve(&dir.join(name), 0, &flags))
     };
     let mut first = start("a");

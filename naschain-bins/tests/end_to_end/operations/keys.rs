@@ -17,7 +17,7 @@ fn each_key_has_a_rate_limit() {
         wallets.make("ada"),
         wallets.make("bob"),
     );
-    let server = Server::spawn(&mut wallets.serve(&run, 0, &["--rate-per-key=5"]));
+    let server = Server::spawn(&mut wallets.serve(&run, 0, &["--rate-per-key=5", "--no-exam"]));
     let answers: Vec<String> = (0..40)
         .map(|_| join(&server, &run, &genomaster, &ada, now()))
         .collect();
@@ -156,7 +156,7 @@ fn genomasters_of_one_run_share_a_hotkey() {
     let (run, wallets) = (dir.join("run"), Wallets(dir.join("wallets")));
     let (genomaster, ada) = (wallets.make("genomaster"), wallets.make("ada"));
     let other = wallets.make("other");
-    let mut server = Server::spawn(&mut wallets.serve(&run, 0, &[]));
+    let mut server = Server::spawn(&mut wallets.serve(&run, 0, &["--no-exam"]));
     let answer = join(&server, &run, &genomaster, &ada, now());
     assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
     server.process.kill();

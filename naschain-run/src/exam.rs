@@ -1,0 +1,108 @@
+//! The entrance examination: a small training that a new hotkey does before it is admitted.
+//!
+//! Names cost nothing, so a run that admits every name can be filled with names that never work. The
+//! examination costs a second of computation for each, and finds machines that compute other bits
+//! before they harm a job. The genomaster draws each examination at random, so nobody can have
+//! computed it before, and trains it too.
+
+use naschain_core::{Digest, Genome, MacroSpace, Purpose, Recipe, Stream};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// Maximum cost of an examination in FLOPs: about a second of one core.
+const MAX_FLOPS: u64 = 20_000_000_000;
+/// Minimum number of images, so that every layer computes something.
+const MIN_IMAGES: usize = 8;
+
+/// `POST /v1/join` answers 202 with this where a hotkey has to be examined first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exam {
+    /// The run.
+    pub run: Digest,
+    /// The number of the examination.
+    pub exam: u64,
+    /// The genome to train, which need not be one of the search.
+    pub genome: Genome,
+    /// The seed of the training.
+    pub training_seed: u64,
+    /// Number of training images, and of validation images.
+    pub images: usize,
+}
+
+impl Exam {
+    /// Draws an examination for a run. `seed` must be unknown to its candidates.
+    ///
+    /// # Errors
+    /// Where the space is invalid.
+    pub fn draw(
+        run: Digest,
+        exam: u64,
+        space: &MacroSpace,
+        recipe: &Recipe,
+        seed: u64,
+    ) -> Result<Exam, Error> {
+        let mut stream = Stream::new(seed, Purpose::Simulation, 0, 0);
+        let genome = space.canonical(&space.random_genome(&mut stream)?)?;
+        let costs = space.decode(&genome)?.costs()?;
+        // Backward passes cost twice a forward pass.
+        let affordable = MAX_FLOPS / costs.flops.saturating_mul(3).max(1);
+        let available = recipe.train_images.min(recipe.validation_images);
+        let images = usize::try_from(affordable).unwrap_or(available);
+        Ok(Exam {
+            run,
+            exam,
+            genome,
+            training_seed: stream.next_u64(),
+            images: images.clamp(MIN_IMAGES, available.max(MIN_IMAGES)),
+        })
+    }
+
+    /// The recipe of the examination in a run with this recipe: one epoch over a few images.
+    pub fn recipe(&self, recipe: &Recipe) -> Recipe {
+        let mut exam = recipe.clone();
+        exam.seed = self.training_seed;
+        exam.split_seed = None;
+        exam.epochs = 1;
+        exam.warmup_epochs = 0;
+        exam.train_images = self.images;
+        exam.validation_images = self.images;
+        exam.batch_size = recipe.batch_size.min(self.images);
+        exam
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn space(init_channels: usize) -> MacroSpace {
+        MacroSpace {
+            phases: 2,
+            nodes: 3,
+            input: "1x28x28".parse().unwrap(),
+            init_channels,
+            classes: 10,
+        }
+    }
+
+    #[test]
+    fn examinations_differ_and_are_small() {
+        let recipe = Recipe::default();
+        let draw = |seed, channels| {
+            let exam = Exam::draw(Digest([1; 32]), 1, &space(channels), &recipe, seed);
+            exam.unwrap()
+        };
+        assert_eq!(draw(5, 8), draw(5, 8));
+        assert_ne!(draw(5, 8).training_seed, draw(6, 8).training_seed);
+        for channels in [2, 16, 64] {
+            let exam = draw(7, channels);
+            let space = space(channels);
+            let flops = space.decode(&exam.genome).unwrap().costs().unwrap().flops;
+            let cost = 3 * flops * exam.images as u64;
+            assert!(cost <= MAX_FLOPS || exam.images == MIN_IMAGES, "{cost}");
+            exam.recipe(&recipe).validate().unwrap();
+        }
+    }
+}
