@@ -11,8 +11,8 @@ use naschain_identity::{Hotkey, is_signed_by, parse_signature};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryChain {
     run: Digest,
-    length: usize,
-    hash: Digest,
+    /// The hash after each job: two chains are compared at any length.
+    hashes: Vec<Digest>,
 }
 
 /// The head of the chain, signed by the genomaster.
@@ -33,35 +33,45 @@ pub struct HistoryHead {
 impl HistoryChain {
     /// The chain of a run without closed jobs.
     pub fn new(run: Digest) -> HistoryChain {
-        let (length, hash) = (0, run);
-        HistoryChain { run, length, hash }
+        let hashes = Vec::new();
+        HistoryChain { run, hashes }
+    }
+
+    /// Number of jobs in the chain.
+    pub fn length(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// The hash after this number of jobs, if there are as many.
+    pub fn hash_at(&self, length: usize) -> Option<Digest> {
+        match length.checked_sub(1) {
+            None => Some(self.run),
+            Some(last) => self.hashes.get(last).copied(),
+        }
+    }
+
+    fn hash(&self) -> Digest {
+        self.hashes.last().copied().unwrap_or(self.run)
     }
 
     /// Appends the jobs of `closed` that are not in the chain yet. `closed` contains all
     /// closed jobs in the order in which they ended.
     pub fn follow(&mut self, closed: &[ClosedJob]) {
-        for job in closed.iter().skip(self.length) {
-            let json = serde_json::to_vec(job).expect("a job is plain data");
-            let mut hasher = blake3::Hasher::new();
-            hasher.update(&self.hash.0).update(&json);
-            self.hash = Digest(*hasher.finalize().as_bytes());
-            self.length += 1;
+        for job in closed.iter().skip(self.length()) {
+            self.hashes.push(next_job_hash(self.hash(), job));
         }
     }
 
     /// The text that a genomaster signs.
     fn statement(&self) -> String {
-        format!(
-            "naschain/batches/1\n{}\n{}\n{}",
-            self.run, self.length, self.hash
-        )
+        statement(self.run, self.length(), self.hash())
     }
 
     /// The head, signed if there is a hotkey.
     pub fn head(&self, hotkey: Option<&Hotkey>) -> HistoryHead {
         let sign = |key: &Hotkey| hex::encode(key.sign(self.statement().as_bytes()));
         HistoryHead {
-            hash: self.hash,
+            hash: self.hash(),
             hotkey: hotkey.map(|key| key.address().to_owned()),
             signature: hotkey.map(|key| format!("0x{}", sign(key))),
         }
@@ -69,10 +79,12 @@ impl HistoryChain {
 
     /// Compares a received head with this chain; returns what is wrong with it, or `None`.
     pub fn problem(&self, head: &HistoryHead, genomaster: Option<&str>) -> Option<String> {
-        if head.hash != self.hash {
+        if head.hash != self.hash() {
             return Some(format!(
                 "the hash of its {} jobs is {}, but must be {}",
-                self.length, head.hash, self.hash
+                self.length(),
+                head.hash,
+                self.hash()
             ));
         }
         let genomaster = genomaster?;
@@ -81,6 +93,19 @@ impl HistoryChain {
             .is_some_and(|bytes| is_signed_by(genomaster, self.statement().as_bytes(), &bytes));
         (!is_valid).then(|| format!("its history is not signed by {genomaster}"))
     }
+}
+
+/// The hash after one more job.
+pub(crate) fn next_job_hash(before: Digest, job: &ClosedJob) -> Digest {
+    let json = serde_json::to_vec(job).expect("a job is plain data");
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&before.0).update(&json);
+    Digest(*hasher.finalize().as_bytes())
+}
+
+/// The text that a genomaster signs for a history of this length.
+pub(crate) fn statement(run: Digest, length: usize, hash: Digest) -> String {
+    format!("naschain/batches/1\n{run}\n{length}\n{hash}")
 }
 
 #[cfg(test)]

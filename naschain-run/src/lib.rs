@@ -3,6 +3,7 @@
 mod auditor;
 mod closed_job;
 mod epochs;
+mod equivocation;
 mod error;
 mod events;
 mod exam;
@@ -14,6 +15,7 @@ mod proof;
 mod provenance;
 mod replies;
 mod requests;
+mod sample;
 mod scoring;
 mod secret;
 mod signed_requests;
@@ -23,6 +25,7 @@ mod state;
 pub use auditor::{Auditor, Fault};
 pub use closed_job::{ClosedJob, FrontMember};
 pub use epochs::{EpochWeights, JudgedJob, epochs};
+pub use equivocation::{Equivocation, NoEquivocation, SignedHead};
 pub use error::Error;
 pub use events::{Cursor, JudgedRow, NewFrontMember, PublicEvent, Publisher, server_sent_events};
 pub use exam::Exam;
@@ -36,7 +39,8 @@ pub use replies::{ClosedJobs, FrontEntry, Identity, Job, JobReply, JournalPage};
 pub use requests::{
     ExamRequest, HeartbeatRequest, JobRequest, JoinRequest, LeaveRequest, ResultRequest,
 };
-pub use scoring::{ForgedRow, ScoringReport, ScoringTerms, Standing, validate};
+pub use sample::{Sample, SampleSecret};
+pub use scoring::{ForgedRow, ScoringReport, ScoringTerms, Standing, WrongRow, validate};
 pub use secret::{RunSecret, seeded_recipe};
 pub use signed_requests::{SignedRequests, Use};
 pub use spec::{DataSpec, RunSpec, objectives};

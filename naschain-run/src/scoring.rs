@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use naschain_consensus::{Agreement, Event, JobId, MinerId, Row, Scoreboard, judge};
-use naschain_core::Digest;
+use naschain_consensus::{Agreement, Event, JobId, MinerId, Row, Rule, Scoreboard, judge};
+use naschain_core::{Digest, Measurement};
 use serde::Serialize;
 
 use crate::closed_job::ClosedJob;
@@ -27,7 +27,12 @@ pub struct ScoringTerms<'a> {
     pub epoch_jobs: usize,
     /// Whether the run is finished; then an incomplete last epoch counts.
     pub finished: bool,
+    /// The results of jobs that the validator has trained itself. Rows that differ earn nothing.
+    pub retrained: &'a BTreeMap<JobId, Row>,
 }
+
+/// No retrained jobs.
+static NOT_RETRAINED: BTreeMap<JobId, Row> = BTreeMap::new();
 
 impl<'a> ScoringTerms<'a> {
     /// Parameters for a finished run without signatures, as one epoch.
@@ -39,6 +44,7 @@ impl<'a> ScoringTerms<'a> {
             legacy: false,
             epoch_jobs: usize::MAX,
             finished: true,
+            retrained: &NOT_RETRAINED,
         }
     }
 }
@@ -60,6 +66,13 @@ pub struct ScoringReport {
     pub unsigned_rows: usize,
     /// Rows without a valid signature for this run. They earn nothing.
     pub forged: Vec<ForgedRow>,
+    /// Number of jobs that the validator has trained itself.
+    pub retrained: usize,
+    /// Rows that differ from the validator's own training. They earn nothing.
+    pub wrong: Vec<WrongRow>,
+    /// Number of jobs in the genomaster's list that are not in its public journal yet. They are not
+    /// validated and earn nothing until they are.
+    pub unproven: usize,
     /// What is wrong with the genomaster's chain of closed jobs, if anything.
     pub history: Option<String>,
     /// Number of verified events of the genomaster's public journal.
@@ -82,6 +95,20 @@ pub struct ForgedRow {
     pub miner: MinerId,
     /// What is wrong.
     pub problem: String,
+}
+
+/// A row that differs from the validator's own training of the job.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WrongRow {
+    /// The job.
+    #[serde(rename = "batch")]
+    pub job: JobId,
+    /// The miner.
+    pub miner: MinerId,
+    /// The digest in the row.
+    pub digest: Digest,
+    /// What the validator's own training gave.
+    pub recomputed: Row,
 }
 
 /// What one miner earned.
@@ -107,6 +134,7 @@ pub fn validate(closed: &[ClosedJob], terms: &ScoringTerms) -> (ScoringReport, V
     let mut scoreboard = Scoreboard::new();
     let (mut disputed, mut judged) = (Vec::new(), Vec::new());
     let mut signatures = Signatures::default();
+    let mut wrong = Vec::new();
     for job in closed {
         let only = |rows: &[(MinerId, Row)]| -> Vec<Row> {
             rows.iter().map(|(_, row)| row.clone()).collect()
@@ -114,7 +142,15 @@ pub fn validate(closed: &[ClosedJob], terms: &ScoringTerms) -> (ScoringReport, V
         if judge(&only(&job.rows), terms.agreement) != job.verdict {
             disputed.push(job.job);
         }
-        let rows = signatures.check(job, terms);
+        let mut rows = signatures.check(job, terms);
+        if let Some(recomputed) = terms.retrained.get(&job.job) {
+            wrong.extend(reject_wrong(
+                job.job,
+                &mut rows,
+                recomputed,
+                terms.agreement,
+            ));
+        }
         let verdict = judge(&only(&rows), terms.agreement);
         scoreboard.record(&rows, &verdict);
         judged.push(JudgedJob { rows, verdict });
@@ -143,6 +179,9 @@ pub fn validate(closed: &[ClosedJob], terms: &ScoringTerms) -> (ScoringReport, V
         signed_rows: signatures.held,
         unsigned_rows: signatures.missing,
         forged: signatures.forged,
+        retrained: terms.retrained.len(),
+        wrong,
+        unproven: 0,
         history: None,
         events: 0,
         journal: None,
@@ -150,6 +189,41 @@ pub fn validate(closed: &[ClosedJob], terms: &ScoringTerms) -> (ScoringReport, V
         miners: miners.collect(),
     };
     (report, epochs)
+}
+
+/// Replaces the rows that differ from the validator's own training by malformed ones; returns them.
+fn reject_wrong(
+    job: JobId,
+    rows: &mut [(MinerId, Row)],
+    recomputed: &Row,
+    agreement: &Agreement,
+) -> Vec<WrongRow> {
+    let mut wrong = Vec::new();
+    for (miner, row) in rows {
+        let Row::Measured(found) = *row else { continue };
+        if matches!(recomputed, Row::Measured(own) if is_right(&found, own, agreement)) {
+            continue;
+        }
+        *row = Row::Malformed("its training gives another result".to_owned());
+        wrong.push(WrongRow {
+            job,
+            miner: miner.clone(),
+            digest: found.digest,
+            recomputed: recomputed.clone(),
+        });
+    }
+    wrong
+}
+
+/// Whether a row is the result of the training that the validator has repeated. Miners of the
+/// reference network send no digest, which is stored as zeros; their accuracy counts.
+fn is_right(found: &Measurement, own: &Measurement, agreement: &Agreement) -> bool {
+    let has_digest = agreement.rule == Rule::Exact || found.digest != Digest([0; 32]);
+    if has_digest {
+        found == own
+    } else {
+        agreement.pair_agrees(found, own)
+    }
 }
 
 /// Counts of verified rows so far.
@@ -238,10 +312,14 @@ impl ScoringReport {
     /// A one-line summary of all faults, or `None`.
     pub fn wrong(&self) -> Option<String> {
         let (forged, disputed) = (self.forged.len(), self.disputed.len());
+        let wrong = self.wrong.len();
         match self.distrust() {
             Some(reason) => Some(format!("the genomaster is not to be trusted: its {reason}")),
             None if forged + disputed > 0 => Some(format!(
                 "{forged} rows are forged and {disputed} verdicts disputed"
+            )),
+            None if wrong > 0 => Some(format!(
+                "{wrong} rows differ from this validator's own training"
             )),
             None => None,
         }
@@ -281,6 +359,20 @@ impl ScoringReport {
         } in &self.forged
         {
             text += &format!("{job}: the row of {miner} is forged: {problem}\n");
+        }
+        for WrongRow { job, miner, .. } in &self.wrong {
+            text += &format!(
+                "{job}: the row of {miner} is wrong: this validator trained the network and got another result\n"
+            );
+        }
+        if self.retrained > 0 {
+            text += &format!("{} jobs trained again\n", self.retrained);
+        }
+        if self.unproven > 0 {
+            text += &format!(
+                "{} listed jobs are not in the public journal; they earn nothing until they are\n",
+                self.unproven
+            );
         }
         if let Some(problem) = self.distrust() {
             text += &format!("the genomaster is not to be trusted: its {problem}\n");

@@ -6,13 +6,17 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::Args;
 use naschain_core::Digest;
-use naschain_run::{EpochWeights, ScoringReport};
+use naschain_run::{EpochWeights, Sample, ScoringReport};
 
 use crate::cli::caller_args::CallerArgs;
 use crate::cli::program::print;
+use crate::cli::run_args::DeviceArgs;
 use crate::client::{Client, ClientError};
 use crate::validator::btcli::Btcli;
-use crate::validator::observed_run::{ObservedRun, fetch};
+use crate::validator::observed_run::{Observation, ObservedRun, fetch};
+use crate::validator::peers::{Peer, ShownHeads};
+use crate::validator::retraining::Retraining;
+use crate::validator::state_folder::StateFolder;
 use crate::validator::uids::Uids;
 use crate::validator::weight_files::WeightFiles;
 
@@ -47,6 +51,31 @@ pub struct ValidateArgs {
     /// default they are faults in the journal of a genomaster with a hotkey
     #[arg(long)]
     legacy: bool,
+    /// Set weights also if the genomaster has no hotkey: then nothing shows who sent the answers, and
+    /// the genomaster can pay any names
+    #[arg(long)]
+    unsigned: bool,
+    /// Folder in which the validator remembers the genomaster's address, and of each run what it has
+    /// verified; a history that does not continue it is refused [default:
+    /// $XDG_STATE_HOME/naschain/validator or ~/.local/state/naschain/validator]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Train this share of the jobs again, such as 1/50; jobs with other results are reported and
+    /// earn nothing. Nobody else knows which jobs
+    #[arg(long, value_name = "N/M")]
+    retrain: Option<Sample>,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Folder of the data set's files, for --retrain [default: as in search]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Address of another validator (its --listen) to compare the genomaster's signed heads with; may
+    /// be repeated
+    #[arg(long = "peer", value_name = "URL")]
+    peers: Vec<String>,
+    /// Show other validators the genomaster's signed heads at this address, such as 0.0.0.0:5001
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
     /// Set the weights of each epoch by `btcli weights set`; requires an installed btcli
     #[arg(long, requires = "netuid")]
     btcli: bool,
@@ -74,42 +103,97 @@ struct Outlets {
 /// Validates a run once, or with `--watch` until it is finished.
 pub async fn validate(cli: ValidateArgs) -> Result<()> {
     let client = Client::with(&cli.genomaster, cli.caller.credentials(None)?)?;
-    let mut outlets = Outlets::new(&cli)?;
-    let mut observed: Option<ObservedRun> = None;
+    let mut validator = Validator::new(&cli).await?;
     loop {
-        match fetch(&client, &mut observed, cli.legacy).await {
-            Ok((grew, finished)) => {
-                let last = !cli.watch || finished;
-                if let Some(run) = observed.as_ref().filter(|_| grew || last) {
-                    let genomaster = client.genomaster().await;
-                    let genomaster = genomaster.map_err(|error| anyhow::anyhow!("{error}"))?;
-                    let (report, epochs) = run.validate(cli.epoch_jobs, genomaster, finished);
-                    let text = if cli.json {
-                        serde_json::to_string(&report)?
-                    } else {
-                        report.table()
-                    };
-                    print(&(text + "\n"))?;
-                    match outlets.set(&report, &epochs).await {
-                        Err(error) if cli.watch && !finished => {
-                            tracing::error!("{error:#}; retrying after the next jobs");
-                        }
-                        result => result?,
-                    }
-                    if let Some(problem) = report.wrong().filter(|_| !cli.watch) {
-                        bail!("{problem}");
-                    }
-                }
-                if last {
-                    return Ok(());
-                }
-            }
+        match validator.step(&cli, &client).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
             Err(error) if cli.watch && is_away(&error) => {
                 tracing::warn!("{error}; retrying in {POLL_INTERVAL:?}");
             }
             Err(error) => return Err(error),
         }
         tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+/// A running validator.
+struct Validator {
+    observation: Observation,
+    observed: Option<ObservedRun>,
+    retraining: Option<Retraining>,
+    peers: Vec<Peer>,
+    shown: ShownHeads,
+    outlets: Outlets,
+}
+
+impl Validator {
+    async fn new(cli: &ValidateArgs) -> Result<Validator> {
+        let peers = cli.peers.iter().map(|url| Peer::new(url));
+        let peers = peers.collect::<Result<_>>()?;
+        let outlets = Outlets::new(cli)?;
+        let path = cli.state.clone().map_or_else(StateFolder::default_path, Ok);
+        let state = StateFolder::open(path?)?;
+        let retraining = cli.retrain.map(|sample| {
+            let (options, data_dir) = (cli.device.options(), cli.data_dir.clone());
+            Retraining::new(sample, state.sample_secret()?, options, data_dir)
+        });
+        let shown = ShownHeads::default();
+        if let Some(address) = &cli.listen {
+            shown.listen(address).await?;
+        }
+        Ok(Validator {
+            observation: Observation {
+                url: cli.genomaster.clone(),
+                required: cli.caller.genomaster_hotkey()?,
+                legacy: cli.legacy,
+                state,
+            },
+            observed: None,
+            retraining: retraining.transpose()?,
+            peers,
+            shown,
+            outlets,
+        })
+    }
+
+    /// Fetches and validates what is new; returns whether it was the last time.
+    async fn step(&mut self, cli: &ValidateArgs, client: &Client) -> Result<bool> {
+        let observation = &self.observation;
+        let (grew, finished) = fetch(client, &mut self.observed, observation).await?;
+        let last = !cli.watch || finished;
+        let Some(run) = &mut self.observed else {
+            return Ok(last);
+        };
+        self.shown.set(run.heads());
+        for peer in &mut self.peers {
+            let heads = peer.heads().await;
+            run.compare_with_peers(&heads, &observation.state)?;
+        }
+        if !grew && !last {
+            return Ok(false);
+        }
+        if let Some(retraining) = &self.retraining {
+            run.retrain(retraining, &observation.state).await?;
+        }
+        let (report, epochs) = run.validate(cli.epoch_jobs);
+        let text = if cli.json {
+            serde_json::to_string(&report)?
+        } else {
+            report.table()
+        };
+        print(&(text + "\n"))?;
+        let is_known = run.genomaster().is_some() || cli.unsigned;
+        match self.outlets.set(&report, &epochs, is_known).await {
+            Err(error) if cli.watch && !finished => {
+                tracing::error!("{error:#}; retrying after the next jobs");
+            }
+            result => result?,
+        }
+        if let Some(problem) = report.wrong().filter(|_| !cli.watch) {
+            bail!("{problem}");
+        }
+        Ok(last)
     }
 }
 
@@ -140,13 +224,24 @@ impl Outlets {
 
     /// Sets the weights of epochs that are not set yet. On the chain only the latest epoch is set:
     /// it would overwrite earlier ones, and the chain limits how often weights can be set.
-    async fn set(&mut self, report: &ScoringReport, epochs: &[EpochWeights]) -> Result<()> {
+    /// `is_known` says whether the genomaster has a hotkey, or needs none.
+    async fn set(
+        &mut self,
+        report: &ScoringReport,
+        epochs: &[EpochWeights],
+        is_known: bool,
+    ) -> Result<()> {
         if self.files.is_none() && self.btcli.is_none() {
             return Ok(());
         }
         // Verdicts recomputed from a forged history would pay whoever forged it.
         if let Some(problem) = report.distrust() {
             bail!("no weights are set: the genomaster's {problem}");
+        }
+        if !is_known {
+            bail!(
+                "no weights are set: the genomaster has no hotkey, so it can pay any names; --unsigned sets them all the same"
+            );
         }
         let Some(run) = epochs.first().map(|epoch| epoch.run) else {
             return Ok(());

@@ -1,35 +1,101 @@
 //! What a validator has observed of a genomaster's run.
 
-use anyhow::Result;
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use naschain_consensus::{JobId, Row};
+use naschain_core::Recipe;
 use naschain_run::{
-    ClosedJob, EpochWeights, HistoryChain, HistoryHead, RunSpec, ScoringReport, ScoringTerms,
-    validate,
+    ClosedJob, EpochWeights, Equivocation, HistoryChain, HistoryHead, JournalHead, RunSpec,
+    ScoringReport, ScoringTerms, SignedHead, seeded_recipe, validate,
 };
 
 use crate::client::Client;
 use crate::validator::public_journal::PublicJournal;
+use crate::validator::retraining::{Retraining, WrongJob};
+use crate::validator::state_folder::{RunRecord, StateFolder};
+
+/// Maximum number of signed heads of a run that are kept, and shown to other validators.
+pub const MAX_HEADS: usize = 64;
+
+/// How a run is observed.
+#[derive(Debug)]
+pub struct Observation {
+    /// The genomaster's URL.
+    pub url: String,
+    /// The address that the genomaster must have, if the operator requires one.
+    pub required: Option<String>,
+    /// Whether unsigned miners of the reference network are accepted.
+    pub legacy: bool,
+    /// Where the validator remembers what it has verified.
+    pub state: StateFolder,
+}
 
 /// The observed part of a run.
 pub struct ObservedRun {
     spec: RunSpec,
+    genomaster: Option<String>,
     legacy: bool,
     closed: Vec<ClosedJob>,
+    /// The seeds of their trainings as the genomaster gives them, in runs with a secret.
+    training_seeds: Vec<u64>,
+    finished: bool,
     chain: HistoryChain,
     journal: PublicJournal,
+    /// What was verified before this validator was started.
+    verified: Option<RunRecord>,
+    /// The latest signed heads, the last one at the end.
+    heads: Vec<SignedHead>,
+    retrained: BTreeMap<JobId, Row>,
+    /// Number of jobs that are in the journal and were considered for retraining.
+    considered: usize,
+    /// The record as it was last written.
+    saved: Option<RunRecord>,
     /// The first problem with a list of jobs, of this run or of an earlier one.
     problem: Option<String>,
 }
 
 impl ObservedRun {
-    /// A run of which nothing has been observed yet.
-    fn new(spec: RunSpec, genomaster: Option<&str>, legacy: bool) -> Result<ObservedRun> {
+    /// A run of which this process has observed nothing yet.
+    fn new(
+        spec: RunSpec,
+        genomaster: Option<&str>,
+        observation: &Observation,
+    ) -> Result<ObservedRun> {
+        let (run, state) = (spec.digest(), &observation.state);
+        let verified = state.run(run)?;
+        let required = observation.required.as_deref();
+        let mut problem = state.pin(&observation.url, genomaster, required)?;
+        if let Some(before) = &verified {
+            let pinned = before.genomaster.as_deref();
+            if pinned.is_some() && pinned != genomaster {
+                problem = problem.or(Some(format!(
+                    "run {run} was signed by {} before and is now by {}",
+                    pinned.unwrap_or_default(),
+                    genomaster.unwrap_or("nobody"),
+                )));
+            }
+        }
+        if state.equivocation(run)?.is_some() {
+            problem = Some(two_histories(state, run));
+        }
+        let head = verified.as_ref().map(RunRecord::journal);
+        let known = verified.clone();
         Ok(ObservedRun {
-            chain: HistoryChain::new(spec.digest()),
-            journal: PublicJournal::new(spec.clone(), genomaster, legacy)?,
+            chain: HistoryChain::new(run),
+            journal: PublicJournal::new(spec.clone(), genomaster, observation.legacy, head)?,
             spec,
-            legacy,
+            genomaster: genomaster.map(str::to_owned),
+            legacy: observation.legacy,
             closed: Vec::new(),
-            problem: None,
+            training_seeds: Vec::new(),
+            finished: false,
+            heads: known.as_ref().map_or_else(Vec::new, |r| r.heads.clone()),
+            retrained: known.map_or_else(BTreeMap::new, |r| r.retrained),
+            considered: 0,
+            saved: verified.clone(),
+            verified,
+            problem,
         })
     }
 
@@ -39,7 +105,7 @@ impl ObservedRun {
         self,
         spec: RunSpec,
         genomaster: Option<&str>,
-        legacy: bool,
+        observation: &Observation,
     ) -> Result<ObservedRun> {
         let (old, new) = (self.spec.digest(), spec.digest());
         tracing::warn!("run {new} has replaced run {old} at this address");
@@ -47,31 +113,44 @@ impl ObservedRun {
         for problem in self.problem.as_deref().into_iter().chain(journal) {
             tracing::error!("run {old} cannot be trusted: {problem}");
         }
-        Ok(ObservedRun {
-            problem: self.problem,
-            ..ObservedRun::new(spec, genomaster, legacy)?
-        })
+        let mut next = ObservedRun::new(spec, genomaster, observation)?;
+        next.problem = self.problem.or(next.problem);
+        Ok(next)
     }
 
-    /// Recomputes the verdict of every job and scores the miners. An epoch has `epoch_jobs` jobs
-    /// or, by default, as many as the run's population.
-    pub fn validate(
-        &self,
-        epoch_jobs: Option<u32>,
-        genomaster: Option<&str>,
-        finished: bool,
-    ) -> (ScoringReport, Vec<EpochWeights>) {
+    /// Recomputes the verdict of every job that is in the journal and scores the miners. An epoch
+    /// has `epoch_jobs` jobs or, by default, as many as the run's population.
+    pub fn validate(&self, epoch_jobs: Option<u32>) -> (ScoringReport, Vec<EpochWeights>) {
         let population = self.spec.search.population;
         let mut terms = ScoringTerms::new(self.spec.digest(), &self.spec.rules.agreement);
-        terms.genomaster = genomaster;
+        terms.genomaster = self.genomaster.as_deref();
         terms.legacy = self.legacy;
         terms.epoch_jobs = epoch_jobs.map_or(population, |n| n as usize);
-        terms.finished = finished;
-        let (mut report, epochs) = validate(&self.closed, &terms);
+        let proven = self.proven();
+        terms.finished = self.journal.is_finished() && proven.len() == self.closed.len();
+        terms.retrained = &self.retrained;
+        let (mut report, epochs) = validate(proven, &terms);
+        report.unproven = self.closed.len() - proven.len();
         report.history = self.problem.clone();
         report.journal = self.journal.problem().map(str::to_owned);
-        report.events = self.journal.events();
+        report.events = self.journal.head().number;
         (report, epochs)
+    }
+
+    /// The jobs that are in the verified journal. What a genomaster only lists pays nobody.
+    fn proven(&self) -> &[ClosedJob] {
+        let proven = self.journal.closed().len().min(self.closed.len());
+        &self.closed[..proven]
+    }
+
+    /// The genomaster's address, if it has one.
+    pub fn genomaster(&self) -> Option<&str> {
+        self.genomaster.as_deref()
+    }
+
+    /// The heads that the genomaster has signed, for other validators.
+    pub fn heads(&self) -> &[SignedHead] {
+        &self.heads
     }
 }
 
@@ -80,75 +159,224 @@ impl ObservedRun {
 pub async fn fetch(
     client: &Client,
     observed: &mut Option<ObservedRun>,
-    legacy: bool,
+    observation: &Observation,
 ) -> Result<(bool, bool)> {
     let spec = client.run().await?;
     let genomaster = client.genomaster().await?;
     let now = match observed.take() {
         Some(same) if same.spec == spec => same,
-        Some(other) => other.replaced_by(spec, genomaster, legacy)?,
-        None => ObservedRun::new(spec, genomaster, legacy)?,
+        Some(other) => other.replaced_by(spec, genomaster, observation)?,
+        None => ObservedRun::new(spec, genomaster, observation)?,
     };
     let run = observed.insert(now);
-    let before = run.closed.len();
-    let (finished, head) = loop {
-        let page = client.jobs(run.closed.len()).await?;
-        // An empty page also ends the loop, because `total` is only a claim of the genomaster.
-        let complete = page.jobs.is_empty() || run.closed.len() + page.jobs.len() >= page.total;
-        run.closed.extend(page.jobs);
-        if complete {
-            break (page.finished, page.head);
-        }
-    };
-    run.check(head.as_ref(), genomaster);
+    let before = run.proven().len();
+    let head = run.follow_list(client).await?;
+    run.check(head.as_ref(), &observation.state)?;
     // After the jobs, so that the journal contains them unless an open job hides its end.
     run.journal.follow(client).await?;
     run.journal.compare(&run.closed);
-    Ok((run.closed.len() > before, finished))
+    run.check_journal();
+    run.save(&observation.state)?;
+    Ok((run.proven().len() > before, run.finished))
 }
 
 impl ObservedRun {
-    /// Compares the head that the genomaster signs with all jobs that it has ever listed. A
-    /// problem that was found once is kept, even if a later head is right.
-    fn check(&mut self, head: Option<&HistoryHead>, genomaster: Option<&str>) {
+    /// Fetches the rest of the genomaster's list of jobs, and the head that it signs.
+    async fn follow_list(&mut self, client: &Client) -> Result<Option<HistoryHead>> {
+        loop {
+            let page = client.jobs(self.closed.len()).await?;
+            // An empty page also ends the loop, because `total` is only a claim of the genomaster.
+            let complete =
+                page.jobs.is_empty() || self.closed.len() + page.jobs.len() >= page.total;
+            self.closed.extend(page.jobs);
+            self.training_seeds.extend(page.training_seeds);
+            if complete {
+                self.finished = page.finished;
+                return Ok(page.head);
+            }
+        }
+    }
+
+    /// Compares the head that the genomaster signs with all jobs that it has ever listed, also to
+    /// this validator before a restart. A problem that was found once is kept, even if a later head
+    /// is right.
+    fn check(&mut self, head: Option<&HistoryHead>, state: &StateFolder) -> Result<()> {
         self.chain.follow(&self.closed);
+        let genomaster = self.genomaster.as_deref();
         let problem = match head {
             Some(head) => self.chain.problem(head, genomaster),
             None => genomaster.map(|_| "the genomaster signs no head of its history".to_owned()),
         };
+        let is_right = problem.is_none();
+        let problem = problem.or_else(|| self.rewritten());
         // A genomaster that has shown two histories could otherwise return to the first one.
         self.problem = self.problem.take().or(problem);
+        let length = self.chain.length();
+        let signed = head.and_then(|head| SignedHead::new(self.spec.digest(), length, head));
+        if let Some(signed) = signed.filter(|_| is_right && self.genomaster.is_some()) {
+            let before = self.heads.clone();
+            self.compare_heads(&before, &signed, state)?;
+            if self.heads.last() != Some(&signed) {
+                self.heads.push(signed);
+                let surplus = self.heads.len().saturating_sub(MAX_HEADS);
+                self.heads.drain(..surplus);
+            }
+        }
+        Ok(())
     }
+
+    /// What this history lacks of the one that was verified before a restart.
+    fn rewritten(&self) -> Option<String> {
+        let known = self.verified.as_ref()?;
+        let (jobs, known_jobs) = (self.chain.length(), known.batches);
+        match self.chain.hash_at(known_jobs) {
+            Some(hash) if hash == known.batches_link => None,
+            Some(hash) => Some(format!(
+                "the hash of its first {known_jobs} jobs is {hash}, but was {} when they were verified before: it was rewritten",
+                known.batches_link
+            )),
+            None => Some(format!(
+                "it has {jobs} jobs, but {known_jobs} were verified before: jobs were removed"
+            )),
+        }
+    }
+
+    /// Compares heads that the genomaster has signed, for this validator or for another one, with
+    /// `own`, its latest head for this validator.
+    fn compare_heads(
+        &mut self,
+        heads: &[SignedHead],
+        own: &SignedHead,
+        state: &StateFolder,
+    ) -> Result<()> {
+        let same_genomaster = |head: &&SignedHead| head.run == own.run && head.hotkey == own.hotkey;
+        let mut comparable = heads.iter().filter(same_genomaster);
+        let found =
+            comparable.find_map(|head| Equivocation::find(head, own, &self.chain, &self.closed));
+        if let Some(proof) = found {
+            let run = self.spec.digest();
+            state.save_proof(&state.equivocation_file(run), &proof)?;
+            let problem = two_histories(state, run);
+            tracing::error!("the genomaster {}: {problem}", own.hotkey);
+            self.problem = Some(problem);
+        }
+        Ok(())
+    }
+
+    /// Compares heads from other validators with this history. Those that are not signed by this
+    /// run's genomaster are ignored: anybody can invent them.
+    pub fn compare_with_peers(&mut self, heads: &[SignedHead], state: &StateFolder) -> Result<()> {
+        match self.heads.last().cloned() {
+            Some(own) => self.compare_heads(heads, &own, state),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks what can only be checked after the list and the journal were read.
+    fn check_journal(&mut self) {
+        let (listed, proven) = (self.closed.len(), self.journal.closed().len());
+        if self.finished && proven < listed && self.journal.problem().is_none() {
+            // No open job hides the end of the journal of a finished run.
+            self.problem.get_or_insert_with(|| {
+                format!("{listed} jobs are listed as finished, but the journal has only {proven}")
+            });
+        }
+        if let Some(secret) = self.journal.secret() {
+            let seeds = self.closed.iter().zip(&self.training_seeds);
+            let wrong = seeds
+                .filter(|(job, seed)| secret.training_seed(job.job) != **seed)
+                .map(|(job, _)| job.job)
+                .next();
+            if let Some(job) = wrong {
+                self.problem.get_or_insert_with(|| {
+                    format!("the training seed of {job} does not follow from the run's secret")
+                });
+            }
+        }
+    }
+
+    /// Writes what is verified, unless something is wrong: then what was verified before is kept.
+    fn save(&mut self, state: &StateFolder) -> Result<()> {
+        if self.problem.is_some() || self.journal.problem().is_some() {
+            return Ok(());
+        }
+        let JournalHead { number, hash } = self.journal.head();
+        let batches = self.chain.length();
+        let record = RunRecord {
+            run: self.spec.digest(),
+            genomaster: self.genomaster.clone(),
+            events: number,
+            events_link: hash,
+            batches,
+            batches_link: self.chain.hash_at(batches).unwrap_or(self.spec.digest()),
+            heads: self.heads.clone(),
+            retrained: self.retrained.clone(),
+        };
+        if self.saved.as_ref() != Some(&record) {
+            state.save_run(&record)?;
+            self.saved = Some(record);
+        }
+        Ok(())
+    }
+
+    /// Trains those of the new jobs again that are in the sample. Jobs without a consensus pay
+    /// nobody, so they are not trained.
+    pub async fn retrain(&mut self, retraining: &Retraining, state: &StateFolder) -> Result<()> {
+        for at in self.considered..self.proven().len() {
+            let job = &self.closed[at];
+            let history = self.chain.hash_at(at + 1).unwrap_or(self.spec.digest());
+            let is_new = job.verdict.consensus.is_some() && !self.retrained.contains_key(&job.job);
+            if is_new && retraining.includes(job, history) {
+                let recipe = self.recipe(at)?;
+                let training_seed = recipe.seed;
+                let recomputed = retraining.train(&self.spec, job, recipe).await?;
+                let is_wrong = |row: &Row| matches!(row, Row::Measured(_)) && *row != recomputed;
+                if job.rows.iter().any(|(_, row)| is_wrong(row)) {
+                    let file = state.wrong_job_file(self.spec.digest(), job.job);
+                    let proof = WrongJob {
+                        run: self.spec.digest(),
+                        spec: &self.spec,
+                        job,
+                        training_seed,
+                        recomputed: &recomputed,
+                    };
+                    state.save_proof(&file, &proof)?;
+                    let (number, file) = (job.job, file.display());
+                    tracing::error!("{number} has wrong rows; the proof is in {file}");
+                }
+                self.retrained.insert(job.job, recomputed);
+                // At once, because a training may take long.
+                self.save(state)?;
+            }
+            self.considered = at + 1;
+        }
+        Ok(())
+    }
+
+    /// The recipe of the job at this place of the list.
+    fn recipe(&self, at: usize) -> Result<Recipe> {
+        if self.spec.secret_hash.is_none() {
+            return Ok(self.spec.recipe.clone());
+        }
+        let job = self.closed[at].job;
+        let revealed = self
+            .journal
+            .secret()
+            .map(|secret| secret.training_seed(job));
+        let seed = revealed.or_else(|| self.training_seeds.get(at).copied());
+        let seed =
+            seed.with_context(|| format!("the genomaster gives no training seed of {job}"))?;
+        Ok(seeded_recipe(&self.spec.recipe, seed))
+    }
+}
+
+fn two_histories(state: &StateFolder, run: naschain_core::Digest) -> String {
+    let file = state.equivocation_file(run);
+    format!(
+        "the genomaster has signed two histories of run {run}; the proof is in {}",
+        file.display()
+    )
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cli::data_args::DataArgs;
-    use crate::cli::run_args::RunArgs;
-    use clap::Parser;
-    use naschain_train::Dataset;
-
-    #[derive(Parser)]
-    struct Flags {
-        #[command(flatten)]
-        run: RunArgs,
-        #[command(flatten)]
-        data: DataArgs,
-    }
-
-    fn spec(seed: u64) -> RunSpec {
-        let flags = Flags::parse_from(["run".to_owned(), format!("--seed={seed}")]);
-        flags.run.spec(&flags.data, &Dataset::digits()).unwrap()
-    }
-
-    #[test]
-    fn a_problem_of_a_history_survives_another_run() {
-        let mut run = ObservedRun::new(spec(1), None, false).unwrap();
-        run.problem = Some("job 3 was changed".to_owned());
-        let mut run = run.replaced_by(spec(2), None, false).unwrap();
-        assert_eq!((&run.spec, run.closed.len()), (&spec(2), 0));
-        run.check(None, None);
-        assert_eq!(run.problem.as_deref(), Some("job 3 was changed"));
-    }
-}
+mod tests;

@@ -3,11 +3,13 @@
 use anyhow::Result;
 
 use crate::client::{Client, ClientError};
-use naschain_run::{Auditor, ClosedJob, RunSpec, Signers, Unsigned};
+use naschain_run::{Auditor, ClosedJob, JournalHead, RunSecret, RunSpec, Signers, Unsigned};
 
 /// The verified part of a journal, and the first problem in it.
 pub struct PublicJournal {
     auditor: Auditor,
+    /// What was verified before a restart; the journal has to contain it.
+    verified: Option<JournalHead>,
     /// Number of jobs that were compared with it.
     compared: usize,
     problem: Option<String>,
@@ -17,13 +19,19 @@ impl PublicJournal {
     /// Starts at the beginning of a journal. `genomaster` is the address that miners sign for;
     /// without one, requests need no signatures unless some have them. With `legacy`, miners of
     /// the reference network never need signatures.
-    pub fn new(spec: RunSpec, genomaster: Option<&str>, legacy: bool) -> Result<PublicJournal> {
+    pub fn new(
+        spec: RunSpec,
+        genomaster: Option<&str>,
+        legacy: bool,
+        verified: Option<JournalHead>,
+    ) -> Result<PublicJournal> {
         let mut signers = Signers::default();
         signers.genomaster = genomaster.map(str::to_owned);
         signers.unsigned = Unsigned::AllInUnsignedRun;
         signers.legacy = legacy;
         Ok(PublicJournal {
             auditor: Auditor::new(spec, signers)?,
+            verified,
             compared: 0,
             problem: None,
         })
@@ -35,6 +43,7 @@ impl PublicJournal {
         while self.problem.is_none() {
             let page = client.journal(self.auditor.head().number).await?.entries;
             if page.is_empty() {
+                self.check_end();
                 break;
             }
             for (at, entry) in page.iter().enumerate() {
@@ -44,9 +53,37 @@ impl PublicJournal {
                     self.problem = Some(fault.to_string());
                     break;
                 }
+                if let Err(problem) = self.check_position() {
+                    self.problem = Some(problem);
+                    break;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Compares the current position with the one that was verified before.
+    fn check_position(&mut self) -> Result<(), String> {
+        let head = self.auditor.head();
+        let reached = self.verified.take_if(|known| known.number == head.number);
+        match reached {
+            Some(known) if known.hash != head.hash => Err(format!(
+                "event {} has hash {}, but {} when it was verified before: the journal was rewritten",
+                head.number, head.hash, known.hash
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// At the end of the journal: everything that was verified before must have been in it.
+    fn check_end(&mut self) {
+        let events = self.events();
+        if let Some(known) = self.verified.filter(|known| known.number > events) {
+            self.problem = Some(format!(
+                "it has {events} events, but {} were verified before: events were removed",
+                known.number
+            ));
+        }
     }
 
     /// Compares the jobs that the genomaster lists, all in order, with those in the journal.
@@ -64,6 +101,26 @@ impl PublicJournal {
             }
             self.compared += 1;
         }
+    }
+
+    /// The jobs that have ended in the verified part.
+    pub fn closed(&self) -> &[ClosedJob] {
+        self.auditor.state().closed()
+    }
+
+    /// Whether the search is finished in the verified part.
+    pub fn is_finished(&self) -> bool {
+        self.auditor.state().is_finished()
+    }
+
+    /// The run's secret, once it is revealed.
+    pub fn secret(&self) -> Option<RunSecret> {
+        self.auditor.state().secret()
+    }
+
+    /// The position of the last verified event.
+    pub fn head(&self) -> JournalHead {
+        self.auditor.head()
     }
 
     /// Number of verified events.

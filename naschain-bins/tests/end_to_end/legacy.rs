@@ -94,6 +94,7 @@ fn python_miners_and_their_validator_work_unchanged() {
     let weights = dir.join("weights.json");
     let mut validator = crate::programs::validator();
     validator.args(["--genomaster", &server.url, "--json", "--legacy"]);
+    validator.arg("--unsigned");
     let output = validator
         .arg("--weights-out")
         .arg(&weights)

@@ -68,6 +68,7 @@ fn report_of(jobs: &[ClosedJob], legacy: bool) -> ScoringReport {
         legacy,
         epoch_jobs: 1,
         finished: true,
+        retrained: &NOT_RETRAINED,
     };
     validate(jobs, &terms).0
 }
@@ -147,4 +148,37 @@ fn a_wrong_verdict_is_disputed() {
     let mut wrong = job(1);
     wrong.verdict.agreed[2] = false;
     assert_eq!(report(&[wrong]).disputed, [JobId(1)]);
+}
+
+#[test]
+fn rows_that_differ_from_the_own_training_earn_nothing() {
+    let jobs = [job(1), job(2)];
+    let agreement = Agreement::default();
+    let genomaster = key(9);
+    let own = |hundredths, digest| {
+        let Row::Measured(mut own) = measured(hundredths) else {
+            unreachable!();
+        };
+        own.digest = Digest([digest; 32]);
+        BTreeMap::from([(JobId(2), Row::Measured(own))])
+    };
+    let report = |retrained: &BTreeMap<JobId, Row>| {
+        let mut terms = ScoringTerms::new(RUN, &agreement);
+        terms.genomaster = Some(genomaster.address());
+        terms.retrained = retrained;
+        validate(&jobs, &terms).0
+    };
+    let right = report(&own(9000, 7));
+    assert_eq!((right.accepted, right.retrained), (2, 1));
+    assert_eq!((right.wrong.len(), right.wrong()), (0, None));
+    // Another digest, and the right digest with a better accuracy.
+    for retrained in [own(9000, 8), own(8999, 7)] {
+        let wrong = report(&retrained);
+        assert_eq!((wrong.accepted, wrong.wrong.len()), (1, 3));
+        assert!(wrong.wrong.iter().all(|row| row.job == JobId(2)));
+        assert!(wrong.wrong().unwrap().contains("own training"));
+        assert!(wrong.distrust().is_none());
+    }
+    let diverged = BTreeMap::from([(JobId(2), Row::Failed("diverged".to_owned()))]);
+    assert_eq!(report(&diverged).accepted, 1);
 }

@@ -7,3 +7,4 @@ mod journal;
 mod memory;
 mod old_network;
 mod precomputed;
+mod validators;

@@ -16,12 +16,12 @@ use naschain_identity::{Auth, Hotkey, SignedParts};
 use naschain_run::{Entry, JobReply, JournalHead, Proof, RunSpec};
 use serde_json::{Value, json};
 
-fn key(seed: u8) -> Hotkey {
+pub(crate) fn key(seed: u8) -> Hotkey {
     Hotkey::from_seed(&[seed; 32])
 }
 
 /// Seed of the genomaster's key; those of the miners are 1, 2 and 3.
-const GENOMASTER: u8 = 9;
+pub(crate) const GENOMASTER: u8 = 9;
 
 /// A signed request as the journal keeps it.
 fn proof(miner: u8, genomaster: u8, path: &str, body: &Value, nonce: u64) -> Option<Proof> {
@@ -37,7 +37,7 @@ fn proof(miner: u8, genomaster: u8, path: &str, body: &Value, nonce: u64) -> Opt
 }
 
 /// A finished run in which every miner signed.
-async fn signed_run(dir: &Path) -> RunSpec {
+pub(crate) async fn signed_run(dir: &Path) -> RunSpec {
     let spec = crate::operations::simulated::spec(2, 2, 3);
     create_or_check(spec.clone(), dir).unwrap();
     let place = Place::of_run(dir);
@@ -172,7 +172,7 @@ async fn a_signed_run_needs_a_fresh_signature_for_its_genomaster_on_every_event(
 }
 
 /// Serves a run; read requests need no signature.
-async fn serve(dir: &Path) -> String {
+pub(crate) async fn serve(dir: &Path) -> String {
     let access = Access {
         hotkey: Some(key(GENOMASTER)),
         open_reads: true,
@@ -182,7 +182,7 @@ async fn serve(dir: &Path) -> String {
 }
 
 /// The same on a given port, until `stop`.
-async fn serve_at(
+pub(crate) async fn serve_at(
     dir: &Path,
     access: Access,
     port: u16,
@@ -247,7 +247,7 @@ async fn auditors_and_validators_read_the_public_journal() {
 }
 
 /// An unsigned run by miners whose names are not addresses.
-async fn unsigned_run(dir: &Path, seed: u64, jobs: usize) -> RunSpec {
+pub(crate) async fn unsigned_run(dir: &Path, seed: u64, jobs: usize) -> RunSpec {
     let spec = crate::operations::simulated::spec(2, 2, seed);
     create_or_check(spec.clone(), dir).unwrap();
     let coordinator = Coordinator::open(Place::of_run(dir), spec.clone());
@@ -300,7 +300,7 @@ async fn a_validator_sets_the_weights_of_a_run_that_takes_the_address_over() {
     let weights = all.join("weights");
     let mut validator = crate::programs::validator();
     validator
-        .args(["--watch", "--json", "--epoch-batches=1"])
+        .args(["--watch", "--json", "--epoch-batches=1", "--unsigned"])
         .args(["--genomaster", &url, "--weights-out"])
         .arg(&weights)
         .stdout(std::process::Stdio::null());

@@ -1,7 +1,7 @@
 //! What an operator relies on: the journal, standbys, audits, events, and behaviour under faults.
 
 mod audit;
-mod audit_signed;
+pub(crate) mod audit_signed;
 mod deploy;
 mod disk_full;
 mod failover;

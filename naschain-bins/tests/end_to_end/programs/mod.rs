@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Flags of a small run: 12 genomes, each trained in at most a second.
@@ -36,8 +37,15 @@ pub(crate) fn miner() -> Command {
     Command::new(env!("CARGO_BIN_EXE_miner"))
 }
 
+/// A validator that remembers nothing of others, because runs with equal settings are the same run.
 pub(crate) fn validator() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_validator"))
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+    let number = STARTED.fetch_add(1, Ordering::Relaxed);
+    let name = format!("validator-state-{}-{number}", std::process::id());
+    let state = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_validator"));
+    command.env("XDG_STATE_HOME", state);
+    command
 }
 
 static SKIPPED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());

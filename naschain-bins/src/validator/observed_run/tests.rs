@@ -1,0 +1,37 @@
+use super::*;
+use crate::cli::data_args::DataArgs;
+use crate::cli::run_args::RunArgs;
+use clap::Parser;
+use naschain_train::Dataset;
+
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    run: RunArgs,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+fn spec(seed: u64) -> RunSpec {
+    let flags = Flags::parse_from(["run".to_owned(), format!("--seed={seed}")]);
+    flags.run.spec(&flags.data, &Dataset::digits()).unwrap()
+}
+
+#[test]
+fn a_problem_of_a_history_survives_another_run() {
+    let name = format!("naschain-observed-{}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let observation = Observation {
+        url: "http://127.0.0.1:5000".to_owned(),
+        required: None,
+        legacy: false,
+        state: StateFolder::open(path.clone()).unwrap(),
+    };
+    let mut run = ObservedRun::new(spec(1), None, &observation).unwrap();
+    run.problem = Some("job 3 was changed".to_owned());
+    let mut run = run.replaced_by(spec(2), None, &observation).unwrap();
+    assert_eq!((&run.spec, run.closed.len()), (&spec(2), 0));
+    run.check(None, &observation.state).unwrap();
+    assert_eq!(run.problem.as_deref(), Some("job 3 was changed"));
+    std::fs::remove_dir_all(path).unwrap();
+}

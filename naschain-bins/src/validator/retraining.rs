@@ -1,0 +1,96 @@
+//! A validator's own trainings: a sample of the jobs, to find answers that agree and are wrong.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use naschain_consensus::Row;
+use naschain_core::{Digest, Recipe};
+use naschain_run::{ClosedJob, RunSpec, Sample, SampleSecret};
+use naschain_train::{Error, Options, train};
+use serde::Serialize;
+
+use crate::cli::data_args::KEEP_MIB;
+use crate::journal::run_folder::{check_data, versions};
+use crate::miner::dataset_cache::DatasetCache;
+
+/// Trains jobs again.
+pub struct Retraining {
+    sample: Sample,
+    secret: SampleSecret,
+    options: Options,
+    data_dir: Option<PathBuf>,
+    datasets: DatasetCache,
+}
+
+/// The proof that rows of a job are wrong: everything that somebody needs to repeat the training and
+/// to check who signed the rows.
+#[derive(Serialize)]
+pub struct WrongJob<'a> {
+    /// The run.
+    pub run: Digest,
+    /// The run's specification.
+    pub spec: &'a RunSpec,
+    /// The job with its rows and their signed requests.
+    #[serde(rename = "batch")]
+    pub job: &'a ClosedJob,
+    /// The seed of its training.
+    pub training_seed: u64,
+    /// What the validator's training gave.
+    pub recomputed: &'a Row,
+}
+
+impl Retraining {
+    /// Trains a sample of the jobs.
+    pub fn new(
+        sample: Sample,
+        secret: SampleSecret,
+        options: Options,
+        data_dir: Option<PathBuf>,
+    ) -> Result<Retraining> {
+        options.device.check()?;
+        Ok(Retraining {
+            sample,
+            secret,
+            options,
+            data_dir,
+            datasets: DatasetCache::default(),
+        })
+    }
+
+    /// Whether this job is in the sample. `history` is the hash of the history that ends with it.
+    pub fn includes(&self, job: &ClosedJob, history: Digest) -> bool {
+        self.sample.includes(&self.secret, job.job, history)
+    }
+
+    /// Trains a job.
+    ///
+    /// # Errors
+    /// If it cannot be trained here. A training that diverges is a result.
+    pub async fn train(&self, spec: &RunSpec, job: &ClosedJob, recipe: Recipe) -> Result<Row> {
+        ensure!(
+            spec.versions == versions(),
+            "--retrain: this validator has versions {:?}, the run needs {:?}: digests would differ",
+            versions(),
+            spec.versions
+        );
+        let (name, dir) = (spec.data.name.parse()?, self.data_dir.clone());
+        let dataset = self.datasets.get(&name, dir, KEEP_MIB).await;
+        let dataset = dataset.context("--retrain needs the data set of the run")?;
+        check_data(spec, &dataset)?;
+        let architecture = spec.space.decode(&job.genome)?;
+        let (options, number) = (self.options, job.job);
+        tracing::info!("{number}: training it again");
+        // In a blocking thread: peers are answered meanwhile.
+        let trained = tokio::task::spawn_blocking(move || {
+            train(&architecture, &dataset, &recipe, options, &mut |_| {
+                ControlFlow::Continue(())
+            })
+        });
+        match trained.await? {
+            Ok(trained) => Ok(Row::Measured(trained.measurement)),
+            Err(error @ Error::Diverged { .. }) => Ok(Row::Failed(error.to_string())),
+            Err(error) => Err(error).with_context(|| format!("{number} cannot be trained again")),
+        }
+    }
+}
