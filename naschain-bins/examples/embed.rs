@@ -81,7 +81,8 @@ fn main() -> Result<()> {
     for entry in &journal {
         auditor.verify_next(entry, &[])?;
     }
-    let terms = ScoringTerms::new(spec.digest(), &spec.rules.agreement);
+    let mut terms = ScoringTerms::new(spec.digest(), &spec.rules.agreement);
+    terms.spec = Some(&spec);
     let (report, _) = validate(auditor.state().closed(), &terms);
     println!("{}", report.table());
     for member in auditor.state().front() {

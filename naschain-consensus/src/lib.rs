@@ -24,5 +24,5 @@ pub use rejected::Rejected;
 pub use reputation::Reputation;
 pub use rules::{Rules, Trust, Watchdog};
 pub use scores::{MovingAverage, Scoreboard, Tally, l1_normalise, normalise};
-pub use verdict::{Finding, Verdict, judge, judge_late, judge_with_costs};
+pub use verdict::{Finding, Verdict, check_costs, judge, judge_late, judge_with_costs};
 pub use weights::{WeightLimits, weights_v10, weights_v11};

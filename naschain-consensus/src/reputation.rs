@@ -31,14 +31,14 @@ pub struct Reputation {
 }
 
 impl Default for Reputation {
-    /// 100,000 names, ten minutes, back-off from 30 seconds to an hour, 1 GFLOP/s, two seconds.
+    /// 100,000 names, ten minutes, back-off from 30 seconds to an hour, 0.1 GFLOP/s, two seconds.
     fn default() -> Self {
         Reputation {
             max_miners: 100_000,
             place_ms: 600_000,
             backoff_ms: 30_000,
             max_backoff_ms: 3_600_000,
-            min_flops_per_second: 1_000_000_000,
+            min_flops_per_second: 100_000_000,
             draw_wait_ms: 2_000,
         }
     }

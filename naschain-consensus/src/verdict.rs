@@ -138,16 +138,22 @@ pub fn judge_with_costs(rows: &[Row], costs: Option<&Costs>, agreement: &Agreeme
     let Some(costs) = costs else {
         return judge(rows, agreement);
     };
-    let checked = rows.iter().map(|row| match row {
-        Row::Measured(own) if own.params != costs.params || own.flops != costs.flops => {
+    let checked = rows.iter().map(|row| check_costs(row.clone(), costs));
+    judge(&checked.collect::<Vec<Row>>(), agreement)
+}
+
+/// An answer as it counts where the costs of the network are known: malformed if its parameters or
+/// FLOPs differ from them.
+pub fn check_costs(row: Row, costs: &Costs) -> Row {
+    match row {
+        Row::Measured(found) if (found.params, found.flops) != (costs.params, costs.flops) => {
             Row::Malformed(format!(
                 "params {} and flops {} are those of another network; this one has {} and {}",
-                own.params, own.flops, costs.params, costs.flops
+                found.params, found.flops, costs.params, costs.flops
             ))
         }
-        row => row.clone(),
-    });
-    judge(&checked.collect::<Vec<Row>>(), agreement)
+        row => row,
+    }
 }
 
 /// Compares a late answer, which had no part in the verdict, with the consensus of its job. It

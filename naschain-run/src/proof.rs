@@ -81,6 +81,13 @@ impl Proof {
         lease_in_path(&self.path)
     }
 
+    /// The row of a signed answer.
+    pub(crate) fn row(&self) -> Option<Row> {
+        self.read::<ResultRequest>()
+            .ok()
+            .map(|request| request.row())
+    }
+
     /// Verifies only the signature.
     ///
     /// # Errors

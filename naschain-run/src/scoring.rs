@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use naschain_consensus::{Agreement, Event, JobId, MinerId, Row, Rule, Scoreboard, judge};
-use naschain_core::{Digest, Measurement};
+use naschain_consensus::{
+    Agreement, Event, JobId, MinerId, Row, Rule, Scoreboard, check_costs, judge,
+};
+use naschain_core::{Costs, Digest, Measurement};
 use serde::Serialize;
 
 use crate::closed_job::ClosedJob;
 use crate::epochs::{EpochWeights, JudgedJob, epochs};
 use crate::legacy_uid::legacy_uid;
 use crate::proof::{Proof, RequestRules};
+use crate::spec::RunSpec;
 
 /// The parameters of [`validate`].
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +30,8 @@ pub struct ScoringTerms<'a> {
     pub epoch_jobs: usize,
     /// Whether the run is finished; then an incomplete last epoch counts.
     pub finished: bool,
+    /// The run's specification, to check the costs of the rows; without it they are not checked.
+    pub spec: Option<&'a RunSpec>,
     /// The results of jobs that the validator has trained itself. Rows that differ earn nothing.
     pub retrained: &'a BTreeMap<JobId, Row>,
 }
@@ -44,6 +49,7 @@ impl<'a> ScoringTerms<'a> {
             legacy: false,
             epoch_jobs: usize::MAX,
             finished: true,
+            spec: None,
             retrained: &NOT_RETRAINED,
         }
     }
@@ -240,9 +246,10 @@ impl Signatures {
     /// Returns the rows of a job; forged ones are replaced by malformed rows.
     fn check(&mut self, job: &ClosedJob, terms: &ScoringTerms) -> Vec<(MinerId, Row)> {
         let mut rows = job.rows.clone();
+        let costs = terms.spec.and_then(|spec| spec.costs_of(&job.genome));
         for (place, (miner, row)) in rows.iter_mut().enumerate() {
             let proof = job.proofs.get(place).and_then(Option::as_ref);
-            let Some(problem) = self.problem(miner, row, proof, terms) else {
+            let Some(problem) = self.problem(miner, row, proof, costs.as_ref(), terms) else {
                 continue;
             };
             *row = Row::Malformed(format!("forged: {problem}"));
@@ -260,8 +267,15 @@ impl Signatures {
         miner: &MinerId,
         row: &Row,
         proof: Option<&Proof>,
+        costs: Option<&Costs>,
         terms: &ScoringTerms,
     ) -> Option<String> {
+        if let Some(costs) = costs
+            && let Row::Malformed(problem) = check_costs(row.clone(), costs)
+            && matches!(row, Row::Measured(_))
+        {
+            return Some(problem);
+        }
         let Some(proof) = proof else {
             let is_old = legacy_uid(miner).is_some();
             if terms.genomaster.is_some() && !is_old {
@@ -277,10 +291,14 @@ impl Signatures {
         let Some(lease) = proof.lease() else {
             return Some("the signed request is not an answer".to_owned());
         };
+        // A row with wrong costs was signed as it was, and is stored as malformed.
+        let signed = proof
+            .row()
+            .filter(|signed| costs.is_some_and(|costs| check_costs(signed.clone(), costs) == *row));
         let answer = Event::Submit {
             miner: miner.clone(),
             lease,
-            row: row.clone(),
+            row: signed.unwrap_or_else(|| row.clone()),
         };
         let rules = RequestRules {
             run: terms.run,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use naschain_consensus::Rules;
-use naschain_core::{Digest, MacroSpace, Recipe};
+use naschain_core::{Costs, Digest, Genome, MacroSpace, Recipe};
 use naschain_nsga::{Objective, SearchConfig};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,10 @@ pub struct RunSpec {
     pub search: SearchConfig,
     /// The rules of the job board: assignment and agreement.
     pub rules: Rules,
+    /// Whether an answer whose parameters or FLOPs are not those of its network is malformed. Runs of
+    /// earlier versions, which do not store it, compared the answers only with each other.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checks_costs: bool,
     /// The hash of the run's secret ([`crate::RunSecret`]), if its training seeds are secret until
     /// they are needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,7 +45,12 @@ pub struct RunSpec {
 const REQUEST_VERSION: u32 = 2;
 
 /// Settings that runs of earlier versions lack; in those runs they have their former meaning.
-const ADDED_LATER: [&str; 3] = ["request_version", "rules.reputation", "rules.silent_uids"];
+const ADDED_LATER: [&str; 4] = [
+    "checks_costs",
+    "request_version",
+    "rules.reputation",
+    "rules.silent_uids",
+];
 
 fn first_version() -> u32 {
     1
@@ -80,6 +89,7 @@ impl RunSpec {
             search: SearchConfig::new(space.genome_len(), objectives()),
             rules: Rules::default(),
             space,
+            checks_costs: true,
             secret_hash: None,
             request_version: REQUEST_VERSION,
         }
@@ -111,6 +121,11 @@ impl RunSpec {
     pub fn digest(&self) -> Digest {
         let json = serde_json::to_vec(self).expect("a run specification is plain data");
         Digest(*blake3::hash(&json).as_bytes())
+    }
+
+    /// The costs of a genome; `None` if it is not one of the space.
+    pub fn costs_of(&self, genome: &Genome) -> Option<Costs> {
+        self.space.decode(genome).ok()?.costs().ok()
     }
 
     /// What signed requests of this run have to say.

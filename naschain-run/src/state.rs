@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use naschain_consensus::{
     Action, Event, Failure, JobBoard, JobId, LeaseId, Millis, MinerId, Rejected, Row, Verdict,
+    check_costs,
 };
 use naschain_core::{Digest, Genome, MacroSpace};
 use naschain_nsga::{CandidateId, Outcome, Pace, Search};
@@ -112,6 +113,7 @@ impl RunState {
         if let Event::Reveal { secret } = event {
             self.reveal(secret)?;
         }
+        let event = self.with_checked_costs(event);
         let is_tick = matches!(event, Event::Tick);
         let answered = self.answered(&event);
         let mut actions = self.parts.board.handle(now, event)?;
@@ -157,6 +159,19 @@ impl RunState {
             self.open_jobs(now, &mut actions);
         }
         Ok(actions)
+    }
+
+    /// Makes an answer malformed whose costs are not those of its network.
+    fn with_checked_costs(&self, mut event: Event) -> Event {
+        if let Event::Submit { lease, row, .. } = &mut event
+            && self.spec.checks_costs
+            && let Some((job, _)) = self.parts.board.seat_of(*lease)
+            && let Some(genome) = self.parts.genomes.get(&job)
+            && let Some(costs) = self.spec.costs_of(genome)
+        {
+            *row = check_costs(row.clone(), &costs);
+        }
+        event
     }
 
     fn reveal(&mut self, secret: Digest) -> Result<(), Rejected> {

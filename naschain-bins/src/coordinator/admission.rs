@@ -40,8 +40,11 @@ fn join(
     max_miners: usize,
 ) -> Option<Result<Vec<Action>, CallError>> {
     let board = active.state.board();
-    // A miner that has joined before needs no additional memory, so it may always return.
-    if !board.has_joined(miner) && board.miners().len() >= max_miners {
+    // The board has a limit of its own, at which the places of idle miners are given to others. At
+    // this one, a miner that has joined before needs no additional memory, so it may always return.
+    let places = active.state.spec().rules.reputation;
+    let is_limited = places.is_none_or(|places| max_miners < places.max_miners as usize);
+    if is_limited && !board.has_joined(miner) && board.miners().len() >= max_miners {
         return Some(Err(CallError::TooManyMiners { limit: max_miners }));
     }
     let same = match event {
@@ -89,6 +92,8 @@ fn idle(active: &ActiveRun, now: Millis, miner: &MinerId, repeated: bool) -> Opt
     let full = repeated && board.is_present(miner) && !board.has_capacity(miner);
     let reason = if full {
         NoWork::NotEligible
+    } else if let Some(until) = board.back_off(now, miner) {
+        NoWork::BackOff { until }
     } else {
         board.idle_reason(miner)?
     };

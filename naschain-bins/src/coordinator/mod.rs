@@ -256,7 +256,8 @@ impl Coordinator {
             let mut wake_up = give_up;
             for action in actions {
                 if let Action::Idle {
-                    reason: NoWork::TooFast { until },
+                    reason:
+                        NoWork::TooFast { until } | NoWork::BackOff { until } | NoWork::Draw { until },
                     ..
                 } = action
                 {

@@ -80,6 +80,7 @@ impl From<CallError> for Failure {
             CallError::Rejected(Rejected::StaleLease { .. }) => ProblemKind::StaleLease,
             CallError::Rejected(Rejected::UnknownLease { .. }) => ProblemKind::UnknownLease,
             CallError::Rejected(Rejected::NotYours { .. }) => ProblemKind::NotYours,
+            CallError::Rejected(Rejected::Full { .. }) => ProblemKind::TooManyMiners,
             CallError::Rejected(_) | CallError::OtherAnswer { .. } => ProblemKind::Refused,
             CallError::WrongEpoch { .. } => ProblemKind::WrongEpoch,
             CallError::Auth(error) => ProblemKind::from(error),

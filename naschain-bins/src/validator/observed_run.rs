@@ -123,6 +123,7 @@ impl ObservedRun {
     pub fn validate(&self, epoch_jobs: Option<u32>) -> (ScoringReport, Vec<EpochWeights>) {
         let population = self.spec.search.population;
         let mut terms = ScoringTerms::new(self.spec.digest(), &self.spec.rules.agreement);
+        terms.spec = Some(&self.spec);
         terms.genomaster = self.genomaster.as_deref();
         terms.legacy = self.legacy;
         terms.epoch_jobs = epoch_jobs.map_or(population, |n| n as usize);

@@ -62,6 +62,7 @@ fn report(jobs: &[ClosedJob]) -> ScoringReport {
 fn report_of(jobs: &[ClosedJob], legacy: bool) -> ScoringReport {
     let (genomaster, agreement) = (key(9), Agreement::default());
     let terms = ScoringTerms {
+        spec: None,
         run: RUN,
         agreement: &agreement,
         genomaster: Some(genomaster.address()),
