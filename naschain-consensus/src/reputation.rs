@@ -26,12 +26,13 @@ pub struct Reputation {
     /// The slowest plausible machine. A lease ends when its heartbeats fall behind the pace of such
     /// a machine, or of one ten times slower than the slowest that had answers accepted lately.
     pub min_flops_per_second: u64,
-    /// How long miners that request work are gathered before the open seats are drawn among them.
+    /// How long miners that request work are gathered before the open seats are drawn among them; 0
+    /// gives an open seat to the first that requests work.
     pub draw_wait_ms: u64,
 }
 
 impl Default for Reputation {
-    /// 100,000 names, ten minutes, back-off from 30 seconds to an hour, 0.1 GFLOP/s, two seconds.
+    /// 100,000 names, ten minutes, back-off from 30 seconds to an hour, 0.1 GFLOP/s, no draw.
     fn default() -> Self {
         Reputation {
             max_miners: 100_000,
@@ -39,7 +40,7 @@ impl Default for Reputation {
             backoff_ms: 30_000,
             max_backoff_ms: 3_600_000,
             min_flops_per_second: 100_000_000,
-            draw_wait_ms: 2_000,
+            draw_wait_ms: 0,
         }
     }
 }

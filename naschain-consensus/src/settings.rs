@@ -168,7 +168,7 @@ const SETTINGS: [Setting; 27] = [
     ),
     setting(
         "reputation.draw_wait_ms",
-        "how long miners are gathered before open seats are drawn among them",
+        "how long miners are gathered before open seats are drawn among them; 0: the first gets one",
         |rules, value| number(&mut reputation(rules).draw_wait_ms, value),
     ),
     setting(
@@ -287,6 +287,7 @@ mod tests {
     fn every_stored_field_is_a_setting() {
         let mut rules = Rules::default();
         rules.set("trust", "on").unwrap();
+        rules.set("silent_uids", "true").unwrap();
         let mut names = Vec::new();
         for (name, value) in serde_json::to_value(&rules).unwrap().as_object().unwrap() {
             let fields = value.as_object().into_iter().flatten();

@@ -277,6 +277,7 @@ fn with_records(seed: u64, groups: &[(Behaviour, usize)]) -> Options {
     options.rules.epochs = 20;
     let mut reputation = Reputation::default();
     reputation.min_flops_per_second = 1_000;
+    reputation.draw_wait_ms = 2_000;
     options.rules.reputation = Some(reputation);
     options
 }

@@ -147,6 +147,9 @@ pub struct RunArgs {
     /// Whether miners of the reference network take part, which send no heartbeats.
     #[arg(skip)]
     pub silent_uids: bool,
+    /// Whether open seats are drawn, set by `serve` for runs whose miners may be strangers.
+    #[arg(skip)]
+    pub draws_open_seats: bool,
 }
 
 /// Flags of the device and of computation.
@@ -246,6 +249,10 @@ pub struct CommonArgs {
     #[arg(long, value_name = "PLACE", value_parser = PlaceParser)]
     store: Option<Place>,
 }
+
+/// How long miners are gathered in a signed run before open seats are drawn among them: otherwise
+/// those who come first would hold all seats of the first generation.
+const DRAW_WAIT_MS: u64 = 2_000;
 
 /// An opened run.
 pub struct OpenRun {
@@ -386,6 +393,11 @@ impl RunArgs {
         rules.away_ms = self.lease_seconds.saturating_mul(2000).max(MIN_AWAY_MS);
         rules.epochs = epochs;
         rules.silent_uids = self.silent_uids;
+        if let Some(reputation) = &mut rules.reputation
+            && self.draws_open_seats
+        {
+            reputation.draw_wait_ms = DRAW_WAIT_MS;
+        }
         for setting in &self.rule {
             let Some((name, value)) = setting.split_once('=') else {
                 bail!("--rule is {setting:?}; it must be NAME=VALUE, such as max_retries=8");

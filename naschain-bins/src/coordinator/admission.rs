@@ -98,7 +98,7 @@ fn idle(active: &ActiveRun, now: Millis, miner: &MinerId, repeated: bool) -> Opt
         board.idle_reason(miner)?
     };
     // The board's time is that of its last event, which may be before `until`.
-    if matches!(reason, NoWork::TooFast { until } if until <= now) {
+    if matches!(reason, NoWork::TooFast { until } | NoWork::Draw { until } if until <= now) {
         return None;
     }
     // A new request shows that its miner is present, which has to be journaled now and then: here

@@ -15,6 +15,7 @@ pub(crate) fn strangers(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
         // The slowest machine trains 1,700 FLOPs a second.
         let mut reputation = Reputation::default();
         reputation.min_flops_per_second = 500;
+        reputation.draw_wait_ms = 2_000;
         options.rules.reputation = Some(reputation);
         options
     };

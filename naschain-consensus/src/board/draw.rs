@@ -7,10 +7,19 @@ use super::roster::{MinerIndex, OwnerIndex};
 use crate::{Action, Millis};
 
 impl JobBoard {
+    /// Whether open seats are drawn.
+    pub(super) fn draws_open_seats(&self) -> bool {
+        let reputation = self.rules.reputation;
+        reputation.is_some_and(|reputation| reputation.draw_wait_ms > 0)
+    }
+
     /// Schedules the draw of the open seats, if this miner may hold one of them. Returns when it
     /// will be.
     pub(super) fn schedule_draw(&mut self, miner: MinerIndex) -> Option<Millis> {
         let wait_ms = self.rules.reputation?.draw_wait_ms;
+        if wait_ms == 0 {
+            return None;
+        }
         self.next_open_for(miner)?;
         Some(*self.draw_at.get_or_insert(self.now.plus(wait_ms)))
     }

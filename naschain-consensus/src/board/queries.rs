@@ -82,9 +82,11 @@ impl JobBoard {
         }
         let refusal = self.self_selection_refusal(index);
         let may_take_open = self.may_take_open(index, refusal);
-        let is_drawn = self.rules.reputation.is_some();
+        let is_drawn = self.draws_open_seats();
         if (may_take_open || is_drawn) && self.open_seats.from(known.open_cursor).next().is_some() {
-            return None;
+            // Once a draw is scheduled, further requests change nothing.
+            let until = self.draw_at.filter(|_| !may_take_open)?;
+            return Some(NoWork::Draw { until });
         }
         let may_take = self.stealable.from(known.stealable_cursor).next().is_some()
             || self.next_straggler_for(index).is_some();

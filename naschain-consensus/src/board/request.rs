@@ -64,8 +64,8 @@ impl JobBoard {
     /// Whether a miner may take an open seat at once. Where strangers are limited, open seats are
     /// drawn.
     pub(super) fn may_take_open(&self, miner: MinerIndex, refusal: Option<NoWork>) -> bool {
-        let drawn = self.rules.reputation.is_some();
-        !drawn && (refusal.is_none() || self.is_first_answer_wanted(miner, refusal))
+        !self.draws_open_seats()
+            && (refusal.is_none() || self.is_first_answer_wanted(miner, refusal))
     }
 
     /// While the network's pace is unknown, the first answer of every miner is wanted.

@@ -8,6 +8,7 @@ fn rules() -> Rules {
     with(exact(), |rules| {
         let reputation = rules.reputation.as_mut().unwrap();
         reputation.min_flops_per_second = 1;
+        reputation.draw_wait_ms = 2_000;
         reputation.max_miners = 3;
     })
 }
