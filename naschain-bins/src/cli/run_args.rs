@@ -147,9 +147,10 @@ pub struct RunArgs {
     /// Whether miners of the reference network take part, which send no heartbeats.
     #[arg(skip)]
     pub silent_uids: bool,
-    /// Whether open seats are drawn, set by `serve` for runs whose miners may be strangers.
+    /// Whether miners may be strangers, whose records limit what they get; set by `serve` for signed
+    /// runs.
     #[arg(skip)]
-    pub draws_open_seats: bool,
+    pub has_strangers: bool,
 }
 
 /// Flags of the device and of computation.
@@ -393,9 +394,8 @@ impl RunArgs {
         rules.away_ms = self.lease_seconds.saturating_mul(2000).max(MIN_AWAY_MS);
         rules.epochs = epochs;
         rules.silent_uids = self.silent_uids;
-        if let Some(reputation) = &mut rules.reputation
-            && self.draws_open_seats
-        {
+        rules.reputation = rules.reputation.filter(|_| self.has_strangers);
+        if let Some(reputation) = &mut rules.reputation {
             reputation.draw_wait_ms = DRAW_WAIT_MS;
         }
         for setting in &self.rule {

@@ -63,7 +63,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     let is_legacy = args.access.legacy;
     let check = |spec: &RunSpec| if is_legacy { check_run(spec) } else { Ok(()) };
     // Without signatures, all machines are trusted anyway.
-    args.common.run.draws_open_seats = opened.is_signed();
+    args.common.run.has_strangers = opened.is_signed();
     let has_secret = !args.public_seeds && opened.is_signed();
     let listening = opened.listening.clone();
     let OpenRun {

@@ -82,16 +82,18 @@ impl JobBoard {
         }
         let refusal = self.self_selection_refusal(index);
         let may_take_open = self.may_take_open(index, refusal);
-        let is_drawn = self.draws_open_seats();
-        if (may_take_open || is_drawn) && self.open_seats.from(known.open_cursor).next().is_some() {
-            // Once a draw is scheduled, further requests change nothing.
-            let until = self.draw_at.filter(|_| !may_take_open)?;
-            return Some(NoWork::Draw { until });
+        let open = || self.open_seats.from(known.open_cursor);
+        if may_take_open && open().next().is_some() {
+            return None;
         }
         let may_take = self.stealable.from(known.stealable_cursor).next().is_some()
             || self.next_straggler_for(index).is_some();
         if refusal.is_none() && may_take {
             return None;
+        }
+        if self.draws_open_seats() && open().any(|(_, place)| self.may_hold(index, place)) {
+            // Once a draw is scheduled, further requests change nothing.
+            return self.draw_at.map(|until| NoWork::Draw { until });
         }
         Some(self.no_work_reason(refusal, may_take_open))
     }

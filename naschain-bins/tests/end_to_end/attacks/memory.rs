@@ -62,7 +62,8 @@ fn metrics_do_not_grow_with_names() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_the_journal_are_limited_in_bytes() {
     let dir = folder("large-entries");
-    let spec = crate::operations::simulated::spec(400, 3, 1);
+    let mut spec = crate::operations::simulated::spec(400, 3, 1);
+    spec.rules.reputation = None;
     let coordinator = Coordinator::open(Place::of_run(&dir), spec).await.unwrap();
     let reason = "\u{10348}".repeat(500);
     let miners = ["ada", "bob", "eve"].map(|name| name.parse::<MinerId>().unwrap());

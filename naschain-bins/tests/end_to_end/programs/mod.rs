@@ -194,8 +194,23 @@ pub(crate) fn call(server: &Server, method: &str, path: &str, headers: &str, bod
     Answer {
         status: head.split(' ').nth(1).unwrap().parse().unwrap(),
         head: head.to_lowercase(),
-        body: body.to_owned(),
+        body: if head.to_lowercase().contains("transfer-encoding: chunked") {
+            joined_chunks(body)
+        } else {
+            body.to_owned()
+        },
     }
+}
+
+/// The content of a body that was sent in chunks.
+fn joined_chunks(mut rest: &str) -> String {
+    let mut whole = String::new();
+    while let Some((length, after)) = rest.split_once("\r\n") {
+        let length = usize::from_str_radix(length, 16).unwrap();
+        whole += &after[..length];
+        rest = after[length..].trim_start_matches("\r\n");
+    }
+    whole
 }
 
 /// As [`call`], but returns the response as it was received.
