@@ -108,7 +108,7 @@ fn trained(isa: Isa) -> Result<Digest, naschain_train::Error> {
     Ok(found)
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let mut digests = vec![trained(Isa::best())?];
     for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
         for threads in [1, 2, 4] {

@@ -15,7 +15,7 @@ use naschain_train::{Dataset, Isa, Options, train};
 
 type Backend = Autodiff<Flex>;
 
-fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let digits = Dataset::digits();
     let (architecture, recipe) = problem(&digits)?;
     let by_burn = train_by_burn(&architecture, &digits, &recipe)?;
