@@ -12,11 +12,13 @@ use super::phase::{Paths, PhaseLayers};
 use crate::weights::{TensorSource, Weights};
 use crate::{Error, Model, Scaling};
 
-/// A trained network as a burn module, on any burn backend. Requires the feature `burn`.
+/// A network as a burn module, on any burn backend. Requires the feature `burn`.
 ///
-/// It computes the same as [`Model::logits`] up to rounding, because burn's kernels sum in another
-/// order. Further training in burn is not reproducible to the bit by this crate, and it uses no
-/// drop-path. Running statistics and normalisation are part of a record and of burn's parameter
+/// On a backend that has [`ExactOps`](super::ExactOps), [`BurnNetwork::exact_training`] and
+/// [`BurnNetwork::exact_logits`] have the bits of a miner. [`BurnNetwork::forward`] and
+/// [`BurnNetwork::forward_training`] use burn's own operations, on any backend: they compute the same
+/// as [`Model::logits`] up to rounding, because burn's kernels sum in another order, training by them
+/// is not reproducible to the bit, and it uses no drop-path. Running statistics and normalisation are part of a record and of burn's parameter
 /// count, but optimisers do not change them. A record does not contain the architecture, so load it
 /// into the network of the same model.
 ///
