@@ -1,5 +1,6 @@
 //! Training on one thread by network size and device: a single step within a training, and a whole
-//! training of one epoch over 256 digits. CUDA is measured if it is available.
+//! training of one epoch over 256 digits. CUDA is measured if it is available, and with
+//! `--features burn` also the same training by burn's autodiff.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -11,10 +12,11 @@ use naschain_train::{Dataset, Device, Epoch, Images, Options, train};
 const BATCH: usize = 64;
 
 /// Image shape, init channels, genome.
-const NETWORKS: [(&str, usize, &str); 4] = [
+const NETWORKS: [(&str, usize, &str); 5] = [
     ("1x8x8", 8, "1101011-1011010"),
     ("1x8x8", 16, "1101011-1011010"),
     ("1x28x28", 16, "1101011-1011010"),
+    ("3x32x32", 16, "1101011-1011010-1110011"),
     ("3x32x32", 36, "1101011-1011010-1110011"),
 ];
 
@@ -58,7 +60,11 @@ fn recipe(epochs: u32, train_images: usize) -> Recipe {
 }
 
 /// The time of `steps` steps, measured in a training of one step per epoch, after its first epoch.
-fn steps(architecture: &Architecture, dataset: &Dataset, device: Device, steps: u64) -> Duration {
+/// `train` runs the whole training.
+fn steps(
+    steps: u64,
+    train: impl FnOnce(&Recipe, &mut (dyn FnMut(&Epoch) -> ControlFlow<()> + Send)),
+) -> Duration {
     let mut times = Vec::new();
     #[allow(clippy::disallowed_methods)] // a benchmark reads the clock
     let mut on_epoch = |epoch: &Epoch| {
@@ -67,10 +73,7 @@ fn steps(architecture: &Architecture, dataset: &Dataset, device: Device, steps: 
         }
         ControlFlow::Continue(())
     };
-    let mut options = Options::default();
-    options.device = device;
-    let recipe = recipe(steps as u32 + 1, BATCH);
-    train(architecture, dataset, &recipe, options, &mut on_epoch).unwrap();
+    train(&recipe(steps as u32 + 1, BATCH), &mut on_epoch);
     times[1] - times[0]
 }
 
@@ -85,12 +88,54 @@ fn step(criterion: &mut Criterion) {
             let size = format!("{shape}, {init_channels} channels");
             let id = BenchmarkId::new(device.to_string(), size);
             group.bench_function(id, |bencher| {
-                bencher.iter_custom(|count| steps(&architecture, &dataset, device, count));
+                bencher.iter_custom(|count| {
+                    steps(count, |recipe, on_epoch| {
+                        let mut options = Options::default();
+                        options.device = device;
+                        train(&architecture, &dataset, recipe, options, on_epoch).unwrap();
+                    })
+                });
             });
         }
     }
     group.finish();
 }
+
+/// The same steps by burn's autodiff, with the same bits; burn's own layers are measured by
+/// `cargo test --release -p naschain-train --lib -- steps_compared --ignored --nocapture`.
+#[cfg(feature = "burn")]
+fn burn_step(criterion: &mut Criterion) {
+    use naschain_train::Isa;
+    use naschain_train::burn::{CpuAutodiff, Place, train};
+
+    let mut group = criterion.benchmark_group("training step");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(BATCH as u64));
+    let place = Place::<CpuAutodiff> {
+        device: Default::default(),
+        isa: Isa::best(),
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let pool = pool.unwrap();
+    for (shape, init_channels, genome) in NETWORKS {
+        let architecture = architecture(shape, init_channels, genome);
+        let dataset = synthetic(architecture.input);
+        let id = BenchmarkId::new("burn", format!("{shape}, {init_channels} channels"));
+        group.bench_function(id, |bencher| {
+            bencher.iter_custom(|count| {
+                steps(count, |recipe, on_epoch| {
+                    let run =
+                        || train::<CpuAutodiff>(&architecture, &dataset, recipe, &place, on_epoch);
+                    pool.install(run).unwrap();
+                })
+            });
+        });
+    }
+    group.finish();
+}
+
+#[cfg(not(feature = "burn"))]
+fn burn_step(_: &mut Criterion) {}
 
 fn epoch(criterion: &mut Criterion) {
     let digits = Dataset::digits();
@@ -116,5 +161,5 @@ fn epoch(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, step, epoch);
+criterion_group!(benches, step, burn_step, epoch);
 criterion_main!(benches);

@@ -44,11 +44,12 @@ const PURE: [&str; 4] = [
     "naschain-consensus",
     "naschain-run",
 ];
-const PURE_DEPENDENCIES: [&str; 11] = [
+const PURE_DEPENDENCIES: [&str; 12] = [
     "blake3",
     "foldhash",
     "hashbrown",
     "hex",
+    "ndarray",
     "rand",
     "rand_chacha",
     "rmp-serde",

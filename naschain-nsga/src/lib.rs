@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod acquisition;
+#[cfg(feature = "ndarray")]
+mod array;
 mod breeding;
 mod candidate;
 mod config;

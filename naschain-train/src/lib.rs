@@ -3,10 +3,12 @@
 #[cfg(test)]
 #[path = "../tests/allocations/mod.rs"]
 mod allocations;
+#[cfg(feature = "ndarray")]
+mod arrays;
 mod backend;
 mod batches;
 #[cfg(any(test, feature = "burn"))]
-mod burn_network;
+pub mod burn;
 mod checkpoint;
 mod cpu;
 #[cfg(feature = "cuda")]
@@ -32,7 +34,7 @@ mod weights;
 pub use backend::Options;
 pub use batches::Split;
 #[cfg(any(test, feature = "burn"))]
-pub use burn_network::BurnNetwork;
+pub use burn::BurnNetwork;
 pub use checkpoint::Checkpoint;
 pub use data::{DataName, Dataset, Emnist, Images, Moments, read_picture};
 pub use device::Device;

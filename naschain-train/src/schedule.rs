@@ -7,6 +7,7 @@ use crate::math;
 /// Linear warm-up (Goyal et al. 2017), then half a cosine down to 0 (Loshchilov and Hutter 2017),
 /// both step by step. The reference network changes the rate epoch by epoch; a search trains for few
 /// epochs, and so its last steps reach 0 too.
+#[derive(Clone, Debug)]
 pub(crate) struct Schedule {
     rate: f64,
     warmup_steps: usize,

@@ -216,11 +216,16 @@ impl<'a> Training<'a> {
     }
 
     pub(crate) fn start(self, options: Options) -> Result<Trained, Error> {
+        self.check(options)?;
+        backend::run(options, self)
+    }
+
+    /// Checks everything that can be checked before a training starts.
+    pub(crate) fn check(&self, options: Options) -> Result<(), Error> {
         self.recipe.validate()?;
         check_arithmetic(self.recipe)?;
         check(self.architecture, self.dataset)?;
-        memory::check(self.architecture, &self.sizes(), options)?;
-        backend::run(options, self)
+        memory::check(self.architecture, &self.sizes(), options)
     }
 
     /// The recipe with the numbers of images that are actually used.

@@ -1,9 +1,10 @@
 //! The network on the CPU. It owns the buffers of a whole training step, so a step allocates
 //! nothing once they exist (with one thread; a test holds this).
 //!
-//! As tensors of single operations, as burn's autodiff has them, all maps would be allocated in each
-//! step. That makes a step 10 to 15 % slower unless the memory is reused: 1,064 images a second
-//! instead of 1,187 for `miner speed`, in a build that always made new blocks.
+//! The same kernels as operations of burn's autodiff (`crate::burn`) give the same bits. They allocate
+//! all maps in each step, which costs 10 to 15 % with fresh memory and little if it is reused; but
+//! burn 0.21 locks all live graphs during a backward pass, so several trainings in one process wait
+//! for each other.
 //!
 //! A batch is divided into blocks of [`BLOCK`] images. Each step of the forward and backward pass
 //! processes all blocks in parallel, and batch norm's statistics over the batch are combined
@@ -13,7 +14,7 @@ mod backward;
 mod block;
 mod forward;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use naschain_core::{Architecture, Recipe, Shape};
 use rayon::prelude::*;

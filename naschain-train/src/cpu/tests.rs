@@ -7,13 +7,18 @@ use rayon::ThreadPoolBuilder;
 
 use super::CpuNetwork;
 use crate::allocations::allocations;
-use crate::burn_network::BurnTraining;
+use crate::burn::StockTraining;
 use crate::drop_path;
 use crate::engine::{Batch, Engine};
 use crate::kernels::simd::Isa;
 use crate::weights::{TensorSource, Weights};
 
-fn architecture(input: &str, nodes: usize, init_channels: usize, genome: &str) -> Architecture {
+pub(crate) fn architecture(
+    input: &str,
+    nodes: usize,
+    init_channels: usize,
+    genome: &str,
+) -> Architecture {
     let space = MacroSpace {
         phases: genome.split('-').count(),
         nodes,
@@ -25,7 +30,7 @@ fn architecture(input: &str, nodes: usize, init_channels: usize, genome: &str) -
 }
 
 /// Networks with every kind of layer, some with odd numbers of channels.
-fn architectures() -> Vec<Architecture> {
+pub(crate) fn architectures() -> Vec<Architecture> {
     vec![
         architecture("1x8x8", 4, 8, "1101011-1011010"),
         architecture("3x12x10", 3, 5, "1111-1101"),
@@ -63,7 +68,7 @@ fn batch(architecture: &Architecture, images: usize, paths: usize, seed: u64) ->
 }
 
 /// The loss of each step, the trained weights, and the logits of other images.
-fn run<E: Engine>(
+pub(crate) fn run<E: Engine>(
     architecture: &Architecture,
     target: &E::Target,
     sizes: &[usize],
@@ -79,7 +84,7 @@ fn run<E: Engine>(
     (losses, network.read(), network.logits(others))
 }
 
-fn run_with(
+pub(crate) fn run_with(
     isa: Isa,
     threads: usize,
     architecture: &Architecture,
@@ -114,7 +119,7 @@ fn steps_match_burn_up_to_rounding() {
         let sizes = [40, 40, 40];
         let (losses, weights, logits) = run_with(Isa::best(), 1, &architecture, &sizes);
         let device = Default::default();
-        let burn = run::<BurnTraining<Autodiff<Flex>>>(&architecture, &device, &sizes);
+        let burn = run::<StockTraining<Autodiff<Flex>>>(&architecture, &device, &sizes);
         for (ours, theirs) in losses.iter().zip(&burn.0) {
             assert!(
                 (ours - theirs).abs() < 1e-4 * theirs,

@@ -11,24 +11,32 @@
 pub(crate) fn pack3(weights: &[f32], inputs: usize, lanes: usize) -> Vec<f32> {
     let outputs = weights.len() / (9 * inputs);
     let mut packed = vec![0.0; outputs.next_multiple_of(lanes) * 9 * inputs];
-    for (place, &weight) in places3(inputs, outputs, lanes).zip(weights) {
-        packed[place] = weight;
+    let rows = weights.as_chunks::<3>().0;
+    for (place, row) in places3(inputs, outputs, lanes).zip(rows) {
+        for (column, &weight) in row.iter().enumerate() {
+            packed[place + column * lanes] = weight;
+        }
     }
     packed
 }
 
 /// The inverse of [`pack3`].
 pub(crate) fn unpack3(packed: &[f32], inputs: usize, outputs: usize, lanes: usize) -> Vec<f32> {
-    let places = places3(inputs, outputs, lanes);
-    places.map(|place| packed[place]).collect()
+    let mut weights = Vec::with_capacity(outputs * 9 * inputs);
+    for place in places3(inputs, outputs, lanes) {
+        weights.extend([0, 1, 2].map(|column| packed[place + column * lanes]));
+    }
+    weights
 }
 
+/// The place of the first weight of each kernel row, in the order `[out][in][row]`.
 fn places3(inputs: usize, outputs: usize, lanes: usize) -> impl Iterator<Item = usize> {
-    (0..outputs * inputs * 9).map(move |index| {
-        let (column, row) = (index % 3, index / 3 % 3);
-        let (input, output) = (index / 9 % inputs, index / 9 / inputs);
+    (0..outputs).flat_map(move |output| {
         let block = output / lanes * 9 * inputs;
-        (block + (row * inputs + input) * 3 + column) * lanes + output % lanes
+        let lane = output % lanes;
+        (0..inputs).flat_map(move |input| {
+            (0..3).map(move |row| (block + (row * inputs + input) * 3) * lanes + lane)
+        })
     })
 }
 
@@ -49,9 +57,9 @@ pub(crate) fn unpack1(packed: &[f32], inputs: usize, outputs: usize, lanes: usiz
 }
 
 fn places1(inputs: usize, outputs: usize, lanes: usize) -> impl Iterator<Item = usize> {
-    (0..outputs * inputs).map(move |index| {
-        let (input, output) = (index % inputs, index / inputs);
-        (output / lanes * inputs + input) * lanes + output % lanes
+    (0..outputs).flat_map(move |output| {
+        let first = output / lanes * inputs * lanes + output % lanes;
+        (0..inputs).map(move |input| first + input * lanes)
     })
 }
 

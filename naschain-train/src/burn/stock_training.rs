@@ -18,7 +18,7 @@ use crate::loss::{CrossEntropy, Loss};
 use crate::weights::{TensorSource, Weights};
 
 /// The burn module with its optimiser.
-pub(crate) struct BurnTraining<B: AutodiffBackend> {
+pub(crate) struct StockTraining<B: AutodiffBackend> {
     /// `None` only during a step, which consumes it.
     module: Option<BurnNetwork<B>>,
     sgd: Sgd<B::InnerBackend>,
@@ -26,7 +26,7 @@ pub(crate) struct BurnTraining<B: AutodiffBackend> {
     device: B::Device,
 }
 
-impl<B: AutodiffBackend> Engine for BurnTraining<B> {
+impl<B: AutodiffBackend> Engine for StockTraining<B> {
     type Target = B::Device;
 
     fn build(
@@ -34,7 +34,7 @@ impl<B: AutodiffBackend> Engine for BurnTraining<B> {
         source: TensorSource,
         device: &B::Device,
     ) -> Result<Self, Error> {
-        Ok(BurnTraining {
+        Ok(StockTraining {
             module: Some(BurnNetwork::build(architecture, source, device)?),
             sgd: Sgd::new(&[], device),
             input: architecture.input,
@@ -88,7 +88,7 @@ impl<B: AutodiffBackend> Engine for BurnTraining<B> {
     }
 }
 
-impl<B: AutodiffBackend> BurnTraining<B> {
+impl<B: AutodiffBackend> StockTraining<B> {
     fn module(&self) -> &BurnNetwork<B> {
         self.module.as_ref().expect("it is out during a step only")
     }

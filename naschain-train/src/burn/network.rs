@@ -12,11 +12,13 @@ use super::phase::{Paths, PhaseLayers};
 use crate::weights::{TensorSource, Weights};
 use crate::{Error, Model, Scaling};
 
-/// A trained network as a burn module, on any burn backend. Requires the feature `burn`.
+/// A network as a burn module, on any burn backend. Requires the feature `burn`.
 ///
-/// It computes the same as [`Model::logits`] up to rounding, because burn's kernels sum in another
-/// order. Further training in burn is not reproducible to the bit by this crate, and it uses no
-/// drop-path. Running statistics and normalisation are part of a record and of burn's parameter
+/// On a backend that has [`ExactOps`](super::ExactOps), [`BurnNetwork::exact_training`] and
+/// [`BurnNetwork::exact_logits`] have the bits of a miner. [`BurnNetwork::forward`] and
+/// [`BurnNetwork::forward_training`] use burn's own operations, on any backend: they compute the same
+/// as [`Model::logits`] up to rounding, because burn's kernels sum in another order, training by them
+/// is not reproducible to the bit, and it uses no drop-path. Running statistics and normalisation are part of a record and of burn's parameter
 /// count, but optimisers do not change them. A record does not contain the architecture, so load it
 /// into the network of the same model.
 ///
@@ -53,8 +55,8 @@ pub struct BurnNetwork<B: Backend> {
     /// `[1, channels, 1, 1]`
     mean: Param<Tensor<B, 4>>,
     deviation: Param<Tensor<B, 4>>,
-    phases: Vec<PhaseLayers<B>>,
-    linear: Linear<B>,
+    pub(super) phases: Vec<PhaseLayers<B>>,
+    pub(super) linear: Linear<B>,
 }
 
 impl<B: Backend> BurnNetwork<B> {
@@ -153,20 +155,14 @@ impl<B: Backend> BurnNetwork<B> {
                 operations::pool(&x);
                 x = module::max_pool2d(x, [2, 2], [2, 2], [0, 0], [1, 1], false);
             }
-            x = phase.forward(x, training, paths);
+            x = phase.stock_forward(x, training, paths);
         }
         #[cfg(test)]
         operations::pool(&x);
         let [images, channels, height, width] = x.dims();
         let rows = x.reshape([images, channels, height * width]);
         let means = rows.sum_dim(2).div_scalar((height * width) as f64);
-        self.linear.forward(means.reshape([images, channels]))
-    }
-
-    /// Number of paths that drop-path can drop.
-    #[cfg(test)]
-    pub(super) fn paths(&self) -> usize {
-        self.phases.iter().map(PhaseLayers::paths).sum()
+        self.linear.stock_forward(means.reshape([images, channels]))
     }
 }
 

@@ -44,26 +44,26 @@ impl<B: Backend> Paths<B> {
 pub struct PhaseLayers<B: Backend> {
     /// Present even if the channels already match and it is not applied, because its parameters are
     /// counted.
-    entry: Conv<B>,
-    entry_applied: bool,
-    nodes: Vec<NodeLayers<B>>,
-    output: Join<B>,
-    norm: NormRelu<B>,
+    pub(super) entry: Conv<B>,
+    pub(super) entry_applied: bool,
+    pub(super) nodes: Vec<NodeLayers<B>>,
+    pub(super) output: Reads<B>,
+    pub(super) norm: NormRelu<B>,
 }
 
 #[derive(Module, Debug)]
 pub struct NodeLayers<B: Backend> {
-    number: usize,
-    input: Join<B>,
-    conv: Conv<B>,
-    norm: NormRelu<B>,
+    pub(super) number: usize,
+    pub(super) input: Reads<B>,
+    pub(super) conv: Conv<B>,
+    pub(super) norm: NormRelu<B>,
 }
 
 /// Reads one map, or several that a 1×1 convolution reduces to the phase's channels.
 #[derive(Module, Debug)]
-pub struct Join<B: Backend> {
-    inputs: Vec<usize>,
-    conv: Option<Conv<B>>,
+pub struct Reads<B: Backend> {
+    pub(super) inputs: Vec<usize>,
+    pub(super) conv: Option<Conv<B>>,
 }
 
 impl<B: Backend> PhaseLayers<B> {
@@ -86,7 +86,7 @@ impl<B: Backend> PhaseLayers<B> {
                     let sides = [channels, channels];
                     Ok(NodeLayers {
                         number: node.number,
-                        input: Join::build(
+                        input: Reads::build(
                             builder,
                             &format!("{name}.input"),
                             &node.inputs,
@@ -97,7 +97,7 @@ impl<B: Backend> PhaseLayers<B> {
                     })
                 })
                 .collect::<Result<_, Error>>()?,
-            output: Join::build(builder, &format!("{name}.output"), &phase.output, channels)?,
+            output: Reads::build(builder, &format!("{name}.output"), &phase.output, channels)?,
             norm: NormRelu::build(builder, &format!("{name}.norm"), channels)?,
         })
     }
@@ -120,37 +120,38 @@ impl<B: Backend> PhaseLayers<B> {
     }
 
     /// Number of paths that drop-path can drop.
-    #[cfg(test)]
     pub(super) fn paths(&self) -> usize {
         let nodes = self.nodes.iter().map(|node| &node.input);
-        nodes.chain([&self.output]).map(Join::paths).sum()
+        nodes.chain([&self.output]).map(Reads::paths).sum()
     }
 
-    pub(super) fn forward(
+    pub(super) fn stock_forward(
         &mut self,
         x: Tensor<B, 4>,
         training: bool,
         paths: &mut Paths<B>,
     ) -> Tensor<B, 4> {
         let x = if self.entry_applied {
-            self.entry.forward(x)
+            self.entry.stock_forward(x)
         } else {
             x
         };
         // maps[k] is the output of node number k; maps[0] is the phase's input.
         let mut maps = vec![Some(x)];
         for node in &mut self.nodes {
-            let input = node.input.forward(&maps, paths);
-            let map = node.norm.forward(node.conv.forward(input), training);
+            let input = node.input.stock_forward(&maps, paths);
+            let map = node
+                .norm
+                .stock_forward(node.conv.stock_forward(input), training);
             maps.resize(node.number, None);
             maps.push(Some(map));
         }
-        let output = self.output.forward(&maps, paths);
-        self.norm.forward(output, training)
+        let output = self.output.stock_forward(&maps, paths);
+        self.norm.stock_forward(output, training)
     }
 }
 
-impl<B: Backend> Join<B> {
+impl<B: Backend> Reads<B> {
     fn build(
         builder: &mut Builder<B>,
         name: &str,
@@ -162,7 +163,7 @@ impl<B: Backend> Join<B> {
             1 => None,
             _ => Some(Conv::build(builder, name, sides, 1, 0)?),
         };
-        Ok(Join {
+        Ok(Reads {
             inputs: inputs.to_vec(),
             conv,
         })
@@ -170,17 +171,16 @@ impl<B: Backend> Join<B> {
 
     /// Whether drop-path may drop an input: only nodes' outputs, and only where several maps are
     /// joined.
-    fn is_path(&self, input: usize) -> bool {
+    pub(super) fn is_path(&self, input: usize) -> bool {
         self.inputs.len() > 1 && input > 0
     }
 
-    #[cfg(test)]
     fn paths(&self) -> usize {
         let inputs = self.inputs.iter();
         inputs.filter(|&&input| self.is_path(input)).count()
     }
 
-    fn forward(&self, maps: &[Option<Tensor<B, 4>>], paths: &mut Paths<B>) -> Tensor<B, 4> {
+    fn stock_forward(&self, maps: &[Option<Tensor<B, 4>>], paths: &mut Paths<B>) -> Tensor<B, 4> {
         let read = self.inputs.iter().map(|&input| {
             let map = maps[input].clone();
             let map = map.expect("decoding leaves only inputs that exist");
@@ -192,7 +192,7 @@ impl<B: Backend> Join<B> {
         });
         let mut read: Vec<_> = read.collect();
         match &self.conv {
-            Some(conv) => conv.forward(Tensor::cat(read, 1)),
+            Some(conv) => conv.stock_forward(Tensor::cat(read, 1)),
             None => read.remove(0),
         }
     }

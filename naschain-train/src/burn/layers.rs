@@ -1,4 +1,4 @@
-//! The layers of a network, built from host data.
+//! The parameters of layers, built from host data, and their forward pass by burn's own operations.
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::backend::Backend;
@@ -56,7 +56,7 @@ pub(super) fn untrained<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Par
 #[derive(Module, Debug)]
 pub struct Conv<B: Backend> {
     /// `[out, in, kernel, kernel]`
-    weight: Param<Tensor<B, 4>>,
+    pub(super) weight: Param<Tensor<B, 4>>,
     padding: usize,
 }
 
@@ -80,7 +80,7 @@ impl<B: Backend> Conv<B> {
     }
 
     /// `[images, in, height, width]` to `[images, out, height', width']`.
-    pub(crate) fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+    pub(crate) fn stock_forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         let options = ConvOptions::new([1, 1], [self.padding; 2], [1, 1], 1);
         let y = module::conv2d(x, self.weight.val(), None, options);
         #[cfg(test)]
@@ -104,10 +104,10 @@ const MOMENTUM: f64 = 0.1;
 #[derive(Module, Debug)]
 pub struct NormRelu<B: Backend> {
     /// `[channels]`
-    weight: Param<Tensor<B, 1>>,
-    bias: Param<Tensor<B, 1>>,
-    running_mean: Param<Tensor<B, 1>>,
-    running_var: Param<Tensor<B, 1>>,
+    pub(super) weight: Param<Tensor<B, 1>>,
+    pub(super) bias: Param<Tensor<B, 1>>,
+    pub(super) running_mean: Param<Tensor<B, 1>>,
+    pub(super) running_var: Param<Tensor<B, 1>>,
 }
 
 impl<B: Backend> NormRelu<B> {
@@ -128,7 +128,7 @@ impl<B: Backend> NormRelu<B> {
     }
 
     /// Normalises with the batch's statistics when training, otherwise with the running ones.
-    pub(crate) fn forward(&mut self, x: Tensor<B, 4>, training: bool) -> Tensor<B, 4> {
+    pub(crate) fn stock_forward(&mut self, x: Tensor<B, 4>, training: bool) -> Tensor<B, 4> {
         let [images, channels, height, width] = x.dims();
         let rows = x.reshape([images * channels, height * width]);
         let per_row = |tensor: Tensor<B, 2>| {
@@ -185,9 +185,9 @@ impl<B: Backend> NormRelu<B> {
 #[derive(Module, Debug)]
 pub struct Linear<B: Backend> {
     /// `[out, in]`
-    weight: Param<Tensor<B, 2>>,
+    pub(super) weight: Param<Tensor<B, 2>>,
     /// `[out]`
-    bias: Param<Tensor<B, 1>>,
+    pub(super) bias: Param<Tensor<B, 1>>,
 }
 
 impl<B: Backend> Linear<B> {
@@ -206,7 +206,7 @@ impl<B: Backend> Linear<B> {
     }
 
     /// `[images, in]` to `[images, out]`.
-    pub(crate) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+    pub(crate) fn stock_forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         #[cfg(test)]
         operations::linear(&self.weight.val(), &x);
         x.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()

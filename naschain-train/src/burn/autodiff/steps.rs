@@ -1,0 +1,206 @@
+//! The backward steps of the exact operations.
+//!
+//! burn adds the gradients of a map with several readers in an order of its own. A [`Tap`] between
+//! two readers makes it that of our own backward pass, from the last reader to the first: it hands
+//! over the sum so far, to which the reader before adds in place.
+
+use burn::backend::Autodiff;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::ops::FloatTensor;
+
+use super::super::ops::{Conv1Shape, Conv3Shape, ExactOps, Factors, MapShape, SavedNorm};
+
+pub(super) type Tracked<B> = FloatTensor<Autodiff<B>>;
+
+/// Takes the gradient so far of a node, which `name` puts into a tensor.
+fn sum_so_far<B: Backend>(
+    gradients: &mut Gradients,
+    like: &FloatTensor<B>,
+    name: impl FnOnce(&mut Tracked<B>),
+) -> Option<FloatTensor<B>> {
+    let mut tensor = untracked::<B>(like.clone());
+    name(&mut tensor);
+    gradients.remove::<B>(&tensor)
+}
+
+pub(super) fn untracked<B: Backend>(tensor: FloatTensor<B>) -> Tracked<B> {
+    <Autodiff<B>>::from_inner(tensor)
+}
+
+/// An identity with the parents map and output of the map's reader before, so that its backward
+/// step comes before that of this reader.
+#[derive(Debug)]
+pub(super) struct Tap;
+
+impl<B: Backend> Backward<B, 2> for Tap {
+    type State = ();
+
+    fn backward(self, ops: Ops<(), 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = gradients.consume::<B>(&ops.node);
+        if let [Some(map), _] = ops.parents {
+            gradients.register::<B>(map.id, gradient);
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Conv3;
+
+impl<B: ExactOps> Backward<B, 2> for Conv3 {
+    type State = (FloatTensor<B>, FloatTensor<B>, Conv3Shape);
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let dz = gradients.consume::<B>(&ops.node);
+        let (x, weight, shape) = ops.state;
+        let [map, weight_node] = ops.parents;
+        if let Some(node) = weight_node {
+            let gradient = B::exact_conv3_weight(x, dz.clone(), shape);
+            gradients.register::<B>(node.id, gradient);
+        }
+        if let Some(node) = map {
+            let sum = sum_so_far::<B>(gradients, &dz, |tensor| tensor.node = node.clone());
+            let gradient = B::exact_conv3_input(dz, weight, shape, sum);
+            gradients.register::<B>(node.id, gradient);
+        }
+    }
+}
+
+/// Makes two maps, or gathered maps and one more, parents of one node. The operation that reads
+/// them registers their gradients itself, so that it can have any number of parents.
+#[derive(Debug)]
+pub(super) struct Gather;
+
+impl<B: Backend> Backward<B, 2> for Gather {
+    type State = ();
+
+    fn backward(self, _: Ops<(), 2>, _: &mut Gradients, _: &mut Checkpointer) {}
+}
+
+#[derive(Debug)]
+pub(super) struct Conv1;
+
+#[derive(Clone, Debug)]
+pub(super) struct Conv1State<B: Backend> {
+    /// The nodes of the maps, with the maps.
+    pub(super) maps: Vec<Tracked<B>>,
+    pub(super) factors: Vec<Factors>,
+    pub(super) weight: FloatTensor<B>,
+    pub(super) shape: Conv1Shape,
+}
+
+impl<B: ExactOps> Backward<B, 2> for Conv1 {
+    type State = Conv1State<B>;
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let dz = gradients.consume::<B>(&ops.node);
+        let Conv1State {
+            maps,
+            factors,
+            weight,
+            shape,
+        } = ops.state;
+        if let [_, Some(node)] = ops.parents {
+            let maps = maps.iter().map(|map| map.primitive.clone()).collect();
+            let gradient = B::exact_conv1_weight(maps, &factors, dz.clone(), shape);
+            gradients.register::<B>(node.id, gradient);
+        }
+        for (index, (map, factors)) in maps.into_iter().zip(&factors).enumerate() {
+            if map.is_tracked() {
+                let sum = gradients.remove::<B>(&map);
+                let (dz, weight) = (dz.clone(), weight.clone());
+                let gradient = B::exact_conv1_input(dz, weight, index, factors, shape, sum);
+                gradients.register::<B>(map.node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct NormRelu;
+
+impl<B: ExactOps> Backward<B, 3> for NormRelu {
+    /// `z`, bias, statistics, shape.
+    type State = (
+        FloatTensor<B>,
+        FloatTensor<B>,
+        SavedNorm<FloatTensor<B>>,
+        MapShape,
+    );
+
+    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let dy = gradients.consume::<B>(&ops.node);
+        let (z, bias, saved, shape) = ops.state;
+        let found = B::exact_norm_relu_backward(dy, z, bias, saved, shape);
+        for (node, gradient) in ops.parents.into_iter().zip(found) {
+            if let Some(node) = node {
+                gradients.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct MaxPool2;
+
+impl<B: ExactOps> Backward<B, 1> for MaxPool2 {
+    type State = (FloatTensor<B>, MapShape);
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let dout = gradients.consume::<B>(&ops.node);
+        let (y, shape) = ops.state;
+        if let [Some(node)] = ops.parents {
+            gradients.register::<B>(node.id, B::exact_max_pool2_input(dout, y, shape));
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Average;
+
+impl<B: ExactOps> Backward<B, 1> for Average {
+    type State = MapShape;
+
+    fn backward(self, ops: Ops<MapShape, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let dmeans = gradients.consume::<B>(&ops.node);
+        if let [Some(node)] = ops.parents {
+            gradients.register::<B>(node.id, B::exact_average_input(dmeans, ops.state));
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Linear;
+
+impl<B: ExactOps> Backward<B, 3> for Linear {
+    type State = (FloatTensor<B>, FloatTensor<B>, Conv1Shape);
+
+    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let dlogits = gradients.consume::<B>(&ops.node);
+        let (x, weight, shape) = ops.state;
+        let found = B::exact_linear_backward(dlogits, x, weight, shape);
+        for (node, gradient) in ops.parents.into_iter().zip(found) {
+            if let Some(node) = node {
+                gradients.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct CrossEntropy;
+
+impl<B: ExactOps> Backward<B, 1> for CrossEntropy {
+    /// The gradient of the mean loss.
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        // A factor of 1 changes no bit.
+        let factor = B::float_reshape(gradients.consume::<B>(&ops.node), [1, 1].into());
+        if let [Some(node)] = ops.parents {
+            gradients.register::<B>(node.id, B::float_mul(ops.state, factor));
+        }
+    }
+}

@@ -1,0 +1,46 @@
+#![doc = include_str!("README.md")]
+
+mod autodiff;
+#[cfg(test)]
+mod clipping;
+mod exact;
+#[cfg(test)]
+mod exact_tests;
+mod flex;
+mod layers;
+mod lessons;
+mod map;
+mod modules;
+mod network;
+#[cfg(test)]
+mod operations;
+mod ops;
+mod optim;
+#[cfg(test)]
+mod optimizer;
+mod phase;
+mod recycle;
+#[cfg(test)]
+mod speed;
+#[cfg(test)]
+mod stock_training;
+#[cfg(test)]
+mod tests;
+mod training;
+
+pub use self::layers::{Linear, NormRelu};
+pub use self::lessons::{Lesson, Lessons};
+pub use self::map::Map;
+pub use self::modules::{Conv3, GlobalAverage, Initial, Join, MaxPool2, PixelConv3};
+pub use self::network::BurnNetwork;
+pub use self::ops::{
+    Conv1Shape, Conv3Shape, Entropy, ExactOps, Factors, MapShape, NormParameters, Normed,
+    SavedNorm, SgdStep,
+};
+pub use self::optim::{ExactSchedule, ExactSgd};
+pub use self::recycle::release_memory;
+#[cfg(test)]
+pub(crate) use self::stock_training::StockTraining;
+#[cfg(test)]
+pub(crate) use self::training::BurnTraining;
+pub use self::training::{BatchLoss, CpuAutodiff, Place, cross_entropy, digest, train};

@@ -1,0 +1,341 @@
+//! The operations that a backend needs so that layers train to the bits of this crate's own
+//! training. docs/arithmetic.md defines them.
+
+use burn::tensor::backend::Backend;
+use burn::tensor::ops::FloatTensor;
+
+use crate::Isa;
+use crate::kernels::conv1::Sizes1;
+use crate::kernels::conv3::Sizes3;
+use crate::loss::Loss;
+use crate::plan::MapDims;
+
+/// The shape of a feature map, `[image][block of channels][row][column][lane]`, and the instruction
+/// set that processes it. Unused lanes of the last block are 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapShape {
+    /// Images of the mini-batch.
+    pub images: usize,
+    /// Channels, without padding.
+    pub channels: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// The CPU instruction set. It decides the number of lanes, and no bit of a result.
+    pub isa: Isa,
+}
+
+impl MapShape {
+    pub(crate) fn dims(self) -> MapDims {
+        MapDims {
+            channels: self.channels,
+            lanes: self.isa.lanes(self.channels),
+            height: self.height,
+            width: self.width,
+        }
+    }
+
+    /// The dimensions of the tensor: images, blocks, rows, columns, lanes.
+    pub fn tensor(self) -> [usize; 5] {
+        let dims = self.dims();
+        let blocks = dims.padded() / dims.lanes;
+        [self.images, blocks, self.height, self.width, dims.lanes]
+    }
+
+    /// The same with another number of channels.
+    pub fn with_channels(self, channels: usize) -> MapShape {
+        MapShape { channels, ..self }
+    }
+
+    /// Half of the rows and columns, rounded down.
+    pub fn halved(self) -> MapShape {
+        MapShape {
+            height: self.height / 2,
+            width: self.width / 2,
+            ..self
+        }
+    }
+
+    /// One pixel per channel.
+    pub fn averaged(self) -> MapShape {
+        MapShape {
+            height: 1,
+            width: 1,
+            ..self
+        }
+    }
+}
+
+/// A 3×3 convolution: of a map with as many channels, padded by one pixel; or of
+/// `[images, planes, height + 2, width + 2]` pixels, without padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv3Shape {
+    /// The result.
+    pub to: MapShape,
+    /// Planes of the pixels; `None` reads a map.
+    pub planes: Option<usize>,
+}
+
+impl Conv3Shape {
+    pub(crate) fn inputs(self) -> usize {
+        self.planes.unwrap_or(self.to.channels)
+    }
+
+    pub(crate) fn sizes(self, images: usize) -> Sizes3 {
+        let dims = self.to.dims();
+        match self.planes {
+            None => dims.conv3(images),
+            Some(planes) => Sizes3 {
+                images,
+                height: dims.height + 2,
+                width: dims.width + 2,
+                padding: 0,
+                in_channels: planes,
+                in_lanes: 1,
+                out_channels: dims.channels,
+                out_lanes: dims.lanes,
+            },
+        }
+    }
+}
+
+/// A 1×1 convolution of one map, or of several maps of equal shape as if they were concatenated
+/// along channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv1Shape {
+    /// The result.
+    pub to: MapShape,
+    /// Channels of each map that is read.
+    pub inputs: usize,
+    /// Number of maps that are read.
+    pub maps: usize,
+}
+
+impl Conv1Shape {
+    /// The maps that are read.
+    pub fn from(self) -> MapShape {
+        self.to.with_channels(self.inputs)
+    }
+
+    pub(crate) fn sizes(self, images: usize) -> Sizes1 {
+        let dims = self.to.dims();
+        dims.conv1(images, self.maps, self.from().dims())
+    }
+
+    /// The sizes of the convolution whose result is the gradient of one map.
+    pub(crate) fn back(self, images: usize) -> Sizes1 {
+        self.from().dims().conv1(images, 1, self.to.dims())
+    }
+}
+
+/// Drop-path's factors for one map: one per image, or `None` if it is not dropped.
+pub type Factors = Option<std::sync::Arc<[f32]>>;
+
+/// Batch norm's parameters, `[channels]`, and running statistics.
+#[derive(Clone, Debug)]
+pub struct NormParameters<F> {
+    /// Multiplies the normalised values.
+    pub weight: F,
+    /// Added to them.
+    pub bias: F,
+    /// The running mean.
+    pub running_mean: F,
+    /// The running variance.
+    pub running_var: F,
+}
+
+/// What batch norm and ReLU compute from a batch.
+#[derive(Clone, Debug)]
+pub struct Normed<F> {
+    /// The result.
+    pub y: F,
+    /// The next running mean, `[channels]`.
+    pub running_mean: F,
+    /// The next running variance.
+    pub running_var: F,
+    /// For the backward pass.
+    pub saved: SavedNorm<F>,
+}
+
+/// What the backward pass of batch norm needs, `[blocks × lanes]` each.
+#[derive(Clone, Debug)]
+pub struct SavedNorm<F> {
+    /// The batch's mean.
+    pub mean: F,
+    /// 1 / √(variance + ε)
+    pub inverse: F,
+    /// weight / √(variance + ε)
+    pub scale: F,
+}
+
+/// Softmax cross-entropy of a batch.
+#[derive(Clone, Debug)]
+pub struct Entropy<F> {
+    /// The batch's mean loss, `[1]`, rounded to f32.
+    pub mean: F,
+    /// The gradient of the mean loss, `[images, classes]`.
+    pub gradient: F,
+    /// The sum of the images' losses.
+    pub sum: f64,
+    /// Number of images whose largest logit is that of their label.
+    pub correct: u64,
+}
+
+impl<F> Entropy<F> {
+    pub(crate) fn loss(&self) -> Loss {
+        Loss {
+            sum: self.sum,
+            correct: self.correct,
+        }
+    }
+}
+
+/// The numbers of one step of stochastic gradient descent, without dampening.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SgdStep {
+    /// Factor that clips the norm of all gradients.
+    pub factor: f32,
+    /// Learning rate.
+    pub rate: f32,
+    /// Momentum.
+    pub momentum: f32,
+    /// Weight decay.
+    pub weight_decay: f32,
+    /// Whether the momentum is Nesterov's.
+    pub nesterov: bool,
+}
+
+/// Operations with one order of arithmetic. Names of gradients end with what they are with respect
+/// to. Weights are in PyTorch's layout.
+///
+/// `sum` is the gradient so far of the map that an operation reads, if it has other readers; the
+/// operation adds to it in place.
+pub trait ExactOps: Backend {
+    /// The same map for its next reader, whose gradient then arrives before that of `reader`, the
+    /// result of the reader before. Without autodiff it is the map itself.
+    fn exact_tap(map: FloatTensor<Self>, _reader: &FloatTensor<Self>) -> FloatTensor<Self> {
+        map
+    }
+
+    /// A 3×3 convolution.
+    fn exact_conv3(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        shape: Conv3Shape,
+    ) -> FloatTensor<Self>;
+
+    /// The gradient of [`ExactOps::exact_conv3`] with respect to the map that it reads.
+    fn exact_conv3_input(
+        dz: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        shape: Conv3Shape,
+        sum: Option<FloatTensor<Self>>,
+    ) -> FloatTensor<Self>;
+
+    /// The gradient of [`ExactOps::exact_conv3`] with respect to its weight.
+    fn exact_conv3_weight(
+        x: FloatTensor<Self>,
+        dz: FloatTensor<Self>,
+        shape: Conv3Shape,
+    ) -> FloatTensor<Self>;
+
+    /// A 1×1 convolution of maps, each multiplied by its factors.
+    fn exact_conv1(
+        maps: Vec<FloatTensor<Self>>,
+        factors: &[Factors],
+        weight: FloatTensor<Self>,
+        shape: Conv1Shape,
+    ) -> FloatTensor<Self>;
+
+    /// The gradient of [`ExactOps::exact_conv1`] with respect to map number `map`.
+    fn exact_conv1_input(
+        dz: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        map: usize,
+        factors: &Factors,
+        shape: Conv1Shape,
+        sum: Option<FloatTensor<Self>>,
+    ) -> FloatTensor<Self>;
+
+    /// The gradient of [`ExactOps::exact_conv1`] with respect to its weight.
+    fn exact_conv1_weight(
+        maps: Vec<FloatTensor<Self>>,
+        factors: &[Factors],
+        dz: FloatTensor<Self>,
+        shape: Conv1Shape,
+    ) -> FloatTensor<Self>;
+
+    /// Batch norm with the batch's statistics, and ReLU.
+    fn exact_norm_relu(
+        z: FloatTensor<Self>,
+        parameters: NormParameters<FloatTensor<Self>>,
+        shape: MapShape,
+    ) -> Normed<FloatTensor<Self>>;
+
+    /// The gradients of [`ExactOps::exact_norm_relu`] with respect to `z`, weight and bias.
+    fn exact_norm_relu_backward(
+        dy: FloatTensor<Self>,
+        z: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        saved: SavedNorm<FloatTensor<Self>>,
+        shape: MapShape,
+    ) -> [FloatTensor<Self>; 3];
+
+    /// Batch norm with the running statistics, and ReLU. It has no gradient.
+    fn exact_norm_relu_running(
+        z: FloatTensor<Self>,
+        parameters: NormParameters<FloatTensor<Self>>,
+        shape: MapShape,
+    ) -> FloatTensor<Self>;
+
+    /// 2×2 max pooling of a map of `shape`.
+    fn exact_max_pool2(y: FloatTensor<Self>, shape: MapShape) -> FloatTensor<Self>;
+
+    /// The gradient of [`ExactOps::exact_max_pool2`].
+    fn exact_max_pool2_input(
+        dout: FloatTensor<Self>,
+        y: FloatTensor<Self>,
+        shape: MapShape,
+    ) -> FloatTensor<Self>;
+
+    /// The mean of each channel of a map of `shape`.
+    fn exact_average(y: FloatTensor<Self>, shape: MapShape) -> FloatTensor<Self>;
+
+    /// The gradient of [`ExactOps::exact_average`].
+    fn exact_average_input(dmeans: FloatTensor<Self>, shape: MapShape) -> FloatTensor<Self>;
+
+    /// A linear layer with bias, from a map of one pixel to `[images, classes]`.
+    fn exact_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        shape: Conv1Shape,
+    ) -> FloatTensor<Self>;
+
+    /// The gradients of [`ExactOps::exact_linear`] with respect to `x`, weight and bias.
+    fn exact_linear_backward(
+        dlogits: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        shape: Conv1Shape,
+    ) -> [FloatTensor<Self>; 3];
+
+    /// Softmax cross-entropy of `[images, classes]` logits with label smoothing.
+    fn exact_cross_entropy(
+        logits: FloatTensor<Self>,
+        labels: &[u16],
+        smoothing: f64,
+    ) -> Entropy<FloatTensor<Self>>;
+
+    /// The sum of squares of one parameter's gradient.
+    fn exact_sum_of_squares(gradient: FloatTensor<Self>) -> f32;
+
+    /// One step of one parameter: its new value and velocity.
+    fn exact_sgd(
+        parameter: FloatTensor<Self>,
+        velocity: Option<FloatTensor<Self>>,
+        gradient: FloatTensor<Self>,
+        step: SgdStep,
+    ) -> [FloatTensor<Self>; 2];
+}

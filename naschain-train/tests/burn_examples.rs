@@ -1,0 +1,17 @@
+//! The examples of training by burn: the loop by hand reaches the digest of a miner, and a residual
+//! network has one digest with all instruction sets and numbers of threads. Both fail otherwise.
+
+#[path = "../examples/burn_resnet.rs"]
+mod resnet;
+#[path = "../examples/burn_training.rs"]
+mod training;
+
+#[test]
+fn a_loop_of_burn_reaches_the_digest_of_a_miner() {
+    training::main().unwrap();
+}
+
+#[test]
+fn a_residual_network_has_one_digest() {
+    resnet::main().unwrap();
+}
