@@ -9,14 +9,14 @@ use naschain_consensus::Millis;
 ///
 /// Downtime does not count, so that leases do not expire while no miner could answer. The clock is
 /// monotonic, so changes of the wall clock have no effect.
-pub struct RunClock {
+pub(crate) struct RunClock {
     base: Millis,
     started: Instant,
 }
 
 impl RunClock {
     /// Starts a clock at `base`.
-    pub fn start(base: Millis) -> RunClock {
+    pub(crate) fn start(base: Millis) -> RunClock {
         RunClock {
             base,
             started: now(),
@@ -24,17 +24,17 @@ impl RunClock {
     }
 
     /// The run's time now.
-    pub fn now(&self) -> Millis {
+    pub(crate) fn now(&self) -> Millis {
         self.base.plus(self.started.elapsed().as_millis() as u64)
     }
 
     /// Takes a pause that has just ended out of the run's time.
-    pub fn leave_out(&mut self, pause: Duration) {
+    pub(crate) fn leave_out(&mut self, pause: Duration) {
         self.started = now().min(self.started + pause);
     }
 
     /// Time left until `then`; zero if it has passed.
-    pub fn until(&self, then: Millis) -> Duration {
+    pub(crate) fn until(&self, then: Millis) -> Duration {
         Duration::from_millis(then.since(self.now()))
     }
 }

@@ -1,7 +1,7 @@
 //! Signals: requests to stop the program, and the limit of file sizes.
 
 /// Waits for Ctrl-C or, on Unix, SIGTERM, which systemd and containers send.
-pub async fn shutdown() {
+pub(crate) async fn shutdown() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
@@ -18,7 +18,7 @@ pub async fn shutdown() {
 
 /// Makes a write beyond the limit of file sizes (`ulimit -f`) an error of that write, as on a full
 /// disk; the default is that the system kills the program. Must be called in a runtime.
-pub fn survive_file_size_limit() -> std::io::Result<()> {
+pub(crate) fn survive_file_size_limit() -> std::io::Result<()> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -17,7 +17,7 @@ use naschain_run::{FrontMember, RunSpec, RunState};
 
 /// One object of `front.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FrontModel {
+pub(crate) struct FrontModel {
     /// The genome.
     pub genome: Genome,
     /// Validation accuracy in percent that the miners agreed on.
@@ -38,7 +38,7 @@ pub struct FrontModel {
 }
 
 /// Writes `front.svg` and `front.json`.
-pub fn write_front(dir: &Path, state: &RunState, models: &[FrontModel]) -> Result<()> {
+pub(crate) fn write_front(dir: &Path, state: &RunState, models: &[FrontModel]) -> Result<()> {
     let spec = state.spec();
     let title = format!(
         "{}: {} genomes evaluated, seed {}",
@@ -57,7 +57,7 @@ pub fn write_front(dir: &Path, state: &RunState, models: &[FrontModel]) -> Resul
 ///
 /// Miners send no weights, so the genomaster trains the networks itself. This also verifies the
 /// miners' digests.
-pub fn write_models(
+pub(crate) fn write_models(
     dir: &Path,
     spec: &RunSpec,
     front: &[FrontMember],

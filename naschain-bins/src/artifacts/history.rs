@@ -10,7 +10,7 @@ use naschain_run::ClosedJob;
 use crate::journal::run_folder::{append_whole, write_whole};
 
 /// The file, in the folder of a run.
-pub const HISTORY_FILE: &str = "history.jsonl";
+pub(crate) const HISTORY_FILE: &str = "history.jsonl";
 
 /// Appends ended jobs to the file as the run proceeds.
 pub struct History {
@@ -57,7 +57,7 @@ impl History {
 }
 
 /// Number of jobs in the file; `None` if there is no file.
-pub fn count_jobs(dir: &Path) -> Result<Option<usize>> {
+pub(crate) fn count_jobs(dir: &Path) -> Result<Option<usize>> {
     let path = dir.join(HISTORY_FILE);
     let context = || format!("cannot read {}", path.display());
     let mut file = match File::open(&path) {
@@ -78,7 +78,7 @@ pub fn count_jobs(dir: &Path) -> Result<Option<usize>> {
 }
 
 /// Reads all jobs of the file; `None` if there is no file.
-pub fn read_history(dir: &Path) -> Result<Option<Vec<ClosedJob>>> {
+pub(crate) fn read_history(dir: &Path) -> Result<Option<Vec<ClosedJob>>> {
     let path = dir.join(HISTORY_FILE);
     let shown = path.display();
     let text = match std::fs::read_to_string(&path) {

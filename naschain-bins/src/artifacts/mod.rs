@@ -1,7 +1,7 @@
 //! Files of a run other than its journal: history, front, plots, models.
 
-pub mod front;
-pub mod history;
-pub mod models;
-pub mod plot;
-pub mod table;
+pub(crate) mod front;
+pub(crate) mod history;
+pub(crate) mod models;
+pub(crate) mod plot;
+pub(crate) mod table;

@@ -17,17 +17,17 @@ use crate::journal::secret::read_secret;
 use naschain_run::{ClosedJob, RunSecret, RunSpec, seeded_recipe};
 
 /// File of the model as trained in the search.
-pub const MODEL_FILE: &str = "model.safetensors";
+pub(crate) const MODEL_FILE: &str = "model.safetensors";
 /// File of the model as trained by `retrain`.
-pub const RETRAINED_FILE: &str = "retrained.safetensors";
+pub(crate) const RETRAINED_FILE: &str = "retrained.safetensors";
 
 /// Folder of a genome's models, relative to the run's.
-pub fn folder(genome: &Genome) -> PathBuf {
+pub(crate) fn folder(genome: &Genome) -> PathBuf {
     Path::new("models").join(genome.to_string())
 }
 
 /// One genome of a run.
-pub struct Member {
+pub(crate) struct Member {
     /// The run's folder.
     pub dir: PathBuf,
     /// The run.
@@ -44,7 +44,7 @@ impl Member {
     /// Finds a genome among those that the run in `dir` evaluated.
     ///
     /// `genome` may also be another genome that decodes to the same network.
-    pub fn find(dir: &Path, genome: &str) -> Result<Member> {
+    pub(crate) fn find(dir: &Path, genome: &str) -> Result<Member> {
         let spec = read_spec(&dir.join("run.json"))?;
         let requested = parse_genome(&spec.space, genome)?;
         // The search trains canonical genomes only, so another genome of the same network is not
@@ -70,12 +70,12 @@ impl Member {
     }
 
     /// Path of one of its models, which need not exist.
-    pub fn path(&self, file: &str) -> PathBuf {
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.dir.join(folder(&self.genome)).join(file)
     }
 
     /// Loads the run's data set and checks its digest.
-    pub fn data(&self, data_dir: Option<&Path>) -> Result<Dataset> {
+    pub(crate) fn data(&self, data_dir: Option<&Path>) -> Result<Dataset> {
         let dataset = data_args::load(&self.spec.data.name.parse()?, data_dir, KEEP_MIB)?;
         check_data(&self.spec, &dataset)?;
         Ok(dataset)
@@ -83,7 +83,7 @@ impl Member {
 
     /// Trains it with the recipe of the run, tests it, and stores the model. `on_epoch` is called
     /// after each epoch.
-    pub fn train(
+    pub(crate) fn train(
         &self,
         dataset: &Dataset,
         options: Options,
@@ -112,7 +112,7 @@ impl Member {
     }
 
     /// Stores a model of it.
-    pub fn store(&self, model: &Model, file: &str) -> Result<()> {
+    pub(crate) fn store(&self, model: &Model, file: &str) -> Result<()> {
         let path = self.path(file);
         let folder = path.parent().unwrap_or(&self.dir);
         create_folder(folder)?;
@@ -123,7 +123,7 @@ impl Member {
 }
 
 /// The recipe of a job's training.
-pub fn recipe_of(spec: &RunSpec, secret: Option<RunSecret>, job: JobId) -> Recipe {
+pub(crate) fn recipe_of(spec: &RunSpec, secret: Option<RunSecret>, job: JobId) -> Recipe {
     match secret {
         Some(secret) => seeded_recipe(&spec.recipe, secret.training_seed(job)),
         None => spec.recipe.clone(),

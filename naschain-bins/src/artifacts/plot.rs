@@ -10,7 +10,11 @@ const DOT: RGBColor = RGBColor(150, 158, 170);
 const FRONT: RGBColor = RGBColor(200, 60, 40);
 
 /// Draws every accepted genome as a dot and the front as a line, in two panels.
-pub fn front_svg(closed: &[ClosedJob], front: &[FrontMember], title: &str) -> Result<String> {
+pub(crate) fn front_svg(
+    closed: &[ClosedJob],
+    front: &[FrontMember],
+    title: &str,
+) -> Result<String> {
     let all: Vec<_> = closed
         .iter()
         .filter_map(|job| job.verdict.consensus)

@@ -3,7 +3,7 @@
 use naschain_run::FrontMember;
 
 /// The table, one line per member in the order of `front`.
-pub fn front_table(front: &[FrontMember], phase_len: usize) -> String {
+pub(crate) fn front_table(front: &[FrontMember], phase_len: usize) -> String {
     let genomes: Vec<String> = front
         .iter()
         .map(|member| member.genome.grouped(phase_len))
@@ -26,7 +26,7 @@ pub fn front_table(front: &[FrontMember], phase_len: usize) -> String {
 }
 
 /// Formats a number with commas between groups of three digits.
-pub fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

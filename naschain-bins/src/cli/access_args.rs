@@ -22,7 +22,7 @@ use crate::server::tls::TlsArgs;
 
 /// Flags of `serve` about access.
 #[derive(Args, Clone, Debug)]
-pub struct AccessArgs {
+pub(crate) struct AccessArgs {
     #[command(flatten)]
     wallet: WalletArgs,
     /// Accept unsigned requests, without authentication. Use it only if all machines are yours
@@ -67,7 +67,7 @@ pub struct AccessArgs {
 }
 
 /// The flags, with their files read.
-pub struct Opened {
+pub(crate) struct Opened {
     access: Access,
     credentials: Option<LegacyCredentials>,
     legacy: bool,
@@ -79,7 +79,7 @@ pub struct Opened {
 
 impl AccessArgs {
     /// Reads the files that the flags name.
-    pub fn open(&self) -> Result<Opened> {
+    pub(crate) fn open(&self) -> Result<Opened> {
         let hotkey = if self.unsigned {
             None
         } else {
@@ -124,12 +124,12 @@ impl AccessArgs {
 
 impl Opened {
     /// Whether requests have to be signed.
-    pub fn is_signed(&self) -> bool {
+    pub(crate) fn is_signed(&self) -> bool {
         self.access.hotkey.is_some()
     }
 
     /// The settings of the coordinator.
-    pub fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         let hotkey = self.access.hotkey.as_ref();
         Settings {
             genomaster: hotkey.map(|hotkey| hotkey.address().to_owned()),
@@ -140,7 +140,7 @@ impl Opened {
 
     /// The authentication of requests, and the endpoints of the reference network with `--legacy`.
     /// Logs a warning for whatever is not protected. `dir` is the run's folder.
-    pub fn auth(
+    pub(crate) fn auth(
         self,
         coordinator: &Coordinator,
         dir: &Path,

@@ -12,7 +12,7 @@ use naschain_identity::ss58;
 
 /// Flags of miners and validators about identities.
 #[derive(Args, Clone, Debug)]
-pub struct CallerArgs {
+pub(crate) struct CallerArgs {
     #[command(flatten)]
     wallet: WalletArgs,
     /// Hotkey address that the genomaster must have [default: that of the first answer]
@@ -25,12 +25,12 @@ pub struct CallerArgs {
 
 impl CallerArgs {
     /// The flags that choose the hotkey.
-    pub fn wallet(&self) -> &WalletArgs {
+    pub(crate) fn wallet(&self) -> &WalletArgs {
         &self.wallet
     }
 
     /// The address that the genomaster must have, if one is required.
-    pub fn genomaster_hotkey(&self) -> Result<Option<String>> {
+    pub(crate) fn genomaster_hotkey(&self) -> Result<Option<String>> {
         if let Some(address) = &self.genomaster_hotkey {
             ss58::decode(address).context("--genomaster-hotkey")?;
         }
@@ -38,7 +38,7 @@ impl CallerArgs {
     }
 
     /// Reads the hotkey, if there is one. `name` is the miner's name, if it has one.
-    pub fn credentials(&self, name: Option<MinerId>) -> Result<Credentials> {
+    pub(crate) fn credentials(&self, name: Option<MinerId>) -> Result<Credentials> {
         Ok(Credentials {
             hotkey: self.wallet.load_if_any()?,
             name,

@@ -9,11 +9,11 @@ use naschain_core::Shape;
 use naschain_train::{DataName, Dataset};
 
 /// Default of `--keep-images`, in MiB.
-pub const KEEP_MIB: u64 = 1024;
+pub(crate) const KEEP_MIB: u64 = 1024;
 
 /// Loads a data set. A part (train, val) of a folder of images is kept decoded in memory if it
 /// takes at most `keep_mib` MiB; a larger part is decoded whenever it is read.
-pub fn load(name: &DataName, dir: Option<&Path>, keep_mib: u64) -> Result<Dataset> {
+pub(crate) fn load(name: &DataName, dir: Option<&Path>, keep_mib: u64) -> Result<Dataset> {
     let dataset = Dataset::load(name, dir)?;
     // A huge value just means no limit.
     Ok(dataset.into_memory(keep_mib.saturating_mul(1 << 20))?)

@@ -8,7 +8,7 @@ const SHARE_PERCENT: u64 = 80;
 
 /// Default limit of each of `trainings` concurrent trainings on the CPU, in bytes; `None` where the
 /// memory is unknown, which is everywhere but on Linux.
-pub fn default_limit_bytes(trainings: u32) -> Option<u64> {
+pub(crate) fn default_limit_bytes(trainings: u32) -> Option<u64> {
     let memory = memory_bytes(Path::new("/"))?;
     Some(memory / 100 * SHARE_PERCENT / u64::from(trainings.max(1)))
 }

@@ -1,13 +1,13 @@
 //! Flags and their defaults, configuration and line files, logs and exit codes.
 
-pub mod access_args;
-pub mod caller_args;
-pub mod config;
-pub mod data_args;
-pub mod machine_memory;
-pub mod presets;
-pub mod printable;
-pub mod program;
-pub mod progress_line;
-pub mod run_args;
-pub mod wallet_args;
+pub(crate) mod access_args;
+pub(crate) mod caller_args;
+pub(crate) mod config;
+pub(crate) mod data_args;
+pub(crate) mod machine_memory;
+pub(crate) mod presets;
+pub(crate) mod printable;
+pub(crate) mod program;
+pub(crate) mod progress_line;
+pub(crate) mod run_args;
+pub(crate) mod wallet_args;

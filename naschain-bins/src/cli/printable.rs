@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 /// The text on one line, with control characters escaped as in a Rust string: in a terminal they
 /// could move the cursor, change its title or hide what was printed before.
-pub fn printable(text: &str) -> Cow<'_, str> {
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     escaped(text, is_control)
 }
 
 /// As [`printable`], but keeps line ends: for text of several lines.
-pub fn printable_lines(text: &str) -> Cow<'_, str> {
+pub(crate) fn printable_lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c != '\n' && is_control(c))
 }
 

@@ -20,13 +20,13 @@ static HAS_LINE: AtomicBool = AtomicBool::new(false);
 static TRAININGS: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 
 /// Enables the line if standard error is a terminal.
-pub fn show() {
+pub(crate) fn show() {
     HAS_LINE.store(std::io::stderr().is_terminal(), Relaxed);
 }
 
 /// Standard error for a message of the log. Clears the line first, as the message would be appended
 /// to it otherwise.
-pub fn stderr() -> Stderr {
+pub(crate) fn stderr() -> Stderr {
     let mut stderr = std::io::stderr();
     if HAS_LINE.load(Relaxed) {
         let _ = stderr.write_all(b"\r\x1b[K");
@@ -36,7 +36,7 @@ pub fn stderr() -> Stderr {
 
 /// Progress of one training. Removed from the line when dropped.
 #[derive(Debug)]
-pub struct ProgressLine {
+pub(crate) struct ProgressLine {
     name: String,
     epochs: u32,
     logged: Instant,
@@ -44,7 +44,7 @@ pub struct ProgressLine {
 
 impl ProgressLine {
     /// A training of `epochs` epochs that has not begun.
-    pub fn new(name: String, epochs: u32) -> ProgressLine {
+    pub(crate) fn new(name: String, epochs: u32) -> ProgressLine {
         ProgressLine {
             name,
             epochs,
@@ -53,7 +53,7 @@ impl ProgressLine {
     }
 
     /// Shows that an epoch has finished.
-    pub fn epoch(&mut self, number: u32, images_per_second: f64) {
+    pub(crate) fn epoch(&mut self, number: u32, images_per_second: f64) {
         let text = self.text(number, images_per_second);
         if !HAS_LINE.load(Relaxed) {
             if self.logged.elapsed() >= LOG_INTERVAL {

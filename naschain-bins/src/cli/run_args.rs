@@ -31,11 +31,11 @@ const MAX_GENERATIONS: usize = 1_000_000;
 const MIN_AWAY_MS: u64 = 30_000;
 
 /// Exit code of a command that failed; the same as that of clap for invalid flags.
-pub const EXIT_ERROR: u8 = 2;
+pub(crate) const EXIT_ERROR: u8 = 2;
 
 /// Flags of the search space, the recipe of trainings, the search, and the job board.
 #[derive(Args, Clone, Debug)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// Number of phases of a network, 1 to 10 [default: see below]
     #[arg(long, value_name = "N")]
     pub phases: Option<usize>,
@@ -165,7 +165,7 @@ pub struct DeviceArgs {
 
 /// Flags of computation on any device.
 #[derive(Args, Clone, Copy, Debug)]
-pub struct ComputeArgs {
+pub(crate) struct ComputeArgs {
     /// CPU threads per training; several single-threaded trainings are faster in total
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
@@ -194,7 +194,7 @@ impl DeviceArgs {
 
 impl ComputeArgs {
     /// The options of naschain-train on a device, for each of several concurrent trainings.
-    pub fn options(&self, device: Device, trainings: u32) -> Options {
+    pub(crate) fn options(&self, device: Device, trainings: u32) -> Options {
         let mut options = Options::default();
         options.device = device;
         options.threads = usize::from(self.threads);
@@ -238,7 +238,7 @@ pub fn help() -> String {
 
 /// The flags that `search` and `serve` share.
 #[derive(Args, Clone, Debug)]
-pub struct CommonArgs {
+pub(crate) struct CommonArgs {
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
@@ -256,7 +256,7 @@ pub struct CommonArgs {
 const DRAW_WAIT_MS: u64 = 2_000;
 
 /// An opened run.
-pub struct OpenRun {
+pub(crate) struct OpenRun {
     pub(crate) dataset: Arc<Dataset>,
     pub(crate) dir: PathBuf,
     pub(crate) coordinator: Arc<Coordinator>,
@@ -266,13 +266,13 @@ pub struct OpenRun {
 
 impl CommonArgs {
     /// Checks the flags, loads the data, and creates the run's folder or resumes the run in it.
-    pub async fn open(&self) -> Result<OpenRun> {
+    pub(crate) async fn open(&self) -> Result<OpenRun> {
         self.open_with(Settings::default(), false, |_| Ok(())).await
     }
 
     /// Like [`CommonArgs::open`], with settings of the coordinator, for a run that `check` accepts:
     /// it is called before anything is created. A new run gets a secret if `secret` is set.
-    pub async fn open_with(
+    pub(crate) async fn open_with(
         &self,
         mut settings: Settings,
         secret: bool,
@@ -305,7 +305,7 @@ impl CommonArgs {
 
 impl RunArgs {
     /// The specification of the run.
-    pub fn spec(&self, data: &DataArgs, dataset: &Dataset) -> Result<RunSpec> {
+    pub(crate) fn spec(&self, data: &DataArgs, dataset: &Dataset) -> Result<RunSpec> {
         let name = data.name()?;
         let preset = Preset::new(&name, dataset);
         let space = MacroSpace {
@@ -408,7 +408,7 @@ impl RunArgs {
     }
 
     /// The run's folder.
-    pub fn folder(&self, data: &str) -> PathBuf {
+    pub(crate) fn folder(&self, data: &str) -> PathBuf {
         let default = || format!("runs/{data}-seed{}", self.seed).into();
         self.out.clone().unwrap_or_else(default)
     }

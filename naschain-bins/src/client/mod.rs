@@ -2,7 +2,7 @@
 
 mod error;
 mod response;
-pub mod transport;
+pub(crate) mod transport;
 
 pub use error::ClientError;
 

@@ -55,7 +55,7 @@ fn known(text: &str) -> Result<(u64, Digest), String> {
 
 /// Result of an audit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AuditReport {
+pub(crate) struct AuditReport {
     /// The run.
     pub run: Digest,
     /// Number of verified events.
@@ -83,7 +83,7 @@ pub struct AuditReport {
 ///
 /// # Errors
 /// If the journal cannot be read. What is wrong in it is in the report.
-pub async fn audit(args: &AuditArgs) -> Result<AuditReport> {
+pub(crate) async fn audit(args: &AuditArgs) -> Result<AuditReport> {
     let is_url = args.target.starts_with("http://") || args.target.starts_with("https://");
     let mut signers = Signers::default();
     signers.genomaster = args.caller.genomaster_hotkey()?;
@@ -141,7 +141,7 @@ pub async fn audit(args: &AuditArgs) -> Result<AuditReport> {
 }
 
 /// Formats a report as the command prints it.
-pub fn format_report(report: &AuditReport, json: bool) -> Result<String> {
+pub(crate) fn format_report(report: &AuditReport, json: bool) -> Result<String> {
     if json {
         Ok(serde_json::to_string(report)? + "\n")
     } else {

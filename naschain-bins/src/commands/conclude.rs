@@ -21,7 +21,7 @@ use crate::coordinator::Coordinator;
 use naschain_run::RunState;
 
 /// Keeps the history and the progress bar up to date until the run is finished.
-pub async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&Bar>) -> Result<()> {
+pub(crate) async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&Bar>) -> Result<()> {
     let mut changes = coordinator.changes();
     let mut history = coordinator
         .with_state(|state| History::start(dir, state.closed()))
@@ -55,7 +55,7 @@ pub async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&Bar>) ->
 
 /// Trains and tests the front's models, writes the front's files, and prints its table. Returns the
 /// reason if the front is empty.
-pub async fn conclude(
+pub(crate) async fn conclude(
     coordinator: &Arc<Coordinator>,
     dir: &Path,
     dataset: &Arc<Dataset>,
@@ -137,11 +137,11 @@ pub(crate) async fn progress(coordinator: &Coordinator) -> (u64, u64) {
 }
 
 /// The progress bar of a search.
-pub struct Bar(pub(crate) ProgressBar);
+pub(crate) struct Bar(pub(crate) ProgressBar);
 
 impl Bar {
     /// A progress bar for the trainings of this run.
-    pub async fn new(coordinator: &Coordinator) -> Bar {
+    pub(crate) async fn new(coordinator: &Coordinator) -> Bar {
         let (done, total) = progress(coordinator).await;
         let bar = bar(
             total,

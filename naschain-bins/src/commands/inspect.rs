@@ -66,7 +66,7 @@ pub fn inspect(args: &InspectArgs) -> Result<String> {
 }
 
 /// Parses a genome of this space. Dashes may separate phases.
-pub fn parse_genome(space: &MacroSpace, text: &str) -> Result<Genome> {
+pub(crate) fn parse_genome(space: &MacroSpace, text: &str) -> Result<Genome> {
     let genome: Genome = text.parse()?;
     space.check(&genome)?;
     let grouped = genome.grouped(space.phase_len());

@@ -1,16 +1,16 @@
 //! The commands of the programs, one file per command.
 
-pub mod audit;
-pub mod conclude;
-pub mod data_check;
-pub mod export;
-pub mod inspect;
-pub mod mine;
-pub mod predict;
-pub mod retrain;
-pub mod search;
-pub mod selftest;
-pub mod serve;
-pub mod speed;
+pub(crate) mod audit;
+pub(crate) mod conclude;
+pub(crate) mod data_check;
+pub(crate) mod export;
+pub(crate) mod inspect;
+pub(crate) mod mine;
+pub(crate) mod predict;
+pub(crate) mod retrain;
+pub(crate) mod search;
+pub(crate) mod selftest;
+pub(crate) mod serve;
+pub(crate) mod speed;
 mod synthetic_trainings;
-pub mod validate;
+pub(crate) mod validate;

@@ -7,13 +7,13 @@ mod active_run;
 mod admission;
 mod answers;
 mod applied;
-pub mod call_error;
+pub(crate) mod call_error;
 mod continuity;
 mod join_counts;
 mod leader;
-pub mod metrics;
-pub mod pages;
-pub mod shared;
+pub(crate) mod metrics;
+pub(crate) mod pages;
+pub(crate) mod shared;
 mod signed;
 mod takeover;
 

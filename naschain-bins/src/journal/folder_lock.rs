@@ -17,13 +17,13 @@ const LOCK_FILE: &str = "genomaster.lock";
 
 /// A locked folder; dropping it unlocks the folder.
 #[derive(Debug)]
-pub struct FolderLock {
+pub(crate) struct FolderLock {
     _file: File,
 }
 
 impl FolderLock {
     /// Locks a folder, which is created if it is missing.
-    pub fn take(dir: &Path) -> Result<FolderLock> {
+    pub(crate) fn take(dir: &Path) -> Result<FolderLock> {
         create_folder(dir)?;
         let path = dir.join(LOCK_FILE);
         let opened = File::options().create(true).append(true).open(&path);

@@ -1,9 +1,9 @@
 //! The journal of a run: hash-chained entries, written in groups, and snapshots.
 
-pub mod folder_lock;
-pub mod run_folder;
-pub mod secret;
-pub mod store;
+pub(crate) mod folder_lock;
+pub(crate) mod run_folder;
+pub(crate) mod secret;
+pub(crate) mod store;
 
 use anyhow::{Context, Result, ensure};
 use naschain_consensus::{Event, Millis};
@@ -14,7 +14,7 @@ use naschain_run::{Entry, JournalHead, Proof};
 
 /// The layout of snapshots. With another layout or version the journal is replayed: a snapshot is
 /// the result of this build's rules, which another version may have changed.
-pub const SNAPSHOT_FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 5");
+pub(crate) const SNAPSHOT_FORMAT: &str = concat!("naschain ", env!("CARGO_PKG_VERSION"), " 5");
 
 /// The events of one run, in the order in which they were accepted.
 pub struct Journal {

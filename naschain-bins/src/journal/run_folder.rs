@@ -20,7 +20,7 @@ pub fn versions() -> BTreeMap<String, String> {
 }
 
 /// Checks that `dataset` is the one that the run was created with.
-pub fn check_data(spec: &RunSpec, dataset: &Dataset) -> Result<()> {
+pub(crate) fn check_data(spec: &RunSpec, dataset: &Dataset) -> Result<()> {
     let found = dataset.digest();
     ensure!(
         found == spec.data.digest,
@@ -67,7 +67,7 @@ pub fn create_or_check(spec: RunSpec, dir: &Path) -> Result<RunSpec> {
 
 /// Writes a file atomically: a reader, or a restart after a crash or a power failure, finds the old
 /// content or the new one, never a part.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     // In the same folder, because renaming is atomic only within one file system.
     let partial = path.with_extension("partial");
     let written = File::create(&partial).and_then(|mut file| {
@@ -80,7 +80,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Appends to a file, which is created if it is missing: all of these bytes or none.
-pub fn append_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn append_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let context = || format!("cannot write {}", path.display());
     let opened = File::options().create(true).append(true).open(path);
     let mut file = opened.with_context(context)?;
@@ -98,7 +98,7 @@ pub fn append_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Waits until a file that a library has written, and its name, are on disk.
-pub fn sync_file(path: &Path) -> Result<()> {
+pub(crate) fn sync_file(path: &Path) -> Result<()> {
     let synced = File::open(path).and_then(|file| file.sync_all());
     synced.with_context(|| format!("cannot write {}", path.display()))?;
     sync_folder(path)
@@ -106,7 +106,7 @@ pub fn sync_file(path: &Path) -> Result<()> {
 
 /// Waits until the names in the folder of a file are on disk: a new or renamed file can be lost in
 /// a power failure although its bytes are there.
-pub fn sync_folder(path: &Path) -> Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     // Other systems do not open folders as files.
     #[cfg(unix)]
     {
@@ -124,7 +124,7 @@ pub fn sync_folder(path: &Path) -> Result<()> {
 }
 
 /// Creates a folder and those above it, and waits until they are on disk.
-pub fn create_folder(dir: &Path) -> Result<()> {
+pub(crate) fn create_folder(dir: &Path) -> Result<()> {
     let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
     std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     for created in missing.into_iter().rev() {

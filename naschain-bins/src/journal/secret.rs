@@ -15,7 +15,7 @@ const SECRET_FILE: &str = "secret";
 /// The secret of the run in this folder, or a new one if there is no run yet. Genomasters that share
 /// a database share the secret of the run with these settings, which are the specification without
 /// its secret.
-pub async fn create_or_read_secret(
+pub(crate) async fn create_or_read_secret(
     dir: &Path,
     place: &Place,
     settings: &RunSpec,
@@ -37,7 +37,7 @@ pub async fn create_or_read_secret(
 }
 
 /// The secret of a run, if it has one.
-pub fn read_secret(dir: &Path, spec: &RunSpec) -> Result<Option<RunSecret>> {
+pub(crate) fn read_secret(dir: &Path, spec: &RunSpec) -> Result<Option<RunSecret>> {
     let Some(hash) = spec.secret_hash else {
         return Ok(None);
     };

@@ -1,9 +1,9 @@
 //! A miner: requests jobs, trains their genomes and submits the results until the run is finished.
 
-pub mod dataset_cache;
+pub(crate) mod dataset_cache;
 mod exam;
-pub mod outbox;
-pub mod trainer;
+pub(crate) mod outbox;
+pub(crate) mod trainer;
 mod training_control;
 
 use std::convert::Infallible;

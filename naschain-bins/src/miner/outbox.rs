@@ -49,7 +49,7 @@ impl Answer {
 
 /// The answers of a miner in the outbox `dir`, in the order of leases. Logs a warning for a file
 /// that is not an answer.
-pub fn pending(dir: &Path, miner: &MinerId) -> Vec<Answer> {
+pub(crate) fn pending(dir: &Path, miner: &MinerId) -> Vec<Answer> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let paths = entries.map(|entry| entry.path());
     let paths = paths.filter(|path| path.extension().is_some_and(|end| end == "json"));

@@ -43,7 +43,7 @@ pub(crate) struct RemoteAddress(pub(crate) Option<IpAddr>);
 
 /// The verified sender of a request.
 #[derive(Clone, Debug, Default)]
-pub struct Caller {
+pub(crate) struct Caller {
     hotkey: Option<String>,
     /// Whether miners of the reference network have tokens. Requests under /v1 carry none, so their
     /// names are refused here: otherwise anybody could act as such a miner without its token.
@@ -56,7 +56,7 @@ pub struct Caller {
 
 impl Caller {
     /// Rejects a request for another miner than the signer.
-    pub fn check_is(&self, miner: &MinerId) -> Result<(), Failure> {
+    pub(crate) fn check_is(&self, miner: &MinerId) -> Result<(), Failure> {
         if self.uids_have_tokens && legacy_uid(miner).is_some() {
             let detail = format!(
                 "{miner} is a miner of the reference network, which uses /request_job and /finish_job with its token; a miner under /v1 needs another name"
@@ -73,7 +73,7 @@ impl Caller {
     }
 
     /// Whether the request was signed.
-    pub fn is_signed(&self) -> bool {
+    pub(crate) fn is_signed(&self) -> bool {
         self.hotkey.is_some()
     }
 }
@@ -234,7 +234,7 @@ impl Authenticator {
 }
 
 /// Middleware for paths that require signed requests if the genomaster has a hotkey.
-pub async fn authenticate(
+pub(crate) async fn authenticate(
     State(auth): State<Arc<Authenticator>>,
     request: Request,
     next: Next,
@@ -246,7 +246,7 @@ pub async fn authenticate(
 }
 
 /// Middleware for all other paths: checks only rates and sizes.
-pub async fn check_limits(
+pub(crate) async fn check_limits(
     State(auth): State<Arc<Authenticator>>,
     request: Request,
     next: Next,

@@ -116,7 +116,7 @@ impl Exams {
         };
         let _waiting = self.waiting.try_acquire().map_err(|_| busy())?;
         let exam = {
-            let mut state = self.state();
+            let state = self.state();
             state.check_pause(from)?;
             match state.candidates.get(miner) {
                 // Repeated, because the first answer was lost.

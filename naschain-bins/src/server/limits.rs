@@ -13,7 +13,7 @@ const MAX_BUCKETS: usize = 50_000;
 
 /// A token bucket per key; a request takes one token.
 #[derive(Debug)]
-pub struct RateLimit<K> {
+pub(crate) struct RateLimit<K> {
     per_second: f64,
     buckets: BTreeMap<K, Bucket>,
 }
@@ -26,7 +26,7 @@ struct Bucket {
 
 impl<K: Ord> RateLimit<K> {
     /// Allows `per_second` requests per key, with bursts of twice as many; 0 means no limit.
-    pub fn new(per_second: u32) -> RateLimit<K> {
+    pub(crate) fn new(per_second: u32) -> RateLimit<K> {
         RateLimit {
             per_second: f64::from(per_second),
             buckets: BTreeMap::new(),
@@ -34,7 +34,7 @@ impl<K: Ord> RateLimit<K> {
     }
 
     /// Takes a token, or returns the time until there is one.
-    pub fn take(&mut self, name: K, now: Instant) -> Result<(), Duration> {
+    pub(crate) fn take(&mut self, name: K, now: Instant) -> Result<(), Duration> {
         if self.per_second == 0.0 {
             return Ok(());
         }
@@ -71,7 +71,7 @@ impl<K: Ord> RateLimit<K> {
 }
 
 /// Maximum size of any request body.
-pub const MAX_BODY_BYTES: usize = 16 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// Maximum size of the body of a request for this route. The largest valid requests of miners are
 /// about half as large, so that the journal, which keeps signed bodies, cannot be filled with

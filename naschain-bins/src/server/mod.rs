@@ -1,18 +1,18 @@
 //! The genomaster's HTTP server: JSON under /v1, every error an RFC 9457 problem document.
 
-pub mod access;
-pub mod allow_list;
-pub mod auth;
+pub(crate) mod access;
+pub(crate) mod allow_list;
+pub(crate) mod auth;
 mod budget;
 mod events;
-pub mod exams;
+pub(crate) mod exams;
 mod health;
-pub mod legacy;
-pub mod limits;
-pub mod listen;
+pub(crate) mod legacy;
+pub(crate) mod limits;
+pub(crate) mod listen;
 mod pages;
-pub mod problem;
-pub mod tls;
+pub(crate) mod problem;
+pub(crate) mod tls;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// Command-line flags of a server.
 #[derive(Args, Clone, Debug)]
-pub struct TlsArgs {
+pub(crate) struct TlsArgs {
     /// Certificate chain in PEM, the server's own certificate first; serves https
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
@@ -26,7 +26,7 @@ pub struct TlsArgs {
 
 impl TlsArgs {
     /// Loads the TLS configuration; `None` without a certificate.
-    pub fn load(&self) -> Result<Option<Arc<ServerConfig>>> {
+    pub(crate) fn load(&self) -> Result<Option<Arc<ServerConfig>>> {
         match (&self.tls_cert, &self.tls_key) {
             (Some(cert), Some(key)) => server_config(cert, key).map(Some),
             _ => Ok(None),

@@ -17,7 +17,7 @@ const MAX_OUTPUT_CHARS: usize = 2000;
 
 /// Sets weights by `btcli weights set`.
 #[derive(Clone, Debug)]
-pub struct Btcli {
+pub(crate) struct Btcli {
     /// Path of the program, or its name if it is on `PATH`.
     pub program: PathBuf,
     /// The subnet.
@@ -62,7 +62,7 @@ impl Btcli {
     }
 
     /// Sets the weights of an epoch; does nothing if no miner with a uid has a weight.
-    pub async fn set(&self, epoch: &EpochWeights) -> Result<()> {
+    pub(crate) async fn set(&self, epoch: &EpochWeights) -> Result<()> {
         let (uids, values) = self.uids.vector(epoch);
         if uids.is_empty() {
             tracing::warn!("epoch {}: no miner with a uid has a weight", epoch.epoch);

@@ -1,10 +1,10 @@
 //! A validator's view of a genomaster, and the destinations of its weights.
 
-pub mod btcli;
-pub mod observed_run;
-pub mod peers;
-pub mod public_journal;
-pub mod retraining;
-pub mod state_folder;
-pub mod uids;
-pub mod weight_files;
+pub(crate) mod btcli;
+pub(crate) mod observed_run;
+pub(crate) mod peers;
+pub(crate) mod public_journal;
+pub(crate) mod retraining;
+pub(crate) mod state_folder;
+pub(crate) mod uids;
+pub(crate) mod weight_files;

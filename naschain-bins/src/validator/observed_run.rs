@@ -16,11 +16,11 @@ use crate::validator::retraining::{Retraining, WrongJob};
 use crate::validator::state_folder::{RunRecord, StateFolder};
 
 /// Maximum number of signed heads of a run that are kept, and shown to other validators.
-pub const MAX_HEADS: usize = 64;
+pub(crate) const MAX_HEADS: usize = 64;
 
 /// How a run is observed.
 #[derive(Debug)]
-pub struct Observation {
+pub(crate) struct Observation {
     /// The genomaster's URL.
     pub url: String,
     /// The address that the genomaster must have, if the operator requires one.
@@ -32,7 +32,7 @@ pub struct Observation {
 }
 
 /// The observed part of a run.
-pub struct ObservedRun {
+pub(crate) struct ObservedRun {
     spec: RunSpec,
     genomaster: Option<String>,
     legacy: bool,
@@ -120,7 +120,7 @@ impl ObservedRun {
 
     /// Recomputes the verdict of every job that is in the journal and scores the miners. An epoch
     /// has `epoch_jobs` jobs or, by default, as many as the run's population.
-    pub fn validate(&self, epoch_jobs: Option<u32>) -> (ScoringReport, Vec<EpochWeights>) {
+    pub(crate) fn validate(&self, epoch_jobs: Option<u32>) -> (ScoringReport, Vec<EpochWeights>) {
         let population = self.spec.search.population;
         let mut terms = ScoringTerms::new(self.spec.digest(), &self.spec.rules.agreement);
         terms.spec = Some(&self.spec);
@@ -145,19 +145,19 @@ impl ObservedRun {
     }
 
     /// The genomaster's address, if it has one.
-    pub fn genomaster(&self) -> Option<&str> {
+    pub(crate) fn genomaster(&self) -> Option<&str> {
         self.genomaster.as_deref()
     }
 
     /// The heads that the genomaster has signed, for other validators.
-    pub fn heads(&self) -> &[SignedHead] {
+    pub(crate) fn heads(&self) -> &[SignedHead] {
         &self.heads
     }
 }
 
 /// Fetches the jobs that have ended since the last call. Returns whether there are any, and whether
 /// the run is finished.
-pub async fn fetch(
+pub(crate) async fn fetch(
     client: &Client,
     observed: &mut Option<ObservedRun>,
     observation: &Observation,
@@ -266,7 +266,11 @@ impl ObservedRun {
 
     /// Compares heads from other validators with this history. Those that are not signed by this
     /// run's genomaster are ignored: anybody can invent them.
-    pub fn compare_with_peers(&mut self, heads: &[SignedHead], state: &StateFolder) -> Result<()> {
+    pub(crate) fn compare_with_peers(
+        &mut self,
+        heads: &[SignedHead],
+        state: &StateFolder,
+    ) -> Result<()> {
         match self.heads.last().cloned() {
             Some(own) => self.compare_heads(heads, &own, state),
             None => Ok(()),
@@ -322,7 +326,11 @@ impl ObservedRun {
 
     /// Trains those of the new jobs again that are in the sample. Jobs without a consensus pay
     /// nobody, so they are not trained.
-    pub async fn retrain(&mut self, retraining: &Retraining, state: &StateFolder) -> Result<()> {
+    pub(crate) async fn retrain(
+        &mut self,
+        retraining: &Retraining,
+        state: &StateFolder,
+    ) -> Result<()> {
         for at in self.considered..self.proven().len() {
             let job = &self.closed[at];
             let history = self.chain.hash_at(at + 1).unwrap_or(self.spec.digest());

@@ -30,11 +30,11 @@ struct Heads {
 
 /// The heads that peers are shown.
 #[derive(Clone, Debug, Default)]
-pub struct ShownHeads(Arc<Mutex<Vec<SignedHead>>>);
+pub(crate) struct ShownHeads(Arc<Mutex<Vec<SignedHead>>>);
 
 impl ShownHeads {
     /// Replaces the heads.
-    pub fn set(&self, heads: &[SignedHead]) {
+    pub(crate) fn set(&self, heads: &[SignedHead]) {
         let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if *shown != heads {
             *shown = heads.to_vec();
@@ -42,7 +42,7 @@ impl ShownHeads {
     }
 
     /// Answers peers at this address until the program ends.
-    pub async fn listen(&self, address: &str) -> Result<()> {
+    pub(crate) async fn listen(&self, address: &str) -> Result<()> {
         let listener = tokio::net::TcpListener::bind(address).await;
         let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -69,7 +69,7 @@ async fn shown(State(heads): State<ShownHeads>) -> Json<Heads> {
 
 /// Another validator.
 #[derive(Debug)]
-pub struct Peer {
+pub(crate) struct Peer {
     url: String,
     http: reqwest::Client,
     /// Whether the last request failed: a warning is logged once, not every two seconds.
@@ -78,7 +78,7 @@ pub struct Peer {
 
 impl Peer {
     /// A validator at this URL.
-    pub fn new(url: &str) -> Result<Peer> {
+    pub(crate) fn new(url: &str) -> Result<Peer> {
         let parsed = reqwest::Url::parse(url).ok();
         ensure!(
             parsed.is_some_and(|u| ["http", "https"].contains(&u.scheme()) && u.has_host()),
@@ -97,7 +97,7 @@ impl Peer {
 
     /// The heads that this validator was shown; none if it cannot be reached, which is logged. They
     /// are not verified.
-    pub async fn heads(&mut self) -> Vec<SignedHead> {
+    pub(crate) async fn heads(&mut self) -> Vec<SignedHead> {
         match self.fetch().await {
             Ok(heads) => {
                 self.failed = false;

@@ -6,7 +6,7 @@ use crate::client::{Client, ClientError};
 use naschain_run::{Auditor, ClosedJob, JournalHead, RunSecret, RunSpec, Signers, Unsigned};
 
 /// The verified part of a journal, and the first problem in it.
-pub struct PublicJournal {
+pub(crate) struct PublicJournal {
     auditor: Auditor,
     /// What was verified before a restart; the journal has to contain it.
     verified: Option<JournalHead>,
@@ -19,7 +19,7 @@ impl PublicJournal {
     /// Starts at the beginning of a journal. `genomaster` is the address that miners sign for;
     /// without one, requests need no signatures unless some have them. With `legacy`, miners of
     /// the reference network never need signatures.
-    pub fn new(
+    pub(crate) fn new(
         spec: RunSpec,
         genomaster: Option<&str>,
         legacy: bool,
@@ -39,7 +39,7 @@ impl PublicJournal {
 
     /// Fetches and verifies all new entries. Stops permanently at the first problem, because
     /// entries after a broken one prove nothing.
-    pub async fn follow(&mut self, client: &Client) -> Result<(), ClientError> {
+    pub(crate) async fn follow(&mut self, client: &Client) -> Result<(), ClientError> {
         while self.problem.is_none() {
             let page = client.journal(self.auditor.head().number).await?.entries;
             if page.is_empty() {
@@ -87,7 +87,7 @@ impl PublicJournal {
     }
 
     /// Compares the jobs that the genomaster lists, all in order, with those in the journal.
-    pub fn compare(&mut self, listed: &[ClosedJob]) {
+    pub(crate) fn compare(&mut self, listed: &[ClosedJob]) {
         let closed = self.auditor.state().closed();
         // The public journal may end earlier than the list; the remaining jobs are compared next
         // time.
@@ -104,32 +104,32 @@ impl PublicJournal {
     }
 
     /// The jobs that have ended in the verified part.
-    pub fn closed(&self) -> &[ClosedJob] {
+    pub(crate) fn closed(&self) -> &[ClosedJob] {
         self.auditor.state().closed()
     }
 
     /// Whether the search is finished in the verified part.
-    pub fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         self.auditor.state().is_finished()
     }
 
     /// The run's secret, once it is revealed.
-    pub fn secret(&self) -> Option<RunSecret> {
+    pub(crate) fn secret(&self) -> Option<RunSecret> {
         self.auditor.state().secret()
     }
 
     /// The position of the last verified event.
-    pub fn head(&self) -> JournalHead {
+    pub(crate) fn head(&self) -> JournalHead {
         self.auditor.head()
     }
 
     /// Number of verified events.
-    pub fn events(&self) -> u64 {
+    pub(crate) fn events(&self) -> u64 {
         self.auditor.head().number
     }
 
     /// The first problem, if any.
-    pub fn problem(&self) -> Option<&str> {
+    pub(crate) fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
     }
 }

@@ -15,7 +15,7 @@ use crate::journal::run_folder::{check_data, versions};
 use crate::miner::dataset_cache::DatasetCache;
 
 /// Trains jobs again.
-pub struct Retraining {
+pub(crate) struct Retraining {
     sample: Sample,
     secret: SampleSecret,
     options: Options,
@@ -26,7 +26,7 @@ pub struct Retraining {
 /// The proof that rows of a job are wrong: everything that somebody needs to repeat the training and
 /// to check who signed the rows.
 #[derive(Serialize)]
-pub struct WrongJob<'a> {
+pub(crate) struct WrongJob<'a> {
     /// The run.
     pub run: Digest,
     /// The run's specification.
@@ -42,7 +42,7 @@ pub struct WrongJob<'a> {
 
 impl Retraining {
     /// Trains a sample of the jobs.
-    pub fn new(
+    pub(crate) fn new(
         sample: Sample,
         secret: SampleSecret,
         options: Options,
@@ -59,7 +59,7 @@ impl Retraining {
     }
 
     /// Whether this job is in the sample. `history` is the hash of the history that ends with it.
-    pub fn includes(&self, job: &ClosedJob, history: Digest) -> bool {
+    pub(crate) fn includes(&self, job: &ClosedJob, history: Digest) -> bool {
         self.sample.includes(&self.secret, job.job, history)
     }
 
@@ -67,7 +67,12 @@ impl Retraining {
     ///
     /// # Errors
     /// If it cannot be trained here. A training that diverges is a result.
-    pub async fn train(&self, spec: &RunSpec, job: &ClosedJob, recipe: Recipe) -> Result<Row> {
+    pub(crate) async fn train(
+        &self,
+        spec: &RunSpec,
+        job: &ClosedJob,
+        recipe: Recipe,
+    ) -> Result<Row> {
         ensure!(
             spec.versions == versions(),
             "--retrain: this validator has versions {:?}, the run needs {:?}: digests would differ",

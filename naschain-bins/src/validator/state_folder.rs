@@ -19,12 +19,12 @@ const SECRET_FILE: &str = "secret";
 
 /// A validator's folder.
 #[derive(Clone, Debug)]
-pub struct StateFolder(PathBuf);
+pub(crate) struct StateFolder(PathBuf);
 
 /// What was verified of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RunRecord {
+pub(crate) struct RunRecord {
     /// The run.
     pub run: Digest,
     /// The genomaster's address, if it has one.
@@ -45,7 +45,7 @@ pub struct RunRecord {
 
 impl RunRecord {
     /// The verified position in the journal.
-    pub fn journal(&self) -> JournalHead {
+    pub(crate) fn journal(&self) -> JournalHead {
         JournalHead {
             number: self.events,
             hash: self.events_link,
@@ -55,7 +55,7 @@ impl RunRecord {
 
 impl StateFolder {
     /// The default folder: `naschain/validator` in the user's folder for state.
-    pub fn default_path() -> Result<PathBuf> {
+    pub(crate) fn default_path() -> Result<PathBuf> {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let state = match (set("XDG_STATE_HOME"), set("HOME")) {
             (Some(state), _) => PathBuf::from(state),
@@ -70,24 +70,24 @@ impl StateFolder {
     }
 
     /// Opens a folder, which is created if it is missing.
-    pub fn open(path: PathBuf) -> Result<StateFolder> {
+    pub(crate) fn open(path: PathBuf) -> Result<StateFolder> {
         let created = std::fs::create_dir_all(&path);
         created.with_context(|| format!("cannot create {}", path.display()))?;
         Ok(StateFolder(path))
     }
 
     /// The file of a run.
-    pub fn run_file(&self, run: Digest) -> PathBuf {
+    pub(crate) fn run_file(&self, run: Digest) -> PathBuf {
         self.0.join(format!("{run}.json"))
     }
 
     /// The file of the proof that the genomaster has signed two histories of a run.
-    pub fn equivocation_file(&self, run: Digest) -> PathBuf {
+    pub(crate) fn equivocation_file(&self, run: Digest) -> PathBuf {
         self.0.join(format!("{run}-two-histories.json"))
     }
 
     /// The file of the proof that a job has wrong rows.
-    pub fn wrong_job_file(&self, run: Digest, job: JobId) -> PathBuf {
+    pub(crate) fn wrong_job_file(&self, run: Digest, job: JobId) -> PathBuf {
         self.0.join(format!("{run}-wrong-batch-{}.json", job.0))
     }
 
@@ -95,17 +95,17 @@ impl StateFolder {
     ///
     /// # Errors
     /// If the file cannot be read: then nothing may be trusted instead.
-    pub fn run(&self, run: Digest) -> Result<Option<RunRecord>> {
+    pub(crate) fn run(&self, run: Digest) -> Result<Option<RunRecord>> {
         read(&self.run_file(run))
     }
 
     /// Replaces what was verified of a run.
-    pub fn save_run(&self, record: &RunRecord) -> Result<()> {
+    pub(crate) fn save_run(&self, record: &RunRecord) -> Result<()> {
         write(&self.run_file(record.run), record)
     }
 
     /// The proof that the genomaster of this run has signed two histories, if there is a valid one.
-    pub fn equivocation(&self, run: Digest) -> Result<Option<Equivocation>> {
+    pub(crate) fn equivocation(&self, run: Digest) -> Result<Option<Equivocation>> {
         let file = self.equivocation_file(run);
         let Some(proof) = read::<Equivocation>(&file)? else {
             return Ok(None);
@@ -116,14 +116,14 @@ impl StateFolder {
     }
 
     /// Writes a proof.
-    pub fn save_proof(&self, file: &Path, proof: &impl Serialize) -> Result<()> {
+    pub(crate) fn save_proof(&self, file: &Path, proof: &impl Serialize) -> Result<()> {
         write(file, proof)
     }
 
     /// Compares the genomaster's address with that of earlier times, and remembers the first one.
     /// `required` is the address that the operator demands; it replaces the remembered one. Returns
     /// what is wrong, if anything.
-    pub fn pin(
+    pub(crate) fn pin(
         &self,
         url: &str,
         found: Option<&str>,
@@ -154,7 +154,7 @@ impl StateFolder {
     }
 
     /// The secret that draws this validator's sample of jobs; drawn at first use.
-    pub fn sample_secret(&self) -> Result<SampleSecret> {
+    pub(crate) fn sample_secret(&self) -> Result<SampleSecret> {
         let path = self.0.join(SECRET_FILE);
         if let Some(secret) = read::<Digest>(&path)? {
             return Ok(SampleSecret(secret.0));

@@ -12,7 +12,7 @@ use naschain_run::{EpochWeights, legacy_uid};
 
 /// The uid of each hotkey on the chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Uids {
+pub(crate) struct Uids {
     of_hotkeys: BTreeMap<MinerId, u16>,
     /// Whether a miner of the reference network (`uid-N`) gets weight at uid N.
     legacy: bool,
@@ -20,7 +20,7 @@ pub struct Uids {
 
 impl Uids {
     /// Reads a file with a hotkey's address and its uid on each line; `#` begins a comment.
-    pub fn read(path: &Path) -> Result<Uids> {
+    pub(crate) fn read(path: &Path) -> Result<Uids> {
         line_file::read_file(path, "uids", Uids::parse)
     }
 
@@ -51,7 +51,7 @@ impl Uids {
 
     /// With `legacy`, miners of the reference network (`uid-N`) get weight at uid N, unless
     /// that uid belongs to a hotkey.
-    pub fn with_legacy(self, legacy: bool) -> Uids {
+    pub(crate) fn with_legacy(self, legacy: bool) -> Uids {
         Uids { legacy, ..self }
     }
 

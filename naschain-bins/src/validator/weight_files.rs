@@ -13,7 +13,7 @@ use naschain_run::EpochWeights;
 /// A folder of one file per epoch, or one file for the latest epoch: a dry run, or a record of the
 /// weights that were set.
 #[derive(Clone, Debug)]
-pub struct WeightFiles {
+pub(crate) struct WeightFiles {
     path: PathBuf,
     uids: Uids,
 }
@@ -30,7 +30,7 @@ struct Record {
 
 impl WeightFiles {
     /// A path that ends in `.json` is one file; any other is a folder, which is created.
-    pub fn new(path: &Path, uids: Uids) -> Result<WeightFiles> {
+    pub(crate) fn new(path: &Path, uids: Uids) -> Result<WeightFiles> {
         let path = path.to_owned();
         let files = WeightFiles { path, uids };
         if !files.is_single_file() {
@@ -42,7 +42,7 @@ impl WeightFiles {
 
     /// Files for another run: in a subfolder, or beside the single file, so that they do not
     /// overwrite the records of this run.
-    pub fn of_run(&self, run: Digest) -> Result<WeightFiles> {
+    pub(crate) fn of_run(&self, run: Digest) -> Result<WeightFiles> {
         let path = if self.is_single_file() {
             self.path.with_file_name(format!("{run}.json"))
         } else {
@@ -69,7 +69,7 @@ impl WeightFiles {
     ///
     /// # Errors
     /// If the file belongs to another run or cannot be read.
-    pub fn has(&self, epoch: &EpochWeights) -> Result<bool> {
+    pub(crate) fn has(&self, epoch: &EpochWeights) -> Result<bool> {
         let file = self.file(epoch.epoch);
         if !file.exists() {
             return Ok(false);
@@ -91,7 +91,7 @@ impl WeightFiles {
     }
 
     /// Writes the weights of an epoch.
-    pub async fn set(&self, epoch: &EpochWeights) -> Result<()> {
+    pub(crate) async fn set(&self, epoch: &EpochWeights) -> Result<()> {
         let (uids, values) = self.uids.vector(epoch);
         let epoch = epoch.clone();
         let file = self.file(epoch.epoch);

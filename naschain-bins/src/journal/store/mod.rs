@@ -19,7 +19,7 @@ use naschain_core::Digest;
 use naschain_run::{Entry, JournalHead, RunSecret};
 
 use crate::journal::store::postgres::PostgresStore;
-pub use crate::journal::store::rows::Snapshot;
+pub(crate) use crate::journal::store::rows::Snapshot;
 use crate::journal::store::sqlite::SqliteStore;
 
 /// The journal of one run, opened for reading or by the one genomaster that leads.
@@ -171,7 +171,7 @@ impl FromStr for Place {
 /// Parses a [`Place`] for clap. An ordinary value parser would not do: clap's error message quotes
 /// the value, which may contain a password.
 #[derive(Clone, Copy, Debug)]
-pub struct PlaceParser;
+pub(crate) struct PlaceParser;
 
 impl TypedValueParser for PlaceParser {
     type Value = Place;

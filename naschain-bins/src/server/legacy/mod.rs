@@ -5,11 +5,11 @@
 //! `silent_uids`). Before that, the watchdog also gives a straggler's work to another miner. Answers
 //! have no training digest.
 
-pub mod credentials;
+pub(crate) mod credentials;
 pub(crate) mod message;
-pub mod reports;
+pub(crate) mod reports;
 pub(crate) mod suitability;
-pub mod values;
+pub(crate) mod values;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -70,7 +70,7 @@ struct Measured {
 
 /// The routes. In runs of earlier versions, without the rule `silent_uids`, it starts the task that
 /// sends heartbeats for these miners, which send none.
-pub fn router(coordinator: Arc<Coordinator>, legacy: Legacy) -> Router {
+pub(crate) fn router(coordinator: Arc<Coordinator>, legacy: Legacy) -> Router {
     if !coordinator.spec().rules.silent_uids {
         tokio::spawn(keep_leases(Arc::downgrade(&coordinator)));
     }

@@ -10,7 +10,7 @@ const PHASES: usize = 3;
 
 /// Refuses runs that such miners cannot take part in: they have no training digests, and a genome
 /// for other data or with other phases kills the thread in which they train.
-pub fn check_run(spec: &RunSpec) -> Result<()> {
+pub(crate) fn check_run(spec: &RunSpec) -> Result<()> {
     ensure!(
         spec.rules.agreement.rule != Rule::Exact,
         "--legacy needs --agreement tolerance or chained: miners of the reference network have no training digests"
@@ -25,7 +25,7 @@ pub fn check_run(spec: &RunSpec) -> Result<()> {
 }
 
 /// How answers agree in this run, compared with the reference network, for the log at the start.
-pub fn describe_rule(rule: Rule) -> &'static str {
+pub(crate) fn describe_rule(rule: Rule) -> &'static str {
     match rule {
         Rule::Chained => {
             "--legacy: answers agree by chaining, as in the reference network's validator: 70.0, 70.9 and 71.8 % agree"

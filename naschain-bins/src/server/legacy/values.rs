@@ -22,7 +22,7 @@ const PARAMS_TOLERANCE: f64 = 0.5;
 /// A count that equals the architecture's to the given decimals is replaced by that exact count, so
 /// that it agrees with the counts of other miners. Any other count is kept, and agrees with that of
 /// no honest miner.
-pub fn row(values: &Value, space: &MacroSpace, genome: &Genome) -> Row {
+pub(crate) fn row(values: &Value, space: &MacroSpace, genome: &Genome) -> Row {
     match measurement(values, space, genome) {
         Ok(measurement) => Row::Measured(measurement),
         Err(problem) => Row::Malformed(problem),
@@ -69,7 +69,7 @@ fn exact(value: f64, count: u64, tolerance: f64) -> u64 {
 
 /// A measurement in the form that the reference network's validator reads. FLOPs are rounded as
 /// integers, half to even, so that the result is exact.
-pub fn response(measurement: &Measurement) -> Value {
+pub(crate) fn response(measurement: &Measurement) -> Value {
     let four_decimals = |flops: u64| {
         let (quotient, rest) = (flops / 100, flops % 100);
         let up = rest > 50 || rest == 50 && quotient % 2 == 1;
