@@ -1,59 +1,19 @@
 //! Validator scoring: recomputes every verdict from the signed rows and converts them to weights.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod signatures;
+mod terms;
 
-use naschain_consensus::{
-    Agreement, Event, JobId, MinerId, Row, Rule, Scoreboard, check_costs, judge,
-};
-use naschain_core::{Costs, Digest, Measurement};
+use signatures::Signatures;
+pub use terms::{ForgedRow, ScoringTerms};
+
+use std::collections::BTreeMap;
+
+use naschain_consensus::{Agreement, JobId, MinerId, Row, Rule, Scoreboard, judge};
+use naschain_core::{Digest, Measurement};
 use serde::Serialize;
 
 use crate::closed_job::ClosedJob;
 use crate::epochs::{EpochWeights, JudgedJob, epochs};
-use crate::legacy_uid::legacy_uid;
-use crate::proof::{Proof, RequestRules};
-use crate::spec::RunSpec;
-
-/// The parameters of [`validate`].
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct ScoringTerms<'a> {
-    /// The run.
-    pub run: Digest,
-    /// The run's agreement.
-    pub agreement: &'a Agreement,
-    /// The genomaster's address, if it has one; then every row of a hotkey must be signed.
-    pub genomaster: Option<&'a str>,
-    /// Whether unsigned rows of miners of the reference network (`uid-N`) are rewarded.
-    pub legacy: bool,
-    /// Number of jobs per epoch.
-    pub epoch_jobs: usize,
-    /// Whether the run is finished; then an incomplete last epoch counts.
-    pub finished: bool,
-    /// The run's specification, to check the costs of the rows; without it they are not checked.
-    pub spec: Option<&'a RunSpec>,
-    /// The results of jobs that the validator has trained itself. Rows that differ earn nothing.
-    pub retrained: &'a BTreeMap<JobId, Row>,
-}
-
-/// No retrained jobs.
-static NOT_RETRAINED: BTreeMap<JobId, Row> = BTreeMap::new();
-
-impl<'a> ScoringTerms<'a> {
-    /// Parameters for a finished run without signatures, as one epoch.
-    pub fn new(run: Digest, agreement: &'a Agreement) -> ScoringTerms<'a> {
-        ScoringTerms {
-            run,
-            agreement,
-            genomaster: None,
-            legacy: false,
-            epoch_jobs: usize::MAX,
-            finished: true,
-            spec: None,
-            retrained: &NOT_RETRAINED,
-        }
-    }
-}
 
 /// The result of [`validate`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -89,18 +49,6 @@ pub struct ScoringReport {
     pub epochs: usize,
     /// What each miner earned.
     pub miners: BTreeMap<MinerId, Standing>,
-}
-
-/// A row without a valid signature of its miner.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ForgedRow {
-    /// The job.
-    #[serde(rename = "batch")]
-    pub job: JobId,
-    /// The miner that the row names.
-    pub miner: MinerId,
-    /// What is wrong.
-    pub problem: String,
 }
 
 /// A row that differs from the validator's own training of the job.
@@ -229,92 +177,6 @@ fn is_right(found: &Measurement, own: &Measurement, agreement: &Agreement) -> bo
         found == own
     } else {
         agreement.pair_agrees(found, own)
-    }
-}
-
-/// Counts of verified rows so far.
-#[derive(Default)]
-struct Signatures {
-    held: usize,
-    missing: usize,
-    forged: Vec<ForgedRow>,
-    /// Used nonces: each signed request counts once.
-    seen: BTreeSet<(String, u64)>,
-}
-
-impl Signatures {
-    /// Returns the rows of a job; forged ones are replaced by malformed rows.
-    fn check(&mut self, job: &ClosedJob, terms: &ScoringTerms) -> Vec<(MinerId, Row)> {
-        let mut rows = job.rows.clone();
-        let costs = terms.spec.and_then(|spec| spec.costs_of(&job.genome));
-        for (place, (miner, row)) in rows.iter_mut().enumerate() {
-            let proof = job.proofs.get(place).and_then(Option::as_ref);
-            let Some(problem) = self.problem(miner, row, proof, costs.as_ref(), terms) else {
-                continue;
-            };
-            *row = Row::Malformed(format!("forged: {problem}"));
-            self.forged.push(ForgedRow {
-                job: job.job,
-                miner: miner.clone(),
-                problem,
-            });
-        }
-        rows
-    }
-
-    fn problem(
-        &mut self,
-        miner: &MinerId,
-        row: &Row,
-        proof: Option<&Proof>,
-        costs: Option<&Costs>,
-        terms: &ScoringTerms,
-    ) -> Option<String> {
-        if let Some(costs) = costs
-            && let Row::Malformed(problem) = check_costs(row.clone(), costs)
-            && matches!(row, Row::Measured(_))
-        {
-            return Some(problem);
-        }
-        let Some(proof) = proof else {
-            let is_old = legacy_uid(miner).is_some();
-            if terms.genomaster.is_some() && !is_old {
-                return Some("it is not signed".to_owned());
-            }
-            if terms.genomaster.is_some() && !terms.legacy {
-                let problem = "it is not signed; unsigned rows of the reference network's miners are rewarded only with --legacy";
-                return Some(problem.to_owned());
-            }
-            self.missing += 1;
-            return None;
-        };
-        let Some(lease) = proof.lease() else {
-            return Some("the signed request is not an answer".to_owned());
-        };
-        // A row with wrong costs was signed as it was, and is stored as malformed.
-        let signed = proof
-            .row()
-            .filter(|signed| costs.is_some_and(|costs| check_costs(signed.clone(), costs) == *row));
-        let answer = Event::Submit {
-            miner: miner.clone(),
-            lease,
-            row: signed.unwrap_or_else(|| row.clone()),
-        };
-        let rules = RequestRules {
-            run: terms.run,
-            must_name_run: true,
-        };
-        if let Err(error) = proof.check(&answer, &rules) {
-            return Some(error.to_string());
-        }
-        if terms.genomaster.is_some_and(|own| own != proof.receiver) {
-            return Some(format!("it was signed for {}", proof.receiver));
-        }
-        if !self.seen.insert((proof.hotkey.clone(), proof.nonce)) {
-            return Some(format!("nonce {} was signed for another row", proof.nonce));
-        }
-        self.held += 1;
-        None
     }
 }
 

@@ -1,7 +1,6 @@
 //! Flags of a run and of trainings, which several commands share.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
@@ -10,16 +9,10 @@ use naschain_core::{MacroSpace, Recipe};
 use naschain_nsga::{Mode, Pace, SearchConfig};
 use naschain_train::{Dataset, Device, Isa, Options};
 
-use crate::artifacts::history::count_jobs;
 use crate::cli::data_args::DataArgs;
 use crate::cli::machine_memory;
 use crate::cli::presets::{PRESETS, Preset};
-use crate::coordinator::Coordinator;
-use crate::coordinator::shared::Settings;
-use crate::journal::folder_lock::FolderLock;
-use crate::journal::run_folder::{create_or_check, versions};
-use crate::journal::secret::create_or_read_secret;
-use crate::journal::store::{Place, PlaceParser};
+use crate::journal::run_folder::versions;
 use naschain_run::{DataSpec, RunSpec, objectives};
 
 /// Maximum number of generations, so that counts of genomes do not overflow 64 bits even with a
@@ -236,72 +229,9 @@ pub fn help() -> String {
     text
 }
 
-/// The flags that `search` and `serve` share.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct CommonArgs {
-    #[command(flatten)]
-    data: DataArgs,
-    #[command(flatten)]
-    pub(crate) run: RunArgs,
-    #[command(flatten)]
-    pub(crate) device: DeviceArgs,
-    /// Location of the journal: a file, or postgres://USER@HOST/DATABASE, which several
-    /// genomasters of one run can share [default: journal.sqlite in the run's folder]
-    #[arg(long, value_name = "PLACE", value_parser = PlaceParser)]
-    store: Option<Place>,
-}
-
 /// How long miners are gathered in a signed run before open seats are drawn among them: otherwise
 /// those who come first would hold all seats of the first generation.
 const DRAW_WAIT_MS: u64 = 2_000;
-
-/// An opened run.
-pub(crate) struct OpenRun {
-    pub(crate) dataset: Arc<Dataset>,
-    pub(crate) dir: PathBuf,
-    pub(crate) coordinator: Arc<Coordinator>,
-    /// To be held until the run is closed.
-    pub(crate) lock: FolderLock,
-}
-
-impl CommonArgs {
-    /// Checks the flags, loads the data, and creates the run's folder or resumes the run in it.
-    pub(crate) async fn open(&self) -> Result<OpenRun> {
-        self.open_with(Settings::default(), false, |_| Ok(())).await
-    }
-
-    /// Like [`CommonArgs::open`], with settings of the coordinator, for a run that `check` accepts:
-    /// it is called before anything is created. A new run gets a secret if `secret` is set.
-    pub(crate) async fn open_with(
-        &self,
-        mut settings: Settings,
-        secret: bool,
-        check: impl FnOnce(&RunSpec) -> Result<()>,
-    ) -> Result<OpenRun> {
-        // First, so that an error leaves no folder behind.
-        self.device.device.check()?;
-        let dataset = Arc::new(self.data.load()?);
-        let mut spec = self.run.spec(&self.data, &dataset)?;
-        check(&spec)?;
-        let dir = self.run.folder(&spec.data.name);
-        let lock = FolderLock::take(&dir)?;
-        settings.history_jobs = count_jobs(&dir)?;
-        let place = self.store.clone();
-        let place = place.unwrap_or_else(|| Place::of_run(&dir));
-        if secret {
-            settings.secret = create_or_read_secret(&dir, &place, &spec).await?;
-            spec.secret_hash = settings.secret.map(|secret| secret.hash());
-        }
-        let spec = create_or_check(spec, &dir)?;
-        let coordinator = Coordinator::open_with(place, spec, settings).await?;
-        Ok(OpenRun {
-            dataset,
-            dir,
-            coordinator,
-            lock,
-        })
-    }
-}
 
 impl RunArgs {
     /// The specification of the run.

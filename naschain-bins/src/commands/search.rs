@@ -9,9 +9,9 @@ use naschain_core::Digest;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::cli::common_args::{CommonArgs, OpenRun};
 use crate::cli::data_args::KEEP_MIB;
 use crate::cli::program::print;
-use crate::cli::run_args::{CommonArgs, OpenRun};
 use crate::client::transport::Transport;
 use crate::commands::conclude::{Bar, conclude, follow, progress};
 use crate::miner::Miner;

@@ -11,8 +11,8 @@ use naschain_consensus::Rule;
 use naschain_train::{Dataset, Options};
 
 use crate::cli::access_args::AccessArgs;
+use crate::cli::common_args::{CommonArgs, OpenRun};
 use crate::cli::program::print;
-use crate::cli::run_args::{CommonArgs, OpenRun};
 use crate::commands::conclude::{conclude, follow};
 use crate::coordinator::Coordinator;
 use crate::server;

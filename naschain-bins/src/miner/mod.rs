@@ -1,6 +1,7 @@
 //! A miner: requests jobs, trains their genomes and submits the results until the run is finished.
 
 pub(crate) mod dataset_cache;
+mod delivery;
 mod exam;
 pub(crate) mod outbox;
 pub(crate) mod trainer;
@@ -25,7 +26,6 @@ use crate::client::Joined;
 use crate::client::transport::{Transport, TransportError};
 use crate::journal::run_folder::{check_data, versions};
 use crate::miner::dataset_cache::DatasetCache;
-use crate::miner::outbox::Answer;
 use crate::miner::trainer::Trainer;
 use crate::miner::training_control::TrainingControl;
 use naschain_run::{Job, JobReply, RunSpec, seeded_recipe};
@@ -215,24 +215,6 @@ impl Miner {
         }
     }
 
-    /// Delivers answers that an earlier process of this miner could not.
-    async fn deliver_pending(&mut self, spec: &RunSpec) -> Result<()> {
-        let Some(dir) = self.outbox.clone() else {
-            return Ok(());
-        };
-        for answer in outbox::pending(&dir, &self.name) {
-            if answer.run == spec.digest() {
-                tracing::info!(
-                    "{}: delivering a pending answer for {}",
-                    self.name,
-                    answer.job
-                );
-                self.deliver(&answer).await?;
-            }
-        }
-        Ok(())
-    }
-
     async fn next_job(&mut self, run: Digest) -> Result<Option<Next>> {
         let (transport, name) = (self.transport.clone(), self.name.clone());
         self.persist(|| async {
@@ -336,59 +318,6 @@ impl Miner {
                 Ok(()) => {}
             }
         }
-    }
-
-    /// Stores the answer in the outbox and delivers it, retrying while the genomaster is away.
-    async fn answer(&mut self, job: &Job, row: Row) -> Result<()> {
-        if let Row::Measured(measurement) = &row {
-            let accuracy = measurement.accuracy;
-            tracing::info!("{}: {} reached {accuracy} %", self.name, job.job);
-        }
-        let answer = Answer {
-            miner: self.name.clone(),
-            run: job.run,
-            job: job.job,
-            lease: job.lease,
-            row,
-        };
-        // Before it is sent: a crash in between would otherwise lose the whole training.
-        if let Some(Err(error)) = self.outbox.as_ref().map(|dir| answer.store(dir)) {
-            tracing::warn!("{}: cannot store the answer: {error:#}", self.name);
-        }
-        self.deliver(&answer).await
-    }
-
-    async fn deliver(&mut self, answer: &Answer) -> Result<()> {
-        let (transport, name) = (self.transport.clone(), self.name.clone());
-        let deliver = || async {
-            match transport
-                .submit(&name, answer.run, answer.lease, &answer.row)
-                .await
-            {
-                Err(
-                    TransportError::LeaseEnded(reason)
-                    | TransportError::OtherRun(reason)
-                // Not retried: a lease that has ended does not come back.
-                    | TransportError::NotJoined(reason),
-                ) => {
-                    tracing::warn!(
-                        "{name}: the answer for {} is too late: {reason}",
-                        answer.job
-                    );
-                    Ok(Ok(()))
-                }
-                Err(TransportError::Refused(reason)) => Ok(Err(reason)),
-                other => other.map(Ok),
-            }
-        };
-        // Without a reply, or if the miner has to stop, the answer stays in the outbox.
-        let Some(reply) = self.persist(deliver).await? else {
-            return Ok(());
-        };
-        if let Some(dir) = &self.outbox {
-            answer.remove(dir);
-        }
-        reply.map_err(|reason| anyhow::anyhow!("the genomaster refused the answer: {reason}"))
     }
 
     /// Repeats the call with growing pauses until the genomaster can be reached; `None` when the

@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod allow_list;
+mod app;
 pub(crate) mod auth;
 mod budget;
 mod events;
@@ -18,16 +19,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, FromRef, FromRequest, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, State};
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use naschain_consensus::{Event, LeaseId, MinerId};
+use naschain_consensus::{Event, LeaseId};
 use naschain_core::Digest;
 
 use crate::coordinator::Coordinator;
+use crate::server::app::{App, Reply, Shared};
 use crate::server::auth::{Authenticator, Caller};
 use crate::server::budget::ResponseBudget;
 use crate::server::events::events;
@@ -45,38 +47,6 @@ use naschain_run::{
 /// Maximum wait of a request for work; less than the client's timeout, so that waits end with a
 /// reply.
 const MAX_WAIT_MS: u64 = 30_000;
-
-/// State shared by the routes.
-#[derive(Clone)]
-struct App {
-    coordinator: Arc<Coordinator>,
-    auth: Arc<Authenticator>,
-    /// Kept between requests, so that a request hashes only the jobs that have ended since the
-    /// last.
-    chain: Arc<Mutex<HistoryChain>>,
-    budget: ResponseBudget,
-}
-
-impl FromRef<App> for ResponseBudget {
-    fn from_ref(app: &App) -> ResponseBudget {
-        app.budget.clone()
-    }
-}
-
-impl FromRef<App> for Arc<Coordinator> {
-    fn from_ref(app: &App) -> Arc<Coordinator> {
-        app.coordinator.clone()
-    }
-}
-
-impl App {
-    async fn has_joined(&self, miner: &MinerId) -> bool {
-        let has_joined = |state: &naschain_run::RunState| state.board().has_joined(miner);
-        self.coordinator.with_state(has_joined).await
-    }
-}
-
-type Shared = State<Arc<Coordinator>>;
 
 /// The routes, to be served with [`crate::server::listen::serve()`].
 pub fn router(
@@ -314,8 +284,6 @@ fn lease_id(uri: &Uri) -> Reply<LeaseId> {
         Failure::new(ProblemKind::BadPath, detail)
     })
 }
-
-type Reply<T> = Result<T, Failure>;
 
 /// A JSON body whose errors are problem documents too.
 struct Body<T>(T);

@@ -19,11 +19,11 @@ use serde::{Deserialize, Serialize};
 use crate::clock;
 use crate::coordinator::Coordinator;
 use crate::coordinator::pages::{PART_BYTES, Part};
+use crate::server::app::{App, Reply};
 use crate::server::auth::RemoteAddress;
 use crate::server::budget::{ResponseBudget, Share};
 use crate::server::limits::NetworkLimit;
 use crate::server::problem::Failure;
-use crate::server::{App, Reply};
 use naschain_run::{ClosedJobs, Entry, FrontEntry, ProblemKind};
 
 /// Maximum number of jobs per page.

@@ -1,7 +1,8 @@
+mod draw;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Index, IndexMut};
 
-use naschain_core::Stream;
 use serde::{Deserialize, Serialize};
 
 use super::job::Seat;
@@ -367,44 +368,6 @@ impl Roster {
     /// that went away without ever having worked.
     pub(super) fn half_have_answered(&self) -> bool {
         self.present_answered * 2 >= self.present.len() - self.idle_present
-    }
-
-    /// Draws a present miner uniformly among those whose owner is not excluded. If `limited`, one
-    /// without a good record has one seat at a time, so that such miners cannot hold up many jobs.
-    pub(super) fn draw(
-        &self,
-        stream: &mut Stream,
-        excluded: &[OwnerIndex],
-        limited: bool,
-    ) -> Option<MinerIndex> {
-        let free = |miner: &MinerIndex| {
-            let miner = &self[*miner];
-            let is_idle = miner.leases.is_empty() && miner.queued_flops == 0;
-            !excluded.contains(&miner.owner) && (!limited || is_idle || miner.record.is_good())
-        };
-        if self.available_owners(excluded) == 0 {
-            return None;
-        }
-        // Rejection sampling nearly always succeeds at once; listing all candidates costs O(n).
-        for _ in 0..32 {
-            let miner = self.present[stream.index(self.present.len())];
-            if free(&miner) {
-                return Some(miner);
-            }
-        }
-        let all: Vec<MinerIndex> = self.present.iter().copied().filter(free).collect();
-        (!all.is_empty()).then(|| all[stream.index(all.len())])
-    }
-
-    /// Number of owners with a present miner that are not excluded.
-    pub(super) fn available_owners(&self, excluded: &[OwnerIndex]) -> usize {
-        let present = |owner: &OwnerIndex| self.owners[*owner as usize] > 0;
-        let excluded_present = excluded
-            .iter()
-            .enumerate()
-            .filter(|(at, owner)| !excluded[..*at].contains(owner) && present(owner))
-            .count();
-        self.owners_present - excluded_present
     }
 
     pub(super) fn standings(&self) -> impl ExactSizeIterator<Item = (&MinerId, bool, Tally)> {

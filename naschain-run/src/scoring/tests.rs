@@ -1,4 +1,6 @@
+use super::terms::NOT_RETRAINED;
 use super::*;
+use crate::proof::Proof;
 use naschain_core::{Accuracy, Measurement};
 use naschain_identity::{Auth, Hotkey, SignedParts};
 use serde_json::json;
