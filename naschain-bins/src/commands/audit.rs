@@ -106,7 +106,7 @@ pub(crate) async fn audit(args: &AuditArgs) -> Result<AuditReport> {
         let spec = read_spec(&dir.join("run.json"))?;
         let place = args.store.clone().unwrap_or_else(|| Place::of_run(&dir));
         let store = place.read(spec.digest()).await?;
-        (spec, Source::Local(store, dir))
+        (spec, Source::Local(Box::new(store), dir))
     };
     let mut auditor = Auditor::new(spec, signers)?;
     let mut faults = Vec::new();
@@ -187,7 +187,7 @@ impl AuditReport {
 
 /// Source of the journal.
 enum Source {
-    Local(Store, PathBuf),
+    Local(Box<Store>, PathBuf),
     Remote(Client),
 }
 

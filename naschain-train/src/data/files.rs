@@ -94,8 +94,7 @@ impl<R: Read> Input<R> {
 pub(super) fn max_decompressed_bytes(stored: u64) -> u64 {
     stored
         .saturating_mul(MAX_RATIO)
-        .max(FREE_BYTES)
-        .min(MAX_BYTES)
+        .clamp(FREE_BYTES, MAX_BYTES)
 }
 
 /// A file and its length.
