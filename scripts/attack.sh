@@ -20,7 +20,7 @@ who=(--unsigned)
 crowd=()
 if [ -z "${UNSIGNED:-}" ]; then
     "$bin/miner" keygen --wallet.path "$folder/wallets" >/dev/null
-    who=(--wallet.path "$folder/wallets" --open-reads)
+    who=(--wallet.path "$folder/wallets" --open-reads --no-exam)
     crowd=(--signed)
 fi
 pid=
