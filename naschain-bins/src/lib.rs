@@ -26,6 +26,7 @@ mod coordinator;
 mod journal;
 mod line_file;
 mod miner;
+mod random;
 mod server;
 mod shutdown;
 mod validator;

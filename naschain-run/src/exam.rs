@@ -5,10 +5,12 @@
 //! before they harm a job. The genomaster draws each examination at random, so nobody can have
 //! computed it before, and trains it too.
 
-use naschain_core::{Digest, Genome, MacroSpace, Purpose, Recipe, Stream};
+use naschain_core::{Digest, Genome, Purpose, Recipe, Stream};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::secret::keyed_seed;
+use crate::spec::RunSpec;
 
 /// Maximum cost of an examination in FLOPs: about a second of one core.
 const MAX_FLOPS: u64 = 20_000_000_000;
@@ -32,17 +34,13 @@ pub struct Exam {
 }
 
 impl Exam {
-    /// Draws an examination for a run. `seed` must be unknown to its candidates.
+    /// Draws examination number `exam` of a run. `secret` must be unknown to its candidates.
     ///
     /// # Errors
     /// Where the space is invalid.
-    pub fn draw(
-        run: Digest,
-        exam: u64,
-        space: &MacroSpace,
-        recipe: &Recipe,
-        seed: u64,
-    ) -> Result<Exam, Error> {
+    pub fn draw(spec: &RunSpec, exam: u64, secret: &[u8; 32]) -> Result<Exam, Error> {
+        let (space, recipe) = (&spec.space, &spec.recipe);
+        let seed = keyed_seed(secret, exam);
         let mut stream = Stream::new(seed, Purpose::Simulation, 0, 0);
         let genome = space.canonical(&space.random_genome(&mut stream)?)?;
         let costs = space.decode(&genome)?.costs()?;
@@ -51,7 +49,7 @@ impl Exam {
         let available = recipe.train_images.min(recipe.validation_images);
         let images = usize::try_from(affordable).unwrap_or(available);
         Ok(Exam {
-            run,
+            run: spec.digest(),
             exam,
             genome,
             training_seed: stream.next_u64(),
@@ -76,33 +74,36 @@ impl Exam {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::DataSpec;
+    use naschain_core::MacroSpace;
 
-    fn space(init_channels: usize) -> MacroSpace {
-        MacroSpace {
+    fn spec(init_channels: usize) -> RunSpec {
+        let space = MacroSpace {
             phases: 2,
             nodes: 3,
             input: "1x28x28".parse().unwrap(),
             init_channels,
             classes: 10,
-        }
+        };
+        let data = DataSpec {
+            name: "digits".to_owned(),
+            digest: Digest([1; 32]),
+        };
+        RunSpec::new(space, data)
     }
 
     #[test]
     fn examinations_differ_and_are_small() {
-        let recipe = Recipe::default();
-        let draw = |seed, channels| {
-            let exam = Exam::draw(Digest([1; 32]), 1, &space(channels), &recipe, seed);
-            exam.unwrap()
-        };
+        let draw = |secret, channels| Exam::draw(&spec(channels), 1, &[secret; 32]).unwrap();
         assert_eq!(draw(5, 8), draw(5, 8));
         assert_ne!(draw(5, 8).training_seed, draw(6, 8).training_seed);
         for channels in [2, 16, 64] {
             let exam = draw(7, channels);
-            let space = space(channels);
-            let flops = space.decode(&exam.genome).unwrap().costs().unwrap().flops;
+            let spec = spec(channels);
+            let flops = spec.costs_of(&exam.genome).unwrap().flops;
             let cost = 3 * flops * exam.images as u64;
             assert!(cost <= MAX_FLOPS || exam.images == MIN_IMAGES, "{cost}");
-            exam.recipe(&recipe).validate().unwrap();
+            exam.recipe(&spec.recipe).validate().unwrap();
         }
     }
 }

@@ -29,10 +29,16 @@ impl RunSecret {
     /// The seed of the training of this job. It does not reveal the secret or other seeds.
     pub fn training_seed(&self, job: JobId) -> u64 {
         let key = blake3::derive_key("naschain run secret 1: training seeds", &self.0);
-        let hash = blake3::keyed_hash(&key, &job.0.to_le_bytes());
-        let (first, _) = hash.as_bytes().split_at(8);
-        u64::from_le_bytes(first.try_into().expect("eight bytes"))
+        keyed_seed(&key, job.0)
     }
+}
+
+/// A seed that only those who know the key can compute: the first eight bytes of the keyed hash of
+/// the number.
+pub(crate) fn keyed_seed(key: &[u8; 32], number: u64) -> u64 {
+    let hash = blake3::keyed_hash(key, &number.to_le_bytes());
+    let (first, _) = hash.as_bytes().split_at(8);
+    u64::from_le_bytes(first.try_into().expect("eight bytes"))
 }
 
 /// The recipe of a job with this training seed. Training and validation images are the same for all

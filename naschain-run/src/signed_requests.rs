@@ -90,13 +90,13 @@ impl SignedRequests {
         Ok(())
     }
 
-    /// Forgets requests with nonces before this one, except those that still wait. For a genomaster,
-    /// which refuses such requests because of their age; an auditor cannot forget any.
+    /// Forgets requests with nonces before this one, up to the first that still waits. For a
+    /// genomaster, which refuses such requests because of their age; an auditor cannot forget any.
     pub fn forget_before(&mut self, nonce: u64) {
-        let kept = self.used.split_off(&(nonce, String::new()));
-        let old = std::mem::replace(&mut self.used, kept);
-        let waiting = old.into_iter().filter(|key| self.waiting.contains_key(key));
-        self.used.extend(waiting);
+        let is_over = |key: &(u64, String)| key.0 < nonce && !self.waiting.contains_key(key);
+        while self.used.first().is_some_and(is_over) {
+            self.used.pop_first();
+        }
     }
 }
 

@@ -234,7 +234,7 @@ impl Outlets {
         if self.files.is_none() && self.btcli.is_none() {
             return Ok(());
         }
-        // Verdicts recomputed from a forged history would pay whoever forged it.
+        // A forged history pays the names that its forger chose, also where the verdicts are recomputed.
         if let Some(problem) = report.distrust() {
             bail!("no weights are set: the genomaster's {problem}");
         }

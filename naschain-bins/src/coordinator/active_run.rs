@@ -76,14 +76,14 @@ impl Group {
         &mut self,
         active: &mut ActiveRun,
         now: Millis,
-        event: Event,
+        event: &Event,
         proof: Option<&Proof>,
     ) -> Result<Vec<Action>, CallError> {
         let actions = match active.state.apply(now, event.clone(), proof) {
             Ok(actions) => actions,
-            Err(rejected) => return Err(rejection(&active.answers, rejected, &event)),
+            Err(rejected) => return Err(rejection(&active.answers, rejected, event)),
         };
-        active.answers.remember(&event);
+        active.answers.remember(event);
         // `RunState` does not count such a tick as an event, so the journal must not contain it.
         if matches!(event, Event::Tick) && actions.is_empty() {
             return Ok(actions);
@@ -91,7 +91,7 @@ impl Group {
         self.events += 1;
         self.last = active.state.events();
         self.makes_work_or_ends |= actions.iter().any(makes_work_or_ends);
-        let messages = active.publisher.publish(&active.state, &event, &actions);
+        let messages = active.publisher.publish(&active.state, event, &actions);
         server_sent_events(
             self.last,
             now,
@@ -101,7 +101,7 @@ impl Group {
         );
         // Not returned: this event is applied, so the whole group has to fail, when it is
         // committed.
-        if let Err(error) = active.stage(now, &event, proof, &messages) {
+        if let Err(error) = active.stage(now, event, proof, &messages) {
             self.failed = Some(error);
         }
         Ok(actions)

@@ -77,7 +77,7 @@ impl Leader {
             active.state.events() - active.snapshot,
             began.elapsed().as_secs_f64()
         );
-        // State before availability: whoever sees that this genomaster leads must find its state.
+        // State before availability: a caller that sees that this genomaster leads must find its state.
         let finished = active.state.is_finished();
         self.shared.finished.store(finished, Relaxed);
         *self.shared.active.lock().await = Some(active);
@@ -229,7 +229,7 @@ impl Leader {
         let deadline = active.state.board().next_deadline();
         // Leases must expire even if no miner sends anything.
         if deadline.is_some_and(|then| then <= now) {
-            let _ = group.apply(active, now, Event::Tick, None);
+            let _ = group.apply(active, now, &Event::Tick, None);
         }
         for command in commands {
             match command {
@@ -241,7 +241,7 @@ impl Leader {
                     answer,
                 } => {
                     let proof = proof.as_deref();
-                    let result = self.apply(active, &mut group, now, event, proof, repeated);
+                    let result = self.apply(active, &mut group, now, &event, proof, repeated);
                     // Rejections wait too: they may depend on events of this group.
                     group.waiting.push((answer, result));
                 }
@@ -252,7 +252,7 @@ impl Leader {
             && active.state.secret().is_none()
         {
             let secret = Digest(secret.0);
-            let _ = group.apply(active, now, Event::Reveal { secret }, None);
+            let _ = group.apply(active, now, &Event::Reveal { secret }, None);
         }
         if let Err(error) = self.commit(active, &mut group).await {
             self.shared.metrics.failed_commits.fetch_add(1, Relaxed);
@@ -294,23 +294,23 @@ impl Leader {
         active: &mut ActiveRun,
         group: &mut Group,
         now: Millis,
-        event: Event,
+        event: &Event,
         proof: Option<&Proof>,
         repeated: bool,
     ) -> Result<Applied, CallError> {
         let requests = &mut active.requests;
         let used = proof
-            .map(|proof| use_request(&self.shared, requests, now, &event, proof, repeated))
+            .map(|proof| use_request(&self.shared, requests, now, event, proof, repeated))
             .transpose()?;
         let limit = self.shared.settings.max_miners;
-        let answered = admission(active, now, &event, repeated, limit);
+        let answered = admission(active, now, event, repeated, limit);
         let is_journaled = answered.is_none();
         let actions = match answered {
             Some(answered) => answered?,
-            None => group.apply(active, now, event.clone(), proof)?,
+            None => group.apply(active, now, event, proof)?,
         };
         if let (Some(used), Some(proof)) = (used, proof)
-            && let Err(reason) = active.requests.record(now, &used, proof, &event, &actions)
+            && let Err(reason) = active.requests.record(now, &used, proof, event, &actions)
         {
             // It would invalidate the journal: the group is not written, and the state is restored.
             group.failed = Some(anyhow::Error::msg(reason));

@@ -17,8 +17,8 @@ pub(crate) mod shared;
 mod signed;
 mod takeover;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -31,8 +31,9 @@ use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::coordinator::leader::Leader;
 use crate::coordinator::metrics::Metrics;
 use crate::coordinator::shared::{Command, PublishedEvents, Settings, Shared};
+use crate::coordinator::signed::use_nonce;
 use crate::journal::store::Place;
-use naschain_identity::{MAX_AHEAD_NS, Nonces, check_age};
+use naschain_identity::{MAX_AHEAD_NS, Nonces};
 use naschain_run::{Job, JobReply, Proof, RequestRules, RunSpec, RunState};
 
 /// Search, job board and journal of a run.
@@ -207,12 +208,7 @@ impl Coordinator {
     /// Uses the nonce of a signed request that causes no event, so that it cannot be sent again.
     pub async fn use_unjournaled(&self, proof: Option<Proof>) -> Result<(), CallError> {
         let Some(proof) = proof else { return Ok(()) };
-        let now_ns = clock::unix_nanos();
-        check_age(proof.nonce, now_ns)?;
-        self.nonces()
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .accept(&proof.hotkey, proof.nonce, now_ns)?;
+        use_nonce(&self.shared, &proof)?;
         wait_for_nonce(proof.nonce).await;
         Ok(())
     }

@@ -24,14 +24,11 @@ pub(crate) fn use_request(
     repeated: bool,
 ) -> Result<Use, CallError> {
     proof.check_event(event, &shared.rules)?;
-    let now_ns = clock::unix_nanos();
     if !repeated {
-        check_age(proof.nonce, now_ns)?;
-        let nonces = &mut *shared.nonces.lock().unwrap_or_else(PoisonError::into_inner);
-        nonces.accept(&proof.hotkey, proof.nonce, now_ns)?;
+        use_nonce(shared, proof)?;
     }
     // Older requests are refused because of their age, so they need not be remembered.
-    requests.forget_before(now_ns.saturating_sub(2 * MAX_AGE_NS));
+    requests.forget_before(clock::unix_nanos().saturating_sub(2 * MAX_AGE_NS));
     let taken = requests.take(now, event, proof);
     match taken {
         Ok(taken) if repeated == (taken == Use::Repeated) => Ok(taken),
@@ -41,4 +38,12 @@ pub(crate) fn use_request(
             nonce: proof.nonce,
         })),
     }
+}
+
+/// Uses the nonce of a request, if it is fresh and was not used before.
+pub(crate) fn use_nonce(shared: &Shared, proof: &Proof) -> Result<(), AuthError> {
+    let now_ns = clock::unix_nanos();
+    check_age(proof.nonce, now_ns)?;
+    let nonces = &mut *shared.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+    nonces.accept(&proof.hotkey, proof.nonce, now_ns)
 }

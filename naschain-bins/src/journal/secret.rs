@@ -3,12 +3,13 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use naschain_core::Digest;
 use naschain_run::{RunSecret, RunSpec};
 
 use crate::journal::run_folder::{create_folder, read_spec, sync_folder};
 use crate::journal::store::Place;
+use crate::random::random_bytes;
 
 const SECRET_FILE: &str = "secret";
 
@@ -27,9 +28,7 @@ pub(crate) async fn create_or_read_secret(
     if path.exists() {
         return secret_in(&path).map(Some);
     }
-    let mut drawn = RunSecret([0; 32]);
-    getrandom::fill(&mut drawn.0)
-        .map_err(|error| anyhow!("the system gives no random numbers: {error}"))?;
+    let drawn = RunSecret(random_bytes()?);
     let secret = place.share_secret(settings.digest(), drawn).await?;
     create_folder(dir)?;
     write_private(&path, format!("{}\n", Digest(secret.0)).as_bytes())?;

@@ -13,6 +13,7 @@ use naschain_train::{Dataset, Options};
 use tokio::sync::Semaphore;
 
 use crate::clock;
+use crate::random::random_bytes;
 use crate::server::problem::Failure;
 use naschain_run::{Exam, ProblemKind, RunSpec};
 
@@ -62,14 +63,11 @@ impl Exams {
     /// # Errors
     /// Where the system gives no random numbers.
     pub fn new(spec: RunSpec, dataset: Arc<Dataset>, options: Options) -> Result<Exams> {
-        let mut secret = [0; 32];
-        getrandom::fill(&mut secret)
-            .map_err(|error| anyhow!("the system gives no random numbers: {error}"))?;
         Ok(Exams {
             spec,
             dataset,
             options,
-            secret,
+            secret: random_bytes()?,
             state: Mutex::default(),
             turn: Semaphore::new(1),
             waiting: Semaphore::new(MAX_WAITING),
@@ -90,11 +88,7 @@ impl Exams {
         }
         state.latest += 1;
         let number = state.latest;
-        let hash = blake3::keyed_hash(&self.secret, &number.to_le_bytes());
-        let (seed, _) = hash.as_bytes().split_at(8);
-        let seed = u64::from_le_bytes(seed.try_into().expect("eight bytes"));
-        let spec = &self.spec;
-        let exam = Exam::draw(spec.digest(), number, &spec.space, &spec.recipe, seed)
+        let exam = Exam::draw(&self.spec, number, &self.secret)
             .map_err(|error| Failure::new(ProblemKind::ExamFailed, error.to_string()))?;
         state.remember(miner, number, Some(exam.clone()));
         Ok(exam)

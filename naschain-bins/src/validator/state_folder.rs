@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::journal::run_folder::write_whole;
+use crate::random::random_bytes;
 
 /// Addresses of genomasters by URL.
 const GENOMASTERS_FILE: &str = "genomasters.json";
@@ -159,9 +160,7 @@ impl StateFolder {
         if let Some(secret) = read::<Digest>(&path)? {
             return Ok(SampleSecret(secret.0));
         }
-        let mut secret = [0; 32];
-        getrandom::fill(&mut secret)
-            .map_err(|error| anyhow!("the system gives no random numbers: {error}"))?;
+        let secret = random_bytes()?;
         write(&path, &Digest(secret))?;
         Ok(SampleSecret(secret))
     }

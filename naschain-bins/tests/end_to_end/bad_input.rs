@@ -3,21 +3,20 @@
 //!
 //!     PROPTEST_CASES=1000000 cargo test --release -p naschain-bins --test end_to_end bad_input::
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request};
-use naschain_bins::{
-    Access, AllowList, Authenticator, Coordinator, Legacy, LegacyCredentials, Place,
-    create_or_check, read_spec, router,
-};
+use naschain_bins::{AllowList, Coordinator, LegacyCredentials, Place, create_or_check, read_spec};
 use naschain_core::Genome;
 use naschain_identity::{Auth, Hotkey, SignedParts, ss58};
 use naschain_run::{HeartbeatRequest, JobRequest, JoinRequest, Proof, ResultRequest};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower::ServiceExt;
+
+use crate::programs::legacy_router;
 
 /// Valid text that is cut, repeated and mixed with unusual characters.
 fn nearly(samples: &'static [&'static str]) -> impl Strategy<Value = String> {
@@ -120,19 +119,7 @@ fn routers() -> &'static (tokio::runtime::Runtime, [Router; 2]) {
                 let coordinator = Coordinator::open(Place::of_run(&run), spec.clone())
                     .await
                     .unwrap();
-                let access = Access {
-                    hotkey,
-                    rate_per_key: 0,
-                    ..Access::default()
-                };
-                let auth = Arc::new(Authenticator::new(access, coordinator.nonces()));
-                let legacy = Legacy {
-                    credentials: None,
-                    auth: auth.clone(),
-                    uids: 256,
-                    reports: None,
-                };
-                router(coordinator, auth, Some(legacy))
+                legacy_router(coordinator, hotkey)
             })
         };
         let routers = [

@@ -44,7 +44,7 @@ impl JobBoard {
         terms: Option<(Option<MinerId>, u32)>,
         actions: &mut Vec<Action>,
     ) {
-        // Whoever had a place when the event was accepted has it now, or there is one more.
+        // The event was accepted because there was a place for the miner, and there still is one.
         let taken = self.place_for(self.now, &name).ok().flatten();
         if let Some(before) = taken {
             self.evict(before, actions);

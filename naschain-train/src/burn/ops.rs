@@ -86,16 +86,7 @@ impl Conv3Shape {
         let dims = self.to.dims();
         match self.planes {
             None => dims.conv3(images),
-            Some(planes) => Sizes3 {
-                images,
-                height: dims.height + 2,
-                width: dims.width + 2,
-                padding: 0,
-                in_channels: planes,
-                in_lanes: 1,
-                out_channels: dims.channels,
-                out_lanes: dims.lanes,
-            },
+            Some(planes) => dims.first_conv3(images, planes),
         }
     }
 }

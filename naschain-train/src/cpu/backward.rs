@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::block::{Block, Pass, chunks, emptied, part, part_mut};
-use super::forward::{DropFactors, first_conv};
+use super::forward::DropFactors;
 use crate::kernels::conv1::Conv1;
 use crate::kernels::conv1_weights::Conv1Weights;
 use crate::kernels::conv3::Conv3;
@@ -336,7 +336,7 @@ impl Block {
         let plan = &pass.plan.phases[0];
         let Some(entry) = &plan.entry else { return };
         Conv3Weights {
-            sizes: first_conv(plan.dims, entry.inputs, chunk.images.len()),
+            sizes: plan.dims.first_conv3(chunk.images.len(), entry.inputs),
             x: part(&self.input, &chunk.images, self.input.len() / self.capacity),
             dz: part(
                 &self.scratch.dmaps[plan.slots[0]],

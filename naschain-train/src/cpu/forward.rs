@@ -7,7 +7,7 @@ use super::block::{
     Block, JoinBuffers, Pass, PhaseBuffers, Scratch, chunks, emptied, part, part_mut,
 };
 use crate::kernels::conv1::Conv1;
-use crate::kernels::conv3::{Conv3, Sizes3};
+use crate::kernels::conv3::Conv3;
 use crate::kernels::fold::{AddBias, Scale};
 use crate::kernels::layout::fill_blocks;
 use crate::kernels::norm::{Moments, Normalise};
@@ -87,7 +87,7 @@ impl Block {
         let map = part_mut(&mut self.phases[0].maps[0], images, plan.dims.image());
         match &plan.entry {
             Some(entry) => Conv3 {
-                sizes: first_conv(plan.dims, entry.inputs, images.len()),
+                sizes: plan.dims.first_conv3(images.len(), entry.inputs),
                 x: part(&self.input, images, self.input.len() / self.capacity),
                 weights: &pass.parameters[entry.range.clone()],
                 out: map,
@@ -271,19 +271,5 @@ impl PhaseBuffers {
             add: false,
         }
         .run_on(pass.isa);
-    }
-}
-
-/// The unpadded convolution that reads the pixels.
-pub(super) fn first_conv(dims: MapDims, planes: usize, images: usize) -> Sizes3 {
-    Sizes3 {
-        images,
-        height: dims.height + 2,
-        width: dims.width + 2,
-        padding: 0,
-        in_channels: planes,
-        in_lanes: 1,
-        out_channels: dims.channels,
-        out_lanes: dims.lanes,
     }
 }

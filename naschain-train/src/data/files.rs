@@ -15,7 +15,7 @@ const MAX_DEFLATE_RATIO: u64 = 1032;
 /// Data of at most this size may have any compression ratio.
 const FREE_BYTES: u64 = 256 << 20;
 /// Maximum compression ratio of larger data. Images compress by much less; a file that claims more
-/// is made to fill the memory of whoever opens it.
+/// is an attack on the memory of its reader.
 const MAX_RATIO: u64 = 100;
 /// Typical maximum compression ratio of images. Memory is reserved for this ratio and grows beyond
 /// it only as data arrives.

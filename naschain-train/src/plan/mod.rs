@@ -131,6 +131,20 @@ impl MapDims {
         self.padded() * self.pixels()
     }
 
+    /// The sizes of the unpadded 3×3 convolution that reads the planes of images.
+    pub(crate) fn first_conv3(self, images: usize, planes: usize) -> Sizes3 {
+        Sizes3 {
+            images,
+            height: self.height + 2,
+            width: self.width + 2,
+            padding: 0,
+            in_channels: planes,
+            in_lanes: 1,
+            out_channels: self.channels,
+            out_lanes: self.lanes,
+        }
+    }
+
     /// The sizes of a 3×3 convolution from maps like this to maps like this.
     pub(crate) fn conv3(self, images: usize) -> Sizes3 {
         Sizes3 {

@@ -18,6 +18,15 @@ async fn open(name: &str) -> (std::path::PathBuf, Arc<Coordinator>) {
     (dir, coordinator.unwrap())
 }
 
+async fn join(coordinator: &Coordinator) -> MinerId {
+    let miner: MinerId = "ada".parse().unwrap();
+    let join = Event::Join {
+        miner: miner.clone(),
+    };
+    coordinator.handle(join, None).await.unwrap();
+    miner
+}
+
 async fn events(coordinator: &Coordinator) -> u64 {
     coordinator.with_state(|state| state.events()).await
 }
@@ -25,11 +34,7 @@ async fn events(coordinator: &Coordinator) -> u64 {
 #[tokio::test]
 async fn idle_requests_are_not_journalled() {
     let (dir, coordinator) = open("idle-requests").await;
-    let miner: MinerId = "ada".parse().unwrap();
-    let join = Event::Join {
-        miner: miner.clone(),
-    };
-    coordinator.handle(join, None).await.unwrap();
+    let miner = join(&coordinator).await;
     // A miner that has answered both jobs gets no more work before others have.
     for _ in 0..2 {
         let reply = coordinator.request(&miner, Duration::ZERO, None).await;
@@ -76,11 +81,7 @@ async fn joins_that_alternate_are_limited() {
 #[tokio::test]
 async fn one_lease_has_one_answer() {
     let (dir, coordinator) = open("one-answer").await;
-    let miner: MinerId = "ada".parse().unwrap();
-    let join = Event::Join {
-        miner: miner.clone(),
-    };
-    coordinator.handle(join, None).await.unwrap();
+    let miner = join(&coordinator).await;
     let reply = coordinator.request(&miner, Duration::ZERO, None).await;
     let naschain_run::JobReply::Job(job) = reply.unwrap() else {
         panic!("no job");

@@ -1,4 +1,4 @@
-//! Requests and responses that once filled the memory of whoever received them.
+//! Requests and responses that once filled the memory of their receiver.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};

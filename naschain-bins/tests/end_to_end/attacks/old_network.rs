@@ -8,30 +8,19 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use naschain_bins::{Access, Authenticator, Coordinator, Legacy, Place, router};
+use naschain_bins::{Coordinator, Place};
 use naschain_consensus::{Event, Rule};
 use naschain_run::{JobReply, RunSpec};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::operations::simulated;
-use crate::programs::{Server, call, cifar10, folder, genomaster, read, refused};
+use crate::programs::{Server, call, cifar10, folder, genomaster, legacy_router, read, refused};
 
 /// A genomaster that serves the old paths, in this process.
 async fn serve(dir: &Path, spec: RunSpec) -> (Arc<Coordinator>, Router) {
     let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
-    let access = Access {
-        rate_per_key: 0,
-        ..Access::default()
-    };
-    let auth = Arc::new(Authenticator::new(access, coordinator.nonces()));
-    let legacy = Legacy {
-        credentials: None,
-        auth: auth.clone(),
-        uids: 256,
-        reports: None,
-    };
-    let router = router(coordinator.clone(), auth, Some(legacy));
+    let router = legacy_router(coordinator.clone(), None);
     (coordinator, router)
 }
 

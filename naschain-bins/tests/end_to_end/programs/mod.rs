@@ -7,9 +7,13 @@ use std::io::{BufRead, BufReader, Read, Write, stderr};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use axum::Router;
+use naschain_bins::{Access, Authenticator, Coordinator, Legacy, router};
+use naschain_identity::Hotkey;
 
 /// Flags of a small run: 12 genomes, each trained in at most a second.
 pub(crate) const SMALL: [&str; 14] = [
@@ -245,6 +249,24 @@ pub(crate) fn database(url: &str) -> String {
     });
     let (server, _) = url.rsplit_once('/').unwrap();
     format!("{server}/{name}")
+}
+
+/// The routes of a genomaster in this process, with those of the reference network; with a hotkey
+/// it requires signatures.
+pub(crate) fn legacy_router(coordinator: Arc<Coordinator>, hotkey: Option<Hotkey>) -> Router {
+    let access = Access {
+        hotkey,
+        rate_per_key: 0,
+        ..Access::default()
+    };
+    let auth = Arc::new(Authenticator::new(access, coordinator.nonces()));
+    let legacy = Legacy {
+        credentials: None,
+        auth: auth.clone(),
+        uids: 256,
+        reports: None,
+    };
+    router(coordinator, auth, Some(legacy))
 }
 
 /// A genomaster that serves the run of [`SMALL`].
