@@ -89,9 +89,10 @@ struct Step {
 
 impl<B: ExactOps> PhaseLayers<B> {
     fn enter(&self, pixels: Tensor<B, 4>, isa: Isa) -> Map<B> {
-        match self.entry_applied {
-            true => Map::of_pixels(pixels, self.entry.weight.val(), isa),
-            false => Map::from_nchw(pixels, isa),
+        if self.entry_applied {
+            Map::of_pixels(pixels, self.entry.weight.val(), isa)
+        } else {
+            Map::from_nchw(pixels, isa)
         }
     }
 
@@ -110,11 +111,13 @@ impl<B: ExactOps> PhaseLayers<B> {
         let mut maps = vec![Some(entered)];
         for node in &mut self.nodes {
             let weight = node.conv.weight.val();
-            let mut z = match node.input.exact(&mut maps, step) {
-                Some(mut joined) => joined.conv3(weight),
-                None => single(&mut maps, &node.input).conv3(weight),
+            let map = match node.input.exact(&mut maps, step) {
+                Some(mut joined) => node.norm.after_conv3(&mut joined, weight, step.training),
+                None => {
+                    let read = single(&mut maps, &node.input);
+                    node.norm.after_conv3(read, weight, step.training)
+                }
             };
-            let map = node.norm.exact(&mut z, step.training);
             maps.resize(node.number, None);
             maps.push(Some(map));
         }
@@ -138,9 +141,10 @@ impl<B: ExactOps> Reads<B> {
     fn exact(&self, maps: &mut [Option<Map<B>>], step: &mut Step) -> Option<Map<B>> {
         let conv = self.conv.as_ref()?;
         let factors = self.inputs.iter().map(|&input| -> Factors {
-            match self.is_path(input) {
-                true => step.factors.next(),
-                false => None,
+            if self.is_path(input) {
+                step.factors.next()
+            } else {
+                None
             }
         });
         let factors: Vec<Factors> = factors.collect();
@@ -150,18 +154,40 @@ impl<B: ExactOps> Reads<B> {
 
 impl<B: ExactOps> NormRelu<B> {
     pub(super) fn exact(&mut self, z: &mut Map<B>, training: bool) -> Map<B> {
-        let parameters = NormParameters {
+        let (y, running) = z.norm_relu(self.parameters(), training);
+        if let Some(running) = running {
+            self.set_running(running);
+        }
+        y
+    }
+
+    /// A 3×3 convolution before it.
+    pub(super) fn after_conv3(
+        &mut self,
+        x: &mut Map<B>,
+        weight: Tensor<B, 4>,
+        training: bool,
+    ) -> Map<B> {
+        if !training {
+            return self.exact(&mut x.conv3(weight), training);
+        }
+        let (y, running) = x.conv3_norm_relu(weight, self.parameters());
+        self.set_running(running);
+        y
+    }
+
+    fn parameters(&self) -> NormParameters<Tensor<B, 1>> {
+        NormParameters {
             weight: self.weight.val(),
             bias: self.bias.val(),
             running_mean: self.running_mean.val(),
             running_var: self.running_var.val(),
-        };
-        let (y, running) = z.norm_relu(parameters, training);
-        if let Some([mean, var]) = running {
-            let set = |old: &Param<Tensor<B, 1>>, new| old.clone().map(|_| new);
-            self.running_mean = set(&self.running_mean, mean);
-            self.running_var = set(&self.running_var, var);
         }
-        y
+    }
+
+    fn set_running(&mut self, [mean, var]: [Tensor<B, 1>; 2]) {
+        let set = |old: &Param<Tensor<B, 1>>, new| old.clone().map(|_| new);
+        self.running_mean = set(&self.running_mean, mean);
+        self.running_var = set(&self.running_var, var);
     }
 }

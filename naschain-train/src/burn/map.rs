@@ -3,7 +3,7 @@
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorPrimitive};
 
-use super::ops::{Conv1Shape, Conv3Shape, ExactOps, Factors, MapShape, NormParameters};
+use super::ops::{Conv1Shape, Conv3Shape, ConvNormed, ExactOps, Factors, MapShape, NormParameters};
 use crate::Isa;
 
 /// A feature map in the layout of the kernels: `[image, block of channels, row, column, lane]`.
@@ -170,12 +170,7 @@ impl<B: ExactOps> Map<B> {
         parameters: NormParameters<Tensor<B, 1>>,
         training: bool,
     ) -> (Map<B>, Option<[Tensor<B, 1>; 2]>) {
-        let parameters = NormParameters {
-            weight: primitive(parameters.weight),
-            bias: primitive(parameters.bias),
-            running_mean: primitive(parameters.running_mean),
-            running_var: primitive(parameters.running_var),
-        };
+        let parameters = parameters.map(primitive);
         if !training {
             let y = B::exact_norm_relu_running(self.handle(), parameters, self.shape);
             return (self.read(y, self.shape), None);
@@ -183,6 +178,23 @@ impl<B: ExactOps> Map<B> {
         let normed = B::exact_norm_relu(self.handle(), parameters, self.shape);
         let running = [normed.running_mean, normed.running_var].map(tensor);
         (self.read(normed.y, self.shape), Some(running))
+    }
+
+    /// [`Map::conv3`], then [`Map::norm_relu`] in training.
+    pub(super) fn conv3_norm_relu(
+        &mut self,
+        weight: Tensor<B, 4>,
+        parameters: NormParameters<Tensor<B, 1>>,
+    ) -> (Map<B>, [Tensor<B, 1>; 2]) {
+        let shape = Conv3Shape {
+            to: self.shape,
+            planes: None,
+        };
+        let (weight, parameters) = (primitive(weight), parameters.map(primitive));
+        let ConvNormed { normed, .. } =
+            B::exact_conv3_norm_relu(self.handle(), weight, parameters, shape);
+        let running = [normed.running_mean, normed.running_var].map(tensor);
+        (self.read(normed.y, self.shape), running)
     }
 
     pub(super) fn max_pool2(&mut self) -> Map<B> {

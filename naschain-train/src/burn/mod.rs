@@ -21,8 +21,6 @@ mod optimizer;
 mod phase;
 mod recycle;
 #[cfg(test)]
-mod speed;
-#[cfg(test)]
 mod stock_training;
 #[cfg(test)]
 mod tests;
@@ -34,8 +32,8 @@ pub use self::map::Map;
 pub use self::modules::{Conv3, GlobalAverage, Initial, Join, MaxPool2, PixelConv3};
 pub use self::network::BurnNetwork;
 pub use self::ops::{
-    Conv1Shape, Conv3Shape, Entropy, ExactOps, Factors, MapShape, NormParameters, Normed,
-    SavedNorm, SgdStep,
+    Conv1Shape, Conv3Shape, ConvNormGradients, ConvNormRead, ConvNormed, Entropy, ExactOps,
+    Factors, MapShape, NormParameters, Normed, SavedNorm, SgdStep,
 };
 pub use self::optim::{ExactSchedule, ExactSgd};
 pub use self::recycle::release_memory;

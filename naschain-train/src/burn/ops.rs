@@ -136,6 +136,17 @@ pub struct NormParameters<F> {
     pub running_var: F,
 }
 
+impl<F> NormParameters<F> {
+    pub(crate) fn map<G>(self, convert: impl Fn(F) -> G) -> NormParameters<G> {
+        NormParameters {
+            weight: convert(self.weight),
+            bias: convert(self.bias),
+            running_mean: convert(self.running_mean),
+            running_var: convert(self.running_var),
+        }
+    }
+}
+
 /// What batch norm and ReLU compute from a batch.
 #[derive(Clone, Debug)]
 pub struct Normed<F> {
@@ -158,6 +169,43 @@ pub struct SavedNorm<F> {
     pub inverse: F,
     /// weight / √(variance + ε)
     pub scale: F,
+}
+
+/// What a 3×3 convolution with batch norm and ReLU computes from a batch.
+#[derive(Clone, Debug)]
+pub struct ConvNormed<F> {
+    /// The convolution's result, for the backward pass.
+    pub z: F,
+    /// The result of batch norm and ReLU.
+    pub normed: Normed<F>,
+}
+
+/// What the backward pass of a 3×3 convolution with batch norm and ReLU reads.
+#[derive(Clone, Debug)]
+pub struct ConvNormRead<F> {
+    /// The map that the convolution read.
+    pub x: F,
+    /// Its result.
+    pub z: F,
+    /// Its weight.
+    pub weight: F,
+    /// Batch norm's bias.
+    pub norm_bias: F,
+    /// The batch's statistics.
+    pub saved: SavedNorm<F>,
+}
+
+/// The gradients of a 3×3 convolution with batch norm and ReLU.
+#[derive(Clone, Debug)]
+pub struct ConvNormGradients<F> {
+    /// With respect to the map that the convolution read, if it was asked for.
+    pub x: Option<F>,
+    /// With respect to the convolution's weight.
+    pub weight: F,
+    /// With respect to batch norm's weight.
+    pub norm_weight: F,
+    /// With respect to batch norm's bias.
+    pub norm_bias: F,
 }
 
 /// Softmax cross-entropy of a batch.
@@ -272,6 +320,45 @@ pub trait ExactOps: Backend {
         saved: SavedNorm<FloatTensor<Self>>,
         shape: MapShape,
     ) -> [FloatTensor<Self>; 3];
+
+    /// [`ExactOps::exact_conv3`] of a map, then [`ExactOps::exact_norm_relu`]: the same bits. A backend
+    /// may compute it with less memory traffic.
+    fn exact_conv3_norm_relu(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        parameters: NormParameters<FloatTensor<Self>>,
+        shape: Conv3Shape,
+    ) -> ConvNormed<FloatTensor<Self>> {
+        let z = Self::exact_conv3(x, weight, shape);
+        let normed = Self::exact_norm_relu(z.clone(), parameters, shape.to);
+        ConvNormed { z, normed }
+    }
+
+    /// The gradients of [`ExactOps::exact_conv3_norm_relu`], that with respect to its map only if
+    /// `input` is true.
+    fn exact_conv3_norm_relu_backward(
+        dy: FloatTensor<Self>,
+        read: ConvNormRead<FloatTensor<Self>>,
+        shape: Conv3Shape,
+        input: bool,
+        sum: Option<FloatTensor<Self>>,
+    ) -> ConvNormGradients<FloatTensor<Self>> {
+        let ConvNormRead {
+            x,
+            z,
+            weight,
+            norm_bias,
+            saved,
+        } = read;
+        let [dz, norm_weight, norm_bias] =
+            Self::exact_norm_relu_backward(dy, z, norm_bias, saved, shape.to);
+        ConvNormGradients {
+            weight: Self::exact_conv3_weight(x, dz.clone(), shape),
+            x: input.then(|| Self::exact_conv3_input(dz, weight, shape, sum)),
+            norm_weight,
+            norm_bias,
+        }
+    }
 
     /// Batch norm with the running statistics, and ReLU. It has no gradient.
     fn exact_norm_relu_running(

@@ -11,10 +11,12 @@
 pub(crate) fn pack3(weights: &[f32], inputs: usize, lanes: usize) -> Vec<f32> {
     let outputs = weights.len() / (9 * inputs);
     let mut packed = vec![0.0; outputs.next_multiple_of(lanes) * 9 * inputs];
-    let rows = weights.as_chunks::<3>().0;
-    for (place, row) in places3(inputs, outputs, lanes).zip(rows) {
-        for (column, &weight) in row.iter().enumerate() {
-            packed[place + column * lanes] = weight;
+    for (output, kernels) in weights.chunks_exact(9 * inputs).enumerate() {
+        let block = &mut packed[output / lanes * 9 * inputs * lanes..];
+        for (input, kernel) in kernels.as_chunks::<9>().0.iter().enumerate() {
+            for (at, &weight) in kernel.iter().enumerate() {
+                block[place3(at, input, inputs) * lanes + output % lanes] = weight;
+            }
         }
     }
     packed
@@ -22,45 +24,46 @@ pub(crate) fn pack3(weights: &[f32], inputs: usize, lanes: usize) -> Vec<f32> {
 
 /// The inverse of [`pack3`].
 pub(crate) fn unpack3(packed: &[f32], inputs: usize, outputs: usize, lanes: usize) -> Vec<f32> {
-    let mut weights = Vec::with_capacity(outputs * 9 * inputs);
-    for place in places3(inputs, outputs, lanes) {
-        weights.extend([0, 1, 2].map(|column| packed[place + column * lanes]));
+    let mut weights = vec![0.0; outputs * 9 * inputs];
+    for (output, kernels) in weights.chunks_exact_mut(9 * inputs).enumerate() {
+        let block = &packed[output / lanes * 9 * inputs * lanes..];
+        for (input, kernel) in kernels.as_chunks_mut::<9>().0.iter_mut().enumerate() {
+            for (at, weight) in kernel.iter_mut().enumerate() {
+                *weight = block[place3(at, input, inputs) * lanes + output % lanes];
+            }
+        }
     }
     weights
 }
 
-/// The place of the first weight of each kernel row, in the order `[out][in][row]`.
-fn places3(inputs: usize, outputs: usize, lanes: usize) -> impl Iterator<Item = usize> {
-    (0..outputs).flat_map(move |output| {
-        let block = output / lanes * 9 * inputs;
-        let lane = output % lanes;
-        (0..inputs).flat_map(move |input| {
-            (0..3).map(move |row| (block + (row * inputs + input) * 3) * lanes + lane)
-        })
-    })
+/// The place of element `at` of a 3×3 kernel in a block, `[kernel row][in][kernel column]`.
+fn place3(at: usize, input: usize, inputs: usize) -> usize {
+    (at / 3 * inputs + input) * 3 + at % 3
 }
 
 /// From `[out, in]` to `[block][in][lane]`; also for `[out]`, where `inputs` is 1.
 pub(crate) fn pack1(weights: &[f32], inputs: usize, lanes: usize) -> Vec<f32> {
     let outputs = weights.len() / inputs;
     let mut packed = vec![0.0; outputs.next_multiple_of(lanes) * inputs];
-    for (place, &weight) in places1(inputs, outputs, lanes).zip(weights) {
-        packed[place] = weight;
+    for (output, row) in weights.chunks_exact(inputs).enumerate() {
+        let block = &mut packed[output / lanes * inputs * lanes..];
+        for (to, &weight) in block.chunks_exact_mut(lanes).zip(row) {
+            to[output % lanes] = weight;
+        }
     }
     packed
 }
 
 /// The inverse of [`pack1`].
 pub(crate) fn unpack1(packed: &[f32], inputs: usize, outputs: usize, lanes: usize) -> Vec<f32> {
-    let places = places1(inputs, outputs, lanes);
-    places.map(|place| packed[place]).collect()
-}
-
-fn places1(inputs: usize, outputs: usize, lanes: usize) -> impl Iterator<Item = usize> {
-    (0..outputs).flat_map(move |output| {
-        let first = output / lanes * inputs * lanes + output % lanes;
-        (0..inputs).map(move |input| first + input * lanes)
-    })
+    let mut weights = vec![0.0; outputs * inputs];
+    for (output, row) in weights.chunks_exact_mut(inputs).enumerate() {
+        let block = &packed[output / lanes * inputs * lanes..];
+        for (weight, from) in row.iter_mut().zip(block.chunks_exact(lanes)) {
+            *weight = from[output % lanes];
+        }
+    }
+    weights
 }
 
 /// The packed weights with which a 3×3 convolution (padding 1) of the output's gradient gives the
@@ -84,6 +87,21 @@ pub(crate) fn flipped(packed: &[f32], channels: usize, lanes: usize, to: &mut [f
             }
         }
     }
+}
+
+/// [`flipped`] of weights that are not packed, `[out, in, 3, 3]`.
+#[cfg(feature = "burn")]
+pub(crate) fn flip3(weights: &[f32], channels: usize, lanes: usize) -> Vec<f32> {
+    let mut to = vec![0.0; channels.next_multiple_of(lanes) * 9 * channels];
+    for (output, kernels) in weights.chunks_exact(9 * channels).enumerate() {
+        for (input, kernel) in kernels.as_chunks::<9>().0.iter().enumerate() {
+            let block = &mut to[input / lanes * 9 * channels * lanes..];
+            for (at, &weight) in kernel.iter().enumerate() {
+                block[place3(8 - at, output, channels) * lanes + input % lanes] = weight;
+            }
+        }
+    }
+    to
 }
 
 /// The layout of the transposed weights of a 1×1 convolution or linear layer, for the gradient with
@@ -117,6 +135,21 @@ impl Transposed {
                 to[place * self.in_lanes + input % self.in_lanes] = packed[from];
             }
         }
+    }
+
+    /// The same from weights that are not packed, `[output, maps × inputs]`, into a new vector.
+    #[cfg(feature = "burn")]
+    pub(crate) fn of_rows(self, weights: &[f32], map: usize) -> Vec<f32> {
+        let mut to = vec![0.0; self.len()];
+        let rows = weights.chunks_exact(self.maps * self.inputs);
+        for (output, row) in rows.enumerate() {
+            let row = &row[map * self.inputs..][..self.inputs];
+            for (block, from) in row.chunks(self.in_lanes).enumerate() {
+                let place = (block * self.outputs + output) * self.in_lanes;
+                to[place..][..from.len()].copy_from_slice(from);
+            }
+        }
+        to
     }
 }
 

@@ -39,6 +39,55 @@ impl Kernel for SumOfSquares<'_> {
     }
 }
 
+/// [`SumOfSquares`] of a gradient that is not packed, `[out][in][kernel row][kernel column]`, with a
+/// kernel of `side × side`.
+#[cfg(feature = "burn")]
+pub(crate) struct SumOfRows<'a> {
+    pub(crate) inputs: usize,
+    pub(crate) side: usize,
+    pub(crate) gradient: &'a [f32],
+    pub(crate) sum: &'a mut f32,
+}
+
+#[cfg(feature = "burn")]
+impl SumOfRows<'_> {
+    pub(crate) fn run_on(self, isa: Isa) {
+        isa.run(8, self);
+    }
+}
+
+#[cfg(feature = "burn")]
+impl Kernel for SumOfRows<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let (side, numbers) = (self.side, self.inputs * self.side * self.side);
+        let mut total = 0.0;
+        for outputs in self.gradient.chunks(V::LANES * numbers) {
+            let mut sum = V::splat(0.0);
+            // The order of packed gradients: kernel row, input, kernel column.
+            for kernel_row in 0..side {
+                for input in 0..self.inputs {
+                    for column in 0..side {
+                        let at = (input * side + kernel_row) * side + column;
+                        let mut lanes = [0.0f32; 16];
+                        for (lane, row) in lanes.iter_mut().zip(outputs.chunks_exact(numbers)) {
+                            *lane = row[at];
+                        }
+                        let values = V::load(&lanes[..V::LANES]);
+                        sum = values.fma(values, sum);
+                    }
+                }
+            }
+            let mut lanes = [0.0f32; 16];
+            sum.store(&mut lanes);
+            for lane in &lanes[..V::LANES] {
+                total += lane;
+            }
+        }
+        *self.sum = total;
+    }
+}
+
 /// One step of SGD as in PyTorch, without dampening.
 pub(crate) struct Sgd<'a> {
     /// Factor that clips the gradients' norm.

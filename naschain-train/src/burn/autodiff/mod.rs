@@ -9,12 +9,12 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 
 use self::steps::{
-    Average, Conv1, Conv1State, Conv3, CrossEntropy, Gather, Linear, MaxPool2, NormRelu, Tap,
-    Tracked, untracked,
+    Average, Conv1, Conv1State, Conv3, ConvNormRelu, CrossEntropy, Gather, Linear, MaxPool2,
+    NormRelu, Tap, Tracked, untracked,
 };
 use super::ops::{
-    Conv1Shape, Conv3Shape, Entropy, ExactOps, Factors, MapShape, NormParameters, Normed,
-    SavedNorm, SgdStep,
+    Conv1Shape, Conv3Shape, ConvNormRead, ConvNormed, Entropy, ExactOps, Factors, MapShape,
+    NormParameters, Normed, SavedNorm, SgdStep,
 };
 
 impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
@@ -134,7 +134,11 @@ impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
             parameters.bias.node.clone(),
         ];
         let bias = parameters.bias.primitive.clone();
-        let normed = B::exact_norm_relu(z.primitive.clone(), inner(parameters), shape);
+        let normed = B::exact_norm_relu(
+            z.primitive.clone(),
+            parameters.map(|tensor| tensor.primitive),
+            shape,
+        );
         let saved = normed.saved;
         let state = (z.primitive, bias, saved.clone(), shape);
         let y = match Backward::<B, 3>::prepare::<C>(NormRelu, nodes)
@@ -148,10 +152,51 @@ impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
             y,
             running_mean: untracked::<B>(normed.running_mean),
             running_var: untracked::<B>(normed.running_var),
-            saved: SavedNorm {
-                mean: untracked::<B>(saved.mean),
-                inverse: untracked::<B>(saved.inverse),
-                scale: untracked::<B>(saved.scale),
+            saved: outer::<B>(saved),
+        }
+    }
+
+    fn exact_conv3_norm_relu(
+        x: Tracked<B>,
+        weight: Tracked<B>,
+        parameters: NormParameters<Tracked<B>>,
+        shape: Conv3Shape,
+    ) -> ConvNormed<Tracked<B>> {
+        let nodes = [
+            x.node,
+            weight.node,
+            parameters.weight.node.clone(),
+            parameters.bias.node.clone(),
+        ];
+        let (x, weight, parameters) = (
+            x.primitive,
+            weight.primitive,
+            parameters.map(|tensor| tensor.primitive),
+        );
+        let norm_bias = parameters.bias.clone();
+        let ConvNormed { z, normed } =
+            B::exact_conv3_norm_relu(x.clone(), weight.clone(), parameters, shape);
+        let read = ConvNormRead {
+            x,
+            z: z.clone(),
+            weight,
+            norm_bias,
+            saved: normed.saved.clone(),
+        };
+        let y = match Backward::<B, 4>::prepare::<C>(ConvNormRelu, nodes)
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prepared) => prepared.finish((read, shape), normed.y),
+            OpsKind::UnTracked(prepared) => prepared.finish(normed.y),
+        };
+        ConvNormed {
+            z: untracked::<B>(z),
+            normed: Normed {
+                y,
+                running_mean: untracked::<B>(normed.running_mean),
+                running_var: untracked::<B>(normed.running_var),
+                saved: outer::<B>(normed.saved),
             },
         }
     }
@@ -177,7 +222,7 @@ impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
         parameters: NormParameters<Tracked<B>>,
         shape: MapShape,
     ) -> Tracked<B> {
-        let parameters = inner(parameters);
+        let parameters = parameters.map(|tensor| tensor.primitive);
         untracked::<B>(B::exact_norm_relu_running(z.primitive, parameters, shape))
     }
 
@@ -274,11 +319,10 @@ impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
     }
 }
 
-fn inner<B: Backend>(parameters: NormParameters<Tracked<B>>) -> NormParameters<FloatTensor<B>> {
-    NormParameters {
-        weight: parameters.weight.primitive,
-        bias: parameters.bias.primitive,
-        running_mean: parameters.running_mean.primitive,
-        running_var: parameters.running_var.primitive,
+fn outer<B: Backend>(saved: SavedNorm<FloatTensor<B>>) -> SavedNorm<Tracked<B>> {
+    SavedNorm {
+        mean: untracked::<B>(saved.mean),
+        inverse: untracked::<B>(saved.inverse),
+        scale: untracked::<B>(saved.scale),
     }
 }

@@ -11,7 +11,9 @@ use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::ops::FloatTensor;
 
-use super::super::ops::{Conv1Shape, Conv3Shape, ExactOps, Factors, MapShape, SavedNorm};
+use super::super::ops::{
+    Conv1Shape, Conv3Shape, ConvNormRead, ExactOps, Factors, MapShape, SavedNorm,
+};
 
 pub(super) type Tracked<B> = FloatTensor<Autodiff<B>>;
 
@@ -136,6 +138,33 @@ impl<B: ExactOps> Backward<B, 3> for NormRelu {
         let found = B::exact_norm_relu_backward(dy, z, bias, saved, shape);
         for (node, gradient) in ops.parents.into_iter().zip(found) {
             if let Some(node) = node {
+                gradients.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct ConvNormRelu;
+
+impl<B: ExactOps> Backward<B, 4> for ConvNormRelu {
+    type State = (ConvNormRead<FloatTensor<B>>, Conv3Shape);
+
+    fn backward(self, ops: Ops<Self::State, 4>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let dy = gradients.consume::<B>(&ops.node);
+        let (read, shape) = ops.state;
+        let [map, weight, norm_weight, norm_bias] = ops.parents;
+        let sum = map
+            .as_ref()
+            .and_then(|node| sum_so_far::<B>(gradients, &dy, |tensor| tensor.node = node.clone()));
+        let found = B::exact_conv3_norm_relu_backward(dy, read, shape, map.is_some(), sum);
+        for (node, gradient) in [
+            (weight, Some(found.weight)),
+            (norm_weight, Some(found.norm_weight)),
+            (norm_bias, Some(found.norm_bias)),
+            (map, found.x),
+        ] {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
                 gradients.register::<B>(node.id, gradient);
             }
         }

@@ -6,7 +6,7 @@ use super::super::ops::Conv3Shape;
 use super::tensors::{chunks, each_block, fresh, owned, part, sum_over_blocks, tensor, values};
 use crate::kernels::conv3::Conv3;
 use crate::kernels::conv3_weights::Conv3Weights;
-use crate::kernels::layout::{flipped, pack3, unpack3};
+use crate::kernels::layout::{flip3, pack3, unpack3};
 
 pub(super) fn conv3(x: &FlexTensor, weight: &FlexTensor, shape: Conv3Shape) -> FlexTensor {
     let (dims, isa) = (shape.to.dims(), shape.to.isa);
@@ -36,9 +36,7 @@ pub(super) fn input(
     sum: Option<FlexTensor>,
 ) -> FlexTensor {
     let (dims, isa) = (shape.to.dims(), shape.to.isa);
-    let packed = pack3(&values(weight), dims.channels, dims.lanes);
-    let mut weights = vec![0.0; packed.len()];
-    flipped(&packed, dims.channels, dims.lanes, &mut weights);
+    let weights = flip3(&values(weight), dims.channels, dims.lanes);
     let (dz, add) = (values(dz), sum.is_some());
     let mut out = sum.map_or_else(|| fresh(shape.to.tensor()), owned);
     each_block(out.storage_mut(), dims.image(), |images, out| {

@@ -139,7 +139,6 @@ pub(super) fn linear_backward(
     let mut dbias = vec![0.0; dims.padded()];
     fold(&dz, &mut dbias, shape.to);
     dbias.truncate(dims.channels);
-    let packed = pack1(&values(weight), shape.inputs, dims.lanes);
     let transposed = Transposed {
         inputs: shape.inputs,
         in_lanes: from.lanes,
@@ -147,8 +146,7 @@ pub(super) fn linear_backward(
         out_lanes: dims.lanes,
         maps: 1,
     };
-    let mut weights = vec![0.0; transposed.len()];
-    transposed.fill(&packed, 0, &mut weights);
+    let weights = transposed.of_rows(&values(weight), 0);
     let mut dx = fresh(shape.from().tensor());
     each_block(dx.storage_mut(), from.padded(), |images, out| {
         Conv1 {

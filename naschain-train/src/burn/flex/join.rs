@@ -74,7 +74,6 @@ pub(super) fn input(
     sum: Option<FlexTensor>,
 ) -> FlexTensor {
     let (from, to, isa) = (shape.from().dims(), shape.to.dims(), shape.to.isa);
-    let packed = pack1(&values(weight), shape.maps * shape.inputs, to.lanes);
     let transposed = Transposed {
         inputs: shape.inputs,
         in_lanes: from.lanes,
@@ -82,8 +81,7 @@ pub(super) fn input(
         out_lanes: to.lanes,
         maps: shape.maps,
     };
-    let mut weights = vec![0.0; transposed.len()];
-    transposed.fill(&packed, map, &mut weights);
+    let weights = transposed.of_rows(&values(weight), map);
     let (dz, add) = (values(dz), sum.is_some());
     let mut out = sum.map_or_else(|| fresh(shape.from().tensor()), owned);
     each_block(out.storage_mut(), from.image(), |block, out| {

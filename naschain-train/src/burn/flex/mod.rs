@@ -1,5 +1,6 @@
 //! The operations of the flex backend, by this crate's kernels on burn's buffers, without copies.
 
+mod conv_norm;
 mod convolution;
 mod head;
 mod join;
@@ -11,8 +12,8 @@ use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 
 use super::ops::{
-    Conv1Shape, Conv3Shape, Entropy, ExactOps, Factors, MapShape, NormParameters, Normed,
-    SavedNorm, SgdStep,
+    Conv1Shape, Conv3Shape, ConvNormGradients, ConvNormRead, ConvNormed, Entropy, ExactOps,
+    Factors, MapShape, NormParameters, Normed, SavedNorm, SgdStep,
 };
 
 impl ExactOps for Flex {
@@ -78,6 +79,25 @@ impl ExactOps for Flex {
         shape: MapShape,
     ) -> [FlexTensor; 3] {
         norm::backward(dy, &z, &bias, &saved, shape)
+    }
+
+    fn exact_conv3_norm_relu(
+        x: FlexTensor,
+        weight: FlexTensor,
+        parameters: NormParameters<FlexTensor>,
+        shape: Conv3Shape,
+    ) -> ConvNormed<FlexTensor> {
+        conv_norm::forward(&x, &weight, &parameters, shape)
+    }
+
+    fn exact_conv3_norm_relu_backward(
+        dy: FlexTensor,
+        read: ConvNormRead<FlexTensor>,
+        shape: Conv3Shape,
+        input: bool,
+        sum: Option<FlexTensor>,
+    ) -> ConvNormGradients<FlexTensor> {
+        conv_norm::backward(&dy, &read, shape, (input, sum))
     }
 
     fn exact_norm_relu_running(

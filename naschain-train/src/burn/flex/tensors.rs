@@ -46,44 +46,36 @@ pub(super) fn each_block(
     image: usize,
     work: impl Fn(Range<usize>, &mut [f32]) + Sync,
 ) {
-    let range = |block: usize, out: &[f32]| {
-        let first = block * BLOCK;
-        first..first + out.len() / image
-    };
-    match rayon::current_num_threads() {
-        1 => {
-            for (block, out) in out.chunks_mut(BLOCK * image).enumerate() {
-                work(range(block, out), out);
-            }
-        }
-        _ => {
-            let blocks = out.par_chunks_mut(BLOCK * image).enumerate();
-            blocks.for_each(|(block, out)| work(range(block, out), out));
-        }
-    }
+    let images = out.len() / image;
+    each_block_of(images, [(out, BLOCK * image)], |images, [out]| {
+        work(images, out);
+    });
 }
 
-/// As [`each_block`], for two results.
-pub(super) fn each_block_of_two(
-    outs: [&mut [f32]; 2],
-    image: usize,
-    work: impl Fn(Range<usize>, [&mut [f32]; 2]) + Sync,
+/// As [`each_block`], for several results, each with its number of elements per block. An empty
+/// result stays empty.
+pub(super) fn each_block_of<const N: usize>(
+    images: usize,
+    outs: [(&mut [f32], usize); N],
+    work: impl Fn(Range<usize>, [&mut [f32]; N]) + Sync,
 ) {
-    let [a, b] = outs;
-    let range = |block: usize, out: &[f32]| {
-        let first = block * BLOCK;
-        first..first + out.len() / image
-    };
-    let blocks = a.par_chunks_mut(BLOCK * image);
-    let blocks = blocks.zip(b.par_chunks_mut(BLOCK * image)).enumerate();
+    let mut rest = outs;
+    let blocks = (0..images).step_by(BLOCK).map(|first| {
+        let parts = rest.each_mut().map(|(all, block)| {
+            let taken = std::mem::take(all);
+            let (part, after) = taken.split_at_mut(taken.len().min(*block));
+            *all = after;
+            part
+        });
+        (first..images.min(first + BLOCK), parts)
+    });
     match rayon::current_num_threads() {
-        1 => {
-            let blocks = a.chunks_mut(BLOCK * image).zip(b.chunks_mut(BLOCK * image));
-            for (block, (a, b)) in blocks.enumerate() {
-                work(range(block, a), [a, b]);
-            }
+        1 => blocks.for_each(|(images, parts)| work(images, parts)),
+        _ => {
+            let blocks: Vec<_> = blocks.collect();
+            let blocks = blocks.into_par_iter();
+            blocks.for_each(|(images, parts)| work(images, parts));
         }
-        _ => blocks.for_each(|(block, (a, b))| work(range(block, a), [a, b])),
     }
 }
 
@@ -95,20 +87,23 @@ pub(super) fn sum_over_blocks(
     isa: Isa,
     work: impl Fn(Range<usize>, &mut [f32]) + Sync,
 ) -> Vec<f32> {
-    let blocks = images.div_ceil(BLOCK);
-    let mut parts = vec![0.0; blocks * numbers];
-    let range = |block: usize| block * BLOCK..images.min((block + 1) * BLOCK);
-    match rayon::current_num_threads() {
-        1 => {
-            for (block, part) in parts.chunks_mut(numbers).enumerate() {
-                work(range(block), part);
-            }
-        }
-        _ => {
-            let parts = parts.par_chunks_mut(numbers).enumerate();
-            parts.for_each(|(block, part)| work(range(block), part));
-        }
-    }
+    sum_over_blocks_into((&mut [], 0), images, numbers, isa, |images, _, sum| {
+        work(images, sum);
+    })
+}
+
+/// The same, where `work` also fills the block's part of `out`, which has `image` elements per
+/// image, or is empty.
+pub(super) fn sum_over_blocks_into(
+    (out, image): (&mut [f32], usize),
+    images: usize,
+    numbers: usize,
+    isa: Isa,
+    work: impl Fn(Range<usize>, &mut [f32], &mut [f32]) + Sync,
+) -> Vec<f32> {
+    let mut parts = vec![0.0; images.div_ceil(BLOCK) * numbers];
+    let outs = [(out, BLOCK * image), (&mut parts[..], numbers)];
+    each_block_of(images, outs, |images, [out, part]| work(images, out, part));
     let (sum, rest) = parts.split_at_mut(numbers);
     for from in rest.chunks(numbers) {
         let add = true;

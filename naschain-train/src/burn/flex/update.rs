@@ -6,8 +6,7 @@ use burn::backend::flex::FlexTensor;
 use super::super::ops::SgdStep;
 use super::tensors::{owned, values};
 use crate::Isa;
-use crate::kernels::layout::{pack1, pack3};
-use crate::kernels::update::{Sgd, SumOfSquares};
+use crate::kernels::update::{Sgd, SumOfRows};
 
 /// Elements of the shortest vectors, which every instruction set has.
 const LANES: usize = 8;
@@ -19,16 +18,15 @@ pub(super) fn sum_of_squares(gradient: &FlexTensor) -> f32 {
     if numbers == 0 {
         return 0.0;
     }
-    let values = values(gradient);
-    let packed = match shape[..] {
-        [_, inputs, 3, 3] => pack3(&values, inputs, LANES),
-        _ => pack1(&values, numbers / outputs, LANES),
+    let (inputs, side) = match shape[..] {
+        [_, inputs, 3, 3] => (inputs, 3),
+        _ => (numbers / outputs, 1),
     };
     let mut sum = 0.0;
-    SumOfSquares {
-        lanes: LANES,
-        channels: outputs,
-        gradient: &packed,
+    SumOfRows {
+        inputs,
+        side,
+        gradient: &values(gradient),
         sum: &mut sum,
     }
     .run_on(Isa::best());

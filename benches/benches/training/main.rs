@@ -1,6 +1,9 @@
 //! Training on one thread by network size and device: a single step within a training, and a whole
 //! training of one epoch over 256 digits. CUDA is measured if it is available, and with
-//! `--features burn` also the same training by burn's autodiff.
+//! `--features burn` also the same training by burn's autodiff, and networks of burn's own layers.
+
+#[cfg(feature = "burn")]
+mod stock;
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -101,8 +104,7 @@ fn step(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The same steps by burn's autodiff, with the same bits; burn's own layers are measured by
-/// `cargo test --release -p naschain-train --lib -- steps_compared --ignored --nocapture`.
+/// The same steps by burn's autodiff, with the same bits, and by burn's own layers.
 #[cfg(feature = "burn")]
 fn burn_step(criterion: &mut Criterion) {
     use naschain_train::Isa;
@@ -129,6 +131,13 @@ fn burn_step(criterion: &mut Criterion) {
                     pool.install(run).unwrap();
                 })
             });
+        });
+        let id = BenchmarkId::new(
+            "burn's layers",
+            format!("{shape}, {init_channels} channels"),
+        );
+        group.bench_function(id, |bencher| {
+            bencher.iter_custom(|count| pool.install(|| stock::steps(count, &architecture, BATCH)));
         });
     }
     group.finish();
