@@ -22,7 +22,7 @@ pub enum Error {
         found: String,
     },
     /// No agreement rule has this name.
-    #[error("agreement rule {found:?} is none of tolerance, exact, chained")]
+    #[error("unknown agreement rule {found:?}; use tolerance, exact or chained")]
     UnknownRule {
         /// The text found.
         found: String,

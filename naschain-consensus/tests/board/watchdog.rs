@@ -187,7 +187,7 @@ fn a_speculative_lease_outlives_the_first_one() {
 #[test]
 fn speculative_leases_are_one_for_each_seat_and_limited() {
     let rules = with(exact(), |rules| {
-        rules.set("watchdog.max_copies_percent", "0").unwrap()
+        rules.set("watchdog.max_speculative_percent", "0").unwrap()
     });
     let (mut harness, ..) = with_straggler(rules);
     harness.handle(Event::Join { miner: id("e") });
@@ -198,7 +198,7 @@ fn speculative_leases_are_one_for_each_seat_and_limited() {
         "one speculative lease is the maximum at 0 percent"
     );
     let (mut harness, ..) = with_straggler(with(exact(), |rules| {
-        rules.set("watchdog.max_copies_percent", "100").unwrap()
+        rules.set("watchdog.max_speculative_percent", "100").unwrap()
     }));
     harness.handle(Event::Join { miner: id("e") });
     let other = harness.request("e");
