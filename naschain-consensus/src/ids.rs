@@ -88,6 +88,11 @@ impl MinerId {
         &self.0
     }
 
+    /// The name of the miner of the reference network with this uid: `uid-N`.
+    pub fn from_uid(uid: u32) -> Self {
+        MinerId(format!("uid-{uid}").into())
+    }
+
     /// The uid of a miner of the reference network, which is named `uid-N`; `None` for any other.
     pub fn uid(&self) -> Option<u32> {
         let digits = self.0.strip_prefix("uid-")?;

@@ -9,7 +9,6 @@ mod events;
 mod exam;
 mod hash_chain;
 mod history_chain;
-mod legacy_uid;
 mod problem;
 mod proof;
 mod provenance;
@@ -31,7 +30,6 @@ pub use events::{Cursor, JudgedRow, NewFrontMember, PublicEvent, Publisher, serv
 pub use exam::Exam;
 pub use hash_chain::{BrokenChain, Entry, JournalHead, next_entry_hash};
 pub use history_chain::{HistoryChain, HistoryHead};
-pub use legacy_uid::legacy_uid;
 pub use problem::{Problem, ProblemKind};
 pub use proof::{Proof, ProofError, RequestRules, lease_in_path};
 pub use provenance::{Signers, Unsigned};

@@ -55,7 +55,7 @@ impl Member {
         let matches = |job: &ClosedJob| job.genome == requested || job.genome == canonical;
         let Some(job) = closed.into_iter().find(matches) else {
             bail!(
-                "genome {requested} is none of the {evaluated} that were evaluated in {}; history.jsonl and front.json there list them",
+                "{} has no evaluated genome {requested} ({evaluated} were evaluated); its {HISTORY_FILE} and front.json list them",
                 dir.display()
             );
         };

@@ -12,7 +12,7 @@ use naschain_train::Dataset;
 
 use crate::artifacts::front;
 use crate::artifacts::front::FrontModel;
-use crate::artifacts::history::History;
+use crate::artifacts::history::{HISTORY_FILE, History};
 use crate::artifacts::models::MODEL_FILE;
 use crate::artifacts::table::front_table;
 use crate::cli::printable::printable;
@@ -42,7 +42,7 @@ pub(crate) async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&B
         if let (Err(error), false) = (&written, failing) {
             tracing::error!("{error:#}; retrying until it can be written");
         } else if failing && written.is_ok() {
-            tracing::info!("history.jsonl is complete again");
+            tracing::info!("{HISTORY_FILE} is complete again");
         }
         failing = written.is_err();
         if finished && !failing {

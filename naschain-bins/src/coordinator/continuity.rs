@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::artifacts::history::HISTORY_FILE;
 use crate::clock;
 use crate::clock::RunClock;
 use crate::coordinator::shared::Shared;
@@ -75,7 +76,7 @@ pub(crate) fn check_history(state: &RunState, known: Option<usize>, place: &Plac
     let ended = state.closed().len();
     match known.filter(|known| *known > ended) {
         Some(known) => bail!(
-            "{place} has {ended} finished jobs, and history.jsonl in the run's folder has {known}: restore the journal from a backup, or start a new run in another folder"
+            "{place} has {ended} finished jobs, and {HISTORY_FILE} in the run's folder has {known}: restore the journal from a backup, or start a new run in another folder"
         ),
         None => Ok(()),
     }

@@ -38,8 +38,8 @@ use naschain_run::{Job, JobReply, Proof, RequestRules, RunSpec, RunState};
 
 /// Search, job board and journal of a run.
 ///
-/// `search` and `serve` use the same coordinator; only `client/transport.rs` distinguishes a call
-/// in the same process from one over HTTP.
+/// `search` and `serve` use the same coordinator; only `client/transport.rs` implements both calls
+/// in the same process and calls over HTTP.
 pub struct Coordinator {
     pub(crate) shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,

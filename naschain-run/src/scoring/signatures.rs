@@ -6,7 +6,6 @@ use naschain_consensus::{Event, MinerId, Row, check_costs};
 use naschain_core::Costs;
 
 use crate::closed_job::ClosedJob;
-use crate::legacy_uid::legacy_uid;
 use crate::proof::{Proof, RequestRules};
 use crate::scoring::terms::{ForgedRow, ScoringTerms};
 
@@ -55,7 +54,7 @@ impl Signatures {
             return Some(problem);
         }
         let Some(proof) = proof else {
-            let is_old = legacy_uid(miner).is_some();
+            let is_old = miner.uid().is_some();
             if terms.genomaster.is_some() && !is_old {
                 return Some("it is not signed".to_owned());
             }

@@ -31,7 +31,7 @@ use crate::server::auth::Authenticator;
 use crate::server::legacy::credentials::LegacyCredentials;
 use crate::server::legacy::message::Message;
 use crate::server::legacy::reports::{Report, Reports};
-use naschain_run::{ClosedJob, Job, JobReply, JoinRequest, legacy_uid};
+use naschain_run::{ClosedJob, Job, JobReply, JoinRequest};
 
 /// Maximum length of a genome's text: 32 nodes in 10 phases, with separators.
 const MAX_GENOME_CHARACTERS: usize = 8192;
@@ -116,7 +116,7 @@ async fn request_job(
 ) -> Reply<Json<Value>> {
     let JobQuery { user_name } = read(&body, r#"{"user_name": UID}"#)?;
     app.authenticate(user_name, &headers)?;
-    let miner = miner(user_name);
+    let miner = MinerId::from_uid(user_name);
     match app.ask(&miner).await? {
         JobReply::Job(job) => {
             tracing::info!("{miner} takes {} under {}", job.job, job.lease);
@@ -161,7 +161,7 @@ async fn finish_job(
         Row::Malformed(problem) => Some(problem.clone()),
         _ => None,
     };
-    let miner = miner(user_name);
+    let miner = MinerId::from_uid(user_name);
     tracing::info!("{miner} answers under {lease}");
     app.coordinator.submit(&miner, lease, row, None).await?;
     app.note_answer(user_name, genome);
@@ -197,7 +197,7 @@ impl Measured {
     fn follow(&mut self, closed: &[ClosedJob]) {
         for job in closed.iter().skip(self.jobs) {
             for (miner, row) in &job.rows {
-                let uid = legacy_uid(miner).filter(|uid| *uid < self.uids);
+                let uid = miner.uid().filter(|uid| *uid < self.uids);
                 let (Some(uid), Row::Measured(measurement)) = (uid, row) else {
                     continue;
                 };
@@ -285,7 +285,7 @@ impl App {
     /// The lease under which this user trains this genome, and its job; these miners do not send a
     /// lease number.
     async fn lease(&self, uid: u32, genome: &Genome) -> Option<(LeaseId, JobId)> {
-        let miner = miner(uid);
+        let miner = MinerId::from_uid(uid);
         let found = self.coordinator.with_state(|state| {
             let mut leases = state.leases_of(&miner);
             leases.find(|(_, job)| state.genome(*job) == Some(genome))
@@ -316,7 +316,7 @@ async fn keep_leases(coordinator: Weak<Coordinator>) {
             let leases: Vec<(LeaseId, MinerId)> = coordinator
                 .with_state(|state| {
                     let all = state.board().leases();
-                    let theirs = all.filter(|(_, miner, _)| legacy_uid(miner).is_some());
+                    let theirs = all.filter(|(_, miner, _)| miner.uid().is_some());
                     theirs
                         .map(|(lease, miner, _)| (lease, miner.clone()))
                         .collect()
@@ -353,10 +353,6 @@ fn read<T: serde::de::DeserializeOwned>(body: &str, form: &str) -> Reply<T> {
 
 fn no_job(reason: &str) -> Message {
     Message(StatusCode::SERVICE_UNAVAILABLE, reason.to_owned())
-}
-
-fn miner(uid: u32) -> MinerId {
-    MinerId::new(format!("uid-{uid}")).expect("digits are a name")
 }
 
 /// The bits of a genome without separators.
