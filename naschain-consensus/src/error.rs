@@ -1,3 +1,5 @@
+//! The crate's error type.
+
 use std::fmt;
 
 /// An invalid argument of this crate's functions. For events that a board refuses see

@@ -1,3 +1,5 @@
+//! Identifiers of jobs, leases and miners, and the time of a run.
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;

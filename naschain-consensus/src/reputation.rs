@@ -1,3 +1,5 @@
+//! The limits on miners without a record.
+
 use serde::{Deserialize, Serialize};
 
 use crate::Error;

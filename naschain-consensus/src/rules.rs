@@ -1,3 +1,5 @@
+//! The rules of a job board, and their ranges.
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Agreement, Error, Reputation};
@@ -85,7 +87,7 @@ fn no_reputation() -> Option<Reputation> {
     None
 }
 
-/// When the seat of a straggler is given to a second miner as well (speculative execution).
+/// When the seat of a straggler is given to a speculative miner as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -93,7 +95,7 @@ pub struct Watchdog {
     /// A seat is a straggler when its estimated duration is above this percentage of the network's
     /// average for a job of its size.
     pub lag_percent: u32,
-    /// Maximum percentage of live leases that are speculative; one is always allowed.
+    /// Maximum percentage of active leases that are speculative; one is always allowed.
     #[serde(rename = "max_copies_percent")]
     pub max_speculative_percent: u32,
     /// A lease ends, even if heartbeats arrive, when it has lasted longer than this percentage of
@@ -243,7 +245,10 @@ mod tests {
             ..Rules::default()
         };
         let error = watched.validate().unwrap_err().to_string();
-        assert!(error.starts_with("watchdog.stalled_percent is 0"), "{error}");
+        assert!(
+            error.starts_with("watchdog.stalled_percent is 0"),
+            "{error}"
+        );
         assert!(with(|r| r.escalate_to = 65).starts_with("escalate_to is 65"));
         let error = with(|r| r.agreement.tolerance_hundredths = 10_001);
         assert!(

@@ -2,7 +2,7 @@
 
 use naschain_consensus::{Finding, JobId, Rejected, judge};
 
-use crate::closed_job::ClosedJob;
+use crate::ended_job::EndedJob;
 use crate::error::Error;
 use crate::events::{PublicEvent, Publisher};
 use crate::hash_chain::{BrokenChain, Entry, JournalHead, next_entry_hash};
@@ -136,7 +136,7 @@ impl Auditor {
             Source::Unsigned => self.unsigned += 1,
             Source::Signed(_) => self.signed += 1,
         }
-        let ended = self.state.closed().len();
+        let before = self.state.ended_jobs().len();
         let actions = self
             .state
             .apply(now, event.clone(), proof)
@@ -148,8 +148,8 @@ impl Auditor {
         recorded.map_err(wrong)?;
         let messages = self.publisher.publish(&self.state, &event, &actions);
         self.check_feed(entry, &messages)?;
-        for closed in &self.state.closed()[ended..] {
-            self.verdict(closed)?;
+        for ended in &self.state.ended_jobs()[before..] {
+            self.verdict(ended)?;
         }
         Ok(())
     }
@@ -172,16 +172,16 @@ impl Auditor {
     }
 
     /// Recomputes the verdict by the run's rules and compares it.
-    fn verdict(&self, closed: &ClosedJob) -> Result<(), Fault> {
+    fn verdict(&self, ended: &EndedJob) -> Result<(), Fault> {
         let rules = &self.state.spec().rules;
-        if rules.trust.is_some() && closed.verdict.findings == [Finding::Trusted] {
+        if rules.trust.is_some() && ended.verdict.findings == [Finding::Trusted] {
             return Ok(());
         }
-        let rows: Vec<_> = closed.rows.iter().map(|(_, row)| row.clone()).collect();
-        if judge(&rows, &rules.agreement) == closed.verdict {
+        let rows: Vec<_> = ended.rows.iter().map(|(_, row)| row.clone()).collect();
+        if judge(&rows, &rules.agreement) == ended.verdict {
             Ok(())
         } else {
-            Err(Fault::Verdict { job: closed.job })
+            Err(Fault::Verdict { job: ended.job })
         }
     }
 }

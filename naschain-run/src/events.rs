@@ -193,7 +193,7 @@ impl Publisher {
         if front != self.front {
             let entered = front.difference(&self.front);
             let entered = entered.filter_map(|job| {
-                let ended = state.closed_job(*job)?;
+                let ended = state.ended_job(*job)?;
                 Some(NewFrontMember {
                     job: *job,
                     genome: ended.genome.clone(),
@@ -309,7 +309,7 @@ fn message(state: &RunState, event: &Event, action: &Action) -> Option<PublicEve
 }
 
 fn verdict(state: &RunState, job: JobId) -> Option<PublicEvent> {
-    let ended = state.closed_job(job)?;
+    let ended = state.ended_job(job)?;
     let verdict = &ended.verdict;
     let judged = ended
         .rows

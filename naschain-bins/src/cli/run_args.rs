@@ -247,10 +247,7 @@ impl RunArgs {
         };
         let recipe = self.recipe(preset.recipe);
         let search = self.search(space.genome_len())?;
-        let data = DataSpec {
-            name: name.to_string(),
-            digest: dataset.digest(),
-        };
+        let data = DataSpec::new(name.to_string(), dataset.digest());
         let mut spec = RunSpec::new(space, data);
         spec.versions = versions();
         spec.search = search;

@@ -71,12 +71,12 @@ impl Continuity {
     }
 }
 
-/// Refuses a journal with fewer finished jobs than the history in the run's folder has.
+/// Refuses a journal with fewer ended jobs than the history in the run's folder has.
 pub(crate) fn check_history(state: &RunState, known: Option<usize>, place: &Place) -> Result<()> {
-    let ended = state.closed().len();
+    let ended = state.ended_jobs().len();
     match known.filter(|known| *known > ended) {
         Some(known) => bail!(
-            "{place} has {ended} finished jobs, and {HISTORY_FILE} in the run's folder has {known}: restore the journal from a backup, or start a new run in another folder"
+            "{place} has {ended} ended jobs, and {HISTORY_FILE} in the run's folder has {known}: restore the journal from a backup, or start a new run in another folder"
         ),
         None => Ok(()),
     }

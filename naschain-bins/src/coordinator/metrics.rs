@@ -63,7 +63,7 @@ pub struct Metrics {
     pub refused: AtomicU64,
     /// Journal writes that failed.
     pub failed_commits: AtomicU64,
-    /// Readers that follow the event feed.
+    /// Readers that follow the event stream.
     pub feed_readers: AtomicU64,
     actions: Mutex<BTreeMap<&'static str, u64>>,
     commits: Mutex<Histogram>,
@@ -149,7 +149,7 @@ impl Metrics {
         gauge(
             &mut text,
             name,
-            "readers that follow the event feed",
+            "readers that follow the event stream",
             readers,
         );
         let name = "naschain_actions_total";
@@ -207,11 +207,11 @@ fn run_metrics(text: &mut String, state: &RunState) {
     let jobs = "naschain_jobs";
     head(text, jobs, "jobs by state", "gauge");
     let failed = state
-        .closed()
+        .ended_jobs()
         .iter()
-        .filter(|closed| closed.failure.is_some());
+        .filter(|ended| ended.failure.is_some());
     let failed = failed.count();
-    let accepted = state.closed().len() - failed;
+    let accepted = state.ended_jobs().len() - failed;
     for (kind, count) in [
         ("open", board.open_jobs()),
         ("accepted", accepted),
@@ -223,7 +223,7 @@ fn run_metrics(text: &mut String, state: &RunState) {
         text,
         "naschain_leases",
         "active leases",
-        board.live_leases() as u64,
+        board.active_leases() as u64,
     );
     let present = board.miners().filter(|(_, present, _)| *present).count();
     gauge(
@@ -294,13 +294,13 @@ fn counted(action: &Action) -> Option<&'static str> {
         Action::Idle { .. } => "idle",
         Action::Renewed { .. } => "renewed",
         Action::Filled { .. } => "answered",
-        Action::Late { .. } => "answered_second",
+        Action::Late { .. } => "answered_late",
         Action::Moved { .. } => "moved",
         Action::Expired { .. } => "expired",
         Action::Revoked { .. } => "revoked",
         Action::Away { .. } => "away",
         Action::Escalated { .. } => "escalated",
-        Action::NewRound { .. } => "redealt",
+        Action::NewRound { .. } => "new_round",
         Action::Closed { .. } => "accepted",
         Action::Failed { .. } => "failed",
         _ => return None,

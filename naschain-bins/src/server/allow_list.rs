@@ -26,9 +26,7 @@ impl AllowList {
         for line in line_file::pairs(text, ["hotkey", "owner"]) {
             let (number, hotkey, owner) = line?;
             let miner = MinerId::new(hotkey);
-            let is_uid = miner
-                .as_ref()
-                .is_ok_and(|miner| miner.uid().is_some());
+            let is_uid = miner.as_ref().is_ok_and(|miner| miner.uid().is_some());
             // The checksum of an address reveals a mistyped character now, not when its miner is
             // refused.
             if !is_uid {

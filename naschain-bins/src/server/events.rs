@@ -203,10 +203,7 @@ mod tests {
             init_channels: 4,
             classes: digits.classes,
         };
-        let data = DataSpec {
-            name: "digits".to_owned(),
-            digest: digits.digest(),
-        };
+        let data = DataSpec::new("digits", digits.digest());
         RunSpec::new(space, data)
     }
 

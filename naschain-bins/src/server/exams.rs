@@ -222,10 +222,7 @@ mod tests {
             init_channels: 4,
             classes: dataset.classes,
         };
-        let data = DataSpec {
-            name: "digits".to_owned(),
-            digest: dataset.digest(),
-        };
+        let data = DataSpec::new("digits", dataset.digest());
         let mut spec = RunSpec::new(space, data);
         spec.recipe.train_images = 96;
         spec.recipe.validation_images = 64;

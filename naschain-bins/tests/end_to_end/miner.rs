@@ -113,7 +113,7 @@ async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec
         ended.unwrap().unwrap();
     }
     let rows = |state: &RunState| {
-        let all = state.closed().iter().flat_map(|job| job.rows.clone());
+        let all = state.ended_jobs().iter().flat_map(|job| job.rows.clone());
         all.map(|(_, row)| row).collect()
     };
     let rows = coordinator.with_state(rows).await;

@@ -106,13 +106,13 @@ impl JobBoard {
     }
 
     /// How long a lease may last with this many epochs done.
-    pub(super) fn progress_limit_ms(&self, live: &Lease) -> u64 {
+    pub(super) fn progress_limit_ms(&self, active: &Lease) -> u64 {
         let Some(rules) = self.rules.reputation else {
             return u64::MAX;
         };
-        let whole_ms = self.slowest_ms(&rules, live.flops);
+        let whole_ms = self.slowest_ms(&rules, active.flops);
         let epochs = u64::from(self.rules.epochs);
-        let next = (u64::from(live.epoch) + 1).min(epochs);
+        let next = (u64::from(active.epoch) + 1).min(epochs);
         let ms = u128::from(whole_ms) * u128::from(next) / u128::from(epochs.max(1));
         let ms = if epochs == 0 { whole_ms } else { ms as u64 };
         // Loading data, and waiting for one heartbeat, is not stalling.

@@ -1,3 +1,5 @@
+//! The known miners and their owners.
+
 mod draw;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -27,7 +29,7 @@ pub(super) struct Miner {
     place: Option<u32>,
     /// When it counts as away; set only while it is present without a lease.
     pub(super) away_at: Option<Millis>,
-    /// Live leases, oldest first.
+    /// Active leases, oldest first.
     pub(super) leases: Vec<LeaseId>,
     /// Its latest ended leases with the reason; a few.
     pub(super) ended: Vec<(LeaseId, Ending)>,

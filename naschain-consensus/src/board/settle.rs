@@ -20,7 +20,7 @@ impl JobBoard {
         self.touch(miner);
         self.roster.note_answer(miner);
         if let Some(consensus) = ended.check.take() {
-            return self.spot_check(miner, place.id, row, &consensus, false, actions);
+            return self.judge_late_answer(miner, place.id, row, &consensus, false, actions);
         }
         if row.measurement().is_some() {
             self.update_pace(&ended);
@@ -223,7 +223,7 @@ impl JobBoard {
             verdict,
         });
         for (miner, row) in late {
-            self.spot_check(miner, id.id, row, &consensus, true, actions);
+            self.judge_late_answer(miner, id.id, row, &consensus, true, actions);
         }
     }
 
@@ -274,8 +274,8 @@ impl JobBoard {
                     match (late.map(|late| *late), consensus) {
                         (Some(Late::Answered { miner, row }), _) => late_answers.push((miner, row)),
                         (Some(Late::Training(worker)), Some(consensus)) => {
-                            if let Some(live) = self.leases.get_mut(&worker.lease) {
-                                live.check = Some(Box::new(consensus));
+                            if let Some(active) = self.leases.get_mut(&worker.lease) {
+                                active.check = Some(Box::new(consensus));
                             }
                         }
                         (Some(Late::Training(worker)), None) => {
@@ -307,7 +307,7 @@ impl JobBoard {
 
     /// Compares a late answer with the consensus. An answer after the end of the job earns nothing,
     /// since the consensus is public by then; it only counts against its miner if it differs.
-    fn spot_check(
+    fn judge_late_answer(
         &mut self,
         miner: MinerIndex,
         job: JobId,
@@ -322,7 +322,7 @@ impl JobBoard {
             self.roster[miner].tally.count(agrees);
             self.note_validity(miner, finding);
         }
-        actions.push(Action::SpotChecked {
+        actions.push(Action::LateJudged {
             miner: self.roster.name(miner),
             job,
             row,

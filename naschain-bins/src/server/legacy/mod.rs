@@ -31,7 +31,7 @@ use crate::server::auth::Authenticator;
 use crate::server::legacy::credentials::LegacyCredentials;
 use crate::server::legacy::message::Message;
 use crate::server::legacy::reports::{Report, Reports};
-use naschain_run::{ClosedJob, Job, JobReply, JoinRequest};
+use naschain_run::{EndedJob, Job, JobReply, JoinRequest};
 
 /// Maximum length of a genome's text: 32 nodes in 10 phases, with separators.
 const MAX_GENOME_CHARACTERS: usize = 8192;
@@ -184,7 +184,7 @@ async fn handle_valid_request(State(app): State<Arc<App>>) -> Reply<Response> {
     // One reader at a time, so that many readers do not delay the writing task.
     let mut measured = app.measured.lock().await;
     app.coordinator
-        .with_state(|state| measured.follow(state.closed()))
+        .with_state(|state| measured.follow(state.ended_jobs()))
         .await;
     if measured.text.is_empty() {
         return Err(no_job("no job has ended yet"));
@@ -194,7 +194,7 @@ async fn handle_valid_request(State(app): State<Arc<App>>) -> Reply<Response> {
 }
 
 impl Measured {
-    fn follow(&mut self, closed: &[ClosedJob]) {
+    fn follow(&mut self, closed: &[EndedJob]) {
         for job in closed.iter().skip(self.jobs) {
             for (miner, row) in &job.rows {
                 let uid = miner.uid().filter(|uid| *uid < self.uids);

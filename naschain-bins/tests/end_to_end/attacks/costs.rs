@@ -50,12 +50,12 @@ async fn three_miners_that_agree_on_other_costs_earn_nothing() {
             break;
         }
     }
-    let (front, closed) = coordinator
-        .with_state(|state| (state.front(), state.closed().to_vec()))
+    let (front, ended) = coordinator
+        .with_state(|state| (state.front(), state.ended_jobs().to_vec()))
         .await;
     assert!(front.is_empty(), "{front:?}");
-    assert!(!closed.is_empty());
-    for job in &closed {
+    assert!(!ended.is_empty());
+    for job in &ended {
         assert_eq!(job.verdict.consensus, None);
         let all_malformed = job
             .rows
@@ -64,7 +64,7 @@ async fn three_miners_that_agree_on_other_costs_earn_nothing() {
         assert!(all_malformed, "{:?}", job.rows);
     }
     // A genomaster that lists such rows as accepted fools no validator either.
-    let mut listed = closed[0].clone();
+    let mut listed = ended[0].clone();
     for (_, row) in &mut listed.rows {
         *row = invented.clone();
     }

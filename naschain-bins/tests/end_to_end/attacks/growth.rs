@@ -1,4 +1,4 @@
-//! What changes nothing is not journalled: a journal grows with the work of a run, not with the
+//! What changes nothing is not journaled: a journal grows with the work of a run, not with the
 //! number of requests.
 
 use std::sync::Arc;
@@ -32,7 +32,7 @@ async fn events(coordinator: &Coordinator) -> u64 {
 }
 
 #[tokio::test]
-async fn idle_requests_are_not_journalled() {
+async fn idle_requests_are_not_journaled() {
     let (dir, coordinator) = open("idle-requests").await;
     let miner = join(&coordinator).await;
     // A miner that has answered both jobs gets no more work before others have.

@@ -95,7 +95,7 @@ async fn a_uid_beyond_the_subnet_is_neither_served_nor_shown() {
             .unwrap();
     }
     while coordinator
-        .with_state(|state| state.closed().is_empty())
+        .with_state(|state| state.ended_jobs().is_empty())
         .await
     {
         for miner in &names {

@@ -156,7 +156,7 @@ async fn a_history_that_differs_from_the_journal_is_found() {
         .await
         .unwrap();
     let mut history = coordinator
-        .with_state(|state| naschain_bins::History::start(&dir, &state.closed()[..2]))
+        .with_state(|state| naschain_bins::History::start(&dir, &state.ended_jobs()[..2]))
         .await
         .unwrap();
     assert!(history.follow(&[]).is_ok());

@@ -139,7 +139,7 @@ async fn a_signed_run_needs_a_fresh_signature_for_its_genomaster_on_every_event(
     forge(&honest, &unsigned, |entries| unsigned_answers(entries)).await;
     let found = fault(&audit(&unsigned, &[]));
     assert!(found.contains("did not sign it"), "{found}");
-    // A genomaster that accepts unsigned requests may have journalled these.
+    // A genomaster that accepts unsigned requests may have journaled these.
     assert_eq!(audit(&unsigned, &["--unsigned"]).status.code(), Some(0));
 
     // A join that was signed for another genomaster.
@@ -190,8 +190,8 @@ pub(crate) async fn serve_at(
 ) -> String {
     let spec = read_spec(&dir.join("run.json")).unwrap();
     let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
-    let gate = Arc::new(Authenticator::new(access, coordinator.nonces()));
-    let router = router(coordinator, gate, None);
+    let authenticator = Arc::new(Authenticator::new(access, coordinator.nonces()));
+    let router = router(coordinator, authenticator, None);
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
         .await
         .unwrap();
@@ -353,7 +353,11 @@ async fn a_waiting_request_does_not_end_a_lease() {
                 .submit(miner, job.lease, row, None)
                 .await
                 .unwrap();
-            if coordinator.with_state(|state| state.closed().len()).await == 2 {
+            if coordinator
+                .with_state(|state| state.ended_jobs().len())
+                .await
+                == 2
+            {
                 return;
             }
         }

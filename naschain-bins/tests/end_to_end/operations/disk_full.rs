@@ -1,4 +1,4 @@
-//! The disk is full while events are journalled: a clear error, no damage, and the run continues when
+//! The disk is full while events are journaled: a clear error, no damage, and the run continues when
 //! there is space again. The tests mount a file system of a few megabytes, which requires root.
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The event feed: complete after any reconnect, the same for all readers, and without answers of
+//! The event stream: complete after any reconnect, the same for all readers, and without answers of
 //! open jobs.
 
 use std::collections::BTreeMap;

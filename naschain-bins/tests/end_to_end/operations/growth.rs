@@ -9,7 +9,7 @@ use naschain_run::JobReply;
 use serde_json::Value;
 
 #[tokio::test]
-async fn requests_that_change_nothing_are_not_journalled() {
+async fn requests_that_change_nothing_are_not_journaled() {
     let dir = folder("growth");
     let mut spec = crate::operations::simulated::spec(2, 1, 1);
     spec.rules.lease_ms = 2_000;

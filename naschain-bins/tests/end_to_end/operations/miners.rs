@@ -65,7 +65,7 @@ async fn a_miner_trains_several_jobs_at_once() {
 }
 
 #[tokio::test]
-async fn an_unsent_answer_is_delivered_by_the_next_process() {
+async fn an_undelivered_answer_is_delivered_by_the_next_process() {
     let dir = folder("outbox");
     let (run, kept) = (dir.join("run"), dir.join("kept"));
     let flags = ["--epochs=60", "--lease-seconds=30"];
