@@ -146,8 +146,8 @@ impl Auditor {
         }
         let recorded = self.provenance.record(now, &sent, &event, proof, &actions);
         recorded.map_err(wrong)?;
-        let messages = self.publisher.publish(&self.state, &event, &actions);
-        self.check_feed(entry, &messages)?;
+        let public_events = self.publisher.publish(&self.state, &event, &actions);
+        self.check_feed(entry, &public_events)?;
         for ended in &self.state.ended_jobs()[before..] {
             self.verdict(ended)?;
         }
@@ -156,10 +156,12 @@ impl Auditor {
 
     /// Compares the stored public events with the recomputed ones. Journals of earlier versions,
     /// and entries served by a genomaster, have none.
-    fn check_feed(&mut self, entry: &Entry, messages: &[PublicEvent]) -> Result<(), Fault> {
+    fn check_feed(&mut self, entry: &Entry, public_events: &[PublicEvent]) -> Result<(), Fault> {
         let right = match &entry.feed {
-            Some(published) => serde_json::to_string(messages).ok().as_ref() == Some(published),
-            None => messages.is_empty() || !self.has_feed,
+            Some(published) => {
+                serde_json::to_string(public_events).ok().as_ref() == Some(published)
+            }
+            None => public_events.is_empty() || !self.has_feed,
         };
         self.has_feed |= entry.feed.is_some();
         if right {

@@ -58,7 +58,7 @@ pub struct EndedJobs {
     pub head: Option<HistoryHead>,
 }
 
-/// `GET /identity`, which is never signed: whom to sign requests for.
+/// `GET /identity`, which is never signed: the receiver to name in signed requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The receiver's address for signed requests; `None` if requests are not signed.

@@ -140,7 +140,7 @@ pub(crate) struct RunArgs {
     /// Whether miners of the reference network take part, which send no heartbeats.
     #[arg(skip)]
     pub silent_uids: bool,
-    /// Whether miners may be strangers, whose records limit what they get; set by `serve` for signed
+    /// Whether miners may be strangers, whose reputation limits what they get; set by `serve` for signed
     /// runs.
     #[arg(skip)]
     pub has_strangers: bool,

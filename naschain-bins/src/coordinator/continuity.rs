@@ -51,7 +51,7 @@ impl Continuity {
         Ok(Some(journal))
     }
 
-    /// Begins to measure pauses: restoring the state is none.
+    /// Starts measuring pauses; restoring the state does not count as one.
     pub(crate) fn restart(&mut self) {
         self.served = clock::now();
     }
@@ -63,7 +63,7 @@ impl Continuity {
         self.restart();
         if pause >= MIN_PAUSE {
             tracing::warn!(
-                "this genomaster answered nobody for {:.1} s; leases last as much longer",
+                "this genomaster was unresponsive for {:.1} s; all leases are extended by that time",
                 pause.as_secs_f64()
             );
             clock.leave_out(pause);

@@ -331,7 +331,8 @@ impl Leader {
             self.continuity.acknowledged = Some(journal.head());
             self.shared.metrics.committed(group.events, began.elapsed());
         }
-        // Also where nothing was written: a repetition is acknowledged, and the health is asked for.
+        // Checked even if nothing was written, because repeated answers are acknowledged and /healthz
+        // is served.
         journal.check_files()?;
         if self.checked.elapsed() >= CHECK_INTERVAL {
             journal.check().await?;

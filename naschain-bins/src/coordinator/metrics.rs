@@ -16,7 +16,7 @@ const BOUNDS_S: [f64; 13] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
 ];
 
-/// Maximum number of miners with figures of their own.
+/// Maximum number of miners with their own time series; the help texts name it.
 const MAX_LISTED_MINERS: usize = 50;
 
 /// A histogram of durations.
@@ -247,13 +247,13 @@ fn run_metrics(text: &mut String, state: &RunState) {
     );
     let miners = busiest_miners(state);
     let name = "naschain_rewarded_rows_total";
-    let help = "rewarded answers, by miner; of those with most answers";
+    let help = "rewarded answers, by miner (the 50 with the most answers)";
     head(text, name, help, "counter");
     for (miner, tally) in &miners {
         let _ = writeln!(text, "{name}{{miner=\"{miner}\"}} {}", tally.points);
     }
     let name = "naschain_rejected_rows_total";
-    let help = "answers that were not rewarded, by miner; of those with most answers";
+    let help = "answers that were not rewarded, by miner (the 50 with the most answers)";
     head(text, name, help, "counter");
     for (miner, tally) in &miners {
         let _ = writeln!(text, "{name}{{miner=\"{miner}\"}} {}", tally.rejected_jobs);

@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_those_of_strangers() {
+    fn loopback_has_no_client_address() {
         let remote_address = |behind_proxy, peer: &str, forwarded| {
             let access = Access {
                 behind_proxy,
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_is_held_to_its_rate() {
+    async fn the_rate_limit_of_an_address_is_enforced() {
         let access = Access {
             rate_per_address: 5,
             ..Access::default()

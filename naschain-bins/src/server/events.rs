@@ -27,7 +27,7 @@ use crate::coordinator::shared::PublishedEvents;
 use crate::server::budget::ResponseBudget;
 use crate::server::problem::Failure;
 
-/// Share of the budget for a part of the missed events: messages are longer than what is stored.
+/// Share of the budget for a part of the missed events: public events are longer than what is stored.
 const PART_SHARE_BYTES: usize = 2 * PART_BYTES;
 /// Maximum number of readers.
 const MAX_READERS: u64 = 1_000;
@@ -150,17 +150,23 @@ impl Reader {
     /// A part of the missed events.
     async fn catch_up(&mut self) -> Result<Bytes, Failure> {
         let share = self.budget.share(PART_SHARE_BYTES).await?;
-        // From the event of the cursor on, if some of its messages may not have been sent.
+        // From the event of the cursor on, if some of its public events may not have been sent.
         let all_sent = self.cursor.part == u64::MAX;
         let first = self.cursor.number.saturating_add(u64::from(all_sent));
         let part = self.coordinator.published_events(first).await?;
         let mut text = String::new();
         for (number, now_ms, feed) in &part.entries {
             // A damaged column is skipped here; an audit reports it.
-            let messages: Vec<PublicEvent> = serde_json::from_str(feed).unwrap_or_default();
-            server_sent_events(*number, Millis(*now_ms), &messages, self.cursor, &mut text);
+            let public_events: Vec<PublicEvent> = serde_json::from_str(feed).unwrap_or_default();
+            server_sent_events(
+                *number,
+                Millis(*now_ms),
+                &public_events,
+                self.cursor,
+                &mut text,
+            );
         }
-        // Events without public messages are not in the part, so the last part may end before
+        // Events without public events are not in the part, so the last part may end before
         // `last`.
         self.cursor = match part.entries.last() {
             Some((number, ..)) if part.more => after_all_of(*number),

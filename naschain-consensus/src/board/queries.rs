@@ -81,7 +81,7 @@ impl JobBoard {
         if !self.roster.is_present(index) || has_own || self.blocked_until(index).is_some() {
             return None;
         }
-        if let Some(refusal) = self.standing_refusal(index) {
+        if let Some(refusal) = self.refusal_by_record(index) {
             return Some(refusal);
         }
         let refusal = self.self_selection_refusal(index);

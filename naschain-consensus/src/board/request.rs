@@ -49,10 +49,10 @@ impl JobBoard {
 
     /// Refuses a miner any seat, if its record or that of its owner says so.
     fn refuse(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) -> bool {
-        let Some(reason) = self.standing_refusal(miner) else {
+        let Some(reason) = self.refusal_by_record(miner) else {
             return false;
         };
-        self.bench(miner, actions);
+        self.withdraw_seats(miner, actions);
         self.touch(miner);
         actions.push(Action::Idle {
             miner: self.roster.name(miner),
@@ -61,7 +61,7 @@ impl JobBoard {
         true
     }
 
-    /// Whether a miner may take an open seat at once. Where strangers are limited, open seats are
+    /// Whether a miner may take an open seat at once. Where miners without a record are limited, open seats are
     /// drawn.
     pub(super) fn may_take_open(&self, miner: MinerIndex, refusal: Option<NoWork>) -> bool {
         !self.draws_open_seats()

@@ -58,7 +58,7 @@ pub(super) struct Miner {
     pub(super) place_until: Option<Millis>,
 }
 
-/// What an owner is remembered for, and how many miners name it.
+/// The record of an owner, and how many miners name it.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Owner {
     record: Record,
@@ -80,7 +80,7 @@ pub(super) struct Roster {
     /// Number of present miners that have never worked since they were away.
     idle_present: usize,
     assigned_seats: u64,
-    /// By index, as far as they are remembered.
+    /// Owners by index; forgotten ones are removed.
     #[serde(default)]
     known_owners: BTreeMap<OwnerIndex, Owner>,
     /// Indices of owners that no miner names any more.

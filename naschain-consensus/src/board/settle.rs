@@ -34,7 +34,7 @@ impl JobBoard {
     /// already.
     fn fill(&mut self, lease: LeaseId, ended: &Lease, row: Row, actions: &mut Vec<Action>) {
         let (miner, place) = (ended.miner, ended.place);
-        let excused = self.is_excused(miner, place.job());
+        let excused = self.does_not_count(miner, place.job());
         let job = self.jobs.get_mut(place.job());
         let Some(seat) = job.and_then(|job| job.seats.get_mut(place.seat())) else {
             return;
@@ -65,7 +65,7 @@ impl JobBoard {
                         self.note_former_owner(place.job(), owner);
                     }
                     self.release(lease, ended, actions);
-                    return self.bench(miner, actions);
+                    return self.withdraw_seats(miner, actions);
                 }
                 *seat = Seat::Answered {
                     miner,

@@ -154,7 +154,7 @@ fn a_wrong_verdict_is_disputed() {
 }
 
 #[test]
-fn rows_that_differ_from_the_own_training_earn_nothing() {
+fn rows_that_differ_from_the_validators_training_earn_nothing() {
     let jobs = [job(1), job(2)];
     let agreement = Agreement::default();
     let genomaster = key(9);

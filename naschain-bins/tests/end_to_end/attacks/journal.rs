@@ -211,7 +211,7 @@ fn two_genomasters_cannot_share_a_folder() {
 
 #[test]
 #[cfg(unix)]
-fn a_limit_of_file_sizes_is_an_error_and_not_the_end() {
+fn a_limit_of_file_sizes_does_not_end_the_program() {
     let dir = folder("file-size-limit");
     let mut command = Command::new("bash");
     let script = format!(

@@ -264,7 +264,7 @@ fn a_stopped_genomaster_accepts_work_that_was_finished_meanwhile() {
 
 /// A uid in a file of credentials beyond the subnet's size, and what is said at the start.
 #[test]
-fn the_start_tells_the_rule_and_the_limit() {
+fn the_startup_log_names_the_rule_and_the_limit() {
     let dir = folder("old-start");
     let data = cifar10(&dir.join("data"));
     let tokens = dir.join("tokens");

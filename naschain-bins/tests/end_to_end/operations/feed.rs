@@ -70,7 +70,10 @@ impl Reader {
 
     fn line(&mut self) -> String {
         let mut line = String::new();
-        assert!(self.0.read_line(&mut line).unwrap() > 0, "the feed ended");
+        assert!(
+            self.0.read_line(&mut line).unwrap() > 0,
+            "the event stream ended"
+        );
         line.trim_end().to_owned()
     }
 
