@@ -13,7 +13,7 @@ use crate::cli::program::print;
 use crate::client::Client;
 use crate::journal::SNAPSHOT_FORMAT;
 use crate::journal::run_folder::read_spec;
-use crate::journal::store::{Place, PlaceParser, Snapshot, Store};
+use crate::journal::store::{JournalPlace, PlaceParser, Snapshot, Store};
 use naschain_run::{Auditor, EndedJob, Entry, FrontEntry, Signers, Unsigned};
 
 /// Flags of the command.
@@ -25,7 +25,7 @@ pub struct AuditArgs {
     /// Location of the run's journal, if not in its folder: a file or
     /// postgres://USER@HOST/DATABASE
     #[arg(long, value_name = "PLACE", value_parser = PlaceParser)]
-    store: Option<Place>,
+    store: Option<JournalPlace>,
     /// Number and hash of the last event of an earlier audit, as it printed them; it is a fault if
     /// this event is missing or different, so that removal of later events is detected
     #[arg(long, value_name = "NUMBER:HASH", value_parser = known)]
@@ -104,7 +104,10 @@ pub(crate) async fn audit(args: &AuditArgs) -> Result<AuditReport> {
     } else {
         let dir = PathBuf::from(&args.target);
         let spec = read_spec(&dir.join("run.json"))?;
-        let place = args.store.clone().unwrap_or_else(|| Place::of_run(&dir));
+        let place = args
+            .store
+            .clone()
+            .unwrap_or_else(|| JournalPlace::of_run(&dir));
         let store = place.read(spec.digest()).await?;
         (spec, Source::Local(Box::new(store), dir))
     };

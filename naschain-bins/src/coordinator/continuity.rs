@@ -10,7 +10,7 @@ use crate::clock;
 use crate::clock::RunClock;
 use crate::coordinator::shared::Shared;
 use crate::journal::Journal;
-use crate::journal::store::Place;
+use crate::journal::store::JournalPlace;
 use naschain_run::{JournalHead, RunState};
 
 /// Without commands the leader still looks for them twice a second; if it has not for this long, it
@@ -34,7 +34,11 @@ impl Continuity {
 
     /// Opens the journal to lead. Where this genomaster has acknowledged events, or the run's folder
     /// has a history, a missing journal is an error, and so is one without these events.
-    pub(crate) async fn open(&self, place: &Place, shared: &Shared) -> Result<Option<Journal>> {
+    pub(crate) async fn open(
+        &self,
+        place: &JournalPlace,
+        shared: &Shared,
+    ) -> Result<Option<Journal>> {
         let run = shared.rules.run;
         let has_begun = self.acknowledged.is_some() || shared.settings.history_jobs.is_some();
         let journal = if has_begun {
@@ -72,7 +76,11 @@ impl Continuity {
 }
 
 /// Refuses a journal with fewer ended jobs than the history in the run's folder has.
-pub(crate) fn check_history(state: &RunState, known: Option<usize>, place: &Place) -> Result<()> {
+pub(crate) fn check_history(
+    state: &RunState,
+    known: Option<usize>,
+    place: &JournalPlace,
+) -> Result<()> {
     let ended = state.ended_jobs().len();
     match known.filter(|known| *known > ended) {
         Some(known) => bail!(

@@ -33,7 +33,7 @@ use crate::coordinator::leader::Leader;
 use crate::coordinator::metrics::Metrics;
 use crate::coordinator::shared::{Command, PublishedEvents, Settings, Shared};
 use crate::coordinator::signed::use_nonce;
-use crate::journal::store::Place;
+use crate::journal::store::JournalPlace;
 use naschain_identity::{MAX_AHEAD_NS, Nonces};
 use naschain_run::{Job, JobReply, Proof, RequestRules, RunSpec, RunState};
 
@@ -59,7 +59,7 @@ const MAX_BUFFERED_GROUPS: usize = 256;
 impl Coordinator {
     /// Opens the journal of a run and restores the state; becomes a standby if another genomaster
     /// leads.
-    pub async fn open(place: Place, spec: RunSpec) -> Result<Arc<Coordinator>> {
+    pub async fn open(place: JournalPlace, spec: RunSpec) -> Result<Arc<Coordinator>> {
         Coordinator::open_with(place, spec, Settings::default()).await
     }
 
@@ -69,7 +69,7 @@ impl Coordinator {
     /// Also if the journal has requests that were signed for another genomaster: all genomasters of
     /// a run must share a hotkey.
     pub async fn open_with(
-        place: Place,
+        place: JournalPlace,
         spec: RunSpec,
         settings: Settings,
     ) -> Result<Arc<Coordinator>> {

@@ -194,7 +194,7 @@ fn after_all_of(number: u64) -> Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::store::Place;
+    use crate::journal::store::JournalPlace;
     use naschain_consensus::Event;
     use naschain_core::MacroSpace;
     use naschain_run::{DataSpec, RunSpec};
@@ -228,7 +228,7 @@ mod tests {
     async fn a_reader_that_sleeps_through_more_than_is_buffered_misses_nothing() {
         let dir = std::env::temp_dir().join(format!("naschain-lag-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
-        let coordinator = Coordinator::open(Place::of_run(&dir), spec())
+        let coordinator = Coordinator::open(JournalPlace::of_run(&dir), spec())
             .await
             .unwrap();
         let join = async |number| {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::programs::wallets::{Wallets, fake_btcli, join};
 use crate::programs::{Process, Server, folder, genomaster, read, succeeded, text, wait_until};
-use naschain_bins::{Place, read_spec, unix_nanos as now};
+use naschain_bins::{JournalPlace, read_spec, unix_nanos as now};
 use naschain_consensus::Event;
 use naschain_identity::Hotkey;
 use naschain_run::Proof;
@@ -144,7 +144,7 @@ fn check_validation(dir: &Path, wallets: &Wallets, keys: &BTreeMap<&str, Hotkey>
 /// Every event of the journal is proven, except those of the genomaster itself.
 async fn check_journal(run: &Path, genomaster_address: &str) {
     let spec = read_spec(&run.join("run.json")).unwrap();
-    let mut store = Place::of_run(run).read(spec.digest()).await.unwrap();
+    let mut store = JournalPlace::of_run(run).read(spec.digest()).await.unwrap();
     let entries = store.entries(0, 10_000).await.unwrap();
     store.close().await.unwrap();
     let mut answers = 0;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use naschain_bins::{Coordinator, Place};
+use naschain_bins::{Coordinator, JournalPlace};
 use naschain_consensus::{Event, MinerId, Row};
 use naschain_core::{Accuracy, Digest, Measurement};
 use naschain_run::{JobReply, ScoringTerms, validate};
@@ -29,7 +29,7 @@ async fn three_miners_that_agree_on_other_costs_earn_nothing() {
     std::fs::create_dir_all(&dir).unwrap();
     let mut spec = simulated::spec(2, 1, 3);
     spec.rules.reputation = None;
-    let coordinator = Coordinator::open(Place::of_run(&dir), spec.clone()).await;
+    let coordinator = Coordinator::open(JournalPlace::of_run(&dir), spec.clone()).await;
     let coordinator = coordinator.unwrap();
     let miners = ["ada", "bob", "eve"].map(|name| name.parse::<MinerId>().unwrap());
     for miner in miners.clone() {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use naschain_bins::{CallError, Coordinator, Place};
+use naschain_bins::{CallError, Coordinator, JournalPlace};
 use naschain_consensus::{Event, MinerId, Row};
 
 use crate::operations::simulated;
@@ -14,7 +14,7 @@ async fn open(name: &str) -> (std::path::PathBuf, Arc<Coordinator>) {
     let dir = folder(name);
     std::fs::create_dir_all(&dir).unwrap();
     let spec = simulated::spec(2, 2, 3);
-    let coordinator = Coordinator::open(Place::of_run(&dir), spec).await;
+    let coordinator = Coordinator::open(JournalPlace::of_run(&dir), spec).await;
     (dir, coordinator.unwrap())
 }
 

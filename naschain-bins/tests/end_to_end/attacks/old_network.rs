@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use naschain_bins::{Coordinator, Place};
+use naschain_bins::{Coordinator, JournalPlace};
 use naschain_consensus::{Event, Rule};
 use naschain_run::{JobReply, RunSpec};
 use serde_json::{Value, json};
@@ -19,7 +19,9 @@ use crate::programs::{Server, call, cifar10, folder, genomaster, legacy_router, 
 
 /// A genomaster that serves the old paths, in this process.
 async fn serve(dir: &Path, spec: RunSpec) -> (Arc<Coordinator>, Router) {
-    let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
+    let coordinator = Coordinator::open(JournalPlace::of_run(dir), spec)
+        .await
+        .unwrap();
     let router = legacy_router(coordinator.clone(), None);
     (coordinator, router)
 }

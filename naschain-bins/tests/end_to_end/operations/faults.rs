@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::programs::{Process, Server, call, folder, read, search, succeeded, wait_until};
-use naschain_bins::{Client, ClientError, Place, read_spec};
+use naschain_bins::{Client, ClientError, JournalPlace, read_spec};
 use naschain_consensus::{Event, LeaseId, MinerId};
 use naschain_core::{Purpose, Stream};
 use naschain_run::{JobReply, RunSpec};
@@ -104,7 +104,7 @@ fn front_after_kills(run: &Path, kills: usize, seed: u64) -> String {
 /// Every acknowledged answer is in the journal once, and every job ended once.
 async fn nothing_is_lost_or_doubled(run: &Path, taken: &[LeaseId]) {
     let spec = read_spec(&run.join("run.json")).unwrap();
-    let mut store = Place::of_run(run).read(spec.digest()).await.unwrap();
+    let mut store = JournalPlace::of_run(run).read(spec.digest()).await.unwrap();
     let entries = store.entries(0, 1_000_000).await.unwrap();
     store.close().await.unwrap();
     let mut answers: BTreeMap<LeaseId, usize> = BTreeMap::new();
