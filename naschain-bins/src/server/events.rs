@@ -35,7 +35,7 @@ const MAX_READERS: u64 = 1_000;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 #[derive(Deserialize)]
-pub(crate) struct After {
+pub(crate) struct AfterCursor {
     after: Option<String>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct After {
 pub(crate) async fn events(
     State(coordinator): State<Arc<Coordinator>>,
     State(budget): State<ResponseBudget>,
-    query: Result<Query<After>, QueryRejection>,
+    query: Result<Query<AfterCursor>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let wrong = |detail: String| Failure::new(ProblemKind::BadCursor, detail);

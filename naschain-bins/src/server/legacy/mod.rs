@@ -102,7 +102,7 @@ struct JobQuery {
 const ANSWER_FORM: &str = r#"{"user_name": UID, "genome_string": BITS, "response_values": [ACCURACY, MILLION_PARAMETERS, MFLOPS]}"#;
 
 #[derive(Deserialize)]
-struct Answer {
+struct LegacyAnswer {
     user_name: u32,
     genome_string: String,
     response_values: Value,
@@ -132,7 +132,7 @@ async fn finish_job(
     headers: HeaderMap,
     body: String,
 ) -> Reply<Json<Value>> {
-    let answer: Answer = read(&body, ANSWER_FORM)?;
+    let answer: LegacyAnswer = read(&body, ANSWER_FORM)?;
     let user_name = answer.user_name;
     app.authenticate(user_name, &headers)?;
     let wrong = |detail: String| Message(StatusCode::UNPROCESSABLE_ENTITY, detail);
