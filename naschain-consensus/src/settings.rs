@@ -226,9 +226,10 @@ fn on_or_off<T: Default>(present: Option<T>, value: &str) -> Result<Option<T>, &
 }
 
 impl Rules {
-    /// Sets one rule by the name of its field, such as `lease_ms`, or `trust.after_valid` for a nested
-    /// one. The names of stored rules are valid, too. `watchdog`, `trust` and `reputation` themselves are `on` or `off`; setting one of their fields turns
-    /// them on. Ranges are checked by [`Rules::validate`], once all rules are set.
+    /// Sets one rule by the name of its field, such as `lease_ms`, or `trust.after_valid` for a
+    /// nested one. The names by which rules are stored are valid, too. `watchdog`, `trust` and
+    /// `reputation` themselves are `on` or `off`; setting one of their fields turns them on. Ranges
+    /// are checked by [`Rules::validate`], once all rules are set.
     ///
     /// # Errors
     /// [`Error::UnknownSetting`] for another name; [`Error::OutOfRange`] for a value that is not of
