@@ -46,7 +46,7 @@ def measure(port):
     took = []
     for number in range(50):
         began = time.perf_counter()
-        # The number of jobs changes each time, so that each join is journalled.
+        # The number of jobs changes each time, so that each join is journaled.
         join(connection, "writer", 1 + number % 2)
         took.append(1000 * (time.perf_counter() - began))
     took.sort()

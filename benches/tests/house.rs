@@ -1,13 +1,16 @@
 //! The rules of CONTRIBUTING.md that can be counted: documentation, sizes and names.
 
+#[path = "sources/code.rs"]
+mod code;
 mod sources;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use toml::Table;
 
+use code::code_only;
 use sources::{root, rust_files};
 
 /// The crates that other projects may depend on.
@@ -54,7 +57,7 @@ fn a_library_has_a_readme_that_is_its_documentation() {
 }
 
 #[test]
-fn files_hold_one_idea() {
+fn files_are_short_and_not_vaguely_named() {
     for path in source_files() {
         let lines = fs::read_to_string(&path).unwrap().lines().count();
         assert!(lines <= 400, "{}: {lines} lines", path.display());
@@ -113,10 +116,11 @@ fn the_documents_name_files_that_exist() {
     assert!(checked > 40, "only {checked} paths");
 }
 
-/// The public types and traits of a library, as its `lib.rs` exports them.
-fn public_types(library: &str) -> Vec<String> {
-    let lib = read(format!("{library}/src/lib.rs"));
-    lib.split(';')
+/// The public types and traits that a file re-exports.
+fn exported_types(file: &str) -> BTreeSet<String> {
+    let source = read(file);
+    let code = code_only(&source);
+    code.split(';')
         .filter_map(|statement| statement.split_once("pub use "))
         .flat_map(|(_, exported)| exported.split(['{', '}', ',', ':', ' ', '\n']))
         .filter(|name| name.starts_with(|first: char| first.is_ascii_uppercase()))
@@ -125,19 +129,203 @@ fn public_types(library: &str) -> Vec<String> {
         .collect()
 }
 
+fn public_types(library: &str) -> BTreeSet<String> {
+    exported_types(&format!("{library}/src/lib.rs"))
+}
+
 #[test]
 fn a_public_name_has_one_meaning() {
+    let mut files = LIBRARIES.map(|name| format!("{name}/src/lib.rs")).to_vec();
+    files.push("naschain-bins/src/lib.rs".to_owned());
+    files.push("naschain-train/src/burn/mod.rs".to_owned());
     let mut owners: BTreeMap<String, &str> = BTreeMap::new();
-    for library in LIBRARIES {
-        for name in public_types(library) {
-            // Each library has its own `Error`, as Rust libraries do.
-            if name == "Error" {
+    for file in &files {
+        for name in exported_types(file) {
+            // Each library has its own `Error`, as Rust libraries do; `BurnNetwork` is one type that
+            // naschain-train exports twice.
+            if ["Error", "BurnNetwork"].contains(&name.as_str()) {
                 continue;
             }
-            if let Some(other) = owners.insert(name.clone(), library) {
-                panic!("{name} is a type of {other} and of {library}");
+            if let Some(other) = owners.insert(name.clone(), file) {
+                panic!("{name} is a type of {other} and of {file}");
             }
         }
     }
-    assert!(owners.len() > 80, "only {} names", owners.len());
+    assert!(owners.len() > 120, "only {} names", owners.len());
+}
+
+/// The libraries whose types a library's README may name besides its own.
+fn dependencies(library: &str) -> Vec<&'static str> {
+    let manifest: Table = read(format!("{library}/Cargo.toml")).parse().unwrap();
+    let dependencies = manifest["dependencies"].as_table().unwrap();
+    let is_used = |name: &&str| dependencies.contains_key(*name);
+    LIBRARIES.into_iter().filter(is_used).collect()
+}
+
+/// Whether a source file of the library declares an enum's variant of this name.
+fn has_variant(library: &str, name: &str) -> bool {
+    let files = rust_files(&root().join(library).join("src"));
+    files.iter().any(|path| {
+        let source = fs::read_to_string(path).unwrap();
+        source.lines().any(|line| {
+            let after = line.trim_start().strip_prefix(name);
+            after.is_some_and(|after| [",", " {", "("].iter().any(|end| after.starts_with(end)))
+        })
+    })
+}
+
+#[test]
+fn a_readme_names_types_that_exist() {
+    let mut checked = 0;
+    for library in LIBRARIES {
+        let mut known = public_types(library);
+        for dependency in dependencies(library) {
+            known.extend(public_types(dependency));
+        }
+        let readme = read(format!("{library}/README.md"));
+        let prose: Vec<&str> = readme.split("```").step_by(2).collect();
+        for text in prose.iter().flat_map(|prose| quoted(prose)) {
+            let name = text.split("::").next().unwrap();
+            let is_type = name.starts_with(|first: char| first.is_ascii_uppercase())
+                && name.contains(|letter: char| letter.is_ascii_lowercase())
+                && name.chars().all(|letter| letter.is_ascii_alphanumeric());
+            if is_type {
+                let exists = known.contains(name) || has_variant(library, name);
+                assert!(
+                    exists,
+                    "{library}/README.md names {name}, which does not exist"
+                );
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 60, "only {checked} names");
+}
+
+/// The Rust files of all crates that are tests, benchmarks or examples, and the others.
+fn all_files() -> Vec<PathBuf> {
+    let crates = LIBRARIES.into_iter().chain(["naschain-bins", "benches"]);
+    crates
+        .flat_map(|name| rust_files(&root().join(name)))
+        .collect()
+}
+
+/// Kernels, which CubeCL compiles as a whole, may be longer.
+const LONG_FUNCTIONS: [(&str, &str); 4] = [
+    ("cuda/kernels/convolution.rs", "conv3"),
+    ("cuda/kernels/gradient.rs", "conv3_weights"),
+    ("cuda/kernels/gradient.rs", "conv1_weights"),
+    ("cuda/kernels/join.rs", "conv1"),
+];
+
+/// The name and the number of lines of each function with a body. rustfmt ends an item where its
+/// indentation returns.
+fn functions(source: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = source.lines().collect();
+    let mut found = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let Some((before, after)) = line.split_once("fn ") else {
+            continue;
+        };
+        let is_item = before.split_whitespace().all(|word| {
+            let qualifiers = ["const", "async", "unsafe", "extern"];
+            word.starts_with("pub") || qualifiers.contains(&word) || word.starts_with('"')
+        });
+        let name = after.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+        let name = name.into_iter().next().unwrap_or_default();
+        if !is_item || name.is_empty() {
+            continue;
+        }
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let end = format!("{indent}}}");
+        // A declaration without a body ends before a body could.
+        let ends = |line: &&str| {
+            **line == end
+                || line.ends_with(';')
+                    && line.starts_with(indent)
+                    && !line[indent.len()..].starts_with(' ')
+        };
+        if let Some(length) = lines[start..].iter().position(ends) {
+            found.push((name.to_owned(), length + 1));
+        }
+    }
+    found
+}
+
+#[test]
+fn functions_are_short() {
+    let mut checked = 0;
+    for path in all_files() {
+        let shown = path.strip_prefix(root()).unwrap().to_str().unwrap();
+        let is_test = ["tests/", "/tests.rs", "benches/", "examples/"]
+            .iter()
+            .any(|part| shown.contains(part));
+        let most = if is_test { 80 } else { 70 };
+        for (name, lines) in functions(&fs::read_to_string(&path).unwrap()) {
+            let is_long_kernel = LONG_FUNCTIONS
+                .iter()
+                .any(|(file, kernel)| shown.ends_with(file) && name == *kernel);
+            assert!(
+                lines <= most || is_long_kernel,
+                "{shown}: {name} has {lines} lines; at most {most}"
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 1_500, "only {checked} functions");
+}
+
+#[test]
+fn function_lengths_are_counted() {
+    let source = "fn a() {\n    b();\n}\nimpl X {\n    pub(crate) async fn c(\n        x: u8,\n    ) {\n        d();\n    }\n}\ntrait Y {\n    fn e(&self);\n}\n";
+    let expected = [("a", 3), ("c", 5), ("e", 1)].map(|(name, lines)| (name.to_owned(), lines));
+    assert_eq!(functions(source), expected);
+}
+
+/// Names that were replaced by the terms of the field: no identifier is one of them, or has one of
+/// them between underscores.
+const RETIRED: [&str; 22] = [
+    "spared",
+    "shelf",
+    "unsent",
+    "made_up",
+    "outlook",
+    "vacate",
+    "untold",
+    "leap",
+    "gate",
+    "why",
+    "live_lease",
+    "live_leases",
+    "redealt",
+    "dealings",
+    "taken_over",
+    "closed_job",
+    "spot_check",
+    "legacy_uid",
+    "Sights",
+    "ClosedJob",
+    "SpotChecked",
+    "MOST",
+];
+
+#[test]
+fn retired_names_do_not_come_back() {
+    let retired = RETIRED.map(|name| format!("_{name}_"));
+    for path in all_files() {
+        let code = code_only(&fs::read_to_string(&path).unwrap());
+        for word in code.split(|letter: char| !letter.is_alphanumeric() && letter != '_') {
+            let padded = format!("_{word}_");
+            let found = retired.iter().any(|name| padded.contains(name));
+            assert!(!found, "{}: {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn code_has_no_comments_and_strings() {
+    let source =
+        "let a = 'x'; // b\nlet c = \"d \\\" e\"; /* f\n */ let g: &'static str = r#\"h\"i\"#;";
+    let expected = "let a = \"\"; \nlet c = \"\"; \n let g: &'static str = \"\";";
+    assert_eq!(code_only(source), expected);
 }

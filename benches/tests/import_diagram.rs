@@ -1,6 +1,6 @@
 //! Imports run one way, and the pure crates stay pure: ARCHITECTURE.md's diagram, kept by a test.
 //!
-//! It lives here because this package alone is never published: it reads its neighbours' files.
+//! It lives in a package that is never published, because it reads its neighbours' files.
 
 mod sources;
 

@@ -1,4 +1,4 @@
-//! Load test of one genomaster over HTTP with simulated miners and readers of its event feed. Prints
+//! Load test of one genomaster over HTTP with simulated miners and readers of its event stream. Prints
 //! request rate and latencies as one JSON object.
 //!
 //!     cargo run --release -p naschain-bins --example crowd -- http://127.0.0.1:5000 \
@@ -26,7 +26,7 @@ struct Args {
     /// Simulated miners
     #[arg(long, default_value_t = 100)]
     miners: usize,
-    /// Readers of the event feed
+    /// Readers of the event stream
     #[arg(long, default_value_t = 0)]
     readers: usize,
     /// Duration of the measurement, which ends earlier if the run is finished

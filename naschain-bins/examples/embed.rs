@@ -32,8 +32,7 @@ fn main() -> Result<()> {
         init_channels: 4,
         classes: data.classes,
     };
-    let (name, digest) = ("digits".to_owned(), data.digest());
-    let mut spec = RunSpec::new(space, DataSpec { name, digest });
+    let mut spec = RunSpec::new(space, DataSpec::new("digits", data.digest()));
     (spec.recipe.epochs, spec.recipe.train_images) = (2, 256);
     spec.recipe.validation_images = 200;
     spec.rules.agreement = Agreement::new(Rule::Exact);
@@ -83,7 +82,7 @@ fn main() -> Result<()> {
     }
     let mut terms = ScoringTerms::new(spec.digest(), &spec.rules.agreement);
     terms.spec = Some(&spec);
-    let (report, _) = validate(auditor.state().closed(), &terms);
+    let (report, _) = validate(auditor.state().ended_jobs(), &terms);
     println!("{}", report.table());
     for member in auditor.state().front() {
         let (m, genome) = (member.measurement, member.genome);

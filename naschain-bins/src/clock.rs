@@ -1,5 +1,4 @@
-//! The clocks. Nothing else in this crate reads one, so that everything else can be tested with
-//! times of the test's choice.
+//! The clocks: the only file that calls `Instant::now` and `SystemTime::now`.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

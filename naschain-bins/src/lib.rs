@@ -39,7 +39,7 @@ pub use coordinator::Coordinator;
 pub use coordinator::call_error::{CallError, Unavailable};
 pub use journal::Journal;
 pub use journal::run_folder::{create_or_check, read_spec, versions};
-pub use journal::store::Place;
+pub use journal::store::JournalPlace;
 pub use miner::Miner;
 pub use miner::outbox::Answer;
 pub use miner::trainer::Trainer;

@@ -1,3 +1,5 @@
+//! When the answers of two miners agree.
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,6 +11,7 @@ use crate::Error;
 /// When the answers of two miners agree, and which answers are rewarded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Rule {
     /// Two answers agree if parameters and FLOPs are equal and the accuracies differ by at most
     /// the tolerance. The largest set of answers that agree pairwise is rewarded.

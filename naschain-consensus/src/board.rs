@@ -102,7 +102,7 @@ pub struct JobBoard {
     away_deadlines: BTreeSet<(Millis, MinerIndex)>,
     /// Estimated end of each lease that is the only one of its seat; empty without a watchdog.
     estimated_ends: BTreeSet<(Millis, LeaseId)>,
-    /// Number of live leases that are speculative.
+    /// Number of active leases that are speculative.
     speculative_leases: u64,
     pace: Pace,
     /// When each miner without a lease may lose its place.
@@ -175,7 +175,7 @@ impl JobBoard {
             Step::Submit(lease, _) => self.leases.get(lease),
             _ => None,
         };
-        let answered = answered.map(|live| (self.roster.name(live.miner), live.place));
+        let answered = answered.map(|active| (self.roster.name(active.miner), active.place));
         if due {
             self.expire(&mut actions);
         }
@@ -226,9 +226,9 @@ impl JobBoard {
                 miner,
                 lease,
                 epoch,
-            } => Step::Heartbeat(self.live_lease(now, miner, lease)?, epoch),
+            } => Step::Heartbeat(self.active_lease(now, miner, lease)?, epoch),
             Event::Submit { miner, lease, row } => {
-                Step::Submit(self.live_lease(now, miner, lease)?, row)
+                Step::Submit(self.active_lease(now, miner, lease)?, row)
             }
             Event::Leave { miner } => Step::Leave(self.known(miner)?),
             Event::Tick | Event::Reveal { .. } => Step::Tick,
@@ -248,13 +248,18 @@ impl JobBoard {
             .ok_or(Rejected::UnknownMiner { miner })
     }
 
-    fn live_lease(&self, now: Millis, miner: MinerId, lease: LeaseId) -> Result<LeaseId, Rejected> {
+    fn active_lease(
+        &self,
+        now: Millis,
+        miner: MinerId,
+        lease: LeaseId,
+    ) -> Result<LeaseId, Rejected> {
         let found = self.leases.get(&lease);
-        if let Some(live) = found
-            && self.roster[live.miner].name == miner
+        if let Some(active) = found
+            && self.roster[active.miner].name == miner
         {
-            if live.expires <= now {
-                let reason = Some(self.expiry_reason(live));
+            if active.expires <= now {
+                let reason = Some(self.expiry_reason(active));
                 return Err(Rejected::StaleLease {
                     miner,
                     lease,
@@ -313,8 +318,8 @@ impl JobBoard {
         self.jobs.find(job).map(|job| job.flops)
     }
 
-    /// Number of live leases.
-    pub fn live_leases(&self) -> usize {
+    /// Number of active leases.
+    pub fn active_leases(&self) -> usize {
         self.leases.len()
     }
 

@@ -1,3 +1,5 @@
+//! The crate's error type.
+
 use std::fmt;
 
 /// An invalid argument of this crate's functions. For events that a board refuses see
@@ -22,7 +24,7 @@ pub enum Error {
         found: String,
     },
     /// No agreement rule has this name.
-    #[error("agreement rule {found:?} is none of tolerance, exact, chained")]
+    #[error("unknown agreement rule {found:?}; use tolerance, exact or chained")]
     UnknownRule {
         /// The text found.
         found: String,

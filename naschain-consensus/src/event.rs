@@ -1,3 +1,5 @@
+//! Inputs and outputs of a job board.
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -145,7 +147,7 @@ pub enum Action {
         /// The seat that it now fills.
         seat: usize,
     },
-    /// An answer does not count: it is no measurement and a second miner still works at the seat,
+    /// An answer does not count: it is no measurement and a speculative miner still works at the seat,
     /// which waits for that one; or its lease was revoked just before, because of other leases that
     /// were due.
     Discarded {
@@ -163,7 +165,8 @@ pub enum Action {
     },
     /// A late answer was compared with the consensus of its job. It is rewarded if it agrees and
     /// came before the job ended; afterwards it could have been copied.
-    SpotChecked {
+    #[serde(rename = "spot_checked")]
+    LateJudged {
         /// The miner.
         miner: MinerId,
         /// The job.
@@ -189,7 +192,7 @@ pub enum Action {
         /// The lease, which has ended.
         lease: LeaseId,
     },
-    /// A lease exceeded a time limit. Unless a second miner works at its seat, the seat is
+    /// A lease exceeded a time limit. Unless a speculative miner works at its seat, the seat is
     /// reassigned or, if no miner can be drawn, open.
     Expired {
         /// The miner that held it.

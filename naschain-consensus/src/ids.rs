@@ -1,3 +1,5 @@
+//! Identifiers of jobs, leases and miners, and the time of a run.
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -86,6 +88,11 @@ impl MinerId {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name of the miner of the reference network with this uid: `uid-N`.
+    pub fn from_uid(uid: u32) -> Self {
+        MinerId(format!("uid-{uid}").into())
     }
 
     /// The uid of a miner of the reference network, which is named `uid-N`; `None` for any other.

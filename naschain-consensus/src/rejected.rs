@@ -1,3 +1,5 @@
+//! Why a job board refuses an event.
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Ending, JobId, LeaseId, MinerId};

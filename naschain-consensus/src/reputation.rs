@@ -1,9 +1,11 @@
+//! The limits on miners without a record.
+
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// What strangers may cost a run: places, back-off, the pace of heartbeats and the draw of open
-/// seats.
+/// Limits on miners without a record: their number, back-off, the pace of heartbeats and the draw
+/// of open seats.
 ///
 /// A miner has a *good record* while accepted answers outweigh what it forgot and failed: each
 /// accepted answer gives a credit, each lease that ends without an answer and each bad answer halves
@@ -48,10 +50,10 @@ impl Default for Reputation {
 impl Reputation {
     pub(crate) fn validate(&self) -> Result<(), Error> {
         for (name, value) in [
-            ("max_miners", u64::from(self.max_miners)),
-            ("place_ms", self.place_ms),
-            ("backoff_ms", self.backoff_ms),
-            ("min_flops_per_second", self.min_flops_per_second),
+            ("reputation.max_miners", u64::from(self.max_miners)),
+            ("reputation.place_ms", self.place_ms),
+            ("reputation.backoff_ms", self.backoff_ms),
+            ("reputation.min_flops_per_second", self.min_flops_per_second),
         ] {
             if value == 0 {
                 return Err(Error::out_of_range(name, value, "at least 1"));
@@ -60,9 +62,9 @@ impl Reputation {
         if self.max_backoff_ms < self.backoff_ms {
             let found = self.max_backoff_ms;
             return Err(Error::out_of_range(
-                "max_backoff_ms",
+                "reputation.max_backoff_ms",
                 found,
-                "at least backoff_ms",
+                "at least reputation.backoff_ms",
             ));
         }
         Ok(())

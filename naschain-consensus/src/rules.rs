@@ -1,3 +1,5 @@
+//! The rules of a job board, and their ranges.
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Agreement, Error, Reputation};
@@ -8,7 +10,8 @@ const MAX_SEATS: usize = 64;
 /// The rules of a job board.
 ///
 /// A board's behaviour is a function of its rules, its seed and its events, so a run that is to be
-/// reproducible stores its rules beside its seed. [`Rules::set`] sets a rule by its stored name.
+/// reproducible stores its rules beside its seed. [`Rules::set`] sets a rule by the name of its
+/// field.
 ///
 /// ```
 /// use naschain_consensus::{JobBoard, Rules};
@@ -69,13 +72,13 @@ pub struct Rules {
     pub epochs: u32,
     /// Adaptive replication; `None`, the default, checks every miner in every job.
     pub trust: Option<Trust>,
-    /// What strangers may cost the run. Stored rules without it are those of a run from before it,
+    /// Limits on miners without a record. Stored rules without it are those of a run from before it,
     /// which replays as it was.
     #[serde(default = "no_reputation", skip_serializing_if = "Option::is_none")]
     pub reputation: Option<Reputation>,
     /// Whether miners of the reference network, `uid-N`, send no heartbeats: their leases last for
     /// [`Rules::job_limit_ms`], or until the miner requests work again. Not stored when it is off, as
-    /// in the runs of earlier versions, which journalled heartbeats in these miners' names.
+    /// in the runs of earlier versions, which journaled heartbeats in these miners' names.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub silent_uids: bool,
 }
@@ -84,7 +87,7 @@ fn no_reputation() -> Option<Reputation> {
     None
 }
 
-/// When the seat of a straggler is given to a second miner as well (speculative execution).
+/// When the seat of a straggler is given to a speculative miner as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -92,7 +95,7 @@ pub struct Watchdog {
     /// A seat is a straggler when its estimated duration is above this percentage of the network's
     /// average for a job of its size.
     pub lag_percent: u32,
-    /// Maximum percentage of live leases that are speculative; one is always allowed.
+    /// Maximum percentage of active leases that are speculative; one is always allowed.
     #[serde(rename = "max_copies_percent")]
     pub max_speculative_percent: u32,
     /// A lease ends, even if heartbeats arrive, when it has lasted longer than this percentage of
@@ -179,7 +182,7 @@ impl Rules {
         let tolerance = self.agreement.tolerance_hundredths;
         if tolerance > 10_000 {
             return Err(Error::out_of_range(
-                "tolerance_hundredths",
+                "agreement.tolerance_hundredths",
                 tolerance,
                 "at most 10,000",
             ));
@@ -196,14 +199,14 @@ impl Rules {
         let stalled = self.watchdog.map(|watchdog| watchdog.stalled_percent);
         for (name, percent) in [
             ("max_speed_percent", Some(self.max_speed_percent)),
-            ("stalled_percent", stalled),
+            ("watchdog.stalled_percent", stalled),
         ] {
             if let Some(percent) = percent.filter(|percent| *percent < 100) {
                 return Err(Error::out_of_range(name, percent, "at least 100"));
             }
         }
         if self.trust.is_some_and(|trust| trust.after_valid == 0) {
-            return Err(Error::out_of_range("after_valid", 0, "at least 1"));
+            return Err(Error::out_of_range("trust.after_valid", 0, "at least 1"));
         }
         self.reputation.map_or(Ok(()), |rules| rules.validate())
     }
@@ -231,7 +234,7 @@ mod tests {
         };
         assert_eq!(with(|r| r.seats = 1), "seats is 1; it must be 2 to 64");
         assert!(with(|r| r.lease_ms = 0).starts_with("lease_ms is 0"));
-        assert!(with(|r| r.trust = Some(Trust::new(0))).starts_with("after_valid is 0"));
+        assert!(with(|r| r.trust = Some(Trust::new(0))).starts_with("trust.after_valid is 0"));
         assert!(with(|r| r.max_speed_percent = 99).starts_with("max_speed_percent is 99"));
         let stalled = Watchdog {
             stalled_percent: 0,
@@ -242,8 +245,17 @@ mod tests {
             ..Rules::default()
         };
         let error = watched.validate().unwrap_err().to_string();
-        assert!(error.starts_with("stalled_percent is 0"), "{error}");
+        assert!(
+            error.starts_with("watchdog.stalled_percent is 0"),
+            "{error}"
+        );
         assert!(with(|r| r.escalate_to = 65).starts_with("escalate_to is 65"));
-        assert!(with(|r| r.agreement.tolerance_hundredths = 10_001).contains("10001"));
+        let error = with(|r| r.agreement.tolerance_hundredths = 10_001);
+        assert!(
+            error.starts_with("agreement.tolerance_hundredths is 10001"),
+            "{error}"
+        );
+        let error = with(|r| r.reputation.as_mut().unwrap().place_ms = 0);
+        assert!(error.starts_with("reputation.place_ms is 0"), "{error}");
     }
 }

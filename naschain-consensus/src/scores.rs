@@ -1,3 +1,5 @@
+//! Points of miners, and their moving averages.
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -53,8 +55,8 @@ impl Scoreboard {
     }
 
     /// Counts a late answer that was compared with the consensus
-    /// ([`Action::SpotChecked`](crate::Action::SpotChecked)).
-    pub fn record_spot_check(&mut self, miner: &MinerId, rewarded: bool) {
+    /// ([`Action::LateJudged`](crate::Action::LateJudged)).
+    pub fn record_late_answer(&mut self, miner: &MinerId, rewarded: bool) {
         self.tallies
             .entry(miner.clone())
             .or_default()

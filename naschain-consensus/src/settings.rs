@@ -6,7 +6,7 @@ use crate::{Error, Reputation, Rules, Trust, Watchdog};
 
 /// A rule that can be set by name.
 struct Setting {
-    /// The stored name, with a dot for a nested one.
+    /// The name of the field of [`Rules`], with a dot for a nested one.
     name: &'static str,
     description: &'static str,
     /// Sets the rule, or returns what the value must be.
@@ -60,7 +60,7 @@ const SETTINGS: [Setting; 27] = [
         |rules, value| number(&mut rules.away_ms, value),
     ),
     setting(
-        "max_dealings",
+        "max_new_rounds",
         "maximum number of additional rounds for a job without agreement",
         |rules, value| number(&mut rules.max_new_rounds, value),
     ),
@@ -70,12 +70,12 @@ const SETTINGS: [Setting; 27] = [
         |rules, value| number(&mut rules.escalate_to, value),
     ),
     setting(
-        "take_over",
+        "work_stealing",
         "work stealing: true or false",
         |rules, value| parse(&mut rules.work_stealing, value, "true or false"),
     ),
     setting(
-        "max_taken_over",
+        "max_self_selected",
         "maximum number of miners of a job that were not drawn at random",
         |rules, value| number(&mut rules.max_self_selected, value),
     ),
@@ -86,7 +86,7 @@ const SETTINGS: [Setting; 27] = [
     ),
     setting(
         "max_retries",
-        "leases of a job that may end without an answer, for each seat",
+        "maximum number of unanswered leases per seat of a job",
         |rules, value| number(&mut rules.max_retries, value),
     ),
     setting(
@@ -103,7 +103,7 @@ const SETTINGS: [Setting; 27] = [
         |rules, value| number(&mut watchdog(rules).lag_percent, value),
     ),
     setting(
-        "watchdog.max_copies_percent",
+        "watchdog.max_speculative_percent",
         "maximum percentage of leases that are speculative",
         |rules, value| number(&mut watchdog(rules).max_speculative_percent, value),
     ),
@@ -135,7 +135,7 @@ const SETTINGS: [Setting; 27] = [
     ),
     setting(
         "reputation",
-        "bounded places, back-off, and drawn seats for strangers: on or off",
+        "limits for miners without a record (maximum number, back-off, random draw of open seats): on or off",
         |rules, value| {
             rules.reputation = on_or_off(rules.reputation, value)?;
             Ok(())
@@ -178,6 +178,23 @@ const SETTINGS: [Setting; 27] = [
     ),
 ];
 
+/// Stored names that differ from the name of the field; [`Rules::set`] accepts both.
+const STORED_NAMES: [(&str, &str); 4] = [
+    ("max_dealings", "max_new_rounds"),
+    ("take_over", "work_stealing"),
+    ("max_taken_over", "max_self_selected"),
+    (
+        "watchdog.max_copies_percent",
+        "watchdog.max_speculative_percent",
+    ),
+];
+
+fn find(name: &str) -> Option<&'static Setting> {
+    let stored = STORED_NAMES.iter().find(|(stored, _)| *stored == name);
+    let name = stored.map_or(name, |(_, field)| field);
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
+
 fn reputation(rules: &mut Rules) -> &mut Reputation {
     rules.reputation.get_or_insert_with(Reputation::default)
 }
@@ -209,15 +226,16 @@ fn on_or_off<T: Default>(present: Option<T>, value: &str) -> Result<Option<T>, &
 }
 
 impl Rules {
-    /// Sets one rule by its stored name, such as `lease_ms`, or `trust.after_valid` for a nested
-    /// one. `watchdog` and `trust` themselves are `on` or `off`; setting one of their fields turns
-    /// them on. Ranges are checked by [`Rules::validate`], once all rules are set.
+    /// Sets one rule by the name of its field, such as `lease_ms`, or `trust.after_valid` for a
+    /// nested one. The names by which rules are stored are valid, too. `watchdog`, `trust` and
+    /// `reputation` themselves are `on` or `off`; setting one of their fields turns them on. Ranges
+    /// are checked by [`Rules::validate`], once all rules are set.
     ///
     /// # Errors
     /// [`Error::UnknownSetting`] for another name; [`Error::OutOfRange`] for a value that is not of
     /// the rule's type. The rules are then unchanged.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
-        let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
+        let Some(setting) = find(name) else {
             let names: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
             return Err(Error::UnknownSetting {
                 found: name.to_owned(),
@@ -244,8 +262,14 @@ impl Rules {
 mod tests {
     use super::*;
 
+    /// The name under which the rule of this name is stored.
+    fn stored_name(name: &str) -> &str {
+        let renamed = STORED_NAMES.iter().find(|(_, field)| *field == name);
+        renamed.map_or(name, |(stored, _)| stored)
+    }
+
     #[test]
-    fn each_rule_is_set_by_its_stored_name() {
+    fn each_rule_is_set_by_its_name_and_by_its_stored_name() {
         for (name, value, json) in [
             ("seats", "5", "5"),
             ("agreement.rule", "exact", "\"exact\""),
@@ -253,15 +277,15 @@ mod tests {
             ("lease_ms", "1000", "1000"),
             ("job_limit_ms", "2000", "2000"),
             ("away_ms", "3000", "3000"),
-            ("max_dealings", "1", "1"),
+            ("max_new_rounds", "1", "1"),
             ("escalate_to", "7", "7"),
-            ("take_over", "false", "false"),
-            ("max_taken_over", "2", "2"),
+            ("work_stealing", "false", "false"),
+            ("max_self_selected", "2", "2"),
             ("max_speed_percent", "300", "300"),
             ("max_retries", "0", "0"),
             ("watchdog", "off", "null"),
             ("watchdog.lag_percent", "200", "200"),
-            ("watchdog.max_copies_percent", "20", "20"),
+            ("watchdog.max_speculative_percent", "20", "20"),
             ("watchdog.stalled_percent", "500", "500"),
             ("epochs", "12", "12"),
             ("trust", "on", r#"{"after_valid":10}"#),
@@ -276,9 +300,13 @@ mod tests {
             let mut rules = Rules::default();
             rules.set(name, value).unwrap();
             let stored = serde_json::to_value(&rules).unwrap();
-            let path = format!("/{}", name.replace('.', "/"));
+            let stored_name = stored_name(name);
+            let path = format!("/{}", stored_name.replace('.', "/"));
             assert_eq!(stored.pointer(&path).unwrap().to_string(), json, "{name}");
             assert_ne!(rules, Rules::default(), "{name}");
+            let mut by_stored_name = Rules::default();
+            by_stored_name.set(stored_name, value).unwrap();
+            assert_eq!(by_stored_name, rules, "{stored_name}");
         }
     }
 
@@ -297,7 +325,9 @@ mod tests {
                 names.push(name.clone());
             }
         }
-        let mut settings: Vec<&str> = Rules::settings().map(|(name, _)| name).collect();
+        let mut settings: Vec<&str> = Rules::settings()
+            .map(|(name, _)| stored_name(name))
+            .collect();
         names.sort_unstable();
         settings.sort_unstable();
         assert_eq!(settings, names);
@@ -313,9 +343,9 @@ mod tests {
             ),
             ("seats", "-1", r#"seats is "-1"; it must be a whole number"#),
             (
-                "take_over",
+                "work_stealing",
                 "on",
-                r#"take_over is "on"; it must be true or false"#,
+                r#"work_stealing is "on"; it must be true or false"#,
             ),
             ("trust", "true", r#"trust is "true"; it must be on or off"#),
             (

@@ -1,3 +1,5 @@
+//! The verdict of a job: which answers agree and which are rewarded.
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,3 +1,5 @@
+//! Weights for the chain, computed from scores.
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, l1_normalise};

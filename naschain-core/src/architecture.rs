@@ -1,3 +1,5 @@
+//! The network that a genome encodes.
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Genome, MacroSpace, Shape};

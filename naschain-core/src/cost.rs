@@ -1,3 +1,5 @@
+//! Parameters and FLOPs of a network.
+
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::Phase;

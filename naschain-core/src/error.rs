@@ -1,3 +1,5 @@
+//! The crate's error type.
+
 use std::fmt;
 
 /// Errors of this crate: each names the invalid value and, if possible, what would be valid.

@@ -1,3 +1,5 @@
+//! Genomes: packed bitstrings.
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;

@@ -1,3 +1,5 @@
+//! The result of a training.
+
 use std::fmt;
 use std::str::FromStr;
 

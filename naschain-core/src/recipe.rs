@@ -1,3 +1,5 @@
+//! All values that determine a training.
+
 use serde::{Deserialize, Serialize};
 
 use crate::Error;

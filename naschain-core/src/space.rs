@@ -1,3 +1,5 @@
+//! The macro space: the length and meaning of a genome.
+
 use std::fmt;
 use std::str::FromStr;
 

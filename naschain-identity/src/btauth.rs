@@ -66,19 +66,6 @@ pub enum AuthError {
     },
 }
 
-impl AuthError {
-    /// A short name for the kind of error.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            AuthError::Malformed { .. } => "malformed_auth",
-            AuthError::WrongReceiver { .. } => "wrong_receiver",
-            AuthError::Stale { .. } => "stale_request",
-            AuthError::BadSignature { .. } => "bad_signature",
-            AuthError::Replayed { .. } => "replayed_request",
-        }
-    }
-}
-
 /// The signed parts of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct SignedParts<'a> {

@@ -1,3 +1,5 @@
+//! What is wrong with a hotkey or its file.
+
 use std::path::PathBuf;
 
 use crate::ss58::AddressError;

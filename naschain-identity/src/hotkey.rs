@@ -1,3 +1,5 @@
+//! Key pairs that sign.
+
 use std::fmt;
 
 use schnorrkel::{ExpansionMode, Keypair, MiniSecretKey};

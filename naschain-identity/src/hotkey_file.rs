@@ -1,3 +1,5 @@
+//! The files in which Bittensor's wallets store hotkeys.
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;

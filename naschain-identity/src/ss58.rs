@@ -123,7 +123,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_key_survives(key: [u8; 32]) {
+        fn addresses_round_trip(key: [u8; 32]) {
             prop_assert_eq!(decode(&encode(&key)).unwrap(), key);
         }
 

@@ -167,8 +167,6 @@ impl SearchConfig {
         let probability = "between 0 and 1";
         let share = |value: f64| (0.0..=1.0).contains(&value);
         let mutation = self.gene_mutation();
-        let goals = self.objectives.len();
-        let reference = self.reference.as_deref().unwrap_or_default();
         let checks = [
             (
                 (1..=MAX_GENOME_LEN).contains(&self.genome_len),
@@ -200,6 +198,15 @@ impl SearchConfig {
                 mutation.to_string(),
                 probability,
             ),
+        ];
+        require(checks)?;
+        self.validate_objectives()
+    }
+
+    fn validate_objectives(&self) -> Result<(), Error> {
+        let goals = self.objectives.len();
+        let reference = self.reference.as_deref().unwrap_or_default();
+        let checks = [
             (
                 goals >= 1,
                 "objectives",
@@ -228,17 +235,23 @@ impl SearchConfig {
                 "one finite value per objective",
             ),
         ];
-        for (holds, field, found, expected) in checks {
-            if !holds {
-                return Err(Error::Config {
-                    field,
-                    found,
-                    expected,
-                });
-            }
-        }
-        Ok(())
+        require(checks)
     }
+}
+
+/// Whether a field is valid, its name, its value, and what is valid.
+type Check = (bool, &'static str, String, &'static str);
+
+/// Fails for the first field that is not valid.
+fn require(checks: impl IntoIterator<Item = Check>) -> Result<(), Error> {
+    let failed = checks.into_iter().find(|(holds, ..)| !holds);
+    failed.map_or(Ok(()), |(_, field, found, expected)| {
+        Err(Error::Config {
+            field,
+            found,
+            expected,
+        })
+    })
 }
 
 /// Number of random candidates before the first surrogate model is fitted.

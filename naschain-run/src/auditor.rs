@@ -2,7 +2,7 @@
 
 use naschain_consensus::{Finding, JobId, Rejected, judge};
 
-use crate::closed_job::ClosedJob;
+use crate::ended_job::EndedJob;
 use crate::error::Error;
 use crate::events::{PublicEvent, Publisher};
 use crate::hash_chain::{BrokenChain, Entry, JournalHead, next_entry_hash};
@@ -136,7 +136,7 @@ impl Auditor {
             Source::Unsigned => self.unsigned += 1,
             Source::Signed(_) => self.signed += 1,
         }
-        let ended = self.state.closed().len();
+        let before = self.state.ended_jobs().len();
         let actions = self
             .state
             .apply(now, event.clone(), proof)
@@ -146,20 +146,22 @@ impl Auditor {
         }
         let recorded = self.provenance.record(now, &sent, &event, proof, &actions);
         recorded.map_err(wrong)?;
-        let messages = self.publisher.publish(&self.state, &event, &actions);
-        self.check_feed(entry, &messages)?;
-        for closed in &self.state.closed()[ended..] {
-            self.verdict(closed)?;
+        let public_events = self.publisher.publish(&self.state, &event, &actions);
+        self.check_feed(entry, &public_events)?;
+        for ended in &self.state.ended_jobs()[before..] {
+            self.verdict(ended)?;
         }
         Ok(())
     }
 
     /// Compares the stored public events with the recomputed ones. Journals of earlier versions,
     /// and entries served by a genomaster, have none.
-    fn check_feed(&mut self, entry: &Entry, messages: &[PublicEvent]) -> Result<(), Fault> {
+    fn check_feed(&mut self, entry: &Entry, public_events: &[PublicEvent]) -> Result<(), Fault> {
         let right = match &entry.feed {
-            Some(published) => serde_json::to_string(messages).ok().as_ref() == Some(published),
-            None => messages.is_empty() || !self.has_feed,
+            Some(published) => {
+                serde_json::to_string(public_events).ok().as_ref() == Some(published)
+            }
+            None => public_events.is_empty() || !self.has_feed,
         };
         self.has_feed |= entry.feed.is_some();
         if right {
@@ -172,16 +174,16 @@ impl Auditor {
     }
 
     /// Recomputes the verdict by the run's rules and compares it.
-    fn verdict(&self, closed: &ClosedJob) -> Result<(), Fault> {
+    fn verdict(&self, ended: &EndedJob) -> Result<(), Fault> {
         let rules = &self.state.spec().rules;
-        if rules.trust.is_some() && closed.verdict.findings == [Finding::Trusted] {
+        if rules.trust.is_some() && ended.verdict.findings == [Finding::Trusted] {
             return Ok(());
         }
-        let rows: Vec<_> = closed.rows.iter().map(|(_, row)| row.clone()).collect();
-        if judge(&rows, &rules.agreement) == closed.verdict {
+        let rows: Vec<_> = ended.rows.iter().map(|(_, row)| row.clone()).collect();
+        if judge(&rows, &rules.agreement) == ended.verdict {
             Ok(())
         } else {
-            Err(Fault::Verdict { job: closed.job })
+            Err(Fault::Verdict { job: ended.job })
         }
     }
 }

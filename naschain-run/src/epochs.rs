@@ -1,4 +1,4 @@
-//! Scoring epochs: after every `epoch_jobs` closed jobs, scores are updated and weights computed.
+//! Scoring epochs: after every `epoch_jobs` ended jobs, scores are updated and weights computed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ pub struct EpochWeights {
     pub run: Digest,
     /// The epoch's number, counted from 1.
     pub epoch: usize,
-    /// Number of closed jobs at its end.
+    /// Number of ended jobs at its end.
     #[serde(rename = "batches")]
     pub jobs: usize,
     /// The weight of each miner with a score; the maximum is 65,535. Empty if no miner was rewarded

@@ -3,7 +3,7 @@
 use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::closed_job::ClosedJob;
+use crate::ended_job::EndedJob;
 use crate::history_chain::{HistoryChain, HistoryHead, next_job_hash, statement};
 use naschain_identity::{is_signed_by, parse_signature};
 
@@ -59,7 +59,7 @@ pub struct Equivocation {
     pub hash: Digest,
     /// The jobs of the other history from there on. Empty if both are of the same length.
     #[serde(rename = "batches")]
-    pub jobs: Vec<ClosedJob>,
+    pub jobs: Vec<EndedJob>,
 }
 
 /// Why two heads do not prove two histories.
@@ -94,13 +94,13 @@ pub enum NoEquivocation {
 }
 
 impl Equivocation {
-    /// Compares a head with a later one of the history `closed`, whose chain is `chain`. `None` if
+    /// Compares a head with a later one of the history `ended`, whose chain is `chain`. `None` if
     /// the history continues the head, or if this does not prove anything.
     pub fn find(
         head: &SignedHead,
         later: &SignedHead,
         chain: &HistoryChain,
-        closed: &[ClosedJob],
+        ended: &[EndedJob],
     ) -> Option<Equivocation> {
         // First the cheap checks: heads come from anybody, and a history may be long.
         if chain.hash_at(head.jobs)? == head.hash || !head.is_signed() {
@@ -110,7 +110,7 @@ impl Equivocation {
             first: head.clone(),
             second: later.clone(),
             hash: chain.hash_at(head.jobs)?,
-            jobs: closed.get(head.jobs..later.jobs)?.to_vec(),
+            jobs: ended.get(head.jobs..later.jobs)?.to_vec(),
         };
         found.check().is_ok().then_some(found)
     }
@@ -155,11 +155,11 @@ mod tests {
     const RUN: Digest = Digest([9; 32]);
 
     /// A history whose jobs from `forked` on differ from those of another fork.
-    fn history(length: u64, forked: u64, fork: &str) -> (Vec<ClosedJob>, HistoryChain) {
+    fn history(length: u64, forked: u64, fork: &str) -> (Vec<EndedJob>, HistoryChain) {
         let job = |number| {
             let reason = if number < forked { "same" } else { fork };
             let row = Row::Failed(reason.to_owned());
-            ClosedJob {
+            EndedJob {
                 job: JobId(number),
                 genome: "01".parse().unwrap(),
                 verdict: judge(std::slice::from_ref(&row), &Default::default()),

@@ -1,3 +1,5 @@
+//! The crate's error type.
+
 /// Why a run's specification or a stored state cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -141,7 +141,7 @@ pub struct NewFrontMember {
     pub measurement: Measurement,
 }
 
-/// Turns accepted events and what followed from them into messages.
+/// Turns accepted events and what followed from them into public events.
 pub struct Publisher {
     generation: usize,
     front: BTreeSet<JobId>,
@@ -165,42 +165,42 @@ impl Publisher {
         event: &Event,
         actions: &[Action],
     ) -> Vec<PublicEvent> {
-        let mut messages = Vec::new();
+        let mut public_events = Vec::new();
         if state.events() == 1 {
-            messages = beginning(state);
+            public_events = beginning(state);
         }
         if let Event::Join { miner } | Event::Register { miner, .. } = event {
             let miner = miner.clone();
-            messages.push(PublicEvent::MinerJoined { miner });
+            public_events.push(PublicEvent::MinerJoined { miner });
         }
         if let Event::Leave { miner } = event {
             let miner = miner.clone();
-            messages.push(PublicEvent::MinerAway { miner });
+            public_events.push(PublicEvent::MinerAway { miner });
         }
         let mut ended = false;
         for action in actions {
-            messages.extend(message(state, event, action));
+            public_events.extend(message(state, event, action));
             ended |= matches!(action, Action::Closed { .. } | Action::Failed { .. });
         }
         if ended {
-            self.publish_search(state, &mut messages);
+            self.publish_search(state, &mut public_events);
         }
-        messages
+        public_events
     }
 
-    fn publish_search(&mut self, state: &RunState, messages: &mut Vec<PublicEvent>) {
+    fn publish_search(&mut self, state: &RunState, public_events: &mut Vec<PublicEvent>) {
         let front = front(state);
         if front != self.front {
             let entered = front.difference(&self.front);
             let entered = entered.filter_map(|job| {
-                let ended = state.closed_job(*job)?;
+                let ended = state.ended_job(*job)?;
                 Some(NewFrontMember {
                     job: *job,
                     genome: ended.genome.clone(),
                     measurement: ended.verdict.consensus?,
                 })
             });
-            messages.push(PublicEvent::FrontChanged {
+            public_events.push(PublicEvent::FrontChanged {
                 entered: entered.collect(),
                 left: self.front.difference(&front).copied().collect(),
             });
@@ -209,14 +209,14 @@ impl Publisher {
         let generation = state.search().generation();
         let of = state.spec().search.generations;
         if generation != self.generation && generation <= of {
-            messages.push(PublicEvent::Generation {
+            public_events.push(PublicEvent::Generation {
                 number: generation,
                 of,
             });
         }
         self.generation = generation;
         if state.is_finished() && !self.finished {
-            messages.push(PublicEvent::Finished);
+            public_events.push(PublicEvent::Finished);
         }
         self.finished = state.is_finished();
     }
@@ -309,7 +309,7 @@ fn message(state: &RunState, event: &Event, action: &Action) -> Option<PublicEve
 }
 
 fn verdict(state: &RunState, job: JobId) -> Option<PublicEvent> {
-    let ended = state.closed_job(job)?;
+    let ended = state.ended_job(job)?;
     let verdict = &ended.verdict;
     let judged = ended
         .rows
@@ -344,7 +344,7 @@ impl std::str::FromStr for Cursor {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Cursor, String> {
-        let wrong = || format!("{text:?} is no place in the feed, such as 17.2 or 0");
+        let wrong = || format!("{text:?} is no place in the event stream, such as 17.2 or 0");
         let (number, part) = match text.split_once('.') {
             Some((number, part)) => (number, part.parse().map_err(|_| wrong())?),
             None => (text, u64::MAX),
@@ -361,15 +361,15 @@ struct Timed<'a> {
     message: &'a PublicEvent,
 }
 
-/// The messages of one event after `cursor`, as server-sent events.
+/// The public events of one event after `cursor`, as server-sent events.
 pub fn server_sent_events(
     number: u64,
     now: Millis,
-    messages: &[PublicEvent],
+    public_events: &[PublicEvent],
     cursor: Cursor,
     text: &mut String,
 ) {
-    for (part, message) in messages.iter().enumerate() {
+    for (part, message) in public_events.iter().enumerate() {
         let place = Cursor {
             number,
             part: part as u64,

@@ -85,10 +85,7 @@ mod tests {
             init_channels,
             classes: 10,
         };
-        let data = DataSpec {
-            name: "digits".to_owned(),
-            digest: Digest([1; 32]),
-        };
+        let data = DataSpec::new("digits", Digest([1; 32]));
         RunSpec::new(space, data)
     }
 

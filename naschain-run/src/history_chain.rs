@@ -1,13 +1,13 @@
-//! The closed jobs, chained by BLAKE3 and signed by the genomaster, so that a genomaster that
+//! The ended jobs, chained by BLAKE3 and signed by the genomaster, so that a genomaster that
 //! serves two different histories can be detected and proven.
 
 use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::closed_job::ClosedJob;
+use crate::ended_job::EndedJob;
 use naschain_identity::{Hotkey, is_signed_by, parse_signature};
 
-/// The hash chain over the closed jobs of a run.
+/// The hash chain over the ended jobs of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryChain {
     run: Digest,
@@ -31,7 +31,7 @@ pub struct HistoryHead {
 }
 
 impl HistoryChain {
-    /// The chain of a run without closed jobs.
+    /// The chain of a run without ended jobs.
     pub fn new(run: Digest) -> HistoryChain {
         let hashes = Vec::new();
         HistoryChain { run, hashes }
@@ -54,10 +54,10 @@ impl HistoryChain {
         self.hashes.last().copied().unwrap_or(self.run)
     }
 
-    /// Appends the jobs of `closed` that are not in the chain yet. `closed` contains all
-    /// closed jobs in the order in which they ended.
-    pub fn follow(&mut self, closed: &[ClosedJob]) {
-        for job in closed.iter().skip(self.length()) {
+    /// Appends the jobs of `ended` that are not in the chain yet. `ended` contains all
+    /// ended jobs in the order in which they ended.
+    pub fn follow(&mut self, ended: &[EndedJob]) {
+        for job in ended.iter().skip(self.length()) {
             self.hashes.push(next_job_hash(self.hash(), job));
         }
     }
@@ -96,7 +96,7 @@ impl HistoryChain {
 }
 
 /// The hash after one more job.
-pub(crate) fn next_job_hash(before: Digest, job: &ClosedJob) -> Digest {
+pub(crate) fn next_job_hash(before: Digest, job: &EndedJob) -> Digest {
     let json = serde_json::to_vec(job).expect("a job is plain data");
     let mut hasher = blake3::Hasher::new();
     hasher.update(&before.0).update(&json);
@@ -113,10 +113,10 @@ mod tests {
     use super::*;
     use naschain_consensus::{JobId, Row, judge};
 
-    fn jobs() -> Vec<ClosedJob> {
+    fn jobs() -> Vec<EndedJob> {
         let job = |number| {
             let rows = vec![("a".parse().unwrap(), Row::Failed("x".to_owned()))];
-            ClosedJob {
+            EndedJob {
                 job: JobId(number),
                 genome: "01".parse().unwrap(),
                 verdict: judge(&[rows[0].1.clone()], &Default::default()),
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn changed_histories_are_detected() {
         let (key, other) = (Hotkey::from_seed(&[1; 32]), Hotkey::from_seed(&[2; 32]));
-        let chain = |jobs: &[ClosedJob]| {
+        let chain = |jobs: &[EndedJob]| {
             let mut chain = HistoryChain::new(Digest([9; 32]));
             chain.follow(jobs);
             chain

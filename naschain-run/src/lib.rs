@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod auditor;
-mod closed_job;
+mod ended_job;
 mod epochs;
 mod equivocation;
 mod error;
@@ -9,7 +9,6 @@ mod events;
 mod exam;
 mod hash_chain;
 mod history_chain;
-mod legacy_uid;
 mod problem;
 mod proof;
 mod provenance;
@@ -23,7 +22,7 @@ mod spec;
 mod state;
 
 pub use auditor::{Auditor, Fault};
-pub use closed_job::{ClosedJob, FrontMember};
+pub use ended_job::{EndedJob, FrontMember};
 pub use epochs::{EpochWeights, JudgedJob, epochs};
 pub use equivocation::{Equivocation, NoEquivocation, SignedHead};
 pub use error::Error;
@@ -31,11 +30,10 @@ pub use events::{Cursor, JudgedRow, NewFrontMember, PublicEvent, Publisher, serv
 pub use exam::Exam;
 pub use hash_chain::{BrokenChain, Entry, JournalHead, next_entry_hash};
 pub use history_chain::{HistoryChain, HistoryHead};
-pub use legacy_uid::legacy_uid;
 pub use problem::{Problem, ProblemKind};
 pub use proof::{Proof, ProofError, RequestRules, lease_in_path};
 pub use provenance::{Signers, Unsigned};
-pub use replies::{ClosedJobs, FrontEntry, Identity, Job, JobReply, JournalPage};
+pub use replies::{EndedJobs, FrontEntry, Identity, Job, JobReply, JournalPage};
 pub use requests::{
     ExamRequest, HeartbeatRequest, JobRequest, JoinRequest, LeaveRequest, ResultRequest,
 };

@@ -100,6 +100,25 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
+    /// Whether this kind comes only from a genomaster that has read and judged the request, so that
+    /// repeating the request is useless. Any other refusal may be temporary or come from another
+    /// server.
+    pub fn was_processed(&self) -> bool {
+        use ProblemKind::*;
+        matches!(
+            self,
+            NotYours
+                | UnknownMiner
+                | UnknownLease
+                | StaleLease
+                | CursorAhead
+                | WrongRun
+                | Refused
+                | WrongData
+                | WrongEpoch
+        )
+    }
+
     /// The HTTP status of this kind, where nothing more specific is known.
     pub fn status(&self) -> u16 {
         use ProblemKind::*;
@@ -127,11 +146,17 @@ impl fmt::Display for ProblemKind {
     }
 }
 
-/// The name on the wire is that of [`AuthError::kind`].
 impl From<&AuthError> for ProblemKind {
     fn from(error: &AuthError) -> ProblemKind {
-        let name = error.kind();
-        serde_json::from_value(name.into()).unwrap_or_else(|_| ProblemKind::Other(name.to_owned()))
+        match error {
+            AuthError::WrongReceiver { .. } => ProblemKind::WrongReceiver,
+            AuthError::Stale { .. } => ProblemKind::StaleRequest,
+            AuthError::BadSignature { .. } => ProblemKind::BadSignature,
+            AuthError::Replayed { .. } => ProblemKind::ReplayedRequest,
+            // `Malformed`. An error that naschain-identity adds later is a refusal of a signature,
+            // too, until it gets a kind here.
+            _ => ProblemKind::MalformedAuth,
+        }
     }
 }
 
@@ -175,6 +200,29 @@ mod tests {
         ] {
             let found = ProblemKind::from(&error);
             assert_eq!((&found, found.status()), (&kind, 401));
+        }
+    }
+
+    #[test]
+    fn requests_that_were_not_authenticated_or_read_are_not_processed() {
+        for kind in [
+            ProblemKind::Unsigned,
+            ProblemKind::NotAllowed,
+            ProblemKind::NotYou,
+            ProblemKind::NotFound,
+            ProblemKind::BodyTooLarge,
+            ProblemKind::TooManyRequests,
+            ProblemKind::Standby,
+            ProblemKind::Other("teapot".to_owned()),
+        ] {
+            assert!(!kind.was_processed(), "{kind}");
+        }
+        for kind in [
+            ProblemKind::Refused,
+            ProblemKind::WrongData,
+            ProblemKind::NotYours,
+        ] {
+            assert!(kind.was_processed(), "{kind}");
         }
     }
 

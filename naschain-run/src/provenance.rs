@@ -2,7 +2,6 @@
 
 use naschain_consensus::{Action, Event, Millis, MinerId};
 
-use crate::legacy_uid::legacy_uid;
 use crate::proof::{Proof, RequestRules};
 use crate::signed_requests::{SignedRequests, Use};
 use naschain_identity::ss58;
@@ -108,7 +107,7 @@ impl Provenance {
             unsigned,
             legacy,
         } = &self.signers;
-        let is_legacy = legacy_uid(miner).is_some();
+        let is_legacy = miner.uid().is_some();
         if *unsigned == Unsigned::All || (*legacy && is_legacy) {
             return Ok(Source::Unsigned);
         }

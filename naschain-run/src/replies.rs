@@ -4,7 +4,7 @@ use naschain_consensus::{JobId, LeaseId};
 use naschain_core::{Digest, Genome, Measurement};
 use serde::{Deserialize, Serialize};
 
-use crate::closed_job::ClosedJob;
+use crate::ended_job::EndedJob;
 use crate::hash_chain::Entry;
 use crate::history_chain::HistoryHead;
 
@@ -39,25 +39,26 @@ pub struct Job {
     pub lease_ms: u64,
 }
 
-/// `GET /v1/batches?after=N`: closed jobs.
+/// `GET /v1/batches?after=N`: ended jobs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ClosedJobs {
-    /// Up to 1,000 jobs, fewer if they are large, in the order in which they were closed, starting at index `after`.
+pub struct EndedJobs {
+    /// Up to 1,000 jobs, fewer if they are large, in the order in which they
+    /// ended, starting at index `after`.
     #[serde(rename = "batches")]
-    pub jobs: Vec<ClosedJob>,
-    /// Number of closed jobs of the run.
+    pub jobs: Vec<EndedJob>,
+    /// Number of ended jobs of the run.
     pub total: usize,
     /// Whether the run is finished.
     pub finished: bool,
     /// The training seeds of these jobs, in runs with a secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub training_seeds: Vec<u64>,
-    /// On the last page, the head of the hash chain of all closed jobs.
+    /// On the last page, the head of the hash chain of all ended jobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<HistoryHead>,
 }
 
-/// `GET /identity`, which is never signed: whom to sign requests for.
+/// `GET /identity`, which is never signed: the receiver to name in signed requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The receiver's address for signed requests; `None` if requests are not signed.

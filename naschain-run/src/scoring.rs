@@ -12,7 +12,7 @@ use naschain_consensus::{Agreement, JobId, MinerId, Row, Rule, Scoreboard, judge
 use naschain_core::{Digest, Measurement};
 use serde::Serialize;
 
-use crate::closed_job::ClosedJob;
+use crate::ended_job::EndedJob;
 use crate::epochs::{EpochWeights, JudgedJob, epochs};
 
 /// The result of [`validate`].
@@ -39,7 +39,7 @@ pub struct ScoringReport {
     /// Number of jobs in the genomaster's list that are not in its public journal yet. They are not
     /// validated and earn nothing until they are.
     pub unproven: usize,
-    /// What is wrong with the genomaster's chain of closed jobs, if anything.
+    /// What is wrong with the genomaster's chain of ended jobs, if anything.
     pub history: Option<String>,
     /// Number of verified events of the genomaster's public journal.
     pub events: u64,
@@ -84,12 +84,12 @@ pub struct Standing {
 }
 
 /// Verifies every signature, recomputes every verdict, and scores the miners from the results.
-pub fn validate(closed: &[ClosedJob], terms: &ScoringTerms) -> (ScoringReport, Vec<EpochWeights>) {
+pub fn validate(ended: &[EndedJob], terms: &ScoringTerms) -> (ScoringReport, Vec<EpochWeights>) {
     let mut scoreboard = Scoreboard::new();
     let (mut disputed, mut judged) = (Vec::new(), Vec::new());
     let mut signatures = Signatures::default();
     let mut wrong = Vec::new();
-    for job in closed {
+    for job in ended {
         let only = |rows: &[(MinerId, Row)]| -> Vec<Row> {
             rows.iter().map(|(_, row)| row.clone()).collect()
         };
@@ -127,7 +127,7 @@ pub fn validate(closed: &[ClosedJob], terms: &ScoringTerms) -> (ScoringReport, V
     let accepted = judged.iter().filter(|b| b.verdict.consensus.is_some());
     let miners = rewards.keys().map(|miner| (miner.clone(), standing(miner)));
     let report = ScoringReport {
-        jobs: closed.len(),
+        jobs: ended.len(),
         accepted: accepted.count(),
         disputed,
         signed_rows: signatures.held,

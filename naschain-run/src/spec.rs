@@ -63,11 +63,22 @@ fn is_first_version(version: &u32) -> bool {
 /// A data set by name and content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct DataSpec {
     /// The name of the data set.
     pub name: String,
     /// The digest of its content.
     pub digest: Digest,
+}
+
+impl DataSpec {
+    /// The data set with this name and this digest.
+    pub fn new(name: impl Into<String>, digest: Digest) -> DataSpec {
+        DataSpec {
+            name: name.into(),
+            digest,
+        }
+    }
 }
 
 /// The objectives of every run, in this order.

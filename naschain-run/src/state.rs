@@ -10,7 +10,7 @@ use naschain_core::{Digest, Genome, MacroSpace};
 use naschain_nsga::{CandidateId, Outcome, Pace, Search};
 use serde::{Deserialize, Serialize};
 
-use crate::closed_job::{ClosedJob, FrontMember};
+use crate::ended_job::{EndedJob, FrontMember};
 use crate::error::Error;
 use crate::proof::Proof;
 use crate::secret::RunSecret;
@@ -20,7 +20,7 @@ use crate::spec::RunSpec;
 pub struct RunState {
     spec: RunSpec,
     parts: Parts,
-    /// The index of each closed job in the list of closed jobs.
+    /// The index of each ended job in the list of ended jobs.
     index_of: BTreeMap<JobId, usize>,
 }
 
@@ -31,7 +31,8 @@ struct Parts {
     search: Search<MacroSpace>,
     board: JobBoard,
     genomes: BTreeMap<JobId, Genome>,
-    closed: Vec<ClosedJob>,
+    #[serde(rename = "closed")]
+    ended: Vec<EndedJob>,
     /// Answers counted so far in jobs that are still open.
     open_answers: usize,
     /// How many events were applied; the number of the last one.
@@ -55,7 +56,7 @@ impl RunState {
             search: Search::in_space(spec.search.clone(), spec.space.clone())?,
             board: JobBoard::new(spec.rules.clone(), spec.search.seed)?,
             genomes: BTreeMap::new(),
-            closed: Vec::new(),
+            ended: Vec::new(),
             open_answers: 0,
             events: 0,
             first_answers: BTreeMap::new(),
@@ -89,8 +90,8 @@ impl RunState {
         if parts.search.config() != &spec.search || parts.board.rules() != &spec.rules {
             return Err(stored_state(&"it belongs to a run with other settings"));
         }
-        let index_of = parts.closed.iter().enumerate();
-        let index_of = index_of.map(|(at, closed)| (closed.job, at)).collect();
+        let index_of = parts.ended.iter().enumerate();
+        let index_of = index_of.map(|(at, ended)| (ended.job, at)).collect();
         Ok(RunState {
             spec,
             parts,
@@ -145,8 +146,8 @@ impl RunState {
                 .expect("the board ends each job once");
             any_closed = true;
             let proofs = self.proofs_of(job, &rows);
-            self.index_of.insert(job, self.parts.closed.len());
-            self.parts.closed.push(ClosedJob {
+            self.index_of.insert(job, self.parts.ended.len());
+            self.parts.ended.push(EndedJob {
                 job,
                 genome: self.parts.genomes[&job].clone(),
                 rows,
@@ -194,8 +195,8 @@ impl RunState {
             return None;
         };
         let (job, _) = self.parts.board.seat_of(*lease)?;
-        // An answer to one that has ended is a spot check.
-        self.closed_job(job).is_none().then(|| (job, miner.clone()))
+        // An answer to one that has ended is judged late.
+        self.ended_job(job).is_none().then(|| (job, miner.clone()))
     }
 
     /// Takes the signed answers of a job that has ended.
@@ -252,7 +253,7 @@ impl RunState {
     /// A steady-state search proposes a candidate whenever it is asked, from what is known then;
     /// so it is asked only while fewer jobs are open than a population has genomes.
     fn may_open(&self) -> bool {
-        let open = self.parts.genomes.len() - self.parts.closed.len();
+        let open = self.parts.genomes.len() - self.parts.ended.len();
         let search = &self.spec.search;
         search.pace == Pace::Generational || open < search.population
     }
@@ -285,7 +286,7 @@ impl RunState {
         self.parts.genomes.get(&job)
     }
 
-    /// The live leases of a miner and their jobs, the oldest first.
+    /// The active leases of a miner and their jobs, the oldest first.
     pub fn leases_of(&self, miner: &MinerId) -> impl Iterator<Item = (LeaseId, JobId)> {
         let leases = self.parts.board.leases();
         leases.filter_map(move |(lease, holder, job)| (holder == miner).then_some((lease, job)))
@@ -297,14 +298,14 @@ impl RunState {
         genomes.map(|(job, genome)| (*job, genome))
     }
 
-    /// The closed jobs, in the order in which they ended.
-    pub fn closed(&self) -> &[ClosedJob] {
-        &self.parts.closed
+    /// The ended jobs, in the order in which they ended.
+    pub fn ended_jobs(&self) -> &[EndedJob] {
+        &self.parts.ended
     }
 
-    /// A closed job.
-    pub fn closed_job(&self, job: JobId) -> Option<&ClosedJob> {
-        self.parts.closed.get(*self.index_of.get(&job)?)
+    /// An ended job.
+    pub fn ended_job(&self, job: JobId) -> Option<&EndedJob> {
+        self.parts.ended.get(*self.index_of.get(&job)?)
     }
 
     /// The number of applied events, which is that of the last one in the journal.
@@ -319,9 +320,9 @@ impl RunState {
         first.map_or(self.parts.events, |first| first - 1)
     }
 
-    /// The number of finished trainings, in closed and in open jobs.
+    /// The number of finished trainings, in ended and in open jobs.
     pub fn trainings_done(&self) -> usize {
-        self.parts.closed.len() * self.spec.rules.seats + self.parts.open_answers
+        self.parts.ended.len() * self.spec.rules.seats + self.parts.open_answers
     }
 
     /// The maximum number of trainings of the search, without additional rounds.
@@ -336,19 +337,19 @@ impl RunState {
     }
 
     /// The best accuracy agreed on so far.
-    pub fn best(&self) -> Option<&ClosedJob> {
-        let accuracy = |job: &&ClosedJob| job.verdict.consensus.map(|m| m.accuracy);
-        self.parts.closed.iter().max_by_key(accuracy)
+    pub fn best(&self) -> Option<&EndedJob> {
+        let accuracy = |job: &&EndedJob| job.verdict.consensus.map(|m| m.accuracy);
+        self.parts.ended.iter().max_by_key(accuracy)
     }
 
     /// The Pareto front, most accurate first.
     pub fn front(&self) -> Vec<FrontMember> {
         let member = |id: CandidateId| {
-            let closed = self.closed_job(JobId(id.0))?;
+            let ended = self.ended_job(JobId(id.0))?;
             Some(FrontMember {
-                job: closed.job,
-                genome: closed.genome.clone(),
-                measurement: closed.verdict.consensus?,
+                job: ended.job,
+                genome: ended.genome.clone(),
+                measurement: ended.verdict.consensus?,
             })
         };
         let front = self.parts.search.front();

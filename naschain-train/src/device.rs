@@ -1,3 +1,5 @@
+//! Where a network is trained.
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -5,6 +7,7 @@ use crate::Error;
 
 /// Where a network is trained: `cpu` or `cuda:N`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Device {
     /// The processor, by this crate's own kernels.
     #[default]

@@ -1,3 +1,5 @@
+//! The crate's error type.
+
 use std::path::PathBuf;
 
 /// Errors of this crate.

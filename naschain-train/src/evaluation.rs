@@ -1,3 +1,5 @@
+//! The accuracy of weights on a set of images.
+
 use naschain_core::{Accuracy, Architecture};
 
 use crate::backend::{self, Options, Work};

@@ -1,3 +1,5 @@
+//! The training loop, the same for all devices.
+
 use std::ops::ControlFlow;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Weights of a network and their digests.
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -43,10 +43,10 @@ pub(crate) fn write_front(dir: &Path, state: &RunState, models: &[FrontModel]) -
     let title = format!(
         "{}: {} genomes evaluated, seed {}",
         spec.data.name,
-        state.closed().len(),
+        state.ended_jobs().len(),
         spec.search.seed
     );
-    let svg = plot::front_svg(state.closed(), &state.front(), &title)?;
+    let svg = plot::front_svg(state.ended_jobs(), &state.front(), &title)?;
     write_whole(&dir.join("front.svg"), svg.as_bytes())?;
     let json = serde_json::to_string_pretty(models)?;
     write_whole(&dir.join("front.json"), json.as_bytes())

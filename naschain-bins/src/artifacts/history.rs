@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use naschain_run::ClosedJob;
+use naschain_run::EndedJob;
 
 use crate::journal::run_folder::{append_whole, write_whole};
 
@@ -23,21 +23,21 @@ impl History {
     ///
     /// The file is written from the beginning: the journal is authoritative, and the last line of
     /// an old file may be incomplete.
-    pub fn start(dir: &Path, closed: &[ClosedJob]) -> Result<History> {
+    pub fn start(dir: &Path, ended: &[EndedJob]) -> Result<History> {
         let mut history = History {
             path: dir.join(HISTORY_FILE),
             written: 0,
         };
         write_whole(&history.path, b"")?;
-        history.follow(closed)?;
+        history.follow(ended)?;
         Ok(history)
     }
 
     /// Appends the jobs that have ended since the last call. After an error the next call appends
     /// them again.
-    pub fn follow(&mut self, closed: &[ClosedJob]) -> Result<()> {
+    pub fn follow(&mut self, ended: &[EndedJob]) -> Result<()> {
         let mut text = String::new();
-        for job in closed.iter().skip(self.written) {
+        for job in ended.iter().skip(self.written) {
             text += &serde_json::to_string(job)?;
             text.push('\n');
         }
@@ -51,7 +51,7 @@ impl History {
             self.path.display()
         );
         append_whole(&self.path, text.as_bytes())?;
-        self.written = closed.len();
+        self.written = ended.len();
         Ok(())
     }
 }
@@ -78,7 +78,7 @@ pub(crate) fn count_jobs(dir: &Path) -> Result<Option<usize>> {
 }
 
 /// Reads all jobs of the file; `None` if there is no file.
-pub(crate) fn read_history(dir: &Path) -> Result<Option<Vec<ClosedJob>>> {
+pub(crate) fn read_history(dir: &Path) -> Result<Option<Vec<EndedJob>>> {
     let path = dir.join(HISTORY_FILE);
     let shown = path.display();
     let text = match std::fs::read_to_string(&path) {
@@ -87,7 +87,7 @@ pub(crate) fn read_history(dir: &Path) -> Result<Option<Vec<ClosedJob>>> {
     };
     let job = |(index, line)| {
         serde_json::from_str(line)
-            .with_context(|| format!("{shown}, line {}: not a finished job in JSON", index + 1))
+            .with_context(|| format!("{shown}, line {}: not an ended job in JSON", index + 1))
     };
     text.lines()
         .enumerate()

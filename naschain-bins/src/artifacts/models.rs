@@ -14,7 +14,7 @@ use crate::cli::data_args::KEEP_MIB;
 use crate::commands::inspect::parse_genome;
 use crate::journal::run_folder::{check_data, create_folder, read_spec, sync_file};
 use crate::journal::secret::read_secret;
-use naschain_run::{ClosedJob, RunSecret, RunSpec, seeded_recipe};
+use naschain_run::{EndedJob, RunSecret, RunSpec, seeded_recipe};
 
 /// File of the model as trained in the search.
 pub(crate) const MODEL_FILE: &str = "model.safetensors";
@@ -50,12 +50,12 @@ impl Member {
         // The search trains canonical genomes only, so another genome of the same network is not
         // listed.
         let canonical = spec.space.canonical(&requested)?;
-        let closed = evaluated_jobs(dir)?;
-        let evaluated = closed.len();
-        let matches = |job: &ClosedJob| job.genome == requested || job.genome == canonical;
-        let Some(job) = closed.into_iter().find(matches) else {
+        let ended = evaluated_jobs(dir)?;
+        let evaluated = ended.len();
+        let matches = |job: &EndedJob| job.genome == requested || job.genome == canonical;
+        let Some(job) = ended.into_iter().find(matches) else {
             bail!(
-                "genome {requested} is none of the {evaluated} that were evaluated in {}; history.jsonl and front.json there list them",
+                "{} has no evaluated genome {requested} ({evaluated} were evaluated); its {HISTORY_FILE} and front.json list them",
                 dir.display()
             );
         };
@@ -131,15 +131,15 @@ pub(crate) fn recipe_of(spec: &RunSpec, secret: Option<RunSecret>, job: JobId) -
 }
 
 /// The jobs of a run that has evaluated at least one genome.
-fn evaluated_jobs(dir: &Path) -> Result<Vec<ClosedJob>> {
+fn evaluated_jobs(dir: &Path) -> Result<Vec<EndedJob>> {
     let path = dir.join(HISTORY_FILE);
-    let closed = read_history(dir)?;
-    let closed =
-        closed.with_context(|| format!("{} does not exist; has the run begun?", path.display()))?;
+    let ended = read_history(dir)?;
+    let ended =
+        ended.with_context(|| format!("{} does not exist; has the run begun?", path.display()))?;
     ensure!(
-        !closed.is_empty(),
+        !ended.is_empty(),
         "nothing has been evaluated in this run yet: {} is empty",
         path.display()
     );
-    Ok(closed)
+    Ok(ended)
 }

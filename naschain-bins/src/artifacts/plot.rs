@@ -3,19 +3,15 @@
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
-use naschain_run::{ClosedJob, FrontMember};
+use naschain_run::{EndedJob, FrontMember};
 
 const SIZE: (u32, u32) = (1100, 460);
 const DOT: RGBColor = RGBColor(150, 158, 170);
 const FRONT: RGBColor = RGBColor(200, 60, 40);
 
 /// Draws every accepted genome as a dot and the front as a line, in two panels.
-pub(crate) fn front_svg(
-    closed: &[ClosedJob],
-    front: &[FrontMember],
-    title: &str,
-) -> Result<String> {
-    let all: Vec<_> = closed
+pub(crate) fn front_svg(ended: &[EndedJob], front: &[FrontMember], title: &str) -> Result<String> {
+    let all: Vec<_> = ended
         .iter()
         .filter_map(|job| job.verdict.consensus)
         .collect();

@@ -61,7 +61,7 @@ pub(crate) struct AccessArgs {
     /// uids]
     #[arg(long, value_name = "FILE", requires = "legacy")]
     legacy_credentials: Option<PathBuf>,
-    /// Number of uids of the reference network's subnet: --legacy refuses a uid that is not below it
+    /// Number of uids of the reference network's subnet, for --legacy: uids must be smaller
     #[arg(long, value_name = "N", default_value_t = 256, requires = "legacy", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     legacy_uids: u32,
 }

@@ -15,7 +15,7 @@ use naschain_identity::ss58;
 pub(crate) struct CallerArgs {
     #[command(flatten)]
     wallet: WalletArgs,
-    /// Hotkey address that the genomaster must have [default: that of the first answer]
+    /// Hotkey address that the genomaster must have [default: trust the first address seen]
     #[arg(long, value_name = "ADDRESS")]
     genomaster_hotkey: Option<String>,
     /// PEM file of certificates to trust for https, besides the public ones

@@ -15,7 +15,7 @@ use crate::coordinator::shared::Settings;
 use crate::journal::folder_lock::FolderLock;
 use crate::journal::run_folder::create_or_check;
 use crate::journal::secret::create_or_read_secret;
-use crate::journal::store::{Place, PlaceParser};
+use crate::journal::store::{JournalPlace, PlaceParser};
 use naschain_run::RunSpec;
 
 /// The flags that `search` and `serve` share.
@@ -30,7 +30,7 @@ pub(crate) struct CommonArgs {
     /// Location of the journal: a file, or postgres://USER@HOST/DATABASE, which several
     /// genomasters of one run can share [default: journal.sqlite in the run's folder]
     #[arg(long, value_name = "PLACE", value_parser = PlaceParser)]
-    store: Option<Place>,
+    store: Option<JournalPlace>,
 }
 
 /// An opened run.
@@ -65,7 +65,7 @@ impl CommonArgs {
         let lock = FolderLock::take(&dir)?;
         settings.history_jobs = count_jobs(&dir)?;
         let place = self.store.clone();
-        let place = place.unwrap_or_else(|| Place::of_run(&dir));
+        let place = place.unwrap_or_else(|| JournalPlace::of_run(&dir));
         if secret {
             settings.secret = create_or_read_secret(&dir, &place, &spec).await?;
             spec.secret_hash = settings.secret.map(|secret| secret.hash());

@@ -35,7 +35,8 @@ impl Preset {
                 ((3, 4, 8), recipe(3, 64, 0.05, [10_000, 5_000]))
             }
             DataName::Cifar10 | DataName::Cifar100 => ((3, 5, 16), Recipe::default()),
-            DataName::Folder(_) | DataName::Npz(_) => {
+            // Folders, archives, and data sets that have no preset.
+            _ => {
                 let available = dataset.train.len();
                 let validation = (available / 5).min(5_000);
                 let train = (available - validation).min(45_000);

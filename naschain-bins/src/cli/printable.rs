@@ -1,4 +1,4 @@
-//! Text of others on a terminal.
+//! Escapes untrusted text for terminals.
 
 use std::borrow::Cow;
 

@@ -140,7 +140,7 @@ pub(crate) struct RunArgs {
     /// Whether miners of the reference network take part, which send no heartbeats.
     #[arg(skip)]
     pub silent_uids: bool,
-    /// Whether miners may be strangers, whose records limit what they get; set by `serve` for signed
+    /// Whether miners may be strangers, whose reputation limits what they get; set by `serve` for signed
     /// runs.
     #[arg(skip)]
     pub has_strangers: bool,
@@ -247,10 +247,7 @@ impl RunArgs {
         };
         let recipe = self.recipe(preset.recipe);
         let search = self.search(space.genome_len())?;
-        let data = DataSpec {
-            name: name.to_string(),
-            digest: dataset.digest(),
-        };
+        let data = DataSpec::new(name.to_string(), dataset.digest());
         let mut spec = RunSpec::new(space, data);
         spec.versions = versions();
         spec.search = search;

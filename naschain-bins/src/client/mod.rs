@@ -26,7 +26,7 @@ use crate::clock;
 use crate::server::tls::certificates;
 use naschain_identity::{Auth, Hotkey, SignedParts, ss58};
 use naschain_run::{
-    ClosedJobs, Exam, ExamRequest, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest,
+    EndedJobs, Exam, ExamRequest, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest,
     JoinRequest, JournalPage, LeaveRequest, ProblemKind, ResultRequest, RunSpec,
 };
 
@@ -297,7 +297,7 @@ impl Client {
     }
 
     /// The jobs that have ended, from number `after` on.
-    pub async fn jobs(&self, after: usize) -> Result<ClosedJobs, ClientError> {
+    pub async fn jobs(&self, after: usize) -> Result<EndedJobs, ClientError> {
         let path = format!("/v1/batches?after={after}");
         self.get(&path, MAX_PAGE_BYTES).await
     }

@@ -45,6 +45,11 @@ pub enum TransportError {
 }
 
 impl Transport {
+    /// Whether the genomaster is in the same process.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Transport::Local(_))
+    }
+
     /// The run's specification.
     pub async fn run(&self) -> Result<RunSpec, TransportError> {
         match self {
@@ -165,16 +170,13 @@ impl From<ClientError> for TransportError {
         let ClientError::Refused(problem) = error else {
             return TransportError::Unavailable(text);
         };
-        match (&problem.kind, problem.status) {
+        match problem.kind {
             // A lease is unknown if another run has taken over the address.
-            (ProblemKind::StaleLease | ProblemKind::UnknownLease, _) => {
-                TransportError::LeaseEnded(text)
-            }
-            (ProblemKind::WrongRun, _) => TransportError::OtherRun(text),
-            (ProblemKind::UnknownMiner, _) => TransportError::NotJoined(text),
-            // Only these come from a genomaster that has read the request. Anything else leaves a
-            // result in the outbox, to be delivered when the problem is solved.
-            (ProblemKind::NotYours, _) | (_, 409 | 422) => TransportError::Refused(text),
+            ProblemKind::StaleLease | ProblemKind::UnknownLease => TransportError::LeaseEnded(text),
+            ProblemKind::WrongRun => TransportError::OtherRun(text),
+            ProblemKind::UnknownMiner => TransportError::NotJoined(text),
+            kind if kind.was_processed() => TransportError::Refused(text),
+            // The result stays in the outbox, to be delivered when the problem is solved.
             _ => TransportError::NotProcessed(text),
         }
     }

@@ -13,8 +13,8 @@ use crate::cli::program::print;
 use crate::client::Client;
 use crate::journal::SNAPSHOT_FORMAT;
 use crate::journal::run_folder::read_spec;
-use crate::journal::store::{Place, PlaceParser, Snapshot, Store};
-use naschain_run::{Auditor, ClosedJob, Entry, FrontEntry, Signers, Unsigned};
+use crate::journal::store::{JournalPlace, PlaceParser, Snapshot, Store};
+use naschain_run::{Auditor, EndedJob, Entry, FrontEntry, Signers, Unsigned};
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -25,7 +25,7 @@ pub struct AuditArgs {
     /// Location of the run's journal, if not in its folder: a file or
     /// postgres://USER@HOST/DATABASE
     #[arg(long, value_name = "PLACE", value_parser = PlaceParser)]
-    store: Option<Place>,
+    store: Option<JournalPlace>,
     /// Number and hash of the last event of an earlier audit, as it printed them; it is a fault if
     /// this event is missing or different, so that removal of later events is detected
     #[arg(long, value_name = "NUMBER:HASH", value_parser = known)]
@@ -104,7 +104,10 @@ pub(crate) async fn audit(args: &AuditArgs) -> Result<AuditReport> {
     } else {
         let dir = PathBuf::from(&args.target);
         let spec = read_spec(&dir.join("run.json"))?;
-        let place = args.store.clone().unwrap_or_else(|| Place::of_run(&dir));
+        let place = args
+            .store
+            .clone()
+            .unwrap_or_else(|| JournalPlace::of_run(&dir));
         let store = place.read(spec.digest()).await?;
         (spec, Source::Local(Box::new(store), dir))
     };
@@ -123,14 +126,14 @@ pub(crate) async fn audit(args: &AuditArgs) -> Result<AuditReport> {
     source.close().await?;
     let state = auditor.state();
     let accepted = state
-        .closed()
+        .ended_jobs()
         .iter()
-        .filter(|closed| closed.failure.is_none());
+        .filter(|ended| ended.failure.is_none());
     Ok(AuditReport {
         run: state.spec().digest(),
         events: auditor.head().number,
         head: format!("{}:{}", auditor.head().number, auditor.head().hash),
-        jobs: state.closed().len(),
+        jobs: state.ended_jobs().len(),
         accepted: accepted.count(),
         front: state.front().len(),
         finished: state.is_finished(),
@@ -215,20 +218,20 @@ impl Source {
 
     /// Compares the genomaster's list of jobs and its front with the journal.
     async fn check_claims(&mut self, auditor: &Auditor, faults: &mut Vec<String>) -> Result<()> {
-        let closed = auditor.state().closed();
+        let ended = auditor.state().ended_jobs();
         match self {
-            Source::Local(_, dir) => check_history(dir, closed, faults),
+            Source::Local(_, dir) => check_history(dir, ended, faults),
             Source::Remote(client) => {
                 let mut claimed = Vec::new();
                 loop {
                     let page = client.jobs(claimed.len()).await?;
                     claimed.extend(page.jobs);
                     // More jobs may have ended since the journal was read; those are not compared.
-                    if claimed.len() >= closed.len() || claimed.len() >= page.total {
+                    if claimed.len() >= ended.len() || claimed.len() >= page.total {
                         break;
                     }
                 }
-                compare(&claimed, closed, "the genomaster's list of jobs", faults);
+                compare(&claimed, ended, "the genomaster's list of jobs", faults);
                 // Until then the front may change between the requests for the journal and for the
                 // front.
                 if auditor.state().is_finished() {
@@ -319,23 +322,23 @@ async fn follow(
 
 /// Compares `history.jsonl` with the journal. It is written after the journal, so it may have fewer
 /// jobs, but not more.
-fn check_history(dir: &Path, closed: &[ClosedJob], faults: &mut Vec<String>) -> Result<()> {
+fn check_history(dir: &Path, ended: &[EndedJob], faults: &mut Vec<String>) -> Result<()> {
     let Some(claimed) = read_history(dir)? else {
         return Ok(());
     };
-    compare(&claimed, closed, HISTORY_FILE, faults);
-    if claimed.len() > closed.len() {
+    compare(&claimed, ended, HISTORY_FILE, faults);
+    if claimed.len() > ended.len() {
         faults.push(format!(
             "{HISTORY_FILE} has {} jobs, the journal only {}: events are missing at its end",
             claimed.len(),
-            closed.len()
+            ended.len()
         ));
     }
     Ok(())
 }
 
-fn compare(claimed: &[ClosedJob], closed: &[ClosedJob], source: &str, faults: &mut Vec<String>) {
-    for (claimed, verified) in claimed.iter().zip(closed) {
+fn compare(claimed: &[EndedJob], ended: &[EndedJob], source: &str, faults: &mut Vec<String>) {
+    for (claimed, verified) in claimed.iter().zip(ended) {
         if claimed != verified {
             faults.push(format!(
                 "{source}: {} does not follow from the journal",

@@ -12,7 +12,7 @@ use naschain_train::Dataset;
 
 use crate::artifacts::front;
 use crate::artifacts::front::FrontModel;
-use crate::artifacts::history::History;
+use crate::artifacts::history::{HISTORY_FILE, History};
 use crate::artifacts::models::MODEL_FILE;
 use crate::artifacts::table::front_table;
 use crate::cli::printable::printable;
@@ -24,7 +24,7 @@ use naschain_run::RunState;
 pub(crate) async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&Bar>) -> Result<()> {
     let mut changes = coordinator.changes();
     let mut history = coordinator
-        .with_state(|state| History::start(dir, state.closed()))
+        .with_state(|state| History::start(dir, state.ended_jobs()))
         .await?;
     let mut failing = false;
     loop {
@@ -34,7 +34,7 @@ pub(crate) async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&B
                 if let Some(bar) = bar {
                     bar.show(state);
                 }
-                (history.follow(state.closed()), state.is_finished())
+                (history.follow(state.ended_jobs()), state.is_finished())
             })
             .await;
         // Nothing is lost while the history cannot be written, for example on a full disk, because
@@ -42,7 +42,7 @@ pub(crate) async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&B
         if let (Err(error), false) = (&written, failing) {
             tracing::error!("{error:#}; retrying until it can be written");
         } else if failing && written.is_ok() {
-            tracing::info!("history.jsonl is complete again");
+            tracing::info!("{HISTORY_FILE} is complete again");
         }
         failing = written.is_err();
         if finished && !failing {
@@ -102,8 +102,8 @@ pub(crate) async fn conclude(
 
 /// Why no network has a result, with the reason of the first one.
 fn no_front(state: &RunState) -> String {
-    let count = state.closed().len();
-    let first = state.closed().first().map(|job| {
+    let count = state.ended_jobs().len();
+    let first = state.ended_jobs().first().map(|job| {
         let reported = job.rows.iter().find_map(|(_, row)| match row {
             Row::Failed(reason) => Some(reason.clone()),
             _ => None,

@@ -37,12 +37,13 @@ pub struct ServeArgs {
     #[command(flatten)]
     access: AccessArgs,
     /// Train every network with --seed, which is public, as with --unsigned. By default each training
-    /// gets a seed of its own, which nobody can know before its job: it follows from a secret in the
-    /// run's folder
+    /// gets its own secret seed, which a miner learns only with the job: it follows from a secret in
+    /// the run's folder
     #[arg(long)]
     public_seeds: bool,
-    /// Admit new hotkeys without an entrance examination, a training of about a second that finds
-    /// wrong machines and makes names cost something; with --unsigned there is none
+    /// Admit new hotkeys without an entrance examination, a training of about a second that detects
+    /// machines that compute wrong results, and makes new hotkeys costly; with --unsigned there is no
+    /// examination
     #[arg(long)]
     no_exam: bool,
 }

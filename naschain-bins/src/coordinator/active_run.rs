@@ -91,17 +91,17 @@ impl Group {
         self.events += 1;
         self.last = active.state.events();
         self.makes_work_or_ends |= actions.iter().any(makes_work_or_ends);
-        let messages = active.publisher.publish(&active.state, event, &actions);
+        let public_events = active.publisher.publish(&active.state, event, &actions);
         server_sent_events(
             self.last,
             now,
-            &messages,
+            &public_events,
             Cursor::default(),
             &mut self.published,
         );
         // Not returned: this event is applied, so the whole group has to fail, when it is
         // committed.
-        if let Err(error) = active.stage(now, event, proof, &messages) {
+        if let Err(error) = active.stage(now, event, proof, &public_events) {
             self.failed = Some(error);
         }
         Ok(actions)
@@ -129,12 +129,12 @@ impl ActiveRun {
         now: Millis,
         event: &Event,
         proof: Option<&Proof>,
-        messages: &[PublicEvent],
+        public_events: &[PublicEvent],
     ) -> Result<()> {
         let journal = self.journal.as_mut().context("the journal is closed")?;
         journal.append(now, event, proof)?;
-        if !messages.is_empty() {
-            journal.set_feed(serde_json::to_string(messages)?);
+        if !public_events.is_empty() {
+            journal.set_feed(serde_json::to_string(public_events)?);
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! The latest answers, so that a repeated answer can be told from another one under the same lease.
+//! The latest answers, so that a repeated answer can be distinguished from a different answer under
+//! the same lease.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn another_answer_is_told_from_a_repeated_one_and_memory_is_bounded() {
+    fn different_answers_are_distinguished_from_repeats_and_memory_is_bounded() {
         let mut answers = Answers::default();
         answers.remember(&submit(1, "a"));
         let row = |text: &str| Row::Failed(text.to_owned());

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::artifacts::history::HISTORY_FILE;
 use crate::clock;
 use crate::clock::RunClock;
 use crate::coordinator::shared::Shared;
 use crate::journal::Journal;
-use crate::journal::store::Place;
+use crate::journal::store::JournalPlace;
 use naschain_run::{JournalHead, RunState};
 
 /// Without commands the leader still looks for them twice a second; if it has not for this long, it
@@ -33,7 +34,11 @@ impl Continuity {
 
     /// Opens the journal to lead. Where this genomaster has acknowledged events, or the run's folder
     /// has a history, a missing journal is an error, and so is one without these events.
-    pub(crate) async fn open(&self, place: &Place, shared: &Shared) -> Result<Option<Journal>> {
+    pub(crate) async fn open(
+        &self,
+        place: &JournalPlace,
+        shared: &Shared,
+    ) -> Result<Option<Journal>> {
         let run = shared.rules.run;
         let has_begun = self.acknowledged.is_some() || shared.settings.history_jobs.is_some();
         let journal = if has_begun {
@@ -50,7 +55,7 @@ impl Continuity {
         Ok(Some(journal))
     }
 
-    /// Begins to measure pauses: restoring the state is none.
+    /// Starts measuring pauses; restoring the state does not count as one.
     pub(crate) fn restart(&mut self) {
         self.served = clock::now();
     }
@@ -62,7 +67,7 @@ impl Continuity {
         self.restart();
         if pause >= MIN_PAUSE {
             tracing::warn!(
-                "this genomaster answered nobody for {:.1} s; leases last as much longer",
+                "this genomaster was unresponsive for {:.1} s; all leases are extended by that time",
                 pause.as_secs_f64()
             );
             clock.leave_out(pause);
@@ -70,12 +75,16 @@ impl Continuity {
     }
 }
 
-/// Refuses a journal with fewer finished jobs than the history in the run's folder has.
-pub(crate) fn check_history(state: &RunState, known: Option<usize>, place: &Place) -> Result<()> {
-    let ended = state.closed().len();
+/// Refuses a journal with fewer ended jobs than the history in the run's folder has.
+pub(crate) fn check_history(
+    state: &RunState,
+    known: Option<usize>,
+    place: &JournalPlace,
+) -> Result<()> {
+    let ended = state.ended_jobs().len();
     match known.filter(|known| *known > ended) {
         Some(known) => bail!(
-            "{place} has {ended} finished jobs, and history.jsonl in the run's folder has {known}: restore the journal from a backup, or start a new run in another folder"
+            "{place} has {ended} ended jobs, and {HISTORY_FILE} in the run's folder has {known}: restore the journal from a backup, or start a new run in another folder"
         ),
         None => Ok(()),
     }

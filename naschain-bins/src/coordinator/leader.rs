@@ -17,7 +17,7 @@ use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::coordinator::continuity::{Continuity, check_history};
 use crate::coordinator::shared::{Command, PublishedEvents, Shared};
 use crate::coordinator::signed::use_request;
-use crate::journal::store::Place;
+use crate::journal::store::JournalPlace;
 use naschain_run::Proof;
 
 /// Maximum number of commands per transaction. Each becomes at most one row, so a group stays below
@@ -39,7 +39,7 @@ const SNAPSHOT_EVENTS: u64 = 20_000;
 /// The writing task.
 pub(crate) struct Leader {
     shared: Arc<Shared>,
-    place: Place,
+    place: JournalPlace,
     queue: mpsc::Receiver<Command>,
     checked: std::time::Instant,
     continuity: Continuity,
@@ -47,7 +47,11 @@ pub(crate) struct Leader {
 }
 
 impl Leader {
-    pub(crate) fn new(shared: Arc<Shared>, place: Place, queue: mpsc::Receiver<Command>) -> Leader {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        place: JournalPlace,
+        queue: mpsc::Receiver<Command>,
+    ) -> Leader {
         Leader {
             shared,
             place,
@@ -331,7 +335,8 @@ impl Leader {
             self.continuity.acknowledged = Some(journal.head());
             self.shared.metrics.committed(group.events, began.elapsed());
         }
-        // Also where nothing was written: a repetition is acknowledged, and the health is asked for.
+        // Checked even if nothing was written, because repeated answers are acknowledged and /healthz
+        // is served.
         journal.check_files()?;
         if self.checked.elapsed() >= CHECK_INTERVAL {
             journal.check().await?;

@@ -16,7 +16,7 @@ const BOUNDS_S: [f64; 13] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
 ];
 
-/// Maximum number of miners with figures of their own.
+/// Maximum number of miners with their own time series; the help texts name it.
 const MAX_LISTED_MINERS: usize = 50;
 
 /// A histogram of durations.
@@ -63,7 +63,7 @@ pub struct Metrics {
     pub refused: AtomicU64,
     /// Journal writes that failed.
     pub failed_commits: AtomicU64,
-    /// Readers that follow the event feed.
+    /// Readers that follow the event stream.
     pub feed_readers: AtomicU64,
     actions: Mutex<BTreeMap<&'static str, u64>>,
     commits: Mutex<Histogram>,
@@ -149,7 +149,7 @@ impl Metrics {
         gauge(
             &mut text,
             name,
-            "readers that follow the event feed",
+            "readers that follow the event stream",
             readers,
         );
         let name = "naschain_actions_total";
@@ -207,11 +207,11 @@ fn run_metrics(text: &mut String, state: &RunState) {
     let jobs = "naschain_jobs";
     head(text, jobs, "jobs by state", "gauge");
     let failed = state
-        .closed()
+        .ended_jobs()
         .iter()
-        .filter(|closed| closed.failure.is_some());
+        .filter(|ended| ended.failure.is_some());
     let failed = failed.count();
-    let accepted = state.closed().len() - failed;
+    let accepted = state.ended_jobs().len() - failed;
     for (kind, count) in [
         ("open", board.open_jobs()),
         ("accepted", accepted),
@@ -223,7 +223,7 @@ fn run_metrics(text: &mut String, state: &RunState) {
         text,
         "naschain_leases",
         "active leases",
-        board.live_leases() as u64,
+        board.active_leases() as u64,
     );
     let present = board.miners().filter(|(_, present, _)| *present).count();
     gauge(
@@ -247,13 +247,13 @@ fn run_metrics(text: &mut String, state: &RunState) {
     );
     let miners = busiest_miners(state);
     let name = "naschain_rewarded_rows_total";
-    let help = "rewarded answers, by miner; of those with most answers";
+    let help = "rewarded answers, by miner (the 50 with the most answers)";
     head(text, name, help, "counter");
     for (miner, tally) in &miners {
         let _ = writeln!(text, "{name}{{miner=\"{miner}\"}} {}", tally.points);
     }
     let name = "naschain_rejected_rows_total";
-    let help = "answers that were not rewarded, by miner; of those with most answers";
+    let help = "answers that were not rewarded, by miner (the 50 with the most answers)";
     head(text, name, help, "counter");
     for (miner, tally) in &miners {
         let _ = writeln!(text, "{name}{{miner=\"{miner}\"}} {}", tally.rejected_jobs);
@@ -294,13 +294,13 @@ fn counted(action: &Action) -> Option<&'static str> {
         Action::Idle { .. } => "idle",
         Action::Renewed { .. } => "renewed",
         Action::Filled { .. } => "answered",
-        Action::Late { .. } => "answered_second",
+        Action::Late { .. } => "answered_late",
         Action::Moved { .. } => "moved",
         Action::Expired { .. } => "expired",
         Action::Revoked { .. } => "revoked",
         Action::Away { .. } => "away",
         Action::Escalated { .. } => "escalated",
-        Action::NewRound { .. } => "redealt",
+        Action::NewRound { .. } => "new_round",
         Action::Closed { .. } => "accepted",
         Action::Failed { .. } => "failed",
         _ => return None,

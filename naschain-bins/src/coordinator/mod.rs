@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use naschain_consensus::{Action, Event, JobId, LeaseId, Millis, MinerId, NoWork, Rejected, Row};
+use naschain_core::Genome;
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
 use crate::clock;
@@ -32,14 +33,14 @@ use crate::coordinator::leader::Leader;
 use crate::coordinator::metrics::Metrics;
 use crate::coordinator::shared::{Command, PublishedEvents, Settings, Shared};
 use crate::coordinator::signed::use_nonce;
-use crate::journal::store::Place;
+use crate::journal::store::JournalPlace;
 use naschain_identity::{MAX_AHEAD_NS, Nonces};
 use naschain_run::{Job, JobReply, Proof, RequestRules, RunSpec, RunState};
 
 /// Search, job board and journal of a run.
 ///
-/// `search` and `serve` use the same coordinator; only `client/transport.rs` distinguishes a call
-/// in the same process from one over HTTP.
+/// `search` and `serve` use the same coordinator; only `client/transport.rs` implements both calls
+/// in the same process and calls over HTTP.
 pub struct Coordinator {
     pub(crate) shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
@@ -58,7 +59,7 @@ const MAX_BUFFERED_GROUPS: usize = 256;
 impl Coordinator {
     /// Opens the journal of a run and restores the state; becomes a standby if another genomaster
     /// leads.
-    pub async fn open(place: Place, spec: RunSpec) -> Result<Arc<Coordinator>> {
+    pub async fn open(place: JournalPlace, spec: RunSpec) -> Result<Arc<Coordinator>> {
         Coordinator::open_with(place, spec, Settings::default()).await
     }
 
@@ -68,7 +69,7 @@ impl Coordinator {
     /// Also if the journal has requests that were signed for another genomaster: all genomasters of
     /// a run must share a hotkey.
     pub async fn open_with(
-        place: Place,
+        place: JournalPlace,
         spec: RunSpec,
         settings: Settings,
     ) -> Result<Arc<Coordinator>> {
@@ -249,27 +250,13 @@ impl Coordinator {
                 actions, genome, ..
             } = sent?;
             first = false;
+            if let Some(job) = self.granted(&actions, genome) {
+                return Ok(JobReply::Job(job));
+            }
             let mut wake_up = give_up;
-            for action in actions {
-                if let Action::Idle {
-                    reason:
-                        NoWork::TooFast { until } | NoWork::BackOff { until } | NoWork::Draw { until },
-                    ..
-                } = action
-                {
-                    // No event announces that a miner is eligible again, so a timer has to wake it.
-                    wake_up = give_up.min(clock::now() + self.until(until).await);
-                }
-                if let Action::Leased { job, lease, .. } = action {
-                    return Ok(JobReply::Job(Job {
-                        run: self.run(),
-                        job,
-                        lease,
-                        genome: genome.expect("a leased job was opened"),
-                        lease_ms: self.shared.spec.rules.lease_ms,
-                        training_seed: self.training_seed(job),
-                    }));
-                }
+            if let Some(until) = eligible_at(&actions) {
+                // No event announces that a miner is eligible again, so a timer has to wake it.
+                wake_up = give_up.min(clock::now() + self.until(until).await);
             }
             let closing =
                 unavailable.wait_for(|unavailable| *unavailable == Some(Unavailable::Closing));
@@ -284,6 +271,22 @@ impl Coordinator {
                 }
             }
         }
+    }
+
+    /// The job that a request for work was granted, if any; `genome` is the job's.
+    fn granted(&self, actions: &[Action], genome: Option<Genome>) -> Option<Job> {
+        let (job, lease) = actions.iter().find_map(|action| match action {
+            Action::Leased { job, lease, .. } => Some((*job, *lease)),
+            _ => None,
+        })?;
+        Some(Job {
+            run: self.run(),
+            job,
+            lease,
+            genome: genome.expect("a leased job was opened"),
+            lease_ms: self.shared.spec.rules.lease_ms,
+            training_seed: self.training_seed(job),
+        })
     }
 
     /// Time until the run time `then`.
@@ -351,6 +354,17 @@ impl Coordinator {
         }
         answered.await.unwrap_or(Ok(()))
     }
+}
+
+/// When a miner that got no work may get some again, if the job board has said so.
+fn eligible_at(actions: &[Action]) -> Option<Millis> {
+    actions.iter().find_map(|action| match action {
+        Action::Idle {
+            reason: NoWork::TooFast { until } | NoWork::BackOff { until } | NoWork::Draw { until },
+            ..
+        } => Some(*until),
+        _ => None,
+    })
 }
 
 /// Waits until a nonce that is not journaled is in the past. A restarted genomaster refuses requests

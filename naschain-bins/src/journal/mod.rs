@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use naschain_consensus::{Event, Millis};
 use naschain_core::Digest;
 
-use crate::journal::store::{Place, Snapshot, Store};
+use crate::journal::store::{JournalPlace, Snapshot, Store};
 use naschain_run::{Entry, JournalHead, Proof};
 
 /// The layout of snapshots. With another layout or version the journal is replayed: a snapshot is
@@ -29,16 +29,16 @@ impl Journal {
     /// Opens the journal of the run with this digest to lead it; `None` if another genomaster
     /// leads. The position is before the first entry: [`Journal::snapshot`] and
     /// [`Journal::read_next`] move it to its end.
-    pub async fn lead(place: &Place, run: Digest) -> Result<Option<Journal>> {
+    pub async fn lead(place: &JournalPlace, run: Digest) -> Result<Option<Journal>> {
         Journal::open(place, run, false).await
     }
 
     /// Like [`Journal::lead`] for a run that has begun: a missing file is an error.
-    pub async fn lead_existing(place: &Place, run: Digest) -> Result<Option<Journal>> {
+    pub async fn lead_existing(place: &JournalPlace, run: Digest) -> Result<Option<Journal>> {
         Journal::open(place, run, true).await
     }
 
-    async fn open(place: &Place, run: Digest, must_exist: bool) -> Result<Option<Journal>> {
+    async fn open(place: &JournalPlace, run: Digest, must_exist: bool) -> Result<Option<Journal>> {
         let store = place.lead(run, must_exist).await?;
         let root = JournalHead::root(run);
         Ok(store.map(|store| Journal {

@@ -8,7 +8,7 @@ use naschain_core::Digest;
 use naschain_run::{RunSecret, RunSpec};
 
 use crate::journal::run_folder::{create_folder, read_spec, sync_folder};
-use crate::journal::store::Place;
+use crate::journal::store::JournalPlace;
 use crate::random::random_bytes;
 
 const SECRET_FILE: &str = "secret";
@@ -18,7 +18,7 @@ const SECRET_FILE: &str = "secret";
 /// its secret.
 pub(crate) async fn create_or_read_secret(
     dir: &Path,
-    place: &Place,
+    place: &JournalPlace,
     settings: &RunSpec,
 ) -> Result<Option<RunSecret>> {
     let (run, path) = (dir.join("run.json"), dir.join(SECRET_FILE));

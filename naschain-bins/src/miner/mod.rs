@@ -165,7 +165,7 @@ impl Miner {
             spec.versions
         );
         // In this process, the networks within the limit are searched.
-        if let Transport::Http(_) = self.transport {
+        if !self.transport.is_local() {
             self.trainer.check_memory(&spec)?;
         }
         let dataset = match dataset {

@@ -8,7 +8,6 @@ use naschain_consensus::MinerId;
 
 use crate::line_file;
 use naschain_identity::ss58;
-use naschain_run::legacy_uid;
 
 /// Hotkeys and their owners; an owner's miners get one seat of a job together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,9 +26,7 @@ impl AllowList {
         for line in line_file::pairs(text, ["hotkey", "owner"]) {
             let (number, hotkey, owner) = line?;
             let miner = MinerId::new(hotkey);
-            let is_uid = miner
-                .as_ref()
-                .is_ok_and(|miner| legacy_uid(miner).is_some());
+            let is_uid = miner.as_ref().is_ok_and(|miner| miner.uid().is_some());
             // The checksum of an address reveals a mistyped character now, not when its miner is
             // refused.
             if !is_uid {

@@ -18,7 +18,7 @@ use crate::server::exams::Exams;
 use crate::server::limits::{RateLimit, max_body_bytes, network};
 use crate::server::problem::Failure;
 use naschain_identity::{Auth, AuthError, Hotkey, Nonces, SignedParts};
-use naschain_run::{JoinRequest, ProblemKind, Proof, legacy_uid};
+use naschain_run::{JoinRequest, ProblemKind, Proof};
 
 /// Timeout for receiving a request body, so that a slow client does not hold its connection
 /// forever.
@@ -57,7 +57,7 @@ pub(crate) struct Caller {
 impl Caller {
     /// Rejects a request for another miner than the signer.
     pub(crate) fn check_is(&self, miner: &MinerId) -> Result<(), Failure> {
-        if self.uids_have_tokens && legacy_uid(miner).is_some() {
+        if self.uids_have_tokens && miner.uid().is_some() {
             let detail = format!(
                 "{miner} is a miner of the reference network, which uses /request_job and /finish_job with its token; a miner under /v1 needs another name"
             );
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_those_of_strangers() {
+    fn loopback_has_no_client_address() {
         let remote_address = |behind_proxy, peer: &str, forwarded| {
             let access = Access {
                 behind_proxy,
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_is_held_to_its_rate() {
+    async fn the_rate_limit_of_an_address_is_enforced() {
         let access = Access {
             rate_per_address: 5,
             ..Access::default()

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_share_lasts_as_long_as_its_bytes() {
+    async fn a_budget_share_is_released_with_its_bytes() {
         let budget = ResponseBudget {
             timeout: Duration::from_millis(20),
             ..ResponseBudget::default()

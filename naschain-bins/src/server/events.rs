@@ -27,7 +27,7 @@ use crate::coordinator::shared::PublishedEvents;
 use crate::server::budget::ResponseBudget;
 use crate::server::problem::Failure;
 
-/// Share of the budget for a part of the missed events: messages are longer than what is stored.
+/// Share of the budget for a part of the missed events: public events are longer than what is stored.
 const PART_SHARE_BYTES: usize = 2 * PART_BYTES;
 /// Maximum number of readers.
 const MAX_READERS: u64 = 1_000;
@@ -35,7 +35,7 @@ const MAX_READERS: u64 = 1_000;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 #[derive(Deserialize)]
-pub(crate) struct After {
+pub(crate) struct AfterCursor {
     after: Option<String>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct After {
 pub(crate) async fn events(
     State(coordinator): State<Arc<Coordinator>>,
     State(budget): State<ResponseBudget>,
-    query: Result<Query<After>, QueryRejection>,
+    query: Result<Query<AfterCursor>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let wrong = |detail: String| Failure::new(ProblemKind::BadCursor, detail);
@@ -150,17 +150,23 @@ impl Reader {
     /// A part of the missed events.
     async fn catch_up(&mut self) -> Result<Bytes, Failure> {
         let share = self.budget.share(PART_SHARE_BYTES).await?;
-        // From the event of the cursor on, if some of its messages may not have been sent.
+        // From the event of the cursor on, if some of its public events may not have been sent.
         let all_sent = self.cursor.part == u64::MAX;
         let first = self.cursor.number.saturating_add(u64::from(all_sent));
         let part = self.coordinator.published_events(first).await?;
         let mut text = String::new();
         for (number, now_ms, feed) in &part.entries {
             // A damaged column is skipped here; an audit reports it.
-            let messages: Vec<PublicEvent> = serde_json::from_str(feed).unwrap_or_default();
-            server_sent_events(*number, Millis(*now_ms), &messages, self.cursor, &mut text);
+            let public_events: Vec<PublicEvent> = serde_json::from_str(feed).unwrap_or_default();
+            server_sent_events(
+                *number,
+                Millis(*now_ms),
+                &public_events,
+                self.cursor,
+                &mut text,
+            );
         }
-        // Events without public messages are not in the part, so the last part may end before
+        // Events without public events are not in the part, so the last part may end before
         // `last`.
         self.cursor = match part.entries.last() {
             Some((number, ..)) if part.more => after_all_of(*number),
@@ -188,7 +194,7 @@ fn after_all_of(number: u64) -> Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::store::Place;
+    use crate::journal::store::JournalPlace;
     use naschain_consensus::Event;
     use naschain_core::MacroSpace;
     use naschain_run::{DataSpec, RunSpec};
@@ -203,10 +209,7 @@ mod tests {
             init_channels: 4,
             classes: digits.classes,
         };
-        let data = DataSpec {
-            name: "digits".to_owned(),
-            digest: digits.digest(),
-        };
+        let data = DataSpec::new("digits", digits.digest());
         RunSpec::new(space, data)
     }
 
@@ -225,7 +228,7 @@ mod tests {
     async fn a_reader_that_sleeps_through_more_than_is_buffered_misses_nothing() {
         let dir = std::env::temp_dir().join(format!("naschain-lag-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
-        let coordinator = Coordinator::open(Place::of_run(&dir), spec())
+        let coordinator = Coordinator::open(JournalPlace::of_run(&dir), spec())
             .await
             .unwrap();
         let join = async |number| {

@@ -26,7 +26,8 @@ const MAX_WAITING: usize = 16;
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const MAX_PAUSE: Duration = Duration::from_secs(600);
 
-/// The examinations of one genomaster. They are not in the journal: who has joined has passed.
+/// The examinations of one genomaster. They are not in the journal: a
+/// hotkey that has joined needs no record, since it has passed.
 pub struct Exams {
     spec: RunSpec,
     dataset: Arc<Dataset>,
@@ -222,10 +223,7 @@ mod tests {
             init_channels: 4,
             classes: dataset.classes,
         };
-        let data = DataSpec {
-            name: "digits".to_owned(),
-            digest: dataset.digest(),
-        };
+        let data = DataSpec::new("digits", dataset.digest());
         let mut spec = RunSpec::new(space, data);
         spec.recipe.train_images = 96;
         spec.recipe.validation_images = 64;
@@ -234,7 +232,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_trains_passes_and_who_guesses_waits() {
+    async fn a_correct_digest_passes_and_a_wrong_one_delays() {
         let exams = exams();
         let (ada, eve): (MinerId, MinerId) = ("ada".parse().unwrap(), "eve".parse().unwrap());
         let exam = exams.offer(&ada, None).unwrap();

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_and_then_the_rate() {
+    fn a_burst_is_followed_by_the_rate_limit() {
         let start = crate::clock::now();
         let mut limit = RateLimit::new(10);
         let at = |ms| start + Duration::from_millis(ms);

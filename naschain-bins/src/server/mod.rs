@@ -37,7 +37,7 @@ use crate::server::health::{healthz, measure, metrics, only_leading};
 use crate::server::legacy::Legacy;
 use crate::server::legacy::message::refusals_as_messages;
 use crate::server::limits::{MAX_BODY_BYTES, NetworkLimit};
-use crate::server::pages::{MAX_READS_PER_NETWORK, closed_jobs, front, journal, limit_reads};
+use crate::server::pages::{MAX_READS_PER_NETWORK, ended_jobs, front, journal, limit_reads};
 use crate::server::problem::Failure;
 use naschain_run::{
     ExamRequest, HeartbeatRequest, HistoryChain, Identity, JobReply, JobRequest, JoinRequest,
@@ -110,7 +110,7 @@ fn signed_routes(app: App) -> Router {
 /// Signed routes with large responses.
 fn validator_routes(app: App) -> Router {
     Router::new()
-        .route("/v1/batches", get(closed_jobs))
+        .route("/v1/batches", get(ended_jobs))
         .route("/v1/front", get(front))
         .with_state(app)
 }

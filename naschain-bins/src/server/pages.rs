@@ -1,4 +1,4 @@
-//! Large responses for validators: the journal, closed jobs, the front. Each is bounded in bytes and
+//! Large responses for validators: the journal, ended jobs, the front. Each is bounded in bytes and
 //! takes its share of the response budget; the journal is sent in parts while the client reads.
 
 use std::convert::Infallible;
@@ -24,7 +24,7 @@ use crate::server::auth::RemoteAddress;
 use crate::server::budget::{ResponseBudget, Share};
 use crate::server::limits::NetworkLimit;
 use crate::server::problem::Failure;
-use naschain_run::{ClosedJobs, Entry, FrontEntry, ProblemKind};
+use naschain_run::{EndedJobs, Entry, FrontEntry, ProblemKind};
 
 /// Maximum number of jobs per page.
 const MAX_JOBS: usize = 1_000;
@@ -85,36 +85,36 @@ fn too_many_reads(address: IpAddr) -> Failure {
     Failure::new(ProblemKind::TooManyReaders, detail)
 }
 
-pub(super) async fn closed_jobs(State(app): State<App>, query: AfterQuery) -> Reply<Response> {
+pub(super) async fn ended_jobs(State(app): State<App>, query: AfterQuery) -> Reply<Response> {
     let after = after(query)?;
     let share = app.budget.share(2 * MAX_JOBS_BYTES).await?;
     let page = app.coordinator.with_state(|state| {
-        let closed = state.closed();
+        let ended = state.ended_jobs();
         // `after` is any number that the client sent.
-        let after = after.min(closed.len());
+        let after = after.min(ended.len());
         let mut bytes = 0;
-        let jobs = closed[after..].iter().take(MAX_JOBS);
+        let jobs = ended[after..].iter().take(MAX_JOBS);
         let fits = |job: &&_| {
             let before = bytes;
             bytes += json(job).len();
             before < MAX_JOBS_BYTES
         };
         let end = after + jobs.take_while(fits).count();
-        let jobs = &closed[after..end];
-        let is_last = end == closed.len();
-        ClosedJobs {
+        let jobs = &ended[after..end];
+        let is_last = end == ended.len();
+        EndedJobs {
             // The chain covers all jobs, so only a client that has the last page can compare it.
             head: is_last.then(|| {
                 let mut chain = app.chain.lock().unwrap_or_else(PoisonError::into_inner);
-                chain.follow(closed);
+                chain.follow(ended);
                 chain.head(app.auth.hotkey())
             }),
             training_seeds: jobs
                 .iter()
-                .filter_map(|closed| app.coordinator.training_seed(closed.job))
+                .filter_map(|ended| app.coordinator.training_seed(ended.job))
                 .collect(),
             jobs: jobs.to_vec(),
-            total: closed.len(),
+            total: ended.len(),
             finished: state.is_finished(),
         }
     });

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use naschain_consensus::{JobId, Row};
 use naschain_core::Recipe;
 use naschain_run::{
-    ClosedJob, EpochWeights, Equivocation, HistoryChain, HistoryHead, JournalHead, RunSpec,
+    EndedJob, EpochWeights, Equivocation, HistoryChain, HistoryHead, JournalHead, RunSpec,
     ScoringReport, ScoringTerms, SignedHead, seeded_recipe, validate,
 };
 
@@ -36,7 +36,7 @@ pub(crate) struct ObservedRun {
     spec: RunSpec,
     genomaster: Option<String>,
     legacy: bool,
-    closed: Vec<ClosedJob>,
+    ended: Vec<EndedJob>,
     /// The seeds of their trainings as the genomaster gives them, in runs with a secret.
     training_seeds: Vec<u64>,
     finished: bool,
@@ -87,7 +87,7 @@ impl ObservedRun {
             spec,
             genomaster: genomaster.map(str::to_owned),
             legacy: observation.legacy,
-            closed: Vec::new(),
+            ended: Vec::new(),
             training_seeds: Vec::new(),
             finished: false,
             heads: known.as_ref().map_or_else(Vec::new, |r| r.heads.clone()),
@@ -128,10 +128,10 @@ impl ObservedRun {
         terms.legacy = self.legacy;
         terms.epoch_jobs = epoch_jobs.map_or(population, |n| n as usize);
         let proven = self.proven();
-        terms.finished = self.journal.is_finished() && proven.len() == self.closed.len();
+        terms.finished = self.journal.is_finished() && proven.len() == self.ended.len();
         terms.retrained = &self.retrained;
         let (mut report, epochs) = validate(proven, &terms);
-        report.unproven = self.closed.len() - proven.len();
+        report.unproven = self.ended.len() - proven.len();
         report.history = self.problem.clone();
         report.journal = self.journal.problem().map(str::to_owned);
         report.events = self.journal.head().number;
@@ -139,9 +139,9 @@ impl ObservedRun {
     }
 
     /// The jobs that are in the verified journal. What a genomaster only lists pays nobody.
-    fn proven(&self) -> &[ClosedJob] {
-        let proven = self.journal.closed().len().min(self.closed.len());
-        &self.closed[..proven]
+    fn proven(&self) -> &[EndedJob] {
+        let proven = self.journal.ended_jobs().len().min(self.ended.len());
+        &self.ended[..proven]
     }
 
     /// The genomaster's address, if it has one.
@@ -175,7 +175,7 @@ pub(crate) async fn fetch(
     run.check(head.as_ref(), &observation.state)?;
     // After the jobs, so that the journal contains them unless an open job hides its end.
     run.journal.follow(client).await?;
-    run.journal.compare(&run.closed);
+    run.journal.compare(&run.ended);
     run.check_journal();
     run.save(&observation.state)?;
     Ok((run.proven().len() > before, run.finished))
@@ -185,11 +185,10 @@ impl ObservedRun {
     /// Fetches the rest of the genomaster's list of jobs, and the head that it signs.
     async fn follow_list(&mut self, client: &Client) -> Result<Option<HistoryHead>> {
         loop {
-            let page = client.jobs(self.closed.len()).await?;
+            let page = client.jobs(self.ended.len()).await?;
             // An empty page also ends the loop, because `total` is only a claim of the genomaster.
-            let complete =
-                page.jobs.is_empty() || self.closed.len() + page.jobs.len() >= page.total;
-            self.closed.extend(page.jobs);
+            let complete = page.jobs.is_empty() || self.ended.len() + page.jobs.len() >= page.total;
+            self.ended.extend(page.jobs);
             self.training_seeds.extend(page.training_seeds);
             if complete {
                 self.finished = page.finished;
@@ -202,7 +201,7 @@ impl ObservedRun {
     /// this validator before a restart. A problem that was found once is kept, even if a later head
     /// is right.
     fn check(&mut self, head: Option<&HistoryHead>, state: &StateFolder) -> Result<()> {
-        self.chain.follow(&self.closed);
+        self.chain.follow(&self.ended);
         let genomaster = self.genomaster.as_deref();
         let problem = match head {
             Some(head) => self.chain.problem(head, genomaster),
@@ -229,12 +228,12 @@ impl ObservedRun {
     /// What this history lacks of the one that was verified before a restart.
     fn rewritten(&self) -> Option<String> {
         let known = self.verified.as_ref()?;
-        let (jobs, known_jobs) = (self.chain.length(), known.batches);
+        let (jobs, known_jobs) = (self.chain.length(), known.jobs);
         match self.chain.hash_at(known_jobs) {
-            Some(hash) if hash == known.batches_link => None,
+            Some(hash) if hash == known.jobs_hash => None,
             Some(hash) => Some(format!(
                 "the hash of its first {known_jobs} jobs is {hash}, but was {} when they were verified before: it was rewritten",
-                known.batches_link
+                known.jobs_hash
             )),
             None => Some(format!(
                 "it has {jobs} jobs, but {known_jobs} were verified before: jobs were removed"
@@ -253,7 +252,7 @@ impl ObservedRun {
         let same_genomaster = |head: &&SignedHead| head.run == own.run && head.hotkey == own.hotkey;
         let mut comparable = heads.iter().filter(same_genomaster);
         let found =
-            comparable.find_map(|head| Equivocation::find(head, own, &self.chain, &self.closed));
+            comparable.find_map(|head| Equivocation::find(head, own, &self.chain, &self.ended));
         if let Some(proof) = found {
             let run = self.spec.digest();
             state.save_proof(&state.equivocation_file(run), &proof)?;
@@ -279,7 +278,7 @@ impl ObservedRun {
 
     /// Checks what can only be checked after the list and the journal were read.
     fn check_journal(&mut self) {
-        let (listed, proven) = (self.closed.len(), self.journal.closed().len());
+        let (listed, proven) = (self.ended.len(), self.journal.ended_jobs().len());
         if self.finished && proven < listed && self.journal.problem().is_none() {
             // No open job hides the end of the journal of a finished run.
             self.problem.get_or_insert_with(|| {
@@ -287,7 +286,7 @@ impl ObservedRun {
             });
         }
         if let Some(secret) = self.journal.secret() {
-            let seeds = self.closed.iter().zip(&self.training_seeds);
+            let seeds = self.ended.iter().zip(&self.training_seeds);
             let wrong = seeds
                 .filter(|(job, seed)| secret.training_seed(job.job) != **seed)
                 .map(|(job, _)| job.job)
@@ -306,14 +305,14 @@ impl ObservedRun {
             return Ok(());
         }
         let JournalHead { number, hash } = self.journal.head();
-        let batches = self.chain.length();
+        let jobs = self.chain.length();
         let record = RunRecord {
             run: self.spec.digest(),
             genomaster: self.genomaster.clone(),
             events: number,
             events_link: hash,
-            batches,
-            batches_link: self.chain.hash_at(batches).unwrap_or(self.spec.digest()),
+            jobs,
+            jobs_hash: self.chain.hash_at(jobs).unwrap_or(self.spec.digest()),
             heads: self.heads.clone(),
             retrained: self.retrained.clone(),
         };
@@ -332,7 +331,7 @@ impl ObservedRun {
         state: &StateFolder,
     ) -> Result<()> {
         for at in self.considered..self.proven().len() {
-            let job = &self.closed[at];
+            let job = &self.ended[at];
             let history = self.chain.hash_at(at + 1).unwrap_or(self.spec.digest());
             let is_new = job.verdict.consensus.is_some() && !self.retrained.contains_key(&job.job);
             if is_new && retraining.includes(job, history) {
@@ -367,7 +366,7 @@ impl ObservedRun {
         if self.spec.secret_hash.is_none() {
             return Ok(self.spec.recipe.clone());
         }
-        let job = self.closed[at].job;
+        let job = self.ended[at].job;
         let revealed = self
             .journal
             .secret()

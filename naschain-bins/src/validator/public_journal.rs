@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::client::{Client, ClientError};
-use naschain_run::{Auditor, ClosedJob, JournalHead, RunSecret, RunSpec, Signers, Unsigned};
+use naschain_run::{Auditor, EndedJob, JournalHead, RunSecret, RunSpec, Signers, Unsigned};
 
 /// The verified part of a journal, and the first problem in it.
 pub(crate) struct PublicJournal {
@@ -87,11 +87,11 @@ impl PublicJournal {
     }
 
     /// Compares the jobs that the genomaster lists, all in order, with those in the journal.
-    pub(crate) fn compare(&mut self, listed: &[ClosedJob]) {
-        let closed = self.auditor.state().closed();
+    pub(crate) fn compare(&mut self, listed: &[EndedJob]) {
+        let ended = self.auditor.state().ended_jobs();
         // The public journal may end earlier than the list; the remaining jobs are compared next
         // time.
-        let pairs = listed.iter().zip(closed).skip(self.compared);
+        let pairs = listed.iter().zip(ended).skip(self.compared);
         for (listed, verified) in pairs {
             if listed != verified && self.problem.is_none() {
                 let job = verified.job;
@@ -104,8 +104,8 @@ impl PublicJournal {
     }
 
     /// The jobs that have ended in the verified part.
-    pub(crate) fn closed(&self) -> &[ClosedJob] {
-        self.auditor.state().closed()
+    pub(crate) fn ended_jobs(&self) -> &[EndedJob] {
+        self.auditor.state().ended_jobs()
     }
 
     /// Whether the search is finished in the verified part.

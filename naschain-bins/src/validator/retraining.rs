@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use naschain_consensus::Row;
 use naschain_core::{Digest, Recipe};
-use naschain_run::{ClosedJob, RunSpec, Sample, SampleSecret};
+use naschain_run::{EndedJob, RunSpec, Sample, SampleSecret};
 use naschain_train::{Error, Options, train};
 use serde::Serialize;
 
@@ -33,7 +33,7 @@ pub(crate) struct WrongJob<'a> {
     pub spec: &'a RunSpec,
     /// The job with its rows and their signed requests.
     #[serde(rename = "batch")]
-    pub job: &'a ClosedJob,
+    pub job: &'a EndedJob,
     /// The seed of its training.
     pub training_seed: u64,
     /// What the validator's training gave.
@@ -59,7 +59,7 @@ impl Retraining {
     }
 
     /// Whether this job is in the sample. `history` is the hash of the history that ends with it.
-    pub(crate) fn includes(&self, job: &ClosedJob, history: Digest) -> bool {
+    pub(crate) fn includes(&self, job: &EndedJob, history: Digest) -> bool {
         self.sample.includes(&self.secret, job.job, history)
     }
 
@@ -70,7 +70,7 @@ impl Retraining {
     pub(crate) async fn train(
         &self,
         spec: &RunSpec,
-        job: &ClosedJob,
+        job: &EndedJob,
         recipe: Recipe,
     ) -> Result<Row> {
         ensure!(

@@ -35,9 +35,11 @@ pub(crate) struct RunRecord {
     /// The hash of the last one.
     pub events_link: Digest,
     /// Number of ended jobs.
-    pub batches: usize,
+    #[serde(rename = "batches")]
+    pub jobs: usize,
     /// The hash of their history.
-    pub batches_link: Digest,
+    #[serde(rename = "batches_link")]
+    pub jobs_hash: Digest,
     /// The latest heads that the genomaster has signed, the last one at the end.
     pub heads: Vec<SignedHead>,
     /// Results of the validator's own trainings.

@@ -8,7 +8,7 @@ use naschain_consensus::MinerId;
 
 use crate::line_file;
 use naschain_identity::ss58;
-use naschain_run::{EpochWeights, legacy_uid};
+use naschain_run::EpochWeights;
 
 /// The uid of each hotkey on the chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Uids {
         if let Some(uid) = self.of_hotkeys.get(miner) {
             return Some(*uid);
         }
-        let uid = legacy_uid(miner).filter(|_| self.legacy)?;
+        let uid = miner.uid().filter(|_| self.legacy)?;
         let uid = u16::try_from(uid).ok()?;
         if self.of_hotkeys.values().any(|other| *other == uid) {
             tracing::warn!("{miner} gets no weight: --uids assigns uid {uid} to a hotkey");

@@ -8,7 +8,9 @@ use std::sync::OnceLock;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request};
-use naschain_bins::{AllowList, Coordinator, LegacyCredentials, Place, create_or_check, read_spec};
+use naschain_bins::{
+    AllowList, Coordinator, JournalPlace, LegacyCredentials, create_or_check, read_spec,
+};
 use naschain_core::Genome;
 use naschain_identity::{Auth, Hotkey, SignedParts, ss58};
 use naschain_run::{HeartbeatRequest, JobRequest, JoinRequest, Proof, ResultRequest};
@@ -116,7 +118,7 @@ fn routers() -> &'static (tokio::runtime::Runtime, [Router; 2]) {
             runtime.block_on(async {
                 let run = dir.join(name);
                 create_or_check(spec.clone(), &run).unwrap();
-                let coordinator = Coordinator::open(Place::of_run(&run), spec.clone())
+                let coordinator = Coordinator::open(JournalPlace::of_run(&run), spec.clone())
                     .await
                     .unwrap();
                 legacy_router(coordinator, hotkey)

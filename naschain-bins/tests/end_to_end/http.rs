@@ -82,7 +82,13 @@ fn every_refusal_is_a_problem_document_with_the_reason() {
         ("POST", "/v1/leases/9/result", row, 404, "never granted"),
         ("GET", "/v1/batches?after=x", "", 400, "invalid digit"),
         ("GET", "/v1/journal?after=-1", "", 400, "invalid digit"),
-        ("GET", "/v1/events?after=x", "", 400, "no place in the feed"),
+        (
+            "GET",
+            "/v1/events?after=x",
+            "",
+            400,
+            "no place in the event stream",
+        ),
         ("GET", "/v1/events?after=9.1", "", 409, "has not happened"),
         (
             "POST",

@@ -7,8 +7,9 @@ use std::process::Command;
 
 use crate::programs::wallets::{Wallets, fake_btcli, join};
 use crate::programs::{Process, Server, folder, genomaster, read, succeeded, text, wait_until};
-use naschain_bins::{Place, read_spec, unix_nanos as now};
+use naschain_bins::{JournalPlace, read_spec, unix_nanos as now};
 use naschain_consensus::Event;
+use naschain_identity::Hotkey;
 use naschain_run::Proof;
 use serde_json::Value;
 
@@ -18,45 +19,18 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
     let (run, wallets) = (dir.join("run"), Wallets(dir.join("wallets")));
     let names = ["genomaster", "ada", "bob", "eve", "validator"];
     let keys = BTreeMap::from(names.map(|name| (name, wallets.make(name))));
-    let log = |name: &str| File::create(dir.join(format!("{name}.log"))).unwrap();
-    let logged = |mut command: Command, name: &str| {
-        command.env("RUST_LOG", "trace").stderr(log(name));
-        command
-    };
     let list = dir.join("allowed");
     let line = |name: &str| format!("{} {name}\n", keys[name].address());
     std::fs::write(&list, ["ada", "bob", "eve"].map(line).concat()).unwrap();
     let list = format!("--allow-list={}", list.display());
-    let start = |port, name| Server::spawn(&mut logged(wallets.serve(&run, port, &[&list]), name));
+    let start =
+        |port, name| Server::spawn(&mut logged(wallets.serve(&run, port, &[&list]), &dir, name));
     let mut server = start(0, "genomaster");
     let url = server.url.clone();
 
-    // Miners without a hotkey, or not on the list, get an error that says so.
-    let mut nobody = crate::programs::miner();
-    let nobody = nobody
-        .args(["--genomaster", &url, "--name=x"])
-        .env("HOME", &dir)
-        .output()
-        .unwrap();
-    assert_eq!(nobody.status.code(), Some(2));
-    assert!(
-        text(&nobody.stderr).contains("accepts only signed requests"),
-        "{nobody:?}"
-    );
-    let stranger = wallets.miner(&url, "validator").output().unwrap();
-    assert!(
-        text(&stranger.stderr).contains("is not on the allow-list"),
-        "{stranger:?}"
-    );
-    let pinned = format!("--genomaster-hotkey={}", keys["bob"].address());
-    let other = wallets.miner(&url, "ada").arg(pinned).output().unwrap();
-    assert!(
-        text(&other.stderr).contains(&format!("not {}", keys["bob"].address())),
-        "{other:?}"
-    );
-
+    check_refusals(&dir, &wallets, &keys, &url);
     let _miners = ["ada", "bob", "eve"].map(|name| {
-        let mut command = logged(wallets.miner(&url, name), name);
+        let mut command = logged(wallets.miner(&url, name), &dir, name);
         Process::start(command.arg("--name").arg(name))
     });
     // Signed requests are accepted as before after the genomaster was killed and restarted.
@@ -67,8 +41,50 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
     server = start(port, "genomaster-again");
     wait_until("the front is written", || run.join("front.json").exists());
 
+    check_validation(&dir, &wallets, &keys, &url);
+    drop(server);
+    check_journal(&run, keys["genomaster"].address()).await;
+    no_secrets(&dir, &wallets, &names);
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// The command, which writes a complete log into the folder.
+fn logged(mut command: Command, dir: &Path, name: &str) -> Command {
+    let log = File::create(dir.join(format!("{name}.log"))).unwrap();
+    command.env("RUST_LOG", "trace").stderr(log);
+    command
+}
+
+/// Miners without a hotkey, or not on the list, get an error that says so.
+fn check_refusals(dir: &Path, wallets: &Wallets, keys: &BTreeMap<&str, Hotkey>, url: &str) {
+    let mut nobody = crate::programs::miner();
+    let nobody = nobody
+        .args(["--genomaster", url, "--name=x"])
+        .env("HOME", dir)
+        .output()
+        .unwrap();
+    assert_eq!(nobody.status.code(), Some(2));
+    assert!(
+        text(&nobody.stderr).contains("accepts only signed requests"),
+        "{nobody:?}"
+    );
+    let stranger = wallets.miner(url, "validator").output().unwrap();
+    assert!(
+        text(&stranger.stderr).contains("is not on the allow-list"),
+        "{stranger:?}"
+    );
+    let pinned = format!("--genomaster-hotkey={}", keys["bob"].address());
+    let other = wallets.miner(url, "ada").arg(pinned).output().unwrap();
+    assert!(
+        text(&other.stderr).contains(&format!("not {}", keys["bob"].address())),
+        "{other:?}"
+    );
+}
+
+/// Validates the run and sets weights, which fails once.
+fn check_validation(dir: &Path, wallets: &Wallets, keys: &BTreeMap<&str, Hotkey>, url: &str) {
     let called = || read(dir.join("called"));
-    let path = fake_btcli(&dir);
+    let path = fake_btcli(dir);
     let uids = dir.join("uids");
     let line = |(uid, name): (usize, &&str)| format!("{} {}\n", keys[*name].address(), uid + 5);
     std::fs::write(
@@ -87,7 +103,7 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
     );
     let validate = || {
         let more = [&uids, &weights, "--btcli", "--netuid=31", "--network=test"];
-        let mut command = logged(wallets.validator(&url, &more), "validator");
+        let mut command = logged(wallets.validator(url, &more), dir, "validator");
         command.env("PATH", &path).output().unwrap()
     };
     std::fs::write(dir.join("refuse"), "").unwrap();
@@ -123,10 +139,12 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
     // Weights are not set twice.
     succeeded(validate());
     assert_eq!(called(), all.repeat(2));
+}
 
-    drop(server);
+/// Every event of the journal is proven, except those of the genomaster itself.
+async fn check_journal(run: &Path, genomaster_address: &str) {
     let spec = read_spec(&run.join("run.json")).unwrap();
-    let mut store = Place::of_run(&run).read(spec.digest()).await.unwrap();
+    let mut store = JournalPlace::of_run(run).read(spec.digest()).await.unwrap();
     let entries = store.entries(0, 10_000).await.unwrap();
     store.close().await.unwrap();
     let mut answers = 0;
@@ -139,14 +157,14 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
         };
         let proof = Proof::parse(&proof).unwrap();
         proof.check(&event, &spec.request_rules()).unwrap();
-        assert_eq!(proof.receiver, keys["genomaster"].address());
+        assert_eq!(proof.receiver, genomaster_address);
         answers += usize::from(matches!(event, Event::Submit { .. }));
     }
     assert_eq!(answers, 36);
     let audit = succeeded(
         genomaster()
             .arg("audit")
-            .arg(&run)
+            .arg(run)
             .arg("--json")
             .output()
             .unwrap(),
@@ -154,8 +172,6 @@ async fn a_signed_run_is_verified_from_its_rows_and_its_journal() {
     let audit: Value = serde_json::from_str(&audit).unwrap();
     assert_eq!(audit["unsigned"], 0, "{audit}");
     assert!(audit["signed"].as_u64().unwrap() >= 36, "{audit}");
-    no_secrets(&dir, &wallets, &names);
-    std::fs::remove_dir_all(dir).unwrap();
 }
 
 /// Asserts that no log and no file in the run's folder contains a secret of any wallet.

@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use crate::programs::{Process, folder, genomaster, read, search, succeeded, text, wait_until};
-use naschain_bins::{Coordinator, Miner, Place, Trainer, Transport, create_or_check, read_spec};
+use naschain_bins::{
+    Coordinator, JournalPlace, Miner, Trainer, Transport, create_or_check, read_spec,
+};
 use naschain_consensus::Row;
 use naschain_core::Recipe;
 use naschain_run::RunState;
@@ -85,7 +87,9 @@ async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec
     spec.rules.epochs = spec.recipe.epochs;
     let run = dir.join("run");
     create_or_check(spec.clone(), &run).unwrap();
-    let coordinator = Coordinator::open(Place::of_run(&run), spec).await.unwrap();
+    let coordinator = Coordinator::open(JournalPlace::of_run(&run), spec)
+        .await
+        .unwrap();
     let (_stop, stopped) = watch::channel(false);
     let mut miners = JoinSet::new();
     for name in ["ada", "bob", "eve"] {
@@ -113,7 +117,7 @@ async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec
         ended.unwrap().unwrap();
     }
     let rows = |state: &RunState| {
-        let all = state.closed().iter().flat_map(|job| job.rows.clone());
+        let all = state.ended_jobs().iter().flat_map(|job| job.rows.clone());
         all.map(|(_, row)| row).collect()
     };
     let rows = coordinator.with_state(rows).await;

@@ -51,7 +51,7 @@ fn a_wrong_rule_is_named_and_the_right_ones_are_listed() {
 }
 
 #[test]
-fn a_steady_search_evaluates_as_many_genomes_and_audits_well() {
+fn a_steady_search_evaluates_as_many_genomes_and_passes_the_audit() {
     let dir = folder("steady");
     let run = dir.join("run");
     succeeded(search(&run, &["--pace=steady"]).output().unwrap());

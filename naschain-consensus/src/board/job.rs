@@ -1,3 +1,5 @@
+//! A job, its seats and their states.
+
 use serde::{Deserialize, Serialize};
 
 use super::roster::{MinerIndex, OwnerIndex};

@@ -1,3 +1,5 @@
+//! The jobs of a board, by id and by index.
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -13,7 +13,7 @@ use crate::{Action, Ending, Grant, LeaseId, Millis, MinerId};
 /// for this long counts as away.
 const FIRST_REQUEST_MS: u64 = 5_000;
 
-/// A live lease.
+/// An active lease.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Lease {
     pub(super) miner: MinerIndex,
@@ -129,7 +129,7 @@ impl JobBoard {
             _ => None,
         };
         self.estimated_ends.extend(estimate.map(|end| (end, lease)));
-        let live = Lease {
+        let active = Lease {
             miner,
             place,
             flops,
@@ -143,7 +143,7 @@ impl JobBoard {
             reissued: 0,
             check: None,
         };
-        self.leases.insert(lease, Box::new(live));
+        self.leases.insert(lease, Box::new(active));
         self.speculative_leases += u64::from(is_speculative);
         self.lease_deadlines.insert((expires, lease));
         self.roster[miner].leases.push(lease);
@@ -210,7 +210,7 @@ impl JobBoard {
         }
         self.speculative_leases -= u64::from(ended.is_speculative);
         let miner = &mut self.roster[ended.miner];
-        miner.leases.retain(|live| *live != lease);
+        miner.leases.retain(|active| *active != lease);
         // Enough that a repeated answer of a miner that trains several jobs at once is recognised.
         let max_ended = (miner.capacity as usize).max(2);
         if miner.ended.len() >= max_ended {
@@ -241,25 +241,25 @@ impl JobBoard {
     }
 
     pub(super) fn heartbeat(&mut self, lease: LeaseId, epoch: u32, actions: &mut Vec<Action>) {
-        let flops = self.leases.get(&lease).map_or(0, |live| live.flops);
+        let flops = self.leases.get(&lease).map_or(0, |active| active.flops);
         let limit_ms = self.limit_ms(flops);
-        if let Some(live) = self.leases.get_mut(&lease) {
-            live.epoch = live.epoch.max(epoch);
+        if let Some(active) = self.leases.get_mut(&lease) {
+            active.epoch = active.epoch.max(epoch);
         }
-        let live = self.leases.get(&lease);
-        let progress_ms = live.map_or(u64::MAX, |live| self.progress_limit_ms(live));
+        let active = self.leases.get(&lease);
+        let progress_ms = active.map_or(u64::MAX, |active| self.progress_limit_ms(active));
         let limit_ms = limit_ms.min(progress_ms);
-        let Some(live) = self.leases.get_mut(&lease) else {
+        let Some(active) = self.leases.get_mut(&lease) else {
             return;
         };
-        let limit = live.granted.plus(limit_ms).max(self.now);
+        let limit = active.granted.plus(limit_ms).max(self.now);
         let expires = self.now.plus(self.rules.lease_ms).min(limit);
-        self.lease_deadlines.remove(&(live.expires, lease));
+        self.lease_deadlines.remove(&(active.expires, lease));
         self.lease_deadlines.insert((expires, lease));
-        live.expires = expires;
-        live.renewed = self.now;
+        active.expires = expires;
+        active.renewed = self.now;
         actions.push(Action::Renewed {
-            miner: self.roster.name(live.miner),
+            miner: self.roster.name(active.miner),
             lease,
             expires,
         });
@@ -294,10 +294,10 @@ impl JobBoard {
     }
 
     fn expire_lease(&mut self, lease: LeaseId, actions: &mut Vec<Action>) {
-        let Some(live) = self.leases.get(&lease) else {
+        let Some(active) = self.leases.get(&lease) else {
             return;
         };
-        let reason = self.expiry_reason(live);
+        let reason = self.expiry_reason(active);
         let Some(ended) = self.end_lease(lease, reason) else {
             return;
         };
@@ -319,8 +319,8 @@ impl JobBoard {
 
     /// Why a lease that is due ends: [`Ending::Silent`] if the whole time between heartbeats has
     /// passed.
-    pub(super) fn expiry_reason(&self, live: &Lease) -> Ending {
-        if live.expires.since(live.renewed) >= self.rules.lease_ms {
+    pub(super) fn expiry_reason(&self, active: &Lease) -> Ending {
+        if active.expires.since(active.renewed) >= self.rules.lease_ms {
             Ending::Silent
         } else {
             Ending::TooLong

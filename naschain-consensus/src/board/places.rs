@@ -1,12 +1,12 @@
-//! Places for names: bounded, and held by those who answered lately.
+//! The limited set of known miners; idle ones are replaced.
 
 use super::JobBoard;
 use super::job::Seat;
 use super::roster::MinerIndex;
 use crate::{Action, Millis, MinerId, Rejected};
 
-/// If none of the miners that are idle the longest can lose its place, further ones are not looked
-/// at.
+/// If none of the miners that are idle the longest can lose its place, further ones are not
+/// examined.
 const MAX_CANDIDATES: usize = 8;
 
 impl JobBoard {
@@ -15,7 +15,7 @@ impl JobBoard {
         self.place_for(now, miner).is_ok()
     }
 
-    /// The miner whose place a new one gets; `None` if it needs none of another.
+    /// The miner whose place a new one gets; `None` if a slot is free.
     ///
     /// # Errors
     /// [`Rejected::Full`].

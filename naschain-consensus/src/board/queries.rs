@@ -4,23 +4,27 @@ use super::JobBoard;
 use crate::{JobId, LeaseId, Millis, MinerId, NoWork};
 
 impl JobBoard {
-    /// The job of a live lease, and the seat counted from 0.
+    /// The job of an active lease, and the seat counted from 0.
     pub fn seat_of(&self, lease: LeaseId) -> Option<(JobId, usize)> {
-        let live = self.leases.get(&lease)?;
-        Some((live.place.id, live.place.seat()))
+        let active = self.leases.get(&lease)?;
+        Some((active.place.id, active.place.seat()))
     }
 
-    /// Every live lease with its miner and job, oldest first.
+    /// Every active lease with its miner and job, oldest first.
     pub fn leases(&self) -> impl Iterator<Item = (LeaseId, &MinerId, JobId)> {
         let leases = self.leases.iter();
-        leases.map(|(id, live)| (*id, &self.roster[live.miner].name, live.place.id))
+        leases.map(|(id, active)| (*id, &self.roster[active.miner].name, active.place.id))
     }
 
-    /// The miner of a live lease, its finished epochs as far as known, and the time of its latest
+    /// The miner of an active lease, its finished epochs as far as known, and the time of its latest
     /// heartbeat (or of the grant).
     pub fn last_heartbeat(&self, lease: LeaseId) -> Option<(&MinerId, u32, Millis)> {
-        let live = self.leases.get(&lease)?;
-        Some((&self.roster[live.miner].name, live.epoch, live.renewed))
+        let active = self.leases.get(&lease)?;
+        Some((
+            &self.roster[active.miner].name,
+            active.epoch,
+            active.renewed,
+        ))
     }
 
     /// Whether a miner has joined and not left.
@@ -77,7 +81,7 @@ impl JobBoard {
         if !self.roster.is_present(index) || has_own || self.blocked_until(index).is_some() {
             return None;
         }
-        if let Some(refusal) = self.standing_refusal(index) {
+        if let Some(refusal) = self.refusal_by_record(index) {
             return Some(refusal);
         }
         let refusal = self.self_selection_refusal(index);

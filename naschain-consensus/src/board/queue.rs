@@ -1,3 +1,5 @@
+//! Queues in which each miner keeps its own position.
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -6,8 +6,8 @@ use crate::Millis;
 
 /// 2¹⁰ seats, the maximum capacity of a miner.
 const MAX_CREDIT: u32 = 10;
-/// 2¹² times the first back-off is above any useful maximum; more would only take longer to make up
-/// for.
+/// 2¹² times the first back-off is above any useful maximum; further strikes would only prolong
+/// recovery.
 const MAX_STRIKES: u32 = 12;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ impl Record {
             self.credit /= 2;
             return;
         }
-        // Not `MAX_STRIKES` in all: an owner of many miners has many free ones.
+        // The maximum counts strikes beyond the free ones: an owner of many miners has many of those.
         self.strikes = (self.strikes + 1).min(free.saturating_add(MAX_STRIKES));
         if let Some(doublings) = self.strikes.checked_sub(free + 1) {
             let ms = base_ms.saturating_mul(1 << doublings).min(max_ms);

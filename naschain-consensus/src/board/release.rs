@@ -17,7 +17,7 @@ impl JobBoard {
         actions: &mut Vec<Action>,
     ) {
         let (place, owner) = (ended.place, self.roster[ended.miner].owner);
-        let excused = self.is_excused(ended.miner, place.job());
+        let excused = self.does_not_count(ended.miner, place.job());
         self.note_former_owner(place.job(), owner);
         let Some(job) = self.jobs.get_mut(place.job()) else {
             return;
@@ -36,7 +36,7 @@ impl JobBoard {
         } else {
             self.release(lease, ended, actions);
         }
-        self.bench(ended.miner, actions);
+        self.withdraw_seats(ended.miner, actions);
     }
 
     /// Removes the worker of an ended lease from its seat, and reassigns the seat if it was the

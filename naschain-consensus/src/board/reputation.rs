@@ -32,7 +32,7 @@ impl JobBoard {
     }
 
     /// Why a miner gets no further seat at all.
-    pub(super) fn standing_refusal(&self, miner: MinerIndex) -> Option<NoWork> {
+    pub(super) fn refusal_by_record(&self, miner: MinerIndex) -> Option<NoWork> {
         self.rules.reputation?;
         if let Some(until) = self.blocked_until(miner) {
             return Some(NoWork::BackOff { until });
@@ -69,7 +69,7 @@ impl JobBoard {
     }
 
     /// Withdraws the seats assigned to a miner that is blocked.
-    pub(super) fn bench(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
+    pub(super) fn withdraw_seats(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
         if self.blocked_until(miner).is_some() && self.roster.is_present(miner) {
             self.set_away_timer(miner, None);
             self.roster.remove_present(miner);
@@ -79,7 +79,7 @@ impl JobBoard {
 
     /// Whether a miner's loss of a seat does not count against the job: it has no good record, and
     /// others are there who could train the job instead.
-    pub(super) fn is_excused(&self, miner: MinerIndex, job: JobRef) -> bool {
+    pub(super) fn does_not_count(&self, miner: MinerIndex, job: JobRef) -> bool {
         if self.rules.reputation.is_none() || self.roster[miner].record.is_good() {
             return false;
         }
@@ -106,13 +106,13 @@ impl JobBoard {
     }
 
     /// How long a lease may last with this many epochs done.
-    pub(super) fn progress_limit_ms(&self, live: &Lease) -> u64 {
+    pub(super) fn progress_limit_ms(&self, active: &Lease) -> u64 {
         let Some(rules) = self.rules.reputation else {
             return u64::MAX;
         };
-        let whole_ms = self.slowest_ms(&rules, live.flops);
+        let whole_ms = self.slowest_ms(&rules, active.flops);
         let epochs = u64::from(self.rules.epochs);
-        let next = (u64::from(live.epoch) + 1).min(epochs);
+        let next = (u64::from(active.epoch) + 1).min(epochs);
         let ms = u128::from(whole_ms) * u128::from(next) / u128::from(epochs.max(1));
         let ms = if epochs == 0 { whole_ms } else { ms as u64 };
         // Loading data, and waiting for one heartbeat, is not stalling.

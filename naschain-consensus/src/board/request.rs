@@ -49,10 +49,10 @@ impl JobBoard {
 
     /// Refuses a miner any seat, if its record or that of its owner says so.
     fn refuse(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) -> bool {
-        let Some(reason) = self.standing_refusal(miner) else {
+        let Some(reason) = self.refusal_by_record(miner) else {
             return false;
         };
-        self.bench(miner, actions);
+        self.withdraw_seats(miner, actions);
         self.touch(miner);
         actions.push(Action::Idle {
             miner: self.roster.name(miner),
@@ -61,7 +61,7 @@ impl JobBoard {
         true
     }
 
-    /// Whether a miner may take an open seat at once. Where strangers are limited, open seats are
+    /// Whether a miner may take an open seat at once. Where miners without a record are limited, open seats are
     /// drawn.
     pub(super) fn may_take_open(&self, miner: MinerIndex, refusal: Option<NoWork>) -> bool {
         !self.draws_open_seats()
@@ -117,16 +117,16 @@ impl JobBoard {
     fn reissue(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) -> bool {
         while self.roster[miner].leases.len() >= self.roster[miner].capacity as usize {
             let old = self.roster[miner].leases[0];
-            let Some(live) = self.leases.get(&old) else {
+            let Some(active) = self.leases.get(&old) else {
                 return false;
             };
-            let (place, times) = (live.place, live.reissued);
+            let (place, times) = (active.place, active.reissued);
             if times < MAX_REISSUES && self.is_sole_worker(place, old) {
                 let before = self.end_lease(old, Ending::Reissued);
                 self.grant(miner, place, Grant::Reissued { old }, actions);
-                if let Some(live) = self.leases.get_mut(&LeaseId(self.granted)) {
-                    live.is_self_selected = before.is_some_and(|before| before.is_self_selected);
-                    live.reissued = times + 1;
+                if let Some(active) = self.leases.get_mut(&LeaseId(self.granted)) {
+                    active.is_self_selected = before.is_some_and(|before| before.is_self_selected);
+                    active.reissued = times + 1;
                 }
                 return true;
             }
@@ -186,23 +186,23 @@ impl JobBoard {
     }
 
     pub(super) fn next_open_for(&mut self, miner: MinerIndex) -> Option<SeatRef> {
-        let seen = self.roster[miner].open_cursor;
-        let mut candidates = self.open_seats.from(seen);
+        let cursor = self.roster[miner].open_cursor;
+        let mut candidates = self.open_seats.from(cursor);
         let found = candidates.find(|(_, place)| self.may_hold(miner, *place));
-        let seen = found.map_or(self.open_seats.next_ticket(), |(ticket, _)| ticket);
-        self.roster[miner].open_cursor = seen;
+        let cursor = found.map_or(self.open_seats.next_ticket(), |(ticket, _)| ticket);
+        self.roster[miner].open_cursor = cursor;
         found.map(|(_, place)| place)
     }
 
     /// A seat of the oldest job that has one assigned to another miner which this one may steal,
     /// and that miner.
     fn next_stealable_for(&mut self, miner: MinerIndex) -> Option<(SeatRef, MinerIndex)> {
-        let seen = self.roster[miner].stealable_cursor;
-        let mut queued = self.stealable.from(seen);
+        let cursor = self.roster[miner].stealable_cursor;
+        let mut queued = self.stealable.from(cursor);
         let found =
             queued.find_map(|(ticket, job)| Some((ticket, self.slowest_assigned(miner, job)?)));
-        let seen = found.map_or(self.stealable.next_ticket(), |(ticket, _)| ticket);
-        self.roster[miner].stealable_cursor = seen;
+        let cursor = found.map_or(self.stealable.next_ticket(), |(ticket, _)| ticket);
+        self.roster[miner].stealable_cursor = cursor;
         found.map(|(_, seat)| seat)
     }
 

@@ -1,3 +1,5 @@
+//! The known miners and their owners.
+
 mod draw;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -27,7 +29,7 @@ pub(super) struct Miner {
     place: Option<u32>,
     /// When it counts as away; set only while it is present without a lease.
     pub(super) away_at: Option<Millis>,
-    /// Live leases, oldest first.
+    /// Active leases, oldest first.
     pub(super) leases: Vec<LeaseId>,
     /// Its latest ended leases with the reason; a few.
     pub(super) ended: Vec<(LeaseId, Ending)>,
@@ -56,7 +58,7 @@ pub(super) struct Miner {
     pub(super) place_until: Option<Millis>,
 }
 
-/// What an owner is remembered for, and how many miners name it.
+/// The record of an owner, and how many miners name it.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Owner {
     record: Record,
@@ -78,7 +80,7 @@ pub(super) struct Roster {
     /// Number of present miners that have never worked since they were away.
     idle_present: usize,
     assigned_seats: u64,
-    /// By index, as far as they are remembered.
+    /// Owners by index; forgotten ones are removed.
     #[serde(default)]
     known_owners: BTreeMap<OwnerIndex, Owner>,
     /// Indices of owners that no miner names any more.

@@ -20,7 +20,7 @@ impl JobBoard {
         self.touch(miner);
         self.roster.note_answer(miner);
         if let Some(consensus) = ended.check.take() {
-            return self.spot_check(miner, place.id, row, &consensus, false, actions);
+            return self.judge_late_answer(miner, place.id, row, &consensus, false, actions);
         }
         if row.measurement().is_some() {
             self.update_pace(&ended);
@@ -34,7 +34,7 @@ impl JobBoard {
     /// already.
     fn fill(&mut self, lease: LeaseId, ended: &Lease, row: Row, actions: &mut Vec<Action>) {
         let (miner, place) = (ended.miner, ended.place);
-        let excused = self.is_excused(miner, place.job());
+        let excused = self.does_not_count(miner, place.job());
         let job = self.jobs.get_mut(place.job());
         let Some(seat) = job.and_then(|job| job.seats.get_mut(place.seat())) else {
             return;
@@ -65,7 +65,7 @@ impl JobBoard {
                         self.note_former_owner(place.job(), owner);
                     }
                     self.release(lease, ended, actions);
-                    return self.bench(miner, actions);
+                    return self.withdraw_seats(miner, actions);
                 }
                 *seat = Seat::Answered {
                     miner,
@@ -223,7 +223,7 @@ impl JobBoard {
             verdict,
         });
         for (miner, row) in late {
-            self.spot_check(miner, id.id, row, &consensus, true, actions);
+            self.judge_late_answer(miner, id.id, row, &consensus, true, actions);
         }
     }
 
@@ -274,8 +274,8 @@ impl JobBoard {
                     match (late.map(|late| *late), consensus) {
                         (Some(Late::Answered { miner, row }), _) => late_answers.push((miner, row)),
                         (Some(Late::Training(worker)), Some(consensus)) => {
-                            if let Some(live) = self.leases.get_mut(&worker.lease) {
-                                live.check = Some(Box::new(consensus));
+                            if let Some(active) = self.leases.get_mut(&worker.lease) {
+                                active.check = Some(Box::new(consensus));
                             }
                         }
                         (Some(Late::Training(worker)), None) => {
@@ -307,7 +307,7 @@ impl JobBoard {
 
     /// Compares a late answer with the consensus. An answer after the end of the job earns nothing,
     /// since the consensus is public by then; it only counts against its miner if it differs.
-    fn spot_check(
+    fn judge_late_answer(
         &mut self,
         miner: MinerIndex,
         job: JobId,
@@ -322,7 +322,7 @@ impl JobBoard {
             self.roster[miner].tally.count(agrees);
             self.note_validity(miner, finding);
         }
-        actions.push(Action::SpotChecked {
+        actions.push(Action::LateJudged {
             miner: self.roster.name(miner),
             job,
             row,

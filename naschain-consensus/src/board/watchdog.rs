@@ -97,7 +97,7 @@ impl JobBoard {
         let known = &self.roster[miner];
         // Jobs still in training do not count: their duration is not claimed yet.
         let held = known.leases.iter().filter_map(|id| self.leases.get(id));
-        let held_ms = held.filter_map(|live| self.min_plausible_ms(live.flops));
+        let held_ms = held.filter_map(|active| self.min_plausible_ms(active.flops));
         let held_ms = held_ms.fold(0, u64::saturating_add) / u64::from(known.capacity.max(1));
         let until = Millis(known.busy_until.0.saturating_sub(held_ms));
         (until > self.now).then_some(NoWork::TooFast { until })
@@ -142,11 +142,11 @@ impl JobBoard {
         if self.rules.watchdog.is_none() {
             return;
         }
-        let Some(live) = self.leases.get(&lease) else {
+        let Some(active) = self.leases.get(&lease) else {
             return;
         };
-        let seat = self.jobs.get(live.place.job());
-        let seat = seat.and_then(|job| job.seats.get(live.place.seat()));
+        let seat = self.jobs.get(active.place.job());
+        let seat = seat.and_then(|job| job.seats.get(active.place.seat()));
         let alone = matches!(
             seat,
             Some(Seat::Leased {
@@ -154,18 +154,22 @@ impl JobBoard {
                 ..
             })
         );
-        let estimate = if alone { self.estimate_end(live) } else { None };
-        if estimate == live.estimate {
+        let estimate = if alone {
+            self.estimate_end(active)
+        } else {
+            None
+        };
+        if estimate == active.estimate {
             return;
         }
-        if let Some(live) = self.leases.get_mut(&lease) {
-            if let Some(old) = live.estimate {
+        if let Some(active) = self.leases.get_mut(&lease) {
+            if let Some(old) = active.estimate {
                 self.estimated_ends.remove(&(old, lease));
             }
             if let Some(new) = estimate {
                 self.estimated_ends.insert((new, lease));
             }
-            live.estimate = estimate;
+            active.estimate = estimate;
         }
     }
 
@@ -184,35 +188,35 @@ impl JobBoard {
             .rev()
             .take(MAX_CANDIDATES)
             .filter_map(|(_, lease)| self.leases.get(lease))
-            .find(|live| {
-                let lags = self.lags(live, watchdog.lag_percent);
-                lags && self.finishes_before(miner, live) && self.may_speculate(miner, live)
+            .find(|active| {
+                let lags = self.lags(active, watchdog.lag_percent);
+                lags && self.finishes_before(miner, active) && self.may_speculate(miner, active)
             })
-            .map(|live| (live.place, live.miner))
+            .map(|active| (active.place, active.miner))
     }
 
-    fn lags(&self, live: &Lease, lag_percent: u32) -> bool {
-        let (Some(average_ms), Some(end)) = (self.average_ms(live.flops), live.estimate) else {
+    fn lags(&self, active: &Lease, lag_percent: u32) -> bool {
+        let (Some(average_ms), Some(end)) = (self.average_ms(active.flops), active.estimate) else {
             return false;
         };
         let end = end.max(self.now);
-        let ms = u128::from(end.since(live.granted));
+        let ms = u128::from(end.since(active.granted));
         ms * 100 > u128::from(average_ms) * u128::from(lag_percent)
     }
 
-    fn finishes_before(&self, miner: MinerIndex, live: &Lease) -> bool {
-        let (Some(ms), Some(end)) = (self.expected_ms(miner, live.flops), live.estimate) else {
+    fn finishes_before(&self, miner: MinerIndex, active: &Lease) -> bool {
+        let (Some(ms), Some(end)) = (self.expected_ms(miner, active.flops), active.estimate) else {
             return false;
         };
         // A training past its estimated end may never end.
         end <= self.now || self.now.plus(ms) < end
     }
 
-    fn may_speculate(&self, miner: MinerIndex, live: &Lease) -> bool {
-        let same_owner = self.roster[live.miner].owner == self.roster[miner].owner;
-        let trust_ok = self.is_trusted(miner) || !self.is_single(live.place.job());
-        let job = self.jobs.get(live.place.job());
+    fn may_speculate(&self, miner: MinerIndex, active: &Lease) -> bool {
+        let same_owner = self.roster[active.miner].owner == self.roster[miner].owner;
+        let trust_ok = self.is_trusted(miner) || !self.is_single(active.place.job());
+        let job = self.jobs.get(active.place.job());
         let room = job.is_some_and(|job| job.self_selected < self.rules.max_self_selected);
-        room && !same_owner && trust_ok && self.may_hold(miner, live.place)
+        room && !same_owner && trust_ok && self.may_hold(miner, active.place)
     }
 }

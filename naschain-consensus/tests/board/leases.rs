@@ -205,10 +205,10 @@ fn a_miner_that_sends_no_heartbeats_keeps_its_lease_until_it_asks_again() {
     let (_, other, _) = harness.request("b").unwrap();
     harness.now += rules.lease_ms * 100;
     harness.handle(Event::Tick);
-    let is_live = |harness: &Harness, lease| harness.board.last_heartbeat(lease).is_some();
-    assert!(is_live(&harness, silent) && !is_live(&harness, other));
+    let is_active = |harness: &Harness, lease| harness.board.last_heartbeat(lease).is_some();
+    assert!(is_active(&harness, silent) && !is_active(&harness, other));
     harness.submit("uid-7", silent, row(9000));
     let (_, asked, _) = harness.request("uid-7").unwrap();
     let _ = harness.request("uid-7");
-    assert!(!is_live(&harness, asked));
+    assert!(!is_active(&harness, asked));
 }

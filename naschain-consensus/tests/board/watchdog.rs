@@ -46,7 +46,7 @@ fn the_first_valid_answer_fills_the_seat_and_the_late_one_is_compared() {
     let [
         ..,
         Action::Closed { rows, .. },
-        Action::SpotChecked {
+        Action::LateJudged {
             rewarded: true,
             miner,
             ..
@@ -142,7 +142,7 @@ fn a_late_answer_after_the_end_of_the_job_earns_nothing() {
     assert_eq!(harness.board.open_jobs(), 0);
     let checked = harness.submit(slow, slow_lease, row(9_000));
     let [
-        Action::SpotChecked {
+        Action::LateJudged {
             finding, rewarded, ..
         },
     ] = &checked[..]
@@ -187,7 +187,7 @@ fn a_speculative_lease_outlives_the_first_one() {
 #[test]
 fn speculative_leases_are_one_for_each_seat_and_limited() {
     let rules = with(exact(), |rules| {
-        rules.set("watchdog.max_copies_percent", "0").unwrap()
+        rules.set("watchdog.max_speculative_percent", "0").unwrap()
     });
     let (mut harness, ..) = with_straggler(rules);
     harness.handle(Event::Join { miner: id("e") });
@@ -198,7 +198,9 @@ fn speculative_leases_are_one_for_each_seat_and_limited() {
         "one speculative lease is the maximum at 0 percent"
     );
     let (mut harness, ..) = with_straggler(with(exact(), |rules| {
-        rules.set("watchdog.max_copies_percent", "100").unwrap()
+        rules
+            .set("watchdog.max_speculative_percent", "100")
+            .unwrap()
     }));
     harness.handle(Event::Join { miner: id("e") });
     let other = harness.request("e");

@@ -23,7 +23,7 @@ struct Open {
     round: u32,
     /// Number of its leases that ended without an answer.
     abandoned: u32,
-    /// Leases, live or answered, of self-selected miners.
+    /// Leases, active or answered, of self-selected miners.
     self_selected: Vec<LeaseId>,
     seats: Vec<Seat>,
     /// Late answers.
@@ -49,7 +49,7 @@ pub(crate) struct Checker {
     pub(crate) escalated: u64,
     pub(crate) single: u64,
     pub(crate) wrong: u64,
-    pub(crate) spot_checks: u64,
+    pub(crate) late_judged: u64,
     pub(crate) opened: u64,
     pub(crate) closed: u64,
     pub(crate) failed: u64,
@@ -95,7 +95,7 @@ impl Checker {
         assert!(self.submitted.is_none(), "an answer was forgotten");
         assert_eq!(board.open_jobs(), self.open.len(), "a job was lost");
         assert_eq!(
-            board.live_leases(),
+            board.active_leases(),
             self.leases.len(),
             "{event:?} {actions:?}"
         );
@@ -105,7 +105,7 @@ impl Checker {
         );
         assert_eq!(
             board.next_deadline().is_none(),
-            board.live_leases() == 0 && has_no_miner(board)
+            board.active_leases() == 0 && has_no_miner(board)
         );
     }
 
@@ -171,7 +171,7 @@ impl Checker {
             Action::Late { .. }
             | Action::Moved { .. }
             | Action::Discarded { .. }
-            | Action::SpotChecked { .. } => self.follow_second(action),
+            | Action::LateJudged { .. } => self.follow_second(action),
             Action::Escalated { .. } | Action::Widened { .. } | Action::NewRound { .. } => {
                 self.follow_dealing(action);
             }
@@ -345,10 +345,10 @@ impl Checker {
         assert_eq!(
             ended,
             Some((miner.clone(), job, seat)),
-            "{lease} ended and was not live"
+            "{lease} ended and was not active"
         );
         if let Some(open) = self.open.get_mut(&job) {
-            open.seats[seat].leases.retain(|live| *live != lease);
+            open.seats[seat].leases.retain(|active| *active != lease);
         }
     }
 

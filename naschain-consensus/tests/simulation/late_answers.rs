@@ -53,7 +53,7 @@ impl Checker {
                     assert!(others == 1 || self.rules.reputation.is_some());
                 }
             }
-            Action::SpotChecked {
+            Action::LateJudged {
                 miner,
                 job,
                 row,
@@ -65,14 +65,14 @@ impl Checker {
                 if let Some(at) = self.to_check.iter().position(|(name, _)| name == miner) {
                     assert_eq!(&self.to_check.remove(at).1, row);
                     assert_eq!(*rewarded, (found == Finding::Agreed));
-                    self.scores.record_spot_check(miner, *rewarded);
+                    self.scores.record_late_answer(miner, *rewarded);
                 } else {
                     assert_eq!(self.submitted.take().as_ref(), Some(row));
                     assert!(!rewarded, "rewarded after the consensus was public");
                     self.leases
                         .retain(|_, (name, of, _)| name != miner || of != job);
                 }
-                self.spot_checks += 1;
+                self.late_judged += 1;
             }
             _ => {}
         }

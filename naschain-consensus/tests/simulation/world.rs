@@ -390,7 +390,7 @@ fn about(answer: &Result<Vec<Action>, Rejected>, lease: LeaseId) -> bool {
             Action::Filled { lease: ended, .. }
             | Action::Late { lease: ended, .. }
             | Action::Discarded { lease: ended, .. } => *ended == lease,
-            Action::SpotChecked { .. } => true,
+            Action::LateJudged { .. } => true,
             _ => false,
         }),
         Err(Rejected::StaleLease { lease: ended, .. })

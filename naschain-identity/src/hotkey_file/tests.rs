@@ -132,12 +132,12 @@ fn a_file_that_is_no_text_or_too_large_is_named() {
 
 proptest! {
     #[test]
-    fn no_text_is_a_panic(text in ".{0,300}") {
+    fn arbitrary_texts_are_rejected_without_panic(text in ".{0,300}") {
         prop_assert!(Hotkey::parse(&text).is_err());
     }
 
     #[test]
-    fn no_field_is_a_panic(
+    fn arbitrary_fields_are_rejected_without_panic(
         name in "(ss58Address|cryptoType|publicKey|accountId|privateKey|secretSeed)",
         text in "(0x)?[0-9a-fA-F]{0,130}",
     ) {

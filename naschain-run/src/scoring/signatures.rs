@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use naschain_consensus::{Event, MinerId, Row, check_costs};
 use naschain_core::Costs;
 
-use crate::closed_job::ClosedJob;
-use crate::legacy_uid::legacy_uid;
+use crate::ended_job::EndedJob;
 use crate::proof::{Proof, RequestRules};
 use crate::scoring::terms::{ForgedRow, ScoringTerms};
 
@@ -22,7 +21,7 @@ pub(super) struct Signatures {
 
 impl Signatures {
     /// Returns the rows of a job; forged ones are replaced by malformed rows.
-    pub(super) fn check(&mut self, job: &ClosedJob, terms: &ScoringTerms) -> Vec<(MinerId, Row)> {
+    pub(super) fn check(&mut self, job: &EndedJob, terms: &ScoringTerms) -> Vec<(MinerId, Row)> {
         let mut rows = job.rows.clone();
         let costs = terms.spec.and_then(|spec| spec.costs_of(&job.genome));
         for (place, (miner, row)) in rows.iter_mut().enumerate() {
@@ -55,7 +54,7 @@ impl Signatures {
             return Some(problem);
         }
         let Some(proof) = proof else {
-            let is_old = legacy_uid(miner).is_some();
+            let is_old = miner.uid().is_some();
             if terms.genomaster.is_some() && !is_old {
                 return Some("it is not signed".to_owned());
             }

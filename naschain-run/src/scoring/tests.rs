@@ -36,7 +36,7 @@ fn proof(hotkey: &Hotkey, row: &Row, lease: u64, run: Digest, genomaster: u8) ->
 }
 
 /// A job that three hotkeys answered alike and signed.
-fn job(number: u64) -> ClosedJob {
+fn job(number: u64) -> EndedJob {
     let answer = |seed: u8| {
         let (hotkey, row) = (key(seed), measured(9000));
         let proof = proof(&hotkey, &row, 10 * number + u64::from(seed), RUN, 9);
@@ -47,7 +47,7 @@ fn job(number: u64) -> ClosedJob {
         .iter()
         .map(|(_, row): &(MinerId, Row)| row.clone())
         .collect();
-    ClosedJob {
+    EndedJob {
         job: JobId(number),
         genome: "01".parse().unwrap(),
         verdict: judge(&only, &Agreement::default()),
@@ -57,11 +57,11 @@ fn job(number: u64) -> ClosedJob {
     }
 }
 
-fn report(jobs: &[ClosedJob]) -> ScoringReport {
+fn report(jobs: &[EndedJob]) -> ScoringReport {
     report_of(jobs, false)
 }
 
-fn report_of(jobs: &[ClosedJob], legacy: bool) -> ScoringReport {
+fn report_of(jobs: &[EndedJob], legacy: bool) -> ScoringReport {
     let (genomaster, agreement) = (key(9), Agreement::default());
     let terms = ScoringTerms {
         spec: None,
@@ -94,7 +94,7 @@ fn signed_rows_are_paid() {
 
 #[test]
 fn forged_rows_are_named_and_earn_nothing() {
-    let forge = |what: &str, change: fn(&mut ClosedJob)| {
+    let forge = |what: &str, change: fn(&mut EndedJob)| {
         let mut forged = job(2);
         change(&mut forged);
         let report = report(&[job(1), forged]);
@@ -154,7 +154,7 @@ fn a_wrong_verdict_is_disputed() {
 }
 
 #[test]
-fn rows_that_differ_from_the_own_training_earn_nothing() {
+fn rows_that_differ_from_the_validators_training_earn_nothing() {
     let jobs = [job(1), job(2)];
     let agreement = Agreement::default();
     let genomaster = key(9);

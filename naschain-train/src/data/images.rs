@@ -1,3 +1,5 @@
+//! The training or test set of a data set, in memory or decoded on demand.
+
 use naschain_core::{Digest, Shape};
 
 use super::Moments;

@@ -1,3 +1,5 @@
+//! Mean and standard deviation of the grey levels, by which images are normalised.
+
 /// Mean and standard deviation of one colour plane, in the data set's own grey levels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moments {

@@ -1,3 +1,5 @@
+//! Names of data sets.
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -24,6 +26,7 @@ const MAX_SIDE: usize = 4096;
 /// # Ok::<(), naschain_train::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum DataName {
     /// UCI handwritten digits, embedded: 1,797 images of 1×8×8.
     Digits,

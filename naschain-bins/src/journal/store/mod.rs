@@ -102,17 +102,17 @@ impl Store {
 
 /// Location of a journal.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum JournalPlace {
     /// In a SQLite file.
     File(PathBuf),
     /// On a PostgreSQL server, as a URL.
     Postgres(String),
 }
 
-impl Place {
+impl JournalPlace {
     /// The file in a run's folder.
-    pub fn of_run(dir: &Path) -> Place {
-        Place::File(dir.join("journal.sqlite"))
+    pub fn of_run(dir: &Path) -> JournalPlace {
+        JournalPlace::File(dir.join("journal.sqlite"))
     }
 
     /// Opens the journal of this run to lead it; `None` if another genomaster leads, which can
@@ -122,11 +122,11 @@ impl Place {
     /// missing, unless `must_exist`.
     pub async fn lead(&self, run: Digest, must_exist: bool) -> Result<Option<Store>> {
         Ok(match self {
-            Place::File(path) => {
+            JournalPlace::File(path) => {
                 let store = sqlite::lead(path, must_exist).await?;
                 Some(Store(Database::Sqlite(store)))
             }
-            Place::Postgres(url) => {
+            JournalPlace::Postgres(url) => {
                 let store = postgres::lead(url, run).await?;
                 store.map(|store| Store(Database::Postgres(store)))
             }
@@ -137,51 +137,51 @@ impl Place {
     /// drawn first. A file has one genomaster, which uses what it has drawn.
     pub async fn share_secret(&self, settings: Digest, drawn: RunSecret) -> Result<RunSecret> {
         match self {
-            Place::File(_) => Ok(drawn),
-            Place::Postgres(url) => postgres::share_secret(url, settings, drawn).await,
+            JournalPlace::File(_) => Ok(drawn),
+            JournalPlace::Postgres(url) => postgres::share_secret(url, settings, drawn).await,
         }
     }
 
     /// Opens the journal of this run to read it.
     pub async fn read(&self, run: Digest) -> Result<Store> {
         Ok(Store(match self {
-            Place::File(path) => Database::Sqlite(sqlite::read(path).await?),
-            Place::Postgres(url) => Database::Postgres(postgres::read(url, run).await?),
+            JournalPlace::File(path) => Database::Sqlite(sqlite::read(path).await?),
+            JournalPlace::Postgres(url) => Database::Postgres(postgres::read(url, run).await?),
         }))
     }
 }
 
-impl FromStr for Place {
+impl FromStr for JournalPlace {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Place, String> {
+    fn from_str(text: &str) -> Result<JournalPlace, String> {
         match text.split_once("://") {
             Some(("postgres" | "postgresql", rest)) if !rest.is_empty() => {
-                Ok(Place::Postgres(text.to_owned()))
+                Ok(JournalPlace::Postgres(text.to_owned()))
             }
             Some((scheme, _)) => Err(format!(
                 "a store is a file or postgres://USER@HOST/DATABASE; {scheme}:// is neither"
             )),
             None if text.is_empty() => Err("a store is a file or a postgres:// URL".to_owned()),
-            None => Ok(Place::File(text.into())),
+            None => Ok(JournalPlace::File(text.into())),
         }
     }
 }
 
-/// Parses a [`Place`] for clap. An ordinary value parser would not do: clap's error message quotes
+/// Parses a [`JournalPlace`] for clap. An ordinary value parser would not do: clap's error message quotes
 /// the value, which may contain a password.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PlaceParser;
 
 impl TypedValueParser for PlaceParser {
-    type Value = Place;
+    type Value = JournalPlace;
 
     fn parse_ref(
         &self,
         command: &Command,
         arg: Option<&Arg>,
         value: &OsStr,
-    ) -> Result<Place, clap::Error> {
+    ) -> Result<JournalPlace, clap::Error> {
         let text = value.to_str().ok_or_else(|| "it is not UTF-8".to_owned());
         text.and_then(str::parse).map_err(|reason| {
             let flag = arg.map(Arg::to_string).unwrap_or_default();
@@ -192,11 +192,11 @@ impl TypedValueParser for PlaceParser {
 }
 
 /// Without user and password, because logs show this.
-impl fmt::Display for Place {
+impl fmt::Display for JournalPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::File(path) => write!(f, "{}", path.display()),
-            Place::Postgres(url) => {
+            JournalPlace::File(path) => write!(f, "{}", path.display()),
+            JournalPlace::Postgres(url) => {
                 let (_, rest) = url.split_once("://").unwrap_or(("", url));
                 // A password may be in the query, or before the last `@`, and may itself contain an
                 // `@`.
@@ -208,7 +208,7 @@ impl fmt::Display for Place {
     }
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for JournalPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -220,14 +220,14 @@ mod tests {
 
     #[test]
     fn places_are_read_and_show_no_password() {
-        let place: Place = "postgres://ada:secret@db.example:5433/runs?password=secret"
+        let place: JournalPlace = "postgres://ada:secret@db.example:5433/runs?password=secret"
             .parse()
             .unwrap();
         assert_eq!(format!("{place} {place:?}").matches("secret").count(), 0);
         assert_eq!(place.to_string(), "postgres://db.example:5433/runs");
-        let file: Place = "runs/a/journal.sqlite".parse().unwrap();
-        assert_eq!(file, Place::of_run(Path::new("runs/a")));
-        let error = "mysql://x/y".parse::<Place>().unwrap_err();
+        let file: JournalPlace = "runs/a/journal.sqlite".parse().unwrap();
+        assert_eq!(file, JournalPlace::of_run(Path::new("runs/a")));
+        let error = "mysql://x/y".parse::<JournalPlace>().unwrap_err();
         assert!(error.contains("mysql:// is neither"), "{error}");
     }
 }

@@ -31,7 +31,7 @@ use crate::server::auth::Authenticator;
 use crate::server::legacy::credentials::LegacyCredentials;
 use crate::server::legacy::message::Message;
 use crate::server::legacy::reports::{Report, Reports};
-use naschain_run::{ClosedJob, Job, JobReply, JoinRequest, legacy_uid};
+use naschain_run::{EndedJob, Job, JobReply, JoinRequest};
 
 /// Maximum length of a genome's text: 32 nodes in 10 phases, with separators.
 const MAX_GENOME_CHARACTERS: usize = 8192;
@@ -102,7 +102,7 @@ struct JobQuery {
 const ANSWER_FORM: &str = r#"{"user_name": UID, "genome_string": BITS, "response_values": [ACCURACY, MILLION_PARAMETERS, MFLOPS]}"#;
 
 #[derive(Deserialize)]
-struct Answer {
+struct LegacyAnswer {
     user_name: u32,
     genome_string: String,
     response_values: Value,
@@ -116,7 +116,7 @@ async fn request_job(
 ) -> Reply<Json<Value>> {
     let JobQuery { user_name } = read(&body, r#"{"user_name": UID}"#)?;
     app.authenticate(user_name, &headers)?;
-    let miner = miner(user_name);
+    let miner = MinerId::from_uid(user_name);
     match app.ask(&miner).await? {
         JobReply::Job(job) => {
             tracing::info!("{miner} takes {} under {}", job.job, job.lease);
@@ -132,7 +132,7 @@ async fn finish_job(
     headers: HeaderMap,
     body: String,
 ) -> Reply<Json<Value>> {
-    let answer: Answer = read(&body, ANSWER_FORM)?;
+    let answer: LegacyAnswer = read(&body, ANSWER_FORM)?;
     let user_name = answer.user_name;
     app.authenticate(user_name, &headers)?;
     let wrong = |detail: String| Message(StatusCode::UNPROCESSABLE_ENTITY, detail);
@@ -161,7 +161,7 @@ async fn finish_job(
         Row::Malformed(problem) => Some(problem.clone()),
         _ => None,
     };
-    let miner = miner(user_name);
+    let miner = MinerId::from_uid(user_name);
     tracing::info!("{miner} answers under {lease}");
     app.coordinator.submit(&miner, lease, row, None).await?;
     app.note_answer(user_name, genome);
@@ -184,7 +184,7 @@ async fn handle_valid_request(State(app): State<Arc<App>>) -> Reply<Response> {
     // One reader at a time, so that many readers do not delay the writing task.
     let mut measured = app.measured.lock().await;
     app.coordinator
-        .with_state(|state| measured.follow(state.closed()))
+        .with_state(|state| measured.follow(state.ended_jobs()))
         .await;
     if measured.text.is_empty() {
         return Err(no_job("no job has ended yet"));
@@ -194,10 +194,10 @@ async fn handle_valid_request(State(app): State<Arc<App>>) -> Reply<Response> {
 }
 
 impl Measured {
-    fn follow(&mut self, closed: &[ClosedJob]) {
+    fn follow(&mut self, closed: &[EndedJob]) {
         for job in closed.iter().skip(self.jobs) {
             for (miner, row) in &job.rows {
-                let uid = legacy_uid(miner).filter(|uid| *uid < self.uids);
+                let uid = miner.uid().filter(|uid| *uid < self.uids);
                 let (Some(uid), Row::Measured(measurement)) = (uid, row) else {
                     continue;
                 };
@@ -285,7 +285,7 @@ impl App {
     /// The lease under which this user trains this genome, and its job; these miners do not send a
     /// lease number.
     async fn lease(&self, uid: u32, genome: &Genome) -> Option<(LeaseId, JobId)> {
-        let miner = miner(uid);
+        let miner = MinerId::from_uid(uid);
         let found = self.coordinator.with_state(|state| {
             let mut leases = state.leases_of(&miner);
             leases.find(|(_, job)| state.genome(*job) == Some(genome))
@@ -316,7 +316,7 @@ async fn keep_leases(coordinator: Weak<Coordinator>) {
             let leases: Vec<(LeaseId, MinerId)> = coordinator
                 .with_state(|state| {
                     let all = state.board().leases();
-                    let theirs = all.filter(|(_, miner, _)| legacy_uid(miner).is_some());
+                    let theirs = all.filter(|(_, miner, _)| miner.uid().is_some());
                     theirs
                         .map(|(lease, miner, _)| (lease, miner.clone()))
                         .collect()
@@ -353,10 +353,6 @@ fn read<T: serde::de::DeserializeOwned>(body: &str, form: &str) -> Reply<T> {
 
 fn no_job(reason: &str) -> Message {
     Message(StatusCode::SERVICE_UNAVAILABLE, reason.to_owned())
-}
-
-fn miner(uid: u32) -> MinerId {
-    MinerId::new(format!("uid-{uid}")).expect("digits are a name")
 }
 
 /// The bits of a genome without separators.

@@ -30,7 +30,7 @@ fn a_problem_of_a_history_survives_another_run() {
     let mut run = ObservedRun::new(spec(1), None, &observation).unwrap();
     run.problem = Some("job 3 was changed".to_owned());
     let mut run = run.replaced_by(spec(2), None, &observation).unwrap();
-    assert_eq!((&run.spec, run.closed.len()), (&spec(2), 0));
+    assert_eq!((&run.spec, run.ended.len()), (&spec(2), 0));
     run.check(None, &observation.state).unwrap();
     assert_eq!(run.problem.as_deref(), Some("job 3 was changed"));
     std::fs::remove_dir_all(path).unwrap();

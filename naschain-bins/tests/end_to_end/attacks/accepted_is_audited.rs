@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use naschain_bins::{
-    Access, Authenticator, Coordinator, Place, create_or_check, router, unix_nanos,
+    Access, Authenticator, Coordinator, JournalPlace, create_or_check, router, unix_nanos,
 };
 use naschain_identity::{Auth, Hotkey, SignedParts};
 use naschain_run::{Auditor, JobReply, RunSpec, Signers};
@@ -197,7 +197,7 @@ impl Attack {
 async fn attack(dir: &Path, steps: &[Step]) -> (usize, usize) {
     let spec = simulated::spec(3, 2, 5);
     create_or_check(spec.clone(), dir).unwrap();
-    let place = Place::of_run(dir);
+    let place = JournalPlace::of_run(dir);
     let coordinator = Coordinator::open(place.clone(), spec.clone())
         .await
         .unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use naschain_bins::{Coordinator, Place};
+use naschain_bins::{Coordinator, JournalPlace};
 use naschain_consensus::{Event, MinerId, Row};
 use naschain_core::{Accuracy, Digest, Measurement};
 use naschain_run::{JobReply, ScoringTerms, validate};
@@ -29,7 +29,7 @@ async fn three_miners_that_agree_on_other_costs_earn_nothing() {
     std::fs::create_dir_all(&dir).unwrap();
     let mut spec = simulated::spec(2, 1, 3);
     spec.rules.reputation = None;
-    let coordinator = Coordinator::open(Place::of_run(&dir), spec.clone()).await;
+    let coordinator = Coordinator::open(JournalPlace::of_run(&dir), spec.clone()).await;
     let coordinator = coordinator.unwrap();
     let miners = ["ada", "bob", "eve"].map(|name| name.parse::<MinerId>().unwrap());
     for miner in miners.clone() {
@@ -50,12 +50,12 @@ async fn three_miners_that_agree_on_other_costs_earn_nothing() {
             break;
         }
     }
-    let (front, closed) = coordinator
-        .with_state(|state| (state.front(), state.closed().to_vec()))
+    let (front, ended) = coordinator
+        .with_state(|state| (state.front(), state.ended_jobs().to_vec()))
         .await;
     assert!(front.is_empty(), "{front:?}");
-    assert!(!closed.is_empty());
-    for job in &closed {
+    assert!(!ended.is_empty());
+    for job in &ended {
         assert_eq!(job.verdict.consensus, None);
         let all_malformed = job
             .rows
@@ -64,7 +64,7 @@ async fn three_miners_that_agree_on_other_costs_earn_nothing() {
         assert!(all_malformed, "{:?}", job.rows);
     }
     // A genomaster that lists such rows as accepted fools no validator either.
-    let mut listed = closed[0].clone();
+    let mut listed = ended[0].clone();
     for (_, row) in &mut listed.rows {
         *row = invented.clone();
     }

@@ -1,10 +1,10 @@
-//! What changes nothing is not journalled: a journal grows with the work of a run, not with the
+//! What changes nothing is not journaled: a journal grows with the work of a run, not with the
 //! number of requests.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use naschain_bins::{CallError, Coordinator, Place};
+use naschain_bins::{CallError, Coordinator, JournalPlace};
 use naschain_consensus::{Event, MinerId, Row};
 
 use crate::operations::simulated;
@@ -14,7 +14,7 @@ async fn open(name: &str) -> (std::path::PathBuf, Arc<Coordinator>) {
     let dir = folder(name);
     std::fs::create_dir_all(&dir).unwrap();
     let spec = simulated::spec(2, 2, 3);
-    let coordinator = Coordinator::open(Place::of_run(&dir), spec).await;
+    let coordinator = Coordinator::open(JournalPlace::of_run(&dir), spec).await;
     (dir, coordinator.unwrap())
 }
 
@@ -32,7 +32,7 @@ async fn events(coordinator: &Coordinator) -> u64 {
 }
 
 #[tokio::test]
-async fn idle_requests_are_not_journalled() {
+async fn idle_requests_are_not_journaled() {
     let (dir, coordinator) = open("idle-requests").await;
     let miner = join(&coordinator).await;
     // A miner that has answered both jobs gets no more work before others have.

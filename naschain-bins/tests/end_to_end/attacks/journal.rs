@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use naschain_bins::{CallError, Coordinator, Journal, Place, Unavailable, read_spec};
+use naschain_bins::{CallError, Coordinator, Journal, JournalPlace, Unavailable, read_spec};
 use naschain_consensus::Event;
 
 use crate::operations::simulated;
@@ -21,7 +21,9 @@ async fn join(coordinator: &Coordinator, number: usize) -> Result<(), CallError>
 /// A genomaster that has acknowledged 20 joins.
 async fn with_joins(dir: &Path) -> Arc<Coordinator> {
     let spec = simulated::spec(2, 2, 3);
-    let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
+    let coordinator = Coordinator::open(JournalPlace::of_run(dir), spec)
+        .await
+        .unwrap();
     for number in 0..20 {
         join(&coordinator, number).await.unwrap();
     }
@@ -112,7 +114,7 @@ async fn a_shortened_journal_is_not_continued() {
     let dir = folder("shortened-journal");
     let coordinator = with_joins(&dir).await;
     let file = dir.join("journal.sqlite");
-    let place = Place::File(dir.join("shorter.sqlite"));
+    let place = JournalPlace::File(dir.join("shorter.sqlite"));
     std::fs::rename(&file, dir.join("shorter.sqlite")).unwrap();
     std::fs::rename(
         dir.join("journal.sqlite-wal"),
@@ -178,11 +180,11 @@ async fn a_folder_with_a_history_needs_its_journal() {
     // A valid journal without events.
     std::fs::remove_file(&journal).unwrap();
     let spec = read_spec(&run.join("run.json")).unwrap();
-    let empty = Journal::lead(&Place::of_run(&run), spec.digest()).await;
+    let empty = Journal::lead(&JournalPlace::of_run(&run), spec.digest()).await;
     empty.unwrap().unwrap().close().await.unwrap();
     let error = refused(&mut search(&run, &TINY));
     assert!(
-        error.contains("has 0 finished jobs, and history.jsonl in the run's folder has 2"),
+        error.contains("has 0 ended jobs, and history.jsonl in the run's folder has 2"),
         "{error}"
     );
     // The log of another file would be applied to the one that is put back.
@@ -211,7 +213,7 @@ fn two_genomasters_cannot_share_a_folder() {
 
 #[test]
 #[cfg(unix)]
-fn a_limit_of_file_sizes_is_an_error_and_not_the_end() {
+fn a_limit_of_file_sizes_does_not_end_the_program() {
     let dir = folder("file-size-limit");
     let mut command = Command::new("bash");
     let script = format!(

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 use std::time::Duration;
 
-use naschain_bins::{Access, Authenticator, Client, Coordinator, Place, router};
+use naschain_bins::{Access, Authenticator, Client, Coordinator, JournalPlace, router};
 use naschain_consensus::{Event, LeaseId, MinerId, Row};
 use naschain_core::Digest;
 use naschain_run::{JobReply, JournalPage};
@@ -64,7 +64,9 @@ async fn pages_of_the_journal_are_limited_in_bytes() {
     let dir = folder("large-entries");
     let mut spec = crate::operations::simulated::spec(400, 3, 1);
     spec.rules.reputation = None;
-    let coordinator = Coordinator::open(Place::of_run(&dir), spec).await.unwrap();
+    let coordinator = Coordinator::open(JournalPlace::of_run(&dir), spec)
+        .await
+        .unwrap();
     let reason = "\u{10348}".repeat(500);
     let miners = ["ada", "bob", "eve"].map(|name| name.parse::<MinerId>().unwrap());
     for miner in &miners {

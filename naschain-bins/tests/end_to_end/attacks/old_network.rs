@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use naschain_bins::{Coordinator, Place};
+use naschain_bins::{Coordinator, JournalPlace};
 use naschain_consensus::{Event, Rule};
 use naschain_run::{JobReply, RunSpec};
 use serde_json::{Value, json};
@@ -19,7 +19,9 @@ use crate::programs::{Server, call, cifar10, folder, genomaster, legacy_router, 
 
 /// A genomaster that serves the old paths, in this process.
 async fn serve(dir: &Path, spec: RunSpec) -> (Arc<Coordinator>, Router) {
-    let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
+    let coordinator = Coordinator::open(JournalPlace::of_run(dir), spec)
+        .await
+        .unwrap();
     let router = legacy_router(coordinator.clone(), None);
     (coordinator, router)
 }
@@ -95,7 +97,7 @@ async fn a_uid_beyond_the_subnet_is_neither_served_nor_shown() {
             .unwrap();
     }
     while coordinator
-        .with_state(|state| state.closed().is_empty())
+        .with_state(|state| state.ended_jobs().is_empty())
         .await
     {
         for miner in &names {
@@ -264,7 +266,7 @@ fn a_stopped_genomaster_accepts_work_that_was_finished_meanwhile() {
 
 /// A uid in a file of credentials beyond the subnet's size, and what is said at the start.
 #[test]
-fn the_start_tells_the_rule_and_the_limit() {
+fn the_startup_log_names_the_rule_and_the_limit() {
     let dir = folder("old-start");
     let data = cifar10(&dir.join("data"));
     let tokens = dir.join("tokens");

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use naschain_bins::read_spec;
 use naschain_consensus::JobId;
 use naschain_core::Digest;
-use naschain_run::{ClosedJob, Job, JobReply, RunSecret};
+use naschain_run::{EndedJob, Job, JobReply, RunSecret};
 use serde_json::Value;
 
 use crate::programs::wallets::Wallets;
 use crate::programs::{Process, Server, folder, read, search, succeeded, wait_until};
 
-fn closed_jobs(history: &str) -> Vec<ClosedJob> {
+fn ended_jobs(history: &str) -> Vec<EndedJob> {
     let lines = history.lines();
     lines
         .map(|line| serde_json::from_str(line).unwrap())
@@ -20,7 +20,7 @@ fn closed_jobs(history: &str) -> Vec<ClosedJob> {
 }
 
 /// The digests that the miners agreed on, by genome.
-fn digests(jobs: &[ClosedJob]) -> BTreeMap<String, Digest> {
+fn digests(jobs: &[EndedJob]) -> BTreeMap<String, Digest> {
     let agreed = jobs.iter().filter_map(|job| {
         let consensus = job.verdict.consensus?;
         Some((job.genome.to_string(), consensus.digest))
@@ -42,8 +42,8 @@ fn an_offline_search_does_not_know_the_answers_of_a_signed_run() {
     wait_until("the front is written", || run.join("front.json").exists());
 
     succeeded(search(&dir.join("offline"), &[]).output().unwrap());
-    let offline = digests(&closed_jobs(&read(dir.join("offline/history.jsonl"))));
-    let jobs = closed_jobs(&read(run.join("history.jsonl")));
+    let offline = digests(&ended_jobs(&read(dir.join("offline/history.jsonl"))));
+    let jobs = ended_jobs(&read(run.join("history.jsonl")));
     let known = digests(&jobs);
     let in_both: Vec<_> = known.keys().filter(|g| offline.contains_key(*g)).collect();
     assert!(!in_both.is_empty(), "the first generations are the same");

@@ -9,7 +9,7 @@ use axum::extract::{Query, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use naschain_bins::{Access, Client};
-use naschain_run::{ClosedJobs, Entry, Equivocation, Identity, JournalPage, RunSpec};
+use naschain_run::{EndedJobs, Entry, Equivocation, Identity, JournalPage, RunSpec};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ use crate::programs::{Process, Server, eventually, folder, succeeded, text, wait
 struct Shown {
     hotkey: Option<String>,
     spec: RunSpec,
-    jobs: ClosedJobs,
+    jobs: EndedJobs,
     entries: Vec<Entry>,
 }
 

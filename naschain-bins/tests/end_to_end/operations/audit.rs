@@ -5,11 +5,11 @@ use std::process::Output;
 
 use crate::operations::stores::{places, tamper};
 use crate::programs::{folder, genomaster, text};
-use naschain_bins::{Coordinator, Place, create_or_check};
+use naschain_bins::{Coordinator, JournalPlace, create_or_check};
 use naschain_run::RunSpec;
 use serde_json::Value;
 
-async fn run(dir: &Path, place: &Place, seed: u64) -> RunSpec {
+async fn run(dir: &Path, place: &JournalPlace, seed: u64) -> RunSpec {
     let spec = crate::operations::simulated::spec(4, 3, seed);
     create_or_check(spec.clone(), dir).unwrap();
     let coordinator = Coordinator::open(place.clone(), spec.clone())
@@ -22,12 +22,12 @@ async fn run(dir: &Path, place: &Place, seed: u64) -> RunSpec {
     spec
 }
 
-fn audit(dir: &Path, place: &Place, more: &[&str]) -> Output {
+fn audit(dir: &Path, place: &JournalPlace, more: &[&str]) -> Output {
     let mut command = genomaster();
     command.arg("audit").arg(dir).args(["--json"]).args(more);
     match place {
-        Place::File(path) => command.arg("--store").arg(path),
-        Place::Postgres(url) => command.arg("--store").arg(url),
+        JournalPlace::File(path) => command.arg("--store").arg(path),
+        JournalPlace::Postgres(url) => command.arg("--store").arg(url),
     };
     command.output().unwrap()
 }
@@ -121,7 +121,7 @@ async fn manipulations_of_a_journal_are_named() {
 #[tokio::test]
 async fn a_shortened_journal_is_found_by_a_known_head() {
     let dir = folder("audit-known");
-    let place = Place::of_run(&dir);
+    let place = JournalPlace::of_run(&dir);
     let spec = run(&dir, &place, 1).await;
     let head = report(&audit(&dir, &place, &[]))["head"].clone();
     let head = head.as_str().unwrap();
@@ -150,13 +150,13 @@ async fn a_shortened_journal_is_found_by_a_known_head() {
 #[tokio::test]
 async fn a_history_that_differs_from_the_journal_is_found() {
     let dir = folder("audit-history");
-    let place = Place::of_run(&dir);
+    let place = JournalPlace::of_run(&dir);
     run(&dir, &place, 1).await;
     let coordinator = Coordinator::open(place.clone(), crate::operations::simulated::spec(4, 3, 1))
         .await
         .unwrap();
     let mut history = coordinator
-        .with_state(|state| naschain_bins::History::start(&dir, &state.closed()[..2]))
+        .with_state(|state| naschain_bins::History::start(&dir, &state.ended_jobs()[..2]))
         .await
         .unwrap();
     assert!(history.follow(&[]).is_ok());

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::programs::{folder, genomaster, text};
 use naschain_bins::{
-    Access, Authenticator, Coordinator, Listening, Place, create_or_check, read_spec, router,
-    unix_nanos,
+    Access, Authenticator, Coordinator, JournalPlace, Listening, create_or_check, read_spec,
+    router, unix_nanos,
 };
 use naschain_consensus::{Event, Millis, MinerId};
 use naschain_identity::{Auth, Hotkey, SignedParts};
@@ -40,7 +40,7 @@ fn proof(miner: u8, genomaster: u8, path: &str, body: &Value, nonce: u64) -> Opt
 pub(crate) async fn signed_run(dir: &Path) -> RunSpec {
     let spec = crate::operations::simulated::spec(2, 2, 3);
     create_or_check(spec.clone(), dir).unwrap();
-    let place = Place::of_run(dir);
+    let place = JournalPlace::of_run(dir);
     let coordinator = Coordinator::open(place, spec.clone()).await.unwrap();
     let sign = |miner: u8, path: &str, mut body: Value| {
         body["run"] = json!(spec.digest());
@@ -76,7 +76,10 @@ pub(crate) async fn signed_run(dir: &Path) -> RunSpec {
 async fn forge(from: &Path, to: &Path, change: impl Fn(&mut Vec<Entry>)) {
     let spec = read_spec(&from.join("run.json")).unwrap();
     create_or_check(spec.clone(), to).unwrap();
-    let mut store = Place::of_run(from).read(spec.digest()).await.unwrap();
+    let mut store = JournalPlace::of_run(from)
+        .read(spec.digest())
+        .await
+        .unwrap();
     let mut entries = store.entries(0, 10_000).await.unwrap();
     store.close().await.unwrap();
     change(&mut entries);
@@ -85,7 +88,10 @@ async fn forge(from: &Path, to: &Path, change: impl Fn(&mut Vec<Entry>)) {
         .into_iter()
         .map(|entry| chain.entry(Millis(entry.now_ms), entry.event, entry.proof))
         .collect();
-    let lead = Place::of_run(to).lead(spec.digest(), false).await.unwrap();
+    let lead = JournalPlace::of_run(to)
+        .lead(spec.digest(), false)
+        .await
+        .unwrap();
     let mut store = lead.unwrap();
     store
         .append(JournalHead::root(spec.digest()), &relinked)
@@ -139,7 +145,7 @@ async fn a_signed_run_needs_a_fresh_signature_for_its_genomaster_on_every_event(
     forge(&honest, &unsigned, |entries| unsigned_answers(entries)).await;
     let found = fault(&audit(&unsigned, &[]));
     assert!(found.contains("did not sign it"), "{found}");
-    // A genomaster that accepts unsigned requests may have journalled these.
+    // A genomaster that accepts unsigned requests may have journaled these.
     assert_eq!(audit(&unsigned, &["--unsigned"]).status.code(), Some(0));
 
     // A join that was signed for another genomaster.
@@ -189,9 +195,11 @@ pub(crate) async fn serve_at(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> String {
     let spec = read_spec(&dir.join("run.json")).unwrap();
-    let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
-    let gate = Arc::new(Authenticator::new(access, coordinator.nonces()));
-    let router = router(coordinator, gate, None);
+    let coordinator = Coordinator::open(JournalPlace::of_run(dir), spec)
+        .await
+        .unwrap();
+    let authenticator = Arc::new(Authenticator::new(access, coordinator.nonces()));
+    let router = router(coordinator, authenticator, None);
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
         .await
         .unwrap();
@@ -250,7 +258,7 @@ async fn auditors_and_validators_read_the_public_journal() {
 pub(crate) async fn unsigned_run(dir: &Path, seed: u64, jobs: usize) -> RunSpec {
     let spec = crate::operations::simulated::spec(2, 2, seed);
     create_or_check(spec.clone(), dir).unwrap();
-    let coordinator = Coordinator::open(Place::of_run(dir), spec.clone());
+    let coordinator = Coordinator::open(JournalPlace::of_run(dir), spec.clone());
     let coordinator = coordinator.await.unwrap();
     let mined = crate::operations::simulated::mine(&coordinator, 3, jobs);
     mined.await.unwrap();
@@ -332,7 +340,7 @@ async fn a_validator_sets_the_weights_of_a_run_that_takes_the_address_over() {
 async fn a_waiting_request_does_not_end_a_lease() {
     let dir = folder("waiting");
     let spec = crate::operations::simulated::spec(2, 2, 3);
-    let coordinator = Coordinator::open(Place::of_run(&dir), spec.clone());
+    let coordinator = Coordinator::open(JournalPlace::of_run(&dir), spec.clone());
     let coordinator = coordinator.await.unwrap();
     let names = [0, 1, 2].map(crate::operations::simulated::miner);
     for miner in names.clone() {
@@ -353,7 +361,11 @@ async fn a_waiting_request_does_not_end_a_lease() {
                 .submit(miner, job.lease, row, None)
                 .await
                 .unwrap();
-            if coordinator.with_state(|state| state.closed().len()).await == 2 {
+            if coordinator
+                .with_state(|state| state.ended_jobs().len())
+                .await
+                == 2
+            {
                 return;
             }
         }

@@ -1,4 +1,4 @@
-//! The disk is full while events are journalled: a clear error, no damage, and the run continues when
+//! The disk is full while events are journaled: a clear error, no damage, and the run continues when
 //! there is space again. The tests mount a file system of a few megabytes, which requires root.
 
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::programs::{Server, call, folder, read, wait_until};
-use naschain_bins::{CallError, Coordinator, Place, Unavailable};
+use naschain_bins::{CallError, Coordinator, JournalPlace, Unavailable};
 use naschain_run::{Auditor, Signers};
 
 /// A file system in memory, unmounted when this is dropped.
@@ -45,7 +45,7 @@ async fn a_full_disk_is_reported_and_loses_nothing() {
         crate::programs::skipped("this user cannot mount a small tmpfs");
         return;
     };
-    let place = Place::of_run(&disk.0);
+    let place = JournalPlace::of_run(&disk.0);
     let spec = crate::operations::simulated::spec(20, 8, 4);
     let coordinator = Coordinator::open(place.clone(), spec.clone())
         .await
@@ -90,7 +90,7 @@ async fn a_full_disk_is_reported_and_loses_nothing() {
     coordinator.close().await.unwrap();
     audit(&place, &spec).await;
 
-    let calm = Coordinator::open(Place::of_run(&folder("disk-calm")), spec)
+    let calm = Coordinator::open(JournalPlace::of_run(&folder("disk-calm")), spec)
         .await
         .unwrap();
     crate::operations::simulated::mine(&calm, 4, 1_000)
@@ -132,7 +132,7 @@ fn writing_a_report_is_retried_while_the_disk_is_full() {
     drop(disk);
 }
 
-async fn audit(place: &Place, spec: &naschain_run::RunSpec) {
+async fn audit(place: &JournalPlace, spec: &naschain_run::RunSpec) {
     let mut store = place.read(spec.digest()).await.unwrap();
     let mut auditor = Auditor::new(spec.clone(), Signers::default()).unwrap();
     for entry in store.entries(0, 100_000).await.unwrap() {

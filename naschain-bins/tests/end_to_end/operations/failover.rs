@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::operations::stores::postgres;
 use crate::programs::wallets::{Wallets, join};
 use crate::programs::{Process, Server, call, folder, read, search, succeeded, wait_until};
-use naschain_bins::{Place, unix_nanos as now};
+use naschain_bins::{JournalPlace, unix_nanos as now};
 use serde_json::Value;
 
 fn genomaster(run: &Path, store: &str) -> Server {
@@ -28,7 +28,7 @@ fn health(server: &Server) -> (u16, String) {
 #[test]
 #[allow(clippy::disallowed_methods)] // a test may look at the clock
 fn a_standby_takes_over_from_a_killed_leader_and_nothing_is_lost_or_doubled() {
-    let Some(Place::Postgres(url)) = postgres() else {
+    let Some(JournalPlace::Postgres(url)) = postgres() else {
         return;
     };
     let dir = folder("failover");
@@ -76,7 +76,7 @@ fn a_standby_takes_over_from_a_killed_leader_and_nothing_is_lost_or_doubled() {
 
 #[test]
 fn a_replayed_request_is_refused_also_by_the_next_leader() {
-    let Some(Place::Postgres(url)) = postgres() else {
+    let Some(JournalPlace::Postgres(url)) = postgres() else {
         return;
     };
     let dir = folder("failover-replay");

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::programs::{Process, Server, call, folder, read, search, succeeded, wait_until};
-use naschain_bins::{Client, ClientError, Place, read_spec};
+use naschain_bins::{Client, ClientError, JournalPlace, read_spec};
 use naschain_consensus::{Event, LeaseId, MinerId};
 use naschain_core::{Purpose, Stream};
 use naschain_run::{JobReply, RunSpec};
@@ -104,7 +104,7 @@ fn front_after_kills(run: &Path, kills: usize, seed: u64) -> String {
 /// Every acknowledged answer is in the journal once, and every job ended once.
 async fn nothing_is_lost_or_doubled(run: &Path, taken: &[LeaseId]) {
     let spec = read_spec(&run.join("run.json")).unwrap();
-    let mut store = Place::of_run(run).read(spec.digest()).await.unwrap();
+    let mut store = JournalPlace::of_run(run).read(spec.digest()).await.unwrap();
     let entries = store.entries(0, 1_000_000).await.unwrap();
     store.close().await.unwrap();
     let mut answers: BTreeMap<LeaseId, usize> = BTreeMap::new();
@@ -119,15 +119,15 @@ async fn nothing_is_lost_or_doubled(run: &Path, taken: &[LeaseId]) {
         assert_eq!(
             answers.get(lease),
             Some(&1),
-            "answers journalled for {lease}, which was acknowledged"
+            "answers journaled for {lease}, which was acknowledged"
         );
     }
     assert!(answers.values().all(|times| *times == 1));
-    let closed = auditor.state().closed();
-    let mut jobs: Vec<_> = closed.iter().map(|closed| closed.job).collect();
+    let ended = auditor.state().ended_jobs();
+    let mut jobs: Vec<_> = ended.iter().map(|ended| ended.job).collect();
     jobs.sort();
     jobs.dedup();
-    assert_eq!((jobs.len(), closed.len()), (60, 60));
+    assert_eq!((jobs.len(), ended.len()), (60, 60));
 }
 
 #[test]
@@ -215,8 +215,8 @@ fn miners_killed_frozen_slowed_and_cut_off_change_nothing() {
     let slow = server.miner("slow");
     let frozen = server.miner("frozen");
     let mut killed = server.miner("killed");
-    let closed = || read(run.join("history.jsonl")).lines().count();
-    wait_until("a job has ended", || closed() >= 1);
+    let ended = || read(run.join("history.jsonl")).lines().count();
+    wait_until("a job has ended", || ended() >= 1);
     signal(&frozen, "-STOP");
     killed.kill();
     wire.cut.store(true, Relaxed);
@@ -233,7 +233,7 @@ fn miners_killed_frozen_slowed_and_cut_off_change_nothing() {
     wire.cut.store(false, Relaxed);
     let _again = server.miner("killed");
     wait_until("the front is written", || run.join("front.json").exists());
-    assert_eq!(closed(), 12);
+    assert_eq!(ended(), 12);
     let alone = dir.join("alone");
     succeeded(search(&alone, &["--seed=8"]).output().unwrap());
     assert_eq!(read(run.join("front.json")), read(alone.join("front.json")));

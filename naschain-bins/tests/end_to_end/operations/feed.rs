@@ -1,4 +1,4 @@
-//! The event feed: complete after any reconnect, the same for all readers, and without answers of
+//! The event stream: complete after any reconnect, the same for all readers, and without answers of
 //! open jobs.
 
 use std::collections::BTreeMap;
@@ -8,14 +8,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::programs::folder;
-use naschain_bins::{Access, Authenticator, Coordinator, Place, router};
+use naschain_bins::{Access, Authenticator, Coordinator, JournalPlace, router};
 use naschain_run::Entry;
 use serde_json::Value;
 
 /// A genomaster in this process, and its address.
 async fn serve(dir: &Path) -> (std::sync::Arc<Coordinator>, String) {
     let spec = crate::operations::simulated::spec(4, 4, 3);
-    let coordinator = Coordinator::open(Place::of_run(dir), spec).await.unwrap();
+    let coordinator = Coordinator::open(JournalPlace::of_run(dir), spec)
+        .await
+        .unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let auth = Authenticator::new(Access::default(), coordinator.nonces());
@@ -70,7 +72,10 @@ impl Reader {
 
     fn line(&mut self) -> String {
         let mut line = String::new();
-        assert!(self.0.read_line(&mut line).unwrap() > 0, "the feed ended");
+        assert!(
+            self.0.read_line(&mut line).unwrap() > 0,
+            "the event stream ended"
+        );
         line.trim_end().to_owned()
     }
 

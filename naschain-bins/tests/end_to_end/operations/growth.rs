@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use crate::programs::{Server, call, folder};
-use naschain_bins::{CallError, Coordinator, Place};
+use naschain_bins::{CallError, Coordinator, JournalPlace};
 use naschain_consensus::Event;
 use naschain_run::JobReply;
 use serde_json::Value;
 
 #[tokio::test]
-async fn requests_that_change_nothing_are_not_journalled() {
+async fn requests_that_change_nothing_are_not_journaled() {
     let dir = folder("growth");
     let mut spec = crate::operations::simulated::spec(2, 1, 1);
     spec.rules.lease_ms = 2_000;
-    let coordinator = Coordinator::open(Place::of_run(&dir), spec).await.unwrap();
+    let coordinator = Coordinator::open(JournalPlace::of_run(&dir), spec)
+        .await
+        .unwrap();
     let events = || coordinator.with_state(|state| state.events());
     let ada = crate::operations::simulated::miner(0);
     let register = |capacity| Event::Register {

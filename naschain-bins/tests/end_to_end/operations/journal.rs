@@ -2,7 +2,7 @@
 
 use crate::operations::stores::{places, postgres, tamper};
 use crate::programs::folder;
-use naschain_bins::{Journal, Place};
+use naschain_bins::{Journal, JournalPlace};
 use naschain_consensus::{Event, Millis};
 use naschain_core::Digest;
 use naschain_run::Proof;
@@ -34,7 +34,7 @@ fn events() -> Vec<Proven> {
     ]
 }
 
-async fn write(place: &Place, run: Digest) {
+async fn write(place: &JournalPlace, run: Digest) {
     let mut journal = Journal::lead(place, run).await.unwrap().unwrap();
     for (number, (now, event, proof)) in events().iter().enumerate() {
         journal.append(*now, event, proof.as_ref()).unwrap();
@@ -46,7 +46,7 @@ async fn write(place: &Place, run: Digest) {
     journal.close().await.unwrap();
 }
 
-async fn read(place: &Place, run: Digest) -> anyhow::Result<Vec<Proven>> {
+async fn read(place: &JournalPlace, run: Digest) -> anyhow::Result<Vec<Proven>> {
     let mut journal = Journal::lead(place, run).await?.unwrap();
     let mut events = Vec::new();
     loop {
@@ -89,8 +89,8 @@ async fn entries_are_read_as_written_with_proofs_and_feed() {
         let other = Digest([8; 32]);
         let result = read(&place, other).await;
         match place {
-            Place::File(_) => assert!(result.is_err(), "a file belongs to one run"),
-            Place::Postgres(_) => assert!(result.unwrap().is_empty()),
+            JournalPlace::File(_) => assert!(result.is_err(), "a file belongs to one run"),
+            JournalPlace::Postgres(_) => assert!(result.unwrap().is_empty()),
         }
     }
     std::fs::remove_dir_all(dir).unwrap();
@@ -184,8 +184,8 @@ async fn changed_bytes_of_a_snapshot_are_found() {
         journal.keep_snapshot(Millis(9), vec![1, 2]).await.unwrap();
         journal.close().await.unwrap();
         let statement = match place {
-            Place::File(_) => "UPDATE SNAPSHOT SET bytes = x'0103' WHERE OF_RUN",
-            Place::Postgres(_) => "UPDATE SNAPSHOT SET bytes = '\\x0103' WHERE OF_RUN",
+            JournalPlace::File(_) => "UPDATE SNAPSHOT SET bytes = x'0103' WHERE OF_RUN",
+            JournalPlace::Postgres(_) => "UPDATE SNAPSHOT SET bytes = '\\x0103' WHERE OF_RUN",
         };
         tamper(&place, run, statement).await;
         let mut journal = Journal::lead(&place, run).await.unwrap().unwrap();
@@ -199,7 +199,7 @@ async fn changed_bytes_of_a_snapshot_are_found() {
 #[tokio::test]
 async fn two_genomasters_cannot_share_a_file() {
     let dir = folder("journal-shared");
-    let place = Place::of_run(&dir);
+    let place = JournalPlace::of_run(&dir);
     let journal = Journal::lead(&place, run("shared")).await.unwrap().unwrap();
     let error = match Journal::lead(&place, run("shared")).await {
         Ok(_) => panic!("opened twice"),
@@ -213,7 +213,7 @@ async fn two_genomasters_cannot_share_a_file() {
 #[tokio::test]
 async fn a_journal_of_an_earlier_version_is_continued() {
     let dir = folder("journal-earlier");
-    let place = Place::of_run(&dir);
+    let place = JournalPlace::of_run(&dir);
     let run = run("earlier");
     write(&place, run).await;
     for statement in [
@@ -250,7 +250,7 @@ async fn only_the_current_leader_can_write() {
     first.commit().await.unwrap();
     assert!(Journal::lead(&place, run).await.unwrap().is_none());
     // Its term ends although its session is still open, as behind a connection pooler.
-    let Place::Postgres(url) = &place else {
+    let JournalPlace::Postgres(url) = &place else {
         panic!()
     };
     let mut server = <sqlx::PgConnection as sqlx::Connection>::connect(url)
@@ -274,7 +274,7 @@ async fn a_leader_that_loses_its_connection_is_replaced() {
     let Some(place) = postgres() else { return };
     let run = run("cut");
     let mut first = Journal::lead(&place, run).await.unwrap().unwrap();
-    let Place::Postgres(url) = &place else {
+    let JournalPlace::Postgres(url) = &place else {
         panic!()
     };
     let mut server = <sqlx::PgConnection as sqlx::Connection>::connect(url)

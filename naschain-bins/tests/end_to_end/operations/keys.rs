@@ -44,25 +44,25 @@ fn each_key_has_a_rate_limit() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
+/// A flag with a file of the TLS fixtures.
+fn tls_flag(name: &str, file: &str) -> String {
+    let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls");
+    format!("--{name}={}", fixtures.join(file).display())
+}
+
 #[test]
 fn tls_with_a_private_certificate_authority() {
     let dir = folder("tls");
     let (run, wallets) = (dir.join("run"), Wallets(dir.join("wallets")));
     wallets.make("genomaster");
     wallets.make("validator");
-    let file = |name: &str| {
-        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/fixtures/tls")
-            .join(name)
-    };
-    let flag = |name: &str, path: &str| format!("--{name}={}", file(path).display());
     let (cert, key) = (
-        flag("tls-cert", "server.pem"),
-        flag("tls-key", "server.key"),
+        tls_flag("tls-cert", "server.pem"),
+        tls_flag("tls-key", "server.key"),
     );
     let server = Server::spawn(&mut wallets.serve(&run, 0, &[&cert, &key]));
     assert!(server.url.starts_with("https://"), "{}", server.url);
-    let ca = flag("ca-file", "ca.pem");
+    let ca = tls_flag("ca-file", "ca.pem");
     let trusted = wallets.validator(&server.url, &[&ca]).output().unwrap();
     let report: Value = serde_json::from_str(&succeeded(trusted)).unwrap();
     assert_eq!(report["batches"], 0);
@@ -74,12 +74,12 @@ fn tls_with_a_private_certificate_authority() {
     );
     // A self-signed certificate is that of an authority; the client explains what to do.
     let own = [
-        flag("tls-cert", "authority.pem"),
-        flag("tls-key", "authority.key"),
+        tls_flag("tls-cert", "authority.pem"),
+        tls_flag("tls-key", "authority.key"),
     ];
     let own = own.each_ref().map(String::as_str);
     let alone = Server::spawn(&mut wallets.serve(&dir.join("alone"), 0, &own));
-    let ca_file = flag("ca-file", "authority.pem");
+    let ca_file = tls_flag("ca-file", "authority.pem");
     let refused = wallets.validator(&alone.url, &[&ca_file]).output().unwrap();
     let error = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(2));
@@ -93,26 +93,36 @@ fn tls_with_a_private_certificate_authority() {
             .status
             .success()
     );
+    std::fs::remove_dir_all(dir).unwrap();
+}
 
-    // Invalid files are reported before anything is created.
+#[test]
+fn invalid_tls_files_are_reported_before_anything_is_created() {
+    let dir = folder("tls-files");
+    let wallets = Wallets(dir.join("wallets"));
+    wallets.make("genomaster");
+    let (cert, key) = (
+        tls_flag("tls-cert", "server.pem"),
+        tls_flag("tls-key", "server.key"),
+    );
     for (cert, key, wanted) in [
         (
-            flag("tls-cert", "server.key"),
+            tls_flag("tls-cert", "server.key"),
             key.clone(),
             "no certificate",
         ),
         (
             cert.clone(),
-            flag("tls-key", "ca.pem"),
+            tls_flag("tls-key", "ca.pem"),
             "cannot read a private key",
         ),
         (
-            flag("tls-cert", "ca.pem"),
+            tls_flag("tls-cert", "ca.pem"),
             key.clone(),
             "do not belong together",
         ),
         (
-            flag("tls-cert", "none.pem"),
+            tls_flag("tls-cert", "none.pem"),
             key.clone(),
             "cannot read certificates",
         ),

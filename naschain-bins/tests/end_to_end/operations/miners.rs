@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 
-use naschain_bins::{Answer, Place, read_spec};
+use naschain_bins::{Answer, JournalPlace, read_spec};
 use naschain_consensus::{Event, JobId, LeaseId, Row};
 use naschain_run::PublicEvent;
 use serde_json::json;
@@ -19,7 +19,7 @@ fn miner(url: &str, more: &[&str]) -> Process {
 
 async fn journal(run: &Path) -> (Vec<Event>, Vec<PublicEvent>) {
     let spec = read_spec(&run.join("run.json")).unwrap();
-    let mut store = Place::of_run(run).read(spec.digest()).await.unwrap();
+    let mut store = JournalPlace::of_run(run).read(spec.digest()).await.unwrap();
     let entries = store.entries(0, 100_000).await.unwrap();
     store.close().await.unwrap();
     let event = |text: &String| serde_json::from_str(text).unwrap();
@@ -65,7 +65,7 @@ async fn a_miner_trains_several_jobs_at_once() {
 }
 
 #[tokio::test]
-async fn an_unsent_answer_is_delivered_by_the_next_process() {
+async fn an_undelivered_answer_is_delivered_by_the_next_process() {
     let dir = folder("outbox");
     let (run, kept) = (dir.join("run"), dir.join("kept"));
     let flags = ["--epochs=60", "--lease-seconds=30"];

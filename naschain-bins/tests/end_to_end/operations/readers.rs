@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::operations::feed::public_entries;
 use crate::programs::folder;
-use naschain_bins::{Coordinator, Place};
+use naschain_bins::{Coordinator, JournalPlace};
 use naschain_consensus::Event;
 
 /// Median duration of 30 events.
@@ -31,7 +31,9 @@ async fn write(coordinator: &Coordinator) -> Duration {
 async fn readers_of_the_journal_do_not_delay_its_writer() {
     let dir = folder("readers");
     let spec = crate::operations::simulated::spec(20, 8, 1);
-    let coordinator = Coordinator::open(Place::of_run(&dir), spec).await.unwrap();
+    let coordinator = Coordinator::open(JournalPlace::of_run(&dir), spec)
+        .await
+        .unwrap();
     crate::operations::simulated::mine(&coordinator, 4, 130)
         .await
         .unwrap();

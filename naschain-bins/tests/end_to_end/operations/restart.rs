@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::operations::stores::{places, tamper};
 use crate::programs::folder;
-use naschain_bins::{Coordinator, Place};
+use naschain_bins::{Coordinator, JournalPlace};
 use naschain_consensus::Event;
 use naschain_run::{JobReply, RunSpec};
 
@@ -50,7 +50,7 @@ async fn a_snapshot_and_the_whole_journal_give_the_same_state() {
             "UPDATE SNAPSHOT SET bytes = digest WHERE OF_RUN",
             "DELETE FROM SNAPSHOT WHERE OF_RUN",
         ] {
-            if let (false, Place::File(_)) = (statement.is_empty(), &place) {
+            if let (false, JournalPlace::File(_)) = (statement.is_empty(), &place) {
                 tamper(&place, spec.digest(), statement).await;
             }
             let coordinator = open().await;

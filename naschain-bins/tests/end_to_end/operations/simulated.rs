@@ -18,10 +18,7 @@ pub(crate) fn spec(population: usize, generations: usize, seed: u64) -> RunSpec 
         init_channels: 4,
         classes: digits.classes,
     };
-    let data = DataSpec {
-        name: DataName::Digits.to_string(),
-        digest: digits.digest(),
-    };
+    let data = DataSpec::new(DataName::Digits.to_string(), digits.digest());
     let mut spec = RunSpec::new(space, data);
     spec.versions = versions();
     spec.search.population = population;
@@ -65,7 +62,11 @@ pub(crate) async fn mine(
     }
     loop {
         for number in 0..miners {
-            if coordinator.with_state(|state| state.closed().len()).await >= jobs {
+            if coordinator
+                .with_state(|state| state.ended_jobs().len())
+                .await
+                >= jobs
+            {
                 return Ok(());
             }
             let miner = miner(number);

@@ -2,29 +2,29 @@
 
 use std::path::Path;
 
-use naschain_bins::Place;
+use naschain_bins::JournalPlace;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
 /// A store of each kind. `NASCHAIN_TEST_POSTGRES` is the URL of a server on which tests may create
 /// tables; without it PostgreSQL is skipped.
-pub(crate) fn places(dir: &Path) -> Vec<Place> {
-    let file = Place::File(dir.join("journal.sqlite"));
+pub(crate) fn places(dir: &Path) -> Vec<JournalPlace> {
+    let file = JournalPlace::File(dir.join("journal.sqlite"));
     std::iter::once(file).chain(postgres()).collect()
 }
 
-pub(crate) fn postgres() -> Option<Place> {
+pub(crate) fn postgres() -> Option<JournalPlace> {
     let url = std::env::var("NASCHAIN_TEST_POSTGRES").ok();
     if url.is_none() {
         crate::programs::skipped("no PostgreSQL, NASCHAIN_TEST_POSTGRES is not set");
     }
-    url.map(Place::Postgres)
+    url.map(JournalPlace::Postgres)
 }
 
 /// Changes the store directly with a SQL statement, in which `JOURNAL` and `SNAPSHOT` are tables and
 /// `OF_RUN` selects the rows of the run.
-pub(crate) async fn tamper(place: &Place, run: naschain_core::Digest, statement: &str) {
+pub(crate) async fn tamper(place: &JournalPlace, run: naschain_core::Digest, statement: &str) {
     let done = match place {
-        Place::File(path) => {
+        JournalPlace::File(path) => {
             let statement = statement
                 .replace("JOURNAL", "journal")
                 .replace("SNAPSHOT", "snapshot")
@@ -36,7 +36,7 @@ pub(crate) async fn tamper(place: &Place, run: naschain_core::Digest, statement:
             file.close().await.unwrap();
             done.rows_affected()
         }
-        Place::Postgres(url) => {
+        JournalPlace::Postgres(url) => {
             let statement = statement
                 .replace("JOURNAL", "naschain_journal")
                 .replace("SNAPSHOT", "naschain_snapshot")

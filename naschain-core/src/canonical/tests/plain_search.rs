@@ -88,7 +88,7 @@ fn all_genomes_of_up_to_5_nodes() {
 
 /// Layers of equal width that read earlier layers with circular symmetry. With `root`, the first layer
 /// reads node 0.
-fn circles(width: usize, wiring: &[u64], root: bool) -> Dag {
+fn cycles(width: usize, wiring: &[u64], root: bool) -> Dag {
     let first = usize::from(root);
     let mut reads = vec![0; first];
     for (layer, choice) in wiring.iter().enumerate() {
@@ -129,7 +129,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let layers = if width > 3 { &wiring[..2] } else { &wiring };
-        let dag = renumbered(&circles(width, layers, root), seed);
+        let dag = renumbered(&cycles(width, layers, root), seed);
         let found = space(1, dag.reads.len()).canonical(&one_phase(&dag, true)).unwrap();
         prop_assert_eq!(found, by_plain_search(&dag));
     }
@@ -138,10 +138,10 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
-    /// Circles in two layers, whose nodes refinement cannot distinguish, with some connections
+    /// Cycles in two layers, whose nodes refinement cannot distinguish, with some connections
     /// exchanged.
     #[test]
-    fn circles_side_by_side(
+    fn cycles_side_by_side(
         widths in prop::collection::vec(2_usize..=4, 1..=3),
         trades in prop::collection::vec(any::<(u8, u8)>(), 0..=3),
         seed in any::<u64>(),

@@ -119,17 +119,17 @@ fn cubes_designs_and_strongly_regular_graphs() {
     assert_ne!(with_itself(&rook), with_itself(&shrikhande));
 }
 
-/// A circle of `width` nodes per layer in two layers.
-fn circle(width: usize) -> Dag {
+/// A cycle of `width` nodes per layer in two layers.
+fn cycle(width: usize) -> Dag {
     two_layers(width, |a, b| b == a || b == (a + 1) % width)
 }
 
 /// The networks that need the largest known numbers of steps.
 #[test]
-fn unions_of_circles() {
+fn unions_of_cycles() {
     let of = |widths: &[usize]| {
-        let circles: Vec<Dag> = widths.iter().map(|&width| circle(width)).collect();
-        side_by_side(&circles)
+        let cycles: Vec<Dag> = widths.iter().map(|&width| cycle(width)).collect();
+        side_by_side(&cycles)
     };
     for widths in [
         &[2, 4, 4, 3, 2][..],
@@ -161,7 +161,7 @@ fn the_steps_of_a_search_are_limited() {
 }
 
 proptest! {
-    /// Layers of equal width that read earlier layers with the symmetry of a circle, a cube or both.
+    /// Layers of equal width that read earlier layers with the symmetry of a cycle, a cube or both.
     #[test]
     fn symmetric_layers(
         (width, layers) in prop::sample::select(vec![

@@ -67,15 +67,24 @@ fn numpy_archives_are_read() {
     assert_eq!(seen, all, "each image is in one part, with its label");
 }
 
+/// Four valid images.
+fn x() -> (&'static str, Vec<u8>) {
+    ("x", npy::file("|u1", "(4, 1, 2)", &[0; 8]))
+}
+
+/// Their labels.
+fn y() -> (&'static str, Vec<u8>) {
+    ("y", labels(&[0, 1, 0, 1]))
+}
+
+fn refused(test: &str, members: &[(&str, Vec<u8>)], problem: &str) {
+    let error = load(test, members).unwrap_err();
+    assert!(error.contains(problem), "{test}: {error}");
+}
+
 #[test]
-fn malformed_archives_are_rejected() {
-    let x = || ("x", npy::file("|u1", "(4, 1, 2)", &[0; 8]));
-    let y = || ("y", labels(&[0, 1, 0, 1]));
+fn malformed_images_are_rejected() {
     assert!(load("good", &[x(), y()]).is_ok());
-    let refused = |test: &str, members: &[(&str, Vec<u8>)], problem: &str| {
-        let error = load(test, members).unwrap_err();
-        assert!(error.contains(problem), "{test}: {error}");
-    };
     refused("no-y", &[x()], "no array y; the archive has x.npy");
     let wrong_x = |test, descr, shape, data: &[u8], problem| {
         refused(test, &[("x", npy::file(descr, shape, data)), y()], problem);
@@ -122,6 +131,10 @@ fn malformed_archives_are_rejected() {
         &[0; 6],
         "y has 4 labels for 3 images",
     );
+}
+
+#[test]
+fn malformed_labels_are_rejected() {
     let wrong_y = |test, file, problem| refused(test, &[x(), ("y", file)], problem);
     wrong_y(
         "gap",

@@ -108,7 +108,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn any_sizes_give_the_reference_s_bits(
+    fn all_sizes_match_the_reference(
         images in 1usize..40,
         channels in 1usize..34,
         height in 1usize..9,

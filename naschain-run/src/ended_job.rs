@@ -1,4 +1,4 @@
-//! The results of a run: closed jobs and members of the Pareto front.
+//! The results of a run: ended jobs and members of the Pareto front.
 
 use naschain_consensus::{Failure, JobId, MinerId, Row, Verdict};
 use naschain_core::{Genome, Measurement};
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::proof::Proof;
 
-/// A closed job: the answers and the verdict.
+/// An ended job: the answers and the verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ClosedJob {
+pub struct EndedJob {
     /// The job's number, equal to the candidate's.
     #[serde(rename = "batch")]
     pub job: JobId,
