@@ -108,12 +108,12 @@ fn step(criterion: &mut Criterion) {
 #[cfg(feature = "burn")]
 fn burn_step(criterion: &mut Criterion) {
     use naschain_train::Isa;
-    use naschain_train::burn::{CpuAutodiff, JournalPlace, train};
+    use naschain_train::burn::{CpuAutodiff, Place, train};
 
     let mut group = criterion.benchmark_group("training step");
     group.sample_size(10);
     group.throughput(Throughput::Elements(BATCH as u64));
-    let place = JournalPlace::<CpuAutodiff> {
+    let place = Place::<CpuAutodiff> {
         device: Default::default(),
         isa: Isa::best(),
     };
