@@ -13,6 +13,8 @@ use naschain_core::{Architecture, Augmentation, MacroSpace, Purpose, Recipe, Sha
 use naschain_train::{Dataset, Device, Epoch, Images, Options, train};
 
 const BATCH: usize = 64;
+/// Steps of an epoch: enough that its end, with validation and digest, is a small part of it.
+const STEPS: usize = 16;
 
 /// Image shape, init channels, genome.
 const NETWORKS: [(&str, usize, &str); 5] = [
@@ -44,9 +46,11 @@ fn architecture(shape: &str, init_channels: usize, genome: &str) -> Architecture
 /// Random pixels: the time of a step does not depend on the images.
 fn synthetic(shape: Shape) -> Dataset {
     let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
-    let pixels = (0..=BATCH).flat_map(|_| 0..shape.len());
+    let pixels = (0..=STEPS * BATCH).flat_map(|_| 0..shape.len());
     let pixels = pixels.map(|_| stream.below(256) as u8).collect();
-    let labels = (0..=BATCH).map(|index| (index % 10) as u16).collect();
+    let labels = (0..=STEPS * BATCH)
+        .map(|index| (index % 10) as u16)
+        .collect();
     let train = Images::new(shape, pixels, labels).unwrap();
     let test = Images::new(shape, Vec::new(), Vec::new()).unwrap();
     Dataset::new("synthetic", 10, train, test).unwrap()
@@ -62,28 +66,28 @@ fn recipe(epochs: u32, train_images: usize) -> Recipe {
     recipe
 }
 
-/// The time of `steps` steps, measured in a training of one step per epoch, after its first epoch.
+/// The time of `epochs` epochs of [`STEPS`] steps, in a training after its first epoch.
 /// `train` runs the whole training.
 fn steps(
-    steps: u64,
+    epochs: u64,
     train: impl FnOnce(&Recipe, &mut (dyn FnMut(&Epoch) -> ControlFlow<()> + Send)),
 ) -> Duration {
     let mut times = Vec::new();
     #[allow(clippy::disallowed_methods)] // a benchmark reads the clock
     let mut on_epoch = |epoch: &Epoch| {
-        if epoch.number == 1 || u64::from(epoch.number) == steps + 1 {
+        if epoch.number == 1 || u64::from(epoch.number) == epochs + 1 {
             times.push(Instant::now());
         }
         ControlFlow::Continue(())
     };
-    train(&recipe(steps as u32 + 1, BATCH), &mut on_epoch);
+    train(&recipe(epochs as u32 + 1, STEPS * BATCH), &mut on_epoch);
     times[1] - times[0]
 }
 
 fn step(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("training step");
     group.sample_size(10);
-    group.throughput(Throughput::Elements(BATCH as u64));
+    group.throughput(Throughput::Elements((STEPS * BATCH) as u64));
     for device in devices() {
         for (shape, init_channels, genome) in NETWORKS {
             let architecture = architecture(shape, init_channels, genome);
@@ -104,7 +108,7 @@ fn step(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The same steps by burn's autodiff, with the same bits, and by burn's own layers.
+/// The same steps by burn's autodiff, with the same bits.
 #[cfg(feature = "burn")]
 fn burn_step(criterion: &mut Criterion) {
     use naschain_train::Isa;
@@ -112,7 +116,7 @@ fn burn_step(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("training step");
     group.sample_size(10);
-    group.throughput(Throughput::Elements(BATCH as u64));
+    group.throughput(Throughput::Elements((STEPS * BATCH) as u64));
     let place = Place::<CpuAutodiff> {
         device: Default::default(),
         isa: Isa::best(),
@@ -132,10 +136,21 @@ fn burn_step(criterion: &mut Criterion) {
                 })
             });
         });
-        let id = BenchmarkId::new(
-            "burn's layers",
-            format!("{shape}, {init_channels} channels"),
-        );
+    }
+    group.finish();
+}
+
+/// Steps of the same networks by burn's own layers.
+#[cfg(feature = "burn")]
+fn stock_step(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("training step of burn's layers");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(BATCH as u64));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let pool = pool.unwrap();
+    for (shape, init_channels, genome) in NETWORKS {
+        let architecture = architecture(shape, init_channels, genome);
+        let id = BenchmarkId::new("burn", format!("{shape}, {init_channels} channels"));
         group.bench_function(id, |bencher| {
             bencher.iter_custom(|count| pool.install(|| stock::steps(count, &architecture, BATCH)));
         });
@@ -145,6 +160,8 @@ fn burn_step(criterion: &mut Criterion) {
 
 #[cfg(not(feature = "burn"))]
 fn burn_step(_: &mut Criterion) {}
+#[cfg(not(feature = "burn"))]
+fn stock_step(_: &mut Criterion) {}
 
 fn epoch(criterion: &mut Criterion) {
     let digits = Dataset::digits();
@@ -170,5 +187,5 @@ fn epoch(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, step, burn_step, epoch);
+criterion_group!(benches, step, burn_step, stock_step, epoch);
 criterion_main!(benches);
