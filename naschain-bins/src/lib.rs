@@ -55,7 +55,7 @@ pub use server::router;
 pub mod programs {
     pub use crate::cli::config::{ProgramArgs, parse};
     pub use crate::cli::data_args::DataArgs;
-    pub use crate::cli::presets::PRESETS;
+    pub use crate::cli::presets::presets;
     pub use crate::cli::program::{print, run};
     pub use crate::cli::run_args::{DeviceArgs, help};
     pub use crate::cli::wallet_args::{WalletArgs, keygen};

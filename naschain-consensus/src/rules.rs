@@ -25,7 +25,8 @@ const MAX_SEATS: usize = 64;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Rules {
-    /// Number of miners that train each job, 2 to 64.
+    /// Number of miners that train each job, 1 to 64. With one nothing is compared: for runs in which
+    /// all miners are trusted.
     pub seats: usize,
     /// When two answers agree.
     pub agreement: Agreement,
@@ -172,8 +173,8 @@ impl Rules {
     /// # Errors
     /// [`Error::OutOfRange`] with the first rule that is not.
     pub fn validate(&self) -> Result<(), Error> {
-        if !(2..=MAX_SEATS).contains(&self.seats) {
-            return Err(Error::out_of_range("seats", self.seats, "2 to 64"));
+        if !(1..=MAX_SEATS).contains(&self.seats) {
+            return Err(Error::out_of_range("seats", self.seats, "1 to 64"));
         }
         if self.escalate_to > MAX_SEATS {
             let found = self.escalate_to;
@@ -232,7 +233,7 @@ mod tests {
             change(&mut rules);
             rules.validate().unwrap_err().to_string()
         };
-        assert_eq!(with(|r| r.seats = 1), "seats is 1; it must be 2 to 64");
+        assert_eq!(with(|r| r.seats = 0), "seats is 0; it must be 1 to 64");
         assert!(with(|r| r.lease_ms = 0).starts_with("lease_ms is 0"));
         assert!(with(|r| r.trust = Some(Trust::new(0))).starts_with("trust.after_valid is 0"));
         assert!(with(|r| r.max_speed_percent = 99).starts_with("max_speed_percent is 99"));

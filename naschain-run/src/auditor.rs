@@ -176,7 +176,8 @@ impl Auditor {
     /// Recomputes the verdict by the run's rules and compares it.
     fn verdict(&self, ended: &EndedJob) -> Result<(), Fault> {
         let rules = &self.state.spec().rules;
-        if rules.trust.is_some() && ended.verdict.findings == [Finding::Trusted] {
+        let may_be_single = rules.trust.is_some() || rules.seats == 1;
+        if may_be_single && ended.verdict.findings == [Finding::Trusted] {
             return Ok(());
         }
         let rows: Vec<_> = ended.rows.iter().map(|(_, row)| row.clone()).collect();

@@ -134,6 +134,14 @@ impl RunSpec {
         Digest(*blake3::hash(&json).as_bytes())
     }
 
+    /// FLOPs of the forward and backward passes over all images of a genome's training; backward
+    /// counts twice forward. 0 for a genome of another space.
+    pub fn training_flops(&self, genome: &Genome) -> u64 {
+        let images = self.recipe.train_images as u64 * u64::from(self.recipe.epochs);
+        let costs = self.costs_of(genome);
+        costs.map_or(0, |costs| costs.flops.saturating_mul(3 * images))
+    }
+
     /// The costs of a genome; `None` if it is not one of the space.
     pub fn costs_of(&self, genome: &Genome) -> Option<Costs> {
         self.space.decode(genome).ok()?.costs().ok()

@@ -243,7 +243,7 @@ impl RunState {
             let job = JobId(candidate.id.0);
             let genome = self.parts.search.canonical(candidate.id);
             let genome = genome.expect("the candidate was just asked for").clone();
-            let flops = self.training_flops(&genome);
+            let flops = self.spec.training_flops(&genome);
             self.parts.genomes.insert(job, genome);
             let opened = self.parts.board.handle(now, Event::Open { job, flops });
             actions.extend(opened.expect("candidates are numbered once"));
@@ -256,14 +256,6 @@ impl RunState {
         let open = self.parts.genomes.len() - self.parts.ended.len();
         let search = &self.spec.search;
         search.pace == Pace::Generational || open < search.population
-    }
-
-    /// Forward and backward passes over all images of a training; backward costs twice forward.
-    fn training_flops(&self, genome: &Genome) -> u64 {
-        let architecture = self.spec.space.decode(genome);
-        let costs = architecture.and_then(|architecture| architecture.costs());
-        let images = self.spec.recipe.train_images as u64 * u64::from(self.spec.recipe.epochs);
-        costs.map_or(0, |costs| costs.flops.saturating_mul(3 * images))
     }
 
     /// The run's specification.

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use naschain_bins::programs::{
-    AuditArgs, ExportArgs, InspectArgs, PRESETS, PredictArgs, ProgramArgs, RetrainArgs, SearchArgs,
-    ServeArgs, export, help, inspect, parse, predict, print, retrain, run, run_audit, search,
+    AuditArgs, ExportArgs, InspectArgs, PredictArgs, ProgramArgs, RetrainArgs, SearchArgs,
+    ServeArgs, export, help, inspect, parse, predict, presets, print, retrain, run, run_audit, search,
     serve,
 };
 
@@ -23,10 +23,10 @@ struct Cli {
 #[allow(clippy::large_enum_variant)] // parsed once; its size does not matter
 enum Command {
     /// Run a whole search in one process, miners included
-    #[command(after_help = PRESETS, after_long_help = help(), args_override_self = true)]
+    #[command(after_help = presets(), after_long_help = help())]
     Search(SearchArgs),
     /// Serve miners and validators over HTTP
-    #[command(after_help = PRESETS, after_long_help = help(), args_override_self = true)]
+    #[command(after_help = presets(), after_long_help = help())]
     Serve(Box<ServeArgs>),
     /// Verify a run from its journal: hash chain, signatures, verdicts
     Audit(AuditArgs),

@@ -1,66 +1,241 @@
-//! Defaults of flags that depend on the data set.
+//! Defaults of flags that depend on the data set and on `--budget`.
 
+use std::fmt::Write;
+
+use clap::ValueEnum;
 use naschain_core::{Augmentation, Recipe};
 use naschain_train::{DataName, Dataset};
 
-/// The table of these defaults, shown at the end of `--help`.
-pub const PRESETS: &str = "\
-Defaults that depend on --data:
-                        digits   mnist and family   cifar10, cifar100   folder, FILE.npz
-  --phases                   2                  3                   3                  3
-  --nodes                    4                  4                   5                  4
-  --init-channels            8                  8                  16                 16
-  --epochs                   6                  3                  20                 10
-  --batch-size              32                 64                 128                 64
-  --learning-rate         0.05               0.05               0.025              0.025
-  --train-images          1000              10000               45000    the rest, <= 45000
-  --validation-images      397               5000                5000     a fifth, <= 5000
-  --crop-padding             0                  0                   4                  0
-  --flip                 false              false                true              false
-  --cutout                   0                  0                  16                  0";
-
-/// Defaults of the search space and the recipe.
-pub(crate) struct Preset {
-    pub(crate) phases: usize,
-    pub(crate) nodes: usize,
-    pub(crate) init_channels: usize,
-    pub(crate) recipe: Recipe,
+/// How much a search trains: epochs, images, widths, and number of networks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Budget {
+    /// Minutes on two cores, for up to 10,000 small images.
+    #[default]
+    Small,
+    /// About ten times as much.
+    Medium,
+    /// About ten times as much again.
+    Large,
 }
 
-impl Preset {
-    pub(crate) fn new(name: &DataName, dataset: &Dataset) -> Preset {
-        let ((phases, nodes, init_channels), recipe) = match name {
-            DataName::Digits => ((2, 4, 8), recipe(6, 32, 0.05, [1000, 397])),
-            DataName::FashionMnist | DataName::Mnist | DataName::Emnist(_) => {
-                ((3, 4, 8), recipe(3, 64, 0.05, [10_000, 5_000]))
-            }
-            DataName::Cifar10 | DataName::Cifar100 => ((3, 5, 16), Recipe::default()),
-            // Folders, archives, and data sets that have no preset.
-            _ => {
-                let available = dataset.train.len();
-                let validation = (available / 5).min(5_000);
-                let train = (available - validation).min(45_000);
-                ((3, 4, 16), recipe(10, 64, 0.025, [train, validation]))
-            }
-        };
-        Preset {
-            phases,
-            nodes,
-            init_channels,
-            recipe,
+impl Budget {
+    pub(crate) const ALL: [Budget; 3] = [Budget::Small, Budget::Medium, Budget::Large];
+
+    /// As on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        ["small", "medium", "large"][self as usize]
+    }
+}
+
+/// The families of data sets that share their defaults.
+#[derive(Clone, Copy)]
+enum Family {
+    Digits,
+    Mnist,
+    Cifar,
+    /// Folders, archives, and data sets without a preset.
+    Other,
+}
+
+impl Family {
+    const ALL: [(Family, &'static str); 4] = [
+        (Family::Digits, "digits"),
+        (Family::Mnist, "mnist and family"),
+        (Family::Cifar, "cifar10, cifar100"),
+        (Family::Other, "folder, FILE.npz"),
+    ];
+
+    fn of(name: &DataName) -> Family {
+        match name {
+            DataName::Digits => Family::Digits,
+            DataName::FashionMnist | DataName::Mnist | DataName::Emnist(_) => Family::Mnist,
+            DataName::Cifar10 | DataName::Cifar100 => Family::Cifar,
+            _ => Family::Other,
         }
     }
 }
 
-/// A recipe without augmentation; `images` are the numbers of training and validation images.
-fn recipe(epochs: u32, batch_size: usize, learning_rate: f64, images: [usize; 2]) -> Recipe {
-    let [train_images, validation_images] = images;
-    let mut recipe = Recipe::default();
-    recipe.epochs = epochs;
-    recipe.batch_size = batch_size;
-    recipe.learning_rate = learning_rate;
-    recipe.train_images = train_images;
-    recipe.validation_images = validation_images;
-    recipe.augmentation = Augmentation::default();
-    recipe
+/// Defaults of the search space, the recipe and the search.
+#[derive(Clone, Copy)]
+pub(crate) struct Defaults {
+    pub(crate) phases: usize,
+    pub(crate) nodes: usize,
+    pub(crate) init_channels: usize,
+    pub(crate) epochs: u32,
+    pub(crate) batch_size: usize,
+    pub(crate) learning_rate: f64,
+    /// Maximum, where the data set's size decides.
+    train_images: usize,
+    validation_images: usize,
+    augmentation: Augmentation,
+    pub(crate) population: usize,
+    pub(crate) generations: usize,
+    /// Of a search in one process; a served run has three.
+    pub(crate) replication: usize,
+}
+
+/// Seats of a served run, and of the digits, which show how the network works.
+pub(crate) const NETWORK_REPLICATION: usize = 3;
+
+fn defaults(family: Family, budget: Budget) -> Defaults {
+    let at = budget as usize;
+    // Phases, nodes, mini-batch size, learning rate.
+    let (phases, nodes, batch_size, learning_rate) = match family {
+        Family::Digits => (2, 4, 32, 0.05),
+        Family::Mnist => (3, 4, 64, 0.05),
+        Family::Cifar => (3, [4, 5, 5][at], [64, 128, 128][at], 0.025),
+        Family::Other => (3, 4, 64, 0.025),
+    };
+    // For each budget: channels of the first phase, epochs, training and validation images,
+    // population, generations.
+    let (init_channels, epochs, train_images, validation_images, population, generations) =
+        match family {
+            Family::Digits => [
+                (8, 6, 1_000, 397, 10, 4),
+                (8, 20, 1_000, 397, 16, 8),
+                (16, 40, 1_000, 397, 20, 15),
+            ][at],
+            Family::Mnist => [
+                (8, 3, 10_000, 5_000, 10, 4),
+                (8, 8, 20_000, 5_000, 12, 6),
+                (16, 15, 50_000, 10_000, 16, 8),
+            ][at],
+            Family::Cifar => [
+                (8, 4, 10_000, 5_000, 8, 3),
+                (16, 10, 20_000, 5_000, 10, 4),
+                (16, 20, 45_000, 5_000, 10, 8),
+            ][at],
+            Family::Other => [
+                (8, 5, 10_000, 2_500, 8, 3),
+                (16, 10, 20_000, 5_000, 10, 4),
+                (16, 20, 45_000, 5_000, 10, 8),
+            ][at],
+        };
+    let mut augmentation = Augmentation::default();
+    if matches!(family, Family::Cifar) {
+        augmentation = Recipe::default().augmentation;
+    }
+    Defaults {
+        phases,
+        nodes,
+        init_channels,
+        epochs,
+        batch_size,
+        learning_rate,
+        train_images,
+        validation_images,
+        augmentation,
+        population,
+        generations,
+        replication: match family {
+            Family::Digits => NETWORK_REPLICATION,
+            _ => 1,
+        },
+    }
+}
+
+impl Defaults {
+    /// Those for a data set.
+    pub(crate) fn new(name: &DataName, budget: Budget) -> Defaults {
+        defaults(Family::of(name), budget)
+    }
+
+    /// The recipe for a data set. Of folders and archives a fifth, rounded down, is for validation.
+    pub(crate) fn recipe(&self, name: &DataName, dataset: &Dataset) -> Recipe {
+        let mut recipe = Recipe::default();
+        recipe.epochs = self.epochs;
+        recipe.batch_size = self.batch_size;
+        recipe.learning_rate = self.learning_rate;
+        recipe.train_images = self.train_images;
+        recipe.validation_images = self.validation_images;
+        recipe.augmentation = self.augmentation.clone();
+        if matches!(Family::of(name), Family::Other) {
+            let available = dataset.train.len();
+            recipe.validation_images = (available / 5).min(self.validation_images);
+            let rest = available - recipe.validation_images;
+            recipe.train_images = rest.min(self.train_images);
+        }
+        recipe
+    }
+}
+
+/// The tables of these defaults, shown at the end of `--help`.
+pub fn presets() -> String {
+    let mut text = String::from("Defaults that depend on --data and --budget:\n");
+    for budget in Budget::ALL {
+        let _ = write!(text, "  --budget {:<15}", budget.name());
+        for (_, name) in Family::ALL {
+            let _ = write!(text, "{name:>19}");
+        }
+        text.push('\n');
+        let all = Family::ALL.map(|(family, _)| (family, defaults(family, budget)));
+        for (flag, value) in ROWS {
+            let _ = write!(text, "    {flag:<20}");
+            for (family, defaults) in &all {
+                let _ = write!(text, "{:>19}", value(*family, defaults));
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// Rows of the tables.
+#[allow(
+    clippy::type_complexity,
+    reason = "a list with this module as its only user"
+)]
+const ROWS: [(&str, fn(Family, &Defaults) -> String); 14] = [
+    ("--phases", |_, d| d.phases.to_string()),
+    ("--nodes", |_, d| d.nodes.to_string()),
+    ("--init-channels", |_, d| d.init_channels.to_string()),
+    ("--epochs", |_, d| d.epochs.to_string()),
+    ("--batch-size", |_, d| d.batch_size.to_string()),
+    ("--learning-rate", |_, d| d.learning_rate.to_string()),
+    ("--train-images", |family, d| match family {
+        Family::Other => format!("the rest, <= {}", d.train_images),
+        _ => d.train_images.to_string(),
+    }),
+    ("--validation-images", |family, d| match family {
+        Family::Other => format!("a fifth, <= {}", d.validation_images),
+        _ => d.validation_images.to_string(),
+    }),
+    ("--crop-padding", |_, d| {
+        d.augmentation.crop_padding.to_string()
+    }),
+    ("--flip", |_, d| d.augmentation.horizontal_flip.to_string()),
+    ("--cutout", |_, d| d.augmentation.cutout.to_string()),
+    ("--population", |_, d| d.population.to_string()),
+    ("--generations", |_, d| d.generations.to_string()),
+    ("--replication", |_, d| match d.replication {
+        1 => "1 (serve: 3)".to_owned(),
+        more => more.to_string(),
+    }),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_valid_and_budgets_grow() {
+        for (family, name) in Family::ALL {
+            let work = Budget::ALL.map(|budget| {
+                let d = defaults(family, budget);
+                assert!(d.population >= 2 && d.generations >= 1, "{name}");
+                let images = d.train_images * d.epochs as usize;
+                images * d.init_channels * d.population * d.generations
+            });
+            assert!(work[0] * 3 < work[1] && work[1] * 3 < work[2], "{name}: {work:?}");
+        }
+    }
+
+    #[test]
+    fn the_tables_have_a_column_for_each_family() {
+        let text = presets();
+        let small = text.lines().find(|line| line.contains("--epochs")).unwrap();
+        let values: Vec<&str> = small.split_whitespace().collect();
+        assert_eq!(values, ["--epochs", "6", "3", "4", "5"]);
+        assert!(text.lines().all(|line| line.len() <= 100), "{text}");
+    }
 }

@@ -7,11 +7,11 @@ use clap::Args;
 use naschain_consensus::{Agreement, Rule, Rules};
 use naschain_core::{MacroSpace, Recipe};
 use naschain_nsga::{Mode, Pace, SearchConfig};
-use naschain_train::{Dataset, Device, Isa, Options};
+use naschain_train::{DataName, Dataset, Device, Isa, Options};
 
 use crate::cli::data_args::DataArgs;
 use crate::cli::machine_memory;
-use crate::cli::presets::{PRESETS, Preset};
+use crate::cli::presets::{Budget, Defaults, NETWORK_REPLICATION, presets};
 use crate::journal::run_folder::versions;
 use naschain_run::{DataSpec, RunSpec, objectives};
 
@@ -29,6 +29,10 @@ pub(crate) const EXIT_ERROR: u8 = 2;
 /// Flags of the search space, the recipe of trainings, the search, and the job board.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RunArgs {
+    /// How much is trained: small (minutes on two cores for up to 10,000 small images), medium or
+    /// large. It sets the defaults of epochs, images, channels, population and generations
+    #[arg(long, value_name = "SIZE", value_enum, default_value_t = Budget::Small)]
+    pub budget: Budget,
     /// Number of phases of a network, 1 to 10 [default: see below]
     #[arg(long, value_name = "N")]
     pub phases: Option<usize>,
@@ -57,8 +61,9 @@ pub(crate) struct RunArgs {
     /// Padding for random crops in pixels; 0 disables them [default: see below]
     #[arg(long, value_name = "N")]
     pub crop_padding: Option<usize>,
-    /// Flip training images horizontally with probability 1/2 [default: see below]
-    #[arg(long, value_name = "BOOL")]
+    /// Flip training images horizontally with probability 1/2; --flip false switches it off
+    /// [default: see below]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub flip: Option<bool>,
     /// Side of the square that cutout erases from training images, in pixels; 0 disables it
     /// [default: see below]
@@ -92,12 +97,12 @@ pub(crate) struct RunArgs {
     /// Use Nesterov momentum
     #[arg(long)]
     pub nesterov: bool,
-    /// Number of genomes per generation
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub population: usize,
-    /// Number of generations, including the random first one
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    pub generations: usize,
+    /// Number of genomes per generation [default: see below]
+    #[arg(long, value_name = "N")]
+    pub population: Option<usize>,
+    /// Number of generations, including the random first one [default: see below]
+    #[arg(long, value_name = "N")]
+    pub generations: Option<usize>,
     /// Seed of all randomness
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -111,9 +116,10 @@ pub(crate) struct RunArgs {
     /// is free; miners never wait, but runs are not reproducible)
     #[arg(long, value_name = "PACE", default_value = "generational", value_parser = pace)]
     pub pace: Pace,
-    /// Number of miners that train each genome, 2 to 64
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    pub replication: usize,
+    /// Number of miners that train each genome, 2 to 64; also 1 for a search in one process, where
+    /// nobody has to be checked [default: see below]
+    #[arg(long, value_name = "N")]
+    pub replication: Option<usize>,
     /// When results of miners agree: tolerance (accuracy within --tolerance; parameters and FLOPs
     /// equal), exact (training digests equal as well), or chained (the reference network's rule)
     /// [default: exact; tolerance with --legacy, whose miners have no digests]
@@ -144,6 +150,9 @@ pub(crate) struct RunArgs {
     /// runs.
     #[arg(skip)]
     pub has_strangers: bool,
+    /// Whether all miners are in this process; set by `search`.
+    #[arg(skip)]
+    pub in_process: bool,
 }
 
 /// Flags of the device and of computation.
@@ -221,7 +230,7 @@ fn pace(text: &str) -> Result<Pace, String> {
 
 /// The end of `--help`: defaults that depend on the data set, and the rules of the job board.
 pub fn help() -> String {
-    let mut text = format!("{PRESETS}\n\nRules of the job board, for --rule NAME=VALUE:\n");
+    let mut text = format!("{}\nRules of the job board, for --rule NAME=VALUE:\n", presets());
     for (name, description) in Rules::settings() {
         // Each description has its own line, so that none has to be wrapped.
         text += &format!("  {name}\n      {description}\n");
@@ -237,21 +246,21 @@ impl RunArgs {
     /// The specification of the run.
     pub(crate) fn spec(&self, data: &DataArgs, dataset: &Dataset) -> Result<RunSpec> {
         let name = data.name()?;
-        let preset = Preset::new(&name, dataset);
+        let defaults = Defaults::new(&name, self.budget);
         let space = MacroSpace {
-            phases: self.phases.unwrap_or(preset.phases),
-            nodes: self.nodes.unwrap_or(preset.nodes),
+            phases: self.phases.unwrap_or(defaults.phases),
+            nodes: self.nodes.unwrap_or(defaults.nodes),
             input: dataset.shape,
-            init_channels: self.init_channels.unwrap_or(preset.init_channels),
+            init_channels: self.init_channels.unwrap_or(defaults.init_channels),
             classes: dataset.classes,
         };
-        let recipe = self.recipe(preset.recipe);
-        let search = self.search(space.genome_len())?;
+        let recipe = self.recipe(defaults.recipe(&name, dataset));
+        let search = self.search(space.genome_len(), &defaults)?;
         let data = DataSpec::new(name.to_string(), dataset.digest());
         let mut spec = RunSpec::new(space, data);
         spec.versions = versions();
         spec.search = search;
-        spec.rules = self.rules(recipe.epochs)?;
+        spec.rules = self.rules(recipe.epochs, self.replication(&name))?;
         spec.recipe = recipe;
         spec.validate()?;
         // Fails if the data set is too small, before anything is created.
@@ -280,15 +289,27 @@ impl RunArgs {
         recipe
     }
 
-    fn search(&self, genome_len: usize) -> Result<SearchConfig> {
+    /// Number of miners that train each genome of a data set.
+    pub(crate) fn replication(&self, data: &DataName) -> usize {
+        let default = || {
+            if self.in_process {
+                Defaults::new(data, self.budget).replication
+            } else {
+                NETWORK_REPLICATION
+            }
+        };
+        self.replication.unwrap_or_else(default)
+    }
+
+    fn search(&self, genome_len: usize, defaults: &Defaults) -> Result<SearchConfig> {
+        let generations = self.generations.unwrap_or(defaults.generations);
         ensure!(
-            (1..=MAX_GENERATIONS).contains(&self.generations),
-            "generations is {}; it must be a whole number from 1 to {MAX_GENERATIONS}",
-            self.generations
+            (1..=MAX_GENERATIONS).contains(&generations),
+            "generations is {generations}; it must be a whole number from 1 to {MAX_GENERATIONS}"
         );
         let mut search = SearchConfig::new(genome_len.max(1), objectives());
-        search.population = self.population;
-        search.generations = self.generations;
+        search.population = self.population.unwrap_or(defaults.population);
+        search.generations = generations;
         search.seed = self.seed;
         search.mode = self.mode;
         search.pace = self.pace;
@@ -296,11 +317,11 @@ impl RunArgs {
     }
 
     /// The rules of the job board; `--rule` takes precedence over other flags.
-    fn rules(&self, epochs: u32) -> Result<Rules> {
+    fn rules(&self, epochs: u32, replication: usize) -> Result<Rules> {
+        let least = if self.in_process { 1 } else { 2 };
         ensure!(
-            (2..=64).contains(&self.replication),
-            "replication is {}; it must be a whole number from 2 to 64",
-            self.replication
+            (least..=64).contains(&replication),
+            "replication is {replication}; it must be a whole number from {least} to 64"
         );
         let hundredths = self.tolerance * 100.0;
         ensure!(
@@ -311,7 +332,7 @@ impl RunArgs {
             self.tolerance
         );
         let mut rules = Rules::default();
-        rules.seats = self.replication;
+        rules.seats = replication;
         // All NASChain miners compute bit-identical digests, so a different digest is a wrong
         // result.
         rules.agreement = Agreement::new(self.agreement.unwrap_or(Rule::Exact));

@@ -1,6 +1,7 @@
 //! Read-only queries.
 
 use super::JobBoard;
+use super::job::Seat;
 use crate::{JobId, LeaseId, Millis, MinerId, NoWork};
 
 impl JobBoard {
@@ -14,6 +15,28 @@ impl JobBoard {
     pub fn leases(&self) -> impl Iterator<Item = (LeaseId, &MinerId, JobId)> {
         let leases = self.leases.iter();
         leases.map(|(id, active)| (*id, &self.roster[active.miner].name, active.place.id))
+    }
+
+    /// How much of an open job is done, in seats: an answered seat counts 1, and one that is being
+    /// trained the fraction of its epochs that are finished. `None` for a job that is not open.
+    pub fn seats_done(&self, job: JobId) -> Option<f64> {
+        let fraction = |lease: &LeaseId| {
+            let epoch = self.leases.get(lease).map_or(0, |active| active.epoch);
+            f64::from(epoch.min(self.rules.epochs)) / f64::from(self.rules.epochs.max(1))
+        };
+        let done = |seat: &Seat| match seat {
+            Seat::Open { .. } | Seat::Assigned { .. } => 0.0,
+            Seat::Answered { .. } => 1.0,
+            Seat::Leased {
+                worker,
+                speculative,
+            } => {
+                let other = speculative.map_or(0.0, |other| fraction(&other.lease));
+                fraction(&worker.lease).max(other)
+            }
+        };
+        let job = self.jobs.find(job)?;
+        Some(job.seats.iter().map(done).sum())
     }
 
     /// The miner of an active lease, its finished epochs as far as known, and the time of its latest

@@ -159,13 +159,14 @@ impl JobBoard {
         let rows: Vec<Row> = answers.map(|(_, row)| row.clone()).collect();
         if seats == 1 {
             match trusted_verdict(&rows[0]) {
-                Some(verdict) => self.close(id, verdict, actions),
-                None => self.widen(id, actions),
+                Some(verdict) => return self.close(id, verdict, actions),
+                None if self.rules.seats > 1 => return self.widen(id, actions),
+                None => {}
             }
-            return;
         }
         let verdict = judge(&rows, &self.rules.agreement);
-        if fails {
+        // The answer of a job's only seat, which is no measurement, is final.
+        if fails || self.rules.seats == 1 {
             let failure = Failure::TrainingFailed {
                 reasons: rows.iter().filter_map(failure_reason).collect(),
             };
