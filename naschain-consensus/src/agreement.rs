@@ -123,6 +123,6 @@ mod tests {
             assert_eq!(serde_json::to_value(rule).unwrap(), name);
         }
         let error = "strict".parse::<Rule>().unwrap_err();
-        assert!(error.to_string().contains("tolerance, exact, chained"));
+        assert!(error.to_string().contains("tolerance, exact or chained"));
     }
 }
