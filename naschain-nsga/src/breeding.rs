@@ -11,6 +11,10 @@ use crate::{Genes, Mutations, Search, Space};
 impl<S: Space> Search<S> {
     /// Selects among the candidates told since the last call, and makes the next batch.
     pub(crate) fn advance(&mut self) {
+        if self.has_all_generations() {
+            self.record_last_generation();
+            return;
+        }
         let epoch = self.state.slots.len() as u64;
         let parents = self.select_and_record();
         let until = self.next_batch_end();
@@ -65,6 +69,30 @@ impl<S: Space> Search<S> {
         }
     }
 
+    /// Whether only [`Search::extend`] can add candidates.
+    pub(crate) fn has_all_generations(&self) -> bool {
+        let config = &self.state.config;
+        config.pace == Pace::Generational
+            && self.state.ended.is_none()
+            && self.state.slots.len() == config.limit()
+    }
+
+    /// Records statistics, but leaves the last generation unselected, for the selection that
+    /// [`Search::extend`] repeats: the ranks and distances of its survivors, which tournaments
+    /// compare, do not follow from the survivors alone.
+    fn record_last_generation(&mut self) {
+        self.state.waiting.sort_unstable();
+        let (population, waiting) = (&self.state.population, &self.state.waiting);
+        let (population, waiting) = (population.clone(), waiting.clone());
+        let front = self.front.clone();
+        self.select_and_record();
+        // A search that has stalled cannot be extended.
+        if self.state.ended.is_none() {
+            self.front = front;
+            (self.state.population, self.state.waiting) = (population, waiting);
+        }
+    }
+
     /// Selects the survivors, which are the parents of the next candidates, and records statistics.
     pub(crate) fn select_and_record(&mut self) -> Vec<Ranked> {
         let parents = self.select(self.state.slots.len() as u64);
@@ -76,11 +104,7 @@ impl<S: Space> Search<S> {
     fn select(&mut self, epoch: u64) -> Vec<Ranked> {
         // The result must not depend on the order in which outcomes were told.
         self.state.waiting.sort_unstable();
-        let mut pool = std::mem::take(&mut self.state.population);
-        pool.extend(&self.state.waiting);
-        let config = &self.state.config;
-        let mut stream = Stream::new(config.seed, Purpose::Selection, epoch, 0);
-        let selection = Selection::of(&self.scores, pool, config.population, &mut stream);
+        let selection = self.selection(epoch);
         // A candidate that is dominated within the pool cannot be on the front of all candidates.
         let waiting = &mut self.state.waiting;
         let first = waiting.first().copied().unwrap_or(usize::MAX);
@@ -93,6 +117,16 @@ impl<S: Space> Search<S> {
         let parents = selection.survivors;
         self.state.population = parents.iter().map(|ranked| ranked.index).collect();
         parents
+    }
+
+    /// The selection among the population and the candidates told since the last one, in the order of
+    /// `waiting`.
+    pub(crate) fn selection(&self, epoch: u64) -> Selection {
+        let mut pool = self.state.population.clone();
+        pool.extend(&self.state.waiting);
+        let config = &self.state.config;
+        let mut stream = Stream::new(config.seed, Purpose::Selection, epoch, 0);
+        Selection::of(&self.scores, pool, config.population, &mut stream)
     }
 
     /// The number of candidates after the next batch. A batch never spans two generations.

@@ -26,6 +26,28 @@ pub struct Candidate<G = Genome> {
     pub genome: G,
 }
 
+/// The answer of [`Search::ask`](crate::Search::ask).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask<G = Genome> {
+    /// A candidate to evaluate.
+    Candidate(Candidate<G>),
+    /// The next candidate depends on outcomes that are still to be told. Ask again after the next
+    /// [`Search::tell`](crate::Search::tell).
+    Wait,
+    /// There will be no further candidate. Outcomes of candidates in flight can still be told.
+    Done,
+}
+
+impl<G> Ask<G> {
+    /// The candidate, if there is one now.
+    pub fn candidate(self) -> Option<Candidate<G>> {
+        match self {
+            Ask::Candidate(candidate) => Some(candidate),
+            Ask::Wait | Ask::Done => None,
+        }
+    }
+}
+
 /// The result of evaluating a candidate.
 ///
 /// In JSON its numbers are written as strings, because readers of JSON may round numbers differently

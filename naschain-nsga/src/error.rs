@@ -92,6 +92,14 @@ pub enum Error {
         /// The value.
         found: f64,
     },
+    /// A search cannot be extended.
+    #[error("the search cannot be extended to {generations} generations: {reason}")]
+    Extension {
+        /// Number of generations that were asked for.
+        generations: usize,
+        /// Why not, and what to do instead.
+        reason: String,
+    },
     /// A saved search is inconsistent.
     #[error("saved search is damaged: {what}")]
     Damaged {

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::candidate::{Candidate, CandidateId, Evaluated, Outcome};
+use crate::candidate::{Ask, Candidate, CandidateId, Evaluated, Outcome};
 use crate::config::{Pace, SearchConfig};
 use crate::dedup::DedupIndex;
 use crate::front::Front;
@@ -117,18 +117,29 @@ impl<S: Space> Search<S> {
         Ok(search)
     }
 
-    /// Returns the next candidate to evaluate, or `None` while the search waits for outcomes and once
-    /// it is finished.
+    /// Returns the next candidate to evaluate, or whether to wait for outcomes or to end.
     #[inline]
-    pub fn ask(&mut self) -> Option<Candidate<S::Genome>> {
+    pub fn ask(&mut self) -> Ask<S::Genome> {
         if self.state.asked == self.state.slots.len() && self.state.config.pace == Pace::SteadyState
         {
             self.advance();
         }
-        let genome = self.state.slots.get(self.state.asked)?.genome().clone();
+        let Some(slot) = self.state.slots.get(self.state.asked) else {
+            return self.nothing_to_ask();
+        };
+        let genome = slot.genome().clone();
         let id = CandidateId(self.state.asked as u64);
         self.state.asked += 1;
-        Some(Candidate { id, genome })
+        Ask::Candidate(Candidate { id, genome })
+    }
+
+    fn nothing_to_ask(&self) -> Ask<S::Genome> {
+        let is_last = self.state.slots.len() >= self.state.config.limit();
+        if is_last || self.state.ended.is_some() {
+            Ask::Done
+        } else {
+            Ask::Wait
+        }
     }
 
     /// Records the outcome of a candidate. Outcomes may be told in any order.
@@ -271,7 +282,14 @@ impl<S: Space> Search<S> {
     /// The survivors of the last selection, in the order of ids: at most
     /// [`SearchConfig::population`]. Unlike [`Search::front`] it may lose non-dominated candidates.
     pub fn population(&self) -> Vec<&Evaluated<S::Genome>> {
-        let mut population = self.state.population.clone();
+        let mut population = if self.is_finished() && self.has_all_generations() {
+            // The last generation is selected only here, so that the search can be extended.
+            let selection = self.selection(self.state.slots.len() as u64);
+            let survivors = selection.survivors.iter();
+            survivors.map(|ranked| ranked.index).collect()
+        } else {
+            self.state.population.clone()
+        };
         population.sort_unstable();
         self.evaluated_at(&population)
     }

@@ -284,7 +284,7 @@ fn piecewise_exp2(value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Mode, Objective, Outcome, Reals, SearchConfig};
+    use crate::{Ask, Mode, Objective, Outcome, Reals, SearchConfig};
 
     #[test]
     fn the_sample_of_a_long_front_includes_its_ends() {
@@ -294,7 +294,7 @@ mod tests {
         config.generations = 30;
         config.mode = Mode::Nsga2;
         let mut search = Search::in_space(config, Reals).unwrap();
-        while let Some(candidate) = search.ask() {
+        while let Ask::Candidate(candidate) = search.ask() {
             let &[x, y] = candidate.genome.values() else {
                 unreachable!("two variables")
             };
