@@ -87,7 +87,7 @@ where
 
     fn step(&mut self, candidates: usize) {
         for _ in 0..candidates {
-            let candidate = self.search.ask().unwrap();
+            let candidate = self.search.ask().candidate().unwrap();
             let outcome = (self.evaluate)(&candidate.genome);
             self.search.tell(candidate.id, outcome).unwrap();
         }

@@ -1,9 +1,11 @@
 //! Parameters and FLOPs of a network.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::Phase;
-use crate::{Architecture, Error};
+use crate::{Architecture, Error, Shape};
 
 /// The exact costs of a network, which are known without training it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -17,76 +19,224 @@ pub struct Costs {
     pub flops: u64,
 }
 
+/// One layer of a network with its share of the costs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Layer {
+    /// Its place and kind, such as `phase 1, node 2: 3x3 convolution`; unique within a network.
+    pub name: String,
+    /// The shape of its output for one image.
+    pub output: Shape,
+    /// Its parameters and FLOPs, counted as in [`Costs`].
+    pub costs: Costs,
+}
+
 impl Architecture {
     /// Counts parameters and FLOPs.
     ///
     /// # Errors
     /// [`Error::CostOverflow`] if a count does not fit into 64 bits.
     pub fn costs(&self) -> Result<Costs, Error> {
-        let mut sum = Sum::default();
+        // 128 bits suffice for the counts of every valid space, so only the final sums are checked.
+        let (mut params, mut flops) = (0, 0);
+        self.for_each_layer(|layer| {
+            params += layer.params;
+            flops += layer.flops;
+        });
+        fitted(params, flops)
+    }
+
+    /// The layers in the order of a forward pass. Their costs sum up to [`Architecture::costs`].
+    ///
+    /// # Errors
+    /// [`Error::CostOverflow`] if a count, or a sum, does not fit into 64 bits.
+    ///
+    /// ```
+    /// use naschain_core::MacroSpace;
+    /// let space = MacroSpace {
+    ///     phases: 1,
+    ///     nodes: 2,
+    ///     input: "1x8x8".parse()?,
+    ///     init_channels: 8,
+    ///     classes: 10,
+    /// };
+    /// let layers = space.decode(&"10".parse()?)?.layers()?;
+    /// assert_eq!(layers[0].name, "phase 1, entry: 3x3 convolution");
+    /// assert_eq!(layers[0].output, "8x6x6".parse()?);
+    /// assert_eq!(layers[0].costs.params, 72);
+    /// assert_eq!(layers.last().map(|last| last.costs.params), Some(8 * 10 + 10));
+    /// # Ok::<(), naschain_core::Error>(())
+    /// ```
+    pub fn layers(&self) -> Result<Vec<Layer>, Error> {
+        self.costs()?;
+        let mut layers = Vec::new();
+        self.for_each_layer(|layer| layers.push(layer));
+        let layers = layers.into_iter().map(|layer| {
+            Ok(Layer {
+                name: format!("{}: {}", layer.place, layer.kind),
+                output: layer.output,
+                costs: fitted(layer.params, layer.flops)?,
+            })
+        });
+        layers.collect()
+    }
+
+    fn for_each_layer(&self, mut visit: impl FnMut(LayerCosts)) {
         for (index, phase) in self.phases.iter().enumerate() {
-            sum.phase(phase);
+            phase_layers(phase, &mut visit);
             if index + 1 < self.phases.len() {
-                sum.flops += elements(phase);
+                let map = map_of(phase);
+                visit(LayerCosts {
+                    place: Place::After(phase.number),
+                    kind: "2x2 max pooling",
+                    output: Shape {
+                        height: map.height / 2,
+                        width: map.width / 2,
+                        ..map
+                    },
+                    params: 0,
+                    flops: elements(map),
+                });
             }
         }
-        let (features, pooled) = match self.phases.last() {
-            Some(last) => (wide(last.channels), elements(last)),
-            None => (wide(self.input.channels), wide(self.input.len())),
+        let map = self.phases.last().map_or(self.input, map_of);
+        let (features, classes) = (wide(map.channels), wide(self.classes));
+        let vector = |channels| Shape {
+            channels,
+            height: 1,
+            width: 1,
         };
-        let classes = wide(self.classes);
-        sum.params += features * classes + classes;
-        sum.flops += pooled + features * classes;
-        let fit = |what, count| u64::try_from(count).map_err(|_| Error::CostOverflow { what });
-        Ok(Costs {
-            params: fit("parameters", sum.params)?,
-            flops: fit("FLOPs", sum.flops)?,
-        })
+        visit(LayerCosts {
+            place: Place::Classifier,
+            kind: "global average pooling",
+            output: vector(map.channels),
+            params: 0,
+            flops: elements(map),
+        });
+        visit(LayerCosts {
+            place: Place::Classifier,
+            kind: "linear",
+            output: vector(self.classes),
+            params: features * classes + classes,
+            flops: features * classes,
+        });
     }
 }
 
-// 128 bits suffice for the counts of every valid space, so only the final sums are checked.
-#[derive(Default)]
-struct Sum {
+fn fitted(params: u128, flops: u128) -> Result<Costs, Error> {
+    let fit = |what, count| u64::try_from(count).map_err(|_| Error::CostOverflow { what });
+    Ok(Costs {
+        params: fit("parameters", params)?,
+        flops: fit("FLOPs", flops)?,
+    })
+}
+
+/// A layer before its name is written: counting must not allocate.
+#[derive(Clone, Copy)]
+struct LayerCosts {
+    place: Place,
+    kind: &'static str,
+    output: Shape,
     params: u128,
     flops: u128,
 }
 
-impl Sum {
-    fn phase(&mut self, phase: &Phase) {
-        let (channels, pixels) = (wide(phase.channels), wide(phase.height * phase.width));
-        let entry = &phase.entry;
-        let weights = wide(entry.kernel * entry.kernel * entry.in_channels) * channels;
-        self.params += weights;
-        if entry.applied {
-            self.flops += weights * pixels;
-        }
-        for node in &phase.nodes {
-            self.join(node.inputs.len(), channels, pixels);
-            self.params += 9 * channels * channels;
-            self.flops += 9 * channels * channels * pixels;
-            self.norm_relu(channels, pixels);
-        }
-        self.join(phase.output.len(), channels, pixels);
-        self.norm_relu(channels, pixels);
-    }
+/// Where a layer is; the first number is the phase's.
+#[derive(Clone, Copy)]
+enum Place {
+    Entry(usize),
+    Node(usize, usize),
+    Output(usize),
+    After(usize),
+    Classifier,
+}
 
-    fn join(&mut self, inputs: usize, channels: u128, pixels: u128) {
-        if inputs > 1 {
-            let weights = wide(inputs) * channels * channels;
-            self.params += weights;
-            self.flops += weights * pixels;
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Entry(phase) => write!(f, "phase {phase}, entry"),
+            Place::Node(phase, node) => write!(f, "phase {phase}, node {node}"),
+            Place::Output(phase) => write!(f, "phase {phase}, output"),
+            Place::After(phase) => write!(f, "after phase {phase}"),
+            Place::Classifier => f.write_str("classifier"),
         }
-    }
-
-    fn norm_relu(&mut self, channels: u128, pixels: u128) {
-        self.params += 2 * channels;
-        self.flops += (2 + 1) * channels * pixels;
     }
 }
 
-fn elements(phase: &Phase) -> u128 {
-    wide(phase.channels) * wide(phase.height) * wide(phase.width)
+fn phase_layers(phase: &Phase, visit: &mut impl FnMut(LayerCosts)) {
+    let map = map_of(phase);
+    let channels = wide(phase.channels);
+    let square = channels * channels;
+    let entry = &phase.entry;
+    let weights = wide(entry.kernel * entry.kernel * entry.in_channels) * channels;
+    let kind = match (entry.applied, entry.kernel) {
+        (false, _) => "convolution that is not applied",
+        (true, 1) => "1x1 convolution",
+        (true, _) => "3x3 convolution",
+    };
+    let mut layer = convolution(Place::Entry(phase.number), kind, map, weights);
+    if !entry.applied {
+        // Its parameters are counted all the same, as in NSGA-Net.
+        layer.flops = 0;
+    }
+    visit(layer);
+    let joined = |place, inputs: &[usize], visit: &mut dyn FnMut(LayerCosts)| {
+        if inputs.len() > 1 {
+            let weights = wide(inputs.len()) * square;
+            visit(convolution(place, "1x1 convolution", map, weights));
+        }
+    };
+    for node in &phase.nodes {
+        let place = Place::Node(phase.number, node.number);
+        joined(place, &node.inputs, visit);
+        visit(convolution(place, "3x3 convolution", map, 9 * square));
+        norm_relu(place, map).into_iter().for_each(&mut *visit);
+    }
+    let place = Place::Output(phase.number);
+    joined(place, &phase.output, visit);
+    norm_relu(place, map).into_iter().for_each(visit);
+}
+
+/// A convolution without bias.
+fn convolution(place: Place, kind: &'static str, output: Shape, weights: u128) -> LayerCosts {
+    LayerCosts {
+        place,
+        kind,
+        output,
+        params: weights,
+        flops: weights * wide(output.height) * wide(output.width),
+    }
+}
+
+/// Batch norm and ReLU.
+fn norm_relu(place: Place, output: Shape) -> [LayerCosts; 2] {
+    let norm = LayerCosts {
+        place,
+        kind: "batch norm",
+        output,
+        params: 2 * wide(output.channels),
+        flops: 2 * elements(output),
+    };
+    let relu = LayerCosts {
+        kind: "ReLU",
+        params: 0,
+        flops: elements(output),
+        ..norm
+    };
+    [norm, relu]
+}
+
+fn map_of(phase: &Phase) -> Shape {
+    Shape {
+        channels: phase.channels,
+        height: phase.height,
+        width: phase.width,
+    }
+}
+
+fn elements(map: Shape) -> u128 {
+    wide(map.channels) * wide(map.height) * wide(map.width)
 }
 
 fn wide(number: usize) -> u128 {

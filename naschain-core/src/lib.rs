@@ -11,7 +11,7 @@ mod space;
 mod stream;
 
 pub use architecture::{Architecture, EntryConvolution, Node, Phase};
-pub use cost::Costs;
+pub use cost::{Costs, Layer};
 pub use error::Error;
 pub use genome::Genome;
 pub use measurement::{Accuracy, Digest, Measurement};

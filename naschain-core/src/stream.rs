@@ -32,6 +32,9 @@ pub enum Purpose {
     Seats,
     /// Simulations in tests and examples.
     Simulation,
+    /// The random numbers of programs that use this crate: no crate of NASChain draws from it, so they
+    /// never coincide with its own. Epoch and index are the caller's.
+    User,
 }
 
 impl Purpose {
@@ -48,11 +51,13 @@ impl Purpose {
             Purpose::Selection => b"select  ",
             Purpose::Seats => b"seats   ",
             Purpose::Simulation => b"simulate",
+            Purpose::User => b"user    ",
         }
     }
 }
 
-/// A stream of random numbers that its four keys determine.
+/// A stream of random numbers that its four keys determine. Programs that use this crate draw their own
+/// random numbers from [`Purpose::User`], with the seed of their search.
 ///
 /// ```
 /// use naschain_core::{Purpose, Stream};
@@ -179,6 +184,7 @@ mod tests {
         let base = first(1, Purpose::Split, 1, 1);
         assert_ne!(base, first(2, Purpose::Split, 1, 1));
         assert_ne!(base, first(1, Purpose::Seats, 1, 1));
+        assert_ne!(base, first(1, Purpose::User, 1, 1));
         assert_ne!(base, first(1, Purpose::Split, 2, 1));
         assert_ne!(base, first(1, Purpose::Split, 1, 2));
     }

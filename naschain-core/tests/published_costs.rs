@@ -1,7 +1,10 @@
 //! Exact comparison of parameters and FLOPs with published counts: `macro_costs.json` was made by the
 //! NSGA-Net reference implementation, `naschain_published_runs.json` is from NASChain's log.
 
-use naschain_core::{Costs, MacroSpace, Shape};
+use std::collections::BTreeSet;
+
+use naschain_core::{Architecture, Costs, MacroSpace, Purpose, Shape, Stream};
+use proptest::prelude::*;
 use serde_json::Value;
 
 fn costs(case: &Value) -> Costs {
@@ -19,7 +22,49 @@ fn costs(case: &Value) -> Costs {
         classes: number(&case["classes"]),
     };
     let genome = case["bits"].as_str().unwrap().parse().unwrap();
-    space.decode(&genome).unwrap().costs().unwrap()
+    let network = space.decode(&genome).unwrap();
+    let costs = network.costs().unwrap();
+    assert_eq!(sum_of_layers(&network), costs, "{case}");
+    costs
+}
+
+/// Checks the names and the last shape, too.
+fn sum_of_layers(network: &Architecture) -> Costs {
+    let layers = network.layers().unwrap();
+    let names: BTreeSet<&String> = layers.iter().map(|layer| &layer.name).collect();
+    assert_eq!(names.len(), layers.len(), "{names:?}");
+    let output = layers.last().unwrap().output;
+    assert_eq!(
+        (output.channels, output.len()),
+        (network.classes, network.classes)
+    );
+    Costs {
+        params: layers.iter().map(|layer| layer.costs.params).sum(),
+        flops: layers.iter().map(|layer| layer.costs.flops).sum(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_costs_of_the_layers_sum_up(
+        seed: u64,
+        phases in 1usize..4,
+        nodes in 2usize..7,
+        channels in 1usize..20,
+        init_channels in 1usize..20,
+        size in 12usize..40,
+    ) {
+        let space = MacroSpace {
+            phases,
+            nodes,
+            input: Shape { channels, height: size, width: size + 3 },
+            init_channels,
+            classes: 7,
+        };
+        let mut stream = Stream::new(seed, Purpose::User, 0, 0);
+        let network = space.decode(&space.random_genome(&mut stream).unwrap()).unwrap();
+        prop_assert_eq!(sum_of_layers(&network), network.costs().unwrap());
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use naschain_core::{Genome, Purpose, Stream};
-use naschain_nsga::{Mode, Objective, Outcome, Search, SearchConfig, Space, hypervolume};
+use naschain_nsga::{Ask, Mode, Objective, Outcome, Search, SearchConfig, Space, hypervolume};
 
 const LAYERS: usize = 8;
 const EVALUATIONS: [usize; 4] = [50, 100, 200, 400];
@@ -102,7 +102,7 @@ impl MacroTable {
         config.seed = seed;
         let mut search = Search::in_space(config, self)?;
         let mut found = Vec::new();
-        while let Some(candidate) = search.ask() {
+        while let Ask::Candidate(candidate) = search.ask() {
             let table = search.space();
             let row = table.rows[&table.canonical(&candidate.genome)];
             found.push(row);

@@ -10,7 +10,7 @@
 use std::error::Error;
 
 use naschain_core::Genome;
-use naschain_nsga::{Mode, Objective, Outcome, Search, SearchConfig, hypervolume};
+use naschain_nsga::{Ask, Mode, Objective, Outcome, Search, SearchConfig, hypervolume};
 
 /// The reference point of the hypervolume, and when it is measured.
 struct Measure {
@@ -64,7 +64,7 @@ fn shares(
     config.seed = seed;
     let mut search = Search::new(config)?;
     let mut found = Vec::new();
-    while let Some(candidate) = search.ask() {
+    while let Ask::Candidate(candidate) = search.ask() {
         let row = evaluate(&candidate.genome);
         found.push(row);
         search.tell(candidate.id, Outcome::objectives(row))?;

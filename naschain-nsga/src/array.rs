@@ -9,13 +9,13 @@ impl<S: Space> Search<S> {
     /// × objectives, each in its own direction. Requires the feature `ndarray`.
     ///
     /// ```
-    /// use naschain_nsga::{Bits, Objective, Outcome, Search, SearchConfig};
+    /// use naschain_nsga::{Ask, Bits, Objective, Outcome, Search, SearchConfig};
     ///
     /// let objectives = vec![Objective::minimize("ones"), Objective::maximize("first bit")];
     /// let mut config = SearchConfig::new(6, objectives);
     /// (config.population, config.generations) = (8, 2);
     /// let mut search = Search::in_space(config, Bits)?;
-    /// while let Some(candidate) = search.ask() {
+    /// while let Ask::Candidate(candidate) = search.ask() {
     ///     let genome = &candidate.genome;
     ///     let values = [genome.count_ones(0..6) as f64, f64::from(genome.get(0))];
     ///     search.tell(candidate.id, Outcome::objectives(values))?;

@@ -11,6 +11,10 @@ use crate::{Genes, Mutations, Search, Space};
 impl<S: Space> Search<S> {
     /// Selects among the candidates told since the last call, and makes the next batch.
     pub(crate) fn advance(&mut self) {
+        if self.has_all_generations() {
+            self.record_last_generation();
+            return;
+        }
         let epoch = self.state.slots.len() as u64;
         let parents = self.select_and_record();
         let until = self.next_batch_end();
@@ -65,6 +69,30 @@ impl<S: Space> Search<S> {
         }
     }
 
+    /// Whether only [`Search::extend`] can add candidates.
+    pub(crate) fn has_all_generations(&self) -> bool {
+        let config = &self.state.config;
+        config.pace == Pace::Generational
+            && self.state.ended.is_none()
+            && self.state.slots.len() == config.limit()
+    }
+
+    /// Records statistics, but leaves the last generation unselected, for the selection that
+    /// [`Search::extend`] repeats: the ranks and distances of its survivors, which tournaments
+    /// compare, do not follow from the survivors alone.
+    fn record_last_generation(&mut self) {
+        self.state.waiting.sort_unstable();
+        let (population, waiting) = (&self.state.population, &self.state.waiting);
+        let (population, waiting) = (population.clone(), waiting.clone());
+        let front = self.front.clone();
+        self.select_and_record();
+        // A search that has stalled cannot be extended.
+        if self.state.ended.is_none() {
+            self.front = front;
+            (self.state.population, self.state.waiting) = (population, waiting);
+        }
+    }
+
     /// Selects the survivors, which are the parents of the next candidates, and records statistics.
     pub(crate) fn select_and_record(&mut self) -> Vec<Ranked> {
         let parents = self.select(self.state.slots.len() as u64);
@@ -76,11 +104,8 @@ impl<S: Space> Search<S> {
     fn select(&mut self, epoch: u64) -> Vec<Ranked> {
         // The result must not depend on the order in which outcomes were told.
         self.state.waiting.sort_unstable();
-        let mut pool = std::mem::take(&mut self.state.population);
-        pool.extend(&self.state.waiting);
-        let config = &self.state.config;
-        let mut stream = Stream::new(config.seed, Purpose::Selection, epoch, 0);
-        let selection = Selection::of(&self.scores, pool, config.population, &mut stream);
+        self.update_violations();
+        let selection = self.selection(epoch);
         // A candidate that is dominated within the pool cannot be on the front of all candidates.
         let waiting = &mut self.state.waiting;
         let first = waiting.first().copied().unwrap_or(usize::MAX);
@@ -93,6 +118,16 @@ impl<S: Space> Search<S> {
         let parents = selection.survivors;
         self.state.population = parents.iter().map(|ranked| ranked.index).collect();
         parents
+    }
+
+    /// The selection among the population and the candidates told since the last one, in the order of
+    /// `waiting`.
+    pub(crate) fn selection(&self, epoch: u64) -> Selection {
+        let mut pool = self.state.population.clone();
+        pool.extend(&self.state.waiting);
+        let config = &self.state.config;
+        let mut stream = Stream::new(config.seed, Purpose::Selection, epoch, 0);
+        Selection::of(&self.scores, pool, config.population, &mut stream)
     }
 
     /// The number of candidates after the next batch. A batch never spans two generations.
@@ -152,7 +187,8 @@ impl<S: Space> Search<S> {
             let parent = mating.tournaments.winner();
             let mut genome = self.state.slots[parent].genome().clone();
             let mut block = self.mutations.of_block(&mut mating.stream);
-            genome.mutate(&mut block, &mut mating.stream);
+            let domain = self.state.space.domain();
+            genome.mutate(domain, &mut block, &mut mating.stream);
             failures += usize::from(!self.add(genome));
         }
     }
@@ -179,7 +215,8 @@ impl<S: Space> Search<S> {
             if pair % 4 == 0 {
                 let index = FIRST_STREAM + pair;
                 let mut stream = Stream::new(config.seed, Purpose::Initialisation, epoch, index);
-                genomes.push(S::Genome::random(config.genome_len, &mut stream));
+                let domain = self.state.space.domain();
+                genomes.push(S::Genome::random(domain, config.genome_len, &mut stream));
             }
             for genome in genomes {
                 let one = self.keyed(genome);
@@ -224,11 +261,12 @@ impl<S: Space> Search<S> {
         let Mating {
             mutations, stream, ..
         } = mating;
+        let domain = self.state.space.domain();
         if stream.chance(self.state.config.crossover_probability) {
-            one.genome.cross(&mut other.genome, stream);
+            one.genome.cross(&mut other.genome, domain, stream);
         }
         for child in [one, other] {
-            child.genome.mutate(mutations, stream);
+            child.genome.mutate(domain, mutations, stream);
             child.is_copy = parents.contains(&&child.genome);
         }
     }
@@ -240,7 +278,10 @@ impl<S: Space> Search<S> {
         while self.state.slots.len() < until {
             let index = self.state.slots.len() as u64;
             let mut stream = Stream::new(seed, Purpose::Initialisation, epoch, index);
-            let found = (0..MAX_FAILURES).any(|_| self.add(S::Genome::random(len, &mut stream)));
+            let found = (0..MAX_FAILURES).any(|_| {
+                let genome = S::Genome::random(self.state.space.domain(), len, &mut stream);
+                self.add(genome)
+            });
             if !found && !self.add_enumerated(&mut stream) {
                 // Pending candidates may become parents of new genomes.
                 let waits = self.state.config.pace == Pace::SteadyState && self.pending > 0;
@@ -250,26 +291,6 @@ impl<S: Space> Search<S> {
                 return;
             }
         }
-    }
-
-    /// Whether the space is small enough to be enumerated.
-    fn is_enumerable(&self) -> bool {
-        let exists = |index| S::Genome::nth(self.state.config.genome_len, index).is_some();
-        exists(0) && !exists(MAX_ENUMERATED)
-    }
-
-    /// Adds the first new genome after a random one in the order of an enumerable space.
-    fn add_enumerated(&mut self, stream: &mut Stream) -> bool {
-        if !self.is_enumerable() {
-            return false;
-        }
-        let len = self.state.config.genome_len;
-        let genome = |index| S::Genome::nth(len, index);
-        let all = (0..MAX_ENUMERATED).take_while(|&index| genome(index).is_some());
-        let count = all.count() as u64;
-        let start = stream.below(count);
-        let round = (start..count).chain(0..start);
-        round.filter_map(genome).any(|genome| self.add(genome))
     }
 
     fn keyed(&self, genome: S::Genome) -> Keyed<S::Genome> {
@@ -323,9 +344,6 @@ struct Mating<'a> {
 
 /// Maximum number of consecutive matings or random genomes without a new genome.
 const MAX_FAILURES: usize = 200;
-
-/// Maximum number of genomes of a space that is enumerated.
-const MAX_ENUMERATED: u64 = 1 << 16;
 
 /// Candidates that the surrogate proposes before it waits for their outcomes.
 const SURROGATE_BATCH: usize = 4;

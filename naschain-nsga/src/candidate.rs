@@ -26,6 +26,28 @@ pub struct Candidate<G = Genome> {
     pub genome: G,
 }
 
+/// The answer of [`Search::ask`](crate::Search::ask).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask<G = Genome> {
+    /// A candidate to evaluate.
+    Candidate(Candidate<G>),
+    /// The next candidate depends on outcomes that are still to be told. Ask again after the next
+    /// [`Search::tell`](crate::Search::tell).
+    Wait,
+    /// There will be no further candidate. Outcomes of candidates in flight can still be told.
+    Done,
+}
+
+impl<G> Ask<G> {
+    /// The candidate, if there is one now.
+    pub fn candidate(self) -> Option<Candidate<G>> {
+        match self {
+            Ask::Candidate(candidate) => Some(candidate),
+            Ask::Wait | Ask::Done => None,
+        }
+    }
+}
+
 /// The result of evaluating a candidate.
 ///
 /// In JSON its numbers are written as strings, because readers of JSON may round numbers differently
@@ -36,6 +58,17 @@ pub enum Outcome {
     /// One value per objective, each in its own direction. ±infinity is an ordinary value; a NaN
     /// turns the outcome into [`Outcome::Failed`].
     Objectives(ObjectiveValues),
+    /// Objective values with one value for each constraint, always as many. A constraint holds if its
+    /// value is at most 0; otherwise the value is the violation. Constraints may have different
+    /// scales: candidates that violate some are compared by the sum of their violations, each as a
+    /// share of the largest violation of its constraint so far. Their objectives are not used.
+    Constrained {
+        /// The objective values, as in [`Outcome::Objectives`].
+        objectives: ObjectiveValues,
+        /// The values of the constraints. One that is not finite turns the outcome into
+        /// [`Outcome::Failed`].
+        constraints: ObjectiveValues,
+    },
     /// The total constraint violation, a finite number above 0. Such a candidate is worse than every
     /// feasible one and than those with a smaller violation.
     Infeasible(#[serde(with = "exact")] f64),
@@ -48,6 +81,25 @@ impl Outcome {
     #[inline]
     pub fn objectives(values: impl IntoIterator<Item = f64>) -> Self {
         Outcome::Objectives(values.into_iter().collect())
+    }
+
+    /// An outcome of these objective values and constraints, which hold where they are at most 0.
+    pub fn constrained(
+        objectives: impl IntoIterator<Item = f64>,
+        constraints: impl IntoIterator<Item = f64>,
+    ) -> Self {
+        Outcome::Constrained {
+            objectives: objectives.into_iter().collect(),
+            constraints: constraints.into_iter().collect(),
+        }
+    }
+
+    /// The values of the constraints, if there are several.
+    pub(crate) fn constraints(&self) -> Option<&[f64]> {
+        match self {
+            Outcome::Constrained { constraints, .. } => Some(constraints),
+            _ => None,
+        }
     }
 }
 
@@ -111,6 +163,13 @@ impl<G> Evaluated<G> {
     pub fn objectives(&self) -> Option<&[f64]> {
         match &self.outcome {
             Outcome::Objectives(values) => Some(values),
+            Outcome::Constrained {
+                objectives,
+                constraints,
+            } => constraints
+                .iter()
+                .all(|value| *value <= 0.0)
+                .then_some(&objectives[..]),
             _ => None,
         }
     }

@@ -48,6 +48,16 @@ pub enum Error {
         /// The violation.
         found: f64,
     },
+    /// An outcome does not have as many constraints as the ones before.
+    #[error("the outcome of candidate {id} has {found} constraints; earlier ones have {expected}")]
+    ConstraintCount {
+        /// The candidate.
+        id: CandidateId,
+        /// Number of constraints of the outcome.
+        found: usize,
+        /// Number of constraints of earlier outcomes.
+        expected: usize,
+    },
     /// A genome does not have the number of genes that the search requires.
     #[error("genome has {found} genes; the search requires {expected}")]
     GenomeLength {
@@ -63,6 +73,16 @@ pub enum Error {
         index: usize,
         /// The value found.
         found: f64,
+    },
+    /// A variable of a mixed space, or one of its values, is invalid.
+    #[error("variable {variable:?}: {found}; it must be {expected}")]
+    Domain {
+        /// The variable's name.
+        variable: String,
+        /// What was found.
+        found: String,
+        /// What would be valid.
+        expected: String,
     },
     /// A matrix of points does not have the required shape.
     #[error("{what} has {len} values; with {objectives} objectives it must have {expected}")]
@@ -91,6 +111,14 @@ pub enum Error {
         what: &'static str,
         /// The value.
         found: f64,
+    },
+    /// A search cannot be extended.
+    #[error("the search cannot be extended to {generations} generations: {reason}")]
+    Extension {
+        /// Number of generations that were asked for.
+        generations: usize,
+        /// Why not, and what to do instead.
+        reason: String,
     },
     /// A saved search is inconsistent.
     #[error("saved search is damaged: {what}")]

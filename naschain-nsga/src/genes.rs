@@ -5,36 +5,63 @@ use std::sync::Arc;
 
 use naschain_core::{Genome, Stream};
 
-/// A kind of genome that NSGA-II can create and vary, such as the bits of a [`Genome`] or a
-/// [`RealVector`](crate::RealVector).
+use crate::Error;
+
+/// A kind of genome that NSGA-II can create and vary, such as the bits of a [`Genome`], a
+/// [`RealVector`](crate::RealVector) or a [`Design`](crate::Design).
 pub trait Genes: Clone + Ord + Hash + Debug {
+    /// What a space says about its genes, such as the categories of each; `()` if there is nothing to
+    /// say but their number.
+    type Domain: 'static;
+
+    /// The domain of a [`Space`](crate::Space) that does not state one.
+    const DEFAULT_DOMAIN: &'static Self::Domain;
+
     /// Returns a random genome of `len` genes, uniformly distributed.
-    fn random(len: usize, stream: &mut Stream) -> Self;
+    fn random(domain: &Self::Domain, len: usize, stream: &mut Stream) -> Self;
 
     /// Enumerates the genomes of `len` genes: returns number `index`, or `None` beyond the last one or
     /// if there are infinitely many.
-    fn nth(len: usize, index: u64) -> Option<Self>;
+    fn nth(domain: &Self::Domain, len: usize, index: u64) -> Option<Self>;
 
     /// The number of genes.
     fn gene_count(&self) -> usize;
 
+    /// Checks that this is a genome of `len` genes of the domain.
+    ///
+    /// # Errors
+    /// [`Error::GenomeLength`], or another error that names the gene.
+    fn check(&self, domain: &Self::Domain, len: usize) -> Result<(), Error>;
+
     /// Crosses two genomes of equal length in place; afterwards they are the children.
-    fn cross(&mut self, other: &mut Self, stream: &mut Stream);
+    fn cross(&mut self, other: &mut Self, domain: &Self::Domain, stream: &mut Stream);
 
     /// Mutates each gene that [`Mutations::next`] returns, until it returns `None`.
-    fn mutate(&mut self, mutations: &mut Mutations, stream: &mut Stream);
+    fn mutate(&mut self, domain: &Self::Domain, mutations: &mut Mutations, stream: &mut Stream);
 
     /// The inputs of a linear model; as many for each genome of the same length.
-    fn features(&self) -> Vec<f64>;
+    fn features(&self, domain: &Self::Domain) -> Vec<f64>;
+}
+
+/// The check of a genome all of whose genes are valid.
+pub(crate) fn check_gene_count(found: usize, expected: usize) -> Result<(), Error> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(Error::GenomeLength { found, expected })
+    }
 }
 
 /// Two-point crossover and bit-flip mutation.
 impl Genes for Genome {
-    fn random(len: usize, stream: &mut Stream) -> Self {
+    type Domain = ();
+    const DEFAULT_DOMAIN: &'static () = &();
+
+    fn random(_domain: &(), len: usize, stream: &mut Stream) -> Self {
         Genome::random(len, stream)
     }
 
-    fn nth(len: usize, index: u64) -> Option<Self> {
+    fn nth(_domain: &(), len: usize, index: u64) -> Option<Self> {
         (len < 64 && index >> len == 0)
             .then(|| Genome::from_bits((0..len).rev().map(|place| index >> place & 1 == 1)))
     }
@@ -43,7 +70,11 @@ impl Genes for Genome {
         Genome::len(self)
     }
 
-    fn cross(&mut self, other: &mut Self, stream: &mut Stream) {
+    fn check(&self, _domain: &(), len: usize) -> Result<(), Error> {
+        check_gene_count(Genome::len(self), len)
+    }
+
+    fn cross(&mut self, other: &mut Self, _domain: &(), stream: &mut Stream) {
         // Two different cuts of the len + 1 possible ones, both ends included.
         let places = Genome::len(self) + 1;
         let (first, second) = stream.two_indices(places);
@@ -51,13 +82,13 @@ impl Genes for Genome {
         self.swap_range(other, first.min(second)..first.max(second));
     }
 
-    fn mutate(&mut self, mutations: &mut Mutations, stream: &mut Stream) {
+    fn mutate(&mut self, _domain: &(), mutations: &mut Mutations, stream: &mut Stream) {
         while let Some(index) = mutations.next(stream) {
             self.flip(index);
         }
     }
 
-    fn features(&self) -> Vec<f64> {
+    fn features(&self, _domain: &()) -> Vec<f64> {
         self.bits().map(f64::from).collect()
     }
 }
@@ -200,7 +231,7 @@ mod tests {
             let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
             for _ in 0..10_000 {
                 let mut genome = Genome::zeros(12);
-                genome.mutate(&mut mutations, &mut stream);
+                genome.mutate(&(), &mut mutations, &mut stream);
                 genome
                     .bits()
                     .zip(&mut counts)
@@ -238,7 +269,7 @@ mod tests {
             let mut stream = Stream::new(seed, Purpose::Simulation, 0, 0);
             let (mut one, mut other): (Genome, Genome) = (a.parse().unwrap(), a.parse().unwrap());
             (0..a.len()).for_each(|index| other.flip(index));
-            one.cross(&mut other, &mut stream);
+            one.cross(&mut other, &(), &mut stream);
             let parent: Genome = a.parse().unwrap();
             let swapped: Vec<bool> = one.bits().zip(parent.bits()).map(|(x, y)| x != y).collect();
             prop_assert!(swapped.chunk_by(|x, y| x == y).filter(|run| run[0]).count() == 1);
@@ -250,21 +281,21 @@ mod tests {
             let mut stream = Stream::new(seed, Purpose::Simulation, 0, 0);
             let mut mutations = Mutations::new(len, 0.5).of_block(&mut stream);
             let mut genome = Genome::zeros(len);
-            genome.mutate(&mut mutations, &mut stream);
+            genome.mutate(&(), &mut mutations, &mut stream);
             let ones: Vec<usize> = (0..len).filter(|&bit| genome.get(bit)).collect();
             let expected = len.min(2)..=8;
             prop_assert!(expected.contains(&ones.len()), "{}", genome);
             prop_assert_eq!(ones[ones.len() - 1] - ones[0] + 1, ones.len());
-            genome.mutate(&mut mutations, &mut stream);
+            genome.mutate(&(), &mut mutations, &mut stream);
             prop_assert_eq!(genome.count_ones(0..len), ones.len());
         }
 
         #[test]
         fn genomes_are_enumerated_in_order(len in 1usize..12) {
-            let all: Vec<Genome> = (0..1 << len).map_while(|index| Genome::nth(len, index)).collect();
+            let all: Vec<Genome> = (0..1 << len).map_while(|index| Genome::nth(&(), len, index)).collect();
             prop_assert_eq!(all.len(), 1 << len);
             prop_assert!(all.is_sorted_by(|a, b| a < b));
-            prop_assert_eq!(Genome::nth(len, 1 << len), None);
+            prop_assert_eq!(Genome::nth(&(), len, 1 << len), None);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::hash::{Hash, Hasher};
 use naschain_core::Stream;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::genes::check_gene_count;
 use crate::{Error, Genes, Mutations, Space, exact};
 
 /// A genome of real variables, each between 0 and 1.
@@ -99,11 +100,14 @@ impl Space for Reals {
 /// Simulated binary crossover (Deb and Agrawal 1995) with index 15 and polynomial mutation with
 /// index 20, both within the bounds (Deb 2001).
 impl Genes for RealVector {
-    fn random(len: usize, stream: &mut Stream) -> Self {
+    type Domain = ();
+    const DEFAULT_DOMAIN: &'static () = &();
+
+    fn random(_domain: &(), len: usize, stream: &mut Stream) -> Self {
         RealVector((0..len).map(|_| stream.unit_f64()).collect())
     }
 
-    fn nth(_len: usize, _index: u64) -> Option<Self> {
+    fn nth(_domain: &(), _len: usize, _index: u64) -> Option<Self> {
         None
     }
 
@@ -111,30 +115,42 @@ impl Genes for RealVector {
         self.0.len()
     }
 
-    fn cross(&mut self, other: &mut Self, stream: &mut Stream) {
+    fn check(&self, _domain: &(), len: usize) -> Result<(), Error> {
+        check_gene_count(self.0.len(), len)
+    }
+
+    fn cross(&mut self, other: &mut Self, _domain: &(), stream: &mut Stream) {
         for (one, other) in self.0.iter_mut().zip(&mut other.0) {
-            // Half of the variables are crossed, and half of those are swapped. Without swaps, each child
-            // would be near the same parent in all variables.
-            let choice = stream.below(4);
-            if choice < 2 && *one != *other {
-                let (low, high) = (one.min(*other), one.max(*other));
-                let (low, high) = crossed(low, high, stream.unit_f64());
-                let same_order = (*one < *other) == (choice == 0);
-                (*one, *other) = if same_order { (low, high) } else { (high, low) };
-            }
+            (*one, *other) = cross_pair(*one, *other, stream);
         }
     }
 
-    fn mutate(&mut self, mutations: &mut Mutations, stream: &mut Stream) {
+    fn mutate(&mut self, _domain: &(), mutations: &mut Mutations, stream: &mut Stream) {
         while let Some(index) = mutations.next(stream) {
             self.0[index] = mutated(self.0[index], stream.unit_f64());
         }
     }
 
     /// Each variable and its square.
-    fn features(&self) -> Vec<f64> {
+    fn features(&self, _domain: &()) -> Vec<f64> {
         let values = self.0.iter();
         values.flat_map(|value| [*value, value * value]).collect()
+    }
+}
+
+/// The children of one variable of two parents.
+pub(crate) fn cross_pair(one: f64, other: f64, stream: &mut Stream) -> (f64, f64) {
+    // Half of the variables are crossed, and half of those are swapped. Without swaps, each child would
+    // be near the same parent in all variables.
+    let choice = stream.below(4);
+    if choice >= 2 || one == other {
+        return (one, other);
+    }
+    let (low, high) = crossed(one.min(other), one.max(other), stream.unit_f64());
+    if (one < other) == (choice == 0) {
+        (low, high)
+    } else {
+        (high, low)
     }
 }
 
@@ -158,7 +174,7 @@ fn crossed(low: f64, high: f64, uniform: f64) -> (f64, f64) {
 }
 
 /// Polynomial mutation of one variable with a uniform number.
-fn mutated(value: f64, uniform: f64) -> f64 {
+pub(crate) fn mutated(value: f64, uniform: f64) -> f64 {
     let moved = if uniform < 0.5 {
         let rest = power(1.0 - value, 21);
         value + root21(2.0 * uniform + (1.0 - 2.0 * uniform) * rest) - 1.0

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::candidate::{Candidate, CandidateId, Evaluated, Outcome};
+use crate::candidate::{Ask, Candidate, CandidateId, Evaluated, Outcome};
 use crate::config::{Pace, SearchConfig};
 use crate::dedup::DedupIndex;
 use crate::front::Front;
@@ -77,21 +77,16 @@ impl<S: Space> Search<S> {
     /// beyond the first generation are ignored.
     ///
     /// # Errors
-    /// [`Error::Config`] names the field that is out of range. [`Error::GenomeLength`] if a genome
-    /// does not have `config.genome_len` genes.
+    /// [`Error::Config`] names the field that is out of range. As [`Genes::check`] for a genome
+    /// that is not one of the space.
     pub fn starting_from(
         config: SearchConfig,
         space: S,
         genomes: Vec<S::Genome>,
     ) -> Result<Self, Error> {
         config.validate()?;
-        let expected = config.genome_len;
-        if let Some(genome) = genomes
-            .iter()
-            .find(|genome| genome.gene_count() != expected)
-        {
-            let found = genome.gene_count();
-            return Err(Error::GenomeLength { found, expected });
+        for genome in &genomes {
+            genome.check(space.domain(), config.genome_len)?;
         }
         let initial = config.initial_candidates();
         let capacity = config.limit().min(MAX_INITIAL_CAPACITY);
@@ -114,21 +109,37 @@ impl<S: Space> Search<S> {
             }
         }
         search.add_random(initial, 0);
+        // A space whose domain has another number of genes than the configuration.
+        if let Some(slot) = search.state.slots.first() {
+            let (domain, len) = (search.space().domain(), search.config().genome_len);
+            slot.genome().check(domain, len)?;
+        }
         Ok(search)
     }
 
-    /// Returns the next candidate to evaluate, or `None` while the search waits for outcomes and once
-    /// it is finished.
+    /// Returns the next candidate to evaluate, or whether to wait for outcomes or to end.
     #[inline]
-    pub fn ask(&mut self) -> Option<Candidate<S::Genome>> {
+    pub fn ask(&mut self) -> Ask<S::Genome> {
         if self.state.asked == self.state.slots.len() && self.state.config.pace == Pace::SteadyState
         {
             self.advance();
         }
-        let genome = self.state.slots.get(self.state.asked)?.genome().clone();
+        let Some(slot) = self.state.slots.get(self.state.asked) else {
+            return self.nothing_to_ask();
+        };
+        let genome = slot.genome().clone();
         let id = CandidateId(self.state.asked as u64);
         self.state.asked += 1;
-        Some(Candidate { id, genome })
+        Ask::Candidate(Candidate { id, genome })
+    }
+
+    fn nothing_to_ask(&self) -> Ask<S::Genome> {
+        let is_last = self.state.slots.len() >= self.state.config.limit();
+        if is_last || self.state.ended.is_some() {
+            Ask::Done
+        } else {
+            Ask::Wait
+        }
     }
 
     /// Records the outcome of a candidate. Outcomes may be told in any order.
@@ -271,7 +282,14 @@ impl<S: Space> Search<S> {
     /// The survivors of the last selection, in the order of ids: at most
     /// [`SearchConfig::population`]. Unlike [`Search::front`] it may lose non-dominated candidates.
     pub fn population(&self) -> Vec<&Evaluated<S::Genome>> {
-        let mut population = self.state.population.clone();
+        let mut population = if self.is_finished() && self.has_all_generations() {
+            // The last generation is selected only here, so that the search can be extended.
+            let selection = self.selection(self.state.slots.len() as u64);
+            let survivors = selection.survivors.iter();
+            survivors.map(|ranked| ranked.index).collect()
+        } else {
+            self.state.population.clone()
+        };
         population.sort_unstable();
         self.evaluated_at(&population)
     }
@@ -316,54 +334,6 @@ impl<S: Space> Search<S> {
 
     pub(crate) fn is_pending(&self, index: usize) -> bool {
         matches!(self.state.slots[index], Slot::Pending(_))
-    }
-
-    /// Checks that the outcome fits this search; one with a NaN becomes a failure.
-    #[inline]
-    pub(crate) fn check(&self, id: CandidateId, outcome: &mut Outcome) -> Result<(), Error> {
-        let objectives = &self.state.config.objectives;
-        match outcome {
-            Outcome::Objectives(values) => {
-                let (found, expected) = (values.len(), objectives.len());
-                if found != expected {
-                    return Err(Error::ObjectiveCount {
-                        id,
-                        found,
-                        expected,
-                    });
-                }
-                if let Some(at) = values.iter().position(|value| value.is_nan()) {
-                    *outcome = Outcome::Failed(format!("objective {} is NaN", objectives[at].name));
-                }
-            }
-            &mut Outcome::Infeasible(found) if !(found > 0.0 && found.is_finite()) => {
-                return Err(Error::Violation { id, found });
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Enters an outcome into the scores.
-    #[inline]
-    pub(crate) fn score(&mut self, index: usize, outcome: &Outcome) {
-        let width = self.scores.objectives;
-        match outcome {
-            Outcome::Failed(_) => {}
-            Outcome::Infeasible(violation) => {
-                self.scores.violations[index] = *violation;
-            }
-            Outcome::Objectives(values) => {
-                self.scores.violations[index] = 0.0;
-                self.scores.successes += 1;
-                let row = &mut self.scores.rows[index * width..(index + 1) * width];
-                let directions = self.state.config.objectives.iter();
-                for ((cell, value), objective) in row.iter_mut().zip(values.iter()).zip(directions)
-                {
-                    *cell = objective.direction.minimised(*value);
-                }
-            }
-        }
     }
 }
 

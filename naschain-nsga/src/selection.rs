@@ -16,6 +16,8 @@ pub(crate) struct Scores {
     pub(crate) violations: Vec<f64>,
     /// Number of feasible results.
     pub(crate) successes: usize,
+    /// The largest violation of each constraint so far; empty if no outcome had constraints.
+    pub(crate) largest: Vec<f64>,
 }
 
 impl Scores {
@@ -26,6 +28,7 @@ impl Scores {
             rows: Vec::with_capacity(capacity * objectives),
             violations: Vec::with_capacity(capacity),
             successes: 0,
+            largest: Vec::new(),
         }
     }
 
@@ -313,6 +316,7 @@ mod tests {
             rows: rows.concat(),
             violations: violations.to_vec(),
             successes: violations.iter().filter(|&&one| one == 0.0).count(),
+            largest: Vec::new(),
         };
         let pool = (0..violations.len()).collect();
         let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);

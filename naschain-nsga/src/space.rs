@@ -5,11 +5,17 @@ use crate::Genes;
 
 /// A search space: which genomes are equivalent, and which objectives are known without evaluation.
 ///
-/// The defaults are for spaces in which all genomes differ and nothing is known. Both methods must be
+/// The defaults are for spaces in which all genomes differ and nothing is known. All methods must be
 /// pure functions: the same genome always gives the same result.
 pub trait Space {
     /// The kind of genome.
     type Genome: Genes;
+
+    /// What the space says about its genes. By default that is nothing; a space of
+    /// [`Design`](crate::Design)s has to return its [`Variables`](crate::Variables).
+    fn domain(&self) -> &<Self::Genome as Genes>::Domain {
+        Self::Genome::DEFAULT_DOMAIN
+    }
 
     /// Returns the canonical form of a genome, which must be equal for all equivalent genomes. No two
     /// candidates of a search have the same canonical form.

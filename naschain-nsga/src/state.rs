@@ -73,10 +73,8 @@ impl<S: Space> State<S> {
             return damaged("it has no candidates and has not ended".to_owned());
         }
         for (index, slot) in self.slots.iter().enumerate() {
-            let (found, expected) = (slot.genome().gene_count(), self.config.genome_len);
-            if found != expected {
-                return Err(Error::GenomeLength { found, expected });
-            }
+            let genome = slot.genome();
+            genome.check(self.space.domain(), self.config.genome_len)?;
             if let Slot::Evaluated(told) = slot {
                 let generation = index / self.config.population + 1;
                 if told.id.0 != index as u64 || told.generation != generation {

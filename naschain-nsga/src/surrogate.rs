@@ -26,7 +26,7 @@ impl<S: Space> Search<S> {
         let mut pool: Vec<(Features, Keyed<S::Genome>)> = pool.map(with_features).collect();
         let missing = until - self.state.slots.len();
         if let Some(constraint) = &constraint {
-            pool = feasible_first(pool, |one| violation(constraint, &one.0), missing);
+            pool = feasible_first(pool, |one| constraint.violation(&one.0), missing);
         }
         if told.len() < 2 {
             for (_, one) in pool.into_iter().take(missing) {
@@ -46,7 +46,7 @@ impl<S: Space> Search<S> {
         &self,
         parents: &[Ranked],
         told: &[usize],
-        constraint: Option<&Ridge>,
+        constraint: Option<&Feasibility>,
         pool: &[(Features, Keyed<S::Genome>)],
     ) -> Acquisition {
         let models = self.models(told);
@@ -63,7 +63,7 @@ impl<S: Space> Search<S> {
             .take(self.pending)
         {
             let features = self.features_of(index);
-            if constraint.is_none_or(|constraint| violation(constraint, &features) == 0.0) {
+            if constraint.is_none_or(|constraint| constraint.violation(&features) == 0.0) {
                 front.extend(ranges.scaled(&optimistic(&models, &features)));
             }
         }
@@ -87,18 +87,30 @@ impl<S: Space> Search<S> {
         is_feasible && self.scores.row(index).iter().all(|value| value.is_finite())
     }
 
-    /// A model of the violation, if some of these candidates violate the constraint.
-    fn constraint(&self, judged: &[usize]) -> Option<Ridge> {
-        let violations = judged.iter().map(|&index| self.scores.violations[index]);
-        let violations: Vec<f64> = violations.collect();
-        let is_violated = violations.iter().any(|violation| *violation > 0.0);
-        (is_violated && judged.len() >= 2).then(|| {
+    /// The models of the violations, if some of these candidates violate a constraint: one for each
+    /// constraint that was violated, or one for the total where only that is told.
+    fn constraint(&self, judged: &[usize]) -> Option<Feasibility> {
+        if judged.len() < 2 {
+            return None;
+        }
+        let features = self.cached_features(judged);
+        let model = |value: &dyn Fn(usize) -> f64| {
+            let values: Vec<f64> = judged.iter().map(|&index| value(index)).collect();
             // Scaled so that the largest is 1: violations are unbounded, and their squares must not
-            // overflow.
-            let largest = violations.iter().copied().fold(0.0, f64::max);
-            let shares: Vec<f64> = violations.iter().map(|one| one / largest).collect();
-            Ridge::fit(&self.cached_features(judged), &shares)
-        })
+            // overflow. How well a constraint holds is known up to the same size.
+            let largest = values.iter().copied().fold(0.0, f64::max);
+            let shares = values.iter().map(|value| (value / largest).max(-1.0));
+            let shares: Vec<f64> = shares.collect();
+            (largest > 0.0).then(|| Ridge::fit(&features, &shares))
+        };
+        let one = |constraint: usize| {
+            model(&|index| self.constraint_value(index, constraint).unwrap_or(0.0))
+        };
+        let mut models: Vec<Ridge> = (0..self.scores.largest.len()).filter_map(one).collect();
+        if models.is_empty() {
+            models.extend(model(&|index| self.scores.violations[index]));
+        }
+        (!models.is_empty()).then_some(Feasibility { models })
     }
 
     fn cached_features(&self, indices: &[usize]) -> Vec<&[f64]> {
@@ -171,10 +183,11 @@ impl<S: Space> Search<S> {
                 value.map(|value| objective.direction.minimised(value))
             })
             .collect();
-        let mut values = canonical.features();
+        let domain = self.state.space.domain();
+        let mut values = canonical.features(domain);
         // Canonical forms may differ in length; rows of features may not.
         if canonical.gene_count() != genome.gene_count() {
-            values.resize(genome.features().len(), 0.0);
+            values.resize(genome.features(domain).len(), 0.0);
         }
         let sum: f64 = values.iter().sum();
         values.push(sum * sum);
@@ -185,9 +198,20 @@ impl<S: Space> Search<S> {
     }
 }
 
-/// The predicted violation on the model's scale; 0 if the genome is predicted to be feasible.
-fn violation(constraint: &Ridge, features: &Features) -> f64 {
-    constraint.predict(&features.values).0.max(0.0)
+/// Models of the constraints that were violated.
+struct Feasibility {
+    models: Vec<Ridge>,
+}
+
+impl Feasibility {
+    /// The sum of the predicted violations, each on its model's scale; 0 if the genome is predicted to
+    /// be feasible.
+    fn violation(&self, features: &Features) -> f64 {
+        let models = self.models.iter();
+        models
+            .map(|model| model.predict(&features.values).0.max(0.0))
+            .sum()
+    }
 }
 
 /// The items predicted to be feasible, in their order. If these are fewer than `missing`, the items
@@ -284,7 +308,7 @@ fn piecewise_exp2(value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Mode, Objective, Outcome, Reals, SearchConfig};
+    use crate::{Ask, Mode, Objective, Outcome, Reals, SearchConfig};
 
     #[test]
     fn the_sample_of_a_long_front_includes_its_ends() {
@@ -294,7 +318,7 @@ mod tests {
         config.generations = 30;
         config.mode = Mode::Nsga2;
         let mut search = Search::in_space(config, Reals).unwrap();
-        while let Some(candidate) = search.ask() {
+        while let Ask::Candidate(candidate) = search.ask() {
             let &[x, y] = candidate.genome.values() else {
                 unreachable!("two variables")
             };

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use naschain_core::Genome;
 use naschain_nsga::{
-    Mode, Objective, Outcome, Pace, RealVector, Reals, Search, SearchConfig, Space,
+    Ask, Mode, Objective, Outcome, Pace, RealVector, Reals, Search, SearchConfig, Space,
 };
 
 /// Computed from the numbers of set bits in each half, without rounding.
@@ -42,7 +42,7 @@ fn finished<S: Space>(
     let mut pending = VecDeque::new();
     while !search.is_finished() {
         while pending.len() < concurrency
-            && let Some(candidate) = search.ask()
+            && let Ask::Candidate(candidate) = search.ask()
         {
             pending.push_back(candidate);
         }

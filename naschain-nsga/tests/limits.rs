@@ -2,7 +2,7 @@
 
 mod searches;
 
-use naschain_nsga::{Finish, Pace, Search, SearchConfig};
+use naschain_nsga::{Ask, Finish, Pace, Search, SearchConfig};
 use searches::{config, outcome, run};
 
 #[test]
@@ -42,9 +42,12 @@ fn a_stopped_search_ends_when_the_pending_candidates_are_told() {
         let mut config = config(30, 2);
         config.pace = pace;
         let mut search = Search::new(config).unwrap();
-        let candidates = [search.ask().unwrap(), search.ask().unwrap()];
+        let candidates = [
+            search.ask().candidate().unwrap(),
+            search.ask().candidate().unwrap(),
+        ];
         search.stop();
-        assert_eq!((search.ask(), search.finish()), (None, None));
+        assert_eq!((search.ask(), search.finish()), (Ask::Done, None));
         for candidate in candidates {
             search
                 .tell(candidate.id, outcome(&candidate.genome))
@@ -52,7 +55,7 @@ fn a_stopped_search_ends_when_the_pending_candidates_are_told() {
         }
         assert_eq!(
             (search.ask(), search.finish()),
-            (None, Some(Finish::Stopped))
+            (Ask::Done, Some(Finish::Stopped))
         );
         assert_eq!(search.evaluated().count(), 2);
     }
@@ -103,7 +106,7 @@ fn each_generation_has_one_entry() {
         let mut in_flight = std::collections::VecDeque::new();
         while !search.is_finished() {
             while in_flight.len() < 20
-                && let Some(candidate) = search.ask()
+                && let Ask::Candidate(candidate) = search.ask()
             {
                 in_flight.push_back(candidate);
             }
@@ -128,8 +131,8 @@ fn a_slow_candidate_does_not_block_a_steady_state_search() {
         let mut config = config(30, seed);
         config.pace = Pace::SteadyState;
         let mut search = Search::new(config).unwrap();
-        let first = search.ask().unwrap();
-        while let Some(candidate) = search.ask() {
+        let first = search.ask().candidate().unwrap();
+        while let Ask::Candidate(candidate) = search.ask() {
             search
                 .tell(candidate.id, outcome(&candidate.genome))
                 .unwrap();

@@ -3,7 +3,7 @@
 #![cfg(feature = "macro-space")]
 
 use naschain_core::{Genome, MacroSpace};
-use naschain_nsga::{Objective, Outcome, Search, SearchConfig, Space};
+use naschain_nsga::{Ask, Objective, Outcome, Search, SearchConfig, Space};
 
 fn space() -> MacroSpace {
     MacroSpace {
@@ -30,7 +30,7 @@ fn search() -> Search<MacroSpace> {
 fn each_network_is_asked_once_with_its_canonical_form() {
     let mut search = search();
     let mut asked = Vec::new();
-    while let Some(candidate) = search.ask() {
+    while let Ask::Candidate(candidate) = search.ask() {
         let canonical = space().canonical(&candidate.genome).unwrap();
         assert_eq!(search.canonical(candidate.id), Some(&canonical));
         let costs = space().decode(&canonical).unwrap().costs().unwrap();

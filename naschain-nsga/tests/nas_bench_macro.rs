@@ -8,7 +8,7 @@
 //! Parameters and FLOPs are sums over the layers, computed from the tables below.
 
 use naschain_core::Genome;
-use naschain_nsga::{Objective, Outcome, Search, SearchConfig, Space, hypervolume};
+use naschain_nsga::{Ask, Objective, Outcome, Search, SearchConfig, Space, hypervolume};
 
 const LAYERS: usize = 8;
 const ARCHITECTURES: usize = 6561;
@@ -117,7 +117,7 @@ impl MacroTable {
         config.seed = seed;
         let mut search = Search::in_space(config, self).unwrap();
         let mut found = Vec::new();
-        while let Some(candidate) = search.ask() {
+        while let Ask::Candidate(candidate) = search.ask() {
             let row = search.space().row(&candidate.genome);
             found.push(row);
             search.tell(candidate.id, Outcome::objectives(row)).unwrap();

@@ -4,7 +4,7 @@
 
 use naschain_core::Genome;
 use naschain_nsga::{
-    Bits, Evaluated, Genes, Mode, Objective, Outcome, RealVector, Reals, Search, SearchConfig,
+    Ask, Bits, Evaluated, Genes, Mode, Objective, Outcome, RealVector, Reals, Search, SearchConfig,
     Space, hypervolume, non_dominated_sort,
 };
 
@@ -26,7 +26,7 @@ fn median_hypervolume<S: Space + Copy>(
             config.generations = generations;
             config.seed = seed;
             let mut search = Search::in_space(config, space).unwrap();
-            while let Some(candidate) = search.ask() {
+            while let Ask::Candidate(candidate) = search.ask() {
                 let values = evaluate(&candidate.genome);
                 search
                     .tell(candidate.id, Outcome::objectives(values))

@@ -1,7 +1,9 @@
 //! A search survives saving and loading to the last bit.
 
 use naschain_core::{Purpose, Stream};
-use naschain_nsga::{Finish, Objective, Outcome, Pace, RealVector, Reals, Search, SearchConfig};
+use naschain_nsga::{
+    Ask, Finish, Objective, Outcome, Pace, RealVector, Reals, Search, SearchConfig,
+};
 use serde_json::Value;
 
 fn search(pace: Pace) -> Search<Reals> {
@@ -33,7 +35,7 @@ fn run(pace: Pace, save: impl Fn(Search<Reals>) -> Search<Reals>) -> Vec<RealVec
     let mut in_flight = Vec::new();
     while !search.is_finished() {
         while in_flight.len() < 3
-            && let Some(candidate) = search.ask()
+            && let Ask::Candidate(candidate) = search.ask()
         {
             in_flight.push(candidate);
         }
@@ -64,7 +66,7 @@ fn fractions(value: &Value) -> Vec<&serde_json::Number> {
 fn derived_floats_are_strings_in_json() {
     let mut search = search(Pace::Generational);
     for _ in 0..25 {
-        let candidate = search.ask().unwrap();
+        let candidate = search.ask().candidate().unwrap();
         search
             .tell(candidate.id, outcome(&candidate.genome))
             .unwrap();
@@ -122,7 +124,7 @@ fn an_infinite_hypervolume_survives_saving() {
         config.stalled_generations = Some(2);
         config.reference = Some(vec![2.0]);
         let mut search = Search::in_space(config, Reals).unwrap();
-        while let Some(candidate) = search.ask() {
+        while let Ask::Candidate(candidate) = search.ask() {
             if saves {
                 let text = serde_json::to_string(&search).unwrap();
                 search = serde_json::from_str(&text).unwrap();
@@ -146,6 +148,6 @@ fn a_search_stopped_before_its_first_candidate_survives_saving() {
     let mut restored: Search<Reals> = serde_json::from_str(&text).unwrap();
     assert_eq!(
         (restored.ask(), restored.finish()),
-        (None, Some(Finish::Stopped))
+        (Ask::Done, Some(Finish::Stopped))
     );
 }

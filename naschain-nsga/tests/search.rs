@@ -4,8 +4,8 @@ mod searches;
 
 use naschain_core::{Genome, Purpose, Stream};
 use naschain_nsga::{
-    Candidate, CandidateId, Error, Evaluated, Finish, Outcome, Pace, Reals, Search, SearchConfig,
-    Space,
+    Ask, Candidate, CandidateId, Error, Evaluated, Finish, Outcome, Pace, Reals, Search,
+    SearchConfig, Space,
 };
 use proptest::prelude::*;
 use searches::{config, run};
@@ -93,14 +93,14 @@ proptest! {
 fn a_restored_search_lists_each_candidate_of_its_front_once() {
     let mut search = Search::new(config(40, 2)).unwrap();
     for _ in 0..5 {
-        let candidate = search.ask().unwrap();
+        let candidate = search.ask().candidate().unwrap();
         let told = Outcome::objectives([1.0, candidate.id.0 as f64]);
         search.tell(candidate.id, told).unwrap();
     }
     let saved = serde_json::to_string(&search).unwrap();
     search = serde_json::from_str(&saved).unwrap();
     assert_eq!(ids(search.front()), [CandidateId(0)]);
-    while let Some(candidate) = search.ask() {
+    while let Ask::Candidate(candidate) = search.ask() {
         let told = Outcome::objectives([1.0, candidate.id.0 as f64]);
         search.tell(candidate.id, told).unwrap();
     }
@@ -148,13 +148,13 @@ fn a_steady_state_search_does_not_end_while_candidates_are_pending() {
             let outcome = Outcome::objectives([leading as f64, 0.0]);
             search.tell(candidate.id, outcome).unwrap();
         };
-        let pending: Vec<Candidate> = std::iter::from_fn(|| search.ask()).collect();
+        let pending: Vec<Candidate> = std::iter::from_fn(|| search.ask().candidate()).collect();
         assert!(pending.len() < 20 && !search.is_finished(), "seed {seed}");
         let found = pending.len();
         for candidate in pending {
             tell(&mut search, candidate);
         }
-        while let Some(candidate) = search.ask() {
+        while let Ask::Candidate(candidate) = search.ask() {
             tell(&mut search, candidate);
         }
         let all = search.evaluated().count();
@@ -205,9 +205,9 @@ fn given_genomes_come_first_and_once() {
         .to_vec();
     let mut search =
         Search::starting_from(config(4, 1), naschain_nsga::Bits, genomes.clone()).unwrap();
-    assert_eq!(search.ask().unwrap().genome, genomes[0]);
-    assert_eq!(search.ask().unwrap().genome, genomes[1]);
-    assert!(!genomes.contains(&search.ask().unwrap().genome));
+    assert_eq!(search.ask().candidate().unwrap().genome, genomes[0]);
+    assert_eq!(search.ask().candidate().unwrap().genome, genomes[1]);
+    assert!(!genomes.contains(&search.ask().candidate().unwrap().genome));
     let error = Search::starting_from(config(5, 1), naschain_nsga::Bits, genomes).unwrap_err();
     assert_eq!(
         error,
@@ -239,7 +239,7 @@ fn all_given_genomes_come_first() {
 #[test]
 fn invalid_outcomes_are_rejected_and_change_nothing() {
     let mut search = Search::new(config(20, 1)).unwrap();
-    let id = search.ask().unwrap().id;
+    let id = search.ask().candidate().unwrap().id;
     let good = Outcome::objectives([1.0, 2.0]);
     let before = serde_json::to_string(&search).unwrap();
     let unknown = CandidateId(1);
@@ -336,7 +336,7 @@ fn every_field_of_the_configuration_is_checked() {
 #[test]
 fn damaged_saves_are_rejected() {
     let mut search = Search::new(config(8, 0)).unwrap();
-    let first = search.ask().unwrap();
+    let first = search.ask().candidate().unwrap();
     search
         .tell(first.id, Outcome::objectives([1.0, f64::INFINITY]))
         .unwrap();

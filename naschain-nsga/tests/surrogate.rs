@@ -2,7 +2,7 @@
 
 use naschain_core::Genome;
 use naschain_nsga::{
-    Bits, Mode, Objective, Outcome, Pace, RealVector, Reals, Search, SearchConfig, Space,
+    Ask, Bits, Mode, Objective, Outcome, Pace, RealVector, Reals, Search, SearchConfig, Space,
     hypervolume,
 };
 
@@ -16,7 +16,7 @@ fn found<S: Space>(
     config.mode = mode;
     let mut search = Search::in_space(config, space).unwrap();
     let mut points = Vec::new();
-    while let Some(candidate) = search.ask() {
+    while let Ask::Candidate(candidate) = search.ask() {
         let values = evaluate(&candidate.genome);
         points.extend_from_slice(&values);
         search
@@ -90,7 +90,7 @@ fn the_default_is_not_worse_on_a_deceptive_problem() {
 #[test]
 fn a_long_search_uses_block_mutation() {
     let mut search = Search::new(config(40, 2, 440, 1)).unwrap();
-    while let Some(candidate) = search.ask() {
+    while let Ask::Candidate(candidate) = search.ask() {
         let ones = |from: usize| candidate.genome.count_ones(from..from + 20) as f64;
         let values = [ones(0), (20.0 - ones(0)) * (1.0 + ones(20))];
         search
@@ -205,14 +205,14 @@ fn pending_candidates_are_considered() {
         let mut search = Search::in_space(config, Counted).unwrap();
         let mut numbers = Vec::new();
         for _ in 0..12 {
-            let candidate = search.ask().unwrap();
+            let candidate = search.ask().candidate().unwrap();
             let value = number(&candidate.genome);
             numbers.push(value);
             let outcome = Outcome::objectives([-value, value]);
             search.tell(candidate.id, outcome).unwrap();
         }
         for _ in 0..8 {
-            let value = number(&search.ask().unwrap().genome);
+            let value = number(&search.ask().candidate().unwrap().genome);
             assert!(
                 !numbers.contains(&value),
                 "seed {seed}: {value} after {numbers:?}"
@@ -299,7 +299,7 @@ fn capped_volumes(mode: Mode, cap: usize, evaluations: &[usize], seed: u64) -> V
     config.mode = mode;
     let mut search = Search::new(config).unwrap();
     let mut found = Vec::new();
-    while let Some(candidate) = search.ask() {
+    while let Ask::Candidate(candidate) = search.ask() {
         let values = capped(&candidate.genome, cap);
         let outcome = match values {
             Ok(values) => Outcome::objectives(values),

@@ -7,7 +7,7 @@ use naschain_consensus::{
     check_costs,
 };
 use naschain_core::{Digest, Genome, MacroSpace};
-use naschain_nsga::{CandidateId, Outcome, Pace, Search};
+use naschain_nsga::{Ask, CandidateId, Outcome, Pace, Search};
 use serde::{Deserialize, Serialize};
 
 use crate::ended_job::{EndedJob, FrontMember};
@@ -238,7 +238,7 @@ impl RunState {
     /// Opens jobs for the candidates that the search proposes.
     fn open_jobs(&mut self, now: Millis, actions: &mut Vec<Action>) {
         while self.may_open()
-            && let Some(candidate) = self.parts.search.ask()
+            && let Ask::Candidate(candidate) = self.parts.search.ask()
         {
             let job = JobId(candidate.id.0);
             let genome = self.parts.search.canonical(candidate.id);

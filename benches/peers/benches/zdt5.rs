@@ -10,7 +10,7 @@ use genoxide::Objective::Minimize;
 use genoxide::multi::problems::{MultiProblem, Zdt5};
 use genoxide::prelude::{BitFlip, MultiEngine, Nsga2, PointCrossover, Stop};
 use naschain_core::Genome;
-use naschain_nsga::{Mode, Objective, Outcome, Search, SearchConfig};
+use naschain_nsga::{Ask, Mode, Objective, Outcome, Search, SearchConfig};
 use thread_time::ProcessorTime;
 
 const BITS: usize = 80;
@@ -37,7 +37,7 @@ fn naschain(seed: u64) -> usize {
     config.generations = GENERATIONS;
     config.seed = seed;
     let mut search = Search::new(config).expect("a valid configuration");
-    while let Some(candidate) = search.ask() {
+    while let Ask::Candidate(candidate) = search.ask() {
         let outcome = Outcome::objectives(evaluate(&candidate.genome));
         search
             .tell(candidate.id, outcome)

@@ -1,7 +1,7 @@
 //! Configurations, outcomes and a driver shared by the tests of searches.
 
 use naschain_core::{Genome, Purpose, Stream};
-use naschain_nsga::{Candidate, Mode, Objective, Outcome, Search, SearchConfig, Space};
+use naschain_nsga::{Ask, Candidate, Mode, Objective, Outcome, Search, SearchConfig, Space};
 
 pub(crate) fn config(genome_len: usize, seed: u64) -> SearchConfig {
     // The seed's parity selects the mode, so that tests over seeds cover both.
@@ -46,7 +46,7 @@ pub(crate) fn run<S: Space<Genome = Genome>>(
     let mut in_flight: Vec<Candidate> = Vec::new();
     while !search.is_finished() {
         while in_flight.len() < 5
-            && let Some(candidate) = search.ask()
+            && let Ask::Candidate(candidate) = search.ask()
         {
             in_flight.push(candidate);
         }
@@ -56,6 +56,6 @@ pub(crate) fn run<S: Space<Genome = Genome>>(
             .tell(candidate.id, outcome(&candidate.genome))
             .unwrap();
     }
-    assert_eq!(search.ask(), None);
+    assert_eq!(search.ask(), Ask::Done);
     search
 }
