@@ -58,6 +58,7 @@ pub mod programs {
     pub use crate::cli::presets::presets;
     pub use crate::cli::program::{print, run};
     pub use crate::cli::run_args::{DeviceArgs, help};
+    pub use crate::cli::shell::{CompletionsArgs, ManArgs, completions, man};
     pub use crate::cli::wallet_args::{WalletArgs, keygen};
     pub use crate::commands::audit::{AuditArgs, run_audit};
     pub use crate::commands::data_check::{DataCommand, check, list};

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use naschain_bins::programs::{
-    AuditArgs, ExportArgs, InspectArgs, PredictArgs, ProgramArgs, RetrainArgs, SearchArgs,
-    ServeArgs, export, help, inspect, parse, predict, presets, print, retrain, run, run_audit, search,
-    serve,
+    AuditArgs, CompletionsArgs, ExportArgs, InspectArgs, ManArgs, PredictArgs, ProgramArgs,
+    RetrainArgs, SearchArgs, ServeArgs, completions, export, help, inspect, man, parse, predict,
+    presets, print, retrain, run, run_audit, search, serve,
 };
 
 /// Neural architecture search among mutually untrusting parties
@@ -38,18 +38,27 @@ enum Command {
     Retrain(RetrainArgs),
     /// Classify images with a trained network
     Predict(PredictArgs),
+    /// Print the completions of this program for a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages of this program
+    Man(ManArgs),
 }
+
+/// Warnings, and the lines of progress.
+const SEARCH_LOG: &str = "warn,naschain_bins::commands::progress=info";
 
 fn main() -> ExitCode {
     let Cli { program, command } = parse();
     let format = program.log_format;
     match command {
-        Command::Search(args) => run(search(args), "warn", format),
+        Command::Search(args) => run(search(args), SEARCH_LOG, format),
         Command::Serve(args) => run(serve(*args), "info", format),
         Command::Audit(args) => run(run_audit(args), "warn", format),
         Command::Inspect(args) => run(async move { print(&inspect(&args)?) }, "warn", format),
         Command::Export(args) => run(async move { print(&export(&args)?) }, "info", format),
         Command::Retrain(args) => run(async move { print(&retrain(&args)?) }, "info", format),
+        Command::Completions(args) => completions::<Cli>(&args),
+        Command::Man(args) => run(async move { man::<Cli>(&args) }, "warn", format),
         Command::Predict(args) => run(async move { print(&predict(&args)?) }, "warn", format),
     }
 }

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use naschain_bins::programs::{
-    DataCommand, MineArgs, ProgramArgs, SelftestArgs, SpeedArgs, WalletArgs, check, keygen, list,
-    mine, parse, print, run, selftest, speed,
+    CompletionsArgs, DataCommand, ManArgs, MineArgs, ProgramArgs, SelftestArgs, SpeedArgs,
+    WalletArgs, check, completions, keygen, list, man, mine, parse, print, run, selftest, speed,
 };
 
 /// Train genomes for a genomaster
@@ -31,6 +31,10 @@ enum Command {
     Data(DataCommand),
     /// Create a hotkey in a Bittensor wallet and print its address
     Keygen(WalletArgs),
+    /// Print the completions of this program for a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages of this program
+    Man(ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +49,8 @@ fn main() -> ExitCode {
         Some(Command::Data(DataCommand::Check(args))) => {
             run(async move { check(&args) }, "warn", format)
         }
+        Some(Command::Completions(args)) => completions::<Cli>(&args),
+        Some(Command::Man(args)) => run(async move { man::<Cli>(&args) }, "warn", format),
         Some(Command::Keygen(args)) => run(async move { print(&keygen(&args)?) }, "warn", format),
         Some(Command::Speed(args)) => run(async move { print(&speed(&args)?) }, "warn", format),
     }

@@ -9,6 +9,7 @@ use naschain_train::Dataset;
 
 use crate::artifacts::history::count_jobs;
 use crate::cli::data_args::DataArgs;
+use crate::cli::presets::Budget;
 use crate::cli::run_args::{DeviceArgs, RunArgs};
 use crate::coordinator::Coordinator;
 use crate::coordinator::shared::Settings;
@@ -43,6 +44,29 @@ pub(crate) struct OpenRun {
 }
 
 impl CommonArgs {
+    /// Number of miners that train each genome.
+    pub(crate) fn replication(&self) -> Result<usize> {
+        Ok(self.run.replication(&self.data.name()?))
+    }
+
+    /// The larger budgets, and the run that each would be with the same flags. A budget is left out
+    /// if it does not fit the data.
+    pub(crate) fn larger_budgets(
+        &self,
+        spec: &RunSpec,
+        dataset: &Dataset,
+    ) -> impl Iterator<Item = (&'static str, RunSpec)> {
+        let larger = Budget::ALL
+            .into_iter()
+            .filter(|budget| *budget > self.run.budget);
+        larger.filter_map(move |budget| {
+            let mut run = self.run.clone();
+            run.budget = budget;
+            let other = run.spec(&self.data, dataset).ok()?;
+            (other != *spec).then_some((budget.name(), other))
+        })
+    }
+
     /// Checks the flags, loads the data, and creates the run's folder or resumes the run in it.
     pub(crate) async fn open(&self) -> Result<OpenRun> {
         self.open_with(Settings::default(), false, |_| Ok(())).await

@@ -11,4 +11,5 @@ pub(crate) mod printable;
 pub(crate) mod program;
 pub(crate) mod progress_line;
 pub(crate) mod run_args;
+pub(crate) mod shell;
 pub(crate) mod wallet_args;

@@ -7,7 +7,7 @@ use naschain_core::{Augmentation, Recipe};
 use naschain_train::{DataName, Dataset};
 
 /// How much a search trains: epochs, images, widths, and number of networks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Budget {
     /// Minutes on two cores, for up to 10,000 small images.
     #[default]
@@ -56,7 +56,7 @@ impl Family {
 }
 
 /// Defaults of the search space, the recipe and the search.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Defaults {
     pub(crate) phases: usize,
     pub(crate) nodes: usize,
@@ -226,7 +226,10 @@ mod tests {
                 let images = d.train_images * d.epochs as usize;
                 images * d.init_channels * d.population * d.generations
             });
-            assert!(work[0] * 3 < work[1] && work[1] * 3 < work[2], "{name}: {work:?}");
+            assert!(
+                work[0] * 3 < work[1] && work[1] * 3 < work[2],
+                "{name}: {work:?}"
+            );
         }
     }
 

@@ -230,7 +230,10 @@ fn pace(text: &str) -> Result<Pace, String> {
 
 /// The end of `--help`: defaults that depend on the data set, and the rules of the job board.
 pub fn help() -> String {
-    let mut text = format!("{}\nRules of the job board, for --rule NAME=VALUE:\n", presets());
+    let mut text = format!(
+        "{}\nRules of the job board, for --rule NAME=VALUE:\n",
+        presets()
+    );
     for (name, description) in Rules::settings() {
         // Each description has its own line, so that none has to be wrapped.
         text += &format!("  {name}\n      {description}\n");

@@ -1,12 +1,10 @@
 //! Follows a run to its end: history and progress during the search, then the front's models.
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
 use naschain_consensus::Row;
 use naschain_train::Dataset;
 
@@ -17,11 +15,18 @@ use crate::artifacts::models::MODEL_FILE;
 use crate::artifacts::table::front_table;
 use crate::cli::printable::printable;
 use crate::cli::program::print;
+use crate::commands::progress::{Progress, bar};
 use crate::coordinator::Coordinator;
 use naschain_run::RunState;
 
-/// Keeps the history and the progress bar up to date until the run is finished.
-pub(crate) async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&Bar>) -> Result<()> {
+/// Keeps the history and the shown progress up to date until the run is finished, or `enough` of its
+/// state. Returns whether it is finished.
+pub(crate) async fn follow(
+    coordinator: &Coordinator,
+    dir: &Path,
+    shown: &mut Progress,
+    enough: impl Fn(&RunState) -> bool,
+) -> Result<bool> {
     let mut changes = coordinator.changes();
     let mut history = coordinator
         .with_state(|state| History::start(dir, state.ended_jobs()))
@@ -29,12 +34,12 @@ pub(crate) async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&B
     let mut failing = false;
     loop {
         changes.mark_unchanged();
-        let (written, finished) = coordinator
+        let (written, finished, ends) = coordinator
             .with_state(|state| {
-                if let Some(bar) = bar {
-                    bar.show(state);
-                }
-                (history.follow(state.ended_jobs()), state.is_finished())
+                shown.show(state);
+                let finished = state.is_finished();
+                let written = history.follow(state.ended_jobs());
+                (written, finished, finished || enough(state))
             })
             .await;
         // Nothing is lost while the history cannot be written, for example on a full disk, because
@@ -45,8 +50,8 @@ pub(crate) async fn follow(coordinator: &Coordinator, dir: &Path, bar: Option<&B
             tracing::info!("{HISTORY_FILE} is complete again");
         }
         failing = written.is_err();
-        if finished && !failing {
-            return Ok(());
+        if ends && !failing {
+            return Ok(finished);
         }
         // With a time limit, because answers to open jobs advance the bar but are not announced.
         let _ = tokio::time::timeout(Duration::from_millis(500), changes.changed()).await;
@@ -128,49 +133,12 @@ fn stored_models(dir: &Path, front: &[naschain_run::FrontMember]) -> Option<Vec<
     complete.then_some(models)
 }
 
-/// Number of finished trainings, and the maximum number that the search takes.
-pub(crate) async fn progress(coordinator: &Coordinator) -> (u64, u64) {
-    let numbers = |state: &RunState| (state.trainings_done(), state.max_trainings());
+/// Number of evaluated networks, and the maximum number that the search evaluates.
+pub(crate) async fn progress(coordinator: &Coordinator) -> (usize, usize) {
+    let numbers = |state: &RunState| {
+        let networks = state.max_trainings() / state.spec().rules.seats;
+        (state.ended_jobs().len(), networks)
+    };
     let numbers = coordinator.try_with_state(|state| state.map(numbers)).await;
-    let (done, total) = numbers.unwrap_or_default();
-    (done as u64, total as u64)
-}
-
-/// The progress bar of a search.
-pub(crate) struct Bar(pub(crate) ProgressBar);
-
-impl Bar {
-    /// A progress bar for the trainings of this run.
-    pub(crate) async fn new(coordinator: &Coordinator) -> Bar {
-        let (done, total) = progress(coordinator).await;
-        let bar = bar(
-            total,
-            "{msg} {bar:30} {pos}/{len} trainings, elapsed {elapsed}, remaining {eta}",
-        );
-        bar.set_position(done);
-        bar.reset_eta();
-        bar.enable_steady_tick(Duration::from_millis(250));
-        Bar(bar)
-    }
-
-    fn show(&self, state: &RunState) {
-        let best = state.best().and_then(|job| job.verdict.consensus);
-        let best = best.map_or("-".to_owned(), |m| format!("{} %", m.accuracy));
-        let search = &state.spec().search;
-        let generation = state.search().generation().min(search.generations);
-        self.0.set_message(format!(
-            "generation {generation}/{}, best {best}",
-            search.generations
-        ));
-        self.0.set_position(state.trainings_done() as u64);
-    }
-}
-
-fn bar(length: u64, template: &str) -> ProgressBar {
-    // In a file or a pipe the control characters of a bar would only be noise.
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template(template);
-    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    numbers.unwrap_or_default()
 }

@@ -1,12 +1,14 @@
 //! The commands of the programs, one file per command.
 
 pub(crate) mod audit;
+pub(crate) mod calibration;
 pub(crate) mod conclude;
 pub(crate) mod data_check;
 pub(crate) mod export;
 pub(crate) mod inspect;
 pub(crate) mod mine;
 pub(crate) mod predict;
+pub(crate) mod progress;
 pub(crate) mod retrain;
 pub(crate) mod search;
 pub(crate) mod selftest;

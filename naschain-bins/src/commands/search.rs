@@ -1,11 +1,14 @@
 //! `genomaster search`: a genomaster and its miners in one process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 use naschain_consensus::MinerId;
-use naschain_core::Digest;
+use naschain_core::{Accuracy, Digest};
+use naschain_run::RunState;
+use naschain_train::{Dataset, Options};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -13,7 +16,10 @@ use crate::cli::common_args::{CommonArgs, OpenRun};
 use crate::cli::data_args::KEEP_MIB;
 use crate::cli::program::print;
 use crate::client::transport::Transport;
-use crate::commands::conclude::{Bar, conclude, follow, progress};
+use crate::commands::calibration::Calibration;
+use crate::commands::conclude::{conclude, follow, progress};
+use crate::commands::progress::{Progress, about};
+use crate::coordinator::Coordinator;
 use crate::miner::Miner;
 use crate::miner::trainer::Trainer;
 use crate::shutdown::shutdown;
@@ -24,18 +30,43 @@ pub struct SearchArgs {
     #[command(flatten)]
     common: CommonArgs,
     /// Number of miners in this process, at least --replication; the result does not depend on it
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    miners: usize,
+    /// [default: the number of cores]
+    #[arg(long, value_name = "N")]
+    miners: Option<usize>,
+    /// Time after which the search ends with the networks that it has by then, such as 30m or 8h;
+    /// the same command resumes it
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    time: Option<Duration>,
+    /// Validation accuracy in percent at which the search ends
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    target: Option<Accuracy>,
+}
+
+fn percent(text: &str) -> Result<Accuracy, String> {
+    let accuracy = text.parse().ok().map(Accuracy::from_percent);
+    let accuracy = accuracy.and_then(Result::ok);
+    accuracy.ok_or_else(|| "use a number from 0 to 100 with at most two decimals".to_owned())
+}
+
+/// Why a search ends.
+enum End {
+    Finished,
+    TimeUp,
+    TargetReached,
+    /// By Ctrl-C or SIGTERM.
+    Stopped,
 }
 
 /// Runs the search until it is finished or the process is asked to stop.
-pub async fn search(args: SearchArgs) -> Result<()> {
+pub async fn search(mut args: SearchArgs) -> Result<()> {
+    args.common.run.in_process = true;
+    let replication = args.common.replication()?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let miners = args.miners.unwrap_or(cores.max(replication));
     // The seats of a job go to different miners, so with fewer miners no job could end.
     ensure!(
-        args.miners >= args.common.run.replication,
-        "miners is {}; it must be at least --replication, which is {}",
-        args.miners,
-        args.common.run.replication
+        miners >= replication,
+        "miners is {miners}; it must be at least --replication, which is {replication}"
     );
     let OpenRun {
         dataset,
@@ -43,13 +74,13 @@ pub async fn search(args: SearchArgs) -> Result<()> {
         coordinator,
         lock: _held,
     } = args.common.open().await?;
-    let options = args
-        .common
-        .device
-        .options_of(u32::try_from(args.miners).unwrap_or(u32::MAX));
+    let device = &args.common.device;
+    let options = device.options_of(u32::try_from(miners).unwrap_or(u32::MAX));
+    let mut shown =
+        Progress::of_search(announce(&args, &coordinator, &dataset, options, miners).await?);
     let (stop, stopped) = watch::channel(false);
-    let mut miners = JoinSet::new();
-    for number in 1..=args.miners {
+    let mut workers = JoinSet::new();
+    for number in 1..=miners {
         let miner = Miner {
             name: MinerId::new(format!("local-{number}"))?,
             transport: Transport::Local(coordinator.clone()),
@@ -64,20 +95,28 @@ pub async fn search(args: SearchArgs) -> Result<()> {
             dataset_cache: Arc::default(),
             stop: stopped.clone(),
         };
-        miners.spawn(miner.work(Some(dataset.clone())));
+        workers.spawn(miner.work(Some(dataset.clone())));
     }
-    let bar = Bar::new(&coordinator).await;
-    let finished = tokio::select! {
-        result = follow(&coordinator, &dir, Some(&bar)) => result.map(|()| true),
+    let reached = |state: &RunState| {
+        let best = state.best().and_then(|job| job.verdict.consensus);
+        let best = best.map(|measurement| measurement.accuracy);
+        args.target.is_some_and(|target| best >= Some(target))
+    };
+    let end = tokio::select! {
+        result = follow(&coordinator, &dir, &mut shown, reached) => result.map(|finished| {
+            if finished { End::Finished } else { End::TargetReached }
+        }),
         // Otherwise the search would wait forever for miners that have ended.
-        failed = failure(&mut miners) => Err(failed),
-        _ = shutdown() => Ok(false),
+        failed = failure(&mut workers) => Err(failed),
+        () = time_up(args.time) => Ok(End::TimeUp),
+        _ = shutdown() => Ok(End::Stopped),
     };
     let _ = stop.send(true);
-    while miners.join_next().await.is_some() {}
-    bar.0.finish_and_clear();
+    while workers.join_next().await.is_some() {}
+    shown.finish();
+    let end = end?;
     let mut problem = None;
-    let concluded = finished?
+    let concluded = !matches!(end, End::Stopped)
         && tokio::select! {
             result = conclude(&coordinator, &dir, &dataset, options) => {
                 problem = result?;
@@ -85,10 +124,16 @@ pub async fn search(args: SearchArgs) -> Result<()> {
             }
             _ = shutdown() => false,
         };
-    if !concluded {
-        let (done, total) = progress(&coordinator).await;
+    let (done, total) = progress(&coordinator).await;
+    let why = match end {
+        End::Finished if concluded => None,
+        End::TimeUp if concluded => Some("ended by --time".to_owned()),
+        End::TargetReached if concluded => Some("ended by --target".to_owned()),
+        _ => Some("stopped".to_owned()),
+    };
+    if let Some(why) = why {
         print(&format!(
-            "stopped after {done} of {total} trainings; run the same command to resume\n"
+            "{why} after {done} of {total} networks; run the same command to resume\n"
         ))?;
     }
     coordinator.close().await?;
@@ -96,6 +141,53 @@ pub async fn search(args: SearchArgs) -> Result<()> {
         None => Ok(()),
         Some(problem) => bail!("{problem}"),
     }
+}
+
+async fn time_up(after: Option<Duration>) {
+    match after {
+        Some(after) => tokio::time::sleep(after).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Says how long the search will take on this machine, and with other budgets. Returns the FLOPs
+/// per second that the miners are expected to do; `None` if nothing is left to do.
+async fn announce(
+    args: &SearchArgs,
+    coordinator: &Coordinator,
+    dataset: &Dataset,
+    options: Options,
+    miners: usize,
+) -> Result<Option<f64>> {
+    let (done, total) = progress(coordinator).await;
+    if done >= total {
+        return Ok(None);
+    }
+    let spec = coordinator.spec().clone();
+    let measured = spec.clone();
+    let measure = move || Calibration::measure(&measured, options, miners);
+    let calibration = tokio::task::spawn_blocking(measure).await??;
+    let share = (total - done) as f64 / total as f64;
+    let mut text = format!(
+        "{} networks, {} epochs of {} images each: about {} on this machine",
+        total - done,
+        spec.recipe.epochs,
+        spec.recipe.train_images,
+        about(calibration.time_of(&spec).mul_f64(share))
+    );
+    if done == 0 {
+        let others = args.common.larger_budgets(&spec, dataset);
+        let others = others.map(|(name, spec)| {
+            let time = about(calibration.time_of(&spec));
+            format!("--budget {name}: about {time}")
+        });
+        let others: Vec<String> = others.collect();
+        if !others.is_empty() {
+            text += &format!(" ({})", others.join("; "));
+        }
+    }
+    print(&(text + "\n"))?;
+    Ok(Some(calibration.rate()))
 }
 
 /// Returns when a miner fails; never, if all end without error.

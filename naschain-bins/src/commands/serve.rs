@@ -1,6 +1,5 @@
 //! `genomaster serve`: a genomaster for miners and validators, over HTTP.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use crate::cli::access_args::AccessArgs;
 use crate::cli::common_args::{CommonArgs, OpenRun};
 use crate::cli::program::print;
 use crate::commands::conclude::{conclude, follow};
+use crate::commands::progress::Progress;
 use crate::coordinator::Coordinator;
 use crate::server;
 use crate::server::exams::Exams;
@@ -31,9 +31,10 @@ const CONCLUDE_RETRY: Duration = Duration::from_secs(30);
 pub struct ServeArgs {
     #[command(flatten)]
     common: CommonArgs,
-    /// Address to listen on; port 0 chooses a free port, which is printed
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5000")]
-    listen: SocketAddr,
+    /// Address to listen on, such as 0.0.0.0:5000 or localhost:5000; port 0 chooses a free port,
+    /// which is printed
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5000")]
+    listen: String,
     #[command(flatten)]
     access: AccessArgs,
     /// Train every network with --seed, which is public, as with --unsigned. By default each training
@@ -52,7 +53,7 @@ pub struct ServeArgs {
 /// can fetch its jobs.
 pub async fn serve(mut args: ServeArgs) -> Result<()> {
     // Before anything else, so that a busy port leaves no folder behind.
-    let listener = tokio::net::TcpListener::bind(args.listen)
+    let listener = tokio::net::TcpListener::bind(&args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
     let opened = args.access.open()?;
@@ -124,7 +125,9 @@ async fn work(
     dataset: &Arc<Dataset>,
     options: Options,
 ) -> Result<()> {
-    follow(coordinator, dir, None).await?;
+    let ended = coordinator.with_state(|state| state.ended_jobs().len());
+    let mut shown = Progress::of_server(ended.await);
+    follow(coordinator, dir, &mut shown, |_| false).await?;
     let problem = loop {
         match conclude(coordinator, dir, dataset, options).await {
             Ok(problem) => break problem,
