@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use naschain_consensus::{
-    Action, Event, Failure, JobBoard, JobId, LeaseId, Millis, MinerId, Rejected, Row, Verdict,
-    check_costs,
+    Action, Event, Failure, JobBoard, JobId, LeaseId, Millis, MinerId, Rejected, Row, Scoreboard,
+    Verdict, check_costs,
 };
 use naschain_core::{Digest, Genome, MacroSpace};
 use naschain_nsga::{Ask, CandidateId, Outcome, Pace, Search};
@@ -22,6 +22,8 @@ pub struct RunState {
     parts: Parts,
     /// The index of each ended job in the list of ended jobs.
     index_of: BTreeMap<JobId, usize>,
+    /// The answers of ended jobs by miner.
+    scores: Scoreboard,
 }
 
 /// What is stored of a state; all else follows from it.
@@ -67,6 +69,7 @@ impl RunState {
             spec,
             parts,
             index_of: BTreeMap::new(),
+            scores: Scoreboard::new(),
         };
         state.open_jobs(Millis(0), &mut Vec::new());
         Ok(state)
@@ -92,10 +95,15 @@ impl RunState {
         }
         let index_of = parts.ended.iter().enumerate();
         let index_of = index_of.map(|(at, ended)| (ended.job, at)).collect();
+        let mut scores = Scoreboard::new();
+        for ended in &parts.ended {
+            scores.record(&ended.rows, &ended.verdict);
+        }
         Ok(RunState {
             spec,
             parts,
             index_of,
+            scores,
         })
     }
 
@@ -146,6 +154,7 @@ impl RunState {
                 .expect("the board ends each job once");
             any_closed = true;
             let proofs = self.proofs_of(job, &rows);
+            self.scores.record(&rows, &verdict);
             self.index_of.insert(job, self.parts.ended.len());
             self.parts.ended.push(EndedJob {
                 job,
@@ -298,6 +307,12 @@ impl RunState {
     /// An ended job.
     pub fn ended_job(&self, job: JobId) -> Option<&EndedJob> {
         self.parts.ended.get(*self.index_of.get(&job)?)
+    }
+
+    /// The answers of ended jobs by miner. Those of open jobs are not in it, since how many of its
+    /// answers were rejected would tell a miner how others answered.
+    pub fn scores(&self) -> &Scoreboard {
+        &self.scores
     }
 
     /// The number of applied events, which is that of the last one in the journal.

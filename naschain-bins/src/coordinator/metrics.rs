@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use naschain_consensus::{Action, MinerId, Tally};
+use naschain_consensus::{Action, JobId, MinerId, Tally};
 
 use naschain_run::RunState;
 
@@ -65,9 +65,34 @@ pub struct Metrics {
     pub failed_commits: AtomicU64,
     /// Readers that follow the event stream.
     pub feed_readers: AtomicU64,
-    actions: Mutex<BTreeMap<&'static str, u64>>,
+    actions: Mutex<Actions>,
     commits: Mutex<Histogram>,
     requests: Mutex<BTreeMap<String, Route>>,
+}
+
+/// Counts of actions. Those that tell how others answered an open job count when it ends.
+#[derive(Default)]
+struct Actions {
+    counts: BTreeMap<&'static str, u64>,
+    of_open_jobs: BTreeMap<JobId, Vec<&'static str>>,
+}
+
+impl Actions {
+    fn count(&mut self, action: &Action) {
+        let Some(name) = counted(action) else { return };
+        match action {
+            Action::Escalated { job, .. } | Action::NewRound { job, .. } => {
+                return self.of_open_jobs.entry(*job).or_default().push(name);
+            }
+            Action::Closed { job, .. } | Action::Failed { job, .. } => {
+                for name in self.of_open_jobs.remove(job).into_iter().flatten() {
+                    *self.counts.entry(name).or_default() += 1;
+                }
+            }
+            _ => {}
+        }
+        *self.counts.entry(name).or_default() += 1;
+    }
 }
 
 #[derive(Default)]
@@ -90,8 +115,8 @@ impl Metrics {
         let Ok(mut counts) = self.actions.lock() else {
             return;
         };
-        for name in actions.iter().filter_map(counted) {
-            *counts.entry(name).or_default() += 1;
+        for action in actions {
+            counts.count(action);
         }
     }
 
@@ -159,7 +184,12 @@ impl Metrics {
             "actions of the job board, by kind",
             "counter",
         );
-        for (kind, count) in self.actions.lock().iter().flat_map(|counts| counts.iter()) {
+        for (kind, count) in self
+            .actions
+            .lock()
+            .iter()
+            .flat_map(|actions| actions.counts.iter())
+        {
             let _ = writeln!(text, "{name}{{kind=\"{kind}\"}} {count}");
         }
         let name = "naschain_commit_seconds";
@@ -247,28 +277,26 @@ fn run_metrics(text: &mut String, state: &RunState) {
     );
     let miners = busiest_miners(state);
     let name = "naschain_rewarded_rows_total";
-    let help = "rewarded answers, by miner (the 50 with the most answers)";
+    let help = "rewarded answers in ended jobs, by miner (the 50 with the most answers)";
     head(text, name, help, "counter");
     for (miner, tally) in &miners {
         let _ = writeln!(text, "{name}{{miner=\"{miner}\"}} {}", tally.points);
     }
     let name = "naschain_rejected_rows_total";
-    let help = "answers that were not rewarded, by miner (the 50 with the most answers)";
+    let help =
+        "answers in ended jobs that were not rewarded, by miner (the 50 with the most answers)";
     head(text, name, help, "counter");
     for (miner, tally) in &miners {
         let _ = writeln!(text, "{name}{{miner=\"{miner}\"}} {}", tally.rejected_jobs);
     }
 }
 
-/// The miners with most answers, in the order of their names. Joining is not enough: names are
-/// free.
+/// The miners with most answers in ended jobs, in the order of their names. Joining is not enough:
+/// names are free.
 fn busiest_miners(state: &RunState) -> Vec<(&MinerId, Tally)> {
     let answers = |tally: &Tally| tally.points + tally.rejected_jobs;
-    let miners = state.board().miners();
-    let mut miners: Vec<(&MinerId, Tally)> = miners
-        .filter(|(_, _, tally)| answers(tally) > 0)
-        .map(|(miner, _, tally)| (miner, tally))
-        .collect();
+    let tallies = state.scores().tallies();
+    let mut miners: Vec<(&MinerId, Tally)> = tallies.map(|(name, tally)| (name, *tally)).collect();
     if miners.len() > MAX_LISTED_MINERS {
         let most_first = |(_, tally): &(&MinerId, Tally)| Reverse(answers(tally));
         miners.select_nth_unstable_by_key(MAX_LISTED_MINERS, most_first);
@@ -305,4 +333,41 @@ fn counted(action: &Action) -> Option<&'static str> {
         Action::Failed { .. } => "failed",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use naschain_consensus::judge;
+
+    use super::*;
+
+    #[test]
+    fn what_tells_of_others_answers_counts_when_the_job_ends() {
+        let verdict = judge(&[], &Default::default());
+        let job = JobId(3);
+        let metrics = Metrics::default();
+        metrics.followed(&[
+            Action::Escalated {
+                job,
+                verdict: verdict.clone(),
+                miners: Vec::new(),
+            },
+            Action::NewRound {
+                job,
+                round: 1,
+                verdict: verdict.clone(),
+                miners: Vec::new(),
+            },
+        ]);
+        let counts = |metrics: &Metrics| metrics.actions.lock().unwrap().counts.clone();
+        assert_eq!(counts(&metrics), BTreeMap::new());
+        metrics.followed(&[Action::Closed {
+            job,
+            rows: Vec::new(),
+            verdict,
+        }]);
+        let expected = [("accepted", 1), ("escalated", 1), ("new_round", 1)];
+        assert_eq!(counts(&metrics), BTreeMap::from(expected));
+        assert!(metrics.actions.lock().unwrap().of_open_jobs.is_empty());
+    }
 }

@@ -258,7 +258,7 @@ impl Miner {
                 match trainer.train(&architecture, &dataset, recipe, &mut on_epoch) {
                     Ok(trained) => Ok(Some(Row::Measured(trained.measurement))),
                     Err(Error::Stopped { .. }) => {
-                        if !control.leaving.load(Ordering::Relaxed) {
+                        if !control.leaving.load(Ordering::Acquire) {
                             trainer.forget(&architecture, &dataset, recipe);
                         }
                         Ok(None)
@@ -276,8 +276,9 @@ impl Miner {
             never = self.heartbeats(job, &control) => match never {},
             _ = stopped(&mut stop) => {
                 // Not awaited: the training ends only after its current epoch, which may take long.
-                control.leaving.store(true, Ordering::Relaxed);
-                control.abandoned.store(true, Ordering::Relaxed);
+                // In this order: a training that sees the second has to see the first.
+                control.leaving.store(true, Ordering::Release);
+                control.abandoned.store(true, Ordering::Release);
                 return None;
             }
         };
@@ -310,7 +311,7 @@ impl Miner {
             match sent {
                 Err(TransportError::LeaseEnded(reason) | TransportError::OtherRun(reason)) => {
                     tracing::warn!("{}: dropping {}: {reason}", self.name, job.job);
-                    control.abandoned.store(true, Ordering::Relaxed);
+                    control.abandoned.store(true, Ordering::Release);
                 }
                 // A missed heartbeat is harmless: at worst the lease ends, and the next one says
                 // so.

@@ -29,7 +29,7 @@ impl TrainingControl {
             epoch.digest
         );
         self.epoch.store(epoch.number, Ordering::Relaxed);
-        if self.abandoned.load(Ordering::Relaxed) {
+        if self.abandoned.load(Ordering::Acquire) {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
