@@ -1,5 +1,6 @@
 //! `genomaster audit`: verifies a run's journal, and compares the genomaster's claims with it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
@@ -337,13 +338,38 @@ fn check_history(dir: &Path, ended: &[EndedJob], faults: &mut Vec<String>) -> Re
     Ok(())
 }
 
+/// Compares jobs by their ids, so that one missing line is one fault and not one for each later line.
 fn compare(claimed: &[EndedJob], ended: &[EndedJob], source: &str, faults: &mut Vec<String>) {
-    for (claimed, verified) in claimed.iter().zip(ended) {
-        if claimed != verified {
-            faults.push(format!(
+    let by_job: BTreeMap<_, _> = claimed.iter().map(|job| (job.job, job)).collect();
+    let known = |job: &&EndedJob| by_job.contains_key(&job.job);
+    let count = ended
+        .iter()
+        .rposition(|job| known(&job))
+        .map_or(0, |at| at + 1);
+    let mut missing = Vec::new();
+    for verified in &ended[..count] {
+        match by_job.get(&verified.job) {
+            Some(claimed) if *claimed == verified => {}
+            Some(_) => faults.push(format!(
                 "{source}: {} does not follow from the journal",
                 verified.job
-            ));
+            )),
+            None => missing.push(verified.job),
         }
+    }
+    if let [first, others @ ..] = &missing[..] {
+        faults.push(match others.len() {
+            0 => format!("{source}: {first} is missing"),
+            more => format!("{source}: {first} and {more} more jobs are missing"),
+        });
+    }
+    let order = ended.iter().filter(known).map(|job| job.job);
+    let in_journal: BTreeSet<_> = ended.iter().map(|job| job.job).collect();
+    let listed = claimed.iter().map(|job| job.job);
+    let listed = listed.filter(|job| in_journal.contains(job));
+    if missing.is_empty() && !order.eq(listed) {
+        faults.push(format!(
+            "{source}: the jobs are not in the journal's order, or one is listed twice"
+        ));
     }
 }

@@ -1,15 +1,21 @@
 //! `genomaster inspect`: shows the network that a genome encodes.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, ensure};
 use clap::Args;
 use naschain_core::{Architecture, Costs, Genome, MacroSpace, Phase, Shape};
 use serde::Serialize;
 
 use crate::artifacts::table::grouped;
+use crate::journal::run_folder::read_spec;
 
 /// Flags of the command.
 #[derive(Args, Debug)]
 pub struct InspectArgs {
+    /// Folder of a run, whose search space the genome is of, instead of the flags of a space
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["phases", "nodes", "input", "init_channels", "classes"])]
+    pub run: Option<PathBuf>,
     /// Number of phases of a network, 1 to 10
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub phases: usize,
@@ -43,12 +49,15 @@ struct InspectReport<'a> {
 
 /// Returns what the command prints.
 pub fn inspect(args: &InspectArgs) -> Result<String> {
-    let space = MacroSpace {
-        phases: args.phases,
-        nodes: args.nodes,
-        input: args.input,
-        init_channels: args.init_channels,
-        classes: args.classes,
+    let space = match &args.run {
+        Some(dir) => read_spec(&dir.join("run.json"))?.space,
+        None => MacroSpace {
+            phases: args.phases,
+            nodes: args.nodes,
+            input: args.input,
+            init_channels: args.init_channels,
+            classes: args.classes,
+        },
     };
     let genome = parse_genome(&space, &args.genome)?;
     let architecture = space.decode(&genome)?;

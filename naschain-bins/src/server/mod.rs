@@ -127,10 +127,28 @@ fn public_routes(app: App) -> Router {
 /// `/identity` before it can sign.
 fn routes_about_itself(app: App) -> Router {
     Router::new()
+        .route("/", get(index))
         .route("/identity", get(identity))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
         .with_state(app)
+}
+
+/// What a person who opens the address in a browser sees.
+async fn index(State(app): State<App>) -> String {
+    let spec = app.coordinator.spec();
+    format!(
+        "NASChain genomaster {}: neural architecture search on {}\n\n\
+         /v1/run      settings of the run (signed requests only, in a signed run)\n\
+         /v1/front    the best networks so far\n\
+         /v1/journal  the events of the run, which anybody can audit\n\
+         /v1/events   the same as they happen\n\
+         /healthz     whether this genomaster leads and writes\n\
+         /metrics     figures for Prometheus\n\n\
+         Train for it: miner --genomaster URL. Check it: validator --genomaster URL.\n",
+        env!("CARGO_PKG_VERSION"),
+        spec.data.name
+    )
 }
 
 async fn identity(State(app): State<App>) -> Json<Identity> {
