@@ -231,7 +231,7 @@ impl JobBoard {
                 Step::Submit(self.active_lease(now, miner, lease)?, row)
             }
             Event::Leave { miner } => Step::Leave(self.known(miner)?),
-            Event::Tick | Event::Reveal { .. } => Step::Tick,
+            Event::Tick | Event::Reveal { .. } | Event::Extend { .. } => Step::Tick,
         })
     }
 

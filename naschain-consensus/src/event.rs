@@ -69,6 +69,11 @@ pub enum Event {
         /// The secret.
         secret: naschain_core::Digest,
     },
+    /// The genomaster extends the search to more generations, which the board does not use.
+    Extend {
+        /// The new number of generations.
+        generations: usize,
+    },
     /// Time has passed. A tick that returns no action has changed nothing.
     Tick,
 }

@@ -63,6 +63,14 @@ pub enum Rejected {
         "the secret may be revealed once, when the run is finished, and must have the hash in its specification"
     )]
     Secret,
+    /// The search cannot be extended.
+    #[error("the search cannot be extended to {generations} generations: {reason}")]
+    Extension {
+        /// The number of generations asked for.
+        generations: usize,
+        /// Why not.
+        reason: String,
+    },
     /// A miner registered with an invalid capacity.
     #[error("capacity of miner {miner} is {capacity}; it must be 1 to 1024")]
     Capacity {

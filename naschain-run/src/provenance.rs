@@ -93,7 +93,9 @@ impl Provenance {
 
     fn check_unsigned(&mut self, number: u64, event: &Event) -> Result<Source, String> {
         let miner = match event {
-            Event::Tick | Event::Reveal { .. } => return Ok(Source::Genomaster),
+            Event::Tick | Event::Reveal { .. } | Event::Extend { .. } => {
+                return Ok(Source::Genomaster);
+            }
             Event::Join { miner }
             | Event::Register { miner, .. }
             | Event::Request { miner }

@@ -90,7 +90,10 @@ impl RunState {
     /// [`Error::StoredState`].
     pub fn restored(spec: RunSpec, bytes: &[u8]) -> Result<RunState, Error> {
         let parts: Parts = rmp_serde::from_slice(bytes).map_err(|error| stored_state(&error))?;
-        if parts.search.config() != &spec.search || parts.board.rules() != &spec.rules {
+        // An extended search has more generations than its specification.
+        let mut config = parts.search.config().clone();
+        config.generations = config.generations.min(spec.search.generations);
+        if config != spec.search || parts.board.rules() != &spec.rules {
             return Err(stored_state(&"it belongs to a run with other settings"));
         }
         let index_of = parts.ended.iter().enumerate();
@@ -122,6 +125,10 @@ impl RunState {
         if let Event::Reveal { secret } = event {
             self.reveal(secret)?;
         }
+        let extends = matches!(event, Event::Extend { .. });
+        if let Event::Extend { generations } = event {
+            self.extend(generations)?;
+        }
         let event = self.with_checked_costs(event);
         let is_tick = matches!(event, Event::Tick);
         let answered = self.answered(&event);
@@ -134,7 +141,7 @@ impl RunState {
             return Ok(actions);
         }
         self.parts.events += 1;
-        let mut any_closed = false;
+        let mut may_propose = extends;
         for action in &actions {
             self.count_answers(action);
             let (job, rows, verdict, failure) = match action.clone() {
@@ -152,7 +159,7 @@ impl RunState {
                 .search
                 .tell(CandidateId(job.0), outcome)
                 .expect("the board ends each job once");
-            any_closed = true;
+            may_propose = true;
             let proofs = self.proofs_of(job, &rows);
             self.scores.record(&rows, &verdict);
             self.index_of.insert(job, self.parts.ended.len());
@@ -165,7 +172,7 @@ impl RunState {
                 proofs,
             });
         }
-        if any_closed {
+        if may_propose {
             self.open_jobs(now, &mut actions);
         }
         Ok(actions)
@@ -191,6 +198,19 @@ impl RunState {
         }
         self.parts.secret = Some(secret);
         Ok(())
+    }
+
+    fn extend(&mut self, generations: usize) -> Result<(), Rejected> {
+        let refused = |reason| Rejected::Extension {
+            generations,
+            reason,
+        };
+        if self.parts.secret.is_some() {
+            let reason = "its secret is revealed, so that anybody could compute further results";
+            return Err(refused(reason.to_owned()));
+        }
+        let extended = self.parts.search.extend(generations);
+        extended.map_err(|error| refused(error.to_string()))
     }
 
     /// The run's secret, once it is revealed.
@@ -334,7 +354,7 @@ impl RunState {
 
     /// The maximum number of trainings of the search, without additional rounds.
     pub fn max_trainings(&self) -> usize {
-        let search = &self.spec.search;
+        let search = self.parts.search.config();
         search.population * search.generations * self.spec.rules.seats
     }
 

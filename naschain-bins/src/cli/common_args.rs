@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
+use naschain_consensus::Event;
 use naschain_train::Dataset;
 
 use crate::artifacts::history::count_jobs;
@@ -14,7 +15,7 @@ use crate::cli::run_args::{DeviceArgs, RunArgs};
 use crate::coordinator::Coordinator;
 use crate::coordinator::shared::Settings;
 use crate::journal::folder_lock::FolderLock;
-use crate::journal::run_folder::create_or_check;
+use crate::journal::run_folder::{create_or_check, create_or_extend};
 use crate::journal::secret::create_or_read_secret;
 use crate::journal::store::{JournalPlace, PlaceParser};
 use naschain_run::RunSpec;
@@ -94,8 +95,17 @@ impl CommonArgs {
             settings.secret = create_or_read_secret(&dir, &place, &spec).await?;
             spec.secret_hash = settings.secret.map(|secret| secret.hash());
         }
-        let spec = create_or_check(spec, &dir)?;
+        let asked = spec.search.generations;
+        // A served run is not extended: validators follow it to the end that it announces.
+        let spec = if self.run.in_process {
+            create_or_extend(spec, &dir)?
+        } else {
+            create_or_check(spec, &dir)?
+        };
         let coordinator = Coordinator::open_with(place, spec, settings).await?;
+        if self.run.in_process {
+            extend(&coordinator, asked).await?;
+        }
         Ok(OpenRun {
             dataset,
             dir,
@@ -103,4 +113,14 @@ impl CommonArgs {
             lock,
         })
     }
+}
+
+/// Extends the search of a run to as many generations as were asked for.
+async fn extend(coordinator: &Coordinator, asked: usize) -> Result<()> {
+    let generations = coordinator.with_state(|state| state.search().config().generations);
+    if asked > generations.await {
+        let event = Event::Extend { generations: asked };
+        coordinator.handle(event, None).await?;
+    }
+    Ok(())
 }

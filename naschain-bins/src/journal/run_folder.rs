@@ -42,6 +42,17 @@ pub fn read_spec(path: &Path) -> Result<RunSpec> {
     Ok(spec)
 }
 
+/// Like [`create_or_check`], where a run in the folder may have fewer generations: the caller extends
+/// it.
+pub(crate) fn create_or_extend(mut spec: RunSpec, dir: &Path) -> Result<RunSpec> {
+    let path = dir.join("run.json");
+    if path.exists() {
+        let stored = read_spec(&path)?.search.generations;
+        spec.search.generations = spec.search.generations.min(stored);
+    }
+    create_or_check(spec, dir)
+}
+
 /// Creates the run's folder, or checks that an existing one belongs to the same run. Returns the
 /// run's specification, which in a folder of an earlier version lacks newer settings.
 pub fn create_or_check(spec: RunSpec, dir: &Path) -> Result<RunSpec> {
