@@ -23,10 +23,10 @@ struct Cli {
 #[allow(clippy::large_enum_variant)] // parsed once; its size does not matter
 enum Command {
     /// Run a whole search in one process, miners included
-    #[command(after_help = presets(), after_long_help = help())]
+    #[command(after_help = presets(), after_long_help = help(), args_override_self = true)]
     Search(SearchArgs),
     /// Serve miners and validators over HTTP
-    #[command(after_help = presets(), after_long_help = help())]
+    #[command(after_help = presets(), after_long_help = help(), args_override_self = true)]
     Serve(Box<ServeArgs>),
     /// Verify a run from its journal: hash chain, signatures, verdicts
     Audit(AuditArgs),

@@ -86,7 +86,7 @@ impl CommonArgs {
         let dataset = Arc::new(self.data.load()?);
         let mut spec = self.run.spec(&self.data, &dataset)?;
         check(&spec)?;
-        let dir = self.run.folder(&spec.data.name);
+        let dir = self.run.folder(&spec.data.name)?;
         let lock = FolderLock::take(&dir)?;
         settings.history_jobs = count_jobs(&dir)?;
         let place = self.store.clone();

@@ -223,12 +223,12 @@ mod tests {
         );
         let search = search.unwrap();
         for part in [
-            "population: 8",
+            "population: Some(8)",
             "learning_rate: Some(0.5)",
             "nesterov: true",
             "flip: Some(true)",
             "name: Mnist",
-            "out: Some(\"elsewhere\")",
+            "out: [\"elsewhere\"]",
         ] {
             assert!(search.contains(part), "{part}: {search}");
         }

@@ -142,7 +142,7 @@ pub(crate) struct RunArgs {
     pub rule: Vec<String>,
     /// Folder of the run; an interrupted run in it resumes [default: runs/DATA-seedSEED]
     #[arg(long, visible_alias = "run", value_name = "DIR")]
-    pub out: Option<PathBuf>,
+    pub out: Vec<PathBuf>,
     /// Whether miners of the reference network take part, which send no heartbeats.
     #[arg(skip)]
     pub silent_uids: bool,
@@ -359,8 +359,19 @@ impl RunArgs {
     }
 
     /// The run's folder.
-    pub(crate) fn folder(&self, data: &str) -> PathBuf {
-        let default = || format!("runs/{data}-seed{}", self.seed).into();
-        self.out.clone().unwrap_or_else(default)
+    ///
+    /// # Errors
+    /// Where several are given. Other flags may be repeated, the last one counts; but of two folders
+    /// the first may be the one that was meant.
+    pub(crate) fn folder(&self, data: &str) -> Result<PathBuf> {
+        match &self.out[..] {
+            [] => Ok(format!("runs/{data}-seed{}", self.seed).into()),
+            [out] => Ok(out.clone()),
+            [first, second, ..] => bail!(
+                "--run (--out) is given as {} and as {}; a genomaster has one run",
+                first.display(),
+                second.display()
+            ),
+        }
     }
 }

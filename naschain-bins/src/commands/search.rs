@@ -115,8 +115,11 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
     while workers.join_next().await.is_some() {}
     shown.finish();
     let end = end?;
+    let (done, total) = progress(&coordinator).await;
     let mut problem = None;
-    let concluded = !matches!(end, End::Stopped)
+    // Within a short --time no network may be evaluated.
+    let concluded = done > 0
+        && !matches!(end, End::Stopped)
         && tokio::select! {
             result = conclude(&coordinator, &dir, &dataset, options) => {
                 problem = result?;
@@ -124,12 +127,11 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
             }
             _ = shutdown() => false,
         };
-    let (done, total) = progress(&coordinator).await;
     let why = match end {
         End::Finished if concluded => None,
-        End::TimeUp if concluded => Some("ended by --time".to_owned()),
-        End::TargetReached if concluded => Some("ended by --target".to_owned()),
-        _ => Some("stopped".to_owned()),
+        End::TimeUp => Some("ended by --time"),
+        End::TargetReached => Some("ended by --target"),
+        End::Finished | End::Stopped => Some("stopped"),
     };
     if let Some(why) = why {
         print(&format!(

@@ -101,6 +101,66 @@ fn an_interrupted_search_has_the_same_result() {
 }
 
 #[test]
+fn one_miner_is_enough_where_nobody_has_to_be_checked() {
+    let dir = folder("alone");
+    let (three, one) = (dir.join("three"), dir.join("one"));
+    succeeded(search(&three, &[]).output().unwrap());
+    let flags = ["--replication=1", "--miners=2"];
+    let printed = succeeded(search(&one, &flags).output().unwrap());
+    assert!(printed.contains("12 networks, 2 epochs of 192 images each: about "));
+    assert_eq!(read(three.join("front.json")), read(one.join("front.json")));
+    let audit = genomaster().arg("audit").arg(&one).output().unwrap();
+    assert!(succeeded(audit).contains("no faults found"));
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_finished_search_is_extended() {
+    let dir = folder("extended");
+    let (whole, grown) = (dir.join("whole"), dir.join("grown"));
+    let generations = |dir: &Path, count: &str| {
+        let flags = [count, "--replication=1", "--mode=surrogate"];
+        succeeded(search(dir, &flags).output().unwrap())
+    };
+    generations(&whole, "--generations=4");
+    generations(&grown, "--generations=2");
+    assert_eq!(judged(&grown).len(), 8);
+    generations(&grown, "--generations=4");
+    assert_eq!(judged(&whole), judged(&grown));
+    assert_eq!(
+        read(whole.join("front.json")),
+        read(grown.join("front.json"))
+    );
+    let audit = genomaster().arg("audit").arg(&grown).output().unwrap();
+    assert!(succeeded(audit).contains("no faults found"));
+    let fewer = refused(&mut search(
+        &grown,
+        &["--generations=1", "--replication=1", "--mode=surrogate"],
+    ));
+    assert!(fewer.contains("search.generations is 2, not 1"), "{fewer}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_search_ends_at_its_target_or_its_time() {
+    let dir = folder("ends");
+    let printed = succeeded(
+        search(&dir.join("target"), &["--target=15"])
+            .output()
+            .unwrap(),
+    );
+    assert!(printed.contains("ended by --target after "), "{printed}");
+    assert!(!printed.contains("after 12 of 12"), "{printed}");
+    let printed = succeeded(
+        search(&dir.join("time"), &["--time=1s", "--epochs=400"])
+            .output()
+            .unwrap(),
+    );
+    assert!(printed.contains("ended by --time after "), "{printed}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
 fn wrong_input_is_named_with_exit_code_2() {
     let dir = folder("wrong");
     let inspect = |args: &[&str]| refused(genomaster().arg("inspect").args(args));
@@ -112,7 +172,10 @@ fn wrong_input_is_named_with_exit_code_2() {
     let run = |flag: &str| refused(&mut search(&dir.join("never"), &[flag]));
     assert!(run("--population=1").contains("population"));
     assert!(run("--train-images=1300").contains("1300 training and 200 validation"));
-    assert!(run("--replication=1").contains("replication is 1"));
+    assert!(
+        run("--replication=65").contains("replication is 65; it must be a whole number from 1")
+    );
+    assert!(run("--run=other").contains("a genomaster has one run"));
     assert!(run("--generations=18446744073709551615").contains("from 1 to 1000000"));
     assert!(run("--miners=2").contains("at least --replication, which is 3"));
     assert!(run("--device=cuda:7").contains("cuda:7"));
