@@ -62,6 +62,9 @@ const PURE_DEPENDENCIES: [&str; 12] = [
 const BURN_HOMES: [&str; 2] = ["naschain-train", "naschain-benches"];
 /// Modules that no path in a pure package may lead through.
 const IMPURE_MODULES: [&str; 5] = ["env", "fs", "net", "process", "thread"];
+/// The one file of a pure package that may start threads: `Search::run` calls a function of the caller
+/// on them, and its result does not depend on their number.
+const THREADED: &str = "naschain-nsga/src/run.rs";
 const IMPURE_NAMES: [&str; 7] = [
     "Instant",
     "SystemTime",
@@ -173,7 +176,10 @@ fn pure_crates_stay_pure() {
         let files = rust_files(&root().join(package).join("src"));
         assert!(files.len() > 3, "{package} has {} files", files.len());
         for file in files {
-            let problems = source_problems(&fs::read_to_string(&file).unwrap());
+            let mut problems = source_problems(&fs::read_to_string(&file).unwrap());
+            if file.ends_with(THREADED) {
+                problems.retain(|line| !line.contains("thread::") && !line.contains("::thread"));
+            }
             assert!(problems.is_empty(), "{}: {problems:#?}", file.display());
         }
     }

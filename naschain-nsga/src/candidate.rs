@@ -62,13 +62,8 @@ pub enum Outcome {
     /// value is at most 0; otherwise the value is the violation. Constraints may have different
     /// scales: candidates that violate some are compared by the sum of their violations, each as a
     /// share of the largest violation of its constraint so far. Their objectives are not used.
-    Constrained {
-        /// The objective values, as in [`Outcome::Objectives`].
-        objectives: ObjectiveValues,
-        /// The values of the constraints. One that is not finite turns the outcome into
-        /// [`Outcome::Failed`].
-        constraints: ObjectiveValues,
-    },
+    // Boxed, so that outcomes without constraints are not larger.
+    Constrained(Box<ConstrainedValues>),
     /// The total constraint violation, a finite number above 0. Such a candidate is worse than every
     /// feasible one and than those with a smaller violation.
     Infeasible(#[serde(with = "exact")] f64),
@@ -88,18 +83,37 @@ impl Outcome {
         objectives: impl IntoIterator<Item = f64>,
         constraints: impl IntoIterator<Item = f64>,
     ) -> Self {
-        Outcome::Constrained {
+        Outcome::Constrained(Box::new(ConstrainedValues {
             objectives: objectives.into_iter().collect(),
             constraints: constraints.into_iter().collect(),
-        }
+        }))
     }
 
     /// The values of the constraints, if there are several.
     pub(crate) fn constraints(&self) -> Option<&[f64]> {
         match self {
-            Outcome::Constrained { constraints, .. } => Some(constraints),
+            Outcome::Constrained(values) => Some(&values.constraints),
             _ => None,
         }
+    }
+}
+
+/// The objective values and the constraints of one candidate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ConstrainedValues {
+    /// The objective values, as in [`Outcome::Objectives`].
+    pub objectives: ObjectiveValues,
+    /// The values of the constraints. One that is not finite turns the outcome into
+    /// [`Outcome::Failed`].
+    pub constraints: ObjectiveValues,
+}
+
+impl ConstrainedValues {
+    /// Whether all constraints hold.
+    pub(crate) fn hold(&self) -> bool {
+        self.constraints.iter().all(|value| *value <= 0.0)
     }
 }
 
@@ -163,13 +177,7 @@ impl<G> Evaluated<G> {
     pub fn objectives(&self) -> Option<&[f64]> {
         match &self.outcome {
             Outcome::Objectives(values) => Some(values),
-            Outcome::Constrained {
-                objectives,
-                constraints,
-            } => constraints
-                .iter()
-                .all(|value| *value <= 0.0)
-                .then_some(&objectives[..]),
+            Outcome::Constrained(values) => values.hold().then_some(&values.objectives[..]),
             _ => None,
         }
     }

@@ -35,7 +35,9 @@ mod statistics;
 mod surrogate;
 mod variables;
 
-pub use candidate::{Ask, Candidate, CandidateId, Evaluated, ObjectiveValues, Outcome};
+pub use candidate::{
+    Ask, Candidate, CandidateId, ConstrainedValues, Evaluated, ObjectiveValues, Outcome,
+};
 pub use config::{Direction, Mode, Objective, Pace, SearchConfig};
 pub use crowding::crowding_distance;
 pub use design::{Design, Value};

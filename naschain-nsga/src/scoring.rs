@@ -13,11 +13,9 @@ impl<S: Space> Search<S> {
                     *outcome = Outcome::Failed(reason);
                 }
             }
-            Outcome::Constrained {
-                objectives,
-                constraints,
-            } => {
-                self.check_count(id, objectives)?;
+            Outcome::Constrained(values) => {
+                let constraints = &values.constraints;
+                self.check_count(id, &values.objectives)?;
                 let (found, expected) = (constraints.len(), self.scores.largest.len());
                 if found != expected && expected > 0 {
                     return Err(Error::ConstraintCount {
@@ -28,7 +26,7 @@ impl<S: Space> Search<S> {
                 }
                 let reason = match constraints.iter().position(|value| !value.is_finite()) {
                     Some(at) => Some(format!("constraint {at} is {}", constraints[at])),
-                    None if constraints.iter().all(|value| *value <= 0.0) => self.nan(objectives),
+                    None if values.hold() => self.nan(&values.objectives),
                     // The objectives of an infeasible candidate need not exist.
                     None => None,
                 };
@@ -72,10 +70,8 @@ impl<S: Space> Search<S> {
                 self.scores.violations[index] = *violation;
             }
             Outcome::Objectives(values) => self.score_feasible(index, values),
-            Outcome::Constrained {
-                objectives,
-                constraints,
-            } => {
+            Outcome::Constrained(values) => {
+                let constraints = &values.constraints;
                 let largest = &mut self.scores.largest;
                 largest.resize(constraints.len(), 0.0);
                 for (largest, value) in largest.iter_mut().zip(constraints.iter()) {
@@ -85,7 +81,7 @@ impl<S: Space> Search<S> {
                 if violation > 0.0 {
                     self.scores.violations[index] = violation;
                 } else {
-                    self.score_feasible(index, objectives);
+                    self.score_feasible(index, &values.objectives);
                 }
             }
         }

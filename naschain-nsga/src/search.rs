@@ -50,6 +50,8 @@ pub struct Search<S: Space = Bits> {
     pub(crate) mutations: Mutations,
     /// Kept between batches, because known objectives may be slow to compute.
     pub(crate) feature_cache: FeatureCache,
+    /// The number of features that the space gives of its first candidate.
+    pub(crate) space_feature_count: usize,
 }
 
 impl Search<Bits> {
@@ -328,6 +330,7 @@ impl<S: Space> Search<S> {
             front: Front::new(objectives),
             mutations: Mutations::new(state.config.genome_len, state.config.gene_mutation()),
             feature_cache: FeatureCache::new(),
+            space_feature_count: 0,
             state,
         }
     }

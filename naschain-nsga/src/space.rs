@@ -3,7 +3,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Genes;
 
-/// A search space: which genomes are equivalent, and which objectives are known without evaluation.
+/// A search space: which genomes are equivalent, which objectives are known without evaluation, and
+/// what the surrogate can learn from.
 ///
 /// The defaults are for spaces in which all genomes differ and nothing is known. All methods must be
 /// pure functions: the same genome always gives the same result.
@@ -26,6 +27,13 @@ pub trait Space {
     /// Returns one entry per objective, in the objective's own direction: its value if it is known
     /// without an evaluation, such as a network's parameters. An empty vector means that none is known.
     fn known_objectives(&self, _genome: &Self::Genome) -> Vec<Option<f64>> {
+        Vec::new()
+    }
+
+    /// Returns what the surrogate should know of a genome beyond its genes, for example how many paths
+    /// or layers its graph has: as many numbers for each genome. Numbers that are not finite count
+    /// as 0. By default there are none, and the surrogate learns from the genes alone.
+    fn features(&self, _genome: &Self::Genome) -> Vec<f64> {
         Vec::new()
     }
 }

@@ -14,6 +14,9 @@ impl<S: Space> Search<S> {
     /// regression per objective, and the constraint violation by one more. Nothing is proposed while
     /// there are no outcomes to learn from.
     pub(crate) fn propose(&mut self, parents: &[Ranked], until: usize, epoch: u64) {
+        if let Some(slot) = self.state.slots.first() {
+            self.space_feature_count = self.state.space.features(slot.genome()).len();
+        }
         let told = self.latest(|index| self.is_success(index));
         let judged = self.latest(|index| self.scores.violations[index].is_finite());
         self.update_feature_cache(&told, &judged);
@@ -172,8 +175,8 @@ impl<S: Space> Search<S> {
         self.features(self.dedup.canonical(slots, index), slots[index].genome())
     }
 
-    /// The model's inputs: the canonical genes, the square of their sum, and the logarithms of the
-    /// known objectives.
+    /// The model's inputs: the canonical genes, the square of their sum, the logarithms of the known
+    /// objectives, and what the space adds.
     fn features(&self, canonical: &S::Genome, genome: &S::Genome) -> Features {
         let mut known = self.state.space.known_objectives(genome).into_iter();
         let objectives = self.state.config.objectives.iter();
@@ -194,6 +197,13 @@ impl<S: Space> Search<S> {
         let logarithm =
             |value: &Option<f64>| value.map_or(0.0, |value| piecewise_log2(value.abs()));
         values.extend(known.iter().map(logarithm));
+        let mut of_space = self.state.space.features(genome);
+        // Rows of features may not differ in length.
+        of_space.resize(self.space_feature_count, 0.0);
+        let finite = of_space
+            .into_iter()
+            .map(|value| if value.is_finite() { value } else { 0.0 });
+        values.extend(finite);
         Features { values, known }
     }
 }

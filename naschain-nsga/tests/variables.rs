@@ -135,32 +135,32 @@ fn best(all: &[&Evaluated<Design>]) -> f64 {
 #[test]
 fn mixed_variables_are_optimised() {
     let median = |mode: Mode, evaluations: usize| {
-        let mut all: Vec<f64> = (1..=5)
+        let mut all: Vec<f64> = (1..=3)
             .map(|seed| best(&found(mode, seed, evaluations).front()))
             .collect();
         all.sort_by(f64::total_cmp);
-        all[2]
+        all[1]
     };
     // The optimum is 2. Most random designs are beyond 100.
-    let (plain, model) = (median(Mode::Nsga2, 200), median(Mode::Surrogate, 200));
+    let (plain, model) = (median(Mode::Nsga2, 120), median(Mode::Surrogate, 120));
     assert!(median(Mode::Nsga2, 4000) < 2.1);
     assert!(model <= plain, "{model} {plain}");
 }
 
 #[test]
 fn a_saved_search_of_variables_continues() {
-    let search = found(Mode::Surrogate, 3, 60);
+    let search = found(Mode::Surrogate, 3, 40);
     let text = serde_json::to_string(&search).unwrap();
     let mut restored: Search<Variables> = serde_json::from_str(&text).unwrap();
     assert_eq!(serde_json::to_string(&restored).unwrap(), text);
-    restored.extend(5).unwrap();
+    restored.extend(3).unwrap();
     let variables = mixed();
     restored
         .run(2, |candidate| {
             Outcome::objectives([loss(&variables, &candidate.genome)])
         })
         .unwrap();
-    let whole = found(Mode::Surrogate, 3, 100);
+    let whole = found(Mode::Surrogate, 3, 60);
     assert_eq!(
         serde_json::to_string(&restored).unwrap(),
         serde_json::to_string(&whole).unwrap()
@@ -259,10 +259,10 @@ fn limited(genome: &naschain_core::Genome) -> ([f64; 2], [f64; 2]) {
 #[test]
 fn constraints_are_learned_each_by_itself() {
     let objectives = ["ones", "changes"].map(Objective::minimize).to_vec();
-    for seed in 1..=3 {
+    for seed in 1..=2 {
         let volume = |each: bool| {
             let mut config = SearchConfig::new(60, objectives.clone());
-            (config.seed, config.generations) = (seed, 8);
+            (config.seed, config.generations) = (seed, 6);
             let mut search = Search::in_space(config, Bits).unwrap();
             search
                 .run(1, |candidate| {
