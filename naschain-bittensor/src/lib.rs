@@ -26,6 +26,6 @@ pub use metadata::Runtime;
 pub use metagraph::Metagraph;
 pub use plan::Plan;
 pub use schedule::{Reveal, Schedule};
-pub use setter::{Action, Notice, Setter, Turn};
+pub use setter::{NextStep, Notice, Setter, Turn};
 pub use state_file::{Commit, Sent};
 pub use storage::blake2_256;

@@ -68,7 +68,7 @@ pub enum Notice {
 /// What is to be done at a block.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Action {
+pub enum NextStep {
     /// Weights are to be set now, with [`Setter::set`].
     Set(Box<Metagraph>),
     /// Something was sent, and its end is not known.
@@ -93,7 +93,7 @@ pub struct Turn {
     /// What happened.
     pub notices: Vec<Notice>,
     /// What is to be done.
-    pub action: Action,
+    pub next: NextStep,
 }
 
 impl Setter {
@@ -131,11 +131,11 @@ impl Setter {
         let block = self.client.next_head().await?;
         self.check_chain()?;
         let mut notices = Vec::new();
-        let action = self.act(block, &mut notices).await?;
+        let next = self.act(block, &mut notices).await?;
         Ok(Turn {
             block,
             notices,
-            action,
+            next,
         })
     }
 
@@ -163,18 +163,18 @@ impl Setter {
         &mut self,
         block: BlockRef,
         notices: &mut Vec<Notice>,
-    ) -> Result<Action, Error> {
+    ) -> Result<NextStep, Error> {
         if block.number < self.file.state.settled_block {
-            return Ok(Action::NodeBehind);
+            return Ok(NextStep::NodeBehind);
         }
         self.follow(block, notices).await?;
         self.watch_reveals(block, notices).await?;
         if let Some(sent) = &self.file.state.sent {
             let last_block = sent.last_block;
-            return Ok(Action::InFlight { last_block });
+            return Ok(NextStep::InFlight { last_block });
         }
         if block.number < self.not_before {
-            return Ok(Action::NotBefore(self.not_before));
+            return Ok(NextStep::NotBefore(self.not_before));
         }
         let metagraph = self.client.metagraph(self.netuid, block).await?;
         let key = public_key(&self.hotkey);
@@ -183,11 +183,11 @@ impl Setter {
             netuid: self.netuid,
         })?;
         Ok(match due(&metagraph, uid, self.file.state.settled_block) {
-            Due::Now => Action::Set(Box::new(metagraph)),
-            Due::NoPermit => Action::NoPermit,
+            Due::Now => NextStep::Set(Box::new(metagraph)),
+            Due::NoPermit => NextStep::NoPermit,
             Due::NotBefore(not_before) => {
                 self.not_before = not_before;
-                Action::NotBefore(not_before)
+                NextStep::NotBefore(not_before)
             }
         })
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use naschain_bittensor::{Action, Notice, Remedy, Setter};
+use naschain_bittensor::{NextStep, Notice, Remedy, Setter};
 
 use crate::chain::{CUTOFF, Key, NETUID, RATE_LIMIT, TEMPO};
 use crate::node::Fault;
@@ -106,7 +106,7 @@ impl Simulation {
                 other => panic!("{other:?}"),
             }
         }
-        let Action::Set(metagraph) = turn.action else {
+        let NextStep::Set(metagraph) = turn.next else {
             return;
         };
         let scores = &self.scores;

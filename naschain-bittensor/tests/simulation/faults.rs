@@ -1,6 +1,6 @@
 //! What happens to an extrinsic after it was sent, and what the validator makes of it.
 
-use naschain_bittensor::{Action, Client, Error, Notice, Remedy, Setter};
+use naschain_bittensor::{NextStep, Client, Error, Notice, Remedy, Setter};
 
 use crate::chain::NETUID;
 use crate::node::Fault;
@@ -20,7 +20,7 @@ async fn weights_are_set_once_and_read_back() {
     assert_eq!((blocks, sent.nonce, world.sets()), (1, 0, 1));
     // Not again in this epoch.
     let turn = world.blocks(&mut setter, 20).await.unwrap();
-    assert!(matches!(turn.action, Action::NotBefore(_)), "{turn:?}");
+    assert!(matches!(turn.next, NextStep::NotBefore(_)), "{turn:?}");
     let metagraph = world.until_due(&mut setter).await;
     let sent = setter.set(&metagraph, &WEIGHTS).await.unwrap().unwrap();
     assert_eq!(sent.nonce, 1);
@@ -41,7 +41,7 @@ async fn a_connection_lost_after_sending_is_not_answered_by_sending_again() {
         drop(setter);
         let mut setter = world.setter();
         let turn = world.block(&mut setter).await.unwrap();
-        assert!(matches!(turn.action, Action::InFlight { .. }), "{turn:?}");
+        assert!(matches!(turn.next, NextStep::InFlight { .. }), "{turn:?}");
         let (notice, _) = world.until_notice(&mut setter).await;
         assert!(matches!(notice, Notice::Set { stored: true, .. }), "{notice:?}");
         assert_eq!((world.submitted(), world.sets()), (1, 1), "{fault:?}");
@@ -211,7 +211,7 @@ async fn hotkeys_without_place_or_permit_are_told_apart() {
     let mut setter = world.setter();
     world.node.shared.chain.lock().unwrap().permits[0] = false;
     let turn = world.block(&mut setter).await.unwrap();
-    assert!(matches!(turn.action, Action::NoPermit), "{turn:?}");
+    assert!(matches!(turn.next, NextStep::NoPermit), "{turn:?}");
     world.node.shared.chain.lock().unwrap().replace(0, [8; 32]);
     let error = world.block(&mut setter).await.unwrap_err();
     assert!(matches!(error, Error::NotRegistered { .. }), "{error}");

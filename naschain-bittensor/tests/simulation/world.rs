@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use naschain_bittensor::{Action, Client, Error, Metagraph, Notice, Setter, Turn};
+use naschain_bittensor::{NextStep, Client, Error, Metagraph, Notice, Setter, Turn};
 use naschain_identity::{Hotkey, ss58};
 
 use crate::chain::{Chain, Key, NETUID};
@@ -50,7 +50,7 @@ impl World {
         let finalized = self.node.shared.chain.lock().unwrap().finalized();
         loop {
             let turn = setter.turn().await?;
-            let happened = !turn.notices.is_empty() || matches!(turn.action, Action::Set(_));
+            let happened = !turn.notices.is_empty() || matches!(turn.next, NextStep::Set(_));
             if turn.block.number >= finalized || happened {
                 return Ok(turn);
             }
@@ -60,7 +60,7 @@ impl World {
     /// Blocks until weights are to be set.
     pub async fn until_due(&self, setter: &mut Setter) -> Box<Metagraph> {
         for _ in 0..1_000 {
-            if let Action::Set(metagraph) = self.block(setter).await.unwrap().action {
+            if let NextStep::Set(metagraph) = self.block(setter).await.unwrap().next {
                 return metagraph;
             }
         }
