@@ -20,6 +20,10 @@ pub enum Argument {
     U16s(Vec<u16>),
     /// `Vec<u8>`, also a bounded one.
     Bytes(Vec<u8>),
+    /// `bool`
+    Bool(bool),
+    /// A public key.
+    Account([u8; 32]),
 }
 
 /// A type of a field, without the structs of one field that only wrap it.
@@ -32,6 +36,8 @@ enum Shape {
     CompactU64,
     U16s,
     Bytes,
+    Bool,
+    Account,
     Other,
 }
 
@@ -45,6 +51,8 @@ impl Argument {
             (Argument::U64(value), Shape::CompactU64) => Some(Compact(*value).encode()),
             (Argument::U16s(values), Shape::U16s) => Some(values.encode()),
             (Argument::Bytes(bytes), Shape::Bytes) => Some(bytes.encode()),
+            (Argument::Bool(value), Shape::Bool) => Some(value.encode()),
+            (Argument::Account(key), Shape::Account) => Some(key.encode()),
             _ => None,
         }
     }
@@ -71,6 +79,7 @@ impl Runtime {
             _ => None,
         };
         match self.unwrapped(id) {
+            Some(TypeDef::Primitive(TypeDefPrimitive::Bool)) => Shape::Bool,
             Some(TypeDef::Primitive(TypeDefPrimitive::U8)) => Shape::U8,
             Some(TypeDef::Primitive(TypeDefPrimitive::U16)) => Shape::U16,
             Some(TypeDef::Primitive(TypeDefPrimitive::U64)) => Shape::U64,
@@ -79,6 +88,12 @@ impl Runtime {
                 Some(TypeDefPrimitive::U64) => Shape::CompactU64,
                 _ => Shape::Other,
             },
+            Some(TypeDef::Array(array)) if array.len == 32 => {
+                match primitive(array.type_param.id) {
+                    Some(TypeDefPrimitive::U8) => Shape::Account,
+                    _ => Shape::Other,
+                }
+            }
             Some(TypeDef::Sequence(sequence)) => match primitive(sequence.type_param.id) {
                 Some(TypeDefPrimitive::U8) => Shape::Bytes,
                 Some(TypeDefPrimitive::U16) => Shape::U16s,
