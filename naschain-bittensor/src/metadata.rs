@@ -8,7 +8,7 @@ use scale_info::{PortableRegistry, TypeDef, Variant};
 use crate::error::Error;
 
 /// How a storage key's part is hashed.
-pub use frame_metadata::v14::StorageHasher;
+pub(crate) use frame_metadata::v14::StorageHasher;
 
 /// What the metadata of a runtime says: pallets, calls, storage, and what transactions sign.
 #[derive(Clone, Debug)]

@@ -80,6 +80,7 @@ impl Connection {
             "method": method,
             "params": parameters,
         });
+        let endpoint = self.endpoint.clone();
         let answering = async {
             let sent = self.socket.send(Message::text(request.to_string())).await;
             sent.map_err(|error| connection(&self.endpoint, error))?;
@@ -91,7 +92,6 @@ impl Connection {
                 self.keep(&message)?;
             }
         };
-        let endpoint = self.endpoint.clone();
         let mut answer = match timeout(ANSWER_TIMEOUT, answering).await {
             Ok(answer) => answer?,
             Err(_) => {

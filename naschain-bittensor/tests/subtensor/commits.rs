@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use naschain_bittensor::Notice;
+use naschain_bittensor::{NextStep, Notice};
 use parity_scale_codec::Encode;
 use serde_json::json;
 
 use crate::actors::Subnet;
-use crate::weights::{setter, until_due, until_notice};
+use crate::weights::{setter, step, until_due, until_notice};
 
 /// Time of drand's round 1000, whose signature is public.
 const ROUND_1000_MS: u64 = 1_692_806_364_000;
@@ -31,9 +31,8 @@ pub async fn a_commit_is_revealed_by_the_runtime(subnet: &mut Subnet, folder: &P
     let ahead_ms = (reveal.unwrap().block - 3 - block) * block_ms;
     let time_ms = ROUND_1000_MS + 500 - ahead_ms;
     subnet.client.request("dev_timeTravel", json!([time_ms])).await.unwrap();
-    subnet.blocks(1).await;
-    let turn = setter.turn().await.unwrap();
-    let naschain_bittensor::NextStep::Set(metagraph) = turn.next else {
+    let turn = step(subnet, &mut setter).await;
+    let NextStep::Set(metagraph) = turn.next else {
         panic!("{turn:?}");
     };
     let sent = setter.set(&metagraph, &WEIGHTS).await.unwrap().unwrap();

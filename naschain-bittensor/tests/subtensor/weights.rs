@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use naschain_bittensor::{Client, Metagraph, NextStep, Notice, Setter};
+use naschain_bittensor::{Client, Metagraph, NextStep, Notice, Setter, Turn};
 
 use crate::actors::Subnet;
 
@@ -15,11 +15,21 @@ pub fn setter(subnet: &Subnet, folder: &Path) -> Setter {
     Setter::new(client, subnet.validator.clone(), subnet.netuid, &file).unwrap()
 }
 
+/// Makes a block, and lets the validator see the latest one.
+pub async fn step(subnet: &mut Subnet, setter: &mut Setter) -> Turn {
+    let head = subnet.blocks(1).await;
+    loop {
+        let turn = setter.turn().await.unwrap();
+        if turn.block.number >= head.number || !turn.notices.is_empty() {
+            return turn;
+        }
+    }
+}
+
 /// Makes blocks until weights are to be set.
 pub async fn until_due(subnet: &mut Subnet, setter: &mut Setter) -> Box<Metagraph> {
     for _ in 0..500 {
-        subnet.blocks(1).await;
-        if let NextStep::Set(metagraph) = setter.turn().await.unwrap().next {
+        if let NextStep::Set(metagraph) = step(subnet, setter).await.next {
             return metagraph;
         }
     }
@@ -29,8 +39,7 @@ pub async fn until_due(subnet: &mut Subnet, setter: &mut Setter) -> Box<Metagrap
 /// Makes blocks until something happened.
 pub async fn until_notice(subnet: &mut Subnet, setter: &mut Setter) -> Notice {
     for _ in 0..500 {
-        subnet.blocks(1).await;
-        let mut turn = setter.turn().await.unwrap();
+        let mut turn = step(subnet, setter).await;
         if let Some(notice) = turn.notices.pop() {
             return notice;
         }
@@ -55,7 +64,6 @@ pub async fn plain_weights_are_set_once(subnet: &mut Subnet, folder: &Path) {
     let metagraph = subnet.metagraph().await;
     assert_eq!(metagraph.last_update[0], block);
     println!("plain weights in block {block}, nonce {}: stored", sent.nonce);
-    subnet.blocks(1).await;
-    let next = setter.turn().await.unwrap().next;
+    let next = step(subnet, &mut setter).await.next;
     assert!(matches!(next, NextStep::NotBefore(_)), "{next:?}");
 }
