@@ -25,7 +25,7 @@ pub fn due(metagraph: &Metagraph, uid: u16, settled_block: u64) -> Due {
     let schedule = metagraph.schedule;
     let block = metagraph.block.number;
     let start = schedule.epoch_start(block);
-    // A block that is not the first of its epoch: 0 is the chain's mark for never.
+    // The chain's mark for never.
     if last == 0 {
         return Due::Now;
     }

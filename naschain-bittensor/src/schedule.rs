@@ -66,14 +66,15 @@ impl Schedule {
         block_ms: u64,
         reveal_period: u64,
     ) -> Option<Reveal> {
-        let start = self.epoch_start(block);
+        let period = self.period();
         let epochs = reveal_period.max(1);
         let after = |target: u64| time_ms + (target - block).saturating_mul(block_ms);
         match self {
-            Schedule::Modulo { .. } => {
+            Schedule::Modulo { netuid, .. } => {
                 // Commits are revealed once, in the last block of an epoch, and lost if the round
                 // is not stored by then.
-                let reveal = start + epochs.saturating_mul(self.period()) - 1;
+                let offset = (block + u64::from(*netuid) + 1) % period;
+                let reveal = block + epochs.saturating_mul(period) - 1 - offset;
                 let safe = reveal.saturating_sub(MARGIN_BLOCKS);
                 if safe <= block + MARGIN_BLOCKS {
                     return None;
@@ -91,7 +92,7 @@ impl Schedule {
             }
             Schedule::Counter { .. } => {
                 // Revealed as soon as the round is stored, in every block of the epoch.
-                let first = start + epochs.saturating_mul(self.period());
+                let first = self.epoch_start(block) + epochs.saturating_mul(period);
                 if first <= block + MARGIN_BLOCKS {
                     return None;
                 }
@@ -99,7 +100,7 @@ impl Schedule {
                 Some(Reveal {
                     round: round_at(after(target)),
                     block: first,
-                    last_block: first + self.period() - 1,
+                    last_block: first + period - 1,
                 })
             }
         }

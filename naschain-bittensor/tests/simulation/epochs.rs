@@ -52,7 +52,8 @@ impl Simulation {
             3 => {
                 // A uid gets a new owner, who has no score yet.
                 self.next_key += 1;
-                let uid = 1 + self.numbers.below(4) as u16;
+                // Uid 4 keeps its owner, so there is always something to set.
+                let uid = 1 + self.numbers.below(3) as u16;
                 let key = naschain_bittensor::blake2_256(&self.next_key.to_le_bytes());
                 let mut chain = shared.chain.lock().unwrap();
                 // What is in flight was decided for the old owner; no client can help that.
@@ -82,7 +83,7 @@ impl Simulation {
     }
 
     fn restart_validator(&mut self) {
-        let path = self.world.file.with_extension("unused");
+        let path = self.world.file.with_file_name("unused.json");
         let client = naschain_bittensor::Client::new(&[self.world.node.url()], None).unwrap();
         // The lock is released before the file is opened again.
         self.setter = Setter::new(client, self.world.hotkey.clone(), NETUID, &path).unwrap();
