@@ -14,13 +14,14 @@ use code::code_only;
 use sources::{root, rust_files};
 
 /// The crates that other projects may depend on.
-const LIBRARIES: [&str; 6] = [
+const LIBRARIES: [&str; 7] = [
     "naschain-core",
     "naschain-nsga",
     "naschain-consensus",
     "naschain-train",
     "naschain-identity",
     "naschain-run",
+    "naschain-bittensor",
 ];
 
 fn read(path: impl AsRef<Path>) -> String {

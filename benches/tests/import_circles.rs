@@ -1,4 +1,4 @@
-//! The files of naschain-run, naschain-identity and naschain-bins have no cyclic imports.
+//! The files of naschain-run, naschain-identity, naschain-bittensor and naschain-bins have no cyclic imports.
 //!
 //! A module that can only be read together with the module that uses it is not a module. The
 //! compiler accepts such cycles, so a test reads the sources: an edge is a path that starts with
@@ -14,7 +14,12 @@ use std::path::{Path, PathBuf};
 
 use code::code_only;
 
-const PACKAGES: [&str; 3] = ["naschain-identity", "naschain-run", "naschain-bins"];
+const PACKAGES: [&str; 4] = [
+    "naschain-identity",
+    "naschain-run",
+    "naschain-bittensor",
+    "naschain-bins",
+];
 
 /// The path of a module from the crate's root: `["server", "legacy"]`.
 type Module = Vec<String>;

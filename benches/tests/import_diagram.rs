@@ -11,7 +11,7 @@ use toml::{Table, Value};
 use sources::{root, rust_files};
 
 /// Each package and the packages of this workspace that it may depend on.
-const DIAGRAM: [(&str, &[&str]); 8] = [
+const DIAGRAM: [(&str, &[&str]); 9] = [
     ("naschain-core", &[]),
     ("naschain-nsga", &["naschain-core"]),
     ("naschain-consensus", &["naschain-core"]),
@@ -26,6 +26,7 @@ const DIAGRAM: [(&str, &[&str]); 8] = [
             "naschain-identity",
         ],
     ),
+    ("naschain-bittensor", &["naschain-identity"]),
     ("naschain-bins", LIBRARIES),
     ("naschain-benches", LIBRARIES),
 ];
@@ -36,6 +37,7 @@ const LIBRARIES: &[&str] = &[
     "naschain-train",
     "naschain-identity",
     "naschain-run",
+    "naschain-bittensor",
 ];
 /// Packages without IO, clock and threads, and what they may depend on besides the diagram.
 const PURE: [&str; 4] = [

@@ -28,6 +28,10 @@ pub struct EpochWeights {
     /// The weight of each miner with a score; the maximum is 65,535. Empty if no miner was rewarded
     /// yet: then no weights are set.
     pub weights: BTreeMap<MinerId, u16>,
+    /// The share of each miner of this run in the points of this epoch, from which the weights follow;
+    /// not stored.
+    #[serde(skip)]
+    pub rewards: BTreeMap<MinerId, f32>,
 }
 
 /// Returns the weights after each epoch of `size` jobs, and the moving average after the last epoch.
@@ -67,6 +71,7 @@ pub fn epochs(
             weights: average
                 .weights(&WeightLimits::default())
                 .unwrap_or_default(),
+            rewards,
         });
     }
     (found, average)

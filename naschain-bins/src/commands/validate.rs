@@ -13,6 +13,7 @@ use crate::cli::program::print;
 use crate::cli::run_args::DeviceArgs;
 use crate::client::{Client, ClientError};
 use crate::validator::btcli::Btcli;
+use crate::validator::chain::{ChainArgs, ChainTask};
 use crate::validator::observed_run::{Observation, ObservedRun, fetch};
 use crate::validator::peers::{Peer, ShownHeads};
 use crate::validator::retraining::Retraining;
@@ -85,6 +86,16 @@ pub struct ValidateArgs {
     /// Network of the chain, as named by btcli [default: as configured in btcli]
     #[arg(long, value_name = "NETWORK")]
     network: Option<String>,
+    #[command(flatten)]
+    chain: ChainArgs,
+}
+
+impl ValidateArgs {
+    /// Whether validation goes on after a report. On the chain weights have to be set in every epoch,
+    /// also without new jobs.
+    fn goes_on(&self) -> bool {
+        self.watch || self.chain.is_used()
+    }
 }
 
 /// Interval between two requests for new jobs.
@@ -108,12 +119,15 @@ pub async fn validate(cli: ValidateArgs) -> Result<()> {
         match validator.step(&cli, &client).await {
             Ok(true) => return Ok(()),
             Ok(false) => {}
-            Err(error) if cli.watch && is_away(&error) => {
+            Err(error) if cli.goes_on() && is_away(&error) => {
                 tracing::warn!("{error}; retrying in {POLL_INTERVAL:?}");
             }
             Err(error) => return Err(error),
         }
-        tokio::time::sleep(POLL_INTERVAL).await;
+        match &mut validator.chain {
+            Some(chain) => chain.pause(POLL_INTERVAL).await?,
+            None => tokio::time::sleep(POLL_INTERVAL).await,
+        }
     }
 }
 
@@ -125,6 +139,7 @@ struct Validator {
     peers: Vec<Peer>,
     shown: ShownHeads,
     outlets: Outlets,
+    chain: Option<ChainTask>,
 }
 
 impl Validator {
@@ -134,6 +149,8 @@ impl Validator {
         let outlets = Outlets::new(cli)?;
         let path = cli.state.clone().map_or_else(StateFolder::default_path, Ok);
         let state = StateFolder::open(path?)?;
+        let hotkey = cli.caller.credentials(None)?.hotkey;
+        let chain = ChainTask::start(&cli.chain, cli.netuid, hotkey, &state)?;
         let retraining = cli.retrain.map(|sample| {
             let (options, data_dir) = (cli.device.options(), cli.data_dir.clone());
             Retraining::new(sample, state.sample_secret()?, options, data_dir)
@@ -154,6 +171,7 @@ impl Validator {
             peers,
             shown,
             outlets,
+            chain,
         })
     }
 
@@ -161,7 +179,7 @@ impl Validator {
     async fn step(&mut self, cli: &ValidateArgs, client: &Client) -> Result<bool> {
         let observation = &self.observation;
         let (grew, finished) = fetch(client, &mut self.observed, observation).await?;
-        let last = !cli.watch || finished;
+        let last = !cli.chain.is_used() && (!cli.watch || finished);
         let Some(run) = &mut self.observed else {
             return Ok(last);
         };
@@ -184,17 +202,34 @@ impl Validator {
         };
         print(&(text + "\n"))?;
         let is_known = run.genomaster().is_some() || cli.unsigned;
+        if let (Some(chain), Some(first)) = (&self.chain, epochs.first()) {
+            match refusal(&report, is_known) {
+                Some(refusal) => tracing::error!("{refusal}"),
+                None => chain.score(first.run, &epochs)?,
+            }
+        }
         match self.outlets.set(&report, &epochs, is_known).await {
             Err(error) if cli.watch && !finished => {
                 tracing::error!("{error:#}; retrying after the next jobs");
             }
             result => result?,
         }
-        if let Some(problem) = report.wrong().filter(|_| !cli.watch) {
+        if let Some(problem) = report.wrong().filter(|_| !cli.goes_on()) {
             bail!("{problem}");
         }
         Ok(last)
     }
+}
+
+/// Why this history pays nobody, if so. `is_known` says whether the genomaster has a hotkey, or needs
+/// none.
+fn refusal(report: &ScoringReport, is_known: bool) -> Option<String> {
+    // A forged history pays the names that its forger chose, also where the verdicts are recomputed.
+    if let Some(problem) = report.distrust() {
+        return Some(format!("no weights are set: the genomaster's {problem}"));
+    }
+    let message = "no weights are set: the genomaster has no hotkey, so it can pay any names; --unsigned sets them all the same";
+    (!is_known).then(|| message.to_owned())
 }
 
 fn is_away(error: &anyhow::Error) -> bool {
@@ -234,14 +269,8 @@ impl Outlets {
         if self.files.is_none() && self.btcli.is_none() {
             return Ok(());
         }
-        // A forged history pays the names that its forger chose, also where the verdicts are recomputed.
-        if let Some(problem) = report.distrust() {
-            bail!("no weights are set: the genomaster's {problem}");
-        }
-        if !is_known {
-            bail!(
-                "no weights are set: the genomaster has no hotkey, so it can pay any names; --unsigned sets them all the same"
-            );
+        if let Some(refusal) = refusal(report, is_known) {
+            bail!("{refusal}");
         }
         let Some(run) = epochs.first().map(|epoch| epoch.run) else {
             return Ok(());

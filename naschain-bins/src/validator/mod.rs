@@ -1,6 +1,8 @@
 //! A validator's view of a genomaster, and the destinations of its weights.
 
 pub(crate) mod btcli;
+pub(crate) mod chain;
+mod chain_scores;
 pub(crate) mod observed_run;
 pub(crate) mod peers;
 pub(crate) mod public_journal;

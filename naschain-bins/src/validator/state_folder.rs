@@ -79,6 +79,11 @@ impl StateFolder {
         Ok(StateFolder(path))
     }
 
+    /// A file of this name.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
     /// The file of a run.
     pub(crate) fn run_file(&self, run: Digest) -> PathBuf {
         self.0.join(format!("{run}.json"))

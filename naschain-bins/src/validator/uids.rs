@@ -104,6 +104,7 @@ pub(crate) mod tests {
             weights: weights
                 .map(|(name, weight)| (name.parse().unwrap(), weight))
                 .into(),
+            rewards: BTreeMap::new(),
         }
     }
 

@@ -7,6 +7,7 @@ mod disk_full;
 mod failover;
 mod faults;
 mod feed;
+mod grafana;
 mod growth;
 mod journal;
 mod keys;

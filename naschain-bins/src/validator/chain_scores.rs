@@ -1,0 +1,166 @@
+//! Scores by hotkey across runs and restarts, for weights on the chain.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use naschain_bittensor::Metagraph;
+use naschain_consensus::{Error, MinerId, MovingAverage, WeightLimits, weights_v11};
+use naschain_core::Digest;
+use naschain_identity::ss58;
+use naschain_run::EpochWeights;
+use serde::{Deserialize, Serialize};
+
+use crate::journal::run_folder::write_whole;
+
+/// The scores of all hotkeys that ever earned something, in a file.
+#[derive(Debug)]
+pub(crate) struct ChainScores {
+    file: PathBuf,
+    stored: Stored,
+}
+
+/// Contents of the file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    /// The run that is observed, or was last.
+    run: Option<Digest>,
+    /// Runs before it. They do not count a second time.
+    past: BTreeSet<Digest>,
+    /// Scores before the run began.
+    before: MovingAverage,
+    /// Scores after the run's latest epoch.
+    now: MovingAverage,
+}
+
+impl ChainScores {
+    /// Reads the file; without one nobody has a score.
+    pub(crate) fn open(file: PathBuf) -> Result<ChainScores> {
+        let stored = match std::fs::read_to_string(&file) {
+            Ok(text) => serde_json::from_str(&text)
+                .with_context(|| format!("{} is damaged; restore it", file.display()))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Stored::default(),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", file.display()));
+            }
+        };
+        Ok(ChainScores { file, stored })
+    }
+
+    /// Continues the scores by the epochs of a run, which are all of its epochs so far. A hotkey
+    /// that is absent from an epoch has a reward of 0 in it, so absence never improves a score.
+    /// Names that are no hotkeys have no scores.
+    pub(crate) fn update(&mut self, run: Digest, epochs: &[EpochWeights]) -> Result<()> {
+        if self.stored.past.contains(&run) {
+            tracing::warn!("run {run} was scored before and changes no scores");
+            return Ok(());
+        }
+        let mut changed = self.stored.clone();
+        if changed.run != Some(run) {
+            changed.past.extend(changed.run.replace(run));
+            changed.before = changed.now.clone();
+        }
+        // From the beginning of the run each time: a job's verdict may have changed.
+        let mut average = changed.before.clone();
+        for epoch in epochs {
+            let rewards = epoch.rewards.iter();
+            let rewards = rewards.filter(|(miner, _)| ss58::decode(miner.as_str()).is_ok());
+            let mut rewards: std::collections::BTreeMap<MinerId, f32> =
+                rewards.map(|(miner, reward)| (miner.clone(), *reward)).collect();
+            for miner in average.scores().keys() {
+                rewards.entry(miner.clone()).or_insert(0.0);
+            }
+            average.update(&rewards);
+        }
+        changed.now = average;
+        if changed != self.stored {
+            write_whole(&self.file, &serde_json::to_vec_pretty(&changed)?)?;
+            self.stored = changed;
+        }
+        Ok(())
+    }
+
+    /// The weights of the hotkeys that are registered, by uid; `None`
+    /// if too few of them have a score.
+    pub(crate) fn weights(&self, metagraph: &Metagraph) -> Result<Option<Vec<(u16, u16)>>> {
+        let scores = self.stored.now.scores();
+        let score = |key: &[u8; 32]| {
+            let miner = MinerId::new(&ss58::encode(key)).ok();
+            let score = miner.and_then(|miner| scores.get(&miner));
+            score.copied().unwrap_or(0.0)
+        };
+        let by_uid: Vec<f32> = metagraph.hotkeys.iter().map(score).collect();
+        let mut limits = WeightLimits::default();
+        limits.min_weights = usize::from(metagraph.min_weights).max(1);
+        limits.max_share_u16 = metagraph.max_weight;
+        let weights = match weights_v11(&by_uid, &limits) {
+            Err(error @ (Error::AllWeightsZero { .. } | Error::TooFewWeights { .. })) => {
+                tracing::warn!("no weights are set at this block: {error}");
+                return Ok(None);
+            }
+            result => result?,
+        };
+        let uid = |index| u16::try_from(index).context("a uid is above 65535");
+        let weights = weights.into_iter();
+        let weights = weights.map(|(index, weight)| Ok((uid(index)?, weight)));
+        weights.collect::<Result<_>>().map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+    const BOB: &str = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty";
+
+    fn epoch(run: Digest, number: usize, rewards: &[(&str, f32)]) -> EpochWeights {
+        let rewards = rewards.iter();
+        EpochWeights {
+            run,
+            epoch: number,
+            jobs: number,
+            weights: BTreeMap::new(),
+            rewards: rewards
+                .map(|(name, reward)| (name.parse().unwrap(), *reward))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn scores_go_on_across_runs_and_restarts_and_absence_never_improves_one() {
+        let name = format!("naschain-chain-scores-{}.json", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_file(&file);
+        let (first, second) = (Digest([1; 32]), Digest([2; 32]));
+        let mut scores = ChainScores::open(file.clone()).unwrap();
+        let score = |scores: &ChainScores, name: &str| {
+            let all = scores.stored.now.scores();
+            all.get(&name.parse().unwrap()).copied()
+        };
+        let one = epoch(first, 1, &[(ALICE, 0.5), (BOB, 0.5), ("ada", 0.5)]);
+        scores.update(first, std::slice::from_ref(&one)).unwrap();
+        scores.update(first, &[one]).unwrap();
+        assert_eq!(score(&scores, ALICE), Some(0.05));
+        assert_eq!(score(&scores, "ada"), None);
+        // A restart, and a run in which only one of them works.
+        let mut scores = ChainScores::open(file.clone()).unwrap();
+        let alone = |number| epoch(second, number, &[(BOB, 1.0)]);
+        let mut last = score(&scores, ALICE).unwrap();
+        for count in 1..=5 {
+            let epochs: Vec<_> = (1..=count).map(alone).collect();
+            scores.update(second, &epochs).unwrap();
+            let now = score(&scores, ALICE).unwrap();
+            assert!(now < last, "{now}");
+            last = now;
+        }
+        assert!(score(&scores, BOB).unwrap() > 0.05);
+        // The first run again is not paid twice.
+        let before = scores.stored.clone();
+        scores.update(first, &[epoch(first, 1, &[(ALICE, 1.0)])]).unwrap();
+        assert_eq!(scores.stored, before);
+        std::fs::remove_file(file).unwrap();
+    }
+}

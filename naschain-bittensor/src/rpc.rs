@@ -1,0 +1,196 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+};
+
+use crate::error::Error;
+
+/// How long a node may take to answer, or to accept a connection.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest message of a node; metadata has about 1 MiB.
+const MAX_MESSAGE_BYTES: usize = 32 * 1024 * 1024;
+/// Number of notifications that may wait while an answer is read.
+const MAX_NOTIFICATIONS: usize = 1_024;
+
+/// One connection to a node: JSON-RPC 2.0 over a WebSocket. Requests are made one at a time.
+pub(crate) struct Connection {
+    endpoint: String,
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    next_id: u64,
+    /// Notifications that arrived before the answer that was waited for.
+    waiting: VecDeque<Notification>,
+}
+
+/// A message of a subscription.
+#[derive(Debug)]
+pub(crate) struct Notification {
+    pub subscription: String,
+    pub result: Value,
+}
+
+impl Connection {
+    pub(crate) async fn open(endpoint: &str) -> Result<Connection, Error> {
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(MAX_MESSAGE_BYTES))
+            .max_frame_size(Some(MAX_MESSAGE_BYTES));
+        let roots = RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| connection(endpoint, error))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector = Connector::Rustls(Arc::new(tls));
+        let opening =
+            connect_async_tls_with_config(endpoint, Some(config), true, Some(connector));
+        let opened = timeout(ANSWER_TIMEOUT, opening).await;
+        let opened = opened.map_err(|_| connection(endpoint, "no connection within 30 s"))?;
+        let (socket, _) = opened.map_err(|error| connection(endpoint, error))?;
+        Ok(Connection {
+            endpoint: endpoint.to_owned(),
+            socket,
+            next_id: 1,
+            waiting: VecDeque::new(),
+        })
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Makes a request and waits for its answer.
+    pub(crate) async fn call(&mut self, method: &str, parameters: Value) -> Result<Value, Error> {
+        let id = self.next_id;
+        self.next_id += 1;
+        let request = json!({
+            "jsonrpc": "2.0",
+            "id": id,
+            "method": method,
+            "params": parameters,
+        });
+        let endpoint = self.endpoint.clone();
+        let answering = async {
+            let sent = self.socket.send(Message::text(request.to_string())).await;
+            sent.map_err(|error| connection(&self.endpoint, error))?;
+            loop {
+                let message = self.receive().await?;
+                if message["id"].as_u64() == Some(id) {
+                    return Ok(message);
+                }
+                self.keep(&message)?;
+            }
+        };
+        let mut answer = match timeout(ANSWER_TIMEOUT, answering).await {
+            Ok(answer) => answer?,
+            Err(_) => {
+                let reason = format!("no answer to {method} within 30 s");
+                return Err(connection(&endpoint, reason));
+            }
+        };
+        if let Some(error) = answer.get("error").filter(|error| !error.is_null()) {
+            return Err(Error::Refused {
+                method: method.to_owned(),
+                code: error["code"].as_i64().unwrap_or_default(),
+                message: refusal_text(error),
+            });
+        }
+        match answer.get_mut("result") {
+            Some(result) => Ok(result.take()),
+            None => Err(Error::malformed(method, "the answer has no result")),
+        }
+    }
+
+    /// Waits for the next notification, at most as long as `patience`.
+    pub(crate) async fn notification(
+        &mut self,
+        patience: Duration,
+    ) -> Result<Notification, Error> {
+        let endpoint = self.endpoint.clone();
+        let waiting = async {
+            loop {
+                if let Some(notification) = self.waiting.pop_front() {
+                    return Ok(notification);
+                }
+                let message = self.receive().await?;
+                self.keep(&message)?;
+            }
+        };
+        let waited = timeout(patience, waiting).await;
+        waited.unwrap_or_else(|_| {
+            let reason = format!("no new block within {} s", patience.as_secs());
+            Err(connection(&endpoint, reason))
+        })
+    }
+
+    /// Reads one JSON object.
+    async fn receive(&mut self) -> Result<Value, Error> {
+        loop {
+            let message = self.socket.next().await;
+            let message = message.ok_or_else(|| connection(&self.endpoint, "it was closed"))?;
+            match message.map_err(|error| connection(&self.endpoint, error))? {
+                Message::Text(text) => {
+                    let parsed: Value = serde_json::from_str(&text)
+                        .map_err(|error| Error::malformed("a node's message", error))?;
+                    if parsed.is_object() {
+                        return Ok(parsed);
+                    }
+                    return Err(Error::malformed("a node's message", "it is no object"));
+                }
+                Message::Close(_) => return Err(connection(&self.endpoint, "it was closed")),
+                Message::Binary(_) => {
+                    return Err(Error::malformed("a node's message", "it is not text"));
+                }
+                // Pings are answered by the library.
+                _ => {}
+            }
+        }
+    }
+
+    fn keep(&mut self, message: &Value) -> Result<(), Error> {
+        let parameters = &message["params"];
+        let subscription = match &parameters["subscription"] {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            // An answer to a request that nobody waits for any more.
+            _ => return Ok(()),
+        };
+        if self.waiting.len() >= MAX_NOTIFICATIONS {
+            return Err(connection(&self.endpoint, "it sends too many notifications"));
+        }
+        self.waiting.push_back(Notification {
+            subscription,
+            result: parameters["result"].clone(),
+        });
+        Ok(())
+    }
+}
+
+/// The message of a JSON-RPC error, with the details that some nodes add.
+fn refusal_text(error: &Value) -> String {
+    let message = error["message"].as_str().unwrap_or("without a message");
+    let text = match &error["data"] {
+        Value::Null => message.to_owned(),
+        Value::String(data) => format!("{message}: {data}"),
+        data => format!("{message}: {data}"),
+    };
+    text.chars().take(500).collect()
+}
+
+fn connection(endpoint: &str, reason: impl ToString) -> Error {
+    Error::Connection {
+        endpoint: endpoint.to_owned(),
+        reason: reason.to_string(),
+    }
+}

@@ -1,0 +1,9 @@
+//! A validator's [`Setter`](naschain_bittensor::Setter) against a simulated node: faults that no real
+//! node shows on demand, and a thousand epochs.
+
+mod chain;
+mod epochs;
+mod faults;
+mod node;
+mod runtime;
+mod world;

@@ -1,0 +1,248 @@
+//! The metadata of the simulated runtime: what Subtensor has of the same names, and nothing more.
+
+use frame_metadata::v14::{StorageEntryModifier, StorageEntryType, StorageHasher};
+use frame_metadata::v15::{
+    CustomMetadata, ExtrinsicMetadata, OuterEnums, PalletCallMetadata, PalletConstantMetadata,
+    PalletErrorMetadata, PalletMetadata, PalletStorageMetadata, RuntimeMetadataV15,
+    SignedExtensionMetadata, StorageEntryMetadata,
+};
+use frame_metadata::{RuntimeMetadata, RuntimeMetadataPrefixed};
+use parity_scale_codec::{Compact, Encode};
+use scale_info::{MetaType, TypeInfo, meta_type};
+
+pub const BLOCK_MS: u64 = 12_000;
+
+#[derive(Encode, TypeInfo)]
+#[allow(non_camel_case_types, dead_code, reason = "calls have the names of the chain")]
+pub enum SubtensorCall {
+    #[codec(index = 0)]
+    set_weights {
+        netuid: u16,
+        dests: Vec<u16>,
+        weights: Vec<u16>,
+        version_key: u64,
+    },
+    #[codec(index = 113)]
+    commit_timelocked_weights {
+        netuid: u16,
+        commit: Vec<u8>,
+        reveal_round: u64,
+        commit_reveal_version: u16,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Encode, TypeInfo)]
+pub enum SubtensorError {
+    HotKeyNotRegisteredInSubNet,
+    NeuronNoValidatorPermit,
+    SettingWeightsTooFast,
+    IncorrectWeightVersionKey,
+    CommitRevealEnabled,
+    CommitRevealDisabled,
+}
+
+#[derive(Encode, TypeInfo)]
+pub struct ModuleError {
+    pub index: u8,
+    pub error: [u8; 4],
+}
+
+#[derive(Encode, TypeInfo)]
+#[allow(dead_code, reason = "not all kinds of errors happen here")]
+pub enum DispatchError {
+    Other,
+    CannotLookup,
+    BadOrigin,
+    Module(ModuleError),
+}
+
+#[derive(Encode, TypeInfo)]
+pub enum SystemEvent {
+    ExtrinsicSuccess,
+    ExtrinsicFailed { dispatch_error: DispatchError },
+}
+
+#[derive(Encode, TypeInfo)]
+pub enum RuntimeEvent {
+    #[codec(index = 0)]
+    System(SystemEvent),
+}
+
+#[derive(Encode, TypeInfo)]
+#[allow(dead_code, reason = "not all phases happen here")]
+pub enum Phase {
+    ApplyExtrinsic(u32),
+    Finalization,
+}
+
+#[derive(Encode, TypeInfo)]
+pub struct EventRecord {
+    pub phase: Phase,
+    pub event: RuntimeEvent,
+    pub topics: Vec<[u8; 32]>,
+}
+
+#[derive(TypeInfo)]
+#[allow(dead_code, reason = "only its type is used")]
+enum Address {
+    Id([u8; 32]),
+}
+
+#[derive(TypeInfo)]
+#[allow(dead_code, reason = "only its type is used")]
+enum Signature {
+    Ed25519([u8; 64]),
+    Sr25519([u8; 64]),
+}
+
+fn plain<T: TypeInfo + 'static>(name: &'static str, default: Vec<u8>) -> StorageEntryMetadata {
+    StorageEntryMetadata {
+        name,
+        modifier: StorageEntryModifier::Default,
+        ty: StorageEntryType::Plain(meta_type::<T>()),
+        default,
+        docs: Vec::new(),
+    }
+}
+
+fn map<T: TypeInfo + 'static>(
+    name: &'static str,
+    hashers: &[StorageHasher],
+    default: Option<Vec<u8>>,
+) -> StorageEntryMetadata {
+    StorageEntryMetadata {
+        name,
+        modifier: match default {
+            Some(_) => StorageEntryModifier::Default,
+            None => StorageEntryModifier::Optional,
+        },
+        ty: StorageEntryType::Map {
+            hashers: hashers.to_vec(),
+            key: meta_type::<u16>(),
+            value: meta_type::<T>(),
+        },
+        default: default.unwrap_or_default(),
+        docs: Vec::new(),
+    }
+}
+
+fn subtensor_storage() -> Vec<StorageEntryMetadata> {
+    use StorageHasher::{Blake2_128Concat, Identity, Twox64Concat};
+    let none = || Some(vec![0]);
+    vec![
+        map::<bool>("NetworksAdded", &[Identity], none()),
+        map::<u16>("SubnetworkN", &[Identity], Some(vec![0; 2])),
+        map::<[u8; 32]>("Keys", &[Identity, Identity], None),
+        map::<u16>("Uids", &[Identity, Blake2_128Concat], None),
+        map::<Vec<bool>>("ValidatorPermit", &[Identity], none()),
+        map::<Vec<u64>>("LastUpdate", &[Identity], none()),
+        map::<u64>("WeightsSetRateLimit", &[Identity], Some(100_u64.encode())),
+        map::<u64>("WeightsVersionKey", &[Identity], Some(0_u64.encode())),
+        map::<u16>("MinAllowedWeights", &[Identity], Some(1_u16.encode())),
+        map::<u16>("ActivityCutoff", &[Identity], Some(5_000_u16.encode())),
+        map::<bool>("CommitRevealWeightsEnabled", &[Identity], none()),
+        map::<u64>("RevealPeriodEpochs", &[Twox64Concat], Some(1_u64.encode())),
+        map::<u16>("Tempo", &[Identity], Some(99_u16.encode())),
+        map::<Vec<(u16, u16)>>("Weights", &[Identity, Identity], none()),
+        map::<Vec<([u8; 32], u64, Vec<u8>, u64)>>(
+            "TimelockedWeightCommits",
+            &[Twox64Concat, Twox64Concat],
+            none(),
+        ),
+        plain::<u16>("CommitRevealWeightsVersion", 4_u16.encode()),
+    ]
+}
+
+fn pallet(name: &'static str, index: u8) -> PalletMetadata {
+    PalletMetadata {
+        name,
+        storage: None,
+        calls: None,
+        event: None,
+        constants: Vec::new(),
+        error: None,
+        index,
+        docs: Vec::new(),
+    }
+}
+
+fn storage(prefix: &'static str, entries: Vec<StorageEntryMetadata>) -> PalletStorageMetadata {
+    PalletStorageMetadata { prefix, entries }
+}
+
+fn pallets() -> Vec<PalletMetadata> {
+    let account = StorageEntryMetadata {
+        name: "Account",
+        ..map::<(u32, u32)>("Account", &[StorageHasher::Blake2_128Concat], Some(vec![0; 8]))
+    };
+    let events = plain::<Vec<EventRecord>>("Events", vec![0]);
+    vec![
+        PalletMetadata {
+            storage: Some(storage("System", vec![account, events])),
+            ..pallet("System", 0)
+        },
+        PalletMetadata {
+            storage: Some(storage("Timestamp", vec![plain::<u64>("Now", vec![0; 8])])),
+            constants: vec![PalletConstantMetadata {
+                name: "MinimumPeriod",
+                ty: meta_type::<u64>(),
+                value: (BLOCK_MS / 2).encode(),
+                docs: Vec::new(),
+            }],
+            ..pallet("Timestamp", 2)
+        },
+        PalletMetadata {
+            storage: Some(storage("SubtensorModule", subtensor_storage())),
+            calls: Some(PalletCallMetadata {
+                ty: meta_type::<SubtensorCall>(),
+            }),
+            error: Some(PalletErrorMetadata {
+                ty: meta_type::<SubtensorError>(),
+            }),
+            ..pallet("SubtensorModule", 7)
+        },
+    ]
+}
+
+/// Metadata of version 15, with its magic number. `extensions` are added to those that are known.
+pub fn metadata(extensions: Vec<SignedExtensionMetadata>) -> Vec<u8> {
+    let unit = meta_type::<()>;
+    let extension = |identifier, ty: MetaType, additional_signed: MetaType| {
+        SignedExtensionMetadata {
+            identifier,
+            ty,
+            additional_signed,
+        }
+    };
+    let mut signed_extensions = vec![
+        extension("CheckNonZeroSender", unit(), unit()),
+        extension("CheckSpecVersion", unit(), meta_type::<u32>()),
+        extension("CheckTxVersion", unit(), meta_type::<u32>()),
+        extension("CheckGenesis", unit(), meta_type::<[u8; 32]>()),
+        extension("CheckMortality", meta_type::<[u8; 2]>(), meta_type::<[u8; 32]>()),
+        extension("CheckNonce", meta_type::<Compact<u32>>(), unit()),
+        extension("CheckWeight", unit(), unit()),
+        extension("ChargeTransactionPayment", meta_type::<Compact<u128>>(), unit()),
+        extension("CheckMetadataHash", meta_type::<u8>(), meta_type::<Option<[u8; 32]>>()),
+    ];
+    signed_extensions.extend(extensions);
+    let extrinsic = ExtrinsicMetadata {
+        version: 4,
+        address_ty: meta_type::<Address>(),
+        call_ty: meta_type::<SubtensorCall>(),
+        signature_ty: meta_type::<Signature>(),
+        extra_ty: unit(),
+        signed_extensions,
+    };
+    let outer = OuterEnums {
+        call_enum_ty: meta_type::<SubtensorCall>(),
+        event_enum_ty: meta_type::<RuntimeEvent>(),
+        error_enum_ty: meta_type::<SubtensorError>(),
+    };
+    let custom = CustomMetadata {
+        map: Default::default(),
+    };
+    let metadata = RuntimeMetadataV15::new(pallets(), extrinsic, unit(), Vec::new(), outer, custom);
+    // "meta" as a little-endian number.
+    RuntimeMetadataPrefixed(0x6174_656d, RuntimeMetadata::V15(metadata)).encode()
+}

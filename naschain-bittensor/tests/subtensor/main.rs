@@ -1,0 +1,33 @@
+//! The validator's calls against Subtensor's own runtime, which chopsticks executes.
+//!
+//! `NASCHAIN_SUBTENSOR_SPEC` is the path of a chain specification with that runtime: `aura-dev.json`
+//! of the public repository opentensor/subtensor, commit f59e608b2. `NASCHAIN_CHOPSTICKS` is the
+//! folder `node_modules` with @acala-network/chopsticks 1.5.1, as `npm install` makes it. Without
+//! them the test is skipped.
+
+mod actors;
+mod chopsticks;
+mod commits;
+mod metagraph;
+mod refusals;
+mod weights;
+
+use actors::Subnet;
+use chopsticks::Chopsticks;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn weights_and_commits_are_accepted_by_the_runtime_of_subtensor() {
+    let (Some(spec), Some(modules)) = (
+        std::env::var_os("NASCHAIN_SUBTENSOR_SPEC"),
+        std::env::var_os("NASCHAIN_CHOPSTICKS"),
+    ) else {
+        println!("skipped: NASCHAIN_SUBTENSOR_SPEC and NASCHAIN_CHOPSTICKS are not both set");
+        return;
+    };
+    let chopsticks = Chopsticks::start(spec.as_ref(), modules.as_ref()).await;
+    let mut subnet = Subnet::create(chopsticks.url()).await;
+    metagraph::three_ways_agree(&mut subnet).await;
+    refusals::each_has_its_name(&mut subnet).await;
+    weights::plain_weights_are_set_once(&mut subnet, &chopsticks.folder).await;
+    commits::a_commit_is_revealed_by_the_runtime(&mut subnet, &chopsticks.folder).await;
+}

@@ -1,0 +1,51 @@
+// Turns a chain specification with a runtime and a patch into one with raw storage, which is the
+// only form that chopsticks starts from: the runtime itself builds its genesis state.
+//
+//     node raw_genesis.mjs NODE_MODULES SPEC.json RAW.json
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { resolve } from 'node:path'
+
+const [modules, specFile, rawFile] = process.argv.slice(2)
+const require = createRequire(resolve(modules) + '/')
+const { emptyTaskHandler, runTask } = require('@acala-network/chopsticks-core')
+const { compactToU8a, hexToU8a, u8aConcat, u8aToHex, u8aToString } = require('@polkadot/util')
+
+const spec = JSON.parse(readFileSync(specFile, 'utf8'))
+const { code, patch } = spec.genesis.runtimeGenesis
+const storage = async () => undefined
+const handler = { ...emptyTaskHandler, getStorage: storage, getNextKey: storage }
+
+async function call(name, argument) {
+  const answer = await runTask({
+    wasm: code,
+    calls: [[name, [u8aToHex(argument)]]],
+    mockSignatureHost: false,
+    allowUnresolvedImports: true,
+    runtimeLogLevel: 0,
+  }, handler)
+  if (!answer.Call) throw new Error(`${name}: ${JSON.stringify(answer)}`)
+  return answer.Call
+}
+
+function withPatch(base, changes) {
+  const isObject = (value) => value !== null && typeof value === 'object' && !Array.isArray(value)
+  if (!isObject(base) || !isObject(changes)) return changes
+  const merged = { ...base }
+  for (const [key, value] of Object.entries(changes)) merged[key] = withPatch(base[key], value)
+  return merged
+}
+
+// A SCALE-encoded Option of bytes: 01, the compact length, the bytes.
+const preset = hexToU8a((await call('GenesisBuilder_get_preset', new Uint8Array([0]))).result)
+const text = u8aToString(preset)
+const defaults = JSON.parse(text.slice(text.indexOf('{')))
+const json = new TextEncoder().encode(JSON.stringify(withPatch(defaults, patch)))
+const built = await call('GenesisBuilder_build_state', u8aConcat(compactToU8a(json.length), json))
+if (built.result !== '0x00') throw new Error(`the runtime refuses the genesis: ${built.result}`)
+
+const top = { '0x3a636f6465': code }
+for (const [key, value] of built.storageDiff) if (value !== null) top[key] = value
+writeFileSync(rawFile, JSON.stringify({ ...spec, genesis: { raw: { top, childrenDefault: {} } } }))
+console.log(`${Object.keys(top).length} keys`)
+process.exit(0)

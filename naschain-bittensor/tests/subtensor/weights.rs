@@ -1,0 +1,69 @@
+//! Plain weights by the whole procedure.
+
+use std::path::Path;
+
+use naschain_bittensor::{Client, Metagraph, NextStep, Notice, Setter, Turn};
+
+use crate::actors::Subnet;
+
+/// Weights of the three miners.
+pub const WEIGHTS: [(u16, u16); 3] = [(1, 10_000), (2, 65_535), (3, 7)];
+
+pub fn setter(subnet: &Subnet, folder: &Path) -> Setter {
+    let client = Client::new(std::slice::from_ref(&subnet.url), None).unwrap();
+    let file = folder.join("weights.json");
+    Setter::new(client, subnet.validator.clone(), subnet.netuid, &file).unwrap()
+}
+
+/// Makes a block, and lets the validator see the latest one.
+pub async fn step(subnet: &mut Subnet, setter: &mut Setter) -> Turn {
+    let head = subnet.blocks(1).await;
+    loop {
+        let turn = setter.turn().await.unwrap();
+        if turn.block.number >= head.number || !turn.notices.is_empty() {
+            return turn;
+        }
+    }
+}
+
+/// Makes blocks until weights are to be set.
+pub async fn until_due(subnet: &mut Subnet, setter: &mut Setter) -> Box<Metagraph> {
+    for _ in 0..500 {
+        if let NextStep::Set(metagraph) = step(subnet, setter).await.next {
+            return metagraph;
+        }
+    }
+    panic!("weights are never due");
+}
+
+/// Makes blocks until something happened.
+pub async fn until_notice(subnet: &mut Subnet, setter: &mut Setter) -> Notice {
+    for _ in 0..500 {
+        let mut turn = step(subnet, setter).await;
+        if let Some(notice) = turn.notices.pop() {
+            return notice;
+        }
+    }
+    panic!("nothing happens");
+}
+
+pub async fn plain_weights_are_set_once(subnet: &mut Subnet, folder: &Path) {
+    let mut setter = setter(subnet, folder);
+    let metagraph = until_due(subnet, &mut setter).await;
+    let sent = setter.set(&metagraph, &WEIGHTS).await.unwrap().unwrap();
+    let notice = until_notice(subnet, &mut setter).await;
+    let Notice::Set { block, stored } = notice else {
+        panic!("{notice:?}");
+    };
+    assert!(stored, "the chain has these weights");
+    let runtime = subnet.runtime.clone();
+    let at = subnet.client.finalized().await.unwrap();
+    let client = &mut subnet.client;
+    let weights = client.weights(&runtime, subnet.netuid, 0, at.hash).await.unwrap();
+    assert_eq!(weights, WEIGHTS);
+    let metagraph = subnet.metagraph().await;
+    assert_eq!(metagraph.last_update[0], block);
+    println!("plain weights in block {block}, nonce {}: stored", sent.nonce);
+    let next = step(subnet, &mut setter).await.next;
+    assert!(matches!(next, NextStep::NotBefore(_)), "{next:?}");
+}
