@@ -50,6 +50,6 @@ fn main() -> ExitCode {
         Command::Inspect(args) => run(async move { print(&inspect(&args)?) }, "warn", format),
         Command::Export(args) => run(async move { print(&export(&args)?) }, "info", format),
         Command::Retrain(args) => run(async move { print(&retrain(&args)?) }, "info", format),
-        Command::Predict(args) => run(async move { print(&predict(&args)?) }, "warn", format),
+        Command::Predict(args) => run(async move { predict(&args) }, "warn", format),
     }
 }
