@@ -1,6 +1,6 @@
 //! The crate's error type.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -22,13 +22,26 @@ pub enum Error {
         /// What was found and what is required.
         problem: String,
     },
+    /// Pictures of a folder cannot be read.
+    #[error("{}", bad_pictures(dir, *pictures, bad))]
+    BadPictures {
+        /// The folder.
+        dir: PathBuf,
+        /// Number of pictures in it, with the bad ones.
+        pictures: usize,
+        /// Those that cannot be read, sorted by path.
+        bad: Vec<crate::BadPicture>,
+    },
     /// The name of a data set is unknown.
     #[error(
-        "unknown data set {found:?}; use digits, fashion-mnist, mnist, emnist-balanced, emnist-byclass, emnist-bymerge, emnist-digits, emnist-letters, emnist-mnist, cifar10, cifar100, folder or the name of an .npz file"
+        "unknown data set {found:?}{}; use digits, fashion-mnist, mnist, emnist-balanced, emnist-byclass, emnist-bymerge, emnist-digits, emnist-letters, emnist-mnist, cifar10, cifar100, a folder of pictures or an .npz file",
+        similar.as_ref().map(|name| format!(", did you mean {name}?")).unwrap_or_default()
     )]
     UnknownData {
         /// The name found.
         found: String,
+        /// The known name that is most like it, if one is.
+        similar: Option<String>,
     },
     /// A data set's files were not found.
     #[error(
@@ -232,4 +245,22 @@ pub enum Error {
         /// The size in bytes.
         bytes: usize,
     },
+}
+
+/// How many bad pictures an error names.
+const MAX_NAMED: usize = 1000;
+
+fn bad_pictures(dir: &Path, pictures: usize, bad: &[crate::BadPicture]) -> String {
+    let count = bad.len();
+    let mut text = format!(
+        "{}: {count} of {pictures} pictures cannot be read; remove them, or leave them out with --skip-bad:",
+        dir.display()
+    );
+    for bad in bad.iter().take(MAX_NAMED) {
+        text += &format!("\n  {}: {}", bad.path.display(), bad.problem);
+    }
+    if count > MAX_NAMED {
+        text += &format!("\n  and {} more", count - MAX_NAMED);
+    }
+    text
 }

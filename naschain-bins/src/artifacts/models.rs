@@ -8,6 +8,7 @@ use naschain_consensus::JobId;
 use naschain_core::{Digest, Genome, Recipe};
 use naschain_train::{Dataset, Epoch, Model, Options};
 
+use crate::artifacts::data_place::remembered;
 use crate::artifacts::history::{HISTORY_FILE, read_history};
 use crate::cli::data_args;
 use crate::cli::data_args::KEEP_MIB;
@@ -74,9 +75,12 @@ impl Member {
         self.dir.join(folder(&self.genome)).join(file)
     }
 
-    /// Loads the run's data set and checks its digest.
+    /// Loads the run's data set and checks its digest. Without `data_dir` it is read from where the
+    /// run found it, or searched.
     pub(crate) fn data(&self, data_dir: Option<&Path>) -> Result<Dataset> {
-        let dataset = data_args::load(&self.spec.data.name.parse()?, data_dir, KEEP_MIB)?;
+        let remembered = remembered(&self.dir);
+        let dir = data_dir.or(remembered.as_deref());
+        let dataset = data_args::load(&self.spec.data.name.parse()?, dir, KEEP_MIB)?;
         check_data(&self.spec, &dataset)?;
         Ok(dataset)
     }

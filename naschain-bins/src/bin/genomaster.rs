@@ -59,6 +59,6 @@ fn main() -> ExitCode {
         Command::Retrain(args) => run(async move { print(&retrain(&args)?) }, "info", format),
         Command::Completions(args) => completions::<Cli>(&args),
         Command::Man(args) => run(async move { man::<Cli>(&args) }, "warn", format),
-        Command::Predict(args) => run(async move { print(&predict(&args)?) }, "warn", format),
+        Command::Predict(args) => run(async move { predict(&args) }, "warn", format),
     }
 }

@@ -8,10 +8,12 @@ use clap::Args;
 use naschain_consensus::Event;
 use naschain_train::Dataset;
 
+use crate::artifacts::data_place;
 use crate::artifacts::history::count_jobs;
 use crate::cli::data_args::DataArgs;
 use crate::cli::presets::Budget;
 use crate::cli::run_args::{DeviceArgs, RunArgs};
+use crate::cli::run_place;
 use crate::coordinator::Coordinator;
 use crate::coordinator::shared::Settings;
 use crate::journal::folder_lock::FolderLock;
@@ -86,13 +88,16 @@ impl CommonArgs {
         let dataset = Arc::new(self.data.load()?);
         let mut spec = self.run.spec(&self.data, &dataset)?;
         check(&spec)?;
-        let dir = self.run.folder(&spec.data.name)?;
+        let place = self.data.place()?;
+        let data = run_place::data_part(&self.data.name()?, place.as_deref(), &spec.data.digest);
+        let (dir, is_chosen) = (self.run.folder(&data)?, !self.run.out.is_empty());
+        let dir = run_place::outside_data(dir, is_chosen, place.as_deref())?;
         let lock = FolderLock::take(&dir)?;
         settings.history_jobs = count_jobs(&dir)?;
-        let place = self.store.clone();
-        let place = place.unwrap_or_else(|| JournalPlace::of_run(&dir));
+        let journal = self.store.clone();
+        let journal = journal.unwrap_or_else(|| JournalPlace::of_run(&dir));
         if secret {
-            settings.secret = create_or_read_secret(&dir, &place, &spec).await?;
+            settings.secret = create_or_read_secret(&dir, &journal, &spec).await?;
             spec.secret_hash = settings.secret.map(|secret| secret.hash());
         }
         let asked = spec.search.generations;
@@ -102,7 +107,10 @@ impl CommonArgs {
         } else {
             create_or_check(spec, &dir)?
         };
-        let coordinator = Coordinator::open_with(place, spec, settings).await?;
+        if let Some(place) = &place {
+            data_place::remember(&dir, place)?;
+        }
+        let coordinator = Coordinator::open_with(journal, spec, settings).await?;
         if self.run.in_process {
             extend(&coordinator, asked).await?;
         }

@@ -3,36 +3,66 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use naschain_core::Shape;
-use naschain_train::{DataName, Dataset};
+use naschain_train::{BadPicture, DataName, Dataset};
+
+use crate::cli::data_folder::names_in;
 
 /// Default of `--keep-images`, in MiB.
 pub(crate) const KEEP_MIB: u64 = 1024;
 
-/// Loads a data set. A part (train, val) of a folder of images is kept decoded in memory if it
-/// takes at most `keep_mib` MiB; a larger part is decoded whenever it is read.
+/// Loads a data set for a run, without pictures that cannot be read: whether it is the run's is told
+/// by its digest.
+///
+/// A part (train, val) of a folder of images is kept decoded in memory if it takes at most `keep_mib`
+/// MiB; a larger part is decoded whenever it is read.
 pub(crate) fn load(name: &DataName, dir: Option<&Path>, keep_mib: u64) -> Result<Dataset> {
-    let dataset = Dataset::load(name, dir)?;
+    let (dataset, skipped) = Dataset::load_readable(name, dir)?;
+    if !skipped.is_empty() {
+        tracing::warn!("{}", left_out(&skipped));
+    }
+    in_memory(dataset, keep_mib)
+}
+
+fn in_memory(dataset: Dataset, keep_mib: u64) -> Result<Dataset> {
     // A huge value just means no limit.
     Ok(dataset.into_memory(keep_mib.saturating_mul(1 << 20))?)
+}
+
+/// Says which pictures are left out.
+pub(crate) fn left_out(skipped: &[BadPicture]) -> String {
+    let lines = skipped
+        .iter()
+        .map(|bad| format!("\n  {}: {}", bad.path.display(), bad.problem));
+    format!(
+        "{} pictures that cannot be read are left out:{}",
+        skipped.len(),
+        lines.collect::<String>()
+    )
 }
 
 /// Flags that choose the data set.
 #[derive(Args, Clone, Debug)]
 pub struct DataArgs {
-    /// Data set: digits, mnist, fashion-mnist, emnist-SPLIT, cifar10, cifar100, folder (images in
-    /// train/CLASS and val/CLASS), or a NumPy archive; `miner data list` lists all names
-    #[arg(long, value_name = "NAME|FILE.npz", default_value = "digits")]
-    pub data: DataChoice,
-    /// Folder of the data set's files [default: $NASCHAIN_DATA/NAME, $NASCHAIN_DATA,
-    /// data/NAME, /usr/share/datasets/NAME]
+    /// Data set: a folder of pictures (CLASS/FILE, or train/CLASS/FILE and val/CLASS/FILE), a NumPy
+    /// archive (.npz), a folder of the files of a known data set, or the name of one: digits, mnist,
+    /// fashion-mnist, emnist-SPLIT, cifar10, cifar100; `miner data list` lists all names [default:
+    /// digits]
+    #[arg(long, value_name = "PATH|NAME")]
+    pub data: Option<DataChoice>,
+    /// Folder of the data set's files; without --data, what it holds is found out [default:
+    /// $NASCHAIN_DATA/NAME, $NASCHAIN_DATA, data/NAME, /usr/share/datasets/NAME]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Size to which images of a folder are scaled: N for NxN in colour, or CxHxW [default: 32]
     #[arg(long, value_name = "N|CxHxW", value_parser = image_shape)]
     pub image_size: Option<Shape>,
+    /// Leave out pictures that cannot be read instead of refusing the folder; the data set is then
+    /// the same as without these files
+    #[arg(long)]
+    pub skip_bad: bool,
     /// Maximum size of each part (train, val) of a folder that is kept decoded in memory, in MiB;
     /// a larger part is decoded again in every epoch
     #[arg(long, value_name = "MIB", default_value_t = KEEP_MIB)]
@@ -46,22 +76,45 @@ pub struct DataChoice {
     pub(crate) dir: Option<PathBuf>,
 }
 
-impl FromStr for DataChoice {
-    type Err = naschain_train::Error;
+impl DataChoice {
+    /// The data set in a folder.
+    fn in_folder(dir: &Path) -> Result<DataChoice> {
+        let names = names_in(dir)?;
+        let [name] = &names[..] else {
+            let names: Vec<String> = names.iter().map(DataName::to_string).collect();
+            bail!(
+                "{} holds several data sets: {}; choose one, as in --data {} --data-dir {}",
+                dir.display(),
+                names.join(", "),
+                names[0],
+                dir.display()
+            );
+        };
+        Ok(DataChoice {
+            name: name.clone(),
+            dir: Some(dir.to_owned()),
+        })
+    }
+}
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+impl FromStr for DataChoice {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
         let path = Path::new(text);
         let parent = path.parent().filter(|dir| !dir.as_os_str().is_empty());
         let file = path.file_name().and_then(|file| file.to_str());
-        match (parent, file) {
-            (Some(dir), Some(file)) if file.ends_with(".npz") => Ok(DataChoice {
+        match (text.parse::<DataName>(), parent, file) {
+            (Ok(name), ..) => Ok(DataChoice { name, dir: None }),
+            (Err(_), ..) if path.is_dir() => DataChoice::in_folder(path),
+            (Err(_), Some(dir), Some(file)) if file.ends_with(".npz") => Ok(DataChoice {
                 name: file.parse()?,
                 dir: Some(dir.to_owned()),
             }),
-            _ => Ok(DataChoice {
-                name: text.parse()?,
-                dir: None,
-            }),
+            (Err(_), ..) if path.is_file() => bail!(
+                "{text} is a file, but not a NumPy archive (.npz); give the folder of the pictures"
+            ),
+            (Err(error), ..) => Err(error.into()),
         }
     }
 }
@@ -97,15 +150,57 @@ pub(crate) fn resized(name: &DataName, shape: Option<Shape>) -> Result<DataName>
 }
 
 impl DataArgs {
-    /// The data set's name as in a run's specification.
-    pub fn name(&self) -> Result<DataName> {
-        resized(&self.data.name, self.image_size)
+    /// The data set that the flags name, and where to search it.
+    fn choice(&self) -> Result<DataChoice> {
+        let (choice, dir) = match (&self.data, &self.data_dir) {
+            (None, None) => ("digits".parse()?, None),
+            (None, Some(dir)) if dir.is_dir() => (DataChoice::in_folder(dir)?, None),
+            (None, Some(dir)) => (dir.to_string_lossy().parse()?, None),
+            (Some(choice), dir) => (choice.clone(), dir.clone()),
+        };
+        let Some(dir) = dir else { return Ok(choice) };
+        ensure!(
+            choice.dir.is_none(),
+            "--data is a path already, so --data-dir {} would not be used; give one of them",
+            dir.display()
+        );
+        ensure!(
+            choice.name != DataName::Digits,
+            "the digits are part of the program, so --data-dir {} would not be used; for data in \
+             this folder omit --data digits",
+            dir.display()
+        );
+        let dir = Some(dir);
+        Ok(DataChoice { dir, ..choice })
     }
 
-    /// Reads the data set.
+    /// The data set's name as in a run's specification.
+    pub fn name(&self) -> Result<DataName> {
+        resized(&self.choice()?.name, self.image_size)
+    }
+
+    /// The folder or file of the data set on this machine; `None` for the embedded digits.
+    pub(crate) fn place(&self) -> Result<Option<PathBuf>> {
+        let DataChoice { name, dir } = self.choice()?;
+        let found = Dataset::find(&name, dir.as_deref())?;
+        // An absolute path, because it is used from other folders too.
+        Ok(found.map(|found| found.canonicalize()).transpose()?)
+    }
+
+    /// Reads the data set, and logs what is strange about the user's own data.
     pub fn load(&self) -> Result<Dataset> {
-        let dir = self.data_dir.as_deref().or(self.data.dir.as_deref());
-        load(&self.name()?, dir, self.keep_images)
+        let (name, DataChoice { dir, .. }) = (self.name()?, self.choice()?);
+        let dataset = if self.skip_bad {
+            load(&name, dir.as_deref(), self.keep_images)?
+        } else {
+            in_memory(Dataset::load(&name, dir.as_deref())?, self.keep_images)?
+        };
+        if matches!(name, DataName::Folder(_) | DataName::Npz(_)) {
+            for warning in dataset.warnings()? {
+                tracing::warn!("{warning}");
+            }
+        }
+        Ok(dataset)
     }
 }
 
@@ -121,6 +216,26 @@ mod tests {
         let choice: DataChoice = "flowers.npz".parse().unwrap();
         assert_eq!(choice.dir, None);
         assert!("some/where".parse::<DataChoice>().is_err());
+        let error = "Cargo.toml".parse::<DataChoice>().unwrap_err().to_string();
+        assert!(error.contains("not a NumPy archive"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_of_data_that_would_not_be_used_is_refused() {
+        let problem = |data: &str, dir: &str| {
+            let args = DataArgs {
+                data: Some(data.parse().unwrap()),
+                data_dir: Some(dir.into()),
+                image_size: None,
+                skip_bad: false,
+                keep_images: 1,
+            };
+            args.name().unwrap_err().to_string()
+        };
+        let error = problem("digits", "flowers");
+        assert!(error.contains("--data-dir flowers would not be used"), "{error}");
+        let error = problem("a/b.npz", "flowers");
+        assert!(error.contains("--data is a path already"), "{error}");
     }
 
     #[test]

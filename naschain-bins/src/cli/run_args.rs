@@ -140,7 +140,8 @@ pub(crate) struct RunArgs {
     /// `--help` lists the rules
     #[arg(long, value_name = "NAME=VALUE")]
     pub rule: Vec<String>,
-    /// Folder of the run; an interrupted run in it resumes [default: runs/DATA-seedSEED]
+    /// Folder of the run; an interrupted run in it resumes [default: runs/DATA-seedSEED;
+    /// for own data DATA is its name and the start of its digest]
     #[arg(long, visible_alias = "run", value_name = "DIR")]
     pub out: Vec<PathBuf>,
     /// Whether miners of the reference network take part, which send no heartbeats.

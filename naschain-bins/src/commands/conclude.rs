@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use naschain_consensus::Row;
-use naschain_train::Dataset;
+use naschain_train::{Dataset, Model};
 
 use crate::artifacts::front;
 use crate::artifacts::front::FrontModel;
@@ -128,7 +128,10 @@ fn stored_models(dir: &Path, front: &[naschain_run::FrontMember]) -> Option<Vec<
     let complete = models.len() == front.len()
         && models.iter().zip(front).all(|(model, member)| {
             let weights = dir.join(&model.model).join(MODEL_FILE);
-            model.digest == member.measurement.digest && weights.is_file()
+            // A damaged model does not load.
+            let is_whole = |stored: Model| stored.digest == model.model_digest;
+            model.digest == member.measurement.digest
+                && Model::load(&weights).is_ok_and(is_whole)
         });
     complete.then_some(models)
 }

@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use naschain_core::{Digest, Shape};
 use naschain_train::{DataName, Dataset, Images};
 use serde::Serialize;
 
-use crate::cli::data_args::{DataChoice, image_shape, resized};
-use crate::cli::printable::printable;
+use crate::cli::data_args::{DataChoice, image_shape, left_out, resized};
+use crate::cli::data_folder::names_in;
+use crate::cli::printable::{printable, printable_lines};
 use crate::cli::program::print;
 
 /// `miner data`.
@@ -34,7 +35,7 @@ pub struct ListArgs {
 /// Flags of `miner data check`.
 #[derive(Args, Debug)]
 pub struct CheckArgs {
-    /// Folder with the files of one or more data sets, an .npz file, or the name of a data set
+    /// Folder of pictures or of the files of other data sets, an .npz file, or the name of a data set
     #[arg(value_name = "DIR|FILE.npz|NAME")]
     target: String,
     /// With a name, folder of the data set's files
@@ -43,6 +44,9 @@ pub struct CheckArgs {
     /// Size to which images of a folder are scaled: N for NxN in colour, or CxHxW [default: 32]
     #[arg(long, value_name = "N|CxHxW", value_parser = image_shape)]
     image_size: Option<Shape>,
+    /// Leave out pictures that cannot be read, and show what is left
+    #[arg(long)]
+    skip_bad: bool,
     /// Print a JSON array with one object per data set
     #[arg(long)]
     json: bool,
@@ -87,51 +91,8 @@ fn everywhere() -> Vec<Listed> {
 
 /// The data sets in a folder.
 fn found_in(dir: &Path) -> Result<Vec<Listed>> {
-    let mut names = DataName::all();
-    names.retain(|name| *name != DataName::Digits);
-    names.push(DataName::folder());
-    let mut archives = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(|error| unreadable(dir, &error))? {
-        let file = entry.map_err(|error| unreadable(dir, &error))?.file_name();
-        let name = file.to_str().filter(|name| name.ends_with(".npz"));
-        archives.extend(name.map(str::to_owned));
-    }
-    archives.sort_unstable();
-    names.extend(archives.iter().filter_map(|name| name.parse().ok()));
-    let found = names.into_iter().map(|name| Listed::find(name, Some(dir)));
-    let mut found: Vec<Listed> = found.filter(|listed| listed.found).collect();
-    distinguish_mnist(&mut found);
-    ensure!(
-        !found.is_empty(),
-        "no data set was found in {}; README.md lists the names of their files, and \
-         `miner data check NAME --data-dir {}` shows which are missing",
-        dir.display(),
-        dir.display()
-    );
-    Ok(found)
-}
-
-fn unreadable(dir: &Path, error: &std::io::Error) -> anyhow::Error {
-    anyhow::anyhow!("{}: {error}", dir.display())
-}
-
-/// Removes MNIST or Fashion-MNIST if both were found in one folder: their files have the same names,
-/// so only the folder's path can tell which one it is.
-fn distinguish_mnist(found: &mut Vec<Listed>) {
-    let path = |name: DataName| {
-        let listed = found.iter().find(|listed| listed.name == name);
-        listed.and_then(|listed| listed.path.clone())
-    };
-    let (fashion, mnist) = (path(DataName::FashionMnist), path(DataName::Mnist));
-    let Some(path) = mnist.filter(|path| fashion.as_ref() == Some(path)) else {
-        return;
-    };
-    let other = if path.to_string_lossy().contains("fashion") {
-        DataName::Mnist
-    } else {
-        DataName::FashionMnist
-    };
-    found.retain(|listed| listed.name != other);
+    let names = names_in(dir)?.into_iter();
+    Ok(names.map(|name| Listed::find(name, Some(dir))).collect())
 }
 
 impl Listed {
@@ -154,6 +115,10 @@ struct Checked {
     path: Option<PathBuf>,
     #[serde(flatten)]
     contents: Option<Contents>,
+    /// Pictures that cannot be read and were left out.
+    skipped: Vec<PathBuf>,
+    /// What is strange about the data.
+    warnings: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -186,7 +151,9 @@ struct Part {
 /// Reads the data sets, prints their contents, and fails if one is broken.
 pub fn check(args: &CheckArgs) -> Result<()> {
     let (names, dir) = args.names()?;
-    let checked = names.iter().map(|name| Checked::read(name, dir.as_deref()));
+    let checked = names
+        .iter()
+        .map(|name| Checked::read(name, dir.as_deref(), args.skip_bad));
     let checked: Vec<Checked> = checked.collect::<Result<_>>()?;
     if args.json {
         print(&(serde_json::to_string_pretty(&checked)? + "\n"))?;
@@ -205,39 +172,49 @@ impl CheckArgs {
     /// The data sets, and the folder to search for them.
     fn names(&self) -> Result<(Vec<DataName>, Option<PathBuf>)> {
         let target = Path::new(&self.target);
-        match self.target.parse::<DataChoice>() {
-            Ok(DataChoice { name, dir }) => {
-                let name = resized(&name, self.image_size)?;
-                Ok((vec![name], self.data_dir.clone().or(dir)))
-            }
-            Err(_) if target.is_dir() => {
-                let names = found_in(target)?.into_iter().map(|listed| listed.name);
-                let sized = names.map(|name| match name {
-                    DataName::Folder(_) => resized(&name, self.image_size),
-                    _ => Ok(name),
-                });
-                Ok((sized.collect::<Result<_>>()?, Some(target.to_owned())))
-            }
-            Err(error) => Err(anyhow::Error::new(error).context(format!(
-                "{} is neither a folder nor the name of a data set",
-                self.target
-            ))),
+        if target.is_dir() && self.target.parse::<DataName>().is_err() {
+            let sized = names_in(target)?.into_iter().map(|name| match name {
+                DataName::Folder(_) => resized(&name, self.image_size),
+                _ => Ok(name),
+            });
+            return Ok((sized.collect::<Result<_>>()?, Some(target.to_owned())));
         }
+        let context = || format!("{} is neither a folder nor the name of a data set", self.target);
+        let DataChoice { name, dir } = self.target.parse().with_context(context)?;
+        let name = resized(&name, self.image_size)?;
+        Ok((vec![name], self.data_dir.clone().or(dir)))
     }
 }
 
 impl Checked {
     /// Reads a data set. An error only if it is not found; what is wrong with its files is part of
     /// the result.
-    fn read(name: &DataName, dir: Option<&Path>) -> Result<Checked> {
-        let path = Dataset::find(name, dir)?;
-        let read = Dataset::load(name, dir);
-        Ok(Checked {
+    fn read(name: &DataName, dir: Option<&Path>, skip_bad: bool) -> Result<Checked> {
+        let mut checked = Checked {
             name: name.clone(),
-            path,
-            error: read.as_ref().err().map(ToString::to_string),
-            contents: read.ok().map(|dataset| Contents::new(&dataset)),
-        })
+            path: Dataset::find(name, dir)?,
+            contents: None,
+            skipped: Vec::new(),
+            warnings: Vec::new(),
+            error: None,
+        };
+        let read = if skip_bad {
+            Dataset::load_readable(name, dir)
+        } else {
+            Dataset::load(name, dir).map(|dataset| (dataset, Vec::new()))
+        };
+        match read {
+            Ok((dataset, skipped)) => {
+                checked.contents = Some(Contents::new(&dataset));
+                checked.warnings = dataset.warnings()?;
+                if !skipped.is_empty() {
+                    checked.warnings.insert(0, left_out(&skipped));
+                }
+                checked.skipped = skipped.into_iter().map(|bad| bad.path).collect();
+            }
+            Err(error) => checked.error = Some(error.to_string()),
+        }
+        Ok(checked)
     }
 
     fn text(&self) -> String {
@@ -248,8 +225,11 @@ impl Checked {
             (Some(contents), _) => text += &contents.text(),
             (None, problem) => {
                 let problem = problem.as_deref().unwrap_or_default();
-                text += &format!("  broken     {}\n", printable(problem));
+                text += &format!("  broken     {}\n", printable_lines(problem));
             }
+        }
+        for warning in &self.warnings {
+            text += &format!("  warning    {}\n", printable_lines(warning));
         }
         text
     }

@@ -28,7 +28,8 @@ pub struct ExportArgs {
     /// Export the model of `genomaster retrain` instead of that of the search
     #[arg(long)]
     retrained: bool,
-    /// Folder of the data set's files, if the genome must be trained again [default: as in search]
+    /// Folder of the data set's files, if the genome must be trained again [default:
+    /// where the search found them]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(flatten)]

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use naschain_train::{Model, probabilities, read_picture};
 use serde::Serialize;
 
 use crate::artifacts::models::MODEL_FILE;
 use crate::cli::printable::printable;
+use crate::cli::program::print;
 use crate::cli::run_args::DeviceArgs;
 
 /// Flags of the command.
@@ -16,7 +17,8 @@ use crate::cli::run_args::DeviceArgs;
 pub struct PredictArgs {
     /// Model: a safetensors file, the JSON description beside it, or a folder of a run's models
     model: PathBuf,
-    /// PNG or JPEG files; each is cropped around its centre and resized to the input of the model
+    /// PNG, JPEG, WebP, GIF or BMP files; each is cropped around its centre and resized to the input
+    /// of the model. One that cannot be read is reported, and the exit code is then 2
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Number of classes to print for each image, most probable first
@@ -33,8 +35,20 @@ pub struct PredictArgs {
 struct Prediction<'a> {
     image: &'a PathBuf,
     #[serde(flatten)]
-    best: Guess,
-    top: Vec<Guess>,
+    answer: Answer,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answer {
+    Classes {
+        #[serde(flatten)]
+        best: Guess,
+        top: Vec<Guess>,
+    },
+    Unreadable {
+        error: String,
+    },
 }
 
 #[derive(Clone, Serialize)]
@@ -45,8 +59,8 @@ struct Guess {
     probability: f64,
 }
 
-/// Returns what the command prints.
-pub fn predict(args: &PredictArgs) -> Result<String> {
+/// Prints the classes of every image that can be read, and fails if another cannot.
+pub fn predict(args: &PredictArgs) -> Result<()> {
     let options = args.device.options();
     options.device.check()?;
     let file = if args.model.is_dir() {
@@ -55,27 +69,53 @@ pub fn predict(args: &PredictArgs) -> Result<String> {
         args.model.clone()
     };
     let model = Model::load(&file)?;
+    let predictions = predictions(&model, args)?;
+    if args.json {
+        print(&(serde_json::to_string_pretty(&predictions)? + "\n"))?;
+    } else {
+        print(&predictions.iter().filter_map(line).collect::<String>())?;
+    }
+    let mut errors = predictions.iter().filter_map(|one| match &one.answer {
+        Answer::Unreadable { error } => Some(error),
+        Answer::Classes { .. } => None,
+    });
+    match (errors.next(), errors.count()) {
+        (None, _) => Ok(()),
+        (Some(error), 0) => bail!("{error}"),
+        (Some(error), more) => {
+            bail!("{} of {} images cannot be read; the first: {error}", more + 1, predictions.len())
+        }
+    }
+}
+
+fn predictions<'a>(model: &Model, args: &'a PredictArgs) -> Result<Vec<Prediction<'a>>> {
+    let (shape, classes) = (model.architecture.input, model.architecture.classes);
+    let mut read = Vec::new();
     let mut pixels = Vec::new();
     for image in &args.images {
-        let bytes = read_picture(image, model.architecture.input)?;
-        pixels.extend(bytes.into_iter().map(f32::from));
+        read.push(match read_picture(image, shape) {
+            Ok(bytes) => {
+                pixels.extend(bytes.into_iter().map(f32::from));
+                Ok(())
+            }
+            Err(error) => Err(error.to_string()),
+        });
     }
-    let logits = model.logits(&pixels, options)?;
-    let rows = logits.chunks_exact(model.architecture.classes);
-    let predictions = args.images.iter().zip(rows).map(|(image, logits)| {
-        let top = guesses(&model, logits, usize::from(args.top));
-        Prediction {
-            image,
-            best: top[0].clone(),
-            top,
-        }
+    let logits = model.logits(&pixels, args.device.options())?;
+    let mut rows = logits.chunks_exact(classes);
+    let answered = args.images.iter().zip(read).map(|(image, read)| {
+        let answer = match read {
+            Err(error) => Answer::Unreadable { error },
+            Ok(()) => {
+                let row = rows.next().context("the model has fewer answers than images")?;
+                let top = guesses(model, row, usize::from(args.top));
+                let best = top[0].clone();
+                Answer::Classes { best, top }
+            }
+        };
+        Ok(Prediction { image, answer })
     });
-    let predictions: Vec<Prediction> = predictions.collect();
-    if args.json {
-        Ok(serde_json::to_string_pretty(&predictions)? + "\n")
-    } else {
-        Ok(predictions.iter().map(line).collect())
-    }
+    answered.collect()
 }
 
 /// The `count` most probable classes; among equal ones, lower indices first.
@@ -90,13 +130,17 @@ fn guesses(model: &Model, logits: &[f32], count: usize) -> Vec<Guess> {
     ranked.into_iter().take(count).map(guess).collect()
 }
 
-fn line(prediction: &Prediction) -> String {
+/// The line of an image; an error is printed at the end instead.
+fn line(prediction: &Prediction<'_>) -> Option<String> {
+    let Answer::Classes { top, .. } = &prediction.answer else {
+        return None;
+    };
     // Class names are the model author's.
     let guess = |guess: &Guess| {
         let name = printable(&guess.name);
         format!("{name} {:.2} %", guess.probability * 100.0)
     };
-    let top: Vec<String> = prediction.top.iter().map(guess).collect();
+    let top: Vec<String> = top.iter().map(guess).collect();
     let image = prediction.image.display().to_string();
-    format!("{}: {}\n", printable(&image), top.join(", "))
+    Some(format!("{}: {}\n", printable(&image), top.join(", ")))
 }

@@ -21,7 +21,7 @@ pub struct RetrainArgs {
     /// Number of epochs, starting from new weights
     #[arg(long, allow_negative_numbers = true, value_name = "N")]
     epochs: u32,
-    /// Folder of the data set's files [default: as in search]
+    /// Folder of the data set's files [default: where the search found them]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(flatten)]

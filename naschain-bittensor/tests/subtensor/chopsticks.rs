@@ -16,12 +16,19 @@ impl Chopsticks {
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let raw = folder.join("raw.json");
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/subtensor/raw_genesis.mjs");
+        let script = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/subtensor/raw_genesis.mjs"
+        );
         let made = Command::new("node")
             .args([Path::new(script), modules, spec, &raw])
             .output()
             .expect("node is installed");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);

@@ -1,157 +1,171 @@
-//! Folders of image files with one folder per class: `train/CLASS/FILE` and `val/CLASS/FILE`.
+//! Folders of picture files with one folder per class: `train/CLASS/FILE` and `val/CLASS/FILE`, or
+//! `CLASS/FILE`, of which a fifth is kept for the test.
 
 use std::path::{Path, PathBuf};
 
-use naschain_core::Shape;
-use rayon::prelude::*;
+use naschain_core::{Purpose, Shape, Stream};
 
-use super::{Dataset, Images, files, picture};
+use super::pictures::{BadPicture, Listing, entries, has_pictures};
+use super::{Dataset, Images, files};
 use crate::Error;
 
 const TRAIN: &str = "train";
-/// Names of the test set's folder, in order of preference: ImageNet has both, and only `val` has
-/// labels.
-const TEST: [&str; 2] = ["val", "test"];
-const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
+/// Names of the test set's folder, in order of preference: ImageNet has `val` and `test`, and only
+/// `val` has labels.
+const TEST: [&str; 4] = ["val", "valid", "validation", "test"];
+/// One of this many pictures of a class is a test picture if the folder has no test set.
+const TEST_SHARE: usize = 5;
 
-/// The image files of one part, decoded on demand.
-#[derive(Clone, Debug)]
-pub(super) struct Pictures {
-    dir: PathBuf,
-    /// The classes' folder names in the order of the class numbers.
-    classes: Vec<String>,
-    /// For each image its file name within the class's folder.
-    names: Vec<Box<str>>,
+/// Where the pictures of a data set are.
+#[derive(Debug, PartialEq, Eq)]
+enum Layout {
+    /// `train/CLASS/FILE` and `val/CLASS/FILE`.
+    Parts { train: PathBuf, test: PathBuf },
+    /// `CLASS/FILE` in this folder, without a test set.
+    Classes(PathBuf),
+}
+
+impl Layout {
+    /// The layout of a folder, if it contains pictures of a data set.
+    fn of(dir: &Path) -> Option<Layout> {
+        let train = dir.join(TRAIN);
+        if train.is_dir() {
+            let tests = TEST.map(|test| dir.join(test));
+            let test = tests.into_iter().find(|test| test.is_dir());
+            return Some(match test {
+                Some(test) => Layout::Parts { train, test },
+                None => Layout::Classes(train),
+            });
+        }
+        let names = entries(dir).unwrap_or_default();
+        let classes = names.iter().filter(|name| has_pictures(&dir.join(name)));
+        (classes.take(2).count() == 2).then(|| Layout::Classes(dir.to_owned()))
+    }
+
+    fn listings(&self) -> Result<Vec<Listing>, Error> {
+        match self {
+            Layout::Classes(dir) => Ok(vec![Listing::of(dir)?]),
+            Layout::Parts { train, test } => {
+                let (train, test) = (Listing::of(train)?, Listing::of(test)?);
+                match missing_class(&train, &test).or_else(|| missing_class(&test, &train)) {
+                    Some(error) => Err(error),
+                    None => Ok(vec![train, test]),
+                }
+            }
+        }
+    }
+}
+
+/// The error for a class of `a` that `b` lacks.
+fn missing_class(a: &Listing, b: &Listing) -> Option<Error> {
+    let lacking = |class: &&String| !b.classes().contains(class);
+    let class = a.classes().iter().find(lacking)?;
+    let name = a.dir().file_name().unwrap_or_default().to_string_lossy();
+    let problem = format!("there is no folder {class:?}, although {name} has one");
+    Some(files::malformed(b.dir(), problem))
 }
 
 /// Whether `dir` has the folders of a data set.
 pub(super) fn has_layout(dir: &Path) -> bool {
-    dir.join(TRAIN).is_dir() && TEST.iter().any(|test| dir.join(test).is_dir())
+    Layout::of(dir).is_some()
 }
 
-pub(super) fn dataset(name: String, dir: &Path, shape: Shape) -> Result<Dataset, Error> {
-    let train = Part::find(&dir.join(TRAIN))?;
-    let test = TEST.map(|test| dir.join(test));
-    let test = test.iter().find(|dir| dir.is_dir()).unwrap_or(&test[0]);
-    let test = Part::find(test)?;
-    let other = |a: &Part, b: &Part| {
-        let lacking = |class: &&String| !b.pictures.classes.contains(class);
-        let class = a.pictures.classes.iter().find(lacking)?;
-        let problem = format!(
-            "there is no folder {class:?}, although {} has one",
-            a.name()
-        );
-        Some(files::malformed(&b.pictures.dir, problem))
+/// Reads the folder `dir`. Bad pictures are an error, or are left out and returned if `skip_bad` is
+/// set.
+pub(super) fn dataset(
+    name: String,
+    dir: &Path,
+    shape: Shape,
+    skip_bad: bool,
+) -> Result<(Dataset, Vec<BadPicture>), Error> {
+    let layout = Layout::of(dir).ok_or_else(|| {
+        let problem =
+            "it has no folders of pictures: train/CLASS/FILE and val/CLASS/FILE, or CLASS/FILE";
+        files::malformed(dir, problem)
+    })?;
+    let listings = layout.listings()?;
+    let bad = match read(&name, &listings, shape)? {
+        Ok(dataset) => return Ok((dataset, Vec::new())),
+        Err(bad) => bad,
     };
-    if let Some(error) = other(&train, &test).or_else(|| other(&test, &train)) {
-        return Err(error);
+    let refused = |bad| Error::BadPictures {
+        dir: dir.to_owned(),
+        pictures: listings
+            .iter()
+            .map(|part| part.len() + part.bad.len())
+            .sum(),
+        bad,
+    };
+    if !skip_bad {
+        return Err(refused(bad));
     }
-    let class_names = train.pictures.classes.clone();
-    let [train, test] = [train, test].map(|part| part.images(shape));
-    Dataset::new(name, class_names.len(), train?, test?)?.with_class_names(class_names)
-}
-
-/// The image files of one part with their labels.
-struct Part {
-    pictures: Pictures,
-    labels: Vec<u16>,
-}
-
-impl Part {
-    fn find(dir: &Path) -> Result<Part, Error> {
-        let is_class = |name: &String| dir.join(name).is_dir();
-        let classes: Vec<String> = entries(dir)?.into_iter().filter(is_class).collect();
-        let count = classes.len();
-        if !(2..=1 << 16).contains(&count) {
-            let problem =
-                format!("it has {count} folders; there must be one per class, 2 to 65536");
-            return Err(files::malformed(dir, problem));
-        }
-        let mut part = Part {
-            pictures: Pictures {
-                dir: dir.to_owned(),
-                classes: Vec::new(),
-                names: Vec::new(),
-            },
-            labels: Vec::new(),
-        };
-        for (label, class) in (0..=u16::MAX).zip(&classes) {
-            let dir = dir.join(class);
-            let before = part.labels.len();
-            for name in entries(&dir)?.into_iter().filter(|name| is_picture(name)) {
-                let path = dir.join(&name);
-                // Reading a named pipe would block for ever.
-                if !path.is_file() {
-                    let problem = "it has an image file's extension but is not a file";
-                    return Err(files::malformed(&path, problem));
-                }
-                part.pictures.names.push(name.into_boxed_str());
-            }
-            part.labels.resize(part.pictures.names.len(), label);
-            if part.labels.len() == before {
-                let problem = "it contains no .png, .jpg or .jpeg files";
-                return Err(files::malformed(&dir, problem));
-            }
-        }
-        part.pictures.classes = classes;
-        Ok(part)
-    }
-
-    fn images(self, shape: Shape) -> Result<Images, Error> {
-        Images::from_files(shape, self.pictures, self.labels)
-    }
-
-    fn name(&self) -> String {
-        let name = self.pictures.dir.file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
+    // Left out before the test set is drawn: the data set is the one of a folder without them.
+    let good = listings.iter().map(|listing| listing.without(&bad));
+    let good: Vec<Listing> = good.collect::<Result<_, Error>>()?;
+    match read(&name, &good, shape)? {
+        Ok(dataset) => Ok((dataset, bad)),
+        // A file that changed in the meantime.
+        Err(more) => Err(refused(more)),
     }
 }
 
-impl Pictures {
-    /// Decodes some images in parallel; the pixels are in the order of `indices`.
-    pub(super) fn read(
-        &self,
-        indices: &[usize],
-        labels: &[u16],
-        shape: Shape,
-    ) -> Result<Vec<u8>, Error> {
-        let mut pixels = vec![0; indices.len() * shape.len()];
-        let images = pixels.par_chunks_exact_mut(shape.len());
-        let read = images.zip(indices).map(|(pixels, &index)| {
-            let class = &self.classes[usize::from(labels[index])];
-            let path = self.dir.join(class).join(&*self.names[index]);
-            picture::read(&path, shape, pixels)
-        });
-        // Report the first image's error, independently of thread timing.
-        let read: Vec<Result<(), Error>> = read.collect();
-        read.into_iter().collect::<Result<(), Error>>()?;
-        Ok(pixels)
-    }
-}
-
-/// The non-hidden names in a folder, sorted by bytes, so that the order is equal on every machine.
-fn entries(dir: &Path) -> Result<Vec<String>, Error> {
-    let io = |source| files::io(dir, source);
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(io)? {
-        let name = entry.map_err(io)?.file_name();
-        let name = name.into_string().map_err(|name| {
-            let problem = format!("the file name {name:?} is not UTF-8; rename it");
-            files::malformed(dir, problem)
-        })?;
-        if !name.starts_with('.') {
-            names.push(name);
+/// Reads all pictures: the data set, or those that are bad.
+fn read(
+    name: &str,
+    listings: &[Listing],
+    shape: Shape,
+) -> Result<Result<Dataset, Vec<BadPicture>>, Error> {
+    let (train, test) = match listings {
+        [train, test] => (train.clone(), test.clone()),
+        [all, ..] => split(all)?,
+        [] => return Ok(Err(Vec::new())),
+    };
+    let classes = train.classes().to_vec();
+    let mut bad: Vec<BadPicture> = listings.iter().flat_map(|part| part.bad.clone()).collect();
+    let mut parts = Vec::new();
+    for part in [train, test] {
+        match Images::from_files(shape, part) {
+            Ok(images) => parts.push(images),
+            Err(of_part) => bad.extend(of_part),
         }
     }
-    names.sort_unstable();
-    Ok(names)
+    match <[Images; 2]>::try_from(parts) {
+        Ok([train, test]) if bad.is_empty() => {
+            let dataset = Dataset::new(name, classes.len(), train, test)?;
+            Ok(Ok(dataset.with_class_names(classes)?))
+        }
+        _ => {
+            bad.sort_by(|a, b| a.path.cmp(&b.path));
+            Ok(Err(bad))
+        }
+    }
 }
 
-fn is_picture(name: &str) -> bool {
-    let extension = Path::new(name).extension().unwrap_or_default();
-    EXTENSIONS
-        .iter()
-        .any(|known| extension.eq_ignore_ascii_case(known))
+/// Draws a fifth of each class as test pictures, at least one. The seed is fixed and independent of
+/// a run's, so that everybody who has the folder has the same test set: class number `c` of `n`
+/// pictures, in the order of their names, keeps the first `n / 5` numbers of the permutation of the
+/// stream with seed 0, purpose `Split`, epoch 0, index `c`.
+fn split(all: &Listing) -> Result<(Listing, Listing), Error> {
+    let (mut train, mut test) = (Vec::new(), Vec::new());
+    let mut first = 0;
+    for class in all.labels.chunk_by(|a, b| a == b) {
+        let (count, label) = (class.len(), class[0]);
+        if count < 2 {
+            let dir = all.dir().join(&all.classes()[usize::from(label)]);
+            let problem = "it has 1 picture; a class needs at least 2, because a fifth of each is kept for the test";
+            return Err(files::malformed(&dir, problem));
+        }
+        let order = Stream::new(0, Purpose::Split, 0, u64::from(label)).permutation(count);
+        let (of_test, of_train) = order.split_at((count / TEST_SHARE).max(1));
+        test.extend(of_test.iter().map(|index| first + index));
+        train.extend(of_train.iter().map(|index| first + index));
+        first += count;
+    }
+    train.sort_unstable();
+    test.sort_unstable();
+    let mut train = all.select(&train);
+    train.ignored = all.ignored;
+    Ok((train, all.select(&test)))
 }
 
 #[cfg(test)]

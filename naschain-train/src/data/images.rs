@@ -3,7 +3,7 @@
 use naschain_core::{Digest, Shape};
 
 use super::Moments;
-use super::folder::Pictures;
+use super::pictures::{BadPicture, Listing, Pictures, first_error};
 use crate::Error;
 
 /// Images read at a time when all are scanned.
@@ -23,7 +23,19 @@ pub struct Images {
 #[derive(Clone, Debug)]
 enum Pixels {
     Memory(Vec<u8>),
-    Files(Pictures),
+    Files(FileImages),
+    /// The pixels of files, kept in memory.
+    Kept(Vec<u8>, FileImages),
+}
+
+/// Images in files, and what was noticed when they were listed and decoded.
+#[derive(Clone, Debug)]
+pub(super) struct FileImages {
+    pictures: Pictures,
+    /// How many were smaller than the shape of the images.
+    pub(super) enlarged: usize,
+    /// How many files beside them are not pictures by their names.
+    pub(super) ignored: usize,
 }
 
 /// Digest and statistics, computed in one scan of all images.
@@ -32,6 +44,45 @@ struct Contents {
     digest: Digest,
     /// Histogram of pixel values for each colour plane.
     counts: Vec<[u64; 256]>,
+}
+
+/// Computes [`Contents`].
+struct Scan {
+    shape: Shape,
+    hasher: blake3::Hasher,
+    counts: Vec<[u64; 256]>,
+}
+
+impl Scan {
+    fn new(shape: Shape) -> Scan {
+        Scan {
+            shape,
+            hasher: blake3::Hasher::new(),
+            counts: vec![[0; 256]; shape.channels],
+        }
+    }
+
+    /// Adds the pixels of whole images.
+    fn add(&mut self, pixels: &[u8]) {
+        self.hasher.update(pixels);
+        let planes = pixels.chunks_exact(self.shape.height * self.shape.width);
+        for (index, plane) in planes.enumerate() {
+            let counts = &mut self.counts[index % self.shape.channels];
+            for &pixel in plane {
+                counts[usize::from(pixel)] += 1;
+            }
+        }
+    }
+
+    fn finish(mut self, labels: &[u16]) -> Contents {
+        for label in labels {
+            self.hasher.update(&label.to_le_bytes());
+        }
+        Contents {
+            digest: Digest(*self.hasher.finalize().as_bytes()),
+            counts: self.counts,
+        }
+    }
 }
 
 impl PartialEq for Images {
@@ -66,46 +117,52 @@ impl Images {
             let labels = labels.len();
             return Err(Error::LabelCount { labels, images });
         }
-        Images::scan(shape, Pixels::Memory(pixels), labels)
+        let mut scan = Scan::new(shape);
+        scan.add(&pixels);
+        Ok(Images {
+            shape,
+            contents: scan.finish(&labels),
+            labels,
+            pixels: Pixels::Memory(pixels),
+        })
     }
 
     /// Images that stay in their files. Each is decoded once here, for digest and statistics.
-    pub(super) fn from_files(
-        shape: Shape,
-        pictures: Pictures,
-        labels: Vec<u16>,
-    ) -> Result<Images, Error> {
-        Images::scan(shape, Pixels::Files(pictures), labels)
-    }
-
-    fn scan(shape: Shape, pixels: Pixels, labels: Vec<u16>) -> Result<Images, Error> {
-        let mut images = Images {
-            shape,
+    ///
+    /// # Errors
+    /// All files that cannot be decoded.
+    pub(super) fn from_files(shape: Shape, listing: Listing) -> Result<Images, Vec<BadPicture>> {
+        let Listing {
+            pictures,
             labels,
-            pixels,
-            contents: Contents {
-                digest: Digest([0; 32]),
-                counts: vec![[0; 256]; shape.channels],
-            },
-        };
-        let mut hasher = blake3::Hasher::new();
-        let indices: Vec<usize> = (0..images.len()).collect();
+            ignored,
+            ..
+        } = listing;
+        let (mut scan, mut bad, mut enlarged) = (Scan::new(shape), Vec::new(), 0);
+        let indices: Vec<usize> = (0..labels.len()).collect();
         for indices in indices.chunks(CHUNK) {
-            let pixels = images.pixels(indices)?;
-            hasher.update(&pixels);
-            let planes = pixels.chunks_exact(shape.height * shape.width);
-            for (index, plane) in planes.enumerate() {
-                let counts = &mut images.contents.counts[index % shape.channels];
-                for &pixel in plane {
-                    counts[usize::from(pixel)] += 1;
+            match pictures.read(indices, &labels, shape) {
+                Ok(decoded) => {
+                    scan.add(&decoded.pixels);
+                    enlarged += decoded.enlarged;
                 }
+                Err(of_chunk) => bad.extend(of_chunk),
             }
         }
-        for label in &images.labels {
-            hasher.update(&label.to_le_bytes());
+        if !bad.is_empty() {
+            return Err(bad);
         }
-        images.contents.digest = Digest(*hasher.finalize().as_bytes());
-        Ok(images)
+        let files = FileImages {
+            pictures,
+            enlarged,
+            ignored,
+        };
+        Ok(Images {
+            shape,
+            contents: scan.finish(&labels),
+            labels,
+            pixels: Pixels::Files(files),
+        })
     }
 
     /// The number of images.
@@ -135,8 +192,7 @@ impl Images {
     /// depend on them.
     ///
     /// # Errors
-    /// [`Error::NoSuchImage`]; [`Error::Io`] and [`Error::Malformed`] when a file has changed since
-    /// it was listed.
+    /// [`Error::NoSuchImage`]; [`Error::Malformed`] when a file has changed since it was listed.
     pub fn pixels(&self, indices: &[usize]) -> Result<Vec<u8>, Error> {
         let images = self.len();
         if let Some(&index) = indices.iter().find(|&&index| index >= images) {
@@ -144,14 +200,17 @@ impl Images {
         }
         let size = self.shape.len();
         match &self.pixels {
-            Pixels::Memory(all) => {
+            Pixels::Memory(all) | Pixels::Kept(all, _) => {
                 let mut pixels = Vec::with_capacity(indices.len() * size);
                 for index in indices {
                     pixels.extend_from_slice(&all[index * size..][..size]);
                 }
                 Ok(pixels)
             }
-            Pixels::Files(pictures) => pictures.read(indices, &self.labels, self.shape),
+            Pixels::Files(files) => {
+                let read = files.pictures.read(indices, &self.labels, self.shape);
+                read.map(|decoded| decoded.pixels).map_err(first_error)
+            }
         }
     }
 
@@ -167,9 +226,34 @@ impl Images {
     /// Decodes images in files into memory if they take at most `max_bytes`.
     pub(super) fn into_memory(self, max_bytes: u64) -> Result<Images, Error> {
         let bytes = self.len() as u64 * self.shape.len() as u64;
-        match self.pixels {
-            Pixels::Files(_) if bytes <= max_bytes => self.in_memory(),
+        match &self.pixels {
+            Pixels::Files(files) if bytes <= max_bytes => {
+                let mut copy = self.in_memory()?;
+                if let Pixels::Memory(pixels) = copy.pixels {
+                    copy.pixels = Pixels::Kept(pixels, files.clone());
+                }
+                Ok(copy)
+            }
             _ => Ok(self),
+        }
+    }
+
+    /// What was noticed about the files, if the images are of files.
+    pub(super) fn files(&self) -> Option<&FileImages> {
+        match &self.pixels {
+            Pixels::Memory(_) => None,
+            Pixels::Files(files) | Pixels::Kept(_, files) => Some(files),
+        }
+    }
+
+    /// The file of an image, or its number.
+    pub(super) fn place(&self, index: usize) -> String {
+        match self.files() {
+            Some(files) => {
+                let path = files.pictures.path(index, self.labels[index]);
+                path.display().to_string()
+            }
+            None => format!("image {index}"),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod array;
 mod cifar;
+mod decode;
 mod digits;
 mod files;
 mod folder;
@@ -12,7 +13,9 @@ mod name;
 mod npy;
 mod npz;
 mod picture;
+mod pictures;
 mod places;
+mod warnings;
 
 use std::path::{Path, PathBuf};
 
@@ -22,16 +25,17 @@ use crate::Error;
 pub use images::Images;
 pub use moments::Moments;
 pub use name::{DataName, Emnist};
+pub use pictures::BadPicture;
 
-/// Reads a PNG or JPEG file as an image of `shape`: channels × height × width pixels, plane by
+/// Reads a PNG, JPEG, WebP, GIF (its first frame) or BMP file as an image of `shape`: channels × height × width pixels, plane by
 /// plane, from 0 to 255.
 ///
 /// The largest centred part with the shape's aspect ratio is resized to the shape. Grey images are
 /// converted to colour and colour images to grey as the number of channels requires.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Malformed`] for a file that is not a PNG or JPEG image, or a shape with
-/// neither 1 nor 3 channels.
+/// [`Error::Io`]; [`Error::Malformed`] for a file that is none of these, or a shape with neither 1
+/// nor 3 channels.
 pub fn read_picture(path: &Path, shape: Shape) -> Result<Vec<u8>, Error> {
     if ![1, 3].contains(&shape.channels) {
         return Err(Error::Malformed {
@@ -116,22 +120,45 @@ impl Dataset {
     /// once here, in parallel, for the digest, and then whenever it is needed.
     ///
     /// # Errors
-    /// [`Error::DataNotFound`] with every folder that was searched, [`Error::Io`], or
-    /// [`Error::Malformed`].
+    /// [`Error::DataNotFound`] with every folder that was searched, [`Error::Io`],
+    /// [`Error::Malformed`], or [`Error::BadPictures`] with all files of a folder that cannot be
+    /// read.
     pub fn load(name: &DataName, data_dir: Option<&Path>) -> Result<Dataset, Error> {
+        let (dataset, _) = Dataset::load_from(name, data_dir, false)?;
+        Ok(dataset)
+    }
+
+    /// As [`Dataset::load`], without the pictures of a folder that cannot be read, which are
+    /// returned too. The digest is that of a folder without these files.
+    ///
+    /// # Errors
+    /// As for [`Dataset::load`]; [`Error::Malformed`] for a class of which no picture can be read.
+    pub fn load_readable(
+        name: &DataName,
+        data_dir: Option<&Path>,
+    ) -> Result<(Dataset, Vec<BadPicture>), Error> {
+        Dataset::load_from(name, data_dir, true)
+    }
+
+    fn load_from(
+        name: &DataName,
+        data_dir: Option<&Path>,
+        skip_bad: bool,
+    ) -> Result<(Dataset, Vec<BadPicture>), Error> {
         let Some(found) = Dataset::find(name, data_dir)? else {
-            return Ok(Dataset::digits());
+            return Ok((Dataset::digits(), Vec::new()));
         };
         let written = name.to_string();
-        match name {
+        let dataset = match name {
+            DataName::Folder(shape) => return folder::dataset(written, &found, *shape, skip_bad),
             DataName::Digits => Ok(Dataset::digits()),
             DataName::FashionMnist | DataName::Mnist => idx::mnist(written, &found),
             DataName::Emnist(split) => idx::emnist(written, *split, &found),
             DataName::Cifar10 => cifar::cifar10(written, &found),
             DataName::Cifar100 => cifar::cifar100(written, &found),
-            DataName::Folder(shape) => folder::dataset(written, &found, *shape),
             DataName::Npz(_) => npz::dataset(written, &found),
-        }
+        };
+        dataset.map(|dataset| (dataset, Vec::new()))
     }
 
     /// The folder or file that [`Dataset::load`] would read; `None` for the embedded digits.
@@ -172,6 +199,18 @@ impl Dataset {
         } else {
             Err(Error::ClassNames { names, classes })
         }
+    }
+
+    /// What is strange about the data, one sentence each, for the user to look at: classes of few
+    /// images or much larger than others, images of one colour, enlarged images, images that occur
+    /// in both parts or in two classes, classes that look alike.
+    ///
+    /// Reads all images once. Memory is 24 bytes per image and 1 KiB per class and channel.
+    ///
+    /// # Errors
+    /// As for [`Images::pixels`].
+    pub fn warnings(&self) -> Result<Vec<String>, Error> {
+        warnings::of(self)
     }
 
     /// Class names in the order of the class numbers; empty if classes only have numbers.

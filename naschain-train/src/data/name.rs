@@ -40,8 +40,8 @@ pub enum DataName {
     Cifar10,
     /// CIFAR-100 (Krizhevsky 2009): the same with 100 classes, the fine labels, binary version.
     Cifar100,
-    /// A folder of PNG and JPEG files, `train/CLASS/FILE` and `val/CLASS/FILE`, resized to this
-    /// shape; written `folder-3x32x32`.
+    /// A folder of pictures, `train/CLASS/FILE` and `val/CLASS/FILE` or `CLASS/FILE`, resized to
+    /// this shape; written `folder-3x32x32`.
     Folder(Shape),
     /// A NumPy archive of the arrays `x` and `y`, named by its file name without folders.
     Npz(String),
@@ -145,9 +145,6 @@ impl FromStr for DataName {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let unknown = || Error::UnknownData {
-            found: text.to_owned(),
-        };
         if let Some(name) = DataName::all().into_iter().find(|n| n.to_string() == text) {
             return Ok(name);
         }
@@ -163,8 +160,27 @@ impl FromStr for DataName {
         if plain && text.ends_with(".npz") {
             return Ok(DataName::Npz(text.to_owned()));
         }
-        Err(unknown())
+        Err(Error::UnknownData {
+            found: text.to_owned(),
+            similar: similar(text).map(|name| name.to_string()),
+        })
     }
+}
+
+/// The data set whose name differs from `text` only in case and punctuation, or by at most two
+/// letters of it.
+fn similar(text: &str) -> Option<DataName> {
+    let letters = |name: &str| -> String {
+        let letters = name.chars().filter(char::is_ascii_alphanumeric);
+        letters.map(|letter| letter.to_ascii_lowercase()).collect()
+    };
+    let found = letters(text);
+    let distance =
+        |name: &DataName| strsim::damerau_levenshtein(&found, &letters(&name.to_string()));
+    // Names are short: a long text is no misspelt name, and would take long to compare.
+    let names = DataName::all().into_iter().filter(|_| text.len() <= 64);
+    let nearest = names.min_by_key(distance);
+    nearest.filter(|name| distance(name) <= 2.min(found.len() / 3))
 }
 
 /// Parses a shape of 1 or 3 channels and a supported size.
@@ -213,10 +229,22 @@ mod tests {
 
     #[test]
     fn unknown_names_are_rejected() {
-        let wrong = ["imagenet", "emnist", "a/b.npz", "..\\b.npz", ".npz"];
+        let wrong = ["imagenet", "flowers", "a/b.npz", "..\\b.npz", ".npz"];
         for wrong in wrong {
             let error = wrong.parse::<DataName>().unwrap_err().to_string();
             assert!(error.contains("unknown data set"), "{error}");
+            assert!(!error.contains("did you mean"), "{error}");
+        }
+        for (wrong, right) in [
+            ("Fashion-MNIST", "fashion-mnist"),
+            ("fashionmnist", "fashion-mnist"),
+            ("CIFAR-10", "cifar10"),
+            ("cifar_100", "cifar100"),
+            ("mnits", "mnist"),
+            ("EMNIST/letters", "emnist-letters"),
+        ] {
+            let error = wrong.parse::<DataName>().unwrap_err().to_string();
+            assert!(error.contains(&format!("did you mean {right}?")), "{error}");
         }
         for wrong in ["2x8x8", "3x4097x8", "3x0x8", "8", ""] {
             let name = format!("folder-{wrong}").parse::<DataName>();

@@ -1,38 +1,23 @@
-//! Decodes one PNG or JPEG file and resizes it to a given shape.
+//! Reads one picture and resizes it to a given shape.
 
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::path::Path;
 
-use image::codecs::png::PngDecoder;
+use image::DynamicImage;
 use image::imageops::FilterType;
-use image::{DynamicImage, GrayImage, ImageDecoder, RgbImage};
 use naschain_core::Shape;
-use zune_jpeg::JpegDecoder;
-use zune_jpeg::zune_core::bytestream::ZCursor;
-use zune_jpeg::zune_core::colorspace::ColorSpace;
-use zune_jpeg::zune_core::options::DecoderOptions;
 
+use super::decode::{MAX_BYTES, decode};
 use crate::Error;
-
-/// Limits of file and image size, to bound memory.
-const MAX_BYTES: u64 = 1 << 28;
-const MAX_PIXELS: usize = 1 << 26;
-const MAX_SIDE: usize = 1 << 15;
-/// Maximum compression ratio of deflate (<https://zlib.net/zlib_tech.html>).
-const MAX_DEFLATE_RATIO: usize = 1032;
-/// Bound for JPEG, where a block of 8×8 pixels takes at least one bit.
-const MAX_PIXELS_PER_BYTE: usize = 512;
-/// The second byte of the EOI marker that ends every JPEG (ITU-T T.81, B.1.1.3).
-const END_OF_IMAGE: u8 = 0xd9;
 
 /// Reads an image into `pixels`, plane by plane.
 ///
 /// The largest centred part with the aspect ratio of `shape` is cropped and resized (linear
 /// interpolation with antialiasing). An image that already has the shape is not resampled. Grey
 /// images are converted to colour and colour images to grey as the number of channels requires;
-/// transparency and orientation tags are ignored.
-pub(super) fn read(path: &Path, shape: Shape, pixels: &mut [u8]) -> Result<(), Error> {
+/// transparency and orientation tags are ignored. Returns whether the image was enlarged.
+pub(super) fn read(path: &Path, shape: Shape, pixels: &mut [u8]) -> Result<bool, Error> {
     let io = |source| Error::Io {
         path: path.to_owned(),
         source,
@@ -45,127 +30,10 @@ pub(super) fn read(path: &Path, shape: Shape, pixels: &mut [u8]) -> Result<(), E
         path: path.to_owned(),
         problem,
     })?;
+    let enlarged =
+        (image.width() as usize) < shape.width || (image.height() as usize) < shape.height;
     fit(image, shape, pixels);
-    Ok(())
-}
-
-fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("the file is larger than {MAX_BYTES} bytes"));
-    }
-    // File extensions are wrong even in well-known data sets, so the first bytes decide.
-    if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-        decode_png(bytes)
-    } else if bytes.starts_with(&[0xff, 0xd8, 0xff]) {
-        decode_jpeg(bytes)
-    } else {
-        let first = &bytes[..bytes.len().min(8)];
-        Err(format!(
-            "it is neither PNG nor JPEG: it starts with {first:02x?}"
-        ))
-    }
-}
-
-fn decode_png(bytes: &[u8]) -> Result<DynamicImage, String> {
-    let undecodable = |error| format!("the PNG cannot be decoded: {error}");
-    let mut limits = image::Limits::default();
-    limits.max_image_width = Some(MAX_SIDE as u32);
-    limits.max_image_height = Some(MAX_SIDE as u32);
-    let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(undecodable)?;
-    let (width, height) = decoder.dimensions();
-    let max = bytes.len() * MAX_DEFLATE_RATIO * 8 / bits_per_pixel(bytes);
-    check_size(width as usize, height as usize, bytes.len(), max)?;
-    DynamicImage::from_decoder(decoder).map_err(undecodable)
-}
-
-/// Bits per stored pixel, from the header, which is always the first chunk (PNG specification,
-/// 11.2.1). The decoder reports the palette's colours instead of the stored indices.
-fn bits_per_pixel(png: &[u8]) -> usize {
-    let (depth, colours) = match png.get(24..26) {
-        Some(&[depth, colours]) => (depth, colours),
-        _ => return 1,
-    };
-    let channels = match colours {
-        2 => 3,
-        4 => 2,
-        6 => 4,
-        _ => 1,
-    };
-    usize::from(depth.max(1)) * channels
-}
-
-/// Uses the decoder of the image crate directly, in strict mode: through that crate a truncated
-/// JPEG decodes without an error. Without SIMD, so that no bit depends on the processor.
-fn decode_jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
-    let undecodable = |error| format!("the JPEG cannot be decoded: {error}");
-    let options = DecoderOptions::default()
-        .set_strict_mode(true)
-        .set_use_unsafe(false)
-        .set_max_width(MAX_SIDE)
-        .set_max_height(MAX_SIDE);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(undecodable)?;
-    let (width, height) = decoder.dimensions().unwrap_or_default();
-    let max = bytes.len() * MAX_PIXELS_PER_BYTE;
-    check_size(width, height, bytes.len(), max)?;
-    let grey = decoder.input_colorspace() == Some(ColorSpace::Luma);
-    let colours = if grey {
-        ColorSpace::Luma
-    } else {
-        ColorSpace::RGB
-    };
-    decoder.set_options(options.jpeg_set_out_colorspace(colours));
-    let pixels = decoder.decode().map_err(undecodable)?;
-    // The decoder does not notice when the last few bytes are missing.
-    if !has_end(bytes) {
-        return Err("the JPEG cannot be decoded: it is truncated".to_owned());
-    }
-    let (width, height) = (width as u32, height as u32);
-    let image = if grey {
-        GrayImage::from_raw(width, height, pixels).map(DynamicImage::from)
-    } else {
-        RgbImage::from_raw(width, height, pixels).map(DynamicImage::from)
-    };
-    image.ok_or_else(|| "the JPEG has fewer pixels than its header says".to_owned())
-}
-
-/// Whether a JPEG has its EOI marker. Segments are skipped by their lengths, because one may
-/// contain a thumbnail with its own marker.
-fn has_end(jpeg: &[u8]) -> bool {
-    // Excludes stuffed bytes of compressed data, fill bytes and markers without a length (ITU-T
-    // T.81, B.1.1).
-    let is_segment =
-        |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 1 | 0xd0..=0xd8 | 0xff);
-    let mut rest = jpeg;
-    while let Some(place) = rest.windows(2).position(is_segment) {
-        if rest[place + 1] == END_OF_IMAGE {
-            return true;
-        }
-        let Some(&[high, low]) = rest.get(place + 2..place + 4) else {
-            return false;
-        };
-        let length = usize::from(u16::from_be_bytes([high, low]));
-        rest = rest.get(place + 2 + length..).unwrap_or(&[]);
-    }
-    false
-}
-
-/// Checks an image's size before memory is allocated for its pixels. A file of `bytes` bytes can
-/// hold `max` pixels.
-fn check_size(width: usize, height: usize, bytes: usize, max: usize) -> Result<(), String> {
-    let pixels = width * height;
-    if !(1..=MAX_PIXELS).contains(&pixels) {
-        return Err(format!(
-            "the image is {width}x{height}; it must have 1 to {MAX_PIXELS} pixels"
-        ));
-    }
-    if pixels <= max {
-        Ok(())
-    } else {
-        Err(format!(
-            "the image is {width}x{height}; a file of {bytes} bytes is too small for that many pixels"
-        ))
-    }
+    Ok(enlarged)
 }
 
 fn fit(image: DynamicImage, shape: Shape, pixels: &mut [u8]) {
@@ -248,6 +116,19 @@ mod tests {
     }
 
     #[test]
+    fn webp_gif_and_bmp_show_the_same_picture() {
+        let png = pixels("picture.png", "3x30x40");
+        for lossless in ["picture.bmp", "lossless.webp"] {
+            assert_eq!(pixels(lossless, "3x30x40"), png, "{lossless}");
+        }
+        let mean = mean_distance(&pixels("picture.webp", "3x30x40"), &png);
+        assert!(mean < 4.0, "{mean}");
+        // 256 colours.
+        let mean = mean_distance(&pixels("picture.gif", "3x30x40"), &png);
+        assert!(mean < 8.0, "{mean}");
+    }
+
+    #[test]
     fn grey_and_colour_are_converted() {
         let grey = pixels("grey.png", "1x30x40");
         assert_eq!(
@@ -268,7 +149,15 @@ mod tests {
 
     #[test]
     fn truncated_files_and_other_formats_are_rejected() {
-        for name in ["picture.png", "picture.jpg", "progressive.jpg", "grey.jpg"] {
+        for name in [
+            "picture.png",
+            "picture.jpg",
+            "progressive.jpg",
+            "grey.jpg",
+            "picture.bmp",
+            "picture.webp",
+            "lossless.webp",
+        ] {
             let whole = std::fs::read(fixture(name)).unwrap();
             assert!(decode(&whole).is_ok());
             for length in 0..whole.len() - 16 {
@@ -285,7 +174,10 @@ mod tests {
                 assert!(decode(&whole[..length]).is_err(), "{name} {length}");
             }
         }
-        let error = decode(b"GIF89a").unwrap_err();
-        assert!(error.contains("neither PNG nor JPEG"), "{error}");
+        let error = decode(b"II*\0").unwrap_err();
+        assert!(
+            error.contains("it is not PNG, JPEG, WebP, GIF or BMP"),
+            "{error}"
+        );
     }
 }

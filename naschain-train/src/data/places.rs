@@ -26,8 +26,8 @@ impl Search {
                 &[&own, "emnist", "emnist/gzip", "gzip"],
             ),
             DataName::Folder(_) => (
-                "train and val",
-                "pass the folder that contains train/CLASS/FILE and val/CLASS/FILE as --data-dir",
+                "folders of pictures",
+                "pass the folder that contains CLASS/FILE, or train/CLASS/FILE and val/CLASS/FILE, as --data",
                 &["folder"],
             ),
             DataName::Npz(file) => (file, "pass the file or its folder as --data-dir", &[]),
