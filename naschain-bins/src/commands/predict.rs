@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use naschain_train::{Model, probabilities, read_picture};
 use serde::Serialize;
@@ -75,17 +75,19 @@ pub fn predict(args: &PredictArgs) -> Result<()> {
     } else {
         print(&predictions.iter().filter_map(line).collect::<String>())?;
     }
-    let mut errors = predictions.iter().filter_map(|one| match &one.answer {
-        Answer::Unreadable { error } => Some(error),
+    let errors = predictions.iter().filter_map(|one| match &one.answer {
+        Answer::Unreadable { error } => Some(error.as_str()),
         Answer::Classes { .. } => None,
     });
-    match (errors.next(), errors.count()) {
-        (None, _) => Ok(()),
-        (Some(error), 0) => bail!("{error}"),
-        (Some(error), more) => {
-            bail!("{} of {} images cannot be read; the first: {error}", more + 1, predictions.len())
-        }
-    }
+    let errors: Vec<&str> = errors.collect();
+    ensure!(
+        errors.is_empty(),
+        "{} of {} images cannot be read:\n  {}",
+        errors.len(),
+        predictions.len(),
+        errors.join("\n  ")
+    );
+    Ok(())
 }
 
 fn predictions<'a>(model: &Model, args: &'a PredictArgs) -> Result<Vec<Prediction<'a>>> {
@@ -107,7 +109,9 @@ fn predictions<'a>(model: &Model, args: &'a PredictArgs) -> Result<Vec<Predictio
         let answer = match read {
             Err(error) => Answer::Unreadable { error },
             Ok(()) => {
-                let row = rows.next().context("the model has fewer answers than images")?;
+                let row = rows
+                    .next()
+                    .context("the model has fewer answers than images")?;
                 let top = guesses(model, row, usize::from(args.top));
                 let best = top[0].clone();
                 Answer::Classes { best, top }
