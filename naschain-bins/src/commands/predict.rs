@@ -35,12 +35,12 @@ pub struct PredictArgs {
 struct Prediction<'a> {
     image: &'a PathBuf,
     #[serde(flatten)]
-    answer: Answer,
+    answer: Reading,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Answer {
+enum Reading {
     Classes {
         #[serde(flatten)]
         best: Guess,
@@ -76,8 +76,8 @@ pub fn predict(args: &PredictArgs) -> Result<()> {
         print(&predictions.iter().filter_map(line).collect::<String>())?;
     }
     let errors = predictions.iter().filter_map(|one| match &one.answer {
-        Answer::Unreadable { error } => Some(error.as_str()),
-        Answer::Classes { .. } => None,
+        Reading::Unreadable { error } => Some(error.as_str()),
+        Reading::Classes { .. } => None,
     });
     let errors: Vec<&str> = errors.collect();
     ensure!(
@@ -107,14 +107,14 @@ fn predictions<'a>(model: &Model, args: &'a PredictArgs) -> Result<Vec<Predictio
     let mut rows = logits.chunks_exact(classes);
     let answered = args.images.iter().zip(read).map(|(image, read)| {
         let answer = match read {
-            Err(error) => Answer::Unreadable { error },
+            Err(error) => Reading::Unreadable { error },
             Ok(()) => {
                 let row = rows
                     .next()
                     .context("the model has fewer answers than images")?;
                 let top = guesses(model, row, usize::from(args.top));
                 let best = top[0].clone();
-                Answer::Classes { best, top }
+                Reading::Classes { best, top }
             }
         };
         Ok(Prediction { image, answer })
@@ -136,7 +136,7 @@ fn guesses(model: &Model, logits: &[f32], count: usize) -> Vec<Guess> {
 
 /// The line of an image; an error is printed at the end instead.
 fn line(prediction: &Prediction<'_>) -> Option<String> {
-    let Answer::Classes { top, .. } = &prediction.answer else {
+    let Reading::Classes { top, .. } = &prediction.answer else {
         return None;
     };
     // Class names are the model author's.
