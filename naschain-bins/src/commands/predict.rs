@@ -68,6 +68,11 @@ pub fn predict(args: &PredictArgs) -> Result<()> {
     } else {
         args.model.clone()
     };
+    ensure!(
+        file.is_file() || !args.model.join("run.json").is_file(),
+        "{0} is the folder of a run; give one of its models, {0}/models/GENOME",
+        args.model.display()
+    );
     let model = Model::load(&file)?;
     let predictions = predictions(&model, args)?;
     if args.json {
@@ -103,7 +108,11 @@ fn predictions<'a>(model: &Model, args: &'a PredictArgs) -> Result<Vec<Predictio
             Err(error) => Err(error.to_string()),
         });
     }
-    let logits = model.logits(&pixels, args.device.options())?;
+    let logits = if pixels.is_empty() {
+        Vec::new()
+    } else {
+        model.logits(&pixels, args.device.options())?
+    };
     let mut rows = logits.chunks_exact(classes);
     let answered = args.images.iter().zip(read).map(|(image, read)| {
         let answer = match read {
