@@ -1,17 +1,21 @@
 """Rebuilds a NASChain network in PyTorch from an exported model file.
 
     genomaster export RUN --genome G --out model.safetensors
-    python load_model.py model.safetensors photo.png
+    python load_model.py model.safetensors photo.png more/*.jpg
 
 In your own program:
 
     network, description = load("model.safetensors")
-    logits = network(pixels)    # [images, channels, height, width], from 0 (black) to 255 (white)
+    pixels = read_picture("photo.png", description["architecture"]["input"])
+    logits = network(pixels[None])    # [images, channels, height, width], from 0 (black) to 255 (white)
 
-Requires torch, safetensors and blake3; the command above also requires pillow, to read image files.
+Requires torch, safetensors and blake3; read_picture and the command above also require numpy and
+pillow.
 """
 
+import argparse
 import json
+import math
 import sys
 
 import blake3
@@ -127,23 +131,129 @@ def digest(network, tensors, before):
     return hasher.hexdigest()
 
 
-def main(model, image):
-    from PIL import Image, ImageOps
+def read_picture(path, shape):
+    """Returns an image file as a float tensor of `shape`, a text such as 3x32x32.
 
-    network, description = load(model)
-    channels, height, width = map(int, description["architecture"]["input"].split("x"))
-    photo = Image.open(image).convert("L" if channels == 1 else "RGB")
-    photo = ImageOps.fit(photo, (width, height))
-    pixels = torch.tensor(list(photo.tobytes()), dtype=torch.float32)
-    pixels = pixels.reshape(1, height, width, channels).permute(0, 3, 1, 2)
-    with torch.no_grad():
-        probabilities = network(pixels)[0].softmax(dim=0)
-    names = description["class_names"] or range(len(probabilities))
-    for probability, name in sorted(zip(probabilities.tolist(), names), reverse=True)[:5]:
-        # Class names are the model author's; control characters must not reach the terminal.
-        name = str(name)
-        print(f"{probability:8.4f}  {name if name.isprintable() else repr(name)}")
+    The largest centred part with the aspect ratio of the shape is resized to it, with the arithmetic
+    of `genomaster predict`; transparency and orientation tags are ignored. The pixels are the same,
+    but for the decoding of JPEG and lossy WebP, where decoders differ by a grey level or so.
+    """
+    import numpy
+    from PIL import Image
+
+    channels, height, width = map(int, shape.split("x"))
+    with Image.open(path) as picture:
+        if picture.mode.startswith("I"):
+            # 16 bits of grey, as a PNG may have.
+            pixels, white = numpy.asarray(picture, dtype=numpy.float64)[:, :, None], 65535
+        else:
+            grey = picture.mode in ("1", "L", "LA")
+            mode = "L" if grey else "RGB"
+            pixels = numpy.asarray(picture.convert(mode), dtype=numpy.float64)
+            pixels, white = pixels.reshape(*pixels.shape[:2], -1), 255
+    pixels = resize(crop(pixels, height, width), height, width, white)
+    if white == 65535:
+        pixels = numpy.floor((pixels + 128) / 257)
+    if pixels.shape[2] == 3 and channels == 1:
+        # The weights of ITU-R BT.709.
+        pixels = numpy.floor(pixels @ numpy.array([2126, 7152, 722]) / 10000)[:, :, None]
+    pixels = numpy.broadcast_to(pixels, (height, width, channels)).transpose(2, 0, 1)
+    return torch.from_numpy(pixels.astype(numpy.float32))
+
+
+def crop(pixels, height, width):
+    """The largest centred part of rows x columns x channels with the aspect ratio width:height."""
+    rows, columns = pixels.shape[:2]
+    part_columns = min(max((rows * width + height // 2) // height, 1), columns)
+    part_rows = min(max((columns * height + width // 2) // width, 1), rows)
+    top, left = (rows - part_rows) // 2, (columns - part_columns) // 2
+    return pixels[top : top + part_rows, left : left + part_columns]
+
+
+def resize(pixels, height, width, white):
+    """Linear interpolation with antialiasing of rows x columns x channels, to whole grey levels."""
+    import numpy
+
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    vertical = interpolation(pixels.shape[0], height)
+    horizontal = interpolation(pixels.shape[1], width)
+    resized = numpy.einsum("yr,rcp->ycp", vertical, pixels)
+    resized = numpy.einsum("xc,ycp->yxp", horizontal, resized)
+    # Halves are rounded up; the sums have rounding errors far below 1e-6.
+    return numpy.floor(numpy.clip(resized, 0, white) + 0.5 + 1e-9)
+
+
+def interpolation(before, after):
+    """Weights [after, before] of a triangle filter, wider than a pixel if the side shrinks."""
+    import numpy
+
+    ratio = before / after
+    support = max(ratio, 1.0)
+    weights = numpy.zeros((after, before))
+    for index in range(after):
+        centre = (index + 0.5) * ratio
+        first = min(max(math.floor(centre - support), 0), before - 1)
+        last = min(max(math.ceil(centre + support), first + 1), before)
+        distance = numpy.abs(numpy.arange(first, last) - (centre - 0.5)) / support
+        weights[index, first:last] = numpy.maximum(1 - distance, 0)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def printable(text):
+    """Class names are the model author's; control characters must not reach the terminal."""
+    text = str(text)
+    return text if text.isprintable() else repr(text)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description="Classifies images with an exported model, in PyTorch."
+    )
+    parser.add_argument("model", help="safetensors file of `genomaster export`")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image file")
+    parser.add_argument("--top", type=int, default=3, help="number of classes to print [%(default)s]")
+    parser.add_argument("--json", action="store_true", help="print one JSON array")
+    options = parser.parse_args()
+    if options.top < 1:
+        parser.error(f"--top is {options.top}; it must be at least 1")
+    try:
+        network, description = load(options.model)
+    except Exception as error:
+        parser.exit(2, f"error: {options.model} cannot be loaded: {error}\n")
+    names = description["class_names"] or range(description["architecture"]["classes"])
+    answers, failed = [], 0
+    for image in options.images:
+        try:
+            pixels = read_picture(image, description["architecture"]["input"])
+        except Exception as error:
+            # Decoders raise many kinds of errors for damaged files; the other images go on.
+            failed += 1
+            answers.append({"image": image, "error": str(error)})
+            print(f"error: {image}: {error}", file=sys.stderr)
+            continue
+        with torch.no_grad():
+            logits = network(pixels[None])[0].double()
+        ranked = sorted(zip(logits.softmax(dim=0).tolist(), range(len(names))), key=rank)
+        top = [
+            {"class": number, "name": str(names[number]), "probability": probability}
+            for probability, number in ranked[: options.top]
+        ]
+        answers.append({"image": image, "top": top})
+        if not options.json:
+            classes = [f"{printable(one['name'])} {one['probability']:.2%}" for one in top]
+            print(f"{printable(image)}: {', '.join(classes)}")
+    if options.json:
+        print(json.dumps(answers, indent=2))
+    if failed:
+        sys.exit(2)
+
+
+def rank(entry):
+    """Most probable first; among equals, lower class numbers."""
+    probability, number = entry
+    return -probability, number
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use naschain_core::{Genome, MacroSpace, Purpose, Recipe, Stream};
-use naschain_train::{Dataset, Images, Model, NamedTensor, Options, Weights, probabilities, train};
+use naschain_train::{
+    Dataset, Images, Model, NamedTensor, Options, Weights, probabilities, read_picture, train,
+};
 
 const GENOMES: u64 = 30;
 const IMAGES: usize = 1000;
@@ -141,37 +143,65 @@ fn onnxruntime_gives_the_same_logits() {
     compare_with("onnxruntime");
 }
 
-/// The example loader `python/load_model.py`, run as a command, classifies an image like
-/// [`Model::logits`].
+/// Pictures of several sizes, grey and in colour, and fixtures.
+fn pictures() -> Vec<PathBuf> {
+    let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
+    let mut paths: Vec<PathBuf> = (0..6)
+        .map(|number| {
+            let [width, height] = [8 + number * 7, 8 + number * number];
+            let path = folder().join(format!("picture-{number}.png"));
+            let mut noise = |_, _| image::Rgb([0; 3].map(|_: u8| stream.below(256) as u8));
+            let colour = image::RgbImage::from_fn(width, height, &mut noise);
+            let colour = image::DynamicImage::from(colour);
+            if number % 2 == 0 {
+                colour.to_luma8().save(&path).unwrap();
+            } else {
+                colour.save(&path).unwrap();
+            }
+            path
+        })
+        .collect();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/data");
+    let names = ["picture.png", "picture.bmp", "lossless.webp", "grey.png"];
+    paths.extend(names.map(|name| fixtures.join(name)));
+    paths
+}
+
+/// The example loader `python/load_model.py`, run as a command, resizes and classifies pictures like
+/// `read_picture` and [`Model::logits`], and goes on after one that cannot be read.
 #[test]
-fn the_python_loader_classifies_an_image() {
+fn the_python_loader_classifies_pictures() {
     if !python::has("torch, blake3, PIL") {
         return;
     }
-    let model = folder().join("04.safetensors");
-    let digits = Dataset::digits();
-    let bright = digits.test.pixels(&[0]).unwrap();
-    let bright: Vec<u8> = bright.into_iter().map(|pixel| pixel * 15).collect();
-    let picture = folder().join("picture.png");
-    let image = image::GrayImage::from_raw(8, 8, bright.clone()).unwrap();
-    image.save(&picture).unwrap();
-    let pixels: Vec<f32> = bright.into_iter().map(f32::from).collect();
-    let logits = Model::load(&model).unwrap();
-    let logits = logits.logits(&pixels, Options::default()).unwrap();
-    let expected = probabilities(&logits);
-    let (class, best) = expected
-        .iter()
-        .enumerate()
-        .max_by(|a, b| a.1.total_cmp(b.1))
-        .unwrap();
-
-    let args = [&model, &picture].map(|path| path.to_str().unwrap());
+    let file = folder().join("04.safetensors");
+    let model = Model::load(&file).unwrap();
+    let pictures = pictures();
+    let paths = pictures.iter().map(|path| path.to_str().unwrap());
+    let flags = [file.to_str().unwrap(), "--json", "--top=10"];
+    let args: Vec<&str> = flags.into_iter().chain(paths).collect();
     let printed = python::run("load_model.py", &args);
-    assert_eq!(printed.lines().count(), 5, "{printed}");
-    let mut first = printed.split_whitespace();
-    let probability: f64 = first.next().unwrap().parse().unwrap();
-    assert!((probability - best).abs() < 1e-3, "{printed}");
-    assert_eq!(first.next(), Some(&*class.to_string()), "{printed}");
+    let answers: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    for (index, picture) in pictures.iter().enumerate() {
+        let pixels = read_picture(picture, model.architecture.input).unwrap();
+        let pixels: Vec<f32> = pixels.into_iter().map(f32::from).collect();
+        let expected = probabilities(&model.logits(&pixels, Options::default()).unwrap());
+        let top = answers[index]["top"].as_array().unwrap();
+        assert_eq!(top.len(), 10, "{printed}");
+        for guess in top {
+            let class = guess["class"].as_u64().unwrap() as usize;
+            let difference = guess["probability"].as_f64().unwrap() - expected[class];
+            assert!(difference.abs() < 1e-3, "{}: {guess}", picture.display());
+        }
+    }
+    let words = folder().join("words.png");
+    std::fs::write(&words, "words").unwrap();
+    let args = [&file, &words, &pictures[0]].map(|path| path.to_str().unwrap());
+    assert!(python::fails("load_model.py", &args).contains("words.png"));
+    let help = python::run("load_model.py", &["--help"]);
+    assert!(help.contains("--top"), "{help}");
+    let wrong = python::fails("load_model.py", &[args[0], args[2], "--top=0"]);
+    assert!(wrong.contains("--top is 0"), "{wrong}");
 }
 
 /// Both loaders refuse a model whose weights are not those of its digest, or are not numbers.

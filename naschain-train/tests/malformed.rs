@@ -123,6 +123,10 @@ fn files(name: &DataName) -> Vec<(&'static str, Vec<u8>)> {
             ("train/b/grey.jpg", fixture("grey.jpg")),
             ("val/a/picture.jpg", fixture("picture.jpg")),
             ("val/b/progressive.jpg", fixture("progressive.jpg")),
+            ("val/b/picture.bmp", fixture("picture.bmp")),
+            ("val/b/picture.webp", fixture("picture.webp")),
+            ("val/b/lossless.webp", fixture("lossless.webp")),
+            ("val/b/picture.gif", fixture("picture.gif")),
         ],
         DataName::Npz(file) if file == "last.npz" => vec![("last.npz", fixture("last.npz"))],
         _ => vec![("first.npz", fixture("first.npz"))],
@@ -210,7 +214,8 @@ fn damaged_files_are_read_or_rejected() {
     }
 }
 
-/// No file loads when it is truncated, except for the bytes after the data of a PNG.
+/// No file loads when it is truncated, except for the bytes after the data of a PNG and after the
+/// first frame of a GIF.
 #[test]
 fn truncated_files_are_rejected() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -218,10 +223,10 @@ fn truncated_files_are_rejected() {
         let dir = folder(&name);
         for (file, whole) in files(&name) {
             let step = (whole.len() / 40).max(1);
-            let needed = if file.ends_with(".png") {
-                whole.len() - 12
-            } else {
-                whole.len()
+            let needed = match file.rsplit('.').next() {
+                Some("png") => whole.len() - 12,
+                Some("gif") => whole.len() / 2,
+                _ => whole.len(),
             };
             for length in (0..needed).step_by(step) {
                 // CIFAR's files have no header, so any whole number of images is valid.

@@ -233,7 +233,10 @@ mod tests {
             args.name().unwrap_err().to_string()
         };
         let error = problem("digits", "flowers");
-        assert!(error.contains("--data-dir flowers would not be used"), "{error}");
+        assert!(
+            error.contains("--data-dir flowers would not be used"),
+            "{error}"
+        );
         let error = problem("a/b.npz", "flowers");
         assert!(error.contains("--data is a path already"), "{error}");
     }

@@ -130,8 +130,7 @@ fn stored_models(dir: &Path, front: &[naschain_run::FrontMember]) -> Option<Vec<
             let weights = dir.join(&model.model).join(MODEL_FILE);
             // A damaged model does not load.
             let is_whole = |stored: Model| stored.digest == model.model_digest;
-            model.digest == member.measurement.digest
-                && Model::load(&weights).is_ok_and(is_whole)
+            model.digest == member.measurement.digest && Model::load(&weights).is_ok_and(is_whole)
         });
     complete.then_some(models)
 }

@@ -179,7 +179,12 @@ impl CheckArgs {
             });
             return Ok((sized.collect::<Result<_>>()?, Some(target.to_owned())));
         }
-        let context = || format!("{} is neither a folder nor the name of a data set", self.target);
+        let context = || {
+            format!(
+                "{} is neither a folder nor the name of a data set",
+                self.target
+            )
+        };
         let DataChoice { name, dir } = self.target.parse().with_context(context)?;
         let name = resized(&name, self.image_size)?;
         Ok((vec![name], self.data_dir.clone().or(dir)))

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use naschain_train::{Model, probabilities, read_picture};
 use serde::Serialize;
@@ -35,12 +35,12 @@ pub struct PredictArgs {
 struct Prediction<'a> {
     image: &'a PathBuf,
     #[serde(flatten)]
-    answer: Answer,
+    answer: Reading,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Answer {
+enum Reading {
     Classes {
         #[serde(flatten)]
         best: Guess,
@@ -68,6 +68,11 @@ pub fn predict(args: &PredictArgs) -> Result<()> {
     } else {
         args.model.clone()
     };
+    ensure!(
+        file.is_file() || !args.model.join("run.json").is_file(),
+        "{0} is the folder of a run; give one of its models, {0}/models/GENOME",
+        args.model.display()
+    );
     let model = Model::load(&file)?;
     let predictions = predictions(&model, args)?;
     if args.json {
@@ -75,17 +80,19 @@ pub fn predict(args: &PredictArgs) -> Result<()> {
     } else {
         print(&predictions.iter().filter_map(line).collect::<String>())?;
     }
-    let mut errors = predictions.iter().filter_map(|one| match &one.answer {
-        Answer::Unreadable { error } => Some(error),
-        Answer::Classes { .. } => None,
+    let errors = predictions.iter().filter_map(|one| match &one.answer {
+        Reading::Unreadable { error } => Some(error.as_str()),
+        Reading::Classes { .. } => None,
     });
-    match (errors.next(), errors.count()) {
-        (None, _) => Ok(()),
-        (Some(error), 0) => bail!("{error}"),
-        (Some(error), more) => {
-            bail!("{} of {} images cannot be read; the first: {error}", more + 1, predictions.len())
-        }
-    }
+    let errors: Vec<&str> = errors.collect();
+    ensure!(
+        errors.is_empty(),
+        "{} of {} images cannot be read:\n  {}",
+        errors.len(),
+        predictions.len(),
+        errors.join("\n  ")
+    );
+    Ok(())
 }
 
 fn predictions<'a>(model: &Model, args: &'a PredictArgs) -> Result<Vec<Prediction<'a>>> {
@@ -101,16 +108,22 @@ fn predictions<'a>(model: &Model, args: &'a PredictArgs) -> Result<Vec<Predictio
             Err(error) => Err(error.to_string()),
         });
     }
-    let logits = model.logits(&pixels, args.device.options())?;
+    let logits = if pixels.is_empty() {
+        Vec::new()
+    } else {
+        model.logits(&pixels, args.device.options())?
+    };
     let mut rows = logits.chunks_exact(classes);
     let answered = args.images.iter().zip(read).map(|(image, read)| {
         let answer = match read {
-            Err(error) => Answer::Unreadable { error },
+            Err(error) => Reading::Unreadable { error },
             Ok(()) => {
-                let row = rows.next().context("the model has fewer answers than images")?;
+                let row = rows
+                    .next()
+                    .context("the model has fewer answers than images")?;
                 let top = guesses(model, row, usize::from(args.top));
                 let best = top[0].clone();
-                Answer::Classes { best, top }
+                Reading::Classes { best, top }
             }
         };
         Ok(Prediction { image, answer })
@@ -132,7 +145,7 @@ fn guesses(model: &Model, logits: &[f32], count: usize) -> Vec<Guess> {
 
 /// The line of an image; an error is printed at the end instead.
 fn line(prediction: &Prediction<'_>) -> Option<String> {
-    let Answer::Classes { top, .. } = &prediction.answer else {
+    let Reading::Classes { top, .. } = &prediction.answer else {
         return None;
     };
     // Class names are the model author's.

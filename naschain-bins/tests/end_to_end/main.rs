@@ -15,6 +15,7 @@ mod miner;
 mod models;
 mod network;
 mod operations;
+mod pictures;
 mod programs;
 mod recorded;
 mod rules;

@@ -190,8 +190,9 @@ mod tests {
     }
 
     fn load(dir: &Path) -> Result<Dataset, String> {
-        let data = dataset("mine".to_owned(), dir, "1x2x2".parse().unwrap());
-        data.map_err(|error| error.to_string())
+        let data = dataset("mine".to_owned(), dir, "1x2x2".parse().unwrap(), false);
+        data.map(|(data, _)| data)
+            .map_err(|error| error.to_string())
     }
 
     const GOOD: [&str; 6] = [
@@ -207,7 +208,7 @@ mod tests {
     fn classes_and_files_are_sorted_by_name() {
         let dir = folder("good", &GOOD);
         std::fs::write(dir.join("train/pear/notes.txt"), "not a picture").unwrap();
-        assert!(has_layout(&dir) && !has_layout(&dir.join("train")));
+        assert!(has_layout(&dir) && !has_layout(&dir.join("train/pear")));
         let data = load(&dir).unwrap();
         assert_eq!(data.class_names(), ["Apple", "pear"]);
         assert_eq!(data.train.labels(), [0, 1, 1]);
@@ -233,7 +234,11 @@ mod tests {
             assert!(error.contains(problem), "{test}: {error}");
             std::fs::remove_dir_all(dir).unwrap();
         };
-        refused("no-val", &GOOD[..4], "val");
+        refused(
+            "single",
+            &GOOD[..4],
+            "Apple: it has 1 picture; a class needs at least 2",
+        );
         refused(
             "one",
             &["train/pear/a.png", "val/pear/a.png"],
@@ -253,13 +258,100 @@ mod tests {
         );
         let none = [&GOOD[..], &["train/plum/deeper/a.png", "val/plum/a.png"]].concat();
         let nested = [&GOOD[..], &["train/pear/d.png/a.png"]].concat();
-        refused("nested", &nested, "d.png: it has an image file's extension");
-        refused("none", &none, "it contains no .png, .jpg or .jpeg files");
+        refused("nested", &nested, "d.png: it has a picture's extension");
+        refused(
+            "none",
+            &none,
+            "it contains no .png, .jpg, .jpeg, .webp, .gif, .bmp files",
+        );
         let dir = folder("broken", &GOOD);
         std::fs::write(dir.join("train/pear/a.PNG"), b"\x89PNG\r\n\x1a\n").unwrap();
         let error = load(&dir).unwrap_err();
         assert!(
             error.contains("a.PNG: the PNG cannot be decoded"),
+            "{error}"
+        );
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    /// Pictures of two classes, 12 and 7.
+    fn classes(root: &str) -> Vec<String> {
+        let pictures = (0..19).map(|n| match n {
+            ..12 => format!("{root}apple/{n:02}.png"),
+            _ => format!("{root}pear/{n:02}.png"),
+        });
+        pictures.collect()
+    }
+
+    fn levels(images: &Images) -> Vec<u8> {
+        let all: Vec<usize> = (0..images.len()).collect();
+        let pixels = images.pixels(&all).unwrap();
+        pixels.chunks(4).map(|image| image[0]).collect()
+    }
+
+    #[test]
+    fn a_fifth_of_each_class_is_kept_for_the_test() {
+        let files = classes("");
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        let dir = folder("split", &files);
+        let data = load(&dir).unwrap();
+        assert_eq!((data.train.len(), data.test.len()), (16, 3));
+        // The draw must never change, because the digest of a data set depends on it.
+        assert_eq!(levels(&data.test), TEST_LEVELS);
+        assert_eq!(data.test.labels(), [0, 0, 1]);
+        let both = [levels(&data.train), levels(&data.test)].concat();
+        assert_eq!(
+            both.iter().collect::<std::collections::BTreeSet<_>>().len(),
+            19
+        );
+
+        let files = classes("train/");
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        let other = folder("split-train", &files);
+        assert_eq!(load(&other).unwrap().digest(), data.digest());
+        for dir in [dir, other] {
+            std::fs::remove_dir_all(dir).unwrap();
+        }
+    }
+
+    #[test]
+    fn bad_pictures_are_all_named_or_left_out() {
+        let files = classes("");
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        let dir = folder("bad", &files);
+        for bad in ["apple/03.png", "pear/12.png", "pear/18.png"] {
+            std::fs::write(dir.join(bad), "words").unwrap();
+        }
+        std::fs::create_dir(dir.join("pear/new.png")).unwrap();
+        std::fs::write(dir.join("pear/notes.txt"), "words").unwrap();
+        let error = load(&dir).unwrap_err();
+        assert!(error.contains("4 of 20 pictures cannot be read"), "{error}");
+        let named: Vec<&str> = error.lines().skip(1).collect();
+        assert_eq!(named.len(), 4, "{error}");
+        assert!(named[0].contains("apple/03.png: it is not PNG"), "{error}");
+        assert!(
+            named[3].contains("pear/new.png: it has a picture's"),
+            "{error}"
+        );
+
+        let shape = "1x2x2".parse().unwrap();
+        let left = dataset("mine".to_owned(), &dir, shape, true);
+        let (left, bad) = left.unwrap();
+        assert_eq!(bad.len(), 4);
+        for bad in &bad[..3] {
+            std::fs::remove_file(&bad.path).unwrap();
+        }
+        std::fs::remove_dir(&bad[3].path).unwrap();
+        assert_eq!(load(&dir).unwrap().digest(), left.digest());
+        assert_eq!(left.train.files().unwrap().ignored, 1);
+
+        std::fs::write(dir.join("apple/00.png"), "words").unwrap();
+        for number in 1..12 {
+            let _ = std::fs::remove_file(dir.join(format!("apple/{number:02}.png")));
+        }
+        let error = dataset("mine".to_owned(), &dir, shape, true).unwrap_err();
+        assert!(
+            error.to_string().contains("apple: none of its pictures"),
             "{error}"
         );
         std::fs::remove_dir_all(dir).unwrap();

@@ -1,0 +1,40 @@
+//! Where this machine has the data set of a run: `data.json` in the run's folder.
+//!
+//! It is not part of the run's specification, because each machine keeps its files elsewhere.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::journal::run_folder::write_whole;
+
+const FILE: &str = "data.json";
+
+#[derive(Serialize, Deserialize)]
+struct DataPlace {
+    /// The absolute path of the folder or file.
+    path: PathBuf,
+}
+
+/// Remembers where the data set of the run in `dir` is.
+pub(crate) fn remember(dir: &Path, data: &Path) -> Result<()> {
+    let place = DataPlace {
+        path: data.to_owned(),
+    };
+    match serde_json::to_string(&place) {
+        Ok(json) => write_whole(&dir.join(FILE), json.as_bytes()),
+        Err(_) => {
+            let path = data.display();
+            tracing::warn!("{path} is not UTF-8 and not remembered: commands need --data-dir");
+            Ok(())
+        }
+    }
+}
+
+/// The path that [`remember`] stored, if it still exists.
+pub(crate) fn remembered(dir: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(dir.join(FILE)).ok()?;
+    let place: DataPlace = serde_json::from_str(&text).ok()?;
+    place.path.exists().then_some(place.path)
+}
