@@ -237,7 +237,7 @@ fn unit(variable: &Variable, value: &Value) -> f64 {
 fn at_unit(variable: &Variable, unit: f64) -> Value {
     let value = variable
         .interval()
-        .map_or(0.0, |interval| interval.from_unit(unit));
+        .map_or(0.0, |interval| interval.value_at(unit));
     match variable.kind {
         VariableKind::Integer { low, high, .. } => {
             Value::Integer((value.round() as i64).clamp(low, high))

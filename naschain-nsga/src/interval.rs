@@ -24,7 +24,7 @@ impl Interval {
     }
 
     /// The value at a place between 0 and 1.
-    pub(crate) fn from_unit(self, unit: f64) -> f64 {
+    pub(crate) fn value_at(self, unit: f64) -> f64 {
         let value = if self.log {
             let (from, to) = (ln(self.low), ln(self.high));
             exp(from + unit * (to - from))
@@ -97,7 +97,7 @@ mod tests {
         #[test]
         fn places_and_values_are_inverse(low in 1e-9..1e9f64, factor in 1.001..1e9f64, unit in 0.0..=1.0f64, log: bool) {
             let interval = Interval { low, high: low * factor, log };
-            let value = interval.from_unit(unit);
+            let value = interval.value_at(unit);
             prop_assert!((low..=low * factor).contains(&value));
             prop_assert!((interval.to_unit(value) - unit).abs() < 1e-9);
         }
@@ -115,7 +115,7 @@ mod tests {
                 high: f64::MAX,
                 log: true,
             };
-            let ends = [0.0, 1.0].map(|unit| interval.from_unit(unit));
+            let ends = [0.0, 1.0].map(|unit| interval.value_at(unit));
             assert!(value <= ends[0] && ends[0] <= ends[1], "{ends:?}");
         }
     }

@@ -339,6 +339,6 @@ mod tests {
             assert_eq!((some.first(), some.last()), (all.first(), all.last()));
             assert!(some.iter().all(|index| all.contains(index)));
         }
-        assert_eq!(search.front.len(), 3000);
+        assert_eq!(search.current_front().len(), 3000);
     }
 }

@@ -103,7 +103,7 @@ fn real_variables_can_be_extended() {
 
 #[test]
 fn searches_that_cannot_be_extended_say_why() {
-    let reason = |change: &dyn Fn(&mut SearchConfig), stop: bool, generations| {
+    let reason = |change: fn(&mut SearchConfig), stop: bool, generations| {
         let mut config = config(60, 2);
         change(&mut config);
         let mut search = Search::new(config).unwrap();
@@ -119,24 +119,25 @@ fn searches_that_cannot_be_extended_say_why() {
         };
         reason
     };
-    let cases: [(&dyn Fn(&mut SearchConfig), bool, usize, &str); 6] = [
-        (&|_| {}, false, 6, "has 6 generations"),
+    type Case = (fn(&mut SearchConfig), bool, usize, &'static str);
+    let cases: [Case; 6] = [
+        (|_| {}, false, 6, "has 6 generations"),
         (
-            &|config| config.pace = Pace::SteadyState,
+            |config| config.pace = Pace::SteadyState,
             false,
             9,
             "steady-state",
         ),
         (
-            &|config| config.evaluations = Some(50),
+            |config| config.evaluations = Some(50),
             false,
             9,
             "limited to 50",
         ),
-        (&|config| config.genome_len = 4, false, 9, "no new genome"),
-        (&|_| {}, true, 9, "stopped"),
+        (|config| config.genome_len = 4, false, 9, "no new genome"),
+        (|_| {}, true, 9, "stopped"),
         (
-            &|config| {
+            |config| {
                 config.stalled_generations = Some(1);
                 config.generations = 100;
             },
