@@ -126,7 +126,7 @@ impl SelftestReport {
                 }
                 Check::new("D1", "with 2 and 4 threads, and concurrently", Some(equal))
             }
-            Device::Cuda(_) => Check::new("D1", "concurrently", Some(concurrent)),
+            _ => Check::new("D1", "concurrently", Some(concurrent)),
         });
 
         checks.extend(other_machines(&in_turn, options, digest)?);
@@ -134,7 +134,7 @@ impl SelftestReport {
         let device = Device::Cpu;
         let equal = match options.device {
             Device::Cpu => None,
-            Device::Cuda(_) => Some(
+            _ => Some(
                 digest_of(&in_turn({
                     let mut options = options;
                     options.device = device;
