@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Runs all checks and measurements that need an NVIDIA GPU, in at most ten minutes without building:
-# the time limits of the steps add up to 595 s.
+# the time limits of the steps add up to 560 s.
 #
 #     scripts/gpu.sh [OUT]
 #
+# Compares burn's backend (burn-cuda:N) with the network without burn (cuda:N): speed and digests.
+#
 # Compiled kernels are cached in OUT/cuda, so each is compiled once. Builds the programs with
-# --features cuda, or uses those in the folder NASCHAIN_BIN. Requires a driver and a CUDA toolkit
+# --features burn-cuda, or uses those in the folder NASCHAIN_BIN. Requires a driver and a CUDA toolkit
 # (NVRTC and headers); PyTorch's toolkit is used if there is no other. PyTorch's speed is measured
 # too if PYTHON (python3 by default) has torch. Results are written to the folder OUT (gpu-results
 # by default), with a summary in summary.txt. Exit code 1 means that digests differed, or that a
@@ -46,7 +48,7 @@ field() { sed -n "s/.*\"$2\": *\"\{0,1\}\([^\",}]*\).*/\1/p" "$out/$1.json" | he
 if [ -n "${NASCHAIN_BIN:-}" ]; then
     bin=$NASCHAIN_BIN
 else
-    cargo build --release --features naschain-bins/cuda --bin miner --bin genomaster || exit 1
+    cargo build --release --features naschain-bins/burn-cuda --bin miner --bin genomaster || exit 1
     bin=${CARGO_TARGET_DIR:-target}/release
 fi
 bin=$(cd "$bin" && pwd) || exit 1
@@ -64,8 +66,8 @@ if [ -z "${CUDA_PATH:-}" ] && [ ! -e /usr/local/cuda ] && [ ! -e /opt/cuda ]; th
 fi
 
 # The first run also compiles the kernels.
-step 115 selftest-1 "$bin/miner" selftest --device "$device" --json
-step 45 selftest-2 "$bin/miner" selftest --device "$device" --json
+step 95 selftest-1 "$bin/miner" selftest --device "$device" --json
+step 35 selftest-2 "$bin/miner" selftest --device "$device" --json
 first=$(field selftest-1 digest) second=$(field selftest-2 digest)
 note "selftest: grade $(field selftest-1 grade), digests ${first:-none} and ${second:-none}"
 if [ -z "$first" ] || [ "$first" != "$second" ]; then
@@ -74,10 +76,18 @@ if [ -z "$first" ] || [ "$first" != "$second" ]; then
 fi
 
 # Networks drawn at random, on GPU and CPU: grade D3.
-genomes=${GENOMES:-30}
-step 150 random "$bin/miner" selftest --random "$genomes" --device "$device" --json
+genomes=${GENOMES:-20}
+step 100 random "$bin/miner" selftest --random "$genomes" --device "$device" --json
 equal=$(grep -c '"equal_to_cpu":true' "$out/random.json")
 note "D3: $equal of $genomes random networks have the same digest as on the CPU"
+
+# The same by burn.
+step 50 burn-selftest "$bin/miner" selftest --device "burn-$device" --json
+note "burn: grade $(field burn-selftest grade), digest $(field burn-selftest digest)"
+if [ "$(field burn-selftest digest)" != "$first" ]; then
+    note "FAILED: the digests with burn and without differ"
+    failed=1
+fi
 
 has_torch=no
 timeout 20 "$python" -c "import torch" 2> /dev/null && has_torch=yes
@@ -85,24 +95,32 @@ network="1110-1110-1110"
 size=(--nodes 3 --input 3x32x32)
 for channels in 16 36; do
     name=speed-c$channels
-    if step 35 "$name" "$bin/miner" speed --device "$device" --json --steps 20 \
+    if step 30 "$name" "$bin/miner" speed --device "$device" --json --steps 20 \
         "${size[@]}" --init-channels "$channels" "$network"; then
         note "speed, $channels channels: $(field "$name" images_per_second) images/s"
+    fi
+    if step 30 "burn-$name" "$bin/miner" speed --device "burn-$device" --json --steps 20 \
+        "${size[@]}" --init-channels "$channels" "$network"; then
+        note "burn, $channels channels: $(field "burn-$name" images_per_second) images/s"
+        if [ "$(field "burn-$name" digest)" != "$(field "$name" digest)" ]; then
+            note "FAILED: the digests with burn and without differ at $channels channels"
+            failed=1
+        fi
     fi
     name=network-c$channels
     step 5 "$name" "$bin/genomaster" inspect --json --phases 3 "${size[@]}" \
         --init-channels "$channels" "$network"
     if [ "$has_torch" = no ]; then
         note "torch, $channels channels: skipped, $python has no torch"
-    elif step 35 "torch-c$channels" "$python" "$root/python/torch_speed.py" \
+    elif step 30 "torch-c$channels" "$python" "$root/python/torch_speed.py" \
         "$out/$name.json" --device "$device" --steps 20; then
         note "torch, $channels channels: $(field "torch-c$channels" images_per_second) images/s"
     fi
 done
 
-for count in 2 4 8; do
+for count in 2 8; do
     name=at-once-$count
-    if step 35 "$name" "$bin/miner" speed --device "$device" --json --steps 10 \
+    if step 30 "$name" "$bin/miner" speed --device "$device" --json --steps 10 \
         --at-once "$count" "${size[@]}" --init-channels 16 "$network"; then
         note "$count at once, 16 channels: $(field "$name" images_per_second) images/s together, digests equal: $(field "$name" digests_equal)"
     fi

@@ -52,6 +52,7 @@ pub(crate) fn run<W: Work>(options: Options, work: W) -> Result<W::Output, Error
     match options.device {
         Device::Cpu => run_on_cpu(options, work),
         Device::Cuda(index) => cuda::run(index, work),
+        Device::BurnCuda(index) => cuda::run_by_burn(index, work),
     }
 }
 
@@ -75,7 +76,7 @@ fn run_on_cpu<W: Work>(options: Options, work: W) -> Result<W::Output, Error> {
 pub(crate) fn check(device: Device) -> Result<(), Error> {
     match device {
         Device::Cpu => Ok(()),
-        Device::Cuda(index) => cuda::check(index),
+        Device::Cuda(_) | Device::BurnCuda(_) => cuda::check(device),
     }
 }
 
@@ -85,17 +86,25 @@ mod cuda {
     use crate::{Device, Error};
 
     pub(super) fn run<W: Work>(index: usize, _: W) -> Result<W::Output, Error> {
-        Err(unavailable(index))
+        Err(unavailable(Device::Cuda(index)))
     }
 
-    pub(super) fn check(index: usize) -> Result<(), Error> {
-        Err(unavailable(index))
+    pub(super) fn run_by_burn<W: Work>(index: usize, _: W) -> Result<W::Output, Error> {
+        Err(unavailable(Device::BurnCuda(index)))
     }
 
-    fn unavailable(index: usize) -> Error {
+    pub(super) fn check(device: Device) -> Result<(), Error> {
+        Err(unavailable(device))
+    }
+
+    fn unavailable(device: Device) -> Error {
+        let feature = match device {
+            Device::BurnCuda(_) => "burn-cuda",
+            _ => "cuda",
+        };
         Error::DeviceUnavailable {
-            device: Device::Cuda(index),
-            reason: "this build has no CUDA support; build with --features cuda".to_owned(),
+            device,
+            reason: format!("this build has no CUDA support; build with --features {feature}"),
         }
     }
 }

@@ -3,17 +3,13 @@
 //! CubeCL's runtime panics if there is no driver, toolkit or memory. This module returns an error
 //! with the reason instead.
 //!
-//! The kernels are written with CubeCL, the layer below burn, not as operations of burn's tensors:
-//! one plan of the network and one training loop serve CPU and GPU. As autodiff operations the
-//! network would be described a second time, in a graph that is built in each step. What that costs
-//! on a GPU has not been measured.
+//! The network here launches the kernels from the plan that the CPU uses, without burn. With the
+//! feature `burn-cuda` the same kernels are operations of burn's tensors, in a graph that is built
+//! in each step. What that costs on a GPU has not been measured, so both exist.
 
 mod backward;
 mod buffers;
 mod forward;
-mod gpu;
-mod kernels;
-mod launch;
 mod network;
 mod tables;
 
@@ -22,11 +18,16 @@ use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use cubecl::cuda::CudaDevice;
+use cubecl::cuda::{CudaDevice, CudaRuntime};
 use libloading::Library;
 
 use self::network::CudaNetwork;
+#[cfg(feature = "burn-cuda")]
+use crate::Isa;
 use crate::backend::Work;
+#[cfg(feature = "burn-cuda")]
+use crate::burn::{BurnTraining, CudaAutodiff, Place};
+use crate::gpu::Gpu;
 use crate::{Device, Error};
 
 /// File names of NVRTC, the runtime compiler, in the toolkits that CubeCL can load.
@@ -40,30 +41,73 @@ const NVRTC: [&str; 5] = [
 const TOOLKIT: &str = "install NVIDIA's CUDA toolkit, or set CUDA_PATH to its folder and \
                        LD_LIBRARY_PATH to that of its libraries";
 
+type CudaGpu = Gpu<CudaRuntime>;
+
 pub(crate) fn run<W: Work>(index: usize, work: W) -> Result<W::Output, Error> {
-    check(index)?;
     let device = CudaDevice::new(index);
+    guarded(Device::Cuda(index), index, || {
+        work.run::<CudaNetwork>(&device)
+    })
+}
+
+/// Runs on burn's CUDA backend.
+#[cfg(feature = "burn-cuda")]
+pub(crate) fn run_by_burn<W: Work>(index: usize, work: W) -> Result<W::Output, Error> {
+    let place = Place {
+        device: CudaDevice::new(index),
+        isa: Isa::best(),
+    };
+    guarded(Device::BurnCuda(index), index, || {
+        work.run::<BurnTraining<CudaAutodiff>>(&place)
+    })
+}
+
+#[cfg(not(feature = "burn-cuda"))]
+pub(crate) fn run_by_burn<W: Work>(index: usize, _: W) -> Result<W::Output, Error> {
+    Err(without_burn(Device::BurnCuda(index)))
+}
+
+#[cfg(not(feature = "burn-cuda"))]
+fn without_burn(device: Device) -> Error {
+    let reason = "this build has no burn on CUDA; build with --features burn-cuda";
+    unavailable(device, reason.to_owned())
+}
+
+fn guarded<T>(
+    device: Device,
+    index: usize,
+    work: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    check_index(index).map_err(|reason| unavailable(device, reason))?;
     // Unwind safe: nothing that `work` captures is used after a panic.
-    let guarded = AssertUnwindSafe(|| work.run::<CudaNetwork>(&device));
-    catch_unwind(guarded).unwrap_or_else(|panic| Err(unavailable(index, message(&*panic))))
+    let panicked = catch_unwind(AssertUnwindSafe(work));
+    panicked.unwrap_or_else(|panic| Err(unavailable(device, message(&*panic))))
 }
 
-pub(crate) fn check(index: usize) -> Result<(), Error> {
-    let found = device_count().and_then(|count| {
-        if index < count {
-            toolkit()
-        } else {
-            Err(format!("there are {count} CUDA devices, counted from 0"))
-        }
-    });
-    found.map_err(|reason| unavailable(index, reason))
+/// Checks driver, device and toolkit.
+pub(crate) fn check(device: Device) -> Result<(), Error> {
+    let index = match device {
+        Device::Cpu => return Ok(()),
+        Device::Cuda(index) => index,
+        #[cfg(feature = "burn-cuda")]
+        Device::BurnCuda(index) => index,
+        #[cfg(not(feature = "burn-cuda"))]
+        Device::BurnCuda(_) => return Err(without_burn(device)),
+    };
+    check_index(index).map_err(|reason| unavailable(device, reason))
 }
 
-fn unavailable(index: usize, reason: String) -> Error {
-    Error::DeviceUnavailable {
-        device: Device::Cuda(index),
-        reason,
+fn check_index(index: usize) -> Result<(), String> {
+    let count = device_count()?;
+    if index < count {
+        toolkit()
+    } else {
+        Err(format!("there are {count} CUDA devices, counted from 0"))
     }
+}
+
+fn unavailable(device: Device, reason: String) -> Error {
+    Error::DeviceUnavailable { device, reason }
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

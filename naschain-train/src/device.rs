@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::Error;
 
-/// Where a network is trained: `cpu` or `cuda:N`.
+/// Where a network is trained: `cpu`, `cuda:N` or `burn-cuda:N`. The bits are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Device {
@@ -14,6 +14,9 @@ pub enum Device {
     Cpu,
     /// NVIDIA GPU number N, counted from 0. Needs the Cargo feature `cuda`.
     Cuda(usize),
+    /// The same GPU by burn: operations of its CUDA backend with its autodiff. Needs the Cargo feature
+    /// `burn-cuda`.
+    BurnCuda(usize),
 }
 
 impl Device {
@@ -31,6 +34,7 @@ impl fmt::Display for Device {
         match self {
             Device::Cpu => f.write_str("cpu"),
             Device::Cuda(index) => write!(f, "cuda:{index}"),
+            Device::BurnCuda(index) => write!(f, "burn-cuda:{index}"),
         }
     }
 }
@@ -39,11 +43,14 @@ impl FromStr for Device {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let index = text.strip_prefix("cuda:").and_then(|n| n.parse().ok());
-        match (text, index) {
-            ("cpu", _) => Ok(Device::Cpu),
-            ("cuda", _) => Ok(Device::Cuda(0)),
-            (_, Some(index)) => Ok(Device::Cuda(index)),
+        let (name, index) = match text.split_once(':') {
+            Some((name, index)) => (name, index.parse().ok()),
+            None => (text, Some(0)),
+        };
+        match (name, index) {
+            ("cpu", _) if name == text => Ok(Device::Cpu),
+            ("cuda", Some(index)) => Ok(Device::Cuda(index)),
+            ("burn-cuda", Some(index)) => Ok(Device::BurnCuda(index)),
             _ => Err(Error::UnknownDevice {
                 found: text.to_owned(),
             }),
@@ -57,10 +64,19 @@ mod tests {
 
     #[test]
     fn devices_round_trip() {
-        for text in ["cpu", "cuda:0", "cuda:3"] {
+        for text in ["cpu", "cuda:0", "cuda:3", "burn-cuda:0"] {
             assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
         }
-        for wrong in ["", "gpu", "cuda:", "cuda:x", "CPU"] {
+        for wrong in [
+            "",
+            "gpu",
+            "cuda:",
+            "cuda:x",
+            "CPU",
+            "cpu:0",
+            "burn-cuda:",
+            "burn",
+        ] {
             assert!(wrong.parse::<Device>().is_err(), "{wrong}");
         }
     }

@@ -19,6 +19,8 @@ mod drop_path;
 mod engine;
 mod error;
 mod evaluation;
+#[cfg(feature = "cuda")]
+mod gpu;
 mod kernels;
 mod loss;
 mod math;

@@ -26,7 +26,7 @@ const NETWORKS: [(&str, usize, &str); 5] = [
 ];
 
 fn devices() -> Vec<Device> {
-    let all = [Device::Cpu, Device::Cuda(0)];
+    let all = [Device::Cpu, Device::Cuda(0), Device::BurnCuda(0)];
     all.into_iter()
         .filter(|device| device.check().is_ok())
         .collect()

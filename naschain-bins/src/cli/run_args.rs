@@ -159,7 +159,8 @@ pub(crate) struct RunArgs {
 /// Flags of the device and of computation.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct DeviceArgs {
-    /// Device to train on: cpu, or cuda:N in a build with --features cuda
+    /// Device to train on: cpu; cuda:N in a build with --features cuda; or burn-cuda:N, the same GPU by
+    /// burn's backend, with --features burn-cuda
     #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
     pub device: Device,
     #[command(flatten)]

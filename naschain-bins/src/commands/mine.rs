@@ -55,7 +55,8 @@ pub struct MineArgs {
     /// Number of concurrent trainings [default: one for each --device]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     jobs: Option<u32>,
-    /// Devices to train on: cpu, or cuda:N in a build with --features cuda; jobs are shared among
+    /// Devices to train on: cpu; cuda:N in a build with --features cuda; or burn-cuda:N, the same GPU by
+    /// burn's backend, with --features burn-cuda; jobs are shared among
     /// several, separated by commas
     #[arg(
         long,

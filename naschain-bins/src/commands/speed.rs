@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use clap::Args;
 use naschain_core::{
-    Architecture, Augmentation, Genome, MacroSpace, Purpose, Recipe, Shape, Stream,
+    Architecture, Augmentation, Digest, Genome, MacroSpace, Purpose, Recipe, Shape, Stream,
 };
 use naschain_train::{Dataset, Epoch, Images, Options, train};
 use serde::Serialize;
@@ -58,6 +58,8 @@ struct SpeedReport {
     images_per_second: f64,
     /// Whether all trainings have the same digest.
     digests_equal: bool,
+    /// That of the first training.
+    digest: Digest,
 }
 
 /// Trains on synthetic images, so that no data set is needed, and returns what the command prints.
@@ -101,6 +103,7 @@ pub fn speed(args: &SpeedArgs) -> Result<String> {
         at_once: args.at_once,
         images_per_second: ((runs.len() * images) as f64 / seconds * 10.0).round() / 10.0,
         digests_equal: runs.iter().all(|run| run.digest == runs[0].digest),
+        digest: runs[0].digest,
     };
     ensure!(
         report.digests_equal,
@@ -127,7 +130,7 @@ pub fn speed(args: &SpeedArgs) -> Result<String> {
 struct MeasuredRun {
     started: Instant,
     ended: Instant,
-    digest: naschain_core::Digest,
+    digest: Digest,
 }
 
 fn runs(

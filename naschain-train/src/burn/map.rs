@@ -40,7 +40,7 @@ impl<B: ExactOps> Map<B> {
             width,
             isa,
         };
-        let [_, blocks, _, _, lanes] = shape.tensor();
+        let [_, blocks, _, _, lanes] = B::exact_map(shape);
         let missing = blocks * lanes - channels;
         let padded = match missing {
             0 => x,
@@ -65,7 +65,7 @@ impl<B: ExactOps> Map<B> {
             width,
             ..
         } = self.shape;
-        let [_, blocks, _, _, lanes] = self.shape.tensor();
+        let [_, blocks, _, _, lanes] = B::exact_map(self.shape);
         let planes = self.tensor.clone().permute([0, 1, 4, 2, 3]);
         let planes = planes.reshape([images, blocks * lanes, height, width]);
         planes.slice([0..images, 0..channels])

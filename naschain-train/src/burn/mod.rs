@@ -3,6 +3,8 @@
 mod autodiff;
 #[cfg(test)]
 mod clipping;
+#[cfg(feature = "burn-cuda")]
+mod cube;
 mod exact;
 #[cfg(test)]
 mod exact_tests;
@@ -26,6 +28,8 @@ mod stock_training;
 mod tests;
 mod training;
 
+#[cfg(feature = "burn-cuda")]
+pub use self::cube::{Cuda, CudaAutodiff};
 pub use self::layers::{Linear, NormRelu};
 pub use self::lessons::{Lesson, Lessons};
 pub use self::map::Map;
@@ -39,6 +43,6 @@ pub use self::optim::{ExactSchedule, ExactSgd};
 pub use self::recycle::release_memory;
 #[cfg(test)]
 pub(crate) use self::stock_training::StockTraining;
-#[cfg(test)]
+#[cfg(any(test, feature = "burn-cuda"))]
 pub(crate) use self::training::BurnTraining;
 pub use self::training::{BatchLoss, CpuAutodiff, Place, cross_entropy, digest, train};

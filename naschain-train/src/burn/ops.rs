@@ -36,7 +36,7 @@ impl MapShape {
         }
     }
 
-    /// The dimensions of the tensor: images, blocks, rows, columns, lanes.
+    /// The dimensions of the tensor on a CPU: images, blocks, rows, columns, lanes.
     pub fn tensor(self) -> [usize; 5] {
         let dims = self.dims();
         let blocks = dims.padded() / dims.lanes;
@@ -233,8 +233,8 @@ impl<F> Entropy<F> {
 /// The numbers of one step of stochastic gradient descent, without dampening.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SgdStep {
-    /// Factor that clips the norm of all gradients.
-    pub factor: f32,
+    /// The norm to which all gradients together are clipped.
+    pub clip_norm: f32,
     /// Learning rate.
     pub rate: f32,
     /// Momentum.
@@ -251,6 +251,11 @@ pub struct SgdStep {
 /// `sum` is the gradient so far of the map that an operation reads, if it has other readers; the
 /// operation adds to it in place.
 pub trait ExactOps: Backend {
+    /// The dimensions of a map's tensor: images, blocks, rows, columns, lanes.
+    fn exact_map(shape: MapShape) -> [usize; 5] {
+        shape.tensor()
+    }
+
     /// The same map for its next reader, whose gradient then arrives before that of `reader`, the
     /// result of the reader before. Without autodiff it is the map itself.
     fn exact_tap(map: FloatTensor<Self>, _reader: &FloatTensor<Self>) -> FloatTensor<Self> {
@@ -406,14 +411,16 @@ pub trait ExactOps: Backend {
         smoothing: f64,
     ) -> Entropy<FloatTensor<Self>>;
 
-    /// The sum of squares of one parameter's gradient.
-    fn exact_sum_of_squares(gradient: FloatTensor<Self>) -> f32;
+    /// The sum of squares of each parameter's gradient, `[parameters]`. There is at least one.
+    fn exact_sums_of_squares(gradients: Vec<FloatTensor<Self>>) -> FloatTensor<Self>;
 
-    /// One step of one parameter: its new value and velocity.
+    /// One step of one parameter: its new value and velocity. `squares` are the sums of squares of
+    /// all parameters' gradients.
     fn exact_sgd(
         parameter: FloatTensor<Self>,
         velocity: Option<FloatTensor<Self>>,
         gradient: FloatTensor<Self>,
+        squares: FloatTensor<Self>,
         step: SgdStep,
     ) -> [FloatTensor<Self>; 2];
 }

@@ -4,6 +4,7 @@ use burn::lr_scheduler::LrScheduler;
 use burn::module::{AutodiffModule, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, LearningRate, MultiGradientsParams, Optimizer};
 use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Tensor, TensorData};
 use naschain_core::Recipe;
 
@@ -70,14 +71,17 @@ where
     type Record = Vec<Option<Tensor<A, 1>>>;
 
     fn step(&mut self, rate: LearningRate, module: M, gradients: GradientsParams) -> M {
-        let mut squares = Squares {
+        let mut all = InOrder {
             gradients: &gradients,
-            sum: 0.0,
+            found: Vec::new(),
         };
-        module.visit(&mut squares);
-        let (norm, most) = (squares.sum.sqrt(), self.clip_norm);
+        module.visit(&mut all);
+        if all.found.is_empty() {
+            return module;
+        }
+        let squares = A::InnerBackend::exact_sums_of_squares(all.found);
         let step = SgdStep {
-            factor: if norm > most { most / norm } else { 1.0 },
+            clip_norm: self.clip_norm,
             rate: rate as f32,
             momentum: self.momentum,
             weight_decay: self.weight_decay,
@@ -85,6 +89,7 @@ where
         };
         module.map(&mut Update {
             step,
+            squares,
             gradients,
             velocities: &mut self.velocities,
             next: 0,
@@ -130,25 +135,23 @@ impl<A: AutodiffBackend> ModuleVisitor<A> for Total {
     }
 }
 
-/// Adds the squares of all gradients, in declaration order.
-struct Squares<'a> {
+/// Collects all gradients, in declaration order.
+struct InOrder<'a, B: Backend> {
     gradients: &'a GradientsParams,
-    sum: f32,
+    found: Vec<FloatTensor<B>>,
 }
 
-impl<A: AutodiffBackend> ModuleVisitor<A> for Squares<'_>
-where
-    A::InnerBackend: ExactOps,
-{
+impl<A: AutodiffBackend> ModuleVisitor<A> for InOrder<'_, A::InnerBackend> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<A, D>>) {
         if let Some(gradient) = self.gradients.get::<A::InnerBackend, D>(param.id) {
-            self.sum += A::InnerBackend::exact_sum_of_squares(primitive(gradient));
+            self.found.push(primitive(gradient));
         }
     }
 }
 
 struct Update<'a, B: Backend> {
     step: SgdStep,
+    squares: FloatTensor<B>,
     gradients: GradientsParams,
     velocities: &'a mut Vec<Option<Tensor<B, 1>>>,
     /// Number of the next tensor in declaration order.
@@ -173,9 +176,9 @@ where
         let velocity = self.velocities[at].take();
         let velocity = velocity.map(|velocity| primitive(velocity.reshape(shape)));
         let parameter = primitive(parameter.inner());
-        let gradient = primitive(gradient);
+        let (gradient, squares) = (primitive(gradient), self.squares.clone());
         let [parameter, velocity] =
-            A::InnerBackend::exact_sgd(parameter, velocity, gradient, self.step);
+            A::InnerBackend::exact_sgd(parameter, velocity, gradient, squares, self.step);
         let velocity: Tensor<A::InnerBackend, D> = tensor(velocity);
         self.velocities[at] = Some(velocity.reshape([shape.iter().product::<usize>()]));
         let parameter: Tensor<A::InnerBackend, D> = tensor(parameter);

@@ -141,7 +141,10 @@ pub(super) fn images<B: Backend>(
 ) -> Tensor<B, 4> {
     let images = pixels.len() / shape.len();
     let shape = [images, shape.channels, shape.height, shape.width];
-    Tensor::from_data(TensorData::new(pixels, shape), device)
+    // Some backends pad the rows of tensors that come from the host, but not of reshaped ones.
+    let numbers = pixels.len();
+    let line = Tensor::<B, 1>::from_data(TensorData::new(pixels, [numbers]), device);
+    line.reshape(shape)
 }
 
 /// The loss of one batch.

@@ -2,8 +2,8 @@
 
 use super::buffers::{Buffers, TrainingBuffers};
 use super::forward::node_conv;
-use super::launch::{average_back, copy, fold_parts, pool_back};
 use super::network::CudaNetwork;
+use crate::gpu::launch::{average_back, copy, fold_parts, pool_back};
 use crate::kernels::BLOCK;
 use crate::plan::Weight;
 
@@ -58,7 +58,8 @@ impl CudaNetwork {
             return;
         }
         let dfeatures = training.dfeatures.all();
-        conv.run_back(gpu, dlogits.all(), self.parameters.from(linear), dfeatures);
+        let weights = self.parameters.from(linear);
+        conv.run_back(gpu, dlogits.all(), weights, dfeatures, false);
         let planes = images * dims.channels;
         average_back(gpu, dfeatures, training.dout.all(), planes, dims.pixels());
     }
@@ -77,7 +78,8 @@ impl CudaNetwork {
             &self.gpu,
             dy,
             [sums.all(), products.all()],
-            self.gradients.all(),
+            [norm.statistics.mean; 2],
+            [norm.weight, norm.bias].map(|view| self.gradients.from(view.at)),
             training.dz.all(),
         );
     }
@@ -141,7 +143,7 @@ impl CudaNetwork {
             self.gradients.from(at),
         );
         let from = self.parameters.from(at);
-        join.run_back(&self.gpu, dz, from, training.dmaps.all());
+        join.run_back(&self.gpu, dz, from, training.dmaps.all(), false);
     }
 
     /// The gradients with respect to the weights of a phase's entry and to the previous phase's
@@ -164,7 +166,8 @@ impl CudaNetwork {
                     training.partial.all(),
                     self.gradients.from(at),
                 );
-                conv.run_back(gpu, dmap, self.parameters.from(at), training.dx.all());
+                let weights = self.parameters.from(at);
+                conv.run_back(gpu, dmap, weights, training.dx.all(), false);
                 training.dx.all()
             }
         };

@@ -1,6 +1,7 @@
 //! Buffers of a network for one batch.
 
-use super::gpu::{Buffer, Gpu};
+use super::CudaGpu;
+use crate::gpu::Buffer;
 use crate::kernels::chunk;
 use crate::plan::{PhasePlan, Plan};
 
@@ -57,7 +58,7 @@ pub(super) struct TrainingBuffers {
 
 impl Buffers {
     /// Allocates buffers for up to `capacity` images, those of the backward pass only if `training`.
-    pub(super) fn new(gpu: &Gpu, plan: &Plan, capacity: usize, training: bool) -> Buffers {
+    pub(super) fn new(gpu: &CudaGpu, plan: &Plan, capacity: usize, training: bool) -> Buffers {
         let mut before = None;
         let phases = plan.phases.iter().map(|phase| {
             let pooled = match (before, &phase.entry) {
@@ -85,7 +86,7 @@ impl Buffers {
 }
 
 impl PhaseBuffers {
-    fn new(gpu: &Gpu, phase: &PhasePlan, pooled: usize, capacity: usize) -> PhaseBuffers {
+    fn new(gpu: &CudaGpu, phase: &PhasePlan, pooled: usize, capacity: usize) -> PhaseBuffers {
         let step = capacity * phase.dims.image();
         let nodes = phase.nodes.len();
         let joins = phase.nodes.iter().map(|node| node.input.conv.is_some());
@@ -106,7 +107,7 @@ impl PhaseBuffers {
 }
 
 impl TrainingBuffers {
-    fn new(gpu: &Gpu, plan: &Plan, capacity: usize) -> TrainingBuffers {
+    fn new(gpu: &CudaGpu, plan: &Plan, capacity: usize) -> TrainingBuffers {
         let most = |numbers: &dyn Fn(&PhasePlan) -> usize| {
             gpu.allocate(plan.phases.iter().map(numbers).max().unwrap_or(0))
         };

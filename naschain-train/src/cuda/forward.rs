@@ -1,9 +1,9 @@
 //! The forward pass of a batch.
 
 use super::buffers::{Buffers, PhaseBuffers};
-use super::gpu::View;
-use super::launch::{Conv1, Conv3, Norm, average, bias, copy, pool};
 use super::network::CudaNetwork;
+use crate::gpu::View;
+use crate::gpu::launch::{Conv1, Conv3, Norm, Sources, Statistics, average, bias, copy, pool};
 use crate::plan::MapDims;
 
 impl CudaNetwork {
@@ -24,7 +24,9 @@ impl CudaNetwork {
                 if training {
                     let [sums, squares] = &buffers.stripes;
                     let norm = self.norm(buffers, phase, node);
-                    norm.update_statistics(&self.gpu, sums.all(), squares.all());
+                    let stripes = [sums.all(), squares.all()];
+                    let running = [norm.statistics.mean; 2];
+                    norm.update_statistics(&self.gpu, stripes, None, running);
                 }
             }
         }
@@ -36,8 +38,8 @@ impl CudaNetwork {
         let Some(buffers) = &self.buffers else { return };
         for (phase, plan) in self.plan.phases.iter().enumerate() {
             for node in 0..=plan.nodes.len() {
-                self.norm(buffers, phase, node)
-                    .load_running_statistics(&self.gpu);
+                let norm = self.norm(buffers, phase, node);
+                norm.load_running_statistics(&self.gpu, [norm.statistics.mean; 2]);
             }
         }
     }
@@ -51,11 +53,9 @@ impl CudaNetwork {
             channels: place.channels,
             pixels: plan.dims.pixels(),
             z: self.z(buffers, phase, node),
-            statistics: self.statistics.from(place.first),
-            part: self.channels,
-            parameters: self.parameters.all(),
-            weight_at: place.weight_at,
-            bias_at: place.bias_at,
+            weight: self.parameters.from(place.weight_at),
+            bias: self.parameters.from(place.bias_at),
+            statistics: Statistics::in_one(self.statistics.from(place.first), self.channels),
         }
     }
 
@@ -96,7 +96,8 @@ impl CudaNetwork {
                 let pooled = buffers.phases[phase].pooled.all();
                 pool(gpu, out, pooled, planes, size);
                 let conv = self.single_conv(buffers, from.channels, plan.dims);
-                conv.run(gpu, pooled, self.parameters.from(entry.range.start), maps);
+                let weights = self.parameters.from(entry.range.start);
+                conv.run(gpu, pooled, weights, maps, false);
             }
         }
     }
@@ -122,7 +123,7 @@ impl CudaNetwork {
             };
             let weights = self.parameters.from(weights.range.start);
             let join = self.join(buffers, phase, node);
-            join.run(&self.gpu, here.maps.all(), weights, out);
+            join.run(&self.gpu, here.maps.all(), weights, out, false);
         }
         if let Some(conv) = conv {
             let x = self.conv_input(buffers, phase, node);
@@ -159,10 +160,12 @@ impl CudaNetwork {
             pixels: plan.dims.pixels(),
             inputs: plan.dims.channels,
             outputs: plan.dims.channels,
-            sources: self.tables.join(phase, node),
-            count: join.sources.len(),
-            map_step: buffers.phases[phase].step,
-            maps: plan.nodes.len() + 1,
+            sources: Sources::Table {
+                table: self.tables.join(phase, node),
+                count: join.sources.len(),
+                map_step: buffers.phases[phase].step,
+                maps: plan.nodes.len() + 1,
+            },
             factors: buffers.factors.as_ref().map(|factors| factors.all()),
         }
     }
@@ -179,10 +182,7 @@ impl CudaNetwork {
             pixels: dims.pixels(),
             inputs,
             outputs: dims.channels,
-            sources: self.tables.single(),
-            count: 1,
-            map_step: 0,
-            maps: 1,
+            sources: Sources::One { number: 0, of: 1 },
             factors: None,
         }
     }
@@ -220,7 +220,7 @@ impl CudaNetwork {
         let linear = self.parameters.from(self.plan.linear.range.start);
         let logits = buffers.logits.all();
         let conv = self.single_conv(buffers, dims.channels, classes);
-        conv.run(gpu, features, linear, logits);
+        conv.run(gpu, features, linear, logits, false);
         let from = self.parameters.from(self.plan.bias.range.start);
         bias(gpu, from, logits, buffers.images, classes.channels);
     }
@@ -235,6 +235,7 @@ pub(super) fn node_conv(buffers: &Buffers, dims: MapDims) -> Conv3 {
         padding: 1,
         inputs: dims.channels,
         outputs: dims.channels,
+        oihw: false,
     }
 }
 

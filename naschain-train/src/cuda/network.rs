@@ -3,14 +3,15 @@
 use cubecl::cuda::CudaDevice;
 use naschain_core::{Architecture, Recipe};
 
+use super::CudaGpu;
 use super::buffers::Buffers;
-use super::gpu::{Buffer, Gpu};
-use super::kernels::norm::PARTS;
-use super::launch::Update;
 use super::tables::Tables;
 use crate::Error;
 use crate::engine::{Batch, Engine};
 use crate::evaluation::BATCH;
+use crate::gpu::Buffer;
+use crate::gpu::kernels::norm::PARTS;
+use crate::gpu::launch::Update;
 use crate::loss::{CrossEntropy, Loss};
 use crate::plan::planner::Planner;
 use crate::plan::{Norm, Plan, Role, Weight};
@@ -18,7 +19,7 @@ use crate::weights::{TensorSource, Weights};
 
 /// A network and its state between two training steps.
 pub(crate) struct CudaNetwork {
-    pub(super) gpu: Gpu,
+    pub(super) gpu: CudaGpu,
     /// With one lane, so that maps are `[image][channel][pixel]`.
     pub(super) plan: Plan,
     pub(super) norms: Vec<NormLayout>,
@@ -58,7 +59,7 @@ impl Engine for CudaNetwork {
         let plan = planner.plan(architecture)?;
         let (parameters, norms) = (planner.parameters, planner.norms);
         source.finish()?;
-        let gpu = Gpu::new(device);
+        let gpu = CudaGpu::new(device);
         Ok(CudaNetwork {
             image: architecture.input.len(),
             channels: norms.iter().map(|norm| norm.dims.channels).sum(),

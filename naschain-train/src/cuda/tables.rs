@@ -1,7 +1,8 @@
 //! Lookup tables of the kernels: the sources of joins and the rows of parameters.
 
-use super::gpu::{Buffer, Gpu, View};
-use super::kernels::join::SOURCE;
+use super::CudaGpu;
+use crate::gpu::kernels::join::SOURCE;
+use crate::gpu::{Buffer, View};
 use crate::plan::{Join, Plan, Role};
 
 pub(super) struct Tables {
@@ -17,9 +18,8 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    pub(super) fn new(gpu: &Gpu, plan: &Plan) -> Tables {
-        // The source of an operation that reads a single map outside the phases' maps.
-        let mut sources = vec![0, 0, 1];
+    pub(super) fn new(gpu: &CudaGpu, plan: &Plan) -> Tables {
+        let mut sources = Vec::new();
         let mut joins = Vec::new();
         for phase in &plan.phases {
             let of_nodes = phase.nodes.iter().map(|node| &node.input);
@@ -52,11 +52,6 @@ impl Tables {
             tensor_count: tensors.len() / 2,
             tensors: gpu.write_integers(&tensors),
         }
-    }
-
-    /// The source of an operation that reads a single map outside the phases' maps.
-    pub(super) fn single(&self) -> View<'_> {
-        self.sources.all()
     }
 
     /// The sources of a node's join or, for the step after the last node, of the output's.

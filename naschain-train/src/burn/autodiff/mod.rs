@@ -18,6 +18,10 @@ use super::ops::{
 };
 
 impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
+    fn exact_map(shape: MapShape) -> [usize; 5] {
+        B::exact_map(shape)
+    }
+
     fn exact_tap(map: Tracked<B>, reader: &Tracked<B>) -> Tracked<B> {
         if !map.is_tracked() {
             return map;
@@ -304,18 +308,21 @@ impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
         }
     }
 
-    fn exact_sum_of_squares(gradient: Tracked<B>) -> f32 {
-        B::exact_sum_of_squares(gradient.primitive)
+    fn exact_sums_of_squares(gradients: Vec<Tracked<B>>) -> Tracked<B> {
+        let gradients = gradients.into_iter().map(|gradient| gradient.primitive);
+        untracked::<B>(B::exact_sums_of_squares(gradients.collect()))
     }
 
     fn exact_sgd(
         parameter: Tracked<B>,
         velocity: Option<Tracked<B>>,
         gradient: Tracked<B>,
+        squares: Tracked<B>,
         step: SgdStep,
     ) -> [Tracked<B>; 2] {
         let velocity = velocity.map(|velocity| velocity.primitive);
-        B::exact_sgd(parameter.primitive, velocity, gradient.primitive, step).map(untracked::<B>)
+        let (parameter, gradient) = (parameter.primitive, gradient.primitive);
+        B::exact_sgd(parameter, velocity, gradient, squares.primitive, step).map(untracked::<B>)
     }
 }
 

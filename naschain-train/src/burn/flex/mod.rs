@@ -150,16 +150,17 @@ impl ExactOps for Flex {
         head::cross_entropy(&logits, labels, smoothing)
     }
 
-    fn exact_sum_of_squares(gradient: FlexTensor) -> f32 {
-        update::sum_of_squares(&gradient)
+    fn exact_sums_of_squares(gradients: Vec<FlexTensor>) -> FlexTensor {
+        update::sums_of_squares(&gradients)
     }
 
     fn exact_sgd(
         parameter: FlexTensor,
         velocity: Option<FlexTensor>,
         gradient: FlexTensor,
+        squares: FlexTensor,
         step: SgdStep,
     ) -> [FlexTensor; 2] {
-        update::sgd(parameter, velocity, &gradient, step)
+        update::sgd(parameter, velocity, &gradient, &squares, step)
     }
 }

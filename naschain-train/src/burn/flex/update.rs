@@ -4,14 +4,20 @@
 use burn::backend::flex::FlexTensor;
 
 use super::super::ops::SgdStep;
-use super::tensors::{owned, values};
+use super::tensors::{owned, tensor, values};
 use crate::Isa;
 use crate::kernels::update::{Sgd, SumOfRows};
 
 /// Elements of the shortest vectors, which every instruction set has.
 const LANES: usize = 8;
 
-pub(super) fn sum_of_squares(gradient: &FlexTensor) -> f32 {
+pub(super) fn sums_of_squares(gradients: &[FlexTensor]) -> FlexTensor {
+    let sums: Vec<f32> = gradients.iter().map(sum_of_squares).collect();
+    let parameters = sums.len();
+    tensor(sums, [parameters])
+}
+
+fn sum_of_squares(gradient: &FlexTensor) -> f32 {
     let shape = gradient.layout().shape().clone();
     let numbers = shape.num_elements();
     let outputs = shape.first().copied().unwrap_or(1);
@@ -37,8 +43,14 @@ pub(super) fn sgd(
     parameter: FlexTensor,
     velocity: Option<FlexTensor>,
     gradient: &FlexTensor,
+    squares: &FlexTensor,
     step: SgdStep,
 ) -> [FlexTensor; 2] {
+    let norm = values(squares).iter().sum::<f32>().sqrt();
+    let factor = match norm > step.clip_norm {
+        true => step.clip_norm / norm,
+        false => 1.0,
+    };
     let mut parameter = owned(parameter);
     let shape = parameter.layout().shape().clone();
     let mut velocity = match velocity {
@@ -52,7 +64,7 @@ pub(super) fn sgd(
     let (parameters, last_parameters) = parameters.split_at_mut(whole);
     let (velocities, last_velocities) = velocities.split_at_mut(whole);
     let (gradients, last_gradients) = gradients.split_at(whole);
-    run(step, parameters, velocities, gradients);
+    run(step, factor, parameters, velocities, gradients);
     // The rest in a vector of its own, filled with zeros.
     let rest = last_gradients.len();
     let mut last = [[0.0; LANES]; 3];
@@ -60,15 +72,21 @@ pub(super) fn sgd(
     last[1][..rest].copy_from_slice(last_velocities);
     last[2][..rest].copy_from_slice(last_gradients);
     let [parameters, velocities, gradients] = &mut last;
-    run(step, parameters, velocities, gradients);
+    run(step, factor, parameters, velocities, gradients);
     last_parameters.copy_from_slice(&parameters[..rest]);
     last_velocities.copy_from_slice(&velocities[..rest]);
     [parameter, velocity]
 }
 
-fn run(step: SgdStep, parameters: &mut [f32], velocities: &mut [f32], gradients: &[f32]) {
+fn run(
+    step: SgdStep,
+    factor: f32,
+    parameters: &mut [f32],
+    velocities: &mut [f32],
+    gradients: &[f32],
+) {
     Sgd {
-        factor: step.factor,
+        factor,
         rate: step.rate,
         momentum: step.momentum,
         weight_decay: step.weight_decay,

@@ -1,47 +1,50 @@
-//! Device memory and kernel arguments.
+//! Device memory, kernels and their launches, on any runtime of CubeCL.
+
+pub(crate) mod kernels;
+pub(crate) mod launch;
 
 use cubecl::client::ComputeClient;
-use cubecl::cuda::{CudaDevice, CudaRuntime};
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
 /// A GPU.
-pub(super) struct Gpu {
-    pub(super) client: ComputeClient<CudaRuntime>,
+pub(crate) struct Gpu<R: Runtime> {
+    pub(crate) client: ComputeClient<R>,
 }
 
 /// A buffer of 4-byte values on a GPU.
-pub(super) struct Buffer {
+#[derive(Clone)]
+pub(crate) struct Buffer {
     handle: Handle,
     numbers: usize,
 }
 
 /// A buffer from an element onwards.
 #[derive(Clone, Copy)]
-pub(super) struct View<'a> {
+pub(crate) struct View<'a> {
     buffer: &'a Buffer,
-    pub(super) at: usize,
+    pub(crate) at: usize,
 }
 
-impl Gpu {
-    pub(super) fn new(device: &CudaDevice) -> Gpu {
+impl<R: Runtime> Gpu<R> {
+    pub(crate) fn new(device: &R::Device) -> Gpu<R> {
         Gpu {
-            client: CudaRuntime::client(device),
+            client: R::client(device),
         }
     }
 
     /// Allocates an uninitialised buffer of `numbers` elements.
-    pub(super) fn allocate(&self, numbers: usize) -> Buffer {
+    pub(crate) fn allocate(&self, numbers: usize) -> Buffer {
         // Buffers of size 0 are not supported.
         let handle = self.client.empty(numbers.max(1) * size_of::<f32>());
         Buffer { handle, numbers }
     }
 
-    pub(super) fn write(&self, values: &[f32]) -> Buffer {
+    pub(crate) fn write(&self, values: &[f32]) -> Buffer {
         self.write_bytes(f32::as_bytes(values), values.len())
     }
 
-    pub(super) fn write_integers(&self, values: &[u32]) -> Buffer {
+    pub(crate) fn write_integers(&self, values: &[u32]) -> Buffer {
         self.write_bytes(u32::as_bytes(values), values.len())
     }
 
@@ -58,8 +61,8 @@ impl Gpu {
     /// Waits for all launched kernels and copies the buffer's first `numbers` elements to the host.
     ///
     /// # Panics
-    /// If the device failed; [`super::run`] turns the panic into an error.
-    pub(super) fn read(&self, buffer: &Buffer, numbers: usize) -> Vec<f32> {
+    /// If the device failed; the caller turns the panic into an error.
+    pub(crate) fn read(&self, buffer: &Buffer, numbers: usize) -> Vec<f32> {
         match self.client.read_one(buffer.handle.clone()) {
             Ok(bytes) => f32::from_bytes(&bytes)[..numbers].to_vec(),
             Err(error) => panic!("{error}"),
@@ -68,11 +71,19 @@ impl Gpu {
 }
 
 impl Buffer {
-    pub(super) fn from(&self, at: usize) -> View<'_> {
+    /// The first `numbers` elements of memory that exists.
+    #[cfg(feature = "burn-cuda")]
+    pub(crate) fn new(handle: Handle, numbers: usize) -> Buffer {
+        let bytes = handle.size_in_used();
+        assert!(4 * numbers as u64 <= bytes, "{numbers} of {bytes} bytes");
+        Buffer { handle, numbers }
+    }
+
+    pub(crate) fn from(&self, at: usize) -> View<'_> {
         View { buffer: self, at }
     }
 
-    pub(super) fn all(&self) -> View<'_> {
+    pub(crate) fn all(&self) -> View<'_> {
         self.from(0)
     }
 }
@@ -80,7 +91,7 @@ impl Buffer {
 impl View<'_> {
     /// The buffer as an argument of a kernel that accesses `numbers` elements from here.
     #[allow(unsafe_code)] // cubecl does not check the buffer's length
-    pub(super) fn arg(self, numbers: usize) -> ArrayArg<CudaRuntime> {
+    pub(crate) fn arg<R: Runtime>(self, numbers: usize) -> ArrayArg<R> {
         let Buffer {
             handle,
             numbers: all,

@@ -5,7 +5,7 @@ use cubecl::prelude::*;
 /// The sum of squares of each row of the gradients. A row is one output channel of one parameter;
 /// `rows` holds its offset and length.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn row_squares(
+pub(crate) fn row_squares(
     gradients: &Array<f32>,
     rows: &Array<u32>,
     out: &mut Array<f32>,
@@ -25,7 +25,7 @@ pub(in crate::cuda) fn row_squares(
 
 /// Adds the rows' sums of each parameter. `tensors` holds its first row and number of rows.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn tensor_squares(
+pub(crate) fn tensor_squares(
     row_sums: &Array<f32>,
     tensors: &Array<u32>,
     out: &mut Array<f32>,
@@ -42,23 +42,72 @@ pub(in crate::cuda) fn tensor_squares(
     out[ABSOLUTE_POS] = sum;
 }
 
+/// The sum of squares of each output channel of one parameter's gradient, of `row` elements each. A
+/// 3×3 convolution's is in PyTorch's layout, `[out][in][kernel row][kernel column]`, and is added
+/// kernel row by kernel row.
+#[cfg(feature = "burn-cuda")]
+#[cube(launch_unchecked)]
+pub(crate) fn channel_squares(
+    gradient: &Array<f32>,
+    out: &mut Array<f32>,
+    channels: usize,
+    row: usize,
+    #[comptime] is_conv3: bool,
+) {
+    if ABSOLUTE_POS >= channels {
+        terminate!();
+    }
+    let first = ABSOLUTE_POS * row;
+    let mut sum = 0.0f32;
+    for number in 0..row {
+        let place = if is_conv3 {
+            let third = row / 3;
+            number % third / 3 * 9 + number / third * 3 + number % 3
+        } else {
+            number
+        };
+        let value = gradient[first + place];
+        sum = fma(value, value, sum);
+    }
+    out[ABSOLUTE_POS] = sum;
+}
+
+/// Adds the channels' sums of one parameter.
+#[cfg(feature = "burn-cuda")]
+#[cube(launch_unchecked)]
+pub(crate) fn add_channels(
+    sums: &Array<f32>,
+    out: &mut Array<f32>,
+    channels: usize,
+    out_at: usize,
+) {
+    if ABSOLUTE_POS >= 1 {
+        terminate!();
+    }
+    let mut sum = 0.0f32;
+    for channel in 0..channels {
+        sum += sums[channel];
+    }
+    out[out_at] = sum;
+}
+
 /// The settings of an SGD step.
 #[derive(CubeType, CubeLaunch)]
-pub(in crate::cuda) struct Step {
-    pub(in crate::cuda) parameters: usize,
-    pub(in crate::cuda) tensors: usize,
+pub(crate) struct Step {
+    pub(crate) parameters: usize,
+    pub(crate) tensors: usize,
     /// Maximum global norm of the gradients.
-    pub(in crate::cuda) clip_norm: f32,
+    pub(crate) clip_norm: f32,
     /// The negative learning rate.
-    pub(in crate::cuda) descent: f32,
-    pub(in crate::cuda) momentum: f32,
-    pub(in crate::cuda) weight_decay: f32,
+    pub(crate) descent: f32,
+    pub(crate) momentum: f32,
+    pub(crate) weight_decay: f32,
 }
 
 /// Clips by the global norm and does one SGD step, one thread per parameter value; each thread
 /// computes the norm itself.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn sgd(
+pub(crate) fn sgd(
     gradients: &Array<f32>,
     tensor_sums: &Array<f32>,
     parameters: &mut Array<f32>,

@@ -2,33 +2,34 @@
 //!
 //! A sum over the pixels of a plane is made in four stripes with one thread each:
 //! `[stripe][plane]`. Statistics are `[mean, inverse, scale, running mean, running variance, a,
-//! b][channel]`, with the channels of all batch norms of the network in sequence.
+//! b][channel]` in one buffer, with the channels of all batch norms of the network in sequence, which
+//! then is each of these arguments; or they are buffers of their own, with offsets of 0.
 
 use cubecl::prelude::*;
 
 /// Number of parts of the statistics.
-pub(in crate::cuda) const PARTS: usize = 7;
+pub(crate) const PARTS: usize = 7;
 
 /// One batch norm and its map.
 #[derive(CubeType, CubeLaunch)]
-pub(in crate::cuda) struct Norm {
-    pub(in crate::cuda) images: usize,
-    pub(in crate::cuda) channels: usize,
-    pub(in crate::cuda) pixels: usize,
+pub(crate) struct Norm {
+    pub(crate) images: usize,
+    pub(crate) channels: usize,
+    pub(crate) pixels: usize,
     /// Offset of its channels in each part of the statistics.
-    pub(in crate::cuda) first: usize,
+    pub(crate) first: usize,
     /// Elements per part.
-    pub(in crate::cuda) part: usize,
+    pub(crate) part: usize,
     /// Offsets of weight and bias in the parameters.
-    pub(in crate::cuda) weight_at: usize,
-    pub(in crate::cuda) bias_at: usize,
+    pub(crate) weight_at: usize,
+    pub(crate) bias_at: usize,
     /// Offset of the map in its buffer.
-    pub(in crate::cuda) z_at: usize,
+    pub(crate) z_at: usize,
 }
 
 /// The stripes of the sum of each plane.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn sums(
+pub(crate) fn sums(
     z: &Array<f32>,
     out: &mut Array<f32>,
     planes: usize,
@@ -57,7 +58,7 @@ fn total(stripes: &Array<f32>, plane: usize, planes: usize) -> f32 {
 
 /// The stripes of each plane's sum of squares about its mean.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn squares(
+pub(crate) fn squares(
     z: &Array<f32>,
     sums: &Array<f32>,
     out: &mut Array<f32>,
@@ -82,27 +83,30 @@ pub(in crate::cuda) fn squares(
 
 /// The means of all planes.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn means(
-    sums: &Array<f32>,
-    out: &mut Array<f32>,
-    planes: usize,
-    pixels: usize,
-) {
+pub(crate) fn means(sums: &Array<f32>, out: &mut Array<f32>, planes: usize, pixels: usize) {
     if ABSOLUTE_POS < planes {
         let sum = total(sums, ABSOLUTE_POS, planes);
         out[ABSOLUTE_POS] = sum / f32::cast_from(pixels);
     }
 }
 
-/// The batch's statistics and one step of the running ones, one thread per channel.
+/// The batch's statistics and one step of the running ones, one thread per channel. `in_place`: the
+/// old running ones are those that are written.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn update_statistics(
+pub(crate) fn update_statistics(
     sums: &Array<f32>,
     squares: &Array<f32>,
-    parameters: &Array<f32>,
-    statistics: &mut Array<f32>,
+    weight: &Array<f32>,
+    old_mean: &Array<f32>,
+    old_var: &Array<f32>,
+    mean_of: &mut Array<f32>,
+    inverse_of: &mut Array<f32>,
+    scale_of: &mut Array<f32>,
+    running_mean: &mut Array<f32>,
+    running_var: &mut Array<f32>,
     norm: &Norm,
     #[comptime] block: usize,
+    #[comptime] in_place: bool,
 ) {
     let channel = ABSOLUTE_POS;
     if channel >= norm.channels {
@@ -148,21 +152,34 @@ pub(in crate::cuda) fn update_statistics(
     let count = norm.images * norm.pixels;
     let var = squared / f32::cast_from(count);
     let inverse = 1.0f32 / (var + 1e-5f32).sqrt();
-    statistics[at] = mean;
-    statistics[norm.part + at] = inverse;
-    statistics[2 * norm.part + at] = parameters[norm.weight_at + channel] * inverse;
-    let old = statistics[3 * norm.part + at];
-    statistics[3 * norm.part + at] = fma(0.1f32, mean - old, old);
+    mean_of[at] = mean;
+    inverse_of[norm.part + at] = inverse;
+    scale_of[2 * norm.part + at] = weight[norm.weight_at + channel] * inverse;
+    let mean_at = 3 * norm.part + at;
+    let var_at = 4 * norm.part + at;
     let unbiased = squared / f32::cast_from(max(count, 2) - 1);
-    let old = statistics[4 * norm.part + at];
-    statistics[4 * norm.part + at] = fma(0.1f32, unbiased - old, old);
+    if in_place {
+        let old = running_mean[mean_at];
+        running_mean[mean_at] = fma(0.1f32, mean - old, old);
+        let old = running_var[var_at];
+        running_var[var_at] = fma(0.1f32, unbiased - old, old);
+    } else {
+        let old = old_mean[mean_at];
+        running_mean[mean_at] = fma(0.1f32, mean - old, old);
+        let old = old_var[var_at];
+        running_var[var_at] = fma(0.1f32, unbiased - old, old);
+    }
 }
 
 /// Mean, inverse standard deviation and scale from the running statistics, one thread per channel.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn load_running_statistics(
-    parameters: &Array<f32>,
-    statistics: &mut Array<f32>,
+pub(crate) fn load_running_statistics(
+    weight: &Array<f32>,
+    running_mean: &Array<f32>,
+    running_var: &Array<f32>,
+    mean: &mut Array<f32>,
+    inverse_of: &mut Array<f32>,
+    scale: &mut Array<f32>,
     channels: usize,
     first: usize,
     part: usize,
@@ -170,19 +187,20 @@ pub(in crate::cuda) fn load_running_statistics(
 ) {
     if ABSOLUTE_POS < channels {
         let at = first + ABSOLUTE_POS;
-        let inverse = 1.0f32 / (statistics[4 * part + at] + 1e-5f32).sqrt();
-        statistics[at] = statistics[3 * part + at];
-        statistics[part + at] = inverse;
-        statistics[2 * part + at] = parameters[weight_at + ABSOLUTE_POS] * inverse;
+        let inverse = 1.0f32 / (running_var[4 * part + at] + 1e-5f32).sqrt();
+        mean[at] = running_mean[3 * part + at];
+        inverse_of[part + at] = inverse;
+        scale[2 * part + at] = weight[weight_at + ABSOLUTE_POS] * inverse;
     }
 }
 
 /// `y = relu((z - mean) · scale + bias)`.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn normalise(
+pub(crate) fn normalise(
     z: &Array<f32>,
-    statistics: &Array<f32>,
-    parameters: &Array<f32>,
+    mean: &Array<f32>,
+    scale: &Array<f32>,
+    bias: &Array<f32>,
     y: &mut Array<f32>,
     norm: &Norm,
     y_at: usize,
@@ -192,19 +210,20 @@ pub(in crate::cuda) fn normalise(
     }
     let channel = ABSOLUTE_POS / norm.pixels % norm.channels;
     let at = norm.first + channel;
-    let centred = z[norm.z_at + ABSOLUTE_POS] - statistics[at];
-    let bias = parameters[norm.bias_at + channel];
-    let value = fma(centred, statistics[2 * norm.part + at], bias);
+    let centred = z[norm.z_at + ABSOLUTE_POS] - mean[at];
+    let bias = bias[norm.bias_at + channel];
+    let value = fma(centred, scale[2 * norm.part + at], bias);
     y[y_at + ABSOLUTE_POS] = select(value > 0.0f32, value, 0.0f32);
 }
 
 /// The stripes of each plane's sums of `g` and of `g · (z - mean)`.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn backward_sums(
+pub(crate) fn backward_sums(
     z: &Array<f32>,
     dy: &Array<f32>,
-    statistics: &Array<f32>,
-    parameters: &Array<f32>,
+    mean: &Array<f32>,
+    scale: &Array<f32>,
+    bias: &Array<f32>,
     gradients: &mut Array<f32>,
     products: &mut Array<f32>,
     norm: &Norm,
@@ -217,9 +236,9 @@ pub(in crate::cuda) fn backward_sums(
     let stripe = ABSOLUTE_POS % 4;
     let plane = ABSOLUTE_POS / 4;
     let channel = plane % norm.channels;
-    let mean = statistics[norm.first + channel];
-    let scale = statistics[2 * norm.part + norm.first + channel];
-    let bias = parameters[norm.bias_at + channel];
+    let mean = mean[norm.first + channel];
+    let scale = scale[2 * norm.part + norm.first + channel];
+    let bias = bias[norm.bias_at + channel];
     let mut gradient = 0.0f32;
     let mut product = 0.0f32;
     for step in 0..(norm.pixels + 3 - stripe) / 4 {
@@ -236,11 +255,14 @@ pub(in crate::cuda) fn backward_sums(
 
 /// The gradients of weight and bias and what [`backward_input`] needs, one thread per channel.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn backward_statistics(
+pub(crate) fn backward_statistics(
     gradients: &Array<f32>,
     products: &Array<f32>,
-    statistics: &mut Array<f32>,
-    out: &mut Array<f32>,
+    inverse: &Array<f32>,
+    a: &mut Array<f32>,
+    b: &mut Array<f32>,
+    dweight: &mut Array<f32>,
+    dbias: &mut Array<f32>,
     norm: &Norm,
     #[comptime] block: usize,
 ) {
@@ -269,21 +291,24 @@ pub(in crate::cuda) fn backward_statistics(
     }
     let at = norm.first + channel;
     let count = f32::cast_from(norm.images * norm.pixels);
-    let inverse = statistics[norm.part + at];
+    let inverse = inverse[norm.part + at];
     let weight = product * inverse;
-    out[norm.weight_at + channel] = weight;
-    out[norm.bias_at + channel] = gradient;
-    statistics[5 * norm.part + at] = gradient / count;
-    statistics[6 * norm.part + at] = weight * inverse / count;
+    dweight[norm.weight_at + channel] = weight;
+    dbias[norm.bias_at + channel] = gradient;
+    a[5 * norm.part + at] = gradient / count;
+    b[6 * norm.part + at] = weight * inverse / count;
 }
 
 /// The gradient with respect to `z`: `((g - a) - (z - mean) · b) · scale`.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn backward_input(
+pub(crate) fn backward_input(
     z: &Array<f32>,
     dy: &Array<f32>,
-    statistics: &Array<f32>,
-    parameters: &Array<f32>,
+    mean: &Array<f32>,
+    scale: &Array<f32>,
+    bias: &Array<f32>,
+    a: &Array<f32>,
+    b: &Array<f32>,
     dz: &mut Array<f32>,
     norm: &Norm,
     dy_at: usize,
@@ -293,10 +318,10 @@ pub(in crate::cuda) fn backward_input(
     }
     let channel = ABSOLUTE_POS / norm.pixels % norm.channels;
     let at = norm.first + channel;
-    let scale = statistics[2 * norm.part + at];
-    let centred = z[norm.z_at + ABSOLUTE_POS] - statistics[at];
-    let value = fma(centred, scale, parameters[norm.bias_at + channel]);
+    let scale = scale[2 * norm.part + at];
+    let centred = z[norm.z_at + ABSOLUTE_POS] - mean[at];
+    let value = fma(centred, scale, bias[norm.bias_at + channel]);
     let g = select(value > 0.0f32, dy[dy_at + ABSOLUTE_POS], 0.0f32);
-    let b = -statistics[6 * norm.part + at];
-    dz[ABSOLUTE_POS] = fma(centred, b, g - statistics[5 * norm.part + at]) * scale;
+    let b = -b[6 * norm.part + at];
+    dz[ABSOLUTE_POS] = fma(centred, b, g - a[5 * norm.part + at]) * scale;
 }

@@ -7,9 +7,9 @@
 
 #![allow(missing_docs)] // the kernel macro generates undocumented public functions
 
-pub(super) mod convolution;
-pub(super) mod gradient;
-pub(super) mod join;
-pub(super) mod norm;
-pub(super) mod pool;
-pub(super) mod update;
+pub(crate) mod convolution;
+pub(crate) mod gradient;
+pub(crate) mod join;
+pub(crate) mod norm;
+pub(crate) mod pool;
+pub(crate) mod update;

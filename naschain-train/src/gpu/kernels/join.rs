@@ -5,47 +5,71 @@ use cubecl::prelude::*;
 
 /// Dimensions and offsets of a 1×1 convolution, in the direction of the forward pass.
 #[derive(CubeType, CubeLaunch)]
-pub(in crate::cuda) struct Sizes1 {
-    pub(in crate::cuda) images: usize,
-    pub(in crate::cuda) pixels: usize,
+pub(crate) struct Sizes1 {
+    pub(crate) images: usize,
+    pub(crate) pixels: usize,
     /// Channels of each input map.
-    pub(in crate::cuda) in_channels: usize,
-    pub(in crate::cuda) out_channels: usize,
+    pub(crate) in_channels: usize,
+    pub(crate) out_channels: usize,
     /// Offset and number of the join's sources.
-    pub(in crate::cuda) first: usize,
-    pub(in crate::cuda) count: usize,
+    pub(crate) first: usize,
+    pub(crate) count: usize,
+    /// Weights per output channel.
+    pub(crate) row: usize,
     /// Stride between maps in their buffer.
-    pub(in crate::cuda) map_step: usize,
+    pub(crate) map_step: usize,
     /// Offset of the weights.
-    pub(in crate::cuda) weights_at: usize,
+    pub(crate) weights_at: usize,
     /// Images of the batch: the number of factors per path.
-    pub(in crate::cuda) factors: usize,
+    pub(crate) factors: usize,
 }
 
 /// Entries per source in the table: its map; its path, counted from 1, or 0 for none; and whether
 /// it is the first of the map's readers in the backward pass.
-pub(in crate::cuda) const SOURCE: usize = 3;
+pub(crate) const SOURCE: usize = 3;
 
-/// The factor of an image for source number `source`; 1 if it has no path.
+/// The factor of an image for source number `source`; 1 if it has no path. A source that is `alone`
+/// has a path and no table.
 #[cube]
-pub(in crate::cuda) fn factor(
+pub(crate) fn factor(
     sources: &Array<u32>,
     factors: &Array<f32>,
     source: usize,
     image: usize,
     images: usize,
+    #[comptime] alone: bool,
 ) -> f32 {
-    let path = sources[source * 3 + 1] as usize;
     let mut factor = 1.0f32;
-    if path > 0 {
-        factor = factors[(path - 1) * images + image];
+    if alone {
+        factor = factors[image];
+    } else {
+        let path = sources[source * 3 + 1] as usize;
+        if path > 0 {
+            factor = factors[(path - 1) * images + image];
+        }
     }
     factor
 }
 
-/// The sums of one pixel for `channels` output channels in `images` images.
+/// Where a source's map starts.
+#[cube]
+pub(crate) fn map_at(
+    sources: &Array<u32>,
+    sizes: &Sizes1,
+    source: usize,
+    #[comptime] alone: bool,
+) -> usize {
+    let mut at = 0usize;
+    if !alone {
+        at = sources[(sizes.first + source) * 3] as usize * sizes.map_step;
+    }
+    at
+}
+
+/// The sums of one pixel for `channels` output channels in `images` images. `alone`: `maps` is the
+/// map of a single source, without a table. `add`: the sums continue those in `out`.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn conv1(
+pub(crate) fn conv1(
     maps: &Array<f32>,
     weights: &Array<f32>,
     sources: &Array<u32>,
@@ -55,6 +79,8 @@ pub(in crate::cuda) fn conv1(
     #[comptime] channels: usize,
     #[comptime] images: usize,
     #[comptime] drops: bool,
+    #[comptime] alone: bool,
+    #[comptime] add: bool,
 ) {
     let tiles = sizes.out_channels.div_ceil(channels);
     if ABSOLUTE_POS >= sizes.pixels * tiles * sizes.images.div_ceil(images) {
@@ -65,11 +91,20 @@ pub(in crate::cuda) fn conv1(
     let first_image = ABSOLUTE_POS / sizes.pixels / tiles * images;
     let mut sums = Array::<f32>::new(channels * images);
     #[unroll]
-    for i in 0..channels * images {
-        sums[i] = 0.0f32;
+    for i in 0..images {
+        #[unroll]
+        for c in 0..channels {
+            sums[i * channels + c] = 0.0f32;
+            if add {
+                let image = min(first_image + i, sizes.images - 1);
+                let channel = min(first_channel + c, sizes.out_channels - 1);
+                let plane = (image * sizes.out_channels + channel) * sizes.pixels;
+                sums[i * channels + c] = out[plane + pixel];
+            }
+        }
     }
     for source in 0..sizes.count {
-        let map = sources[(sizes.first + source) * 3] as usize * sizes.map_step;
+        let map = map_at(sources, sizes, source, alone);
         let mut scales = Array::<f32>::new(images);
         #[unroll]
         for i in 0..images {
@@ -77,7 +112,7 @@ pub(in crate::cuda) fn conv1(
             if drops {
                 let image = min(first_image + i, sizes.images - 1);
                 let source = sizes.first + source;
-                scales[i] = factor(sources, factors, source, image, sizes.factors);
+                scales[i] = factor(sources, factors, source, image, sizes.factors, alone);
             }
         }
         for input in 0..sizes.in_channels {
@@ -85,7 +120,7 @@ pub(in crate::cuda) fn conv1(
             #[unroll]
             for c in 0..channels {
                 let channel = min(first_channel + c, sizes.out_channels - 1);
-                let row = (channel * sizes.count + source) * sizes.in_channels;
+                let row = channel * sizes.row + source * sizes.in_channels;
                 here[c] = weights[sizes.weights_at + row + input];
             }
             #[unroll]
@@ -118,9 +153,9 @@ pub(in crate::cuda) fn conv1(
 }
 
 /// The gradients with respect to all input maps: the sums of one pixel for `channels` channels of
-/// one map in `images` images.
+/// one map in `images` images. A source that is `alone` has no table; `add` adds to its gradient.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn conv1_back(
+pub(crate) fn conv1_back(
     dz: &Array<f32>,
     weights: &Array<f32>,
     sources: &Array<u32>,
@@ -130,6 +165,8 @@ pub(in crate::cuda) fn conv1_back(
     #[comptime] channels: usize,
     #[comptime] images: usize,
     #[comptime] drops: bool,
+    #[comptime] alone: bool,
+    #[comptime] add: bool,
 ) {
     let tiles = sizes.in_channels.div_ceil(channels);
     let groups = sizes.images.div_ceil(images);
@@ -146,7 +183,7 @@ pub(in crate::cuda) fn conv1_back(
         sums[i] = 0.0f32;
     }
     for output in 0..sizes.out_channels {
-        let row = (output * sizes.count + source) * sizes.in_channels;
+        let row = output * sizes.row + source * sizes.in_channels;
         let mut here = Array::<f32>::new(channels);
         #[unroll]
         for c in 0..channels {
@@ -164,15 +201,20 @@ pub(in crate::cuda) fn conv1_back(
         }
     }
     let entry = sizes.first + source;
-    let map = sources[entry * 3] as usize * sizes.map_step;
-    let sets = sources[entry * 3 + 2] == 1;
+    let map = map_at(sources, sizes, source, alone);
+    let mut first_reader = 1u32;
+    if !alone {
+        first_reader = sources[entry * 3 + 2];
+    } else if add {
+        first_reader = 0u32;
+    }
     #[unroll]
     for i in 0..images {
         let image = first_image + i;
         let mut scale = 1.0f32;
         if drops {
             let known = min(image, sizes.images - 1);
-            scale = factor(sources, factors, entry, known, sizes.factors);
+            scale = factor(sources, factors, entry, known, sizes.factors, alone);
         }
         #[unroll]
         for c in 0..channels {
@@ -181,7 +223,7 @@ pub(in crate::cuda) fn conv1_back(
                 let plane = (image * sizes.in_channels + channel) * sizes.pixels;
                 let place = map + plane + pixel;
                 let sum = sums[i * channels + c];
-                if sets {
+                if first_reader == 1 {
                     maps[place] = scale * sum;
                 } else {
                     maps[place] = fma(scale, sum, maps[place]);
@@ -193,7 +235,7 @@ pub(in crate::cuda) fn conv1_back(
 
 /// Adds the linear layer's bias to each image's logits.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn add_bias(
+pub(crate) fn add_bias(
     parameters: &Array<f32>,
     out: &mut Array<f32>,
     numbers: usize,

@@ -5,26 +5,27 @@ use cubecl::prelude::*;
 
 /// Dimensions and offsets of a 3×3 convolution.
 #[derive(CubeType, CubeLaunch)]
-pub(in crate::cuda) struct Sizes3 {
-    pub(in crate::cuda) images: usize,
+pub(crate) struct Sizes3 {
+    pub(crate) images: usize,
     /// Rows of the input.
-    pub(in crate::cuda) height: usize,
+    pub(crate) height: usize,
     /// Columns of the input.
-    pub(in crate::cuda) width: usize,
+    pub(crate) width: usize,
     /// 0 or 1.
-    pub(in crate::cuda) padding: usize,
-    pub(in crate::cuda) in_channels: usize,
-    pub(in crate::cuda) out_channels: usize,
+    pub(crate) padding: usize,
+    pub(crate) in_channels: usize,
+    pub(crate) out_channels: usize,
     /// Offsets of input, weights and output in their buffers.
-    pub(in crate::cuda) x_at: usize,
-    pub(in crate::cuda) weights_at: usize,
-    pub(in crate::cuda) out_at: usize,
+    pub(crate) x_at: usize,
+    pub(crate) weights_at: usize,
+    pub(crate) out_at: usize,
 }
 
 /// The sums of one pixel for `channels` output channels in `images` images. With `turned` it
-/// computes the gradient with respect to the input of the convolution with these weights.
+/// computes the gradient with respect to the input of the convolution with these weights. With `oihw`
+/// the weights are in PyTorch's layout, `[out][in][kernel row][kernel column]`.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn conv3(
+pub(crate) fn conv3(
     x: &Array<f32>,
     weights: &Array<f32>,
     out: &mut Array<f32>,
@@ -33,6 +34,7 @@ pub(in crate::cuda) fn conv3(
     #[comptime] images: usize,
     #[comptime] turned: bool,
     #[comptime] add: bool,
+    #[comptime] oihw: bool,
 ) {
     let out_width = sizes.width + 2 * sizes.padding - 2;
     let pixels = (sizes.height + 2 * sizes.padding - 2) * out_width;
@@ -64,9 +66,15 @@ pub(in crate::cuda) fn conv3(
                         #[unroll]
                         for c in 0..channels {
                             let channel = min(first_channel + c, sizes.out_channels - 1);
-                            let place = if turned {
+                            let place = if turned && oihw {
+                                let plane = input * sizes.out_channels + channel;
+                                (plane * 3 + 2 - kernel_row) * 3 + 2 - tap
+                            } else if turned {
                                 let row = (input * 3 + 2 - kernel_row) * sizes.out_channels;
                                 (row + channel) * 3 + 2 - tap
+                            } else if oihw {
+                                let plane = channel * sizes.in_channels + input;
+                                (plane * 3 + kernel_row) * 3 + tap
                             } else {
                                 let row = (channel * 3 + kernel_row) * sizes.in_channels;
                                 (row + input) * 3 + tap

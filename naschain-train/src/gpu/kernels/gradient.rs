@@ -3,37 +3,38 @@
 
 use cubecl::prelude::*;
 
-use super::join::{Sizes1, factor};
+use super::join::{Sizes1, factor, map_at};
 
 /// Dimensions and offsets of the gradient with respect to the weights of a 3×3 convolution.
 #[derive(CubeType, CubeLaunch)]
-pub(in crate::cuda) struct Weights3 {
-    pub(in crate::cuda) images: usize,
+pub(crate) struct Weights3 {
+    pub(crate) images: usize,
     /// Images per chunk.
-    pub(in crate::cuda) chunk: usize,
+    pub(crate) chunk: usize,
     /// Rows of the input.
-    pub(in crate::cuda) height: usize,
+    pub(crate) height: usize,
     /// Columns of the input.
-    pub(in crate::cuda) width: usize,
+    pub(crate) width: usize,
     /// 0 or 1.
-    pub(in crate::cuda) padding: usize,
-    pub(in crate::cuda) in_channels: usize,
-    pub(in crate::cuda) out_channels: usize,
+    pub(crate) padding: usize,
+    pub(crate) in_channels: usize,
+    pub(crate) out_channels: usize,
     /// Offsets of the input and of the gradient with respect to the output in their buffers.
-    pub(in crate::cuda) x_at: usize,
-    pub(in crate::cuda) dz_at: usize,
+    pub(crate) x_at: usize,
+    pub(crate) dz_at: usize,
 }
 
 /// The sums over one chunk for the three weights of one kernel row, for `inputs` input and
 /// `channels` output channels. The output is `[chunk]` followed by the layout of the weights.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn conv3_weights(
+pub(crate) fn conv3_weights(
     x: &Array<f32>,
     dz: &Array<f32>,
     partial: &mut Array<f32>,
     sizes: &Weights3,
     #[comptime] inputs: usize,
     #[comptime] channels: usize,
+    #[comptime] oihw: bool,
 ) {
     let in_tiles = sizes.in_channels.div_ceil(inputs);
     let out_tiles = sizes.out_channels.div_ceil(channels);
@@ -95,7 +96,11 @@ pub(in crate::cuda) fn conv3_weights(
             let input = first_input + i;
             let channel = first_channel + c;
             if input < sizes.in_channels && channel < sizes.out_channels {
-                let row = (channel * 3 + kernel_row) * sizes.in_channels + input;
+                let row = if oihw {
+                    (channel * sizes.in_channels + input) * 3 + kernel_row
+                } else {
+                    (channel * 3 + kernel_row) * sizes.in_channels + input
+                };
                 #[unroll]
                 for tap in 0..3usize {
                     partial[first + row * 3 + tap] = sums[(i * channels + c) * 3 + tap];
@@ -106,9 +111,10 @@ pub(in crate::cuda) fn conv3_weights(
 }
 
 /// The sums over one chunk for the weights of `inputs` channels of one of the maps and `channels`
-/// output channels. The output is `[chunk]` followed by the layout of the weights.
+/// output channels. The output is `[chunk]` followed by the layout of the weights. A source that is
+/// `alone` has no table.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn conv1_weights(
+pub(crate) fn conv1_weights(
     maps: &Array<f32>,
     dz: &Array<f32>,
     sources: &Array<u32>,
@@ -120,6 +126,7 @@ pub(in crate::cuda) fn conv1_weights(
     #[comptime] inputs: usize,
     #[comptime] channels: usize,
     #[comptime] drops: bool,
+    #[comptime] alone: bool,
 ) {
     let in_tiles = sizes.in_channels.div_ceil(inputs);
     let out_tiles = sizes.out_channels.div_ceil(channels);
@@ -132,7 +139,7 @@ pub(in crate::cuda) fn conv1_weights(
     let source = ABSOLUTE_POS / in_tiles / out_tiles % sizes.count;
     let chunk = ABSOLUTE_POS / in_tiles / out_tiles / sizes.count;
     let entry = sizes.first + source;
-    let map = sources[entry * 3] as usize * sizes.map_step;
+    let map = map_at(sources, sizes, source, alone);
     let mut sums = Array::<f32>::new(inputs * channels);
     #[unroll]
     for i in 0..inputs * channels {
@@ -141,7 +148,7 @@ pub(in crate::cuda) fn conv1_weights(
     for image in chunk * chunk_images..min((chunk + 1) * chunk_images, sizes.images) {
         let mut scale = 1.0f32;
         if drops {
-            scale = factor(sources, factors, entry, image, sizes.factors);
+            scale = factor(sources, factors, entry, image, sizes.factors, alone);
         }
         for pixel in 0..sizes.pixels {
             let mut here = Array::<f32>::new(channels);
@@ -166,8 +173,7 @@ pub(in crate::cuda) fn conv1_weights(
             }
         }
     }
-    let row_step = sizes.count * sizes.in_channels;
-    let first = chunk * sizes.out_channels * row_step + source * sizes.in_channels;
+    let first = chunk * sizes.out_channels * sizes.row + source * sizes.in_channels;
     #[unroll]
     for i in 0..inputs {
         #[unroll]
@@ -175,7 +181,8 @@ pub(in crate::cuda) fn conv1_weights(
             let input = first_input + i;
             let channel = first_channel + c;
             if input < sizes.in_channels && channel < sizes.out_channels {
-                partial[first + channel * row_step + input] = sums[i * channels + c];
+                partial[sizes.weights_at + first + channel * sizes.row + input] =
+                    sums[i * channels + c];
             }
         }
     }
@@ -183,7 +190,7 @@ pub(in crate::cuda) fn conv1_weights(
 
 /// Folds `[part][element]` within each `block` of parts, then over the blocks.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn fold(
+pub(crate) fn fold(
     partial: &Array<f32>,
     out: &mut Array<f32>,
     parts: usize,

@@ -4,7 +4,7 @@ use cubecl::prelude::*;
 
 /// 2×2 max pooling. Of equal values the first is the maximum, row by row.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn pool(
+pub(crate) fn pool(
     y: &Array<f32>,
     out: &mut Array<f32>,
     planes: usize,
@@ -32,7 +32,7 @@ pub(in crate::cuda) fn pool(
 
 /// The gradient of max pooling: a window's gradient goes to its maximum; all other elements are 0.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn pool_back(
+pub(crate) fn pool_back(
     y: &Array<f32>,
     dout: &Array<f32>,
     dy: &mut Array<f32>,
@@ -68,7 +68,7 @@ pub(in crate::cuda) fn pool_back(
 
 /// The gradient of a mean over a plane's pixels.
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn average_back(
+pub(crate) fn average_back(
     dmeans: &Array<f32>,
     dy: &mut Array<f32>,
     numbers: usize,
@@ -80,7 +80,7 @@ pub(in crate::cuda) fn average_back(
 }
 
 #[cube(launch_unchecked)]
-pub(in crate::cuda) fn copy(from: &Array<f32>, to: &mut Array<f32>, numbers: usize, to_at: usize) {
+pub(crate) fn copy(from: &Array<f32>, to: &mut Array<f32>, numbers: usize, to_at: usize) {
     if ABSOLUTE_POS < numbers {
         to[to_at + ABSOLUTE_POS] = from[ABSOLUTE_POS];
     }

@@ -7,15 +7,15 @@ mod conv3;
 mod norm;
 mod update;
 
-use cubecl::cuda::CudaRuntime;
 use cubecl::prelude::*;
 
-pub(super) use self::conv1::Conv1;
-pub(super) use self::conv3::Conv3;
-pub(super) use self::norm::Norm;
-pub(super) use self::update::Update;
-use super::gpu::{Gpu, View};
-use super::kernels;
+pub(crate) use self::conv1::{Conv1, Sources};
+pub(crate) use self::conv3::Conv3;
+pub(crate) use self::norm::{Norm, Statistics};
+#[cfg(feature = "burn-cuda")]
+pub(crate) use self::update::Squares;
+pub(crate) use self::update::{Sgd, Update};
+use super::{Gpu, View, kernels};
 
 /// Threads per block.
 const THREADS: u32 = 128;
@@ -36,8 +36,8 @@ fn dim() -> CubeDim {
 }
 
 /// Folds `[part][element]` within each block of parts, then over the blocks.
-pub(super) fn fold_parts(
-    gpu: &Gpu,
+pub(crate) fn fold_parts<R: Runtime>(
+    gpu: &Gpu<R>,
     partial: View,
     out: View,
     parts: usize,
@@ -47,7 +47,7 @@ pub(super) fn fold_parts(
     assert_eq!(partial.at, 0);
     // SAFETY: as above.
     unsafe {
-        kernels::gradient::fold::launch_unchecked::<CudaRuntime>(
+        kernels::gradient::fold::launch_unchecked::<R>(
             &gpu.client,
             grid(numbers),
             dim(),
@@ -61,10 +61,10 @@ pub(super) fn fold_parts(
     }
 }
 
-fn plane_sums(gpu: &Gpu, z: View, sums: View, planes: usize, pixels: usize) {
+fn plane_sums<R: Runtime>(gpu: &Gpu<R>, z: View, sums: View, planes: usize, pixels: usize) {
     // SAFETY: as above.
     unsafe {
-        kernels::norm::sums::launch_unchecked::<CudaRuntime>(
+        kernels::norm::sums::launch_unchecked::<R>(
             &gpu.client,
             grid(4 * planes),
             dim(),
@@ -78,11 +78,18 @@ fn plane_sums(gpu: &Gpu, z: View, sums: View, planes: usize, pixels: usize) {
 }
 
 /// The mean of each plane; `sums` is the buffer for the stripes.
-pub(super) fn average(gpu: &Gpu, y: View, sums: View, out: View, planes: usize, pixels: usize) {
+pub(crate) fn average<R: Runtime>(
+    gpu: &Gpu<R>,
+    y: View,
+    sums: View,
+    out: View,
+    planes: usize,
+    pixels: usize,
+) {
     plane_sums(gpu, y, sums, planes, pixels);
     // SAFETY: as above.
     unsafe {
-        kernels::norm::means::launch_unchecked::<CudaRuntime>(
+        kernels::norm::means::launch_unchecked::<R>(
             &gpu.client,
             grid(planes),
             dim(),
@@ -94,10 +101,16 @@ pub(super) fn average(gpu: &Gpu, y: View, sums: View, out: View, planes: usize, 
     }
 }
 
-pub(super) fn average_back(gpu: &Gpu, dmeans: View, dy: View, planes: usize, pixels: usize) {
+pub(crate) fn average_back<R: Runtime>(
+    gpu: &Gpu<R>,
+    dmeans: View,
+    dy: View,
+    planes: usize,
+    pixels: usize,
+) {
     // SAFETY: as above.
     unsafe {
-        kernels::pool::average_back::launch_unchecked::<CudaRuntime>(
+        kernels::pool::average_back::launch_unchecked::<R>(
             &gpu.client,
             grid(planes * pixels),
             dim(),
@@ -110,11 +123,17 @@ pub(super) fn average_back(gpu: &Gpu, dmeans: View, dy: View, planes: usize, pix
 }
 
 /// 2×2 max pooling of `planes` of `height` × `width`.
-pub(super) fn pool(gpu: &Gpu, y: View, out: View, planes: usize, [height, width]: [usize; 2]) {
+pub(crate) fn pool<R: Runtime>(
+    gpu: &Gpu<R>,
+    y: View,
+    out: View,
+    planes: usize,
+    [height, width]: [usize; 2],
+) {
     let numbers = planes * (height / 2) * (width / 2);
     // SAFETY: as above.
     unsafe {
-        kernels::pool::pool::launch_unchecked::<CudaRuntime>(
+        kernels::pool::pool::launch_unchecked::<R>(
             &gpu.client,
             grid(numbers),
             dim(),
@@ -128,8 +147,8 @@ pub(super) fn pool(gpu: &Gpu, y: View, out: View, planes: usize, [height, width]
     }
 }
 
-pub(super) fn pool_back(
-    gpu: &Gpu,
+pub(crate) fn pool_back<R: Runtime>(
+    gpu: &Gpu<R>,
     y: View,
     dout: View,
     dy: View,
@@ -138,7 +157,7 @@ pub(super) fn pool_back(
 ) {
     // SAFETY: as above.
     unsafe {
-        kernels::pool::pool_back::launch_unchecked::<CudaRuntime>(
+        kernels::pool::pool_back::launch_unchecked::<R>(
             &gpu.client,
             grid(planes * height * width),
             dim(),
@@ -153,11 +172,11 @@ pub(super) fn pool_back(
     }
 }
 
-pub(super) fn copy(gpu: &Gpu, from: View, to: View, numbers: usize) {
+pub(crate) fn copy<R: Runtime>(gpu: &Gpu<R>, from: View, to: View, numbers: usize) {
     assert_eq!(from.at, 0);
     // SAFETY: as above.
     unsafe {
-        kernels::pool::copy::launch_unchecked::<CudaRuntime>(
+        kernels::pool::copy::launch_unchecked::<R>(
             &gpu.client,
             grid(numbers),
             dim(),
@@ -170,10 +189,10 @@ pub(super) fn copy(gpu: &Gpu, from: View, to: View, numbers: usize) {
 }
 
 /// Adds the linear layer's bias to the logits.
-pub(super) fn bias(gpu: &Gpu, bias: View, out: View, images: usize, classes: usize) {
+pub(crate) fn bias<R: Runtime>(gpu: &Gpu<R>, bias: View, out: View, images: usize, classes: usize) {
     // SAFETY: as above.
     unsafe {
-        kernels::join::add_bias::launch_unchecked::<CudaRuntime>(
+        kernels::join::add_bias::launch_unchecked::<R>(
             &gpu.client,
             grid(images * classes),
             dim(),

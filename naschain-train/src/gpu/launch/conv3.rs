@@ -1,23 +1,25 @@
 #![allow(unsafe_code)] // as in the parent module
 
-use cubecl::cuda::CudaRuntime;
+use cubecl::prelude::*;
 
 use super::{TILE, WEIGHTS, dim, fold_parts, grid};
-use crate::cuda::gpu::{Gpu, View};
-use crate::cuda::kernels::convolution::{Sizes3Launch, conv3};
-use crate::cuda::kernels::gradient::{Weights3Launch, conv3_weights};
+use crate::gpu::kernels::convolution::{Sizes3Launch, conv3};
+use crate::gpu::kernels::gradient::{Weights3Launch, conv3_weights};
+use crate::gpu::{Gpu, View};
 use crate::kernels::{BLOCK, chunk};
 
 /// A 3×3 convolution.
 #[derive(Clone, Copy)]
-pub(in crate::cuda) struct Conv3 {
-    pub(in crate::cuda) images: usize,
+pub(crate) struct Conv3 {
+    pub(crate) images: usize,
     /// Rows and columns of the output.
-    pub(in crate::cuda) height: usize,
-    pub(in crate::cuda) width: usize,
-    pub(in crate::cuda) padding: usize,
-    pub(in crate::cuda) inputs: usize,
-    pub(in crate::cuda) outputs: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    pub(crate) padding: usize,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    /// Whether the weights are in PyTorch's layout.
+    pub(crate) oihw: bool,
 }
 
 impl Conv3 {
@@ -35,15 +37,15 @@ impl Conv3 {
         self.images * self.outputs * self.height * self.width
     }
 
-    pub(in crate::cuda) fn weights(&self) -> usize {
+    pub(crate) fn weights(&self) -> usize {
         9 * self.inputs * self.outputs
     }
 
-    pub(in crate::cuda) fn chunks(&self) -> usize {
+    pub(crate) fn chunks(&self) -> usize {
         self.images.div_ceil(chunk(self.height * self.width))
     }
 
-    fn sizes(&self, x: View, weights: View, out: View) -> Sizes3Launch<CudaRuntime> {
+    fn sizes<R: Runtime>(&self, x: View, weights: View, out: View) -> Sizes3Launch<R> {
         let (height, width) = self.padded();
         Sizes3Launch::new(
             self.images,
@@ -58,15 +60,15 @@ impl Conv3 {
         )
     }
 
-    pub(in crate::cuda) fn run(&self, gpu: &Gpu, x: View, weights: View, out: View) {
+    pub(crate) fn run<R: Runtime>(&self, gpu: &Gpu<R>, x: View, weights: View, out: View) {
         self.launch(gpu, x, weights, out, false, false);
     }
 
     /// Computes the gradient with respect to the input, with the weights of the forward
     /// convolution, whose inputs are the outputs here.
-    pub(in crate::cuda) fn run_back(
+    pub(crate) fn run_back<R: Runtime>(
         &self,
-        gpu: &Gpu,
+        gpu: &Gpu<R>,
         x: View,
         weights: View,
         out: View,
@@ -75,12 +77,20 @@ impl Conv3 {
         self.launch(gpu, x, weights, out, true, add);
     }
 
-    fn launch(&self, gpu: &Gpu, x: View, weights: View, out: View, turned: bool, add: bool) {
+    fn launch<R: Runtime>(
+        &self,
+        gpu: &Gpu<R>,
+        x: View,
+        weights: View,
+        out: View,
+        turned: bool,
+        add: bool,
+    ) {
         let pixels = self.height * self.width;
         let tiles = self.outputs.div_ceil(TILE.0) * self.images.div_ceil(TILE.1);
         // SAFETY: the views contain everything that the kernel reads and writes.
         unsafe {
-            conv3::launch_unchecked::<CudaRuntime>(
+            conv3::launch_unchecked::<R>(
                 &gpu.client,
                 grid(pixels * tiles),
                 dim(),
@@ -92,12 +102,20 @@ impl Conv3 {
                 TILE.1,
                 turned,
                 add,
+                self.oihw,
             );
         }
     }
 
     /// The gradient with respect to the weights; `partial` is the buffer for the chunks' sums.
-    pub(in crate::cuda) fn gradient(&self, gpu: &Gpu, x: View, dz: View, partial: View, out: View) {
+    pub(crate) fn gradient<R: Runtime>(
+        &self,
+        gpu: &Gpu<R>,
+        x: View,
+        dz: View,
+        partial: View,
+        out: View,
+    ) {
         let (height, width) = self.padded();
         let images = chunk(self.height * self.width);
         let tiles = self.inputs.div_ceil(WEIGHTS.0) * self.outputs.div_ceil(WEIGHTS.1);
@@ -114,7 +132,7 @@ impl Conv3 {
         );
         // SAFETY: as above.
         unsafe {
-            conv3_weights::launch_unchecked::<CudaRuntime>(
+            conv3_weights::launch_unchecked::<R>(
                 &gpu.client,
                 grid(3 * tiles * self.chunks()),
                 dim(),
@@ -124,6 +142,7 @@ impl Conv3 {
                 sizes,
                 WEIGHTS.0,
                 WEIGHTS.1,
+                self.oihw,
             );
         }
         fold_parts(
