@@ -13,8 +13,8 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use naschain_core::{Augmentation, Digest, Recipe};
 use naschain_train::burn::{
-    Conv3, ExactOps, ExactSchedule, ExactSgd, GlobalAverage, Initial, Join, Lessons, Linear, Map,
-    MaxPool2, NormRelu, PixelConv3, cross_entropy, digest,
+    Conv3, ExactOps, ExactSchedule, ExactSgd, GlobalAverage, Initial, Join, Linear, Map, MaxPool2,
+    MiniBatches, NormRelu, PixelConv3, cross_entropy, digest,
 };
 use naschain_train::{Dataset, Isa};
 use rayon::ThreadPoolBuilder;
@@ -85,19 +85,19 @@ fn trained(isa: Isa) -> Result<Digest, naschain_train::Error> {
     (recipe.train_images, recipe.validation_images) = (1000, 397);
     recipe.augmentation = Augmentation::default();
     let mut network = ResNet::<Autodiff<Flex>>::new(&mut Initial::new(1, &device));
-    let lessons = Lessons::new(&digits, &recipe)?;
+    let mini_batches = MiniBatches::new(&digits, &recipe)?;
     let mut optimizer = ExactSgd::<Flex>::new(&recipe);
-    let mut schedule = ExactSchedule::new(&recipe, lessons.steps());
+    let mut schedule = ExactSchedule::new(&recipe, mini_batches.steps());
     let mut loss = 0.0;
     for epoch in 1..=recipe.epochs {
         loss = 0.0;
-        for lesson in lessons.epoch(epoch, 0) {
-            let lesson = lesson?;
-            let logits = network.forward(lesson.images(&device), isa, true);
-            let batch = cross_entropy(logits, &lesson.labels, recipe.label_smoothing);
-            let gradients = GradientsParams::from_grads(batch.mean.backward(), &network);
+        for batch in mini_batches.epoch(epoch, 0) {
+            let batch = batch?;
+            let logits = network.forward(batch.images(&device), isa, true);
+            let found = cross_entropy(logits, &batch.labels, recipe.label_smoothing);
+            let gradients = GradientsParams::from_grads(found.mean.backward(), &network);
             network = optimizer.step(schedule.step(), network, gradients);
-            loss += batch.sum / recipe.train_images as f64;
+            loss += found.sum / recipe.train_images as f64;
         }
     }
     let found = digest(&network, Digest([0; 32]));

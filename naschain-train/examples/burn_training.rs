@@ -10,7 +10,7 @@ use burn::lr_scheduler::LrScheduler;
 use burn::module::AutodiffModule;
 use burn::optim::{GradientsParams, Optimizer};
 use naschain_core::{Architecture, Augmentation, Digest, MacroSpace, Recipe};
-use naschain_train::burn::{BurnNetwork, ExactSchedule, ExactSgd, Lessons, cross_entropy};
+use naschain_train::burn::{BurnNetwork, ExactSchedule, ExactSgd, MiniBatches, cross_entropy};
 use naschain_train::{Dataset, Isa, Options, train};
 
 type Backend = Autodiff<Flex>;
@@ -62,28 +62,28 @@ fn train_by_burn(
     let isa = Isa::best();
     let mut network = BurnNetwork::<Backend>::new(architecture, recipe.seed, &device)?;
     let mut digest = network.digest(None);
-    let lessons = Lessons::new(digits, recipe)?;
+    let mini_batches = MiniBatches::new(digits, recipe)?;
     let mut optimizer = ExactSgd::<Flex>::new(recipe);
-    let mut schedule = ExactSchedule::new(recipe, lessons.steps());
+    let mut schedule = ExactSchedule::new(recipe, mini_batches.steps());
     for epoch in 1..=recipe.epochs {
         let (mut loss, mut correct, mut images) = (0.0, 0, 0);
-        for lesson in lessons.epoch(epoch, network.paths()) {
-            let lesson = lesson?;
-            let pixels = lesson.images(&device);
-            let logits = network.exact_training(pixels, &lesson.factors, isa);
-            let batch = cross_entropy(logits, &lesson.labels, recipe.label_smoothing);
-            let gradients = GradientsParams::from_grads(batch.mean.backward(), &network);
+        for batch in mini_batches.epoch(epoch, network.paths()) {
+            let batch = batch?;
+            let pixels = batch.images(&device);
+            let logits = network.exact_training(pixels, &batch.factors, isa);
+            let found = cross_entropy(logits, &batch.labels, recipe.label_smoothing);
+            let gradients = GradientsParams::from_grads(found.mean.backward(), &network);
             network = optimizer.step(schedule.step(), network, gradients);
-            loss += batch.sum;
-            correct += batch.correct;
-            images += lesson.labels.len();
+            loss += found.sum;
+            correct += found.correct;
+            images += batch.labels.len();
         }
         digest = network.digest(Some(digest));
         let (loss, part) = (loss / images as f64, 100.0 * correct as f64 / images as f64);
         println!("epoch {epoch}: loss {loss:.4}, {part:.1} % correct, digest {digest}");
     }
     // Inference without gradients: the logits are those that a miner computes from these weights.
-    let first = lessons
+    let first = mini_batches
         .epoch(1, 0)
         .next()
         .ok_or("there is no mini-batch")??;

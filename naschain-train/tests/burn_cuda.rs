@@ -12,8 +12,8 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use naschain_core::{Augmentation, Digest, MacroSpace, Recipe};
 use naschain_train::burn::{
-    Conv3, Cuda, CudaAutodiff, ExactOps, ExactSchedule, ExactSgd, GlobalAverage, Initial, Lessons,
-    Linear, Map, MaxPool2, NormRelu, PixelConv3, Place, cross_entropy, digest, train,
+    Conv3, Cuda, CudaAutodiff, ExactOps, ExactSchedule, ExactSgd, GlobalAverage, Initial, Linear,
+    Map, MaxPool2, MiniBatches, NormRelu, PixelConv3, Place, cross_entropy, digest, train,
 };
 use naschain_train::{Dataset, Device, Isa, Options};
 
@@ -111,13 +111,13 @@ fn residual_digest<B: ExactOps>() -> Result<Digest, naschain_train::Error> {
     let device = Default::default();
     let (digits, recipe) = (Dataset::digits(), recipe());
     let mut network = Residual::<Autodiff<B>>::new(&mut Initial::new(1, &device));
-    let lessons = Lessons::new(&digits, &recipe)?;
+    let mini_batches = MiniBatches::new(&digits, &recipe)?;
     let mut optimizer = ExactSgd::<B>::new(&recipe);
-    let mut schedule = ExactSchedule::new(&recipe, lessons.steps());
-    for lesson in lessons.epoch(1, 0) {
-        let lesson = lesson?;
-        let logits = network.forward(lesson.images(&device));
-        let loss = cross_entropy(logits, &lesson.labels, recipe.label_smoothing);
+    let mut schedule = ExactSchedule::new(&recipe, mini_batches.steps());
+    for batch in mini_batches.epoch(1, 0) {
+        let batch = batch?;
+        let logits = network.forward(batch.images(&device));
+        let loss = cross_entropy(logits, &batch.labels, recipe.label_smoothing);
         let gradients = GradientsParams::from_grads(loss.mean.backward(), &network);
         network = optimizer.step(schedule.step(), network, gradients);
     }

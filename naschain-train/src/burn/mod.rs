@@ -10,8 +10,8 @@ mod exact;
 mod exact_tests;
 mod flex;
 mod layers;
-mod lessons;
 mod map;
+mod mini_batches;
 mod modules;
 mod network;
 #[cfg(test)]
@@ -31,8 +31,8 @@ mod training;
 #[cfg(feature = "burn-cuda")]
 pub use self::cube::{Cuda, CudaAutodiff};
 pub use self::layers::{Linear, NormRelu};
-pub use self::lessons::{Lesson, Lessons};
 pub use self::map::Map;
+pub use self::mini_batches::{MiniBatch, MiniBatches};
 pub use self::modules::{Conv3, GlobalAverage, Initial, Join, MaxPool2, PixelConv3};
 pub use self::network::BurnNetwork;
 pub use self::ops::{

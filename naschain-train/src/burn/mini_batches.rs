@@ -1,4 +1,4 @@
-//! The mini-batches of a recipe, for a training loop of one's own.
+//! The mini-batches of a recipe, for your own training loop.
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -10,7 +10,7 @@ use crate::{Dataset, Error, drop_path};
 
 /// The mini-batches that [`crate::train`] makes of a data set: the same images in the same order,
 /// augmented and normalised.
-pub struct Lessons<'a> {
+pub struct MiniBatches<'a> {
     dataset: &'a Dataset,
     recipe: &'a Recipe,
     split: Split,
@@ -19,7 +19,7 @@ pub struct Lessons<'a> {
 
 /// A mini-batch.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Lesson {
+pub struct MiniBatch {
     pixels: Vec<f32>,
     shape: Shape,
     /// One label per image.
@@ -28,21 +28,21 @@ pub struct Lesson {
     pub factors: Vec<Vec<f32>>,
 }
 
-impl Lesson {
+impl MiniBatch {
     /// The images, augmented and normalised: `[images, channels, height, width]`.
     pub fn images<B: Backend>(&self, device: &B::Device) -> Tensor<B, 4> {
         images(self.pixels.clone(), self.shape, device)
     }
 }
 
-impl<'a> Lessons<'a> {
+impl<'a> MiniBatches<'a> {
     /// Draws the images that the recipe requires.
     ///
     /// # Errors
     /// [`Error::TooFewImages`], or [`Error::Core`] for a recipe that is not valid.
-    pub fn new(dataset: &'a Dataset, recipe: &'a Recipe) -> Result<Lessons<'a>, Error> {
+    pub fn new(dataset: &'a Dataset, recipe: &'a Recipe) -> Result<MiniBatches<'a>, Error> {
         recipe.validate()?;
-        Ok(Lessons {
+        Ok(MiniBatches {
             dataset,
             recipe,
             split: Split::draw(dataset, recipe)?,
@@ -61,19 +61,19 @@ impl<'a> Lessons<'a> {
         &self,
         number: u32,
         paths: usize,
-    ) -> impl Iterator<Item = Result<Lesson, Error>> + '_ {
+    ) -> impl Iterator<Item = Result<MiniBatch, Error>> + '_ {
         let order = self.split.order(self.recipe.seed, number);
         (0..self.steps()).map(move |step| {
             let indices = order.chunks(self.recipe.batch_size).nth(step);
-            self.lesson(indices.unwrap_or_default(), number, paths)
+            self.batch(indices.unwrap_or_default(), number, paths)
         })
     }
 
-    fn lesson(&self, indices: &[usize], epoch: u32, paths: usize) -> Result<Lesson, Error> {
+    fn batch(&self, indices: &[usize], epoch: u32, paths: usize) -> Result<MiniBatch, Error> {
         let images = &self.dataset.train;
         let labels = indices.iter().map(|&index| images.labels()[index]);
         let normalisation = &self.normalisation;
-        Ok(Lesson {
+        Ok(MiniBatch {
             pixels: normalisation.augmented(images, indices, self.recipe, epoch)?,
             shape: self.dataset.shape,
             labels: labels.collect(),
