@@ -17,7 +17,7 @@ use crate::cli::printable::printable;
 use crate::cli::program::print;
 use crate::commands::progress::{Progress, bar};
 use crate::coordinator::Coordinator;
-use naschain_run::RunState;
+use naschain_run::{EndedJob, RunState};
 
 /// Keeps the history and the shown progress up to date until the run is finished, or `enough` of its
 /// state. Returns whether it is finished.
@@ -100,21 +100,49 @@ pub(crate) async fn conclude(
             "{wrong} digests were not reproduced on this machine; see the warnings above\n"
         );
     }
+    if let Some(failed) = coordinator.with_state(failed_networks).await {
+        text += &(failed + "\n");
+    }
     text += &format!("run: {}\n", dir.display());
     print(&text)?;
     Ok(None)
 }
 
+/// How many networks have no result, with the reason of the first one; `None` if all have one.
+pub(crate) fn failed_networks(state: &RunState) -> Option<String> {
+    let ended = state.ended_jobs();
+    let mut failed = ended.iter().filter(|job| job.failure.is_some());
+    let first = failed.next()?;
+    let reason = reason_of(first);
+    let mut text = format!(
+        "{} of {} networks have no result; the first, {}: {}",
+        1 + failed.count(),
+        ended.len(),
+        first.genome,
+        printable(&reason)
+    );
+    if reason.contains("MiB of memory") {
+        text += ". A run keeps what it has found: to train them, search with a higher --memory-limit in another folder (--out)";
+    }
+    Some(text)
+}
+
+/// Why a job has no result: what a miner reported, if one did.
+fn reason_of(job: &EndedJob) -> String {
+    let reported = job.rows.iter().find_map(|(_, row)| match row {
+        Row::Failed(reason) => Some(reason.clone()),
+        _ => None,
+    });
+    let failure = job.failure.as_ref().map(ToString::to_string);
+    reported.or(failure).unwrap_or_default()
+}
+
 /// Why no network has a result, with the reason of the first one.
 fn no_front(state: &RunState) -> String {
     let count = state.ended_jobs().len();
-    let first = state.ended_jobs().first().map(|job| {
-        let reported = job.rows.iter().find_map(|(_, row)| match row {
-            Row::Failed(reason) => Some(reason.clone()),
-            _ => None,
-        });
-        let failure = job.failure.as_ref().map(ToString::to_string);
-        let reason = reported.or(failure).unwrap_or_default();
+    let first = state.ended_jobs().first();
+    let first = first.map(|job| {
+        let reason = reason_of(job);
         format!("; the first, {}: {}", job.genome, printable(&reason))
     });
     let first = first.unwrap_or_default();

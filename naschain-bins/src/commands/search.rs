@@ -17,7 +17,7 @@ use crate::cli::data_args::KEEP_MIB;
 use crate::cli::program::print;
 use crate::client::transport::Transport;
 use crate::commands::calibration::Calibration;
-use crate::commands::conclude::{conclude, follow, progress};
+use crate::commands::conclude::{conclude, failed_networks, follow, progress};
 use crate::commands::progress::{Progress, about};
 use crate::coordinator::Coordinator;
 use crate::miner::Miner;
@@ -164,6 +164,9 @@ async fn announce(
     let (done, total) = progress(coordinator).await;
     if done >= total {
         return Ok(None);
+    }
+    if let Some(failed) = coordinator.with_state(failed_networks).await {
+        print(&(failed + "\n"))?;
     }
     let spec = coordinator.spec().clone();
     let measured = spec.clone();
