@@ -61,10 +61,13 @@ impl Miner {
                 // Not retried: a lease that has ended does not come back.
                     | TransportError::NotJoined(reason),
                 ) => {
-                    tracing::warn!(
-                        "{name}: the answer for {} is too late: {reason}",
-                        answer.job
-                    );
+                    let job = answer.job;
+                    // On a busy machine a search in one process has dozens, which cost nobody anything.
+                    if transport.is_local() {
+                        tracing::debug!("{name}: the answer for {job} is too late: {reason}");
+                    } else {
+                        tracing::warn!("{name}: the answer for {job} is too late: {reason}");
+                    }
                     Ok(Ok(()))
                 }
                 Err(TransportError::Refused(reason)) => Ok(Err(reason)),

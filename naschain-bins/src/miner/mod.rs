@@ -310,7 +310,11 @@ impl Miner {
                 .await;
             match sent {
                 Err(TransportError::LeaseEnded(reason) | TransportError::OtherRun(reason)) => {
-                    tracing::warn!("{}: dropping {}: {reason}", self.name, job.job);
+                    if self.transport.is_local() {
+                        tracing::debug!("{}: dropping {}: {reason}", self.name, job.job);
+                    } else {
+                        tracing::warn!("{}: dropping {}: {reason}", self.name, job.job);
+                    }
                     control.abandoned.store(true, Ordering::Release);
                 }
                 // A missed heartbeat is harmless: at worst the lease ends, and the next one says
