@@ -23,6 +23,9 @@ static inline uint3 make_uint3(unsigned x, unsigned y, unsigned z) { return {x, 
 
 static uint3 threadIdx, blockIdx, blockDim, gridDim;
 
+// burn's kernels divide indices by multiplication.
+static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned long long)a * b >> 32; }
+
 // The C library's fma takes doubles, which would round twice.
 #define fma(a, b, c) __builtin_fmaf(a, b, c)
 using std::sqrt;
