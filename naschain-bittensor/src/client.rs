@@ -143,7 +143,10 @@ impl Client {
         self.connect().await?;
         let connection = self.connection.as_mut().expect("connected above");
         let answer = connection.call(method, parameters).await;
-        if matches!(answer, Err(Error::Connection { .. } | Error::Malformed { .. })) {
+        if matches!(
+            answer,
+            Err(Error::Connection { .. } | Error::Malformed { .. })
+        ) {
             self.disconnect();
         }
         answer
@@ -213,7 +216,8 @@ impl Client {
         let parameters = json!([hex_text(&block)]);
         let found = self.request("chain_getBlock", parameters).await?;
         let list = found["block"]["extrinsics"].as_array();
-        let list = list.ok_or_else(|| Error::malformed("chain_getBlock", "it has no extrinsics"))?;
+        let list =
+            list.ok_or_else(|| Error::malformed("chain_getBlock", "it has no extrinsics"))?;
         list.iter().map(bytes).collect()
     }
 
@@ -225,7 +229,9 @@ impl Client {
         let at = hex_text(&block);
         let version = self.request("state_getRuntimeVersion", json!([at])).await?;
         let read = |name: &str| {
-            let value = version[name].as_u64().and_then(|value| value.try_into().ok());
+            let value = version[name]
+                .as_u64()
+                .and_then(|value| value.try_into().ok());
             value.ok_or_else(|| {
                 Error::malformed("state_getRuntimeVersion", format!("{name} is missing"))
             })
@@ -251,7 +257,10 @@ impl Client {
             Err(Error::Refused { .. }) => Vec::new(),
             Err(error) => return Err(error),
         };
-        let newest = versions.into_iter().filter(|version| (14..=16).contains(version)).max();
+        let newest = versions
+            .into_iter()
+            .filter(|version| (14..=16).contains(version))
+            .max();
         if let Some(version) = newest.filter(|version| *version > 14) {
             let argument = hex_text(&version.to_le_bytes());
             let parameters = json!(["Metadata_metadata_at_version", argument, at]);
@@ -279,10 +288,14 @@ impl Client {
             let texts: Vec<String> = part.iter().map(|key| hex_text(key)).collect();
             let parameters = json!([texts, hex_text(&block)]);
             let answer = self.request("state_queryStorageAt", parameters).await?;
-            let changes = answer[0]["changes"].as_array().map_or(&[][..], Vec::as_slice);
+            let changes = answer[0]["changes"]
+                .as_array()
+                .map_or(&[][..], Vec::as_slice);
             for text in &texts {
                 let found = changes.iter().find(|change| change[0] == *text.as_str());
-                let value = found.map(|change| &change[1]).filter(|value| !value.is_null());
+                let value = found
+                    .map(|change| &change[1])
+                    .filter(|value| !value.is_null());
                 values.push(value.map(bytes).transpose()?);
             }
         }
@@ -297,7 +310,9 @@ impl Client {
         let (start, at) = (hex_text(prefix), hex_text(&block));
         let mut keys: Vec<Vec<u8>> = Vec::new();
         loop {
-            let after = keys.last().map_or_else(|| start.clone(), |key| hex_text(key));
+            let after = keys
+                .last()
+                .map_or_else(|| start.clone(), |key| hex_text(key));
             let parameters = json!([start, KEYS_PER_REQUEST, after, at]);
             let answer = self.request("state_getKeysPaged", parameters).await?;
             let page = answer.as_array().map_or(&[][..], Vec::as_slice);
@@ -334,7 +349,8 @@ pub(crate) fn hex_text(bytes: &[u8]) -> String {
 /// Reads `0x` and hexadecimal digits.
 pub(crate) fn bytes(value: &Value) -> Result<Vec<u8>, Error> {
     let text = value.as_str().and_then(|text| text.strip_prefix("0x"));
-    let text = text.ok_or_else(|| Error::malformed("a node's bytes", "they do not begin with 0x"))?;
+    let text =
+        text.ok_or_else(|| Error::malformed("a node's bytes", "they do not begin with 0x"))?;
     hex::decode(text).map_err(|error| Error::malformed("a node's bytes", error))
 }
 

@@ -67,7 +67,9 @@ impl Runtime {
             };
         }
         let module = content.values().next();
-        let index = module.and_then(|module| field(module, "index")).and_then(number);
+        let index = module
+            .and_then(|module| field(module, "index"))
+            .and_then(number);
         // Four bytes, of which the first is the error's index.
         let code = module.and_then(|module| field(module, "error"));
         let code = code.and_then(|code| match &code.value {

@@ -53,8 +53,7 @@ impl Connection {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let connector = Connector::Rustls(Arc::new(tls));
-        let opening =
-            connect_async_tls_with_config(endpoint, Some(config), true, Some(connector));
+        let opening = connect_async_tls_with_config(endpoint, Some(config), true, Some(connector));
         let opened = timeout(ANSWER_TIMEOUT, opening).await;
         let opened = opened.map_err(|_| connection(endpoint, "no connection within 30 s"))?;
         let (socket, _) = opened.map_err(|error| connection(endpoint, error))?;
@@ -113,10 +112,7 @@ impl Connection {
     }
 
     /// Waits for the next notification, at most as long as `patience`.
-    pub(crate) async fn notification(
-        &mut self,
-        patience: Duration,
-    ) -> Result<Notification, Error> {
+    pub(crate) async fn notification(&mut self, patience: Duration) -> Result<Notification, Error> {
         let endpoint = self.endpoint.clone();
         let waiting = async {
             loop {
@@ -167,7 +163,10 @@ impl Connection {
             _ => return Ok(()),
         };
         if self.waiting.len() >= MAX_NOTIFICATIONS {
-            return Err(connection(&self.endpoint, "it sends too many notifications"));
+            return Err(connection(
+                &self.endpoint,
+                "it sends too many notifications",
+            ));
         }
         self.waiting.push_back(Notification {
             subscription,

@@ -155,6 +155,9 @@ mod tests {
         assert_eq!(schedule.epoch_start(last + 1), last + 1);
         assert_eq!(schedule.epoch_start(last + 361), last + 1);
         // Too late in the epoch for a round that is stored in time.
-        assert_eq!(schedule.reveal(last - 4, 1_790_000_000_000, 12_000, 1), None);
+        assert_eq!(
+            schedule.reveal(last - 4, 1_790_000_000_000, 12_000, 1),
+            None
+        );
     }
 }

@@ -102,12 +102,7 @@ impl Setter {
     ///
     /// # Errors
     /// [`Error::StateFile`].
-    pub fn new(
-        client: Client,
-        hotkey: Hotkey,
-        netuid: u16,
-        file: &Path,
-    ) -> Result<Setter, Error> {
+    pub fn new(client: Client, hotkey: Hotkey, netuid: u16, file: &Path) -> Result<Setter, Error> {
         let file = StateFile::open(file, netuid, hotkey.address())?;
         Ok(Setter {
             client,
@@ -159,11 +154,7 @@ impl Setter {
         Ok(())
     }
 
-    async fn act(
-        &mut self,
-        block: BlockRef,
-        notices: &mut Vec<Notice>,
-    ) -> Result<NextStep, Error> {
+    async fn act(&mut self, block: BlockRef, notices: &mut Vec<Notice>) -> Result<NextStep, Error> {
         if block.number < self.file.state.settled_block {
             return Ok(NextStep::NodeBehind);
         }
@@ -206,7 +197,9 @@ impl Setter {
             let mut hashes = extrinsics.iter().map(|bytes| hex_text(&blake2_256(bytes)));
             if let Some(place) = hashes.position(|found| found == sent.extrinsic) {
                 let block = BlockRef { number, hash };
-                return self.included(&sent, block, place as u32, head, notices).await;
+                return self
+                    .included(&sent, block, place as u32, head, notices)
+                    .await;
             }
             if let Some(sent) = &mut self.file.state.sent {
                 sent.searched = number;

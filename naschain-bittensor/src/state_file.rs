@@ -121,7 +121,11 @@ impl StateFile {
             file.sync_all()?;
             std::fs::rename(&partial, &self.path)?;
             #[cfg(unix)]
-            if let Some(folder) = self.path.parent().filter(|path| !path.as_os_str().is_empty()) {
+            if let Some(folder) = self
+                .path
+                .parent()
+                .filter(|path| !path.as_os_str().is_empty())
+            {
                 File::open(folder)?.sync_all()?;
             }
             Ok(())

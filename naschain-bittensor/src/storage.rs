@@ -116,11 +116,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::Missing`], also with metadata of version 14, which has no runtime APIs, or
     /// [`Error::Malformed`].
-    pub fn api_result(
-        &self,
-        method: &str,
-        bytes: &[u8],
-    ) -> Result<scale_value::Value<u32>, Error> {
+    pub fn api_result(&self, method: &str, bytes: &[u8]) -> Result<scale_value::Value<u32>, Error> {
         let result = self.api_results.get(method);
         let result = result.ok_or_else(|| self.missing(format!("runtime API {method}")))?;
         self.value(method, *result, bytes)

@@ -69,7 +69,9 @@ pub fn round_at(time_ms: u64) -> u64 {
 /// When a round is published, in milliseconds since 1970.
 pub fn round_time_ms(round: u64) -> u64 {
     let since_s = round.saturating_sub(1).saturating_mul(QUICKNET_PERIOD_S);
-    QUICKNET_GENESIS_S.saturating_add(since_s).saturating_mul(1000)
+    QUICKNET_GENESIS_S
+        .saturating_add(since_s)
+        .saturating_mul(1000)
 }
 
 /// Encrypts a message that can be decrypted when `round` is published. The result is about 250 bytes

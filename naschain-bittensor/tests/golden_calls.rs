@@ -35,8 +35,19 @@ fn calls_have_the_bytes_of_the_newer_runtime() {
     };
     // Pallet 7, call 0; netuid 258; two uids; two weights; version key 3.
     assert_eq!(
-        hex::encode(runtime.set_weights_call(258, &[1, 515], &[65_535, 9], 3).unwrap()),
-        ["0700", "0201", "0801000302", "08ffff0900", "0300000000000000"].concat()
+        hex::encode(
+            runtime
+                .set_weights_call(258, &[1, 515], &[65_535, 9], 3)
+                .unwrap()
+        ),
+        [
+            "0700",
+            "0201",
+            "0801000302",
+            "08ffff0900",
+            "0300000000000000"
+        ]
+        .concat()
     );
     // Pallet 7, call 113; netuid 1; three bytes; round 1000; version 4.
     assert_eq!(
@@ -83,7 +94,13 @@ fn the_newer_runtime_has_only_known_extensions() {
     let signed = runtime.sign(&call, &terms, &Hotkey::from_seed(&[4; 32]));
     let signed = signed.unwrap();
     assert!(signed.bytes.ends_with(&call));
-    for item in ["Keys", "Uids", "LastUpdate", "Weights", "TimelockedWeightCommits"] {
+    for item in [
+        "Keys",
+        "Uids",
+        "LastUpdate",
+        "Weights",
+        "TimelockedWeightCommits",
+    ] {
         assert!(runtime.has_storage("SubtensorModule", item), "{item}");
     }
 }
@@ -93,6 +110,12 @@ fn other_bytes_are_refused() {
     let error = |bytes: &[u8]| Runtime::decode(bytes, 1, 1).unwrap_err();
     assert!(matches!(error(b""), Error::Malformed { .. }));
     assert!(matches!(error(b"meta\x0e"), Error::Malformed { .. }));
-    assert!(matches!(error(b"meta\x0d\x00"), Error::MetadataVersion { found: 13 }));
-    assert!(matches!(error(b"meta\x11\x00"), Error::MetadataVersion { found: 17 }));
+    assert!(matches!(
+        error(b"meta\x0d\x00"),
+        Error::MetadataVersion { found: 13 }
+    ));
+    assert!(matches!(
+        error(b"meta\x11\x00"),
+        Error::MetadataVersion { found: 17 }
+    ));
 }

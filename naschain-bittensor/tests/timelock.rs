@@ -49,8 +49,9 @@ fn what_the_crate_encrypts_is_decrypted_here() {
     let round = sha2::Sha256::digest(1000_u64.to_be_bytes()).to_vec();
     let identity = Identity::new(b"", vec![round]);
     let random = rand_chacha_03::ChaCha20Rng::from_seed([3; 32]);
-    let sealed =
-        tle::<TinyBLS381, AESGCMStreamCipherProvider, _>(key, [2; 32], b"message", identity, random);
+    let sealed = tle::<TinyBLS381, AESGCMStreamCipherProvider, _>(
+        key, [2; 32], b"message", identity, random,
+    );
     let mut bytes = Vec::new();
     sealed.unwrap().serialize_compressed(&mut bytes).unwrap();
     assert_eq!(decrypt(&bytes, &signature()).unwrap(), b"message");
@@ -110,7 +111,10 @@ print(encrypt_at_round(b'weights', 1000)[0][2:-8].hex())
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     let text = String::from_utf8(output.stdout).unwrap();
-    let lines: Vec<Vec<u8>> = text.lines().map(|line| hex::decode(line).unwrap()).collect();
+    let lines: Vec<Vec<u8>> = text
+        .lines()
+        .map(|line| hex::decode(line).unwrap())
+        .collect();
     assert_eq!(lines[0], b"weights");
     assert_eq!(decrypt(&lines[1], &signature()).unwrap(), b"weights");
 }

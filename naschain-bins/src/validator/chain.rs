@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use naschain_bittensor::{NextStep, Client, Error, Metagraph, Notice, Remedy, Setter};
+use naschain_bittensor::{Client, Error, Metagraph, NextStep, Notice, Remedy, Setter};
 use naschain_core::Digest;
 use naschain_identity::Hotkey;
 use naschain_run::EpochWeights;
@@ -61,7 +61,11 @@ impl ChainTask {
         let hotkey = hotkey.context(
             "--chain needs the validator's hotkey; --wallet.path, --wallet.name and --wallet.hotkey choose its file",
         )?;
-        let genesis = args.chain_genesis.as_deref().map(genesis_hash).transpose()?;
+        let genesis = args
+            .chain_genesis
+            .as_deref()
+            .map(genesis_hash)
+            .transpose()?;
         let name = format!("chain-{netuid}-{}", hotkey.address());
         let scores = ChainScores::open(state.file(&format!("{name}-scores.json")))?;
         let scores = Arc::new(Mutex::new(scores));
@@ -196,7 +200,9 @@ impl ChainLoop {
             ),
             None => "set at once".to_owned(),
         };
-        let pairs = weights.iter().map(|(uid, weight)| format!("{uid}: {weight}"));
+        let pairs = weights
+            .iter()
+            .map(|(uid, weight)| format!("{uid}: {weight}"));
         let pairs = pairs.collect::<Vec<_>>().join(", ");
         crate::cli::program::print(&format!(
             "block {block}: weights of {} uids would be {how}: {pairs}\n",

@@ -66,8 +66,9 @@ impl ChainScores {
         for epoch in epochs {
             let rewards = epoch.rewards.iter();
             let rewards = rewards.filter(|(miner, _)| ss58::decode(miner.as_str()).is_ok());
-            let mut rewards: std::collections::BTreeMap<MinerId, f32> =
-                rewards.map(|(miner, reward)| (miner.clone(), *reward)).collect();
+            let mut rewards: std::collections::BTreeMap<MinerId, f32> = rewards
+                .map(|(miner, reward)| (miner.clone(), *reward))
+                .collect();
             for miner in average.scores().keys() {
                 rewards.entry(miner.clone()).or_insert(0.0);
             }
@@ -159,7 +160,9 @@ mod tests {
         assert!(score(&scores, BOB).unwrap() > 0.05);
         // The first run again is not paid twice.
         let before = scores.stored.clone();
-        scores.update(first, &[epoch(first, 1, &[(ALICE, 1.0)])]).unwrap();
+        scores
+            .update(first, &[epoch(first, 1, &[(ALICE, 1.0)])])
+            .unwrap();
         assert_eq!(scores.stored, before);
         std::fs::remove_file(file).unwrap();
     }

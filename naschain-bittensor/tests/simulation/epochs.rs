@@ -63,7 +63,8 @@ impl Simulation {
                 chain.replace(uid, key);
                 // Only now and then does it begin to work.
                 if self.numbers.below(2) == 0 {
-                    self.scores.insert(key, 1 + self.numbers.below(60_000) as u16);
+                    self.scores
+                        .insert(key, 1 + self.numbers.below(60_000) as u16);
                 }
             }
             4 => {
@@ -161,15 +162,24 @@ async fn a_thousand_epochs_without_a_lapse_or_a_second_setting() {
     for pair in chain.sets.windows(2) {
         let (first, second) = (pair[0].block, pair[1].block);
         assert!(second - first >= RATE_LIMIT);
-        assert!(epoch(first) < epoch(second), "twice in an epoch: {first}, {second}");
+        assert!(
+            epoch(first) < epoch(second),
+            "twice in an epoch: {first}, {second}"
+        );
         longest = longest.max(second - first);
     }
     let last = chain.sets.last().unwrap().block;
-    assert!(longest.max(chain.best - last) < CUTOFF, "a lapse of {longest}");
+    assert!(
+        longest.max(chain.best - last) < CUTOFF,
+        "a lapse of {longest}"
+    );
     for set in &chain.sets {
         for (uid, _) in &set.weights {
             let receiver = set.receivers[usize::from(*uid)];
-            assert!(simulation.scores.contains_key(&receiver), "uid {uid}: {set:?}");
+            assert!(
+                simulation.scores.contains_key(&receiver),
+                "uid {uid}: {set:?}"
+            );
         }
     }
     println!(

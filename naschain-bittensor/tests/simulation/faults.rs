@@ -1,6 +1,6 @@
 //! What happens to an extrinsic after it was sent, and what the validator makes of it.
 
-use naschain_bittensor::{NextStep, Client, Error, Notice, Remedy, Setter};
+use naschain_bittensor::{Client, Error, NextStep, Notice, Remedy, Setter};
 
 use crate::chain::NETUID;
 use crate::node::Fault;
@@ -16,7 +16,10 @@ async fn weights_are_set_once_and_read_back() {
     let sent = setter.set(&metagraph, &WEIGHTS).await.unwrap().unwrap();
     assert_eq!(setter.set(&metagraph, &WEIGHTS).await.unwrap(), None);
     let (notice, blocks) = world.until_notice(&mut setter).await;
-    assert!(matches!(notice, Notice::Set { stored: true, .. }), "{notice:?}");
+    assert!(
+        matches!(notice, Notice::Set { stored: true, .. }),
+        "{notice:?}"
+    );
     assert_eq!((blocks, sent.nonce, world.sets()), (1, 0, 1));
     // Not again in this epoch.
     let turn = world.blocks(&mut setter, 20).await.unwrap();
@@ -43,7 +46,10 @@ async fn a_connection_lost_after_sending_is_not_answered_by_sending_again() {
         let turn = world.block(&mut setter).await.unwrap();
         assert!(matches!(turn.next, NextStep::InFlight { .. }), "{turn:?}");
         let (notice, _) = world.until_notice(&mut setter).await;
-        assert!(matches!(notice, Notice::Set { stored: true, .. }), "{notice:?}");
+        assert!(
+            matches!(notice, Notice::Set { stored: true, .. }),
+            "{notice:?}"
+        );
         assert_eq!((world.submitted(), world.sets()), (1, 1), "{fault:?}");
     }
 }
@@ -82,7 +88,10 @@ async fn only_finalised_blocks_count() {
     let best = world.node.shared.chain.lock().unwrap().best;
     assert_eq!(metagraph.block.number + 12, best);
     let (notice, blocks) = world.until_notice(&mut setter).await;
-    assert!(matches!(notice, Notice::Set { block, .. } if block == best + 1), "{notice:?}");
+    assert!(
+        matches!(notice, Notice::Set { block, .. } if block == best + 1),
+        "{notice:?}"
+    );
     assert_eq!((blocks, world.sets()), (13, 1));
 }
 
@@ -103,7 +112,12 @@ async fn a_block_that_is_retracted_does_not_count() {
         chain.pool.clear();
         chain.advance();
         let best = chain.best;
-        chain.blocks.get_mut(&best).unwrap().extrinsics.push(extrinsic);
+        chain
+            .blocks
+            .get_mut(&best)
+            .unwrap()
+            .extrinsics
+            .push(extrinsic);
     }
     {
         let mut chain = shared.chain.lock().unwrap();
@@ -114,7 +128,10 @@ async fn a_block_that_is_retracted_does_not_count() {
     }
     let (notice, _) = world.until_notice(&mut setter).await;
     let included = metagraph.block.number + 5 + 5;
-    assert!(matches!(notice, Notice::Set { block, .. } if block == included), "{notice:?}");
+    assert!(
+        matches!(notice, Notice::Set { block, .. } if block == included),
+        "{notice:?}"
+    );
     assert_eq!((world.submitted(), world.sets()), (1, 1));
 }
 
@@ -123,15 +140,27 @@ async fn a_runtime_that_changes_in_mid_flight_is_read_again() {
     let world = World::new("upgrade").await;
     let mut setter = world.setter();
     let metagraph = world.until_due(&mut setter).await;
-    world.node.shared.faults.lock().unwrap().push_back(Fault::Upgrade);
+    world
+        .node
+        .shared
+        .faults
+        .lock()
+        .unwrap()
+        .push_back(Fault::Upgrade);
     let error = setter.set(&metagraph, &WEIGHTS).await.unwrap_err();
     assert_eq!(error.remedy(), Remedy::ReadAgain, "{error}");
     assert!(error.to_string().contains("1010"), "{error}");
     let again = world.until_due(&mut setter).await;
-    assert_eq!(again.runtime.spec_version, metagraph.runtime.spec_version + 1);
+    assert_eq!(
+        again.runtime.spec_version,
+        metagraph.runtime.spec_version + 1
+    );
     setter.set(&again, &WEIGHTS).await.unwrap().unwrap();
     let (notice, _) = world.until_notice(&mut setter).await;
-    assert!(matches!(notice, Notice::Set { stored: true, .. }), "{notice:?}");
+    assert!(
+        matches!(notice, Notice::Set { stored: true, .. }),
+        "{notice:?}"
+    );
 }
 
 #[tokio::test]
@@ -159,7 +188,10 @@ async fn a_call_that_fails_is_named_and_made_again() {
     assert_eq!(Some(&commit), sent.commit.as_ref());
     // Nobody reveals it.
     let (notice, _) = world.until_notice(&mut setter).await;
-    assert!(matches!(&notice, Notice::NotRevealed(lost) if *lost == commit), "{notice:?}");
+    assert!(
+        matches!(&notice, Notice::NotRevealed(lost) if *lost == commit),
+        "{notice:?}"
+    );
 }
 
 #[tokio::test]
@@ -181,7 +213,10 @@ async fn a_reveal_is_seen_in_its_block() {
         chain.advance();
     }
     let (notice, _) = world.until_notice(&mut setter).await;
-    assert!(matches!(&notice, Notice::Revealed(found) if *found == commit), "{notice:?}");
+    assert!(
+        matches!(&notice, Notice::Revealed(found) if *found == commit),
+        "{notice:?}"
+    );
 }
 
 #[tokio::test]

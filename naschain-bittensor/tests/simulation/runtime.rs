@@ -13,7 +13,11 @@ use scale_info::{MetaType, TypeInfo, meta_type};
 pub(crate) const BLOCK_MS: u64 = 12_000;
 
 #[derive(Encode, TypeInfo)]
-#[allow(non_camel_case_types, dead_code, reason = "calls have the names of the chain")]
+#[allow(
+    non_camel_case_types,
+    dead_code,
+    reason = "calls have the names of the chain"
+)]
 pub(crate) enum SubtensorCall {
     #[codec(index = 0)]
     set_weights {
@@ -172,7 +176,11 @@ fn storage(prefix: &'static str, entries: Vec<StorageEntryMetadata>) -> PalletSt
 fn pallets() -> Vec<PalletMetadata> {
     let account = StorageEntryMetadata {
         name: "Account",
-        ..map::<(u32, u32)>("Account", &[StorageHasher::Blake2_128Concat], Some(vec![0; 8]))
+        ..map::<(u32, u32)>(
+            "Account",
+            &[StorageHasher::Blake2_128Concat],
+            Some(vec![0; 8]),
+        )
     };
     let events = plain::<Vec<EventRecord>>("Events", vec![0]);
     vec![
@@ -206,23 +214,34 @@ fn pallets() -> Vec<PalletMetadata> {
 /// Metadata of version 15, with its magic number. `extensions` are added to those that are known.
 pub(crate) fn metadata(extensions: Vec<SignedExtensionMetadata>) -> Vec<u8> {
     let unit = meta_type::<()>;
-    let extension = |identifier, ty: MetaType, additional_signed: MetaType| {
-        SignedExtensionMetadata {
+    let extension =
+        |identifier, ty: MetaType, additional_signed: MetaType| SignedExtensionMetadata {
             identifier,
             ty,
             additional_signed,
-        }
-    };
+        };
     let mut signed_extensions = vec![
         extension("CheckNonZeroSender", unit(), unit()),
         extension("CheckSpecVersion", unit(), meta_type::<u32>()),
         extension("CheckTxVersion", unit(), meta_type::<u32>()),
         extension("CheckGenesis", unit(), meta_type::<[u8; 32]>()),
-        extension("CheckMortality", meta_type::<[u8; 2]>(), meta_type::<[u8; 32]>()),
+        extension(
+            "CheckMortality",
+            meta_type::<[u8; 2]>(),
+            meta_type::<[u8; 32]>(),
+        ),
         extension("CheckNonce", meta_type::<Compact<u32>>(), unit()),
         extension("CheckWeight", unit(), unit()),
-        extension("ChargeTransactionPayment", meta_type::<Compact<u128>>(), unit()),
-        extension("CheckMetadataHash", meta_type::<u8>(), meta_type::<Option<[u8; 32]>>()),
+        extension(
+            "ChargeTransactionPayment",
+            meta_type::<Compact<u128>>(),
+            unit(),
+        ),
+        extension(
+            "CheckMetadataHash",
+            meta_type::<u8>(),
+            meta_type::<Option<[u8; 32]>>(),
+        ),
     ];
     signed_extensions.extend(extensions);
     let extrinsic = ExtrinsicMetadata {

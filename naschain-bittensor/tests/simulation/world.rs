@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use naschain_bittensor::{NextStep, Client, Error, Metagraph, Notice, Setter, Turn};
+use naschain_bittensor::{Client, Error, Metagraph, NextStep, Notice, Setter, Turn};
 use naschain_identity::{Hotkey, ss58};
 
 use crate::chain::{Chain, Key, NETUID};

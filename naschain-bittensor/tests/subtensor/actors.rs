@@ -44,11 +44,17 @@ impl Subnet {
             netuid: 0,
             alice: Hotkey::from_seed(&seed),
             validator: Hotkey::from_seed(&[100; 32]),
-            miners: (1..=3).map(|number| Hotkey::from_seed(&[number; 32])).collect(),
+            miners: (1..=3)
+                .map(|number| Hotkey::from_seed(&[number; 32]))
+                .collect(),
         };
         // Before drand's round 1000, and a whole slot, so that the first block fits.
         let start_ms = 1_690_000_000_000_u64;
-        subnet.client.request("dev_timeTravel", json!([start_ms])).await.unwrap();
+        subnet
+            .client
+            .request("dev_timeTravel", json!([start_ms]))
+            .await
+            .unwrap();
         let block = subnet.blocks(1).await;
         assert_eq!(block.number, 1, "chopsticks makes blocks");
         subnet.register().await;
@@ -74,12 +80,22 @@ impl Subnet {
             }
         }
         assert!(self.netuid > 0, "the subnet is there");
-        println!("subnet {} of hotkey {}", self.netuid, self.validator.address());
-        self.configure("sudo_set_tempo", "tempo", Argument::U16(TEMPO)).await;
-        self.configure("sudo_set_subtoken_enabled", "subtoken_enabled", Argument::Bool(true))
+        println!(
+            "subnet {} of hotkey {}",
+            self.netuid,
+            self.validator.address()
+        );
+        self.configure("sudo_set_tempo", "tempo", Argument::U16(TEMPO))
             .await;
+        self.configure(
+            "sudo_set_subtoken_enabled",
+            "subtoken_enabled",
+            Argument::Bool(true),
+        )
+        .await;
         let (name, allowed) = ("registration_allowed", Argument::Bool(true));
-        self.configure("sudo_set_network_registration_allowed", name, allowed).await;
+        self.configure("sudo_set_network_registration_allowed", name, allowed)
+            .await;
         self.rate_limit(0).await;
         self.commit_reveal(false).await;
         for miner in self.miners.clone() {
@@ -95,13 +111,17 @@ impl Subnet {
     }
 
     pub(crate) fn call(&self, call: &str, arguments: &[(&str, Argument)]) -> Vec<u8> {
-        self.runtime.call("SubtensorModule", call, arguments).unwrap()
+        self.runtime
+            .call("SubtensorModule", call, arguments)
+            .unwrap()
     }
 
     /// Sets a parameter of the subnet as the sudo key.
     pub(crate) async fn configure(&mut self, call: &str, field: &str, value: Argument) {
         let netuid = ("netuid", Argument::U16(self.netuid));
-        let call = self.runtime.call("AdminUtils", call, &[netuid, (field, value)]);
+        let call = self
+            .runtime
+            .call("AdminUtils", call, &[netuid, (field, value)]);
         // The call `sudo` is the first of its pallet; its only field is another call.
         let any = self.runtime.call("Sudo", "remove_key", &[]).unwrap();
         let sudo = [&[any[0], 0][..], &call.unwrap()].concat();
@@ -111,19 +131,27 @@ impl Subnet {
 
     pub(crate) async fn rate_limit(&mut self, blocks: u64) {
         let value = Argument::U64(blocks);
-        self.configure("sudo_set_weights_set_rate_limit", "weights_set_rate_limit", value)
-            .await;
+        self.configure(
+            "sudo_set_weights_set_rate_limit",
+            "weights_set_rate_limit",
+            value,
+        )
+        .await;
     }
 
     pub(crate) async fn commit_reveal(&mut self, enabled: bool) {
         let value = Argument::Bool(enabled);
-        self.configure("sudo_set_commit_reveal_weights_enabled", "enabled", value).await;
+        self.configure("sudo_set_commit_reveal_weights_enabled", "enabled", value)
+            .await;
     }
 
     /// Makes blocks.
     pub(crate) async fn blocks(&mut self, count: u64) -> BlockRef {
         for _ in 0..count {
-            self.client.request("dev_newBlock", json!([])).await.unwrap();
+            self.client
+                .request("dev_newBlock", json!([]))
+                .await
+                .unwrap();
         }
         self.client.finalized().await.unwrap()
     }
@@ -135,7 +163,11 @@ impl Subnet {
 
     pub(crate) async fn terms(&mut self, signer: &Hotkey) -> SigningTerms {
         let at = self.client.finalized().await.unwrap();
-        let nonce = self.client.nonce(&self.runtime, &key(signer), at.hash).await.unwrap();
+        let nonce = self
+            .client
+            .nonce(&self.runtime, &key(signer), at.hash)
+            .await
+            .unwrap();
         SigningTerms {
             genesis: self.client.genesis().unwrap(),
             block: at.number,
@@ -145,7 +177,11 @@ impl Subnet {
     }
 
     /// Sends a call, makes a block with it, and returns the name of the error, if it failed.
-    pub(crate) async fn send(&mut self, signer: &Hotkey, call: Vec<u8>) -> Result<Option<String>, Error> {
+    pub(crate) async fn send(
+        &mut self,
+        signer: &Hotkey,
+        call: Vec<u8>,
+    ) -> Result<Option<String>, Error> {
         let terms = self.terms(signer).await;
         let extrinsic = self.runtime.sign(&call, &terms, signer)?;
         self.client.submit(&extrinsic.bytes).await?;
@@ -156,7 +192,9 @@ impl Subnet {
         let place = place.expect("the block includes the extrinsic");
         let key = self.runtime.storage_key("System", "Events", &[])?;
         let events = self.client.storage(&[key], block.hash).await?.remove(0);
-        let execution = self.runtime.execution(&events.unwrap_or_default(), place as u32)?;
+        let execution = self
+            .runtime
+            .execution(&events.unwrap_or_default(), place as u32)?;
         Ok(execution.failure)
     }
 

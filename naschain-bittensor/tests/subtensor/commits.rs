@@ -30,7 +30,11 @@ pub(crate) async fn a_commit_is_revealed_by_the_runtime(subnet: &mut Subnet, fol
     let reveal = schedule.reveal(block, metagraph.time_ms, block_ms, metagraph.reveal_period);
     let ahead_ms = (reveal.unwrap().block - 3 - block) * block_ms;
     let time_ms = ROUND_1000_MS + 500 - ahead_ms;
-    subnet.client.request("dev_timeTravel", json!([time_ms])).await.unwrap();
+    subnet
+        .client
+        .request("dev_timeTravel", json!([time_ms]))
+        .await
+        .unwrap();
     let turn = step(subnet, &mut setter).await;
     let NextStep::Set(metagraph) = turn.next else {
         panic!("{turn:?}");
@@ -43,19 +47,34 @@ pub(crate) async fn a_commit_is_revealed_by_the_runtime(subnet: &mut Subnet, fol
         panic!("{notice:?}");
     };
     assert!(stored, "the chain has this commit");
-    println!("commit in block {block} to round 1000, revealed in block {}", commit.reveal_block);
+    println!(
+        "commit in block {block} to round 1000, revealed in block {}",
+        commit.reveal_block
+    );
     // What drand's beacon would have brought to the chain.
     let signature = hex::decode(SIGNATURE_1000).unwrap();
     let pulse = (1000_u64, vec![0_u8; 32], signature).encode();
-    let key = subnet.runtime.storage_key("Drand", "Pulses", &[&1000_u64.encode()]);
+    let key = subnet
+        .runtime
+        .storage_key("Drand", "Pulses", &[&1000_u64.encode()]);
     let stored = json!([[[hexed(&key.unwrap()), hexed(&pulse)]]]);
-    subnet.client.request("dev_setStorage", stored).await.unwrap();
+    subnet
+        .client
+        .request("dev_setStorage", stored)
+        .await
+        .unwrap();
     let notice = until_notice(subnet, &mut setter).await;
-    assert!(matches!(&notice, Notice::Revealed(found) if *found == commit), "{notice:?}");
+    assert!(
+        matches!(&notice, Notice::Revealed(found) if *found == commit),
+        "{notice:?}"
+    );
     let runtime = subnet.runtime.clone();
     let at = subnet.client.finalized().await.unwrap();
     let client = &mut subnet.client;
-    let weights = client.weights(&runtime, subnet.netuid, 0, at.hash).await.unwrap();
+    let weights = client
+        .weights(&runtime, subnet.netuid, 0, at.hash)
+        .await
+        .unwrap();
     assert_eq!(weights, WEIGHTS);
     println!("the runtime has revealed the commit by block {}", at.number);
 }

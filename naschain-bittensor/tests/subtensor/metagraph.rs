@@ -12,7 +12,11 @@ pub(crate) async fn three_ways_agree(subnet: &mut Subnet) {
     // By the map from hotkeys to uids, listed by its beginning.
     let runtime = subnet.runtime.clone();
     let prefix = runtime.storage_key("SubtensorModule", "Uids", &[&netuid.encode()]);
-    let keys = subnet.client.keys(&prefix.unwrap(), block.hash).await.unwrap();
+    let keys = subnet
+        .client
+        .keys(&prefix.unwrap(), block.hash)
+        .await
+        .unwrap();
     let values = subnet.client.storage(&keys, block.hash).await.unwrap();
     let mut by_uid: Vec<(u16, [u8; 32])> = Vec::new();
     for (key, value) in keys.iter().zip(values) {
@@ -27,7 +31,9 @@ pub(crate) async fn three_ways_agree(subnet: &mut Subnet) {
     let argument = format!("0x{}", hex::encode(netuid.encode()));
     let at = format!("0x{}", hex::encode(block.hash));
     let method = "NeuronInfoRuntimeApi_get_neurons_lite";
-    let answer = subnet.client.request("state_call", json!([method, argument, at]));
+    let answer = subnet
+        .client
+        .request("state_call", json!([method, argument, at]));
     let answer = answer.await.unwrap();
     let answer = hex::decode(answer.as_str().unwrap().strip_prefix("0x").unwrap()).unwrap();
     let neurons = runtime.api_result(method, &answer).unwrap();
@@ -40,5 +46,8 @@ pub(crate) async fn three_ways_agree(subnet: &mut Subnet) {
         places.push(found.unwrap_or_else(|| panic!("{bytes} is not in {text}")));
     }
     assert!(places.is_sorted(), "{places:?}");
-    println!("the metagraph of {} uids by three ways: equal", expected.len());
+    println!(
+        "the metagraph of {} uids by three ways: equal",
+        expected.len()
+    );
 }

@@ -27,7 +27,14 @@ pub(crate) async fn each_has_its_name(subnet: &mut Subnet) {
     let call = set(&[1, 2], &[1, 2]);
     expect(subnet, &miner, call, "NeuronNoValidatorPermit", Wait).await;
     let call = set(&[1, 999], &[1, 2]);
-    expect(subnet, &validator, call, "UidVecContainInvalidOne", ReadAgain).await;
+    expect(
+        subnet,
+        &validator,
+        call,
+        "UidVecContainInvalidOne",
+        ReadAgain,
+    )
+    .await;
     let call = set(&[1, 1], &[1, 2]);
     expect(subnet, &validator, call, "DuplicateUids", Stop).await;
     let call = set(&[1, 2], &[1]);
@@ -38,14 +45,28 @@ pub(crate) async fn each_has_its_name(subnet: &mut Subnet) {
     let call = weights(&runtime, 99, &[1], &[1], 0);
     expect(subnet, &validator, call, "SubNetworkDoesNotExist", Stop).await;
     let key = "sudo_set_weights_version_key";
-    subnet.configure(key, "weights_version_key", Argument::U64(5)).await;
+    subnet
+        .configure(key, "weights_version_key", Argument::U64(5))
+        .await;
     let call = set(&[1], &[1]);
-    expect(subnet, &validator, call, "IncorrectWeightVersionKey", ReadAgain).await;
-    subnet.configure(key, "weights_version_key", Argument::U64(0)).await;
+    expect(
+        subnet,
+        &validator,
+        call,
+        "IncorrectWeightVersionKey",
+        ReadAgain,
+    )
+    .await;
+    subnet
+        .configure(key, "weights_version_key", Argument::U64(0))
+        .await;
     let call = runtime.commit_call(netuid, &[1; 100], 1000, 4).unwrap();
     expect(subnet, &validator, call, "CommitRevealDisabled", ReadAgain).await;
     subnet.rate_limit(100).await;
-    assert_eq!(subnet.send(&validator, set(&[1], &[1])).await.unwrap(), None);
+    assert_eq!(
+        subnet.send(&validator, set(&[1], &[1])).await.unwrap(),
+        None
+    );
     let call = set(&[1], &[1]);
     expect(subnet, &validator, call, "SettingWeightsTooFast", Wait).await;
     subnet.commit_reveal(true).await;
@@ -69,7 +90,10 @@ async fn wrong_signatures(subnet: &mut Subnet, validator: &Hotkey, call: Vec<u8>
     ];
     for extrinsic in extrinsics {
         let error = subnet.client.submit(&extrinsic.bytes).await.unwrap_err();
-        assert!(matches!(error, Error::Refused { code: 1010, .. }), "{error}");
+        assert!(
+            matches!(error, Error::Refused { code: 1010, .. }),
+            "{error}"
+        );
         assert_eq!(error.remedy(), Remedy::ReadAgain);
         println!("refused as it should be: {error}");
     }

@@ -59,11 +59,17 @@ pub(crate) async fn plain_weights_are_set_once(subnet: &mut Subnet, folder: &Pat
     let runtime = subnet.runtime.clone();
     let at = subnet.client.finalized().await.unwrap();
     let client = &mut subnet.client;
-    let weights = client.weights(&runtime, subnet.netuid, 0, at.hash).await.unwrap();
+    let weights = client
+        .weights(&runtime, subnet.netuid, 0, at.hash)
+        .await
+        .unwrap();
     assert_eq!(weights, WEIGHTS);
     let metagraph = subnet.metagraph().await;
     assert_eq!(metagraph.last_update[0], block);
-    println!("plain weights in block {block}, nonce {}: stored", sent.nonce);
+    println!(
+        "plain weights in block {block}, nonce {}: stored",
+        sent.nonce
+    );
     let next = step(subnet, &mut setter).await.next;
     assert!(matches!(next, NextStep::NotBefore(_)), "{next:?}");
 }

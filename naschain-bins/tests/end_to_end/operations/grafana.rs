@@ -37,12 +37,21 @@ fn the_dashboard_asks_for_metrics_that_a_genomaster_shows() {
             assert!(!names.is_empty(), "{query}");
             for name in names {
                 let base = name.strip_suffix("_bucket").unwrap_or(name);
-                assert!(shown.contains(&format!("# TYPE {base} ")), "{name} in {query}");
-                let lines: Vec<&str> = shown.lines().filter(|line| line.starts_with(name)).collect();
+                assert!(
+                    shown.contains(&format!("# TYPE {base} ")),
+                    "{name} in {query}"
+                );
+                let lines: Vec<&str> = shown
+                    .lines()
+                    .filter(|line| line.starts_with(name))
+                    .collect();
                 for label in &labels {
                     let shows = |line: &&str| line.contains(&format!("{label}=\""));
                     // Tallies by miner have lines only when jobs have ended.
-                    assert!(lines.is_empty() || lines.iter().any(shows), "{label} in {query}");
+                    assert!(
+                        lines.is_empty() || lines.iter().any(shows),
+                        "{label} in {query}"
+                    );
                 }
                 asked.insert(base.to_owned());
             }
