@@ -11,59 +11,59 @@ use crate::runtime::{
     SystemEvent, metadata,
 };
 
-pub const NETUID: u16 = 7;
-pub const TEMPO: u64 = 99;
-pub const RATE_LIMIT: u64 = 50;
-pub const CUTOFF: u64 = 500;
+pub(crate) const NETUID: u16 = 7;
+pub(crate) const TEMPO: u64 = 99;
+pub(crate) const RATE_LIMIT: u64 = 50;
+pub(crate) const CUTOFF: u64 = 500;
 const GENESIS_MS: u64 = 1_790_000_000_000;
 const PALLET: &str = "SubtensorModule";
 /// Blocks whose state is kept.
 const KEPT: u64 = 300;
 
-pub type Key = [u8; 32];
+pub(crate) type Key = [u8; 32];
 type Storage = BTreeMap<Vec<u8>, Vec<u8>>;
 
 #[derive(Clone)]
-pub struct Block {
-    pub extrinsics: Vec<Vec<u8>>,
-    pub storage: Storage,
-    pub spec_version: u32,
+pub(crate) struct Block {
+    pub(crate) extrinsics: Vec<Vec<u8>>,
+    pub(crate) storage: Storage,
+    pub(crate) spec_version: u32,
 }
 
 /// Weights that a call has set or a reveal has brought.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SetWeights {
-    pub block: u64,
-    pub hotkey: Key,
-    pub weights: Vec<(u16, u16)>,
+pub(crate) struct SetWeights {
+    pub(crate) block: u64,
+    pub(crate) hotkey: Key,
+    pub(crate) weights: Vec<(u16, u16)>,
     /// The hotkeys of the uids in that block.
-    pub receivers: Vec<Key>,
+    pub(crate) receivers: Vec<Key>,
 }
 
-pub struct Chain {
-    pub runtime: Runtime,
-    pub genesis: Key,
-    pub spec_version: u32,
-    pub transaction_version: u32,
-    pub best: u64,
-    pub blocks: BTreeMap<u64, Block>,
+pub(crate) struct Chain {
+    pub(crate) runtime: Runtime,
+    pub(crate) genesis: Key,
+    pub(crate) spec_version: u32,
+    pub(crate) transaction_version: u32,
+    pub(crate) best: u64,
+    pub(crate) blocks: BTreeMap<u64, Block>,
     /// How far finality is behind.
-    pub lag: u64,
-    pub pool: Vec<Vec<u8>>,
+    pub(crate) lag: u64,
+    pub(crate) pool: Vec<Vec<u8>>,
     /// The block that next includes extrinsics of the pool; 0 is the next one.
-    pub include_from: u64,
+    pub(crate) include_from: u64,
     storage: Storage,
-    pub hotkeys: Vec<Key>,
-    pub permits: Vec<bool>,
-    pub last_update: Vec<u64>,
-    pub commit_reveal: bool,
+    pub(crate) hotkeys: Vec<Key>,
+    pub(crate) permits: Vec<bool>,
+    pub(crate) last_update: Vec<u64>,
+    pub(crate) commit_reveal: bool,
     nonces: BTreeMap<Key, u32>,
-    pub sets: Vec<SetWeights>,
-    pub failures: Vec<SubtensorError>,
+    pub(crate) sets: Vec<SetWeights>,
+    pub(crate) failures: Vec<SubtensorError>,
 }
 
 impl Chain {
-    pub fn new(genesis: Key, hotkeys: &[Key]) -> Chain {
+    pub(crate) fn new(genesis: Key, hotkeys: &[Key]) -> Chain {
         let spec_version = 400;
         let mut chain = Chain {
             runtime: Runtime::decode(&metadata(Vec::new()), spec_version, 1).unwrap(),
@@ -97,26 +97,26 @@ impl Chain {
         self.storage.insert(key, value.encode());
     }
 
-    pub fn hash(&self, number: u64) -> Key {
+    pub(crate) fn hash(&self, number: u64) -> Key {
         if number == 0 {
             return self.genesis;
         }
         blake2_256(&(self.genesis, number).encode())
     }
 
-    pub fn finalized(&self) -> u64 {
+    pub(crate) fn finalized(&self) -> u64 {
         self.best.saturating_sub(self.lag)
     }
 
     /// The block with this hash.
-    pub fn block(&self, hash: &Key) -> Option<&Block> {
+    pub(crate) fn block(&self, hash: &Key) -> Option<&Block> {
         let mut blocks = self.blocks.iter().rev();
         let found = blocks.find(|(number, _)| self.hash(**number) == *hash);
         found.map(|(_, block)| block)
     }
 
     /// Gives a uid to another hotkey.
-    pub fn replace(&mut self, uid: u16, hotkey: Key) {
+    pub(crate) fn replace(&mut self, uid: u16, hotkey: Key) {
         let old = self.hotkeys[usize::from(uid)];
         let keys: [&[u8]; 2] = [&NETUID.encode(), &old];
         let key = self.runtime.storage_key(PALLET, "Uids", &keys).unwrap();
@@ -130,7 +130,7 @@ impl Chain {
     }
 
     /// Makes one block with what is in the pool.
-    pub fn advance(&mut self) {
+    pub(crate) fn advance(&mut self) {
         self.best += 1;
         let mut events = Vec::new();
         let mut extrinsics = Vec::new();
@@ -198,7 +198,7 @@ impl Chain {
 
     /// Checks an extrinsic as the runtime does, by bytes: length, signer, signature, era, nonce, tip,
     /// mode, call. `None` if it is not valid now.
-    pub fn verified(&self, extrinsic: &[u8]) -> Option<(Key, Vec<u8>)> {
+    pub(crate) fn verified(&self, extrinsic: &[u8]) -> Option<(Key, Vec<u8>)> {
         let mut input = extrinsic;
         let length = Compact::<u32>::decode(&mut input).ok()?.0;
         if length as usize != input.len() || input.first_chunk::<2>()? != &[0x84, 0] {
@@ -268,7 +268,7 @@ impl Chain {
     }
 
     /// Stores weights, as a call or a reveal does.
-    pub fn store_weights(&mut self, hotkey: Key, weights: Vec<(u16, u16)>) {
+    pub(crate) fn store_weights(&mut self, hotkey: Key, weights: Vec<(u16, u16)>) {
         let uid = self.hotkeys.iter().position(|key| *key == hotkey).unwrap() as u16;
         self.put("Weights", &[&NETUID.encode(), &uid.encode()], &weights);
         self.sets.push(SetWeights {

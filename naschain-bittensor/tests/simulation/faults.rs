@@ -80,6 +80,7 @@ async fn what_no_block_includes_is_sent_again_after_its_era() {
 #[tokio::test]
 async fn only_finalised_blocks_count() {
     let world = World::new("lag").await;
+    world.node.shared.advance(20);
     world.node.shared.chain.lock().unwrap().lag = 12;
     let mut setter = world.setter();
     let metagraph = world.until_due(&mut setter).await;
@@ -97,6 +98,7 @@ async fn only_finalised_blocks_count() {
 #[tokio::test]
 async fn a_block_that_is_retracted_does_not_count() {
     let world = World::new("retracted").await;
+    world.node.shared.advance(20);
     world.node.shared.chain.lock().unwrap().lag = 5;
     let mut setter = world.setter();
     let metagraph = world.until_due(&mut setter).await;

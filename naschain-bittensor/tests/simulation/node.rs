@@ -16,7 +16,7 @@ use crate::runtime::metadata;
 
 /// What the node does wrong with the next extrinsic.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// It takes the extrinsic and closes the connection without an answer.
     DropAfterTaking,
     /// It closes the connection and has not taken the extrinsic.
@@ -29,16 +29,16 @@ pub enum Fault {
     Upgrade,
 }
 
-pub struct Shared {
-    pub chain: Mutex<Chain>,
-    pub faults: Mutex<VecDeque<Fault>>,
-    pub submitted: Mutex<u64>,
+pub(crate) struct Shared {
+    pub(crate) chain: Mutex<Chain>,
+    pub(crate) faults: Mutex<VecDeque<Fault>>,
+    pub(crate) submitted: Mutex<u64>,
     heads: watch::Sender<u64>,
 }
 
 impl Shared {
     /// Makes blocks, and shows the last finalised one.
-    pub fn advance(&self, blocks: u64) {
+    pub(crate) fn advance(&self, blocks: u64) {
         let finalized = {
             let mut chain = self.chain.lock().unwrap();
             for _ in 0..blocks {
@@ -51,14 +51,14 @@ impl Shared {
 }
 
 /// A node that can be stopped and started again.
-pub struct Node {
-    pub shared: Arc<Shared>,
-    pub address: String,
+pub(crate) struct Node {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) address: String,
     task: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Node {
-    pub async fn start(chain: Chain) -> Node {
+    pub(crate) async fn start(chain: Chain) -> Node {
         let shared = Arc::new(Shared {
             chain: Mutex::new(chain),
             faults: Mutex::new(VecDeque::new()),
@@ -76,19 +76,19 @@ impl Node {
         node
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("ws://{}", self.address)
     }
 
     /// Closes all connections and stops.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         if let Some(task) = self.task.take() {
             task.abort();
             let _ = task.await;
         }
     }
 
-    pub async fn start_again(&mut self) {
+    pub(crate) async fn start_again(&mut self) {
         let listener = TcpListener::bind(&self.address).await.unwrap();
         self.serve(listener);
     }

@@ -10,7 +10,7 @@ use frame_metadata::{RuntimeMetadata, RuntimeMetadataPrefixed};
 use parity_scale_codec::{Compact, Encode};
 use scale_info::{MetaType, TypeInfo, meta_type};
 
-pub const BLOCK_MS: u64 = 12_000;
+pub(crate) const BLOCK_MS: u64 = 12_000;
 
 #[derive(Encode, TypeInfo)]
 #[allow(
@@ -18,7 +18,7 @@ pub const BLOCK_MS: u64 = 12_000;
     dead_code,
     reason = "calls have the names of the chain"
 )]
-pub enum SubtensorCall {
+pub(crate) enum SubtensorCall {
     #[codec(index = 0)]
     set_weights {
         netuid: u16,
@@ -36,24 +36,23 @@ pub enum SubtensorCall {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Encode, TypeInfo)]
-pub enum SubtensorError {
+pub(crate) enum SubtensorError {
     HotKeyNotRegisteredInSubNet,
     NeuronNoValidatorPermit,
     SettingWeightsTooFast,
-    IncorrectWeightVersionKey,
     CommitRevealEnabled,
     CommitRevealDisabled,
 }
 
 #[derive(Encode, TypeInfo)]
-pub struct ModuleError {
-    pub index: u8,
-    pub error: [u8; 4],
+pub(crate) struct ModuleError {
+    pub(crate) index: u8,
+    pub(crate) error: [u8; 4],
 }
 
 #[derive(Encode, TypeInfo)]
 #[allow(dead_code, reason = "not all kinds of errors happen here")]
-pub enum DispatchError {
+pub(crate) enum DispatchError {
     Other,
     CannotLookup,
     BadOrigin,
@@ -61,29 +60,29 @@ pub enum DispatchError {
 }
 
 #[derive(Encode, TypeInfo)]
-pub enum SystemEvent {
+pub(crate) enum SystemEvent {
     ExtrinsicSuccess,
     ExtrinsicFailed { dispatch_error: DispatchError },
 }
 
 #[derive(Encode, TypeInfo)]
-pub enum RuntimeEvent {
+pub(crate) enum RuntimeEvent {
     #[codec(index = 0)]
     System(SystemEvent),
 }
 
 #[derive(Encode, TypeInfo)]
 #[allow(dead_code, reason = "not all phases happen here")]
-pub enum Phase {
+pub(crate) enum Phase {
     ApplyExtrinsic(u32),
     Finalization,
 }
 
 #[derive(Encode, TypeInfo)]
-pub struct EventRecord {
-    pub phase: Phase,
-    pub event: RuntimeEvent,
-    pub topics: Vec<[u8; 32]>,
+pub(crate) struct EventRecord {
+    pub(crate) phase: Phase,
+    pub(crate) event: RuntimeEvent,
+    pub(crate) topics: Vec<[u8; 32]>,
 }
 
 #[derive(TypeInfo)]
@@ -213,7 +212,7 @@ fn pallets() -> Vec<PalletMetadata> {
 }
 
 /// Metadata of version 15, with its magic number. `extensions` are added to those that are known.
-pub fn metadata(extensions: Vec<SignedExtensionMetadata>) -> Vec<u8> {
+pub(crate) fn metadata(extensions: Vec<SignedExtensionMetadata>) -> Vec<u8> {
     let unit = meta_type::<()>;
     let extension =
         |identifier, ty: MetaType, additional_signed: MetaType| SignedExtensionMetadata {

@@ -8,19 +8,19 @@ use naschain_identity::{Hotkey, ss58};
 use crate::chain::{Chain, Key, NETUID};
 use crate::node::Node;
 
-pub struct World {
-    pub node: Node,
-    pub hotkey: Hotkey,
-    pub file: PathBuf,
+pub(crate) struct World {
+    pub(crate) node: Node,
+    pub(crate) hotkey: Hotkey,
+    pub(crate) file: PathBuf,
 }
 
-pub fn key(hotkey: &Hotkey) -> Key {
+pub(crate) fn key(hotkey: &Hotkey) -> Key {
     ss58::decode(hotkey.address()).unwrap()
 }
 
 impl World {
     /// Uid 0 is the validator; 1 to 4 are miners with the keys `[uid; 32]`.
-    pub async fn new(test: &str) -> World {
+    pub(crate) async fn new(test: &str) -> World {
         let hotkey = Hotkey::from_seed(&[9; 32]);
         let keys = [key(&hotkey), [1; 32], [2; 32], [3; 32], [4; 32]];
         let node = Node::start(Chain::new([0xa5; 32], &keys)).await;
@@ -35,17 +35,17 @@ impl World {
         }
     }
 
-    pub fn setter(&self) -> Setter {
+    pub(crate) fn setter(&self) -> Setter {
         let client = Client::new(&[self.node.url()], None).unwrap();
         Setter::new(client, self.hotkey.clone(), NETUID, &self.file).unwrap()
     }
 
     /// Makes one block and lets the validator see the latest finalised one.
-    pub async fn block(&self, setter: &mut Setter) -> Result<Turn, Error> {
+    pub(crate) async fn block(&self, setter: &mut Setter) -> Result<Turn, Error> {
         self.blocks(setter, 1).await
     }
 
-    pub async fn blocks(&self, setter: &mut Setter, count: u64) -> Result<Turn, Error> {
+    pub(crate) async fn blocks(&self, setter: &mut Setter, count: u64) -> Result<Turn, Error> {
         self.node.shared.advance(count);
         let finalized = self.node.shared.chain.lock().unwrap().finalized();
         loop {
@@ -58,7 +58,7 @@ impl World {
     }
 
     /// Blocks until weights are to be set.
-    pub async fn until_due(&self, setter: &mut Setter) -> Box<Metagraph> {
+    pub(crate) async fn until_due(&self, setter: &mut Setter) -> Box<Metagraph> {
         for _ in 0..1_000 {
             if let NextStep::Set(metagraph) = self.block(setter).await.unwrap().next {
                 return metagraph;
@@ -68,7 +68,7 @@ impl World {
     }
 
     /// Blocks until something happened; returns it with the number of blocks.
-    pub async fn until_notice(&self, setter: &mut Setter) -> (Notice, u64) {
+    pub(crate) async fn until_notice(&self, setter: &mut Setter) -> (Notice, u64) {
         for blocks in 1..1_000 {
             let mut turn = self.block(setter).await.unwrap();
             if let Some(notice) = turn.notices.pop() {
@@ -78,11 +78,11 @@ impl World {
         panic!("nothing happens");
     }
 
-    pub fn sets(&self) -> usize {
+    pub(crate) fn sets(&self) -> usize {
         self.node.shared.chain.lock().unwrap().sets.len()
     }
 
-    pub fn submitted(&self) -> u64 {
+    pub(crate) fn submitted(&self) -> u64 {
         *self.node.shared.submitted.lock().unwrap()
     }
 }

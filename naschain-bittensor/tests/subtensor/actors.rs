@@ -10,28 +10,28 @@ use serde_json::json;
 
 /// The seed of Substrate's well-known development key Alice, the sudo key of the specification.
 const ALICE: &str = "e5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
-pub const TEMPO: u16 = 40;
+pub(crate) const TEMPO: u16 = 40;
 const TAO: u64 = 1_000_000_000;
 
-pub struct Subnet {
-    pub client: Client,
-    pub url: String,
-    pub runtime: Arc<Runtime>,
-    pub netuid: u16,
+pub(crate) struct Subnet {
+    pub(crate) client: Client,
+    pub(crate) url: String,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) netuid: u16,
     /// The coldkey of all.
-    pub alice: Hotkey,
+    pub(crate) alice: Hotkey,
     /// Uid 0, the owner's hotkey, with stake.
-    pub validator: Hotkey,
+    pub(crate) validator: Hotkey,
     /// Uids 1 to 3.
-    pub miners: Vec<Hotkey>,
+    pub(crate) miners: Vec<Hotkey>,
 }
 
-pub fn key(hotkey: &Hotkey) -> [u8; 32] {
+pub(crate) fn key(hotkey: &Hotkey) -> [u8; 32] {
     ss58::decode(hotkey.address()).unwrap()
 }
 
 impl Subnet {
-    pub async fn create(url: String) -> Subnet {
+    pub(crate) async fn create(url: String) -> Subnet {
         let mut client = Client::new(std::slice::from_ref(&url), None).unwrap();
         let head = client.finalized().await.unwrap();
         let runtime = client.runtime(head.hash).await.unwrap();
@@ -48,7 +48,15 @@ impl Subnet {
                 .map(|number| Hotkey::from_seed(&[number; 32]))
                 .collect(),
         };
-        subnet.blocks(1).await;
+        // Before drand's round 1000, and a whole slot, so that the first block fits.
+        let start_ms = 1_690_000_000_000_u64;
+        subnet
+            .client
+            .request("dev_timeTravel", json!([start_ms]))
+            .await
+            .unwrap();
+        let block = subnet.blocks(1).await;
+        assert_eq!(block.number, 1, "chopsticks makes blocks");
         subnet.register().await;
         subnet.blocks(2 * u64::from(TEMPO)).await;
         let metagraph = subnet.metagraph().await;
@@ -102,14 +110,14 @@ impl Subnet {
         self.done(&alice, call).await;
     }
 
-    pub fn call(&self, call: &str, arguments: &[(&str, Argument)]) -> Vec<u8> {
+    pub(crate) fn call(&self, call: &str, arguments: &[(&str, Argument)]) -> Vec<u8> {
         self.runtime
             .call("SubtensorModule", call, arguments)
             .unwrap()
     }
 
     /// Sets a parameter of the subnet as the sudo key.
-    pub async fn configure(&mut self, call: &str, field: &str, value: Argument) {
+    pub(crate) async fn configure(&mut self, call: &str, field: &str, value: Argument) {
         let netuid = ("netuid", Argument::U16(self.netuid));
         let call = self
             .runtime
@@ -121,7 +129,7 @@ impl Subnet {
         self.done(&alice, sudo).await;
     }
 
-    pub async fn rate_limit(&mut self, blocks: u64) {
+    pub(crate) async fn rate_limit(&mut self, blocks: u64) {
         let value = Argument::U64(blocks);
         self.configure(
             "sudo_set_weights_set_rate_limit",
@@ -131,14 +139,14 @@ impl Subnet {
         .await;
     }
 
-    pub async fn commit_reveal(&mut self, enabled: bool) {
+    pub(crate) async fn commit_reveal(&mut self, enabled: bool) {
         let value = Argument::Bool(enabled);
         self.configure("sudo_set_commit_reveal_weights_enabled", "enabled", value)
             .await;
     }
 
     /// Makes blocks.
-    pub async fn blocks(&mut self, count: u64) -> BlockRef {
+    pub(crate) async fn blocks(&mut self, count: u64) -> BlockRef {
         for _ in 0..count {
             self.client
                 .request("dev_newBlock", json!([]))
@@ -148,12 +156,12 @@ impl Subnet {
         self.client.finalized().await.unwrap()
     }
 
-    pub async fn metagraph(&mut self) -> Metagraph {
+    pub(crate) async fn metagraph(&mut self) -> Metagraph {
         let at = self.client.finalized().await.unwrap();
         self.client.metagraph(self.netuid, at).await.unwrap()
     }
 
-    pub async fn terms(&mut self, signer: &Hotkey) -> SigningTerms {
+    pub(crate) async fn terms(&mut self, signer: &Hotkey) -> SigningTerms {
         let at = self.client.finalized().await.unwrap();
         let nonce = self
             .client
@@ -169,7 +177,11 @@ impl Subnet {
     }
 
     /// Sends a call, makes a block with it, and returns the name of the error, if it failed.
-    pub async fn send(&mut self, signer: &Hotkey, call: Vec<u8>) -> Result<Option<String>, Error> {
+    pub(crate) async fn send(
+        &mut self,
+        signer: &Hotkey,
+        call: Vec<u8>,
+    ) -> Result<Option<String>, Error> {
         let terms = self.terms(signer).await;
         let extrinsic = self.runtime.sign(&call, &terms, signer)?;
         self.client.submit(&extrinsic.bytes).await?;

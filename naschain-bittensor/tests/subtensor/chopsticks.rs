@@ -4,45 +4,28 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-pub struct Chopsticks {
+pub(crate) struct Chopsticks {
     child: Child,
     port: u16,
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 impl Chopsticks {
-    pub async fn start(spec: &Path, modules: &Path) -> Chopsticks {
+    pub(crate) async fn start(spec: &Path, modules: &Path) -> Chopsticks {
         let name = format!("naschain-subtensor-{}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
-        let raw = folder.join("raw.json");
         let script = concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/tests/subtensor/raw_genesis.mjs"
-        );
-        let made = Command::new("node")
-            .args([Path::new(script), modules, spec, &raw])
-            .output()
-            .expect("node is installed");
-        assert!(
-            made.status.success(),
-            "{}",
-            String::from_utf8_lossy(&made.stderr)
+            "/tests/subtensor/chopsticks.mjs"
         );
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let config = folder.join("config.yml");
-        let text = format!(
-            "genesis: {}\nport: {port}\nhost: 127.0.0.1\nbuild-block-mode: Manual\nallow-unresolved-imports: true\n",
-            raw.display()
-        );
-        std::fs::write(&config, text).unwrap();
         let log = std::fs::File::create(folder.join("log")).unwrap();
         let child = Command::new("node")
-            .arg(modules.join("@acala-network/chopsticks/chopsticks.cjs"))
-            .arg("-c")
-            .arg(&config)
+            .args([Path::new(script), modules, spec, &folder.join("raw.json")])
+            .arg(port.to_string())
             .stdout(Stdio::from(log.try_clone().unwrap()))
             .stderr(Stdio::from(log))
             .spawn()
@@ -62,7 +45,7 @@ impl Chopsticks {
         panic!("chopsticks does not listen within 3 minutes: {log:?}");
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("ws://127.0.0.1:{}", self.port)
     }
 }
@@ -71,6 +54,12 @@ impl Drop for Chopsticks {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = lines.len().saturating_sub(60);
+            println!("chopsticks said at last:\n{}", lines[last..].join("\n"));
+        }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

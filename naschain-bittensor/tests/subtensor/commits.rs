@@ -19,7 +19,7 @@ fn hexed(bytes: &[u8]) -> String {
     format!("0x{}", hex::encode(bytes))
 }
 
-pub async fn a_commit_is_revealed_by_the_runtime(subnet: &mut Subnet, folder: &Path) {
+pub(crate) async fn a_commit_is_revealed_by_the_runtime(subnet: &mut Subnet, folder: &Path) {
     subnet.commit_reveal(true).await;
     let mut setter = setter(subnet, folder);
     let metagraph = until_due(subnet, &mut setter).await;

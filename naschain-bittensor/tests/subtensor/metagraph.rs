@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::actors::Subnet;
 
-pub async fn three_ways_agree(subnet: &mut Subnet) {
+pub(crate) async fn three_ways_agree(subnet: &mut Subnet) {
     let metagraph = subnet.metagraph().await;
     let (netuid, block) = (subnet.netuid, metagraph.block);
     assert_eq!(metagraph.hotkeys.len(), 4);

@@ -19,7 +19,7 @@ async fn expect(subnet: &mut Subnet, signer: &Hotkey, call: Vec<u8>, name: &str,
     println!("refused as it should be: {error} ({remedy:?})");
 }
 
-pub async fn each_has_its_name(subnet: &mut Subnet) {
+pub(crate) async fn each_has_its_name(subnet: &mut Subnet) {
     use Remedy::{ReadAgain, Stop, Wait};
     let (validator, miner) = (subnet.validator.clone(), subnet.miners[0].clone());
     let (runtime, netuid) = (subnet.runtime.clone(), subnet.netuid);

@@ -7,16 +7,16 @@ use naschain_bittensor::{Client, Metagraph, NextStep, Notice, Setter, Turn};
 use crate::actors::Subnet;
 
 /// Weights of the three miners.
-pub const WEIGHTS: [(u16, u16); 3] = [(1, 10_000), (2, 65_535), (3, 7)];
+pub(crate) const WEIGHTS: [(u16, u16); 3] = [(1, 10_000), (2, 65_535), (3, 7)];
 
-pub fn setter(subnet: &Subnet, folder: &Path) -> Setter {
+pub(crate) fn setter(subnet: &Subnet, folder: &Path) -> Setter {
     let client = Client::new(std::slice::from_ref(&subnet.url), None).unwrap();
     let file = folder.join("weights.json");
     Setter::new(client, subnet.validator.clone(), subnet.netuid, &file).unwrap()
 }
 
 /// Makes a block, and lets the validator see the latest one.
-pub async fn step(subnet: &mut Subnet, setter: &mut Setter) -> Turn {
+pub(crate) async fn step(subnet: &mut Subnet, setter: &mut Setter) -> Turn {
     let head = subnet.blocks(1).await;
     loop {
         let turn = setter.turn().await.unwrap();
@@ -27,7 +27,7 @@ pub async fn step(subnet: &mut Subnet, setter: &mut Setter) -> Turn {
 }
 
 /// Makes blocks until weights are to be set.
-pub async fn until_due(subnet: &mut Subnet, setter: &mut Setter) -> Box<Metagraph> {
+pub(crate) async fn until_due(subnet: &mut Subnet, setter: &mut Setter) -> Box<Metagraph> {
     for _ in 0..500 {
         if let NextStep::Set(metagraph) = step(subnet, setter).await.next {
             return metagraph;
@@ -37,7 +37,7 @@ pub async fn until_due(subnet: &mut Subnet, setter: &mut Setter) -> Box<Metagrap
 }
 
 /// Makes blocks until something happened.
-pub async fn until_notice(subnet: &mut Subnet, setter: &mut Setter) -> Notice {
+pub(crate) async fn until_notice(subnet: &mut Subnet, setter: &mut Setter) -> Notice {
     for _ in 0..500 {
         let mut turn = step(subnet, setter).await;
         if let Some(notice) = turn.notices.pop() {
@@ -47,7 +47,7 @@ pub async fn until_notice(subnet: &mut Subnet, setter: &mut Setter) -> Notice {
     panic!("nothing happens");
 }
 
-pub async fn plain_weights_are_set_once(subnet: &mut Subnet, folder: &Path) {
+pub(crate) async fn plain_weights_are_set_once(subnet: &mut Subnet, folder: &Path) {
     let mut setter = setter(subnet, folder);
     let metagraph = until_due(subnet, &mut setter).await;
     let sent = setter.set(&metagraph, &WEIGHTS).await.unwrap().unwrap();

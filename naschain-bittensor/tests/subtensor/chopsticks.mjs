@@ -1,14 +1,16 @@
-// Turns a chain specification with a runtime and a patch into one with raw storage, which is the
-// only form that chopsticks starts from: the runtime itself builds its genesis state.
+// Starts chopsticks on a chain specification with a runtime and a patch. chopsticks only takes raw
+// storage, so the runtime itself builds its genesis state first.
 //
-//     node raw_genesis.mjs NODE_MODULES SPEC.json RAW.json
+//     node chopsticks.mjs NODE_MODULES SPEC.json RAW.json PORT
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 
-const [modules, specFile, rawFile] = process.argv.slice(2)
+const [modules, specFile, rawFile, port] = process.argv.slice(2)
 const require = createRequire(resolve(modules) + '/')
-const { emptyTaskHandler, runTask } = require('@acala-network/chopsticks-core')
+const executor = '@acala-network/chopsticks-core/dist/cjs/wasm-executor/index.js'
+const { emptyTaskHandler, getAuraSlotDuration, runTask } = require(resolve(modules, executor))
+const { setupWithServer } = require('@acala-network/chopsticks')
 const { compactToU8a, hexToU8a, u8aConcat, u8aToHex, u8aToString } = require('@polkadot/util')
 
 const spec = JSON.parse(readFileSync(specFile, 'utf8'))
@@ -47,5 +49,18 @@ if (built.result !== '0x00') throw new Error(`the runtime refuses the genesis: $
 const top = { '0x3a636f6465': code }
 for (const [key, value] of built.storageDiff) if (value !== null) top[key] = value
 writeFileSync(rawFile, JSON.stringify({ ...spec, genesis: { raw: { top, childrenDefault: {} } } }))
-console.log(`${Object.keys(top).length} keys`)
-process.exit(0)
+
+// chopsticks asks for the duration of slots without allowing for host functions that it does not
+// have, and assumes 12 seconds when this fails. This is what the runtime says.
+const duration = hexToU8a((await call('AuraApi_slot_duration', new Uint8Array())).result)
+const slotMs = Number(new DataView(duration.buffer, duration.byteOffset).getBigUint64(0, true))
+getAuraSlotDuration.cache = { has: () => true, get: () => Promise.resolve(slotMs) }
+console.log(`slots of ${slotMs} ms, ${Object.keys(top).length} keys`)
+
+await setupWithServer({
+  genesis: rawFile,
+  port: Number(port),
+  host: '127.0.0.1',
+  'build-block-mode': 'Manual',
+  'allow-unresolved-imports': true,
+})
