@@ -5,6 +5,8 @@ pub(crate) mod caller_args;
 pub(crate) mod common_args;
 pub(crate) mod config;
 pub(crate) mod data_args;
+pub(crate) mod genome_args;
+pub(crate) mod grouped;
 pub(crate) mod machine_memory;
 pub(crate) mod presets;
 pub(crate) mod printable;

@@ -5,7 +5,7 @@ use clap::Args;
 use naschain_core::{Architecture, Costs, Genome, MacroSpace, Phase, Shape};
 use serde::Serialize;
 
-use crate::artifacts::table::grouped;
+use crate::cli::grouped::grouped;
 
 /// Flags of the command.
 #[derive(Args, Debug)]

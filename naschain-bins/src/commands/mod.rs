@@ -1,6 +1,7 @@
 //! The commands of the programs, one file per command.
 
 pub(crate) mod audit;
+pub(crate) mod compare;
 pub(crate) mod conclude;
 pub(crate) mod data_check;
 pub(crate) mod export;
@@ -8,9 +9,11 @@ pub(crate) mod inspect;
 pub(crate) mod mine;
 pub(crate) mod predict;
 pub(crate) mod retrain;
+pub(crate) mod runs;
 pub(crate) mod search;
 pub(crate) mod selftest;
 pub(crate) mod serve;
+pub(crate) mod show;
 pub(crate) mod speed;
 mod synthetic_trainings;
 pub(crate) mod validate;

@@ -7,15 +7,19 @@ use clap::Args;
 use naschain_train::{Model, probabilities, read_picture};
 use serde::Serialize;
 
-use crate::artifacts::models::MODEL_FILE;
+use crate::artifacts::models::{MODEL_FILE, Member};
+use crate::cli::genome_args::GenomeArgs;
 use crate::cli::printable::printable;
 use crate::cli::run_args::DeviceArgs;
 
 /// Flags of the command.
 #[derive(Args, Debug)]
 pub struct PredictArgs {
-    /// Model: a safetensors file, the JSON description beside it, or a folder of a run's models
+    /// Model: a safetensors file, the JSON description beside it, a folder of a run's models, or
+    /// the folder of a run, of which --genome chooses a network
     model: PathBuf,
+    #[command(flatten)]
+    genome: GenomeArgs,
     /// PNG or JPEG files; each is cropped around its centre and resized to the input of the model
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
@@ -49,11 +53,7 @@ struct Guess {
 pub fn predict(args: &PredictArgs) -> Result<String> {
     let options = args.device.options();
     options.device.check()?;
-    let file = if args.model.is_dir() {
-        args.model.join(MODEL_FILE)
-    } else {
-        args.model.clone()
-    };
+    let file = model_file(args)?;
     let model = Model::load(&file)?;
     let mut pixels = Vec::new();
     for image in &args.images {
@@ -76,6 +76,18 @@ pub fn predict(args: &PredictArgs) -> Result<String> {
     } else {
         Ok(predictions.iter().map(line).collect())
     }
+}
+
+/// The file of the model that the arguments name.
+fn model_file(args: &PredictArgs) -> Result<PathBuf> {
+    if !args.model.is_dir() {
+        return Ok(args.model.clone());
+    }
+    if !args.model.join("run.json").is_file() {
+        return Ok(args.model.join(MODEL_FILE));
+    }
+    let member = Member::find(&args.model, &args.genome.choose(&args.model)?)?;
+    Ok(member.path(MODEL_FILE))
 }
 
 /// The `count` most probable classes; among equal ones, lower indices first.

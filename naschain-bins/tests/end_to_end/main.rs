@@ -17,5 +17,6 @@ mod network;
 mod operations;
 mod programs;
 mod recorded;
+mod results;
 mod rules;
 mod search;
