@@ -30,8 +30,8 @@ pub(crate) fn network_svg(architecture: &Architecture) -> String {
         .map(|column| column.levels)
         .max()
         .unwrap_or(1);
-    let bottom = TOP + levels as f64 * STEP.1 + 16.0;
-    let height = bottom + 60.0;
+    let bottom = TOP + (levels as f64 - 1.0) * STEP.1 + 34.0;
+    let height = bottom + 64.0;
     let mut body = String::new();
     let mut left = MARGIN;
     let mut before: Option<(f64, f64)> = None;
@@ -152,7 +152,7 @@ impl Column {
         let mut body = rect(centre, size, "phase", "");
         let (channels, height, width) = (phase.channels, phase.height, phase.width);
         let caption = format!("phase {}: {channels}×{height}×{width}", phase.number);
-        body += &text(middle, bottom + 12.0, &caption, "text small");
+        body += &text(middle, bottom + 36.0, &caption, "text small");
         let at = |number: usize| {
             let (row, offset) = self.places[number].unwrap_or_default();
             (middle + offset, TOP + row as f64 * STEP.1)
@@ -216,11 +216,8 @@ fn text(x: f64, y: f64, text: &str, class: &str) -> String {
 fn connection(from: (f64, f64), to: (f64, f64)) -> String {
     let rows = (to.1 - from.1) / STEP.1;
     let bend = if rows > 1.5 {
-        let side = if from.0 + to.0 < 2.0 * from.0.min(to.0) + 1.0 {
-            1.0
-        } else {
-            -1.0
-        };
+        // To the side that it starts from; in a straight column to the right.
+        let side = if from.0 + 1.0 < to.0 { -1.0 } else { 1.0 };
         side * (36.0 + 7.0 * rows)
     } else {
         0.0

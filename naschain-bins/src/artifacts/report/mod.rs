@@ -71,16 +71,16 @@ pub(crate) fn report_html(results: &Results, title: &str) -> Result<String> {
     let data = serde_json::to_string(&report)?.replace('<', "\\u003c");
     let library = plotly::Plot::offline_js_sources();
     // What follows are formulas, which the charts do not have.
-    let (library, _) = library
+    let (script, _) = library
         .split_once("</script>")
         .context("the charting library is not a script")?;
     // In this order, because nothing that is inserted is searched again.
-    let mut html = String::new();
+    let mut html = String::with_capacity(script.len() + data.len() + PAGE.len());
     let mut rest = PAGE;
     let parts = [
         ("/* style */", STYLE),
-        ("<!-- library -->", &format!("{library}</script>")),
-        ("/* data */", &data),
+        ("<!-- library -->", script),
+        ("/* data */", data.as_str()),
         ("/* script */", SCRIPT),
     ];
     for (mark, part) in parts {

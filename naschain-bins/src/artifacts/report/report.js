@@ -11,11 +11,13 @@ const axes = {
   evaluation: { label: "evaluation", of: (n) => n.evaluation },
 };
 const costs = ["params", "flops"];
-const options = { responsive: true, displaylogo: false };
+const options = { responsive: true, displaylogo: false, displayModeBar: innerWidth > 600 };
+const plain = { responsive: true, displayModeBar: false };
 const number = (value) => value.toLocaleString("en");
 const percent = (value) => (value === null ? "–" : `${value.toFixed(2)} %`);
+const useful = run.networks.filter((n) => n.accuracy > run.guessing_limit);
 const front = run.networks.filter((n) => n.is_front).sort((a, b) => b.accuracy - a.accuracy || a.params - b.params);
-let chosen = front[0] ?? run.networks[0];
+let chosen = front[0] ?? useful[0];
 
 function element(tag, text, className) {
   const made = document.createElement(tag);
@@ -44,7 +46,8 @@ function layout(more) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: colour("text"), family: "system-ui, sans-serif" },
-    margin: { l: 60, r: 16, t: 8, b: 48 },
+    margin: { l: 60, r: 16, t: 44, b: 48 },
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("faint"), activecolor: colour("test") },
     legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom" },
     ...more,
     xaxis: { ...axis, ...more.xaxis },
@@ -91,7 +94,7 @@ function steps(x, y) {
 
 function drawScatter() {
   const [x, y] = [byId("x").value, byId("y").value];
-  const others = run.networks.filter((n) => !n.is_front);
+  const others = useful.filter((n) => !n.is_front);
   const traces = [points("evaluated", others, x, y, { color: colour("dot"), size: 7 })];
   if (costs.includes(x) && (y === "accuracy" || y === "test")) traces.push(steps(x, y));
   traces.push(points("Pareto front", front, x, y, { color: colour("front"), size: 10 }));
@@ -120,11 +123,11 @@ function drawCurve() {
     line("training loss", curve.map((point) => point.loss), "y", "front"),
     line("training accuracy (%)", curve.map((point) => point.train_accuracy), "y2", "test"),
   ], layout({
-    margin: { l: 50, r: 50, t: 8, b: 44 },
+    margin: { l: 50, r: 50, t: 28, b: 44 },
     xaxis: { title: { text: "epoch" }, dtick: curve.length <= 12 ? 1 : undefined },
     yaxis: { title: { text: "loss" }, rangemode: "tozero" },
     yaxis2: { title: { text: "%" }, overlaying: "y", side: "right", showgrid: false },
-  }), options);
+  }), plain);
 }
 
 function drawDetail() {
@@ -175,7 +178,7 @@ function drawFront() {
 
 function drawParallel() {
   const shown = ["accuracy", "test", "params", "flops", "nodes", "evaluation"];
-  const networks = run.networks;
+  const networks = useful;
   const dimensions = shown
     .filter((name) => name !== "test")
     .map((name) => ({ label: axes[name].label, values: networks.map(axes[name].of) }));
@@ -186,7 +189,7 @@ function drawParallel() {
     labelfont: { color: colour("text") },
     tickfont: { color: colour("text") },
     rangefont: { color: colour("faint") },
-  }], layout({ margin: { l: 70, r: 30, t: 60, b: 24 } }), options);
+  }], layout({ margin: { l: 70, r: 30, t: 60, b: 24 } }), plain);
 }
 
 function drawHypervolume() {
@@ -199,7 +202,8 @@ function drawHypervolume() {
   }], layout({
     xaxis: { title: { text: "evaluations" } },
     yaxis: { title: { text: "hypervolume" } },
-  }), options);
+    margin: { l: 60, r: 16, t: 8, b: 48 },
+  }), plain);
 }
 
 function drawAll() {
@@ -213,7 +217,10 @@ function drawAll() {
 byId("title").textContent = run.title;
 byId("summary").textContent = `${run.networks.length} networks measured, ${front.length} on the Pareto front`
   + (run.failed.length ? `, ${run.failed.length} without a result` : "");
-byId("excluded").textContent = `Networks up to ${run.guessing_limit.toFixed(2)} % are no better than guessing and are not listed.`;
+const guessing = run.networks.length - useful.length;
+byId("excluded").textContent = guessing
+  ? `${guessing} networks of at most ${run.guessing_limit.toFixed(2)} % are no better than guessing and are not shown.`
+  : "";
 for (const [id, start] of [["x", "params"], ["y", "accuracy"]]) {
   for (const [name, axis] of Object.entries(axes)) byId(id).append(new Option(axis.label, name, false, name === start));
   byId(id).addEventListener("change", drawScatter);
