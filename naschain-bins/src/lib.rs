@@ -61,15 +61,18 @@ pub mod programs {
     pub use crate::cli::shell::{CompletionsArgs, ManArgs, completions, man};
     pub use crate::cli::wallet_args::{WalletArgs, keygen};
     pub use crate::commands::audit::{AuditArgs, run_audit};
+    pub use crate::commands::compare::{CompareArgs, compare};
     pub use crate::commands::data_check::{DataCommand, check, list};
     pub use crate::commands::export::{ExportArgs, export};
     pub use crate::commands::inspect::{InspectArgs, inspect};
     pub use crate::commands::mine::{MineArgs, mine};
     pub use crate::commands::predict::{PredictArgs, predict};
     pub use crate::commands::retrain::{RetrainArgs, retrain};
+    pub use crate::commands::runs::{RunsArgs, runs};
     pub use crate::commands::search::{SearchArgs, search};
     pub use crate::commands::selftest::{SelftestArgs, selftest};
     pub use crate::commands::serve::{ServeArgs, serve};
+    pub use crate::commands::show::{ShowArgs, show};
     pub use crate::commands::speed::{SpeedArgs, speed};
     pub use crate::commands::validate::{ValidateArgs, validate};
 }

@@ -1,13 +1,18 @@
 //! A network as an ONNX graph: opset 17, IR version 8 (<https://onnx.ai/onnx/operators/>).
 
+mod evaluate;
+mod fold;
+mod int8;
 mod messages;
+#[cfg(test)]
+mod tests;
 
 use naschain_core::Phase;
 use prost::Message;
 
 use crate::kernels::statistics::EPSILON;
 use crate::weights::{Init, TensorSource, little_endian};
-use crate::{Error, Model};
+use crate::{Dataset, Error, Model};
 use messages::{
     AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, Size,
     StringStringEntryProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto,
@@ -23,11 +28,20 @@ const MAX_BYTES: usize = i32::MAX as usize;
 
 /// Encodes the file: input `pixels` from 0 to 255, output `logits`, any number of images.
 pub(crate) fn file(model: &Model) -> Result<Vec<u8>, Error> {
+    encoded(model, graph(model)?)
+}
+
+/// Encodes the same network in eight bits, calibrated on training images of `dataset`.
+pub(crate) fn int8_file(model: &Model, dataset: &Dataset) -> Result<Vec<u8>, Error> {
+    encoded(model, int8::graph(model, dataset)?)
+}
+
+fn encoded(model: &Model, graph: GraphProto) -> Result<Vec<u8>, Error> {
     let file = ModelProto {
         ir_version: IR_VERSION,
         producer_name: "naschain".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        graph: Some(graph(model)?),
+        graph: Some(graph),
         opset_import: vec![OperatorSetIdProto {
             domain: String::new(),
             version: OPSET,
@@ -112,12 +126,7 @@ impl Graph {
     }
 
     fn store(&mut self, name: &str, shape: &[usize], values: &[f32]) -> String {
-        self.stored.push(TensorProto {
-            dims: shape.iter().map(|&size| size as i64).collect(),
-            data_type: F32,
-            name: name.to_owned(),
-            raw_data: little_endian(values),
-        });
+        self.stored.push(float_tensor(name, shape, values));
         name.to_owned()
     }
 
@@ -230,6 +239,28 @@ impl Graph {
         self.operator("Gemm", "logits".to_owned(), inputs, transposed);
         Ok(())
     }
+}
+
+fn tensor(name: &str, shape: &[usize], data_type: i32, raw_data: Vec<u8>) -> TensorProto {
+    TensorProto {
+        dims: shape.iter().map(|&size| size as i64).collect(),
+        data_type,
+        name: name.to_owned(),
+        raw_data,
+    }
+}
+
+fn float_tensor(name: &str, shape: &[usize], values: &[f32]) -> TensorProto {
+    tensor(name, shape, F32, little_endian(values))
+}
+
+/// The numbers of a stored tensor of floats.
+fn floats(raw_data: &[u8]) -> Vec<f32> {
+    let (numbers, _) = raw_data.as_chunks::<4>();
+    numbers
+        .iter()
+        .map(|bytes| f32::from_le_bytes(*bytes))
+        .collect()
 }
 
 fn attribute(name: &str, kind: i32) -> AttributeProto {

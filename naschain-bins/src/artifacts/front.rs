@@ -1,44 +1,27 @@
-//! The Pareto front in the run's folder: `front.json`, `front.svg` and the models.
+//! The Pareto front in the run's folder: `front.json`, `front.svg`, `report.html` and the models.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result};
-use naschain_core::{Accuracy, Digest, Genome};
-use naschain_train::{Dataset, Options};
-use serde::{Deserialize, Serialize};
+use naschain_core::Accuracy;
+use naschain_train::{Dataset, Epoch, Options};
 
+use crate::artifacts::front_model::{CurvePoint, FRONT_FILE, FrontModel};
 use crate::artifacts::models;
 use crate::artifacts::models::{Member, recipe_of};
-use crate::artifacts::plot;
+use crate::artifacts::results::Results;
+use crate::artifacts::{plot, report};
 use crate::journal::run_folder::write_whole;
 use crate::journal::secret::read_secret;
 use naschain_run::{FrontMember, RunSpec, RunState};
 
-/// One object of `front.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct FrontModel {
-    /// The genome.
-    pub genome: Genome,
-    /// Validation accuracy in percent that the miners agreed on.
-    pub accuracy: Accuracy,
-    /// Test accuracy in percent, measured once, after the search.
-    pub test_accuracy: Accuracy,
-    /// Trainable parameters.
-    pub params: u64,
-    /// FLOPs per image.
-    pub flops: u64,
-    /// The training digest that the miners reported.
-    pub digest: Digest,
-    /// The digest of the genomaster's training, which produced the stored weights; equal to
-    /// `digest` if miners and genomaster compute the same bits.
-    pub model_digest: Digest,
-    /// Folder of `model.safetensors` and `model.json`, relative to the run's.
-    pub model: PathBuf,
-}
-
-/// Writes `front.svg` and `front.json`.
-pub(crate) fn write_front(dir: &Path, state: &RunState, models: &[FrontModel]) -> Result<()> {
+/// Writes `front.svg`, `report.html` and `front.json`, and returns what they show.
+pub(crate) fn write_front(
+    dir: &Path,
+    state: &RunState,
+    models: Vec<FrontModel>,
+) -> Result<Results> {
     let spec = state.spec();
     let title = format!(
         "{}: {} genomes evaluated, seed {}",
@@ -46,10 +29,20 @@ pub(crate) fn write_front(dir: &Path, state: &RunState, models: &[FrontModel]) -
         state.ended_jobs().len(),
         spec.search.seed
     );
-    let svg = plot::front_svg(state.ended_jobs(), &state.front(), &title)?;
+    let results = Results {
+        dir: dir.to_owned(),
+        spec: spec.clone(),
+        ended: state.ended_jobs().to_vec(),
+        front: state.front(),
+        models,
+    };
+    let svg = plot::front_svg(&results, &title)?;
     write_whole(&dir.join("front.svg"), svg.as_bytes())?;
-    let json = serde_json::to_string_pretty(models)?;
-    write_whole(&dir.join("front.json"), json.as_bytes())
+    let html = report::report_html(&results, &title)?;
+    write_whole(&dir.join(report::REPORT_FILE), html.as_bytes())?;
+    let json = serde_json::to_string_pretty(&results.models)?;
+    write_whole(&dir.join(FRONT_FILE), json.as_bytes())?;
+    Ok(results)
 }
 
 /// Trains every network of the front again, tests it, and writes its model. `done` is called after
@@ -106,17 +99,32 @@ fn write_model(
         genome: member.genome.clone(),
         digest: Some(measurement.digest),
     };
-    let model = found.train(dataset, options, &mut |_| ())?;
+    let mut curve = Vec::new();
+    let mut on_epoch = |epoch: &Epoch| curve.push(CurvePoint::from(epoch));
+    let model = found.train(dataset, options, &mut on_epoch)?;
     Ok(FrontModel {
         genome: member.genome.clone(),
         accuracy: measurement.accuracy,
         test_accuracy: model
             .test_accuracy
             .context("the model has no test accuracy")?,
+        guessing_accuracy: guessing_accuracy(dataset)?,
         params: measurement.params,
         flops: measurement.flops,
         digest: measurement.digest,
         model_digest: model.digest,
         model: models::folder(&member.genome),
+        curve,
     })
+}
+
+/// The accuracy on the test images of always answering their most frequent class.
+fn guessing_accuracy(dataset: &Dataset) -> Result<Option<Accuracy>> {
+    let mut counts = vec![0; dataset.classes];
+    for &label in dataset.test.labels() {
+        counts[usize::from(label)] += 1;
+    }
+    let most = counts.into_iter().max().unwrap_or(0);
+    let images = dataset.test.len() as u64;
+    Ok(Some(Accuracy::from_counts(most, images)?))
 }

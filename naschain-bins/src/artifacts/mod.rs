@@ -1,8 +1,14 @@
 //! Files of a run other than its journal: history, front, plots, models.
 
+pub(crate) mod choice;
 pub(crate) mod data_place;
+pub(crate) mod drawing;
 pub(crate) mod front;
+pub(crate) mod front_model;
 pub(crate) mod history;
+pub(crate) mod layers;
 pub(crate) mod models;
 pub(crate) mod plot;
+pub(crate) mod report;
+pub(crate) mod results;
 pub(crate) mod table;

@@ -1,52 +1,43 @@
 //! The Pareto front as a text table.
 
-use naschain_run::FrontMember;
+use crate::artifacts::choice::names_of;
+use crate::artifacts::results::Results;
+use crate::cli::grouped::grouped;
 
-/// The table, one line per member in the order of `front`.
-pub(crate) fn front_table(front: &[FrontMember], phase_len: usize) -> String {
+/// The table: one line per network of the front that is better than guessing, most accurate first,
+/// with the names by which `--genome` chooses it.
+pub(crate) fn front_table(results: &Results) -> String {
+    let front = results.useful_front();
+    let phase_len = results.spec.space.phase_len();
     let genomes: Vec<String> = front
         .iter()
         .map(|member| member.genome.grouped(phase_len))
         .collect();
     let width = genomes.iter().map(String::len).max().unwrap_or(0).max(6);
     let mut text = format!(
-        "{:<width$}  {:>10}  {:>12}  {:>14}\n",
-        "genome", "accuracy %", "parameters", "FLOPs"
+        "{:<width$}  {:>12}  {:>6}  {:>12}  {:>14}\n",
+        "genome", "validation %", "test %", "parameters", "FLOPs"
     );
-    for (genome, member) in genomes.iter().zip(front) {
+    for (genome, member) in genomes.iter().zip(&front) {
         let m = member.measurement;
-        text += &format!(
-            "{genome:<width$}  {:>10}  {:>12}  {:>14}\n",
+        let test = results.model(&member.genome);
+        let test = test.map_or("-".to_owned(), |model| model.test_accuracy.to_string());
+        let line = format!(
+            "{genome:<width$}  {:>12}  {test:>6}  {:>12}  {:>14}  {}",
             m.accuracy.to_string(),
             grouped(m.params),
-            grouped(m.flops)
+            grouped(m.flops),
+            names_of(member, &front)
+        );
+        text += line.trim_end();
+        text.push('\n');
+    }
+    let left_out = results.front.len() - front.len();
+    if left_out > 0 {
+        text += &format!(
+            "not listed: {left_out} of the front that are no better than guessing (at most {:.2} %)\n",
+            results.guessing_limit()
         );
     }
     text
-}
-
-/// Formats a number with commas between groups of three digits.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_are_grouped_by_three() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_000), "1,000");
-        assert_eq!(grouped(224_629_920), "224,629,920");
-    }
 }

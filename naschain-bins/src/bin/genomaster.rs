@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use naschain_bins::programs::{
-    AuditArgs, CompletionsArgs, ExportArgs, InspectArgs, ManArgs, PredictArgs, ProgramArgs,
-    RetrainArgs, SearchArgs, ServeArgs, completions, export, help, inspect, man, parse, predict,
-    presets, print, retrain, run, run_audit, search, serve,
+    AuditArgs, CompareArgs, CompletionsArgs, ExportArgs, InspectArgs, ManArgs, PredictArgs,
+    ProgramArgs, RetrainArgs, RunsArgs, SearchArgs, ServeArgs, ShowArgs, compare, completions,
+    export, help, inspect, man, parse, predict, presets, print, retrain, run, run_audit, runs,
+    search, serve, show,
 };
 
 /// Neural architecture search among mutually untrusting parties
@@ -32,6 +33,12 @@ enum Command {
     Audit(AuditArgs),
     /// Show the network that a genome encodes, and its costs
     Inspect(InspectArgs),
+    /// Draw a network of a run, and list its layers with shapes, parameters and FLOPs
+    Show(ShowArgs),
+    /// List the runs in a folder with state, best network, size of the front and time
+    Runs(RunsArgs),
+    /// Draw the fronts of several runs in one picture, and print their hypervolumes
+    Compare(CompareArgs),
     /// Export a network of a run with its weights as safetensors or ONNX
     Export(ExportArgs),
     /// Train a network of a run on all training and validation images, and test it once
@@ -55,6 +62,9 @@ fn main() -> ExitCode {
         Command::Serve(args) => run(serve(*args), "info", format),
         Command::Audit(args) => run(run_audit(args), "warn", format),
         Command::Inspect(args) => run(async move { print(&inspect(&args)?) }, "warn", format),
+        Command::Show(args) => run(async move { print(&show(&args)?) }, "warn", format),
+        Command::Runs(args) => run(async move { print(&runs(&args).await?) }, "warn", format),
+        Command::Compare(args) => run(async move { print(&compare(&args)?) }, "warn", format),
         Command::Export(args) => run(async move { print(&export(&args)?) }, "info", format),
         Command::Retrain(args) => run(async move { print(&retrain(&args)?) }, "info", format),
         Command::Completions(args) => completions::<Cli>(&args),

@@ -6,6 +6,8 @@ pub(crate) mod common_args;
 pub(crate) mod config;
 pub(crate) mod data_args;
 pub(crate) mod data_folder;
+pub(crate) mod genome_args;
+pub(crate) mod grouped;
 pub(crate) mod machine_memory;
 pub(crate) mod presets;
 pub(crate) mod printable;

@@ -9,7 +9,7 @@ use naschain_consensus::Row;
 use naschain_train::{Dataset, Model};
 
 use crate::artifacts::front;
-use crate::artifacts::front::FrontModel;
+use crate::artifacts::front_model::{FrontModel, read_front};
 use crate::artifacts::history::{HISTORY_FILE, History};
 use crate::artifacts::models::MODEL_FILE;
 use crate::artifacts::table::front_table;
@@ -87,14 +87,14 @@ pub(crate) async fn conclude(
             tokio::task::spawn_blocking(work).await??
         }
     };
-    coordinator
-        .with_state(|state| front::write_front(dir, state, &models))
+    let wrong = models.iter().filter(|m| m.digest != m.model_digest).count();
+    let results = coordinator
+        .with_state(|state| front::write_front(dir, state, models))
         .await?;
     if front.is_empty() {
         return Ok(Some(coordinator.with_state(no_front).await));
     }
-    let mut text = front_table(&front, spec.space.phase_len());
-    let wrong = models.iter().filter(|m| m.digest != m.model_digest).count();
+    let mut text = front_table(&results);
     if wrong > 0 {
         text += &format!(
             "{wrong} digests were not reproduced on this machine; see the warnings above\n"
@@ -103,7 +103,10 @@ pub(crate) async fn conclude(
     if let Some(failed) = coordinator.with_state(failed_networks).await {
         text += &(failed + "\n");
     }
-    text += &format!("run: {}\n", dir.display());
+    text += &format!(
+        "run: {}; open its report.html in a browser\n",
+        dir.display()
+    );
     print(&text)?;
     Ok(None)
 }
@@ -151,8 +154,7 @@ fn no_front(state: &RunState) -> String {
 
 /// The models of a run that was concluded before, if they are complete and of this front.
 fn stored_models(dir: &Path, front: &[naschain_run::FrontMember]) -> Option<Vec<FrontModel>> {
-    let text = std::fs::read_to_string(dir.join("front.json")).ok()?;
-    let models: Vec<FrontModel> = serde_json::from_str(&text).ok()?;
+    let models = read_front(dir).ok()?;
     let complete = models.len() == front.len()
         && models.iter().zip(front).all(|(model, member)| {
             let weights = dir.join(&model.model).join(MODEL_FILE);

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use naschain_train::{Model, Options};
 
 use crate::artifacts::models::{MODEL_FILE, Member, RETRAINED_FILE};
+use crate::cli::genome_args::GenomeArgs;
 use crate::cli::run_args::DeviceArgs;
 use crate::journal::run_folder::{sync_file, write_whole};
 
@@ -15,20 +16,23 @@ use crate::journal::run_folder::{sync_file, write_whole};
 pub struct ExportArgs {
     /// Folder of the run
     run: PathBuf,
-    /// Bits of a genome that the run evaluated; - may separate phases
-    #[arg(long, value_name = "BITS")]
-    genome: String,
+    #[command(flatten)]
+    genome: GenomeArgs,
     /// Format: safetensors (with a description of the network in its metadata and in a JSON file
-    /// beside it) or onnx (opset 17)
-    #[arg(long, value_name = "FORMAT", default_value = "safetensors")]
-    format: Format,
+    /// beside it) or onnx (opset 17) [default: by the ending of --out, else safetensors]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// Write ONNX in eight bits (QDQ form), about a quarter of the size; activations are calibrated
+    /// on training images
+    #[arg(long)]
+    int8: bool,
     /// File to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Export the model of `genomaster retrain` instead of that of the search
     #[arg(long)]
     retrained: bool,
-    /// Folder of the data set's files, if the genome must be trained again [default:
+    /// Folder of the data set's files, if the genome must be trained again or for --int8 [default:
     /// where the search found them]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -46,19 +50,20 @@ enum Format {
 pub fn export(args: &ExportArgs) -> Result<String> {
     let out = args.out.display();
     let description = args.out.with_extension("json");
+    let format = format(args)?;
     ensure!(
-        args.format == Format::Onnx || description != args.out,
+        format == Format::Onnx || description != args.out,
         "{out} would be overwritten by the description of the network; use another name, such as {}",
         args.out.with_extension("safetensors").display()
     );
-    let member = Member::find(&args.run, &args.genome)?;
+    let member = Member::find(&args.run, &args.genome.choose(&args.run)?)?;
     let model = if args.retrained {
         retrained(&member)?
     } else {
         searched(&member, args)?
     };
     let (shape, classes) = (model.architecture.input, model.architecture.classes);
-    let written = match args.format {
+    let written = match format {
         Format::Safetensors => {
             model.save(&args.out)?;
             sync_file(&args.out)?;
@@ -66,7 +71,12 @@ pub fn export(args: &ExportArgs) -> Result<String> {
             format!("{out} and {}", description.display())
         }
         Format::Onnx => {
-            write_whole(&args.out, &model.to_onnx()?)?;
+            let file = if args.int8 {
+                model.to_onnx_int8(&member.data(args.data_dir.as_deref())?)?
+            } else {
+                model.to_onnx()?
+            };
+            write_whole(&args.out, &file)?;
             format!(
                 "{out}: pixels [images, {}, {}, {}] from 0 to 255 -> logits [images, {classes}]",
                 shape.channels, shape.height, shape.width
@@ -76,10 +86,46 @@ pub fn export(args: &ExportArgs) -> Result<String> {
     let accuracy = model
         .test_accuracy
         .map_or("not measured".to_owned(), |a| format!("{a} %"));
+    let of_float = if args.int8 {
+        ", before rounding to eight bits"
+    } else {
+        ""
+    };
     Ok(format!(
-        "wrote {written}\ntest accuracy on {}: {accuracy}\n",
-        model.data
+        "wrote {written}\ngenome {}, test accuracy on {}: {accuracy}{of_float}\n",
+        model.genome, model.data
     ))
+}
+
+/// The format that the flags and the ending of the file ask for, which must not contradict each
+/// other.
+fn format(args: &ExportArgs) -> Result<Format> {
+    let ending = args.out.extension().and_then(|ending| ending.to_str());
+    let by_ending = match ending.map(str::to_ascii_lowercase).as_deref() {
+        Some("onnx") => Some(Format::Onnx),
+        Some("safetensors") => Some(Format::Safetensors),
+        _ => None,
+    };
+    let name = |format| match format {
+        Format::Onnx => "onnx",
+        Format::Safetensors => "safetensors",
+    };
+    let by_flag = args.format.or(args.int8.then_some(Format::Onnx));
+    if let (Some(flag), Some(ending)) = (by_flag, by_ending) {
+        ensure!(
+            flag == ending,
+            "--out {} ends as a file of format {}, but the flags ask for {}; change one of them",
+            args.out.display(),
+            name(ending),
+            name(flag)
+        );
+    }
+    let format = by_flag.or(by_ending).unwrap_or(Format::Safetensors);
+    ensure!(
+        !args.int8 || format == Format::Onnx,
+        "--int8 is for --format onnx; safetensors files hold the weights of the training"
+    );
+    Ok(format)
 }
 
 fn retrained(member: &Member) -> Result<Model> {

@@ -7,7 +7,7 @@ use clap::Args;
 use naschain_core::{Architecture, Costs, Genome, MacroSpace, Phase, Shape};
 use serde::Serialize;
 
-use crate::artifacts::table::grouped;
+use crate::cli::grouped::grouped;
 use crate::journal::run_folder::read_spec;
 
 /// Flags of the command.

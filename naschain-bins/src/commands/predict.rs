@@ -7,7 +7,8 @@ use clap::Args;
 use naschain_train::{Model, probabilities, read_picture};
 use serde::Serialize;
 
-use crate::artifacts::models::MODEL_FILE;
+use crate::artifacts::models::{MODEL_FILE, Member};
+use crate::cli::genome_args::GenomeArgs;
 use crate::cli::printable::printable;
 use crate::cli::program::print;
 use crate::cli::run_args::DeviceArgs;
@@ -15,8 +16,11 @@ use crate::cli::run_args::DeviceArgs;
 /// Flags of the command.
 #[derive(Args, Debug)]
 pub struct PredictArgs {
-    /// Model: a safetensors file, the JSON description beside it, or a folder of a run's models
+    /// Model: a safetensors file, the JSON description beside it, a folder of a run's models, or
+    /// the folder of a run, of which --genome chooses a network
     model: PathBuf,
+    #[command(flatten)]
+    genome: GenomeArgs,
     /// PNG, JPEG, WebP, GIF or BMP files; each is cropped around its centre and resized to the input
     /// of the model. One that cannot be read is reported, and the exit code is then 2
     #[arg(required = true, value_name = "IMAGE")]
@@ -63,16 +67,7 @@ struct Guess {
 pub fn predict(args: &PredictArgs) -> Result<()> {
     let options = args.device.options();
     options.device.check()?;
-    let file = if args.model.is_dir() {
-        args.model.join(MODEL_FILE)
-    } else {
-        args.model.clone()
-    };
-    ensure!(
-        file.is_file() || !args.model.join("run.json").is_file(),
-        "{0} is the folder of a run; give one of its models, {0}/models/GENOME",
-        args.model.display()
-    );
+    let file = model_file(args)?;
     let model = Model::load(&file)?;
     let predictions = predictions(&model, args)?;
     if args.json {
@@ -129,6 +124,18 @@ fn predictions<'a>(model: &Model, args: &'a PredictArgs) -> Result<Vec<Predictio
         Ok(Prediction { image, answer })
     });
     answered.collect()
+}
+
+/// The file of the model that the arguments name.
+fn model_file(args: &PredictArgs) -> Result<PathBuf> {
+    if !args.model.is_dir() {
+        return Ok(args.model.clone());
+    }
+    if !args.model.join("run.json").is_file() {
+        return Ok(args.model.join(MODEL_FILE));
+    }
+    let member = Member::find(&args.model, &args.genome.choose(&args.model)?)?;
+    Ok(member.path(MODEL_FILE))
 }
 
 /// The `count` most probable classes; among equal ones, lower indices first.

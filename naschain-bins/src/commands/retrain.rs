@@ -8,6 +8,7 @@ use clap::Args;
 use naschain_train::{Epoch, Model, train_on_all};
 
 use crate::artifacts::models::{Member, RETRAINED_FILE};
+use crate::cli::genome_args::GenomeArgs;
 use crate::cli::run_args::DeviceArgs;
 
 /// Flags of the command.
@@ -15,9 +16,8 @@ use crate::cli::run_args::DeviceArgs;
 pub struct RetrainArgs {
     /// Folder of the run
     run: PathBuf,
-    /// Bits of a genome that the run evaluated; - may separate phases
-    #[arg(long, value_name = "BITS")]
-    genome: String,
+    #[command(flatten)]
+    genome: GenomeArgs,
     /// Number of epochs, starting from new weights
     #[arg(long, allow_negative_numbers = true, value_name = "N")]
     epochs: u32,
@@ -33,7 +33,7 @@ pub struct RetrainArgs {
 pub fn retrain(args: &RetrainArgs) -> Result<String> {
     let options = args.device.options();
     options.device.check()?;
-    let member = Member::find(&args.run, &args.genome)?;
+    let member = Member::find(&args.run, &args.genome.choose(&args.run)?)?;
     let dataset = member.data(args.data_dir.as_deref())?;
     let (space, genome) = (&member.spec.space, &member.genome);
     let mut recipe = member.recipe.clone();

@@ -48,3 +48,17 @@ impl FolderLock {
         Ok(FolderLock { _file: file })
     }
 }
+
+/// Whether a genomaster holds the lock of a folder. Where the file system has no locks, it seems
+/// that none does.
+pub(crate) fn is_locked(dir: &Path) -> Result<bool> {
+    let path = dir.join(LOCK_FILE);
+    let file = match File::options().append(true).open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        opened => opened.with_context(|| format!("cannot open {}", path.display()))?,
+    };
+    Ok(matches!(
+        file.try_lock_shared(),
+        Err(TryLockError::WouldBlock)
+    ))
+}

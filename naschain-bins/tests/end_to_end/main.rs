@@ -18,5 +18,6 @@ mod operations;
 mod pictures;
 mod programs;
 mod recorded;
+mod results;
 mod rules;
 mod search;

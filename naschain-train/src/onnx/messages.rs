@@ -92,7 +92,7 @@ pub(super) struct AttributeProto {
 pub(super) struct TensorProto {
     #[prost(int64, repeated, tag = "1")]
     pub(super) dims: Vec<i64>,
-    /// 1 is f32.
+    /// 1 is f32, 2 u8, 3 i8, 6 i32.
     #[prost(int32, tag = "2")]
     pub(super) data_type: i32,
     #[prost(string, tag = "8")]

@@ -295,8 +295,8 @@ fn written_files_are_synced_with_their_folder() {
             path.display()
         );
     }
-    // run.json, history.jsonl, front.json, front.svg, and a model and its description.
-    assert!(renamed >= 6, "{renamed}");
+    // run.json, history.jsonl, front.json, front.svg, report.html, and a model and its description.
+    assert!(renamed >= 7, "{renamed}");
     assert!(synced(&calls, &run.join("history.jsonl")));
     assert!(
         synced(&calls, &dir),

@@ -1,0 +1,200 @@
+//! `report.html`: an interactive report of a run in one file, which needs no network.
+//!
+//! Charts are drawn by plotly.js, which the crate plotly embeds; `report.js` connects them with the
+//! data of the run.
+
+use anyhow::{Context, Result};
+use naschain_consensus::Row;
+use naschain_core::Measurement;
+use naschain_run::EndedJob;
+use serde::Serialize;
+
+use crate::artifacts::choice::names_of;
+use crate::artifacts::drawing::network_svg;
+use crate::artifacts::front_model::CurvePoint;
+use crate::artifacts::results::{Results, hypervolume_share, largest_costs, measured};
+
+/// The file, in the folder of a run.
+pub(crate) const REPORT_FILE: &str = "report.html";
+/// Networks whose drawing is in the report, the most accurate first; a drawing has some kilobytes.
+const MAX_DRAWN: usize = 300;
+const PAGE: &str = include_str!("report.html");
+const STYLE: &str = include_str!("report.css");
+const SCRIPT: &str = include_str!("report.js");
+
+#[derive(Serialize)]
+struct Report {
+    title: String,
+    guessing_limit: f64,
+    networks: Vec<Network>,
+    /// Genomes without a result, and why.
+    failed: Vec<(String, String)>,
+    /// After each evaluation, the share of the box that the front so far dominates.
+    hypervolume: Vec<f64>,
+}
+
+#[derive(Serialize)]
+struct Network {
+    genome: String,
+    /// Its place in the order in which jobs ended, from 1.
+    evaluation: usize,
+    accuracy: f64,
+    test_accuracy: Option<f64>,
+    params: u64,
+    flops: u64,
+    nodes: usize,
+    is_front: bool,
+    picks: String,
+    miners: Vec<Miner>,
+    curve: Vec<CurvePoint>,
+    svg: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Miner {
+    name: String,
+    answer: String,
+    finding: String,
+    agreed: bool,
+}
+
+/// The report of a run.
+pub(crate) fn report_html(results: &Results, title: &str) -> Result<String> {
+    let report = Report {
+        title: title.to_owned(),
+        guessing_limit: results.guessing_limit(),
+        networks: networks(results)?,
+        failed: failed(&results.ended),
+        hypervolume: hypervolumes(&results.ended)?,
+    };
+    // In a script element only `<` could end the data.
+    let data = serde_json::to_string(&report)?.replace('<', "\\u003c");
+    let library = plotly::Plot::offline_js_sources();
+    // What follows are formulas, which the charts do not have.
+    let (script, _) = library
+        .split_once("</script>")
+        .context("the charting library is not a script")?;
+    // In this order, because nothing that is inserted is searched again.
+    let mut html = String::with_capacity(script.len() + data.len() + PAGE.len());
+    let mut rest = PAGE;
+    let parts = [
+        ("/* style */", STYLE),
+        ("<!-- library -->", script),
+        ("/* data */", data.as_str()),
+        ("/* script */", SCRIPT),
+    ];
+    for (mark, part) in parts {
+        let (before, after) = rest
+            .split_once(mark)
+            .with_context(|| format!("the page of the report has no {mark}"))?;
+        html += before;
+        html += part;
+        rest = after;
+    }
+    Ok(html + rest)
+}
+
+fn networks(results: &Results) -> Result<Vec<Network>> {
+    let space = &results.spec.space;
+    let front = results.useful_front();
+    let mut by_accuracy: Vec<_> = measured(&results.ended)
+        .map(|(job, m)| (std::cmp::Reverse(m.accuracy), job.job))
+        .collect();
+    by_accuracy.sort();
+    let last_drawn = by_accuracy.get(MAX_DRAWN).copied();
+    let mut networks = Vec::new();
+    for (index, job) in results.ended.iter().enumerate() {
+        let (Some(m), None) = (job.verdict.consensus, &job.failure) else {
+            continue;
+        };
+        let architecture = space.decode(&job.genome)?;
+        let member = front.iter().find(|member| member.job == job.job);
+        let model = results.model(&job.genome);
+        let place = (std::cmp::Reverse(m.accuracy), job.job);
+        let is_drawn = member.is_some() || last_drawn.is_none_or(|last| place < last);
+        networks.push(Network {
+            genome: job.genome.grouped(space.phase_len()),
+            evaluation: index + 1,
+            accuracy: m.accuracy.percent(),
+            test_accuracy: model.map(|model| model.test_accuracy.percent()),
+            params: m.params,
+            flops: m.flops,
+            nodes: architecture
+                .phases
+                .iter()
+                .map(|phase| phase.nodes.len())
+                .sum(),
+            is_front: member.is_some(),
+            picks: member.map_or_else(String::new, |member| names_of(member, &front)),
+            miners: miners(job),
+            curve: model.map_or_else(Vec::new, |model| model.curve.clone()),
+            svg: is_drawn.then(|| network_svg(&architecture)),
+        });
+    }
+    Ok(networks)
+}
+
+fn miners(job: &EndedJob) -> Vec<Miner> {
+    let verdict = &job.verdict;
+    let rows = job.rows.iter().zip(&verdict.findings).zip(&verdict.agreed);
+    rows.map(|(((name, row), finding), agreed)| Miner {
+        name: name.to_string(),
+        answer: match row {
+            Row::Measured(m) => format!("{} %", m.accuracy),
+            Row::Failed(reason) => reason.clone(),
+            _ => "unreadable".to_owned(),
+        },
+        finding: finding.to_string(),
+        agreed: *agreed,
+    })
+    .collect()
+}
+
+fn failed(ended: &[EndedJob]) -> Vec<(String, String)> {
+    let without = ended
+        .iter()
+        .filter(|job| job.failure.is_some() || job.verdict.consensus.is_none());
+    let reason = |job: &EndedJob| match &job.failure {
+        Some(failure) => failure.to_string(),
+        None => "no two miners agreed".to_owned(),
+    };
+    without
+        .map(|job| (job.genome.to_string(), reason(job)))
+        .collect()
+}
+
+/// The hypervolume of the first jobs, for each number of them.
+fn hypervolumes(ended: &[EndedJob]) -> Result<Vec<f64>> {
+    let all: Vec<Measurement> = measured(ended).map(|(_, m)| m).collect();
+    let largest = largest_costs(all.iter());
+    let mut front: Vec<Measurement> = Vec::new();
+    let mut shares = Vec::new();
+    let mut share = 0.0;
+    for job in ended {
+        if let (Some(new), None) = (job.verdict.consensus, &job.failure) {
+            let covers = |a: &Measurement, b: &Measurement| {
+                a.accuracy >= b.accuracy && a.params <= b.params && a.flops <= b.flops
+            };
+            if !front.iter().any(|old| covers(old, &new)) {
+                front.retain(|old| !covers(&new, old));
+                front.push(new);
+                share = hypervolume_share(&front, largest)?;
+            }
+        }
+        shares.push(share);
+    }
+    Ok(shares)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_library_is_one_script_without_formulas() {
+        let library = plotly::Plot::offline_js_sources();
+        let (script, formulas) = library.split_once("</script>").unwrap();
+        assert!(script.contains("plotly.js v") && script.contains("parcoords"));
+        assert!(formulas.contains("MathJax"));
+    }
+}

@@ -1,0 +1,123 @@
+//! The results of a run as its folder holds them, finished or not.
+
+use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use naschain_core::{Genome, Measurement};
+use naschain_nsga::{hypervolume, non_dominated_sort};
+use naschain_run::{EndedJob, FrontMember, RunSpec};
+
+use crate::artifacts::front_model::{FrontModel, read_front};
+use crate::artifacts::history::{HISTORY_FILE, read_history};
+use crate::journal::run_folder::read_spec;
+
+/// Specification, ended jobs, front and models of a run.
+pub(crate) struct Results {
+    /// The run's folder.
+    pub dir: PathBuf,
+    /// The run.
+    pub spec: RunSpec,
+    /// The jobs that have ended.
+    pub ended: Vec<EndedJob>,
+    /// The front so far, most accurate first.
+    pub front: Vec<FrontMember>,
+    /// The trained networks of the front; empty before the end of the run.
+    pub models: Vec<FrontModel>,
+}
+
+impl Results {
+    /// Reads the files of a run.
+    pub(crate) fn read(dir: &Path) -> Result<Results> {
+        let spec = read_spec(&dir.join("run.json"))?;
+        let ended = read_history(dir)?.with_context(|| {
+            let path = dir.join(HISTORY_FILE);
+            format!("{} does not exist; has the run begun?", path.display())
+        })?;
+        Ok(Results {
+            dir: dir.to_owned(),
+            front: front_of(&ended)?,
+            models: read_front(dir)?,
+            spec,
+            ended,
+        })
+    }
+
+    /// The trained network of a genome, if it is on the front of a finished run.
+    pub(crate) fn model(&self, genome: &Genome) -> Option<&FrontModel> {
+        self.models.iter().find(|model| model.genome == *genome)
+    }
+
+    /// The accuracy in percent that a network has to exceed to have learnt anything: that of
+    /// guessing and two standard errors of a measurement of it.
+    pub(crate) fn guessing_limit(&self) -> f64 {
+        let measured = self.models.iter().find_map(|model| model.guessing_accuracy);
+        let uniform = 100.0 / self.spec.space.classes as f64;
+        let guessing = measured.map_or(uniform, |accuracy| accuracy.percent());
+        let images = self.spec.recipe.validation_images.max(1) as f64;
+        guessing + 2.0 * (guessing * (100.0 - guessing) / images).sqrt()
+    }
+
+    /// The networks of the front that are better than guessing, most accurate first.
+    pub(crate) fn useful_front(&self) -> Vec<&FrontMember> {
+        let limit = self.guessing_limit();
+        let is_useful = |member: &&FrontMember| member.measurement.accuracy.percent() > limit;
+        self.front.iter().filter(is_useful).collect()
+    }
+}
+
+/// The networks on which miners agreed, in the order in which their jobs ended.
+pub(crate) fn measured(ended: &[EndedJob]) -> impl Iterator<Item = (&EndedJob, Measurement)> {
+    let accepted = ended.iter().filter(|job| job.failure.is_none());
+    accepted.filter_map(|job| Some((job, job.verdict.consensus?)))
+}
+
+/// The non-dominated networks, most accurate first; of equal ones the first job.
+fn front_of(ended: &[EndedJob]) -> Result<Vec<FrontMember>> {
+    let measured: Vec<(&EndedJob, Measurement)> = measured(ended).collect();
+    let rows: Vec<f64> = measured.iter().flat_map(|(_, m)| minimised(m)).collect();
+    let ranks = non_dominated_sort(&rows, 3)?;
+    let first = measured.iter().zip(ranks).filter(|(_, rank)| *rank == 0);
+    let mut front: Vec<FrontMember> = first
+        .map(|((job, measurement), _)| FrontMember {
+            job: job.job,
+            genome: job.genome.clone(),
+            measurement: *measurement,
+        })
+        .collect();
+    let order = |member: &FrontMember| {
+        let m = member.measurement;
+        (Reverse(m.accuracy), m.params, m.flops, member.job)
+    };
+    front.sort_by_key(order);
+    front.dedup_by_key(|member| {
+        let m = member.measurement;
+        (m.accuracy, m.params, m.flops)
+    });
+    Ok(front)
+}
+
+fn minimised(m: &Measurement) -> [f64; 3] {
+    [-m.accuracy.percent(), m.params as f64, m.flops as f64]
+}
+
+/// The largest parameters and FLOPs of networks, as a corner of their hypervolume.
+pub(crate) fn largest_costs<'m>(networks: impl Iterator<Item = &'m Measurement>) -> [u64; 2] {
+    networks.fold([0; 2], |[params, flops], m| {
+        [params.max(m.params), flops.max(m.flops)]
+    })
+}
+
+/// The hypervolume of networks as a share, 0 to 1, of the box between 100 % at no cost and 0 % at
+/// `largest` parameters and FLOPs.
+pub(crate) fn hypervolume_share(networks: &[Measurement], largest: [u64; 2]) -> Result<f64> {
+    let scale = largest.map(|cost| cost.max(1) as f64);
+    let rows: Vec<f64> = networks
+        .iter()
+        .flat_map(|m| {
+            let [params, flops] = [m.params as f64 / scale[0], m.flops as f64 / scale[1]];
+            [-m.accuracy.percent() / 100.0, params, flops]
+        })
+        .collect();
+    Ok(hypervolume(&rows, &[0.0, 1.0, 1.0])?)
+}

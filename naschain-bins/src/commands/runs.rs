@@ -1,0 +1,147 @@
+//! `genomaster runs`: the runs in a folder.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::artifacts::front_model::FRONT_FILE;
+use crate::artifacts::results::Results;
+use crate::cli::printable::printable;
+use crate::journal::folder_lock::is_locked;
+use crate::journal::store::JournalPlace;
+
+/// Flags of the command.
+#[derive(Args, Debug)]
+pub struct RunsArgs {
+    /// Folder of the runs' folders
+    #[arg(value_name = "DIR", default_value = "runs")]
+    dir: PathBuf,
+}
+
+/// One line of the list.
+struct Line {
+    name: String,
+    cells: [String; 6],
+}
+
+/// Returns what the command prints.
+pub async fn runs(args: &RunsArgs) -> Result<String> {
+    let shown = args.dir.display();
+    let entries = std::fs::read_dir(&args.dir).with_context(|| format!("cannot read {shown}"))?;
+    let mut folders = Vec::new();
+    for entry in entries {
+        let path = entry
+            .with_context(|| format!("cannot read {shown}"))?
+            .path();
+        if path.join("run.json").is_file() {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    if folders.is_empty() {
+        return Ok(format!(
+            "{shown} has no folder of a run, which has a run.json\n"
+        ));
+    }
+    let mut lines = Vec::new();
+    let mut damaged = String::new();
+    for folder in &folders {
+        match line(folder).await {
+            Ok(line) => lines.push(line),
+            Err(error) => damaged += &format!("{}: {error:#}\n", folder.display()),
+        }
+    }
+    let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0);
+    let width = width.max(3);
+    let row = |name: &str, [state, evaluated, validation, test, front, time]: [&str; 6]| {
+        format!(
+            "{name:<width$}  {state:<11}  {evaluated:>9}  {validation:>12}  {test:>6}  {front:>5}  {time:>8}\n"
+        )
+    };
+    let heads = [
+        "state",
+        "evaluated",
+        "validation %",
+        "test %",
+        "front",
+        "time",
+    ];
+    let mut text = row("run", heads);
+    for line in &lines {
+        text += &row(&line.name, line.cells.each_ref().map(String::as_str));
+    }
+    Ok(text + &damaged)
+}
+
+async fn line(dir: &Path) -> Result<Line> {
+    let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy();
+    let is_running = is_locked(dir)?;
+    let state = match (is_running, dir.join(FRONT_FILE).is_file()) {
+        (true, _) => "running",
+        (false, true) => "finished",
+        (false, false) => "interrupted",
+    };
+    let results = Results::read(dir)?;
+    let front = results.useful_front();
+    let best = front.first();
+    let dash = || "-".to_owned();
+    let test = best.and_then(|best| results.model(&best.genome));
+    // The journal of a running genomaster is locked.
+    let time = match is_running {
+        true => None,
+        false => run_time_ms(dir, &results).await?,
+    };
+    Ok(Line {
+        name: printable(&name).to_string(),
+        cells: [
+            state.to_owned(),
+            results.ended.len().to_string(),
+            best.map_or_else(dash, |best| best.measurement.accuracy.to_string()),
+            test.map_or_else(dash, |model| model.test_accuracy.to_string()),
+            front.len().to_string(),
+            time.map_or_else(dash, duration),
+        ],
+    })
+}
+
+/// The time in which a genomaster led the run, up to its last event; `None` if the journal is not
+/// in the run's folder.
+async fn run_time_ms(dir: &Path, results: &Results) -> Result<Option<u64>> {
+    let place = JournalPlace::of_run(dir);
+    if !matches!(&place, JournalPlace::File(file) if file.is_file()) {
+        return Ok(None);
+    }
+    let mut store = place.read(results.spec.digest()).await?;
+    let mut last = None;
+    loop {
+        let after = last.as_ref().map_or(0, |&(number, _)| number);
+        let entries = store.entries(after, 1000).await?;
+        let Some(entry) = entries.last() else { break };
+        last = Some((entry.number, entry.now_ms));
+    }
+    store.close().await?;
+    Ok(last.map(|(_, now_ms)| now_ms))
+}
+
+/// Formats milliseconds as hours, minutes and seconds.
+fn duration(ms: u64) -> String {
+    let seconds = ms.div_ceil(1000);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m{seconds:02}s"),
+        _ => format!("{hours}h{minutes:02}m"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_are_short() {
+        let texts = [0, 900, 59_000, 61_000, 3_725_000].map(duration);
+        assert_eq!(texts, ["0s", "1s", "59s", "1m01s", "1h02m"]);
+    }
+}

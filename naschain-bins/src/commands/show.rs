@@ -1,0 +1,57 @@
+//! `genomaster show`: draws a network of a run and lists its layers.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::artifacts::drawing::network_svg;
+use crate::artifacts::layers::{layer_table, layers};
+use crate::artifacts::models::Member;
+use crate::artifacts::results::{Results, measured};
+use crate::cli::genome_args::GenomeArgs;
+use crate::journal::run_folder::{create_folder, write_whole};
+
+/// Flags of the command.
+#[derive(Args, Debug)]
+pub struct ShowArgs {
+    /// Folder of the run
+    run: PathBuf,
+    #[command(flatten)]
+    genome: GenomeArgs,
+    /// SVG file to write [default: network.svg in the folder of the network's models]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Writes the picture and returns what the command prints.
+pub fn show(args: &ShowArgs) -> Result<String> {
+    let member = Member::find(&args.run, &args.genome.choose(&args.run)?)?;
+    let results = Results::read(&args.run)?;
+    let space = &member.spec.space;
+    let architecture = space.decode(&member.genome)?;
+    let default = || member.path("network.svg");
+    let out = args.out.clone().unwrap_or_else(default);
+    if let (None, Some(folder)) = (&args.out, out.parent()) {
+        create_folder(folder)?;
+    }
+    write_whole(&out, network_svg(&architecture).as_bytes())?;
+    let mut jobs = measured(&results.ended);
+    let found = jobs.find(|(job, _)| job.genome == member.genome);
+    let percent = |accuracy: Option<naschain_core::Accuracy>| {
+        accuracy.map_or("not measured".to_owned(), |accuracy| {
+            format!("{accuracy} %")
+        })
+    };
+    let validation = percent(found.map(|(_, measurement)| measurement.accuracy));
+    let test = percent(
+        results
+            .model(&member.genome)
+            .map(|model| model.test_accuracy),
+    );
+    let mut text = format!("genome      {}\n", member.genome.grouped(space.phase_len()));
+    text += &format!("validation  {validation}\ntest        {test}\n\n");
+    text += &layer_table(&layers(&architecture));
+    text += &format!("\nwrote {}\n", out.display());
+    Ok(text)
+}

@@ -1,0 +1,174 @@
+//! The values of a graph without batch norm for one image, as plain loops: the ranges of its
+//! activations are measured with it.
+
+use std::collections::BTreeMap;
+
+use crate::onnx::floats;
+use crate::onnx::messages::{GraphProto, NodeProto};
+
+/// One value of one image: channels × height × width.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Map {
+    /// Channels, height and width; a vector of features has height and width 1.
+    pub(super) shape: [usize; 3],
+    /// The numbers, width fastest.
+    pub(super) values: Vec<f32>,
+}
+
+/// A stored tensor.
+struct Stored {
+    dims: Vec<usize>,
+    values: Vec<f32>,
+}
+
+/// A graph with its tensors decoded.
+pub(super) struct Evaluator<'a> {
+    nodes: &'a [NodeProto],
+    stored: BTreeMap<&'a str, Stored>,
+}
+
+impl<'a> Evaluator<'a> {
+    /// Decodes the tensors of a folded graph.
+    pub(super) fn new(graph: &'a GraphProto) -> Evaluator<'a> {
+        let tensors = graph.initializer.iter().map(|tensor| {
+            let dims = tensor.dims.iter().map(|&size| size as usize).collect();
+            let values = floats(&tensor.raw_data);
+            (tensor.name.as_str(), Stored { dims, values })
+        });
+        Evaluator {
+            nodes: &graph.node,
+            stored: tensors.collect(),
+        }
+    }
+
+    /// Every value of the graph by name, for the value `pixels`.
+    pub(super) fn values(&self, pixels: Map) -> BTreeMap<&'a str, Map> {
+        let mut values = BTreeMap::from([("pixels", pixels)]);
+        for node in self.nodes {
+            let value = self.value(node, &values);
+            values.insert(node.output[0].as_str(), value);
+        }
+        values
+    }
+
+    fn value(&self, node: &NodeProto, values: &BTreeMap<&str, Map>) -> Map {
+        let x = &values[node.input[0].as_str()];
+        let tensor = |index: usize| {
+            node.input
+                .get(index)
+                .map(|name| &self.stored[name.as_str()])
+        };
+        let each = |f: &dyn Fn(f32) -> f32| Map {
+            shape: x.shape,
+            values: x.values.iter().map(|&value| f(value)).collect(),
+        };
+        match (node.op_type.as_str(), tensor_of(node, &self.stored)) {
+            ("Sub", Some(by)) => by_channel(x, by, |x, by| x - by),
+            ("Div", Some(by)) => by_channel(x, by, |x, by| x / by),
+            ("Conv", Some(weight)) => convolution(node, x, weight, tensor(2)),
+            ("Gemm", Some(weight)) => convolution(node, x, weight, tensor(2)),
+            ("Relu", _) => each(&|value| value.max(0.0)),
+            ("MaxPool", _) => max_pool(x),
+            ("GlobalAveragePool", _) => means(x),
+            ("Concat", _) => joined(node.input.iter().map(|name| &values[name.as_str()])),
+            // Flatten keeps the numbers and their order.
+            _ => x.clone(),
+        }
+    }
+}
+
+fn tensor_of<'s>(node: &NodeProto, stored: &'s BTreeMap<&str, Stored>) -> Option<&'s Stored> {
+    node.input.get(1).and_then(|name| stored.get(name.as_str()))
+}
+
+fn by_channel(x: &Map, by: &Stored, f: impl Fn(f32, f32) -> f32) -> Map {
+    let plane = x.shape[1] * x.shape[2];
+    let channels = x.values.chunks_exact(plane).zip(&by.values);
+    let values = channels.flat_map(|(plane, &by)| plane.iter().map(move |&x| (x, by)));
+    Map {
+        shape: x.shape,
+        values: values.map(|(x, by)| f(x, by)).collect(),
+    }
+}
+
+/// A convolution with stride 1. A linear layer is one of 1×1 over a map of one pixel.
+fn convolution(node: &NodeProto, x: &Map, weight: &Stored, bias: Option<&Stored>) -> Map {
+    let [_, height, width] = x.shape;
+    let pads = node.attribute.iter().find(|found| found.name == "pads");
+    let pad = pads.map_or(0, |pads| pads.ints[0] as usize);
+    let (outputs, inputs) = (weight.dims[0], weight.dims[1]);
+    let kernel = weight.dims.get(2).copied().unwrap_or(1);
+    let (rows, columns) = (height + 2 * pad - kernel + 1, width + 2 * pad - kernel + 1);
+    let is_depthwise = inputs == 1 && x.shape[0] == outputs;
+    let mut values = vec![0.0; outputs * rows * columns];
+    for (output, plane) in values.chunks_exact_mut(rows * columns).enumerate() {
+        plane.fill(bias.map_or(0.0, |bias| bias.values[output]));
+        for input in 0..inputs {
+            let from = if is_depthwise { output } else { input };
+            let source = &x.values[from * height * width..][..height * width];
+            let taps = &weight.values[(output * inputs + input) * kernel * kernel..];
+            for (tap, &factor) in taps[..kernel * kernel].iter().enumerate() {
+                let (down, right) = (tap / kernel, tap % kernel);
+                for row in 0..rows {
+                    let Some(y) = (row + down).checked_sub(pad).filter(|y| *y < height) else {
+                        continue;
+                    };
+                    // The columns whose tap lies inside the image.
+                    let first = pad.saturating_sub(right);
+                    let last = columns.min((width + pad).saturating_sub(right));
+                    let read = &source[y * width + first + right - pad..];
+                    let written = &mut plane[row * columns + first..row * columns + last];
+                    for (sum, &value) in written.iter_mut().zip(read) {
+                        *sum += factor * value;
+                    }
+                }
+            }
+        }
+    }
+    Map {
+        shape: [outputs, rows, columns],
+        values,
+    }
+}
+
+/// The largest of each 2×2 pixels.
+fn max_pool(x: &Map) -> Map {
+    let [channels, height, width] = x.shape;
+    let (rows, columns) = (height / 2, width / 2);
+    let mut values = Vec::with_capacity(channels * rows * columns);
+    for plane in x.values.chunks_exact(height * width) {
+        for row in 0..rows {
+            for column in 0..columns {
+                let at = 2 * row * width + 2 * column;
+                let pixels = [at, at + 1, at + width, at + width + 1].map(|at| plane[at]);
+                values.push(pixels.into_iter().fold(f32::NEG_INFINITY, f32::max));
+            }
+        }
+    }
+    Map {
+        shape: [channels, rows, columns],
+        values,
+    }
+}
+
+fn means(x: &Map) -> Map {
+    let plane = x.shape[1] * x.shape[2];
+    let mean = |plane: &[f32]| plane.iter().sum::<f32>() / plane.len() as f32;
+    Map {
+        shape: [x.shape[0], 1, 1],
+        values: x.values.chunks_exact(plane).map(mean).collect(),
+    }
+}
+
+fn joined<'m>(maps: impl Iterator<Item = &'m Map>) -> Map {
+    let mut joined = Map {
+        shape: [0; 3],
+        values: Vec::new(),
+    };
+    for map in maps {
+        let channels = joined.shape[0] + map.shape[0];
+        joined.shape = [channels, map.shape[1], map.shape[2]];
+        joined.values.extend_from_slice(&map.values);
+    }
+    joined
+}

@@ -1,0 +1,112 @@
+//! Batch norm folded into convolutions: (x − mean) ÷ deviation × weight + bias of constants is
+//! itself a convolution (Jacob et al. 2018, section 3.2).
+
+use std::collections::BTreeMap;
+
+use crate::onnx::messages::{GraphProto, NodeProto, TensorProto};
+use crate::onnx::{float_tensor, floats, int};
+
+/// The same graph with a convolution with bias in place of each batch norm: the one whose output
+/// only it reads, otherwise a new one of 1×1 for each channel by itself.
+pub(super) fn fold(graph: GraphProto) -> GraphProto {
+    let mut tensors: BTreeMap<String, TensorProto> = graph
+        .initializer
+        .into_iter()
+        .map(|tensor| (tensor.name.clone(), tensor))
+        .collect();
+    let mut readers: BTreeMap<String, usize> = BTreeMap::new();
+    for input in graph.node.iter().flat_map(|node| &node.input) {
+        *readers.entry(input.clone()).or_default() += 1;
+    }
+    let mut nodes: Vec<NodeProto> = Vec::new();
+    for node in graph.node {
+        if node.op_type != "BatchNormalization" {
+            nodes.push(node);
+            continue;
+        }
+        let [x, parts @ ..] = node.input.as_slice() else {
+            continue;
+        };
+        let (scales, biases) = affine(&node, parts, &mut tensors);
+        let alone = readers.get(x) == Some(&1);
+        let at = nodes.iter().position(|producer| producer.output[0] == *x);
+        let is_convolution = |at: &usize| alone && nodes[*at].op_type == "Conv";
+        let at = at.filter(is_convolution).unwrap_or_else(|| {
+            nodes.push(depthwise(x, scales.len(), &node.name, &mut tensors));
+            nodes.len() - 1
+        });
+        let bias = format!("{}.bias", node.name);
+        scale(&nodes[at].input[1], &scales, &mut tensors);
+        tensors.insert(bias.clone(), float_tensor(&bias, &[biases.len()], &biases));
+        nodes[at].input.push(bias);
+        nodes[at].output.clone_from(&node.output);
+    }
+    GraphProto {
+        node: nodes,
+        initializer: tensors.into_values().collect(),
+        ..graph
+    }
+}
+
+/// Factor and summand of each channel.
+fn affine(
+    node: &NodeProto,
+    parts: &[String],
+    tensors: &mut BTreeMap<String, TensorProto>,
+) -> (Vec<f64>, Vec<f32>) {
+    let epsilon = node.attribute.first().map_or(0.0, |epsilon| epsilon.f);
+    let mut part = |index: usize| {
+        let tensor = parts.get(index).and_then(|name| tensors.remove(name));
+        tensor.map_or_else(Vec::new, |tensor| floats(&tensor.raw_data))
+    };
+    let [weight, bias, mean, variance] = [part(0), part(1), part(2), part(3)];
+    let scales: Vec<f64> = weight
+        .iter()
+        .zip(&variance)
+        .map(|(&weight, &variance)| {
+            f64::from(weight) / (f64::from(variance) + f64::from(epsilon)).sqrt()
+        })
+        .collect();
+    let summand = |((&bias, &mean), scale): ((&f32, &f32), &f64)| {
+        (f64::from(bias) - f64::from(mean) * scale) as f32
+    };
+    let biases = bias.iter().zip(&mean).zip(&scales).map(summand).collect();
+    (scales, biases)
+}
+
+/// A convolution that leaves each channel as it is.
+fn depthwise(
+    x: &str,
+    channels: usize,
+    name: &str,
+    tensors: &mut BTreeMap<String, TensorProto>,
+) -> NodeProto {
+    let weight = format!("{name}.factors");
+    let ones = vec![1.0; channels];
+    tensors.insert(
+        weight.clone(),
+        float_tensor(&weight, &[channels, 1, 1, 1], &ones),
+    );
+    NodeProto {
+        input: vec![x.to_owned(), weight],
+        output: vec![name.to_owned()],
+        name: name.to_owned(),
+        op_type: "Conv".to_owned(),
+        attribute: vec![int("group", channels as i64)],
+    }
+}
+
+/// Multiplies the weights of each output channel.
+fn scale(weight: &str, scales: &[f64], tensors: &mut BTreeMap<String, TensorProto>) {
+    let Some(tensor) = tensors.get_mut(weight) else {
+        return;
+    };
+    let mut values = floats(&tensor.raw_data);
+    let size = values.len() / scales.len().max(1);
+    for (channel, scale) in values.chunks_exact_mut(size.max(1)).zip(scales) {
+        for value in channel {
+            *value = (f64::from(*value) * scale) as f32;
+        }
+    }
+    tensor.raw_data = crate::weights::little_endian(&values);
+}

@@ -1,0 +1,105 @@
+//! Folding and eight bits, without another program; `tests/export.rs` compares with onnxruntime.
+
+use std::ops::ControlFlow;
+
+use naschain_core::{Genome, MacroSpace, Recipe};
+use prost::Message;
+
+use crate::onnx::evaluate::{Evaluator, Map};
+use crate::onnx::fold::fold;
+use crate::onnx::graph;
+use crate::onnx::messages::{GraphProto, ModelProto};
+use crate::{Dataset, Error, Model, Options, train};
+
+fn model(genome: &str, init_channels: usize) -> (Model, Dataset) {
+    let dataset = Dataset::digits();
+    let space = MacroSpace {
+        phases: 2,
+        nodes: 3,
+        input: dataset.shape,
+        init_channels,
+        classes: dataset.classes,
+    };
+    let genome: Genome = genome.parse().unwrap();
+    let mut recipe = Recipe::default();
+    (recipe.epochs, recipe.train_images) = (1, 256);
+    (recipe.validation_images, recipe.batch_size) = (10, 16);
+    let architecture = space.decode(&genome).unwrap();
+    let mut proceed = |_: &_| ControlFlow::Continue(());
+    let options = Options::default();
+    let trained = train(&architecture, &dataset, &recipe, options, &mut proceed).unwrap();
+    let model = Model::new(&space, &genome, &dataset, &recipe, trained).unwrap();
+    (model, dataset)
+}
+
+fn operators(graph: &GraphProto, op_type: &str) -> usize {
+    let nodes = graph.node.iter();
+    nodes.filter(|node| node.op_type == op_type).count()
+}
+
+/// Joins, several inputs, a phase whose output is one node (whose batch norm has no convolution
+/// before it) and one without phases.
+#[test]
+fn the_folded_graph_computes_the_logits_of_the_model() {
+    for (genome, channels) in [
+        ("1110-1010", 4),
+        ("1010-0001", 4),
+        ("1101-1111", 1),
+        ("0000-0000", 4),
+    ] {
+        let (model, dataset) = model(genome, channels);
+        let folded = fold(graph(&model).unwrap());
+        assert_eq!(operators(&folded, "BatchNormalization"), 0, "{genome}");
+        let evaluator = Evaluator::new(&folded);
+        let indices: Vec<usize> = (0..20).collect();
+        let pixels = dataset.test.pixels(&indices).unwrap();
+        let pixels: Vec<f32> = pixels.into_iter().map(f32::from).collect();
+        let logits = model.logits(&pixels, Options::default()).unwrap();
+        for (image, expected) in pixels.chunks_exact(64).zip(logits.chunks_exact(10)) {
+            let map = Map {
+                shape: [1, 8, 8],
+                values: image.to_vec(),
+            };
+            let found = &evaluator.values(map)["logits"];
+            for (found, expected) in found.values.iter().zip(expected) {
+                assert!(
+                    (found - expected).abs() < 1e-3,
+                    "{genome}: {found} {expected}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn eight_bits_are_small_and_always_the_same() {
+    let (model, dataset) = model("1110-1110", 16);
+    let [small, whole] = [
+        model.to_onnx_int8(&dataset).unwrap(),
+        model.to_onnx().unwrap(),
+    ];
+    assert_eq!(model.to_onnx_int8(&dataset).unwrap(), small);
+    let share = small.len() as f64 / whole.len() as f64;
+    assert!(share < 0.3, "{share}");
+    let graph = ModelProto::decode(small.as_slice()).unwrap().graph.unwrap();
+    assert_eq!(operators(&graph, "BatchNormalization"), 0);
+    let quantised = operators(&graph, "QuantizeLinear");
+    assert!(quantised > 8, "{quantised}");
+    // Two for each convolution and linear layer, for weights and bias, and one for each activation;
+    // joins have no bias.
+    let products = operators(&graph, "Conv") + operators(&graph, "Gemm");
+    let expected = products + quantised..=2 * products + quantised;
+    let found = operators(&graph, "DequantizeLinear");
+    assert!(expected.contains(&found), "{found} {expected:?}");
+}
+
+#[test]
+fn images_of_another_shape_cannot_calibrate() {
+    let (mut model, dataset) = model("1010-1010", 2);
+    model.architecture.classes = 7;
+    let error = model.to_onnx_int8(&dataset).unwrap_err();
+    assert!(
+        matches!(error, Error::DataMismatch { classes: 7, .. }),
+        "{error}"
+    );
+}
