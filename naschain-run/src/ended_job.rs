@@ -2,6 +2,7 @@
 
 use naschain_consensus::{Failure, JobId, MinerId, Row, Verdict};
 use naschain_core::{Genome, Measurement};
+use naschain_nsga::Outcome;
 use serde::{Deserialize, Serialize};
 
 use crate::proof::Proof;
@@ -36,4 +37,15 @@ pub struct FrontMember {
     pub genome: Genome,
     /// What the miners agreed on.
     pub measurement: Measurement,
+}
+
+/// What the search is told of a job that ended.
+pub(crate) fn outcome_of(verdict: &Verdict, failure: Option<&Failure>) -> Outcome {
+    match (verdict.consensus, failure) {
+        (Some(m), None) => {
+            Outcome::objectives([m.accuracy.percent(), m.params as f64, m.flops as f64])
+        }
+        (_, Some(failure)) => Outcome::Failed(failure.to_string()),
+        (None, None) => Outcome::Failed("no two miners agreed".to_owned()),
+    }
 }

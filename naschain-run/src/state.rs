@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use naschain_consensus::{
-    Action, Event, Failure, JobBoard, JobId, LeaseId, Millis, MinerId, Rejected, Row, Scoreboard,
-    Verdict, check_costs,
+    Action, Event, JobBoard, JobId, LeaseId, Millis, MinerId, Rejected, Row, Scoreboard,
+    check_costs,
 };
 use naschain_core::{Digest, Genome, MacroSpace};
-use naschain_nsga::{Ask, CandidateId, Outcome, Pace, Search};
+use naschain_nsga::{Ask, CandidateId, Pace, Search};
 use serde::{Deserialize, Serialize};
 
-use crate::ended_job::{EndedJob, FrontMember};
+use crate::ended_job::{EndedJob, FrontMember, outcome_of};
 use crate::error::Error;
 use crate::proof::Proof;
 use crate::secret::RunSecret;
@@ -154,7 +154,7 @@ impl RunState {
                 } => (job, rows, verdict, Some(failure)),
                 _ => continue,
             };
-            let outcome = outcome(&verdict, failure.as_ref());
+            let outcome = outcome_of(&verdict, failure.as_ref());
             self.parts
                 .search
                 .tell(CandidateId(job.0), outcome)
@@ -392,14 +392,4 @@ impl RunState {
 fn stored_state(reason: &dyn std::fmt::Display) -> Error {
     let reason = reason.to_string();
     Error::StoredState { reason }
-}
-
-fn outcome(verdict: &Verdict, failure: Option<&Failure>) -> Outcome {
-    match (verdict.consensus, failure) {
-        (Some(m), None) => {
-            Outcome::objectives([m.accuracy.percent(), m.params as f64, m.flops as f64])
-        }
-        (_, Some(failure)) => Outcome::Failed(failure.to_string()),
-        (None, None) => Outcome::Failed("no two miners agreed".to_owned()),
-    }
 }

@@ -57,6 +57,18 @@ enum End {
     Stopped,
 }
 
+impl End {
+    /// What is printed of a search that is not over.
+    fn reason(&self, concluded: bool) -> Option<&'static str> {
+        match self {
+            End::Finished if concluded => None,
+            End::TimeUp => Some("ended by --time"),
+            End::TargetReached => Some("ended by --target"),
+            End::Finished | End::Stopped => Some("stopped"),
+        }
+    }
+}
+
 /// Runs the search until it is finished or the process is asked to stop.
 pub async fn search(mut args: SearchArgs) -> Result<()> {
     args.common.run.in_process = true;
@@ -79,24 +91,7 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
     let mut shown =
         Progress::of_search(announce(&args, &coordinator, &dataset, options, miners).await?);
     let (stop, stopped) = watch::channel(false);
-    let mut workers = JoinSet::new();
-    for number in 1..=miners {
-        let miner = Miner {
-            name: MinerId::new(format!("local-{number}"))?,
-            transport: Transport::Local(coordinator.clone()),
-            trainer: Trainer {
-                options,
-                checkpoints: None,
-            },
-            data_dir: None,
-            keep_images: KEEP_MIB,
-            jobs: 1,
-            outbox: None,
-            dataset_cache: Arc::default(),
-            stop: stopped.clone(),
-        };
-        workers.spawn(miner.work(Some(dataset.clone())));
-    }
+    let mut workers = start_miners(miners, &coordinator, &dataset, options, &stopped)?;
     let reached = |state: &RunState| {
         let best = state.best().and_then(|job| job.verdict.consensus);
         let best = best.map(|measurement| measurement.accuracy);
@@ -127,13 +122,7 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
             }
             _ = shutdown() => false,
         };
-    let why = match end {
-        End::Finished if concluded => None,
-        End::TimeUp => Some("ended by --time"),
-        End::TargetReached => Some("ended by --target"),
-        End::Finished | End::Stopped => Some("stopped"),
-    };
-    if let Some(why) = why {
+    if let Some(why) = end.reason(concluded) {
         print(&format!(
             "{why} after {done} of {total} networks; run the same command to resume\n"
         ))?;
@@ -143,6 +132,34 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
         None => Ok(()),
         Some(problem) => bail!("{problem}"),
     }
+}
+
+fn start_miners(
+    count: usize,
+    coordinator: &Arc<Coordinator>,
+    dataset: &Arc<Dataset>,
+    options: Options,
+    stopped: &watch::Receiver<bool>,
+) -> Result<JoinSet<Result<Option<Digest>>>> {
+    let mut workers = JoinSet::new();
+    for number in 1..=count {
+        let miner = Miner {
+            name: MinerId::new(format!("local-{number}"))?,
+            transport: Transport::Local(coordinator.clone()),
+            trainer: Trainer {
+                options,
+                checkpoints: None,
+            },
+            data_dir: None,
+            keep_images: KEEP_MIB,
+            jobs: 1,
+            outbox: None,
+            dataset_cache: Arc::default(),
+            stop: stopped.clone(),
+        };
+        workers.spawn(miner.work(Some(dataset.clone())));
+    }
+    Ok(workers)
 }
 
 async fn time_up(after: Option<Duration>) {

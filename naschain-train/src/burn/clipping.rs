@@ -8,7 +8,7 @@ use burn::tensor::backend::AutodiffBackend;
 
 use super::network::BurnNetwork;
 
-/// Scales all gradients by one factor so that their global norm is at max_norm `max_norm`.
+/// Scales all gradients by one factor so that their global norm is at most `max_norm`.
 pub(crate) fn clip<B: AutodiffBackend>(
     network: &BurnNetwork<B>,
     gradients: GradientsParams,

@@ -103,13 +103,18 @@ impl<B: ExactOps> Map<B> {
     }
 
     /// The elementwise sum of two maps of one shape.
+    ///
+    /// # Panics
+    /// If the shapes differ.
     pub fn add(&mut self, other: &mut Map<B>) -> Map<B> {
+        assert_eq!(self.shape, other.shape, "maps of one shape can be added");
         let sum = self.tensor.clone() + other.tensor.clone();
         other.tap(&sum);
         self.read(primitive(sum), self.shape)
     }
 
     pub(super) fn conv3(&mut self, weight: Tensor<B, 4>) -> Map<B> {
+        self.check_conv3(&weight);
         let shape = Conv3Shape {
             to: self.shape,
             planes: None,
@@ -121,6 +126,15 @@ impl<B: ExactOps> Map<B> {
     /// An unpadded 3×3 convolution of pixels, `[images, planes, height, width]`.
     pub(super) fn of_pixels(x: Tensor<B, 4>, weight: Tensor<B, 4>, isa: Isa) -> Map<B> {
         let [images, planes, height, width] = x.dims();
+        assert_eq!(
+            weight.dims()[1..],
+            [planes, 3, 3],
+            "the weight fits the pixels"
+        );
+        assert!(
+            height > 2 && width > 2,
+            "images of {height}x{width} pixels are too small"
+        );
         let shape = MapShape {
             images,
             channels: weight.dims()[0],
@@ -150,6 +164,16 @@ impl<B: ExactOps> Map<B> {
             inputs: from.channels,
             maps: tensors.len(),
         };
+        assert!(
+            tensors.iter().all(|map| map.shape == from),
+            "joined maps have one shape"
+        );
+        let expected = [shape.maps * shape.inputs, 1, 1];
+        assert_eq!(
+            weight.dims()[1..],
+            expected,
+            "the weight fits the joined maps"
+        );
         let tensors = tensors.into_iter().map(Map::handle).collect();
         let out = tensor(B::exact_conv1(tensors, factors, primitive(weight), shape));
         for &at in read {
@@ -170,6 +194,7 @@ impl<B: ExactOps> Map<B> {
         parameters: NormParameters<Tensor<B, 1>>,
         training: bool,
     ) -> (Map<B>, Option<[Tensor<B, 1>; 2]>) {
+        self.check_norm(&parameters);
         let parameters = parameters.map(primitive);
         if !training {
             let y = B::exact_norm_relu_running(self.handle(), parameters, self.shape);
@@ -180,12 +205,33 @@ impl<B: ExactOps> Map<B> {
         (self.read(normed.y, self.shape), Some(running))
     }
 
+    fn check_conv3(&self, weight: &Tensor<B, 4>) {
+        let channels = self.shape.channels;
+        let expected = [channels, channels, 3, 3];
+        assert_eq!(
+            weight.dims(),
+            expected,
+            "the weight fits the map's channels"
+        );
+    }
+
+    fn check_norm(&self, parameters: &NormParameters<Tensor<B, 1>>) {
+        let found = parameters.weight.dims();
+        assert_eq!(
+            found,
+            [self.shape.channels],
+            "the norm fits the map's channels"
+        );
+    }
+
     /// [`Map::conv3`], then [`Map::norm_relu`] in training.
     pub(super) fn conv3_norm_relu(
         &mut self,
         weight: Tensor<B, 4>,
         parameters: NormParameters<Tensor<B, 1>>,
     ) -> (Map<B>, [Tensor<B, 1>; 2]) {
+        self.check_conv3(&weight);
+        self.check_norm(&parameters);
         let shape = Conv3Shape {
             to: self.shape,
             planes: None,
@@ -198,6 +244,11 @@ impl<B: ExactOps> Map<B> {
     }
 
     pub(super) fn max_pool2(&mut self) -> Map<B> {
+        let MapShape { height, width, .. } = self.shape;
+        assert!(
+            height > 1 && width > 1,
+            "a map of {height}x{width} cannot be halved"
+        );
         let out = B::exact_max_pool2(self.handle(), self.shape);
         self.read(out, self.shape.halved())
     }
@@ -209,6 +260,22 @@ impl<B: ExactOps> Map<B> {
 
     /// A linear layer of a map of one pixel: `[images, classes]`.
     pub(super) fn linear(&mut self, weight: Tensor<B, 2>, bias: Tensor<B, 1>) -> Tensor<B, 2> {
+        let MapShape {
+            channels,
+            height,
+            width,
+            ..
+        } = self.shape;
+        assert_eq!(
+            (height, width),
+            (1, 1),
+            "a linear layer reads a map of one pixel"
+        );
+        assert_eq!(
+            weight.dims()[1],
+            channels,
+            "the weight fits the map's channels"
+        );
         let shape = Conv1Shape {
             to: self.shape.with_channels(weight.dims()[0]),
             inputs: self.shape.channels,

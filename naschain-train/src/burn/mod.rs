@@ -22,6 +22,7 @@ mod optim;
 mod optimizer;
 mod phase;
 mod recycle;
+mod shapes;
 #[cfg(test)]
 mod stock_training;
 #[cfg(test)]

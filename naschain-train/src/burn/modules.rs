@@ -114,7 +114,8 @@ impl<B: ExactOps> Join<B> {
     /// Joins maps of one shape, each a different one.
     ///
     /// # Panics
-    /// If there is no map, or as many channels as the weight reads are not there.
+    /// If there is no map, if the maps have different shapes, or if their channels are not those that
+    /// the weight reads.
     pub fn forward(&self, maps: Vec<&mut Map<B>>) -> Map<B> {
         let mut copies: Vec<_> = maps.iter().map(|map| Some((**map).clone())).collect();
         let all: Vec<usize> = (0..copies.len()).collect();
@@ -137,7 +138,7 @@ impl<B: Backend> NormRelu<B> {
 }
 
 impl<B: ExactOps> NormRelu<B> {
-    /// Normalises with the batch's statistics when training, and follows them with the running ones;
+    /// Normalises with the batch's statistics when training, and updates the running statistics;
     /// otherwise with the running statistics, where it has no gradient.
     pub fn forward(&mut self, z: &mut Map<B>, training: bool) -> Map<B> {
         self.exact(z, training)

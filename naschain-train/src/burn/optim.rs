@@ -14,7 +14,7 @@ use super::ops::{ExactOps, SgdStep};
 use crate::schedule::Schedule;
 
 /// SGD with momentum and weight decay as in PyTorch, after all gradients are clipped to a global
-/// norm. Its record are the velocities, in the order in which a module visits its parameters.
+/// norm. Its record contains the velocities, in the order in which a module visits its parameters.
 #[derive(Clone, Debug)]
 pub struct ExactSgd<B: Backend> {
     momentum: f32,
@@ -37,8 +37,8 @@ impl<B: Backend> ExactSgd<B> {
         }
     }
 
-    /// Continues with velocities in the order of a checkpoint; `first` tensors that are not
-    /// trained come before them in the module.
+    /// Continues with the velocities of a checkpoint; `places` are the indices of their tensors among
+    /// all float tensors of the module.
     pub(super) fn resume(
         &mut self,
         places: &[usize],

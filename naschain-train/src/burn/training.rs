@@ -180,7 +180,9 @@ pub fn cross_entropy<B: ExactOps>(
 }
 
 /// Trains as [`crate::train`] does, on a backend of burn: with the same bits and the same digest.
-/// The caller chooses the threads by the rayon pool that it calls this in.
+/// It uses as many threads as the rayon pool in which it is called, in a pool of its own: burn locks
+/// graphs during a backward pass, so trainings that shared the threads of one pool could wait for each
+/// other for ever.
 ///
 /// # Errors
 /// Those of [`crate::train`].
@@ -202,7 +204,17 @@ where
     let split = Split::draw(dataset, recipe)?;
     let training = Training::new(architecture, dataset, recipe, split, &mut report);
     training.check(Options::default())?;
-    training.run::<BurnTraining<B>>(place)
+    match rayon::current_num_threads() {
+        1 => training.run::<BurnTraining<B>>(place),
+        threads => {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            let pool = pool.map_err(|error| Error::Threads {
+                threads,
+                reason: error.to_string(),
+            })?;
+            pool.install(|| training.run::<BurnTraining<B>>(place))
+        }
+    }
 }
 
 /// The next digest of a module's chain: BLAKE3 of the digest before and the little-endian bytes of

@@ -188,7 +188,6 @@ fn hypervolumes(ended: &[EndedJob]) -> Result<Vec<f64>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
 
     #[test]
     fn the_library_is_one_script_without_formulas() {

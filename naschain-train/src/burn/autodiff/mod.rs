@@ -251,7 +251,7 @@ impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
             .compute_bound()
             .stateful()
         {
-            OpsKind::Tracked(prepared) => prepared.finish(shape, out),
+            OpsKind::Tracked(prepared) => prepared.finish((out.clone(), shape), out),
             OpsKind::UnTracked(prepared) => prepared.finish(out),
         }
     }

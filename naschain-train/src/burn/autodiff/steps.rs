@@ -17,7 +17,7 @@ use super::super::ops::{
 
 pub(super) type Tracked<B> = FloatTensor<Autodiff<B>>;
 
-/// Takes the gradient so far of a node, which `name` puts into a tensor.
+/// Takes the gradient so far of a node; `name` sets the node of a tensor.
 fn sum_so_far<B: Backend>(
     gradients: &mut Gradients,
     like: &FloatTensor<B>,
@@ -26,6 +26,19 @@ fn sum_so_far<B: Backend>(
     let mut tensor = untracked::<B>(like.clone());
     name(&mut tensor);
     gradients.remove::<B>(&tensor)
+}
+
+/// The gradient of a step's result; `None` if nothing that reaches the loss reads the result. A tap
+/// makes burn run the step of such a reader too.
+fn gradient_of<B: Backend>(
+    gradients: &mut Gradients,
+    like: &FloatTensor<B>,
+    name: impl FnOnce(&mut Tracked<B>),
+) -> Option<FloatTensor<B>> {
+    let mut tensor = untracked::<B>(like.clone());
+    name(&mut tensor);
+    gradients.get::<B>(&tensor)?;
+    Some(gradients.consume::<B>(&tensor.node))
 }
 
 pub(super) fn untracked<B: Backend>(tensor: FloatTensor<B>) -> Tracked<B> {
@@ -55,8 +68,11 @@ impl<B: ExactOps> Backward<B, 2> for Conv3 {
     type State = (FloatTensor<B>, FloatTensor<B>, Conv3Shape);
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let dz = gradients.consume::<B>(&ops.node);
         let (x, weight, shape) = ops.state;
+        let Some(dz) = gradient_of::<B>(gradients, &x, |tensor| tensor.node = ops.node.clone())
+        else {
+            return;
+        };
         let [map, weight_node] = ops.parents;
         if let Some(node) = weight_node {
             let gradient = B::exact_conv3_weight(x, dz.clone(), shape);
@@ -97,13 +113,17 @@ impl<B: ExactOps> Backward<B, 2> for Conv1 {
     type State = Conv1State<B>;
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let dz = gradients.consume::<B>(&ops.node);
         let Conv1State {
             maps,
             factors,
             weight,
             shape,
         } = ops.state;
+        let Some(dz) =
+            gradient_of::<B>(gradients, &weight, |tensor| tensor.node = ops.node.clone())
+        else {
+            return;
+        };
         if let [_, Some(node)] = ops.parents {
             let maps = maps.iter().map(|map| map.primitive.clone()).collect();
             let gradient = B::exact_conv1_weight(maps, &factors, dz.clone(), shape);
@@ -133,8 +153,11 @@ impl<B: ExactOps> Backward<B, 3> for NormRelu {
     );
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let dy = gradients.consume::<B>(&ops.node);
         let (z, bias, saved, shape) = ops.state;
+        let Some(dy) = gradient_of::<B>(gradients, &z, |tensor| tensor.node = ops.node.clone())
+        else {
+            return;
+        };
         let found = B::exact_norm_relu_backward(dy, z, bias, saved, shape);
         for (node, gradient) in ops.parents.into_iter().zip(found) {
             if let Some(node) = node {
@@ -151,8 +174,12 @@ impl<B: ExactOps> Backward<B, 4> for ConvNormRelu {
     type State = (ConvNormRead<FloatTensor<B>>, Conv3Shape);
 
     fn backward(self, ops: Ops<Self::State, 4>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let dy = gradients.consume::<B>(&ops.node);
         let (read, shape) = ops.state;
+        let Some(dy) =
+            gradient_of::<B>(gradients, &read.z, |tensor| tensor.node = ops.node.clone())
+        else {
+            return;
+        };
         let [map, weight, norm_weight, norm_bias] = ops.parents;
         let sum = map
             .as_ref()
@@ -178,8 +205,11 @@ impl<B: ExactOps> Backward<B, 1> for MaxPool2 {
     type State = (FloatTensor<B>, MapShape);
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let dout = gradients.consume::<B>(&ops.node);
         let (y, shape) = ops.state;
+        let Some(dout) = gradient_of::<B>(gradients, &y, |tensor| tensor.node = ops.node.clone())
+        else {
+            return;
+        };
         if let [Some(node)] = ops.parents {
             gradients.register::<B>(node.id, B::exact_max_pool2_input(dout, y, shape));
         }
@@ -190,12 +220,18 @@ impl<B: ExactOps> Backward<B, 1> for MaxPool2 {
 pub(super) struct Average;
 
 impl<B: ExactOps> Backward<B, 1> for Average {
-    type State = MapShape;
+    /// The result, and the shape of the map.
+    type State = (FloatTensor<B>, MapShape);
 
-    fn backward(self, ops: Ops<MapShape, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let dmeans = gradients.consume::<B>(&ops.node);
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let (means, shape) = ops.state;
+        let Some(dmeans) =
+            gradient_of::<B>(gradients, &means, |tensor| tensor.node = ops.node.clone())
+        else {
+            return;
+        };
         if let [Some(node)] = ops.parents {
-            gradients.register::<B>(node.id, B::exact_average_input(dmeans, ops.state));
+            gradients.register::<B>(node.id, B::exact_average_input(dmeans, shape));
         }
     }
 }
@@ -207,8 +243,12 @@ impl<B: ExactOps> Backward<B, 3> for Linear {
     type State = (FloatTensor<B>, FloatTensor<B>, Conv1Shape);
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let dlogits = gradients.consume::<B>(&ops.node);
         let (x, weight, shape) = ops.state;
+        let Some(dlogits) =
+            gradient_of::<B>(gradients, &x, |tensor| tensor.node = ops.node.clone())
+        else {
+            return;
+        };
         let found = B::exact_linear_backward(dlogits, x, weight, shape);
         for (node, gradient) in ops.parents.into_iter().zip(found) {
             if let Some(node) = node {
@@ -227,7 +267,12 @@ impl<B: ExactOps> Backward<B, 1> for CrossEntropy {
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
         // A factor of 1 changes no bit.
-        let factor = B::float_reshape(gradients.consume::<B>(&ops.node), [1, 1].into());
+        let Some(factor) = gradient_of::<B>(gradients, &ops.state, |tensor| {
+            tensor.node = ops.node.clone()
+        }) else {
+            return;
+        };
+        let factor = B::float_reshape(factor, [1, 1].into());
         if let [Some(node)] = ops.parents {
             gradients.register::<B>(node.id, B::float_mul(ops.state, factor));
         }
