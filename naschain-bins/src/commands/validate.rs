@@ -140,6 +140,8 @@ struct Validator {
     shown: ShownHeads,
     outlets: Outlets,
     chain: Option<ChainTask>,
+    /// Whether the run was finished at the last step.
+    finished: bool,
 }
 
 impl Validator {
@@ -149,7 +151,11 @@ impl Validator {
         let outlets = Outlets::new(cli)?;
         let path = cli.state.clone().map_or_else(StateFolder::default_path, Ok);
         let state = StateFolder::open(path?)?;
-        let hotkey = cli.caller.credentials(None)?.hotkey;
+        let hotkey = if cli.chain.is_used() {
+            cli.caller.credentials(None)?.hotkey
+        } else {
+            None
+        };
         let chain = ChainTask::start(&cli.chain, cli.netuid, hotkey, &state)?;
         let retraining = cli.retrain.map(|sample| {
             let (options, data_dir) = (cli.device.options(), cli.data_dir.clone());
@@ -172,6 +178,7 @@ impl Validator {
             shown,
             outlets,
             chain,
+            finished: false,
         })
     }
 
@@ -180,6 +187,9 @@ impl Validator {
         let observation = &self.observation;
         let (grew, finished) = fetch(client, &mut self.observed, observation).await?;
         let last = !cli.chain.is_used() && (!cli.watch || finished);
+        // The last jobs are an epoch when the run is finished, also if they have ended before.
+        let ended = finished && !self.finished;
+        self.finished = finished;
         let Some(run) = &mut self.observed else {
             return Ok(last);
         };
@@ -188,7 +198,7 @@ impl Validator {
             let heads = peer.heads().await;
             run.compare_with_peers(&heads, &observation.state)?;
         }
-        if !grew && !last {
+        if !grew && !last && !ended {
             return Ok(false);
         }
         if let Some(retraining) = &self.retraining {

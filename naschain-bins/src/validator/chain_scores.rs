@@ -139,7 +139,7 @@ mod tests {
         let mut scores = ChainScores::open(file.clone()).unwrap();
         let score = |scores: &ChainScores, name: &str| {
             let all = scores.stored.now.scores();
-            all.get(&name.parse().unwrap()).copied()
+            all.get(&name.parse::<MinerId>().unwrap()).copied()
         };
         let one = epoch(first, 1, &[(ALICE, 0.5), (BOB, 0.5), ("ada", 0.5)]);
         scores.update(first, std::slice::from_ref(&one)).unwrap();

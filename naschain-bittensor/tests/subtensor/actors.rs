@@ -10,7 +10,7 @@ use serde_json::json;
 
 /// The seed of Substrate's well-known development key Alice, the sudo key of the specification.
 const ALICE: &str = "e5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
-pub(crate) const TEMPO: u16 = 40;
+pub(crate) const TEMPO: u16 = 50;
 const TAO: u64 = 1_000_000_000;
 
 pub(crate) struct Subnet {
@@ -55,10 +55,13 @@ impl Subnet {
             .request("dev_timeTravel", json!([start_ms]))
             .await
             .unwrap();
-        let block = subnet.blocks(1).await;
+        let block = subnet.block().await;
         assert_eq!(block.number, 1, "chopsticks makes blocks");
         subnet.register().await;
-        subnet.blocks(2 * u64::from(TEMPO)).await;
+        // The last block of an epoch, late enough for rate limits of 100 blocks.
+        let period = u64::from(TEMPO) + 1;
+        let last = 4 * period - u64::from(subnet.netuid) - 2;
+        subnet.block_at(last).await;
         let metagraph = subnet.metagraph().await;
         assert_eq!(metagraph.uid(&key(&subnet.validator)), Some(0));
         assert_eq!(metagraph.permits[0], true, "the validator has a permit");
@@ -85,29 +88,34 @@ impl Subnet {
             self.netuid,
             self.validator.address()
         );
-        self.configure("sudo_set_tempo", "tempo", Argument::U16(TEMPO))
-            .await;
-        self.configure(
-            "sudo_set_subtoken_enabled",
-            "subtoken_enabled",
-            Argument::Bool(true),
-        )
-        .await;
-        let (name, allowed) = ("registration_allowed", Argument::Bool(true));
-        self.configure("sudo_set_network_registration_allowed", name, allowed)
-            .await;
-        self.rate_limit(0).await;
-        self.commit_reveal(false).await;
-        for miner in self.miners.clone() {
-            let netuid = ("netuid", Argument::U16(self.netuid));
-            let hotkey = ("hotkey", Argument::Account(key(&miner)));
-            let call = self.call("burned_register", &[netuid, hotkey]);
-            self.done(&alice, call).await;
-        }
+        let flag = Argument::Bool(true);
+        let mut calls = vec![
+            self.sudo("sudo_set_tempo", "tempo", Argument::U16(TEMPO)),
+            self.sudo("sudo_set_subtoken_enabled", "subtoken_enabled", flag.clone()),
+            self.sudo("sudo_set_network_registration_allowed", "registration_allowed", flag),
+            self.sudo(
+                "sudo_set_max_registrations_per_block",
+                "max_registrations_per_block",
+                Argument::U16(10),
+            ),
+            self.sudo(
+                "sudo_set_target_registrations_per_interval",
+                "target_registrations_per_interval",
+                Argument::U16(10),
+            ),
+            self.rate_limit(0),
+            self.commit_reveal(false),
+        ];
         let netuid = ("netuid", Argument::U16(self.netuid));
+        for miner in &self.miners {
+            let hotkey = ("hotkey", Argument::Account(key(miner)));
+            calls.push(self.call("burned_register", &[netuid.clone(), hotkey]));
+        }
         let amount = ("amount_staked", Argument::U64(10_000 * TAO));
-        let call = self.call("add_stake", &[validator, netuid, amount]);
-        self.done(&alice, call).await;
+        calls.push(self.call("add_stake", &[validator, netuid, amount]));
+        let calls = calls.into_iter().map(|call| (alice.clone(), call)).collect();
+        let failures = self.send_all(calls).await.unwrap();
+        assert!(failures.iter().all(Option::is_none), "{failures:?}");
     }
 
     pub(crate) fn call(&self, call: &str, arguments: &[(&str, Argument)]) -> Vec<u8> {
@@ -116,44 +124,48 @@ impl Subnet {
             .unwrap()
     }
 
-    /// Sets a parameter of the subnet as the sudo key.
-    pub(crate) async fn configure(&mut self, call: &str, field: &str, value: Argument) {
+    /// The call by which the sudo key sets a parameter of the subnet.
+    pub(crate) fn sudo(&self, call: &str, field: &str, value: Argument) -> Vec<u8> {
         let netuid = ("netuid", Argument::U16(self.netuid));
-        let call = self
-            .runtime
-            .call("AdminUtils", call, &[netuid, (field, value)]);
+        let call = self.runtime.call("AdminUtils", call, &[netuid, (field, value)]);
         // The call `sudo` is the first of its pallet; its only field is another call.
         let any = self.runtime.call("Sudo", "remove_key", &[]).unwrap();
-        let sudo = [&[any[0], 0][..], &call.unwrap()].concat();
-        let alice = self.alice.clone();
-        self.done(&alice, sudo).await;
+        [&[any[0], 0][..], &call.unwrap()].concat()
     }
 
-    pub(crate) async fn rate_limit(&mut self, blocks: u64) {
+    pub(crate) fn rate_limit(&self, blocks: u64) -> Vec<u8> {
         let value = Argument::U64(blocks);
-        self.configure(
-            "sudo_set_weights_set_rate_limit",
-            "weights_set_rate_limit",
-            value,
-        )
-        .await;
+        self.sudo("sudo_set_weights_set_rate_limit", "weights_set_rate_limit", value)
     }
 
-    pub(crate) async fn commit_reveal(&mut self, enabled: bool) {
+    pub(crate) fn commit_reveal(&self, enabled: bool) -> Vec<u8> {
         let value = Argument::Bool(enabled);
-        self.configure("sudo_set_commit_reveal_weights_enabled", "enabled", value)
-            .await;
+        self.sudo("sudo_set_commit_reveal_weights_enabled", "enabled", value)
     }
 
-    /// Makes blocks.
-    pub(crate) async fn blocks(&mut self, count: u64) -> BlockRef {
-        for _ in 0..count {
-            self.client
-                .request("dev_newBlock", json!([]))
-                .await
-                .unwrap();
+    /// Makes the next block.
+    pub(crate) async fn block(&mut self) -> BlockRef {
+        self.make_block(json!([])).await
+    }
+
+    /// Makes a block with this number; those between are left out.
+    pub(crate) async fn block_at(&mut self, number: u64) -> BlockRef {
+        self.make_block(json!([{"unsafeBlockHeight": number}])).await
+    }
+
+    async fn make_block(&mut self, parameters: serde_json::Value) -> BlockRef {
+        let before = self.client.finalized().await.unwrap();
+        // A busy machine may take longer than the client waits.
+        let _ = self.client.request("dev_newBlock", parameters).await;
+        for _ in 0..300 {
+            if let Ok(after) = self.client.finalized().await {
+                if after.number > before.number {
+                    return after;
+                }
+            }
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         }
-        self.client.finalized().await.unwrap()
+        panic!("no block follows {before:?}");
     }
 
     pub(crate) async fn metagraph(&mut self) -> Metagraph {
@@ -176,30 +188,37 @@ impl Subnet {
         }
     }
 
-    /// Sends a call, makes a block with it, and returns the name of the error, if it failed.
-    pub(crate) async fn send(
+    /// Sends calls, makes one block with all of them, and returns the names of their errors.
+    pub(crate) async fn send_all(
         &mut self,
-        signer: &Hotkey,
-        call: Vec<u8>,
-    ) -> Result<Option<String>, Error> {
-        let terms = self.terms(signer).await;
-        let extrinsic = self.runtime.sign(&call, &terms, signer)?;
-        self.client.submit(&extrinsic.bytes).await?;
-        let block = self.blocks(1).await;
+        calls: Vec<(Hotkey, Vec<u8>)>,
+    ) -> Result<Vec<Option<String>>, Error> {
+        let mut sent: Vec<([u8; 32], [u8; 32])> = Vec::new();
+        for (signer, call) in &calls {
+            let mut terms = self.terms(signer).await;
+            let before = sent.iter().filter(|(account, _)| *account == key(signer));
+            terms.nonce += before.count() as u32;
+            let extrinsic = self.runtime.sign(call, &terms, signer)?;
+            self.client.submit(&extrinsic.bytes).await?;
+            sent.push((key(signer), extrinsic.hash));
+        }
+        let block = self.block().await;
         let extrinsics = self.client.extrinsics(block.hash).await?;
-        let mut hashes = extrinsics.iter().map(|bytes| blake2_256(bytes));
-        let place = hashes.position(|hash| hash == extrinsic.hash);
-        let place = place.expect("the block includes the extrinsic");
-        let key = self.runtime.storage_key("System", "Events", &[])?;
-        let events = self.client.storage(&[key], block.hash).await?.remove(0);
-        let execution = self
-            .runtime
-            .execution(&events.unwrap_or_default(), place as u32)?;
-        Ok(execution.failure)
+        let hashes: Vec<[u8; 32]> = extrinsics.iter().map(|bytes| blake2_256(bytes)).collect();
+        let events = self.runtime.storage_key("System", "Events", &[])?;
+        let events = self.client.storage(&[events], block.hash).await?.remove(0);
+        let events = events.unwrap_or_default();
+        let mut failures = Vec::new();
+        for (_, hash) in sent {
+            let place = hashes.iter().position(|found| *found == hash);
+            let place = place.expect("the block includes the extrinsic");
+            failures.push(self.runtime.execution(&events, place as u32)?.failure);
+        }
+        Ok(failures)
     }
 
-    async fn done(&mut self, signer: &Hotkey, call: Vec<u8>) {
-        let failure = self.send(signer, call).await.unwrap();
-        assert_eq!(failure, None);
+    pub(crate) async fn done(&mut self, signer: &Hotkey, call: Vec<u8>) {
+        let failures = self.send_all(vec![(signer.clone(), call)]).await.unwrap();
+        assert_eq!(failures, [None]);
     }
 }

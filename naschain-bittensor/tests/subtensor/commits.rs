@@ -7,7 +7,7 @@ use parity_scale_codec::Encode;
 use serde_json::json;
 
 use crate::actors::Subnet;
-use crate::weights::{setter, step, until_due, until_notice};
+use crate::weights::{notice_of_next, see, setter, until_due};
 
 /// Time of drand's round 1000, whose signature is public.
 const ROUND_1000_MS: u64 = 1_692_806_364_000;
@@ -20,7 +20,8 @@ fn hexed(bytes: &[u8]) -> String {
 }
 
 pub(crate) async fn a_commit_is_revealed_by_the_runtime(subnet: &mut Subnet, folder: &Path) {
-    subnet.commit_reveal(true).await;
+    let (alice, call) = (subnet.alice.clone(), subnet.commit_reveal(true));
+    subnet.done(&alice, call).await;
     let mut setter = setter(subnet, folder);
     let metagraph = until_due(subnet, &mut setter).await;
     // The chain's clock is set so that the commit needs round 1000: of later rounds nobody here has
@@ -35,14 +36,15 @@ pub(crate) async fn a_commit_is_revealed_by_the_runtime(subnet: &mut Subnet, fol
         .request("dev_timeTravel", json!([time_ms]))
         .await
         .unwrap();
-    let turn = step(subnet, &mut setter).await;
+    subnet.block().await;
+    let turn = see(subnet, &mut setter).await;
     let NextStep::Set(metagraph) = turn.next else {
         panic!("{turn:?}");
     };
     let sent = setter.set(&metagraph, &WEIGHTS).await.unwrap().unwrap();
     let commit = sent.commit.unwrap();
     assert_eq!(commit.round, 1000);
-    let notice = until_notice(subnet, &mut setter).await;
+    let notice = notice_of_next(subnet, &mut setter).await;
     let Notice::Committed { block, stored, .. } = notice else {
         panic!("{notice:?}");
     };
@@ -63,7 +65,9 @@ pub(crate) async fn a_commit_is_revealed_by_the_runtime(subnet: &mut Subnet, fol
         .request("dev_setStorage", stored)
         .await
         .unwrap();
-    let notice = until_notice(subnet, &mut setter).await;
+    subnet.block_at(commit.reveal_block).await;
+    let mut turn = see(subnet, &mut setter).await;
+    let notice = turn.notices.pop().expect("something happened");
     assert!(
         matches!(&notice, Notice::Revealed(found) if *found == commit),
         "{notice:?}"

@@ -10,70 +10,49 @@ fn weights(runtime: &Runtime, netuid: u16, uids: &[u16], values: &[u16], version
     call.unwrap()
 }
 
-async fn expect(subnet: &mut Subnet, signer: &Hotkey, call: Vec<u8>, name: &str, remedy: Remedy) {
-    let failure = subnet.send(signer, call).await.unwrap();
-    assert_eq!(failure.as_deref(), Some(name));
-    let name = name.to_owned();
-    let error = Error::Dispatch { block: 1, name };
-    assert_eq!(error.remedy(), remedy, "{error}");
-    println!("refused as it should be: {error} ({remedy:?})");
-}
-
+/// All calls are in one block, in this order.
 pub(crate) async fn each_has_its_name(subnet: &mut Subnet) {
     use Remedy::{ReadAgain, Stop, Wait};
     let (validator, miner) = (subnet.validator.clone(), subnet.miners[0].clone());
     let (runtime, netuid) = (subnet.runtime.clone(), subnet.netuid);
+    let (alice, stranger) = (subnet.alice.clone(), Hotkey::from_seed(&[77; 32]));
     let set = |uids: &[u16], values: &[u16]| weights(&runtime, netuid, uids, values, 0);
-    let call = set(&[1, 2], &[1, 2]);
-    expect(subnet, &miner, call, "NeuronNoValidatorPermit", Wait).await;
-    let call = set(&[1, 999], &[1, 2]);
-    expect(
-        subnet,
-        &validator,
-        call,
-        "UidVecContainInvalidOne",
-        ReadAgain,
-    )
-    .await;
-    let call = set(&[1, 1], &[1, 2]);
-    expect(subnet, &validator, call, "DuplicateUids", Stop).await;
-    let call = set(&[1, 2], &[1]);
-    expect(subnet, &validator, call, "WeightVecNotEqualSize", Stop).await;
-    let stranger = Hotkey::from_seed(&[77; 32]);
-    let call = set(&[1], &[1]);
-    expect(subnet, &stranger, call, "HotKeyNotRegisteredInSubNet", Stop).await;
-    let call = weights(&runtime, 99, &[1], &[1], 0);
-    expect(subnet, &validator, call, "SubNetworkDoesNotExist", Stop).await;
-    let key = "sudo_set_weights_version_key";
-    subnet
-        .configure(key, "weights_version_key", Argument::U64(5))
-        .await;
-    let call = set(&[1], &[1]);
-    expect(
-        subnet,
-        &validator,
-        call,
-        "IncorrectWeightVersionKey",
-        ReadAgain,
-    )
-    .await;
-    subnet
-        .configure(key, "weights_version_key", Argument::U64(0))
-        .await;
-    let call = runtime.commit_call(netuid, &[1; 100], 1000, 4).unwrap();
-    expect(subnet, &validator, call, "CommitRevealDisabled", ReadAgain).await;
-    subnet.rate_limit(100).await;
-    assert_eq!(
-        subnet.send(&validator, set(&[1], &[1])).await.unwrap(),
-        None
-    );
-    let call = set(&[1], &[1]);
-    expect(subnet, &validator, call, "SettingWeightsTooFast", Wait).await;
-    subnet.commit_reveal(true).await;
-    let call = set(&[1], &[1]);
-    expect(subnet, &validator, call, "CommitRevealEnabled", ReadAgain).await;
-    subnet.commit_reveal(false).await;
-    subnet.rate_limit(0).await;
+    let version = |key: u64| {
+        let key = Argument::U64(key);
+        subnet.sudo("sudo_set_weights_version_key", "weights_version_key", key)
+    };
+    let other_subnet = weights(&runtime, 99, &[1], &[1], 0);
+    let commit = runtime.commit_call(netuid, &[1; 100], 1000, 4).unwrap();
+    let expected = |name, remedy| Some((name, remedy));
+    let steps = [
+        (&miner, set(&[1, 2], &[1, 2]), expected("NeuronNoValidatorPermit", Wait)),
+        (&validator, set(&[1, 999], &[1, 2]), expected("UidVecContainInvalidOne", ReadAgain)),
+        (&validator, set(&[1, 1], &[1, 2]), expected("DuplicateUids", Stop)),
+        (&validator, set(&[1, 2], &[1]), expected("WeightVecNotEqualSize", Stop)),
+        (&stranger, set(&[1], &[1]), expected("HotKeyNotRegisteredInSubNet", Stop)),
+        (&validator, other_subnet, expected("SubNetworkDoesNotExist", Stop)),
+        (&alice, version(5), None),
+        (&validator, set(&[1], &[1]), expected("IncorrectWeightVersionKey", ReadAgain)),
+        (&alice, version(0), None),
+        (&validator, commit, expected("CommitRevealDisabled", ReadAgain)),
+        (&alice, subnet.rate_limit(100), None),
+        (&validator, set(&[1], &[1]), None),
+        (&validator, set(&[1], &[1]), expected("SettingWeightsTooFast", Wait)),
+        (&alice, subnet.commit_reveal(true), None),
+        (&validator, set(&[1], &[1]), expected("CommitRevealEnabled", ReadAgain)),
+        (&alice, subnet.commit_reveal(false), None),
+        (&alice, subnet.rate_limit(0), None),
+    ];
+    let calls = steps.iter().map(|(signer, call, _)| ((*signer).clone(), call.clone()));
+    let failures = subnet.send_all(calls.collect()).await.unwrap();
+    for ((_, _, expected), failure) in steps.iter().zip(failures) {
+        assert_eq!(failure.as_deref(), expected.map(|(name, _)| name));
+        if let (Some(name), Some((_, remedy))) = (failure, expected) {
+            let error = Error::Dispatch { block: 1, name };
+            assert_eq!(error.remedy(), *remedy, "{error}");
+            println!("refused as it should be: {error} ({remedy:?})");
+        }
+    }
     wrong_signatures(subnet, &validator, set(&[1], &[1])).await;
 }
 

@@ -15,9 +15,9 @@ pub(crate) fn setter(subnet: &Subnet, folder: &Path) -> Setter {
     Setter::new(client, subnet.validator.clone(), subnet.netuid, &file).unwrap()
 }
 
-/// Makes a block, and lets the validator see the latest one.
-pub(crate) async fn step(subnet: &mut Subnet, setter: &mut Setter) -> Turn {
-    let head = subnet.blocks(1).await;
+/// Lets the validator see the latest block.
+pub(crate) async fn see(subnet: &mut Subnet, setter: &mut Setter) -> Turn {
+    let head = subnet.client.finalized().await.unwrap();
     loop {
         let turn = setter.turn().await.unwrap();
         if turn.block.number >= head.number || !turn.notices.is_empty() {
@@ -26,32 +26,31 @@ pub(crate) async fn step(subnet: &mut Subnet, setter: &mut Setter) -> Turn {
     }
 }
 
-/// Makes blocks until weights are to be set.
+/// Goes to the block in which weights are to be set.
 pub(crate) async fn until_due(subnet: &mut Subnet, setter: &mut Setter) -> Box<Metagraph> {
-    for _ in 0..500 {
-        if let NextStep::Set(metagraph) = step(subnet, setter).await.next {
-            return metagraph;
-        }
+    subnet.block().await;
+    for _ in 0..3 {
+        match see(subnet, setter).await.next {
+            NextStep::Set(metagraph) => return metagraph,
+            NextStep::NotBefore(number) => subnet.block_at(number).await,
+            other => panic!("{other:?}"),
+        };
     }
     panic!("weights are never due");
 }
 
-/// Makes blocks until something happened.
-pub(crate) async fn until_notice(subnet: &mut Subnet, setter: &mut Setter) -> Notice {
-    for _ in 0..500 {
-        let mut turn = step(subnet, setter).await;
-        if let Some(notice) = turn.notices.pop() {
-            return notice;
-        }
-    }
-    panic!("nothing happens");
+/// Makes a block, and returns what happened in it.
+pub(crate) async fn notice_of_next(subnet: &mut Subnet, setter: &mut Setter) -> Notice {
+    subnet.block().await;
+    let mut turn = see(subnet, setter).await;
+    turn.notices.pop().expect("something happened")
 }
 
 pub(crate) async fn plain_weights_are_set_once(subnet: &mut Subnet, folder: &Path) {
     let mut setter = setter(subnet, folder);
     let metagraph = until_due(subnet, &mut setter).await;
     let sent = setter.set(&metagraph, &WEIGHTS).await.unwrap().unwrap();
-    let notice = until_notice(subnet, &mut setter).await;
+    let notice = notice_of_next(subnet, &mut setter).await;
     let Notice::Set { block, stored } = notice else {
         panic!("{notice:?}");
     };
@@ -70,6 +69,7 @@ pub(crate) async fn plain_weights_are_set_once(subnet: &mut Subnet, folder: &Pat
         "plain weights in block {block}, nonce {}: stored",
         sent.nonce
     );
-    let next = step(subnet, &mut setter).await.next;
+    subnet.block().await;
+    let next = see(subnet, &mut setter).await.next;
     assert!(matches!(next, NextStep::NotBefore(_)), "{next:?}");
 }
