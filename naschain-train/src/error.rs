@@ -35,7 +35,7 @@ pub enum Error {
     /// The name of a data set is unknown.
     #[error(
         "unknown data set {found:?}{}; use digits, fashion-mnist, mnist, emnist-balanced, emnist-byclass, emnist-bymerge, emnist-digits, emnist-letters, emnist-mnist, cifar10, cifar100, a folder of pictures or an .npz file",
-        similar.as_ref().map(|name| format!(", did you mean {name}?")).unwrap_or_default()
+        similar.as_ref().map(|name| format!(" (did you mean {name}?)")).unwrap_or_default()
     )]
     UnknownData {
         /// The name found.

@@ -27,8 +27,8 @@ pub use moments::Moments;
 pub use name::{DataName, Emnist};
 pub use pictures::BadPicture;
 
-/// Reads a PNG, JPEG, WebP, GIF (its first frame) or BMP file as an image of `shape`: channels × height × width pixels, plane by
-/// plane, from 0 to 255.
+/// Reads a PNG, JPEG, WebP, GIF (its first frame) or BMP file as an image of `shape`: channels ×
+/// height × width pixels, plane by plane, from 0 to 255.
 ///
 /// The largest centred part with the shape's aspect ratio is resized to the shape. Grey images are
 /// converted to colour and colour images to grey as the number of channels requires.

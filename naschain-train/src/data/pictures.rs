@@ -27,6 +27,8 @@ impl BadPicture {
             Error::Io { source, .. } => source.to_string(),
             other => other.to_string(),
         };
+        // Some decoders end their messages with a line end.
+        let problem = problem.trim_end().to_owned();
         BadPicture { path, problem }
     }
 }
