@@ -173,6 +173,15 @@ impl Auditor {
         }
     }
 
+    /// What is wrong with a finished run whose secret is not revealed. A genomaster reveals it in the
+    /// transaction that finishes the run; without it nobody can check the seeds of the trainings.
+    pub fn missing_secret(&self) -> Option<String> {
+        let state = self.state();
+        let is_missing = state.spec().secret_hash.is_some() && state.secret().is_none();
+        let text = "the run is finished, but its secret is not revealed: its training seeds cannot be checked";
+        (is_missing && state.is_finished()).then(|| text.to_owned())
+    }
+
     /// Recomputes the verdict by the run's rules and compares it.
     fn verdict(&self, ended: &EndedJob) -> Result<(), Fault> {
         let rules = &self.state.spec().rules;

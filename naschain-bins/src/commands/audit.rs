@@ -122,6 +122,7 @@ pub(crate) async fn audit(args: &AuditArgs) -> Result<AuditReport> {
     // After a fault the recomputed state is incomplete, so every claim would differ from it.
     if intact {
         checkpoints.report_missing(&mut faults);
+        faults.extend(auditor.missing_secret());
         source.check_claims(&auditor, &mut faults).await?;
     }
     source.close().await?;

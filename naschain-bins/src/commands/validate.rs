@@ -9,6 +9,7 @@ use naschain_core::Digest;
 use naschain_run::{EpochWeights, Sample, ScoringReport};
 
 use crate::cli::caller_args::CallerArgs;
+use crate::cli::printable::printable;
 use crate::cli::program::print;
 use crate::cli::run_args::DeviceArgs;
 use crate::client::{Client, ClientError};
@@ -119,8 +120,13 @@ pub async fn validate(cli: ValidateArgs) -> Result<()> {
         match validator.step(&cli, &client).await {
             Ok(true) => return Ok(()),
             Ok(false) => {}
-            Err(error) if cli.goes_on() && is_away(&error) => {
-                tracing::warn!("{error}; retrying in {POLL_INTERVAL:?}");
+            // Once it has seen the run, nothing that a genomaster answers ends a validator that goes
+            // on: it would not set weights of other runs either.
+            Err(error) if cli.goes_on() && (is_away(&error) || validator.observed.is_some()) => {
+                tracing::warn!(
+                    "{}; retrying in {POLL_INTERVAL:?}",
+                    printable(&format!("{error:#}"))
+                );
             }
             Err(error) => return Err(error),
         }

@@ -74,6 +74,8 @@ impl Leader {
         let known = self.shared.settings.history_jobs;
         check_history(&active.state, known, &self.place)?;
         self.shared.restore_nonces(&mut active).await?;
+        // What an earlier process has acknowledged is in it.
+        self.continuity.acknowledged = active.journal.as_ref().map(Journal::head);
         tracing::info!(
             "leading: {} events in {}, of which {} were replayed, in {:.1} s",
             active.state.events(),

@@ -57,6 +57,8 @@ impl Histogram {
 /// measurement: metrics must not make a request fail.
 #[derive(Default)]
 pub struct Metrics {
+    /// For one request for metrics at a time.
+    pub(crate) turn: tokio::sync::Mutex<()>,
     /// Events that were written to the journal.
     pub events: AtomicU64,
     /// Events that were refused.

@@ -1,6 +1,6 @@
 //! Examines new hotkeys before they join; see [`Exam`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,7 +37,7 @@ pub struct Exams {
     state: Mutex<State>,
     /// One examination is trained at a time, so that they take at most one core.
     turn: Semaphore,
-    waiting: Semaphore,
+    waiting: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -46,6 +46,8 @@ struct State {
     latest: u64,
     /// The examination of each candidate; `None` once it is passed.
     candidates: BTreeMap<MinerId, (u64, Option<Exam>)>,
+    /// Those whose result waits to be judged: one result each.
+    judging: BTreeSet<MinerId>,
     /// The same candidates by number, the oldest first.
     by_number: BTreeMap<u64, MinerId>,
     /// Addresses that sent wrong results; `None` is this machine. Others share the pause of their
@@ -71,7 +73,7 @@ impl Exams {
             secret: random_bytes()?,
             state: Mutex::default(),
             turn: Semaphore::new(1),
-            waiting: Semaphore::new(MAX_WAITING),
+            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
         })
     }
 
@@ -103,28 +105,34 @@ impl Exams {
         digest: Digest,
         from: Option<IpAddr>,
     ) -> Result<(), Failure> {
-        let busy = || {
-            let detail = "too many examinations wait to be judged; send the result again";
-            let mut failure = Failure::new(ProblemKind::TooManyRequests, detail);
-            failure.retry_after_seconds = Some(5);
-            failure
+        let waiting = self.waiting.clone().try_acquire_owned();
+        let waiting = waiting.map_err(|_| busy())?;
+        let Some(exam) = self.state().begin(miner, number, from)? else {
+            return Ok(());
         };
-        let _waiting = self.waiting.try_acquire().map_err(|_| busy())?;
-        let exam = {
-            let state = self.state();
-            state.check_pause(from)?;
-            match state.candidates.get(miner) {
-                // Repeated, because the first answer was lost.
-                Some((passed, None)) if *passed == number => return Ok(()),
-                Some((current, Some(exam))) if *current == number => exam.clone(),
-                _ => {
-                    let detail = format!("{miner} has no examination {number}; join to get one");
-                    return Err(Failure::new(ProblemKind::ExamFailed, detail));
-                }
-            }
-        };
+        let (exams, miner) = (self.clone(), miner.clone());
+        // In a task of its own: the end of the request, by a client that hangs up, must end neither
+        // the turn of a training that goes on nor the pause after a wrong result.
+        let judged = tokio::spawn(async move {
+            let _waiting = waiting;
+            let result = exams.judge_in_turn(&miner, exam, digest, from).await;
+            exams.state().judging.remove(&miner);
+            result
+        });
+        judged.await.unwrap_or_else(|_| Err(busy()))
+    }
+
+    async fn judge_in_turn(
+        self: &Arc<Self>,
+        miner: &MinerId,
+        exam: Exam,
+        digest: Digest,
+        from: Option<IpAddr>,
+    ) -> Result<(), Failure> {
         let _turn = self.turn.acquire().await.map_err(|_| busy())?;
-        let exams = self.clone();
+        // Another result from this address may have been wrong meanwhile.
+        self.state().check_pause(from)?;
+        let (exams, number) = (self.clone(), exam.exam);
         let expected = tokio::task::spawn_blocking(move || exams.train(&exam)).await;
         let expected = expected.unwrap_or_else(|_| Err(anyhow!("the training panicked")));
         let expected = expected.map_err(|error| {
@@ -133,7 +141,7 @@ impl Exams {
         })?;
         let mut state = self.state();
         if expected == digest {
-            state.paused.remove(&from);
+            state.end_pause(from);
             state.remember(miner, number, None);
             tracing::info!("{miner} has passed its entrance examination");
             return Ok(());
@@ -162,7 +170,37 @@ impl Exams {
     }
 }
 
+fn busy() -> Failure {
+    let detail = "too many examinations wait to be judged; send the result again";
+    let mut failure = Failure::new(ProblemKind::TooManyRequests, detail);
+    failure.retry_after_seconds = Some(5);
+    failure
+}
+
 impl State {
+    /// The examination whose result a candidate has sent; `None` if it has passed already, as where
+    /// the first answer was lost.
+    fn begin(
+        &mut self,
+        miner: &MinerId,
+        number: u64,
+        from: Option<IpAddr>,
+    ) -> Result<Option<Exam>, Failure> {
+        self.check_pause(from)?;
+        let exam = match self.candidates.get(miner) {
+            Some((passed, None)) if *passed == number => return Ok(None),
+            Some((current, Some(exam))) if *current == number => exam.clone(),
+            _ => {
+                let detail = format!("{miner} has no examination {number}; join to get one");
+                return Err(Failure::new(ProblemKind::ExamFailed, detail));
+            }
+        };
+        if !self.judging.insert(miner.clone()) {
+            return Err(busy());
+        }
+        Ok(Some(exam))
+    }
+
     fn remember(&mut self, miner: &MinerId, number: u64, exam: Option<Exam>) {
         self.forget(miner);
         self.candidates.insert(miner.clone(), (number, exam));
@@ -195,6 +233,13 @@ impl State {
         let mut failure = Failure::new(ProblemKind::TooManyRequests, detail);
         failure.retry_after_seconds = Some(seconds);
         Err(failure)
+    }
+
+    /// Ends the pause of an address; a further wrong result is still followed by a longer one.
+    fn end_pause(&mut self, from: Option<IpAddr>) {
+        if let Some(pause) = self.paused.get_mut(&from) {
+            pause.until = clock::now();
+        }
     }
 
     fn pause(&mut self, from: Option<IpAddr>) {
@@ -269,5 +314,25 @@ mod tests {
         let state = exams.state();
         assert_eq!(state.candidates.len(), MAX_REMEMBERED);
         assert_eq!(state.by_number.len(), MAX_REMEMBERED);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_hangs_up_is_judged_and_paused() {
+        let exams = exams();
+        let eve: MinerId = "eve".parse().unwrap();
+        let number = exams.offer(&eve, None).unwrap().exam;
+        let wrong = Digest([7; 32]);
+        let sent = exams.judge(&eve, number, wrong, None);
+        // Dropped before it has an answer.
+        assert!(tokio::time::timeout(Duration::ZERO, sent).await.is_err());
+        // A second result of the candidate does not wait beside the first.
+        let second = exams.judge(&eve, number, wrong, None).await;
+        assert_eq!(second.unwrap_err().status().as_u16(), 429);
+        while !exams.state().judging.is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let refused = exams.offer(&eve, None).unwrap_err();
+        assert_eq!(refused.status().as_u16(), 429);
+        assert_eq!(exams.waiting.available_permits(), MAX_WAITING);
     }
 }

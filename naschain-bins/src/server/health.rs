@@ -41,8 +41,9 @@ pub(crate) async fn metrics(
     State(budget): State<ResponseBudget>,
 ) -> Result<Response, Failure> {
     let share = budget.share(METRICS_SHARE_BYTES).await?;
-    // One reader at a time locks the state, so that many readers do not delay the writing task.
-    let _turn = coordinator.reading.lock().await;
+    // One request at a time locks the state, so that many do not delay the writing task. Readers of
+    // the journal take turns of their own: monitoring does not wait for them.
+    let _turn = coordinator.metrics().turn.lock().await;
     let text = coordinator
         .try_with_state(|state| coordinator.metrics().text(state))
         .await;

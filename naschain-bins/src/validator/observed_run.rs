@@ -285,6 +285,16 @@ impl ObservedRun {
                 format!("{listed} jobs are listed as finished, but the journal has only {proven}")
             });
         }
+        if self.finished && proven == listed && self.journal.problem().is_none() {
+            let missing = self.journal.missing_secret();
+            self.problem = self.problem.take().or(missing);
+        }
+        if self.spec.secret_hash.is_some() && self.training_seeds.len() != listed {
+            let seeds = self.training_seeds.len();
+            self.problem.get_or_insert_with(|| {
+                format!("{listed} jobs are listed as finished, with {seeds} training seeds")
+            });
+        }
         if let Some(secret) = self.journal.secret() {
             let seeds = self.ended.iter().zip(&self.training_seeds);
             let wrong = seeds

@@ -118,6 +118,11 @@ impl PublicJournal {
         self.auditor.state().secret()
     }
 
+    /// What is wrong with a finished run whose secret is not revealed.
+    pub(crate) fn missing_secret(&self) -> Option<String> {
+        self.auditor.missing_secret()
+    }
+
     /// The position of the last verified event.
     pub(crate) fn head(&self) -> JournalHead {
         self.auditor.head()
