@@ -57,11 +57,14 @@ impl Subnet {
             .unwrap();
         let block = subnet.block().await;
         assert_eq!(block.number, 1, "chopsticks makes blocks");
+        // The runtime limits how often networks are registered, counted from block 0.
+        subnet.block_at(30_000).await;
         subnet.register().await;
         // The last block of an epoch, late enough for rate limits of 100 blocks.
         let period = u64::from(TEMPO) + 1;
-        let last = 4 * period - u64::from(subnet.netuid) - 2;
-        subnet.block_at(last).await;
+        let offset = u64::from(subnet.netuid) + 1;
+        let last = (30_200..).find(|block| (block + offset) % period == period - 1);
+        subnet.block_at(last.unwrap()).await;
         let metagraph = subnet.metagraph().await;
         assert_eq!(metagraph.uid(&key(&subnet.validator)), Some(0));
         assert_eq!(metagraph.permits[0], true, "the validator has a permit");
