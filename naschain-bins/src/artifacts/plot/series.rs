@@ -86,6 +86,10 @@ pub(super) fn accuracy_range(series: &[Series]) -> Range<f64> {
     let median = sorted.get(sorted.len() / 2).copied().unwrap_or(high);
     let cutoff = median - 3.0 * (high - median).max(1.0);
     let low = sorted.into_iter().find(|a| *a >= cutoff).unwrap_or(high);
+    // The networks of a front are always shown.
+    let fronts = series.iter().filter(|series| series.mark == Mark::Front);
+    let members = fronts.flat_map(|series| &series.points);
+    let low = members.fold(low, |low, member| low.min(member.accuracy));
     let margin = ((high - low) * 0.08).max(0.25);
     low - margin..high + margin
 }
