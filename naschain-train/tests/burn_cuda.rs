@@ -1,5 +1,6 @@
-//! burn on its CUDA backend. Without a GPU, `scripts/emulated_gpu` runs these tests on an emulated one;
-//! without either they print that they were skipped.
+//! burn on its CUDA backend. Without a GPU and an emulated one, tests print that they were skipped:
+//!
+//!     scripts/emulated_gpu cargo test --profile link -p naschain-train --features burn-cuda --test burn_cuda
 
 use std::error::Error;
 use std::ops::ControlFlow;
