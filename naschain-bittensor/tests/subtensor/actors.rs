@@ -94,8 +94,16 @@ impl Subnet {
         let flag = Argument::Bool(true);
         let mut calls = vec![
             self.sudo("sudo_set_tempo", "tempo", Argument::U16(TEMPO)),
-            self.sudo("sudo_set_subtoken_enabled", "subtoken_enabled", flag.clone()),
-            self.sudo("sudo_set_network_registration_allowed", "registration_allowed", flag),
+            self.sudo(
+                "sudo_set_subtoken_enabled",
+                "subtoken_enabled",
+                flag.clone(),
+            ),
+            self.sudo(
+                "sudo_set_network_registration_allowed",
+                "registration_allowed",
+                flag,
+            ),
             self.sudo(
                 "sudo_set_max_registrations_per_block",
                 "max_registrations_per_block",
@@ -109,15 +117,22 @@ impl Subnet {
             self.rate_limit(0),
             self.commit_reveal(false),
         ];
+        self.all_done(&alice, std::mem::take(&mut calls)).await;
+        // Submitting checks each call against the latest block, so each step needs its own.
         let netuid = ("netuid", Argument::U16(self.netuid));
         for miner in &self.miners {
             let hotkey = ("hotkey", Argument::Account(key(miner)));
             calls.push(self.call("burned_register", &[netuid.clone(), hotkey]));
         }
+        self.all_done(&alice, calls).await;
         let amount = ("amount_staked", Argument::U64(10_000 * TAO));
-        calls.push(self.call("add_stake", &[validator, netuid, amount]));
-        let calls = calls.into_iter().map(|call| (alice.clone(), call)).collect();
-        let failures = self.send_all(calls).await.unwrap();
+        let stake = self.call("add_stake", &[validator, netuid, amount]);
+        self.done(&alice, stake).await;
+    }
+
+    async fn all_done(&mut self, signer: &Hotkey, calls: Vec<Vec<u8>>) {
+        let calls = calls.into_iter().map(|call| (signer.clone(), call));
+        let failures = self.send_all(calls.collect()).await.unwrap();
         assert!(failures.iter().all(Option::is_none), "{failures:?}");
     }
 
@@ -130,7 +145,9 @@ impl Subnet {
     /// The call by which the sudo key sets a parameter of the subnet.
     pub(crate) fn sudo(&self, call: &str, field: &str, value: Argument) -> Vec<u8> {
         let netuid = ("netuid", Argument::U16(self.netuid));
-        let call = self.runtime.call("AdminUtils", call, &[netuid, (field, value)]);
+        let call = self
+            .runtime
+            .call("AdminUtils", call, &[netuid, (field, value)]);
         // The call `sudo` is the first of its pallet; its only field is another call.
         let any = self.runtime.call("Sudo", "remove_key", &[]).unwrap();
         [&[any[0], 0][..], &call.unwrap()].concat()
@@ -138,7 +155,11 @@ impl Subnet {
 
     pub(crate) fn rate_limit(&self, blocks: u64) -> Vec<u8> {
         let value = Argument::U64(blocks);
-        self.sudo("sudo_set_weights_set_rate_limit", "weights_set_rate_limit", value)
+        self.sudo(
+            "sudo_set_weights_set_rate_limit",
+            "weights_set_rate_limit",
+            value,
+        )
     }
 
     pub(crate) fn commit_reveal(&self, enabled: bool) -> Vec<u8> {
@@ -153,7 +174,8 @@ impl Subnet {
 
     /// Makes a block with this number; those between are left out.
     pub(crate) async fn block_at(&mut self, number: u64) -> BlockRef {
-        self.make_block(json!([{"unsafeBlockHeight": number}])).await
+        self.make_block(json!([{"unsafeBlockHeight": number}]))
+            .await
     }
 
     async fn make_block(&mut self, parameters: serde_json::Value) -> BlockRef {

@@ -25,25 +25,67 @@ pub(crate) async fn each_has_its_name(subnet: &mut Subnet) {
     let commit = runtime.commit_call(netuid, &[1; 100], 1000, 4).unwrap();
     let expected = |name, remedy| Some((name, remedy));
     let steps = [
-        (&miner, set(&[1, 2], &[1, 2]), expected("NeuronNoValidatorPermit", Wait)),
-        (&validator, set(&[1, 999], &[1, 2]), expected("UidVecContainInvalidOne", ReadAgain)),
-        (&validator, set(&[1, 1], &[1, 2]), expected("DuplicateUids", Stop)),
-        (&validator, set(&[1, 2], &[1]), expected("WeightVecNotEqualSize", Stop)),
-        (&stranger, set(&[1], &[1]), expected("HotKeyNotRegisteredInSubNet", Stop)),
-        (&validator, other_subnet, expected("SubNetworkDoesNotExist", Stop)),
+        (
+            &miner,
+            set(&[1, 2], &[1, 2]),
+            expected("NeuronNoValidatorPermit", Wait),
+        ),
+        (
+            &validator,
+            set(&[1, 999], &[1, 2]),
+            expected("UidVecContainInvalidOne", ReadAgain),
+        ),
+        (
+            &validator,
+            set(&[1, 1], &[1, 2]),
+            expected("DuplicateUids", Stop),
+        ),
+        (
+            &validator,
+            set(&[1, 2], &[1]),
+            expected("WeightVecNotEqualSize", Stop),
+        ),
+        (
+            &stranger,
+            set(&[1], &[1]),
+            expected("HotKeyNotRegisteredInSubNet", Stop),
+        ),
+        (
+            &validator,
+            other_subnet,
+            expected("SubNetworkDoesNotExist", Stop),
+        ),
         (&alice, version(5), None),
-        (&validator, set(&[1], &[1]), expected("IncorrectWeightVersionKey", ReadAgain)),
+        (
+            &validator,
+            set(&[1], &[1]),
+            expected("IncorrectWeightVersionKey", ReadAgain),
+        ),
         (&alice, version(0), None),
-        (&validator, commit, expected("CommitRevealDisabled", ReadAgain)),
+        (
+            &validator,
+            commit,
+            expected("CommitRevealDisabled", ReadAgain),
+        ),
         (&alice, subnet.rate_limit(100), None),
         (&validator, set(&[1], &[1]), None),
-        (&validator, set(&[1], &[1]), expected("SettingWeightsTooFast", Wait)),
+        (
+            &validator,
+            set(&[1], &[1]),
+            expected("SettingWeightsTooFast", Wait),
+        ),
         (&alice, subnet.commit_reveal(true), None),
-        (&validator, set(&[1], &[1]), expected("CommitRevealEnabled", ReadAgain)),
+        (
+            &validator,
+            set(&[1], &[1]),
+            expected("CommitRevealEnabled", ReadAgain),
+        ),
         (&alice, subnet.commit_reveal(false), None),
         (&alice, subnet.rate_limit(0), None),
     ];
-    let calls = steps.iter().map(|(signer, call, _)| ((*signer).clone(), call.clone()));
+    let calls = steps
+        .iter()
+        .map(|(signer, call, _)| ((*signer).clone(), call.clone()));
     let failures = subnet.send_all(calls.collect()).await.unwrap();
     for ((_, _, expected), failure) in steps.iter().zip(failures) {
         assert_eq!(failure.as_deref(), expected.map(|(name, _)| name));
