@@ -75,7 +75,7 @@ impl Leader {
         check_history(&active.state, known, &self.place)?;
         self.shared.restore_nonces(&mut active).await?;
         // What an earlier process has acknowledged is in it.
-        self.continuity.acknowledged = active.journal.as_ref().map(Journal::head);
+        self.continuity.acknowledged = active.journal.as_ref().map(|journal| journal.head());
         tracing::info!(
             "leading: {} events in {}, of which {} were replayed, in {:.1} s",
             active.state.events(),

@@ -128,6 +128,7 @@ impl Simulation {
 }
 
 #[tokio::test]
+#[ignore = "100,000 blocks: minutes of one core"]
 async fn a_thousand_epochs_without_a_lapse_or_a_second_setting() {
     let world = World::new("epochs").await;
     let scores = (1..=4_u8).map(|uid| ([uid; 32], 1_000 * u16::from(uid)));

@@ -117,18 +117,22 @@ impl Subnet {
             self.rate_limit(0),
             self.commit_reveal(false),
         ];
+        self.all_done(&alice, std::mem::take(&mut calls)).await;
+        // Submitting checks each call against the latest block, so each step needs its own.
         let netuid = ("netuid", Argument::U16(self.netuid));
         for miner in &self.miners {
             let hotkey = ("hotkey", Argument::Account(key(miner)));
             calls.push(self.call("burned_register", &[netuid.clone(), hotkey]));
         }
+        self.all_done(&alice, calls).await;
         let amount = ("amount_staked", Argument::U64(10_000 * TAO));
-        calls.push(self.call("add_stake", &[validator, netuid, amount]));
-        let calls = calls
-            .into_iter()
-            .map(|call| (alice.clone(), call))
-            .collect();
-        let failures = self.send_all(calls).await.unwrap();
+        let stake = self.call("add_stake", &[validator, netuid, amount]);
+        self.done(&alice, stake).await;
+    }
+
+    async fn all_done(&mut self, signer: &Hotkey, calls: Vec<Vec<u8>>) {
+        let calls = calls.into_iter().map(|call| (signer.clone(), call));
+        let failures = self.send_all(calls.collect()).await.unwrap();
         assert!(failures.iter().all(Option::is_none), "{failures:?}");
     }
 
