@@ -24,7 +24,7 @@ pub struct BlockRef {
 }
 
 /// A client of one chain, over any of several nodes.
-pub struct Client {
+pub struct ChainClient {
     endpoints: Vec<String>,
     /// The endpoint that is tried next.
     turn: usize,
@@ -35,13 +35,13 @@ pub struct Client {
     runtime: Option<Arc<Runtime>>,
 }
 
-impl Client {
+impl ChainClient {
     /// A client that is not connected yet. Endpoints are `ws://` or `wss://` addresses. `genesis` pins
     /// the chain; without it the first node decides.
     ///
     /// # Errors
     /// [`Error::Argument`] without endpoints or for another scheme.
-    pub fn new(endpoints: &[String], genesis: Option<[u8; 32]>) -> Result<Client, Error> {
+    pub fn new(endpoints: &[String], genesis: Option<[u8; 32]>) -> Result<ChainClient, Error> {
         let expected = "one or more addresses that begin with ws:// or wss://";
         let is_valid = |url: &String| url.starts_with("ws://") || url.starts_with("wss://");
         let invalid = endpoints.iter().find(|url| !is_valid(url)).cloned();
@@ -51,7 +51,7 @@ impl Client {
                 expected,
             });
         }
-        Ok(Client {
+        Ok(ChainClient {
             endpoints: endpoints.to_vec(),
             turn: 0,
             genesis,
@@ -138,7 +138,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Connection`], [`Error::Refused`], [`Error::Malformed`], or those of
-    /// [`connect`](Client::connect).
+    /// [`connect`](ChainClient::connect).
     pub async fn request(&mut self, method: &str, parameters: Value) -> Result<Value, Error> {
         self.connect().await?;
         let connection = self.connection.as_mut().expect("connected above");
@@ -155,7 +155,7 @@ impl Client {
     /// Waits for the next finalised block. Blocks may be skipped, and another node may be behind.
     ///
     /// # Errors
-    /// As [`request`](Client::request).
+    /// As [`request`](ChainClient::request).
     pub async fn next_head(&mut self) -> Result<BlockRef, Error> {
         self.connect().await?;
         let number = self.next_head_number().await;
@@ -186,7 +186,7 @@ impl Client {
     /// The latest finalised block.
     ///
     /// # Errors
-    /// As [`request`](Client::request).
+    /// As [`request`](ChainClient::request).
     pub async fn finalized(&mut self) -> Result<BlockRef, Error> {
         let head = self.request("chain_getFinalizedHead", json!([])).await?;
         let hash = hash(&head)?;
@@ -199,7 +199,7 @@ impl Client {
     /// The hash of the block with this number on the node's best chain.
     ///
     /// # Errors
-    /// As [`request`](Client::request).
+    /// As [`request`](ChainClient::request).
     pub async fn block_hash(&mut self, number: u64) -> Result<Option<[u8; 32]>, Error> {
         let found = self.request("chain_getBlockHash", json!([number])).await?;
         if found.is_null() {
@@ -211,7 +211,7 @@ impl Client {
     /// The extrinsics of a block.
     ///
     /// # Errors
-    /// As [`request`](Client::request).
+    /// As [`request`](ChainClient::request).
     pub async fn extrinsics(&mut self, block: [u8; 32]) -> Result<Vec<Vec<u8>>, Error> {
         let parameters = json!([hex_text(&block)]);
         let found = self.request("chain_getBlock", parameters).await?;
@@ -224,7 +224,7 @@ impl Client {
     /// The runtime at a block: its version is read each time, its metadata when the version changes.
     ///
     /// # Errors
-    /// As [`request`](Client::request), and those of [`Runtime::decode`].
+    /// As [`request`](ChainClient::request), and those of [`Runtime::decode`].
     pub async fn runtime(&mut self, block: [u8; 32]) -> Result<Arc<Runtime>, Error> {
         let at = hex_text(&block);
         let version = self.request("state_getRuntimeVersion", json!([at])).await?;
@@ -277,7 +277,7 @@ impl Client {
     /// The values under some storage keys at a block, in the order of the keys.
     ///
     /// # Errors
-    /// As [`request`](Client::request).
+    /// As [`request`](ChainClient::request).
     pub async fn storage(
         &mut self,
         keys: &[Vec<u8>],
@@ -305,7 +305,7 @@ impl Client {
     /// All storage keys with this beginning at a block.
     ///
     /// # Errors
-    /// As [`request`](Client::request); [`Error::Malformed`] if there are more than 65,536.
+    /// As [`request`](ChainClient::request); [`Error::Malformed`] if there are more than 65,536.
     pub async fn keys(&mut self, prefix: &[u8], block: [u8; 32]) -> Result<Vec<Vec<u8>>, Error> {
         let (start, at) = (hex_text(prefix), hex_text(&block));
         let mut keys: Vec<Vec<u8>> = Vec::new();
@@ -333,7 +333,7 @@ impl Client {
     /// have it all the same.
     ///
     /// # Errors
-    /// As [`request`](Client::request).
+    /// As [`request`](ChainClient::request).
     pub async fn submit(&mut self, extrinsic: &[u8]) -> Result<(), Error> {
         let parameters = json!([hex_text(extrinsic)]);
         self.request("author_submitExtrinsic", parameters).await?;

@@ -17,7 +17,7 @@ mod storage;
 pub mod timelock;
 
 pub use call::Argument;
-pub use client::{BlockRef, Client};
+pub use client::{BlockRef, ChainClient};
 pub use due::{Due, due};
 pub use error::{Error, Remedy};
 pub use events::Execution;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use parity_scale_codec::{Decode, Encode};
 
 use crate::call::SUBTENSOR;
-use crate::client::{BlockRef, Client};
+use crate::client::{BlockRef, ChainClient};
 use crate::error::Error;
 use crate::metadata::Runtime;
 use crate::schedule::Schedule;
@@ -102,7 +102,7 @@ impl PerSubnet<'_> {
     }
 }
 
-impl Client {
+impl ChainClient {
     async fn per_subnet<'a>(
         &mut self,
         runtime: &'a Runtime,
@@ -128,7 +128,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::NoSubnet`], [`Error::Missing`] if the runtime has not what is needed, or the errors of
-    /// [`request`](Client::request).
+    /// [`request`](ChainClient::request).
     pub async fn metagraph(&mut self, netuid: u16, block: BlockRef) -> Result<Metagraph, Error> {
         let runtime = self.runtime(block.hash).await?;
         let subnet = self.per_subnet(&runtime, netuid, block.hash).await?;
@@ -214,7 +214,7 @@ impl Client {
     /// The number of extrinsics that an account has sent.
     ///
     /// # Errors
-    /// As [`request`](Client::request).
+    /// As [`request`](ChainClient::request).
     pub async fn nonce(
         &mut self,
         runtime: &Runtime,
@@ -232,7 +232,7 @@ impl Client {
     /// The weights that a uid has set, as uids and weights; empty if none.
     ///
     /// # Errors
-    /// As [`request`](Client::request).
+    /// As [`request`](ChainClient::request).
     pub async fn weights(
         &mut self,
         runtime: &Runtime,

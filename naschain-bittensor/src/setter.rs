@@ -4,7 +4,7 @@ use naschain_identity::Hotkey;
 use parity_scale_codec::Encode;
 
 use crate::call::SUBTENSOR;
-use crate::client::{BlockRef, Client, hex_text};
+use crate::client::{BlockRef, ChainClient, hex_text};
 use crate::due::{Due, due};
 use crate::error::{Error, Remedy};
 use crate::extrinsic::{SigningTerms, public_key};
@@ -27,7 +27,7 @@ const NOT_TAKEN: [i64; 6] = [1010, 1011, 1012, 1014, 1015, 1016];
 /// the extrinsic's era has not ended, nothing else is sent. Whether it was included is read from the
 /// finalised blocks alone, so nothing depends on what a node's pool says.
 pub struct Setter {
-    client: Client,
+    client: ChainClient,
     hotkey: Hotkey,
     netuid: u16,
     file: StateFile,
@@ -102,7 +102,12 @@ impl Setter {
     ///
     /// # Errors
     /// [`Error::StateFile`].
-    pub fn new(client: Client, hotkey: Hotkey, netuid: u16, file: &Path) -> Result<Setter, Error> {
+    pub fn new(
+        client: ChainClient,
+        hotkey: Hotkey,
+        netuid: u16,
+        file: &Path,
+    ) -> Result<Setter, Error> {
         let file = StateFile::open(file, netuid, hotkey.address())?;
         Ok(Setter {
             client,
@@ -114,7 +119,7 @@ impl Setter {
     }
 
     /// The client, for further reading.
-    pub fn client(&mut self) -> &mut Client {
+    pub fn client(&mut self) -> &mut ChainClient {
         &mut self.client
     }
 

@@ -102,7 +102,7 @@ fn real_variables_can_be_extended() {
 }
 
 #[test]
-fn searches_that_cannot_be_extended_say_why() {
+fn searches_that_cannot_be_extended_give_a_reason() {
     let reason = |change: fn(&mut SearchConfig), stop: bool, generations| {
         let mut config = config(60, 2);
         change(&mut config);

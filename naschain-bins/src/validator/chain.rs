@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use naschain_bittensor::{Client, Error, Metagraph, NextStep, Notice, Remedy, Setter};
+use naschain_bittensor::{ChainClient, Error, Metagraph, NextStep, Notice, Remedy, Setter};
 use naschain_core::Digest;
 use naschain_identity::Hotkey;
 use naschain_run::EpochWeights;
@@ -69,7 +69,7 @@ impl ChainTask {
         let name = format!("chain-{netuid}-{}", hotkey.address());
         let scores = ChainScores::open(state.file(&format!("{name}-scores.json")))?;
         let scores = Arc::new(Mutex::new(scores));
-        let client = Client::new(&args.nodes, genesis)?;
+        let client = ChainClient::new(&args.nodes, genesis)?;
         let setter = Setter::new(client, hotkey, netuid, &state.file(&format!("{name}.json")))?;
         let loops = ChainLoop {
             setter,

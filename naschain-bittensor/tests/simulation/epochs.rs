@@ -85,7 +85,7 @@ impl Simulation {
 
     fn restart_validator(&mut self) {
         let path = self.world.file.with_file_name("unused.json");
-        let client = naschain_bittensor::Client::new(&[self.world.node.url()], None).unwrap();
+        let client = naschain_bittensor::ChainClient::new(&[self.world.node.url()], None).unwrap();
         // The lock is released before the file is opened again.
         self.setter = Setter::new(client, self.world.hotkey.clone(), NETUID, &path).unwrap();
         self.setter = self.world.setter();

@@ -1,6 +1,6 @@
 //! What happens to an extrinsic after it was sent, and what the validator makes of it.
 
-use naschain_bittensor::{Client, Error, NextStep, Notice, Remedy, Setter};
+use naschain_bittensor::{ChainClient, Error, NextStep, Notice, Remedy, Setter};
 
 use crate::chain::NETUID;
 use crate::node::Fault;
@@ -224,7 +224,7 @@ async fn a_node_of_another_chain_is_refused_and_another_endpoint_is_used() {
     let world = World::new("chains").await;
     let other = World::new("other-chain").await;
     other.node.shared.chain.lock().unwrap().genesis = [0x5a; 32];
-    let client = |urls: &[String]| Client::new(urls, Some([0xa5; 32])).unwrap();
+    let client = |urls: &[String]| ChainClient::new(urls, Some([0xa5; 32])).unwrap();
     let error = client(&[other.node.url()]).connect().await.unwrap_err();
     assert!(matches!(error, Error::WrongChain { .. }), "{error}");
     assert_eq!(error.remedy(), Remedy::Stop);
@@ -236,7 +236,7 @@ async fn a_node_of_another_chain_is_refused_and_another_endpoint_is_used() {
     let mut setter = world.setter();
     world.block(&mut setter).await.unwrap();
     drop(setter);
-    let client = Client::new(&[other.node.url()], None).unwrap();
+    let client = ChainClient::new(&[other.node.url()], None).unwrap();
     let mut setter = Setter::new(client, world.hotkey.clone(), NETUID, &world.file).unwrap();
     let error = other.block(&mut setter).await.unwrap_err();
     assert!(matches!(error, Error::WrongChain { .. }), "{error}");
@@ -254,7 +254,7 @@ async fn hotkeys_without_place_or_permit_are_told_apart() {
     assert!(matches!(error, Error::NotRegistered { .. }), "{error}");
     assert_eq!(error.remedy(), Remedy::Stop);
     // Two programs never send for one hotkey.
-    let client = Client::new(&[world.node.url()], None).unwrap();
+    let client = ChainClient::new(&[world.node.url()], None).unwrap();
     let second = Setter::new(client, world.hotkey.clone(), NETUID, &world.file);
     let error = second.err().unwrap();
     assert!(error.to_string().contains("another program"), "{error}");

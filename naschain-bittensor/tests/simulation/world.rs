@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use naschain_bittensor::{Client, Error, Metagraph, NextStep, Notice, Setter, Turn};
+use naschain_bittensor::{ChainClient, Error, Metagraph, NextStep, Notice, Setter, Turn};
 use naschain_identity::{Hotkey, ss58};
 
 use crate::chain::{Chain, Key, NETUID};
@@ -36,7 +36,7 @@ impl World {
     }
 
     pub(crate) fn setter(&self) -> Setter {
-        let client = Client::new(&[self.node.url()], None).unwrap();
+        let client = ChainClient::new(&[self.node.url()], None).unwrap();
         Setter::new(client, self.hotkey.clone(), NETUID, &self.file).unwrap()
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use naschain_bittensor::{
-    Argument, BlockRef, Client, Error, Metagraph, Runtime, SigningTerms, blake2_256,
+    Argument, BlockRef, ChainClient, Error, Metagraph, Runtime, SigningTerms, blake2_256,
 };
 use naschain_identity::{Hotkey, ss58};
 use serde_json::json;
@@ -14,7 +14,7 @@ pub(crate) const TEMPO: u16 = 50;
 const TAO: u64 = 1_000_000_000;
 
 pub(crate) struct Subnet {
-    pub(crate) client: Client,
+    pub(crate) client: ChainClient,
     pub(crate) url: String,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) netuid: u16,
@@ -32,7 +32,7 @@ pub(crate) fn key(hotkey: &Hotkey) -> [u8; 32] {
 
 impl Subnet {
     pub(crate) async fn create(url: String) -> Subnet {
-        let mut client = Client::new(std::slice::from_ref(&url), None).unwrap();
+        let mut client = ChainClient::new(std::slice::from_ref(&url), None).unwrap();
         let head = client.finalized().await.unwrap();
         let runtime = client.runtime(head.hash).await.unwrap();
         println!("specification {}", runtime.spec_version);

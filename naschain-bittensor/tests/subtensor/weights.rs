@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use naschain_bittensor::{Client, Metagraph, NextStep, Notice, Setter, Turn};
+use naschain_bittensor::{ChainClient, Metagraph, NextStep, Notice, Setter, Turn};
 
 use crate::actors::Subnet;
 
@@ -10,7 +10,7 @@ use crate::actors::Subnet;
 pub(crate) const WEIGHTS: [(u16, u16); 3] = [(1, 10_000), (2, 65_535), (3, 7)];
 
 pub(crate) fn setter(subnet: &Subnet, folder: &Path) -> Setter {
-    let client = Client::new(std::slice::from_ref(&subnet.url), None).unwrap();
+    let client = ChainClient::new(std::slice::from_ref(&subnet.url), None).unwrap();
     let file = folder.join("weights.json");
     Setter::new(client, subnet.validator.clone(), subnet.netuid, &file).unwrap()
 }
