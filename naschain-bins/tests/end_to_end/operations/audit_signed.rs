@@ -1,6 +1,5 @@
 //! `genomaster audit` requires that each event of a signed run has its own signature, made for its
 //! genomaster. Nothing else reveals a journal that was rewritten with a valid hash chain.
-
 use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
@@ -198,8 +197,8 @@ pub(crate) async fn serve_at(
     let coordinator = Coordinator::open(JournalPlace::of_run(dir), spec)
         .await
         .unwrap();
-    let authenticator = Arc::new(Authenticator::new(access, coordinator.nonces()));
-    let router = router(coordinator, authenticator, None);
+    let auth = Arc::new(Authenticator::new(access, coordinator.nonces()));
+    let router = router(coordinator, auth, None);
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
         .await
         .unwrap();
