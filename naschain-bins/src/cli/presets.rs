@@ -163,7 +163,7 @@ impl Defaults {
 pub fn presets() -> String {
     let mut text = String::from("Defaults that depend on --data and --budget:\n");
     for budget in Budget::ALL {
-        let _ = write!(text, "  --budget {:<15}", budget.name());
+        let _ = write!(text, "  --budget {:<13}", budget.name());
         for (_, name) in Family::ALL {
             let _ = write!(text, "{name:>19}");
         }

@@ -357,6 +357,11 @@ impl RunArgs {
             };
             rules.set(name.trim(), value.trim()).context("--rule")?;
         }
+        ensure!(
+            rules.seats >= least,
+            "seats is {}; a served run needs at least {least}, so that answers can be compared",
+            rules.seats
+        );
         Ok(rules)
     }
 

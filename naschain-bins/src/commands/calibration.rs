@@ -86,7 +86,11 @@ fn timed(spec: &RunSpec, options: Options, index: usize) -> Result<(f64, f64)> {
     let mut steps = 1;
     loop {
         recipe.train_images = recipe.batch_size * steps;
-        let dataset = synthetic_images(spec.space.input, recipe.train_images + 1)?;
+        let dataset = synthetic_images(
+            spec.space.input,
+            recipe.train_images + 1,
+            spec.space.classes,
+        )?;
         let mut ends = Vec::new();
         let mut note = |_: &Epoch| {
             ends.push(clock::now());

@@ -122,9 +122,9 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
             }
             _ = shutdown() => false,
         };
-    if let Some(why) = end.reason(concluded) {
+    if let Some(reason) = end.reason(concluded) {
         print(&format!(
-            "{why} after {done} of {total} networks; run the same command to resume\n"
+            "{reason} after {done} of {total} networks; run the same command to resume\n"
         ))?;
     }
     coordinator.close().await?;
@@ -188,7 +188,11 @@ async fn announce(
     let spec = coordinator.spec().clone();
     let measured = spec.clone();
     let measure = move || Calibration::measure(&measured, options, miners);
-    let calibration = tokio::task::spawn_blocking(measure).await??;
+    // Without it the search only cannot say how long it takes, as where a network needs more memory
+    // than is allowed.
+    let Ok(calibration) = tokio::task::spawn_blocking(measure).await? else {
+        return Ok(None);
+    };
     let share = (total - done) as f64 / total as f64;
     let mut text = format!(
         "{} networks, {} epochs of {} images each: about {} on this machine",

@@ -84,7 +84,7 @@ pub fn speed(args: &SpeedArgs) -> Result<String> {
     recipe.validation_images = 1;
     recipe.augmentation = Augmentation::default();
     recipe.validate()?;
-    let dataset = synthetic_images(space.input, images + 1)?;
+    let dataset = synthetic_images(space.input, images + 1, 10)?;
     let options = args.device.options();
     let runs = runs(&architecture, &dataset, &recipe, options, args.at_once)?;
     let started = runs.iter().map(|run| run.started).min();
@@ -163,12 +163,12 @@ fn runs(
     })
 }
 
-/// A data set of 10 classes with random pixels, the same on every machine.
-pub(crate) fn synthetic_images(shape: Shape, count: usize) -> Result<Dataset> {
+/// A data set with random pixels, the same on every machine.
+pub(crate) fn synthetic_images(shape: Shape, count: usize, classes: usize) -> Result<Dataset> {
     let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
     let pixels = (0..count * shape.len()).map(|_| stream.below(256) as u8);
-    let labels = (0..count).map(|index| (index % 10) as u16);
+    let labels = (0..count).map(|index| (index % classes) as u16);
     let train = Images::new(shape, pixels.collect(), labels.collect())?;
     let test = Images::new(shape, Vec::new(), Vec::new())?;
-    Ok(Dataset::new("synthetic images", 10, train, test)?)
+    Ok(Dataset::new("synthetic images", classes, train, test)?)
 }

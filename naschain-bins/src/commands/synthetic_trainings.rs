@@ -147,7 +147,7 @@ impl Training {
             genome: genome.grouped(space.phase_len()),
             init_channels: space.init_channels,
             architecture,
-            dataset: synthetic_images(space.input, train_images + recipe.validation_images)?,
+            dataset: synthetic_images(space.input, train_images + recipe.validation_images, 10)?,
             recipe,
         })
     }

@@ -38,7 +38,7 @@ fn a_wrong_rule_is_named_and_the_right_ones_are_listed() {
         ("--rule=max_retrys=8", "max_retries"),
         ("--rule=max_retries", "NAME=VALUE"),
         ("--rule=max_retries=many", "many"),
-        ("--rule=seats=1", "seats is 1"),
+        ("--rule=seats=0", "seats is 0"),
         ("--pace=slow", "generational or steady"),
     ] {
         let output = search(&dir.join("run"), &[flag]).output().unwrap();

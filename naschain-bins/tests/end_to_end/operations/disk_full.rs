@@ -106,14 +106,14 @@ async fn a_full_disk_is_reported_and_loses_nothing() {
 fn writing_a_report_is_retried_while_the_disk_is_full() {
     let dir = folder("report-full");
     let journal = folder("report-full-journal").join("journal.sqlite");
-    let Some(disk) = Tmpfs::mount(&dir, "1m") else {
+    let Some(disk) = Tmpfs::mount(&dir, "16m") else {
         crate::programs::skipped("this user cannot mount a small tmpfs");
         return;
     };
     let run = dir.join("run");
     let store = format!("--store={}", journal.display());
     let mut server = Server::start_with(&run, 0, &[&store]);
-    fill(&dir.join("filler"), 1 << 20);
+    fill(&dir.join("filler"), 16 << 20);
     let _miners = ["a", "b", "c"].map(|name| server.miner(name));
     let jobs = || {
         let answer = call(&server, "GET", "/v1/batches", "", "");
