@@ -92,18 +92,30 @@ pub fn encrypt(message: &[u8], round: u64, secrets: &TimelockSecrets) -> Vec<u8>
     bytes(&(u, v.to_vec(), w.to_vec(), body, CIPHER_SUITE.to_vec()))
 }
 
+/// Takes bytes with their length before them, 8 bytes of little endian. ark-serialize would allocate
+/// whatever length damaged bytes claim.
+fn take_bytes(rest: &mut &[u8]) -> Result<Vec<u8>, Error> {
+    let malformed = || Error::malformed("a timelocked message", "it ends too early");
+    let (length, after) = rest.split_first_chunk::<8>().ok_or_else(malformed)?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| malformed())?;
+    let (bytes, after) = after.split_at_checked(length).ok_or_else(malformed)?;
+    *rest = after;
+    Ok(bytes.to_vec())
+}
+
 /// Decrypts with the signature of the round, a point of G1 in 48 bytes.
 ///
 /// # Errors
 /// [`Error::Malformed`] if the bytes are damaged, or the signature is of another round.
 pub fn decrypt(sealed: &[u8], signature: &[u8]) -> Result<Vec<u8>, Error> {
-    type Parts = (G2Affine, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>);
     let malformed = |reason: &str| Error::malformed("a timelocked message", reason);
     let signature = G1Affine::deserialize_compressed(signature);
     let signature = signature.map_err(|error| Error::malformed("a round's signature", error))?;
-    // A length in it may claim more than there is.
-    let (u, v, w, body, suite) =
-        Parts::deserialize_compressed(sealed).map_err(|error| malformed(&error.to_string()))?;
+    let rest = &mut &sealed[..];
+    let u = G2Affine::deserialize_compressed(&mut *rest);
+    let u = u.map_err(|error| malformed(&error.to_string()))?;
+    let (v, w) = (take_bytes(rest)?, take_bytes(rest)?);
+    let (body, suite) = (take_bytes(rest)?, take_bytes(rest)?);
     let (Ok(v), Ok(w)) = (<[u8; 32]>::try_from(v), <[u8; 32]>::try_from(w)) else {
         return Err(malformed("its header has not 32 bytes"));
     };
@@ -116,8 +128,8 @@ pub fn decrypt(sealed: &[u8], signature: &[u8]) -> Result<Vec<u8>, Error> {
     if G2Affine::generator() * derived_scalar(&sigma, &key) != u.into_group() {
         return Err(malformed("the signature is not that of its round"));
     }
-    let (sealed, nonce) = <(Vec<u8>, Vec<u8>)>::deserialize_compressed(&body[..])
-        .map_err(|error| malformed(&error.to_string()))?;
+    let rest = &mut &body[..];
+    let (sealed, nonce) = (take_bytes(rest)?, take_bytes(rest)?);
     if nonce.len() != 12 {
         return Err(malformed("its nonce has not 12 bytes"));
     }
