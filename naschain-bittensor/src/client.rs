@@ -237,10 +237,10 @@ impl ChainClient {
             })
         };
         let (spec, transaction): (u32, u32) = (read("specVersion")?, read("transactionVersion")?);
-        if let Some(runtime) = &self.runtime {
-            if (runtime.spec_version, runtime.transaction_version) == (spec, transaction) {
-                return Ok(Arc::clone(runtime));
-            }
+        if let Some(runtime) = &self.runtime
+            && (runtime.spec_version, runtime.transaction_version) == (spec, transaction)
+        {
+            return Ok(Arc::clone(runtime));
         }
         let metadata = self.metadata(&at).await?;
         let runtime = Arc::new(Runtime::decode(&metadata, spec, transaction)?);

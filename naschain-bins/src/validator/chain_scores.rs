@@ -87,7 +87,7 @@ impl ChainScores {
     pub(crate) fn weights(&self, metagraph: &Metagraph) -> Result<Option<Vec<(u16, u16)>>> {
         let scores = self.stored.now.scores();
         let score = |key: &[u8; 32]| {
-            let miner = MinerId::new(&ss58::encode(key)).ok();
+            let miner = MinerId::new(ss58::encode(key)).ok();
             let score = miner.and_then(|miner| scores.get(&miner));
             score.copied().unwrap_or(0.0)
         };

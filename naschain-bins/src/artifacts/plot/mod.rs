@@ -163,11 +163,11 @@ fn legend(series: &[Series], lowest: f64) -> Vec<(Shape, RGBColor, String)> {
         entries.push((shape, series.colour, label));
     }
     let fronts = series.iter().filter(|series| series.mark == Mark::Front);
-    let off_the_line = fronts.filter(|series| {
+    let mut off_the_line = fronts.filter(|series| {
         let is_off = |cost| split(&series.points, cost).1.len();
         is_off(0) + is_off(1) > 0
     });
-    if let Some(series) = off_the_line.last() {
+    if let Some(series) = off_the_line.next_back() {
         let text = "on the front for its other cost, off this line";
         entries.push((Shape::Ring, series.colour, text.to_owned()));
     }
