@@ -334,3 +334,39 @@ fn code_has_no_comments_and_strings() {
     let expected = "let a = \"\"; \nlet c = \"\"; \n let g: &'static str = \"\";";
     assert_eq!(code_only(source), expected);
 }
+
+/// Whether a word is a function's name rather than a field's or a crate's.
+fn is_test_name(word: &&str) -> bool {
+    let is_lower = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+    word.matches('_').count() >= 3 && word.chars().all(|letter| letter == '_' || is_lower(letter))
+}
+
+#[test]
+fn the_tests_that_docs_threats_names_exist() {
+    let sources: Vec<String> = all_files()
+        .iter()
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let threats = read("docs/threats.md");
+    let (mut tests, mut modules) = (0, 0);
+    for quoted in threats.split('`').skip(1).step_by(2) {
+        let words = quoted.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+        for name in words.filter(is_test_name) {
+            let function = format!("fn {name}(");
+            let exists = sources.iter().any(|source| source.contains(&function));
+            assert!(exists, "docs/threats.md names {name}, which does not exist");
+            tests += 1;
+        }
+        let module = quoted.strip_prefix("attacks::").unwrap_or_default();
+        let module = module.split("::").next().unwrap_or_default();
+        if !module.is_empty() {
+            let file = format!("naschain-bins/tests/end_to_end/attacks/{module}.rs");
+            assert!(root().join(&file).exists(), "{file} does not exist");
+            modules += 1;
+        }
+    }
+    assert!(
+        tests > 25 && modules > 20,
+        "{tests} tests, {modules} modules"
+    );
+}

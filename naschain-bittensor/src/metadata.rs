@@ -1,3 +1,5 @@
+//! The metadata of a runtime, in the versions 14 to 16.
+
 use std::collections::BTreeMap;
 
 use frame_metadata::{RuntimeMetadata, RuntimeMetadataPrefixed, v14, v15, v16};
@@ -184,35 +186,64 @@ fn item(
     }
 }
 
+/// Reads pallets, whose types differ between the versions of metadata while their fields are the same.
+macro_rules! read_pallets {
+    ($runtime:ident, $pallets:expr) => {
+        for pallet in $pallets {
+            let (storage_prefix, entries) = match pallet.storage {
+                Some(storage) => (storage.prefix, storage.entries),
+                None => (String::new(), Vec::new()),
+            };
+            let items = entries.into_iter();
+            let items =
+                items.map(|entry| (entry.name, item(entry.ty, &entry.modifier, entry.default)));
+            let constants = pallet.constants.into_iter();
+            let constants = constants.map(|constant| (constant.name, constant.value));
+            let found = Pallet {
+                index: pallet.index,
+                calls: pallet.calls.map(|calls| calls.ty.id),
+                errors: pallet.error.map(|error| error.ty.id),
+                storage_prefix,
+                storage: items.collect(),
+                constants: constants.collect(),
+            };
+            $runtime.pallets.insert(pallet.name, found);
+        }
+    };
+}
+
+/// Reads the extensions of transactions, up to version 15.
+macro_rules! read_extensions {
+    ($runtime:ident, $extrinsic:expr) => {
+        let extensions = $extrinsic.signed_extensions.into_iter();
+        $runtime.extensions = extensions
+            .map(|found| Extension {
+                name: found.identifier,
+                extra: found.ty.id,
+                additional: found.additional_signed.id,
+            })
+            .collect();
+    };
+}
+
+/// Reads the types that extrinsics and runtime APIs name, from version 15 on.
+macro_rules! read_types {
+    ($runtime:ident, $extrinsic:expr, $apis:expr) => {
+        $runtime.address = Some($extrinsic.address_ty.id);
+        $runtime.signature = Some($extrinsic.signature_ty.id);
+        for api in $apis {
+            for method in api.methods {
+                let name = format!("{}_{}", api.name, method.name);
+                $runtime.api_results.insert(name, method.output.id);
+            }
+        }
+    };
+}
+
 fn from_v14(metadata: v14::RuntimeMetadataV14) -> Runtime {
     let mut runtime = empty(metadata.types);
-    for pallet in metadata.pallets {
-        let (storage_prefix, entries) = match pallet.storage {
-            Some(storage) => (storage.prefix, storage.entries),
-            None => (String::new(), Vec::new()),
-        };
-        let items = entries.into_iter();
-        let items = items.map(|entry| (entry.name, item(entry.ty, &entry.modifier, entry.default)));
-        let constants = pallet.constants.into_iter();
-        let constants = constants.map(|constant| (constant.name, constant.value));
-        let found = Pallet {
-            index: pallet.index,
-            calls: pallet.calls.map(|calls| calls.ty.id),
-            errors: pallet.error.map(|error| error.ty.id),
-            storage_prefix,
-            storage: items.collect(),
-            constants: constants.collect(),
-        };
-        runtime.pallets.insert(pallet.name, found);
-    }
-    let extensions = metadata.extrinsic.signed_extensions.into_iter();
-    runtime.extensions = extensions
-        .map(|found| Extension {
-            name: found.identifier,
-            extra: found.ty.id,
-            additional: found.additional_signed.id,
-        })
-        .collect();
+    read_pallets!(runtime, metadata.pallets);
+    read_extensions!(runtime, metadata.extrinsic);
     // Here only the parameters of the extrinsic's type say the other types.
     if let Some(extrinsic) = runtime.types.resolve(metadata.extrinsic.ty.id) {
         let parameter = |name: &str| {
@@ -228,65 +259,15 @@ fn from_v14(metadata: v14::RuntimeMetadataV14) -> Runtime {
 
 fn from_v15(metadata: v15::RuntimeMetadataV15) -> Runtime {
     let mut runtime = empty(metadata.types);
-    for pallet in metadata.pallets {
-        let (storage_prefix, entries) = match pallet.storage {
-            Some(storage) => (storage.prefix, storage.entries),
-            None => (String::new(), Vec::new()),
-        };
-        let items = entries.into_iter();
-        let items = items.map(|entry| (entry.name, item(entry.ty, &entry.modifier, entry.default)));
-        let constants = pallet.constants.into_iter();
-        let constants = constants.map(|constant| (constant.name, constant.value));
-        let found = Pallet {
-            index: pallet.index,
-            calls: pallet.calls.map(|calls| calls.ty.id),
-            errors: pallet.error.map(|error| error.ty.id),
-            storage_prefix,
-            storage: items.collect(),
-            constants: constants.collect(),
-        };
-        runtime.pallets.insert(pallet.name, found);
-    }
-    let extensions = metadata.extrinsic.signed_extensions.into_iter();
-    runtime.extensions = extensions
-        .map(|found| Extension {
-            name: found.identifier,
-            extra: found.ty.id,
-            additional: found.additional_signed.id,
-        })
-        .collect();
-    runtime.address = Some(metadata.extrinsic.address_ty.id);
-    runtime.signature = Some(metadata.extrinsic.signature_ty.id);
-    for api in metadata.apis {
-        for method in api.methods {
-            let name = format!("{}_{}", api.name, method.name);
-            runtime.api_results.insert(name, method.output.id);
-        }
-    }
+    read_pallets!(runtime, metadata.pallets);
+    read_extensions!(runtime, metadata.extrinsic);
+    read_types!(runtime, metadata.extrinsic, metadata.apis);
     runtime
 }
 
 fn from_v16(metadata: v16::RuntimeMetadataV16) -> Result<Runtime, Error> {
     let mut runtime = empty(metadata.types);
-    for pallet in metadata.pallets {
-        let (storage_prefix, entries) = match pallet.storage {
-            Some(storage) => (storage.prefix, storage.entries),
-            None => (String::new(), Vec::new()),
-        };
-        let items = entries.into_iter();
-        let items = items.map(|entry| (entry.name, item(entry.ty, &entry.modifier, entry.default)));
-        let constants = pallet.constants.into_iter();
-        let constants = constants.map(|constant| (constant.name, constant.value));
-        let found = Pallet {
-            index: pallet.index,
-            calls: pallet.calls.map(|calls| calls.ty.id),
-            errors: pallet.error.map(|error| error.ty.id),
-            storage_prefix,
-            storage: items.collect(),
-            constants: constants.collect(),
-        };
-        runtime.pallets.insert(pallet.name, found);
-    }
+    read_pallets!(runtime, metadata.pallets);
     let extrinsic = metadata.extrinsic;
     if !extrinsic.versions.contains(&4) {
         return Err(runtime.missing("extrinsics of version 4"));
@@ -308,13 +289,6 @@ fn from_v16(metadata: v16::RuntimeMetadataV16) -> Result<Runtime, Error> {
             additional: found.implicit.id,
         });
     }
-    runtime.address = Some(extrinsic.address_ty.id);
-    runtime.signature = Some(extrinsic.signature_ty.id);
-    for api in metadata.apis {
-        for method in api.methods {
-            let name = format!("{}_{}", api.name, method.name);
-            runtime.api_results.insert(name, method.output.id);
-        }
-    }
+    read_types!(runtime, extrinsic, metadata.apis);
     Ok(runtime)
 }

@@ -1,5 +1,5 @@
-//! Encryption to a future round of drand's quicknet: whoever has the round's public signature can
-//! decrypt, nobody can before.
+//! Encryption to a future round of drand's quicknet. Nobody can decrypt a message before drand
+//! publishes the signature of its round; afterwards everybody can.
 //!
 //! Identity-based encryption after Boneh and Franklin (CRYPTO 2001, "FullIdent") over BLS12-381 wraps
 //! a key of AES-256-GCM, as in "tlock: Practical Timelock Encryption from Threshold BLS" (Gailly,

@@ -1,25 +1,16 @@
-//! The bytes of calls against the metadata of real runtimes. A copy of one of 2026 is read where it
-//! is there: `NASCHAIN_CHAIN_METADATA` or ../../shared/chain/subtensor-devnet-v16.scale.
-
-use std::path::PathBuf;
+//! The bytes of calls against the metadata of a runtime of 2026 (specification 423, version 16), in
+//! the file that `NASCHAIN_CHAIN_METADATA` names.
 
 use naschain_bittensor::{Argument, Error, Runtime, SigningTerms};
 use naschain_identity::Hotkey;
 
 fn newer_runtime() -> Option<Runtime> {
-    let beside = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../shared/chain/subtensor-devnet-v16.scale"
-    );
-    let set = std::env::var_os("NASCHAIN_CHAIN_METADATA");
-    let path = set.map_or_else(|| PathBuf::from(beside), PathBuf::from);
-    match std::fs::read(&path) {
-        Ok(bytes) => Some(Runtime::decode(metadata(&bytes), 423, 1).unwrap()),
-        Err(_) => {
-            println!("skipped: there is no metadata in {}", path.display());
-            None
-        }
-    }
+    let Some(path) = std::env::var_os("NASCHAIN_CHAIN_METADATA") else {
+        println!("skipped: NASCHAIN_CHAIN_METADATA names no file of metadata");
+        return None;
+    };
+    let bytes = std::fs::read(&path).unwrap();
+    Some(Runtime::decode(metadata(&bytes), 423, 1).unwrap())
 }
 
 /// Some files have the answer of the runtime's call around the metadata.

@@ -1,5 +1,7 @@
 //! The results of a run: ended jobs and members of the Pareto front.
 
+use std::cmp::Reverse;
+
 use naschain_consensus::{Failure, JobId, MinerId, Row, Verdict};
 use naschain_core::{Genome, Measurement};
 use naschain_nsga::Outcome;
@@ -28,6 +30,24 @@ pub struct EndedJob {
     pub proofs: Vec<Option<Proof>>,
 }
 
+impl EndedJob {
+    /// What the miners agreed on, if the job has a result.
+    pub fn result(&self) -> Option<Measurement> {
+        self.verdict.consensus.filter(|_| self.failure.is_none())
+    }
+
+    /// The outcome that the job reports to the search.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match (self.result(), &self.failure) {
+            (Some(m), _) => {
+                Outcome::objectives([m.accuracy.percent(), m.params as f64, m.flops as f64])
+            }
+            (None, Some(failure)) => Outcome::Failed(failure.to_string()),
+            (None, None) => Outcome::Failed("no two miners agreed".to_owned()),
+        }
+    }
+}
+
 /// A network of the Pareto front.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrontMember {
@@ -39,13 +59,10 @@ pub struct FrontMember {
     pub measurement: Measurement,
 }
 
-/// What the search is told of a job that ended.
-pub(crate) fn outcome_of(verdict: &Verdict, failure: Option<&Failure>) -> Outcome {
-    match (verdict.consensus, failure) {
-        (Some(m), None) => {
-            Outcome::objectives([m.accuracy.percent(), m.params as f64, m.flops as f64])
-        }
-        (_, Some(failure)) => Outcome::Failed(failure.to_string()),
-        (None, None) => Outcome::Failed("no two miners agreed".to_owned()),
+impl FrontMember {
+    /// The order of a front: most accurate first, then the smallest.
+    pub fn order(&self) -> impl Ord + use<> {
+        let m = self.measurement;
+        (Reverse(m.accuracy), m.params, m.flops, self.job)
     }
 }

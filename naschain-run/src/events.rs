@@ -207,7 +207,7 @@ impl Publisher {
             self.front = front;
         }
         let generation = state.search().generation();
-        let of = state.spec().search.generations;
+        let of = state.search().config().generations;
         if generation != self.generation && generation <= of {
             public_events.push(PublicEvent::Generation {
                 number: generation,

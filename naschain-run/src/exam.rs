@@ -16,6 +16,9 @@ use crate::spec::RunSpec;
 const MAX_FLOPS: u64 = 20_000_000_000;
 /// Minimum number of images, so that every layer computes something.
 const MIN_IMAGES: usize = 8;
+/// Maximum number of epochs: networks so small that more are needed to reach [`MAX_FLOPS`] spend
+/// their time elsewhere.
+const MAX_EPOCHS: u64 = 30;
 
 /// `POST /v1/join` answers 202 with this where a hotkey has to be examined first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +34,8 @@ pub struct Exam {
     pub training_seed: u64,
     /// Number of training images, and of validation images.
     pub images: usize,
+    /// Number of epochs.
+    pub epochs: u32,
 }
 
 impl Exam {
@@ -44,25 +49,29 @@ impl Exam {
         let mut stream = Stream::new(seed, Purpose::Simulation, 0, 0);
         let genome = space.canonical(&space.random_genome(&mut stream)?)?;
         let costs = space.decode(&genome)?.costs()?;
-        // Backward passes cost twice a forward pass.
-        let affordable = MAX_FLOPS / costs.flops.saturating_mul(3).max(1);
+        // A forward pass for training and one for validation; a backward pass costs twice as much.
+        let affordable = MAX_FLOPS / costs.flops.saturating_mul(4).max(1);
         let available = recipe.train_images.min(recipe.validation_images);
-        let images = usize::try_from(affordable).unwrap_or(available);
+        let images = usize::try_from(affordable)
+            .unwrap_or(available)
+            .clamp(MIN_IMAGES, available.max(MIN_IMAGES));
+        let epochs = (affordable / images as u64).clamp(1, MAX_EPOCHS);
         Ok(Exam {
             run: spec.digest(),
             exam,
             genome,
             training_seed: stream.next_u64(),
-            images: images.clamp(MIN_IMAGES, available.max(MIN_IMAGES)),
+            images,
+            epochs: epochs as u32,
         })
     }
 
-    /// The recipe of the examination in a run with this recipe: one epoch over a few images.
+    /// The recipe of the examination in a run with this recipe: a few epochs over a few images.
     pub fn recipe(&self, recipe: &Recipe) -> Recipe {
         let mut exam = recipe.clone();
         exam.seed = self.training_seed;
         exam.split_seed = None;
-        exam.epochs = 1;
+        exam.epochs = self.epochs;
         exam.warmup_epochs = 0;
         exam.train_images = self.images;
         exam.validation_images = self.images;
@@ -90,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn examinations_differ_and_are_small() {
+    fn examinations_differ_and_cost_a_second() {
         let draw = |secret, channels| Exam::draw(&spec(channels), 1, &[secret; 32]).unwrap();
         assert_eq!(draw(5, 8), draw(5, 8));
         assert_ne!(draw(5, 8).training_seed, draw(6, 8).training_seed);
@@ -98,8 +107,13 @@ mod tests {
             let exam = draw(7, channels);
             let spec = spec(channels);
             let flops = spec.costs_of(&exam.genome).unwrap().flops;
-            let cost = 3 * flops * exam.images as u64;
+            let cost = 4 * flops * exam.images as u64 * u64::from(exam.epochs);
             assert!(cost <= MAX_FLOPS || exam.images == MIN_IMAGES, "{cost}");
+            // It is no less than it may be, so that a name has its price.
+            assert!(
+                cost > MAX_FLOPS / 2 || u64::from(exam.epochs) == MAX_EPOCHS,
+                "{cost}"
+            );
             exam.recipe(&spec.recipe).validate().unwrap();
         }
     }

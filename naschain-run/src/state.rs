@@ -10,7 +10,7 @@ use naschain_core::{Digest, Genome, MacroSpace};
 use naschain_nsga::{Ask, CandidateId, Pace, Search};
 use serde::{Deserialize, Serialize};
 
-use crate::ended_job::{EndedJob, FrontMember, outcome_of};
+use crate::ended_job::{EndedJob, FrontMember};
 use crate::error::Error;
 use crate::proof::Proof;
 use crate::secret::RunSecret;
@@ -35,8 +35,6 @@ struct Parts {
     genomes: BTreeMap<JobId, Genome>,
     #[serde(rename = "closed")]
     ended: Vec<EndedJob>,
-    /// Answers counted so far in jobs that are still open.
-    open_answers: usize,
     /// How many events were applied; the number of the last one.
     events: u64,
     /// The number of the first answer to each open job.
@@ -59,7 +57,6 @@ impl RunState {
             board: JobBoard::new(spec.rules.clone(), spec.search.seed)?,
             genomes: BTreeMap::new(),
             ended: Vec::new(),
-            open_answers: 0,
             events: 0,
             first_answers: BTreeMap::new(),
             proofs: BTreeMap::new(),
@@ -122,12 +119,14 @@ impl RunState {
         event: Event,
         proof: Option<&Proof>,
     ) -> Result<Vec<Action>, Rejected> {
-        if let Event::Reveal { secret } = event {
-            self.reveal(secret)?;
-        }
-        let extends = matches!(event, Event::Extend { .. });
-        if let Event::Extend { generations } = event {
-            self.extend(generations)?;
+        let mut may_propose = false;
+        match event {
+            Event::Reveal { secret } => self.reveal(secret)?,
+            Event::Extend { generations } => {
+                self.extend(generations)?;
+                may_propose = true;
+            }
+            _ => {}
         }
         let event = self.with_checked_costs(event);
         let is_tick = matches!(event, Event::Tick);
@@ -141,9 +140,8 @@ impl RunState {
             return Ok(actions);
         }
         self.parts.events += 1;
-        let mut may_propose = extends;
         for action in &actions {
-            self.count_answers(action);
+            self.note_answer(action);
             let (job, rows, verdict, failure) = match action.clone() {
                 Action::Closed { job, rows, verdict } => (job, rows, verdict, None),
                 Action::Failed {
@@ -154,23 +152,22 @@ impl RunState {
                 } => (job, rows, verdict, Some(failure)),
                 _ => continue,
             };
-            let outcome = outcome_of(&verdict, failure.as_ref());
-            self.parts
-                .search
-                .tell(CandidateId(job.0), outcome)
-                .expect("the board ends each job once");
             may_propose = true;
-            let proofs = self.proofs_of(job, &rows);
-            self.scores.record(&rows, &verdict);
-            self.index_of.insert(job, self.parts.ended.len());
-            self.parts.ended.push(EndedJob {
+            let ended = EndedJob {
                 job,
                 genome: self.parts.genomes[&job].clone(),
+                proofs: self.proofs_of(job, &rows),
                 rows,
                 verdict,
                 failure,
-                proofs,
-            });
+            };
+            self.parts
+                .search
+                .tell(CandidateId(job.0), ended.outcome())
+                .expect("the board ends each job once");
+            self.scores.record(&ended.rows, &ended.verdict);
+            self.index_of.insert(job, self.parts.ended.len());
+            self.parts.ended.push(ended);
         }
         if may_propose {
             self.open_jobs(now, &mut actions);
@@ -238,7 +235,7 @@ impl RunState {
         rows.iter().map(proof).collect()
     }
 
-    fn count_answers(&mut self, action: &Action) {
+    fn note_answer(&mut self, action: &Action) {
         let number = self.parts.events;
         match action {
             Action::Filled { job, .. }
@@ -253,15 +250,6 @@ impl RunState {
             }
             _ => {}
         }
-        let before = self.parts.open_answers;
-        self.parts.open_answers = match action {
-            Action::Filled { .. } | Action::Moved { .. } => before + 1,
-            Action::Closed { rows, .. } | Action::Failed { rows, .. } => {
-                before.saturating_sub(rows.len())
-            }
-            Action::NewRound { verdict, .. } => before.saturating_sub(verdict.agreed.len()),
-            _ => before,
-        };
     }
 
     /// Opens jobs for the candidates that the search proposes.
@@ -347,15 +335,10 @@ impl RunState {
         first.map_or(self.parts.events, |first| first - 1)
     }
 
-    /// The number of finished trainings, in ended and in open jobs.
-    pub fn trainings_done(&self) -> usize {
-        self.parts.ended.len() * self.spec.rules.seats + self.parts.open_answers
-    }
-
-    /// The maximum number of trainings of the search, without additional rounds.
-    pub fn max_trainings(&self) -> usize {
+    /// The maximum number of networks that the search evaluates.
+    pub fn max_networks(&self) -> usize {
         let search = self.parts.search.config();
-        search.population * search.generations * self.spec.rules.seats
+        search.population * search.generations
     }
 
     /// Whether every job of the whole search has ended.
@@ -381,10 +364,7 @@ impl RunState {
         };
         let front = self.parts.search.front();
         let mut members: Vec<_> = front.iter().filter_map(|point| member(point.id)).collect();
-        members.sort_by_key(|member| {
-            let m = member.measurement;
-            (std::cmp::Reverse(m.accuracy), m.params, m.flops, member.job)
-        });
+        members.sort_by_key(FrontMember::order);
         members
     }
 }

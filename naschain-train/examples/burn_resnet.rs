@@ -13,8 +13,8 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use naschain_core::{Augmentation, Digest, Recipe};
 use naschain_train::burn::{
-    Conv3, ExactOps, ExactSchedule, ExactSgd, GlobalAverage, Initial, Join, Linear, Map, MaxPool2,
-    MiniBatches, NormRelu, PixelConv3, cross_entropy, digest,
+    Conv3, ExactInitializer, ExactOps, ExactSchedule, ExactSgd, GlobalAverage, Join, Linear, Map,
+    MaxPool2, MiniBatches, NormRelu, PixelConv3, cross_entropy, digest,
 };
 use naschain_train::{Dataset, Isa};
 use rayon::ThreadPoolBuilder;
@@ -27,7 +27,7 @@ struct Residual<B: Backend> {
 }
 
 impl<B: ExactOps> Residual<B> {
-    fn new(channels: usize, initial: &mut Initial<B>) -> Self {
+    fn new(channels: usize, initial: &mut ExactInitializer<B>) -> Self {
         Residual {
             norms: [(); 2].map(|()| NormRelu::new(channels, initial)),
             convs: [(); 2].map(|()| Conv3::new(channels, initial)),
@@ -54,7 +54,7 @@ struct ResNet<B: Backend> {
 }
 
 impl<B: ExactOps> ResNet<B> {
-    fn new(initial: &mut Initial<B>) -> Self {
+    fn new(initial: &mut ExactInitializer<B>) -> Self {
         ResNet {
             stem: PixelConv3::new(1, 8, initial),
             narrow: Residual::new(8, initial),
@@ -84,7 +84,7 @@ fn trained(isa: Isa) -> Result<Digest, naschain_train::Error> {
     (recipe.epochs, recipe.batch_size) = (2, 64);
     (recipe.train_images, recipe.validation_images) = (1000, 397);
     recipe.augmentation = Augmentation::default();
-    let mut network = ResNet::<Autodiff<Flex>>::new(&mut Initial::new(1, &device));
+    let mut network = ResNet::<Autodiff<Flex>>::new(&mut ExactInitializer::new(1, &device));
     let mini_batches = MiniBatches::new(&digits, &recipe)?;
     let mut optimizer = ExactSgd::<Flex>::new(&recipe);
     let mut schedule = ExactSchedule::new(&recipe, mini_batches.steps());

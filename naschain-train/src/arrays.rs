@@ -137,4 +137,46 @@ mod tests {
             planes.iter().copied().collect::<Vec<_>>()
         );
     }
+
+    #[test]
+    fn logits_are_those_of_the_pixels_in_order() {
+        let digits = crate::Dataset::digits();
+        let space = naschain_core::MacroSpace {
+            phases: 1,
+            nodes: 2,
+            input: digits.shape,
+            init_channels: 4,
+            classes: digits.classes,
+        };
+        let genome = "10".parse().unwrap();
+        let mut recipe = naschain_core::Recipe::default();
+        (recipe.epochs, recipe.train_images, recipe.validation_images) = (1, 64, 64);
+        let (architecture, options) = (space.decode(&genome).unwrap(), Options::default());
+        let mut proceed = |_: &_| std::ops::ControlFlow::Continue(());
+        let trained = crate::train(&architecture, &digits, &recipe, options, &mut proceed).unwrap();
+        let model = Model::new(&space, &genome, &digits, &recipe, trained).unwrap();
+
+        let pixels = Array4::from_shape_fn((3, 1, 8, 8), |(image, _, y, x)| {
+            (60 * image + 7 * y + x) as f32
+        });
+        let flat: Vec<f32> = pixels.iter().copied().collect();
+        let expected = model.logits(&flat, options).unwrap();
+        let found = model.logits_of(pixels.view(), options).unwrap();
+        assert_eq!(found.dim(), (3, 10));
+        assert_eq!(found.iter().copied().collect::<Vec<_>>(), expected);
+        // The same images, stored with columns before rows.
+        let stored = pixels
+            .view()
+            .permuted_axes([0, 1, 3, 2])
+            .as_standard_layout()
+            .into_owned();
+        let back = stored.view().permuted_axes([0, 1, 3, 2]);
+        assert_eq!(model.logits_of(back, options).unwrap(), found);
+        let wide = Array4::<f32>::zeros((1, 1, 4, 16));
+        let error = model.logits_of(wide.view(), options).unwrap_err();
+        assert!(
+            matches!(error, Error::PixelCount { found: 64, .. }),
+            "{error}"
+        );
+    }
 }

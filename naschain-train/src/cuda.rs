@@ -26,7 +26,7 @@ use self::network::CudaNetwork;
 use crate::Isa;
 use crate::backend::Work;
 #[cfg(feature = "burn-cuda")]
-use crate::burn::{BurnTraining, CudaAutodiff, Place};
+use crate::burn::{BurnTraining, CudaAutodiff, ExactDevice};
 use crate::gpu::Gpu;
 use crate::{Device, Error};
 
@@ -53,7 +53,7 @@ pub(crate) fn run<W: Work>(index: usize, work: W) -> Result<W::Output, Error> {
 /// Runs on burn's CUDA backend.
 #[cfg(feature = "burn-cuda")]
 pub(crate) fn run_by_burn<W: Work>(index: usize, work: W) -> Result<W::Output, Error> {
-    let place = Place {
+    let place = ExactDevice {
         device: CudaDevice::new(index),
         isa: Isa::best(),
     };

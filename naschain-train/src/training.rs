@@ -160,7 +160,7 @@ pub fn train_from(
 }
 
 /// A build implements one version of the arithmetic only.
-fn check_arithmetic(recipe: &Recipe) -> Result<(), Error> {
+pub(crate) fn check_arithmetic(recipe: &Recipe) -> Result<(), Error> {
     match recipe.arithmetic {
         ARITHMETIC_VERSION => Ok(()),
         found => Err(Error::OtherArithmetic { found }),

@@ -13,8 +13,9 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use naschain_core::{Augmentation, Digest, MacroSpace, Recipe};
 use naschain_train::burn::{
-    Conv3, Cuda, CudaAutodiff, ExactOps, ExactSchedule, ExactSgd, GlobalAverage, Initial, Linear,
-    Map, MaxPool2, MiniBatches, NormRelu, PixelConv3, Place, cross_entropy, digest, train,
+    Conv3, Cuda, CudaAutodiff, ExactDevice, ExactInitializer, ExactOps, ExactSchedule, ExactSgd,
+    GlobalAverage, Linear, Map, MaxPool2, MiniBatches, NormRelu, PixelConv3, cross_entropy, digest,
+    train,
 };
 use naschain_train::{Dataset, Device, Isa, Options};
 
@@ -60,7 +61,7 @@ fn the_digest_is_that_of_the_cpu() -> Result<(), Box<dyn Error>> {
     let mut proceed = |_: &_| ControlFlow::Continue(());
     let options = Options::default();
     let right = naschain_train::train(&architecture, &digits, &recipe, options, &mut proceed)?;
-    let place = Place {
+    let place = ExactDevice {
         device: Default::default(),
         isa: Isa::best(),
     };
@@ -79,7 +80,7 @@ struct Residual<B: Backend> {
 }
 
 impl<B: ExactOps> Residual<B> {
-    fn new(initial: &mut Initial<B>) -> Self {
+    fn new(initial: &mut ExactInitializer<B>) -> Self {
         Residual {
             stem: PixelConv3::new(1, 9, initial),
             norms: [(); 2].map(|()| NormRelu::new(9, initial)),
@@ -111,7 +112,7 @@ fn recipe() -> Recipe {
 fn residual_digest<B: ExactOps>() -> Result<Digest, naschain_train::Error> {
     let device = Default::default();
     let (digits, recipe) = (Dataset::digits(), recipe());
-    let mut network = Residual::<Autodiff<B>>::new(&mut Initial::new(1, &device));
+    let mut network = Residual::<Autodiff<B>>::new(&mut ExactInitializer::new(1, &device));
     let mini_batches = MiniBatches::new(&digits, &recipe)?;
     let mut optimizer = ExactSgd::<B>::new(&recipe);
     let mut schedule = ExactSchedule::new(&recipe, mini_batches.steps());

@@ -112,12 +112,12 @@ fn step(criterion: &mut Criterion) {
 #[cfg(feature = "burn")]
 fn burn_step(criterion: &mut Criterion) {
     use naschain_train::Isa;
-    use naschain_train::burn::{CpuAutodiff, Place, train};
+    use naschain_train::burn::{CpuAutodiff, ExactDevice, train};
 
     let mut group = criterion.benchmark_group("training step");
     group.sample_size(10);
     group.throughput(Throughput::Elements((STEPS * BATCH) as u64));
-    let place = Place::<CpuAutodiff> {
+    let place = ExactDevice::<CpuAutodiff> {
         device: Default::default(),
         isa: Isa::best(),
     };

@@ -14,35 +14,23 @@ use crate::artifacts::results::Results;
 use crate::artifacts::{plot, report};
 use crate::journal::run_folder::write_whole;
 use crate::journal::secret::read_secret;
-use naschain_run::{FrontMember, RunSpec, RunState};
+use naschain_run::{FrontMember, RunSpec};
 
-/// Writes `front.svg`, `report.html` and `front.json`, and returns what they show.
-pub(crate) fn write_front(
-    dir: &Path,
-    state: &RunState,
-    models: Vec<FrontModel>,
-) -> Result<Results> {
-    let spec = state.spec();
+/// Writes `front.svg`, `report.html` and `front.json`.
+pub(crate) fn write_front(results: &Results) -> Result<()> {
+    let (dir, spec) = (&results.dir, &results.spec);
     let title = format!(
         "{}: {} genomes evaluated, seed {}",
         spec.data.name,
-        state.ended_jobs().len(),
+        results.ended.len(),
         spec.search.seed
     );
-    let results = Results {
-        dir: dir.to_owned(),
-        spec: spec.clone(),
-        ended: state.ended_jobs().to_vec(),
-        front: state.front(),
-        models,
-    };
-    let svg = plot::front_svg(&results, &title)?;
+    let svg = plot::front_svg(results, &title)?;
     write_whole(&dir.join("front.svg"), svg.as_bytes())?;
-    let html = report::report_html(&results, &title)?;
+    let html = report::report_html(results, &title)?;
     write_whole(&dir.join(report::REPORT_FILE), html.as_bytes())?;
     let json = serde_json::to_string_pretty(&results.models)?;
-    write_whole(&dir.join(FRONT_FILE), json.as_bytes())?;
-    Ok(results)
+    write_whole(&dir.join(FRONT_FILE), json.as_bytes())
 }
 
 /// Trains every network of the front again, tests it, and writes its model. `done` is called after

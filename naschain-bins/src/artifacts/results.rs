@@ -1,6 +1,5 @@
 //! The results of a run as its folder holds them, finished or not.
 
-use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -68,8 +67,7 @@ impl Results {
 
 /// The networks on which miners agreed, in the order in which their jobs ended.
 pub(crate) fn measured(ended: &[EndedJob]) -> impl Iterator<Item = (&EndedJob, Measurement)> {
-    let accepted = ended.iter().filter(|job| job.failure.is_none());
-    accepted.filter_map(|job| Some((job, job.verdict.consensus?)))
+    ended.iter().filter_map(|job| Some((job, job.result()?)))
 }
 
 /// The non-dominated networks, most accurate first; of equal ones the first job.
@@ -85,11 +83,7 @@ fn front_of(ended: &[EndedJob]) -> Result<Vec<FrontMember>> {
             measurement: *measurement,
         })
         .collect();
-    let order = |member: &FrontMember| {
-        let m = member.measurement;
-        (Reverse(m.accuracy), m.params, m.flops, member.job)
-    };
-    front.sort_by_key(order);
+    front.sort_by_key(FrontMember::order);
     front.dedup_by_key(|member| {
         let m = member.measurement;
         (m.accuracy, m.params, m.flops)

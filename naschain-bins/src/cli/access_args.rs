@@ -57,8 +57,8 @@ pub(crate) struct AccessArgs {
     /// Also serve the reference network's Python miners and validators
     #[arg(long)]
     pub(crate) legacy: bool,
-    /// File of credentials for --legacy, UID:TOKEN on each line [default: no authentication of
-    /// uids]
+    /// File of credentials for --legacy, UID:TOKEN on each line; required unless --unsigned or
+    /// --allow-list is given
     #[arg(long, value_name = "FILE", requires = "legacy")]
     legacy_credentials: Option<PathBuf>,
     /// Number of uids of the reference network's subnet, for --legacy: uids must be smaller
@@ -99,6 +99,12 @@ impl AccessArgs {
                 self.legacy_uids
             );
         }
+        // Their leases have no heartbeats and last for a whole job: a few requests in the names of
+        // uids that nobody owns would hold the seats of all jobs for a day.
+        ensure!(
+            !self.legacy || self.unsigned || self.allow_list.is_some() || credentials.is_some(),
+            "--legacy needs --legacy-credentials FILE, with a token for each uid, or an --allow-list that names the uids: without them any stranger could act as all uids and hold every job; if all machines are yours, use --unsigned"
+        );
         Ok(Opened {
             access: Access {
                 hotkey,
@@ -177,7 +183,7 @@ impl Opened {
         tracing::info!("{}", suitability::describe_rule(rule));
         if self.credentials.is_none() {
             tracing::warn!(
-                "--legacy without --legacy-credentials: any client that reaches this address can act as any uid"
+                "--legacy without --legacy-credentials: any client that reaches this address can act as any uid that may join"
             );
         }
         let legacy = Legacy {

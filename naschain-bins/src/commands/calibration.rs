@@ -1,15 +1,13 @@
 //! How long a search will take on this machine: a few steps of training are timed before it starts.
 
-use std::ops::ControlFlow;
 use std::time::Duration;
 
 use anyhow::Result;
-use naschain_core::{Purpose, Stream};
+use naschain_core::{Genome, Purpose, Stream};
 use naschain_run::RunSpec;
-use naschain_train::{Epoch, Options, train};
+use naschain_train::Options;
 
-use crate::clock;
-use crate::commands::speed::synthetic_images;
+use crate::commands::speed::{measured_run, synthetic_images};
 
 /// Random networks whose costs are averaged, and those that are timed.
 const COUNTED: usize = 64;
@@ -62,21 +60,22 @@ impl Calibration {
 /// FLOPs of the training of a random network, on average.
 fn average_flops(spec: &RunSpec) -> f64 {
     let flops = (0..COUNTED).map(|index| {
-        let mut stream = Stream::new(spec.search.seed, Purpose::Simulation, 1, index as u64);
-        let genome = spec.space.random_genome(&mut stream);
+        let genome = network(spec, index);
         genome.map_or(0, |genome| spec.training_flops(&genome)) as f64
     });
     flops.sum::<f64>() / COUNTED as f64
 }
 
+fn network(spec: &RunSpec, index: usize) -> Result<Genome> {
+    let mut stream = Stream::new(spec.search.seed, Purpose::Simulation, 1, index as u64);
+    Ok(spec.space.random_genome(&mut stream)?)
+}
+
 /// FLOPs and seconds of some training steps of a random network.
 fn timed(spec: &RunSpec, options: Options, index: usize) -> Result<(f64, f64)> {
-    let mut stream = Stream::new(spec.search.seed, Purpose::Simulation, 1, index as u64);
-    let genome = spec.space.random_genome(&mut stream)?;
-    let architecture = spec.space.decode(&genome)?;
+    let architecture = spec.space.decode(&network(spec, index)?)?;
     let per_image = 3.0 * architecture.costs()?.flops as f64;
     let mut recipe = spec.recipe.clone();
-    // The first epoch is the warm-up.
     (
         recipe.epochs,
         recipe.warmup_epochs,
@@ -91,13 +90,8 @@ fn timed(spec: &RunSpec, options: Options, index: usize) -> Result<(f64, f64)> {
             recipe.train_images + 1,
             spec.space.classes,
         )?;
-        let mut ends = Vec::new();
-        let mut note = |_: &Epoch| {
-            ends.push(clock::now());
-            ControlFlow::Continue(())
-        };
-        train(&architecture, &dataset, &recipe, options, &mut note)?;
-        let took = ends[1].duration_since(ends[0]);
+        let run = measured_run(&architecture, &dataset, &recipe, options)?;
+        let took = run.ended.duration_since(run.started);
         if took >= ENOUGH || steps >= 1 << 12 {
             return Ok((per_image * recipe.train_images as f64, took.as_secs_f64()));
         }

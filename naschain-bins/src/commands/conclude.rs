@@ -12,6 +12,7 @@ use crate::artifacts::front;
 use crate::artifacts::front_model::{FrontModel, read_front};
 use crate::artifacts::history::{HISTORY_FILE, History};
 use crate::artifacts::models::MODEL_FILE;
+use crate::artifacts::results::Results;
 use crate::artifacts::table::front_table;
 use crate::cli::printable::printable;
 use crate::cli::program::print;
@@ -66,41 +67,40 @@ pub(crate) async fn conclude(
     dataset: &Arc<Dataset>,
     options: naschain_train::Options,
 ) -> Result<Option<String>> {
-    let front = coordinator.with_state(RunState::front).await;
-    let spec = coordinator.spec().clone();
-    // A finished run that is served again need not train its models again.
-    let models = match stored_models(dir, &front) {
-        Some(models) => models,
-        None => {
-            let bar = bar(
-                front.len() as u64,
-                "training the front's models: {pos}/{len}",
-            );
-            let (dir, dataset, members) = (dir.to_owned(), dataset.clone(), front.clone());
-            let spec = spec.clone();
-            let work = move || {
-                let done = || bar.inc(1);
-                let models = front::write_models(&dir, &spec, &members, &dataset, options, &done);
-                bar.finish_and_clear();
-                models
-            };
-            tokio::task::spawn_blocking(work).await??
-        }
+    let copied = |state: &RunState| (state.ended_jobs().to_vec(), state.front());
+    let (ended, front) = coordinator.with_state(copied).await;
+    let mut results = Results {
+        dir: dir.to_owned(),
+        spec: coordinator.spec().clone(),
+        ended,
+        front,
+        models: Vec::new(),
     };
-    let wrong = models.iter().filter(|m| m.digest != m.model_digest).count();
-    let results = coordinator
-        .with_state(|state| front::write_front(dir, state, models))
-        .await?;
-    if front.is_empty() {
-        return Ok(Some(coordinator.with_state(no_front).await));
+    let dataset = dataset.clone();
+    // On a thread of its own, and without the lock of the state: training, drawing and writing take
+    // from seconds to hours.
+    let work = move || -> Result<Results> {
+        // A finished run that is served again need not train its models again.
+        results.models = match stored_models(&results.dir, &results.front) {
+            Some(models) => models,
+            None => trained_models(&results, &dataset, options)?,
+        };
+        front::write_front(&results)?;
+        Ok(results)
+    };
+    let results = tokio::task::spawn_blocking(work).await??;
+    if results.front.is_empty() {
+        return Ok(Some(no_front(&results.ended)));
     }
+    let models = results.models.iter();
+    let wrong = models.filter(|m| m.digest != m.model_digest).count();
     let mut text = front_table(&results);
     if wrong > 0 {
         text += &format!(
             "{wrong} digests were not reproduced on this machine; see the warnings above\n"
         );
     }
-    if let Some(failed) = coordinator.with_state(failed_networks).await {
+    if let Some(failed) = failed_networks(&results.ended) {
         text += &(failed + "\n");
     }
     text += &format!(
@@ -111,9 +111,22 @@ pub(crate) async fn conclude(
     Ok(None)
 }
 
+fn trained_models(
+    results: &Results,
+    dataset: &Dataset,
+    options: naschain_train::Options,
+) -> Result<Vec<FrontModel>> {
+    let (dir, spec, front) = (&results.dir, &results.spec, &results.front);
+    let length = front.len() as u64;
+    let bar = bar(length, "training the front's models: {pos}/{len}");
+    let done = || bar.inc(1);
+    let models = front::write_models(dir, spec, front, dataset, options, &done);
+    bar.finish_and_clear();
+    models
+}
+
 /// How many networks have no result, with the reason of the first one; `None` if all have one.
-pub(crate) fn failed_networks(state: &RunState) -> Option<String> {
-    let ended = state.ended_jobs();
+pub(crate) fn failed_networks(ended: &[EndedJob]) -> Option<String> {
     let mut failed = ended.iter().filter(|job| job.failure.is_some());
     let first = failed.next()?;
     let reason = reason_of(first);
@@ -141,10 +154,9 @@ fn reason_of(job: &EndedJob) -> String {
 }
 
 /// Why no network has a result, with the reason of the first one.
-fn no_front(state: &RunState) -> String {
-    let count = state.ended_jobs().len();
-    let first = state.ended_jobs().first();
-    let first = first.map(|job| {
+fn no_front(ended: &[EndedJob]) -> String {
+    let count = ended.len();
+    let first = ended.first().map(|job| {
         let reason = reason_of(job);
         format!("; the first, {}: {}", job.genome, printable(&reason))
     });
@@ -167,10 +179,7 @@ fn stored_models(dir: &Path, front: &[naschain_run::FrontMember]) -> Option<Vec<
 
 /// Number of evaluated networks, and the maximum number that the search evaluates.
 pub(crate) async fn progress(coordinator: &Coordinator) -> (usize, usize) {
-    let numbers = |state: &RunState| {
-        let networks = state.max_trainings() / state.spec().rules.seats;
-        (state.ended_jobs().len(), networks)
-    };
+    let numbers = |state: &RunState| (state.ended_jobs().len(), state.max_networks());
     let numbers = coordinator.try_with_state(|state| state.map(numbers)).await;
     numbers.unwrap_or_default()
 }

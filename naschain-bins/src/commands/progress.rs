@@ -1,28 +1,23 @@
 //! Progress of a run: a bar on a terminal, lines in a log, and the time that is left.
 
-use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use naschain_consensus::JobId;
 use naschain_run::{EndedJob, RunState};
 
 use crate::clock;
 
 /// Time between two lines of a search without a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(30);
-/// How long the measured speed is mixed with the expected one. The first networks of a run may be
-/// small or large ones.
+/// For this long the expected speed still counts, because the first networks may be unusually small or
+/// large.
 const TRUSTED_AFTER_S: f64 = 10.0;
 
 /// Estimates how much of a run's work is done, in FLOPs: those of trainings are known exactly, and
 /// running trainings report their epochs.
 struct Estimate {
-    /// Of one training of each job that was opened.
-    flops: BTreeMap<JobId, f64>,
-    flops_sum: f64,
-    /// Number of ended jobs that `ended_flops` counts.
+    /// Number of ended jobs that `ended_flops` counts, one training of each.
     ended: usize,
     ended_flops: f64,
     started: Instant,
@@ -44,8 +39,6 @@ struct Left {
 impl Estimate {
     fn new(expected_rate: Option<f64>) -> Estimate {
         Estimate {
-            flops: BTreeMap::new(),
-            flops_sum: 0.0,
             ended: 0,
             ended_flops: 0.0,
             started: clock::now(),
@@ -54,62 +47,53 @@ impl Estimate {
         }
     }
 
+    /// Notes what is done at the first look.
+    fn begin(&mut self, state: &RunState) {
+        if self.done_before.is_none() {
+            self.done_before = Some(self.work(state).0);
+        }
+    }
+
     fn update(&mut self, state: &RunState) -> Left {
         let (done, total) = self.work(state);
-        let before = *self.done_before.get_or_insert(done);
+        let before = self.done_before.unwrap_or(0.0);
         let elapsed_s = clock::now().duration_since(self.started).as_secs_f64();
-        left(done - before, total - done, elapsed_s, self.expected_rate).of(done, total)
+        Left {
+            done: if total > 0.0 { done / total } else { 0.0 },
+            time: time_left(done - before, total - done, elapsed_s, self.expected_rate),
+        }
     }
 
     /// FLOPs that are done, and of the whole search. Genomes that are not known yet count as the
     /// average of those that are.
     fn work(&mut self, state: &RunState) -> (f64, f64) {
         let spec = state.spec();
-        for (job, genome) in state.genomes() {
-            self.flops.entry(job).or_insert_with(|| {
-                let flops = spec.training_flops(genome) as f64;
-                self.flops_sum += flops;
-                flops
-            });
-        }
         let ended = state.ended_jobs();
         for job in ended.iter().skip(self.ended) {
-            self.ended_flops += self.flops.get(&job.job).copied().unwrap_or(0.0);
+            self.ended_flops += spec.training_flops(&job.genome) as f64;
         }
         self.ended = ended.len();
         let seats = spec.rules.seats as f64;
-        let open = self.flops.iter().filter_map(|(job, flops)| {
-            let done = state.board().seats_done(*job)?;
-            Some(flops * done.min(seats))
-        });
-        let done = self.ended_flops * seats + open.sum::<f64>();
-        let networks = (state.max_trainings() / spec.rules.seats).max(self.flops.len()) as f64;
-        let total = self.flops_sum / (self.flops.len().max(1) as f64) * networks * seats;
-        (done, total.max(done))
-    }
-}
-
-/// The time that is left, and the share that is done.
-struct Remaining(Option<Duration>);
-
-impl Remaining {
-    fn of(self, done: f64, total: f64) -> Left {
-        Left {
-            done: if total > 0.0 { done / total } else { 0.0 },
-            time: self.0,
+        let (mut known, mut flops, mut done) = (ended.len(), self.ended_flops, self.ended_flops);
+        for (_, of_job, seats_done) in state.board().work() {
+            known += 1;
+            flops += of_job as f64;
+            done += of_job as f64 * seats_done.min(seats) / seats;
         }
+        let networks = state.max_networks().max(known) as f64;
+        let total = flops / known.max(1) as f64 * networks;
+        (done * seats, (total * seats).max(done * seats))
     }
 }
 
-/// `done` FLOPs took `elapsed_s` seconds; `rest` are left.
-fn left(done: f64, rest: f64, elapsed_s: f64, expected_rate: Option<f64>) -> Remaining {
+/// The time that `rest` FLOPs take, if `done` took `elapsed_s` seconds.
+fn time_left(done: f64, rest: f64, elapsed_s: f64, expected_rate: Option<f64>) -> Option<Duration> {
     let rate = match expected_rate {
         Some(expected) => (done + expected * TRUSTED_AFTER_S) / (elapsed_s + TRUSTED_AFTER_S),
         None if elapsed_s > 0.0 => done / elapsed_s,
         None => 0.0,
     };
-    let seconds = rest / rate;
-    Remaining(Duration::try_from_secs_f64(seconds).ok())
+    Duration::try_from_secs_f64(rest / rate).ok()
 }
 
 /// A duration in words, such as `7 min`: estimates are not known to the second.
@@ -174,9 +158,10 @@ impl Progress {
 
     /// Shows the state of the run.
     pub(crate) fn show(&mut self, state: &RunState) {
-        let left = self.estimate.update(state);
+        self.estimate.begin(state);
         match self.place {
             Place::Bar => {
+                let left = self.estimate.update(state);
                 self.bar.set_position((left.done * 1_000.0) as u64);
                 self.bar.set_message(summary(state, left));
             }
@@ -184,7 +169,7 @@ impl Progress {
                 let now = clock::now();
                 if now.duration_since(self.shown) >= LINE_INTERVAL {
                     self.shown = now;
-                    tracing::info!("{}", summary(state, left));
+                    tracing::info!("{}", summary(state, self.estimate.update(state)));
                 }
             }
             Place::Verdicts => {
@@ -195,6 +180,7 @@ impl Progress {
                     for line in others {
                         tracing::info!("{line}");
                     }
+                    let left = self.estimate.update(state);
                     tracing::info!("{last}; {}", summary(state, left));
                 }
             }
@@ -215,7 +201,7 @@ fn verdict(ended: &EndedJob) -> String {
         .iter()
         .filter(|agreed| **agreed)
         .count();
-    let result = match (&ended.verdict.consensus, &ended.failure) {
+    let result = match (ended.result(), &ended.failure) {
         (Some(m), _) => format!(
             "{agreed} of {} agree on {} %, {} parameters, {} FLOPs",
             ended.rows.len(),
@@ -237,7 +223,7 @@ fn summary(state: &RunState, left: Left) -> String {
     let best = best.map_or(String::new(), |m| format!(", best {} %", m.accuracy));
     let generations = state.search().config().generations;
     let generation = state.search().generation().min(generations);
-    let networks = state.max_trainings() / spec.rules.seats;
+    let networks = state.max_networks();
     let mut text = format!(
         "{} of {networks} networks, generation {generation} of {generations}{best}",
         state.ended_jobs().len()
@@ -282,7 +268,7 @@ mod tests {
     #[test]
     fn the_estimate_moves_from_the_expected_to_the_measured_speed() {
         let seconds = |done, elapsed_s, expected| {
-            let time = left(done, 1_000.0, elapsed_s, expected).0;
+            let time = time_left(done, 1_000.0, elapsed_s, expected);
             time.map(|time| time.as_secs_f64())
         };
         assert_eq!(seconds(0.0, 0.0, None), None);

@@ -113,15 +113,9 @@ async fn run_time_ms(dir: &Path, results: &Results) -> Result<Option<u64>> {
         return Ok(None);
     }
     let mut store = place.read(results.spec.digest()).await?;
-    let mut last = None;
-    loop {
-        let after = last.as_ref().map_or(0, |&(number, _)| number);
-        let entries = store.entries(after, 1000).await?;
-        let Some(entry) = entries.last() else { break };
-        last = Some((entry.number, entry.now_ms));
-    }
+    let last_ms = store.last_ms().await?;
     store.close().await?;
-    Ok(last.map(|(_, now_ms)| now_ms))
+    Ok(last_ms)
 }
 
 /// Formats milliseconds as hours, minutes and seconds.

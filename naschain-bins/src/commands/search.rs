@@ -182,14 +182,17 @@ async fn announce(
     if done >= total {
         return Ok(None);
     }
-    if let Some(failed) = coordinator.with_state(failed_networks).await {
+    if let Some(failed) = coordinator
+        .with_state(|state| failed_networks(state.ended_jobs()))
+        .await
+    {
         print(&(failed + "\n"))?;
     }
     let spec = coordinator.spec().clone();
     let measured = spec.clone();
     let measure = move || Calibration::measure(&measured, options, miners);
-    // Without it the search only cannot say how long it takes, as where a network needs more memory
-    // than is allowed.
+    // If this fails, the search runs all the same and only gives no estimate; a network may need more
+    // memory than is allowed.
     let Ok(calibration) = tokio::task::spawn_blocking(measure).await? else {
         return Ok(None);
     };

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::artifacts::drawing::network_svg;
-use crate::artifacts::layers::{layer_table, layers};
+use crate::artifacts::layers::layer_table;
 use crate::artifacts::models::Member;
 use crate::artifacts::results::{Results, measured};
 use crate::cli::genome_args::GenomeArgs;
@@ -51,7 +51,7 @@ pub fn show(args: &ShowArgs) -> Result<String> {
     );
     let mut text = format!("genome      {}\n", member.genome.grouped(space.phase_len()));
     text += &format!("validation  {validation}\ntest        {test}\n\n");
-    text += &layer_table(&layers(&architecture));
+    text += &layer_table(&architecture.layers()?, architecture.costs()?);
     text += &format!("\nwrote {}\n", out.display());
     Ok(text)
 }

@@ -127,10 +127,30 @@ pub fn speed(args: &SpeedArgs) -> Result<String> {
 }
 
 /// The measured epoch of one training.
-struct MeasuredRun {
-    started: Instant,
-    ended: Instant,
+pub(crate) struct MeasuredRun {
+    pub(crate) started: Instant,
+    pub(crate) ended: Instant,
     digest: Digest,
+}
+
+/// Trains for two epochs, of which the first is the warm-up.
+pub(crate) fn measured_run(
+    architecture: &Architecture,
+    dataset: &Dataset,
+    recipe: &Recipe,
+    options: Options,
+) -> Result<MeasuredRun> {
+    let mut ends = Vec::new();
+    let mut note = |_: &Epoch| {
+        ends.push(clock::now());
+        ControlFlow::Continue(())
+    };
+    let trained = train(architecture, dataset, recipe, options, &mut note)?;
+    Ok(MeasuredRun {
+        started: ends[0],
+        ended: ends[1],
+        digest: trained.measurement.digest,
+    })
 }
 
 fn runs(
@@ -140,19 +160,7 @@ fn runs(
     options: Options,
     count: u16,
 ) -> Result<Vec<MeasuredRun>> {
-    let one = || -> Result<MeasuredRun> {
-        let mut ends = Vec::new();
-        let mut note = |_: &Epoch| {
-            ends.push(clock::now());
-            ControlFlow::Continue(())
-        };
-        let trained = train(architecture, dataset, recipe, options, &mut note)?;
-        Ok(MeasuredRun {
-            started: ends[0],
-            ended: ends[1],
-            digest: trained.measurement.digest,
-        })
-    };
+    let one = || measured_run(architecture, dataset, recipe, options);
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..count).map(|_| scope.spawn(one)).collect();
         let joined = threads.into_iter().map(|thread| {

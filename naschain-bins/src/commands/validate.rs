@@ -120,8 +120,8 @@ pub async fn validate(cli: ValidateArgs) -> Result<()> {
         match validator.step(&cli, &client).await {
             Ok(true) => return Ok(()),
             Ok(false) => {}
-            // Once it has seen the run, nothing that a genomaster answers ends a validator that goes
-            // on: it would not set weights of other runs either.
+            // A validator that goes on survives any answer once it has seen the run: otherwise one
+            // bad genomaster would stop its weights for other runs.
             Err(error) if cli.goes_on() && (is_away(&error) || validator.observed.is_some()) => {
                 tracing::warn!(
                     "{}; retrying in {POLL_INTERVAL:?}",
@@ -218,13 +218,14 @@ impl Validator {
         };
         print(&(text + "\n"))?;
         let is_known = run.genomaster().is_some() || cli.unsigned;
+        let refusal = refusal(&report, is_known);
         if let (Some(chain), Some(first)) = (&self.chain, epochs.first()) {
-            match refusal(&report, is_known) {
+            match &refusal {
                 Some(refusal) => tracing::error!("{refusal}"),
                 None => chain.score(first.run, &epochs)?,
             }
         }
-        match self.outlets.set(&report, &epochs, is_known).await {
+        match self.outlets.set(&epochs, refusal.as_deref()).await {
             Err(error) if cli.watch && !finished => {
                 tracing::error!("{error:#}; retrying after the next jobs");
             }
@@ -240,7 +241,7 @@ impl Validator {
 /// Why this history pays nobody, if so. `is_known` says whether the genomaster has a hotkey, or needs
 /// none.
 fn refusal(report: &ScoringReport, is_known: bool) -> Option<String> {
-    // A forged history pays the names that its forger chose, also where the verdicts are recomputed.
+    // Whoever forges a history chooses whom it pays; recomputed verdicts do not help.
     if let Some(problem) = report.distrust() {
         return Some(format!("no weights are set: the genomaster's {problem}"));
     }
@@ -275,17 +276,12 @@ impl Outlets {
 
     /// Sets the weights of epochs that are not set yet. On the chain only the latest epoch is set:
     /// it would overwrite earlier ones, and the chain limits how often weights can be set.
-    /// `is_known` says whether the genomaster has a hotkey, or needs none.
-    async fn set(
-        &mut self,
-        report: &ScoringReport,
-        epochs: &[EpochWeights],
-        is_known: bool,
-    ) -> Result<()> {
+    /// `refusal` says why nothing may be set, if so.
+    async fn set(&mut self, epochs: &[EpochWeights], refusal: Option<&str>) -> Result<()> {
         if self.files.is_none() && self.btcli.is_none() {
             return Ok(());
         }
-        if let Some(refusal) = refusal(report, is_known) {
+        if let Some(refusal) = refusal {
             bail!("{refusal}");
         }
         let Some(run) = epochs.first().map(|epoch| epoch.run) else {

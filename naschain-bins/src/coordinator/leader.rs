@@ -74,7 +74,7 @@ impl Leader {
         let known = self.shared.settings.history_jobs;
         check_history(&active.state, known, &self.place)?;
         self.shared.restore_nonces(&mut active).await?;
-        // What an earlier process has acknowledged is in it.
+        // The journal holds everything that earlier processes acknowledged.
         self.continuity.acknowledged = active.journal.as_ref().map(|journal| journal.head());
         tracing::info!(
             "leading: {} events in {}, of which {} were replayed, in {:.1} s",

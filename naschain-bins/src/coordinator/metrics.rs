@@ -57,7 +57,7 @@ impl Histogram {
 /// measurement: metrics must not make a request fail.
 #[derive(Default)]
 pub struct Metrics {
-    /// For one request for metrics at a time.
+    /// Held while metrics are written: one request at a time.
     pub(crate) turn: tokio::sync::Mutex<()>,
     /// Events that were written to the journal.
     pub events: AtomicU64,
@@ -72,7 +72,8 @@ pub struct Metrics {
     requests: Mutex<BTreeMap<String, Route>>,
 }
 
-/// Counts of actions. Those that tell how others answered an open job count when it ends.
+/// Counts of actions. Those that reveal other miners' answers to an open job are counted when the job
+/// ends.
 #[derive(Default)]
 struct Actions {
     counts: BTreeMap<&'static str, u64>,

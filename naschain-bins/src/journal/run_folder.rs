@@ -42,8 +42,7 @@ pub fn read_spec(path: &Path) -> Result<RunSpec> {
     Ok(spec)
 }
 
-/// Like [`create_or_check`], where a run in the folder may have fewer generations: the caller extends
-/// it.
+/// Like [`create_or_check`], but the stored run may have fewer generations; the caller then extends it.
 pub(crate) fn create_or_extend(mut spec: RunSpec, dir: &Path) -> Result<RunSpec> {
     let path = dir.join("run.json");
     if path.exists() {

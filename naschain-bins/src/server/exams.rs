@@ -111,8 +111,8 @@ impl Exams {
             return Ok(());
         };
         let (exams, miner) = (self.clone(), miner.clone());
-        // In a task of its own: the end of the request, by a client that hangs up, must end neither
-        // the turn of a training that goes on nor the pause after a wrong result.
+        // In a task of its own: if the client hangs up, the training still keeps its turn, and a wrong
+        // result still causes a pause.
         let judged = tokio::spawn(async move {
             let _waiting = waiting;
             let result = exams.judge_in_turn(&miner, exam, digest, from).await;

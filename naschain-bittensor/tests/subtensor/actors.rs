@@ -67,7 +67,7 @@ impl Subnet {
         subnet.block_at(last.unwrap()).await;
         let metagraph = subnet.metagraph().await;
         assert_eq!(metagraph.uid(&key(&subnet.validator)), Some(0));
-        assert_eq!(metagraph.permits[0], true, "the validator has a permit");
+        assert!(metagraph.permits[0], "the validator has a permit");
         subnet
     }
 
@@ -183,10 +183,10 @@ impl Subnet {
         // A busy machine may take longer than the client waits.
         let _ = self.client.request("dev_newBlock", parameters).await;
         for _ in 0..300 {
-            if let Ok(after) = self.client.finalized().await {
-                if after.number > before.number {
-                    return after;
-                }
+            if let Ok(after) = self.client.finalized().await
+                && after.number > before.number
+            {
+                return after;
             }
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         }

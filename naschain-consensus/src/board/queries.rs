@@ -1,7 +1,7 @@
 //! Read-only queries.
 
 use super::JobBoard;
-use super::job::Seat;
+use super::job::{Job, Seat};
 use crate::{JobId, LeaseId, Millis, MinerId, NoWork};
 
 impl JobBoard {
@@ -17,9 +17,15 @@ impl JobBoard {
         leases.map(|(id, active)| (*id, &self.roster[active.miner].name, active.place.id))
     }
 
-    /// How much of an open job is done, in seats: an answered seat counts 1, and one that is being
-    /// trained the fraction of its epochs that are finished. `None` for a job that is not open.
-    pub fn seats_done(&self, job: JobId) -> Option<f64> {
+    /// Every open job with the FLOPs of one training, and how much of it is done, in seats: an
+    /// answered seat counts 1, and one that is being trained the fraction of its epochs that are
+    /// finished.
+    pub fn work(&self) -> impl Iterator<Item = (JobId, u64, f64)> {
+        let jobs = self.jobs.iter();
+        jobs.map(|job| (job.id, job.flops, self.seats_done(job)))
+    }
+
+    fn seats_done(&self, job: &Job) -> f64 {
         let fraction = |lease: &LeaseId| {
             let epoch = self.leases.get(lease).map_or(0, |active| active.epoch);
             f64::from(epoch.min(self.rules.epochs)) / f64::from(self.rules.epochs.max(1))
@@ -35,8 +41,7 @@ impl JobBoard {
                 fraction(&worker.lease).max(other)
             }
         };
-        let job = self.jobs.find(job)?;
-        Some(job.seats.iter().map(done).sum())
+        job.seats.iter().map(done).sum()
     }
 
     /// The miner of an active lease, its finished epochs as far as known, and the time of its latest

@@ -165,7 +165,7 @@ impl JobBoard {
             }
         }
         let verdict = judge(&rows, &self.rules.agreement);
-        // The answer of a job's only seat, which is no measurement, is final.
+        // With one seat, an answer without a measurement ends the job.
         if fails || self.rules.seats == 1 {
             let failure = Failure::TrainingFailed {
                 reasons: rows.iter().filter_map(failure_reason).collect(),

@@ -6,14 +6,14 @@ use burn::backend::{Autodiff, Flex};
 use naschain_core::{Augmentation, MacroSpace, Purpose, Recipe, Stream};
 use rayon::ThreadPoolBuilder;
 
-use super::{BurnTraining, Map, Place, train};
+use super::{BurnTraining, ExactDevice, Map, MiniBatches, train};
 use crate::cpu::tests::{architecture, architectures, run, run_with};
 use crate::{Dataset, Isa, Options};
 
 type Backend = Autodiff<Flex>;
 
-fn place(isa: Isa) -> Place<Backend> {
-    Place {
+fn place(isa: Isa) -> ExactDevice<Backend> {
+    ExactDevice {
         device: Default::default(),
         isa,
     }
@@ -91,6 +91,8 @@ fn the_digest_is_that_of_a_miner() {
     recipe.arithmetic = 9;
     let error = train::<Backend>(&architecture, &digits, &recipe, &place, &mut proceed);
     assert!(error.unwrap_err().to_string().contains('9'));
+    let error = MiniBatches::new(&digits, &recipe).err().unwrap();
+    assert!(error.to_string().contains('9'), "{error}");
 }
 
 #[test]

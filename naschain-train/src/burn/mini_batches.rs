@@ -6,6 +6,7 @@ use naschain_core::{Recipe, Shape};
 
 use super::training::images;
 use crate::batches::{Normalisation, Split};
+use crate::training::check_arithmetic;
 use crate::{Dataset, Error, drop_path};
 
 /// The mini-batches that [`crate::train`] makes of a data set: the same images in the same order,
@@ -39,9 +40,11 @@ impl<'a> MiniBatches<'a> {
     /// Draws the images that the recipe requires.
     ///
     /// # Errors
-    /// [`Error::TooFewImages`], or [`Error::Core`] for a recipe that is not valid.
+    /// [`Error::TooFewImages`], [`Error::Core`] for a recipe that is not valid, or
+    /// [`Error::OtherArithmetic`] for one of another version of the arithmetic.
     pub fn new(dataset: &'a Dataset, recipe: &'a Recipe) -> Result<MiniBatches<'a>, Error> {
         recipe.validate()?;
+        check_arithmetic(recipe)?;
         Ok(MiniBatches {
             dataset,
             recipe,

@@ -34,11 +34,11 @@ pub use self::cube::{Cuda, CudaAutodiff};
 pub use self::layers::{Linear, NormRelu};
 pub use self::map::Map;
 pub use self::mini_batches::{MiniBatch, MiniBatches};
-pub use self::modules::{Conv3, GlobalAverage, Initial, Join, MaxPool2, PixelConv3};
+pub use self::modules::{Conv3, ExactInitializer, GlobalAverage, Join, MaxPool2, PixelConv3};
 pub use self::network::BurnNetwork;
 pub use self::ops::{
-    Conv1Shape, Conv3Shape, ConvNormGradients, ConvNormRead, ConvNormed, Entropy, ExactOps,
-    Factors, MapShape, NormParameters, Normed, SavedNorm, SgdStep,
+    Conv1Shape, Conv3Shape, ConvNormGradients, ConvNormRead, ConvNormed, CrossEntropyOutput,
+    ExactOps, Factors, MapShape, NormParameters, Normed, SavedNorm, SgdStep,
 };
 pub use self::optim::{ExactSchedule, ExactSgd};
 pub use self::recycle::release_memory;
@@ -46,4 +46,4 @@ pub use self::recycle::release_memory;
 pub(crate) use self::stock_training::StockTraining;
 #[cfg(any(test, feature = "burn-cuda"))]
 pub(crate) use self::training::BurnTraining;
-pub use self::training::{BatchLoss, CpuAutodiff, Place, cross_entropy, digest, train};
+pub use self::training::{BatchLoss, CpuAutodiff, ExactDevice, cross_entropy, digest, train};

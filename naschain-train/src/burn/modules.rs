@@ -12,15 +12,15 @@ use crate::weights::TensorSource;
 
 /// Draws the initial weights of layers from a seed: uniform in ±1/√fan-in, as PyTorch does. Equal
 /// seeds give equal weights to layers that are made in equal order.
-pub struct Initial<B: Backend> {
+pub struct ExactInitializer<B: Backend> {
     source: TensorSource,
     device: B::Device,
 }
 
-impl<B: Backend> Initial<B> {
+impl<B: Backend> ExactInitializer<B> {
     /// From `seed`.
-    pub fn new(seed: u64, device: &B::Device) -> Initial<B> {
-        Initial {
+    pub fn new(seed: u64, device: &B::Device) -> ExactInitializer<B> {
+        ExactInitializer {
             source: TensorSource::drawn(seed),
             device: device.clone(),
         }
@@ -48,7 +48,7 @@ pub struct PixelConv3<B: Backend> {
 
 impl<B: Backend> PixelConv3<B> {
     /// From images of `planes` colour planes to maps of `channels` channels.
-    pub fn new(planes: usize, channels: usize, initial: &mut Initial<B>) -> Self {
+    pub fn new(planes: usize, channels: usize, initial: &mut ExactInitializer<B>) -> Self {
         let weight = initial.conv([planes, channels], 3);
         PixelConv3 { weight }
     }
@@ -71,7 +71,7 @@ pub struct Conv3<B: Backend> {
 
 impl<B: Backend> Conv3<B> {
     /// For maps of `channels` channels.
-    pub fn new(channels: usize, initial: &mut Initial<B>) -> Self {
+    pub fn new(channels: usize, initial: &mut ExactInitializer<B>) -> Self {
         let weight = initial.conv([channels, channels], 3);
         Conv3 { weight }
     }
@@ -104,7 +104,12 @@ pub struct Join<B: Backend> {
 
 impl<B: Backend> Join<B> {
     /// From `maps` maps of `inputs` channels each to one of `channels`.
-    pub fn new(maps: usize, inputs: usize, channels: usize, initial: &mut Initial<B>) -> Self {
+    pub fn new(
+        maps: usize,
+        inputs: usize,
+        channels: usize,
+        initial: &mut ExactInitializer<B>,
+    ) -> Self {
         let weight = initial.conv([maps * inputs, channels], 1);
         Join { weight }
     }
@@ -131,7 +136,7 @@ impl<B: ExactOps> Join<B> {
 
 impl<B: Backend> NormRelu<B> {
     /// For maps of `channels` channels, with scale 1 and shift 0.
-    pub fn new(channels: usize, initial: &mut Initial<B>) -> Self {
+    pub fn new(channels: usize, initial: &mut ExactInitializer<B>) -> Self {
         let norm = NormRelu::build(&mut initial.builder(), "norm", channels);
         norm.expect("drawn tensors fit every shape")
     }
@@ -147,7 +152,7 @@ impl<B: ExactOps> NormRelu<B> {
 
 impl<B: Backend> Linear<B> {
     /// From `features` channels to `classes` logits.
-    pub fn new(features: usize, classes: usize, initial: &mut Initial<B>) -> Self {
+    pub fn new(features: usize, classes: usize, initial: &mut ExactInitializer<B>) -> Self {
         let linear = Linear::build(&mut initial.builder(), "linear", [features, classes]);
         linear.expect("drawn tensors fit every shape")
     }

@@ -97,7 +97,7 @@ pub struct ConvNormGradients<F> {
 
 /// Softmax cross-entropy of a batch.
 #[derive(Clone, Debug)]
-pub struct Entropy<F> {
+pub struct CrossEntropyOutput<F> {
     /// The batch's mean loss, `[1]`, rounded to f32.
     pub mean: F,
     /// The gradient of the mean loss, `[images, classes]`.
@@ -108,7 +108,7 @@ pub struct Entropy<F> {
     pub correct: u64,
 }
 
-impl<F> Entropy<F> {
+impl<F> CrossEntropyOutput<F> {
     pub(crate) fn loss(&self) -> Loss {
         Loss {
             sum: self.sum,
@@ -296,7 +296,7 @@ pub trait ExactOps: Backend {
         logits: FloatTensor<Self>,
         labels: &[u16],
         smoothing: f64,
-    ) -> Entropy<FloatTensor<Self>>;
+    ) -> CrossEntropyOutput<FloatTensor<Self>>;
 
     /// The sum of squares of each parameter's gradient, `[parameters]`. There is at least one.
     fn exact_sums_of_squares(gradients: Vec<FloatTensor<Self>>) -> FloatTensor<Self>;

@@ -12,7 +12,7 @@ use naschain_core::{Architecture, Digest, Recipe, Shape};
 use super::layers::values;
 use super::map::{primitive, tensor};
 use super::network::BurnNetwork;
-use super::ops::{Entropy, ExactOps};
+use super::ops::{CrossEntropyOutput, ExactOps};
 use super::optim::ExactSgd;
 use crate::backend::Work;
 use crate::batches::Split;
@@ -32,7 +32,7 @@ pub type CpuAutodiff = Autodiff<Flex>;
 
 /// The device of a training and the instruction set of its kernels.
 #[derive(Clone, Debug)]
-pub struct Place<B: Backend> {
+pub struct ExactDevice<B: Backend> {
     /// burn's device.
     pub device: B::Device,
     /// The CPU instruction set, which changes no bit of the result.
@@ -46,7 +46,7 @@ pub(crate) struct BurnTraining<B: AutodiffBackend> {
     sgd: Option<ExactSgd<B::InnerBackend>>,
     velocities: Vec<Option<Vec<f32>>>,
     input: Shape,
-    place: Place<B>,
+    place: ExactDevice<B>,
 }
 
 impl<B> Engine for BurnTraining<B>
@@ -54,12 +54,12 @@ where
     B: AutodiffBackend + ExactOps,
     B::InnerBackend: ExactOps,
 {
-    type Target = Place<B>;
+    type Target = ExactDevice<B>;
 
     fn build(
         architecture: &Architecture,
         source: TensorSource,
-        place: &Place<B>,
+        place: &ExactDevice<B>,
     ) -> Result<Self, Error> {
         let device = &place.device;
         Ok(BurnTraining {
@@ -168,7 +168,7 @@ pub fn cross_entropy<B: ExactOps>(
 ) -> BatchLoss<B> {
     let entropy = B::exact_cross_entropy(primitive(logits), labels, smoothing);
     let loss = entropy.loss();
-    let Entropy {
+    let CrossEntropyOutput {
         mean, sum, correct, ..
     } = entropy;
     BatchLoss {
@@ -190,7 +190,7 @@ pub fn train<B>(
     architecture: &Architecture,
     dataset: &Dataset,
     recipe: &Recipe,
-    place: &Place<B>,
+    place: &ExactDevice<B>,
     on_epoch: &mut (dyn FnMut(&Epoch) -> ControlFlow<()> + Send),
 ) -> Result<Trained, Error>
 where

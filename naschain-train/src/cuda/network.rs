@@ -11,7 +11,7 @@ use crate::engine::{Batch, Engine};
 use crate::evaluation::BATCH;
 use crate::gpu::Buffer;
 use crate::gpu::kernels::norm::PARTS;
-use crate::gpu::launch::Update;
+use crate::gpu::launch::{Sgd, Update};
 use crate::loss::{CrossEntropy, Loss};
 use crate::plan::planner::Planner;
 use crate::plan::{Norm, Plan, Role, Weight};
@@ -187,22 +187,24 @@ impl CudaNetwork {
         };
         let tables = &self.tables;
         let update = Update {
-            parameters: self.parameters.all(),
-            velocities: self.velocities.all(),
-            gradients: self.gradients.all(),
-            numbers: self.plan.parameters,
+            sgd: Sgd {
+                parameters: self.parameters.all(),
+                velocities: self.velocities.all(),
+                gradients: self.gradients.all(),
+                numbers: self.plan.parameters,
+                squares: training.tensor_sums.all(),
+                tensor_count: tables.tensor_count,
+                clip_norm: recipe.clip_norm as f32,
+                rate: rate as f32,
+                momentum: recipe.momentum as f32,
+                weight_decay: recipe.weight_decay as f32,
+                nesterov: recipe.nesterov,
+            },
             rows: tables.rows.all(),
             row_count: tables.row_count,
             tensors: tables.tensors.all(),
-            tensor_count: tables.tensor_count,
-            clip_norm: recipe.clip_norm as f32,
-            rate: rate as f32,
-            momentum: recipe.momentum as f32,
-            weight_decay: recipe.weight_decay as f32,
-            nesterov: recipe.nesterov,
         };
-        let sums = [training.row_sums.all(), training.tensor_sums.all()];
-        update.run(&self.gpu, sums);
+        update.run(&self.gpu, training.row_sums.all());
     }
 }
 

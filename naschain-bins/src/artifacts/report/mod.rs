@@ -104,7 +104,7 @@ fn networks(results: &Results) -> Result<Vec<Network>> {
     let last_drawn = by_accuracy.get(MAX_DRAWN).copied();
     let mut networks = Vec::new();
     for (index, job) in results.ended.iter().enumerate() {
-        let (Some(m), None) = (job.verdict.consensus, &job.failure) else {
+        let Some(m) = job.result() else {
             continue;
         };
         let architecture = space.decode(&job.genome)?;
@@ -151,9 +151,7 @@ fn miners(job: &EndedJob) -> Vec<Miner> {
 }
 
 fn failed(ended: &[EndedJob]) -> Vec<(String, String)> {
-    let without = ended
-        .iter()
-        .filter(|job| job.failure.is_some() || job.verdict.consensus.is_none());
+    let without = ended.iter().filter(|job| job.result().is_none());
     let reason = |job: &EndedJob| match &job.failure {
         Some(failure) => failure.to_string(),
         None => "no two miners agreed".to_owned(),
@@ -171,7 +169,7 @@ fn hypervolumes(ended: &[EndedJob]) -> Result<Vec<f64>> {
     let mut shares = Vec::new();
     let mut share = 0.0;
     for job in ended {
-        if let (Some(new), None) = (job.verdict.consensus, &job.failure) {
+        if let Some(new) = job.result() {
             let covers = |a: &Measurement, b: &Measurement| {
                 a.accuracy >= b.accuracy && a.params <= b.params && a.flops <= b.flops
             };

@@ -39,6 +39,14 @@ impl Store {
         }
     }
 
+    /// The run time of the last entry, in milliseconds.
+    pub async fn last_ms(&mut self) -> Result<Option<u64>> {
+        match &mut self.0 {
+            Database::Sqlite(store) => store.last_ms().await,
+            Database::Postgres(store) => store.last_ms().await,
+        }
+    }
+
     /// Up to `limit` entries from number `first` on that have public events: number, run time in
     /// milliseconds, and the events as JSON.
     pub async fn feed(&mut self, first: u64, limit: usize) -> Result<Vec<(u64, u64, String)>> {

@@ -222,6 +222,17 @@ impl PostgresStore {
         rows.into_iter().map(rows::entry).collect()
     }
 
+    pub(super) async fn last_ms(&mut self) -> Result<Option<u64>> {
+        let select = "SELECT now_ms FROM naschain_journal WHERE run = $1
+                ORDER BY number DESC LIMIT 1";
+        let last: Option<i64> = sqlx::query_scalar(select)
+            .bind(&self.run)
+            .fetch_optional(&mut self.connection)
+            .await
+            .context("cannot read the journal in PostgreSQL")?;
+        Ok(last.map(|ms| ms as u64))
+    }
+
     pub(super) async fn feed(
         &mut self,
         first: u64,

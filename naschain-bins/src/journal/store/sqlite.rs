@@ -162,6 +162,15 @@ impl SqliteStore {
         rows.into_iter().map(rows::entry).collect()
     }
 
+    pub(super) async fn last_ms(&mut self) -> Result<Option<u64>> {
+        let select = "SELECT now_ms FROM journal ORDER BY number DESC LIMIT 1";
+        let last: Option<i64> = sqlx::query_scalar(select)
+            .fetch_optional(&mut self.connection)
+            .await
+            .with_context(|| format!("cannot read the journal {}", self.path.display()))?;
+        Ok(last.map(|ms| ms as u64))
+    }
+
     pub(super) async fn feed(
         &mut self,
         first: u64,

@@ -194,8 +194,8 @@ async fn handle_valid_request(State(app): State<Arc<App>>) -> Reply<Response> {
 }
 
 impl Measured {
-    fn follow(&mut self, closed: &[EndedJob]) {
-        for job in closed.iter().skip(self.jobs) {
+    fn follow(&mut self, ended: &[EndedJob]) {
+        for job in ended.iter().skip(self.jobs) {
             for (miner, row) in &job.rows {
                 let uid = miner.uid().filter(|uid| *uid < self.uids);
                 let (Some(uid), Row::Measured(measurement)) = (uid, row) else {
@@ -210,7 +210,7 @@ impl Measured {
                 self.text += &format!("{comma}{object}");
             }
         }
-        self.jobs = closed.len();
+        self.jobs = ended.len();
     }
 }
 
@@ -256,8 +256,8 @@ impl App {
                     run: None,
                 };
                 let event = self.legacy.auth.join_event(&request)?;
-                tracing::info!("{miner} joins");
                 self.coordinator.handle(event, None).await?;
+                tracing::info!("{miner} has joined");
                 Ok(ask().await?)
             }
             other => Ok(other?),

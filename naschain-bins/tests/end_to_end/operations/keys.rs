@@ -6,7 +6,7 @@ use naschain_bins::unix_nanos as now;
 use serde_json::Value;
 
 use crate::programs::wallets::{Wallets, join};
-use crate::programs::{Server, call, cifar10, folder, succeeded, text};
+use crate::programs::{Server, call, cifar10, folder, refused, succeeded, text};
 
 #[test]
 fn each_key_has_a_rate_limit() {
@@ -210,5 +210,30 @@ fn a_uid_requires_its_token() {
     let token = "Authorization: Basic Nzp0b2tlbi1vZi03\r\n";
     let own = call(&server, "POST", "/request_job", token, r#"{"user_name":7}"#);
     assert_eq!(own.status, 200, "{own:?}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// 21 requests in the names of uids held the seats of all open jobs until the limit of a job, a day,
+/// past the entrance examination.
+#[test]
+fn uids_without_tokens_are_refused_among_strangers() {
+    let dir = folder("uids-no-token");
+    let wallets = Wallets(dir.join("wallets"));
+    wallets.make("genomaster");
+    let data = cifar10(&dir.join("data"));
+    let mut flags: Vec<&str> = data.iter().map(String::as_str).collect();
+    flags.push("--legacy");
+    let run = dir.join("run");
+    let error = refused(&mut wallets.serve(&run, 0, &flags));
+    assert!(
+        error.contains("--legacy needs --legacy-credentials FILE"),
+        "{error}"
+    );
+    assert!(!run.exists());
+    let tokens = dir.join("tokens");
+    std::fs::write(&tokens, "7:token-of-7\n").unwrap();
+    let credentials = format!("--legacy-credentials={}", tokens.display());
+    flags.push(&credentials);
+    drop(Server::spawn(&mut wallets.serve(&run, 0, &flags)));
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -13,8 +13,8 @@ use self::steps::{
     NormRelu, Tap, Tracked, untracked,
 };
 use super::ops::{
-    Conv1Shape, Conv3Shape, ConvNormRead, ConvNormed, Entropy, ExactOps, Factors, MapShape,
-    NormParameters, Normed, SavedNorm, SgdStep,
+    Conv1Shape, Conv3Shape, ConvNormRead, ConvNormed, CrossEntropyOutput, ExactOps, Factors,
+    MapShape, NormParameters, Normed, SavedNorm, SgdStep,
 };
 
 impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
@@ -292,7 +292,7 @@ impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
         logits: Tracked<B>,
         labels: &[u16],
         smoothing: f64,
-    ) -> Entropy<Tracked<B>> {
+    ) -> CrossEntropyOutput<Tracked<B>> {
         let entropy = B::exact_cross_entropy(logits.primitive, labels, smoothing);
         let gradient = entropy.gradient.clone();
         let prepared = Backward::<B, 1>::prepare::<C>(CrossEntropy, [logits.node]);
@@ -300,7 +300,7 @@ impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
             OpsKind::Tracked(prepared) => prepared.finish(gradient, entropy.mean),
             OpsKind::UnTracked(prepared) => prepared.finish(entropy.mean),
         };
-        Entropy {
+        CrossEntropyOutput {
             mean,
             gradient: untracked::<B>(entropy.gradient),
             sum: entropy.sum,

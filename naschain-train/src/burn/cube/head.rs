@@ -3,7 +3,7 @@
 use burn_cubecl::CubeRuntime;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::super::ops::{Conv1Shape, Entropy, MapShape};
+use super::super::ops::{Conv1Shape, CrossEntropyOutput, MapShape};
 use super::tensors::{buffer, fresh, gpu, map, read_only, upload};
 use crate::gpu::launch::{average as means, average_back, bias as add_bias, fold_parts};
 use crate::gpu::launch::{pool, pool_back};
@@ -109,7 +109,7 @@ pub(super) fn cross_entropy<R: CubeRuntime>(
     logits: CubeTensor<R>,
     labels: &[u16],
     smoothing: f64,
-) -> Entropy<CubeTensor<R>> {
+) -> CrossEntropyOutput<CubeTensor<R>> {
     let shape = logits.meta.shape().clone();
     let numbers = shape.num_elements();
     let gpu = gpu(&logits);
@@ -117,7 +117,7 @@ pub(super) fn cross_entropy<R: CubeRuntime>(
     let mut computed = CrossEntropy::default();
     let loss = computed.compute(&values, labels, smoothing);
     let mean = (loss.sum / labels.len() as f64) as f32;
-    Entropy {
+    CrossEntropyOutput {
         mean: upload(&logits, &[mean], [1]),
         gradient: upload(&logits, &computed.gradient, &shape),
         sum: loss.sum,

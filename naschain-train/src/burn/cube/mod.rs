@@ -15,8 +15,8 @@ use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, IntElement};
 use cubecl::cuda::CudaRuntime;
 
 use super::ops::{
-    Conv1Shape, Conv3Shape, Entropy, ExactOps, Factors, MapShape, NormParameters, Normed,
-    SavedNorm, SgdStep,
+    Conv1Shape, Conv3Shape, CrossEntropyOutput, ExactOps, Factors, MapShape, NormParameters,
+    Normed, SavedNorm, SgdStep,
 };
 
 /// burn's CUDA backend, without fusion.
@@ -150,7 +150,7 @@ where
         logits: CubeTensor<R>,
         labels: &[u16],
         smoothing: f64,
-    ) -> Entropy<CubeTensor<R>> {
+    ) -> CrossEntropyOutput<CubeTensor<R>> {
         head::cross_entropy(logits, labels, smoothing)
     }
 

@@ -2,7 +2,7 @@
 
 use burn::backend::flex::FlexTensor;
 
-use super::super::ops::{Conv1Shape, Entropy, MapShape};
+use super::super::ops::{Conv1Shape, CrossEntropyOutput, MapShape};
 use super::norm::fold;
 use super::tensors::{each_block, fresh, padded, part, sum_over_blocks, tensor, values};
 use crate::kernels::conv1::Conv1;
@@ -166,12 +166,12 @@ pub(super) fn cross_entropy(
     logits: &FlexTensor,
     labels: &[u16],
     smoothing: f64,
-) -> Entropy<FlexTensor> {
+) -> CrossEntropyOutput<FlexTensor> {
     let logits = values(logits);
     let mut computed = CrossEntropy::default();
     let loss = computed.compute(&logits, labels, smoothing);
     let shape = [labels.len(), logits.len() / labels.len()];
-    Entropy {
+    CrossEntropyOutput {
         mean: tensor(vec![(loss.sum / labels.len() as f64) as f32], [1]),
         gradient: tensor(computed.gradient, shape),
         sum: loss.sum,

@@ -12,8 +12,8 @@ use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 
 use super::ops::{
-    Conv1Shape, Conv3Shape, ConvNormGradients, ConvNormRead, ConvNormed, Entropy, ExactOps,
-    Factors, MapShape, NormParameters, Normed, SavedNorm, SgdStep,
+    Conv1Shape, Conv3Shape, ConvNormGradients, ConvNormRead, ConvNormed, CrossEntropyOutput,
+    ExactOps, Factors, MapShape, NormParameters, Normed, SavedNorm, SgdStep,
 };
 
 impl ExactOps for Flex {
@@ -146,7 +146,7 @@ impl ExactOps for Flex {
         logits: FlexTensor,
         labels: &[u16],
         smoothing: f64,
-    ) -> Entropy<FlexTensor> {
+    ) -> CrossEntropyOutput<FlexTensor> {
         head::cross_entropy(&logits, labels, smoothing)
     }
 

@@ -6,67 +6,54 @@ use super::{dim, grid};
 use crate::gpu::kernels::update;
 use crate::gpu::{Gpu, View};
 
-/// One SGD step of all parameters.
+/// Clips the gradients of all parameters and updates them.
 pub(crate) struct Update<'a> {
-    pub(crate) parameters: View<'a>,
-    pub(crate) velocities: View<'a>,
-    pub(crate) gradients: View<'a>,
-    pub(crate) numbers: usize,
+    /// Its `squares` are the buffer for the sums of squares of parameters.
+    pub(crate) sgd: Sgd<'a>,
     /// Offset and length of each row.
     pub(crate) rows: View<'a>,
     pub(crate) row_count: usize,
     /// First row and number of rows of each parameter.
     pub(crate) tensors: View<'a>,
-    pub(crate) tensor_count: usize,
-    pub(crate) clip_norm: f32,
-    pub(crate) rate: f32,
-    pub(crate) momentum: f32,
-    pub(crate) weight_decay: f32,
-    pub(crate) nesterov: bool,
 }
 
 impl Update<'_> {
-    /// Clips and updates; `sums` are the buffers for the sums of squares of rows and of parameters.
-    pub(crate) fn run<R: Runtime>(&self, gpu: &Gpu<R>, [row_sums, tensor_sums]: [View; 2]) {
+    /// `row_sums` is the buffer for the sums of squares of rows.
+    pub(crate) fn run<R: Runtime>(&self, gpu: &Gpu<R>, row_sums: View) {
+        let Sgd {
+            gradients,
+            numbers,
+            squares,
+            tensor_count,
+            ..
+        } = self.sgd;
         // SAFETY: as above.
         unsafe {
             update::row_squares::launch_unchecked::<R>(
                 &gpu.client,
                 grid(self.row_count),
                 dim(),
-                self.gradients.arg(self.numbers),
+                gradients.arg(numbers),
                 self.rows.arg(2 * self.row_count),
                 row_sums.arg(self.row_count),
                 self.row_count,
             );
             update::tensor_squares::launch_unchecked::<R>(
                 &gpu.client,
-                grid(self.tensor_count),
+                grid(tensor_count),
                 dim(),
                 row_sums.arg(self.row_count),
-                self.tensors.arg(2 * self.tensor_count),
-                tensor_sums.arg(self.tensor_count),
-                self.tensor_count,
+                self.tensors.arg(2 * tensor_count),
+                squares.arg(tensor_count),
+                tensor_count,
             );
         }
-        Sgd {
-            parameters: self.parameters,
-            velocities: self.velocities,
-            gradients: self.gradients,
-            numbers: self.numbers,
-            squares: tensor_sums,
-            tensor_count: self.tensor_count,
-            clip_norm: self.clip_norm,
-            rate: self.rate,
-            momentum: self.momentum,
-            weight_decay: self.weight_decay,
-            nesterov: self.nesterov,
-        }
-        .run(gpu);
+        self.sgd.run(gpu);
     }
 }
 
 /// One SGD step of parameters in one buffer.
+#[derive(Clone, Copy)]
 pub(crate) struct Sgd<'a> {
     pub(crate) parameters: View<'a>,
     pub(crate) velocities: View<'a>,
