@@ -1,4 +1,4 @@
-//! Folding and eight bits, without another program; `tests/export.rs` compares with onnxruntime.
+//! Folding and eight bits, without another program; `tests/integration/export.rs` compares with onnxruntime.
 
 use std::ops::ControlFlow;
 

@@ -1,14 +1,12 @@
 //! Guarantees of a search: order independence, saving, deduplication, and the front.
 
-mod searches;
-
+use crate::searches::{config, run};
 use naschain_core::{Genome, Purpose, Stream};
 use naschain_nsga::{
     Ask, Candidate, CandidateId, Error, Evaluated, Finish, Outcome, Pace, Reals, Search,
     SearchConfig, Space,
 };
 use proptest::prelude::*;
-use searches::{config, run};
 
 fn history<S: Space<Genome = Genome>>(search: &Search<S>) -> String {
     let all: Vec<_> = search.evaluated().collect();

@@ -1,12 +1,10 @@
 //! `Search::run` gives the result of a loop of ask and tell, with any number of threads.
 
-mod searches;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::searches::{config, outcome};
 use naschain_nsga::{Error, Outcome, Pace, Search};
-use searches::{config, outcome};
 
 fn saved(search: &Search) -> String {
     serde_json::to_string(search).unwrap()
@@ -15,7 +13,8 @@ fn saved(search: &Search) -> String {
 #[test]
 fn the_number_of_threads_does_not_matter() {
     for seed in [1, 2] {
-        let reference = searches::run(Search::new(config(40, seed)).unwrap(), 0, |search| search);
+        let reference =
+            crate::searches::run(Search::new(config(40, seed)).unwrap(), 0, |search| search);
         for threads in [1, 2, 7, 16] {
             let mut search = Search::new(config(40, seed)).unwrap();
             search

@@ -1,9 +1,9 @@
 //! The examples of training by burn: the loop by hand reaches the digest of a miner, and a residual
 //! network has one digest with all instruction sets and numbers of threads. Both fail otherwise.
 
-#[path = "../examples/burn_resnet.rs"]
+#[path = "../../examples/burn_resnet.rs"]
 mod resnet;
-#[path = "../examples/burn_training.rs"]
+#[path = "../../examples/burn_training.rs"]
 mod training;
 
 #[test]

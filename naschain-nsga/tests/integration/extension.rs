@@ -1,13 +1,11 @@
 //! A finished search that is extended equals one that was longer from the beginning.
 
-mod searches;
-
+use crate::searches::{config, outcome, run};
 use naschain_core::Genome;
 use naschain_nsga::{
     Bits, Error, Finish, Mode, Objective, Outcome, Pace, Reals, Search, SearchConfig, Space,
 };
 use proptest::prelude::*;
-use searches::{config, outcome, run};
 
 fn saved(search: &Search) -> String {
     serde_json::to_string(search).unwrap()

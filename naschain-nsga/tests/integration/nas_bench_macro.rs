@@ -62,7 +62,7 @@ impl Space for MacroTable {
 
 impl MacroTable {
     fn new() -> Self {
-        let text = include_str!("fixtures/nas_bench_macro.txt");
+        let text = include_str!("../fixtures/nas_bench_macro.txt");
         let digits: String = text.lines().collect();
         let error = |architecture: usize| {
             let sum = &digits[3 * architecture..3 * architecture + 3];

@@ -127,7 +127,11 @@ fn another_process_resumes() {
     let path = file("checkpoint-of-another");
     run(None, 2).1.unwrap().save(&path).unwrap();
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "resume_in_another_process", "--nocapture"])
+        .args([
+            "--exact",
+            "checkpoint::resume_in_another_process",
+            "--nocapture",
+        ])
         .env("NASCHAIN_TEST_CHECKPOINT", &path)
         .output()
         .unwrap();

@@ -1,7 +1,5 @@
 //! The macro space of naschain-core as a search space.
 
-#![cfg(feature = "macro-space")]
-
 use naschain_core::{Genome, MacroSpace};
 use naschain_nsga::{Ask, Objective, Outcome, Search, SearchConfig, Space};
 

@@ -31,7 +31,7 @@ fn rows(value: &Value) -> Vec<f64> {
 
 #[test]
 fn fronts_and_crowding_distances_bit_for_bit() {
-    let cases = cases(include_str!("fixtures/nds_cases.json"));
+    let cases = cases(include_str!("../fixtures/nds_cases.json"));
     assert_eq!(cases.len(), 45);
     let mut distances = 0;
     for case in cases {
@@ -76,7 +76,7 @@ fn two_long_fronts_of_three_objectives() {
 
 #[test]
 fn hypervolume_igd_and_igd_plus() {
-    let cases = cases(include_str!("fixtures/hv_cases.json"));
+    let cases = cases(include_str!("../fixtures/hv_cases.json"));
     assert_eq!(cases.len(), 22);
     for case in cases {
         let objectives = case["m"].as_u64().unwrap() as usize;

@@ -1,9 +1,7 @@
 //! How a search ends, and its statistics.
 
-mod searches;
-
+use crate::searches::{config, outcome, run};
 use naschain_nsga::{Ask, Finish, Pace, Search, SearchConfig};
-use searches::{config, outcome, run};
 
 #[test]
 fn limits_end_a_search() {

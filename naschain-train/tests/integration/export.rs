@@ -1,8 +1,6 @@
 //! Exported models give the same logits in onnxruntime and PyTorch as here: 30 random genomes,
 //! 1,000 images each.
 
-mod python;
-
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -128,11 +126,11 @@ fn folder() -> &'static Path {
 }
 
 fn compare_with(peer: &str) {
-    if !python::has(&format!("{peer}, blake3")) {
+    if !crate::python::has(&format!("{peer}, blake3")) {
         return;
     }
     let folder = folder().to_str().unwrap();
-    let printed = python::run("check_export.py", &[peer, folder]);
+    let printed = crate::python::run("check_export.py", &[peer, folder]);
     println!("{printed}");
     let checked = format!("{GENOMES} models, {} images", GENOMES * IMAGES as u64);
     assert!(printed.contains(&checked), "{printed}");
@@ -147,7 +145,7 @@ fn onnxruntime_gives_the_same_logits() {
 /// 30 % of the bytes.
 #[test]
 fn eight_bits_lose_little_in_onnxruntime() {
-    if !python::has("onnxruntime, onnx") {
+    if !crate::python::has("onnxruntime, onnx") {
         return;
     }
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("int8");
@@ -191,7 +189,7 @@ fn eight_bits_lose_little_in_onnxruntime() {
     Weights { tensors }
         .save(&file.with_extension("images"))
         .unwrap();
-    let printed = python::run("check_int8.py", &[folder.to_str().unwrap()]);
+    let printed = crate::python::run("check_int8.py", &[folder.to_str().unwrap()]);
     println!("{printed}");
     assert!(printed.contains("1 models"), "{printed}");
 }
@@ -224,7 +222,7 @@ fn pictures() -> Vec<PathBuf> {
 /// `read_picture` and [`Model::logits`], and goes on after one that cannot be read.
 #[test]
 fn the_python_loader_classifies_pictures() {
-    if !python::has("torch, blake3, PIL") {
+    if !crate::python::has("torch, blake3, PIL") {
         return;
     }
     let file = folder().join("04.safetensors");
@@ -233,7 +231,7 @@ fn the_python_loader_classifies_pictures() {
     let paths = pictures.iter().map(|path| path.to_str().unwrap());
     let flags = [file.to_str().unwrap(), "--json", "--top=10"];
     let args: Vec<&str> = flags.into_iter().chain(paths).collect();
-    let printed = python::run("load_model.py", &args);
+    let printed = crate::python::run("load_model.py", &args);
     let answers: serde_json::Value = serde_json::from_str(&printed).unwrap();
     for (index, picture) in pictures.iter().enumerate() {
         let pixels = read_picture(picture, model.architecture.input).unwrap();
@@ -250,10 +248,10 @@ fn the_python_loader_classifies_pictures() {
     let words = folder().join("words.png");
     std::fs::write(&words, "words").unwrap();
     let args = [&file, &words, &pictures[0]].map(|path| path.to_str().unwrap());
-    assert!(python::fails("load_model.py", &args).contains("words.png"));
-    let help = python::run("load_model.py", &["--help"]);
+    assert!(crate::python::fails("load_model.py", &args).contains("words.png"));
+    let help = crate::python::run("load_model.py", &["--help"]);
     assert!(help.contains("--top"), "{help}");
-    let wrong = python::fails("load_model.py", &[args[0], args[2], "--top=0"]);
+    let wrong = crate::python::fails("load_model.py", &[args[0], args[2], "--top=0"]);
     assert!(wrong.contains("--top is 0"), "{wrong}");
 }
 
@@ -281,8 +279,9 @@ fn changed_weights_are_refused() {
         let error = Model::load(&file).unwrap_err().to_string();
         assert!(error.contains(problem), "{value}: {error}");
         assert!(error.contains("changed.safetensors"), "{value}: {error}");
-        if python::has("torch, blake3") {
-            let printed = python::fails("load_model.py", &[file.to_str().unwrap(), "no image"]);
+        if crate::python::has("torch, blake3") {
+            let printed =
+                crate::python::fails("load_model.py", &[file.to_str().unwrap(), "no image"]);
             assert!(printed.contains(problem), "{value}: {printed}");
         }
     }

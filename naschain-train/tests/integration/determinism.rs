@@ -65,7 +65,11 @@ fn digest_for_another_process() {
 #[test]
 fn another_process_gives_the_same_digest() {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "digest_for_another_process", "--nocapture"])
+        .args([
+            "--exact",
+            "determinism::digest_for_another_process",
+            "--nocapture",
+        ])
         .output()
         .unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();

@@ -1,23 +1,21 @@
 //! The same training in PyTorch: same network, initial weights, batches and recipe.
 
 #[allow(dead_code)] // its `main` is not used here
-#[path = "../examples/dump_training.rs"]
+#[path = "../../examples/dump_training.rs"]
 mod dump_training;
 #[allow(dead_code)] // each test program uses some of the functions
-mod python;
-
 use std::path::Path;
 
 use naschain_train::{DataName, Dataset};
 
 #[test]
 fn pytorch_gives_the_same_losses() {
-    if !python::has("torch") {
+    if !crate::python::has("torch") {
         return;
     }
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("training.safetensors");
     dump_training::dump(&file, DataName::Digits, &Dataset::digits()).unwrap();
-    let printed = python::run("check_training.py", &[file.to_str().unwrap()]);
+    let printed = crate::python::run("check_training.py", &[file.to_str().unwrap()]);
     println!("{printed}");
     assert!(
         printed.contains("losses of the first 50 steps agree"),

@@ -1,0 +1,14 @@
+//! Tests of the public interface, in one program, which is quicker to build than one for each file.
+//! Those that count allocations have programs of their own.
+
+mod python;
+
+mod burn_examples;
+mod checkpoint;
+mod damaged_models;
+mod determinism;
+mod export;
+mod options;
+mod pytorch;
+mod readme;
+mod real_data;
