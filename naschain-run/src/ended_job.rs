@@ -36,14 +36,19 @@ impl EndedJob {
         self.verdict.consensus.filter(|_| self.failure.is_none())
     }
 
+    /// Why the job has no result.
+    pub fn reason(&self) -> String {
+        match &self.failure {
+            Some(failure) => failure.to_string(),
+            None => "no two miners agreed".to_owned(),
+        }
+    }
+
     /// The outcome that the job reports to the search.
     pub(crate) fn outcome(&self) -> Outcome {
-        match (self.result(), &self.failure) {
-            (Some(m), _) => {
-                Outcome::objectives([m.accuracy.percent(), m.params as f64, m.flops as f64])
-            }
-            (None, Some(failure)) => Outcome::Failed(failure.to_string()),
-            (None, None) => Outcome::Failed("no two miners agreed".to_owned()),
+        match self.result() {
+            Some(m) => Outcome::objectives([m.accuracy.percent(), m.params as f64, m.flops as f64]),
+            None => Outcome::Failed(self.reason()),
         }
     }
 }

@@ -241,7 +241,7 @@ impl Validator {
 /// Why this history pays nobody, if so. `is_known` says whether the genomaster has a hotkey, or needs
 /// none.
 fn refusal(report: &ScoringReport, is_known: bool) -> Option<String> {
-    // Whoever forges a history chooses whom it pays; recomputed verdicts do not help.
+    // The author of a forged history chooses whom it pays, even if its verdicts are recomputed.
     if let Some(problem) = report.distrust() {
         return Some(format!("no weights are set: the genomaster's {problem}"));
     }

@@ -10,6 +10,8 @@ use naschain_train::{
     Dataset, Images, Model, NamedTensor, Options, Weights, probabilities, read_picture, train,
 };
 
+use crate::python;
+
 const GENOMES: u64 = 30;
 const IMAGES: usize = 1000;
 
@@ -126,11 +128,11 @@ fn folder() -> &'static Path {
 }
 
 fn compare_with(peer: &str) {
-    if !crate::python::has(&format!("{peer}, blake3")) {
+    if !python::has(&format!("{peer}, blake3")) {
         return;
     }
     let folder = folder().to_str().unwrap();
-    let printed = crate::python::run("check_export.py", &[peer, folder]);
+    let printed = python::run("check_export.py", &[peer, folder]);
     println!("{printed}");
     let checked = format!("{GENOMES} models, {} images", GENOMES * IMAGES as u64);
     assert!(printed.contains(&checked), "{printed}");
@@ -145,7 +147,7 @@ fn onnxruntime_gives_the_same_logits() {
 /// 30 % of the bytes.
 #[test]
 fn eight_bits_lose_little_in_onnxruntime() {
-    if !crate::python::has("onnxruntime, onnx") {
+    if !python::has("onnxruntime, onnx") {
         return;
     }
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("int8");
@@ -189,7 +191,7 @@ fn eight_bits_lose_little_in_onnxruntime() {
     Weights { tensors }
         .save(&file.with_extension("images"))
         .unwrap();
-    let printed = crate::python::run("check_int8.py", &[folder.to_str().unwrap()]);
+    let printed = python::run("check_int8.py", &[folder.to_str().unwrap()]);
     println!("{printed}");
     assert!(printed.contains("1 models"), "{printed}");
 }
@@ -222,7 +224,7 @@ fn pictures() -> Vec<PathBuf> {
 /// `read_picture` and [`Model::logits`], and goes on after one that cannot be read.
 #[test]
 fn the_python_loader_classifies_pictures() {
-    if !crate::python::has("torch, blake3, PIL") {
+    if !python::has("torch, blake3, PIL") {
         return;
     }
     let file = folder().join("04.safetensors");
@@ -231,7 +233,7 @@ fn the_python_loader_classifies_pictures() {
     let paths = pictures.iter().map(|path| path.to_str().unwrap());
     let flags = [file.to_str().unwrap(), "--json", "--top=10"];
     let args: Vec<&str> = flags.into_iter().chain(paths).collect();
-    let printed = crate::python::run("load_model.py", &args);
+    let printed = python::run("load_model.py", &args);
     let answers: serde_json::Value = serde_json::from_str(&printed).unwrap();
     for (index, picture) in pictures.iter().enumerate() {
         let pixels = read_picture(picture, model.architecture.input).unwrap();
@@ -248,10 +250,10 @@ fn the_python_loader_classifies_pictures() {
     let words = folder().join("words.png");
     std::fs::write(&words, "words").unwrap();
     let args = [&file, &words, &pictures[0]].map(|path| path.to_str().unwrap());
-    assert!(crate::python::fails("load_model.py", &args).contains("words.png"));
-    let help = crate::python::run("load_model.py", &["--help"]);
+    assert!(python::fails("load_model.py", &args).contains("words.png"));
+    let help = python::run("load_model.py", &["--help"]);
     assert!(help.contains("--top"), "{help}");
-    let wrong = crate::python::fails("load_model.py", &[args[0], args[2], "--top=0"]);
+    let wrong = python::fails("load_model.py", &[args[0], args[2], "--top=0"]);
     assert!(wrong.contains("--top is 0"), "{wrong}");
 }
 
@@ -279,9 +281,8 @@ fn changed_weights_are_refused() {
         let error = Model::load(&file).unwrap_err().to_string();
         assert!(error.contains(problem), "{value}: {error}");
         assert!(error.contains("changed.safetensors"), "{value}: {error}");
-        if crate::python::has("torch, blake3") {
-            let printed =
-                crate::python::fails("load_model.py", &[file.to_str().unwrap(), "no image"]);
+        if python::has("torch, blake3") {
+            let printed = python::fails("load_model.py", &[file.to_str().unwrap(), "no image"]);
             assert!(printed.contains(problem), "{value}: {printed}");
         }
     }

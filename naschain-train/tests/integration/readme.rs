@@ -1,4 +1,5 @@
-//! The programs of the project's README: they are here to the letter, and run.
+//! The programs of the project's README for naschain-train: they are here to the letter, which
+//! `benches/tests/readme.rs` checks, and run.
 
 use std::error::Error;
 
@@ -44,32 +45,4 @@ fn training_and_training_by_burn() -> Result<(), Box<dyn Error>> {
     }
     assert_eq!(digest, trained.measurement.digest);
     Ok(())
-}
-
-/// Without indentation, since the programs are in a function here.
-fn lines(text: &str) -> Vec<&str> {
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect()
-}
-
-#[test]
-fn the_readme_has_these_programs() {
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
-    let Ok(readme) = std::fs::read_to_string(readme) else {
-        println!("skipped: README.md of the project is not in this package");
-        return;
-    };
-    let here = lines(include_str!("readme.rs"));
-    let mut found = 0;
-    for block in readme.split("```rust").skip(1) {
-        let program = lines(block.split("```").next().unwrap_or_default());
-        if program.iter().any(|line| line.contains("naschain_train")) {
-            let is_here = here.windows(program.len()).any(|window| window == program);
-            assert!(is_here, "not in this file:\n{}", program.join("\n"));
-            found += 1;
-        }
-    }
-    assert_eq!(found, 2);
 }

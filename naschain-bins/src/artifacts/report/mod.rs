@@ -152,12 +152,8 @@ fn miners(job: &EndedJob) -> Vec<Miner> {
 
 fn failed(ended: &[EndedJob]) -> Vec<(String, String)> {
     let without = ended.iter().filter(|job| job.result().is_none());
-    let reason = |job: &EndedJob| match &job.failure {
-        Some(failure) => failure.to_string(),
-        None => "no two miners agreed".to_owned(),
-    };
     without
-        .map(|job| (job.genome.to_string(), reason(job)))
+        .map(|job| (job.genome.to_string(), job.reason()))
         .collect()
 }
 
