@@ -19,7 +19,7 @@ pub enum Rule {
     Tolerance,
     /// As [`Rule::Tolerance`], and the training digests must be equal.
     Exact,
-    /// The rule of the reference implementation: an answer is rewarded if it agrees, as under
+    /// The rule of the reference network: an answer is rewarded if it agrees, as under
     /// [`Rule::Tolerance`], with any other answer. Agreement is transitive, so 90.0, 90.9 and 91.8
     /// are all rewarded.
     Chained,

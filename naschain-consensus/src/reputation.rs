@@ -31,10 +31,27 @@ pub struct Reputation {
     /// How long miners that request work are gathered before the open seats are drawn among them; 0
     /// gives an open seat to the first that requests work.
     pub draw_wait_ms: u64,
+    /// What counts as a bad outcome. From 2 on also a seat that its miner never claimed, and a
+    /// measurement in a verdict without consensus; a miner that has worked before is present only
+    /// once it requests work, keeps its place only by accepted answers, and further seats of a job
+    /// without agreement go to miners with a good record where there are any. 1 in runs of earlier
+    /// versions.
+    #[serde(default = "first_version", skip_serializing_if = "is_first_version")]
+    pub version: u32,
+}
+
+fn first_version() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_first_version(version: &u32) -> bool {
+    *version == first_version()
 }
 
 impl Default for Reputation {
-    /// 100,000 names, ten minutes, back-off from 30 seconds to an hour, 0.1 GFLOP/s, no draw.
+    /// 100,000 names, ten minutes, back-off from 30 seconds to an hour, 0.1 GFLOP/s, no draw, the
+    /// latest version.
     fn default() -> Self {
         Reputation {
             max_miners: 100_000,
@@ -43,6 +60,7 @@ impl Default for Reputation {
             max_backoff_ms: 3_600_000,
             min_flops_per_second: 100_000_000,
             draw_wait_ms: 0,
+            version: 2,
         }
     }
 }
@@ -58,6 +76,10 @@ impl Reputation {
             if value == 0 {
                 return Err(Error::out_of_range(name, value, "at least 1"));
             }
+        }
+        if !(1..=2).contains(&self.version) {
+            let found = u64::from(self.version);
+            return Err(Error::out_of_range("reputation.version", found, "1 or 2"));
         }
         if self.max_backoff_ms < self.backoff_ms {
             let found = self.max_backoff_ms;

@@ -25,7 +25,7 @@ const fn setting(
     }
 }
 
-const SETTINGS: [Setting; 27] = [
+const SETTINGS: [Setting; 28] = [
     setting(
         "seats",
         "miners that train each job (2 to 64)",
@@ -170,6 +170,11 @@ const SETTINGS: [Setting; 27] = [
         "reputation.draw_wait_ms",
         "how long miners are gathered before open seats are drawn among them; 0: the first gets one",
         |rules, value| number(&mut reputation(rules).draw_wait_ms, value),
+    ),
+    setting(
+        "reputation.version",
+        "2; 1 for the bad outcomes of earlier versions, without unclaimed seats and disputed answers",
+        |rules, value| number(&mut reputation(rules).version, value),
     ),
     setting(
         "silent_uids",

@@ -42,6 +42,7 @@ fn options(seed: u64, behaviours: Vec<Behaviour>) -> Options {
         jobs: 200,
         open_jobs: 30,
         opened_before_join: false,
+        strangers_join_ms: 0,
         speed_ratio: 10.0,
         slowest_ms: 300_000,
         faults: Faults::default(),
@@ -317,6 +318,39 @@ fn twelve_squatters_cost_at_most_three_tenths_of_the_throughput() {
                 assert!(share >= 0.7, "{share}");
             }
         }
+    }
+}
+
+/// Hotkeys that worked once and then only join are drawn for seats; each seat that they let wait
+/// counts against them.
+#[test]
+fn hotkeys_that_never_claim_their_seats_cost_at_most_three_tenths_of_the_throughput() {
+    for seed in seeds(4) {
+        for (honest, sleepers) in [(5, 400), (20, 12)] {
+            let honest = (Behaviour::Honest, honest);
+            let undisturbed = throughput(with_records(seed, &[honest]));
+            let groups = [honest, (Behaviour::Sleeper, sleepers)];
+            let disturbed = throughput(with_records(seed, &groups));
+            let share = disturbed / undisturbed;
+            println!("{honest:?} {sleepers} {undisturbed:.1} {disturbed:.1} {share:.3}");
+            assert!(share >= 0.7, "{share}");
+        }
+    }
+}
+
+/// Hotkeys that join a run in progress and invent measurements. Few agree with nobody; many would
+/// leave no job with two honest answers, unless the further seats of a job went to miners with a good
+/// record.
+#[test]
+fn four_hundred_hotkeys_that_invent_measurements_fail_few_jobs_of_five_honest_miners() {
+    for seed in seeds(4) {
+        let groups = [(Behaviour::Honest, 5), (Behaviour::Liar, 400)];
+        let mut options = with_records(seed, &groups);
+        options.strangers_join_ms = 300_000;
+        options.cheater_speed = CheaterSpeed::Instant;
+        let world = run(options);
+        println!("{} accepted, {} failed", world.checker.closed, world.checker.failed);
+        assert!(world.checker.closed >= 190, "{}", world.checker.closed);
     }
 }
 

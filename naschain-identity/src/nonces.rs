@@ -29,6 +29,11 @@ impl Nonces {
         self.seen.insert((nonce, hotkey.to_owned()));
     }
 
+    /// Rejects nonces up to this one.
+    pub fn refuse_up_to(&mut self, nonce: u64) {
+        self.floor_ns = self.floor_ns.max(nonce.saturating_add(1));
+    }
+
     /// Checks that a nonce could be accepted, without using it.
     ///
     /// # Errors
@@ -71,6 +76,15 @@ impl Nonces {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn earlier_nonces_can_be_refused_whatever_the_clock_says() {
+        let mut nonces = Nonces::new(100);
+        nonces.refuse_up_to(150);
+        nonces.refuse_up_to(120);
+        assert!(nonces.accept("a", 150, 100).is_err());
+        nonces.accept("a", 151, 100).unwrap();
+    }
 
     #[test]
     fn a_nonce_counts_once_for_each_sender() {

@@ -44,11 +44,16 @@ pub struct RunSpec {
 /// The version of the requests of new runs.
 const REQUEST_VERSION: u32 = 2;
 
+/// Maximum population of a run that somebody else specifies. With the longest genomes, those of 4,970
+/// bits, its first generation takes about 70 MiB and ten seconds.
+const MAX_RECEIVED_POPULATION: usize = 20_000;
+
 /// Settings that runs of earlier versions lack; in those runs they have their former meaning.
-const ADDED_LATER: [&str; 4] = [
+const ADDED_LATER: [&str; 5] = [
     "checks_costs",
     "request_version",
     "rules.reputation",
+    "rules.reputation.version",
     "rules.silent_uids",
 ];
 
@@ -120,12 +125,39 @@ impl RunSpec {
                 latest: REQUEST_VERSION,
             });
         }
-        naschain_nsga::Search::new(self.search.clone())?;
+        self.search.validate()?;
         let (search, space) = (self.search.genome_len, self.space.genome_len());
         if search != space {
             return Err(Error::GenomeLength { search, space });
         }
+        if self.search.objectives != objectives() {
+            return Err(Error::Objectives {
+                found: shown(&self.search.objectives),
+            });
+        }
         Ok(())
+    }
+
+    /// Checks a specification that somebody else has sent: that it is valid, and that its first
+    /// generation, which is made at once, fits in memory.
+    ///
+    /// # Errors
+    /// As [`RunSpec::validate`], and [`Error::Population`].
+    pub fn validate_received(&self) -> Result<(), Error> {
+        self.validate()?;
+        let found = self.search.population;
+        if found > MAX_RECEIVED_POPULATION {
+            return Err(Error::Population {
+                found,
+                most: MAX_RECEIVED_POPULATION,
+            });
+        }
+        Ok(())
+    }
+
+    /// The maximum number of networks that the search evaluates, unless it is extended.
+    pub fn max_networks(&self) -> usize {
+        self.search.max_candidates()
     }
 
     /// BLAKE3 of its JSON: the run's identity, and the start of its journal's hash chain.
@@ -166,6 +198,15 @@ impl RunSpec {
     }
 }
 
+/// Objectives for an error, in at most 100 characters: their names are of any length.
+fn shown(objectives: &[Objective]) -> String {
+    let names = objectives.iter().take(4);
+    let names: Vec<_> = names
+        .map(|goal| format!("{} ({:?})", goal.name, goal.direction))
+        .collect();
+    names.join(", ").chars().take(100).collect()
+}
+
 fn compare(
     name: &str,
     current: &serde_json::Value,
@@ -196,5 +237,60 @@ fn compare(
         }
         _ if current != requested => found.push(format!("{name} is {current}, not {requested}")),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auditor::Auditor;
+    use crate::provenance::Signers;
+    use naschain_nsga::Mode;
+
+    fn spec() -> RunSpec {
+        let space = MacroSpace {
+            phases: 10,
+            nodes: 32,
+            input: "3x4096x4096".parse().unwrap(),
+            init_channels: 4,
+            classes: 10,
+        };
+        let mut spec = RunSpec::new(space, DataSpec::new("digits", Digest([1; 32])));
+        spec.search.mode = Mode::Nsga2;
+        spec.validate_received().unwrap();
+        spec
+    }
+
+    #[test]
+    fn a_received_run_that_exhausts_the_memory_is_refused_before_candidates_are_made() {
+        let mut spec = spec();
+        spec.search.population = 1_000_000;
+        let error = spec.validate_received().unwrap_err().to_string();
+        assert!(
+            error.contains("population is 1000000; it must be at most 20000"),
+            "{error}"
+        );
+        // 2 TB of genomes.
+        spec.search.genome_len = 1 << 24;
+        let error = spec.validate().unwrap_err().to_string();
+        assert!(
+            error.contains("have 16777216 bits; those of the search space have 4970"),
+            "{error}"
+        );
+        assert!(Auditor::new(spec, Signers::default()).is_err());
+    }
+
+    #[test]
+    fn other_objectives_than_those_of_a_job_are_refused() {
+        let mut spec = spec();
+        spec.search.objectives.truncate(2);
+        let error = spec.validate().unwrap_err().to_string();
+        assert!(
+            error.starts_with("the objectives are accuracy (Maximize), params"),
+            "{error}"
+        );
+        spec.search.objectives[0].name = "\u{10348}".repeat(1 << 16);
+        assert!(spec.validate().unwrap_err().to_string().len() < 600);
+        assert!(Auditor::new(spec, Signers::default()).is_err());
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct ActiveRun {
     /// The signed requests that were used lately.
     pub(crate) requests: SignedRequests,
     pub(crate) answers: Answers,
-    /// How often each miner has joined lately.
+    /// Number of recent joins of each miner.
     pub(crate) joins: JoinCounts,
 }
 

@@ -21,7 +21,8 @@ pub(crate) fn admission(
         }
         Event::Leave { miner } => {
             let board = active.state.board();
-            (board.has_joined(miner) && !board.is_present(miner)).then(|| Ok(Vec::new()))
+            let is_over = !board.is_present(miner) && !board.holds_leases(miner);
+            (board.has_joined(miner) && is_over).then(|| Ok(Vec::new()))
         }
         Event::Heartbeat {
             miner,
@@ -89,7 +90,7 @@ fn idle(active: &ActiveRun, now: Millis, miner: &MinerId, repeated: bool) -> Opt
     let board = active.state.board();
     // The genomaster repeats a waiting request, not the miner: a repetition may grant work but must
     // not end a lease, as a new request of a miner without free capacity does.
-    let full = repeated && board.is_present(miner) && !board.has_capacity(miner);
+    let full = repeated && board.has_joined(miner) && !board.has_capacity(miner);
     let reason = if full {
         NoWork::NotEligible
     } else if let Some(until) = board.back_off(now, miner) {

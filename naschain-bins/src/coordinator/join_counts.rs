@@ -1,4 +1,4 @@
-//! Limits how often a miner may join.
+//! Rate limit of joins.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use naschain_consensus::{Millis, MinerId};
 
 use crate::coordinator::call_error::CallError;
 
-/// A miner may join this often in a minute; more would only make the journal grow.
+/// Maximum number of a miner's joins per minute; more would only make the journal grow.
 const JOINS_PER_MINUTE: u32 = 6;
 const MINUTE_MS: u64 = 60_000;
 
-/// How often each miner has joined in the current minute.
+/// Number of joins of each miner in the current minute.
 #[derive(Default)]
 pub(crate) struct JoinCounts {
     minute: u64,

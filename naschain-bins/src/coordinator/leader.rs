@@ -23,10 +23,10 @@ use naschain_run::Proof;
 /// Maximum number of commands per transaction. Each becomes at most one row, so a group stays below
 /// the maximum number of rows of a SQLite statement.
 const MAX_GROUP: usize = 512;
-/// How often a standby tries to become leader, and how often the journal is opened again after an
-/// error. The run is interrupted for at least as long, so this is short.
+/// Interval of a standby's attempts to become leader, and of attempts to reopen the journal after
+/// an error. The run is interrupted for at least as long, so this is short.
 const RETRY_INTERVAL: Duration = Duration::from_millis(400);
-/// How often the leader checks that it still leads. A write fails without the lead, but an idle
+/// Interval of the leader's checks that it still leads. A write fails without the lead, but an idle
 /// leader does not write, and would keep answering reads from an outdated state.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum time without a round of the loop, so that an idle leader also checks that it still
@@ -73,7 +73,7 @@ impl Leader {
         let mut active = restore(journal, &self.shared.spec).await?;
         let known = self.shared.settings.history_jobs;
         check_history(&active.state, known, &self.place)?;
-        self.shared.restore_nonces(&mut active).await?;
+        self.shared.restore_requests(&mut active).await?;
         // The journal holds everything that earlier processes acknowledged.
         self.continuity.acknowledged = active.journal.as_ref().map(|journal| journal.head());
         tracing::info!(

@@ -10,10 +10,13 @@ use crate::coordinator::shared::Shared;
 use naschain_identity::Nonces;
 use naschain_run::Proof;
 
-/// Number of latest events to restore nonces from. Only a nonce later than the start can be
-/// accepted again, and a nonce is at most 2 s ahead of the clock when it is accepted, so the events
-/// of the last seconds before the start are enough.
-const NONCE_EVENTS: u64 = 50_000;
+/// Number of latest events whose nonces and answers are restored one by one. Only a nonce later than
+/// the start can be accepted again, and a nonce is at most 2 s ahead of the clock when it is accepted,
+/// so the events of the last seconds before the start are enough, unless the clock was set back.
+const RESTORED_EVENTS: u64 = 50_000;
+/// Events before those, none of whose nonces can be accepted again. Nonces grow with the journal, but
+/// for the differences between clocks, so no earlier event has a greater one.
+const EARLIER_EVENTS: u64 = 10_000;
 
 impl Shared {
     /// Rejects a journal with requests that were signed for another genomaster: its proofs name
@@ -30,20 +33,30 @@ impl Shared {
     }
 
     /// Rejects requests signed before this genomaster leads, and restores from the journal the
-    /// nonces of clients whose clocks are ahead. Nonces are not stored separately, so the
-    /// genomasters of a run need no other shared table.
-    pub(crate) async fn restore_nonces(&self, active: &mut ActiveRun) -> Result<()> {
+    /// nonces of clients whose clocks are ahead, and the latest answers. Neither is stored separately,
+    /// so the genomasters of a run need no other shared table.
+    pub(crate) async fn restore_requests(&self, active: &mut ActiveRun) -> Result<()> {
         let mut nonces = Nonces::new(clock::unix_nanos());
-        let mut after = active.state.events().saturating_sub(NONCE_EVENTS);
+        let earlier = active.state.events().saturating_sub(RESTORED_EVENTS);
+        let mut after = earlier.saturating_sub(EARLIER_EVENTS);
         let journal = active.journal.as_mut().context("the journal is closed")?;
         loop {
             let entries = journal.entries(after, PAGE).await?;
             let Some(last) = entries.last() else { break };
             after = last.number;
-            let proofs = entries.iter().filter_map(|entry| entry.proof.as_deref());
-            for proof in proofs.filter_map(|text| Proof::parse(text).ok()) {
+            for entry in entries {
+                // A snapshot does not contain the answers before it.
+                if let Ok(event) = serde_json::from_str(&entry.event) {
+                    active.answers.remember(&event);
+                }
+                let proof = entry.proof.as_deref().map(Proof::parse);
+                let Some(Ok(proof)) = proof else { continue };
                 self.check_receiver(&proof)?;
-                nonces.remember(&proof.hotkey, proof.nonce);
+                if entry.number <= earlier {
+                    nonces.refuse_up_to(proof.nonce);
+                } else {
+                    nonces.remember(&proof.hotkey, proof.nonce);
+                }
             }
         }
         let mut shared_nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);

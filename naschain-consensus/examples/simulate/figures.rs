@@ -38,6 +38,7 @@ pub(crate) fn options(
         jobs,
         open_jobs: 200,
         opened_before_join: false,
+        strangers_join_ms: 0,
         speed_ratio: 10.0,
         slowest_ms: 600_000,
         faults,

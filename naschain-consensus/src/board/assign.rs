@@ -43,25 +43,31 @@ impl JobBoard {
     }
 
     /// Adds seats up to `count` and draws a miner for each, preferably from owners that had no seat
-    /// in the job.
+    /// in the job. Seats of a job without agreement go to miners with a good record where there are
+    /// any: many that invent measurements could make every job fail.
     fn assign(&mut self, to: JobRef, count: usize, stream: &mut Stream) -> Vec<Option<MinerId>> {
+        let limited = self.rules.reputation.is_some();
+        let counts_disputes = self.counts_disputes();
         let Some(job) = self.jobs.get_mut(to) else {
             return Vec::new();
         };
         let held = job.seats.iter().flat_map(Seat::holders);
         let mut holders: Vec<OwnerIndex> = held.map(|miner| self.roster[miner].owner).collect();
-        let limited = self.rules.reputation.is_some();
         let mut names = Vec::with_capacity(count - job.seats.len());
         job.seats.reserve_exact(count - job.seats.len());
         for seat in job.seats.len()..count {
-            let drawn = if job.former_owners.is_empty() {
-                self.roster.draw(stream, &holders, limited)
-            } else {
-                let excluded: Vec<OwnerIndex> =
-                    holders.iter().chain(&job.former_owners).copied().collect();
-                let fresh = self.roster.draw(stream, &excluded, limited);
-                fresh.or_else(|| self.roster.draw(stream, &holders, limited))
-            };
+            let former = &job.former_owners;
+            let excluded: Vec<OwnerIndex> = holders.iter().chain(former).copied().collect();
+            let is_disputed = job.round > 0 || seat >= self.rules.seats;
+            let mut drawn = None;
+            if counts_disputes && is_disputed {
+                drawn = self.roster.draw_proven(stream, &excluded);
+                drawn = drawn.or_else(|| self.roster.draw_proven(stream, &holders));
+            }
+            drawn = drawn.or_else(|| self.roster.draw(stream, &excluded, limited));
+            if !former.is_empty() {
+                drawn = drawn.or_else(|| self.roster.draw(stream, &holders, limited));
+            }
             let place = to.seat(seat);
             job.seats.push(match drawn {
                 Some(to) => {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::JobBoard;
 use super::job::{Seat, Worker};
-use super::jobs::SeatRef;
+use super::jobs::{JobRef, SeatRef};
 use super::roster::MinerIndex;
 use crate::{Action, Ending, Grant, LeaseId, Millis, MinerId};
 
@@ -31,7 +31,7 @@ pub(super) struct Lease {
     pub(super) is_speculative: bool,
     /// Whether its miner stole the seat or trains it speculatively.
     pub(super) is_self_selected: bool,
-    /// How often its miner lost the job and got the seat again.
+    /// Number of times its miner lost the job and got the seat again.
     pub(super) reissued: u32,
     /// The consensus of its job, if that has ended: the answer will only be compared with it.
     pub(super) check: Option<Box<Measurement>>,
@@ -60,6 +60,10 @@ impl JobBoard {
         }
         // A miner that only keeps joining does not work on the seats assigned to it.
         if self.roster.is_present(miner) || self.roster.has_only_joined(miner) {
+            return;
+        }
+        // Joining costs nothing, so it does not make a miner that has worked eligible for seats.
+        if self.counts_disputes() && !self.roster.is_new(miner) {
             return;
         }
         self.touch(miner);
@@ -337,7 +341,30 @@ impl JobBoard {
         actions.push(Action::Away {
             miner: self.roster.name(miner),
         });
+        self.strike_for_unclaimed_seats(miner);
         self.reassign_all(miner, actions);
+    }
+
+    /// Counts it against a miner without a good record that it let the seats assigned to it wait. One
+    /// that never worked gets no seats any more until it requests work.
+    fn strike_for_unclaimed_seats(&mut self, miner: MinerIndex) {
+        let known = &self.roster[miner];
+        if !self.counts_disputes() || self.roster.is_new(miner) {
+            return;
+        }
+        let owner = known.owner;
+        let unclaimed = known
+            .assigned
+            .iter()
+            .filter(|(place, round)| self.is_assigned_to(*place, *round, miner));
+        let jobs: Vec<JobRef> = unclaimed.map(|(place, _)| place.job()).collect();
+        if jobs.is_empty() {
+            return;
+        }
+        for job in jobs {
+            self.note_former_owner(job, owner);
+        }
+        self.strike_unproven(miner);
     }
 
     /// Reassigns the seats that are assigned to a miner and not started.

@@ -15,7 +15,7 @@ impl JobBoard {
         self.place_for(now, miner).is_ok()
     }
 
-    /// The miner whose place a new one gets; `None` if a slot is free.
+    /// The miner whose place a new one gets; `None` if one is free.
     ///
     /// # Errors
     /// [`Rejected::Full`].

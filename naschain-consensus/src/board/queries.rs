@@ -55,6 +55,11 @@ impl JobBoard {
         ))
     }
 
+    /// Whether a miner has joined and not lost its place to another; also if it has left.
+    pub fn has_place(&self, miner: &MinerId) -> bool {
+        self.roster.is_known(miner)
+    }
+
     /// Whether a miner has joined and not left.
     pub fn has_joined(&self, miner: &MinerId) -> bool {
         self.roster.find(miner).is_some()
@@ -65,6 +70,12 @@ impl JobBoard {
     pub fn has_capacity(&self, miner: &MinerId) -> bool {
         let known = self.roster.find(miner).map(|index| &self.roster[index]);
         known.is_some_and(|known| known.leases.len() < known.capacity as usize)
+    }
+
+    /// Whether a miner has an active lease.
+    pub fn holds_leases(&self, miner: &MinerId) -> bool {
+        let index = self.roster.find(miner);
+        index.is_some_and(|index| !self.roster[index].leases.is_empty())
     }
 
     /// Whether a miner has joined and does not count as away.

@@ -25,7 +25,7 @@ impl JobBoard {
         job.abandoned = job.abandoned.saturating_add(u32::from(!excused));
         let max_abandoned = u64::from(self.rules.max_retries) * self.rules.seats as u64;
         let is_given_up = !excused && u64::from(job.abandoned) > max_abandoned;
-        // Who keeps a seat by heartbeats has taken the time of others.
+        // A miner that held a seat by heartbeats delayed the others.
         let held_ms = match reason {
             Ending::TooLong => self.now.since(ended.granted),
             _ => 0,

@@ -42,6 +42,12 @@ impl JobBoard {
         is_full.then_some(NoWork::Probation)
     }
 
+    /// Whether the rules are those of [`Reputation::version`] 2.
+    pub(super) fn counts_disputes(&self) -> bool {
+        let version = self.rules.reputation.map(|rules| rules.version);
+        version.is_some_and(|version| version >= 2)
+    }
+
     /// Counts a bad outcome against a miner and its owner.
     pub(super) fn strike(&mut self, miner: MinerIndex, held_ms: u64) {
         if let Some(rules) = self.rules.reputation {
@@ -51,12 +57,23 @@ impl JobBoard {
         }
     }
 
+    /// Counts an outcome that may be another's fault: only against a miner without a good record.
+    pub(super) fn strike_unproven(&mut self, miner: MinerIndex) {
+        if !self.roster[miner].record.is_good() {
+            self.strike(miner, 0);
+        }
+    }
+
     /// Counts an accepted answer.
     pub(super) fn accept(&mut self, miner: MinerIndex) {
         if self.rules.reputation.is_none() {
             return;
         }
         self.roster.accept(miner);
+        if self.counts_disputes() {
+            self.roster[miner].useful_at = self.now;
+            self.renew_place(miner);
+        }
         let Some(own) = self.roster[miner].pace.ms_per_flop() else {
             return;
         };

@@ -24,8 +24,10 @@ impl JobBoard {
         }
         if row.measurement().is_some() {
             self.update_pace(&ended);
-            self.roster[miner].useful_at = self.now;
-            self.renew_place(miner);
+            if !self.counts_disputes() {
+                self.roster[miner].useful_at = self.now;
+                self.renew_place(miner);
+            }
         }
         self.fill(lease, &ended, row, actions);
     }
@@ -333,15 +335,22 @@ impl JobBoard {
     }
 
     /// Counts the answers of a judged job for their miners. Without a consensus it is not known
-    /// which answers are valid, so the numbers of valid answers in a row stay.
+    /// which answers are valid, so the numbers of valid answers in a row stay; but of several
+    /// measurements that differ all but one at most are wrong, so each counts as a bad outcome for a
+    /// miner without a good record.
     pub(super) fn count_rows(&mut self, id: JobRef, verdict: &Verdict) {
         let seats = self.jobs.get(id).map(|job| job.seats.iter());
         let answers = seats.into_iter().flatten().filter_map(Seat::answer);
-        let miners: Vec<MinerIndex> = answers.map(|(miner, _)| miner).collect();
-        for (at, miner) in miners.into_iter().enumerate() {
+        let is_measured = |row: &Row| row.measurement().is_some();
+        let answers = answers.map(|(miner, row)| (miner, is_measured(row)));
+        let answers: Vec<(MinerIndex, bool)> = answers.collect();
+        let measured = answers.iter().filter(|(_, measured)| *measured).count();
+        for (at, (miner, is_measured)) in answers.into_iter().enumerate() {
             self.roster[miner].tally.count(verdict.agreed[at]);
             if verdict.consensus.is_some() {
                 self.note_validity(miner, verdict.findings[at]);
+            } else if self.counts_disputes() && is_measured && measured > 1 {
+                self.strike_unproven(miner);
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Limits on miners without a record: slots, records, the pace of heartbeats and the draw of open seats.
+//! Limits on miners without a record: places, records, the pace of heartbeats and the draw of open
+//! seats.
 
 use naschain_consensus::{Action, Ending, Event, JobId, Millis, NoWork, Rejected, Row, Rules};
 

@@ -36,6 +36,8 @@ pub(crate) enum Behaviour {
     Boaster,
     /// Keeps joining and never requests work.
     Lurker,
+    /// Forgets one job, then keeps joining and never claims the seats assigned to it.
+    Sleeper,
 }
 
 impl World {

@@ -171,9 +171,9 @@ impl Checker {
             Action::Late { .. }
             | Action::Moved { .. }
             | Action::Discarded { .. }
-            | Action::LateJudged { .. } => self.follow_second(action),
+            | Action::LateJudged { .. } => self.follow_late_answer(action),
             Action::Escalated { .. } | Action::Widened { .. } | Action::NewRound { .. } => {
-                self.follow_dealing(action);
+                self.follow_assignments(action);
             }
             Action::Closed { .. } | Action::Failed { .. } => self.follow_end(action),
             _ => {}
@@ -228,7 +228,7 @@ impl Checker {
     }
 
     /// Follows a job that gets additional seats or a new round.
-    fn follow_dealing(&mut self, action: &Action) {
+    fn follow_assignments(&mut self, action: &Action) {
         match action {
             Action::Escalated {
                 job,

@@ -6,7 +6,7 @@ use super::Checker;
 
 impl Checker {
     /// Follows late, moved, discarded and compared answers.
-    pub(super) fn follow_second(&mut self, action: &Action) {
+    pub(super) fn follow_late_answer(&mut self, action: &Action) {
         match action {
             Action::Late {
                 miner,

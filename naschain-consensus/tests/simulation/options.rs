@@ -44,6 +44,8 @@ pub(crate) struct Options {
     pub(crate) open_jobs: u64,
     /// The first jobs are opened before any miner has joined, so their seats are open.
     pub(crate) opened_before_join: bool,
+    /// When the miners that are not honest join.
+    pub(crate) strangers_join_ms: u64,
     /// Speed of the fastest miner divided by that of the slowest.
     pub(crate) speed_ratio: f64,
     /// Duration of a training by the slowest miner.

@@ -133,6 +133,12 @@ impl World {
                 owner: owned.then(|| MinerId::new("ring").unwrap()),
                 capacity: 1,
             };
+            if *behaviour != Behaviour::Honest && self.options.strangers_join_ms > 0 {
+                let joins_ms = self.options.strangers_join_ms;
+                self.at(joins_ms, SimEvent::ToBoard(miner, join));
+                self.set_timer(miner, joins_ms + 1);
+                continue;
+            }
             self.handle(join).unwrap();
             self.set_timer(miner, 0);
         }
@@ -260,7 +266,10 @@ impl World {
         let name = miner.name.clone();
         match &miner.activity {
             Activity::Dead => {}
-            Activity::Requesting if miner.behaviour == Behaviour::Lurker => {
+            Activity::Requesting
+                if miner.behaviour == Behaviour::Lurker
+                    || miner.behaviour == Behaviour::Sleeper && miner.jobs > 0 =>
+            {
                 self.send(SimEvent::ToBoard(index, Event::Join { miner: name }));
                 self.set_timer(index, 60_000);
             }
@@ -333,6 +342,9 @@ impl World {
                     return self.set_timer(index, self.options.rules.lease_ms + 1_000);
                 }
                 miner.jobs += 1;
+                if miner.behaviour == Behaviour::Sleeper {
+                    return self.set_timer(index, self.options.rules.lease_ms + 1_000);
+                }
                 let is_idler = matches!(
                     miner.behaviour,
                     Behaviour::Liar

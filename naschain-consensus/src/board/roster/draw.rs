@@ -2,7 +2,7 @@
 
 use naschain_core::Stream;
 
-use super::{MinerIndex, OwnerIndex, Roster};
+use super::{Miner, MinerIndex, OwnerIndex, Roster};
 
 impl Roster {
     /// Draws a present miner uniformly among those whose owner is not excluded. If `limited`, one
@@ -13,10 +13,30 @@ impl Roster {
         excluded: &[OwnerIndex],
         limited: bool,
     ) -> Option<MinerIndex> {
+        self.draw_among(stream, excluded, |miner| {
+            let is_idle = miner.leases.is_empty() && miner.queued_flops == 0;
+            !limited || is_idle || miner.record.is_good()
+        })
+    }
+
+    /// Like [`Roster::draw`], among the miners with a good record.
+    pub(in crate::board) fn draw_proven(
+        &self,
+        stream: &mut Stream,
+        excluded: &[OwnerIndex],
+    ) -> Option<MinerIndex> {
+        self.draw_among(stream, excluded, |miner| miner.record.is_good())
+    }
+
+    fn draw_among(
+        &self,
+        stream: &mut Stream,
+        excluded: &[OwnerIndex],
+        may_be_drawn: impl Fn(&Miner) -> bool,
+    ) -> Option<MinerIndex> {
         let free = |miner: &MinerIndex| {
             let miner = &self[*miner];
-            let is_idle = miner.leases.is_empty() && miner.queued_flops == 0;
-            !excluded.contains(&miner.owner) && (!limited || is_idle || miner.record.is_good())
+            !excluded.contains(&miner.owner) && may_be_drawn(miner)
         };
         if self.available_owners(excluded) == 0 {
             return None;
