@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Honest miners of a genomaster, first undisturbed and then while `examples/attack.rs` attacks it;
+# Honest miners of a genomaster, first undisturbed and then while `examples/attack` attacks it;
 # prints the peak memory of the genomaster and the latencies of the honest miners of both. Build first:
 # cargo build --release --bins --example crowd --example attack (or without --release, and set
 # PROFILE=debug).

@@ -61,7 +61,7 @@ struct Figures {
     submit: Mutex<Vec<u64>>,
     away: AtomicU64,
     refused: AtomicU64,
-    jobs: AtomicU64,
+    answers: AtomicU64,
     feed_events: AtomicU64,
     feed_bytes: AtomicU64,
 }
@@ -171,7 +171,7 @@ impl Miner {
         };
         let submit = || self.client.submit(&self.name, job.run, job.lease, &row);
         if self.call(&self.figures.submit, submit).await.is_some() {
-            self.figures.jobs.fetch_add(1, Relaxed);
+            self.figures.answers.fetch_add(1, Relaxed);
         }
     }
 
@@ -266,7 +266,9 @@ async fn report(args: &Args, figures: &Figures, seconds: f64) {
         "requests_per_second": requests as f64 / seconds,
         "all": latencies(&mut all),
         "by_kind": kinds,
-        "jobs": figures.jobs.load(Relaxed),
+        "answers": figures.answers.load(Relaxed),
+        "accepted_jobs": counter(&metrics, "naschain_jobs{state=\"accepted\"}"),
+        "failed_jobs": counter(&metrics, "naschain_jobs{state=\"failed\"}"),
         "away": figures.away.load(Relaxed),
         "refused": figures.refused.load(Relaxed),
         "feed_events": figures.feed_events.load(Relaxed),

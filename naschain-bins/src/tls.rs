@@ -3,38 +3,17 @@
 //! rustls uses ring, which needs only a C compiler; SQLite needs that anyway. Requests are signed
 //! but responses are not, because btauth/1 signs requests only: TLS protects the responses.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::Args;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// Command-line flags of a server.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct TlsArgs {
-    /// Certificate chain in PEM, the server's own certificate first; serves https
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    pub tls_cert: Option<PathBuf>,
-    /// Private key of the certificate in PEM
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    pub tls_key: Option<PathBuf>,
-}
-
-impl TlsArgs {
-    /// Loads the TLS configuration; `None` without a certificate.
-    pub(crate) fn load(&self) -> Result<Option<Arc<ServerConfig>>> {
-        match (&self.tls_cert, &self.tls_key) {
-            (Some(cert), Some(key)) => server_config(cert, key).map(Some),
-            _ => Ok(None),
-        }
-    }
-}
-
-fn server_config(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
+/// Configuration of a server with a certificate chain and its private key.
+pub(crate) fn server_config(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
     let context = || format!("cannot read certificates from {}", cert.display());
     let chain = CertificateDer::pem_file_iter(cert).with_context(context)?;
     let chain: Vec<_> = chain.collect::<Result<_, _>>().with_context(context)?;

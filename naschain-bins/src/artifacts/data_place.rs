@@ -26,7 +26,7 @@ pub(crate) fn remember(dir: &Path, data: &Path) -> Result<()> {
         Ok(json) => write_whole(&dir.join(FILE), json.as_bytes()),
         Err(_) => {
             let path = data.display();
-            tracing::warn!("{path} is not UTF-8 and not remembered: commands need --data-dir");
+            tracing::warn!("{path} is not UTF-8, so data.json does not store it; pass --data-dir");
             Ok(())
         }
     }

@@ -9,6 +9,7 @@ pub(crate) mod history;
 pub(crate) mod layers;
 pub(crate) mod models;
 pub(crate) mod plot;
+pub(crate) mod repeat;
 pub(crate) mod report;
 pub(crate) mod results;
 pub(crate) mod table;

@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use naschain_consensus::JobId;
-use naschain_core::{Digest, Genome, Recipe};
+use naschain_core::{Digest, Genome, MacroSpace, Recipe};
 use naschain_train::{Dataset, Epoch, Model, Options};
 
 use crate::artifacts::data_place::remembered;
 use crate::artifacts::history::{HISTORY_FILE, read_history};
 use crate::cli::data_args;
 use crate::cli::data_args::KEEP_MIB;
-use crate::commands::inspect::parse_genome;
 use crate::journal::run_folder::{check_data, create_folder, read_spec, sync_file};
 use crate::journal::secret::read_secret;
 use naschain_run::{EndedJob, RunSecret, RunSpec, seeded_recipe};
@@ -146,4 +145,16 @@ fn evaluated_jobs(dir: &Path) -> Result<Vec<EndedJob>> {
         path.display()
     );
     Ok(ended)
+}
+
+/// Parses a genome of this space. Dashes may separate phases.
+pub(crate) fn parse_genome(space: &MacroSpace, text: &str) -> Result<Genome> {
+    let genome: Genome = text.parse()?;
+    space.check(&genome)?;
+    let grouped = genome.grouped(space.phase_len());
+    ensure!(
+        !text.contains('-') || text == grouped,
+        "the dashes of {text} do not separate phases; with phases separated it would be {grouped}"
+    );
+    Ok(genome)
 }

@@ -18,7 +18,7 @@ use crate::server::legacy::credentials::LegacyCredentials;
 use crate::server::legacy::reports::Reports;
 use crate::server::legacy::suitability;
 use crate::server::listen::Listening;
-use crate::server::tls::TlsArgs;
+use crate::cli::tls_args::TlsArgs;
 
 /// Flags of `serve` about access.
 #[derive(Args, Clone, Debug)]

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::Args;
 use naschain_consensus::Event;
-use naschain_train::Dataset;
+use naschain_train::{Dataset, Options};
 
 use crate::artifacts::data_place;
 use crate::artifacts::history::count_jobs;
+use crate::artifacts::repeat;
 use crate::cli::data_args::DataArgs;
 use crate::cli::presets::Budget;
+use crate::cli::program::print;
 use crate::cli::run_args::{DeviceArgs, RunArgs};
 use crate::cli::run_place;
 use crate::coordinator::Coordinator;
@@ -70,18 +72,31 @@ impl CommonArgs {
         })
     }
 
-    /// Checks the flags, loads the data, and creates the run's folder or resumes the run in it.
-    pub(crate) async fn open(&self) -> Result<OpenRun> {
-        self.open_with(Settings::default(), false, |_| Ok(())).await
+    /// Checks the flags, loads the data, and creates the run's folder or resumes the run in it. A
+    /// search starts over if networks failed for lack of memory that fit into the limit of `options`.
+    pub(crate) async fn open_search(&self, options: Options) -> Result<OpenRun> {
+        let opened = self.open_with(Settings::default(), false, |_| Ok(()), Some(options));
+        opened.await
     }
 
-    /// Like [`CommonArgs::open`], with settings of the coordinator, for a run that `check` accepts:
-    /// it is called before anything is created. A new run gets a secret if `secret` is set.
-    pub(crate) async fn open_with(
+    /// Like [`CommonArgs::open_search`], for a run whose miners are other programs, with settings of
+    /// the coordinator. `check` has to accept the run before anything is created. A new run gets a
+    /// secret if `secret` is set.
+    pub(crate) async fn open_served(
+        &self,
+        settings: Settings,
+        secret: bool,
+        check: impl FnOnce(&RunSpec) -> Result<()>,
+    ) -> Result<OpenRun> {
+        self.open_with(settings, secret, check, None).await
+    }
+
+    async fn open_with(
         &self,
         mut settings: Settings,
         secret: bool,
         check: impl FnOnce(&RunSpec) -> Result<()>,
+        search: Option<Options>,
     ) -> Result<OpenRun> {
         // First, so that an error leaves no folder behind.
         self.device.device.check()?;
@@ -93,6 +108,14 @@ impl CommonArgs {
         let (dir, is_chosen) = (self.run.folder(&data)?, !self.run.out.is_empty());
         let dir = run_place::outside_data(dir, is_chosen, place.as_deref())?;
         let lock = FolderLock::take(&dir)?;
+        if let (Some(options), None) = (search, &self.store) {
+            let count = repeat::start_over(&dir, &spec, options)?;
+            if count > 0 {
+                print(&format!(
+                    "{count} networks that failed for lack of memory fit now: the search is repeated with the results that it has, to train them\n"
+                ))?;
+            }
+        }
         settings.history_jobs = count_jobs(&dir)?;
         let journal = self.store.clone();
         let journal = journal.unwrap_or_else(|| JournalPlace::of_run(&dir));
@@ -102,7 +125,7 @@ impl CommonArgs {
         }
         let asked = spec.search.generations;
         // A served run is not extended: validators follow it to the end that it announces.
-        let spec = if self.run.in_process {
+        let spec = if search.is_some() {
             create_or_extend(spec, &dir)?
         } else {
             create_or_check(spec, &dir)?
@@ -111,7 +134,7 @@ impl CommonArgs {
             data_place::remember(&dir, place)?;
         }
         let coordinator = Coordinator::open_with(journal, spec, settings).await?;
-        if self.run.in_process {
+        if search.is_some() {
             extend(&coordinator, asked).await?;
         }
         Ok(OpenRun {

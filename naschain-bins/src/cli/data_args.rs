@@ -52,8 +52,8 @@ pub struct DataArgs {
     /// digits]
     #[arg(long, value_name = "PATH|NAME")]
     pub data: Option<DataChoice>,
-    /// Folder of the data set's files; without --data, what it holds is found out [default:
-    /// $NASCHAIN_DATA/NAME, $NASCHAIN_DATA, data/NAME, /usr/share/datasets/NAME]
+    /// Folder of the data set's files; without --data, the data set is detected from its files
+    /// [default: $NASCHAIN_DATA/NAME, $NASCHAIN_DATA, data/NAME, /usr/share/datasets/NAME]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Size to which images of a folder are scaled: N for NxN in colour, or CxHxW [default: 32]
@@ -187,7 +187,7 @@ impl DataArgs {
         Ok(found.map(|found| found.canonicalize()).transpose()?)
     }
 
-    /// Reads the data set, and logs what is strange about the user's own data.
+    /// Reads the data set, and logs warnings about suspicious data of the user's own.
     pub fn load(&self) -> Result<Dataset> {
         let (name, DataChoice { dir, .. }) = (self.name()?, self.choice()?);
         let dataset = if self.skip_bad {

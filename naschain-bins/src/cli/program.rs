@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::printable::printable_lines;
+use crate::printable::printable_lines;
 use crate::cli::progress_line;
 use crate::cli::run_args::EXIT_ERROR;
 use crate::shutdown::survive_file_size_limit;

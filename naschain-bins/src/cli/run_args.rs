@@ -29,7 +29,7 @@ pub(crate) const EXIT_ERROR: u8 = 2;
 /// Flags of the search space, the recipe of trainings, the search, and the job board.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RunArgs {
-    /// How much is trained: small (minutes on two cores for up to 10,000 small images), medium or
+    /// Training budget: small (minutes on two cores for up to 10,000 small images), medium or
     /// large. It sets the defaults of epochs, images, channels, population and generations
     #[arg(long, value_name = "SIZE", value_enum, default_value_t = Budget::Small)]
     pub budget: Budget,
@@ -117,7 +117,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "PACE", default_value = "generational", value_parser = pace)]
     pub pace: Pace,
     /// Number of miners that train each genome, 2 to 64; also 1 for a search in one process, where
-    /// nobody has to be checked [default: see below]
+    /// results need no cross-check [default: see below]
     #[arg(long, value_name = "N")]
     pub replication: Option<usize>,
     /// When results of miners agree: tolerance (accuracy within --tolerance; parameters and FLOPs
@@ -178,8 +178,8 @@ pub(crate) struct ComputeArgs {
     #[arg(long, value_name = "NAME")]
     isa: Option<Isa>,
     /// Maximum estimated memory of one training, in MiB; a network that needs more is not trained,
-    /// and a miner does not join a run that may have one [default: on the CPU, 80 % of the memory
-    /// of the machine or container, divided by the number of concurrent trainings]
+    /// and a miner does not join a run that could contain one [default: on the CPU, 80 % of the
+    /// memory of the machine or container, divided by the number of concurrent trainings]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
     memory_limit: Option<u64>,
 }

@@ -14,7 +14,7 @@ use crate::artifacts::history::{HISTORY_FILE, History};
 use crate::artifacts::models::MODEL_FILE;
 use crate::artifacts::results::Results;
 use crate::artifacts::table::front_table;
-use crate::cli::printable::printable;
+use crate::printable::printable;
 use crate::cli::program::print;
 use crate::commands::progress::{Progress, bar};
 use crate::coordinator::Coordinator;
@@ -129,18 +129,13 @@ fn trained_models(
 pub(crate) fn failed_networks(ended: &[EndedJob]) -> Option<String> {
     let mut failed = ended.iter().filter(|job| job.failure.is_some());
     let first = failed.next()?;
-    let reason = reason_of(first);
-    let mut text = format!(
+    Some(format!(
         "{} of {} networks have no result; the first, {}: {}",
         1 + failed.count(),
         ended.len(),
         first.genome,
-        printable(&reason)
-    );
-    if reason.contains("MiB of memory") {
-        text += ". A run keeps what it has found: to train them, search with a higher --memory-limit in another folder (--out)";
-    }
-    Some(text)
+        printable(&reason_of(first))
+    ))
 }
 
 /// Why a job has no result: what a miner reported, if one did.

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::cli::data_args::{DataChoice, image_shape, left_out, resized};
 use crate::cli::data_folder::names_in;
-use crate::cli::printable::{printable, printable_lines};
+use crate::printable::{printable, printable_lines};
 use crate::cli::program::print;
 
 /// `miner data`.
@@ -117,7 +117,7 @@ struct Checked {
     contents: Option<Contents>,
     /// Pictures that cannot be read and were left out.
     skipped: Vec<PathBuf>,
-    /// What is strange about the data.
+    /// Warnings about suspicious data.
     warnings: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,

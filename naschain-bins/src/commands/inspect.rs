@@ -2,18 +2,20 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::Args;
 use naschain_core::{Architecture, Costs, Genome, MacroSpace, Phase, Shape};
 use serde::Serialize;
 
+use crate::artifacts::models::parse_genome;
 use crate::cli::grouped::grouped;
 use crate::journal::run_folder::read_spec;
 
 /// Flags of the command.
 #[derive(Args, Debug)]
 pub struct InspectArgs {
-    /// Folder of a run, whose search space the genome is of, instead of the flags of a space
+    /// Folder of a run, whose search space is used instead of --phases, --nodes, --input,
+    /// --init-channels and --classes
     #[arg(long, value_name = "DIR", conflicts_with_all = ["phases", "nodes", "input", "init_channels", "classes"])]
     pub run: Option<PathBuf>,
     /// Number of phases of a network, 1 to 10
@@ -72,18 +74,6 @@ pub fn inspect(args: &InspectArgs) -> Result<String> {
         return Ok(serde_json::to_string_pretty(&report)? + "\n");
     }
     Ok(text(&space, &genome, &architecture, costs))
-}
-
-/// Parses a genome of this space. Dashes may separate phases.
-pub(crate) fn parse_genome(space: &MacroSpace, text: &str) -> Result<Genome> {
-    let genome: Genome = text.parse()?;
-    space.check(&genome)?;
-    let grouped = genome.grouped(space.phase_len());
-    ensure!(
-        !text.contains('-') || text == grouped,
-        "the dashes of {text} do not separate phases; with phases separated it would be {grouped}"
-    );
-    Ok(genome)
 }
 
 fn text(space: &MacroSpace, genome: &Genome, architecture: &Architecture, costs: Costs) -> String {

@@ -50,7 +50,7 @@ pub struct MineArgs {
     checkpoints: Option<PathBuf>,
     /// Folder of results that are not delivered yet; a miner restarted with the same hotkey, or
     /// without one the same --name, delivers them [default: none]
-    #[arg(long, visible_alias = "unsent", value_name = "DIR")]
+    #[arg(long, alias = "unsent", value_name = "DIR")]
     outbox: Option<PathBuf>,
     /// Number of concurrent trainings [default: one for each --device]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -106,6 +106,7 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
             jobs,
             outbox: cli.outbox.clone(),
             dataset_cache: dataset_cache.clone(),
+            known: Arc::default(),
             stop: stopped.clone(),
         };
         miners.spawn(miner.work(None));

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::artifacts::models::{MODEL_FILE, Member};
 use crate::cli::genome_args::GenomeArgs;
-use crate::cli::printable::printable;
+use crate::printable::printable;
 use crate::cli::program::print;
 use crate::cli::run_args::DeviceArgs;
 

@@ -213,7 +213,7 @@ fn verdict(ended: &EndedJob) -> String {
         (None, None) => "no answers agree".to_owned(),
     };
     let text = format!("job {} of genome {}: {result}", ended.job, ended.genome);
-    crate::cli::printable::printable(&text).to_string()
+    crate::printable::printable(&text).to_string()
 }
 
 /// One line about a run.

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::artifacts::front_model::FRONT_FILE;
 use crate::artifacts::results::Results;
-use crate::cli::printable::printable;
+use crate::printable::printable;
 use crate::journal::folder_lock::is_locked;
 use crate::journal::store::JournalPlace;
 
@@ -88,9 +88,10 @@ async fn line(dir: &Path) -> Result<Line> {
     let dash = || "-".to_owned();
     let test = best.and_then(|best| results.model(&best.genome));
     // The journal of a running genomaster is locked.
-    let time = match is_running {
-        true => None,
-        false => run_time_ms(dir, &results).await?,
+    let time = if is_running {
+        None
+    } else {
+        run_time_ms(dir, &results).await?
     };
     Ok(Line {
         name: printable(&name).to_string(),

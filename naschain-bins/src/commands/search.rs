@@ -1,17 +1,19 @@
 //! `genomaster search`: a genomaster and its miners in one process.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 use naschain_consensus::MinerId;
-use naschain_core::{Accuracy, Digest};
+use naschain_core::{Accuracy, Digest, Genome, Measurement};
 use naschain_run::RunState;
 use naschain_train::{Dataset, Options};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::artifacts::repeat::{earlier_results, lacked_memory};
 use crate::cli::common_args::{CommonArgs, OpenRun};
 use crate::cli::data_args::KEEP_MIB;
 use crate::cli::program::print;
@@ -80,18 +82,19 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
         miners >= replication,
         "miners is {miners}; it must be at least --replication, which is {replication}"
     );
+    let device = &args.common.device;
+    let options = device.options_of(u32::try_from(miners).unwrap_or(u32::MAX));
     let OpenRun {
         dataset,
         dir,
         coordinator,
         lock: _held,
-    } = args.common.open().await?;
-    let device = &args.common.device;
-    let options = device.options_of(u32::try_from(miners).unwrap_or(u32::MAX));
+    } = args.common.open_search(options).await?;
+    let known = Arc::new(earlier_results(&dir)?);
     let mut shown =
         Progress::of_search(announce(&args, &coordinator, &dataset, options, miners).await?);
     let (stop, stopped) = watch::channel(false);
-    let mut workers = start_miners(miners, &coordinator, &dataset, options, &stopped)?;
+    let mut workers = start_miners(miners, &coordinator, &dataset, options, known, &stopped)?;
     let reached = |state: &RunState| {
         let best = state.best().and_then(|job| job.verdict.consensus);
         let best = best.map(|measurement| measurement.accuracy);
@@ -127,6 +130,10 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
             "{reason} after {done} of {total} networks; run the same command to resume\n"
         ))?;
     }
+    let lacked = |state: &RunState| state.ended_jobs().iter().any(lacked_memory);
+    if coordinator.with_state(lacked).await {
+        print("networks that failed for lack of memory are trained when you run the same command with a higher --memory-limit\n")?;
+    }
     coordinator.close().await?;
     match problem {
         None => Ok(()),
@@ -139,6 +146,7 @@ fn start_miners(
     coordinator: &Arc<Coordinator>,
     dataset: &Arc<Dataset>,
     options: Options,
+    known: Arc<BTreeMap<Genome, Measurement>>,
     stopped: &watch::Receiver<bool>,
 ) -> Result<JoinSet<Result<Option<Digest>>>> {
     let mut workers = JoinSet::new();
@@ -155,6 +163,7 @@ fn start_miners(
             jobs: 1,
             outbox: None,
             dataset_cache: Arc::default(),
+            known: known.clone(),
             stop: stopped.clone(),
         };
         workers.spawn(miner.work(Some(dataset.clone())));

@@ -75,7 +75,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         lock: _held,
     } = args
         .common
-        .open_with(opened.settings(), has_secret, check)
+        .open_served(opened.settings(), has_secret, check)
         .await?;
     let options = args.common.device.options();
     let exams = if opened.is_signed() && !args.no_exam {

@@ -109,6 +109,7 @@ async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec
             jobs: 1,
             outbox: None,
             dataset_cache: Arc::default(),
+            known: Arc::default(),
             stop: stopped.clone(),
         };
         miners.spawn(miner.work(None));

@@ -238,3 +238,59 @@ fn inspect_computes_the_costs_of_a_published_network() {
     assert_eq!(report["flops"], 374_468_688);
     assert_eq!(report["phases"].as_array().unwrap().len(), 3);
 }
+
+#[test]
+fn a_higher_memory_limit_trains_the_networks_that_failed() {
+    let dir = folder("more-memory");
+    let (whole, failed, some) = (dir.join("whole"), dir.join("failed"), dir.join("some"));
+    succeeded(search(&whole, &[]).output().unwrap());
+
+    refused(&mut search(&failed, &["--memory-limit=1"]));
+    let printed = succeeded(search(&failed, &[]).output().unwrap());
+    assert!(
+        printed.contains("12 networks that failed for lack of memory fit now"),
+        "{printed}"
+    );
+    assert_eq!(judged(&failed), judged(&whole));
+    assert_eq!(
+        read(failed.join("front.json")),
+        read(whole.join("front.json"))
+    );
+
+    // Wide enough that the networks need different numbers of MiB: only some fit into the limit
+    // between the smallest and the largest.
+    let wide = ["--init-channels=16", "--generations=1"];
+    let whole = dir.join("wide");
+    succeeded(search(&whole, &wide).output().unwrap());
+    let spec = naschain_bins::read_spec(&whole.join("run.json")).unwrap();
+    let history = read(whole.join("history.jsonl"));
+    let needs = history.lines().map(|line| {
+        let job: naschain_run::EndedJob = serde_json::from_str(line).unwrap();
+        let architecture = spec.space.decode(&job.genome).unwrap();
+        naschain_train::training_memory_bytes(&architecture, &spec.recipe, 1) >> 20
+    });
+    let (least, most) = (needs.clone().min().unwrap(), needs.max().unwrap());
+    assert!(least < most, "{least} {most}");
+    let limit = format!("--memory-limit={}", least + 1);
+    let printed = succeeded(search(&some, &[wide[0], wide[1], &limit]).output().unwrap());
+    assert!(
+        printed.contains("networks have no result") && printed.contains("higher --memory-limit"),
+        "{printed}"
+    );
+    // What has a result is not trained again: a false one stays.
+    let history = read(some.join("history.jsonl"));
+    let jobs = history
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let trained = jobs
+        .filter_map(|job| job["verdict"]["consensus"]["digest"].as_str().map(String::from))
+        .next()
+        .unwrap();
+    let (false_digest, file) = ("ab".repeat(32), some.join("history.jsonl"));
+    std::fs::write(&file, history.replace(&trained, &false_digest)).unwrap();
+    succeeded(search(&some, &wide).output().unwrap());
+    let history = read(&file);
+    assert!(history.contains(&false_digest) && !history.contains("MiB of memory"));
+    assert_eq!(history.lines().count(), 4);
+    std::fs::remove_dir_all(dir).unwrap();
+}

@@ -1,4 +1,4 @@
-//! `report.html`: an interactive report of a run in one file, which needs no network.
+//! `report.html`: an interactive report of a run in one file, which works offline.
 //!
 //! Charts are drawn by plotly.js, which the crate plotly embeds; `report.js` connects them with the
 //! data of the run.

@@ -71,8 +71,8 @@ impl FileWatch {
         Ok(())
     }
 
-    /// Remembers the files as they are after a write of this genomaster. Fails if they are others,
-    /// or shorter than a write can leave them.
+    /// Remembers the files as they are after a write of this genomaster. Fails if they were
+    /// replaced, or are shorter than a write can leave them.
     pub(super) fn accept_write(&mut self) -> Result<()> {
         for file in &mut self.files {
             let found = file.same_file()?;

@@ -56,9 +56,9 @@ impl Store {
         }
     }
 
-    /// Appends all of these entries or none, and waits until they are on disk. A genomaster that
-    /// no longer leads gets an error, and so does one whose store lost what was there, of which
-    /// `before` is the last entry. After any error it is unknown whether they were appended.
+    /// Appends all of these entries or none, and waits until they are on disk. `before` is the last
+    /// entry that must be in the store; if it is missing, or if this genomaster no longer leads,
+    /// that is an error. After any error it is unknown whether they were appended.
     pub async fn append(&mut self, before: JournalHead, entries: &[Entry]) -> Result<()> {
         match &mut self.0 {
             Database::Sqlite(store) => store.append(entries).await,
