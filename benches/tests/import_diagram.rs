@@ -28,7 +28,15 @@ const DIAGRAM: [(&str, &[&str]); 9] = [
     ),
     ("naschain-bittensor", &["naschain-identity"]),
     ("naschain-bins", LIBRARIES),
-    ("naschain-benches", LIBRARIES),
+    (
+        "naschain-benches",
+        &[
+            "naschain-core",
+            "naschain-nsga",
+            "naschain-consensus",
+            "naschain-train",
+        ],
+    ),
 ];
 const LIBRARIES: &[&str] = &[
     "naschain-core",

@@ -163,7 +163,7 @@ const POOL_INVALID: i64 = 1010;
 const POOL_BUSY: std::ops::RangeInclusive<i64> = 1011..=1016;
 
 impl Error {
-    /// What helps.
+    /// What to do about it.
     pub fn remedy(&self) -> Remedy {
         match self {
             Error::Connection { .. } | Error::Malformed { .. } => Remedy::Reconnect,

@@ -126,7 +126,7 @@ impl Setter {
     /// Waits for the next finalised block and says what happened and what is to be done.
     ///
     /// # Errors
-    /// [`Error::remedy`] says what helps. Nothing is lost by an error: call it again.
+    /// [`Error::remedy`] says what to do. Nothing is lost by an error: call it again.
     pub async fn turn(&mut self) -> Result<Turn, Error> {
         let block = self.client.next_head().await?;
         self.check_chain()?;
@@ -346,7 +346,7 @@ impl Setter {
     /// `None` if nothing was, because something is in flight or the epoch ends too soon.
     ///
     /// # Errors
-    /// [`Error::remedy`] says what helps. After [`Error::Connection`] the extrinsic may have been
+    /// [`Error::remedy`] says what to do. After [`Error::Connection`] the extrinsic may have been
     /// taken; [`turn`](Setter::turn) will tell.
     pub async fn set(
         &mut self,

@@ -74,7 +74,7 @@ impl<S: Space> Search<S> {
         let config = &self.state.config;
         config.pace == Pace::Generational
             && self.state.ended.is_none()
-            && self.state.slots.len() == config.limit()
+            && self.state.slots.len() == config.max_candidates()
     }
 
     /// Records statistics, but leaves the last generation unselected, for the selection that
@@ -145,7 +145,7 @@ impl<S: Space> Search<S> {
         // Batches of the surrogate end at multiples of four, the period of the candidates' origins.
         (made / batch * batch + batch)
             .min(generation_end)
-            .min(config.limit())
+            .min(config.max_candidates())
             .max(made)
     }
 

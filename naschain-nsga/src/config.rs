@@ -69,8 +69,8 @@ pub enum Pace {
     /// [`Mode::Surrogate`].
     #[default]
     Generational,
-    /// At once: each candidate is made when it is asked, from the outcomes known by then. The same
-    /// calls in the same order give the same search.
+    /// Immediately: each candidate is generated when `ask` is called, from the outcomes known by
+    /// then. The same calls in the same order give the same search.
     SteadyState,
 }
 
@@ -148,22 +148,26 @@ impl SearchConfig {
             .unwrap_or(1.0 / self.genome_len as f64)
     }
 
-    /// Maximum number of candidates.
-    pub(crate) fn limit(&self) -> usize {
-        let all = self.population.saturating_mul(self.generations);
-        all.min(self.evaluations.unwrap_or(usize::MAX))
-    }
-
     /// Number of random candidates made before any outcome is known.
     pub(crate) fn initial_candidates(&self) -> usize {
         let wanted = match self.mode {
             Mode::Surrogate => SURROGATE_INITIAL_CANDIDATES,
             Mode::Nsga2 => self.population,
         };
-        wanted.min(self.population).min(self.limit())
+        wanted.min(self.population).min(self.max_candidates())
     }
 
-    pub(crate) fn validate(&self) -> Result<(), Error> {
+    /// Maximum number of candidates.
+    pub fn max_candidates(&self) -> usize {
+        let all = self.population.saturating_mul(self.generations);
+        all.min(self.evaluations.unwrap_or(usize::MAX))
+    }
+
+    /// Checks the ranges of all fields, without making candidates.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the first field that is out of range.
+    pub fn validate(&self) -> Result<(), Error> {
         let probability = "between 0 and 1";
         let share = |value: f64| (0.0..=1.0).contains(&value);
         let mutation = self.gene_mutation();

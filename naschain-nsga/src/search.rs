@@ -91,7 +91,7 @@ impl<S: Space> Search<S> {
             genome.check(space.domain(), config.genome_len)?;
         }
         let initial = config.initial_candidates();
-        let capacity = config.limit().min(MAX_INITIAL_CAPACITY);
+        let capacity = config.max_candidates().min(MAX_INITIAL_CAPACITY);
         let mut search = Search::without_candidates(State {
             config,
             space,
@@ -104,18 +104,23 @@ impl<S: Space> Search<S> {
             statistics: Vec::new(),
             reference: None,
         });
-        let (population, limit) = (search.state.config.population, search.state.config.limit());
+        let (population, limit) = (
+            search.state.config.population,
+            search.state.config.max_candidates(),
+        );
         for genome in genomes {
             if search.state.slots.len() < population.min(limit) {
                 search.add(genome);
             }
         }
-        search.add_random(initial, 0);
-        // A space whose domain has another number of genes than the configuration.
+        // One first: the domain may have another number of genes than the configuration, and then no
+        // generation of such genomes may be made.
+        search.add_random(initial.min(1), 0);
         if let Some(slot) = search.state.slots.first() {
             let (domain, len) = (search.space().domain(), search.config().genome_len);
             slot.genome().check(domain, len)?;
         }
+        search.add_random(initial, 0);
         Ok(search)
     }
 
@@ -136,7 +141,7 @@ impl<S: Space> Search<S> {
     }
 
     fn nothing_to_ask(&self) -> Ask<S::Genome> {
-        let is_last = self.state.slots.len() >= self.state.config.limit();
+        let is_last = self.state.slots.len() >= self.state.config.max_candidates();
         if is_last || self.state.ended.is_some() {
             Ask::Done
         } else {
@@ -213,8 +218,10 @@ impl<S: Space> Search<S> {
             return None;
         }
         match self.state.ended {
-            None if self.state.slots.len() < config.limit() => None,
-            None if config.limit() < config.population.saturating_mul(config.generations) => {
+            None if self.state.slots.len() < config.max_candidates() => None,
+            None if config.max_candidates()
+                < config.population.saturating_mul(config.generations) =>
+            {
                 Some(Finish::Evaluations)
             }
             None => Some(Finish::Generations),

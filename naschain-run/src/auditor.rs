@@ -28,7 +28,7 @@ pub enum Fault {
     },
     /// The event is unchanged, but its stored hash is not.
     #[error("the entry hash of event {number} was changed")]
-    Link {
+    EntryHash {
         /// The number of the event.
         number: u64,
     },
@@ -217,7 +217,7 @@ fn locate(chain: JournalHead, entry: &Entry, following: &[Entry], broken: Broken
     }
     let whole = hash_of(entry, chain.hash);
     match following.first() {
-        Some(next) if hash_of(next, whole) == next.hash => Fault::Link { number },
+        Some(next) if hash_of(next, whole) == next.hash => Fault::EntryHash { number },
         _ => Fault::JournalHead(broken),
     }
 }

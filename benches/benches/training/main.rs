@@ -25,6 +25,15 @@ const NETWORKS: [(&str, usize, &str); 5] = [
     ("3x32x32", 36, "1101011-1011010-1110011"),
 ];
 
+/// All networks for `cargo bench`; two small ones where `cargo test` only runs each benchmark once.
+fn networks() -> &'static [(&'static str, usize, &'static str)] {
+    if std::env::args().any(|argument| argument == "--bench") {
+        &NETWORKS
+    } else {
+        &NETWORKS[..2]
+    }
+}
+
 fn devices() -> Vec<Device> {
     let all = [Device::Cpu, Device::Cuda(0), Device::BurnCuda(0)];
     all.into_iter()
@@ -89,7 +98,7 @@ fn step(criterion: &mut Criterion) {
     group.sample_size(10);
     group.throughput(Throughput::Elements((STEPS * BATCH) as u64));
     for device in devices() {
-        for (shape, init_channels, genome) in NETWORKS {
+        for (shape, init_channels, genome) in networks().iter().copied() {
             let architecture = architecture(shape, init_channels, genome);
             let dataset = synthetic(architecture.input);
             let size = format!("{shape}, {init_channels} channels");
@@ -123,7 +132,7 @@ fn burn_step(criterion: &mut Criterion) {
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     let pool = pool.unwrap();
-    for (shape, init_channels, genome) in NETWORKS {
+    for (shape, init_channels, genome) in networks().iter().copied() {
         let architecture = architecture(shape, init_channels, genome);
         let dataset = synthetic(architecture.input);
         let id = BenchmarkId::new("burn", format!("{shape}, {init_channels} channels"));
@@ -148,7 +157,7 @@ fn stock_step(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(BATCH as u64));
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     let pool = pool.unwrap();
-    for (shape, init_channels, genome) in NETWORKS {
+    for (shape, init_channels, genome) in networks().iter().copied() {
         let architecture = architecture(shape, init_channels, genome);
         let id = BenchmarkId::new("burn", format!("{shape}, {init_channels} channels"));
         group.bench_function(id, |bencher| {

@@ -203,9 +203,10 @@ fn answer(shared: &Shared, method: &str, parameters: &Value) -> Answer {
     let result = match method {
         "chain_getBlockHash" => {
             let number = parameters[0].as_u64().unwrap();
-            match number <= chain.best {
-                true => json!(hexed(&chain.hash(number))),
-                false => Value::Null,
+            if number <= chain.best {
+                json!(hexed(&chain.hash(number)))
+            } else {
+                Value::Null
             }
         }
         "chain_subscribeFinalizedHeads" => json!("heads"),

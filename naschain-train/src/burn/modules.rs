@@ -1,4 +1,4 @@
-//! Layers that anybody can build networks of.
+//! Layers for networks of your own.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;

@@ -1,9 +1,9 @@
 //! The network on the CPU. It owns the buffers of a whole training step, so a step allocates
-//! nothing once they exist (with one thread; a test holds this).
+//! nothing once they exist (with one thread; a test checks this).
 //!
-//! The same kernels as operations of burn's autodiff (`crate::burn`) give the same bits at .90 to 1.03 of
-//! the speed (docs/results.md). Miners do not use them because burn 0.21 locks all live graphs during a
-//! backward pass, so several trainings in one process wait for each other.
+//! The same kernels as operations of burn's autodiff (`crate::burn`) give the same bits at 0.90 to
+//! 1.03 times the speed (docs/results.md). Miners do not use them because burn 0.21 locks all live
+//! graphs during a backward pass, so several trainings in one process wait for each other.
 //!
 //! A batch is divided into blocks of [`BLOCK`] images. Each step of the forward and backward pass
 //! processes all blocks in parallel, and batch norm's statistics over the batch are combined

@@ -201,7 +201,7 @@ impl Dataset {
         }
     }
 
-    /// What is strange about the data, one sentence each, for the user to look at: classes of few
+    /// Warnings about suspicious data, one sentence each, for the user to look at: classes of few
     /// images or much larger than others, images of one colour, enlarged images, images that occur
     /// in both parts or in two classes, classes that look alike.
     ///

@@ -1,4 +1,4 @@
-//! What is strange about a data set, for its user to look at.
+//! Warnings about suspicious data.
 
 use naschain_core::Shape;
 
@@ -276,7 +276,7 @@ fn ignored(dataset: &Dataset) -> Option<String> {
     let files = [&dataset.train, &dataset.test].map(Images::files);
     let count: usize = files.iter().flatten().map(|files| files.ignored).sum();
     let files = counted(count, "file is", "files are");
-    (count > 0).then(|| format!("{files} ignored, not being pictures by their names"))
+    (count > 0).then(|| format!("{files} ignored: not a picture file extension"))
 }
 
 fn counted(count: usize, one: &str, many: &str) -> String {

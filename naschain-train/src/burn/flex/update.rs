@@ -47,9 +47,10 @@ pub(super) fn sgd(
     step: SgdStep,
 ) -> [FlexTensor; 2] {
     let norm = values(squares).iter().sum::<f32>().sqrt();
-    let factor = match norm > step.clip_norm {
-        true => step.clip_norm / norm,
-        false => 1.0,
+    let factor = if norm > step.clip_norm {
+        step.clip_norm / norm
+    } else {
+        1.0
     };
     let mut parameter = owned(parameter);
     let shape = parameter.layout().shape().clone();
