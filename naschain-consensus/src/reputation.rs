@@ -44,7 +44,10 @@ fn first_version() -> u32 {
     1
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn is_first_version(version: &u32) -> bool {
     *version == first_version()
 }

@@ -349,7 +349,10 @@ fn four_hundred_hotkeys_that_invent_measurements_fail_few_jobs_of_five_honest_mi
         options.strangers_join_ms = 300_000;
         options.cheater_speed = CheaterSpeed::Instant;
         let world = run(options);
-        println!("{} accepted, {} failed", world.checker.closed, world.checker.failed);
+        println!(
+            "{} accepted, {} failed",
+            world.checker.closed, world.checker.failed
+        );
         assert!(world.checker.closed >= 190, "{}", world.checker.closed);
     }
 }

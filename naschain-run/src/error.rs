@@ -21,6 +21,22 @@ pub enum Error {
         /// Bits of a genome of the space.
         space: usize,
     },
+    /// The objectives are not those of a run.
+    #[error(
+        "the objectives are {found}; they must be accuracy (Maximize), params (Minimize), flops (Minimize)"
+    )]
+    Objectives {
+        /// The first of those found.
+        found: String,
+    },
+    /// A generation is too large to be followed.
+    #[error("population is {found}; it must be at most {most} to be followed over the network")]
+    Population {
+        /// The population found.
+        found: usize,
+        /// The largest one.
+        most: usize,
+    },
     /// This version does not know the requests of the run.
     #[error("request_version is {found}; this version supports 1 to {latest}")]
     RequestVersion {
@@ -28,6 +44,12 @@ pub enum Error {
         found: u32,
         /// The latest version supported.
         latest: u32,
+    },
+    /// An entrance examination is not one of the run, or costs too much.
+    #[error("the entrance examination is invalid: {reason}")]
+    Exam {
+        /// What is wrong, and what would be right.
+        reason: String,
     },
     /// The bytes are not a stored state of this version.
     #[error("the stored state cannot be used: {reason}")]

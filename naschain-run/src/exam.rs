@@ -51,10 +51,10 @@ impl Exam {
         let costs = space.decode(&genome)?.costs()?;
         // A forward pass for training and one for validation; a backward pass costs twice as much.
         let affordable = MAX_FLOPS / costs.flops.saturating_mul(4).max(1);
-        let available = recipe.train_images.min(recipe.validation_images);
+        let most = most_images(recipe);
         let images = usize::try_from(affordable)
-            .unwrap_or(available)
-            .clamp(MIN_IMAGES, available.max(MIN_IMAGES));
+            .unwrap_or(most)
+            .clamp(MIN_IMAGES, most);
         let epochs = u32::try_from(affordable / images as u64).unwrap_or(MAX_EPOCHS);
         Ok(Exam {
             run: spec.digest(),
@@ -64,6 +64,41 @@ impl Exam {
             images,
             epochs: epochs.clamp(1, MAX_EPOCHS),
         })
+    }
+
+    /// Checks an examination that a genomaster has sent: that it is one of this run, and costs no more
+    /// than one that [`Exam::draw`] returns.
+    ///
+    /// # Errors
+    /// [`Error::Exam`] with the value that is wrong. As `decode` where the genome is not one of the
+    /// run's space.
+    pub fn check(&self, spec: &RunSpec) -> Result<(), Error> {
+        let wrong = |reason| Err(Error::Exam { reason });
+        if self.run != spec.digest() {
+            return wrong(format!(
+                "it is of run {}, not of {}",
+                self.run,
+                spec.digest()
+            ));
+        }
+        let most = most_images(&spec.recipe);
+        if !(1..=most).contains(&self.images) {
+            return wrong(format!("images is {}; it must be 1 to {most}", self.images));
+        }
+        if !(1..=MAX_EPOCHS).contains(&self.epochs) {
+            let found = self.epochs;
+            return wrong(format!("epochs is {found}; it must be 1 to {MAX_EPOCHS}"));
+        }
+        let images = self.images as u64 * u64::from(self.epochs);
+        let forward = spec.space.decode(&self.genome)?.costs()?.flops;
+        let flops = forward.saturating_mul(4).saturating_mul(images);
+        // Networks for which a second is too short still train the minimum once.
+        if flops > MAX_FLOPS && images > MIN_IMAGES as u64 {
+            return wrong(format!(
+                "it costs {flops} FLOPs; it must cost at most {MAX_FLOPS}"
+            ));
+        }
+        Ok(())
     }
 
     /// The recipe of the examination in a run with this recipe: a few epochs over a few images.
@@ -78,6 +113,12 @@ impl Exam {
         exam.batch_size = recipe.batch_size.min(self.images);
         exam
     }
+}
+
+/// Maximum number of images of an examination: those that the run has.
+fn most_images(recipe: &Recipe) -> usize {
+    let available = recipe.train_images.min(recipe.validation_images);
+    available.max(MIN_IMAGES)
 }
 
 #[cfg(test)]
@@ -109,9 +150,40 @@ mod tests {
             let flops = spec.costs_of(&exam.genome).unwrap().flops;
             let cost = 4 * flops * exam.images as u64 * u64::from(exam.epochs);
             assert!(cost <= MAX_FLOPS || exam.images == MIN_IMAGES, "{cost}");
-            // It is no less than it may be, so that a name has its price.
+            // The cost is more than half of the maximum, so that no name is cheap.
             assert!(cost > MAX_FLOPS / 2 || exam.epochs == MAX_EPOCHS, "{cost}");
             exam.recipe(&spec.recipe).validate().unwrap();
+            exam.check(&spec).unwrap();
         }
+    }
+
+    #[test]
+    fn an_examination_that_costs_more_than_a_second_is_refused() {
+        let spec = spec(16);
+        let drawn = Exam::draw(&spec, 1, &[7; 32]).unwrap();
+        let refused = |change: fn(&mut Exam)| {
+            let mut exam = drawn.clone();
+            change(&mut exam);
+            exam.check(&spec).unwrap_err().to_string()
+        };
+        let error = refused(|exam| exam.epochs = 4_000_000_000);
+        assert!(
+            error.contains("epochs is 4000000000; it must be 1 to 30"),
+            "{error}"
+        );
+        let error = refused(|exam| exam.images = 0);
+        assert!(
+            error.contains("images is 0; it must be 1 to 5000"),
+            "{error}"
+        );
+        let error = refused(|exam| (exam.images, exam.epochs) = (5_000, 30));
+        assert!(
+            error.contains("it must cost at most 20000000000"),
+            "{error}"
+        );
+        let error = refused(|exam| exam.run = Digest([3; 32]));
+        assert!(error.contains("it is of run 0303"), "{error}");
+        let error = refused(|exam| exam.genome = Genome::zeros(1));
+        assert!(error.contains("bits"), "{error}");
     }
 }

@@ -57,7 +57,12 @@ impl HistoryChain {
     /// Appends the jobs of `ended` that are not in the chain yet. `ended` contains all
     /// ended jobs in the order in which they ended.
     pub fn follow(&mut self, ended: &[EndedJob]) {
-        for job in ended.iter().skip(self.length()) {
+        self.extend(ended.get(self.length()..).unwrap_or_default());
+    }
+
+    /// Appends the jobs that ended next.
+    pub fn extend(&mut self, next: &[EndedJob]) {
+        for job in next {
             self.hashes.push(next_job_hash(self.hash(), job));
         }
     }
@@ -69,9 +74,20 @@ impl HistoryChain {
 
     /// The head, signed if there is a hotkey.
     pub fn head(&self, hotkey: Option<&Hotkey>) -> HistoryHead {
-        let sign = |key: &Hotkey| hex::encode(key.sign(self.statement().as_bytes()));
+        self.head_with(self.length(), self.hash(), hotkey)
+    }
+
+    /// The head after this number of jobs; `None` if there are fewer.
+    pub fn head_at(&self, length: usize, hotkey: Option<&Hotkey>) -> Option<HistoryHead> {
+        let hash = self.hash_at(length)?;
+        Some(self.head_with(length, hash, hotkey))
+    }
+
+    fn head_with(&self, length: usize, hash: Digest, hotkey: Option<&Hotkey>) -> HistoryHead {
+        let statement = statement(self.run, length, hash);
+        let sign = |key: &Hotkey| hex::encode(key.sign(statement.as_bytes()));
         HistoryHead {
-            hash: self.hash(),
+            hash,
             hotkey: hotkey.map(|key| key.address().to_owned()),
             signature: hotkey.map(|key| format!("0x{}", sign(key))),
         }
@@ -89,8 +105,11 @@ impl HistoryChain {
         }
         let genomaster = genomaster?;
         let signed = head.signature.as_deref().and_then(parse_signature);
-        let is_valid = signed
-            .is_some_and(|bytes| is_signed_by(genomaster, self.statement().as_bytes(), &bytes));
+        // Under another name the head would be of no use as a proof.
+        let is_named = head.hotkey.as_deref() == Some(genomaster);
+        let is_valid = is_named
+            && signed
+                .is_some_and(|bytes| is_signed_by(genomaster, self.statement().as_bytes(), &bytes));
         (!is_valid).then(|| format!("its history is not signed by {genomaster}"))
     }
 }
@@ -142,9 +161,17 @@ mod tests {
         grown.follow(&jobs);
         assert_eq!(grown, whole);
         let head = whole.head(Some(&key));
+        let half = chain(&jobs[..2]);
+        let earlier = whole.head_at(2, Some(&key)).unwrap();
+        assert_eq!(half.problem(&earlier, Some(key.address())), None);
+        assert_eq!(whole.head_at(5, None), None);
         assert_eq!(whole.problem(&head, Some(key.address())), None);
         let wrong_signer = whole.problem(&head, Some(other.address())).unwrap();
         assert!(wrong_signer.contains("not signed by"), "{wrong_signer}");
+        let mut renamed = head.clone();
+        renamed.hotkey = Some(other.address().to_owned());
+        let problem = whole.problem(&renamed, Some(key.address())).unwrap();
+        assert!(problem.contains("not signed by"), "{problem}");
         let unsigned = whole.head(None);
         assert_eq!(whole.problem(&unsigned, None), None);
         assert!(whole.problem(&unsigned, Some(key.address())).is_some());

@@ -38,7 +38,9 @@ pub use requests::{
     ExamRequest, HeartbeatRequest, JobRequest, JoinRequest, LeaveRequest, ResultRequest,
 };
 pub use sample::{Sample, SampleSecret};
-pub use scoring::{ForgedRow, ScoringReport, ScoringTerms, Standing, WrongRow, validate};
+pub use scoring::{
+    ForgedRow, ScoringReport, ScoringTerms, Standing, WrongRow, distrust, is_wrong_row, validate,
+};
 pub use secret::{RunSecret, seeded_recipe};
 pub use signed_requests::{SignedRequests, Use};
 pub use spec::{DataSpec, RunSpec, objectives};

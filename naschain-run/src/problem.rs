@@ -94,6 +94,8 @@ pub enum ProblemKind {
     Closing,
     /// The server that answered is another genomaster than the one that was expected.
     OtherGenomaster,
+    /// The run's specification is invalid, or too large to be followed.
+    InvalidRun,
     /// A kind that this version does not know.
     #[serde(untagged)]
     Other(String),
@@ -133,7 +135,7 @@ impl ProblemKind {
             CursorAhead | WrongRun | StaleLease | Refused => 409,
             BodyTooLarge => 413,
             PathTooLong => 414,
-            WrongData | WrongEpoch => 422,
+            WrongData | WrongEpoch | InvalidRun => 422,
             TooManyRequests => 429,
             TooManyReaders | Standby | JournalTrouble | Closing => 503,
         }

@@ -1,4 +1,4 @@
-//! Which jobs a validator trains again. Nobody else can know before a job has ended.
+//! Which jobs a validator trains again. The sample is unpredictable until the job has ended.
 
 use std::fmt;
 use std::num::NonZeroU32;

@@ -9,7 +9,7 @@ pub use terms::{ForgedRow, ScoringTerms};
 use std::collections::BTreeMap;
 
 use naschain_consensus::{Agreement, JobId, MinerId, Row, Rule, Scoreboard, judge};
-use naschain_core::{Digest, Measurement};
+use naschain_core::Digest;
 use serde::Serialize;
 
 use crate::ended_job::EndedJob;
@@ -155,7 +155,7 @@ fn reject_wrong(
     let mut wrong = Vec::new();
     for (miner, row) in rows {
         let Row::Measured(found) = *row else { continue };
-        if matches!(recomputed, Row::Measured(own) if is_right(&found, own, agreement)) {
+        if !is_wrong_row(row, recomputed, agreement) {
             continue;
         }
         *row = Row::Malformed("its training gives another result".to_owned());
@@ -169,24 +169,33 @@ fn reject_wrong(
     wrong
 }
 
-/// Whether a row is the result of the training that the validator has repeated. Miners of the
+/// Whether a measured row differs from `recomputed`, the validator's own training. Miners of the
 /// reference network send no digest, which is stored as zeros; their accuracy counts.
-fn is_right(found: &Measurement, own: &Measurement, agreement: &Agreement) -> bool {
+pub fn is_wrong_row(row: &Row, recomputed: &Row, agreement: &Agreement) -> bool {
+    let Row::Measured(found) = row else {
+        return false;
+    };
+    let Row::Measured(own) = recomputed else {
+        return true;
+    };
     let has_digest = agreement.rule == Rule::Exact || found.digest != Digest([0; 32]);
     if has_digest {
-        found == own
+        found != own
     } else {
-        agreement.pair_agrees(found, own)
+        !agreement.pair_agrees(found, own)
     }
+}
+
+/// The first problem of a genomaster, if there is one in its history or its journal.
+pub fn distrust(history: Option<&str>, journal: Option<&str>) -> Option<String> {
+    let history = history.map(|problem| format!("history: {problem}"));
+    history.or_else(|| journal.map(|problem| format!("journal: {problem}")))
 }
 
 impl ScoringReport {
     /// Why the genomaster's history or journal is invalid; then no weights are set.
     pub fn distrust(&self) -> Option<String> {
-        let history = self.history.as_ref();
-        let history = history.map(|problem| format!("history: {problem}"));
-        let journal = self.journal.as_ref();
-        history.or_else(|| journal.map(|problem| format!("journal: {problem}")))
+        distrust(self.history.as_deref(), self.journal.as_deref())
     }
 
     /// A one-line summary of all faults, or `None`.
@@ -194,7 +203,7 @@ impl ScoringReport {
         let (forged, disputed) = (self.forged.len(), self.disputed.len());
         let wrong = self.wrong.len();
         match self.distrust() {
-            Some(reason) => Some(format!("the genomaster is not to be trusted: its {reason}")),
+            Some(reason) => Some(format!("do not trust this genomaster: its {reason}")),
             None if forged + disputed > 0 => Some(format!(
                 "{forged} rows are forged and {disputed} verdicts disputed"
             )),
@@ -255,7 +264,7 @@ impl ScoringReport {
             );
         }
         if let Some(problem) = self.distrust() {
-            text += &format!("the genomaster is not to be trusted: its {problem}\n");
+            text += &format!("do not trust this genomaster: its {problem}\n");
         }
         text
     }

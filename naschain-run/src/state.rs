@@ -52,6 +52,8 @@ impl RunState {
     /// # Errors
     /// Where the specification is invalid.
     pub fn new(spec: RunSpec) -> Result<RunState, Error> {
+        // Before the first generation is made: its size and its outcomes depend on it.
+        spec.validate()?;
         let parts = Parts {
             search: Search::in_space(spec.search.clone(), spec.space.clone())?,
             board: JobBoard::new(spec.rules.clone(), spec.search.seed)?,
@@ -337,8 +339,7 @@ impl RunState {
 
     /// The maximum number of networks that the search evaluates.
     pub fn max_networks(&self) -> usize {
-        let search = self.parts.search.config();
-        search.population * search.generations
+        self.parts.search.config().max_candidates()
     }
 
     /// Whether every job of the whole search has ended.

@@ -11,7 +11,7 @@ use tokio::net::TcpSocket;
 use crate::target::{Target, hotkey, join_body};
 
 /// Pads the bodies of joins and answers to 60 KiB.
-pub async fn pad(target: Arc<Target>, number: u64) {
+pub(crate) async fn pad(target: Arc<Target>, number: u64) {
     let hotkey = hotkey("pad", number);
     let spaces = " ".repeat(60 << 10);
     for jobs in (1..=2).cycle() {
@@ -25,7 +25,7 @@ pub async fn pad(target: Arc<Target>, number: u64) {
 }
 
 /// Joins with a new hotkey each time, ten thousand for each client.
-pub async fn join_forever(target: Arc<Target>, number: u64) {
+pub(crate) async fn join_forever(target: Arc<Target>, number: u64) {
     for key in (0..10_000).cycle() {
         let hotkey = hotkey("join", number * 10_000 + key);
         let body = join_body(&target, &hotkey, 1);
@@ -33,7 +33,7 @@ pub async fn join_forever(target: Arc<Target>, number: u64) {
     }
 }
 
-pub async fn alternate(target: Arc<Target>, number: u64) {
+pub(crate) async fn alternate(target: Arc<Target>, number: u64) {
     let hotkey = hotkey("alternate", number);
     for jobs in (1..=2).cycle() {
         let body = join_body(&target, &hotkey, jobs);
@@ -43,7 +43,7 @@ pub async fn alternate(target: Arc<Target>, number: u64) {
 }
 
 /// Requests work at once again and again, with more hotkeys than there is work.
-pub async fn idle(target: Arc<Target>, number: u64) {
+pub(crate) async fn idle(target: Arc<Target>, number: u64) {
     let hotkey = hotkey("idle", number);
     let joined = join_body(&target, &hotkey, 1);
     target.attack("idle", &hotkey, "/v1/join", joined).await;
@@ -56,7 +56,7 @@ pub async fn idle(target: Arc<Target>, number: u64) {
 }
 
 /// Opens a connection with small buffers and reads a byte each second.
-pub async fn read_slowly(target: Arc<Target>, number: u64) {
+pub(crate) async fn read_slowly(target: Arc<Target>, number: u64) {
     let paths = [
         "/v1/journal?after=0",
         "/v1/events?after=0",

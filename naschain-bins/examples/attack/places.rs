@@ -80,7 +80,7 @@ impl Member {
 }
 
 /// Takes jobs and never answers.
-pub async fn forget(target: Arc<Target>, number: u64) {
+pub(crate) async fn forget(target: Arc<Target>, number: u64) {
     let member = Member::join(target, "forget", number).await;
     loop {
         member.take_next().await;
@@ -89,7 +89,7 @@ pub async fn forget(target: Arc<Target>, number: u64) {
 }
 
 /// Takes jobs and answers that their training failed.
-pub async fn fail(target: Arc<Target>, number: u64) {
+pub(crate) async fn fail(target: Arc<Target>, number: u64) {
     let member = Member::join(target, "fail", number).await;
     loop {
         let lease = member.take_next().await;
@@ -99,7 +99,7 @@ pub async fn fail(target: Arc<Target>, number: u64) {
 }
 
 /// Takes jobs and keeps them with heartbeats that report the first epoch.
-pub async fn squat(target: Arc<Target>, number: u64) {
+pub(crate) async fn squat(target: Arc<Target>, number: u64) {
     let member = Member::join(target, "squat", number).await;
     loop {
         let lease = member.take_next().await;
@@ -116,7 +116,7 @@ pub async fn squat(target: Arc<Target>, number: u64) {
 }
 
 /// Answers with a network that is perfect and costs nothing, then with 40 other answers.
-pub async fn lie(target: Arc<Target>, number: u64) {
+pub(crate) async fn lie(target: Arc<Target>, number: u64) {
     let member = Member::join(target, "lie", number).await;
     loop {
         let lease = member.take_next().await;
@@ -135,7 +135,7 @@ pub async fn lie(target: Arc<Target>, number: u64) {
 }
 
 /// Joins by other spellings of the path; no response may be a success.
-pub async fn respell(target: Arc<Target>, number: u64) {
+pub(crate) async fn respell(target: Arc<Target>, number: u64) {
     let hotkey = hotkey("respell", number);
     for path in [
         "/v1/join?x=1",

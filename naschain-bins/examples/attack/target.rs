@@ -12,19 +12,19 @@ use naschain_run::{Identity, RunSpec};
 use tokio::sync::Mutex;
 
 /// The genomaster, and what it answered.
-pub struct Target {
-    pub url: String,
+pub(crate) struct Target {
+    pub(crate) url: String,
     http: reqwest::Client,
     receiver: Option<String>,
-    pub run: Digest,
+    pub(crate) run: Digest,
     nonce: AtomicU64,
     /// Number of responses by attack and status; 0 stands for none.
     statuses: Mutex<BTreeMap<(&'static str, u16), u64>>,
-    pub read_bytes: AtomicU64,
+    pub(crate) read_bytes: AtomicU64,
 }
 
 impl Target {
-    pub async fn new(url: &str) -> Result<Target> {
+    pub(crate) async fn new(url: &str) -> Result<Target> {
         let http = reqwest::Client::builder()
             .timeout(Duration::from_secs(60))
             .build()?;
@@ -80,7 +80,7 @@ impl Target {
     }
 
     /// A POST of an attack. Counts its status; returns the body of a successful response.
-    pub async fn attack(
+    pub(crate) async fn attack(
         &self,
         attack: &'static str,
         hotkey: &Hotkey,
@@ -100,13 +100,13 @@ impl Target {
         sent.ok()?.text().await.ok()
     }
 
-    pub async fn count(&self, attack: &'static str, status: u16) {
+    pub(crate) async fn count(&self, attack: &'static str, status: u16) {
         let mut statuses = self.statuses.lock().await;
         *statuses.entry((attack, status)).or_default() += 1;
     }
 
     /// Number of responses by attack and status.
-    pub async fn report(&self) -> serde_json::Value {
+    pub(crate) async fn report(&self) -> serde_json::Value {
         let statuses = self.statuses.lock().await;
         let counts = statuses.iter();
         let mut report: serde_json::Map<_, _> = counts
@@ -124,12 +124,12 @@ impl Target {
     }
 }
 
-pub fn hotkey(attack: &str, number: u64) -> Hotkey {
+pub(crate) fn hotkey(attack: &str, number: u64) -> Hotkey {
     let name = format!("{attack}-{number}-{}", std::process::id());
     Hotkey::from_seed(blake3::hash(name.as_bytes()).as_bytes())
 }
 
-pub fn join_body(target: &Target, hotkey: &Hotkey, jobs: u64) -> String {
+pub(crate) fn join_body(target: &Target, hotkey: &Hotkey, jobs: u64) -> String {
     let (miner, run) = (hotkey.address(), target.run);
     format!("{{\"miner\":\"{miner}\",\"jobs\":{jobs},\"run\":\"{run}\"}}")
 }

@@ -28,7 +28,8 @@ const FILES: [&str; 4] = [
 
 /// Whether a network failed because its training needs more memory than the limit.
 pub(crate) fn lacked_memory(job: &EndedJob) -> bool {
-    let says_so = |row: &Row| matches!(row, Row::Failed(reason) if reason.contains("MiB of memory"));
+    let says_so =
+        |row: &Row| matches!(row, Row::Failed(reason) if reason.contains("MiB of memory"));
     job.result().is_none() && job.rows.iter().any(|(_, row)| says_so(row))
 }
 
@@ -78,9 +79,10 @@ pub(crate) fn earlier_results(dir: &Path) -> Result<BTreeMap<Genome, Measurement
 }
 
 fn now_fits(job: &EndedJob, spec: &RunSpec, options: Options) -> bool {
-    let needed_bytes = spec.space.decode(&job.genome).map(|architecture| {
-        training_memory_bytes(&architecture, &spec.recipe, options.threads)
-    });
+    let needed_bytes = spec
+        .space
+        .decode(&job.genome)
+        .map(|architecture| training_memory_bytes(&architecture, &spec.recipe, options.threads));
     let limit_bytes = options.memory_limit_bytes.unwrap_or(u64::MAX);
     lacked_memory(job) && needed_bytes.is_ok_and(|needed_bytes| needed_bytes <= limit_bytes)
 }

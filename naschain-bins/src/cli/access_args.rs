@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
+use crate::cli::tls_args::TlsArgs;
 use crate::cli::wallet_args::WalletArgs;
 use crate::coordinator::Coordinator;
 use crate::coordinator::shared::Settings;
@@ -18,7 +19,6 @@ use crate::server::legacy::credentials::LegacyCredentials;
 use crate::server::legacy::reports::Reports;
 use crate::server::legacy::suitability;
 use crate::server::listen::Listening;
-use crate::cli::tls_args::TlsArgs;
 
 /// Flags of `serve` about access.
 #[derive(Args, Clone, Debug)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod access_args;
 pub(crate) mod caller_args;
+pub(crate) mod chain_args;
 pub(crate) mod common_args;
 pub(crate) mod config;
 pub(crate) mod data_args;

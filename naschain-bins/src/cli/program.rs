@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use tracing_subscriber::EnvFilter;
 
-use crate::printable::printable_lines;
 use crate::cli::progress_line;
 use crate::cli::run_args::EXIT_ERROR;
+use crate::printable::printable_lines;
 use crate::shutdown::survive_file_size_limit;
 
 /// Format of logs.

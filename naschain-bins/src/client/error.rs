@@ -1,6 +1,6 @@
 //! Why a call to a genomaster did not succeed.
 
-use crate::server::tls;
+use crate::tls;
 use naschain_run::{Problem, ProblemKind};
 
 /// Why a call did not succeed.

@@ -1,6 +1,7 @@
 //! HTTP client of miners and validators.
 
 mod error;
+mod genomaster;
 mod response;
 pub(crate) mod transport;
 
@@ -11,19 +12,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use naschain_consensus::{LeaseId, MinerId, Row};
 use naschain_core::Digest;
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::OnceCell;
 
-use crate::cli::printable::printable;
 use crate::client::error::refused;
+use crate::client::genomaster::{Genomaster, shown};
 use crate::client::response::{MAX_OBJECT_BYTES, MAX_PAGE_BYTES, checked, read};
 use crate::clock;
-use crate::server::tls::certificates;
+use crate::printable::printable;
+use crate::tls::certificates;
 use naschain_identity::{Auth, Hotkey, SignedParts, ss58};
 use naschain_run::{
     EndedJobs, Exam, ExamRequest, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest,
@@ -69,32 +70,6 @@ struct Shared {
     credentials: Credentials,
     /// The latest nonce; one for all genomasters, because they share a journal.
     nonce: AtomicU64,
-}
-
-/// A genomaster as a client knows it.
-#[derive(Debug)]
-struct Genomaster {
-    url: String,
-    /// The path of `url`, a prefix of all request paths.
-    base: String,
-    /// Its address once it has been requested; `None` inside if it does not require signatures.
-    receiver: OnceCell<Option<String>>,
-}
-
-impl Genomaster {
-    fn at(url: &str) -> anyhow::Result<Genomaster> {
-        let parsed = reqwest::Url::parse(url).ok();
-        let parsed = parsed.filter(|u| ["http", "https"].contains(&u.scheme()) && u.has_host());
-        let Some(parsed) = parsed else {
-            let shown = shown(url);
-            bail!("{shown:?} is not the address of a genomaster, such as http://127.0.0.1:5000");
-        };
-        Ok(Genomaster {
-            url: url.trim_end_matches('/').to_owned(),
-            base: parsed.path().trim_end_matches('/').to_owned(),
-            receiver: OnceCell::new(),
-        })
-    }
 }
 
 impl Client {
@@ -193,9 +168,15 @@ impl Client {
         answer
     }
 
-    /// The run's specification.
+    /// The run's specification. One that is invalid or too large is refused: a search that it
+    /// describes would exhaust the memory.
     pub async fn run(&self) -> Result<RunSpec, ClientError> {
-        self.get("/v1/run", MAX_OBJECT_BYTES).await
+        let spec: RunSpec = self.get("/v1/run", MAX_OBJECT_BYTES).await?;
+        spec.validate_received().map_err(|error| {
+            let text = format!("the genomaster's run specification is invalid: {error}");
+            refused(ProblemKind::InvalidRun, printable(&text).into_owned())
+        })?;
+        Ok(spec)
     }
 
     /// Joins the run.
@@ -392,9 +373,4 @@ impl Client {
         let last = self.shared.nonce.fetch_update(Relaxed, Relaxed, later);
         last.map_or(now, |last| now.max(last + 1))
     }
-}
-
-/// A URL for messages, without user and password.
-fn shown(url: &str) -> &str {
-    url.rsplit_once('@').map_or(url, |(_, host)| host)
 }

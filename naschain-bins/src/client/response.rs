@@ -1,10 +1,10 @@
-//! Reads responses of a genomaster up to a limit: it may be anybody.
+//! Reads responses of a genomaster up to a size limit, because the server is untrusted.
 
 use reqwest::Response;
 use serde::de::DeserializeOwned;
 
-use crate::cli::printable::printable;
 use crate::client::error::{ClientError, unavailable};
+use crate::printable::printable;
 use naschain_run::{Problem, ProblemKind};
 
 /// Maximum size of a response that is one object.

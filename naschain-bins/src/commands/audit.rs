@@ -224,15 +224,7 @@ impl Source {
         match self {
             Source::Local(_, dir) => check_history(dir, ended, faults),
             Source::Remote(client) => {
-                let mut claimed = Vec::new();
-                loop {
-                    let page = client.jobs(claimed.len()).await?;
-                    claimed.extend(page.jobs);
-                    // More jobs may have ended since the journal was read; those are not compared.
-                    if claimed.len() >= ended.len() || claimed.len() >= page.total {
-                        break;
-                    }
-                }
+                let claimed = claimed_jobs(client, ended, faults).await?;
                 compare(&claimed, ended, "the genomaster's list of jobs", faults);
                 // Until then the front may change between the requests for the journal and for the
                 // front.
@@ -258,6 +250,34 @@ impl Source {
         match self {
             Source::Local(store, _) => store.close().await,
             Source::Remote(_) => Ok(()),
+        }
+    }
+}
+
+/// Reads the genomaster's list up to the number of jobs that the journal contains, or up to the first
+/// page that differs: the rest may be any length.
+async fn claimed_jobs(
+    client: &Client,
+    ended: &[EndedJob],
+    faults: &mut Vec<String>,
+) -> Result<Vec<EndedJob>> {
+    let mut claimed = Vec::new();
+    loop {
+        let page = client.jobs(claimed.len()).await?;
+        let (is_empty, total) = (page.jobs.is_empty(), page.total);
+        let mut pairs = page.jobs.iter().zip(ended.iter().skip(claimed.len()));
+        let differs = pairs.any(|(job, ended)| job != ended);
+        claimed.extend(page.jobs);
+        let length = claimed.len();
+        // More jobs may have ended since the journal was read; those are not compared.
+        if differs || length >= ended.len() || length >= total {
+            return Ok(claimed);
+        }
+        if is_empty {
+            faults.push(format!(
+                "the genomaster's list of jobs ends after {length} jobs, but has {total} by its own count"
+            ));
+            return Ok(claimed);
         }
     }
 }

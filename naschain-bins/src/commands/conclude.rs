@@ -14,10 +14,10 @@ use crate::artifacts::history::{HISTORY_FILE, History};
 use crate::artifacts::models::MODEL_FILE;
 use crate::artifacts::results::Results;
 use crate::artifacts::table::front_table;
-use crate::printable::printable;
 use crate::cli::program::print;
 use crate::commands::progress::{Progress, bar};
 use crate::coordinator::Coordinator;
+use crate::printable::printable;
 use naschain_run::{EndedJob, RunState};
 
 /// Keeps the history and the shown progress up to date until the run is finished, or `enough` of its

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use crate::cli::data_args::{DataChoice, image_shape, left_out, resized};
 use crate::cli::data_folder::names_in;
-use crate::printable::{printable, printable_lines};
 use crate::cli::program::print;
+use crate::printable::{printable, printable_lines};
 
 /// `miner data`.
 #[derive(Debug, Subcommand)]

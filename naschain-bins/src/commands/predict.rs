@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use crate::artifacts::models::{MODEL_FILE, Member};
 use crate::cli::genome_args::GenomeArgs;
-use crate::printable::printable;
 use crate::cli::program::print;
 use crate::cli::run_args::DeviceArgs;
+use crate::printable::printable;
 
 /// Flags of the command.
 #[derive(Args, Debug)]

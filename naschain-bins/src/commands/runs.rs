@@ -7,9 +7,9 @@ use clap::Args;
 
 use crate::artifacts::front_model::FRONT_FILE;
 use crate::artifacts::results::Results;
-use crate::printable::printable;
 use crate::journal::folder_lock::is_locked;
 use crate::journal::store::JournalPlace;
+use crate::printable::printable;
 
 /// Flags of the command.
 #[derive(Args, Debug)]

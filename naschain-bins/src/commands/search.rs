@@ -132,7 +132,9 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
     }
     let lacked = |state: &RunState| state.ended_jobs().iter().any(lacked_memory);
     if coordinator.with_state(lacked).await {
-        print("networks that failed for lack of memory are trained when you run the same command with a higher --memory-limit\n")?;
+        print(
+            "networks that failed for lack of memory are trained when you run the same command with a higher --memory-limit\n",
+        )?;
     }
     coordinator.close().await?;
     match problem {

@@ -63,7 +63,11 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         args.common.run.silent_uids = true;
     }
     let is_legacy = args.access.legacy;
-    let check = |spec: &RunSpec| if is_legacy { check_run(spec) } else { Ok(()) };
+    let check = |spec: &RunSpec| {
+        // Miners and validators would refuse it.
+        spec.validate_received()?;
+        if is_legacy { check_run(spec) } else { Ok(()) }
+    };
     // Without signatures, all machines are trusted anyway.
     args.common.run.has_strangers = opened.is_signed();
     let has_secret = !args.public_seeds && opened.is_signed();

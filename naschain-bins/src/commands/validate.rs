@@ -6,16 +6,18 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::Args;
 use naschain_core::Digest;
-use naschain_run::{EpochWeights, Sample, ScoringReport};
+use naschain_run::{EpochWeights, Sample};
 
 use crate::cli::caller_args::CallerArgs;
-use crate::cli::printable::printable;
+use crate::cli::chain_args::ChainArgs;
 use crate::cli::program::print;
 use crate::cli::run_args::DeviceArgs;
 use crate::client::{Client, ClientError};
+use crate::printable::printable;
 use crate::validator::btcli::Btcli;
-use crate::validator::chain::{ChainArgs, ChainTask};
-use crate::validator::observed_run::{Observation, ObservedRun, fetch};
+use crate::validator::chain::ChainTask;
+use crate::validator::observed_run::fetch::fetch;
+use crate::validator::observed_run::{Observation, ObservedRun};
 use crate::validator::peers::{Peer, ShownHeads};
 use crate::validator::retraining::Retraining;
 use crate::validator::state_folder::StateFolder;
@@ -39,7 +41,7 @@ pub struct ValidateArgs {
     watch: bool,
     /// Number of jobs per epoch; scores and weights are updated after each epoch [default: the
     /// run's population]
-    #[arg(long, visible_alias = "epoch-batches", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, alias = "epoch-batches", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     epoch_jobs: Option<u32>,
     /// Write the weights of each epoch: the latest to a file if PATH ends in .json, otherwise one
     /// file per epoch to a folder
@@ -53,8 +55,8 @@ pub struct ValidateArgs {
     /// default they are faults in the journal of a genomaster with a hotkey
     #[arg(long)]
     legacy: bool,
-    /// Set weights also if the genomaster has no hotkey: then nothing shows who sent the answers, and
-    /// the genomaster can pay any names
+    /// Set weights also if the genomaster has no hotkey: then nothing proves who sent the answers,
+    /// so the genomaster can credit any name
     #[arg(long)]
     unsigned: bool,
     /// Folder in which the validator remembers the genomaster's address, and of each run what it has
@@ -63,7 +65,7 @@ pub struct ValidateArgs {
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Train this share of the jobs again, such as 1/50; jobs with other results are reported and
-    /// earn nothing. Nobody else knows which jobs
+    /// earn nothing. The sample is secret
     #[arg(long, value_name = "N/M")]
     retrain: Option<Sample>,
     #[command(flatten)]
@@ -146,6 +148,8 @@ struct Validator {
     shown: ShownHeads,
     outlets: Outlets,
     chain: Option<ChainTask>,
+    /// Why no weights may be set, if so, as of the last step.
+    refusal: Option<String>,
     /// Whether the run was finished at the last step.
     finished: bool,
 }
@@ -184,14 +188,17 @@ impl Validator {
             shown,
             outlets,
             chain,
+            refusal: None,
             finished: false,
         })
     }
 
     /// Fetches and validates what is new; returns whether it was the last time.
     async fn step(&mut self, cli: &ValidateArgs, client: &Client) -> Result<bool> {
-        let observation = &self.observation;
-        let (grew, finished) = fetch(client, &mut self.observed, observation).await?;
+        let fetched = fetch(client, &mut self.observed, &self.observation).await;
+        // Also after an error, which may be the genomaster's.
+        self.update_refusal(cli);
+        let (grew, finished) = fetched?;
         let last = !cli.chain.is_used() && (!cli.watch || finished);
         // The last jobs are an epoch when the run is finished, also if they have ended before.
         let ended = finished && !self.finished;
@@ -200,15 +207,40 @@ impl Validator {
             return Ok(last);
         };
         self.shown.set(run.heads());
+        let mut compared = Ok(());
         for peer in &mut self.peers {
             let heads = peer.heads().await;
-            run.compare_with_peers(&heads, &observation.state)?;
+            compared = compared.and(run.compare_with_peers(&heads, &self.observation.state));
         }
+        self.update_refusal(cli);
+        compared?;
         if !grew && !last && !ended {
             return Ok(false);
         }
+        self.report(cli).await?;
+        Ok(last)
+    }
+
+    /// Says why no weights may be set from now on, or that they may.
+    fn update_refusal(&mut self, cli: &ValidateArgs) {
+        let run = self.observed.as_ref();
+        let refusal = run.and_then(|run| refusal(run, cli.unsigned));
+        if let Some(chain) = &self.chain {
+            chain.refuse(refusal.clone());
+        }
+        if let Some(refusal) = refusal.as_ref().filter(|_| refusal != self.refusal) {
+            tracing::error!("{}", printable(refusal));
+        }
+        self.refusal = refusal;
+    }
+
+    /// Scores what was fetched, reports it, and sets weights unless they are refused.
+    async fn report(&mut self, cli: &ValidateArgs) -> Result<()> {
+        let Some(run) = &mut self.observed else {
+            return Ok(());
+        };
         if let Some(retraining) = &self.retraining {
-            run.retrain(retraining, &observation.state).await?;
+            run.retrain(retraining, &self.observation.state).await?;
         }
         let (report, epochs) = run.validate(cli.epoch_jobs);
         let text = if cli.json {
@@ -217,16 +249,11 @@ impl Validator {
             report.table()
         };
         print(&(text + "\n"))?;
-        let is_known = run.genomaster().is_some() || cli.unsigned;
-        let refusal = refusal(&report, is_known);
-        if let (Some(chain), Some(first)) = (&self.chain, epochs.first()) {
-            match &refusal {
-                Some(refusal) => tracing::error!("{refusal}"),
-                None => chain.score(first.run, &epochs)?,
-            }
+        if let (Some(chain), Some(first), None) = (&self.chain, epochs.first(), &self.refusal) {
+            chain.score(first.run, &epochs)?;
         }
-        match self.outlets.set(&epochs, refusal.as_deref()).await {
-            Err(error) if cli.watch && !finished => {
+        match self.outlets.set(&epochs, self.refusal.as_deref()).await {
+            Err(error) if cli.watch && !self.finished => {
                 tracing::error!("{error:#}; retrying after the next jobs");
             }
             result => result?,
@@ -234,18 +261,18 @@ impl Validator {
         if let Some(problem) = report.wrong().filter(|_| !cli.goes_on()) {
             bail!("{problem}");
         }
-        Ok(last)
+        Ok(())
     }
 }
 
-/// Why this history pays nobody, if so. `is_known` says whether the genomaster has a hotkey, or needs
-/// none.
-fn refusal(report: &ScoringReport, is_known: bool) -> Option<String> {
+/// Why this history pays nobody, if so. `unsigned` says whether the genomaster needs no hotkey.
+fn refusal(run: &ObservedRun, unsigned: bool) -> Option<String> {
     // The author of a forged history chooses whom it pays, even if its verdicts are recomputed.
-    if let Some(problem) = report.distrust() {
+    if let Some(problem) = run.distrust() {
         return Some(format!("no weights are set: the genomaster's {problem}"));
     }
-    let message = "no weights are set: the genomaster has no hotkey, so it can pay any names; --unsigned sets them all the same";
+    let message = "no weights are set: the genomaster has no hotkey, so it can credit any name; --unsigned sets them all the same";
+    let is_known = run.genomaster().is_some() || unsigned;
     (!is_known).then(|| message.to_owned())
 }
 
@@ -311,3 +338,6 @@ impl Outlets {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -294,8 +294,8 @@ fn run_metrics(text: &mut String, state: &RunState) {
     }
 }
 
-/// The miners with most answers in ended jobs, in the order of their names. Joining is not enough:
-/// names are free.
+/// The miners with the most answers in ended jobs, in the order of their names. Joining is not
+/// enough: names are free.
 fn busiest_miners(state: &RunState) -> Vec<(&MinerId, Tally)> {
     let answers = |tally: &Tally| tally.points + tally.rejected_jobs;
     let tallies = state.scores().tallies();

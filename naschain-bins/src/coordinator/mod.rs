@@ -44,8 +44,8 @@ use naschain_run::{Job, JobReply, Proof, RequestRules, RunSpec, RunState};
 pub struct Coordinator {
     pub(crate) shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
-    /// Held by the one caller that may read a page of the journal or the metrics. Each reader locks
-    /// the state, so without taking turns many readers would delay the writing task.
+    /// Held by the one caller that may read a page of the journal or of ended jobs. Each reader
+    /// locks the state, so without taking turns many readers would delay the writing task.
     pub(crate) reading: Arc<Mutex<()>>,
 }
 

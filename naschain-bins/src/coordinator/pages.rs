@@ -9,7 +9,7 @@ use crate::clock;
 use crate::coordinator::Coordinator;
 use crate::coordinator::active_run::ActiveRun;
 use crate::coordinator::call_error::{CallError, Unavailable};
-use naschain_run::Entry;
+use naschain_run::{Entry, RunState};
 
 /// Number of entries read while the state is locked; between parts the writing task can take the
 /// lock. docs/operations.md has measurements.
@@ -53,6 +53,20 @@ impl Coordinator {
             last,
             more: end < last,
         })
+    }
+
+    /// Reads the state, in turn with the readers of the journal. `read` should only copy: the
+    /// writing task waits for it.
+    pub async fn read_in_turn<T>(&self, read: impl FnOnce(&RunState) -> T) -> Result<T, CallError> {
+        let turn = self.reading.clone().lock_owned().await;
+        let began = clock::now();
+        let active = self.shared.active.lock().await;
+        let leading = active.as_ref();
+        let leading = leading.ok_or(CallError::Unavailable(Unavailable::Standby))?;
+        let found = read(&leading.state);
+        drop(active);
+        rest(turn, began);
+        Ok(found)
     }
 
     /// The number of the last event.

@@ -1,9 +1,10 @@
 //! State shared by the routes.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::extract::{FromRef, State};
 use naschain_consensus::MinerId;
+use tokio::sync::Mutex;
 
 use crate::coordinator::Coordinator;
 use crate::server::auth::Authenticator;
@@ -20,7 +21,7 @@ pub(crate) struct App {
     pub(crate) coordinator: Arc<Coordinator>,
     pub(crate) auth: Arc<Authenticator>,
     /// Kept between requests, so that a request hashes only the jobs that have ended since the
-    /// last.
+    /// last. Held while waiting for the state, so it is an asynchronous lock.
     pub(crate) chain: Arc<Mutex<HistoryChain>>,
     pub(crate) budget: ResponseBudget,
 }
@@ -38,9 +39,10 @@ impl FromRef<App> for Arc<Coordinator> {
 }
 
 impl App {
-    pub(crate) async fn has_joined(&self, miner: &MinerId) -> bool {
-        let has_joined = |state: &naschain_run::RunState| state.board().has_joined(miner);
-        self.coordinator.with_state(has_joined).await
+    /// Whether a miner has joined and not lost its place.
+    pub(crate) async fn has_place(&self, miner: &MinerId) -> bool {
+        let has_place = |state: &naschain_run::RunState| state.board().has_place(miner);
+        self.coordinator.with_state(has_place).await
     }
 }
 

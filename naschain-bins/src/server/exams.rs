@@ -1,10 +1,12 @@
 //! Examines new hotkeys before they join; see [`Exam`].
+//!
+//! An examination is a function of a secret, the hotkey, and how often the hotkey has joined after an
+//! examination. So nothing is remembered of hotkeys that have not trained, however many ask.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use naschain_consensus::MinerId;
@@ -12,22 +14,20 @@ use naschain_core::Digest;
 use naschain_train::{Dataset, Options};
 use tokio::sync::Semaphore;
 
-use crate::clock;
 use crate::random::random_bytes;
+use crate::server::limits::{NetworkLimit, NetworkPermit};
+use crate::server::passes::Passes;
+use crate::server::pauses::Pauses;
 use crate::server::problem::Failure;
 use naschain_run::{Exam, ProblemKind, RunSpec};
 
-/// Maximum number of examinations and of passed hotkeys that have not joined yet; beyond it, the
-/// oldest are forgotten, and their hotkeys are examined again.
-const MAX_REMEMBERED: usize = 20_000;
 /// Maximum number of results that wait to be judged, so that a miner has its answer within a minute.
 const MAX_WAITING: usize = 16;
-/// How long an address has to wait after a wrong result; twice as long after each further one.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const MAX_PAUSE: Duration = Duration::from_secs(600);
+/// Maximum number of them for each remote network, so that one client leaves room for others.
+const MAX_WAITING_PER_NETWORK: usize = 2;
 
-/// The examinations of one genomaster. They are not in the journal: a
-/// hotkey that has joined needs no record, since it has passed.
+/// The examinations of one genomaster. They are not in the journal: a hotkey that has a place needs
+/// no record, since it has passed.
 pub struct Exams {
     spec: RunSpec,
     dataset: Arc<Dataset>,
@@ -38,26 +38,15 @@ pub struct Exams {
     /// One examination is trained at a time, so that they take at most one core.
     turn: Semaphore,
     waiting: Arc<Semaphore>,
+    waiting_by_network: Arc<NetworkLimit>,
 }
 
 #[derive(Default)]
 struct State {
-    /// The number of the latest examination.
-    latest: u64,
-    /// The examination of each candidate; `None` once it is passed.
-    candidates: BTreeMap<MinerId, (u64, Option<Exam>)>,
-    /// Those whose result waits to be judged: one result each.
+    passes: Passes,
+    /// Candidates whose result waits to be judged: one result each.
     judging: BTreeSet<MinerId>,
-    /// The same candidates by number, the oldest first.
-    by_number: BTreeMap<u64, MinerId>,
-    /// Addresses that sent wrong results; `None` is this machine. Others share the pause of their
-    /// address, because hotkeys cost nothing.
-    paused: BTreeMap<Option<IpAddr>, Pause>,
-}
-
-struct Pause {
-    until: Instant,
-    length: Duration,
+    pauses: Pauses,
 }
 
 impl Exams {
@@ -74,27 +63,45 @@ impl Exams {
             state: Mutex::default(),
             turn: Semaphore::new(1),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
+            waiting_by_network: Arc::new(NetworkLimit::new(MAX_WAITING_PER_NETWORK)),
         })
     }
 
     /// Whether a hotkey has passed and not joined yet.
     pub fn has_passed(&self, miner: &MinerId) -> bool {
-        matches!(self.state().candidates.get(miner), Some((_, None)))
+        self.state().passes.has_unused(miner)
     }
 
-    /// The examination of a hotkey: the one that it has already, or a new one.
+    /// Uses up the pass of a hotkey that has joined: if it loses its place, it is examined again.
+    pub fn use_pass(&self, miner: &MinerId) {
+        self.state().passes.use_up(miner);
+    }
+
+    /// The examination of a hotkey, always the same until the hotkey has passed it and joined.
     pub fn offer(&self, miner: &MinerId, from: Option<IpAddr>) -> Result<Exam, Failure> {
-        let mut state = self.state();
-        state.check_pause(from)?;
-        if let Some((_, Some(exam))) = state.candidates.get(miner) {
-            return Ok(exam.clone());
-        }
-        state.latest += 1;
-        let number = state.latest;
-        let exam = Exam::draw(&self.spec, number, &self.secret)
-            .map_err(|error| Failure::new(ProblemKind::ExamFailed, error.to_string()))?;
-        state.remember(miner, number, Some(exam.clone()));
-        Ok(exam)
+        let state = self.state();
+        state.pauses.check(from)?;
+        let number = self.number(&state, miner);
+        drop(state);
+        self.draw(number)
+    }
+
+    /// The number of the examination of a hotkey, from which all of it follows. Unpredictable for
+    /// those who do not know the secret.
+    fn number(&self, state: &State, miner: &MinerId) -> u64 {
+        let mut hasher = blake3::Hasher::new_keyed(&self.secret);
+        let joins = state.passes.joins(miner);
+        hasher.update(&joins.to_le_bytes());
+        hasher.update(miner.as_str().as_bytes());
+        let mut first = [0; 8];
+        hasher.finalize_xof().fill(&mut first);
+        // Clients whose numbers are floats have 53 bits.
+        u64::from_le_bytes(first) >> 11
+    }
+
+    fn draw(&self, number: u64) -> Result<Exam, Failure> {
+        Exam::draw(&self.spec, number, &self.secret)
+            .map_err(|error| Failure::new(ProblemKind::ExamFailed, error.to_string()))
     }
 
     /// Judges the result of an examination by training it here.
@@ -105,21 +112,60 @@ impl Exams {
         digest: Digest,
         from: Option<IpAddr>,
     ) -> Result<(), Failure> {
+        let network = self.enter(from)?;
         let waiting = self.waiting.clone().try_acquire_owned();
         let waiting = waiting.map_err(|_| busy())?;
-        let Some(exam) = self.state().begin(miner, number, from)? else {
+        let Some(exam) = self.begin(miner, number, from)? else {
             return Ok(());
         };
         let (exams, miner) = (self.clone(), miner.clone());
         // In a task of its own: if the client hangs up, the training still keeps its turn, and a wrong
         // result still causes a pause.
         let judged = tokio::spawn(async move {
-            let _waiting = waiting;
+            let _places = (network, waiting);
             let result = exams.judge_in_turn(&miner, exam, digest, from).await;
             exams.state().judging.remove(&miner);
             result
         });
         judged.await.unwrap_or_else(|_| Err(busy()))
+    }
+
+    /// A place for a result from this address among those that wait; none is needed on this
+    /// machine.
+    fn enter(&self, from: Option<IpAddr>) -> Result<Option<NetworkPermit>, Failure> {
+        let Some(address) = from else {
+            return Ok(None);
+        };
+        let place = self.waiting_by_network.enter(address);
+        place.map(Some).ok_or_else(|| {
+            too_many(format!(
+                "{MAX_WAITING_PER_NETWORK} results from the network of {address} wait to be judged, which is the maximum; send this one again later"
+            ))
+        })
+    }
+
+    /// The examination whose result a candidate has sent; `None` if it has passed already, as where
+    /// the first answer was lost.
+    fn begin(
+        &self,
+        miner: &MinerId,
+        number: u64,
+        from: Option<IpAddr>,
+    ) -> Result<Option<Exam>, Failure> {
+        let mut state = self.state();
+        state.pauses.check(from)?;
+        if number != self.number(&state, miner) {
+            let detail = format!("{miner} has no examination {number}; join to get one");
+            return Err(Failure::new(ProblemKind::ExamFailed, detail));
+        }
+        if state.passes.has_unused(miner) {
+            return Ok(None);
+        }
+        let exam = self.draw(number)?;
+        if !state.judging.insert(miner.clone()) {
+            return Err(busy());
+        }
+        Ok(Some(exam))
     }
 
     async fn judge_in_turn(
@@ -131,7 +177,7 @@ impl Exams {
     ) -> Result<(), Failure> {
         let _turn = self.turn.acquire().await.map_err(|_| busy())?;
         // Another result from this address may have been wrong meanwhile.
-        self.state().check_pause(from)?;
+        self.state().pauses.check(from)?;
         let (exams, number) = (self.clone(), exam.exam);
         let expected = tokio::task::spawn_blocking(move || exams.train(&exam)).await;
         let expected = expected.unwrap_or_else(|_| Err(anyhow!("the training panicked")));
@@ -141,16 +187,15 @@ impl Exams {
         })?;
         let mut state = self.state();
         if expected == digest {
-            state.end_pause(from);
-            state.remember(miner, number, None);
+            state.pauses.end(from);
+            state.passes.add(miner.clone());
             tracing::info!("{miner} has passed its entrance examination");
             return Ok(());
         }
-        state.forget(miner);
-        state.pause(from);
+        state.pauses.begin(from);
         tracing::warn!("{miner} has failed its entrance examination");
         let detail = format!(
-            "the digest of examination {number} is {digest}, which is wrong; `miner selftest` tells whether this machine computes the right bits"
+            "the digest of examination {number} is {digest}, which is wrong; run `miner selftest` to check this machine"
         );
         Err(Failure::new(ProblemKind::ExamFailed, detail))
     }
@@ -171,91 +216,19 @@ impl Exams {
 }
 
 fn busy() -> Failure {
-    let detail = "too many examinations wait to be judged; send the result again";
+    too_many("too many examinations are waiting; send the result again".to_owned())
+}
+
+fn too_many(detail: String) -> Failure {
     let mut failure = Failure::new(ProblemKind::TooManyRequests, detail);
     failure.retry_after_seconds = Some(5);
     failure
 }
 
-impl State {
-    /// The examination whose result a candidate has sent; `None` if it has passed already, as where
-    /// the first answer was lost.
-    fn begin(
-        &mut self,
-        miner: &MinerId,
-        number: u64,
-        from: Option<IpAddr>,
-    ) -> Result<Option<Exam>, Failure> {
-        self.check_pause(from)?;
-        let exam = match self.candidates.get(miner) {
-            Some((passed, None)) if *passed == number => return Ok(None),
-            Some((current, Some(exam))) if *current == number => exam.clone(),
-            _ => {
-                let detail = format!("{miner} has no examination {number}; join to get one");
-                return Err(Failure::new(ProblemKind::ExamFailed, detail));
-            }
-        };
-        if !self.judging.insert(miner.clone()) {
-            return Err(busy());
-        }
-        Ok(Some(exam))
-    }
-
-    fn remember(&mut self, miner: &MinerId, number: u64, exam: Option<Exam>) {
-        self.forget(miner);
-        self.candidates.insert(miner.clone(), (number, exam));
-        self.by_number.insert(number, miner.clone());
-        if self.by_number.len() > MAX_REMEMBERED
-            && let Some((_, oldest)) = self.by_number.pop_first()
-        {
-            self.candidates.remove(&oldest);
-        }
-    }
-
-    fn forget(&mut self, miner: &MinerId) {
-        if let Some((number, _)) = self.candidates.remove(miner) {
-            self.by_number.remove(&number);
-        }
-    }
-
-    fn check_pause(&self, from: Option<IpAddr>) -> Result<(), Failure> {
-        let pause = self.paused.get(&from);
-        let left = pause.map_or(Duration::ZERO, |pause| {
-            pause.until.saturating_duration_since(clock::now())
-        });
-        if left.is_zero() {
-            return Ok(());
-        }
-        let seconds = left.as_secs() + 1;
-        let detail = format!(
-            "an entrance examination from this address was failed; the next one is possible in {seconds} s"
-        );
-        let mut failure = Failure::new(ProblemKind::TooManyRequests, detail);
-        failure.retry_after_seconds = Some(seconds);
-        Err(failure)
-    }
-
-    /// Ends the pause of an address; a further wrong result is still followed by a longer one.
-    fn end_pause(&mut self, from: Option<IpAddr>) {
-        if let Some(pause) = self.paused.get_mut(&from) {
-            pause.until = clock::now();
-        }
-    }
-
-    fn pause(&mut self, from: Option<IpAddr>) {
-        let now = clock::now();
-        let before = self.paused.get(&from);
-        let length = before.map_or(FIRST_PAUSE, |pause| (pause.length * 2).min(MAX_PAUSE));
-        let until = now + length;
-        self.paused.insert(from, Pause { until, length });
-        if self.paused.len() > MAX_REMEMBERED {
-            self.paused.retain(|_, pause| pause.until > now);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use naschain_run::DataSpec;
 
@@ -304,16 +277,81 @@ mod tests {
         assert!(exams.has_passed(&ada));
     }
 
-    #[test]
-    fn memory_is_bounded() {
+    /// A flood of joins with fresh keys once made the genomaster forget the examinations of others,
+    /// also those that were passed.
+    #[tokio::test]
+    async fn nothing_is_remembered_of_those_that_only_ask() {
         let exams = exams();
-        for number in 0..MAX_REMEMBERED + 50 {
+        let ada: MinerId = "ada".parse().unwrap();
+        let exam = exams.offer(&ada, None).unwrap();
+        let digest = exams.train(&exam).unwrap();
+        let mut numbers = BTreeSet::from([exam.exam]);
+        for number in 0..2_000 {
             let miner: MinerId = format!("m{number}").parse().unwrap();
-            exams.offer(&miner, None).unwrap();
+            assert!(numbers.insert(exams.offer(&miner, None).unwrap().exam));
         }
-        let state = exams.state();
-        assert_eq!(state.candidates.len(), MAX_REMEMBERED);
-        assert_eq!(state.by_number.len(), MAX_REMEMBERED);
+        assert_eq!(exams.offer(&ada, None).unwrap(), exam);
+        exams.judge(&ada, exam.exam, digest, None).await.unwrap();
+        assert!(exams.has_passed(&ada));
+        // Others cannot know it before they ask: it depends on a secret of this process.
+        let elsewhere = self::exams().offer(&ada, None).unwrap();
+        assert_ne!(elsewhere.training_seed, exam.training_seed);
+    }
+
+    #[tokio::test]
+    async fn a_pass_is_used_up_by_joining_and_its_result_too() {
+        let exams = exams();
+        let ada: MinerId = "ada".parse().unwrap();
+        let exam = exams.offer(&ada, None).unwrap();
+        let digest = exams.train(&exam).unwrap();
+        exams.judge(&ada, exam.exam, digest, None).await.unwrap();
+        exams.use_pass(&ada);
+        assert!(!exams.has_passed(&ada));
+        let repeated = exams.judge(&ada, exam.exam, digest, None).await;
+        assert!(repeated.unwrap_err().detail().contains("join to get one"));
+        let next = exams.offer(&ada, None).unwrap();
+        assert_ne!(next.training_seed, exam.training_seed);
+    }
+
+    /// One network once kept all places, so that nobody else was judged.
+    #[tokio::test]
+    async fn a_network_has_few_waiting_results() {
+        let exams = exams();
+        let turn = exams.turn.acquire().await.unwrap();
+        let judge = |name: String, address: &str| {
+            let (exams, miner) = (exams.clone(), name.parse::<MinerId>().unwrap());
+            let from = Some(address.parse().unwrap());
+            tokio::spawn(async move {
+                let number = exams.offer(&miner, from)?.exam;
+                exams.judge(&miner, number, Digest([7; 32]), from).await
+            })
+        };
+        let many: Vec<_> = (1..=6)
+            .map(|host| judge(format!("m{host}"), &format!("2001:db8:1:2::{host}")))
+            .collect();
+        let other = judge("other".to_owned(), "2001:db8:1:3::1");
+        let refused = 6 - MAX_WAITING_PER_NETWORK;
+        let is_finished = |result: &&tokio::task::JoinHandle<_>| result.is_finished();
+        while exams.state().judging.len() <= MAX_WAITING_PER_NETWORK
+            || many.iter().filter(is_finished).count() < refused
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(many.iter().filter(is_finished).count(), refused);
+        drop(turn);
+        let mut found = 0;
+        for result in many {
+            let failure = result.await.unwrap().unwrap_err();
+            found += usize::from(
+                failure
+                    .detail()
+                    .contains("2 results from the network of 2001"),
+            );
+        }
+        assert_eq!(found, refused);
+        // The result of another network was judged.
+        let judged = other.await.unwrap().unwrap_err();
+        assert!(judged.detail().contains("is wrong"), "{judged:?}");
     }
 
     #[tokio::test]

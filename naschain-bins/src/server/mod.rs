@@ -12,10 +12,11 @@ pub(crate) mod legacy;
 pub(crate) mod limits;
 pub(crate) mod listen;
 mod pages;
+mod passes;
+mod pauses;
 pub(crate) mod problem;
-pub(crate) mod tls;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
@@ -27,8 +28,10 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use naschain_consensus::{Event, LeaseId};
 use naschain_core::Digest;
+use tokio::sync::Mutex;
 
 use crate::coordinator::Coordinator;
+use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::server::app::{App, Reply, Shared};
 use crate::server::auth::{Authenticator, Caller};
 use crate::server::budget::ResponseBudget;
@@ -71,10 +74,13 @@ pub fn router(
         .route_layer(leading.clone())
         .route_layer(from_fn_with_state(auth.clone(), auth::authenticate));
     let has_legacy = legacy.is_some();
-    let legacy = legacy.map(|legacy| legacy::router(coordinator.clone(), legacy));
+    let budget = app.budget.clone();
+    let legacy = legacy.map(|legacy| legacy::routes(coordinator.clone(), legacy, budget));
+    let legacy = legacy.unwrap_or_default();
     let open = public_routes(app.clone())
+        .merge(legacy.validators)
         .route_layer(reads)
-        .merge(legacy.unwrap_or_default())
+        .merge(legacy.miners)
         .route_layer(leading)
         .merge(routes_about_itself(app))
         .route_layer(from_fn_with_state(auth, auth::check_limits));
@@ -139,12 +145,13 @@ async fn index(State(app): State<App>) -> String {
     let spec = app.coordinator.spec();
     format!(
         "NASChain genomaster {}: neural architecture search on {}\n\n\
-         /v1/run      settings of the run (signed requests only, in a signed run)\n\
-         /v1/front    the best networks so far\n\
+         /v1/run      settings of the run (*)\n\
+         /v1/front    the best networks so far (*)\n\
          /v1/journal  the events of the run, which anybody can audit\n\
          /v1/events   the same as they happen\n\
          /healthz     whether this genomaster leads and writes\n\
          /metrics     figures for Prometheus\n\n\
+         (*) signed requests only, in a signed run without --open-reads\n\n\
          Train for it: miner --genomaster URL. Check it: validator --genomaster URL.\n",
         env!("CARGO_PKG_VERSION"),
         spec.data.name
@@ -172,7 +179,7 @@ async fn join(
     if let Some(exams) = app.auth.exams()
         && caller.is_signed()
         && !exams.has_passed(&request.miner)
-        && !app.has_joined(&request.miner).await
+        && !app.has_place(&request.miner).await
     {
         app.coordinator.use_unjournaled(caller.proof).await?;
         let exam = exams.offer(&request.miner, caller.address)?;
@@ -182,7 +189,17 @@ async fn join(
         .name
         .map_or(String::new(), |name| format!(" ({name})"));
     tracing::info!("{}{name} joins", request.miner);
-    app.coordinator.handle(event, caller.proof).await?;
+    let miner = request.miner;
+    // In a task of its own: if the client hangs up, its pass is used up all the same.
+    let joined = tokio::spawn(async move {
+        app.coordinator.handle(event, caller.proof).await?;
+        if let Some(exams) = app.auth.exams() {
+            exams.use_pass(&miner);
+        }
+        Ok::<(), CallError>(())
+    });
+    let stopped = |_| CallError::Unavailable(Unavailable::Closing);
+    joined.await.map_err(stopped)??;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -194,7 +211,7 @@ async fn exam(
     caller.check_is(&request.miner)?;
     check_run(Some(request.run), &caller, app.coordinator.request_rules())?;
     let Some(exams) = app.auth.exams() else {
-        let detail = "this genomaster has no entrance examination; join";
+        let detail = "no entrance examination is required; send POST /v1/join";
         return Err(Failure::new(ProblemKind::NotFound, detail));
     };
     app.coordinator.use_unjournaled(caller.proof).await?;

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
@@ -14,6 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use http_body_util::BodyExt;
+use naschain_consensus::Row;
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
@@ -24,7 +25,7 @@ use crate::server::auth::RemoteAddress;
 use crate::server::budget::{ResponseBudget, Share};
 use crate::server::limits::NetworkLimit;
 use crate::server::problem::Failure;
-use naschain_run::{EndedJobs, Entry, FrontEntry, ProblemKind};
+use naschain_run::{EndedJob, EndedJobs, Entry, FrontEntry, HistoryHead, ProblemKind, RunState};
 
 /// Maximum number of jobs per page.
 const MAX_JOBS: usize = 1_000;
@@ -87,43 +88,79 @@ fn too_many_reads(address: IpAddr) -> Failure {
 
 pub(super) async fn ended_jobs(State(app): State<App>, query: AfterQuery) -> Reply<Response> {
     let after = after(query)?;
+    // For the copy and its JSON.
     let share = app.budget.share(2 * MAX_JOBS_BYTES).await?;
-    let page = app.coordinator.with_state(|state| {
+    let read = app.coordinator.read_in_turn(|state| {
         let ended = state.ended_jobs();
-        // `after` is any number that the client sent.
-        let after = after.min(ended.len());
-        let mut bytes = 0;
-        let jobs = ended[after..].iter().take(MAX_JOBS);
-        let fits = |job: &&_| {
-            let before = bytes;
-            bytes += json(job).len();
-            before < MAX_JOBS_BYTES
-        };
-        let end = after + jobs.take_while(fits).count();
-        let jobs = &ended[after..end];
-        let is_last = end == ended.len();
-        EndedJobs {
-            // The chain covers all jobs, so only a client that has the last page can compare it.
-            head: is_last.then(|| {
-                let mut chain = app.chain.lock().unwrap_or_else(PoisonError::into_inner);
-                chain.follow(ended);
-                chain.head(app.auth.hotkey())
-            }),
-            training_seeds: jobs
-                .iter()
-                .filter_map(|ended| app.coordinator.training_seed(ended.job))
-                .collect(),
-            jobs: jobs.to_vec(),
-            total: ended.len(),
-            finished: state.is_finished(),
-        }
+        (next_jobs(ended, after), ended.len(), state.is_finished())
     });
-    let page = page.await;
+    let (mut jobs, total, finished) = read.await?;
+    // Their JSON is made here, not while the writing task waits for the state.
+    jobs.truncate(fitting(&jobs, |job| json(job).len()).len());
+    let is_last = after.min(total) + jobs.len() == total;
+    let page = EndedJobs {
+        // The chain covers all jobs, so only a client that has the last page can compare it.
+        head: if is_last {
+            head(&app, total).await?
+        } else {
+            None
+        },
+        training_seeds: jobs
+            .iter()
+            .filter_map(|ended| app.coordinator.training_seed(ended.job))
+            .collect(),
+        jobs,
+        total,
+        finished,
+    };
     Ok(json_response(share.hold(json(&page))))
 }
 
+/// The signed head of the first `total` ended jobs.
+async fn head(app: &App, total: usize) -> Reply<Option<HistoryHead>> {
+    let mut chain = app.chain.lock().await;
+    while chain.length() < total {
+        let known = chain.length();
+        let read = |state: &RunState| next_jobs(state.ended_jobs(), known);
+        chain.extend(&app.coordinator.read_in_turn(read).await?);
+    }
+    // The chain may have later jobs too, for another request.
+    Ok(chain.head_at(total, app.auth.hotkey()))
+}
+
+/// A copy of the jobs after number `after`, which may be any that a client sent: at most as many as
+/// a page has. Their size is estimated, because making their JSON takes long.
+fn next_jobs(ended: &[EndedJob], after: usize) -> Vec<EndedJob> {
+    let next = ended.get(after..).unwrap_or_default();
+    let next = &next[..next.len().min(MAX_JOBS)];
+    fitting(next, stored_bytes).to_vec()
+}
+
+/// About the memory that a job takes.
+fn stored_bytes(job: &EndedJob) -> usize {
+    let row = |row: &Row| match row {
+        Row::Failed(text) | Row::Malformed(text) => text.len(),
+        Row::Measured(_) => 0,
+    };
+    let rows = job.rows.iter().map(|(_, given)| 256 + row(given));
+    let proofs = job.proofs.iter().flatten();
+    let proofs = proofs.map(|proof| 512 + proof.body.len());
+    job.genome.len() + rows.chain(proofs).sum::<usize>()
+}
+
+/// The first jobs up to the one that reaches the size of a page.
+fn fitting(jobs: &[EndedJob], bytes: impl Fn(&EndedJob) -> usize) -> &[EndedJob] {
+    let mut sum = 0;
+    let reaches = |job: &EndedJob| {
+        sum += bytes(job);
+        sum >= MAX_JOBS_BYTES
+    };
+    let last = jobs.iter().position(reaches);
+    &jobs[..last.map_or(jobs.len(), |last| last + 1)]
+}
+
 pub(super) async fn front(State(app): State<App>) -> Reply<Response> {
-    let front = app.coordinator.with_state(|state| state.front()).await;
+    let front = app.coordinator.read_in_turn(|state| state.front()).await?;
     let entry = |member: naschain_run::FrontMember| FrontEntry {
         genome: member.genome,
         measurement: member.measurement,
@@ -236,4 +273,60 @@ fn json(value: &impl Serialize) -> Vec<u8> {
 
 fn json_response(body: impl Into<Body>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body.into()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::store::JournalPlace;
+    use crate::server::access::Access;
+    use crate::server::auth::Authenticator;
+    use crate::server::legacy::Legacy;
+    use naschain_run::{DataSpec, RunSpec};
+    use naschain_train::Dataset;
+    use tower::ServiceExt;
+
+    /// Requests for ended jobs once locked the state whenever they came, so that the writing task
+    /// waited for all of them.
+    #[tokio::test]
+    async fn readers_of_the_state_take_turns() {
+        let dir = std::env::temp_dir().join(format!("naschain-turns-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let digits = Dataset::digits();
+        let space = naschain_core::MacroSpace {
+            phases: 2,
+            nodes: 3,
+            input: digits.shape,
+            init_channels: 4,
+            classes: digits.classes,
+        };
+        let spec = RunSpec::new(space, DataSpec::new("digits", digits.digest()));
+        let coordinator = Coordinator::open(JournalPlace::of_run(&dir), spec).await;
+        let coordinator = coordinator.unwrap();
+        let auth = Arc::new(Authenticator::new(Access::default(), coordinator.nonces()));
+        let legacy = Legacy {
+            credentials: None,
+            auth: auth.clone(),
+            uids: 256,
+            reports: None,
+        };
+        let router = crate::server::router(coordinator.clone(), auth, Some(legacy));
+        for (path, status) in [
+            ("/v1/batches", 200),
+            ("/v1/front", 200),
+            ("/v1/journal", 200),
+            // No job has ended.
+            ("/handle_valid_request", 503),
+        ] {
+            let turn = coordinator.reading.clone().lock_owned().await;
+            let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+            let mut response = Box::pin(router.clone().oneshot(request));
+            let waited = tokio::time::timeout(Duration::from_millis(200), &mut response).await;
+            assert!(waited.is_err(), "{path} does not wait for its turn");
+            drop(turn);
+            assert_eq!(response.await.unwrap().status().as_u16(), status, "{path}");
+        }
+        coordinator.close().await.unwrap();
+        std::fs::remove_dir_all(dir).unwrap();
+    }
 }

@@ -1,41 +1,18 @@
 //! Weights on the chain, set by the validator itself as blocks pass.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::Args;
 use naschain_bittensor::{ChainClient, Error, Metagraph, NextStep, Notice, Remedy, Setter};
 use naschain_core::Digest;
 use naschain_identity::Hotkey;
 use naschain_run::EpochWeights;
 use tokio::task::JoinHandle;
 
-use crate::validator::chain_scores::ChainScores;
+use crate::cli::chain_args::ChainArgs;
+use crate::validator::chain_scores::{ChainScores, Weights};
 use crate::validator::state_folder::StateFolder;
-
-/// Flags about the chain.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct ChainArgs {
-    /// Address of a node of the chain, such as wss://entrypoint-finney.opentensor.ai:443; may be
-    /// repeated. The validator then sets weights itself once in each epoch of the subnet, reads uids
-    /// from the chain, and goes on when the run is finished
-    #[arg(long = "chain", value_name = "URL", requires = "netuid", conflicts_with_all = ["btcli", "uids"])]
-    nodes: Vec<String>,
-    /// Genesis hash of the chain [default: that of the first connection, which is remembered]
-    #[arg(long, value_name = "HASH", requires = "nodes")]
-    chain_genesis: Option<String>,
-    /// Show the weights that would be set, and send nothing
-    #[arg(long, requires = "nodes")]
-    no_set_weights: bool,
-}
-
-impl ChainArgs {
-    /// Whether the validator sets weights itself.
-    pub(crate) fn is_used(&self) -> bool {
-        !self.nodes.is_empty()
-    }
-}
 
 /// Longest pause after an error.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
@@ -76,6 +53,7 @@ impl ChainTask {
             scores: Arc::clone(&scores),
             sends: !args.no_set_weights,
             shown_until: 0,
+            refused: None,
         };
         let task = tokio::spawn(loops.run());
         Ok(Some(ChainTask { scores, task }))
@@ -83,9 +61,17 @@ impl ChainTask {
 
     /// Continues the scores by the epochs of a run.
     pub(crate) fn score(&self, run: Digest, epochs: &[EpochWeights]) -> Result<()> {
-        // The scores are replaced whole, so a panic elsewhere leaves valid ones.
-        let mut scores = self.scores.lock().unwrap_or_else(PoisonError::into_inner);
-        scores.update(run, epochs)
+        self.scores().update(run, epochs)
+    }
+
+    /// Says why no weights may be set from now on, or that they may. At first they may not.
+    pub(crate) fn refuse(&self, refusal: Option<String>) {
+        self.scores().refuse(refusal);
+    }
+
+    /// The scores are replaced whole, so a panic elsewhere leaves valid ones.
+    fn scores(&self) -> MutexGuard<'_, ChainScores> {
+        self.scores.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits, and ends early only with the task's error.
@@ -94,6 +80,22 @@ impl ChainTask {
             () = tokio::time::sleep(pause) => Ok(()),
             ended = &mut self.task => ended.context("the task that sets weights")?,
         }
+    }
+}
+
+#[cfg(test)]
+impl ChainTask {
+    /// A task that does nothing, and scores in this file.
+    pub(crate) fn idle(file: &std::path::Path) -> ChainTask {
+        let scores = ChainScores::open(file.to_owned()).unwrap();
+        let scores = Arc::new(Mutex::new(scores));
+        let task = tokio::spawn(std::future::pending());
+        ChainTask { scores, task }
+    }
+
+    /// Why no weights may be set now, if so.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        self.scores().refusal().map(str::to_owned)
     }
 }
 
@@ -117,6 +119,8 @@ struct ChainLoop {
     sends: bool,
     /// With --no-set-weights: the block before which nothing is shown again.
     shown_until: u64,
+    /// The last reason for which no weights were set, which is logged once.
+    refused: Option<String>,
 }
 
 impl ChainLoop {
@@ -167,10 +171,22 @@ impl ChainLoop {
             let scores = self.scores.lock().unwrap_or_else(PoisonError::into_inner);
             scores.weights(metagraph)?
         };
-        let Some(weights) = weights else {
-            self.shown_until = block + metagraph.schedule.period();
-            return Ok(());
+        let weights = match weights {
+            Weights::Due(weights) => weights,
+            Weights::TooFew(error) => {
+                tracing::warn!("no weights are set at this block: {error}");
+                self.shown_until = block + metagraph.schedule.period();
+                return Ok(());
+            }
+            Weights::Refused(reason) => {
+                if self.refused.as_ref() != Some(&reason) {
+                    tracing::warn!("no weights are set from block {block} on: {reason}");
+                    self.refused = Some(reason);
+                }
+                return Ok(());
+            }
         };
+        self.refused = None;
         if !self.sends {
             self.shown_until = block + metagraph.schedule.period();
             return self.show(metagraph, &weights);

@@ -13,11 +13,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::run_folder::write_whole;
 
-/// The scores of all hotkeys that ever earned something, in a file.
+/// The scores of all hotkeys that ever earned something, in a file, and whether they may be used.
 #[derive(Debug)]
 pub(crate) struct ChainScores {
     file: PathBuf,
     stored: Stored,
+    /// Why no weights may be set now, if so.
+    refusal: Option<String>,
+}
+
+/// What the scores give for a subnet.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Weights {
+    /// Weights by uid.
+    Due(Vec<(u16, u16)>),
+    /// Too few of the registered hotkeys have a score.
+    TooFew(Error),
+    /// No weights may be set, for this reason.
+    Refused(String),
 }
 
 /// Contents of the file.
@@ -45,7 +58,23 @@ impl ChainScores {
                 return Err(error).with_context(|| format!("cannot read {}", file.display()));
             }
         };
-        Ok(ChainScores { file, stored })
+        Ok(ChainScores {
+            file,
+            stored,
+            // A genomaster that was trusted before a restart may not be any more.
+            refusal: Some("the genomaster has not been checked since the start".to_owned()),
+        })
+    }
+
+    /// Says why no weights may be set from now on, or that they may.
+    pub(crate) fn refuse(&mut self, refusal: Option<String>) {
+        self.refusal = refusal;
+    }
+
+    /// Why no weights may be set now, if so.
+    #[cfg(test)]
+    pub(crate) fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
     }
 
     /// Continues the scores by the epochs of a run, which are all of its epochs so far. A hotkey
@@ -53,7 +82,7 @@ impl ChainScores {
     /// Names that are no hotkeys have no scores.
     pub(crate) fn update(&mut self, run: Digest, epochs: &[EpochWeights]) -> Result<()> {
         if self.stored.past.contains(&run) {
-            tracing::warn!("run {run} was scored before and changes no scores");
+            tracing::warn!("run {run} was already scored; scores are unchanged");
             return Ok(());
         }
         let mut changed = self.stored.clone();
@@ -82,30 +111,36 @@ impl ChainScores {
         Ok(())
     }
 
-    /// The weights of the hotkeys that are registered, by uid; `None`
-    /// if too few of them have a score.
-    pub(crate) fn weights(&self, metagraph: &Metagraph) -> Result<Option<Vec<(u16, u16)>>> {
+    /// The weights of the hotkeys that are registered.
+    pub(crate) fn weights(&self, metagraph: &Metagraph) -> Result<Weights> {
+        let mut limits = WeightLimits::default();
+        limits.min_weights = usize::from(metagraph.min_weights).max(1);
+        limits.max_share_u16 = metagraph.max_weight;
+        self.weights_of(&metagraph.hotkeys, &limits)
+    }
+
+    /// The weights of these hotkeys, whose places are their uids.
+    fn weights_of(&self, hotkeys: &[[u8; 32]], limits: &WeightLimits) -> Result<Weights> {
+        if let Some(refusal) = &self.refusal {
+            return Ok(Weights::Refused(refusal.clone()));
+        }
         let scores = self.stored.now.scores();
         let score = |key: &[u8; 32]| {
             let miner = MinerId::new(ss58::encode(key)).ok();
             let score = miner.and_then(|miner| scores.get(&miner));
             score.copied().unwrap_or(0.0)
         };
-        let by_uid: Vec<f32> = metagraph.hotkeys.iter().map(score).collect();
-        let mut limits = WeightLimits::default();
-        limits.min_weights = usize::from(metagraph.min_weights).max(1);
-        limits.max_share_u16 = metagraph.max_weight;
-        let weights = match weights_v11(&by_uid, &limits) {
+        let by_uid: Vec<f32> = hotkeys.iter().map(score).collect();
+        let weights = match weights_v11(&by_uid, limits) {
             Err(error @ (Error::AllWeightsZero { .. } | Error::TooFewWeights { .. })) => {
-                tracing::warn!("no weights are set at this block: {error}");
-                return Ok(None);
+                return Ok(Weights::TooFew(error));
             }
             result => result?,
         };
         let uid = |index| u16::try_from(index).context("a uid is above 65535");
         let weights = weights.into_iter();
         let weights = weights.map(|(index, weight)| Ok((uid(index)?, weight)));
-        weights.collect::<Result<_>>().map(Some)
+        weights.collect::<Result<_>>().map(Weights::Due)
     }
 }
 
@@ -164,6 +199,28 @@ mod tests {
             .update(first, &[epoch(first, 1, &[(ALICE, 1.0)])])
             .unwrap();
         assert_eq!(scores.stored, before);
+        std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn scores_are_not_used_before_the_genomaster_is_trusted_and_while_it_is_not() {
+        let name = format!("naschain-chain-refusal-{}.json", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_file(&file);
+        let mut scores = ChainScores::open(file.clone()).unwrap();
+        let run = Digest([1; 32]);
+        scores
+            .update(run, &[epoch(run, 1, &[(ALICE, 0.5)])])
+            .unwrap();
+        let limits = WeightLimits::default();
+        let hotkeys = [BOB, ALICE].map(|address| ss58::decode(address).unwrap());
+        let weights = |scores: &ChainScores| scores.weights_of(&hotkeys, &limits).unwrap();
+        assert!(matches!(weights(&scores), Weights::Refused(_)));
+        scores.refuse(None);
+        assert_eq!(weights(&scores), Weights::Due(vec![(1, 65_535)]));
+        let reason = "the genomaster has signed two histories";
+        scores.refuse(Some(reason.to_owned()));
+        assert_eq!(weights(&scores), Weights::Refused(reason.to_owned()));
         std::fs::remove_file(file).unwrap();
     }
 }

@@ -1,18 +1,18 @@
 //! What a validator has observed of a genomaster's run.
 
+pub(crate) mod fetch;
+mod retrain;
+
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use naschain_consensus::{JobId, Row};
-use naschain_core::Recipe;
 use naschain_run::{
     EndedJob, EpochWeights, Equivocation, HistoryChain, HistoryHead, JournalHead, RunSpec,
-    ScoringReport, ScoringTerms, SignedHead, seeded_recipe, validate,
+    ScoringReport, ScoringTerms, SignedHead, distrust, validate,
 };
 
-use crate::client::Client;
 use crate::validator::public_journal::PublicJournal;
-use crate::validator::retraining::{Retraining, WrongJob};
 use crate::validator::state_folder::{RunRecord, StateFolder};
 
 /// Maximum number of signed heads of a run that are kept, and shown to other validators.
@@ -101,20 +101,23 @@ impl ObservedRun {
 
     /// A new run at the same address. A problem of the old run's history is kept: otherwise a
     /// genomaster could hide it by starting another run.
+    ///
+    /// # Errors
+    /// If the new run cannot be observed; then the old one still is.
     fn replaced_by(
-        self,
+        &self,
         spec: RunSpec,
         genomaster: Option<&str>,
         observation: &Observation,
     ) -> Result<ObservedRun> {
         let (old, new) = (self.spec.digest(), spec.digest());
+        let mut next = ObservedRun::new(spec, genomaster, observation)?;
         tracing::warn!("run {new} has replaced run {old} at this address");
         let journal = self.journal.problem();
         for problem in self.problem.as_deref().into_iter().chain(journal) {
             tracing::error!("run {old} cannot be trusted: {problem}");
         }
-        let mut next = ObservedRun::new(spec, genomaster, observation)?;
-        next.problem = self.problem.or(next.problem);
+        next.problem = self.problem.clone().or(next.problem);
         Ok(next)
     }
 
@@ -149,59 +152,20 @@ impl ObservedRun {
         self.genomaster.as_deref()
     }
 
+    /// Why this genomaster cannot be trusted, if so.
+    pub(crate) fn distrust(&self) -> Option<String> {
+        distrust(self.problem.as_deref(), self.journal.problem())
+    }
+
     /// The heads that the genomaster has signed, for other validators.
     pub(crate) fn heads(&self) -> &[SignedHead] {
         &self.heads
-    }
-}
-
-/// Fetches the jobs that have ended since the last call. Returns whether there are any, and whether
-/// the run is finished.
-pub(crate) async fn fetch(
-    client: &Client,
-    observed: &mut Option<ObservedRun>,
-    observation: &Observation,
-) -> Result<(bool, bool)> {
-    let spec = client.run().await?;
-    let genomaster = client.genomaster().await?;
-    let now = match observed.take() {
-        Some(same) if same.spec == spec => same,
-        Some(other) => other.replaced_by(spec, genomaster, observation)?,
-        None => ObservedRun::new(spec, genomaster, observation)?,
-    };
-    let run = observed.insert(now);
-    let before = run.proven().len();
-    let head = run.follow_list(client).await?;
-    run.check(head.as_ref(), &observation.state)?;
-    // After the jobs, so that the journal contains them unless an open job hides its end.
-    run.journal.follow(client).await?;
-    run.journal.compare(&run.ended);
-    run.check_journal();
-    run.save(&observation.state)?;
-    Ok((run.proven().len() > before, run.finished))
-}
-
-impl ObservedRun {
-    /// Fetches the rest of the genomaster's list of jobs, and the head that it signs.
-    async fn follow_list(&mut self, client: &Client) -> Result<Option<HistoryHead>> {
-        loop {
-            let page = client.jobs(self.ended.len()).await?;
-            // An empty page also ends the loop, because `total` is only a claim of the genomaster.
-            let complete = page.jobs.is_empty() || self.ended.len() + page.jobs.len() >= page.total;
-            self.ended.extend(page.jobs);
-            self.training_seeds.extend(page.training_seeds);
-            if complete {
-                self.finished = page.finished;
-                return Ok(page.head);
-            }
-        }
     }
 
     /// Compares the head that the genomaster signs with all jobs that it has ever listed, also to
     /// this validator before a restart. A problem that was found once is kept, even if a later head
     /// is right.
     fn check(&mut self, head: Option<&HistoryHead>, state: &StateFolder) -> Result<()> {
-        self.chain.follow(&self.ended);
         let genomaster = self.genomaster.as_deref();
         let problem = match head {
             Some(head) => self.chain.problem(head, genomaster),
@@ -255,10 +219,11 @@ impl ObservedRun {
             comparable.find_map(|head| Equivocation::find(head, own, &self.chain, &self.ended));
         if let Some(proof) = found {
             let run = self.spec.digest();
-            state.save_proof(&state.equivocation_file(run), &proof)?;
             let problem = two_histories(state, run);
             tracing::error!("the genomaster {}: {problem}", own.hotkey);
+            // First, because the disk may be full.
             self.problem = Some(problem);
+            state.save_proof(&state.equivocation_file(run), &proof)?;
         }
         Ok(())
     }
@@ -331,60 +296,6 @@ impl ObservedRun {
             self.saved = Some(record);
         }
         Ok(())
-    }
-
-    /// Trains those of the new jobs again that are in the sample. Jobs without a consensus pay
-    /// nobody, so they are not trained.
-    pub(crate) async fn retrain(
-        &mut self,
-        retraining: &Retraining,
-        state: &StateFolder,
-    ) -> Result<()> {
-        for at in self.considered..self.proven().len() {
-            let job = &self.ended[at];
-            let history = self.chain.hash_at(at + 1).unwrap_or(self.spec.digest());
-            let is_new = job.verdict.consensus.is_some() && !self.retrained.contains_key(&job.job);
-            if is_new && retraining.includes(job, history) {
-                let recipe = self.recipe(at)?;
-                let training_seed = recipe.seed;
-                let recomputed = retraining.train(&self.spec, job, recipe).await?;
-                let is_wrong = |row: &Row| matches!(row, Row::Measured(_)) && *row != recomputed;
-                if job.rows.iter().any(|(_, row)| is_wrong(row)) {
-                    let file = state.wrong_job_file(self.spec.digest(), job.job);
-                    let proof = WrongJob {
-                        run: self.spec.digest(),
-                        spec: &self.spec,
-                        job,
-                        training_seed,
-                        recomputed: &recomputed,
-                    };
-                    state.save_proof(&file, &proof)?;
-                    let (number, file) = (job.job, file.display());
-                    tracing::error!("{number} has wrong rows; the proof is in {file}");
-                }
-                self.retrained.insert(job.job, recomputed);
-                // At once, because a training may take long.
-                self.save(state)?;
-            }
-            self.considered = at + 1;
-        }
-        Ok(())
-    }
-
-    /// The recipe of the job at this place of the list.
-    fn recipe(&self, at: usize) -> Result<Recipe> {
-        if self.spec.secret_hash.is_none() {
-            return Ok(self.spec.recipe.clone());
-        }
-        let job = self.ended[at].job;
-        let revealed = self
-            .journal
-            .secret()
-            .map(|secret| secret.training_seed(job));
-        let seed = revealed.or_else(|| self.training_seeds.get(at).copied());
-        let seed =
-            seed.with_context(|| format!("the genomaster gives no training seed of {job}"))?;
-        Ok(seeded_recipe(&self.spec.recipe, seed))
     }
 }
 

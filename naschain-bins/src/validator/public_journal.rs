@@ -5,6 +5,10 @@ use anyhow::Result;
 use crate::client::{Client, ClientError};
 use naschain_run::{Auditor, EndedJob, JournalHead, RunSecret, RunSpec, Signers, Unsigned};
 
+/// Maximum number of miners that a journal may name: in a run without signatures names cost nothing,
+/// and every name stays in memory.
+const MAX_MINERS: usize = 1_000_000;
+
 /// The verified part of a journal, and the first problem in it.
 pub(crate) struct PublicJournal {
     auditor: Auditor,
@@ -58,6 +62,7 @@ impl PublicJournal {
                     break;
                 }
             }
+            self.check_miners(MAX_MINERS);
         }
         Ok(())
     }
@@ -72,6 +77,16 @@ impl PublicJournal {
                 head.number, head.hash, known.hash
             )),
             _ => Ok(()),
+        }
+    }
+
+    /// Names are kept, so there may not be any number of them.
+    fn check_miners(&mut self, most: usize) {
+        let found = self.auditor.state().board().miners().len();
+        if found > most {
+            self.problem.get_or_insert_with(|| {
+                format!("it names {found} miners; a validator follows at most {most}")
+            });
         }
     }
 
@@ -136,5 +151,37 @@ impl PublicJournal {
     /// The first problem, if any.
     pub(crate) fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use naschain_consensus::Millis;
+    use naschain_core::{Digest, MacroSpace};
+    use naschain_run::DataSpec;
+
+    #[test]
+    fn a_journal_may_not_name_any_number_of_miners() {
+        let space = MacroSpace {
+            phases: 1,
+            nodes: 3,
+            input: "1x8x8".parse().unwrap(),
+            init_channels: 4,
+            classes: 10,
+        };
+        let spec = RunSpec::new(space, DataSpec::new("digits", Digest([1; 32])));
+        let mut chain = JournalHead::root(spec.digest());
+        let mut journal = PublicJournal::new(spec, None, false, None).unwrap();
+        for name in ["ada", "bob", "eve"] {
+            let join = format!("{{\"event\":\"join\",\"miner\":\"{name}\"}}");
+            let entry = chain.entry(Millis(0), join, None);
+            journal.auditor.verify_next(&entry, &[]).unwrap();
+        }
+        journal.check_miners(3);
+        assert_eq!(journal.problem(), None);
+        journal.check_miners(2);
+        let problem = journal.problem().unwrap();
+        assert!(problem.contains("names 3 miners"), "{problem}");
     }
 }

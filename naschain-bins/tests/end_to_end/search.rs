@@ -283,7 +283,11 @@ fn a_higher_memory_limit_trains_the_networks_that_failed() {
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
     let trained = jobs
-        .filter_map(|job| job["verdict"]["consensus"]["digest"].as_str().map(String::from))
+        .filter_map(|job| {
+            job["verdict"]["consensus"]["digest"]
+                .as_str()
+                .map(String::from)
+        })
         .next()
         .unwrap();
     let (false_digest, file) = ("ab".repeat(32), some.join("history.jsonl"));

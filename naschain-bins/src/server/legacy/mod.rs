@@ -6,21 +6,25 @@
 //! have no training digest.
 
 pub(crate) mod credentials;
+mod measured;
 pub(crate) mod message;
 pub(crate) mod reports;
 pub(crate) mod suitability;
 pub(crate) mod values;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use naschain_consensus::{Event, JobId, LeaseId, MinerId, Rejected, Row};
+use futures_util::stream::unfold;
+use naschain_consensus::{Event, JobId, LeaseId, MinerId, Rejected, Row, check_costs};
 use naschain_core::Genome;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,10 +32,12 @@ use serde_json::{Value, json};
 use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::CallError;
 use crate::server::auth::Authenticator;
+use crate::server::budget::ResponseBudget;
 use crate::server::legacy::credentials::LegacyCredentials;
+use crate::server::legacy::measured::{Measured, PART_BYTES};
 use crate::server::legacy::message::Message;
 use crate::server::legacy::reports::{Report, Reports};
-use naschain_run::{EndedJob, Job, JobReply, JoinRequest};
+use naschain_run::{Job, JobReply, JoinRequest};
 
 /// Maximum length of a genome's text: 32 nodes in 10 phases, with separators.
 const MAX_GENOME_CHARACTERS: usize = 8192;
@@ -42,8 +48,8 @@ pub struct Legacy {
     pub credentials: Option<LegacyCredentials>,
     /// Decides who may join.
     pub auth: Arc<Authenticator>,
-    /// Uids are below this number. Old validators read a uid as an index, and one far beyond the
-    /// size of their subnet blinds them to all others.
+    /// Uids are below this number. The reference network's validators read a uid as an index,
+    /// and one far beyond the size of their subnet makes them ignore all other miners.
     pub uids: u32,
     /// Where power, GPU and version are kept.
     pub reports: Option<Reports>,
@@ -52,43 +58,48 @@ pub struct Legacy {
 struct App {
     coordinator: Arc<Coordinator>,
     legacy: Legacy,
-    /// The genome of each miner's last answer. These miners repeat a submission whose response was
-    /// lost, and the repetition has to be acknowledged although its lease has ended.
-    answered: Mutex<BTreeMap<u32, Genome>>,
+    budget: ResponseBudget,
+    /// Each miner's last answer. These miners repeat a submission whose response was lost, and the
+    /// repetition has to be acknowledged although its lease has ended.
+    answered: Mutex<BTreeMap<u32, (Genome, Row)>>,
     /// Held while waiting for the state, so it is an asynchronous lock.
     measured: tokio::sync::Mutex<Measured>,
 }
 
-/// The response to the reference network's validator. It grows with each job that ends, so each job
-/// is formatted only once.
-struct Measured {
-    uids: u32,
-    jobs: usize,
-    /// JSON objects, separated by commas.
-    text: String,
+/// The routes of the reference network's programs.
+#[derive(Default)]
+pub(crate) struct Routes {
+    pub(crate) miners: Router,
+    /// With large responses.
+    pub(crate) validators: Router,
 }
 
 /// The routes. In runs of earlier versions, without the rule `silent_uids`, it starts the task that
 /// sends heartbeats for these miners, which send none.
-pub(crate) fn router(coordinator: Arc<Coordinator>, legacy: Legacy) -> Router {
+pub(crate) fn routes(
+    coordinator: Arc<Coordinator>,
+    legacy: Legacy,
+    budget: ResponseBudget,
+) -> Routes {
     if !coordinator.spec().rules.silent_uids {
         tokio::spawn(keep_leases(Arc::downgrade(&coordinator)));
     }
-    let measured = Measured {
-        uids: legacy.uids,
-        jobs: 0,
-        text: String::new(),
-    };
-    Router::new()
+    let measured = Measured::new(legacy.uids);
+    let app = Arc::new(App {
+        coordinator,
+        legacy,
+        budget,
+        answered: Mutex::default(),
+        measured: tokio::sync::Mutex::new(measured),
+    });
+    let miners = Router::new()
         .route("/request_job", post(request_job))
         .route("/finish_job", post(finish_job))
+        .with_state(app.clone());
+    let validators = Router::new()
         .route("/handle_valid_request", get(handle_valid_request))
-        .with_state(Arc::new(App {
-            coordinator,
-            legacy,
-            answered: Mutex::default(),
-            measured: tokio::sync::Mutex::new(measured),
-        }))
+        .with_state(app);
+    Routes { miners, validators }
 }
 
 type Reply<T> = Result<T, Message>;
@@ -135,7 +146,6 @@ async fn finish_job(
     let answer: LegacyAnswer = read(&body, ANSWER_FORM)?;
     let user_name = answer.user_name;
     app.authenticate(user_name, &headers)?;
-    let wrong = |detail: String| Message(StatusCode::UNPROCESSABLE_ENTITY, detail);
     if answer.genome_string.len() > MAX_GENOME_CHARACTERS {
         let (length, limit) = (answer.genome_string.len(), MAX_GENOME_CHARACTERS);
         return Err(wrong(format!(
@@ -146,72 +156,48 @@ async fn finish_job(
         .genome_string
         .parse()
         .map_err(|error: naschain_core::Error| wrong(format!("genome_string: {error}")))?;
-    let thanks = Json(json!({ "message": "the answer was counted" }));
-    let Some((lease, job)) = app.lease(user_name, &genome).await else {
-        if app.was_answered(user_name, &genome) {
-            return Ok(thanks);
-        }
-        let detail =
-            format!("user {user_name} holds no lease for this genome; it may have expired");
-        return Err(Message(StatusCode::CONFLICT, detail));
-    };
     let space = &app.coordinator.spec().space;
     let row = values::row(&answer.response_values, space, &genome);
-    let problem = match &row {
-        Row::Malformed(problem) => Some(problem.clone()),
-        _ => None,
+    let reply = app.acknowledgement(&genome, &row);
+    let Some((lease, job)) = app.lease(user_name, &genome).await else {
+        app.check_repetition(user_name, &genome, &row)?;
+        return reply;
     };
     let miner = MinerId::from_uid(user_name);
     tracing::info!("{miner} answers under {lease}");
-    app.coordinator.submit(&miner, lease, row, None).await?;
-    app.note_answer(user_name, genome);
+    app.coordinator
+        .submit(&miner, lease, row.clone(), None)
+        .await?;
+    app.note_answer(user_name, genome, row);
     if let Some(reports) = &app.legacy.reports {
         let report = Report::read(&answer.response_values);
         reports.keep((lease, job), user_name, report).await;
     }
-    match problem {
-        None => Ok(thanks),
-        Some(problem) => Err(wrong(format!(
-            "the answer was counted as malformed: {problem}"
-        ))),
-    }
+    reply
 }
 
 /// Returns the measurements of all jobs that have ended, rewarded or not, one object each. Miners
 /// without a uid below the limit and answers without numbers are omitted, because the reference
 /// network's validator cannot read them.
 async fn handle_valid_request(State(app): State<Arc<App>>) -> Reply<Response> {
-    // One reader at a time, so that many readers do not delay the writing task.
+    // For the one part that readers do not share.
+    let share = app.budget.share(2 * PART_BYTES).await?;
     let mut measured = app.measured.lock().await;
-    app.coordinator
-        .with_state(|state| measured.follow(state.ended_jobs()))
-        .await;
-    if measured.text.is_empty() {
+    measured.follow(&app.coordinator).await?;
+    let Some((end, last)) = measured.end() else {
         return Err(no_job("no job has ended yet"));
-    }
-    let text = format!("[{}]", measured.text);
-    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
-}
-
-impl Measured {
-    fn follow(&mut self, ended: &[EndedJob]) {
-        for job in ended.iter().skip(self.jobs) {
-            for (miner, row) in &job.rows {
-                let uid = miner.uid().filter(|uid| *uid < self.uids);
-                let (Some(uid), Row::Measured(measurement)) = (uid, row) else {
-                    continue;
-                };
-                let object = json!({
-                    "Genome_String": bits(&job.genome),
-                    "Assigned_User": uid,
-                    "Response": values::response(measurement),
-                });
-                let comma = if self.text.is_empty() { "" } else { "," };
-                self.text += &format!("{comma}{object}");
-            }
+    };
+    drop(measured);
+    let last = share.hold(last);
+    let stream = unfold((app, 0, Some(last)), move |(app, at, last)| async move {
+        if at < end {
+            let part = app.measured.lock().await.part(at)?;
+            return Some((Ok::<Bytes, Infallible>(part), (app, at + 1, last)));
         }
-        self.jobs = ended.len();
-    }
+        Some((Ok(last?), (app, at, None)))
+    });
+    let body = Body::from_stream(stream);
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
 impl App {
@@ -270,7 +256,7 @@ impl App {
         let phases: Vec<&[u8]> = all.chunks(spec.space.phase_len().max(1)).collect();
         json!({
             "Genome": phases,
-            "Genome_String": bits(&job.genome),
+            "Genome_String": values::bits(&job.genome),
             "config": {
                 "search_space": "macro",
                 "init_channels": spec.space.init_channels,
@@ -293,14 +279,36 @@ impl App {
         found.await
     }
 
-    fn note_answer(&self, uid: u32, genome: Genome) {
-        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        answered.insert(uid, genome);
+    /// The reply to an answer that counts. Costs other than the network's make it malformed, as they
+    /// do where it is counted.
+    fn acknowledgement(&self, genome: &Genome, row: &Row) -> Reply<Json<Value>> {
+        let spec = self.coordinator.spec();
+        let costs = spec.costs_of(genome).filter(|_| spec.checks_costs);
+        let checked = costs.map(|costs| check_costs(row.clone(), &costs));
+        match checked.as_ref().unwrap_or(row) {
+            Row::Malformed(problem) => Err(wrong(format!(
+                "the answer was counted as malformed: {problem}"
+            ))),
+            _ => Ok(Json(json!({ "message": "the answer was counted" }))),
+        }
     }
 
-    fn was_answered(&self, uid: u32, genome: &Genome) -> bool {
+    fn note_answer(&self, uid: u32, genome: Genome, row: Row) {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.insert(uid, (genome, row));
+    }
+
+    /// An answer of a user without a lease may only be the same as its last one.
+    fn check_repetition(&self, uid: u32, genome: &Genome, row: &Row) -> Reply<()> {
         let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        answered.get(&uid) == Some(genome)
+        let detail = match answered.get(&uid) {
+            Some((last, first)) if last == genome && first == row => return Ok(()),
+            Some((last, _)) if last == genome => format!(
+                "user {uid} has given another answer for this genome; the first answer counts and cannot be changed"
+            ),
+            _ => format!("user {uid} holds no lease for this genome; it may have expired"),
+        };
+        Err(Message(StatusCode::CONFLICT, detail))
     }
 }
 
@@ -351,12 +359,10 @@ fn read<T: serde::de::DeserializeOwned>(body: &str, form: &str) -> Reply<T> {
     })
 }
 
-fn no_job(reason: &str) -> Message {
-    Message(StatusCode::SERVICE_UNAVAILABLE, reason.to_owned())
+fn wrong(detail: String) -> Message {
+    Message(StatusCode::UNPROCESSABLE_ENTITY, detail)
 }
 
-/// The bits of a genome without separators.
-fn bits(genome: &Genome) -> String {
-    let digit = |bit| if bit { '1' } else { '0' };
-    genome.bits().map(digit).collect()
+fn no_job(reason: &str) -> Message {
+    Message(StatusCode::SERVICE_UNAVAILABLE, reason.to_owned())
 }

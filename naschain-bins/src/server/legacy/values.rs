@@ -82,6 +82,12 @@ pub(crate) fn response(measurement: &Measurement) -> Value {
     ])
 }
 
+/// The bits of a genome without separators.
+pub(super) fn bits(genome: &Genome) -> String {
+    let digit = |bit| if bit { '1' } else { '0' };
+    genome.bits().map(digit).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

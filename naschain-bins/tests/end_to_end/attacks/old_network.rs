@@ -56,7 +56,7 @@ async fn send(
     )
 }
 
-/// What the old miner answers for a job.
+/// What a miner of the reference network answers for a job.
 fn finished(spec: &RunSpec, uid: u32, job: &Value) -> Value {
     let genome = job["Genome_String"].as_str().unwrap();
     let network = spec.space.decode(&genome.parse().unwrap()).unwrap();
@@ -74,7 +74,8 @@ fn finished(spec: &RunSpec, uid: u32, job: &Value) -> Value {
     json!({"user_name": uid, "genome_string": genome, "response_values": values})
 }
 
-/// An old validator reads a uid as an index: one of 4294967295 blinded it for ever.
+/// The reference network's validator reads a uid as an index: one of 4294967295 made it ignore all
+/// other miners for ever.
 #[tokio::test]
 async fn a_uid_beyond_the_subnet_is_neither_served_nor_shown() {
     let dir = folder("old-uids");
@@ -182,6 +183,46 @@ async fn a_lease_lasts_without_heartbeats_in_the_journal() {
     let answer = finished(&spec, 7, &job).to_string();
     let (status, reply) = send(&router, "POST", "/finish_job", answer).await;
     assert_eq!(status, 200, "{reply}");
+    coordinator.close().await.unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// Any answer for the same genome was acknowledged once, and wrong costs were called counted.
+#[tokio::test]
+async fn one_answer_counts_and_wrong_costs_are_malformed() {
+    let dir = folder("old-answers");
+    let spec = spec(6);
+    let (coordinator, router) = serve(&dir, spec.clone()).await;
+    let ask = async |uid: u32| {
+        let body = json!({"user_name": uid}).to_string();
+        let (status, job) = send(&router, "POST", "/request_job", body).await;
+        assert_eq!(status, 200, "{job}");
+        job
+    };
+    let answer = async |body: &Value| {
+        let (status, reply) = send(&router, "POST", "/finish_job", body.to_string()).await;
+        let message = reply["message"].as_str().unwrap().to_owned();
+        (status.as_u16(), message)
+    };
+    let first = finished(&spec, 7, &ask(7).await);
+    let counted = (200, "the answer was counted".to_owned());
+    assert_eq!(answer(&first).await, counted);
+    assert_eq!(answer(&first).await, counted);
+    for accuracy in 0..40 {
+        let mut other = first.clone();
+        other["response_values"][0] = json!(accuracy);
+        let (status, message) = answer(&other).await;
+        assert_eq!(status, 409, "{message}");
+        assert!(message.contains("the first answer counts"), "{message}");
+    }
+    let mut invented = finished(&spec, 8, &ask(8).await);
+    invented["response_values"][1] = json!(0.000001);
+    for _ in 0..2 {
+        let (status, message) = answer(&invented).await;
+        assert_eq!(status, 422, "{message}");
+        assert!(message.contains("counted as malformed: "), "{message}");
+        assert!(message.contains("those of another network"), "{message}");
+    }
     coordinator.close().await.unwrap();
     std::fs::remove_dir_all(dir).unwrap();
 }

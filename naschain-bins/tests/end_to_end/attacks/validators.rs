@@ -19,14 +19,14 @@ use crate::programs::{Process, Server, eventually, folder, succeeded, text, wait
 
 /// What a genomaster shows. A liar takes it from an honest one and changes it.
 #[derive(Clone)]
-struct Shown {
-    hotkey: Option<String>,
-    spec: RunSpec,
-    jobs: EndedJobs,
-    entries: Vec<Entry>,
+pub(super) struct Shown {
+    pub(super) hotkey: Option<String>,
+    pub(super) spec: RunSpec,
+    pub(super) jobs: EndedJobs,
+    pub(super) entries: Vec<Entry>,
 }
 
-type Lie = Arc<Mutex<Shown>>;
+pub(super) type Lie = Arc<Mutex<Shown>>;
 
 #[derive(Deserialize)]
 struct After {
@@ -35,7 +35,7 @@ struct After {
 
 impl Shown {
     /// All that an honest genomaster shows of a small run.
-    async fn of(url: &str) -> Shown {
+    pub(super) async fn of(url: &str) -> Shown {
         let client = Client::new(url).unwrap();
         Shown {
             hotkey: client.genomaster().await.unwrap().map(str::to_owned),
@@ -47,7 +47,7 @@ impl Shown {
 }
 
 /// Serves a lie; returns its address.
-async fn tell(lie: &Lie) -> String {
+pub(super) async fn tell(lie: &Lie) -> String {
     let identity = async |State(lie): State<Lie>| {
         let hotkey = lie.lock().unwrap().hotkey.clone();
         Json(Identity { hotkey })
@@ -69,6 +69,7 @@ async fn tell(lie: &Lie) -> String {
         .route("/v1/run", get(run))
         .route("/v1/batches", get(batches))
         .route("/v1/journal", get(journal))
+        .route("/v1/front", get(async || Json(json!([]))))
         .with_state(lie.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -77,7 +78,7 @@ async fn tell(lie: &Lie) -> String {
 }
 
 /// A validator that remembers in this folder, and writes weights there.
-fn validator(dir: &Path, url: &str, more: &[&str]) -> Command {
+pub(super) fn validator(dir: &Path, url: &str, more: &[&str]) -> Command {
     let mut command = crate::programs::validator();
     command.args(["--json", "--genomaster", url, "--epoch-jobs=1"]);
     command.arg("--state").arg(dir.join("state"));
@@ -86,12 +87,12 @@ fn validator(dir: &Path, url: &str, more: &[&str]) -> Command {
     command
 }
 
-fn report(output: &Output) -> Value {
+pub(super) fn report(output: &Output) -> Value {
     serde_json::from_str(&text(&output.stdout)).unwrap_or_else(|_| panic!("{output:?}"))
 }
 
 /// Asserts that the validator failed for this reason.
-fn refused(output: &Output, reason: &str) {
+pub(super) fn refused(output: &Output, reason: &str) {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(text(&output.stderr).contains(reason), "{output:?}");
 }
