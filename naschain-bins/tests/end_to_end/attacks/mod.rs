@@ -10,5 +10,6 @@ mod journal;
 mod memory;
 mod old_network;
 mod precomputed;
+mod queued_requests;
 mod readers;
 mod validators;
