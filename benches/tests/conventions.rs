@@ -11,18 +11,7 @@ use std::path::{Path, PathBuf};
 use toml::Table;
 
 use code::code_only;
-use sources::{root, rust_files};
-
-/// The crates that other projects may depend on.
-const LIBRARIES: [&str; 7] = [
-    "naschain-core",
-    "naschain-nsga",
-    "naschain-consensus",
-    "naschain-train",
-    "naschain-identity",
-    "naschain-run",
-    "naschain-bittensor",
-];
+use sources::{LIBRARIES, root, rust_files};
 
 fn read(path: impl AsRef<Path>) -> String {
     let path = root().join(path);

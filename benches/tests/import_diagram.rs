@@ -8,7 +8,7 @@ use std::fs;
 
 use toml::{Table, Value};
 
-use sources::{root, rust_files};
+use sources::{LIBRARIES, root, rust_files};
 
 /// Each package and the packages of this workspace that it may depend on.
 const DIAGRAM: [(&str, &[&str]); 9] = [
@@ -27,7 +27,7 @@ const DIAGRAM: [(&str, &[&str]); 9] = [
         ],
     ),
     ("naschain-bittensor", &["naschain-identity"]),
-    ("naschain-bins", LIBRARIES),
+    ("naschain-bins", &LIBRARIES),
     (
         "naschain-benches",
         &[
@@ -37,15 +37,6 @@ const DIAGRAM: [(&str, &[&str]); 9] = [
             "naschain-train",
         ],
     ),
-];
-const LIBRARIES: &[&str] = &[
-    "naschain-core",
-    "naschain-nsga",
-    "naschain-consensus",
-    "naschain-train",
-    "naschain-identity",
-    "naschain-run",
-    "naschain-bittensor",
 ];
 /// Packages without IO, clock and threads, and what they may depend on besides the diagram.
 const PURE: [&str; 4] = [

@@ -3,6 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// The crates that other projects may depend on.
+pub(crate) const LIBRARIES: [&str; 7] = [
+    "naschain-core",
+    "naschain-nsga",
+    "naschain-consensus",
+    "naschain-train",
+    "naschain-identity",
+    "naschain-run",
+    "naschain-bittensor",
+];
+
 /// The root of the workspace.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()

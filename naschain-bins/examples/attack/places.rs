@@ -20,14 +20,19 @@ struct Member {
 
 impl Member {
     async fn join(target: Arc<Target>, attack: &'static str, number: u64) -> Member {
-        let hotkey = hotkey(attack, number);
-        let body = join_body(&target, &hotkey, 1);
-        target.attack(attack, &hotkey, "/v1/join", body).await;
-        Member {
+        let member = Member {
             target,
             attack,
-            hotkey,
-        }
+            hotkey: hotkey(attack, number),
+        };
+        member.send_join().await;
+        member
+    }
+
+    async fn send_join(&self) {
+        let (target, hotkey) = (&self.target, &self.hotkey);
+        let body = join_body(target, hotkey, 1);
+        target.attack(self.attack, hotkey, "/v1/join", body).await;
     }
 
     fn miner(&self) -> MinerId {
@@ -62,9 +67,7 @@ impl Member {
                 return lease;
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
-            let body = join_body(&self.target, &self.hotkey, 1);
-            let (attack, hotkey) = (self.attack, &self.hotkey);
-            self.target.attack(attack, hotkey, "/v1/join", body).await;
+            self.send_join().await;
         }
     }
 

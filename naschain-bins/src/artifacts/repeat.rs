@@ -17,8 +17,9 @@ use naschain_train::{Options, training_memory_bytes};
 use crate::artifacts::history::{HISTORY_FILE, read_history};
 use crate::journal::run_folder::{create_folder, sync_folder};
 
-/// Files that make up the history of a run in its folder. The journal comes last: if not all of them
-/// are moved, the run cannot be opened without it.
+/// Files that make up the history of a run in its folder, in the order in which they are moved. After a
+/// crash between two of them the run resumes from what is left of its journal; a history without a
+/// journal would be refused.
 const FILES: [&str; 4] = [
     HISTORY_FILE,
     "journal.sqlite-wal",
@@ -37,10 +38,15 @@ pub(crate) fn lacked_memory(job: &EndedJob) -> bool {
 /// the limit of `options`. Returns their number.
 ///
 /// # Errors
-/// If a file cannot be read or moved.
+/// If a file cannot be moved.
 pub(crate) fn start_over(dir: &Path, spec: &RunSpec, options: Options) -> Result<usize> {
-    let Some(ended) = read_history(dir)? else {
-        return Ok(0);
+    let ended = match read_history(dir) {
+        Ok(ended) => ended.unwrap_or_default(),
+        // Its last line may be incomplete. The journal has everything, and the start writes it again.
+        Err(error) => {
+            tracing::warn!("{error:#}; networks that failed for lack of memory are not looked for");
+            return Ok(0);
+        }
     };
     let now_fit = ended.iter().filter(|job| now_fits(job, spec, options));
     let count = now_fit.count();

@@ -108,15 +108,6 @@ impl CommonArgs {
         let (dir, is_chosen) = (self.run.folder(&data)?, !self.run.out.is_empty());
         let dir = run_place::outside_data(dir, is_chosen, place.as_deref())?;
         let lock = FolderLock::take(&dir)?;
-        if let (Some(options), None) = (search, &self.store) {
-            let count = repeat::start_over(&dir, &spec, options)?;
-            if count > 0 {
-                print(&format!(
-                    "{count} networks that failed for lack of memory fit now: the search is repeated with the results that it has, to train them\n"
-                ))?;
-            }
-        }
-        settings.history_jobs = count_jobs(&dir)?;
         let journal = self.store.clone();
         let journal = journal.unwrap_or_else(|| JournalPlace::of_run(&dir));
         if secret {
@@ -130,6 +121,16 @@ impl CommonArgs {
         } else {
             create_or_check(spec, &dir)?
         };
+        // Only now: a search with other settings is refused and must move nothing.
+        if let (Some(options), None) = (search, &self.store) {
+            let count = repeat::start_over(&dir, &spec, options)?;
+            if count > 0 {
+                print(&format!(
+                    "{count} networks that failed for lack of memory fit now: the search is repeated with the results that it has, to train them\n"
+                ))?;
+            }
+        }
+        settings.history_jobs = count_jobs(&dir)?;
         if let Some(place) = &place {
             data_place::remember(&dir, place)?;
         }

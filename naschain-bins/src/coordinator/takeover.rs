@@ -45,8 +45,10 @@ impl Shared {
             let Some(last) = entries.last() else { break };
             after = last.number;
             for entry in entries {
-                // A snapshot does not contain the answers before it.
-                if let Ok(event) = serde_json::from_str(&entry.event) {
+                // A snapshot does not contain the answers before it; those after it were replayed.
+                if entry.number <= active.snapshot
+                    && let Ok(event) = serde_json::from_str(&entry.event)
+                {
                     active.answers.remember(&event);
                 }
                 let proof = entry.proof.as_deref().map(Proof::parse);

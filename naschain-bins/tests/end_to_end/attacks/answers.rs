@@ -1,4 +1,5 @@
-//! What answers to an open job are worth, and what is told of them, over HTTP.
+//! Answers to an open job: only the first one under a lease counts, and nothing about it is published
+//! before the job ends. Over HTTP.
 
 use std::sync::Arc;
 
