@@ -6,8 +6,9 @@
 #
 #     scripts/attack.sh [SECONDS] [MINERS] [flags of the example attack]
 #
-# The genomaster runs under an address-space limit of LIMIT_MIB (default 3072). UNSIGNED=1 measures one
-# without a hotkey.
+# Before either, each honest miner trains its entrance examination, about a second on two cores.
+# NO_EXAM=1 measures a genomaster without examinations, UNSIGNED=1 one without a hotkey. The genomaster
+# runs under an address-space limit of LIMIT_MIB (default 3072).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-120}
@@ -20,46 +21,49 @@ who=(--unsigned)
 crowd=()
 if [ -z "${UNSIGNED:-}" ]; then
     "$bin/miner" keygen --wallet.path "$folder/wallets" >/dev/null
-    who=(--wallet.path "$folder/wallets" --open-reads --no-exam)
+    who=(--wallet.path "$folder/wallets" --open-reads ${NO_EXAM:+--no-exam})
     crowd=(--signed)
 fi
 pid=
 trap '[ -n "$pid" ] && kill -9 $pid 2>/dev/null; wait 2>/dev/null || true; rm -rf "$folder"' EXIT
 
-# One genomaster with honest miners; the first argument names its folder, the rest is run meanwhile
-# with its address.
+(
+    ulimit -v $((${LIMIT_MIB:-3072} * 1024))
+    exec "$bin/genomaster" serve "${who[@]}" --listen 127.0.0.1:0 --run "$folder/run" \
+        --mode nsga2 --nodes 6 --population 1500 --generations 1000 --lease-seconds 60
+) >"$folder/out" 2>"$folder/log" &
+pid=$!
+url=
+for _ in $(seq 300); do
+    url=$(sed -n 's/^listening on //p' "$folder/out" 2>/dev/null || true)
+    [ -n "$url" ] && break
+    sleep 0.1
+done
+
+# Measures the same miners for this many seconds; those that have joined are not examined again.
 measure() {
-    local run=$folder/$1 url=
-    shift
-    mkdir "$run"
-    (
-        ulimit -v $((${LIMIT_MIB:-3072} * 1024))
-        exec "$bin/genomaster" serve "${who[@]}" --listen 127.0.0.1:0 --run "$run/run" \
-            --mode nsga2 --nodes 6 --population 1500 --generations 1000 --lease-seconds 60
-    ) >"$run/out" 2>"$run/log" &
-    pid=$!
-    for _ in $(seq 300); do
-        url=$(sed -n 's/^listening on //p' "$run/out" 2>/dev/null || true)
-        [ -n "$url" ] && break
-        sleep 0.1
-    done
-    local attack=
-    if [ $# -gt 0 ]; then
-        "$@" "$url" --seconds "$seconds" "${more[@]}" >"$run/attack" 2>&1 &
-        attack=$!
-    fi
-    "$bin/examples/crowd" "$url" --miners "$miners" --seconds "$seconds" --training-ms 5000 \
-        --pid "$pid" "${crowd[@]}" >"$run/crowd"
-    [ -n "$attack" ] && wait "$attack" || true
-    grep -E 'VmHWM|VmRSS' "/proc/$pid/status" || echo "the genomaster is gone: $(tail -3 "$run/log")"
-    cat "$run/crowd"
-    [ $# -gt 0 ] && cat "$run/attack"
-    ls -l "$run/run/journal.sqlite" | awk '{ print "journal bytes", $5 }'
-    kill "$pid" && wait "$pid" || true
-    pid=
+    "$bin/examples/crowd" "$url" --miners "$miners" --seconds "$1" --training-ms 5000 \
+        --pid "$pid" "${crowd[@]}"
 }
-more=("$@")
+
+report() {
+    grep -E 'VmHWM|VmRSS' "/proc/$pid/status" || echo "the genomaster is gone: $(tail -3 "$folder/log")"
+    ls -l "$folder/run/journal.sqlite" | awk '{ print "journal bytes", $5 }'
+}
+
+measure 1 >/dev/null
+# Joining is not part of the measurement: the peak memory begins anew.
+echo 5 >"/proc/$pid/clear_refs"
 echo "undisturbed:"
-measure calm
+measure "$seconds"
+report
+echo 5 >"/proc/$pid/clear_refs"
 echo "attacked:"
-measure attacked "$bin/examples/attack"
+"$bin/examples/attack" "$url" --seconds "$seconds" "$@" >"$folder/attack" 2>&1 &
+attack=$!
+measure "$seconds"
+report
+wait "$attack" || true
+cat "$folder/attack"
+kill "$pid" && wait "$pid" || true
+pid=

@@ -20,7 +20,7 @@ who=(--unsigned)
 crowd=()
 if [ -n "${SIGNED:-}" ]; then
     "$bin/miner" keygen --wallet.path "$folder/wallets" >/dev/null
-    who=(--wallet.path "$folder/wallets" --max-connections 65536 --no-exam)
+    who=(--wallet.path "$folder/wallets" --max-connections 65536 --no-exam --new-hotkeys 0)
     crowd=(--signed)
 fi
 taskset -c 0,1 "$bin/genomaster" serve "${who[@]}" --listen 127.0.0.1:0 --run "$folder/run" \

@@ -4,20 +4,23 @@
 //!     cargo run --release -p naschain-bins --example crowd -- http://127.0.0.1:5000 \
 //!         --miners 2000 --readers 10 --seconds 30 --pid $(pidof genomaster)
 //!
-//! The miners do not train. Their answers are a function of the genome, so that they agree and the
+//! The miners train their entrance examinations, before the measurement begins, and nothing else. Their
+//! answers are a function of the genome, so that they agree and the
 //! front of a search does not depend on timing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, ensure};
 use clap::Parser;
-use naschain_bins::{Client, ClientError, Credentials};
+use naschain_bins::{Client, ClientError, Credentials, Joined, train_exam};
 use naschain_consensus::{MinerId, Row};
 use naschain_core::{Accuracy, Digest, Measurement};
 use naschain_identity::Hotkey;
-use naschain_run::{Job, JobReply, RunSpec};
-use tokio::sync::Mutex;
+use naschain_run::{Exam, Job, JobReply, RunSpec};
+use naschain_train::{Dataset, Options};
+use tokio::sync::{Mutex, Semaphore};
 
 #[derive(Parser)]
 struct Args {
@@ -29,7 +32,8 @@ struct Args {
     /// Readers of the event stream
     #[arg(long, default_value_t = 0)]
     readers: usize,
-    /// Duration of the measurement, which ends earlier if the run is finished
+    /// Duration of the measurement, which begins when all miners have joined and ends earlier if the
+    /// run is finished
     #[arg(long, default_value_t = 30)]
     seconds: u64,
     /// Duration of each simulated training, in milliseconds
@@ -77,9 +81,11 @@ async fn main() -> anyhow::Result<()> {
         }
     };
     let figures = Arc::new(Figures::default());
-    let began = now();
-    let until = began + Duration::from_secs(args.seconds);
-    let mut miners = tokio::task::JoinSet::new();
+    let entrance = Arc::new(Entrance {
+        dataset: Dataset::digits(),
+        turn: Semaphore::new(1),
+    });
+    let mut entering = tokio::task::JoinSet::new();
     for number in 0..args.miners {
         let name = format!("{}-{number}", args.name);
         let (name, client) = if args.signed {
@@ -94,6 +100,18 @@ async fn main() -> anyhow::Result<()> {
             spec: spec.clone(),
             figures: figures.clone(),
         };
+        let entrance = entrance.clone();
+        entering.spawn(async move { miner.enter(&entrance).await.map(|()| miner) });
+    }
+    let mut admitted = Vec::new();
+    while let Some(entered) = entering.join_next().await {
+        admitted.push(entered??);
+    }
+    let before = metrics(&args).await;
+    let began = now();
+    let until = began + Duration::from_secs(args.seconds);
+    let mut miners = tokio::task::JoinSet::new();
+    for miner in admitted {
         miners.spawn(async move {
             let _ = tokio::time::timeout_at(until.into(), miner.work()).await;
         });
@@ -104,8 +122,15 @@ async fn main() -> anyhow::Result<()> {
     }
     while miners.join_next().await.is_some() {}
     let seconds = began.elapsed().as_secs_f64();
-    report(&args, &figures, seconds).await;
+    report(&args, &figures, seconds, &before).await;
     Ok(())
+}
+
+/// What the miners share while they enter.
+struct Entrance {
+    dataset: Dataset,
+    /// One examination is trained at a time.
+    turn: Semaphore,
 }
 
 /// A miner of this name and its client, which signs if requests are to be signed.
@@ -131,11 +156,47 @@ struct Miner {
 }
 
 impl Miner {
+    /// Joins, after an examination if there is one.
+    async fn enter(&self, entrance: &Arc<Entrance>) -> anyhow::Result<()> {
+        let run = self.spec.digest();
+        let unmeasured = Mutex::default();
+        let join = || self.client.join(&self.name, run);
+        let joined = self.call(&unmeasured, join).await;
+        if let Some(Joined::Examined(exam)) = joined {
+            let digest = self.train_exam(entrance, exam.clone()).await?;
+            let pass = || self.client.pass_exam(&self.name, &exam, digest);
+            self.call(&unmeasured, pass).await;
+        }
+        let joined = self.call(&self.figures.join, join).await;
+        ensure!(
+            joined == Some(Joined::Admitted),
+            "{} was not admitted: {joined:?}",
+            self.name
+        );
+        Ok(())
+    }
+
+    async fn train_exam(&self, entrance: &Arc<Entrance>, exam: Exam) -> anyhow::Result<Digest> {
+        let (entrance, spec) = (entrance.clone(), self.spec.clone());
+        let data = &spec.data.name;
+        ensure!(
+            data == "digits",
+            "the run is on {data}; only examinations on digits are trained"
+        );
+        let _turn = entrance.turn.acquire().await?;
+        let training = entrance.clone();
+        let trained = tokio::task::spawn_blocking(move || {
+            train_exam(&exam, &spec, &training.dataset, Options::default(), || {
+                false
+            })
+        });
+        trained.await??.context("the training ended early")
+    }
+
     async fn work(self) {
         let figures = &self.figures;
         let run = self.spec.digest();
         let join = || self.client.join(&self.name, run);
-        self.call(&figures.join, join).await;
         loop {
             let ask = || self.client.request(&self.name, run, self.args.wait_ms);
             match self.call(&figures.request, ask).await {
@@ -237,14 +298,21 @@ fn counter(metrics: &str, name: &str) -> f64 {
     values.sum()
 }
 
-async fn report(args: &Args, figures: &Figures, seconds: f64) {
+/// The genomaster's metrics; empty if it does not answer.
+async fn metrics(args: &Args) -> String {
     let url = args.genomaster.split(',').next().unwrap_or_default();
-    let metrics = match reqwest::get(format!("{url}/metrics")).await {
+    match reqwest::get(format!("{url}/metrics")).await {
         Ok(answer) => answer.text().await.unwrap_or_default(),
         Err(_) => String::new(),
-    };
-    let commits = counter(&metrics, "naschain_commit_seconds_count");
-    let events = counter(&metrics, "naschain_events_total");
+    }
+}
+
+/// `before` are the metrics at the beginning.
+async fn report(args: &Args, figures: &Figures, seconds: f64, before: &str) {
+    let after = metrics(args).await;
+    let counter = |name: &str| counter(&after, name) - counter(before, name);
+    let commits = counter("naschain_commit_seconds_count");
+    let events = counter("naschain_events_total");
     let mut all = Vec::new();
     let mut kinds = serde_json::Map::new();
     for (kind, took) in [
@@ -267,15 +335,15 @@ async fn report(args: &Args, figures: &Figures, seconds: f64) {
         "all": latencies(&mut all),
         "by_kind": kinds,
         "answers": figures.answers.load(Relaxed),
-        "accepted_jobs": counter(&metrics, "naschain_jobs{state=\"accepted\"}"),
-        "failed_jobs": counter(&metrics, "naschain_jobs{state=\"failed\"}"),
+        "accepted_jobs": counter("naschain_jobs{state=\"accepted\"}"),
+        "failed_jobs": counter("naschain_jobs{state=\"failed\"}"),
         "away": figures.away.load(Relaxed),
         "refused": figures.refused.load(Relaxed),
         "feed_events": figures.feed_events.load(Relaxed),
         "feed_bytes": figures.feed_bytes.load(Relaxed),
         "events": events,
         "events_per_commit": events / commits.max(1.0),
-        "commit_mean_ms": 1_000.0 * counter(&metrics, "naschain_commit_seconds_sum") / commits.max(1.0),
+        "commit_mean_ms": 1_000.0 * counter("naschain_commit_seconds_sum") / commits.max(1.0),
         "genomaster_memory_mib": args.pid.map(memory_mib),
         "genomaster_processor_s": args.pid.map(processor_s),
     });

@@ -43,6 +43,7 @@ pub use journal::Journal;
 pub use journal::run_folder::{create_or_check, read_spec, versions};
 pub use journal::store::JournalPlace;
 pub use miner::Miner;
+pub use miner::exam::train_exam;
 pub use miner::outbox::Answer;
 pub use miner::trainer::Trainer;
 pub use server::access::Access;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use naschain_consensus::{LeaseId, MinerId, Row};
 use naschain_core::{Accuracy, Digest, Measurement};
 use naschain_identity::Hotkey;
-use naschain_run::{HeartbeatRequest, JobReply, JobRequest, ResultRequest};
+use naschain_run::{Exam, ExamRequest, HeartbeatRequest, JobReply, JobRequest, ResultRequest};
 
 use crate::target::{Target, hotkey, join_body};
 
@@ -29,10 +29,29 @@ impl Member {
         member
     }
 
+    /// Joins, after an examination if there is one: some hotkeys are worth a training to a real
+    /// attacker too.
     async fn send_join(&self) {
         let (target, hotkey) = (&self.target, &self.hotkey);
-        let body = join_body(target, hotkey, 1);
-        target.attack(self.attack, hotkey, "/v1/join", body).await;
+        let join = async || {
+            let body = join_body(target, hotkey, 1);
+            target.attack(self.attack, hotkey, "/v1/join", body).await
+        };
+        let joined = join().await;
+        let Some(exam) = joined.and_then(|body| serde_json::from_str::<Exam>(&body).ok()) else {
+            return;
+        };
+        let Some(digest) = target.train_exam(&exam).await else {
+            return;
+        };
+        let request = ExamRequest {
+            miner: self.miner(),
+            run: exam.run,
+            exam: exam.exam,
+            digest,
+        };
+        self.post("/v1/exam", request).await;
+        join().await;
     }
 
     fn miner(&self) -> MinerId {

@@ -1,15 +1,17 @@
 //! HTTP requests of an attack, and what the genomaster answered.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::Result;
-use naschain_bins::unix_nanos;
+use naschain_bins::{train_exam, unix_nanos};
 use naschain_core::Digest;
 use naschain_identity::{Auth, Hotkey, SignedParts};
-use naschain_run::{Identity, RunSpec};
-use tokio::sync::Mutex;
+use naschain_run::{Exam, Identity, RunSpec};
+use naschain_train::{Dataset, Options};
+use tokio::sync::{Mutex, Semaphore};
 
 /// The genomaster, and what it answered.
 pub(crate) struct Target {
@@ -17,6 +19,10 @@ pub(crate) struct Target {
     http: reqwest::Client,
     receiver: Option<String>,
     pub(crate) run: Digest,
+    spec: Option<RunSpec>,
+    dataset: Dataset,
+    /// One examination is trained at a time.
+    turn: Semaphore,
     nonce: AtomicU64,
     /// Number of responses by attack and status; 0 stands for none.
     statuses: Mutex<BTreeMap<(&'static str, u16), u64>>,
@@ -38,6 +44,9 @@ impl Target {
             http: http.clone(),
             receiver: identity.hotkey,
             run: Digest([0; 32]),
+            spec: None,
+            dataset: Dataset::digits(),
+            turn: Semaphore::new(1),
             nonce: AtomicU64::new(0),
             statuses: Mutex::default(),
             read_bytes: AtomicU64::new(0),
@@ -46,7 +55,19 @@ impl Target {
         let spec = target.send(&hotkey, "GET", "/v1/run", Vec::new());
         let spec: RunSpec = spec.await?.error_for_status()?.json().await?;
         target.run = spec.digest();
+        target.spec = Some(spec);
         Ok(target)
+    }
+
+    /// The digest of an examination on the digits; `None` for other data.
+    pub(crate) async fn train_exam(self: &Arc<Self>, exam: &Exam) -> Option<Digest> {
+        let _turn = self.turn.acquire().await.ok()?;
+        let (target, exam) = (self.clone(), exam.clone());
+        let trained = tokio::task::spawn_blocking(move || {
+            let spec = target.spec.as_ref()?;
+            train_exam(&exam, spec, &target.dataset, Options::default(), || false).ok()?
+        });
+        trained.await.ok()?
     }
 
     /// Sends a request, signed if the genomaster has a hotkey.

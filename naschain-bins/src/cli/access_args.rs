@@ -45,6 +45,10 @@ pub(crate) struct AccessArgs {
     /// Maximum requests per second for each IP address other than loopback; 0 for no limit
     #[arg(long, value_name = "N", default_value_t = 1000)]
     rate_per_address: u32,
+    /// Maximum number of new hotkeys that join within ten minutes from each IP address, or IPv6 /64
+    /// network, where there are no entrance examinations; 0 for no limit
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    new_hotkeys: u32,
     /// Maximum number of simultaneous connections; one IP address, or IPv6 /64 network, gets at most
     /// an eighth of them
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
@@ -113,6 +117,7 @@ impl AccessArgs {
                 open_reads: self.open_reads,
                 rate_per_key: self.rate_per_key,
                 rate_per_address: self.rate_per_address,
+                new_hotkeys: self.new_hotkeys,
                 behind_proxy: self.behind_proxy,
             },
             credentials,

@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use naschain_core::Digest;
-use naschain_train::{Dataset, Epoch, Error};
+use naschain_train::{Dataset, Epoch, Error, Options};
 use tokio::sync::watch;
 
 use crate::miner::trainer::Trainer;
 use naschain_run::{Exam, RunSpec};
 
-/// Trains an examination; returns its digest, or `None` if the miner must stop.
+/// Trains an examination that came from the network; returns its digest, or `None` if the miner must
+/// stop.
 ///
 /// # Errors
-/// If the examination, which comes from the network, is not one of the run or costs too much.
+/// If the examination is not one of the run or costs too much.
 pub(crate) async fn train(
     trainer: &Trainer,
     spec: &RunSpec,
@@ -25,21 +26,8 @@ pub(crate) async fn train(
     exam.check(spec)?;
     // It takes a second, too short for a checkpoint.
     let (options, spec) = (trainer.options, spec.clone());
-    let training = tokio::task::spawn_blocking(move || -> Result<Option<Digest>> {
-        let architecture = spec.space.decode(&exam.genome)?;
-        let recipe = exam.recipe(&spec.recipe);
-        let proceed = &mut |_: &Epoch| {
-            if *stop.borrow() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        };
-        match naschain_train::train(&architecture, &dataset, &recipe, options, proceed) {
-            Ok(trained) => Ok(Some(trained.measurement.digest)),
-            Err(Error::Stopped { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+    let training = tokio::task::spawn_blocking(move || {
+        train_exam(&exam, &spec, &dataset, options, || *stop.borrow())
     });
     training
         .await
@@ -47,12 +35,39 @@ pub(crate) async fn train(
         .context("the entrance examination cannot be trained")
 }
 
+/// Trains an examination of a run on the run's data; returns its digest, or `None` once `stop`
+/// returns `true`, which is asked after each epoch.
+///
+/// # Errors
+/// If the genome is not one of the run's space, and as [`naschain_train::train`].
+pub fn train_exam(
+    exam: &Exam,
+    spec: &RunSpec,
+    dataset: &Dataset,
+    options: Options,
+    stop: impl Fn() -> bool + Sync,
+) -> Result<Option<Digest>> {
+    let architecture = spec.space.decode(&exam.genome)?;
+    let recipe = exam.recipe(&spec.recipe);
+    let proceed = &mut |_: &Epoch| {
+        if stop() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    match naschain_train::train(&architecture, dataset, &recipe, options, proceed) {
+        Ok(trained) => Ok(Some(trained.measurement.digest)),
+        Err(Error::Stopped { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use naschain_core::MacroSpace;
     use naschain_run::DataSpec;
-    use naschain_train::Options;
 
     #[tokio::test]
     async fn an_endless_examination_is_refused_and_any_ends_when_the_miner_stops() {

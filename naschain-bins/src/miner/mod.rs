@@ -2,7 +2,7 @@
 
 pub(crate) mod dataset_cache;
 mod delivery;
-mod exam;
+pub(crate) mod exam;
 pub(crate) mod outbox;
 pub(crate) mod trainer;
 mod training_control;

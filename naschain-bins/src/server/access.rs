@@ -21,6 +21,9 @@ pub struct Access {
     pub rate_per_key: u32,
     /// Requests per second for each non-loopback address; 0 means no limit.
     pub rate_per_address: u32,
+    /// New hotkeys that may join without an examination within ten minutes from each network, this
+    /// machine included; 0 means no limit.
+    pub new_hotkeys: u32,
     /// Whether a reverse proxy gives the client's address in `X-Forwarded-For`.
     pub behind_proxy: bool,
 }
@@ -35,6 +38,7 @@ impl Default for Access {
             open_reads: false,
             rate_per_key: 100,
             rate_per_address: 1000,
+            new_hotkeys: 1000,
             behind_proxy: false,
         }
     }

@@ -23,6 +23,9 @@ use naschain_run::{JoinRequest, ProblemKind, Proof};
 /// Timeout for receiving a request body, so that a slow client does not hold its connection
 /// forever.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Period of the limit on new hotkeys: about as long as an idle one keeps its place, so that one
+/// network cannot fill all places.
+const NEW_HOTKEYS_PERIOD: Duration = Duration::from_secs(600);
 /// Maximum length of path and query.
 const MAX_PATH_BYTES: usize = 1024;
 
@@ -34,6 +37,7 @@ pub struct Authenticator {
     nonces: Arc<Mutex<Nonces>>,
     per_key: Mutex<RateLimit<String>>,
     per_address: Mutex<RateLimit<IpAddr>>,
+    new_hotkeys: Mutex<RateLimit<Option<IpAddr>>>,
     exams: Option<Arc<Exams>>,
 }
 
@@ -85,6 +89,7 @@ impl Authenticator {
             nonces,
             per_key: Mutex::new(RateLimit::new(access.rate_per_key)),
             per_address: Mutex::new(RateLimit::new(access.rate_per_address)),
+            new_hotkeys: Mutex::new(RateLimit::in_period(access.new_hotkeys, NEW_HOTKEYS_PERIOD)),
             access,
             exams: None,
         }
@@ -128,6 +133,25 @@ impl Authenticator {
                 owner,
                 capacity: capacity.unwrap_or(1),
             },
+        })
+    }
+
+    /// Whether a network may bring another hotkey that is new to the run and was not examined.
+    /// Those on an allow-list are limited by their number.
+    pub(crate) fn check_new_hotkey(&self, from: Option<IpAddr>) -> Result<(), Failure> {
+        if self.access.allow_list.is_some() {
+            return Ok(());
+        }
+        lock(&self.new_hotkeys).take(from, clock::now()).map_err(|wait| {
+            let seconds = wait.as_secs() + 1;
+            let limit = self.access.new_hotkeys;
+            let from = from.map_or("this machine".to_owned(), |from| format!("the network of {from}"));
+            let detail = format!(
+                "{limit} new hotkeys have joined from {from} within ten minutes, which is the maximum; the next may join in {seconds} s"
+            );
+            let mut failure = Failure::new(ProblemKind::TooManyRequests, detail);
+            failure.retry_after_seconds = Some(seconds);
+            failure
         })
     }
 

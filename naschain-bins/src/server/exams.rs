@@ -5,15 +5,15 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use naschain_consensus::MinerId;
 use naschain_core::Digest;
 use naschain_train::{Dataset, Options};
 use tokio::sync::Semaphore;
 
+use crate::miner::exam::train_exam;
 use crate::random::random_bytes;
 use crate::server::limits::{NetworkLimit, NetworkPermit};
 use crate::server::passes::Passes;
@@ -201,12 +201,8 @@ impl Exams {
     }
 
     fn train(&self, exam: &Exam) -> Result<Digest> {
-        let architecture = self.spec.space.decode(&exam.genome)?;
-        let recipe = exam.recipe(&self.spec.recipe);
-        let proceed = &mut |_: &naschain_train::Epoch| ControlFlow::Continue(());
-        let trained =
-            naschain_train::train(&architecture, &self.dataset, &recipe, self.options, proceed)?;
-        Ok(trained.measurement.digest)
+        let trained = train_exam(exam, &self.spec, &self.dataset, self.options, || false)?;
+        trained.context("the training ended early")
     }
 
     /// Ignores poisoning: no update can be left incomplete by a panic.

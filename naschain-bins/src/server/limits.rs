@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Capacity of a bucket, in seconds at the permitted rate.
+/// Capacity of a bucket of requests, in seconds at the permitted rate.
 const BURST_SECONDS: f64 = 2.0;
 /// Above this number of buckets, full ones are removed, so that memory is bounded however many keys
 /// and addresses an attacker uses.
@@ -15,6 +15,8 @@ const MAX_BUCKETS: usize = 50_000;
 #[derive(Debug)]
 pub(crate) struct RateLimit<K> {
     per_second: f64,
+    /// Capacity of a bucket.
+    burst: f64,
     buckets: BTreeMap<K, Bucket>,
 }
 
@@ -29,6 +31,17 @@ impl<K: Ord> RateLimit<K> {
     pub(crate) fn new(per_second: u32) -> RateLimit<K> {
         RateLimit {
             per_second: f64::from(per_second),
+            burst: f64::from(per_second) * BURST_SECONDS,
+            buckets: BTreeMap::new(),
+        }
+    }
+
+    /// Allows `count` requests per key at once, and again as many within the period; 0 means no
+    /// limit.
+    pub(crate) fn in_period(count: u32, period: Duration) -> RateLimit<K> {
+        RateLimit {
+            per_second: f64::from(count) / period.as_secs_f64(),
+            burst: f64::from(count),
             buckets: BTreeMap::new(),
         }
     }
@@ -41,7 +54,7 @@ impl<K: Ord> RateLimit<K> {
         if self.buckets.len() >= MAX_BUCKETS && !self.buckets.contains_key(&name) {
             self.remove_full_buckets(now);
         }
-        let full = self.per_second * BURST_SECONDS;
+        let full = self.burst;
         let (tokens, filled) = (full, now);
         let bucket = self.buckets.entry(name);
         let bucket = bucket.or_insert(Bucket { tokens, filled });
@@ -61,7 +74,7 @@ impl<K: Ord> RateLimit<K> {
     /// clients then get another burst, but memory stays bounded.
     fn remove_full_buckets(&mut self, now: Instant) {
         // After this time without requests any bucket is full.
-        let quiet = Duration::from_secs_f64(BURST_SECONDS);
+        let quiet = Duration::from_secs_f64(self.burst / self.per_second);
         self.buckets
             .retain(|_, bucket| now.saturating_duration_since(bucket.filled) < quiet);
         if self.buckets.len() >= MAX_BUCKETS {
@@ -193,6 +206,22 @@ mod tests {
         assert_eq!(taken, 10);
         let mut none = RateLimit::new(0);
         assert!((0..1000).all(|_| none.take("a", at(0)).is_ok()));
+    }
+
+    #[test]
+    fn a_period_allows_so_many_at_once_and_as_many_again() {
+        let start = crate::clock::now();
+        let mut limit = RateLimit::in_period(20, Duration::from_secs(600));
+        let mut taken = |s| {
+            let now = start + Duration::from_secs(s);
+            (0..30).filter(|_| limit.take("a", now).is_ok()).count()
+        };
+        assert_eq!(
+            [taken(0), taken(60), taken(660), taken(5_000)],
+            [20, 2, 20, 20]
+        );
+        let mut none = RateLimit::in_period(0, Duration::from_secs(600));
+        assert!((0..1000).all(|_| none.take("a", start).is_ok()));
     }
 
     #[test]

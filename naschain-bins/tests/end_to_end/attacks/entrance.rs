@@ -1,12 +1,11 @@
 //! Names are free, places are not: a hotkey that is new to a signed run trains an examination first.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use naschain_bins::{
     Access, Authenticator, Client, ClientError, Coordinator, Credentials, Exams, Joined,
-    JournalPlace, read_spec, router,
+    JournalPlace, read_spec, router, train_exam,
 };
 use naschain_consensus::{MinerId, Reputation};
 use naschain_core::Digest;
@@ -81,12 +80,8 @@ fn signer(url: &str, seed: u8) -> (Client, MinerId) {
 }
 
 fn train(exam: &Exam, spec: &RunSpec) -> Digest {
-    let network = spec.space.decode(&exam.genome).unwrap();
-    let recipe = exam.recipe(&spec.recipe);
-    let (data, options) = (Dataset::digits(), Options::default());
-    let proceed = &mut |_: &naschain_train::Epoch| ControlFlow::Continue(());
-    let trained = naschain_train::train(&network, &data, &recipe, options, proceed);
-    trained.unwrap().measurement.digest
+    let trained = train_exam(exam, spec, &Dataset::digits(), Options::default(), || false);
+    trained.unwrap().unwrap()
 }
 
 /// Joins after an examination; returns that.
@@ -140,5 +135,36 @@ async fn a_lost_place_costs_another_training() {
     assert!(old.is(&ProblemKind::ExamFailed), "{old}");
     server.abort();
     coordinator.close().await.unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// Where there are no examinations, one client once took all places with 100,000 names.
+#[test]
+fn new_hotkeys_of_a_network_are_limited() {
+    let dir = folder("new-hotkeys");
+    let wallets = Wallets(dir.join("wallets"));
+    wallets.make("genomaster");
+    let run = dir.join("run");
+    let server = Server::spawn(&mut wallets.serve(&run, 0, &["--no-exam", "--new-hotkeys=3"]));
+    let digest = read_spec(&run.join("run.json")).unwrap().digest();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        for seed in 1..=6 {
+            let (client, miner) = signer(&server.url, seed);
+            let joined = client.join(&miner, digest).await;
+            match joined {
+                Ok(Joined::Admitted) if seed <= 3 => {}
+                Err(ClientError::Unavailable(reason)) if seed > 3 => {
+                    let expected = "3 new hotkeys have joined from this machine";
+                    assert!(reason.contains(expected), "{reason}");
+                }
+                other => panic!("{seed}: {other:?}"),
+            }
+        }
+        // Those that have a place may join again.
+        let (client, miner) = signer(&server.url, 2);
+        assert_eq!(client.join(&miner, digest).await.unwrap(), Joined::Admitted);
+    });
+    drop(server);
     std::fs::remove_dir_all(dir).unwrap();
 }
