@@ -7,6 +7,7 @@
 #     scripts/attack.sh [SECONDS] [MINERS] [flags of the example attack]
 #
 # Before either, each honest miner trains its entrance examination, about a second on two cores.
+# CALM_SECONDS is the duration without attack (default SECONDS).
 # NO_EXAM=1 measures a genomaster without examinations, UNSIGNED=1 one without a hotkey. The genomaster
 # runs under an address-space limit of LIMIT_MIB (default 3072).
 set -euo pipefail
@@ -55,7 +56,7 @@ measure 1 >/dev/null
 # Joining is not part of the measurement: the peak memory begins anew.
 echo 5 >"/proc/$pid/clear_refs"
 echo "undisturbed:"
-measure "$seconds"
+measure "${CALM_SECONDS:-$seconds}"
 report
 echo 5 >"/proc/$pid/clear_refs"
 echo "attacked:"

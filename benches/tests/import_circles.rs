@@ -1,4 +1,5 @@
-//! The files of naschain-run, naschain-identity, naschain-bittensor and naschain-bins have no cyclic imports.
+//! The files of naschain-run, naschain-identity, naschain-bittensor and naschain-bins have no cyclic
+//! imports, and neither have the folders of naschain-bins.
 //!
 //! A module that can only be read together with the module that uses it is not a module. The
 //! compiler accepts such cycles, so a test reads the sources: an edge is a path that starts with
@@ -7,12 +8,15 @@
 
 #[path = "sources/code.rs"]
 mod code;
+#[path = "sources/lines.rs"]
+mod lines;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use code::code_only;
+use lines::lines_without_tests;
 
 const PACKAGES: [&str; 4] = [
     "naschain-identity",
@@ -59,17 +63,7 @@ fn read_sources(src: &Path) -> Sources {
 /// The words and punctuation of code outside test modules.
 fn tokens(code: &str) -> Vec<&str> {
     let mut found = Vec::new();
-    let mut lines = code.lines();
-    while let Some(line) = lines.next() {
-        if line.trim() == "#[cfg(test)]" {
-            // rustfmt ends an item where its indentation returns.
-            let indent = line.len() - line.trim_start().len();
-            lines.find(|line| {
-                let at_indent = line.len() - line.trim_start().len() == indent;
-                at_indent && line.ends_with(['}', ';'])
-            });
-            continue;
-        }
+    for line in lines_without_tests(code) {
         let mut rest = line;
         while let Some(first) = rest.chars().next() {
             let is_word = |c: char| c.is_alphanumeric() || c == '_';
@@ -204,6 +198,35 @@ fn no_imports_are_cyclic() {
         let cycle = cycle(&graph);
         assert_eq!(cycle, None, "{package}");
     }
+}
+
+/// The same graph between the folders in which the modules are. The root, which re-exports, and the
+/// programs are left out.
+fn folder_graph(graph: &Graph) -> Graph {
+    let folder = |module: &Module| module.first().map(|name| vec![name.clone()]);
+    let mut folders = Graph::new();
+    for (module, imported) in graph {
+        let Some(from) = folder(module) else {
+            continue;
+        };
+        let to = imported.iter().filter_map(folder).filter(|to| *to != from);
+        folders.entry(from.clone()).or_default().extend(to);
+    }
+    folders
+}
+
+#[test]
+fn no_imports_of_folders_are_cyclic() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let sources = read_sources(&root.join("naschain-bins/src"));
+    let folders = folder_graph(&graph(&sources));
+    assert!(folders.len() > 10, "{} folders", folders.len());
+    assert_eq!(cycle(&folders), None);
+
+    let parts = |path: &str| path.split('/').map(str::to_owned).collect::<Module>();
+    let edge = |from: &str, to: &str| (parts(from), BTreeSet::from([parts(to)]));
+    let files = Graph::from([edge("a/b", "c/d"), edge("c/e", "a/f")]);
+    assert!(cycle(&files).is_none() && cycle(&folder_graph(&files)).is_some());
 }
 
 /// Whether modules with these paths, such as `b/c`, and sources have a cycle.

@@ -23,6 +23,8 @@ mod client;
 mod clock;
 mod commands;
 mod coordinator;
+mod dataset;
+mod files;
 mod journal;
 mod line_file;
 mod miner;
@@ -30,6 +32,8 @@ mod printable;
 mod random;
 mod server;
 mod shutdown;
+#[cfg(test)]
+mod test_folder;
 mod tls;
 mod validator;
 

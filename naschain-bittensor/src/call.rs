@@ -9,6 +9,7 @@ pub(crate) const SUBTENSOR: &str = "SubtensorModule";
 
 /// A value of a call's field.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Argument {
     /// `u8`
     U8(u8),
@@ -28,7 +29,7 @@ pub enum Argument {
 
 /// A type of a field, without the structs of one field that only wrap it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
+enum FieldType {
     U8,
     U16,
     U64,
@@ -42,17 +43,17 @@ enum Shape {
 }
 
 impl Argument {
-    fn encode(&self, shape: Shape) -> Option<Vec<u8>> {
-        match (self, shape) {
-            (Argument::U8(value), Shape::U8) => Some(value.encode()),
-            (Argument::U16(value), Shape::U16) => Some(value.encode()),
-            (Argument::U16(value), Shape::CompactU16) => Some(Compact(*value).encode()),
-            (Argument::U64(value), Shape::U64) => Some(value.encode()),
-            (Argument::U64(value), Shape::CompactU64) => Some(Compact(*value).encode()),
-            (Argument::U16s(values), Shape::U16s) => Some(values.encode()),
-            (Argument::Bytes(bytes), Shape::Bytes) => Some(bytes.encode()),
-            (Argument::Bool(value), Shape::Bool) => Some(value.encode()),
-            (Argument::Account(key), Shape::Account) => Some(key.encode()),
+    fn encode(&self, field_type: FieldType) -> Option<Vec<u8>> {
+        match (self, field_type) {
+            (Argument::U8(value), FieldType::U8) => Some(value.encode()),
+            (Argument::U16(value), FieldType::U16) => Some(value.encode()),
+            (Argument::U16(value), FieldType::CompactU16) => Some(Compact(*value).encode()),
+            (Argument::U64(value), FieldType::U64) => Some(value.encode()),
+            (Argument::U64(value), FieldType::CompactU64) => Some(Compact(*value).encode()),
+            (Argument::U16s(values), FieldType::U16s) => Some(values.encode()),
+            (Argument::Bytes(bytes), FieldType::Bytes) => Some(bytes.encode()),
+            (Argument::Bool(value), FieldType::Bool) => Some(value.encode()),
+            (Argument::Account(key), FieldType::Account) => Some(key.encode()),
             _ => None,
         }
     }
@@ -73,33 +74,33 @@ impl Runtime {
         None
     }
 
-    fn shape(&self, id: u32) -> Shape {
+    fn field_type(&self, id: u32) -> FieldType {
         let primitive = |id| match self.unwrapped(id) {
             Some(TypeDef::Primitive(primitive)) => Some(primitive),
             _ => None,
         };
         match self.unwrapped(id) {
-            Some(TypeDef::Primitive(TypeDefPrimitive::Bool)) => Shape::Bool,
-            Some(TypeDef::Primitive(TypeDefPrimitive::U8)) => Shape::U8,
-            Some(TypeDef::Primitive(TypeDefPrimitive::U16)) => Shape::U16,
-            Some(TypeDef::Primitive(TypeDefPrimitive::U64)) => Shape::U64,
+            Some(TypeDef::Primitive(TypeDefPrimitive::Bool)) => FieldType::Bool,
+            Some(TypeDef::Primitive(TypeDefPrimitive::U8)) => FieldType::U8,
+            Some(TypeDef::Primitive(TypeDefPrimitive::U16)) => FieldType::U16,
+            Some(TypeDef::Primitive(TypeDefPrimitive::U64)) => FieldType::U64,
             Some(TypeDef::Compact(compact)) => match primitive(compact.type_param.id) {
-                Some(TypeDefPrimitive::U16) => Shape::CompactU16,
-                Some(TypeDefPrimitive::U64) => Shape::CompactU64,
-                _ => Shape::Other,
+                Some(TypeDefPrimitive::U16) => FieldType::CompactU16,
+                Some(TypeDefPrimitive::U64) => FieldType::CompactU64,
+                _ => FieldType::Other,
             },
             Some(TypeDef::Array(array)) if array.len == 32 => {
                 match primitive(array.type_param.id) {
-                    Some(TypeDefPrimitive::U8) => Shape::Account,
-                    _ => Shape::Other,
+                    Some(TypeDefPrimitive::U8) => FieldType::Account,
+                    _ => FieldType::Other,
                 }
             }
             Some(TypeDef::Sequence(sequence)) => match primitive(sequence.type_param.id) {
-                Some(TypeDefPrimitive::U8) => Shape::Bytes,
-                Some(TypeDefPrimitive::U16) => Shape::U16s,
-                _ => Shape::Other,
+                Some(TypeDefPrimitive::U8) => FieldType::Bytes,
+                Some(TypeDefPrimitive::U16) => FieldType::U16s,
+                _ => FieldType::Other,
             },
-            _ => Shape::Other,
+            _ => FieldType::Other,
         }
     }
 
@@ -138,8 +139,8 @@ impl Runtime {
         }
         let mut bytes = vec![pallet_index, variant.index];
         for (field, (_, argument)) in variant.fields.iter().zip(arguments) {
-            let shape = self.shape(field.ty.id);
-            bytes.extend(argument.encode(shape).ok_or_else(differ)?);
+            let field_type = self.field_type(field.ty.id);
+            bytes.extend(argument.encode(field_type).ok_or_else(differ)?);
         }
         Ok(bytes)
     }

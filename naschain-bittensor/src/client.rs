@@ -120,7 +120,7 @@ impl ChainClient {
             _ => {
                 return Err(Error::malformed(
                     "chain_subscribeFinalizedHeads",
-                    "the answer is no subscription",
+                    "the answer is not a subscription id",
                 ));
             }
         };
@@ -135,6 +135,7 @@ impl ChainClient {
     }
 
     /// Makes one JSON-RPC request. A broken connection is given up; the request is not repeated.
+    /// Parameters and result are JSON of any kind, so their type is that of serde_json.
     ///
     /// # Errors
     /// [`Error::Connection`], [`Error::Refused`], [`Error::Malformed`], or those of

@@ -2,6 +2,7 @@ use crate::metagraph::Metagraph;
 
 /// Whether weights are to be set now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Due {
     /// They are.
     Now,

@@ -1,5 +1,6 @@
 /// What to do about an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Remedy {
     /// Nothing is wrong here: try again after some blocks.
     Wait,

@@ -15,6 +15,7 @@ const SIGNED_V4: u8 = 0x84;
 
 /// What an extrinsic is signed for besides its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SigningTerms {
     /// The chain's genesis hash.
     pub genesis: [u8; 32],
@@ -27,6 +28,16 @@ pub struct SigningTerms {
 }
 
 impl SigningTerms {
+    /// The terms for an extrinsic that is valid from this block on.
+    pub fn new(genesis: [u8; 32], block: u64, block_hash: [u8; 32], nonce: u32) -> SigningTerms {
+        SigningTerms {
+            genesis,
+            block,
+            block_hash,
+            nonce,
+        }
+    }
+
     /// The last block that can include the extrinsic.
     pub fn last_block(&self) -> u64 {
         self.block + ERA_BLOCKS - 1

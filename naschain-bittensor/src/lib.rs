@@ -16,6 +16,10 @@ mod state_file;
 mod storage;
 pub mod timelock;
 
+// What `Runtime` decodes to: a stored value by a Rust type, any other by its type in the metadata.
+pub use parity_scale_codec::Decode;
+pub use scale_value;
+
 pub use call::Argument;
 pub use client::{BlockRef, ChainClient};
 pub use due::{Due, due};

@@ -34,7 +34,7 @@ pub struct Metagraph {
     pub min_weights: u16,
     /// Maximum share of one weight in 65,535ths; 65,535 is no limit.
     pub max_weight: u16,
-    /// Number of blocks without setting weights after which a validator is masked.
+    /// Number of blocks without setting weights after which the chain ignores a validator.
     pub activity_cutoff: u64,
     /// Whether weights are committed and revealed later.
     pub commit_reveal: bool,

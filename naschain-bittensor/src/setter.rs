@@ -368,12 +368,7 @@ impl Setter {
         let runtime = &metagraph.runtime;
         let nonce = self.client.nonce(runtime, &key, block.hash).await?;
         let genesis = self.client.genesis().unwrap_or_default();
-        let terms = SigningTerms {
-            genesis,
-            block: block.number,
-            block_hash: block.hash,
-            nonce,
-        };
+        let terms = SigningTerms::new(genesis, block.number, block.hash, nonce);
         let extrinsic = runtime.sign(&plan.call, &terms, &self.hotkey)?;
         let sent = Sent {
             nonce,

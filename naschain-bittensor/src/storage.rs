@@ -84,7 +84,7 @@ impl Runtime {
     ///
     /// # Errors
     /// [`Error::Missing`] or [`Error::Malformed`].
-    pub fn stored_value(
+    pub(crate) fn stored_value(
         &self,
         pallet: &str,
         item: &str,

@@ -75,12 +75,7 @@ fn the_newer_runtime_has_only_known_extensions() {
     let Some(runtime) = newer_runtime() else {
         return;
     };
-    let terms = SigningTerms {
-        genesis: [1; 32],
-        block: 42,
-        block_hash: [2; 32],
-        nonce: 3,
-    };
+    let terms = SigningTerms::new([1; 32], 42, [2; 32], 3);
     let call = runtime.set_weights_call(1, &[0], &[65_535], 0).unwrap();
     let signed = runtime.sign(&call, &terms, &Hotkey::from_seed(&[4; 32]));
     let signed = signed.unwrap();

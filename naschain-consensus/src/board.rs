@@ -28,7 +28,7 @@ use jobs::{JobRef, Jobs, SeatRef};
 use lease::Lease;
 use queue::Queue;
 use roster::{MinerIndex, Roster};
-use watchdog::Pace;
+use watchdog::AveragePace;
 
 /// Assigns jobs to miners, grants leases, collects answers and judges them: a state machine without
 /// a clock, a thread or a socket.
@@ -104,7 +104,7 @@ pub struct JobBoard {
     estimated_ends: BTreeSet<(Millis, LeaseId)>,
     /// Number of active leases that are speculative.
     speculative_leases: u64,
-    pace: Pace,
+    pace: AveragePace,
     /// When each miner without a lease may lose its place.
     #[serde(default)]
     place_deadlines: BTreeSet<(Millis, MinerIndex)>,
@@ -151,7 +151,7 @@ impl JobBoard {
             away_deadlines: BTreeSet::new(),
             estimated_ends: BTreeSet::new(),
             speculative_leases: 0,
-            pace: Pace::default(),
+            pace: AveragePace::default(),
             place_deadlines: BTreeSet::new(),
             draw_at: None,
             slowest_ms_per_flop: 0.0,
@@ -175,7 +175,7 @@ impl JobBoard {
             Step::Submit(lease, _) => self.leases.get(lease),
             _ => None,
         };
-        let answered = answered.map(|active| (self.roster.name(active.miner), active.place));
+        let answered = answered.map(|active| (self.roster.name(active.miner), active.seat));
         if due {
             self.expire(&mut actions);
         }
@@ -186,10 +186,10 @@ impl JobBoard {
             Step::Heartbeat(lease, epoch) => self.heartbeat(lease, epoch, &mut actions),
             // The leases that were due may have ended the job, and this lease with it.
             Step::Submit(lease, row) if !self.leases.contains_key(&lease) => {
-                actions.extend(answered.map(|(miner, place)| Action::Discarded {
+                actions.extend(answered.map(|(miner, seat)| Action::Discarded {
                     miner,
-                    job: place.id,
-                    seat: place.seat(),
+                    job: seat.id,
+                    seat: seat.number(),
                     lease,
                     row,
                 }));

@@ -25,11 +25,12 @@ pub struct Reputation {
     pub backoff_ms: u64,
     /// Maximum back-off.
     pub max_backoff_ms: u64,
-    /// The slowest plausible machine. A lease ends when its heartbeats fall behind the pace of such
-    /// a machine, or of one ten times slower than the slowest that had answers accepted lately.
+    /// Speed of the slowest plausible machine, in FLOP/s. A lease ends when its heartbeats fall
+    /// behind such a machine, or one ten times slower than the slowest that had answers accepted
+    /// lately.
     pub min_flops_per_second: u64,
-    /// How long miners that request work are gathered before the open seats are drawn among them; 0
-    /// gives an open seat to the first that requests work.
+    /// Time in milliseconds to collect requests for work before the open seats are drawn among
+    /// their miners; 0 gives an open seat to the first that requests work.
     pub draw_wait_ms: u64,
     /// What counts as a bad outcome. From 2 on also a seat that its miner never claimed, and a
     /// measurement in a verdict without consensus; a miner that has worked before is present only

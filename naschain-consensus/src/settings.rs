@@ -163,17 +163,17 @@ const SETTINGS: [Setting; 28] = [
     ),
     setting(
         "reputation.min_flops_per_second",
-        "pace of the slowest plausible machine",
+        "speed of the slowest plausible machine, in FLOP/s",
         |rules, value| number(&mut reputation(rules).min_flops_per_second, value),
     ),
     setting(
         "reputation.draw_wait_ms",
-        "how long miners are gathered before open seats are drawn among them; 0: the first gets one",
+        "time to collect requests before open seats are drawn at random; 0: the first gets a seat",
         |rules, value| number(&mut reputation(rules).draw_wait_ms, value),
     ),
     setting(
         "reputation.version",
-        "2; 1 for the bad outcomes of earlier versions, without unclaimed seats and disputed answers",
+        "version, 1 or 2; in 1 unclaimed seats and disputed answers are not bad outcomes",
         |rules, value| number(&mut reputation(rules).version, value),
     ),
     setting(

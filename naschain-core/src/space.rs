@@ -79,7 +79,8 @@ impl<'de> Deserialize<'de> for Shape {
 /// bit per earlier node, which is 1 if node i reads it. The skip bit is 1 if the phase's output also
 /// reads the phase's input.
 ///
-/// The five fields define the meaning of a genome, so this struct will not get more of them.
+/// The five fields define the meaning of a genome; another one would make another space. So the
+/// struct may be written as a literal.
 ///
 /// ```
 /// use naschain_core::MacroSpace;

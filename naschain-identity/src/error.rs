@@ -28,8 +28,8 @@ pub enum HotkeyError {
         /// What is wrong with its content.
         source: Box<HotkeyError>,
     },
-    /// The operating system provides no randomness for a new key.
-    #[error("the operating system provides no randomness: {reason}")]
+    /// The operating system provides no random numbers for a new key.
+    #[error("the operating system provides no random numbers: {reason}")]
     Randomness {
         /// The cause.
         reason: String,

@@ -9,7 +9,7 @@ use crate::state::Slot;
 use crate::{Genes, Mutations, Search, Space};
 
 impl<S: Space> Search<S> {
-    /// Selects among the candidates told since the last call, and makes the next batch.
+    /// Selects among the candidates told since the last call, and makes the next wave.
     pub(crate) fn advance(&mut self) {
         if self.has_all_generations() {
             self.record_last_generation();
@@ -17,7 +17,7 @@ impl<S: Space> Search<S> {
         }
         let epoch = self.state.slots.len() as u64;
         let parents = self.select_and_record();
-        let until = self.next_batch_end();
+        let until = self.next_wave_end();
         if until > self.state.slots.len() {
             if self.state.config.mode == Mode::Surrogate {
                 self.breed_by_origin(&parents, until, epoch);
@@ -130,20 +130,21 @@ impl<S: Space> Search<S> {
         Selection::of(&self.scores, pool, config.population, &mut stream)
     }
 
-    /// The number of candidates after the next batch. A batch never spans two generations.
-    fn next_batch_end(&self) -> usize {
+    /// The number of candidates after the next wave. A wave is the group of candidates that are made
+    /// at once; it never spans two generations.
+    fn next_wave_end(&self) -> usize {
         let (config, made) = (&self.state.config, self.state.slots.len());
         if self.state.ended.is_some() {
             return made;
         }
         let generation_end = (made / config.population + 1) * config.population;
-        let batch = match (config.pace, config.mode) {
+        let wave = match (config.pace, config.mode) {
             (Pace::SteadyState, _) => 1,
             (Pace::Generational, Mode::Nsga2) => config.population,
-            (Pace::Generational, Mode::Surrogate) => SURROGATE_BATCH,
+            (Pace::Generational, Mode::Surrogate) => SURROGATE_WAVE,
         };
-        // Batches of the surrogate end at multiples of four, the period of the candidates' origins.
-        (made / batch * batch + batch)
+        // Waves of the surrogate end at multiples of four, the period of the candidates' origins.
+        (made / wave * wave + wave)
             .min(generation_end)
             .min(config.max_candidates())
             .max(made)
@@ -234,7 +235,7 @@ impl<S: Space> Search<S> {
         pool
     }
 
-    /// The matings of one batch; `index` numbers the stream of their variation.
+    /// The matings of one wave; `index` numbers the stream of their variation.
     fn mating<'a>(&self, parents: &'a [Ranked], epoch: u64, index: u64) -> Mating<'a> {
         let config = &self.state.config;
         let selection = Stream::new(config.seed, Purpose::Selection, epoch, 1);
@@ -346,7 +347,7 @@ struct Mating<'a> {
 const MAX_FAILURES: usize = 200;
 
 /// Candidates that the surrogate proposes before it waits for their outcomes.
-const SURROGATE_BATCH: usize = 4;
+const SURROGATE_WAVE: usize = 4;
 
 /// How a candidate of the default mode is made.
 #[derive(Clone, Copy, PartialEq)]

@@ -50,6 +50,7 @@ impl Objective {
 /// How candidates are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Mode {
     /// For expensive evaluations. After twelve random candidates, a surrogate model of the outcomes so
     /// far selects from NSGA-II's offspring the ones with the largest expected gain of hypervolume.
@@ -63,10 +64,11 @@ pub enum Mode {
 /// When new candidates are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Pace {
-    /// After all outcomes of the previous batch, so that the order of outcomes does not matter. A
-    /// batch is a generation with [`Mode::Nsga2`] and up to four candidates with
-    /// [`Mode::Surrogate`].
+    /// In waves: the candidates of a wave are made at once, after all outcomes of the previous
+    /// wave, so the order of outcomes does not matter. A wave is a generation with
+    /// [`Mode::Nsga2`] and up to four candidates with [`Mode::Surrogate`].
     #[default]
     Generational,
     /// Immediately: each candidate is generated when `ask` is called, from the outcomes known by

@@ -46,9 +46,9 @@ pub struct Search<S: Space = Bits> {
     pub(crate) pending: usize,
     /// The front as of the last selection.
     pub(crate) front: Front,
-    /// The initial state of every batch's mutations.
+    /// The initial state of every wave's mutations.
     pub(crate) mutations: Mutations,
-    /// Kept between batches, because known objectives may be slow to compute.
+    /// Kept between waves, because known objectives may be slow to compute.
     pub(crate) feature_cache: FeatureCache,
     /// The number of features that the space gives of its first candidate.
     pub(crate) space_feature_count: usize,

@@ -151,7 +151,7 @@ impl<S: Space> Search<S> {
     }
 
     /// A model for each objective that the space does not know of all these genomes.
-    fn models(&self, told: &[usize]) -> Vec<Model> {
+    fn models(&self, told: &[usize]) -> Vec<ObjectiveModel> {
         let features = self.cached_features(told);
         let is_known = |index: &usize, objective: usize| {
             let features = self.feature_cache.get(index);
@@ -237,7 +237,7 @@ fn feasible_first<T>(pool: Vec<T>, violation: impl Fn(&T) -> f64, missing: usize
 
 /// The objectives of a genome: known ones as they are, the others as a lower confidence bound, one
 /// standard deviation better than expected, which favours unexplored regions.
-fn optimistic(models: &[Model], features: &Features) -> Vec<f64> {
+fn optimistic(models: &[ObjectiveModel], features: &Features) -> Vec<f64> {
     let values = features.known.iter().zip(models);
     values
         .map(|(known, model)| match (known, model) {
@@ -263,9 +263,9 @@ pub(crate) struct Features {
 pub(crate) type FeatureCache = BTreeMap<usize, Features>;
 
 /// The model of one objective and its scale; `None` if the objective is known of all genomes.
-type Model = Option<(Ridge, LogScale)>;
+type ObjectiveModel = Option<(Ridge, LogScale)>;
 
-/// Number of new genomes among which each batch is selected.
+/// Number of new genomes among which each wave is selected.
 const POOL: usize = 1500;
 
 /// Maximum number of outcomes to learn from: the newest.

@@ -344,7 +344,8 @@ impl std::str::FromStr for Cursor {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Cursor, String> {
-        let wrong = || format!("{text:?} is no place in the event stream, such as 17.2 or 0");
+        let wrong =
+            || format!("{text:?} is not a position in the event stream; use one such as 17.2 or 0");
         let (number, part) = match text.split_once('.') {
             Some((number, part)) => (number, part.parse().map_err(|_| wrong())?),
             None => (text, u64::MAX),

@@ -213,8 +213,9 @@ impl Proof {
     }
 }
 
-/// What the signed requests of a run have to say; see [`crate::RunSpec::request_rules`].
+/// What a signed request of a run must contain; see [`crate::RunSpec::request_rules`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RequestRules {
     /// The run.
     pub run: Digest,
@@ -224,6 +225,11 @@ pub struct RequestRules {
 }
 
 impl RequestRules {
+    /// The rules for requests to this run.
+    pub fn new(run: Digest, must_name_run: bool) -> RequestRules {
+        RequestRules { run, must_name_run }
+    }
+
     /// Whether a request that names this run, or none, is valid for the run.
     pub fn allow(&self, named: Option<Digest>) -> bool {
         named.map_or(!self.must_name_run, |named| named == self.run)
@@ -248,12 +254,8 @@ mod tests {
 
     const RUN: Digest = Digest([5; 32]);
 
-    fn rules(run: Digest, must_name_run: bool) -> RequestRules {
-        RequestRules { run, must_name_run }
-    }
-
     fn verify(event: &Event, proof: &str, run: Digest) -> Result<(), ProofError> {
-        Proof::parse(proof)?.check(event, &rules(run, true))
+        Proof::parse(proof)?.check(event, &RequestRules::new(run, true))
     }
 
     fn hotkey() -> Hotkey {
@@ -363,7 +365,7 @@ mod tests {
             (Some(Digest([6; 32])), false, false),
         ] {
             let proof = Proof::parse(&proof("/v1/jobs", body(named))).unwrap();
-            let found = proof.check(&event, &rules(RUN, must_name_run));
+            let found = proof.check(&event, &RequestRules::new(RUN, must_name_run));
             assert_eq!(found.is_ok(), valid, "{named:?} {must_name_run}");
         }
     }

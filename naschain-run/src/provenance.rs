@@ -222,7 +222,7 @@ mod tests {
                 vec![(0, idle.clone()), (late, leased.clone())],
                 "used nonce",
             ),
-            (vec![(0, idle.clone()), (1, again)], "lost a lease"),
+            (vec![(0, idle.clone()), (1, again)], "ended a lease"),
         ] {
             let error = follow(&wrong).unwrap_err();
             assert!(error.contains(reason), "{wrong:?}: {error}");

@@ -78,7 +78,7 @@ pub struct HeartbeatRequest {
 pub struct ResultRequest {
     /// The miner.
     pub miner: MinerId,
-    /// A [`Row`]; any other JSON counts as malformed.
+    /// A [`Row`]. Any other JSON counts as malformed, so the type is that of serde_json.
     pub row: Value,
     /// The run that the lease belongs to; required in a signed answer, so that it cannot be
     /// replayed in another run.

@@ -69,7 +69,7 @@ impl SignedRequests {
         let again = *taken == Use::Repeated;
         if again && actions.iter().any(|action| ends_own_lease(action, miner)) {
             return Err(format!(
-                "{} lost a lease by nonce {}, a repeated request, which must not end a lease",
+                "the request of {} with nonce {} is a repetition; it ended a lease, which only the first may do",
                 proof.hotkey, proof.nonce
             ));
         }

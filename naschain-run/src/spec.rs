@@ -179,12 +179,9 @@ impl RunSpec {
         self.space.decode(genome).ok()?.costs().ok()
     }
 
-    /// What signed requests of this run have to say.
+    /// What a signed request of this run must contain.
     pub fn request_rules(&self) -> RequestRules {
-        RequestRules {
-            run: self.digest(),
-            must_name_run: self.request_version >= 2,
-        }
+        RequestRules::new(self.digest(), self.request_version >= 2)
     }
 
     /// The values in which `other` differs from this specification, as `name is old, not new`;

@@ -1,4 +1,4 @@
-//! Runs work on the engine of the device that the caller chose.
+//! Runs a computation on the engine of the device that the caller chose.
 
 use crate::cpu::CpuNetwork;
 #[cfg(feature = "cuda")]
@@ -42,13 +42,13 @@ impl Default for Options {
 }
 
 /// A computation written once for every engine.
-pub(crate) trait Work: Send {
+pub(crate) trait Computation: Send {
     type Output: Send;
 
     fn run<E: Engine>(self, target: &E::Target) -> Result<Self::Output, Error>;
 }
 
-pub(crate) fn run<W: Work>(options: Options, work: W) -> Result<W::Output, Error> {
+pub(crate) fn run<W: Computation>(options: Options, work: W) -> Result<W::Output, Error> {
     match options.device {
         Device::Cpu => run_on_cpu(options, work),
         Device::Cuda(index) => cuda::run(index, work),
@@ -56,7 +56,7 @@ pub(crate) fn run<W: Work>(options: Options, work: W) -> Result<W::Output, Error
     }
 }
 
-fn run_on_cpu<W: Work>(options: Options, work: W) -> Result<W::Output, Error> {
+fn run_on_cpu<W: Computation>(options: Options, work: W) -> Result<W::Output, Error> {
     let (isa, threads) = (options.isa.unwrap_or_else(Isa::best), options.threads);
     if !isa.is_available() {
         return Err(Error::IsaUnavailable { isa });
@@ -82,14 +82,14 @@ pub(crate) fn check(device: Device) -> Result<(), Error> {
 
 #[cfg(not(feature = "cuda"))]
 mod cuda {
-    use super::Work;
+    use super::Computation;
     use crate::{Device, Error};
 
-    pub(super) fn run<W: Work>(index: usize, _: W) -> Result<W::Output, Error> {
+    pub(super) fn run<W: Computation>(index: usize, _: W) -> Result<W::Output, Error> {
         Err(unavailable(Device::Cuda(index)))
     }
 
-    pub(super) fn run_by_burn<W: Work>(index: usize, _: W) -> Result<W::Output, Error> {
+    pub(super) fn run_by_burn<W: Computation>(index: usize, _: W) -> Result<W::Output, Error> {
         Err(unavailable(Device::BurnCuda(index)))
     }
 

@@ -21,14 +21,14 @@ const KEY: &str = "naschain-checkpoint";
 /// same digest as an uninterrupted training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    pub(crate) identity: Identity,
-    pub(crate) state: State,
+    pub(crate) identity: TrainingIdentity,
+    pub(crate) state: TrainingState,
 }
 
 /// Identifies a training. A checkpoint can only be resumed by the training that made it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Identity {
+pub(crate) struct TrainingIdentity {
     architecture: Digest,
     recipe: Digest,
     data: Digest,
@@ -36,7 +36,7 @@ pub(crate) struct Identity {
 
 /// The state of a training between two epochs.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct State {
+pub(crate) struct TrainingState {
     /// Finished epochs.
     pub(crate) epoch: u32,
     /// The digest chain after this epoch.
@@ -51,8 +51,8 @@ pub(crate) struct State {
 /// The metadata of a checkpoint file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Header {
-    identity: Identity,
+struct CheckpointHeader {
+    identity: TrainingIdentity,
     epoch: u32,
     digest: Digest,
     digest_before: Digest,
@@ -62,13 +62,17 @@ struct Header {
     checksum: Digest,
 }
 
-impl Identity {
-    pub(crate) fn new(architecture: &Architecture, dataset: &Dataset, recipe: &Recipe) -> Identity {
+impl TrainingIdentity {
+    pub(crate) fn new(
+        architecture: &Architecture,
+        dataset: &Dataset,
+        recipe: &Recipe,
+    ) -> TrainingIdentity {
         let digest = |json: serde_json::Result<Vec<u8>>| {
             let json = json.expect("architectures and recipes are plain data");
             Digest(*blake3::hash(&json).as_bytes())
         };
-        Identity {
+        TrainingIdentity {
             architecture: digest(serde_json::to_vec(architecture)),
             recipe: digest(serde_json::to_vec(recipe)),
             data: dataset.digest(),
@@ -76,7 +80,7 @@ impl Identity {
     }
 
     /// Returns [`Error::OtherTraining`] with the first part that differs from `training`.
-    pub(crate) fn check(&self, training: &Identity) -> Result<(), Error> {
+    pub(crate) fn check(&self, training: &TrainingIdentity) -> Result<(), Error> {
         let [other, this] = [self, training];
         let differences = [
             ("architecture", other.architecture != this.architecture),
@@ -90,13 +94,13 @@ impl Identity {
     }
 }
 
-impl State {
+impl TrainingState {
     /// The state before the first epoch. The digest chain starts with the version of the
     /// arithmetic.
-    pub(crate) fn first(weights: Weights) -> State {
+    pub(crate) fn first(weights: Weights) -> TrainingState {
         let version = format!("naschain arithmetic {ARITHMETIC_VERSION}");
         let version = Digest(*blake3::hash(version.as_bytes()).as_bytes());
-        State {
+        TrainingState {
             epoch: 0,
             digest: weights.chain_digest(version),
             digest_before: version,
@@ -106,8 +110,8 @@ impl State {
     }
 
     /// The state after one more epoch.
-    pub(crate) fn next(self, weights: Weights, velocities: Vec<Option<Vec<f32>>>) -> State {
-        State {
+    pub(crate) fn next(self, weights: Weights, velocities: Vec<Option<Vec<f32>>>) -> TrainingState {
+        TrainingState {
             epoch: self.epoch + 1,
             digest: weights.chain_digest(self.digest),
             digest_before: self.digest,
@@ -121,7 +125,7 @@ impl Checkpoint {
     /// A file name for this training's checkpoints: 64 hexadecimal digits that are equal for equal
     /// architecture, recipe and data set.
     pub fn name(architecture: &Architecture, dataset: &Dataset, recipe: &Recipe) -> String {
-        let identity = Identity::new(architecture, dataset, recipe);
+        let identity = TrainingIdentity::new(architecture, dataset, recipe);
         let json = serde_json::to_vec(&identity).expect("an identity is plain data");
         Digest(*blake3::hash(&json).as_bytes()).to_string()
     }
@@ -149,7 +153,7 @@ impl Checkpoint {
     pub fn save(&self, path: &Path) -> Result<(), Error> {
         let tensors = self.tensors();
         let names = self.state.weights.tensors.iter();
-        let mut header = Header {
+        let mut header = CheckpointHeader {
             identity: self.identity.clone(),
             epoch: self.state.epoch,
             digest: self.state.digest,
@@ -190,14 +194,14 @@ impl Checkpoint {
     }
 }
 
-impl Header {
+impl CheckpointHeader {
     fn json(&self) -> String {
         serde_json::to_string(self).expect("a header is plain data")
     }
 
     /// The checksum of this header, without the checksum field, and of the tensors.
     fn checksum_with(&self, tensors: &[TensorRef<'_>]) -> Digest {
-        let without = Header {
+        let without = CheckpointHeader {
             checksum: Digest([0; 32]),
             identity: self.identity.clone(),
             names: self.names.clone(),
@@ -218,7 +222,7 @@ impl Header {
 fn parse(file: &[u8]) -> Result<Checkpoint, String> {
     let stored = Weights::from_safetensors(file)?;
     let header = metadata(file, KEY).ok_or("this safetensors file is not a checkpoint")?;
-    let header: Header = serde_json::from_str(&header)
+    let header: CheckpointHeader = serde_json::from_str(&header)
         .map_err(|error| format!("its checkpoint header is invalid: {error}"))?;
     if header.checksum != header.checksum_with(&stored.tensor_refs()) {
         return Err("the checkpoint is damaged: its checksum does not match".to_owned());
@@ -253,7 +257,7 @@ fn parse(file: &[u8]) -> Result<Checkpoint, String> {
     }
     Ok(Checkpoint {
         identity: header.identity,
-        state: State {
+        state: TrainingState {
             epoch: header.epoch,
             digest: header.digest,
             digest_before: header.digest_before,

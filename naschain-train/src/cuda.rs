@@ -5,7 +5,8 @@
 //!
 //! The network here launches the kernels from the plan that the CPU uses, without burn. With the
 //! feature `burn-cuda` the same kernels are operations of burn's tensors, in a graph that is built
-//! in each step. What that costs on a GPU has not been measured, so both exist.
+//! in each step, and more of them are launched. What that costs on a GPU has not been measured, so
+//! both exist. burn itself is optional.
 
 mod backward;
 mod buffers;
@@ -24,7 +25,7 @@ use libloading::Library;
 use self::network::CudaNetwork;
 #[cfg(feature = "burn-cuda")]
 use crate::Isa;
-use crate::backend::Work;
+use crate::backend::Computation;
 #[cfg(feature = "burn-cuda")]
 use crate::burn::{BurnTraining, CudaAutodiff, ExactDevice};
 use crate::gpu::Gpu;
@@ -43,7 +44,7 @@ const TOOLKIT: &str = "install NVIDIA's CUDA toolkit, or set CUDA_PATH to its fo
 
 type CudaGpu = Gpu<CudaRuntime>;
 
-pub(crate) fn run<W: Work>(index: usize, work: W) -> Result<W::Output, Error> {
+pub(crate) fn run<W: Computation>(index: usize, work: W) -> Result<W::Output, Error> {
     let device = CudaDevice::new(index);
     guarded(Device::Cuda(index), index, || {
         work.run::<CudaNetwork>(&device)
@@ -52,7 +53,7 @@ pub(crate) fn run<W: Work>(index: usize, work: W) -> Result<W::Output, Error> {
 
 /// Runs on burn's CUDA backend.
 #[cfg(feature = "burn-cuda")]
-pub(crate) fn run_by_burn<W: Work>(index: usize, work: W) -> Result<W::Output, Error> {
+pub(crate) fn run_by_burn<W: Computation>(index: usize, work: W) -> Result<W::Output, Error> {
     let place = ExactDevice {
         device: CudaDevice::new(index),
         isa: Isa::best(),
@@ -63,7 +64,7 @@ pub(crate) fn run_by_burn<W: Work>(index: usize, work: W) -> Result<W::Output, E
 }
 
 #[cfg(not(feature = "burn-cuda"))]
-pub(crate) fn run_by_burn<W: Work>(index: usize, _: W) -> Result<W::Output, Error> {
+pub(crate) fn run_by_burn<W: Computation>(index: usize, _: W) -> Result<W::Output, Error> {
     Err(without_burn(Device::BurnCuda(index)))
 }
 

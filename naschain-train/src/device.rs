@@ -14,8 +14,8 @@ pub enum Device {
     Cpu,
     /// NVIDIA GPU number N, counted from 0. Needs the Cargo feature `cuda`.
     Cuda(usize),
-    /// The same GPU by burn: operations of its CUDA backend with its autodiff. Needs the Cargo feature
-    /// `burn-cuda`.
+    /// The same GPU through burn: operations of its CUDA backend with its autodiff. Needs the Cargo
+    /// feature `burn-cuda`.
     BurnCuda(usize),
 }
 

@@ -1,4 +1,5 @@
-//! The operations that training and evaluation need from a network, implemented for CPU and GPU.
+//! The operations that training and evaluation need from a network, implemented for CPU and GPU, so
+//! that the plan of a network, the training loop and checkpoints exist once.
 
 use naschain_core::{Architecture, Recipe};
 
@@ -33,14 +34,14 @@ pub(crate) trait Engine: Sized {
 
     /// One training step: forward, loss, backward, gradient clipping, SGD. Label smoothing,
     /// clipping, momentum and weight decay are those of `recipe`; `rate` is the learning rate.
-    fn step(&mut self, batch: &Batch, recipe: &Recipe, rate: f64) -> Loss;
+    fn step(&mut self, batch: &StepInput, recipe: &Recipe, rate: f64) -> Loss;
 
     /// Returns images × classes logits of normalised images, with batch norm's running statistics.
     fn logits(&mut self, pixels: Vec<f32>) -> Vec<f32>;
 }
 
 /// The input of one training step: a mini-batch after augmentation and normalisation.
-pub(crate) struct Batch {
+pub(crate) struct StepInput {
     /// Images × channels × height × width.
     pub(crate) pixels: Vec<f32>,
     pub(crate) labels: Vec<u16>,

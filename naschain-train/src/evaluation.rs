@@ -2,7 +2,7 @@
 
 use naschain_core::{Accuracy, Architecture};
 
-use crate::backend::{self, Options, Work};
+use crate::backend::{self, Computation, Options};
 use crate::batches::Normalisation;
 use crate::engine::Engine;
 use crate::loss;
@@ -44,7 +44,7 @@ struct Evaluation<'a> {
     normalisation: Normalisation,
 }
 
-impl Work for Evaluation<'_> {
+impl Computation for Evaluation<'_> {
     type Output = Accuracy;
 
     fn run<E: Engine>(self, target: &E::Target) -> Result<Accuracy, Error> {
@@ -71,7 +71,7 @@ struct Inference<'a> {
     pixels: &'a [f32],
 }
 
-impl Work for Inference<'_> {
+impl Computation for Inference<'_> {
     type Output = Vec<f32>;
 
     fn run<E: Engine>(self, target: &E::Target) -> Result<Vec<f32>, Error> {

@@ -29,6 +29,8 @@ mod model;
 mod onnx;
 mod plan;
 mod schedule;
+#[cfg(test)]
+mod test_folder;
 mod trace;
 mod training;
 mod weights;

@@ -12,8 +12,8 @@ pub(crate) struct Loss {
     pub(crate) correct: u64,
 }
 
-/// Computes [`Loss`] and its gradient. It runs on the host, also for GPUs, so that exp and ln are
-/// those of [`math`]. The buffers are reused from step to step.
+/// Computes [`Loss`] and its gradient. It runs on the host in doubles, also for GPUs, so that exp
+/// and ln are those of [`math`]. The buffers are reused from step to step.
 #[derive(Debug, Default)]
 pub(crate) struct CrossEntropy {
     /// Gradient of the batch's mean loss with respect to each logit, images × classes.

@@ -8,15 +8,15 @@ use crate::math;
 /// both step by step. The reference network changes the rate epoch by epoch; a search trains for few
 /// epochs, and so its last steps reach 0 too.
 #[derive(Clone, Debug)]
-pub(crate) struct Schedule {
+pub(crate) struct LearningRates {
     rate: f64,
     warmup_steps: usize,
     steps: usize,
 }
 
-impl Schedule {
-    pub(crate) fn new(recipe: &Recipe, steps_an_epoch: usize) -> Schedule {
-        Schedule {
+impl LearningRates {
+    pub(crate) fn new(recipe: &Recipe, steps_an_epoch: usize) -> LearningRates {
+        LearningRates {
             rate: recipe.learning_rate,
             warmup_steps: recipe.warmup_epochs as usize * steps_an_epoch,
             steps: recipe.epochs as usize * steps_an_epoch,
@@ -42,7 +42,7 @@ mod tests {
         recipe.epochs = 4;
         recipe.warmup_epochs = warmup_epochs;
         recipe.learning_rate = 0.8;
-        let schedule = Schedule::new(&recipe, 2);
+        let schedule = LearningRates::new(&recipe, 2);
         (0..8).map(|done| schedule.rate(done)).collect()
     }
 

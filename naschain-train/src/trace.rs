@@ -4,10 +4,10 @@ use std::ops::ControlFlow;
 
 use naschain_core::{Architecture, Recipe};
 
-use crate::backend::{self, Options, Work};
+use crate::backend::{self, Computation, Options};
 use crate::batches::{Normalisation, Split};
 use crate::engine::Engine;
-use crate::training::Training;
+use crate::training::TrainingTask;
 use crate::weights::TensorSource;
 use crate::{Dataset, Error, Images, Trained, Weights};
 
@@ -51,7 +51,8 @@ pub fn trace(
     let mut proceed = |_: &_, state| (ControlFlow::Continue(()), state);
     let mut losses = Vec::new();
     let mut note = |loss| losses.push(loss);
-    let mut training = Training::new(architecture, dataset, recipe, split.clone(), &mut proceed);
+    let mut training =
+        TrainingTask::new(architecture, dataset, recipe, split.clone(), &mut proceed);
     training.on_step = Some(&mut note);
     let trained = training.start(options)?;
     let seed = recipe.seed;
@@ -124,7 +125,7 @@ struct InitialWeights<'a> {
     seed: u64,
 }
 
-impl Work for InitialWeights<'_> {
+impl Computation for InitialWeights<'_> {
     type Output = Weights;
 
     fn run<E: Engine>(self, target: &E::Target) -> Result<Weights, Error> {

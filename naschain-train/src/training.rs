@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use naschain_core::{Accuracy, Architecture, Digest, Measurement, Recipe};
 
-use crate::backend::{self, Options, Work};
+use crate::backend::{self, Computation, Options};
 use crate::batches::{Normalisation, Split};
-use crate::checkpoint::{Checkpoint, Identity, State};
-use crate::engine::{Batch, Engine};
+use crate::checkpoint::{Checkpoint, TrainingIdentity, TrainingState};
+use crate::engine::{Engine, StepInput};
 use crate::evaluation::count_correct;
 use crate::kernels::ARITHMETIC_VERSION;
 use crate::loss::Loss;
-use crate::schedule::Schedule;
+use crate::schedule::LearningRates;
 use crate::weights::{TensorSource, Weights};
 use crate::{Dataset, Error, drop_path, memory};
 
@@ -73,9 +73,9 @@ pub fn train(
     options: Options,
     on_epoch: &mut (dyn FnMut(&Epoch) -> ControlFlow<()> + Send),
 ) -> Result<Trained, Error> {
-    let mut report = |epoch: &Epoch, state: State| (on_epoch(epoch), state);
+    let mut report = |epoch: &Epoch, state: TrainingState| (on_epoch(epoch), state);
     let split = Split::draw(dataset, recipe)?;
-    let training = Training::new(architecture, dataset, recipe, split, &mut report);
+    let training = TrainingTask::new(architecture, dataset, recipe, split, &mut report);
     training.start(options)
 }
 
@@ -91,9 +91,9 @@ pub fn train_on_all(
     options: Options,
     on_epoch: &mut (dyn FnMut(&Epoch) -> ControlFlow<()> + Send),
 ) -> Result<Trained, Error> {
-    let mut report = |epoch: &Epoch, state: State| (on_epoch(epoch), state);
+    let mut report = |epoch: &Epoch, state: TrainingState| (on_epoch(epoch), state);
     let split = Split::all(dataset);
-    let training = Training::new(architecture, dataset, recipe, split, &mut report);
+    let training = TrainingTask::new(architecture, dataset, recipe, split, &mut report);
     training.start(options)
 }
 
@@ -141,13 +141,13 @@ pub fn train_from(
     checkpoint: Option<Checkpoint>,
     on_epoch: &mut (dyn FnMut(&Epoch, &Checkpoint) -> ControlFlow<()> + Send),
 ) -> Result<Trained, Error> {
-    let identity = Identity::new(architecture, dataset, recipe);
+    let identity = TrainingIdentity::new(architecture, dataset, recipe);
     if let Some(checkpoint) = &checkpoint {
         checkpoint.identity.check(&identity)?;
     }
     let state = checkpoint.map(|checkpoint| checkpoint.state);
     // The state is moved in and out, not cloned: it is as large as the network.
-    let mut report = |epoch: &Epoch, state: State| {
+    let mut report = |epoch: &Epoch, state: TrainingState| {
         let checkpoint = Checkpoint {
             identity: identity.clone(),
             state,
@@ -155,8 +155,8 @@ pub fn train_from(
         (on_epoch(epoch, &checkpoint), checkpoint.state)
     };
     let split = Split::draw(dataset, recipe)?;
-    let training = Training::new(architecture, dataset, recipe, split, &mut report);
-    Training { state, ..training }.start(options)
+    let training = TrainingTask::new(architecture, dataset, recipe, split, &mut report);
+    TrainingTask { state, ..training }.start(options)
 }
 
 /// A build implements one version of the arithmetic only.
@@ -181,31 +181,32 @@ pub(crate) fn check(architecture: &Architecture, dataset: &Dataset) -> Result<()
 }
 
 /// Takes the training's state and returns it, so that a caller can store it without a copy.
-type OnEpoch<'a> = &'a mut (dyn FnMut(&Epoch, State) -> (ControlFlow<()>, State) + Send);
+type OnEpoch<'a> =
+    &'a mut (dyn FnMut(&Epoch, TrainingState) -> (ControlFlow<()>, TrainingState) + Send);
 
 /// A training that has not started.
-pub(crate) struct Training<'a> {
+pub(crate) struct TrainingTask<'a> {
     architecture: &'a Architecture,
     dataset: &'a Dataset,
     recipe: &'a Recipe,
     split: Split,
     normalisation: Normalisation,
     /// The state to resume from; `None` starts afresh.
-    state: Option<State>,
+    state: Option<TrainingState>,
     on_epoch: OnEpoch<'a>,
     /// Called with the mean loss of each step.
     pub(crate) on_step: Option<&'a mut (dyn FnMut(f64) + Send)>,
 }
 
-impl<'a> Training<'a> {
+impl<'a> TrainingTask<'a> {
     pub(crate) fn new(
         architecture: &'a Architecture,
         dataset: &'a Dataset,
         recipe: &'a Recipe,
         split: Split,
         on_epoch: OnEpoch<'a>,
-    ) -> Training<'a> {
-        Training {
+    ) -> TrainingTask<'a> {
+        TrainingTask {
             architecture,
             dataset,
             recipe,
@@ -239,7 +240,7 @@ impl<'a> Training<'a> {
     }
 }
 
-impl Work for Training<'_> {
+impl Computation for TrainingTask<'_> {
     type Output = Trained;
 
     fn run<E: Engine>(mut self, target: &E::Target) -> Result<Trained, Error> {
@@ -251,12 +252,12 @@ impl Work for Training<'_> {
         };
         let mut network = E::build(self.architecture, source, target)?;
         let mut state = match self.state.take() {
-            None => State::first(network.read()),
+            None => TrainingState::first(network.read()),
             Some(state) => state,
         };
         network.start_training(&state.velocities);
         let steps = self.split.train.len().div_ceil(recipe.batch_size);
-        let schedule = Schedule::new(recipe, steps);
+        let schedule = LearningRates::new(recipe, steps);
         for number in state.epoch + 1..=recipe.epochs {
             let mut epoch = EpochTotals::default();
             let order = self.split.order(recipe.seed, number);
@@ -303,12 +304,12 @@ impl Work for Training<'_> {
     }
 }
 
-impl Training<'_> {
+impl TrainingTask<'_> {
     /// The mini-batch of one step, augmented and normalised.
-    fn batch(&self, indices: &[usize], epoch: u32, paths: usize) -> Result<Batch, Error> {
+    fn batch(&self, indices: &[usize], epoch: u32, paths: usize) -> Result<StepInput, Error> {
         let images = &self.dataset.train;
         let labels = indices.iter().map(|&index| images.labels()[index]);
-        Ok(Batch {
+        Ok(StepInput {
             pixels: self
                 .normalisation
                 .augmented(images, indices, self.recipe, epoch)?,

@@ -7,8 +7,8 @@ use naschain_run::FrontMember;
 pub(crate) enum Choice {
     /// The highest validation accuracy; of equal ones the fewest parameters.
     Best,
-    /// Where accuracy for parameters gives out: farthest above the straight line from the smallest
-    /// to the best network, over the logarithm of parameters (Branke et al. 2004).
+    /// Where additional parameters stop paying off: farthest above the straight line from the
+    /// smallest to the best network (Branke et al. 2004).
     Knee,
     /// The fewest parameters; of equal ones the highest accuracy.
     Smallest,
@@ -79,7 +79,7 @@ fn line<'m>(front: &[&'m FrontMember]) -> Vec<&'m FrontMember> {
 
 fn knee<'m>(line: &[&'m FrontMember]) -> Option<&'m FrontMember> {
     let (first, last) = (line.first()?, line.last()?);
-    let size = |member: &FrontMember| (member.measurement.params.max(1) as f64).log2();
+    let size = |member: &FrontMember| member.measurement.params as f64;
     let accuracy = |member: &FrontMember| member.measurement.accuracy.percent();
     let share = |at: f64, from: f64, to: f64| {
         if to > from {
@@ -129,14 +129,19 @@ mod tests {
     }
 
     #[test]
-    fn the_knee_is_where_accuracy_gives_out() {
+    fn the_knee_is_where_parameters_stop_paying_off() {
         // Doubling from 10 to 20 gains 30 points, from 20 to 40 and 80 one each.
         let points = [(9200, 80), (9100, 40), (9000, 20), (6000, 10)];
         assert_eq!(picked(&points), [Some(80), Some(20), Some(10)]);
         // On the straight line there is no knee; the smallest is as good as any.
         assert_eq!(
-            picked(&[(9000, 40), (8000, 20), (7000, 10)]),
-            [Some(40), Some(10), Some(10)]
+            picked(&[(9000, 30), (8000, 20), (7000, 10)]),
+            [Some(30), Some(10), Some(10)]
+        );
+        // A tiny network that is hardly better than guessing is no knee.
+        assert_eq!(
+            picked(&[(5500, 226_000), (5000, 40_000), (4000, 2_000), (2000, 24)]),
+            [Some(226_000), Some(2_000), Some(24)]
         );
         assert_eq!(picked(&[(9000, 40)]), [Some(40); 3]);
         assert_eq!(picked(&[]), [None; 3]);

@@ -5,9 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use naschain_train::DataName;
 use serde::{Deserialize, Serialize};
 
-use crate::journal::run_folder::write_whole;
+use crate::files::write_whole;
 
 const FILE: &str = "data.json";
 
@@ -30,6 +31,15 @@ pub(crate) fn remember(dir: &Path, data: &Path) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// What a person calls the data set of the run in `dir`: the name of the folder of pictures, otherwise
+/// that of the specification.
+pub(crate) fn shown_name(dir: &Path, name: &str) -> String {
+    let is_folder = matches!(name.parse(), Ok(DataName::Folder(_)));
+    let place = remembered(dir).filter(|_| is_folder);
+    let folder = place.and_then(|place| Some(place.file_name()?.to_string_lossy().into_owned()));
+    folder.unwrap_or_else(|| name.to_owned())
 }
 
 /// The path that [`remember`] stored, if it still exists.

@@ -7,12 +7,13 @@ use anyhow::{Context, Result};
 use naschain_core::Accuracy;
 use naschain_train::{Dataset, Epoch, Options};
 
+use crate::artifacts::data_place::shown_name;
 use crate::artifacts::front_model::{CurvePoint, FRONT_FILE, FrontModel};
 use crate::artifacts::models;
 use crate::artifacts::models::{Member, recipe_of};
 use crate::artifacts::results::Results;
 use crate::artifacts::{plot, report};
-use crate::journal::run_folder::write_whole;
+use crate::files::write_whole;
 use crate::journal::secret::read_secret;
 use naschain_run::{FrontMember, RunSpec};
 
@@ -21,7 +22,7 @@ pub(crate) fn write_front(results: &Results) -> Result<()> {
     let (dir, spec) = (&results.dir, &results.spec);
     let title = format!(
         "{}: {} genomes evaluated, seed {}",
-        spec.data.name,
+        shown_name(dir, &spec.data.name),
         results.ended.len(),
         spec.search.seed
     );

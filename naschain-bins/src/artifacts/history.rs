@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use naschain_run::EndedJob;
 
-use crate::journal::run_folder::{append_whole, write_whole};
+use crate::files::{append_whole, write_whole};
 
 /// The file, in the folder of a run.
 pub(crate) const HISTORY_FILE: &str = "history.jsonl";
@@ -75,6 +75,13 @@ pub(crate) fn count_jobs(dir: &Path) -> Result<Option<usize>> {
         let read = buffer.len();
         file.consume(read);
     }
+}
+
+/// Reads all jobs of the file; an error if there is no file.
+pub(crate) fn existing_history(dir: &Path) -> Result<Vec<EndedJob>> {
+    let path = dir.join(HISTORY_FILE);
+    read_history(dir)?
+        .with_context(|| format!("{} does not exist; has the run begun?", path.display()))
 }
 
 /// Reads all jobs of the file; `None` if there is no file.

@@ -2,7 +2,7 @@
 
 use naschain_core::{Costs, Layer};
 
-use crate::cli::grouped::grouped;
+use crate::artifacts::grouped::grouped;
 
 /// One line for each layer, and `total`, the costs of the network.
 pub(crate) fn layer_table(layers: &[Layer], total: Costs) -> String {

@@ -5,6 +5,7 @@ pub(crate) mod data_place;
 pub(crate) mod drawing;
 pub(crate) mod front;
 pub(crate) mod front_model;
+pub(crate) mod grouped;
 pub(crate) mod history;
 pub(crate) mod layers;
 pub(crate) mod models;

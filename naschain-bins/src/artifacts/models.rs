@@ -1,18 +1,22 @@
 //! The models in a run's folder: finding a genome of the run, and training and storing its model.
+//!
+//! The genomaster trains the networks of the front itself: miners send results, not weights, and
+//! this training also checks their digests.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use naschain_consensus::JobId;
 use naschain_core::{Digest, Genome, MacroSpace, Recipe};
 use naschain_train::{Dataset, Epoch, Model, Options};
 
 use crate::artifacts::data_place::remembered;
-use crate::artifacts::history::{HISTORY_FILE, read_history};
-use crate::cli::data_args;
-use crate::cli::data_args::KEEP_MIB;
-use crate::journal::run_folder::{check_data, create_folder, read_spec, sync_file};
+use crate::artifacts::history::{HISTORY_FILE, existing_history};
+use crate::dataset;
+use crate::dataset::KEEP_MIB;
+use crate::files::{create_folder, sync_file};
+use crate::journal::run_folder::{check_data, read_spec};
 use crate::journal::secret::read_secret;
 use naschain_run::{EndedJob, RunSecret, RunSpec, seeded_recipe};
 
@@ -79,7 +83,7 @@ impl Member {
     pub(crate) fn data(&self, data_dir: Option<&Path>) -> Result<Dataset> {
         let remembered = remembered(&self.dir);
         let dir = data_dir.or(remembered.as_deref());
-        let dataset = data_args::load(&self.spec.data.name.parse()?, dir, KEEP_MIB)?;
+        let dataset = dataset::load(&self.spec.data.name.parse()?, dir, KEEP_MIB)?;
         check_data(&self.spec, &dataset)?;
         Ok(dataset)
     }
@@ -135,14 +139,11 @@ pub(crate) fn recipe_of(spec: &RunSpec, secret: Option<RunSecret>, job: JobId) -
 
 /// The jobs of a run that has evaluated at least one genome.
 fn evaluated_jobs(dir: &Path) -> Result<Vec<EndedJob>> {
-    let path = dir.join(HISTORY_FILE);
-    let ended = read_history(dir)?;
-    let ended =
-        ended.with_context(|| format!("{} does not exist; has the run begun?", path.display()))?;
+    let ended = existing_history(dir)?;
     ensure!(
         !ended.is_empty(),
         "nothing has been evaluated in this run yet: {} is empty",
-        path.display()
+        dir.join(HISTORY_FILE).display()
     );
     Ok(ended)
 }

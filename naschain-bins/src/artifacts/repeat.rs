@@ -1,8 +1,8 @@
 //! Repeating a search in which networks failed for lack of memory, once the limit admits them.
 //!
-//! The earlier journal and history are moved into a folder of their own. The search then starts over,
-//! and its miners answer for each network that has a result there with that result: a training gives
-//! the same bits each time. What follows from the missing networks is trained as usual, so that the
+//! The earlier journal and history are moved into a folder of their own. The search then starts
+//! over; for each network with a stored result its miners submit that result instead of training,
+//! because a training gives the same bits each time. All other networks are trained as usual, so the
 //! search has the history that it would have had without the limit.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use naschain_run::{EndedJob, RunSpec};
 use naschain_train::{Options, training_memory_bytes};
 
 use crate::artifacts::history::{HISTORY_FILE, read_history};
-use crate::journal::run_folder::{create_folder, sync_folder};
+use crate::files::{create_folder, sync_folder};
 
 /// Files that make up the history of a run in its folder, in the order in which they are moved. After a
 /// crash between two of them the run resumes from what is left of its journal; a history without a
@@ -29,9 +29,13 @@ const FILES: [&str; 4] = [
 
 /// Whether a network failed because its training needs more memory than the limit.
 pub(crate) fn lacked_memory(job: &EndedJob) -> bool {
-    let says_so =
-        |row: &Row| matches!(row, Row::Failed(reason) if reason.contains("MiB of memory"));
+    let says_so = |row: &Row| matches!(row, Row::Failed(reason) if is_memory_limit(reason));
     job.result().is_none() && job.rows.iter().any(|(_, row)| says_so(row))
+}
+
+/// Whether a reason is the text of [`naschain_train::Error::MemoryLimit`].
+fn is_memory_limit(reason: &str) -> bool {
+    reason.contains("MiB of memory")
 }
 
 /// Moves the history of a search away if it has networks that failed for lack of memory and fit into
@@ -44,7 +48,7 @@ pub(crate) fn start_over(dir: &Path, spec: &RunSpec, options: Options) -> Result
         Ok(ended) => ended.unwrap_or_default(),
         // Its last line may be incomplete. The journal has everything, and the start writes it again.
         Err(error) => {
-            tracing::warn!("{error:#}; networks that failed for lack of memory are not looked for");
+            tracing::warn!("{error:#}; networks that failed for lack of memory are not retried");
             return Ok(0);
         }
     };
@@ -100,4 +104,22 @@ fn earlier_folders(dir: &Path) -> impl Iterator<Item = PathBuf> {
 
 fn earlier_folder(dir: &Path, number: usize) -> PathBuf {
     dir.join(format!("earlier-{}", number + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use naschain_train::Error;
+
+    #[test]
+    fn the_reason_of_a_training_without_enough_memory_is_recognised() {
+        let too_large = Error::MemoryLimit {
+            batch_size: 32,
+            needed_bytes: 3 << 20,
+            limit_bytes: 1 << 20,
+        };
+        assert!(is_memory_limit(&too_large.to_string()), "{too_large}");
+        let stopped = Error::Stopped { epoch: 2 };
+        assert!(!is_memory_limit(&stopped.to_string()), "{stopped}");
+    }
 }

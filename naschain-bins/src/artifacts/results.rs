@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use naschain_core::{Genome, Measurement};
 use naschain_nsga::{hypervolume, non_dominated_sort};
 use naschain_run::{EndedJob, FrontMember, RunSpec};
 
 use crate::artifacts::front_model::{FrontModel, read_front};
-use crate::artifacts::history::{HISTORY_FILE, read_history};
+use crate::artifacts::history::existing_history;
 use crate::journal::run_folder::read_spec;
 
 /// Specification, ended jobs, front and models of a run.
@@ -29,10 +29,7 @@ impl Results {
     /// Reads the files of a run.
     pub(crate) fn read(dir: &Path) -> Result<Results> {
         let spec = read_spec(&dir.join("run.json"))?;
-        let ended = read_history(dir)?.with_context(|| {
-            let path = dir.join(HISTORY_FILE);
-            format!("{} does not exist; has the run begun?", path.display())
-        })?;
+        let ended = existing_history(dir)?;
         Ok(Results {
             dir: dir.to_owned(),
             front: front_of(&ended)?,

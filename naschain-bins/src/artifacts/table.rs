@@ -1,8 +1,8 @@
 //! The Pareto front as a text table.
 
 use crate::artifacts::choice::names_of;
+use crate::artifacts::grouped::grouped;
 use crate::artifacts::results::Results;
-use crate::cli::grouped::grouped;
 
 /// The table: one line per network of the front that is better than guessing, most accurate first,
 /// with the names by which `--genome` chooses it.
@@ -35,7 +35,7 @@ pub(crate) fn front_table(results: &Results) -> String {
     let left_out = results.front.len() - front.len();
     if left_out > 0 {
         text += &format!(
-            "not listed: {left_out} of the front that are no better than guessing (at most {:.2} %)\n",
+            "not listed: {left_out} networks of the front that are no better than guessing (at most {:.2} %)\n",
             results.guessing_limit()
         );
     }

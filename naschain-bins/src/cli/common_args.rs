@@ -126,7 +126,7 @@ impl CommonArgs {
             let count = repeat::start_over(&dir, &spec, options)?;
             if count > 0 {
                 print(&format!(
-                    "{count} networks that failed for lack of memory fit now: the search is repeated with the results that it has, to train them\n"
+                    "{count} networks that failed for lack of memory now fit; the search starts again, reuses its results, and trains these\n"
                 ))?;
             }
         }

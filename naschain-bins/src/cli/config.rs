@@ -185,6 +185,7 @@ fn plain(name: &str, value: &toml::Value) -> Result<String> {
 mod tests {
     use super::*;
     use crate::commands::search::SearchArgs;
+    use crate::test_folder::test_folder;
 
     #[derive(Parser)]
     #[command(name = "genomaster")]
@@ -202,12 +203,13 @@ mod tests {
     }
 
     fn parsed(test: &str, toml: &str, args: &[&str]) -> Result<String> {
-        let path = std::env::temp_dir().join(format!("naschain-{test}-{}", std::process::id()));
+        let dir = test_folder(test);
+        let path = dir.join("config.toml");
         std::fs::write(&path, toml).unwrap();
         let mut all = vec!["genomaster".into(), "--config".into(), path.clone().into()];
         all.extend(args.iter().map(OsString::from));
         let args = with_file(<Cli as clap::CommandFactory>::command(), all);
-        std::fs::remove_file(path).unwrap();
+        std::fs::remove_dir_all(dir).unwrap();
         let Sub::Search(search) = Cli::try_parse_from(args?)?.command;
         Ok(format!("{search:?}"))
     }

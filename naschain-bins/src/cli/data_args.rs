@@ -6,42 +6,10 @@ use std::str::FromStr;
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 use naschain_core::Shape;
-use naschain_train::{BadPicture, DataName, Dataset};
+use naschain_train::{DataName, Dataset};
 
 use crate::cli::data_folder::names_in;
-
-/// Default of `--keep-images`, in MiB.
-pub(crate) const KEEP_MIB: u64 = 1024;
-
-/// Loads a data set for a run, without pictures that cannot be read: whether it is the run's is told
-/// by its digest.
-///
-/// A part (train, val) of a folder of images is kept decoded in memory if it takes at most `keep_mib`
-/// MiB; a larger part is decoded whenever it is read.
-pub(crate) fn load(name: &DataName, dir: Option<&Path>, keep_mib: u64) -> Result<Dataset> {
-    let (dataset, skipped) = Dataset::load_readable(name, dir)?;
-    if !skipped.is_empty() {
-        tracing::warn!("{}", left_out(&skipped));
-    }
-    in_memory(dataset, keep_mib)
-}
-
-fn in_memory(dataset: Dataset, keep_mib: u64) -> Result<Dataset> {
-    // A huge value just means no limit.
-    Ok(dataset.into_memory(keep_mib.saturating_mul(1 << 20))?)
-}
-
-/// Says which pictures are left out.
-pub(crate) fn left_out(skipped: &[BadPicture]) -> String {
-    let lines = skipped
-        .iter()
-        .map(|bad| format!("\n  {}: {}", bad.path.display(), bad.problem));
-    format!(
-        "{} pictures that cannot be read are left out:{}",
-        skipped.len(),
-        lines.collect::<String>()
-    )
-}
+use crate::dataset::{KEEP_MIB, in_memory, load};
 
 /// Flags that choose the data set.
 #[derive(Args, Clone, Debug)]
@@ -63,10 +31,17 @@ pub struct DataArgs {
     /// the same as without these files
     #[arg(long)]
     pub skip_bad: bool,
+    #[command(flatten)]
+    pub(crate) keep: KeepImagesArgs,
+}
+
+/// How much of a folder of pictures stays in memory.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct KeepImagesArgs {
     /// Maximum size of each part (train, val) of a folder that is kept decoded in memory, in MiB;
     /// a larger part is decoded again in every epoch
     #[arg(long, value_name = "MIB", default_value_t = KEEP_MIB)]
-    pub keep_images: u64,
+    pub(crate) keep_images: u64,
 }
 
 /// Name of a data set, and its folder if a path was given.
@@ -190,10 +165,11 @@ impl DataArgs {
     /// Reads the data set, and logs warnings about suspicious data of the user's own.
     pub fn load(&self) -> Result<Dataset> {
         let (name, DataChoice { dir, .. }) = (self.name()?, self.choice()?);
+        let keep_mib = self.keep.keep_images;
         let dataset = if self.skip_bad {
-            load(&name, dir.as_deref(), self.keep_images)?
+            load(&name, dir.as_deref(), keep_mib)?
         } else {
-            in_memory(Dataset::load(&name, dir.as_deref())?, self.keep_images)?
+            in_memory(Dataset::load(&name, dir.as_deref())?, keep_mib)?
         };
         if matches!(name, DataName::Folder(_) | DataName::Npz(_)) {
             for warning in dataset.warnings()? {
@@ -228,7 +204,7 @@ mod tests {
                 data_dir: Some(dir.into()),
                 image_size: None,
                 skip_bad: false,
-                keep_images: 1,
+                keep: KeepImagesArgs { keep_images: 1 },
             };
             args.name().unwrap_err().to_string()
         };

@@ -50,11 +50,11 @@ fn group_limits(root: &Path, line: &str) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_folder::test_folder;
 
     #[test]
     fn the_smallest_limit_counts() {
-        let name = format!("naschain-cgroup-{}", std::process::id());
-        let root = std::env::temp_dir().join(name);
+        let root = test_folder("cgroup");
         let write = |path: &str, text: &str| {
             let path = root.join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! Flags and their defaults, configuration and line files, logs and exit codes.
+//! Flags and their defaults, configuration files, logs and exit codes.
 
 pub(crate) mod access_args;
 pub(crate) mod caller_args;
@@ -8,11 +8,9 @@ pub(crate) mod config;
 pub(crate) mod data_args;
 pub(crate) mod data_folder;
 pub(crate) mod genome_args;
-pub(crate) mod grouped;
 pub(crate) mod machine_memory;
 pub(crate) mod presets;
 pub(crate) mod program;
-pub(crate) mod progress_line;
 pub(crate) mod run_args;
 pub(crate) mod run_place;
 pub(crate) mod shell;

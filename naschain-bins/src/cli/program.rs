@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::progress_line;
 use crate::cli::run_args::EXIT_ERROR;
+use crate::miner::progress_line;
 use crate::printable::printable_lines;
 use crate::shutdown::survive_file_size_limit;
 

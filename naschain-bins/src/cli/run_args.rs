@@ -159,8 +159,8 @@ pub(crate) struct RunArgs {
 /// Flags of the device and of computation.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct DeviceArgs {
-    /// Device to train on: cpu; cuda:N in a build with --features cuda; or burn-cuda:N, the same GPU by
-    /// burn's backend, with --features burn-cuda
+    /// Device to train on: cpu; cuda:N in a build with --features cuda; or burn-cuda:N, the same
+    /// GPU through burn's backend, with --features burn-cuda
     #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
     pub device: Device,
     #[command(flatten)]
@@ -243,8 +243,8 @@ pub fn help() -> String {
     text
 }
 
-/// How long miners are gathered in a signed run before open seats are drawn among them: otherwise
-/// those who come first would hold all seats of the first generation.
+/// Time to collect requests for work in a signed run before open seats are drawn among their
+/// miners: otherwise the first miners would hold all seats of the first generation.
 const DRAW_WAIT_MS: u64 = 2_000;
 
 impl RunArgs {

@@ -108,10 +108,11 @@ fn read(file: &Path) -> Result<Hotkey> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_folder::test_folder;
 
     #[test]
     fn the_error_for_a_missing_hotkey_names_keygen_and_paths_cannot_leave_the_folder() {
-        let dir = std::env::temp_dir().join(format!("naschain-wallet-{}", std::process::id()));
+        let dir = test_folder("wallet");
         let args = WalletArgs {
             path: dir.clone(),
             name: "w".to_owned(),

@@ -1,4 +1,8 @@
 //! HTTP client of miners and validators.
+//!
+//! It is not a library: it shares retries, TLS and the pinning of the genomaster's hotkey with the
+//! programs. The wire types, signatures and proofs that another client needs are in naschain-run
+//! and naschain-identity, and docs/identity.md describes the routes.
 
 mod error;
 mod genomaster;
@@ -57,12 +61,12 @@ pub struct Credentials {
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
-    shared: Arc<Shared>,
+    shared: Arc<Connections>,
 }
 
 /// State shared by all clones of a client.
 #[derive(Debug)]
-struct Shared {
+struct Connections {
     /// Never empty.
     genomasters: Vec<Genomaster>,
     /// Index of the one that answered last.
@@ -103,7 +107,7 @@ impl Client {
         }
         Ok(Client {
             http: http.build()?,
-            shared: Arc::new(Shared {
+            shared: Arc::new(Connections {
                 genomasters,
                 leading: AtomicUsize::new(0),
                 credentials,

@@ -87,7 +87,7 @@ impl Transport {
         digest: Digest,
     ) -> Result<(), TransportError> {
         match self {
-            // It examines nobody.
+            // In one process there is no entrance examination.
             Transport::Local(_) => Ok(()),
             Transport::Http(client) => Ok(client.pass_exam(miner, exam, digest).await?),
         }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::artifacts::plot::fronts_svg;
 use crate::artifacts::results::Results;
-use crate::journal::run_folder::write_whole;
+use crate::files::write_whole;
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -57,7 +57,7 @@ pub fn compare(args: &CompareArgs) -> Result<String> {
     }
     let digests = runs.iter().map(|run| run.spec.data.digest);
     if !digests.eq(std::iter::repeat_n(runs[0].spec.data.digest, runs.len())) {
-        text += "the runs have different data sets, so their accuracies do not compare\n";
+        text += "the runs have different data sets, so their accuracies are not comparable\n";
     }
     text += &format!(
         "hypervolume: share of the box from 100 % at no cost to 0 % at the largest parameters and FLOPs of these fronts\nwrote {}\n",

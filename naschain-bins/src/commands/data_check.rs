@@ -8,9 +8,10 @@ use naschain_core::{Digest, Shape};
 use naschain_train::{DataName, Dataset, Images};
 use serde::Serialize;
 
-use crate::cli::data_args::{DataChoice, image_shape, left_out, resized};
+use crate::cli::data_args::{DataChoice, image_shape, resized};
 use crate::cli::data_folder::names_in;
 use crate::cli::program::print;
+use crate::dataset::left_out;
 use crate::printable::{printable, printable_lines};
 
 /// `miner data`.
@@ -128,8 +129,8 @@ struct Contents {
     shape: Shape,
     classes: usize,
     class_names: Vec<String>,
-    train: Part,
-    test: Part,
+    train: DataPart,
+    test: DataPart,
     /// Mean of each channel over the training images, from 0 to `white`.
     mean: Vec<f64>,
     /// Standard deviation of each channel, likewise.
@@ -141,7 +142,7 @@ struct Contents {
 }
 
 #[derive(Debug, Serialize)]
-struct Part {
+struct DataPart {
     images: usize,
     /// Number of images of each class.
     per_class: Vec<usize>,
@@ -247,7 +248,7 @@ impl Contents {
             for &label in images.labels() {
                 per_class[usize::from(label)] += 1;
             }
-            Part {
+            DataPart {
                 images: images.len(),
                 per_class,
                 digest: images.digest(),
@@ -282,7 +283,7 @@ impl Contents {
             let numbers = numbers.iter().map(|number| format!("{number:.3}"));
             numbers.collect::<Vec<_>>().join(" ")
         };
-        let part = |part: &Part| {
+        let part = |part: &DataPart| {
             let min = part.per_class.iter().min().unwrap_or(&0);
             let max = part.per_class.iter().max().unwrap_or(&0);
             format!("{} images, {min} to {max} per class", part.images)

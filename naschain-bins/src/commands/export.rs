@@ -9,7 +9,7 @@ use naschain_train::{Model, Options};
 use crate::artifacts::models::{MODEL_FILE, Member, RETRAINED_FILE};
 use crate::cli::genome_args::GenomeArgs;
 use crate::cli::run_args::DeviceArgs;
-use crate::journal::run_folder::{sync_file, write_whole};
+use crate::files::{sync_file, write_whole};
 
 /// Flags of the command.
 #[derive(Args, Debug)]

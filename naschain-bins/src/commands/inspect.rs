@@ -7,8 +7,8 @@ use clap::Args;
 use naschain_core::{Architecture, Costs, Genome, MacroSpace, Phase, Shape};
 use serde::Serialize;
 
+use crate::artifacts::grouped::grouped;
 use crate::artifacts::models::parse_genome;
-use crate::cli::grouped::grouped;
 use crate::journal::run_folder::read_spec;
 
 /// Flags of the command.

@@ -13,14 +13,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::cli::caller_args::CallerArgs;
-use crate::cli::data_args::KEEP_MIB;
-use crate::cli::progress_line;
+use crate::cli::data_args::KeepImagesArgs;
 use crate::cli::run_args::ComputeArgs;
 use crate::client::Client;
 use crate::client::transport::Transport;
 use crate::miner::Miner;
 use crate::miner::dataset_cache::DatasetCache;
 use crate::miner::outbox;
+use crate::miner::progress_line;
 use crate::miner::trainer::Trainer;
 use crate::shutdown::shutdown;
 
@@ -40,10 +40,8 @@ pub struct MineArgs {
     /// data/NAME, /usr/share/datasets/NAME]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Maximum size of each part (train, val) of a folder that is kept decoded in memory, in MiB;
-    /// a larger part is decoded again in every epoch
-    #[arg(long, value_name = "MIB", default_value_t = KEEP_MIB)]
-    keep_images: u64,
+    #[command(flatten)]
+    keep: KeepImagesArgs,
     /// Folder of checkpoints, written after each epoch; a restarted miner resumes trainings from
     /// them [default: none]
     #[arg(long, value_name = "DIR")]
@@ -55,9 +53,9 @@ pub struct MineArgs {
     /// Number of concurrent trainings [default: one for each --device]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     jobs: Option<u32>,
-    /// Devices to train on: cpu; cuda:N in a build with --features cuda; or burn-cuda:N, the same GPU by
-    /// burn's backend, with --features burn-cuda; jobs are shared among
-    /// several, separated by commas
+    /// Devices to train on: cpu; cuda:N in a build with --features cuda; or burn-cuda:N, the same
+    /// GPU through burn's backend, with --features burn-cuda; jobs are shared among several,
+    /// separated by commas
     #[arg(
         long,
         value_name = "DEVICES",
@@ -102,7 +100,7 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
                 checkpoints: cli.checkpoints.clone(),
             },
             data_dir: cli.data_dir.clone(),
-            keep_images: cli.keep_images,
+            keep_images: cli.keep.keep_images,
             jobs,
             outbox: cli.outbox.clone(),
             dataset_cache: dataset_cache.clone(),

@@ -115,7 +115,7 @@ fn predictions<'a>(model: &Model, args: &'a PredictArgs) -> Result<Vec<Predictio
             Ok(()) => {
                 let row = rows
                     .next()
-                    .context("the model has fewer answers than images")?;
+                    .context("the model returned fewer results than there are images")?;
                 let top = guesses(model, row, usize::from(args.top));
                 let best = top[0].clone();
                 Reading::Classes { best, top }

@@ -110,7 +110,7 @@ pub(crate) fn about(time: Duration) -> String {
 
 /// Where progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum ProgressOutput {
     /// A bar on a terminal.
     Bar,
     /// A line in the log now and then.
@@ -121,7 +121,7 @@ enum Place {
 
 /// Shows the progress of a run.
 pub(crate) struct Progress {
-    place: Place,
+    place: ProgressOutput,
     bar: ProgressBar,
     estimate: Estimate,
     shown: Instant,
@@ -133,18 +133,22 @@ impl Progress {
     /// Of a search in one process that does `expected_rate` FLOPs per second.
     pub(crate) fn of_search(expected_rate: Option<f64>) -> Progress {
         let terminal = std::io::stderr().is_terminal();
-        let place = if terminal { Place::Bar } else { Place::Lines };
+        let place = if terminal {
+            ProgressOutput::Bar
+        } else {
+            ProgressOutput::Lines
+        };
         Progress::new(place, expected_rate, 0)
     }
 
     /// Of a served run with this many ended jobs: every further verdict is logged.
     pub(crate) fn of_server(ended: usize) -> Progress {
-        Progress::new(Place::Verdicts, None, ended)
+        Progress::new(ProgressOutput::Verdicts, None, ended)
     }
 
-    fn new(place: Place, expected_rate: Option<f64>, verdicts: usize) -> Progress {
+    fn new(place: ProgressOutput, expected_rate: Option<f64>, verdicts: usize) -> Progress {
         let bar = bar(1_000, "{bar:30} {msg}");
-        if place == Place::Bar {
+        if place == ProgressOutput::Bar {
             bar.enable_steady_tick(Duration::from_millis(250));
         }
         Progress {
@@ -160,19 +164,19 @@ impl Progress {
     pub(crate) fn show(&mut self, state: &RunState) {
         self.estimate.begin(state);
         match self.place {
-            Place::Bar => {
+            ProgressOutput::Bar => {
                 let left = self.estimate.update(state);
                 self.bar.set_position((left.done * 1_000.0) as u64);
                 self.bar.set_message(summary(state, left));
             }
-            Place::Lines => {
+            ProgressOutput::Lines => {
                 let now = clock::now();
                 if now.duration_since(self.shown) >= LINE_INTERVAL {
                     self.shown = now;
                     tracing::info!("{}", summary(state, self.estimate.update(state)));
                 }
             }
-            Place::Verdicts => {
+            ProgressOutput::Verdicts => {
                 let new = state.ended_jobs().iter().skip(self.verdicts);
                 let lines: Vec<String> = new.map(verdict).collect();
                 self.verdicts += lines.len();

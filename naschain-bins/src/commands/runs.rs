@@ -20,7 +20,7 @@ pub struct RunsArgs {
 }
 
 /// One line of the list.
-struct Line {
+struct RunLine {
     name: String,
     cells: [String; 6],
 }
@@ -41,7 +41,7 @@ pub async fn runs(args: &RunsArgs) -> Result<String> {
     folders.sort();
     if folders.is_empty() {
         return Ok(format!(
-            "{shown} has no folder of a run, which has a run.json\n"
+            "{shown} contains no run (a folder with a run.json)\n"
         ));
     }
     let mut lines = Vec::new();
@@ -74,7 +74,7 @@ pub async fn runs(args: &RunsArgs) -> Result<String> {
     Ok(text + &damaged)
 }
 
-async fn line(dir: &Path) -> Result<Line> {
+async fn line(dir: &Path) -> Result<RunLine> {
     let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy();
     let is_running = is_locked(dir)?;
     let state = match (is_running, dir.join(FRONT_FILE).is_file()) {
@@ -93,7 +93,7 @@ async fn line(dir: &Path) -> Result<Line> {
     } else {
         run_time_ms(dir, &results).await?
     };
-    Ok(Line {
+    Ok(RunLine {
         name: printable(&name).to_string(),
         cells: [
             state.to_owned(),

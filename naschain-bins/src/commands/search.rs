@@ -15,13 +15,13 @@ use tokio::task::JoinSet;
 
 use crate::artifacts::repeat::{earlier_results, lacked_memory};
 use crate::cli::common_args::{CommonArgs, OpenRun};
-use crate::cli::data_args::KEEP_MIB;
 use crate::cli::program::print;
 use crate::client::transport::Transport;
 use crate::commands::calibration::Calibration;
 use crate::commands::conclude::{conclude, failed_networks, follow, progress};
 use crate::commands::progress::{Progress, about};
 use crate::coordinator::Coordinator;
+use crate::dataset::KEEP_MIB;
 use crate::miner::Miner;
 use crate::miner::trainer::Trainer;
 use crate::shutdown::shutdown;

@@ -49,7 +49,7 @@ struct SelftestReport {
     /// Speed of the first run.
     images_per_second: f64,
     checks: Vec<Check>,
-    trainings: Vec<Training>,
+    trainings: Vec<ExerciseResult>,
     arithmetic: u32,
     naschain: &'static str,
 }
@@ -64,7 +64,7 @@ struct Check {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Training {
+struct ExerciseResult {
     genome: &'static str,
     params: u64,
     digest: Digest,
@@ -104,7 +104,7 @@ impl SelftestReport {
     fn new(options: Options) -> Result<SelftestReport> {
         let digits = Dataset::digits();
         let exercises = exercises(&digits)?;
-        let in_turn = |options: Options| -> Result<Vec<Training>> {
+        let in_turn = |options: Options| -> Result<Vec<ExerciseResult>> {
             let run = |exercise: &Exercise| exercise.run(&digits, options);
             exercises.iter().map(run).collect()
         };
@@ -197,7 +197,7 @@ impl Check {
 /// with fewer instructions than this one, one check for each. The portable instructions are not
 /// tried, since they would take too long.
 fn other_machines(
-    in_turn: &impl Fn(Options) -> Result<Vec<Training>>,
+    in_turn: &impl Fn(Options) -> Result<Vec<ExerciseResult>>,
     options: Options,
     digest: Digest,
 ) -> Result<Vec<Check>> {
@@ -228,7 +228,7 @@ fn grade(checks: &[Check]) -> Option<&'static str> {
     passed.last().map(|check| check.grade)
 }
 
-fn digest_of(trainings: &[Training]) -> Digest {
+fn digest_of(trainings: &[ExerciseResult]) -> Digest {
     let mut hasher = blake3::Hasher::new();
     for training in trainings {
         hasher.update(&training.digest.0);
@@ -290,7 +290,7 @@ fn exercises(digits: &Dataset) -> Result<Vec<Exercise>> {
 }
 
 impl Exercise {
-    fn run(&self, digits: &Dataset, options: Options) -> Result<Training> {
+    fn run(&self, digits: &Dataset, options: Options) -> Result<ExerciseResult> {
         let started = clock::now();
         let mut images = 0;
         let mut count = |epoch: &naschain_train::Epoch| {
@@ -304,7 +304,7 @@ impl Exercise {
             options,
             &mut count,
         )?;
-        Ok(Training {
+        Ok(ExerciseResult {
             genome: self.genome,
             params: trained.measurement.params,
             digest: trained.measurement.digest,
@@ -315,11 +315,15 @@ impl Exercise {
 }
 
 /// Runs all exercises concurrently, each in a thread of its own.
-fn at_once(exercises: &[Exercise], digits: &Dataset, options: Options) -> Result<Vec<Training>> {
+fn at_once(
+    exercises: &[Exercise],
+    digits: &Dataset,
+    options: Options,
+) -> Result<Vec<ExerciseResult>> {
     std::thread::scope(|scope| {
         let start = |exercise| scope.spawn(move || Exercise::run(exercise, digits, options));
         let threads: Vec<_> = exercises.iter().map(start).collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, Result<Training>>| {
+        let join = |thread: std::thread::ScopedJoinHandle<'_, Result<ExerciseResult>>| {
             let joined = thread.join();
             joined.unwrap_or_else(|_| Err(anyhow::anyhow!("a training panicked")))
         };

@@ -10,7 +10,7 @@ use crate::artifacts::layers::layer_table;
 use crate::artifacts::models::Member;
 use crate::artifacts::results::{Results, measured};
 use crate::cli::genome_args::GenomeArgs;
-use crate::journal::run_folder::{create_folder, write_whole};
+use crate::files::{create_folder, write_whole};
 
 /// Flags of the command.
 #[derive(Args, Debug)]

@@ -40,7 +40,7 @@ pub(crate) fn synthetic_trainings(
 ) -> Result<()> {
     let mut different = Vec::new();
     for index in 0..count {
-        let training = Training::draw(index, epochs)?;
+        let training = SyntheticTraining::draw(index, epochs)?;
         let digest = training.run(options)?;
         let mut on_cpu = options;
         on_cpu.device = Device::Cpu;
@@ -88,7 +88,7 @@ impl TrainingResult {
 }
 
 /// A network with its recipe and data.
-struct Training {
+struct SyntheticTraining {
     genome: String,
     init_channels: usize,
     architecture: Architecture,
@@ -96,14 +96,14 @@ struct Training {
     dataset: Dataset,
 }
 
-impl Training {
+impl SyntheticTraining {
     /// Draws training `index`: random numbers of phases, nodes and channels, image sizes, and
     /// options of the recipe. The last batch of every epoch is smaller than the others. In every
     /// eighth training, the network has as many channels as the images, so that the entry
     /// convolution is not applied.
     ///
     /// `python/independent` draws the same sequence: the order of the draws is part of it.
-    fn draw(index: u64, epochs: u32) -> Result<Training> {
+    fn draw(index: u64, epochs: u32) -> Result<SyntheticTraining> {
         let mut stream = Stream::new(1, Purpose::Simulation, 1, index);
         let mut between = |min: u64, max: u64| (min + stream.below(max - min + 1)) as usize;
         let mut space = MacroSpace {
@@ -143,7 +143,7 @@ impl Training {
         recipe.warmup_epochs = between(0, 1) as u32;
         recipe.drop_path = [0.0, 0.3][between(0, 1)];
         recipe.nesterov = between(0, 1) == 1;
-        Ok(Training {
+        Ok(SyntheticTraining {
             genome: genome.grouped(space.phase_len()),
             init_channels: space.init_channels,
             architecture,
@@ -171,7 +171,11 @@ mod tests {
 
     #[test]
     fn the_sequence_is_fixed_and_trainings_differ() {
-        let digest = |index| Training::draw(index, 2).unwrap().run(Options::default());
+        let digest = |index| {
+            SyntheticTraining::draw(index, 2)
+                .unwrap()
+                .run(Options::default())
+        };
         let first: Vec<_> = (0..3).map(|index| digest(index).unwrap()).collect();
         assert_eq!(digest(1).unwrap(), first[1]);
         assert_ne!(first[0], first[1]);

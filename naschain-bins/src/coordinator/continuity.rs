@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::artifacts::history::HISTORY_FILE;
 use crate::clock;
 use crate::clock::RunClock;
-use crate::coordinator::shared::Shared;
+use crate::coordinator::shared::SharedState;
 use crate::journal::Journal;
 use crate::journal::store::JournalPlace;
 use naschain_run::{JournalHead, RunState};
@@ -37,7 +36,7 @@ impl Continuity {
     pub(crate) async fn open(
         &self,
         place: &JournalPlace,
-        shared: &Shared,
+        shared: &SharedState,
     ) -> Result<Option<Journal>> {
         let run = shared.rules.run;
         let has_begun = self.acknowledged.is_some() || shared.settings.history_jobs.is_some();
@@ -84,7 +83,7 @@ pub(crate) fn check_history(
     let ended = state.ended_jobs().len();
     match known.filter(|known| *known > ended) {
         Some(known) => bail!(
-            "{place} has {ended} ended jobs, and {HISTORY_FILE} in the run's folder has {known}: restore the journal from a backup, or start a new run in another folder"
+            "{place} has {ended} ended jobs, and the history in the run's folder has {known}: restore the journal from a backup, or start a new run in another folder"
         ),
         None => Ok(()),
     }

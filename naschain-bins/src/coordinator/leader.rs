@@ -15,7 +15,7 @@ use crate::coordinator::admission::admission;
 use crate::coordinator::applied::Applied;
 use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::coordinator::continuity::{Continuity, check_history};
-use crate::coordinator::shared::{Command, PublishedEvents, Shared};
+use crate::coordinator::shared::{LeaderCommand, PublishedEvents, SharedState};
 use crate::coordinator::signed::use_request;
 use crate::journal::store::JournalPlace;
 use naschain_run::Proof;
@@ -38,9 +38,9 @@ const SNAPSHOT_EVENTS: u64 = 20_000;
 
 /// The writing task.
 pub(crate) struct Leader {
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     place: JournalPlace,
-    queue: mpsc::Receiver<Command>,
+    queue: mpsc::Receiver<LeaderCommand>,
     checked: std::time::Instant,
     continuity: Continuity,
     closed: bool,
@@ -48,9 +48,9 @@ pub(crate) struct Leader {
 
 impl Leader {
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<SharedState>,
         place: JournalPlace,
-        queue: mpsc::Receiver<Command>,
+        queue: mpsc::Receiver<LeaderCommand>,
     ) -> Leader {
         Leader {
             shared,
@@ -160,11 +160,11 @@ impl Leader {
             let reason = self.shared.unavailable.borrow().clone();
             match command {
                 None => return false,
-                Some(Command::Take { answer, .. }) => {
+                Some(LeaderCommand::Take { answer, .. }) => {
                     let reason = reason.unwrap_or(Unavailable::Closing);
                     let _ = answer.send(Err(CallError::Unavailable(reason)));
                 }
-                Some(Command::Close(answer)) => {
+                Some(LeaderCommand::Close(answer)) => {
                     self.closed = true;
                     let _ = answer.send(Ok(()));
                 }
@@ -227,7 +227,7 @@ impl Leader {
 
     /// Applies commands in order, writes the resulting events in one transaction, and answers.
     /// After an error the state may be ahead of the journal, or this genomaster no longer leads.
-    async fn take(&mut self, active: &mut ActiveRun, commands: Vec<Command>) -> Result<()> {
+    async fn take(&mut self, active: &mut ActiveRun, commands: Vec<LeaderCommand>) -> Result<()> {
         let mut group = Group::default();
         let mut closing = None;
         self.continuity.leave_out_pause(&mut active.clock);
@@ -239,8 +239,8 @@ impl Leader {
         }
         for command in commands {
             match command {
-                Command::Close(answer) => closing = Some(answer),
-                Command::Take {
+                LeaderCommand::Close(answer) => closing = Some(answer),
+                LeaderCommand::Take {
                     event,
                     proof,
                     repeated,

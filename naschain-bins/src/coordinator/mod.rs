@@ -31,7 +31,7 @@ use crate::coordinator::applied::Applied;
 use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::coordinator::leader::Leader;
 use crate::coordinator::metrics::Metrics;
-use crate::coordinator::shared::{Command, PublishedEvents, Settings, Shared};
+use crate::coordinator::shared::{LeaderCommand, PublishedEvents, Settings, SharedState};
 use crate::coordinator::signed::use_nonce;
 use crate::journal::store::JournalPlace;
 use naschain_identity::{MAX_AHEAD_NS, Nonces};
@@ -42,8 +42,8 @@ use naschain_run::{Job, JobReply, Proof, RequestRules, RunSpec, RunState};
 /// `search` and `serve` use the same coordinator; only `client/transport.rs` implements both calls
 /// in the same process and calls over HTTP.
 pub struct Coordinator {
-    pub(crate) shared: Arc<Shared>,
-    commands: mpsc::Sender<Command>,
+    pub(crate) shared: Arc<SharedState>,
+    commands: mpsc::Sender<LeaderCommand>,
     /// Held by the one caller that may read a page of the journal or of ended jobs. Each reader
     /// locks the state, so without taking turns many readers would delay the writing task.
     pub(crate) reading: Arc<Mutex<()>>,
@@ -80,7 +80,7 @@ impl Coordinator {
                 .map_or("null".to_owned(), |hash| hash.to_string())
         );
         let (commands, queue) = mpsc::channel(MAX_WAITING);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedState {
             active: Mutex::new(None),
             unavailable: watch::Sender::new(Some(Unavailable::Standby)),
             changes: watch::Sender::new(0),
@@ -115,7 +115,7 @@ impl Coordinator {
         self.shared.rules.run
     }
 
-    /// What the signed requests of the run have to say.
+    /// What a signed request of the run must contain.
     pub fn request_rules(&self) -> RequestRules {
         self.shared.rules
     }
@@ -191,7 +191,7 @@ impl Coordinator {
     ) -> Result<Applied, CallError> {
         let nonce = proof.as_ref().map(|proof| proof.nonce);
         let (answer, answered) = oneshot::channel();
-        let command = Command::Take {
+        let command = LeaderCommand::Take {
             event,
             proof: proof.map(Box::new),
             repeated,
@@ -349,7 +349,12 @@ impl Coordinator {
     /// read.
     pub async fn close(&self) -> Result<()> {
         let (answer, answered) = oneshot::channel();
-        if self.commands.send(Command::Close(answer)).await.is_err() {
+        if self
+            .commands
+            .send(LeaderCommand::Close(answer))
+            .await
+            .is_err()
+        {
             return Ok(());
         }
         answered.await.unwrap_or(Ok(()))

@@ -21,7 +21,7 @@ pub(crate) const PART_BYTES: usize = 64 * 1024;
 pub(crate) type PublishedEntry = (u64, u64, String);
 
 /// Consecutive entries of the journal.
-pub struct Part<T> {
+pub struct JournalPart<T> {
     /// The entries.
     pub entries: Vec<T>,
     /// The number of the last entry of the journal that may be read now.
@@ -33,7 +33,11 @@ pub struct Part<T> {
 impl Coordinator {
     /// The first public entries of the journal after number `after`: at most `limit`, and as many
     /// as are read at once.
-    pub async fn public_entries(&self, after: u64, limit: usize) -> Result<Part<Entry>, CallError> {
+    pub async fn public_entries(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<JournalPart<Entry>, CallError> {
         let turn = self.reading.clone().lock_owned().await;
         let began = clock::now();
         let mut active = self.shared.active.lock().await;
@@ -48,7 +52,7 @@ impl Coordinator {
         let proof = |entry: &Entry| entry.proof.as_ref().map_or(0, String::len);
         cut(&mut entries, |entry| entry.event.len() + proof(entry));
         let end = entries.last().map_or(last, |entry| entry.number);
-        Ok(Part {
+        Ok(JournalPart {
             entries,
             last,
             more: end < last,
@@ -77,7 +81,10 @@ impl Coordinator {
     }
 
     /// The first public events of entries from number `first` on.
-    pub async fn published_events(&self, first: u64) -> Result<Part<PublishedEntry>, CallError> {
+    pub async fn published_events(
+        &self,
+        first: u64,
+    ) -> Result<JournalPart<PublishedEntry>, CallError> {
         let turn = self.reading.clone().lock_owned().await;
         let began = clock::now();
         let mut active = self.shared.active.lock().await;
@@ -88,7 +95,7 @@ impl Coordinator {
         rest(turn, began);
         let found = entries.len();
         cut(&mut entries, |(_, _, feed)| feed.len());
-        Ok(Part {
+        Ok(JournalPart {
             more: found == PART || entries.len() < found,
             entries,
             last,

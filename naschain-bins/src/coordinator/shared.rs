@@ -41,7 +41,7 @@ impl Default for Settings {
 }
 
 /// State shared by callers and the writing task.
-pub(crate) struct Shared {
+pub(crate) struct SharedState {
     /// The state if this genomaster leads. Everything in it is in the journal: the lock is held
     /// while a group is applied and written, which is why it is an asynchronous one.
     pub(crate) active: Mutex<Option<ActiveRun>>,
@@ -64,7 +64,7 @@ pub(crate) struct Shared {
 }
 
 /// Commands to the leader.
-pub(crate) enum Command {
+pub(crate) enum LeaderCommand {
     /// Apply an event.
     Take {
         event: Event,

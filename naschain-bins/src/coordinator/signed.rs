@@ -10,13 +10,13 @@ use naschain_consensus::{Event, Millis};
 
 use crate::clock;
 use crate::coordinator::call_error::CallError;
-use crate::coordinator::shared::Shared;
+use crate::coordinator::shared::SharedState;
 use naschain_identity::{AuthError, MAX_AGE_NS, check_age};
 use naschain_run::{Proof, SignedRequests, Use};
 
 /// Uses a signed request for this event. `repeated` is a request for work that waits.
 pub(crate) fn use_request(
-    shared: &Shared,
+    shared: &SharedState,
     requests: &mut SignedRequests,
     now: Millis,
     event: &Event,
@@ -41,7 +41,7 @@ pub(crate) fn use_request(
 }
 
 /// Uses the nonce of a request, if it is fresh and was not used before.
-pub(crate) fn use_nonce(shared: &Shared, proof: &Proof) -> Result<(), AuthError> {
+pub(crate) fn use_nonce(shared: &SharedState, proof: &Proof) -> Result<(), AuthError> {
     let now_ns = clock::unix_nanos();
     check_age(proof.nonce, now_ns)?;
     let nonces = &mut *shared.nonces.lock().unwrap_or_else(PoisonError::into_inner);

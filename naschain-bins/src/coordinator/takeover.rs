@@ -1,4 +1,4 @@
-//! What a genomaster that takes the lead learns from the requests in the journal.
+//! Restores nonces and latest answers from the journal when a genomaster becomes leader.
 
 use std::sync::PoisonError;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::clock;
 use crate::coordinator::active_run::{ActiveRun, PAGE};
-use crate::coordinator::shared::Shared;
+use crate::coordinator::shared::SharedState;
 use naschain_identity::Nonces;
 use naschain_run::Proof;
 
@@ -18,7 +18,7 @@ const RESTORED_EVENTS: u64 = 50_000;
 /// for the differences between clocks, so no earlier event has a greater one.
 const EARLIER_EVENTS: u64 = 10_000;
 
-impl Shared {
+impl SharedState {
     /// Rejects a journal with requests that were signed for another genomaster: its proofs name
     /// that one as the receiver, so later ones would not match.
     pub(crate) fn check_receiver(&self, proof: &Proof) -> Result<()> {

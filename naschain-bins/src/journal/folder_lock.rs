@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::journal::run_folder::create_folder;
+use crate::files::create_folder;
 
 /// The file that is locked. It stays in the folder: only the lock on it counts, and that ends with
 /// the process, however it ends.

@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use naschain_core::Digest;
 use naschain_run::{RunSecret, RunSpec};
 
-use crate::journal::run_folder::{create_folder, read_spec, sync_folder};
+use crate::files::{create_folder, sync_folder};
+use crate::journal::run_folder::read_spec;
 use crate::journal::store::JournalPlace;
 use crate::random::random_bytes;
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use naschain_train::{DataName, Dataset};
 use tokio::sync::Mutex;
 
-use crate::cli::data_args;
+use crate::dataset;
 
 /// Caches one data set, which all workers of a miner share. One is enough, because a miner works
 /// for one run at a time.
@@ -28,7 +28,7 @@ impl DatasetCache {
             return Ok(dataset.clone());
         }
         let wanted = name.clone();
-        let load = move || data_args::load(&wanted, dir.as_deref(), keep_mib);
+        let load = move || dataset::load(&wanted, dir.as_deref(), keep_mib);
         // In a blocking thread: reading and decoding files must not delay heartbeats.
         let dataset = Arc::new(tokio::task::spawn_blocking(load).await??);
         *cached = Some((name.clone(), dataset.clone()));

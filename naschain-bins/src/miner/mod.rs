@@ -4,6 +4,7 @@ pub(crate) mod dataset_cache;
 mod delivery;
 pub(crate) mod exam;
 pub(crate) mod outbox;
+pub(crate) mod progress_line;
 pub(crate) mod trainer;
 mod training_control;
 
@@ -21,11 +22,11 @@ use naschain_core::{Digest, Genome, Measurement};
 use naschain_train::{Dataset, Epoch, Error};
 use tokio::sync::watch;
 
-use crate::cli::progress_line::ProgressLine;
 use crate::client::Joined;
 use crate::client::transport::{Transport, TransportError};
 use crate::journal::run_folder::{check_data, versions};
 use crate::miner::dataset_cache::DatasetCache;
+use crate::miner::progress_line::ProgressLine;
 use crate::miner::trainer::Trainer;
 use crate::miner::training_control::TrainingControl;
 use crate::printable::printable;
@@ -73,7 +74,7 @@ enum Next {
 }
 
 /// A run and its data.
-struct Work {
+struct PreparedRun {
     spec: RunSpec,
     dataset: Arc<Dataset>,
 }
@@ -87,12 +88,12 @@ impl Miner {
     /// Only before the first job, where wrong flags or data show up. Later errors are logged
     /// and retried, since a miner has to survive failures of the genomaster.
     pub async fn work(mut self, dataset: Option<Arc<Dataset>>) -> Result<Option<Digest>> {
-        let Some(mut work) = self.prepare(dataset).await? else {
+        let Some(mut prepared) = self.prepare(dataset).await? else {
             return Ok(None);
         };
         let mut failures = 0;
         while !*self.stop.borrow() {
-            match self.one_job(&mut work).await {
+            match self.one_job(&mut prepared).await {
                 Ok(true) => failures = 0,
                 Ok(false) if !*self.stop.borrow() => return Ok(None),
                 Ok(false) => break,
@@ -111,18 +112,18 @@ impl Miner {
                 }
             }
         }
-        Ok(Some(work.spec.digest()))
+        Ok(Some(prepared.spec.digest()))
     }
 
     /// Requests a job and does it; returns whether there may be more jobs.
-    async fn one_job(&mut self, work: &mut Work) -> Result<bool> {
-        let run = work.spec.digest();
+    async fn one_job(&mut self, prepared: &mut PreparedRun) -> Result<bool> {
+        let run = prepared.spec.digest();
         match self.next_job(run).await? {
             None => return Ok(false),
             Some(Next::Join(reason)) => {
                 tracing::info!("{}: joining again: {reason}", self.name);
                 match self.prepare(None).await? {
-                    Some(other) => *work = other,
+                    Some(other) => *prepared = other,
                     None => return Ok(false),
                 }
             }
@@ -137,7 +138,7 @@ impl Miner {
                     "the genomaster assigned a job of run {}, but its specification is run {run}'s",
                     job.run
                 );
-                match self.train(work, &job).await {
+                match self.train(prepared, &job).await {
                     Some(Ok(row)) => self.answer(&job, row).await?,
                     Some(Err(reason)) => {
                         self.answer(&job, Row::Failed(reason.clone())).await?;
@@ -153,7 +154,7 @@ impl Miner {
     }
 
     /// Fetches the run's specification, loads its data and joins; `None` when the miner must stop.
-    async fn prepare(&mut self, dataset: Option<Arc<Dataset>>) -> Result<Option<Work>> {
+    async fn prepare(&mut self, dataset: Option<Arc<Dataset>>) -> Result<Option<PreparedRun>> {
         let transport = self.transport.clone();
         let Some(spec) = self.persist(|| transport.run()).await? else {
             return Ok(None);
@@ -192,7 +193,7 @@ impl Miner {
         );
         // After joining: answers of miners that have not joined are refused.
         self.deliver_pending(&spec).await?;
-        Ok(Some(Work { spec, dataset }))
+        Ok(Some(PreparedRun { spec, dataset }))
     }
 
     /// Joins the run, after an entrance examination if the genomaster wants one; false when the miner
@@ -239,7 +240,7 @@ impl Miner {
     /// # Errors
     /// The inner error is a fault of this machine. A training that fails on every machine, such
     /// as one that diverges, is a result.
-    async fn train(&mut self, work: &Work, job: &Job) -> Option<Result<Row, String>> {
+    async fn train(&mut self, prepared: &PreparedRun, job: &Job) -> Option<Result<Row, String>> {
         tracing::info!("{}: {} {} ({})", self.name, job.job, job.genome, job.lease);
         if let Some(measurement) = self.known.get(&job.genome) {
             return Some(Ok(Row::Measured(*measurement)));
@@ -247,14 +248,17 @@ impl Miner {
         let control = Arc::new(TrainingControl::default());
         // A training computes for minutes, so it must not occupy a thread that sends heartbeats.
         let training = tokio::task::spawn_blocking({
-            let (spec, dataset, genome) =
-                (work.spec.clone(), work.dataset.clone(), job.genome.clone());
+            let (spec, dataset, genome) = (
+                prepared.spec.clone(),
+                prepared.dataset.clone(),
+                job.genome.clone(),
+            );
             let recipe = job.training_seed.map_or_else(
                 || spec.recipe.clone(),
                 |seed| seeded_recipe(&spec.recipe, seed),
             );
             let (trainer, control) = (self.trainer.clone(), control.clone());
-            let mut line = ProgressLine::new(job.job.to_string(), work.spec.recipe.epochs);
+            let mut line = ProgressLine::new(job.job.to_string(), prepared.spec.recipe.epochs);
             move || -> Result<Option<Row>, Error> {
                 let architecture = spec.space.decode(&genome)?;
                 let mut on_epoch = |epoch: &Epoch, speed| {

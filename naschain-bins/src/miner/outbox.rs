@@ -8,7 +8,7 @@ use naschain_consensus::{JobId, LeaseId, MinerId, Row};
 use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::journal::run_folder::write_whole;
+use crate::files::write_whole;
 
 /// An answer that the genomaster may not have received.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,10 +73,11 @@ pub(crate) fn pending(dir: &Path, miner: &MinerId) -> Vec<Answer> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_folder::test_folder;
 
     #[test]
     fn answers_are_pending_until_removed() {
-        let dir = std::env::temp_dir().join(format!("naschain-outbox-{}", std::process::id()));
+        let dir = test_folder("outbox");
         let answer = |miner: &str, lease| Answer {
             miner: miner.parse().unwrap(),
             run: Digest([7; 32]),

@@ -9,11 +9,11 @@ use tokio::sync::Mutex;
 use crate::coordinator::Coordinator;
 use crate::server::auth::Authenticator;
 use crate::server::budget::ResponseBudget;
-use crate::server::problem::Failure;
+use crate::server::problem::ErrorResponse;
 use naschain_run::HistoryChain;
 
 /// The answer of a route.
-pub(crate) type Reply<T> = Result<T, Failure>;
+pub(crate) type Reply<T> = Result<T, ErrorResponse>;
 
 /// State shared by the routes.
 #[derive(Clone)]
@@ -46,4 +46,5 @@ impl App {
     }
 }
 
-pub(crate) type Shared = State<Arc<Coordinator>>;
+/// The argument of a route that needs nothing but the coordinator.
+pub(crate) type CoordinatorState = State<Arc<Coordinator>>;

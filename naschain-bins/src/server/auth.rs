@@ -16,8 +16,8 @@ use crate::clock;
 use crate::server::access::Access;
 use crate::server::exams::Exams;
 use crate::server::limits::{RateLimit, max_body_bytes, network};
-use crate::server::problem::Failure;
-use naschain_identity::{Auth, AuthError, Hotkey, Nonces, SignedParts};
+use crate::server::problem::ErrorResponse;
+use naschain_identity::{Auth, Hotkey, Nonces, SignedParts};
 use naschain_run::{JoinRequest, ProblemKind, Proof};
 
 /// Timeout for receiving a request body, so that a slow client does not hold its connection
@@ -60,15 +60,15 @@ pub(crate) struct Caller {
 
 impl Caller {
     /// Rejects a request for another miner than the signer.
-    pub(crate) fn check_is(&self, miner: &MinerId) -> Result<(), Failure> {
+    pub(crate) fn check_is(&self, miner: &MinerId) -> Result<(), ErrorResponse> {
         if self.uids_have_tokens && miner.uid().is_some() {
             let detail = format!(
                 "{miner} is a miner of the reference network, which uses /request_job and /finish_job with its token; a miner under /v1 needs another name"
             );
-            return Err(Failure::new(ProblemKind::NeedsToken, detail));
+            return Err(ErrorResponse::new(ProblemKind::NeedsToken, detail));
         }
         match &self.hotkey {
-            Some(hotkey) if hotkey != miner.as_str() => Err(Failure::new(
+            Some(hotkey) if hotkey != miner.as_str() => Err(ErrorResponse::new(
                 ProblemKind::NotYou,
                 format!("{hotkey} signed this request; it is not valid for {miner}"),
             )),
@@ -115,15 +115,15 @@ impl Authenticator {
     }
 
     /// The owner of a miner; an error if the miner is not on the allow-list.
-    pub fn owner(&self, miner: &MinerId) -> Result<Option<MinerId>, Failure> {
+    pub fn owner(&self, miner: &MinerId) -> Result<Option<MinerId>, ErrorResponse> {
         self.access.owner(miner).ok_or_else(|| {
             let detail = format!("{miner} is not on the allow-list of this genomaster");
-            Failure::new(ProblemKind::NotAllowed, detail)
+            ErrorResponse::new(ProblemKind::NotAllowed, detail)
         })
     }
 
     /// The event for a join request; an error if the miner is not on the allow-list.
-    pub fn join_event(&self, request: &JoinRequest) -> Result<Event, Failure> {
+    pub fn join_event(&self, request: &JoinRequest) -> Result<Event, ErrorResponse> {
         let miner = request.miner.clone();
         let owner = self.owner(&miner)?;
         Ok(match (owner, request.jobs) {
@@ -138,7 +138,7 @@ impl Authenticator {
 
     /// Whether a network may bring another hotkey that is new to the run and was not examined.
     /// Those on an allow-list are limited by their number.
-    pub(crate) fn check_new_hotkey(&self, from: Option<IpAddr>) -> Result<(), Failure> {
+    pub(crate) fn check_new_hotkey(&self, from: Option<IpAddr>) -> Result<(), ErrorResponse> {
         if self.access.allow_list.is_some() {
             return Ok(());
         }
@@ -149,7 +149,7 @@ impl Authenticator {
             let detail = format!(
                 "{limit} new hotkeys have joined from {from} within ten minutes, which is the maximum; the next may join in {seconds} s"
             );
-            let mut failure = Failure::new(ProblemKind::TooManyRequests, detail);
+            let mut failure = ErrorResponse::new(ProblemKind::TooManyRequests, detail);
             failure.retry_after_seconds = Some(seconds);
             failure
         })
@@ -171,10 +171,10 @@ impl Authenticator {
         Some(network(address))
     }
 
-    fn check_rate<K: Ord>(limit: &Mutex<RateLimit<K>>, who: K) -> Result<(), Failure> {
+    fn check_rate<K: Ord>(limit: &Mutex<RateLimit<K>>, who: K) -> Result<(), ErrorResponse> {
         lock(limit).take(who, clock::now()).map_err(|wait| {
             let detail = format!("too many requests; wait {:.1} s", wait.as_secs_f64());
-            let mut failure = Failure::new(ProblemKind::TooManyRequests, detail);
+            let mut failure = ErrorResponse::new(ProblemKind::TooManyRequests, detail);
             // The header has whole seconds, so round up.
             failure.retry_after_seconds = Some(wait.as_secs() + 1);
             failure
@@ -182,7 +182,7 @@ impl Authenticator {
     }
 
     /// Verifies the signature of a request, if one is required.
-    fn caller(&self, parts: &Parts, body: &[u8]) -> Result<Caller, Failure> {
+    fn caller(&self, parts: &Parts, body: &[u8]) -> Result<Caller, ErrorResponse> {
         let uids_have_tokens = self.access.uids_have_tokens;
         let unsigned = || Caller {
             uids_have_tokens,
@@ -217,7 +217,7 @@ impl Authenticator {
         }
         drop(nonces);
         let proof = Proof::new(&auth, message).ok_or_else(|| {
-            Failure::new(
+            ErrorResponse::new(
                 ProblemKind::NotJson,
                 "the body is not UTF-8, so it is not JSON",
             )
@@ -230,7 +230,11 @@ impl Authenticator {
         })
     }
 
-    async fn check_request(&self, request: Request, signed: bool) -> Result<Request, Failure> {
+    async fn check_request(
+        &self,
+        request: Request,
+        signed: bool,
+    ) -> Result<Request, ErrorResponse> {
         let (mut parts, body) = request.into_parts();
         let address = self.remote_address(&parts);
         if let Some(address) = address {
@@ -240,7 +244,7 @@ impl Authenticator {
         let path_bytes = parts.uri.to_string().len();
         if path_bytes > MAX_PATH_BYTES {
             let detail = format!("the path has {path_bytes} bytes; the limit is {MAX_PATH_BYTES}");
-            return Err(Failure::new(ProblemKind::PathTooLong, detail));
+            return Err(ErrorResponse::new(ProblemKind::PathTooLong, detail));
         }
         if parts.method == Method::POST && signed {
             check_path_is_canonical(&parts)?;
@@ -283,7 +287,7 @@ pub(crate) async fn check_limits(
 
 /// An auditor builds the path again from the event, so a request that changes something may have no
 /// other spelling of it.
-fn check_path_is_canonical(parts: &Parts) -> Result<(), Failure> {
+fn check_path_is_canonical(parts: &Parts) -> Result<(), ErrorResponse> {
     if parts.uri.query().is_none() && !parts.uri.path().contains('%') {
         return Ok(());
     }
@@ -291,31 +295,25 @@ fn check_path_is_canonical(parts: &Parts) -> Result<(), Failure> {
         "{} has a query or a percent sign; the path of a POST request has neither",
         parts.uri
     );
-    Err(Failure::new(ProblemKind::BadPath, detail))
+    Err(ErrorResponse::new(ProblemKind::BadPath, detail))
 }
 
-async fn read(body: Body, max_bytes: usize) -> Result<Bytes, Failure> {
+async fn read(body: Body, max_bytes: usize) -> Result<Bytes, ErrorResponse> {
     let whole = Limited::new(body, max_bytes).collect();
     match tokio::time::timeout(BODY_TIMEOUT, whole).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Failure::new(
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ErrorResponse::new(
             ProblemKind::BodyTooLarge,
             format!("the body is larger than the limit of {max_bytes} bytes for this path"),
         )),
-        Ok(Err(error)) => Err(Failure::new(
+        Ok(Err(error)) => Err(ErrorResponse::new(
             ProblemKind::BadBody,
             format!("the body could not be read: {error}"),
         )),
-        Err(_) => Err(Failure::new(
+        Err(_) => Err(ErrorResponse::new(
             ProblemKind::BodyTooSlow,
             format!("the body did not arrive within {BODY_TIMEOUT:?}"),
         )),
-    }
-}
-
-impl From<AuthError> for Failure {
-    fn from(error: AuthError) -> Failure {
-        Failure::new(ProblemKind::from(&error), error.to_string())
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::server::problem::Failure;
+use crate::server::problem::ErrorResponse;
 use naschain_run::ProblemKind;
 
 /// Size of the budget. Small responses are bounded by the number of connections.
@@ -44,7 +44,7 @@ impl ResponseBudget {
     ///
     /// # Errors
     /// `too_many_readers` with `Retry-After` if other readers do not make room in time.
-    pub(crate) async fn share(&self, bytes: usize) -> Result<Share, Failure> {
+    pub(crate) async fn share(&self, bytes: usize) -> Result<Share, ErrorResponse> {
         let share = self.free_kib.clone().acquire_many_owned(kib(bytes));
         match tokio::time::timeout(self.timeout, share).await {
             Ok(Ok(permit)) => Ok(Share(permit)),
@@ -53,7 +53,7 @@ impl ResponseBudget {
                     "the responses that other clients are reading fill the budget of {} MiB; try again later",
                     BUDGET_KIB / 1024
                 );
-                let mut failure = Failure::new(ProblemKind::TooManyReaders, detail);
+                let mut failure = ErrorResponse::new(ProblemKind::TooManyReaders, detail);
                 failure.retry_after_seconds = Some(RETRY_SECONDS);
                 Err(failure)
             }

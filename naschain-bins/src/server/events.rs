@@ -25,7 +25,7 @@ use naschain_run::{Cursor, ProblemKind, PublicEvent, server_sent_events};
 use crate::coordinator::pages::PART_BYTES;
 use crate::coordinator::shared::PublishedEvents;
 use crate::server::budget::ResponseBudget;
-use crate::server::problem::Failure;
+use crate::server::problem::ErrorResponse;
 
 /// Share of the budget for a part of the missed events: public events are longer than what is stored.
 const PART_SHARE_BYTES: usize = 2 * PART_BYTES;
@@ -46,8 +46,8 @@ pub(crate) async fn events(
     State(budget): State<ResponseBudget>,
     query: Result<Query<AfterCursor>, QueryRejection>,
     headers: HeaderMap,
-) -> Result<Response, Failure> {
-    let wrong = |detail: String| Failure::new(ProblemKind::BadCursor, detail);
+) -> Result<Response, ErrorResponse> {
+    let wrong = |detail: String| ErrorResponse::new(ProblemKind::BadCursor, detail);
     let Query(query) = query.map_err(|error| wrong(error.body_text()))?;
     let last_id = headers.get("last-event-id");
     let last_id = last_id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
@@ -63,7 +63,7 @@ pub(crate) async fn events(
             "event {} has not happened; the last one is {last}",
             cursor.number
         );
-        return Err(Failure::new(ProblemKind::CursorAhead, detail));
+        return Err(ErrorResponse::new(ProblemKind::CursorAhead, detail));
     }
     let stream = unfold(reader, |mut reader| async {
         let bytes = reader.next().await?;
@@ -94,7 +94,7 @@ impl Reader {
         coordinator: Arc<Coordinator>,
         budget: ResponseBudget,
         cursor: Cursor,
-    ) -> Result<Reader, Failure> {
+    ) -> Result<Reader, ErrorResponse> {
         // Before the journal is read, so that no event is lost between the two.
         let broadcast = coordinator.subscribe();
         // Counted before the check, so that simultaneous readers cannot exceed the limit. A refused
@@ -110,7 +110,7 @@ impl Reader {
         if others < MAX_READERS {
             Ok(reader)
         } else {
-            Err(Failure::new(
+            Err(ErrorResponse::new(
                 ProblemKind::TooManyReaders,
                 format!("{MAX_READERS} readers follow the events already; try again later"),
             ))
@@ -148,7 +148,7 @@ impl Reader {
     }
 
     /// A part of the missed events.
-    async fn catch_up(&mut self) -> Result<Bytes, Failure> {
+    async fn catch_up(&mut self) -> Result<Bytes, ErrorResponse> {
         let share = self.budget.share(PART_SHARE_BYTES).await?;
         // From the event of the cursor on, if some of its public events may not have been sent.
         let all_sent = self.cursor.part == u64::MAX;
@@ -195,6 +195,7 @@ fn after_all_of(number: u64) -> Cursor {
 mod tests {
     use super::*;
     use crate::journal::store::JournalPlace;
+    use crate::test_folder::test_folder;
     use naschain_consensus::Event;
     use naschain_core::MacroSpace;
     use naschain_run::{DataSpec, RunSpec};
@@ -226,8 +227,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_that_sleeps_through_more_than_is_buffered_misses_nothing() {
-        let dir = std::env::temp_dir().join(format!("naschain-lag-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
+        let dir = test_folder("lag");
         let coordinator = Coordinator::open(JournalPlace::of_run(&dir), spec())
             .await
             .unwrap();

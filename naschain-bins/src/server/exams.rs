@@ -18,7 +18,7 @@ use crate::random::random_bytes;
 use crate::server::limits::{NetworkLimit, NetworkPermit};
 use crate::server::passes::Passes;
 use crate::server::pauses::Pauses;
-use crate::server::problem::Failure;
+use crate::server::problem::ErrorResponse;
 use naschain_run::{Exam, ProblemKind, RunSpec};
 
 /// Maximum number of results that wait to be judged, so that a miner has its answer within a minute.
@@ -34,7 +34,7 @@ pub struct Exams {
     options: Options,
     /// Makes examinations unpredictable.
     secret: [u8; 32],
-    state: Mutex<State>,
+    state: Mutex<ExamState>,
     /// One examination is trained at a time, so that they take at most one core.
     turn: Semaphore,
     waiting: Arc<Semaphore>,
@@ -42,7 +42,7 @@ pub struct Exams {
 }
 
 #[derive(Default)]
-struct State {
+struct ExamState {
     passes: Passes,
     /// Candidates whose result waits to be judged: one result each.
     judging: BTreeSet<MinerId>,
@@ -53,7 +53,7 @@ impl Exams {
     /// Examinations of this run, trained on this data.
     ///
     /// # Errors
-    /// Where the system gives no random numbers.
+    /// If the operating system provides no random numbers.
     pub fn new(spec: RunSpec, dataset: Arc<Dataset>, options: Options) -> Result<Exams> {
         Ok(Exams {
             spec,
@@ -78,7 +78,7 @@ impl Exams {
     }
 
     /// The examination of a hotkey, always the same until the hotkey has passed it and joined.
-    pub fn offer(&self, miner: &MinerId, from: Option<IpAddr>) -> Result<Exam, Failure> {
+    pub fn offer(&self, miner: &MinerId, from: Option<IpAddr>) -> Result<Exam, ErrorResponse> {
         let state = self.state();
         state.pauses.check(from)?;
         let number = self.number(&state, miner);
@@ -88,7 +88,7 @@ impl Exams {
 
     /// The number of the examination of a hotkey, from which all of it follows. Unpredictable for
     /// those who do not know the secret.
-    fn number(&self, state: &State, miner: &MinerId) -> u64 {
+    fn number(&self, state: &ExamState, miner: &MinerId) -> u64 {
         let mut hasher = blake3::Hasher::new_keyed(&self.secret);
         let joins = state.passes.joins(miner);
         hasher.update(&joins.to_le_bytes());
@@ -99,9 +99,9 @@ impl Exams {
         u64::from_le_bytes(first) >> 11
     }
 
-    fn draw(&self, number: u64) -> Result<Exam, Failure> {
+    fn draw(&self, number: u64) -> Result<Exam, ErrorResponse> {
         Exam::draw(&self.spec, number, &self.secret)
-            .map_err(|error| Failure::new(ProblemKind::ExamFailed, error.to_string()))
+            .map_err(|error| ErrorResponse::new(ProblemKind::ExamFailed, error.to_string()))
     }
 
     /// Judges the result of an examination by training it here.
@@ -111,7 +111,7 @@ impl Exams {
         number: u64,
         digest: Digest,
         from: Option<IpAddr>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ErrorResponse> {
         let network = self.enter(from)?;
         let waiting = self.waiting.clone().try_acquire_owned();
         let waiting = waiting.map_err(|_| busy())?;
@@ -132,14 +132,14 @@ impl Exams {
 
     /// A place for a result from this address among those that wait; none is needed on this
     /// machine.
-    fn enter(&self, from: Option<IpAddr>) -> Result<Option<NetworkPermit>, Failure> {
+    fn enter(&self, from: Option<IpAddr>) -> Result<Option<NetworkPermit>, ErrorResponse> {
         let Some(address) = from else {
             return Ok(None);
         };
         let place = self.waiting_by_network.enter(address);
         place.map(Some).ok_or_else(|| {
             too_many(format!(
-                "{MAX_WAITING_PER_NETWORK} results from the network of {address} wait to be judged, which is the maximum; send this one again later"
+                "{MAX_WAITING_PER_NETWORK} results from the IP network of {address} are waiting to be judged, the maximum; send this one again later"
             ))
         })
     }
@@ -151,12 +151,12 @@ impl Exams {
         miner: &MinerId,
         number: u64,
         from: Option<IpAddr>,
-    ) -> Result<Option<Exam>, Failure> {
+    ) -> Result<Option<Exam>, ErrorResponse> {
         let mut state = self.state();
         state.pauses.check(from)?;
         if number != self.number(&state, miner) {
             let detail = format!("{miner} has no examination {number}; join to get one");
-            return Err(Failure::new(ProblemKind::ExamFailed, detail));
+            return Err(ErrorResponse::new(ProblemKind::ExamFailed, detail));
         }
         if state.passes.has_unused(miner) {
             return Ok(None);
@@ -174,7 +174,7 @@ impl Exams {
         exam: Exam,
         digest: Digest,
         from: Option<IpAddr>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ErrorResponse> {
         let _turn = self.turn.acquire().await.map_err(|_| busy())?;
         // Another result from this address may have been wrong meanwhile.
         self.state().pauses.check(from)?;
@@ -197,7 +197,7 @@ impl Exams {
         let detail = format!(
             "the digest of examination {number} is {digest}, which is wrong; run `miner selftest` to check this machine"
         );
-        Err(Failure::new(ProblemKind::ExamFailed, detail))
+        Err(ErrorResponse::new(ProblemKind::ExamFailed, detail))
     }
 
     fn train(&self, exam: &Exam) -> Result<Digest> {
@@ -206,17 +206,17 @@ impl Exams {
     }
 
     /// Ignores poisoning: no update can be left incomplete by a panic.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ExamState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn busy() -> Failure {
+fn busy() -> ErrorResponse {
     too_many("too many examinations are waiting; send the result again".to_owned())
 }
 
-fn too_many(detail: String) -> Failure {
-    let mut failure = Failure::new(ProblemKind::TooManyRequests, detail);
+fn too_many(detail: String) -> ErrorResponse {
+    let mut failure = ErrorResponse::new(ProblemKind::TooManyRequests, detail);
     failure.retry_after_seconds = Some(5);
     failure
 }

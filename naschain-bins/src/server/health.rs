@@ -1,7 +1,5 @@
 //! Endpoints for operators: health and metrics.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
@@ -9,19 +7,17 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::clock;
-use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::Unavailable;
+use crate::server::app::CoordinatorState;
 use crate::server::budget::ResponseBudget;
-use crate::server::problem::Failure;
+use crate::server::problem::ErrorResponse;
 
 /// Share of the response budget for the metrics.
 const METRICS_SHARE_BYTES: usize = 64 * 1024;
 
-type App = State<Arc<Coordinator>>;
-
 /// `GET /healthz`: 200 with `ok` from the genomaster that leads; otherwise 503 with `standby`,
 /// `closing` or the error of the journal, so that a proxy sends requests only to the leader.
-pub(crate) async fn healthz(State(coordinator): App) -> Response {
+pub(crate) async fn healthz(State(coordinator): CoordinatorState) -> Response {
     match coordinator.unavailable() {
         None => "ok\n".into_response(),
         Some(unavailable) => {
@@ -37,9 +33,9 @@ pub(crate) async fn healthz(State(coordinator): App) -> Response {
 
 /// `GET /metrics`, in the text format of Prometheus.
 pub(crate) async fn metrics(
-    State(coordinator): App,
+    State(coordinator): CoordinatorState,
     State(budget): State<ResponseBudget>,
-) -> Result<Response, Failure> {
+) -> Result<Response, ErrorResponse> {
     let share = budget.share(METRICS_SHARE_BYTES).await?;
     // One request at a time locks the state, so that many do not delay the writing task. Readers of
     // the journal take turns of their own: monitoring does not wait for them.
@@ -55,18 +51,22 @@ pub(crate) async fn metrics(
 /// Middleware: rejects requests while this genomaster does not lead, because its state may be
 /// stale.
 pub(crate) async fn only_leading(
-    State(coordinator): App,
+    State(coordinator): CoordinatorState,
     request: Request,
     next: Next,
 ) -> Response {
     match coordinator.unavailable() {
         None => next.run(request).await,
-        Some(unavailable) => Failure::unavailable(&unavailable).into_response(),
+        Some(unavailable) => ErrorResponse::unavailable(&unavailable).into_response(),
     }
 }
 
 /// Counts requests and how long they took.
-pub(crate) async fn measure(State(coordinator): App, request: Request, next: Next) -> Response {
+pub(crate) async fn measure(
+    State(coordinator): CoordinatorState,
+    request: Request,
+    next: Next,
+) -> Response {
     let began = clock::now();
     let path = request.extensions().get::<MatchedPath>();
     // Paths that match no route share one label, because clients can invent any number of them.

@@ -32,7 +32,7 @@ use tokio::sync::Mutex;
 
 use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::{CallError, Unavailable};
-use crate::server::app::{App, Reply, Shared};
+use crate::server::app::{App, CoordinatorState, Reply};
 use crate::server::auth::{Authenticator, Caller};
 use crate::server::budget::ResponseBudget;
 use crate::server::events::events;
@@ -41,7 +41,7 @@ use crate::server::legacy::Legacy;
 use crate::server::legacy::message::refusals_as_messages;
 use crate::server::limits::{MAX_BODY_BYTES, NetworkLimit};
 use crate::server::pages::{MAX_READS_PER_NETWORK, ended_jobs, front, journal, limit_reads};
-use crate::server::problem::Failure;
+use crate::server::problem::ErrorResponse;
 use naschain_run::{
     ExamRequest, HeartbeatRequest, HistoryChain, Identity, JobReply, JobRequest, JoinRequest,
     LeaveRequest, ProblemKind, RequestRules, ResultRequest, RunSpec, lease_in_path,
@@ -86,10 +86,10 @@ pub fn router(
         .route_layer(from_fn_with_state(auth, auth::check_limits));
     let all = signed
         .merge(open)
-        .fallback(|| async { Failure::new(ProblemKind::NotFound, "there is no such path") })
+        .fallback(|| async { ErrorResponse::new(ProblemKind::NotFound, "there is no such path") })
         .method_not_allowed_fallback(|| async {
             let detail = "this path does not support this method";
-            Failure::new(ProblemKind::MethodNotAllowed, detail)
+            ErrorResponse::new(ProblemKind::MethodNotAllowed, detail)
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
     let all = if has_legacy {
@@ -148,7 +148,7 @@ async fn index(State(app): State<App>) -> String {
          /v1/run      settings of the run (*)\n\
          /v1/front    the best networks so far (*)\n\
          /v1/journal  the events of the run, which anybody can audit\n\
-         /v1/events   the same as they happen\n\
+         /v1/events   the same events as a live stream\n\
          /healthz     whether this genomaster leads and writes\n\
          /metrics     figures for Prometheus\n\n\
          (*) signed requests only, in a signed run without --open-reads\n\n\
@@ -164,7 +164,7 @@ async fn identity(State(app): State<App>) -> Json<Identity> {
     })
 }
 
-async fn run(State(coordinator): Shared) -> Json<RunSpec> {
+async fn run(State(coordinator): CoordinatorState) -> Json<RunSpec> {
     Json(coordinator.spec().clone())
 }
 
@@ -214,7 +214,7 @@ async fn exam(
     check_run(Some(request.run), &caller, app.coordinator.request_rules())?;
     let Some(exams) = app.auth.exams() else {
         let detail = "no entrance examination is required; send POST /v1/join";
-        return Err(Failure::new(ProblemKind::NotFound, detail));
+        return Err(ErrorResponse::new(ProblemKind::NotFound, detail));
     };
     app.coordinator.use_unjournaled(caller.proof).await?;
     let ExamRequest {
@@ -228,7 +228,7 @@ async fn exam(
 }
 
 async fn leave(
-    State(coordinator): Shared,
+    State(coordinator): CoordinatorState,
     Extension(caller): Extension<Caller>,
     Body(request): Body<LeaveRequest>,
 ) -> Reply<StatusCode> {
@@ -263,7 +263,7 @@ async fn jobs(
 }
 
 async fn heartbeat(
-    State(coordinator): Shared,
+    State(coordinator): CoordinatorState,
     Extension(caller): Extension<Caller>,
     uri: Uri,
     Body(request): Body<HeartbeatRequest>,
@@ -278,7 +278,7 @@ async fn heartbeat(
 }
 
 async fn result(
-    State(coordinator): Shared,
+    State(coordinator): CoordinatorState,
     Extension(caller): Extension<Caller>,
     uri: Uri,
     Body(request): Body<ResultRequest>,
@@ -302,11 +302,11 @@ fn check_run(named: Option<Digest>, caller: &Caller, rules: RequestRules) -> Rep
     match named {
         Some(other) if other != run => {
             let detail = format!("the request is for run {other}; this genomaster has run {run}");
-            Err(Failure::new(ProblemKind::WrongRun, detail))
+            Err(ErrorResponse::new(ProblemKind::WrongRun, detail))
         }
         None if caller.is_signed() && rules.must_name_run => {
             let detail = format!("a signed request must name its run: \"run\": \"{run}\"");
-            Err(Failure::new(ProblemKind::WrongData, detail))
+            Err(ErrorResponse::new(ProblemKind::WrongData, detail))
         }
         _ => Ok(()),
     }
@@ -318,7 +318,7 @@ fn lease_id(uri: &Uri) -> Reply<LeaseId> {
             "{} names no lease: its number must be plain decimal, as in /v1/leases/7/result",
             uri.path()
         );
-        Failure::new(ProblemKind::BadPath, detail)
+        ErrorResponse::new(ProblemKind::BadPath, detail)
     })
 }
 
@@ -326,9 +326,12 @@ fn lease_id(uri: &Uri) -> Reply<LeaseId> {
 struct Body<T>(T);
 
 impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> {
-    type Rejection = Failure;
+    type Rejection = ErrorResponse;
 
-    async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, Failure> {
+    async fn from_request(
+        request: axum::extract::Request,
+        state: &S,
+    ) -> Result<Self, ErrorResponse> {
         match Json::<T>::from_request(request, state).await {
             Ok(Json(body)) => Ok(Body(body)),
             Err(rejection) => {
@@ -338,7 +341,7 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> 
                     | JsonRejection::MissingJsonContentType(_) => ProblemKind::NotJson,
                     _ => ProblemKind::BadBody,
                 };
-                let failure = Failure::new(kind, rejection.body_text());
+                let failure = ErrorResponse::new(kind, rejection.body_text());
                 Err(failure.with_status(rejection.status()))
             }
         }

@@ -19,12 +19,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::coordinator::Coordinator;
-use crate::coordinator::pages::{PART_BYTES, Part};
+use crate::coordinator::pages::{JournalPart, PART_BYTES};
 use crate::server::app::{App, Reply};
 use crate::server::auth::RemoteAddress;
 use crate::server::budget::{ResponseBudget, Share};
 use crate::server::limits::NetworkLimit;
-use crate::server::problem::Failure;
+use crate::server::problem::ErrorResponse;
 use naschain_run::{EndedJob, EndedJobs, Entry, FrontEntry, HistoryHead, ProblemKind, RunState};
 
 /// Maximum number of jobs per page.
@@ -52,7 +52,8 @@ pub(super) struct After {
 type AfterQuery = Result<Query<After>, QueryRejection>;
 
 fn after(query: AfterQuery) -> Reply<usize> {
-    let wrong = |error: QueryRejection| Failure::new(ProblemKind::BadQuery, error.body_text());
+    let wrong =
+        |error: QueryRejection| ErrorResponse::new(ProblemKind::BadQuery, error.body_text());
     Ok(query.map_err(wrong)?.0.after)
 }
 
@@ -79,11 +80,11 @@ pub(super) async fn limit_reads(
     })
 }
 
-fn too_many_reads(address: IpAddr) -> Failure {
+fn too_many_reads(address: IpAddr) -> ErrorResponse {
     let detail = format!(
-        "{address} reads {MAX_READS_PER_NETWORK} responses already; wait until one of them ends"
+        "{address} is already reading {MAX_READS_PER_NETWORK} responses; wait until one has ended"
     );
-    Failure::new(ProblemKind::TooManyReaders, detail)
+    ErrorResponse::new(ProblemKind::TooManyReaders, detail)
 }
 
 pub(super) async fn ended_jobs(State(app): State<App>, query: AfterQuery) -> Reply<Response> {
@@ -217,7 +218,7 @@ struct Page {
 }
 
 impl Page {
-    async fn read(&self) -> Reply<(Share, Part<Entry>)> {
+    async fn read(&self) -> Reply<(Share, JournalPart<Entry>)> {
         let share = self.budget.share(PART_SHARE_BYTES).await?;
         let limit = MAX_ENTRIES - self.entries;
         Ok((
@@ -241,7 +242,7 @@ impl Page {
         Some(format!("],\"last\":{after}}}").into())
     }
 
-    fn text(&mut self, share: Share, part: Part<Entry>) -> Bytes {
+    fn text(&mut self, share: Share, part: JournalPart<Entry>) -> Bytes {
         let mut text = Vec::new();
         if self.entries == 0 {
             text.extend_from_slice(b"{\"entries\":[");
@@ -282,6 +283,7 @@ mod tests {
     use crate::server::access::Access;
     use crate::server::auth::Authenticator;
     use crate::server::legacy::Legacy;
+    use crate::test_folder::test_folder;
     use naschain_run::{DataSpec, RunSpec};
     use naschain_train::Dataset;
     use tower::ServiceExt;
@@ -290,8 +292,7 @@ mod tests {
     /// waited for all of them.
     #[tokio::test]
     async fn readers_of_the_state_take_turns() {
-        let dir = std::env::temp_dir().join(format!("naschain-turns-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
+        let dir = test_folder("turns");
         let digits = Dataset::digits();
         let space = naschain_core::MacroSpace {
             phases: 2,

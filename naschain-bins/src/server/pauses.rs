@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::server::problem::Failure;
+use crate::server::problem::ErrorResponse;
 use naschain_run::ProblemKind;
 
 /// Number of pauses above which those that are over are forgotten.
@@ -26,7 +26,7 @@ struct Pause {
 
 impl Pauses {
     /// An error while the pause of an address lasts.
-    pub(super) fn check(&self, from: Option<IpAddr>) -> Result<(), Failure> {
+    pub(super) fn check(&self, from: Option<IpAddr>) -> Result<(), ErrorResponse> {
         let pause = self.0.get(&from);
         let left = pause.map_or(Duration::ZERO, |pause| {
             pause.until.saturating_duration_since(clock::now())
@@ -38,7 +38,7 @@ impl Pauses {
         let detail = format!(
             "an entrance examination from this address was failed; the next one is possible in {seconds} s"
         );
-        let mut failure = Failure::new(ProblemKind::TooManyRequests, detail);
+        let mut failure = ErrorResponse::new(ProblemKind::TooManyRequests, detail);
         failure.retry_after_seconds = Some(seconds);
         Err(failure)
     }

@@ -5,22 +5,23 @@ use axum::response::{IntoResponse, Response};
 use naschain_consensus::Rejected;
 
 use crate::coordinator::call_error::{CallError, Unavailable};
+use naschain_identity::AuthError;
 use naschain_run::{Problem, ProblemKind};
 
 /// An error response.
 #[derive(Debug)]
-pub struct Failure {
+pub struct ErrorResponse {
     problem: Problem,
     /// Value of `Retry-After`, if any.
     pub retry_after_seconds: Option<u64>,
 }
 
-impl Failure {
+impl ErrorResponse {
     /// An error of this kind, with its status. A 503 gets a `Retry-After` of one second, which is
     /// about what a standby needs to become leader.
-    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Failure {
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> ErrorResponse {
         let status = kind.status();
-        Failure {
+        ErrorResponse {
             problem: Problem {
                 kind,
                 status,
@@ -31,19 +32,19 @@ impl Failure {
     }
 
     /// The same error with another status.
-    pub(crate) fn with_status(mut self, status: StatusCode) -> Failure {
+    pub(crate) fn with_status(mut self, status: StatusCode) -> ErrorResponse {
         self.problem.status = status.as_u16();
         self
     }
 
     /// The error for calls that cannot be served now.
-    pub(crate) fn unavailable(unavailable: &Unavailable) -> Failure {
+    pub(crate) fn unavailable(unavailable: &Unavailable) -> ErrorResponse {
         let kind = match unavailable {
             Unavailable::Standby => ProblemKind::Standby,
             Unavailable::Journal(_) => ProblemKind::JournalTrouble,
             Unavailable::Closing => ProblemKind::Closing,
         };
-        Failure::new(kind, unavailable.to_string())
+        ErrorResponse::new(kind, unavailable.to_string())
     }
 
     /// The HTTP status.
@@ -58,7 +59,7 @@ impl Failure {
     }
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
         let status = self.status();
         let headers = [(header::CONTENT_TYPE, "application/problem+json")];
@@ -72,8 +73,14 @@ impl IntoResponse for Failure {
     }
 }
 
-impl From<CallError> for Failure {
-    fn from(error: CallError) -> Failure {
+impl From<AuthError> for ErrorResponse {
+    fn from(error: AuthError) -> ErrorResponse {
+        ErrorResponse::new(ProblemKind::from(&error), error.to_string())
+    }
+}
+
+impl From<CallError> for ErrorResponse {
+    fn from(error: CallError) -> ErrorResponse {
         // A rejection has a kind of its own only if clients react to it differently.
         let kind = match &error {
             CallError::Rejected(Rejected::UnknownMiner { .. }) => ProblemKind::UnknownMiner,
@@ -86,13 +93,14 @@ impl From<CallError> for Failure {
             CallError::Auth(error) => ProblemKind::from(error),
             CallError::Proof(_) => ProblemKind::WrongData,
             CallError::JoinsTooOften { wait_s, .. } => {
-                let mut failure = Failure::new(ProblemKind::TooManyRequests, error.to_string());
+                let mut failure =
+                    ErrorResponse::new(ProblemKind::TooManyRequests, error.to_string());
                 failure.retry_after_seconds = Some(*wait_s);
                 return failure;
             }
             CallError::TooManyMiners { .. } => ProblemKind::TooManyMiners,
-            CallError::Unavailable(unavailable) => return Failure::unavailable(unavailable),
+            CallError::Unavailable(unavailable) => return ErrorResponse::unavailable(unavailable),
         };
-        Failure::new(kind, error.to_string())
+        ErrorResponse::new(kind, error.to_string())
     }
 }

@@ -11,7 +11,7 @@ use naschain_run::EpochWeights;
 use tokio::task::JoinHandle;
 
 use crate::cli::chain_args::ChainArgs;
-use crate::validator::chain_scores::{ChainScores, Weights};
+use crate::validator::chain_scores::{ChainScores, ChainWeights};
 use crate::validator::state_folder::StateFolder;
 
 /// Longest pause after an error.
@@ -172,13 +172,13 @@ impl ChainLoop {
             scores.weights(metagraph)?
         };
         let weights = match weights {
-            Weights::Due(weights) => weights,
-            Weights::TooFew(error) => {
+            ChainWeights::Due(weights) => weights,
+            ChainWeights::TooFew(error) => {
                 tracing::warn!("no weights are set at this block: {error}");
                 self.shown_until = block + metagraph.schedule.period();
                 return Ok(());
             }
-            Weights::Refused(reason) => {
+            ChainWeights::Refused(reason) => {
                 if self.refused.as_ref() != Some(&reason) {
                     tracing::warn!("no weights are set from block {block} on: {reason}");
                     self.refused = Some(reason);

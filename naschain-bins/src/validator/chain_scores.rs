@@ -11,7 +11,7 @@ use naschain_identity::ss58;
 use naschain_run::EpochWeights;
 use serde::{Deserialize, Serialize};
 
-use crate::journal::run_folder::write_whole;
+use crate::files::write_whole;
 
 /// The scores of all hotkeys that ever earned something, in a file, and whether they may be used.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct ChainScores {
 
 /// What the scores give for a subnet.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Weights {
+pub(crate) enum ChainWeights {
     /// Weights by uid.
     Due(Vec<(u16, u16)>),
     /// Too few of the registered hotkeys have a score.
@@ -112,7 +112,7 @@ impl ChainScores {
     }
 
     /// The weights of the hotkeys that are registered.
-    pub(crate) fn weights(&self, metagraph: &Metagraph) -> Result<Weights> {
+    pub(crate) fn weights(&self, metagraph: &Metagraph) -> Result<ChainWeights> {
         let mut limits = WeightLimits::default();
         limits.min_weights = usize::from(metagraph.min_weights).max(1);
         limits.max_share_u16 = metagraph.max_weight;
@@ -120,9 +120,9 @@ impl ChainScores {
     }
 
     /// The weights of these hotkeys, whose places are their uids.
-    fn weights_of(&self, hotkeys: &[[u8; 32]], limits: &WeightLimits) -> Result<Weights> {
+    fn weights_of(&self, hotkeys: &[[u8; 32]], limits: &WeightLimits) -> Result<ChainWeights> {
         if let Some(refusal) = &self.refusal {
-            return Ok(Weights::Refused(refusal.clone()));
+            return Ok(ChainWeights::Refused(refusal.clone()));
         }
         let scores = self.stored.now.scores();
         let score = |key: &[u8; 32]| {
@@ -133,20 +133,21 @@ impl ChainScores {
         let by_uid: Vec<f32> = hotkeys.iter().map(score).collect();
         let weights = match weights_v11(&by_uid, limits) {
             Err(error @ (Error::AllWeightsZero { .. } | Error::TooFewWeights { .. })) => {
-                return Ok(Weights::TooFew(error));
+                return Ok(ChainWeights::TooFew(error));
             }
             result => result?,
         };
         let uid = |index| u16::try_from(index).context("a uid is above 65535");
         let weights = weights.into_iter();
         let weights = weights.map(|(index, weight)| Ok((uid(index)?, weight)));
-        weights.collect::<Result<_>>().map(Weights::Due)
+        weights.collect::<Result<_>>().map(ChainWeights::Due)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_folder::test_folder;
     use std::collections::BTreeMap;
 
     const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
@@ -167,9 +168,8 @@ mod tests {
 
     #[test]
     fn scores_go_on_across_runs_and_restarts_and_absence_never_improves_one() {
-        let name = format!("naschain-chain-scores-{}.json", std::process::id());
-        let file = std::env::temp_dir().join(name);
-        let _ = std::fs::remove_file(&file);
+        let dir = test_folder("chain-scores");
+        let file = dir.join("scores.json");
         let (first, second) = (Digest([1; 32]), Digest([2; 32]));
         let mut scores = ChainScores::open(file.clone()).unwrap();
         let score = |scores: &ChainScores, name: &str| {
@@ -199,15 +199,13 @@ mod tests {
             .update(first, &[epoch(first, 1, &[(ALICE, 1.0)])])
             .unwrap();
         assert_eq!(scores.stored, before);
-        std::fs::remove_file(file).unwrap();
+        std::fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
     fn scores_are_not_used_before_the_genomaster_is_trusted_and_while_it_is_not() {
-        let name = format!("naschain-chain-refusal-{}.json", std::process::id());
-        let file = std::env::temp_dir().join(name);
-        let _ = std::fs::remove_file(&file);
-        let mut scores = ChainScores::open(file.clone()).unwrap();
+        let dir = test_folder("chain-refusal");
+        let mut scores = ChainScores::open(dir.join("scores.json")).unwrap();
         let run = Digest([1; 32]);
         scores
             .update(run, &[epoch(run, 1, &[(ALICE, 0.5)])])
@@ -215,12 +213,12 @@ mod tests {
         let limits = WeightLimits::default();
         let hotkeys = [BOB, ALICE].map(|address| ss58::decode(address).unwrap());
         let weights = |scores: &ChainScores| scores.weights_of(&hotkeys, &limits).unwrap();
-        assert!(matches!(weights(&scores), Weights::Refused(_)));
+        assert!(matches!(weights(&scores), ChainWeights::Refused(_)));
         scores.refuse(None);
-        assert_eq!(weights(&scores), Weights::Due(vec![(1, 65_535)]));
+        assert_eq!(weights(&scores), ChainWeights::Due(vec![(1, 65_535)]));
         let reason = "the genomaster has signed two histories";
         scores.refuse(Some(reason.to_owned()));
-        assert_eq!(weights(&scores), Weights::Refused(reason.to_owned()));
-        std::fs::remove_file(file).unwrap();
+        assert_eq!(weights(&scores), ChainWeights::Refused(reason.to_owned()));
+        std::fs::remove_dir_all(dir).unwrap();
     }
 }

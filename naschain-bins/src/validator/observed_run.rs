@@ -169,7 +169,9 @@ impl ObservedRun {
         let genomaster = self.genomaster.as_deref();
         let problem = match head {
             Some(head) => self.chain.problem(head, genomaster),
-            None => genomaster.map(|_| "the genomaster signs no head of its history".to_owned()),
+            None => {
+                genomaster.map(|_| "the genomaster did not sign the head of its history".to_owned())
+            }
         };
         let is_right = problem.is_none();
         let problem = problem.or_else(|| self.rewritten());
@@ -285,7 +287,7 @@ impl ObservedRun {
             run: self.spec.digest(),
             genomaster: self.genomaster.clone(),
             events: number,
-            events_link: hash,
+            events_hash: hash,
             jobs,
             jobs_hash: self.chain.hash_at(jobs).unwrap_or(self.spec.digest()),
             heads: self.heads.clone(),

@@ -10,7 +10,7 @@ use naschain_run::{EndedJob, RunSpec, Sample, SampleSecret};
 use naschain_train::{Error, Options, train};
 use serde::Serialize;
 
-use crate::cli::data_args::KEEP_MIB;
+use crate::dataset::KEEP_MIB;
 use crate::journal::run_folder::{check_data, versions};
 use crate::miner::dataset_cache::DatasetCache;
 

@@ -11,7 +11,7 @@ use naschain_run::{Equivocation, JournalHead, SampleSecret, SignedHead};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::journal::run_folder::write_whole;
+use crate::files::write_whole;
 use crate::random::random_bytes;
 
 /// Addresses of genomasters by URL.
@@ -33,7 +33,8 @@ pub(crate) struct RunRecord {
     /// Number of verified events of the journal.
     pub events: u64,
     /// The hash of the last one.
-    pub events_link: Digest,
+    #[serde(rename = "events_link")]
+    pub events_hash: Digest,
     /// Number of ended jobs.
     #[serde(rename = "batches")]
     pub jobs: usize,
@@ -51,7 +52,7 @@ impl RunRecord {
     pub(crate) fn journal(&self) -> JournalHead {
         JournalHead {
             number: self.events,
-            hash: self.events_link,
+            hash: self.events_hash,
         }
     }
 }
@@ -218,12 +219,10 @@ fn write(file: &Path, content: &impl Serialize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_folder::test_folder;
 
     fn folder(test: &str) -> StateFolder {
-        let name = format!("naschain-state-{test}-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        let _ = std::fs::remove_dir_all(&path);
-        StateFolder::open(path).unwrap()
+        StateFolder::open(test_folder(&format!("state-{test}"))).unwrap()
     }
 
     #[test]

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use naschain_core::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::journal::run_folder::write_whole;
+use crate::files::write_whole;
 use crate::validator::uids::Uids;
 use naschain_run::EpochWeights;
 
@@ -107,11 +107,12 @@ impl WeightFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_folder::test_folder;
     use crate::validator::uids::tests::{ALICE, epoch};
 
     #[tokio::test]
     async fn each_epoch_or_only_the_latest_is_written() {
-        let dir = std::env::temp_dir().join(format!("naschain-chain-{}", std::process::id()));
+        let dir = test_folder("weight-files");
         let uids = Uids::parse(&format!("{ALICE} 12")).unwrap();
         let uids = uids.with_legacy(true);
         let folder = WeightFiles::new(&dir.join("all"), uids.clone()).unwrap();

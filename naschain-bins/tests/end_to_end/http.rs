@@ -87,7 +87,7 @@ fn every_refusal_is_a_problem_document_with_the_reason() {
             "/v1/events?after=x",
             "",
             400,
-            "no place in the event stream",
+            "not a position in the event stream",
         ),
         ("GET", "/v1/events?after=9.1", "", 409, "has not happened"),
         (

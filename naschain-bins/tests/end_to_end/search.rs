@@ -252,7 +252,7 @@ fn a_higher_memory_limit_trains_the_networks_that_failed() {
     assert!(failed.join("history.jsonl").exists() && !failed.join("earlier-1").exists());
     let printed = succeeded(search(&failed, &[]).output().unwrap());
     assert!(
-        printed.contains("12 networks that failed for lack of memory fit now"),
+        printed.contains("12 networks that failed for lack of memory now fit"),
         "{printed}"
     );
     assert_eq!(judged(&failed), judged(&whole));

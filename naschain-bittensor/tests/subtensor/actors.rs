@@ -205,12 +205,7 @@ impl Subnet {
             .nonce(&self.runtime, &key(signer), at.hash)
             .await
             .unwrap();
-        SigningTerms {
-            genesis: self.client.genesis().unwrap(),
-            block: at.number,
-            block_hash: at.hash,
-            nonce,
-        }
+        SigningTerms::new(self.client.genesis().unwrap(), at.number, at.hash, nonce)
     }
 
     /// Sends calls, makes one block with all of them, and returns the names of their errors.

@@ -3,7 +3,7 @@
 use naschain_core::{Purpose, Stream};
 
 use super::JobBoard;
-use super::job::{Job, Seat};
+use super::job::{OpenJob, Seat};
 use super::jobs::JobRef;
 use super::roster::OwnerIndex;
 use crate::{Action, JobId, MinerId, Verdict};
@@ -11,7 +11,7 @@ use crate::{Action, JobId, MinerId, Verdict};
 impl JobBoard {
     pub(super) fn open(&mut self, id: JobId, flops: u64, actions: &mut Vec<Action>) {
         self.used_ids.insert(id);
-        let job = self.jobs.insert(Job {
+        let job = self.jobs.insert(OpenJob {
             id,
             flops,
             round: 0,
@@ -55,10 +55,10 @@ impl JobBoard {
         let mut holders: Vec<OwnerIndex> = held.map(|miner| self.roster[miner].owner).collect();
         let mut names = Vec::with_capacity(count - job.seats.len());
         job.seats.reserve_exact(count - job.seats.len());
-        for seat in job.seats.len()..count {
+        for number in job.seats.len()..count {
             let former = &job.former_owners;
             let excluded: Vec<OwnerIndex> = holders.iter().chain(former).copied().collect();
-            let is_disputed = job.round > 0 || seat >= self.rules.seats;
+            let is_disputed = job.round > 0 || number >= self.rules.seats;
             let mut drawn = None;
             if counts_disputes && is_disputed {
                 drawn = self.roster.draw_proven(stream, &excluded);
@@ -68,15 +68,15 @@ impl JobBoard {
             if !former.is_empty() {
                 drawn = drawn.or_else(|| self.roster.draw(stream, &holders, limited));
             }
-            let place = to.seat(seat);
+            let seat = to.seat(number);
             job.seats.push(match drawn {
                 Some(to) => {
                     holders.push(self.roster[to].owner);
-                    self.roster.assign(to, place, job.round, job.flops);
+                    self.roster.assign(to, seat, job.round, job.flops);
                     Seat::Assigned { to }
                 }
                 None => Seat::Open {
-                    ticket: self.open_seats.push(place),
+                    ticket: self.open_seats.push(seat),
                 },
             });
             names.push(drawn.map(|miner| self.roster.name(miner)));

@@ -28,15 +28,15 @@ impl JobBoard {
     /// for which none can be drawn stays open.
     pub(super) fn draw_open_seats(&mut self, actions: &mut Vec<Action>) {
         self.draw_at = None;
-        let open: Vec<SeatRef> = self.open_seats.from(0).map(|(_, place)| place).collect();
-        for place in open {
-            self.draw_open_seat(place, actions);
+        let open: Vec<SeatRef> = self.open_seats.from(0).map(|(_, seat)| seat).collect();
+        for seat in open {
+            self.draw_open_seat(seat, actions);
         }
     }
 
-    fn draw_open_seat(&mut self, place: SeatRef, actions: &mut Vec<Action>) {
-        let mut stream = self.seats_stream(place.job());
-        let Some(job) = self.jobs.get_mut(place.job()) else {
+    fn draw_open_seat(&mut self, seat: SeatRef, actions: &mut Vec<Action>) {
+        let mut stream = self.seats_stream(seat.job());
+        let Some(job) = self.jobs.get_mut(seat.job()) else {
             return;
         };
         let held = job.seats.iter().flat_map(Seat::holders);
@@ -49,13 +49,13 @@ impl JobBoard {
             return;
         };
         job.reassignments += 1;
-        self.open_seats.forget(&job.seats[place.seat()]);
-        job.seats[place.seat()] = Seat::Assigned { to };
-        self.roster.assign(to, place, job.round, job.flops);
-        self.renew_tickets(place);
+        self.open_seats.forget(&job.seats[seat.number()]);
+        job.seats[seat.number()] = Seat::Assigned { to };
+        self.roster.assign(to, seat, job.round, job.flops);
+        self.renew_tickets(seat);
         actions.push(Action::Reassigned {
-            job: place.id,
-            seat: place.seat(),
+            job: seat.id,
+            seat: seat.number(),
             miner: self.roster.name(to),
         });
     }

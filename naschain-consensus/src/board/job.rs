@@ -7,7 +7,7 @@ use crate::{JobId, LeaseId, Row};
 
 /// An open job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Job {
+pub(super) struct OpenJob {
     pub(super) id: JobId,
     pub(super) flops: u64,
     /// Counted from 0.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::job::Job;
+use super::job::OpenJob;
 use crate::JobId;
 
 /// The id of an open job and its slot, so that access needs no search.
@@ -15,11 +15,11 @@ pub(super) struct JobRef {
 }
 
 impl JobRef {
-    pub(super) fn seat(self, seat: usize) -> SeatRef {
+    pub(super) fn seat(self, number: usize) -> SeatRef {
         SeatRef {
             id: self.id,
             slot: self.slot,
-            seat: seat as u32,
+            seat: number as u32,
         }
     }
 }
@@ -40,7 +40,8 @@ impl SeatRef {
         }
     }
 
-    pub(super) fn seat(self) -> usize {
+    /// The seat, counted from 0.
+    pub(super) fn number(self) -> usize {
         self.seat as usize
     }
 }
@@ -49,46 +50,46 @@ impl SeatRef {
 /// again.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Jobs {
-    slots: Vec<Option<Box<Job>>>,
+    slots: Vec<Option<Box<OpenJob>>>,
     free: Vec<u32>,
     by_id: BTreeMap<JobId, u32>,
 }
 
 impl Jobs {
-    pub(super) fn insert(&mut self, job: Job) -> JobRef {
+    pub(super) fn insert(&mut self, job: OpenJob) -> JobRef {
         let id = job.id;
         let slot = self.free.pop().unwrap_or(self.slots.len() as u32);
         match self.slots.get_mut(slot as usize) {
-            Some(place) => *place = Some(Box::new(job)),
+            Some(free) => *free = Some(Box::new(job)),
             None => self.slots.push(Some(Box::new(job))),
         }
         self.by_id.insert(id, slot);
         JobRef { id, slot }
     }
 
-    pub(super) fn remove(&mut self, job: JobRef) -> Option<Box<Job>> {
+    pub(super) fn remove(&mut self, job: JobRef) -> Option<Box<OpenJob>> {
         self.get(job)?;
         self.by_id.remove(&job.id);
         self.free.push(job.slot);
         self.slots[job.slot as usize].take()
     }
 
-    pub(super) fn get(&self, job: JobRef) -> Option<&Job> {
+    pub(super) fn get(&self, job: JobRef) -> Option<&OpenJob> {
         let found = self.slots.get(job.slot as usize)?.as_deref();
         found.filter(|found| found.id == job.id)
     }
 
-    pub(super) fn get_mut(&mut self, job: JobRef) -> Option<&mut Job> {
+    pub(super) fn get_mut(&mut self, job: JobRef) -> Option<&mut OpenJob> {
         let found = self.slots.get_mut(job.slot as usize)?.as_deref_mut();
         found.filter(|found| found.id == job.id)
     }
 
-    pub(super) fn find(&self, id: JobId) -> Option<&Job> {
+    pub(super) fn find(&self, id: JobId) -> Option<&OpenJob> {
         let slot = *self.by_id.get(&id)?;
         self.get(JobRef { id, slot })
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Job> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &OpenJob> {
         self.slots.iter().flatten().map(Box::as_ref)
     }
 

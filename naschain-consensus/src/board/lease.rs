@@ -17,7 +17,8 @@ const FIRST_REQUEST_MS: u64 = 5_000;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Lease {
     pub(super) miner: MinerIndex,
-    pub(super) place: SeatRef,
+    #[serde(rename = "place")]
+    pub(super) seat: SeatRef,
     /// The size of the job.
     pub(super) flops: u64,
     pub(super) granted: Millis,
@@ -103,7 +104,7 @@ impl JobBoard {
     pub(super) fn grant(
         &mut self,
         miner: MinerIndex,
-        place: SeatRef,
+        seat: SeatRef,
         grant: Grant,
         actions: &mut Vec<Action>,
     ) {
@@ -119,7 +120,7 @@ impl JobBoard {
         let is_speculative = matches!(grant, Grant::Speculative { .. });
         let is_self_selected = is_speculative || matches!(grant, Grant::Stolen { .. });
         let Some(flops) = self.seat_worker(
-            place,
+            seat,
             Worker { miner, lease },
             is_speculative,
             is_self_selected,
@@ -135,7 +136,7 @@ impl JobBoard {
         self.estimated_ends.extend(estimate.map(|end| (end, lease)));
         let active = Lease {
             miner,
-            place,
+            seat,
             flops,
             granted: self.now,
             renewed: self.now,
@@ -159,8 +160,8 @@ impl JobBoard {
         }
         actions.push(Action::Leased {
             miner: self.roster.name(miner),
-            job: place.id,
-            seat: place.seat(),
+            job: seat.id,
+            seat: seat.number(),
             lease,
             expires,
             grant,
@@ -171,17 +172,17 @@ impl JobBoard {
     /// the size of the job.
     fn seat_worker(
         &mut self,
-        place: SeatRef,
+        seat: SeatRef,
         new: Worker,
         is_speculative: bool,
         is_self_selected: bool,
     ) -> Option<u64> {
-        let job = self.jobs.get_mut(place.job())?;
+        let job = self.jobs.get_mut(seat.job())?;
         job.self_selected += usize::from(is_self_selected);
         let flops = job.flops;
-        let seat = &mut job.seats[place.seat()];
+        let state = &mut job.seats[seat.number()];
         let mut lagging = None;
-        match seat {
+        match state {
             Seat::Leased {
                 worker,
                 speculative,
@@ -190,9 +191,9 @@ impl JobBoard {
                 lagging = Some(worker.lease);
             }
             _ => {
-                self.open_seats.forget(seat);
-                self.roster.unassign(seat, flops);
-                *seat = Seat::Leased {
+                self.open_seats.forget(state);
+                self.roster.unassign(state, flops);
+                *state = Seat::Leased {
                     worker: new,
                     speculative: None,
                 };
@@ -201,7 +202,7 @@ impl JobBoard {
         if let Some(lagging) = lagging {
             self.update_estimate(lagging);
         }
-        self.queue_stealable(place.job());
+        self.queue_stealable(seat.job());
         Some(flops)
     }
 
@@ -236,8 +237,8 @@ impl JobBoard {
         self.touch(ended.miner);
         actions.push(Action::Revoked {
             miner: self.roster.name(ended.miner),
-            job: ended.place.id,
-            seat: ended.place.seat(),
+            job: ended.seat.id,
+            seat: ended.seat.number(),
             lease,
             reason,
         });
@@ -307,8 +308,8 @@ impl JobBoard {
         };
         actions.push(Action::Expired {
             miner: self.roster.name(ended.miner),
-            job: ended.place.id,
-            seat: ended.place.seat(),
+            job: ended.seat.id,
+            seat: ended.seat.number(),
             lease,
             reason,
         });
@@ -356,8 +357,8 @@ impl JobBoard {
         let unclaimed = known
             .assigned
             .iter()
-            .filter(|(place, round)| self.is_assigned_to(*place, *round, miner));
-        let jobs: Vec<JobRef> = unclaimed.map(|(place, _)| place.job()).collect();
+            .filter(|(seat, round)| self.is_assigned_to(*seat, *round, miner));
+        let jobs: Vec<JobRef> = unclaimed.map(|(seat, _)| seat.job()).collect();
         if jobs.is_empty() {
             return;
         }
@@ -369,9 +370,9 @@ impl JobBoard {
 
     /// Reassigns the seats that are assigned to a miner and not started.
     pub(super) fn reassign_all(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
-        for (place, round) in std::mem::take(&mut self.roster[miner].assigned) {
-            if self.is_assigned_to(place, round, miner) {
-                self.reassign(place, actions);
+        for (seat, round) in std::mem::take(&mut self.roster[miner].assigned) {
+            if self.is_assigned_to(seat, round, miner) {
+                self.reassign(seat, actions);
             }
         }
     }

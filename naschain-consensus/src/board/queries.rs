@@ -1,20 +1,20 @@
 //! Read-only queries.
 
 use super::JobBoard;
-use super::job::{Job, Seat};
+use super::job::{OpenJob, Seat};
 use crate::{JobId, LeaseId, Millis, MinerId, NoWork};
 
 impl JobBoard {
     /// The job of an active lease, and the seat counted from 0.
     pub fn seat_of(&self, lease: LeaseId) -> Option<(JobId, usize)> {
         let active = self.leases.get(&lease)?;
-        Some((active.place.id, active.place.seat()))
+        Some((active.seat.id, active.seat.number()))
     }
 
     /// Every active lease with its miner and job, oldest first.
     pub fn leases(&self) -> impl Iterator<Item = (LeaseId, &MinerId, JobId)> {
         let leases = self.leases.iter();
-        leases.map(|(id, active)| (*id, &self.roster[active.miner].name, active.place.id))
+        leases.map(|(id, active)| (*id, &self.roster[active.miner].name, active.seat.id))
     }
 
     /// Every open job with the FLOPs of one training, and how much of it is done, in seats: an
@@ -25,7 +25,7 @@ impl JobBoard {
         jobs.map(|job| (job.id, job.flops, self.seats_done(job)))
     }
 
-    fn seats_done(&self, job: &Job) -> f64 {
+    fn seats_done(&self, job: &OpenJob) -> f64 {
         let fraction = |lease: &LeaseId| {
             let epoch = self.leases.get(lease).map_or(0, |active| active.epoch);
             f64::from(epoch.min(self.rules.epochs)) / f64::from(self.rules.epochs.max(1))
@@ -115,7 +115,7 @@ impl JobBoard {
         let known = &self.roster[index];
         let mut assigned = known.assigned.iter();
         let has_own = known.leases.len() >= known.capacity as usize
-            || assigned.any(|(place, round)| self.is_assigned_to(*place, *round, index));
+            || assigned.any(|(seat, round)| self.is_assigned_to(*seat, *round, index));
         // A back-off ends by itself, without an event.
         if !self.roster.is_present(index) || has_own || self.blocked_until(index).is_some() {
             return None;
@@ -134,7 +134,7 @@ impl JobBoard {
         if refusal.is_none() && may_take {
             return None;
         }
-        if self.draws_open_seats() && open().any(|(_, place)| self.may_hold(index, place)) {
+        if self.draws_open_seats() && open().any(|(_, seat)| self.may_hold(index, seat)) {
             // Once a draw is scheduled, further requests change nothing.
             return self.draw_at.map(|until| NoWork::Draw { until });
         }

@@ -16,10 +16,10 @@ impl JobBoard {
         reason: Ending,
         actions: &mut Vec<Action>,
     ) {
-        let (place, owner) = (ended.place, self.roster[ended.miner].owner);
-        let excused = self.does_not_count(ended.miner, place.job());
-        self.note_former_owner(place.job(), owner);
-        let Some(job) = self.jobs.get_mut(place.job()) else {
+        let (seat, owner) = (ended.seat, self.roster[ended.miner].owner);
+        let excused = self.does_not_count(ended.miner, seat.job());
+        self.note_former_owner(seat.job(), owner);
+        let Some(job) = self.jobs.get_mut(seat.job()) else {
             return;
         };
         job.abandoned = job.abandoned.saturating_add(u32::from(!excused));
@@ -32,7 +32,7 @@ impl JobBoard {
         };
         self.strike(ended.miner, held_ms);
         if is_given_up {
-            self.give_up(place.job(), actions);
+            self.give_up(seat.job(), actions);
         } else {
             self.release(lease, ended, actions);
         }
@@ -42,13 +42,13 @@ impl JobBoard {
     /// Removes the worker of an ended lease from its seat, and reassigns the seat if it was the
     /// only one.
     pub(super) fn release(&mut self, lease: LeaseId, ended: &Lease, actions: &mut Vec<Action>) {
-        let place = ended.place;
-        let Some(job) = self.jobs.get_mut(place.job()) else {
+        let seat = ended.seat;
+        let Some(job) = self.jobs.get_mut(seat.job()) else {
             return;
         };
         job.self_selected -= usize::from(ended.is_self_selected);
         let mut watched = None;
-        match &mut job.seats[place.seat()] {
+        match &mut job.seats[seat.number()] {
             Seat::Leased {
                 worker,
                 speculative,
@@ -59,7 +59,7 @@ impl JobBoard {
                     }
                     watched = Some(worker.lease);
                 }
-                None => return self.reassign(place, actions),
+                None => return self.reassign(seat, actions),
             },
             Seat::Answered { late, .. } => {
                 let training = |late: &Late| matches!(late, Late::Training(w) if w.lease == lease);
@@ -72,7 +72,7 @@ impl JobBoard {
         if let Some(watched) = watched {
             self.update_estimate(watched);
         }
-        self.renew_tickets(place);
+        self.renew_tickets(seat);
     }
 
     /// Draws a miner for a seat from those present whose owners have had none in the job; if there
@@ -80,57 +80,57 @@ impl JobBoard {
     ///
     /// To a miner drawn at random, not to the first that requests work: miners that do not train
     /// are always first.
-    pub(super) fn reassign(&mut self, place: SeatRef, actions: &mut Vec<Action>) {
-        let mut stream = self.seats_stream(place.job());
-        let Some(job) = self.jobs.get_mut(place.job()) else {
+    pub(super) fn reassign(&mut self, seat: SeatRef, actions: &mut Vec<Action>) {
+        let mut stream = self.seats_stream(seat.job());
+        let Some(job) = self.jobs.get_mut(seat.job()) else {
             return;
         };
         job.reassignments += 1;
-        self.open_seats.forget(&job.seats[place.seat()]);
-        self.roster.unassign(&job.seats[place.seat()], job.flops);
+        self.open_seats.forget(&job.seats[seat.number()]);
+        self.roster.unassign(&job.seats[seat.number()], job.flops);
         let others = job.seats.iter().enumerate();
-        let others = others.filter(|(seat, _)| *seat != place.seat());
-        let held = others.flat_map(|(_, seat)| seat.holders());
+        let others = others.filter(|(number, _)| *number != seat.number());
+        let held = others.flat_map(|(_, other)| other.holders());
         let held = held.map(|miner| self.roster[miner].owner);
         let excluded: Vec<_> = held.chain(job.former_owners.iter().copied()).collect();
         let drawn = self
             .roster
             .draw(&mut stream, &excluded, self.rules.reputation.is_some());
-        job.seats[place.seat()] = match drawn {
+        job.seats[seat.number()] = match drawn {
             Some(to) => {
-                self.roster.assign(to, place, job.round, job.flops);
+                self.roster.assign(to, seat, job.round, job.flops);
                 Seat::Assigned { to }
             }
             None => Seat::Open {
-                ticket: self.open_seats.push(place),
+                ticket: self.open_seats.push(seat),
             },
         };
-        self.renew_tickets(place);
+        self.renew_tickets(seat);
         match drawn {
             Some(miner) => actions.push(Action::Reassigned {
-                job: place.id,
-                seat: place.seat(),
+                job: seat.id,
+                seat: seat.number(),
                 miner: self.roster.name(miner),
             }),
-            None => self.fill_open_seats(place.job(), actions),
+            None => self.fill_open_seats(seat.job(), actions),
         }
     }
 
     /// Makes the waiting seats of a job visible again to all miners, because an owner that lost a
     /// seat may now take one of them.
-    pub(super) fn renew_tickets(&mut self, place: SeatRef) {
-        let Some(job) = self.jobs.get_mut(place.job()) else {
+    pub(super) fn renew_tickets(&mut self, seat: SeatRef) {
+        let Some(job) = self.jobs.get_mut(seat.job()) else {
             return;
         };
-        for (number, seat) in job.seats.iter_mut().enumerate() {
-            if let Seat::Open { ticket } = seat {
+        for (number, state) in job.seats.iter_mut().enumerate() {
+            if let Seat::Open { ticket } = state {
                 self.open_seats.remove(*ticket);
-                *ticket = self.open_seats.push(place.job().seat(number));
+                *ticket = self.open_seats.push(seat.job().seat(number));
             }
         }
         if let Some(ticket) = job.stealable.take() {
             self.stealable.remove(ticket);
         }
-        self.queue_stealable(place.job());
+        self.queue_stealable(seat.job());
     }
 }

@@ -25,13 +25,13 @@ impl JobBoard {
         if is_full && self.refuse(miner, actions) {
             return;
         }
-        if let Some(place) = self.next_assigned_to(miner, actions) {
-            return self.give_seat(miner, place, Grant::Assigned, actions);
+        if let Some(seat) = self.next_assigned_to(miner, actions) {
+            return self.give_seat(miner, seat, Grant::Assigned, actions);
         }
         let refusal = self.self_selection_refusal(miner);
         let may_take_open = self.may_take_open(miner, refusal);
-        if may_take_open && let Some(place) = self.next_open_for(miner) {
-            return self.give_seat(miner, place, Grant::Open, actions);
+        if may_take_open && let Some(seat) = self.next_open_for(miner) {
+            return self.give_seat(miner, seat, Grant::Open, actions);
         }
         if refusal.is_none() && self.steal_or_speculate(miner, actions) {
             return;
@@ -91,22 +91,22 @@ impl JobBoard {
     /// Gives a miner a seat that is assigned to another one and not started, or that of a
     /// straggler.
     fn steal_or_speculate(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) -> bool {
-        if let Some((place, from)) = self.next_stealable_for(miner) {
+        if let Some((seat, from)) = self.next_stealable_for(miner) {
             let grant = Grant::Stolen {
                 from: self.roster.name(from),
             };
-            self.give_seat(miner, place, grant, actions);
+            self.give_seat(miner, seat, grant, actions);
             // The owner that lost its seat may now take another one of the job.
             if self.roster.siblings(from) > 1 {
-                self.renew_tickets(place);
+                self.renew_tickets(seat);
             }
             return true;
         }
-        if let Some((place, from)) = self.next_straggler_for(miner) {
+        if let Some((seat, from)) = self.next_straggler_for(miner) {
             let grant = Grant::Speculative {
                 from: self.roster.name(from),
             };
-            self.grant(miner, place, grant, actions);
+            self.grant(miner, seat, grant, actions);
             return true;
         }
         false
@@ -120,10 +120,10 @@ impl JobBoard {
             let Some(active) = self.leases.get(&old) else {
                 return false;
             };
-            let (place, times) = (active.place, active.reissued);
-            if times < MAX_REISSUES && self.is_sole_worker(place, old) {
+            let (seat, times) = (active.seat, active.reissued);
+            if times < MAX_REISSUES && self.is_sole_worker(seat, old) {
                 let before = self.end_lease(old, Ending::Reissued);
-                self.grant(miner, place, Grant::Reissued { old }, actions);
+                self.grant(miner, seat, Grant::Reissued { old }, actions);
                 if let Some(active) = self.leases.get_mut(&LeaseId(self.granted)) {
                     active.is_self_selected = before.is_some_and(|before| before.is_self_selected);
                     active.reissued = times + 1;
@@ -138,23 +138,23 @@ impl JobBoard {
     }
 
     /// Whether no other miner works, or has worked, at the seat of this lease.
-    fn is_sole_worker(&self, place: SeatRef, lease: LeaseId) -> bool {
-        let job = self.jobs.get(place.job());
-        let seat = job.and_then(|job| job.seats.get(place.seat()));
-        matches!(seat, Some(Seat::Leased { worker, speculative: None }) if worker.lease == lease)
+    fn is_sole_worker(&self, seat: SeatRef, lease: LeaseId) -> bool {
+        let job = self.jobs.get(seat.job());
+        let state = job.and_then(|job| job.seats.get(seat.number()));
+        matches!(state, Some(Seat::Leased { worker, speculative: None }) if worker.lease == lease)
     }
 
     fn give_seat(
         &mut self,
         miner: MinerIndex,
-        place: SeatRef,
+        seat: SeatRef,
         grant: Grant,
         actions: &mut Vec<Action>,
     ) {
-        self.grant(miner, place, grant, actions);
+        self.grant(miner, seat, grant, actions);
         let has_trust = self.rules.trust.is_some();
-        if has_trust && self.is_single(place.job()) && !self.is_trusted(miner) {
-            self.widen(place.job(), actions);
+        if has_trust && self.is_single(seat.job()) && !self.is_trusted(miner) {
+            self.widen(seat.job(), actions);
         }
     }
 
@@ -165,33 +165,33 @@ impl JobBoard {
         miner: MinerIndex,
         actions: &mut Vec<Action>,
     ) -> Option<SeatRef> {
-        while let Some((place, round)) = self.roster[miner].assigned.pop_front() {
-            if self.is_assigned_to(place, round, miner) {
-                if self.may_hold(miner, place) {
-                    return Some(place);
+        while let Some((seat, round)) = self.roster[miner].assigned.pop_front() {
+            if self.is_assigned_to(seat, round, miner) {
+                if self.may_hold(miner, seat) {
+                    return Some(seat);
                 }
-                self.reassign(place, actions);
+                self.reassign(seat, actions);
             }
         }
         None
     }
 
-    pub(super) fn is_assigned_to(&self, place: SeatRef, round: u32, miner: MinerIndex) -> bool {
-        let Some(job) = self.jobs.get(place.job()) else {
+    pub(super) fn is_assigned_to(&self, seat: SeatRef, round: u32, miner: MinerIndex) -> bool {
+        let Some(job) = self.jobs.get(seat.job()) else {
             return false;
         };
         // The earlier round may have had more seats.
-        let seat = job.seats.get(place.seat());
-        job.round == round && matches!(seat, Some(Seat::Assigned { to }) if *to == miner)
+        let state = job.seats.get(seat.number());
+        job.round == round && matches!(state, Some(Seat::Assigned { to }) if *to == miner)
     }
 
     pub(super) fn next_open_for(&mut self, miner: MinerIndex) -> Option<SeatRef> {
         let cursor = self.roster[miner].open_cursor;
         let mut candidates = self.open_seats.from(cursor);
-        let found = candidates.find(|(_, place)| self.may_hold(miner, *place));
+        let found = candidates.find(|(_, seat)| self.may_hold(miner, *seat));
         let cursor = found.map_or(self.open_seats.next_ticket(), |(ticket, _)| ticket);
         self.roster[miner].open_cursor = cursor;
-        found.map(|(_, place)| place)
+        found.map(|(_, seat)| seat)
     }
 
     /// A seat of the oldest job that has one assigned to another miner which this one may steal,
@@ -214,27 +214,28 @@ impl JobBoard {
             return None;
         }
         let mut slowest = None;
-        for (number, seat) in open.seats.iter().enumerate() {
-            let Seat::Assigned { to } = seat else {
+        for (number, state) in open.seats.iter().enumerate() {
+            let Seat::Assigned { to } = state else {
                 continue;
             };
-            let place = job.seat(number);
+            let seat = job.seat(number);
             let backlog_ms = self.backlog_ms(*to);
             let is_slower = slowest.is_none_or(|(_, _, most_ms)| backlog_ms > most_ms);
-            if is_slower && self.may_hold(miner, place) {
-                slowest = Some((place, *to, backlog_ms));
+            if is_slower && self.may_hold(miner, seat) {
+                slowest = Some((seat, *to, backlog_ms));
             }
         }
-        slowest.map(|(place, from, _)| (place, from))
+        slowest.map(|(seat, from, _)| (seat, from))
     }
 
     /// Whether no other seat of the job is held by this miner's owner.
-    pub(super) fn may_hold(&self, miner: MinerIndex, place: SeatRef) -> bool {
+    pub(super) fn may_hold(&self, miner: MinerIndex, seat: SeatRef) -> bool {
         let owner = self.roster[miner].owner;
-        self.jobs.get(place.job()).is_some_and(|job| {
+        self.jobs.get(seat.job()).is_some_and(|job| {
             let mut others = job.seats.iter().enumerate();
-            others.all(|(index, seat)| {
-                index == place.seat() || seat.holders().all(|held| self.roster[held].owner != owner)
+            others.all(|(number, other)| {
+                number == seat.number()
+                    || other.holders().all(|held| self.roster[held].owner != owner)
             })
         })
     }

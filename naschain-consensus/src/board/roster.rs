@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::job::Seat;
 use super::jobs::SeatRef;
 use super::record::Record;
-use super::watchdog::Pace;
+use super::watchdog::AveragePace;
 use crate::{Ending, LeaseId, Millis, MinerId, Tally};
 
 /// A miner's index in the roster, in the order of joining.
@@ -20,13 +20,14 @@ pub(super) type OwnerIndex = u32;
 
 /// A miner that has joined at some time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Miner {
+pub(super) struct KnownMiner {
     pub(super) name: MinerId,
     pub(super) owner: OwnerIndex,
     pub(super) capacity: u32,
     pub(super) has_left: bool,
     /// Its index in the list of present miners.
-    place: Option<u32>,
+    #[serde(rename = "place")]
+    present_index: Option<u32>,
     /// When it counts as away; set only while it is present without a lease.
     pub(super) away_at: Option<Millis>,
     /// Active leases, oldest first.
@@ -46,7 +47,7 @@ pub(super) struct Miner {
     pub(super) open_cursor: u64,
     pub(super) stealable_cursor: u64,
     pub(super) tally: Tally,
-    pub(super) pace: Pace,
+    pub(super) pace: AveragePace,
     pub(super) valid_in_a_row: u32,
     #[serde(default)]
     pub(super) record: Record,
@@ -69,7 +70,7 @@ struct Owner {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Roster {
     by_name: BTreeMap<MinerId, MinerIndex>,
-    miners: Vec<Miner>,
+    miners: Vec<KnownMiner>,
     present: Vec<MinerIndex>,
     owners_by_name: BTreeMap<MinerId, OwnerIndex>,
     /// Number of present miners of each owner.
@@ -89,15 +90,15 @@ pub(super) struct Roster {
 }
 
 impl Index<MinerIndex> for Roster {
-    type Output = Miner;
+    type Output = KnownMiner;
 
-    fn index(&self, miner: MinerIndex) -> &Miner {
+    fn index(&self, miner: MinerIndex) -> &KnownMiner {
         &self.miners[miner as usize]
     }
 }
 
 impl IndexMut<MinerIndex> for Roster {
-    fn index_mut(&mut self, miner: MinerIndex) -> &mut Miner {
+    fn index_mut(&mut self, miner: MinerIndex) -> &mut KnownMiner {
         &mut self.miners[miner as usize]
     }
 }
@@ -118,7 +119,7 @@ impl Roster {
         &mut self,
         name: MinerId,
         terms: Option<(Option<MinerId>, u32)>,
-        place: Option<MinerIndex>,
+        replaced: Option<MinerIndex>,
     ) -> MinerIndex {
         let known = self.by_name.get(&name).copied();
         if let (Some(miner), None) = (known, &terms) {
@@ -132,7 +133,7 @@ impl Roster {
                 self.change_terms(miner, owner, capacity);
                 miner
             }
-            None => self.add(name, owner, capacity, place),
+            None => self.add(name, owner, capacity, replaced),
         }
     }
 
@@ -164,22 +165,22 @@ impl Roster {
         name: MinerId,
         owner: OwnerIndex,
         capacity: u32,
-        place: Option<MinerIndex>,
+        replaced: Option<MinerIndex>,
     ) -> MinerIndex {
-        let miner = place.unwrap_or(self.miners.len() as MinerIndex);
-        let before = place.map(|place| self[place].owner);
-        if let Some(place) = place {
-            let name = self.name(place);
+        let miner = replaced.unwrap_or(self.miners.len() as MinerIndex);
+        let before = replaced.map(|replaced| self[replaced].owner);
+        if let Some(replaced) = replaced {
+            let name = self.name(replaced);
             self.by_name.remove(&name);
         }
         self.move_member(before, owner);
         self.by_name.insert(name.clone(), miner);
-        let new = Miner {
+        let new = KnownMiner {
             name,
             owner,
             capacity,
             has_left: false,
-            place: None,
+            present_index: None,
             away_at: None,
             leases: Vec::new(),
             ended: Vec::new(),
@@ -191,14 +192,14 @@ impl Roster {
             open_cursor: 0,
             stealable_cursor: 0,
             tally: Tally::default(),
-            pace: Pace::default(),
+            pace: AveragePace::default(),
             valid_in_a_row: 0,
             record: Record::default(),
             useful_at: Millis(0),
             place_until: None,
         };
-        match place {
-            Some(place) => self[place] = new,
+        match replaced {
+            Some(replaced) => self[replaced] = new,
             None => self.miners.push(new),
         }
         miner
@@ -278,7 +279,7 @@ impl Roster {
     }
 
     pub(super) fn is_present(&self, miner: MinerIndex) -> bool {
-        self[miner].place.is_some()
+        self[miner].present_index.is_some()
     }
 
     /// Number of present miners of the same owner, including this one.
@@ -290,7 +291,7 @@ impl Roster {
         if self.is_present(miner) {
             return;
         }
-        self[miner].place = Some(self.present.len() as u32);
+        self[miner].present_index = Some(self.present.len() as u32);
         self.present.push(miner);
         self.present_answered += usize::from(self[miner].has_answered);
         self.idle_present += usize::from(self[miner].has_only_joined);
@@ -300,14 +301,14 @@ impl Roster {
     }
 
     pub(super) fn remove_present(&mut self, miner: MinerIndex) {
-        let Some(place) = self[miner].place.take() else {
+        let Some(index) = self[miner].present_index.take() else {
             return;
         };
-        self.present.swap_remove(place as usize);
+        self.present.swap_remove(index as usize);
         self.present_answered -= usize::from(self[miner].has_answered);
         self.idle_present -= usize::from(self[miner].has_only_joined);
-        if let Some(&moved) = self.present.get(place as usize) {
-            self[moved].place = Some(place);
+        if let Some(&moved) = self.present.get(index as usize) {
+            self[moved].present_index = Some(index);
         }
         let owner = self[miner].owner as usize;
         self.owners[owner] -= 1;
@@ -315,8 +316,8 @@ impl Roster {
     }
 
     /// Records that a seat is assigned to a miner.
-    pub(super) fn assign(&mut self, to: MinerIndex, place: SeatRef, round: u32, flops: u64) {
-        self[to].assigned.push_back((place, round));
+    pub(super) fn assign(&mut self, to: MinerIndex, seat: SeatRef, round: u32, flops: u64) {
+        self[to].assigned.push_back((seat, round));
         self[to].queued_flops += u128::from(flops);
         self.assigned_seats += 1;
     }
@@ -337,7 +338,7 @@ impl Roster {
     /// Records that a miner has answered, validly or not.
     pub(super) fn note_answer(&mut self, miner: MinerIndex) {
         let known = &mut self[miner];
-        let is_first_answer_wanted = !known.has_answered && known.place.is_some();
+        let is_first_answer_wanted = !known.has_answered && known.present_index.is_some();
         known.has_answered = true;
         self.present_answered += usize::from(is_first_answer_wanted);
     }
@@ -362,7 +363,7 @@ impl Roster {
     /// Records that a miner works.
     pub(super) fn note_work(&mut self, miner: MinerIndex) {
         let known = &mut self[miner];
-        let was_idle = std::mem::take(&mut known.has_only_joined) && known.place.is_some();
+        let was_idle = std::mem::take(&mut known.has_only_joined) && known.present_index.is_some();
         self.idle_present -= usize::from(was_idle);
     }
 
@@ -375,6 +376,6 @@ impl Roster {
     pub(super) fn standings(&self) -> impl ExactSizeIterator<Item = (&MinerId, bool, Tally)> {
         self.miners
             .iter()
-            .map(|miner| (&miner.name, miner.place.is_some(), miner.tally))
+            .map(|miner| (&miner.name, miner.present_index.is_some(), miner.tally))
     }
 }

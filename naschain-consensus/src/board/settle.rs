@@ -3,7 +3,7 @@
 use naschain_core::Measurement;
 
 use super::JobBoard;
-use super::job::{Job, Late, Seat};
+use super::job::{Late, OpenJob, Seat};
 use super::jobs::JobRef;
 use super::lease::Lease;
 use super::roster::MinerIndex;
@@ -16,11 +16,11 @@ impl JobBoard {
         let Some(mut ended) = self.end_lease(lease, Ending::Answered) else {
             return;
         };
-        let (miner, place) = (ended.miner, ended.place);
+        let (miner, seat) = (ended.miner, ended.seat);
         self.touch(miner);
         self.roster.note_answer(miner);
         if let Some(consensus) = ended.check.take() {
-            return self.judge_late_answer(miner, place.id, row, &consensus, false, actions);
+            return self.judge_late_answer(miner, seat.id, row, &consensus, false, actions);
         }
         if row.measurement().is_some() {
             self.update_pace(&ended);
@@ -35,14 +35,14 @@ impl JobBoard {
     /// Fills the seat with an answer, or keeps the answer as a late one if the seat is filled
     /// already.
     fn fill(&mut self, lease: LeaseId, ended: &Lease, row: Row, actions: &mut Vec<Action>) {
-        let (miner, place) = (ended.miner, ended.place);
-        let excused = self.does_not_count(miner, place.job());
-        let job = self.jobs.get_mut(place.job());
-        let Some(seat) = job.and_then(|job| job.seats.get_mut(place.seat())) else {
+        let (miner, seat) = (ended.miner, ended.seat);
+        let excused = self.does_not_count(miner, seat.job());
+        let job = self.jobs.get_mut(seat.job());
+        let Some(state) = job.and_then(|job| job.seats.get_mut(seat.number())) else {
             return;
         };
-        let (name, job, seat_number) = (self.roster.name(miner), place.id, place.seat());
-        match seat {
+        let (name, job, number) = (self.roster.name(miner), seat.id, seat.number());
+        match state {
             Seat::Leased {
                 worker,
                 speculative,
@@ -58,18 +58,18 @@ impl JobBoard {
                     actions.push(Action::Discarded {
                         miner: name,
                         job,
-                        seat: seat_number,
+                        seat: number,
                         lease,
                         row,
                     });
                     if excused {
                         let owner = self.roster[miner].owner;
-                        self.note_former_owner(place.job(), owner);
+                        self.note_former_owner(seat.job(), owner);
                     }
                     self.release(lease, ended, actions);
                     return self.withdraw_seats(miner, actions);
                 }
-                *seat = Seat::Answered {
+                *state = Seat::Answered {
                     miner,
                     row: Box::new(row),
                     late: other.map(|other| Box::new(Late::Training(other))),
@@ -80,20 +80,20 @@ impl JobBoard {
                 actions.push(Action::Filled {
                     miner: name,
                     job,
-                    seat: seat_number,
+                    seat: number,
                     lease,
                 });
-                self.settle(place.job(), actions);
+                self.settle(seat.job(), actions);
             }
             Seat::Answered { late, .. } => {
                 *late = Some(Box::new(Late::Answered { miner, row }));
                 actions.push(Action::Late {
                     miner: name,
                     job,
-                    seat: seat_number,
+                    seat: number,
                     lease,
                 });
-                self.fill_open_seats(place.job(), actions);
+                self.fill_open_seats(seat.job(), actions);
             }
             Seat::Open { .. } | Seat::Assigned { .. } => {}
         }
@@ -189,7 +189,7 @@ impl JobBoard {
 
     /// Whether a job has as many answers as its first seats and lacks only seats for which no miner
     /// can be drawn. These are not waited for.
-    fn lacks_only_open_seats(&self, job: &Job, missing: usize) -> bool {
+    fn lacks_only_open_seats(&self, job: &OpenJob, missing: usize) -> bool {
         let open = |seat: &&Seat| matches!(seat, Seat::Open { .. });
         job.seats.iter().filter(open).count() == missing
             && job.seats.len() - missing >= self.rules.seats

@@ -11,12 +11,12 @@ use crate::{LeaseId, Millis, NoWork};
 
 /// A moving average of milliseconds per FLOP.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Pace {
+pub(super) struct AveragePace {
     ms_per_flop: f64,
     samples: u32,
 }
 
-impl Pace {
+impl AveragePace {
     /// Minimum weight of a new duration for a single miner.
     const MINER_WEIGHT: f64 = 0.3;
     /// Minimum weight for the network, whose durations vary more.
@@ -25,7 +25,7 @@ impl Pace {
     const IMPLAUSIBLE_WEIGHT: f64 = 0.002;
 
     pub(super) fn update(&mut self, ms: u64, flops: u64) {
-        self.update_weighted(ms, flops, Pace::MINER_WEIGHT);
+        self.update_weighted(ms, flops, AveragePace::MINER_WEIGHT);
     }
 
     fn update_weighted(&mut self, ms: u64, flops: u64, min_weight: f64) {
@@ -60,10 +60,11 @@ impl JobBoard {
         let min_plausible_ms = self.min_plausible_ms(flops).unwrap_or(0);
         self.roster[ended.miner].pace.update(ms, flops);
         if ms >= min_plausible_ms {
-            self.pace.update_weighted(ms, flops, Pace::NETWORK_WEIGHT);
+            self.pace
+                .update_weighted(ms, flops, AveragePace::NETWORK_WEIGHT);
         } else {
             self.pace
-                .update_weighted(min_plausible_ms, flops, Pace::IMPLAUSIBLE_WEIGHT);
+                .update_weighted(min_plausible_ms, flops, AveragePace::IMPLAUSIBLE_WEIGHT);
         }
     }
 
@@ -145,10 +146,10 @@ impl JobBoard {
         let Some(active) = self.leases.get(&lease) else {
             return;
         };
-        let seat = self.jobs.get(active.place.job());
-        let seat = seat.and_then(|job| job.seats.get(active.place.seat()));
+        let job = self.jobs.get(active.seat.job());
+        let state = job.and_then(|job| job.seats.get(active.seat.number()));
         let alone = matches!(
-            seat,
+            state,
             Some(Seat::Leased {
                 speculative: None,
                 ..
@@ -192,7 +193,7 @@ impl JobBoard {
                 let lags = self.lags(active, watchdog.lag_percent);
                 lags && self.finishes_before(miner, active) && self.may_speculate(miner, active)
             })
-            .map(|active| (active.place, active.miner))
+            .map(|active| (active.seat, active.miner))
     }
 
     fn lags(&self, active: &Lease, lag_percent: u32) -> bool {
@@ -214,9 +215,9 @@ impl JobBoard {
 
     fn may_speculate(&self, miner: MinerIndex, active: &Lease) -> bool {
         let same_owner = self.roster[active.miner].owner == self.roster[miner].owner;
-        let trust_ok = self.is_trusted(miner) || !self.is_single(active.place.job());
-        let job = self.jobs.get(active.place.job());
+        let trust_ok = self.is_trusted(miner) || !self.is_single(active.seat.job());
+        let job = self.jobs.get(active.seat.job());
         let room = job.is_some_and(|job| job.self_selected < self.rules.max_self_selected);
-        room && !same_owner && trust_ok && self.may_hold(miner, active.place)
+        room && !same_owner && trust_ok && self.may_hold(miner, active.seat)
     }
 }

@@ -12,14 +12,14 @@ pub(super) fn ranks(keys: &[u64]) -> Vec<u32> {
         let point = [first, keys[3 * place + 1], keys[3 * place + 2]];
         if before != Some(point) {
             let step = (point[1], point[2]);
-            // Binary search for the first front that does not dominate the point, and its place there.
+            // Binary search for the first front that does not dominate the point.
             let (mut low, mut at) = (0, (0, 0));
             rank = fronts.len();
             while low < rank {
                 let middle = (low + rank) / 2;
-                match fronts[middle].place(step) {
+                match fronts[middle].position(step) {
                     None => low = middle + 1,
-                    Some(place) => (rank, at) = (middle, place),
+                    Some(position) => (rank, at) = (middle, position),
                 }
             }
             if rank == fronts.len() {
@@ -40,39 +40,39 @@ pub(super) fn ranks(keys: &[u64]) -> Vec<u32> {
 /// when it is full, so there is at most one chunk per 128 points, plus one.
 struct Staircase {
     /// The first chunk; most staircases have no other.
-    first: Vec<Step>,
-    later: Vec<Vec<Step>>,
+    first: Vec<StairStep>,
+    later: Vec<Vec<StairStep>>,
 }
 
 /// A point's y and z.
-type Step = (u64, u64);
+type StairStep = (u64, u64);
 
 /// A position among the steps: the chunk, 0 for the first, and the index within it.
-type Place = (usize, usize);
+type ChunkPosition = (usize, usize);
 
 impl Staircase {
-    fn of(step: Step) -> Self {
+    fn of(step: StairStep) -> Self {
         Staircase {
             first: vec![step],
             later: Vec::new(),
         }
     }
 
-    /// The place at which to insert (y, z), or `None` if a step weakly dominates it.
+    /// The position at which to insert (y, z), or `None` if a step weakly dominates it.
     #[inline]
-    fn place(&self, (y, z): Step) -> Option<Place> {
+    fn position(&self, (y, z): StairStep) -> Option<ChunkPosition> {
         let (mut chunk, mut steps) = (0, &self.first);
         if !self.later.is_empty() {
             chunk = self.later.partition_point(|steps| steps[0].0 <= y);
             steps = chunk.checked_sub(1).map_or(steps, |at| &self.later[at]);
         }
         let at = steps.partition_point(|step| step.0 <= y);
-        // In later chunks there is always a step before the place.
+        // In later chunks there is always a step before the position.
         (at == 0 || steps[at - 1].1 > z).then_some((chunk, at))
     }
 
-    /// Inserts a point that no step dominates, at its place.
-    fn lower(&mut self, (chunk, mut at): Place, (y, z): Step) {
+    /// Inserts a point that no step dominates, at its position.
+    fn lower(&mut self, (chunk, mut at): ChunkPosition, (y, z): StairStep) {
         let steps = match chunk {
             0 => &mut self.first,
             _ => &mut self.later[chunk - 1],

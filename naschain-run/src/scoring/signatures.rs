@@ -77,10 +77,7 @@ impl Signatures {
             lease,
             row: signed.unwrap_or_else(|| row.clone()),
         };
-        let rules = RequestRules {
-            run: terms.run,
-            must_name_run: true,
-        };
+        let rules = RequestRules::new(terms.run, true);
         if let Err(error) = proof.check(&answer, &rules) {
             return Some(error.to_string());
         }

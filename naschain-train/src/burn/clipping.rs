@@ -14,7 +14,7 @@ pub(crate) fn clip<B: AutodiffBackend>(
     gradients: GradientsParams,
     max_norm: f64,
 ) -> GradientsParams {
-    let mut squares = Squares::<B> {
+    let mut squares = SquaresVisitor::<B> {
         gradients: &gradients,
         sums: Vec::new(),
     };
@@ -22,7 +22,7 @@ pub(crate) fn clip<B: AutodiffBackend>(
     let norm = Tensor::cat(squares.sums, 1).sum_dim(1).sqrt();
     // max_norm / max(norm, max_norm) is 1 if nothing has to be scaled.
     let factor = norm.clamp_min(max_norm).recip().mul_scalar(max_norm);
-    let mut scale = Scale::<B> {
+    let mut scale = ScaleVisitor::<B> {
         gradients,
         scaled: GradientsParams::new(),
         factor,
@@ -31,13 +31,13 @@ pub(crate) fn clip<B: AutodiffBackend>(
     scale.scaled
 }
 
-struct Squares<'a, B: AutodiffBackend> {
+struct SquaresVisitor<'a, B: AutodiffBackend> {
     gradients: &'a GradientsParams,
     /// The sum of squares of each tensor, `[1, 1]`.
     sums: Vec<Tensor<B::InnerBackend, 2>>,
 }
 
-impl<B: AutodiffBackend> ModuleVisitor<B> for Squares<'_, B> {
+impl<B: AutodiffBackend> ModuleVisitor<B> for SquaresVisitor<'_, B> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         if let Some(gradient) = self.gradients.get::<B::InnerBackend, D>(param.id) {
             let count = gradient.shape().num_elements();
@@ -47,14 +47,14 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Squares<'_, B> {
     }
 }
 
-struct Scale<B: AutodiffBackend> {
+struct ScaleVisitor<B: AutodiffBackend> {
     gradients: GradientsParams,
     scaled: GradientsParams,
     /// `[1, 1]`
     factor: Tensor<B::InnerBackend, 2>,
 }
 
-impl<B: AutodiffBackend> ModuleVisitor<B> for Scale<B> {
+impl<B: AutodiffBackend> ModuleVisitor<B> for ScaleVisitor<B> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         if let Some(gradient) = self.gradients.remove::<B::InnerBackend, D>(param.id) {
             let factor = self.factor.clone().reshape([1; D]);

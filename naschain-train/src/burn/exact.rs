@@ -62,7 +62,7 @@ impl<B: ExactOps> BurnNetwork<B> {
         isa: Isa,
     ) -> Tensor<B, 2> {
         let factors: Vec<_> = factors.iter().map(|path| Arc::from(&path[..])).collect();
-        let mut step = Step {
+        let mut pass = ForwardPass {
             training,
             factors: factors.into_iter(),
         };
@@ -72,7 +72,7 @@ impl<B: ExactOps> BurnNetwork<B> {
                 None => phase.enter(pixels.clone(), isa),
                 Some(mut map) => phase.enter_next(&mut map),
             };
-            map = Some(phase.exact(entered, &mut step));
+            map = Some(phase.exact(entered, &mut pass));
         }
         let mut map = map.unwrap_or_else(|| Map::from_nchw(pixels, isa));
         let (weight, bias) = (self.linear.weight.val(), self.linear.bias.val());
@@ -81,7 +81,7 @@ impl<B: ExactOps> BurnNetwork<B> {
 }
 
 /// One forward pass.
-struct Step {
+struct ForwardPass {
     training: bool,
     /// Drop-path's factors, path by path in the order in which the network uses them.
     factors: IntoIter<Arc<[f32]>>,
@@ -106,26 +106,26 @@ impl<B: ExactOps> PhaseLayers<B> {
         joined.expect("one map was given")
     }
 
-    fn exact(&mut self, entered: Map<B>, step: &mut Step) -> Map<B> {
+    fn exact(&mut self, entered: Map<B>, pass: &mut ForwardPass) -> Map<B> {
         // maps[k] is the output of node number k; maps[0] is the phase's input.
         let mut maps = vec![Some(entered)];
         for node in &mut self.nodes {
             let weight = node.conv.weight.val();
-            let map = match node.input.exact(&mut maps, step) {
-                Some(mut joined) => node.norm.after_conv3(&mut joined, weight, step.training),
+            let map = match node.input.exact(&mut maps, pass) {
+                Some(mut joined) => node.norm.after_conv3(&mut joined, weight, pass.training),
                 None => {
                     let read = single(&mut maps, &node.input);
-                    node.norm.after_conv3(read, weight, step.training)
+                    node.norm.after_conv3(read, weight, pass.training)
                 }
             };
             maps.resize(node.number, None);
             maps.push(Some(map));
         }
-        match self.output.exact(&mut maps, step) {
-            Some(mut z) => self.norm.exact(&mut z, step.training),
+        match self.output.exact(&mut maps, pass) {
+            Some(mut z) => self.norm.exact(&mut z, pass.training),
             None => self
                 .norm
-                .exact(single(&mut maps, &self.output), step.training),
+                .exact(single(&mut maps, &self.output), pass.training),
         }
     }
 }
@@ -138,11 +138,11 @@ fn single<'a, B: Backend>(maps: &'a mut [Option<Map<B>>], reads: &Reads<B>) -> &
 
 impl<B: ExactOps> Reads<B> {
     /// The joined maps, or `None` if only one map is read.
-    fn exact(&self, maps: &mut [Option<Map<B>>], step: &mut Step) -> Option<Map<B>> {
+    fn exact(&self, maps: &mut [Option<Map<B>>], pass: &mut ForwardPass) -> Option<Map<B>> {
         let conv = self.conv.as_ref()?;
         let factors = self.inputs.iter().map(|&input| -> Factors {
             if self.is_path(input) {
-                step.factors.next()
+                pass.factors.next()
             } else {
                 None
             }

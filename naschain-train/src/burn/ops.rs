@@ -117,7 +117,8 @@ impl<F> CrossEntropyOutput<F> {
     }
 }
 
-/// The numbers of one step of stochastic gradient descent, without dampening.
+/// The numbers of one step of stochastic gradient descent, without dampening. They define the step;
+/// another one would make another optimiser. So the struct may be written as a literal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SgdStep {
     /// The norm to which all gradients together are clipped.

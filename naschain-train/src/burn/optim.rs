@@ -11,7 +11,7 @@ use naschain_core::Recipe;
 use super::layers::values;
 use super::map::{primitive, tensor};
 use super::ops::{ExactOps, SgdStep};
-use crate::schedule::Schedule;
+use crate::schedule::LearningRates;
 
 /// SGD with momentum and weight decay as in PyTorch, after all gradients are clipped to a global
 /// norm. Its record contains the velocities, in the order in which a module visits its parameters.
@@ -87,7 +87,7 @@ where
             weight_decay: self.weight_decay,
             nesterov: self.nesterov,
         };
-        module.map(&mut Update {
+        module.map(&mut UpdateMapper {
             step,
             squares,
             gradients,
@@ -149,7 +149,7 @@ impl<A: AutodiffBackend> ModuleVisitor<A> for InOrder<'_, A::InnerBackend> {
     }
 }
 
-struct Update<'a, B: Backend> {
+struct UpdateMapper<'a, B: Backend> {
     step: SgdStep,
     squares: FloatTensor<B>,
     gradients: GradientsParams,
@@ -158,7 +158,7 @@ struct Update<'a, B: Backend> {
     next: usize,
 }
 
-impl<A: AutodiffBackend> ModuleMapper<A> for Update<'_, A::InnerBackend>
+impl<A: AutodiffBackend> ModuleMapper<A> for UpdateMapper<'_, A::InnerBackend>
 where
     A::InnerBackend: ExactOps,
 {
@@ -190,7 +190,7 @@ where
 /// The recipe's learning rate for each step: linear warm-up, then half a cosine down to 0.
 #[derive(Clone, Debug)]
 pub struct ExactSchedule {
-    schedule: Schedule,
+    schedule: LearningRates,
     done: usize,
 }
 
@@ -198,7 +198,7 @@ impl ExactSchedule {
     /// For a training of `steps_an_epoch` steps in each of the recipe's epochs.
     pub fn new(recipe: &Recipe, steps_an_epoch: usize) -> ExactSchedule {
         ExactSchedule {
-            schedule: Schedule::new(recipe, steps_an_epoch),
+            schedule: LearningRates::new(recipe, steps_an_epoch),
             done: 0,
         }
     }

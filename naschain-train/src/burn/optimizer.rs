@@ -48,7 +48,7 @@ impl<B: Backend> Sgd<B> {
     where
         A: AutodiffBackend<InnerBackend = B>,
     {
-        network.map(&mut Step {
+        network.map(&mut SgdMapper {
             sgd: self,
             recipe,
             gradients,
@@ -91,7 +91,7 @@ impl<B: Backend> Sgd<B> {
     }
 }
 
-struct Step<'a, A: AutodiffBackend> {
+struct SgdMapper<'a, A: AutodiffBackend> {
     sgd: &'a mut Sgd<A::InnerBackend>,
     recipe: &'a Recipe,
     gradients: GradientsParams,
@@ -100,7 +100,7 @@ struct Step<'a, A: AutodiffBackend> {
     next: usize,
 }
 
-impl<A: AutodiffBackend> ModuleMapper<A> for Step<'_, A> {
+impl<A: AutodiffBackend> ModuleMapper<A> for SgdMapper<'_, A> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<A, D>>) -> Param<Tensor<A, D>> {
         let (id, parameter, mapper) = param.consume();
         let index = self.next;

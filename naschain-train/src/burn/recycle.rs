@@ -14,18 +14,18 @@ const LIMIT_BYTES: usize = 1 << 30;
 /// Smaller buffers are left to the allocator.
 const SMALLEST: usize = 1 << 10;
 
-static POOL: Mutex<Pool> = Mutex::new(Pool {
+static POOL: Mutex<FreeBuffers> = Mutex::new(FreeBuffers {
     free: BTreeMap::new(),
     bytes: 0,
 });
 
 /// Buffers that nobody uses, by their number of elements.
-struct Pool {
+struct FreeBuffers {
     free: BTreeMap<usize, Vec<Vec<f32>>>,
     bytes: usize,
 }
 
-impl Pool {
+impl FreeBuffers {
     fn take(&mut self, numbers: usize) -> Option<Vec<f32>> {
         let buffer = self.free.get_mut(&numbers)?.pop()?;
         self.bytes -= size_of_val(&buffer[..]);
@@ -74,7 +74,7 @@ pub fn release_memory() {
 }
 
 /// A panic elsewhere cannot leave the pool half changed, so a poisoned lock is usable.
-fn lock<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
+fn lock<T>(work: impl FnOnce(&mut FreeBuffers) -> T) -> T {
     work(&mut POOL.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
 }
 
@@ -122,7 +122,7 @@ mod tests {
         let place = first.as_ptr();
         drop(first);
         assert_eq!(bytes(numbers).as_ptr(), place);
-        let mut pool = Pool {
+        let mut pool = FreeBuffers {
             free: BTreeMap::new(),
             bytes: LIMIT_BYTES - 8,
         };

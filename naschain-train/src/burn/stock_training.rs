@@ -12,7 +12,7 @@ use super::network::BurnNetwork;
 use super::optimizer::Sgd;
 use super::phase::Paths;
 use crate::Error;
-use crate::engine::{Batch, Engine};
+use crate::engine::{Engine, StepInput};
 use crate::evaluation::BATCH;
 use crate::loss::{CrossEntropy, Loss};
 use crate::weights::{TensorSource, Weights};
@@ -58,7 +58,7 @@ impl<B: AutodiffBackend> Engine for StockTraining<B> {
         self.sgd.read()
     }
 
-    fn step(&mut self, step: &Batch, recipe: &Recipe, rate: f64) -> Loss {
+    fn step(&mut self, step: &StepInput, recipe: &Recipe, rate: f64) -> Loss {
         let mut module = self.module.take().expect("it is put back below");
         let x = self.tensor(step.pixels.clone());
         let mut paths = Paths::load(&step.factors, &self.device);

@@ -14,13 +14,13 @@ use super::map::{primitive, tensor};
 use super::network::BurnNetwork;
 use super::ops::{CrossEntropyOutput, ExactOps};
 use super::optim::ExactSgd;
-use crate::backend::Work;
+use crate::backend::Computation;
 use crate::batches::Split;
-use crate::checkpoint::State;
-use crate::engine::{Batch, Engine};
+use crate::checkpoint::TrainingState;
+use crate::engine::{Engine, StepInput};
 use crate::evaluation::BATCH;
 use crate::loss::Loss;
-use crate::training::Training;
+use crate::training::TrainingTask;
 use crate::weights::{TensorSource, Weights, little_endian};
 use crate::{Dataset, Epoch, Error, Isa, Options, Trained};
 
@@ -91,7 +91,7 @@ where
         }
     }
 
-    fn step(&mut self, batch: &Batch, recipe: &Recipe, rate: f64) -> Loss {
+    fn step(&mut self, batch: &StepInput, recipe: &Recipe, rate: f64) -> Loss {
         let sgd = self.sgd.take();
         let mut sgd = sgd.unwrap_or_else(|| {
             let mut sgd = ExactSgd::new(recipe);
@@ -200,9 +200,9 @@ where
     if !place.isa.is_available() {
         return Err(Error::IsaUnavailable { isa: place.isa });
     }
-    let mut report = |epoch: &Epoch, state: State| (on_epoch(epoch), state);
+    let mut report = |epoch: &Epoch, state: TrainingState| (on_epoch(epoch), state);
     let split = Split::draw(dataset, recipe)?;
-    let training = Training::new(architecture, dataset, recipe, split, &mut report);
+    let training = TrainingTask::new(architecture, dataset, recipe, split, &mut report);
     training.check(Options::default())?;
     match rayon::current_num_threads() {
         1 => training.run::<BurnTraining<B>>(place),
@@ -247,7 +247,7 @@ impl<B: Backend> BurnNetwork<B> {
     pub fn digest(&self, before: Option<Digest>) -> Digest {
         let weights = self.weights();
         match before {
-            None => State::first(weights).digest,
+            None => TrainingState::first(weights).digest,
             Some(before) => weights.chain_digest(before),
         }
     }

@@ -12,7 +12,7 @@ use crate::kernels::conv3_weights::Conv3Weights;
 use crate::kernels::fold::{FoldImages, Scale};
 use crate::kernels::norm::{BackwardInput, BackwardSums};
 use crate::kernels::pool::{AverageBackward, PoolBackward};
-use crate::plan::{Join, MapDims, OWN_OUTPUT, Weight};
+use crate::plan::{JoinPlan, MapDims, OWN_OUTPUT, Weight};
 
 impl Block {
     /// From the logits' gradient to the sums for the last phase's batch norm.
@@ -215,7 +215,7 @@ impl Block {
         &mut self,
         pass: &Pass,
         chunk: &Chunk,
-        join: &Join,
+        join: &JoinPlan,
         weights: &Weight,
         dz: &[f32],
     ) {

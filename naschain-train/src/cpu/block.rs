@@ -5,13 +5,13 @@ use std::ops::Range;
 use crate::kernels::norm::Affine;
 use crate::kernels::simd::Isa;
 use crate::kernels::{BLOCK, chunk};
-use crate::plan::{MapDims, Norm, OWN_OUTPUT, PhasePlan, Plan};
+use crate::plan::{BatchNorm, MapDims, NetworkPlan, OWN_OUTPUT, PhasePlan};
 
 /// The parts of a network that all blocks share, read-only during a step of a pass.
 pub(super) struct Pass<'a> {
     pub(super) isa: Isa,
-    pub(super) plan: &'a Plan,
-    pub(super) norms: &'a [Norm],
+    pub(super) plan: &'a NetworkPlan,
+    pub(super) norms: &'a [BatchNorm],
     pub(super) parameters: &'a [f32],
     /// The transposed weights; empty when not training.
     pub(super) backward: &'a [f32],
@@ -94,7 +94,7 @@ pub(super) struct JoinBuffers {
 impl Block {
     /// Allocates buffers for `images`, those of the backward pass only if `training`.
     pub(super) fn new(
-        plan: &Plan,
+        plan: &NetworkPlan,
         input: usize,
         classes: MapDims,
         images: usize,
@@ -155,7 +155,7 @@ impl PhaseBuffers {
 }
 
 impl Scratch {
-    fn new(plan: &Plan, images: usize) -> Scratch {
+    fn new(plan: &NetworkPlan, images: usize) -> Scratch {
         let widest = |number: &dyn Fn(&PhasePlan) -> usize| {
             let numbers = plan.phases.iter().map(number);
             numbers.max().unwrap_or(0)

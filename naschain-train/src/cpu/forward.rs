@@ -10,9 +10,9 @@ use crate::kernels::conv1::Conv1;
 use crate::kernels::conv3::Conv3;
 use crate::kernels::fold::{AddBias, Scale};
 use crate::kernels::layout::fill_blocks;
-use crate::kernels::norm::{Moments, Normalise};
+use crate::kernels::norm::{NormMoments, Normalise};
 use crate::kernels::pool::{Average, Pool};
-use crate::plan::{Join, MapDims};
+use crate::plan::{JoinPlan, MapDims};
 
 impl Block {
     /// Step `node` of a phase, up to that node's convolution. The step after the last node is the
@@ -36,7 +36,7 @@ impl Block {
                 z if z.is_empty() => &buffers.maps[pass.plan.phases[phase].output.sources[0].map],
                 z => z,
             };
-            Moments {
+            NormMoments {
                 lanes: dims.lanes,
                 pixels: dims.pixels(),
                 z: part(z, &images, dims.image()),
@@ -164,7 +164,7 @@ impl DropFactors<'_> {
     pub(super) fn apply<'b>(
         &self,
         pass: &Pass,
-        join: &Join,
+        join: &JoinPlan,
         maps: &'b [Vec<f32>],
         images: &Range<usize>,
         image: usize,

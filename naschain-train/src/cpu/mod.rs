@@ -20,24 +20,24 @@ use rayon::prelude::*;
 
 use self::block::{Block, Pass};
 use crate::Error;
-use crate::engine::{Batch, Engine};
+use crate::engine::{Engine, StepInput};
 use crate::kernels::BLOCK;
 use crate::kernels::fold::{Accumulate, FoldImages, Recentre};
 use crate::kernels::simd::Isa;
-use crate::kernels::statistics::{Backward, BatchStatistics, Mean, RunningStatistics};
+use crate::kernels::statistics::{BackwardStatistics, BatchStatistics, Mean, RunningStatistics};
 use crate::kernels::update::{Sgd, SumOfSquares};
 use crate::loss::{CrossEntropy, Loss};
 use crate::plan::planner::Planner;
-use crate::plan::{Norm, Plan, Role};
+use crate::plan::{BatchNorm, NetworkPlan, Role};
 use crate::weights::{NamedTensor, TensorSource, Weights};
 
 /// A network and its state between two training steps.
 #[derive(Debug)]
 pub(crate) struct CpuNetwork {
     isa: Isa,
-    plan: Plan,
+    plan: NetworkPlan,
     input: Shape,
-    norms: Vec<Norm>,
+    norms: Vec<BatchNorm>,
     parameters: Vec<f32>,
     velocities: Vec<f32>,
     gradients: Vec<f32>,
@@ -145,7 +145,7 @@ impl Engine for CpuNetwork {
         logits
     }
 
-    fn step(&mut self, batch: &Batch, recipe: &Recipe, rate: f64) -> Loss {
+    fn step(&mut self, batch: &StepInput, recipe: &Recipe, rate: f64) -> Loss {
         self.load(&batch.pixels);
         self.forward(&batch.factors, true);
         self.read_logits();
@@ -306,7 +306,7 @@ impl CpuNetwork {
         // A batch norm's bias follows its weight in the buffer.
         let gradients = &mut self.gradients[norm.weight.range.start..norm.bias.range.end];
         let (weight_gradient, bias_gradient) = gradients.split_at_mut(channels);
-        Backward {
+        BackwardStatistics {
             count: images * norm.dims.pixels(),
             gradients: totals[0],
             products: totals[1],

@@ -9,7 +9,7 @@ use super::CpuNetwork;
 use crate::allocations::allocations;
 use crate::burn::StockTraining;
 use crate::drop_path;
-use crate::engine::{Batch, Engine};
+use crate::engine::{Engine, StepInput};
 use crate::kernels::simd::Isa;
 use crate::weights::{TensorSource, Weights};
 
@@ -54,11 +54,11 @@ fn recipe() -> Recipe {
     recipe
 }
 
-fn batch(architecture: &Architecture, images: usize, paths: usize, seed: u64) -> Batch {
+fn batch(architecture: &Architecture, images: usize, paths: usize, seed: u64) -> StepInput {
     let mut stream = Stream::new(seed, Purpose::Simulation, 0, 0);
     let numbers = images * architecture.input.len();
     let indices: Vec<usize> = (0..images).collect();
-    Batch {
+    StepInput {
         pixels: (0..numbers)
             .map(|_| 4.0 * stream.unit_f32() - 2.0)
             .collect(),

@@ -9,7 +9,7 @@ use crate::plan::Weight;
 
 /// The buffers of a training step.
 #[derive(Clone, Copy)]
-struct Step<'a> {
+struct StepBuffers<'a> {
     buffers: &'a Buffers,
     training: &'a TrainingBuffers,
 }
@@ -21,7 +21,7 @@ impl CudaNetwork {
         let Some(training) = &buffers.training else {
             return;
         };
-        let step = Step { buffers, training };
+        let step = StepBuffers { buffers, training };
         self.head_backward(step, dlogits);
         for (phase, plan) in self.plan.phases.iter().enumerate().rev() {
             for node in (0..=plan.nodes.len()).rev() {
@@ -38,8 +38,8 @@ impl CudaNetwork {
         }
     }
 
-    fn head_backward(&self, step: Step, dlogits: &[f32]) {
-        let Step { buffers, training } = step;
+    fn head_backward(&self, step: StepBuffers, dlogits: &[f32]) {
+        let StepBuffers { buffers, training } = step;
         let (gpu, dims, classes) = (&self.gpu, self.plan.head, self.plan.classes());
         let dlogits = gpu.write(dlogits);
         let conv = self.single_conv(buffers, dims.channels, classes);
@@ -65,8 +65,8 @@ impl CudaNetwork {
     }
 
     /// From the gradient with respect to a batch norm's output to that with respect to its input.
-    fn norm_backward(&self, step: Step, phase: usize, node: usize) {
-        let Step { buffers, training } = step;
+    fn norm_backward(&self, step: StepBuffers, phase: usize, node: usize) {
+        let StepBuffers { buffers, training } = step;
         let map = (node + 1) * buffers.phases[phase].step;
         let dy = match self.plan.phases[phase].nodes.get(node) {
             Some(_) => training.dmaps.from(map),
@@ -84,8 +84,8 @@ impl CudaNetwork {
         );
     }
 
-    fn node_backward(&self, step: Step, phase: usize, node: usize) {
-        let Step { buffers, training } = step;
+    fn node_backward(&self, step: StepBuffers, phase: usize, node: usize) {
+        let StepBuffers { buffers, training } = step;
         let plan = &self.plan.phases[phase];
         let (input, weights) = (&plan.nodes[node].input, &plan.nodes[node].conv);
         let conv = node_conv(buffers, plan.dims);
@@ -112,8 +112,8 @@ impl CudaNetwork {
         }
     }
 
-    fn output_backward(&self, step: Step, phase: usize) {
-        let Step { buffers, training } = step;
+    fn output_backward(&self, step: StepBuffers, phase: usize) {
+        let StepBuffers { buffers, training } = step;
         let plan = &self.plan.phases[phase];
         match &plan.output.conv {
             Some(weights) => self.join_backward(step, phase, plan.nodes.len(), weights),
@@ -127,8 +127,8 @@ impl CudaNetwork {
     }
 
     /// The gradients with respect to a join's weights and to the maps that it reads.
-    fn join_backward(&self, step: Step, phase: usize, node: usize, weights: &Weight) {
-        let Step { buffers, training } = step;
+    fn join_backward(&self, step: StepBuffers, phase: usize, node: usize, weights: &Weight) {
+        let StepBuffers { buffers, training } = step;
         let dz = match self.plan.phases[phase].nodes.get(node) {
             Some(_) => training.dx.all(),
             None => training.dz.all(),
@@ -148,8 +148,8 @@ impl CudaNetwork {
 
     /// The gradients with respect to the weights of a phase's entry and to the previous phase's
     /// output.
-    fn enter_backward(&self, step: Step, phase: usize) {
-        let Step { buffers, training } = step;
+    fn enter_backward(&self, step: StepBuffers, phase: usize) {
+        let StepBuffers { buffers, training } = step;
         let gpu = &self.gpu;
         let before = self.plan.phases[phase - 1].dims;
         let plan = &self.plan.phases[phase];
@@ -181,8 +181,8 @@ impl CudaNetwork {
         );
     }
 
-    fn enter_first_backward(&self, step: Step) {
-        let Step { buffers, training } = step;
+    fn enter_first_backward(&self, step: StepBuffers) {
+        let StepBuffers { buffers, training } = step;
         let Some(entry) = &self.plan.phases[0].entry else {
             return;
         };

@@ -3,7 +3,7 @@
 use super::CudaGpu;
 use crate::gpu::Buffer;
 use crate::kernels::chunk;
-use crate::plan::{PhasePlan, Plan};
+use crate::plan::{NetworkPlan, PhasePlan};
 
 pub(super) struct Buffers {
     /// Number of images of the batch.
@@ -58,7 +58,12 @@ pub(super) struct TrainingBuffers {
 
 impl Buffers {
     /// Allocates buffers for up to `capacity` images, those of the backward pass only if `training`.
-    pub(super) fn new(gpu: &CudaGpu, plan: &Plan, capacity: usize, training: bool) -> Buffers {
+    pub(super) fn new(
+        gpu: &CudaGpu,
+        plan: &NetworkPlan,
+        capacity: usize,
+        training: bool,
+    ) -> Buffers {
         let mut before = None;
         let phases = plan.phases.iter().map(|phase| {
             let pooled = match (before, &phase.entry) {
@@ -107,7 +112,7 @@ impl PhaseBuffers {
 }
 
 impl TrainingBuffers {
-    fn new(gpu: &CudaGpu, plan: &Plan, capacity: usize) -> TrainingBuffers {
+    fn new(gpu: &CudaGpu, plan: &NetworkPlan, capacity: usize) -> TrainingBuffers {
         let most = |numbers: &dyn Fn(&PhasePlan) -> usize| {
             gpu.allocate(plan.phases.iter().map(numbers).max().unwrap_or(0))
         };

@@ -3,7 +3,7 @@
 use super::buffers::{Buffers, PhaseBuffers};
 use super::network::CudaNetwork;
 use crate::gpu::View;
-use crate::gpu::launch::{Conv1, Conv3, Norm, Sources, Statistics, average, bias, copy, pool};
+use crate::gpu::launch::{Conv1, Conv3, Norm, Sources, StatisticsViews, average, bias, copy, pool};
 use crate::plan::MapDims;
 
 impl CudaNetwork {
@@ -55,7 +55,7 @@ impl CudaNetwork {
             z: self.z(buffers, phase, node),
             weight: self.parameters.from(place.weight_at),
             bias: self.parameters.from(place.bias_at),
-            statistics: Statistics::in_one(self.statistics.from(place.first), self.channels),
+            statistics: StatisticsViews::in_one(self.statistics.from(place.first), self.channels),
         }
     }
 

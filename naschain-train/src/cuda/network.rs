@@ -7,21 +7,21 @@ use super::CudaGpu;
 use super::buffers::Buffers;
 use super::tables::Tables;
 use crate::Error;
-use crate::engine::{Batch, Engine};
+use crate::engine::{Engine, StepInput};
 use crate::evaluation::BATCH;
 use crate::gpu::Buffer;
 use crate::gpu::kernels::norm::PARTS;
 use crate::gpu::launch::{Sgd, Update};
 use crate::loss::{CrossEntropy, Loss};
 use crate::plan::planner::Planner;
-use crate::plan::{Norm, Plan, Role, Weight};
+use crate::plan::{BatchNorm, NetworkPlan, Role, Weight};
 use crate::weights::{TensorSource, Weights};
 
 /// A network and its state between two training steps.
 pub(crate) struct CudaNetwork {
     pub(super) gpu: CudaGpu,
     /// With one lane, so that maps are `[image][channel][pixel]`.
-    pub(super) plan: Plan,
+    pub(super) plan: NetworkPlan,
     pub(super) norms: Vec<NormLayout>,
     /// Elements per image.
     pub(super) image: usize,
@@ -139,7 +139,7 @@ impl Engine for CudaNetwork {
         logits
     }
 
-    fn step(&mut self, batch: &Batch, recipe: &Recipe, rate: f64) -> Loss {
+    fn step(&mut self, batch: &StepInput, recipe: &Recipe, rate: f64) -> Loss {
         self.load(&batch.pixels, &batch.factors);
         self.forward(true);
         let logits = self.read_logits();
@@ -208,9 +208,9 @@ impl CudaNetwork {
     }
 }
 
-fn norm_layouts(norms: &[Norm]) -> Vec<NormLayout> {
+fn norm_layouts(norms: &[BatchNorm]) -> Vec<NormLayout> {
     let mut first = 0;
-    let place = |norm: &Norm| {
+    let place = |norm: &BatchNorm| {
         let channels = norm.dims.channels;
         first += channels;
         let start = |weight: &Weight| weight.range.start;
@@ -225,8 +225,8 @@ fn norm_layouts(norms: &[Norm]) -> Vec<NormLayout> {
 }
 
 /// The initial statistics: the running ones, and 0 for the others.
-fn statistics(norms: &[Norm]) -> Vec<f32> {
-    let all = |part: fn(&Norm) -> &[f32]| norms.iter().flat_map(part).copied();
+fn statistics(norms: &[BatchNorm]) -> Vec<f32> {
+    let all = |part: fn(&BatchNorm) -> &[f32]| norms.iter().flat_map(part).copied();
     let mean: Vec<f32> = all(|norm| &norm.statistics.running_mean).collect();
     let var = all(|norm| &norm.statistics.running_var);
     let none = mean.len();

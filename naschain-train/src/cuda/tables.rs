@@ -3,7 +3,7 @@
 use super::CudaGpu;
 use crate::gpu::kernels::join::SOURCE;
 use crate::gpu::{Buffer, View};
-use crate::plan::{Join, Plan, Role};
+use crate::plan::{JoinPlan, NetworkPlan, Role};
 
 pub(super) struct Tables {
     sources: Buffer,
@@ -18,12 +18,12 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    pub(super) fn new(gpu: &CudaGpu, plan: &Plan) -> Tables {
+    pub(super) fn new(gpu: &CudaGpu, plan: &NetworkPlan) -> Tables {
         let mut sources = Vec::new();
         let mut joins = Vec::new();
         for phase in &plan.phases {
             let of_nodes = phase.nodes.iter().map(|node| &node.input);
-            let mut add = |join: &Join| {
+            let mut add = |join: &JoinPlan| {
                 let first = sources.len();
                 for source in &join.sources {
                     let path = source.path.map_or(0, |path| path + 1);

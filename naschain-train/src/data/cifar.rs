@@ -114,11 +114,10 @@ impl CifarFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_folder::test_folder;
 
     fn load(test: &str, last: &[u8]) -> Result<Dataset, Error> {
-        let dir =
-            std::env::temp_dir().join(format!("naschain-cifar-{test}-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
+        let dir = test_folder(&format!("cifar-{test}"));
         for number in 1..=5u8 {
             let mut image = vec![number; 3073];
             image[1] = 255;
@@ -154,8 +153,7 @@ mod tests {
 
     #[test]
     fn the_fine_labels_of_cifar100_are_read() {
-        let dir = std::env::temp_dir().join(format!("naschain-cifar100-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
+        let dir = test_folder("cifar100");
         let image = |coarse, fine| {
             let mut image = vec![7; 3074];
             (image[0], image[1]) = (coarse, fine);

@@ -173,13 +173,12 @@ fn split(all: &Listing) -> Result<(Listing, Listing), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_folder::test_folder;
     use image::{GrayImage, Luma};
 
     /// A folder with one grey image for each `PART/CLASS/FILE`, with its index as grey level.
     fn folder(test: &str, files: &[&str]) -> PathBuf {
-        let dir =
-            std::env::temp_dir().join(format!("naschain-folder-{test}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
+        let dir = test_folder(&format!("folder-{test}"));
         for (index, file) in files.iter().enumerate() {
             let path = dir.join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -147,6 +147,7 @@ fn header<const N: usize>(reader: &mut impl Read) -> Result<[usize; N], String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_folder::test_folder;
     use std::io::Write;
     use std::path::PathBuf;
 
@@ -161,8 +162,7 @@ mod tests {
 
     /// A folder with four IDX files, the training images gzipped, and optionally one file replaced.
     fn folder(test: &str, replaced: Option<(&str, Vec<u8>)>) -> PathBuf {
-        let dir = std::env::temp_dir().join(format!("naschain-idx-{test}-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
+        let dir = test_folder(&format!("idx-{test}"));
         let images = idx(&[2, 3, 2], &(0..12).collect::<Vec<u8>>());
         let labels = idx(&[2], &[9, 0]);
         for (name, bytes) in [
@@ -265,8 +265,7 @@ mod tests {
 
     #[test]
     fn emnist_is_transposed_and_its_letters_count_from_0() {
-        let dir = std::env::temp_dir().join(format!("naschain-emnist-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
+        let dir = test_folder("emnist");
         let write = |name: &str, bytes: Vec<u8>| {
             std::fs::write(dir.join(format!("emnist-letters-{name}-ubyte")), bytes).unwrap();
         };

@@ -34,7 +34,7 @@ pub(super) fn dataset(name: String, path: &Path) -> Result<Dataset, Error> {
     })?;
     let mut archive = Archive { archive, length };
     let (classes, [train, test]) = archive
-        .parts()
+        .subsets()
         .map_err(|problem| malformed(path, problem))?;
     Dataset::new(name, classes, train.images()?, test.images()?)
 }
@@ -48,8 +48,8 @@ struct Archive {
     length: u64,
 }
 
-/// One part of the data set.
-struct Part {
+/// The training set or the test set.
+struct Subset {
     shape: Shape,
     pixels: Vec<u8>,
     labels: Vec<u16>,
@@ -57,19 +57,19 @@ struct Part {
 
 impl Archive {
     /// The number of classes, the training set and the test set.
-    fn parts(&mut self) -> Result<(usize, [Part; 2]), String> {
+    fn subsets(&mut self) -> Result<(usize, [Subset; 2]), String> {
         self.check_size()?;
         let suffix = if self.has("x") || !self.has("x_train") {
             ""
         } else {
             "_train"
         };
-        let part = self.part(suffix)?;
-        let classes = part.classes()?;
+        let subset = self.subset(suffix)?;
+        let classes = subset.classes()?;
         if self.has("x_test") || self.has("y_test") {
-            return Ok((classes, [part, self.part("_test")?]));
+            return Ok((classes, [subset, self.subset("_test")?]));
         }
-        let [train, test] = part.split();
+        let [train, test] = subset.split();
         if let Some(class) = (0..classes).find(|&class| !train.has(class)) {
             return Err(format!(
                 "class {class} has no training image: of {} images {} were drawn as the test set, \
@@ -108,7 +108,7 @@ impl Archive {
             .is_some()
     }
 
-    fn part(&mut self, suffix: &str) -> Result<Part, String> {
+    fn subset(&mut self, suffix: &str) -> Result<Subset, String> {
         let (x, y) = (format!("x{suffix}"), format!("y{suffix}"));
         let layout = self.member(&x)?.0.images(&x)?;
         let labels = self.member(&y)?.0.labels(&y)?;
@@ -116,7 +116,7 @@ impl Archive {
         if labels != images {
             return Err(format!("{y} has {labels} labels for {images} images"));
         }
-        Ok(Part {
+        Ok(Subset {
             shape: layout.shape,
             pixels: self.array(x)?.pixels(&layout),
             labels: self.array(y)?.labels()?,
@@ -151,7 +151,7 @@ impl Archive {
     }
 }
 
-impl Part {
+impl Subset {
     /// The number of classes. Labels must count from 0 without gaps.
     fn classes(&self) -> Result<usize, String> {
         let largest = self
@@ -184,23 +184,24 @@ impl Part {
     }
 
     /// Splits into a training set and a test set, with a fixed seed.
-    fn split(self) -> [Part; 2] {
+    fn split(self) -> [Subset; 2] {
         let images = self.labels.len();
         let order = Stream::new(0, Purpose::Split, 0, 0).permutation(images);
         let (test, train) = order.split_at(images.div_ceil(TEST_DIVISOR));
         [train, test].map(|indices| {
             let size = self.shape.len();
-            let mut part = Part {
+            let mut subset = Subset {
                 shape: self.shape,
                 pixels: Vec::with_capacity(indices.len() * size),
                 labels: Vec::with_capacity(indices.len()),
             };
             for &index in indices {
-                part.pixels
+                subset
+                    .pixels
                     .extend_from_slice(&self.pixels[index * size..][..size]);
-                part.labels.push(self.labels[index]);
+                subset.labels.push(self.labels[index]);
             }
-            part
+            subset
         })
     }
 }

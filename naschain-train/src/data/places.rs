@@ -7,14 +7,14 @@ use super::{DataName, folder};
 use crate::Error;
 
 /// The file to look for, how to get it, and the folder names of the original archives.
-struct Search {
+struct FileLookup {
     file: String,
     hint: &'static str,
     folders: Vec<String>,
 }
 
-impl Search {
-    fn new(name: &DataName) -> Search {
+impl FileLookup {
+    fn new(name: &DataName) -> FileLookup {
         const CIFAR: &str = "get the binary version from https://www.cs.toronto.edu/~kriz/cifar.html and pass its folder as --data-dir";
         let own = name.to_string();
         let (file, hint, folders): (&str, _, &[&str]) = match name {
@@ -42,7 +42,7 @@ impl Search {
                 &[&own],
             ),
         };
-        Search {
+        FileLookup {
             file: file.to_owned(),
             hint,
             folders: folders.iter().map(|&folder| folder.to_owned()).collect(),
@@ -74,8 +74,8 @@ impl Search {
 
 /// The folder that contains a data set's files, or the file of a NumPy archive.
 pub(super) fn find(name: &DataName, data_dir: Option<&Path>) -> Result<PathBuf, Error> {
-    let search = Search::new(name);
-    let searched = search.places(data_dir);
+    let lookup = FileLookup::new(name);
+    let searched = lookup.places(data_dir);
     let there = |dir: &PathBuf| match name {
         DataName::Folder(_) => folder::has_layout(dir).then(|| dir.clone()),
         DataName::Npz(file) => {
@@ -83,15 +83,15 @@ pub(super) fn find(name: &DataName, data_dir: Option<&Path>) -> Result<PathBuf, 
             let candidates = [is_it.then(|| dir.clone()), Some(dir.join(file))];
             candidates.into_iter().flatten().find(|path| path.is_file())
         }
-        _ => file_or_gzip(dir, search.file.trim_end_matches("(.gz)")).map(|_| dir.clone()),
+        _ => file_or_gzip(dir, lookup.file.trim_end_matches("(.gz)")).map(|_| dir.clone()),
     };
     match searched.iter().find_map(there) {
         Some(found) => Ok(found),
         None => Err(Error::DataNotFound {
             name: name.to_string(),
-            file: search.file,
+            file: lookup.file,
             searched,
-            hint: search.hint,
+            hint: lookup.hint,
         }),
     }
 }
@@ -99,10 +99,11 @@ pub(super) fn find(name: &DataName, data_dir: Option<&Path>) -> Result<PathBuf, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_folder::test_folder;
 
     #[test]
     fn files_are_found_in_the_folder_or_a_subfolder() {
-        let root = std::env::temp_dir().join(format!("naschain-places-{}", std::process::id()));
+        let root = test_folder("places");
         let unpacked = root.join("cifar-100-binary");
         std::fs::create_dir_all(&unpacked).unwrap();
         let found = |name: &str, dir: &Path| find(&name.parse().unwrap(), Some(dir));

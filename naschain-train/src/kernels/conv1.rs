@@ -8,6 +8,7 @@
 #![allow(unsafe_code)] // tiles read and write unchecked, within bounds that `Sizes1::check` verified
 
 use super::simd::{Isa, Kernel, Vector};
+use super::tile_output::write_images;
 
 /// Dimensions of a 1×1 convolution.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +98,7 @@ impl Kernel for Conv1<'_> {
                 for tile in 0..tiles {
                     let width = (sizes.pixels - pixel) / (tiles - tile);
                     let out = (block * sizes.pixels + pixel) * V::LANES;
-                    let at = Tile {
+                    let at = Conv1Tile {
                         sizes: &sizes,
                         maps: self.maps,
                         from: image * sizes.in_image() + pixel * sizes.in_lanes,
@@ -119,7 +120,7 @@ impl Kernel for Conv1<'_> {
 
 /// Pointers and dimensions of a tile.
 #[derive(Clone, Copy)]
-struct Tile<'a> {
+struct Conv1Tile<'a> {
     sizes: &'a Sizes1,
     maps: &'a [&'a [f32]],
     /// Offset of the tile's first pixel in every map.
@@ -129,36 +130,36 @@ struct Tile<'a> {
     add: bool,
 }
 
-impl Tile<'_> {
+impl Conv1Tile<'_> {
     #[inline(always)]
     fn sized<V: Vector, const L: usize>(self, images: usize, width: usize) {
         match (images, width) {
-            (8, _) => V::enter(Sums::<8, 1, L>(self)),
-            (4, 2) => V::enter(Sums::<4, 2, L>(self)),
-            (4, _) => V::enter(Sums::<4, 3, L>(self)),
-            (_, 1) => V::enter(Sums::<1, 1, L>(self)),
-            (_, 2) => V::enter(Sums::<1, 2, L>(self)),
-            (_, 3) => V::enter(Sums::<1, 3, L>(self)),
-            (_, 4) => V::enter(Sums::<1, 4, L>(self)),
-            (_, 5) => V::enter(Sums::<1, 5, L>(self)),
-            (_, 6) => V::enter(Sums::<1, 6, L>(self)),
-            (_, 7) => V::enter(Sums::<1, 7, L>(self)),
-            (_, 8) => V::enter(Sums::<1, 8, L>(self)),
-            (_, 9) => V::enter(Sums::<1, 9, L>(self)),
-            (_, 10) => V::enter(Sums::<1, 10, L>(self)),
-            (_, 11) => V::enter(Sums::<1, 11, L>(self)),
-            _ => V::enter(Sums::<1, 12, L>(self)),
+            (8, _) => V::enter(Conv1Sums::<8, 1, L>(self)),
+            (4, 2) => V::enter(Conv1Sums::<4, 2, L>(self)),
+            (4, _) => V::enter(Conv1Sums::<4, 3, L>(self)),
+            (_, 1) => V::enter(Conv1Sums::<1, 1, L>(self)),
+            (_, 2) => V::enter(Conv1Sums::<1, 2, L>(self)),
+            (_, 3) => V::enter(Conv1Sums::<1, 3, L>(self)),
+            (_, 4) => V::enter(Conv1Sums::<1, 4, L>(self)),
+            (_, 5) => V::enter(Conv1Sums::<1, 5, L>(self)),
+            (_, 6) => V::enter(Conv1Sums::<1, 6, L>(self)),
+            (_, 7) => V::enter(Conv1Sums::<1, 7, L>(self)),
+            (_, 8) => V::enter(Conv1Sums::<1, 8, L>(self)),
+            (_, 9) => V::enter(Conv1Sums::<1, 9, L>(self)),
+            (_, 10) => V::enter(Conv1Sums::<1, 10, L>(self)),
+            (_, 11) => V::enter(Conv1Sums::<1, 11, L>(self)),
+            _ => V::enter(Conv1Sums::<1, 12, L>(self)),
         }
     }
 }
 
 /// A tile of `R` images × `P` pixels, with `L` lanes in the input.
-struct Sums<'a, const R: usize, const P: usize, const L: usize>(Tile<'a>);
+struct Conv1Sums<'a, const R: usize, const P: usize, const L: usize>(Conv1Tile<'a>);
 
-impl<const R: usize, const P: usize, const L: usize> Kernel for Sums<'_, R, P, L> {
+impl<const R: usize, const P: usize, const L: usize> Kernel for Conv1Sums<'_, R, P, L> {
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Tile { sizes, maps, .. } = self.0;
+        let Conv1Tile { sizes, maps, .. } = self.0;
         let mut sums = [[V::splat(0.0); P]; R];
         let mut weights = self.0.weights;
         for map in maps {
@@ -179,12 +180,12 @@ impl<const R: usize, const P: usize, const L: usize> Kernel for Sums<'_, R, P, L
             }
         }
         // SAFETY: as above.
-        unsafe { self.write_images(&sums) }
+        unsafe { write_images(&sums, self.0.out, sizes.out_image(), self.0.add) }
     }
 }
 
 // Unrolled by hand for the reason given in `conv3_tile`.
-impl<const R: usize, const P: usize, const L: usize> Sums<'_, R, P, L> {
+impl<const R: usize, const P: usize, const L: usize> Conv1Sums<'_, R, P, L> {
     /// Adds one channel to all sums.
     ///
     /// # Safety
@@ -207,7 +208,7 @@ impl<const R: usize, const P: usize, const L: usize> Sums<'_, R, P, L> {
     /// The same for image `I`.
     ///
     /// # Safety
-    /// As for [`Sums::add_images`].
+    /// As for [`Conv1Sums::add_images`].
     #[inline(always)]
     unsafe fn add_image<V: Vector, const I: usize>(
         &self,
@@ -240,80 +241,13 @@ impl<const R: usize, const P: usize, const L: usize> Sums<'_, R, P, L> {
     /// The same for pixel `C`.
     ///
     /// # Safety
-    /// As for [`Sums::add_images`].
+    /// As for [`Conv1Sums::add_images`].
     #[inline(always)]
     unsafe fn add_pixel<V: Vector, const C: usize>(sums: &mut [V; P], weight: V, x: *const f32) {
         if C < P {
             // SAFETY: guaranteed by the caller.
             let value = V::splat(unsafe { *x.wrapping_add(C * L) });
             sums[C] = value.fma(weight, sums[C]);
-        }
-    }
-
-    /// Writes all sums, or adds them to the output.
-    ///
-    /// # Safety
-    /// The tile's output must be writable.
-    #[inline(always)]
-    unsafe fn write_images<V: Vector>(&self, sums: &[[V; P]; R]) {
-        // SAFETY: guaranteed by the caller.
-        unsafe {
-            self.write_image::<V, 0>(sums);
-            self.write_image::<V, 1>(sums);
-            self.write_image::<V, 2>(sums);
-            self.write_image::<V, 3>(sums);
-            self.write_image::<V, 4>(sums);
-            self.write_image::<V, 5>(sums);
-            self.write_image::<V, 6>(sums);
-            self.write_image::<V, 7>(sums);
-        }
-    }
-
-    /// The same for image `I`.
-    ///
-    /// # Safety
-    /// As for [`Sums::write_images`].
-    #[inline(always)]
-    unsafe fn write_image<V: Vector, const I: usize>(&self, sums: &[[V; P]; R]) {
-        if I >= R {
-            return;
-        }
-        let out = self.0.out.wrapping_add(I * self.0.sizes.out_image());
-        let sums = &sums[I];
-        // SAFETY: guaranteed by the caller.
-        unsafe {
-            self.write_pixel::<V, 0>(sums, out);
-            self.write_pixel::<V, 1>(sums, out);
-            self.write_pixel::<V, 2>(sums, out);
-            self.write_pixel::<V, 3>(sums, out);
-            self.write_pixel::<V, 4>(sums, out);
-            self.write_pixel::<V, 5>(sums, out);
-            self.write_pixel::<V, 6>(sums, out);
-            self.write_pixel::<V, 7>(sums, out);
-            self.write_pixel::<V, 8>(sums, out);
-            self.write_pixel::<V, 9>(sums, out);
-            self.write_pixel::<V, 10>(sums, out);
-            self.write_pixel::<V, 11>(sums, out);
-        }
-    }
-
-    /// The same for pixel `C`.
-    ///
-    /// # Safety
-    /// As for [`Sums::write_images`].
-    #[inline(always)]
-    unsafe fn write_pixel<V: Vector, const C: usize>(&self, sums: &[V; P], out: *mut f32) {
-        if C >= P {
-            return;
-        }
-        let out = out.wrapping_add(C * V::LANES);
-        // SAFETY: guaranteed by the caller.
-        unsafe {
-            if self.0.add {
-                V::read(out).add(sums[C]).write(out)
-            } else {
-                sums[C].write(out)
-            }
         }
     }
 }

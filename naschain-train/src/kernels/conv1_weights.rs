@@ -43,7 +43,7 @@ impl Kernel for Conv1Weights<'_> {
             while channel < sizes.in_channels {
                 let (in_block, lane) = (channel / sizes.in_lanes, channel % sizes.in_lanes);
                 let x = in_block * sizes.pixels * sizes.in_lanes + lane;
-                let at = Tile {
+                let at = Conv1WeightsTile {
                     sizes: &sizes,
                     x: self.x[x..].as_ptr(),
                     dz,
@@ -65,7 +65,7 @@ impl Kernel for Conv1Weights<'_> {
 
 /// Pointers and dimensions of a tile.
 #[derive(Clone, Copy)]
-struct Tile<'a> {
+struct Conv1WeightsTile<'a> {
     sizes: &'a Sizes1,
     x: *const f32,
     dz: *const f32,
@@ -73,21 +73,21 @@ struct Tile<'a> {
     add: bool,
 }
 
-impl Tile<'_> {
+impl Conv1WeightsTile<'_> {
     #[inline(always)]
     fn tile<V: Vector, const N: usize>(self) -> usize {
-        V::enter(Sums::<N>(self));
+        V::enter(Conv1WeightsSums::<N>(self));
         N
     }
 }
 
 /// A tile: the sums for `N` input channels.
-struct Sums<'a, const N: usize>(Tile<'a>);
+struct Conv1WeightsSums<'a, const N: usize>(Conv1WeightsTile<'a>);
 
-impl<const N: usize> Kernel for Sums<'_, N> {
+impl<const N: usize> Kernel for Conv1WeightsSums<'_, N> {
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Tile { sizes, .. } = self.0;
+        let Conv1WeightsTile { sizes, .. } = self.0;
         let mut sums = [V::splat(0.0); N];
         for image in 0..sizes.images {
             let mut x = self.0.x.wrapping_add(image * sizes.in_image());

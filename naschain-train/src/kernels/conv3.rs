@@ -5,7 +5,7 @@
 //! in `R` images; each input value is broadcast to all lanes once and used for the three taps of a
 //! row. Every sum runs over kernel row, input channel, kernel column.
 
-use super::conv3_tile::Tile;
+use super::conv3_tile::Conv3Tile;
 use super::simd::{Isa, Kernel, Vector};
 
 /// Dimensions of a 3×3 convolution.
@@ -110,13 +110,13 @@ impl Kernel for Conv3<'_> {
                 let out = image * sizes.out_image() + block * rows * columns * V::LANES;
                 let out = &mut self.out[out..];
                 for row in 0..rows {
-                    let line = Line {
+                    let output_row = OutputRow {
                         sizes: &sizes,
                         row,
                         images,
                         add: self.add,
                     };
-                    line.run::<V>(x, weights, out);
+                    output_row.run::<V>(x, weights, out);
                 }
                 image += images;
             }
@@ -136,14 +136,14 @@ fn images_at_once(columns: usize) -> usize {
 }
 
 /// One row of the output in one or more images.
-struct Line<'a> {
+struct OutputRow<'a> {
     sizes: &'a Sizes3,
     row: usize,
     images: usize,
     add: bool,
 }
 
-impl Line<'_> {
+impl OutputRow<'_> {
     #[inline(always)]
     fn run<V: Vector>(&self, x: &[f32], weights: &[f32], out: &mut [f32]) {
         let sizes = self.sizes;
@@ -162,7 +162,7 @@ impl Line<'_> {
             // The first pixel's left neighbour is outside the image and is not read.
             let left =
                 top as isize + (column as isize - sizes.padding as isize) * sizes.in_lanes as isize;
-            let at = Tile {
+            let at = Conv3Tile {
                 x: x.as_ptr().wrapping_offset(left),
                 row_step: in_row,
                 block_step: sizes.height * in_row,

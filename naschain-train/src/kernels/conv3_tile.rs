@@ -3,10 +3,11 @@
 #![allow(unsafe_code)] // tiles read and write unchecked, within bounds that `Sizes3::check` verified
 
 use super::simd::{Kernel, Vector};
+use super::tile_output::write_images;
 
 /// Pointers and dimensions of a tile.
 #[derive(Clone, Copy)]
-pub(super) struct Tile {
+pub(super) struct Conv3Tile {
     /// The leftmost tap of the tile's first pixel, in the first kernel row inside the image.
     pub(super) x: *const f32,
     pub(super) row_step: usize,
@@ -20,7 +21,7 @@ pub(super) struct Tile {
     pub(super) add: bool,
 }
 
-impl Tile {
+impl Conv3Tile {
     #[inline(always)]
     pub(super) fn four<V: Vector>(self, width: usize) {
         match width {
@@ -79,18 +80,22 @@ impl Tile {
     >(
         self,
     ) {
-        V::enter(Sums::<R, P, LEFT, RIGHT, PLANES>(self));
+        V::enter(Conv3Sums::<R, P, LEFT, RIGHT, PLANES>(self));
     }
 }
 
 /// A tile of `R` images × `P` pixels. `LEFT`, `RIGHT`: the tile touches that edge of the image.
 /// `PLANES`: the input is planar.
-struct Sums<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const PLANES: bool>(
-    Tile,
-);
+struct Conv3Sums<
+    const R: usize,
+    const P: usize,
+    const LEFT: bool,
+    const RIGHT: bool,
+    const PLANES: bool,
+>(Conv3Tile);
 
 impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const PLANES: bool> Kernel
-    for Sums<R, P, LEFT, RIGHT, PLANES>
+    for Conv3Sums<R, P, LEFT, RIGHT, PLANES>
 {
     #[inline(always)]
     fn run<V: Vector>(self) {
@@ -117,7 +122,7 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
             }
         }
         // SAFETY: as above.
-        unsafe { self.write_images(&sums) }
+        unsafe { write_images(&sums, tile.out, tile.out_image_step, tile.add) }
     }
 }
 
@@ -125,12 +130,12 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
 // would keep the sums in memory. Calls beyond `R` or `P` compile to nothing.
 
 impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const PLANES: bool>
-    Sums<R, P, LEFT, RIGHT, PLANES>
+    Conv3Sums<R, P, LEFT, RIGHT, PLANES>
 {
     /// Adds one channel of one kernel row to all sums.
     ///
     /// # Safety
-    /// `x` must be inside the input, like [`Tile::x`].
+    /// `x` must be inside the input, like [`Conv3Tile::x`].
     #[inline(always)]
     unsafe fn add_images<V: Vector>(
         &self,
@@ -155,7 +160,7 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
     /// The same for image `I`.
     ///
     /// # Safety
-    /// As for [`Sums::add_images`].
+    /// As for [`Conv3Sums::add_images`].
     #[inline(always)]
     unsafe fn add_image<V: Vector, const I: usize>(
         &self,
@@ -195,7 +200,7 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
     /// sums that use it.
     ///
     /// # Safety
-    /// As for [`Sums::add_images`]; columns outside the image are not read.
+    /// As for [`Conv3Sums::add_images`]; columns outside the image are not read.
     #[inline(always)]
     unsafe fn add_column<V: Vector, const C: usize>(
         sums: &mut [V; P],
@@ -216,76 +221,6 @@ impl<const R: usize, const P: usize, const LEFT: bool, const RIGHT: bool, const 
         }
         if C >= 2 {
             sums[C - 2] = value.fma(taps[2], sums[C - 2]);
-        }
-    }
-
-    /// Writes all sums, or adds them to the output.
-    ///
-    /// # Safety
-    /// The tile's output must be writable.
-    #[inline(always)]
-    unsafe fn write_images<V: Vector>(&self, sums: &[[V; P]; R]) {
-        // SAFETY: guaranteed by the caller.
-        unsafe {
-            self.write_image::<V, 0>(sums);
-            self.write_image::<V, 1>(sums);
-            self.write_image::<V, 2>(sums);
-            self.write_image::<V, 3>(sums);
-            self.write_image::<V, 4>(sums);
-            self.write_image::<V, 5>(sums);
-            self.write_image::<V, 6>(sums);
-            self.write_image::<V, 7>(sums);
-        }
-    }
-
-    /// The same for image `I`.
-    ///
-    /// # Safety
-    /// As for [`Sums::write_images`].
-    #[inline(always)]
-    unsafe fn write_image<V: Vector, const I: usize>(&self, sums: &[[V; P]; R]) {
-        if I >= R {
-            return;
-        }
-        let out = self.0.out.wrapping_add(I * self.0.out_image_step);
-        let sums = &sums[I];
-        // SAFETY: guaranteed by the caller.
-        unsafe {
-            self.write_pixel::<V, 0>(sums, out);
-            self.write_pixel::<V, 1>(sums, out);
-            self.write_pixel::<V, 2>(sums, out);
-            self.write_pixel::<V, 3>(sums, out);
-            self.write_pixel::<V, 4>(sums, out);
-            self.write_pixel::<V, 5>(sums, out);
-            self.write_pixel::<V, 6>(sums, out);
-            self.write_pixel::<V, 7>(sums, out);
-            self.write_pixel::<V, 8>(sums, out);
-            self.write_pixel::<V, 9>(sums, out);
-            self.write_pixel::<V, 10>(sums, out);
-            self.write_pixel::<V, 11>(sums, out);
-            self.write_pixel::<V, 12>(sums, out);
-            self.write_pixel::<V, 13>(sums, out);
-            self.write_pixel::<V, 14>(sums, out);
-        }
-    }
-
-    /// The same for pixel `C`.
-    ///
-    /// # Safety
-    /// As for [`Sums::write_images`].
-    #[inline(always)]
-    unsafe fn write_pixel<V: Vector, const C: usize>(&self, sums: &[V; P], out: *mut f32) {
-        if C >= P {
-            return;
-        }
-        let out = out.wrapping_add(C * V::LANES);
-        // SAFETY: guaranteed by the caller.
-        unsafe {
-            if self.0.add {
-                V::read(out).add(sums[C]).write(out)
-            } else {
-                sums[C].write(out)
-            }
         }
     }
 }

@@ -42,14 +42,14 @@ impl Kernel for Conv3Weights<'_> {
         assert_eq!(sizes.out_lanes, V::LANES);
         assert!(self.sums.len() >= sizes.block_weights());
         let row = sizes.in_blocks() * sizes.width * sizes.in_lanes + sizes.out_width() * V::LANES;
-        let strip = (STRIP / row).max(1);
+        let strip_rows = (STRIP / row).max(1);
         let rows = sizes.images * sizes.out_height();
         for block in 0..sizes.out_blocks() {
             let plane = sizes.out_height() * sizes.out_width() * V::LANES;
             let gradient = &mut self.gradient[block * sizes.block_weights()..];
-            for first in (0..rows).step_by(strip) {
-                let end = (first + strip).min(rows);
-                let place = Place {
+            for first in (0..rows).step_by(strip_rows) {
+                let end = (first + strip_rows).min(rows);
+                let strip = Strip {
                     sizes: &sizes,
                     x: self.x.as_ptr(),
                     dz: self.dz[block * plane..].as_ptr(),
@@ -61,8 +61,8 @@ impl Kernel for Conv3Weights<'_> {
                     add: self.add,
                 };
                 match sizes.in_lanes {
-                    1 => place.planes::<V>(),
-                    _ => place.blocks::<V>(),
+                    1 => strip.planes::<V>(),
+                    _ => strip.blocks::<V>(),
                 }
             }
         }
@@ -71,7 +71,7 @@ impl Kernel for Conv3Weights<'_> {
 
 /// One strip for one block of output channels.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct Strip<'a> {
     sizes: &'a Sizes3,
     x: *const f32,
     dz: *const f32,
@@ -84,12 +84,12 @@ struct Place<'a> {
     add: bool,
 }
 
-impl Place<'_> {
+impl Strip<'_> {
     #[inline(always)]
     fn planes<V: Vector>(self) {
         for channel in 0..self.sizes.in_channels {
-            V::enter(Tile::<3, true> {
-                place: self,
+            V::enter(Conv3WeightsTile::<3, true> {
+                strip: self,
                 kernel_row: 0,
                 channel,
             });
@@ -116,8 +116,8 @@ impl Place<'_> {
 
     #[inline(always)]
     fn tile<V: Vector, const N: usize>(self, kernel_row: usize, channel: usize) -> usize {
-        V::enter(Tile::<N, false> {
-            place: self,
+        V::enter(Conv3WeightsTile::<N, false> {
+            strip: self,
             kernel_row,
             channel,
         });
@@ -127,17 +127,17 @@ impl Place<'_> {
 
 /// A tile of `N` × 3 sums: `N` channels for one kernel row, or with `PLANES` one channel for `N`
 /// kernel rows.
-struct Tile<'a, const N: usize, const PLANES: bool> {
-    place: Place<'a>,
+struct Conv3WeightsTile<'a, const N: usize, const PLANES: bool> {
+    strip: Strip<'a>,
     kernel_row: usize,
     channel: usize,
 }
 
-impl<const N: usize, const PLANES: bool> Kernel for Tile<'_, N, PLANES> {
+impl<const N: usize, const PLANES: bool> Kernel for Conv3WeightsTile<'_, N, PLANES> {
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let place = self.place;
-        let sizes = place.sizes;
+        let strip = self.strip;
+        let sizes = strip.sizes;
         // Strides between the `N`, in the input and in the weights.
         let (in_step, weight_step) = if PLANES {
             (sizes.width, 3 * sizes.in_channels * V::LANES)
@@ -146,26 +146,26 @@ impl<const N: usize, const PLANES: bool> Kernel for Tile<'_, N, PLANES> {
         };
         let first = 3 * (self.kernel_row * sizes.in_channels + self.channel) * V::LANES;
         let mut sums = [[V::splat(0.0); 3]; N];
-        if !place.begins {
+        if !strip.begins {
             // SAFETY: `sums` is as large as the weights of a block.
-            sums = unsafe { read(place.sums.add(first), weight_step) };
+            sums = unsafe { read(strip.sums.add(first), weight_step) };
         }
         let lanes = sizes.in_lanes;
         let in_row = sizes.width * lanes;
         let block = self.channel / lanes * sizes.height * in_row + self.channel % lanes;
         let out_row = sizes.out_width() * V::LANES;
         let (mut image, mut row) = (
-            place.rows[0] / sizes.out_height(),
-            place.rows[0] % sizes.out_height(),
+            strip.rows[0] / sizes.out_height(),
+            strip.rows[0] % sizes.out_height(),
         );
-        for _ in place.rows[0]..place.rows[1] {
+        for _ in strip.rows[0]..strip.rows[1] {
             let in_y = (row + self.kernel_row).wrapping_sub(sizes.padding);
             if in_y < sizes.height {
                 let x = image * sizes.in_image() + block + in_y * in_row;
                 let dz = image * sizes.out_image() + row * out_row;
                 // SAFETY: the slices are as large as `sizes` requires (`Sizes3::check`).
                 unsafe {
-                    let [x, dz] = [place.x.add(x), place.dz.add(dz)];
+                    let [x, dz] = [strip.x.add(x), strip.dz.add(dz)];
                     add_row::<V, N, PLANES>(&mut sums, x, dz, in_step, sizes);
                 }
             }
@@ -176,10 +176,10 @@ impl<const N: usize, const PLANES: bool> Kernel for Tile<'_, N, PLANES> {
         }
         // SAFETY: the gradient of the block is as large as `sums`.
         unsafe {
-            match (place.ends, place.add) {
-                (false, _) => write(sums, place.sums.add(first), weight_step),
-                (true, false) => write(sums, place.gradient.add(first), weight_step),
-                (true, true) => add(sums, place.gradient.add(first), weight_step),
+            match (strip.ends, strip.add) {
+                (false, _) => write(sums, strip.sums.add(first), weight_step),
+                (true, false) => write(sums, strip.gradient.add(first), weight_step),
+                (true, true) => add(sums, strip.gradient.add(first), weight_step),
             }
         }
     }

@@ -18,6 +18,7 @@ pub(crate) mod simd;
 pub(crate) mod statistics;
 #[cfg(test)]
 mod tests;
+mod tile_output;
 pub(crate) mod update;
 
 /// The version of the arithmetic that decides the bits of a training.

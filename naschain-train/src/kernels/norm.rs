@@ -58,7 +58,7 @@ pub(crate) fn stripes<V: Vector>(numbers: usize, f: impl Fn(V, usize) -> V) -> V
 }
 
 /// For each image and channel the mean over the pixels, and the sum of squares about that mean.
-pub(crate) struct Moments<'a> {
+pub(crate) struct NormMoments<'a> {
     pub(crate) lanes: usize,
     pub(crate) pixels: usize,
     pub(crate) z: &'a [f32],
@@ -67,13 +67,13 @@ pub(crate) struct Moments<'a> {
     pub(crate) squares: &'a mut [f32],
 }
 
-impl Moments<'_> {
+impl NormMoments<'_> {
     pub(crate) fn run_on(self, isa: Isa) {
         isa.run(self.lanes, self);
     }
 }
 
-impl Kernel for Moments<'_> {
+impl Kernel for NormMoments<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let plane = self.pixels * V::LANES;

@@ -8,14 +8,14 @@ use super::{BLOCK, chunk};
 
 /// The dimensions of a map.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
+pub(crate) struct TensorShape {
     pub(crate) images: usize,
     pub(crate) channels: usize,
     pub(crate) height: usize,
     pub(crate) width: usize,
 }
 
-impl Shape {
+impl TensorShape {
     pub(crate) fn pixels(self) -> usize {
         self.height * self.width
     }
@@ -29,8 +29,8 @@ impl Shape {
     }
 
     /// The dimensions of the output of a 3×3 convolution with this padding.
-    pub(crate) fn convolved(self, channels: usize, padding: usize) -> Shape {
-        Shape {
+    pub(crate) fn convolved(self, channels: usize, padding: usize) -> TensorShape {
+        TensorShape {
             channels,
             height: self.height + 2 * padding - 2,
             width: self.width + 2 * padding - 2,
@@ -49,7 +49,7 @@ fn tap(at: usize, tap: usize, padding: usize, size: usize) -> Option<usize> {
 /// 3×3 convolution: sums over kernel row, input channel, kernel column.
 pub(crate) fn conv3(
     x: &[f32],
-    shape: Shape,
+    shape: TensorShape,
     weights: &[f32],
     out: usize,
     padding: usize,
@@ -85,7 +85,12 @@ pub(crate) fn conv3(
 
 /// The gradient of a 3×3 convolution with padding 1 with respect to its input: the convolution of
 /// `dz` with the kernel rotated by 180° and inputs and outputs exchanged.
-pub(crate) fn conv3_input(dz: &[f32], shape: Shape, weights: &[f32], inputs: usize) -> Vec<f32> {
+pub(crate) fn conv3_input(
+    dz: &[f32],
+    shape: TensorShape,
+    weights: &[f32],
+    inputs: usize,
+) -> Vec<f32> {
     let mut flipped = vec![0.0; weights.len()];
     for o in 0..shape.channels {
         for i in 0..inputs {
@@ -102,7 +107,7 @@ pub(crate) fn conv3_input(dz: &[f32], shape: Shape, weights: &[f32], inputs: usi
 /// over image, row, column; chunks are folded within a block, then blocks are folded.
 pub(crate) fn conv3_weights(
     x: &[f32],
-    shape: Shape,
+    shape: TensorShape,
     dz: &[f32],
     out: usize,
     padding: usize,
@@ -153,8 +158,13 @@ pub(crate) fn over_images(terms: &[f32]) -> f32 {
 
 /// 1×1 convolution of maps of one shape as if they were concatenated: sums over map, channel. With
 /// one pixel per image it is a linear layer without bias.
-pub(crate) fn conv1(maps: &[Vec<f32>], shape: Shape, weights: &[f32], out: usize) -> Vec<f32> {
-    let to = Shape {
+pub(crate) fn conv1(
+    maps: &[Vec<f32>],
+    shape: TensorShape,
+    weights: &[f32],
+    out: usize,
+) -> Vec<f32> {
+    let to = TensorShape {
         channels: out,
         ..shape
     };
@@ -178,7 +188,7 @@ pub(crate) fn conv1(maps: &[Vec<f32>], shape: Shape, weights: &[f32], out: usize
 /// The gradient of [`conv1`] with respect to map number `m` of `maps`: sums over output channels.
 pub(crate) fn conv1_input(
     dz: &[f32],
-    shape: Shape,
+    shape: TensorShape,
     weights: &[f32],
     inputs: usize,
     [m, maps]: [usize; 2],
@@ -193,7 +203,12 @@ pub(crate) fn conv1_input(
 }
 
 /// The gradient of [`conv1`] with respect to its weights: sums over image and pixel within a chunk.
-pub(crate) fn conv1_weights(maps: &[Vec<f32>], shape: Shape, dz: &[f32], out: usize) -> Vec<f32> {
+pub(crate) fn conv1_weights(
+    maps: &[Vec<f32>],
+    shape: TensorShape,
+    dz: &[f32],
+    out: usize,
+) -> Vec<f32> {
     let pixels = shape.pixels();
     let mut gradient = Vec::new();
     for o in 0..out {
@@ -314,7 +329,7 @@ pub(crate) fn norm_backward(
 
 /// 2×2 max pooling. Of equal values in a window the first is the maximum. The second result is its
 /// index.
-pub(crate) fn pool(y: &[f32], shape: Shape) -> (Vec<f32>, Vec<usize>) {
+pub(crate) fn pool(y: &[f32], shape: TensorShape) -> (Vec<f32>, Vec<usize>) {
     let (mut out, mut places) = (Vec::new(), Vec::new());
     for plane in 0..shape.images * shape.channels {
         for row in 0..shape.height / 2 {
@@ -335,7 +350,7 @@ pub(crate) fn pool(y: &[f32], shape: Shape) -> (Vec<f32>, Vec<usize>) {
 }
 
 /// Global average pooling.
-pub(crate) fn average(y: &[f32], shape: Shape) -> Vec<f32> {
+pub(crate) fn average(y: &[f32], shape: TensorShape) -> Vec<f32> {
     let planes = y.chunks_exact(shape.pixels());
     let mean = |y: &[f32]| over_pixels(y.len(), |p, sum| sum + y[p]) / y.len() as f32;
     planes.map(mean).collect()

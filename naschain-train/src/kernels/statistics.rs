@@ -7,7 +7,7 @@ const MOMENTUM: f32 = 0.1;
 
 /// Statistics of a batch norm: one value per channel, padded to a multiple of 8.
 #[derive(Clone, Debug)]
-pub(crate) struct Statistics {
+pub(crate) struct NormStatistics {
     pub(crate) mean: Vec<f32>,
     /// 1 / √(variance + ε)
     pub(crate) inverse: Vec<f32>,
@@ -21,10 +21,10 @@ pub(crate) struct Statistics {
     pub(crate) b: Vec<f32>,
 }
 
-impl Statistics {
-    pub(crate) fn new(running_mean: Vec<f32>, running_var: Vec<f32>) -> Statistics {
+impl NormStatistics {
+    pub(crate) fn new(running_mean: Vec<f32>, running_var: Vec<f32>) -> NormStatistics {
         let zeros = vec![0.0; running_mean.len()];
-        Statistics {
+        NormStatistics {
             mean: zeros.clone(),
             inverse: zeros.clone(),
             scale: zeros.clone(),
@@ -65,7 +65,7 @@ pub(crate) struct BatchStatistics<'a> {
     pub(crate) count: usize,
     pub(crate) squares: &'a [f32],
     pub(crate) weight: &'a [f32],
-    pub(crate) statistics: &'a mut Statistics,
+    pub(crate) statistics: &'a mut NormStatistics,
 }
 
 impl BatchStatistics<'_> {
@@ -104,7 +104,7 @@ impl Kernel for BatchStatistics<'_> {
 /// Mean, inverse standard deviation and scale from the running statistics.
 pub(crate) struct RunningStatistics<'a> {
     pub(crate) weight: &'a [f32],
-    pub(crate) statistics: &'a mut Statistics,
+    pub(crate) statistics: &'a mut NormStatistics,
 }
 
 impl RunningStatistics<'_> {
@@ -130,7 +130,7 @@ impl Kernel for RunningStatistics<'_> {
 
 /// From the batch's sums: the gradients of weight and bias, and the coefficients `a` and `b` of the
 /// gradient with respect to the input.
-pub(crate) struct Backward<'a> {
+pub(crate) struct BackwardStatistics<'a> {
     /// Images × pixels.
     pub(crate) count: usize,
     /// The sum of `g`, which is the gradient of the bias.
@@ -139,16 +139,16 @@ pub(crate) struct Backward<'a> {
     pub(crate) products: &'a [f32],
     pub(crate) weight_gradient: &'a mut [f32],
     pub(crate) bias_gradient: &'a mut [f32],
-    pub(crate) statistics: &'a mut Statistics,
+    pub(crate) statistics: &'a mut NormStatistics,
 }
 
-impl Backward<'_> {
+impl BackwardStatistics<'_> {
     pub(crate) fn run_on(self, isa: Isa) {
         isa.run(8, self);
     }
 }
 
-impl Kernel for Backward<'_> {
+impl Kernel for BackwardStatistics<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let statistics = self.statistics;

@@ -8,7 +8,7 @@ use crate::onnx::messages::{GraphProto, NodeProto};
 
 /// One value of one image: channels × height × width.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Map {
+pub(super) struct FeatureMap {
     /// Channels, height and width; a vector of features has height and width 1.
     pub(super) shape: [usize; 3],
     /// The numbers, width fastest.
@@ -42,7 +42,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Every value of the graph by name, for the value `pixels`.
-    pub(super) fn values(&self, pixels: Map) -> BTreeMap<&'a str, Map> {
+    pub(super) fn values(&self, pixels: FeatureMap) -> BTreeMap<&'a str, FeatureMap> {
         let mut values = BTreeMap::from([("pixels", pixels)]);
         for node in self.nodes {
             let value = self.value(node, &values);
@@ -51,14 +51,14 @@ impl<'a> Evaluator<'a> {
         values
     }
 
-    fn value(&self, node: &NodeProto, values: &BTreeMap<&str, Map>) -> Map {
+    fn value(&self, node: &NodeProto, values: &BTreeMap<&str, FeatureMap>) -> FeatureMap {
         let x = &values[node.input[0].as_str()];
         let tensor = |index: usize| {
             node.input
                 .get(index)
                 .map(|name| &self.stored[name.as_str()])
         };
-        let each = |f: &dyn Fn(f32) -> f32| Map {
+        let each = |f: &dyn Fn(f32) -> f32| FeatureMap {
             shape: x.shape,
             values: x.values.iter().map(|&value| f(value)).collect(),
         };
@@ -81,18 +81,23 @@ fn tensor_of<'s>(node: &NodeProto, stored: &'s BTreeMap<&str, Stored>) -> Option
     node.input.get(1).and_then(|name| stored.get(name.as_str()))
 }
 
-fn by_channel(x: &Map, by: &Stored, f: impl Fn(f32, f32) -> f32) -> Map {
+fn by_channel(x: &FeatureMap, by: &Stored, f: impl Fn(f32, f32) -> f32) -> FeatureMap {
     let plane = x.shape[1] * x.shape[2];
     let channels = x.values.chunks_exact(plane).zip(&by.values);
     let values = channels.flat_map(|(plane, &by)| plane.iter().map(move |&x| (x, by)));
-    Map {
+    FeatureMap {
         shape: x.shape,
         values: values.map(|(x, by)| f(x, by)).collect(),
     }
 }
 
 /// A convolution with stride 1. A linear layer is one of 1×1 over a map of one pixel.
-fn convolution(node: &NodeProto, x: &Map, weight: &Stored, bias: Option<&Stored>) -> Map {
+fn convolution(
+    node: &NodeProto,
+    x: &FeatureMap,
+    weight: &Stored,
+    bias: Option<&Stored>,
+) -> FeatureMap {
     let [_, height, width] = x.shape;
     let pads = node.attribute.iter().find(|found| found.name == "pads");
     let pad = pads.map_or(0, |pads| pads.ints[0] as usize);
@@ -125,14 +130,14 @@ fn convolution(node: &NodeProto, x: &Map, weight: &Stored, bias: Option<&Stored>
             }
         }
     }
-    Map {
+    FeatureMap {
         shape: [outputs, rows, columns],
         values,
     }
 }
 
 /// The largest of each 2×2 pixels.
-fn max_pool(x: &Map) -> Map {
+fn max_pool(x: &FeatureMap) -> FeatureMap {
     let [channels, height, width] = x.shape;
     let (rows, columns) = (height / 2, width / 2);
     let mut values = Vec::with_capacity(channels * rows * columns);
@@ -145,23 +150,23 @@ fn max_pool(x: &Map) -> Map {
             }
         }
     }
-    Map {
+    FeatureMap {
         shape: [channels, rows, columns],
         values,
     }
 }
 
-fn means(x: &Map) -> Map {
+fn means(x: &FeatureMap) -> FeatureMap {
     let plane = x.shape[1] * x.shape[2];
     let mean = |plane: &[f32]| plane.iter().sum::<f32>() / plane.len() as f32;
-    Map {
+    FeatureMap {
         shape: [x.shape[0], 1, 1],
         values: x.values.chunks_exact(plane).map(mean).collect(),
     }
 }
 
-fn joined<'m>(maps: impl Iterator<Item = &'m Map>) -> Map {
-    let mut joined = Map {
+fn joined<'m>(maps: impl Iterator<Item = &'m FeatureMap>) -> FeatureMap {
+    let mut joined = FeatureMap {
         shape: [0; 3],
         values: Vec::new(),
     };

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::onnx::evaluate::{Evaluator, Map};
+use crate::onnx::evaluate::{Evaluator, FeatureMap};
 use crate::onnx::fold::fold;
 use crate::onnx::messages::{GraphProto, NodeProto, TensorProto};
 use crate::onnx::{float_tensor, floats, int, tensor};
@@ -87,7 +87,7 @@ fn ranges(graph: &GraphProto, dataset: &Dataset) -> Result<BTreeMap<String, Rang
     let evaluator = Evaluator::new(graph);
     let mut ranges: BTreeMap<String, Range> = BTreeMap::new();
     for image in pixels.chunks_exact(shape.len()) {
-        let pixels = Map {
+        let pixels = FeatureMap {
             shape: [shape.channels, shape.height, shape.width],
             values: image.iter().map(|&pixel| f32::from(pixel) * unit).collect(),
         };

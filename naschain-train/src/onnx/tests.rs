@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use naschain_core::{Genome, MacroSpace, Recipe};
 use prost::Message;
 
-use crate::onnx::evaluate::{Evaluator, Map};
+use crate::onnx::evaluate::{Evaluator, FeatureMap};
 use crate::onnx::fold::fold;
 use crate::onnx::graph;
 use crate::onnx::messages::{GraphProto, ModelProto};
@@ -56,7 +56,7 @@ fn the_folded_graph_computes_the_logits_of_the_model() {
         let pixels: Vec<f32> = pixels.into_iter().map(f32::from).collect();
         let logits = model.logits(&pixels, Options::default()).unwrap();
         for (image, expected) in pixels.chunks_exact(64).zip(logits.chunks_exact(10)) {
-            let map = Map {
+            let map = FeatureMap {
                 shape: [1, 8, 8],
                 values: image.to_vec(),
             };

@@ -10,12 +10,12 @@ pub(crate) use self::slots::OWN_OUTPUT;
 use crate::kernels::conv1::Sizes1;
 use crate::kernels::conv3::Sizes3;
 use crate::kernels::layout::{Transposed, flipped, pack1, pack3, unpack1, unpack3};
-use crate::kernels::statistics::Statistics;
+use crate::kernels::statistics::NormStatistics;
 use crate::weights::NamedTensor;
 
 /// The layers of an architecture, without parameter values.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct NetworkPlan {
     pub(crate) phases: Vec<PhasePlan>,
     /// The feature map that is averaged before the linear layer.
     pub(crate) head: MapDims,
@@ -45,7 +45,7 @@ pub(crate) struct PhasePlan {
     pub(crate) dims: MapDims,
     pub(crate) entry: Option<Weight>,
     pub(crate) nodes: Vec<NodePlan>,
-    pub(crate) output: Join,
+    pub(crate) output: JoinPlan,
     pub(crate) norm: usize,
     /// For each map, and last for the output, the slot of its gradient; see [`slots`].
     pub(crate) slots: Vec<usize>,
@@ -53,7 +53,7 @@ pub(crate) struct PhasePlan {
 
 #[derive(Debug)]
 pub(crate) struct NodePlan {
-    pub(crate) input: Join,
+    pub(crate) input: JoinPlan,
     pub(crate) conv: Weight,
     pub(crate) norm: usize,
 }
@@ -61,7 +61,7 @@ pub(crate) struct NodePlan {
 /// The input of a node or of the phase's output: one map, or several that a 1×1 convolution reduces
 /// to the phase's channels.
 #[derive(Debug)]
-pub(crate) struct Join {
+pub(crate) struct JoinPlan {
     pub(crate) conv: Option<Weight>,
     pub(crate) sources: Vec<JoinSource>,
 }
@@ -109,11 +109,11 @@ pub(crate) enum Role {
 
 /// A batch norm with its parameters and statistics.
 #[derive(Debug)]
-pub(crate) struct Norm {
+pub(crate) struct BatchNorm {
     pub(crate) dims: MapDims,
     pub(crate) weight: Weight,
     pub(crate) bias: Weight,
-    pub(crate) statistics: Statistics,
+    pub(crate) statistics: NormStatistics,
 }
 
 impl MapDims {
@@ -223,7 +223,7 @@ impl Weight {
     }
 }
 
-impl Plan {
+impl NetworkPlan {
     /// The linear layer's output, as a map of one pixel.
     pub(crate) fn classes(&self) -> MapDims {
         MapDims {

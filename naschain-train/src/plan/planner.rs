@@ -2,9 +2,12 @@
 
 use naschain_core::{Architecture, Phase};
 
-use super::{Join, JoinSource, MapDims, NodePlan, Norm, PhasePlan, Plan, Role, Tensor, Weight};
+use super::{
+    BatchNorm, JoinPlan, JoinSource, MapDims, NetworkPlan, NodePlan, PhasePlan, Role, Tensor,
+    Weight,
+};
 use crate::Error;
-use crate::kernels::statistics::Statistics;
+use crate::kernels::statistics::NormStatistics;
 use crate::weights::{Init, TensorSource};
 
 /// Builds a plan with parameter values from `source`.
@@ -13,7 +16,7 @@ pub(crate) struct Planner<'a> {
     /// Number of lanes for a map of this many channels.
     pub(crate) lanes: &'a dyn Fn(usize) -> usize,
     pub(crate) parameters: Vec<f32>,
-    pub(crate) norms: Vec<Norm>,
+    pub(crate) norms: Vec<BatchNorm>,
     tensors: Vec<Tensor>,
     paths: usize,
 }
@@ -33,7 +36,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    pub(crate) fn plan(&mut self, architecture: &Architecture) -> Result<Plan, Error> {
+    pub(crate) fn plan(&mut self, architecture: &Architecture) -> Result<NetworkPlan, Error> {
         let mut phases = Vec::new();
         for (index, phase) in architecture.phases.iter().enumerate() {
             phases.push(self.phase(&format!("phases.{index}"), phase)?);
@@ -54,7 +57,7 @@ impl<'a> Planner<'a> {
         let classes = architecture.classes;
         let linear = self.weight("linear.weight", &[classes, head.channels], start)?;
         let bias = self.weight("linear.bias", &[classes], start)?;
-        let mut plan = Plan {
+        let mut plan = NetworkPlan {
             phases,
             head,
             linear,
@@ -123,7 +126,7 @@ impl<'a> Planner<'a> {
         Ok(plan)
     }
 
-    fn join(&mut self, name: &str, inputs: &[usize], channels: usize) -> Result<Join, Error> {
+    fn join(&mut self, name: &str, inputs: &[usize], channels: usize) -> Result<JoinPlan, Error> {
         let fan_in = inputs.len() * channels;
         let conv = match inputs.len() {
             1 => None,
@@ -145,7 +148,7 @@ impl<'a> Planner<'a> {
                 last_reader: false,
             });
         }
-        Ok(Join { conv, sources })
+        Ok(JoinPlan { conv, sources })
     }
 
     fn norm(&mut self, name: &str, dims: MapDims) -> Result<usize, Error> {
@@ -162,11 +165,11 @@ impl<'a> Planner<'a> {
         };
         let mean = running(part("running_mean"), 0.0, Role::RunningMean(index))?;
         let var = running(part("running_var"), 1.0, Role::RunningVar(index))?;
-        self.norms.push(Norm {
+        self.norms.push(BatchNorm {
             dims,
             weight,
             bias,
-            statistics: Statistics::new(mean, var),
+            statistics: NormStatistics::new(mean, var),
         });
         Ok(index)
     }

@@ -2,7 +2,7 @@
 //! reused as soon as its gradient is no longer needed, so a training needs few of them.
 //! The measured peak is 1.20 to 1.28 times the feature maps that the backward pass needs.
 
-use super::{PhasePlan, Plan};
+use super::{NetworkPlan, PhasePlan};
 
 /// The slot whose buffer is that of the phase's output, which is no longer read when the backward
 /// pass is inside the phase.
@@ -30,7 +30,7 @@ impl Slots {
     }
 }
 
-impl Plan {
+impl NetworkPlan {
     /// Assigns a slot to each gradient, from the first step of the backward pass that writes it to
     /// the last that reads it.
     pub(super) fn assign_slots(&mut self) {

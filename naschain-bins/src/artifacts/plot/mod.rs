@@ -8,7 +8,7 @@ use naschain_core::Measurement;
 use plotters::prelude::*;
 
 use crate::artifacts::choice::names_of;
-use crate::artifacts::plot::panel::{Panel, Shape, draw_legend};
+use crate::artifacts::plot::panel::{Panel, Symbol, draw_legend};
 use crate::artifacts::plot::series::{Mark, Point, Series, accuracy_range, drawing, split};
 use crate::artifacts::results::{Results, hypervolume_share, largest_costs, measured};
 
@@ -147,7 +147,7 @@ fn picture(
 }
 
 /// The entries of the legend: a series each, and what needs an explanation.
-fn legend(series: &[Series], lowest: f64) -> Vec<(Shape, RGBColor, String)> {
+fn legend(series: &[Series], lowest: f64) -> Vec<(Symbol, RGBColor, String)> {
     let mut entries = Vec::new();
     for series in series {
         let below = series.points.iter().filter(|p| p.accuracy < lowest).count();
@@ -155,12 +155,12 @@ fn legend(series: &[Series], lowest: f64) -> Vec<(Shape, RGBColor, String)> {
             0 => series.label.clone(),
             below => format!("{} ({below} below {lowest:.1} % not shown)", series.label),
         };
-        let shape = match series.mark {
-            Mark::Dot => Shape::Dot,
-            Mark::Front => Shape::Line,
-            Mark::Cross => Shape::Cross,
+        let symbol = match series.mark {
+            Mark::Dot => Symbol::Dot,
+            Mark::Front => Symbol::Line,
+            Mark::Cross => Symbol::Cross,
         };
-        entries.push((shape, series.colour, label));
+        entries.push((symbol, series.colour, label));
     }
     let fronts = series.iter().filter(|series| series.mark == Mark::Front);
     let mut off_the_line = fronts.filter(|series| {
@@ -169,7 +169,7 @@ fn legend(series: &[Series], lowest: f64) -> Vec<(Shape, RGBColor, String)> {
     });
     if let Some(series) = off_the_line.next_back() {
         let text = "on the front for its other cost, off this line";
-        entries.push((Shape::Ring, series.colour, text.to_owned()));
+        entries.push((Symbol::Ring, series.colour, text.to_owned()));
     }
     entries
 }

@@ -10,6 +10,10 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::artifacts::plot::series::{Mark, Point, Series, drawing, split, steps};
 
+/// The part of the horizontal axis, from the left, where a text to the left of its point would be cut
+/// off.
+const LEFT_PART: f64 = 0.2;
+
 /// An area of an SVG picture.
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
@@ -53,28 +57,33 @@ impl Panel<'_> {
             .map_err(drawing)?;
         for series in self.series {
             let (colour, shown) = (series.colour, self.shown(&series.points));
-            let mut marks = |points: &[Point], shape| {
+            let mut marks = |points: &[Point], symbol| {
                 let at = points.iter().map(|p| (p.costs[self.cost], p.accuracy));
-                draw_marks(&mut chart, at.collect(), shape, colour)
+                draw_marks(&mut chart, at.collect(), symbol, colour)
             };
             match series.mark {
-                Mark::Dot => marks(&shown, Shape::Dot)?,
-                Mark::Cross => marks(&shown, Shape::Cross)?,
+                Mark::Dot => marks(&shown, Symbol::Dot)?,
+                Mark::Cross => marks(&shown, Symbol::Cross)?,
                 Mark::Front => {
                     let (on, off) = split(&shown, self.cost);
-                    marks(&on, Shape::Disc)?;
-                    marks(&off, Shape::Ring)?;
+                    marks(&on, Symbol::Disc)?;
+                    marks(&off, Symbol::Ring)?;
                     let steps = LineSeries::new(steps(&on, self.cost), colour.stroke_width(2));
                     chart.draw_series(steps).map_err(drawing)?;
                 }
             }
         }
         let style = ("sans-serif", 13).into_font().color(&BLACK);
-        let style = style.pos(Pos::new(HPos::Right, VPos::Bottom));
         for (point, text) in self.notes {
-            // Up and to the left of the point: the front rises to the right.
-            let text = Text::new(text.clone(), (-7, -6), style.clone());
             let at = (point.costs[self.cost], point.accuracy);
+            // The front rises to the right, so there is room above and to the left of a point. Near
+            // the left edge there is none; few networks are below the first of a front.
+            let (side, offset) = if at.0 < largest * LEFT_PART {
+                (Pos::new(HPos::Left, VPos::Top), (8, 5))
+            } else {
+                (Pos::new(HPos::Right, VPos::Bottom), (-7, -6))
+            };
+            let text = Text::new(text.clone(), offset, style.clone().pos(side));
             let note = EmptyElement::at(at) + text;
             chart.draw_series([note]).map_err(drawing)?;
         }
@@ -105,9 +114,9 @@ fn short(number: f64) -> String {
     }
 }
 
-/// The mark of a point.
+/// How a point is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum Symbol {
     Dot,
     Disc,
     Ring,
@@ -121,18 +130,18 @@ type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64
 fn draw_marks(
     chart: &mut Chart<'_, '_>,
     at: Vec<(f64, f64)>,
-    shape: Shape,
+    symbol: Symbol,
     colour: RGBColor,
 ) -> Result<()> {
     let circles = |size, style: ShapeStyle| {
         let at = at.iter();
         at.map(move |at| Circle::new(*at, size, style))
     };
-    match shape {
-        Shape::Dot => chart.draw_series(circles(3, colour.filled())),
-        Shape::Disc | Shape::Line => chart.draw_series(circles(4, colour.filled())),
-        Shape::Ring => chart.draw_series(circles(5, colour.stroke_width(2))),
-        Shape::Cross => {
+    match symbol {
+        Symbol::Dot => chart.draw_series(circles(3, colour.filled())),
+        Symbol::Disc | Symbol::Line => chart.draw_series(circles(4, colour.filled())),
+        Symbol::Ring => chart.draw_series(circles(5, colour.stroke_width(2))),
+        Symbol::Cross => {
             let crosses = at
                 .iter()
                 .map(|at| Cross::new(*at, 5, colour.stroke_width(2)));
@@ -147,19 +156,19 @@ fn draw_marks(
 pub(super) fn draw_legend(
     area: &Area<'_>,
     (x, y): (i32, i32),
-    shape: Shape,
+    symbol: Symbol,
     colour: RGBColor,
     label: &str,
 ) -> Result<()> {
-    if shape == Shape::Line {
+    if symbol == Symbol::Line {
         let line = PathElement::new([(x - 12, y), (x + 12, y)], colour.stroke_width(2));
         area.draw(&line).map_err(drawing)?;
     }
-    match shape {
-        Shape::Dot => area.draw(&Circle::new((x, y), 3, colour.filled())),
-        Shape::Disc | Shape::Line => area.draw(&Circle::new((x, y), 4, colour.filled())),
-        Shape::Ring => area.draw(&Circle::new((x, y), 5, colour.stroke_width(2))),
-        Shape::Cross => area.draw(&Cross::new((x, y), 5, colour.stroke_width(2))),
+    match symbol {
+        Symbol::Dot => area.draw(&Circle::new((x, y), 3, colour.filled())),
+        Symbol::Disc | Symbol::Line => area.draw(&Circle::new((x, y), 4, colour.filled())),
+        Symbol::Ring => area.draw(&Circle::new((x, y), 5, colour.stroke_width(2))),
+        Symbol::Cross => area.draw(&Cross::new((x, y), 5, colour.stroke_width(2))),
     }
     .map_err(drawing)?;
     let style = ("sans-serif", 14).into_font().color(&BLACK);

@@ -23,7 +23,7 @@ const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
 
 #[derive(Serialize)]
-struct Report {
+struct ReportData {
     title: String,
     guessing_limit: f64,
     networks: Vec<Network>,
@@ -45,13 +45,13 @@ struct Network {
     nodes: usize,
     is_front: bool,
     picks: String,
-    miners: Vec<Miner>,
+    miners: Vec<MinerRow>,
     curve: Vec<CurvePoint>,
     svg: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Miner {
+struct MinerRow {
     name: String,
     answer: String,
     finding: String,
@@ -60,7 +60,7 @@ struct Miner {
 
 /// The report of a run.
 pub(crate) fn report_html(results: &Results, title: &str) -> Result<String> {
-    let report = Report {
+    let report = ReportData {
         title: title.to_owned(),
         guessing_limit: results.guessing_limit(),
         networks: networks(results)?,
@@ -134,10 +134,10 @@ fn networks(results: &Results) -> Result<Vec<Network>> {
     Ok(networks)
 }
 
-fn miners(job: &EndedJob) -> Vec<Miner> {
+fn miners(job: &EndedJob) -> Vec<MinerRow> {
     let verdict = &job.verdict;
     let rows = job.rows.iter().zip(&verdict.findings).zip(&verdict.agreed);
-    rows.map(|(((name, row), finding), agreed)| Miner {
+    rows.map(|(((name, row), finding), agreed)| MinerRow {
         name: name.to_string(),
         answer: match row {
             Row::Measured(m) => format!("{} %", m.accuracy),

@@ -9,6 +9,7 @@ use naschain_identity::Hotkey;
 use naschain_run::{DataSpec, EndedJobs, HistoryChain, Identity, JournalPage, RunSpec};
 
 use super::*;
+use crate::test_folder::test_folder;
 
 #[derive(Parser)]
 struct Flags {
@@ -70,9 +71,7 @@ async fn serve(shown: &Shown) -> String {
 
 /// A validator that would set weights on a chain, without a node.
 async fn validator(test: &str, shown: &Shown) -> (ValidateArgs, Validator, Client) {
-    let name = format!("naschain-validate-{test}-{}", std::process::id());
-    let dir = std::env::temp_dir().join(name);
-    let _ = std::fs::remove_dir_all(&dir);
+    let dir = test_folder(&format!("validate-{test}"));
     let url = serve(shown).await;
     let flags = ["validator", "--genomaster", &url, "--state"];
     let mut flags = flags.map(str::to_owned).to_vec();
@@ -107,7 +106,7 @@ async fn no_weights_are_set_on_the_chain_while_the_genomaster_is_distrusted() {
     assert!(!validator.step(&args, &client).await.unwrap());
     let refusal = refusal_of(&validator).unwrap();
     assert!(
-        refusal.contains("signs no head of its history"),
+        refusal.contains("did not sign the head of its history"),
         "{refusal}"
     );
     // Another run is not trusted either.

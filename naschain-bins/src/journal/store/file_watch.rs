@@ -138,11 +138,11 @@ impl FileState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_folder::test_folder;
 
     #[test]
     fn a_file_that_others_touch_is_noticed() {
-        let dir = std::env::temp_dir().join(format!("naschain-watch-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
+        let dir = test_folder("watch");
         let (file, log) = (dir.join("j"), dir.join("j-wal"));
         let start = || {
             std::fs::write(&file, b"12345678").unwrap();

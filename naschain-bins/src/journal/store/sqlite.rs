@@ -9,7 +9,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection, QueryBuilder, Sqlite};
 
-use crate::journal::run_folder::sync_folder;
+use crate::files::sync_folder;
 use crate::journal::store::file_watch::{FileWatch, MAX_WAL_BYTES};
 use crate::journal::store::rows::{self, Snapshot};
 use naschain_run::Entry;

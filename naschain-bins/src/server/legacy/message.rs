@@ -10,7 +10,7 @@ use naschain_run::Problem;
 use serde_json::json;
 
 use crate::coordinator::call_error::CallError;
-use crate::server::problem::Failure;
+use crate::server::problem::ErrorResponse;
 
 /// The paths of the reference network.
 pub(super) const PATHS: [&str; 3] = ["/request_job", "/finish_job", "/handle_valid_request"];
@@ -27,15 +27,15 @@ impl IntoResponse for Message {
     }
 }
 
-impl From<Failure> for Message {
-    fn from(failure: Failure) -> Message {
+impl From<ErrorResponse> for Message {
+    fn from(failure: ErrorResponse) -> Message {
         Message(failure.status(), failure.detail().to_owned())
     }
 }
 
 impl From<CallError> for Message {
     fn from(error: CallError) -> Message {
-        Failure::from(error).into()
+        ErrorResponse::from(error).into()
     }
 }
 

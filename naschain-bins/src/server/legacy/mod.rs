@@ -36,7 +36,7 @@ use crate::server::budget::ResponseBudget;
 use crate::server::legacy::credentials::LegacyCredentials;
 use crate::server::legacy::measured::{Measured, PART_BYTES};
 use crate::server::legacy::message::Message;
-use crate::server::legacy::reports::{Report, Reports};
+use crate::server::legacy::reports::{Reports, SelfReport};
 use naschain_run::{Job, JobReply, JoinRequest};
 
 /// Maximum length of a genome's text: 32 nodes in 10 phases, with separators.
@@ -55,7 +55,7 @@ pub struct Legacy {
     pub reports: Option<Reports>,
 }
 
-struct App {
+struct LegacyApp {
     coordinator: Arc<Coordinator>,
     legacy: Legacy,
     budget: ResponseBudget,
@@ -85,7 +85,7 @@ pub(crate) fn routes(
         tokio::spawn(keep_leases(Arc::downgrade(&coordinator)));
     }
     let measured = Measured::new(legacy.uids);
-    let app = Arc::new(App {
+    let app = Arc::new(LegacyApp {
         coordinator,
         legacy,
         budget,
@@ -102,7 +102,7 @@ pub(crate) fn routes(
     Routes { miners, validators }
 }
 
-type Reply<T> = Result<T, Message>;
+type LegacyReply<T> = Result<T, Message>;
 
 #[derive(Deserialize)]
 struct JobQuery {
@@ -121,10 +121,10 @@ struct LegacyAnswer {
 
 /// Takes the body as text: errors of axum's JSON extractor would not have the form of [`Message`].
 async fn request_job(
-    State(app): State<Arc<App>>,
+    State(app): State<Arc<LegacyApp>>,
     headers: HeaderMap,
     body: String,
-) -> Reply<Json<Value>> {
+) -> LegacyReply<Json<Value>> {
     let JobQuery { user_name } = read(&body, r#"{"user_name": UID}"#)?;
     app.authenticate(user_name, &headers)?;
     let miner = MinerId::from_uid(user_name);
@@ -139,10 +139,10 @@ async fn request_job(
 }
 
 async fn finish_job(
-    State(app): State<Arc<App>>,
+    State(app): State<Arc<LegacyApp>>,
     headers: HeaderMap,
     body: String,
-) -> Reply<Json<Value>> {
+) -> LegacyReply<Json<Value>> {
     let answer: LegacyAnswer = read(&body, ANSWER_FORM)?;
     let user_name = answer.user_name;
     app.authenticate(user_name, &headers)?;
@@ -170,7 +170,7 @@ async fn finish_job(
         .await?;
     app.note_answer(user_name, genome, row);
     if let Some(reports) = &app.legacy.reports {
-        let report = Report::read(&answer.response_values);
+        let report = SelfReport::read(&answer.response_values);
         reports.keep((lease, job), user_name, report).await;
     }
     reply
@@ -179,7 +179,7 @@ async fn finish_job(
 /// Returns the measurements of all jobs that have ended, rewarded or not, one object each. Miners
 /// without a uid below the limit and answers without numbers are omitted, because the reference
 /// network's validator cannot read them.
-async fn handle_valid_request(State(app): State<Arc<App>>) -> Reply<Response> {
+async fn handle_valid_request(State(app): State<Arc<LegacyApp>>) -> LegacyReply<Response> {
     // For the one part that readers do not share.
     let share = app.budget.share(2 * PART_BYTES).await?;
     let mut measured = app.measured.lock().await;
@@ -200,8 +200,8 @@ async fn handle_valid_request(State(app): State<Arc<App>>) -> Reply<Response> {
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-impl App {
-    fn authenticate(&self, uid: u32, headers: &HeaderMap) -> Reply<()> {
+impl LegacyApp {
+    fn authenticate(&self, uid: u32, headers: &HeaderMap) -> LegacyReply<()> {
         let uids = self.legacy.uids;
         if uid >= uids {
             return Err(Message(
@@ -230,7 +230,7 @@ impl App {
 
     /// Requests work for a miner, which joins first if it is new: this protocol has no request to
     /// join. Does not wait for work, because these miners poll.
-    async fn ask(&self, miner: &MinerId) -> Reply<JobReply> {
+    async fn ask(&self, miner: &MinerId) -> LegacyReply<JobReply> {
         self.legacy.auth.owner(miner)?;
         let ask = || self.coordinator.request(miner, Duration::ZERO, None);
         match ask().await {
@@ -281,7 +281,7 @@ impl App {
 
     /// The reply to an answer that counts. Costs other than the network's make it malformed, as they
     /// do where it is counted.
-    fn acknowledgement(&self, genome: &Genome, row: &Row) -> Reply<Json<Value>> {
+    fn acknowledgement(&self, genome: &Genome, row: &Row) -> LegacyReply<Json<Value>> {
         let spec = self.coordinator.spec();
         let costs = spec.costs_of(genome).filter(|_| spec.checks_costs);
         let checked = costs.map(|costs| check_costs(row.clone(), &costs));
@@ -299,7 +299,7 @@ impl App {
     }
 
     /// An answer of a user without a lease may only be the same as its last one.
-    fn check_repetition(&self, uid: u32, genome: &Genome, row: &Row) -> Reply<()> {
+    fn check_repetition(&self, uid: u32, genome: &Genome, row: &Row) -> LegacyReply<()> {
         let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         let detail = match answered.get(&uid) {
             Some((last, first)) if last == genome && first == row => return Ok(()),
@@ -350,7 +350,7 @@ async fn keep_leases(coordinator: Weak<Coordinator>) {
 }
 
 /// Parses a body; `form` describes the right one in the error.
-fn read<T: serde::de::DeserializeOwned>(body: &str, form: &str) -> Reply<T> {
+fn read<T: serde::de::DeserializeOwned>(body: &str, form: &str) -> LegacyReply<T> {
     serde_json::from_str(body).map_err(|error| {
         Message(
             StatusCode::BAD_REQUEST,

@@ -11,7 +11,7 @@ use naschain_consensus::{JobId, LeaseId};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::journal::run_folder::append_whole;
+use crate::files::append_whole;
 
 /// The file, in the folder of a run.
 const REPORTS_FILE: &str = "legacy_reports.jsonl";
@@ -20,23 +20,23 @@ const MAX_CHARACTERS: usize = 64;
 
 /// The values after accuracy, parameters and MFLOPs; what is missing or has another type is `None`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Report {
+pub(super) struct SelfReport {
     average_watts: Option<f64>,
     gpu: Option<String>,
     gpu_memory_bytes: Option<u64>,
     miner_version: Option<String>,
 }
 
-impl Report {
+impl SelfReport {
     /// Reads `response_values`.
-    pub(super) fn read(values: &Value) -> Report {
+    pub(super) fn read(values: &Value) -> SelfReport {
         let text = |place: usize| {
             let printable = |text: &str| text.chars().filter(|c| !c.is_control()).collect();
             let text: Option<String> = values[place].as_str().map(printable);
             text.map(|text| text.chars().take(MAX_CHARACTERS).collect())
         };
         let watts = values[3].as_f64();
-        Report {
+        SelfReport {
             average_watts: watts.filter(|watts| (0.0..=1e6).contains(watts)),
             gpu: text(4),
             gpu_memory_bytes: values[5].as_f64().map(|bytes| bytes.max(0.0) as u64),
@@ -46,13 +46,13 @@ impl Report {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct ReportLine<'a> {
     #[serde(rename = "batch")]
     job: JobId,
     lease: LeaseId,
     uid: u32,
     #[serde(flatten)]
-    report: &'a Report,
+    report: &'a SelfReport,
 }
 
 /// The file.
@@ -70,11 +70,11 @@ impl Reports {
     }
 
     /// Appends the report of an answer. A failure is only logged: the answer counts without it.
-    pub(super) async fn keep(&self, (lease, job): (LeaseId, JobId), uid: u32, report: Report) {
+    pub(super) async fn keep(&self, (lease, job): (LeaseId, JobId), uid: u32, report: SelfReport) {
         let reports = self.clone();
         // It waits for the disk.
         let kept = tokio::task::spawn_blocking(move || -> Result<()> {
-            let line = Line {
+            let line = ReportLine {
                 job,
                 lease,
                 uid,
@@ -109,15 +109,15 @@ mod tests {
             16_000_000_000_u64,
             "0.0.1"
         ]);
-        let report = Report::read(&values);
-        let expected = Report {
+        let report = SelfReport::read(&values);
+        let expected = SelfReport {
             average_watts: Some(210.5),
             gpu: Some("NVIDIA[31m A4000".to_owned()),
             gpu_memory_bytes: Some(16_000_000_000),
             miner_version: Some("0.0.1".to_owned()),
         };
         assert_eq!(report, expected);
-        let nothing = Report {
+        let nothing = SelfReport {
             average_watts: None,
             gpu: None,
             gpu_memory_bytes: None,
@@ -128,9 +128,9 @@ mod tests {
             json!([1, 2, 3, "x", 4, "y", 5]),
             json!({}),
         ] {
-            assert_eq!(Report::read(&values), nothing, "{values}");
+            assert_eq!(SelfReport::read(&values), nothing, "{values}");
         }
-        let long = Report::read(&json!([1, 2, 3, 4, "x".repeat(1_000)]));
+        let long = SelfReport::read(&json!([1, 2, 3, 4, "x".repeat(1_000)]));
         assert_eq!(long.gpu.map(|name| name.len()), Some(MAX_CHARACTERS));
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::cli::data_args::DataArgs;
 use crate::cli::run_args::RunArgs;
+use crate::test_folder::test_folder;
 use clap::Parser;
 use naschain_train::Dataset;
 
@@ -19,8 +20,7 @@ fn spec(seed: u64) -> RunSpec {
 
 #[test]
 fn a_problem_of_a_history_survives_another_run() {
-    let name = format!("naschain-observed-{}", std::process::id());
-    let path = std::env::temp_dir().join(name);
+    let path = test_folder("observed");
     let observation = Observation {
         url: "http://127.0.0.1:5000".to_owned(),
         required: None,

@@ -102,7 +102,7 @@ async fn metrics_show_no_rejected_rows_of_an_open_job() {
     }
     let first = given[0].1.job;
     assert!(given.iter().all(|(_, job)| job.job == first), "{given:?}");
-    let told = async || {
+    let published = async || {
         let (status, text) = send(&router, "/metrics", None).await;
         assert_eq!(status, 200);
         let tells = |line: &&str| {
@@ -116,7 +116,7 @@ async fn metrics_show_no_rejected_rows_of_an_open_job() {
     };
     let seats = given.len();
     for (number, (miner, job)) in given.iter().enumerate() {
-        assert_eq!(told().await, Vec::<String>::new(), "before {miner}");
+        assert_eq!(published().await, Vec::<String>::new(), "before {miner}");
         let Row::Measured(mut row) = simulated::answer(coordinator.spec(), job) else {
             panic!("no measurement");
         };
@@ -130,9 +130,9 @@ async fn metrics_show_no_rejected_rows_of_an_open_job() {
     }
     let ended = coordinator.with_state(|state| state.ended_jobs().len());
     assert_eq!((ended.await, seats), (1, 3));
-    let told = told().await;
+    let published = published().await;
     let rejected = "naschain_rejected_rows_total{miner=\"bob\"} 1".to_owned();
-    assert!(told.contains(&rejected), "{told:?}");
+    assert!(published.contains(&rejected), "{published:?}");
     coordinator.close().await.unwrap();
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -98,7 +98,7 @@ async fn a_network_reads_32_large_responses_at_a_time() {
         assert_eq!(refused.status(), 503, "{path}");
         let refused = text(refused).await;
         assert!(
-            refused.contains("reads 32 responses already"),
+            refused.contains("is already reading 32 responses"),
             "{path}: {refused}"
         );
         assert_eq!(refused.starts_with("{\"message\""), path == MEASURED);

@@ -2,7 +2,7 @@
 
 use naschain_core::Stream;
 
-use super::{Miner, MinerIndex, OwnerIndex, Roster};
+use super::{KnownMiner, MinerIndex, OwnerIndex, Roster};
 
 impl Roster {
     /// Draws a present miner uniformly among those whose owner is not excluded. If `limited`, one
@@ -32,7 +32,7 @@ impl Roster {
         &self,
         stream: &mut Stream,
         excluded: &[OwnerIndex],
-        may_be_drawn: impl Fn(&Miner) -> bool,
+        may_be_drawn: impl Fn(&KnownMiner) -> bool,
     ) -> Option<MinerIndex> {
         let free = |miner: &MinerIndex| {
             let miner = &self[*miner];

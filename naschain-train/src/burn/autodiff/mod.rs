@@ -9,8 +9,9 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 
 use self::steps::{
-    Average, Conv1, Conv1State, Conv3, ConvNormRelu, CrossEntropy, Gather, Linear, MaxPool2,
-    NormRelu, Tap, Tracked, untracked,
+    AverageBackward, Conv1Backward, Conv1State, Conv3Backward, ConvNormReluBackward,
+    CrossEntropyBackward, GatherBackward, LinearBackward, MaxPool2Backward, NormReluBackward,
+    TapBackward, Tracked, untracked,
 };
 use super::ops::{
     Conv1Shape, Conv3Shape, ConvNormRead, ConvNormed, CrossEntropyOutput, ExactOps, Factors,
@@ -27,7 +28,7 @@ impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
             return map;
         }
         let nodes = [map.node, reader.node.clone()];
-        let prepared = Backward::<B, 2>::prepare::<C>(Tap, nodes).compute_bound();
+        let prepared = Backward::<B, 2>::prepare::<C>(TapBackward, nodes).compute_bound();
         prepared.stateless(map.primitive)
     }
 
@@ -39,7 +40,7 @@ impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
         };
         let out = B::exact_conv3(x.primitive.clone(), weight.primitive.clone(), shape);
         let nodes = [x.node, weight.node];
-        match Backward::<B, 2>::prepare::<C>(Conv3, nodes)
+        match Backward::<B, 2>::prepare::<C>(Conv3Backward, nodes)
             .compute_bound()
             .stateful()
         {
@@ -91,12 +92,12 @@ impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
         };
         let gathered = maps.into_iter().reduce(|gathered, map| {
             let nodes = [gathered.node, map.node];
-            let prepared = Backward::<B, 2>::prepare::<C>(Gather, nodes).compute_bound();
+            let prepared = Backward::<B, 2>::prepare::<C>(GatherBackward, nodes).compute_bound();
             prepared.stateless(map.primitive)
         });
         let gathered = gathered.unwrap_or_else(|| untracked::<B>(state.weight.clone()));
         let nodes = [gathered.node, weight.node];
-        match Backward::<B, 2>::prepare::<C>(Conv1, nodes)
+        match Backward::<B, 2>::prepare::<C>(Conv1Backward, nodes)
             .compute_bound()
             .stateful()
         {
@@ -145,7 +146,7 @@ impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
         );
         let saved = normed.saved;
         let state = (z.primitive, bias, saved.clone(), shape);
-        let y = match Backward::<B, 3>::prepare::<C>(NormRelu, nodes)
+        let y = match Backward::<B, 3>::prepare::<C>(NormReluBackward, nodes)
             .compute_bound()
             .stateful()
         {
@@ -187,7 +188,7 @@ impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
             norm_bias,
             saved: normed.saved.clone(),
         };
-        let y = match Backward::<B, 4>::prepare::<C>(ConvNormRelu, nodes)
+        let y = match Backward::<B, 4>::prepare::<C>(ConvNormReluBackward, nodes)
             .compute_bound()
             .stateful()
         {
@@ -232,7 +233,7 @@ impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
 
     fn exact_max_pool2(y: Tracked<B>, shape: MapShape) -> Tracked<B> {
         let out = B::exact_max_pool2(y.primitive.clone(), shape);
-        match Backward::<B, 1>::prepare::<C>(MaxPool2, [y.node])
+        match Backward::<B, 1>::prepare::<C>(MaxPool2Backward, [y.node])
             .compute_bound()
             .stateful()
         {
@@ -247,7 +248,7 @@ impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
 
     fn exact_average(y: Tracked<B>, shape: MapShape) -> Tracked<B> {
         let out = B::exact_average(y.primitive, shape);
-        match Backward::<B, 1>::prepare::<C>(Average, [y.node])
+        match Backward::<B, 1>::prepare::<C>(AverageBackward, [y.node])
             .compute_bound()
             .stateful()
         {
@@ -269,7 +270,7 @@ impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
         let nodes = [x.node, weight.node, bias.node];
         let (x, weight) = (x.primitive, weight.primitive);
         let out = B::exact_linear(x.clone(), weight.clone(), bias.primitive, shape);
-        match Backward::<B, 3>::prepare::<C>(Linear, nodes)
+        match Backward::<B, 3>::prepare::<C>(LinearBackward, nodes)
             .compute_bound()
             .stateful()
         {
@@ -295,7 +296,7 @@ impl<B: ExactOps, C: CheckpointStrategy> ExactOps for Autodiff<B, C> {
     ) -> CrossEntropyOutput<Tracked<B>> {
         let entropy = B::exact_cross_entropy(logits.primitive, labels, smoothing);
         let gradient = entropy.gradient.clone();
-        let prepared = Backward::<B, 1>::prepare::<C>(CrossEntropy, [logits.node]);
+        let prepared = Backward::<B, 1>::prepare::<C>(CrossEntropyBackward, [logits.node]);
         let mean = match prepared.compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish(gradient, entropy.mean),
             OpsKind::UnTracked(prepared) => prepared.finish(entropy.mean),

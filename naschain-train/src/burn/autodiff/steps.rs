@@ -1,8 +1,8 @@
 //! The backward steps of the exact operations.
 //!
-//! burn adds the gradients of a map with several readers in an order of its own. A [`Tap`] between
-//! two readers makes it that of our own backward pass, from the last reader to the first: it hands
-//! over the sum so far, to which the reader before adds in place.
+//! burn adds the gradients of a map with several readers in an order of its own. A tap
+//! ([`TapBackward`]) between two readers makes it that of our own backward pass, from the last
+//! reader to the first: it hands over the sum so far, to which the reader before adds in place.
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -48,9 +48,9 @@ pub(super) fn untracked<B: Backend>(tensor: FloatTensor<B>) -> Tracked<B> {
 /// An identity with the parents map and output of the map's reader before, so that its backward
 /// step comes before that of this reader.
 #[derive(Debug)]
-pub(super) struct Tap;
+pub(super) struct TapBackward;
 
-impl<B: Backend> Backward<B, 2> for Tap {
+impl<B: Backend> Backward<B, 2> for TapBackward {
     type State = ();
 
     fn backward(self, ops: Ops<(), 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -62,9 +62,9 @@ impl<B: Backend> Backward<B, 2> for Tap {
 }
 
 #[derive(Debug)]
-pub(super) struct Conv3;
+pub(super) struct Conv3Backward;
 
-impl<B: ExactOps> Backward<B, 2> for Conv3 {
+impl<B: ExactOps> Backward<B, 2> for Conv3Backward {
     type State = (FloatTensor<B>, FloatTensor<B>, Conv3Shape);
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -89,16 +89,16 @@ impl<B: ExactOps> Backward<B, 2> for Conv3 {
 /// Makes two maps, or gathered maps and one more, parents of one node. The operation that reads
 /// them registers their gradients itself, so that it can have any number of parents.
 #[derive(Debug)]
-pub(super) struct Gather;
+pub(super) struct GatherBackward;
 
-impl<B: Backend> Backward<B, 2> for Gather {
+impl<B: Backend> Backward<B, 2> for GatherBackward {
     type State = ();
 
     fn backward(self, _: Ops<(), 2>, _: &mut Gradients, _: &mut Checkpointer) {}
 }
 
 #[derive(Debug)]
-pub(super) struct Conv1;
+pub(super) struct Conv1Backward;
 
 #[derive(Clone, Debug)]
 pub(super) struct Conv1State<B: Backend> {
@@ -109,7 +109,7 @@ pub(super) struct Conv1State<B: Backend> {
     pub(super) shape: Conv1Shape,
 }
 
-impl<B: ExactOps> Backward<B, 2> for Conv1 {
+impl<B: ExactOps> Backward<B, 2> for Conv1Backward {
     type State = Conv1State<B>;
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -141,9 +141,9 @@ impl<B: ExactOps> Backward<B, 2> for Conv1 {
 }
 
 #[derive(Debug)]
-pub(super) struct NormRelu;
+pub(super) struct NormReluBackward;
 
-impl<B: ExactOps> Backward<B, 3> for NormRelu {
+impl<B: ExactOps> Backward<B, 3> for NormReluBackward {
     /// `z`, bias, statistics, shape.
     type State = (
         FloatTensor<B>,
@@ -168,9 +168,9 @@ impl<B: ExactOps> Backward<B, 3> for NormRelu {
 }
 
 #[derive(Debug)]
-pub(super) struct ConvNormRelu;
+pub(super) struct ConvNormReluBackward;
 
-impl<B: ExactOps> Backward<B, 4> for ConvNormRelu {
+impl<B: ExactOps> Backward<B, 4> for ConvNormReluBackward {
     type State = (ConvNormRead<FloatTensor<B>>, Conv3Shape);
 
     fn backward(self, ops: Ops<Self::State, 4>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -199,9 +199,9 @@ impl<B: ExactOps> Backward<B, 4> for ConvNormRelu {
 }
 
 #[derive(Debug)]
-pub(super) struct MaxPool2;
+pub(super) struct MaxPool2Backward;
 
-impl<B: ExactOps> Backward<B, 1> for MaxPool2 {
+impl<B: ExactOps> Backward<B, 1> for MaxPool2Backward {
     type State = (FloatTensor<B>, MapShape);
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -217,9 +217,9 @@ impl<B: ExactOps> Backward<B, 1> for MaxPool2 {
 }
 
 #[derive(Debug)]
-pub(super) struct Average;
+pub(super) struct AverageBackward;
 
-impl<B: ExactOps> Backward<B, 1> for Average {
+impl<B: ExactOps> Backward<B, 1> for AverageBackward {
     /// The result, and the shape of the map.
     type State = (FloatTensor<B>, MapShape);
 
@@ -237,9 +237,9 @@ impl<B: ExactOps> Backward<B, 1> for Average {
 }
 
 #[derive(Debug)]
-pub(super) struct Linear;
+pub(super) struct LinearBackward;
 
-impl<B: ExactOps> Backward<B, 3> for Linear {
+impl<B: ExactOps> Backward<B, 3> for LinearBackward {
     type State = (FloatTensor<B>, FloatTensor<B>, Conv1Shape);
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -259,9 +259,9 @@ impl<B: ExactOps> Backward<B, 3> for Linear {
 }
 
 #[derive(Debug)]
-pub(super) struct CrossEntropy;
+pub(super) struct CrossEntropyBackward;
 
-impl<B: ExactOps> Backward<B, 1> for CrossEntropy {
+impl<B: ExactOps> Backward<B, 1> for CrossEntropyBackward {
     /// The gradient of the mean loss.
     type State = FloatTensor<B>;
 

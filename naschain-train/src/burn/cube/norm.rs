@@ -6,10 +6,10 @@ use burn_cubecl::tensor::CubeTensor;
 use super::super::ops::{MapShape, NormParameters, Normed, SavedNorm};
 use super::tensors::{buffer, fresh, gpu, map, read_only};
 use crate::gpu::Buffer;
-use crate::gpu::launch::{Norm, Statistics};
+use crate::gpu::launch::{Norm, StatisticsViews};
 
 /// The buffers that every pass reads or writes.
-struct Buffers {
+struct NormBuffers {
     z: Buffer,
     weight: Buffer,
     bias: Buffer,
@@ -18,7 +18,7 @@ struct Buffers {
     scale: Buffer,
 }
 
-impl Buffers {
+impl NormBuffers {
     fn norm(&self, shape: MapShape) -> Norm<'_> {
         Norm {
             images: shape.images,
@@ -27,7 +27,7 @@ impl Buffers {
             z: self.z.all(),
             weight: self.weight.all(),
             bias: self.bias.all(),
-            statistics: Statistics {
+            statistics: StatisticsViews {
                 mean: self.mean.all(),
                 inverse: self.inverse.all(),
                 scale: self.scale.all(),
@@ -61,7 +61,7 @@ pub(super) fn forward<R: CubeRuntime>(
     let (y, saved) = (fresh(&z, map(shape)), unused(&z, shape));
     let [running_mean, running_var] = [(); 2].map(|()| fresh(&z, [shape.channels]));
     let stripes = stripes(&z, shape);
-    let buffers = Buffers {
+    let buffers = NormBuffers {
         z: read_only(z),
         weight: read_only(parameters.weight),
         bias: read_only(parameters.bias),
@@ -94,7 +94,7 @@ pub(super) fn running<R: CubeRuntime>(
 ) -> CubeTensor<R> {
     let gpu = gpu(&z);
     let (y, saved) = (fresh(&z, map(shape)), unused(&z, shape));
-    let buffers = Buffers {
+    let buffers = NormBuffers {
         z: read_only(z),
         weight: read_only(parameters.weight),
         bias: read_only(parameters.bias),
@@ -121,7 +121,7 @@ pub(super) fn backward<R: CubeRuntime>(
     let [dweight, dbias, a, b] = [(); 4].map(|()| fresh(&dy, [shape.channels]));
     let stripes = stripes(&dy, shape);
     let bias = read_only(bias);
-    let buffers = Buffers {
+    let buffers = NormBuffers {
         z: read_only(z),
         // The backward pass reads the scale instead.
         weight: bias.clone(),

@@ -8,8 +8,10 @@ use super::super::ops::{MapShape, NormParameters, Normed, SavedNorm};
 use super::tensors::{each_block, each_block_of, fresh, owned, padded, part, tensor, values};
 use crate::kernels::BLOCK;
 use crate::kernels::fold::{FoldImages, Recentre};
-use crate::kernels::norm::{Affine, BackwardInput, BackwardSums, Moments, Normalise};
-use crate::kernels::statistics::{Backward, BatchStatistics, Mean, RunningStatistics, Statistics};
+use crate::kernels::norm::{Affine, BackwardInput, BackwardSums, NormMoments, Normalise};
+use crate::kernels::statistics::{
+    BackwardStatistics, BatchStatistics, Mean, NormStatistics, RunningStatistics,
+};
 
 pub(super) fn forward(
     z: &FlexTensor,
@@ -52,7 +54,7 @@ impl ImageMoments {
     /// Those of some images.
     pub(super) fn compute(z: &[f32], [means, squares]: [&mut [f32]; 2], shape: MapShape) {
         let dims = shape.dims();
-        Moments {
+        NormMoments {
             lanes: dims.lanes,
             pixels: dims.pixels(),
             z,
@@ -132,14 +134,14 @@ pub(super) fn running(
 }
 
 /// Padded as the planner pads them.
-fn running_statistics(parameters: &NormParameters<FlexTensor>, channels: usize) -> Statistics {
+fn running_statistics(parameters: &NormParameters<FlexTensor>, channels: usize) -> NormStatistics {
     let mean = padded(&parameters.running_mean, channels, 0.0);
-    Statistics::new(mean, padded(&parameters.running_var, channels, 1.0))
+    NormStatistics::new(mean, padded(&parameters.running_var, channels, 1.0))
 }
 
 fn normalise(
     z: &[f32],
-    statistics: &Statistics,
+    statistics: &NormStatistics,
     parameters: &NormParameters<FlexTensor>,
     shape: MapShape,
 ) -> FlexTensor {
@@ -191,7 +193,7 @@ pub(super) fn backward(
 
 /// What the gradient with respect to `z` needs from the whole batch.
 pub(super) struct BatchBackward<'a> {
-    statistics: Statistics,
+    statistics: NormStatistics,
     mean: Cow<'a, [f32]>,
     scale: Cow<'a, [f32]>,
     bias: Vec<f32>,
@@ -211,7 +213,7 @@ impl<'a> BatchBackward<'a> {
         let (dims, isa) = (shape.dims(), shape.isa);
         let channels = dims.padded();
         let zeros = vec![0.0; channels];
-        let mut statistics = Statistics::new(zeros.clone(), zeros.clone());
+        let mut statistics = NormStatistics::new(zeros.clone(), zeros.clone());
         statistics.inverse = padded(&saved.inverse, channels, 0.0);
         let (mean, scale) = (values(&saved.mean), values(&saved.scale));
         let bias = padded(bias, channels, 0.0);
@@ -240,7 +242,7 @@ impl<'a> BatchBackward<'a> {
         fold(&gradients, &mut totals[0], shape);
         fold(&products, &mut totals[1], shape);
         let [mut dweight, mut dbias] = [zeros.clone(), zeros];
-        Backward {
+        BackwardStatistics {
             count: shape.images * dims.pixels(),
             gradients: &totals[0],
             products: &totals[1],

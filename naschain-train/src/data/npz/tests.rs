@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use zip::write::SimpleFileOptions;
 
 use crate::data::npy;
+use crate::test_folder::test_folder;
 
 fn fixture(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -12,8 +13,8 @@ fn fixture(name: &str) -> PathBuf {
 
 /// Loads an archive of these members, or returns the error's text.
 fn load(test: &str, members: &[(&str, Vec<u8>)]) -> Result<Dataset, String> {
-    let name = format!("naschain-npz-{test}-{}.npz", std::process::id());
-    let path = std::env::temp_dir().join(name);
+    let dir = test_folder(&format!("npz-{test}"));
+    let path = dir.join("mine.npz");
     let mut writer = zip::ZipWriter::new(File::create(&path).unwrap());
     for (name, bytes) in members {
         let options = SimpleFileOptions::default();
@@ -22,7 +23,7 @@ fn load(test: &str, members: &[(&str, Vec<u8>)]) -> Result<Dataset, String> {
     }
     writer.finish().unwrap();
     let data = dataset("mine".to_owned(), &path);
-    std::fs::remove_file(path).unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
     data.map_err(|error| error.to_string())
 }
 
@@ -175,8 +176,8 @@ fn malformed_labels_are_rejected() {
 fn a_small_archive_cannot_fill_the_memory() {
     let images = 260usize << 20;
     let x = npy::file("|u1", &format!("({images}, 1, 1)"), &[]);
-    let path = std::env::temp_dir();
-    let path = path.join(format!("naschain-npz-bomb-{}.npz", std::process::id()));
+    let dir = test_folder("npz-bomb");
+    let path = dir.join("bomb.npz");
     let mut writer = zip::ZipWriter::new(File::create(&path).unwrap());
     let options = SimpleFileOptions::default();
     writer.start_file("x.npy", options).unwrap();
@@ -188,7 +189,7 @@ fn a_small_archive_cannot_fill_the_memory() {
     let size = std::fs::metadata(&path).unwrap().len();
     assert!(size < 2 << 20, "{size}");
     let error = dataset("bomb".to_owned(), &path).unwrap_err().to_string();
-    std::fs::remove_file(path).unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
     let claimed = format!("its arrays claim {images} bytes");
     assert!(error.contains(&claimed), "{error}");
     assert!(error.contains("at most 268435456"), "{error}");

@@ -3,7 +3,8 @@
 //! Each thread computes all sums of its own outputs in the defined order; threads share nothing and
 //! need no synchronisation. Every product that is added is part of an explicit `fma`, so the CUDA
 //! compiler, which may contract products and sums, finds none to contract. Maps are
-//! `[image][channel][row][column]`, weights `[out][kernel row][in][kernel column]`.
+//! `[image][channel][row][column]`, that is blocks of one channel; weights are
+//! `[out][kernel row][in][kernel column]`.
 
 #![allow(missing_docs)] // the kernel macro generates undocumented public functions
 

@@ -12,7 +12,7 @@ pub(crate) const PARTS: usize = 7;
 
 /// One batch norm and its map.
 #[derive(CubeType, CubeLaunch)]
-pub(crate) struct Norm {
+pub(crate) struct NormSizes {
     pub(crate) images: usize,
     pub(crate) channels: usize,
     pub(crate) pixels: usize,
@@ -104,7 +104,7 @@ pub(crate) fn update_statistics(
     scale_of: &mut Array<f32>,
     running_mean: &mut Array<f32>,
     running_var: &mut Array<f32>,
-    norm: &Norm,
+    norm: &NormSizes,
     #[comptime] block: usize,
     #[comptime] in_place: bool,
 ) {
@@ -202,7 +202,7 @@ pub(crate) fn normalise(
     scale: &Array<f32>,
     bias: &Array<f32>,
     y: &mut Array<f32>,
-    norm: &Norm,
+    norm: &NormSizes,
     y_at: usize,
 ) {
     if ABSOLUTE_POS >= norm.images * norm.channels * norm.pixels {
@@ -226,7 +226,7 @@ pub(crate) fn backward_sums(
     bias: &Array<f32>,
     gradients: &mut Array<f32>,
     products: &mut Array<f32>,
-    norm: &Norm,
+    norm: &NormSizes,
     dy_at: usize,
 ) {
     let planes = norm.images * norm.channels;
@@ -263,7 +263,7 @@ pub(crate) fn backward_statistics(
     b: &mut Array<f32>,
     dweight: &mut Array<f32>,
     dbias: &mut Array<f32>,
-    norm: &Norm,
+    norm: &NormSizes,
     #[comptime] block: usize,
 ) {
     let channel = ABSOLUTE_POS;
@@ -310,7 +310,7 @@ pub(crate) fn backward_input(
     a: &Array<f32>,
     b: &Array<f32>,
     dz: &mut Array<f32>,
-    norm: &Norm,
+    norm: &NormSizes,
     dy_at: usize,
 ) {
     if ABSOLUTE_POS >= norm.images * norm.channels * norm.pixels {

@@ -93,7 +93,7 @@ pub(crate) fn add_channels(
 
 /// The settings of an SGD step.
 #[derive(CubeType, CubeLaunch)]
-pub(crate) struct Step {
+pub(crate) struct SgdSettings {
     pub(crate) parameters: usize,
     pub(crate) tensors: usize,
     /// Maximum global norm of the gradients.
@@ -112,7 +112,7 @@ pub(crate) fn sgd(
     tensor_sums: &Array<f32>,
     parameters: &mut Array<f32>,
     velocities: &mut Array<f32>,
-    step: &Step,
+    step: &SgdSettings,
     #[comptime] nesterov: bool,
 ) {
     if ABSOLUTE_POS >= step.parameters {

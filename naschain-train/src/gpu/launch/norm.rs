@@ -16,12 +16,12 @@ pub(crate) struct Norm<'a> {
     pub(crate) z: View<'a>,
     pub(crate) weight: View<'a>,
     pub(crate) bias: View<'a>,
-    pub(crate) statistics: Statistics<'a>,
+    pub(crate) statistics: StatisticsViews<'a>,
 }
 
 /// Where the statistics of a batch norm are.
 #[derive(Clone, Copy)]
-pub(crate) struct Statistics<'a> {
+pub(crate) struct StatisticsViews<'a> {
     pub(crate) mean: View<'a>,
     pub(crate) inverse: View<'a>,
     pub(crate) scale: View<'a>,
@@ -29,10 +29,10 @@ pub(crate) struct Statistics<'a> {
     pub(crate) part: usize,
 }
 
-impl<'a> Statistics<'a> {
+impl<'a> StatisticsViews<'a> {
     /// In one buffer that contains the running ones too.
-    pub(crate) fn in_one(buffer: View<'a>, part: usize) -> Statistics<'a> {
-        Statistics {
+    pub(crate) fn in_one(buffer: View<'a>, part: usize) -> StatisticsViews<'a> {
+        StatisticsViews {
             mean: buffer,
             inverse: buffer,
             scale: buffer,
@@ -72,8 +72,8 @@ impl Norm<'_> {
         self.part(self.statistics.scale, 2)
     }
 
-    fn sizes<R: Runtime>(&self) -> norm::NormLaunch<R> {
-        norm::NormLaunch::new(
+    fn sizes<R: Runtime>(&self) -> norm::NormSizesLaunch<R> {
+        norm::NormSizesLaunch::new(
             self.images,
             self.channels,
             self.pixels,

@@ -88,7 +88,7 @@ impl Sgd<'_> {
                 self.squares.arg(self.tensor_count),
                 self.parameters.arg(self.numbers),
                 self.velocities.arg(self.numbers),
-                update::StepLaunch::new(
+                update::SgdSettingsLaunch::new(
                     self.numbers,
                     self.tensor_count,
                     self.clip_norm,

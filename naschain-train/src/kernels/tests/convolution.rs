@@ -8,7 +8,7 @@ use super::super::conv3_weights::Conv3Weights;
 use super::super::layout::{
     Transposed, flipped, from_blocks, into_blocks, pack1, pack3, unpack1, unpack3,
 };
-use super::super::reference::{self, Shape};
+use super::super::reference::{self, TensorShape};
 use super::super::simd::Isa;
 use super::{assert_bits, each_chunk, every_isa, numbers, shape};
 
@@ -17,8 +17,8 @@ use super::{assert_bits, each_chunk, every_isa, numbers, shape};
 struct Case3 {
     what: String,
     isa: Isa,
-    shape: Shape,
-    to: Shape,
+    shape: TensorShape,
+    to: TensorShape,
     padding: usize,
     lanes: usize,
     sizes: Sizes3,
@@ -31,7 +31,7 @@ struct Case3 {
 }
 
 impl Case3 {
-    fn new(isa: Isa, shape: Shape, out: usize, padding: usize) -> Case3 {
+    fn new(isa: Isa, shape: TensorShape, out: usize, padding: usize) -> Case3 {
         let to = shape.convolved(out, padding);
         let x = numbers(shape.len(), 1);
         let weights = numbers(out * shape.channels * 9, 2);
@@ -141,7 +141,7 @@ impl Case3 {
     }
 }
 
-pub(super) fn check_conv3(isa: Isa, shape: Shape, out: usize, padding: usize) {
+pub(super) fn check_conv3(isa: Isa, shape: TensorShape, out: usize, padding: usize) {
     let case = Case3::new(isa, shape, out, padding);
     case.check_output();
     case.check_weight_gradient();
@@ -211,7 +211,7 @@ fn a_convolution_of_no_map_checks_its_output() {
 struct Case1 {
     what: String,
     isa: Isa,
-    shape: Shape,
+    shape: TensorShape,
     sizes: Sizes1,
     read: Vec<Vec<f32>>,
     blocks: Vec<Vec<f32>>,
@@ -222,7 +222,7 @@ struct Case1 {
 }
 
 impl Case1 {
-    fn new(isa: Isa, shape: Shape, maps: usize, out: usize) -> Case1 {
+    fn new(isa: Isa, shape: TensorShape, maps: usize, out: usize) -> Case1 {
         let inputs = shape.channels;
         let read: Vec<Vec<f32>> = (0..maps).map(|m| numbers(shape.len(), m as u64)).collect();
         let weights = numbers(out * maps * inputs, 20);
@@ -324,7 +324,7 @@ impl Case1 {
             add: true,
         }
         .run_on(self.isa);
-        let to = Shape {
+        let to = TensorShape {
             channels: out,
             ..self.shape
         };
@@ -336,7 +336,7 @@ impl Case1 {
     }
 }
 
-pub(super) fn check_conv1(isa: Isa, shape: Shape, maps: usize, out: usize) {
+pub(super) fn check_conv1(isa: Isa, shape: TensorShape, maps: usize, out: usize) {
     let case = Case1::new(isa, shape, maps, out);
     case.check_output();
     case.check_weight_gradient();

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::chunk;
 use super::layout::pack3;
-use super::reference::{self, Shape};
+use super::reference::{self, TensorShape};
 use super::simd::Isa;
 use super::update::{Sgd, SumOfSquares};
 use convolution::{check_conv1, check_conv3};
@@ -50,8 +50,8 @@ fn each_chunk(images: usize, pixels: usize, mut f: impl FnMut(std::ops::Range<us
     }
 }
 
-fn shape(images: usize, channels: usize, height: usize, width: usize) -> Shape {
-    Shape {
+fn shape(images: usize, channels: usize, height: usize, width: usize) -> TensorShape {
+    TensorShape {
         images,
         channels,
         height,

@@ -3,10 +3,12 @@
 use super::super::BLOCK;
 use super::super::fold::{FoldImages, Recentre};
 use super::super::layout::{from_blocks, into_blocks};
-use super::super::norm::{Affine, BackwardInput, BackwardSums, Moments, Normalise};
-use super::super::reference::{self, Channel, Shape};
+use super::super::norm::{Affine, BackwardInput, BackwardSums, NormMoments, Normalise};
+use super::super::reference::{self, Channel, TensorShape};
 use super::super::simd::Isa;
-use super::super::statistics::{Backward, BatchStatistics, Mean, RunningStatistics, Statistics};
+use super::super::statistics::{
+    BackwardStatistics, BatchStatistics, Mean, NormStatistics, RunningStatistics,
+};
 use super::{assert_bits, every_isa, numbers, shape};
 
 /// A batch norm and its inputs. Maps are in the layout of the reference, `z_blocks` is in that of the
@@ -14,7 +16,7 @@ use super::{assert_bits, every_isa, numbers, shape};
 struct Case {
     what: String,
     isa: Isa,
-    shape: Shape,
+    shape: TensorShape,
     lanes: usize,
     /// Number of channels, with padding.
     padded: usize,
@@ -28,7 +30,7 @@ struct Case {
 }
 
 impl Case {
-    fn new(isa: Isa, shape: Shape) -> Case {
+    fn new(isa: Isa, shape: TensorShape) -> Case {
         let (channels, lanes) = (shape.channels, isa.lanes(shape.channels));
         let padded = channels.next_multiple_of(lanes);
         let pad = |mut values: Vec<f32>, fill| {
@@ -76,12 +78,13 @@ impl Case {
     }
 
     /// The statistics of the batch, by the kernels.
-    fn statistics(&self) -> Statistics {
+    fn statistics(&self) -> NormStatistics {
         let (isa, images, pixels) = (self.isa, self.shape.images, self.shape.pixels());
-        let mut statistics = Statistics::new(self.running_mean.clone(), self.running_var.clone());
+        let mut statistics =
+            NormStatistics::new(self.running_mean.clone(), self.running_var.clone());
         let mut means = vec![0.0; images * self.padded];
         let mut squares = means.clone();
-        Moments {
+        NormMoments {
             lanes: self.lanes,
             pixels,
             z: &self.z_blocks,
@@ -126,7 +129,7 @@ impl Case {
         (0..self.shape.channels).map(channel).collect()
     }
 
-    fn check_statistics(&self, found: &Statistics, right: &[Channel]) {
+    fn check_statistics(&self, found: &NormStatistics, right: &[Channel]) {
         let check = |found: &[f32], value: fn(&Channel) -> f32| {
             let right: Vec<f32> = right.iter().map(value).collect();
             assert_bits(&found[..right.len()], &right, &self.what);
@@ -138,7 +141,7 @@ impl Case {
         check(&found.running_var, |c| c.running_var);
     }
 
-    fn check_output(&self, statistics: &Statistics, right: &[Channel]) {
+    fn check_output(&self, statistics: &NormStatistics, right: &[Channel]) {
         let (channels, pixels) = (self.shape.channels, self.shape.pixels());
         let mut y = vec![f32::NAN; self.z_blocks.len()];
         Normalise {
@@ -157,7 +160,7 @@ impl Case {
         self.assert_map(&y, &right);
     }
 
-    fn affine<'a>(&'a self, statistics: &'a Statistics) -> Affine<'a> {
+    fn affine<'a>(&'a self, statistics: &'a NormStatistics) -> Affine<'a> {
         Affine {
             mean: &statistics.mean,
             scale: &statistics.scale,
@@ -165,7 +168,7 @@ impl Case {
         }
     }
 
-    fn check_gradients(&self, statistics: &mut Statistics, right: &[Channel]) {
+    fn check_gradients(&self, statistics: &mut NormStatistics, right: &[Channel]) {
         let (isa, lanes, pixels) = (self.isa, self.lanes, self.shape.pixels());
         let mut dz = into_blocks(&self.dy, self.shape.channels, pixels, lanes);
         let mut gradients = vec![0.0; self.shape.images * self.padded];
@@ -185,7 +188,7 @@ impl Case {
         self.fold(&products, &mut totals[1]);
         let mut weight_gradient = vec![0.0; self.padded];
         let mut bias_gradient = vec![0.0; self.padded];
-        Backward {
+        BackwardStatistics {
             count: self.shape.images * pixels,
             gradients: &totals[0],
             products: &totals[1],
@@ -220,7 +223,7 @@ impl Case {
     }
 
     /// The statistics of an evaluation are those that the training has recorded.
-    fn check_running_statistics(&self, mut statistics: Statistics, right: Channel) {
+    fn check_running_statistics(&self, mut statistics: NormStatistics, right: Channel) {
         RunningStatistics {
             weight: &self.weight,
             statistics: &mut statistics,
@@ -240,7 +243,7 @@ impl Case {
     }
 }
 
-pub(super) fn check_norm(isa: Isa, shape: Shape) {
+pub(super) fn check_norm(isa: Isa, shape: TensorShape) {
     let case = Case::new(isa, shape);
     let (mut statistics, right) = (case.statistics(), case.reference());
     case.check_statistics(&statistics, &right);

@@ -2,11 +2,11 @@
 
 use super::super::layout::{from_blocks, into_blocks};
 use super::super::pool::{Average, AverageBackward, Pool, PoolBackward};
-use super::super::reference::{self, Shape};
+use super::super::reference::{self, TensorShape};
 use super::super::simd::Isa;
 use super::{assert_bits, numbers};
 
-pub(super) fn check_pools(isa: Isa, shape: Shape) {
+pub(super) fn check_pools(isa: Isa, shape: TensorShape) {
     let what = format!("{isa:?} {shape:?}");
     let (channels, lanes) = (shape.channels, isa.lanes(shape.channels));
     let y = numbers(shape.len(), 1);
