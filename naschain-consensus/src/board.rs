@@ -2,6 +2,7 @@
 
 mod assign;
 mod draw;
+mod held_up;
 mod job;
 mod jobs;
 mod lease;
@@ -70,6 +71,9 @@ use watchdog::AveragePace;
 /// drawn for a seat, a late answer for another seat fills it, and open additional seats are not
 /// waited for. A job fails at once if more than half of its seats report a failed training. The
 /// answers of an open job are not visible from outside.
+///
+/// **New miners.** With [`Rules::reputation`], what a miner gets depends on its record, and a job
+/// waits for miners without a good one only as long as there is other work (docs/consensus.md).
 ///
 /// **Time.** Leases that are due end before an accepted event is applied, so the caller sends
 /// [`Event::Tick`] at [`JobBoard::next_deadline`]. A time before the latest one counts as the

@@ -71,6 +71,11 @@ pub enum NoWork {
         /// When.
         until: Millis,
     },
+    /// Jobs wait for miners without a good record.
+    HeldUp {
+        /// When the first of these jobs is not waited for any more.
+        until: Millis,
+    },
 }
 
 /// Why a lease ended.

@@ -35,8 +35,11 @@ pub struct Reputation {
     /// What counts as a bad outcome. From 2 on also a seat that its miner never claimed, and a
     /// measurement in a verdict without consensus; a miner that has worked before is present only
     /// once it requests work, keeps its place only by accepted answers, and further seats of a job
-    /// without agreement go to miners with a good record where there are any. 1 in runs of earlier
-    /// versions.
+    /// without agreement go to miners with a good record where there are any. From 3 on miners
+    /// without a good record cannot hold jobs up: where enough others have one, they steal no seats
+    /// and train none speculatively, a seat that was lost goes to miners with a good record, and a
+    /// job that waits only for miners without one ends when they are late, more than half of its
+    /// seats agree and a miner finds no other work. 1 in runs of earlier versions.
     #[serde(default = "first_version", skip_serializing_if = "is_first_version")]
     pub version: u32,
 }
@@ -64,7 +67,7 @@ impl Default for Reputation {
             max_backoff_ms: 3_600_000,
             min_flops_per_second: 100_000_000,
             draw_wait_ms: 0,
-            version: 2,
+            version: 3,
         }
     }
 }
@@ -81,9 +84,9 @@ impl Reputation {
                 return Err(Error::out_of_range(name, value, "at least 1"));
             }
         }
-        if !(1..=2).contains(&self.version) {
+        if !(1..=3).contains(&self.version) {
             let found = u64::from(self.version);
-            return Err(Error::out_of_range("reputation.version", found, "1 or 2"));
+            return Err(Error::out_of_range("reputation.version", found, "1 to 3"));
         }
         if self.max_backoff_ms < self.backoff_ms {
             let found = self.max_backoff_ms;

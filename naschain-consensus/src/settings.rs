@@ -173,7 +173,7 @@ const SETTINGS: [Setting; 28] = [
     ),
     setting(
         "reputation.version",
-        "version, 1 or 2; in 1 unclaimed seats and disputed answers are not bad outcomes",
+        "version, 1 to 3: what counts as a bad outcome, and whether jobs wait for new miners",
         |rules, value| number(&mut reputation(rules).version, value),
     ),
     setting(

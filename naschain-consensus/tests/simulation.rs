@@ -43,6 +43,7 @@ fn options(seed: u64, behaviours: Vec<Behaviour>) -> Options {
         behaviours,
         jobs: 200,
         open_jobs: 30,
+        in_waves: false,
         opened_before_join: false,
         strangers_join_ms: 0,
         speed_ratio: 10.0,

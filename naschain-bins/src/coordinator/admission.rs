@@ -99,7 +99,11 @@ fn idle(active: &ActiveRun, now: Millis, miner: &MinerId, repeated: bool) -> Opt
         board.idle_reason(miner)?
     };
     // The board's time is that of its last event, which may be before `until`.
-    if matches!(reason, NoWork::TooFast { until } | NoWork::Draw { until } if until <= now) {
+    let eligible_at = match reason {
+        NoWork::TooFast { until } | NoWork::Draw { until } | NoWork::HeldUp { until } => until,
+        _ => Millis(u64::MAX),
+    };
+    if eligible_at <= now {
         return None;
     }
     // A new request shows that its miner is present, which has to be journaled now and then: here

@@ -365,7 +365,11 @@ impl Coordinator {
 fn eligible_at(actions: &[Action]) -> Option<Millis> {
     actions.iter().find_map(|action| match action {
         Action::Idle {
-            reason: NoWork::TooFast { until } | NoWork::BackOff { until } | NoWork::Draw { until },
+            reason:
+                NoWork::TooFast { until }
+                | NoWork::BackOff { until }
+                | NoWork::Draw { until }
+                | NoWork::HeldUp { until },
             ..
         } => Some(*until),
         _ => None,

@@ -37,6 +37,7 @@ pub(crate) fn options(
         behaviours: groups.iter().flat_map(of).collect(),
         jobs,
         open_jobs: 200,
+        in_waves: false,
         opened_before_join: false,
         strangers_join_ms: 0,
         speed_ratio: 10.0,

@@ -3,11 +3,12 @@
 use naschain_consensus::Reputation;
 
 use crate::figures::{Figure, figure, options, run};
-use crate::world::{Behaviour, Faults, Options};
+use crate::world::{Behaviour, Faults};
 
-const SQUATTERS: [Behaviour; 2] = [Behaviour::Staller, Behaviour::Boaster];
+const SQUATTERS: [Behaviour; 3] = [Behaviour::Staller, Behaviour::Boaster, Behaviour::Pretender];
 
-/// 5 honest miners among 400 hotkeys that lose their jobs; 12 squatters among 20 and among 5.
+/// 5 honest miners among 400 hotkeys that lose their jobs; 12 squatters among 20 and among 5, with jobs
+/// opened one after the other and in waves of 30.
 pub(crate) fn strangers(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
     let of = |groups: &[(Behaviour, usize)]| {
         let mut options = options(seed, jobs, faults, groups);
@@ -28,13 +29,19 @@ pub(crate) fn strangers(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
             "share of jobs accepted with 5 honest miners",
         ));
     }
-    for honest in [20, 5] {
+    for (honest, in_waves) in [(20, false), (5, false), (20, true), (5, true)] {
+        let duration_ms = |groups: &[(Behaviour, usize)]| {
+            let mut options = of(groups);
+            options.in_waves = in_waves;
+            run(options).now as f64
+        };
         let honest_only = (Behaviour::Honest, honest);
-        let undisturbed = duration_ms(of(&[honest_only]));
+        let undisturbed = duration_ms(&[honest_only]);
+        let waves = if in_waves { "_in_waves" } else { "" };
         for squatter in SQUATTERS {
-            let disturbed = duration_ms(of(&[honest_only, (squatter, 12)]));
+            let disturbed = duration_ms(&[honest_only, (squatter, 12)]);
             found.push(figure(
-                format!("throughput_{honest}_honest_12_{}", name(squatter)),
+                format!("throughput{waves}_{honest}_honest_12_{}", name(squatter)),
                 undisturbed / disturbed,
                 "share of the undisturbed throughput",
             ));
@@ -45,8 +52,4 @@ pub(crate) fn strangers(seed: u64, jobs: u64, faults: Faults) -> Vec<Figure> {
 
 fn name(behaviour: Behaviour) -> String {
     format!("{behaviour:?}").to_lowercase()
-}
-
-fn duration_ms(options: Options) -> f64 {
-    run(options).now as f64
 }

@@ -246,18 +246,17 @@ impl JobBoard {
     }
 
     pub(super) fn heartbeat(&mut self, lease: LeaseId, epoch: u32, actions: &mut Vec<Action>) {
-        let flops = self.leases.get(&lease).map_or(0, |active| active.flops);
-        let limit_ms = self.limit_ms(flops);
         if let Some(active) = self.leases.get_mut(&lease) {
             active.epoch = active.epoch.max(epoch);
         }
-        let active = self.leases.get(&lease);
-        let progress_ms = active.map_or(u64::MAX, |active| self.progress_limit_ms(active));
-        let limit_ms = limit_ms.min(progress_ms);
-        let Some(active) = self.leases.get_mut(&lease) else {
+        let limit = self
+            .leases
+            .get(&lease)
+            .map(|active| self.latest_end(active));
+        let (Some(limit), Some(active)) = (limit, self.leases.get_mut(&lease)) else {
             return;
         };
-        let limit = active.granted.plus(limit_ms).max(self.now);
+        let limit = limit.max(self.now);
         let expires = self.now.plus(self.rules.lease_ms).min(limit);
         self.lease_deadlines.remove(&(active.expires, lease));
         self.lease_deadlines.insert((expires, lease));
@@ -269,6 +268,14 @@ impl JobBoard {
             expires,
         });
         self.update_estimate(lease);
+    }
+
+    /// When a lease ends at the latest, by the epochs that its miner has reported.
+    pub(super) fn latest_end(&self, active: &Lease) -> Millis {
+        let limit_ms = self.limit_ms(active.flops);
+        active
+            .granted
+            .plus(limit_ms.min(self.progress_limit_ms(active)))
     }
 
     /// Maximum duration of a lease in milliseconds.

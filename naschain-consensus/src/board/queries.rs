@@ -1,6 +1,7 @@
 //! Read-only queries.
 
 use super::JobBoard;
+use super::held_up::HeldUp;
 use super::job::{OpenJob, Seat};
 use crate::{JobId, LeaseId, Millis, MinerId, NoWork};
 
@@ -134,11 +135,18 @@ impl JobBoard {
         if refusal.is_none() && may_take {
             return None;
         }
+        let held_up = self.held_up(self.now);
+        if matches!(held_up, HeldUp::Now(_)) {
+            return None;
+        }
         if self.draws_open_seats() && open().any(|(_, seat)| self.may_hold(index, seat)) {
             // Once a draw is scheduled, further requests change nothing.
             return self.draw_at.map(|until| NoWork::Draw { until });
         }
-        Some(self.no_work_reason(refusal, may_take_open))
+        Some(match held_up {
+            HeldUp::From(until) => NoWork::HeldUp { until },
+            _ => self.no_work_reason(refusal, may_take_open),
+        })
     }
 }
 

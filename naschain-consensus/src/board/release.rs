@@ -82,6 +82,7 @@ impl JobBoard {
     /// are always first.
     pub(super) fn reassign(&mut self, seat: SeatRef, actions: &mut Vec<Action>) {
         let mut stream = self.seats_stream(seat.job());
+        let doubts_unproven = self.doubts_unproven();
         let Some(job) = self.jobs.get_mut(seat.job()) else {
             return;
         };
@@ -93,9 +94,14 @@ impl JobBoard {
         let held = others.flat_map(|(_, other)| other.holders());
         let held = held.map(|miner| self.roster[miner].owner);
         let excluded: Vec<_> = held.chain(job.former_owners.iter().copied()).collect();
-        let drawn = self
-            .roster
-            .draw(&mut stream, &excluded, self.rules.reputation.is_some());
+        let limited = self.rules.reputation.is_some();
+        // A job waits only once for a miner without a record.
+        let drawn = if doubts_unproven {
+            self.roster.draw_proven(&mut stream, &excluded)
+        } else {
+            None
+        };
+        let drawn = drawn.or_else(|| self.roster.draw(&mut stream, &excluded, limited));
         job.seats[seat.number()] = match drawn {
             Some(to) => {
                 self.roster.assign(to, seat, job.round, job.flops);

@@ -42,10 +42,24 @@ impl JobBoard {
         is_full.then_some(NoWork::Probation)
     }
 
-    /// Whether the rules are those of [`Reputation::version`] 2.
+    /// Whether the rules are those of [`Reputation::version`] 2 or later.
     pub(super) fn counts_disputes(&self) -> bool {
-        let version = self.rules.reputation.map(|rules| rules.version);
-        version.is_some_and(|version| version >= 2)
+        self.reputation_version() >= 2
+    }
+
+    /// Whether the rules are those of [`Reputation::version`] 3 or later.
+    pub(super) fn doubts_unproven(&self) -> bool {
+        self.reputation_version() >= 3
+    }
+
+    fn reputation_version(&self) -> u32 {
+        self.rules.reputation.map_or(0, |rules| rules.version)
+    }
+
+    /// Whether enough miners with a good record are present for a job, so that nothing depends on
+    /// those without one.
+    pub(super) fn has_proven_miners(&self) -> bool {
+        self.doubts_unproven() && self.roster.present_proven() >= self.rules.seats
     }
 
     /// Counts a bad outcome against a miner and its owner.

@@ -3,8 +3,9 @@
 use super::JobBoard;
 use super::job::Seat;
 use super::jobs::{JobRef, SeatRef};
+use super::lease::Lease;
 use super::roster::MinerIndex;
-use crate::{Action, Ending, Grant, LeaseId, NoWork};
+use crate::{Action, Ending, Grant, LeaseId, Millis, NoWork};
 
 /// Maximum number of times in a row that a miner which lost its job gets it again. Then others get
 /// it, since the job may be what makes the miner crash.
@@ -36,9 +37,11 @@ impl JobBoard {
         if refusal.is_none() && self.steal_or_speculate(miner, actions) {
             return;
         }
-        let reason = match self.schedule_draw(miner) {
-            Some(until) => NoWork::Draw { until },
-            None => self.no_work_reason(refusal, may_take_open),
+        let held_up = self.end_held_up_jobs(actions);
+        let reason = match (self.schedule_draw(miner), held_up) {
+            (Some(until), _) => NoWork::Draw { until },
+            (None, Some(until)) => NoWork::HeldUp { until },
+            (None, None) => self.no_work_reason(refusal, may_take_open),
         };
         self.touch(miner);
         actions.push(Action::Idle {
@@ -64,8 +67,8 @@ impl JobBoard {
     /// Whether a miner may take an open seat at once. Where miners without a record are limited, open seats are
     /// drawn.
     pub(super) fn may_take_open(&self, miner: MinerIndex, refusal: Option<NoWork>) -> bool {
-        !self.draws_open_seats()
-            && (refusal.is_none() || self.is_first_answer_wanted(miner, refusal))
+        let may_select = matches!(refusal, None | Some(NoWork::Probation));
+        !self.draws_open_seats() && (may_select || self.is_first_answer_wanted(miner, refusal))
     }
 
     /// While the network's pace is unknown, the first answer of every miner is wanted.
@@ -121,13 +124,12 @@ impl JobBoard {
                 return false;
             };
             let (seat, times) = (active.seat, active.reissued);
-            if times < MAX_REISSUES && self.is_sole_worker(seat, old) {
+            let limit = self.reissue_limit(active);
+            let in_time = limit.is_none_or(|limit| self.now < limit);
+            if times < MAX_REISSUES && in_time && self.is_sole_worker(seat, old) {
                 let before = self.end_lease(old, Ending::Reissued);
                 self.grant(miner, seat, Grant::Reissued { old }, actions);
-                if let Some(active) = self.leases.get_mut(&LeaseId(self.granted)) {
-                    active.is_self_selected = before.is_some_and(|before| before.is_self_selected);
-                    active.reissued = times + 1;
-                }
+                self.continue_lease(LeaseId(self.granted), before.as_deref(), limit);
                 return true;
             }
             if let Some(ended) = self.revoke(old, Ending::Forgotten, actions) {
@@ -135,6 +137,29 @@ impl JobBoard {
             }
         }
         false
+    }
+
+    /// When the last of the leases that a miner without a good record gets for a seat ends: otherwise
+    /// it could hold the seat for several times as long by requesting work again.
+    fn reissue_limit(&self, active: &Lease) -> Option<Millis> {
+        let is_limited = self.doubts_unproven() && !self.roster[active.miner].record.is_good();
+        is_limited.then(|| self.latest_end(active))
+    }
+
+    /// Continues an ended lease under a new one, which has to end by `limit` if there is one.
+    fn continue_lease(&mut self, lease: LeaseId, before: Option<&Lease>, limit: Option<Millis>) {
+        let (Some(active), Some(before)) = (self.leases.get_mut(&lease), before) else {
+            return;
+        };
+        active.is_self_selected = before.is_self_selected;
+        active.reissued = before.reissued + 1;
+        if let Some(limit) = limit {
+            active.granted = before.granted;
+            let expires = active.expires.min(limit);
+            self.lease_deadlines.remove(&(active.expires, lease));
+            self.lease_deadlines.insert((expires, lease));
+            active.expires = expires;
+        }
     }
 
     /// Whether no other miner works, or has worked, at the seat of this lease.

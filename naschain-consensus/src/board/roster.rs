@@ -1,6 +1,7 @@
 //! The known miners and their owners.
 
 mod draw;
+mod records;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Index, IndexMut};
@@ -80,6 +81,9 @@ pub(super) struct Roster {
     present_answered: usize,
     /// Number of present miners that have never worked since they were away.
     idle_present: usize,
+    /// Number of present miners with a good record.
+    #[serde(default)]
+    present_proven: usize,
     assigned_seats: u64,
     /// Owners by index; forgotten ones are removed.
     #[serde(default)]
@@ -236,29 +240,6 @@ impl Roster {
         self.by_name.contains_key(name)
     }
 
-    pub(super) fn blocked_until(&self, miner: MinerIndex) -> Millis {
-        let known = &self[miner];
-        let owner = self.known_owners.get(&known.owner);
-        let owner = owner.map_or(Millis(0), |owner| owner.record.blocked_until());
-        known.record.blocked_until().max(owner)
-    }
-
-    /// Counts a bad outcome against a miner and its owner. One for each miner of an owner causes it
-    /// no back-off: they may have lost power together.
-    pub(super) fn strike(&mut self, miner: MinerIndex, now: Millis, base_ms: u64, max_ms: u64) {
-        let known = &mut self[miner];
-        known.record.strike(now, 0, base_ms, max_ms);
-        let owner = self[miner].owner;
-        let owner = self.known_owners.entry(owner).or_default();
-        owner.record.strike(now, owner.members, base_ms, max_ms);
-    }
-
-    pub(super) fn accept(&mut self, miner: MinerIndex) {
-        self[miner].record.accept();
-        let owner = self[miner].owner;
-        self.known_owners.entry(owner).or_default().record.accept();
-    }
-
     // Owners and miners share a namespace here: a miner without an owner is its own owner, so an
     // owner of the same name is the same owner.
     fn owner(&mut self, name: MinerId) -> OwnerIndex {
@@ -295,6 +276,7 @@ impl Roster {
         self.present.push(miner);
         self.present_answered += usize::from(self[miner].has_answered);
         self.idle_present += usize::from(self[miner].has_only_joined);
+        self.present_proven += usize::from(self[miner].record.is_good());
         let owner = self[miner].owner as usize;
         self.owners_present += usize::from(self.owners[owner] == 0);
         self.owners[owner] += 1;
@@ -307,6 +289,7 @@ impl Roster {
         self.present.swap_remove(index as usize);
         self.present_answered -= usize::from(self[miner].has_answered);
         self.idle_present -= usize::from(self[miner].has_only_joined);
+        self.present_proven -= usize::from(self[miner].record.is_good());
         if let Some(&moved) = self.present.get(index as usize) {
             self[moved].present_index = Some(index);
         }

@@ -214,7 +214,7 @@ impl JobBoard {
         self.fail(id, failure, verdict, actions);
     }
 
-    fn close(&mut self, id: JobRef, verdict: Verdict, actions: &mut Vec<Action>) {
+    pub(super) fn close(&mut self, id: JobRef, verdict: Verdict, actions: &mut Vec<Action>) {
         let Some(consensus) = verdict.consensus else {
             return;
         };

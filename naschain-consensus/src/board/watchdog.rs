@@ -68,10 +68,15 @@ impl JobBoard {
         }
     }
 
-    /// Average duration of a job of this size; unknown until half of the present miners have
-    /// answered.
+    /// Whether the network's pace is known: once half of the present miners have answered or, so that
+    /// many that never answer cannot keep it unknown, enough have a good record.
+    fn is_pace_known(&self) -> bool {
+        self.roster.half_have_answered() || self.has_proven_miners()
+    }
+
+    /// Average duration of a job of this size, once the pace is known.
     pub(super) fn average_ms(&self, flops: u64) -> Option<u64> {
-        let known = self.roster.half_have_answered();
+        let known = self.is_pace_known();
         known.then(|| self.pace.ms_for(flops)).flatten()
     }
 
@@ -92,8 +97,12 @@ impl JobBoard {
 
     /// Why a miner may not get a seat that it was not drawn for; `None` if it may.
     pub(super) fn self_selection_refusal(&self, miner: MinerIndex) -> Option<NoWork> {
-        if !self.roster.half_have_answered() {
+        if !self.is_pace_known() {
             return Some(NoWork::PaceUnknown);
+        }
+        // One that does not train is always the first to find a seat that others have not started.
+        if self.has_proven_miners() && !self.roster[miner].record.is_good() {
+            return Some(NoWork::Probation);
         }
         let known = &self.roster[miner];
         // Jobs still in training do not count: their duration is not claimed yet.
@@ -174,30 +183,56 @@ impl JobBoard {
         }
     }
 
-    /// The worst straggler that this miner would finish earlier, unless too many leases are
-    /// speculative already.
+    /// The worst straggler that this miner would finish earlier. Once too many leases are speculative,
+    /// only stragglers without a good record are left, under the rules that doubt them.
     pub(super) fn next_straggler_for(&self, miner: MinerIndex) -> Option<(SeatRef, MinerIndex)> {
         // If this miner can take none of the worst few, further ones are not worth the search.
         const MAX_CANDIDATES: usize = 16;
         let watchdog = self.rules.watchdog?;
         let max = self.leases.len() as u64 * u64::from(watchdog.max_speculative_percent) / 100;
-        if self.speculative_leases >= max.max(1) {
+        let is_full = self.speculative_leases >= max.max(1);
+        if is_full && !self.doubts_unproven() {
             return None;
         }
-        self.estimated_ends
-            .iter()
-            .rev()
-            .take(MAX_CANDIDATES)
-            .filter_map(|(_, lease)| self.leases.get(lease))
-            .find(|active| {
-                let lags = self.lags(active, watchdog.lag_percent);
-                lags && self.finishes_before(miner, active) && self.may_speculate(miner, active)
+        // Leases from before the pace was known have no estimate.
+        let oldest = self.lease_deadlines.iter();
+        let oldest = oldest.take(if self.doubts_unproven() {
+            MAX_CANDIDATES
+        } else {
+            0
+        });
+        let worst = self.estimated_ends.iter().rev().take(MAX_CANDIDATES);
+        let candidates = worst
+            .chain(oldest)
+            .filter_map(|(_, lease)| self.leases.get(lease));
+        let found =
+            candidates.filter(|active| !is_full || !self.roster[active.miner].record.is_good());
+        let mut found = found.filter_map(|active| Some((active, self.straggler_end(active)?)));
+        found
+            .find(|(active, end)| {
+                self.lags(active, *end, watchdog.lag_percent)
+                    && self.finishes_before(miner, active, *end)
+                    && self.may_speculate(miner, active)
             })
-            .map(|active| (active.seat, active.miner))
+            .map(|(active, _)| (active.seat, active.miner))
     }
 
-    fn lags(&self, active: &Lease, lag_percent: u32) -> bool {
-        let (Some(average_ms), Some(end)) = (self.average_ms(active.flops), active.estimate) else {
+    /// The estimated end of a lease that is the only one of its seat.
+    fn straggler_end(&self, active: &Lease) -> Option<Millis> {
+        if active.estimate.is_some() {
+            return active.estimate;
+        }
+        let job = self.jobs.get(active.seat.job())?;
+        match job.seats.get(active.seat.number())? {
+            Seat::Leased {
+                speculative: None, ..
+            } => self.estimate_end(active),
+            _ => None,
+        }
+    }
+
+    fn lags(&self, active: &Lease, end: Millis, lag_percent: u32) -> bool {
+        let Some(average_ms) = self.average_ms(active.flops) else {
             return false;
         };
         let end = end.max(self.now);
@@ -205,8 +240,8 @@ impl JobBoard {
         ms * 100 > u128::from(average_ms) * u128::from(lag_percent)
     }
 
-    fn finishes_before(&self, miner: MinerIndex, active: &Lease) -> bool {
-        let (Some(ms), Some(end)) = (self.expected_ms(miner, active.flops), active.estimate) else {
+    fn finishes_before(&self, miner: MinerIndex, active: &Lease, end: Millis) -> bool {
+        let Some(ms) = self.expected_ms(miner, active.flops) else {
             return false;
         };
         // A training past its estimated end may never end.

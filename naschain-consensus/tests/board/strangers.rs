@@ -1,7 +1,9 @@
 //! Limits on miners without a record: places, records, the pace of heartbeats and the draw of open
 //! seats.
 
-use naschain_consensus::{Action, Ending, Event, JobId, Millis, NoWork, Rejected, Row, Rules};
+use naschain_consensus::{
+    Action, Ending, Event, Grant, JobId, Millis, NoWork, Rejected, Row, Rules,
+};
 
 use crate::harness::{Harness, exact, id, row, with};
 
@@ -173,4 +175,31 @@ fn heartbeats_without_progress_do_not_keep_a_seat() {
         "10 s for the first epoch, and one lease"
     );
     assert!(harness.board.last_heartbeat(busy_lease).is_some());
+}
+
+/// A miner that lost its job gets it again, but one without a record no longer than without that.
+#[test]
+fn requesting_again_does_not_prolong_a_seat() {
+    let rules = with(exact(), |rules| {
+        rules.epochs = 10;
+        // 10 seconds for an epoch; with the lease of a minute the seat is lost after 70.
+        rules.reputation.as_mut().unwrap().min_flops_per_second = 10;
+    });
+    let mut harness = Harness::with_records(rules, &["a", "b", "c", "d"]);
+    let squatter = harness.open(1)[0].clone().unwrap();
+    let (_, first, _) = harness.request(squatter.as_str()).unwrap();
+    harness.now = 50_000;
+    let again = harness.request(squatter.as_str());
+    let Some((1, lease, Grant::Reissued { old })) = again else {
+        panic!("{again:?}");
+    };
+    assert_eq!(old, first);
+    harness.now = 69_000;
+    harness.heartbeat(squatter.as_str(), lease, 0).unwrap();
+    harness.now = 70_000;
+    let refused = harness.heartbeat(squatter.as_str(), lease, 0).unwrap_err();
+    assert!(matches!(refused, Rejected::StaleLease { .. }), "{refused}");
+    harness.handle(Event::Tick);
+    let reason = harness.idle_reason(squatter.as_str());
+    assert!(matches!(reason, NoWork::BackOff { .. }), "{reason:?}");
 }

@@ -6,7 +6,7 @@ use super::{Activity, Behaviour, CheaterSpeed, Options, SimEvent, WORK, World};
 
 impl World {
     pub(super) fn on_timer(&mut self, index: usize) {
-        let heartbeat_ms = self.options.rules.lease_ms / 3;
+        let heartbeat_ms = self.heartbeat_ms(index);
         let miner = &mut self.miners[index];
         if miner.behaviour == Behaviour::Mortal && self.now >= miner.dies_at {
             miner.activity = Activity::Dead;
@@ -45,6 +45,11 @@ impl World {
                 let epochs = u128::from(self.options.rules.epochs);
                 let epoch = match miner.behaviour {
                     Behaviour::Boaster => self.options.rules.epochs,
+                    Behaviour::Pretender => {
+                        let all = u128::from(self.options.slowest_ms);
+                        let epoch = u128::from(self.now - *began) * epochs / all;
+                        (epoch as u32).min(self.options.rules.epochs - 1)
+                    }
                     _ => ((self.now - *began) as u128 * epochs / all) as u32,
                 };
                 if miner.behaviour == Behaviour::Crasher && miner.jobs.is_multiple_of(5) {
@@ -103,9 +108,7 @@ impl World {
                 );
                 let trains_ms = (WORK as f64 / miner.speed) as u64;
                 let ms = match self.options.cheater_speed {
-                    _ if matches!(miner.behaviour, Behaviour::Staller | Behaviour::Boaster) => {
-                        u64::MAX / 2
-                    }
+                    _ if miner.behaviour.never_answers() => u64::MAX / 2,
                     CheaterSpeed::Instant if is_idler => 1,
                     CheaterSpeed::TopSpeed if is_idler => {
                         (self.options.slowest_ms as f64 / self.options.speed_ratio) as u64
@@ -119,7 +122,7 @@ impl World {
                     began: self.now,
                     ends,
                 };
-                let first = self.options.rules.lease_ms / 3;
+                let first = self.heartbeat_ms(index);
                 self.set_timer(index, first.min(ms).max(1));
             }
             (Activity::Submitting { lease, .. }, answer) if about(&answer, *lease) => {
@@ -133,6 +136,20 @@ impl World {
                 self.set_timer(index, 0);
             }
             _ => {}
+        }
+    }
+}
+
+impl World {
+    /// Time between two heartbeats: a third of a lease, or less for short trainings in waves, so that
+    /// they report epochs.
+    fn heartbeat_ms(&self, index: usize) -> u64 {
+        let third = self.options.rules.lease_ms / 3;
+        let quarter = (WORK as f64 / self.miners[index].speed / 4.0) as u64;
+        if self.options.in_waves {
+            third.min(quarter)
+        } else {
+            third
         }
     }
 }

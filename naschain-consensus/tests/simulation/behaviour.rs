@@ -34,10 +34,19 @@ pub(crate) enum Behaviour {
     Failer,
     /// Claims to have finished all epochs, sends heartbeats for ever and never answers.
     Boaster,
+    /// Reports the epochs of the slowest machine and never answers.
+    Pretender,
     /// Keeps joining and never requests work.
     Lurker,
     /// Forgets one job, then keeps joining and never claims the seats assigned to it.
     Sleeper,
+}
+
+impl Behaviour {
+    /// Whether such a miner keeps a seat by heartbeats.
+    pub(super) fn never_answers(self) -> bool {
+        [Behaviour::Staller, Behaviour::Boaster, Behaviour::Pretender].contains(&self)
+    }
 }
 
 impl World {

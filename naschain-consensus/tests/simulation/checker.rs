@@ -1,6 +1,7 @@
 //! The board's invariants, checked after every step from events and actions alone.
 
 mod handovers;
+mod held_up;
 mod late_answers;
 
 use std::collections::BTreeMap;
@@ -187,7 +188,8 @@ impl Checker {
                 assert_eq!(&self.rows(*job), rows, "not the rows that were answered");
                 let open = &self.open[job];
                 let given_up = open.abandoned > self.max_abandoned();
-                assert!(given_up || self.are_enough(rows, open));
+                let is_certain = || self.is_certain(rows, open);
+                assert!(given_up || self.are_enough(rows, open) || is_certain());
                 let found = if rows.len() == 1 && !given_up {
                     assert!(self.rules.trust.is_some(), "a reward without agreement");
                     assert_eq!(verdict.findings, [Finding::Trusted]);

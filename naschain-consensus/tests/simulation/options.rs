@@ -42,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) jobs: u64,
     /// Number of jobs that are open at a time.
     pub(crate) open_jobs: u64,
+    /// Further jobs are opened only once all of these have ended, as in a generational search.
+    pub(crate) in_waves: bool,
     /// The first jobs are opened before any miner has joined, so their seats are open.
     pub(crate) opened_before_join: bool,
     /// When the miners that are not honest join.

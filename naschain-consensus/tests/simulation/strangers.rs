@@ -54,6 +54,57 @@ fn twelve_squatters_cost_at_most_three_tenths_of_the_throughput() {
     }
 }
 
+/// In a generational search all miners wait for the last jobs of a wave. With version 2 of the rules a
+/// few squatters held up every wave for the length of a lease: 12 left 16 % of the throughput of 20
+/// honest miners.
+#[test]
+fn squatters_hold_up_no_wave_of_short_jobs() {
+    for seed in seeds(4) {
+        for (honest, squatters) in [(20, 4), (20, 12), (5, 4), (5, 12)] {
+            for squatter in [
+                Behaviour::Staller,
+                Behaviour::Boaster,
+                Behaviour::Pretender,
+                Behaviour::Forgetful,
+            ] {
+                let waves = |groups: &[(Behaviour, usize)]| {
+                    let mut options = with_records(seed, groups);
+                    options.in_waves = true;
+                    options.open_jobs = 20;
+                    options.slowest_ms = 20_000;
+                    options.poll_ms = 2_000;
+                    throughput(options)
+                };
+                let honest = (Behaviour::Honest, honest);
+                let share = waves(&[honest, (squatter, squatters)]) / waves(&[honest]);
+                println!("{honest:?} {squatters} {squatter:?} {share:.3}");
+                assert!(share >= 0.7, "{share}");
+            }
+        }
+    }
+}
+
+/// Slow miners are not waited for at the end of a wave, yet earn a record.
+#[test]
+fn slow_honest_miners_are_accepted_in_waves() {
+    for seed in seeds(4) {
+        let mut options = with_records(seed, &[(Behaviour::Honest, 20)]);
+        options.in_waves = true;
+        options.open_jobs = 20;
+        options.jobs = 400;
+        options.slowest_ms = 20_000;
+        options.poll_ms = 2_000;
+        let world = run(options);
+        let mut points: Vec<u64> = (world.checker.scores.tallies())
+            .map(|(_, tally)| tally.points)
+            .collect();
+        points.sort_unstable();
+        println!("{points:?}");
+        assert_eq!(points.len(), 20);
+        assert!(points[0] > 0, "{points:?}");
+    }
+}
+
 /// Hotkeys that worked once and then only join are drawn for seats; each seat that they let wait
 /// counts against them.
 #[test]

@@ -177,6 +177,9 @@ impl World {
     }
 
     fn open_jobs(&mut self) {
+        if self.options.in_waves && self.board.open_jobs() > 0 {
+            return;
+        }
         while self.next_job < self.options.jobs
             && (self.board.open_jobs() as u64) < self.options.open_jobs
         {

@@ -25,6 +25,9 @@ impl Roster {
         stream: &mut Stream,
         excluded: &[OwnerIndex],
     ) -> Option<MinerIndex> {
+        if self.present_proven() == 0 {
+            return None;
+        }
         self.draw_among(stream, excluded, |miner| miner.record.is_good())
     }
 
