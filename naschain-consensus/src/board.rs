@@ -15,6 +15,7 @@ mod reputation;
 mod request;
 mod roster;
 mod settle;
+mod trial;
 mod trust;
 mod watchdog;
 

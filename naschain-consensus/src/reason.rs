@@ -22,6 +22,12 @@ pub enum Grant {
         /// That miner.
         from: MinerId,
     },
+    /// The seat was assigned to a miner that had not started, and was drawn for this one, which has no
+    /// good record yet.
+    Trial {
+        /// That miner.
+        from: MinerId,
+    },
     /// Speculative execution: the seat's miner is a straggler; the first valid answer of the two
     /// counts.
     #[serde(rename = "copied")]

@@ -36,10 +36,10 @@ pub struct Reputation {
     /// measurement in a verdict without consensus; a miner that has worked before is present only
     /// once it requests work, keeps its place only by accepted answers, and further seats of a job
     /// without agreement go to miners with a good record where there are any. From 3 on miners
-    /// without a good record cannot hold jobs up: where enough others have one, they steal no seats
-    /// and train none speculatively, a seat that was lost goes to miners with a good record, and a
-    /// job that waits only for miners without one ends when they are late, more than half of its
-    /// seats agree and a miner finds no other work. 1 in runs of earlier versions.
+    /// without a good record cannot hold jobs up: where enough others have one, they get a seat only
+    /// when they request work, and a job that waits only for miners without one ends when they are
+    /// late, more than half of its seats agree and a miner finds no other work. 1 in runs of earlier
+    /// versions.
     #[serde(default = "first_version", skip_serializing_if = "is_first_version")]
     pub version: u32,
 }

@@ -115,7 +115,7 @@ mod tests {
             measurement: Measurement {
                 accuracy: Accuracy::from_hundredths(hundredths).unwrap(),
                 params,
-                flops: 1000 - params,
+                flops: 1_000_000 - params,
                 digest: Digest([0; 32]),
             },
         };

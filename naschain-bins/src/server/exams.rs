@@ -341,7 +341,7 @@ mod tests {
             found += usize::from(
                 failure
                     .detail()
-                    .contains("2 results from the network of 2001"),
+                    .contains("2 results from the IP network of 2001"),
             );
         }
         assert_eq!(found, refused);

@@ -5,7 +5,7 @@ use naschain_core::{Purpose, Stream};
 use super::JobBoard;
 use super::job::{OpenJob, Seat};
 use super::jobs::JobRef;
-use super::roster::{MinerIndex, OwnerIndex};
+use super::roster::OwnerIndex;
 use crate::{Action, JobId, MinerId, Verdict};
 
 impl JobBoard {
@@ -44,8 +44,9 @@ impl JobBoard {
 
     /// Adds seats up to `count` and draws a miner for each, preferably from owners that had no seat
     /// in the job. Seats of a job without agreement go to miners with a good record where there are
-    /// any: many that invent measurements could make every job fail. So do the other seats of a job
-    /// that has a miner without one: two that do not train could hold it up.
+    /// any: many that invent measurements could make every job fail. So do all seats under the rules
+    /// that doubt the others, which request theirs ([`JobBoard::trial_seat`]): many that never request
+    /// one could hold up every job.
     fn assign(&mut self, to: JobRef, count: usize, stream: &mut Stream) -> Vec<Option<MinerId>> {
         let limited = self.rules.reputation.is_some();
         let counts_disputes = self.counts_disputes();
@@ -53,11 +54,8 @@ impl JobBoard {
         let Some(job) = self.jobs.get_mut(to) else {
             return Vec::new();
         };
-        let held: Vec<MinerIndex> = job.seats.iter().flat_map(Seat::holders).collect();
-        let is_unproven = |miner: &MinerIndex| !self.roster[*miner].record.is_good();
-        let mut has_unproven = held.iter().any(is_unproven);
-        let owner = |miner: &MinerIndex| self.roster[*miner].owner;
-        let mut holders: Vec<OwnerIndex> = held.iter().map(owner).collect();
+        let held = job.seats.iter().flat_map(Seat::holders);
+        let mut holders: Vec<OwnerIndex> = held.map(|miner| self.roster[miner].owner).collect();
         let mut names = Vec::with_capacity(count - job.seats.len());
         job.seats.reserve_exact(count - job.seats.len());
         for number in job.seats.len()..count {
@@ -69,7 +67,7 @@ impl JobBoard {
                 drawn = self.roster.draw_proven(stream, &excluded);
                 drawn = drawn.or_else(|| self.roster.draw_proven(stream, &holders));
             }
-            if has_proven_miners && has_unproven {
+            if has_proven_miners {
                 drawn = drawn.or_else(|| self.roster.draw_proven(stream, &excluded));
             }
             drawn = drawn.or_else(|| self.roster.draw(stream, &excluded, limited));
@@ -80,7 +78,6 @@ impl JobBoard {
             job.seats.push(match drawn {
                 Some(to) => {
                     holders.push(self.roster[to].owner);
-                    has_unproven |= !self.roster[to].record.is_good();
                     self.roster.assign(to, seat, job.round, job.flops);
                     Seat::Assigned { to }
                 }

@@ -353,28 +353,6 @@ impl JobBoard {
         self.reassign_all(miner, actions);
     }
 
-    /// Counts it against a miner without a good record that it let the seats assigned to it wait. One
-    /// that never worked gets no seats any more until it requests work.
-    fn strike_for_unclaimed_seats(&mut self, miner: MinerIndex) {
-        let known = &self.roster[miner];
-        if !self.counts_disputes() || self.roster.is_new(miner) {
-            return;
-        }
-        let owner = known.owner;
-        let unclaimed = known
-            .assigned
-            .iter()
-            .filter(|(seat, round)| self.is_assigned_to(*seat, *round, miner));
-        let jobs: Vec<JobRef> = unclaimed.map(|(seat, _)| seat.job()).collect();
-        if jobs.is_empty() {
-            return;
-        }
-        for job in jobs {
-            self.note_former_owner(job, owner);
-        }
-        self.strike_unproven(miner);
-    }
-
     /// Reassigns the seats that are assigned to a miner and not started.
     pub(super) fn reassign_all(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
         for (seat, round) in std::mem::take(&mut self.roster[miner].assigned) {
@@ -394,6 +372,9 @@ impl JobBoard {
         }
         self.set_away_timer(miner, None);
         self.roster.remove_present(miner);
+        if self.doubts_unproven() {
+            self.strike_for_unclaimed_seats(miner);
+        }
         self.reassign_all(miner, actions);
         self.roster[miner].has_left = true;
     }

@@ -125,6 +125,9 @@ impl JobBoard {
             return Some(refusal);
         }
         let refusal = self.self_selection_refusal(index);
+        if refusal == Some(NoWork::Probation) && self.trial_seat(index).is_some() {
+            return None;
+        }
         let may_take_open = self.may_take_open(index, refusal);
         let open = || self.open_seats.from(known.open_cursor);
         if may_take_open && open().next().is_some() {

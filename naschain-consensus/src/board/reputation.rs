@@ -78,6 +78,29 @@ impl JobBoard {
         }
     }
 
+    /// Counts it against a miner without a good record that it let the seats assigned to it wait. One
+    /// that never worked gets no seats any more until it requests work.
+    pub(super) fn strike_for_unclaimed_seats(&mut self, miner: MinerIndex) {
+        let known = &self.roster[miner];
+        let is_excused = self.roster.is_new(miner) && !self.doubts_unproven();
+        if !self.counts_disputes() || is_excused {
+            return;
+        }
+        let owner = known.owner;
+        let unclaimed = known
+            .assigned
+            .iter()
+            .filter(|(seat, round)| self.is_assigned_to(*seat, *round, miner));
+        let jobs: Vec<JobRef> = unclaimed.map(|(seat, _)| seat.job()).collect();
+        if jobs.is_empty() {
+            return;
+        }
+        for job in jobs {
+            self.note_former_owner(job, owner);
+        }
+        self.strike_unproven(miner);
+    }
+
     /// Counts an accepted answer.
     pub(super) fn accept(&mut self, miner: MinerIndex) {
         if self.rules.reputation.is_none() {

@@ -30,6 +30,12 @@ impl JobBoard {
             return self.give_seat(miner, seat, Grant::Assigned, actions);
         }
         let refusal = self.self_selection_refusal(miner);
+        if refusal == Some(NoWork::Probation)
+            && let Some((seat, from)) = self.trial_seat(miner)
+        {
+            let from = self.roster.name(from);
+            return self.give_seat(miner, seat, Grant::Trial { from }, actions);
+        }
         let may_take_open = self.may_take_open(miner, refusal);
         if may_take_open && let Some(seat) = self.next_open_for(miner) {
             return self.give_seat(miner, seat, Grant::Open, actions);
@@ -233,7 +239,11 @@ impl JobBoard {
 
     /// Of the seats of a job that this miner may steal, the one whose miner has the longest
     /// backlog. A job in which its owner had a seat before is left to others.
-    fn slowest_assigned(&self, miner: MinerIndex, job: JobRef) -> Option<(SeatRef, MinerIndex)> {
+    pub(super) fn slowest_assigned(
+        &self,
+        miner: MinerIndex,
+        job: JobRef,
+    ) -> Option<(SeatRef, MinerIndex)> {
         let open = self.jobs.get(job)?;
         if open.former_owners.contains(&self.roster[miner].owner) {
             return None;

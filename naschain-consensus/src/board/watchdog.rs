@@ -100,17 +100,18 @@ impl JobBoard {
         if !self.is_pace_known() {
             return Some(NoWork::PaceUnknown);
         }
-        // One that does not train is always the first to find a seat that others have not started.
-        if self.has_proven_miners() && !self.roster[miner].record.is_good() {
-            return Some(NoWork::Probation);
-        }
         let known = &self.roster[miner];
         // Jobs still in training do not count: their duration is not claimed yet.
         let held = known.leases.iter().filter_map(|id| self.leases.get(id));
         let held_ms = held.filter_map(|active| self.min_plausible_ms(active.flops));
         let held_ms = held_ms.fold(0, u64::saturating_add) / u64::from(known.capacity.max(1));
         let until = Millis(known.busy_until.0.saturating_sub(held_ms));
-        (until > self.now).then_some(NoWork::TooFast { until })
+        if until > self.now {
+            return Some(NoWork::TooFast { until });
+        }
+        // One that does not train is always the first to find a seat that others have not started.
+        let is_doubted = self.has_proven_miners() && !known.record.is_good();
+        is_doubted.then_some(NoWork::Probation)
     }
 
     /// Expected duration of a job of this size for this miner, or on average if its own pace is

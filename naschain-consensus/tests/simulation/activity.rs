@@ -14,6 +14,21 @@ impl World {
         let name = miner.name.clone();
         match &miner.activity {
             Activity::Dead => {}
+            Activity::Requesting if miner.behaviour == Behaviour::Leaver => {
+                let away_ms = self.options.rules.away_ms;
+                let (event, ms) = match miner.jobs % 3 {
+                    0 => (Event::Join { miner: name }, 1_000),
+                    1 => (Event::Request { miner: name }, away_ms / 10 * 8),
+                    _ => (Event::Leave { miner: name }, 1_000),
+                };
+                miner.jobs += 1;
+                self.send(SimEvent::ToBoard(index, event));
+                self.set_timer(index, ms);
+            }
+            Activity::Requesting if miner.behaviour == Behaviour::Absentee => {
+                self.send(SimEvent::ToBoard(index, Event::Request { miner: name }));
+                self.set_timer(index, self.options.rules.away_ms / 100 * 105);
+            }
             Activity::Requesting
                 if miner.behaviour == Behaviour::Lurker
                     || miner.behaviour == Behaviour::Sleeper && miner.jobs > 0 =>
@@ -91,7 +106,11 @@ impl World {
                     _ => None,
                 });
                 let Some((job, lease)) = own else { return };
-                if miner.behaviour == Behaviour::Forgetful {
+                if miner.behaviour == Behaviour::Leaver {
+                    miner.jobs = 2;
+                    return self.set_timer(index, 1_000);
+                }
+                if [Behaviour::Forgetful, Behaviour::Absentee].contains(&miner.behaviour) {
                     return self.set_timer(index, self.options.rules.lease_ms + 1_000);
                 }
                 miner.jobs += 1;

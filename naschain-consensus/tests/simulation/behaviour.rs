@@ -36,6 +36,10 @@ pub(crate) enum Behaviour {
     Boaster,
     /// Reports the epochs of the slowest machine and never answers.
     Pretender,
+    /// Requests work once, and leaves before the seats assigned to it count as unclaimed.
+    Leaver,
+    /// Requests work too seldom to claim the seats assigned to it.
+    Absentee,
     /// Keeps joining and never requests work.
     Lurker,
     /// Forgets one job, then keeps joining and never claims the seats assigned to it.

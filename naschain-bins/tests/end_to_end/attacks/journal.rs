@@ -184,7 +184,7 @@ async fn a_folder_with_a_history_needs_its_journal() {
     empty.unwrap().unwrap().close().await.unwrap();
     let error = refused(&mut search(&run, &TINY));
     assert!(
-        error.contains("has 0 ended jobs, and history.jsonl in the run's folder has 2"),
+        error.contains("has 0 ended jobs, and the history in the run's folder has 2"),
         "{error}"
     );
     // The log of another file would be applied to the one that is put back.

@@ -77,7 +77,14 @@ async fn an_undelivered_answer_is_delivered_by_the_next_process() {
     let leased = "naschain_actions_total{kind=\"leased\"} 1";
     wait_until("ada trains", || metrics().contains(leased));
     server.process.kill();
-    let files = || std::fs::read_dir(&kept).map_or(0, Iterator::count);
+    let is_whole = |entry: &std::fs::DirEntry| {
+        let path = entry.path();
+        path.extension().is_none_or(|ending| ending != "partial")
+    };
+    let files = || {
+        let entries = std::fs::read_dir(&kept).into_iter().flatten().flatten();
+        entries.filter(is_whole).count()
+    };
     wait_until("the answer is kept", || files() == 1);
     ada.kill();
     assert_eq!(files(), 1);
