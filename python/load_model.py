@@ -201,7 +201,7 @@ def interpolation(before, after):
 
 
 def printable(text):
-    """Class names are the model author's; control characters must not reach the terminal."""
+    """Names come from the author of a model or of files; control characters must not reach the terminal."""
     text = str(text)
     return text if text.isprintable() else repr(text)
 
@@ -220,7 +220,7 @@ def main():
     try:
         network, description = load(options.model)
     except Exception as error:
-        parser.exit(2, f"error: {options.model} cannot be loaded: {error}\n")
+        parser.exit(2, f"error: {printable(options.model)} cannot be loaded: {printable(error)}\n")
     names = description["class_names"] or range(description["architecture"]["classes"])
     answers, failed = [], 0
     for image in options.images:
@@ -230,7 +230,7 @@ def main():
             # Decoders raise many kinds of errors for damaged files; the other images go on.
             failed += 1
             answers.append({"image": image, "error": str(error)})
-            print(f"error: {image}: {error}", file=sys.stderr)
+            print(f"error: {printable(image)}: {printable(error)}", file=sys.stderr)
             continue
         with torch.no_grad():
             logits = network(pixels[None])[0].double()

@@ -5,6 +5,8 @@ use std::path::Path;
 use anyhow::Result;
 use naschain_train::{BadPicture, DataName, Dataset};
 
+use crate::printable::printable;
+
 /// Default of `--keep-images`, in MiB.
 pub(crate) const KEEP_MIB: u64 = 1024;
 
@@ -31,7 +33,8 @@ pub(crate) fn in_memory(dataset: Dataset, keep_mib: u64) -> Result<Dataset> {
 pub(crate) fn left_out(skipped: &[BadPicture]) -> String {
     let lines = skipped
         .iter()
-        .map(|bad| format!("\n  {}: {}", bad.path.display(), bad.problem));
+        .map(|bad| (bad.path.display().to_string(), bad.problem.to_string()))
+        .map(|(path, problem)| format!("\n  {}: {}", printable(&path), printable(&problem)));
     format!(
         "{} pictures that cannot be read are left out:{}",
         skipped.len(),

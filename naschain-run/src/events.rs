@@ -362,25 +362,32 @@ struct Timed<'a> {
     message: &'a PublicEvent,
 }
 
-/// The public events of one event after `cursor`, as server-sent events.
+/// Appends the public events of one event after `cursor` as server-sent events, until the text has at
+/// least `max_bytes`. Returns the cursor of the last one that was appended if others are left.
 pub fn server_sent_events(
     number: u64,
     now: Millis,
     public_events: &[PublicEvent],
     cursor: Cursor,
+    max_bytes: usize,
     text: &mut String,
-) {
+) -> Option<Cursor> {
     for (part, message) in public_events.iter().enumerate() {
         let place = Cursor {
             number,
             part: part as u64,
         };
         let now_ms = now.0;
+        if place <= cursor {
+            continue;
+        }
         let Ok(data) = serde_json::to_string(&Timed { now_ms, message }) else {
             continue;
         };
-        if place > cursor {
-            text.push_str(&format!("id: {number}.{part}\ndata: {data}\n\n"));
+        text.push_str(&format!("id: {number}.{part}\ndata: {data}\n\n"));
+        if text.len() >= max_bytes && part + 1 < public_events.len() {
+            return Some(place);
         }
     }
+    None
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", shown(path))]
     Io {
         /// The file.
         path: PathBuf,
@@ -15,7 +15,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file violates its format.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {problem}", shown(path))]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -247,6 +247,20 @@ pub enum Error {
     },
 }
 
+/// A path with control characters escaped: file names come with the data, and a line end in one could
+/// forge a line of a log.
+fn shown(path: &Path) -> String {
+    let mut text = String::new();
+    for c in path.display().to_string().chars() {
+        if c.is_control() {
+            text.extend(c.escape_default());
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
 /// How many bad pictures an error names.
 const MAX_NAMED: usize = 1000;
 
@@ -254,10 +268,10 @@ fn bad_pictures(dir: &Path, pictures: usize, bad: &[crate::BadPicture]) -> Strin
     let count = bad.len();
     let mut text = format!(
         "{}: {count} of {pictures} pictures cannot be read; remove them, or leave them out with --skip-bad:",
-        dir.display()
+        shown(dir)
     );
     for bad in bad.iter().take(MAX_NAMED) {
-        text += &format!("\n  {}: {}", bad.path.display(), bad.problem);
+        text += &format!("\n  {}: {}", shown(&bad.path), bad.problem);
     }
     if count > MAX_NAMED {
         text += &format!("\n  and {} more", count - MAX_NAMED);

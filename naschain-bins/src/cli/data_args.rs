@@ -10,6 +10,7 @@ use naschain_train::{DataName, Dataset};
 
 use crate::cli::data_folder::names_in;
 use crate::dataset::{KEEP_MIB, in_memory, load};
+use crate::printable::printable;
 
 /// Flags that choose the data set.
 #[derive(Args, Clone, Debug)]
@@ -173,7 +174,7 @@ impl DataArgs {
         };
         if matches!(name, DataName::Folder(_) | DataName::Npz(_)) {
             for warning in dataset.warnings()? {
-                tracing::warn!("{warning}");
+                tracing::warn!("{}", printable(&warning));
             }
         }
         Ok(dataset)

@@ -145,7 +145,8 @@ impl Transport {
     ) -> Result<(), TransportError> {
         match self {
             Transport::Local(coordinator) => {
-                Ok(coordinator.submit(miner, lease, row.clone(), None).await?)
+                coordinator.submit(miner, lease, row.clone(), None).await?;
+                Ok(())
             }
             Transport::Http(client) => Ok(client.submit(miner, run, lease, row).await?),
         }

@@ -77,7 +77,8 @@ pub struct ValidateArgs {
     /// be repeated
     #[arg(long = "peer", value_name = "URL")]
     peers: Vec<String>,
-    /// Show other validators the genomaster's signed heads at this address, such as 0.0.0.0:5001
+    /// Show other validators the genomaster's signed heads at this address, such as 0.0.0.0:5001; with
+    /// --watch also after the run is finished, until the validator is stopped
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
     /// Set the weights of each epoch by `btcli weights set`; requires an installed btcli
@@ -199,7 +200,9 @@ impl Validator {
         // Also after an error, which may be the genomaster's.
         self.update_refusal(cli);
         let (grew, finished) = fetched?;
-        let last = !cli.chain.is_used() && (!cli.watch || finished);
+        // Peers may be shown another history after the end of this one.
+        let serves = cli.watch && cli.listen.is_some();
+        let last = !cli.chain.is_used() && (!cli.watch || finished && !serves);
         // The last jobs are an epoch when the run is finished, also if they have ended before.
         let ended = finished && !self.finished;
         self.finished = finished;

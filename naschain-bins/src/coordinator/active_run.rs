@@ -97,6 +97,7 @@ impl Group {
             now,
             &public_events,
             Cursor::default(),
+            usize::MAX,
             &mut self.published,
         );
         // Not returned: this event is applied, so the whole group has to fail, when it is

@@ -16,13 +16,14 @@ pub(crate) mod pages;
 pub(crate) mod shared;
 mod signed;
 mod takeover;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use naschain_consensus::{Action, Event, JobId, LeaseId, Millis, MinerId, NoWork, Rejected, Row};
+use naschain_consensus::{Action, Event, JobId, LeaseId, Millis, MinerId, Rejected, Row};
 use naschain_core::Genome;
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
@@ -33,6 +34,7 @@ use crate::coordinator::leader::Leader;
 use crate::coordinator::metrics::Metrics;
 use crate::coordinator::shared::{LeaderCommand, PublishedEvents, Settings, SharedState};
 use crate::coordinator::signed::use_nonce;
+use crate::coordinator::waiting::{MAX_HELD, Waiting, eligible_at};
 use crate::journal::store::JournalPlace;
 use naschain_identity::{MAX_AHEAD_NS, Nonces};
 use naschain_run::{Job, JobReply, Proof, RequestRules, RunSpec, RunState};
@@ -47,6 +49,7 @@ pub struct Coordinator {
     /// Held by the one caller that may read a page of the journal or of ended jobs. Each reader
     /// locks the state, so without taking turns many readers would delay the writing task.
     pub(crate) reading: Arc<Mutex<()>>,
+    waiting: Arc<Waiting>,
 }
 
 /// Maximum number of queued commands; further callers wait.
@@ -102,6 +105,7 @@ impl Coordinator {
             shared,
             commands,
             reading: Arc::default(),
+            waiting: Arc::default(),
         }))
     }
 
@@ -225,6 +229,7 @@ impl Coordinator {
         let mut changes = self.changes();
         let mut unavailable = self.watch_unavailable();
         let mut first = true;
+        let mut waiting = None;
         loop {
             // Before the request, so that work that appears while it is processed wakes this loop
             // up.
@@ -252,6 +257,14 @@ impl Coordinator {
             first = false;
             if let Some(job) = self.granted(&actions, genome) {
                 return Ok(JobReply::Job(job));
+            }
+            if waiting.is_none() && !wait.is_zero() {
+                let limit = self.with_state(|state| state.board().max_requests(miner));
+                waiting = self.waiting.enter(miner, limit.await);
+                if waiting.is_none() {
+                    tokio::time::sleep(wait.min(MAX_HELD)).await;
+                    return Ok(JobReply::Wait);
+                }
             }
             let mut wake_up = give_up;
             if let Some(until) = eligible_at(&actions) {
@@ -314,22 +327,32 @@ impl Coordinator {
         self.handle(event, proof).await.map(drop)
     }
 
-    /// Submits an answer. A repeated answer is acknowledged again but counts once; another answer
-    /// under the same lease is rejected.
+    /// Like [`Coordinator::handle`]; returns whether the event is in the journal, rather than one that
+    /// changes nothing.
+    pub(crate) async fn record(
+        &self,
+        event: Event,
+        proof: Option<Proof>,
+    ) -> Result<bool, CallError> {
+        Ok(self.send(event, proof, false).await?.is_journaled)
+    }
+
+    /// Submits an answer; returns whether it is new. A repeated answer is acknowledged again but
+    /// counts once; another answer under the same lease is rejected.
     pub async fn submit(
         &self,
         miner: &MinerId,
         lease: LeaseId,
         row: Row,
         proof: Option<Proof>,
-    ) -> Result<(), CallError> {
+    ) -> Result<bool, CallError> {
         let miner = miner.clone();
         let submit = Event::Submit { miner, lease, row };
-        match self.handle(submit, proof).await {
+        match self.record(submit, proof).await {
             // The miner repeats an answer whose acknowledgement was lost; it must learn that it
             // counts.
-            Err(CallError::Rejected(Rejected::AlreadyAnswered { .. })) => Ok(()),
-            other => other.map(drop),
+            Err(CallError::Rejected(Rejected::AlreadyAnswered { .. })) => Ok(false),
+            other => other,
         }
     }
 
@@ -359,21 +382,6 @@ impl Coordinator {
         }
         answered.await.unwrap_or(Ok(()))
     }
-}
-
-/// When a miner that got no work may get some again, if the job board has said so.
-fn eligible_at(actions: &[Action]) -> Option<Millis> {
-    actions.iter().find_map(|action| match action {
-        Action::Idle {
-            reason:
-                NoWork::TooFast { until }
-                | NoWork::BackOff { until }
-                | NoWork::Draw { until }
-                | NoWork::HeldUp { until },
-            ..
-        } => Some(*until),
-        _ => None,
-    })
 }
 
 /// Waits until a nonce that is not journaled is in the past. A restarted genomaster refuses requests

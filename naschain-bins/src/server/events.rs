@@ -155,24 +155,31 @@ impl Reader {
         let first = self.cursor.number.saturating_add(u64::from(all_sent));
         let part = self.coordinator.published_events(first).await?;
         let mut text = String::new();
+        let mut stopped_at = None;
         for (number, now_ms, feed) in &part.entries {
             // A damaged column is skipped here; an audit reports it.
             let public_events: Vec<PublicEvent> = serde_json::from_str(feed).unwrap_or_default();
-            server_sent_events(
+            // One event can have many: that which begins a generation opens all of its jobs.
+            stopped_at = server_sent_events(
                 *number,
                 Millis(*now_ms),
                 &public_events,
                 self.cursor,
+                PART_BYTES,
                 &mut text,
             );
+            if stopped_at.is_some() {
+                break;
+            }
         }
         // Events without public events are not in the part, so the last part may end before
         // `last`.
-        self.cursor = match part.entries.last() {
-            Some((number, ..)) if part.more => after_all_of(*number),
-            _ => after_all_of(part.last),
+        self.cursor = match (stopped_at, part.entries.last()) {
+            (Some(cursor), _) => cursor,
+            (None, Some((number, ..))) if part.more => after_all_of(*number),
+            (None, _) => after_all_of(part.last),
         };
-        self.behind = part.more;
+        self.behind = part.more || stopped_at.is_some();
         Ok(share.hold(text.into_bytes()))
     }
 }

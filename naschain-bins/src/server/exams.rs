@@ -14,6 +14,7 @@ use naschain_train::{Dataset, Options};
 use tokio::sync::Semaphore;
 
 use crate::miner::exam::train_exam;
+use crate::miner::trainer::Trainer;
 use crate::random::random_bytes;
 use crate::server::limits::{NetworkLimit, NetworkPermit};
 use crate::server::passes::Passes;
@@ -53,8 +54,16 @@ impl Exams {
     /// Examinations of this run, trained on this data.
     ///
     /// # Errors
-    /// If the operating system provides no random numbers.
+    /// If a network of the run needs more memory than `options` allow, since whoever wants to join makes
+    /// this process train one; or if the operating system provides no random numbers.
     pub fn new(spec: RunSpec, dataset: Arc<Dataset>, options: Options) -> Result<Exams> {
+        let trainer = Trainer {
+            options,
+            checkpoints: None,
+        };
+        trainer.check_memory(&spec).context(
+            "the entrance examinations cannot be trained here; --no-exam admits miners without them",
+        )?;
         Ok(Exams {
             spec,
             dataset,
@@ -243,6 +252,19 @@ mod tests {
         spec.recipe.validation_images = 64;
         let exams = Exams::new(spec, Arc::new(dataset), Options::default());
         Arc::new(exams.unwrap())
+    }
+
+    #[test]
+    fn networks_that_do_not_fit_are_refused_at_the_start() {
+        let (spec, dataset) = (exams().spec.clone(), Arc::new(Dataset::digits()));
+        let mut options = Options::default();
+        options.memory_limit_bytes = Some(1 << 20);
+        let error = Exams::new(spec, dataset, options).err().unwrap();
+        let error = format!("{error:#}");
+        assert!(
+            error.contains("--no-exam") && error.contains("is 1 MiB"),
+            "{error}"
+        );
     }
 
     #[tokio::test]

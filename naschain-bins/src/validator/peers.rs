@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use naschain_run::SignedHead;
 use serde::{Deserialize, Serialize};
 
+use crate::printable::printable;
 use crate::server::listen::{Listening, serve};
 use crate::validator::observed_run::MAX_HEADS;
 
@@ -105,7 +106,8 @@ impl Peer {
             }
             Err(error) => {
                 if !self.failed {
-                    tracing::warn!("validator {}: {error:#}", self.url);
+                    let error = format!("{error:#}");
+                    tracing::warn!("validator {}: {}", self.url, printable(&error));
                 }
                 self.failed = true;
                 Vec::new()

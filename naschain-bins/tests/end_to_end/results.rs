@@ -91,6 +91,7 @@ fn the_ending_of_the_file_decides_the_format() {
 }
 
 #[test]
+#[ignore = "10 to 20 seconds"]
 fn networks_are_shown_and_runs_listed_and_compared() {
     let (dir, table) = finished("shown");
     let shown = call(&dir, &["show", "runs/a", "--genome=smallest"]);

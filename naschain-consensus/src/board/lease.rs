@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::JobBoard;
 use super::job::{Seat, Worker};
-use super::jobs::{JobRef, SeatRef};
+use super::jobs::SeatRef;
 use super::roster::MinerIndex;
 use crate::{Action, Ending, Grant, LeaseId, Millis, MinerId};
 

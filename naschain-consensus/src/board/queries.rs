@@ -73,6 +73,22 @@ impl JobBoard {
         known.is_some_and(|known| known.leases.len() < known.capacity as usize)
     }
 
+    /// Maximum number of requests for work that can be useful to a miner at a time: one for each lease
+    /// that it may hold, and one more. 1 for a miner that has not joined.
+    pub fn max_requests(&self, miner: &MinerId) -> usize {
+        let known = self.roster.find(miner).map(|index| &self.roster[index]);
+        let limited = self.rules.reputation.is_some();
+        known.map_or(1, |known| {
+            let capacity = known.capacity as usize;
+            let leases = if limited {
+                capacity.min(known.record.max_leases())
+            } else {
+                capacity
+            };
+            leases + 1
+        })
+    }
+
     /// Whether a miner has an active lease.
     pub fn holds_leases(&self, miner: &MinerId) -> bool {
         let index = self.roster.find(miner);

@@ -164,10 +164,10 @@ async fn finish_job(
         return reply;
     };
     let miner = MinerId::from_uid(user_name);
-    tracing::info!("{miner} answers under {lease}");
-    app.coordinator
-        .submit(&miner, lease, row.clone(), None)
-        .await?;
+    let submit = app.coordinator.submit(&miner, lease, row.clone(), None);
+    if submit.await? {
+        tracing::info!("{miner} answers under {lease}");
+    }
     app.note_answer(user_name, genome, row);
     if let Some(reports) = &app.legacy.reports {
         let report = SelfReport::read(&answer.response_values);
