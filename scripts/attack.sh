@@ -7,7 +7,8 @@
 #     scripts/attack.sh [SECONDS] [MINERS] [flags of the example attack]
 #
 # Before either, each honest miner trains its entrance examination, about a second on two cores.
-# CALM_SECONDS is the duration without attack (default SECONDS).
+# CALM_SECONDS is the duration without attack (default SECONDS), POPULATION that of the search (default
+# 1500): with a small one all miners often wait for the last jobs of a generation.
 # NO_EXAM=1 measures a genomaster without examinations, UNSIGNED=1 one without a hotkey. The genomaster
 # runs under an address-space limit of LIMIT_MIB (default 3072).
 set -euo pipefail
@@ -31,7 +32,8 @@ trap '[ -n "$pid" ] && kill -9 $pid 2>/dev/null; wait 2>/dev/null || true; rm -r
 (
     ulimit -v $((${LIMIT_MIB:-3072} * 1024))
     exec "$bin/genomaster" serve "${who[@]}" --listen 127.0.0.1:0 --run "$folder/run" \
-        --mode nsga2 --nodes 6 --population 1500 --generations 1000 --lease-seconds 60
+        --mode nsga2 --nodes 6 --population "${POPULATION:-1500}" --generations 1000 \
+        --lease-seconds 60
 ) >"$folder/out" 2>"$folder/log" &
 pid=$!
 url=

@@ -34,7 +34,7 @@ use crate::coordinator::leader::Leader;
 use crate::coordinator::metrics::Metrics;
 use crate::coordinator::shared::{LeaderCommand, PublishedEvents, Settings, SharedState};
 use crate::coordinator::signed::use_nonce;
-use crate::coordinator::waiting::{MAX_HELD, Waiting, eligible_at};
+use crate::coordinator::waiting::{MAX_HELD, WaitingCounts, eligible_at};
 use crate::journal::store::JournalPlace;
 use naschain_identity::{MAX_AHEAD_NS, Nonces};
 use naschain_run::{Job, JobReply, Proof, RequestRules, RunSpec, RunState};
@@ -49,7 +49,7 @@ pub struct Coordinator {
     /// Held by the one caller that may read a page of the journal or of ended jobs. Each reader
     /// locks the state, so without taking turns many readers would delay the writing task.
     pub(crate) reading: Arc<Mutex<()>>,
-    waiting: Arc<Waiting>,
+    waiting: Arc<WaitingCounts>,
 }
 
 /// Maximum number of queued commands; further callers wait.

@@ -11,15 +11,15 @@ pub(crate) const MAX_HELD: Duration = Duration::from_secs(5);
 
 /// Number of waiting requests of each miner.
 #[derive(Default)]
-pub(crate) struct Waiting(Mutex<BTreeMap<MinerId, usize>>);
+pub(crate) struct WaitingCounts(Mutex<BTreeMap<MinerId, usize>>);
 
 /// A request that waits; dropping it ends that.
 pub(crate) struct WaitingRequest {
-    waiting: Arc<Waiting>,
+    waiting: Arc<WaitingCounts>,
     miner: MinerId,
 }
 
-impl Waiting {
+impl WaitingCounts {
     /// Counts another waiting request of a miner; `None` if it has `limit` already.
     pub(crate) fn enter(self: &Arc<Self>, miner: &MinerId, limit: usize) -> Option<WaitingRequest> {
         let mut counts = self.counts();
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_miner_has_a_limited_number_of_waiting_requests() {
-        let waiting = Arc::new(Waiting::default());
+        let waiting = Arc::new(WaitingCounts::default());
         let (ada, bob): (MinerId, MinerId) = ("ada".parse().unwrap(), "bob".parse().unwrap());
         let first = waiting.enter(&ada, 2).unwrap();
         let _second = waiting.enter(&ada, 2).unwrap();

@@ -14,27 +14,8 @@ impl World {
         let name = miner.name.clone();
         match &miner.activity {
             Activity::Dead => {}
-            Activity::Requesting if miner.behaviour == Behaviour::Leaver => {
-                let away_ms = self.options.rules.away_ms;
-                let (event, ms) = match miner.jobs % 3 {
-                    0 => (Event::Join { miner: name }, 1_000),
-                    1 => (Event::Request { miner: name }, away_ms / 10 * 8),
-                    _ => (Event::Leave { miner: name }, 1_000),
-                };
-                miner.jobs += 1;
-                self.send(SimEvent::ToBoard(index, event));
-                self.set_timer(index, ms);
-            }
-            Activity::Requesting if miner.behaviour == Behaviour::Absentee => {
-                self.send(SimEvent::ToBoard(index, Event::Request { miner: name }));
-                self.set_timer(index, self.options.rules.away_ms / 100 * 105);
-            }
-            Activity::Requesting
-                if miner.behaviour == Behaviour::Lurker
-                    || miner.behaviour == Behaviour::Sleeper && miner.jobs > 0 =>
-            {
-                self.send(SimEvent::ToBoard(index, Event::Join { miner: name }));
-                self.set_timer(index, 60_000);
+            Activity::Requesting if !miner.behaviour.requests_work(miner.jobs) => {
+                self.let_seats_wait(index);
             }
             Activity::Requesting => {
                 self.send(SimEvent::ToBoard(index, Event::Request { miner: name }));
@@ -160,6 +141,27 @@ impl World {
 }
 
 impl World {
+    /// What a miner does that claims no seats.
+    fn let_seats_wait(&mut self, index: usize) {
+        let away_ms = self.options.rules.away_ms;
+        let miner = &mut self.miners[index];
+        let name = miner.name.clone();
+        let (event, pause_ms) = match miner.behaviour {
+            Behaviour::Leaver => {
+                miner.jobs += 1;
+                match miner.jobs % 3 {
+                    1 => (Event::Join { miner: name }, 1_000),
+                    2 => (Event::Request { miner: name }, away_ms / 10 * 8),
+                    _ => (Event::Leave { miner: name }, 1_000),
+                }
+            }
+            Behaviour::Absentee => (Event::Request { miner: name }, away_ms / 100 * 105),
+            _ => (Event::Join { miner: name }, 60_000),
+        };
+        self.send(SimEvent::ToBoard(index, event));
+        self.set_timer(index, pause_ms);
+    }
+
     /// Time between two heartbeats: a third of a lease, or less for short trainings in waves, so that
     /// they report epochs.
     fn heartbeat_ms(&self, index: usize) -> u64 {

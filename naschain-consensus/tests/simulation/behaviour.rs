@@ -47,6 +47,15 @@ pub(crate) enum Behaviour {
 }
 
 impl Behaviour {
+    /// Whether a miner that has had this many jobs claims seats.
+    pub(super) fn requests_work(self, jobs: u64) -> bool {
+        match self {
+            Behaviour::Leaver | Behaviour::Absentee | Behaviour::Lurker => false,
+            Behaviour::Sleeper => jobs == 0,
+            _ => true,
+        }
+    }
+
     /// Whether such a miner keeps a seat by heartbeats.
     pub(super) fn never_answers(self) -> bool {
         [Behaviour::Staller, Behaviour::Boaster, Behaviour::Pretender].contains(&self)
