@@ -68,6 +68,7 @@ fn a_network_is_chosen_by_name() {
 }
 
 #[test]
+#[ignore = "10 to 20 seconds"]
 fn the_ending_of_the_file_decides_the_format() {
     let (dir, _) = finished("ending");
     let export = |flags: &[&str]| call(&dir, &[&["export", "runs/a"], flags].concat());

@@ -90,6 +90,7 @@ fn zdt3() {
 }
 
 #[test]
+#[ignore = "20 seconds"]
 fn dtlz2() {
     let evaluate = |vector: &RealVector| {
         let x = vector.values();

@@ -9,6 +9,7 @@ use std::path::Path;
 use naschain_train::{DataName, Dataset};
 
 #[test]
+#[ignore = "20 seconds"]
 fn pytorch_gives_the_same_losses() {
     if !crate::python::has("torch") {
         return;
