@@ -42,9 +42,14 @@ pub(crate) fn shown_name(dir: &Path, name: &str) -> String {
     folder.unwrap_or_else(|| name.to_owned())
 }
 
-/// The path that [`remember`] stored, if it still exists.
-pub(crate) fn remembered(dir: &Path) -> Option<PathBuf> {
+/// The path that [`remember`] stored.
+pub(crate) fn recorded(dir: &Path) -> Option<PathBuf> {
     let text = std::fs::read_to_string(dir.join(FILE)).ok()?;
     let place: DataPlace = serde_json::from_str(&text).ok()?;
-    place.path.exists().then_some(place.path)
+    Some(place.path)
+}
+
+/// The path that [`remember`] stored, if it still exists.
+pub(crate) fn remembered(dir: &Path) -> Option<PathBuf> {
+    recorded(dir).filter(|path| path.exists())
 }

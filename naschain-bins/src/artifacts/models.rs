@@ -6,12 +6,12 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use naschain_consensus::JobId;
 use naschain_core::{Digest, Genome, MacroSpace, Recipe};
 use naschain_train::{Dataset, Epoch, Model, Options};
 
-use crate::artifacts::data_place::remembered;
+use crate::artifacts::data_place::{recorded, remembered};
 use crate::artifacts::history::{HISTORY_FILE, existing_history};
 use crate::dataset;
 use crate::dataset::KEEP_MIB;
@@ -83,7 +83,16 @@ impl Member {
     pub(crate) fn data(&self, data_dir: Option<&Path>) -> Result<Dataset> {
         let remembered = remembered(&self.dir);
         let dir = data_dir.or(remembered.as_deref());
-        let dataset = dataset::load(&self.spec.data.name.parse()?, dir, KEEP_MIB)?;
+        let dataset = dataset::load(&self.spec.data.name.parse()?, dir, KEEP_MIB);
+        let dataset = match (data_dir, recorded(&self.dir)) {
+            (None, Some(place)) if !place.exists() => dataset.with_context(|| {
+                format!(
+                    "the search found the data set in {}, which does not exist any more; pass its new place as --data-dir",
+                    place.display()
+                )
+            })?,
+            _ => dataset?,
+        };
         check_data(&self.spec, &dataset)?;
         Ok(dataset)
     }

@@ -8,6 +8,12 @@ use crate::artifacts::results::Results;
 /// with the names by which `--genome` chooses it.
 pub(crate) fn front_table(results: &Results) -> String {
     let front = results.useful_front();
+    if front.is_empty() {
+        return format!(
+            "no network is better than guessing (above {:.2} % validation accuracy); search longer, for example with --budget medium\n",
+            results.guessing_limit()
+        );
+    }
     let phase_len = results.spec.space.phase_len();
     let genomes: Vec<String> = front
         .iter()

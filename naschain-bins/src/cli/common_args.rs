@@ -150,9 +150,14 @@ impl CommonArgs {
 /// Extends the search of a run to as many generations as were asked for.
 async fn extend(coordinator: &Coordinator, asked: usize) -> Result<()> {
     let generations = coordinator.with_state(|state| state.search().config().generations);
-    if asked > generations.await {
+    let generations = generations.await;
+    if asked > generations {
         let event = Event::Extend { generations: asked };
         coordinator.handle(event, None).await?;
+    } else if asked < generations {
+        tracing::warn!(
+            "this run has {generations} generations already; --generations {asked} changes nothing"
+        );
     }
     Ok(())
 }

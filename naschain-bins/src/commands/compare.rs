@@ -52,7 +52,7 @@ pub fn compare(args: &CompareArgs) -> Result<String> {
             "{name:<width$}  {:<16}  {:>9}  {:>5}  {best:>12}  {share:>11.4}\n",
             run.spec.data.name,
             run.ended.len(),
-            run.front.len()
+            run.useful_front().len()
         );
     }
     let digests = runs.iter().map(|run| run.spec.data.digest);

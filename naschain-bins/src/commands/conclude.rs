@@ -104,8 +104,9 @@ pub(crate) async fn conclude(
         text += &(failed + "\n");
     }
     text += &format!(
-        "run: {}; open its report.html in a browser\n",
-        dir.display()
+        "run: {dir}; open its report.html in a browser\n\
+         next: genomaster retrain {dir} --epochs 60; genomaster export {dir} --retrained --out model.onnx\n",
+        dir = dir.display()
     );
     print(&text)?;
     Ok(None)

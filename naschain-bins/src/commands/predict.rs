@@ -7,7 +7,7 @@ use clap::Args;
 use naschain_train::{Model, probabilities, read_picture};
 use serde::Serialize;
 
-use crate::artifacts::models::{MODEL_FILE, Member};
+use crate::artifacts::models::{MODEL_FILE, Member, RETRAINED_FILE};
 use crate::cli::genome_args::GenomeArgs;
 use crate::cli::program::print;
 use crate::cli::run_args::DeviceArgs;
@@ -21,6 +21,9 @@ pub struct PredictArgs {
     model: PathBuf,
     #[command(flatten)]
     genome: GenomeArgs,
+    /// With the folder of a run, use the model of `genomaster retrain` instead of that of the search
+    #[arg(long)]
+    retrained: bool,
     /// PNG, JPEG, WebP, GIF or BMP files; each is cropped around its centre and resized to the input
     /// of the model. One that cannot be read is reported, and the exit code is then 2
     #[arg(required = true, value_name = "IMAGE")]
@@ -135,6 +138,20 @@ fn model_file(args: &PredictArgs) -> Result<PathBuf> {
         return Ok(args.model.join(MODEL_FILE));
     }
     let member = Member::find(&args.model, &args.genome.choose(&args.model)?)?;
+    let retrained = member.path(RETRAINED_FILE);
+    ensure!(
+        !args.retrained || retrained.exists(),
+        "{} was not retrained; first run: genomaster retrain {} --genome {} --epochs N",
+        member.genome,
+        args.model.display(),
+        member.genome
+    );
+    if args.retrained {
+        return Ok(retrained);
+    }
+    if retrained.exists() {
+        tracing::info!("the network was retrained; --retrained uses that model");
+    }
     Ok(member.path(MODEL_FILE))
 }
 

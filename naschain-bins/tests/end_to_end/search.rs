@@ -24,7 +24,7 @@ fn the_result_depends_on_the_seed_alone() {
     let dir = folder("seed");
     let (a, b, c) = (dir.join("a"), dir.join("b"), dir.join("c"));
     let printed = succeeded(search(&a, &[]).output().unwrap());
-    assert!(printed.contains("validation %") && printed.contains(a.to_str().unwrap()));
+    assert!(printed.contains("validation") && printed.contains(a.to_str().unwrap()));
     succeeded(search(&b, &["--miners=5", "--threads=2"]).output().unwrap());
     succeeded(search(&c, &["--seed=6"]).output().unwrap());
     assert_eq!(judged(&a).len(), 12);
@@ -98,7 +98,7 @@ fn an_interrupted_search_has_the_same_result() {
     assert_eq!(read(whole.join("front.json")), read(cut.join("front.json")));
     // Repeated when finished, it prints the same.
     let again = succeeded(search(&cut, &[]).output().unwrap());
-    assert!(again.contains("validation %"));
+    assert!(again.contains("validation"));
     std::fs::remove_dir_all(dir).unwrap();
 }
 
