@@ -31,10 +31,10 @@ pub(crate) fn in_memory(dataset: Dataset, keep_mib: u64) -> Result<Dataset> {
 
 /// Says which pictures are left out.
 pub(crate) fn left_out(skipped: &[BadPicture]) -> String {
-    let lines = skipped
-        .iter()
-        .map(|bad| (bad.path.display().to_string(), bad.problem.to_string()))
-        .map(|(path, problem)| format!("\n  {}: {}", printable(&path), printable(&problem)));
+    let lines = skipped.iter().map(|bad| {
+        let path = bad.path.display().to_string();
+        format!("\n  {}: {}", printable(&path), printable(&bad.problem))
+    });
     format!(
         "{} pictures that cannot be read are left out:{}",
         skipped.len(),

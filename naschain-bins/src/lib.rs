@@ -23,6 +23,7 @@ mod client;
 mod clock;
 mod commands;
 mod coordinator;
+mod counts;
 mod dataset;
 mod files;
 mod journal;

@@ -84,6 +84,22 @@ pub enum NoWork {
     },
 }
 
+impl NoWork {
+    /// When the miner should request work again although no event announces it.
+    pub fn until(self) -> Option<Millis> {
+        match self {
+            NoWork::TooFast { until }
+            | NoWork::BackOff { until }
+            | NoWork::Draw { until }
+            | NoWork::HeldUp { until } => Some(until),
+            NoWork::NothingPending
+            | NoWork::NotEligible
+            | NoWork::PaceUnknown
+            | NoWork::Probation => None,
+        }
+    }
+}
+
 /// Why a lease ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -37,7 +37,7 @@ pub(crate) fn remember(dir: &Path, data: &Path) -> Result<()> {
 /// that of the specification.
 pub(crate) fn shown_name(dir: &Path, name: &str) -> String {
     let is_folder = matches!(name.parse(), Ok(DataName::Folder(_)));
-    let place = remembered(dir).filter(|_| is_folder);
+    let place = recorded(dir).filter(|_| is_folder);
     let folder = place.and_then(|place| Some(place.file_name()?.to_string_lossy().into_owned()));
     folder.unwrap_or_else(|| name.to_owned())
 }

@@ -78,6 +78,22 @@ impl Member {
         self.dir.join(folder(&self.genome)).join(file)
     }
 
+    /// Path of the model of `genomaster retrain`.
+    ///
+    /// # Errors
+    /// Names the command if there is none.
+    pub(crate) fn retrained(&self) -> Result<PathBuf> {
+        let path = self.path(RETRAINED_FILE);
+        ensure!(
+            path.is_file(),
+            "{} was not retrained; first run: genomaster retrain {} --genome {} --epochs N",
+            self.genome,
+            self.dir.display(),
+            self.genome
+        );
+        Ok(path)
+    }
+
     /// Loads the run's data set and checks its digest. Without `data_dir` it is read from where the
     /// run found it, or searched.
     pub(crate) fn data(&self, data_dir: Option<&Path>) -> Result<Dataset> {

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use naschain_train::{Model, Options};
 
-use crate::artifacts::models::{MODEL_FILE, Member, RETRAINED_FILE};
+use crate::artifacts::models::{MODEL_FILE, Member};
 use crate::cli::genome_args::GenomeArgs;
 use crate::cli::run_args::DeviceArgs;
 use crate::files::{sync_file, write_whole};
@@ -58,7 +58,7 @@ pub fn export(args: &ExportArgs) -> Result<String> {
     );
     let member = Member::find(&args.run, &args.genome.choose(&args.run)?)?;
     let model = if args.retrained {
-        retrained(&member)?
+        Model::load(&member.retrained()?)?
     } else {
         searched(&member, args)?
     };
@@ -126,18 +126,6 @@ fn format(args: &ExportArgs) -> Result<Format> {
         "--int8 is for --format onnx; safetensors files hold the weights of the training"
     );
     Ok(format)
-}
-
-fn retrained(member: &Member) -> Result<Model> {
-    let path = member.path(RETRAINED_FILE);
-    ensure!(
-        path.is_file(),
-        "{} was not retrained; first run: genomaster retrain {} --genome {} --epochs N",
-        member.genome,
-        member.dir.display(),
-        member.genome
-    );
-    Ok(Model::load(&path)?)
 }
 
 /// The stored model, which the networks of the front have. Any other is trained again, which gives

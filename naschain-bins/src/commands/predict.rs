@@ -7,7 +7,7 @@ use clap::Args;
 use naschain_train::{Model, probabilities, read_picture};
 use serde::Serialize;
 
-use crate::artifacts::models::{MODEL_FILE, Member, RETRAINED_FILE};
+use crate::artifacts::models::{MODEL_FILE, Member};
 use crate::cli::genome_args::GenomeArgs;
 use crate::cli::program::print;
 use crate::cli::run_args::DeviceArgs;
@@ -138,18 +138,10 @@ fn model_file(args: &PredictArgs) -> Result<PathBuf> {
         return Ok(args.model.join(MODEL_FILE));
     }
     let member = Member::find(&args.model, &args.genome.choose(&args.model)?)?;
-    let retrained = member.path(RETRAINED_FILE);
-    ensure!(
-        !args.retrained || retrained.exists(),
-        "{} was not retrained; first run: genomaster retrain {} --genome {} --epochs N",
-        member.genome,
-        args.model.display(),
-        member.genome
-    );
     if args.retrained {
-        return Ok(retrained);
+        return member.retrained();
     }
-    if retrained.exists() {
+    if member.retrained().is_ok() {
         tracing::info!("the network was retrained; --retrained uses that model");
     }
     Ok(member.path(MODEL_FILE))

@@ -99,11 +99,7 @@ fn idle(active: &ActiveRun, now: Millis, miner: &MinerId, repeated: bool) -> Opt
         board.idle_reason(miner)?
     };
     // The board's time is that of its last event, which may be before `until`.
-    let eligible_at = match reason {
-        NoWork::TooFast { until } | NoWork::Draw { until } | NoWork::HeldUp { until } => until,
-        _ => Millis(u64::MAX),
-    };
-    if eligible_at <= now {
+    if reason.until().is_some_and(|until| until <= now) {
         return None;
     }
     // A new request shows that its miner is present, which has to be journaled now and then: here

@@ -1,6 +1,6 @@
 //! The result of an event, as returned to the caller.
 
-use naschain_consensus::Action;
+use naschain_consensus::{Action, Millis};
 use naschain_core::Genome;
 use naschain_run::RunState;
 
@@ -28,4 +28,12 @@ impl Applied {
             is_journaled,
         }
     }
+}
+
+/// When a miner that got no work should ask again although no event announces it.
+pub(crate) fn eligible_at(actions: &[Action]) -> Option<Millis> {
+    actions.iter().find_map(|action| match action {
+        Action::Idle { reason, .. } => reason.until(),
+        _ => None,
+    })
 }

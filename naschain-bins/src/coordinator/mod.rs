@@ -16,7 +16,6 @@ pub(crate) mod pages;
 pub(crate) mod shared;
 mod signed;
 mod takeover;
-mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -28,13 +27,13 @@ use naschain_core::Genome;
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
 use crate::clock;
-use crate::coordinator::applied::Applied;
+use crate::coordinator::applied::{Applied, eligible_at};
 use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::coordinator::leader::Leader;
 use crate::coordinator::metrics::Metrics;
 use crate::coordinator::shared::{LeaderCommand, PublishedEvents, Settings, SharedState};
 use crate::coordinator::signed::use_nonce;
-use crate::coordinator::waiting::{MAX_HELD, WaitingCounts, eligible_at};
+use crate::counts::Counts;
 use crate::journal::store::JournalPlace;
 use naschain_identity::{MAX_AHEAD_NS, Nonces};
 use naschain_run::{Job, JobReply, Proof, RequestRules, RunSpec, RunState};
@@ -49,7 +48,8 @@ pub struct Coordinator {
     /// Held by the one caller that may read a page of the journal or of ended jobs. Each reader
     /// locks the state, so without taking turns many readers would delay the writing task.
     pub(crate) reading: Arc<Mutex<()>>,
-    waiting: Arc<WaitingCounts>,
+    /// Requests for work that wait: each event that makes work repeats them, so their number is limited.
+    waiting: Arc<Counts<MinerId>>,
 }
 
 /// Maximum number of queued commands; further callers wait.
@@ -58,6 +58,9 @@ const MAX_WAITING: usize = 8_192;
 /// Number of buffered groups of public events; a reader that is further behind reads the journal.
 /// Bounded, because the buffer keeps the text of its groups in memory.
 const MAX_BUFFERED_GROUPS: usize = 256;
+
+/// How long at most a request above the limit is held, without being repeated, before it is answered.
+const MAX_HELD: Duration = Duration::from_secs(5);
 
 impl Coordinator {
     /// Opens the journal of a run and restores the state; becomes a standby if another genomaster

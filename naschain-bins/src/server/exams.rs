@@ -54,8 +54,8 @@ impl Exams {
     /// Examinations of this run, trained on this data.
     ///
     /// # Errors
-    /// If a network of the run needs more memory than `options` allow, since whoever wants to join makes
-    /// this process train one; or if the operating system provides no random numbers.
+    /// If a network of the run needs more memory than `options` allow: this process trains one for each
+    /// hotkey that wants to join. Also if the operating system provides no random numbers.
     pub fn new(spec: RunSpec, dataset: Arc<Dataset>, options: Options) -> Result<Exams> {
         let trainer = Trainer {
             options,

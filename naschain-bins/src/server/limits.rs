@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use crate::counts::{CountedUse, Counts};
 
 /// Capacity of a bucket of requests, in seconds at the permitted rate.
 const BURST_SECONDS: f64 = 2.0;
@@ -114,53 +116,28 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
 /// Limits how many connections or responses each remote network has at a time.
 pub(crate) struct NetworkLimit {
     limit: usize,
-    open: Mutex<BTreeMap<IpAddr, usize>>,
+    open: Arc<Counts<IpAddr>>,
 }
 
-/// A counted use; dropping it releases the count.
-pub(crate) struct NetworkPermit {
-    limit: Arc<NetworkLimit>,
-    network: Option<IpAddr>,
-}
+/// A counted use, `None` for this machine; dropping it releases the count.
+pub(crate) type NetworkPermit = Option<CountedUse<IpAddr>>;
 
 impl NetworkLimit {
     /// At most `limit` for each network, but at least one.
     pub(crate) fn new(limit: usize) -> NetworkLimit {
         NetworkLimit {
             limit: limit.max(1),
-            open: Mutex::new(BTreeMap::new()),
+            open: Arc::default(),
         }
     }
 
     /// `None` if the address's network is at its limit. Loopback is exempt, because all local
     /// programs share it.
-    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<NetworkPermit> {
-        let network = Some(network(address)).filter(|_| !address.to_canonical().is_loopback());
-        if let Some(network) = network {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = open.entry(network).or_default();
-            if *count >= self.limit {
-                return None;
-            }
-            *count += 1;
+    pub(crate) fn enter(&self, address: IpAddr) -> Option<NetworkPermit> {
+        if address.to_canonical().is_loopback() {
+            return Some(None);
         }
-        let limit = self.clone();
-        Some(NetworkPermit { limit, network })
-    }
-}
-
-impl Drop for NetworkPermit {
-    fn drop(&mut self) {
-        let Some(network) = self.network else { return };
-        let open = self.limit.open.lock();
-        let mut open = open.unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&network) {
-            *count -= 1;
-            // Keeps the map no larger than the number of uses.
-            if *count == 0 {
-                open.remove(&network);
-            }
-        }
+        self.open.enter(&network(address), self.limit).map(Some)
     }
 }
 
@@ -186,7 +163,7 @@ mod tests {
         assert!(enter("2001:db8:1:3::1").is_some());
         let _many: Vec<_> = (0..9).map(|_| enter("127.0.0.1").unwrap()).collect();
         let _more: Vec<_> = (0..9).map(|_| enter("::1").unwrap()).collect();
-        assert_eq!(limit.open.lock().unwrap().len(), 2);
+        assert_eq!(limit.open.lock().len(), 2);
     }
 
     #[test]

@@ -57,7 +57,7 @@ fn miners_digests() -> BTreeMap<u64, String> {
 }
 
 #[test]
-#[ignore = "10 to 20 seconds"]
+#[ignore = "takes 10 to 20 seconds; .ci/run runs it"]
 fn an_independent_implementation_produces_the_same_digests() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let sources = root.join("python/independent");

@@ -68,7 +68,7 @@ fn a_network_is_chosen_by_name() {
 }
 
 #[test]
-#[ignore = "10 to 20 seconds"]
+#[ignore = "takes 10 to 20 seconds; .ci/run runs it"]
 fn the_ending_of_the_file_decides_the_format() {
     let (dir, _) = finished("ending");
     let export = |flags: &[&str]| call(&dir, &[&["export", "runs/a"], flags].concat());
@@ -92,7 +92,7 @@ fn the_ending_of_the_file_decides_the_format() {
 }
 
 #[test]
-#[ignore = "10 to 20 seconds"]
+#[ignore = "takes 10 to 20 seconds; .ci/run runs it"]
 fn networks_are_shown_and_runs_listed_and_compared() {
     let (dir, table) = finished("shown");
     let shown = call(&dir, &["show", "runs/a", "--genome=smallest"]);

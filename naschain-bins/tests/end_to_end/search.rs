@@ -19,7 +19,7 @@ fn judged(run: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-#[ignore = "10 to 20 seconds"]
+#[ignore = "takes 10 to 20 seconds; .ci/run runs it"]
 fn the_result_depends_on_the_seed_alone() {
     let dir = folder("seed");
     let (a, b, c) = (dir.join("a"), dir.join("b"), dir.join("c"));
@@ -68,7 +68,7 @@ fn the_folder_contains_all_that_the_models_need() {
 }
 
 #[test]
-#[ignore = "10 to 20 seconds"]
+#[ignore = "takes 10 to 20 seconds; .ci/run runs it"]
 fn an_interrupted_search_has_the_same_result() {
     let dir = folder("interrupted");
     let (whole, cut) = (dir.join("whole"), dir.join("cut"));
@@ -117,7 +117,7 @@ fn one_miner_is_enough_where_nobody_has_to_be_checked() {
 }
 
 #[test]
-#[ignore = "10 to 20 seconds"]
+#[ignore = "takes 10 to 20 seconds; .ci/run runs it"]
 fn a_finished_search_is_extended() {
     let dir = folder("extended");
     let (whole, grown) = (dir.join("whole"), dir.join("grown"));
@@ -145,7 +145,7 @@ fn a_finished_search_is_extended() {
 }
 
 #[test]
-#[ignore = "10 to 20 seconds"]
+#[ignore = "takes 10 to 20 seconds; .ci/run runs it"]
 fn a_search_ends_at_its_target_or_its_time() {
     let dir = folder("ends");
     let printed = succeeded(
@@ -244,7 +244,7 @@ fn inspect_computes_the_costs_of_a_published_network() {
 }
 
 #[test]
-#[ignore = "10 to 20 seconds"]
+#[ignore = "takes 10 to 20 seconds; .ci/run runs it"]
 fn a_higher_memory_limit_trains_the_networks_that_failed() {
     let dir = folder("more-memory");
     let (whole, failed, some) = (dir.join("whole"), dir.join("failed"), dir.join("some"));

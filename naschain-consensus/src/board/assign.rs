@@ -61,14 +61,14 @@ impl JobBoard {
         for number in job.seats.len()..count {
             let former = &job.former_owners;
             let excluded: Vec<OwnerIndex> = holders.iter().chain(former).copied().collect();
-            let is_disputed = job.round > 0 || number >= self.rules.seats;
+            let is_further = job.round > 0 || number >= self.rules.seats;
+            let is_disputed = counts_disputes && is_further;
             let mut drawn = None;
-            if counts_disputes && is_disputed {
+            if has_proven_miners || is_disputed {
                 drawn = self.roster.draw_proven(stream, &excluded);
-                drawn = drawn.or_else(|| self.roster.draw_proven(stream, &holders));
             }
-            if has_proven_miners {
-                drawn = drawn.or_else(|| self.roster.draw_proven(stream, &excluded));
+            if is_disputed {
+                drawn = drawn.or_else(|| self.roster.draw_proven(stream, &holders));
             }
             drawn = drawn.or_else(|| self.roster.draw(stream, &excluded, limited));
             if !former.is_empty() {

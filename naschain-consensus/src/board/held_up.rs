@@ -29,7 +29,7 @@ impl JobBoard {
     /// other work, slow miners may take their time to earn a record.
     pub(super) fn end_held_up_jobs(&mut self, actions: &mut Vec<Action>) -> Option<Millis> {
         loop {
-            match self.held_up(self.now) {
+            match self.held_up() {
                 HeldUp::Now(job) => {
                     let idle = self.holders_without_progress(job);
                     let verdict = self.verdict_so_far(job);
@@ -45,8 +45,8 @@ impl JobBoard {
         }
     }
 
-    /// Whether a job is held up at this time.
-    pub(super) fn held_up(&self, now: Millis) -> HeldUp {
+    /// Whether a job is held up.
+    pub(super) fn held_up(&self) -> HeldUp {
         if !self.doubts_unproven() {
             return HeldUp::No;
         }
@@ -60,7 +60,7 @@ impl JobBoard {
             let Some((job, until)) = self.leases.get(lease).and_then(|l| self.held_up_by(l)) else {
                 continue;
             };
-            if until <= now {
+            if until <= self.now {
                 return HeldUp::Now(job);
             }
             found = match found {

@@ -154,7 +154,7 @@ impl JobBoard {
         if refusal.is_none() && may_take {
             return None;
         }
-        let held_up = self.held_up(self.now);
+        let held_up = self.held_up();
         if matches!(held_up, HeldUp::Now(_)) {
             return None;
         }

@@ -82,7 +82,6 @@ pub(super) struct Roster {
     /// Number of present miners that have never worked since they were away.
     idle_present: usize,
     /// Number of present miners with a good record.
-    #[serde(default)]
     present_proven: usize,
     assigned_seats: u64,
     /// Owners by index; forgotten ones are removed.

@@ -56,7 +56,7 @@ impl Queue {
 }
 
 #[tokio::test]
-#[ignore = "10 to 20 seconds"]
+#[ignore = "takes 10 to 20 seconds; .ci/run runs it"]
 async fn a_request_that_has_become_too_old_in_the_queue_is_refused() {
     let dir = folder("queued-too-long");
     let queue = Queue::open(&dir).await;

@@ -114,7 +114,7 @@ async fn a_network_reads_32_large_responses_at_a_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "10 to 20 seconds"]
+#[ignore = "takes 10 to 20 seconds; .ci/run runs it"]
 async fn all_large_responses_have_one_budget() {
     let dir = folder("reads-of-all");
     let coordinator = answered(&dir).await;

@@ -204,7 +204,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, cut: Arc<AtomicBool>) {
 }
 
 #[test]
-#[ignore = "10 to 20 seconds"]
+#[ignore = "takes 10 to 20 seconds; .ci/run runs it"]
 fn miners_killed_frozen_slowed_and_cut_off_change_nothing() {
     let dir = folder("miners");
     let run = dir.join("run");
