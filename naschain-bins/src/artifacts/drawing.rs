@@ -1,244 +1,232 @@
 //! A network as a picture in SVG: each phase is a column, in which data flow downwards.
 
-use naschain_core::{Architecture, Phase};
+mod wiring;
 
-const NODE: (f64, f64) = (64.0, 28.0);
-/// Distances between the centres of nodes.
-const STEP: (f64, f64) = (84.0, 58.0);
+use naschain_core::{Architecture, Phase, Shape};
+
+use crate::artifacts::drawing::wiring::{BOX, PhaseWiring};
+
+/// Margin of the picture.
 const MARGIN: f64 = 30.0;
-const TOP: f64 = 92.0;
+/// The upper edge of the first box of each column.
+const TOP: f64 = 78.0;
+/// The line from a phase to the next above all phases, and how far below them.
+const ABOVE: f64 = 44.0;
+const BELOW: f64 = 16.0;
+/// Space in a phase around its boxes and lanes.
+const PADDING: (f64, f64) = (22.0, 20.0);
+/// The smallest width of a phase, for its caption.
+const NARROWEST: f64 = 132.0;
 /// Width of a connection from a phase to the next.
 const GAP: f64 = 46.0;
+/// Boxes of the last layers.
+const HEAD_BOX: (f64, f64) = (130.0, 28.0);
+/// Radius of the corners of a line.
+const CORNER: f64 = 6.0;
 const STYLE: &str = "
+svg { max-width: 100%; height: auto }
 .back { fill: #ffffff } .text { fill: #1c2127; font: 13px system-ui, sans-serif; text-anchor: middle }
 .small { font-size: 11px } .phase { fill: #eef1f5; stroke: #c3cad3 }
 .node { fill: #ffffff; stroke: #2f77c9; stroke-width: 1.5 } .end { fill: #dbe7f6; stroke: #2f77c9 }
 .edge { fill: none; stroke: #5c6773; stroke-width: 1.4; marker-end: url(#arrow) } .tip { fill: #5c6773 }
+.edge:hover { stroke: #d33f2b; stroke-width: 2.4 }
 @media (prefers-color-scheme: dark) {
 .back { fill: #15181d } .text { fill: #e4e7eb } .phase { fill: #1e232a; stroke: #3b444f }
 .node { fill: #15181d; stroke: #6aa6ec } .end { fill: #22354d; stroke: #6aa6ec }
-.edge { stroke: #a6b0bb } .tip { fill: #a6b0bb } }
+.edge { stroke: #a6b0bb } .tip { fill: #a6b0bb } .edge:hover { stroke: #ef6a57 } }
 ";
 
 /// Draws a network.
 pub(crate) fn network_svg(architecture: &Architecture) -> String {
     let columns: Vec<Column> = architecture.phases.iter().map(Column::new).collect();
     let widths = columns.iter().map(|column| column.width + GAP);
-    let width = (widths.sum::<f64>() + 2.0 * MARGIN + 130.0).max(460.0);
-    let levels = columns
-        .iter()
-        .map(|column| column.levels)
-        .max()
-        .unwrap_or(1);
-    let bottom = TOP + (levels as f64 - 1.0) * STEP.1 + 34.0;
+    let width = (widths.sum::<f64>() + 2.0 * MARGIN + HEAD_BOX.0).max(460.0);
+    let heights = columns.iter().map(|column| column.wiring.height());
+    let lowest = heights.fold(HEAD_BOX.1, f64::max);
+    let bottom = TOP + lowest + PADDING.1;
     let height = bottom + 64.0;
+    let input = format!("image {}", shown(architecture.input));
     let mut body = String::new();
     let mut left = MARGIN;
     let mut before: Option<(f64, f64)> = None;
-    for (column, phase) in columns.iter().zip(&architecture.phases) {
-        body += &column.draw(phase, left, bottom);
-        let middle = left + column.width / 2.0;
-        if let Some((x, y)) = before {
-            // From the bottom of a phase, up through the gap, to the top of the next.
-            let between = left - GAP / 2.0;
-            body += &format!(
-                "<path class=\"edge\" d=\"M{x:.0} {y:.0} V{low:.0} H{between:.0} V46 H{middle:.0} V{top:.0}\"/>",
-                low = bottom + 18.0,
-                top = TOP - NODE.1 / 2.0,
-            );
-            body += &text(between, 38.0, "2×2 max", "text small");
-        } else {
-            body += &text(
-                middle,
-                20.0,
-                &format!("image {}", architecture.input),
-                "text",
-            );
-            body += &edge((middle, 26.0), (middle, TOP - NODE.1 / 2.0), 0.0);
+    for column in &columns {
+        body += &column.draw(left, bottom);
+        let middle = left + column.middle;
+        body += &incoming(before, (left, middle), bottom, &input);
+        if before.is_some() {
+            body += &text(left - GAP / 2.0, ABOVE - 7.0, "2×2 max", "text small");
         }
-        before = Some((middle, column.end()));
+        before = Some((middle, TOP + column.wiring.height()));
         left += column.width + GAP;
     }
-    body += &head(architecture, before, left, bottom);
+    body += &incoming(before, (left, left + HEAD_BOX.0 / 2.0), bottom, &input);
+    body += &head(architecture.classes, left + HEAD_BOX.0 / 2.0);
     if !architecture.left_out.is_empty() {
         let numbers: Vec<String> = architecture.left_out.iter().map(usize::to_string).collect();
         let note = format!("left out, not connected: phase {}", numbers.join(", "));
         body += &text(width / 2.0, height - 8.0, &note, "text small");
     }
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\"><style>{STYLE}</style><defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path class=\"tip\" d=\"M0 0L8 4L0 8z\"/></marker></defs><rect class=\"back\" width=\"100%\" height=\"100%\"/>{body}</svg>\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\"><style>{STYLE}</style><defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerUnits=\"userSpaceOnUse\" markerWidth=\"9\" markerHeight=\"9\" orient=\"auto\"><path class=\"tip\" d=\"M0 0L8 4L0 8z\"/></marker></defs><rect class=\"back\" width=\"100%\" height=\"100%\"/>{body}</svg>\n"
     )
 }
 
-/// Pooling and the linear layer, right of the last phase.
-fn head(architecture: &Architecture, before: Option<(f64, f64)>, left: f64, bottom: f64) -> String {
-    let middle = left + 50.0;
-    let mut body = match before {
-        Some((x, y)) => {
-            let (low, between) = (bottom + 18.0, left - GAP / 2.0);
-            format!(
-                "<path class=\"edge\" d=\"M{x:.0} {y:.0} V{low:.0} H{between:.0} V46 H{middle:.0} V{top:.0}\"/>",
-                top = TOP - NODE.1 / 2.0
-            )
-        }
-        None => text(
-            middle,
-            60.0,
-            &format!("image {}", architecture.input),
-            "text",
-        ),
+/// The line into the column that starts at `left` and has its boxes at `middle`: from the bottom of
+/// the phase before it, up through the gap, or from the image.
+fn incoming(
+    before: Option<(f64, f64)>,
+    (left, middle): (f64, f64),
+    bottom: f64,
+    input: &str,
+) -> String {
+    let Some((x, y)) = before else {
+        return text(middle, 20.0, input, "text") + &line(&[(middle, 27.0), (middle, TOP)], "");
     };
-    let classes = format!("linear, {} classes", architecture.classes);
+    let (low, between) = (bottom + BELOW, left - GAP / 2.0);
+    let corners = [
+        (x, y),
+        (x, low),
+        (between, low),
+        (between, ABOVE),
+        (middle, ABOVE),
+        (middle, TOP),
+    ];
+    line(&corners, "")
+}
+
+/// Pooling and the linear layer, right of the last phase.
+fn head(classes: usize, middle: f64) -> String {
+    let mut body = String::new();
+    let step = HEAD_BOX.1 + 30.0;
+    let classes = format!("linear, {classes} classes");
     for (at, label) in ["average", &classes].into_iter().enumerate() {
-        let y = TOP + at as f64 * STEP.1;
-        body += &rect((middle, y), (130.0, NODE.1), "end", "");
-        body += &text(middle, y + 4.0, label, "text");
+        let y = TOP + HEAD_BOX.1 / 2.0 + at as f64 * step;
+        body += &rect((middle, y), HEAD_BOX, "end", "");
+        body += &text(middle, y + 4.5, label, "text");
     }
-    let y = TOP + NODE.1 / 2.0;
-    body + &edge((middle, y), (middle, y + STEP.1 - NODE.1), 0.0)
+    body + &line(&[(middle, TOP + HEAD_BOX.1), (middle, TOP + step)], "")
 }
 
-/// Where the nodes of a phase are.
-struct Column {
+/// A phase in the picture.
+struct Column<'a> {
+    phase: &'a Phase,
+    wiring: PhaseWiring,
     width: f64,
-    /// Rows, with the phase's input and its output.
-    levels: usize,
-    /// Row of each node and its distance from the middle, by the node's number; 0 is the input.
-    places: Vec<Option<(usize, f64)>>,
+    /// Where its boxes are, from its left edge.
+    middle: f64,
 }
 
-impl Column {
-    fn new(phase: &Phase) -> Column {
-        let last = phase
-            .nodes
-            .iter()
-            .map(|node| node.number)
-            .max()
-            .unwrap_or(0);
-        let mut row = vec![0; last + 1];
-        let mut rows: Vec<Vec<usize>> = vec![vec![0]];
-        for node in &phase.nodes {
-            let above = node.inputs.iter().map(|&input| row[input]).max();
-            let at = above.unwrap_or(0) + 1;
-            row[node.number] = at;
-            rows.resize(rows.len().max(at + 1), Vec::new());
-            rows[at].push(node.number);
-        }
-        let mut places = vec![None; last + 1];
-        for (at, numbers) in rows.iter().enumerate() {
-            for (index, &number) in numbers.iter().enumerate() {
-                let offset = index as f64 - (numbers.len() as f64 - 1.0) / 2.0;
-                places[number] = Some((at, offset * STEP.0));
-            }
-        }
-        let widest = rows.iter().map(Vec::len).max().unwrap_or(1);
+impl Column<'_> {
+    fn new(phase: &Phase) -> Column<'_> {
+        let wiring = PhaseWiring::new(phase);
+        let [left, right] = wiring.reach.map(|reach| reach + PADDING.0);
+        let width = (left + right).max(NARROWEST);
         Column {
-            // Room for the connections that bend around nodes.
-            width: widest as f64 * STEP.0 + 96.0,
-            levels: rows.len() + 1,
-            places,
+            phase,
+            wiring,
+            width,
+            middle: left + (width - left - right) / 2.0,
         }
     }
 
-    /// The lower edge of the output.
-    fn end(&self) -> f64 {
-        TOP + (self.levels - 1) as f64 * STEP.1 + NODE.1 / 2.0
-    }
-
-    fn draw(&self, phase: &Phase, left: f64, bottom: f64) -> String {
-        let middle = left + self.width / 2.0;
-        let size = (self.width, bottom - TOP + 38.0);
-        let centre = (middle, (TOP + bottom) / 2.0 - 19.0);
+    fn draw(&self, left: f64, bottom: f64) -> String {
+        let (phase, middle) = (self.phase, left + self.middle);
+        let size = (self.width, bottom - TOP + PADDING.1);
+        let centre = (left + self.width / 2.0, bottom - size.1 / 2.0);
         let mut body = rect(centre, size, "phase", "");
         let (channels, height, width) = (phase.channels, phase.height, phase.width);
         let caption = format!("phase {}: {channels}×{height}×{width}", phase.number);
-        body += &text(middle, bottom + 36.0, &caption, "text small");
-        let at = |number: usize| {
-            let (row, offset) = self.places[number].unwrap_or_default();
-            (middle + offset, TOP + row as f64 * STEP.1)
-        };
-        let output = (middle, TOP + (self.levels - 1) as f64 * STEP.1);
-        for node in &phase.nodes {
-            for &input in &node.inputs {
-                body += &connection(at(input), at(node.number));
-            }
+        body += &text(centre.0, bottom + BELOW + 18.0, &caption, "text small");
+        let labels = self.labels();
+        for wire in &self.wiring.wires {
+            let at = wire.points.iter().map(|(x, y)| (middle + x, TOP + y));
+            let title = format!("{} to {}", labels[wire.from].0, labels[wire.to].0);
+            body += &line(&at.collect::<Vec<_>>(), &title);
         }
-        for &input in &phase.output {
-            body += &connection(at(input), output);
+        for (place, (label, class, title)) in self.wiring.boxes.iter().zip(&labels) {
+            let y = TOP + place.middle();
+            body += &rect((middle, y), (BOX.0, place.height), class, title);
+            body += &text(middle, y + 4.0, label, "text small");
         }
-        let kernel = phase.entry.kernel;
-        let entry = if phase.entry.applied {
-            format!("{kernel}×{kernel}")
+        body
+    }
+
+    /// Text, class and title of each box.
+    fn labels(&self) -> Vec<(String, &'static str, String)> {
+        let kernel = self.phase.entry.kernel;
+        let entry = if self.phase.entry.applied {
+            (format!("{kernel}×{kernel}"), "entry convolution")
         } else {
-            "input".to_owned()
+            ("input".to_owned(), "input of the phase, unchanged")
         };
-        body += &labelled(at(0), &entry, "end", "entry convolution");
-        for node in &phase.nodes {
+        let mut labels = vec![(entry.0, "end", entry.1.to_owned())];
+        for node in &self.phase.nodes {
             let join = if node.inputs.len() > 1 {
                 "1×1 convolution of its inputs, "
             } else {
                 ""
             };
-            let title = format!(
-                "node {}: {join}3×3 convolution, batch norm, ReLU",
-                node.number
-            );
-            body += &labelled(
-                at(node.number),
-                &format!("node {}", node.number),
-                "node",
-                &title,
-            );
+            let name = format!("node {}", node.number);
+            let title = format!("{name}: {join}3×3 convolution, batch norm, ReLU");
+            labels.push((name, "node", title));
         }
         let title = "1×1 convolution if it has several inputs, batch norm, ReLU";
-        body + &labelled(output, "output", "end", title)
+        labels.push(("output".to_owned(), "end", title.to_owned()));
+        labels
     }
 }
 
-fn labelled(at: (f64, f64), label: &str, class: &str, title: &str) -> String {
-    rect(at, NODE, class, title) + &text(at.0, at.1 + 4.0, label, "text small")
+/// A shape as in the captions, such as 3×32×32.
+fn shown(shape: Shape) -> String {
+    shape.to_string().replace('x', "×")
 }
 
 fn rect(centre: (f64, f64), size: (f64, f64), class: &str, title: &str) -> String {
     let (x, y) = (centre.0 - size.0 / 2.0, centre.1 - size.1 / 2.0);
     format!(
-        "<rect class=\"{class}\" x=\"{x:.0}\" y=\"{y:.0}\" width=\"{:.0}\" height=\"{:.0}\" rx=\"7\"><title>{title}</title></rect>",
-        size.0, size.1
+        "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.0}\" height=\"{:.0}\" rx=\"7\">{}</rect>",
+        size.0,
+        size.1,
+        titled(title)
     )
 }
 
 fn text(x: f64, y: f64, text: &str, class: &str) -> String {
-    format!("<text class=\"{class}\" x=\"{x:.0}\" y=\"{y:.0}\">{text}</text>")
+    format!("<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{text}</text>")
 }
 
-/// A connection from the lower edge of one node to the upper edge of another. One that skips rows
-/// bends to the side, so that it does not cross the nodes between.
-fn connection(from: (f64, f64), to: (f64, f64)) -> String {
-    let rows = (to.1 - from.1) / STEP.1;
-    let bend = if rows > 1.5 {
-        // To the side that it starts from; in a straight column to the right.
-        let side = if from.0 + 1.0 < to.0 { -1.0 } else { 1.0 };
-        side * (36.0 + 7.0 * rows)
-    } else {
-        0.0
-    };
-    let half = NODE.1 / 2.0;
-    edge((from.0, from.1 + half), (to.0, to.1 - half - 1.0), bend)
+/// What is shown at a mark under the pointer.
+fn titled(title: &str) -> String {
+    if title.is_empty() {
+        return String::new();
+    }
+    format!("<title>{title}</title>")
 }
 
-fn edge(from: (f64, f64), to: (f64, f64), bend: f64) -> String {
-    let third = (to.1 - from.1) / 3.0;
-    format!(
-        "<path class=\"edge\" d=\"M{:.0} {:.0}C{:.0} {:.0} {:.0} {:.0} {:.0} {:.0}\"/>",
-        from.0,
-        from.1,
-        from.0 + bend * 1.3,
-        from.1 + third,
-        to.0 + bend * 1.3,
-        to.1 - third,
-        to.0,
-        to.1
-    )
+/// A line through these points with rounded corners and an arrow head at its end.
+fn line(points: &[(f64, f64)], title: &str) -> String {
+    let mut path = String::new();
+    for (at, &(x, y)) in points.iter().enumerate() {
+        let (Some(&before), Some(&after)) = (points.get(at.wrapping_sub(1)), points.get(at + 1))
+        else {
+            path += &format!("{}{x:.1} {y:.1}", if at == 0 { 'M' } else { 'L' });
+            continue;
+        };
+        let (start, end) = (towards((x, y), before), towards((x, y), after));
+        path += &format!(
+            "L{:.1} {:.1}Q{x:.1} {y:.1} {:.1} {:.1}",
+            start.0, start.1, end.0, end.1
+        );
+    }
+    format!("<path class=\"edge\" d=\"{path}\">{}</path>", titled(title))
+}
+
+/// The point where the corner at `corner` starts, on the way to `other`.
+fn towards(corner: (f64, f64), other: (f64, f64)) -> (f64, f64) {
+    let (dx, dy) = (other.0 - corner.0, other.1 - corner.1);
+    let length = dx.hypot(dy).max(1e-9);
+    let share = CORNER.min(length / 2.0) / length;
+    (corner.0 + dx * share, corner.1 + dy * share)
 }
 
 #[cfg(test)]
@@ -260,11 +248,22 @@ mod tests {
     #[test]
     fn every_node_and_connection_is_drawn() {
         let svg = drawn("1010101-1101001");
-        let space_nodes = svg.matches("class=\"node\"").count();
         // Nodes 1 to 4 of both phases.
-        assert_eq!(space_nodes, 8, "{svg}");
-        assert!(svg.contains("image 1x8x8") && svg.contains("linear, 10 classes"));
+        assert_eq!(svg.matches("class=\"node\"").count(), 8, "{svg}");
+        assert!(svg.contains("image 1×8×8") && svg.contains("linear, 10 classes"));
+        for title in ["3×3 to node 1", "node 4 to output"] {
+            assert!(svg.contains(&format!("<title>{title}</title>")), "{title}");
+        }
         assert_eq!(drawn("1010101-1101001"), svg);
+    }
+
+    #[test]
+    fn corners_are_rounded() {
+        let path = line(&[(0.0, 0.0), (20.0, 0.0), (20.0, 30.0)], "");
+        assert!(
+            path.contains("M0.0 0.0L14.0 0.0Q20.0 0.0 20.0 6.0L20.0 30.0"),
+            "{path}"
+        );
     }
 
     #[test]
