@@ -1,7 +1,9 @@
 //! Pictures of fronts as SVG: accuracy against parameters and against FLOPs.
 
+mod labels;
 mod panel;
 mod series;
+mod ticks;
 
 use anyhow::Result;
 use naschain_core::Measurement;
@@ -30,6 +32,7 @@ const COLOURS: [RGBColor; 7] = [
 ];
 /// Black and white follow the reader's colour scheme; the other colours suit both.
 const STYLE: &str = r##"<style>
+svg { max-width: 100%; height: auto; }
 text { font-family: system-ui, sans-serif; }
 @media (prefers-color-scheme: dark) {
   [fill="#FFFFFF"] { fill: #15181d; }
@@ -74,7 +77,17 @@ pub(crate) fn front_svg(results: &Results, title: &str) -> Result<String> {
         .map(|member| (point(&member.measurement), names_of(member, &front)))
         .filter(|(_, names)| !names.is_empty())
         .collect();
-    picture(title, "accuracy (%)", &series, &notes)
+    let title = if front.is_empty() && !results.front.is_empty() {
+        format!("{title}; none better than guessing")
+    } else {
+        title.to_owned()
+    };
+    // A legend does not explain what is not there.
+    let series: Vec<Series> = series
+        .into_iter()
+        .filter(|s| !s.points.is_empty())
+        .collect();
+    picture(&title, "accuracy (%)", &series, &notes)
 }
 
 /// Draws the fronts of several runs, with the share of the same box that each dominates.

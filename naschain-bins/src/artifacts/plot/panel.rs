@@ -8,11 +8,19 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use crate::artifacts::plot::labels::{PixelBox, place_labels};
 use crate::artifacts::plot::series::{Mark, Point, Series, drawing, split, steps};
+use crate::artifacts::plot::ticks::TickFormat;
 
-/// The part of the horizontal axis, from the left, where a text to the left of its point would be cut
-/// off.
-const LEFT_PART: f64 = 0.2;
+/// The most ticks of the axes.
+const TICKS: [usize; 2] = [6, 8];
+/// Size of the texts beside points, and the room that they take.
+const NOTE: i32 = 13;
+const NOTE_HEIGHT: i32 = 14;
+const NOTE_WIDTH_OF_CHARACTER: i32 = 6;
+/// Half the room of a mark, and half that of a line.
+const MARK: i32 = 6;
+const LINE: i32 = 2;
 
 /// An area of an SVG picture.
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -29,7 +37,7 @@ pub(super) struct Panel<'a> {
     pub(super) accuracies: Range<f64>,
     /// What is drawn, the last on top.
     pub(super) series: &'a [Series],
-    /// Texts above points.
+    /// Texts beside points.
     pub(super) notes: &'a [(Point, String)],
 }
 
@@ -37,55 +45,96 @@ impl Panel<'_> {
     pub(super) fn draw(&self, area: &Area<'_>) -> Result<()> {
         let points = self.series.iter().flat_map(|series| &series.points);
         let largest = points.map(|p| p.costs[self.cost]).fold(1.0, f64::max);
+        let costs = 0.0..largest * 1.06;
+        let cost_ticks = TickFormat::of_costs(costs.clone(), TICKS[0]);
+        let accuracy_ticks = TickFormat::of_percentages(self.accuracies.clone(), TICKS[1]);
         let mut chart = ChartBuilder::on(area)
             .margin(12)
             .x_label_area_size(48)
             .y_label_area_size(60)
-            .build_cartesian_2d(0.0..largest * 1.06, self.accuracies.clone())
+            .build_cartesian_2d(costs, self.accuracies.clone())
             .map_err(drawing)?;
         chart
             .configure_mesh()
             .x_desc(self.cost_name)
             .y_desc(self.accuracy_name)
-            .x_labels(6)
-            .x_label_formatter(&|x| short(*x))
-            .y_label_formatter(&|y| format!("{y:.1}"))
+            .x_labels(TICKS[0])
+            .y_labels(TICKS[1])
+            .x_label_formatter(&|x| cost_ticks.text(*x))
+            .y_label_formatter(&|y| accuracy_ticks.text(*y))
             .max_light_lines(0)
             .label_style(("sans-serif", 14))
             .axis_desc_style(("sans-serif", 15))
             .draw()
             .map_err(drawing)?;
+        let mut taken = Vec::new();
         for series in self.series {
-            let (colour, shown) = (series.colour, self.shown(&series.points));
-            let mut marks = |points: &[Point], symbol| {
-                let at = points.iter().map(|p| (p.costs[self.cost], p.accuracy));
-                draw_marks(&mut chart, at.collect(), symbol, colour)
-            };
-            match series.mark {
-                Mark::Dot => marks(&shown, Symbol::Dot)?,
-                Mark::Cross => marks(&shown, Symbol::Cross)?,
-                Mark::Front => {
-                    let (on, off) = split(&shown, self.cost);
-                    marks(&on, Symbol::Disc)?;
-                    marks(&off, Symbol::Ring)?;
-                    let steps = LineSeries::new(steps(&on, self.cost), colour.stroke_width(2));
-                    chart.draw_series(steps).map_err(drawing)?;
-                }
+            taken.extend(self.draw_series(&mut chart, series)?);
+        }
+        self.draw_notes(&mut chart, taken)
+    }
+
+    /// Draws marks and lines, and returns the room that they take.
+    fn draw_series(&self, chart: &mut Chart<'_, '_>, series: &Series) -> Result<Vec<PixelBox>> {
+        let (colour, shown) = (series.colour, self.shown(&series.points));
+        let at = |points: &[Point]| -> Vec<(f64, f64)> {
+            let at = points.iter().map(|p| (p.costs[self.cost], p.accuracy));
+            at.collect()
+        };
+        let marks = at(&shown).into_iter();
+        let mut taken: Vec<PixelBox> = marks
+            .map(|mark| PixelBox::around(chart.backend_coord(&mark), MARK))
+            .collect();
+        match series.mark {
+            Mark::Dot => draw_marks(chart, at(&shown), Symbol::Dot, colour)?,
+            Mark::Cross => draw_marks(chart, at(&shown), Symbol::Cross, colour)?,
+            Mark::Front => {
+                let (on, off) = split(&shown, self.cost);
+                draw_marks(chart, at(&on), Symbol::Disc, colour)?;
+                draw_marks(chart, at(&off), Symbol::Ring, colour)?;
+                let line = steps(&on, self.cost);
+                let corners: Vec<(i32, i32)> =
+                    line.iter().map(|at| chart.backend_coord(at)).collect();
+                let parts = corners.iter().zip(corners.iter().skip(1));
+                taken.extend(parts.map(|(a, b)| PixelBox::of_line(*a, *b, LINE)));
+                let line = LineSeries::new(line, colour.stroke_width(2));
+                chart.draw_series(line).map_err(drawing)?;
             }
         }
-        let style = ("sans-serif", 13).into_font().color(&BLACK);
-        for (point, text) in self.notes {
-            let at = (point.costs[self.cost], point.accuracy);
-            // The front rises to the right, so there is room above and to the left of a point. Near
-            // the left edge there is none; few networks are below the first of a front.
-            let (side, offset) = if at.0 < largest * LEFT_PART {
-                (Pos::new(HPos::Left, VPos::Top), (8, 5))
-            } else {
-                (Pos::new(HPos::Right, VPos::Bottom), (-7, -6))
-            };
-            let text = Text::new(text.clone(), offset, style.clone().pos(side));
-            let note = EmptyElement::at(at) + text;
+        Ok(taken)
+    }
+
+    /// Writes the texts beside their points, where nothing else is.
+    fn draw_notes(&self, chart: &mut Chart<'_, '_>, taken: Vec<PixelBox>) -> Result<()> {
+        let (across, down) = chart.plotting_area().get_pixel_range();
+        let area = PixelBox::of_line((across.start, down.start), (across.end, down.end), -2);
+        let at = |point: &Point| (point.costs[self.cost], point.accuracy);
+        let labels: Vec<_> = self
+            .notes
+            .iter()
+            .map(|(point, text)| {
+                let width = NOTE_WIDTH_OF_CHARACTER * text.chars().count() as i32;
+                (chart.backend_coord(&at(point)), (width, NOTE_HEIGHT))
+            })
+            .collect();
+        let places = place_labels(&labels, taken, area);
+        let style = ("sans-serif", NOTE).into_font().color(&BLACK);
+        let style = style.pos(Pos::new(HPos::Center, VPos::Center));
+        for (((point, text), (pixel, _)), place) in self.notes.iter().zip(labels).zip(places) {
+            let Some(place) = place else { continue };
+            let middle = (
+                (place.left + place.right) / 2 - pixel.0,
+                (place.top + place.bottom) / 2 - pixel.1,
+            );
+            let note = EmptyElement::at(at(point)) + Text::new(text.clone(), middle, style.clone());
             chart.draw_series([note]).map_err(drawing)?;
+            if place.is_far_from(pixel) {
+                let end = place.nearest(pixel);
+                let end = (end.0 - pixel.0, end.1 - pixel.1);
+                let leader = PathElement::new([(0, 0), end], BLACK.stroke_width(1));
+                let leader = EmptyElement::at(at(point)) + leader;
+                chart.draw_series([leader]).map_err(drawing)?;
+            }
         }
         Ok(())
     }
@@ -97,20 +146,6 @@ impl Panel<'_> {
             .copied()
             .filter(|p| p.accuracy >= lowest)
             .collect()
-    }
-}
-
-/// Formats a number with an SI suffix: 12,000 as 12k.
-fn short(number: f64) -> String {
-    let trimmed = |number: f64| {
-        let text = format!("{number:.1}");
-        text.strip_suffix(".0").unwrap_or(&text).to_owned()
-    };
-    match number {
-        n if n >= 1e9 => format!("{}G", trimmed(n / 1e9)),
-        n if n >= 1e6 => format!("{}M", trimmed(n / 1e6)),
-        n if n >= 1e3 => format!("{}k", trimmed(n / 1e3)),
-        n => trimmed(n),
     }
 }
 
@@ -175,15 +210,4 @@ pub(super) fn draw_legend(
     let style = style.pos(Pos::new(HPos::Left, VPos::Center));
     let text = Text::new(label.to_owned(), (x + 20, y), style);
     area.draw(&text).map_err(drawing)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn costs_have_si_suffixes() {
-        let texts = [950.0, 1_000.0, 12_500.0, 3_000_000.0, 2.5e9].map(short);
-        assert_eq!(texts, ["950", "1k", "12.5k", "3M", "2.5G"]);
-    }
 }

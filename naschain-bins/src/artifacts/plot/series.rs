@@ -85,10 +85,16 @@ pub(super) fn accuracy_range(series: &[Series]) -> Range<f64> {
     let high = sorted.last().copied().unwrap_or(100.0);
     let median = sorted.get(sorted.len() / 2).copied().unwrap_or(high);
     let cutoff = median - 3.0 * (high - median).max(1.0);
+    let lowest = sorted.first().copied().unwrap_or(high);
     let low = sorted.into_iter().find(|a| *a >= cutoff).unwrap_or(high);
-    // The networks of a front are always shown.
+    // The networks of a front are always shown, and without a front all are.
     let fronts = series.iter().filter(|series| series.mark == Mark::Front);
-    let members = fronts.flat_map(|series| &series.points);
+    let mut members = fronts.flat_map(|series| &series.points).peekable();
+    let low = if members.peek().is_some() {
+        low
+    } else {
+        lowest
+    };
     let low = members.fold(low, |low, member| low.min(member.accuracy));
     let margin = ((high - low) * 0.08).max(0.25);
     low - margin..high + margin
@@ -129,13 +135,18 @@ mod tests {
 
     #[test]
     fn a_point_at_chance_level_does_not_compress_the_axis() {
-        let series = [Series {
+        let drawn = |mark, pairs: &[(f64, f64)]| Series {
             label: String::new(),
             colour: RGBColor(0, 0, 0),
-            mark: Mark::Dot,
-            points: points(&[(1.0, 10.0), (2.0, 90.0), (3.0, 95.0), (4.0, 97.0)]),
-        }];
-        let range = accuracy_range(&series);
+            mark,
+            points: points(pairs),
+        };
+        let all = [(1.0, 10.0), (2.0, 90.0), (3.0, 95.0), (4.0, 97.0)];
+        let dots = drawn(Mark::Dot, &all);
+        let range = accuracy_range(&[dots, drawn(Mark::Front, &all[2..])]);
         assert!(range.start > 85.0 && range.start < 90.0 && range.end > 97.0);
+        // Where no network is better than guessing there is no front, and nothing is left out.
+        let range = accuracy_range(&[drawn(Mark::Dot, &all)]);
+        assert!(range.start < 10.0, "{range:?}");
     }
 }
