@@ -96,7 +96,13 @@ pub(crate) fn report_html(results: &Results, title: &str) -> Result<String> {
 
 fn networks(results: &Results) -> Result<Vec<Network>> {
     let space = &results.spec.space;
-    let front = results.useful_front();
+    let mut front = results.useful_front();
+    // No choice picks a network that is no better than guessing, but where there is no other, the
+    // front consists of them.
+    let is_choosable = !front.is_empty();
+    if !is_choosable {
+        front = results.front.iter().collect();
+    }
     let mut by_accuracy: Vec<_> = measured(&results.ended)
         .map(|(job, m)| (std::cmp::Reverse(m.accuracy), job.job))
         .collect();
@@ -125,7 +131,9 @@ fn networks(results: &Results) -> Result<Vec<Network>> {
                 .map(|phase| phase.nodes.len())
                 .sum(),
             is_front: member.is_some(),
-            picks: member.map_or_else(String::new, |member| names_of(member, &front)),
+            picks: member
+                .filter(|_| is_choosable)
+                .map_or_else(String::new, |member| names_of(member, &front)),
             miners: miners(job),
             curve: model.map_or_else(Vec::new, |model| model.curve.clone()),
             svg: is_drawn.then(|| network_svg(&architecture)),
@@ -182,6 +190,56 @@ fn hypervolumes(ended: &[EndedJob]) -> Result<Vec<f64>> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::artifacts::plot::front_svg;
+    use naschain_core::{Digest, MacroSpace};
+    use naschain_run::{DataSpec, FrontMember, RunSpec};
+
+    /// A run of one network of this accuracy in percent, which one miner trained.
+    fn run_of_one(accuracy: f64) -> Results {
+        let space = MacroSpace {
+            phases: 1,
+            nodes: 3,
+            input: "1x8x8".parse().unwrap(),
+            init_channels: 4,
+            classes: 10,
+        };
+        let digest = "0".repeat(64);
+        let measurement =
+            format!(r#"{{"accuracy":{accuracy},"params":900,"flops":50000,"digest":"{digest}"}}"#);
+        let line = format!(
+            r#"{{"batch":0,"genome":"1010","rows":[["local-1",{{"measured":{measurement}}}]],"verdict":{{"agreed":[true],"reasons":["trusted"],"consensus":{measurement}}}}}"#
+        );
+        let job: EndedJob = serde_json::from_str(&line).unwrap();
+        let member = FrontMember {
+            job: job.job,
+            genome: job.genome.clone(),
+            measurement: job.result().unwrap(),
+        };
+        Results {
+            dir: "run".into(),
+            spec: RunSpec::new(space, DataSpec::new("digits", Digest([0; 32]))),
+            ended: vec![job],
+            front: vec![member],
+            models: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn networks_no_better_than_guessing_are_shown_where_there_are_no_others() {
+        let guessing = run_of_one(9.5);
+        let shown = networks(&guessing).unwrap();
+        // On the front, but no choice picks it.
+        assert!(shown[0].is_front && shown[0].picks.is_empty());
+        let svg = front_svg(&guessing, "title").unwrap();
+        assert!(svg.contains("none better than guessing") && svg.contains("<circle"));
+        assert!(!svg.contains("Pareto front") && !svg.contains("not shown"));
+        let learnt = run_of_one(90.0);
+        assert_eq!(networks(&learnt).unwrap()[0].picks, "best, knee, smallest");
+        let svg = front_svg(&learnt, "title").unwrap();
+        assert!(svg.contains("Pareto front, validation") && !svg.contains("none better"));
+        assert!(svg.contains("max-width: 100%"));
+    }
 
     #[test]
     fn the_library_is_one_script_without_formulas() {

@@ -2,20 +2,23 @@
 const run = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+// SI suffixes with at most three digits, whole numbers, or hundredths of a percentage point.
 const axes = {
-  params: { label: "parameters", of: (n) => n.params },
-  flops: { label: "FLOPs", of: (n) => n.flops },
-  accuracy: { label: "validation accuracy (%)", of: (n) => n.accuracy },
-  test: { label: "test accuracy (%)", of: (n) => n.test_accuracy },
-  nodes: { label: "nodes", of: (n) => n.nodes },
-  evaluation: { label: "evaluation", of: (n) => n.evaluation },
+  params: { label: "parameters", format: ".3~s", of: (n) => n.params },
+  flops: { label: "FLOPs", format: ".3~s", of: (n) => n.flops },
+  accuracy: { label: "validation accuracy (%)", format: ".2~f", of: (n) => n.accuracy },
+  test: { label: "test accuracy (%)", format: ".2~f", of: (n) => n.test_accuracy },
+  nodes: { label: "nodes", format: ".3~r", of: (n) => n.nodes },
+  evaluation: { label: "evaluation", format: "~r", of: (n) => n.evaluation },
 };
 const costs = ["params", "flops"];
 const options = { responsive: true, displaylogo: false, displayModeBar: innerWidth > 600 };
 const plain = { responsive: true, displayModeBar: false };
 const number = (value) => value.toLocaleString("en");
 const percent = (value) => (value === null ? "–" : `${value.toFixed(2)} %`);
-const useful = run.networks.filter((n) => n.accuracy > run.guessing_limit);
+const learnt = run.networks.filter((n) => n.accuracy > run.guessing_limit);
+// Where no network has learnt anything, all are shown, with a notice.
+const useful = learnt.length ? learnt : run.networks;
 const front = run.networks.filter((n) => n.is_front).sort((a, b) => b.accuracy - a.accuracy || a.params - b.params);
 let chosen = front[0] ?? useful[0];
 
@@ -41,7 +44,7 @@ function table(id, heads, rows) {
 }
 
 function layout(more) {
-  const axis = { gridcolor: colour("line"), zerolinecolor: colour("line"), automargin: true };
+  const axis = { gridcolor: colour("line"), zerolinecolor: colour("line"), automargin: true, exponentformat: "SI" };
   return {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
@@ -130,6 +133,12 @@ function drawCurve() {
   }), plain);
 }
 
+/** What the miners' answers decided; one answer alone is no vote. */
+function verdict(miners) {
+  if (miners.length < 2) return ["measured by", "one training, not replicated"];
+  return ["verdict", `${miners.filter((m) => m.agreed).length} of ${miners.length} answers agreed`];
+}
+
 function drawDetail() {
   byId("name").textContent = `Network ${chosen.genome}`;
   const facts = [
@@ -139,7 +148,7 @@ function drawDetail() {
     ["parameters", number(chosen.params)],
     ["FLOPs", number(chosen.flops)],
     ["evaluation", `${chosen.evaluation} of ${run.hypervolume.length}`],
-    ["verdict", `${chosen.miners.filter((m) => m.agreed).length} of ${chosen.miners.length} answers agreed`],
+    verdict(chosen.miners),
   ];
   byId("numbers").replaceChildren(...facts.flatMap(([term, text]) => [element("dt", term), element("dd", text)]));
   if (chosen.svg === null) {
@@ -147,9 +156,12 @@ function drawDetail() {
   } else {
     const image = element("img");
     image.alt = `the network of genome ${chosen.genome}`;
+    const width = /width="(\d+)"/.exec(chosen.svg);
+    image.style.minWidth = `${Math.round(0.75 * Number(width[1]))}px`;
     image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(chosen.svg)}`;
     byId("drawing").replaceChildren(image);
   }
+  byId("votes").hidden = chosen.miners.length < 2;
   table("miners", ["miner", "answer", "finding"], chosen.miners.map((m) => [
     m.name, m.answer, element("td", m.finding, m.agreed ? "" : "no"),
   ]));
@@ -168,26 +180,37 @@ function markFront() {
 }
 
 function drawFront() {
-  const rows = table("front", ["genome", "validation", "test", "parameters", "FLOPs", ""], front.map((n) => {
-    const cell = element("td");
+  const rows = table("front", ["genome", "chosen as", "validation", "test", "parameters", "FLOPs"], front.map((n) => {
+    const cell = element("td", undefined, "genome");
     cell.append(element("button", n.genome));
-    return [cell, percent(n.accuracy), percent(n.test_accuracy), number(n.params), number(n.flops), n.picks];
+    return [cell, n.picks, percent(n.accuracy), percent(n.test_accuracy), number(n.params), number(n.flops)];
   }));
-  rows.forEach((row, at) => row.addEventListener("click", () => choose(front[at])));
+  rows.forEach((row, at) => row.addEventListener("click", () => {
+    choose(front[at]);
+    byId("detail").scrollIntoView({ block: "nearest", behavior: "smooth" });
+  }));
+}
+
+/** The ticks of an axis of few whole numbers; otherwise the library chooses them. */
+function wholeTicks(values) {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return high > low && high - low <= 12 ? Array.from({ length: high - low + 1 }, (_, at) => low + at) : undefined;
 }
 
 function drawParallel() {
-  const shown = ["accuracy", "test", "params", "flops", "nodes", "evaluation"];
-  const networks = useful;
-  const dimensions = shown
-    .filter((name) => name !== "test")
-    .map((name) => ({ label: axes[name].label, values: networks.map(axes[name].of) }));
+  const dimensions = ["accuracy", "params", "flops", "nodes", "evaluation"].map((name) => {
+    const values = useful.map(axes[name].of);
+    const tickvals = name === "nodes" || name === "evaluation" ? wholeTicks(values) : undefined;
+    return { label: axes[name].label, tickformat: axes[name].format, values, tickvals };
+  });
+  const colorscale = [[0, colour("low")], [0.5, colour("middle")], [1, colour("high")]];
+  const colorbar = { title: { text: "validation %" } };
   Plotly.react("parallel", [{
     type: "parcoords",
-    line: { color: networks.map((n) => n.accuracy), colorscale: "Viridis", showscale: true, colorbar: { title: { text: "validation %" } } },
+    line: { color: useful.map((n) => n.accuracy), colorscale, showscale: true, colorbar },
     dimensions,
     labelfont: { color: colour("text") },
-    tickfont: { color: colour("text") },
+    tickfont: { color: colour("text"), shadow: [-1, 0, 1].map((at) => `${at}px ${at}px 2px ${colour("card")}`).join(", ") },
     rangefont: { color: colour("faint") },
   }], layout({ margin: { l: 70, r: 30, t: 60, b: 24 } }), plain);
 }
@@ -200,7 +223,7 @@ function drawHypervolume() {
     line: { shape: "hv", color: colour("front"), width: 2 },
     hovertemplate: "after %{x} evaluations: %{y:.4f}<extra></extra>",
   }], layout({
-    xaxis: { title: { text: "evaluations" } },
+    xaxis: { title: { text: "evaluations" }, dtick: run.hypervolume.length <= 12 ? 1 : undefined },
     yaxis: { title: { text: "hypervolume" } },
     margin: { l: 60, r: 16, t: 8, b: 48 },
   }), plain);
@@ -217,10 +240,17 @@ function drawAll() {
 byId("title").textContent = run.title;
 byId("summary").textContent = `${run.networks.length} networks measured, ${front.length} on the Pareto front`
   + (run.failed.length ? `, ${run.failed.length} without a result` : "");
+const limit = `${run.guessing_limit.toFixed(2)} %`;
 const guessing = run.networks.length - useful.length;
 byId("excluded").textContent = guessing
-  ? `${guessing} networks of at most ${run.guessing_limit.toFixed(2)} % are no better than guessing and are not shown.`
+  ? `${guessing} ${guessing === 1 ? "network" : "networks"} of at most ${limit} ${guessing === 1 ? "is" : "are"} no better than guessing and not shown.`
   : "";
+if (learnt.length === 0) {
+  byId("notice").hidden = false;
+  byId("notice").textContent = run.networks.length
+    ? `No network was better than guessing (above ${limit} validation accuracy), so all are shown. Search longer, for example with --budget medium.`
+    : "No network has a result.";
+}
 for (const [id, start] of [["x", "params"], ["y", "accuracy"]]) {
   for (const [name, axis] of Object.entries(axes)) byId(id).append(new Option(axis.label, name, false, name === start));
   byId(id).addEventListener("change", drawScatter);
@@ -229,6 +259,9 @@ byId("log").addEventListener("change", drawScatter);
 if (run.failed.length) {
   byId("failures").hidden = false;
   table("failed", ["genome", "reason"], run.failed.map(([genome, reason]) => [genome, element("td", reason, "text")]));
+}
+if (!chosen) {
+  document.querySelectorAll("[data-needs-networks]").forEach((section) => { section.hidden = true; });
 }
 drawAll();
 if (chosen) {
