@@ -258,7 +258,7 @@ for (const [id, start] of [["x", "params"], ["y", "accuracy"]]) {
 byId("log").addEventListener("change", drawScatter);
 if (run.failed.length) {
   byId("failures").hidden = false;
-  table("failed", ["genome", "reason"], run.failed.map(([genome, reason]) => [genome, element("td", reason, "text")]));
+  table("failed", ["genome", "reason"], run.failed.map(([genome, reason]) => [element("td", genome, "genome"), element("td", reason, "text")]));
 }
 if (!chosen) {
   document.querySelectorAll("[data-needs-networks]").forEach((section) => { section.hidden = true; });
