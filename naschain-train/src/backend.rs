@@ -4,6 +4,8 @@ use crate::cpu::CpuNetwork;
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::engine::Engine;
+#[cfg(feature = "wgpu")]
+use crate::wgpu;
 use crate::{Device, Error, Isa};
 
 /// Device, threads and limits of a training. None of them affects its result.
@@ -53,6 +55,15 @@ pub(crate) fn run<W: Computation>(options: Options, work: W) -> Result<W::Output
         Device::Cpu => run_on_cpu(options, work),
         Device::Cuda(index) => cuda::run(index, work),
         Device::BurnCuda(index) => cuda::run_by_burn(index, work),
+        Device::Wgpu(index) => wgpu::run(index, work),
+    }
+}
+
+pub(crate) fn inexact_operations(device: Device) -> Result<Vec<&'static str>, Error> {
+    match device {
+        Device::Cpu => Ok(Vec::new()),
+        Device::Cuda(index) | Device::BurnCuda(index) => cuda::inexact_operations(index),
+        Device::Wgpu(index) => wgpu::inexact_operations(index),
     }
 }
 
@@ -77,6 +88,7 @@ pub(crate) fn check(device: Device) -> Result<(), Error> {
     match device {
         Device::Cpu => Ok(()),
         Device::Cuda(_) | Device::BurnCuda(_) => cuda::check(device),
+        Device::Wgpu(index) => wgpu::check(index),
     }
 }
 
@@ -93,6 +105,10 @@ mod cuda {
         Err(unavailable(Device::BurnCuda(index)))
     }
 
+    pub(super) fn inexact_operations(index: usize) -> Result<Vec<&'static str>, Error> {
+        Err(unavailable(Device::Cuda(index)))
+    }
+
     pub(super) fn check(device: Device) -> Result<(), Error> {
         Err(unavailable(device))
     }
@@ -105,6 +121,32 @@ mod cuda {
         Error::DeviceUnavailable {
             device,
             reason: format!("this build has no CUDA support; build with --features {feature}"),
+        }
+    }
+}
+
+#[cfg(not(feature = "wgpu"))]
+mod wgpu {
+    use super::Computation;
+    use crate::{Device, Error};
+
+    pub(super) fn run<W: Computation>(index: usize, _: W) -> Result<W::Output, Error> {
+        Err(unavailable(index))
+    }
+
+    pub(super) fn inexact_operations(index: usize) -> Result<Vec<&'static str>, Error> {
+        Err(unavailable(index))
+    }
+
+    pub(super) fn check(index: usize) -> Result<(), Error> {
+        Err(unavailable(index))
+    }
+
+    fn unavailable(index: usize) -> Error {
+        let reason = "this build has no Vulkan or Metal support; build with --features wgpu";
+        Error::DeviceUnavailable {
+            device: Device::Wgpu(index),
+            reason: reason.to_owned(),
         }
     }
 }

@@ -3,32 +3,23 @@
 //! CubeCL's runtime panics if there is no driver, toolkit or memory. This module returns an error
 //! with the reason instead.
 //!
-//! The network here launches the kernels from the plan that the CPU uses, without burn. With the
-//! feature `burn-cuda` the same kernels are operations of burn's tensors, in a graph that is built
-//! in each step, and more of them are launched. What that costs on a GPU has not been measured, so
-//! both exist. burn itself is optional.
+//! [`GpuNetwork`] launches the kernels without burn. With the feature `burn-cuda` the same kernels
+//! are operations of burn's tensors, in a graph that is built in each step, and more of them are
+//! launched. What that costs on a GPU has not been measured, so both exist. burn itself is optional.
 
-mod backward;
-mod buffers;
-mod forward;
-mod network;
-mod tables;
-
-use std::any::Any;
 use std::ffi::c_int;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use cubecl::cuda::{CudaDevice, CudaRuntime};
 use libloading::Library;
 
-use self::network::CudaNetwork;
 #[cfg(feature = "burn-cuda")]
 use crate::Isa;
 use crate::backend::Computation;
 #[cfg(feature = "burn-cuda")]
 use crate::burn::{BurnTraining, CudaAutodiff, ExactDevice};
-use crate::gpu::Gpu;
+use crate::gpu::network::GpuNetwork;
+use crate::gpu::{Gpu, guarded, probe};
 use crate::{Device, Error};
 
 /// File names of NVRTC, the runtime compiler, in the toolkits that CubeCL can load.
@@ -42,12 +33,11 @@ const NVRTC: [&str; 5] = [
 const TOOLKIT: &str = "install NVIDIA's CUDA toolkit, or set CUDA_PATH to its folder and \
                        LD_LIBRARY_PATH to that of its libraries";
 
-type CudaGpu = Gpu<CudaRuntime>;
-
 pub(crate) fn run<W: Computation>(index: usize, work: W) -> Result<W::Output, Error> {
     let device = CudaDevice::new(index);
-    guarded(Device::Cuda(index), index, || {
-        work.run::<CudaNetwork>(&device)
+    check(Device::Cuda(index))?;
+    guarded(Device::Cuda(index), || {
+        work.run::<GpuNetwork<CudaRuntime>>(&device)
     })
 }
 
@@ -58,7 +48,8 @@ pub(crate) fn run_by_burn<W: Computation>(index: usize, work: W) -> Result<W::Ou
         device: CudaDevice::new(index),
         isa: Isa::best(),
     };
-    guarded(Device::BurnCuda(index), index, || {
+    check(Device::BurnCuda(index))?;
+    guarded(Device::BurnCuda(index), || {
         work.run::<BurnTraining<CudaAutodiff>>(&place)
     })
 }
@@ -74,21 +65,19 @@ fn without_burn(device: Device) -> Error {
     unavailable(device, reason.to_owned())
 }
 
-fn guarded<T>(
-    device: Device,
-    index: usize,
-    work: impl FnOnce() -> Result<T, Error>,
-) -> Result<T, Error> {
-    check_index(index).map_err(|reason| unavailable(device, reason))?;
-    // Unwind safe: nothing that `work` captures is used after a panic.
-    let panicked = catch_unwind(AssertUnwindSafe(work));
-    panicked.unwrap_or_else(|panic| Err(unavailable(device, message(&*panic))))
+/// The operations that a GPU does not round correctly.
+pub(crate) fn inexact_operations(index: usize) -> Result<Vec<&'static str>, Error> {
+    check(Device::Cuda(index))?;
+    guarded(Device::Cuda(index), || {
+        let gpu = Gpu::<CudaRuntime>::new(&CudaDevice::new(index));
+        Ok(probe::inexact_operations(&gpu))
+    })
 }
 
 /// Checks driver, device and toolkit.
 pub(crate) fn check(device: Device) -> Result<(), Error> {
     let index = match device {
-        Device::Cpu => return Ok(()),
+        Device::Cpu | Device::Wgpu(_) => return Ok(()),
         Device::Cuda(index) => index,
         #[cfg(feature = "burn-cuda")]
         Device::BurnCuda(index) => index,
@@ -109,13 +98,6 @@ fn check_index(index: usize) -> Result<(), String> {
 
 fn unavailable(device: Device, reason: String) -> Error {
     Error::DeviceUnavailable { device, reason }
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    let text = text.unwrap_or("no reason given");
-    format!("the CUDA runtime failed: {}", text.trim())
 }
 
 /// Asks the driver for the number of devices.

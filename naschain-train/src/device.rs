@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use crate::Error;
 
-/// Where a network is trained: `cpu`, `cuda:N` or `burn-cuda:N`. The bits are the same.
+/// Where a network is trained: `cpu`, `cuda:N`, `burn-cuda:N` or `wgpu:N`. The bits are the same,
+/// except on a GPU that rounds differently; `miner selftest` shows whether one does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Device {
@@ -17,6 +18,10 @@ pub enum Device {
     /// The same GPU through burn: operations of its CUDA backend with its autodiff. Needs the Cargo
     /// feature `burn-cuda`.
     BurnCuda(usize),
+    /// GPU number N of any vendor, counted from 0, by Vulkan or, on macOS, Metal: discrete GPUs
+    /// first, then integrated and virtual ones, then implementations in software. Needs the Cargo
+    /// feature `wgpu`.
+    Wgpu(usize),
 }
 
 impl Device {
@@ -27,6 +32,16 @@ impl Device {
     pub fn check(self) -> Result<(), Error> {
         crate::backend::check(self)
     }
+
+    /// The operations that this device was found not to round as IEEE 754 requires, such as
+    /// `"fused multiply-add"`. Their results, and so the bits of a training, differ from those of
+    /// other devices. Empty for a CPU.
+    ///
+    /// # Errors
+    /// [`Error::DeviceUnavailable`] if the device cannot be used.
+    pub fn inexact_operations(self) -> Result<Vec<&'static str>, Error> {
+        crate::backend::inexact_operations(self)
+    }
 }
 
 impl fmt::Display for Device {
@@ -35,6 +50,7 @@ impl fmt::Display for Device {
             Device::Cpu => f.write_str("cpu"),
             Device::Cuda(index) => write!(f, "cuda:{index}"),
             Device::BurnCuda(index) => write!(f, "burn-cuda:{index}"),
+            Device::Wgpu(index) => write!(f, "wgpu:{index}"),
         }
     }
 }
@@ -51,6 +67,7 @@ impl FromStr for Device {
             ("cpu", _) if name == text => Ok(Device::Cpu),
             ("cuda", Some(index)) => Ok(Device::Cuda(index)),
             ("burn-cuda", Some(index)) => Ok(Device::BurnCuda(index)),
+            ("wgpu", Some(index)) => Ok(Device::Wgpu(index)),
             _ => Err(Error::UnknownDevice {
                 found: text.to_owned(),
             }),
@@ -64,7 +81,7 @@ mod tests {
 
     #[test]
     fn devices_round_trip() {
-        for text in ["cpu", "cuda:0", "cuda:3", "burn-cuda:0"] {
+        for text in ["cpu", "cuda:0", "cuda:3", "burn-cuda:0", "wgpu:1"] {
             assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
         }
         for wrong in [
@@ -76,6 +93,7 @@ mod tests {
             "cpu:0",
             "burn-cuda:",
             "burn",
+            "wgpu:",
         ] {
             assert!(wrong.parse::<Device>().is_err(), "{wrong}");
         }

@@ -19,7 +19,7 @@ mod drop_path;
 mod engine;
 mod error;
 mod evaluation;
-#[cfg(feature = "cuda")]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod gpu;
 mod kernels;
 mod loss;
@@ -34,6 +34,8 @@ mod test_folder;
 mod trace;
 mod training;
 mod weights;
+#[cfg(feature = "wgpu")]
+mod wgpu;
 
 pub use backend::Options;
 pub use batches::Split;

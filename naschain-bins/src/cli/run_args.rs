@@ -159,8 +159,9 @@ pub(crate) struct RunArgs {
 /// Flags of the device and of computation.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct DeviceArgs {
-    /// Device to train on: cpu; cuda:N in a build with --features cuda; or burn-cuda:N, the same
-    /// GPU through burn's backend, with --features burn-cuda
+    /// Device to train on: cpu; cuda:N in a build with --features cuda; burn-cuda:N, the same GPU
+    /// through burn's backend, with --features burn-cuda; or wgpu:N, a GPU of any vendor by Vulkan or
+    /// Metal, with --features wgpu
     #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
     pub device: Device,
     #[command(flatten)]

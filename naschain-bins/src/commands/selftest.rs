@@ -1,22 +1,16 @@
 //! `miner selftest`: checks that trainings on this machine are reproducible and equal to those of
 //! other machines.
 
-use std::ops::ControlFlow;
-
 use anyhow::{Result, ensure};
 use clap::Args;
-use naschain_core::{Architecture, Augmentation, Digest, MacroSpace, Recipe};
-use naschain_train::{ARITHMETIC_VERSION, Dataset, Device, Isa, Options, train};
+use naschain_core::Digest;
+use naschain_train::{ARITHMETIC_VERSION, Dataset, Device, Isa, Options};
 use serde::Serialize;
 
 use crate::cli::program::print;
 use crate::cli::run_args::DeviceArgs;
-use crate::clock;
 use crate::commands::synthetic_trainings::synthetic_trainings;
-
-/// The digest of [`exercises`] on every machine, recorded on an AMD EPYC 9004 (Zen 4). It is the
-/// same with AVX-512, with AVX2 and with neither; the tests of the kernels compare them.
-const RECORDED: &str = "980f31c7253d83e04d53c2af8a69b20a33d8dfc5f62dc65de96bb657aa367e85";
+use crate::miner::exercises::{Exercise, ExerciseResult, RECORDED, digest_of, exercises};
 
 /// Flags of the command.
 #[derive(Args, Clone, Copy, Debug)]
@@ -43,6 +37,8 @@ struct SelftestReport {
     /// The highest grade that was shown.
     grade: Option<&'static str>,
     device: String,
+    /// Operations that the device does not round as the CPU does.
+    inexact_operations: Vec<&'static str>,
     threads: usize,
     /// The digest that every machine must produce.
     recorded: &'static str,
@@ -61,17 +57,6 @@ struct Check {
     what: String,
     /// `None` if there was nothing to compare with.
     holds: Option<bool>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct ExerciseResult {
-    genome: &'static str,
-    params: u64,
-    digest: Digest,
-    #[serde(skip)]
-    images: u64,
-    #[serde(skip)]
-    seconds: f64,
 }
 
 /// Trains fixed genomes on the digits in several ways, prints which digests are equal, and fails if
@@ -150,6 +135,7 @@ impl SelftestReport {
             digest,
             grade: grade(&checks),
             device: options.device.to_string(),
+            inexact_operations: options.device.inexact_operations()?,
             threads: options.threads,
             recorded: RECORDED,
             images_per_second: (images as f64 / seconds).round(),
@@ -166,6 +152,9 @@ impl SelftestReport {
             threads => format!("{threads} threads"),
         };
         let mut text = format!("device   {}, {threads}\n", self.device);
+        for operation in &self.inexact_operations {
+            text += &format!("rounding {operation} is not rounded as IEEE 754 requires\n");
+        }
         for training in &self.trainings {
             text += &format!("         {} {}\n", training.digest, training.genome);
         }
@@ -175,7 +164,7 @@ impl SelftestReport {
             let found = match check.holds {
                 Some(true) => "equal",
                 Some(false) => "NOT EQUAL",
-                None => "not tried, needs --device cuda:N",
+                None => "not tried, needs --device cuda:N or wgpu:N",
             };
             text += &format!("{}       {}: {found}\n", check.grade, check.what);
         }
@@ -226,92 +215,6 @@ fn grade(checks: &[Check]) -> Option<&'static str> {
         .take_while(|check| Some(check.grade) != failed);
     let passed = before.filter(|check| check.holds == Some(true));
     passed.last().map(|check| check.grade)
-}
-
-fn digest_of(trainings: &[ExerciseResult]) -> Digest {
-    let mut hasher = blake3::Hasher::new();
-    for training in trainings {
-        hasher.update(&training.digest.0);
-    }
-    Digest(*hasher.finalize().as_bytes())
-}
-
-/// A network and its recipe.
-struct Exercise {
-    genome: &'static str,
-    architecture: Architecture,
-    recipe: Recipe,
-}
-
-/// Trainings of a few seconds that together cover every kind of layer, every option of the recipe,
-/// a last batch that is not full, and sums that are long enough to be split.
-fn exercises(digits: &Dataset) -> Result<Vec<Exercise>> {
-    let exercise = |genome: &'static str, nodes, init_channels, recipe| -> Result<Exercise> {
-        let space = MacroSpace {
-            phases: genome.split('-').count(),
-            nodes,
-            input: digits.shape,
-            init_channels,
-            classes: digits.classes,
-        };
-        Ok(Exercise {
-            genome,
-            architecture: space.decode(&genome.parse()?)?,
-            recipe,
-        })
-    };
-    let mut base = Recipe::default();
-    base.epochs = 2;
-    base.batch_size = 48;
-    base.train_images = 500;
-    base.validation_images = 397;
-    base.learning_rate = 0.05;
-    base.augmentation = {
-        let mut augmentation = Augmentation::default();
-        augmentation.crop_padding = 1;
-        augmentation.horizontal_flip = true;
-        augmentation.cutout = 2;
-        augmentation
-    };
-    let mut wide = base.clone();
-    wide.batch_size = 64;
-    wide.train_images = 128;
-    let mut options = base.clone();
-    options.seed = 2;
-    options.label_smoothing = 0.1;
-    options.warmup_epochs = 1;
-    options.drop_path = 0.2;
-    options.nesterov = true;
-    Ok(vec![
-        exercise("1101011-1011010", 4, 8, base)?,
-        exercise("1110-1011", 3, 48, wide)?,
-        exercise("1111-1101-1011", 3, 6, options)?,
-    ])
-}
-
-impl Exercise {
-    fn run(&self, digits: &Dataset, options: Options) -> Result<ExerciseResult> {
-        let started = clock::now();
-        let mut images = 0;
-        let mut count = |epoch: &naschain_train::Epoch| {
-            images += epoch.images;
-            ControlFlow::Continue(())
-        };
-        let trained = train(
-            &self.architecture,
-            digits,
-            &self.recipe,
-            options,
-            &mut count,
-        )?;
-        Ok(ExerciseResult {
-            genome: self.genome,
-            params: trained.measurement.params,
-            digest: trained.measurement.digest,
-            images,
-            seconds: started.elapsed().as_secs_f64(),
-        })
-    }
 }
 
 /// Runs all exercises concurrently, each in a thread of its own.

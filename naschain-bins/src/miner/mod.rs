@@ -3,6 +3,7 @@
 pub(crate) mod dataset_cache;
 mod delivery;
 pub(crate) mod exam;
+pub(crate) mod exercises;
 pub(crate) mod outbox;
 pub(crate) mod progress_line;
 pub(crate) mod trainer;
@@ -21,6 +22,7 @@ use naschain_consensus::{MinerId, Row};
 use naschain_core::{Digest, Genome, Measurement};
 use naschain_train::{Dataset, Epoch, Error};
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 
 use crate::client::Joined;
 use crate::client::transport::{Transport, TransportError};
@@ -168,6 +170,8 @@ impl Miner {
         // In this process, the networks within the limit are searched.
         if !self.transport.is_local() {
             self.trainer.check_memory(&spec)?;
+            let (trainer, rules) = (self.trainer.clone(), spec.rules.agreement.rule);
+            spawn_blocking(move || trainer.check_exactness(rules)).await??;
         }
         let dataset = match dataset {
             Some(dataset) => dataset,

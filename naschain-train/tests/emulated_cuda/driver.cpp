@@ -5,6 +5,10 @@
 //
 //     g++ -O2 -shared -fPIC driver.cpp -o libcuda.so.1 && ln -s libcuda.so.1 libnvrtc.so
 //
+// With EMULATED_ROUNDING=unfused, products are rounded before they are added, and with
+// EMULATED_ROUNDING=approximate, divisions and square roots have errors of up to 3 units in the last
+// place, as Vulkan allows both.
+//
 // The functions follow NVIDIA's CUDA Driver API and NVRTC manuals. Compiled kernels are cached in
 // the folder EMULATED_CUDA_CACHE.
 //
@@ -20,6 +24,7 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <regex>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -58,6 +63,12 @@ int nvrtcCompileProgram(Program* program, int count, const char** options) {
     // Like NVIDIA's compiler by default, g++ may contract products and sums outside explicit fma
     // calls. The kernels must contain none.
     string flags = "-O2 -march=native -ffp-contract=fast -std=c++17 -shared -fPIC";
+    const char* rounding = std::getenv("EMULATED_ROUNDING");
+    if (rounding && rounding == string("unfused")) flags += " -DUNFUSED";
+    if (rounding && rounding == string("approximate")) {
+        flags += " -DAPPROXIMATE";
+        text = std::regex_replace(text, std::regex("= (\\S+) / (\\S+);"), "= approximate_quotient($1, $2);");
+    }
     for (int i = 0; i < count; i++) {
         string option = options[i], include = "--include-path=";
         if (option.rfind(include, 0) == 0) flags += " -I" + shell_quoted(option.substr(include.size()));

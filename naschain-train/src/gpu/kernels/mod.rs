@@ -13,4 +13,5 @@ pub(crate) mod gradient;
 pub(crate) mod join;
 pub(crate) mod norm;
 pub(crate) mod pool;
+pub(crate) mod rounding;
 pub(crate) mod update;

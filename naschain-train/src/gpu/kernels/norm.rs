@@ -7,6 +7,8 @@
 
 use cubecl::prelude::*;
 
+use super::rounding::{divide, square_root};
+
 /// Number of parts of the statistics.
 pub(crate) const PARTS: usize = 7;
 
@@ -72,7 +74,7 @@ pub(crate) fn squares(
     let stripe = ABSOLUTE_POS % 4;
     let plane = ABSOLUTE_POS / 4;
     let first = z_at + plane * pixels;
-    let mean = total(sums, plane, planes) / f32::cast_from(pixels);
+    let mean = divide(total(sums, plane, planes), f32::cast_from(pixels));
     let mut sum = 0.0f32;
     for step in 0..(pixels + 3 - stripe) / 4 {
         let rest = z[first + 4 * step + stripe] - mean;
@@ -86,7 +88,7 @@ pub(crate) fn squares(
 pub(crate) fn means(sums: &Array<f32>, out: &mut Array<f32>, planes: usize, pixels: usize) {
     if ABSOLUTE_POS < planes {
         let sum = total(sums, ABSOLUTE_POS, planes);
-        out[ABSOLUTE_POS] = sum / f32::cast_from(pixels);
+        out[ABSOLUTE_POS] = divide(sum, f32::cast_from(pixels));
     }
 }
 
@@ -117,9 +119,9 @@ pub(crate) fn update_statistics(
     let mut mean = 0.0f32;
     for number in 0..norm.images.div_ceil(block) {
         let first = number * block;
-        let mut sum = total(sums, first * norm.channels + channel, planes) / pixels;
+        let mut sum = divide(total(sums, first * norm.channels + channel, planes), pixels);
         for image in first + 1..min(first + block, norm.images) {
-            sum += total(sums, image * norm.channels + channel, planes) / pixels;
+            sum += divide(total(sums, image * norm.channels + channel, planes), pixels);
         }
         if number == 0 {
             mean = sum;
@@ -127,14 +129,14 @@ pub(crate) fn update_statistics(
             mean += sum;
         }
     }
-    mean /= f32::cast_from(norm.images);
+    mean = divide(mean, f32::cast_from(norm.images));
     let mut squared = 0.0f32;
     for number in 0..norm.images.div_ceil(block) {
         let first = number * block;
         let mut sum = 0.0f32;
         for image in first..min(first + block, norm.images) {
             let plane = image * norm.channels + channel;
-            let d = total(sums, plane, planes) / pixels - mean;
+            let d = divide(total(sums, plane, planes), pixels) - mean;
             let here = fma(pixels * d, d, total(squares, plane, planes));
             if image == first {
                 sum = here;
@@ -150,14 +152,14 @@ pub(crate) fn update_statistics(
     }
     let at = norm.first + channel;
     let count = norm.images * norm.pixels;
-    let var = squared / f32::cast_from(count);
-    let inverse = 1.0f32 / (var + 1e-5f32).sqrt();
+    let var = divide(squared, f32::cast_from(count));
+    let inverse = divide(1.0f32, square_root(var + 1e-5f32));
     mean_of[at] = mean;
     inverse_of[norm.part + at] = inverse;
     scale_of[2 * norm.part + at] = weight[norm.weight_at + channel] * inverse;
     let mean_at = 3 * norm.part + at;
     let var_at = 4 * norm.part + at;
-    let unbiased = squared / f32::cast_from(max(count, 2) - 1);
+    let unbiased = divide(squared, f32::cast_from(max(count, 2) - 1));
     if in_place {
         let old = running_mean[mean_at];
         running_mean[mean_at] = fma(0.1f32, mean - old, old);
@@ -187,7 +189,7 @@ pub(crate) fn load_running_statistics(
 ) {
     if ABSOLUTE_POS < channels {
         let at = first + ABSOLUTE_POS;
-        let inverse = 1.0f32 / (running_var[4 * part + at] + 1e-5f32).sqrt();
+        let inverse = divide(1.0f32, square_root(running_var[4 * part + at] + 1e-5f32));
         mean[at] = running_mean[3 * part + at];
         inverse_of[part + at] = inverse;
         scale[2 * part + at] = weight[weight_at + ABSOLUTE_POS] * inverse;
@@ -295,8 +297,8 @@ pub(crate) fn backward_statistics(
     let weight = product * inverse;
     dweight[norm.weight_at + channel] = weight;
     dbias[norm.bias_at + channel] = gradient;
-    a[5 * norm.part + at] = gradient / count;
-    b[6 * norm.part + at] = weight * inverse / count;
+    a[5 * norm.part + at] = divide(gradient, count);
+    b[6 * norm.part + at] = divide(weight * inverse, count);
 }
 
 /// The gradient with respect to `z`: `((g - a) - (z - mean) · b) · scale`.

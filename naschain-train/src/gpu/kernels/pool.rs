@@ -2,6 +2,8 @@
 
 use cubecl::prelude::*;
 
+use super::rounding::divide;
+
 /// 2×2 max pooling. Of equal values the first is the maximum, row by row.
 #[cube(launch_unchecked)]
 pub(crate) fn pool(
@@ -75,7 +77,7 @@ pub(crate) fn average_back(
     pixels: usize,
 ) {
     if ABSOLUTE_POS < numbers {
-        dy[ABSOLUTE_POS] = dmeans[ABSOLUTE_POS / pixels] / f32::cast_from(pixels);
+        dy[ABSOLUTE_POS] = divide(dmeans[ABSOLUTE_POS / pixels], f32::cast_from(pixels));
     }
 }
 

@@ -2,6 +2,8 @@
 
 use cubecl::prelude::*;
 
+use super::rounding::{divide, square_root};
+
 /// The sum of squares of each row of the gradients. A row is one output channel of one parameter;
 /// `rows` holds its offset and length.
 #[cube(launch_unchecked)]
@@ -122,10 +124,10 @@ pub(crate) fn sgd(
     for tensor in 0..step.tensors {
         squares += tensor_sums[tensor];
     }
-    let norm = squares.sqrt();
+    let norm = square_root(squares);
     let mut factor = 1.0f32;
     if norm > step.clip_norm {
-        factor = step.clip_norm / norm;
+        factor = divide(step.clip_norm, norm);
     }
     let old = parameters[ABSOLUTE_POS];
     let decayed = fma(step.weight_decay, old, gradients[ABSOLUTE_POS] * factor);

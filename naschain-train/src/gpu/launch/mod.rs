@@ -27,8 +27,15 @@ const TILE: (usize, usize) = (8, 4);
 /// Weights per thread of a gradient with respect to weights: input and output channels.
 const WEIGHTS: (usize, usize) = (2, 4);
 
+/// Most blocks of a grid in one dimension, with Vulkan and Metal.
+const MAX_BLOCKS: usize = 65535;
+
+/// Blocks for that many threads, and some more if one dimension is not enough: each kernel ends the
+/// threads that it has no work for.
 fn grid(threads: usize) -> CubeCount {
-    CubeCount::Static(threads.div_ceil(THREADS as usize) as u32, 1, 1)
+    let blocks = threads.div_ceil(THREADS as usize);
+    let rows = blocks.div_ceil(MAX_BLOCKS).max(1);
+    CubeCount::Static(blocks.div_ceil(rows) as u32, rows as u32, 1)
 }
 
 fn dim() -> CubeDim {
@@ -203,4 +210,23 @@ pub(crate) fn bias<R: Runtime>(gpu: &Gpu<R>, bias: View, out: View, images: usiz
             bias.at,
         );
     }
+}
+
+/// For each three numbers `a`, `b`, `c`: `a * b + c`, `a / b` and the square root of `a`.
+pub(crate) fn probe<R: Runtime>(gpu: &Gpu<R>, numbers: &[f32]) -> Vec<f32> {
+    let count = numbers.len() / 3;
+    let input = gpu.write(numbers);
+    let out = gpu.allocate(numbers.len());
+    // SAFETY: as above.
+    unsafe {
+        kernels::rounding::probe::launch_unchecked::<R>(
+            &gpu.client,
+            grid(count),
+            dim(),
+            input.all().arg(numbers.len()),
+            out.all().arg(numbers.len()),
+            count,
+        );
+    }
+    gpu.read(&out, numbers.len())
 }

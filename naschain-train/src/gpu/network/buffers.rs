@@ -1,7 +1,8 @@
 //! Buffers of a network for one batch.
 
-use super::CudaGpu;
-use crate::gpu::Buffer;
+use cubecl::prelude::Runtime;
+
+use crate::gpu::{Buffer, Gpu};
 use crate::kernels::chunk;
 use crate::plan::{NetworkPlan, PhasePlan};
 
@@ -58,8 +59,8 @@ pub(super) struct TrainingBuffers {
 
 impl Buffers {
     /// Allocates buffers for up to `capacity` images, those of the backward pass only if `training`.
-    pub(super) fn new(
-        gpu: &CudaGpu,
+    pub(super) fn new<R: Runtime>(
+        gpu: &Gpu<R>,
         plan: &NetworkPlan,
         capacity: usize,
         training: bool,
@@ -91,7 +92,12 @@ impl Buffers {
 }
 
 impl PhaseBuffers {
-    fn new(gpu: &CudaGpu, phase: &PhasePlan, pooled: usize, capacity: usize) -> PhaseBuffers {
+    fn new<R: Runtime>(
+        gpu: &Gpu<R>,
+        phase: &PhasePlan,
+        pooled: usize,
+        capacity: usize,
+    ) -> PhaseBuffers {
         let step = capacity * phase.dims.image();
         let nodes = phase.nodes.len();
         let joins = phase.nodes.iter().map(|node| node.input.conv.is_some());
@@ -112,7 +118,7 @@ impl PhaseBuffers {
 }
 
 impl TrainingBuffers {
-    fn new(gpu: &CudaGpu, plan: &NetworkPlan, capacity: usize) -> TrainingBuffers {
+    fn new<R: Runtime>(gpu: &Gpu<R>, plan: &NetworkPlan, capacity: usize) -> TrainingBuffers {
         let most = |numbers: &dyn Fn(&PhasePlan) -> usize| {
             gpu.allocate(plan.phases.iter().map(numbers).max().unwrap_or(0))
         };

@@ -1,12 +1,14 @@
 //! The forward pass of a batch.
 
+use cubecl::prelude::Runtime;
+
+use super::GpuNetwork;
 use super::buffers::{Buffers, PhaseBuffers};
-use super::network::CudaNetwork;
 use crate::gpu::View;
 use crate::gpu::launch::{Conv1, Conv3, Norm, Sources, StatisticsViews, average, bias, copy, pool};
 use crate::plan::MapDims;
 
-impl CudaNetwork {
+impl<R: Runtime> GpuNetwork<R> {
     /// Computes the logits of the batch, with the batch's statistics if `training`.
     pub(super) fn forward(&self, training: bool) {
         let Some(buffers) = &self.buffers else { return };

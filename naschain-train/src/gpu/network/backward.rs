@@ -1,8 +1,10 @@
 //! The backward pass of a batch: the gradients of all parameters.
 
+use cubecl::prelude::Runtime;
+
+use super::GpuNetwork;
 use super::buffers::{Buffers, TrainingBuffers};
 use super::forward::node_conv;
-use super::network::CudaNetwork;
 use crate::gpu::launch::{average_back, copy, fold_parts, pool_back};
 use crate::kernels::BLOCK;
 use crate::plan::Weight;
@@ -14,7 +16,7 @@ struct StepBuffers<'a> {
     training: &'a TrainingBuffers,
 }
 
-impl CudaNetwork {
+impl<R: Runtime> GpuNetwork<R> {
     /// From the logits' gradient to those with respect to all parameters.
     pub(super) fn backward(&self, dlogits: &[f32]) {
         let Some(buffers) = &self.buffers else { return };

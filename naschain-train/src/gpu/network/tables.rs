@@ -1,8 +1,9 @@
 //! Lookup tables of the kernels: the sources of joins and the rows of parameters.
 
-use super::CudaGpu;
+use cubecl::prelude::Runtime;
+
 use crate::gpu::kernels::join::SOURCE;
-use crate::gpu::{Buffer, View};
+use crate::gpu::{Buffer, Gpu, View};
 use crate::plan::{JoinPlan, NetworkPlan, Role};
 
 pub(super) struct Tables {
@@ -18,7 +19,7 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    pub(super) fn new(gpu: &CudaGpu, plan: &NetworkPlan) -> Tables {
+    pub(super) fn new<R: Runtime>(gpu: &Gpu<R>, plan: &NetworkPlan) -> Tables {
         let mut sources = Vec::new();
         let mut joins = Vec::new();
         for phase in &plan.phases {

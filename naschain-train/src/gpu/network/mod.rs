@@ -1,38 +1,43 @@
-//! The network on a GPU.
+//! The network on a GPU, for any runtime of CubeCL: launches the kernels from the plan that the CPU
+//! uses, without burn.
 
-use cubecl::cuda::CudaDevice;
+mod backward;
+mod buffers;
+mod forward;
+mod tables;
+
+use cubecl::prelude::Runtime;
 use naschain_core::{Architecture, Recipe};
 
-use super::CudaGpu;
-use super::buffers::Buffers;
-use super::tables::Tables;
+use self::buffers::Buffers;
+use self::tables::Tables;
 use crate::Error;
 use crate::engine::{Engine, StepInput};
 use crate::evaluation::BATCH;
-use crate::gpu::Buffer;
 use crate::gpu::kernels::norm::PARTS;
 use crate::gpu::launch::{Sgd, Update};
+use crate::gpu::{Buffer, Gpu};
 use crate::loss::{CrossEntropy, Loss};
 use crate::plan::planner::Planner;
 use crate::plan::{BatchNorm, NetworkPlan, Role, Weight};
 use crate::weights::{TensorSource, Weights};
 
 /// A network and its state between two training steps.
-pub(crate) struct CudaNetwork {
-    pub(super) gpu: CudaGpu,
+pub(crate) struct GpuNetwork<R: Runtime> {
+    gpu: Gpu<R>,
     /// With one lane, so that maps are `[image][channel][pixel]`.
-    pub(super) plan: NetworkPlan,
-    pub(super) norms: Vec<NormLayout>,
+    plan: NetworkPlan,
+    norms: Vec<NormLayout>,
     /// Elements per image.
-    pub(super) image: usize,
+    image: usize,
     /// Channels of all batch norms.
-    pub(super) channels: usize,
-    pub(super) parameters: Buffer,
-    pub(super) velocities: Buffer,
-    pub(super) gradients: Buffer,
-    pub(super) statistics: Buffer,
-    pub(super) tables: Tables,
-    pub(super) buffers: Option<Buffers>,
+    channels: usize,
+    parameters: Buffer,
+    velocities: Buffer,
+    gradients: Buffer,
+    statistics: Buffer,
+    tables: Tables,
+    buffers: Option<Buffers>,
     cross_entropy: CrossEntropy,
     /// Whether [`Engine::start_training`] was called, so the backward pass needs buffers.
     training: bool,
@@ -40,27 +45,27 @@ pub(crate) struct CudaNetwork {
 
 /// The position of a batch norm's parameters and statistics.
 pub(super) struct NormLayout {
-    pub(super) channels: usize,
+    channels: usize,
     /// Index of its first channel among those of all batch norms.
-    pub(super) first: usize,
-    pub(super) weight_at: usize,
-    pub(super) bias_at: usize,
+    first: usize,
+    weight_at: usize,
+    bias_at: usize,
 }
 
-impl Engine for CudaNetwork {
-    type Target = CudaDevice;
+impl<R: Runtime> Engine for GpuNetwork<R> {
+    type Target = R::Device;
 
     fn build(
         architecture: &Architecture,
         mut source: TensorSource,
-        device: &CudaDevice,
-    ) -> Result<CudaNetwork, Error> {
+        device: &R::Device,
+    ) -> Result<GpuNetwork<R>, Error> {
         let mut planner = Planner::new(&mut source, &|_| 1);
         let plan = planner.plan(architecture)?;
         let (parameters, norms) = (planner.parameters, planner.norms);
         source.finish()?;
-        let gpu = CudaGpu::new(device);
-        Ok(CudaNetwork {
+        let gpu = Gpu::new(device);
+        Ok(GpuNetwork {
             image: architecture.input.len(),
             channels: norms.iter().map(|norm| norm.dims.channels).sum(),
             norms: norm_layouts(&norms),
@@ -153,7 +158,7 @@ impl Engine for CudaNetwork {
     }
 }
 
-impl CudaNetwork {
+impl<R: Runtime> GpuNetwork<R> {
     /// Copies the images of one pass to the device, and enlarges the buffers if needed.
     fn load(&mut self, pixels: &[f32], factors: &[Vec<f32>]) {
         let images = pixels.len() / self.image;
