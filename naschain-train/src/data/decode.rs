@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use super::foreign::looks_like;
 use image::codecs::bmp::BmpDecoder;
 use image::codecs::gif::GifDecoder;
 use image::codecs::png::PngDecoder;
@@ -47,9 +48,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
         let decoder = BmpDecoder::new(Cursor::new(bytes));
         decode_bounded(bytes, "BMP", decoder)
     } else {
-        let first = &bytes[..bytes.len().min(8)];
         Err(format!(
-            "it is not PNG, JPEG, WebP, GIF or BMP: it starts with {first:02x?}"
+            "it is not a PNG, JPEG, WebP, GIF or BMP{}",
+            looks_like(bytes)
         ))
     }
 }

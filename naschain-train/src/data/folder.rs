@@ -337,7 +337,10 @@ mod tests {
         assert!(error.contains("4 of 20 pictures cannot be read"), "{error}");
         let named: Vec<&str> = error.lines().skip(1).collect();
         assert_eq!(named.len(), 4, "{error}");
-        assert!(named[0].contains("apple/03.png: it is not PNG"), "{error}");
+        assert!(
+            named[0].contains("apple/03.png: it is not a PNG"),
+            "{error}"
+        );
         assert!(
             named[3].contains("pear/new.png: it has a picture's"),
             "{error}"

@@ -6,6 +6,7 @@ mod decode;
 mod digits;
 mod files;
 mod folder;
+mod foreign;
 mod idx;
 mod images;
 mod moments;
@@ -25,7 +26,7 @@ use crate::Error;
 pub use images::Images;
 pub use moments::Moments;
 pub use name::{DataName, Emnist};
-pub use pictures::BadPicture;
+pub use pictures::{BadPicture, pictures_in};
 
 /// Reads a PNG, JPEG, WebP, GIF (its first frame) or BMP file as an image of `shape`: channels ×
 /// height × width pixels, plane by plane, from 0 to 255.

@@ -176,7 +176,7 @@ mod tests {
         }
         let error = decode(b"II*\0").unwrap_err();
         assert!(
-            error.contains("it is not PNG, JPEG, WebP, GIF or BMP"),
+            error.contains("it is not a PNG, JPEG, WebP, GIF or BMP: it looks like a TIFF"),
             "{error}"
         );
     }

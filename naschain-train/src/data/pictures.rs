@@ -202,6 +202,33 @@ pub(super) fn has_pictures(dir: &Path) -> bool {
     names.iter().any(|name| is_picture(name))
 }
 
+/// The picture files (`.png`, `.jpg`, `.jpeg`, `.webp`, `.gif`, `.bmp`) in a folder and the folders in
+/// it, sorted by path. Hidden files and folders, and links to folders, are left out.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Malformed`] when there are none, or a file name is not UTF-8.
+pub fn pictures_in(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    let mut folders = vec![dir.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for name in entries(&folder)? {
+            let path = folder.join(&name);
+            let kind = path.symlink_metadata();
+            let kind = kind.map_err(|source| files::io(&path, source))?;
+            if kind.is_dir() {
+                folders.push(path);
+            } else if is_picture(&name) && path.is_file() {
+                found.push(path);
+            }
+        }
+    }
+    if found.is_empty() {
+        return Err(files::malformed(dir, no_pictures()));
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
 /// What is wrong with a folder without pictures.
 pub(super) fn no_pictures() -> String {
     format!("it contains no .{} files", EXTENSIONS.join(", ."))

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files::file_or_gzip;
+use super::files::{file_or_gzip, malformed};
 use super::{DataName, folder};
 use crate::Error;
 
@@ -75,6 +75,9 @@ impl FileLookup {
 /// The folder that contains a data set's files, or the file of a NumPy archive.
 pub(super) fn find(name: &DataName, data_dir: Option<&Path>) -> Result<PathBuf, Error> {
     let lookup = FileLookup::new(name);
+    if let Some(dir) = data_dir.filter(|dir| !dir.exists()) {
+        return Err(malformed(dir, "there is no such folder or file"));
+    }
     let searched = lookup.places(data_dir);
     let there = |dir: &PathBuf| match name {
         DataName::Folder(_) => folder::has_layout(dir).then(|| dir.clone()),
@@ -125,6 +128,11 @@ mod tests {
         assert_eq!(found("a.npz", &unpacked).unwrap(), archive);
         assert_eq!(found("a.npz", &archive).unwrap(), archive);
         assert!(found("b.npz", &archive).is_err());
+        let error = found("mnist", &root.join("none")).unwrap_err().to_string();
+        assert!(
+            error.ends_with("none: there is no such folder or file"),
+            "{error}"
+        );
         std::fs::remove_dir_all(root).unwrap();
     }
 }
