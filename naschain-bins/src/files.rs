@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 /// Writes a file atomically: a reader, or a restart after a crash or a power failure, finds the old
 /// content or the new one, never a part.
@@ -15,9 +15,36 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         file.write_all(bytes)?;
         file.sync_all()
     });
-    written.with_context(|| format!("cannot write {}", partial.display()))?;
-    std::fs::rename(&partial, path).with_context(|| format!("cannot write {}", path.display()))?;
+    let renamed = written.and_then(|()| std::fs::rename(&partial, path));
+    if let Err(error) = renamed {
+        let _ = std::fs::remove_file(&partial);
+        return Err(unwritable(path, error));
+    }
     sync_folder(path)
+}
+
+/// Fails as [`write_whole`] would, for a file that is written only after long work.
+pub(crate) fn check_writable(path: &Path) -> Result<()> {
+    let partial = path.with_extension("partial");
+    let created = File::create(&partial).and_then(|_| std::fs::remove_file(&partial));
+    created.map_err(|error| unwritable(path, error))
+}
+
+/// The error of a file that cannot be written: it names the file and the reason, not the temporary
+/// file beside it.
+fn unwritable(path: &Path, error: std::io::Error) -> anyhow::Error {
+    let folder = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let shown = path.display();
+    match folder {
+        Some(dir) if !dir.exists() => anyhow!(
+            "cannot write {shown}: the folder {} does not exist",
+            dir.display()
+        ),
+        Some(dir) if !dir.is_dir() => {
+            anyhow!("cannot write {shown}: {} is not a folder", dir.display())
+        }
+        _ => anyhow::Error::new(error).context(format!("cannot write {shown}")),
+    }
 }
 
 /// Appends to a file, which is created if it is missing: all of these bytes or none.
@@ -75,4 +102,37 @@ pub(crate) fn create_folder(dir: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_folder::test_folder;
+
+    #[test]
+    fn errors_name_the_file_that_was_asked_for() {
+        let dir = test_folder("files");
+        let file = dir.join("file");
+        write_whole(&file, b"x").unwrap();
+        check_writable(&file).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"x");
+        let below = |name: &str| dir.join(name).join("a.onnx");
+        for (path, reason) in [
+            (below("none"), "none does not exist"),
+            (below("file"), "file is not a folder"),
+        ] {
+            for error in [
+                write_whole(&path, b"").unwrap_err(),
+                check_writable(&path).unwrap_err(),
+            ] {
+                let error = error.to_string();
+                let start = format!("cannot write {}", path.display());
+                assert!(error.starts_with(&start), "{error}");
+                assert!(error.contains(reason), "{error}");
+                assert!(!error.contains("partial"), "{error}");
+            }
+        }
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
 }

@@ -346,9 +346,12 @@ fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let partial = path.with_extension("partial");
     let written = std::fs::write(&partial, bytes);
     let renamed = written.and_then(|()| std::fs::rename(&partial, path));
-    renamed.map_err(|source| Error::Io {
-        path: path.to_owned(),
-        source,
+    renamed.map_err(|source| {
+        let _ = std::fs::remove_file(&partial);
+        Error::Io {
+            path: path.to_owned(),
+            source,
+        }
     })
 }
 

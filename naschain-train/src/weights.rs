@@ -168,6 +168,9 @@ pub(crate) fn write_safetensors(
     let metadata = metadata.map(|(key, text)| [(key.to_owned(), text)].into());
     let partial = path.with_extension("partial");
     let written = safetensors::serialize_to_file(views, metadata, &partial);
+    if written.is_err() {
+        let _ = std::fs::remove_file(&partial);
+    }
     written.map_err(|error| match error {
         SafeTensorError::IoError(source) => io(source),
         other => Error::Weights {

@@ -212,7 +212,7 @@ fn write(file: &Path, content: &impl Serialize) -> Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let opened = options.open(&partial);
-    opened.with_context(|| format!("cannot write {}", partial.display()))?;
+    opened.with_context(|| format!("cannot write {}", file.display()))?;
     write_whole(file, &serde_json::to_vec_pretty(content)?)
 }
 
