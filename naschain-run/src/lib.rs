@@ -43,5 +43,5 @@ pub use scoring::{
 };
 pub use secret::{RunSecret, seeded_recipe};
 pub use signed_requests::{SignedRequests, Use};
-pub use spec::{DataSpec, RunSpec, objectives};
+pub use spec::{DataSpec, Difference, RunSpec, objectives};
 pub use state::RunState;

@@ -86,6 +86,17 @@ impl DataSpec {
     }
 }
 
+/// A value in which two specifications differ.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// Its place in `run.json`, such as `search.population`.
+    pub name: String,
+    /// The value of the run.
+    pub current: serde_json::Value,
+    /// The value of the other specification.
+    pub requested: serde_json::Value,
+}
+
 /// The objectives of every run, in this order.
 pub fn objectives() -> Vec<Objective> {
     vec![
@@ -184,10 +195,9 @@ impl RunSpec {
         RequestRules::new(self.digest(), self.request_version >= 2)
     }
 
-    /// The values in which `other` differs from this specification, as `name is old, not new`;
-    /// empty where they are equal. A setting that is newer than this run is not compared: the run
-    /// goes on without it.
-    pub fn differences(&self, other: &RunSpec) -> Vec<String> {
+    /// The values in which `other` differs from this specification; empty where they are equal. A
+    /// setting that is newer than this run is not compared: the run goes on without it.
+    pub fn differences(&self, other: &RunSpec) -> Vec<Difference> {
         let json = |spec: &RunSpec| serde_json::to_value(spec).expect("a specification is data");
         let mut found = Vec::new();
         compare("", &json(self), &json(other), &mut found);
@@ -208,7 +218,7 @@ fn compare(
     name: &str,
     current: &serde_json::Value,
     requested: &serde_json::Value,
-    found: &mut Vec<String>,
+    found: &mut Vec<Difference>,
 ) {
     match (current.as_object(), requested.as_object()) {
         (Some(current), Some(requested)) => {
@@ -232,7 +242,11 @@ fn compare(
                 );
             }
         }
-        _ if current != requested => found.push(format!("{name} is {current}, not {requested}")),
+        _ if current != requested => found.push(Difference {
+            name: name.to_owned(),
+            current: current.clone(),
+            requested: requested.clone(),
+        }),
         _ => {}
     }
 }

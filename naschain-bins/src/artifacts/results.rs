@@ -9,7 +9,7 @@ use naschain_run::{EndedJob, FrontMember, RunSpec};
 
 use crate::artifacts::front_model::{FrontModel, read_front};
 use crate::artifacts::history::existing_history;
-use crate::journal::run_folder::read_spec;
+use crate::journal::run_folder::read_run;
 
 /// Specification, ended jobs, front and models of a run.
 pub(crate) struct Results {
@@ -28,7 +28,7 @@ pub(crate) struct Results {
 impl Results {
     /// Reads the files of a run.
     pub(crate) fn read(dir: &Path) -> Result<Results> {
-        let spec = read_spec(&dir.join("run.json"))?;
+        let spec = read_run(dir)?;
         let ended = existing_history(dir)?;
         Ok(Results {
             dir: dir.to_owned(),

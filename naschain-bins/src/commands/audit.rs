@@ -13,7 +13,7 @@ use crate::cli::caller_args::CallerArgs;
 use crate::cli::program::print;
 use crate::client::Client;
 use crate::journal::SNAPSHOT_FORMAT;
-use crate::journal::run_folder::read_spec;
+use crate::journal::run_folder::read_run;
 use crate::journal::store::{JournalPlace, PlaceParser, Snapshot, Store};
 use naschain_run::{Auditor, EndedJob, Entry, FrontEntry, Signers, Unsigned};
 
@@ -104,7 +104,7 @@ pub(crate) async fn audit(args: &AuditArgs) -> Result<AuditReport> {
         (client.run().await?, Source::Remote(client))
     } else {
         let dir = PathBuf::from(&args.target);
-        let spec = read_spec(&dir.join("run.json"))?;
+        let spec = read_run(&dir)?;
         let place = args
             .store
             .clone()

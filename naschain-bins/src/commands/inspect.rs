@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::artifacts::grouped::grouped;
 use crate::artifacts::models::parse_genome;
-use crate::journal::run_folder::read_spec;
+use crate::journal::run_folder::read_run;
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -52,7 +52,7 @@ struct InspectReport<'a> {
 /// Returns what the command prints.
 pub fn inspect(args: &InspectArgs) -> Result<String> {
     let space = match &args.run {
-        Some(dir) => read_spec(&dir.join("run.json"))?.space,
+        Some(dir) => read_run(dir)?.space,
         None => MacroSpace {
             phases: args.phases,
             nodes: args.nodes,

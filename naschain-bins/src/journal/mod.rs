@@ -1,6 +1,7 @@
 //! The journal of a run: hash-chained entries, written in groups, and snapshots.
 
 pub(crate) mod folder_lock;
+mod options;
 pub(crate) mod run_folder;
 pub(crate) mod secret;
 pub(crate) mod store;

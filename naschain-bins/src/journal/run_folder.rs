@@ -1,13 +1,17 @@
 //! A run's folder and its `run.json`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use naschain_run::RunSpec;
 use naschain_train::Dataset;
 
 use crate::files::{create_folder, write_whole};
+use crate::journal::options::by_option;
+
+/// File of a run's specification.
+const RUN_FILE: &str = "run.json";
 
 /// The versions that this build writes into `run.json`. A miner compares them with its own, because
 /// another version may compute other digests.
@@ -42,9 +46,51 @@ pub fn read_spec(path: &Path) -> Result<RunSpec> {
     Ok(spec)
 }
 
+/// Reads the specification of the run in a folder that a command was given.
+///
+/// # Errors
+/// Says what is right if it is another folder, or a file.
+pub(crate) fn read_run(dir: &Path) -> Result<RunSpec> {
+    let file = dir.join(RUN_FILE);
+    if file.is_file() {
+        return read_spec(&file);
+    }
+    let shown = dir.display();
+    let found = if dir.is_dir() {
+        "is not the folder of a run: it has no run.json"
+    } else if dir.exists() {
+        "is a file, not the folder of a run"
+    } else {
+        "does not exist; name the folder of a run"
+    };
+    // The models of a run are in its folder, and runs are in a folder `runs`.
+    let above = dir.ancestors().skip(1);
+    let mut above = above.filter(|folder| folder.join(RUN_FILE).is_file());
+    let hint = match above.next() {
+        Some(run) => format!("; its run is {}", run.display()),
+        None => match runs_in(dir).or_else(|| runs_in(Path::new("runs"))) {
+            Some(run) => format!(
+                "; a run is {}, and `genomaster runs` lists all",
+                run.display()
+            ),
+            None => ", such as runs/digits-seed1, which `genomaster search` creates".to_owned(),
+        },
+    };
+    bail!("{shown} {found}{hint}")
+}
+
+/// The first run in a folder of runs.
+fn runs_in(dir: &Path) -> Option<PathBuf> {
+    let folders = std::fs::read_dir(dir).ok()?;
+    let folders = folders.filter_map(|entry| Some(entry.ok()?.path()));
+    folders
+        .filter(|folder| folder.join(RUN_FILE).is_file())
+        .min()
+}
+
 /// Like [`create_or_check`], but the stored run may have fewer generations; the caller then extends it.
 pub(crate) fn create_or_extend(mut spec: RunSpec, dir: &Path) -> Result<RunSpec> {
-    let path = dir.join("run.json");
+    let path = dir.join(RUN_FILE);
     if path.exists() {
         let stored = read_spec(&path)?.search.generations;
         spec.search.generations = spec.search.generations.min(stored);
@@ -55,18 +101,17 @@ pub(crate) fn create_or_extend(mut spec: RunSpec, dir: &Path) -> Result<RunSpec>
 /// Creates the run's folder, or checks that an existing one belongs to the same run. Returns the
 /// run's specification, which in a folder of an earlier version lacks newer settings.
 pub fn create_or_check(spec: RunSpec, dir: &Path) -> Result<RunSpec> {
-    let path = dir.join("run.json");
+    let path = dir.join(RUN_FILE);
     if path.exists() {
         // The journal can only be replayed under the settings with which it was written.
         let stored = read_spec(&path)?;
         let differences = stored.differences(&spec);
-        if !differences.is_empty() {
-            bail!(
-                "{} holds a run with other settings: {}; give the same settings to resume it, or another folder with --out",
-                dir.display(),
-                differences.join(", ")
-            );
-        }
+        ensure!(
+            differences.is_empty(),
+            "the run in {} was begun with other settings:\n{}give the same settings to resume it, or another folder with --run",
+            dir.display(),
+            by_option(&differences)
+        );
         return Ok(stored);
     }
     create_folder(dir)?;

@@ -140,7 +140,7 @@ fn a_finished_search_is_extended() {
         &grown,
         &["--generations=1", "--replication=1", "--mode=surrogate"],
     ));
-    assert!(fewer.contains("search.generations is 2, not 1"), "{fewer}");
+    assert!(fewer.contains("--generations: 2 then, 1 now"), "{fewer}");
     std::fs::remove_dir_all(dir).unwrap();
 }
 
@@ -205,7 +205,7 @@ fn wrong_input_is_named_with_exit_code_2() {
 
     succeeded(search(&dir.join("run"), &[]).output().unwrap());
     let error = refused(&mut search(&dir.join("run"), &["--epochs=3"]));
-    assert!(error.contains("recipe.epochs is 2, not 3"), "{error}");
+    assert!(error.contains("--epochs: 2 then, 3 now"), "{error}");
     let mut miner = crate::programs::miner();
     assert!(refused(miner.arg("--genomaster=nowhere")).contains("not the address"));
     let mut validator = crate::programs::validator();
