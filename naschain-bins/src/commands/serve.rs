@@ -53,9 +53,7 @@ pub struct ServeArgs {
 /// can fetch its jobs.
 pub async fn serve(mut args: ServeArgs) -> Result<()> {
     // Before anything else, so that a busy port leaves no folder behind.
-    let listener = tokio::net::TcpListener::bind(&args.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener = listen::bind(&args.listen).await?;
     let opened = args.access.open()?;
     if args.access.legacy {
         // The reference network's miners have no digests, which the default rule compares.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use axum::extract::ConnectInfo;
 use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -45,6 +45,34 @@ pub struct Listening {
     pub max_connections: usize,
     /// Whether a reverse proxy makes all connections, so that one address may have all of them.
     pub behind_proxy: bool,
+}
+
+/// Listens on `HOST:PORT`.
+///
+/// # Errors
+/// Says what is right where the host or the port is missing. A missing host is not taken for all
+/// interfaces: that opens a run to the network, so it has to be written.
+pub(crate) async fn bind(address: &str) -> Result<TcpListener> {
+    check_address(address)?;
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("cannot listen on {address}"))
+}
+
+fn check_address(address: &str) -> Result<()> {
+    let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+    let is_port = |text: &str| text.parse::<u16>().is_ok();
+    let bare = if is_port(address) { address } else { port };
+    ensure!(
+        !host.is_empty() && !is_port(address) || !is_port(bare),
+        "--listen {address} has no host; use 127.0.0.1:{bare} for programs on this machine, or 0.0.0.0:{bare} for all networks of it"
+    );
+    // An IPv6 address without brackets has colons but no port.
+    let has_host = !host.is_empty() && (!host.contains(':') || host.ends_with(']'));
+    ensure!(
+        has_host && is_port(port),
+        "--listen is {address:?}; it must be HOST:PORT with a port of 0 to 65535, such as 127.0.0.1:5000 or [::1]:5000"
+    );
+    Ok(())
 }
 
 /// Serves until `stop`, then gives requests in progress a few seconds to finish.
@@ -137,5 +165,30 @@ async fn connection(
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     if let Err(error) = watcher.watch(served).await {
         tracing::debug!("{peer}: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_address;
+
+    #[test]
+    fn an_address_without_host_or_port_is_refused_with_a_right_one() {
+        for right in ["127.0.0.1:0", "localhost:5000", "[::1]:5000", "[::]:1"] {
+            check_address(right).unwrap();
+        }
+        for (wrong, problem) in [
+            (":5099", "0.0.0.0:5099 for all networks"),
+            ("5099", "use 127.0.0.1:5099 for programs"),
+            ("localhost", "it must be HOST:PORT"),
+            ("localhost:", "it must be HOST:PORT"),
+            ("localhost:70000", "a port of 0 to 65535"),
+            (":70000", "a port of 0 to 65535"),
+            ("::1:5000", "[::1]:5000"),
+            ("", "it must be HOST:PORT"),
+        ] {
+            let error = check_address(wrong).unwrap_err().to_string();
+            assert!(error.contains(problem), "{wrong}: {error}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use naschain_run::SignedHead;
 use serde::{Deserialize, Serialize};
 
 use crate::printable::printable;
-use crate::server::listen::{Listening, serve};
+use crate::server::listen::{Listening, bind, serve};
 use crate::validator::observed_run::MAX_HEADS;
 
 /// Maximum number of simultaneous connections of peers.
@@ -44,8 +44,7 @@ impl ShownHeads {
 
     /// Answers peers at this address until the program ends.
     pub(crate) async fn listen(&self, address: &str) -> Result<()> {
-        let listener = tokio::net::TcpListener::bind(address).await;
-        let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
+        let listener = bind(address).await?;
         let url = format!("http://{}", listener.local_addr()?);
         tracing::info!("signed heads for other validators at {url}{PATH}");
         let router = Router::new()
