@@ -32,6 +32,22 @@ impl Choice {
         Choice::ALL.into_iter().find(|choice| choice.name() == name)
     }
 
+    /// The choice whose name a text probably was meant to be: one that begins with it, or differs by
+    /// at most two letters.
+    pub(crate) fn similar(text: &str) -> Option<Choice> {
+        let text = text.to_lowercase();
+        let distance = |choice: &Choice| match choice.name().starts_with(&text) {
+            true if text.len() > 2 => 0,
+            _ => strsim::damerau_levenshtein(&text, choice.name()),
+        };
+        // A long text is no misspelt name, and would take long to compare.
+        let all = Choice::ALL
+            .into_iter()
+            .filter(|_| (2..=16).contains(&text.len()));
+        let nearest = all.min_by_key(distance);
+        nearest.filter(|choice| distance(choice) <= 2.min(choice.name().len() / 2 - 1))
+    }
+
     /// The network of `front` that it picks; `None` if the front is empty.
     ///
     /// Test accuracies do not take part: a network that was chosen by them would look better than

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use clap::Args;
 use naschain_core::Shape;
 use naschain_train::{DataName, Dataset};
 
 use crate::cli::data_folder::names_in;
+use crate::cli::shell::Suggesting;
 use crate::dataset::{KEEP_MIB, in_memory, load};
 use crate::printable::printable;
 
@@ -19,7 +20,7 @@ pub struct DataArgs {
     /// archive (.npz), a folder of the files of a known data set, or the name of one: digits, mnist,
     /// fashion-mnist, emnist-SPLIT, cifar10, cifar100; `miner data list` lists all names [default:
     /// digits]
-    #[arg(long, value_name = "PATH|NAME")]
+    #[arg(long, value_name = "PATH|NAME", value_parser = data_parser(), hide_possible_values = true)]
     pub data: Option<DataChoice>,
     /// Folder of the data set's files; without --data, the data set is detected from its files
     /// [default: $NASCHAIN_DATA/NAME, $NASCHAIN_DATA, data/NAME, /usr/share/datasets/NAME]
@@ -90,9 +91,36 @@ impl FromStr for DataChoice {
             (Err(_), ..) if path.is_file() => bail!(
                 "{text} is a file, but not a NumPy archive (.npz); give the folder of the pictures"
             ),
+            (Err(_), ..) if is_path(text) => Err(missing(text)),
             (Err(error), ..) => Err(error.into()),
         }
     }
+}
+
+/// Whether a text is a path rather than the name of a data set.
+fn is_path(text: &str) -> bool {
+    text.starts_with(['.', '~']) || text.contains(std::path::is_separator)
+}
+
+/// The error of a folder that does not exist.
+fn missing(text: &str) -> anyhow::Error {
+    if text.starts_with("~") {
+        // Shells replace a ~ only at the beginning of a word.
+        return anyhow!(
+            "there is no folder {text}: the shell does not replace ~ after =; write --data {text}, or $HOME"
+        );
+    }
+    let existing = Path::new(text).ancestors().skip(1).find(|dir| dir.is_dir());
+    let existing = existing.filter(|dir| dir.file_name().is_some());
+    let hint = existing.map_or_else(String::new, |dir| {
+        format!("; of this path {} exists", dir.display())
+    });
+    anyhow!("there is no folder {text}{hint}")
+}
+
+/// Parses `--data`, and lets shells complete the names of data sets.
+fn data_parser() -> Suggesting<DataChoice> {
+    Suggesting::new(DataName::all().iter().map(DataName::to_string))
 }
 
 pub(crate) fn image_shape(text: &str) -> Result<Shape, String> {
@@ -192,7 +220,19 @@ mod tests {
         assert_eq!(choice.dir.as_deref(), Some(Path::new("some/where")));
         let choice: DataChoice = "flowers.npz".parse().unwrap();
         assert_eq!(choice.dir, None);
-        assert!("some/where".parse::<DataChoice>().is_err());
+        for (wrong, problem) in [
+            ("some/where", "there is no folder some/where"),
+            (".hidden", "there is no folder .hidden"),
+            (
+                "src/none",
+                "there is no folder src/none; of this path src exists",
+            ),
+            ("~/pictures", "or $HOME"),
+            ("pictures", "unknown data set \"pictures\""),
+        ] {
+            let error = wrong.parse::<DataChoice>().unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
         let error = "Cargo.toml".parse::<DataChoice>().unwrap_err().to_string();
         assert!(error.contains("not a NumPy archive"), "{error}");
     }

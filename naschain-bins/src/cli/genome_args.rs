@@ -1,36 +1,73 @@
 //! The flags that choose a network of a run.
 
 use std::path::Path;
+use std::str::FromStr;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, bail, ensure};
 use clap::Args;
 use naschain_run::FrontMember;
 
 use crate::artifacts::choice::Choice;
 use crate::artifacts::results::Results;
+use crate::cli::shell::Suggesting;
 
 /// Which network of a run to use.
 #[derive(Args, Debug)]
 pub(crate) struct GenomeArgs {
     /// Network: best (highest validation accuracy), knee (where more parameters gain little),
     /// smallest, or the bits of a genome that the run evaluated, where - may separate phases
-    #[arg(long, value_name = "best|knee|smallest|BITS", default_value = "best")]
-    pub(crate) genome: String,
+    #[arg(long, value_name = "best|knee|smallest|BITS", default_value = "best", value_parser = genome_parser(), hide_possible_values = true)]
+    pub(crate) genome: GenomeChoice,
     /// Choose among networks of at most this many parameters
     #[arg(long, value_name = "N")]
     pub(crate) max_params: Option<u64>,
 }
 
+/// A network by name or by its genome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum GenomeChoice {
+    Named(Choice),
+    /// The text of a genome; whether it is one depends on the run.
+    Bits(String),
+}
+
+impl FromStr for GenomeChoice {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<GenomeChoice> {
+        if let Some(choice) = Choice::named(&text.to_ascii_lowercase()) {
+            return Ok(GenomeChoice::Named(choice));
+        }
+        let is_bits = text.chars().all(|c| matches!(c, '0' | '1' | '-'));
+        if is_bits && !text.is_empty() {
+            return Ok(GenomeChoice::Bits(text.to_owned()));
+        }
+        let hint = Choice::similar(text);
+        let hint = hint.map(|choice| format!("did you mean {}? ", choice.name()));
+        bail!(
+            "{}use best, knee, smallest, or the bits of a genome, such as 1101010-1001001",
+            hint.unwrap_or_default()
+        )
+    }
+}
+
+/// Parses `--genome`, and lets shells complete the names.
+fn genome_parser() -> Suggesting<GenomeChoice> {
+    Suggesting::new(Choice::ALL.map(|choice| choice.name().to_owned()))
+}
+
 impl GenomeArgs {
     /// The bits of the genome that the flags choose in the run in `dir`.
     pub(crate) fn choose(&self, dir: &Path) -> Result<String> {
-        let Some(choice) = Choice::named(&self.genome) else {
-            ensure!(
-                self.max_params.is_none(),
-                "--max-params chooses among networks, but --genome {} names one; use best, knee or smallest",
-                self.genome
-            );
-            return Ok(self.genome.clone());
+        let choice = match &self.genome {
+            GenomeChoice::Named(choice) => *choice,
+            GenomeChoice::Bits(bits) => {
+                ensure!(
+                    self.max_params.is_none(),
+                    "--max-params chooses among networks, but --genome {bits} names one; use best, knee or smallest"
+                );
+                return Ok(bits.clone());
+            }
         };
         let results = Results::read(dir)?;
         let front = results.useful_front();
@@ -50,5 +87,32 @@ impl GenomeArgs {
             ),
         })?;
         Ok(chosen.genome.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_name_gets_a_hint() {
+        let error = |text: &str| text.parse::<GenomeChoice>().unwrap_err().to_string();
+        for (wrong, right) in [
+            ("nee", "knee"),
+            ("Bests", "best"),
+            ("smalest", "smallest"),
+            ("small", "smallest"),
+        ] {
+            let error = error(wrong);
+            let hint = format!("did you mean {right}? use best, knee, smallest, or");
+            assert!(error.starts_with(&hint), "{wrong}: {error}");
+        }
+        for wrong in ["", "102", "network", "fronts"] {
+            assert!(error(wrong).starts_with("use best"), "{wrong}");
+        }
+        let knee = GenomeChoice::Named(Choice::Knee);
+        assert_eq!("Knee".parse::<GenomeChoice>().unwrap(), knee);
+        let bits = GenomeChoice::Bits("01-1".to_owned());
+        assert_eq!("01-1".parse::<GenomeChoice>().unwrap(), bits);
     }
 }

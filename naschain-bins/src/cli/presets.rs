@@ -40,9 +40,9 @@ enum Family {
 impl Family {
     const ALL: [(Family, &'static str); 4] = [
         (Family::Digits, "digits"),
-        (Family::Mnist, "mnist and family"),
-        (Family::Cifar, "cifar10, cifar100"),
-        (Family::Other, "folder, FILE.npz"),
+        (Family::Mnist, "mnist family"),
+        (Family::Cifar, "cifar"),
+        (Family::Other, "your own"),
     ];
 
     fn of(name: &DataName) -> Family {
@@ -159,25 +159,46 @@ impl Defaults {
     }
 }
 
+/// Width of the text after `--help`, for manual pages on a terminal of 80 columns.
+const COLUMNS: usize = 72;
+
 /// The tables of these defaults, shown at the end of `--help`.
 pub fn presets() -> String {
     let mut text = String::from("Defaults that depend on --data and --budget:\n");
     for budget in Budget::ALL {
-        let _ = write!(text, "  --budget {:<13}", budget.name());
+        let _ = write!(text, "  --budget {:<9}", budget.name());
         for (_, name) in Family::ALL {
-            let _ = write!(text, "{name:>19}");
+            let _ = write!(text, "{name:>13}");
         }
         text.push('\n');
         let all = Family::ALL.map(|(family, _)| (family, defaults(family, budget)));
         for (flag, value) in ROWS {
-            let _ = write!(text, "    {flag:<20}");
+            let _ = write!(text, "  {flag:<18}");
             for (family, defaults) in &all {
-                let _ = write!(text, "{:>19}", value(*family, defaults));
+                let _ = write!(text, "{:>13}", value(*family, defaults));
             }
             text.push('\n');
         }
     }
+    text += "Of your own data (folder or FILE.npz) a fifth is for validation and the\n\
+             rest for training, at most these numbers. serve: --replication 3.\n";
     text
+}
+
+/// The lines of a text below its name, in as many columns as the tables have.
+pub(crate) fn indented(text: &str) -> String {
+    let mut lines = String::from("     ");
+    let mut width = 5;
+    for word in text.split(' ') {
+        if width + 1 + word.len() > COLUMNS {
+            lines += "\n     ";
+            width = 5;
+        }
+        lines += " ";
+        lines += word;
+        width += 1 + word.len();
+    }
+    lines + "\n"
 }
 
 /// Rows of the tables.
@@ -192,13 +213,11 @@ const ROWS: [(&str, fn(Family, &Defaults) -> String); 14] = [
     ("--epochs", |_, d| d.epochs.to_string()),
     ("--batch-size", |_, d| d.batch_size.to_string()),
     ("--learning-rate", |_, d| d.learning_rate.to_string()),
-    ("--train-images", |family, d| match family {
-        Family::Other => format!("the rest, <= {}", d.train_images),
-        _ => d.train_images.to_string(),
+    ("--train-images", |family, d| {
+        at_most(family, d.train_images)
     }),
-    ("--validation-images", |family, d| match family {
-        Family::Other => format!("a fifth, <= {}", d.validation_images),
-        _ => d.validation_images.to_string(),
+    ("--validation-images", |family, d| {
+        at_most(family, d.validation_images)
     }),
     ("--crop-padding", |_, d| {
         d.augmentation.crop_padding.to_string()
@@ -207,11 +226,16 @@ const ROWS: [(&str, fn(Family, &Defaults) -> String); 14] = [
     ("--cutout", |_, d| d.augmentation.cutout.to_string()),
     ("--population", |_, d| d.population.to_string()),
     ("--generations", |_, d| d.generations.to_string()),
-    ("--replication", |_, d| match d.replication {
-        1 => "1 (serve: 3)".to_owned(),
-        more => more.to_string(),
-    }),
+    ("--replication", |_, d| d.replication.to_string()),
 ];
+
+/// A number of images, which is a maximum for the user's own data.
+fn at_most(family: Family, images: usize) -> String {
+    match family {
+        Family::Other => format!("<= {images}"),
+        _ => images.to_string(),
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -239,6 +263,7 @@ mod tests {
         let small = text.lines().find(|line| line.contains("--epochs")).unwrap();
         let values: Vec<&str> = small.split_whitespace().collect();
         assert_eq!(values, ["--epochs", "6", "3", "4", "5"]);
-        assert!(text.lines().all(|line| line.len() <= 100), "{text}");
+        let text = text + &indented(&"several words ".repeat(20));
+        assert!(text.lines().all(|line| line.len() <= COLUMNS), "{text}");
     }
 }

@@ -11,7 +11,7 @@ use naschain_train::{DataName, Dataset, Device, Isa, Options};
 
 use crate::cli::data_args::DataArgs;
 use crate::cli::machine_memory;
-use crate::cli::presets::{Budget, Defaults, NETWORK_REPLICATION, presets};
+use crate::cli::presets::{Budget, Defaults, NETWORK_REPLICATION, indented, presets};
 use crate::journal::run_folder::versions;
 use naschain_run::{DataSpec, RunSpec, objectives};
 
@@ -238,8 +238,7 @@ pub fn help() -> String {
         presets()
     );
     for (name, description) in Rules::settings() {
-        // Each description has its own line, so that none has to be wrapped.
-        text += &format!("  {name}\n      {description}\n");
+        text += &format!("  {name}\n{}", indented(description));
     }
     text
 }
