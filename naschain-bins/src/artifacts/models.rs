@@ -16,7 +16,7 @@ use crate::artifacts::history::{HISTORY_FILE, existing_history};
 use crate::dataset;
 use crate::dataset::KEEP_MIB;
 use crate::files::{create_folder, sync_file};
-use crate::journal::run_folder::{check_data, read_spec};
+use crate::journal::run_folder::{check_data, read_run};
 use crate::journal::secret::read_secret;
 use naschain_run::{EndedJob, RunSecret, RunSpec, seeded_recipe};
 
@@ -49,7 +49,7 @@ impl Member {
     ///
     /// `genome` may also be another genome that decodes to the same network.
     pub(crate) fn find(dir: &Path, genome: &str) -> Result<Member> {
-        let spec = read_spec(&dir.join("run.json"))?;
+        let spec = read_run(dir)?;
         let requested = parse_genome(&spec.space, genome)?;
         // The search trains canonical genomes only, so another genome of the same network is not
         // listed.
@@ -59,8 +59,9 @@ impl Member {
         let matches = |job: &EndedJob| job.genome == requested || job.genome == canonical;
         let Some(job) = ended.into_iter().find(matches) else {
             bail!(
-                "{} has no evaluated genome {requested} ({evaluated} were evaluated); its {HISTORY_FILE} and front.json list them",
-                dir.display()
+                "{} has no evaluated genome {} ({evaluated} were evaluated); its {HISTORY_FILE} and front.json list them",
+                dir.display(),
+                requested.grouped(spec.space.phase_len())
             );
         };
         let secret = read_secret(dir, &spec)?;
@@ -81,17 +82,32 @@ impl Member {
     /// Path of the model of `genomaster retrain`.
     ///
     /// # Errors
-    /// Names the command if there is none.
+    /// Names the command if there is none, and the genomes that have one.
     pub(crate) fn retrained(&self) -> Result<PathBuf> {
         let path = self.path(RETRAINED_FILE);
+        let shown = self.shown();
+        let others = match &self.retrained_names()[..] {
+            [] => String::new(),
+            names => format!("this run has retrained models of {}; ", names.join(", ")),
+        };
         ensure!(
             path.is_file(),
-            "{} was not retrained; first run: genomaster retrain {} --genome {} --epochs N",
-            self.genome,
-            self.dir.display(),
-            self.genome
+            "{shown} was not retrained; {others}first run: genomaster retrain {} --genome {shown} --epochs N",
+            self.dir.display()
         );
         Ok(path)
+    }
+
+    /// The genome as commands print it, with dashes between phases.
+    pub(crate) fn shown(&self) -> String {
+        self.genome.grouped(self.spec.space.phase_len())
+    }
+
+    /// The genomes of the run that have a retrained model, as commands print them.
+    pub(crate) fn retrained_names(&self) -> Vec<String> {
+        let phase_len = self.spec.space.phase_len();
+        let genomes = retrained_genomes(&self.dir);
+        genomes.iter().map(|one| one.grouped(phase_len)).collect()
     }
 
     /// Loads the run's data set and checks its digest. Without `data_dir` it is read from where the
@@ -134,7 +150,7 @@ impl Member {
         let mut model = Model::new(space, &self.genome, dataset, recipe, trained)?;
         model.test_accuracy = Some(accuracy);
         if let Some(digest) = self.digest.filter(|digest| *digest != model.digest) {
-            let (genome, found) = (&self.genome, model.digest);
+            let (genome, found) = (self.shown(), model.digest);
             tracing::warn!(
                 "{genome}: the digest of the training here is {found}, that of the miners is {digest}"
             );
@@ -152,6 +168,20 @@ impl Member {
         sync_file(&path.with_extension("json"))?;
         sync_file(&path)
     }
+}
+
+/// The genomes of the run in `dir` that have a retrained model, in order.
+pub(crate) fn retrained_genomes(dir: &Path) -> Vec<Genome> {
+    let Ok(folders) = std::fs::read_dir(dir.join("models")) else {
+        return Vec::new();
+    };
+    let folders = folders.filter_map(|entry| Some(entry.ok()?.path()));
+    let retrained = folders.filter(|folder| folder.join(RETRAINED_FILE).is_file());
+    let mut genomes: Vec<Genome> = retrained
+        .filter_map(|folder| folder.file_name()?.to_str()?.parse().ok())
+        .collect();
+    genomes.sort_unstable();
+    genomes
 }
 
 /// The recipe of a job's training.

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use naschain_train::{Model, Options};
 
-use crate::artifacts::models::{MODEL_FILE, Member};
+use crate::artifacts::models::{MODEL_FILE, Member, RETRAINED_FILE};
 use crate::cli::genome_args::GenomeArgs;
 use crate::cli::run_args::DeviceArgs;
-use crate::files::{sync_file, write_whole};
+use crate::files::{check_writable, create_folder, sync_file, write_whole};
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -19,16 +19,17 @@ pub struct ExportArgs {
     #[command(flatten)]
     genome: GenomeArgs,
     /// Format: safetensors (with a description of the network in its metadata and in a JSON file
-    /// beside it) or onnx (opset 17) [default: by the ending of --out, else safetensors]
+    /// beside it) or onnx (opset 17) [default: by the ending of --out; without --out onnx]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
     /// Write ONNX in eight bits (QDQ form), about a quarter of the size; activations are calibrated
     /// on training images
     #[arg(long)]
     int8: bool,
-    /// File to write
+    /// File to write, NAME.onnx or NAME.safetensors [default: model.onnx or, with --retrained,
+    /// retrained.onnx (--int8: .int8.onnx) in the folder of the network's models]
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    out: Option<PathBuf>,
     /// Export the model of `genomaster retrain` instead of that of the search
     #[arg(long)]
     retrained: bool,
@@ -46,17 +47,29 @@ enum Format {
     Onnx,
 }
 
+impl Format {
+    fn name(self) -> &'static str {
+        match self {
+            Format::Onnx => "onnx",
+            Format::Safetensors => "safetensors",
+        }
+    }
+}
+
 /// Writes the files and returns what the command prints.
 pub fn export(args: &ExportArgs) -> Result<String> {
-    let out = args.out.display();
-    let description = args.out.with_extension("json");
     let format = format(args)?;
-    ensure!(
-        format == Format::Onnx || description != args.out,
-        "{out} would be overwritten by the description of the network; use another name, such as {}",
-        args.out.with_extension("safetensors").display()
-    );
     let member = Member::find(&args.run, &args.genome.choose(&args.run)?)?;
+    let path = args
+        .out
+        .clone()
+        .unwrap_or_else(|| default_out(args, &member, format));
+    let (out, description) = (path.display(), path.with_extension("json"));
+    // Before a training that may take minutes.
+    if let (None, Some(folder)) = (&args.out, path.parent()) {
+        create_folder(folder)?;
+    }
+    check_writable(&path)?;
     let model = if args.retrained {
         Model::load(&member.retrained()?)?
     } else {
@@ -65,8 +78,8 @@ pub fn export(args: &ExportArgs) -> Result<String> {
     let (shape, classes) = (model.architecture.input, model.architecture.classes);
     let written = match format {
         Format::Safetensors => {
-            model.save(&args.out)?;
-            sync_file(&args.out)?;
+            model.save(&path)?;
+            sync_file(&path)?;
             sync_file(&description)?;
             format!("{out} and {}", description.display())
         }
@@ -76,7 +89,7 @@ pub fn export(args: &ExportArgs) -> Result<String> {
             } else {
                 model.to_onnx()?
             };
-            write_whole(&args.out, &file)?;
+            write_whole(&path, &file)?;
             format!(
                 "{out}: pixels [images, {}, {}, {}] from 0 to 255 -> logits [images, {classes}]",
                 shape.channels, shape.height, shape.width
@@ -93,39 +106,69 @@ pub fn export(args: &ExportArgs) -> Result<String> {
     };
     Ok(format!(
         "wrote {written}\ngenome {}, test accuracy on {}: {accuracy}{of_float}\n",
-        model.genome, model.data
+        member.shown(),
+        model.data
     ))
 }
 
 /// The format that the flags and the ending of the file ask for, which must not contradict each
 /// other.
 fn format(args: &ExportArgs) -> Result<Format> {
-    let ending = args.out.extension().and_then(|ending| ending.to_str());
+    let by_flag = args.format.or(args.int8.then_some(Format::Onnx));
+    ensure!(
+        !args.int8 || by_flag == Some(Format::Onnx),
+        "--int8 is for --format onnx; safetensors files hold the weights of the training"
+    );
+    let Some(out) = &args.out else {
+        return Ok(by_flag.unwrap_or(Format::Onnx));
+    };
+    let ending = out.extension().and_then(|ending| ending.to_str());
     let by_ending = match ending.map(str::to_ascii_lowercase).as_deref() {
         Some("onnx") => Some(Format::Onnx),
         Some("safetensors") => Some(Format::Safetensors),
         _ => None,
     };
-    let name = |format| match format {
-        Format::Onnx => "onnx",
-        Format::Safetensors => "safetensors",
-    };
-    let by_flag = args.format.or(args.int8.then_some(Format::Onnx));
+    let shown = out.display();
+    ensure!(
+        !out.is_dir(),
+        "--out {shown} is a folder; name a file, such as {}",
+        out.join("model.onnx").display()
+    );
     if let (Some(flag), Some(ending)) = (by_flag, by_ending) {
         ensure!(
             flag == ending,
-            "--out {} ends as a file of format {}, but the flags ask for {}; change one of them",
-            args.out.display(),
-            name(ending),
-            name(flag)
+            "--out {shown} ends as a file of format {}, but the flags ask for {}; change one of them",
+            ending.name(),
+            flag.name()
         );
     }
-    let format = by_flag.or(by_ending).unwrap_or(Format::Safetensors);
+    let format = by_flag.or(by_ending).with_context(|| {
+        format!(
+            "--out {shown} ends neither in .onnx nor in .safetensors, the formats that are written; use a name such as {}, or --format",
+            out.with_extension("safetensors").display()
+        )
+    })?;
     ensure!(
-        !args.int8 || format == Format::Onnx,
-        "--int8 is for --format onnx; safetensors files hold the weights of the training"
+        format == Format::Onnx || out.with_extension("json") != *out,
+        "{shown} would be overwritten by the description of the network; use another name, such as {}",
+        out.with_extension("safetensors").display()
     );
     Ok(format)
+}
+
+/// The file without `--out`, beside the model that it is made from.
+fn default_out(args: &ExportArgs, member: &Member, format: Format) -> PathBuf {
+    let source = if args.retrained {
+        RETRAINED_FILE
+    } else {
+        MODEL_FILE
+    };
+    let source = member.path(source);
+    match format {
+        Format::Safetensors => source,
+        Format::Onnx if args.int8 => source.with_extension("int8.onnx"),
+        Format::Onnx => source.with_extension("onnx"),
+    }
 }
 
 /// The stored model, which the networks of the front have. Any other is trained again, which gives
@@ -141,7 +184,7 @@ fn searched(member: &Member, args: &ExportArgs) -> Result<Model> {
     let epochs = member.spec.recipe.epochs;
     tracing::info!(
         "{} has no stored model: training it again, {epochs} epochs",
-        member.genome
+        member.shown()
     );
     member.train(&dataset, options, &mut |epoch| {
         tracing::info!("epoch {}/{epochs}: loss {:.4}", epoch.number, epoch.loss);

@@ -1,17 +1,20 @@
 //! `genomaster predict`: classifies images.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use naschain_train::{Model, probabilities, read_picture};
+use naschain_train::{Model, pictures_in, probabilities, read_picture};
 use serde::Serialize;
 
-use crate::artifacts::models::{MODEL_FILE, Member};
+use crate::artifacts::models::{MODEL_FILE, Member, RETRAINED_FILE};
 use crate::cli::genome_args::GenomeArgs;
 use crate::cli::program::print;
 use crate::cli::run_args::DeviceArgs;
 use crate::printable::printable;
+
+/// How many images are read and classified at a time.
+const AT_ONCE: usize = 256;
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -21,11 +24,12 @@ pub struct PredictArgs {
     model: PathBuf,
     #[command(flatten)]
     genome: GenomeArgs,
-    /// With the folder of a run, use the model of `genomaster retrain` instead of that of the search
+    /// With a folder, use the model of `genomaster retrain` instead of that of the search
     #[arg(long)]
     retrained: bool,
-    /// PNG, JPEG, WebP, GIF or BMP files; each is cropped around its centre and resized to the input
-    /// of the model. One that cannot be read is reported, and the exit code is then 2
+    /// PNG, JPEG, WebP, GIF or BMP files, and folders of them; each is cropped around its centre and
+    /// resized to the input of the model. One that cannot be read is reported, and the exit code is
+    /// then 2
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Number of classes to print for each image, most probable first
@@ -39,8 +43,8 @@ pub struct PredictArgs {
 }
 
 #[derive(Serialize)]
-struct Prediction<'a> {
-    image: &'a PathBuf,
+struct Prediction {
+    image: PathBuf,
     #[serde(flatten)]
     answer: Reading,
 }
@@ -72,7 +76,12 @@ pub fn predict(args: &PredictArgs) -> Result<()> {
     options.device.check()?;
     let file = model_file(args)?;
     let model = Model::load(&file)?;
-    let predictions = predictions(&model, args)?;
+    let images = images(&args.images)?;
+    let mut predictions = Vec::new();
+    // The pixels of all pictures of a folder might not fit into memory.
+    for part in images.chunks(AT_ONCE) {
+        predictions.extend(predicted(&model, part, args)?);
+    }
     if args.json {
         print(&(serde_json::to_string_pretty(&predictions)? + "\n"))?;
     } else {
@@ -93,11 +102,24 @@ pub fn predict(args: &PredictArgs) -> Result<()> {
     Ok(())
 }
 
-fn predictions<'a>(model: &Model, args: &'a PredictArgs) -> Result<Vec<Prediction<'a>>> {
+/// The files that the arguments name: of a folder all pictures in it.
+fn images(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut images = Vec::new();
+    for path in named {
+        if path.is_dir() {
+            images.extend(pictures_in(path)?);
+        } else {
+            images.push(path.clone());
+        }
+    }
+    Ok(images)
+}
+
+fn predicted(model: &Model, images: &[PathBuf], args: &PredictArgs) -> Result<Vec<Prediction>> {
     let (shape, classes) = (model.architecture.input, model.architecture.classes);
     let mut read = Vec::new();
     let mut pixels = Vec::new();
-    for image in &args.images {
+    for image in images {
         read.push(match read_picture(image, shape) {
             Ok(bytes) => {
                 pixels.extend(bytes.into_iter().map(f32::from));
@@ -112,7 +134,7 @@ fn predictions<'a>(model: &Model, args: &'a PredictArgs) -> Result<Vec<Predictio
         model.logits(&pixels, args.device.options())?
     };
     let mut rows = logits.chunks_exact(classes);
-    let answered = args.images.iter().zip(read).map(|(image, read)| {
+    let answered = images.iter().zip(read).map(|(image, read)| {
         let answer = match read {
             Err(error) => Reading::Unreadable { error },
             Ok(()) => {
@@ -124,6 +146,7 @@ fn predictions<'a>(model: &Model, args: &'a PredictArgs) -> Result<Vec<Predictio
                 Reading::Classes { best, top }
             }
         };
+        let image = image.clone();
         Ok(Prediction { image, answer })
     });
     answered.collect()
@@ -131,11 +154,24 @@ fn predictions<'a>(model: &Model, args: &'a PredictArgs) -> Result<Vec<Predictio
 
 /// The file of the model that the arguments name.
 fn model_file(args: &PredictArgs) -> Result<PathBuf> {
-    if !args.model.is_dir() {
-        return Ok(args.model.clone());
+    let model = &args.model;
+    if !model.is_dir() {
+        check_is_model(model)?;
+        return Ok(model.clone());
     }
-    if !args.model.join("run.json").is_file() {
-        return Ok(args.model.join(MODEL_FILE));
+    if !model.join("run.json").is_file() {
+        let name = if args.retrained {
+            RETRAINED_FILE
+        } else {
+            MODEL_FILE
+        };
+        let file = model.join(name);
+        ensure!(
+            file.is_file(),
+            "{} is neither the folder of a run nor one of its models: it has no run.json and no {name}; the model comes before the images: genomaster predict MODEL IMAGE...",
+            model.display()
+        );
+        return Ok(file);
     }
     let member = Member::find(&args.model, &args.genome.choose(&args.model)?)?;
     if args.retrained {
@@ -145,6 +181,27 @@ fn model_file(args: &PredictArgs) -> Result<PathBuf> {
         tracing::info!("the network was retrained; --retrained uses that model");
     }
     Ok(member.path(MODEL_FILE))
+}
+
+/// Refuses files that are no model, and says what is right.
+fn check_is_model(file: &Path) -> Result<()> {
+    let ending = file.extension().and_then(|ending| ending.to_str());
+    let ending = ending.unwrap_or_default().to_ascii_lowercase();
+    let shown = file.display();
+    ensure!(
+        file.exists(),
+        "there is no model {shown}; give the folder of a run, such as runs/digits-seed1, or a safetensors file of `genomaster export`"
+    );
+    ensure!(
+        ending != "onnx",
+        "{shown} is an ONNX file, which other programs run (README.md shows onnxruntime); predict reads the folder of the run, or the safetensors file that `genomaster export RUN --out model.safetensors` writes"
+    );
+    let picture = ["png", "jpg", "jpeg", "webp", "gif", "bmp"];
+    ensure!(
+        !picture.contains(&ending.as_str()),
+        "{shown} is a picture; the model comes before the images: genomaster predict MODEL {shown}"
+    );
+    Ok(())
 }
 
 /// The `count` most probable classes; among equal ones, lower indices first.
@@ -160,7 +217,7 @@ fn guesses(model: &Model, logits: &[f32], count: usize) -> Vec<Guess> {
 }
 
 /// The line of an image; an error is printed at the end instead.
-fn line(prediction: &Prediction<'_>) -> Option<String> {
+fn line(prediction: &Prediction) -> Option<String> {
     let Reading::Classes { top, .. } = &prediction.answer else {
         return None;
     };

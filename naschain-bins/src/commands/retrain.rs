@@ -40,7 +40,8 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
     recipe.epochs = args.epochs;
     let images = dataset.train.len();
     tracing::info!(
-        "training {genome} on all {images} images of {}",
+        "training {} on all {images} images of {}",
+        member.shown(),
         dataset.name
     );
     let mut report = |epoch: &Epoch| {

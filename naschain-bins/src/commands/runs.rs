@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use crate::artifacts::front_model::FRONT_FILE;
+use crate::artifacts::models::retrained_genomes;
 use crate::artifacts::results::Results;
 use crate::journal::folder_lock::is_locked;
 use crate::journal::store::JournalPlace;
@@ -22,12 +23,16 @@ pub struct RunsArgs {
 /// One line of the list.
 struct RunLine {
     name: String,
-    cells: [String; 6],
+    cells: [String; 7],
 }
 
 /// Returns what the command prints.
 pub async fn runs(args: &RunsArgs) -> Result<String> {
     let shown = args.dir.display();
+    ensure!(
+        args.dir.is_dir(),
+        "there is no folder {shown}; `genomaster search` creates the folder runs where it is started, and `genomaster runs DIR` lists those in another"
+    );
     let entries = std::fs::read_dir(&args.dir).with_context(|| format!("cannot read {shown}"))?;
     let mut folders = Vec::new();
     for entry in entries {
@@ -39,6 +44,10 @@ pub async fn runs(args: &RunsArgs) -> Result<String> {
         }
     }
     folders.sort();
+    if folders.is_empty() && args.dir.join("run.json").is_file() {
+        // The user named the run itself.
+        folders.push(args.dir.clone());
+    }
     if folders.is_empty() {
         return Ok(format!(
             "{shown} contains no run (a folder with a run.json)\n"
@@ -54,17 +63,19 @@ pub async fn runs(args: &RunsArgs) -> Result<String> {
     }
     let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0);
     let width = width.max(3);
-    let row = |name: &str, [state, evaluated, validation, test, front, time]: [&str; 6]| {
-        format!(
-            "{name:<width$}  {state:<11}  {evaluated:>9}  {validation:>12}  {test:>6}  {front:>5}  {time:>8}\n"
-        )
-    };
+    let row =
+        |name: &str, [state, evaluated, validation, test, front, retrained, time]: [&str; 7]| {
+            format!(
+                "{name:<width$}  {state:<11}  {evaluated:>9}  {validation:>12}  {test:>6}  {front:>5}  {retrained:>9}  {time:>8}\n"
+            )
+        };
     let heads = [
         "state",
         "evaluated",
         "validation %",
         "test %",
         "front",
+        "retrained",
         "time",
     ];
     let mut text = row("run", heads);
@@ -101,6 +112,7 @@ async fn line(dir: &Path) -> Result<RunLine> {
             best.map_or_else(dash, |best| best.measurement.accuracy.to_string()),
             test.map_or_else(dash, |model| model.test_accuracy.to_string()),
             front.len().to_string(),
+            retrained_genomes(dir).len().to_string(),
             time.map_or_else(dash, duration),
         ],
     })

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use naschain_train::Model;
 
 use crate::artifacts::drawing::network_svg;
 use crate::artifacts::layers::layer_table;
-use crate::artifacts::models::Member;
+use crate::artifacts::models::{Member, RETRAINED_FILE};
 use crate::artifacts::results::{Results, measured};
 use crate::cli::genome_args::GenomeArgs;
 use crate::files::{create_folder, write_whole};
@@ -50,8 +51,23 @@ pub fn show(args: &ShowArgs) -> Result<String> {
             .map(|model| model.test_accuracy),
     );
     let mut text = format!("genome      {}\n", member.genome.grouped(space.phase_len()));
-    text += &format!("validation  {validation}\ntest        {test}\n\n");
+    text += &format!("validation  {validation}\ntest        {test}\n");
+    text += &format!("retrained   {}\n\n", retrained(&member)?);
     text += &layer_table(&architecture.layers()?, architecture.costs()?);
     text += &format!("\nwrote {}\n", out.display());
     Ok(text)
+}
+
+/// What the run has from `genomaster retrain`: the accuracy of this network, or the names of others.
+fn retrained(member: &Member) -> Result<String> {
+    if member.path(RETRAINED_FILE).is_file() {
+        let model = Model::load(&member.path(RETRAINED_FILE))?;
+        let accuracy = model.test_accuracy;
+        let accuracy = accuracy.map_or("test not measured".to_owned(), |a| format!("test {a} %"));
+        return Ok(format!("{accuracy}, after {} epochs", model.recipe.epochs));
+    }
+    Ok(match &member.retrained_names()[..] {
+        [] => "no".to_owned(),
+        others => format!("no; in this run {}", others.join(", ")),
+    })
 }

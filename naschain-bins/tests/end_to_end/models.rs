@@ -125,12 +125,21 @@ fn any_genome_of_the_run_is_exported() {
 
     let export = |genome, flags: &[&str]| refused(&mut run.command("export", genome, flags));
     let never = run.never_evaluated();
-    assert!(export(&never, &["--out=x"]).contains("(12 were evaluated)"));
-    assert!(export("01", &["--out=x"]).contains("genome has 2 bits"));
+    assert!(export(&never, &[]).contains("(12 were evaluated)"));
+    assert!(export("01", &[]).contains("genome has 2 bits"));
     assert!(export(&best, &["--out=x.json"]).contains("such as x.safetensors"));
-    assert!(export(&best, &["--out=no/x.onnx", "--format=onnx"]).contains("no/x"));
-    assert!(export(&best, &["--out=x", "--retrained"]).contains("was not retrained"));
-    assert!(export(&best, &["--out=x", "--format=pickle"]).contains("safetensors, onnx"));
+    assert!(export(&best, &["--out=x.txt"]).contains("neither in .onnx nor in .safetensors"));
+    let error = export(&best, &["--out=no/x.onnx"]);
+    assert!(
+        error.contains("cannot write no/x.onnx: the folder no does not exist"),
+        "{error}"
+    );
+    assert!(export(&best, &["--retrained"]).contains("was not retrained"));
+    assert!(export(&best, &["--format=pickle"]).contains("safetensors, onnx"));
+    assert!(export("nee", &[]).contains("did you mean knee?"));
+    let printed = succeeded(run.command("export", &best, &["--int8"]).output().unwrap());
+    let default = format!("wrote run/models/{best}/model.int8.onnx");
+    assert!(printed.contains(&default), "{printed}");
 }
 
 #[test]
@@ -184,11 +193,42 @@ fn a_retrained_network_classifies_digits() {
     assert_eq!(parts, 10, "{lines}");
     let folder = format!("run/models/{genome}");
     succeeded(predict(&folder, &["0.png"]).output().unwrap());
+    std::fs::create_dir_all(run.dir.join("more/deep")).unwrap();
+    for (from, to) in [("0.png", "more/deep/b.png"), ("1.png", "more/a.png")] {
+        std::fs::copy(run.dir.join(from), run.dir.join(to)).unwrap();
+    }
+    let lines = succeeded(predict(&folder, &["more"]).output().unwrap());
+    let names: Vec<_> = lines
+        .lines()
+        .filter_map(|line| line.split(':').next())
+        .collect();
+    assert_eq!(names, ["more/a.png", "more/deep/b.png"]);
+    let other = run.genome(false);
+    let error = refused(&mut run.command("export", &other, &["--retrained"]));
+    assert!(
+        error.contains("this run has retrained models of "),
+        "{error}"
+    );
 
-    std::fs::write(run.dir.join("words.png"), "words").unwrap();
+    for name in ["words.png", "words.txt"] {
+        std::fs::write(run.dir.join(name), "words").unwrap();
+    }
+    let dir = run.dir.clone();
     let wrong = |model: &str, image: &str| refused(&mut predict(model, &[image]));
     assert!(wrong("digits.json", "words.png").contains("words.png: "));
     assert!(wrong("digits.json", "none.png").contains("none.png: "));
     assert!(wrong("none.safetensors", "0.png").contains("none.safetensors"));
-    assert!(wrong("0.png", "0.png").contains("not a safetensors file"));
+    assert!(wrong("0.png", "0.png").contains("the model comes before the images"));
+    assert!(wrong("words.txt", "0.png").contains("not a safetensors file"));
+    std::fs::write(run.dir.join("m.onnx"), "").unwrap();
+    assert!(wrong("m.onnx", "0.png").contains("m.onnx is an ONNX file"));
+    assert!(wrong("more", "0.png").contains("neither the folder of a run"));
+    for (run, problem) in [
+        ("digits.safetensors", "is a file, not the folder of a run"),
+        ("none", "none does not exist"),
+        (&folder, "its run is run"),
+    ] {
+        let error = refused(genomaster().current_dir(&dir).args(["show", run]));
+        assert!(error.contains(problem), "{error}");
+    }
 }

@@ -141,7 +141,7 @@ fn data_flags_are_used_or_refused() {
     assert!(error.contains("a folder for each class"), "{error}");
     let error = refusal(&["--data=nowhere/flowers"]);
     assert!(
-        error.contains("unknown data set \"nowhere/flowers\""),
+        error.contains("there is no folder nowhere/flowers"),
         "{error}"
     );
     succeeded(search_in(&dir, &["--data-dir=flowers"]).output().unwrap());
@@ -169,10 +169,10 @@ fn bad_and_strange_pictures_are_named() {
     let bad = "2 of 506 pictures cannot be read";
     let error = refused(&mut search_in(&dir, &["--data=flowers"]));
     assert!(
-        error.contains(bad) && error.contains("a.jpg: it is not PNG"),
+        error.contains(bad) && error.contains("a.jpg: it is not a PNG"),
         "{error}"
     );
-    assert!(error.contains("b.webp: it is not PNG"), "{error}");
+    assert!(error.contains("b.webp: it is not a PNG"), "{error}");
     let check = |flags: &[&str]| {
         let mut command = miner();
         command.current_dir(&dir).args(["data", "check", "flowers"]);
@@ -236,7 +236,7 @@ fn predict_goes_on_after_a_bad_picture() {
         "{error}"
     );
     let error = text(&predict(&["words.png"]).stderr);
-    assert!(error.contains("words.png: it is not PNG"), "{error}");
+    assert!(error.contains("words.png: it is not a PNG"), "{error}");
     let output = predict(&["--json", "words.png", &good]);
     assert_eq!(output.status.code(), Some(2));
     let answers: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
