@@ -136,7 +136,8 @@ def read_picture(path, shape):
 
     The largest centred part with the aspect ratio of the shape is resized to it, with the arithmetic
     of `genomaster predict`; transparency and orientation tags are ignored. The pixels are the same,
-    but for the decoding of JPEG and lossy WebP, where decoders differ by a grey level or so.
+    but for the decoding of JPEG and lossy WebP, where decoders round differently: by up to 4 grey
+    levels where colours are subsampled (4:2:0), which changes probabilities by up to 0.02.
     """
     import numpy
     from PIL import Image

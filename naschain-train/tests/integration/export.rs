@@ -215,7 +215,14 @@ fn pictures() -> Vec<PathBuf> {
         })
         .collect();
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/data");
-    let names = ["picture.png", "picture.bmp", "lossless.webp", "grey.png"];
+    let names = [
+        "picture.png",
+        "picture.bmp",
+        "lossless.webp",
+        "grey.png",
+        "picture.jpg",
+        "progressive.jpg",
+    ];
     paths.extend(names.map(|name| fixtures.join(name)));
     paths
 }
@@ -244,7 +251,10 @@ fn the_python_loader_classifies_pictures() {
         for guess in top {
             let class = guess["class"].as_u64().unwrap() as usize;
             let difference = guess["probability"].as_f64().unwrap() - expected[class];
-            assert!(difference.abs() < 1e-3, "{}: {guess}", picture.display());
+            // Decoders of JPEG round differently where colours are subsampled.
+            let is_jpeg = picture.extension().is_some_and(|ending| ending == "jpg");
+            let limit = if is_jpeg { 1e-2 } else { 1e-3 };
+            assert!(difference.abs() < limit, "{}: {guess}", picture.display());
         }
     }
     let words = folder().join("words.png");

@@ -1,7 +1,14 @@
-//! The programs of the project's README for naschain-train: they are here to the letter, which
-//! `benches/tests/readme.rs` checks, and run.
+//! The programs of the project's README for naschain-train: those in Rust are here to the letter,
+//! which `benches/tests/readme.rs` checks, and run; the one in Python is run as it is in README.md.
 
 use std::error::Error;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use naschain_core::{MacroSpace, Purpose, Recipe, Stream};
+use naschain_train::{Dataset, Images, Model, Options, read_picture, train};
+
+use crate::python;
 
 #[test]
 #[rustfmt::skip]
@@ -45,4 +52,92 @@ fn training_and_training_by_burn() -> Result<(), Box<dyn Error>> {
     }
     assert_eq!(digest, trained.measurement.digest);
     Ok(())
+}
+
+/// Dark, red, green and blue pictures of 3×12×10 with noise, and their colours.
+fn colours() -> Dataset {
+    let mut stream = Stream::new(1, Purpose::Simulation, 0, 0);
+    let mut part = |images: u16| {
+        let labels: Vec<u16> = (0..images).map(|image| image % 4).collect();
+        let planes = labels
+            .iter()
+            .flat_map(|&label| [1, 2, 3].map(|plane| plane == label));
+        let pixels = planes.flat_map(|bright| {
+            let base = if bright { 150 } else { 0 };
+            [base; 120]
+        });
+        let pixels = pixels.map(|base| base + stream.below(100) as u8).collect();
+        Images::new("3x12x10".parse().unwrap(), pixels, labels).unwrap()
+    };
+    let (train, test) = (part(400), part(40));
+    let names = ["dark", "red", "green", "deep blue"].map(str::to_owned);
+    let dataset = Dataset::new("colours", 4, train, test).unwrap();
+    dataset.with_class_names(names.to_vec()).unwrap()
+}
+
+fn trained(dataset: &Dataset) -> Model {
+    let (input, classes) = (dataset.shape, dataset.classes);
+    let space = MacroSpace {
+        phases: 1,
+        nodes: 3,
+        input,
+        init_channels: 4,
+        classes,
+    };
+    let genome = "1010".parse().unwrap();
+    let mut recipe = Recipe::default();
+    (recipe.epochs, recipe.batch_size, recipe.learning_rate) = (3, 16, 0.05);
+    (recipe.train_images, recipe.validation_images) = (380, 10);
+    recipe.augmentation = Default::default();
+    let architecture = space.decode(&genome).unwrap();
+    let mut proceed = |_: &_| ControlFlow::Continue(());
+    let trained = train(
+        &architecture,
+        dataset,
+        &recipe,
+        Options::default(),
+        &mut proceed,
+    );
+    Model::new(&space, &genome, dataset, &recipe, trained.unwrap()).unwrap()
+}
+
+/// A picture of one colour with noise, of another size than the network's input.
+fn picture(path: &Path, colour: [u8; 3], number: u32) {
+    let mut stream = Stream::new(2, Purpose::Simulation, 0, u64::from(number));
+    let noise = |_, _| image::Rgb(colour.map(|base| base + stream.below(60) as u8));
+    let sides = (20 + 7 * number, 31);
+    image::RgbImage::from_fn(sides.0, sides.1, noise)
+        .save(path)
+        .unwrap();
+}
+
+#[test]
+fn the_python_program_gives_the_classes_of_predict() {
+    if !python::has("onnxruntime, PIL") {
+        return;
+    }
+    let readme = include_str!("../../../README.md");
+    let program = readme.split("```python").nth(1).unwrap();
+    let program = program.split("```").next().unwrap();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme");
+    std::fs::create_dir_all(&folder).unwrap();
+    let photo = folder.join("photo.png");
+    // Names of classes and three planes; numbers and one plane.
+    for dataset in [colours(), Dataset::digits()] {
+        let model = trained(&dataset);
+        std::fs::write(folder.join("model.onnx"), model.to_onnx().unwrap()).unwrap();
+        let shades = [[20; 3], [180, 20, 20], [20, 180, 20], [20, 20, 180]];
+        for (number, colour) in (0..).zip(shades) {
+            picture(&photo, colour, number);
+            let pixels = read_picture(&photo, dataset.shape).unwrap();
+            let pixels: Vec<f32> = pixels.into_iter().map(f32::from).collect();
+            let logits = model.logits(&pixels, Options::default()).unwrap();
+            let best = (0..dataset.classes).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+            let class = model.class_name(best.unwrap());
+            if !dataset.class_names().is_empty() {
+                assert_eq!(class, dataset.class_names()[number as usize]);
+            }
+            assert_eq!(python::run_text(program, &folder).trim(), class);
+        }
+    }
 }

@@ -51,3 +51,13 @@ pub(crate) fn run(script: &str, args: &[&str]) -> String {
     assert!(output.status.success(), "{printed}{errors}");
     printed
 }
+
+/// Runs a program in a folder and returns its output.
+pub(crate) fn run_text(program: &str, folder: &Path) -> String {
+    let mut command = Command::new(interpreter());
+    command.args(["-c", program]).current_dir(folder);
+    let output = command.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
