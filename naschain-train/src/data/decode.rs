@@ -1,5 +1,6 @@
 //! Decodes the bytes of a PNG, JPEG, WebP, GIF or BMP file.
 
+use std::fmt::Display;
 use std::io::Cursor;
 
 use super::foreign::looks_like;
@@ -39,6 +40,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
     } else if bytes.starts_with(&[0xff, 0xd8, 0xff]) {
         decode_jpeg(bytes)
     } else if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
+        // The decoder calls a truncated picture corrupt; the container says how long it is.
+        let length = bytes[4..].first_chunk().copied().map(u32::from_le_bytes);
+        if length.is_some_and(|length| bytes.len() < length as usize) {
+            return Err(truncated("WebP"));
+        }
         let decoder = WebPDecoder::new(Cursor::new(bytes));
         decode_bounded(bytes, "WebP", decoder)
     } else if bytes.starts_with(b"GIF87a") || bytes.starts_with(b"GIF89a") {
@@ -55,13 +61,33 @@ pub(super) fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
     }
 }
 
+/// What decoders say of a file whose end is missing, in lower case.
+const END_MISSING: [&str; 3] = [
+    "failed to fill whole buffer",
+    "unexpected end of file",
+    "exhausted data",
+];
+
+fn undecodable(format: &str, error: impl Display) -> String {
+    let error = error.to_string();
+    let lower = error.to_lowercase();
+    if END_MISSING.iter().any(|text| lower.contains(text)) {
+        return truncated(format);
+    }
+    format!("the {format} cannot be decoded: {error}")
+}
+
+fn truncated(format: &str) -> String {
+    format!("the {format} is truncated: the end of the file is missing")
+}
+
 /// Decodes a format whose compression ratio has no bound of its own.
 fn decode_bounded(
     bytes: &[u8],
     format: &str,
     decoder: Result<impl ImageDecoder, ImageError>,
 ) -> Result<DynamicImage, String> {
-    let undecodable = |error| format!("the {format} cannot be decoded: {error}");
+    let undecodable = |error| undecodable(format, error);
     let mut decoder = decoder.map_err(undecodable)?;
     let (width, height) = decoder.dimensions();
     let max = (bytes.len() * MAX_PIXELS_PER_BYTE).max(FREE_PIXELS);
@@ -74,7 +100,7 @@ fn decode_bounded(
 }
 
 fn decode_png(bytes: &[u8]) -> Result<DynamicImage, String> {
-    let undecodable = |error| format!("the PNG cannot be decoded: {error}");
+    let undecodable = |error| undecodable("PNG", error);
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE as u32);
     limits.max_image_height = Some(MAX_SIDE as u32);
@@ -104,7 +130,7 @@ fn bits_per_pixel(png: &[u8]) -> usize {
 /// Uses the decoder of the image crate directly, in strict mode: through that crate a truncated
 /// JPEG decodes without an error. Without SIMD, so that no bit depends on the processor.
 fn decode_jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
-    let undecodable = |error| format!("the JPEG cannot be decoded: {error}");
+    let undecodable = |error| undecodable("JPEG", error);
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_use_unsafe(false)
@@ -125,7 +151,7 @@ fn decode_jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
     let pixels = decoder.decode().map_err(undecodable)?;
     // The decoder does not notice when the last few bytes are missing.
     if !has_end(bytes) {
-        return Err("the JPEG cannot be decoded: it is truncated".to_owned());
+        return Err(truncated("JPEG"));
     }
     let (width, height) = (width as u32, height as u32);
     let image = if grey {

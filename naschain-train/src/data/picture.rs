@@ -160,6 +160,11 @@ mod tests {
         ] {
             let whole = std::fs::read(fixture(name)).unwrap();
             assert!(decode(&whole).is_ok());
+            let error = decode(&whole[..whole.len() / 2]).unwrap_err();
+            assert!(
+                error.ends_with("the end of the file is missing"),
+                "{name}: {error}"
+            );
             for length in 0..whole.len() - 16 {
                 assert!(decode(&whole[..length]).is_err(), "{name} {length}");
             }
