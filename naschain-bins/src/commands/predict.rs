@@ -157,6 +157,11 @@ fn model_file(args: &PredictArgs) -> Result<PathBuf> {
     let model = &args.model;
     if !model.is_dir() {
         check_is_model(model)?;
+        ensure!(
+            !args.retrained && args.genome.max_params.is_none(),
+            "--retrained and --max-params choose among the models of a run; {} is one model",
+            model.display()
+        );
         return Ok(model.clone());
     }
     if !model.join("run.json").is_file() {
