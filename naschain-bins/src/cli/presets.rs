@@ -160,20 +160,20 @@ impl Defaults {
 }
 
 /// Width of the text after `--help`, for manual pages on a terminal of 80 columns.
-const COLUMNS: usize = 72;
+const COLUMNS: usize = 73;
 
 /// The tables of these defaults, shown at the end of `--help`.
 pub fn presets() -> String {
     let mut text = String::from("Defaults that depend on --data and --budget:\n");
     for budget in Budget::ALL {
-        let _ = write!(text, "  --budget {:<9}", budget.name());
+        let _ = write!(text, "  --budget {:<10}", budget.name());
         for (_, name) in Family::ALL {
             let _ = write!(text, "{name:>13}");
         }
         text.push('\n');
         let all = Family::ALL.map(|(family, _)| (family, defaults(family, budget)));
         for (flag, value) in ROWS {
-            let _ = write!(text, "  {flag:<18}");
+            let _ = write!(text, "  {flag:<19}");
             for (family, defaults) in &all {
                 let _ = write!(text, "{:>13}", value(*family, defaults));
             }

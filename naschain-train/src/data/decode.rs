@@ -62,7 +62,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
 }
 
 /// What decoders say of a file whose end is missing, in lower case.
-const END_MISSING: [&str; 3] = [
+const END_MISSING: [&str; 4] = [
+    "not enough bytes",
     "failed to fill whole buffer",
     "unexpected end of file",
     "exhausted data",
