@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use naschain_train::{BadPicture, DataName, Dataset};
 
-use crate::printable::printable;
+use crate::printable::{counted, printable};
 
 /// Default of `--keep-images`, in MiB.
 pub(crate) const KEEP_MIB: u64 = 1024;
@@ -36,8 +36,8 @@ pub(crate) fn left_out(skipped: &[BadPicture]) -> String {
         format!("\n  {}: {}", printable(&path), printable(&bad.problem))
     });
     format!(
-        "{} pictures that cannot be read are left out:{}",
-        skipped.len(),
+        "left out {} that cannot be read:{}",
+        counted(skipped.len(), "picture"),
         lines.collect::<String>()
     )
 }

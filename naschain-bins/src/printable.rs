@@ -1,6 +1,7 @@
-//! Escapes untrusted text for terminals.
+//! Text for people: untrusted text escaped for terminals, and counts with their nouns.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 /// The text on one line, with control characters escaped as in a Rust string: in a terminal they
 /// could move the cursor, change its title or hide what was printed before.
@@ -17,6 +18,12 @@ pub(crate) fn printable_lines(text: &str) -> Cow<'_, str> {
 fn is_control(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+}
+
+/// A count with its noun, such as `1 epoch` or `3 epochs`.
+pub(crate) fn counted<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
+    let ending = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {noun}{ending}")
 }
 
 fn escaped(text: &str, escapes: impl Fn(char) -> bool) -> Cow<'_, str> {
@@ -47,5 +54,11 @@ mod tests {
             r"a\u{1b}]0;owned\u{7}\r\n\u{9b}2J\u{202e}b\u{7f}"
         );
         assert_eq!(printable_lines("a\nb\x1b[2J\n"), "a\nb\\u{1b}[2J\n");
+    }
+
+    #[test]
+    fn one_is_singular() {
+        let texts = [0, 1, 2].map(|count: u32| counted(count, "epoch"));
+        assert_eq!(texts, ["0 epochs", "1 epoch", "2 epochs"]);
     }
 }

@@ -15,15 +15,16 @@ use crate::artifacts::results::Results;
 use crate::artifacts::{plot, report};
 use crate::files::write_whole;
 use crate::journal::secret::read_secret;
+use crate::printable::counted;
 use naschain_run::{FrontMember, RunSpec};
 
 /// Writes `front.svg`, `report.html` and `front.json`.
 pub(crate) fn write_front(results: &Results) -> Result<()> {
     let (dir, spec) = (&results.dir, &results.spec);
     let title = format!(
-        "{}: {} genomes evaluated, seed {}",
+        "{}: {} evaluated, seed {}",
         shown_name(dir, &spec.data.name),
-        results.ended.len(),
+        counted(results.ended.len(), "genome"),
         spec.search.seed
     );
     let svg = plot::front_svg(results, &title)?;
@@ -34,8 +35,8 @@ pub(crate) fn write_front(results: &Results) -> Result<()> {
     write_whole(&dir.join(FRONT_FILE), json.as_bytes())
 }
 
-/// Trains every network of the front again, tests it, and writes its model. `done` is called after
-/// each.
+/// Trains every network of the front again, tests it, and writes its model. `on_epoch` is called after
+/// each epoch of each.
 ///
 /// Miners send no weights, so the genomaster trains the networks itself. This also verifies the
 /// miners' digests.
@@ -45,7 +46,7 @@ pub(crate) fn write_models(
     front: &[FrontMember],
     dataset: &Dataset,
     options: Options,
-    done: &(dyn Fn() + Sync),
+    on_epoch: &(dyn Fn(&FrontMember, &Epoch) + Sync),
 ) -> Result<Vec<FrontModel>> {
     // Trainings side by side are faster in total than one training with all threads.
     let workers = std::thread::available_parallelism().map_or(1, |n| n.get() / options.threads);
@@ -57,11 +58,10 @@ pub(crate) fn write_models(
                 loop {
                     let taken = next.lock().map_or(None, |mut next| next.next());
                     let Some((index, member)) = taken else { return };
-                    let model = write_model(dir, spec, member, dataset, options);
+                    let model = write_model(dir, spec, member, dataset, options, on_epoch);
                     if let Ok(mut finished) = finished.lock() {
                         finished.push((index, model));
                     }
-                    done();
                 }
             });
         }
@@ -78,6 +78,7 @@ fn write_model(
     member: &FrontMember,
     dataset: &Dataset,
     options: Options,
+    on_epoch: &(dyn Fn(&FrontMember, &Epoch) + Sync),
 ) -> Result<FrontModel> {
     let measurement = member.measurement;
     let secret = read_secret(dir, spec)?;
@@ -89,8 +90,11 @@ fn write_model(
         digest: Some(measurement.digest),
     };
     let mut curve = Vec::new();
-    let mut on_epoch = |epoch: &Epoch| curve.push(CurvePoint::from(epoch));
-    let model = found.train(dataset, options, &mut on_epoch)?;
+    let mut note = |epoch: &Epoch| {
+        curve.push(CurvePoint::from(epoch));
+        on_epoch(member, epoch);
+    };
+    let model = found.train(dataset, options, &mut note)?;
     Ok(FrontModel {
         genome: member.genome.clone(),
         accuracy: measurement.accuracy,

@@ -3,6 +3,7 @@
 use crate::artifacts::choice::names_of;
 use crate::artifacts::grouped::grouped;
 use crate::artifacts::results::Results;
+use crate::printable::counted;
 
 /// The table: one line per network of the front that is better than guessing, most accurate first,
 /// with the names by which `--genome` chooses it.
@@ -41,7 +42,8 @@ pub(crate) fn front_table(results: &Results) -> String {
     let left_out = results.front.len() - front.len();
     if left_out > 0 {
         text += &format!(
-            "not listed: {left_out} networks of the front that are no better than guessing (at most {:.2} %)\n",
+            "not listed: {} of the front, no better than guessing (at most {:.2} %)\n",
+            counted(left_out, "network"),
             results.guessing_limit()
         );
     }

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use naschain_bins::programs::{
     AuditArgs, CompareArgs, CompletionsArgs, ExportArgs, InspectArgs, ManArgs, PredictArgs,
-    ProgramArgs, RetrainArgs, RunsArgs, SearchArgs, ServeArgs, ShowArgs, compare, completions,
-    export, help, inspect, man, parse, predict, presets, print, retrain, run, run_audit, runs,
-    search, serve, show,
+    ProgramArgs, RetrainArgs, RunsArgs, SEARCH_EXAMPLES, SERVE_EXAMPLES, SearchArgs, ServeArgs,
+    ShowArgs, compare, completions, export, help, inspect, man, parse, predict, print, retrain,
+    run, run_audit, runs, search, serve, show,
 };
 
 /// Neural architecture search among mutually untrusting parties
@@ -24,10 +24,10 @@ struct Cli {
 #[allow(clippy::large_enum_variant)] // parsed once; its size does not matter
 enum Command {
     /// Run a whole search in one process, miners included
-    #[command(after_help = presets(), after_long_help = help(), args_override_self = true)]
+    #[command(after_help = SEARCH_EXAMPLES, after_long_help = help(), args_override_self = true)]
     Search(SearchArgs),
     /// Serve miners and validators over HTTP
-    #[command(after_help = presets(), after_long_help = help(), args_override_self = true)]
+    #[command(after_help = SERVE_EXAMPLES, after_long_help = help(), args_override_self = true)]
     Serve(Box<ServeArgs>),
     /// Verify a run from its journal: hash chain, signatures, verdicts
     Audit(AuditArgs),

@@ -10,6 +10,7 @@ use crate::cli::tls_args::TlsArgs;
 use crate::cli::wallet_args::WalletArgs;
 use crate::coordinator::Coordinator;
 use crate::coordinator::shared::Settings;
+use crate::printable::counted;
 use crate::server::access::Access;
 use crate::server::allow_list::AllowList;
 use crate::server::auth::Authenticator;
@@ -34,27 +35,27 @@ pub(crate) struct AccessArgs {
     allow_list: Option<PathBuf>,
     /// Answer GET /v1/run, /v1/batches and /v1/front without a signature; the journal and the
     /// events never need one
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     open_reads: bool,
     /// Maximum number of miners that ever join the run; those that have joined may always return
-    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, hide_short_help = true, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     max_miners: u32,
     /// Maximum requests per second for each hotkey; 0 for no limit
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, hide_short_help = true, value_name = "N", default_value_t = 100)]
     rate_per_key: u32,
     /// Maximum requests per second for each IP address other than loopback; 0 for no limit
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long, hide_short_help = true, value_name = "N", default_value_t = 1000)]
     rate_per_address: u32,
     /// Maximum number of new hotkeys that join within ten minutes from each IP address, or IPv6 /64
     /// network, where there are no entrance examinations; 0 for no limit
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long, hide_short_help = true, value_name = "N", default_value_t = 1000)]
     new_hotkeys: u32,
     /// Maximum number of simultaneous connections; one IP address, or IPv6 /64 network, gets at most
     /// an eighth of them
-    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
+    #[arg(long, hide_short_help = true, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
     max_connections: u32,
     /// Take client addresses from the last entry of X-Forwarded-For, which a reverse proxy must set
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     behind_proxy: bool,
     #[command(flatten)]
     tls: TlsArgs,
@@ -63,10 +64,10 @@ pub(crate) struct AccessArgs {
     pub(crate) legacy: bool,
     /// File of credentials for --legacy, UID:TOKEN on each line; required unless --unsigned or
     /// --allow-list is given
-    #[arg(long, value_name = "FILE", requires = "legacy")]
+    #[arg(long, hide_short_help = true, value_name = "FILE", requires = "legacy")]
     legacy_credentials: Option<PathBuf>,
     /// Number of uids of the reference network's subnet, for --legacy: uids must be smaller
-    #[arg(long, value_name = "N", default_value_t = 256, requires = "legacy", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    #[arg(long, hide_short_help = true, value_name = "N", default_value_t = 256, requires = "legacy", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     legacy_uids: u32,
 }
 
@@ -170,9 +171,9 @@ impl Opened {
                     "the allow-list is empty, so no miner could join; add lines of a hotkey's address and its owner"
                 );
                 tracing::info!(
-                    "genomaster {}; the allow-list has {} miners",
+                    "genomaster {}; the allow-list has {}",
                     key.address(),
-                    list.len()
+                    counted(list.len(), "miner")
                 );
             }
         }

@@ -14,7 +14,7 @@ use crate::artifacts::repeat;
 use crate::cli::data_args::DataArgs;
 use crate::cli::presets::Budget;
 use crate::cli::program::print;
-use crate::cli::run_args::{DeviceArgs, RunArgs};
+use crate::cli::run_args::{DeviceArgs, RUN, RunArgs};
 use crate::cli::run_place;
 use crate::coordinator::Coordinator;
 use crate::coordinator::shared::Settings;
@@ -22,6 +22,7 @@ use crate::journal::folder_lock::FolderLock;
 use crate::journal::run_folder::{create_or_check, create_or_extend};
 use crate::journal::secret::create_or_read_secret;
 use crate::journal::store::{JournalPlace, PlaceParser};
+use crate::printable::counted;
 use naschain_run::RunSpec;
 
 /// The flags that `search` and `serve` share.
@@ -33,9 +34,11 @@ pub(crate) struct CommonArgs {
     pub(crate) run: RunArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
-    /// Location of the journal: a file, or postgres://USER@HOST/DATABASE, which several
-    /// genomasters of one run can share [default: journal.sqlite in the run's folder]
-    #[arg(long, value_name = "PLACE", value_parser = PlaceParser)]
+    /// Location of the journal: a file or postgres://USER@HOST/DATABASE [default: journal.sqlite in
+    /// the run's folder]
+    ///
+    /// Several genomasters of one run can share a database.
+    #[arg(long, value_name = "PLACE", value_parser = PlaceParser, help_heading = RUN, hide_short_help = true)]
     store: Option<JournalPlace>,
 }
 
@@ -126,7 +129,9 @@ impl CommonArgs {
             let count = repeat::start_over(&dir, &spec, options)?;
             if count > 0 {
                 print(&format!(
-                    "{count} networks that failed for lack of memory now fit; the search starts again, reuses its results, and trains these\n"
+                    "{} that failed for lack of memory now {}; the search starts again, reuses its results, and trains what failed\n",
+                    counted(count, "network"),
+                    if count == 1 { "fits" } else { "fit" }
                 ))?;
             }
         }

@@ -10,6 +10,7 @@ use crate::cli::program::LogFormat;
 
 /// Flags of every program.
 #[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "The program")]
 pub struct ProgramArgs {
     /// TOML file of flags, such as `lease-seconds = 60`; flags on the command line take precedence
     #[arg(long, value_name = "FILE", global = true)]

@@ -15,22 +15,26 @@ use crate::printable::printable;
 
 /// Flags that choose the data set.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "The data")]
 pub struct DataArgs {
-    /// Data set: a folder of pictures (CLASS/FILE, or train/CLASS/FILE and val/CLASS/FILE), a NumPy
-    /// archive (.npz), a folder of the files of a known data set, or the name of one: digits, mnist,
-    /// fashion-mnist, emnist-SPLIT, cifar10, cifar100; `miner data list` lists all names [default:
+    /// Data set: a folder of pictures (CLASS/FILE), a NumPy archive (.npz) or a name [default:
     /// digits]
+    ///
+    /// A folder of pictures has CLASS/FILE, or train/CLASS/FILE and val/CLASS/FILE. A folder may also
+    /// hold the files of a known data set. The names are digits, mnist, fashion-mnist, emnist-SPLIT,
+    /// cifar10 and cifar100; `miner data list` lists all of them.
     #[arg(long, value_name = "PATH|NAME", value_parser = data_parser(), hide_possible_values = true)]
     pub data: Option<DataChoice>,
     /// Folder of the data set's files; without --data, the data set is detected from its files
     /// [default: $NASCHAIN_DATA/NAME, $NASCHAIN_DATA, data/NAME, /usr/share/datasets/NAME]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
     pub data_dir: Option<PathBuf>,
     /// Size to which images of a folder are scaled: N for NxN in colour, or CxHxW [default: 32]
     #[arg(long, value_name = "N|CxHxW", value_parser = image_shape)]
     pub image_size: Option<Shape>,
-    /// Leave out pictures that cannot be read instead of refusing the folder; the data set is then
-    /// the same as without these files
+    /// Leave out pictures that cannot be read instead of refusing the folder
+    ///
+    /// The data set is then the same as without these files.
     #[arg(long)]
     pub skip_bad: bool,
     #[command(flatten)]
@@ -42,7 +46,7 @@ pub struct DataArgs {
 pub(crate) struct KeepImagesArgs {
     /// Maximum size of each part (train, val) of a folder that is kept decoded in memory, in MiB;
     /// a larger part is decoded again in every epoch
-    #[arg(long, value_name = "MIB", default_value_t = KEEP_MIB)]
+    #[arg(long, value_name = "MIB", default_value_t = KEEP_MIB, hide_short_help = true)]
     pub(crate) keep_images: u64,
 }
 

@@ -15,4 +15,5 @@ pub(crate) mod run_args;
 pub(crate) mod run_place;
 pub(crate) mod shell;
 pub(crate) mod tls_args;
+pub(crate) mod training_args;
 pub(crate) mod wallet_args;

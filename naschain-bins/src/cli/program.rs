@@ -3,11 +3,15 @@
 use std::future::Future;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Result;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 
 use crate::cli::run_args::EXIT_ERROR;
+use crate::clock::unix_nanos;
 use crate::miner::progress_line;
 use crate::printable::printable_lines;
 use crate::shutdown::survive_file_size_limit;
@@ -33,6 +37,7 @@ pub fn run(
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
+        .with_timer(ToTheSecond)
         .with_ansi(coloured())
         .with_writer(progress_line::stderr);
     match format {
@@ -52,6 +57,16 @@ pub fn run(
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, format),
+    }
+}
+
+/// The time of a log line, in UTC as RFC 3339 has it.
+struct ToTheSecond;
+
+impl FormatTime for ToTheSecond {
+    fn format_time(&self, w: &mut Writer<'_>) -> std::fmt::Result {
+        let now = UNIX_EPOCH + Duration::from_nanos(unix_nanos());
+        write!(w, "{}", humantime::format_rfc3339_seconds(now))
     }
 }
 

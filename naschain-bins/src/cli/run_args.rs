@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use naschain_consensus::{Agreement, Rule, Rules};
-use naschain_core::{MacroSpace, Recipe};
+use naschain_core::MacroSpace;
 use naschain_nsga::{Mode, Pace, SearchConfig};
 use naschain_train::{DataName, Dataset, Device, Isa, Options};
 
 use crate::cli::data_args::DataArgs;
 use crate::cli::machine_memory;
 use crate::cli::presets::{Budget, Defaults, NETWORK_REPLICATION, indented, presets};
+use crate::cli::training_args::TrainingArgs;
 use crate::journal::run_folder::versions;
 use naschain_run::{DataSpec, RunSpec, objectives};
 
@@ -26,124 +27,92 @@ const MIN_AWAY_MS: u64 = 30_000;
 /// Exit code of a command that failed; the same as that of clap for invalid flags.
 pub(crate) const EXIT_ERROR: u8 = 2;
 
+/// Headings of `--help`.
+pub(crate) const SIZE: &str = "Size of the search";
+pub(crate) const RUN: &str = "The run";
+pub(crate) const MACHINE: &str = "The machine";
+const NETWORKS: &str = "The networks";
+const METHOD: &str = "Method of the search";
+const AGREEMENT: &str = "Miners and their agreement";
+
 /// Flags of the search space, the recipe of trainings, the search, and the job board.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RunArgs {
-    /// Training budget: small (minutes on two cores for up to 10,000 small images), medium or
-    /// large. It sets the defaults of epochs, images, channels, population and generations
-    #[arg(long, value_name = "SIZE", value_enum, default_value_t = Budget::Small)]
+    /// Training budget: sets the defaults of epochs, images, channels, population and generations
+    ///
+    /// small takes minutes on two cores for up to 10,000 small images; medium about ten times as
+    /// long, and large about ten times as long again. The tables below show what they set.
+    #[arg(long, value_name = "SIZE", value_enum, default_value_t = Budget::Small, help_heading = SIZE)]
     pub budget: Budget,
-    /// Number of phases of a network, 1 to 10 [default: see below]
-    #[arg(long, value_name = "N")]
+    /// Number of genomes per generation [default: see --help]
+    #[arg(long, value_name = "N", help_heading = SIZE)]
+    pub population: Option<usize>,
+    /// Number of generations, including the random first one [default: see --help]
+    #[arg(long, value_name = "N", help_heading = SIZE)]
+    pub generations: Option<usize>,
+    /// Folder of the run; an interrupted run in it resumes [default: runs/DATA-seedSEED]
+    ///
+    /// For own data DATA is its name and the start of its digest.
+    #[arg(long, visible_alias = "run", value_name = "DIR", help_heading = RUN)]
+    pub out: Vec<PathBuf>,
+    /// Seed of all randomness
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = RUN)]
+    pub seed: u64,
+    /// Number of phases of a network, 1 to 10 [default: see --help]
+    #[arg(long, value_name = "N", help_heading = NETWORKS)]
     pub phases: Option<usize>,
-    /// Number of nodes of a phase, 2 to 32 [default: see below]
-    #[arg(long, value_name = "N")]
+    /// Number of nodes of a phase, 2 to 32 [default: see --help]
+    #[arg(long, value_name = "N", help_heading = NETWORKS)]
     pub nodes: Option<usize>,
     /// Channels of the first phase; each phase has twice as many as the one before [default: see
-    /// below]
-    #[arg(long, value_name = "N")]
+    /// --help]
+    #[arg(long, value_name = "N", help_heading = NETWORKS)]
     pub init_channels: Option<usize>,
-    /// Number of training epochs of each network [default: see below]
-    #[arg(long, allow_negative_numbers = true, value_name = "N")]
-    pub epochs: Option<u32>,
-    /// Mini-batch size [default: see below]
-    #[arg(long, value_name = "N")]
-    pub batch_size: Option<usize>,
-    /// Initial learning rate; cosine decay to 0 [default: see below]
-    #[arg(long, allow_negative_numbers = true, value_name = "X")]
-    pub learning_rate: Option<f64>,
-    /// Number of training images, chosen at random by the seed [default: see below]
-    #[arg(long, value_name = "N")]
-    pub train_images: Option<usize>,
-    /// Number of validation images, chosen at random by the seed [default: see below]
-    #[arg(long, value_name = "N")]
-    pub validation_images: Option<usize>,
-    /// Padding for random crops in pixels; 0 disables them [default: see below]
-    #[arg(long, value_name = "N")]
-    pub crop_padding: Option<usize>,
-    /// Flip training images horizontally with probability 1/2; --flip false switches it off
-    /// [default: see below]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    pub flip: Option<bool>,
-    /// Side of the square that cutout erases from training images, in pixels; 0 disables it
-    /// [default: see below]
-    #[arg(long, value_name = "N")]
-    pub cutout: Option<usize>,
-    /// Label smoothing: fraction of each target that is spread over all classes
-    #[arg(
-        long,
-        allow_negative_numbers = true,
-        value_name = "X",
-        default_value_t = 0.0
-    )]
-    pub label_smoothing: f64,
-    /// Number of epochs of linear learning-rate warmup, less than --epochs
-    #[arg(
-        long,
-        allow_negative_numbers = true,
-        value_name = "N",
-        default_value_t = 0
-    )]
-    pub warmup_epochs: u32,
-    /// Drop-path probability, reached towards the end of training: the probability that an input of
-    /// a node with several inputs is dropped; 0 disables it
-    #[arg(
-        long,
-        allow_negative_numbers = true,
-        value_name = "X",
-        default_value_t = 0.0
-    )]
-    pub drop_path: f64,
-    /// Use Nesterov momentum
-    #[arg(long)]
-    pub nesterov: bool,
-    /// Number of genomes per generation [default: see below]
-    #[arg(long, value_name = "N")]
-    pub population: Option<usize>,
-    /// Number of generations, including the random first one [default: see below]
-    #[arg(long, value_name = "N")]
-    pub generations: Option<usize>,
-    /// Seed of all randomness
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
-    /// How the next genomes are chosen: surrogate (a model of accuracy selects the most promising
-    /// of NSGA-II's offspring, which takes fewer trainings for the same front) or nsga2 (all
-    /// offspring)
-    #[arg(long, value_name = "MODE", default_value = "surrogate", value_parser = mode)]
+    #[command(flatten)]
+    training: TrainingArgs,
+    /// How the next genomes are chosen: surrogate or nsga2
+    ///
+    /// With surrogate, a model of accuracy selects the most promising of NSGA-II's offspring, which
+    /// takes fewer trainings for the same front; with nsga2, all offspring are trained.
+    #[arg(long, value_name = "MODE", default_value = "surrogate", value_parser = mode, help_heading = METHOD, hide_short_help = true)]
     pub mode: Mode,
-    /// When the next genomes are chosen: generational (when the whole generation is evaluated; the
-    /// result does not depend on the order in which miners finish) or steady (as soon as a miner
-    /// is free; miners never wait, but runs are not reproducible)
-    #[arg(long, value_name = "PACE", default_value = "generational", value_parser = pace)]
+    /// When the next genomes are chosen: generational or steady
+    ///
+    /// generational: when the whole generation is evaluated; the result does not depend on the order
+    /// in which miners finish. steady: as soon as a miner is free; miners never wait, but runs are
+    /// not reproducible.
+    #[arg(long, value_name = "PACE", default_value = "generational", value_parser = pace, help_heading = METHOD, hide_short_help = true)]
     pub pace: Pace,
-    /// Number of miners that train each genome, 2 to 64; also 1 for a search in one process, where
-    /// results need no cross-check [default: see below]
-    #[arg(long, value_name = "N")]
+    /// Number of miners that train each genome, 2 to 64 [default: see --help]
+    ///
+    /// Also 1 for a search in one process, where results need no cross-check.
+    #[arg(long, value_name = "N", help_heading = AGREEMENT, hide_short_help = true)]
     pub replication: Option<usize>,
-    /// When results of miners agree: tolerance (accuracy within --tolerance; parameters and FLOPs
-    /// equal), exact (training digests equal as well), or chained (the reference network's rule)
-    /// [default: exact; tolerance with --legacy, whose miners have no digests]
-    #[arg(long, value_name = "RULE")]
+    /// When results of miners agree: tolerance, exact or chained [default: exact; tolerance with
+    /// --legacy, whose miners have no digests]
+    ///
+    /// tolerance: accuracy within --tolerance; parameters and FLOPs equal. exact: training digests
+    /// equal as well. chained: the reference network's rule.
+    #[arg(long, value_name = "RULE", help_heading = AGREEMENT, hide_short_help = true)]
     pub agreement: Option<Rule>,
     /// Tolerance of accuracy in percentage points
     #[arg(
         long,
         allow_negative_numbers = true,
         value_name = "X",
-        default_value_t = 1.0
+        default_value_t = 1.0,
+        help_heading = AGREEMENT,
+        hide_short_help = true
     )]
     pub tolerance: f64,
     /// Seconds without a heartbeat after which a miner's job is assigned to another miner
-    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400), help_heading = AGREEMENT, hide_short_help = true)]
     pub lease_seconds: u64,
-    /// Set a rule of the job board, such as max_retries=8 or trust.after_valid=10; may be repeated.
-    /// `--help` lists the rules
-    #[arg(long, value_name = "NAME=VALUE")]
+    /// Set a rule of the job board, such as max_retries=8 or trust.after_valid=10
+    ///
+    /// May be repeated. The end of this help lists the rules.
+    #[arg(long, value_name = "NAME=VALUE", help_heading = AGREEMENT, hide_short_help = true)]
     pub rule: Vec<String>,
-    /// Folder of the run; an interrupted run in it resumes [default: runs/DATA-seedSEED;
-    /// for own data DATA is its name and the start of its digest]
-    #[arg(long, visible_alias = "run", value_name = "DIR")]
-    pub out: Vec<PathBuf>,
     /// Whether miners of the reference network take part, which send no heartbeats.
     #[arg(skip)]
     pub silent_uids: bool,
@@ -158,10 +127,13 @@ pub(crate) struct RunArgs {
 
 /// Flags of the device and of computation.
 #[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = MACHINE)]
 pub struct DeviceArgs {
-    /// Device to train on: cpu; cuda:N in a build with --features cuda; burn-cuda:N, the same GPU
-    /// through burn's backend, with --features burn-cuda; or wgpu:N, a GPU of any vendor by Vulkan or
-    /// Metal, with --features wgpu
+    /// Device to train on: cpu, cuda:N, burn-cuda:N or wgpu:N
+    ///
+    /// cuda:N needs a build with --features cuda; burn-cuda:N, the same GPU through burn's backend,
+    /// one with --features burn-cuda; wgpu:N, a GPU of any vendor by Vulkan or Metal, one with
+    /// --features wgpu.
     #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
     pub device: Device,
     #[command(flatten)]
@@ -176,12 +148,14 @@ pub(crate) struct ComputeArgs {
     threads: u16,
     /// CPU instruction set: avx512, avx2 or portable; results do not depend on it [default: the
     /// best available]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     isa: Option<Isa>,
-    /// Maximum estimated memory of one training, in MiB; a network that needs more is not trained,
-    /// and a miner does not join a run that could contain one [default: on the CPU, 80 % of the
-    /// memory of the machine or container, divided by the number of concurrent trainings]
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    /// Maximum estimated memory of one training, in MiB [default: most of the memory]
+    ///
+    /// A network that needs more is not trained, and a miner does not join a run that could contain
+    /// one. The default is, on the CPU, 80 % of the memory of the machine or container, divided by
+    /// the number of concurrent trainings; on a GPU there is no limit.
+    #[arg(long, value_name = "MIB", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
     memory_limit: Option<u64>,
 }
 
@@ -259,7 +233,8 @@ impl RunArgs {
             init_channels: self.init_channels.unwrap_or(defaults.init_channels),
             classes: dataset.classes,
         };
-        let recipe = self.recipe(defaults.recipe(&name, dataset));
+        let mut recipe = self.training.apply(defaults.recipe(&name, dataset));
+        recipe.seed = self.seed;
         let search = self.search(space.genome_len(), &defaults)?;
         let data = DataSpec::new(name.to_string(), dataset.digest());
         let mut spec = RunSpec::new(space, data);
@@ -271,27 +246,6 @@ impl RunArgs {
         // Fails if the data set is too small, before anything is created.
         naschain_train::Split::draw(dataset, &spec.recipe)?;
         Ok(spec)
-    }
-
-    /// The preset's recipe, changed by the flags.
-    fn recipe(&self, mut recipe: Recipe) -> Recipe {
-        fn set<T: Copy>(value: &mut T, flag: Option<T>) {
-            *value = flag.unwrap_or(*value);
-        }
-        set(&mut recipe.epochs, self.epochs);
-        set(&mut recipe.batch_size, self.batch_size);
-        set(&mut recipe.learning_rate, self.learning_rate);
-        set(&mut recipe.train_images, self.train_images);
-        set(&mut recipe.validation_images, self.validation_images);
-        set(&mut recipe.augmentation.crop_padding, self.crop_padding);
-        set(&mut recipe.augmentation.horizontal_flip, self.flip);
-        set(&mut recipe.augmentation.cutout, self.cutout);
-        recipe.seed = self.seed;
-        recipe.label_smoothing = self.label_smoothing;
-        recipe.warmup_epochs = self.warmup_epochs;
-        recipe.drop_path = self.drop_path;
-        recipe.nesterov = self.nesterov;
-        recipe
     }
 
     /// Number of miners that train each genome of a data set.

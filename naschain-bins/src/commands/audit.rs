@@ -15,6 +15,7 @@ use crate::client::Client;
 use crate::journal::SNAPSHOT_FORMAT;
 use crate::journal::run_folder::read_run;
 use crate::journal::store::{JournalPlace, PlaceParser, Snapshot, Store};
+use crate::printable::counted;
 use naschain_run::{Auditor, EndedJob, Entry, FrontEntry, Signers, Unsigned};
 
 /// Flags of the command.
@@ -167,18 +168,19 @@ pub async fn run_audit(args: AuditArgs) -> Result<()> {
 impl AuditReport {
     fn text(&self) -> String {
         let mut text = format!(
-            "run {}\n{} events verified, the last one is {}\n{} jobs, {} accepted, {} networks on the front{}\n",
+            "run {}\n{} verified, the last one is {}\n{}, {} accepted, {} on the front{}\n",
             self.run,
-            self.events,
+            counted(self.events, "event"),
             self.head,
-            self.jobs,
+            counted(self.jobs, "job"),
             self.accepted,
-            self.front,
+            counted(self.front, "network"),
             if self.finished { ", finished" } else { "" }
         );
         text += &format!(
-            "{} events signed by their senders, {} unsigned\n",
-            self.signed, self.unsigned
+            "{} signed by their senders, {} unsigned\n",
+            counted(self.signed, "event"),
+            self.unsigned
         );
         for fault in &self.faults {
             text += &format!("FAULT: {fault}\n");

@@ -3,58 +3,80 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use naschain_core::{Genome, Purpose, Stream};
+use naschain_core::{Architecture, Genome, Purpose, Recipe, Stream};
 use naschain_run::RunSpec;
 use naschain_train::Options;
 
-use crate::commands::speed::{measured_run, synthetic_images};
+use crate::commands::progress::{Workload, time_left};
+use crate::commands::speed::{duration_of, measured_runs, synthetic_images};
 
 /// Random networks whose costs are averaged, and those that are timed.
 const COUNTED: usize = 64;
 const TIMED: usize = 3;
 /// Minimum time of the measurement of one network.
 const ENOUGH: Duration = Duration::from_millis(200);
-/// Share of the networks that is trained again at the end, for the front's models.
-const FRONT_SHARE: f64 = 0.25;
 
 /// The speed of training on this machine, in FLOPs of forward and backward passes per second.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Calibration {
-    /// Of one training.
-    training: f64,
-    /// Number of trainings that run at full speed at a time.
-    at_once: f64,
+    /// Of all concurrent trainings together.
+    rate: f64,
 }
 
 impl Calibration {
     /// Times a few steps of networks of the run's space, for `miners` concurrent trainings.
     pub(crate) fn measure(spec: &RunSpec, options: Options, miners: usize) -> Result<Calibration> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let decode = |index| Ok(spec.space.decode(&network(spec, index)?)?);
+        let architectures: Vec<Architecture> = (0..TIMED).map(decode).collect::<Result<_>>()?;
+        let at_once = at_once(options, miners);
+        Calibration::of_networks(&architectures, &spec.recipe, options, at_once)
+    }
+
+    /// Times a few steps of one training.
+    pub(crate) fn of_network(
+        architecture: &Architecture,
+        recipe: &Recipe,
+        options: Options,
+    ) -> Result<Calibration> {
+        Calibration::of_networks(std::slice::from_ref(architecture), recipe, options, 1)
+    }
+
+    fn of_networks(
+        architectures: &[Architecture],
+        recipe: &Recipe,
+        options: Options,
+        at_once: u16,
+    ) -> Result<Calibration> {
         let (mut flops, mut seconds) = (0.0, 0.0);
-        for index in 0..TIMED {
-            let (done, took) = timed(spec, options, index)?;
+        for architecture in architectures {
+            let (done, took) = timed(architecture, recipe, options, at_once)?;
             flops += done;
             seconds += took;
         }
-        let at_once = (cores / options.threads.max(1)).clamp(1, miners.max(1));
         Ok(Calibration {
-            training: flops / seconds,
-            at_once: at_once as f64,
+            rate: flops / seconds,
         })
     }
 
     /// FLOPs per second of the whole process.
     pub(crate) fn rate(self) -> f64 {
-        self.training * self.at_once
+        self.rate
     }
 
-    /// How long a whole search takes, with the front's models.
-    pub(crate) fn time_of(self, spec: &RunSpec) -> Duration {
-        let networks = (spec.search.population * spec.search.generations) as f64;
-        let trainings = networks * (spec.rules.seats as f64 + FRONT_SHARE);
-        let seconds = trainings * average_flops(spec) / self.rate();
-        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    /// How long a search takes from the evaluation of `done` networks on, with the front's models,
+    /// which are tested on so many images.
+    pub(crate) fn time_of(self, spec: &RunSpec, test_images: usize, done: usize) -> Duration {
+        let left = Workload::new(spec, test_images).left(done, average_flops(spec));
+        time_left(left, self.rate).unwrap_or(Duration::MAX)
     }
+}
+
+/// Number of trainings that run at a time. They are timed together, because cores that share caches
+/// and power are slower together than alone.
+fn at_once(options: Options, miners: usize) -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let at_once = (cores / options.threads.max(1)).clamp(1, miners.max(1));
+    u16::try_from(at_once).unwrap_or(u16::MAX)
 }
 
 /// FLOPs of the training of a random network, on average.
@@ -71,11 +93,15 @@ fn network(spec: &RunSpec, index: usize) -> Result<Genome> {
     Ok(spec.space.random_genome(&mut stream)?)
 }
 
-/// FLOPs and seconds of some training steps of a random network.
-fn timed(spec: &RunSpec, options: Options, index: usize) -> Result<(f64, f64)> {
-    let architecture = spec.space.decode(&network(spec, index)?)?;
-    let per_image = 3.0 * architecture.costs()?.flops as f64;
-    let mut recipe = spec.recipe.clone();
+/// FLOPs and seconds of some training steps of a network, in several trainings at a time.
+fn timed(
+    architecture: &Architecture,
+    recipe: &Recipe,
+    options: Options,
+    at_once: u16,
+) -> Result<(f64, f64)> {
+    let per_image = 3.0 * f64::from(at_once) * architecture.costs()?.flops as f64;
+    let mut recipe = recipe.clone();
     (
         recipe.epochs,
         recipe.warmup_epochs,
@@ -85,13 +111,10 @@ fn timed(spec: &RunSpec, options: Options, index: usize) -> Result<(f64, f64)> {
     let mut steps = 1;
     loop {
         recipe.train_images = recipe.batch_size * steps;
-        let dataset = synthetic_images(
-            spec.space.input,
-            recipe.train_images + 1,
-            spec.space.classes,
-        )?;
-        let run = measured_run(&architecture, &dataset, &recipe, options)?;
-        let took = run.ended.duration_since(run.started);
+        let (input, classes) = (architecture.input, architecture.classes);
+        let dataset = synthetic_images(input, recipe.train_images + 1, classes)?;
+        let runs = measured_runs(architecture, &dataset, &recipe, options, at_once)?;
+        let took = duration_of(&runs)?;
         if took >= ENOUGH || steps >= 1 << 12 {
             return Ok((per_image * recipe.train_images as f64, took.as_secs_f64()));
         }

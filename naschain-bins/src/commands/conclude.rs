@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use naschain_consensus::Row;
-use naschain_train::{Dataset, Model};
+use naschain_train::{Dataset, Epoch, Model};
 
 use crate::artifacts::front;
 use crate::artifacts::front_model::{FrontModel, read_front};
@@ -15,10 +15,14 @@ use crate::artifacts::models::MODEL_FILE;
 use crate::artifacts::results::Results;
 use crate::artifacts::table::front_table;
 use crate::cli::program::print;
-use crate::commands::progress::{Progress, bar};
+use crate::commands::overfitting::overfitting;
+use crate::commands::progress::{FrontWork, Progress};
 use crate::coordinator::Coordinator;
-use crate::printable::printable;
-use naschain_run::{EndedJob, RunState};
+use crate::printable::{counted, printable};
+use naschain_run::{EndedJob, FrontMember, RunState};
+
+/// Time between two looks at a run's progress.
+const SHOW_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Keeps the history and the shown progress up to date until the run is finished, or `enough` of its
 /// state. Returns whether it is finished.
@@ -55,17 +59,18 @@ pub(crate) async fn follow(
             return Ok(finished);
         }
         // With a time limit, because answers to open jobs advance the bar but are not announced.
-        let _ = tokio::time::timeout(Duration::from_millis(500), changes.changed()).await;
+        let _ = tokio::time::timeout(SHOW_INTERVAL, changes.changed()).await;
     }
 }
 
-/// Trains and tests the front's models, writes the front's files, and prints its table. Returns the
-/// reason if the front is empty.
+/// Trains and tests the front's models, which `shown` shows, writes the front's files, and prints its
+/// table. Returns the reason if the front is empty.
 pub(crate) async fn conclude(
     coordinator: &Arc<Coordinator>,
     dir: &Path,
     dataset: &Arc<Dataset>,
     options: naschain_train::Options,
+    shown: &mut Progress,
 ) -> Result<Option<String>> {
     let copied = |state: &RunState| (state.ended_jobs().to_vec(), state.front());
     let (ended, front) = coordinator.with_state(copied).await;
@@ -76,19 +81,29 @@ pub(crate) async fn conclude(
         front,
         models: Vec::new(),
     };
-    let dataset = dataset.clone();
+    let progress = FrontWork::new(&results.spec, &results.front, dataset.test.len());
+    let progress = Arc::new(progress);
+    let (dataset, noted) = (dataset.clone(), progress.clone());
     // On a thread of its own, and without the lock of the state: training, drawing and writing take
     // from seconds to hours.
     let work = move || -> Result<Results> {
         // A finished run that is served again need not train its models again.
         results.models = match stored_models(&results.dir, &results.front) {
             Some(models) => models,
-            None => trained_models(&results, &dataset, options)?,
+            None => trained_models(&results, &dataset, options, &noted)?,
         };
         front::write_front(&results)?;
         Ok(results)
     };
-    let results = tokio::task::spawn_blocking(work).await??;
+    let mut work = tokio::task::spawn_blocking(work);
+    let results = loop {
+        match tokio::time::timeout(SHOW_INTERVAL, &mut work).await {
+            Ok(results) => break results,
+            Err(_) => shown.show_front(&progress),
+        }
+    };
+    shown.finish();
+    let results = results??;
     if results.front.is_empty() {
         return Ok(Some(no_front(&results.ended)));
     }
@@ -97,15 +112,19 @@ pub(crate) async fn conclude(
     let mut text = front_table(&results);
     if wrong > 0 {
         text += &format!(
-            "{wrong} digests were not reproduced on this machine; see the warnings above\n"
+            "not reproduced on this machine: {}; see the warnings above\n",
+            counted(wrong, "digest")
         );
     }
     if let Some(failed) = failed_networks(&results.ended) {
         text += &(failed + "\n");
     }
+    if let Some(hint) = overfitting_best(&results) {
+        text += &(hint + "\n");
+    }
     text += &format!(
         "run: {dir}; open its report.html in a browser\n\
-         next: genomaster retrain {dir} --epochs 60; genomaster export {dir} --retrained --out model.onnx\n",
+         next: genomaster retrain {dir}; genomaster export {dir} --retrained --out model.onnx\n",
         dir = dir.display()
     );
     print(&text)?;
@@ -116,14 +135,28 @@ fn trained_models(
     results: &Results,
     dataset: &Dataset,
     options: naschain_train::Options,
+    progress: &FrontWork,
 ) -> Result<Vec<FrontModel>> {
     let (dir, spec, front) = (&results.dir, &results.spec, &results.front);
-    let length = front.len() as u64;
-    let bar = bar(length, "training the front's models: {pos}/{len}");
-    let done = || bar.inc(1);
-    let models = front::write_models(dir, spec, front, dataset, options, &done);
-    bar.finish_and_clear();
-    models
+    let on_epoch = |member: &FrontMember, epoch: &Epoch| {
+        // The backward pass costs twice as much as the forward pass.
+        progress.epoch(3 * epoch.images * member.measurement.flops);
+        if epoch.number == spec.recipe.epochs {
+            progress.finished();
+        }
+    };
+    progress.begin();
+    front::write_models(dir, spec, front, dataset, options, &on_epoch)
+}
+
+/// Says that the best network overfits, if it does.
+fn overfitting_best(results: &Results) -> Option<String> {
+    let front = results.useful_front();
+    let best = results.model(&front.first()?.genome)?;
+    let train = best.curve.last()?.train_accuracy;
+    let spec = &results.spec;
+    let hint = overfitting(train, best.test_accuracy, &spec.recipe, spec.space.input)?;
+    Some(format!("best: {hint}"))
 }
 
 /// How many networks have no result, with the reason of the first one; `None` if all have one.
@@ -161,7 +194,7 @@ fn no_front(ended: &[EndedJob]) -> String {
 }
 
 /// The models of a run that was concluded before, if they are complete and of this front.
-fn stored_models(dir: &Path, front: &[naschain_run::FrontMember]) -> Option<Vec<FrontModel>> {
+fn stored_models(dir: &Path, front: &[FrontMember]) -> Option<Vec<FrontModel>> {
     let models = read_front(dir).ok()?;
     let complete = models.len() == front.len()
         && models.iter().zip(front).all(|(model, member)| {

@@ -12,7 +12,7 @@ use crate::cli::data_args::{DataChoice, image_shape, resized};
 use crate::cli::data_folder::names_in;
 use crate::cli::program::print;
 use crate::dataset::left_out;
-use crate::printable::{printable, printable_lines};
+use crate::printable::{counted, printable, printable_lines};
 
 /// `miner data`.
 #[derive(Debug, Subcommand)]
@@ -286,7 +286,10 @@ impl Contents {
         let part = |part: &DataPart| {
             let min = part.per_class.iter().min().unwrap_or(&0);
             let max = part.per_class.iter().max().unwrap_or(&0);
-            format!("{} images, {min} to {max} per class", part.images)
+            format!(
+                "{}, {min} to {max} per class",
+                counted(part.images, "image")
+            )
         };
         format!(
             "  shape      {}\n  classes    {}\n  train      {}\n  test       {}\n  mean       {} of {}\n  deviation  {}\n  digest     {}\n",

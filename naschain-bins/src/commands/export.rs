@@ -10,6 +10,7 @@ use crate::artifacts::models::{MODEL_FILE, Member, RETRAINED_FILE};
 use crate::cli::genome_args::GenomeArgs;
 use crate::cli::run_args::DeviceArgs;
 use crate::files::{check_writable, create_folder, sync_file, write_whole};
+use crate::printable::counted;
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -183,8 +184,9 @@ fn searched(member: &Member, args: &ExportArgs) -> Result<Model> {
     let dataset = member.data(args.data_dir.as_deref())?;
     let epochs = member.spec.recipe.epochs;
     tracing::info!(
-        "{} has no stored model: training it again, {epochs} epochs",
-        member.shown()
+        "{} has no stored model: training it again, {}",
+        member.shown(),
+        counted(epochs, "epoch")
     );
     member.train(&dataset, options, &mut |epoch| {
         tracing::info!("epoch {}/{epochs}: loss {:.4}", epoch.number, epoch.loss);

@@ -1,5 +1,8 @@
 //! Progress of a run: a bar on a terminal, lines in a log, and the time that is left.
 
+mod estimate;
+mod front_work;
+
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
@@ -7,106 +10,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 use naschain_run::{EndedJob, RunState};
 
 use crate::clock;
+use crate::printable::{counted, printable};
+use estimate::{Estimate, Left};
+pub(crate) use estimate::{Workload, about, time_left};
+pub(crate) use front_work::FrontWork;
 
 /// Time between two lines of a search without a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(30);
-/// For this long the expected speed still counts, because the first networks may be unusually small or
-/// large.
-const TRUSTED_AFTER_S: f64 = 10.0;
-
-/// Estimates how much of a run's work is done, in FLOPs: those of trainings are known exactly, and
-/// running trainings report their epochs.
-struct Estimate {
-    /// Number of ended jobs that `ended_flops` counts, one training of each.
-    ended: usize,
-    ended_flops: f64,
-    started: Instant,
-    /// At the first look.
-    done_before: Option<f64>,
-    /// FLOPs per second that this machine can do, where the miners run on it.
-    expected_rate: Option<f64>,
-}
-
-/// What is left of a run.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Left {
-    /// The share that is done, 0 to 1.
-    done: f64,
-    /// `None` until it can be estimated.
-    time: Option<Duration>,
-}
-
-impl Estimate {
-    fn new(expected_rate: Option<f64>) -> Estimate {
-        Estimate {
-            ended: 0,
-            ended_flops: 0.0,
-            started: clock::now(),
-            done_before: None,
-            expected_rate,
-        }
-    }
-
-    /// Notes what is done at the first look.
-    fn begin(&mut self, state: &RunState) {
-        if self.done_before.is_none() {
-            self.done_before = Some(self.work(state).0);
-        }
-    }
-
-    fn update(&mut self, state: &RunState) -> Left {
-        let (done, total) = self.work(state);
-        let before = self.done_before.unwrap_or(0.0);
-        let elapsed_s = clock::now().duration_since(self.started).as_secs_f64();
-        Left {
-            done: if total > 0.0 { done / total } else { 0.0 },
-            time: time_left(done - before, total - done, elapsed_s, self.expected_rate),
-        }
-    }
-
-    /// FLOPs that are done, and of the whole search. Genomes that are not known yet count as the
-    /// average of those that are.
-    fn work(&mut self, state: &RunState) -> (f64, f64) {
-        let spec = state.spec();
-        let ended = state.ended_jobs();
-        for job in ended.iter().skip(self.ended) {
-            self.ended_flops += spec.training_flops(&job.genome) as f64;
-        }
-        self.ended = ended.len();
-        let seats = spec.rules.seats as f64;
-        let (mut known, mut flops, mut done) = (ended.len(), self.ended_flops, self.ended_flops);
-        for (_, of_job, seats_done) in state.board().work() {
-            known += 1;
-            flops += of_job as f64;
-            done += of_job as f64 * seats_done.min(seats) / seats;
-        }
-        let networks = state.max_networks().max(known) as f64;
-        let total = flops / known.max(1) as f64 * networks;
-        (done * seats, (total * seats).max(done * seats))
-    }
-}
-
-/// The time that `rest` FLOPs take, if `done` took `elapsed_s` seconds.
-fn time_left(done: f64, rest: f64, elapsed_s: f64, expected_rate: Option<f64>) -> Option<Duration> {
-    let rate = match expected_rate {
-        Some(expected) => (done + expected * TRUSTED_AFTER_S) / (elapsed_s + TRUSTED_AFTER_S),
-        None if elapsed_s > 0.0 => done / elapsed_s,
-        None => 0.0,
-    };
-    Duration::try_from_secs_f64(rest / rate).ok()
-}
-
-/// A duration in words, such as `7 min`: estimates are not known to the second.
-pub(crate) fn about(time: Duration) -> String {
-    let seconds = time.as_secs_f64();
-    let (value, unit) = match seconds {
-        s if s < 90.0 => (s, "s"),
-        s if s < 90.0 * 60.0 => (s / 60.0, "min"),
-        s if s < 36.0 * 3600.0 => (s / 3600.0, "h"),
-        s => (s / 86_400.0, "days"),
-    };
-    format!("{value:.0} {unit}")
-}
+/// Time until the first line, so that a log soon shows that there is progress.
+const FIRST_LINE: Duration = Duration::from_secs(6);
 
 /// Where progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,56 +36,76 @@ pub(crate) struct Progress {
     place: ProgressOutput,
     bar: ProgressBar,
     estimate: Estimate,
-    shown: Instant,
+    lines: LineTimes,
+    /// Whether the training of the front's models is shown.
+    at_front: bool,
     /// Number of verdicts that were logged.
     verdicts: usize,
 }
 
+/// When lines are due.
+struct LineTimes {
+    started: Instant,
+    latest: Option<Instant>,
+}
+
+impl LineTimes {
+    /// Whether a line is due: the first one after [`FIRST_LINE`], and at once if `news` are to be told
+    /// after that.
+    fn is_due(&mut self, now: Instant, news: bool) -> bool {
+        let due = match self.latest {
+            Some(latest) => news || now.duration_since(latest) >= LINE_INTERVAL,
+            None => now.duration_since(self.started) >= FIRST_LINE,
+        };
+        if due {
+            self.latest = Some(now);
+        }
+        due
+    }
+}
+
 impl Progress {
     /// Of a search in one process that does `expected_rate` FLOPs per second.
-    pub(crate) fn of_search(expected_rate: Option<f64>) -> Progress {
+    pub(crate) fn of_search(load: Workload, expected_rate: Option<f64>) -> Progress {
         let terminal = std::io::stderr().is_terminal();
         let place = if terminal {
             ProgressOutput::Bar
         } else {
             ProgressOutput::Lines
         };
-        Progress::new(place, expected_rate, 0)
+        Progress::new(place, Estimate::new(load, expected_rate), 0)
     }
 
     /// Of a served run with this many ended jobs: every further verdict is logged.
-    pub(crate) fn of_server(ended: usize) -> Progress {
-        Progress::new(ProgressOutput::Verdicts, None, ended)
+    pub(crate) fn of_server(load: Workload, ended: usize) -> Progress {
+        Progress::new(ProgressOutput::Verdicts, Estimate::new(load, None), ended)
     }
 
-    fn new(place: ProgressOutput, expected_rate: Option<f64>, verdicts: usize) -> Progress {
-        let bar = bar(1_000, "{bar:30} {msg}");
-        if place == ProgressOutput::Bar {
-            bar.enable_steady_tick(Duration::from_millis(250));
-        }
+    fn new(place: ProgressOutput, estimate: Estimate, verdicts: usize) -> Progress {
         Progress {
             place,
-            bar,
-            estimate: Estimate::new(expected_rate),
-            shown: clock::now(),
+            bar: progress_bar(place),
+            lines: LineTimes {
+                started: clock::now(),
+                latest: None,
+            },
+            estimate,
+            at_front: false,
             verdicts,
         }
     }
 
     /// Shows the state of the run.
     pub(crate) fn show(&mut self, state: &RunState) {
-        self.estimate.begin(state);
+        let left = self.estimate.update(state);
         match self.place {
             ProgressOutput::Bar => {
-                let left = self.estimate.update(state);
                 self.bar.set_position((left.done * 1_000.0) as u64);
                 self.bar.set_message(summary(state, left));
             }
             ProgressOutput::Lines => {
-                let now = clock::now();
-                if now.duration_since(self.shown) >= LINE_INTERVAL {
-                    self.shown = now;
-                    tracing::info!("{}", summary(state, self.estimate.update(state)));
+                if self.lines.is_due(clock::now(), false) {
+                    tracing::info!("{}", summary(state, left));
                 }
             }
             ProgressOutput::Verdicts => {
@@ -184,16 +116,67 @@ impl Progress {
                     for line in others {
                         tracing::info!("{line}");
                     }
-                    let left = self.estimate.update(state);
                     tracing::info!("{last}; {}", summary(state, left));
                 }
             }
         }
     }
 
+    /// Shows the training of the front's models, once it has begun.
+    pub(crate) fn show_front(&mut self, work: &FrontWork) {
+        if !work.has_begun() {
+            return;
+        }
+        let begins = !std::mem::replace(&mut self.at_front, true);
+        if begins && self.place == ProgressOutput::Bar {
+            self.bar.finish_and_clear();
+            self.bar = progress_bar(self.place);
+        }
+        let expected = match self.place {
+            // The speed of other machines says nothing about this one.
+            ProgressOutput::Verdicts => None,
+            ProgressOutput::Bar | ProgressOutput::Lines => self.estimate.rate(),
+        };
+        let left = work.left(expected);
+        let text = || front_summary(work, left);
+        if self.place == ProgressOutput::Bar {
+            self.bar.set_position((left.done * 1_000.0) as u64);
+            self.bar.set_message(text());
+        } else if self.lines.is_due(clock::now(), begins) {
+            tracing::info!("{}", text());
+        }
+    }
+
     /// Removes the bar.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+fn progress_bar(place: ProgressOutput) -> ProgressBar {
+    let bar = bar(1_000, "{bar:30} {msg}");
+    if place == ProgressOutput::Bar {
+        bar.enable_steady_tick(Duration::from_millis(250));
+    }
+    bar
+}
+
+/// One line about the training of the front's models.
+fn front_summary(work: &FrontWork, left: Left) -> String {
+    let mut text = format!(
+        "training the {} of the front",
+        counted(work.models, "model")
+    );
+    match work.trained() {
+        0 => {}
+        trained => text += &format!(", {trained} done"),
+    }
+    match left.time {
+        // After the last epochs only tests are left.
+        Some(time) if work.trained() < work.models => {
+            text + &format!(", about {} left", about(time))
+        }
+        _ => text,
     }
 }
 
@@ -217,7 +200,7 @@ fn verdict(ended: &EndedJob) -> String {
         (None, None) => "no answers agree".to_owned(),
     };
     let text = format!("job {} of genome {}: {result}", ended.job, ended.genome);
-    crate::printable::printable(&text).to_string()
+    printable(&text).to_string()
 }
 
 /// One line about a run.
@@ -270,31 +253,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_estimate_moves_from_the_expected_to_the_measured_speed() {
-        let seconds = |done, elapsed_s, expected| {
-            let time = time_left(done, 1_000.0, elapsed_s, expected);
-            time.map(|time| time.as_secs_f64())
+    fn the_first_line_comes_soon_and_then_one_now_and_then() {
+        let started = clock::now();
+        let at = |seconds| started + Duration::from_secs(seconds);
+        let mut lines = LineTimes {
+            started,
+            latest: None,
         };
-        assert_eq!(seconds(0.0, 0.0, None), None);
-        assert_eq!(seconds(0.0, 5.0, None), None);
-        assert_eq!(seconds(50.0, 5.0, None), Some(100.0));
-        assert_eq!(seconds(0.0, 0.0, Some(20.0)), Some(50.0));
-        // After ten minutes at half of the expected speed.
-        let late = seconds(6_000.0, 600.0, Some(20.0)).unwrap();
-        assert!((95.0..100.0).contains(&late), "{late}");
-    }
-
-    #[test]
-    fn durations_are_rounded() {
-        for (seconds, text) in [
-            (0, "0 s"),
-            (89, "89 s"),
-            (100, "2 min"),
-            (3_600, "60 min"),
-            (7_200, "2 h"),
-            (200_000, "2 days"),
-        ] {
-            assert_eq!(about(Duration::from_secs(seconds)), text);
-        }
+        assert!(!lines.is_due(at(5), false));
+        // A search of a few seconds has no lines at all.
+        assert!(!lines.is_due(at(5), true));
+        assert!(lines.is_due(at(6), false));
+        assert!(!lines.is_due(at(35), false));
+        assert!(lines.is_due(at(36), false));
+        assert!(lines.is_due(at(37), true));
+        assert!(!lines.is_due(at(66), false));
     }
 }

@@ -2,14 +2,29 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
-use naschain_train::{Epoch, Model, train_on_all};
+use naschain_core::{Accuracy, Architecture, Recipe};
+use naschain_train::{Dataset, Epoch, Model, Options, Trained, train_on_all};
 
 use crate::artifacts::models::{Member, RETRAINED_FILE};
 use crate::cli::genome_args::GenomeArgs;
 use crate::cli::run_args::DeviceArgs;
+use crate::cli::training_args::AugmentationArgs;
+use crate::clock;
+use crate::commands::calibration::Calibration;
+use crate::commands::overfitting::overfitting;
+use crate::commands::progress::about;
+use crate::printable::counted;
+
+/// Epochs without `--epochs`: this many times those of the search, within these limits.
+const TIMES: u32 = 10;
+const LEAST_EPOCHS: u32 = 30;
+const MOST_EPOCHS: u32 = 300;
+/// Time between two lines about epochs.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -18,12 +33,18 @@ pub struct RetrainArgs {
     run: PathBuf,
     #[command(flatten)]
     genome: GenomeArgs,
-    /// Number of epochs, starting from new weights
+    /// Number of epochs, starting from new weights [default: ten times those of the search, at
+    /// least 30 and at most 300]
     #[arg(long, allow_negative_numbers = true, value_name = "N")]
-    epochs: u32,
+    epochs: Option<u32>,
     /// Folder of the data set's files [default: where the search found them]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    #[command(
+        flatten,
+        next_help_heading = "Random changes of the training images [default: as in the search]"
+    )]
+    augmentation: AugmentationArgs,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -37,23 +58,26 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
     let dataset = member.data(args.data_dir.as_deref())?;
     let (space, genome) = (&member.spec.space, &member.genome);
     let mut recipe = member.recipe.clone();
-    recipe.epochs = args.epochs;
+    let searched = recipe.epochs;
+    recipe.epochs = args.epochs.unwrap_or_else(|| default_epochs(searched));
+    args.augmentation.apply(&mut recipe.augmentation);
+    recipe.validate()?;
+    let architecture = space.decode(genome)?;
     let images = dataset.train.len();
     tracing::info!(
-        "training {} on all {images} images of {}",
+        "training {} on all {} of {}: {}{}{}",
         member.shown(),
-        dataset.name
+        counted(images, "image"),
+        dataset.name,
+        counted(recipe.epochs, "epoch"),
+        match args.epochs {
+            Some(_) => String::new(),
+            None => format!(" (the search had {searched}; --epochs changes this)"),
+        },
+        expected_time(&architecture, &dataset, &recipe, options)
+            .map_or_else(String::new, |time| format!(", about {}", about(time)))
     );
-    let mut report = |epoch: &Epoch| {
-        let (number, loss, accuracy) = (epoch.number, epoch.loss, epoch.train_accuracy);
-        tracing::info!(
-            "epoch {number}/{}: loss {loss:.4}, {accuracy} % of the training images",
-            args.epochs
-        );
-        ControlFlow::Continue(())
-    };
-    let architecture = space.decode(genome)?;
-    let trained = train_on_all(&architecture, &dataset, &recipe, options, &mut report)?;
+    let (trained, last) = train(&architecture, &dataset, &recipe, options)?;
     let accuracy = trained.measurement.accuracy;
     // The description of the model must state what it was trained on, which is not what the recipe
     // of the run says.
@@ -61,10 +85,81 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
     let mut model = Model::new(space, genome, &dataset, &recipe, trained)?;
     model.test_accuracy = Some(accuracy);
     member.store(&model, RETRAINED_FILE)?;
+    let hint = overfitting(last, accuracy, &recipe, space.input);
     Ok(format!(
-        "test accuracy on {}: {accuracy} % after {} epochs on {images} images\nwrote {}; `genomaster export --retrained` exports it\n",
+        "test accuracy on {}: {accuracy} % after {} on {}\n{}wrote {}; `genomaster export --retrained` exports it\n",
         dataset.name,
-        args.epochs,
+        counted(recipe.epochs, "epoch"),
+        counted(images, "image"),
+        hint.map_or_else(String::new, |hint| hint + "\n"),
         member.path(RETRAINED_FILE).display()
     ))
+}
+
+/// Epochs of a retraining after a search with so many.
+fn default_epochs(searched: u32) -> u32 {
+    let epochs = searched.saturating_mul(TIMES);
+    // Never fewer than the search itself had.
+    epochs.clamp(LEAST_EPOCHS, MOST_EPOCHS.max(searched))
+}
+
+/// How long the training will take; `None` if that cannot be measured, as where it needs more memory
+/// than is allowed, which the training then reports.
+fn expected_time(
+    architecture: &Architecture,
+    dataset: &Dataset,
+    recipe: &Recipe,
+    options: Options,
+) -> Option<Duration> {
+    let calibration = Calibration::of_network(architecture, recipe, options).ok()?;
+    let (images, tested) = (dataset.train.len() as f64, dataset.test.len() as f64);
+    // The backward pass costs twice as much as the forward pass.
+    let passes = 3.0 * images * f64::from(recipe.epochs) + tested;
+    let flops = passes * architecture.costs().ok()?.flops as f64;
+    Duration::try_from_secs_f64(flops / calibration.rate()).ok()
+}
+
+/// Trains, and logs the epochs. Returns the accuracy on the training images in the last one too.
+fn train(
+    architecture: &Architecture,
+    dataset: &Dataset,
+    recipe: &Recipe,
+    options: Options,
+) -> Result<(Trained, Accuracy)> {
+    let started = clock::now();
+    let mut shown: Option<Instant> = None;
+    let mut last = None;
+    let mut report = |epoch: &Epoch| {
+        last = Some(epoch.train_accuracy);
+        let now = clock::now();
+        let is_due = shown.is_none_or(|shown| now.duration_since(shown) >= LINE_INTERVAL);
+        if is_due || epoch.number == recipe.epochs {
+            shown = Some(now);
+            let (number, of) = (epoch.number, recipe.epochs);
+            let (loss, accuracy) = (epoch.loss, epoch.train_accuracy);
+            let left = now.duration_since(started) * of.saturating_sub(number) / number.max(1);
+            let left = match number < of {
+                true => format!(", about {} left", about(left)),
+                false => String::new(),
+            };
+            tracing::info!(
+                "epoch {number} of {of}: loss {loss:.4}, {accuracy} % of the training images{left}"
+            );
+        }
+        ControlFlow::Continue(())
+    };
+    let trained = train_on_all(architecture, dataset, recipe, options, &mut report)?;
+    Ok((trained, last.context("no epoch was trained")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retraining_is_longer_than_the_search_within_limits() {
+        for (searched, epochs) in [(1, 30), (5, 50), (20, 200), (50, 300), (600, 600)] {
+            assert_eq!(default_epochs(searched), epochs);
+        }
+    }
 }

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use naschain_core::Genome;
+use naschain_train::Model;
 
 use crate::artifacts::front_model::FRONT_FILE;
-use crate::artifacts::models::retrained_genomes;
+use crate::artifacts::models::{RETRAINED_FILE, folder, retrained_genomes};
 use crate::artifacts::results::Results;
 use crate::journal::folder_lock::is_locked;
 use crate::journal::store::JournalPlace;
-use crate::printable::printable;
+use crate::printable::{counted, printable};
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -23,7 +25,9 @@ pub struct RunsArgs {
 /// One line of the list.
 struct RunLine {
     name: String,
-    cells: [String; 7],
+    cells: [String; 8],
+    /// The networks that were retrained.
+    retrained: Vec<String>,
 }
 
 /// Returns what the command prints.
@@ -63,26 +67,41 @@ pub async fn runs(args: &RunsArgs) -> Result<String> {
     }
     let width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0);
     let width = width.max(3);
-    let row =
-        |name: &str, [state, evaluated, validation, test, front, retrained, time]: [&str; 7]| {
-            format!(
-                "{name:<width$}  {state:<11}  {evaluated:>9}  {validation:>12}  {test:>6}  {front:>5}  {retrained:>9}  {time:>8}\n"
-            )
-        };
-    let heads = [
-        "state",
-        "evaluated",
-        "validation %",
-        "test %",
-        "front",
-        "retrained",
-        "time",
-    ];
-    let mut text = row("run", heads);
+    let mut text = row(width, "run", HEADS);
     for line in &lines {
-        text += &row(&line.name, line.cells.each_ref().map(String::as_str));
+        text += &row(width, &line.name, line.cells.each_ref().map(String::as_str));
+        for retrained in &line.retrained {
+            text += &format!("  retrained: {retrained}\n");
+        }
     }
     Ok(text + &damaged)
+}
+
+const HEADS: [&str; 8] = [
+    "input",
+    "classes",
+    "state",
+    "evaluated",
+    "validation %",
+    "test %",
+    "front",
+    "time",
+];
+
+fn row(width: usize, name: &str, cells: [&str; 8]) -> String {
+    let [
+        input,
+        classes,
+        state,
+        evaluated,
+        validation,
+        test,
+        front,
+        time,
+    ] = cells;
+    format!(
+        "{name:<width$}  {input:>8}  {classes:>7}  {state:<11}  {evaluated:>9}  {validation:>12}  {test:>6}  {front:>5}  {time:>8}\n"
+    )
 }
 
 async fn line(dir: &Path) -> Result<RunLine> {
@@ -106,16 +125,40 @@ async fn line(dir: &Path) -> Result<RunLine> {
     };
     Ok(RunLine {
         name: printable(&name).to_string(),
+        retrained: retrained(&results),
         cells: [
+            results.spec.space.input.to_string(),
+            results.spec.space.classes.to_string(),
             state.to_owned(),
             results.ended.len().to_string(),
             best.map_or_else(dash, |best| best.measurement.accuracy.to_string()),
             test.map_or_else(dash, |model| model.test_accuracy.to_string()),
             front.len().to_string(),
-            retrained_genomes(dir).len().to_string(),
             time.map_or_else(dash, duration),
         ],
     })
+}
+
+/// The networks of the run that `retrain` trained, with their epochs and test accuracies.
+fn retrained(results: &Results) -> Vec<String> {
+    let length = results.spec.space.phase_len();
+    let line = |genome: &Genome| {
+        let file = results.dir.join(folder(genome)).join(RETRAINED_FILE);
+        let named = genome.grouped(length);
+        let description = std::fs::read_to_string(file.with_extension("json")).ok();
+        let model = description.and_then(|text| serde_json::from_str::<Model>(&text).ok());
+        match model {
+            Some(model) => {
+                let epochs = counted(model.recipe.epochs, "epoch");
+                let accuracy = model.test_accuracy;
+                let accuracy =
+                    accuracy.map_or_else(String::new, |test| format!(", test accuracy {test} %"));
+                format!("{named}, {epochs}{accuracy}")
+            }
+            None => named,
+        }
+    };
+    retrained_genomes(&results.dir).iter().map(line).collect()
 }
 
 /// The time in which a genomaster led the run, up to its last event; `None` if the journal is not

@@ -16,14 +16,16 @@ use tokio::task::JoinSet;
 use crate::artifacts::repeat::{earlier_results, lacked_memory};
 use crate::cli::common_args::{CommonArgs, OpenRun};
 use crate::cli::program::print;
+use crate::cli::run_args::{MACHINE, SIZE};
 use crate::client::transport::Transport;
 use crate::commands::calibration::Calibration;
 use crate::commands::conclude::{conclude, failed_networks, follow, progress};
-use crate::commands::progress::{Progress, about};
+use crate::commands::progress::{Progress, Workload, about};
 use crate::coordinator::Coordinator;
 use crate::dataset::KEEP_MIB;
 use crate::miner::Miner;
 use crate::miner::trainer::Trainer;
+use crate::printable::counted;
 use crate::shutdown::shutdown;
 
 /// Flags of the command.
@@ -31,16 +33,18 @@ use crate::shutdown::shutdown;
 pub struct SearchArgs {
     #[command(flatten)]
     common: CommonArgs,
-    /// Number of miners in this process, at least --replication; the result does not depend on it
-    /// [default: the number of cores]
-    #[arg(long, value_name = "N")]
+    /// Number of miners in this process [default: the number of cores]
+    ///
+    /// At least --replication; the result does not depend on it.
+    #[arg(long, value_name = "N", help_heading = MACHINE)]
     miners: Option<usize>,
-    /// Time after which the search ends with the networks that it has by then, such as 30m or 8h;
-    /// the same command resumes it
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    /// Time after which the search ends with the networks that it has by then, such as 30m or 8h
+    ///
+    /// The same command resumes it.
+    #[arg(long, value_name = "DURATION", help_heading = SIZE, value_parser = humantime::parse_duration)]
     time: Option<Duration>,
     /// Validation accuracy in percent at which the search ends
-    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", help_heading = SIZE, value_parser = percent)]
     target: Option<Accuracy>,
 }
 
@@ -91,8 +95,7 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
         lock: _held,
     } = args.common.open_search(options).await?;
     let known = Arc::new(earlier_results(&dir)?);
-    let mut shown =
-        Progress::of_search(announce(&args, &coordinator, &dataset, options, miners).await?);
+    let mut shown = announce(&args, &coordinator, &dataset, options, miners).await?;
     let (stop, stopped) = watch::channel(false);
     let mut workers = start_miners(miners, &coordinator, &dataset, options, known, &stopped)?;
     let reached = |state: &RunState| {
@@ -119,7 +122,7 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
     let concluded = done > 0
         && !matches!(end, End::Stopped)
         && tokio::select! {
-            result = conclude(&coordinator, &dir, &dataset, options) => {
+            result = conclude(&coordinator, &dir, &dataset, options, &mut shown) => {
                 problem = result?;
                 true
             }
@@ -180,9 +183,22 @@ async fn time_up(after: Option<Duration>) {
     }
 }
 
-/// Says how long the search will take on this machine, and with other budgets. Returns the FLOPs
-/// per second that the miners are expected to do; `None` if nothing is left to do.
+/// Says how long the search will take on this machine, and with other budgets. Returns the progress
+/// with the speed that is expected.
 async fn announce(
+    args: &SearchArgs,
+    coordinator: &Coordinator,
+    dataset: &Dataset,
+    options: Options,
+    miners: usize,
+) -> Result<Progress> {
+    let load = Workload::new(coordinator.spec(), dataset.test.len());
+    let expected = announced(args, coordinator, dataset, options, miners).await?;
+    Ok(Progress::of_search(load, expected))
+}
+
+/// The FLOPs per second that the miners are expected to do; `None` if nothing is left to do.
+async fn announced(
     args: &SearchArgs,
     coordinator: &Coordinator,
     dataset: &Dataset,
@@ -207,18 +223,18 @@ async fn announce(
     let Ok(calibration) = tokio::task::spawn_blocking(measure).await? else {
         return Ok(None);
     };
-    let share = (total - done) as f64 / total as f64;
+    let test_images = dataset.test.len();
     let mut text = format!(
-        "{} networks, {} epochs of {} images each: about {} on this machine",
-        total - done,
-        spec.recipe.epochs,
-        spec.recipe.train_images,
-        about(calibration.time_of(&spec).mul_f64(share))
+        "{}, {} of {} each: about {} on this machine, with the models of the front",
+        counted(total - done, "network"),
+        counted(spec.recipe.epochs, "epoch"),
+        counted(spec.recipe.train_images, "image"),
+        about(calibration.time_of(&spec, test_images, done))
     );
     if done == 0 {
         let others = args.common.larger_budgets(&spec, dataset);
         let others = others.map(|(name, spec)| {
-            let time = about(calibration.time_of(&spec));
+            let time = about(calibration.time_of(&spec, test_images, 0));
             format!("--budget {name}: about {time}")
         });
         let others: Vec<String> = others.collect();

@@ -13,7 +13,7 @@ use crate::cli::access_args::AccessArgs;
 use crate::cli::common_args::{CommonArgs, OpenRun};
 use crate::cli::program::print;
 use crate::commands::conclude::{conclude, follow};
-use crate::commands::progress::Progress;
+use crate::commands::progress::{Progress, Workload};
 use crate::coordinator::Coordinator;
 use crate::server;
 use crate::server::exams::Exams;
@@ -31,21 +31,29 @@ const CONCLUDE_RETRY: Duration = Duration::from_secs(30);
 pub struct ServeArgs {
     #[command(flatten)]
     common: CommonArgs,
-    /// Address to listen on, such as 0.0.0.0:5000 or localhost:5000; port 0 chooses a free port,
-    /// which is printed
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5000")]
+    /// Address to listen on, such as 0.0.0.0:5000 or localhost:5000
+    ///
+    /// Port 0 chooses a free port, which is printed.
+    #[arg(
+        long,
+        help_heading = "Access",
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:5000"
+    )]
     listen: String,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Access")]
     access: AccessArgs,
-    /// Train every network with --seed, which is public, as with --unsigned. By default each training
-    /// gets its own secret seed, which a miner learns only with the job: it follows from a secret in
-    /// the run's folder
-    #[arg(long)]
+    /// Train every network with --seed, which is public, as with --unsigned
+    ///
+    /// By default each training gets its own secret seed, which a miner learns only with the job: it
+    /// follows from a secret in the run's folder.
+    #[arg(long, help_heading = "Access", hide_short_help = true)]
     public_seeds: bool,
-    /// Admit new hotkeys without an entrance examination, a training of about a second that detects
-    /// machines that compute wrong results, and makes new hotkeys costly; with --unsigned there is no
-    /// examination
-    #[arg(long)]
+    /// Admit new hotkeys without an entrance examination
+    ///
+    /// It is a training of about a second that detects machines that compute wrong results, and makes
+    /// new hotkeys costly; with --unsigned there is no examination.
+    #[arg(long, help_heading = "Access", hide_short_help = true)]
     no_exam: bool,
 }
 
@@ -128,10 +136,11 @@ async fn work(
     options: Options,
 ) -> Result<()> {
     let ended = coordinator.with_state(|state| state.ended_jobs().len());
-    let mut shown = Progress::of_server(ended.await);
+    let load = Workload::new(coordinator.spec(), dataset.test.len());
+    let mut shown = Progress::of_server(load, ended.await);
     follow(coordinator, dir, &mut shown, |_| false).await?;
     let problem = loop {
-        match conclude(coordinator, dir, dataset, options).await {
+        match conclude(coordinator, dir, dataset, options, &mut shown).await {
             Ok(problem) => break problem,
             // Not fatal: validators must still be able to fetch the jobs.
             Err(error) => tracing::error!("{error:#}; retrying in {CONCLUDE_RETRY:?}"),

@@ -1,7 +1,7 @@
 //! `miner speed`: measures the training speed of this machine in images per second.
 
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use clap::Args;
@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::cli::run_args::DeviceArgs;
 use crate::clock;
+use crate::printable::counted;
 
 /// Flags of the command.
 #[derive(Args, Clone, Debug)]
@@ -86,13 +87,8 @@ pub fn speed(args: &SpeedArgs) -> Result<String> {
     recipe.validate()?;
     let dataset = synthetic_images(space.input, images + 1, 10)?;
     let options = args.device.options();
-    let runs = runs(&architecture, &dataset, &recipe, options, args.at_once)?;
-    let started = runs.iter().map(|run| run.started).min();
-    let ended = runs.iter().map(|run| run.ended).max();
-    let seconds = match (started, ended) {
-        (Some(started), Some(ended)) => (ended - started).as_secs_f64(),
-        _ => anyhow::bail!("nothing was trained"),
-    };
+    let runs = measured_runs(&architecture, &dataset, &recipe, options, args.at_once)?;
+    let seconds = duration_of(&runs)?.as_secs_f64();
     let report = SpeedReport {
         device: options.device.to_string(),
         threads: options.threads,
@@ -114,11 +110,11 @@ pub fn speed(args: &SpeedArgs) -> Result<String> {
         return Ok(serde_json::to_string(&report)? + "\n");
     }
     Ok(format!(
-        "{} images/s on {}, {} concurrent trainings with {} threads each, batch size {}: {} ({} parameters, {} FLOPs)\n",
+        "{} images/s on {}, {} with {} each, batch size {}: {} ({} parameters, {} FLOPs)\n",
         report.images_per_second,
         report.device,
-        report.at_once,
-        report.threads,
+        counted(report.at_once, "concurrent training"),
+        counted(report.threads, "thread"),
         report.batch_size,
         report.genome,
         report.params,
@@ -128,13 +124,13 @@ pub fn speed(args: &SpeedArgs) -> Result<String> {
 
 /// The measured epoch of one training.
 pub(crate) struct MeasuredRun {
-    pub(crate) started: Instant,
-    pub(crate) ended: Instant,
+    started: Instant,
+    ended: Instant,
     digest: Digest,
 }
 
 /// Trains for two epochs, of which the first is the warm-up.
-pub(crate) fn measured_run(
+fn measured_run(
     architecture: &Architecture,
     dataset: &Dataset,
     recipe: &Recipe,
@@ -153,7 +149,8 @@ pub(crate) fn measured_run(
     })
 }
 
-fn runs(
+/// Trains a network several times at once.
+pub(crate) fn measured_runs(
     architecture: &Architecture,
     dataset: &Dataset,
     recipe: &Recipe,
@@ -169,6 +166,16 @@ fn runs(
         });
         joined.collect()
     })
+}
+
+/// The time from the start of the first to the end of the last run.
+pub(crate) fn duration_of(runs: &[MeasuredRun]) -> Result<Duration> {
+    let started = runs.iter().map(|run| run.started).min();
+    let ended = runs.iter().map(|run| run.ended).max();
+    match (started, ended) {
+        (Some(started), Some(ended)) => Ok(ended.duration_since(started)),
+        _ => anyhow::bail!("nothing was trained"),
+    }
 }
 
 /// A data set with random pixels, the same on every machine.

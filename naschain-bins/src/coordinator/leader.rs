@@ -18,6 +18,7 @@ use crate::coordinator::continuity::{Continuity, check_history};
 use crate::coordinator::shared::{LeaderCommand, PublishedEvents, SharedState};
 use crate::coordinator::signed::use_request;
 use crate::journal::store::JournalPlace;
+use crate::printable::counted;
 use naschain_run::Proof;
 
 /// Maximum number of commands per transaction. Each becomes at most one row, so a group stays below
@@ -77,8 +78,8 @@ impl Leader {
         // The journal holds everything that earlier processes acknowledged.
         self.continuity.acknowledged = active.journal.as_ref().map(|journal| journal.head());
         tracing::info!(
-            "leading: {} events in {}, of which {} were replayed, in {:.1} s",
-            active.state.events(),
+            "leading: {} in {}, of which {} were replayed, in {:.1} s",
+            counted(active.state.events(), "event"),
             self.place,
             active.state.events() - active.snapshot,
             began.elapsed().as_secs_f64()

@@ -56,7 +56,7 @@ pub(super) fn by_option(differences: &[Difference]) -> String {
     let follows = |difference: &&Difference| {
         let mut following = FOLLOWING.iter();
         let found = following.find(|(name, _)| *name == difference.name);
-        found.is_some_and(|(_, others)| others.iter().any(|other| differs(&other)))
+        found.is_some_and(|(_, others)| others.iter().any(differs))
     };
     let own = differences.iter().filter(|difference| !follows(difference));
     own.map(|difference| {

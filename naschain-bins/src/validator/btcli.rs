@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::cli::wallet_args::WalletArgs;
+use crate::printable::counted;
 use crate::validator::uids::Uids;
 use naschain_run::EpochWeights;
 
@@ -88,9 +89,9 @@ impl Btcli {
             bail!("{program} weights set: {}: {}", output.status, end.trim());
         }
         tracing::info!(
-            "epoch {}: set the weights of {} miners",
+            "epoch {}: set the weights of {}",
             epoch.epoch,
-            uids.len()
+            counted(uids.len(), "miner")
         );
         Ok(())
     }

@@ -11,6 +11,7 @@ use naschain_run::EpochWeights;
 use tokio::task::JoinHandle;
 
 use crate::cli::chain_args::ChainArgs;
+use crate::printable::counted;
 use crate::validator::chain_scores::{ChainScores, ChainWeights};
 use crate::validator::state_folder::StateFolder;
 
@@ -221,8 +222,8 @@ impl ChainLoop {
             .map(|(uid, weight)| format!("{uid}: {weight}"));
         let pairs = pairs.collect::<Vec<_>>().join(", ");
         crate::cli::program::print(&format!(
-            "block {block}: weights of {} uids would be {how}: {pairs}\n",
-            weights.len()
+            "block {block}: weights of {} would be {how}: {pairs}\n",
+            counted(weights.len(), "uid")
         ))
     }
 }

@@ -91,8 +91,12 @@ fn a_folder_of_classes_becomes_a_model_without_further_flags() {
         program.env_remove("NASCHAIN_DATA");
         program.output().unwrap()
     };
-    let printed = succeeded(on_run("retrain", &["--epochs=1"]));
-    assert!(printed.contains("on 400 images"), "{printed}");
+    let printed = succeeded(on_run("retrain", &["--epochs=1", "--flip"]));
+    assert!(printed.contains("after 1 epoch on 400 images"), "{printed}");
+    let described = read(run.join("models").join(&genome).join("retrained.json"));
+    let described: Value = serde_json::from_str(&described).unwrap();
+    let augmentation = &described["recipe"]["augmentation"];
+    assert_eq!(augmentation["horizontal_flip"], true, "{augmentation}");
     std::fs::remove_dir_all(run.join("models")).unwrap();
     succeeded(on_run("export", &["--out=m.safetensors"]));
 
@@ -182,7 +186,7 @@ fn bad_and_strange_pictures_are_named() {
     assert!(refused(&mut check(&[])).contains(bad));
     let shown = succeeded(check(&["--skip-bad"]).output().unwrap());
     for warning in [
-        "2 pictures that cannot be read are left out",
+        "left out 2 pictures that cannot be read",
         "1 class has fewer than 20 training images: small (2)",
         "1 image is of a single colour, 1 of them black, for example ",
         "3 images are smaller than 1x8x8",

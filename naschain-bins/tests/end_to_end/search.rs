@@ -117,6 +117,22 @@ fn one_miner_is_enough_where_nobody_has_to_be_checked() {
 }
 
 #[test]
+fn the_short_help_fits_on_two_screens() {
+    for command in ["search", "serve"] {
+        let help = succeeded(genomaster().args([command, "-h"]).output().unwrap());
+        assert!(help.lines().count() <= 80, "{help}");
+        let place = |text: &str| help.find(text).unwrap_or_else(|| panic!("{text}: {help}"));
+        assert!(place("The data:") < place("Size of the search:"));
+        assert!(place("Size of the search:") < place("The networks:"));
+        assert!(!help.contains("--drop-path"), "{help}");
+        let whole = succeeded(genomaster().args([command, "--help"]).output().unwrap());
+        for text in ["--drop-path", "--lease-seconds", "Defaults that depend"] {
+            assert!(whole.contains(text), "{text}");
+        }
+    }
+}
+
+#[test]
 #[ignore = "takes 10 to 20 seconds; .ci/run runs it"]
 fn a_finished_search_is_extended() {
     let dir = folder("extended");

@@ -77,10 +77,15 @@ impl PixelBox {
     }
 }
 
+/// x and y, in pixels.
+type Point = (i32, i32);
+/// Width and height, in pixels.
+type Size = (i32, i32);
+
 /// Finds a place within `area` for the text of each point, given its size: the nearest one that
 /// overlaps nothing of `taken` and none of the texts before it. `None` if there is none.
 pub(super) fn place_labels(
-    labels: &[((i32, i32), (i32, i32))],
+    labels: &[(Point, Size)],
     mut taken: Vec<PixelBox>,
     area: PixelBox,
 ) -> Vec<Option<PixelBox>> {

@@ -1,0 +1,115 @@
+//! How much of the training of the front's models is done.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::estimate::{Left, Workload, plausible, rate, time_left};
+use crate::clock;
+use naschain_run::{FrontMember, RunSpec};
+
+/// The training of the front's models: threads count what they have done, and the progress shows it.
+pub(crate) struct FrontWork {
+    /// Number of models.
+    pub(super) models: usize,
+    /// FLOPs of all trainings, with validation and test.
+    total: f64,
+    /// FLOPs of the epochs that run at a time, about.
+    running: f64,
+    /// `None` until the first training starts.
+    started: OnceLock<Instant>,
+    trained: AtomicUsize,
+    /// FLOPs of epochs that are done.
+    done: AtomicU64,
+}
+
+impl FrontWork {
+    /// Of these networks, which are tested on so many images.
+    pub(crate) fn new(spec: &RunSpec, front: &[FrontMember], test_images: usize) -> FrontWork {
+        let flops = front.iter();
+        let flops = flops.map(|member| spec.training_flops(&member.genome) as f64);
+        let total = Workload::new(spec, test_images).of_model(flops.sum());
+        let epochs = front.len() as f64 * f64::from(spec.recipe.epochs);
+        let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+        FrontWork {
+            models: front.len(),
+            total,
+            running: total / epochs.max(1.0) * at_once.min(front.len()) as f64,
+            started: OnceLock::new(),
+            trained: AtomicUsize::new(0),
+            done: AtomicU64::new(0),
+        }
+    }
+
+    /// Notes that the first training starts.
+    pub(crate) fn begin(&self) {
+        self.started.get_or_init(clock::now);
+    }
+
+    /// Whether trainings have started.
+    pub(super) fn has_begun(&self) -> bool {
+        self.started.get().is_some()
+    }
+
+    /// Notes an epoch of a model.
+    pub(crate) fn epoch(&self, flops: u64) {
+        self.done.fetch_add(flops, Ordering::Relaxed);
+    }
+
+    /// Notes that a model is finished.
+    pub(crate) fn finished(&self) {
+        self.trained.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Number of finished models.
+    pub(super) fn trained(&self) -> usize {
+        self.trained.load(Ordering::Relaxed)
+    }
+
+    /// What is left, if this machine is expected to do so many FLOPs per second.
+    pub(super) fn left(&self, expected: Option<f64>) -> Left {
+        let started = self.started.get().copied();
+        let elapsed = started.map_or(Duration::ZERO, |at| clock::now().duration_since(at));
+        let elapsed_s = elapsed.as_secs_f64();
+        let counted = self.done.load(Ordering::Relaxed) as f64;
+        let done = plausible(counted, self.running, elapsed_s, expected).min(self.total);
+        let rate = rate(done, elapsed_s, expected);
+        Left {
+            done: if self.total > 0.0 {
+                done / self.total
+            } else {
+                0.0
+            },
+            time: rate.and_then(|rate| time_left(self.total - done, rate)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_are_counted_from_the_first_training_on() {
+        let work = FrontWork {
+            models: 2,
+            total: 100.0,
+            running: 0.0,
+            started: OnceLock::new(),
+            trained: AtomicUsize::new(0),
+            done: AtomicU64::new(0),
+        };
+        assert!(!work.has_begun());
+        work.begin();
+        let seconds = |work: &FrontWork| work.left(Some(10.0)).time.unwrap().as_secs_f64();
+        assert!(seconds(&work) >= 9.9);
+        work.epoch(60);
+        work.finished();
+        assert!((work.left(None).done - 0.6).abs() < 1e-9);
+        assert_eq!(work.trained(), 1);
+        assert!(seconds(&work) < 4.0);
+        // Rounding must not lead to more than everything.
+        work.epoch(60);
+        assert!(work.left(None).done <= 1.0);
+    }
+}
