@@ -203,6 +203,11 @@ fn a_retrained_network_classifies_digits() {
         .filter_map(|line| line.split(':').next())
         .collect();
     assert_eq!(names, ["more/a.png", "more/deep/b.png"]);
+    wrong_paths_are_explained(&run, &folder);
+}
+
+/// `folder` holds the models of a retrained network.
+fn wrong_paths_are_explained(run: &Run, folder: &str) {
     let other = run.genome(false);
     let error = refused(&mut run.command("export", &other, &["--retrained"]));
     assert!(
@@ -213,8 +218,8 @@ fn a_retrained_network_classifies_digits() {
     for name in ["words.png", "words.txt"] {
         std::fs::write(run.dir.join(name), "words").unwrap();
     }
-    let dir = run.dir.clone();
-    let wrong = |model: &str, image: &str| refused(&mut predict(model, &[image]));
+    let call = |args: &[&str]| refused(genomaster().current_dir(&run.dir).args(args));
+    let wrong = |model: &str, image: &str| call(&["predict", model, image]);
     assert!(wrong("digits.json", "words.png").contains("words.png: "));
     assert!(wrong("digits.json", "none.png").contains("none.png: "));
     assert!(wrong("none.safetensors", "0.png").contains("none.safetensors"));
@@ -226,9 +231,9 @@ fn a_retrained_network_classifies_digits() {
     for (run, problem) in [
         ("digits.safetensors", "is a file, not the folder of a run"),
         ("none", "none does not exist"),
-        (&folder, "its run is run"),
+        (folder, "its run is run"),
     ] {
-        let error = refused(genomaster().current_dir(&dir).args(["show", run]));
+        let error = call(&["show", run]);
         assert!(error.contains(problem), "{error}");
     }
 }

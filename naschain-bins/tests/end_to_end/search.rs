@@ -269,7 +269,7 @@ fn a_higher_memory_limit_trains_the_networks_that_failed() {
     refused(&mut search(&failed, &["--memory-limit=1"]));
     // A refused search moves nothing.
     let error = refused(&mut search(&failed, &["--seed=6"]));
-    assert!(error.contains("search.seed"), "{error}");
+    assert!(error.contains("--seed: 5 then, 6 now"), "{error}");
     assert!(failed.join("history.jsonl").exists() && !failed.join("earlier-1").exists());
     let printed = succeeded(search(&failed, &[]).output().unwrap());
     assert!(
