@@ -4,10 +4,11 @@
 #
 #     scripts/gpu.sh [OUT]
 #
-# Compares burn's backend (burn-cuda:N) with the network without burn (cuda:N): speed and digests.
+# Compares training by burn (cuda:N) with the same kernels without burn (cuda-direct:N): speed and
+# digests.
 #
 # Compiled kernels are cached in OUT/cuda, so each is compiled once. Builds the programs with
-# --features burn-cuda, or uses those in the folder NASCHAIN_BIN. Requires a driver and a CUDA toolkit
+# --features cuda, or uses those in the folder NASCHAIN_BIN. Requires a driver and a CUDA toolkit
 # (NVRTC and headers); PyTorch's toolkit is used if there is no other. PyTorch's speed is measured
 # too if PYTHON (python3 by default) has torch. Results are written to the folder OUT (gpu-results
 # by default), with a summary in summary.txt. Exit code 1 means that digests differed, or that a
@@ -17,6 +18,7 @@ cd "$(dirname "$0")/.."
 out=${1:-gpu-results}
 python=${PYTHON:-python3}
 device=${DEVICE:-cuda:0}
+direct=${device/cuda:/cuda-direct:}
 root=$PWD
 if [[ "$python" == */* ]]; then
     python=$(cd "$(dirname "$python")" && pwd)/$(basename "$python")
@@ -48,7 +50,7 @@ field() { sed -n "s/.*\"$2\": *\"\{0,1\}\([^\",}]*\).*/\1/p" "$out/$1.json" | he
 if [ -n "${NASCHAIN_BIN:-}" ]; then
     bin=$NASCHAIN_BIN
 else
-    cargo build --release --features naschain-bins/burn-cuda --bin miner --bin genomaster || exit 1
+    cargo build --release --features naschain-bins/cuda --bin miner --bin genomaster || exit 1
     bin=${CARGO_TARGET_DIR:-target}/release
 fi
 bin=$(cd "$bin" && pwd) || exit 1
@@ -81,10 +83,10 @@ step 100 random "$bin/miner" selftest --random "$genomes" --device "$device" --j
 equal=$(grep -c '"equal_to_cpu":true' "$out/random.json")
 note "D3: $equal of $genomes random networks have the same digest as on the CPU"
 
-# The same by burn.
-step 50 burn-selftest "$bin/miner" selftest --device "burn-$device" --json
-note "burn: grade $(field burn-selftest grade), digest $(field burn-selftest digest)"
-if [ "$(field burn-selftest digest)" != "$first" ]; then
+# The same without burn.
+step 50 direct-selftest "$bin/miner" selftest --device "$direct" --json
+note "without burn: grade $(field direct-selftest grade), digest $(field direct-selftest digest)"
+if [ "$(field direct-selftest digest)" != "$first" ]; then
     note "FAILED: the digests with burn and without differ"
     failed=1
 fi
@@ -99,10 +101,10 @@ for channels in 16 36; do
         "${size[@]}" --init-channels "$channels" "$network"; then
         note "speed, $channels channels: $(field "$name" images_per_second) images/s"
     fi
-    if step 30 "burn-$name" "$bin/miner" speed --device "burn-$device" --json --steps 20 \
+    if step 30 "direct-$name" "$bin/miner" speed --device "$direct" --json --steps 20 \
         "${size[@]}" --init-channels "$channels" "$network"; then
-        note "burn, $channels channels: $(field "burn-$name" images_per_second) images/s"
-        if [ "$(field "burn-$name" digest)" != "$(field "$name" digest)" ]; then
+        note "without burn, $channels channels: $(field "direct-$name" images_per_second) images/s"
+        if [ "$(field "direct-$name" digest)" != "$(field "$name" digest)" ]; then
             note "FAILED: the digests with burn and without differ at $channels channels"
             failed=1
         fi

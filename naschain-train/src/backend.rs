@@ -54,7 +54,7 @@ pub(crate) fn run<W: Computation>(options: Options, work: W) -> Result<W::Output
     match options.device {
         Device::Cpu => run_on_cpu(options, work),
         Device::Cuda(index) => cuda::run(index, work),
-        Device::BurnCuda(index) => cuda::run_by_burn(index, work),
+        Device::CudaDirect(index) => cuda::run_directly(index, work),
         Device::Wgpu(index) => wgpu::run(index, work),
     }
 }
@@ -62,7 +62,7 @@ pub(crate) fn run<W: Computation>(options: Options, work: W) -> Result<W::Output
 pub(crate) fn inexact_operations(device: Device) -> Result<Vec<&'static str>, Error> {
     match device {
         Device::Cpu => Ok(Vec::new()),
-        Device::Cuda(index) | Device::BurnCuda(index) => cuda::inexact_operations(index),
+        Device::Cuda(index) | Device::CudaDirect(index) => cuda::inexact_operations(index),
         Device::Wgpu(index) => wgpu::inexact_operations(index),
     }
 }
@@ -87,7 +87,7 @@ fn run_on_cpu<W: Computation>(options: Options, work: W) -> Result<W::Output, Er
 pub(crate) fn check(device: Device) -> Result<(), Error> {
     match device {
         Device::Cpu => Ok(()),
-        Device::Cuda(_) | Device::BurnCuda(_) => cuda::check(device),
+        Device::Cuda(_) | Device::CudaDirect(_) => cuda::check(device),
         Device::Wgpu(index) => wgpu::check(index),
     }
 }
@@ -101,8 +101,8 @@ mod cuda {
         Err(unavailable(Device::Cuda(index)))
     }
 
-    pub(super) fn run_by_burn<W: Computation>(index: usize, _: W) -> Result<W::Output, Error> {
-        Err(unavailable(Device::BurnCuda(index)))
+    pub(super) fn run_directly<W: Computation>(index: usize, _: W) -> Result<W::Output, Error> {
+        Err(unavailable(Device::CudaDirect(index)))
     }
 
     pub(super) fn inexact_operations(index: usize) -> Result<Vec<&'static str>, Error> {
@@ -114,13 +114,9 @@ mod cuda {
     }
 
     fn unavailable(device: Device) -> Error {
-        let feature = match device {
-            Device::BurnCuda(_) => "burn-cuda",
-            _ => "cuda",
-        };
         Error::DeviceUnavailable {
             device,
-            reason: format!("this build has no CUDA support; build with --features {feature}"),
+            reason: "this build has no CUDA support; build with --features cuda".to_owned(),
         }
     }
 }

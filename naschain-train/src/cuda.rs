@@ -3,9 +3,9 @@
 //! CubeCL's runtime panics if there is no driver, toolkit or memory. This module returns an error
 //! with the reason instead.
 //!
-//! [`GpuNetwork`] launches the kernels without burn. With the feature `burn-cuda` the same kernels
-//! are operations of burn's tensors, in a graph that is built in each step, and more of them are
-//! launched. What that costs on a GPU has not been measured, so both exist. burn itself is optional.
+//! The kernels are operations of burn's tensors, in a graph that is built in each step.
+//! [`GpuNetwork`] launches the same kernels without burn, and fewer of them. What burn costs on a GPU
+//! has not been measured; until it has, both exist (`scripts/gpu.sh` compares them).
 
 use std::ffi::c_int;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,8 @@ use std::path::{Path, PathBuf};
 use cubecl::cuda::{CudaDevice, CudaRuntime};
 use libloading::Library;
 
-#[cfg(feature = "burn-cuda")]
 use crate::Isa;
 use crate::backend::Computation;
-#[cfg(feature = "burn-cuda")]
 use crate::burn::{BurnTraining, CudaAutodiff, ExactDevice};
 use crate::gpu::network::GpuNetwork;
 use crate::gpu::{Gpu, guarded, probe};
@@ -33,36 +31,24 @@ const NVRTC: [&str; 5] = [
 const TOOLKIT: &str = "install NVIDIA's CUDA toolkit, or set CUDA_PATH to its folder and \
                        LD_LIBRARY_PATH to that of its libraries";
 
-pub(crate) fn run<W: Computation>(index: usize, work: W) -> Result<W::Output, Error> {
-    let device = CudaDevice::new(index);
-    check(Device::Cuda(index))?;
-    guarded(Device::Cuda(index), || {
-        work.run::<GpuNetwork<CudaRuntime>>(&device)
-    })
-}
-
 /// Runs on burn's CUDA backend.
-#[cfg(feature = "burn-cuda")]
-pub(crate) fn run_by_burn<W: Computation>(index: usize, work: W) -> Result<W::Output, Error> {
+pub(crate) fn run<W: Computation>(index: usize, work: W) -> Result<W::Output, Error> {
     let place = ExactDevice {
         device: CudaDevice::new(index),
         isa: Isa::best(),
     };
-    check(Device::BurnCuda(index))?;
-    guarded(Device::BurnCuda(index), || {
+    check(Device::Cuda(index))?;
+    guarded(Device::Cuda(index), || {
         work.run::<BurnTraining<CudaAutodiff>>(&place)
     })
 }
 
-#[cfg(not(feature = "burn-cuda"))]
-pub(crate) fn run_by_burn<W: Computation>(index: usize, _: W) -> Result<W::Output, Error> {
-    Err(without_burn(Device::BurnCuda(index)))
-}
-
-#[cfg(not(feature = "burn-cuda"))]
-fn without_burn(device: Device) -> Error {
-    let reason = "this build has no burn on CUDA; build with --features burn-cuda";
-    unavailable(device, reason.to_owned())
+/// Launches the kernels without burn.
+pub(crate) fn run_directly<W: Computation>(index: usize, work: W) -> Result<W::Output, Error> {
+    check(Device::CudaDirect(index))?;
+    guarded(Device::CudaDirect(index), || {
+        work.run::<GpuNetwork<CudaRuntime>>(&CudaDevice::new(index))
+    })
 }
 
 /// The operations that a GPU does not round correctly.
@@ -78,11 +64,7 @@ pub(crate) fn inexact_operations(index: usize) -> Result<Vec<&'static str>, Erro
 pub(crate) fn check(device: Device) -> Result<(), Error> {
     let index = match device {
         Device::Cpu | Device::Wgpu(_) => return Ok(()),
-        Device::Cuda(index) => index,
-        #[cfg(feature = "burn-cuda")]
-        Device::BurnCuda(index) => index,
-        #[cfg(not(feature = "burn-cuda"))]
-        Device::BurnCuda(_) => return Err(without_burn(device)),
+        Device::Cuda(index) | Device::CudaDirect(index) => index,
     };
     check_index(index).map_err(|reason| unavailable(device, reason))
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::Error;
 
-/// Where a network is trained: `cpu`, `cuda:N`, `burn-cuda:N` or `wgpu:N`. The bits are the same,
+/// Where a network is trained: `cpu`, `cuda:N`, `cuda-direct:N` or `wgpu:N`. The bits are the same,
 /// except on a GPU that rounds differently; `miner selftest` shows whether one does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -13,11 +13,12 @@ pub enum Device {
     /// The processor, by this crate's own kernels.
     #[default]
     Cpu,
-    /// NVIDIA GPU number N, counted from 0. Needs the Cargo feature `cuda`.
+    /// NVIDIA GPU number N, counted from 0, by burn: operations of its CUDA backend with its
+    /// autodiff. Needs the Cargo feature `cuda`.
     Cuda(usize),
-    /// The same GPU through burn: operations of its CUDA backend with its autodiff. Needs the Cargo
-    /// feature `burn-cuda`.
-    BurnCuda(usize),
+    /// The same GPU by the same kernels, launched without burn, to compare speed and digests. Needs
+    /// the Cargo feature `cuda`.
+    CudaDirect(usize),
     /// GPU number N of any vendor, counted from 0, by Vulkan or, on macOS, Metal: discrete GPUs
     /// first, then integrated and virtual ones, then implementations in software. Needs the Cargo
     /// feature `wgpu`.
@@ -49,7 +50,7 @@ impl fmt::Display for Device {
         match self {
             Device::Cpu => f.write_str("cpu"),
             Device::Cuda(index) => write!(f, "cuda:{index}"),
-            Device::BurnCuda(index) => write!(f, "burn-cuda:{index}"),
+            Device::CudaDirect(index) => write!(f, "cuda-direct:{index}"),
             Device::Wgpu(index) => write!(f, "wgpu:{index}"),
         }
     }
@@ -66,7 +67,7 @@ impl FromStr for Device {
         match (name, index) {
             ("cpu", _) if name == text => Ok(Device::Cpu),
             ("cuda", Some(index)) => Ok(Device::Cuda(index)),
-            ("burn-cuda", Some(index)) => Ok(Device::BurnCuda(index)),
+            ("cuda-direct", Some(index)) => Ok(Device::CudaDirect(index)),
             ("wgpu", Some(index)) => Ok(Device::Wgpu(index)),
             _ => Err(Error::UnknownDevice {
                 found: text.to_owned(),
@@ -81,7 +82,7 @@ mod tests {
 
     #[test]
     fn devices_round_trip() {
-        for text in ["cpu", "cuda:0", "cuda:3", "burn-cuda:0", "wgpu:1"] {
+        for text in ["cpu", "cuda:0", "cuda:3", "cuda-direct:0", "wgpu:1"] {
             assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
         }
         for wrong in [
@@ -91,7 +92,7 @@ mod tests {
             "cuda:x",
             "CPU",
             "cpu:0",
-            "burn-cuda:",
+            "cuda-direct:",
             "burn",
             "wgpu:",
         ] {

@@ -143,8 +143,8 @@ pub enum Error {
     /// A genome, space or recipe is invalid.
     #[error(transparent)]
     Core(#[from] naschain_core::Error),
-    /// A device is not `cpu`, `cuda:N`, `burn-cuda:N` or `wgpu:N`.
-    #[error("unknown device {found:?}; use cpu, cuda:N, burn-cuda:N or wgpu:N, such as cuda:0")]
+    /// A device is not `cpu`, `cuda:N`, `cuda-direct:N` or `wgpu:N`.
+    #[error("unknown device {found:?}; use cpu, cuda:N, cuda-direct:N or wgpu:N, such as cuda:0")]
     UnknownDevice {
         /// The text.
         found: String,

@@ -1,6 +1,6 @@
 //! burn on its CUDA backend. Without a GPU and an emulated one, tests print that they were skipped:
 //!
-//!     scripts/emulated_gpu cargo test --profile link -p naschain-train --features burn-cuda --test burn_cuda
+//!     scripts/emulated_gpu cargo test --profile link -p naschain-train --features cuda --test burn_cuda
 
 use std::error::Error;
 use std::ops::ControlFlow;
@@ -20,7 +20,7 @@ use naschain_train::burn::{
 use naschain_train::{Dataset, Device, Isa, Options};
 
 fn has_device() -> bool {
-    let found = Device::BurnCuda(0).check();
+    let found = Device::Cuda(0).check();
     if let Err(error) = &found {
         println!("skipped: {error}");
     }

@@ -35,7 +35,7 @@ fn networks() -> &'static [(&'static str, usize, &'static str)] {
 }
 
 fn devices() -> Vec<Device> {
-    let all = [Device::Cpu, Device::Cuda(0), Device::BurnCuda(0)];
+    let all = [Device::Cpu, Device::Cuda(0), Device::CudaDirect(0)];
     all.into_iter()
         .filter(|device| device.check().is_ok())
         .collect()

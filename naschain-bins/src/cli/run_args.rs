@@ -129,11 +129,11 @@ pub(crate) struct RunArgs {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = MACHINE)]
 pub struct DeviceArgs {
-    /// Device to train on: cpu, cuda:N, burn-cuda:N or wgpu:N
+    /// Device to train on: cpu, cuda:N or wgpu:N
     ///
-    /// cuda:N needs a build with --features cuda; burn-cuda:N, the same GPU through burn's backend,
-    /// one with --features burn-cuda; wgpu:N, a GPU of any vendor by Vulkan or Metal, one with
-    /// --features wgpu.
+    /// cuda:N, an NVIDIA GPU, needs a build with --features cuda; wgpu:N, a GPU of any vendor by
+    /// Vulkan or Metal, one with --features wgpu. cuda-direct:N is the same as cuda:N without burn,
+    /// to compare.
     #[arg(long, value_name = "DEVICE", default_value_t = Device::Cpu)]
     pub device: Device,
     #[command(flatten)]

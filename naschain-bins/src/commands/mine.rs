@@ -53,9 +53,9 @@ pub struct MineArgs {
     /// Number of concurrent trainings [default: one for each --device]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     jobs: Option<u32>,
-    /// Devices to train on: cpu; cuda:N in a build with --features cuda; burn-cuda:N, the same GPU
-    /// through burn's backend, with --features burn-cuda; or wgpu:N, a GPU of any vendor by Vulkan or
-    /// Metal, with --features wgpu; jobs are shared among several, separated by commas
+    /// Devices to train on: cpu; cuda:N, an NVIDIA GPU, in a build with --features cuda; or wgpu:N, a
+    /// GPU of any vendor by Vulkan or Metal, with --features wgpu; jobs are shared among several,
+    /// separated by commas
     #[arg(
         long,
         value_name = "DEVICES",

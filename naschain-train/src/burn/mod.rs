@@ -3,7 +3,7 @@
 mod autodiff;
 #[cfg(test)]
 mod clipping;
-#[cfg(feature = "burn-cuda")]
+#[cfg(feature = "cuda")]
 mod cube;
 mod exact;
 #[cfg(test)]
@@ -29,7 +29,7 @@ mod stock_training;
 mod tests;
 mod training;
 
-#[cfg(feature = "burn-cuda")]
+#[cfg(feature = "cuda")]
 pub use self::cube::{Cuda, CudaAutodiff};
 pub use self::layers::{Linear, NormRelu};
 pub use self::map::Map;
@@ -44,6 +44,6 @@ pub use self::optim::{ExactSchedule, ExactSgd};
 pub use self::recycle::release_memory;
 #[cfg(test)]
 pub(crate) use self::stock_training::StockTraining;
-#[cfg(any(test, feature = "burn-cuda"))]
+#[cfg(any(test, feature = "cuda"))]
 pub(crate) use self::training::BurnTraining;
 pub use self::training::{BatchLoss, CpuAutodiff, ExactDevice, cross_entropy, digest, train};

@@ -79,7 +79,7 @@ impl<R: Runtime> Gpu<R> {
 
 impl Buffer {
     /// The first `numbers` elements of memory that exists.
-    #[cfg(feature = "burn-cuda")]
+    #[cfg(feature = "cuda")]
     pub(crate) fn new(handle: Handle, numbers: usize) -> Buffer {
         let bytes = handle.size_in_used();
         assert!(4 * numbers as u64 <= bytes, "{numbers} of {bytes} bytes");

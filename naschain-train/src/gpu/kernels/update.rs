@@ -47,7 +47,7 @@ pub(crate) fn tensor_squares(
 /// The sum of squares of each output channel of one parameter's gradient, of `row` elements each. A
 /// 3×3 convolution's is in PyTorch's layout, `[out][in][kernel row][kernel column]`, and is added
 /// kernel row by kernel row.
-#[cfg(feature = "burn-cuda")]
+#[cfg(feature = "cuda")]
 #[cube(launch_unchecked)]
 pub(crate) fn channel_squares(
     gradient: &Array<f32>,
@@ -75,7 +75,7 @@ pub(crate) fn channel_squares(
 }
 
 /// Adds the channels' sums of one parameter.
-#[cfg(feature = "burn-cuda")]
+#[cfg(feature = "cuda")]
 #[cube(launch_unchecked)]
 pub(crate) fn add_channels(
     sums: &Array<f32>,

@@ -12,7 +12,7 @@ use cubecl::prelude::*;
 pub(crate) use self::conv1::{Conv1, Sources};
 pub(crate) use self::conv3::Conv3;
 pub(crate) use self::norm::{Norm, StatisticsViews};
-#[cfg(feature = "burn-cuda")]
+#[cfg(feature = "cuda")]
 pub(crate) use self::update::Squares;
 pub(crate) use self::update::{Sgd, Update};
 use super::{Gpu, View, kernels};

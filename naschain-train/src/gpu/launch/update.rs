@@ -103,7 +103,7 @@ impl Sgd<'_> {
 }
 
 /// The sum of squares of the gradient of one parameter, in PyTorch's layout.
-#[cfg(feature = "burn-cuda")]
+#[cfg(feature = "cuda")]
 pub(crate) struct Squares<'a> {
     pub(crate) gradient: View<'a>,
     pub(crate) outputs: usize,
@@ -112,7 +112,7 @@ pub(crate) struct Squares<'a> {
     pub(crate) is_conv3: bool,
 }
 
-#[cfg(feature = "burn-cuda")]
+#[cfg(feature = "cuda")]
 impl Squares<'_> {
     /// `rows` is the buffer for the sums of the output channels.
     pub(crate) fn sum<R: Runtime>(&self, gpu: &Gpu<R>, rows: View, out: View) {
