@@ -122,11 +122,12 @@ pub(crate) async fn conclude(
     if let Some(hint) = overfitting_best(&results) {
         text += &(hint + "\n");
     }
-    text += &format!(
-        "run: {dir}; open its report.html in a browser\n\
-         next: genomaster retrain {dir}; genomaster export {dir} --retrained --out model.onnx\n",
-        dir = dir.display()
-    );
+    let dir = results.dir.display();
+    text += &format!("run: {dir}; open its report.html in a browser\n");
+    // Of networks that are no better than guessing, none is the best.
+    if !results.useful_front().is_empty() {
+        text += &format!("next: genomaster retrain {dir}; genomaster export {dir} --retrained\n");
+    }
     print(&text)?;
     Ok(None)
 }

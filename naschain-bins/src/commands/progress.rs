@@ -189,13 +189,16 @@ fn verdict(ended: &EndedJob) -> String {
         .filter(|agreed| **agreed)
         .count();
     let result = match (ended.result(), &ended.failure) {
-        (Some(m), _) => format!(
-            "{agreed} of {} agree on {} %, {} parameters, {} FLOPs",
-            ended.rows.len(),
-            m.accuracy,
-            m.params,
-            m.flops
-        ),
+        (Some(m), _) => {
+            let measured = format!(
+                "{} %, {} parameters, {} FLOPs",
+                m.accuracy, m.params, m.flops
+            );
+            match ended.rows.len() {
+                1 => measured,
+                answers => format!("{agreed} of {answers} agree on {measured}"),
+            }
+        }
         (None, Some(failure)) => format!("failed: {failure}"),
         (None, None) => "no answers agree".to_owned(),
     };

@@ -95,6 +95,58 @@ fn the_digest_is_that_of_a_miner() {
     assert!(error.to_string().contains('9'), "{error}");
 }
 
+/// Digests that `miner selftest` prints on every machine, recorded on an AMD EPYC 9004 (Zen 4) from
+/// training without burn.
+#[test]
+fn recorded_digests_are_reached() {
+    let mut recipe = Recipe::default();
+    (recipe.epochs, recipe.batch_size, recipe.learning_rate) = (2, 48, 0.05);
+    (recipe.train_images, recipe.validation_images) = (500, 397);
+    recipe.augmentation = Augmentation::default();
+    recipe.augmentation.crop_padding = 1;
+    recipe.augmentation.horizontal_flip = true;
+    recipe.augmentation.cutout = 2;
+    let mut wide = recipe.clone();
+    (wide.batch_size, wide.train_images) = (64, 128);
+    let mut every_option = recipe.clone();
+    (every_option.seed, every_option.warmup_epochs) = (2, 1);
+    (every_option.label_smoothing, every_option.drop_path) = (0.1, 0.2);
+    every_option.nesterov = true;
+    let recorded = [
+        (
+            "1101011-1011010",
+            (4, 8),
+            recipe,
+            "59f2975652c1ed62a68b7d9318bd69319ad7239d21325250cb937f9c1336a732",
+        ),
+        (
+            "1110-1011",
+            (3, 48),
+            wide,
+            "7078dc0a67ae8494b599966fcfd1959c4a6fa30c96d383819a9fc07a6769f458",
+        ),
+        (
+            "1111-1101-1011",
+            (3, 6),
+            every_option,
+            "b8de85db8d4f32f1d20624211664aa084187874ed49aa611fee94f57de80cd2e",
+        ),
+    ];
+    for (genome, (nodes, channels), recipe, right) in recorded {
+        let architecture = architecture("1x8x8", nodes, channels, genome);
+        let place = place(Isa::best());
+        let mut proceed = |_: &_| ControlFlow::Continue(());
+        let found = train::<Backend>(
+            &architecture,
+            &Dataset::digits(),
+            &recipe,
+            &place,
+            &mut proceed,
+        );
+        assert_eq!(found.unwrap().measurement.digest.to_string(), right);
+    }
+}
+
 #[test]
 fn maps_convert_from_and_to_planes() {
     for (channels, isa) in [5, 8, 16, 20]
