@@ -29,9 +29,10 @@ pub(crate) fn overfitting(
     if recipe.augmentation.cutout == 0 {
         flags.push(format!("--cutout {}", (input.width / 4).max(1)));
     }
-    let flags = match flags.is_empty() {
-        true => String::new(),
-        false => format!(" {} and", flags.join(", ")),
+    let flags = if flags.is_empty() {
+        String::new()
+    } else {
+        format!(" {} and", flags.join(", "))
     };
     Some(format!(
         "it overfits: {train} % of the training images are right, but {test} % of the test images; \

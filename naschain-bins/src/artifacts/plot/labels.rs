@@ -78,14 +78,14 @@ impl PixelBox {
 }
 
 /// x and y, in pixels.
-type Point = (i32, i32);
+type PixelPoint = (i32, i32);
 /// Width and height, in pixels.
-type Size = (i32, i32);
+type PixelSize = (i32, i32);
 
 /// Finds a place within `area` for the text of each point, given its size: the nearest one that
 /// overlaps nothing of `taken` and none of the texts before it. `None` if there is none.
 pub(super) fn place_labels(
-    labels: &[(Point, Size)],
+    labels: &[(PixelPoint, PixelSize)],
     mut taken: Vec<PixelBox>,
     area: PixelBox,
 ) -> Vec<Option<PixelBox>> {

@@ -6,7 +6,7 @@ use plotters::coord::ranged1d::{BoldPoints, Ranged};
 use plotters::coord::types::RangedCoordf64;
 
 /// More decimals than this are never shown.
-const MOST_DECIMALS: usize = 4;
+const MAX_DECIMALS: usize = 4;
 
 /// How the ticks of an axis are written: all with the same unit and number of decimals.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,11 +41,11 @@ impl TickFormat {
                 (scaled - scaled.round()).abs() < 1e-3
             })
         };
-        let decimals = (0..MOST_DECIMALS).find(is_enough);
+        let decimals = (0..MAX_DECIMALS).find(is_enough);
         TickFormat {
             unit,
             suffix,
-            decimals: decimals.unwrap_or(MOST_DECIMALS),
+            decimals: decimals.unwrap_or(MAX_DECIMALS),
         }
     }
 
