@@ -21,8 +21,8 @@ use crate::printable::counted;
 
 /// Epochs without `--epochs`: this many times those of the search, within these limits.
 const TIMES: u32 = 10;
-const LEAST_EPOCHS: u32 = 30;
-const MOST_EPOCHS: u32 = 300;
+const MIN_EPOCHS: u32 = 30;
+const MAX_EPOCHS: u32 = 300;
 /// Time between two lines about epochs.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -100,7 +100,7 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
 fn default_epochs(searched: u32) -> u32 {
     let epochs = searched.saturating_mul(TIMES);
     // Never fewer than the search itself had.
-    epochs.clamp(LEAST_EPOCHS, MOST_EPOCHS.max(searched))
+    epochs.clamp(MIN_EPOCHS, MAX_EPOCHS.max(searched))
 }
 
 /// How long the training will take; `None` if that cannot be measured, as where it needs more memory
