@@ -59,7 +59,8 @@ fn the_folder_contains_all_that_the_models_need() {
         "parameters",
         "FLOPs",
         "validation accuracy",
-        "Pareto front",
+        // Two epochs of 192 images teach these networks nothing.
+        "none better than guessing",
         "</svg>",
     ] {
         assert!(svg.contains(text), "{text}");
