@@ -34,7 +34,7 @@ impl<B: ExactOps> Residual<B> {
         }
     }
 
-    fn forward(&mut self, x: &mut Map<B>, training: bool) -> Map<B> {
+    fn forward(&self, x: &mut Map<B>, training: bool) -> Map<B> {
         let mut y = self.norms[0].forward(x, training);
         let mut y = self.convs[0].forward(&mut y);
         let mut y = self.norms[1].forward(&mut y, training);
@@ -65,7 +65,7 @@ impl<B: ExactOps> ResNet<B> {
         }
     }
 
-    fn forward(&mut self, pixels: Tensor<B, 4>, isa: Isa, training: bool) -> Tensor<B, 2> {
+    fn forward(&self, pixels: Tensor<B, 4>, isa: Isa, training: bool) -> Tensor<B, 2> {
         let mut x = self.stem.forward(pixels, isa);
         let mut x = self.narrow.forward(&mut x, training);
         let mut x = MaxPool2.forward(&mut x);

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::vec::IntoIter;
 
-use burn::module::Param;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use naschain_core::Architecture;
@@ -39,7 +38,7 @@ impl<B: ExactOps> BurnNetwork<B> {
     /// `[images, channels, height, width]`; `factors` are drop-path's, one for each path and image,
     /// or empty. Bit for bit those of [`train`](crate::train).
     pub fn exact_training(
-        &mut self,
+        &self,
         pixels: Tensor<B, 4>,
         factors: &[Vec<f32>],
         isa: Isa,
@@ -50,12 +49,11 @@ impl<B: ExactOps> BurnNetwork<B> {
     /// Logits of normalised images, `[images, classes]`, with the running statistics. Bit for bit
     /// those of a miner.
     pub fn exact_logits(&self, pixels: Tensor<B, 4>, isa: Isa) -> Tensor<B, 2> {
-        // Clones the tensors' handles only; nothing changes outside training.
-        self.clone().exact_pass(pixels, false, &[], isa)
+        self.exact_pass(pixels, false, &[], isa)
     }
 
     fn exact_pass(
-        &mut self,
+        &self,
         pixels: Tensor<B, 4>,
         training: bool,
         factors: &[Vec<f32>],
@@ -67,7 +65,7 @@ impl<B: ExactOps> BurnNetwork<B> {
             factors: factors.into_iter(),
         };
         let mut map: Option<Map<B>> = None;
-        for phase in &mut self.phases {
+        for phase in &self.phases {
             let entered = match map {
                 None => phase.enter(pixels.clone(), isa),
                 Some(mut map) => phase.enter_next(&mut map),
@@ -106,10 +104,10 @@ impl<B: ExactOps> PhaseLayers<B> {
         joined.expect("one map was given")
     }
 
-    fn exact(&mut self, entered: Map<B>, pass: &mut ForwardPass) -> Map<B> {
+    fn exact(&self, entered: Map<B>, pass: &mut ForwardPass) -> Map<B> {
         // maps[k] is the output of node number k; maps[0] is the phase's input.
         let mut maps = vec![Some(entered)];
-        for node in &mut self.nodes {
+        for node in &self.nodes {
             let weight = node.conv.weight.val();
             let map = match node.input.exact(&mut maps, pass) {
                 Some(mut joined) => node.norm.after_conv3(&mut joined, weight, pass.training),
@@ -153,7 +151,7 @@ impl<B: ExactOps> Reads<B> {
 }
 
 impl<B: ExactOps> NormRelu<B> {
-    pub(super) fn exact(&mut self, z: &mut Map<B>, training: bool) -> Map<B> {
+    pub(super) fn exact(&self, z: &mut Map<B>, training: bool) -> Map<B> {
         let (y, running) = z.norm_relu(self.parameters(), training);
         if let Some(running) = running {
             self.set_running(running);
@@ -163,7 +161,7 @@ impl<B: ExactOps> NormRelu<B> {
 
     /// A 3×3 convolution before it.
     pub(super) fn after_conv3(
-        &mut self,
+        &self,
         x: &mut Map<B>,
         weight: Tensor<B, 4>,
         training: bool,
@@ -185,9 +183,8 @@ impl<B: ExactOps> NormRelu<B> {
         }
     }
 
-    fn set_running(&mut self, [mean, var]: [Tensor<B, 1>; 2]) {
-        let set = |old: &Param<Tensor<B, 1>>, new| old.clone().map(|_| new);
-        self.running_mean = set(&self.running_mean, mean);
-        self.running_var = set(&self.running_var, var);
+    fn set_running(&self, [mean, var]: [Tensor<B, 1>; 2]) {
+        self.running_mean.update(|_| mean);
+        self.running_var.update(|_| var);
     }
 }

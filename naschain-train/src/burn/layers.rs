@@ -7,6 +7,7 @@ use burn::tensor::{Tensor, TensorData, activation, module};
 
 #[cfg(test)]
 use super::operations;
+use super::running::RunningStatistic;
 use crate::Error;
 use crate::weights::{Init, NamedTensor, TensorSource};
 
@@ -100,14 +101,15 @@ const MOMENTUM: f64 = 0.1;
 ///
 /// burn's own batch norm broadcasts `[1, channels, 1, 1]`, which takes more than twice as long on
 /// its CPU backend as the layout `[images × channels, pixels]` used here; and its running
-/// statistics are shared between clones and lag by one step.
+/// statistics are shared between clones and lag by one step. Those of this one are updated through
+/// `&self` too, at once, and each clone has its own.
 #[derive(Module, Debug)]
 pub struct NormRelu<B: Backend> {
     /// `[channels]`
     pub(super) weight: Param<Tensor<B, 1>>,
     pub(super) bias: Param<Tensor<B, 1>>,
-    pub(super) running_mean: Param<Tensor<B, 1>>,
-    pub(super) running_var: Param<Tensor<B, 1>>,
+    pub(super) running_mean: RunningStatistic<B>,
+    pub(super) running_var: RunningStatistic<B>,
 }
 
 impl<B: Backend> NormRelu<B> {
@@ -122,13 +124,13 @@ impl<B: Backend> NormRelu<B> {
         Ok(NormRelu {
             weight: Param::from_tensor(tensor("weight", 1.0)?),
             bias: Param::from_tensor(tensor("bias", 0.0)?),
-            running_mean: untrained(tensor("running_mean", 0.0)?),
-            running_var: untrained(tensor("running_var", 1.0)?),
+            running_mean: RunningStatistic::new(tensor("running_mean", 0.0)?),
+            running_var: RunningStatistic::new(tensor("running_var", 1.0)?),
         })
     }
 
     /// Normalises with the batch's statistics when training, otherwise with the running ones.
-    pub(crate) fn stock_forward(&mut self, x: Tensor<B, 4>, training: bool) -> Tensor<B, 4> {
+    pub(crate) fn stock_forward(&self, x: Tensor<B, 4>, training: bool) -> Tensor<B, 4> {
         let [images, channels, height, width] = x.dims();
         let rows = x.reshape([images * channels, height * width]);
         let per_row = |tensor: Tensor<B, 2>| {
@@ -158,15 +160,15 @@ impl<B: Backend> NormRelu<B> {
         activation::relu(y).reshape([images, channels, height, width])
     }
 
-    fn observe(&mut self, mean: Tensor<B, 2>, var: Tensor<B, 2>, count: f64) {
+    fn observe(&self, mean: Tensor<B, 2>, var: Tensor<B, 2>, count: f64) {
         // The running variance is unbiased, as in PyTorch.
         let unbiased = var.mul_scalar(count / (count - 1.0).max(1.0));
-        let follow = |old: Param<Tensor<B, 1>>, new: Tensor<B, 2>| {
+        let follow = |statistic: &RunningStatistic<B>, new: Tensor<B, 2>| {
             let new = new.detach().squeeze_dim(0).mul_scalar(MOMENTUM);
-            old.map(|old| old.mul_scalar(1.0 - MOMENTUM) + new)
+            statistic.update(|old| old.mul_scalar(1.0 - MOMENTUM) + new);
         };
-        self.running_mean = follow(self.running_mean.clone(), mean);
-        self.running_var = follow(self.running_var.clone(), unbiased);
+        follow(&self.running_mean, mean);
+        follow(&self.running_var, unbiased);
     }
 
     pub(crate) fn read(&self, name: &str, tensors: &mut Vec<NamedTensor>) {

@@ -10,6 +10,8 @@ mod exact;
 mod exact_tests;
 mod flex;
 mod layers;
+#[cfg(feature = "burn-learner")]
+mod loader;
 mod map;
 mod mini_batches;
 mod modules;
@@ -22,6 +24,7 @@ mod optim;
 mod optimizer;
 mod phase;
 mod recycle;
+mod running;
 mod shapes;
 #[cfg(test)]
 mod stock_training;
@@ -32,6 +35,8 @@ mod training;
 #[cfg(feature = "cuda")]
 pub use self::cube::{Cuda, CudaAutodiff};
 pub use self::layers::{Linear, NormRelu};
+#[cfg(feature = "burn-learner")]
+pub use self::loader::MiniBatchLoader;
 pub use self::map::Map;
 pub use self::mini_batches::{MiniBatch, MiniBatches};
 pub use self::modules::{Conv3, ExactInitializer, GlobalAverage, Join, MaxPool2, PixelConv3};

@@ -84,12 +84,7 @@ impl<B: ExactOps> Conv3<B> {
     }
 
     /// [`Conv3::forward`], then [`NormRelu::forward`]: the same bits, faster for large maps.
-    pub fn forward_norm_relu(
-        &self,
-        x: &mut Map<B>,
-        norm: &mut NormRelu<B>,
-        training: bool,
-    ) -> Map<B> {
+    pub fn forward_norm_relu(&self, x: &mut Map<B>, norm: &NormRelu<B>, training: bool) -> Map<B> {
         norm.after_conv3(x, self.weight.val(), training)
     }
 }
@@ -144,8 +139,9 @@ impl<B: Backend> NormRelu<B> {
 
 impl<B: ExactOps> NormRelu<B> {
     /// Normalises with the batch's statistics when training, and updates the running statistics;
-    /// otherwise with the running statistics, where it has no gradient.
-    pub fn forward(&mut self, z: &mut Map<B>, training: bool) -> Map<B> {
+    /// otherwise with the running statistics, where it has no gradient. The updated statistics depend
+    /// on the order of the forward passes, so train one module in one thread at a time.
+    pub fn forward(&self, z: &mut Map<B>, training: bool) -> Map<B> {
         self.exact(z, training)
     }
 }

@@ -88,7 +88,7 @@ impl<B: Backend> BurnNetwork<B> {
     }
 
     /// The same with the batch's statistics, and updates the running ones: for further training.
-    pub fn forward_training(&mut self, pixels: Tensor<B, 4>) -> Tensor<B, 2> {
+    pub fn forward_training(&self, pixels: Tensor<B, 4>) -> Tensor<B, 2> {
         let x = self.scaled(pixels);
         self.pass(x, true, &mut Paths::whole())
     }
@@ -137,19 +137,18 @@ impl<B: Backend> BurnNetwork<B> {
 
     /// Logits of normalised images, with the running statistics.
     pub(super) fn logits(&self, x: Tensor<B, 4>) -> Tensor<B, 2> {
-        // Clones the tensors' handles only; `forward` changes none of them outside training.
-        self.clone().pass(x, false, &mut Paths::whole())
+        self.pass(x, false, &mut Paths::whole())
     }
 
     /// Logits of normalised images, with the batch's statistics when training and otherwise with
     /// the running ones, and with `paths` applied to joined maps.
     pub(super) fn pass(
-        &mut self,
+        &self,
         mut x: Tensor<B, 4>,
         training: bool,
         paths: &mut Paths<B>,
     ) -> Tensor<B, 2> {
-        for (index, phase) in self.phases.iter_mut().enumerate() {
+        for (index, phase) in self.phases.iter().enumerate() {
             if index > 0 {
                 #[cfg(test)]
                 operations::pool(&x);

@@ -126,7 +126,7 @@ impl<B: Backend> PhaseLayers<B> {
     }
 
     pub(super) fn stock_forward(
-        &mut self,
+        &self,
         x: Tensor<B, 4>,
         training: bool,
         paths: &mut Paths<B>,
@@ -138,7 +138,7 @@ impl<B: Backend> PhaseLayers<B> {
         };
         // maps[k] is the output of node number k; maps[0] is the phase's input.
         let mut maps = vec![Some(x)];
-        for node in &mut self.nodes {
+        for node in &self.nodes {
             let input = node.input.stock_forward(&maps, paths);
             let map = node
                 .norm

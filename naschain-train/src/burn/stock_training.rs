@@ -59,7 +59,7 @@ impl<B: AutodiffBackend> Engine for StockTraining<B> {
     }
 
     fn step(&mut self, step: &StepInput, recipe: &Recipe, rate: f64) -> Loss {
-        let mut module = self.module.take().expect("it is put back below");
+        let module = self.module.take().expect("it is put back below");
         let x = self.tensor(step.pixels.clone());
         let mut paths = Paths::load(&step.factors, &self.device);
         let logits = module.pass(x, true, &mut paths);

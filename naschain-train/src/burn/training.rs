@@ -98,7 +98,7 @@ where
             sgd.resume(&self.places(), &self.velocities, &self.place.device);
             sgd
         });
-        let mut module = self.module.take().expect("it is put back below");
+        let module = self.module.take().expect("it is put back below");
         let pixels = images(batch.pixels.clone(), self.input, &self.place.device);
         let logits = module.exact_training(pixels, &batch.factors, self.place.isa);
         let loss = cross_entropy(logits, &batch.labels, recipe.label_smoothing);
