@@ -62,7 +62,7 @@ pub(crate) fn run<W: Computation>(options: Options, work: W) -> Result<W::Output
 pub(crate) fn inexact_operations(device: Device) -> Result<Vec<&'static str>, Error> {
     match device {
         Device::Cpu => Ok(Vec::new()),
-        Device::Cuda(index) | Device::CudaDirect(index) => cuda::inexact_operations(index),
+        Device::Cuda(index) | Device::CudaDirect(index) => cuda::inexact_operations(device, index),
         Device::Wgpu(index) => wgpu::inexact_operations(index),
     }
 }
@@ -105,8 +105,8 @@ mod cuda {
         Err(unavailable(Device::CudaDirect(index)))
     }
 
-    pub(super) fn inexact_operations(index: usize) -> Result<Vec<&'static str>, Error> {
-        Err(unavailable(Device::Cuda(index)))
+    pub(super) fn inexact_operations(device: Device, _: usize) -> Result<Vec<&'static str>, Error> {
+        Err(unavailable(device))
     }
 
     pub(super) fn check(device: Device) -> Result<(), Error> {

@@ -52,9 +52,9 @@ pub(crate) fn run_directly<W: Computation>(index: usize, work: W) -> Result<W::O
 }
 
 /// The operations that a GPU does not round correctly.
-pub(crate) fn inexact_operations(index: usize) -> Result<Vec<&'static str>, Error> {
-    check(Device::Cuda(index))?;
-    guarded(Device::Cuda(index), || {
+pub(crate) fn inexact_operations(device: Device, index: usize) -> Result<Vec<&'static str>, Error> {
+    check(device)?;
+    guarded(device, || {
         let gpu = Gpu::<CudaRuntime>::new(&CudaDevice::new(index));
         Ok(probe::inexact_operations(&gpu))
     })

@@ -1,8 +1,9 @@
 //! Training on GPUs of any vendor, by Vulkan or, on macOS, Metal.
 //!
-//! WGSL, the language that the kernels are compiled to, does not require that a fused multiply-add
-//! is fused or that a division is rounded correctly, and drivers differ. So whether a GPU computes
-//! the bits of the CPU has to be tried: `miner selftest` does, and a miner does before it works.
+//! Neither Vulkan nor Metal requires that a fused multiply-add is fused, and drivers differ. So
+//! whether a GPU computes the bits of the CPU has to be tried: `miner selftest` does, and a miner does
+//! before it works. On Vulkan CubeCL compiles the kernels to SPIR-V without fast math where the driver
+//! supports it, elsewhere to WGSL.
 
 use std::sync::OnceLock;
 

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use naschain_consensus::Rule;
 use naschain_core::{Architecture, Augmentation, Digest, MacroSpace, Recipe};
 use naschain_train::{Dataset, Device, Options, train};
 use serde::Serialize;
@@ -114,8 +115,11 @@ impl Exercise {
     }
 }
 
-/// Devices that were tried in this process, and whether their digests are those of the CPU.
-static TRIED: Mutex<BTreeMap<Device, bool>> = Mutex::new(BTreeMap::new());
+/// Whether a device trains to the bits of the CPU, once that is known.
+type Proof = Arc<Mutex<Option<bool>>>;
+
+/// The devices that were tried in this process.
+static TRIED: Mutex<BTreeMap<Device, Proof>> = Mutex::new(BTreeMap::new());
 
 /// Whether this device trains to the recorded digest. A GPU is tried once in a process; a CPU always
 /// does.
@@ -123,20 +127,47 @@ static TRIED: Mutex<BTreeMap<Device, bool>> = Mutex::new(BTreeMap::new());
 /// # Errors
 /// If the device cannot be used.
 pub(crate) fn trains_exactly(options: Options) -> Result<bool> {
-    if options.device == Device::Cpu {
+    let device = options.device;
+    if device == Device::Cpu {
         return Ok(true);
     }
+    let proof = lock(&TRIED).entry(device).or_default().clone();
     // Other workers on the device wait for the result.
-    let mut tried = TRIED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(exact) = tried.get(&options.device) {
-        return Ok(*exact);
+    let mut proof = lock(&proof);
+    if let Some(exact) = *proof {
+        return Ok(exact);
     }
-    tracing::info!("{}: comparing its trainings with the CPU's", options.device);
+    tracing::info!("{device}: comparing its trainings with the CPU's");
     let digits = Dataset::digits();
     let exercises = exercises(&digits)?;
     let run = |exercise: &Exercise| exercise.run(&digits, options);
     let results: Vec<ExerciseResult> = exercises.iter().map(run).collect::<Result<_>>()?;
     let exact = digest_of(&results).to_string() == RECORDED;
-    tried.insert(options.device, exact);
+    *proof = Some(exact);
     Ok(exact)
+}
+
+/// Refuses trainings whose digests must be equal to those of others, on a device whose digests are not
+/// the CPU's.
+///
+/// # Errors
+/// Says what the device rounds differently, if that was found.
+pub(crate) fn check_exactness(options: Options, rule: Rule) -> Result<()> {
+    if rule != Rule::Exact || trains_exactly(options)? {
+        return Ok(());
+    }
+    let device = options.device;
+    let causes = match device.inexact_operations()?.as_slice() {
+        [] => String::new(),
+        operations => format!(" (it does not round exactly: {})", operations.join(", ")),
+    };
+    bail!(
+        "{device} does not train to the same bits as a CPU{causes}, which this run requires \
+         (--agreement exact); use --device without {device}, such as --device cpu"
+    );
+}
+
+/// A panic while it was held leaves nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

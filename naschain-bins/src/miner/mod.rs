@@ -28,6 +28,7 @@ use crate::client::Joined;
 use crate::client::transport::{Transport, TransportError};
 use crate::journal::run_folder::{check_data, versions};
 use crate::miner::dataset_cache::DatasetCache;
+use crate::miner::exercises::check_exactness;
 use crate::miner::progress_line::ProgressLine;
 use crate::miner::trainer::Trainer;
 use crate::miner::training_control::TrainingControl;
@@ -170,8 +171,8 @@ impl Miner {
         // In this process, the networks within the limit are searched.
         if !self.transport.is_local() {
             self.trainer.check_memory(&spec)?;
-            let (trainer, rules) = (self.trainer.clone(), spec.rules.agreement.rule);
-            spawn_blocking(move || trainer.check_exactness(rules)).await??;
+            let (options, rule) = (self.trainer.options, spec.rules.agreement.rule);
+            spawn_blocking(move || check_exactness(options, rule)).await??;
         }
         let dataset = match dataset {
             Some(dataset) => dataset,

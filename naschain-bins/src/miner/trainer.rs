@@ -3,15 +3,13 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use anyhow::{bail, ensure};
-use naschain_consensus::Rule;
+use anyhow::ensure;
 use naschain_core::{Architecture, Genome, Recipe};
 use naschain_train::{
     Checkpoint, Dataset, Epoch, Error, Options, Trained, train_from, training_memory_bytes,
 };
 
 use crate::clock;
-use crate::miner::exercises::trains_exactly;
 use naschain_run::RunSpec;
 
 /// Runs a miner's trainings.
@@ -44,26 +42,6 @@ impl Trainer {
             limit_bytes >> 20
         );
         Ok(())
-    }
-
-    /// Refuses a run whose digests must be equal, on a device whose digests are not the CPU's: its
-    /// results would be rejected.
-    ///
-    /// # Errors
-    /// Says what the device rounds differently, if that was found.
-    pub fn check_exactness(&self, rule: Rule) -> anyhow::Result<()> {
-        let device = self.options.device;
-        if rule != Rule::Exact || trains_exactly(self.options)? {
-            return Ok(());
-        }
-        let causes = match device.inexact_operations()?.as_slice() {
-            [] => String::new(),
-            operations => format!(" (it does not round exactly: {})", operations.join(", ")),
-        };
-        bail!(
-            "{device} does not train to the same bits as a CPU{causes}, which this run requires \
-             (--agreement exact): its results would be rejected; use --device cpu"
-        );
     }
 
     /// Trains, resuming from the checkpoint of the same training if there is one. `on_epoch` gets

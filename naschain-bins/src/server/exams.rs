@@ -14,6 +14,7 @@ use naschain_train::{Dataset, Options};
 use tokio::sync::Semaphore;
 
 use crate::miner::exam::train_exam;
+use crate::miner::exercises::check_exactness;
 use crate::miner::trainer::Trainer;
 use crate::random::random_bytes;
 use crate::server::limits::{NetworkLimit, NetworkPermit};
@@ -64,6 +65,8 @@ impl Exams {
         trainer.check_memory(&spec).context(
             "the entrance examinations cannot be trained here; --no-exam admits miners without them",
         )?;
+        check_exactness(options, spec.rules.agreement.rule)
+            .context("the entrance examinations cannot be trained here")?;
         Ok(Exams {
             spec,
             dataset,

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::dataset::KEEP_MIB;
 use crate::journal::run_folder::{check_data, versions};
 use crate::miner::dataset_cache::DatasetCache;
+use crate::miner::exercises::check_exactness;
 
 /// Trains jobs again.
 pub(crate) struct Retraining {
@@ -85,6 +86,9 @@ impl Retraining {
         check_data(spec, &dataset)?;
         let architecture = spec.space.decode(&job.genome)?;
         let (options, number) = (self.options, job.job);
+        let rule = spec.rules.agreement.rule;
+        let exact = tokio::task::spawn_blocking(move || check_exactness(options, rule));
+        exact.await?.context("--retrain")?;
         tracing::info!("{number}: training it again");
         // In a blocking thread: peers are answered meanwhile.
         let trained = tokio::task::spawn_blocking(move || {

@@ -4,15 +4,13 @@ pub(crate) mod kernels;
 pub(crate) mod launch;
 pub(crate) mod network;
 pub(crate) mod probe;
-
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod runtime_panics;
 
 use cubecl::client::ComputeClient;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-use crate::{Device, Error};
+pub(crate) use self::runtime_panics::guarded;
 
 /// A GPU.
 pub(crate) struct Gpu<R: Runtime> {
@@ -111,24 +109,4 @@ impl View<'_> {
         // SAFETY: the buffer was allocated with `all` 4-byte elements.
         unsafe { ArrayArg::from_raw_parts(handle.clone(), *all) }
     }
-}
-
-/// Does `work` on a device. CubeCL's runtimes panic if a driver fails or memory is exhausted; the
-/// panic becomes an error.
-pub(crate) fn guarded<T>(
-    device: Device,
-    work: impl FnOnce() -> Result<T, Error>,
-) -> Result<T, Error> {
-    // Unwind safe: nothing that `work` captures is used after a panic.
-    let panicked = catch_unwind(AssertUnwindSafe(work));
-    panicked.unwrap_or_else(|panic| {
-        let reason = format!("its runtime failed: {}", message(&*panic).trim());
-        Err(Error::DeviceUnavailable { device, reason })
-    })
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("no reason given")
 }

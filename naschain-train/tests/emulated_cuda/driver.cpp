@@ -9,6 +9,8 @@
 // EMULATED_ROUNDING=approximate, divisions and square roots have errors of up to 3 units in the last
 // place, as Vulkan allows both.
 //
+// With EMULATED_FAILING_ALLOCATION=N the N-th allocation of memory fails.
+//
 // The functions follow NVIDIA's CUDA Driver API and NVRTC manuals. Compiled kernels are cached in
 // the folder EMULATED_CUDA_CACHE.
 //
@@ -19,6 +21,7 @@
 
 #include <dlfcn.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -126,6 +129,9 @@ int cuDeviceGetAttribute(int* value, int attribute, int) {
 
 // New memory holds NaN, so that reads of uninitialised memory change the digest.
 int cuMemAlloc_v2(Pointer* pointer, size_t bytes) {
+    static std::atomic<int> calls{0};
+    const char* failing = std::getenv("EMULATED_FAILING_ALLOCATION");
+    if (failing && ++calls == std::atoi(failing)) return 2;
     void* memory = std::malloc(bytes);
     if (!memory) return 2;  // CUDA_ERROR_OUT_OF_MEMORY
     std::memset(memory, 0xff, bytes);

@@ -1,9 +1,10 @@
 //! Division and square root, rounded correctly on GPUs whose own are not: Vulkan and Metal allow
 //! errors of a few units in the last place (ulps), CUDA none.
 //!
-//! Residuals are exact with a fused multiply-add, so a step of Newton's method ends at the correctly
-//! rounded result (Markstein, "Computation of elementary functions on the IBM RISC System/6000
-//! processor", 1990). A result that was correct stays as it is.
+//! Newton's method comes within one ulp, since residuals are exact with a fused multiply-add
+//! (Markstein, "Computation of elementary functions on the IBM RISC System/6000 processor", 1990); the
+//! residuals of the result and of its neighbours then tell which of them is right (Tuckerman's test
+//! for the root). A result that was correct stays as it is.
 
 use cubecl::prelude::*;
 
@@ -25,11 +26,29 @@ pub(super) fn divide(a: f32, b: f32) -> f32 {
         quotient *= up;
         let mut inverse = 1.0f32 / b;
         inverse = fma(fma(-b, inverse, 1.0f32), inverse, inverse);
-        // From 3 ulps to 1, and to the correctly rounded quotient.
         quotient = fma(fma(-b, quotient, dividend), inverse, quotient);
-        quotient = fma(fma(-b, quotient, dividend), inverse, quotient) * down;
+        quotient = fma(fma(-b, quotient, dividend), inverse, quotient);
+        quotient = nearest(quotient, dividend, b) * down;
     }
     quotient
+}
+
+/// The one of `quotient` and its two neighbours that is nearest to `dividend / b`.
+#[cube]
+fn nearest(quotient: f32, dividend: f32, b: f32) -> f32 {
+    let below = f32::reinterpret(u32::reinterpret(quotient) - 1);
+    let above = f32::reinterpret(u32::reinterpret(quotient) + 1);
+    let mut best = quotient;
+    let mut residual = fma(-b, quotient, dividend).abs();
+    let other = fma(-b, below, dividend).abs();
+    if other < residual {
+        best = below;
+        residual = other;
+    }
+    if fma(-b, above, dividend).abs() < residual {
+        best = above;
+    }
+    best
 }
 
 /// The square root of `value`, which is at most 1e30; below 1e-30, as the GPU rounds it.
@@ -40,11 +59,12 @@ pub(super) fn square_root(value: f32) -> f32 {
         let half = 0.5f32 / root;
         root = fma(fma(-root, root, value), half, root);
         root = fma(fma(-root, root, value), half, root);
-        // Below a power of 4, `root` may still be the power of 2, whose square lies halfway
-        // (Tuckerman's test).
         let below = f32::reinterpret(u32::reinterpret(root) - 1);
+        let above = f32::reinterpret(u32::reinterpret(root) + 1);
         if fma(root, below, -value) >= 0.0f32 {
             root = below;
+        } else if fma(root, above, -value) < 0.0f32 {
+            root = above;
         }
     }
     root
