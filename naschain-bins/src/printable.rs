@@ -20,6 +20,15 @@ fn is_control(c: char) -> bool {
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
 
+/// An argument, such as a path, as it can be pasted into a shell: in quotes if it needs them.
+pub(crate) fn pasteable(argument: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./:,+@%=".contains(c);
+    if !argument.is_empty() && argument.chars().all(is_plain) {
+        return Cow::Borrowed(argument);
+    }
+    Cow::Owned(format!("'{}'", argument.replace('\'', r"'\''")))
+}
+
 /// A count with its noun, such as `1 epoch` or `3 epochs`.
 pub(crate) fn counted<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
     let ending = if count == N::from(1) { "" } else { "s" };
@@ -54,6 +63,14 @@ mod tests {
             r"a\u{1b}]0;owned\u{7}\r\n\u{9b}2J\u{202e}b\u{7f}"
         );
         assert_eq!(printable_lines("a\nb\x1b[2J\n"), "a\nb\\u{1b}[2J\n");
+    }
+
+    #[test]
+    fn arguments_with_spaces_are_quoted() {
+        assert_eq!(pasteable("runs/blumen-größe_1.2"), "runs/blumen-größe_1.2");
+        assert_eq!(pasteable("my runs/a"), "'my runs/a'");
+        assert_eq!(pasteable("ada's/$x"), r"'ada'\''s/$x'");
+        assert_eq!(pasteable(""), "''");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::dataset::KEEP_MIB;
 use crate::files::{create_folder, sync_file};
 use crate::journal::run_folder::{check_data, read_run};
 use crate::journal::secret::read_secret;
+use crate::printable::pasteable;
 use naschain_run::{EndedJob, RunSecret, RunSpec, seeded_recipe};
 
 /// File of the model as trained in the search.
@@ -92,8 +93,8 @@ impl Member {
         };
         ensure!(
             path.is_file(),
-            "{shown} was not retrained; {others}first run: genomaster retrain {} --genome {shown} --epochs N",
-            self.dir.display()
+            "{shown} was not retrained; {others}first run: genomaster retrain {} --genome {shown}",
+            pasteable(&self.dir.display().to_string())
         );
         Ok(path)
     }

@@ -57,6 +57,20 @@ fn genome_parser() -> Suggesting<GenomeChoice> {
 }
 
 impl GenomeArgs {
+    /// The flags as they can follow another command for the same network, each after a space; empty
+    /// for the best network.
+    pub(crate) fn repeated(&self) -> String {
+        let mut flags = match &self.genome {
+            GenomeChoice::Named(Choice::Best) => String::new(),
+            GenomeChoice::Named(choice) => format!(" --genome {}", choice.name()),
+            GenomeChoice::Bits(bits) => format!(" --genome {bits}"),
+        };
+        if let Some(limit) = self.max_params {
+            flags += &format!(" --max-params {limit}");
+        }
+        flags
+    }
+
     /// The bits of the genome that the flags choose in the run in `dir`.
     pub(crate) fn choose(&self, dir: &Path) -> Result<String> {
         let choice = match &self.genome {
@@ -93,6 +107,18 @@ impl GenomeArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_are_repeated_unless_they_are_defaults() {
+        let repeated = |genome: &str, max_params| {
+            let genome = genome.parse().unwrap();
+            GenomeArgs { genome, max_params }.repeated()
+        };
+        assert_eq!(repeated("best", None), "");
+        assert_eq!(repeated("best", Some(900)), " --max-params 900");
+        assert_eq!(repeated("knee", None), " --genome knee");
+        assert_eq!(repeated("01-1", None), " --genome 01-1");
+    }
 
     #[test]
     fn a_mistyped_name_gets_a_hint() {

@@ -329,7 +329,7 @@ impl RunArgs {
             [] => Ok(format!("runs/{data}-seed{}", self.seed).into()),
             [out] => Ok(out.clone()),
             [first, second, ..] => bail!(
-                "--run (--out) is given as {} and as {}; a genomaster has one run",
+                "--out (or --run) is given as {} and as {}; a genomaster has one run",
                 first.display(),
                 second.display()
             ),

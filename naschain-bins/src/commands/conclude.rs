@@ -18,7 +18,7 @@ use crate::cli::program::print;
 use crate::commands::overfitting::overfitting;
 use crate::commands::progress::{FrontWork, Progress};
 use crate::coordinator::Coordinator;
-use crate::printable::{counted, printable};
+use crate::printable::{counted, pasteable, printable};
 use naschain_run::{EndedJob, FrontMember, RunState};
 
 /// Time between two looks at a run's progress.
@@ -122,10 +122,11 @@ pub(crate) async fn conclude(
     if let Some(hint) = overfitting_best(&results) {
         text += &(hint + "\n");
     }
-    let dir = results.dir.display();
+    let dir = results.dir.display().to_string();
     text += &format!("run: {dir}; open its report.html in a browser\n");
     // Of networks that are no better than guessing, none is the best.
     if !results.useful_front().is_empty() {
+        let dir = pasteable(&dir);
         text += &format!("next: genomaster retrain {dir}; genomaster export {dir} --retrained\n");
     }
     print(&text)?;

@@ -17,7 +17,7 @@ use crate::clock;
 use crate::commands::calibration::Calibration;
 use crate::commands::overfitting::overfitting;
 use crate::commands::progress::about;
-use crate::printable::counted;
+use crate::printable::{counted, pasteable};
 
 /// Epochs without `--epochs`: this many times those of the search, within these limits.
 const TIMES: u32 = 10;
@@ -87,12 +87,14 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
     member.store(&model, RETRAINED_FILE)?;
     let hint = overfitting(last, accuracy, &recipe, space.input);
     Ok(format!(
-        "test accuracy on {}: {accuracy} % after {} on {}\n{}wrote {}; `genomaster export --retrained` exports it\n",
+        "test accuracy on {}: {accuracy} % after {} on {}\n{}wrote {}; `genomaster export {} --retrained{}` exports it\n",
         dataset.name,
         counted(recipe.epochs, "epoch"),
         counted(images, "image"),
         hint.map_or_else(String::new, |hint| hint + "\n"),
-        member.path(RETRAINED_FILE).display()
+        member.path(RETRAINED_FILE).display(),
+        pasteable(&args.run.display().to_string()),
+        args.genome.repeated()
     ))
 }
 

@@ -68,6 +68,6 @@ fn retrained(member: &Member) -> Result<String> {
     }
     Ok(match &member.retrained_names()[..] {
         [] => "no".to_owned(),
-        others => format!("no; in this run {}", others.join(", ")),
+        others => format!("no (retrained in this run: {})", others.join(", ")),
     })
 }

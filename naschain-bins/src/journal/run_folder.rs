@@ -108,7 +108,7 @@ pub fn create_or_check(spec: RunSpec, dir: &Path) -> Result<RunSpec> {
         let differences = stored.differences(&spec);
         ensure!(
             differences.is_empty(),
-            "the run in {} was begun with other settings:\n{}give the same settings to resume it, or another folder with --run",
+            "the run in {} was begun with other settings:\n{}give the same settings to resume it, or another folder with --out",
             dir.display(),
             by_option(&differences)
         );
