@@ -10,9 +10,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use naschain_run::{EndedJob, RunState};
 
 use crate::clock;
-use crate::printable::{counted, printable};
+use crate::printable::printable;
 use estimate::{Estimate, Left};
-pub(crate) use estimate::{Workload, about, time_left};
+pub(crate) use estimate::{Workload, about, about_from_1_s, time_left};
 pub(crate) use front_work::FrontWork;
 
 /// Time between two lines of a search without a terminal.
@@ -163,20 +163,23 @@ fn progress_bar(place: ProgressOutput) -> ProgressBar {
 
 /// One line about the training of the front's models.
 fn front_summary(work: &FrontWork, left: Left) -> String {
-    let mut text = format!(
-        "training the {} of the front",
-        counted(work.models, "model")
-    );
+    let mut text = training_of(work.models);
     match work.trained() {
         0 => {}
         trained => text += &format!(", {trained} done"),
     }
-    match left.time {
+    match left.time.and_then(about_from_1_s) {
         // After the last epochs only tests are left.
-        Some(time) if work.trained() < work.models => {
-            text + &format!(", about {} left", about(time))
-        }
+        Some(time) if work.trained() < work.models => text + &format!(", about {time} left"),
         _ => text,
+    }
+}
+
+/// What is done with so many models of the front.
+fn training_of(models: usize) -> String {
+    match models {
+        1 => "training the model of the front".to_owned(),
+        _ => format!("training the {models} models of the front"),
     }
 }
 
@@ -222,8 +225,8 @@ fn summary(state: &RunState, left: Left) -> String {
     if !epochs.is_empty() {
         text += &format!(", in training: epoch {epochs} of {}", spec.recipe.epochs);
     }
-    match left.time {
-        Some(time) if left.done < 1.0 => text + &format!(", about {} left", about(time)),
+    match left.time.and_then(about_from_1_s) {
+        Some(time) if left.done < 1.0 => text + &format!(", about {time} left"),
         _ => text,
     }
 }
@@ -254,6 +257,12 @@ pub(crate) fn bar(length: u64, template: &str) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_model_is_the_model_of_the_front() {
+        assert_eq!(training_of(1), "training the model of the front");
+        assert_eq!(training_of(3), "training the 3 models of the front");
+    }
 
     #[test]
     fn the_first_line_comes_soon_and_then_one_now_and_then() {

@@ -16,7 +16,7 @@ use crate::cli::training_args::AugmentationArgs;
 use crate::clock;
 use crate::commands::calibration::Calibration;
 use crate::commands::overfitting::overfitting;
-use crate::commands::progress::about;
+use crate::commands::progress::about_from_1_s;
 use crate::printable::{counted, pasteable};
 
 /// Epochs without `--epochs`: this many times those of the search, within these limits.
@@ -75,7 +75,8 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
             None => format!(" (the search had {searched}; --epochs changes this)"),
         },
         expected_time(&architecture, &dataset, &recipe, options)
-            .map_or_else(String::new, |time| format!(", about {}", about(time)))
+            .and_then(about_from_1_s)
+            .map_or_else(String::new, |time| format!(", about {time}"))
     );
     let (trained, last) = train(&architecture, &dataset, &recipe, options)?;
     let accuracy = trained.measurement.accuracy;
@@ -140,10 +141,8 @@ fn train(
             let (number, of) = (epoch.number, recipe.epochs);
             let (loss, accuracy) = (epoch.loss, epoch.train_accuracy);
             let left = now.duration_since(started) * of.saturating_sub(number) / number.max(1);
-            let left = match number < of {
-                true => format!(", about {} left", about(left)),
-                false => String::new(),
-            };
+            let left = about_from_1_s(left).filter(|_| number < of);
+            let left = left.map_or_else(String::new, |left| format!(", about {left} left"));
             tracing::info!(
                 "epoch {number} of {of}: loss {loss:.4}, {accuracy} % of the training images{left}"
             );

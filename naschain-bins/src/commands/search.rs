@@ -20,7 +20,7 @@ use crate::cli::run_args::{MACHINE, SIZE};
 use crate::client::transport::Transport;
 use crate::commands::calibration::Calibration;
 use crate::commands::conclude::{conclude, failed_networks, follow, progress};
-use crate::commands::progress::{Progress, Workload, about};
+use crate::commands::progress::{Progress, Workload, about, about_from_1_s};
 use crate::coordinator::Coordinator;
 use crate::dataset::KEEP_MIB;
 use crate::miner::Miner;
@@ -40,18 +40,24 @@ pub struct SearchArgs {
     miners: Option<usize>,
     /// Time after which the search ends with the networks that it has by then, such as 30m or 8h
     ///
-    /// The same command resumes it.
+    /// Then it trains the models of the front, which takes additional time. The same command resumes
+    /// the search.
     #[arg(long, value_name = "DURATION", help_heading = SIZE, value_parser = humantime::parse_duration)]
     time: Option<Duration>,
-    /// Validation accuracy in percent at which the search ends
+    /// Validation accuracy in percent at which the search ends, such as 95
     #[arg(long, value_name = "PERCENT", help_heading = SIZE, value_parser = percent)]
     target: Option<Accuracy>,
 }
 
 fn percent(text: &str) -> Result<Accuracy, String> {
+    let is_share = |number: f64| (0.0..=1.0).contains(&number);
+    if text.parse::<f64>().is_ok_and(is_share) {
+        return Err("it is in percent and must be more than 1, such as 95 for 95 %".to_owned());
+    }
     let accuracy = text.parse().ok().map(Accuracy::from_percent);
     let accuracy = accuracy.and_then(Result::ok);
-    accuracy.ok_or_else(|| "use a number from 0 to 100 with at most two decimals".to_owned())
+    accuracy
+        .ok_or_else(|| "use a number above 1, at most 100, with at most two decimals".to_owned())
 }
 
 /// Why a search ends.
@@ -64,6 +70,16 @@ enum End {
 }
 
 impl End {
+    /// How a search that has ended like this goes on.
+    fn going_on(&self) -> &'static str {
+        match self {
+            End::TargetReached => {
+                "run the command without --target, or with a higher one, to go on"
+            }
+            End::Finished | End::TimeUp | End::Stopped => "run the same command to resume",
+        }
+    }
+
     /// What is printed of a search that is not over.
     fn reason(&self, concluded: bool) -> Option<&'static str> {
         match self {
@@ -130,7 +146,8 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
         };
     if let Some(reason) = end.reason(concluded) {
         print(&format!(
-            "{reason} after {done} of {total} networks; run the same command to resume\n"
+            "{reason} after {done} of {total} networks; {}\n",
+            end.going_on()
         ))?;
     }
     let lacked = |state: &RunState| state.ended_jobs().iter().any(lacked_memory);
@@ -225,22 +242,30 @@ async fn announced(
     };
     let test_images = dataset.test.len();
     let mut text = format!(
-        "{}, {} of {} each: about {} on this machine, with the models of the front",
+        "{}, {} of {} each",
         counted(total - done, "network"),
         counted(spec.recipe.epochs, "epoch"),
-        counted(spec.recipe.train_images, "image"),
-        about(calibration.time_of(&spec, test_images, done))
+        counted(spec.recipe.train_images, "image")
     );
+    if let Some(time) = about_from_1_s(calibration.time_of(&spec, test_images, done)) {
+        text += &format!(": about {time} on this machine, with the models of the front");
+    }
     if done == 0 {
         let others = args.common.larger_budgets(&spec, dataset);
-        let others = others.map(|(name, spec)| {
-            let time = about(calibration.time_of(&spec, test_images, 0));
-            format!("--budget {name}: about {time}")
+        let others = others.filter_map(|(name, spec)| {
+            let time = about_from_1_s(calibration.time_of(&spec, test_images, 0))?;
+            Some(format!("--budget {name}: about {time}"))
         });
         let others: Vec<String> = others.collect();
         if !others.is_empty() {
             text += &format!(" ({})", others.join("; "));
         }
+    }
+    if let Some(limit) = args.time {
+        text += &format!(
+            "; ends after about {} at the latest (--time), then trains the models of the front",
+            about(limit)
+        );
     }
     print(&(text + "\n"))?;
     Ok(Some(calibration.rate()))
@@ -256,4 +281,28 @@ async fn failure(miners: &mut JoinSet<Result<Option<Digest>>>) -> anyhow::Error 
         }
     }
     std::future::pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_in_percent() {
+        assert_eq!(percent("95.5"), Ok(Accuracy::from_percent(95.5).unwrap()));
+        for share in ["0.9", "1", "1.0", "0"] {
+            let error = percent(share).unwrap_err();
+            assert!(error.contains("in percent"), "{share}: {error}");
+        }
+        for wrong in ["101", "-1", "ninety", "95.123", "nan"] {
+            let error = percent(wrong).unwrap_err();
+            assert!(error.contains("at most 100"), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_search_that_reached_its_target_needs_another_to_go_on() {
+        assert!(End::TargetReached.going_on().contains("without --target"));
+        assert!(End::TimeUp.going_on().contains("same command"));
+    }
 }

@@ -171,6 +171,10 @@ fn a_search_ends_at_its_target_or_its_time() {
             .unwrap(),
     );
     assert!(printed.contains("ended by --target after "), "{printed}");
+    assert!(
+        printed.contains("run the command without --target"),
+        "{printed}"
+    );
     assert!(!printed.contains("after 12 of 12"), "{printed}");
     let printed = succeeded(
         search(&dir.join("time"), &["--time=1s", "--epochs=400"])
@@ -202,6 +206,7 @@ fn wrong_input_is_named_with_exit_code_2() {
     assert!(run("--device=cuda:7").contains("cuda:7"));
     assert!(run("--tolerance=0.123").contains("tolerance is 0.123"));
     assert!(run("--data=imagenet").contains("digits, fashion-mnist"));
+    assert!(run("--target=0.9").contains("it is in percent"));
     assert!(run("--phases=5").contains("shrinks below 1x1"));
     assert!(run("--learning-rate=nan").contains("learning-rate is NaN"));
     let apart = |flag, value| refused(search(&dir.join("never"), &[]).args([flag, value]));

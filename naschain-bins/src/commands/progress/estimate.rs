@@ -243,6 +243,11 @@ pub(crate) fn about(time: Duration) -> String {
     format!("{value:.0} {unit}")
 }
 
+/// As [`about`]; `None` for less than a second, which is not worth telling.
+pub(crate) fn about_from_1_s(time: Duration) -> Option<String> {
+    (time >= Duration::from_secs(1)).then(|| about(time))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -320,5 +325,8 @@ mod tests {
         ] {
             assert_eq!(about(Duration::from_secs(seconds)), text);
         }
+        assert_eq!(about_from_1_s(Duration::from_millis(999)), None);
+        let second = about_from_1_s(Duration::from_secs(1));
+        assert_eq!(second.as_deref(), Some("1 s"));
     }
 }
