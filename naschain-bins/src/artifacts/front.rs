@@ -29,10 +29,25 @@ pub(crate) fn write_front(results: &Results) -> Result<()> {
     );
     let svg = plot::front_svg(results, &title)?;
     write_whole(&dir.join("front.svg"), svg.as_bytes())?;
-    let html = report::report_html(results, &title)?;
-    write_whole(&dir.join(report::REPORT_FILE), html.as_bytes())?;
+    write_report(results)?;
     let json = serde_json::to_string_pretty(&results.models)?;
     write_whole(&dir.join(FRONT_FILE), json.as_bytes())
+}
+
+/// Writes `report.html`.
+fn write_report(results: &Results) -> Result<()> {
+    let name = shown_name(&results.dir, &results.spec.data.name);
+    let title = format!("{name}, seed {}", results.spec.search.seed);
+    let html = report::report_html(results, &title)?;
+    write_whole(&results.dir.join(report::REPORT_FILE), html.as_bytes())
+}
+
+/// Writes `report.html` again if the run has one, so that it shows what was trained since.
+pub(crate) fn renew_report(dir: &Path) -> Result<()> {
+    if dir.join(report::REPORT_FILE).is_file() {
+        write_report(&Results::read(dir)?)?;
+    }
+    Ok(())
 }
 
 /// Trains every network of the front again, tests it, and writes its model. `on_epoch` is called after

@@ -3,6 +3,7 @@
 pub(crate) mod choice;
 pub(crate) mod data_place;
 pub(crate) mod drawing;
+pub(crate) mod extent;
 pub(crate) mod front;
 pub(crate) mod front_model;
 pub(crate) mod grouped;

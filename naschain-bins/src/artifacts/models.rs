@@ -185,6 +185,15 @@ pub(crate) fn retrained_genomes(dir: &Path) -> Vec<Genome> {
     genomes
 }
 
+/// The description of the retrained model of a genome in the run's folder, without its weights; `None`
+/// if there is no such model, or its description cannot be read.
+pub(crate) fn retrained_description(dir: &Path, genome: &Genome) -> Option<Model> {
+    let file = dir.join(folder(genome)).join(RETRAINED_FILE);
+    let text = std::fs::read_to_string(file.with_extension("json")).ok()?;
+    let model = serde_json::from_str(&text).ok()?;
+    file.is_file().then_some(model)
+}
+
 /// The recipe of a job's training.
 pub(crate) fn recipe_of(spec: &RunSpec, secret: Option<RunSecret>, job: JobId) -> Recipe {
     match secret {

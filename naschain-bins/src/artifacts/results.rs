@@ -7,6 +7,7 @@ use naschain_core::{Genome, Measurement};
 use naschain_nsga::{hypervolume, non_dominated_sort};
 use naschain_run::{EndedJob, FrontMember, RunSpec};
 
+use crate::artifacts::extent::SearchExtent;
 use crate::artifacts::front_model::{FrontModel, read_front};
 use crate::artifacts::history::existing_history;
 use crate::journal::run_folder::read_run;
@@ -21,6 +22,8 @@ pub(crate) struct Results {
     pub ended: Vec<EndedJob>,
     /// The front so far, most accurate first.
     pub front: Vec<FrontMember>,
+    /// How far the search goes.
+    pub extent: SearchExtent,
     /// The trained networks of the front; empty before the end of the run.
     pub models: Vec<FrontModel>,
 }
@@ -33,6 +36,7 @@ impl Results {
         Ok(Results {
             dir: dir.to_owned(),
             front: front_of(&ended)?,
+            extent: SearchExtent::read(dir, &spec, ended.len()),
             models: read_front(dir)?,
             spec,
             ended,

@@ -8,6 +8,7 @@ use anyhow::Result;
 use naschain_consensus::Row;
 use naschain_train::{Dataset, Epoch, Model};
 
+use crate::artifacts::extent::SearchExtent;
 use crate::artifacts::front;
 use crate::artifacts::front_model::{FrontModel, read_front};
 use crate::artifacts::history::{HISTORY_FILE, History};
@@ -72,13 +73,17 @@ pub(crate) async fn conclude(
     options: naschain_train::Options,
     shown: &mut Progress,
 ) -> Result<Option<String>> {
-    let copied = |state: &RunState| (state.ended_jobs().to_vec(), state.front());
-    let (ended, front) = coordinator.with_state(copied).await;
+    let copied = |state: &RunState| {
+        let (ended, front) = (state.ended_jobs().to_vec(), state.front());
+        (ended, front, SearchExtent::of(state))
+    };
+    let (ended, front, extent) = coordinator.with_state(copied).await;
     let mut results = Results {
         dir: dir.to_owned(),
         spec: coordinator.spec().clone(),
         ended,
         front,
+        extent,
         models: Vec::new(),
     };
     let progress = FrontWork::new(&results.spec, &results.front, dataset.test.len());
@@ -92,6 +97,7 @@ pub(crate) async fn conclude(
             Some(models) => models,
             None => trained_models(&results, &dataset, options, &noted)?,
         };
+        results.extent.write(&results.dir)?;
         front::write_front(&results)?;
         Ok(results)
     };
@@ -107,9 +113,15 @@ pub(crate) async fn conclude(
     if results.front.is_empty() {
         return Ok(Some(no_front(&results.ended)));
     }
+    print(&conclusion(&results))?;
+    Ok(None)
+}
+
+/// What is printed of a run with a front.
+fn conclusion(results: &Results) -> String {
     let models = results.models.iter();
     let wrong = models.filter(|m| m.digest != m.model_digest).count();
-    let mut text = front_table(&results);
+    let mut text = front_table(results);
     if wrong > 0 {
         text += &format!(
             "not reproduced on this machine: {}; see the warnings above\n",
@@ -119,7 +131,7 @@ pub(crate) async fn conclude(
     if let Some(failed) = failed_networks(&results.ended) {
         text += &(failed + "\n");
     }
-    if let Some(hint) = overfitting_best(&results) {
+    if let Some(hint) = overfitting_best(results) {
         text += &(hint + "\n");
     }
     let dir = results.dir.display().to_string();
@@ -129,8 +141,7 @@ pub(crate) async fn conclude(
         let dir = pasteable(&dir);
         text += &format!("next: genomaster retrain {dir}; genomaster export {dir} --retrained\n");
     }
-    print(&text)?;
-    Ok(None)
+    text
 }
 
 fn trained_models(

@@ -9,7 +9,9 @@ use clap::Args;
 use naschain_core::{Accuracy, Architecture, Recipe};
 use naschain_train::{Dataset, Epoch, Model, Options, Trained, train_on_all};
 
+use crate::artifacts::front::renew_report;
 use crate::artifacts::models::{Member, RETRAINED_FILE};
+use crate::artifacts::results::Results;
 use crate::cli::genome_args::GenomeArgs;
 use crate::cli::run_args::DeviceArgs;
 use crate::cli::training_args::AugmentationArgs;
@@ -55,6 +57,7 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
     let options = args.device.options();
     options.device.check()?;
     let member = Member::find(&args.run, &args.genome.choose(&args.run)?)?;
+    let results = Results::read(&args.run)?;
     let dataset = member.data(args.data_dir.as_deref())?;
     let (space, genome) = (&member.spec.space, &member.genome);
     let mut recipe = member.recipe.clone();
@@ -86,7 +89,12 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
     let mut model = Model::new(space, genome, &dataset, &recipe, trained)?;
     model.test_accuracy = Some(accuracy);
     member.store(&model, RETRAINED_FILE)?;
-    let hint = overfitting(last, accuracy, &recipe, space.input);
+    if let Err(error) = renew_report(&args.run) {
+        tracing::warn!("report.html does not show this training: {error:#}");
+    }
+    let in_search = results.model(genome).map(|model| model.test_accuracy);
+    let hint = too_short(recipe.epochs, accuracy, searched, in_search)
+        .or_else(|| overfitting(last, accuracy, &recipe, space.input));
     Ok(format!(
         "test accuracy on {}: {accuracy} % after {} on {}\n{}wrote {}; `genomaster export {} --retrained{}` exports it\n",
         dataset.name,
@@ -104,6 +112,26 @@ fn default_epochs(searched: u32) -> u32 {
     let epochs = searched.saturating_mul(TIMES);
     // Never fewer than the search itself had.
     epochs.clamp(MIN_EPOCHS, MAX_EPOCHS.max(searched))
+}
+
+/// Says that more epochs may help if the training had fewer than the `searched` ones, or a lower test
+/// accuracy than the model of the search.
+fn too_short(
+    epochs: u32,
+    accuracy: Accuracy,
+    searched: u32,
+    in_search: Option<Accuracy>,
+) -> Option<String> {
+    let is_worse = in_search.is_some_and(|before| accuracy < before);
+    if epochs >= searched && !is_worse {
+        return None;
+    }
+    let searched = counted(searched, "epoch");
+    let before = match in_search {
+        Some(before) => format!("test accuracy was {before} % with {searched} in the search"),
+        None => format!("the search had {searched}"),
+    };
+    Some(format!("{before}; more --epochs may help"))
 }
 
 /// How long the training will take; `None` if that cannot be measured, as where it needs more memory
@@ -156,6 +184,21 @@ fn train(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_epochs_may_help_a_network_that_was_better_in_the_search() {
+        let of = |percent| Accuracy::from_percent(percent).unwrap();
+        let hint = |epochs, accuracy, in_search: Option<f64>| {
+            too_short(epochs, of(accuracy), 5, in_search.map(of))
+        };
+        let text = "test accuracy was 60.00 % with 5 epochs in the search; more --epochs may help";
+        assert_eq!(hint(50, 59.0, Some(60.0)).as_deref(), Some(text));
+        assert_eq!(hint(2, 61.0, Some(60.0)).as_deref(), Some(text));
+        let text = "the search had 5 epochs; more --epochs may help";
+        assert_eq!(hint(2, 61.0, None).as_deref(), Some(text));
+        assert_eq!(hint(5, 60.0, Some(60.0)), None);
+        assert_eq!(hint(50, 10.0, None), None);
+    }
 
     #[test]
     fn a_retraining_is_longer_than_the_search_within_limits() {

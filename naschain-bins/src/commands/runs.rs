@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use naschain_core::Genome;
-use naschain_train::Model;
 
 use crate::artifacts::front_model::FRONT_FILE;
-use crate::artifacts::models::{RETRAINED_FILE, folder, retrained_genomes};
+use crate::artifacts::models::{retrained_description, retrained_genomes};
 use crate::artifacts::results::Results;
 use crate::journal::folder_lock::is_locked;
 use crate::journal::store::JournalPlace;
@@ -100,19 +99,16 @@ fn row(width: usize, name: &str, cells: [&str; 8]) -> String {
         time,
     ] = cells;
     format!(
-        "{name:<width$}  {input:>8}  {classes:>7}  {state:<11}  {evaluated:>9}  {validation:>12}  {test:>6}  {front:>5}  {time:>8}\n"
+        "{name:<width$}  {input:>8}  {classes:>7}  {state:<11}  {evaluated:>11}  {validation:>12}  {test:>6}  {front:>5}  {time:>8}\n"
     )
 }
 
 async fn line(dir: &Path) -> Result<RunLine> {
     let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy();
     let is_running = is_locked(dir)?;
-    let state = match (is_running, dir.join(FRONT_FILE).is_file()) {
-        (true, _) => "running",
-        (false, true) => "finished",
-        (false, false) => "interrupted",
-    };
+    let has_front = dir.join(FRONT_FILE).is_file();
     let results = Results::read(dir)?;
+    let state = state(is_running, has_front, results.extent.finished);
     let front = results.useful_front();
     let best = front.first();
     let dash = || "-".to_owned();
@@ -130,7 +126,7 @@ async fn line(dir: &Path) -> Result<RunLine> {
             results.spec.space.input.to_string(),
             results.spec.space.classes.to_string(),
             state.to_owned(),
-            results.ended.len().to_string(),
+            results.extent.evaluated(results.ended.len()),
             best.map_or_else(dash, |best| best.measurement.accuracy.to_string()),
             test.map_or_else(dash, |model| model.test_accuracy.to_string()),
             front.len().to_string(),
@@ -139,15 +135,26 @@ async fn line(dir: &Path) -> Result<RunLine> {
     })
 }
 
+/// The word for the state of a run.
+fn state(is_running: bool, has_front: bool, is_finished: bool) -> &'static str {
+    if is_running {
+        "running"
+    } else if !has_front {
+        "interrupted"
+    } else if is_finished {
+        "finished"
+    } else {
+        // By --time, --target or, after it was extended, by Ctrl-C.
+        "stopped"
+    }
+}
+
 /// The networks of the run that `retrain` trained, with their epochs and test accuracies.
 fn retrained(results: &Results) -> Vec<String> {
     let length = results.spec.space.phase_len();
     let line = |genome: &Genome| {
-        let file = results.dir.join(folder(genome)).join(RETRAINED_FILE);
         let named = genome.grouped(length);
-        let description = std::fs::read_to_string(file.with_extension("json")).ok();
-        let model = description.and_then(|text| serde_json::from_str::<Model>(&text).ok());
-        match model {
+        match retrained_description(&results.dir, genome) {
             Some(model) => {
                 let epochs = counted(model.recipe.epochs, "epoch");
                 let accuracy = model.test_accuracy;
@@ -187,7 +194,15 @@ fn duration(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::duration;
+    use super::{duration, state};
+
+    #[test]
+    fn a_run_with_a_front_is_finished_only_if_its_search_is() {
+        assert_eq!(state(true, true, true), "running");
+        assert_eq!(state(false, false, false), "interrupted");
+        assert_eq!(state(false, true, false), "stopped");
+        assert_eq!(state(false, true, true), "finished");
+    }
 
     #[test]
     fn durations_are_short() {

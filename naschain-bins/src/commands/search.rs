@@ -13,6 +13,7 @@ use naschain_train::{Dataset, Options};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::artifacts::extent::SearchExtent;
 use crate::artifacts::repeat::{earlier_results, lacked_memory};
 use crate::cli::common_args::{CommonArgs, OpenRun};
 use crate::cli::program::print;
@@ -110,6 +111,9 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
         coordinator,
         lock: _held,
     } = args.common.open_search(options).await?;
+    // Here too, for a search that is extended and then stopped by Ctrl-C.
+    let extent = coordinator.with_state(SearchExtent::of).await;
+    extent.write(&dir)?;
     let known = Arc::new(earlier_results(&dir)?);
     let mut shown = announce(&args, &coordinator, &dataset, options, miners).await?;
     let (stop, stopped) = watch::channel(false);
@@ -150,17 +154,23 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
             end.going_on()
         ))?;
     }
+    tell_of_memory(&coordinator).await?;
+    coordinator.close().await?;
+    match problem {
+        None => Ok(()),
+        Some(problem) => bail!("{problem}"),
+    }
+}
+
+/// Says what helps networks that failed for lack of memory, if there are any.
+async fn tell_of_memory(coordinator: &Coordinator) -> Result<()> {
     let lacked = |state: &RunState| state.ended_jobs().iter().any(lacked_memory);
     if coordinator.with_state(lacked).await {
         print(
             "networks that failed for lack of memory are trained when you run the same command with a higher --memory-limit\n",
         )?;
     }
-    coordinator.close().await?;
-    match problem {
-        None => Ok(()),
-        Some(problem) => bail!("{problem}"),
-    }
+    Ok(())
 }
 
 fn start_miners(

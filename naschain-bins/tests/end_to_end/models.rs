@@ -153,6 +153,9 @@ fn a_retrained_network_classifies_digits() {
         printed.contains("after 8 epochs on 1397 images"),
         "{printed}"
     );
+    let next = format!("`genomaster export run --retrained --genome {genome}`");
+    assert!(printed.contains(&next), "{printed}");
+    assert!(read(run.run().join("report.html")).contains(r#""epochs":8}"#));
     let flags = ["--retrained", "--out=digits.safetensors"];
     succeeded(run.command("export", &genome, &flags).output().unwrap());
     let model = Model::load(&run.dir.join("digits.safetensors")).unwrap();

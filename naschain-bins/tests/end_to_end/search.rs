@@ -176,6 +176,11 @@ fn a_search_ends_at_its_target_or_its_time() {
         "{printed}"
     );
     assert!(!printed.contains("after 12 of 12"), "{printed}");
+    let listed = succeeded(genomaster().arg("runs").arg(&dir).output().unwrap());
+    let line = listed.lines().find(|line| line.starts_with("target"));
+    let is_stopped = line.is_some_and(|line| line.contains("stopped") && line.contains(" of 12  "));
+    assert!(is_stopped, "{listed}");
+    assert!(read(dir.join("target/report.html")).contains(r#""unfinished_of":12,"#));
     let printed = succeeded(
         search(&dir.join("time"), &["--time=1s", "--epochs=400"])
             .output()

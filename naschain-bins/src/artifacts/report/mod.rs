@@ -5,13 +5,14 @@
 
 use anyhow::{Context, Result};
 use naschain_consensus::Row;
-use naschain_core::Measurement;
+use naschain_core::{Genome, Measurement};
 use naschain_run::EndedJob;
 use serde::Serialize;
 
 use crate::artifacts::choice::names_of;
 use crate::artifacts::drawing::network_svg;
 use crate::artifacts::front_model::CurvePoint;
+use crate::artifacts::models::retrained_description;
 use crate::artifacts::results::{Results, hypervolume_share, largest_costs, measured};
 
 /// The file, in the folder of a run.
@@ -26,6 +27,8 @@ const SCRIPT: &str = include_str!("report.js");
 struct ReportData {
     title: String,
     guessing_limit: f64,
+    /// The number of networks of the whole search, if it is not finished.
+    unfinished_of: Option<usize>,
     networks: Vec<Network>,
     /// Genomes without a result, and why.
     failed: Vec<(String, String)>,
@@ -40,6 +43,7 @@ struct Network {
     evaluation: usize,
     accuracy: f64,
     test_accuracy: Option<f64>,
+    retrained: Option<RetrainedNetwork>,
     params: u64,
     flops: u64,
     nodes: usize,
@@ -48,6 +52,13 @@ struct Network {
     miners: Vec<MinerRow>,
     curve: Vec<CurvePoint>,
     svg: Option<String>,
+}
+
+/// What `retrain` made of a network.
+#[derive(Serialize)]
+struct RetrainedNetwork {
+    test_accuracy: Option<f64>,
+    epochs: u32,
 }
 
 #[derive(Serialize)]
@@ -63,6 +74,7 @@ pub(crate) fn report_html(results: &Results, title: &str) -> Result<String> {
     let report = ReportData {
         title: title.to_owned(),
         guessing_limit: results.guessing_limit(),
+        unfinished_of: (!results.extent.finished).then_some(results.extent.networks),
         networks: networks(results)?,
         failed: failed(&results.ended),
         hypervolume: hypervolumes(&results.ended)?,
@@ -123,6 +135,7 @@ fn networks(results: &Results) -> Result<Vec<Network>> {
             evaluation: index + 1,
             accuracy: m.accuracy.percent(),
             test_accuracy: model.map(|model| model.test_accuracy.percent()),
+            retrained: retrained(results, &job.genome),
             params: m.params,
             flops: m.flops,
             nodes: architecture
@@ -140,6 +153,14 @@ fn networks(results: &Results) -> Result<Vec<Network>> {
         });
     }
     Ok(networks)
+}
+
+fn retrained(results: &Results, genome: &Genome) -> Option<RetrainedNetwork> {
+    let model = retrained_description(&results.dir, genome)?;
+    Some(RetrainedNetwork {
+        test_accuracy: model.test_accuracy.map(|accuracy| accuracy.percent()),
+        epochs: model.recipe.epochs,
+    })
 }
 
 fn miners(job: &EndedJob) -> Vec<MinerRow> {
@@ -191,6 +212,7 @@ fn hypervolumes(ended: &[EndedJob]) -> Result<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::artifacts::extent::SearchExtent;
     use crate::artifacts::plot::front_svg;
     use naschain_core::{Digest, MacroSpace};
     use naschain_run::{DataSpec, FrontMember, RunSpec};
@@ -221,6 +243,10 @@ mod tests {
             spec: RunSpec::new(space, DataSpec::new("digits", Digest([0; 32]))),
             ended: vec![job],
             front: vec![member],
+            extent: SearchExtent {
+                networks: 1,
+                finished: true,
+            },
             models: Vec::new(),
         }
     }

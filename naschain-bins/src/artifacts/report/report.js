@@ -14,6 +14,7 @@ const axes = {
 const costs = ["params", "flops"];
 const options = { responsive: true, displaylogo: false, displayModeBar: innerWidth > 600 };
 const plain = { responsive: true, displayModeBar: false };
+const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 const number = (value) => value.toLocaleString("en");
 const percent = (value) => (value === null ? "–" : `${value.toFixed(2)} %`);
 const learnt = run.networks.filter((n) => n.accuracy > run.guessing_limit);
@@ -145,6 +146,7 @@ function drawDetail() {
     ["chosen by", `--genome ${chosen.picks ? chosen.picks.split(", ").join(" or ") : chosen.genome}`],
     ["validation", percent(chosen.accuracy)],
     ["test", chosen.test_accuracy === null ? "not measured: not on the front" : percent(chosen.test_accuracy)],
+    ...(chosen.retrained ? [["retrained", `${percent(chosen.retrained.test_accuracy)} on the test images after ${counted(chosen.retrained.epochs, "epoch")}`]] : []),
     ["parameters", number(chosen.params)],
     ["FLOPs", number(chosen.flops)],
     ["evaluation", `${chosen.evaluation} of ${run.hypervolume.length}`],
@@ -180,10 +182,14 @@ function markFront() {
 }
 
 function drawFront() {
-  const rows = table("front", ["genome", "chosen as", "validation", "test", "parameters", "FLOPs"], front.map((n) => {
+  const anyRetrained = front.some((n) => n.retrained);
+  const retrained = (text) => (anyRetrained ? [text] : []);
+  const heads = ["genome", "chosen as", "validation", "test", ...retrained("retrained"), "parameters", "FLOPs"];
+  const rows = table("front", heads, front.map((n) => {
     const cell = element("td", undefined, "genome");
     cell.append(element("button", n.genome));
-    return [cell, n.picks, percent(n.accuracy), percent(n.test_accuracy), number(n.params), number(n.flops)];
+    const again = retrained(percent(n.retrained ? n.retrained.test_accuracy : null));
+    return [cell, n.picks, percent(n.accuracy), percent(n.test_accuracy), ...again, number(n.params), number(n.flops)];
   }));
   rows.forEach((row, at) => row.addEventListener("click", () => {
     choose(front[at]);
@@ -216,15 +222,16 @@ function drawParallel() {
 }
 
 function drawHypervolume() {
+  const isOne = run.hypervolume.length === 1;
   Plotly.react("hypervolume", [{
     x: run.hypervolume.map((_, at) => at + 1),
     y: run.hypervolume,
-    mode: "lines",
+    mode: isOne ? "markers" : "lines",
     line: { shape: "hv", color: colour("front"), width: 2 },
     hovertemplate: "after %{x} evaluations: %{y:.4f}<extra></extra>",
   }], layout({
-    xaxis: { title: { text: "evaluations" }, dtick: run.hypervolume.length <= 12 ? 1 : undefined },
-    yaxis: { title: { text: "hypervolume" } },
+    xaxis: { title: { text: "evaluations" }, tickformat: "d", range: isOne ? [0, 2] : undefined, dtick: run.hypervolume.length <= 12 ? 1 : undefined },
+    yaxis: { title: { text: "hypervolume" }, range: isOne ? [0, 1] : undefined },
     margin: { l: 60, r: 16, t: 8, b: 48 },
   }), plain);
 }
@@ -238,7 +245,11 @@ function drawAll() {
 }
 
 byId("title").textContent = run.title;
-byId("summary").textContent = `${run.networks.length} networks measured, ${front.length} on the Pareto front`
+const evaluated = run.hypervolume.length;
+byId("summary").textContent = (run.unfinished_of === null
+  ? `${counted(evaluated, "network")} evaluated`
+  : `${evaluated} of ${counted(run.unfinished_of, "network")} evaluated`)
+  + `, ${front.length} on the Pareto front`
   + (run.failed.length ? `, ${run.failed.length} without a result` : "");
 const limit = `${run.guessing_limit.toFixed(2)} %`;
 const guessing = run.networks.length - useful.length;

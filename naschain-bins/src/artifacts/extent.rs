@@ -1,0 +1,99 @@
+//! `extent.json`: how many networks the search of a run has, and whether it is finished.
+//!
+//! `run.json` alone does not tell: a search may be extended, and it is finished before its last network
+//! where there are no others.
+
+use std::path::Path;
+
+use anyhow::Result;
+use naschain_run::{RunSpec, RunState};
+use serde::{Deserialize, Serialize};
+
+use crate::files::write_whole;
+
+const FILE: &str = "extent.json";
+
+/// How far a search goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SearchExtent {
+    /// Networks that it evaluates at most.
+    pub networks: usize,
+    /// Whether nothing is left to evaluate.
+    pub finished: bool,
+}
+
+impl SearchExtent {
+    /// That of a run in this state.
+    pub(crate) fn of(state: &RunState) -> SearchExtent {
+        SearchExtent {
+            networks: state.max_networks(),
+            finished: state.is_finished(),
+        }
+    }
+
+    /// Writes the file into the run's folder.
+    pub(crate) fn write(self, dir: &Path) -> Result<()> {
+        let json = serde_json::to_string(&self)?;
+        write_whole(&dir.join(FILE), json.as_bytes())
+    }
+
+    /// That of the run in `dir`, of which `ended` networks are evaluated. Where there is no readable
+    /// file, as in runs of earlier versions, it follows from the specification.
+    pub(crate) fn read(dir: &Path, spec: &RunSpec, ended: usize) -> SearchExtent {
+        let text = std::fs::read_to_string(dir.join(FILE)).ok();
+        let stored = text.and_then(|text| serde_json::from_str(&text).ok());
+        stored.unwrap_or_else(|| {
+            let networks = spec.max_networks();
+            SearchExtent {
+                networks,
+                finished: ended >= networks,
+            }
+        })
+    }
+
+    /// How many networks are evaluated, such as `4 of 24`; only the number if it is finished.
+    pub(crate) fn evaluated(self, ended: usize) -> String {
+        if self.finished {
+            ended.to_string()
+        } else {
+            format!("{ended} of {}", self.networks)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use naschain_core::{Digest, MacroSpace};
+    use naschain_run::DataSpec;
+
+    #[test]
+    fn an_extent_is_stored_or_follows_from_the_specification() {
+        let space = MacroSpace {
+            phases: 1,
+            nodes: 3,
+            input: "1x8x8".parse().unwrap(),
+            init_channels: 4,
+            classes: 10,
+        };
+        let spec = RunSpec::new(space, DataSpec::new("digits", Digest([0; 32])));
+        let dir = std::env::temp_dir().join(format!("naschain-extent-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let networks = spec.max_networks();
+        assert!(SearchExtent::read(&dir, &spec, networks).finished);
+        let early = SearchExtent::read(&dir, &spec, 4);
+        assert_eq!(early.evaluated(4), format!("4 of {networks}"));
+        let extended = SearchExtent {
+            networks: networks + 8,
+            finished: false,
+        };
+        extended.write(&dir).unwrap();
+        assert_eq!(SearchExtent::read(&dir, &spec, networks), extended);
+        let stalled = SearchExtent {
+            networks: 24,
+            finished: true,
+        };
+        assert_eq!(stalled.evaluated(20), "20");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
