@@ -223,15 +223,18 @@ function drawParallel() {
 
 function drawHypervolume() {
   const isOne = run.hypervolume.length === 1;
+  // Around one value alone the library would choose a range that no share can have.
+  const isFlat = run.hypervolume.every((share) => share === run.hypervolume[0]);
   Plotly.react("hypervolume", [{
     x: run.hypervolume.map((_, at) => at + 1),
     y: run.hypervolume,
     mode: isOne ? "markers" : "lines",
+    marker: { color: colour("front") },
     line: { shape: "hv", color: colour("front"), width: 2 },
     hovertemplate: "after %{x} evaluations: %{y:.4f}<extra></extra>",
   }], layout({
     xaxis: { title: { text: "evaluations" }, tickformat: "d", range: isOne ? [0, 2] : undefined, dtick: run.hypervolume.length <= 12 ? 1 : undefined },
-    yaxis: { title: { text: "hypervolume" }, range: isOne ? [0, 1] : undefined },
+    yaxis: { title: { text: "hypervolume" }, range: isFlat ? [0, 1] : undefined },
     margin: { l: 60, r: 16, t: 8, b: 48 },
   }), plain);
 }
