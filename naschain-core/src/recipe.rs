@@ -159,7 +159,7 @@ impl Recipe {
         for (name, found, least, most) in reals {
             // A NaN is in no range.
             if !(least..=most).contains(&found) {
-                let expected = format_args!("a number from {least} to {most}");
+                let expected = format!("a number from {} to {most}", shown(least));
                 return Err(Error::out_of_range(name, found, expected));
             }
         }
@@ -168,6 +168,15 @@ impl Recipe {
             return Err(Error::out_of_range("nesterov", true, expected));
         }
         Ok(())
+    }
+}
+
+/// A lower bound for messages: small ones in scientific notation, such as 1e-9.
+fn shown(least: f64) -> String {
+    if least > 0.0 && least < 1e-3 {
+        format!("{least:e}")
+    } else {
+        least.to_string()
     }
 }
 
@@ -191,6 +200,8 @@ mod tests {
             recipe.validate().unwrap_err().to_string()
         };
         assert!(rejected(|r| r.learning_rate = f64::NAN).starts_with("learning-rate is NaN;"));
+        let error = rejected(|r| r.learning_rate = 0.0);
+        assert!(error.contains("from 1e-9 to 100"), "{error}");
         assert!(rejected(|r| r.momentum = 1.0).contains("from 0 to 0.9999"));
         assert!(rejected(|r| r.batch_size = 0).starts_with("batch-size is 0;"));
         assert!(rejected(|r| r.clip_norm = -1.0).starts_with("clip-norm is -1;"));

@@ -129,7 +129,7 @@ pub(crate) struct RunArgs {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = MACHINE)]
 pub struct DeviceArgs {
-    /// Device to train on: cpu, cuda:N or wgpu:N
+    /// Device to compute on: cpu, cuda:N or wgpu:N
     ///
     /// cuda:N, an NVIDIA GPU, needs a build with --features cuda; wgpu:N, a GPU of any vendor by
     /// Vulkan or Metal, one with --features wgpu. cuda-direct:N is the same as cuda:N without burn,
