@@ -166,7 +166,7 @@ fn split(all: &Listing) -> Result<(Listing, Listing), Error> {
     train.sort_unstable();
     test.sort_unstable();
     let mut train = all.select(&train);
-    train.ignored = all.ignored;
+    train.ignored = all.ignored.clone();
     Ok((train, all.select(&test)))
 }
 
@@ -352,7 +352,16 @@ mod tests {
         }
         std::fs::remove_dir(&bad[3].path).unwrap();
         assert_eq!(load(&dir).unwrap().digest(), left.digest());
-        assert_eq!(left.train.files().unwrap().ignored, 1);
+        assert_eq!(left.train.files().unwrap().ignored.len(), 1);
+        let warnings = left.warnings().unwrap();
+        let ignored = warnings
+            .iter()
+            .find(|text| text.contains("ignored"))
+            .unwrap();
+        assert!(
+            ignored.starts_with("1 file is ignored: not a picture file extension: "),
+            "{ignored}"
+        );
 
         for bad in ["apple/00.png", "apple/01.png"] {
             std::fs::write(dir.join(bad), "words").unwrap();

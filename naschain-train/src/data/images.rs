@@ -1,5 +1,7 @@
 //! The training or test set of a data set, in memory or decoded on demand.
 
+use std::path::PathBuf;
+
 use naschain_core::{Digest, Shape};
 
 use super::Moments;
@@ -34,8 +36,8 @@ pub(super) struct FileImages {
     pictures: Pictures,
     /// How many were smaller than the shape of the images.
     pub(super) enlarged: usize,
-    /// How many files beside them are not pictures by their names.
-    pub(super) ignored: usize,
+    /// Files beside them that are not pictures by their names.
+    pub(super) ignored: Vec<PathBuf>,
 }
 
 /// Digest and statistics, computed in one scan of all images.

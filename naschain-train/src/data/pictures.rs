@@ -50,8 +50,8 @@ pub(super) struct Listing {
     pub(super) labels: Vec<u16>,
     /// Files that have a picture's extension and cannot be pictures.
     pub(super) bad: Vec<BadPicture>,
-    /// Number of files without a picture's extension.
-    pub(super) ignored: usize,
+    /// Files without a picture's extension.
+    pub(super) ignored: Vec<PathBuf>,
 }
 
 /// Pictures with their labels, decoded.
@@ -81,7 +81,7 @@ impl Listing {
             },
             labels: Vec::new(),
             bad: Vec::new(),
-            ignored: 0,
+            ignored: Vec::new(),
         };
         for (label, class) in (0..=u16::MAX).zip(&classes) {
             listing.add_class(label, &dir.join(class))?;
@@ -93,7 +93,8 @@ impl Listing {
     fn add_class(&mut self, label: u16, dir: &Path) -> Result<(), Error> {
         let (names, others): (Vec<String>, Vec<String>) =
             entries(dir)?.into_iter().partition(|name| is_picture(name));
-        self.ignored += others.len();
+        self.ignored
+            .extend(others.iter().map(|name| dir.join(name)));
         if names.is_empty() {
             return Err(files::malformed(dir, no_pictures()));
         }
@@ -126,7 +127,7 @@ impl Listing {
             },
             labels: indices.iter().map(|&i| self.labels[i]).collect(),
             bad: Vec::new(),
-            ignored: 0,
+            ignored: Vec::new(),
         }
     }
 
@@ -143,7 +144,7 @@ impl Listing {
                 return Err(files::malformed(&dir, "none of its pictures can be read"));
             }
         }
-        let ignored = self.ignored;
+        let ignored = self.ignored.clone();
         Ok(Listing { ignored, ..left })
     }
 

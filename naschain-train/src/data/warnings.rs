@@ -308,9 +308,18 @@ fn copied(dataset: &Dataset, train: &Survey<'_>) -> Option<String> {
 
 fn ignored(dataset: &Dataset) -> Option<String> {
     let files = [&dataset.train, &dataset.test].map(Images::files);
-    let count: usize = files.iter().flatten().map(|files| files.ignored).sum();
+    let ignored = || {
+        files
+            .iter()
+            .flatten()
+            .flat_map(|files| files.ignored.iter())
+    };
+    let (count, first) = (ignored().count(), ignored().next()?.display());
     let files = counted(count, "file is", "files are");
-    (count > 0).then(|| format!("{files} ignored: not a picture file extension"))
+    let of = if count == 1 { "" } else { "for example " };
+    Some(format!(
+        "{files} ignored: not a picture file extension: {of}{first}"
+    ))
 }
 
 fn counted(count: usize, one: &str, many: &str) -> String {
