@@ -55,7 +55,7 @@ pub enum Error {
         file: String,
         /// The folders that were searched.
         searched: Vec<PathBuf>,
-        /// How to get the data set.
+        /// What the data set's files are, or where to get them.
         hint: &'static str,
     },
     /// A shape to which image files cannot be resized.

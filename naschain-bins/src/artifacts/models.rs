@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use naschain_consensus::JobId;
 use naschain_core::{Digest, Genome, MacroSpace, Recipe};
-use naschain_train::{Dataset, Epoch, Model, Options};
+use naschain_train::{DataName, Dataset, Epoch, Model, Options};
 
 use crate::artifacts::data_place::{recorded, remembered};
 use crate::artifacts::history::{HISTORY_FILE, existing_history};
 use crate::dataset;
-use crate::dataset::KEEP_MIB;
+use crate::dataset::{DATA_DIR, KEEP_MIB};
 use crate::files::{create_folder, sync_file};
 use crate::journal::run_folder::{check_data, read_run};
 use crate::journal::secret::read_secret;
@@ -116,16 +116,18 @@ impl Member {
     pub(crate) fn data(&self, data_dir: Option<&Path>) -> Result<Dataset> {
         let remembered = remembered(&self.dir);
         let dir = data_dir.or(remembered.as_deref());
-        let dataset = dataset::load(&self.spec.data.name.parse()?, dir, KEEP_MIB);
-        let dataset = match (data_dir, recorded(&self.dir)) {
-            (None, Some(place)) if !place.exists() => dataset.with_context(|| {
+        let name: DataName = self.spec.data.name.parse()?;
+        let moved = recorded(&self.dir).filter(|place| !place.exists());
+        if let (None, Some(place)) = (data_dir, moved) {
+            // The folders that are always searched may have it.
+            Dataset::find(&name, None).with_context(|| {
                 format!(
-                    "the search found the data set in {}, which does not exist any more; pass its new place as --data-dir",
+                    "the search found the data set in {}, which does not exist any more; say where it is now with {DATA_DIR}",
                     place.display()
                 )
-            })?,
-            _ => dataset?,
-        };
+            })?;
+        }
+        let dataset = dataset::load(&name, dir, KEEP_MIB)?;
         check_data(&self.spec, &dataset)?;
         Ok(dataset)
     }

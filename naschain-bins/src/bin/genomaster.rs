@@ -51,8 +51,9 @@ enum Command {
     Man(ManArgs),
 }
 
-/// Warnings, and the lines of progress.
-const SEARCH_LOG: &str = "warn,naschain_bins::commands::progress=info";
+/// Warnings, the lines of progress, and what is read.
+const SEARCH_LOG: &str =
+    "warn,naschain_bins::commands::progress=info,naschain_bins::cli::data_args=info";
 
 fn main() -> ExitCode {
     let Cli { program, command } = parse();

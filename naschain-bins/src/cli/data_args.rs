@@ -6,12 +6,15 @@ use std::str::FromStr;
 use anyhow::{Result, anyhow, bail, ensure};
 use clap::Args;
 use naschain_core::Shape;
-use naschain_train::{DataName, Dataset};
+use naschain_train::{DataName, Dataset, Error, pictures_in};
 
 use crate::cli::data_folder::names_in;
 use crate::cli::shell::Suggesting;
-use crate::dataset::{KEEP_MIB, in_memory, load};
-use crate::printable::printable;
+use crate::dataset::{KEEP_MIB, find, in_memory, load};
+use crate::printable::{counted, printable};
+
+/// A folder of so many pictures takes a while to read, so this is announced.
+const MANY_PICTURES: usize = 1000;
 
 /// Flags that choose the data set.
 #[derive(Args, Clone, Debug)]
@@ -29,8 +32,9 @@ pub struct DataArgs {
     /// [default: $NASCHAIN_DATA/NAME, $NASCHAIN_DATA, data/NAME, /usr/share/datasets/NAME]
     #[arg(long, value_name = "DIR", hide_short_help = true)]
     pub data_dir: Option<PathBuf>,
-    /// Size to which images of a folder are scaled: N for NxN in colour, or CxHxW [default: 32]
-    #[arg(long, value_name = "N|CxHxW", value_parser = image_shape)]
+    /// Size to which images of a folder are scaled: N for NxN or HxW, both in colour, or CxHxW
+    /// [default: 32]
+    #[arg(long, value_name = "N|HxW|CxHxW", value_parser = image_shape)]
     pub image_size: Option<Shape>,
     /// Leave out pictures that cannot be read instead of refusing the folder
     ///
@@ -96,6 +100,9 @@ impl FromStr for DataChoice {
                 "{text} is a file, but not a NumPy archive (.npz); give the folder of the pictures"
             ),
             (Err(_), ..) if is_path(text) => Err(missing(text)),
+            (Err(error @ Error::UnknownData { .. }), ..) => Err(anyhow!(
+                "{error}; there is no folder or file {text:?} here either"
+            )),
             (Err(error), ..) => Err(error.into()),
         }
     }
@@ -134,9 +141,12 @@ pub(crate) fn image_shape(text: &str) -> Result<Shape, String> {
             height: side,
             width: side,
         }),
+        // Heights and widths alone, as in 32x32, are of colour images.
+        Err(_) if text.matches('x').count() == 1 => format!("3x{text}").parse::<Shape>(),
         Err(_) => text.parse::<Shape>(),
     };
-    let shape = shape.map_err(|_| "use a size such as 32, or CxHxW such as 1x28x28")?;
+    let shape = shape
+        .map_err(|_| "use a size such as 32 or, in colour, 32x48, or CxHxW such as 1x28x28")?;
     match resized(&DataName::folder(), Some(shape)) {
         Ok(_) => Ok(shape),
         Err(error) => Err(error.to_string()),
@@ -190,7 +200,7 @@ impl DataArgs {
     /// The folder or file of the data set on this machine; `None` for the embedded digits.
     pub(crate) fn place(&self) -> Result<Option<PathBuf>> {
         let DataChoice { name, dir } = self.choice()?;
-        let found = Dataset::find(&name, dir.as_deref())?;
+        let found = find(&name, dir.as_deref(), "--data")?;
         // An absolute path, because it is used from other folders too.
         Ok(found.map(|found| found.canonicalize()).transpose()?)
     }
@@ -198,6 +208,13 @@ impl DataArgs {
     /// Reads the data set, and logs warnings about suspicious data of the user's own.
     pub fn load(&self) -> Result<Dataset> {
         let (name, DataChoice { dir, .. }) = (self.name()?, self.choice()?);
+        let place = find(&name, dir.as_deref(), "--data")?;
+        if let (DataName::Folder(_), Some(place)) = (&name, &place) {
+            let pictures = pictures_in(place).map_or(0, |pictures| pictures.len());
+            if pictures >= MANY_PICTURES {
+                tracing::info!("reading {}", counted(pictures, "picture"));
+            }
+        }
         let keep_mib = self.keep.keep_images;
         let dataset = if self.skip_bad {
             load(&name, dir.as_deref(), keep_mib)?
@@ -233,6 +250,10 @@ mod tests {
             ),
             ("~/pictures", "or $HOME"),
             ("pictures", "unknown data set \"pictures\""),
+            (
+                "pictures",
+                "; there is no folder or file \"pictures\" here either",
+            ),
         ] {
             let error = wrong.parse::<DataChoice>().unwrap_err().to_string();
             assert!(error.contains(problem), "{error}");
@@ -267,7 +288,17 @@ mod tests {
         let size = |text| image_shape(text).map(|shape| shape.to_string());
         assert_eq!(size("64").unwrap(), "3x64x64");
         assert_eq!(size("1x28x30").unwrap(), "1x28x30");
-        for wrong in ["0", "5000", "4x8x8", "32x32", "-1", "99999999999999999999"] {
+        assert_eq!(size("32x48").unwrap(), "3x32x48");
+        for wrong in [
+            "0",
+            "5000",
+            "4x8x8",
+            "32x",
+            "x32",
+            "8x0",
+            "-1",
+            "99999999999999999999",
+        ] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
         let other = resized(&DataName::Cifar10, image_shape("64").ok());

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::cli::data_args::{DataChoice, image_shape, resized};
 use crate::cli::data_folder::names_in;
 use crate::cli::program::print;
-use crate::dataset::left_out;
+use crate::dataset::{DATA_DIR, find, left_out};
 use crate::printable::{counted, printable, printable_lines};
 
 /// `miner data`.
@@ -42,8 +42,9 @@ pub struct CheckArgs {
     /// With a name, folder of the data set's files
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Size to which images of a folder are scaled: N for NxN in colour, or CxHxW [default: 32]
-    #[arg(long, value_name = "N|CxHxW", value_parser = image_shape)]
+    /// Size to which images of a folder are scaled: N for NxN or HxW, both in colour, or CxHxW
+    /// [default: 32]
+    #[arg(long, value_name = "N|HxW|CxHxW", value_parser = image_shape)]
     image_size: Option<Shape>,
     /// Leave out pictures that cannot be read, and show what is left
     #[arg(long)]
@@ -156,12 +157,15 @@ pub fn check(args: &CheckArgs) -> Result<()> {
         .iter()
         .map(|name| Checked::read(name, dir.as_deref(), args.skip_bad));
     let checked: Vec<Checked> = checked.collect::<Result<_>>()?;
+    let broken: Vec<&String> = checked.iter().filter_map(|c| c.error.as_ref()).collect();
     if args.json {
         print(&(serde_json::to_string_pretty(&checked)? + "\n"))?;
     } else {
-        print(&checked.iter().map(Checked::text).collect::<String>())?;
+        // The only problem is the error of the command, which is printed in full.
+        let is_short = broken.len() == 1;
+        let texts = checked.iter().map(|checked| checked.text(is_short));
+        print(&texts.collect::<String>())?;
     }
-    let broken: Vec<&String> = checked.iter().filter_map(|c| c.error.as_ref()).collect();
     match broken[..] {
         [] => Ok(()),
         [error] => bail!("{error}"),
@@ -198,7 +202,7 @@ impl Checked {
     fn read(name: &DataName, dir: Option<&Path>, skip_bad: bool) -> Result<Checked> {
         let mut checked = Checked {
             name: name.clone(),
-            path: Dataset::find(name, dir)?,
+            path: find(name, dir, DATA_DIR)?,
             contents: None,
             skipped: Vec::new(),
             warnings: Vec::new(),
@@ -223,14 +227,18 @@ impl Checked {
         Ok(checked)
     }
 
-    fn text(&self) -> String {
+    /// What is printed; of a problem only its first line if `is_short`.
+    fn text(&self, is_short: bool) -> String {
         let path = self.path.as_ref();
         let path = path.map_or("embedded".to_owned(), |path| path.display().to_string());
         let mut text = format!("{}  {}\n", self.name, printable(&path));
         match (&self.contents, &self.error) {
             (Some(contents), _) => text += &contents.text(),
             (None, problem) => {
-                let problem = problem.as_deref().unwrap_or_default();
+                let mut problem = problem.as_deref().unwrap_or_default();
+                if is_short {
+                    problem = first_line(problem);
+                }
                 text += &format!("  broken     {}\n", printable_lines(problem));
             }
         }
@@ -238,6 +246,23 @@ impl Checked {
             text += &format!("  warning    {}\n", printable_lines(warning));
         }
         text
+    }
+}
+
+/// The first line of a text, without the colon before a list.
+fn first_line(text: &str) -> &str {
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_suffix(':').unwrap_or(line)
+}
+
+/// The least and the greatest number, such as `3 to 5`, or the only one.
+fn range(counts: &[usize]) -> String {
+    let min = counts.iter().min().unwrap_or(&0);
+    let max = counts.iter().max().unwrap_or(&0);
+    if min == max {
+        min.to_string()
+    } else {
+        format!("{min} to {max}")
     }
 }
 
@@ -284,11 +309,10 @@ impl Contents {
             numbers.collect::<Vec<_>>().join(" ")
         };
         let part = |part: &DataPart| {
-            let min = part.per_class.iter().min().unwrap_or(&0);
-            let max = part.per_class.iter().max().unwrap_or(&0);
             format!(
-                "{}, {min} to {max} per class",
-                counted(part.images, "image")
+                "{}, {} per class",
+                counted(part.images, "image"),
+                range(&part.per_class)
             )
         };
         format!(
@@ -302,5 +326,23 @@ impl Contents {
             numbers(&self.deviation),
             self.digest
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_numbers_of_images_are_one_number() {
+        assert_eq!(range(&[240, 240]), "240");
+        assert_eq!(range(&[5, 3, 4]), "3 to 5");
+        assert_eq!(range(&[]), "0");
+    }
+
+    #[test]
+    fn a_long_problem_is_cut_to_its_first_line() {
+        assert_eq!(first_line("2 of 4 are bad:\n  a\n  b"), "2 of 4 are bad");
+        assert_eq!(first_line("a.npz: it is empty"), "a.npz: it is empty");
     }
 }

@@ -15,30 +15,31 @@ struct FileLookup {
 
 impl FileLookup {
     fn new(name: &DataName) -> FileLookup {
-        const CIFAR: &str = "get the binary version from https://www.cs.toronto.edu/~kriz/cifar.html and pass its folder as --data-dir";
+        const CIFAR: &str =
+            "the binary version from https://www.cs.toronto.edu/~kriz/cifar.html has it";
         let own = name.to_string();
         let (file, hint, folders): (&str, _, &[&str]) = match name {
             DataName::Cifar10 => ("test_batch.bin", CIFAR, &[&own, "cifar-10-batches-bin"]),
             DataName::Cifar100 => ("test.bin", CIFAR, &[&own, "cifar-100-binary"]),
             DataName::Emnist(split) => (
                 &format!("emnist-{}-test-labels-idx1-ubyte(.gz)", split.as_str()),
-                "get the MNIST format from https://www.nist.gov/itl/products-and-services/emnist-dataset and pass its folder as --data-dir",
+                "the MNIST format from https://www.nist.gov/itl/products-and-services/emnist-dataset has it",
                 &[&own, "emnist", "emnist/gzip", "gzip"],
             ),
             DataName::Folder(_) => (
                 "folders of pictures",
-                "pass the folder that contains CLASS/FILE, or train/CLASS/FILE and val/CLASS/FILE, as --data",
+                "the folder has CLASS/FILE, or train/CLASS/FILE and val/CLASS/FILE",
                 &["folder"],
             ),
-            DataName::Npz(file) => (file, "pass the file or its folder as --data-dir", &[]),
+            DataName::Npz(file) => (file, "it is the file of this name", &[]),
             DataName::FashionMnist => (
                 "t10k-labels-idx1-ubyte(.gz)",
-                "install Debian's package dataset-fashion-mnist, or pass the folder of the four IDX files as --data-dir",
+                "Debian's package dataset-fashion-mnist installs it; it is four IDX files",
                 &[&own],
             ),
             DataName::Mnist | DataName::Digits => (
                 "t10k-labels-idx1-ubyte(.gz)",
-                "pass the folder of the four IDX files as --data-dir",
+                "it is four IDX files",
                 &[&own],
             ),
         };
