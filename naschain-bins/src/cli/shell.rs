@@ -13,7 +13,9 @@ use clap::{Arg, Args, Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
+use crate::cli::program::print;
 use crate::files::create_folder;
+use crate::printable::counted;
 
 /// Heading of the text that the manual page of `search` and `serve` has after the flags.
 const AFTER_HEADING: &str = "DEFAULTS AND RULES";
@@ -121,18 +123,26 @@ pub fn man<C: CommandFactory>(args: &ManArgs) -> Result<()> {
     // The command `help` says no more than these pages.
     let mut command = C::command().disable_help_subcommand(true);
     command.build();
-    write_pages(&command, &args.out)
+    let pages = write_pages(&command, &args.out)?;
+    print(&format!(
+        "wrote {} to {}\n",
+        counted(pages, "page"),
+        args.out.display()
+    ))
 }
 
-fn write_pages(command: &Command, out: &Path) -> Result<()> {
+/// Writes the pages of a command and its subcommands, and returns their number.
+fn write_pages(command: &Command, out: &Path) -> Result<usize> {
+    let mut pages = 1;
     for part in command.get_subcommands() {
-        write_pages(part, out)?;
+        pages += write_pages(part, out)?;
     }
     let page = Man::new(command.clone()).source(SOURCE);
     let path = out.join(page.get_filename());
     let written =
         std::fs::File::create(&path).and_then(|mut file| render(command, &page, &mut file));
-    written.with_context(|| format!("cannot write {}", path.display()))
+    written.with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(pages)
 }
 
 /// Writes a page. clap_mangen would fill the lines of the text after the help, which has tables, and
