@@ -39,6 +39,8 @@ pub fn run(
         .with_target(false)
         .with_timer(ToTheSecond)
         .with_ansi(coloured())
+        // They are printed by a macro that panics if standard error is closed, as in `2>&1 | head -1`.
+        .log_internal_errors(false)
         .with_writer(progress_line::stderr);
     match format {
         LogFormat::Text => logs.init(),
