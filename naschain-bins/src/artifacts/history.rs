@@ -79,9 +79,15 @@ pub(crate) fn count_jobs(dir: &Path) -> Result<Option<usize>> {
 
 /// Reads all jobs of the file; an error if there is no file.
 pub(crate) fn existing_history(dir: &Path) -> Result<Vec<EndedJob>> {
-    let path = dir.join(HISTORY_FILE);
-    read_history(dir)?
-        .with_context(|| format!("{} does not exist; has the run begun?", path.display()))
+    read_history(dir)?.with_context(|| not_evaluated(dir))
+}
+
+/// Says that a run has no results yet.
+pub(crate) fn not_evaluated(dir: &Path) -> String {
+    format!(
+        "{}: no network has been evaluated yet; run the search again",
+        dir.display()
+    )
 }
 
 /// Reads all jobs of the file; `None` if there is no file.

@@ -12,7 +12,7 @@ use naschain_core::{Digest, Genome, MacroSpace, Recipe};
 use naschain_train::{DataName, Dataset, Epoch, Model, Options};
 
 use crate::artifacts::data_place::{recorded, remembered};
-use crate::artifacts::history::{HISTORY_FILE, existing_history};
+use crate::artifacts::history::{HISTORY_FILE, existing_history, not_evaluated};
 use crate::dataset;
 use crate::dataset::{DATA_DIR, KEEP_MIB};
 use crate::files::{create_folder, sync_file};
@@ -207,11 +207,7 @@ pub(crate) fn recipe_of(spec: &RunSpec, secret: Option<RunSecret>, job: JobId) -
 /// The jobs of a run that has evaluated at least one genome.
 fn evaluated_jobs(dir: &Path) -> Result<Vec<EndedJob>> {
     let ended = existing_history(dir)?;
-    ensure!(
-        !ended.is_empty(),
-        "nothing has been evaluated in this run yet: {} is empty",
-        dir.join(HISTORY_FILE).display()
-    );
+    ensure!(!ended.is_empty(), not_evaluated(dir));
     Ok(ended)
 }
 

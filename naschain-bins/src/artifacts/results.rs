@@ -11,6 +11,7 @@ use crate::artifacts::extent::SearchExtent;
 use crate::artifacts::front_model::{FrontModel, read_front};
 use crate::artifacts::history::existing_history;
 use crate::journal::run_folder::read_run;
+use crate::printable::counted;
 
 /// Specification, ended jobs, front and models of a run.
 pub(crate) struct Results {
@@ -43,6 +44,17 @@ impl Results {
         })
     }
 
+    /// Of a run that has a specification and nothing else.
+    pub(crate) fn not_begun(dir: &Path) -> Result<Results> {
+        Ok(Results {
+            dir: dir.to_owned(),
+            spec: read_run(dir)?,
+            ended: Vec::new(),
+            front: Vec::new(),
+            models: Vec::new(),
+        })
+    }
+
     /// The trained network of a genome, if it is on the front of a finished run.
     pub(crate) fn model(&self, genome: &Genome) -> Option<&FrontModel> {
         self.models.iter().find(|model| model.genome == *genome)
@@ -51,11 +63,26 @@ impl Results {
     /// The accuracy in percent that a network has to exceed to have learnt anything: that of
     /// guessing and two standard errors of a measurement of it.
     pub(crate) fn guessing_limit(&self) -> f64 {
+        limit(self.guessing(), self.spec.recipe.validation_images)
+    }
+
+    /// The accuracy of guessing in percent.
+    fn guessing(&self) -> f64 {
         let measured = self.models.iter().find_map(|model| model.guessing_accuracy);
         let uniform = 100.0 / self.spec.space.classes as f64;
-        let guessing = measured.map_or(uniform, |accuracy| accuracy.percent());
-        let images = self.spec.recipe.validation_images.max(1) as f64;
-        guessing + 2.0 * (guessing * (100.0 - guessing) / images).sqrt()
+        measured.map_or(uniform, |accuracy| accuracy.percent())
+    }
+
+    /// Why no network is useful: the sentence names the run by `of`, such as ` of runs/a`, and
+    /// `remedy` if the images are not the reason.
+    pub(crate) fn none_useful(&self, of: &str, remedy: &str) -> String {
+        let images = self.spec.recipe.validation_images;
+        one_sided(self.guessing(), images).unwrap_or_else(|| {
+            format!(
+                "no network{of} is better than guessing (above {:.2} % validation accuracy); {remedy}",
+                self.guessing_limit()
+            )
+        })
     }
 
     /// The networks of the front that are better than guessing, most accurate first.
@@ -64,6 +91,22 @@ impl Results {
         let is_useful = |member: &&FrontMember| member.measurement.accuracy.percent() > limit;
         self.front.iter().filter(is_useful).collect()
     }
+}
+
+/// What a network has to exceed where guessing has an accuracy of `guessing` percent.
+fn limit(guessing: f64, images: usize) -> f64 {
+    let images = images.max(1) as f64;
+    guessing + 2.0 * (guessing * (100.0 - guessing) / images).sqrt()
+}
+
+/// What is wrong with validation images on which no network can exceed the limit.
+fn one_sided(guessing: f64, images: usize) -> Option<String> {
+    (limit(guessing, images) >= 100.0).then(|| {
+        format!(
+            "the validation images are too few or too one-sided to tell a network from guessing: the largest class is {guessing:.2} % of {}; add pictures of the others",
+            counted(images, "image")
+        )
+    })
 }
 
 /// The networks on which miners agreed, in the order in which their jobs ended.
@@ -115,4 +158,21 @@ pub(crate) fn hypervolume_share(networks: &[Measurement], largest: [u64; 2]) -> 
         })
         .collect();
     Ok(hypervolume(&rows, &[0.0, 1.0, 1.0])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_no_network_can_exceed_is_the_fault_of_the_images() {
+        assert_eq!(limit(50.0, 100), 60.0);
+        assert_eq!(one_sided(50.0, 100), None);
+        let text = one_sided(90.0, 20).unwrap();
+        assert!(
+            text.contains("the largest class is 90.00 % of 20 images;"),
+            "{text}"
+        );
+        assert!(one_sided(50.0, 4).is_some());
+    }
 }

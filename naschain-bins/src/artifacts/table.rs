@@ -10,10 +10,8 @@ use crate::printable::counted;
 pub(crate) fn front_table(results: &Results) -> String {
     let front = results.useful_front();
     if front.is_empty() {
-        return format!(
-            "no network is better than guessing (above {:.2} % validation accuracy); search longer, for example with --budget medium\n",
-            results.guessing_limit()
-        );
+        let remedy = "search longer, for example with --budget medium";
+        return results.none_useful("", remedy) + "\n";
     }
     let phase_len = results.spec.space.phase_len();
     let genomes: Vec<String> = front

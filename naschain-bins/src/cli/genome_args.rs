@@ -8,6 +8,7 @@ use clap::Args;
 use naschain_run::FrontMember;
 
 use crate::artifacts::choice::Choice;
+use crate::artifacts::history::not_evaluated;
 use crate::artifacts::results::Results;
 use crate::cli::shell::Suggesting;
 
@@ -84,6 +85,7 @@ impl GenomeArgs {
             }
         };
         let results = Results::read(dir)?;
+        ensure!(!results.ended.is_empty(), not_evaluated(dir));
         let front = results.useful_front();
         let limit = self.max_params.unwrap_or(u64::MAX);
         let fits = |member: &&FrontMember| member.measurement.params <= limit;
@@ -94,10 +96,14 @@ impl GenomeArgs {
                 "no network of {} has at most {limit} parameters; the smallest has {smallest}",
                 dir.display()
             ),
-            None => format!(
-                "no network of {} is better than guessing (above {:.2} % validation accuracy); search longer, or name a genome with --genome BITS",
-                dir.display(),
-                results.guessing_limit()
+            None if results.front.is_empty() => format!(
+                "none of the {} networks of {} has a result",
+                results.ended.len(),
+                dir.display()
+            ),
+            None => results.none_useful(
+                &format!(" of {}", dir.display()),
+                "search longer, or name a genome with --genome BITS",
             ),
         })?;
         Ok(chosen.genome.to_string())

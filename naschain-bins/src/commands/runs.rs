@@ -7,6 +7,7 @@ use clap::Args;
 use naschain_core::Genome;
 
 use crate::artifacts::front_model::FRONT_FILE;
+use crate::artifacts::history::HISTORY_FILE;
 use crate::artifacts::models::{retrained_description, retrained_genomes};
 use crate::artifacts::results::Results;
 use crate::journal::folder_lock::is_locked;
@@ -106,15 +107,24 @@ fn row(width: usize, name: &str, cells: [&str; 8]) -> String {
 async fn line(dir: &Path) -> Result<RunLine> {
     let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy();
     let is_running = is_locked(dir)?;
-    let has_front = dir.join(FRONT_FILE).is_file();
-    let results = Results::read(dir)?;
-    let state = state(is_running, has_front, results.extent.finished);
+    let has_begun = dir.join(HISTORY_FILE).is_file();
+    let results = if has_begun {
+        Results::read(dir)?
+    } else {
+        Results::not_begun(dir)?
+    };
+    let state = if has_begun || is_running {
+        let has_front = dir.join(FRONT_FILE).is_file();
+        state(is_running, has_front, results.extent.finished)
+    } else {
+        "not begun"
+    };
     let front = results.useful_front();
     let best = front.first();
     let dash = || "-".to_owned();
     let test = best.and_then(|best| results.model(&best.genome));
     // The journal of a running genomaster is locked.
-    let time = if is_running {
+    let time = if is_running || !has_begun {
         None
     } else {
         run_time_ms(dir, &results).await?
