@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, Parser};
 
 use crate::cli::program::LogFormat;
@@ -23,12 +24,30 @@ pub struct ProgramArgs {
 /// Parses the command line and the file of `--config`. Prints errors and exits as clap does.
 pub fn parse<P: Parser>() -> P {
     match with_file(P::command(), std::env::args_os().collect()) {
-        Ok(args) => P::parse_from(args),
+        Ok(args) => P::try_parse_from(&args).unwrap_or_else(|error| {
+            let command = P::command();
+            with_hint(error, chosen(&command, &args).1).exit()
+        }),
         Err(error) => {
-            let kind = clap::error::ErrorKind::InvalidValue;
+            let kind = ErrorKind::InvalidValue;
             P::command().error(kind, format!("{error:#}")).exit()
         }
     }
+}
+
+/// The error of a path without a flag, with a hint, if `command` has `--data`.
+fn with_hint(mut error: clap::Error, command: &Command) -> clap::Error {
+    let takes_data = command.get_arguments().any(|arg| is_named(arg, "data"));
+    let Some(ContextValue::String(found)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    let is_path = !found.starts_with('-') && Path::new(found).exists();
+    if takes_data && is_path && error.kind() == ErrorKind::UnknownArgument {
+        let hint = format!("did you mean --data {found}?");
+        let hint = ContextValue::StyledStrs(vec![hint.into()]);
+        error.insert(ContextKind::Suggested, hint);
+    }
+    error
 }
 
 /// Inserts the flags of the file that `--config` names into the arguments.
@@ -237,6 +256,20 @@ mod tests {
         }
         let off = parsed("config-off", "nesterov = false", &["search"]).unwrap();
         assert!(off.contains("nesterov: false"), "{off}");
+    }
+
+    #[test]
+    fn a_path_without_a_flag_gets_a_hint() {
+        let hinted = |path: &str| {
+            let args = ["genomaster", "search", path].map(OsString::from);
+            let error = Cli::try_parse_from(&args).err().unwrap();
+            let command = <Cli as clap::CommandFactory>::command();
+            with_hint(error, chosen(&command, &args).1).to_string()
+        };
+        let error = hinted("src");
+        assert!(error.contains("did you mean --data src?"), "{error}");
+        let error = hinted("no-such-folder");
+        assert!(!error.contains("did you mean"), "{error}");
     }
 
     #[test]
