@@ -8,6 +8,7 @@ pub(crate) mod data_check;
 pub(crate) mod export;
 pub(crate) mod inspect;
 pub(crate) mod mine;
+pub(crate) mod miner_shortage;
 pub(crate) mod overfitting;
 pub(crate) mod predict;
 pub(crate) mod progress;

@@ -13,6 +13,7 @@ use crate::cli::access_args::AccessArgs;
 use crate::cli::common_args::{CommonArgs, OpenRun};
 use crate::cli::program::print;
 use crate::commands::conclude::{conclude, follow};
+use crate::commands::miner_shortage::warn_of_shortage;
 use crate::commands::progress::{Progress, Workload};
 use crate::coordinator::Coordinator;
 use crate::server;
@@ -138,7 +139,10 @@ async fn work(
     let ended = coordinator.with_state(|state| state.ended_jobs().len());
     let load = Workload::new(coordinator.spec(), dataset.test.len());
     let mut shown = Progress::of_server(load, ended.await);
-    follow(coordinator, dir, &mut shown, |_| false).await?;
+    tokio::select! {
+        followed = follow(coordinator, dir, &mut shown, |_| false) => followed.map(drop)?,
+        never = warn_of_shortage(coordinator) => match never {},
+    }
     let problem = loop {
         match conclude(coordinator, dir, dataset, options, &mut shown).await {
             Ok(problem) => break problem,

@@ -18,6 +18,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
+use crate::server::index::HasTls;
 use crate::server::limits::NetworkLimit;
 
 /// Timeout for receiving a request's headers, counted from the last response, so it also closes
@@ -120,11 +121,13 @@ pub async fn serve(
             // packets.
             let _ = stream.set_nodelay(true);
             match acceptor {
-                None => connection(plain(stream), peer, router, watcher).await,
+                None => connection(plain(stream), peer, HasTls(false), router, watcher).await,
                 Some(acceptor) => {
                     let shake = acceptor.accept(plain(stream));
                     match tokio::time::timeout(HANDSHAKE_TIMEOUT, shake).await {
-                        Ok(Ok(stream)) => connection(stream, peer, router, watcher).await,
+                        Ok(Ok(stream)) => {
+                            connection(stream, peer, HasTls(true), router, watcher).await;
+                        }
                         Ok(Err(error)) => tracing::debug!("{peer}: TLS handshake failed: {error}"),
                         Err(_) => {
                             tracing::debug!("{peer}: no TLS handshake in {HANDSHAKE_TIMEOUT:?}");
@@ -153,10 +156,13 @@ fn plain(stream: TcpStream) -> std::pin::Pin<Box<TimeoutStream<TcpStream>>> {
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     peer: SocketAddr,
+    has_tls: HasTls,
     router: Router,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
-    let service = router.layer(Extension(ConnectInfo(peer)));
+    let service = router
+        .layer(Extension(ConnectInfo(peer)))
+        .layer(Extension(has_tls));
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)

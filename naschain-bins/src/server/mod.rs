@@ -8,6 +8,7 @@ mod budget;
 mod events;
 pub(crate) mod exams;
 mod health;
+pub(crate) mod index;
 pub(crate) mod legacy;
 pub(crate) mod limits;
 pub(crate) mod listen;
@@ -37,6 +38,7 @@ use crate::server::auth::{Authenticator, Caller};
 use crate::server::budget::ResponseBudget;
 use crate::server::events::events;
 use crate::server::health::{healthz, measure, metrics, only_leading};
+use crate::server::index::index;
 use crate::server::legacy::Legacy;
 use crate::server::legacy::message::refusals_as_messages;
 use crate::server::limits::{MAX_BODY_BYTES, NetworkLimit};
@@ -138,24 +140,6 @@ fn routes_about_itself(app: App) -> Router {
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
         .with_state(app)
-}
-
-/// What a person who opens the address in a browser sees.
-async fn index(State(app): State<App>) -> String {
-    let spec = app.coordinator.spec();
-    format!(
-        "NASChain genomaster {}: neural architecture search on {}\n\n\
-         /v1/run      settings of the run (*)\n\
-         /v1/front    the best networks so far (*)\n\
-         /v1/journal  the events of the run, which anybody can audit\n\
-         /v1/events   the same events as a live stream\n\
-         /healthz     whether this genomaster leads and writes\n\
-         /metrics     figures for Prometheus\n\n\
-         (*) signed requests only, in a signed run without --open-reads\n\n\
-         Train for it: miner --genomaster URL. Check it: validator --genomaster URL.\n",
-        env!("CARGO_PKG_VERSION"),
-        spec.data.name
-    )
 }
 
 async fn identity(State(app): State<App>) -> Json<Identity> {
