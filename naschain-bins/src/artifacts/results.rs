@@ -46,12 +46,14 @@ impl Results {
 
     /// Of a run that has a specification and nothing else.
     pub(crate) fn not_begun(dir: &Path) -> Result<Results> {
+        let spec = read_run(dir)?;
         Ok(Results {
             dir: dir.to_owned(),
-            spec: read_run(dir)?,
             ended: Vec::new(),
             front: Vec::new(),
+            extent: SearchExtent::read(dir, &spec, 0),
             models: Vec::new(),
+            spec,
         })
     }
 

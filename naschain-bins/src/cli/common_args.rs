@@ -103,7 +103,10 @@ impl CommonArgs {
     ) -> Result<OpenRun> {
         // First, so that an error leaves no folder behind.
         self.device.device.check()?;
-        let dataset = Arc::new(self.data.load()?);
+        let data = self.data.clone();
+        // On a thread of its own, so that a signal can end a search that reads many pictures.
+        let loaded = tokio::task::spawn_blocking(move || data.load());
+        let dataset = Arc::new(loaded.await??);
         let mut spec = self.run.spec(&self.data, &dataset)?;
         check(&spec)?;
         let place = self.data.place()?;

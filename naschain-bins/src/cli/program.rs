@@ -14,7 +14,7 @@ use crate::cli::run_args::EXIT_ERROR;
 use crate::clock::unix_nanos;
 use crate::miner::progress_line;
 use crate::printable::printable_lines;
-use crate::shutdown::survive_file_size_limit;
+use crate::shutdown::{StopSignal, survive_file_size_limit};
 
 /// Format of logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -25,7 +25,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// Runs a command. Logs are written to standard error; an error is printed and gives exit code 2.
+/// Runs a command. Logs are written to standard error; an error is printed and gives exit code 2,
+/// a [`StopSignal`] gives that of the signal.
 ///
 /// `default_log` is the log level if `RUST_LOG` is not set.
 pub fn run(
@@ -58,7 +59,10 @@ pub fn run(
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error, format),
+        Err(error) => match error.downcast_ref::<StopSignal>() {
+            Some(signal) => ExitCode::from(signal.exit_code()),
+            None => fail(&error, format),
+        },
     }
 }
 

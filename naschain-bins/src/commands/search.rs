@@ -27,7 +27,7 @@ use crate::dataset::KEEP_MIB;
 use crate::miner::Miner;
 use crate::miner::trainer::Trainer;
 use crate::printable::counted;
-use crate::shutdown::shutdown;
+use crate::shutdown::{StopSignal, shutdown};
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -67,7 +67,7 @@ enum End {
     TimeUp,
     TargetReached,
     /// By Ctrl-C or SIGTERM.
-    Stopped,
+    Stopped(StopSignal),
 }
 
 impl End {
@@ -87,7 +87,15 @@ impl End {
             End::Finished if concluded => None,
             End::TimeUp => Some("ended by --time"),
             End::TargetReached => Some("ended by --target"),
-            End::Finished | End::Stopped => Some("stopped"),
+            End::Finished | End::Stopped(_) => Some("stopped"),
+        }
+    }
+
+    /// The signal that stopped the search, if one did.
+    fn signal(&self) -> Option<StopSignal> {
+        match self {
+            End::Stopped(signal) => Some(*signal),
+            End::Finished | End::TimeUp | End::TargetReached => None,
         }
     }
 }
@@ -105,17 +113,17 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
     );
     let device = &args.common.device;
     let options = device.options_of(u32::try_from(miners).unwrap_or(u32::MAX));
+    let (opened, mut shown) = begin(&args, options, miners).await?;
     let OpenRun {
         dataset,
         dir,
         coordinator,
         lock: _held,
-    } = args.common.open_search(options).await?;
+    } = opened;
     // Here too, for a search that is extended and then stopped by Ctrl-C.
     let extent = coordinator.with_state(SearchExtent::of).await;
     extent.write(&dir)?;
     let known = Arc::new(earlier_results(&dir)?);
-    let mut shown = announce(&args, &coordinator, &dataset, options, miners).await?;
     let (stop, stopped) = watch::channel(false);
     let mut workers = start_miners(miners, &coordinator, &dataset, options, known, &stopped)?;
     let reached = |state: &RunState| {
@@ -130,23 +138,26 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
         // Otherwise the search would wait forever for miners that have ended.
         failed = failure(&mut workers) => Err(failed),
         () = time_up(args.time) => Ok(End::TimeUp),
-        _ = shutdown() => Ok(End::Stopped),
+        signal = shutdown() => Ok(End::Stopped(signal)),
     };
     let _ = stop.send(true);
     while workers.join_next().await.is_some() {}
     shown.finish();
     let end = end?;
     let (done, total) = progress(&coordinator).await;
-    let mut problem = None;
+    let (mut problem, mut signal) = (None, end.signal());
     // Within a short --time no network may be evaluated.
     let concluded = done > 0
-        && !matches!(end, End::Stopped)
+        && signal.is_none()
         && tokio::select! {
             result = conclude(&coordinator, &dir, &dataset, options, &mut shown) => {
                 problem = result?;
                 true
             }
-            _ = shutdown() => false,
+            stopped = shutdown() => {
+                signal = Some(stopped);
+                false
+            }
         };
     if let Some(reason) = end.reason(concluded) {
         print(&format!(
@@ -156,9 +167,30 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
     }
     tell_of_memory(&coordinator).await?;
     coordinator.close().await?;
-    match problem {
-        None => Ok(()),
-        Some(problem) => bail!("{problem}"),
+    match (signal, problem) {
+        (Some(signal), _) => Err(signal.into()),
+        (None, Some(problem)) => bail!("{problem}"),
+        (None, None) => Ok(()),
+    }
+}
+
+/// Opens the run, and says how long its search will take.
+///
+/// # Errors
+/// Also where a signal stops this.
+async fn begin(args: &SearchArgs, options: Options, miners: usize) -> Result<(OpenRun, Progress)> {
+    let begun = async {
+        let opened = args.common.open_search(options).await?;
+        let (coordinator, dataset) = (&opened.coordinator, &opened.dataset);
+        let shown = announce(args, coordinator, dataset, options, miners).await?;
+        anyhow::Ok((opened, shown))
+    };
+    tokio::select! {
+        begun = begun => begun,
+        signal = shutdown() => {
+            print("stopped before the search began\n")?;
+            Err(signal.into())
+        }
     }
 }
 
