@@ -51,6 +51,7 @@ pub use kernels::simd::Isa;
 pub use loss::probabilities;
 pub use memory::training_memory_bytes;
 pub use model::{Model, Scaling};
+pub use onnx::int8_accuracy::Int8Test;
 pub use trace::{Batch, Trace, trace};
 pub use training::{Epoch, Trained, train, train_from, train_on_all};
 pub use weights::{NamedTensor, Weights};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::Options;
 use crate::evaluation::logits;
+use crate::onnx::int8_accuracy::{self, Int8Test};
 use crate::plan::planner::Planner;
 use crate::weights::{TensorSource, chain_digest, metadata, write_safetensors};
 use crate::{Dataset, Error, Trained, Weights, onnx};
@@ -198,6 +199,15 @@ impl Model {
     /// [`Error::Io`] and [`Error::Malformed`] when image files have changed since they were listed.
     pub fn to_onnx_int8(&self, dataset: &Dataset) -> Result<Vec<u8>, Error> {
         onnx::int8_file(self, dataset)
+    }
+
+    /// Tests what [`Model::to_onnx_int8`] writes, on at most 2,000 test images of `dataset`, and the
+    /// network itself on the same images.
+    ///
+    /// # Errors
+    /// As [`Model::to_onnx_int8`] and [`Model::logits`].
+    pub fn test_int8(&self, dataset: &Dataset, options: Options) -> Result<Int8Test, Error> {
+        int8_accuracy::test(self, dataset, options)
     }
 
     /// Images × classes logits for `pixels`, images × channels × height × width values from 0 to

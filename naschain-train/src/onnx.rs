@@ -3,6 +3,7 @@
 mod evaluate;
 mod fold;
 mod int8;
+pub(crate) mod int8_accuracy;
 mod messages;
 #[cfg(test)]
 mod tests;

@@ -24,7 +24,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
     /// Write ONNX in eight bits (QDQ form), about a quarter of the size; activations are calibrated
-    /// on training images
+    /// on training images, and the result is tested
     #[arg(long)]
     int8: bool,
     /// File to write, NAME.onnx or NAME.safetensors [default: model.onnx or, with --retrained,
@@ -77,6 +77,7 @@ pub fn export(args: &ExportArgs) -> Result<String> {
         searched(&member, args)?
     };
     let (shape, classes) = (model.architecture.input, model.architecture.classes);
+    let mut rounded = None;
     let written = match format {
         Format::Safetensors => {
             model.save(&path)?;
@@ -86,7 +87,9 @@ pub fn export(args: &ExportArgs) -> Result<String> {
         }
         Format::Onnx => {
             let file = if args.int8 {
-                model.to_onnx_int8(&member.data(args.data_dir.as_deref())?)?
+                let dataset = member.data(args.data_dir.as_deref())?;
+                rounded = Some(model.test_int8(&dataset, args.device.options())?);
+                model.to_onnx_int8(&dataset)?
             } else {
                 model.to_onnx()?
             };
@@ -97,16 +100,18 @@ pub fn export(args: &ExportArgs) -> Result<String> {
             )
         }
     };
-    let accuracy = model
-        .test_accuracy
-        .map_or("not measured".to_owned(), |a| format!("{a} %"));
-    let of_float = if args.int8 {
-        ", before rounding to eight bits"
-    } else {
-        ""
+    let accuracy = match (rounded, model.test_accuracy) {
+        (Some(rounded), _) => format!(
+            "{} % in eight bits, {} % before, on {}",
+            rounded.after,
+            rounded.before,
+            counted(rounded.images, "image")
+        ),
+        (None, Some(accuracy)) => format!("{accuracy} %"),
+        (None, None) => "not measured".to_owned(),
     };
     Ok(format!(
-        "wrote {written}\ngenome {}, test accuracy on {}: {accuracy}{of_float}\n",
+        "wrote {written}\ngenome {}, test accuracy on {}: {accuracy}\n",
         member.shown(),
         model.data
     ))

@@ -70,7 +70,7 @@ fn the_ending_of_the_file_decides_the_format() {
     assert!(export(&binary).contains("x.bin and x.json"));
     let printed = export(&["--out=x.int8.onnx", "--int8"]);
     assert!(
-        printed.contains("before rounding to eight bits"),
+        printed.contains(" % in eight bits, ") && printed.contains(" % before, on 400 images"),
         "{printed}"
     );
     let small = std::fs::read(dir.join("x.int8.onnx")).unwrap();

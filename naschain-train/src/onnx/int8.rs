@@ -20,9 +20,9 @@ const CALIBRATION_IMAGES: usize = 256;
 /// signed byte exceeds 16 bits, to which processors without VNNI clamp it.
 const LARGEST_WEIGHT: f32 = 63.0;
 /// `TensorProto.DataType`
-const UINT8: i32 = 2;
-const INT8: i32 = 3;
-const INT32: i32 = 6;
+pub(super) const UINT8: i32 = 2;
+pub(super) const INT8: i32 = 3;
+pub(super) const INT32: i32 = 6;
 
 /// The graph in eight bits, calibrated on training images of `dataset`.
 pub(super) fn graph(model: &Model, dataset: &Dataset) -> Result<GraphProto, Error> {

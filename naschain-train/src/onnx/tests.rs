@@ -9,7 +9,7 @@ use crate::onnx::evaluate::{Evaluator, FeatureMap};
 use crate::onnx::fold::fold;
 use crate::onnx::graph;
 use crate::onnx::messages::{GraphProto, ModelProto};
-use crate::{Dataset, Error, Model, Options, train};
+use crate::{Dataset, Error, Model, Options, evaluate, train};
 
 fn model(genome: &str, init_channels: usize) -> (Model, Dataset) {
     let dataset = Dataset::digits();
@@ -91,6 +91,20 @@ fn eight_bits_are_small_and_always_the_same() {
     let expected = products + quantised..=2 * products + quantised;
     let found = operators(&graph, "DequantizeLinear");
     assert!(expected.contains(&found), "{found} {expected:?}");
+}
+
+#[test]
+fn eight_bits_are_tested_on_the_test_images() {
+    let (model, dataset) = model("1110-1110", 16);
+    let options = Options::default();
+    let tested = model.test_int8(&dataset, options).unwrap();
+    assert_eq!(tested.images, dataset.test.len());
+    let (architecture, weights) = (&model.architecture, &model.weights);
+    let whole = evaluate(architecture, weights, &dataset, &dataset.test, options).unwrap();
+    let [whole, before, after] = [whole, tested.before, tested.after].map(|a| a.percent());
+    // Pixels are scaled otherwise, which may round to another answer.
+    assert!((before - whole).abs() <= 0.5, "{before} {whole}");
+    assert!((after - before).abs() <= 10.0, "{after} {before}");
 }
 
 #[test]
