@@ -32,9 +32,8 @@ pub struct DataArgs {
     /// [default: $NASCHAIN_DATA/NAME, $NASCHAIN_DATA, data/NAME, /usr/share/datasets/NAME]
     #[arg(long, value_name = "DIR", hide_short_help = true)]
     pub data_dir: Option<PathBuf>,
-    /// Size to which images of a folder are scaled: N for NxN or HxW, both in colour, or CxHxW
-    /// [default: 32]
-    #[arg(long, value_name = "N|HxW|CxHxW", value_parser = image_shape)]
+    /// Size to which images of a folder are scaled: N or HxW in colour, or CxHxW [default: 32]
+    #[arg(long, value_name = "N|CxHxW", value_parser = image_shape)]
     pub image_size: Option<Shape>,
     /// Leave out pictures that cannot be read instead of refusing the folder
     ///

@@ -42,9 +42,8 @@ pub struct CheckArgs {
     /// With a name, folder of the data set's files
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Size to which images of a folder are scaled: N for NxN or HxW, both in colour, or CxHxW
-    /// [default: 32]
-    #[arg(long, value_name = "N|HxW|CxHxW", value_parser = image_shape)]
+    /// Size to which images of a folder are scaled: N or HxW in colour, or CxHxW [default: 32]
+    #[arg(long, value_name = "N|CxHxW", value_parser = image_shape)]
     image_size: Option<Shape>,
     /// Leave out pictures that cannot be read, and show what is left
     #[arg(long)]
