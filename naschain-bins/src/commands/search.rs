@@ -9,7 +9,7 @@ use clap::Args;
 use naschain_consensus::MinerId;
 use naschain_core::{Accuracy, Digest, Genome, Measurement};
 use naschain_run::RunState;
-use naschain_train::{Dataset, Options};
+use naschain_train::{Dataset, Device, Options};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -77,7 +77,7 @@ impl End {
             End::TargetReached => {
                 "run the command without --target, or with a higher one, to go on"
             }
-            End::Finished | End::TimeUp | End::Stopped => "run the same command to resume",
+            End::Finished | End::TimeUp | End::Stopped(_) => "run the same command to resume",
         }
     }
 
@@ -179,6 +179,7 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
 /// # Errors
 /// Also where a signal stops this.
 async fn begin(args: &SearchArgs, options: Options, miners: usize) -> Result<(OpenRun, Progress)> {
+    warn_of_rounding(options.device)?;
     let begun = async {
         let opened = args.common.open_search(options).await?;
         let (coordinator, dataset) = (&opened.coordinator, &opened.dataset);
@@ -192,6 +193,18 @@ async fn begin(args: &SearchArgs, options: Options, miners: usize) -> Result<(Op
             Err(signal.into())
         }
     }
+}
+
+/// Warns of a GPU whose results nobody else can reproduce.
+fn warn_of_rounding(device: Device) -> Result<()> {
+    let operations = device.inexact_operations()?;
+    if !operations.is_empty() {
+        let operations = operations.join(", ");
+        tracing::warn!(
+            "{device} does not round exactly ({operations}): other machines do not get the same results"
+        );
+    }
+    Ok(())
 }
 
 /// Says what helps networks that failed for lack of memory, if there are any.
