@@ -1,6 +1,5 @@
 //! Warns while a served run has fewer miners than each network needs.
 
-use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use crate::clock;
@@ -42,8 +41,8 @@ impl Shortage {
 }
 
 /// Says how many miners each network of a run needs, and warns while some, but not enough, are
-/// there.
-pub(crate) async fn warn_of_shortage(coordinator: &Coordinator) -> Infallible {
+/// there; never ends.
+pub(crate) async fn warn_of_shortage(coordinator: &Coordinator) {
     let seats = coordinator.spec().rules.seats;
     tracing::info!(
         "each network is trained by {} (--replication); a network needs as many different miners",

@@ -140,8 +140,10 @@ async fn work(
     let load = Workload::new(coordinator.spec(), dataset.test.len());
     let mut shown = Progress::of_server(load, ended.await);
     tokio::select! {
-        followed = follow(coordinator, dir, &mut shown, |_| false) => followed.map(drop)?,
-        never = warn_of_shortage(coordinator) => match never {},
+        followed = follow(coordinator, dir, &mut shown, |_| false) => {
+            followed?;
+        }
+        () = warn_of_shortage(coordinator) => {}
     }
     let problem = loop {
         match conclude(coordinator, dir, dataset, options, &mut shown).await {
