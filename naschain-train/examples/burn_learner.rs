@@ -149,35 +149,35 @@ fn learn(
     Ok((digest, trained))
 }
 
+/// Compares the Learner's networks with the miner's.
+fn compare(digits: &Dataset, epochs: u32, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let problem = problem(digits, epochs)?;
+    let (architecture, recipe) = &problem;
+    let mut proceed = |_: &_| ControlFlow::Continue(());
+    let options = Options::default();
+    let by_miner = train(architecture, digits, recipe, options, &mut proceed)?;
+    let right = by_miner.measurement.digest;
+    println!("{epochs} epochs: {right} by the miner");
+    let mut trained = vec![learn(&problem, digits, 1..=epochs, None, folder)?];
+    if epochs > 1 {
+        let (digest, _) = learn(&problem, digits, 1..=1, None, folder)?;
+        trained.push(learn(&problem, digits, 2..=epochs, Some(digest), folder)?);
+    }
+    for ((digest, network), how) in trained.into_iter().zip(["in one go", "continued"]) {
+        println!("{epochs} epochs: {digest} by burn's Learner, {how}");
+        if digest != right || network.weights() != by_miner.weights {
+            return Err("the Learner's network is not the miner's".into());
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let digits = Dataset::digits();
     let folder = std::env::temp_dir().join(format!("naschain-learner-{}", std::process::id()));
-    for epochs in [1, 3] {
-        let problem = problem(&digits, epochs)?;
-        let mut proceed = |_: &_| ControlFlow::Continue(());
-        let by_miner = train(
-            &problem.0,
-            &digits,
-            &problem.1,
-            Options::default(),
-            &mut proceed,
-        )?;
-        let in_one_go = learn(&problem, &digits, 1..=epochs, None, &folder)?;
-        let mut all = vec![("in one go", in_one_go)];
-        if epochs > 1 {
-            let (digest, _) = learn(&problem, &digits, 1..=1, None, &folder)?;
-            let rest = learn(&problem, &digits, 2..=epochs, Some(digest), &folder)?;
-            all.push(("continued", rest));
-        }
-        let right = by_miner.measurement.digest;
-        println!("{epochs} epochs: {right} by the miner");
-        for (how, (digest, network)) in all {
-            println!("{epochs} epochs: {digest} by burn's Learner, {how}");
-            if digest != right || network.weights() != by_miner.weights {
-                return Err("the Learner's network is not the miner's".into());
-            }
-        }
-    }
+    let mut results = [1, 3]
+        .map(|epochs| compare(&digits, epochs, &folder))
+        .into_iter();
     std::fs::remove_dir_all(folder)?;
-    Ok(())
+    results.try_for_each(|result| result)
 }

@@ -89,7 +89,7 @@ impl<B: ExactOps> Residual<B> {
         }
     }
 
-    fn forward(&mut self, pixels: Tensor<B, 4>) -> Tensor<B, 2> {
+    fn forward(&self, pixels: Tensor<B, 4>) -> Tensor<B, 2> {
         let mut x = self.stem.forward(pixels, Isa::best());
         let mut x = MaxPool2.forward(&mut x);
         let mut y = self.norms[0].forward(&mut x, true);
