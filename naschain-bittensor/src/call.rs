@@ -195,4 +195,17 @@ impl Runtime {
         }
         self.call(SUBTENSOR, "commit_crv3_weights", &arguments)
     }
+
+    /// The storage item that maps subnet and epoch to the epoch's timelocked commits.
+    pub(crate) fn commits_item(&self) -> Result<&'static str, Error> {
+        // The newest first, as later runtimes keep the older items for their migrations.
+        let items = [
+            "TimelockedWeightCommits",
+            "CRV3WeightCommitsV2",
+            "CRV3WeightCommits",
+        ];
+        let mut items = items.into_iter();
+        let item = items.find(|item| self.has_storage(SUBTENSOR, item));
+        item.ok_or_else(|| self.missing("storage of timelocked commits"))
+    }
 }

@@ -286,10 +286,7 @@ impl Setter {
     /// Whether the chain has this commit at a block.
     async fn has_commit(&mut self, commit: &Commit, at: BlockRef) -> Result<bool, Error> {
         let runtime = self.client.runtime(at.hash).await?;
-        // The second is of older runtimes. Both map subnet and epoch to the epoch's commits.
-        let mut items = ["TimelockedWeightCommits", "CRV3WeightCommitsV2"].into_iter();
-        let item = items.find(|item| runtime.has_storage(SUBTENSOR, item));
-        let item = item.ok_or_else(|| runtime.missing("storage of timelocked commits"))?;
+        let item = runtime.commits_item()?;
         let prefix = runtime.storage_key(SUBTENSOR, item, &[&self.netuid.encode()])?;
         let keys = self.client.keys(&prefix, at.hash).await?;
         let sealed = hex::decode(&commit.sealed).map_err(|error| self.file.problem(error))?;

@@ -48,15 +48,6 @@ impl Subnet {
                 .map(|number| Hotkey::from_seed(&[number; 32]))
                 .collect(),
         };
-        // Before drand's round 1000, and a whole slot, so that the first block fits.
-        let start_ms = 1_690_000_000_000_u64;
-        subnet
-            .client
-            .request("dev_timeTravel", json!([start_ms]))
-            .await
-            .unwrap();
-        let block = subnet.block().await;
-        assert_eq!(block.number, 1, "chopsticks makes blocks");
         // The runtime limits how often networks are registered, counted from block 0.
         subnet.block_at(30_000).await;
         subnet.register().await;

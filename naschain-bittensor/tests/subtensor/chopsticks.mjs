@@ -11,7 +11,11 @@ const require = createRequire(resolve(modules) + '/')
 const executor = '@acala-network/chopsticks-core/dist/cjs/wasm-executor/index.js'
 const { emptyTaskHandler, getAuraSlotDuration, runTask } = require(resolve(modules, executor))
 const { setupWithServer } = require('@acala-network/chopsticks')
-const { compactToU8a, hexToU8a, u8aConcat, u8aToHex, u8aToString } = require('@polkadot/util')
+const { bnToHex, compactToU8a, hexToU8a, u8aConcat, u8aToHex, u8aToString } = require('@polkadot/util')
+const { xxhashAsU8a } = require('@polkadot/util-crypto')
+
+// The chain's clock at first: before drand's round 1000, whose signature the test knows.
+const START_MS = 1_690_000_000_000
 
 const spec = JSON.parse(readFileSync(specFile, 'utf8'))
 const { code, patch } = spec.genesis.runtimeGenesis
@@ -48,6 +52,10 @@ if (built.result !== '0x00') throw new Error(`the runtime refuses the genesis: $
 
 const top = { '0x3a636f6465': code }
 for (const [key, value] of built.storageDiff) if (value !== null) top[key] = value
+// chopsticks builds the first block by itself. Without a clock in the state it would read the
+// machine's, once for the slot and once more for the timestamp, and they would differ by chance.
+const now = u8aToHex(u8aConcat(xxhashAsU8a('Timestamp', 128), xxhashAsU8a('Now', 128)))
+top[now] = bnToHex(START_MS, { bitLength: 64, isLe: true })
 writeFileSync(rawFile, JSON.stringify({ ...spec, genesis: { raw: { top, childrenDefault: {} } } }))
 
 // chopsticks asks for the duration of slots without allowing for host functions that it does not
