@@ -6,6 +6,7 @@ use naschain_bittensor::{
     Argument, BlockRef, ChainClient, Error, Metagraph, Runtime, SigningTerms, blake2_256,
 };
 use naschain_identity::{Hotkey, ss58};
+use parity_scale_codec::Encode;
 use serde_json::json;
 
 /// The seed of Substrate's well-known development key Alice, the sudo key of the specification.
@@ -48,7 +49,8 @@ impl Subnet {
                 .map(|number| Hotkey::from_seed(&[number; 32]))
                 .collect(),
         };
-        // The runtime limits how often networks are registered, counted from block 0.
+        // The runtime allows a network every 7,200 blocks, counted from block 0. No extrinsic lets
+        // time pass, and making that many blocks would take hours.
         subnet.block_at(30_000).await;
         subnet.register().await;
         // The last block of an epoch, late enough for rate limits of 100 blocks.
@@ -119,12 +121,31 @@ impl Subnet {
         let amount = ("amount_staked", Argument::U64(10_000 * TAO));
         let stake = self.call("add_stake", &[validator, netuid, amount]);
         self.done(&alice, stake).await;
+        let stakes = [self.stake(0).await, self.stake(1).await];
+        assert!(stakes[0] > 0 && stakes[1] == 0, "{stakes:?}");
+        println!(
+            "staked on the validator: {} of the subnet's tokens",
+            stakes[0]
+        );
+    }
+
+    /// The stake of a uid, in the subnet's own token.
+    async fn stake(&mut self, uid: usize) -> u64 {
+        let metagraph = self.metagraph().await;
+        let keys: [&[u8]; 2] = [&metagraph.hotkeys[uid], &self.netuid.encode()];
+        let (pallet, item) = ("SubtensorModule", "TotalHotkeyAlpha");
+        let key = self.runtime.storage_key(pallet, item, &keys).unwrap();
+        let value = self.client.storage(&[key], metagraph.block.hash).await;
+        let value = value.unwrap().remove(0);
+        let stake = self.runtime.stored(pallet, item, value.as_deref());
+        stake.unwrap().unwrap()
     }
 
     async fn all_done(&mut self, signer: &Hotkey, calls: Vec<Vec<u8>>) {
         let calls = calls.into_iter().map(|call| (signer.clone(), call));
         let failures = self.send_all(calls.collect()).await.unwrap();
         assert!(failures.iter().all(Option::is_none), "{failures:?}");
+        println!("{} calls in one block: all succeeded", failures.len());
     }
 
     pub(crate) fn call(&self, call: &str, arguments: &[(&str, Argument)]) -> Vec<u8> {
@@ -199,11 +220,11 @@ impl Subnet {
         SigningTerms::new(self.client.genesis().unwrap(), at.number, at.hash, nonce)
     }
 
-    /// Sends calls, makes one block with all of them, and returns the names of their errors.
+    /// Sends calls, makes one block with all of them, and returns their errors.
     pub(crate) async fn send_all(
         &mut self,
         calls: Vec<(Hotkey, Vec<u8>)>,
-    ) -> Result<Vec<Option<String>>, Error> {
+    ) -> Result<Vec<Option<Error>>, Error> {
         let mut sent: Vec<([u8; 32], [u8; 32])> = Vec::new();
         for (signer, call) in &calls {
             let mut terms = self.terms(signer).await;
@@ -223,13 +244,15 @@ impl Subnet {
         for (_, hash) in sent {
             let place = hashes.iter().position(|found| *found == hash);
             let place = place.expect("the block includes the extrinsic");
-            failures.push(self.runtime.execution(&events, place as u32)?.failure);
+            let failure = self.runtime.execution(&events, place as u32)?.failure;
+            let block = block.number;
+            failures.push(failure.map(|name| Error::Dispatch { block, name }));
         }
         Ok(failures)
     }
 
     pub(crate) async fn done(&mut self, signer: &Hotkey, call: Vec<u8>) {
         let failures = self.send_all(vec![(signer.clone(), call)]).await.unwrap();
-        assert_eq!(failures, [None]);
+        assert!(failures[0].is_none(), "{failures:?}");
     }
 }

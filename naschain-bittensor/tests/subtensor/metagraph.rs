@@ -1,5 +1,6 @@
 //! The metagraph by three ways: the map of uids, the map of hotkeys, and the runtime's own call.
 
+use naschain_bittensor::scale_value::{At, Value, ValueDef};
 use parity_scale_codec::{Decode, Encode};
 use serde_json::json;
 
@@ -37,17 +38,25 @@ pub(crate) async fn three_ways_agree(subnet: &mut Subnet) {
     let answer = answer.await.unwrap();
     let answer = hex::decode(answer.as_str().unwrap().strip_prefix("0x").unwrap()).unwrap();
     let neurons = runtime.api_result(method, &answer).unwrap();
-    let text = neurons.to_string();
-    let mut places: Vec<usize> = Vec::new();
-    for hotkey in &metagraph.hotkeys {
-        let bytes = hotkey.map(|byte| byte.to_string()).join(", ");
-        let found = text.find(&format!("hotkey: ((({bytes})))"));
-        let found = found.or_else(|| text.find(&format!("({bytes})")));
-        places.push(found.unwrap_or_else(|| panic!("{bytes} is not in {text}")));
+    let count = metagraph.hotkeys.len();
+    for uid in 0..count {
+        let neuron = neurons.at(uid).unwrap();
+        let number = |field| numbers(neuron.at(field).unwrap())[0];
+        let hotkey = metagraph.hotkeys[uid].map(u128::from);
+        assert_eq!(numbers(neuron.at("hotkey").unwrap()), hotkey);
+        assert_eq!(number("uid"), uid as u128);
+        assert_eq!(number("last_update"), metagraph.last_update[uid].into());
+        let permit = neuron.at("validator_permit").and_then(Value::as_bool);
+        assert_eq!(permit, Some(metagraph.permits[uid]));
     }
-    assert!(places.is_sorted(), "{places:?}");
-    println!(
-        "the metagraph of {} uids by three ways: equal",
-        expected.len()
-    );
+    assert!(neurons.at(count).is_none(), "there are no more neurons");
+    println!("the metagraph of {count} uids by three ways: equal");
+}
+
+/// The numbers that a value consists of, in their order.
+fn numbers(value: &Value<u32>) -> Vec<u128> {
+    match &value.value {
+        ValueDef::Composite(parts) => parts.values().flat_map(numbers).collect(),
+        _ => vec![value.as_u128().unwrap()],
+    }
 }

@@ -87,10 +87,16 @@ pub(crate) async fn each_has_its_name(subnet: &mut Subnet) {
         .iter()
         .map(|(signer, call, _)| ((*signer).clone(), call.clone()));
     let failures = subnet.send_all(calls.collect()).await.unwrap();
-    for ((_, _, expected), failure) in steps.iter().zip(failures) {
-        assert_eq!(failure.as_deref(), expected.map(|(name, _)| name));
-        if let (Some(name), Some((_, remedy))) = (failure, expected) {
-            let error = Error::Dispatch { block: 1, name };
+    for ((_, _, expected), error) in steps.iter().zip(failures) {
+        let name = match &error {
+            Some(Error::Dispatch { name, .. }) => Some(name.as_str()),
+            other => {
+                assert!(other.is_none(), "{other:?}");
+                None
+            }
+        };
+        assert_eq!(name, expected.map(|(name, _)| name));
+        if let (Some(error), Some((_, remedy))) = (error, expected) {
             assert_eq!(error.remedy(), *remedy, "{error}");
             println!("refused as it should be: {error} ({remedy:?})");
         }
@@ -105,17 +111,25 @@ async fn wrong_signatures(subnet: &mut Subnet, validator: &Hotkey, call: Vec<u8>
     other_chain.genesis = [1; 32];
     let mut other_runtime = Runtime::clone(&subnet.runtime);
     other_runtime.spec_version += 1;
+    let runtime = &subnet.runtime;
     let extrinsics = [
-        subnet.runtime.sign(&call, &other_chain, validator).unwrap(),
-        other_runtime.sign(&call, &terms, validator).unwrap(),
+        (
+            "another chain",
+            runtime.sign(&call, &other_chain, validator),
+        ),
+        (
+            "another runtime",
+            other_runtime.sign(&call, &terms, validator),
+        ),
     ];
-    for extrinsic in extrinsics {
+    for (signed_for, extrinsic) in extrinsics {
+        let extrinsic = extrinsic.unwrap();
         let error = subnet.client.submit(&extrinsic.bytes).await.unwrap_err();
         assert!(
             matches!(error, Error::Refused { code: 1010, .. }),
             "{error}"
         );
         assert_eq!(error.remedy(), Remedy::ReadAgain);
-        println!("refused as it should be: {error}");
+        println!("signed for {signed_for}: {error}");
     }
 }

@@ -46,6 +46,15 @@ pub(crate) async fn notice_of_next(subnet: &mut Subnet, setter: &mut Setter) -> 
     turn.notices.pop().expect("something happened")
 }
 
+/// The validator's weights on the chain.
+pub(crate) async fn stored_weights(subnet: &mut Subnet) -> Vec<(u16, u16)> {
+    let runtime = subnet.runtime.clone();
+    let at = subnet.client.finalized().await.unwrap();
+    let client = &mut subnet.client;
+    let weights = client.weights(&runtime, subnet.netuid, 0, at.hash).await;
+    weights.unwrap()
+}
+
 pub(crate) async fn plain_weights_are_set_once(subnet: &mut Subnet, folder: &Path) {
     let mut setter = setter(subnet, folder);
     let metagraph = until_due(subnet, &mut setter).await;
@@ -55,14 +64,7 @@ pub(crate) async fn plain_weights_are_set_once(subnet: &mut Subnet, folder: &Pat
         panic!("{notice:?}");
     };
     assert!(stored, "the chain has these weights");
-    let runtime = subnet.runtime.clone();
-    let at = subnet.client.finalized().await.unwrap();
-    let client = &mut subnet.client;
-    let weights = client
-        .weights(&runtime, subnet.netuid, 0, at.hash)
-        .await
-        .unwrap();
-    assert_eq!(weights, WEIGHTS);
+    assert_eq!(stored_weights(subnet).await, WEIGHTS);
     let metagraph = subnet.metagraph().await;
     assert_eq!(metagraph.last_update[0], block);
     println!(
