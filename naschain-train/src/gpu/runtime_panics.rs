@@ -38,22 +38,23 @@ pub(crate) fn guarded<T>(
 ) -> Result<T, Error> {
     count_panics();
     let before = panics().count;
-    let failed = |text: &str| {
+    let failed = |what: &str, text: &str| {
         let line = text.trim().lines().next().unwrap_or_default();
         let reason: String = line.chars().take(MAX_REASON).collect();
         Err(Error::DeviceUnavailable {
             device,
-            reason: format!("its runtime failed: {reason}"),
+            reason: format!("{what}: {reason}"),
         })
     };
     // Unwind safe: nothing that `work` captures is used after a panic.
     let result = catch_unwind(AssertUnwindSafe(work));
     let panics = panics();
     if panics.count > before {
-        return failed(&panics.last);
+        let what = "its runtime failed, perhaps for lack of memory";
+        return failed(what, &panics.last);
     }
     drop(panics);
-    result.unwrap_or_else(|panic| failed(message(&*panic)))
+    result.unwrap_or_else(|panic| failed("its runtime failed", message(&*panic)))
 }
 
 /// Counts the panics of device threads from now on. They are not printed, since the errors of the
@@ -99,10 +100,7 @@ mod tests {
     #[test]
     fn work_fails_if_a_thread_of_the_device_panicked() {
         let error = panicked_in("DSD-0-0").unwrap_err().to_string();
-        assert!(
-            error.ends_with("its runtime failed: out of memory"),
-            "{error}"
-        );
+        assert!(error.ends_with("lack of memory: out of memory"), "{error}");
         assert_eq!(panicked_in("other").unwrap(), 1);
         let own = guarded(Device::Cuda(0), || -> Result<u8, Error> {
             panic!("of its own")

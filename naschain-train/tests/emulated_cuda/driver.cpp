@@ -9,7 +9,8 @@
 // EMULATED_ROUNDING=approximate, divisions and square roots have errors of up to 3 units in the last
 // place, as Vulkan allows both.
 //
-// With EMULATED_FAILING_ALLOCATION=N the N-th allocation of memory fails.
+// With EMULATED_FAILING_ALLOCATIONS=2-3 the second and the third allocation of memory fail; CubeCL tries
+// a failed one again.
 //
 // The functions follow NVIDIA's CUDA Driver API and NVRTC manuals. Compiled kernels are cached in
 // the folder EMULATED_CUDA_CACHE.
@@ -130,8 +131,9 @@ int cuDeviceGetAttribute(int* value, int attribute, int) {
 // New memory holds NaN, so that reads of uninitialised memory change the digest.
 int cuMemAlloc_v2(Pointer* pointer, size_t bytes) {
     static std::atomic<int> calls{0};
-    const char* failing = std::getenv("EMULATED_FAILING_ALLOCATION");
-    if (failing && ++calls == std::atoi(failing)) return 2;
+    int first, last, call = ++calls;
+    const char* failing = std::getenv("EMULATED_FAILING_ALLOCATIONS");
+    if (failing && std::sscanf(failing, "%d-%d", &first, &last) == 2 && call >= first && call <= last) return 2;
     void* memory = std::malloc(bytes);
     if (!memory) return 2;  // CUDA_ERROR_OUT_OF_MEMORY
     std::memset(memory, 0xff, bytes);

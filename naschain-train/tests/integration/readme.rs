@@ -13,7 +13,8 @@ use crate::python;
 #[test]
 #[rustfmt::skip]
 fn training_and_training_by_burn() -> Result<(), Box<dyn Error>> {
-    use naschain_core::{MacroSpace, Recipe};
+    use naschain_core::{Genome, MacroSpace, Recipe};
+    use naschain_nsga::{Objective, Outcome, Search, SearchConfig};
     use naschain_train::{Dataset, Options, train};
     use std::ops::ControlFlow;
 
@@ -23,18 +24,31 @@ fn training_and_training_by_burn() -> Result<(), Box<dyn Error>> {
     recipe.epochs = 1;
     recipe.train_images = 128;
     recipe.validation_images = 100;
-    let architecture = space.decode(&"1010-1010".parse()?)?;
-    let trained = train(&architecture, &digits, &recipe, Options::default(), &mut |epoch| {
-        println!("epoch {}: loss {:.3}", epoch.number, epoch.loss);
-        ControlFlow::Continue(())
+    let trained = |genome: &Genome| {
+        let mut each_epoch = |_: &_| ControlFlow::Continue(());
+        train(&space.decode(genome)?, &digits, &recipe, Options::default(), &mut each_epoch)
+    };
+    let objectives = vec![Objective::maximize("accuracy"), Objective::minimize("parameters")];
+    let mut config = SearchConfig::new(space.genome_len(), objectives);
+    (config.population, config.generations) = (4, 2);
+    let mut search = Search::new(config)?;
+    search.run(2, |candidate| match trained(&candidate.genome) {
+        Ok(network) => {
+            let measured = network.measurement;
+            Outcome::objectives([measured.accuracy.percent(), measured.params as f64])
+        }
+        Err(error) => Outcome::Failed(error.to_string()),
     })?;
-    println!("{} with digest {}", trained.measurement.accuracy, trained.measurement.digest);
+    let best = &search.front()[0].genome;
+    let trained = trained(best)?;
+    println!("{best}: {}, digest {}", trained.measurement.accuracy, trained.measurement.digest);
 
     use burn::{backend::{Autodiff, Flex}, lr_scheduler::LrScheduler, optim::{GradientsParams, Optimizer}};
     use naschain_train::burn::{BurnNetwork, ExactSchedule, ExactSgd, MiniBatches, cross_entropy};
     use naschain_train::Isa;
 
     let (device, isa) = (Default::default(), Isa::best());
+    let architecture = space.decode(best)?;
     let mut network = BurnNetwork::<Autodiff<Flex>>::new(&architecture, recipe.seed, &device)?;
     let mut digest = network.digest(None);
     let mini_batches = MiniBatches::new(&digits, &recipe)?;
