@@ -9,7 +9,7 @@ use naschain_core::Shape;
 use naschain_train::{DataName, Dataset, Error, pictures_in};
 
 use crate::cli::data_folder::names_in;
-use crate::cli::shell::Suggesting;
+use crate::cli::suggesting::Suggesting;
 use crate::dataset::{KEEP_MIB, find, in_memory, load};
 use crate::printable::{counted, printable};
 

@@ -10,7 +10,7 @@ use naschain_run::FrontMember;
 use crate::artifacts::choice::Choice;
 use crate::artifacts::history::not_evaluated;
 use crate::artifacts::results::Results;
-use crate::cli::shell::Suggesting;
+use crate::cli::suggesting::Suggesting;
 
 /// Which network of a run to use.
 #[derive(Args, Debug)]

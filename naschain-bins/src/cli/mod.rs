@@ -14,6 +14,7 @@ pub(crate) mod program;
 pub(crate) mod run_args;
 pub(crate) mod run_place;
 pub(crate) mod shell;
+pub(crate) mod suggesting;
 pub(crate) mod tls_args;
 pub(crate) mod training_args;
 pub(crate) mod wallet_args;

@@ -1,15 +1,11 @@
 //! Shell completions and manual pages, generated from the flags.
 
-use std::ffi::OsStr;
 use std::io::{ErrorKind, Write};
-use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::str::FromStr;
 
 use anyhow::{Context, Result};
-use clap::builder::{PossibleValue, TypedValueParser};
-use clap::{Arg, Args, Command, CommandFactory};
+use clap::{Args, Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
@@ -37,43 +33,6 @@ pub struct ManArgs {
     /// Folder for the pages, one per command; it is created
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-}
-
-/// Parses a flag by [`FromStr`], and suggests some of its values, for completions.
-#[derive(Clone)]
-pub(crate) struct Suggesting<T> {
-    values: Vec<String>,
-    parsed: PhantomData<fn() -> T>,
-}
-
-impl<T> Suggesting<T> {
-    /// Suggests these values.
-    pub(crate) fn new(values: impl IntoIterator<Item = String>) -> Suggesting<T> {
-        Suggesting {
-            values: values.into_iter().collect(),
-            parsed: PhantomData,
-        }
-    }
-}
-
-impl<T> TypedValueParser for Suggesting<T>
-where
-    T: FromStr<Err = anyhow::Error> + Clone + Send + Sync + 'static,
-{
-    type Value = T;
-
-    fn parse_ref(
-        &self,
-        command: &Command,
-        arg: Option<&Arg>,
-        value: &OsStr,
-    ) -> Result<T, clap::Error> {
-        T::from_str.parse_ref(command, arg, value)
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(self.values.iter().map(PossibleValue::new)))
-    }
 }
 
 /// Prints the completions of the program `C`.

@@ -120,9 +120,6 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
         coordinator,
         lock: _held,
     } = opened;
-    // Here too, for a search that is extended and then stopped by Ctrl-C.
-    let extent = coordinator.with_state(SearchExtent::of).await;
-    extent.write(&dir)?;
     let known = Arc::new(earlier_results(&dir)?);
     let (stop, stopped) = watch::channel(false);
     let mut workers = start_miners(miners, &coordinator, &dataset, options, known, &stopped)?;
@@ -183,6 +180,9 @@ async fn begin(args: &SearchArgs, options: Options, miners: usize) -> Result<(Op
     let begun = async {
         let opened = args.common.open_search(options).await?;
         let (coordinator, dataset) = (&opened.coordinator, &opened.dataset);
+        // Here too, for a search that is extended and then stopped by Ctrl-C.
+        let extent = coordinator.with_state(SearchExtent::of).await;
+        extent.write(&opened.dir)?;
         let shown = announce(args, coordinator, dataset, options, miners).await?;
         anyhow::Ok((opened, shown))
     };

@@ -116,10 +116,10 @@ impl Exercise {
 }
 
 /// Whether a device trains to the bits of the CPU, once that is known.
-type Proof = Arc<Mutex<Option<bool>>>;
+type Exactness = Arc<Mutex<Option<bool>>>;
 
 /// The devices that were tried in this process.
-static TRIED: Mutex<BTreeMap<Device, Proof>> = Mutex::new(BTreeMap::new());
+static TRIED: Mutex<BTreeMap<Device, Exactness>> = Mutex::new(BTreeMap::new());
 
 /// Whether this device trains to the recorded digest. A GPU is tried once in a process; a CPU always
 /// does.

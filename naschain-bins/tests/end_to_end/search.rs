@@ -111,7 +111,7 @@ fn one_miner_is_enough_where_nobody_has_to_be_checked() {
     succeeded(search(&three, &[]).output().unwrap());
     let flags = ["--replication=1", "--miners=2"];
     let printed = succeeded(search(&one, &flags).output().unwrap());
-    assert!(printed.contains("12 networks, 2 epochs of 192 images each: about "));
+    assert!(printed.contains("12 networks, 2 epochs of 192 images each"));
     assert_eq!(read(three.join("front.json")), read(one.join("front.json")));
     let audit = genomaster().arg("audit").arg(&one).output().unwrap();
     assert!(succeeded(audit).contains("no faults found"));
