@@ -38,6 +38,10 @@ pub enum ProblemKind {
     NotYou,
     /// The miner is not on the allow-list.
     NotAllowed,
+    /// The miner's hotkey is not registered on the subnet.
+    NotRegistered,
+    /// The genomaster has not read yet who is registered on the subnet.
+    RegistrationsUnread,
     /// The name belongs to a miner of the reference network, which needs its token.
     NeedsToken,
     /// The rate limit is exceeded.
@@ -128,7 +132,8 @@ impl ProblemKind {
             BadBody | BadPath | BadQuery | BadCursor | NotJson | Other(_) => 400,
             Unsigned | MalformedAuth | WrongReceiver | StaleRequest | BadSignature
             | ReplayedRequest | OtherGenomaster => 401,
-            NotYou | NotAllowed | NeedsToken | ExamFailed | TooManyMiners | NotYours => 403,
+            NotYou | NotAllowed | NotRegistered | NeedsToken | ExamFailed | TooManyMiners
+            | NotYours => 403,
             NotFound | UnknownMiner | UnknownLease => 404,
             MethodNotAllowed => 405,
             BodyTooSlow => 408,
@@ -137,7 +142,7 @@ impl ProblemKind {
             PathTooLong => 414,
             WrongData | WrongEpoch | InvalidRun => 422,
             TooManyRequests => 429,
-            TooManyReaders | Standby | JournalTrouble | Closing => 503,
+            TooManyReaders | RegistrationsUnread | Standby | JournalTrouble | Closing => 503,
         }
     }
 }

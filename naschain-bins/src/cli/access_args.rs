@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
+use crate::cli::chain_args::RegistrationArgs;
 use crate::cli::tls_args::TlsArgs;
 use crate::cli::wallet_args::WalletArgs;
 use crate::coordinator::Coordinator;
@@ -20,6 +21,7 @@ use crate::server::legacy::credentials::LegacyCredentials;
 use crate::server::legacy::reports::Reports;
 use crate::server::legacy::suitability;
 use crate::server::listen::Listening;
+use crate::server::registrations::RegistrationReader;
 
 /// Flags of `serve` about access.
 #[derive(Args, Clone, Debug)]
@@ -33,6 +35,8 @@ pub(crate) struct AccessArgs {
     /// of an owner together get at most one seat of a job [default: accept every miner]
     #[arg(long, value_name = "FILE", conflicts_with = "unsigned")]
     allow_list: Option<PathBuf>,
+    #[command(flatten)]
+    registration: RegistrationArgs,
     /// Answer GET /v1/run, /v1/batches and /v1/front without a signature; the journal and the
     /// events never need one
     #[arg(long, hide_short_help = true)]
@@ -80,6 +84,8 @@ pub(crate) struct Opened {
     max_miners: usize,
     /// TLS and limits of the listener.
     pub listening: Listening,
+    /// What reads from the chain who may mine, if that is asked for.
+    pub reader: Option<RegistrationReader>,
 }
 
 impl AccessArgs {
@@ -110,10 +116,12 @@ impl AccessArgs {
             !self.legacy || self.unsigned || self.allow_list.is_some() || credentials.is_some(),
             "--legacy needs --legacy-credentials FILE, with a token for each uid, or an --allow-list that names the uids: without them any stranger could act as all uids and hold every job; if all machines are yours, use --unsigned"
         );
+        let reader = self.registration.reader()?;
         Ok(Opened {
             access: Access {
                 hotkey,
                 allow_list: allow_list.transpose()?,
+                registrations: reader.as_ref().map(RegistrationReader::registrations),
                 uids_have_tokens: credentials.is_some(),
                 open_reads: self.open_reads,
                 rate_per_key: self.rate_per_key,
@@ -130,6 +138,7 @@ impl AccessArgs {
                 max_connections: self.max_connections as usize,
                 behind_proxy: self.behind_proxy,
             },
+            reader,
         })
     }
 }
@@ -163,7 +172,11 @@ impl Opened {
                 "UNSIGNED: requests are not authenticated; any client that reaches this address can act as any miner"
             ),
             (Some(key), None) => {
-                tracing::info!("genomaster {}; every hotkey may mine", key.address());
+                let who = match &self.access.registrations {
+                    Some(_) => "every hotkey that is registered on the subnet may mine",
+                    None => "every hotkey may mine",
+                };
+                tracing::info!("genomaster {}; {who}", key.address());
             }
             (Some(key), Some(list)) => {
                 ensure!(

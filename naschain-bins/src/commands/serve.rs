@@ -20,6 +20,7 @@ use crate::server;
 use crate::server::exams::Exams;
 use crate::server::legacy::suitability::check_run;
 use crate::server::listen;
+use crate::server::registrations::RegistrationReader;
 use crate::shutdown::shutdown;
 use naschain_run::RunSpec;
 
@@ -63,7 +64,8 @@ pub struct ServeArgs {
 pub async fn serve(mut args: ServeArgs) -> Result<()> {
     // Before anything else, so that a busy port leaves no folder behind.
     let listener = listen::bind(&args.listen).await?;
-    let opened = args.access.open()?;
+    let mut opened = args.access.open()?;
+    let mut reading = tokio::spawn(read_registrations(opened.reader.take()));
     if args.access.legacy {
         // The reference network's miners have no digests, which the default rule compares.
         args.common.run.agreement.get_or_insert(Rule::Tolerance);
@@ -114,6 +116,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     let result = tokio::select! {
         result = work => result,
         result = &mut server => result?.context("the server ended"),
+        result = &mut reading => result?,
         _ = shutdown() => {
             tracing::info!("stopping: answering open requests, accepting no new ones");
             Ok(())
@@ -127,6 +130,14 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     }
     coordinator.close().await?;
     result
+}
+
+/// Ends only with an error.
+async fn read_registrations(reader: Option<RegistrationReader>) -> Result<()> {
+    match reader {
+        Some(reader) => Ok(reader.run().await?),
+        None => std::future::pending().await,
+    }
 }
 
 /// Follows the search, then trains the front's models; ends only with an error.

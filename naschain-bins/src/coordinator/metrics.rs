@@ -313,7 +313,8 @@ fn head(text: &mut String, name: &str, help: &str, kind: &str) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
-fn gauge(text: &mut String, name: &str, help: &str, value: u64) {
+/// Writes a metric that can go up and down.
+pub(crate) fn gauge(text: &mut String, name: &str, help: &str, value: u64) {
     head(text, name, help, "gauge");
     let _ = writeln!(text, "{name} {value}");
 }

@@ -1,9 +1,14 @@
 //! Access rules of the HTTP server.
 
+use std::sync::Arc;
+
 use naschain_consensus::MinerId;
 
 use crate::server::allow_list::AllowList;
+use crate::server::problem::ErrorResponse;
+use crate::server::registrations::Registrations;
 use naschain_identity::Hotkey;
+use naschain_run::ProblemKind;
 
 /// Access rules of the HTTP server.
 pub struct Access {
@@ -12,6 +17,8 @@ pub struct Access {
     pub hotkey: Option<Hotkey>,
     /// Miners that may join; `None` allows all.
     pub allow_list: Option<AllowList>,
+    /// The hotkeys that are registered on a subnet, if only these may mine.
+    pub registrations: Option<Arc<Registrations>>,
     /// Whether miners of the reference network have tokens; if so, names `uid-N` are refused under
     /// /v1, where tokens are not checked.
     pub uids_have_tokens: bool,
@@ -34,6 +41,7 @@ impl Default for Access {
         Access {
             hotkey: None,
             allow_list: None,
+            registrations: None,
             uids_have_tokens: false,
             open_reads: false,
             rate_per_key: 100,
@@ -45,12 +53,19 @@ impl Default for Access {
 }
 
 impl Access {
-    /// The owner of a miner if there is an allow-list; the outer `None` means that the miner is not
-    /// on it.
-    pub fn owner(&self, miner: &MinerId) -> Option<Option<MinerId>> {
-        match &self.allow_list {
-            None => Some(None),
-            Some(list) => list.owner(miner).cloned().map(Some),
+    /// The owner of a miner if there is an allow-list; an error if the miner is not on it, or not
+    /// registered on the subnet.
+    pub(crate) fn owner(&self, miner: &MinerId) -> Result<Option<MinerId>, ErrorResponse> {
+        if let Some(registrations) = &self.registrations {
+            registrations.check(miner)?;
         }
+        let Some(list) = &self.allow_list else {
+            return Ok(None);
+        };
+        let owner = list.owner(miner).cloned();
+        owner.map(Some).ok_or_else(|| {
+            let detail = format!("{miner} is not on the allow-list of this genomaster");
+            ErrorResponse::new(ProblemKind::NotAllowed, detail)
+        })
     }
 }

@@ -32,7 +32,7 @@ const MAX_PATH_BYTES: usize = 1024;
 /// Limits requests and verifies their signatures, the cheapest check first: a flood is refused
 /// before its bodies are read, and a signature is verified before its nonce is stored.
 pub struct Authenticator {
-    access: Access,
+    pub(super) access: Access,
     /// The run's nonces, restored from the journal when this genomaster becomes leader.
     nonces: Arc<Mutex<Nonces>>,
     per_key: Mutex<RateLimit<String>>,
@@ -114,15 +114,12 @@ impl Authenticator {
         self.access.hotkey.as_ref()
     }
 
-    /// The owner of a miner; an error if the miner is not on the allow-list.
+    /// The owner of a miner; an error if it may not mine here, as by the allow-list.
     pub fn owner(&self, miner: &MinerId) -> Result<Option<MinerId>, ErrorResponse> {
-        self.access.owner(miner).ok_or_else(|| {
-            let detail = format!("{miner} is not on the allow-list of this genomaster");
-            ErrorResponse::new(ProblemKind::NotAllowed, detail)
-        })
+        self.access.owner(miner)
     }
 
-    /// The event for a join request; an error if the miner is not on the allow-list.
+    /// The event for a join request; an error if the miner may not mine here.
     pub fn join_event(&self, request: &JoinRequest) -> Result<Event, ErrorResponse> {
         let miner = request.miner.clone();
         let owner = self.owner(&miner)?;

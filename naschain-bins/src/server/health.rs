@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::clock;
 use crate::coordinator::call_error::Unavailable;
-use crate::server::app::CoordinatorState;
+use crate::server::app::{App, CoordinatorState};
 use crate::server::budget::ResponseBudget;
 use crate::server::problem::ErrorResponse;
 
@@ -33,16 +33,21 @@ pub(crate) async fn healthz(State(coordinator): CoordinatorState) -> Response {
 
 /// `GET /metrics`, in the text format of Prometheus.
 pub(crate) async fn metrics(
-    State(coordinator): CoordinatorState,
+    State(App {
+        coordinator, auth, ..
+    }): State<App>,
     State(budget): State<ResponseBudget>,
 ) -> Result<Response, ErrorResponse> {
     let share = budget.share(METRICS_SHARE_BYTES).await?;
     // One request at a time locks the state, so that many do not delay the writing task. Readers of
     // the journal take turns of their own: monitoring does not wait for them.
     let _turn = coordinator.metrics().turn.lock().await;
-    let text = coordinator
+    let mut text = coordinator
         .try_with_state(|state| coordinator.metrics().text(state))
         .await;
+    if let Some(registrations) = &auth.access.registrations {
+        registrations.write_metrics(&mut text);
+    }
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     let body = Body::from(share.hold(text.into_bytes()));
     Ok(([(header::CONTENT_TYPE, kind)], body).into_response())

@@ -16,6 +16,7 @@ mod pages;
 mod passes;
 mod pauses;
 pub(crate) mod problem;
+pub(crate) mod registrations;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -161,6 +162,9 @@ async fn join(
     check_run(request.run, &caller, app.coordinator.request_rules())?;
     let event = app.auth.join_event(&request)?;
     if caller.is_signed() && !app.has_place(&request.miner).await {
+        if let Some(registrations) = &app.auth.access.registrations {
+            registrations.check_is_read()?;
+        }
         match app.auth.exams() {
             Some(exams) if exams.has_passed(&request.miner) => {}
             Some(exams) => {
@@ -237,14 +241,15 @@ async fn jobs(
 ) -> Reply<Json<JobReply>> {
     caller.check_is(&request.miner)?;
     check_run(request.run, &caller, coordinator.request_rules())?;
-    // The miner may have joined before a restart with another allow-list.
+    // The miner may have lost its registration, or have joined before a restart with another
+    // allow-list.
     auth.owner(&request.miner)?;
     let wait = Duration::from_millis(request.wait_ms.min(MAX_WAIT_MS));
     let reply = coordinator
         .request(&request.miner, wait, caller.proof)
         .await?;
     if let JobReply::Job(job) = &reply {
-        tracing::info!("{} takes {} under {}", request.miner, job.job, job.lease);
+        tracing::debug!("{} takes {} under {}", request.miner, job.job, job.lease);
     }
     Ok(Json(reply))
 }
@@ -279,7 +284,7 @@ async fn result(
     let miner = &request.miner;
     let submit = coordinator.submit(miner, lease, request.row(), caller.proof);
     if submit.await? {
-        tracing::info!("{miner} answers under {lease}");
+        tracing::debug!("{miner} answers under {lease}");
     }
     Ok(StatusCode::NO_CONTENT)
 }

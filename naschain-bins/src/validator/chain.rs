@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use naschain_bittensor::{ChainClient, Error, Metagraph, NextStep, Notice, Remedy, Setter};
+use naschain_bittensor::{Error, Metagraph, NextStep, Notice, Remedy, Setter};
 use naschain_core::Digest;
 use naschain_identity::Hotkey;
 use naschain_run::EpochWeights;
@@ -39,15 +39,10 @@ impl ChainTask {
         let hotkey = hotkey.context(
             "--chain needs the validator's hotkey; --wallet.path, --wallet.name and --wallet.hotkey choose its file",
         )?;
-        let genesis = args
-            .chain_genesis
-            .as_deref()
-            .map(genesis_hash)
-            .transpose()?;
         let name = format!("chain-{netuid}-{}", hotkey.address());
         let scores = ChainScores::open(state.file(&format!("{name}-scores.json")))?;
         let scores = Arc::new(Mutex::new(scores));
-        let client = ChainClient::new(&args.nodes, genesis)?;
+        let client = args.client()?;
         let setter = Setter::new(client, hotkey, netuid, &state.file(&format!("{name}.json")))?;
         let loops = ChainLoop {
             setter,
@@ -104,14 +99,6 @@ impl Drop for ChainTask {
     fn drop(&mut self) {
         self.task.abort();
     }
-}
-
-fn genesis_hash(text: &str) -> Result<[u8; 32]> {
-    let digest = text.strip_prefix("0x").unwrap_or(text).parse::<Digest>();
-    let valid = digest.ok().map(|digest| digest.0);
-    valid.with_context(|| {
-        format!("--chain-genesis is {text:?}; it must be 0x and 64 hexadecimal digits")
-    })
 }
 
 struct ChainLoop {

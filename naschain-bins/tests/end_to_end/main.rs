@@ -18,6 +18,18 @@ mod operations;
 mod pictures;
 mod programs;
 mod recorded;
+mod registrations;
 mod results;
 mod rules;
 mod search;
+
+// The chain that naschain-bittensor's tests simulate.
+#[path = "../../../naschain-bittensor/tests/simulation/chain.rs"]
+#[allow(dead_code, reason = "no weights are set here")]
+mod chain;
+#[path = "../../../naschain-bittensor/tests/simulation/node.rs"]
+#[allow(dead_code, reason = "the node makes no faults here")]
+mod node;
+#[path = "../../../naschain-bittensor/tests/simulation/runtime.rs"]
+#[allow(dead_code, reason = "no weights are set here")]
+mod runtime;
