@@ -45,8 +45,9 @@ pub use clock::{now, unix_nanos};
 pub use coordinator::Coordinator;
 pub use coordinator::call_error::{CallError, Unavailable};
 pub use journal::Journal;
-pub use journal::run_folder::{create_or_check, read_spec, versions};
+pub use journal::run_folder::{create_or_check, read_spec};
 pub use journal::store::JournalPlace;
+pub use journal::versions::versions;
 pub use miner::Miner;
 pub use miner::exam::train_exam;
 pub use miner::outbox::Answer;
@@ -83,5 +84,6 @@ pub mod programs {
     pub use crate::commands::serve::{ServeArgs, serve};
     pub use crate::commands::show::{ShowArgs, show};
     pub use crate::commands::speed::{SpeedArgs, speed};
+    pub use crate::commands::update::{UpdateArgs, update};
     pub use crate::commands::validate::{ValidateArgs, validate};
 }

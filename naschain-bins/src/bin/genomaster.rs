@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 use naschain_bins::programs::{
     AuditArgs, CompareArgs, CompletionsArgs, ExportArgs, InspectArgs, ManArgs, PredictArgs,
     ProgramArgs, RetrainArgs, RunsArgs, SEARCH_EXAMPLES, SERVE_EXAMPLES, SearchArgs, ServeArgs,
-    ShowArgs, compare, completions, export, help, inspect, man, parse, predict, print, retrain,
-    run, run_audit, runs, search, serve, show,
+    ShowArgs, UpdateArgs, compare, completions, export, help, inspect, man, parse, predict, print,
+    retrain, run, run_audit, runs, search, serve, show, update,
 };
 
 /// Neural architecture search among mutually untrusting parties
@@ -45,6 +45,8 @@ enum Command {
     Retrain(RetrainArgs),
     /// Classify images with a trained network
     Predict(PredictArgs),
+    /// Say whether there is a newer release, and whether a run can go on with it
+    Update(UpdateArgs),
     /// Print the completions of this program for a shell
     Completions(CompletionsArgs),
     /// Write the manual pages of this program
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Command::Compare(args) => run(async move { print(&compare(&args)?) }, "warn", format),
         Command::Export(args) => run(async move { print(&export(&args)?) }, "info", format),
         Command::Retrain(args) => run(async move { print(&retrain(&args)?) }, "info", format),
+        Command::Update(args) => run(update(args, "genomaster"), "warn", format),
         Command::Completions(args) => completions::<Cli>(&args),
         Command::Man(args) => run(async move { man::<Cli>(&args) }, "warn", format),
         Command::Predict(args) => run(async move { predict(&args) }, "warn", format),

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use naschain_bins::programs::{
     CompletionsArgs, DataCommand, ManArgs, MineArgs, ProgramArgs, SelftestArgs, SpeedArgs,
-    WalletArgs, check, completions, keygen, list, man, mine, parse, print, run, selftest, speed,
+    UpdateArgs, WalletArgs, check, completions, keygen, list, man, mine, parse, print, run,
+    selftest, speed, update,
 };
 
 /// Train genomes for a genomaster
@@ -31,6 +32,8 @@ enum Command {
     Data(DataCommand),
     /// Create a hotkey in a Bittensor wallet and print its address
     Keygen(WalletArgs),
+    /// Say whether there is a newer release, and whether a run can go on with it
+    Update(UpdateArgs),
     /// Print the completions of this program for a shell
     Completions(CompletionsArgs),
     /// Write the manual pages of this program
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Some(Command::Data(DataCommand::Check(args))) => {
             run(async move { check(&args) }, "warn", format)
         }
+        Some(Command::Update(args)) => run(update(args, "miner"), "warn", format),
         Some(Command::Completions(args)) => completions::<Cli>(&args),
         Some(Command::Man(args)) => run(async move { man::<Cli>(&args) }, "warn", format),
         Some(Command::Keygen(args)) => run(async move { print(&keygen(&args)?) }, "warn", format),

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::process::ExitCode;
+use std::process::{ExitCode, Termination};
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Result;
@@ -29,8 +29,8 @@ pub enum LogFormat {
 /// a [`StopSignal`] gives that of the signal.
 ///
 /// `default_log` is the log level if `RUST_LOG` is not set.
-pub fn run(
-    command: impl Future<Output = Result<()>>,
+pub fn run<T: Termination>(
+    command: impl Future<Output = Result<T>>,
     default_log: &str,
     format: LogFormat,
 ) -> ExitCode {
@@ -58,7 +58,7 @@ pub fn run(
     // Does not wait for a training in progress, which may take hours.
     runtime.shutdown_background();
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(done) => done.report(),
         Err(error) => match error.downcast_ref::<StopSignal>() {
             Some(signal) => ExitCode::from(signal.exit_code()),
             None => fail(&error, format),

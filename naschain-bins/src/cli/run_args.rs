@@ -13,7 +13,7 @@ use crate::cli::data_args::DataArgs;
 use crate::cli::machine_memory;
 use crate::cli::presets::{Budget, Defaults, NETWORK_REPLICATION, indented, presets};
 use crate::cli::training_args::TrainingArgs;
-use crate::journal::run_folder::versions;
+use crate::journal::versions::versions;
 use naschain_run::{DataSpec, RunSpec, objectives};
 
 /// Maximum number of generations, so that counts of genomes do not overflow 64 bits even with a

@@ -20,4 +20,5 @@ pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod speed;
 mod synthetic_trainings;
+pub(crate) mod update;
 pub(crate) mod validate;

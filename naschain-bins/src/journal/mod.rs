@@ -5,6 +5,7 @@ mod options;
 pub(crate) mod run_folder;
 pub(crate) mod secret;
 pub(crate) mod store;
+pub(crate) mod versions;
 
 use anyhow::{Context, Result, ensure};
 use naschain_consensus::{Event, Millis};

@@ -1,6 +1,5 @@
 //! A run's folder and its `run.json`.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -9,19 +8,10 @@ use naschain_train::Dataset;
 
 use crate::files::{create_folder, write_whole};
 use crate::journal::options::by_option;
+use crate::journal::versions::are_compatible;
 
 /// File of a run's specification.
 const RUN_FILE: &str = "run.json";
-
-/// The versions that this build writes into `run.json`. A miner compares them with its own, because
-/// another version may compute other digests.
-pub fn versions() -> BTreeMap<String, String> {
-    let versions = [
-        ("arithmetic", naschain_train::ARITHMETIC_VERSION.to_string()),
-        ("naschain", env!("CARGO_PKG_VERSION").to_owned()),
-    ];
-    BTreeMap::from(versions.map(|(part, version)| (part.to_owned(), version)))
-}
 
 /// Checks that `dataset` is the one that the run was created with.
 pub(crate) fn check_data(spec: &RunSpec, dataset: &Dataset) -> Result<()> {
@@ -105,7 +95,10 @@ pub fn create_or_check(spec: RunSpec, dir: &Path) -> Result<RunSpec> {
     if path.exists() {
         // The journal can only be replayed under the settings with which it was written.
         let stored = read_spec(&path)?;
-        let differences = stored.differences(&spec);
+        let mut differences = stored.differences(&spec);
+        if are_compatible(&stored.versions, &spec.versions) {
+            differences.retain(|difference| !difference.name.starts_with("versions."));
+        }
         ensure!(
             differences.is_empty(),
             "the run in {} was begun with other settings:\n{}give the same settings to resume it, or another folder with --out",

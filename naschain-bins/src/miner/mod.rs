@@ -26,7 +26,8 @@ use tokio::task::spawn_blocking;
 
 use crate::client::Joined;
 use crate::client::transport::{Transport, TransportError};
-use crate::journal::run_folder::{check_data, versions};
+use crate::journal::run_folder::check_data;
+use crate::journal::versions::check_versions;
 use crate::miner::dataset_cache::DatasetCache;
 use crate::miner::exercises::check_exactness;
 use crate::miner::progress_line::ProgressLine;
@@ -162,12 +163,7 @@ impl Miner {
         let Some(spec) = self.persist(|| transport.run()).await? else {
             return Ok(None);
         };
-        ensure!(
-            spec.versions == versions(),
-            "this miner has versions {:?}, the run needs {:?}: digests would differ",
-            versions(),
-            spec.versions
-        );
+        check_versions("this miner", &spec.versions)?;
         // In this process, the networks within the limit are searched.
         if !self.transport.is_local() {
             self.trainer.check_memory(&spec)?;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use naschain_consensus::Row;
 use naschain_core::{Digest, Recipe};
 use naschain_run::{EndedJob, RunSpec, Sample, SampleSecret};
@@ -11,7 +11,8 @@ use naschain_train::{Error, Options, train};
 use serde::Serialize;
 
 use crate::dataset::KEEP_MIB;
-use crate::journal::run_folder::{check_data, versions};
+use crate::journal::run_folder::check_data;
+use crate::journal::versions::check_versions;
 use crate::miner::dataset_cache::DatasetCache;
 use crate::miner::exercises::check_exactness;
 
@@ -74,12 +75,7 @@ impl Retraining {
         job: &EndedJob,
         recipe: Recipe,
     ) -> Result<Row> {
-        ensure!(
-            spec.versions == versions(),
-            "--retrain: this validator has versions {:?}, the run needs {:?}: digests would differ",
-            versions(),
-            spec.versions
-        );
+        check_versions("--retrain: this validator", &spec.versions)?;
         let (name, dir) = (spec.data.name.parse()?, self.data_dir.clone());
         let dataset = self.datasets.get(&name, dir, KEEP_MIB).await;
         let dataset = dataset.context("--retrain needs the data set of the run")?;
