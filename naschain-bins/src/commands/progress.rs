@@ -20,6 +20,10 @@ const LINE_INTERVAL: Duration = Duration::from_secs(30);
 /// Time until the first line, so that a log soon shows that there is progress.
 const FIRST_LINE: Duration = Duration::from_secs(6);
 
+/// Least time between two lines about verdicts, so that the log of a day stays below 10 MB however many
+/// jobs end.
+const VERDICT_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Where progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ProgressOutput {
@@ -27,7 +31,7 @@ enum ProgressOutput {
     Bar,
     /// A line in the log now and then.
     Lines,
-    /// A line for each verdict.
+    /// A line for each verdict, or for several that come at once.
     Verdicts,
 }
 
@@ -39,7 +43,7 @@ pub(crate) struct Progress {
     lines: LineTimes,
     /// Whether the training of the front's models is shown.
     at_front: bool,
-    /// Number of verdicts that were logged.
+    /// Number of verdicts that were logged, or counted in a line.
     verdicts: usize,
 }
 
@@ -62,6 +66,16 @@ impl LineTimes {
         }
         due
     }
+
+    /// Whether a line about a verdict is due.
+    fn is_verdict_due(&mut self, now: Instant) -> bool {
+        let waited = |latest| now.duration_since(latest) >= VERDICT_INTERVAL;
+        let due = self.latest.is_none_or(waited);
+        if due {
+            self.latest = Some(now);
+        }
+        due
+    }
 }
 
 impl Progress {
@@ -76,7 +90,7 @@ impl Progress {
         Progress::new(place, Estimate::new(load, expected_rate), 0)
     }
 
-    /// Of a served run with this many ended jobs: every further verdict is logged.
+    /// Of a served run with this many ended jobs: further verdicts are logged.
     pub(crate) fn of_server(load: Workload, ended: usize) -> Progress {
         Progress::new(ProgressOutput::Verdicts, Estimate::new(load, None), ended)
     }
@@ -109,14 +123,15 @@ impl Progress {
                 }
             }
             ProgressOutput::Verdicts => {
-                let new = state.ended_jobs().iter().skip(self.verdicts);
-                let lines: Vec<String> = new.map(verdict).collect();
-                self.verdicts += lines.len();
-                if let Some((last, others)) = lines.split_last() {
-                    for line in others {
-                        tracing::info!("{line}");
-                    }
-                    tracing::info!("{last}; {}", summary(state, left));
+                let ended = state.ended_jobs();
+                let new = ended.len().saturating_sub(self.verdicts);
+                let Some(last) = ended.last().filter(|_| new > 0) else {
+                    return;
+                };
+                if self.lines.is_verdict_due(clock::now()) || state.is_finished() {
+                    self.verdicts = ended.len();
+                    let line = verdicts(new, last);
+                    tracing::info!("{line}; {}", summary(state, left));
                 }
             }
         }
@@ -183,6 +198,14 @@ fn training_of(models: usize) -> String {
     }
 }
 
+/// How the last of some jobs ended.
+fn verdicts(count: usize, last: &EndedJob) -> String {
+    match count {
+        1 => verdict(last),
+        _ => format!("{count} jobs have ended, the last is {}", verdict(last)),
+    }
+}
+
 /// How a job ended.
 fn verdict(ended: &EndedJob) -> String {
     let agreed = ended
@@ -205,7 +228,7 @@ fn verdict(ended: &EndedJob) -> String {
         (None, Some(failure)) => format!("failed: {failure}"),
         (None, None) => "no answers agree".to_owned(),
     };
-    let text = format!("job {} of genome {}: {result}", ended.job, ended.genome);
+    let text = format!("{} of genome {}: {result}", ended.job, ended.genome);
     printable(&text).to_string()
 }
 
@@ -280,5 +303,17 @@ mod tests {
         assert!(lines.is_due(at(36), false));
         assert!(lines.is_due(at(37), true));
         assert!(!lines.is_due(at(66), false));
+    }
+
+    #[test]
+    fn verdicts_are_told_at_once_but_not_all_of_many() {
+        let started = clock::now();
+        let at = |seconds| started + Duration::from_secs(seconds);
+        let mut lines = LineTimes {
+            started,
+            latest: None,
+        };
+        let told = (0..20).filter(|second| lines.is_verdict_due(at(*second)));
+        assert_eq!(told.collect::<Vec<_>>(), [0, 5, 10, 15]);
     }
 }

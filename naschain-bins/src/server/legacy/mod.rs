@@ -130,7 +130,7 @@ async fn request_job(
     let miner = MinerId::from_uid(user_name);
     match app.ask(&miner).await? {
         JobReply::Job(job) => {
-            tracing::info!("{miner} takes {} under {}", job.job, job.lease);
+            tracing::debug!("{miner} takes {} under {}", job.job, job.lease);
             Ok(Json(app.job(&job)))
         }
         JobReply::Wait => Err(no_job("there is no job now")),
@@ -166,7 +166,7 @@ async fn finish_job(
     let miner = MinerId::from_uid(user_name);
     let submit = app.coordinator.submit(&miner, lease, row.clone(), None);
     if submit.await? {
-        tracing::info!("{miner} answers under {lease}");
+        tracing::debug!("{miner} answers under {lease}");
     }
     app.note_answer(user_name, genome, row);
     if let Some(reports) = &app.legacy.reports {
