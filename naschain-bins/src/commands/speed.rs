@@ -1,6 +1,10 @@
 //! `miner speed`: measures the training speed of this machine in images per second.
 
+mod min_compute;
+mod report;
+
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -9,11 +13,11 @@ use naschain_core::{
     Architecture, Augmentation, Digest, Genome, MacroSpace, Purpose, Recipe, Shape, Stream,
 };
 use naschain_train::{Dataset, Epoch, Images, Options, train};
-use serde::Serialize;
 
 use crate::cli::run_args::DeviceArgs;
 use crate::clock;
-use crate::printable::counted;
+use crate::commands::speed::report::SpeedReport;
+use crate::files::write_whole;
 
 /// Flags of the command.
 #[derive(Args, Clone, Debug)]
@@ -38,29 +42,16 @@ pub struct SpeedArgs {
     /// Number of concurrent trainings
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     at_once: u16,
+    /// Also write what a miner needs to be as fast as this machine was, in the form of the file
+    /// min_compute.yml of Bittensor's subnets
+    #[arg(long, value_name = "FILE")]
+    min_compute: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
     /// Genome of the network; - separates phases
     #[arg(default_value = "1110-1110-1110")]
     genome: String,
-}
-
-/// What the command prints.
-#[derive(Serialize)]
-struct SpeedReport {
-    device: String,
-    threads: usize,
-    genome: String,
-    params: u64,
-    flops: u64,
-    batch_size: usize,
-    at_once: u16,
-    images_per_second: f64,
-    /// Whether all trainings have the same digest.
-    digests_equal: bool,
-    /// That of the first training.
-    digest: Digest,
 }
 
 /// Trains on synthetic images, so that no data set is needed, and returns what the command prints.
@@ -106,20 +97,13 @@ pub fn speed(args: &SpeedArgs) -> Result<String> {
         "concurrent trainings of one network have different digests: training on this machine is not \
          reproducible"
     );
+    if let Some(file) = &args.min_compute {
+        write_whole(file, min_compute::text(&report).as_bytes())?;
+    }
     if args.json {
         return Ok(serde_json::to_string(&report)? + "\n");
     }
-    Ok(format!(
-        "{} images/s on {}, {} with {} each, batch size {}: {} ({} parameters, {} FLOPs)\n",
-        report.images_per_second,
-        report.device,
-        counted(report.at_once, "concurrent training"),
-        counted(report.threads, "thread"),
-        report.batch_size,
-        report.genome,
-        report.params,
-        report.flops
-    ))
+    Ok(report.text())
 }
 
 /// The measured epoch of one training.

@@ -194,7 +194,7 @@ async fn a_release_is_signed_and_checked_by_the_commands() {
     crate::cli::wallet_args::keygen(&wallet).unwrap();
     let build: Build = format!("riscv64-linux={}", dir.display()).parse().unwrap();
     let file = dir.join("release.json");
-    let missing = sign(&file, &[build.clone()], &wallet).unwrap_err();
+    let missing = sign(&file, std::slice::from_ref(&build), &wallet).unwrap_err();
     assert!(format!("{missing:#}").contains("genomaster"), "{missing:#}");
     for program in PROGRAMS {
         std::fs::write(dir.join(program), program).unwrap();

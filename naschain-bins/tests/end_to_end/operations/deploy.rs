@@ -19,6 +19,38 @@ fn the_examples_use_existing_flags() {
     }
 }
 
+/// The command of each service in a compose file that is one of the programs, without its variables.
+fn commands(compose: &str) -> Vec<Vec<String>> {
+    let mut commands = Vec::new();
+    for block in compose.split("    command:\n").skip(1) {
+        let lines = block.lines().map(str::trim);
+        let lines = lines.take_while(|line| line.starts_with(['-', '#']));
+        let items = lines.filter_map(|line| line.strip_prefix("- "));
+        let items = items.map(|item| item.replace("${NASCHAIN_JOBS:-1}", "1"));
+        let items: Vec<String> = items.collect();
+        let is_program = |item: &String| ["genomaster", "miner", "validator"].contains(&&**item);
+        let start = items.iter().rposition(is_program).unwrap();
+        commands.push(items[start..].to_vec());
+    }
+    commands
+}
+
+#[test]
+fn the_compose_files_use_existing_flags() {
+    let of = |name: &str| commands(&crate::programs::read(example(name)));
+    let all = [of("compose.yml"), of("compose.miner.yml")].concat();
+    assert_eq!(all.len(), 3, "{all:?}");
+    for words in all {
+        let mut command = match &*words[0] {
+            "genomaster" => genomaster(),
+            "miner" => crate::programs::miner(),
+            _ => crate::programs::validator(),
+        };
+        let output = command.args(&words[1..]).arg("--help").output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+}
+
 #[test]
 fn a_wrong_key_ends_with_exit_code_2_and_its_name_and_logs_can_be_json() {
     let dir = folder("config");
@@ -117,7 +149,7 @@ fn a_hotkey_is_where_the_examples_look_for_it() {
         .filter_map(|line| line.split_once("miner keygen "))
         .map(|(_, flags)| flags.split_whitespace().map(str::to_owned).collect())
         .collect();
-    assert_eq!(keygens.len(), 3, "{readme}");
+    assert_eq!(keygens.len(), 6, "{readme}");
     for name in ["genomaster", "miner"] {
         let text = crate::programs::read(example(&format!("{name}.toml")));
         let text = own(text).replace("127.0.0.1:5000", "127.0.0.1:0");
