@@ -112,3 +112,38 @@ pub fn create_or_check(spec: RunSpec, dir: &Path) -> Result<RunSpec> {
     write_whole(&path, json.as_bytes())?;
     Ok(spec)
 }
+
+#[cfg(test)]
+mod tests {
+    use naschain_core::{Digest, MacroSpace};
+    use naschain_run::DataSpec;
+
+    use super::*;
+    use crate::journal::versions::versions_of;
+    use crate::test_folder::test_folder;
+
+    #[test]
+    fn a_run_keeps_its_version_and_goes_on_with_the_next_one() {
+        let space = MacroSpace {
+            phases: 1,
+            nodes: 3,
+            input: "1x8x8".parse().unwrap(),
+            init_channels: 4,
+            classes: 10,
+        };
+        let mut spec = RunSpec::new(space, DataSpec::new("digits", Digest([1; 32])));
+        let dir = test_folder("versions");
+        spec.versions = versions_of("0.1.0", 1);
+        let begun = create_or_check(spec.clone(), &dir).unwrap();
+        spec.versions = versions_of("0.1.1", 1);
+        let resumed = create_or_check(spec.clone(), &dir).unwrap();
+        assert_eq!(resumed.digest(), begun.digest());
+        for (version, arithmetic, part) in [("0.2.0", 1, "naschain"), ("0.1.0", 2, "arithmetic")] {
+            spec.versions = versions_of(version, arithmetic);
+            let refused = create_or_check(spec.clone(), &dir).unwrap_err().to_string();
+            let expected = format!("version of {part} in this program");
+            assert!(refused.contains(&expected), "{refused}");
+        }
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
