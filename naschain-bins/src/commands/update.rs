@@ -214,7 +214,7 @@ impl UpdateReport<'_> {
                 "{newer} is released, signed {signed}; this is {version}. It has the same arithmetic, {arithmetic}: digests stay equal, and a run goes on with it\n{file}"
             ),
             UpdateState::UpdateAfterRun => {
-                let why = if release.arithmetic != *arithmetic {
+                let reason = if release.arithmetic != *arithmetic {
                     format!(
                         "It has arithmetic {}, this program {arithmetic}: digests will differ",
                         release.arithmetic
@@ -226,7 +226,7 @@ impl UpdateReport<'_> {
                         .to_owned()
                 };
                 format!(
-                    "{newer} is released, signed {signed}; this is {version}. {why}: finish the run first\n{file}"
+                    "{newer} is released, signed {signed}; this is {version}. {reason}: finish the run first\n{file}"
                 )
             }
         }

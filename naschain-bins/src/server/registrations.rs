@@ -26,17 +26,17 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 pub struct Registrations {
     netuid: u16,
     /// `None` before the first reading.
-    last: Mutex<Option<Reading>>,
+    last: Mutex<Option<RegisteredHotkeys>>,
 }
 
-struct Reading {
+struct RegisteredHotkeys {
     block: u64,
     /// Addresses.
     hotkeys: BTreeSet<String>,
 }
 
 impl Registrations {
-    fn last(&self) -> MutexGuard<'_, Option<Reading>> {
+    fn last(&self) -> MutexGuard<'_, Option<RegisteredHotkeys>> {
         // Readings are replaced whole, so a panic elsewhere leaves a valid one.
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,7 +98,7 @@ impl Registrations {
                 counted(hotkeys.len(), "hotkey")
             );
         }
-        *last = Some(Reading { block, hotkeys });
+        *last = Some(RegisteredHotkeys { block, hotkeys });
     }
 }
 
