@@ -66,6 +66,14 @@ impl ChainClient {
         self.genesis
     }
 
+    /// Pins the chain, unless it is pinned already.
+    pub(crate) fn pin(&mut self, genesis: &str) -> Result<(), Error> {
+        if self.genesis.is_none() {
+            self.genesis = Some(hash(&json!(genesis))?);
+        }
+        Ok(())
+    }
+
     /// The node that is connected.
     pub fn endpoint(&self) -> Option<&str> {
         self.connection.as_ref().map(Connection::endpoint)

@@ -97,18 +97,21 @@ pub struct Turn {
 }
 
 impl Setter {
-    /// Opens the file of what was sent. If it has a genesis hash, that one is pinned; else that of
-    /// `client`, or the first one that a node shows.
+    /// Opens the file of what was sent. The chain is the one that `client` pins, else that of the
+    /// file, else the first one that a node shows; of the first two, both must be the same.
     ///
     /// # Errors
-    /// [`Error::StateFile`].
+    /// [`Error::StateFile`], and [`Error::Malformed`] if the genesis hash in the file is damaged.
     pub fn new(
-        client: ChainClient,
+        mut client: ChainClient,
         hotkey: Hotkey,
         netuid: u16,
         file: &Path,
     ) -> Result<Setter, Error> {
         let file = StateFile::open(file, netuid, hotkey.address())?;
+        if !file.state.genesis.is_empty() {
+            client.pin(&file.state.genesis)?;
+        }
         Ok(Setter {
             client,
             hotkey,

@@ -240,6 +240,12 @@ async fn a_node_of_another_chain_is_refused_and_another_endpoint_is_used() {
     let mut setter = Setter::new(client, world.hotkey.clone(), NETUID, &world.file).unwrap();
     let error = other.block(&mut setter).await.unwrap_err();
     assert!(matches!(error, Error::WrongChain { .. }), "{error}");
+    drop(setter);
+    let urls = [other.node.url(), world.node.url()];
+    let client = ChainClient::new(&urls, None).unwrap();
+    let mut setter = Setter::new(client, world.hotkey.clone(), NETUID, &world.file).unwrap();
+    world.block(&mut setter).await.unwrap();
+    assert_eq!(setter.client().endpoint(), Some(&*world.node.url()));
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ use frame_metadata::v15::{
     SignedExtensionMetadata, StorageEntryMetadata,
 };
 use frame_metadata::{RuntimeMetadata, RuntimeMetadataPrefixed};
+use naschain_bittensor::{Error, Runtime, SigningTerms};
+use naschain_identity::Hotkey;
 use parity_scale_codec::{Compact, Encode};
 use scale_info::{MetaType, TypeInfo, meta_type};
 
@@ -263,4 +265,35 @@ pub(crate) fn metadata(extensions: Vec<SignedExtensionMetadata>) -> Vec<u8> {
     let metadata = RuntimeMetadataV15::new(pallets(), extrinsic, unit(), Vec::new(), outer, custom);
     // "meta" as a little-endian number.
     RuntimeMetadataPrefixed(0x6174_656d, RuntimeMetadata::V15(metadata)).encode()
+}
+
+/// What an extension that the crate does not know would commit to is not known either.
+#[test]
+fn unknown_extensions_are_signed_only_without_content() {
+    let sign = |identifier, ty, additional_signed| {
+        let extension = SignedExtensionMetadata {
+            identifier,
+            ty,
+            additional_signed,
+        };
+        let runtime = Runtime::decode(&metadata(vec![extension]), 1, 1).unwrap();
+        let terms = SigningTerms::new([1; 32], 42, [2; 32], 3);
+        runtime.sign(&[7, 0], &terms, &Hotkey::from_seed(&[4; 32]))
+    };
+    let unit = meta_type::<()>;
+    assert!(sign("Unknown", unit(), unit()).is_ok());
+    for (ty, additional) in [
+        (meta_type::<u8>(), unit()),
+        (unit(), meta_type::<[u8; 32]>()),
+    ] {
+        let refused = sign("Unknown", ty, additional);
+        let is_named = matches!(&refused, Err(Error::Extension { name }) if name == "Unknown");
+        assert!(is_named, "{refused:?}");
+    }
+    // A known one whose content has another type now.
+    let refused = sign("CheckGenesis", meta_type::<u32>(), unit());
+    assert!(
+        matches!(refused, Err(Error::Extension { .. })),
+        "{refused:?}"
+    );
 }
