@@ -26,7 +26,7 @@ pub enum LogFormat {
 }
 
 /// Runs a command. Logs are written to standard error; an error is printed and gives exit code 2,
-/// a [`StopSignal`] gives that of the signal.
+/// a signal that stopped the command gives 128 more than its number.
 ///
 /// `default_log` is the log level if `RUST_LOG` is not set.
 pub fn run<T: Termination>(
