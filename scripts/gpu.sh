@@ -103,7 +103,9 @@ for channels in 16 36; do
     fi
     if step 30 "direct-$name" "$bin/miner" speed --device "$direct" --json --steps 20 \
         "${size[@]}" --init-channels "$channels" "$network"; then
-        note "without burn, $channels channels: $(field "direct-$name" images_per_second) images/s"
+        with=$(field "$name" images_per_second) without=$(field "direct-$name" images_per_second)
+        share=$(awk -v a="${with:-0}" -v b="${without:-0}" 'BEGIN { printf "%.2f", b > 0 ? a / b : 0 }')
+        note "without burn, $channels channels: ${without:-no} images/s; burn has $share of it (cuda-direct:N can go at .90)"
         if [ "$(field "direct-$name" digest)" != "$(field "$name" digest)" ]; then
             note "FAILED: the digests with burn and without differ at $channels channels"
             failed=1

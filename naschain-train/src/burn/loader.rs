@@ -36,11 +36,15 @@ impl MiniBatchLoader {
     /// The training images, for a network with `paths` that drop-path can drop. Each call of
     /// [`iter`](DataLoader::iter) is the next epoch; the first is `first_epoch`, which is 1, or 1
     /// more than the epoch of the checkpoint from which the Learner continues.
+    ///
+    /// # Panics
+    /// If `first_epoch` is 0.
     pub fn training(
         batches: Arc<MiniBatches<'static>>,
         paths: usize,
         first_epoch: u32,
     ) -> MiniBatchLoader {
+        assert!(first_epoch > 0, "epochs are counted from 1");
         let next_epoch = Arc::new(AtomicU32::new(first_epoch));
         let loaded = Loaded::Training { paths, next_epoch };
         MiniBatchLoader { batches, loaded }
