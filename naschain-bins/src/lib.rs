@@ -35,6 +35,8 @@ mod server;
 mod shutdown;
 #[cfg(test)]
 mod test_folder;
+#[cfg(test)]
+mod test_spec;
 mod tls;
 mod validator;
 

@@ -64,21 +64,13 @@ impl SearchExtent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use naschain_core::{Digest, MacroSpace};
-    use naschain_run::DataSpec;
+    use crate::test_folder::test_folder;
+    use crate::test_spec::test_spec;
 
     #[test]
     fn an_extent_is_stored_or_follows_from_the_specification() {
-        let space = MacroSpace {
-            phases: 1,
-            nodes: 3,
-            input: "1x8x8".parse().unwrap(),
-            init_channels: 4,
-            classes: 10,
-        };
-        let spec = RunSpec::new(space, DataSpec::new("digits", Digest([0; 32])));
-        let dir = std::env::temp_dir().join(format!("naschain-extent-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
+        let spec = test_spec();
+        let dir = test_folder("extent");
         let networks = spec.max_networks();
         assert!(SearchExtent::read(&dir, &spec, networks).finished);
         let early = SearchExtent::read(&dir, &spec, 4);

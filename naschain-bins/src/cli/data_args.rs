@@ -13,7 +13,7 @@ use crate::cli::suggesting::Suggesting;
 use crate::dataset::{KEEP_MIB, find, in_memory, load};
 use crate::printable::{counted, printable};
 
-/// A folder of so many pictures takes a while to read, so this is announced.
+/// From this number of pictures on, reading a folder takes a while and is announced.
 const MANY_PICTURES: usize = 1000;
 
 /// Flags that choose the data set.

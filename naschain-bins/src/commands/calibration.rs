@@ -63,8 +63,8 @@ impl Calibration {
         self.rate
     }
 
-    /// How long a search takes from the evaluation of `done` networks on, with the front's models,
-    /// which are tested on so many images.
+    /// How long a search still takes after `done` networks were evaluated. This includes training the
+    /// front's models and testing them on `test_images` images.
     pub(crate) fn time_of(self, spec: &RunSpec, test_images: usize, done: usize) -> Duration {
         let left = Workload::new(spec, test_images).left(done, average_flops(spec));
         time_left(left, self.rate).unwrap_or(Duration::MAX)

@@ -190,7 +190,7 @@ fn front_summary(work: &FrontWork, left: Left) -> String {
     }
 }
 
-/// What is done with so many models of the front.
+/// Says that this number of models of the front is being trained.
 fn training_of(models: usize) -> String {
     match models {
         1 => "training the model of the front".to_owned(),

@@ -107,7 +107,7 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
     ))
 }
 
-/// Epochs of a retraining after a search with so many.
+/// The default number of epochs of a retraining, given that of the search.
 fn default_epochs(searched: u32) -> u32 {
     let epochs = searched.saturating_mul(TIMES);
     // Never fewer than the search itself had.

@@ -115,23 +115,14 @@ pub fn create_or_check(spec: RunSpec, dir: &Path) -> Result<RunSpec> {
 
 #[cfg(test)]
 mod tests {
-    use naschain_core::{Digest, MacroSpace};
-    use naschain_run::DataSpec;
-
     use super::*;
     use crate::journal::versions::versions_of;
     use crate::test_folder::test_folder;
+    use crate::test_spec::test_spec;
 
     #[test]
     fn a_run_keeps_its_version_and_goes_on_with_the_next_one() {
-        let space = MacroSpace {
-            phases: 1,
-            nodes: 3,
-            input: "1x8x8".parse().unwrap(),
-            init_channels: 4,
-            classes: 10,
-        };
-        let mut spec = RunSpec::new(space, DataSpec::new("digits", Digest([1; 32])));
+        let mut spec = test_spec();
         let dir = test_folder("versions");
         spec.versions = versions_of("0.1.0", 1);
         let begun = create_or_check(spec.clone(), &dir).unwrap();

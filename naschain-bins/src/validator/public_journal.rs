@@ -158,19 +158,12 @@ impl PublicJournal {
 mod tests {
     use super::*;
     use naschain_consensus::Millis;
-    use naschain_core::{Digest, MacroSpace};
-    use naschain_run::DataSpec;
+
+    use crate::test_spec::test_spec;
 
     #[test]
     fn a_journal_may_not_name_any_number_of_miners() {
-        let space = MacroSpace {
-            phases: 1,
-            nodes: 3,
-            input: "1x8x8".parse().unwrap(),
-            init_channels: 4,
-            classes: 10,
-        };
-        let spec = RunSpec::new(space, DataSpec::new("digits", Digest([1; 32])));
+        let spec = test_spec();
         let mut chain = JournalHead::root(spec.digest());
         let mut journal = PublicJournal::new(spec, None, false, None).unwrap();
         for name in ["ada", "bob", "eve"] {

@@ -214,18 +214,11 @@ mod tests {
     use super::*;
     use crate::artifacts::extent::SearchExtent;
     use crate::artifacts::plot::front_svg;
-    use naschain_core::{Digest, MacroSpace};
-    use naschain_run::{DataSpec, FrontMember, RunSpec};
+    use crate::test_spec::test_spec;
+    use naschain_run::FrontMember;
 
     /// A run of one network of this accuracy in percent, which one miner trained.
     fn run_of_one(accuracy: f64) -> Results {
-        let space = MacroSpace {
-            phases: 1,
-            nodes: 3,
-            input: "1x8x8".parse().unwrap(),
-            init_channels: 4,
-            classes: 10,
-        };
         let digest = "0".repeat(64);
         let measurement =
             format!(r#"{{"accuracy":{accuracy},"params":900,"flops":50000,"digest":"{digest}"}}"#);
@@ -240,7 +233,7 @@ mod tests {
         };
         Results {
             dir: "run".into(),
-            spec: RunSpec::new(space, DataSpec::new("digits", Digest([0; 32]))),
+            spec: test_spec(),
             ended: vec![job],
             front: vec![member],
             extent: SearchExtent {

@@ -30,7 +30,7 @@ pub(crate) struct Workload {
 }
 
 impl Workload {
-    /// Of a run that tests the networks of its front on so many images.
+    /// The workload of a run that tests each network of its front on `test_images` images.
     pub(crate) fn new(spec: &RunSpec, test_images: usize) -> Workload {
         let recipe = &spec.recipe;
         // The backward pass costs twice as much as the forward pass.

@@ -24,7 +24,7 @@ pub(crate) struct FrontWork {
 }
 
 impl FrontWork {
-    /// Of these networks, which are tested on so many images.
+    /// The work for these networks, each of which is tested on `test_images` images.
     pub(crate) fn new(spec: &RunSpec, front: &[FrontMember], test_images: usize) -> FrontWork {
         let flops = front.iter();
         let flops = flops.map(|member| spec.training_flops(&member.genome) as f64);
@@ -66,7 +66,7 @@ impl FrontWork {
         self.trained.load(Ordering::Relaxed)
     }
 
-    /// What is left, if this machine is expected to do so many FLOPs per second.
+    /// The work and the time that are left. `expected` is the speed of this machine in FLOPs per second.
     pub(super) fn left(&self, expected: Option<f64>) -> Left {
         let started = self.started.get().copied();
         let elapsed = started.map_or(Duration::ZERO, |at| clock::now().duration_since(at));
