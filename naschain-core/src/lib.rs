@@ -8,6 +8,7 @@ mod genome;
 mod measurement;
 mod recipe;
 mod space;
+mod step_state;
 mod stream;
 
 pub use architecture::{Architecture, EntryConvolution, Node, Phase};
@@ -17,4 +18,5 @@ pub use genome::Genome;
 pub use measurement::{Accuracy, Digest, Measurement};
 pub use recipe::{Augmentation, Recipe};
 pub use space::{MacroSpace, Shape};
+pub use step_state::StepState;
 pub use stream::{Purpose, Stream};
