@@ -8,6 +8,7 @@ mod jobs;
 mod lease;
 mod places;
 mod queries;
+mod questions;
 mod queue;
 mod record;
 mod release;
@@ -28,6 +29,7 @@ use crate::{
 };
 use jobs::{JobRef, Jobs, SeatRef};
 use lease::Lease;
+use questions::Questions;
 use queue::Queue;
 use roster::{MinerIndex, Roster};
 use watchdog::AveragePace;
@@ -119,6 +121,8 @@ pub struct JobBoard {
     /// The slowest pace of accepted answers; 0 if unknown.
     #[serde(default)]
     slowest_ms_per_flop: f64,
+    #[serde(default, skip_serializing_if = "Questions::is_unused")]
+    questions: Questions,
 }
 
 /// An accepted event, with its names resolved.
@@ -160,6 +164,7 @@ impl JobBoard {
             place_deadlines: BTreeSet::new(),
             draw_at: None,
             slowest_ms_per_flop: 0.0,
+            questions: Questions::default(),
         })
     }
 
@@ -236,6 +241,17 @@ impl JobBoard {
                 Step::Submit(self.active_lease(now, miner, lease)?, row)
             }
             Event::Leave { miner } => Step::Leave(self.known(miner)?),
+            Event::Testify { question, .. } | Event::Received { question } => {
+                return Err(Rejected::NoQuestion {
+                    question,
+                    latest: self.questions.latest(),
+                });
+            }
+            Event::Ruled { job, .. } => return Err(Rejected::NoRuling { job }),
+            Event::Collect { job, .. } => {
+                let reason = "the run has no referee".to_owned();
+                return Err(Rejected::NotCollectable { job, reason });
+            }
             Event::Tick | Event::Reveal { .. } | Event::Extend { .. } => Step::Tick,
         })
     }

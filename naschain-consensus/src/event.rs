@@ -1,9 +1,11 @@
 //! Inputs and outputs of a job board.
 
+use naschain_core::{Digest, StepState};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Ending, Failure, Finding, Grant, JobId, LeaseId, Millis, MinerId, NoWork, Row, Verdict,
+    Ending, Failure, Finding, Grant, JobId, LeaseId, Millis, MinerId, NoWork, Question, QuestionId,
+    RefereeTask, Row, Ruling, Verdict,
 };
 
 /// An input of the board.
@@ -67,12 +69,46 @@ pub enum Event {
     /// The genomaster reveals the secret of its run, which the board does not use.
     Reveal {
         /// The secret.
-        secret: naschain_core::Digest,
+        secret: Digest,
     },
     /// The genomaster extends the search to more generations, which the board does not use.
     Extend {
         /// The new number of generations.
         generations: usize,
+    },
+    /// A miner gives the states of its training that it was asked for.
+    Testify {
+        /// The miner.
+        miner: MinerId,
+        /// The question, of the kind [`Question::States`].
+        question: QuestionId,
+        /// The state at each step that was asked for.
+        states: Vec<StepState>,
+    },
+    /// The genomaster has received and checked the checkpoint or the weights that a miner was asked
+    /// for.
+    Received {
+        /// The question, of the kind [`Question::Checkpoint`] or [`Question::Weights`].
+        question: QuestionId,
+    },
+    /// The referee has computed what [`Action::RefereeCalled`] asked for.
+    Ruled {
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
+        /// What it found.
+        ruling: Ruling,
+    },
+    /// The genomaster wants the trained weights of a job that has closed. The miners are asked one
+    /// after the other until one delivers.
+    Collect {
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
+        /// The digest of its training.
+        digest: Digest,
+        /// Miners that answered with this digest, in the order in which to ask them.
+        miners: Vec<MinerId>,
     },
     /// Time has passed. A tick that returns no action has changed nothing.
     Tick,
@@ -279,6 +315,72 @@ pub enum Action {
         verdict: Verdict,
         /// The miner drawn for each seat; `None` for an open seat.
         miners: Vec<Option<MinerId>>,
+    },
+    /// The answers of a job differ, and the referee will decide between them. For the operator's log;
+    /// not to be published while the job is open.
+    Disputed {
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
+        /// The miners of each group of equal measurements.
+        claims: Vec<Vec<MinerId>>,
+    },
+    /// A miner is asked a question about a training that it has answered.
+    Asked {
+        /// The miner.
+        miner: MinerId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
+        /// The token for the answer.
+        question: QuestionId,
+        /// The question.
+        what: Question,
+        /// When the time to answer is over.
+        until: Millis,
+    },
+    /// A miner has not answered a question in time, or has left. Somebody else is asked if there is
+    /// anybody.
+    Unanswered {
+        /// The miner.
+        miner: MinerId,
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
+        /// The question.
+        question: QuestionId,
+    },
+    /// The caller should compute what the referee needs, and report it by [`Event::Ruled`].
+    RefereeCalled {
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
+        /// What to compute.
+        task: RefereeTask,
+    },
+    /// The referee's result decided between answers of a job.
+    Ruled {
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
+        /// What it found.
+        ruling: Ruling,
+        /// The miners whose answers it refutes.
+        refuted: Vec<MinerId>,
+    },
+    /// A miner has delivered the trained weights of a job.
+    Collected {
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
+        /// The miner.
+        miner: MinerId,
+    },
+    /// None of the miners that were asked delivered the trained weights of a job.
+    NotCollected {
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
     },
     /// A job ended with agreement.
     Closed {

@@ -58,6 +58,17 @@ impl fmt::Display for LeaseId {
     }
 }
 
+/// The id of a question to a miner. The board numbers its questions from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct QuestionId(pub u64);
+
+impl fmt::Display for QuestionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "question {}", self.0)
+    }
+}
+
 /// The name of a miner: a hotkey or another name of 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
 ///
 /// ```

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Ending, JobId, LeaseId, MinerId};
+use crate::{Ending, JobId, LeaseId, MinerId, QuestionId};
 
 /// Why the board rejected an event. A rejected event has changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -78,6 +78,51 @@ pub enum Rejected {
         miner: MinerId,
         /// The value found.
         capacity: u32,
+    },
+    /// No open question has this id: it was never asked, or it was answered or its time is over.
+    #[error(
+        "{question} is not open; it was answered, its time is over or it was never asked (the latest is question {latest})"
+    )]
+    NoQuestion {
+        /// The question named.
+        question: QuestionId,
+        /// The id of the latest question.
+        latest: u64,
+    },
+    /// The question was asked of another miner.
+    #[error("{question} was asked of another miner than {miner}")]
+    NotAsked {
+        /// The miner that named it.
+        miner: MinerId,
+        /// The question.
+        question: QuestionId,
+    },
+    /// The question asks for something else: states are given by `testify`, checkpoints and weights are
+    /// delivered.
+    #[error("{question} asks for {asked}, and not for {answered}")]
+    OtherAnswer {
+        /// The question.
+        question: QuestionId,
+        /// What it asks for.
+        asked: String,
+        /// What was answered.
+        answered: String,
+    },
+    /// The referee was not asked for this about the job.
+    #[error("the referee was not asked for such a result about {job}")]
+    NoRuling {
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
+    },
+    /// The weights of a job cannot be collected.
+    #[error("the weights of {job} cannot be collected: {reason}")]
+    NotCollectable {
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
+        /// Why not.
+        reason: String,
     },
     /// There is no place for a new miner: all are held by miners that work or answered lately.
     #[error(

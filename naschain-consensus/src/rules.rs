@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Agreement, Error, Reputation};
+use crate::{Agreement, Error, Referee, Reputation};
 
 /// Maximum number of seats of a job.
 const MAX_SEATS: usize = 64;
@@ -82,6 +82,10 @@ pub struct Rules {
     /// in the runs of earlier versions, which journaled heartbeats in these miners' names.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub silent_uids: bool,
+    /// Decides between answers that differ; `None`, the default, leaves that to the majority. Not
+    /// stored when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub referee: Option<Referee>,
 }
 
 fn no_reputation() -> Option<Reputation> {
@@ -163,6 +167,7 @@ impl Default for Rules {
             trust: None,
             reputation: Some(Reputation::default()),
             silent_uids: false,
+            referee: None,
         }
     }
 }
@@ -208,6 +213,9 @@ impl Rules {
         }
         if self.trust.is_some_and(|trust| trust.after_valid == 0) {
             return Err(Error::out_of_range("trust.after_valid", 0, "at least 1"));
+        }
+        if let Some(referee) = self.referee {
+            referee.validate(self.seats, &self.agreement)?;
         }
         self.reputation.map_or(Ok(()), |rules| rules.validate())
     }

@@ -36,6 +36,12 @@ pub enum Finding {
     Malformed,
     /// It reports a failed training.
     Failed,
+    /// The referee computed another state or accuracy.
+    Refuted,
+    /// Its miner did not answer a question about it in time.
+    Silent,
+    /// What its miner answered to a question contradicts it, or is incomplete.
+    Contradicted,
 }
 
 impl fmt::Display for Finding {
@@ -52,6 +58,9 @@ impl fmt::Display for Finding {
             Finding::Trusted => f.pad("trusted"),
             Finding::Malformed => f.pad("malformed"),
             Finding::Failed => f.pad("failed"),
+            Finding::Refuted => f.pad("refuted by the referee"),
+            Finding::Silent => f.pad("did not answer a question"),
+            Finding::Contradicted => f.pad("contradicts itself"),
         }
     }
 }
