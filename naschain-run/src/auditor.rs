@@ -185,6 +185,11 @@ impl Auditor {
     /// Recomputes the verdict by the run's rules and compares it.
     fn verdict(&self, ended: &EndedJob) -> Result<(), Fault> {
         let rules = &self.state.spec().rules;
+        // The referee's verdict does not follow from the rows alone. The state, which is recomputed from
+        // the journal with the testimonies and rulings, has reached it.
+        if rules.referee.is_some() {
+            return Ok(());
+        }
         let may_be_single = rules.trust.is_some() || rules.seats == 1;
         if may_be_single && ended.verdict.findings == [Finding::Trusted] {
             return Ok(());

@@ -37,6 +37,14 @@ pub enum Error {
         /// The largest one.
         most: usize,
     },
+    /// The referee has another number of steps than a training of the run.
+    #[error("rules.referee.steps is {found}; a training of this run has {steps} steps")]
+    RefereeSteps {
+        /// The number found.
+        found: u64,
+        /// The steps of a training.
+        steps: u64,
+    },
     /// This version does not know the requests of the run.
     #[error("request_version is {found}; this version supports 1 to {latest}")]
     RequestVersion {

@@ -12,6 +12,7 @@ mod history_chain;
 mod problem;
 mod proof;
 mod provenance;
+mod questions;
 mod replies;
 mod requests;
 mod sample;
@@ -33,6 +34,9 @@ pub use history_chain::{HistoryChain, HistoryHead};
 pub use problem::{Problem, ProblemKind};
 pub use proof::{Proof, ProofError, RequestRules, lease_in_path};
 pub use provenance::{Signers, Unsigned};
+pub use questions::{
+    MinerQuestion, Questions, QuestionsRequest, ReceivedBytes, StatesRequest, question_in_path,
+};
 pub use replies::{EndedJobs, FrontEntry, Identity, Job, JobReply, JournalPage};
 pub use requests::{
     ExamRequest, HeartbeatRequest, JobRequest, JoinRequest, LeaveRequest, ResultRequest,

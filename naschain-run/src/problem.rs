@@ -76,6 +76,8 @@ pub enum ProblemKind {
     WrongRun,
     /// The epoch of a heartbeat is impossible.
     WrongEpoch,
+    /// A file, or a part of one, is not what was asked for.
+    WrongFile,
     /// There is no such path.
     NotFound,
     /// The path does not support the method.
@@ -84,6 +86,8 @@ pub enum ProblemKind {
     UnknownMiner,
     /// The lease was never granted.
     UnknownLease,
+    /// No such question is open: it was never asked, was answered, or its time is over.
+    UnknownQuestion,
     /// The lease has ended.
     StaleLease,
     /// The lease belongs to another miner.
@@ -116,12 +120,14 @@ impl ProblemKind {
             NotYours
                 | UnknownMiner
                 | UnknownLease
+                | UnknownQuestion
                 | StaleLease
                 | CursorAhead
                 | WrongRun
                 | Refused
                 | WrongData
                 | WrongEpoch
+                | WrongFile
         )
     }
 
@@ -134,13 +140,13 @@ impl ProblemKind {
             | ReplayedRequest | OtherGenomaster => 401,
             NotYou | NotAllowed | NotRegistered | NeedsToken | ExamFailed | TooManyMiners
             | NotYours => 403,
-            NotFound | UnknownMiner | UnknownLease => 404,
+            NotFound | UnknownMiner | UnknownLease | UnknownQuestion => 404,
             MethodNotAllowed => 405,
             BodyTooSlow => 408,
             CursorAhead | WrongRun | StaleLease | Refused => 409,
             BodyTooLarge => 413,
             PathTooLong => 414,
-            WrongData | WrongEpoch | InvalidRun => 422,
+            WrongData | WrongEpoch | WrongFile | InvalidRun => 422,
             TooManyRequests => 429,
             TooManyReaders | RegistrationsUnread | Standby | JournalTrouble | Closing => 503,
         }

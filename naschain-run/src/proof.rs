@@ -1,9 +1,10 @@
 //! A miner's signed request, stored with the event that it caused.
 
 use naschain_consensus::{Event, LeaseId, MinerId, Row};
-use naschain_core::Digest;
+use naschain_core::{Digest, StepState};
 use serde::{Deserialize, Serialize};
 
+use crate::questions::StatesRequest;
 use crate::requests::{HeartbeatRequest, JobRequest, JoinRequest, LeaveRequest, ResultRequest};
 use naschain_identity::{Auth, AuthError, SignedParts, parse_signature};
 
@@ -149,6 +150,14 @@ impl Proof {
                 (miner, here && self.is_result(miner, row, run)?)
             }
             Event::Leave { miner } => (miner, path == "/v1/leave" && self.is_leave(miner, run)?),
+            Event::Testify {
+                miner,
+                question,
+                states,
+            } => {
+                let here = path == format!("/v1/questions/{}/states", question.0);
+                (miner, here && self.is_testimony(miner, states, run)?)
+            }
             _ => return wrong("miners do not send requests for such an event"),
         };
         if miner.as_str() != self.hotkey {
@@ -179,6 +188,17 @@ impl Proof {
     fn is_leave(&self, miner: &MinerId, run: &RequestRules) -> Result<bool, ProofError> {
         let request: LeaveRequest = self.read()?;
         Ok(request.miner == *miner && request.run == run.run)
+    }
+
+    fn is_testimony(
+        &self,
+        miner: &MinerId,
+        states: &[StepState],
+        run: &RequestRules,
+    ) -> Result<bool, ProofError> {
+        let request: StatesRequest = self.read()?;
+        let same = request.miner == *miner && request.states == states;
+        Ok(same && request.run == run.run)
     }
 
     fn is_request(&self, miner: &MinerId, run: &RequestRules) -> Result<bool, ProofError> {
@@ -249,6 +269,7 @@ pub fn lease_in_path(path: &str) -> Option<LeaseId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use naschain_consensus::QuestionId;
     use naschain_identity::Hotkey;
     use serde_json::json;
 
@@ -320,6 +341,20 @@ mod tests {
                 proof("/v1/leave", json!({"miner": name, "run": RUN})),
             ),
             (
+                Event::Testify {
+                    miner: miner.clone(),
+                    question: QuestionId(4),
+                    states: vec![StepState {
+                        chain: RUN,
+                        state: RUN,
+                    }],
+                },
+                proof(
+                    "/v1/questions/4/states",
+                    json!({"miner": name, "run": RUN, "states": [{"chain": RUN, "state": RUN}]}),
+                ),
+            ),
+            (
                 Event::Submit { miner, lease, row },
                 proof(
                     "/v1/leases/4/result",
@@ -343,7 +378,7 @@ mod tests {
             }
         }
         assert!(verify(&Event::Tick, &cases[0].1, RUN).is_err());
-        let (submit, proof) = &cases[5];
+        let (submit, proof) = &cases[6];
         let other_run = verify(submit, proof, Digest([6; 32])).unwrap_err();
         assert!(matches!(other_run, ProofError::OtherEvent(_)));
         assert_eq!(Proof::parse(proof).unwrap().lease(), Some(LeaseId(4)));
@@ -384,7 +419,7 @@ mod tests {
 
     #[test]
     fn every_changed_byte_is_found() {
-        let (event, proof) = &cases()[5];
+        let (event, proof) = &cases()[6];
         for place in 0..proof.len() {
             for change in [1, 2] {
                 let mut bytes = proof.clone().into_bytes();

@@ -93,7 +93,11 @@ impl Provenance {
 
     fn check_unsigned(&mut self, number: u64, event: &Event) -> Result<Source, String> {
         let miner = match event {
-            Event::Tick | Event::Reveal { .. } | Event::Extend { .. } => {
+            Event::Tick
+            | Event::Reveal { .. }
+            | Event::Extend { .. }
+            | Event::Received { .. }
+            | Event::Ruled { .. } => {
                 return Ok(Source::Genomaster);
             }
             Event::Join { miner }
@@ -101,6 +105,7 @@ impl Provenance {
             | Event::Request { miner }
             | Event::Heartbeat { miner, .. }
             | Event::Submit { miner, .. }
+            | Event::Testify { miner, .. }
             | Event::Leave { miner } => miner,
             _ => return Err("a genomaster never writes such an event".to_owned()),
         };

@@ -8,7 +8,9 @@ pub use terms::{ForgedRow, ScoringTerms};
 
 use std::collections::BTreeMap;
 
-use naschain_consensus::{Agreement, JobId, MinerId, Row, Rule, Scoreboard, judge};
+use naschain_consensus::{
+    Agreement, Finding, JobId, MinerId, Row, Rule, Scoreboard, Verdict, judge,
+};
 use naschain_core::Digest;
 use serde::Serialize;
 
@@ -93,7 +95,10 @@ pub fn validate(ended: &[EndedJob], terms: &ScoringTerms) -> (ScoringReport, Vec
         let only = |rows: &[(MinerId, Row)]| -> Vec<Row> {
             rows.iter().map(|(_, row)| row.clone()).collect()
         };
-        if judge(&only(&job.rows), terms.agreement) != job.verdict {
+        let has_referee = terms.spec.is_some_and(|spec| spec.rules.referee.is_some());
+        // Where there is a referee the verdict follows from the journal, not from the rows alone. Only
+        // jobs that are in the journal come here, with the verdict that was recomputed from it.
+        if !has_referee && judge(&only(&job.rows), terms.agreement) != job.verdict {
             disputed.push(job.job);
         }
         let mut rows = signatures.check(job, terms);
@@ -105,7 +110,11 @@ pub fn validate(ended: &[EndedJob], terms: &ScoringTerms) -> (ScoringReport, Vec
                 terms.agreement,
             ));
         }
-        let verdict = judge(&only(&rows), terms.agreement);
+        let verdict = if has_referee {
+            without_rejected(job, &rows)
+        } else {
+            judge(&only(&rows), terms.agreement)
+        };
         scoreboard.record(&rows, &verdict);
         judged.push(JudgedJob { rows, verdict });
     }
@@ -143,6 +152,21 @@ pub fn validate(ended: &[EndedJob], terms: &ScoringTerms) -> (ScoringReport, Vec
         miners: miners.collect(),
     };
     (report, epochs)
+}
+
+/// The verdict of a job, without the rows that were found to be forged or wrong.
+fn without_rejected(job: &EndedJob, rows: &[(MinerId, Row)]) -> Verdict {
+    let mut verdict = job.verdict.clone();
+    let judged = verdict.agreed.iter_mut().zip(&mut verdict.findings);
+    for ((agreed, finding), (_, row)) in judged.zip(rows) {
+        if *agreed && row.measurement().is_none() {
+            (*agreed, *finding) = (false, Finding::Malformed);
+        }
+    }
+    if !verdict.agreed.contains(&true) {
+        verdict.consensus = None;
+    }
+    verdict
 }
 
 /// Replaces the rows that differ from the validator's own training by malformed ones; returns them.

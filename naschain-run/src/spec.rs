@@ -35,6 +35,10 @@ pub struct RunSpec {
     /// they are needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_hash: Option<Digest>,
+    /// Whether the miners that agreed about a network of the front deliver its weights. Runs of earlier
+    /// versions do not store it; there the genomaster trains these networks again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub collects_models: bool,
     /// The version of the requests that miners sign. In version 1, which is not written, joins,
     /// requests for work and heartbeats do not name their run; in version 2 they do.
     #[serde(default = "first_version", skip_serializing_if = "is_first_version")]
@@ -49,9 +53,11 @@ const REQUEST_VERSION: u32 = 2;
 const MAX_RECEIVED_POPULATION: usize = 20_000;
 
 /// Settings that runs of earlier versions lack; in those runs they have their former meaning.
-const ADDED_LATER: [&str; 5] = [
+const ADDED_LATER: [&str; 7] = [
     "checks_costs",
+    "collects_models",
     "request_version",
+    "rules.referee",
     "rules.reputation",
     "rules.reputation.version",
     "rules.silent_uids",
@@ -118,6 +124,7 @@ impl RunSpec {
             space,
             checks_costs: true,
             secret_hash: None,
+            collects_models: false,
             request_version: REQUEST_VERSION,
         }
     }
@@ -134,6 +141,14 @@ impl RunSpec {
             return Err(Error::RequestVersion {
                 found: self.request_version,
                 latest: REQUEST_VERSION,
+            });
+        }
+        if let Some(referee) = self.rules.referee
+            && referee.steps != self.training_steps()
+        {
+            return Err(Error::RefereeSteps {
+                found: referee.steps,
+                steps: self.training_steps(),
             });
         }
         self.search.validate()?;
@@ -183,6 +198,12 @@ impl RunSpec {
         let images = self.recipe.train_images as u64 * u64::from(self.recipe.epochs);
         let costs = self.costs_of(genome);
         costs.map_or(0, |costs| costs.flops.saturating_mul(3 * images))
+    }
+
+    /// The number of steps of a training.
+    pub fn training_steps(&self) -> u64 {
+        let images = self.recipe.train_images as u64;
+        u64::from(self.recipe.epochs) * images.div_ceil(self.recipe.batch_size as u64)
     }
 
     /// The costs of a genome; `None` if it is not one of the space.

@@ -134,6 +134,7 @@ impl RunState {
         let is_tick = matches!(event, Event::Tick);
         let answered = self.answered(&event);
         let mut actions = self.parts.board.handle(now, event)?;
+        let known = self.parts.ended.len();
         if let (Some((job, miner)), Some(proof)) = (answered, proof) {
             let proofs = self.parts.proofs.entry(job).or_default();
             proofs.insert(miner, proof.clone());
@@ -171,10 +172,37 @@ impl RunState {
             self.index_of.insert(job, self.parts.ended.len());
             self.parts.ended.push(ended);
         }
+        for at in known..self.parts.ended.len() {
+            self.collect(now, at, &mut actions);
+        }
         if may_propose {
             self.open_jobs(now, &mut actions);
         }
         Ok(actions)
+    }
+
+    /// Asks the miners that agreed about a network of the front for its weights.
+    fn collect(&mut self, now: Millis, at: usize, actions: &mut Vec<Action>) {
+        let ended = &self.parts.ended[at];
+        let (job, Some(consensus)) = (ended.job, ended.result()) else {
+            return;
+        };
+        let is_in_front = |state: &RunState| {
+            let front = state.parts.search.front();
+            front.iter().any(|point| point.id.0 == job.0)
+        };
+        if !self.spec.collects_models || !is_in_front(self) {
+            return;
+        }
+        let agreed = ended.rows.iter().zip(&ended.verdict.agreed);
+        let agreed = agreed.filter(|(_, agreed)| **agreed);
+        let collect = Event::Collect {
+            job,
+            digest: consensus.digest,
+            miners: agreed.map(|((miner, _), _)| miner.clone()).collect(),
+        };
+        let asked = self.parts.board.handle(now, collect);
+        actions.extend(asked.expect("a job closes once"));
     }
 
     /// Makes an answer malformed whose costs are not those of its network.
@@ -345,6 +373,11 @@ impl RunState {
     /// Whether every job of the whole search has ended.
     pub fn is_finished(&self) -> bool {
         self.parts.search.is_finished()
+    }
+
+    /// Whether every job has ended and no miner will be asked for anything any more.
+    pub fn is_over(&self) -> bool {
+        self.is_finished() && !self.parts.board.has_open_questions()
     }
 
     /// The best accuracy agreed on so far.

@@ -6,6 +6,7 @@
 
 mod error;
 mod genomaster;
+mod questions;
 mod response;
 pub(crate) mod transport;
 
@@ -357,9 +358,14 @@ impl Client {
                 call = call.header(name, value);
             }
         }
-        if method == Method::POST {
-            call = call.header("Content-Type", "application/json").body(body);
-        }
+        call = match method {
+            Method::POST => call.header("Content-Type", "application/json").body(body),
+            Method::PUT => {
+                let binary = "application/octet-stream";
+                call.header("Content-Type", binary).body(body)
+            }
+            _ => call,
+        };
         match checked(call).await {
             Err(ClientError::Refused(problem)) if hotkey.is_none() && problem.status == 401 => {
                 let detail = "this genomaster accepts only signed requests: give --wallet.name and --wallet.hotkey; `miner keygen` makes a hotkey";

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use naschain_consensus::{Event, LeaseId, MinerId, Rejected, Row};
-use naschain_core::Digest;
+use naschain_consensus::{Event, LeaseId, MinerId, QuestionId, Rejected, Row};
+use naschain_core::{Digest, StepState};
 
 use crate::client::{Client, ClientError, Joined};
 use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::CallError;
-use naschain_run::{Exam, JobReply, ProblemKind, RunSpec};
+use crate::coordinator::received::FilePart;
+use naschain_run::{Exam, JobReply, ProblemKind, Questions, RunSpec};
 
 /// A connection to the genomaster.
 #[derive(Clone)]
@@ -150,6 +151,76 @@ impl Transport {
             }
             Transport::Http(client) => Ok(client.submit(miner, run, lease, row).await?),
         }
+    }
+
+    /// The questions that the miner has to answer; waits for one, at most `wait_ms` milliseconds.
+    pub async fn questions(
+        &self,
+        miner: &MinerId,
+        run: Digest,
+        wait_ms: u64,
+    ) -> Result<Questions, TransportError> {
+        let wait = Duration::from_millis(wait_ms);
+        match self {
+            Transport::Local(coordinator) => Ok(coordinator.questions(miner, wait).await?),
+            Transport::Http(client) => Ok(client.questions(miner, run, wait_ms).await?),
+        }
+    }
+
+    /// Answers a question about the states of a training.
+    pub async fn testify(
+        &self,
+        miner: &MinerId,
+        run: Digest,
+        question: QuestionId,
+        states: Vec<StepState>,
+    ) -> Result<(), TransportError> {
+        match self {
+            Transport::Local(coordinator) => {
+                Ok(coordinator.testify(miner, question, states, None).await?)
+            }
+            Transport::Http(client) => Ok(client.testify(miner, run, question, states).await?),
+        }
+    }
+
+    /// How many bytes of a file were received.
+    pub async fn received(
+        &self,
+        miner: &MinerId,
+        question: QuestionId,
+    ) -> Result<u64, TransportError> {
+        let received = match self {
+            Transport::Local(coordinator) => coordinator.received(Some(miner), question).await?,
+            Transport::Http(client) => client.received(miner, question).await?,
+        };
+        Ok(received.received)
+    }
+
+    /// Sends a part of a file of `size` bytes, from `offset` on; returns how many bytes were received.
+    pub async fn put_part(
+        &self,
+        miner: &MinerId,
+        question: QuestionId,
+        offset: u64,
+        size: u64,
+        bytes: Vec<u8>,
+    ) -> Result<u64, TransportError> {
+        let received = match self {
+            Transport::Local(coordinator) => {
+                let part = FilePart {
+                    offset,
+                    size,
+                    bytes,
+                };
+                coordinator.receive(Some(miner), question, part).await?
+            }
+            Transport::Http(client) => {
+                client
+                    .put_part(miner, question, offset, size, bytes)
+                    .await?
+            }
+        };
+        Ok(received.received)
     }
 }
 

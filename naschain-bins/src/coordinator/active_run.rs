@@ -66,6 +66,8 @@ pub(crate) struct Group {
     /// Their public events, as server-sent events.
     pub(crate) published: String,
     pub(crate) makes_work_or_ends: bool,
+    /// Whether miners were asked something.
+    pub(crate) asks: bool,
     /// The error of an event that could not be staged.
     pub(crate) failed: Option<anyhow::Error>,
 }
@@ -91,6 +93,8 @@ impl Group {
         self.events += 1;
         self.last = active.state.events();
         self.makes_work_or_ends |= actions.iter().any(makes_work_or_ends);
+        let asks = |action: &Action| matches!(action, Action::Asked { .. });
+        self.asks |= actions.iter().any(asks);
         let public_events = active.publisher.publish(&active.state, event, &actions);
         server_sent_events(
             self.last,

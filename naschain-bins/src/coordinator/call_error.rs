@@ -1,7 +1,8 @@
 //! Why a genomaster rejects a call or cannot serve it now.
 
-use naschain_consensus::{LeaseId, MinerId, Rejected};
+use naschain_consensus::{LeaseId, MinerId, QuestionId, Rejected};
 
+use crate::coordinator::received::WrongPart;
 use naschain_identity::AuthError;
 use naschain_run::ProofError;
 
@@ -38,6 +39,17 @@ pub enum CallError {
         miner: MinerId,
         /// The lease.
         lease: LeaseId,
+    },
+    /// A part of a file does not continue it.
+    #[error(transparent)]
+    Part(#[from] WrongPart),
+    /// A file is not the one that was asked for.
+    #[error("the file for {question} cannot be used: {reason}; send it again from offset 0")]
+    WrongFile {
+        /// The question.
+        question: QuestionId,
+        /// What is wrong.
+        reason: String,
     },
     /// The miner has joined too often lately.
     #[error("{miner} has joined {limit} times in a minute; wait {wait_s} s")]

@@ -85,8 +85,8 @@ impl Leader {
             began.elapsed().as_secs_f64()
         );
         // State before availability: a caller that sees that this genomaster leads must find its state.
-        let finished = active.state.is_finished();
-        self.shared.finished.store(finished, Relaxed);
+        let is_over = active.state.is_over();
+        self.shared.finished.store(is_over, Relaxed);
         *self.shared.active.lock().await = Some(active);
         // Taking the lead was itself such a check.
         self.checked = clock::now();
@@ -276,8 +276,9 @@ impl Leader {
             }
             return Err(error);
         }
-        let finished = active.state.is_finished();
-        self.shared.finished.store(finished, Relaxed);
+        let is_over = active.state.is_over();
+        let was_over = self.shared.finished.swap(is_over, Relaxed);
+        group.asks |= is_over && !was_over;
         // Only after the commit: nothing is shown that is not in the journal.
         self.publish(group);
         if let Some(closing) = closing {
@@ -366,6 +367,9 @@ impl Leader {
         }
         if group.makes_work_or_ends {
             self.shared.changes.send_modify(|count| *count += 1);
+        }
+        if group.asks {
+            self.shared.asked.send_modify(|count| *count += 1);
         }
     }
 }

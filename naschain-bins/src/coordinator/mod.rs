@@ -9,15 +9,19 @@ mod answers;
 mod applied;
 pub(crate) mod call_error;
 mod continuity;
+pub(crate) mod deliveries;
 mod join_counts;
 mod leader;
 pub(crate) mod metrics;
 pub(crate) mod pages;
+mod questions;
+pub(crate) mod received;
+mod referee;
 pub(crate) mod shared;
 mod signed;
 mod takeover;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -29,6 +33,7 @@ use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 use crate::clock;
 use crate::coordinator::applied::{Applied, eligible_at};
 use crate::coordinator::call_error::{CallError, Unavailable};
+use crate::coordinator::deliveries::Deliveries;
 use crate::coordinator::leader::Leader;
 use crate::coordinator::metrics::Metrics;
 use crate::coordinator::shared::{LeaderCommand, PublishedEvents, Settings, SharedState};
@@ -50,6 +55,8 @@ pub struct Coordinator {
     pub(crate) reading: Arc<Mutex<()>>,
     /// Requests for work that wait: each event that makes work repeats them, so their number is limited.
     waiting: Arc<Counts<MinerId>>,
+    /// Set once this genomaster accepts files of miners.
+    deliveries: OnceLock<Arc<Deliveries>>,
 }
 
 /// Maximum number of queued commands; further callers wait.
@@ -90,6 +97,7 @@ impl Coordinator {
             active: Mutex::new(None),
             unavailable: watch::Sender::new(Some(Unavailable::Standby)),
             changes: watch::Sender::new(0),
+            asked: watch::Sender::new(0),
             published: broadcast::Sender::new(MAX_BUFFERED_GROUPS),
             metrics: Metrics::default(),
             finished: AtomicBool::new(false),
@@ -109,6 +117,7 @@ impl Coordinator {
             commands,
             reading: Arc::default(),
             waiting: Arc::default(),
+            deliveries: OnceLock::new(),
         }))
     }
 

@@ -49,10 +49,12 @@ pub(crate) struct SharedState {
     pub(crate) unavailable: watch::Sender<Option<Unavailable>>,
     /// Counts accepted events that may have made work or ended a job.
     pub(crate) changes: watch::Sender<u64>,
+    /// Counts questions to miners; also changes when the run is over.
+    pub(crate) asked: watch::Sender<u64>,
     /// Sends each written group to all readers of the event stream.
     pub(crate) published: broadcast::Sender<Arc<PublishedEvents>>,
     pub(crate) metrics: Metrics,
-    /// Whether the search is finished, readable without the lock. No other data depends on it, so
+    /// Whether the run is over ([`naschain_run::RunState::is_over`]), readable without the lock. No other data depends on it, so
     /// `Relaxed` is enough.
     pub(crate) finished: AtomicBool,
     /// Used nonces of signed requests. The server checks them before it sends a command, so a

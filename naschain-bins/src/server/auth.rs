@@ -76,6 +76,11 @@ impl Caller {
         }
     }
 
+    /// The miner that signed the request.
+    pub(crate) fn miner(&self) -> Option<MinerId> {
+        self.hotkey.as_ref().and_then(|hotkey| hotkey.parse().ok())
+    }
+
     /// Whether the request was signed.
     pub(crate) fn is_signed(&self) -> bool {
         self.hotkey.is_some()
@@ -205,24 +210,25 @@ impl Authenticator {
         // After the signature: otherwise anybody could use up the rate of another hotkey. Before
         // the nonce: a request that is refused for its rate may be sent again.
         Self::check_rate(&self.per_key, auth.hotkey.clone())?;
+        // Parts of files are not journaled, and need not be JSON.
+        let is_part = parts.method == Method::PUT;
         let mut nonces = lock(&self.nonces);
-        if reads {
+        if reads || is_part {
             nonces.accept(&auth.hotkey, auth.nonce, now_ns)?;
         } else {
             // It is used when its event is applied, which may be later.
             nonces.check(&auth.hotkey, auth.nonce)?;
         }
         drop(nonces);
-        let proof = Proof::new(&auth, message).ok_or_else(|| {
-            ErrorResponse::new(
-                ProblemKind::NotJson,
-                "the body is not UTF-8, so it is not JSON",
-            )
-        })?;
+        let proof = Proof::new(&auth, message);
+        if proof.is_none() && !is_part {
+            let detail = "the body is not UTF-8, so it is not JSON";
+            return Err(ErrorResponse::new(ProblemKind::NotJson, detail));
+        }
         Ok(Caller {
             hotkey: Some(auth.hotkey),
             uids_have_tokens,
-            proof: Some(proof),
+            proof,
             address: None,
         })
     }

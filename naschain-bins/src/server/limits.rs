@@ -85,8 +85,10 @@ impl<K: Ord> RateLimit<K> {
     }
 }
 
-/// Maximum size of any request body.
+/// Maximum size of any request body, except a part of a file.
 pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
+/// Maximum size of a part of a file: all connections together hold at most 256 MiB of them.
+pub(crate) const MAX_PART_BYTES: usize = 64 * 1024;
 
 /// Maximum size of the body of a request for this route. The largest valid requests of miners are
 /// about half as large, so that the journal, which keeps signed bodies, cannot be filled with
@@ -94,8 +96,11 @@ pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
 pub(crate) fn max_body_bytes(route: &str) -> usize {
     match route {
         "/v1/join" => 1024,
-        "/v1/jobs" | "/v1/leave" | "/v1/leases/{lease}/heartbeat" => 512,
+        "/v1/jobs" | "/v1/leave" | "/v1/questions" | "/v1/leases/{lease}/heartbeat" => 512,
         "/v1/leases/{lease}/result" => 8 * 1024,
+        // Up to 64 states.
+        "/v1/questions/{question}/states" => MAX_BODY_BYTES,
+        "/v1/questions/{question}/file" => MAX_PART_BYTES,
         // A genome of at most 8,192 characters and three numbers.
         "/finish_job" => MAX_BODY_BYTES,
         _ => 1024,

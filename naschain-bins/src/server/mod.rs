@@ -16,6 +16,7 @@ mod pages;
 mod passes;
 mod pauses;
 pub(crate) mod problem;
+mod questions;
 pub(crate) mod registrations;
 
 use std::sync::Arc;
@@ -42,7 +43,7 @@ use crate::server::health::{healthz, measure, metrics, only_leading};
 use crate::server::index::index;
 use crate::server::legacy::Legacy;
 use crate::server::legacy::message::refusals_as_messages;
-use crate::server::limits::{MAX_BODY_BYTES, NetworkLimit};
+use crate::server::limits::{MAX_PART_BYTES, NetworkLimit};
 use crate::server::pages::{MAX_READS_PER_NETWORK, ended_jobs, front, journal, limit_reads};
 use crate::server::problem::ErrorResponse;
 use naschain_run::{
@@ -94,7 +95,7 @@ pub fn router(
             let detail = "this path does not support this method";
             ErrorResponse::new(ProblemKind::MethodNotAllowed, detail)
         })
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
+        .layer(DefaultBodyLimit::max(MAX_PART_BYTES));
     let all = if has_legacy {
         all.layer(from_fn(refusals_as_messages))
     } else {
@@ -113,6 +114,12 @@ fn signed_routes(app: App) -> Router {
         .route("/v1/jobs", post(jobs))
         .route("/v1/leases/{lease}/heartbeat", post(heartbeat))
         .route("/v1/leases/{lease}/result", post(result))
+        .route("/v1/questions", post(questions::questions))
+        .route("/v1/questions/{question}/states", post(questions::states))
+        .route(
+            "/v1/questions/{question}/file",
+            get(questions::received).put(questions::put_file),
+        )
         .with_state(app)
 }
 

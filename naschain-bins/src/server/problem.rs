@@ -86,10 +86,14 @@ impl From<CallError> for ErrorResponse {
             CallError::Rejected(Rejected::UnknownMiner { .. }) => ProblemKind::UnknownMiner,
             CallError::Rejected(Rejected::StaleLease { .. }) => ProblemKind::StaleLease,
             CallError::Rejected(Rejected::UnknownLease { .. }) => ProblemKind::UnknownLease,
-            CallError::Rejected(Rejected::NotYours { .. }) => ProblemKind::NotYours,
+            CallError::Rejected(Rejected::NotYours { .. } | Rejected::NotAsked { .. }) => {
+                ProblemKind::NotYours
+            }
+            CallError::Rejected(Rejected::NoQuestion { .. }) => ProblemKind::UnknownQuestion,
             CallError::Rejected(Rejected::Full { .. }) => ProblemKind::TooManyMiners,
             CallError::Rejected(_) | CallError::OtherAnswer { .. } => ProblemKind::Refused,
             CallError::WrongEpoch { .. } => ProblemKind::WrongEpoch,
+            CallError::Part(_) | CallError::WrongFile { .. } => ProblemKind::WrongFile,
             CallError::Auth(error) => ProblemKind::from(error),
             CallError::Proof(_) => ProblemKind::WrongData,
             CallError::JoinsTooOften { wait_s, .. } => {

@@ -1,0 +1,67 @@
+//! Calls by which a miner answers questions about its trainings.
+
+use naschain_consensus::{MinerId, QuestionId};
+use naschain_core::{Digest, StepState};
+use reqwest::Method;
+
+use crate::client::response::{MAX_OBJECT_BYTES, read};
+use crate::client::{Client, ClientError};
+use naschain_run::{Questions, QuestionsRequest, ReceivedBytes, StatesRequest};
+
+impl Client {
+    /// The questions that a miner has to answer; waits for one, at most `wait_ms` milliseconds.
+    pub async fn questions(
+        &self,
+        miner: &MinerId,
+        run: Digest,
+        wait_ms: u64,
+    ) -> Result<Questions, ClientError> {
+        let request = QuestionsRequest {
+            miner: miner.clone(),
+            wait_ms,
+            run,
+        };
+        let response = self.post("/v1/questions", &request).await?;
+        read(response, MAX_OBJECT_BYTES).await
+    }
+
+    /// Answers a question about the states of a training.
+    pub async fn testify(
+        &self,
+        miner: &MinerId,
+        run: Digest,
+        question: QuestionId,
+        states: Vec<StepState>,
+    ) -> Result<(), ClientError> {
+        let miner = miner.clone();
+        let path = format!("/v1/questions/{}/states", question.0);
+        self.post_json(&path, &StatesRequest { miner, run, states })
+            .await
+    }
+
+    /// How many bytes of a file the genomaster has received.
+    pub async fn received(
+        &self,
+        miner: &MinerId,
+        question: QuestionId,
+    ) -> Result<ReceivedBytes, ClientError> {
+        let path = format!("/v1/questions/{}/file?miner={miner}", question.0);
+        self.get(&path, MAX_OBJECT_BYTES).await
+    }
+
+    /// Sends a part of a file of `size` bytes, from `offset` on.
+    pub async fn put_part(
+        &self,
+        miner: &MinerId,
+        question: QuestionId,
+        offset: u64,
+        size: u64,
+        bytes: Vec<u8>,
+    ) -> Result<ReceivedBytes, ClientError> {
+        let number = question.0;
+        let path =
+            format!("/v1/questions/{number}/file?miner={miner}&offset={offset}&size={size}");
+        let response = self.call(Method::PUT, &path, bytes).await?;
+        read(response, MAX_OBJECT_BYTES).await
+    }
+}

@@ -1,0 +1,113 @@
+//! Computes what the referee is called for: one step of a training, or the accuracy of its weights.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use naschain_consensus::{Event, JobId, RefereeTask, Ruling};
+use naschain_run::RunState;
+use naschain_train::{Checkpoint, LinkedWeights, evaluate_on_validation, replay_step, state_at};
+
+use crate::coordinator::Coordinator;
+use crate::coordinator::deliveries::{Deliveries, JobTraining, delivered_file, evidence_file};
+
+/// Pause after a failure, for example of the disk.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Rules whenever the referee is called, as long as the process runs.
+pub(super) async fn rule(coordinator: Arc<Coordinator>) {
+    let mut changes = coordinator.changes();
+    loop {
+        // Before the tasks are read, so that one that comes meanwhile is not missed.
+        changes.mark_unchanged();
+        if let Err(error) = coordinator.rule_all().await {
+            tracing::error!("the referee: {error:#}; retrying in {RETRY:?}");
+            tokio::time::sleep(RETRY).await;
+            continue;
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Coordinator {
+    async fn rule_all(&self) -> Result<()> {
+        let Some(deliveries) = self.deliveries.get() else {
+            return Ok(());
+        };
+        for (job, task, training) in self.tasks().await? {
+            let deliveries = deliveries.clone();
+            let computed =
+                tokio::task::spawn_blocking(move || compute(&deliveries, &training, task));
+            let ruling = computed.await?.with_context(|| job.to_string())?;
+            tracing::info!("{job}: the referee has computed {ruling:?}");
+            // Refused if this genomaster lost the lead meanwhile, or another one was faster.
+            if let Err(error) = self.handle(Event::Ruled { job, ruling }, None).await {
+                tracing::warn!("{job}: the ruling was not accepted: {error}");
+            }
+        }
+        self.forget_parts().await;
+        Ok(())
+    }
+
+    /// What is to be computed; nothing while another genomaster leads.
+    async fn tasks(&self) -> Result<Vec<(JobId, RefereeTask, JobTraining)>> {
+        let tasks = |state: &RunState| -> Result<Vec<_>> {
+            let tasks = state.board().referee_tasks();
+            let described = tasks.map(|(job, task)| {
+                let training = self.training_of(state, job)?;
+                Ok((job, *task, training))
+            });
+            described.collect()
+        };
+        let found = self.try_with_state(|state| state.map(tasks)).await;
+        found.unwrap_or_else(|| Ok(Vec::new()))
+    }
+}
+
+fn compute(deliveries: &Deliveries, training: &JobTraining, task: RefereeTask) -> Result<Ruling> {
+    let JobTraining {
+        architecture,
+        recipe,
+    } = training;
+    let (dataset, options) = (&deliveries.dataset, deliveries.options);
+    Ok(match task {
+        RefereeTask::Step { step, before } => {
+            let before = match before {
+                None => None,
+                Some(state) => {
+                    let path = evidence_file(&deliveries.run_dir, state.state);
+                    let stored = Checkpoint::load(&path).ok();
+                    let is_right = |checkpoint: &Checkpoint| {
+                        checkpoint
+                            .check_state(architecture, dataset, recipe, step - 1, state)
+                            .is_ok()
+                    };
+                    match stored.filter(is_right) {
+                        Some(stored) => Some(stored),
+                        // Another genomaster, which has died, received the checkpoint.
+                        None => Some(state_at(
+                            architecture,
+                            dataset,
+                            recipe,
+                            options,
+                            None,
+                            step - 1,
+                        )?),
+                    }
+                }
+            };
+            let found = replay_step(architecture, dataset, recipe, options, before.as_ref())?;
+            Ruling::Step { step, found }
+        }
+        RefereeTask::Accuracy { digest } => {
+            let path = delivered_file(&deliveries.run_dir, digest);
+            let bytes = std::fs::read(&path);
+            let bytes = bytes.with_context(|| format!("cannot read {}", path.display()))?;
+            let weights = LinkedWeights::from_bytes(&bytes)?.weights;
+            let found = evaluate_on_validation(architecture, &weights, dataset, recipe, options)?;
+            Ruling::Accuracy { found }
+        }
+    })
+}

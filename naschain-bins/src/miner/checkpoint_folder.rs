@@ -1,0 +1,133 @@
+//! A miner's folder of checkpoints: to resume trainings, and to answer questions about them later.
+
+use std::fs::{Metadata, remove_dir_all, remove_file};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use naschain_core::{Architecture, Recipe};
+use naschain_train::{Checkpoint, Dataset, Error};
+
+/// About how many checkpoints of one training are kept: with them any step is computed again in a
+/// sixteenth of the training.
+const KEPT: u32 = 16;
+
+/// Checkpoints of the latest trainings, at most as many as fit into the limit.
+///
+/// Several workers and programs may use one folder: a file that another one has deleted only means
+/// that a training is computed again.
+#[derive(Clone, Debug)]
+pub struct CheckpointFolder {
+    dir: PathBuf,
+    limit_bytes: u64,
+}
+
+impl CheckpointFolder {
+    /// The checkpoints in `dir`, of which the oldest trainings are deleted above `limit_bytes`.
+    pub fn new(dir: impl Into<PathBuf>, limit_bytes: u64) -> CheckpointFolder {
+        let dir = dir.into();
+        CheckpointFolder { dir, limit_bytes }
+    }
+
+    fn folder(&self, training: &str) -> PathBuf {
+        self.dir.join(training)
+    }
+
+    /// The name of a training's folder.
+    pub(crate) fn training(
+        architecture: &Architecture,
+        dataset: &Dataset,
+        recipe: &Recipe,
+    ) -> String {
+        Checkpoint::name(architecture, dataset, recipe)
+    }
+
+    /// The latest checkpoint of a training after at most `epochs` epochs.
+    pub(crate) fn latest(&self, training: &str, epochs: u32) -> Option<Checkpoint> {
+        let mut stored = self.epochs(training);
+        stored.retain(|epoch| *epoch <= epochs);
+        // From the last on: one that was damaged is passed over.
+        stored.into_iter().rev().find_map(|epoch| {
+            let path = file(&self.folder(training), epoch);
+            match Checkpoint::load(&path) {
+                Ok(checkpoint) => Some(checkpoint),
+                Err(error) => {
+                    tracing::warn!("{error}");
+                    None
+                }
+            }
+        })
+    }
+
+    /// Stores a checkpoint of a training of so many epochs, and deletes what is not needed any more.
+    pub(crate) fn save(
+        &self,
+        training: &str,
+        checkpoint: &Checkpoint,
+        epochs: u32,
+    ) -> Result<(), Error> {
+        let folder = self.folder(training);
+        std::fs::create_dir_all(&folder).map_err(|source| Error::Io {
+            path: folder.clone(),
+            source,
+        })?;
+        let epoch = checkpoint.epoch();
+        checkpoint.save(&file(&folder, epoch))?;
+        let interval = epochs.div_ceil(KEPT);
+        for earlier in self.epochs(training) {
+            if earlier < epoch && earlier % interval != 0 {
+                let _ = remove_file(file(&folder, earlier));
+            }
+        }
+        self.limit(&folder);
+        Ok(())
+    }
+
+    /// Deletes the checkpoints of a training.
+    pub(crate) fn forget(&self, training: &str) {
+        // There is no folder if no epoch was finished.
+        let _ = remove_dir_all(self.folder(training));
+    }
+
+    /// The epochs after which there are checkpoints of a training, ascending.
+    fn epochs(&self, training: &str) -> Vec<u32> {
+        let entries = std::fs::read_dir(self.folder(training));
+        let entries = entries.into_iter().flatten().flatten();
+        let mut epochs: Vec<u32> = entries
+            .filter_map(|entry| entry.path().file_stem()?.to_str()?.parse().ok())
+            .collect();
+        epochs.sort_unstable();
+        epochs
+    }
+
+    /// Deletes the oldest trainings, except this one, until the folder has at most its limit.
+    fn limit(&self, current: &Path) {
+        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let mut trainings: Vec<(SystemTime, u64, PathBuf)> = entries
+            .filter_map(|entry| {
+                let path = entry.path();
+                let changed = path.metadata().and_then(|data| data.modified()).ok()?;
+                Some((changed, bytes_in(&path), path))
+            })
+            .collect();
+        trainings.sort();
+        let mut bytes: u64 = trainings.iter().map(|(_, bytes, _)| bytes).sum();
+        for (_, size, path) in trainings {
+            if bytes <= self.limit_bytes {
+                return;
+            }
+            if path != current && remove_dir_all(&path).is_ok() {
+                bytes -= size;
+            }
+        }
+    }
+}
+
+fn file(folder: &Path, epoch: u32) -> PathBuf {
+    folder.join(format!("{epoch}.safetensors"))
+}
+
+fn bytes_in(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let files = files.filter_map(|file| file.metadata().ok());
+    files.map(|file: Metadata| file.len()).sum()
+}
