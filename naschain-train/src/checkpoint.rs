@@ -1,24 +1,30 @@
-//! The state of a training between two epochs, in memory and as a file.
+//! The state of a training between two steps, in memory and as a file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use naschain_core::{Architecture, Digest, Recipe};
+use naschain_core::{Architecture, Digest, Recipe, StepState};
 use serde::{Deserialize, Serialize};
 
 use crate::kernels::ARITHMETIC_VERSION;
-use crate::weights::{NamedTensor, TensorRef, Weights, metadata, write_safetensors};
+use crate::progress::steps_an_epoch;
+use crate::weights::{
+    NamedTensor, TensorRef, Weights, hash_values, metadata, safetensors_bytes, write_safetensors,
+};
 use crate::{Dataset, Error};
 
 /// Prefix of a velocity's name in a file; the name of its parameter follows.
 const VELOCITY: &str = "velocity.";
 /// The key of the file's one metadata entry.
 const KEY: &str = "naschain-checkpoint";
+/// Start of what the digest of a state is computed from: it is no link of a digest chain.
+const STATE_TAG: &[u8] = b"naschain step state 1";
 
-/// The complete state of a training after an epoch.
+/// The complete state of a training after one of its steps.
 ///
-/// [`train_from`](crate::train_from) provides one after each epoch, and resumes from one to the
-/// same digest as an uninterrupted training.
+/// [`train_from`](crate::train_from) provides one after each epoch, and [`state_at`](crate::state_at)
+/// one after any step. A training that resumes from one ends with the digest of an uninterrupted
+/// training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     pub(crate) identity: TrainingIdentity,
@@ -34,14 +40,17 @@ pub(crate) struct TrainingIdentity {
     data: Digest,
 }
 
-/// The state of a training between two epochs.
+/// The state of a training between two steps.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TrainingState {
     /// Finished epochs.
     pub(crate) epoch: u32,
-    /// The digest chain after this epoch.
+    /// Finished steps of the epoch in progress; 0 at an epoch's end.
+    pub(crate) step: usize,
+    /// The digest chain after the finished epochs.
     pub(crate) digest: Digest,
-    /// The digest chain before this epoch, from which `digest` follows with the weights.
+    /// The digest chain before the last of them, from which `digest` follows with the weights at its
+    /// end.
     pub(crate) digest_before: Digest,
     pub(crate) weights: Weights,
     /// The velocity of each parameter in declaration order.
@@ -54,6 +63,9 @@ pub(crate) struct TrainingState {
 struct CheckpointHeader {
     identity: TrainingIdentity,
     epoch: u32,
+    /// Finished steps of the epoch in progress; not written at an epoch's end.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    step: usize,
     digest: Digest,
     digest_before: Digest,
     /// Names of the weights in declaration order; the file's tensors are in another order.
@@ -102,6 +114,7 @@ impl TrainingState {
         let version = Digest(*blake3::hash(version.as_bytes()).as_bytes());
         TrainingState {
             epoch: 0,
+            step: 0,
             digest: weights.chain_digest(version),
             digest_before: version,
             weights,
@@ -109,14 +122,23 @@ impl TrainingState {
         }
     }
 
-    /// The state after one more epoch.
-    pub(crate) fn next(self, weights: Weights, velocities: Vec<Option<Vec<f32>>>) -> TrainingState {
-        TrainingState {
-            epoch: self.epoch + 1,
-            digest: weights.chain_digest(self.digest),
-            digest_before: self.digest,
-            weights,
-            velocities,
+    /// The digests of this state, which is that after `step` steps of the whole training. A parameter
+    /// without a velocity counts as one whose velocity is 0: the next step is the same.
+    pub(crate) fn step_state(&self, step: u64) -> StepState {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(STATE_TAG).update(&step.to_le_bytes());
+        for tensor in &self.weights.tensors {
+            hash_values(&mut hasher, &tensor.values);
+        }
+        for (index, parameter) in self.weights.parameters().enumerate() {
+            match self.velocities.get(index) {
+                Some(Some(velocity)) => hash_values(&mut hasher, velocity),
+                _ => hash_values(&mut hasher, &vec![0.0; parameter.values.len()]),
+            }
+        }
+        StepState {
+            chain: self.digest,
+            state: Digest(*hasher.finalize().as_bytes()),
         }
     }
 }
@@ -135,12 +157,24 @@ impl Checkpoint {
         self.state.epoch
     }
 
-    /// The digest chain after these epochs.
+    /// The number of finished steps since the start of the training, whose recipe is `recipe`.
+    pub fn step(&self, recipe: &Recipe) -> u64 {
+        let finished = u64::from(self.state.epoch).saturating_mul(steps_an_epoch(recipe));
+        finished.saturating_add(self.state.step as u64)
+    }
+
+    /// The digests of this state, as [`step_states`](crate::step_states) computes them for the
+    /// training whose recipe is `recipe`.
+    pub fn step_state(&self, recipe: &Recipe) -> StepState {
+        self.state.step_state(self.step(recipe))
+    }
+
+    /// The digest chain after the finished epochs.
     pub fn digest(&self) -> Digest {
         self.state.digest
     }
 
-    /// The network after these epochs.
+    /// The network after the finished steps.
     pub fn weights(&self) -> &Weights {
         &self.state.weights
     }
@@ -152,17 +186,32 @@ impl Checkpoint {
     /// [`Error::Io`].
     pub fn save(&self, path: &Path) -> Result<(), Error> {
         let tensors = self.tensors();
-        let names = self.state.weights.tensors.iter();
-        let mut header = CheckpointHeader {
-            identity: self.identity.clone(),
-            epoch: self.state.epoch,
-            digest: self.state.digest,
-            digest_before: self.state.digest_before,
-            names: names.map(|tensor| tensor.name.clone()).collect(),
-            checksum: Digest([0; 32]),
-        };
-        header.checksum = header.checksum_with(&tensors);
-        write_safetensors(path, tensors, Some((KEY, header.json())))
+        let header = self.header(&tensors).json();
+        write_safetensors(path, tensors, Some((KEY, header)))
+    }
+
+    /// The bytes that [`Checkpoint::save`] writes, for another party. Equal checkpoints give equal
+    /// bytes.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] when a name occurs twice, which no training makes.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        let tensors = self.tensors();
+        let header = self.header(&tensors).json();
+        safetensors_bytes(tensors, Some((KEY, header)))
+    }
+
+    /// Reads what [`Checkpoint::to_bytes`] wrote; the bytes may come from anybody. The memory used is
+    /// proportional to their number. [`Checkpoint::check_state`] tells whether it is a certain state
+    /// of a certain training.
+    ///
+    /// # Errors
+    /// [`Error::Received`] for bytes that are not a checkpoint or are damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Checkpoint, Error> {
+        parse(bytes).map_err(|problem| Error::Received {
+            what: "checkpoint",
+            problem,
+        })
     }
 
     /// Reads a file that [`Checkpoint::save`] wrote.
@@ -178,6 +227,21 @@ impl Checkpoint {
             path: path.to_owned(),
             problem,
         })
+    }
+
+    fn header(&self, tensors: &[TensorRef<'_>]) -> CheckpointHeader {
+        let names = self.state.weights.tensors.iter();
+        let mut header = CheckpointHeader {
+            identity: self.identity.clone(),
+            epoch: self.state.epoch,
+            step: self.state.step,
+            digest: self.state.digest,
+            digest_before: self.state.digest_before,
+            names: names.map(|tensor| tensor.name.clone()).collect(),
+            checksum: Digest([0; 32]),
+        };
+        header.checksum = header.checksum_with(tensors);
+        header
     }
 
     /// Weights and velocities in the order of their names.
@@ -211,12 +275,14 @@ impl CheckpointHeader {
         hasher.update(without.json().as_bytes());
         for tensor in tensors {
             hasher.update(format!("\n{} {:?}\n", tensor.name, tensor.shape).as_bytes());
-            for value in tensor.values {
-                hasher.update(&value.to_le_bytes());
-            }
+            hash_values(&mut hasher, tensor.values);
         }
         Digest(*hasher.finalize().as_bytes())
     }
+}
+
+fn is_zero(step: &usize) -> bool {
+    *step == 0
 }
 
 fn parse(file: &[u8]) -> Result<Checkpoint, String> {
@@ -259,6 +325,7 @@ fn parse(file: &[u8]) -> Result<Checkpoint, String> {
         identity: header.identity,
         state: TrainingState {
             epoch: header.epoch,
+            step: header.step,
             digest: header.digest,
             digest_before: header.digest_before,
             weights,

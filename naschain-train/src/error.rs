@@ -225,6 +225,36 @@ pub enum Error {
         /// The part that differs: architecture, recipe or data set.
         what: &'static str,
     },
+    /// A training cannot end after this epoch.
+    #[error("the training cannot end after epoch {found}; it can after epochs {first} to {last}")]
+    NoSuchEpoch {
+        /// The epoch, counted from 1.
+        found: u32,
+        /// The first possible epoch: the checkpoint's.
+        first: u32,
+        /// The last epoch of the recipe.
+        last: u32,
+    },
+    /// The state after this step cannot be computed.
+    #[error(
+        "the state after step {found} cannot be computed: it must be from {first} (the start, the checkpoint or the step before it in the list) to {last} (the training's last)"
+    )]
+    NoSuchStep {
+        /// The step; 0 is the state before the first.
+        found: u64,
+        /// The first possible step.
+        first: u64,
+        /// The last step of the training.
+        last: u64,
+    },
+    /// What another party sent is not what it must be.
+    #[error("the {what} cannot be used: {problem}")]
+    Received {
+        /// What was sent, such as a checkpoint.
+        what: &'static str,
+        /// What was found and what is required.
+        problem: String,
+    },
     /// Stored weights do not fit the architecture.
     #[error("weights do not fit the architecture: {problem}")]
     Weights {

@@ -1,11 +1,12 @@
 //! The accuracy of weights on a set of images.
 
-use naschain_core::{Accuracy, Architecture};
+use naschain_core::{Accuracy, Architecture, Recipe};
 
 use crate::backend::{self, Computation, Options};
-use crate::batches::Normalisation;
+use crate::batches::{Normalisation, Split};
 use crate::engine::Engine;
 use crate::loss;
+use crate::progress::TrainingInputs;
 use crate::training::check;
 use crate::weights::{TensorSource, Weights};
 use crate::{Dataset, Error, Images, Model};
@@ -27,12 +28,39 @@ pub fn evaluate(
     options: Options,
 ) -> Result<Accuracy, Error> {
     check(architecture, dataset)?;
-    let normalisation = Normalisation::new(dataset);
     let work = Evaluation {
         architecture,
         weights,
         images,
-        normalisation,
+        indices: (0..images.len()).collect(),
+        normalisation: Normalisation::new(dataset),
+    };
+    backend::run(options, work)
+}
+
+/// The accuracy of trained weights on the validation images that `recipe` draws from `dataset`: the
+/// accuracy in the measurement of a training that ends with these weights.
+///
+/// # Errors
+/// Those of [`evaluate`]; [`Error::Core`] for a recipe that is not valid, and
+/// [`Error::TooFewImages`].
+pub fn evaluate_on_validation(
+    architecture: &Architecture,
+    weights: &Weights,
+    dataset: &Dataset,
+    recipe: &Recipe,
+    options: Options,
+) -> Result<Accuracy, Error> {
+    let split = Split::draw(dataset, recipe)?;
+    let inputs = TrainingInputs::new(architecture, dataset, recipe, split);
+    inputs.check(options)?;
+    let (images, indices) = inputs.split.evaluation_images(dataset);
+    let work = Evaluation {
+        architecture,
+        weights,
+        images,
+        indices,
+        normalisation: inputs.normalisation,
     };
     backend::run(options, work)
 }
@@ -41,6 +69,7 @@ struct Evaluation<'a> {
     architecture: &'a Architecture,
     weights: &'a Weights,
     images: &'a Images,
+    indices: Vec<usize>,
     normalisation: Normalisation,
 }
 
@@ -50,9 +79,12 @@ impl Computation for Evaluation<'_> {
     fn run<E: Engine>(self, target: &E::Target) -> Result<Accuracy, Error> {
         let source = TensorSource::stored(self.weights.clone());
         let mut network = E::build(self.architecture, source, target)?;
-        let indices: Vec<usize> = (0..self.images.len()).collect();
-        let correct = count_correct(&mut network, &self.normalisation, self.images, &indices)?;
-        Ok(Accuracy::from_counts(correct, indices.len() as u64)?)
+        accuracy(
+            &mut network,
+            &self.normalisation,
+            self.images,
+            &self.indices,
+        )
     }
 }
 
@@ -89,13 +121,13 @@ impl Computation for Inference<'_> {
     }
 }
 
-/// Number of images that the network classifies correctly.
-pub(crate) fn count_correct<E: Engine>(
+/// The share of the images at `indices` that the network classifies correctly.
+pub(crate) fn accuracy<E: Engine>(
     network: &mut E,
     normalisation: &Normalisation,
     images: &Images,
     indices: &[usize],
-) -> Result<u64, Error> {
+) -> Result<Accuracy, Error> {
     let mut correct = 0;
     for indices in indices.chunks(BATCH) {
         let pixels = normalisation.plain(images, indices)?;
@@ -105,5 +137,5 @@ pub(crate) fn count_correct<E: Engine>(
             .collect();
         correct += loss::correct(&network.logits(pixels), &labels);
     }
-    Ok(correct)
+    Ok(Accuracy::from_counts(correct, indices.len() as u64)?)
 }

@@ -1,6 +1,5 @@
 //! A trained network with everything that another program needs to use it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use naschain_core::{Accuracy, Architecture, Digest, Genome, MacroSpace, Recipe};
@@ -9,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::backend::Options;
 use crate::evaluation::logits;
 use crate::onnx::int8_accuracy::{self, Int8Test};
-use crate::plan::planner::Planner;
-use crate::weights::{TensorSource, chain_digest, metadata, write_safetensors};
+use crate::received::in_declaration_order;
+use crate::weights::{chain_digest, metadata, write_safetensors};
 use crate::{Dataset, Error, Trained, Weights, onnx};
 
 /// Version of the model file format.
@@ -233,17 +232,10 @@ impl Model {
             let name = &tensor.name;
             return Err(format!("{name} has the value {value}; all must be finite"));
         }
-        let mut source = TensorSource::stored(self.weights.clone());
-        let lanes = |_| 8;
-        let plan = Planner::new(&mut source, &lanes).plan(&self.architecture);
-        let plan = plan.map_err(|error| error.to_string())?;
-        source.finish().map_err(|error| error.to_string())?;
         // The digest is over the tensors in declaration order; a file has them in another one.
-        let tensors = self.weights.tensors.iter();
-        let by_name: BTreeMap<&str, _> = tensors.map(|t| (t.name.as_str(), t)).collect();
-        let declared = plan.tensors.iter();
-        let declared = declared.filter_map(|tensor| by_name.get(tensor.name.as_str()).copied());
-        let found = chain_digest(self.digest_before, declared);
+        let declared = in_declaration_order(&self.architecture, &self.weights);
+        let declared = declared.map_err(|error| error.to_string())?;
+        let found = chain_digest(self.digest_before, declared.into_iter());
         if found == self.digest {
             return Ok(());
         }

@@ -48,7 +48,7 @@ pub fn trace(
     options: Options,
 ) -> Result<Trace, Error> {
     let split = Split::draw(dataset, recipe)?;
-    let mut proceed = |_: &_, state| (ControlFlow::Continue(()), state);
+    let mut proceed = |_: &_, _| ControlFlow::Continue(());
     let mut losses = Vec::new();
     let mut note = |loss| losses.push(loss);
     let mut training =

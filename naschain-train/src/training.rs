@@ -6,15 +6,14 @@ use std::time::Duration;
 use naschain_core::{Accuracy, Architecture, Digest, Measurement, Recipe};
 
 use crate::backend::{self, Computation, Options};
-use crate::batches::{Normalisation, Split};
+use crate::batches::Split;
 use crate::checkpoint::{Checkpoint, TrainingIdentity, TrainingState};
-use crate::engine::{Engine, StepInput};
-use crate::evaluation::count_correct;
+use crate::engine::Engine;
+use crate::evaluation::accuracy;
 use crate::kernels::ARITHMETIC_VERSION;
-use crate::loss::Loss;
-use crate::schedule::LearningRates;
-use crate::weights::{TensorSource, Weights};
-use crate::{Dataset, Error, drop_path, memory};
+use crate::progress::{InProgress, TrainingInputs};
+use crate::weights::Weights;
+use crate::{Dataset, Error};
 
 /// Summary of one epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,7 +26,8 @@ pub struct Epoch {
     pub train_accuracy: Accuracy,
     /// The learning rate of its last step.
     pub learning_rate: f64,
-    /// Number of images trained on.
+    /// Number of images trained on. After a start within an epoch, this and the numbers above are
+    /// those of the steps from there.
     ///
     /// This crate reads no clock; divide this by the time that you measured.
     pub images: u64,
@@ -73,7 +73,7 @@ pub fn train(
     options: Options,
     on_epoch: &mut (dyn FnMut(&Epoch) -> ControlFlow<()> + Send),
 ) -> Result<Trained, Error> {
-    let mut report = |epoch: &Epoch, state: TrainingState| (on_epoch(epoch), state);
+    let mut report = |epoch: &Epoch, _: TrainingState| on_epoch(epoch);
     let split = Split::draw(dataset, recipe)?;
     let training = TrainingTask::new(architecture, dataset, recipe, split, &mut report);
     training.start(options)
@@ -91,7 +91,7 @@ pub fn train_on_all(
     options: Options,
     on_epoch: &mut (dyn FnMut(&Epoch) -> ControlFlow<()> + Send),
 ) -> Result<Trained, Error> {
-    let mut report = |epoch: &Epoch, state: TrainingState| (on_epoch(epoch), state);
+    let mut report = |epoch: &Epoch, _: TrainingState| on_epoch(epoch);
     let split = Split::all(dataset);
     let training = TrainingTask::new(architecture, dataset, recipe, split, &mut report);
     training.start(options)
@@ -141,22 +141,62 @@ pub fn train_from(
     checkpoint: Option<Checkpoint>,
     on_epoch: &mut (dyn FnMut(&Epoch, &Checkpoint) -> ControlFlow<()> + Send),
 ) -> Result<Trained, Error> {
-    let identity = TrainingIdentity::new(architecture, dataset, recipe);
-    if let Some(checkpoint) = &checkpoint {
-        checkpoint.identity.check(&identity)?;
+    let last = recipe.epochs;
+    train_until(
+        architecture,
+        dataset,
+        recipe,
+        options,
+        checkpoint,
+        last,
+        on_epoch,
+    )
+}
+
+/// Like [`train_from`], but ends after epoch `last` of the recipe's epochs, and measures accuracy and
+/// digest there. The training is the recipe's all the same: from the checkpoint after this epoch it
+/// continues to the bits of a training that did not pause.
+///
+/// # Errors
+/// Those of [`train_from`], and [`Error::NoSuchEpoch`] when `last` is before the checkpoint's epoch
+/// or after the recipe's last.
+pub fn train_until(
+    architecture: &Architecture,
+    dataset: &Dataset,
+    recipe: &Recipe,
+    options: Options,
+    checkpoint: Option<Checkpoint>,
+    last: u32,
+    on_epoch: &mut (dyn FnMut(&Epoch, &Checkpoint) -> ControlFlow<()> + Send),
+) -> Result<Trained, Error> {
+    let first = match &checkpoint {
+        None => 0,
+        Some(checkpoint) => {
+            checkpoint.check(architecture, dataset, recipe)?;
+            checkpoint.first_epoch_end()
+        }
+    };
+    if !(first..=recipe.epochs).contains(&last) {
+        return Err(Error::NoSuchEpoch {
+            found: last,
+            first,
+            last: recipe.epochs,
+        });
     }
+    let identity = TrainingIdentity::new(architecture, dataset, recipe);
     let state = checkpoint.map(|checkpoint| checkpoint.state);
-    // The state is moved in and out, not cloned: it is as large as the network.
     let mut report = |epoch: &Epoch, state: TrainingState| {
-        let checkpoint = Checkpoint {
-            identity: identity.clone(),
-            state,
-        };
-        (on_epoch(epoch, &checkpoint), checkpoint.state)
+        let identity = identity.clone();
+        on_epoch(epoch, &Checkpoint { identity, state })
     };
     let split = Split::draw(dataset, recipe)?;
     let training = TrainingTask::new(architecture, dataset, recipe, split, &mut report);
-    TrainingTask { state, ..training }.start(options)
+    TrainingTask {
+        state,
+        last,
+        ..training
+    }
+    .start(options)
 }
 
 /// A build implements one version of the arithmetic only.
@@ -180,19 +220,16 @@ pub(crate) fn check(architecture: &Architecture, dataset: &Dataset) -> Result<()
     })
 }
 
-/// Takes the training's state and returns it, so that a caller can store it without a copy.
-type OnEpoch<'a> =
-    &'a mut (dyn FnMut(&Epoch, TrainingState) -> (ControlFlow<()>, TrainingState) + Send);
+/// Gets the state by value, so that a caller can keep or store it without another copy.
+type OnEpoch<'a> = &'a mut (dyn FnMut(&Epoch, TrainingState) -> ControlFlow<()> + Send);
 
 /// A training that has not started.
 pub(crate) struct TrainingTask<'a> {
-    architecture: &'a Architecture,
-    dataset: &'a Dataset,
-    recipe: &'a Recipe,
-    split: Split,
-    normalisation: Normalisation,
+    inputs: TrainingInputs<'a>,
     /// The state to resume from; `None` starts afresh.
     state: Option<TrainingState>,
+    /// The epoch after which the accuracy is measured; the recipe's last, or one before it.
+    last: u32,
     on_epoch: OnEpoch<'a>,
     /// Called with the mean loss of each step.
     pub(crate) on_step: Option<&'a mut (dyn FnMut(f64) + Send)>,
@@ -207,12 +244,9 @@ impl<'a> TrainingTask<'a> {
         on_epoch: OnEpoch<'a>,
     ) -> TrainingTask<'a> {
         TrainingTask {
-            architecture,
-            dataset,
-            recipe,
-            split,
-            normalisation: Normalisation::new(dataset),
+            inputs: TrainingInputs::new(architecture, dataset, recipe, split),
             state: None,
+            last: recipe.epochs,
             on_epoch,
             on_step: None,
         }
@@ -225,18 +259,7 @@ impl<'a> TrainingTask<'a> {
 
     /// Checks everything that can be checked before a training starts.
     pub(crate) fn check(&self, options: Options) -> Result<(), Error> {
-        self.recipe.validate()?;
-        check_arithmetic(self.recipe)?;
-        check(self.architecture, self.dataset)?;
-        memory::check(self.architecture, &self.sizes(), options)
-    }
-
-    /// The recipe with the numbers of images that are actually used.
-    fn sizes(&self) -> Recipe {
-        let mut recipe = self.recipe.clone();
-        recipe.train_images = self.split.train.len();
-        recipe.validation_images = self.split.evaluation_images(self.dataset).1.len();
-        recipe
+        self.inputs.check(options)
     }
 }
 
@@ -244,115 +267,33 @@ impl Computation for TrainingTask<'_> {
     type Output = Trained;
 
     fn run<E: Engine>(mut self, target: &E::Target) -> Result<Trained, Error> {
-        let recipe = self.recipe;
-        let costs = self.architecture.costs()?;
-        let source = match &self.state {
-            None => TensorSource::drawn(recipe.seed),
-            Some(state) => TensorSource::stored(state.weights.clone()),
-        };
-        let mut network = E::build(self.architecture, source, target)?;
-        let mut state = match self.state.take() {
-            None => TrainingState::first(network.read()),
-            Some(state) => state,
-        };
-        network.start_training(&state.velocities);
-        let steps = self.split.train.len().div_ceil(recipe.batch_size);
-        let schedule = LearningRates::new(recipe, steps);
-        for number in state.epoch + 1..=recipe.epochs {
-            let mut epoch = EpochTotals::default();
-            let order = self.split.order(recipe.seed, number);
-            for (step, indices) in order.chunks(recipe.batch_size).enumerate() {
-                let rate = schedule.rate((number - 1) as usize * steps + step);
-                let batch = self.batch(indices, number, network.paths())?;
-                let loss = network.step(&batch, recipe, rate);
-                if !loss.sum.is_finite() {
-                    return Err(Error::Diverged {
-                        epoch: number,
-                        what: format!("the loss of epoch {number}, step {}", step + 1),
-                        found: loss.sum,
-                    });
-                }
-                epoch.add(&loss, rate);
-                if let Some(on_step) = &mut self.on_step {
-                    on_step(loss.sum / indices.len() as f64);
-                }
+        let costs = self.inputs.architecture.costs()?;
+        let mut training = InProgress::<E>::start(&self.inputs, self.state.take(), target)?;
+        while training.epoch() < self.last {
+            let step = training.step()?;
+            if let Some(on_step) = &mut self.on_step {
+                on_step(step.loss);
             }
-            let weights = network.read();
-            check_finite(&weights, number)?;
-            state = state.next(weights, network.read_velocities());
-            let report = epoch.report(number, order.len() as u64, state.digest)?;
-            let last = number == recipe.epochs;
-            let answer;
-            (answer, state) = (self.on_epoch)(&report, state);
-            if answer.is_break() && !last {
-                return Err(Error::Stopped { epoch: number });
+            let Some(epoch) = step.epoch else { continue };
+            let answer = (self.on_epoch)(&epoch, training.state()?);
+            if answer.is_break() && epoch.number < self.last {
+                return Err(Error::Stopped {
+                    epoch: epoch.number,
+                });
             }
         }
-        let (images, indices) = self.split.evaluation_images(self.dataset);
-        let correct = count_correct(&mut network, &self.normalisation, images, &indices)?;
-        let measurement = Measurement {
-            accuracy: Accuracy::from_counts(correct, indices.len() as u64)?,
-            params: costs.params,
-            flops: costs.flops,
-            digest: state.digest,
-        };
+        let (images, indices) = self.inputs.split.evaluation_images(self.inputs.dataset);
+        let normalisation = &self.inputs.normalisation;
+        let accuracy = accuracy(&mut training.network, normalisation, images, &indices)?;
         Ok(Trained {
-            measurement,
-            digest_before: state.digest_before,
-            weights: state.weights,
-        })
-    }
-}
-
-impl TrainingTask<'_> {
-    /// The mini-batch of one step, augmented and normalised.
-    fn batch(&self, indices: &[usize], epoch: u32, paths: usize) -> Result<StepInput, Error> {
-        let images = &self.dataset.train;
-        let labels = indices.iter().map(|&index| images.labels()[index]);
-        Ok(StepInput {
-            pixels: self
-                .normalisation
-                .augmented(images, indices, self.recipe, epoch)?,
-            labels: labels.collect(),
-            factors: drop_path::draw(self.recipe, epoch, paths, indices),
-        })
-    }
-}
-
-/// The loss alone does not show every non-finite weight: ReLU turns NaN into 0.
-fn check_finite(weights: &Weights, epoch: u32) -> Result<(), Error> {
-    match weights.not_finite() {
-        None => Ok(()),
-        Some((tensor, value)) => Err(Error::Diverged {
-            epoch,
-            what: format!("a value of {} after epoch {epoch}", tensor.name),
-            found: f64::from(value),
-        }),
-    }
-}
-
-#[derive(Default)]
-struct EpochTotals {
-    loss: f64,
-    correct: u64,
-    rate: f64,
-}
-
-impl EpochTotals {
-    fn add(&mut self, loss: &Loss, rate: f64) {
-        self.loss += loss.sum;
-        self.correct += loss.correct;
-        self.rate = rate;
-    }
-
-    fn report(&self, number: u32, images: u64, digest: Digest) -> Result<Epoch, Error> {
-        Ok(Epoch {
-            number,
-            loss: self.loss / images as f64,
-            train_accuracy: Accuracy::from_counts(self.correct, images)?,
-            learning_rate: self.rate,
-            images,
-            digest,
+            measurement: Measurement {
+                accuracy,
+                params: costs.params,
+                flops: costs.flops,
+                digest: training.digest,
+            },
+            digest_before: training.digest_before,
+            weights: training.network.read(),
         })
     }
 }

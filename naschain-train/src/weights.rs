@@ -111,7 +111,7 @@ pub(crate) fn chain_digest<'a>(
     let mut hasher = blake3::Hasher::new();
     hasher.update(&before.0);
     for tensor in tensors {
-        hasher.update(&little_endian(&tensor.values));
+        hash_values(&mut hasher, &tensor.values);
     }
     Digest(*hasher.finalize().as_bytes())
 }
@@ -173,11 +173,25 @@ pub(crate) fn write_safetensors(
     }
     written.map_err(|error| match error {
         SafeTensorError::IoError(source) => io(source),
-        other => Error::Weights {
-            problem: other.to_string(),
-        },
+        other => unwritable(&other),
     })?;
     std::fs::rename(&partial, path).map_err(io)
+}
+
+/// The bytes that [`write_safetensors`] writes.
+pub(crate) fn safetensors_bytes(
+    tensors: Vec<TensorRef<'_>>,
+    metadata: Option<(&str, String)>,
+) -> Result<Vec<u8>, Error> {
+    let views = tensors.iter().map(|tensor| (tensor.name.as_str(), tensor));
+    let metadata = metadata.map(|(key, text)| [(key.to_owned(), text)].into());
+    safetensors::serialize(views, metadata).map_err(|error| unwritable(&error))
+}
+
+fn unwritable(error: &SafeTensorError) -> Error {
+    Error::Weights {
+        problem: error.to_string(),
+    }
 }
 
 /// The metadata entry `key` of a safetensors file, if it has one.
@@ -192,6 +206,19 @@ pub(crate) fn little_endian(values: &[f32]) -> Vec<u8> {
         .iter()
         .flat_map(|value| value.to_le_bytes())
         .collect()
+}
+
+/// Adds the little-endian bytes of `values` to a hash, in pieces, so that there is no copy of a large
+/// tensor.
+pub(crate) fn hash_values(hasher: &mut blake3::Hasher, values: &[f32]) {
+    let mut bytes = [0; 4096];
+    for values in values.chunks(bytes.len() / 4) {
+        let bytes = &mut bytes[..4 * values.len()];
+        for (to, value) in bytes.chunks_exact_mut(4).zip(values) {
+            to.copy_from_slice(&value.to_le_bytes());
+        }
+        hasher.update(bytes);
+    }
 }
 
 /// How a tensor is initialised.

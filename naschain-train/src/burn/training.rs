@@ -200,7 +200,7 @@ where
     if !place.isa.is_available() {
         return Err(Error::IsaUnavailable { isa: place.isa });
     }
-    let mut report = |epoch: &Epoch, state: TrainingState| (on_epoch(epoch), state);
+    let mut report = |epoch: &Epoch, _: TrainingState| on_epoch(epoch);
     let split = Split::draw(dataset, recipe)?;
     let training = TrainingTask::new(architecture, dataset, recipe, split, &mut report);
     training.check(Options::default())?;
