@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 
@@ -89,6 +89,15 @@ pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     #[cfg(not(unix))]
     let _ = path;
     Ok(())
+}
+
+/// The folder for what a program remembers: `naschain/PROGRAM` in `$XDG_STATE_HOME` or
+/// `~/.local/state`; `None` if neither variable is set.
+pub(crate) fn user_state_folder(program: &str) -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let state = set("XDG_STATE_HOME").map(PathBuf::from);
+    let state = state.or_else(|| set("HOME").map(|home| Path::new(&home).join(".local/state")))?;
+    Some(state.join("naschain").join(program))
 }
 
 /// Creates a folder and those above it, and waits until they are on disk.

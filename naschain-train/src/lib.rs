@@ -56,7 +56,7 @@ pub use memory::training_memory_bytes;
 pub use model::{Model, Scaling};
 pub use onnx::int8_accuracy::Int8Test;
 pub use progress::{steps, steps_an_epoch};
-pub use received::LinkedWeights;
+pub use received::{CurvePoint, LinkedWeights};
 pub use states::{replay_step, state_at, step_states};
 pub use trace::{Batch, Trace, trace};
 pub use training::{Epoch, Trained, train, train_from, train_on_all, train_until};

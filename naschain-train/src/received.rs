@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use naschain_core::{Architecture, Digest, Recipe, StepState};
+use naschain_core::{Accuracy, Architecture, Digest, Recipe, StepState};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::TrainingIdentity;
@@ -12,7 +12,7 @@ use crate::training::{check, check_arithmetic};
 use crate::weights::{
     NamedTensor, TensorSource, Weights, chain_digest, metadata, safetensors_bytes,
 };
-use crate::{Checkpoint, Dataset, Error, Trained};
+use crate::{Checkpoint, Dataset, Epoch, Error, Trained};
 
 /// The key of the one metadata entry of [`LinkedWeights::to_bytes`].
 const KEY: &str = "naschain-weights";
@@ -171,6 +171,29 @@ pub struct LinkedWeights {
     pub digest_before: Digest,
     /// The weights after it.
     pub weights: Weights,
+    /// The learning curve as the trainer reports it; nothing proves it, and it may be empty.
+    pub curve: Vec<CurvePoint>,
+}
+
+/// One epoch of a learning curve.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// The epoch, counted from 1.
+    pub epoch: u32,
+    /// Mean loss over the training images.
+    pub loss: f64,
+    /// Accuracy in percent on the training images, each at the time of its step.
+    pub train_accuracy: Accuracy,
+}
+
+impl From<&Epoch> for CurvePoint {
+    fn from(epoch: &Epoch) -> CurvePoint {
+        CurvePoint {
+            epoch: epoch.number,
+            loss: epoch.loss,
+            train_accuracy: epoch.train_accuracy,
+        }
+    }
 }
 
 /// The metadata of [`LinkedWeights::to_bytes`].
@@ -178,6 +201,8 @@ pub struct LinkedWeights {
 #[serde(deny_unknown_fields)]
 struct WeightsHeader {
     digest_before: Digest,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    curve: Vec<CurvePoint>,
 }
 
 impl From<Trained> for LinkedWeights {
@@ -185,6 +210,18 @@ impl From<Trained> for LinkedWeights {
         LinkedWeights {
             digest_before: trained.digest_before,
             weights: trained.weights,
+            curve: Vec::new(),
+        }
+    }
+}
+
+impl From<Checkpoint> for LinkedWeights {
+    /// The weights of a checkpoint at the end of an epoch.
+    fn from(checkpoint: Checkpoint) -> LinkedWeights {
+        LinkedWeights {
+            digest_before: checkpoint.state.digest_before,
+            weights: checkpoint.state.weights,
+            curve: Vec::new(),
         }
     }
 }
@@ -195,8 +232,10 @@ impl LinkedWeights {
     /// # Errors
     /// [`Error::Weights`] when two tensors have the same name.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
-        let digest_before = self.digest_before;
-        let header = serde_json::to_string(&WeightsHeader { digest_before });
+        let header = serde_json::to_string(&WeightsHeader {
+            digest_before: self.digest_before,
+            curve: self.curve.clone(),
+        });
         let header = header.expect("a header is plain data");
         safetensors_bytes(self.weights.tensor_refs(), Some((KEY, header)))
     }
@@ -219,6 +258,7 @@ impl LinkedWeights {
         Ok(LinkedWeights {
             digest_before: header.digest_before,
             weights,
+            curve: header.curve,
         })
     }
 

@@ -5,10 +5,10 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result};
 use naschain_core::Accuracy;
-use naschain_train::{Dataset, Epoch, Options};
+use naschain_train::{CurvePoint, Dataset, Epoch, Options, Trained};
 
 use crate::artifacts::data_place::shown_name;
-use crate::artifacts::front_model::{CurvePoint, FRONT_FILE, FrontModel};
+use crate::artifacts::front_model::{FRONT_FILE, FrontModel};
 use crate::artifacts::models;
 use crate::artifacts::models::{Member, recipe_of};
 use crate::artifacts::results::Results;
@@ -50,11 +50,8 @@ pub(crate) fn renew_report(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Trains every network of the front again, tests it, and writes its model. `on_epoch` is called after
-/// each epoch of each.
-///
-/// Miners send no weights, so the genomaster trains the networks itself. This also verifies the
-/// miners' digests.
+/// Tests every network of the front and writes its model. Those that no miner has delivered are trained
+/// again; `on_epoch` is called after each epoch of each of these.
 pub(crate) fn write_models(
     dir: &Path,
     spec: &RunSpec,
@@ -105,11 +102,24 @@ fn write_model(
         digest: Some(measurement.digest),
     };
     let mut curve = Vec::new();
-    let mut note = |epoch: &Epoch| {
-        curve.push(CurvePoint::from(epoch));
-        on_epoch(member, epoch);
+    let model = match found.delivered() {
+        Some(delivered) => {
+            curve = delivered.curve;
+            let trained = Trained {
+                measurement,
+                digest_before: delivered.digest_before,
+                weights: delivered.weights,
+            };
+            found.finish(dataset, options, trained)?
+        }
+        None => {
+            let mut note = |epoch: &Epoch| {
+                curve.push(CurvePoint::from(epoch));
+                on_epoch(member, epoch);
+            };
+            found.train(dataset, options, &mut note)?
+        }
     };
-    let model = found.train(dataset, options, &mut note)?;
     Ok(FrontModel {
         genome: member.genome.clone(),
         accuracy: measurement.accuracy,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use naschain_core::{Accuracy, Digest, Genome};
-use naschain_train::Epoch;
+use naschain_train::CurvePoint;
 use serde::{Deserialize, Serialize};
 
 /// The file, in the folder of a run.
@@ -30,35 +30,15 @@ pub(crate) struct FrontModel {
     pub flops: u64,
     /// The training digest that the miners reported.
     pub digest: Digest,
-    /// The digest of the genomaster's training, which produced the stored weights; equal to
-    /// `digest` if miners and genomaster compute the same bits.
+    /// The digest of the stored weights: equal to `digest` if a miner delivered them, or if miners and
+    /// genomaster compute the same bits.
     pub model_digest: Digest,
     /// Folder of `model.safetensors` and `model.json`, relative to the run's.
     pub model: PathBuf,
-    /// The learning curve of the genomaster's training. Files of earlier versions lack it.
+    /// The learning curve as the miner that delivered the weights reports it, or of the genomaster's own
+    /// training. Files of earlier versions lack it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curve: Vec<CurvePoint>,
-}
-
-/// One epoch of a learning curve.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct CurvePoint {
-    /// The epoch, counted from 1.
-    pub epoch: u32,
-    /// Mean loss over the training images.
-    pub loss: f64,
-    /// Accuracy in percent on the training images, each at the time of its step.
-    pub train_accuracy: Accuracy,
-}
-
-impl From<&Epoch> for CurvePoint {
-    fn from(epoch: &Epoch) -> CurvePoint {
-        CurvePoint {
-            epoch: epoch.number,
-            loss: epoch.loss,
-            train_accuracy: epoch.train_accuracy,
-        }
-    }
 }
 
 /// Reads `front.json`; empty if there is none, as before the end of a run.

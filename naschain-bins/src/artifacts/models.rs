@@ -1,7 +1,7 @@
 //! The models in a run's folder: finding a genome of the run, and training and storing its model.
 //!
-//! The genomaster trains the networks of the front itself: miners send results, not weights, and
-//! this training also checks their digests.
+//! Miners that agreed about a network of the front deliver its weights, which their digest proves.
+//! The genomaster trains a network again only if nobody delivered it.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use naschain_consensus::JobId;
 use naschain_core::{Digest, Genome, MacroSpace, Recipe};
-use naschain_train::{DataName, Dataset, Epoch, Model, Options};
+use naschain_train::{DataName, Dataset, Epoch, LinkedWeights, Model, Options, Trained};
 
 use crate::artifacts::data_place::{recorded, remembered};
 use crate::artifacts::history::{HISTORY_FILE, existing_history, not_evaluated};
+use crate::coordinator::deliveries::delivered_file;
 use crate::dataset;
 use crate::dataset::{DATA_DIR, KEEP_MIB};
 use crate::files::{create_folder, sync_file};
@@ -147,6 +148,34 @@ impl Member {
             ControlFlow::Continue(())
         };
         let trained = naschain_train::train(&architecture, dataset, recipe, options, &mut proceed)?;
+        self.finish(dataset, options, trained)
+    }
+
+    /// The weights that a miner has delivered for the digest that the miners agreed on.
+    pub(crate) fn delivered(&self) -> Option<LinkedWeights> {
+        let digest = self.digest?;
+        let bytes = std::fs::read(delivered_file(&self.dir, digest)).ok()?;
+        let architecture = self.spec.space.decode(&self.genome).ok()?;
+        let delivered = LinkedWeights::from_bytes(&bytes).ok()?;
+        // Checked when it came, too; but the disk may have changed since.
+        match delivered.check(&architecture, digest) {
+            Ok(()) => Some(delivered),
+            Err(error) => {
+                tracing::warn!("{}: {error}; it is trained again", self.shown());
+                None
+            }
+        }
+    }
+
+    /// Tests a trained network and stores its model.
+    pub(crate) fn finish(
+        &self,
+        dataset: &Dataset,
+        options: Options,
+        trained: Trained,
+    ) -> Result<Model> {
+        let (space, recipe) = (&self.spec.space, &self.recipe);
+        let architecture = space.decode(&self.genome)?;
         let weights = &trained.weights;
         let accuracy =
             naschain_train::evaluate(&architecture, weights, dataset, &dataset.test, options)?;

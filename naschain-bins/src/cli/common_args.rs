@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::Args;
 use naschain_consensus::Event;
-use naschain_train::{Dataset, Options};
+use naschain_train::{Dataset, Device, Options};
 
 use crate::artifacts::data_place;
 use crate::artifacts::history::count_jobs;
@@ -17,6 +17,7 @@ use crate::cli::program::print;
 use crate::cli::run_args::{DeviceArgs, RUN, RunArgs};
 use crate::cli::run_place;
 use crate::coordinator::Coordinator;
+use crate::coordinator::deliveries::Deliveries;
 use crate::coordinator::shared::Settings;
 use crate::journal::folder_lock::FolderLock;
 use crate::journal::run_folder::{create_or_check, create_or_extend};
@@ -143,6 +144,11 @@ impl CommonArgs {
             data_place::remember(&dir, place)?;
         }
         let coordinator = Coordinator::open_with(journal, spec, settings).await?;
+        // The referee computes one step now and then; it may use every core.
+        let mut options = search.unwrap_or_else(|| self.device.options());
+        // The referee and every miner must come to the same bits.
+        options.device = Device::Cpu;
+        coordinator.accept_deliveries(Deliveries::new(&dir, dataset.clone(), options));
         if search.is_some() {
             extend(&coordinator, asked).await?;
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use naschain_consensus::{Agreement, Rule, Rules};
+use naschain_consensus::{Agreement, Referee, Rule, Rules};
 use naschain_core::MacroSpace;
 use naschain_nsga::{Mode, Pace, SearchConfig};
 use naschain_train::{DataName, Dataset, Device, Isa, Options};
@@ -113,6 +113,18 @@ pub(crate) struct RunArgs {
     /// May be repeated. The end of this help lists the rules.
     #[arg(long, value_name = "NAME=VALUE", help_heading = AGREEMENT, hide_short_help = true)]
     pub rule: Vec<String>,
+    /// Let the majority decide where results of miners differ, instead of a referee
+    ///
+    /// By default, with exact agreement, the genomaster finds the first step at which two trainings
+    /// part and computes it itself, so that one honest miner is enough.
+    #[arg(long, help_heading = AGREEMENT, hide_short_help = true)]
+    pub no_referee: bool,
+    /// Share of the jobs, drawn at random, that get one more miner once all agree, such as 1/100; 0 for
+    /// none
+    ///
+    /// Miners that all lie alike cause no dispute. Needs the referee.
+    #[arg(long, value_name = "SHARE", default_value = "1/100", value_parser = one_in, help_heading = AGREEMENT, hide_short_help = true)]
+    pub spot_checks: u32,
     /// Whether miners of the reference network take part, which send no heartbeats.
     #[arg(skip)]
     pub silent_uids: bool,
@@ -205,6 +217,18 @@ fn pace(text: &str) -> Result<Pace, String> {
     }
 }
 
+/// The N of a share 1/N; 0 for none.
+fn one_in(text: &str) -> Result<u32, String> {
+    let number = match text {
+        "0" => Some(0),
+        _ => text.strip_prefix("1/").and_then(|text| text.parse().ok()),
+    };
+    let is_share = |number: &u32| text == "0" || *number > 0;
+    number
+        .filter(is_share)
+        .ok_or_else(|| "use 1/N, such as 1/100, or 0 for none".to_owned())
+}
+
 /// The end of `--help`: defaults that depend on the data set, and the rules of the job board.
 pub fn help() -> String {
     let mut text = format!(
@@ -242,6 +266,14 @@ impl RunArgs {
         spec.search = search;
         spec.rules = self.rules(recipe.epochs, self.replication(&name))?;
         spec.recipe = recipe;
+        let is_exact = spec.rules.agreement.rule == Rule::Exact;
+        // Where digests differ nobody can tell whose weights are meant.
+        spec.collects_models = is_exact;
+        if is_exact && !self.in_process && !self.no_referee {
+            let mut referee = Referee::new(spec.training_steps());
+            referee.spot_check_every = self.spot_checks;
+            spec.rules.referee = Some(referee);
+        }
         spec.validate()?;
         // Fails if the data set is too small, before anything is created.
         naschain_train::Split::draw(dataset, &spec.recipe)?;

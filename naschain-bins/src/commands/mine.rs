@@ -17,7 +17,9 @@ use crate::cli::data_args::KeepImagesArgs;
 use crate::cli::run_args::ComputeArgs;
 use crate::client::Client;
 use crate::client::transport::Transport;
+use crate::files::user_state_folder;
 use crate::miner::Miner;
+use crate::miner::checkpoint_folder::CheckpointFolder;
 use crate::miner::dataset_cache::DatasetCache;
 use crate::miner::outbox;
 use crate::miner::progress_line;
@@ -42,10 +44,14 @@ pub struct MineArgs {
     data_dir: Option<PathBuf>,
     #[command(flatten)]
     keep: KeepImagesArgs,
-    /// Folder of checkpoints, written after each epoch; a restarted miner resumes trainings from
-    /// them [default: none]
+    /// Folder of checkpoints, written after each epoch: a restarted miner resumes trainings from them,
+    /// delivers models, and answers the referee's questions [default: naschain/miner/checkpoints in
+    /// $XDG_STATE_HOME or ~/.local/state]
     #[arg(long, value_name = "DIR")]
     checkpoints: Option<PathBuf>,
+    /// Maximum size of the checkpoints in MiB; above it those of the oldest trainings are deleted
+    #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    checkpoint_limit: u64,
     /// Folder of results that are not delivered yet; a miner restarted with the same hotkey, or
     /// without one the same --name, delivers them [default: none]
     #[arg(long, alias = "unsent", value_name = "DIR")]
@@ -73,7 +79,9 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
         device.check()?;
     }
     // Now, so that an invalid folder is an error before the first training, not after it.
-    for folder in [&cli.checkpoints, &cli.outbox].into_iter().flatten() {
+    let default = || Some(user_state_folder("miner")?.join("checkpoints"));
+    let checkpoints = cli.checkpoints.clone().or_else(default);
+    for folder in [&checkpoints, &cli.outbox].into_iter().flatten() {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
     }
@@ -89,6 +97,9 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
     let transport = Transport::Http(Client::with(&cli.genomaster, credentials)?);
     let jobs = cli.jobs.unwrap_or(cli.device.len() as u32);
     let dataset_cache = Arc::<DatasetCache>::default();
+    let limit_bytes = cli.checkpoint_limit << 20;
+    let checkpoints = checkpoints.map(|dir| CheckpointFolder::new(dir, limit_bytes));
+    let witnessing = Arc::default();
     let mut miners = JoinSet::new();
     // Devices in turn, so that jobs are spread evenly.
     for (_, device) in (0..jobs).zip(cli.device.iter().cycle()) {
@@ -97,7 +108,7 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
             transport: transport.clone(),
             trainer: Trainer {
                 options: cli.compute.options(*device, jobs),
-                checkpoints: cli.checkpoints.clone(),
+                checkpoints: checkpoints.clone(),
             },
             data_dir: cli.data_dir.clone(),
             keep_images: cli.keep.keep_images,
@@ -105,6 +116,7 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
             outbox: cli.outbox.clone(),
             dataset_cache: dataset_cache.clone(),
             known: Arc::default(),
+            witnessing: Arc::clone(&witnessing),
             stop: stopped.clone(),
         };
         miners.spawn(miner.work(None));

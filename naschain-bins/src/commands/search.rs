@@ -25,9 +25,15 @@ use crate::commands::progress::{Progress, Workload, about, about_from_1_s};
 use crate::coordinator::Coordinator;
 use crate::dataset::KEEP_MIB;
 use crate::miner::Miner;
+use crate::miner::checkpoint_folder::CheckpointFolder;
 use crate::miner::trainer::Trainer;
 use crate::printable::counted;
 use crate::shutdown::{StopSignal, shutdown};
+
+/// Folder of the checkpoints of running trainings, in the run's folder.
+const CHECKPOINTS: &str = "checkpoints";
+/// Maximum size of these checkpoints.
+const CHECKPOINT_BYTES: u64 = 4 << 30;
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -122,7 +128,11 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
     } = opened;
     let known = Arc::new(earlier_results(&dir)?);
     let (stop, stopped) = watch::channel(false);
-    let mut workers = start_miners(miners, &coordinator, &dataset, options, known, &stopped)?;
+    let trainer = Trainer {
+        options,
+        checkpoints: Some(CheckpointFolder::new(dir.join(CHECKPOINTS), CHECKPOINT_BYTES)),
+    };
+    let mut workers = start_miners(miners, &coordinator, &dataset, &trainer, known, &stopped)?;
     let reached = |state: &RunState| {
         let best = state.best().and_then(|job| job.verdict.consensus);
         let best = best.map(|measurement| measurement.accuracy);
@@ -222,7 +232,7 @@ fn start_miners(
     count: usize,
     coordinator: &Arc<Coordinator>,
     dataset: &Arc<Dataset>,
-    options: Options,
+    trainer: &Trainer,
     known: Arc<BTreeMap<Genome, Measurement>>,
     stopped: &watch::Receiver<bool>,
 ) -> Result<JoinSet<Result<Option<Digest>>>> {
@@ -231,16 +241,14 @@ fn start_miners(
         let miner = Miner {
             name: MinerId::new(format!("local-{number}"))?,
             transport: Transport::Local(coordinator.clone()),
-            trainer: Trainer {
-                options,
-                checkpoints: None,
-            },
+            trainer: trainer.clone(),
             data_dir: None,
             keep_images: KEEP_MIB,
             jobs: 1,
             outbox: None,
             dataset_cache: Arc::default(),
             known: known.clone(),
+            witnessing: Arc::default(),
             stop: stopped.clone(),
         };
         workers.spawn(miner.work(Some(dataset.clone())));

@@ -208,7 +208,7 @@ impl Coordinator {
             return;
         };
         let open = |state: &RunState| -> BTreeSet<QuestionId> {
-            state.board().open_questions().map(|(id, _)| id).collect()
+            state.board().open_questions().collect()
         };
         let _turn = deliveries.turn.lock().await;
         if let Some(open) = self.try_with_state(|state| state.map(open)).await {

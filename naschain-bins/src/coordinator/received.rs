@@ -143,8 +143,9 @@ fn check(part: &FilePart, received: u64, most: u64) -> Result<(), WrongPart> {
 }
 
 fn write_at(path: &Path, part: &FilePart) -> std::io::Result<()> {
-    let opened = File::options().create(true).write(true).truncate(false);
-    let mut file = opened.clone().open(path)?;
+    let mut options = File::options();
+    options.create(true).write(true).truncate(false);
+    let mut file = options.open(path)?;
     file.seek(SeekFrom::Start(part.offset))?;
     file.write_all(&part.bytes)
 }

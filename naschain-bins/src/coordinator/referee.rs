@@ -1,9 +1,10 @@
 //! Computes what the referee is called for: one step of a training, or the accuracy of its weights.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use naschain_consensus::{Event, JobId, RefereeTask, Ruling};
 use naschain_run::RunState;
 use naschain_train::{Checkpoint, LinkedWeights, evaluate_on_validation, replay_step, state_at};
@@ -87,18 +88,22 @@ fn compute(deliveries: &Deliveries, training: &JobTraining, task: RefereeTask) -
                     match stored.filter(is_right) {
                         Some(stored) => Some(stored),
                         // Another genomaster, which has died, received the checkpoint.
-                        None => Some(state_at(
-                            architecture,
-                            dataset,
-                            recipe,
-                            options,
-                            None,
-                            step - 1,
-                        )?),
+                        None => {
+                            let (step, proceed) = (step - 1, &mut |_| ControlFlow::Continue(()));
+                            Some(state_at(
+                                architecture,
+                                dataset,
+                                recipe,
+                                options,
+                                None,
+                                step,
+                                proceed,
+                            )?)
+                        }
                     }
                 }
             };
-            let found = replay_step(architecture, dataset, recipe, options, before.as_ref())?;
+            let found = replay_step(architecture, dataset, recipe, options, before)?;
             Ruling::Step { step, found }
         }
         RefereeTask::Accuracy { digest } => {
@@ -109,5 +114,6 @@ fn compute(deliveries: &Deliveries, training: &JobTraining, task: RefereeTask) -
             let found = evaluate_on_validation(architecture, &weights, dataset, recipe, options)?;
             Ruling::Accuracy { found }
         }
+        other => bail!("this version cannot compute {other:?}"),
     })
 }

@@ -4,12 +4,17 @@ use std::fs::{Metadata, remove_dir_all, remove_file};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use anyhow::{Context, Result};
 use naschain_core::{Architecture, Recipe};
-use naschain_train::{Checkpoint, Dataset, Error};
+use naschain_train::{Checkpoint, CurvePoint, Dataset, Epoch};
+
+use crate::files::write_whole;
 
 /// About how many checkpoints of one training are kept: with them any step is computed again in a
 /// sixteenth of the training.
 const KEPT: u32 = 16;
+/// The file of a training's learning curve, in its folder.
+const CURVE: &str = "curve.json";
 
 /// Checkpoints of the latest trainings, at most as many as fit into the limit.
 ///
@@ -58,21 +63,30 @@ impl CheckpointFolder {
         })
     }
 
-    /// Stores a checkpoint of a training of so many epochs, and deletes what is not needed any more.
+    /// The epoch of [`CheckpointFolder::latest`], without reading it.
+    pub(crate) fn latest_epoch(&self, training: &str, epochs: u32) -> Option<u32> {
+        let mut stored = self.epochs(training);
+        stored.retain(|epoch| *epoch <= epochs);
+        stored.pop()
+    }
+
+    /// Stores the checkpoint after an epoch, and deletes what is not needed any more.
     pub(crate) fn save(
         &self,
         training: &str,
         checkpoint: &Checkpoint,
-        epochs: u32,
-    ) -> Result<(), Error> {
+        epoch: &Epoch,
+        recipe: &Recipe,
+    ) -> Result<()> {
         let folder = self.folder(training);
-        std::fs::create_dir_all(&folder).map_err(|source| Error::Io {
-            path: folder.clone(),
-            source,
-        })?;
-        let epoch = checkpoint.epoch();
-        checkpoint.save(&file(&folder, epoch))?;
-        let interval = epochs.div_ceil(KEPT);
+        let created = std::fs::create_dir_all(&folder);
+        created.with_context(|| format!("cannot create {}", folder.display()))?;
+        checkpoint.save(&file(&folder, epoch.number))?;
+        let mut curve = self.curve(training);
+        curve.retain(|point| point.epoch < epoch.number);
+        curve.push(CurvePoint::from(epoch));
+        write_whole(&folder.join(CURVE), &serde_json::to_vec(&curve)?)?;
+        let (epoch, interval) = (epoch.number, recipe.epochs.div_ceil(KEPT));
         for earlier in self.epochs(training) {
             if earlier < epoch && earlier % interval != 0 {
                 let _ = remove_file(file(&folder, earlier));
@@ -80,6 +94,13 @@ impl CheckpointFolder {
         }
         self.limit(&folder);
         Ok(())
+    }
+
+    /// The learning curve of a training; empty if it is not stored.
+    pub(crate) fn curve(&self, training: &str) -> Vec<CurvePoint> {
+        let stored = std::fs::read(self.folder(training).join(CURVE));
+        let curve = stored.ok().and_then(|json| serde_json::from_slice(&json).ok());
+        curve.unwrap_or_default()
     }
 
     /// Deletes the checkpoints of a training.

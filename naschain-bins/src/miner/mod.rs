@@ -1,5 +1,6 @@
 //! A miner: requests jobs, trains their genomes and submits the results until the run is finished.
 
+pub(crate) mod checkpoint_folder;
 pub(crate) mod dataset_cache;
 mod delivery;
 pub(crate) mod exam;
@@ -8,13 +9,14 @@ pub(crate) mod outbox;
 pub(crate) mod progress_line;
 pub(crate) mod trainer;
 mod training_control;
+mod witness;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
@@ -33,6 +35,7 @@ use crate::miner::exercises::check_exactness;
 use crate::miner::progress_line::ProgressLine;
 use crate::miner::trainer::Trainer;
 use crate::miner::training_control::TrainingControl;
+use crate::miner::witness::Witness;
 use crate::printable::printable;
 use naschain_run::{Job, JobReply, RunSpec, seeded_recipe};
 
@@ -66,6 +69,8 @@ pub struct Miner {
     pub dataset_cache: Arc<DatasetCache>,
     /// Results of earlier trainings of the same run by genome, which are not trained again.
     pub known: Arc<BTreeMap<Genome, Measurement>>,
+    /// Whether a worker answers the miner's questions; workers share it.
+    pub witnessing: Arc<AtomicBool>,
     /// Becomes true when the miner must stop.
     pub stop: watch::Receiver<bool>,
 }
@@ -192,9 +197,25 @@ impl Miner {
             spec.data.name,
             self.trainer.options.device
         );
+        self.answer_questions(&spec, &dataset);
         // After joining: answers of miners that have not joined are refused.
         self.deliver_pending(&spec).await?;
         Ok(Some(PreparedRun { spec, dataset }))
+    }
+
+    /// Answers questions from now on, if the run asks any and no other worker answers them.
+    fn answer_questions(&self, spec: &RunSpec, dataset: &Arc<Dataset>) {
+        if Witness::is_needed(spec) {
+            let witness = Witness {
+                name: self.name.clone(),
+                transport: self.transport.clone(),
+                trainer: self.trainer.clone(),
+                spec: spec.clone(),
+                dataset: dataset.clone(),
+                stop: self.stop.clone(),
+            };
+            witness.start(&self.witnessing);
+        }
     }
 
     /// Joins the run, after an entrance examination if the genomaster wants one; false when the miner

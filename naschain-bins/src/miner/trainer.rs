@@ -1,15 +1,16 @@
 //! Training with a checkpoint after each epoch.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 
 use anyhow::ensure;
 use naschain_core::{Architecture, Genome, Recipe};
 use naschain_train::{
-    Checkpoint, Dataset, Epoch, Error, Options, Trained, train_from, training_memory_bytes,
+    Checkpoint, CurvePoint, Dataset, Epoch, Error, Options, Trained, train_from,
+    training_memory_bytes,
 };
 
 use crate::clock;
+use crate::miner::checkpoint_folder::CheckpointFolder;
 use naschain_run::RunSpec;
 
 /// Runs a miner's trainings.
@@ -17,8 +18,9 @@ use naschain_run::RunSpec;
 pub struct Trainer {
     /// Device, threads and memory limit.
     pub options: Options,
-    /// Folder of the checkpoints; without one, an interrupted training starts over.
-    pub checkpoints: Option<PathBuf>,
+    /// Folder of the checkpoints; without one, an interrupted training starts over, and questions about
+    /// a training are answered by training again.
+    pub checkpoints: Option<CheckpointFolder>,
 }
 
 impl Trainer {
@@ -44,8 +46,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// Trains, resuming from the checkpoint of the same training if there is one. `on_epoch` gets
-    /// each epoch and its speed in images per second.
+    /// Trains, resuming from the latest checkpoint of the same training if there is one. `on_epoch`
+    /// gets each epoch and its speed in images per second.
     ///
     /// A checkpoint that cannot be read or written only causes a warning.
     pub fn train(
@@ -55,27 +57,20 @@ impl Trainer {
         recipe: &Recipe,
         on_epoch: &mut (dyn FnMut(&Epoch, f64) -> ControlFlow<()> + Send),
     ) -> Result<Trained, Error> {
-        let file = self.file(architecture, dataset, recipe);
-        let checkpoint = file.as_ref().filter(|file| file.exists());
-        let checkpoint = checkpoint.and_then(|file| match Checkpoint::load(file) {
-            Ok(checkpoint) => {
-                tracing::info!("resuming after epoch {}", checkpoint.epoch());
-                Some(checkpoint)
-            }
-            Err(error) => {
-                tracing::warn!("starting over: {error}");
-                None
-            }
-        });
+        let checkpoint = self.stored(architecture, dataset, recipe, recipe.epochs);
+        if let Some(checkpoint) = &checkpoint {
+            tracing::info!("resuming after epoch {}", checkpoint.epoch());
+        }
+        let training = CheckpointFolder::training(architecture, dataset, recipe);
         let mut before = clock::now();
         let mut report = |epoch: &Epoch, checkpoint: &Checkpoint| {
             let now = clock::now();
             let speed = epoch.images_per_second(now - before);
-            if let Some(Err(error)) = file.as_ref().map(|file| checkpoint.save(file)) {
-                tracing::warn!(
-                    "cannot save the checkpoint of epoch {}: {error}",
-                    epoch.number
-                );
+            let folder = self.checkpoints.as_ref();
+            let saved = folder.map(|folder| folder.save(&training, checkpoint, epoch, recipe));
+            if let Some(Err(error)) = saved {
+                let number = epoch.number;
+                tracing::warn!("cannot save the checkpoint of epoch {number}: {error:#}");
             }
             let flow = on_epoch(epoch, speed);
             // Only now, so that the time for saving the checkpoint does not count for the next
@@ -83,37 +78,50 @@ impl Trainer {
             before = clock::now();
             flow
         };
-        let result = train_from(
-            architecture,
-            dataset,
-            recipe,
-            self.options,
-            checkpoint,
-            &mut report,
-        );
-        // Only a stopped training can be resumed; after any other end the checkpoint is useless.
-        if !matches!(result, Err(Error::Stopped { .. })) {
-            self.forget(architecture, dataset, recipe);
-        }
-        result
+        let (options, report) = (self.options, &mut report);
+        train_from(architecture, dataset, recipe, options, checkpoint, report)
     }
 
-    /// Deletes the checkpoint of a training.
-    pub fn forget(&self, architecture: &Architecture, dataset: &Dataset, recipe: &Recipe) {
-        if let Some(file) = self.file(architecture, dataset, recipe) {
-            // There is no file if no epoch was finished.
-            let _ = std::fs::remove_file(file);
-        }
-    }
-
-    fn file(
+    /// The latest stored checkpoint of a training after at most `epochs` epochs.
+    pub(crate) fn stored(
         &self,
         architecture: &Architecture,
         dataset: &Dataset,
         recipe: &Recipe,
-    ) -> Option<PathBuf> {
-        let folder = self.checkpoints.as_ref()?;
-        let name = Checkpoint::name(architecture, dataset, recipe);
-        Some(folder.join(name).with_extension("safetensors"))
+        epochs: u32,
+    ) -> Option<Checkpoint> {
+        let training = CheckpointFolder::training(architecture, dataset, recipe);
+        self.checkpoints.as_ref()?.latest(&training, epochs)
+    }
+
+    /// The epoch of [`Trainer::stored`], without reading it.
+    pub(crate) fn stored_epoch(
+        &self,
+        architecture: &Architecture,
+        dataset: &Dataset,
+        recipe: &Recipe,
+        epochs: u32,
+    ) -> Option<u32> {
+        let training = CheckpointFolder::training(architecture, dataset, recipe);
+        self.checkpoints.as_ref()?.latest_epoch(&training, epochs)
+    }
+
+    /// The learning curve of a training whose checkpoints are stored.
+    pub(crate) fn curve(
+        &self,
+        architecture: &Architecture,
+        dataset: &Dataset,
+        recipe: &Recipe,
+    ) -> Vec<CurvePoint> {
+        let training = CheckpointFolder::training(architecture, dataset, recipe);
+        let folder = self.checkpoints.as_ref();
+        folder.map_or_else(Vec::new, |folder| folder.curve(&training))
+    }
+
+    /// Deletes the checkpoints of a training.
+    pub fn forget(&self, architecture: &Architecture, dataset: &Dataset, recipe: &Recipe) {
+        if let Some(folder) = &self.checkpoints {
+            folder.forget(&CheckpointFolder::training(architecture, dataset, recipe));
+        }
     }
 }

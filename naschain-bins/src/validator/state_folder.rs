@@ -11,6 +11,7 @@ use naschain_run::{Equivocation, JournalHead, SampleSecret, SignedHead};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::files::user_state_folder;
 use crate::files::write_whole;
 use crate::random::random_bytes;
 
@@ -60,17 +61,9 @@ impl RunRecord {
 impl StateFolder {
     /// The default folder: `naschain/validator` in the user's folder for state.
     pub(crate) fn default_path() -> Result<PathBuf> {
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let state = match (set("XDG_STATE_HOME"), set("HOME")) {
-            (Some(state), _) => PathBuf::from(state),
-            (None, Some(home)) => Path::new(&home).join(".local/state"),
-            (None, None) => {
-                return Err(anyhow!(
-                    "HOME is not set; give a folder for the validator with --state"
-                ));
-            }
-        };
-        Ok(state.join("naschain/validator"))
+        user_state_folder("validator").ok_or_else(|| {
+            anyhow!("HOME is not set; give a folder for the validator with --state")
+        })
     }
 
     /// Opens a folder, which is created if it is missing.

@@ -43,6 +43,11 @@ impl JobBoard {
             .map(|(id, question)| (*id, question))
     }
 
+    /// The questions that are not answered yet, oldest first.
+    pub fn open_questions(&self) -> impl Iterator<Item = QuestionId> {
+        self.questions.open.keys().copied()
+    }
+
     /// Whether any miner has a question to answer.
     pub fn has_open_questions(&self) -> bool {
         !self.questions.open.is_empty()

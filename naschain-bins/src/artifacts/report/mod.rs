@@ -7,11 +7,11 @@ use anyhow::{Context, Result};
 use naschain_consensus::Row;
 use naschain_core::{Genome, Measurement};
 use naschain_run::EndedJob;
+use naschain_train::CurvePoint;
 use serde::Serialize;
 
 use crate::artifacts::choice::names_of;
 use crate::artifacts::drawing::network_svg;
-use crate::artifacts::front_model::CurvePoint;
 use crate::artifacts::models::retrained_description;
 use crate::artifacts::results::{Results, hypervolume_share, largest_costs, measured};
 
