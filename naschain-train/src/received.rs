@@ -297,3 +297,6 @@ fn unusable(problem: String) -> Error {
 fn not_finite(name: &str, value: f32) -> String {
     format!("{name} has the value {value}; all must be finite")
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,3 +186,6 @@ impl Computation for StateVisit<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -118,9 +118,8 @@ def update(network, gradients, recipe, learning_rate):
         operations.sgd(parameter, velocity, gradient, factor, learning_rate, recipe)
 
 
-def trained(operations, index, genomaster):
-    """The digest of training `index`, as bytes."""
-    architecture, shape, recipe = drawn(index, genomaster)
+def states(operations, architecture, shape, recipe):
+    """Step number, digest chain and network before the first step and after each step."""
     pixels, labels = images.synthetic(recipe.train_images + VALIDATION_IMAGES, *shape)
     tables = images.normalisation(pixels)
     split = list(range(len(pixels)))
@@ -129,6 +128,7 @@ def trained(operations, index, genomaster):
     paths = network.paths()
     digest = linked(blake3(b"naschain arithmetic 1"), network)
     steps, done = -(-recipe.train_images // recipe.batch_size), 0
+    yield done, digest, network
     for epoch in range(1, recipe.epochs + 1):
         order = split[: recipe.train_images]
         Stream(recipe.seed, "shuffle", epoch, 0).shuffle(order)
@@ -141,7 +141,15 @@ def trained(operations, index, genomaster):
             assert np.isfinite(loss), loss
             update(network, gradients, recipe, rate(operations, recipe, done, steps))
             done += 1
-        digest = linked(digest, network)
+            if done == epoch * steps:
+                digest = linked(digest, network)
+            yield done, digest, network
+
+
+def trained(operations, index, genomaster):
+    """The digest of training `index`, as bytes."""
+    for _, digest, _ in states(operations, *drawn(index, genomaster)):
+        pass
     return digest
 
 

@@ -1,4 +1,5 @@
-//! Training on one thread by network size and device: a single step within a training, and a whole
+//! Training on one thread by network size and device: a single step within a training, the digest of
+//! the state after a step, and a whole
 //! training of one epoch over 256 digits. CUDA is measured if it is available, and with
 //! `--features burn` also the same training by burn's autodiff, and networks of burn's own layers.
 
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use naschain_core::{Architecture, Augmentation, MacroSpace, Purpose, Recipe, Shape, Stream};
-use naschain_train::{Dataset, Device, Epoch, Images, Options, train};
+use naschain_train::{Dataset, Device, Epoch, Images, Options, state_at, train};
 
 const BATCH: usize = 64;
 /// Steps of an epoch: enough that its end, with validation and digest, is a small part of it.
@@ -117,6 +118,31 @@ fn step(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Hashing the state after a step, which a miner does only if it is asked for it.
+fn state(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("state of a step");
+    for (shape, init_channels, genome) in networks().iter().copied() {
+        let architecture = architecture(shape, init_channels, genome);
+        let dataset = synthetic(architecture.input);
+        let recipe = recipe(1, BATCH);
+        let mut proceed = |_| ControlFlow::Continue(());
+        let options = Options::default();
+        let state = state_at(
+            &architecture,
+            &dataset,
+            &recipe,
+            options,
+            None,
+            1,
+            &mut proceed,
+        );
+        let state = state.unwrap();
+        let id = BenchmarkId::from_parameter(format!("{shape}, {init_channels} channels"));
+        group.bench_function(id, |bencher| bencher.iter(|| state.step_state(&recipe)));
+    }
+    group.finish();
+}
+
 /// The same steps by burn's autodiff, with the same bits.
 #[cfg(feature = "burn")]
 fn burn_step(criterion: &mut Criterion) {
@@ -196,5 +222,5 @@ fn epoch(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, step, burn_step, stock_step, epoch);
+criterion_group!(benches, step, state, burn_step, stock_step, epoch);
 criterion_main!(benches);

@@ -12,3 +12,4 @@ mod options;
 mod pytorch;
 mod readme;
 mod real_data;
+mod step_states;
