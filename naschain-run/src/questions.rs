@@ -92,7 +92,10 @@ mod tests {
         let json = serde_json::to_string(&question).unwrap();
         let expected = r#"{"question":3,"batch":7,"genome":"101","ask":"states","steps":[0,64],"remaining_ms":9}"#;
         assert_eq!(json, expected);
-        assert_eq!(serde_json::from_str::<MinerQuestion>(&json).unwrap(), question);
+        assert_eq!(
+            serde_json::from_str::<MinerQuestion>(&json).unwrap(),
+            question
+        );
     }
 
     #[test]

@@ -59,8 +59,7 @@ impl Client {
         bytes: Vec<u8>,
     ) -> Result<ReceivedBytes, ClientError> {
         let number = question.0;
-        let path =
-            format!("/v1/questions/{number}/file?miner={miner}&offset={offset}&size={size}");
+        let path = format!("/v1/questions/{number}/file?miner={miner}&offset={offset}&size={size}");
         let response = self.call(Method::PUT, &path, bytes).await?;
         read(response, MAX_OBJECT_BYTES).await
     }

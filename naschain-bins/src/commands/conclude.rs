@@ -19,6 +19,7 @@ use crate::cli::program::print;
 use crate::commands::overfitting::overfitting;
 use crate::commands::progress::{FrontWork, Progress};
 use crate::coordinator::Coordinator;
+use crate::coordinator::deliveries::delivered_file;
 use crate::printable::{counted, pasteable, printable};
 use naschain_run::{EndedJob, FrontMember, RunState};
 
@@ -86,7 +87,11 @@ pub(crate) async fn conclude(
         extent,
         models: Vec::new(),
     };
-    let progress = FrontWork::new(&results.spec, &results.front, dataset.test.len());
+    wait_for_models(coordinator).await;
+    let is_delivered =
+        |member: &FrontMember| delivered_file(dir, member.measurement.digest).is_file();
+    let tests = dataset.test.len();
+    let progress = FrontWork::new(&results.spec, &results.front, is_delivered, tests);
     let progress = Arc::new(progress);
     let (dataset, noted) = (dataset.clone(), progress.clone());
     // On a thread of its own, and without the lock of the state: training, drawing and writing take
@@ -115,6 +120,25 @@ pub(crate) async fn conclude(
     }
     print(&conclusion(&results))?;
     Ok(None)
+}
+
+/// Waits until the miners have delivered the models that they were asked for, or their time is over.
+async fn wait_for_models(coordinator: &Coordinator) {
+    let mut changes = coordinator.changes();
+    let mut was_told = false;
+    loop {
+        changes.mark_unchanged();
+        let open = |state: &RunState| state.board().open_questions().count();
+        let open = coordinator.with_state(open).await;
+        if open == 0 {
+            return;
+        }
+        if !std::mem::replace(&mut was_told, true) {
+            let models = counted(open, "model");
+            tracing::info!("waiting for {models} of the front, which miners deliver");
+        }
+        let _ = tokio::time::timeout(SHOW_INTERVAL, changes.changed()).await;
+    }
 }
 
 /// What is printed of a run with a front.

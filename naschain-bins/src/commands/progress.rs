@@ -176,25 +176,28 @@ fn progress_bar(place: ProgressOutput) -> ProgressBar {
     bar
 }
 
-/// One line about the training of the front's models.
+/// One line about the work on the front's models.
 fn front_summary(work: &FrontWork, left: Left) -> String {
-    let mut text = training_of(work.models);
+    if work.trainings == 0 {
+        return models_of_front("testing", work.models);
+    }
+    let mut text = models_of_front("training", work.trainings);
     match work.trained() {
         0 => {}
         trained => text += &format!(", {trained} done"),
     }
     match left.time.and_then(about_from_1_s) {
         // After the last epochs only tests are left.
-        Some(time) if work.trained() < work.models => text + &format!(", about {time} left"),
+        Some(time) if work.trained() < work.trainings => text + &format!(", about {time} left"),
         _ => text,
     }
 }
 
-/// Says that this number of models of the front is being trained.
-fn training_of(models: usize) -> String {
+/// Says what is being done with this number of models of the front.
+fn models_of_front(doing: &str, models: usize) -> String {
     match models {
-        1 => "training the model of the front".to_owned(),
-        _ => format!("training the {models} models of the front"),
+        1 => format!("{doing} one model of the front"),
+        _ => format!("{doing} {models} models of the front"),
     }
 }
 
@@ -282,9 +285,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_model_is_the_model_of_the_front() {
-        assert_eq!(training_of(1), "training the model of the front");
-        assert_eq!(training_of(3), "training the 3 models of the front");
+    fn one_model_of_the_front_is_one() {
+        assert_eq!(
+            models_of_front("training", 1),
+            "training one model of the front"
+        );
+        assert_eq!(
+            models_of_front("testing", 3),
+            "testing 3 models of the front"
+        );
     }
 
     #[test]

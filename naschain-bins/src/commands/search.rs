@@ -47,8 +47,8 @@ pub struct SearchArgs {
     miners: Option<usize>,
     /// Time after which the search ends with the networks that it has by then, such as 30m or 8h
     ///
-    /// Then it trains the models of the front, which takes additional time. The same command resumes
-    /// the search.
+    /// Then it tests the models of the front, which takes a moment. The same command resumes the
+    /// search.
     #[arg(long, value_name = "DURATION", help_heading = SIZE, value_parser = humantime::parse_duration)]
     time: Option<Duration>,
     /// Validation accuracy in percent at which the search ends, such as 95
@@ -130,7 +130,10 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
     let (stop, stopped) = watch::channel(false);
     let trainer = Trainer {
         options,
-        checkpoints: Some(CheckpointFolder::new(dir.join(CHECKPOINTS), CHECKPOINT_BYTES)),
+        checkpoints: Some(CheckpointFolder::new(
+            dir.join(CHECKPOINTS),
+            CHECKPOINT_BYTES,
+        )),
     };
     let mut workers = start_miners(miners, &coordinator, &dataset, &trainer, known, &stopped)?;
     let reached = |state: &RunState| {
@@ -311,7 +314,7 @@ async fn announced(
         counted(spec.recipe.train_images, "image")
     );
     if let Some(time) = about_from_1_s(calibration.time_of(&spec, test_images, done)) {
-        text += &format!(": about {time} on this machine, with the models of the front");
+        text += &format!(": about {time} on this machine");
     }
     if done == 0 {
         let others = args.common.larger_budgets(&spec, dataset);
@@ -326,7 +329,7 @@ async fn announced(
     }
     if let Some(limit) = args.time {
         text += &format!(
-            "; ends after about {} at the latest (--time), then trains the models of the front",
+            "; ends after about {} at the latest (--time), then tests the models of the front",
             about(limit)
         );
     }

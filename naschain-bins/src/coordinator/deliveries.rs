@@ -151,6 +151,11 @@ impl Coordinator {
         Ok(ReceivedBytes { received })
     }
 
+    /// The folder of the run, once this genomaster accepts files.
+    pub(crate) fn run_folder(&self) -> Option<PathBuf> {
+        Some(self.deliveries.get()?.run_dir.clone())
+    }
+
     fn deliveries(&self) -> Result<&Arc<Deliveries>, CallError> {
         self.deliveries.get().ok_or_else(|| {
             let reason = "this genomaster accepts no files".to_owned();
@@ -207,9 +212,8 @@ impl Coordinator {
         let Some(deliveries) = self.deliveries.get() else {
             return;
         };
-        let open = |state: &RunState| -> BTreeSet<QuestionId> {
-            state.board().open_questions().collect()
-        };
+        let open =
+            |state: &RunState| -> BTreeSet<QuestionId> { state.board().open_questions().collect() };
         let _turn = deliveries.turn.lock().await;
         if let Some(open) = self.try_with_state(|state| state.map(open)).await {
             deliveries.files.keep_only(&open);

@@ -15,11 +15,7 @@ impl Coordinator {
     ///
     /// # Errors
     /// Where this genomaster does not lead.
-    pub async fn questions(
-        &self,
-        miner: &MinerId,
-        wait: Duration,
-    ) -> Result<Questions, CallError> {
+    pub async fn questions(&self, miner: &MinerId, wait: Duration) -> Result<Questions, CallError> {
         let give_up = clock::now() + wait;
         let mut asked = self.shared.asked.subscribe();
         let mut unavailable = self.watch_unavailable();

@@ -15,7 +15,7 @@ const PART: &str = "part";
 
 /// A part of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FilePart {
+pub(crate) struct FilePart {
     /// Where it begins in the file, in bytes.
     pub offset: u64,
     /// The size of the whole file.
@@ -177,7 +177,10 @@ mod tests {
             (part(3, 5, b"d"), "offset is 3; the next part begins at 2"),
             (part(2, 5, b""), "the part has 0 bytes from 2 on"),
             (part(2, 5, b"cdef"), "the part has 4 bytes from 2 on"),
-            (part(2, 11, b"c"), "size is 11; a file of this network has at most 10"),
+            (
+                part(2, 11, b"c"),
+                "size is 11; a file of this network has at most 10",
+            ),
         ];
         for (part, text) in wrong {
             let error = add(part).unwrap_err().to_string();

@@ -99,7 +99,9 @@ impl CheckpointFolder {
     /// The learning curve of a training; empty if it is not stored.
     pub(crate) fn curve(&self, training: &str) -> Vec<CurvePoint> {
         let stored = std::fs::read(self.folder(training).join(CURVE));
-        let curve = stored.ok().and_then(|json| serde_json::from_slice(&json).ok());
+        let curve = stored
+            .ok()
+            .and_then(|json| serde_json::from_slice(&json).ok());
         curve.unwrap_or_default()
     }
 

@@ -119,8 +119,7 @@ impl Witness {
             }
             Question::Checkpoint { step, state } => {
                 let (step, state) = (*step, *state);
-                let file =
-                    self.blocking(move |witness| witness.checkpoint(&training, step, state));
+                let file = self.blocking(move |witness| witness.checkpoint(&training, step, state));
                 self.deliver(asked, file.await?).await
             }
             Question::Weights { .. } => {
@@ -168,7 +167,11 @@ impl Witness {
                     .put_part(name, question, received as u64, size, part.to_vec());
             received = sent.await? as usize;
         }
-        tracing::info!("{name}: {}: delivered {} KiB", asked.job, size.div_ceil(1024));
+        tracing::info!(
+            "{name}: {}: delivered {} KiB",
+            asked.job,
+            size.div_ceil(1024)
+        );
         Ok(())
     }
 }

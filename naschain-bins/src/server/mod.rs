@@ -6,6 +6,7 @@ mod app;
 pub(crate) mod auth;
 mod budget;
 mod events;
+mod evidence;
 pub(crate) mod exams;
 mod health;
 pub(crate) mod index;
@@ -128,6 +129,7 @@ fn validator_routes(app: App) -> Router {
     Router::new()
         .route("/v1/batches", get(ended_jobs))
         .route("/v1/front", get(front))
+        .route("/v1/files/{digest}", get(evidence::file))
         .with_state(app)
 }
 

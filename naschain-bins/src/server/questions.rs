@@ -79,9 +79,9 @@ pub(super) async fn put_file(
     // In a task of its own: if the client hangs up, a part that was begun is still written whole.
     let received =
         tokio::spawn(async move { coordinator.receive(miner.as_ref(), question, part).await });
-    let received = received.await.map_err(|_| {
-        ErrorResponse::new(ProblemKind::Closing, "the genomaster is shutting down")
-    })?;
+    let received = received
+        .await
+        .map_err(|_| ErrorResponse::new(ProblemKind::Closing, "the genomaster is shutting down"))?;
     Ok(Json(received?))
 }
 

@@ -61,9 +61,8 @@ impl RunRecord {
 impl StateFolder {
     /// The default folder: `naschain/validator` in the user's folder for state.
     pub(crate) fn default_path() -> Result<PathBuf> {
-        user_state_folder("validator").ok_or_else(|| {
-            anyhow!("HOME is not set; give a folder for the validator with --state")
-        })
+        user_state_folder("validator")
+            .ok_or_else(|| anyhow!("HOME is not set; give a folder for the validator with --state"))
     }
 
     /// Opens a folder, which is created if it is missing.

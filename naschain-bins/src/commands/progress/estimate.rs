@@ -22,8 +22,10 @@ const EXPECTED_COUNTS: f64 = 4.0;
 pub(crate) struct Workload {
     /// FLOPs of training and validating a network, relative to training it.
     validated: f64,
-    /// FLOPs of training, validating and testing a network of the front, likewise.
+    /// FLOPs of testing a network of the front, likewise.
     tested: f64,
+    /// Whether the networks of the front are trained again, since no miner delivers their weights.
+    trains_front: bool,
     seats: f64,
     population: usize,
     networks: usize,
@@ -39,7 +41,8 @@ impl Workload {
         let validated = 1.0 + more(recipe.validation_images);
         Workload {
             validated,
-            tested: validated + more(test_images),
+            tested: more(test_images),
+            trains_front: !spec.collects_models,
             seats: spec.rules.seats as f64,
             population: spec.search.population,
             networks: spec
@@ -61,12 +64,14 @@ impl Workload {
     /// FLOPs of the models of the front, relative to the training of a random network. In finished
     /// runs 1.5 √n of n networks are on the front, half as many to half as many again.
     fn expected_front(&self) -> f64 {
-        1.5 * (self.networks as f64).sqrt() * LATER_SIZE * self.tested
+        1.5 * (self.networks as f64).sqrt() * LATER_SIZE * self.of_model(1.0, self.trains_front)
     }
 
-    /// FLOPs of a model of the front, of which training takes `training`.
-    pub(super) fn of_model(&self, training: f64) -> f64 {
-        training * self.tested
+    /// FLOPs of a model of the front, of which training takes `training`: for its test and, if it is
+    /// trained again, for that.
+    pub(super) fn of_model(&self, training: f64, is_trained: bool) -> f64 {
+        let trained = if is_trained { self.validated } else { 0.0 };
+        training * (self.tested + trained)
     }
 }
 
@@ -205,7 +210,7 @@ impl Estimate {
         let of_first = known[0].flops / known[0].count.max(1.0);
         let share = (self.ended as f64 / self.load.networks.max(1) as f64).min(1.0);
         let expected = self.load.expected_front() * of_first;
-        share * self.load.of_model(self.of_front) + (1.0 - share) * expected
+        share * self.load.of_model(self.of_front, self.load.trains_front) + (1.0 - share) * expected
     }
 }
 
@@ -279,7 +284,8 @@ mod tests {
     fn the_front_and_the_smaller_networks_of_later_generations_are_expected() {
         let load = Workload {
             validated: 1.25,
-            tested: 1.5,
+            tested: 0.25,
+            trains_front: true,
             seats: 2.0,
             population: 4,
             networks: 16,
@@ -297,7 +303,8 @@ mod tests {
     fn what_is_known_replaces_what_is_expected() {
         let load = Workload {
             validated: 1.0,
-            tested: 1.0,
+            tested: 0.0,
+            trains_front: true,
             seats: 1.0,
             population: 2,
             networks: 4,

@@ -1,4 +1,5 @@
-//! How much of the training of the front's models is done.
+//! How much of the work on the front's models is done: tests, and the trainings of those that no miner
+//! has delivered.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -8,10 +9,12 @@ use super::estimate::{Left, Workload, plausible, rate, time_left};
 use crate::clock;
 use naschain_run::{FrontMember, RunSpec};
 
-/// The training of the front's models: threads count what they have done, and the progress shows it.
+/// The work on the front's models: threads count what they have done, and the progress shows it.
 pub(crate) struct FrontWork {
     /// Number of models.
     pub(super) models: usize,
+    /// Number of them that are trained again.
+    pub(super) trainings: usize,
     /// FLOPs of all trainings, with validation and test.
     total: f64,
     /// FLOPs of the epochs that run at a time, about.
@@ -24,15 +27,26 @@ pub(crate) struct FrontWork {
 }
 
 impl FrontWork {
-    /// The work for these networks, each of which is tested on `test_images` images.
-    pub(crate) fn new(spec: &RunSpec, front: &[FrontMember], test_images: usize) -> FrontWork {
-        let flops = front.iter();
-        let flops = flops.map(|member| spec.training_flops(&member.genome) as f64);
-        let total = Workload::new(spec, test_images).of_model(flops.sum());
+    /// The work for these networks, each of which is tested on `test_images` images, and trained again
+    /// unless it was delivered.
+    pub(crate) fn new(
+        spec: &RunSpec,
+        front: &[FrontMember],
+        is_delivered: impl Fn(&FrontMember) -> bool,
+        test_images: usize,
+    ) -> FrontWork {
+        let load = Workload::new(spec, test_images);
+        let of_member = |member: &FrontMember| {
+            let training = spec.training_flops(&member.genome) as f64;
+            load.of_model(training, !is_delivered(member))
+        };
+        let total: f64 = front.iter().map(of_member).sum();
+        let trainings = front.iter().filter(|member| !is_delivered(member)).count();
         let epochs = front.len() as f64 * f64::from(spec.recipe.epochs);
         let at_once = std::thread::available_parallelism().map_or(1, usize::from);
         FrontWork {
             models: front.len(),
+            trainings,
             total,
             running: total / epochs.max(1.0) * at_once.min(front.len()) as f64,
             started: OnceLock::new(),
@@ -93,6 +107,7 @@ mod tests {
     fn epochs_are_counted_from_the_first_training_on() {
         let work = FrontWork {
             models: 2,
+            trainings: 2,
             total: 100.0,
             running: 0.0,
             started: OnceLock::new(),

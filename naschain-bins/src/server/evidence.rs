@@ -1,0 +1,145 @@
+//! Files that prove rulings and models: checkpoints by which the referee decided, and delivered weights.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use axum::body::Body;
+use axum::extract::{Path as UrlPath, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use naschain_core::Digest;
+use naschain_run::ProblemKind;
+
+use crate::coordinator::deliveries::{delivered_file, evidence_file};
+use crate::server::app::{App, Reply};
+use crate::server::problem::ErrorResponse;
+
+/// Maximum size of one response; a client asks for the rest with `Range`.
+pub(crate) const MAX_RANGE_BYTES: u64 = 1 << 20;
+
+/// A part of a file.
+struct Range {
+    bytes: Vec<u8>,
+    start: u64,
+    /// The size of the whole file.
+    size: u64,
+}
+
+/// `GET /v1/files/{digest}`: the checkpoint with this state, or the weights of the training with this
+/// digest; with `Range: bytes=N-` from byte N on, always at most 1 MiB.
+pub(super) async fn file(
+    State(app): State<App>,
+    UrlPath(digest): UrlPath<String>,
+    headers: HeaderMap,
+) -> Reply<Response> {
+    let digest: Digest = digest
+        .parse()
+        .map_err(|error| ErrorResponse::new(ProblemKind::BadPath, format!("{error}")))?;
+    let start = range_start(&headers)?;
+    let share = app.budget.share(MAX_RANGE_BYTES as usize).await?;
+    let missing = || {
+        let detail = format!("this genomaster has no file {digest}");
+        ErrorResponse::new(ProblemKind::NotFound, detail)
+    };
+    let folder = app.coordinator.run_folder().ok_or_else(missing)?;
+    let read = tokio::task::spawn_blocking(move || {
+        let places = [
+            evidence_file(&folder, digest),
+            delivered_file(&folder, digest),
+        ];
+        let found = places.iter().find(|path| path.is_file());
+        found.map(|path| read_range(path, start)).transpose()
+    });
+    let found = match read.await {
+        Ok(Ok(found)) => found.ok_or_else(missing)?,
+        Ok(Err(error)) if error.kind() == ErrorKind::InvalidInput => {
+            return Err(ErrorResponse::new(ProblemKind::BadQuery, error.to_string()));
+        }
+        _ => {
+            let detail = format!("the file {digest} cannot be read now");
+            return Err(ErrorResponse::new(ProblemKind::JournalTrouble, detail));
+        }
+    };
+    let end = found.start + found.bytes.len() as u64;
+    let content_range = format!("bytes {}-{}/{}", found.start, end - 1, found.size);
+    let is_whole = found.start == 0 && end == found.size;
+    let status = if is_whole {
+        StatusCode::OK
+    } else {
+        StatusCode::PARTIAL_CONTENT
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::ACCEPT_RANGES, "bytes".to_owned()),
+        (header::CONTENT_RANGE, content_range),
+    ];
+    Ok((status, headers, Body::from(share.hold(found.bytes))).into_response())
+}
+
+/// The start of `Range: bytes=N-`, 0 without the header. An end is allowed and not used: the response
+/// ends after [`MAX_RANGE_BYTES`] in any case.
+fn range_start(headers: &HeaderMap) -> Reply<u64> {
+    let Some(range) = headers.get(header::RANGE) else {
+        return Ok(0);
+    };
+    let start = range.to_str().ok().and_then(|text| {
+        let (start, _) = text.strip_prefix("bytes=")?.split_once('-')?;
+        start.parse().ok()
+    });
+    start.ok_or_else(|| {
+        let detail = format!("the range is {range:?}; it must be bytes=N-, such as bytes=1048576-");
+        ErrorResponse::new(ProblemKind::BadQuery, detail)
+    })
+}
+
+fn read_range(path: &Path, start: u64) -> std::io::Result<Range> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    if start >= size {
+        let text = format!("the range begins at {start}; the file has {size} bytes");
+        return Err(std::io::Error::new(ErrorKind::InvalidInput, text));
+    }
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_RANGE_BYTES).read_to_end(&mut bytes)?;
+    Ok(Range { bytes, start, size })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_folder::test_folder;
+
+    #[test]
+    fn a_file_is_read_in_ranges() {
+        let dir = test_folder("ranges");
+        let path = dir.join("file");
+        let content: Vec<u8> = (0..MAX_RANGE_BYTES + 10).map(|i| i as u8).collect();
+        std::fs::write(&path, &content).unwrap();
+        let first = read_range(&path, 0).unwrap();
+        let rest = read_range(&path, first.bytes.len() as u64).unwrap();
+        assert_eq!([first.bytes, rest.bytes].concat(), content);
+        assert_eq!(
+            (rest.start, rest.size),
+            (MAX_RANGE_BYTES, content.len() as u64)
+        );
+        assert!(read_range(&path, content.len() as u64).is_err());
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn ranges_have_one_form() {
+        let start = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RANGE, text.parse().unwrap());
+            range_start(&headers).ok()
+        };
+        assert_eq!(start("bytes=7-"), Some(7));
+        assert_eq!(start("bytes=7-9"), Some(7));
+        assert_eq!(range_start(&HeaderMap::new()).ok(), Some(0));
+        for wrong in ["bytes=-7", "7-", "bytes=a-", "lines=1-", "bytes"] {
+            assert_eq!(start(wrong), None, "{wrong}");
+        }
+    }
+}
