@@ -1,6 +1,8 @@
 //! Recomputes a run from its journal, entry by entry, and reports the first fault.
 
-use naschain_consensus::{Finding, JobId, Rejected, judge};
+use std::collections::BTreeMap;
+
+use naschain_consensus::{Action, Finding, JobId, RefereeTask, Rejected, Ruling, judge};
 
 use crate::ended_job::EndedJob;
 use crate::error::Error;
@@ -68,6 +70,18 @@ pub enum Fault {
     },
 }
 
+/// A decision of the referee, with what it was called for: everything that is needed to repeat it,
+/// except the checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordedRuling {
+    /// The job.
+    pub job: JobId,
+    /// What the referee was called for.
+    pub task: RefereeTask,
+    /// What the genomaster says it found.
+    pub ruling: Ruling,
+}
+
 /// Verifies a journal from its first entry on.
 pub struct Auditor {
     chain: JournalHead,
@@ -76,6 +90,9 @@ pub struct Auditor {
     publisher: Publisher,
     /// Whether an entry had public events so far.
     has_feed: bool,
+    /// What the referee is called for, by job.
+    called: BTreeMap<JobId, RefereeTask>,
+    rulings: Vec<RecordedRuling>,
     /// Number of events with a signed request.
     pub signed: u64,
     /// Number of events of miners without a signed request.
@@ -96,6 +113,8 @@ impl Auditor {
             publisher: Publisher::starting_at(&state),
             state,
             has_feed: false,
+            called: BTreeMap::new(),
+            rulings: Vec::new(),
             signed: 0,
             unsigned: 0,
         })
@@ -144,6 +163,7 @@ impl Auditor {
         if self.state.events() != number {
             return Err(Fault::Void { number });
         }
+        self.note_rulings(&actions);
         let recorded = self.provenance.record(now, &sent, &event, proof, &actions);
         recorded.map_err(wrong)?;
         let public_events = self.publisher.publish(&self.state, &event, &actions);
@@ -152,6 +172,31 @@ impl Auditor {
             self.verdict(ended)?;
         }
         Ok(())
+    }
+
+    /// The decisions of the referee so far. The board checked that they decide what was asked; whether
+    /// they are right, only somebody who repeats the step can tell.
+    pub fn rulings(&self) -> &[RecordedRuling] {
+        &self.rulings
+    }
+
+    fn note_rulings(&mut self, actions: &[Action]) {
+        for action in actions {
+            match action {
+                Action::RefereeCalled { job, task } => {
+                    self.called.insert(*job, *task);
+                }
+                Action::Ruled { job, ruling, .. } => {
+                    let task = self.called.remove(job);
+                    self.rulings.extend(task.map(|task| RecordedRuling {
+                        job: *job,
+                        task,
+                        ruling: *ruling,
+                    }));
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Compares the stored public events with the recomputed ones. Journals of earlier versions,

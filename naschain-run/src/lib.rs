@@ -22,7 +22,7 @@ mod signed_requests;
 mod spec;
 mod state;
 
-pub use auditor::{Auditor, Fault};
+pub use auditor::{Auditor, Fault, RecordedRuling};
 pub use ended_job::{EndedJob, FrontMember};
 pub use epochs::{EpochWeights, JudgedJob, epochs};
 pub use equivocation::{Equivocation, NoEquivocation, SignedHead};
