@@ -1,12 +1,15 @@
 //! The job board: its state and [`JobBoard::handle`]; each module holds one part of its behaviour.
 
 mod assign;
+mod collect;
+mod dispute;
 mod draw;
 mod held_up;
 mod job;
 mod jobs;
 mod lease;
 mod places;
+mod pursue;
 mod queries;
 mod questions;
 mod queue;
@@ -16,16 +19,19 @@ mod reputation;
 mod request;
 mod roster;
 mod settle;
+mod spot_check;
 mod trial;
 mod trust;
 mod watchdog;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use naschain_core::{Digest, StepState};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Action, Ending, Error, Event, JobId, LeaseId, Millis, MinerId, Rejected, Row, Rules, Tally,
+    Action, Ending, Error, Event, JobId, LeaseId, Millis, MinerId, QuestionId, Rejected, Row,
+    Rules, Ruling, Tally,
 };
 use jobs::{JobRef, Jobs, SeatRef};
 use lease::Lease;
@@ -135,6 +141,10 @@ enum Step {
     Heartbeat(LeaseId, u32),
     Submit(LeaseId, Row),
     Leave(MinerIndex),
+    Testify(QuestionId, Vec<StepState>),
+    Received(QuestionId),
+    Ruled(JobId, Ruling),
+    Collect(JobId, Digest, Vec<MinerId>),
     Tick,
 }
 
@@ -206,6 +216,12 @@ impl JobBoard {
             }
             Step::Submit(lease, row) => self.submit(lease, row, &mut actions),
             Step::Leave(miner) => self.leave(miner, &mut actions),
+            Step::Testify(question, states) => self.testify(question, &states, &mut actions),
+            Step::Received(question) => self.receive(question, &mut actions),
+            Step::Ruled(job, ruling) => self.rule(job, ruling, &mut actions),
+            Step::Collect(job, digest, miners) => {
+                self.collect(job, digest, miners, &mut actions);
+            }
             Step::Tick => {}
         }
         Ok(actions)
@@ -241,16 +257,29 @@ impl JobBoard {
                 Step::Submit(self.active_lease(now, miner, lease)?, row)
             }
             Event::Leave { miner } => Step::Leave(self.known(miner)?),
-            Event::Testify { question, .. } | Event::Received { question } => {
-                return Err(Rejected::NoQuestion {
-                    question,
-                    latest: self.questions.latest(),
-                });
+            Event::Testify {
+                miner,
+                question,
+                states,
+            } => {
+                self.check_testimony(now, miner, question)?;
+                Step::Testify(question, states)
             }
-            Event::Ruled { job, .. } => return Err(Rejected::NoRuling { job }),
-            Event::Collect { job, .. } => {
-                let reason = "the run has no referee".to_owned();
-                return Err(Rejected::NotCollectable { job, reason });
+            Event::Received { question } => {
+                self.check_delivery(now, question)?;
+                Step::Received(question)
+            }
+            Event::Ruled { job, ruling } => {
+                self.check_ruling(job, &ruling)?;
+                Step::Ruled(job, ruling)
+            }
+            Event::Collect {
+                job,
+                digest,
+                miners,
+            } => {
+                self.check_collection(job, &miners)?;
+                Step::Collect(job, digest, miners)
             }
             Event::Tick | Event::Reveal { .. } | Event::Extend { .. } => Step::Tick,
         })
@@ -316,7 +345,9 @@ impl JobBoard {
     pub fn next_deadline(&self) -> Option<Millis> {
         let lease = self.lease_deadlines.first().map(|(deadline, _)| *deadline);
         let away = self.away_deadlines.first().map(|(deadline, _)| *deadline);
-        lease.into_iter().chain(away).chain(self.draw_at).min()
+        let question = self.questions.first_due().map(|(deadline, _)| deadline);
+        let others = [away, question, self.draw_at];
+        lease.into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// The rules.

@@ -325,6 +325,17 @@ pub enum Action {
         /// The miners of each group of equal measurements.
         claims: Vec<Vec<MinerId>>,
     },
+    /// A job got one more seat: it was drawn for a spot check, or the only answer left of a dispute is
+    /// that of a single miner because others were silent.
+    SeatAdded {
+        /// The job.
+        #[serde(rename = "batch")]
+        job: JobId,
+        /// The seat.
+        seat: usize,
+        /// The miner drawn for it; `None` for an open seat.
+        miner: Option<MinerId>,
+    },
     /// A miner is asked a question about a training that it has answered.
     Asked {
         /// The miner.

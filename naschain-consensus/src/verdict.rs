@@ -44,6 +44,16 @@ pub enum Finding {
     Contradicted,
 }
 
+impl Finding {
+    /// Whether the answer has lost a dispute.
+    pub(crate) fn is_lost(self) -> bool {
+        matches!(
+            self,
+            Finding::Refuted | Finding::Silent | Finding::Contradicted
+        )
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -21,6 +21,7 @@ impl JobBoard {
             stealable: None,
             abandoned: 0,
             former_owners: Vec::new(),
+            dispute: None,
         });
         let mut stream = self.seats_stream(job);
         let mut miners = self.assign(job, 1, &mut stream);
@@ -47,7 +48,12 @@ impl JobBoard {
     /// any: many that invent measurements could make every job fail. So do all seats under the rules
     /// that doubt the others, which request theirs ([`JobBoard::trial_seat`]): many that never request
     /// one could hold up every job.
-    fn assign(&mut self, to: JobRef, count: usize, stream: &mut Stream) -> Vec<Option<MinerId>> {
+    pub(super) fn assign(
+        &mut self,
+        to: JobRef,
+        count: usize,
+        stream: &mut Stream,
+    ) -> Vec<Option<MinerId>> {
         let limited = self.rules.reputation.is_some();
         let counts_disputes = self.counts_disputes();
         let has_proven_miners = self.has_proven_miners();
@@ -133,9 +139,11 @@ impl JobBoard {
     pub(super) fn start_round(&mut self, to: JobRef, verdict: Verdict, actions: &mut Vec<Action>) {
         self.count_rows(to, &verdict);
         self.revoke_late(to, actions);
+        self.withdraw_questions(to);
         let Some(job) = self.jobs.get_mut(to) else {
             return;
         };
+        job.dispute = None;
         job.round += 1;
         job.self_selected = 0;
         let round = job.round;

@@ -5,7 +5,7 @@ use super::job::Seat;
 use super::jobs::JobRef;
 use super::lease::Lease;
 use super::roster::MinerIndex;
-use crate::{Action, Millis, Row, Verdict, judge};
+use crate::{Action, Millis};
 
 /// If none of this many leases that are expected to end first or last, or that expire first, holds a
 /// job up, further ones are not examined.
@@ -30,10 +30,13 @@ impl JobBoard {
     pub(super) fn end_held_up_jobs(&mut self, actions: &mut Vec<Action>) -> Option<Millis> {
         loop {
             match self.held_up() {
+                HeldUp::Now(job) if self.dispute(job, actions) => {}
                 HeldUp::Now(job) => {
                     let idle = self.holders_without_progress(job);
-                    let verdict = self.verdict_so_far(job);
-                    self.close(job, verdict, actions);
+                    if let Some(open) = self.jobs.get(job) {
+                        let verdict = self.verdict_of(open);
+                        self.close(job, verdict, actions);
+                    }
                     for miner in idle {
                         self.strike(miner, 0);
                         self.withdraw_seats(miner, actions);
@@ -79,7 +82,7 @@ impl JobBoard {
         if !is_unproven(lease.miner) {
             return None;
         }
-        let job = self.jobs.get(id)?;
+        let job = self.jobs.get(id).filter(|job| !job.is_disputed())?;
         let mut until = Millis(0);
         for seat in &job.seats {
             match seat {
@@ -94,7 +97,7 @@ impl JobBoard {
                 _ => return None,
             }
         }
-        let agreed = self.verdict_so_far(id).agreed;
+        let agreed = self.verdict_of(job).agreed;
         let agreed = agreed.iter().filter(|agreed| **agreed).count();
         (agreed * 2 > job.seats.len()).then_some((id, until))
     }
@@ -140,13 +143,5 @@ impl JobBoard {
         let ends_in_time =
             spent_ms * u128::from(epochs) * 100 <= average_ms * u128::from(done) * SLOW_PERCENT;
         0 < done && done < epochs && ends_in_time
-    }
-
-    /// The verdict on the answers that a job has.
-    fn verdict_so_far(&self, job: JobRef) -> Verdict {
-        let seats = self.jobs.get(job).map(|job| job.seats.iter());
-        let answers = seats.into_iter().flatten().filter_map(Seat::answer);
-        let rows: Vec<Row> = answers.map(|(_, row)| row.clone()).collect();
-        judge(&rows, &self.rules.agreement)
     }
 }

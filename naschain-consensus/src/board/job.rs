@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use naschain_core::Measurement;
+
+use super::dispute::Dispute;
 use super::roster::{MinerIndex, OwnerIndex};
-use crate::{JobId, LeaseId, Row};
+use crate::{Finding, JobId, LeaseId, Row, Rules};
 
 /// An open job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,6 +27,61 @@ pub(super) struct OpenJob {
     pub(super) abandoned: u32,
     /// Owners that had a seat in an earlier round, or abandoned one.
     pub(super) former_owners: Vec<OwnerIndex>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) dispute: Option<Box<Dispute>>,
+}
+
+impl OpenJob {
+    /// The measurements that have not lost a dispute, with their seats.
+    pub(super) fn standing(&self) -> impl Iterator<Item = (usize, Measurement)> {
+        let measured = |(seat, state): (usize, &Seat)| {
+            let (_, row) = state.answer()?;
+            Some((seat, *row.measurement()?))
+        };
+        let seats = self.seats.iter().enumerate().filter_map(measured);
+        seats.filter(|(seat, _)| self.has_lost(*seat).is_none())
+    }
+
+    /// The different measurements that have not lost a dispute, each with its seats, in the order of
+    /// seats.
+    pub(super) fn claims(&self) -> Vec<(Measurement, Vec<usize>)> {
+        let mut claims: Vec<(Measurement, Vec<usize>)> = Vec::new();
+        for (seat, own) in self.standing() {
+            match claims.iter_mut().find(|(found, _)| *found == own) {
+                Some((_, seats)) => seats.push(seat),
+                None => claims.push((own, vec![seat])),
+            }
+        }
+        claims
+    }
+
+    /// Why the answer of a seat has lost a dispute, if it has.
+    pub(super) fn has_lost(&self, seat: usize) -> Option<Finding> {
+        self.dispute.as_ref()?.lost.get(&seat).copied()
+    }
+
+    /// Whether a dispute is under way.
+    pub(super) fn is_disputed(&self) -> bool {
+        let dispute = self.dispute.as_ref();
+        dispute.is_some_and(|dispute| dispute.sides.is_some())
+    }
+
+    /// Whether a miner may steal one of its seats or train one speculatively. Not where a referee has
+    /// the job checked by an additional miner, which has to be drawn at random.
+    pub(super) fn may_be_self_selected(&self, rules: &Rules) -> bool {
+        let is_checked = rules.referee.is_some() && self.seats.len() > rules.seats;
+        self.self_selected < rules.max_self_selected && !is_checked
+    }
+
+    /// The reasons of the failed trainings among the answers.
+    pub(super) fn failure_reasons(&self) -> Vec<String> {
+        let rows = self.seats.iter().filter_map(Seat::answer);
+        let reasons = rows.filter_map(|(_, row)| match row {
+            Row::Failed(reason) => Some(reason.clone()),
+            Row::Measured(_) | Row::Malformed(_) => None,
+        });
+        reasons.collect()
+    }
 }
 
 /// The state of a seat.
@@ -86,6 +144,10 @@ impl Seat {
 
     pub(super) fn is_assigned(&self) -> bool {
         matches!(self, Seat::Assigned { .. })
+    }
+
+    pub(super) fn is_leased(&self) -> bool {
+        matches!(self, Seat::Leased { .. })
     }
 
     /// The answer that fills the seat.

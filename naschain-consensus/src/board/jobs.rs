@@ -85,8 +85,12 @@ impl Jobs {
     }
 
     pub(super) fn find(&self, id: JobId) -> Option<&OpenJob> {
+        self.get(self.job_ref(id)?)
+    }
+
+    pub(super) fn job_ref(&self, id: JobId) -> Option<JobRef> {
         let slot = *self.by_id.get(&id)?;
-        self.get(JobRef { id, slot })
+        Some(JobRef { id, slot })
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &OpenJob> {

@@ -297,9 +297,17 @@ impl JobBoard {
                 self.draw_open_seats(actions);
                 continue;
             }
-            match (self.lease_deadlines.first(), self.away_deadlines.first()) {
-                (Some(&(due, lease)), _) if due == deadline => self.expire_lease(lease, actions),
-                (_, Some(&(_, miner))) => self.set_away(miner, actions),
+            let lease = self.lease_deadlines.first();
+            match (
+                lease,
+                self.questions.first_due(),
+                self.away_deadlines.first(),
+            ) {
+                (Some(&(due, lease)), _, _) if due == deadline => self.expire_lease(lease, actions),
+                (_, Some((due, question)), _) if due == deadline => {
+                    self.end_unanswered(question, actions);
+                }
+                (_, _, Some(&(_, miner))) => self.set_away(miner, actions),
                 _ => return,
             }
         }
@@ -377,5 +385,6 @@ impl JobBoard {
         }
         self.reassign_all(miner, actions);
         self.roster[miner].has_left = true;
+        self.end_questions_of(miner, actions);
     }
 }

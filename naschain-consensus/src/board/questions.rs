@@ -1,29 +1,53 @@
 //! Questions to miners about their trainings, and their deadlines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::JobBoard;
-use crate::{JobId, MinerId, OpenQuestion, QuestionId, RefereeTask};
+use super::collect::Collection;
+use super::jobs::JobRef;
+use super::roster::MinerIndex;
+use crate::{
+    Action, JobId, Millis, MinerId, OpenQuestion, Question, QuestionId, RefereeTask, Rejected,
+};
 
 /// The open questions, and what the referee has to compute.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Questions {
     open: BTreeMap<QuestionId, OpenQuestion>,
+    deadlines: BTreeSet<(Millis, QuestionId)>,
     /// Number of questions asked so far, which is the id of the latest one.
     asked: u64,
-    tasks: BTreeMap<JobId, RefereeTask>,
+    pub(super) tasks: BTreeMap<JobId, RefereeTask>,
+    /// Jobs that have closed and whose weights are being collected.
+    pub(super) collections: BTreeMap<JobId, Collection>,
 }
 
 impl Questions {
-    pub(super) fn latest(&self) -> u64 {
-        self.asked
-    }
-
-    /// Whether no question was ever asked.
+    /// Whether nothing was ever asked.
     pub(super) fn is_unused(&self) -> bool {
         self.asked == 0 && self.tasks.is_empty()
+    }
+
+    /// The question whose time is over first.
+    pub(super) fn first_due(&self) -> Option<(Millis, QuestionId)> {
+        self.deadlines.first().copied()
+    }
+
+    /// Removes a question that was answered, or is not needed any more.
+    pub(super) fn remove(&mut self, id: QuestionId) -> Option<OpenQuestion> {
+        let removed = self.open.remove(&id)?;
+        self.deadlines.remove(&(removed.until, id));
+        Some(removed)
+    }
+
+    fn add(&mut self, question: OpenQuestion) -> QuestionId {
+        self.asked += 1;
+        let id = QuestionId(self.asked);
+        self.deadlines.insert((question.until, id));
+        self.open.insert(id, question);
+        id
     }
 }
 
@@ -33,7 +57,8 @@ impl JobBoard {
         self.questions.open.get(&id)
     }
 
-    /// The questions that a miner has not answered yet, oldest first.
+    /// The questions that a miner has not answered yet, oldest first. Takes time proportional to the
+    /// number of all open questions.
     pub fn questions_of(
         &self,
         miner: &MinerId,
@@ -56,5 +81,93 @@ impl JobBoard {
     /// What the referee was called for and has not reported yet, by job.
     pub fn referee_tasks(&self) -> impl Iterator<Item = (JobId, &RefereeTask)> {
         self.questions.tasks.iter().map(|(job, task)| (*job, task))
+    }
+
+    /// The open question of this id at a time.
+    ///
+    /// # Errors
+    /// [`Rejected::NoQuestion`].
+    pub(super) fn open_question(
+        &self,
+        now: Millis,
+        id: QuestionId,
+    ) -> Result<&OpenQuestion, Rejected> {
+        let open = self.question(id).filter(|question| question.until > now);
+        open.ok_or(Rejected::NoQuestion {
+            question: id,
+            latest: self.questions.asked,
+        })
+    }
+
+    /// Asks a miner, who has at least `min_ms` milliseconds to answer.
+    pub(super) fn ask(
+        &mut self,
+        miner: MinerIndex,
+        job: JobId,
+        what: Question,
+        min_ms: u64,
+        actions: &mut Vec<Action>,
+    ) -> QuestionId {
+        let answer_ms = self.rules.referee.map_or(0, |referee| referee.answer_ms);
+        let until = self.now.plus(answer_ms.max(min_ms));
+        let miner = self.roster.name(miner);
+        let question = self.questions.add(OpenQuestion {
+            miner: miner.clone(),
+            job,
+            what: what.clone(),
+            until,
+        });
+        actions.push(Action::Asked {
+            miner,
+            job,
+            question,
+            what,
+            until,
+        });
+        question
+    }
+
+    /// Ends a question that its miner has not answered in time, or will not answer because it left.
+    pub(super) fn end_unanswered(&mut self, id: QuestionId, actions: &mut Vec<Action>) {
+        let Some(OpenQuestion { miner, job, .. }) = self.questions.remove(id) else {
+            return;
+        };
+        let index = self.roster.find(&miner);
+        actions.push(Action::Unanswered {
+            miner,
+            job,
+            question: id,
+        });
+        match self.jobs.job_ref(job) {
+            Some(open) => self.lose_by_silence(open, id, actions),
+            None => {
+                if let Some(index) = index {
+                    self.strike(index, 0);
+                }
+                self.collect_from_next(job, actions);
+            }
+        }
+    }
+
+    /// Ends the questions of a miner that leaves.
+    pub(super) fn end_questions_of(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
+        let name = self.roster.name(miner);
+        let open: Vec<QuestionId> = self.questions_of(&name).map(|(id, _)| id).collect();
+        for id in open {
+            self.end_unanswered(id, actions);
+        }
+    }
+
+    /// Ends what was asked about a job that has ended, or starts a new round.
+    pub(super) fn withdraw_questions(&mut self, job: JobRef) {
+        self.questions.tasks.remove(&job.id);
+        let open = self.jobs.get_mut(job);
+        let Some(dispute) = open.and_then(|job| job.dispute.as_mut()) else {
+            return;
+        };
+        dispute.sides = None;
+        for (_, id) in std::mem::take(&mut dispute.asked) {
+            self.questions.remove(id);
+        }
     }
 }

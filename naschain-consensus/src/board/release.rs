@@ -1,7 +1,7 @@
 //! Seats whose miner is away or has given up.
 
 use super::JobBoard;
-use super::job::{Late, Seat};
+use super::job::{Late, OpenJob, Seat};
 use super::jobs::SeatRef;
 use super::lease::Lease;
 use crate::{Action, Ending, LeaseId};
@@ -23,20 +23,25 @@ impl JobBoard {
             return;
         };
         job.abandoned = job.abandoned.saturating_add(u32::from(!excused));
-        let max_abandoned = u64::from(self.rules.max_retries) * self.rules.seats as u64;
-        let is_given_up = !excused && u64::from(job.abandoned) > max_abandoned;
         // A miner that held a seat by heartbeats delayed the others.
         let held_ms = match reason {
             Ending::TooLong => self.now.since(ended.granted),
             _ => 0,
         };
         self.strike(ended.miner, held_ms);
-        if is_given_up {
+        let job = self.jobs.get(seat.job());
+        if !excused && job.is_some_and(|job| self.is_given_up(job)) {
             self.give_up(seat.job(), actions);
-        } else {
-            self.release(lease, ended, actions);
         }
+        // The job is still open if it is disputed.
+        self.release(lease, ended, actions);
         self.withdraw_seats(ended.miner, actions);
+    }
+
+    /// Whether more leases of a job ended without an answer than may.
+    pub(super) fn is_given_up(&self, job: &OpenJob) -> bool {
+        let max_abandoned = u64::from(self.rules.max_retries) * self.rules.seats as u64;
+        u64::from(job.abandoned) > max_abandoned
     }
 
     /// Removes the worker of an ended lease from its seat, and reassigns the seat if it was the

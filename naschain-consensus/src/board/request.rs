@@ -283,7 +283,7 @@ impl JobBoard {
             return;
         };
         let may_be = rules.work_stealing
-            && open.self_selected < rules.max_self_selected
+            && open.may_be_self_selected(rules)
             && open.seats.iter().any(Seat::is_assigned);
         match open.stealable {
             None if may_be => open.stealable = Some(self.stealable.push(job)),

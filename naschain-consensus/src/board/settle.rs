@@ -8,7 +8,8 @@ use super::jobs::JobRef;
 use super::lease::Lease;
 use super::roster::MinerIndex;
 use crate::{
-    Action, Ending, Failure, Finding, JobId, LeaseId, MinerId, Row, Verdict, judge, judge_late,
+    Action, Agreement, Ending, Failure, Finding, JobId, LeaseId, MinerId, Row, Verdict, judge,
+    judge_late,
 };
 
 impl JobBoard {
@@ -141,11 +142,14 @@ impl JobBoard {
     }
 
     /// Judges a job once its answers suffice.
-    fn settle(&mut self, id: JobRef, actions: &mut Vec<Action>) {
+    pub(super) fn settle(&mut self, id: JobRef, actions: &mut Vec<Action>) {
         let Some(job) = self.jobs.get(id) else {
             return;
         };
-        let (seats, round) = (job.seats.len(), job.round);
+        if job.is_disputed() {
+            return;
+        }
+        let seats = job.seats.len();
         let answers = job.seats.iter().filter_map(Seat::answer);
         let failed = |(_, row): &(MinerIndex, &Row)| matches!(row, Row::Failed(_));
         let failed = answers.clone().filter(failed).count();
@@ -166,17 +170,27 @@ impl JobBoard {
                 None => {}
             }
         }
-        let verdict = judge(&rows, &self.rules.agreement);
+        let verdict = self.verdict_of(job);
         // With one seat, an answer without a measurement ends the job.
         if fails || self.rules.seats == 1 {
-            let failure = Failure::TrainingFailed {
-                reasons: rows.iter().filter_map(failure_reason).collect(),
-            };
+            let reasons = job.failure_reasons();
+            let failure = Failure::TrainingFailed { reasons };
             return self.fail(id, failure, verdict, actions);
         }
-        if verdict.consensus.is_some() {
-            return self.close(id, verdict, actions);
+        if self.dispute(id, actions) {
+            return;
         }
+        if verdict.consensus.is_none() {
+            return self.disagree(id, verdict, actions);
+        }
+        if !self.spot_check(id, actions) {
+            self.close(id, verdict, actions);
+        }
+    }
+
+    /// What happens to a job whose answers do not agree.
+    pub(super) fn disagree(&mut self, id: JobRef, verdict: Verdict, actions: &mut Vec<Action>) {
+        let round = self.jobs.get(id).map_or(0, |job| job.round);
         if self.escalate(id, &verdict, actions) {
             return;
         }
@@ -185,6 +199,33 @@ impl JobBoard {
         }
         let failure = Failure::NoAgreement { rounds: round + 1 };
         self.fail(id, failure, verdict, actions);
+    }
+
+    /// The verdict on the answers that a job has. Those that have lost a dispute count as little as
+    /// malformed ones.
+    pub(super) fn verdict_of(&self, job: &OpenJob) -> Verdict {
+        let answers = job.seats.iter().enumerate();
+        let answers = answers.filter_map(|(seat, state)| Some((seat, state.answer()?.1)));
+        let rows = answers.clone().map(|(seat, row)| match job.has_lost(seat) {
+            Some(_) => Row::Malformed(String::new()),
+            None => row.clone(),
+        });
+        let rows: Vec<Row> = rows.collect();
+        let mut verdict = judge(&rows, &self.agreement());
+        for ((seat, _), finding) in answers.zip(&mut verdict.findings) {
+            *finding = job.has_lost(seat).unwrap_or(*finding);
+        }
+        verdict
+    }
+
+    /// When answers agree. Where there is a referee equal trainings are told from others, so that
+    /// accuracies may not differ.
+    pub(super) fn agreement(&self) -> Agreement {
+        let mut agreement = self.rules.agreement;
+        if self.rules.referee.is_some() {
+            agreement.tolerance_hundredths = 0;
+        }
+        agreement
     }
 
     /// Whether a job has as many answers as its first seats and lacks only seats for which no miner
@@ -197,19 +238,20 @@ impl JobBoard {
 
     /// Ends a job of which too many leases ended without an answer, by the answers it has.
     pub(super) fn give_up(&mut self, id: JobRef, actions: &mut Vec<Action>) {
+        let is_disputed = self.jobs.get(id).is_some_and(OpenJob::is_disputed);
+        if is_disputed || self.dispute(id, actions) {
+            return;
+        }
         let Some(job) = self.jobs.get(id) else {
             return;
         };
-        let leases = job.abandoned;
-        let answers = job.seats.iter().filter_map(Seat::answer);
-        let rows: Vec<Row> = answers.map(|(_, row)| row.clone()).collect();
-        let verdict = judge(&rows, &self.rules.agreement);
+        let verdict = self.verdict_of(job);
         if verdict.consensus.is_some() {
             return self.close(id, verdict, actions);
         }
         let failure = Failure::Abandoned {
-            leases,
-            reasons: rows.iter().filter_map(failure_reason).collect(),
+            leases: job.abandoned,
+            reasons: job.failure_reasons(),
         };
         self.fail(id, failure, verdict, actions);
     }
@@ -230,7 +272,13 @@ impl JobBoard {
         }
     }
 
-    fn fail(&mut self, id: JobRef, failure: Failure, verdict: Verdict, actions: &mut Vec<Action>) {
+    pub(super) fn fail(
+        &mut self,
+        id: JobRef,
+        failure: Failure,
+        verdict: Verdict,
+        actions: &mut Vec<Action>,
+    ) {
         self.count_rows(id, &verdict);
         let (rows, _) = self.end_job(id, None, actions);
         actions.push(Action::Failed {
@@ -253,6 +301,7 @@ impl JobBoard {
         consensus: Option<Measurement>,
         actions: &mut Vec<Action>,
     ) -> (Vec<(MinerId, Row)>, Vec<(MinerIndex, Row)>) {
+        self.withdraw_questions(id);
         let (mut rows, mut late_answers) = (Vec::new(), Vec::new());
         let Some(job) = self.jobs.remove(id) else {
             return (rows, late_answers);
@@ -319,7 +368,7 @@ impl JobBoard {
         in_time: bool,
         actions: &mut Vec<Action>,
     ) {
-        let finding = judge_late(&row, consensus, &self.rules.agreement);
+        let finding = judge_late(&row, consensus, &self.agreement());
         let agrees = finding == Finding::Agreed;
         if in_time || !agrees {
             self.roster[miner].tally.count(agrees);
@@ -347,8 +396,9 @@ impl JobBoard {
         let measured = answers.iter().filter(|(_, measured)| *measured).count();
         for (at, (miner, is_measured)) in answers.into_iter().enumerate() {
             self.roster[miner].tally.count(verdict.agreed[at]);
-            if verdict.consensus.is_some() {
-                self.note_validity(miner, verdict.findings[at]);
+            let finding = verdict.findings[at];
+            if verdict.consensus.is_some() || finding.is_lost() {
+                self.note_validity(miner, finding);
             } else if self.counts_disputes() && is_measured && measured > 1 {
                 self.strike_unproven(miner);
             }
@@ -363,11 +413,4 @@ fn trusted_verdict(row: &Row) -> Option<Verdict> {
         findings: vec![Finding::Trusted],
         consensus: Some(*own),
     })
-}
-
-fn failure_reason(row: &Row) -> Option<String> {
-    match row {
-        Row::Failed(reason) => Some(reason.clone()),
-        Row::Measured(_) | Row::Malformed(_) => None,
-    }
 }

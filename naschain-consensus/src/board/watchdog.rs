@@ -253,7 +253,7 @@ impl JobBoard {
         let same_owner = self.roster[active.miner].owner == self.roster[miner].owner;
         let trust_ok = self.is_trusted(miner) || !self.is_single(active.seat.job());
         let job = self.jobs.get(active.seat.job());
-        let room = job.is_some_and(|job| job.self_selected < self.rules.max_self_selected);
+        let room = job.is_some_and(|job| job.may_be_self_selected(&self.rules));
         room && !same_owner && trust_ok && self.may_hold(miner, active.seat)
     }
 }

@@ -1,0 +1,73 @@
+//! Collecting the trained weights of jobs that have closed from the miners that trained them.
+
+use std::collections::VecDeque;
+
+use naschain_core::Digest;
+use serde::{Deserialize, Serialize};
+
+use super::JobBoard;
+use crate::{Action, JobId, MinerId, Question, Rejected};
+
+/// Weights that are being collected.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Collection {
+    digest: Digest,
+    /// Miners that have not been asked yet.
+    left: VecDeque<MinerId>,
+}
+
+impl JobBoard {
+    /// # Errors
+    /// [`Rejected::NotCollectable`].
+    pub(super) fn check_collection(&self, job: JobId, miners: &[MinerId]) -> Result<(), Rejected> {
+        let reason = if self.rules.referee.is_none() {
+            "the run has no referee, and so no time to answer questions"
+        } else if !self.used_ids.contains(&job) {
+            "it was never opened"
+        } else if self.jobs.find(job).is_some() {
+            "it is still open"
+        } else if self.questions.collections.contains_key(&job) {
+            "they are being collected already"
+        } else if miners.is_empty() {
+            "no miners are named"
+        } else {
+            return Ok(());
+        };
+        let reason = reason.to_owned();
+        Err(Rejected::NotCollectable { job, reason })
+    }
+
+    pub(super) fn collect(
+        &mut self,
+        job: JobId,
+        digest: Digest,
+        miners: Vec<MinerId>,
+        actions: &mut Vec<Action>,
+    ) {
+        let left = miners.into();
+        let collection = Collection { digest, left };
+        self.questions.collections.insert(job, collection);
+        self.collect_from_next(job, actions);
+    }
+
+    /// Asks the next miner that has not left.
+    pub(super) fn collect_from_next(&mut self, job: JobId, actions: &mut Vec<Action>) {
+        while let Some(collection) = self.questions.collections.get_mut(&job) {
+            let digest = collection.digest;
+            let Some(next) = collection.left.pop_front() else {
+                self.questions.collections.remove(&job);
+                return actions.push(Action::NotCollected { job });
+            };
+            if let Some(miner) = self.roster.find(&next) {
+                self.ask(miner, job, Question::Weights { digest }, 0, actions);
+                return;
+            }
+        }
+    }
+
+    pub(super) fn collected(&mut self, job: JobId, miner: MinerId, actions: &mut Vec<Action>) {
+        if self.questions.collections.remove(&job).is_some() {
+            actions.push(Action::Collected { job, miner });
+        }
+    }
+}

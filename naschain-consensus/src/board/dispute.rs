@@ -1,0 +1,159 @@
+//! A dispute between answers of a job: what their miners testified, and what to ask next.
+
+use std::collections::BTreeMap;
+
+use naschain_core::{Digest, StepState};
+use serde::{Deserialize, Serialize};
+
+use crate::{Finding, Question, QuestionId, RefereeTask, Ruling};
+
+/// Maximum number of states in a question: the steps to choose from shrink to a 63rd with each.
+const MAX_POINTS: u64 = 64;
+
+/// The dispute of a job in its present round.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Dispute {
+    /// The seats whose miners are compared at present; `None` while no dispute is under way.
+    pub(super) sides: Option<[usize; 2]>,
+    /// The states that miners have testified, by seat and step.
+    testimony: BTreeMap<usize, BTreeMap<u64, StepState>>,
+    /// The open question of each seat.
+    pub(super) asked: BTreeMap<usize, QuestionId>,
+    /// The questions for checkpoints and weights that were answered.
+    pub(super) received: Vec<Question>,
+    rulings: Vec<(RefereeTask, Ruling)>,
+    /// The seats whose answers have lost, and why.
+    pub(super) lost: BTreeMap<usize, Finding>,
+}
+
+/// What has to happen next in a dispute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NextMove {
+    /// The miners of these seats have to answer questions.
+    Ask(Vec<(usize, Question)>),
+    /// The referee has to compute something.
+    Call(RefereeTask),
+    /// The referee has computed this already, in the comparison of other miners.
+    Decide(RefereeTask, Ruling),
+}
+
+impl Dispute {
+    /// The next move where the two sides have different digests, of trainings of so many steps.
+    pub(super) fn next_move(&self, sides: [usize; 2], steps: u64) -> NextMove {
+        let known = sides.map(|seat| self.testimony.get(&seat));
+        let [Some(first), Some(second)] = known else {
+            let missing = sides.into_iter().zip(known);
+            let missing = missing.filter(|(_, known)| known.is_none());
+            let steps = spread(0, steps);
+            let ask = missing.map(|(seat, _)| (seat, states(steps.clone())));
+            return NextMove::Ask(ask.collect());
+        };
+        // Both have testified the last step, where they differ, as their digests do.
+        let mut before = None;
+        let mut parting = steps;
+        for (step, state) in first {
+            match second.get(step) {
+                Some(other) if other == state => before = Some((*step, *state)),
+                Some(_) => {
+                    parting = *step;
+                    break;
+                }
+                None => {}
+            }
+        }
+        let Some((agreed, state)) = before else {
+            return self.referee(RefereeTask::Step {
+                step: parting,
+                before: None,
+            });
+        };
+        if agreed + 1 < parting {
+            let points = spread(agreed + 1, parting - 1);
+            let sides = sides.into_iter().zip([first, second]);
+            let ask = sides.filter_map(|(seat, known)| {
+                let missing = points.iter().filter(|step| !known.contains_key(step));
+                let missing: Vec<u64> = missing.copied().collect();
+                (!missing.is_empty()).then(|| (seat, states(missing)))
+            });
+            return NextMove::Ask(ask.collect());
+        }
+        let checkpoint = Question::Checkpoint {
+            step: agreed,
+            state,
+        };
+        let task = RefereeTask::Step {
+            step: parting,
+            before: Some(state),
+        };
+        self.with_delivery(sides[0], checkpoint, task)
+    }
+
+    /// The next move where the two sides have this digest and different accuracies.
+    pub(super) fn next_move_on_accuracy(&self, sides: [usize; 2], digest: Digest) -> NextMove {
+        let weights = Question::Weights { digest };
+        self.with_delivery(sides[0], weights, RefereeTask::Accuracy { digest })
+    }
+
+    /// Asks a seat for what the referee needs for a task, and calls it once that was received.
+    fn with_delivery(&self, seat: usize, question: Question, task: RefereeTask) -> NextMove {
+        if self.received.contains(&question) {
+            self.referee(task)
+        } else {
+            NextMove::Ask(vec![(seat, question)])
+        }
+    }
+
+    fn referee(&self, task: RefereeTask) -> NextMove {
+        let ruling = self.rulings.iter().find(|(earlier, _)| *earlier == task);
+        match ruling {
+            Some((task, ruling)) => NextMove::Decide(*task, *ruling),
+            None => NextMove::Call(task),
+        }
+    }
+
+    /// Records what a miner testified. Returns `false` if it is incomplete or contradicts the digest
+    /// that the miner answered.
+    pub(super) fn testify(
+        &mut self,
+        seat: usize,
+        asked: &[u64],
+        states: &[StepState],
+        last: (u64, Digest),
+    ) -> bool {
+        let contradicts = |(step, state): (&u64, &StepState)| (*step, state.chain) != last;
+        let mut both = asked.iter().zip(states);
+        let is_whole = asked.len() == states.len();
+        if !is_whole || both.any(|(step, state)| *step == last.0 && contradicts((step, state))) {
+            return false;
+        }
+        let known = self.testimony.entry(seat).or_default();
+        known.extend(asked.iter().copied().zip(states.iter().copied()));
+        true
+    }
+
+    pub(super) fn record(&mut self, task: RefereeTask, ruling: Ruling) {
+        self.rulings.push((task, ruling));
+    }
+
+    /// What a miner testified about a step.
+    pub(super) fn state(&self, seat: usize, step: u64) -> Option<StepState> {
+        self.testimony.get(&seat)?.get(&step).copied()
+    }
+}
+
+fn states(steps: Vec<u64>) -> Question {
+    Question::States { steps }
+}
+
+/// The steps from `from` to `to`; if these are too many, some of them, evenly spread with both ends.
+fn spread(from: u64, to: u64) -> Vec<u64> {
+    let span = to - from;
+    if span < MAX_POINTS {
+        return (from..=to).collect();
+    }
+    let at = |point: u64| {
+        let offset = u128::from(span) * u128::from(point) / u128::from(MAX_POINTS - 1);
+        from + u64::try_from(offset).unwrap_or(span)
+    };
+    (0..MAX_POINTS).map(at).collect()
+}
