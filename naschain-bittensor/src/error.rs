@@ -161,6 +161,13 @@ const READ_AGAIN: [&str; 9] = [
 /// JSON-RPC codes of Substrate's transaction pool: 1010 is an invalid transaction, 1011 one whose
 /// validity is unknown, 1012 to 1016 are those that the pool does not take now.
 const POOL_INVALID: i64 = 1010;
+/// What Subtensor says of an invalid transaction where reading again is not enough, by the end of the
+/// node's message: its own code 1 is too little stake for weights, 6 the rate limit.
+const POOL_WAIT: [&str; 3] = [
+    "Custom error: 1",
+    "Custom error: 6",
+    "Inability to pay some fees (e.g. account balance too low)",
+];
 const POOL_BUSY: std::ops::RangeInclusive<i64> = 1011..=1016;
 
 impl Error {
@@ -168,7 +175,15 @@ impl Error {
     pub fn remedy(&self) -> Remedy {
         match self {
             Error::Connection { .. } | Error::Malformed { .. } => Remedy::Reconnect,
-            Error::Refused { code, .. } if *code == POOL_INVALID => Remedy::ReadAgain,
+            Error::Refused { code, message, .. } if *code == POOL_INVALID => {
+                let waits = POOL_WAIT.iter().any(|text| message.ends_with(text));
+                // Such as a bad signature after an upgrade, or a hotkey that has lost its place.
+                if waits {
+                    Remedy::Wait
+                } else {
+                    Remedy::ReadAgain
+                }
+            }
             Error::Refused { code, .. } if POOL_BUSY.contains(code) => Remedy::Wait,
             // Such as a block that the node has pruned.
             Error::Refused { .. } => Remedy::Reconnect,
@@ -185,6 +200,48 @@ impl Error {
         Error::Malformed {
             what: what.into(),
             reason: reason.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_pool_refuses_is_told_apart() {
+        let refused = |code: i64, message: &str| Error::Refused {
+            method: "author_submitExtrinsic".to_owned(),
+            code,
+            message: message.to_owned(),
+        };
+        for (code, message, remedy) in [
+            (
+                1010,
+                "Invalid Transaction: Transaction has a bad signature",
+                Remedy::ReadAgain,
+            ),
+            (
+                1010,
+                "Invalid Transaction: Transaction is outdated",
+                Remedy::ReadAgain,
+            ),
+            (1010, "Invalid Transaction: Custom error: 1", Remedy::Wait),
+            (1010, "Invalid Transaction: Custom error: 6", Remedy::Wait),
+            (
+                1010,
+                "Invalid Transaction: Custom error: 10",
+                Remedy::ReadAgain,
+            ),
+            (
+                1010,
+                "Invalid Transaction: Custom error: 16",
+                Remedy::ReadAgain,
+            ),
+            (1014, "Priority is too low", Remedy::Wait),
+            (4003, "State already discarded", Remedy::Reconnect),
+        ] {
+            assert_eq!(refused(code, message).remedy(), remedy, "{code} {message}");
         }
     }
 }

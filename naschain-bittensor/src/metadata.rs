@@ -33,6 +33,7 @@ pub struct Runtime {
 pub(crate) struct Pallet {
     pub index: u8,
     pub calls: Option<u32>,
+    pub events: Option<u32>,
     pub errors: Option<u32>,
     pub storage_prefix: String,
     pub storage: BTreeMap<String, StorageItem>,
@@ -169,6 +170,14 @@ fn empty(types: PortableRegistry) -> Runtime {
     }
 }
 
+#[cfg(test)]
+impl Runtime {
+    /// A runtime that has nothing.
+    pub(crate) fn without_pallets() -> Runtime {
+        empty(PortableRegistry { types: Vec::new() })
+    }
+}
+
 fn item(
     ty: v14::StorageEntryType<PortableForm>,
     modifier: &v14::StorageEntryModifier,
@@ -202,6 +211,7 @@ macro_rules! read_pallets {
             let found = Pallet {
                 index: pallet.index,
                 calls: pallet.calls.map(|calls| calls.ty.id),
+                events: pallet.event.map(|event| event.ty.id),
                 errors: pallet.error.map(|error| error.ty.id),
                 storage_prefix,
                 storage: items.collect(),

@@ -1,3 +1,5 @@
+use std::ops::RangeInclusive;
+
 use crate::timelock::{round_at, round_time_ms};
 
 /// Blocks between a round and the block that needs it. The chain stores rounds some blocks after
@@ -57,6 +59,25 @@ impl Schedule {
         }
     }
 
+    /// The blocks that can reveal a commit which this block includes.
+    pub fn reveal_blocks(&self, block: u64, reveal_period: u64) -> RangeInclusive<u64> {
+        let (period, epochs) = (self.period(), reveal_period.max(1));
+        match self {
+            // Commits are revealed once, in the last block of an epoch.
+            Schedule::Modulo { netuid, .. } => {
+                let offset = (block + u64::from(*netuid) + 1) % period;
+                let last = block.saturating_add(epochs.saturating_mul(period)) - 1 - offset;
+                last..=last
+            }
+            // Revealed as soon as the round is stored, in every block of the epoch.
+            Schedule::Counter { .. } => {
+                let first = self.epoch_start(block);
+                let first = first.saturating_add(epochs.saturating_mul(period));
+                first..=first.saturating_add(period - 1)
+            }
+        }
+    }
+
     /// When a commit of this block, whose time is in milliseconds since 1970, is to be revealed.
     /// `None` if the epoch ends so soon that the commit could miss it.
     pub fn reveal(
@@ -66,44 +87,35 @@ impl Schedule {
         block_ms: u64,
         reveal_period: u64,
     ) -> Option<Reveal> {
-        let period = self.period();
-        let epochs = reveal_period.max(1);
-        let after = |target: u64| time_ms + (target - block).saturating_mul(block_ms);
-        match self {
-            Schedule::Modulo { netuid, .. } => {
-                // Commits are revealed once, in the last block of an epoch, and lost if the round
-                // is not stored by then.
-                let offset = (block + u64::from(*netuid) + 1) % period;
-                let reveal = block + epochs.saturating_mul(period) - 1 - offset;
-                let safe = reveal.saturating_sub(MARGIN_BLOCKS);
+        let blocks = self.reveal_blocks(block, reveal_period);
+        let after = |target: u64| time_ms.saturating_add((target - block).saturating_mul(block_ms));
+        let round = match self {
+            Schedule::Modulo { .. } => {
+                // A commit is lost if the round is not stored by then.
+                let safe = blocks.start().saturating_sub(MARGIN_BLOCKS);
                 if safe <= block + MARGIN_BLOCKS {
                     return None;
                 }
                 // The last round that is published before.
-                let mut round = round_at(after(safe));
+                let round = round_at(after(safe));
                 if round_time_ms(round) > after(safe) {
-                    round -= 1;
+                    round - 1
+                } else {
+                    round
                 }
-                Some(Reveal {
-                    round,
-                    block: reveal,
-                    last_block: reveal,
-                })
             }
             Schedule::Counter { .. } => {
-                // Revealed as soon as the round is stored, in every block of the epoch.
-                let first = self.epoch_start(block) + epochs.saturating_mul(period);
-                if first <= block + MARGIN_BLOCKS {
+                if *blocks.start() <= block + MARGIN_BLOCKS {
                     return None;
                 }
-                let target = first + MARGIN_BLOCKS;
-                Some(Reveal {
-                    round: round_at(after(target)),
-                    block: first,
-                    last_block: first + period - 1,
-                })
+                round_at(after(blocks.start().saturating_add(MARGIN_BLOCKS)))
             }
-        }
+        };
+        Some(Reveal {
+            round,
+            block: *blocks.start(),
+            last_block: *blocks.end(),
+        })
     }
 }
 

@@ -1,23 +1,24 @@
+mod follow;
+mod reveals;
+
 use std::path::Path;
 
 use naschain_identity::Hotkey;
-use parity_scale_codec::Encode;
 
-use crate::call::SUBTENSOR;
 use crate::client::{BlockRef, ChainClient, hex_text};
 use crate::due::{Due, due};
-use crate::error::{Error, Remedy};
+use crate::error::Error;
 use crate::extrinsic::{SigningTerms, public_key};
 use crate::metagraph::Metagraph;
 use crate::plan::Plan;
 use crate::state_file::{Commit, Sent, StateFile};
-use crate::storage::blake2_256;
 use crate::timelock::TimelockSecrets;
 
 /// Blocks after a failure before weights are sent again.
 const RETRY_BLOCKS: u64 = 10;
-/// Commits whose reveal is watched.
-const MAX_COMMITS: usize = 16;
+/// Blocks behind the latest finalised one whose state every node has. Nodes that are no archives keep
+/// 256; the rest is for the time until an answer.
+const STATE_BLOCKS: u64 = 200;
 /// JSON-RPC codes by which a node says that it has not taken an extrinsic.
 const NOT_TAKEN: [i64; 6] = [1010, 1011, 1012, 1014, 1015, 1016];
 
@@ -25,7 +26,8 @@ const NOT_TAKEN: [i64; 6] = [1010, 1011, 1012, 1014, 1015, 1016];
 ///
 /// What is sent is written to a file first, and the file is read again after a restart: as long as
 /// the extrinsic's era has not ended, nothing else is sent. Whether it was included is read from the
-/// finalised blocks alone, so nothing depends on what a node's pool says.
+/// finalised blocks alone, so nothing depends on what a node's pool says. After an outage so long that
+/// nodes no longer have the state of those blocks, the latest one tells it.
 pub struct Setter {
     client: ChainClient,
     hotkey: Hotkey,
@@ -33,6 +35,10 @@ pub struct Setter {
     file: StateFile,
     /// The chain is not read before this block.
     not_before: u64,
+    /// The events up to this block have been searched for reveals.
+    watched: u64,
+    /// What happened and was not returned yet, as an error followed.
+    notices: Vec<Notice>,
 }
 
 /// What happened since the last block.
@@ -55,14 +61,25 @@ pub enum Notice {
         /// Whether it was read back.
         stored: bool,
     },
-    /// A commit was revealed: the chain has its weights.
+    /// A commit was revealed: a block says so, and has its weights.
     Revealed(Commit),
-    /// The last block for its reveal has passed, and the chain has other weights.
+    /// The last block for its reveal has passed, and none has revealed it.
     NotRevealed(Commit),
+    /// Whether a commit was revealed is not known: the nodes no longer have the state of its blocks, or
+    /// the runtime has no event for it.
+    NotChecked(Commit),
     /// The call was included and failed; it will be made again.
     Failed(Error),
     /// The era has ended and no block includes the extrinsic.
     Expired(Sent),
+    /// The era ended so long ago that the nodes no longer have the state of its blocks.
+    Late {
+        /// What was sent. If it was a commit, its reveal is not watched.
+        sent: Sent,
+        /// The block that included it by the chain's `LastUpdate`; `None` if that names none of its
+        /// blocks.
+        block: Option<u64>,
+    },
 }
 
 /// What is to be done at a block.
@@ -118,6 +135,8 @@ impl Setter {
             netuid,
             file,
             not_before: 0,
+            watched: 0,
+            notices: Vec::new(),
         })
     }
 
@@ -133,11 +152,10 @@ impl Setter {
     pub async fn turn(&mut self) -> Result<Turn, Error> {
         let block = self.client.next_head().await?;
         self.check_chain()?;
-        let mut notices = Vec::new();
-        let next = self.act(block, &mut notices).await?;
+        let next = self.act(block).await?;
         Ok(Turn {
             block,
-            notices,
+            notices: std::mem::take(&mut self.notices),
             next,
         })
     }
@@ -162,12 +180,12 @@ impl Setter {
         Ok(())
     }
 
-    async fn act(&mut self, block: BlockRef, notices: &mut Vec<Notice>) -> Result<NextStep, Error> {
+    async fn act(&mut self, block: BlockRef) -> Result<NextStep, Error> {
         if block.number < self.file.state.settled_block {
             return Ok(NextStep::NodeBehind);
         }
-        self.follow(block, notices).await?;
-        self.watch_reveals(block, notices).await?;
+        self.follow(block).await?;
+        self.watch_reveals(block).await?;
         if let Some(sent) = &self.file.state.sent {
             let last_block = sent.last_block;
             return Ok(NextStep::InFlight { last_block });
@@ -189,144 +207,6 @@ impl Setter {
                 NextStep::NotBefore(not_before)
             }
         })
-    }
-
-    /// Searches the finalised blocks for what was sent.
-    async fn follow(&mut self, head: BlockRef, notices: &mut Vec<Notice>) -> Result<(), Error> {
-        let Some(sent) = self.file.state.sent.clone() else {
-            return Ok(());
-        };
-        for number in sent.searched + 1..=sent.last_block.min(head.number) {
-            let hash = self.client.block_hash(number).await?;
-            let hash = hash.ok_or_else(|| {
-                Error::malformed("chain_getBlockHash", format!("block {number} is missing"))
-            })?;
-            let extrinsics = self.client.extrinsics(hash).await?;
-            let mut hashes = extrinsics.iter().map(|bytes| hex_text(&blake2_256(bytes)));
-            if let Some(place) = hashes.position(|found| found == sent.extrinsic) {
-                let block = BlockRef { number, hash };
-                return self
-                    .included(&sent, block, place as u32, head, notices)
-                    .await;
-            }
-            if let Some(sent) = &mut self.file.state.sent {
-                sent.searched = number;
-            }
-        }
-        if head.number >= sent.last_block {
-            self.file.state.sent = None;
-            notices.push(Notice::Expired(sent));
-        }
-        self.file.save()
-    }
-
-    /// Reads what became of an included extrinsic.
-    async fn included(
-        &mut self,
-        sent: &Sent,
-        block: BlockRef,
-        place: u32,
-        head: BlockRef,
-        notices: &mut Vec<Notice>,
-    ) -> Result<(), Error> {
-        let runtime = self.client.runtime(block.hash).await?;
-        let key = runtime.storage_key("System", "Events", &[])?;
-        let events = self.client.storage(&[key], block.hash).await?.remove(0);
-        let execution = runtime.execution(&events.unwrap_or_default(), place)?;
-        let number = block.number;
-        if let Some(name) = execution.failure {
-            self.file.state.sent = None;
-            self.file.save()?;
-            self.not_before = head.number + RETRY_BLOCKS;
-            let error = Error::Dispatch {
-                block: number,
-                name,
-            };
-            if error.remedy() == Remedy::Stop {
-                return Err(error);
-            }
-            notices.push(Notice::Failed(error));
-            return Ok(());
-        }
-        let notice = match &sent.commit {
-            Some(commit) => Notice::Committed {
-                block: number,
-                commit: commit.clone(),
-                stored: self.has_commit(commit, block).await?,
-            },
-            None => Notice::Set {
-                block: number,
-                stored: self.has_weights(&sent.weights, block).await?,
-            },
-        };
-        let state = &mut self.file.state;
-        state.settled_block = number;
-        state.sent = None;
-        state.commits.extend(sent.commit.clone());
-        let surplus = state.commits.len().saturating_sub(MAX_COMMITS);
-        state.commits.drain(..surplus);
-        self.not_before = 0;
-        self.file.save()?;
-        notices.push(notice);
-        Ok(())
-    }
-
-    /// Whether the chain has these weights of this hotkey at a block.
-    async fn has_weights(&mut self, weights: &[(u16, u16)], at: BlockRef) -> Result<bool, Error> {
-        let runtime = self.client.runtime(at.hash).await?;
-        let keys: [&[u8]; 2] = [&self.netuid.encode(), &public_key(&self.hotkey)];
-        let key = runtime.storage_key(SUBTENSOR, "Uids", &keys)?;
-        let value = self.client.storage(&[key], at.hash).await?.remove(0);
-        let Some(uid) = runtime.stored(SUBTENSOR, "Uids", value.as_deref())? else {
-            return Ok(false);
-        };
-        let (client, netuid) = (&mut self.client, self.netuid);
-        let mut found = client.weights(&runtime, netuid, uid, at.hash).await?;
-        found.sort_unstable();
-        Ok(found == weights)
-    }
-
-    /// Whether the chain has this commit at a block.
-    async fn has_commit(&mut self, commit: &Commit, at: BlockRef) -> Result<bool, Error> {
-        let runtime = self.client.runtime(at.hash).await?;
-        let item = runtime.commits_item()?;
-        let prefix = runtime.storage_key(SUBTENSOR, item, &[&self.netuid.encode()])?;
-        let keys = self.client.keys(&prefix, at.hash).await?;
-        let sealed = hex::decode(&commit.sealed).map_err(|error| self.file.problem(error))?;
-        let values = self.client.storage(&keys, at.hash).await?;
-        let mut values = values.iter().flatten();
-        Ok(values.any(|value| value.windows(sealed.len()).any(|part| part == sealed)))
-    }
-
-    /// Looks whether commits have become weights.
-    async fn watch_reveals(
-        &mut self,
-        head: BlockRef,
-        notices: &mut Vec<Notice>,
-    ) -> Result<(), Error> {
-        for commit in self.file.state.commits.clone() {
-            if head.number < commit.reveal_block {
-                continue;
-            }
-            // The revealing block itself, as later ones may have other weights already.
-            let at = head.number.min(commit.last_reveal_block);
-            let hash = self.client.block_hash(at).await?;
-            let at = BlockRef {
-                number: at,
-                hash: hash.unwrap_or(head.hash),
-            };
-            let notice = if self.has_weights(&commit.weights, at).await? {
-                Notice::Revealed(commit.clone())
-            } else if head.number >= commit.last_reveal_block {
-                Notice::NotRevealed(commit.clone())
-            } else {
-                continue;
-            };
-            notices.push(notice);
-            self.file.state.commits.retain(|other| *other != commit);
-            self.file.save()?;
-        }
-        Ok(())
     }
 
     /// The call that [`set`](Setter::set) would send now; `None` if the epoch ends too soon for a

@@ -1,6 +1,6 @@
 //! The simulated chain: blocks, storage, a pool, and the rules for weights that matter here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use naschain_bittensor::{Runtime, blake2_256};
 use naschain_identity::{is_signed_by, ss58};
@@ -8,7 +8,7 @@ use parity_scale_codec::{Compact, Decode, Encode};
 
 use crate::runtime::{
     BLOCK_MS, DispatchError, EventRecord, ModuleError, Phase, RuntimeEvent, SubtensorError,
-    SystemEvent, metadata,
+    SubtensorEvent, SystemEvent, metadata,
 };
 
 pub(crate) const NETUID: u16 = 7;
@@ -22,6 +22,8 @@ const KEPT: u64 = 300;
 
 pub(crate) type Key = [u8; 32];
 type Storage = BTreeMap<Vec<u8>, Vec<u8>>;
+/// A commit in the runtime's storage: hotkey, block, encrypted weights, round.
+type StoredCommit = (Key, u64, Vec<u8>, u64);
 
 #[derive(Clone)]
 pub(crate) struct Block {
@@ -30,7 +32,7 @@ pub(crate) struct Block {
     pub(crate) spec_version: u32,
 }
 
-/// Weights that a call has set or a reveal has brought.
+/// Weights that a call has set or committed.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SetWeights {
     pub(crate) block: u64,
@@ -58,6 +60,10 @@ pub(crate) struct Chain {
     pub(crate) last_update: Vec<u64>,
     pub(crate) commit_reveal: bool,
     nonces: BTreeMap<Key, u32>,
+    /// The weights in commits, as nobody here can decrypt them; others are lost.
+    pub(crate) secrets: BTreeMap<Vec<u8>, Vec<(u16, u16)>>,
+    commits: BTreeMap<u64, Vec<StoredCommit>>,
+    pub(crate) revealed: BTreeSet<Vec<u8>>,
     pub(crate) sets: Vec<SetWeights>,
     pub(crate) failures: Vec<SubtensorError>,
 }
@@ -81,6 +87,9 @@ impl Chain {
             last_update: vec![0; hotkeys.len()],
             commit_reveal: false,
             nonces: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            commits: BTreeMap::new(),
+            revealed: BTreeSet::new(),
             sets: Vec::new(),
             failures: Vec::new(),
         };
@@ -125,14 +134,14 @@ impl Chain {
         self.last_update[usize::from(uid)] = self.best;
     }
 
-    fn epoch(block: u64) -> u64 {
+    pub(crate) fn epoch(block: u64) -> u64 {
         (block + u64::from(NETUID) + 1) / (TEMPO + 1)
     }
 
     /// Makes one block with what is in the pool.
     pub(crate) fn advance(&mut self) {
         self.best += 1;
-        let mut events = Vec::new();
+        let mut events = self.reveal();
         let mut extrinsics = Vec::new();
         if self.best >= self.include_from {
             for extrinsic in std::mem::take(&mut self.pool) {
@@ -161,6 +170,36 @@ impl Chain {
             }
         }
         self.seal(extrinsics, events);
+    }
+
+    /// Reveals the commits of the epoch that ends with this block, before its extrinsics.
+    fn reveal(&mut self) -> Vec<EventRecord> {
+        let epoch = Self::epoch(self.best);
+        if Self::epoch(self.best + 1) == epoch {
+            return Vec::new();
+        }
+        let mut events = Vec::new();
+        for (hotkey, _, sealed, _) in self.commits.remove(&epoch).unwrap_or_default() {
+            let Some(weights) = self.secrets.get(&sealed).cloned() else {
+                continue;
+            };
+            self.put_weights(hotkey, &weights);
+            self.revealed.insert(sealed);
+            let event = SubtensorEvent::TimelockedWeightsRevealed(NETUID, hotkey);
+            events.push(EventRecord {
+                phase: Phase::Initialization,
+                event: RuntimeEvent::SubtensorModule(event),
+                topics: Vec::new(),
+            });
+        }
+        self.put_commits(epoch);
+        events
+    }
+
+    fn put_commits(&mut self, epoch: u64) {
+        let commits = self.commits.get(&epoch).cloned().unwrap_or_default();
+        let keys = [&NETUID.encode()[..], &epoch.encode()];
+        self.put("TimelockedWeightCommits", &keys, &commits);
     }
 
     fn seal(&mut self, extrinsics: Vec<Vec<u8>>, events: Vec<EventRecord>) {
@@ -245,10 +284,14 @@ impl Chain {
                 let (netuid, commit, round, version) =
                     <(u16, Vec<u8>, u64, u16)>::decode(&mut input).unwrap();
                 assert_eq!((netuid, version, input.len()), (NETUID, 4, 0));
+                self.record(
+                    signer,
+                    self.secrets.get(&commit).cloned().unwrap_or_default(),
+                );
                 let epoch = Self::epoch(self.best);
-                let commits = vec![(signer, self.best, commit, round)];
-                let keys = [&NETUID.encode()[..], &epoch.encode()];
-                self.put("TimelockedWeightCommits", &keys, &commits);
+                let stored = (signer, self.best, commit, round);
+                self.commits.entry(epoch).or_default().push(stored);
+                self.put_commits(epoch);
                 self.last_update[uid] = self.best;
                 return Ok(());
             }
@@ -263,14 +306,20 @@ impl Chain {
         assert_eq!((netuid, version_key, input.len()), (NETUID, 0, 0));
         assert_eq!(uids.len(), values.len());
         self.last_update[uid] = self.best;
-        self.store_weights(signer, uids.into_iter().zip(values).collect());
+        let weights: Vec<(u16, u16)> = uids.into_iter().zip(values).collect();
+        self.put_weights(signer, &weights);
+        self.record(signer, weights);
         Ok(())
     }
 
-    /// Stores weights, as a call or a reveal does.
-    pub(crate) fn store_weights(&mut self, hotkey: Key, weights: Vec<(u16, u16)>) {
-        let uid = self.hotkeys.iter().position(|key| *key == hotkey).unwrap() as u16;
-        self.put("Weights", &[&NETUID.encode(), &uid.encode()], &weights);
+    fn put_weights(&mut self, hotkey: Key, weights: &[(u16, u16)]) {
+        if let Some(uid) = self.hotkeys.iter().position(|key| *key == hotkey) {
+            let keys = [&NETUID.encode()[..], &(uid as u16).encode()];
+            self.put("Weights", &keys, &weights);
+        }
+    }
+
+    fn record(&mut self, hotkey: Key, weights: Vec<(u16, u16)>) {
         self.sets.push(SetWeights {
             block: self.best,
             hotkey,

@@ -1,11 +1,12 @@
-//! A thousand epochs with restarts of node and validator and an idle run: no lapse past the cutoff, no
-//! second setting in an epoch, no weight for a key that is not registered.
+//! A thousand epochs with restarts of node and validator, long outages and an idle run: no lapse past
+//! the cutoff, no second setting in an epoch, no weight for a key that is not registered, and of each
+//! commit a notice whether it was revealed.
 
 use std::collections::BTreeMap;
 
-use naschain_bittensor::{NextStep, Notice, Remedy, Setter};
+use naschain_bittensor::{Commit, NextStep, Notice, Remedy, Setter};
 
-use crate::chain::{CUTOFF, Key, NETUID, RATE_LIMIT, TEMPO};
+use crate::chain::{CUTOFF, Chain, Key, NETUID, RATE_LIMIT, TEMPO};
 use crate::node::Fault;
 use crate::world::World;
 
@@ -31,6 +32,12 @@ struct Simulation {
     restarts: u64,
     next_key: u64,
     expired: u64,
+    /// Commits of which nobody learns whether they were revealed.
+    unchecked: u64,
+    revealed: u64,
+    lost: u64,
+    /// The first and the last block of each outage that is longer than nodes keep states.
+    outages: Vec<(u64, u64)>,
 }
 
 impl Simulation {
@@ -41,7 +48,12 @@ impl Simulation {
             0 => {
                 self.world.node.stop().await;
                 // The chain goes on meanwhile.
-                let blocks = self.numbers.below(60);
+                let mut blocks = self.numbers.below(60);
+                if self.numbers.below(5) == 0 {
+                    blocks += 310;
+                    let best = shared.chain.lock().unwrap().best;
+                    self.outages.push((best, best + blocks));
+                }
                 for _ in 0..blocks {
                     shared.chain.lock().unwrap().advance();
                 }
@@ -79,6 +91,8 @@ impl Simulation {
                 shared.faults.lock().unwrap().push_back(fault);
             }
             5 => shared.chain.lock().unwrap().lag = self.numbers.below(12),
+            // An upgrade, whatever is in flight.
+            6 => shared.chain.lock().unwrap().spec_version += 1,
             _ => {}
         }
     }
@@ -102,11 +116,7 @@ impl Simulation {
             }
         };
         for notice in turn.notices {
-            match notice {
-                Notice::Set { stored, .. } => assert!(stored),
-                Notice::Expired(_) => self.expired += 1,
-                other => panic!("{other:?}"),
-            }
+            self.hear(notice);
         }
         let NextStep::Set(metagraph) = turn.next else {
             return;
@@ -124,6 +134,46 @@ impl Simulation {
         if let Err(error) = self.setter.set(&metagraph, &weights).await {
             assert_ne!(error.remedy(), Remedy::Stop, "{error}");
         }
+        self.tell_the_chain(&weights);
+    }
+
+    /// One commit in twenty is lost: nobody can decrypt it.
+    fn tell_the_chain(&mut self, weights: &[(u16, u16)]) {
+        let state = std::fs::read_to_string(&self.world.file).unwrap();
+        let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+        let sealed = state["sent"]["commit"]["sealed"].as_str();
+        if let Some(sealed) = sealed.filter(|_| self.numbers.below(20) > 0) {
+            let mut chain = self.world.node.shared.chain.lock().unwrap();
+            let sealed = hex::decode(sealed).unwrap();
+            chain.secrets.insert(sealed, weights.to_vec());
+        }
+    }
+
+    fn hear(&mut self, notice: Notice) {
+        let chain = self.world.node.shared.chain.lock().unwrap();
+        let is_revealed = |commit: &Commit| {
+            let sealed = hex::decode(&commit.sealed).unwrap();
+            chain.revealed.contains(&sealed)
+        };
+        match notice {
+            Notice::Set { stored, .. } | Notice::Committed { stored, .. } => assert!(stored),
+            Notice::Expired(_) => self.expired += 1,
+            Notice::Revealed(commit) => {
+                assert!(is_revealed(&commit), "{commit:?}");
+                self.revealed += 1;
+            }
+            Notice::NotRevealed(commit) => {
+                assert!(!is_revealed(&commit), "{commit:?}");
+                self.lost += 1;
+            }
+            Notice::NotChecked(_) => self.unchecked += 1,
+            Notice::Late { sent, block } => {
+                self.expired += u64::from(block.is_none());
+                let is_commit = block.is_some() && sent.commit.is_some();
+                self.unchecked += u64::from(is_commit);
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }
 
@@ -131,7 +181,18 @@ impl Simulation {
 #[tokio::test]
 #[ignore = "100,000 blocks: minutes of one core"]
 async fn a_thousand_epochs_without_a_lapse_or_a_second_setting() {
-    let world = World::new("epochs").await;
+    simulate(false).await;
+}
+
+#[tokio::test]
+#[ignore = "100,000 blocks: minutes of one core"]
+async fn a_thousand_epochs_of_commits_of_which_the_lost_ones_are_noticed() {
+    simulate(true).await;
+}
+
+async fn simulate(commit_reveal: bool) {
+    let world = World::new(&format!("epochs-{commit_reveal}")).await;
+    world.node.shared.chain.lock().unwrap().commit_reveal = commit_reveal;
     let scores = (1..=4_u8).map(|uid| ([uid; 32], 1_000 * u16::from(uid)));
     let mut simulation = Simulation {
         setter: world.setter(),
@@ -141,6 +202,10 @@ async fn a_thousand_epochs_without_a_lapse_or_a_second_setting() {
         restarts: 0,
         next_key: 0,
         expired: 0,
+        unchecked: 0,
+        revealed: 0,
+        lost: 0,
+        outages: Vec::new(),
     };
     let epochs = std::env::var("NASCHAIN_EPOCHS").map_or(1_000, |n| n.parse().unwrap());
     let end = epochs * (TEMPO + 1);
@@ -158,39 +223,55 @@ async fn a_thousand_epochs_without_a_lapse_or_a_second_setting() {
         simulation.disturb().await;
         simulation.step().await;
     }
-    let chain = simulation.world.node.shared.chain.lock().unwrap();
-    assert_eq!(chain.failures, []);
-    let epoch = |block: u64| (block + u64::from(NETUID) + 1) / (TEMPO + 1);
-    let mut longest = 0;
-    for pair in chain.sets.windows(2) {
-        let (first, second) = (pair[0].block, pair[1].block);
-        assert!(second - first >= RATE_LIMIT);
-        assert!(
-            epoch(first) < epoch(second),
-            "twice in an epoch: {first}, {second}"
-        );
-        longest = longest.max(second - first);
-    }
-    let last = chain.sets.last().unwrap().block;
-    assert!(
-        longest.max(chain.best - last) < CUTOFF,
-        "a lapse of {longest}"
-    );
-    for set in &chain.sets {
-        for (uid, _) in &set.weights {
-            let receiver = set.receivers[usize::from(*uid)];
-            assert!(
-                simulation.scores.contains_key(&receiver),
-                "uid {uid}: {set:?}"
-            );
+    simulation.check(epochs);
+}
+
+impl Simulation {
+    fn check(&self, epochs: u64) {
+        let chain = self.world.node.shared.chain.lock().unwrap();
+        assert_eq!(chain.failures, []);
+        let mut longest = 0;
+        let end = chain.best;
+        let blocks = chain.sets.iter().map(|set| set.block).chain([end]);
+        let blocks: Vec<u64> = blocks.collect();
+        for pair in blocks.windows(2) {
+            let (first, second) = (pair[0], pair[1]);
+            if second != end {
+                assert!(second - first >= RATE_LIMIT);
+                assert!(
+                    Chain::epoch(first) < Chain::epoch(second),
+                    "twice in an epoch: {first}, {second}"
+                );
+            }
+            // In such an outage nobody can set weights.
+            let away = self.outages.iter();
+            let away = away.filter(|(start, _)| (first..second).contains(start));
+            let away: u64 = away.map(|(start, end)| end.min(&second) - start).sum();
+            longest = longest.max(second - first - away);
         }
+        assert!(longest < CUTOFF, "a lapse of {longest}");
+        for set in &chain.sets {
+            for (uid, _) in &set.weights {
+                let receiver = set.receivers[usize::from(*uid)];
+                assert!(self.scores.contains_key(&receiver), "uid {uid}: {set:?}");
+            }
+        }
+        let sets = chain.sets.len() as u64;
+        println!(
+            "{sets} settings in {end} blocks, at most {longest} blocks apart besides {} long outages; {} restarts, {} expired",
+            self.outages.len(),
+            self.restarts,
+            self.expired,
+        );
+        if chain.commit_reveal {
+            let (revealed, lost, unchecked) = (self.revealed, self.lost, self.unchecked);
+            println!("{revealed} commits revealed, {lost} lost, {unchecked} not checked");
+            let pending = sets - revealed - lost - unchecked;
+            assert!(pending <= 1, "{pending} commits without a notice");
+            // The end of an epoch and each outage leave one unchecked.
+            assert!(lost > 0 && unchecked <= 2 * self.outages.len() as u64);
+        }
+        let outages: u64 = self.outages.iter().map(|(start, end)| end - start).sum();
+        assert!(sets > (epochs - outages / (TEMPO + 1)) * 8 / 10);
     }
-    println!(
-        "{} settings in {} blocks, at most {longest} blocks apart; {} restarts, {} expired",
-        chain.sets.len(),
-        chain.best,
-        simulation.restarts,
-        simulation.expired,
-    );
-    assert!(chain.sets.len() as u64 > epochs * 9 / 10);
 }

@@ -195,31 +195,6 @@ async fn a_call_that_fails_is_named_and_made_again() {
 }
 
 #[tokio::test]
-async fn a_reveal_is_seen_in_its_block() {
-    let world = World::new("reveal").await;
-    world.node.shared.chain.lock().unwrap().commit_reveal = true;
-    let mut setter = world.setter();
-    let metagraph = world.until_due(&mut setter).await;
-    let sent = setter.set(&metagraph, &WEIGHTS).await.unwrap().unwrap();
-    let commit = sent.commit.unwrap();
-    world.until_notice(&mut setter).await;
-    loop {
-        let mut chain = world.node.shared.chain.lock().unwrap();
-        if chain.best + 1 == commit.reveal_block {
-            let validator = chain.hotkeys[0];
-            chain.store_weights(validator, WEIGHTS.to_vec());
-            break;
-        }
-        chain.advance();
-    }
-    let (notice, _) = world.until_notice(&mut setter).await;
-    assert!(
-        matches!(&notice, Notice::Revealed(found) if *found == commit),
-        "{notice:?}"
-    );
-}
-
-#[tokio::test]
 async fn a_node_of_another_chain_is_refused_and_another_endpoint_is_used() {
     let world = World::new("chains").await;
     let other = World::new("other-chain").await;

@@ -5,5 +5,7 @@ mod chain;
 mod epochs;
 mod faults;
 mod node;
+mod outages;
+mod reveals;
 mod runtime;
 mod world;

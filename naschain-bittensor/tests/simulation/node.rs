@@ -106,6 +106,8 @@ impl Node {
 }
 
 async fn connection(stream: TcpStream, shared: Arc<Shared>) {
+    // Each answer is waited for.
+    let _ = stream.set_nodelay(true);
     let Ok(mut socket) = accept_async(stream).await else {
         return;
     };

@@ -3,8 +3,8 @@
 use frame_metadata::v14::{StorageEntryModifier, StorageEntryType, StorageHasher};
 use frame_metadata::v15::{
     CustomMetadata, ExtrinsicMetadata, OuterEnums, PalletCallMetadata, PalletConstantMetadata,
-    PalletErrorMetadata, PalletMetadata, PalletStorageMetadata, RuntimeMetadataV15,
-    SignedExtensionMetadata, StorageEntryMetadata,
+    PalletErrorMetadata, PalletEventMetadata, PalletMetadata, PalletStorageMetadata,
+    RuntimeMetadataV15, SignedExtensionMetadata, StorageEntryMetadata,
 };
 use frame_metadata::{RuntimeMetadata, RuntimeMetadataPrefixed};
 use naschain_bittensor::{Error, Runtime, SigningTerms};
@@ -68,9 +68,17 @@ pub(crate) enum SystemEvent {
 }
 
 #[derive(Encode, TypeInfo)]
+pub(crate) enum SubtensorEvent {
+    #[codec(index = 1)]
+    TimelockedWeightsRevealed(u16, [u8; 32]),
+}
+
+#[derive(Encode, TypeInfo)]
 pub(crate) enum RuntimeEvent {
     #[codec(index = 0)]
     System(SystemEvent),
+    #[codec(index = 7)]
+    SubtensorModule(SubtensorEvent),
 }
 
 #[derive(Encode, TypeInfo)]
@@ -78,6 +86,7 @@ pub(crate) enum RuntimeEvent {
 pub(crate) enum Phase {
     ApplyExtrinsic(u32),
     Finalization,
+    Initialization,
 }
 
 #[derive(Encode, TypeInfo)]
@@ -204,6 +213,9 @@ fn pallets() -> Vec<PalletMetadata> {
             storage: Some(storage("SubtensorModule", subtensor_storage())),
             calls: Some(PalletCallMetadata {
                 ty: meta_type::<SubtensorCall>(),
+            }),
+            event: Some(PalletEventMetadata {
+                ty: meta_type::<SubtensorEvent>(),
             }),
             error: Some(PalletErrorMetadata {
                 ty: meta_type::<SubtensorError>(),
