@@ -1,4 +1,5 @@
-//! Text for people: untrusted text escaped for terminals, and counts with their nouns.
+//! Text for people: untrusted text escaped for terminals, counts with their nouns, and which of many
+//! equal messages are logged.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -33,6 +34,12 @@ pub(crate) fn pasteable(argument: &str) -> Cow<'_, str> {
 pub(crate) fn counted<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
     let ending = if count == N::from(1) { "" } else { "s" };
     format!("{count} {noun}{ending}")
+}
+
+/// Whether a failure that has come so many times in a row is logged: the first, the second, the fourth
+/// and so on, so that what is away for days does not fill the log.
+pub(crate) fn is_logged(failures: u32) -> bool {
+    failures.is_power_of_two()
 }
 
 fn escaped(text: &str, escapes: impl Fn(char) -> bool) -> Cow<'_, str> {

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let cli: Cli = parse();
     let format = cli.program.log_format;
     match cli.command {
-        None => run(validate(cli.validate), "warn", format),
+        None => run(validate(cli.validate), "info", format),
         Some(Command::Update(args)) => run(update(args, "validator"), "warn", format),
     }
 }

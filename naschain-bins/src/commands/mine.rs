@@ -129,6 +129,7 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
     while let Some(ended) = miners.join_next().await {
         unfinished = ended.context("a job panicked")??.or(unfinished);
     }
+    progress_line::no_more_jobs();
     if let Some(run) = unfinished {
         leave(&transport, &name, run, cli.outbox.as_deref()).await;
     }

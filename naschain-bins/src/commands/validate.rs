@@ -1,26 +1,29 @@
 //! `validator`: recomputes a genomaster's verdicts, scores its miners, and sets weights.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use naschain_core::Digest;
-use naschain_run::{EpochWeights, Sample};
+use naschain_run::Sample;
 
 use crate::cli::caller_args::CallerArgs;
 use crate::cli::chain_args::ChainArgs;
 use crate::cli::program::print;
 use crate::cli::run_args::DeviceArgs;
 use crate::client::{Client, ClientError};
-use crate::printable::printable;
+use crate::clock;
+use crate::printable::{is_logged, printable};
 use crate::validator::btcli::Btcli;
 use crate::validator::chain::ChainTask;
+use crate::validator::chain_scores::{TrustTerms, TrustedGenomaster};
 use crate::validator::observed_run::fetch::fetch;
 use crate::validator::observed_run::{Observation, ObservedRun};
+use crate::validator::outlets::Outlets;
 use crate::validator::peers::{Peer, ShownHeads};
 use crate::validator::retraining::Retraining;
-use crate::validator::state_folder::StateFolder;
+use crate::validator::state_folder::{StateFolder, without_passwords};
 use crate::validator::uids::Uids;
 use crate::validator::weight_files::WeightFiles;
 
@@ -35,8 +38,8 @@ pub struct ValidateArgs {
     /// Print each report as one JSON object on one line instead of a table
     #[arg(long)]
     json: bool,
-    /// Validate until the run is finished, with a report whenever jobs have ended; retry while the
-    /// genomaster cannot be reached
+    /// Validate until the run is finished, with a report whenever jobs have ended (a table that is not
+    /// shown on a terminal: at most every ten minutes); retry while the genomaster cannot be reached
     #[arg(long)]
     watch: bool,
     /// Number of jobs per epoch; scores and weights are updated after each epoch [default: the
@@ -100,36 +103,58 @@ impl ValidateArgs {
     fn goes_on(&self) -> bool {
         self.watch || self.chain.is_used()
     }
+
+    /// Where weights go besides the chain.
+    fn outlets(&self) -> Result<Outlets> {
+        let uids = self.uids.as_deref().map(Uids::read).transpose()?;
+        let uids = uids.unwrap_or_default().with_legacy(self.legacy);
+        let files = self.weights_out.as_deref();
+        let files = files.map(|path| WeightFiles::new(path, uids.clone()));
+        let btcli = self.btcli.then(|| Btcli {
+            program: "btcli".into(),
+            netuid: self.netuid.unwrap_or_default(),
+            network: self.network.clone(),
+            wallet: self.caller.wallet().clone(),
+            uids,
+        });
+        Ok(Outlets::new(files.transpose()?, btcli))
+    }
+
+    fn trust_terms(&self) -> Result<TrustTerms> {
+        Ok(TrustTerms {
+            url: without_passwords(&self.genomaster),
+            required: self.caller.genomaster_hotkey()?,
+            unsigned: self.unsigned,
+        })
+    }
 }
 
 /// Interval between two requests for new jobs.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Destinations of weights.
-struct Outlets {
-    files: Option<WeightFiles>,
-    btcli: Option<Btcli>,
-    /// The run whose weights were set last.
-    run: Option<Digest>,
-    /// The latest epoch of that run whose weights were set.
-    set: usize,
-}
+/// Minimum time between two tables in a file, such as the log of a service.
+const TABLE_INTERVAL: Duration = Duration::from_secs(600);
 
 /// Validates a run once, or with `--watch` until it is finished.
 pub async fn validate(cli: ValidateArgs) -> Result<()> {
     let client = Client::with(&cli.genomaster, cli.caller.credentials(None)?)?;
     let mut validator = Validator::new(&cli).await?;
+    let mut failures = 0;
     loop {
         match validator.step(&cli, &client).await {
             Ok(true) => return Ok(()),
-            Ok(false) => {}
+            Ok(false) => failures = 0,
             // A validator that goes on survives any answer once it has seen the run: otherwise one
             // bad genomaster would stop its weights for other runs.
             Err(error) if cli.goes_on() && (is_away(&error) || validator.observed.is_some()) => {
-                tracing::warn!(
-                    "{}; retrying in {POLL_INTERVAL:?}",
-                    printable(&format!("{error:#}"))
-                );
+                failures += 1;
+                if is_logged(failures) {
+                    let error = format!("{error:#}");
+                    tracing::warn!(
+                        "{} (failure {failures}); retrying every {POLL_INTERVAL:?}",
+                        printable(&error)
+                    );
+                }
             }
             Err(error) => return Err(error),
         }
@@ -153,13 +178,17 @@ struct Validator {
     refusal: Option<String>,
     /// Whether the run was finished at the last step.
     finished: bool,
+    /// How often in a row weights could not be set.
+    unset: u32,
+    /// When a table was last printed.
+    printed: Option<Instant>,
 }
 
 impl Validator {
     async fn new(cli: &ValidateArgs) -> Result<Validator> {
         let peers = cli.peers.iter().map(|url| Peer::new(url));
         let peers = peers.collect::<Result<_>>()?;
-        let outlets = Outlets::new(cli)?;
+        let outlets = cli.outlets()?;
         let path = cli.state.clone().map_or_else(StateFolder::default_path, Ok);
         let state = StateFolder::open(path?)?;
         let hotkey = if cli.chain.is_used() {
@@ -167,7 +196,8 @@ impl Validator {
         } else {
             None
         };
-        let chain = ChainTask::start(&cli.chain, cli.netuid, hotkey, &state)?;
+        let terms = cli.trust_terms()?;
+        let chain = ChainTask::start(&cli.chain, cli.netuid, hotkey, &state, &terms)?;
         let retraining = cli.retrain.map(|sample| {
             let (options, data_dir) = (cli.device.options(), cli.data_dir.clone());
             Retraining::new(sample, state.sample_secret()?, options, data_dir)
@@ -191,6 +221,8 @@ impl Validator {
             chain,
             refusal: None,
             finished: false,
+            unset: 0,
+            printed: None,
         })
     }
 
@@ -224,12 +256,24 @@ impl Validator {
         Ok(last)
     }
 
-    /// Says why no weights may be set from now on, or that they may.
+    /// Says why no weights may be set from now on, or that they may. Until a run is observed, what
+    /// held before the start does.
     fn update_refusal(&mut self, cli: &ValidateArgs) {
-        let run = self.observed.as_ref();
-        let refusal = run.and_then(|run| refusal(run, cli.unsigned));
+        let Some(run) = &self.observed else {
+            return;
+        };
+        let refusal = refusal(run, cli.unsigned);
         if let Some(chain) = &self.chain {
-            chain.refuse(refusal.clone());
+            let remembered = match &refusal {
+                Some(reason) => chain.refuse(reason.clone()),
+                None => chain.trust(TrustedGenomaster {
+                    url: without_passwords(&self.observation.url),
+                    hotkey: run.genomaster().map(str::to_owned),
+                }),
+            };
+            if let Err(error) = remembered {
+                tracing::error!("{error:#}; a restart will not know whom to trust");
+            }
         }
         if let Some(refusal) = refusal.as_ref().filter(|_| refusal != self.refusal) {
             tracing::error!("{}", printable(refusal));
@@ -246,25 +290,44 @@ impl Validator {
             run.retrain(retraining, &self.observation.state).await?;
         }
         let (report, epochs) = run.validate(cli.epoch_jobs);
-        let text = if cli.json {
-            serde_json::to_string(&report)?
-        } else {
-            report.table()
-        };
-        print(&(text + "\n"))?;
+        if cli.json {
+            print(&(serde_json::to_string(&report)? + "\n"))?;
+        } else if self.finished || !cli.goes_on() || self.may_print_table() {
+            print(&(report.table() + "\n"))?;
+        }
         if let (Some(chain), Some(first), None) = (&self.chain, epochs.first(), &self.refusal) {
             chain.score(first.run, &epochs)?;
         }
         match self.outlets.set(&epochs, self.refusal.as_deref()).await {
             Err(error) if cli.watch && !self.finished => {
-                tracing::error!("{error:#}; retrying after the next jobs");
+                self.unset += 1;
+                if is_logged(self.unset) {
+                    let unset = self.unset;
+                    tracing::error!("{error:#} (failure {unset}); retrying after the next jobs");
+                }
             }
-            result => result?,
+            result => {
+                result?;
+                self.unset = 0;
+            }
         }
         if let Some(problem) = report.wrong().filter(|_| !cli.goes_on()) {
             bail!("{problem}");
         }
         Ok(())
+    }
+}
+
+impl Validator {
+    /// Whether it is time for another table. In a file, one every two seconds would be gigabytes a day.
+    fn may_print_table(&mut self) -> bool {
+        let now = clock::now();
+        let is_early = |printed: Instant| now.duration_since(printed) < TABLE_INTERVAL;
+        if !std::io::stdout().is_terminal() && self.printed.is_some_and(is_early) {
+            return false;
+        }
+        self.printed = Some(now);
+        true
     }
 }
 
@@ -281,65 +344,6 @@ fn refusal(run: &ObservedRun, unsigned: bool) -> Option<String> {
 
 fn is_away(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(ClientError::Unavailable(_)))
-}
-
-impl Outlets {
-    fn new(cli: &ValidateArgs) -> Result<Outlets> {
-        let uids = cli.uids.as_deref().map(Uids::read).transpose()?;
-        let uids = uids.unwrap_or_default().with_legacy(cli.legacy);
-        let files = cli.weights_out.as_deref();
-        let files = files.map(|path| WeightFiles::new(path, uids.clone()));
-        let btcli = cli.btcli.then(|| Btcli {
-            program: "btcli".into(),
-            netuid: cli.netuid.unwrap_or_default(),
-            network: cli.network.clone(),
-            wallet: cli.caller.wallet().clone(),
-            uids,
-        });
-        Ok(Outlets {
-            files: files.transpose()?,
-            btcli,
-            run: None,
-            set: 0,
-        })
-    }
-
-    /// Sets the weights of epochs that are not set yet. On the chain only the latest epoch is set:
-    /// it would overwrite earlier ones, and the chain limits how often weights can be set.
-    /// `refusal` says why nothing may be set, if so.
-    async fn set(&mut self, epochs: &[EpochWeights], refusal: Option<&str>) -> Result<()> {
-        if self.files.is_none() && self.btcli.is_none() {
-            return Ok(());
-        }
-        if let Some(refusal) = refusal {
-            bail!("{refusal}");
-        }
-        let Some(run) = epochs.first().map(|epoch| epoch.run) else {
-            return Ok(());
-        };
-        // Epochs of each run are numbered from 1.
-        if self.run.is_some_and(|before| before != run) {
-            let files = self.files.as_ref().map(|files| files.of_run(run));
-            self.files = files.transpose()?;
-            self.set = 0;
-        }
-        self.run = Some(run);
-        for epoch in epochs.iter().skip(self.set) {
-            // Set by this validator before a restart: setting them again would use up the chain's
-            // rate limit.
-            let done = self.files.as_ref().map(|files| files.has(epoch));
-            if !done.transpose()?.unwrap_or(false) {
-                if let Some(btcli) = self.btcli.as_ref().filter(|_| epoch.epoch == epochs.len()) {
-                    btcli.set(epoch).await?;
-                }
-                if let Some(files) = &self.files {
-                    files.set(epoch).await?;
-                }
-            }
-            self.set = epoch.epoch;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

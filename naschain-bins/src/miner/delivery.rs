@@ -8,6 +8,7 @@ use crate::client::transport::TransportError;
 use crate::miner::Miner;
 use crate::miner::outbox;
 use crate::miner::outbox::Answer;
+use crate::miner::progress_line;
 
 impl Miner {
     /// Delivers answers that an earlier process of this miner could not.
@@ -32,7 +33,7 @@ impl Miner {
     pub(super) async fn answer(&mut self, job: &Job, row: Row) -> Result<()> {
         if let Row::Measured(measurement) = &row {
             let accuracy = measurement.accuracy;
-            tracing::info!("{}: {} reached {accuracy} %", self.name, job.job);
+            progress_line::job_ended(&format!("{}: {} reached {accuracy} %", self.name, job.job));
         }
         let answer = Answer {
             miner: self.name.clone(),

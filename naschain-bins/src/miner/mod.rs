@@ -6,6 +6,7 @@ mod delivery;
 pub(crate) mod exam;
 pub(crate) mod exercises;
 pub(crate) mod outbox;
+mod persistence;
 pub(crate) mod progress_line;
 pub(crate) mod trainer;
 mod training_control;
@@ -32,6 +33,7 @@ use crate::journal::run_folder::check_data;
 use crate::journal::versions::check_versions;
 use crate::miner::dataset_cache::DatasetCache;
 use crate::miner::exercises::check_exactness;
+use crate::miner::persistence::{FIRST_PAUSE, stopped};
 use crate::miner::progress_line::ProgressLine;
 use crate::miner::trainer::Trainer;
 use crate::miner::training_control::TrainingControl;
@@ -42,9 +44,6 @@ use naschain_run::{Job, JobReply, RunSpec, seeded_recipe};
 /// Maximum time for which the genomaster may hold a request for work open. Shorter than the time
 /// without requests after which a miner counts as gone.
 const WAIT_MS: u64 = 20_000;
-/// Pause before the first retry of a request; doubled for each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const MAX_PAUSE: Duration = Duration::from_secs(15);
 /// Maximum pause after consecutive failed jobs.
 const MAX_FAILURE_PAUSE: Duration = Duration::from_secs(60);
 
@@ -263,7 +262,9 @@ impl Miner {
     /// The inner error is a fault of this machine. A training that fails on every machine, such
     /// as one that diverges, is a result.
     async fn train(&mut self, prepared: &PreparedRun, job: &Job) -> Option<Result<Row, String>> {
-        tracing::info!("{}: {} {} ({})", self.name, job.job, job.genome, job.lease);
+        progress_line::job_began(|| {
+            format!("{}: {} {} ({})", self.name, job.job, job.genome, job.lease)
+        });
         if let Some(measurement) = self.known.get(&job.genome) {
             return Some(Ok(Row::Measured(*measurement)));
         }
@@ -356,40 +357,5 @@ impl Miner {
                 Ok(()) => {}
             }
         }
-    }
-
-    /// Repeats the call with growing pauses until the genomaster can be reached; `None` when the
-    /// miner must stop.
-    async fn persist<T, F: Future<Output = Result<T, TransportError>>>(
-        &mut self,
-        call: impl Fn() -> F,
-    ) -> Result<Option<T>> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let result = tokio::select! {
-                result = call() => result,
-                _ = stopped(&mut self.stop) => return Ok(None),
-            };
-            match result {
-                Ok(value) => return Ok(Some(value)),
-                Err(TransportError::Unavailable(reason)) => {
-                    tracing::warn!("{}: {reason}; retrying in {pause:?}", self.name);
-                }
-                Err(error) => bail!("{error}"),
-            }
-            tokio::select! {
-                _ = tokio::time::sleep(pause) => {}
-                _ = stopped(&mut self.stop) => return Ok(None),
-            }
-            pause = (pause * 2).min(MAX_PAUSE);
-        }
-    }
-}
-
-/// Returns when the miner must stop; never if the sender is gone, so that a caller that drops it
-/// does not stop its miners.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    if stop.wait_for(|stop| *stop).await.is_err() {
-        std::future::pending::<()>().await;
     }
 }

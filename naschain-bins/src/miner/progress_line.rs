@@ -1,5 +1,5 @@
-//! Progress of a miner's trainings: one line at the bottom of the terminal or, without a terminal,
-//! messages in the log.
+//! Progress of a miner's trainings: one line at the bottom of the terminal and messages about each job
+//! or, without a terminal, so few messages that the log of a service stays small.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Stderr, Write};
@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 
-/// Minimum time between two log messages about one training.
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
+/// Without a terminal, the minimum time between two log messages about one training, and between two
+/// about ended jobs.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Whether this process shows the line; only `miner` does, on a terminal.
 ///
@@ -18,6 +19,32 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 static HAS_LINE: AtomicBool = AtomicBool::new(false);
 /// The text for each training, by its name.
 static TRAININGS: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+
+/// Jobs that have ended since the last message about them.
+static ENDED: Mutex<UnsaidJobs> = Mutex::new(UnsaidJobs {
+    count: 0,
+    last: String::new(),
+    said: None,
+});
+
+struct UnsaidJobs {
+    count: u64,
+    /// The text about the last one.
+    last: String,
+    /// When the last message was logged.
+    said: Option<Instant>,
+}
+
+impl UnsaidJobs {
+    fn say(&mut self) {
+        match self.count {
+            0 => return,
+            1 => tracing::info!("{}", self.last),
+            count => tracing::info!("{count} jobs have ended, the last: {}", self.last),
+        }
+        self.count = 0;
+    }
+}
 
 /// Enables the line if standard error is a terminal.
 pub(crate) fn show() {
@@ -32,6 +59,38 @@ pub(crate) fn stderr() -> Stderr {
         let _ = stderr.write_all(b"\r\x1b[K");
     }
     stderr
+}
+
+/// Says that a job begins, on a terminal.
+pub(crate) fn job_began(text: impl FnOnce() -> String) {
+    if HAS_LINE.load(Relaxed) {
+        tracing::info!("{}", text());
+    } else {
+        tracing::debug!("{}", text());
+    }
+}
+
+/// Says that a job has ended; without a terminal in at most one message a minute for all of them.
+pub(crate) fn job_ended(text: &str) {
+    if HAS_LINE.load(Relaxed) {
+        tracing::info!("{text}");
+        return;
+    }
+    tracing::debug!("{text}");
+    let mut ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = clock::now();
+    ended.count += 1;
+    text.clone_into(&mut ended.last);
+    let said = ended.said;
+    if said.is_none_or(|said| now.duration_since(said) >= LOG_INTERVAL) {
+        ended.say();
+        ended.said = Some(now);
+    }
+}
+
+/// Says what is left to be said of ended jobs, as there will be no more.
+pub(crate) fn no_more_jobs() {
+    ENDED.lock().unwrap_or_else(PoisonError::into_inner).say();
 }
 
 /// Progress of one training. Removed from the line when dropped.

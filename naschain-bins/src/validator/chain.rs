@@ -4,15 +4,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use naschain_bittensor::{Error, Metagraph, NextStep, Notice, Remedy, Setter};
+use naschain_bittensor::{BlockRef, Error, Metagraph, NextStep, Notice, Remedy, Setter};
 use naschain_core::Digest;
 use naschain_identity::Hotkey;
 use naschain_run::EpochWeights;
 use tokio::task::JoinHandle;
 
 use crate::cli::chain_args::ChainArgs;
-use crate::printable::counted;
-use crate::validator::chain_scores::{ChainScores, ChainWeights};
+use crate::printable::{counted, is_logged};
+use crate::validator::chain_scores::{ChainScores, ChainWeights, TrustTerms, TrustedGenomaster};
 use crate::validator::state_folder::StateFolder;
 
 /// Longest pause after an error.
@@ -31,6 +31,7 @@ impl ChainTask {
         netuid: Option<u16>,
         hotkey: Option<Hotkey>,
         state: &StateFolder,
+        terms: &TrustTerms,
     ) -> Result<Option<ChainTask>> {
         if !args.is_used() {
             return Ok(None);
@@ -40,16 +41,17 @@ impl ChainTask {
             "--chain needs the validator's hotkey; --wallet.path, --wallet.name and --wallet.hotkey choose its file",
         )?;
         let name = format!("chain-{netuid}-{}", hotkey.address());
-        let scores = ChainScores::open(state.file(&format!("{name}-scores.json")))?;
+        let scores = ChainScores::open(state.file(&format!("{name}-scores.json")), terms)?;
         let scores = Arc::new(Mutex::new(scores));
         let client = args.client()?;
         let setter = Setter::new(client, hotkey, netuid, &state.file(&format!("{name}.json")))?;
         let loops = ChainLoop {
             setter,
+            netuid,
             scores: Arc::clone(&scores),
             sends: !args.no_set_weights,
             shown_until: 0,
-            refused: None,
+            reason: None,
         };
         let task = tokio::spawn(loops.run());
         Ok(Some(ChainTask { scores, task }))
@@ -60,9 +62,14 @@ impl ChainTask {
         self.scores().update(run, epochs)
     }
 
-    /// Says why no weights may be set from now on, or that they may. At first they may not.
-    pub(crate) fn refuse(&self, refusal: Option<String>) {
-        self.scores().refuse(refusal);
+    /// Says why no weights may be set from now on.
+    pub(crate) fn refuse(&self, reason: String) -> Result<()> {
+        self.scores().refuse(reason)
+    }
+
+    /// Says that weights may be set from now on, as this genomaster is trusted.
+    pub(crate) fn trust(&self, genomaster: TrustedGenomaster) -> Result<()> {
+        self.scores().trust(genomaster)
     }
 
     /// The scores are replaced whole, so a panic elsewhere leaves valid ones.
@@ -82,8 +89,8 @@ impl ChainTask {
 #[cfg(test)]
 impl ChainTask {
     /// A task that does nothing, and scores in this file.
-    pub(crate) fn idle(file: &std::path::Path) -> ChainTask {
-        let scores = ChainScores::open(file.to_owned()).unwrap();
+    pub(crate) fn idle(file: &std::path::Path, terms: &TrustTerms) -> ChainTask {
+        let scores = ChainScores::open(file.to_owned(), terms).unwrap();
         let scores = Arc::new(Mutex::new(scores));
         let task = tokio::spawn(std::future::pending());
         ChainTask { scores, task }
@@ -103,31 +110,37 @@ impl Drop for ChainTask {
 
 struct ChainLoop {
     setter: Setter,
+    netuid: u16,
     scores: Arc<Mutex<ChainScores>>,
     sends: bool,
     /// With --no-set-weights: the block before which nothing is shown again.
     shown_until: u64,
-    /// The last reason for which no weights were set, which is logged once.
-    refused: Option<String>,
+    /// Why no weights were set at the last block at which they could be, which is logged once.
+    reason: Option<String>,
 }
 
 impl ChainLoop {
     /// Goes on until only a person can help.
     async fn run(mut self) -> Result<()> {
         let mut pause = Duration::from_secs(1);
+        let mut failures = 0_u32;
         loop {
-            match self.turn().await {
-                Ok(()) => pause = Duration::from_secs(1),
-                Err(error) => match error.downcast_ref::<Error>().map(Error::remedy) {
-                    None | Some(Remedy::Stop) => return Err(error),
-                    Some(remedy) => {
-                        tracing::warn!("no weights are set at this block: {error:#}");
-                        if remedy == Remedy::Reconnect {
-                            tokio::time::sleep(pause).await;
-                            pause = (pause * 2).min(MAX_PAUSE);
-                        }
-                    }
-                },
+            let Err(error) = self.turn().await else {
+                pause = Duration::from_secs(1);
+                failures = 0;
+                continue;
+            };
+            let remedy = match error.downcast_ref::<Error>().map(Error::remedy) {
+                None | Some(Remedy::Stop) => return Err(error),
+                Some(remedy) => remedy,
+            };
+            failures += 1;
+            if is_logged(failures) {
+                tracing::warn!("no weights are set at this block: {error:#} (failure {failures})");
+            }
+            if remedy == Remedy::Reconnect {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(MAX_PAUSE);
             }
         }
     }
@@ -137,52 +150,55 @@ impl ChainLoop {
         for notice in turn.notices {
             report(&notice);
         }
+        if !self.sends {
+            return self.show(turn.block, turn.next).await;
+        }
         match turn.next {
             NextStep::Set(metagraph) => self.set(&metagraph).await,
             NextStep::NoPermit => {
-                tracing::info!(
-                    "the hotkey has no validator permit at block {}; it gets one by stake",
-                    turn.block.number
-                );
+                let reason = "the hotkey has no validator permit; it gets one by stake";
+                self.explain(turn.block.number, reason);
                 Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    async fn set(&mut self, metagraph: &Metagraph) -> Result<()> {
-        let block = metagraph.block.number;
-        if block < self.shown_until {
-            return Ok(());
+    /// Logs why no weights are set, unless it is as at the last block.
+    fn explain(&mut self, block: u64, reason: &str) {
+        if self.reason.as_deref() != Some(reason) {
+            tracing::warn!("no weights are set from block {block} on: {reason}");
+            self.reason = Some(reason.to_owned());
         }
+    }
+
+    /// The weights for this metagraph, or `None` after a message why there are none.
+    fn weights(&mut self, metagraph: &Metagraph) -> Result<Option<Vec<(u16, u16)>>> {
         let weights = {
             let scores = self.scores.lock().unwrap_or_else(PoisonError::into_inner);
             scores.weights(metagraph)?
         };
-        let weights = match weights {
-            ChainWeights::Due(weights) => weights,
-            ChainWeights::TooFew(error) => {
-                tracing::warn!("no weights are set at this block: {error}");
-                self.shown_until = block + metagraph.schedule.period();
-                return Ok(());
+        let reason = match weights {
+            ChainWeights::Due(weights) => {
+                self.reason = None;
+                return Ok(Some(weights));
             }
-            ChainWeights::Refused(reason) => {
-                if self.refused.as_ref() != Some(&reason) {
-                    tracing::warn!("no weights are set from block {block} on: {reason}");
-                    self.refused = Some(reason);
-                }
-                return Ok(());
-            }
+            ChainWeights::TooFew(error) => error.to_string(),
+            ChainWeights::Refused(reason) => reason,
         };
-        self.refused = None;
-        if !self.sends {
-            self.shown_until = block + metagraph.schedule.period();
-            return self.show(metagraph, &weights);
-        }
+        self.explain(metagraph.block.number, &reason);
+        Ok(None)
+    }
+
+    async fn set(&mut self, metagraph: &Metagraph) -> Result<()> {
+        let Some(weights) = self.weights(metagraph)? else {
+            return Ok(());
+        };
         if let Some(sent) = self.setter.set(metagraph, &weights).await? {
             tracing::info!(
-                "{} weights are sent at block {block} with nonce {}, valid to block {}",
+                "{} weights are sent at block {} with nonce {}, valid to block {}",
                 sent.weights.len(),
+                metagraph.block.number,
                 sent.nonce,
                 sent.last_block
             );
@@ -190,8 +206,33 @@ impl ChainLoop {
         Ok(())
     }
 
-    /// What would be sent.
-    fn show(&self, metagraph: &Metagraph, weights: &[(u16, u16)]) -> Result<()> {
+    /// Shows what would be sent: at the start, and then once in each epoch.
+    async fn show(&mut self, block: BlockRef, next: NextStep) -> Result<()> {
+        if block.number < self.shown_until {
+            return Ok(());
+        }
+        let when = match &next {
+            NextStep::NoPermit => ", once the hotkey has a validator permit".to_owned(),
+            NextStep::NotBefore(block) => format!(" from block {block} on"),
+            NextStep::InFlight { .. } => ", once it is known what became of those sent".to_owned(),
+            _ => String::new(),
+        };
+        let metagraph = match next {
+            NextStep::Set(metagraph) => metagraph,
+            _ => {
+                let client = self.setter.client();
+                Box::new(client.metagraph(self.netuid, block).await?)
+            }
+        };
+        let Some(weights) = self.weights(&metagraph)? else {
+            return Ok(());
+        };
+        self.shown_until = block.number + metagraph.schedule.period();
+        self.print(&metagraph, &weights, &when)
+    }
+
+    /// Prints what would be sent.
+    fn print(&self, metagraph: &Metagraph, weights: &[(u16, u16)], when: &str) -> Result<()> {
         let block = metagraph.block.number;
         let Some(plan) = self.setter.plan(metagraph, weights)? else {
             tracing::warn!("at block {block} the epoch ends too soon for a commit");
@@ -209,7 +250,7 @@ impl ChainLoop {
             .map(|(uid, weight)| format!("{uid}: {weight}"));
         let pairs = pairs.collect::<Vec<_>>().join(", ");
         crate::cli::program::print(&format!(
-            "block {block}: weights of {} would be {how}: {pairs}\n",
+            "block {block}: weights of {} would be {how}{when}: {pairs}\n",
             counted(weights.len(), "uid")
         ))
     }
@@ -241,9 +282,14 @@ fn report(notice: &Notice) {
             tracing::info!("the commit of round {} was revealed", commit.round);
         }
         Notice::NotRevealed(commit) => tracing::warn!(
-            "the commit of round {} was not revealed by block {}: the weights did not change",
+            "the commit of round {} was not revealed by block {}: its weights do not count",
             commit.round,
             commit.last_reveal_block
+        ),
+        Notice::NotChecked(commit) => tracing::warn!(
+            "whether the commit of round {} was revealed could not be checked: the nodes no longer have the state of block {}",
+            commit.round,
+            commit.reveal_block
         ),
         Notice::Failed(error) => tracing::warn!("{error}; the weights are sent again"),
         Notice::Expired(sent) => tracing::warn!(
@@ -251,6 +297,16 @@ fn report(notice: &Notice) {
             sent.last_block,
             sent.extrinsic
         ),
+        Notice::Late { sent, block } => match block {
+            Some(block) => tracing::warn!(
+                "weights were set or committed in block {block} during an outage; nothing more of the extrinsic {} can be checked",
+                sent.extrinsic
+            ),
+            None => tracing::warn!(
+                "no trace is left of the extrinsic {}; the weights are sent again",
+                sent.extrinsic
+            ),
+        },
         other => tracing::info!("{other:?}"),
     }
 }

@@ -1,6 +1,7 @@
 //! Scores by hotkey across runs and restarts, for weights on the chain.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -20,6 +21,34 @@ pub(crate) struct ChainScores {
     stored: Stored,
     /// Why no weights may be set now, if so.
     refusal: Option<String>,
+}
+
+/// A genomaster as the operator names it, and the address that it has shown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TrustedGenomaster {
+    /// Its URL, without passwords.
+    pub url: String,
+    /// Its hotkey's address, if it has one.
+    pub hotkey: Option<String>,
+}
+
+/// Which genomaster the operator's flags allow.
+#[derive(Clone, Debug)]
+pub(crate) struct TrustTerms {
+    /// Its URL, without passwords.
+    pub url: String,
+    /// The address that it must have, if one is required.
+    pub required: Option<String>,
+    /// Whether it needs no hotkey.
+    pub unsigned: bool,
+}
+
+impl TrustTerms {
+    fn allow(&self, trusted: &TrustedGenomaster) -> bool {
+        let is_required = self.required.is_none() || self.required == trusted.hotkey;
+        self.url == trusted.url && is_required && (self.unsigned || trusted.hotkey.is_some())
+    }
 }
 
 /// What the scores give for a subnet.
@@ -45,30 +74,62 @@ struct Stored {
     before: MovingAverage,
     /// Scores after the run's latest epoch.
     now: MovingAverage,
+    /// The genomaster that was trusted when it was last checked, so that a restart while it is away
+    /// does not end the weights. Nobody, if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trusted: Option<TrustedGenomaster>,
 }
 
 impl ChainScores {
-    /// Reads the file; without one nobody has a score.
-    pub(crate) fn open(file: PathBuf) -> Result<ChainScores> {
+    /// Reads the file; without one nobody has a score. The scores may be used at once if these terms
+    /// allow the genomaster that was trusted last, as if there had been no restart.
+    pub(crate) fn open(file: PathBuf, terms: &TrustTerms) -> Result<ChainScores> {
         let stored = match std::fs::read_to_string(&file) {
             Ok(text) => serde_json::from_str(&text)
                 .with_context(|| format!("{} is damaged; restore it", file.display()))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Stored::default(),
+            Err(error) if error.kind() == ErrorKind::NotFound => Stored::default(),
             Err(error) => {
                 return Err(error).with_context(|| format!("cannot read {}", file.display()));
             }
         };
+        let is_trusted = stored
+            .trusted
+            .as_ref()
+            .is_some_and(|known| terms.allow(known));
+        let unchecked = "the genomaster has not been checked since the start";
         Ok(ChainScores {
             file,
             stored,
-            // A genomaster that was trusted before a restart may not be any more.
-            refusal: Some("the genomaster has not been checked since the start".to_owned()),
+            refusal: (!is_trusted).then(|| unchecked.to_owned()),
         })
     }
 
-    /// Says why no weights may be set from now on, or that they may.
-    pub(crate) fn refuse(&mut self, refusal: Option<String>) {
-        self.refusal = refusal;
+    /// Says why no weights may be set from now on, also after a restart.
+    pub(crate) fn refuse(&mut self, reason: String) -> Result<()> {
+        // First, because the disk may be full.
+        self.refusal = Some(reason);
+        self.remember(None)
+    }
+
+    /// Says that weights may be set from now on, as this genomaster is trusted.
+    pub(crate) fn trust(&mut self, genomaster: TrustedGenomaster) -> Result<()> {
+        self.refusal = None;
+        self.remember(Some(genomaster))
+    }
+
+    fn remember(&mut self, trusted: Option<TrustedGenomaster>) -> Result<()> {
+        self.replace(Stored {
+            trusted,
+            ..self.stored.clone()
+        })
+    }
+
+    fn replace(&mut self, changed: Stored) -> Result<()> {
+        if changed != self.stored {
+            write_whole(&self.file, &serde_json::to_vec_pretty(&changed)?)?;
+            self.stored = changed;
+        }
+        Ok(())
     }
 
     /// Why no weights may be set now, if so.
@@ -104,11 +165,7 @@ impl ChainScores {
             average.update(&rewards);
         }
         changed.now = average;
-        if changed != self.stored {
-            write_whole(&self.file, &serde_json::to_vec_pretty(&changed)?)?;
-            self.stored = changed;
-        }
-        Ok(())
+        self.replace(changed)
     }
 
     /// The weights of the hotkeys that are registered.
@@ -153,6 +210,25 @@ mod tests {
     const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
     const BOB: &str = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty";
 
+    fn terms(required: Option<&str>, unsigned: bool) -> TrustTerms {
+        TrustTerms {
+            url: "http://genomaster/".to_owned(),
+            required: required.map(str::to_owned),
+            unsigned,
+        }
+    }
+
+    fn open(file: &std::path::Path) -> ChainScores {
+        ChainScores::open(file.to_owned(), &terms(None, false)).unwrap()
+    }
+
+    fn trusted(hotkey: Option<&str>) -> TrustedGenomaster {
+        TrustedGenomaster {
+            url: terms(None, false).url,
+            hotkey: hotkey.map(str::to_owned),
+        }
+    }
+
     fn epoch(run: Digest, number: usize, rewards: &[(&str, f32)]) -> EpochWeights {
         let rewards = rewards.iter();
         EpochWeights {
@@ -171,7 +247,7 @@ mod tests {
         let dir = test_folder("chain-scores");
         let file = dir.join("scores.json");
         let (first, second) = (Digest([1; 32]), Digest([2; 32]));
-        let mut scores = ChainScores::open(file.clone()).unwrap();
+        let mut scores = open(&file);
         let score = |scores: &ChainScores, name: &str| {
             let all = scores.stored.now.scores();
             all.get(&name.parse::<MinerId>().unwrap()).copied()
@@ -182,7 +258,7 @@ mod tests {
         assert_eq!(score(&scores, ALICE), Some(0.05));
         assert_eq!(score(&scores, "ada"), None);
         // A restart, and a run in which only one of them works.
-        let mut scores = ChainScores::open(file.clone()).unwrap();
+        let mut scores = open(&file);
         let alone = |number| epoch(second, number, &[(BOB, 1.0)]);
         let mut last = score(&scores, ALICE).unwrap();
         for count in 1..=5 {
@@ -205,7 +281,7 @@ mod tests {
     #[test]
     fn scores_are_not_used_before_the_genomaster_is_trusted_and_while_it_is_not() {
         let dir = test_folder("chain-refusal");
-        let mut scores = ChainScores::open(dir.join("scores.json")).unwrap();
+        let mut scores = open(&dir.join("scores.json"));
         let run = Digest([1; 32]);
         scores
             .update(run, &[epoch(run, 1, &[(ALICE, 0.5)])])
@@ -214,11 +290,32 @@ mod tests {
         let hotkeys = [BOB, ALICE].map(|address| ss58::decode(address).unwrap());
         let weights = |scores: &ChainScores| scores.weights_of(&hotkeys, &limits).unwrap();
         assert!(matches!(weights(&scores), ChainWeights::Refused(_)));
-        scores.refuse(None);
-        assert_eq!(weights(&scores), ChainWeights::Due(vec![(1, 65_535)]));
+        scores.trust(trusted(Some(BOB))).unwrap();
+        let due = ChainWeights::Due(vec![(1, 65_535)]);
+        assert_eq!(weights(&scores), due);
+        // A restart changes nothing, unless the operator's flags do.
+        let again = |terms: TrustTerms| {
+            let scores = ChainScores::open(dir.join("scores.json"), &terms).unwrap();
+            weights(&scores)
+        };
+        assert_eq!(again(terms(None, false)), due);
+        assert_eq!(again(terms(Some(BOB), false)), due);
+        let mut elsewhere = terms(None, false);
+        elsewhere.url = "http://elsewhere/".to_owned();
+        for other in [terms(Some(ALICE), false), elsewhere] {
+            assert!(matches!(again(other), ChainWeights::Refused(_)));
+        }
         let reason = "the genomaster has signed two histories";
-        scores.refuse(Some(reason.to_owned()));
+        scores.refuse(reason.to_owned()).unwrap();
         assert_eq!(weights(&scores), ChainWeights::Refused(reason.to_owned()));
+        assert!(matches!(again(terms(None, true)), ChainWeights::Refused(_)));
+        // Without a hotkey only as long as the operator accepts that.
+        scores.trust(trusted(None)).unwrap();
+        assert_eq!(again(terms(None, true)), due);
+        assert!(matches!(
+            again(terms(None, false)),
+            ChainWeights::Refused(_)
+        ));
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -2,8 +2,9 @@
 
 pub(crate) mod btcli;
 pub(crate) mod chain;
-mod chain_scores;
+pub(crate) mod chain_scores;
 pub(crate) mod observed_run;
+pub(crate) mod outlets;
 pub(crate) mod peers;
 pub(crate) mod public_journal;
 pub(crate) mod retraining;

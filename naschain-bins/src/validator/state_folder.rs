@@ -167,7 +167,7 @@ impl StateFolder {
 }
 
 /// The addresses of genomasters without user and password, which do not belong into the file.
-fn without_passwords(urls: &str) -> String {
+pub(crate) fn without_passwords(urls: &str) -> String {
     let clean = |url: &str| match reqwest::Url::parse(url) {
         Ok(mut url) => {
             // Only URLs without a host have neither, and the client refuses those.

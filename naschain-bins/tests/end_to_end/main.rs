@@ -22,14 +22,15 @@ mod registrations;
 mod results;
 mod rules;
 mod search;
+mod weights;
 
 // The chain that naschain-bittensor's tests simulate.
 #[path = "../../../naschain-bittensor/tests/simulation/chain.rs"]
-#[allow(dead_code, reason = "no weights are set here")]
+#[allow(dead_code, reason = "no commits are revealed here")]
 mod chain;
 #[path = "../../../naschain-bittensor/tests/simulation/node.rs"]
 #[allow(dead_code, reason = "the node makes no faults here")]
 mod node;
 #[path = "../../../naschain-bittensor/tests/simulation/runtime.rs"]
-#[allow(dead_code, reason = "no weights are set here")]
+#[allow(dead_code, reason = "no commits are revealed here")]
 mod runtime;

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use clap::Parser;
-use naschain_core::MacroSpace;
+use naschain_core::{Digest, MacroSpace};
 use naschain_identity::Hotkey;
 use naschain_run::{DataSpec, EndedJobs, HistoryChain, Identity, JournalPage, RunSpec};
 
@@ -78,7 +78,8 @@ async fn validator(test: &str, shown: &Shown) -> (ValidateArgs, Validator, Clien
     flags.push(dir.display().to_string());
     let without_chain = Flags::parse_from(&flags).validate;
     let mut validator = Validator::new(&without_chain).await.unwrap();
-    validator.chain = Some(ChainTask::idle(&dir.join("scores.json")));
+    let terms = without_chain.trust_terms().unwrap();
+    validator.chain = Some(ChainTask::idle(&dir.join("scores.json"), &terms));
     flags.extend(["--chain=ws://127.0.0.1:1", "--netuid=1"].map(str::to_owned));
     let client = Client::new(&url).unwrap();
     (Flags::parse_from(&flags).validate, validator, client)
@@ -99,6 +100,10 @@ async fn no_weights_are_set_on_the_chain_while_the_genomaster_is_distrusted() {
     let (args, mut validator, client) = validator("distrusted", &shown).await;
     let first = refusal_of(&validator).unwrap();
     assert!(first.contains("has not been checked"), "{first}");
+    // Nor by a genomaster that cannot be reached.
+    let away = Client::new("http://127.0.0.1:1").unwrap();
+    validator.step(&args, &away).await.unwrap_err();
+    assert_eq!(refusal_of(&validator), Some(first));
     assert!(!validator.step(&args, &client).await.unwrap());
     assert_eq!(refusal_of(&validator), None);
     // No job has ended meanwhile.
