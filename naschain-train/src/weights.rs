@@ -211,7 +211,7 @@ pub(crate) fn little_endian(values: &[f32]) -> Vec<u8> {
 /// Adds the little-endian bytes of `values` to a hash, in pieces, so that there is no copy of a large
 /// tensor.
 pub(crate) fn hash_values(hasher: &mut blake3::Hasher, values: &[f32]) {
-    let mut bytes = [0; 4096];
+    let mut bytes = [0; 32 * 1024];
     for values in values.chunks(bytes.len() / 4) {
         let bytes = &mut bytes[..4 * values.len()];
         for (to, value) in bytes.chunks_exact_mut(4).zip(values) {

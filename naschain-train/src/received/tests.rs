@@ -106,9 +106,17 @@ fn a_checkpoint_that_no_training_could_resume_from_is_refused() {
         let sent = Checkpoint::from_bytes(&changed.to_bytes().unwrap());
         refused(&small, &sent.unwrap())
     };
-    let text = change(&|c| c.state.weights.tensors.swap(1, 2), &within);
+    let swap = |c: &mut Checkpoint| {
+        c.state.weights.tensors.swap(0, 1);
+        c.state.velocities.swap(0, 1);
+    };
+    let text = change(&swap, &within);
     assert!(text.contains("not in declaration order"), "{text}");
-    let text = change(&|c| drop(c.state.weights.tensors.pop()), &within);
+    let drop_last = |c: &mut Checkpoint| {
+        c.state.weights.tensors.pop();
+        c.state.velocities.pop();
+    };
+    let text = change(&drop_last, &within);
     assert!(text.contains("linear.bias is missing"), "{text}");
     let text = change(
         &|c| c.state.weights.tensors[0].values[0] = f32::NAN,

@@ -164,7 +164,7 @@ fn state(step: u64, chain: Digest, network: &CpuNetwork) -> StepState {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_step_replayed_from_the_state_before_leads_to_the_states_of_the_whole_training(

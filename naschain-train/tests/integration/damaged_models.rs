@@ -6,8 +6,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use naschain_core::{MacroSpace, Recipe};
-use naschain_train::{Checkpoint, Dataset, Epoch, Error, Model, Options, Weights, train_from};
+use naschain_core::{Architecture, Digest, MacroSpace, Recipe};
+use naschain_train::{
+    Checkpoint, Dataset, Epoch, Error, LinkedWeights, Model, Options, Weights, train_from,
+};
 use proptest::prelude::*;
 
 /// A folder with a small model and a checkpoint, and the bytes of both.
@@ -16,6 +18,9 @@ struct ValidFiles {
     model: Vec<u8>,
     description: Vec<u8>,
     checkpoint: Vec<u8>,
+    linked: Vec<u8>,
+    digest: Digest,
+    training: (Architecture, Recipe),
 }
 
 fn valid_files() -> &'static ValidFiles {
@@ -45,12 +50,18 @@ fn valid_files() -> &'static ValidFiles {
         };
         let options = Options::default();
         let trained = train_from(&architecture, &digits, &recipe, options, None, &mut keep);
-        let model = Model::new(&space, &genome, &digits, &recipe, trained.unwrap()).unwrap();
+        let trained = trained.unwrap();
+        let digest = trained.measurement.digest;
+        let linked = LinkedWeights::from(trained.clone()).to_bytes().unwrap();
+        let model = Model::new(&space, &genome, &digits, &recipe, trained).unwrap();
         model.save(&dir.join("model.safetensors")).unwrap();
         ValidFiles {
             model: std::fs::read(dir.join("model.safetensors")).unwrap(),
             description: std::fs::read(dir.join("model.json")).unwrap(),
             checkpoint: std::fs::read(&path).unwrap(),
+            linked,
+            digest,
+            training: (architecture, recipe),
             dir,
         }
     })
@@ -138,6 +149,30 @@ proptest! {
         std::fs::write(&path, damage.to(&whole.checkpoint)).unwrap();
         if let Err(error) = Checkpoint::load(&path) {
             assert_named(&error, &path);
+        }
+        let (whole, bytes) = (&whole.training, damage.to(&whole.checkpoint));
+        match Checkpoint::from_bytes(&bytes) {
+            // At most the letters of hexadecimal digits or spaces of the header were changed.
+            Ok(found) => found.check(&whole.0, &Dataset::digits(), &whole.1).unwrap(),
+            Err(error) => prop_assert!(matches!(error, Error::Received { .. }), "{error}"),
+        }
+    }
+
+    #[test]
+    fn weights_with_their_link(damage in damage()) {
+        let whole = valid_files();
+        let bytes = damage.to(&whole.linked);
+        let digest = whole.digest;
+        match LinkedWeights::from_bytes(&bytes) {
+            Ok(found) => match found.check(&whole.training.0, digest) {
+                Ok(()) => {
+                    let (sent, tensors) = (LinkedWeights::from_bytes(&whole.linked), &found.weights);
+                    prop_assert_eq!(tensors, &sent.unwrap().weights);
+                }
+                Err(Error::Received { .. } | Error::Weights { .. }) => {}
+                Err(error) => prop_assert!(false, "{error}"),
+            },
+            Err(error) => prop_assert!(matches!(error, Error::Received { .. }), "{error}"),
         }
     }
 }
