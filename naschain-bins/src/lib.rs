@@ -51,6 +51,7 @@ pub use journal::run_folder::{create_or_check, read_spec};
 pub use journal::store::JournalPlace;
 pub use journal::versions::versions;
 pub use miner::Miner;
+pub use miner::checkpoint_folder::CheckpointFolder;
 pub use miner::exam::train_exam;
 pub use miner::outbox::Answer;
 pub use miner::trainer::Trainer;

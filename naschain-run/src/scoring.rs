@@ -47,6 +47,10 @@ pub struct ScoringReport {
     pub events: u64,
     /// What is wrong with that journal, if anything.
     pub journal: Option<String>,
+    /// Number of rulings of the referee in that journal.
+    pub rulings: usize,
+    /// Number of them that the validator has repeated.
+    pub repeated_rulings: usize,
     /// Number of completed epochs.
     pub epochs: usize,
     /// What each miner earned.
@@ -148,6 +152,8 @@ pub fn validate(ended: &[EndedJob], terms: &ScoringTerms) -> (ScoringReport, Vec
         history: None,
         events: 0,
         journal: None,
+        rulings: 0,
+        repeated_rulings: 0,
         epochs: epochs.len(),
         miners: miners.collect(),
     };
@@ -280,6 +286,12 @@ impl ScoringReport {
         }
         if self.retrained > 0 {
             text += &format!("{} jobs trained again\n", self.retrained);
+        }
+        if self.rulings > 0 {
+            text += &format!(
+                "{} of {} rulings of the referee repeated\n",
+                self.repeated_rulings, self.rulings
+            );
         }
         if self.unproven > 0 {
             text += &format!(

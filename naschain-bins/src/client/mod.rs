@@ -328,9 +328,20 @@ impl Client {
         path: &str,
         body: Vec<u8>,
     ) -> Result<reqwest::Response, ClientError> {
+        self.call_from(method, path, body, 0).await
+    }
+
+    /// Like [`Client::call`], for the response's bytes from `start` on.
+    async fn call_from(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        start: u64,
+    ) -> Result<reqwest::Response, ClientError> {
         let which = self.leading();
         let at = &self.shared.genomasters[which];
-        let answer = self.send(at, method, path, body).await;
+        let answer = self.send(at, method, path, body, start).await;
         self.noted(which, answer)
     }
 
@@ -341,6 +352,7 @@ impl Client {
         method: Method,
         path: &str,
         body: Vec<u8>,
+        start: u64,
     ) -> Result<reqwest::Response, ClientError> {
         let url = format!("{}{path}", at.url);
         let mut call = self.http.request(method.clone(), url);
@@ -357,6 +369,9 @@ impl Client {
             for (name, value) in auth.headers() {
                 call = call.header(name, value);
             }
+        }
+        if start > 0 {
+            call = call.header("Range", format!("bytes={start}-"));
         }
         call = match method {
             Method::POST => call.header("Content-Type", "application/json").body(body),

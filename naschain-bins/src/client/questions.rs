@@ -4,7 +4,7 @@ use naschain_consensus::{MinerId, QuestionId};
 use naschain_core::{Digest, StepState};
 use reqwest::Method;
 
-use crate::client::response::{MAX_OBJECT_BYTES, read};
+use crate::client::response::{MAX_OBJECT_BYTES, body, read};
 use crate::client::{Client, ClientError};
 use naschain_run::{Questions, QuestionsRequest, ReceivedBytes, StatesRequest};
 
@@ -39,6 +39,22 @@ impl Client {
             .await
     }
 
+    /// A checkpoint by its state, or trained weights by their digest; at most `max_bytes`.
+    pub async fn file(&self, digest: Digest, max_bytes: usize) -> Result<Vec<u8>, ClientError> {
+        let path = format!("/v1/files/{digest}");
+        let mut file = Vec::new();
+        loop {
+            let (start, left) = (file.len() as u64, max_bytes - file.len());
+            let call = self.call_from(Method::GET, &path, Vec::new(), start);
+            let mut response = call.await?;
+            let part = body(&mut response, left).await?;
+            file.extend_from_slice(&part);
+            if part.is_empty() || size(&response).is_none_or(|size| file.len() as u64 >= size) {
+                return Ok(file);
+            }
+        }
+    }
+
     /// How many bytes of a file the genomaster has received.
     pub async fn received(
         &self,
@@ -63,4 +79,10 @@ impl Client {
         let response = self.call(Method::PUT, &path, bytes).await?;
         read(response, MAX_OBJECT_BYTES).await
     }
+}
+
+/// The size of the whole file, from `Content-Range: bytes FIRST-LAST/SIZE`.
+fn size(response: &reqwest::Response) -> Option<u64> {
+    let range = response.headers().get("content-range")?.to_str().ok()?;
+    range.rsplit('/').next()?.parse().ok()
 }

@@ -47,7 +47,10 @@ pub(super) async fn read<T: DeserializeOwned>(
 }
 
 /// The body of a response. Compressed bodies are not requested and not unpacked.
-async fn body(response: &mut Response, max_bytes: usize) -> Result<Vec<u8>, ClientError> {
+pub(super) async fn body(
+    response: &mut Response,
+    max_bytes: usize,
+) -> Result<Vec<u8>, ClientError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unavailable)? {
         if body.len() + chunk.len() > max_bytes {

@@ -98,6 +98,8 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
     let jobs = cli.jobs.unwrap_or(cli.device.len() as u32);
     let dataset_cache = Arc::<DatasetCache>::default();
     let limit_bytes = cli.checkpoint_limit << 20;
+    // By name: several miners of one machine may use the same folder.
+    let checkpoints = checkpoints.map(|dir| dir.join(name.as_str()));
     let checkpoints = checkpoints.map(|dir| CheckpointFolder::new(dir, limit_bytes));
     let witnessing = Arc::default();
     let mut miners = JoinSet::new();

@@ -32,8 +32,8 @@ use crate::shutdown::{StopSignal, shutdown};
 
 /// Folder of the checkpoints of running trainings, in the run's folder.
 const CHECKPOINTS: &str = "checkpoints";
-/// Maximum size of these checkpoints.
-const CHECKPOINT_BYTES: u64 = 4 << 30;
+/// Maximum size of the checkpoints of one miner.
+const CHECKPOINT_BYTES: u64 = 1 << 30;
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -128,14 +128,16 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
     } = opened;
     let known = Arc::new(earlier_results(&dir)?);
     let (stop, stopped) = watch::channel(false);
-    let trainer = Trainer {
+    let checkpoints = dir.join(CHECKPOINTS);
+    let trainers = (1..=miners).map(|number| Trainer {
         options,
+        // Each its own: a miner that resumed from the checkpoint of another would check nothing.
         checkpoints: Some(CheckpointFolder::new(
-            dir.join(CHECKPOINTS),
+            checkpoints.join(number.to_string()),
             CHECKPOINT_BYTES,
         )),
-    };
-    let mut workers = start_miners(miners, &coordinator, &dataset, &trainer, known, &stopped)?;
+    });
+    let mut workers = start_miners(trainers, &coordinator, &dataset, &known, &stopped)?;
     let reached = |state: &RunState| {
         let best = state.best().and_then(|job| job.verdict.consensus);
         let best = best.map(|measurement| measurement.accuracy);
@@ -177,6 +179,10 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
     }
     tell_of_memory(&coordinator).await?;
     coordinator.close().await?;
+    if concluded && matches!(end, End::Finished) {
+        // The models of the front are stored; what is left may be large.
+        let _ = std::fs::remove_dir_all(&checkpoints);
+    }
     match (signal, problem) {
         (Some(signal), _) => Err(signal.into()),
         (None, Some(problem)) => bail!("{problem}"),
@@ -232,19 +238,18 @@ async fn tell_of_memory(coordinator: &Coordinator) -> Result<()> {
 }
 
 fn start_miners(
-    count: usize,
+    trainers: impl Iterator<Item = Trainer>,
     coordinator: &Arc<Coordinator>,
     dataset: &Arc<Dataset>,
-    trainer: &Trainer,
-    known: Arc<BTreeMap<Genome, Measurement>>,
+    known: &Arc<BTreeMap<Genome, Measurement>>,
     stopped: &watch::Receiver<bool>,
 ) -> Result<JoinSet<Result<Option<Digest>>>> {
     let mut workers = JoinSet::new();
-    for number in 1..=count {
+    for (number, trainer) in (1..).zip(trainers) {
         let miner = Miner {
             name: MinerId::new(format!("local-{number}"))?,
             transport: Transport::Local(coordinator.clone()),
-            trainer: trainer.clone(),
+            trainer,
             data_dir: None,
             keep_images: KEEP_MIB,
             jobs: 1,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::Args;
 use naschain_run::Sample;
+use naschain_train::Device;
 
 use crate::cli::caller_args::CallerArgs;
 use crate::cli::chain_args::ChainArgs;
@@ -19,6 +20,7 @@ use crate::validator::btcli::Btcli;
 use crate::validator::chain::ChainTask;
 use crate::validator::chain_scores::{TrustTerms, TrustedGenomaster};
 use crate::validator::observed_run::fetch::fetch;
+use crate::validator::observed_run::rulings::Replay;
 use crate::validator::observed_run::{Observation, ObservedRun};
 use crate::validator::outlets::Outlets;
 use crate::validator::peers::{Peer, ShownHeads};
@@ -73,7 +75,8 @@ pub struct ValidateArgs {
     retrain: Option<Sample>,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Folder of the data set's files, for --retrain [default: as in search]
+    /// Folder of the data set's files, for --retrain and the rulings of a referee [default: as in
+    /// search]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Address of another validator (its --listen) to compare the genomaster's signed heads with; may
@@ -202,6 +205,8 @@ impl Validator {
             let (options, data_dir) = (cli.device.options(), cli.data_dir.clone());
             Retraining::new(sample, state.sample_secret()?, options, data_dir)
         });
+        let mut replay_options = cli.device.options();
+        replay_options.device = Device::Cpu;
         let shown = ShownHeads::default();
         if let Some(address) = &cli.listen {
             shown.listen(address).await?;
@@ -212,6 +217,7 @@ impl Validator {
                 required: cli.caller.genomaster_hotkey()?,
                 legacy: cli.legacy,
                 state,
+                replay: Replay::new(replay_options, cli.data_dir.clone()),
             },
             observed: None,
             retraining: retraining.transpose()?,

@@ -2,6 +2,7 @@
 
 pub(crate) mod fetch;
 mod retrain;
+pub(crate) mod rulings;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use naschain_run::{
     ScoringReport, ScoringTerms, SignedHead, distrust, validate,
 };
 
+use crate::validator::observed_run::rulings::Replay;
 use crate::validator::public_journal::PublicJournal;
 use crate::validator::state_folder::{RunRecord, StateFolder};
 
@@ -19,7 +21,6 @@ use crate::validator::state_folder::{RunRecord, StateFolder};
 pub(crate) const MAX_HEADS: usize = 64;
 
 /// How a run is observed.
-#[derive(Debug)]
 pub(crate) struct Observation {
     /// The genomaster's URL.
     pub url: String,
@@ -29,6 +30,8 @@ pub(crate) struct Observation {
     pub legacy: bool,
     /// Where the validator remembers what it has verified.
     pub state: StateFolder,
+    /// What rulings of the referee are repeated with.
+    pub replay: Replay,
 }
 
 /// The observed part of a run.
@@ -49,6 +52,9 @@ pub(crate) struct ObservedRun {
     retrained: BTreeMap<JobId, Row>,
     /// Number of jobs that are in the journal and were considered for retraining.
     considered: usize,
+    /// Number of rulings of the referee in the journal that were considered, and that were repeated.
+    considered_rulings: usize,
+    repeated_rulings: usize,
     /// The record as it was last written.
     saved: Option<RunRecord>,
     /// The first problem with a list of jobs, of this run or of an earlier one.
@@ -93,6 +99,8 @@ impl ObservedRun {
             heads: known.as_ref().map_or_else(Vec::new, |r| r.heads.clone()),
             retrained: known.map_or_else(BTreeMap::new, |r| r.retrained),
             considered: 0,
+            considered_rulings: 0,
+            repeated_rulings: 0,
             saved: verified.clone(),
             verified,
             problem,
@@ -138,6 +146,8 @@ impl ObservedRun {
         report.history = self.problem.clone();
         report.journal = self.journal.problem().map(str::to_owned);
         report.events = self.journal.head().number;
+        report.rulings = self.journal.rulings().len();
+        report.repeated_rulings = self.repeated_rulings;
         (report, epochs)
     }
 

@@ -3,7 +3,9 @@
 use anyhow::Result;
 
 use crate::client::{Client, ClientError};
-use naschain_run::{Auditor, EndedJob, JournalHead, RunSecret, RunSpec, Signers, Unsigned};
+use naschain_run::{
+    Auditor, EndedJob, JournalHead, RecordedRuling, RunSecret, RunSpec, Signers, Unsigned,
+};
 
 /// Maximum number of miners that a journal may name: in a run without signatures names cost nothing,
 /// and every name stays in memory.
@@ -121,6 +123,11 @@ impl PublicJournal {
     /// The jobs that have ended in the verified part.
     pub(crate) fn ended_jobs(&self) -> &[EndedJob] {
         self.auditor.state().ended_jobs()
+    }
+
+    /// The referee's rulings in the verified part.
+    pub(crate) fn rulings(&self) -> &[RecordedRuling] {
+        self.auditor.rulings()
     }
 
     /// Whether the search is finished in the verified part.

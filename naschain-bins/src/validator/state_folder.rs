@@ -87,6 +87,11 @@ impl StateFolder {
         self.0.join(format!("{run}-two-histories.json"))
     }
 
+    /// The file of the proof that a ruling of the referee is wrong.
+    pub(crate) fn wrong_ruling_file(&self, run: Digest, job: JobId) -> PathBuf {
+        self.0.join(format!("{run}-wrong-ruling-{}.json", job.0))
+    }
+
     /// The file of the proof that a job has wrong rows.
     pub(crate) fn wrong_job_file(&self, run: Digest, job: JobId) -> PathBuf {
         self.0.join(format!("{run}-wrong-batch-{}.json", job.0))

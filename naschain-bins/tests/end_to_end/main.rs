@@ -18,6 +18,7 @@ mod operations;
 mod pictures;
 mod programs;
 mod recorded;
+mod referee;
 mod registrations;
 mod results;
 mod rules;

@@ -110,6 +110,7 @@ async fn answers(dir: &Path, limit: Option<u64>, change: fn(&mut Recipe)) -> Vec
             outbox: None,
             dataset_cache: Arc::default(),
             known: Arc::default(),
+            witnessing: Arc::default(),
             stop: stopped.clone(),
         };
         miners.spawn(miner.work(None));

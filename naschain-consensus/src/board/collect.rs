@@ -20,9 +20,7 @@ impl JobBoard {
     /// # Errors
     /// [`Rejected::NotCollectable`].
     pub(super) fn check_collection(&self, job: JobId, miners: &[MinerId]) -> Result<(), Rejected> {
-        let reason = if self.rules.referee.is_none() {
-            "the run has no referee, and so no time to answer questions"
-        } else if !self.used_ids.contains(&job) {
+        let reason = if !self.used_ids.contains(&job) {
             "it was never opened"
         } else if self.jobs.find(job).is_some() {
             "it is still open"

@@ -58,6 +58,9 @@ pub(crate) async fn fetch(
     // After the jobs, so that the journal contains them unless an open job hides its end.
     run.follow_journal(client).await?;
     run.check_journal();
+    let replay = &observation.replay;
+    run.replay_rulings(client, replay, &observation.state)
+        .await?;
     run.save(&observation.state)?;
     Ok((run.proven().len() > before, run.finished))
 }

@@ -50,7 +50,7 @@ impl ObservedRun {
     }
 
     /// The recipe of the job at this place of the list.
-    fn recipe(&self, at: usize) -> Result<Recipe> {
+    pub(super) fn recipe(&self, at: usize) -> Result<Recipe> {
         if self.spec.secret_hash.is_none() {
             return Ok(self.spec.recipe.clone());
         }

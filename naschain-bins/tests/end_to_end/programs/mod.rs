@@ -37,18 +37,25 @@ pub(crate) fn genomaster() -> Command {
     Command::new(env!("CARGO_BIN_EXE_genomaster"))
 }
 
+/// A miner without checkpoints of others: runs with equal settings have equal trainings.
 pub(crate) fn miner() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_miner"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_miner"));
+    command.env("XDG_STATE_HOME", state_folder("miner"));
+    command
+}
+
+/// A folder of its own for what a program remembers.
+fn state_folder(program: &str) -> PathBuf {
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+    let number = STARTED.fetch_add(1, Ordering::Relaxed);
+    let name = format!("{program}-state-{}-{number}", std::process::id());
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
 /// A validator that remembers nothing of others, because runs with equal settings are the same run.
 pub(crate) fn validator() -> Command {
-    static STARTED: AtomicUsize = AtomicUsize::new(0);
-    let number = STARTED.fetch_add(1, Ordering::Relaxed);
-    let name = format!("validator-state-{}-{number}", std::process::id());
-    let state = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let mut command = Command::new(env!("CARGO_BIN_EXE_validator"));
-    command.env("XDG_STATE_HOME", state);
+    command.env("XDG_STATE_HOME", state_folder("validator"));
     command
 }
 

@@ -1,0 +1,205 @@
+//! Repeats the referee's rulings of a run: one step of a training each.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use naschain_consensus::{RefereeTask, Ruling};
+use naschain_core::{Architecture, Digest, Recipe, StepState};
+use naschain_run::RecordedRuling;
+use naschain_train::{
+    Checkpoint, Dataset, LinkedWeights, Options, Weights, evaluate_on_validation, replay_step,
+    state_at, train_until,
+};
+use serde::Serialize;
+
+use crate::client::Client;
+use crate::dataset::KEEP_MIB;
+use crate::journal::run_folder::check_data;
+use crate::miner::dataset_cache::DatasetCache;
+use crate::validator::observed_run::ObservedRun;
+use crate::validator::state_folder::StateFolder;
+
+/// Maximum size of a file that is fetched.
+const MAX_FILE_BYTES: usize = 1 << 30;
+
+/// What rulings are repeated with.
+pub(crate) struct Replay {
+    options: Options,
+    data_dir: Option<PathBuf>,
+    datasets: DatasetCache,
+}
+
+/// The proof that a ruling is wrong: everything that somebody needs to repeat it.
+#[derive(Serialize)]
+struct WrongRuling {
+    run: Digest,
+    #[serde(rename = "batch")]
+    job: u64,
+    training_seed: u64,
+    task: RefereeTask,
+    ruling: Ruling,
+    recomputed: Ruling,
+}
+
+/// A ruling with its training and the file that the genomaster decided by, if it has that.
+struct Case {
+    ruling: RecordedRuling,
+    architecture: Architecture,
+    recipe: Recipe,
+    file: Option<Vec<u8>>,
+    dataset: Arc<Dataset>,
+    options: Options,
+}
+
+impl Replay {
+    /// Repeats rulings on the CPU, whose bits are those of every machine.
+    pub(crate) fn new(options: Options, data_dir: Option<PathBuf>) -> Replay {
+        Replay {
+            options,
+            data_dir,
+            datasets: DatasetCache::default(),
+        }
+    }
+}
+
+impl ObservedRun {
+    /// Repeats the rulings that are new in the journal. Without the data set they cannot be repeated,
+    /// which is logged once.
+    ///
+    /// # Errors
+    /// If the genomaster is away. A wrong ruling is a problem of the genomaster.
+    pub(super) async fn replay_rulings(
+        &mut self,
+        client: &Client,
+        replay: &Replay,
+        state: &StateFolder,
+    ) -> Result<()> {
+        while let Some(ruling) = self.journal.rulings().get(self.considered_rulings).copied() {
+            // The list of jobs, which has the training's seed, may be behind the journal.
+            let Some(at) = self.ended.iter().position(|job| job.job == ruling.job) else {
+                return Ok(());
+            };
+            let recipe = self.recipe(at)?;
+            let training_seed = recipe.seed;
+            let case = match self.case(at, ruling, recipe, client, replay).await {
+                Ok(case) => case,
+                Err(error) => {
+                    if self.considered_rulings == self.repeated_rulings {
+                        tracing::warn!("the referee's rulings are not repeated: {error:#}");
+                    }
+                    self.considered_rulings += 1;
+                    continue;
+                }
+            };
+            let recomputed = tokio::task::spawn_blocking(move || case.recompute());
+            let recomputed = recomputed.await?;
+            let recomputed = recomputed.with_context(|| format!("the ruling about {}", ruling.job));
+            let recomputed = recomputed?;
+            self.considered_rulings += 1;
+            self.repeated_rulings += 1;
+            if recomputed != ruling.ruling {
+                let proof = WrongRuling {
+                    run: self.spec.digest(),
+                    job: ruling.job.0,
+                    training_seed,
+                    task: ruling.task,
+                    ruling: ruling.ruling,
+                    recomputed,
+                };
+                let file = state.wrong_ruling_file(self.spec.digest(), ruling.job);
+                state.save_proof(&file, &proof)?;
+                let problem = format!(
+                    "the referee's ruling about {} is wrong; the proof is in {}",
+                    ruling.job,
+                    file.display()
+                );
+                self.problem.get_or_insert(problem);
+            }
+        }
+        Ok(())
+    }
+
+    async fn case(
+        &self,
+        at: usize,
+        ruling: RecordedRuling,
+        recipe: Recipe,
+        client: &Client,
+        replay: &Replay,
+    ) -> Result<Case> {
+        let (name, dir) = (self.spec.data.name.parse()?, replay.data_dir.clone());
+        let dataset = replay.datasets.get(&name, dir, KEEP_MIB).await?;
+        check_data(&self.spec, &dataset)?;
+        let wanted = match ruling.task {
+            RefereeTask::Step { before, .. } => before.map(|before| before.state),
+            RefereeTask::Accuracy { digest } => Some(digest),
+            other => return Err(anyhow!("this version does not know {other:?}")),
+        };
+        let file = match wanted {
+            // A genomaster that has no such file any more is not at fault: it is computed here.
+            Some(digest) => client.file(digest, MAX_FILE_BYTES).await.ok(),
+            None => None,
+        };
+        Ok(Case {
+            ruling,
+            architecture: self.spec.space.decode(&self.ended[at].genome)?,
+            recipe,
+            file,
+            dataset,
+            options: replay.options,
+        })
+    }
+}
+
+impl Case {
+    fn recompute(&self) -> Result<Ruling> {
+        let (architecture, recipe, dataset) = (&self.architecture, &self.recipe, &*self.dataset);
+        Ok(match self.ruling.task {
+            RefereeTask::Step { step, before } => {
+                let before = before.map(|state| self.checkpoint(step - 1, state));
+                let before = before.transpose()?;
+                let found = replay_step(architecture, dataset, recipe, self.options, before)?;
+                Ruling::Step { step, found }
+            }
+            RefereeTask::Accuracy { digest } => {
+                let weights = self.weights(digest)?;
+                let found =
+                    evaluate_on_validation(architecture, &weights, dataset, recipe, self.options)?;
+                Ruling::Accuracy { found }
+            }
+            other => return Err(anyhow!("this version does not know {other:?}")),
+        })
+    }
+
+    /// The checkpoint that both sides agreed on.
+    fn checkpoint(&self, step: u64, state: StepState) -> Result<Checkpoint> {
+        let (architecture, recipe, dataset) = (&self.architecture, &self.recipe, &*self.dataset);
+        let received = self.file.as_deref().map(Checkpoint::from_bytes);
+        if let Some(Ok(checkpoint)) = received
+            && checkpoint
+                .check_state(architecture, dataset, recipe, step, state)
+                .is_ok()
+        {
+            return Ok(checkpoint);
+        }
+        let mut proceed = |_| std::ops::ControlFlow::Continue(());
+        let (options, proceed) = (self.options, &mut proceed);
+        let own = state_at(architecture, dataset, recipe, options, None, step, proceed)?;
+        Ok(own)
+    }
+
+    fn weights(&self, digest: Digest) -> Result<Weights> {
+        let (architecture, recipe, dataset) = (&self.architecture, &self.recipe, &*self.dataset);
+        let received = self.file.as_deref().map(LinkedWeights::from_bytes);
+        if let Some(Ok(weights)) = received
+            && weights.check(architecture, digest).is_ok()
+        {
+            return Ok(weights.weights);
+        }
+        let mut proceed = |_: &_, _: &_| std::ops::ControlFlow::Continue(());
+        let (options, last, proceed) = (self.options, recipe.epochs, &mut proceed);
+        let own = train_until(architecture, dataset, recipe, options, None, last, proceed)?;
+        Ok(own.weights)
+    }
+}
