@@ -264,16 +264,10 @@ impl RunArgs {
         let mut spec = RunSpec::new(space, data);
         spec.versions = versions();
         spec.search = search;
-        spec.rules = self.rules(recipe.epochs, self.replication(&name))?;
         spec.recipe = recipe;
-        let is_exact = spec.rules.agreement.rule == Rule::Exact;
+        spec.rules = self.rules(&spec, self.replication(&name))?;
         // Where digests differ nobody can tell whose weights are meant.
-        spec.collects_models = is_exact;
-        if is_exact && !self.in_process && !self.no_referee {
-            let mut referee = Referee::new(spec.training_steps());
-            referee.spot_check_every = self.spot_checks;
-            spec.rules.referee = Some(referee);
-        }
+        spec.collects_models = spec.rules.agreement.rule == Rule::Exact;
         spec.validate()?;
         // Fails if the data set is too small, before anything is created.
         naschain_train::Split::draw(dataset, &spec.recipe)?;
@@ -308,7 +302,7 @@ impl RunArgs {
     }
 
     /// The rules of the job board; `--rule` takes precedence over other flags.
-    fn rules(&self, epochs: u32, replication: usize) -> Result<Rules> {
+    fn rules(&self, spec: &RunSpec, replication: usize) -> Result<Rules> {
         let least = if self.in_process { 1 } else { 2 };
         ensure!(
             (least..=64).contains(&replication),
@@ -331,7 +325,13 @@ impl RunArgs {
         rules.lease_ms = self.lease_seconds.saturating_mul(1000);
         // A waiting miner sends no heartbeats, so it may be silent for longer than a lease.
         rules.away_ms = self.lease_seconds.saturating_mul(2000).max(MIN_AWAY_MS);
-        rules.epochs = epochs;
+        rules.epochs = spec.recipe.epochs;
+        let is_exact = rules.agreement.rule == Rule::Exact;
+        if is_exact && !self.in_process && !self.no_referee {
+            let mut referee = Referee::new(spec.training_steps());
+            referee.spot_check_every = self.spot_checks;
+            rules.referee = Some(referee);
+        }
         rules.silent_uids = self.silent_uids;
         rules.reputation = rules.reputation.filter(|_| self.has_strangers);
         if let Some(reputation) = &mut rules.reputation {

@@ -176,7 +176,7 @@ fn ended_jobs(run: &Path) -> Vec<EndedJob> {
 /// Runs a search with one honest miner and two liars; returns its ended jobs.
 async fn search_among_liars(dir: &Path, lie: Lie, more: &[&str]) -> Vec<EndedJob> {
     let run = dir.join("run");
-    let mut flags = vec!["--rule=reputation=none", "--rule=referee.answer_ms=3000"];
+    let mut flags = vec!["--rule=referee.answer_ms=3000"];
     flags.extend(more);
     let server = Server::start_with(&run, 0, &flags);
     let mut liars = Vec::new();
