@@ -70,7 +70,8 @@ pub enum NoWork {
         /// When it may get a seat again.
         until: Millis,
     },
-    /// It holds as many leases as its record allows; accepted answers raise that number.
+    /// It holds as many leases as its record allows, or its latest answer has lost a dispute; accepted
+    /// answers raise that number.
     Probation,
     /// Open seats are about to be drawn among the miners that request work.
     Draw {

@@ -264,6 +264,26 @@ mod tests {
             error.starts_with("agreement.tolerance_hundredths is 10001"),
             "{error}"
         );
+        let refereed = |change: fn(&mut Rules)| {
+            let mut rules = Rules::default();
+            rules.agreement.rule = crate::Rule::Exact;
+            rules.referee = Some(Referee::new(1));
+            rules.validate().unwrap();
+            change(&mut rules);
+            rules.validate().unwrap_err().to_string()
+        };
+        let error = refereed(|r| r.agreement.rule = crate::Rule::Tolerance);
+        assert_eq!(
+            error,
+            "agreement.rule is tolerance; it must be exact where there is a referee"
+        );
+        let error = refereed(|r| r.seats = 1);
+        assert!(
+            error.starts_with("seats is 1; it must be at least 2"),
+            "{error}"
+        );
+        let error = refereed(|r| r.referee.as_mut().unwrap().answer_ms = 0);
+        assert!(error.starts_with("referee.answer_ms is 0"), "{error}");
         let error = with(|r| r.reputation.as_mut().unwrap().place_ms = 0);
         assert!(error.starts_with("reputation.place_ms is 0"), "{error}");
     }

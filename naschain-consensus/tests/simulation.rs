@@ -8,6 +8,8 @@
     reason = "shared with the example, which reads other figures"
 )]
 mod checker;
+#[path = "simulation/refereed.rs"]
+mod refereed;
 #[path = "simulation/strangers.rs"]
 mod strangers;
 #[path = "simulation/world.rs"]

@@ -1,5 +1,5 @@
 //! Journals keep events and actions as JSON. Each line of `testdata/stored.jsonl` was written by
-//! the first version of the board; it must be read, and be written again with the same bytes.
+//! the version of the board that introduced it; it must be read, and be written again with the same bytes.
 
 use naschain_consensus::{Action, Event, Rejected, Rules};
 use serde::Serialize;
@@ -26,5 +26,5 @@ fn stored_json_keeps_its_bytes() {
         assert_eq!(written, line);
         counts[kind] += 1;
     }
-    assert_eq!(counts, [10, 41, 9, 3]);
+    assert_eq!(counts, [15, 53, 14, 4]);
 }

@@ -4,7 +4,10 @@
 //!
 //!     --seed S          seed of the simulation (default 1)
 //!     --json            figures as one JSON object
-//!     --part NAME       makespan, rewards, collusion, strangers or scale; all of them by default
+//!     --part NAME       makespan, rewards, collusion, refereed, strangers or scale; all of them by
+//!                       default
+//!     --rule NAME=VALUE changes a rule of the refereed part, as in `seats=2` or
+//!                       `referee.spot_check_every=20`; may be repeated
 //!     --jobs N          number of jobs, except in the scale part (default 10000)
 //!     --loss P          probability that a message is lost (default 0)
 //!     --duplication P   probability that it arrives twice (default 0)
@@ -19,6 +22,7 @@ mod checker;
 mod collusion;
 mod figures;
 mod makespan;
+mod refereed;
 mod rewards;
 mod scale;
 mod strangers;
@@ -31,7 +35,14 @@ use std::process::ExitCode;
 use figures::Figure;
 use world::Faults;
 
-const PARTS: [&str; 5] = ["makespan", "rewards", "collusion", "strangers", "scale"];
+const PARTS: [&str; 6] = [
+    "makespan",
+    "rewards",
+    "collusion",
+    "refereed",
+    "strangers",
+    "scale",
+];
 
 struct Arguments {
     seed: u64,
@@ -39,6 +50,7 @@ struct Arguments {
     part: Option<String>,
     jobs: u64,
     faults: Faults,
+    rules: Vec<(String, String)>,
     scale_miners: u64,
     scale_jobs: u64,
 }
@@ -74,6 +86,15 @@ fn main() -> ExitCode {
     if wants("collusion") {
         found.extend(collusion::collusion(seed, jobs, faults));
     }
+    if wants("refereed") {
+        match refereed::refereed(seed, jobs, faults, &arguments.rules) {
+            Ok(figures) => found.extend(figures),
+            Err(problem) => {
+                eprintln!("simulate: {problem}");
+                return ExitCode::from(2);
+            }
+        }
+    }
     if wants("strangers") {
         found.extend(strangers::strangers(seed, jobs, faults));
     }
@@ -107,6 +128,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
         part: None,
         jobs: 10_000,
         faults: Faults::default(),
+        rules: Vec::new(),
         scale_miners: 100_000,
         scale_jobs: 1_000_000,
     };
@@ -134,7 +156,11 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--scale-miners" => arguments.scale_miners = whole()?.max(3),
             "--scale-jobs" => arguments.scale_jobs = whole()?.max(1),
             "--part" if PARTS.contains(&value.as_str()) => arguments.part = Some(value),
-            "--part" => return Err(wrong("makespan, rewards, collusion, strangers or scale")),
+            "--part" => return Err(wrong(&PARTS.join(", "))),
+            "--rule" => {
+                let rule = value.split_once('=').ok_or(wrong("NAME=VALUE"))?;
+                arguments.rules.push((rule.0.to_owned(), rule.1.to_owned()));
+            }
             _ => {
                 return Err(format!(
                     "{flag} is unknown; the options are listed at the top of the example"

@@ -157,3 +157,6 @@ fn spread(from: u64, to: u64) -> Vec<u64> {
     };
     (0..MAX_POINTS).map(at).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,11 @@ impl Record {
         self.strikes /= 2;
     }
 
+    /// Takes all credits away.
+    pub(super) fn forfeit(&mut self) {
+        self.credit = 0;
+    }
+
     /// Counts a bad outcome, which a good record absorbs. Otherwise the first `free` in a row cause
     /// no back-off, the others one that doubles.
     pub(super) fn strike(&mut self, now: Millis, free: u32, base_ms: u64, max_ms: u64) {

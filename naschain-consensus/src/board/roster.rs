@@ -50,6 +50,9 @@ pub(super) struct KnownMiner {
     pub(super) tally: Tally,
     pub(super) pace: AveragePace,
     pub(super) valid_in_a_row: u32,
+    /// Its latest judged answer has lost a dispute: it gets one seat at a time, and selects none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_refuted: bool,
     #[serde(default)]
     pub(super) record: Record,
     /// When it joined or last gave an answer that is a measurement.
@@ -197,6 +200,7 @@ impl Roster {
             tally: Tally::default(),
             pace: AveragePace::default(),
             valid_in_a_row: 0,
+            is_refuted: false,
             record: Record::default(),
             useful_at: Millis(0),
             place_until: None,

@@ -31,8 +31,13 @@ impl JobBoard {
     pub(super) fn note_validity(&mut self, miner: MinerIndex, reason: Finding) {
         match reason {
             Finding::Agreed | Finding::Trusted => self.accept(miner),
+            lost if lost.is_lost() => {
+                self.roster.forfeit(miner);
+                self.strike(miner, 0);
+            }
             _ => self.strike(miner, 0),
         }
+        self.roster[miner].is_refuted = reason.is_lost();
         let run = &mut self.roster[miner].valid_in_a_row;
         match reason {
             Finding::Agreed => *run = run.saturating_add(1),

@@ -110,8 +110,8 @@ impl JobBoard {
             return Some(NoWork::TooFast { until });
         }
         // One that does not train is always the first to find a seat that others have not started.
-        let is_doubted = self.has_proven_miners() && !known.record.is_good();
-        is_doubted.then_some(NoWork::Probation)
+        let is_unproven = self.has_proven_miners() && !known.record.is_good();
+        (is_unproven || known.is_refuted).then_some(NoWork::Probation)
     }
 
     /// Expected duration of a job of this size for this miner, or on average if its own pace is

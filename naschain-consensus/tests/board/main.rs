@@ -3,6 +3,7 @@
 mod assignment;
 mod harness;
 mod leases;
+mod referee;
 mod retries;
 mod settling;
 mod strangers;

@@ -104,6 +104,9 @@ impl World {
                         | Behaviour::Guesser
                         | Behaviour::Copier
                         | Behaviour::Colluder
+                        | Behaviour::Schemer
+                        | Behaviour::OtherTraining
+                        | Behaviour::Mute
                         | Behaviour::Failer
                 );
                 let trains_ms = (WORK as f64 / miner.speed) as u64;

@@ -18,6 +18,27 @@ pub(crate) enum Behaviour {
     Copier,
     /// Does not train; all colluders submit the same wrong result.
     Colluder,
+    /// Does not train and submits the right result: what a coalition could win that tells a lie only
+    /// where it has all seats.
+    Schemer,
+    /// Trains, and changes the state after the first step.
+    EarlyLiar,
+    /// Trains, and changes the state in the middle.
+    MiddleLiar,
+    /// Trains, and changes the last state.
+    LateLiar,
+    /// Trains, and changes the weights after a step at random.
+    OneWeight,
+    /// Submits the digest of another training.
+    OtherTraining,
+    /// Trains, and submits a higher accuracy.
+    Embellisher,
+    /// Lies, and answers no question.
+    Mute,
+    /// Lies, and testifies the states of an honest training.
+    Contradictor,
+    /// Submits the right result, and testifies wrong states.
+    Saboteur,
     /// Trains, but submits unreadable answers.
     Malformed,
     /// Sends heartbeats for ever and never answers.
@@ -65,8 +86,7 @@ impl Behaviour {
 impl World {
     /// The answer of a miner to a job.
     pub(super) fn row(&mut self, index: usize, job: JobId) -> Row {
-        let seed = self.options.seed;
-        let mut truth = truth(seed, job);
+        let mut truth = self.right(job);
         let failing = self.options.failing_job_every;
         let behaviour = self.miners[index].behaviour;
         self.miners[index].answers += 1;
@@ -96,6 +116,13 @@ impl World {
             }
             _ if !self.options.deterministic => shift(30, &mut self.stream),
             _ => {}
+        }
+        if let Some(referee) = self.options.rules.referee {
+            let story = self.story(index, job, referee.steps);
+            truth.digest = story.digest(self.options.seed, referee.steps);
+            let hundredths = truth.accuracy.hundredths() + story.boast_hundredths;
+            truth.accuracy = Accuracy::from_hundredths(hundredths.min(10_000)).unwrap();
+            self.stories.insert((index, job), story);
         }
         Row::Measured(truth)
     }

@@ -1,14 +1,16 @@
 //! The board's invariants, checked after every step from events and actions alone.
 
+mod disputes;
 mod handovers;
 mod held_up;
 mod late_answers;
+mod totals;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use naschain_consensus::{
     Action, Ending, Event, Failure, Finding, Grant, JobBoard, JobId, LeaseId, MinerId, Row, Rules,
-    Scoreboard, judge,
+    Scoreboard,
 };
 use naschain_core::Measurement;
 
@@ -45,6 +47,8 @@ pub(crate) struct Checker {
     /// consensus.
     to_check: Vec<(MinerId, Row)>,
     consensus: BTreeMap<JobId, Measurement>,
+    /// Jobs that were disputed at some time.
+    disputed: BTreeSet<JobId>,
     pub(crate) scores: Scoreboard,
     pub(crate) speculative: u64,
     pub(crate) escalated: u64,
@@ -58,6 +62,11 @@ pub(crate) struct Checker {
     pub(crate) expired: u64,
     pub(crate) reassigned: u64,
     pub(crate) given_up: u64,
+    pub(crate) disputes: u64,
+    pub(crate) added: u64,
+    pub(crate) asked: u64,
+    pub(crate) unanswered: u64,
+    pub(crate) called: u64,
 }
 
 impl Checker {
@@ -106,7 +115,7 @@ impl Checker {
         );
         assert_eq!(
             board.next_deadline().is_none(),
-            board.active_leases() == 0 && has_no_miner(board)
+            board.active_leases() == 0 && has_no_miner(board) && !board.has_open_questions()
         );
     }
 
@@ -177,7 +186,7 @@ impl Checker {
                 self.follow_assignments(action);
             }
             Action::Closed { .. } | Action::Failed { .. } => self.follow_end(action),
-            _ => {}
+            _ => self.follow_dispute(action),
         }
     }
 
@@ -189,15 +198,14 @@ impl Checker {
                 let open = &self.open[job];
                 let given_up = open.abandoned > self.max_abandoned();
                 let is_certain = || self.is_certain(rows, open);
-                assert!(given_up || self.are_enough(rows, open) || is_certain());
-                let found = if rows.len() == 1 && !given_up {
+                let is_disputed = self.disputed.contains(job);
+                assert!(given_up || is_disputed || self.are_enough(rows, open) || is_certain());
+                if rows.len() == 1 && !given_up {
                     assert!(self.rules.trust.is_some(), "a reward without agreement");
                     assert_eq!(verdict.findings, [Finding::Trusted]);
-                    verdict.clone()
                 } else {
-                    judge(&only_rows(rows), &self.rules.agreement)
-                };
-                assert_eq!(verdict, &found);
+                    self.check_verdict(*job, rows, verdict);
+                }
                 let consensus = verdict.consensus.expect("a reward without agreement");
                 self.consensus.insert(*job, consensus);
                 self.scores.record(rows, verdict);
@@ -214,7 +222,9 @@ impl Checker {
                     // Those of miners without a good record do not count.
                     assert!(*leases <= open.abandoned);
                     assert!(self.rules.reputation.is_some() || *leases == open.abandoned);
-                    assert_eq!(*leases, self.max_abandoned() + 1);
+                    assert!(*leases > self.max_abandoned());
+                    let is_first = *leases == self.max_abandoned() + 1;
+                    assert!(is_first || self.disputed.contains(job));
                     self.given_up += 1;
                 } else {
                     let few = open.abandoned <= self.max_abandoned();
@@ -239,10 +249,12 @@ impl Checker {
             } => {
                 self.escalated += 1;
                 let rows = self.rows(*job);
-                assert_eq!(rows.len(), self.open[job].seats.len());
-                assert_eq!(verdict, &judge(&only_rows(&rows), &self.rules.agreement));
+                let seats = self.open[job].seats.len();
+                // A seat that was added after a dispute may still be open.
+                assert!(rows.len() == seats || self.disputed.contains(job));
+                self.check_verdict(*job, &rows, verdict);
                 assert!(verdict.consensus.is_none());
-                assert_eq!(rows.len() + miners.len(), self.rules.escalate_to);
+                assert_eq!(seats + miners.len(), self.rules.escalate_to);
                 self.add_seats(*job, miners);
             }
             Action::Widened { job, miners } => {
@@ -265,7 +277,7 @@ impl Checker {
                 );
                 assert_eq!(*round, before.round + 1);
                 assert!(*round <= self.rules.max_new_rounds, "too many rounds");
-                assert_eq!(verdict, &judge(&only_rows(&rows), &self.rules.agreement));
+                self.check_verdict(*job, &rows, verdict);
                 assert!(verdict.consensus.is_none());
                 assert!(before.seats.iter().all(|seat| seat.leases.is_empty()));
                 self.start_round(*job, *round, miners);
@@ -376,21 +388,4 @@ fn only_rows(rows: &[(MinerId, Row)]) -> Vec<Row> {
 
 fn has_no_miner(board: &JobBoard) -> bool {
     board.miners().all(|(_, present, _)| !present)
-}
-
-impl Checker {
-    /// Asserts that the board's points equal those computed from its actions.
-    pub(crate) fn points_agree(&self, board: &JobBoard) {
-        for (miner, _, tally) in board.miners() {
-            assert_eq!(tally.points, self.scores.tally(miner).points, "{miner}");
-        }
-    }
-
-    pub(crate) fn count_wrong(&mut self, is_right: impl Fn(JobId, &Measurement) -> bool) {
-        let wrong = self
-            .consensus
-            .iter()
-            .filter(|(job, found)| !is_right(**job, found));
-        self.wrong = wrong.count() as u64;
-    }
 }

@@ -23,7 +23,8 @@ impl Checker {
             open.abandoned += 1;
             let most = self.rules.max_retries * self.rules.seats as u32 + 1;
             // Those of miners without a good record do not count.
-            assert!(open.abandoned <= most || self.rules.reputation.is_some());
+            let is_disputed = self.disputed.contains(&job);
+            assert!(open.abandoned <= most || is_disputed || self.rules.reputation.is_some());
         }
     }
 

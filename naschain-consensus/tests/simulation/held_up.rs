@@ -9,7 +9,7 @@ impl Checker {
     /// of its seats agree on.
     pub(super) fn is_certain(&self, rows: &[(MinerId, Row)], open: &Open) -> bool {
         let version = self.rules.reputation.map_or(0, |rules| rules.version);
-        let verdict = judge(&only_rows(rows), &self.rules.agreement);
+        let verdict = judge(&only_rows(rows), &self.agreement());
         let agreed = verdict.agreed.iter().filter(|agreed| **agreed).count();
         version >= 3 && agreed * 2 > open.seats.len()
     }

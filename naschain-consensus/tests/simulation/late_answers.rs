@@ -60,7 +60,7 @@ impl Checker {
                 finding,
                 rewarded,
             } => {
-                let found = judge_late(row, &self.consensus[job], &self.rules.agreement);
+                let found = judge_late(row, &self.consensus[job], &self.agreement());
                 assert_eq!(found, *finding);
                 if let Some(at) = self.to_check.iter().position(|(name, _)| name == miner) {
                     assert_eq!(&self.to_check.remove(at).1, row);

@@ -21,6 +21,8 @@ impl World {
             let copy = match &happening {
                 SimEvent::ToBoard(miner, event) => SimEvent::ToBoard(*miner, event.clone()),
                 SimEvent::ToMiner(miner, answer) => SimEvent::ToMiner(*miner, answer.clone()),
+                SimEvent::Genomaster(event) => SimEvent::Genomaster(event.clone()),
+                SimEvent::Asked(miner, question) => SimEvent::Asked(*miner, *question),
                 SimEvent::Timer(miner, timer) => SimEvent::Timer(*miner, *timer),
             };
             self.deliver(copy);
@@ -39,7 +41,9 @@ impl World {
         let in_order = match &message {
             SimEvent::ToBoard(miner, _) => &mut self.miners[*miner].sent_until,
             SimEvent::ToMiner(miner, _) => &mut self.miners[*miner].received_until,
-            SimEvent::Timer(..) => return self.at(arrives, message),
+            SimEvent::Genomaster(_) | SimEvent::Asked(..) | SimEvent::Timer(..) => {
+                return self.at(arrives, message);
+            }
         };
         *in_order = arrives.max(*in_order);
         let arrives = *in_order;

@@ -4,16 +4,20 @@ mod activity;
 mod behaviour;
 mod network;
 mod options;
+mod testimony;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use naschain_consensus::{Action, Event, JobBoard, JobId, LeaseId, Millis, MinerId, Rejected, Row};
+use naschain_consensus::{
+    Action, Event, JobBoard, JobId, LeaseId, Millis, MinerId, QuestionId, Rejected, Row,
+};
 use naschain_core::{Measurement, Purpose, Stream};
 
 use super::checker::Checker;
 pub(crate) use behaviour::{Behaviour, truth};
 pub(crate) use options::{CheaterSpeed, Faults, Options};
+use testimony::Story;
 
 /// An event of the simulation.
 enum SimEvent {
@@ -21,6 +25,10 @@ enum SimEvent {
     ToBoard(usize, Event),
     /// The answer reaches the miner.
     ToMiner(usize, Result<Vec<Action>, Rejected>),
+    /// The genomaster itself reports something.
+    Genomaster(Event),
+    /// A miner looks at a question that it was asked.
+    Asked(usize, QuestionId),
     /// A timer of a miner fires; it is ignored if the miner has set a newer one.
     Timer(usize, u64),
 }
@@ -75,6 +83,10 @@ pub(crate) struct World {
     next_job: u64,
     /// The latest consensus, which copiers submit.
     last_found: Option<Measurement>,
+    /// What miners can testify about their answers.
+    stories: BTreeMap<(usize, JobId), Story>,
+    /// Jobs all of whose answers are those of schemers.
+    pub(crate) captured: u64,
 }
 
 const WORK: u64 = 1_000_000;
@@ -115,6 +127,8 @@ impl World {
             stream,
             next_job: 0,
             last_found: None,
+            stories: BTreeMap::new(),
+            captured: 0,
             options,
         }
     }
@@ -153,10 +167,10 @@ impl World {
             self.open_jobs();
         }
         self.checker.points_agree(&self.board);
-        let seed = self.options.seed;
         let deterministic = self.options.deterministic;
-        self.checker.count_wrong(|job, found| {
-            let right = truth(seed, job);
+        let mut checker = std::mem::take(&mut self.checker);
+        checker.count_wrong(|job, found| {
+            let right = self.right(job);
             let apart = right
                 .accuracy
                 .hundredths()
@@ -167,6 +181,7 @@ impl World {
                 apart <= 30 && found.params == right.params
             }
         });
+        self.checker = checker;
         true
     }
 
@@ -207,9 +222,16 @@ impl World {
             Ok(actions) => {
                 self.checker.step(&self.board, &event, actions);
                 for action in actions {
-                    if let Action::Closed { verdict, .. } = action {
+                    if let Action::Closed { verdict, rows, .. } = action {
                         self.last_found = verdict.consensus;
+                        let is_schemer =
+                            |(miner, _): &(MinerId, Row)| miner.as_str().starts_with("Schemer");
+                        self.captured += u64::from(rows.iter().all(is_schemer));
                     }
+                }
+                if self.options.rules.referee.is_some() {
+                    self.check_honest_wins(actions);
+                    self.pass_on(actions);
                 }
                 if self.options.keep {
                     self.journal.push((now, event));
@@ -251,6 +273,11 @@ impl World {
                         self.send(SimEvent::ToMiner(miner, answer));
                     }
                     SimEvent::ToMiner(miner, answer) => self.on_answer(miner, answer),
+                    SimEvent::Genomaster(event) => {
+                        // What was delivered twice, or after its time, is refused.
+                        let _ = self.handle(event);
+                    }
+                    SimEvent::Asked(miner, question) => self.on_question(miner, question),
                     SimEvent::Timer(miner, timer) => {
                         if timer == self.miners[miner].timer {
                             self.on_timer(miner);

@@ -6,7 +6,8 @@ use super::{KnownMiner, MinerIndex, OwnerIndex, Roster};
 
 impl Roster {
     /// Draws a present miner uniformly among those whose owner is not excluded. If `limited`, one
-    /// without a good record has one seat at a time, so that such miners cannot hold up many jobs.
+    /// without a good record has one seat at a time, so that such miners cannot hold up many jobs; and
+    /// so has one whose latest answer was refuted.
     pub(in crate::board) fn draw(
         &self,
         stream: &mut Stream,
@@ -14,8 +15,8 @@ impl Roster {
         limited: bool,
     ) -> Option<MinerIndex> {
         self.draw_among(stream, excluded, |miner| {
-            let is_idle = miner.leases.is_empty() && miner.queued_flops == 0;
-            !limited || is_idle || miner.record.is_good()
+            let is_limited = miner.is_refuted || limited && !miner.record.is_good();
+            !is_limited || miner.leases.is_empty() && miner.queued_flops == 0
         })
     }
 

@@ -32,6 +32,11 @@ impl Roster {
         self.known_owners.entry(owner).or_default().record.accept();
     }
 
+    /// Takes a miner's credits away, for an answer that was proven wrong.
+    pub(in crate::board) fn forfeit(&mut self, miner: MinerIndex) {
+        self.change_record(miner, Record::forfeit);
+    }
+
     fn change_record(&mut self, miner: MinerIndex, change: impl FnOnce(&mut Record)) {
         let known = &mut self[miner];
         let was_proven = known.record.is_good();
