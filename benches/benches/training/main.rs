@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use naschain_core::{Architecture, Augmentation, MacroSpace, Purpose, Recipe, Shape, Stream};
-use naschain_train::{Dataset, Device, Epoch, Images, Options, state_at, train};
+use naschain_train::{
+    Checkpoint, Dataset, Device, Epoch, Images, Options, replay_step, state_at, train,
+};
 
 const BATCH: usize = 64;
 /// Steps of an epoch: enough that its end, with validation and digest, is a small part of it.
@@ -118,27 +120,38 @@ fn step(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Hashing the state after a step, which a miner does only if it is asked for it.
+/// What a miner does that is asked for the digests of a state, without the training up to it; and what
+/// a referee does: it reads and checks a checkpoint, and computes one step.
 fn state(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("state of a step");
     for (shape, init_channels, genome) in networks().iter().copied() {
-        let architecture = architecture(shape, init_channels, genome);
-        let dataset = synthetic(architecture.input);
-        let recipe = recipe(1, BATCH);
-        let mut proceed = |_| ControlFlow::Continue(());
-        let options = Options::default();
-        let state = state_at(
-            &architecture,
-            &dataset,
-            &recipe,
+        let architecture = &architecture(shape, init_channels, genome);
+        let dataset = &synthetic(architecture.input);
+        let recipe = &recipe(1, STEPS * BATCH);
+        let (options, mut proceed) = (Options::default(), |_| ControlFlow::Continue(()));
+        let at = state_at(
+            architecture,
+            dataset,
+            recipe,
             options,
             None,
             1,
             &mut proceed,
         );
-        let state = state.unwrap();
-        let id = BenchmarkId::from_parameter(format!("{shape}, {init_channels} channels"));
-        group.bench_function(id, |bencher| bencher.iter(|| state.step_state(&recipe)));
+        let before = at.unwrap();
+        let (bytes, expected) = (before.to_bytes().unwrap(), before.step_state(recipe));
+        let size = format!("{shape}, {init_channels} channels");
+        group.bench_function(BenchmarkId::new("digest", &size), |bencher| {
+            bencher.iter(|| before.step_state(recipe));
+        });
+        group.bench_function(BenchmarkId::new("referee", &size), |bencher| {
+            bencher.iter(|| {
+                let before = Checkpoint::from_bytes(&bytes).unwrap();
+                let checked = before.check_state(architecture, dataset, recipe, 1, expected);
+                checked.unwrap();
+                replay_step(architecture, dataset, recipe, options, Some(before)).unwrap()
+            });
+        });
     }
     group.finish();
 }
