@@ -31,8 +31,9 @@ pub fn training_memory_bytes(architecture: &Architecture, recipe: &Recipe, threa
     let in_chunk = most(&|l| l.chunk * (1 + u128::from(recipe.drop_path > 0.0) * l.widest) * l.map);
     let sums = most(&|l| 9 * 16 * l.channels);
     let parameters: u128 = layers.iter().map(|l| l.parameters).sum();
-    // Parameters, velocities, gradients and transposed weights; between two epochs parameters and
-    // velocities twice more on the host, and one copy for the digest; gradients of each block.
+    // Parameters, velocities, gradients and transposed weights; on the host, before the first step or
+    // after an epoch, parameters and velocities with the copies made to check or to store them;
+    // gradients of each block.
     let all = images + (9 + blocks) * parameters + blocks * (in_chunk + sums);
     let bytes = FLOAT_BYTES * all + wide(threads.max(1)) * THREAD_BYTES;
     u64::try_from(bytes).unwrap_or(u64::MAX)
