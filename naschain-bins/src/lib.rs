@@ -17,6 +17,7 @@
 //! All of these are private. What follows is the whole public face: [`programs`] for the three
 //! binaries, and the parts from which the tests and examples assemble a genomaster and its callers.
 
+mod alive;
 mod artifacts;
 mod cli;
 mod client;

@@ -1,12 +1,20 @@
 //! The bytes of calls against the metadata of a runtime of 2026 (specification 423, version 16), in
-//! the file that `NASCHAIN_CHAIN_METADATA` names.
+//! the file that `NASCHAIN_CHAIN_METADATA` names, else in `../shared/chain` beside the repository.
+
+mod skipping;
+
+use std::path::{Path, PathBuf};
 
 use naschain_bittensor::{Argument, Error, Runtime, SigningTerms};
 use naschain_identity::Hotkey;
+use skipping::skipped;
 
 fn newer_runtime() -> Option<Runtime> {
-    let Some(path) = std::env::var_os("NASCHAIN_CHAIN_METADATA") else {
-        println!("skipped: NASCHAIN_CHAIN_METADATA names no file of metadata");
+    let beside = "../../shared/chain/subtensor-devnet-v16.scale";
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join(beside);
+    let named = std::env::var_os("NASCHAIN_CHAIN_METADATA").map(PathBuf::from);
+    let Some(path) = named.or_else(|| beside.exists().then_some(beside)) else {
+        skipped("NASCHAIN_CHAIN_METADATA names no file of metadata, and ../shared/chain has none");
         return None;
     };
     let bytes = std::fs::read(&path).unwrap();

@@ -1,10 +1,14 @@
 //! The timelock against two other implementations: the crate `timelock` in version 0.0.1, which
 //! Subtensor's runtime contains, and bittensor_drand from PyPI.
 
+mod skipping;
+
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use naschain_bittensor::timelock::{TimelockSecrets, decrypt, encrypt, round_at, round_time_ms};
 use proptest::prelude::*;
+use skipping::skipped;
 use timelock::curves::drand::TinyBLS381;
 use timelock::ibe::fullident::Identity;
 use timelock::stream_ciphers::AESGCMStreamCipherProvider;
@@ -83,10 +87,21 @@ proptest! {
     }
 }
 
-/// Runs where python3 has the package bittensor_drand; `NASCHAIN_PYTHON` names another interpreter.
+/// A Python with the package bittensor_drand: the one that `NASCHAIN_PYTHON` names, else that of
+/// `python/install`, else python3.
+fn python() -> PathBuf {
+    let installed = "../target/python-bittensor/bin/python";
+    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join(installed);
+    match std::env::var_os("NASCHAIN_PYTHON") {
+        Some(named) => named.into(),
+        None if installed.exists() => installed,
+        None => "python3".into(),
+    }
+}
+
 #[test]
 fn bittensor_drand_decrypts_it_and_the_other_way_round() {
-    let python = std::env::var("NASCHAIN_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let python = python();
     let sealed = encrypt(b"weights", 1000, &TimelockSecrets::generate().unwrap());
     let script = "
 import sys
@@ -104,7 +119,10 @@ print(encrypt_at_round(b'weights', 1000)[0][2:-8].hex())
     let output = match Command::new(&python).args(arguments).output() {
         Ok(output) if output.status.code() != Some(77) => output,
         _ => {
-            println!("skipped: {python} has no package bittensor_drand");
+            skipped(&format!(
+                "{} has no package bittensor_drand; python/install gets it",
+                python.display()
+            ));
             return;
         }
     };

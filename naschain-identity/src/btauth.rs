@@ -17,6 +17,8 @@ pub const MAX_AGE_NS: u64 = 10_000_000_000;
 pub const MAX_AHEAD_NS: u64 = 2_000_000_000;
 
 const SCHEME: &str = "sr25519";
+/// The signature schemes that btauth/1 names. Bittensor's hotkeys are of the first one.
+const SCHEMES: [&str; 4] = [SCHEME, "ed25519", "hashed", "mldsa"];
 const VERSION: &str = "X-Bittensor-Version";
 const HOTKEY: &str = "X-Bittensor-Hotkey";
 const RECEIVER: &str = "X-Bittensor-Receiver";
@@ -129,8 +131,8 @@ impl Auth {
         let receiver = optional(headers, RECEIVER)?;
         let receiver = receiver.map(|text| address(RECEIVER, text)).transpose()?;
         let nonce = nonce(required(headers, NONCE)?)?;
-        if optional(headers, CRYPTO)?.is_some_and(|scheme| scheme != SCHEME) {
-            return Err(malformed(CRYPTO, "must be sr25519, or missing"));
+        if let Some(scheme) = optional(headers, CRYPTO)?.filter(|scheme| *scheme != SCHEME) {
+            return Err(malformed(CRYPTO, unsupported_scheme(scheme)));
         }
         let signature = parse_signature(required(headers, SIGNATURE)?)
             .ok_or_else(|| malformed(SIGNATURE, "must be 0x and 128 hexadecimal digits"))?;
@@ -257,6 +259,19 @@ fn optional<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a
 fn required<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, AuthError> {
     optional(headers, name)?
         .ok_or_else(|| malformed(name, "is missing; requests must be signed (btauth/1)"))
+}
+
+fn unsupported_scheme(scheme: &str) -> String {
+    let all = SCHEMES.join(", ");
+    if SCHEMES.contains(&scheme) {
+        return format!(
+            "is {scheme}; of the schemes of btauth/1 ({all}) only sr25519 is supported, so it must be sr25519, or missing"
+        );
+    }
+    let start: String = scheme.chars().take(32).collect();
+    format!(
+        "is {start:?}, which is none of the schemes of btauth/1 ({all}); it must be sr25519, or missing"
+    )
 }
 
 fn address(header: &'static str, text: &str) -> Result<String, AuthError> {

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use naschain_consensus::MinerId;
 
+use crate::alive::Alive;
 use crate::cli::wallet_args::WalletArgs;
 use crate::client::Credentials;
 use naschain_identity::ss58;
@@ -21,6 +22,10 @@ pub(crate) struct CallerArgs {
     /// PEM file of certificates to trust for https, besides the public ones
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// File to which the time is written when the genomaster answers (with --chain: when the chain was
+    /// followed), at most every 10 seconds, for health checks [default: none]
+    #[arg(long, value_name = "FILE")]
+    alive: Option<PathBuf>,
 }
 
 impl CallerArgs {
@@ -44,6 +49,12 @@ impl CallerArgs {
             name,
             genomaster: self.genomaster_hotkey.clone(),
             ca_file: self.ca_file.clone(),
+            alive: self.alive()?,
         })
+    }
+
+    /// What writes when this program was last at work.
+    pub(crate) fn alive(&self) -> Result<Alive> {
+        Alive::at(self.alive.as_deref())
     }
 }

@@ -24,6 +24,7 @@ use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::alive::Alive;
 use crate::client::error::refused;
 use crate::client::genomaster::{Genomaster, shown};
 use crate::client::response::{MAX_OBJECT_BYTES, MAX_PAGE_BYTES, checked, read};
@@ -56,6 +57,8 @@ pub struct Credentials {
     pub genomaster: Option<String>,
     /// A PEM file of certificates to trust in addition to the public ones.
     pub ca_file: Option<PathBuf>,
+    /// Where it is written when a genomaster answers.
+    pub alive: Alive,
 }
 
 /// Calls to one genomaster, or to several of one run, of which one leads.
@@ -342,6 +345,9 @@ impl Client {
         let which = self.leading();
         let at = &self.shared.genomasters[which];
         let answer = self.send(at, method, path, body, start).await;
+        if answer.is_ok() {
+            self.shared.credentials.alive.beat();
+        }
         self.noted(which, answer)
     }
 

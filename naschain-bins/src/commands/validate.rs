@@ -9,6 +9,7 @@ use clap::Args;
 use naschain_run::Sample;
 use naschain_train::Device;
 
+use crate::alive::Alive;
 use crate::cli::caller_args::CallerArgs;
 use crate::cli::chain_args::ChainArgs;
 use crate::cli::program::print;
@@ -140,7 +141,12 @@ const TABLE_INTERVAL: Duration = Duration::from_secs(600);
 
 /// Validates a run once, or with `--watch` until it is finished.
 pub async fn validate(cli: ValidateArgs) -> Result<()> {
-    let client = Client::with(&cli.genomaster, cli.caller.credentials(None)?)?;
+    let mut credentials = cli.caller.credentials(None)?;
+    if cli.chain.is_used() {
+        // What counts then is the chain.
+        credentials.alive = Alive::default();
+    }
+    let client = Client::with(&cli.genomaster, credentials)?;
     let mut validator = Validator::new(&cli).await?;
     let mut failures = 0;
     loop {
@@ -200,7 +206,8 @@ impl Validator {
             None
         };
         let terms = cli.trust_terms()?;
-        let chain = ChainTask::start(&cli.chain, cli.netuid, hotkey, &state, &terms)?;
+        let alive = cli.caller.alive()?;
+        let chain = ChainTask::start(&cli.chain, cli.netuid, hotkey, &state, &terms, alive)?;
         let retraining = cli.retrain.map(|sample| {
             let (options, data_dir) = (cli.device.options(), cli.data_dir.clone());
             Retraining::new(sample, state.sample_secret()?, options, data_dir)

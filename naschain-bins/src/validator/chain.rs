@@ -10,6 +10,7 @@ use naschain_identity::Hotkey;
 use naschain_run::EpochWeights;
 use tokio::task::JoinHandle;
 
+use crate::alive::Alive;
 use crate::cli::chain_args::ChainArgs;
 use crate::printable::{counted, is_logged};
 use crate::validator::chain_scores::{ChainScores, ChainWeights, TrustTerms, TrustedGenomaster};
@@ -32,6 +33,7 @@ impl ChainTask {
         hotkey: Option<Hotkey>,
         state: &StateFolder,
         terms: &TrustTerms,
+        alive: Alive,
     ) -> Result<Option<ChainTask>> {
         if !args.is_used() {
             return Ok(None);
@@ -52,6 +54,7 @@ impl ChainTask {
             sends: !args.no_set_weights,
             shown_until: 0,
             reason: None,
+            alive,
         };
         let task = tokio::spawn(loops.run());
         Ok(Some(ChainTask { scores, task }))
@@ -117,6 +120,7 @@ struct ChainLoop {
     shown_until: u64,
     /// Why no weights were set at the last block at which they could be, which is logged once.
     reason: Option<String>,
+    alive: Alive,
 }
 
 impl ChainLoop {
@@ -126,6 +130,7 @@ impl ChainLoop {
         let mut failures = 0_u32;
         loop {
             let Err(error) = self.turn().await else {
+                self.alive.beat();
                 pause = Duration::from_secs(1);
                 failures = 0;
                 continue;

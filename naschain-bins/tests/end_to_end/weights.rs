@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use naschain_identity::{Hotkey, ss58};
@@ -54,7 +54,9 @@ impl Validators {
     fn start(&self, more: &[&str]) -> Process {
         let chain = format!("--chain={}", self.node.url());
         let state = format!("--state={}", self.dir.join("state").display());
-        let flags = [&[chain.as_str(), "--netuid=7", state.as_str()], more].concat();
+        let alive = format!("--alive={}", self.dir.join("alive").display());
+        let flags = [chain.as_str(), "--netuid=7", &state, &alive];
+        let flags = [&flags[..], more].concat();
         let mut command = self.wallets.validator(&self.server.url, &flags);
         let log = |name: &str| Stdio::from(File::create(self.dir.join(name)).unwrap());
         Process::start(command.stdout(log("out")).stderr(log("log")))
@@ -81,13 +83,26 @@ fn validators(test: &str, runtime: &Runtime) -> Validators {
     }
 }
 
+/// By the health check of the compose files.
+fn is_healthy(dir: &Path) -> bool {
+    let compose = include_str!("../../../deploy/compose.yml");
+    let (_, check) = compose.split_once("bash, -c, \"find ").unwrap();
+    let (check, _) = check.split_once("\"]").unwrap();
+    let check = check.replace("/var/lib/naschain", &dir.display().to_string());
+    let mut bash = Command::new("bash");
+    bash.args(["-c", &format!("find {check}")]);
+    bash.status().unwrap().success()
+}
+
 #[test]
 fn weights_are_set_in_each_epoch_also_after_a_restart_while_the_genomaster_is_away() {
     let runtime = Runtime::new().unwrap();
     let mut world = validators("chain-weights", &runtime);
+    assert!(!is_healthy(&world.dir));
     let mut validator = world.start(&[]);
     let count = |count: usize| move |chain: &Chain| chain.sets.len() == count;
     blocks_until("weights are set", &world.node, count(1));
+    assert!(is_healthy(&world.dir));
     let log = world.dir.join("log");
     blocks_until("it is noticed", &world.node, |_| {
         read(&log).contains("weights were set in block")

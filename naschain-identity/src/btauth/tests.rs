@@ -24,6 +24,30 @@ fn headers(vector: &Value) -> HeaderMap {
 }
 
 #[test]
+fn other_signature_schemes_are_refused_by_name() {
+    let problem = |scheme: &str| {
+        let mut headers = headers(&vector());
+        headers.insert(CRYPTO, scheme.parse().unwrap());
+        match Auth::from_headers(&headers) {
+            Err(AuthError::Malformed { header, problem }) if header == CRYPTO => problem,
+            other => panic!("{scheme}: {other:?}"),
+        }
+    };
+    for scheme in ["ed25519", "hashed", "mldsa"] {
+        let expected = format!(
+            "is {scheme}; of the schemes of btauth/1 (sr25519, ed25519, hashed, mldsa) only sr25519 is supported, so it must be sr25519, or missing"
+        );
+        assert_eq!(problem(scheme), expected);
+    }
+    let unknown = problem(&"x".repeat(5_000));
+    assert!(unknown.contains("none of the schemes") && unknown.len() < 200);
+    // As the field's own programs name it, when they do.
+    let mut named = headers(&vector());
+    named.insert(CRYPTO, "sr25519".parse().unwrap());
+    assert!(Auth::from_headers(&named).is_ok());
+}
+
+#[test]
 fn the_vector_of_the_bittensor_package_holds() {
     let vector = vector();
     let text = |name: &str| vector[name].as_str().unwrap();

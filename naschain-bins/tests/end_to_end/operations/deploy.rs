@@ -51,6 +51,17 @@ fn the_compose_files_use_existing_flags() {
     }
 }
 
+/// Not "latest": what runs is the version that the file is of.
+#[test]
+fn the_images_have_the_version_of_the_programs() {
+    let tag = concat!("naschain:", env!("CARGO_PKG_VERSION"));
+    for name in ["compose.yml", "compose.miner.yml"] {
+        let text = crate::programs::read(example(name));
+        assert!(text.contains(&format!("image: {tag}\n")), "{name}");
+    }
+    assert!(crate::programs::read(example("README.md")).contains(&format!("-t {tag} ")));
+}
+
 #[test]
 fn a_wrong_key_ends_with_exit_code_2_and_its_name_and_logs_can_be_json() {
     let dir = folder("config");
