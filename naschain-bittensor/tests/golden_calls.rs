@@ -83,6 +83,8 @@ fn the_newer_runtime_has_only_known_extensions() {
     let Some(runtime) = newer_runtime() else {
         return;
     };
+    // By which a reveal is known.
+    assert!(runtime.has_reveal_event());
     let terms = SigningTerms::new([1; 32], 42, [2; 32], 3);
     let call = runtime.set_weights_call(1, &[0], &[65_535], 0).unwrap();
     let signed = runtime.sign(&call, &terms, &Hotkey::from_seed(&[4; 32]));

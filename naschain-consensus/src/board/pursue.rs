@@ -1,13 +1,13 @@
 //! How a dispute between answers of a job is pursued and ended.
 
-use naschain_core::StepState;
+use naschain_core::{Measurement, StepState};
 
 use super::JobBoard;
 use super::dispute::NextMove;
 use super::jobs::JobRef;
 use crate::{
     Action, Failure, Finding, JobId, Millis, MinerId, Question, QuestionId, RefereeTask, Rejected,
-    Ruling,
+    Ruling, Verdict,
 };
 
 impl JobBoard {
@@ -283,8 +283,9 @@ impl JobBoard {
         }
     }
 
-    /// Ends a dispute: the answer that is left wins, also if it is that of a single miner. But not
-    /// because the other miners were silent: then it needs the agreement of one more.
+    /// Ends a dispute: the answer that is left wins, also if it is that of a single miner. But if
+    /// others were silent, one more miner has to agree, as long as one can be drawn: honest miners that
+    /// have crashed or left must not make a lie win.
     fn conclude(&mut self, id: JobRef, actions: &mut Vec<Action>) {
         self.withdraw_questions(id);
         let Some(job) = self.jobs.get(id) else {
@@ -294,12 +295,13 @@ impl JobBoard {
         let lost = job.dispute.iter().flat_map(|dispute| dispute.lost.values());
         let is_silent = lost.clone().any(|finding| *finding == Finding::Silent);
         let standing: Vec<_> = job.standing().collect();
-        if let ([(seat, found)], false) = (&standing[..], is_silent) {
-            let answered = job.seats[..*seat].iter().filter_map(|seat| seat.answer());
-            let at = answered.count();
-            verdict.agreed[at] = true;
-            verdict.findings[at] = Finding::Agreed;
-            verdict.consensus = Some(*found);
+        let mut single = None;
+        if let [(seat, found)] = standing[..] {
+            let answered = job.seats[..seat].iter().filter_map(|seat| seat.answer());
+            single = Some((answered.count(), found));
+        }
+        if !is_silent {
+            accept_single(&mut verdict, single);
         }
         if verdict.consensus.is_some() {
             return self.close(id, verdict, actions);
@@ -318,7 +320,20 @@ impl JobBoard {
         if is_pending || !standing.is_empty() && self.add_seat(id, actions) {
             return;
         }
+        accept_single(&mut verdict, single);
+        if verdict.consensus.is_some() {
+            return self.close(id, verdict, actions);
+        }
         self.disagree(id, verdict, actions);
+    }
+}
+
+/// Makes the answer at this place the consensus, if there is one.
+fn accept_single(verdict: &mut Verdict, single: Option<(usize, Measurement)>) {
+    if let Some((at, found)) = single {
+        verdict.agreed[at] = true;
+        verdict.findings[at] = Finding::Agreed;
+        verdict.consensus = Some(found);
     }
 }
 
