@@ -6,7 +6,7 @@ use crate::Error;
 
 /// All values that determine a training, apart from the network and the data.
 ///
-/// The default is the recipe of the reference network with 20 epochs. The last five fields are options
+/// The default is the recipe of the reference network with 20 epochs. The last six fields are options
 /// that are off by default; in JSON they may be omitted, and are not written while they are off.
 ///
 /// ```
@@ -64,6 +64,12 @@ pub struct Recipe {
     /// trainings with different seeds are validated on the same images.
     #[serde(default, skip_serializing_if = "is_off")]
     pub split_seed: Option<u64>,
+    /// Rungs (Li et al. 2020): numbers of epochs, ascending and below [`Recipe::epochs`], after which
+    /// trainings are compared and may be stopped; empty is off. The learning rate falls to 0 before
+    /// each of them and starts again from [`Recipe::learning_rate`] (warm restarts, Loshchilov and
+    /// Hutter 2017), so that what is compared are networks at the end of a decay.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub rungs: Vec<u32>,
 }
 
 /// Whether an option has its default value, which is off.
@@ -109,6 +115,7 @@ impl Default for Recipe {
             drop_path: 0.0,
             nesterov: false,
             split_seed: None,
+            rungs: Vec::new(),
         }
     }
 }
@@ -167,7 +174,35 @@ impl Recipe {
             let expected = "false if momentum is 0";
             return Err(Error::out_of_range("nesterov", true, expected));
         }
+        self.validate_rungs()
+    }
+
+    fn validate_rungs(&self) -> Result<(), Error> {
+        let mut before = self.warmup_epochs;
+        for &rung in &self.rungs {
+            if !(before + 1..self.epochs).contains(&rung) {
+                let found = format!("{:?}", self.rungs);
+                let least = format_args!("above the warm-up's {}", self.warmup_epochs);
+                let expected = format_args!(
+                    "ascending numbers of epochs, {least} and below all {}",
+                    self.epochs
+                );
+                return Err(Error::out_of_range("rungs", found, expected));
+            }
+            before = rung;
+        }
         Ok(())
+    }
+
+    /// All numbers of epochs at which a training is measured: the rungs, then its end.
+    ///
+    /// ```
+    /// let mut recipe = naschain_core::Recipe::default();
+    /// (recipe.epochs, recipe.rungs) = (9, vec![1, 3]);
+    /// assert!(recipe.measured_epochs().eq([1, 3, 9]));
+    /// ```
+    pub fn measured_epochs(&self) -> impl Iterator<Item = u32> {
+        self.rungs.iter().copied().chain([self.epochs])
     }
 }
 
@@ -211,6 +246,16 @@ mod tests {
         );
         assert!(rejected(|r| r.label_smoothing = 1.0).contains("from 0 to 0.9"));
         assert!(rejected(|r| r.drop_path = -0.1).starts_with("drop-path is -0.1;"));
+        let expected = "ascending numbers of epochs, above the warm-up's 0 and below all 20";
+        for rungs in [vec![0], vec![3, 3], vec![5, 4], vec![1, 20], vec![21]] {
+            let mut recipe = Recipe::default();
+            recipe.rungs = rungs;
+            let error = recipe.validate().unwrap_err().to_string();
+            let found = format!("rungs is {:?}; it must be {expected}", recipe.rungs);
+            assert_eq!(error, found);
+        }
+        let inside_warmup = |r: &mut Recipe| (r.warmup_epochs, r.rungs) = (3, vec![3, 9]);
+        assert!(rejected(inside_warmup).contains("above the warm-up's 3"));
         let contradiction = |r: &mut Recipe| (r.nesterov, r.momentum) = (true, 0.0);
         assert_eq!(
             rejected(contradiction),
@@ -228,11 +273,13 @@ mod tests {
             warmup_epochs: 2,
             drop_path: 0.2,
             nesterov: true,
+            rungs: vec![3, 9],
             ..Recipe::default()
         };
         recipe.validate().unwrap();
         let json = serde_json::to_string(&recipe).unwrap();
         assert!(json.contains(r#""warmup_epochs":2"#), "{json}");
+        assert!(json.ends_with(r#""rungs":[3,9]}"#), "{json}");
         assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);
     }
 }

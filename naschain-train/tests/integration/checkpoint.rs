@@ -32,7 +32,7 @@ fn recipe() -> Recipe {
     recipe.augmentation.horizontal_flip = true;
     recipe.augmentation.cutout = 2;
     recipe.label_smoothing = 0.1;
-    recipe.warmup_epochs = 1;
+    (recipe.warmup_epochs, recipe.rungs) = (1, vec![2, 3]);
     recipe.drop_path = 0.3;
     recipe.nesterov = true;
     recipe
