@@ -17,6 +17,11 @@ impl<S: Space> Search<S> {
         }
         let epoch = self.state.slots.len() as u64;
         let parents = self.select_and_record();
+        self.promote();
+        if self.state.config.pace == Pace::SteadyState && self.state.asked < self.state.slots.len()
+        {
+            return;
+        }
         let until = self.next_wave_end();
         if until > self.state.slots.len() {
             if self.state.config.mode == Mode::Surrogate {
@@ -30,7 +35,9 @@ impl<S: Space> Search<S> {
     /// Makes each candidate by the origin that its index determines.
     fn breed_by_origin(&mut self, parents: &[Ranked], until: usize, epoch: u64) {
         let most_surviving = self.most_surviving_origin();
-        let origins = (self.state.slots.len()..until).map(|index| match index % 4 {
+        let promoted = self.ladder.promoted();
+        let genomes = self.genomes_made()..until - promoted;
+        let origins = genomes.map(|index| match index % 4 {
             1 if index >= ALL_ORIGINS_FROM => most_surviving,
             2 if index >= ALL_ORIGINS_FROM => Origin::Offspring,
             3 if index >= ALL_ORIGINS_FROM => Origin::BlockMutation,
@@ -51,12 +58,13 @@ impl<S: Space> Search<S> {
     /// The origin of most survivors among the newest candidates. Only the three quarters whose origin
     /// is fixed are compared; the model wins ties.
     fn most_surviving_origin(&self) -> Origin {
-        let newest = self.state.slots.len().saturating_sub(ORIGIN_WINDOW);
+        let newest = self.genomes_made().saturating_sub(ORIGIN_WINDOW);
         let oldest = newest.max(ALL_ORIGINS_FROM);
         let survivors = |remainder: usize| {
             let population = self.state.population.iter();
-            population
-                .filter(|&&index| index >= oldest && index % 4 == remainder)
+            let genomes = population.map(|&index| self.ladder.ordinal(index));
+            genomes
+                .filter(|&index| index >= oldest && index % 4 == remainder)
                 .count()
         };
         let (model, offspring, block_mutation) = (survivors(0), survivors(2), survivors(3));
@@ -74,6 +82,7 @@ impl<S: Space> Search<S> {
         let config = &self.state.config;
         config.pace == Pace::Generational
             && self.state.ended.is_none()
+            && !self.has_rungs()
             && self.state.slots.len() == config.max_candidates()
     }
 
@@ -107,14 +116,22 @@ impl<S: Space> Search<S> {
         self.update_violations();
         let selection = self.selection(epoch);
         // A candidate that is dominated within the pool cannot be on the front of all candidates.
-        let waiting = &mut self.state.waiting;
+        let waiting = std::mem::take(&mut self.state.waiting);
         let first = waiting.first().copied().unwrap_or(usize::MAX);
-        for &index in &selection.non_dominated {
-            if index >= first && waiting.binary_search(&index).is_ok() {
-                self.front.insert(&self.scores, index);
+        if self.has_rungs() {
+            // One with the full budget is compared with others of the full budget only.
+            for &index in &waiting {
+                if self.is_full(index) {
+                    self.front.insert(&self.scores, index);
+                }
+            }
+        } else {
+            for &index in &selection.non_dominated {
+                if index >= first && waiting.binary_search(&index).is_ok() {
+                    self.front.insert(&self.scores, index);
+                }
             }
         }
-        waiting.clear();
         let parents = selection.survivors;
         self.state.population = parents.iter().map(|ranked| ranked.index).collect();
         parents
@@ -125,6 +142,10 @@ impl<S: Space> Search<S> {
     pub(crate) fn selection(&self, epoch: u64) -> Selection {
         let mut pool = self.state.population.clone();
         pool.extend(&self.state.waiting);
+        if self.has_rungs() {
+            // Each genome takes part with its latest result.
+            pool.retain(|&index| !self.is_superseded(index));
+        }
         let config = &self.state.config;
         let mut stream = Stream::new(config.seed, Purpose::Selection, epoch, 0);
         Selection::of(&self.scores, pool, config.population, &mut stream)
@@ -133,9 +154,10 @@ impl<S: Space> Search<S> {
     /// The number of candidates after the next wave. A wave is the group of candidates that are made
     /// at once; it never spans two generations.
     fn next_wave_end(&self) -> usize {
-        let (config, made) = (&self.state.config, self.state.slots.len());
+        let (config, made) = (&self.state.config, self.genomes_made());
+        let promoted = self.ladder.promoted();
         if self.state.ended.is_some() {
-            return made;
+            return made + promoted;
         }
         let generation_end = (made / config.population + 1) * config.population;
         let wave = match (config.pace, config.mode) {
@@ -148,6 +170,7 @@ impl<S: Space> Search<S> {
             .min(generation_end)
             .min(config.max_candidates())
             .max(made)
+            + promoted
     }
 
     /// Adds offspring of the parents, except duplicates, until there are `until` candidates.
@@ -312,6 +335,16 @@ impl<S: Space> Search<S> {
             self.state.duplicates += 1;
             return false;
         }
+        if self.has_rungs() {
+            self.ladder.begin();
+        }
+        self.push_slot(genome);
+        true
+    }
+
+    /// Adds a candidate that has its place on the ladder already.
+    #[inline]
+    pub(crate) fn push_slot(&mut self, genome: S::Genome) {
         // Unlike `push`, this constructs the slot in place.
         let slot = std::iter::once_with(|| Slot::Pending(genome));
         self.state.slots.extend(slot);
@@ -319,7 +352,6 @@ impl<S: Space> Search<S> {
         rows.resize(rows.len() + self.scores.objectives, f64::NAN);
         self.scores.violations.push(f64::INFINITY);
         self.pending += 1;
-        true
     }
 }
 

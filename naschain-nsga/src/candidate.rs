@@ -24,6 +24,13 @@ pub struct Candidate<G = Genome> {
     pub id: CandidateId,
     /// The genome.
     pub genome: G,
+    /// The budget to evaluate it with, in the units of [`SearchConfig::rungs`](crate::SearchConfig::rungs);
+    /// `None` in a search without rungs.
+    #[serde(default)]
+    pub budget: Option<u32>,
+    /// The earlier candidate with the same genome that this one continues from a smaller budget.
+    #[serde(default)]
+    pub continues: Option<CandidateId>,
 }
 
 /// The answer of [`Search::ask`](crate::Search::ask).

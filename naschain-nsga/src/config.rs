@@ -1,4 +1,5 @@
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{Error, exact};
 
@@ -85,7 +86,7 @@ pub enum Pace {
 /// config.population = 50;
 /// config.seed = 7;
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SearchConfig {
@@ -122,6 +123,12 @@ pub struct SearchConfig {
     /// by default the worst values of the first generation.
     #[serde(default, deserialize_with = "exact::list_option::deserialize")]
     pub reference: Option<Vec<f64>>,
+    /// Budgets at which candidates are compared (rungs: Li et al. 2020), ascending, such as epochs
+    /// `[1, 3, 9]`; empty is off. A new genome is evaluated with the first budget. Of those told at a
+    /// budget, the share budget / next budget goes on to the next one, as further candidates with the
+    /// same genome; the others are stopped. Only results of the last budget are on the front.
+    #[serde(default)]
+    pub rungs: Vec<u32>,
 }
 
 impl SearchConfig {
@@ -141,6 +148,7 @@ impl SearchConfig {
             evaluations: None,
             stalled_generations: None,
             reference: None,
+            rungs: Vec::new(),
         }
     }
 
@@ -159,7 +167,8 @@ impl SearchConfig {
         wanted.min(self.population).min(self.max_candidates())
     }
 
-    /// Maximum number of candidates.
+    /// Maximum number of candidates. With rungs it is that of genomes, of which some become further
+    /// candidates: [`SearchConfig::candidates_by_rung`].
     pub fn max_candidates(&self) -> usize {
         let all = self.population.saturating_mul(self.generations);
         all.min(self.evaluations.unwrap_or(usize::MAX))
@@ -240,8 +249,42 @@ impl SearchConfig {
                 format!("{reference:?}"),
                 "one finite value per objective",
             ),
+            (
+                self.rungs.is_empty()
+                    || (self.rungs.len() >= 2
+                        && self.rungs[0] >= 1
+                        && self.rungs.is_sorted_by(|a, b| a < b)),
+                "rungs",
+                format!("{:?}", self.rungs),
+                "empty, or at least two budgets of at least 1 in ascending order",
+            ),
         ];
         require(checks)
+    }
+}
+
+// By hand, because a configuration without rungs is stored as it was before there were any. Formats
+// that do not name the fields need all of them.
+impl Serialize for SearchConfig {
+    fn serialize<T: Serializer>(&self, to: T) -> Result<T::Ok, T::Error> {
+        let writes_rungs = !self.rungs.is_empty() || !to.is_human_readable();
+        let mut to = to.serialize_struct("SearchConfig", 12 + usize::from(writes_rungs))?;
+        to.serialize_field("genome_len", &self.genome_len)?;
+        to.serialize_field("population", &self.population)?;
+        to.serialize_field("generations", &self.generations)?;
+        to.serialize_field("seed", &self.seed)?;
+        to.serialize_field("crossover_probability", &self.crossover_probability)?;
+        to.serialize_field("mutation_probability", &self.mutation_probability)?;
+        to.serialize_field("objectives", &self.objectives)?;
+        to.serialize_field("mode", &self.mode)?;
+        to.serialize_field("pace", &self.pace)?;
+        to.serialize_field("evaluations", &self.evaluations)?;
+        to.serialize_field("stalled_generations", &self.stalled_generations)?;
+        to.serialize_field("reference", &self.reference)?;
+        if writes_rungs {
+            to.serialize_field("rungs", &self.rungs)?;
+        }
+        to.end()
     }
 }
 

@@ -51,6 +51,11 @@ impl<S: Space> Search<S> {
                 config.generations
             ));
         }
+        if !config.rungs.is_empty() {
+            let reason = "with rungs the last candidates were promoted without the following ones; \
+                          start a new search from its front";
+            return Some(reason.to_owned());
+        }
         if config.pace == Pace::SteadyState {
             let reason = "at the steady-state pace candidates depend on what was in flight when they \
                           were made, and the last ones were made without the following ones; start a \

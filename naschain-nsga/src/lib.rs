@@ -20,10 +20,12 @@ mod indicators;
 mod interval;
 #[cfg(feature = "macro-space")]
 mod macro_space;
+mod outlook;
 mod permutation;
 mod reals;
 mod ridge;
 mod run;
+mod rungs;
 mod saving;
 mod scoring;
 mod search;

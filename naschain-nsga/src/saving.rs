@@ -28,9 +28,12 @@ impl<S: Space> Search<S> {
         state.validate()?;
         let slots = std::mem::take(&mut state.slots);
         let duplicates = state.duplicates;
+        let mut promotions = std::mem::take(&mut state.promotions).into_iter().peekable();
         let mut search = Search::without_candidates(state);
         for (index, slot) in slots.into_iter().enumerate() {
-            if !search.add(slot.genome().clone()) {
+            if let Some(one) = promotions.next_if(|one| one.candidate == index) {
+                search.add_promoted(one.continues);
+            } else if !search.add(slot.genome().clone()) {
                 let what = format!("candidate {index} is a duplicate of an earlier one");
                 return Err(Error::Damaged { what });
             }
@@ -44,7 +47,11 @@ impl<S: Space> Search<S> {
         }
         search.state.duplicates = duplicates;
         // The waiting candidates join the front at the next selection.
-        search.front = Front::without(&search.scores, &search.state.waiting);
+        let partial = (0..search.state.slots.len()).filter(|&index| !search.is_full(index));
+        let left_out: Vec<usize> = partial
+            .chain(search.state.waiting.iter().copied())
+            .collect();
+        search.front = Front::without(&search.scores, &left_out);
         Ok(search)
     }
 }

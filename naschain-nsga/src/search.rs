@@ -4,6 +4,7 @@ use crate::candidate::{Ask, Candidate, CandidateId, Evaluated, Outcome};
 use crate::config::{Pace, SearchConfig};
 use crate::dedup::DedupIndex;
 use crate::front::Front;
+use crate::rungs::Ladder;
 use crate::selection::Scores;
 use crate::space::{Bits, Space};
 use crate::state::{Slot, State};
@@ -44,6 +45,8 @@ pub struct Search<S: Space = Bits> {
     pub(crate) dedup: DedupIndex<S::Genome>,
     /// Candidates without an outcome, asked or not.
     pub(crate) pending: usize,
+    /// The candidates' rungs; empty without rungs.
+    pub(crate) ladder: Ladder,
     /// The front as of the last selection.
     pub(crate) front: Front,
     /// The initial state of every wave's mutations.
@@ -103,6 +106,7 @@ impl<S: Space> Search<S> {
             ended: None,
             statistics: Vec::new(),
             reference: None,
+            promotions: Vec::new(),
         });
         let (population, limit) = (
             search.state.config.population,
@@ -135,14 +139,16 @@ impl<S: Space> Search<S> {
             return self.nothing_to_ask();
         };
         let genome = slot.genome().clone();
-        let id = CandidateId(self.state.asked as u64);
+        let index = self.state.asked;
         self.state.asked += 1;
-        Ask::Candidate(Candidate { id, genome })
+        Ask::Candidate(self.candidate(index, genome))
     }
 
     fn nothing_to_ask(&self) -> Ask<S::Genome> {
-        let is_last = self.state.slots.len() >= self.state.config.max_candidates();
-        if is_last || self.state.ended.is_some() {
+        let is_last = self.genomes_made() >= self.state.config.max_candidates();
+        // The next outcome may promote a candidate.
+        let is_open = self.may_promote() && self.pending > 0;
+        if !is_open && (is_last || self.state.ended.is_some()) {
             Ask::Done
         } else {
             Ask::Wait
@@ -180,7 +186,8 @@ impl<S: Space> Search<S> {
         if self.pending == 0 && self.state.asked == slots {
             self.advance();
         } else if self.state.config.pace == Pace::SteadyState
-            && (slots - self.pending).is_multiple_of(population)
+            && self.ladder.rung(index) == 0
+            && self.genomes_told().is_multiple_of(population)
         {
             // A generation's worth of outcomes is complete although others are still pending: its
             // statistics are recorded now.
@@ -200,6 +207,7 @@ impl<S: Space> Search<S> {
         self.state.slots.truncate(asked);
         self.dedup.truncate(asked);
         self.scores.truncate(asked);
+        self.truncate_promotions(asked);
         self.state.ended = Some(Finish::Stopped);
         if self.pending == 0 {
             self.advance();
@@ -218,7 +226,7 @@ impl<S: Space> Search<S> {
             return None;
         }
         match self.state.ended {
-            None if self.state.slots.len() < config.max_candidates() => None,
+            None if self.genomes_made() < config.max_candidates() => None,
             None if config.max_candidates()
                 < config.population.saturating_mul(config.generations) =>
             {
@@ -236,7 +244,7 @@ impl<S: Space> Search<S> {
 
     #[inline]
     fn generation_of(&self, index: usize) -> usize {
-        index / self.state.config.population + 1
+        self.ladder.ordinal(index) / self.state.config.population + 1
     }
 
     /// One entry per completed generation.
@@ -273,10 +281,7 @@ impl<S: Space> Search<S> {
         let asked = self.state.slots[..self.state.asked].iter().enumerate();
         asked.filter_map(|(index, slot)| match slot {
             Slot::Evaluated(_) => None,
-            Slot::Pending(genome) => Some(Candidate {
-                id: CandidateId(index as u64),
-                genome: genome.clone(),
-            }),
+            Slot::Pending(genome) => Some(self.candidate(index, genome.clone())),
         })
     }
 
@@ -285,7 +290,7 @@ impl<S: Space> Search<S> {
     pub fn canonical(&self, id: CandidateId) -> Option<&S::Genome> {
         let index = usize::try_from(id.0).ok()?;
         let asked = &self.state.slots[..self.state.asked];
-        (index < asked.len()).then(|| self.dedup.canonical(asked, index))
+        (index < asked.len()).then(|| self.dedup.canonical(asked, self.ladder.first(index)))
     }
 
     /// The survivors of the last selection, in the order of ids: at most
@@ -313,7 +318,8 @@ impl<S: Space> Search<S> {
     /// The front including the candidates told since the last selection.
     pub(crate) fn current_front(&self) -> Front {
         let mut front = self.front.clone();
-        for &index in &self.state.waiting {
+        let waiting = self.state.waiting.iter();
+        for &index in waiting.filter(|&&index| self.is_full(index)) {
             front.insert(&self.scores, index);
         }
         front
@@ -334,6 +340,7 @@ impl<S: Space> Search<S> {
             scores: Scores::with_capacity(objectives, capacity),
             dedup: DedupIndex::with_capacity(capacity),
             pending: 0,
+            ladder: Ladder::default(),
             front: Front::new(objectives),
             mutations: Mutations::new(state.config.genome_len, state.config.gene_mutation()),
             feature_cache: FeatureCache::new(),

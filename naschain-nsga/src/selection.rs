@@ -1,6 +1,6 @@
 use std::cmp::Ordering;
 
-use naschain_core::Stream;
+use naschain_core::{Purpose, Stream};
 
 use crate::crowding::Crowding;
 use crate::sorting::{FrontsOfPairs, monotone_key, ranks_of_rows, value_of_key};
@@ -181,6 +181,22 @@ impl Selection {
     }
 }
 
+impl Selection {
+    /// All candidates of `pool` from best to worst by rank and crowding distance; ties in the order of
+    /// their indices.
+    pub(crate) fn ranked(scores: &Scores, pool: Vec<usize>) -> Vec<usize> {
+        let count = pool.len();
+        // Nothing is drawn, because all fit.
+        let mut stream = Stream::new(0, Purpose::Selection, 0, 0);
+        let mut ranked = Selection::of(scores, pool, count, &mut stream).survivors;
+        ranked.sort_by(|a, b| {
+            let order = a.rank.cmp(&b.rank).then(b.crowding.total_cmp(&a.crowding));
+            order.then(a.index.cmp(&b.index))
+        });
+        ranked.into_iter().map(|one| one.index).collect()
+    }
+}
+
 /// The places of each rank in ascending order.
 struct Fronts {
     /// The places of the first rank, then those of the second, and so on.
@@ -307,7 +323,6 @@ impl<'a> Tournaments<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use naschain_core::Purpose;
 
     /// The `free` survivors with their ranks, sorted by rank and index.
     fn ranks(violations: &[f64], rows: &[[f64; 2]], free: usize) -> Vec<(usize, u32)> {

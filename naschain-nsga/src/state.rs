@@ -1,8 +1,10 @@
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::candidate::Evaluated;
 use crate::config::SearchConfig;
 use crate::exact;
+use crate::rungs::{Ladder, Promotion};
 use crate::search::Finish;
 use crate::statistics::Statistics;
 use crate::{Error, Genes, Space};
@@ -26,13 +28,10 @@ impl<G> Slot<G> {
 }
 
 /// The part of a search that is saved; everything else is derived from it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(
     deny_unknown_fields,
-    bound(
-        serialize = "S: Serialize, S::Genome: Serialize",
-        deserialize = "S: Deserialize<'de>, S::Genome: Deserialize<'de>"
-    )
+    bound(deserialize = "S: Deserialize<'de>, S::Genome: Deserialize<'de>")
 )]
 pub(crate) struct State<S: Space> {
     pub(crate) config: SearchConfig,
@@ -52,14 +51,52 @@ pub(crate) struct State<S: Space> {
     /// One entry per completed generation.
     pub(crate) statistics: Vec<Statistics>,
     /// The reference point of the statistics' hypervolumes, with all objectives minimised.
-    #[serde(with = "exact::list_option")]
+    #[serde(deserialize_with = "exact::list_option::deserialize")]
     pub(crate) reference: Option<Vec<f64>>,
+    /// The candidates that continue earlier ones, in the order of candidates.
+    #[serde(default)]
+    pub(crate) promotions: Vec<Promotion>,
+}
+
+// By hand, as that of the configuration.
+impl<S: Space + Serialize> Serialize for State<S>
+where
+    S::Genome: Serialize,
+{
+    fn serialize<T: Serializer>(&self, to: T) -> Result<T::Ok, T::Error> {
+        let writes_promotions = !self.promotions.is_empty() || !to.is_human_readable();
+        let mut to = to.serialize_struct("State", 10 + usize::from(writes_promotions))?;
+        to.serialize_field("config", &self.config)?;
+        to.serialize_field("space", &self.space)?;
+        to.serialize_field("slots", &self.slots)?;
+        to.serialize_field("asked", &self.asked)?;
+        to.serialize_field("population", &self.population)?;
+        to.serialize_field("waiting", &self.waiting)?;
+        to.serialize_field("duplicates", &self.duplicates)?;
+        to.serialize_field("ended", &self.ended)?;
+        to.serialize_field("statistics", &self.statistics)?;
+        to.serialize_field("reference", &ExactPoint(&self.reference))?;
+        if writes_promotions {
+            to.serialize_field("promotions", &self.promotions)?;
+        }
+        to.end()
+    }
+}
+
+/// A point whose floats are written exactly.
+struct ExactPoint<'a>(&'a Option<Vec<f64>>);
+
+impl Serialize for ExactPoint<'_> {
+    fn serialize<T: Serializer>(&self, to: T) -> Result<T::Ok, T::Error> {
+        exact::list_option::serialize(self.0, to)
+    }
 }
 
 impl<S: Space> State<S> {
     /// Checks that the parts are consistent; outcomes are checked when they are scored.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         self.config.validate()?;
+        let ladder = Ladder::of(self)?;
         let damaged = |what: String| Err(Error::Damaged { what });
         let made = self.slots.len();
         if self.asked > made {
@@ -76,7 +113,7 @@ impl<S: Space> State<S> {
             let genome = slot.genome();
             genome.check(self.space.domain(), self.config.genome_len)?;
             if let Slot::Evaluated(told) = slot {
-                let generation = index / self.config.population + 1;
+                let generation = ladder.ordinal(index) / self.config.population + 1;
                 if told.id.0 != index as u64 || told.generation != generation {
                     return damaged(format!(
                         "candidate {index} of generation {generation} is stored with id {} and generation {}",

@@ -9,7 +9,8 @@ use crate::{Search, Space};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Statistics {
-    /// The generation, from 1.
+    /// The generation, from 1. With rungs, one is complete when the first results of all its genomes
+    /// were told; the last entry is that of the search's end.
     pub generation: usize,
     /// Candidates told so far, including failed and infeasible ones.
     pub evaluations: usize,
@@ -31,8 +32,11 @@ impl<S: Space> Search<S> {
     pub(crate) fn record(&mut self) {
         let config = &self.state.config;
         let evaluations = self.state.slots.len() - self.pending;
-        let complete = evaluations / config.population;
-        if complete <= self.state.statistics.len() {
+        let complete = self.genomes_told() / config.population;
+        // The last entry includes what was promoted after the last genome was made.
+        let is_last = self.has_rungs() && self.genomes_made() == config.max_candidates();
+        let recorded = self.state.statistics.len();
+        if complete < recorded || complete == recorded && !(is_last && recorded > 0) {
             return;
         }
         let unsuccessful = evaluations - self.scores.successes;
@@ -40,6 +44,7 @@ impl<S: Space> Search<S> {
             (false, Some(before)) => before.hypervolume,
             _ => self.front_volume(),
         };
+        self.state.statistics.truncate(complete - 1);
         self.state.statistics.push(Statistics {
             generation: complete,
             evaluations,

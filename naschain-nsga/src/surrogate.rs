@@ -14,18 +14,16 @@ impl<S: Space> Search<S> {
     /// regression per objective, and the constraint violation by one more. Nothing is proposed while
     /// there are no outcomes to learn from.
     pub(crate) fn propose(&mut self, parents: &[Ranked], until: usize, epoch: u64) {
-        if let Some(slot) = self.state.slots.first() {
-            self.space_feature_count = self.state.space.features(slot.genome()).len();
-        }
-        let told = self.latest(|index| self.is_success(index));
-        let judged = self.latest(|index| self.scores.violations[index].is_finite());
-        self.update_feature_cache(&told, &judged);
+        let (told, judged) = self.learn();
         let constraint = self.constraint(&judged);
         if told.len() < 2 && constraint.is_none() {
             return;
         }
         let pool = self.new_genomes(parents, POOL, epoch).into_iter();
-        let with_features = |one: Keyed<_>| (self.features(&one.canonical, &one.genome), one);
+        let with_features = |one: Keyed<_>| {
+            let features = self.features(&one.canonical, &one.genome);
+            (self.at_rung(features, usize::MAX), one)
+        };
         let mut pool: Vec<(Features, Keyed<S::Genome>)> = pool.map(with_features).collect();
         let missing = until - self.state.slots.len();
         if let Some(constraint) = &constraint {
@@ -44,6 +42,18 @@ impl<S: Space> Search<S> {
         }
     }
 
+    /// The newest candidates to learn from: those with objectives, and those that are feasible or
+    /// not. Their features are in the cache afterwards.
+    pub(crate) fn learn(&mut self) -> (Vec<usize>, Vec<usize>) {
+        if let Some(slot) = self.state.slots.first() {
+            self.space_feature_count = self.state.space.features(slot.genome()).len();
+        }
+        let told = self.latest(|index| self.is_success(index));
+        let judged = self.latest(|index| self.scores.violations[index].is_finite());
+        self.update_feature_cache(&told, &judged);
+        (told, judged)
+    }
+
     /// The acquisition function over a pool, given the front and the pending candidates.
     fn acquisition(
         &self,
@@ -53,11 +63,20 @@ impl<S: Space> Search<S> {
         pool: &[(Features, Keyed<S::Genome>)],
     ) -> Acquisition {
         let models = self.models(told);
-        let outcomes: Vec<&[f64]> = told.iter().map(|&index| self.scores.row(index)).collect();
+        let outlook = self.outlook(told, &models);
+        let outcomes: Vec<&[f64]> = if self.has_rungs() {
+            outlook.values().map(|row| &row[..]).collect()
+        } else {
+            told.iter().map(|&index| self.scores.row(index)).collect()
+        };
         let ranges = Ranges::around(&outcomes);
         let mut front = Vec::new();
         for index in self.front_sample(parents) {
             front.extend(ranges.scaled(self.scores.row(index)));
+        }
+        // Candidates with a smaller budget are assumed to reach what is expected of them.
+        for row in outlook.values() {
+            front.extend(ranges.scaled(row));
         }
         // Pending candidates are assumed to have their predicted outcomes.
         let all = (0..self.state.slots.len()).rev();
@@ -65,7 +84,10 @@ impl<S: Space> Search<S> {
             .filter(|&index| self.is_pending(index))
             .take(self.pending)
         {
-            let features = self.features_of(index);
+            if self.ladder.rung(index) > 0 {
+                continue;
+            }
+            let features = self.at_rung(self.features_of(index), usize::MAX);
             if constraint.is_none_or(|constraint| constraint.violation(&features) == 0.0) {
                 front.extend(ranges.scaled(&optimistic(&models, &features)));
             }
@@ -129,7 +151,7 @@ impl<S: Space> Search<S> {
         let oldest = told.first().into_iter().chain(judged.first()).min();
         cache = cache.split_off(oldest.unwrap_or(&0));
         for &index in told.iter().chain(judged) {
-            let features = || self.features_of(index);
+            let features = || self.at_rung(self.features_of(index), self.ladder.rung(index));
             cache.entry(index).or_insert_with(features);
         }
         self.feature_cache = cache;
@@ -151,7 +173,7 @@ impl<S: Space> Search<S> {
     }
 
     /// A model for each objective that the space does not know of all these genomes.
-    fn models(&self, told: &[usize]) -> Vec<ObjectiveModel> {
+    pub(crate) fn models(&self, told: &[usize]) -> Vec<ObjectiveModel> {
         let features = self.cached_features(told);
         let is_known = |index: &usize, objective: usize| {
             let features = self.feature_cache.get(index);
@@ -171,8 +193,38 @@ impl<S: Space> Search<S> {
     }
 
     fn features_of(&self, index: usize) -> Features {
-        let slots = &self.state.slots;
-        self.features(self.dedup.canonical(slots, index), slots[index].genome())
+        let (slots, first) = (&self.state.slots, self.ladder.first(index));
+        self.features(self.dedup.canonical(slots, first), slots[index].genome())
+    }
+
+    /// The model's inputs for a budget, so that it learns from all of them: how far, on a logarithmic
+    /// scale, it is below the full one, and the product of this with each input of the genome. All of
+    /// these are 0 at the full budget. They are missing in a search without rungs.
+    fn at_rung(&self, mut features: Features, rung: usize) -> Features {
+        let rungs = &self.state.config.rungs;
+        if let Some(full) = rungs.last() {
+            let budget = rungs.get(rung).unwrap_or(full);
+            let distance = piecewise_log2(f64::from(*budget)) - piecewise_log2(f64::from(*full));
+            let values = &mut features.values;
+            let products: Vec<f64> = values.iter().map(|value| value * distance).collect();
+            values.push(distance);
+            values.extend(products);
+        }
+        features
+    }
+
+    /// The model's inputs of a cached candidate at the full budget.
+    pub(crate) fn at_full_budget(&self, index: usize) -> Vec<f64> {
+        let mut values = self.cached(index).to_vec();
+        let of_genome = values.len() / 2;
+        values[of_genome..].fill(0.0);
+        values
+    }
+
+    /// The model's inputs of a candidate that [`Search::learn`] returned.
+    pub(crate) fn cached(&self, index: usize) -> &[f64] {
+        let features = self.feature_cache.get(&index);
+        features.map_or(&[], |features| &features.values)
     }
 
     /// The model's inputs: the canonical genes, the square of their sum, the logarithms of the known
@@ -263,7 +315,7 @@ pub(crate) struct Features {
 pub(crate) type FeatureCache = BTreeMap<usize, Features>;
 
 /// The model of one objective and its scale; `None` if the objective is known of all genomes.
-type ObjectiveModel = Option<(Ridge, LogScale)>;
+pub(crate) type ObjectiveModel = Option<(Ridge, LogScale)>;
 
 /// Number of new genomes among which each wave is selected.
 const POOL: usize = 1500;
@@ -283,7 +335,7 @@ fn piecewise_log2(value: f64) -> f64 {
 
 /// A logarithmic scale for an objective to minimise, with the finest resolution at its best values.
 #[derive(Clone, Copy, Debug)]
-struct LogScale {
+pub(crate) struct LogScale {
     best: f64,
     /// The distance from the best value to the median.
     spread: f64,
@@ -298,13 +350,13 @@ impl LogScale {
         LogScale { best, spread }
     }
 
-    fn apply(&self, value: f64) -> f64 {
+    pub(crate) fn apply(&self, value: f64) -> f64 {
         piecewise_log2((value - self.best) / self.spread + 1.0)
     }
 
     /// The inverse of `apply`, limited to the range of the observations, beyond which a linear model
     /// is not to be trusted.
-    fn invert(&self, scaled: f64) -> f64 {
+    pub(crate) fn invert(&self, scaled: f64) -> f64 {
         let value = self.best + self.spread * (piecewise_exp2(scaled) - 1.0);
         value.min(self.best + MAX_SCALED * self.spread)
     }

@@ -1,0 +1,275 @@
+//! Searches the table of learning curves in `data/digits-curves.bin` with rungs at 1, 3 and 9 epochs
+//! and with 9 epochs for every network, and prints which share of the latter's hypervolume the former
+//! finds, with which share of its epochs.
+//!
+//! cargo run --release -p naschain-nsga --example rungs -- FILE [--seeds 31] [--order 1] [--genomes 200]
+//!     [--full-genomes 200] [--mode surrogate|nsga2] [--pace generational|steady-state] [--each]
+//!
+//! `--order` is the data order (1 to 3) whose curves are used, `--genomes` and `--full-genomes` the
+//! numbers of networks of the two searches. The layout of the file is described in
+//! `benches/examples/curves.rs`, the program that makes it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::error::Error;
+
+use naschain_core::{Genome, MacroSpace};
+use naschain_nsga::{
+    Ask, Mode, Objective, Outcome, Pace, Search, SearchConfig, Space, hypervolume,
+};
+
+const EPOCHS: usize = 9;
+const RUNGS: [u32; 3] = [1, 3, 9];
+/// Trainings that a search at the steady-state pace has in flight.
+const WORKERS: usize = 8;
+
+struct Network {
+    params: f64,
+    flops: f64,
+    /// The validation error in percent after each epoch.
+    errors: [f64; EPOCHS],
+}
+
+/// Canonical genomes and their networks, of one data order.
+struct CurveTable {
+    macro_space: MacroSpace,
+    networks: BTreeMap<Genome, Network>,
+}
+
+impl Space for CurveTable {
+    type Genome = Genome;
+
+    fn canonical(&self, genome: &Genome) -> Genome {
+        Space::canonical(&self.macro_space, genome)
+    }
+
+    fn known_objectives(&self, genome: &Genome) -> Vec<Option<f64>> {
+        let network = &self.networks[&Space::canonical(self, genome)];
+        vec![None, Some(network.params), Some(network.flops)]
+    }
+}
+
+impl CurveTable {
+    fn parse(file: &[u8], order: usize) -> Result<Self, Box<dyn Error>> {
+        let number = |at: usize, bytes: usize| {
+            let digits = file.get(at..at + bytes).ok_or("the file is too short")?;
+            let value = digits.iter().rev();
+            Ok::<_, &str>(value.fold(0, |value, digit| value << 8 | u64::from(*digit)))
+        };
+        let (orders, epochs) = (number(8, 2)? as usize, number(10, 2)? as usize);
+        if !file.starts_with(b"NASCURV1") || epochs != EPOCHS || !(1..=orders).contains(&order) {
+            let found = format!("no table of {EPOCHS} epochs with data order {order}");
+            return Err(format!("{found}; it has {epochs} epochs and {orders} orders").into());
+        }
+        let macro_space = MacroSpace {
+            phases: 2,
+            nodes: 4,
+            input: "1x8x8".parse()?,
+            init_channels: 4,
+            classes: 10,
+        };
+        let len = macro_space.genome_len();
+        let mut networks = BTreeMap::new();
+        for row in 0..number(12, 4)? as usize {
+            let at = 16 + row * (10 + orders * epochs * 4);
+            let bits = number(at, 2)?;
+            let genome = Genome::from_bits((0..len).rev().map(|bit| bits >> bit & 1 == 1));
+            let mut errors = [0.0; EPOCHS];
+            for (epoch, error) in errors.iter_mut().enumerate() {
+                let place = at + 10 + ((order - 1) * epochs + epoch) * 4 + 2;
+                *error = 100.0 - number(place, 2)? as f64 / 100.0;
+            }
+            let (params, flops) = (number(at + 2, 4)? as f64, number(at + 6, 4)? as f64);
+            let network = Network {
+                params,
+                flops,
+                errors,
+            };
+            networks.insert(genome, network);
+        }
+        Ok(CurveTable {
+            macro_space,
+            networks,
+        })
+    }
+
+    fn row(&self, genome: &Genome, epochs: u32) -> [f64; 3] {
+        let network = &self.networks[&Space::canonical(self, genome)];
+        let error = network.errors[epochs as usize - 1];
+        [error, network.params, network.flops]
+    }
+
+    /// The hypervolume of these rows, with each objective scaled to the range of the whole table at
+    /// the full budget and its worst point as the reference point.
+    fn volume(&self, found: &[[f64; 3]]) -> Result<f64, naschain_nsga::Error> {
+        let all = || self.networks.keys().map(|one| self.row(one, RUNGS[2]));
+        let range = |objective: usize| {
+            let column = || all().map(|row| row[objective]);
+            let low = column().fold(f64::INFINITY, f64::min);
+            (low, column().fold(f64::NEG_INFINITY, f64::max))
+        };
+        let ranges = [range(0), range(1), range(2)];
+        let scale = |row: &[f64; 3]| {
+            let cells = row.iter().zip(ranges);
+            let cells = cells.map(|(value, (low, high))| (value - low) / (high - low));
+            cells.collect::<Vec<_>>()
+        };
+        let points: Vec<f64> = found.iter().flat_map(scale).collect();
+        hypervolume(&points, &[1.0; 3])
+    }
+
+    /// Runs a search to its end. Returns the table, the rows with the full budget, and the number of
+    /// epochs trained.
+    fn search(self, config: SearchConfig) -> Result<(Self, Vec<[f64; 3]>, u32), Box<dyn Error>> {
+        let workers = match config.pace {
+            Pace::SteadyState => WORKERS,
+            _ => 1,
+        };
+        let mut search = Search::in_space(config, self)?;
+        let (mut found, mut epochs, mut in_flight) = (Vec::new(), 0, VecDeque::new());
+        loop {
+            while in_flight.len() < workers
+                && let Ask::Candidate(candidate) = search.ask()
+            {
+                in_flight.push_back(candidate);
+            }
+            let Some(candidate) = in_flight.pop_front() else {
+                break;
+            };
+            let budget = candidate.budget.unwrap_or(RUNGS[2]);
+            let before = candidate.continues.and_then(|id| search.budget(id));
+            epochs += budget - before.unwrap_or(0);
+            let row = search.space().row(&candidate.genome, budget);
+            if budget == RUNGS[2] {
+                found.push(row);
+            }
+            search.tell(candidate.id, Outcome::objectives(row))?;
+        }
+        Ok((search.into_space(), found, epochs))
+    }
+}
+
+struct Arguments {
+    path: String,
+    seeds: u64,
+    order: usize,
+    genomes: usize,
+    full_genomes: usize,
+    mode: Mode,
+    pace: Pace,
+    each: bool,
+}
+
+const USAGE: &str = "usage: rungs FILE [--seeds 31] [--order 1] [--genomes 200] [--full-genomes 200] \
+                     [--mode surrogate|nsga2] [--pace generational|steady-state] [--each]";
+
+fn arguments() -> Result<Arguments, Box<dyn Error>> {
+    let mut found = Arguments {
+        path: String::new(),
+        seeds: 31,
+        order: 1,
+        genomes: 200,
+        full_genomes: 200,
+        mode: Mode::Surrogate,
+        pace: Pace::Generational,
+        each: false,
+    };
+    let mut rest = std::env::args().skip(1);
+    while let Some(argument) = rest.next() {
+        let mut value = || rest.next().unwrap_or_default();
+        let wrong = |value: &str| format!("{argument} is {value:?}; {USAGE}");
+        let mut count = || {
+            let value = value();
+            let count = value.parse().ok().filter(|count| *count > 0usize);
+            count.ok_or_else(|| wrong(&value))
+        };
+        match argument.as_str() {
+            "--seeds" => found.seeds = count()? as u64,
+            "--order" => found.order = count()?,
+            "--genomes" => found.genomes = count()?,
+            "--full-genomes" => found.full_genomes = count()?,
+            "--mode" => {
+                found.mode = match value().as_str() {
+                    "surrogate" => Mode::Surrogate,
+                    "nsga2" => Mode::Nsga2,
+                    other => return Err(wrong(other).into()),
+                }
+            }
+            "--pace" => {
+                found.pace = match value().as_str() {
+                    "generational" => Pace::Generational,
+                    "steady-state" => Pace::SteadyState,
+                    other => return Err(wrong(other).into()),
+                }
+            }
+            "--each" => found.each = true,
+            path if found.path.is_empty() && !path.starts_with('-') => found.path = path.to_owned(),
+            other => return Err(format!("unknown argument {other:?}; {USAGE}").into()),
+        }
+    }
+    if found.path.is_empty() {
+        return Err(USAGE.into());
+    }
+    Ok(found)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = arguments()?;
+    let path = &arguments.path;
+    let file = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+    let table = CurveTable::parse(&file, arguments.order);
+    let mut table = table.map_err(|error| format!("{path}: {error}"))?;
+    let all: Vec<_> = table
+        .networks
+        .keys()
+        .map(|one| table.row(one, RUNGS[2]))
+        .collect();
+    let whole = table.volume(&all)?;
+    let mut runs = Vec::new();
+    for seed in 1..=arguments.seeds {
+        let objectives = ["error", "params", "flops"]
+            .map(Objective::minimize)
+            .to_vec();
+        let mut config = SearchConfig::new(table.macro_space.genome_len(), objectives);
+        (config.seed, config.mode, config.pace) = (seed, arguments.mode, arguments.pace);
+        config.generations = usize::MAX / config.population;
+        config.evaluations = Some(arguments.full_genomes);
+        let (found, full_epochs);
+        (table, found, full_epochs) = table.search(config.clone())?;
+        let full = table.volume(&found)?;
+        config.evaluations = Some(arguments.genomes);
+        config.rungs = RUNGS.to_vec();
+        let (found, epochs);
+        (table, found, epochs) = table.search(config)?;
+        let volume = table.volume(&found)?;
+        let share = f64::from(epochs) / f64::from(full_epochs);
+        if arguments.each {
+            let counts = format!("{epochs} of {full_epochs} epochs, {} networks", found.len());
+            println!("seed {seed}: {volume:.4} of {full:.4}, {counts}");
+        }
+        runs.push([volume / full, share, full / whole, volume / whole]);
+    }
+    let column = |at: usize| {
+        let mut column: Vec<f64> = runs.iter().map(|run| run[at]).collect();
+        column.sort_by(f64::total_cmp);
+        (
+            column[0],
+            column[column.len() / 2],
+            column[column.len() - 1],
+        )
+    };
+    println!(
+        "{} seeds            least   median  greatest",
+        arguments.seeds
+    );
+    let names = [
+        "hypervolume, rungs / full",
+        "epochs, rungs / full",
+        "full / whole table",
+        "rungs / whole table",
+    ];
+    for (at, name) in names.iter().enumerate() {
+        let (least, median, greatest) = column(at);
+        println!("{name:<26} {least:.4}  {median:.4}  {greatest:.4}");
+    }
+    Ok(())
+}
