@@ -4,6 +4,7 @@ mod assign;
 mod collect;
 mod dispute;
 mod draw;
+mod findings;
 mod held_up;
 mod job;
 mod jobs;
@@ -80,6 +81,13 @@ use watchdog::AveragePace;
 /// drawn for a seat, a late answer for another seat fills it, and open additional seats are not
 /// waited for. A job fails at once if more than half of its seats report a failed training. The
 /// answers of an open job are not visible from outside.
+///
+/// **Disputes.** With [`Rules::referee`], differing answers are not left to the majority. Two miners
+/// with different answers at a time are asked for the states of their trainings, until the first step
+/// is found at which they part, and the caller recomputes that step. So one honest miner among the
+/// seats of a job is enough. A miner loses if it is refuted, does not answer in time, leaves, or
+/// contradicts itself; then it gets one seat at a time, and selects none itself, until an answer of it
+/// is accepted. An answer that is left because all others were silent needs that of one more miner.
 ///
 /// **New miners.** With [`Rules::reputation`], what a miner gets depends on its record, and a job
 /// waits for miners without a good one only as long as there is other work (docs/consensus.md).

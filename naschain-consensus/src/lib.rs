@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod action;
 mod agreement;
 mod board;
 mod error;
@@ -15,10 +16,11 @@ mod settings;
 mod verdict;
 mod weights;
 
+pub use action::Action;
 pub use agreement::{Agreement, Row, Rule};
 pub use board::JobBoard;
 pub use error::Error;
-pub use event::{Action, Event};
+pub use event::Event;
 pub use ids::{JobId, LeaseId, Millis, MinerId, QuestionId};
 pub use reason::{Ending, Failure, Grant, NoWork};
 pub use referee::{OpenQuestion, Question, Referee, RefereeTask, Ruling};

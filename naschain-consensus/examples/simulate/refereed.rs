@@ -110,7 +110,6 @@ pub(crate) fn refereed(
                     let world = run(options);
                     let name = format!("{network_name}_{share}_{coalition}_{speed}");
                     let won = world.checker.wrong.max(world.captured) as f64 / jobs as f64;
-                    println!("{name:<52} {won:>8.4} {:>8.4}", trainings_per_job(&world));
                     found.push(figure(name, won, "share of jobs that the coalition wins"));
                 }
             }
