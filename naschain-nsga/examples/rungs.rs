@@ -30,7 +30,7 @@ struct Network {
 }
 
 /// Canonical genomes and their networks, of one data order.
-struct CurveTable {
+pub(crate) struct CurveTable {
     macro_space: MacroSpace,
     networks: BTreeMap<Genome, Network>,
 }
@@ -49,7 +49,7 @@ impl Space for CurveTable {
 }
 
 impl CurveTable {
-    fn parse(file: &[u8], order: usize) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn parse(file: &[u8], order: usize) -> Result<Self, Box<dyn Error>> {
         let number = |at: usize, bytes: usize| {
             let digits = file.get(at..at + bytes).ok_or("the file is too short")?;
             let value = digits.iter().rev();
@@ -148,31 +148,37 @@ impl CurveTable {
     }
 }
 
-struct Arguments {
-    path: String,
-    seeds: u64,
-    order: usize,
-    genomes: usize,
-    full_genomes: usize,
-    mode: Mode,
-    pace: Pace,
-    each: bool,
+pub(crate) struct Arguments {
+    pub(crate) path: String,
+    pub(crate) seeds: u64,
+    pub(crate) order: usize,
+    pub(crate) genomes: usize,
+    pub(crate) full_genomes: usize,
+    pub(crate) mode: Mode,
+    pub(crate) pace: Pace,
+    pub(crate) each: bool,
 }
 
 const USAGE: &str = "usage: rungs FILE [--seeds 31] [--order 1] [--genomes 200] [--full-genomes 200] \
                      [--mode surrogate|nsga2] [--pace generational|steady-state] [--each]";
 
+impl Default for Arguments {
+    fn default() -> Self {
+        Arguments {
+            path: String::new(),
+            seeds: 31,
+            order: 1,
+            genomes: 200,
+            full_genomes: 200,
+            mode: Mode::Surrogate,
+            pace: Pace::Generational,
+            each: false,
+        }
+    }
+}
+
 fn arguments() -> Result<Arguments, Box<dyn Error>> {
-    let mut found = Arguments {
-        path: String::new(),
-        seeds: 31,
-        order: 1,
-        genomes: 200,
-        full_genomes: 200,
-        mode: Mode::Surrogate,
-        pace: Pace::Generational,
-        each: false,
-    };
+    let mut found = Arguments::default();
     let mut rest = std::env::args().skip(1);
     while let Some(argument) = rest.next() {
         let mut value = || rest.next().unwrap_or_default();
@@ -212,24 +218,20 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
     Ok(found)
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = arguments()?;
-    let path = &arguments.path;
-    let file = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
-    let table = CurveTable::parse(&file, arguments.order);
-    let mut table = table.map_err(|error| format!("{path}: {error}"))?;
-    let all: Vec<_> = table
-        .networks
-        .keys()
-        .map(|one| table.row(one, RUNGS[2]))
-        .collect();
-    let whole = table.volume(&all)?;
+/// For each seed the hypervolume and the epochs as shares of those of the search that trains every
+/// network to the end, then the hypervolumes of that search and of the one with rungs as shares of the
+/// whole table's.
+pub(crate) fn compare(
+    mut table: CurveTable,
+    arguments: &Arguments,
+) -> Result<Vec<[f64; 4]>, Box<dyn Error>> {
+    let all = table.networks.keys().map(|one| table.row(one, RUNGS[2]));
+    let whole = table.volume(&all.collect::<Vec<_>>())?;
     let mut runs = Vec::new();
     for seed in 1..=arguments.seeds {
-        let objectives = ["error", "params", "flops"]
-            .map(Objective::minimize)
-            .to_vec();
-        let mut config = SearchConfig::new(table.macro_space.genome_len(), objectives);
+        let objectives = ["error", "params", "flops"].map(Objective::minimize);
+        let len = table.macro_space.genome_len();
+        let mut config = SearchConfig::new(len, objectives.to_vec());
         (config.seed, config.mode, config.pace) = (seed, arguments.mode, arguments.pace);
         config.generations = usize::MAX / config.population;
         config.evaluations = Some(arguments.full_genomes);
@@ -241,26 +243,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (found, epochs);
         (table, found, epochs) = table.search(config)?;
         let volume = table.volume(&found)?;
-        let share = f64::from(epochs) / f64::from(full_epochs);
         if arguments.each {
             let counts = format!("{epochs} of {full_epochs} epochs, {} networks", found.len());
             println!("seed {seed}: {volume:.4} of {full:.4}, {counts}");
         }
+        let share = f64::from(epochs) / f64::from(full_epochs);
         runs.push([volume / full, share, full / whole, volume / whole]);
     }
-    let column = |at: usize| {
-        let mut column: Vec<f64> = runs.iter().map(|run| run[at]).collect();
-        column.sort_by(f64::total_cmp);
-        (
-            column[0],
-            column[column.len() / 2],
-            column[column.len() - 1],
-        )
-    };
-    println!(
-        "{} seeds            least   median  greatest",
-        arguments.seeds
-    );
+    Ok(runs)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = arguments()?;
+    let path = &arguments.path;
+    let file = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+    let table = CurveTable::parse(&file, arguments.order);
+    let table = table.map_err(|error| format!("{path}: {error}"))?;
+    let runs = compare(table, &arguments)?;
+    println!("{:>2} seeds {:>26}  median  greatest", runs.len(), "least");
     let names = [
         "hypervolume, rungs / full",
         "epochs, rungs / full",
@@ -268,8 +268,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         "rungs / whole table",
     ];
     for (at, name) in names.iter().enumerate() {
-        let (least, median, greatest) = column(at);
-        println!("{name:<26} {least:.4}  {median:.4}  {greatest:.4}");
+        let mut column: Vec<f64> = runs.iter().map(|run| run[at]).collect();
+        column.sort_by(f64::total_cmp);
+        let (least, greatest) = (column[0], column[column.len() - 1]);
+        let median = column[column.len() / 2];
+        println!("{name:<26}    {least:.4}  {median:.4}  {greatest:.4}");
     }
     Ok(())
 }

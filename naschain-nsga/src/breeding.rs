@@ -18,10 +18,6 @@ impl<S: Space> Search<S> {
         let epoch = self.state.slots.len() as u64;
         let parents = self.select_and_record();
         self.promote();
-        if self.state.config.pace == Pace::SteadyState && self.state.asked < self.state.slots.len()
-        {
-            return;
-        }
         let until = self.next_wave_end();
         if until > self.state.slots.len() {
             if self.state.config.mode == Mode::Surrogate {
@@ -118,18 +114,16 @@ impl<S: Space> Search<S> {
         // A candidate that is dominated within the pool cannot be on the front of all candidates.
         let waiting = std::mem::take(&mut self.state.waiting);
         let first = waiting.first().copied().unwrap_or(usize::MAX);
-        if self.has_rungs() {
-            // One with the full budget is compared with others of the full budget only.
-            for &index in &waiting {
-                if self.is_full(index) {
-                    self.front.insert(&self.scores, index);
-                }
-            }
+        // With rungs the pool has results of several budgets, which do not exclude each other.
+        let possible = if self.has_rungs() {
+            &waiting
         } else {
-            for &index in &selection.non_dominated {
-                if index >= first && waiting.binary_search(&index).is_ok() {
-                    self.front.insert(&self.scores, index);
-                }
+            &selection.non_dominated
+        };
+        for &index in possible {
+            let is_new = index >= first && waiting.binary_search(&index).is_ok();
+            if is_new && self.is_full(index) {
+                self.front.insert(&self.scores, index);
             }
         }
         let parents = selection.survivors;
@@ -156,7 +150,9 @@ impl<S: Space> Search<S> {
     fn next_wave_end(&self) -> usize {
         let (config, made) = (&self.state.config, self.genomes_made());
         let promoted = self.ladder.promoted();
-        if self.state.ended.is_some() {
+        // At the steady-state pace a promoted candidate takes the place of a new one.
+        let is_served = config.pace == Pace::SteadyState && self.state.asked < made + promoted;
+        if self.state.ended.is_some() || is_served {
             return made + promoted;
         }
         let generation_end = (made / config.population + 1) * config.population;

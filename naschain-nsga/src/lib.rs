@@ -20,8 +20,8 @@ mod indicators;
 mod interval;
 #[cfg(feature = "macro-space")]
 mod macro_space;
-mod outlook;
 mod permutation;
+mod promotion;
 mod reals;
 mod ridge;
 mod run;

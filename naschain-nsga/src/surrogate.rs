@@ -19,10 +19,11 @@ impl<S: Space> Search<S> {
         if told.len() < 2 && constraint.is_none() {
             return;
         }
+        let target = self.target_rung(&told);
         let pool = self.new_genomes(parents, POOL, epoch).into_iter();
         let with_features = |one: Keyed<_>| {
             let features = self.features(&one.canonical, &one.genome);
-            (self.at_rung(features, usize::MAX), one)
+            (self.at_rung(features, target), one)
         };
         let mut pool: Vec<(Features, Keyed<S::Genome>)> = pool.map(with_features).collect();
         let missing = until - self.state.slots.len();
@@ -62,21 +63,19 @@ impl<S: Space> Search<S> {
         constraint: Option<&Feasibility>,
         pool: &[(Features, Keyed<S::Genome>)],
     ) -> Acquisition {
-        let models = self.models(told);
-        let outlook = self.outlook(told, &models);
-        let outcomes: Vec<&[f64]> = if self.has_rungs() {
-            outlook.values().map(|row| &row[..]).collect()
-        } else {
-            told.iter().map(|&index| self.scores.row(index)).collect()
-        };
+        let (models, target) = (self.models(told), self.target_rung(told));
+        // Results of smaller budgets cannot be compared with predictions for this one.
+        let told = told.iter().copied();
+        let told = told.filter(|&index| self.ladder.rung(index) >= target);
+        let outcomes: Vec<&[f64]> = told.map(|index| self.scores.row(index)).collect();
         let ranges = Ranges::around(&outcomes);
         let mut front = Vec::new();
-        for index in self.front_sample(parents) {
-            front.extend(ranges.scaled(self.scores.row(index)));
-        }
-        // Candidates with a smaller budget are assumed to reach what is expected of them.
-        for row in outlook.values() {
-            front.extend(ranges.scaled(row));
+        if self.has_rungs() {
+            front.extend(outcomes.iter().flat_map(|row| ranges.scaled(row)));
+        } else {
+            for index in self.front_sample(parents) {
+                front.extend(ranges.scaled(self.scores.row(index)));
+            }
         }
         // Pending candidates are assumed to have their predicted outcomes.
         let all = (0..self.state.slots.len()).rev();
@@ -84,10 +83,7 @@ impl<S: Space> Search<S> {
             .filter(|&index| self.is_pending(index))
             .take(self.pending)
         {
-            if self.ladder.rung(index) > 0 {
-                continue;
-            }
-            let features = self.at_rung(self.features_of(index), usize::MAX);
+            let features = self.at_rung(self.features_of(index), target);
             if constraint.is_none_or(|constraint| constraint.violation(&features) == 0.0) {
                 front.extend(ranges.scaled(&optimistic(&models, &features)));
             }
@@ -173,7 +169,7 @@ impl<S: Space> Search<S> {
     }
 
     /// A model for each objective that the space does not know of all these genomes.
-    pub(crate) fn models(&self, told: &[usize]) -> Vec<ObjectiveModel> {
+    pub(crate) fn models(&self, told: &[usize]) -> Vec<Option<FittedObjective>> {
         let features = self.cached_features(told);
         let is_known = |index: &usize, objective: usize| {
             let features = self.feature_cache.get(index);
@@ -197,27 +193,24 @@ impl<S: Space> Search<S> {
         self.features(self.dedup.canonical(slots, first), slots[index].genome())
     }
 
-    /// The model's inputs for a budget, so that it learns from all of them: how far, on a logarithmic
-    /// scale, it is below the full one, and the product of this with each input of the genome. All of
-    /// these are 0 at the full budget. They are missing in a search without rungs.
+    /// Adds the budget to the model's inputs, on a logarithmic scale, so that it learns from all rungs.
+    /// Without rungs nothing is added.
     fn at_rung(&self, mut features: Features, rung: usize) -> Features {
-        let rungs = &self.state.config.rungs;
-        if let Some(full) = rungs.last() {
-            let budget = rungs.get(rung).unwrap_or(full);
-            let distance = piecewise_log2(f64::from(*budget)) - piecewise_log2(f64::from(*full));
-            let values = &mut features.values;
-            let products: Vec<f64> = values.iter().map(|value| value * distance).collect();
-            values.push(distance);
-            values.extend(products);
-        }
+        features.values.extend(self.budget_feature(rung));
         features
     }
 
-    /// The model's inputs of a cached candidate at the full budget.
-    pub(crate) fn at_full_budget(&self, index: usize) -> Vec<f64> {
+    fn budget_feature(&self, rung: usize) -> Option<f64> {
+        let budget = self.state.config.rungs.get(rung);
+        budget.map(|budget| piecewise_log2(f64::from(*budget)))
+    }
+
+    /// The model's inputs of a candidate that [`Search::learn`] returned, with the budget of a rung.
+    pub(crate) fn cached_at(&self, index: usize, rung: usize) -> Vec<f64> {
         let mut values = self.cached(index).to_vec();
-        let of_genome = values.len() / 2;
-        values[of_genome..].fill(0.0);
+        if let (Some(last), Some(budget)) = (values.last_mut(), self.budget_feature(rung)) {
+            *last = budget;
+        }
         values
     }
 
@@ -315,7 +308,10 @@ pub(crate) struct Features {
 pub(crate) type FeatureCache = BTreeMap<usize, Features>;
 
 /// The model of one objective and its scale; `None` if the objective is known of all genomes.
-pub(crate) type ObjectiveModel = Option<(Ridge, LogScale)>;
+type ObjectiveModel = Option<FittedObjective>;
+
+/// A model of the values on a scale.
+pub(crate) type FittedObjective = (Ridge, LogScale);
 
 /// Number of new genomes among which each wave is selected.
 const POOL: usize = 1500;

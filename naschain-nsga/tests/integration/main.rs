@@ -10,6 +10,7 @@ mod macro_space;
 mod nas_bench_macro;
 mod oracle;
 mod quality;
+mod rungs;
 mod saving;
 mod search;
 mod space_features;
