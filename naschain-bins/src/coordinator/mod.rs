@@ -16,7 +16,7 @@ pub(crate) mod metrics;
 pub(crate) mod pages;
 mod questions;
 pub(crate) mod received;
-mod referee;
+pub(crate) mod referee;
 pub(crate) mod shared;
 mod signed;
 mod takeover;

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use naschain_consensus::{Event, JobId, RefereeTask, Ruling};
+use naschain_core::{Digest, StepState};
 use naschain_run::RunState;
-use naschain_train::{Checkpoint, LinkedWeights, evaluate_on_validation, replay_step, state_at};
+use naschain_train::{
+    Checkpoint, Error, LinkedWeights, evaluate_on_validation, replay_step, state_at,
+};
 
 use crate::coordinator::Coordinator;
 use crate::coordinator::deliveries::{Deliveries, JobTraining, delivered_file, evidence_file};
@@ -67,6 +70,18 @@ impl Coordinator {
     }
 }
 
+/// What a replayed step leads to. A step that diverges has no state, so whoever claims one is wrong: it is
+/// recorded as zeros, which are no digests of anything.
+pub(crate) fn found_state(replayed: Result<StepState, Error>) -> Result<StepState, Error> {
+    match replayed {
+        Err(Error::Diverged { .. }) => Ok(StepState {
+            chain: Digest([0; 32]),
+            state: Digest([0; 32]),
+        }),
+        other => other,
+    }
+}
+
 fn compute(deliveries: &Deliveries, training: &JobTraining, task: RefereeTask) -> Result<Ruling> {
     let JobTraining {
         architecture,
@@ -103,7 +118,8 @@ fn compute(deliveries: &Deliveries, training: &JobTraining, task: RefereeTask) -
                     }
                 }
             };
-            let found = replay_step(architecture, dataset, recipe, options, before)?;
+            let replayed = replay_step(architecture, dataset, recipe, options, before);
+            let found = found_state(replayed)?;
             Ruling::Step { step, found }
         }
         RefereeTask::Accuracy { digest } => {

@@ -14,6 +14,7 @@ use naschain_train::{
 use serde::Serialize;
 
 use crate::client::Client;
+use crate::coordinator::referee::found_state;
 use crate::dataset::KEEP_MIB;
 use crate::journal::run_folder::check_data;
 use crate::miner::dataset_cache::DatasetCache;
@@ -159,7 +160,8 @@ impl Case {
             RefereeTask::Step { step, before } => {
                 let before = before.map(|state| self.checkpoint(step - 1, state));
                 let before = before.transpose()?;
-                let found = replay_step(architecture, dataset, recipe, self.options, before)?;
+                let replayed = replay_step(architecture, dataset, recipe, self.options, before);
+                let found = found_state(replayed)?;
                 Ruling::Step { step, found }
             }
             RefereeTask::Accuracy { digest } => {
