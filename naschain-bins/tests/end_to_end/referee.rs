@@ -8,7 +8,7 @@ use naschain_bins::Client;
 use naschain_consensus::{Finding, MinerId, Question, Row};
 use naschain_core::{Architecture, Digest, Recipe, StepState};
 use naschain_run::{EndedJob, Job, JobReply, MinerQuestion, RunSpec};
-use naschain_train::{Dataset, Options, state_at, step_states, steps, train};
+use naschain_train::{Dataset, LinkedWeights, Options, state_at, step_states, steps, train};
 use serde_json::Value;
 
 use crate::programs::{Server, folder, genomaster, read, succeeded, validator};
@@ -135,7 +135,13 @@ impl Liar {
                 let file = found.unwrap().to_bytes().unwrap();
                 self.send(asked, &file).await;
             }
-            // It has no weights for its digest.
+            // Only one that lies about the accuracy has weights for its digest.
+            _ if self.lie == Lie::Accuracy => {
+                let mut proceed = |_: &_| ControlFlow::Continue(());
+                let trained = train(&architecture, dataset, &recipe, options, &mut proceed);
+                let weights = LinkedWeights::from(trained.unwrap());
+                self.send(asked, &weights.to_bytes().unwrap()).await;
+            }
             _ => self.send(asked, b"no weights").await,
         }
     }
@@ -200,7 +206,10 @@ async fn search_among_liars(dir: &Path, lie: Lie, more: &[&str]) -> Vec<EndedJob
     let (eve, ada) = (&report["miners"]["eve"], &report["miners"]["ada"]);
     assert_eq!(eve["points"], 0, "{report}");
     assert!(ada["points"].as_u64().unwrap() > 0, "{report}");
-    assert!(report["rulings"].as_u64().unwrap() > 0, "{report}");
+    // Silence loses without one.
+    let rulings = report["rulings"].as_u64().unwrap();
+    assert_eq!(rulings > 0, lie != Lie::Silence, "{report}");
+    assert_eq!(report["repeated_rulings"], rulings, "{report}");
     drop(server);
     drop(honest);
     succeeded(genomaster().arg("audit").arg(&run).output().unwrap());
