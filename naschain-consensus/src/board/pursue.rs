@@ -283,24 +283,24 @@ impl JobBoard {
         }
     }
 
-    /// Ends a dispute: the answer that is left wins, also if it is that of a single miner. But if
-    /// others were silent, one more miner has to agree, as long as one can be drawn: honest miners that
-    /// have crashed or left must not make a lie win.
+    /// Ends a dispute: the answer that is left wins, also if it is that of a single miner. But if that
+    /// is only because all others were silent, one more miner has to agree, as long as one can be drawn:
+    /// honest miners that have crashed or left must not make a lie win.
     fn conclude(&mut self, id: JobRef, actions: &mut Vec<Action>) {
         self.withdraw_questions(id);
         let Some(job) = self.jobs.get(id) else {
             return;
         };
         let mut verdict = self.verdict_of(job);
-        let lost = job.dispute.iter().flat_map(|dispute| dispute.lost.values());
-        let is_silent = lost.clone().any(|finding| *finding == Finding::Silent);
+        let mut lost = job.dispute.iter().flat_map(|dispute| dispute.lost.values());
+        let is_untested = lost.all(|finding| *finding == Finding::Silent);
         let standing: Vec<_> = job.standing().collect();
         let mut single = None;
         if let [(seat, found)] = standing[..] {
             let answered = job.seats[..seat].iter().filter_map(|seat| seat.answer());
             single = Some((answered.count(), found));
         }
-        if !is_silent {
+        if !is_untested {
             accept_single(&mut verdict, single);
         }
         if verdict.consensus.is_some() {

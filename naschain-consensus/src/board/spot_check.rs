@@ -8,7 +8,7 @@ use super::jobs::JobRef;
 use super::roster::OwnerIndex;
 use crate::Action;
 
-/// Sets the stream of these draws apart from those of seats, whose epochs are smaller.
+/// Sets the streams of these draws apart from those of seats, whose epochs are smaller.
 const SPOT_CHECKS: u64 = (1 << 63) + 1;
 
 impl JobBoard {
@@ -22,7 +22,9 @@ impl JobBoard {
         if every == 0 || seats != self.rules.seats {
             return false;
         }
-        let mut stream = Stream::new(self.seed, Purpose::Seats, SPOT_CHECKS, id.id.0);
+        // Also by the time of the last answer, which its miner cannot know: the seed may be public.
+        let epoch = SPOT_CHECKS.wrapping_add(id.id.0);
+        let mut stream = Stream::new(self.seed, Purpose::Seats, epoch, self.now.0);
         stream.below(u64::from(every)) == 0 && self.add_seat(id, actions)
     }
 
