@@ -50,7 +50,7 @@ impl Schedule {
     pub fn epoch_start(&self, block: u64) -> u64 {
         match self {
             Schedule::Modulo { netuid, .. } => {
-                let offset = (block + u64::from(*netuid) + 1) % self.period();
+                let offset = block.saturating_add(u64::from(*netuid) + 1) % self.period();
                 block.saturating_sub(offset)
             }
             Schedule::Counter {
@@ -65,7 +65,7 @@ impl Schedule {
         match self {
             // Commits are revealed once, in the last block of an epoch.
             Schedule::Modulo { netuid, .. } => {
-                let offset = (block + u64::from(*netuid) + 1) % period;
+                let offset = block.saturating_add(u64::from(*netuid) + 1) % period;
                 let last = block.saturating_add(epochs.saturating_mul(period)) - 1 - offset;
                 last..=last
             }
@@ -93,7 +93,7 @@ impl Schedule {
             Schedule::Modulo { .. } => {
                 // A commit is lost if the round is not stored by then.
                 let safe = blocks.start().saturating_sub(MARGIN_BLOCKS);
-                if safe <= block + MARGIN_BLOCKS {
+                if safe <= block.saturating_add(MARGIN_BLOCKS) {
                     return None;
                 }
                 // The last round that is published before.
@@ -105,7 +105,7 @@ impl Schedule {
                 }
             }
             Schedule::Counter { .. } => {
-                if *blocks.start() <= block + MARGIN_BLOCKS {
+                if *blocks.start() <= block.saturating_add(MARGIN_BLOCKS) {
                     return None;
                 }
                 round_at(after(blocks.start().saturating_add(MARGIN_BLOCKS)))
@@ -155,6 +155,30 @@ mod tests {
             prop_assert!(round_time_ms(reveal.round) + 39_000 > reveal_ms);
             prop_assert!(round_time_ms(reveal.round) > time_ms);
         }
+    }
+
+    #[test]
+    fn a_counter_reveals_in_every_block_of_the_epoch_and_counts_from_that_of_the_inclusion() {
+        let schedule = |last_epoch_block| Schedule::Counter {
+            last_epoch_block,
+            tempo: 360,
+        };
+        let (before, after) = (schedule(10_000), schedule(10_360));
+        let reveal = before.reveal(10_100, 1_790_000_000_000, 12_000, 2).unwrap();
+        assert_eq!((reveal.block, reveal.last_block), (10_720, 11_079));
+        assert_eq!(before.reveal_blocks(10_100, 2), 10_720..=11_079);
+        // Sent in one epoch, included in the next.
+        assert_eq!(after.reveal_blocks(10_365, 2), 11_080..=11_439);
+        // A round that is published some blocks after the epoch has begun, and not before.
+        let first_ms = 1_790_000_000_000 + (10_720 - 10_100) * 12_000;
+        assert!(round_time_ms(reveal.round) > first_ms);
+        // What a hostile node says is no reason to panic.
+        let far = Schedule::Counter {
+            last_epoch_block: 5,
+            tempo: 0,
+        };
+        assert_eq!(far.reveal_blocks(u64::MAX, u64::MAX), u64::MAX..=u64::MAX);
+        let _ = far.reveal(10, u64::MAX, u64::MAX, u64::MAX);
     }
 
     #[test]

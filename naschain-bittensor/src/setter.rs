@@ -7,7 +7,7 @@ use naschain_identity::Hotkey;
 
 use crate::client::{BlockRef, ChainClient, hex_text};
 use crate::due::{Due, due};
-use crate::error::Error;
+use crate::error::{Error, Remedy};
 use crate::extrinsic::{SigningTerms, public_key};
 use crate::metagraph::Metagraph;
 use crate::plan::Plan;
@@ -150,6 +150,19 @@ impl Setter {
     /// # Errors
     /// [`Error::remedy`] says what to do. Nothing is lost by an error: call it again.
     pub async fn turn(&mut self) -> Result<Turn, Error> {
+        let turn = self.next_turn().await;
+        self.leave_node(turn)
+    }
+
+    /// Leaves a node where the next one may help, such as one that lacks the state of a block.
+    fn leave_node<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        if matches!(&result, Err(error) if error.remedy() == Remedy::Reconnect) {
+            self.client.disconnect();
+        }
+        result
+    }
+
+    async fn next_turn(&mut self) -> Result<Turn, Error> {
         let block = self.client.next_head().await?;
         self.check_chain()?;
         let next = self.act(block).await?;
@@ -229,6 +242,15 @@ impl Setter {
     /// [`Error::remedy`] says what to do. After [`Error::Connection`] the extrinsic may have been
     /// taken; [`turn`](Setter::turn) will tell.
     pub async fn set(
+        &mut self,
+        metagraph: &Metagraph,
+        weights: &[(u16, u16)],
+    ) -> Result<Option<Sent>, Error> {
+        let sent = self.send(metagraph, weights).await;
+        self.leave_node(sent)
+    }
+
+    async fn send(
         &mut self,
         metagraph: &Metagraph,
         weights: &[(u16, u16)],

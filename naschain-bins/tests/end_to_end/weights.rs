@@ -111,6 +111,12 @@ fn weights_are_set_in_each_epoch_also_after_a_restart_while_the_genomaster_is_aw
     world.server.process.kill();
     let mut validator = world.start(&[]);
     blocks_until("they are set again", &world.node, count(2));
+    // Nobody can decrypt a commit here.
+    world.node.shared.chain.lock().unwrap().commit_reveal = true;
+    blocks_until("they are committed", &world.node, count(3));
+    blocks_until("the lost commit is noticed", &world.node, |_| {
+        read(&log).contains("was not revealed by block")
+    });
     validator.kill();
 
     let sets = world.sets();
@@ -126,7 +132,10 @@ fn weights_are_set_in_each_epoch_also_after_a_restart_while_the_genomaster_is_aw
     let validator_key = world.node.shared.chain.lock().unwrap().hotkeys[0];
     assert!(sets.iter().all(|set| set.hotkey == validator_key));
     assert!(Chain::epoch(sets[0].block) < Chain::epoch(sets[1].block));
-    assert!(read(&log).contains("retrying every 2s"), "{}", read(&log));
+    let log = read(&log);
+    for expected in ["retrying every 2s", "weights were committed in block"] {
+        assert!(log.contains(expected), "{log}");
+    }
     std::fs::remove_dir_all(&world.dir).unwrap();
 }
 

@@ -244,9 +244,11 @@ impl Simulation {
                 );
             }
             // In such an outage nobody can set weights.
-            let away = self.outages.iter();
-            let away = away.filter(|(start, _)| (first..second).contains(start));
-            let away: u64 = away.map(|(start, end)| end.min(&second) - start).sum();
+            let away = self.outages.iter().map(|(start, end)| {
+                let (start, end) = (*start.max(&first), *end.min(&second));
+                end.saturating_sub(start)
+            });
+            let away: u64 = away.sum();
             longest = longest.max(second - first - away);
         }
         assert!(longest < CUTOFF, "a lapse of {longest}");

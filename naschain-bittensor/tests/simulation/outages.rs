@@ -1,7 +1,8 @@
 //! Outages after which no node has the state of the blocks that matter, and runtimes that change.
 
-use naschain_bittensor::{NextStep, Notice, Setter};
+use naschain_bittensor::{ChainClient, Error, NextStep, Notice, Setter};
 
+use crate::chain::NETUID;
 use crate::node::Fault;
 use crate::world::World;
 
@@ -79,6 +80,19 @@ async fn a_commit_whose_reveal_fell_into_a_long_outage_is_dropped_with_a_notice(
         "{turn:?}"
     );
     weights_are_set_again(&world, &mut setter).await;
+}
+
+#[tokio::test]
+async fn a_node_without_the_state_of_a_block_is_left_for_another() {
+    let (first, second) = (World::new("without").await, World::new("with").await);
+    let urls = [first.node.url(), second.node.url()];
+    let client = ChainClient::new(&urls, None).unwrap();
+    let mut setter = Setter::new(client, first.hotkey.clone(), NETUID, &first.file).unwrap();
+    first.node.shared.chain.lock().unwrap().blocks.clear();
+    let error = setter.turn().await.unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error}");
+    setter.turn().await.unwrap();
+    assert_eq!(setter.client().endpoint(), Some(&*urls[1]));
 }
 
 /// What was sent was signed for the old runtime, so no block includes it.
