@@ -21,7 +21,6 @@ mod interval;
 #[cfg(feature = "macro-space")]
 mod macro_space;
 mod permutation;
-mod promotion;
 mod reals;
 mod ridge;
 mod run;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::candidate::{Candidate, CandidateId};
 use crate::search::Finish;
+use crate::selection::Selection;
 use crate::state::{Slot, State};
 use crate::{Error, Search, SearchConfig, Space};
 
@@ -209,25 +210,42 @@ impl<S: Space> Search<S> {
         if !self.has_rungs() {
             return self.state.slots.len() - self.pending;
         }
-        let first = self.ladder.at(0);
-        first.filter(|&index| !self.is_pending(index)).count()
+        self.told_at(0).count()
+    }
+
+    fn told_at(&self, rung: usize) -> impl Iterator<Item = usize> {
+        let candidates = self.ladder.at(rung);
+        candidates.filter(|&index| !self.is_pending(index))
+    }
+
+    /// Adds the candidates that continue earlier ones, those of the largest budgets first. Of each rung
+    /// the best by rank and crowding distance among all its results go on.
+    pub(crate) fn promote(&mut self) {
+        if !self.may_promote() {
+            return;
+        }
+        for rung in (0..self.state.config.rungs.len() - 1).rev() {
+            let (due, eligible) = self.due(rung);
+            if due > 0 {
+                let mut chosen = Selection::ranked(&self.scores, self.told_at(rung).collect());
+                chosen.retain(|index| eligible.contains(index));
+                chosen.truncate(due);
+                chosen.into_iter().for_each(|one| self.add_promoted(one));
+            }
+        }
     }
 
     /// How many candidates of a rung are to go on now, and among which to choose.
-    pub(crate) fn due(&self, rung: usize) -> (usize, Vec<usize>) {
+    fn due(&self, rung: usize) -> (usize, Vec<usize>) {
         let rungs = &self.state.config.rungs;
-        let told: Vec<usize> = self.ladder.at(rung).collect();
-        let promoted = told
-            .iter()
-            .filter(|&&index| self.ladder.next(index).is_some());
-        let promoted = promoted.count();
-        let mut told = told;
-        told.retain(|&index| !self.is_pending(index));
-        let due = quota(told.len(), rungs[rung], rungs[rung + 1]).saturating_sub(promoted);
-        told.retain(|&index| {
-            self.ladder.next(index).is_none() && self.scores.violations[index].is_finite()
-        });
-        (due.min(told.len()), told)
+        let (promoted, mut eligible): (Vec<usize>, Vec<usize>) = self
+            .told_at(rung)
+            .partition(|&index| self.ladder.next(index).is_some());
+        let told = promoted.len() + eligible.len();
+        let due = quota(told, rungs[rung], rungs[rung + 1]).saturating_sub(promoted.len());
+        // Of a failed evaluation there is nothing to continue.
+        eligible.retain(|&index| self.scores.violations[index].is_finite());
+        (due.min(eligible.len()), eligible)
     }
 
     /// Adds a candidate that continues another one.

@@ -34,7 +34,8 @@ impl<S: Space> Search<S> {
         let evaluations = self.state.slots.len() - self.pending;
         let complete = self.genomes_told() / config.population;
         // The last entry includes what was promoted after the last genome was made.
-        let is_last = self.has_rungs() && self.genomes_made() == config.max_candidates();
+        let made_all = self.genomes_made() == config.max_candidates();
+        let is_last = self.has_rungs() && (made_all || self.state.ended.is_some());
         let recorded = self.state.statistics.len();
         if complete < recorded || complete == recorded && !(is_last && recorded > 0) {
             return;
@@ -63,7 +64,7 @@ impl<S: Space> Search<S> {
                     && entries[entries.len() - 1].hypervolume
                         <= entries[entries.len() - 1 - patience].hypervolume
             });
-        if stalled && self.state.ended.is_none() {
+        if stalled && !is_last && self.state.ended.is_none() {
             self.state.ended = Some(Finish::Stalled);
         }
     }

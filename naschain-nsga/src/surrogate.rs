@@ -14,7 +14,12 @@ impl<S: Space> Search<S> {
     /// regression per objective, and the constraint violation by one more. Nothing is proposed while
     /// there are no outcomes to learn from.
     pub(crate) fn propose(&mut self, parents: &[Ranked], until: usize, epoch: u64) {
-        let (told, judged) = self.learn();
+        if let Some(slot) = self.state.slots.first() {
+            self.space_feature_count = self.state.space.features(slot.genome()).len();
+        }
+        let told = self.latest(|index| self.is_success(index));
+        let judged = self.latest(|index| self.scores.violations[index].is_finite());
+        self.update_feature_cache(&told, &judged);
         let constraint = self.constraint(&judged);
         if told.len() < 2 && constraint.is_none() {
             return;
@@ -41,18 +46,6 @@ impl<S: Space> Search<S> {
             let (_, one) = pool.swap_remove(acquisition.take_best());
             self.add_keyed(one);
         }
-    }
-
-    /// The newest candidates to learn from: those with objectives, and those that are feasible or
-    /// not. Their features are in the cache afterwards.
-    pub(crate) fn learn(&mut self) -> (Vec<usize>, Vec<usize>) {
-        if let Some(slot) = self.state.slots.first() {
-            self.space_feature_count = self.state.space.features(slot.genome()).len();
-        }
-        let told = self.latest(|index| self.is_success(index));
-        let judged = self.latest(|index| self.scores.violations[index].is_finite());
-        self.update_feature_cache(&told, &judged);
-        (told, judged)
     }
 
     /// The acquisition function over a pool, given the front and the pending candidates.
@@ -169,7 +162,7 @@ impl<S: Space> Search<S> {
     }
 
     /// A model for each objective that the space does not know of all these genomes.
-    pub(crate) fn models(&self, told: &[usize]) -> Vec<Option<FittedObjective>> {
+    fn models(&self, told: &[usize]) -> Vec<ObjectiveModel> {
         let features = self.cached_features(told);
         let is_known = |index: &usize, objective: usize| {
             let features = self.feature_cache.get(index);
@@ -196,28 +189,23 @@ impl<S: Space> Search<S> {
     /// Adds the budget to the model's inputs, on a logarithmic scale, so that it learns from all rungs.
     /// Without rungs nothing is added.
     fn at_rung(&self, mut features: Features, rung: usize) -> Features {
-        features.values.extend(self.budget_feature(rung));
+        let budget = self.state.config.rungs.get(rung);
+        let budget = budget.map(|budget| piecewise_log2(f64::from(*budget)));
+        features.values.extend(budget);
         features
     }
 
-    fn budget_feature(&self, rung: usize) -> Option<f64> {
-        let budget = self.state.config.rungs.get(rung);
-        budget.map(|budget| piecewise_log2(f64::from(*budget)))
-    }
-
-    /// The model's inputs of a candidate that [`Search::learn`] returned, with the budget of a rung.
-    pub(crate) fn cached_at(&self, index: usize, rung: usize) -> Vec<f64> {
-        let mut values = self.cached(index).to_vec();
-        if let (Some(last), Some(budget)) = (values.last_mut(), self.budget_feature(rung)) {
-            *last = budget;
-        }
-        values
-    }
-
-    /// The model's inputs of a candidate that [`Search::learn`] returned.
-    pub(crate) fn cached(&self, index: usize) -> &[f64] {
-        let features = self.feature_cache.get(&index);
-        features.map_or(&[], |features| &features.values)
+    /// The rung whose budget the model predicts for: the largest with enough results to compare
+    /// predictions with, because a budget that was never told can only be extrapolated to.
+    fn target_rung(&self, told: &[usize]) -> usize {
+        let is_enough = |rung: &usize| {
+            let results = told
+                .iter()
+                .filter(|&&index| self.ladder.rung(index) == *rung);
+            results.count() >= ENOUGH_RESULTS
+        };
+        let mut rungs = (0..self.state.config.rungs.len()).rev();
+        rungs.find(is_enough).unwrap_or(0)
     }
 
     /// The model's inputs: the canonical genes, the square of their sum, the logarithms of the known
@@ -308,13 +296,13 @@ pub(crate) struct Features {
 pub(crate) type FeatureCache = BTreeMap<usize, Features>;
 
 /// The model of one objective and its scale; `None` if the objective is known of all genomes.
-type ObjectiveModel = Option<FittedObjective>;
-
-/// A model of the values on a scale.
-pub(crate) type FittedObjective = (Ridge, LogScale);
+type ObjectiveModel = Option<(Ridge, LogScale)>;
 
 /// Number of new genomes among which each wave is selected.
 const POOL: usize = 1500;
+
+/// Number of results with a budget that are enough to compare predictions for it with.
+const ENOUGH_RESULTS: usize = 8;
 
 /// Maximum number of outcomes to learn from: the newest.
 const MAX_HISTORY: usize = 1000;
@@ -331,7 +319,7 @@ fn piecewise_log2(value: f64) -> f64 {
 
 /// A logarithmic scale for an objective to minimise, with the finest resolution at its best values.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct LogScale {
+struct LogScale {
     best: f64,
     /// The distance from the best value to the median.
     spread: f64,
@@ -346,13 +334,13 @@ impl LogScale {
         LogScale { best, spread }
     }
 
-    pub(crate) fn apply(&self, value: f64) -> f64 {
+    fn apply(&self, value: f64) -> f64 {
         piecewise_log2((value - self.best) / self.spread + 1.0)
     }
 
     /// The inverse of `apply`, limited to the range of the observations, beyond which a linear model
     /// is not to be trusted.
-    pub(crate) fn invert(&self, scaled: f64) -> f64 {
+    fn invert(&self, scaled: f64) -> f64 {
         let value = self.best + self.spread * (piecewise_exp2(scaled) - 1.0);
         value.min(self.best + MAX_SCALED * self.spread)
     }
