@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Action, Ending, Error, Event, JobId, LeaseId, Millis, MinerId, QuestionId, Rejected, Row,
-    Rules, Ruling, Tally,
+    Rules, Ruling, Tally, TrainingPart,
 };
 use jobs::{JobRef, Jobs, SeatRef};
 use lease::Lease;
@@ -144,7 +144,7 @@ enum Step {
     /// `None` keeps the owner and capacity of a known miner; a new one is its own owner, with a
     /// capacity of 1.
     Join(MinerId, Option<(Option<MinerId>, u32)>),
-    Open(JobId, u64),
+    Open(JobId, u64, Option<(TrainingPart, Vec<MinerIndex>)>),
     Request(MinerIndex),
     Heartbeat(LeaseId, u32),
     Submit(LeaseId, Row),
@@ -209,7 +209,7 @@ impl JobBoard {
         }
         match step {
             Step::Join(miner, terms) => self.join(miner, terms, &mut actions),
-            Step::Open(job, flops) => self.open(job, flops, &mut actions),
+            Step::Open(job, flops, part) => self.open(job, flops, part, &mut actions),
             Step::Request(miner) => self.request(miner, &mut actions),
             Step::Heartbeat(lease, epoch) => self.heartbeat(lease, epoch, &mut actions),
             // The leases that were due may have ended the job, and this lease with it.
@@ -254,7 +254,17 @@ impl JobBoard {
                 self.place_for(now, &miner)?;
                 Step::Join(miner, Some((owner, capacity)))
             }
-            Event::Open { job, flops } => Step::Open(self.unused(job)?, flops),
+            Event::Open { job, flops } => Step::Open(self.unused(job)?, flops, None),
+            Event::OpenPart {
+                job,
+                flops,
+                part,
+                holders,
+            } => {
+                let holders = holders.iter().filter_map(|miner| self.roster.find(miner));
+                let part = Some((part, holders.collect()));
+                Step::Open(self.unused(job)?, flops, part)
+            }
             Event::Request { miner } => Step::Request(self.known(miner)?),
             Event::Heartbeat {
                 miner,

@@ -5,6 +5,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{JobId, LeaseId, MinerId, QuestionId, Row, Ruling};
 
+/// The epochs of a training that a job consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingPart {
+    /// The number of epochs before it.
+    pub from_epoch: u32,
+    /// The epoch after which it ends.
+    pub until_epoch: u32,
+}
+
 /// An input of the board.
 ///
 /// The serialised names are those of the first version, so that old journals can be read: a job is
@@ -34,6 +44,19 @@ pub enum Event {
         job: JobId,
         /// Its size: the FLOPs of the whole training, or any number proportional to its duration.
         flops: u64,
+    },
+    /// A new job that trains a part of the epochs, from the state after an earlier job.
+    OpenPart {
+        /// Its id, never used before.
+        #[serde(rename = "batch")]
+        job: JobId,
+        /// The size of the part, as for [`Event::Open`].
+        flops: u64,
+        /// The part.
+        part: TrainingPart,
+        /// Miners that have trained up to its start. They are preferred for all seats but the last one
+        /// of several, whose miner then checks their training from the start.
+        holders: Vec<MinerId>,
     },
     /// A miner requests work.
     Request {

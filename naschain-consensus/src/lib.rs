@@ -20,7 +20,7 @@ pub use action::Action;
 pub use agreement::{Agreement, Row, Rule};
 pub use board::JobBoard;
 pub use error::Error;
-pub use event::Event;
+pub use event::{Event, TrainingPart};
 pub use ids::{JobId, LeaseId, Millis, MinerId, QuestionId};
 pub use reason::{Ending, Failure, Grant, NoWork};
 pub use referee::{OpenQuestion, Question, Referee, RefereeTask, Ruling};

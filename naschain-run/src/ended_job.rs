@@ -36,6 +36,13 @@ impl EndedJob {
         self.verdict.consensus.filter(|_| self.failure.is_none())
     }
 
+    /// The miners whose answers are rewarded, in the order of seats.
+    pub fn rewarded(&self) -> Vec<MinerId> {
+        let judged = self.rows.iter().zip(&self.verdict.agreed);
+        let rewarded = judged.filter(|(_, agreed)| **agreed);
+        rewarded.map(|((miner, _), _)| miner.clone()).collect()
+    }
+
     /// Why the job has no result.
     pub fn reason(&self) -> String {
         match &self.failure {

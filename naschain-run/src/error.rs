@@ -45,6 +45,16 @@ pub enum Error {
         /// The steps of a training.
         steps: u64,
     },
+    /// The search does not compare networks where their trainings are measured.
+    #[error(
+        "search.rungs is {found:?}; the trainings of this run are measured after epochs {measured:?}"
+    )]
+    Rungs {
+        /// The rungs of the search.
+        found: Vec<u32>,
+        /// The epochs of the recipe.
+        measured: Vec<u32>,
+    },
     /// This version does not know the requests of the run.
     #[error("request_version is {found}; this version supports 1 to {latest}")]
     RequestVersion {

@@ -39,6 +39,8 @@ pub struct MinerQuestion {
     /// The seed of the training, in runs with a secret; otherwise that of the recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training_seed: Option<u64>,
+    /// The epoch after which the training that was answered ended.
+    pub last_epoch: u32,
     /// What is asked.
     #[serde(flatten)]
     pub what: Question,
@@ -86,11 +88,12 @@ mod tests {
             job: JobId(7),
             genome: "101".parse().unwrap(),
             training_seed: None,
+            last_epoch: 6,
             what: Question::States { steps: vec![0, 64] },
             remaining_ms: 9,
         };
         let json = serde_json::to_string(&question).unwrap();
-        let expected = r#"{"question":3,"batch":7,"genome":"101","ask":"states","steps":[0,64],"remaining_ms":9}"#;
+        let expected = r#"{"question":3,"batch":7,"genome":"101","last_epoch":6,"ask":"states","steps":[0,64],"remaining_ms":9}"#;
         assert_eq!(json, expected);
         assert_eq!(
             serde_json::from_str::<MinerQuestion>(&json).unwrap(),

@@ -1,6 +1,6 @@
 //! Response bodies of the HTTP API (JSON).
 
-use naschain_consensus::{JobId, LeaseId};
+use naschain_consensus::{JobId, LeaseId, TrainingPart};
 use naschain_core::{Digest, Genome, Measurement};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,10 @@ pub struct Job {
     /// The seed of this training, in runs with a secret; otherwise that of the recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training_seed: Option<u64>,
+    /// The epochs that the job trains, in runs with rungs; otherwise all. The answer is that after its
+    /// last epoch, and heartbeats count its epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<TrainingPart>,
     /// The lease ends this many milliseconds after the last heartbeat.
     pub lease_ms: u64,
 }

@@ -7,7 +7,9 @@
 //! recompute afterwards.
 
 use naschain_consensus::JobId;
-use naschain_core::{Digest, Recipe};
+use naschain_core::{Digest, Genome, Recipe};
+
+use crate::spec::RunSpec;
 
 /// A run's secret: 32 random bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,23 @@ impl RunSecret {
     pub fn training_seed(&self, job: JobId) -> u64 {
         let key = blake3::derive_key("naschain run secret 1: training seeds", &self.0);
         keyed_seed(&key, job.0)
+    }
+}
+
+impl RunSecret {
+    /// The seed of the training of a job of a run. With rungs it follows from the genome: the job that
+    /// takes a network to the next rung continues the same training.
+    pub fn seed_in(&self, spec: &RunSpec, job: JobId, genome: &Genome) -> u64 {
+        if spec.search.rungs.is_empty() {
+            return self.training_seed(job);
+        }
+        let key = blake3::derive_key("naschain run secret 1: training seeds by genome", &self.0);
+        let hash = blake3::hash(genome.to_string().as_bytes());
+        let (first, _) = hash.as_bytes().split_at(8);
+        keyed_seed(
+            &key,
+            u64::from_le_bytes(first.try_into().expect("eight bytes")),
+        )
     }
 }
 

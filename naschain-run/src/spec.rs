@@ -152,6 +152,12 @@ impl RunSpec {
             });
         }
         self.search.validate()?;
+        let measured: Vec<u32> = self.recipe.measured_epochs().collect();
+        let has_rungs = !self.search.rungs.is_empty() || !self.recipe.rungs.is_empty();
+        if has_rungs && self.search.rungs != measured {
+            let found = self.search.rungs.clone();
+            return Err(Error::Rungs { found, measured });
+        }
         let (search, space) = (self.search.genome_len, self.space.genome_len());
         if search != space {
             return Err(Error::GenomeLength { search, space });
@@ -181,9 +187,10 @@ impl RunSpec {
         Ok(())
     }
 
-    /// The maximum number of networks that the search evaluates, unless it is extended.
-    pub fn max_networks(&self) -> usize {
-        self.search.max_candidates()
+    /// The maximum number of jobs, unless the search is extended: one for each network, and with rungs
+    /// one more for each that goes on from a rung.
+    pub fn max_jobs(&self) -> usize {
+        self.search.candidates_by_rung().iter().sum()
     }
 
     /// BLAKE3 of its JSON: the run's identity, and the start of its journal's hash chain.
@@ -192,10 +199,31 @@ impl RunSpec {
         Digest(*blake3::hash(&json).as_bytes())
     }
 
+    /// The number of epochs that a network is trained for on average: fewer than the recipe's where
+    /// networks are stopped at rungs.
+    pub fn mean_epochs(&self) -> f64 {
+        let counts = self.search.candidates_by_rung();
+        let mut before = 0;
+        let mut sum = 0.0;
+        for (count, epochs) in counts.iter().zip(self.recipe.measured_epochs()) {
+            sum += *count as f64 * f64::from(epochs - before);
+            before = epochs;
+        }
+        if self.search.rungs.is_empty() {
+            return f64::from(self.recipe.epochs);
+        }
+        sum / counts.first().copied().unwrap_or(1).max(1) as f64
+    }
+
     /// FLOPs of the forward and backward passes over all images of a genome's training; backward
     /// counts twice forward. 0 for a genome of another space.
     pub fn training_flops(&self, genome: &Genome) -> u64 {
-        let images = self.recipe.train_images as u64 * u64::from(self.recipe.epochs);
+        self.flops_of_epochs(genome, self.recipe.epochs)
+    }
+
+    /// The same for so many epochs of the training.
+    pub fn flops_of_epochs(&self, genome: &Genome, epochs: u32) -> u64 {
+        let images = self.recipe.train_images as u64 * u64::from(epochs);
         let costs = self.costs_of(genome);
         costs.map_or(0, |costs| costs.flops.saturating_mul(3 * images))
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use naschain_consensus::{
     Action, Event, JobBoard, JobId, LeaseId, Millis, MinerId, Rejected, Row, Scoreboard,
-    check_costs,
+    TrainingPart, check_costs,
 };
 use naschain_core::{Digest, Genome, MacroSpace};
 use naschain_nsga::{Ask, CandidateId, Pace, Search};
@@ -194,12 +194,10 @@ impl RunState {
         if !self.spec.collects_models || !is_in_front(self) {
             return;
         }
-        let agreed = ended.rows.iter().zip(&ended.verdict.agreed);
-        let agreed = agreed.filter(|(_, agreed)| **agreed);
         let collect = Event::Collect {
             job,
             digest: consensus.digest,
-            miners: agreed.map(|((miner, _), _)| miner.clone()).collect(),
+            miners: ended.rewarded(),
         };
         let asked = self.parts.board.handle(now, collect);
         actions.extend(asked.expect("a job closes once"));
@@ -290,11 +288,54 @@ impl RunState {
             let job = JobId(candidate.id.0);
             let genome = self.parts.search.canonical(candidate.id);
             let genome = genome.expect("the candidate was just asked for").clone();
-            let flops = self.spec.training_flops(&genome);
+            let open = self.opening(job, &genome, candidate.continues);
             self.parts.genomes.insert(job, genome);
-            let opened = self.parts.board.handle(now, Event::Open { job, flops });
+            let opened = self.parts.board.handle(now, open);
             actions.extend(opened.expect("candidates are numbered once"));
         }
+    }
+
+    /// The event that opens a job, which may continue the training of an earlier one.
+    fn opening(&self, job: JobId, genome: &Genome, continues: Option<CandidateId>) -> Event {
+        let Some(part) = self.part(job) else {
+            let flops = self.spec.training_flops(genome);
+            return Event::Open { job, flops };
+        };
+        let epochs = part.until_epoch - part.from_epoch;
+        let before = continues.and_then(|id| self.ended_job(JobId(id.0)));
+        Event::OpenPart {
+            job,
+            flops: self.spec.flops_of_epochs(genome, epochs),
+            part,
+            holders: before.map_or_else(Vec::new, EndedJob::rewarded),
+        }
+    }
+
+    /// The number of epochs of the job of an active lease.
+    pub fn epochs_of(&self, lease: LeaseId) -> u32 {
+        let job = self.parts.board.seat_of(lease).map(|(job, _)| job);
+        let part = job.and_then(|job| self.part(job));
+        part.map_or(self.spec.recipe.epochs, |part| {
+            part.until_epoch - part.from_epoch
+        })
+    }
+
+    /// The epoch after which the training of a job ends.
+    pub fn last_epoch(&self, job: JobId) -> u32 {
+        let budget = self.parts.search.budget(CandidateId(job.0));
+        budget.unwrap_or(self.spec.recipe.epochs)
+    }
+
+    /// The epochs that a job trains, in a run with rungs.
+    pub fn part(&self, job: JobId) -> Option<TrainingPart> {
+        let id = CandidateId(job.0);
+        let until_epoch = self.parts.search.budget(id)?;
+        let rungs = self.spec.search.rungs.iter();
+        let from_epoch = rungs.take_while(|rung| **rung < until_epoch).last();
+        Some(TrainingPart {
+            from_epoch: from_epoch.copied().unwrap_or(0),
+            until_epoch,
+        })
     }
 
     /// A steady-state search proposes a candidate whenever it is asked, from what is known then;
@@ -365,9 +406,9 @@ impl RunState {
         first.map_or(self.parts.events, |first| first - 1)
     }
 
-    /// The maximum number of networks that the search evaluates.
-    pub fn max_networks(&self) -> usize {
-        self.parts.search.config().max_candidates()
+    /// The maximum number of jobs of the search.
+    pub fn max_jobs(&self) -> usize {
+        self.parts.search.config().candidates_by_rung().iter().sum()
     }
 
     /// Whether every job of the whole search has ended.
@@ -380,10 +421,15 @@ impl RunState {
         self.is_finished() && !self.parts.board.has_open_questions()
     }
 
-    /// The best accuracy agreed on so far.
+    /// The best accuracy of a whole training agreed on so far.
     pub fn best(&self) -> Option<&EndedJob> {
         let accuracy = |job: &&EndedJob| job.verdict.consensus.map(|m| m.accuracy);
-        self.parts.ended.iter().max_by_key(accuracy)
+        let is_whole = |job: &&EndedJob| self.last_epoch(job.job) == self.spec.recipe.epochs;
+        self.parts
+            .ended
+            .iter()
+            .filter(is_whole)
+            .max_by_key(accuracy)
     }
 
     /// The Pareto front, most accurate first.

@@ -26,7 +26,7 @@ impl SearchExtent {
     /// That of a run in this state.
     pub(crate) fn of(state: &RunState) -> SearchExtent {
         SearchExtent {
-            networks: state.max_networks(),
+            networks: state.max_jobs(),
             finished: state.is_finished(),
         }
     }
@@ -43,7 +43,7 @@ impl SearchExtent {
         let text = std::fs::read_to_string(dir.join(FILE)).ok();
         let stored = text.and_then(|text| serde_json::from_str(&text).ok());
         stored.unwrap_or_else(|| {
-            let networks = spec.max_networks();
+            let networks = spec.max_jobs();
             SearchExtent {
                 networks,
                 finished: ended >= networks,
@@ -71,7 +71,7 @@ mod tests {
     fn an_extent_is_stored_or_follows_from_the_specification() {
         let spec = test_spec();
         let dir = test_folder("extent");
-        let networks = spec.max_networks();
+        let networks = spec.max_jobs();
         assert!(SearchExtent::read(&dir, &spec, networks).finished);
         let early = SearchExtent::read(&dir, &spec, 4);
         assert_eq!(early.evaluated(4), format!("4 of {networks}"));

@@ -95,7 +95,7 @@ fn write_model(
     let measurement = member.measurement;
     let secret = read_secret(dir, spec)?;
     let found = Member {
-        recipe: recipe_of(spec, secret, member.job),
+        recipe: recipe_of(spec, secret, member.job, &member.genome),
         dir: dir.to_owned(),
         spec: spec.clone(),
         genome: member.genome.clone(),

@@ -59,7 +59,8 @@ impl Member {
         let ended = evaluated_jobs(dir)?;
         let evaluated = ended.len();
         let matches = |job: &EndedJob| job.genome == requested || job.genome == canonical;
-        let Some(job) = ended.into_iter().find(matches) else {
+        // With rungs, the job that trained it for longest.
+        let Some(job) = ended.into_iter().rev().find(matches) else {
             bail!(
                 "{} has no evaluated genome {} ({evaluated} were evaluated); its {HISTORY_FILE} and front.json list them",
                 dir.display(),
@@ -69,7 +70,7 @@ impl Member {
         let secret = read_secret(dir, &spec)?;
         Ok(Member {
             dir: dir.to_owned(),
-            recipe: recipe_of(&spec, secret, job.job),
+            recipe: recipe_of(&spec, secret, job.job, &job.genome),
             spec,
             digest: job.verdict.consensus.map(|row| row.digest),
             genome: job.genome,
@@ -226,9 +227,14 @@ pub(crate) fn retrained_description(dir: &Path, genome: &Genome) -> Option<Model
 }
 
 /// The recipe of a job's training.
-pub(crate) fn recipe_of(spec: &RunSpec, secret: Option<RunSecret>, job: JobId) -> Recipe {
+pub(crate) fn recipe_of(
+    spec: &RunSpec,
+    secret: Option<RunSecret>,
+    job: JobId,
+    genome: &Genome,
+) -> Recipe {
     match secret {
-        Some(secret) => seeded_recipe(&spec.recipe, secret.training_seed(job)),
+        Some(secret) => seeded_recipe(&spec.recipe, secret.seed_in(spec, job, genome)),
         None => spec.recipe.clone(),
     }
 }

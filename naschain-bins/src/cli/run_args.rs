@@ -76,6 +76,12 @@ pub(crate) struct RunArgs {
     /// takes fewer trainings for the same front; with nsga2, all offspring are trained.
     #[arg(long, value_name = "MODE", default_value = "surrogate", value_parser = mode, help_heading = METHOD, hide_short_help = true)]
     pub mode: Mode,
+    /// Epochs after which weak networks are stopped, ascending, such as 3,9 of 27; a third or so of the
+    /// networks goes on from each
+    ///
+    /// So more networks are tried with the same computation. The learning rate falls to 0 before each.
+    #[arg(long, value_name = "EPOCHS", value_delimiter = ',', help_heading = METHOD, hide_short_help = true)]
+    pub rungs: Vec<u32>,
     /// When the next genomes are chosen: generational or steady
     ///
     /// generational: when the whole generation is evaluated; the result does not depend on the order
@@ -259,7 +265,11 @@ impl RunArgs {
         };
         let mut recipe = self.training.apply(defaults.recipe(&name, dataset));
         recipe.seed = self.seed;
-        let search = self.search(space.genome_len(), &defaults)?;
+        recipe.rungs = self.rungs.clone();
+        let mut search = self.search(space.genome_len(), &defaults)?;
+        if !self.rungs.is_empty() {
+            search.rungs = recipe.measured_epochs().collect();
+        }
         let data = DataSpec::new(name.to_string(), dataset.digest());
         let mut spec = RunSpec::new(space, data);
         spec.versions = versions();

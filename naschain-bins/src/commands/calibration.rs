@@ -81,11 +81,12 @@ fn at_once(options: Options, miners: usize) -> u16 {
 
 /// FLOPs of the training of a random network, on average.
 fn average_flops(spec: &RunSpec) -> f64 {
+    let share = spec.mean_epochs() / f64::from(spec.recipe.epochs.max(1));
     let flops = (0..COUNTED).map(|index| {
         let genome = network(spec, index);
         genome.map_or(0, |genome| spec.training_flops(&genome)) as f64
     });
-    flops.sum::<f64>() / COUNTED as f64
+    share * flops.sum::<f64>() / COUNTED as f64
 }
 
 fn network(spec: &RunSpec, index: usize) -> Result<Genome> {

@@ -245,7 +245,7 @@ fn stored_models(dir: &Path, front: &[FrontMember]) -> Option<Vec<FrontModel>> {
 
 /// Number of evaluated networks, and the maximum number that the search evaluates.
 pub(crate) async fn progress(coordinator: &Coordinator) -> (usize, usize) {
-    let numbers = |state: &RunState| (state.ended_jobs().len(), state.max_networks());
+    let numbers = |state: &RunState| (state.ended_jobs().len(), state.max_jobs());
     let numbers = coordinator.try_with_state(|state| state.map(numbers)).await;
     numbers.unwrap_or_default()
 }

@@ -242,7 +242,7 @@ fn summary(state: &RunState, left: Left) -> String {
     let best = best.map_or(String::new(), |m| format!(", best {} %", m.accuracy));
     let generations = state.search().config().generations;
     let generation = state.search().generation().min(generations);
-    let networks = state.max_networks();
+    let networks = state.max_jobs();
     let mut text = format!(
         "{} of {networks} networks, generation {generation} of {generations}{best}",
         state.ended_jobs().len()

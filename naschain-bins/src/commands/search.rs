@@ -129,11 +129,13 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
     let known = Arc::new(earlier_results(&dir)?);
     let (stop, stopped) = watch::channel(false);
     let checkpoints = dir.join(CHECKPOINTS);
+    let is_checked = coordinator.spec().rules.seats > 1;
     let trainers = (1..=miners).map(|number| Trainer {
         options,
-        // Each its own: a miner that resumed from the checkpoint of another would check nothing.
+        // Each its own where they check each other: one that resumed from the checkpoint of another
+        // would check nothing.
         checkpoints: Some(CheckpointFolder::new(
-            checkpoints.join(number.to_string()),
+            checkpoints.join(if is_checked { number } else { 1 }.to_string()),
             CHECKPOINT_BYTES,
         )),
     });

@@ -73,7 +73,7 @@ fn heartbeat(
     if holder != miner {
         return None;
     }
-    let of = spec.recipe.epochs;
+    let of = active.state.epochs_of(lease);
     // The board finds stragglers by these epochs, and they are published, so impossible ones are
     // refused.
     if !(last..=of).contains(&epoch) {

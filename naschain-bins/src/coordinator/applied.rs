@@ -1,30 +1,39 @@
 //! The result of an event, as returned to the caller.
 
-use naschain_consensus::{Action, Millis};
+use naschain_consensus::{Action, Millis, TrainingPart};
 use naschain_core::Genome;
 use naschain_run::RunState;
+
+/// What a miner has to train.
+#[derive(Debug)]
+pub(crate) struct LeasedTraining {
+    pub(crate) genome: Genome,
+    pub(crate) part: Option<TrainingPart>,
+}
 
 /// The result of an event.
 #[derive(Debug)]
 pub(crate) struct Applied {
     pub(crate) actions: Vec<Action>,
-    /// The genome of the job that was leased by it, so that the miner's request need not lock the
-    /// state again.
-    pub(crate) genome: Option<Genome>,
+    /// The training that was leased by it, so that the miner's request need not lock the state again.
+    pub(crate) leased: Option<LeasedTraining>,
     /// Whether the event is in the journal.
     pub(crate) is_journaled: bool,
 }
 
 impl Applied {
-    /// The actions, with the genome of a leased job.
+    /// The actions, with the training of a leased job.
     pub(crate) fn new(actions: Vec<Action>, state: &RunState, is_journaled: bool) -> Applied {
-        let genome = actions.iter().find_map(|action| match action {
-            Action::Leased { job, .. } => state.genome(*job).cloned(),
+        let leased = actions.iter().find_map(|action| match action {
+            Action::Leased { job, .. } => Some(LeasedTraining {
+                genome: state.genome(*job)?.clone(),
+                part: state.part(*job),
+            }),
             _ => None,
         });
         Applied {
             actions,
-            genome,
+            leased,
             is_journaled,
         }
     }

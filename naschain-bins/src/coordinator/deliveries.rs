@@ -56,6 +56,8 @@ pub(crate) struct Deliveries {
 pub(super) struct JobTraining {
     pub(super) architecture: Architecture,
     pub(super) recipe: Recipe,
+    /// The epoch after which it ends, which is before the recipe's last at a rung.
+    pub(super) epochs: u32,
 }
 
 impl Deliveries {
@@ -197,13 +199,15 @@ impl Coordinator {
     ) -> Result<JobTraining> {
         let genome = state.genome(job).context("no job has this number")?;
         let spec = state.spec();
-        let seed = self.training_seed(job);
+        let epochs = state.last_epoch(job);
+        let seed = self.training_seed(job, genome);
         Ok(JobTraining {
             architecture: spec.space.decode(genome)?,
             recipe: seed.map_or_else(
                 || spec.recipe.clone(),
                 |seed| seeded_recipe(&spec.recipe, seed),
             ),
+            epochs,
         })
     }
 

@@ -31,7 +31,7 @@ use naschain_core::Genome;
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 
 use crate::clock;
-use crate::coordinator::applied::{Applied, eligible_at};
+use crate::coordinator::applied::{Applied, LeasedTraining, eligible_at};
 use crate::coordinator::call_error::{CallError, Unavailable};
 use crate::coordinator::deliveries::Deliveries;
 use crate::coordinator::leader::Leader;
@@ -136,10 +136,10 @@ impl Coordinator {
         self.shared.rules
     }
 
-    /// The seed of a job's training, in a run with a secret.
-    pub fn training_seed(&self, job: JobId) -> Option<u64> {
+    /// The seed of the training of a job and its genome, in a run with a secret.
+    pub fn training_seed(&self, job: JobId, genome: &Genome) -> Option<u64> {
         let secret = self.shared.settings.secret;
-        secret.map(|secret| secret.training_seed(job))
+        secret.map(|secret| secret.seed_in(&self.shared.spec, job, genome))
     }
 
     /// Notifies of changes that may have made work or ended a job.
@@ -264,10 +264,10 @@ impl Coordinator {
                 return Ok(JobReply::Wait);
             }
             let Applied {
-                actions, genome, ..
+                actions, leased, ..
             } = sent?;
             first = false;
-            if let Some(job) = self.granted(&actions, genome) {
+            if let Some(job) = self.granted(&actions, leased) {
                 return Ok(JobReply::Job(job));
             }
             if waiting.is_none() && !wait.is_zero() {
@@ -298,19 +298,21 @@ impl Coordinator {
         }
     }
 
-    /// The job that a request for work was granted, if any; `genome` is the job's.
-    fn granted(&self, actions: &[Action], genome: Option<Genome>) -> Option<Job> {
+    /// The job that a request for work was granted, if any, of which `leased` is the training.
+    fn granted(&self, actions: &[Action], leased: Option<LeasedTraining>) -> Option<Job> {
         let (job, lease) = actions.iter().find_map(|action| match action {
             Action::Leased { job, lease, .. } => Some((*job, *lease)),
             _ => None,
         })?;
+        let LeasedTraining { genome, part } = leased.expect("a leased job was opened");
         Some(Job {
             run: self.run(),
             job,
             lease,
-            genome: genome.expect("a leased job was opened"),
+            training_seed: self.training_seed(job, &genome),
+            genome,
+            part,
             lease_ms: self.shared.spec.rules.lease_ms,
-            training_seed: self.training_seed(job),
         })
     }
 

@@ -63,11 +63,14 @@ impl Coordinator {
         id: QuestionId,
         question: &OpenQuestion,
     ) -> Option<MinerQuestion> {
+        let job = question.job;
+        let genome = state.genome(job)?;
         Some(MinerQuestion {
             question: id,
-            job: question.job,
-            genome: state.genome(question.job)?.clone(),
-            training_seed: self.training_seed(question.job),
+            job,
+            genome: genome.clone(),
+            training_seed: self.training_seed(job, genome),
+            last_epoch: state.last_epoch(job),
             what: question.what.clone(),
             remaining_ms: question.until.since(now),
         })

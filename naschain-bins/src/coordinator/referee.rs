@@ -9,7 +9,7 @@ use naschain_consensus::{Event, JobId, RefereeTask, Ruling};
 use naschain_core::{Digest, StepState};
 use naschain_run::RunState;
 use naschain_train::{
-    Checkpoint, Error, LinkedWeights, evaluate_on_validation, replay_step, state_at,
+    Checkpoint, Error, LinkedWeights, evaluate_on_validation, replay_step, state_at, train_until,
 };
 
 use crate::coordinator::Coordinator;
@@ -86,6 +86,7 @@ fn compute(deliveries: &Deliveries, training: &JobTraining, task: RefereeTask) -
     let JobTraining {
         architecture,
         recipe,
+        epochs,
     } = training;
     let (dataset, options) = (&deliveries.dataset, deliveries.options);
     Ok(match task {
@@ -124,9 +125,18 @@ fn compute(deliveries: &Deliveries, training: &JobTraining, task: RefereeTask) -
         }
         RefereeTask::Accuracy { digest } => {
             let path = delivered_file(&deliveries.run_dir, digest);
-            let bytes = std::fs::read(&path);
-            let bytes = bytes.with_context(|| format!("cannot read {}", path.display()))?;
-            let weights = LinkedWeights::from_bytes(&bytes)?.weights;
+            let stored = std::fs::read(&path).ok();
+            let stored = stored.and_then(|bytes| LinkedWeights::from_bytes(&bytes).ok());
+            let stored = stored.filter(|weights| weights.check(architecture, digest).is_ok());
+            let weights = match stored {
+                Some(stored) => stored.weights,
+                // Another genomaster, which has died, received them.
+                None => {
+                    let (last, proceed) = (*epochs, &mut |_: &_, _: &_| ControlFlow::Continue(()));
+                    train_until(architecture, dataset, recipe, options, None, last, proceed)?
+                        .weights
+                }
+            };
             let found = evaluate_on_validation(architecture, &weights, dataset, recipe, options)?;
             Ruling::Accuracy { found }
         }

@@ -88,7 +88,8 @@ impl CheckpointFolder {
         write_whole(&folder.join(CURVE), &serde_json::to_vec(&curve)?)?;
         let (epoch, interval) = (epoch.number, recipe.epochs.div_ceil(KEPT));
         for earlier in self.epochs(training) {
-            if earlier < epoch && earlier % interval != 0 {
+            let is_kept = earlier % interval == 0 || recipe.rungs.contains(&earlier);
+            if earlier < epoch && !is_kept {
                 let _ = remove_file(file(&folder, earlier));
             }
         }

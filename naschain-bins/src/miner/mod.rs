@@ -264,10 +264,14 @@ impl Miner {
         progress_line::job_began(|| {
             format!("{}: {} {} ({})", self.name, job.job, job.genome, job.lease)
         });
-        if let Some(measurement) = self.known.get(&job.genome) {
+        let known = self.known.get(&job.genome);
+        if let Some(measurement) = known.filter(|_| job.part.is_none()) {
             return Some(Ok(Row::Measured(*measurement)));
         }
-        let control = Arc::new(TrainingControl::default());
+        let first_epoch = job.part.map_or(0, |part| part.from_epoch);
+        let all = prepared.spec.recipe.epochs;
+        let last_epoch = job.part.map_or(all, |part| part.until_epoch);
+        let control = Arc::new(TrainingControl::new(first_epoch));
         // A training computes for minutes, so it must not occupy a thread that sends heartbeats.
         let training = tokio::task::spawn_blocking({
             let (spec, dataset, genome) = (
@@ -280,7 +284,7 @@ impl Miner {
                 |seed| seeded_recipe(&spec.recipe, seed),
             );
             let (trainer, control) = (self.trainer.clone(), control.clone());
-            let mut line = ProgressLine::new(job.job.to_string(), prepared.spec.recipe.epochs);
+            let mut line = ProgressLine::new(job.job.to_string(), last_epoch);
             move || -> Result<Option<Row>, Error> {
                 let architecture = spec.space.decode(&genome)?;
                 let mut on_epoch = |epoch: &Epoch, speed| {
@@ -288,7 +292,7 @@ impl Miner {
                     control.after(epoch, speed)
                 };
                 let recipe = &recipe;
-                match trainer.train(&architecture, &dataset, recipe, &mut on_epoch) {
+                match trainer.train(&architecture, &dataset, recipe, last_epoch, &mut on_epoch) {
                     Ok(trained) => Ok(Some(Row::Measured(trained.measurement))),
                     Err(Error::Stopped { .. }) => {
                         if !control.leaving.load(Ordering::Acquire) {

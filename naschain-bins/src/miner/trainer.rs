@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use anyhow::ensure;
 use naschain_core::{Architecture, Genome, Recipe};
 use naschain_train::{
-    Checkpoint, CurvePoint, Dataset, Epoch, Error, Options, Trained, train_from,
+    Checkpoint, CurvePoint, Dataset, Epoch, Error, Options, Trained, train_until,
     training_memory_bytes,
 };
 
@@ -46,8 +46,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// Trains, resuming from the latest checkpoint of the same training if there is one. `on_epoch`
-    /// gets each epoch and its speed in images per second.
+    /// Trains until epoch `last` of the recipe's, resuming from the latest checkpoint of the same
+    /// training if there is one. `on_epoch` gets each epoch and its speed in images per second.
     ///
     /// A checkpoint that cannot be read or written only causes a warning.
     pub fn train(
@@ -55,9 +55,10 @@ impl Trainer {
         architecture: &Architecture,
         dataset: &Dataset,
         recipe: &Recipe,
+        last: u32,
         on_epoch: &mut (dyn FnMut(&Epoch, f64) -> ControlFlow<()> + Send),
     ) -> Result<Trained, Error> {
-        let checkpoint = self.stored(architecture, dataset, recipe, recipe.epochs);
+        let checkpoint = self.stored(architecture, dataset, recipe, last);
         if let Some(checkpoint) = &checkpoint {
             tracing::info!("resuming after epoch {}", checkpoint.epoch());
         }
@@ -79,7 +80,15 @@ impl Trainer {
             flow
         };
         let (options, report) = (self.options, &mut report);
-        train_from(architecture, dataset, recipe, options, checkpoint, report)
+        train_until(
+            architecture,
+            dataset,
+            recipe,
+            options,
+            checkpoint,
+            last,
+            report,
+        )
     }
 
     /// The latest stored checkpoint of a training after at most `epochs` epochs.

@@ -8,7 +8,9 @@ use naschain_train::Epoch;
 /// State shared by a training's thread and its miner.
 #[derive(Default)]
 pub(super) struct TrainingControl {
-    /// Number of finished epochs.
+    /// The epoch at which the job begins.
+    first_epoch: u32,
+    /// Number of finished epochs of the job.
     pub(super) epoch: AtomicU32,
     /// Whether the training must stop after the current epoch.
     pub(super) abandoned: AtomicBool,
@@ -18,6 +20,14 @@ pub(super) struct TrainingControl {
 }
 
 impl TrainingControl {
+    /// The control of a job that begins after this epoch.
+    pub(super) fn new(first_epoch: u32) -> TrainingControl {
+        TrainingControl {
+            first_epoch,
+            ..TrainingControl::default()
+        }
+    }
+
     /// Records a finished epoch; returns whether the training continues.
     pub(super) fn after(&self, epoch: &Epoch, images_per_second: f64) -> ControlFlow<()> {
         tracing::debug!(
@@ -28,7 +38,9 @@ impl TrainingControl {
             epoch.learning_rate,
             epoch.digest
         );
-        self.epoch.store(epoch.number, Ordering::Relaxed);
+        // Without the checkpoint of an earlier job the training begins before this one.
+        let done = epoch.number.saturating_sub(self.first_epoch);
+        self.epoch.store(done, Ordering::Relaxed);
         if self.abandoned.load(Ordering::Acquire) {
             ControlFlow::Break(())
         } else {

@@ -46,6 +46,7 @@ pub(super) struct Witness {
 struct AskedTraining {
     architecture: Architecture,
     recipe: Recipe,
+    last_epoch: u32,
 }
 
 impl Witness {
@@ -108,6 +109,7 @@ impl Witness {
                 || self.spec.recipe.clone(),
                 |seed| seeded_recipe(&self.spec.recipe, seed),
             ),
+            last_epoch: asked.last_epoch,
         };
         let sent = match &asked.what {
             Question::States { steps } => {
@@ -255,15 +257,18 @@ impl Computing {
 
     fn weights(&self, training: &AskedTraining) -> Result<Vec<u8>> {
         let (architecture, recipe) = (&training.architecture, &training.recipe);
-        let stored = self.stored(training, u64::MAX);
-        let is_whole = |found: &Checkpoint| found.epoch() == recipe.epochs;
+        let last = training.last_epoch;
+        let stored = self
+            .trainer
+            .stored(architecture, &self.dataset, recipe, last);
+        let is_whole = |found: &Checkpoint| found.epoch() == last;
         let mut weights = match stored.filter(is_whole) {
             Some(checkpoint) => LinkedWeights::from(checkpoint),
             // Deleted, or never stored: the training is repeated.
             None => {
                 let mut proceed = |_: &_, _| self.proceed();
                 let (dataset, trainer) = (&self.dataset, &self.trainer);
-                let trained = trainer.train(architecture, dataset, recipe, &mut proceed);
+                let trained = trainer.train(architecture, dataset, recipe, last, &mut proceed);
                 LinkedWeights::from(trained.map_err(|error: Error| error)?)
             }
         };

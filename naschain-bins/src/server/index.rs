@@ -55,7 +55,7 @@ fn summary(state: &RunState) -> String {
     format!(
         "{} of {} networks, {}{best}, {condition}",
         state.ended_jobs().len(),
-        state.max_networks(),
+        state.max_jobs(),
         counted(present_miners(state), "miner")
     )
 }

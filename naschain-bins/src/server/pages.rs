@@ -108,7 +108,7 @@ pub(super) async fn ended_jobs(State(app): State<App>, query: AfterQuery) -> Rep
         },
         training_seeds: jobs
             .iter()
-            .filter_map(|ended| app.coordinator.training_seed(ended.job))
+            .filter_map(|ended| app.coordinator.training_seed(ended.job, &ended.genome))
             .collect(),
         jobs,
         total,

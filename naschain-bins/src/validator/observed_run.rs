@@ -275,7 +275,7 @@ impl ObservedRun {
         if let Some(secret) = self.journal.secret() {
             let seeds = self.ended.iter().zip(&self.training_seeds);
             let wrong = seeds
-                .filter(|(job, seed)| secret.training_seed(job.job) != **seed)
+                .filter(|(job, seed)| secret.seed_in(&self.spec, job.job, &job.genome) != **seed)
                 .map(|(job, _)| job.job)
                 .next();
             if let Some(job) = wrong {

@@ -1,6 +1,7 @@
 //! The public journal of a genomaster, verified incrementally.
 
 use anyhow::Result;
+use naschain_consensus::JobId;
 
 use crate::client::{Client, ClientError};
 use naschain_run::{
@@ -128,6 +129,11 @@ impl PublicJournal {
     /// The referee's rulings in the verified part.
     pub(crate) fn rulings(&self) -> &[RecordedRuling] {
         self.auditor.rulings()
+    }
+
+    /// The epoch after which the training of a job ends.
+    pub(crate) fn last_epoch(&self, job: JobId) -> u32 {
+        self.auditor.state().last_epoch(job)
     }
 
     /// Whether the search is finished in the verified part.

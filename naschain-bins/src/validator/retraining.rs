@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use naschain_consensus::Row;
 use naschain_core::{Digest, Recipe};
 use naschain_run::{EndedJob, RunSpec, Sample, SampleSecret};
-use naschain_train::{Error, Options, train};
+use naschain_train::{Error, Options, train_until};
 use serde::Serialize;
 
 use crate::dataset::KEEP_MIB;
@@ -65,7 +65,7 @@ impl Retraining {
         self.sample.includes(&self.secret, job.job, history)
     }
 
-    /// Trains a job.
+    /// Trains a job until this epoch.
     ///
     /// # Errors
     /// If it cannot be trained here. A training that diverges is a result.
@@ -74,6 +74,7 @@ impl Retraining {
         spec: &RunSpec,
         job: &EndedJob,
         recipe: Recipe,
+        last_epoch: u32,
     ) -> Result<Row> {
         check_versions("--retrain: this validator", &spec.versions)?;
         let (name, dir) = (spec.data.name.parse()?, self.data_dir.clone());
@@ -88,9 +89,17 @@ impl Retraining {
         tracing::info!("{number}: training it again");
         // In a blocking thread: peers are answered meanwhile.
         let trained = tokio::task::spawn_blocking(move || {
-            train(&architecture, &dataset, &recipe, options, &mut |_| {
-                ControlFlow::Continue(())
-            })
+            let mut proceed = |_: &_, _: &_| ControlFlow::Continue(());
+            let proceed = &mut proceed;
+            train_until(
+                &architecture,
+                &dataset,
+                &recipe,
+                options,
+                None,
+                last_epoch,
+                proceed,
+            )
         });
         match trained.await? {
             Ok(trained) => Ok(Row::Measured(trained.measurement)),

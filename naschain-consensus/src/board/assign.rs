@@ -5,11 +5,19 @@ use naschain_core::{Purpose, Stream};
 use super::JobBoard;
 use super::job::{OpenJob, Seat};
 use super::jobs::JobRef;
-use super::roster::OwnerIndex;
-use crate::{Action, JobId, MinerId, Verdict};
+use super::roster::{MinerIndex, OwnerIndex};
+use crate::{Action, JobId, MinerId, TrainingPart, Verdict};
 
 impl JobBoard {
-    pub(super) fn open(&mut self, id: JobId, flops: u64, actions: &mut Vec<Action>) {
+    pub(super) fn open(
+        &mut self,
+        id: JobId,
+        flops: u64,
+        part: Option<(TrainingPart, Vec<MinerIndex>)>,
+        actions: &mut Vec<Action>,
+    ) {
+        let (part, preferred) = part.unzip();
+        let preferred = preferred.unwrap_or_default();
         self.used_ids.insert(id);
         let job = self.jobs.insert(OpenJob {
             id,
@@ -21,6 +29,8 @@ impl JobBoard {
             stealable: None,
             abandoned: 0,
             former_owners: Vec::new(),
+            part,
+            preferred,
             dispute: None,
         });
         let mut stream = self.seats_stream(job);
@@ -70,7 +80,14 @@ impl JobBoard {
             let is_further = job.round > 0 || number >= self.rules.seats;
             let is_disputed = counts_disputes && is_further;
             let mut drawn = None;
-            if has_proven_miners || is_disputed {
+            if !is_further && !job.preferred.is_empty() {
+                let is_last = number > 0 && number + 1 == self.rules.seats;
+                let preferred = &job.preferred;
+                drawn = self
+                    .roster
+                    .draw_preferred(stream, preferred, &excluded, is_last);
+            }
+            if drawn.is_none() && (has_proven_miners || is_disputed) {
                 drawn = self.roster.draw_proven(stream, &excluded);
             }
             if is_disputed {

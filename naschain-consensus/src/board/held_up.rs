@@ -137,7 +137,7 @@ impl JobBoard {
     /// Whether a miner reports epochs, not yet all, at a pace at which it ends within
     /// [`SLOW_PERCENT`] of the average duration.
     fn makes_progress(&self, lease: &Lease) -> bool {
-        let (epochs, done) = (self.rules.epochs, lease.epoch);
+        let (epochs, done) = (self.epochs_of(lease), lease.epoch);
         let spent_ms = u128::from(lease.renewed.since(lease.granted));
         let average_ms = u128::from(self.average_ms(lease.flops).unwrap_or(0));
         let ends_in_time =

@@ -6,7 +6,7 @@ use naschain_core::Measurement;
 
 use super::dispute::Dispute;
 use super::roster::{MinerIndex, OwnerIndex};
-use crate::{Finding, JobId, LeaseId, Row, Rules};
+use crate::{Finding, JobId, LeaseId, Row, Rules, TrainingPart};
 
 /// An open job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,11 +27,33 @@ pub(super) struct OpenJob {
     pub(super) abandoned: u32,
     /// Owners that had a seat in an earlier round, or abandoned one.
     pub(super) former_owners: Vec<OwnerIndex>,
+    /// The epochs that it trains; `None` for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) part: Option<TrainingPart>,
+    /// Miners that are preferred for the first seats but the last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) preferred: Vec<MinerIndex>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) dispute: Option<Box<Dispute>>,
 }
 
 impl OpenJob {
+    /// Number of epochs that it trains.
+    pub(super) fn epochs(&self, rules: &Rules) -> u32 {
+        let part = self
+            .part
+            .map(|part| part.until_epoch.saturating_sub(part.from_epoch));
+        part.unwrap_or(rules.epochs)
+    }
+
+    /// The number of steps after which its training ends, counted from the start; 0 without a referee.
+    pub(super) fn last_step(&self, rules: &Rules) -> u64 {
+        let steps = rules.referee.map_or(0, |referee| referee.steps);
+        let each = steps / u64::from(rules.epochs.max(1));
+        self.part
+            .map_or(steps, |part| each * u64::from(part.until_epoch))
+    }
+
     /// The measurements that have not lost a dispute, with their seats.
     pub(super) fn standing(&self) -> impl Iterator<Item = (usize, Measurement)> {
         let measured = |(seat, state): (usize, &Seat)| {

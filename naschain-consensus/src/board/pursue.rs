@@ -67,8 +67,9 @@ impl JobBoard {
     /// The next move between two answers that differ and have not lost; `None` if there are none. A side
     /// stays until it loses.
     fn next_in_dispute(&mut self, id: JobRef) -> Option<NextMove> {
-        let steps = self.rules.referee?.steps;
+        self.rules.referee?;
         let job = self.jobs.get_mut(id)?;
+        let steps = job.last_step(&self.rules);
         let standing: Vec<_> = job.standing().collect();
         let dispute = job.dispute.as_mut()?;
         let find = |seat: usize| standing.iter().find(|(other, _)| *other == seat);
@@ -180,7 +181,7 @@ impl JobBoard {
         let Some(open) = self.questions.remove(question) else {
             return;
         };
-        let (Some(id), Some(referee)) = (self.jobs.job_ref(open.job), self.rules.referee) else {
+        let Some(id) = self.jobs.job_ref(open.job) else {
             return;
         };
         let (Some(seat), Question::States { steps }) = (self.answered_by(id, question), open.what)
@@ -190,13 +191,14 @@ impl JobBoard {
         let Some(job) = self.jobs.get_mut(id) else {
             return;
         };
+        let last = job.last_step(&self.rules);
         let digest = job.seats[seat]
             .answer()
             .and_then(|(_, row)| row.measurement());
         let (Some(own), Some(dispute)) = (digest, job.dispute.as_mut()) else {
             return;
         };
-        if !dispute.testify(seat, &steps, states, (referee.steps, own.digest)) {
+        if !dispute.testify(seat, &steps, states, (last, own.digest)) {
             self.lose(id, seat, Finding::Contradicted);
         }
         self.pursue(id, actions);

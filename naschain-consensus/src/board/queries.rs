@@ -3,6 +3,7 @@
 use super::JobBoard;
 use super::held_up::HeldUp;
 use super::job::{OpenJob, Seat};
+use super::lease::Lease;
 use crate::{JobId, LeaseId, Millis, MinerId, NoWork};
 
 impl JobBoard {
@@ -18,6 +19,18 @@ impl JobBoard {
         leases.map(|(id, active)| (*id, &self.roster[active.miner].name, active.seat.id))
     }
 
+    /// Number of epochs that an open job trains, or of a whole training.
+    pub fn epochs(&self, job: JobId) -> u32 {
+        let open = self.jobs.find(job);
+        open.map_or(self.rules.epochs, |job| job.epochs(&self.rules))
+    }
+
+    /// Number of epochs of the job of a lease.
+    pub(super) fn epochs_of(&self, lease: &Lease) -> u32 {
+        let job = self.jobs.get(lease.seat.job());
+        job.map_or(self.rules.epochs, |job| job.epochs(&self.rules))
+    }
+
     /// Every open job with the FLOPs of one training, and how much of it is done, in seats: an
     /// answered seat counts 1, and one that is being trained the fraction of its epochs that are
     /// finished.
@@ -29,7 +42,8 @@ impl JobBoard {
     fn seats_done(&self, job: &OpenJob) -> f64 {
         let fraction = |lease: &LeaseId| {
             let epoch = self.leases.get(lease).map_or(0, |active| active.epoch);
-            f64::from(epoch.min(self.rules.epochs)) / f64::from(self.rules.epochs.max(1))
+            let epochs = job.epochs(&self.rules);
+            f64::from(epoch.min(epochs)) / f64::from(epochs.max(1))
         };
         let done = |seat: &Seat| match seat {
             Seat::Open { .. } | Seat::Assigned { .. } => 0.0,

@@ -165,7 +165,7 @@ impl JobBoard {
             return u64::MAX;
         };
         let whole_ms = self.slowest_ms(&rules, active.flops);
-        let epochs = u64::from(self.rules.epochs);
+        let epochs = u64::from(self.epochs_of(active));
         let next = (u64::from(active.epoch) + 1).min(epochs);
         let ms = u128::from(whole_ms) * u128::from(next) / u128::from(epochs.max(1));
         let ms = if epochs == 0 { whole_ms } else { ms as u64 };

@@ -131,7 +131,7 @@ impl JobBoard {
     /// miner's pace. A training past its estimate counts as half done.
     fn estimate_end(&self, lease: &Lease) -> Option<Millis> {
         let spent = self.now.since(lease.granted);
-        let by_epochs = match (self.rules.epochs, lease.epoch) {
+        let by_epochs = match (self.epochs_of(lease), lease.epoch) {
             (0, _) | (_, 0) => None,
             (all, done) => {
                 let ms = u128::from(spent) * u128::from(all) / u128::from(done.min(all));

@@ -152,7 +152,7 @@ impl Estimate {
     /// FLOPs that are done, of the whole search with the models of its front, and of the epochs that are
     /// running.
     fn work(&mut self, state: &RunState) -> (f64, f64, f64) {
-        self.load.networks = state.max_networks();
+        self.load.networks = state.max_jobs();
         self.count_ended(state);
         let mut known = self.of_ended;
         let mut trained: f64 = known.iter().map(|trainings| trainings.flops).sum();
@@ -179,7 +179,11 @@ impl Estimate {
         }
         for job in ended.iter().skip(self.ended) {
             let generation = self.generation(job.job.0);
-            self.of_ended[generation].add(spec.training_flops(&job.genome) as f64);
+            let epochs = state
+                .part(job.job)
+                .map(|part| part.until_epoch - part.from_epoch);
+            let epochs = epochs.unwrap_or(spec.recipe.epochs);
+            self.of_ended[generation].add(spec.flops_of_epochs(&job.genome, epochs) as f64);
         }
         self.ended = ended.len();
         let front = state.front().into_iter();

@@ -78,7 +78,7 @@ impl ObservedRun {
                 }
             }
             let page = client.jobs(self.ended.len()).await?;
-            let (listed, most) = (self.ended.len() + page.jobs.len(), self.spec.max_networks());
+            let (listed, most) = (self.ended.len() + page.jobs.len(), self.spec.max_jobs());
             if listed > most {
                 self.problem.get_or_insert_with(|| {
                     format!("{listed} jobs are listed, but the search has at most {most}")

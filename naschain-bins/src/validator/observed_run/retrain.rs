@@ -24,7 +24,8 @@ impl ObservedRun {
             if is_new && retraining.includes(job, history) {
                 let recipe = self.recipe(at)?;
                 let training_seed = recipe.seed;
-                let recomputed = retraining.train(&self.spec, job, recipe).await?;
+                let last = self.journal.last_epoch(job.job);
+                let recomputed = retraining.train(&self.spec, job, recipe, last).await?;
                 let agreement = &self.spec.rules.agreement;
                 let is_wrong = |row: &Row| is_wrong_row(row, &recomputed, agreement);
                 if job.rows.iter().any(|(_, row)| is_wrong(row)) {
@@ -54,11 +55,9 @@ impl ObservedRun {
         if self.spec.secret_hash.is_none() {
             return Ok(self.spec.recipe.clone());
         }
-        let job = self.ended[at].job;
-        let revealed = self
-            .journal
-            .secret()
-            .map(|secret| secret.training_seed(job));
+        let (job, genome) = (self.ended[at].job, &self.ended[at].genome);
+        let revealed = self.journal.secret();
+        let revealed = revealed.map(|secret| secret.seed_in(&self.spec, job, genome));
         let seed = revealed.or_else(|| self.training_seeds.get(at).copied());
         let seed =
             seed.with_context(|| format!("the genomaster gives no training seed of {job}"))?;

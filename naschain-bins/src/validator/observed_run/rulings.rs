@@ -48,6 +48,7 @@ struct Case {
     ruling: RecordedRuling,
     architecture: Architecture,
     recipe: Recipe,
+    last_epoch: u32,
     file: Option<Vec<u8>>,
     dataset: Arc<Dataset>,
     options: Options,
@@ -146,6 +147,7 @@ impl ObservedRun {
             ruling,
             architecture: self.spec.space.decode(&self.ended[at].genome)?,
             recipe,
+            last_epoch: self.journal.last_epoch(ruling.job),
             file,
             dataset,
             options: replay.options,
@@ -200,7 +202,7 @@ impl Case {
             return Ok(weights.weights);
         }
         let mut proceed = |_: &_, _: &_| std::ops::ControlFlow::Continue(());
-        let (options, last, proceed) = (self.options, recipe.epochs, &mut proceed);
+        let (options, last, proceed) = (self.options, self.last_epoch, &mut proceed);
         let own = train_until(architecture, dataset, recipe, options, None, last, proceed)?;
         Ok(own.weights)
     }

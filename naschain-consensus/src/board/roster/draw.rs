@@ -32,6 +32,29 @@ impl Roster {
         self.draw_among(stream, excluded, |miner| miner.record.is_good())
     }
 
+    /// Draws one of the preferred miners or, for the last of several seats, preferably another one: it
+    /// checks what the preferred ones have trained before. `None` if there is none of the kind.
+    pub(in crate::board) fn draw_preferred(
+        &self,
+        stream: &mut Stream,
+        preferred: &[MinerIndex],
+        excluded: &[OwnerIndex],
+        is_last: bool,
+    ) -> Option<MinerIndex> {
+        if is_last {
+            let owners = preferred.iter().map(|miner| self[*miner].owner);
+            let excluded: Vec<OwnerIndex> = excluded.iter().copied().chain(owners).collect();
+            let drawn = self.draw_proven(stream, &excluded);
+            return drawn.or_else(|| self.draw(stream, &excluded, true));
+        }
+        let is_free = |miner: &&MinerIndex| {
+            let known = &self[**miner];
+            self.is_present(**miner) && !known.is_refuted && !excluded.contains(&known.owner)
+        };
+        let free: Vec<&MinerIndex> = preferred.iter().filter(is_free).collect();
+        (!free.is_empty()).then(|| *free[stream.index(free.len())])
+    }
+
     fn draw_among(
         &self,
         stream: &mut Stream,
