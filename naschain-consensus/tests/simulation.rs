@@ -19,7 +19,7 @@ mod strangers;
 )]
 mod world;
 
-use naschain_consensus::{JobBoard, Rule, Rules, Trust};
+use naschain_consensus::{JobBoard, Referee, Rule, Rules, Trust};
 use world::{Behaviour, CheaterSpeed, Faults, Options, World};
 
 fn seeds(count: u64) -> Vec<u64> {
@@ -212,6 +212,7 @@ fn replaying_the_journal_restores_the_board() {
         ];
         let mut options = options(seed, crowd(&groups));
         options.faults = FAULTS;
+        options.rules.referee = (seed > 0).then(|| Referee::new(50));
         let world = run(options.clone());
         let mut board = JobBoard::new(options.rules, seed).unwrap();
         let mut actions = Vec::new();
