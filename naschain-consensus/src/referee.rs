@@ -31,12 +31,12 @@ pub struct Referee {
 }
 
 impl Referee {
-    /// A referee for trainings of this many steps, with ten minutes to answer and a spot check of one
+    /// A referee for trainings of this many steps, with two minutes to answer and a spot check of one
     /// job in a hundred.
     pub fn new(steps: u64) -> Self {
         Referee {
             steps,
-            answer_ms: 600_000,
+            answer_ms: 120_000,
             spot_check_every: 100,
         }
     }

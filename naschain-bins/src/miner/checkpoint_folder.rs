@@ -8,8 +8,6 @@ use anyhow::{Context, Result};
 use naschain_core::{Architecture, Recipe};
 use naschain_train::{Checkpoint, CurvePoint, Dataset, Epoch};
 
-use crate::files::write_whole;
-
 /// About how many checkpoints of one training are kept: with them any step is computed again in a
 /// sixteenth of the training.
 const KEPT: u32 = 16;
@@ -85,7 +83,9 @@ impl CheckpointFolder {
         let mut curve = self.curve(training);
         curve.retain(|point| point.epoch < epoch.number);
         curve.push(CurvePoint::from(epoch));
-        write_whole(&folder.join(CURVE), &serde_json::to_vec(&curve)?)?;
+        // Not waited for: it is written after each epoch, and only shown.
+        let (path, json) = (folder.join(CURVE), serde_json::to_vec(&curve)?);
+        std::fs::write(&path, json).with_context(|| format!("cannot write {}", path.display()))?;
         let (epoch, interval) = (epoch.number, recipe.epochs.div_ceil(KEPT));
         for earlier in self.epochs(training) {
             let is_kept = earlier % interval == 0 || recipe.rungs.contains(&earlier);

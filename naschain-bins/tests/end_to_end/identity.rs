@@ -151,7 +151,10 @@ async fn check_journal(run: &Path, genomaster_address: &str) {
     for entry in entries {
         let event: Event = serde_json::from_str(&entry.event).unwrap();
         let Some(proof) = entry.proof else {
-            let own = matches!(event, Event::Tick | Event::Reveal { .. });
+            let own = matches!(
+                event,
+                Event::Tick | Event::Reveal { .. } | Event::Received { .. }
+            );
             assert!(own, "{event:?} is not proven");
             continue;
         };

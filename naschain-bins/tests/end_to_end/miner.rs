@@ -184,8 +184,11 @@ fn a_killed_miner_resumes_from_its_checkpoint() {
         Process::start(&mut ada)
     };
     let files = || {
-        let entries = std::fs::read_dir(&kept).into_iter().flatten();
-        let paths = entries.map(|entry| entry.unwrap().path());
+        let trainings = std::fs::read_dir(kept.join("ada")).into_iter().flatten();
+        let trainings = trainings.map(|training| training.unwrap().path());
+        let files =
+            trainings.flat_map(|training| std::fs::read_dir(training).into_iter().flatten());
+        let paths = files.map(|file| file.unwrap().path());
         paths
             .filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
             .count()
@@ -193,7 +196,7 @@ fn a_killed_miner_resumes_from_its_checkpoint() {
     let mut ada = start();
     wait_until("an epoch is finished", || files() > 0);
     ada.kill();
-    assert_eq!(files(), 1);
+    assert!(files() >= 1);
     let again = start();
     wait_until("ada resumes", || {
         read(&log).contains("resuming after epoch")

@@ -64,7 +64,9 @@ fn validator(url: &str) -> Value {
 fn a_liar_is_not_rewarded_and_killed_programs_lose_nothing() {
     let dir = folder("network");
     let run = dir.join("network");
-    let mut server = Server::start(&run, 0);
+    // The liar answers no questions of the referee.
+    let soon = ["--rule=referee.answer_ms=500"];
+    let mut server = Server::start_with(&run, 0, &soon);
     let _ada = server.miner("ada");
     let mut eve = server.miner("eve");
     let liar = Liar::start(&server.url);
@@ -78,7 +80,7 @@ fn a_liar_is_not_rewarded_and_killed_programs_lose_nothing() {
     let port = server.port();
     server.process.kill();
     liar.stop();
-    server = Server::start(&run, port);
+    server = Server::start_with(&run, port, &soon);
     let liar = Liar::start(&server.url);
     wait_until("the front is written", || run.join("front.json").exists());
 

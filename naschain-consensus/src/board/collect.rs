@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::JobBoard;
 use crate::{Action, JobId, MinerId, Question, Rejected};
 
+/// Minimum time to deliver weights in milliseconds: they may be large, and the line slow.
+const DELIVERY_MS: u64 = 600_000;
+
 /// Weights that are being collected.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Collection {
@@ -42,7 +45,13 @@ impl JobBoard {
         miners: Vec<MinerId>,
         actions: &mut Vec<Action>,
     ) {
-        let left = miners.into();
+        // Those that are present first: the others would be waited for.
+        let is_away = |name: &MinerId| {
+            let miner = self.roster.find(name);
+            !miner.is_some_and(|miner| self.roster.is_present(miner))
+        };
+        let (away, mut left): (VecDeque<_>, VecDeque<_>) = miners.into_iter().partition(is_away);
+        left.extend(away);
         let collection = Collection { digest, left };
         self.questions.collections.insert(job, collection);
         self.collect_from_next(job, actions);
@@ -57,7 +66,13 @@ impl JobBoard {
                 return actions.push(Action::NotCollected { job });
             };
             if let Some(miner) = self.roster.find(&next) {
-                self.ask(miner, job, Question::Weights { digest }, 0, actions);
+                self.ask(
+                    miner,
+                    job,
+                    Question::Weights { digest },
+                    DELIVERY_MS,
+                    actions,
+                );
                 return;
             }
         }

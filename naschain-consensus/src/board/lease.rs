@@ -359,6 +359,7 @@ impl JobBoard {
         });
         self.strike_for_unclaimed_seats(miner);
         self.reassign_all(miner, actions);
+        self.end_questions_of(miner, actions);
     }
 
     /// Reassigns the seats that are assigned to a miner and not started.

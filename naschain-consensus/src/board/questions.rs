@@ -12,9 +12,6 @@ use crate::{
     Action, JobId, Millis, MinerId, OpenQuestion, Question, QuestionId, RefereeTask, Rejected,
 };
 
-/// Time to answer a question where there is no referee, in milliseconds.
-const ANSWER_MS: u64 = 600_000;
-
 /// The open questions, and what the referee has to compute.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Questions {
@@ -111,10 +108,7 @@ impl JobBoard {
         min_ms: u64,
         actions: &mut Vec<Action>,
     ) -> QuestionId {
-        let answer_ms = self
-            .rules
-            .referee
-            .map_or(ANSWER_MS, |referee| referee.answer_ms);
+        let answer_ms = self.rules.referee.map_or(0, |referee| referee.answer_ms);
         let until = self.now.plus(answer_ms.max(min_ms));
         let miner = self.roster.name(miner);
         let question = self.questions.add(OpenQuestion {
