@@ -368,36 +368,6 @@ impl JobBoard {
         lease.into_iter().chain(others.into_iter().flatten()).min()
     }
 
-    /// The rules.
-    pub fn rules(&self) -> &Rules {
-        &self.rules
-    }
-
-    /// The time of the latest event.
-    pub fn now(&self) -> Millis {
-        self.now
-    }
-
-    /// Number of open jobs.
-    pub fn open_jobs(&self) -> usize {
-        self.jobs.len()
-    }
-
-    /// The size of an open job, as given when it was opened.
-    pub fn flops(&self, job: JobId) -> Option<u64> {
-        self.jobs.find(job).map(|job| job.flops)
-    }
-
-    /// Number of active leases.
-    pub fn active_leases(&self) -> usize {
-        self.leases.len()
-    }
-
-    /// Number of leases granted so far, which is the id of the latest one.
-    pub fn granted_leases(&self) -> u64 {
-        self.granted
-    }
-
     /// Every miner that ever joined, in the order of joining: its name, whether it is present, and
     /// its tally.
     pub fn miners(&self) -> impl ExactSizeIterator<Item = (&MinerId, bool, Tally)> {

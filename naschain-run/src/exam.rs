@@ -108,6 +108,7 @@ impl Exam {
         exam.split_seed = None;
         exam.epochs = self.epochs;
         exam.warmup_epochs = 0;
+        exam.rungs = Vec::new();
         exam.train_images = self.images;
         exam.validation_images = self.images;
         exam.batch_size = recipe.batch_size.min(self.images);

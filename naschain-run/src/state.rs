@@ -1,5 +1,7 @@
 //! The genomaster's state: search and job board joined, the fold of a run's journal.
 
+mod jobs;
+
 use std::collections::BTreeMap;
 
 use naschain_consensus::{
@@ -7,7 +9,7 @@ use naschain_consensus::{
     TrainingPart, check_costs,
 };
 use naschain_core::{Digest, Genome, MacroSpace};
-use naschain_nsga::{Ask, CandidateId, Pace, Search};
+use naschain_nsga::{CandidateId, Search};
 use serde::{Deserialize, Serialize};
 
 use crate::ended_job::{EndedJob, FrontMember};
@@ -181,28 +183,6 @@ impl RunState {
         Ok(actions)
     }
 
-    /// Asks the miners that agreed about a network of the front for its weights.
-    fn collect(&mut self, now: Millis, at: usize, actions: &mut Vec<Action>) {
-        let ended = &self.parts.ended[at];
-        let (job, Some(consensus)) = (ended.job, ended.result()) else {
-            return;
-        };
-        let is_in_front = |state: &RunState| {
-            let front = state.parts.search.front();
-            front.iter().any(|point| point.id.0 == job.0)
-        };
-        if !self.spec.collects_models || !is_in_front(self) {
-            return;
-        }
-        let collect = Event::Collect {
-            job,
-            digest: consensus.digest,
-            miners: ended.rewarded(),
-        };
-        let asked = self.parts.board.handle(now, collect);
-        actions.extend(asked.expect("a job closes once"));
-    }
-
     /// Makes an answer malformed whose costs are not those of its network.
     fn with_checked_costs(&self, mut event: Event) -> Event {
         if let Event::Submit { lease, row, .. } = &mut event
@@ -278,72 +258,6 @@ impl RunState {
             }
             _ => {}
         }
-    }
-
-    /// Opens jobs for the candidates that the search proposes.
-    fn open_jobs(&mut self, now: Millis, actions: &mut Vec<Action>) {
-        while self.may_open()
-            && let Ask::Candidate(candidate) = self.parts.search.ask()
-        {
-            let job = JobId(candidate.id.0);
-            let genome = self.parts.search.canonical(candidate.id);
-            let genome = genome.expect("the candidate was just asked for").clone();
-            let open = self.opening(job, &genome, candidate.continues);
-            self.parts.genomes.insert(job, genome);
-            let opened = self.parts.board.handle(now, open);
-            actions.extend(opened.expect("candidates are numbered once"));
-        }
-    }
-
-    /// The event that opens a job, which may continue the training of an earlier one.
-    fn opening(&self, job: JobId, genome: &Genome, continues: Option<CandidateId>) -> Event {
-        let Some(part) = self.part(job) else {
-            let flops = self.spec.training_flops(genome);
-            return Event::Open { job, flops };
-        };
-        let epochs = part.until_epoch - part.from_epoch;
-        let before = continues.and_then(|id| self.ended_job(JobId(id.0)));
-        Event::OpenPart {
-            job,
-            flops: self.spec.flops_of_epochs(genome, epochs),
-            part,
-            holders: before.map_or_else(Vec::new, EndedJob::rewarded),
-        }
-    }
-
-    /// The number of epochs of the job of an active lease.
-    pub fn epochs_of(&self, lease: LeaseId) -> u32 {
-        let job = self.parts.board.seat_of(lease).map(|(job, _)| job);
-        let part = job.and_then(|job| self.part(job));
-        part.map_or(self.spec.recipe.epochs, |part| {
-            part.until_epoch - part.from_epoch
-        })
-    }
-
-    /// The epoch after which the training of a job ends.
-    pub fn last_epoch(&self, job: JobId) -> u32 {
-        let budget = self.parts.search.budget(CandidateId(job.0));
-        budget.unwrap_or(self.spec.recipe.epochs)
-    }
-
-    /// The epochs that a job trains, in a run with rungs.
-    pub fn part(&self, job: JobId) -> Option<TrainingPart> {
-        let id = CandidateId(job.0);
-        let until_epoch = self.parts.search.budget(id)?;
-        let rungs = self.spec.search.rungs.iter();
-        let from_epoch = rungs.take_while(|rung| **rung < until_epoch).last();
-        Some(TrainingPart {
-            from_epoch: from_epoch.copied().unwrap_or(0),
-            until_epoch,
-        })
-    }
-
-    /// A steady-state search proposes a candidate whenever it is asked, from what is known then;
-    /// so it is asked only while fewer jobs are open than a population has genomes.
-    fn may_open(&self) -> bool {
-        let open = self.parts.genomes.len() - self.parts.ended.len();
-        let search = &self.spec.search;
-        search.pace == Pace::Generational || open < search.population
     }
 
     /// The run's specification.

@@ -8,6 +8,7 @@ mod error;
 mod genomaster;
 mod questions;
 mod response;
+mod results;
 pub(crate) mod transport;
 
 pub use error::ClientError;
@@ -27,14 +28,14 @@ use serde::de::DeserializeOwned;
 use crate::alive::Alive;
 use crate::client::error::refused;
 use crate::client::genomaster::{Genomaster, shown};
-use crate::client::response::{MAX_OBJECT_BYTES, MAX_PAGE_BYTES, checked, read};
+use crate::client::response::{MAX_OBJECT_BYTES, checked, read};
 use crate::clock;
 use crate::printable::printable;
 use crate::tls::certificates;
 use naschain_identity::{Auth, Hotkey, SignedParts, ss58};
 use naschain_run::{
-    EndedJobs, Exam, ExamRequest, FrontEntry, HeartbeatRequest, Identity, JobReply, JobRequest,
-    JoinRequest, JournalPage, LeaveRequest, ProblemKind, ResultRequest, RunSpec,
+    Exam, ExamRequest, HeartbeatRequest, Identity, JobReply, JobRequest, JoinRequest, LeaveRequest,
+    ProblemKind, ResultRequest, RunSpec,
 };
 
 /// The answer to a join.
@@ -283,23 +284,6 @@ impl Client {
         let path = format!("/v1/leases/{}/result", lease.0);
         self.post_json(&path, &ResultRequest { miner, row, run })
             .await
-    }
-
-    /// The jobs that have ended, from number `after` on.
-    pub async fn jobs(&self, after: usize) -> Result<EndedJobs, ClientError> {
-        let path = format!("/v1/batches?after={after}");
-        self.get(&path, MAX_PAGE_BYTES).await
-    }
-
-    /// The Pareto front so far.
-    pub async fn front(&self) -> Result<Vec<FrontEntry>, ClientError> {
-        self.get("/v1/front", MAX_PAGE_BYTES).await
-    }
-
-    /// The entries of the journal after number `after` that are public.
-    pub async fn journal(&self, after: u64) -> Result<JournalPage, ClientError> {
-        let path = format!("/v1/journal?after={after}");
-        self.get(&path, MAX_PAGE_BYTES).await
     }
 
     async fn get<T: DeserializeOwned>(

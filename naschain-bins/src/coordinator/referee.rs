@@ -40,11 +40,19 @@ impl Coordinator {
         let Some(deliveries) = self.deliveries.get() else {
             return Ok(());
         };
+        let mut failed = Ok(());
         for (job, task, training) in self.tasks().await? {
             let deliveries = deliveries.clone();
             let computed =
                 tokio::task::spawn_blocking(move || compute(&deliveries, &training, task));
-            let ruling = computed.await?.with_context(|| job.to_string())?;
+            let ruling = match computed.await?.with_context(|| job.to_string()) {
+                Ok(ruling) => ruling,
+                // The others do not wait for it.
+                Err(error) => {
+                    failed = Err(error);
+                    continue;
+                }
+            };
             tracing::info!("{job}: the referee has computed {ruling:?}");
             // Refused if this genomaster lost the lead meanwhile, or another one was faster.
             if let Err(error) = self.handle(Event::Ruled { job, ruling }, None).await {
@@ -52,7 +60,7 @@ impl Coordinator {
             }
         }
         self.forget_parts().await;
-        Ok(())
+        failed
     }
 
     /// What is to be computed; nothing while another genomaster leads.

@@ -131,9 +131,11 @@ impl Witness {
             _ => bail!("this version does not know what it asks for"),
         };
         match sent {
-            // Answered before, or the time is over.
+            // Answered before, or the time is over; or this machine computes other bits than the miners
+            // that agreed, and will be asked until its time is over.
             Err(TransportError::Refused(reason)) => {
                 tracing::debug!("{name}: {reason}");
+                tokio::time::sleep(RETRY).await;
                 Ok(())
             }
             sent => Ok(sent?),

@@ -193,7 +193,6 @@ impl Authenticator {
         let Some(receiver) = &self.access.hotkey else {
             return Ok(unsigned());
         };
-        // Methods that change nothing.
         let reads = parts.method == Method::GET || parts.method == Method::HEAD;
         if reads && self.access.open_reads {
             return Ok(unsigned());

@@ -7,6 +7,36 @@ use super::lease::Lease;
 use crate::{JobId, LeaseId, Millis, MinerId, NoWork};
 
 impl JobBoard {
+    /// The rules.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The time of the latest event.
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// Number of open jobs.
+    pub fn open_jobs(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// The size of an open job, as given when it was opened.
+    pub fn flops(&self, job: JobId) -> Option<u64> {
+        self.jobs.find(job).map(|job| job.flops)
+    }
+
+    /// Number of active leases.
+    pub fn active_leases(&self) -> usize {
+        self.leases.len()
+    }
+
+    /// Number of leases granted so far, which is the id of the latest one.
+    pub fn granted_leases(&self) -> u64 {
+        self.granted
+    }
+
     /// The job of an active lease, and the seat counted from 0.
     pub fn seat_of(&self, lease: LeaseId) -> Option<(JobId, usize)> {
         let active = self.leases.get(&lease)?;
