@@ -2,7 +2,7 @@
 //!
 //! It is not a library: it shares retries, TLS and the pinning of the genomaster's hotkey with the
 //! programs. The wire types, signatures and proofs that another client needs are in naschain-run
-//! and naschain-identity, and docs/identity.md describes the routes.
+//! and naschain-identity, and docs/protocol.md describes the routes.
 
 mod error;
 mod genomaster;
