@@ -248,8 +248,10 @@ mod tests {
         assert!(rejected(|r| r.drop_path = -0.1).starts_with("drop-path is -0.1;"));
         let expected = "ascending numbers of epochs, above the warm-up's 0 and below all 20";
         for rungs in [vec![0], vec![3, 3], vec![5, 4], vec![1, 20], vec![21]] {
-            let mut recipe = Recipe::default();
-            recipe.rungs = rungs;
+            let recipe = Recipe {
+                rungs,
+                ..Recipe::default()
+            };
             let error = recipe.validate().unwrap_err().to_string();
             let found = format!("rungs is {:?}; it must be {expected}", recipe.rungs);
             assert_eq!(error, found);

@@ -22,6 +22,9 @@ const RUNGS: [u32; 3] = [1, 3, 9];
 /// Trainings that a search at the steady-state pace has in flight.
 const WORKERS: usize = 8;
 
+/// Error in percent, parameters and FLOPs of some networks.
+type Rows = Vec<[f64; 3]>;
+
 struct Network {
     params: f64,
     flops: f64,
@@ -119,7 +122,7 @@ impl CurveTable {
 
     /// Runs a search to its end. Returns the table, the rows with the full budget, and the number of
     /// epochs trained.
-    fn search(self, config: SearchConfig) -> Result<(Self, Vec<[f64; 3]>, u32), Box<dyn Error>> {
+    fn search(self, config: SearchConfig) -> Result<(Self, Rows, u32), naschain_nsga::Error> {
         let workers = match config.pace {
             Pace::SteadyState => WORKERS,
             _ => 1,
