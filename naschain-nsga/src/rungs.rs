@@ -124,9 +124,9 @@ impl Ladder {
 }
 
 impl Promotion {
-    fn damaged(&self, why: &str) -> Error {
+    fn damaged(&self, reason: &str) -> Error {
         let (candidate, continues) = (self.candidate, self.continues);
-        let what = format!("candidate {candidate} continues candidate {continues}; {why}");
+        let what = format!("candidate {candidate} continues candidate {continues}; {reason}");
         Error::Damaged { what }
     }
 }
