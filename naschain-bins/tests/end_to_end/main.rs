@@ -22,6 +22,7 @@ mod referee;
 mod registrations;
 mod results;
 mod rules;
+mod rungs;
 mod search;
 mod weights;
 

@@ -1,0 +1,77 @@
+//! A run in which weak networks are stopped early: a job trains from one rung to the next, and a network
+//! that goes on is continued from the checkpoints of its miners.
+
+use std::collections::BTreeMap;
+
+use naschain_run::EndedJob;
+use serde_json::Value;
+
+use crate::programs::{Server, folder, genomaster, read, search, succeeded, validator, wait_until};
+
+const RUNGS: [&str; 3] = ["--epochs=4", "--rungs=1,2", "--population=6"];
+
+fn ended_jobs(run: &std::path::Path) -> Vec<EndedJob> {
+    let history = read(run.join("history.jsonl"));
+    let jobs = history.lines().map(|line| serde_json::from_str(line));
+    jobs.map(|job| job.unwrap()).collect()
+}
+
+#[test]
+fn networks_go_on_from_rung_to_rung_and_everybody_agrees() {
+    let dir = folder("rungs");
+    let run = dir.join("run");
+    let server = Server::start_with(&run, 0, &RUNGS);
+    // With four, the last seat of a job goes to one that has not trained the network before.
+    let miners = ["ada", "bob", "eve", "zoe"].map(|name| server.miner(name));
+    wait_until("the front is written", || run.join("front.json").exists());
+    let report = validator()
+        .args(["--genomaster", &server.url, "--json", "--retrain=1/1"])
+        .output();
+    let report: Value = serde_json::from_str(&succeeded(report.unwrap())).unwrap();
+    assert_eq!(report["disputed"], Value::Array(vec![]), "{report}");
+    assert_eq!(report["wrong"], Value::Array(vec![]), "{report}");
+    drop(miners);
+    drop(server);
+    succeeded(genomaster().arg("audit").arg(&run).output().unwrap());
+
+    let jobs = ended_jobs(&run);
+    let mut by_genome: BTreeMap<String, Vec<&EndedJob>> = BTreeMap::new();
+    for job in &jobs {
+        assert!(job.verdict.agreed.iter().all(|agreed| *agreed), "{job:?}");
+        let jobs = by_genome.entry(job.genome.to_string());
+        jobs.or_default().push(job);
+    }
+    // 18 networks; half of them go on from each rung.
+    let trained = |rungs: usize| {
+        by_genome
+            .values()
+            .filter(|jobs| jobs.len() >= rungs)
+            .count()
+    };
+    assert_eq!((trained(1), jobs.len()), (18, 18 + 9 + 4), "{by_genome:?}");
+    assert_eq!((trained(2), trained(3), trained(4)), (9, 4, 0));
+    let front: Value = serde_json::from_str(&read(run.join("front.json"))).unwrap();
+    for model in front.as_array().unwrap() {
+        let genome = model["genome"].as_str().unwrap();
+        assert_eq!(by_genome[genome].len(), 3, "{genome} was stopped");
+        assert_eq!(model["digest"], model["model_digest"]);
+        assert_eq!(model["curve"].as_array().unwrap().len(), 4);
+    }
+
+    // A search in one process, with one miner for each network, comes to the same front.
+    let alone = dir.join("alone");
+    let flags = [
+        "--epochs=4",
+        "--rungs=1,2",
+        "--population=6",
+        "--replication=1",
+    ];
+    succeeded(search(&alone, &flags).output().unwrap());
+    let digests = |run: &std::path::Path| -> Vec<Value> {
+        let front: Value = serde_json::from_str(&read(run.join("front.json"))).unwrap();
+        let models = front.as_array().unwrap().iter();
+        models.map(|model| model["digest"].clone()).collect()
+    };
+    assert_eq!(digests(&run), digests(&alone));
+    std::fs::remove_dir_all(dir).unwrap();
+}
