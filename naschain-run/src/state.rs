@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use naschain_consensus::{
     Action, Event, JobBoard, JobId, LeaseId, Millis, MinerId, Rejected, Row, Scoreboard,
-    TrainingPart, check_costs,
+    check_costs,
 };
 use naschain_core::{Digest, Genome, MacroSpace};
 use naschain_nsga::{CandidateId, Search};

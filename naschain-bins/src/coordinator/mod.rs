@@ -27,7 +27,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use naschain_consensus::{Action, Event, JobId, LeaseId, Millis, MinerId, Rejected, Row};
+use naschain_consensus::{Action, Event, JobId, Millis, MinerId};
 use naschain_core::Genome;
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 

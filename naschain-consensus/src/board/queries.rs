@@ -4,7 +4,7 @@ use super::JobBoard;
 use super::held_up::HeldUp;
 use super::job::{OpenJob, Seat};
 use super::lease::Lease;
-use crate::{JobId, LeaseId, Millis, MinerId, NoWork};
+use crate::{JobId, LeaseId, Millis, MinerId, NoWork, Rules};
 
 impl JobBoard {
     /// The rules.
