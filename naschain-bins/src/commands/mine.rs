@@ -79,8 +79,7 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
         device.check()?;
     }
     // Now, so that an invalid folder is an error before the first training, not after it.
-    let default = || Some(user_state_folder("miner")?.join("checkpoints"));
-    let checkpoints = cli.checkpoints.clone().or_else(default);
+    let checkpoints = cli.checkpoints.clone().or_else(default_checkpoints);
     for folder in [&checkpoints, &cli.outbox].into_iter().flatten() {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
@@ -136,6 +135,22 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
         leave(&transport, &name, run, cli.outbox.as_deref()).await;
     }
     Ok(())
+}
+
+/// The default folder of checkpoints, if it can be used: without one a miner works, but trains again to
+/// answer questions.
+fn default_checkpoints() -> Option<PathBuf> {
+    let dir = user_state_folder("miner")?.join("checkpoints");
+    match std::fs::create_dir_all(&dir) {
+        Ok(()) => Some(dir),
+        Err(error) => {
+            tracing::warn!(
+                "no checkpoints are kept: cannot create {}: {error}",
+                dir.display()
+            );
+            None
+        }
+    }
 }
 
 /// Time limit for leaving the run, so that a miner can stop while the genomaster is away.

@@ -90,6 +90,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         .common
         .open_served(opened.settings(), has_secret, check)
         .await?;
+    tell_of_referee(coordinator.spec());
     let options = args.common.device.options();
     let exams = if opened.is_signed() && !args.no_exam {
         let spec = coordinator.spec().clone();
@@ -130,6 +131,19 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     }
     coordinator.close().await?;
     result
+}
+
+/// Says who decides where results of miners differ.
+fn tell_of_referee(spec: &RunSpec) {
+    match &spec.rules.referee {
+        Some(_) => tracing::info!("where results of miners differ, the referee decides"),
+        None if spec.rules.agreement.rule == Rule::Exact => {
+            tracing::info!("where results of miners differ, the majority decides (no referee)");
+        }
+        None => tracing::info!(
+            "where results of miners differ, the majority decides: a referee needs --agreement exact"
+        ),
+    }
 }
 
 /// Ends only with an error.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// Places in `run.json` and the options that set them. The same option may set several; the first is
 /// named.
-const OPTIONS: [(&str, &str); 29] = [
+const OPTIONS: [(&str, &str); 32] = [
     ("data.name", "--data"),
     ("data.digest", "the content of the data set"),
     ("space.input", "--image-size"),
@@ -25,6 +25,7 @@ const OPTIONS: [(&str, &str); 29] = [
     ("recipe.warmup_epochs", "--warmup-epochs"),
     ("recipe.drop_path", "--drop-path"),
     ("recipe.nesterov", "--nesterov"),
+    ("recipe.rungs", "--rungs"),
     ("search.population", "--population"),
     ("search.generations", "--generations"),
     ("search.seed", "--seed"),
@@ -34,6 +35,8 @@ const OPTIONS: [(&str, &str); 29] = [
     ("rules.agreement.rule", "--agreement"),
     ("rules.agreement.tolerance_hundredths", "--tolerance"),
     ("rules.lease_ms", "--lease-seconds"),
+    ("rules.referee", "--no-referee"),
+    ("rules.referee.spot_check_every", "--spot-checks"),
     (
         "secret_hash",
         "the secret of the run (serve --public-seeds has none)",
@@ -41,10 +44,16 @@ const OPTIONS: [(&str, &str); 29] = [
 ];
 
 /// Places whose values follow from those of others, and these.
-const FOLLOWING: [(&str, &[&str]); 6] = [
+const FOLLOWING: [(&str, &[&str]); 9] = [
     ("search.genome_len", &["space.phases", "space.nodes"]),
     ("recipe.seed", &["search.seed"]),
     ("rules.epochs", &["recipe.epochs"]),
+    ("search.rungs", &["recipe.rungs", "recipe.epochs"]),
+    (
+        "rules.referee.steps",
+        &["recipe.epochs", "recipe.batch_size", "recipe.train_images"],
+    ),
+    ("collects_models", &["rules.agreement.rule"]),
     ("rules.away_ms", &["rules.lease_ms"]),
     ("data.digest", &["data.name"]),
     ("space.classes", &["data.name", "data.digest"]),
