@@ -63,6 +63,8 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
     let mut recipe = member.recipe.clone();
     let searched = recipe.epochs;
     recipe.epochs = args.epochs.unwrap_or_else(|| default_epochs(searched));
+    // Nothing is compared on the way.
+    recipe.rungs.clear();
     args.augmentation.apply(&mut recipe.augmentation);
     recipe.validate()?;
     let architecture = space.decode(genome)?;
