@@ -168,7 +168,6 @@ const RETIRED: [&str; 27] = [
     "dealings",
     "taken_over",
     "closed_job",
-    "spot_check",
     "legacy_uid",
     "Sights",
     "ClosedJob",

@@ -45,6 +45,14 @@ pub enum Error {
         /// The steps of a training.
         steps: u64,
     },
+    /// The job board counts other epochs than the trainings of a run with rungs have.
+    #[error("rules.epochs is {found}; with rungs it must be {epochs}, the recipe's")]
+    Epochs {
+        /// The number found.
+        found: u32,
+        /// The recipe's.
+        epochs: u32,
+    },
     /// The search does not compare networks where their trainings are measured.
     #[error(
         "search.rungs is {found:?}; the trainings of this run are measured after epochs {measured:?}"

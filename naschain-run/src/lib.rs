@@ -35,7 +35,7 @@ pub use problem::{Problem, ProblemKind};
 pub use proof::{Proof, ProofError, RequestRules, lease_in_path};
 pub use provenance::{Signers, Unsigned};
 pub use questions::{
-    MinerQuestion, Questions, QuestionsRequest, ReceivedBytes, StatesRequest, question_in_path,
+    MinerQuestion, QuestionsReply, QuestionsRequest, ReceivedBytes, StatesRequest, question_in_path,
 };
 pub use replies::{EndedJobs, FrontEntry, Identity, Job, JobReply, JournalPage};
 pub use requests::{

@@ -18,7 +18,7 @@ pub struct QuestionsRequest {
 
 /// The response to a [`QuestionsRequest`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Questions {
+pub struct QuestionsReply {
     /// The open questions to this miner, the oldest first; empty if there was none in time.
     pub questions: Vec<MinerQuestion>,
     /// Whether the run is finished and nobody will be asked any more.

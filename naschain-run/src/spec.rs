@@ -154,6 +154,12 @@ impl RunSpec {
         self.search.validate()?;
         let measured: Vec<u32> = self.recipe.measured_epochs().collect();
         let has_rungs = !self.search.rungs.is_empty() || !self.recipe.rungs.is_empty();
+        if has_rungs && self.rules.epochs != self.recipe.epochs {
+            return Err(Error::Epochs {
+                found: self.rules.epochs,
+                epochs: self.recipe.epochs,
+            });
+        }
         if has_rungs && self.search.rungs != measured {
             let found = self.search.rungs.clone();
             return Err(Error::Rungs { found, measured });

@@ -148,6 +148,8 @@ impl CommonArgs {
         let mut options = search.unwrap_or_else(|| self.device.options());
         // The referee and every miner must come to the same bits.
         options.device = Device::Cpu;
+        // One step, whose memory does not grow, must not fail for a limit that is meant for trainings.
+        options.memory_limit_bytes = None;
         coordinator.accept_deliveries(Deliveries::new(&dir, dataset.clone(), options));
         if search.is_some() {
             extend(&coordinator, asked).await?;

@@ -353,6 +353,11 @@ impl RunArgs {
             };
             rules.set(name.trim(), value.trim()).context("--rule")?;
         }
+        // By a rule that was set now, where nobody asked for a referee.
+        let asks = |setting: &String| setting.starts_with("referee");
+        if rules.agreement.rule != Rule::Exact && !self.rule.iter().any(asks) {
+            rules.referee = None;
+        }
         ensure!(
             rules.seats >= least,
             "seats is {}; a served run needs at least {least}, so that answers can be compared",

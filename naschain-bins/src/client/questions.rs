@@ -6,7 +6,7 @@ use reqwest::Method;
 
 use crate::client::response::{MAX_OBJECT_BYTES, body, read};
 use crate::client::{Client, ClientError};
-use naschain_run::{Questions, QuestionsRequest, ReceivedBytes, StatesRequest};
+use naschain_run::{QuestionsReply, QuestionsRequest, ReceivedBytes, StatesRequest};
 
 impl Client {
     /// The questions that a miner has to answer; waits for one, at most `wait_ms` milliseconds.
@@ -15,7 +15,7 @@ impl Client {
         miner: &MinerId,
         run: Digest,
         wait_ms: u64,
-    ) -> Result<Questions, ClientError> {
+    ) -> Result<QuestionsReply, ClientError> {
         let request = QuestionsRequest {
             miner: miner.clone(),
             wait_ms,

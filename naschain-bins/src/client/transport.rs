@@ -10,7 +10,7 @@ use crate::client::{Client, ClientError, Joined};
 use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::CallError;
 use crate::coordinator::received::FilePart;
-use naschain_run::{Exam, JobReply, ProblemKind, Questions, RunSpec};
+use naschain_run::{Exam, JobReply, ProblemKind, QuestionsReply, RunSpec};
 
 /// A connection to the genomaster.
 #[derive(Clone)]
@@ -159,7 +159,7 @@ impl Transport {
         miner: &MinerId,
         run: Digest,
         wait_ms: u64,
-    ) -> Result<Questions, TransportError> {
+    ) -> Result<QuestionsReply, TransportError> {
         let wait = Duration::from_millis(wait_ms);
         match self {
             Transport::Local(coordinator) => Ok(coordinator.questions(miner, wait).await?),

@@ -16,6 +16,7 @@ use crate::artifacts::models::MODEL_FILE;
 use crate::artifacts::results::Results;
 use crate::artifacts::table::front_table;
 use crate::cli::program::print;
+use crate::clock;
 use crate::commands::overfitting::overfitting;
 use crate::commands::progress::{FrontWork, Progress};
 use crate::coordinator::Coordinator;
@@ -65,13 +66,14 @@ pub(crate) async fn follow(
     }
 }
 
-/// Trains and tests the front's models, which `shown` shows, writes the front's files, and prints its
+/// Tests the front's models, and trains those that no miner delivers, which `shown` shows; writes the front's files, and prints its
 /// table. Returns the reason if the front is empty.
 pub(crate) async fn conclude(
     coordinator: &Arc<Coordinator>,
     dir: &Path,
     dataset: &Arc<Dataset>,
     options: naschain_train::Options,
+    wait: Option<Duration>,
     shown: &mut Progress,
 ) -> Result<Option<String>> {
     let copied = |state: &RunState| {
@@ -87,7 +89,9 @@ pub(crate) async fn conclude(
         extent,
         models: Vec::new(),
     };
-    wait_for_models(coordinator).await;
+    if stored_models(dir, &results.front).is_none() {
+        wait_for_models(coordinator, wait).await;
+    }
     let is_delivered =
         |member: &FrontMember| delivered_file(dir, member.measurement.digest).is_file();
     let tests = dataset.test.len();
@@ -122,15 +126,20 @@ pub(crate) async fn conclude(
     Ok(None)
 }
 
-/// Waits until the miners have delivered the models that they were asked for, or their time is over.
-async fn wait_for_models(coordinator: &Coordinator) {
+/// Waits until the miners have delivered the models that they were asked for, or their time is over; with
+/// `most` also until none came for so long.
+async fn wait_for_models(coordinator: &Coordinator, most: Option<Duration>) {
     let mut changes = coordinator.changes();
     let mut was_told = false;
+    let mut latest = (usize::MAX, clock::now());
     loop {
         changes.mark_unchanged();
         let open = |state: &RunState| state.board().open_questions().count();
         let open = coordinator.with_state(open).await;
-        if open == 0 {
+        if open < latest.0 {
+            latest = (open, clock::now());
+        }
+        if open == 0 || most.is_some_and(|most| latest.1.elapsed() >= most) {
             return;
         }
         if !std::mem::replace(&mut was_told, true) {

@@ -1,6 +1,7 @@
 //! `genomaster search`: a genomaster and its miners in one process.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use anyhow::{Result, bail, ensure};
 use clap::Args;
 use naschain_consensus::MinerId;
 use naschain_core::{Accuracy, Digest, Genome, Measurement};
-use naschain_run::RunState;
+use naschain_run::{RunSpec, RunState};
 use naschain_train::{Dataset, Device, Options};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -34,6 +35,10 @@ use crate::shutdown::{StopSignal, shutdown};
 const CHECKPOINTS: &str = "checkpoints";
 /// Maximum size of the checkpoints of one miner.
 const CHECKPOINT_BYTES: u64 = 1 << 30;
+
+/// How long a search waits for models of its own miners: those that do not have one cannot make it any
+/// more.
+const LOCAL_WAIT: Duration = Duration::from_secs(5);
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -128,23 +133,9 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
     } = opened;
     let known = Arc::new(earlier_results(&dir)?);
     let (stop, stopped) = watch::channel(false);
-    let checkpoints = dir.join(CHECKPOINTS);
-    let is_checked = coordinator.spec().rules.seats > 1;
-    let trainers = (1..=miners).map(|number| Trainer {
-        options,
-        // Each its own where they check each other: one that resumed from the checkpoint of another
-        // would check nothing.
-        checkpoints: Some(CheckpointFolder::new(
-            checkpoints.join(if is_checked { number } else { 1 }.to_string()),
-            CHECKPOINT_BYTES,
-        )),
-    });
+    let trainers = trainers(&dir, coordinator.spec(), options, miners);
     let mut workers = start_miners(trainers, &coordinator, &dataset, &known, &stopped)?;
-    let reached = |state: &RunState| {
-        let best = state.best().and_then(|job| job.verdict.consensus);
-        let best = best.map(|measurement| measurement.accuracy);
-        args.target.is_some_and(|target| best >= Some(target))
-    };
+    let reached = |state: &RunState| has_reached(state, args.target);
     let end = tokio::select! {
         result = follow(&coordinator, &dir, &mut shown, reached) => result.map(|finished| {
             if finished { End::Finished } else { End::TargetReached }
@@ -164,7 +155,7 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
     let concluded = done > 0
         && signal.is_none()
         && tokio::select! {
-            result = conclude(&coordinator, &dir, &dataset, options, &mut shown) => {
+            result = conclude(&coordinator, &dir, &dataset, options, Some(LOCAL_WAIT), &mut shown) => {
                 problem = result?;
                 true
             }
@@ -174,22 +165,50 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
             }
         };
     if let Some(reason) = end.reason(concluded) {
+        let going_on = end.going_on();
         print(&format!(
-            "{reason} after {done} of {total} networks; {}\n",
-            end.going_on()
+            "{reason} after {done} of {total} networks; {going_on}\n"
         ))?;
     }
     tell_of_memory(&coordinator).await?;
     coordinator.close().await?;
     if concluded && matches!(end, End::Finished) {
         // The models of the front are stored; what is left may be large.
-        let _ = std::fs::remove_dir_all(&checkpoints);
+        let _ = std::fs::remove_dir_all(dir.join(CHECKPOINTS));
     }
     match (signal, problem) {
         (Some(signal), _) => Err(signal.into()),
         (None, Some(problem)) => bail!("{problem}"),
         (None, None) => Ok(()),
     }
+}
+
+/// Whether the best network so far has this accuracy.
+fn has_reached(state: &RunState, target: Option<Accuracy>) -> bool {
+    let best = state.best().and_then(|job| job.verdict.consensus);
+    let best = best.map(|measurement| measurement.accuracy);
+    target.is_some_and(|target| best >= Some(target))
+}
+
+/// What runs the trainings of each miner of this process.
+fn trainers(
+    dir: &Path,
+    spec: &RunSpec,
+    options: Options,
+    miners: usize,
+) -> impl Iterator<Item = Trainer> {
+    let checkpoints = dir.join(CHECKPOINTS);
+    let are_checked = spec.rules.seats > 1;
+    (1..=miners).map(move |number| {
+        // Each its own where they check each other: one that resumed from the checkpoint of another
+        // would check nothing.
+        let own = if are_checked { number } else { 1 };
+        let folder = CheckpointFolder::new(checkpoints.join(own.to_string()), CHECKPOINT_BYTES);
+        Trainer {
+            options,
+            checkpoints: Some(folder),
+        }
+    })
 }
 
 /// Opens the run, and says how long its search will take.

@@ -171,7 +171,7 @@ async fn work(
         () = warn_of_shortage(coordinator) => {}
     }
     let problem = loop {
-        match conclude(coordinator, dir, dataset, options, &mut shown).await {
+        match conclude(coordinator, dir, dataset, options, None, &mut shown).await {
             Ok(problem) => break problem,
             // Not fatal: validators must still be able to fetch the jobs.
             Err(error) => tracing::error!("{error:#}; retrying in {CONCLUDE_RETRY:?}"),

@@ -214,6 +214,7 @@ impl Validator {
         });
         let mut replay_options = cli.device.options();
         replay_options.device = Device::Cpu;
+        replay_options.memory_limit_bytes = None;
         let shown = ShownHeads::default();
         if let Some(address) = &cli.listen {
             shown.listen(address).await?;

@@ -17,6 +17,7 @@ pub(crate) mod pages;
 mod progress;
 mod questions;
 pub(crate) mod received;
+mod receiving;
 pub(crate) mod referee;
 pub(crate) mod shared;
 mod signed;

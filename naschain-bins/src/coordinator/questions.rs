@@ -8,14 +8,18 @@ use naschain_core::StepState;
 use crate::clock;
 use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::{CallError, Unavailable};
-use naschain_run::{MinerQuestion, Proof, Questions, RunState};
+use naschain_run::{MinerQuestion, Proof, QuestionsReply, RunState};
 
 impl Coordinator {
     /// The questions that a miner has to answer; waits for one, for `wait` at most.
     ///
     /// # Errors
     /// Where this genomaster does not lead.
-    pub async fn questions(&self, miner: &MinerId, wait: Duration) -> Result<Questions, CallError> {
+    pub async fn questions(
+        &self,
+        miner: &MinerId,
+        wait: Duration,
+    ) -> Result<QuestionsReply, CallError> {
         let give_up = clock::now() + wait;
         let mut asked = self.shared.asked.subscribe();
         let mut unavailable = self.watch_unavailable();
@@ -37,7 +41,7 @@ impl Coordinator {
         }
     }
 
-    async fn open_questions(&self, miner: &MinerId) -> Result<Questions, CallError> {
+    async fn open_questions(&self, miner: &MinerId) -> Result<QuestionsReply, CallError> {
         let active = self.shared.active.lock().await;
         let standby = CallError::Unavailable(Unavailable::Standby);
         let active = active.as_ref().ok_or(standby)?;
@@ -49,7 +53,7 @@ impl Coordinator {
         }
         let open = board.questions_of(miner);
         let open = open.filter_map(|(id, question)| self.described(state, now, id, question));
-        Ok(Questions {
+        Ok(QuestionsReply {
             questions: open.collect(),
             finished: state.is_over(),
         })

@@ -45,7 +45,9 @@ impl Coordinator {
             let deliveries = deliveries.clone();
             let computed =
                 tokio::task::spawn_blocking(move || compute(&deliveries, &training, task));
-            let ruling = match computed.await?.with_context(|| job.to_string()) {
+            // A panic in one must not stop the others either.
+            let computed = computed.await.map_err(anyhow::Error::from).flatten();
+            let ruling = match computed.with_context(|| job.to_string()) {
                 Ok(ruling) => ruling,
                 // The others do not wait for it.
                 Err(error) => {
@@ -78,14 +80,33 @@ impl Coordinator {
     }
 }
 
+/// Stands for the state after a step that diverges.
+const NO_STATE: StepState = StepState {
+    chain: Digest([0; 32]),
+    state: Digest([0; 32]),
+};
+
+/// The state that the training has after a step; `None` if it diverges before.
+fn own_state(deliveries: &Deliveries, training: &JobTraining, step: u64) -> Option<Checkpoint> {
+    let mut proceed = |_| ControlFlow::Continue(());
+    let own = state_at(
+        &training.architecture,
+        &deliveries.dataset,
+        &training.recipe,
+        deliveries.options,
+        None,
+        step,
+        &mut proceed,
+    );
+    own.inspect_err(|error| tracing::warn!("the referee's own training: {error}"))
+        .ok()
+}
+
 /// What a replayed step leads to. A step that diverges has no state, so whoever claims one is wrong: it is
 /// recorded as zeros, which are no digests of anything.
 pub(crate) fn found_state(replayed: Result<StepState, Error>) -> Result<StepState, Error> {
     match replayed {
-        Err(Error::Diverged { .. }) => Ok(StepState {
-            chain: Digest([0; 32]),
-            state: Digest([0; 32]),
-        }),
+        Err(Error::Diverged { .. }) => Ok(NO_STATE),
         other => other,
     }
 }
@@ -111,18 +132,19 @@ fn compute(deliveries: &Deliveries, training: &JobTraining, task: RefereeTask) -
                     };
                     match stored.filter(is_right) {
                         Some(stored) => Some(stored),
-                        // Another genomaster, which has died, received the checkpoint.
+                        // Another genomaster, which has died, received the checkpoint. Where the training
+                        // does not lead to it, both sides are wrong: zeros are nobody's state.
                         None => {
-                            let (step, proceed) = (step - 1, &mut |_| ControlFlow::Continue(()));
-                            Some(state_at(
-                                architecture,
-                                dataset,
-                                recipe,
-                                options,
-                                None,
-                                step,
-                                proceed,
-                            )?)
+                            let own = own_state(deliveries, training, step - 1);
+                            match own.filter(|own| own.step_state(recipe) == state) {
+                                Some(own) => Some(own),
+                                None => {
+                                    return Ok(Ruling::Step {
+                                        step,
+                                        found: NO_STATE,
+                                    });
+                                }
+                            }
                         }
                     }
                 }

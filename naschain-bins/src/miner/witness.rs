@@ -25,6 +25,8 @@ const WAIT_MS: u64 = 20_000;
 const RETRY: Duration = Duration::from_secs(2);
 /// Maximum pause after a question that could not be answered.
 const MAX_RETRY: Duration = Duration::from_secs(30);
+/// How often the parts of a file may fail.
+const MAX_ATTEMPTS: u32 = 100;
 /// Size of a part of a file. The genomaster accepts no larger one.
 const PART_BYTES: usize = 64 * 1024;
 
@@ -163,13 +165,22 @@ impl Witness {
         if received >= file.len() {
             received = 0;
         }
-        let size = file.len() as u64;
+        let (size, mut attempts) = (file.len() as u64, MAX_ATTEMPTS);
         while received < file.len() {
             let part = &file[received..file.len().min(received + PART_BYTES)];
             let sent =
                 self.transport
                     .put_part(name, question, received as u64, size, part.to_vec());
-            received = sent.await? as usize;
+            received = match sent.await {
+                // Too many requests, or a genomaster that is being replaced: the file is kept.
+                Err(TransportError::Unavailable(reason)) if attempts > 0 => {
+                    attempts -= 1;
+                    tracing::debug!("{name}: {reason}");
+                    tokio::time::sleep(RETRY).await;
+                    self.transport.received(name, question).await?
+                }
+                sent => sent?,
+            } as usize;
         }
         tracing::info!(
             "{name}: {}: delivered {} KiB",

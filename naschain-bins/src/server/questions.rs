@@ -16,7 +16,7 @@ use crate::server::auth::Caller;
 use crate::server::problem::ErrorResponse;
 use crate::server::{Body, MAX_WAIT_MS, check_run};
 use naschain_run::{
-    ProblemKind, Questions, QuestionsRequest, ReceivedBytes, StatesRequest, question_in_path,
+    ProblemKind, QuestionsReply, QuestionsRequest, ReceivedBytes, StatesRequest, question_in_path,
 };
 
 /// The query of `PUT` and `GET /v1/questions/{question}/file`.
@@ -37,7 +37,7 @@ pub(super) async fn questions(
     State(coordinator): CoordinatorState,
     Extension(caller): Extension<Caller>,
     Body(request): Body<QuestionsRequest>,
-) -> Reply<Json<Questions>> {
+) -> Reply<Json<QuestionsReply>> {
     caller.check_is(&request.miner)?;
     check_run(Some(request.run), &caller, coordinator.request_rules())?;
     coordinator.use_unjournaled(caller.proof).await?;

@@ -46,6 +46,15 @@ impl OpenJob {
         part.unwrap_or(rules.epochs)
     }
 
+    /// FLOPs of its training from the start.
+    pub(super) fn flops_from_start(&self) -> u64 {
+        self.part.map_or(self.flops, |part| {
+            let own = u128::from(part.until_epoch.saturating_sub(part.from_epoch).max(1));
+            let flops = u128::from(self.flops) * u128::from(part.until_epoch) / own;
+            u64::try_from(flops).unwrap_or(u64::MAX)
+        })
+    }
+
     /// The number of steps after which its training ends, counted from the start; 0 without a referee.
     pub(super) fn last_step(&self, rules: &Rules) -> u64 {
         let steps = rules.referee.map_or(0, |referee| referee.steps);

@@ -359,7 +359,7 @@ impl JobBoard {
         });
         self.strike_for_unclaimed_seats(miner);
         self.reassign_all(miner, actions);
-        self.end_questions_of(miner, actions);
+        self.end_collections_from(miner, actions);
     }
 
     /// Reassigns the seats that are assigned to a miner and not started.
@@ -386,6 +386,6 @@ impl JobBoard {
         }
         self.reassign_all(miner, actions);
         self.roster[miner].has_left = true;
-        self.end_questions_of(miner, actions);
+        self.end_collections_from(miner, actions);
     }
 }

@@ -1,6 +1,6 @@
 //! How a dispute between answers of a job is pursued and ended.
 
-use naschain_core::{Measurement, StepState};
+use naschain_core::{Digest, Measurement, StepState};
 
 use super::JobBoard;
 use super::dispute::NextMove;
@@ -9,6 +9,11 @@ use crate::{
     Action, Failure, Finding, JobId, Millis, MinerId, Question, QuestionId, RefereeTask, Rejected,
     Ruling, Verdict,
 };
+
+/// Largest time to train again, relative to the average.
+const SLOW: u64 = 6;
+/// Largest number of questions to one miner that make the time for a further one longer.
+const MAX_OWED: u64 = 16;
 
 impl JobBoard {
     /// Starts a dispute if there is a referee and measurements of the job differ in what it can
@@ -110,10 +115,15 @@ impl JobBoard {
             self.lose(id, seat, Finding::Silent);
             return false;
         }
-        // It may have to train the job again.
-        let average_ms = self.average_ms(job.flops).unwrap_or(0);
-        let own_ms = self.expected_ms(miner, job.flops).unwrap_or(0);
-        let min_ms = average_ms.max(own_ms).saturating_mul(2);
+        // It may have to train the network again from the start, beside what else it was asked. A slow
+        // miner has more time, but not so much that it holds up all others.
+        let flops = job.flops_from_start();
+        let own_ms = self.expected_ms(miner, flops).unwrap_or(0);
+        let average_ms = self.average_ms(flops).unwrap_or(own_ms);
+        let training_ms = own_ms.min(average_ms.saturating_mul(SLOW)).max(average_ms);
+        let owed = self.questions_of(&self.roster.name(miner)).count() as u64;
+        let turns = 1 + (owed / u64::from(self.roster[miner].capacity.max(1))).min(MAX_OWED);
+        let min_ms = training_ms.saturating_mul(2).saturating_mul(turns);
         let question = self.ask(miner, id.id, question, min_ms, actions);
         if let Some(dispute) = self.jobs.get_mut(id).and_then(|job| job.dispute.as_mut()) {
             dispute.asked.insert(seat, question);
@@ -265,7 +275,9 @@ impl JobBoard {
         };
         let standing = job.standing().filter(|(seat, own)| match (task, ruling) {
             (_, Ruling::Step { step, found }) => {
-                sides.contains(seat) && dispute.state(*seat, step) != Some(found)
+                // Zeros stand for a step that diverges, which has no state.
+                let is_right = dispute.state(*seat, step) == Some(found) && !is_zero(&found);
+                sides.contains(seat) && !is_right
             }
             (RefereeTask::Accuracy { digest }, Ruling::Accuracy { found }) => {
                 own.digest == digest && own.accuracy != found
@@ -285,9 +297,9 @@ impl JobBoard {
         }
     }
 
-    /// Ends a dispute: the answer that is left wins, also if it is that of a single miner. But if that
-    /// is only because all others were silent, one more miner has to agree, as long as one can be drawn:
-    /// honest miners that have crashed or left must not make a lie win.
+    /// Ends a dispute: the answer that is left wins, also if it is that of a single miner. But if others
+    /// were silent, one more miner has to agree, as long as one can be drawn: honest miners that have
+    /// crashed or are busy must not make a lie win.
     fn conclude(&mut self, id: JobRef, actions: &mut Vec<Action>) {
         self.withdraw_questions(id);
         let Some(job) = self.jobs.get(id) else {
@@ -295,19 +307,24 @@ impl JobBoard {
         };
         let mut verdict = self.verdict_of(job);
         let mut lost = job.dispute.iter().flat_map(|dispute| dispute.lost.values());
-        let is_untested = lost.all(|finding| *finding == Finding::Silent);
+        let is_untested =
+            lost.any(|finding| *finding == Finding::Silent) && job.seats.len() == self.rules.seats;
         let standing: Vec<_> = job.standing().collect();
         let mut single = None;
         if let [(seat, found)] = standing[..] {
             let answered = job.seats[..seat].iter().filter_map(|seat| seat.answer());
             single = Some((answered.count(), found));
         }
-        if !is_untested {
-            accept_single(&mut verdict, single);
+        if is_untested && !standing.is_empty() && self.add_seat(id, actions) {
+            return;
         }
+        accept_single(&mut verdict, single);
         if verdict.consensus.is_some() {
             return self.close(id, verdict, actions);
         }
+        let Some(job) = self.jobs.get(id) else {
+            return;
+        };
         if self.is_given_up(job) {
             let failure = Failure::Abandoned {
                 leases: job.abandoned,
@@ -322,12 +339,12 @@ impl JobBoard {
         if is_pending || !standing.is_empty() && self.add_seat(id, actions) {
             return;
         }
-        accept_single(&mut verdict, single);
-        if verdict.consensus.is_some() {
-            return self.close(id, verdict, actions);
-        }
         self.disagree(id, verdict, actions);
     }
+}
+
+fn is_zero(state: &StepState) -> bool {
+    state.state == Digest([0; 32])
 }
 
 /// Makes the answer at this place the consensus, if there is one.

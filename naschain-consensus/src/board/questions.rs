@@ -149,11 +149,13 @@ impl JobBoard {
         }
     }
 
-    /// Ends the questions of a miner that leaves.
-    pub(super) fn end_questions_of(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
+    /// Asks others for the weights that a miner was asked for which has left or is away. In disputes it
+    /// has its time: it may come back.
+    pub(super) fn end_collections_from(&mut self, miner: MinerIndex, actions: &mut Vec<Action>) {
         let name = self.roster.name(miner);
-        let open: Vec<QuestionId> = self.questions_of(&name).map(|(id, _)| id).collect();
-        for id in open {
+        let asked = self.questions_of(&name);
+        let collected = asked.filter(|(_, asked)| self.jobs.job_ref(asked.job).is_none());
+        for id in collected.map(|(id, _)| id).collect::<Vec<QuestionId>>() {
             self.end_unanswered(id, actions);
         }
     }

@@ -166,7 +166,12 @@ impl JobBoard {
         };
         let whole_ms = self.slowest_ms(&rules, active.flops);
         let epochs = u64::from(self.epochs_of(active));
-        let next = (u64::from(active.epoch) + 1).min(epochs);
+        // Without the checkpoint of an earlier job, a miner trains the epochs before this one first.
+        let job = self.jobs.get(active.seat.job());
+        let before = job
+            .and_then(|job| job.part)
+            .map_or(0, |part| part.from_epoch);
+        let next = (u64::from(active.epoch) + 1).min(epochs) + u64::from(before);
         let ms = u128::from(whole_ms) * u128::from(next) / u128::from(epochs.max(1));
         let ms = if epochs == 0 { whole_ms } else { ms as u64 };
         // Loading data, and waiting for one heartbeat, is not stalling.

@@ -43,6 +43,14 @@ impl JobBoard {
             return false;
         }
         let mut stream = self.seats_stream(id);
+        let limited = self.rules.reputation.is_some();
+        if self
+            .roster
+            .draw(&mut stream.clone(), &owners, limited)
+            .is_none()
+        {
+            return false;
+        }
         let miner = self.assign(id, seat + 1, &mut stream).pop().flatten();
         actions.push(Action::SeatAdded {
             job: id.id,

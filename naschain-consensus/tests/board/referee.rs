@@ -100,24 +100,29 @@ fn an_answer_that_is_left_because_others_are_silent_needs_one_more() {
 }
 
 #[test]
-fn whoever_leaves_during_a_dispute_loses_it() {
+fn whoever_leaves_during_a_dispute_has_its_time_and_then_loses() {
     let mut harness = Harness::new(refereed(3), &["a", "b", "c"]);
     let trainings = [lie(1, 9), HONEST, HONEST];
     let (miners, _) = answered(&mut harness, 1, &trainings);
     let leave = |seat: usize| Event::Leave {
         miner: id(&miners[seat]),
     };
-    let actions = harness.handle(leave(1));
-    assert!(
-        matches!(actions[0], Action::Unanswered { .. }),
-        "{actions:?}"
-    );
-    let actions = harness.handle(leave(0));
-    // The answer that is left needs that of another miner, and there is none.
-    let Some(Action::NewRound { verdict, .. }) = actions.last() else {
+    for seat in [1, 0] {
+        let actions = harness.handle(leave(seat));
+        let is_over = |action: &Action| matches!(action, Action::Unanswered { .. });
+        assert!(!actions.iter().any(is_over), "{actions:?}");
+    }
+    let mut actions = Vec::new();
+    while harness.board.has_open_questions() {
+        harness.now = harness.board.next_deadline().unwrap().0;
+        actions.extend(harness.handle(Event::Tick));
+    }
+    // The lie is out of time first. Nobody else can be drawn to confirm the other answer, of which one
+    // miner is still there.
+    let Some(Action::Closed { verdict, .. }) = actions.last() else {
         panic!("{actions:?}");
     };
-    let findings = [Finding::Silent, Finding::Silent, Finding::Alone];
+    let findings = [Finding::Silent, Finding::Agreed, Finding::Agreed];
     assert_eq!(verdict.findings, findings);
     assert!(!harness.board.has_open_questions());
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use naschain_consensus::{RefereeTask, Ruling};
 use naschain_core::{Architecture, Digest, Recipe, StepState};
 use naschain_run::RecordedRuling;
@@ -95,10 +95,15 @@ impl ObservedRun {
                 }
             };
             let recomputed = tokio::task::spawn_blocking(move || case.recompute());
-            let recomputed = recomputed.await?;
-            let recomputed = recomputed.with_context(|| format!("the ruling about {}", ruling.job));
-            let recomputed = recomputed?;
+            let recomputed = recomputed.await.map_err(anyhow::Error::from).flatten();
             self.considered_rulings += 1;
+            let recomputed = match recomputed {
+                Ok(recomputed) => recomputed,
+                Err(error) => {
+                    tracing::warn!("the ruling about {} is not repeated: {error:#}", ruling.job);
+                    continue;
+                }
+            };
             self.repeated_rulings += 1;
             if recomputed != ruling.ruling {
                 let proof = WrongRuling {
@@ -190,6 +195,12 @@ impl Case {
         let mut proceed = |_| std::ops::ControlFlow::Continue(());
         let (options, proceed) = (self.options, &mut proceed);
         let own = state_at(architecture, dataset, recipe, options, None, step, proceed)?;
+        // Two liars can agree on a state that the training never has. Only the file shows what the
+        // referee saw then, and its absence proves nothing.
+        ensure!(
+            own.step_state(recipe) == state,
+            "the checkpoint that both sides agreed on could not be fetched"
+        );
         Ok(own)
     }
 
@@ -204,6 +215,10 @@ impl Case {
         let mut proceed = |_: &_, _: &_| std::ops::ControlFlow::Continue(());
         let (options, last, proceed) = (self.options, self.last_epoch, &mut proceed);
         let own = train_until(architecture, dataset, recipe, options, None, last, proceed)?;
+        ensure!(
+            own.measurement.digest == digest,
+            "the weights that both sides agreed on could not be fetched"
+        );
         Ok(own.weights)
     }
 }
