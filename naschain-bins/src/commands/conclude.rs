@@ -73,7 +73,7 @@ pub(crate) async fn conclude(
     dir: &Path,
     dataset: &Arc<Dataset>,
     options: naschain_train::Options,
-    wait: Option<Duration>,
+    wait: Duration,
     shown: &mut Progress,
 ) -> Result<Option<String>> {
     let copied = |state: &RunState| {
@@ -126,9 +126,9 @@ pub(crate) async fn conclude(
     Ok(None)
 }
 
-/// Waits until the miners have delivered the models that they were asked for, or their time is over; with
-/// `most` also until none came for so long.
-async fn wait_for_models(coordinator: &Coordinator, most: Option<Duration>) {
+/// Waits until the miners have delivered the models that they were asked for, or none came for as long
+/// as `most`.
+async fn wait_for_models(coordinator: &Coordinator, most: Duration) {
     let mut changes = coordinator.changes();
     let mut was_told = false;
     let mut latest = (usize::MAX, clock::now());
@@ -139,7 +139,7 @@ async fn wait_for_models(coordinator: &Coordinator, most: Option<Duration>) {
         if open < latest.0 {
             latest = (open, clock::now());
         }
-        if open == 0 || most.is_some_and(|most| latest.1.elapsed() >= most) {
+        if open == 0 || latest.1.elapsed() >= most {
             return;
         }
         if !std::mem::replace(&mut was_told, true) {

@@ -155,7 +155,7 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
     let concluded = done > 0
         && signal.is_none()
         && tokio::select! {
-            result = conclude(&coordinator, &dir, &dataset, options, Some(LOCAL_WAIT), &mut shown) => {
+            result = conclude(&coordinator, &dir, &dataset, options, LOCAL_WAIT, &mut shown) => {
                 problem = result?;
                 true
             }

@@ -28,6 +28,9 @@ use naschain_run::RunSpec;
 /// full disk.
 const CONCLUDE_RETRY: Duration = Duration::from_secs(30);
 
+/// How long the end of a run waits for a model that miners were asked for, without any that comes.
+const MODEL_WAIT: Duration = Duration::from_secs(120);
+
 /// Flags of the command.
 #[derive(Args, Debug)]
 pub struct ServeArgs {
@@ -171,7 +174,7 @@ async fn work(
         () = warn_of_shortage(coordinator) => {}
     }
     let problem = loop {
-        match conclude(coordinator, dir, dataset, options, None, &mut shown).await {
+        match conclude(coordinator, dir, dataset, options, MODEL_WAIT, &mut shown).await {
             Ok(problem) => break problem,
             // Not fatal: validators must still be able to fetch the jobs.
             Err(error) => tracing::error!("{error:#}; retrying in {CONCLUDE_RETRY:?}"),

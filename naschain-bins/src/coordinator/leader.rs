@@ -85,8 +85,9 @@ impl Leader {
             began.elapsed().as_secs_f64()
         );
         // State before availability: a caller that sees that this genomaster leads must find its state.
-        let is_over = active.state.is_over();
-        self.shared.finished.store(is_over, Relaxed);
+        let (is_over, is_finished) = (active.state.is_over(), active.state.is_finished());
+        self.shared.over.store(is_over, Relaxed);
+        self.shared.finished.store(is_finished, Relaxed);
         *self.shared.active.lock().await = Some(active);
         // Taking the lead was itself such a check.
         self.checked = clock::now();
@@ -276,8 +277,9 @@ impl Leader {
             }
             return Err(error);
         }
-        let is_over = active.state.is_over();
-        let was_over = self.shared.finished.swap(is_over, Relaxed);
+        let (is_over, is_finished) = (active.state.is_over(), active.state.is_finished());
+        self.shared.finished.store(is_finished, Relaxed);
+        let was_over = self.shared.over.swap(is_over, Relaxed);
         group.asks |= is_over && !was_over;
         // Only after the commit: nothing is shown that is not in the journal.
         self.publish(group);

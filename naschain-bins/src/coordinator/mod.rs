@@ -23,6 +23,7 @@ pub(crate) mod shared;
 mod signed;
 mod takeover;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -57,6 +58,8 @@ pub struct Coordinator {
     pub(crate) reading: Arc<Mutex<()>>,
     /// Requests for work that wait: each event that makes work repeats them, so their number is limited.
     waiting: Arc<Counts<MinerId>>,
+    /// The miners that have asked for questions.
+    witnesses: std::sync::Mutex<BTreeSet<MinerId>>,
     /// Set once this genomaster accepts files of miners.
     deliveries: OnceLock<Arc<Deliveries>>,
 }
@@ -102,6 +105,7 @@ impl Coordinator {
             asked: watch::Sender::new(0),
             published: broadcast::Sender::new(MAX_BUFFERED_GROUPS),
             metrics: Metrics::default(),
+            over: AtomicBool::new(false),
             finished: AtomicBool::new(false),
             nonces: Arc::default(),
             settings,
@@ -119,6 +123,7 @@ impl Coordinator {
             commands,
             reading: Arc::default(),
             waiting: Arc::default(),
+            witnesses: std::sync::Mutex::default(),
             deliveries: OnceLock::new(),
         }))
     }
@@ -252,7 +257,7 @@ impl Coordinator {
                 return Err(CallError::Unavailable(unavailable));
             }
             // After the end all miners ask once more; this answers them without the leader.
-            if self.shared.finished.load(Relaxed) {
+            if self.is_done(miner) {
                 return Ok(JobReply::Finished);
             }
             let event = Event::Request {

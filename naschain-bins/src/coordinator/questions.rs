@@ -1,5 +1,7 @@
 //! Questions to miners: who has to answer which, and their testimonies.
 
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use naschain_consensus::{Event, Millis, MinerId, OpenQuestion, QuestionId, Rejected};
@@ -20,6 +22,7 @@ impl Coordinator {
         miner: &MinerId,
         wait: Duration,
     ) -> Result<QuestionsReply, CallError> {
+        self.note_witness(miner).await;
         let give_up = clock::now() + wait;
         let mut asked = self.shared.asked.subscribe();
         let mut unavailable = self.watch_unavailable();
@@ -39,6 +42,26 @@ impl Coordinator {
                 () = tokio::time::sleep_until(give_up.into()) => {}
             }
         }
+    }
+
+    /// Remembers that a miner answers questions. Only those that have joined, whose number is limited.
+    async fn note_witness(&self, miner: &MinerId) {
+        let has_joined =
+            |state: Option<&RunState>| state.is_some_and(|state| state.board().has_joined(miner));
+        if self.try_with_state(has_joined).await {
+            let witnesses = self.witnesses.lock();
+            let mut witnesses = witnesses.unwrap_or_else(PoisonError::into_inner);
+            witnesses.insert(miner.clone());
+        }
+    }
+
+    /// Whether a miner is not needed any more: when the run is over or, for one that answers no
+    /// questions, when the search is finished.
+    pub(super) fn is_done(&self, miner: &MinerId) -> bool {
+        let witnesses = self.witnesses.lock();
+        let witnesses = witnesses.unwrap_or_else(PoisonError::into_inner);
+        let is_finished = self.shared.finished.load(Relaxed);
+        self.shared.over.load(Relaxed) || is_finished && !witnesses.contains(miner)
     }
 
     async fn open_questions(&self, miner: &MinerId) -> Result<QuestionsReply, CallError> {

@@ -54,7 +54,9 @@ pub(crate) struct SharedState {
     /// Sends each written group to all readers of the event stream.
     pub(crate) published: broadcast::Sender<Arc<PublishedEvents>>,
     pub(crate) metrics: Metrics,
-    /// Whether the run is over ([`naschain_run::RunState::is_over`]), readable without the lock. No other data depends on it, so
+    /// Whether the run is over ([`naschain_run::RunState::is_over`]), readable without the lock.
+    pub(crate) over: AtomicBool,
+    /// Whether the search is finished, readable without the lock. No other data depends on it, so
     /// `Relaxed` is enough.
     pub(crate) finished: AtomicBool,
     /// Used nonces of signed requests. The server checks them before it sends a command, so a
