@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Remedy};
 use crate::metadata::{Runtime, decode_all};
-use crate::rpc::{Connection, Notification};
+use crate::rpc::Connection;
 
 /// A node that shows no new finalised block for so long is left.
 const HEAD_PATIENCE: Duration = Duration::from_secs(120);
@@ -119,6 +119,7 @@ impl ChainClient {
             }
             _ => self.genesis = Some(genesis),
         }
+        connection.check_synced().await?;
         let heads = connection
             .call("chain_subscribeFinalizedHeads", json!([]))
             .await?;
@@ -181,15 +182,9 @@ impl ChainClient {
 
     async fn next_head_number(&mut self) -> Result<u64, Error> {
         let connection = self.connection.as_mut().expect("the caller has connected");
-        loop {
-            let Notification {
-                subscription,
-                result,
-            } = connection.notification(HEAD_PATIENCE).await?;
-            if Some(&subscription) == self.heads.as_ref() {
-                return number(&result["number"]);
-            }
-        }
+        let heads = self.heads.as_deref().unwrap_or_default();
+        let head = connection.notification(heads, HEAD_PATIENCE).await?;
+        number(&head["number"])
     }
 
     /// The latest finalised block.
@@ -230,7 +225,21 @@ impl ChainClient {
         list.iter().map(bytes).collect()
     }
 
-    /// The runtime at a block: its version is read each time, its metadata when the version changes.
+    /// The runtime that wrote the state of a block. In the block of an upgrade it is not the one that
+    /// [`runtime`](ChainClient::runtime) finds there, which executes the next block.
+    pub(crate) async fn executing_runtime(
+        &mut self,
+        block: BlockRef,
+    ) -> Result<Arc<Runtime>, Error> {
+        let parent = match block.number.checked_sub(1) {
+            Some(parent) => self.block_hash(parent).await?,
+            None => None,
+        };
+        self.runtime(parent.unwrap_or(block.hash)).await
+    }
+
+    /// The runtime at a block, which executes the next one: its version is read each time, its
+    /// metadata when the version changes.
     ///
     /// # Errors
     /// As [`request`](ChainClient::request), and those of [`Runtime::decode`].
@@ -296,15 +305,18 @@ impl ChainClient {
         for part in keys.chunks(KEYS_PER_REQUEST) {
             let texts: Vec<String> = part.iter().map(|key| hex_text(key)).collect();
             let parameters = json!([texts, hex_text(&block)]);
-            let answer = self.request("state_queryStorageAt", parameters).await?;
+            let method = "state_queryStorageAt";
+            let answer = self.request(method, parameters).await?;
             let changes = answer[0]["changes"]
                 .as_array()
                 .map_or(&[][..], Vec::as_slice);
             for text in &texts {
                 let found = changes.iter().find(|change| change[0] == *text.as_str());
-                let value = found
-                    .map(|change| &change[1])
-                    .filter(|value| !value.is_null());
+                // Nothing stored is null. Some nodes answer by an empty list for a block that they do
+                // not know, which must not be taken for a chain without values.
+                let found = found
+                    .ok_or_else(|| Error::malformed(method, format!("it has no key {text}")))?;
+                let value = Some(&found[1]).filter(|value| !value.is_null());
                 values.push(value.map(bytes).transpose()?);
             }
         }
@@ -324,7 +336,9 @@ impl ChainClient {
                 .map_or_else(|| start.clone(), |key| hex_text(key));
             let parameters = json!([start, KEYS_PER_REQUEST, after, at]);
             let answer = self.request("state_getKeysPaged", parameters).await?;
-            let page = answer.as_array().map_or(&[][..], Vec::as_slice);
+            let page = answer
+                .as_array()
+                .ok_or_else(|| Error::malformed("state_getKeysPaged", "it is no list"))?;
             for key in page {
                 keys.push(bytes(key)?);
             }
@@ -371,9 +385,11 @@ fn hash(value: &Value) -> Result<[u8; 32], Error> {
         .map_err(|_| Error::malformed("a block's hash", format!("it has {length} bytes, not 32")))
 }
 
-/// A block's number, in hexadecimal.
+/// A block's number, in hexadecimal. The chain's type is u32, so sums with them do not overflow.
 fn number(value: &Value) -> Result<u64, Error> {
     let text = value.as_str().and_then(|text| text.strip_prefix("0x"));
-    let number = text.and_then(|text| u64::from_str_radix(text, 16).ok());
-    number.ok_or_else(|| Error::malformed("a block's number", format!("it is {value}")))
+    let number = text.and_then(|text| u32::from_str_radix(text, 16).ok());
+    number
+        .map(u64::from)
+        .ok_or_else(|| Error::malformed("a block's number", format!("it is {value}")))
 }

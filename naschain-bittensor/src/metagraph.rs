@@ -44,7 +44,7 @@ pub struct Metagraph {
     pub reveal_period: u64,
     /// When epochs end.
     pub schedule: Schedule,
-    /// The runtime of the block.
+    /// The runtime that executes the next block, for which calls are made.
     pub runtime: Arc<Runtime>,
 }
 
@@ -130,7 +130,7 @@ impl ChainClient {
     /// [`Error::NoSubnet`], [`Error::Missing`] if the runtime has not what is needed, or the errors of
     /// [`request`](ChainClient::request).
     pub async fn metagraph(&mut self, netuid: u16, block: BlockRef) -> Result<Metagraph, Error> {
-        let runtime = self.runtime(block.hash).await?;
+        let runtime = self.executing_runtime(block).await?;
         let subnet = self.per_subnet(&runtime, netuid, block.hash).await?;
         if !subnet.read::<bool>("NetworksAdded")?.unwrap_or(false) {
             return Err(Error::NoSubnet { netuid });
@@ -173,7 +173,7 @@ impl ChainClient {
             reveal_period: subnet.read("RevealPeriodEpochs")?.unwrap_or(1),
             schedule,
             hotkeys: self.hotkeys(&runtime, netuid, count, block.hash).await?,
-            runtime: Arc::clone(&runtime),
+            runtime: self.runtime(block.hash).await?,
         })
     }
 

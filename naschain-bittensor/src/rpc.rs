@@ -33,9 +33,9 @@ pub(crate) struct Connection {
 
 /// A message of a subscription.
 #[derive(Debug)]
-pub(crate) struct Notification {
-    pub subscription: String,
-    pub result: Value,
+struct Notification {
+    subscription: String,
+    result: Value,
 }
 
 impl Connection {
@@ -111,13 +111,34 @@ impl Connection {
         }
     }
 
-    /// Waits for the next notification, at most as long as `patience`.
-    pub(crate) async fn notification(&mut self, patience: Duration) -> Result<Notification, Error> {
+    /// Refuses a node that says that it is still catching up with the chain: it would show hotkeys and
+    /// weights of long ago.
+    pub(crate) async fn check_synced(&mut self) -> Result<(), Error> {
+        match self.call("system_health", json!([])).await {
+            Ok(health) if health["isSyncing"] == true => {
+                let reason = "the node is still catching up with the chain";
+                Err(connection(&self.endpoint, reason))
+            }
+            // Not every node has this method.
+            Ok(_) | Err(Error::Refused { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits for the next notification of a subscription, at most as long as `patience`. Those of
+    /// others are dropped.
+    pub(crate) async fn notification(
+        &mut self,
+        subscription: &str,
+        patience: Duration,
+    ) -> Result<Value, Error> {
         let endpoint = self.endpoint.clone();
         let waiting = async {
             loop {
-                if let Some(notification) = self.waiting.pop_front() {
-                    return Ok(notification);
+                while let Some(notification) = self.waiting.pop_front() {
+                    if notification.subscription == subscription {
+                        return Ok(notification.result);
+                    }
                 }
                 let message = self.receive().await?;
                 self.keep(&message)?;
@@ -191,5 +212,41 @@ fn connection(endpoint: &str, reason: impl ToString) -> Error {
     Error::Connection {
         endpoint: endpoint.to_owned(),
         reason: reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    /// Otherwise a node could keep a client from all others without ever showing a block.
+    #[tokio::test]
+    async fn other_notifications_do_not_extend_the_patience() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap());
+        let node = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+            let notification = |subscription: &str, number: u64| {
+                let parameters = json!({"subscription": subscription, "result": number});
+                Message::text(json!({"params": parameters}).to_string())
+            };
+            let _ = socket.send(notification("heads", 7)).await;
+            while socket.send(notification("other", 8)).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        let mut connection = Connection::open(&url).await.unwrap();
+        let patience = Duration::from_millis(500);
+        let first = connection.notification("heads", patience).await.unwrap();
+        assert_eq!(first, 7);
+        let waiting = connection.notification("heads", patience);
+        let waited = timeout(Duration::from_secs(10), waiting).await.unwrap();
+        assert!(
+            matches!(waited, Err(Error::Connection { .. })),
+            "{waited:?}"
+        );
+        node.abort();
     }
 }

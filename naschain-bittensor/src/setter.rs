@@ -1,6 +1,7 @@
 mod follow;
 mod reveals;
 
+use std::ops::Range;
 use std::path::Path;
 
 use naschain_identity::Hotkey;
@@ -16,6 +17,8 @@ use crate::timelock::TimelockSecrets;
 
 /// Blocks after a failure before weights are sent again.
 const RETRY_BLOCKS: u64 = 10;
+/// The chain is read again after so many blocks, also if nothing is due yet.
+const MAX_WAIT_BLOCKS: u64 = 50;
 /// Blocks behind the latest finalised one whose state every node has. Nodes that are no archives keep
 /// 256; the rest is for the time until an answer.
 const STATE_BLOCKS: u64 = 200;
@@ -33,8 +36,8 @@ pub struct Setter {
     hotkey: Hotkey,
     netuid: u16,
     file: StateFile,
-    /// The chain is not read before this block.
-    not_before: u64,
+    /// From the block at which the chain was last read to the one before which nothing is due.
+    wait: Range<u64>,
     /// The events up to this block have been searched for reveals.
     watched: u64,
     /// What happened and was not returned yet, as an error followed.
@@ -134,7 +137,7 @@ impl Setter {
             hotkey,
             netuid,
             file,
-            not_before: 0,
+            wait: 0..0,
             watched: 0,
             notices: Vec::new(),
         })
@@ -203,8 +206,11 @@ impl Setter {
             let last_block = sent.last_block;
             return Ok(NextStep::InFlight { last_block });
         }
-        if block.number < self.not_before {
-            return Ok(NextStep::NotBefore(self.not_before));
+        // Now and then the chain is read all the same: one node said how long to wait, and another may
+        // say otherwise.
+        let read_again = self.wait.start.saturating_add(MAX_WAIT_BLOCKS);
+        if self.wait.contains(&block.number) && block.number < read_again {
+            return Ok(NextStep::NotBefore(self.wait.end));
         }
         let metagraph = self.client.metagraph(self.netuid, block).await?;
         let key = public_key(&self.hotkey);
@@ -216,7 +222,7 @@ impl Setter {
             Due::Now => NextStep::Set(Box::new(metagraph)),
             Due::NoPermit => NextStep::NoPermit,
             Due::NotBefore(not_before) => {
-                self.not_before = not_before;
+                self.wait = block.number..not_before;
                 NextStep::NotBefore(not_before)
             }
         })
@@ -262,7 +268,7 @@ impl Setter {
         let plan = match self.plan(metagraph, weights) {
             Ok(Some(plan)) => plan,
             result => {
-                self.not_before = block.number + 1;
+                self.wait = block.number..block.number.saturating_add(1);
                 return result.map(|_| None);
             }
         };
@@ -288,7 +294,7 @@ impl Setter {
                 if matches!(&error, Error::Refused { code, .. } if NOT_TAKEN.contains(code)) {
                     self.file.state.sent = None;
                     self.file.save()?;
-                    self.not_before = block.number + RETRY_BLOCKS;
+                    self.wait = block.number..block.number.saturating_add(RETRY_BLOCKS);
                 }
                 Err(error)
             }

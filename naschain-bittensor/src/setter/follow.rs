@@ -55,7 +55,7 @@ impl Setter {
         let state = &mut self.file.state;
         state.settled_block = state.settled_block.max(block.unwrap_or(0));
         state.sent = None;
-        self.not_before = 0;
+        self.wait = 0..0;
         self.file.save()?;
         self.notices.push(Notice::Late { sent, block });
         Ok(())
@@ -70,13 +70,13 @@ impl Setter {
         head: BlockRef,
     ) -> Result<(), Error> {
         let events = self.events(block).await?;
-        let runtime = self.client.runtime(block.hash).await?;
+        let runtime = self.client.executing_runtime(block).await?;
         let execution = runtime.execution(&events, place)?;
         let number = block.number;
         if let Some(name) = execution.failure {
             self.file.state.sent = None;
             self.file.save()?;
-            self.not_before = head.number + RETRY_BLOCKS;
+            self.wait = head.number..head.number.saturating_add(RETRY_BLOCKS);
             let error = Error::Dispatch {
                 block: number,
                 name,
@@ -110,7 +110,7 @@ impl Setter {
         state.commits.append(&mut commits);
         let surplus = state.commits.len().saturating_sub(MAX_COMMITS);
         state.commits.drain(..surplus);
-        self.not_before = 0;
+        self.wait = 0..0;
         self.file.save()?;
         self.notices.push(notice);
         Ok(())
@@ -131,7 +131,7 @@ impl Setter {
 
     /// The content of `System.Events` at a block.
     pub(super) async fn events(&mut self, at: BlockRef) -> Result<Vec<u8>, Error> {
-        let runtime = self.client.runtime(at.hash).await?;
+        let runtime = self.client.executing_runtime(at).await?;
         let key = runtime.storage_key("System", "Events", &[])?;
         let events = self.client.storage(&[key], at.hash).await?.remove(0);
         Ok(events.unwrap_or_default())
@@ -143,7 +143,7 @@ impl Setter {
         weights: &[(u16, u16)],
         at: BlockRef,
     ) -> Result<bool, Error> {
-        let runtime = self.client.runtime(at.hash).await?;
+        let runtime = self.client.executing_runtime(at).await?;
         let keys: [&[u8]; 2] = [&self.netuid.encode(), &public_key(&self.hotkey)];
         let key = runtime.storage_key(SUBTENSOR, "Uids", &keys)?;
         let value = self.client.storage(&[key], at.hash).await?.remove(0);
@@ -158,7 +158,7 @@ impl Setter {
 
     /// Whether the chain has this commit at a block.
     async fn has_commit(&mut self, commit: &Commit, at: BlockRef) -> Result<bool, Error> {
-        let runtime = self.client.runtime(at.hash).await?;
+        let runtime = self.client.executing_runtime(at).await?;
         let item = runtime.commits_item()?;
         let prefix = runtime.storage_key(SUBTENSOR, item, &[&self.netuid.encode()])?;
         let keys = self.client.keys(&prefix, at.hash).await?;

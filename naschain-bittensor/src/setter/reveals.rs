@@ -52,7 +52,7 @@ impl Setter {
             })?;
             let block = BlockRef { number, hash };
             let events = self.events(block).await?;
-            let runtime = self.client.runtime(hash).await?;
+            let runtime = self.client.executing_runtime(block).await?;
             if runtime.has_revealed(&events, self.netuid, &hotkey)?
                 && self.has_weights(&commit.weights, block).await?
             {

@@ -46,6 +46,10 @@ pub(crate) struct Chain {
     pub(crate) runtime: Runtime,
     pub(crate) genesis: Key,
     pub(crate) spec_version: u32,
+    /// Whether the next block ends with an upgrade of the runtime.
+    pub(crate) upgrades: bool,
+    /// The specification from which on events have other numbers.
+    pub(crate) renumbered_from: u32,
     pub(crate) transaction_version: u32,
     pub(crate) best: u64,
     pub(crate) blocks: BTreeMap<u64, Block>,
@@ -75,6 +79,8 @@ impl Chain {
             runtime: Runtime::decode(&metadata(Vec::new()), spec_version, 1).unwrap(),
             genesis,
             spec_version,
+            upgrades: false,
+            renumbered_from: u32::MAX,
             transaction_version: 1,
             best: 0,
             blocks: BTreeMap::new(),
@@ -169,6 +175,7 @@ impl Chain {
                 extrinsics.push(extrinsic);
             }
         }
+        self.spec_version += u32::from(std::mem::take(&mut self.upgrades));
         self.seal(extrinsics, events);
     }
 

@@ -8,4 +8,6 @@ mod node;
 mod outages;
 mod reveals;
 mod runtime;
+mod upgrades;
 mod world;
+mod wrong_nodes;

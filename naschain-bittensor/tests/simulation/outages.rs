@@ -1,4 +1,4 @@
-//! Outages after which no node has the state of the blocks that matter, and runtimes that change.
+//! Outages after which no node has the state of the blocks that matter.
 
 use naschain_bittensor::{ChainClient, Error, NextStep, Notice, Setter};
 
@@ -24,7 +24,7 @@ fn restarted(world: &World, setter: Setter) -> Setter {
 }
 
 /// Weights are set again, whatever happened.
-async fn weights_are_set_again(world: &World, setter: &mut Setter) {
+pub(crate) async fn weights_are_set_again(world: &World, setter: &mut Setter) {
     let metagraph = world.until_due(setter).await;
     setter.set(&metagraph, &WEIGHTS).await.unwrap().unwrap();
     let (notice, _) = world.until_notice(setter).await;
@@ -93,19 +93,4 @@ async fn a_node_without_the_state_of_a_block_is_left_for_another() {
     assert!(matches!(error, Error::Refused { .. }), "{error}");
     setter.turn().await.unwrap();
     assert_eq!(setter.client().endpoint(), Some(&*urls[1]));
-}
-
-/// What was sent was signed for the old runtime, so no block includes it.
-#[tokio::test]
-async fn a_runtime_that_changes_after_sending_delays_weights_by_an_era() {
-    let world = World::new("upgrade-later").await;
-    let mut setter = world.setter();
-    let metagraph = world.until_due(&mut setter).await;
-    setter.set(&metagraph, &WEIGHTS).await.unwrap().unwrap();
-    world.node.shared.chain.lock().unwrap().spec_version += 1;
-    let (notice, blocks) = world.until_notice(&mut setter).await;
-    assert!(matches!(notice, Notice::Expired(_)), "{notice:?}");
-    assert_eq!((blocks, world.sets()), (63, 0));
-    weights_are_set_again(&world, &mut setter).await;
-    assert_eq!((world.submitted(), world.sets()), (2, 1));
 }

@@ -81,6 +81,16 @@ pub(crate) enum RuntimeEvent {
     SubtensorModule(SubtensorEvent),
 }
 
+/// [`RuntimeEvent`] with other numbers, as after an upgrade.
+#[derive(TypeInfo)]
+#[allow(dead_code, reason = "only its type is used")]
+pub(crate) enum RenumberedEvent {
+    #[codec(index = 1)]
+    System(SystemEvent),
+    #[codec(index = 8)]
+    SubtensorModule(SubtensorEvent),
+}
+
 #[derive(Encode, TypeInfo)]
 #[allow(dead_code, reason = "not all phases happen here")]
 pub(crate) enum Phase {
@@ -90,9 +100,9 @@ pub(crate) enum Phase {
 }
 
 #[derive(Encode, TypeInfo)]
-pub(crate) struct EventRecord {
+pub(crate) struct EventRecord<E = RuntimeEvent> {
     pub(crate) phase: Phase,
-    pub(crate) event: RuntimeEvent,
+    pub(crate) event: E,
     pub(crate) topics: Vec<[u8; 32]>,
 }
 
@@ -184,7 +194,7 @@ fn storage(prefix: &'static str, entries: Vec<StorageEntryMetadata>) -> PalletSt
     PalletStorageMetadata { prefix, entries }
 }
 
-fn pallets() -> Vec<PalletMetadata> {
+fn pallets<E: TypeInfo + 'static>() -> Vec<PalletMetadata> {
     let account = StorageEntryMetadata {
         name: "Account",
         ..map::<(u32, u32)>(
@@ -193,7 +203,7 @@ fn pallets() -> Vec<PalletMetadata> {
             Some(vec![0; 8]),
         )
     };
-    let events = plain::<Vec<EventRecord>>("Events", vec![0]);
+    let events = plain::<Vec<EventRecord<E>>>("Events", vec![0]);
     vec![
         PalletMetadata {
             storage: Some(storage("System", vec![account, events])),
@@ -227,6 +237,13 @@ fn pallets() -> Vec<PalletMetadata> {
 
 /// Metadata of version 15, with its magic number. `extensions` are added to those that are known.
 pub(crate) fn metadata(extensions: Vec<SignedExtensionMetadata>) -> Vec<u8> {
+    metadata_with::<RuntimeEvent>(extensions)
+}
+
+/// Metadata in which events are those of `E`.
+pub(crate) fn metadata_with<E: TypeInfo + 'static>(
+    extensions: Vec<SignedExtensionMetadata>,
+) -> Vec<u8> {
     let unit = meta_type::<()>;
     let extension =
         |identifier, ty: MetaType, additional_signed: MetaType| SignedExtensionMetadata {
@@ -268,13 +285,14 @@ pub(crate) fn metadata(extensions: Vec<SignedExtensionMetadata>) -> Vec<u8> {
     };
     let outer = OuterEnums {
         call_enum_ty: meta_type::<SubtensorCall>(),
-        event_enum_ty: meta_type::<RuntimeEvent>(),
+        event_enum_ty: meta_type::<E>(),
         error_enum_ty: meta_type::<SubtensorError>(),
     };
     let custom = CustomMetadata {
         map: Default::default(),
     };
-    let metadata = RuntimeMetadataV15::new(pallets(), extrinsic, unit(), Vec::new(), outer, custom);
+    let metadata =
+        RuntimeMetadataV15::new(pallets::<E>(), extrinsic, unit(), Vec::new(), outer, custom);
     // "meta" as a little-endian number.
     RuntimeMetadataPrefixed(0x6174_656d, RuntimeMetadata::V15(metadata)).encode()
 }
