@@ -8,6 +8,7 @@ mod events;
 mod extrinsic;
 mod metadata;
 mod metagraph;
+mod nesting;
 mod plan;
 mod rpc;
 mod schedule;

@@ -1,4 +1,4 @@
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -79,15 +79,17 @@ impl StateFile {
             .write(true)
             .open(path.with_extension("lock"))
             .map_err(failed)?;
-        lock.try_lock()
-            .map_err(|_| problem(path, "another program uses it"))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => problem(path, "another program uses it"),
+            TryLockError::Error(error) => problem(path, format!("it cannot be locked: {error}")),
+        })?;
         let mut text = String::new();
         let state = match File::open(path) {
             Ok(file) => {
                 let mut file = file.take(MAX_FILE_BYTES);
                 file.read_to_string(&mut text).map_err(failed)?;
                 let state: State = serde_json::from_str(&text)
-                    .map_err(|error| problem(path, format!("it is damaged: {error}")))?;
+                    .map_err(|error| problem(path, format!("it is damaged: {error}; restore it, or delete it when 64 blocks have passed since the validator last ran")))?;
                 if (state.netuid, state.hotkey.as_str()) != (netuid, hotkey) {
                     let (netuid, hotkey) = (state.netuid, &state.hotkey);
                     let reason = format!("it is of hotkey {hotkey} on subnet {netuid}");

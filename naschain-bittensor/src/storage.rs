@@ -5,6 +5,7 @@ use twox_hash::XxHash64;
 
 use crate::error::Error;
 use crate::metadata::{Runtime, StorageHasher, StorageItem, decode_all};
+use crate::nesting::is_shallow;
 
 /// BLAKE2b with 256 bits, which Substrate uses for hashes of extrinsics and long payloads.
 pub fn blake2_256(bytes: &[u8]) -> [u8; 32] {
@@ -101,6 +102,10 @@ impl Runtime {
         type_id: u32,
         bytes: &[u8],
     ) -> Result<scale_value::Value<u32>, Error> {
+        if !is_shallow(&self.types, type_id, bytes) {
+            let reason = "it is damaged, nested too deeply or has too many parts";
+            return Err(Error::malformed(what, reason));
+        }
         let mut rest = bytes;
         let value = scale_value::scale::decode_as_type(&mut rest, type_id, &self.types);
         let value = value.map_err(|error| Error::malformed(what, error))?;

@@ -297,6 +297,12 @@ pub(crate) fn metadata_with<E: TypeInfo + 'static>(
     RuntimeMetadataPrefixed(0x6174_656d, RuntimeMetadata::V15(metadata)).encode()
 }
 
+#[derive(TypeInfo)]
+#[allow(dead_code, reason = "only its type is used")]
+struct Circle {
+    inner: Box<Circle>,
+}
+
 /// What an extension that the crate does not know would commit to is not known either.
 #[test]
 fn unknown_extensions_are_signed_only_without_content() {
@@ -314,6 +320,8 @@ fn unknown_extensions_are_signed_only_without_content() {
     assert!(sign("Unknown", unit(), unit()).is_ok());
     for (ty, additional) in [
         (meta_type::<u8>(), unit()),
+        // Without a limit it would be decoded until the stack overflows.
+        (meta_type::<Circle>(), unit()),
         (unit(), meta_type::<[u8; 32]>()),
     ] {
         let refused = sign("Unknown", ty, additional);
