@@ -9,7 +9,7 @@ use naschain_identity::Hotkey;
 use crate::client::{BlockRef, ChainClient, hex_text};
 use crate::due::{Due, due};
 use crate::error::{Error, Remedy};
-use crate::extrinsic::{SigningTerms, public_key};
+use crate::extrinsic::{ERA_BLOCKS, SigningTerms, public_key};
 use crate::metagraph::Metagraph;
 use crate::plan::Plan;
 use crate::state_file::{Commit, Sent, StateFile};
@@ -101,7 +101,10 @@ pub enum NextStep {
     /// The hotkey has no validator permit.
     NoPermit,
     /// The node is behind what this hotkey has done already.
-    NodeBehind,
+    NodeBehind {
+        /// The block at which it has signed, or set weights.
+        seen: u64,
+    },
 }
 
 /// The result of [`Setter::turn`].
@@ -196,9 +199,19 @@ impl Setter {
         Ok(())
     }
 
+    /// The latest block at which something was signed, or that has set weights.
+    fn seen(&self) -> u64 {
+        let state = &self.file.state;
+        let signed = |sent: &Sent| sent.last_block.saturating_sub(ERA_BLOCKS - 1);
+        state
+            .settled_block
+            .max(state.sent.as_ref().map_or(0, signed))
+    }
+
     async fn act(&mut self, block: BlockRef) -> Result<NextStep, Error> {
-        if block.number < self.file.state.settled_block {
-            return Ok(NextStep::NodeBehind);
+        let seen = self.seen();
+        if block.number < seen {
+            return Ok(NextStep::NodeBehind { seen });
         }
         self.follow(block).await?;
         self.watch_reveals(block).await?;

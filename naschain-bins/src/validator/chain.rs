@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use naschain_bittensor::{BlockRef, Error, Metagraph, NextStep, Notice, Remedy, Setter};
+use naschain_bittensor::{
+    BlockRef, ERA_BLOCKS, Error, Metagraph, NextStep, Notice, Remedy, Setter,
+};
 use naschain_core::Digest;
 use naschain_identity::Hotkey;
 use naschain_run::EpochWeights;
@@ -163,6 +165,14 @@ impl ChainLoop {
             NextStep::NoPermit => {
                 let reason = "the hotkey has no validator permit; it gets one by stake";
                 self.explain(turn.block.number, reason);
+                Ok(())
+            }
+            // Nodes may be some blocks apart.
+            NextStep::NodeBehind { seen } if seen > turn.block.number + ERA_BLOCKS => {
+                let reason = format!(
+                    "the node is behind block {seen}, at which this validator has signed; use another node if it stays behind"
+                );
+                self.explain(turn.block.number, &reason);
                 Ok(())
             }
             _ => Ok(()),

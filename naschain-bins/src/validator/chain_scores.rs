@@ -188,7 +188,7 @@ impl ChainScores {
             score.copied().unwrap_or(0.0)
         };
         let by_uid: Vec<f32> = hotkeys.iter().map(score).collect();
-        let weights = match weights_v11(&by_uid, limits) {
+        let weights = match rounded_weights(&by_uid, limits) {
             Err(error @ (Error::AllWeightsZero { .. } | Error::TooFewWeights { .. })) => {
                 return Ok(ChainWeights::TooFew(error));
             }
@@ -199,6 +199,26 @@ impl ChainScores {
         let weights = weights.map(|(index, weight)| Ok((uid(index)?, weight)));
         weights.collect::<Result<_>>().map(ChainWeights::Due)
     }
+}
+
+/// Weights of which no share exceeds the limit, if there are such. Rounding may put the greatest a little
+/// above it, and the chain refuses that, so the shares are limited a little more then.
+fn rounded_weights(scores: &[f32], limits: &WeightLimits) -> Result<Vec<(usize, u16)>, Error> {
+    let allowed = u64::from(limits.max_share_u16);
+    let mut weights = weights_v11(scores, limits)?;
+    let mut lower = *limits;
+    // Rounding changes the sum by half a unit for each weight.
+    for _ in 0..weights.len() {
+        let sum: u64 = weights.iter().map(|(_, weight)| u64::from(*weight)).sum();
+        // The greatest weight is 65535.
+        let is_allowed = u64::from(u16::MAX) * u64::from(u16::MAX) <= allowed * sum;
+        if is_allowed || lower.max_share_u16 == 0 {
+            break;
+        }
+        lower.max_share_u16 -= 1;
+        weights = weights_v11(scores, &lower)?;
+    }
+    Ok(weights)
 }
 
 #[cfg(test)]
@@ -276,6 +296,25 @@ mod tests {
             .unwrap();
         assert_eq!(scores.stored, before);
         std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    /// Otherwise they would be refused at every block until a score changes.
+    #[test]
+    fn limited_weights_stay_within_the_limit_when_they_are_rounded() {
+        for (count, limit) in (3..=256).flat_map(|count| [1_000, 6_553, 30_000].map(|l| (count, l)))
+        {
+            let mut limits = WeightLimits::default();
+            limits.max_share_u16 = limit;
+            if count * u64::from(limit) <= u64::from(u16::MAX) {
+                continue;
+            }
+            let scores: Vec<f32> = (1..=count).map(|place| 1.0 / place as f32).collect();
+            let weights = rounded_weights(&scores, &limits).unwrap();
+            let sum: u64 = weights.iter().map(|(_, weight)| u64::from(*weight)).sum();
+            let share = 65_535.0 / sum as f64;
+            assert!(share <= f64::from(limit) / 65_535.0, "{count} {limit}");
+            assert_eq!(weights.len() as u64, count);
+        }
     }
 
     #[test]

@@ -60,6 +60,29 @@ async fn a_wrong_block_number_of_one_node_does_not_delay_weights_on_another() {
     assert!(matches!(turn.next, NextStep::Set(_)), "{turn:?}");
 }
 
+/// It cannot be told apart from a node that is behind, but it is said.
+#[tokio::test]
+async fn what_was_signed_for_a_block_that_a_node_does_not_have_is_reported() {
+    let (mut first, second) = (World::new("ahead").await, World::new("behind").await);
+    first.node.shared.chain.lock().unwrap().best = 1_000_000_000;
+    first.node.shared.advance(2);
+    second.node.shared.advance(20);
+    let urls = [first.node.url(), second.node.url()];
+    let client = ChainClient::new(&urls, None).unwrap();
+    let mut setter = Setter::new(client, first.hotkey.clone(), NETUID, &first.file).unwrap();
+    let NextStep::Set(metagraph) = setter.turn().await.unwrap().next else {
+        panic!("weights are not due");
+    };
+    setter.set(&metagraph, &[(1, 65_535)]).await.unwrap();
+    first.node.stop().await;
+    setter.turn().await.unwrap_err();
+    let turn = setter.turn().await.unwrap();
+    assert!(
+        matches!(turn.next, NextStep::NodeBehind { seen } if seen == metagraph.block.number),
+        "{turn:?}"
+    );
+}
+
 #[tokio::test]
 async fn a_wrong_time_of_the_last_weights_is_read_again_after_some_blocks() {
     let world = World::new("last-update").await;
