@@ -17,6 +17,8 @@ use crate::server::problem::ErrorResponse;
 
 /// Finalised blocks from one reading to the next: about a minute.
 const BLOCKS_BETWEEN: u64 = 5;
+/// Nodes are at most so many blocks apart.
+const MAX_BLOCKS_BEHIND: u64 = 64;
 /// Time after which a client that came before the first reading may ask again: about a block.
 const RETRY_S: u64 = 12;
 /// Longest pause after an error.
@@ -155,12 +157,9 @@ impl RegistrationReader {
 
     async fn next_block(&mut self) -> Result<(), Error> {
         let head = self.client.next_head().await?;
-        // Another node may be behind: an older state must not replace a newer one.
-        let is_due = match self.registrations.last().as_ref() {
-            Some(last) => head.number >= last.block + BLOCKS_BETWEEN,
-            None => true,
-        };
-        if is_due {
+        let last = self.registrations.last().as_ref().map(|last| last.block);
+        let node = self.client.endpoint().unwrap_or_default();
+        if is_due(last, head.number, node)? {
             let netuid = self.registrations.netuid;
             let metagraph = self.client.metagraph(netuid, head).await?;
             let hotkeys = metagraph.hotkeys.iter().map(ss58::encode).collect();
@@ -170,9 +169,50 @@ impl RegistrationReader {
     }
 }
 
+/// Whether a block is to be read. Another node may be behind: an older state must not replace a newer
+/// one.
+///
+/// # Errors
+/// [`Error::Connection`] if the node is so far behind that it should be left.
+fn is_due(last: Option<u64>, head: u64, node: &str) -> Result<bool, Error> {
+    let Some(last) = last else {
+        return Ok(true);
+    };
+    if head + MAX_BLOCKS_BEHIND < last {
+        return Err(Error::Connection {
+            endpoint: node.to_owned(),
+            reason: format!("it is at block {head}, behind the last reading"),
+        });
+    }
+    Ok(head >= last + BLOCKS_BETWEEN)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// If a node has shown a wrong block, nothing is read any more, which the log has to say.
+    #[test]
+    fn a_node_that_is_far_behind_is_left_and_named() {
+        for (last, head, due) in [
+            (None, 3, true),
+            (Some(100), 104, false),
+            (Some(100), 105, true),
+            (Some(100), 36, false),
+        ] {
+            assert_eq!(
+                is_due(last, head, "ws://a").unwrap(),
+                due,
+                "{last:?} {head}"
+            );
+        }
+        let error = is_due(Some(100), 35, "ws://a").unwrap_err();
+        assert_eq!(error.remedy(), Remedy::Reconnect);
+        assert!(
+            error.to_string().contains("ws://a: it is at block 35"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn new_miners_wait_for_the_first_reading_and_others_for_their_registration() {
