@@ -102,11 +102,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         None
     };
     let (auth, legacy) = opened.auth(&coordinator, &dir, exams)?;
-    let scheme = if listening.tls.is_some() {
-        "https"
-    } else {
-        "http"
-    };
+    let scheme = ["http", "https"][usize::from(listening.tls.is_some())];
     // Printed only when the run is open, so a script that reads this line can connect.
     print(&format!(
         "listening on {scheme}://{}\n",

@@ -6,6 +6,7 @@ mod delivery;
 pub(crate) mod exam;
 pub(crate) mod exercises;
 pub(crate) mod outbox;
+mod pauses;
 mod persistence;
 pub(crate) mod progress_line;
 pub(crate) mod trainer;
@@ -32,7 +33,7 @@ use crate::journal::run_folder::check_data;
 use crate::journal::versions::check_versions;
 use crate::miner::dataset_cache::DatasetCache;
 use crate::miner::exercises::check_exactness;
-use crate::miner::persistence::{FIRST_PAUSE, stopped};
+use crate::miner::pauses::{FIRST_PAUSE, stopped};
 use crate::miner::progress_line::ProgressLine;
 use crate::miner::trainer::Trainer;
 use crate::miner::training_control::TrainingControl;
@@ -136,6 +137,7 @@ impl Miner {
             }
             Some(Next::Reply(JobReply::Wait)) => {}
             Some(Next::Reply(JobReply::Finished)) => {
+                self.last_questions().await;
                 tracing::info!("{}: the run is finished", self.name);
                 return Ok(false);
             }
@@ -199,6 +201,14 @@ impl Miner {
         // After joining: answers of miners that have not joined are refused.
         self.deliver_pending(&spec).await?;
         Ok(Some(PreparedRun { spec, dataset }))
+    }
+
+    /// Waits until nobody asks about trainings any more. A genomaster that was just restarted does not
+    /// know yet that this miner answers.
+    async fn last_questions(&mut self) {
+        while self.witnessing.load(Ordering::Acquire) && !*self.stop.borrow() {
+            tokio::time::sleep(FIRST_PAUSE).await;
+        }
     }
 
     /// Answers questions from now on, if the run asks any and no other worker answers them.

@@ -1,18 +1,13 @@
 //! Calls that are repeated until the genomaster can be reached.
 
 use std::future::Future;
-use std::time::Duration;
 
 use anyhow::{Result, bail};
-use tokio::sync::watch;
 
 use crate::client::transport::TransportError;
 use crate::miner::Miner;
+use crate::miner::pauses::{FIRST_PAUSE, MAX_PAUSE, stopped};
 use crate::printable::is_logged;
-
-/// Pause before the first retry of a request; doubled for each further one.
-pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const MAX_PAUSE: Duration = Duration::from_secs(15);
 
 impl Miner {
     /// Repeats the call with growing pauses until the genomaster can be reached; `None` when the
@@ -47,13 +42,5 @@ impl Miner {
             }
             pause = (pause * 2).min(MAX_PAUSE);
         }
-    }
-}
-
-/// Returns when the miner must stop; never if the sender is gone, so that a caller that drops it
-/// does not stop its miners.
-pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
-    if stop.wait_for(|stop| *stop).await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
