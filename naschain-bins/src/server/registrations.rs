@@ -12,7 +12,7 @@ use naschain_identity::ss58;
 use naschain_run::ProblemKind;
 
 use crate::coordinator::metrics::gauge;
-use crate::printable::counted;
+use crate::printable::{counted, printable};
 use crate::server::problem::ErrorResponse;
 
 /// Finalised blocks from one reading to the next: about a minute.
@@ -143,10 +143,12 @@ impl RegistrationReader {
             match block {
                 None if error.remedy() == Remedy::Stop => return Err(error),
                 None => tracing::warn!(
-                    "no new miner is admitted until the registrations are read from the chain: {error}"
+                    "no new miner is admitted until the registrations are read from the chain: {}",
+                    printable(&error.to_string())
                 ),
                 Some(block) => tracing::warn!(
-                    "the registrations cannot be read, and those of block {block} stay in force: {error}"
+                    "the registrations cannot be read, and those of block {block} stay in force: {}",
+                    printable(&error.to_string())
                 ),
             }
             self.client.disconnect();

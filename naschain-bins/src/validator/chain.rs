@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::alive::Alive;
 use crate::cli::chain_args::ChainArgs;
-use crate::printable::{counted, is_logged};
+use crate::printable::{counted, is_logged, printable};
 use crate::validator::chain_scores::{ChainScores, ChainWeights, TrustTerms, TrustedGenomaster};
 use crate::validator::state_folder::StateFolder;
 
@@ -143,7 +143,12 @@ impl ChainLoop {
             };
             failures += 1;
             if is_logged(failures) {
-                tracing::warn!("no weights are set at this block: {error:#} (failure {failures})");
+                // Most of it is a node's.
+                let error = format!("{error:#}");
+                tracing::warn!(
+                    "no weights are set at this block: {} (failure {failures})",
+                    printable(&error)
+                );
             }
             if remedy == Remedy::Reconnect {
                 tokio::time::sleep(pause).await;
@@ -306,7 +311,10 @@ fn report(notice: &Notice) {
             commit.round,
             commit.reveal_block
         ),
-        Notice::Failed(error) => tracing::warn!("{error}; the weights are sent again"),
+        Notice::Failed(error) => {
+            let error = error.to_string();
+            tracing::warn!("{}; the weights are sent again", printable(&error));
+        }
         Notice::Expired(sent) => tracing::warn!(
             "no block up to {} includes the extrinsic {}; the weights are sent again",
             sent.last_block,

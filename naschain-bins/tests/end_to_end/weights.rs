@@ -9,7 +9,7 @@ use naschain_identity::{Hotkey, ss58};
 use tokio::runtime::Runtime;
 
 use crate::chain::{Chain, Key, SetWeights};
-use crate::node::Node;
+use crate::node::{Lie, Node};
 use crate::programs::wallets::Wallets;
 use crate::programs::{Process, Server, folder, read, wait_until};
 
@@ -159,4 +159,27 @@ fn what_would_be_set_is_shown_also_without_a_permit_and_nothing_is_sent() {
     assert_eq!(*world.node.shared.submitted.lock().unwrap(), 0);
     drop(validator);
     std::fs::remove_dir_all(&world.dir).unwrap();
+}
+
+/// Otherwise a node could write lines of its own into the log.
+#[test]
+fn what_a_node_says_is_one_line_of_the_log() {
+    let dir = folder("chain-log");
+    let wallets = Wallets(dir.join("wallets"));
+    wallets.make("validator");
+    let runtime = Runtime::new().unwrap();
+    let node = runtime.block_on(Node::start(Chain::new([0xa5; 32], &[[1; 32]])));
+    *node.shared.lie.lock().unwrap() = Some(Lie::TwoLines);
+    let chain = format!("--chain={}", node.url());
+    let state = format!("--state={}", dir.join("state").display());
+    let flags = [chain.as_str(), "--netuid=7", &state];
+    let mut command = wallets.validator("http://127.0.0.1:1", &flags);
+    let log = dir.join("log");
+    let validator = Process::start(command.stderr(File::create(&log).unwrap()));
+    wait_until("the node has refused", || {
+        read(&log).contains("is refused: ")
+    });
+    assert!(read(&log).contains("is refused: first\\nsecond (code -32000)"));
+    drop(validator);
+    std::fs::remove_dir_all(dir).unwrap();
 }

@@ -36,6 +36,8 @@ pub(crate) enum Lie {
     NoStorage,
     /// It is catching up with the chain.
     Syncing,
+    /// It refuses to show storage, by a text of two lines.
+    TwoLines,
 }
 
 pub(crate) struct Shared {
@@ -257,6 +259,10 @@ fn answer(shared: &Shared, method: &str, parameters: &Value) -> Answer {
             if *shared.lie.lock().unwrap() == Some(Lie::NoStorage) =>
         {
             json!([])
+        }
+        "state_queryStorageAt" if *shared.lie.lock().unwrap() == Some(Lie::TwoLines) => {
+            let error = json!({"code": -32000, "message": "first\nsecond"});
+            return Ok(json!({"error": error}));
         }
         "state_queryStorageAt" => match at(1) {
             Some(block) => {
