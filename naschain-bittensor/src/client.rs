@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Remedy};
 use crate::metadata::{Runtime, decode_all};
-use crate::rpc::Connection;
+use crate::rpc::{Connection, without_secrets};
 
 /// A node that shows no new finalised block for so long is left.
 const HEAD_PATIENCE: Duration = Duration::from_secs(120);
@@ -47,7 +47,7 @@ impl ChainClient {
         let invalid = endpoints.iter().find(|url| !is_valid(url)).cloned();
         if endpoints.is_empty() || invalid.is_some() {
             return Err(Error::Argument {
-                found: invalid.unwrap_or_default(),
+                found: without_secrets(&invalid.unwrap_or_default()),
                 expected,
             });
         }
@@ -74,7 +74,7 @@ impl ChainClient {
         Ok(())
     }
 
-    /// The node that is connected.
+    /// The node that is connected: scheme, host and port.
     pub fn endpoint(&self) -> Option<&str> {
         self.connection.as_ref().map(Connection::endpoint)
     }
@@ -112,7 +112,7 @@ impl ChainClient {
         match self.genesis {
             Some(expected) if expected != genesis => {
                 return Err(Error::WrongChain {
-                    endpoint: endpoint.to_owned(),
+                    endpoint: connection.endpoint().to_owned(),
                     found: hex_text(&genesis),
                     expected: hex_text(&expected),
                 });

@@ -24,6 +24,7 @@ const MAX_NOTIFICATIONS: usize = 1_024;
 
 /// One connection to a node: JSON-RPC 2.0 over a WebSocket. Requests are made one at a time.
 pub(crate) struct Connection {
+    /// As errors show it.
     endpoint: String,
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     next_id: u64,
@@ -49,16 +50,17 @@ impl Connection {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| connection(endpoint, error))?
+            .map_err(|error| connection(&without_secrets(endpoint), error))?
             .with_root_certificates(roots)
             .with_no_client_auth();
         let connector = Connector::Rustls(Arc::new(tls));
         let opening = connect_async_tls_with_config(endpoint, Some(config), true, Some(connector));
         let opened = timeout(ANSWER_TIMEOUT, opening).await;
-        let opened = opened.map_err(|_| connection(endpoint, "no connection within 30 s"))?;
-        let (socket, _) = opened.map_err(|error| connection(endpoint, error))?;
+        let endpoint = without_secrets(endpoint);
+        let opened = opened.map_err(|_| connection(&endpoint, "no connection within 30 s"))?;
+        let (socket, _) = opened.map_err(|error| connection(&endpoint, error))?;
         Ok(Connection {
-            endpoint: endpoint.to_owned(),
+            endpoint,
             socket,
             next_id: 1,
             waiting: VecDeque::new(),
@@ -197,6 +199,17 @@ impl Connection {
     }
 }
 
+/// Scheme, host and port of an address, which are in errors and logs: the rest may contain passwords or
+/// the key of an account with the node's operator.
+pub(crate) fn without_secrets(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let place = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = place.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}")
+}
+
 /// The message of a JSON-RPC error, with the details that some nodes add.
 fn refusal_text(error: &Value) -> String {
     let message = error["message"].as_str().unwrap_or("without a message");
@@ -219,6 +232,22 @@ fn connection(endpoint: &str, reason: impl ToString) -> Error {
 mod tests {
     use super::*;
     use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn errors_show_no_secrets_of_an_address() {
+        for (url, shown) in [
+            ("wss://a.example", "wss://a.example"),
+            ("wss://a.example:443/ws?key=hunter2", "wss://a.example:443"),
+            ("ws://ada:hunter2@a.example:9944", "ws://a.example:9944"),
+            ("ws://a.example#hunter2", "ws://a.example"),
+        ] {
+            assert_eq!(without_secrets(url), shown);
+        }
+        let refused = Connection::open("ws://ada:hunter2@127.0.0.1:1/hunter2").await;
+        let error = refused.err().unwrap().to_string();
+        assert!(error.starts_with("ws://127.0.0.1:1: "), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
 
     /// Otherwise a node could keep a client from all others without ever showing a block.
     #[tokio::test]
