@@ -175,8 +175,8 @@ impl Liar {
 
 fn ended_jobs(run: &Path) -> Vec<EndedJob> {
     let history = read(run.join("history.jsonl"));
-    let jobs = history.lines().map(|line| serde_json::from_str(line));
-    jobs.map(|job| job.unwrap()).collect()
+    let jobs = history.lines().map(serde_json::from_str);
+    jobs.collect::<Result<_, _>>().unwrap()
 }
 
 /// Runs a search with one honest miner and two liars; returns its ended jobs.

@@ -12,8 +12,8 @@ const RUNGS: [&str; 3] = ["--epochs=4", "--rungs=1,2", "--population=6"];
 
 fn ended_jobs(run: &std::path::Path) -> Vec<EndedJob> {
     let history = read(run.join("history.jsonl"));
-    let jobs = history.lines().map(|line| serde_json::from_str(line));
-    jobs.map(|job| job.unwrap()).collect()
+    let jobs = history.lines().map(serde_json::from_str);
+    jobs.collect::<Result<_, _>>().unwrap()
 }
 
 #[test]
