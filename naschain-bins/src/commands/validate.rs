@@ -21,7 +21,7 @@ use crate::validator::btcli::Btcli;
 use crate::validator::chain::ChainTask;
 use crate::validator::chain_scores::{TrustTerms, TrustedGenomaster};
 use crate::validator::observed_run::fetch::fetch;
-use crate::validator::observed_run::rulings::Replay;
+use crate::validator::observed_run::replay::Replay;
 use crate::validator::observed_run::{Observation, ObservedRun};
 use crate::validator::outlets::Outlets;
 use crate::validator::peers::{Peer, ShownHeads};

@@ -19,19 +19,18 @@ mod pauses;
 pub(crate) mod problem;
 mod questions;
 pub(crate) mod registrations;
+mod requests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, FromRequest, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use naschain_consensus::{Event, LeaseId};
-use naschain_core::Digest;
 use tokio::sync::Mutex;
 
 use crate::coordinator::Coordinator;
@@ -47,14 +46,11 @@ use crate::server::legacy::message::refusals_as_messages;
 use crate::server::limits::{MAX_PART_BYTES, NetworkLimit};
 use crate::server::pages::{MAX_READS_PER_NETWORK, ended_jobs, front, journal, limit_reads};
 use crate::server::problem::ErrorResponse;
+use crate::server::requests::{Body, MAX_WAIT_MS, check_run};
 use naschain_run::{
     ExamRequest, HeartbeatRequest, HistoryChain, Identity, JobReply, JobRequest, JoinRequest,
-    LeaveRequest, ProblemKind, RequestRules, ResultRequest, RunSpec, lease_in_path,
+    LeaveRequest, ProblemKind, ResultRequest, RunSpec, lease_in_path,
 };
-
-/// Maximum wait of a request for work; less than the client's timeout, so that waits end with a
-/// reply.
-const MAX_WAIT_MS: u64 = 30_000;
 
 /// The routes, to be served with [`crate::server::listen::serve()`].
 pub fn router(
@@ -298,22 +294,6 @@ async fn result(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A request must be for this run; a signed one must name it.
-fn check_run(named: Option<Digest>, caller: &Caller, rules: RequestRules) -> Reply<()> {
-    let run = rules.run;
-    match named {
-        Some(other) if other != run => {
-            let detail = format!("the request is for run {other}; this genomaster has run {run}");
-            Err(ErrorResponse::new(ProblemKind::WrongRun, detail))
-        }
-        None if caller.is_signed() && rules.must_name_run => {
-            let detail = format!("a signed request must name its run: \"run\": \"{run}\"");
-            Err(ErrorResponse::new(ProblemKind::WrongData, detail))
-        }
-        _ => Ok(()),
-    }
-}
-
 fn lease_id(uri: &Uri) -> Reply<LeaseId> {
     lease_in_path(uri.path()).ok_or_else(|| {
         let detail = format!(
@@ -322,30 +302,4 @@ fn lease_id(uri: &Uri) -> Reply<LeaseId> {
         );
         ErrorResponse::new(ProblemKind::BadPath, detail)
     })
-}
-
-/// A JSON body whose errors are problem documents too.
-struct Body<T>(T);
-
-impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> {
-    type Rejection = ErrorResponse;
-
-    async fn from_request(
-        request: axum::extract::Request,
-        state: &S,
-    ) -> Result<Self, ErrorResponse> {
-        match Json::<T>::from_request(request, state).await {
-            Ok(Json(body)) => Ok(Body(body)),
-            Err(rejection) => {
-                let kind = match &rejection {
-                    JsonRejection::JsonDataError(_) => ProblemKind::WrongData,
-                    JsonRejection::JsonSyntaxError(_)
-                    | JsonRejection::MissingJsonContentType(_) => ProblemKind::NotJson,
-                    _ => ProblemKind::BadBody,
-                };
-                let failure = ErrorResponse::new(kind, rejection.body_text());
-                Err(failure.with_status(rejection.status()))
-            }
-        }
-    }
 }

@@ -14,7 +14,7 @@ use crate::coordinator::received::FilePart;
 use crate::server::app::{CoordinatorState, Reply};
 use crate::server::auth::Caller;
 use crate::server::problem::ErrorResponse;
-use crate::server::{Body, MAX_WAIT_MS, check_run};
+use crate::server::requests::{Body, MAX_WAIT_MS, check_run};
 use naschain_run::{
     ProblemKind, QuestionsReply, QuestionsRequest, ReceivedBytes, StatesRequest, question_in_path,
 };

@@ -1,8 +1,9 @@
 //! What a validator has observed of a genomaster's run.
 
 pub(crate) mod fetch;
+pub(crate) mod replay;
 mod retrain;
-pub(crate) mod rulings;
+mod rulings;
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use naschain_run::{
     ScoringReport, ScoringTerms, SignedHead, distrust, validate,
 };
 
-use crate::validator::observed_run::rulings::Replay;
+use crate::validator::observed_run::replay::Replay;
 use crate::validator::public_journal::PublicJournal;
 use crate::validator::state_folder::{RunRecord, StateFolder};
 

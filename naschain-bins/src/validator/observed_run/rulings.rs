@@ -1,6 +1,5 @@
 //! Repeats the referee's rulings of a run: one step of a training each.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow, ensure};
@@ -17,19 +16,12 @@ use crate::client::Client;
 use crate::coordinator::referee::found_state;
 use crate::dataset::KEEP_MIB;
 use crate::journal::run_folder::check_data;
-use crate::miner::dataset_cache::DatasetCache;
 use crate::validator::observed_run::ObservedRun;
+use crate::validator::observed_run::replay::Replay;
 use crate::validator::state_folder::StateFolder;
 
 /// Maximum size of a file that is fetched.
 const MAX_FILE_BYTES: usize = 1 << 30;
-
-/// What rulings are repeated with.
-pub(crate) struct Replay {
-    options: Options,
-    data_dir: Option<PathBuf>,
-    datasets: DatasetCache,
-}
 
 /// The proof that a ruling is wrong: everything that somebody needs to repeat it.
 #[derive(Serialize)]
@@ -52,17 +44,6 @@ struct Case {
     file: Option<Vec<u8>>,
     dataset: Arc<Dataset>,
     options: Options,
-}
-
-impl Replay {
-    /// Repeats rulings on the CPU, whose bits are those of every machine.
-    pub(crate) fn new(options: Options, data_dir: Option<PathBuf>) -> Replay {
-        Replay {
-            options,
-            data_dir,
-            datasets: DatasetCache::default(),
-        }
-    }
 }
 
 impl ObservedRun {
