@@ -153,7 +153,7 @@ async fn read_registrations(reader: Option<RegistrationReader>) -> Result<()> {
     }
 }
 
-/// Follows the search, then trains the front's models; ends only with an error.
+/// Follows the search, then concludes the run; ends only with an error.
 async fn work(
     coordinator: &Arc<Coordinator>,
     dir: &Path,
