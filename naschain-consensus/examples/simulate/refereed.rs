@@ -4,7 +4,7 @@
 use naschain_consensus::{Error, Referee, Reputation, Rules};
 
 use crate::figures::{Figure, earned, figure, options, run};
-use crate::world::{Behaviour, CheaterSpeed, Faults, Options, World};
+use crate::world::{Behaviour, CheaterSpeed, Faults, LIARS, Options, World};
 
 /// Steps of a training.
 const STEPS: u64 = 500;
@@ -23,19 +23,6 @@ const SPEEDS: [(&str, CheaterSpeed, usize); 4] = [
     ("own_speed", CheaterSpeed::OwnSpeed, 1),
     ("top_speed", CheaterSpeed::TopSpeed, 1),
     ("at_once", CheaterSpeed::Instant, 1),
-];
-
-const LIARS: [Behaviour; 10] = [
-    Behaviour::Liar,
-    Behaviour::EarlyLiar,
-    Behaviour::MiddleLiar,
-    Behaviour::LateLiar,
-    Behaviour::OneWeight,
-    Behaviour::OtherTraining,
-    Behaviour::Embellisher,
-    Behaviour::Mute,
-    Behaviour::Contradictor,
-    Behaviour::Saboteur,
 ];
 
 /// Rules to change, by name and value.

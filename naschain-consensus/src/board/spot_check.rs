@@ -39,28 +39,18 @@ impl JobBoard {
         let owners = owners.map(|miner| self.roster[miner].owner);
         let owners: Vec<OwnerIndex> = owners.chain(job.former_owners.iter().copied()).collect();
         let max = self.rules.escalate_to.max(self.rules.seats + 1);
-        if seat >= max || self.roster.available_owners(&owners) == 0 {
-            return false;
-        }
         let mut stream = self.seats_stream(id);
         let limited = self.rules.reputation.is_some();
-        if self
-            .roster
-            .draw(&mut stream.clone(), &owners, limited)
-            .is_none()
-        {
+        let drawn = self.roster.draw(&mut stream.clone(), &owners, limited);
+        if seat >= max || drawn.is_none() {
             return false;
         }
         let miner = self.assign(id, seat + 1, &mut stream).pop().flatten();
         actions.push(Action::SeatAdded {
             job: id.id,
             seat,
-            miner: miner.clone(),
+            miner,
         });
-        if miner.is_none() {
-            // Nobody may come for it.
-            self.settle(id, actions);
-        }
         true
     }
 }

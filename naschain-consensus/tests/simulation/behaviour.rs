@@ -67,6 +67,20 @@ pub(crate) enum Behaviour {
     Sleeper,
 }
 
+/// All that lie, each in its own way.
+pub(crate) const LIARS: [Behaviour; 10] = [
+    Behaviour::Liar,
+    Behaviour::EarlyLiar,
+    Behaviour::MiddleLiar,
+    Behaviour::LateLiar,
+    Behaviour::OneWeight,
+    Behaviour::OtherTraining,
+    Behaviour::Embellisher,
+    Behaviour::Mute,
+    Behaviour::Contradictor,
+    Behaviour::Saboteur,
+];
+
 impl Behaviour {
     /// Whether a miner that has had this many jobs claims seats.
     pub(super) fn requests_work(self, jobs: u64) -> bool {

@@ -3,7 +3,7 @@
 
 use naschain_consensus::Referee;
 
-use super::world::{Behaviour, CheaterSpeed, Options};
+use super::world::{Behaviour, CheaterSpeed, LIARS, Options};
 use super::{FAULTS, crowd, options, run, seeds};
 
 /// Options with a referee, for trainings of this many steps.
@@ -16,19 +16,6 @@ fn refereed(seed: u64, behaviours: Vec<Behaviour>, steps: u64) -> Options {
     options.rules.seats = 2 + (seed % 2) as usize;
     options
 }
-
-const LIARS: [Behaviour; 10] = [
-    Behaviour::Liar,
-    Behaviour::EarlyLiar,
-    Behaviour::MiddleLiar,
-    Behaviour::LateLiar,
-    Behaviour::OneWeight,
-    Behaviour::OtherTraining,
-    Behaviour::Embellisher,
-    Behaviour::Mute,
-    Behaviour::Contradictor,
-    Behaviour::Saboteur,
-];
 
 #[test]
 fn no_kind_of_liar_wins_a_dispute() {

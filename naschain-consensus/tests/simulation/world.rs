@@ -15,7 +15,7 @@ use naschain_consensus::{
 use naschain_core::{Measurement, Purpose, Stream};
 
 use super::checker::Checker;
-pub(crate) use behaviour::{Behaviour, truth};
+pub(crate) use behaviour::{Behaviour, LIARS, truth};
 pub(crate) use options::{CheaterSpeed, Faults, Options};
 use testimony::Story;
 
