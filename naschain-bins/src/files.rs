@@ -113,6 +113,34 @@ pub(crate) fn create_folder(dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Deletes the oldest files, and folders of files, in a folder until it has at most this size; never
+/// `newest`.
+pub(crate) fn delete_oldest(dir: &Path, most_bytes: u64, newest: &Path) {
+    let entries = |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut found: Vec<_> = entries(dir)
+        .filter_map(|entry| {
+            let data = entry.metadata().ok()?;
+            let files = entries(&entry.path()).filter_map(|file| file.metadata().ok());
+            let bytes = if data.is_dir() {
+                files.map(|file| file.len()).sum()
+            } else {
+                data.len()
+            };
+            Some((data.modified().ok()?, bytes, entry.path()))
+        })
+        .collect();
+    found.sort();
+    let mut bytes: u64 = found.iter().map(|(_, bytes, _)| bytes).sum();
+    for (_, size, path) in found {
+        if bytes <= most_bytes {
+            return;
+        }
+        let is_deleted = path != newest
+            && (std::fs::remove_file(&path).is_ok() || std::fs::remove_dir_all(&path).is_ok());
+        bytes -= if is_deleted { size } else { 0 };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +170,28 @@ mod tests {
             }
         }
         assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn the_oldest_entries_are_deleted_and_the_newest_stays() {
+        let dir = test_folder("oldest");
+        let (first, second, newest) = (dir.join("first"), dir.join("second"), dir.join("newest"));
+        let old = |path: &Path, seconds| {
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            File::open(path).unwrap().set_modified(time).unwrap();
+        };
+        std::fs::create_dir(&first).unwrap();
+        std::fs::write(first.join("file"), [0; 40]).unwrap();
+        std::fs::write(&second, [0; 30]).unwrap();
+        std::fs::write(&newest, [0; 50]).unwrap();
+        (old(&first, 2), old(&second, 3), old(&newest, 1));
+        delete_oldest(&dir, 120, &newest);
+        assert!(first.exists());
+        delete_oldest(&dir, 90, &newest);
+        assert!(!first.exists() && second.exists());
+        delete_oldest(&dir, 1, &newest);
+        assert!(!second.exists() && newest.exists());
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

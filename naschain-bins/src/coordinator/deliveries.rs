@@ -10,7 +10,7 @@ use naschain_train::{Checkpoint, Dataset, LinkedWeights, Options};
 use tokio::sync::Mutex;
 
 use crate::coordinator::received::ReceivedFiles;
-use crate::files::{create_folder, write_whole};
+use crate::files::{create_folder, delete_oldest, write_whole};
 
 /// Folder of incomplete files, in the run's folder.
 const INCOMPLETE: &str = "received";
@@ -97,7 +97,7 @@ impl Deliveries {
         create_folder(path.parent().unwrap_or(&self.run_dir))?;
         write_whole(&path, bytes)?;
         for folder in [EVIDENCE, DELIVERED] {
-            limit_folder(&self.run_dir.join(folder), MAX_FOLDER_BYTES, &path);
+            delete_oldest(&self.run_dir.join(folder), MAX_FOLDER_BYTES, &path);
         }
         Ok(())
     }
@@ -110,25 +110,4 @@ pub(super) fn most_bytes(training: &JobTraining) -> u64 {
     params
         .saturating_mul(BYTES_PER_PARAMETER)
         .saturating_add(HEADER_BYTES)
-}
-
-/// Deletes the oldest files of a folder until it has at most this size; never `newest`.
-fn limit_folder(dir: &Path, most_bytes: u64, newest: &Path) {
-    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut files: Vec<_> = files
-        .filter_map(|file| {
-            let data = file.metadata().ok()?;
-            Some((data.modified().ok()?, data.len(), file.path()))
-        })
-        .collect();
-    files.sort();
-    let mut bytes: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
-    for (_, size, path) in files {
-        if bytes <= most_bytes {
-            return;
-        }
-        if path != newest && std::fs::remove_file(&path).is_ok() {
-            bytes -= size;
-        }
-    }
 }

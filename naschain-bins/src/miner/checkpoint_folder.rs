@@ -1,12 +1,13 @@
 //! A miner's folder of checkpoints: to resume trainings, and to answer questions about them later.
 
-use std::fs::{Metadata, remove_dir_all, remove_file};
+use std::fs::{remove_dir_all, remove_file};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use naschain_core::{Architecture, Recipe};
 use naschain_train::{Checkpoint, CurvePoint, Dataset, Epoch};
+
+use crate::files::delete_oldest;
 
 /// About how many checkpoints of one training are kept: with them any step is computed again in a
 /// sixteenth of the training.
@@ -93,7 +94,7 @@ impl CheckpointFolder {
                 let _ = remove_file(file(&folder, earlier));
             }
         }
-        self.limit(&folder);
+        delete_oldest(&self.dir, self.limit_bytes, &folder);
         Ok(())
     }
 
@@ -122,36 +123,8 @@ impl CheckpointFolder {
         epochs.sort_unstable();
         epochs
     }
-
-    /// Deletes the oldest trainings, except this one, until the folder has at most its limit.
-    fn limit(&self, current: &Path) {
-        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        let mut trainings: Vec<(SystemTime, u64, PathBuf)> = entries
-            .filter_map(|entry| {
-                let path = entry.path();
-                let changed = path.metadata().and_then(|data| data.modified()).ok()?;
-                Some((changed, bytes_in(&path), path))
-            })
-            .collect();
-        trainings.sort();
-        let mut bytes: u64 = trainings.iter().map(|(_, bytes, _)| bytes).sum();
-        for (_, size, path) in trainings {
-            if bytes <= self.limit_bytes {
-                return;
-            }
-            if path != current && remove_dir_all(&path).is_ok() {
-                bytes -= size;
-            }
-        }
-    }
 }
 
 fn file(folder: &Path, epoch: u32) -> PathBuf {
     folder.join(format!("{epoch}.safetensors"))
-}
-
-fn bytes_in(folder: &Path) -> u64 {
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let files = files.filter_map(|file| file.metadata().ok());
-    files.map(|file: Metadata| file.len()).sum()
 }
