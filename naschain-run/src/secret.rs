@@ -69,6 +69,14 @@ pub fn seeded_recipe(recipe: &Recipe, training_seed: u64) -> Recipe {
     seeded
 }
 
+impl RunSpec {
+    /// The recipe of a training with this seed; without one that of all trainings.
+    pub fn seeded_recipe(&self, training_seed: Option<u64>) -> Recipe {
+        let seeded = training_seed.map(|seed| seeded_recipe(&self.recipe, seed));
+        seeded.unwrap_or_else(|| self.recipe.clone())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,7 +20,7 @@ use crate::files::{create_folder, sync_file};
 use crate::journal::run_folder::{check_data, read_run};
 use crate::journal::secret::read_secret;
 use crate::printable::pasteable;
-use naschain_run::{EndedJob, RunSecret, RunSpec, seeded_recipe};
+use naschain_run::{EndedJob, RunSecret, RunSpec};
 
 /// File of the model as trained in the search.
 pub(crate) const MODEL_FILE: &str = "model.safetensors";
@@ -233,10 +233,7 @@ pub(crate) fn recipe_of(
     job: JobId,
     genome: &Genome,
 ) -> Recipe {
-    match secret {
-        Some(secret) => seeded_recipe(&spec.recipe, secret.seed_in(spec, job, genome)),
-        None => spec.recipe.clone(),
-    }
+    spec.seeded_recipe(secret.map(|secret| secret.seed_in(spec, job, genome)))
 }
 
 /// The jobs of a run that has evaluated at least one genome.

@@ -66,8 +66,9 @@ pub(crate) async fn follow(
     }
 }
 
-/// Tests the front's models, and trains those that no miner delivers, which `shown` shows; writes the front's files, and prints its
-/// table. Returns the reason if the front is empty.
+/// Tests the front's models, and trains those that no miner delivers, which `shown` shows; writes the
+/// front's files, and prints its table. Waits for models until none came for as long as `wait`. Returns
+/// the reason if the front is empty.
 pub(crate) async fn conclude(
     coordinator: &Arc<Coordinator>,
     dir: &Path,

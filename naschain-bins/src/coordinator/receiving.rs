@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use naschain_consensus::{Event, JobId, MinerId, OpenQuestion, QuestionId, Rejected};
-use naschain_run::{ReceivedBytes, RunState, seeded_recipe};
+use naschain_run::{ReceivedBytes, RunState};
 
 use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::{CallError, Unavailable};
@@ -116,13 +116,9 @@ impl Coordinator {
         let genome = state.genome(job).context("no job has this number")?;
         let spec = state.spec();
         let epochs = state.last_epoch(job);
-        let seed = self.training_seed(job, genome);
         Ok(JobTraining {
             architecture: spec.space.decode(genome)?,
-            recipe: seed.map_or_else(
-                || spec.recipe.clone(),
-                |seed| seeded_recipe(&spec.recipe, seed),
-            ),
+            recipe: spec.seeded_recipe(self.training_seed(job, genome)),
             epochs,
         })
     }

@@ -1,19 +1,15 @@
 //! Computes what the referee is called for: one step of a training, or the accuracy of its weights.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use naschain_consensus::{Event, JobId, RefereeTask, Ruling};
-use naschain_core::{Digest, StepState};
 use naschain_run::RunState;
-use naschain_train::{
-    Checkpoint, Error, LinkedWeights, evaluate_on_validation, replay_step, state_at, train_until,
-};
 
 use crate::coordinator::Coordinator;
 use crate::coordinator::deliveries::{Deliveries, JobTraining, delivered_file, evidence_file};
+use crate::coordinator::repetition::{NO_STATE, Repetition};
 
 /// Pause after a failure, for example of the disk.
 const RETRY: Duration = Duration::from_secs(5);
@@ -80,96 +76,31 @@ impl Coordinator {
     }
 }
 
-/// Stands for the state after a step that diverges.
-const NO_STATE: StepState = StepState {
-    chain: Digest([0; 32]),
-    state: Digest([0; 32]),
-};
-
-/// The state that the training has after a step; `None` if it diverges before.
-fn own_state(deliveries: &Deliveries, training: &JobTraining, step: u64) -> Option<Checkpoint> {
-    let mut proceed = |_| ControlFlow::Continue(());
-    let own = state_at(
-        &training.architecture,
-        &deliveries.dataset,
-        &training.recipe,
-        deliveries.options,
-        None,
-        step,
-        &mut proceed,
-    );
-    own.inspect_err(|error| tracing::warn!("the referee's own training: {error}"))
-        .ok()
-}
-
-/// What a replayed step leads to. A step that diverges has no state, so whoever claims one is wrong: it is
-/// recorded as zeros, which are no digests of anything.
-pub(crate) fn found_state(replayed: Result<StepState, Error>) -> Result<StepState, Error> {
-    match replayed {
-        Err(Error::Diverged { .. }) => Ok(NO_STATE),
-        other => other,
-    }
-}
-
 fn compute(deliveries: &Deliveries, training: &JobTraining, task: RefereeTask) -> Result<Ruling> {
-    let JobTraining {
-        architecture,
-        recipe,
-        epochs,
-    } = training;
-    let (dataset, options) = (&deliveries.dataset, deliveries.options);
-    Ok(match task {
-        RefereeTask::Step { step, before } => {
-            let before = match before {
-                None => None,
-                Some(state) => {
-                    let path = evidence_file(&deliveries.run_dir, state.state);
-                    let stored = Checkpoint::load(&path).ok();
-                    let is_right = |checkpoint: &Checkpoint| {
-                        checkpoint
-                            .check_state(architecture, dataset, recipe, step - 1, state)
-                            .is_ok()
-                    };
-                    match stored.filter(is_right) {
-                        Some(stored) => Some(stored),
-                        // Another genomaster, which has died, received the checkpoint. Where the training
-                        // does not lead to it, both sides are wrong: zeros are nobody's state.
-                        None => {
-                            let own = own_state(deliveries, training, step - 1);
-                            match own.filter(|own| own.step_state(recipe) == state) {
-                                Some(own) => Some(own),
-                                None => {
-                                    return Ok(Ruling::Step {
-                                        step,
-                                        found: NO_STATE,
-                                    });
-                                }
-                            }
-                        }
-                    }
-                }
-            };
-            let replayed = replay_step(architecture, dataset, recipe, options, before);
-            let found = found_state(replayed)?;
-            Ruling::Step { step, found }
+    let path = match task {
+        RefereeTask::Step { before, .. } => {
+            before.map(|before| evidence_file(&deliveries.run_dir, before.state))
         }
-        RefereeTask::Accuracy { digest } => {
-            let path = delivered_file(&deliveries.run_dir, digest);
-            let stored = std::fs::read(&path).ok();
-            let stored = stored.and_then(|bytes| LinkedWeights::from_bytes(&bytes).ok());
-            let stored = stored.filter(|weights| weights.check(architecture, digest).is_ok());
-            let weights = match stored {
-                Some(stored) => stored.weights,
-                // Another genomaster, which has died, received them.
-                None => {
-                    let (last, proceed) = (*epochs, &mut |_: &_, _: &_| ControlFlow::Continue(()));
-                    train_until(architecture, dataset, recipe, options, None, last, proceed)?
-                        .weights
-                }
-            };
-            let found = evaluate_on_validation(architecture, &weights, dataset, recipe, options)?;
-            Ruling::Accuracy { found }
-        }
-        other => bail!("this version cannot compute {other:?}"),
-    })
+        RefereeTask::Accuracy { digest } => Some(delivered_file(&deliveries.run_dir, digest)),
+        _ => None,
+    };
+    let repetition = Repetition {
+        architecture: &training.architecture,
+        recipe: &training.recipe,
+        last_epoch: training.epochs,
+        dataset: &deliveries.dataset,
+        options: deliveries.options,
+        // Another genomaster, which has died, may have received it.
+        file: path.and_then(|path| std::fs::read(path).ok()),
+    };
+    let ruling = repetition.ruling(task)?;
+    match (ruling, task) {
+        (Some(ruling), _) => Ok(ruling),
+        // The training does not lead to what both sides agreed on, so both are wrong.
+        (None, RefereeTask::Step { step, .. }) => Ok(Ruling::Step {
+            step,
+            found: NO_STATE,
+        }),
+        (None, _) => bail!("the weights that both sides agreed on are missing"),
+    }
 }

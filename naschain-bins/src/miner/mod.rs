@@ -39,7 +39,7 @@ use crate::miner::trainer::Trainer;
 use crate::miner::training_control::TrainingControl;
 use crate::miner::witness::Witness;
 use crate::printable::printable;
-use naschain_run::{Job, JobReply, RunSpec, seeded_recipe};
+use naschain_run::{Job, JobReply, RunSpec};
 
 /// Maximum time for which the genomaster may hold a request for work open. Shorter than the time
 /// without requests after which a miner counts as gone.
@@ -289,10 +289,7 @@ impl Miner {
                 prepared.dataset.clone(),
                 job.genome.clone(),
             );
-            let recipe = job.training_seed.map_or_else(
-                || spec.recipe.clone(),
-                |seed| seeded_recipe(&spec.recipe, seed),
-            );
+            let recipe = spec.seeded_recipe(job.training_seed);
             let (trainer, control) = (self.trainer.clone(), control.clone());
             let mut line = ProgressLine::new(job.job.to_string(), last_epoch);
             move || -> Result<Option<Row>, Error> {

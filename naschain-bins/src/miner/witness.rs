@@ -9,10 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use naschain_consensus::{MinerId, Question};
 use naschain_core::{Architecture, Recipe, StepState};
-use naschain_run::{MinerQuestion, RunSpec, seeded_recipe};
-use naschain_train::{
-    Checkpoint, Dataset, Error, LinkedWeights, state_at, step_states, steps_an_epoch,
-};
+use naschain_run::{MinerQuestion, RunSpec};
+use naschain_train::{Checkpoint, Dataset, LinkedWeights, state_at, step_states, steps_an_epoch};
 use tokio::sync::watch;
 
 use crate::client::transport::{Transport, TransportError};
@@ -107,10 +105,7 @@ impl Witness {
         let run = self.spec.digest();
         let training = AskedTraining {
             architecture: self.spec.space.decode(&asked.genome)?,
-            recipe: asked.training_seed.map_or_else(
-                || self.spec.recipe.clone(),
-                |seed| seeded_recipe(&self.spec.recipe, seed),
-            ),
+            recipe: self.spec.seeded_recipe(asked.training_seed),
             last_epoch: asked.last_epoch,
         };
         let sent = match &asked.what {
@@ -282,7 +277,7 @@ impl Computing {
                 let mut proceed = |_: &_, _| self.proceed();
                 let (dataset, trainer) = (&self.dataset, &self.trainer);
                 let trained = trainer.train(architecture, dataset, recipe, last, &mut proceed);
-                LinkedWeights::from(trained.map_err(|error: Error| error)?)
+                LinkedWeights::from(trained?)
             }
         };
         weights.curve = self.trainer.curve(architecture, &self.dataset, recipe);

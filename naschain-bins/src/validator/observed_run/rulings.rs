@@ -2,18 +2,15 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use naschain_consensus::{RefereeTask, Ruling};
-use naschain_core::{Architecture, Digest, Recipe, StepState};
+use naschain_core::{Architecture, Digest, Recipe};
 use naschain_run::RecordedRuling;
-use naschain_train::{
-    Checkpoint, Dataset, LinkedWeights, Options, Weights, evaluate_on_validation, replay_step,
-    state_at, train_until,
-};
+use naschain_train::{Dataset, Options};
 use serde::Serialize;
 
 use crate::client::Client;
-use crate::coordinator::referee::found_state;
+use crate::coordinator::repetition::Repetition;
 use crate::dataset::KEEP_MIB;
 use crate::journal::run_folder::check_data;
 use crate::validator::observed_run::ObservedRun;
@@ -143,63 +140,17 @@ impl ObservedRun {
 
 impl Case {
     fn recompute(&self) -> Result<Ruling> {
-        let (architecture, recipe, dataset) = (&self.architecture, &self.recipe, &*self.dataset);
-        Ok(match self.ruling.task {
-            RefereeTask::Step { step, before } => {
-                let before = before.map(|state| self.checkpoint(step - 1, state));
-                let before = before.transpose()?;
-                let replayed = replay_step(architecture, dataset, recipe, self.options, before);
-                let found = found_state(replayed)?;
-                Ruling::Step { step, found }
-            }
-            RefereeTask::Accuracy { digest } => {
-                let weights = self.weights(digest)?;
-                let found =
-                    evaluate_on_validation(architecture, &weights, dataset, recipe, self.options)?;
-                Ruling::Accuracy { found }
-            }
-            other => return Err(anyhow!("this version does not know {other:?}")),
-        })
-    }
-
-    /// The checkpoint that both sides agreed on.
-    fn checkpoint(&self, step: u64, state: StepState) -> Result<Checkpoint> {
-        let (architecture, recipe, dataset) = (&self.architecture, &self.recipe, &*self.dataset);
-        let received = self.file.as_deref().map(Checkpoint::from_bytes);
-        if let Some(Ok(checkpoint)) = received
-            && checkpoint
-                .check_state(architecture, dataset, recipe, step, state)
-                .is_ok()
-        {
-            return Ok(checkpoint);
-        }
-        let mut proceed = |_| std::ops::ControlFlow::Continue(());
-        let (options, proceed) = (self.options, &mut proceed);
-        let own = state_at(architecture, dataset, recipe, options, None, step, proceed)?;
+        let repetition = Repetition {
+            architecture: &self.architecture,
+            recipe: &self.recipe,
+            last_epoch: self.last_epoch,
+            dataset: &self.dataset,
+            options: self.options,
+            file: self.file.clone(),
+        };
         // Two liars can agree on a state that the training never has. Only the file shows what the
         // referee saw then, and its absence proves nothing.
-        ensure!(
-            own.step_state(recipe) == state,
-            "the checkpoint that both sides agreed on could not be fetched"
-        );
-        Ok(own)
-    }
-
-    fn weights(&self, digest: Digest) -> Result<Weights> {
-        let (architecture, recipe, dataset) = (&self.architecture, &self.recipe, &*self.dataset);
-        let received = self.file.as_deref().map(LinkedWeights::from_bytes);
-        if let Some(Ok(weights)) = received
-            && weights.check(architecture, digest).is_ok()
-        {
-            return Ok(weights.weights);
-        }
-        let mut proceed = |_: &_, _: &_| std::ops::ControlFlow::Continue(());
-        let (options, last, proceed) = (self.options, self.last_epoch, &mut proceed);
-        let own = train_until(architecture, dataset, recipe, options, None, last, proceed)?;
-        ensure!(
-            own.measurement.digest == digest,
-            "the weights that both sides agreed on could not be fetched"
-        );
-        Ok(own.weights)
+        let ruling = repetition.ruling(self.ruling.task)?;
+        ruling.context("what both sides agreed on could not be fetched")
     }
 }
