@@ -185,7 +185,9 @@ mod tests {
         std::fs::write(first.join("file"), [0; 40]).unwrap();
         std::fs::write(&second, [0; 30]).unwrap();
         std::fs::write(&newest, [0; 50]).unwrap();
-        (old(&first, 2), old(&second, 3), old(&newest, 1));
+        old(&first, 2);
+        old(&second, 3);
+        old(&newest, 1);
         delete_oldest(&dir, 120, &newest);
         assert!(first.exists());
         delete_oldest(&dir, 90, &newest);
