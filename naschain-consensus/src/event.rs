@@ -13,6 +13,10 @@ pub struct TrainingPart {
     pub from_epoch: u32,
     /// The epoch after which it ends.
     pub until_epoch: u32,
+    /// The digest of the state that it begins with, on which the miners of an earlier job agreed;
+    /// `None` where it begins with the training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_state: Option<Digest>,
 }
 
 /// An input of the board.
@@ -55,7 +59,7 @@ pub enum Event {
         /// The part.
         part: TrainingPart,
         /// Miners that have trained up to its start. They are preferred for all seats but the last one
-        /// of several, whose miner then checks their training from the start.
+        /// of several.
         holders: Vec<MinerId>,
     },
     /// A miner requests work.

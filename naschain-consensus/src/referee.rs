@@ -81,9 +81,10 @@ pub enum Question {
         /// Its state, by which the checkpoint is checked.
         state: StepState,
     },
-    /// The trained weights, which it delivers to the caller as it does a checkpoint.
+    /// What its training ended with, which it delivers to the caller as it does a checkpoint: the trained
+    /// weights, or, where the job is a part after which the training goes on, the checkpoint there.
     Weights {
-        /// The digest of the training.
+        /// The digest that it answered.
         digest: Digest,
     },
 }

@@ -15,7 +15,7 @@ pub struct StepState {
     /// The digest chain after the latest finished epoch; after the last step, the digest of the
     /// training.
     pub chain: Digest,
-    /// The digest of everything that the next step depends on: weights, running statistics and
-    /// velocities.
+    /// The digest of everything that the rest of the training and its digest depend on: the chain,
+    /// weights, running statistics and velocities. It is the digest of a training that pauses here.
     pub state: Digest,
 }

@@ -170,16 +170,24 @@ impl<S: Space> Search<S> {
         (index < self.state.asked).then(budget)?
     }
 
-    /// What is asked of this genome.
-    pub(crate) fn candidate(&self, index: usize, genome: S::Genome) -> Candidate<S::Genome> {
+    /// The earlier candidate with the same genome that a candidate continues from a smaller budget, as
+    /// in [`Candidate::continues`].
+    pub fn continues(&self, id: CandidateId) -> Option<CandidateId> {
+        let index = usize::try_from(id.0).ok()?;
         let promotions = &self.state.promotions;
         let place = promotions.binary_search_by_key(&index, |one| one.candidate);
-        let continues = place.ok().map(|at| promotions[at].continues as u64);
+        let continues = promotions[place.ok()?].continues;
+        Some(CandidateId(continues as u64))
+    }
+
+    /// What is asked of this genome.
+    pub(crate) fn candidate(&self, index: usize, genome: S::Genome) -> Candidate<S::Genome> {
+        let id = CandidateId(index as u64);
         Candidate {
-            id: CandidateId(index as u64),
+            id,
             genome,
-            budget: self.budget(CandidateId(index as u64)),
-            continues: continues.map(CandidateId),
+            budget: self.budget(id),
+            continues: self.continues(id),
         }
     }
 

@@ -98,6 +98,8 @@ pub enum ProblemKind {
     Standby,
     /// The journal cannot be used at the moment.
     JournalTrouble,
+    /// A miner is delivering the file at the moment.
+    NotDelivered,
     /// The genomaster is shutting down.
     Closing,
     /// The server that answered is another genomaster than the one that was expected.
@@ -148,7 +150,8 @@ impl ProblemKind {
             PathTooLong => 414,
             WrongData | WrongEpoch | WrongFile | InvalidRun => 422,
             TooManyRequests => 429,
-            TooManyReaders | RegistrationsUnread | Standby | JournalTrouble | Closing => 503,
+            TooManyReaders | RegistrationsUnread | Standby | JournalTrouble | NotDelivered
+            | Closing => 503,
         }
     }
 }

@@ -18,7 +18,7 @@ const VELOCITY: &str = "velocity.";
 /// The key of the file's one metadata entry.
 const KEY: &str = "naschain-checkpoint";
 /// Start of what the digest of a state is computed from: it is no link of a digest chain.
-const STATE_TAG: &[u8] = b"naschain step state 1";
+const STATE_TAG: &[u8] = b"naschain step state 2";
 
 /// The complete state of a training after one of its steps.
 ///
@@ -127,6 +127,7 @@ impl TrainingState {
     pub(crate) fn step_state(&self, step: u64) -> StepState {
         let mut hasher = blake3::Hasher::new();
         hasher.update(STATE_TAG).update(&step.to_le_bytes());
+        hasher.update(&self.digest.0);
         for tensor in &self.weights.tensors {
             hash_values(&mut hasher, &tensor.values);
         }

@@ -88,6 +88,35 @@ impl Checkpoint {
         )))
     }
 
+    /// [`Checkpoint::check`], and that this is the end of the training that pauses after `epoch` with
+    /// the digest `digest`.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoint::check`]; [`Error::Received`] for another epoch or digest.
+    pub fn check_pause(
+        &self,
+        architecture: &Architecture,
+        dataset: &Dataset,
+        recipe: &Recipe,
+        epoch: u32,
+        digest: Digest,
+    ) -> Result<(), Error> {
+        self.check(architecture, dataset, recipe)?;
+        let (found, step) = (self.state.epoch, self.state.step);
+        if (found, step) != (epoch, 0) {
+            return Err(unusable(format!(
+                "it is after epoch {found} and {step} steps, not after epoch {epoch}"
+            )));
+        }
+        let found = self.step_state(recipe).state;
+        if found == digest {
+            return Ok(());
+        }
+        Err(unusable(format!(
+            "after epoch {epoch} its digest is {found}; it must be {digest}"
+        )))
+    }
+
     /// The first epoch whose end is not before this state.
     pub(crate) fn first_epoch_end(&self) -> u32 {
         self.state.epoch + u32::from(self.state.step > 0)

@@ -48,7 +48,8 @@ impl Epoch {
 pub struct Trained {
     /// What a miner reports: accuracy, costs and digest.
     pub measurement: Measurement,
-    /// The digest chain before the last epoch: the digest follows from it and from the weights.
+    /// The digest chain before the last epoch: the digest of a finished training follows from it and
+    /// from the weights.
     pub digest_before: Digest,
     /// The trained network.
     pub weights: Weights,
@@ -153,9 +154,13 @@ pub fn train_from(
     )
 }
 
-/// Like [`train_from`], but ends after epoch `last` of the recipe's epochs, and measures accuracy and
-/// digest there. The training is the recipe's all the same: from the checkpoint after this epoch it
-/// continues to the bits of a training that did not pause.
+/// Like [`train_from`], but pauses after epoch `last` of the recipe's epochs, and measures the accuracy
+/// there. The training is the recipe's all the same: from the checkpoint after this epoch it continues
+/// to the bits of a training that did not pause.
+///
+/// The digest of a training that pauses is that of its whole state,
+/// [`StepState::state`](naschain_core::StepState::state): parties that agree about it continue to the
+/// same bits, and [`Checkpoint::check_pause`] tells whether a checkpoint has it.
 ///
 /// # Errors
 /// Those of [`train_from`], and [`Error::NoSuchEpoch`] when `last` is before the checkpoint's epoch
@@ -285,12 +290,16 @@ impl Computation for TrainingTask<'_> {
         let (images, indices) = self.inputs.split.evaluation_images(self.inputs.dataset);
         let normalisation = &self.inputs.normalisation;
         let accuracy = accuracy(&mut training.network, normalisation, images, &indices)?;
+        let mut digest = training.digest;
+        if self.last < self.inputs.recipe.epochs {
+            digest = training.state()?.step_state(training.steps()).state;
+        }
         Ok(Trained {
             measurement: Measurement {
                 accuracy,
                 params: costs.params,
                 flops: costs.flops,
-                digest: training.digest,
+                digest,
             },
             digest_before: training.digest_before,
             weights: training.network.read(),

@@ -33,9 +33,9 @@ def little_endian(values):
     return values.astype("<f4").tobytes()
 
 
-def state_digest(step, network):
-    """BLAKE3 of the tag, the step, all tensors, and the velocities of all parameters."""
-    parts = [b"naschain step state 1", struct.pack("<Q", step)]
+def state_digest(step, chain, network):
+    """BLAKE3 of the tag, the step, the chain, all tensors, and the velocities of all parameters."""
+    parts = [b"naschain step state 2", struct.pack("<Q", step), chain]
     parts += [little_endian(values) for values in network.tensors.values()]
     for name, values in network.tensors.items():
         if ".running " not in name:
@@ -54,7 +54,7 @@ def main():
     shape = [int(side) for side in architecture["input"].split("x")]
     operations = Operations(arguments.operations)
     for step, chain, network in states(operations, architecture, shape, recipe):
-        print(step, chain.hex(), state_digest(step, network).hex(), flush=True)
+        print(step, chain.hex(), state_digest(step, chain, network).hex(), flush=True)
 
 
 if __name__ == "__main__":

@@ -167,6 +167,18 @@ impl Transport {
         }
     }
 
+    /// A file that a miner has delivered; `None` in the same process, where miners share checkpoints.
+    pub(crate) async fn file(
+        &self,
+        digest: Digest,
+        max_bytes: usize,
+    ) -> Result<Option<Vec<u8>>, TransportError> {
+        match self {
+            Transport::Local(_) => Ok(None),
+            Transport::Http(client) => Ok(Some(client.file(digest, max_bytes).await?)),
+        }
+    }
+
     /// Answers a question about the states of a training.
     pub async fn testify(
         &self,

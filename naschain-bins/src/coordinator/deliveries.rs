@@ -1,4 +1,5 @@
-//! What miners deliver besides answers: checkpoints for the referee, and the weights of the front.
+//! What miners deliver besides answers: checkpoints for the referee and for miners that continue a
+//! training, and the weights of the front.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,21 +15,22 @@ use crate::files::{create_folder, delete_oldest, write_whole};
 
 /// Folder of incomplete files, in the run's folder.
 const INCOMPLETE: &str = "received";
-/// Folder of the checkpoints by which the referee decided, in the run's folder.
-pub(crate) const EVIDENCE: &str = "referee";
+/// Folder of delivered checkpoints, in the run's folder: those by which the referee decided, and those
+/// from which jobs continue.
+const STATES: &str = "states";
 /// Folder of delivered weights, in the run's folder.
-pub(crate) const DELIVERED: &str = "delivered";
-/// Maximum size of all checkpoints by which the referee decided, and of all delivered weights. Above it
-/// the oldest are deleted: whoever lies causes one file for each lie.
+const DELIVERED: &str = "delivered";
+/// Maximum size of all delivered checkpoints, and of all delivered weights. Above it the oldest are
+/// deleted: whoever lies causes one file for each lie.
 const MAX_FOLDER_BYTES: u64 = 4 << 30;
 /// Bytes of a checkpoint for each parameter: weight, velocity, and at most two statistics.
 const BYTES_PER_PARAMETER: u64 = 16;
 /// Bytes of a checkpoint besides its tensors, at most.
 const HEADER_BYTES: u64 = 4 << 20;
 
-/// The file of a checkpoint by which the referee decided.
-pub(crate) fn evidence_file(run_dir: &Path, state: Digest) -> PathBuf {
-    run_dir.join(EVIDENCE).join(format!("{state}.safetensors"))
+/// The file of the checkpoint with this state.
+pub(crate) fn state_file(run_dir: &Path, state: Digest) -> PathBuf {
+    run_dir.join(STATES).join(format!("{state}.safetensors"))
 }
 
 /// The file of the weights that a miner delivered for a training.
@@ -56,6 +58,13 @@ pub(super) struct JobTraining {
     pub(super) epochs: u32,
 }
 
+impl JobTraining {
+    /// Whether the training goes on in another job.
+    pub(super) fn pauses(&self) -> bool {
+        self.epochs < self.recipe.epochs
+    }
+}
+
 impl Deliveries {
     pub(crate) fn new(run_dir: &Path, dataset: Arc<Dataset>, options: Options) -> Deliveries {
         Deliveries {
@@ -79,7 +88,13 @@ impl Deliveries {
             Question::Checkpoint { step, state } => {
                 let checkpoint = Checkpoint::from_bytes(bytes)?;
                 checkpoint.check_state(architecture, &self.dataset, recipe, *step, *state)?;
-                evidence_file(&self.run_dir, state.state)
+                state_file(&self.run_dir, state.state)
+            }
+            Question::Weights { digest } if training.pauses() => {
+                let checkpoint = Checkpoint::from_bytes(bytes)?;
+                let (dataset, epoch) = (&self.dataset, training.epochs);
+                checkpoint.check_pause(architecture, dataset, recipe, epoch, *digest)?;
+                state_file(&self.run_dir, *digest)
             }
             Question::Weights { digest } => {
                 let weights = LinkedWeights::from_bytes(bytes)?;
@@ -96,7 +111,7 @@ impl Deliveries {
         };
         create_folder(path.parent().unwrap_or(&self.run_dir))?;
         write_whole(&path, bytes)?;
-        for folder in [EVIDENCE, DELIVERED] {
+        for folder in [STATES, DELIVERED] {
             delete_oldest(&self.run_dir.join(folder), MAX_FOLDER_BYTES, &path);
         }
         Ok(())

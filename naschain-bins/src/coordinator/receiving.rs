@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use naschain_consensus::{Event, JobId, MinerId, OpenQuestion, QuestionId, Rejected};
+use naschain_core::Digest;
 use naschain_run::{ReceivedBytes, RunState};
 
 use crate::coordinator::Coordinator;
@@ -76,6 +77,13 @@ impl Coordinator {
     /// The folder of the run, once this genomaster accepts files.
     pub(crate) fn run_folder(&self) -> Option<PathBuf> {
         Some(self.deliveries.get()?.run_dir.clone())
+    }
+
+    /// Whether miners are asked for the file that one of them answered this digest for.
+    pub(crate) async fn is_collecting(&self, digest: Digest) -> bool {
+        let is_collected = |state: &RunState| state.board().is_collecting(digest);
+        self.try_with_state(|state| state.is_some_and(is_collected))
+            .await
     }
 
     fn deliveries(&self) -> Result<&Arc<Deliveries>, CallError> {

@@ -8,7 +8,7 @@ use naschain_consensus::{Event, JobId, RefereeTask, Ruling};
 use naschain_run::RunState;
 
 use crate::coordinator::Coordinator;
-use crate::coordinator::deliveries::{Deliveries, JobTraining, delivered_file, evidence_file};
+use crate::coordinator::deliveries::{Deliveries, JobTraining, delivered_file, state_file};
 use crate::coordinator::repetition::{NO_STATE, Repetition};
 
 /// Pause after a failure, for example of the disk.
@@ -79,7 +79,11 @@ impl Coordinator {
 fn compute(deliveries: &Deliveries, training: &JobTraining, task: RefereeTask) -> Result<Ruling> {
     let path = match task {
         RefereeTask::Step { before, .. } => {
-            before.map(|before| evidence_file(&deliveries.run_dir, before.state))
+            before.map(|before| state_file(&deliveries.run_dir, before.state))
+        }
+        // The digest of an answer where the training pauses is that of a state.
+        RefereeTask::Accuracy { digest } if training.pauses() => {
+            Some(state_file(&deliveries.run_dir, digest))
         }
         RefereeTask::Accuracy { digest } => Some(delivered_file(&deliveries.run_dir, digest)),
         _ => None,

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use naschain_consensus::{RefereeTask, Ruling};
 use naschain_core::{Architecture, Digest, Recipe, StepState};
 use naschain_train::{
-    Checkpoint, Dataset, Error, LinkedWeights, Options, evaluate_on_validation, replay_step,
+    Checkpoint, Dataset, Error, LinkedWeights, Options, Weights, evaluate_on_validation, replay_step,
     state_at, train_until,
 };
 
@@ -82,15 +82,26 @@ impl Repetition<'_> {
         }
     }
 
+    /// The delivered weights, if they are those with the digest that both sides agreed on.
+    fn delivered(&self, digest: Digest) -> Option<Weights> {
+        let (architecture, file) = (self.architecture, self.file.as_deref()?);
+        if self.last_epoch < self.recipe.epochs {
+            let (recipe, epoch) = (self.recipe, self.last_epoch);
+            let received = Checkpoint::from_bytes(file).ok()?;
+            let check = received.check_pause(architecture, self.dataset, recipe, epoch, digest);
+            return check.is_ok().then(|| received.weights().clone());
+        }
+        let received = LinkedWeights::from_bytes(file).ok()?;
+        let check = received.check(architecture, digest);
+        check.is_ok().then_some(received.weights)
+    }
+
     /// The accuracy of the weights whose digest both sides agreed on.
     fn accuracy(&self, digest: Digest) -> Result<Option<naschain_core::Accuracy>> {
         let (architecture, recipe, dataset) = (self.architecture, self.recipe, self.dataset);
         let options = self.options;
-        let received = self.file.as_deref().map(LinkedWeights::from_bytes);
-        let is_right = |weights: &LinkedWeights| weights.check(architecture, digest).is_ok();
-        if let Some(received) = received.and_then(Result::ok).filter(is_right) {
-            let weights = &received.weights;
-            let found = evaluate_on_validation(architecture, weights, dataset, recipe, options)?;
+        if let Some(weights) = self.delivered(digest) {
+            let found = evaluate_on_validation(architecture, &weights, dataset, recipe, options)?;
             return Ok(Some(found));
         }
         let proceed = &mut |_: &_, _: &_| ControlFlow::Continue(());

@@ -98,6 +98,16 @@ impl CheckpointFolder {
         Ok(())
     }
 
+    /// Stores a checkpoint at the end of an epoch that another miner trained.
+    pub(crate) fn add(&self, training: &str, checkpoint: &Checkpoint) -> Result<()> {
+        let folder = self.folder(training);
+        let created = std::fs::create_dir_all(&folder);
+        created.with_context(|| format!("cannot create {}", folder.display()))?;
+        checkpoint.save(&file(&folder, checkpoint.epoch()))?;
+        delete_oldest(&self.dir, self.limit_bytes, &folder);
+        Ok(())
+    }
+
     /// The learning curve of a training; empty if it is not stored.
     pub(crate) fn curve(&self, training: &str) -> Vec<CurvePoint> {
         let stored = std::fs::read(self.folder(training).join(CURVE));

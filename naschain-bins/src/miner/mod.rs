@@ -3,6 +3,7 @@
 pub(crate) mod checkpoint_folder;
 pub(crate) mod dataset_cache;
 mod delivery;
+mod job_training;
 pub(crate) mod exam;
 pub(crate) mod exercises;
 pub(crate) mod outbox;
@@ -23,7 +24,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use naschain_consensus::{MinerId, Row};
 use naschain_core::{Digest, Genome, Measurement};
-use naschain_train::{Dataset, Epoch, Error};
+use naschain_train::Dataset;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
@@ -34,7 +35,6 @@ use crate::journal::versions::check_versions;
 use crate::miner::dataset_cache::DatasetCache;
 use crate::miner::exercises::check_exactness;
 use crate::miner::pauses::{FIRST_PAUSE, stopped};
-use crate::miner::progress_line::ProgressLine;
 use crate::miner::trainer::Trainer;
 use crate::miner::training_control::TrainingControl;
 use crate::miner::witness::Witness;
@@ -279,41 +279,8 @@ impl Miner {
             return Some(Ok(Row::Measured(*measurement)));
         }
         let first_epoch = job.part.map_or(0, |part| part.from_epoch);
-        let all = prepared.spec.recipe.epochs;
-        let last_epoch = job.part.map_or(all, |part| part.until_epoch);
         let control = Arc::new(TrainingControl::new(first_epoch));
-        // A training computes for minutes, so it must not occupy a thread that sends heartbeats.
-        let training = tokio::task::spawn_blocking({
-            let (spec, dataset, genome) = (
-                prepared.spec.clone(),
-                prepared.dataset.clone(),
-                job.genome.clone(),
-            );
-            let recipe = spec.seeded_recipe(job.training_seed);
-            let (trainer, control) = (self.trainer.clone(), control.clone());
-            let mut line = ProgressLine::new(job.job.to_string(), last_epoch);
-            move || -> Result<Option<Row>, Error> {
-                let architecture = spec.space.decode(&genome)?;
-                let mut on_epoch = |epoch: &Epoch, speed| {
-                    line.epoch(epoch.number, speed);
-                    control.after(epoch, speed)
-                };
-                let recipe = &recipe;
-                match trainer.train(&architecture, &dataset, recipe, last_epoch, &mut on_epoch) {
-                    Ok(trained) => Ok(Some(Row::Measured(trained.measurement))),
-                    Err(Error::Stopped { .. }) => {
-                        if !control.leaving.load(Ordering::Acquire) {
-                            trainer.forget(&architecture, &dataset, recipe);
-                        }
-                        Ok(None)
-                    }
-                    Err(error @ (Error::Diverged { .. } | Error::MemoryLimit { .. })) => {
-                        Ok(Some(Row::Failed(error.to_string())))
-                    }
-                    Err(error) => Err(error),
-                }
-            }
-        });
+        let training = self.train_job(prepared, job, control.clone());
         let mut stop = self.stop.clone();
         let finished = tokio::select! {
             finished = training => finished,
@@ -326,11 +293,7 @@ impl Miner {
                 return None;
             }
         };
-        match finished {
-            Ok(Ok(row)) => row.map(Ok),
-            Ok(Err(error)) => Some(Err(error.to_string())),
-            Err(_) => Some(Err("the training panicked".to_owned())),
-        }
+        finished.map_err(|error| error.to_string()).transpose()
     }
 
     /// Sends a heartbeat after each epoch and, during long epochs, three times per lease.

@@ -270,7 +270,16 @@ impl Computing {
             .trainer
             .stored(architecture, &self.dataset, recipe, last);
         let is_whole = |found: &Checkpoint| found.epoch() == last;
-        let mut weights = match stored.filter(is_whole) {
+        let stored = stored.filter(is_whole);
+        if last < recipe.epochs {
+            // The training goes on from here.
+            let step = u64::from(last) * steps_an_epoch(recipe);
+            let (dataset, options) = (&self.dataset, self.trainer.options);
+            let proceed = &mut |_| self.proceed();
+            let found = state_at(architecture, dataset, recipe, options, stored, step, proceed)?;
+            return Ok(found.to_bytes()?);
+        }
+        let mut weights = match stored {
             Some(checkpoint) => LinkedWeights::from(checkpoint),
             // Deleted, or never stored: the training is repeated.
             None => {

@@ -1,4 +1,5 @@
-//! Files that prove rulings and models: checkpoints by which the referee decided, and delivered weights.
+//! Files from miners: checkpoints by which the referee decided or from which a job continues, and
+//! delivered weights.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -11,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use naschain_core::Digest;
 use naschain_run::ProblemKind;
 
-use crate::coordinator::deliveries::{delivered_file, evidence_file};
+use crate::coordinator::deliveries::{delivered_file, state_file};
 use crate::server::app::{App, Reply};
 use crate::server::problem::ErrorResponse;
 
@@ -27,7 +28,7 @@ struct Range {
 }
 
 /// `GET /v1/files/{digest}`: the checkpoint with this state, or the weights of the training with this
-/// digest; with `Range: bytes=N-` from byte N on, always at most 1 MiB.
+/// digest. With `Range: bytes=N-` from byte N on. Always at most 1 MiB.
 pub(super) async fn file(
     State(app): State<App>,
     UrlPath(digest): UrlPath<String>,
@@ -45,14 +46,19 @@ pub(super) async fn file(
     let folder = app.coordinator.run_folder().ok_or_else(missing)?;
     let read = tokio::task::spawn_blocking(move || {
         let places = [
-            evidence_file(&folder, digest),
+            state_file(&folder, digest),
             delivered_file(&folder, digest),
         ];
         let found = places.iter().find(|path| path.is_file());
         found.map(|path| read_range(path, start)).transpose()
     });
     let found = match read.await {
-        Ok(Ok(found)) => found.ok_or_else(missing)?,
+        Ok(Ok(Some(found))) => found,
+        Ok(Ok(None)) if app.coordinator.is_collecting(digest).await => {
+            let detail = format!("the file {digest} is being delivered; ask again");
+            return Err(ErrorResponse::new(ProblemKind::NotDelivered, detail));
+        }
+        Ok(Ok(None)) => return Err(missing()),
         Ok(Err(error)) if error.kind() == ErrorKind::InvalidInput => {
             return Err(ErrorResponse::new(ProblemKind::BadQuery, error.to_string()));
         }

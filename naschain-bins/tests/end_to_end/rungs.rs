@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use naschain_run::EndedJob;
 use serde_json::Value;
 
-use crate::programs::{Server, folder, genomaster, read, search, succeeded, validator, wait_until};
+use crate::programs::{
+    Process, Server, folder, genomaster, miner, read, search, succeeded, validator, wait_until,
+};
 
 const RUNGS: [&str; 3] = ["--epochs=4", "--rungs=1,2", "--population=6"];
 
@@ -22,7 +24,15 @@ fn networks_go_on_from_rung_to_rung_and_everybody_agrees() {
     let run = dir.join("run");
     let server = Server::start_with(&run, 0, &RUNGS);
     // With four, the last seat of a job goes to one that has not trained the network before.
-    let miners = ["ada", "bob", "eve", "zoe"].map(|name| server.miner(name));
+    let log = |name: &str| dir.join(format!("{name}.log"));
+    let start = |name| {
+        let mut command = miner();
+        let log = std::fs::File::create(log(name)).unwrap();
+        command.args(["--genomaster", &server.url, "--name", name]);
+        Process::start(command.stderr(log))
+    };
+    let names = ["ada", "bob", "eve", "zoe"];
+    let miners = names.map(start);
     wait_until("the front is written", || run.join("front.json").exists());
     let report = validator()
         .args(["--genomaster", &server.url, "--json", "--retrain=1/1"])
@@ -57,6 +67,14 @@ fn networks_go_on_from_rung_to_rung_and_everybody_agrees() {
         assert_eq!(model["digest"], model["model_digest"]);
         assert_eq!(model["curve"].as_array().unwrap().len(), 4);
     }
+
+    // Each of the 13 checkpoints was delivered, and the miners that lacked one got it.
+    let states = std::fs::read_dir(run.join("states")).unwrap();
+    assert_eq!(states.count(), 9 + 4);
+    let logs = names.map(|name| read(log(name))).concat();
+    let count = |text: &str| logs.matches(text).count();
+    assert!(count("continuing from another miner's epoch") >= 9, "{logs}");
+    assert_eq!(count("training epochs 1 to"), 0, "{logs}");
 
     // A search in one process, with one miner for each network, comes to the same front.
     let alone = dir.join("alone");

@@ -20,6 +20,12 @@ pub(super) struct Collection {
 }
 
 impl JobBoard {
+    /// Whether what a miner answered this digest for is being collected.
+    pub fn is_collecting(&self, digest: Digest) -> bool {
+        let mut collections = self.questions.collections.values();
+        collections.any(|collection| collection.digest == digest)
+    }
+
     /// # Errors
     /// [`Rejected::NotCollectable`].
     pub(super) fn check_collection(&self, job: JobId, miners: &[MinerId]) -> Result<(), Rejected> {

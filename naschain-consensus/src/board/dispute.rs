@@ -26,6 +26,43 @@ pub(super) struct Dispute {
     pub(super) lost: BTreeMap<usize, Finding>,
 }
 
+/// The steps at which two answers of a job can part, and what their states there must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DisputableSteps {
+    /// The step that the job begins after.
+    pub(super) first: u64,
+    /// The step that it ends with.
+    pub(super) last: u64,
+    /// The state's digest after the first; `None` if it is the state of the initial weights.
+    pub(super) first_state: Option<Digest>,
+    /// Whether the training goes on after the last; the digest that miners answer is then that of the
+    /// state instead of the chain.
+    pub(super) pauses: bool,
+}
+
+impl DisputableSteps {
+    pub(super) fn of_whole_training(last: u64) -> DisputableSteps {
+        DisputableSteps {
+            first: 0,
+            last,
+            first_state: None,
+            pauses: false,
+        }
+    }
+
+    /// Whether states after these steps are complete, begin with the state that the job begins with, and
+    /// end with the digest that their miner answered.
+    pub(super) fn admits(&self, steps: &[u64], states: &[StepState], answered: Digest) -> bool {
+        let is_admitted = |(step, state): (&u64, &StepState)| {
+            let found = if self.pauses { state.state } else { state.chain };
+            let begins = *step != self.first
+                || self.first_state.is_none_or(|agreed| state.state == agreed);
+            begins && (*step != self.last || found == answered)
+        };
+        steps.len() == states.len() && steps.iter().zip(states).all(is_admitted)
+    }
+}
+
 /// What has to happen next in a dispute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NextMove {
@@ -38,19 +75,19 @@ pub(super) enum NextMove {
 }
 
 impl Dispute {
-    /// The next move where the two sides have different digests, of trainings of so many steps.
-    pub(super) fn next_move(&self, sides: [usize; 2], steps: u64) -> NextMove {
+    /// The next move where the two sides have different digests.
+    pub(super) fn next_move(&self, sides: [usize; 2], disputable: &DisputableSteps) -> NextMove {
         let known = sides.map(|seat| self.testimony.get(&seat));
         let [Some(first), Some(second)] = known else {
             let missing = sides.into_iter().zip(known);
             let missing = missing.filter(|(_, known)| known.is_none());
-            let steps = spread(0, steps);
+            let steps = spread(disputable.first, disputable.last);
             let ask = missing.map(|(seat, _)| (seat, states(steps.clone())));
             return NextMove::Ask(ask.collect());
         };
         // Both have testified the last step, where they differ, as their digests do.
         let mut before = None;
-        let mut parting = steps;
+        let mut parting = disputable.last;
         for (step, state) in first {
             match second.get(step) {
                 Some(other) if other == state => before = Some((*step, *state)),
@@ -111,24 +148,10 @@ impl Dispute {
         }
     }
 
-    /// Records what a miner testified. Returns `false` if it is incomplete or contradicts the digest
-    /// that the miner answered.
-    pub(super) fn testify(
-        &mut self,
-        seat: usize,
-        asked: &[u64],
-        states: &[StepState],
-        last: (u64, Digest),
-    ) -> bool {
-        let contradicts = |(step, state): (&u64, &StepState)| (*step, state.chain) != last;
-        let mut both = asked.iter().zip(states);
-        let is_whole = asked.len() == states.len();
-        if !is_whole || both.any(|(step, state)| *step == last.0 && contradicts((step, state))) {
-            return false;
-        }
+    /// Records what a miner testified.
+    pub(super) fn testify(&mut self, seat: usize, asked: &[u64], states: &[StepState]) {
         let known = self.testimony.entry(seat).or_default();
         known.extend(asked.iter().copied().zip(states.iter().copied()));
-        true
     }
 
     pub(super) fn record(&mut self, task: RefereeTask, ruling: Ruling) {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use naschain_core::Measurement;
 
-use super::dispute::Dispute;
+use super::dispute::{DisputableSteps, Dispute};
 use super::roster::{MinerIndex, OwnerIndex};
 use crate::{Finding, JobId, LeaseId, Row, Rules, TrainingPart};
 
@@ -55,12 +55,19 @@ impl OpenJob {
         })
     }
 
-    /// The number of steps after which its training ends, counted from the start; 0 without a referee.
-    pub(super) fn last_step(&self, rules: &Rules) -> u64 {
-        let steps = rules.referee.map_or(0, |referee| referee.steps);
-        let each = steps / u64::from(rules.epochs.max(1));
-        self.part
-            .map_or(steps, |part| each * u64::from(part.until_epoch))
+    /// The steps of its training that answers can part at; both ends are 0 without a referee.
+    pub(super) fn disputable(&self, rules: &Rules) -> DisputableSteps {
+        let all = rules.referee.map_or(0, |referee| referee.steps);
+        let each = all / u64::from(rules.epochs.max(1));
+        let Some(part) = self.part else {
+            return DisputableSteps::of_whole_training(all);
+        };
+        DisputableSteps {
+            first: each * u64::from(part.from_epoch),
+            last: each * u64::from(part.until_epoch),
+            first_state: part.from_state,
+            pauses: part.until_epoch < rules.epochs,
+        }
     }
 
     /// The measurements that have not lost a dispute, with their seats.

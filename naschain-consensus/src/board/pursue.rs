@@ -74,7 +74,7 @@ impl JobBoard {
     fn next_in_dispute(&mut self, id: JobRef) -> Option<NextMove> {
         self.rules.referee?;
         let job = self.jobs.get_mut(id)?;
-        let steps = job.last_step(&self.rules);
+        let steps = job.disputable(&self.rules);
         let standing: Vec<_> = job.standing().collect();
         let dispute = job.dispute.as_mut()?;
         let find = |seat: usize| standing.iter().find(|(other, _)| *other == seat);
@@ -88,7 +88,7 @@ impl JobBoard {
         Some(if first.1.digest == second.1.digest {
             dispute.next_move_on_accuracy(sides, first.1.digest)
         } else {
-            dispute.next_move(sides, steps)
+            dispute.next_move(sides, &steps)
         })
     }
 
@@ -201,14 +201,17 @@ impl JobBoard {
         let Some(job) = self.jobs.get_mut(id) else {
             return;
         };
-        let last = job.last_step(&self.rules);
+        let disputable = job.disputable(&self.rules);
         let digest = job.seats[seat]
             .answer()
             .and_then(|(_, row)| row.measurement());
         let (Some(own), Some(dispute)) = (digest, job.dispute.as_mut()) else {
             return;
         };
-        if !dispute.testify(seat, &steps, states, (last, own.digest)) {
+        let is_consistent = disputable.admits(&steps, states, own.digest);
+        if is_consistent {
+            dispute.testify(seat, &steps, states);
+        } else {
             self.lose(id, seat, Finding::Contradicted);
         }
         self.pursue(id, actions);

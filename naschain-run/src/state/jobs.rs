@@ -16,27 +16,51 @@ impl RunState {
             let job = JobId(candidate.id.0);
             let genome = self.parts.search.canonical(candidate.id);
             let genome = genome.expect("the candidate was just asked for").clone();
-            let open = self.opening(job, &genome, candidate.continues);
+            let open = self.opening(job, &genome);
             self.parts.genomes.insert(job, genome);
             let opened = self.parts.board.handle(now, open);
             actions.extend(opened.expect("candidates are numbered once"));
+            self.collect_checkpoint(now, job, actions);
         }
     }
 
     /// The event that opens a job, which may continue the training of an earlier one.
-    fn opening(&self, job: JobId, genome: &Genome, continues: Option<CandidateId>) -> Event {
+    fn opening(&self, job: JobId, genome: &Genome) -> Event {
         let Some(part) = self.part(job) else {
             let flops = self.spec.training_flops(genome);
             return Event::Open { job, flops };
         };
         let epochs = part.until_epoch - part.from_epoch;
-        let before = continues.and_then(|id| self.ended_job(JobId(id.0)));
+        let before = self.continued(job);
         Event::OpenPart {
             job,
             flops: self.spec.flops_of_epochs(genome, epochs),
             part,
             holders: before.map_or_else(Vec::new, EndedJob::rewarded),
         }
+    }
+
+    /// The ended job whose training a job continues.
+    fn continued(&self, job: JobId) -> Option<&EndedJob> {
+        let before = self.parts.search.continues(CandidateId(job.0))?;
+        self.ended_job(JobId(before.0))
+    }
+
+    /// Asks the miners of the job before for the checkpoint that a job of several seats continues from:
+    /// not all of its miners will have it.
+    fn collect_checkpoint(&mut self, now: Millis, job: JobId, actions: &mut Vec<Action>) {
+        let is_needed = self.spec.collects_models && self.spec.rules.seats > 1;
+        let before = self.continued(job).filter(|_| is_needed);
+        let Some((before, state)) = before.and_then(|ended| Some((ended, ended.result()?))) else {
+            return;
+        };
+        let collect = Event::Collect {
+            job: before.job,
+            digest: state.digest,
+            miners: before.rewarded(),
+        };
+        let asked = self.parts.board.handle(now, collect);
+        actions.extend(asked.expect("a job is continued once"));
     }
 
     /// The number of epochs of the job of an active lease.
@@ -60,9 +84,11 @@ impl RunState {
         let until_epoch = self.parts.search.budget(id)?;
         let rungs = self.spec.search.rungs.iter();
         let from_epoch = rungs.take_while(|rung| **rung < until_epoch).last();
+        let before = self.continued(job).and_then(EndedJob::result);
         Some(TrainingPart {
             from_epoch: from_epoch.copied().unwrap_or(0),
             until_epoch,
+            from_state: before.map(|before| before.digest),
         })
     }
 

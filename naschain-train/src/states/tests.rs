@@ -150,8 +150,9 @@ fn link(before: Digest, weights: &Weights) -> Digest {
 
 fn state(step: u64, chain: Digest, network: &CpuNetwork) -> StepState {
     let weights = network.read();
-    let mut whole = b"naschain step state 1".to_vec();
+    let mut whole = b"naschain step state 2".to_vec();
     whole.extend(step.to_le_bytes());
+    whole.extend(chain.0);
     whole.extend(bytes(&weights));
     for (parameter, velocity) in weights.parameters().zip(network.read_velocities()) {
         let velocity = velocity.unwrap_or_else(|| vec![0.0; parameter.values.len()]);

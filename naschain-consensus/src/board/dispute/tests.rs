@@ -18,10 +18,11 @@ fn state(step: u64, how: u64) -> StepState {
 /// Follows a dispute between two trainings until the referee is called, and returns its task and the
 /// number of questions about states to each side.
 fn follow(steps: u64, sides: [&dyn Fn(u64) -> u64; 2]) -> (RefereeTask, [u32; 2]) {
+    let disputable = DisputableSteps::of_whole_training(steps);
     let mut dispute = Dispute::default();
     let mut messages = [0; 2];
     loop {
-        match dispute.next_move([0, 1], steps) {
+        match dispute.next_move([0, 1], &disputable) {
             NextMove::Ask(questions) => {
                 for (seat, question) in questions {
                     let Question::States { steps: asked } = question else {
@@ -32,8 +33,9 @@ fn follow(steps: u64, sides: [&dyn Fn(u64) -> u64; 2]) -> (RefereeTask, [u32; 2]
                     messages[seat] += 1;
                     let states = asked.iter().map(|step| state(*step, sides[seat](*step)));
                     let states: Vec<StepState> = states.collect();
-                    let last = (steps, state(steps, sides[seat](steps)).chain);
-                    assert!(dispute.testify(seat, &asked, &states, last));
+                    let answered = state(steps, sides[seat](steps)).chain;
+                    assert!(disputable.admits(&asked, &states, answered));
+                    dispute.testify(seat, &asked, &states);
                 }
             }
             NextMove::Call(task) => return (task, messages),
@@ -109,39 +111,65 @@ proptest! {
 
 #[test]
 fn testimony_must_be_whole_and_end_with_the_digest_that_was_answered() {
-    let mut dispute = Dispute::default();
     let states = [state(0, 0), state(5, 0)];
-    let own = (5, states[1].chain);
-    assert!(!dispute.testify(0, &[0, 5], &states[..1], own));
-    assert!(!dispute.testify(0, &[0], &states, own));
-    assert!(!dispute.testify(0, &[0, 5], &states, (5, states[0].chain)));
-    assert_eq!(dispute.state(0, 0), None);
-    assert!(dispute.testify(0, &[0, 5], &states, own));
-    assert_eq!(dispute.state(0, 5), Some(states[1]));
+    let whole = DisputableSteps::of_whole_training(5);
+    let answered = states[1].chain;
+    assert!(whole.admits(&[0, 5], &states, answered));
+    assert!(whole.admits(&[0], &states[..1], answered));
+    assert!(!whole.admits(&[0, 5], &states[..1], answered));
+    assert!(!whole.admits(&[0], &states, answered));
+    assert!(!whole.admits(&[0, 5], &states, states[0].chain));
+    // Where a training pauses its miners answer the digest of the whole state.
+    assert!(!whole.admits(&[0, 5], &states, states[1].state));
+    let pauses = true;
+    let part = DisputableSteps { pauses, ..whole };
+    assert!(part.admits(&[0, 5], &states, states[1].state));
+    assert!(!part.admits(&[0, 5], &states, answered));
+}
+
+#[test]
+fn testimony_about_a_part_begins_with_the_state_that_was_agreed_on() {
+    let part = DisputableSteps {
+        first: 4,
+        last: 6,
+        first_state: Some(state(4, 0).state),
+        pauses: false,
+    };
+    let answered = state(6, 0).chain;
+    let [right, other] = [0, 1].map(|how| [state(4, how), state(6, 0)]);
+    assert!(part.admits(&[4, 6], &right, answered));
+    assert!(!part.admits(&[4, 6], &other, answered));
+    // Nothing before its first step is asked.
+    let NextMove::Ask(asked) = Dispute::default().next_move([0, 2], &part) else {
+        panic!("nothing is asked");
+    };
+    let steps = states(vec![4, 5, 6]);
+    assert_eq!(asked, [(0, steps.clone()), (2, steps)]);
 }
 
 #[test]
 fn a_ruling_decides_about_other_miners_with_the_same_states() {
+    let disputable = DisputableSteps::of_whole_training(3);
     let mut dispute = Dispute::default();
     for seat in 0..3 {
         let states: Vec<StepState> = (0..=3)
             .map(|step| state(step, u64::from(seat > 0 && step > 1)))
             .collect();
-        let last = (3, states[3].chain);
-        assert!(dispute.testify(seat, &[0, 1, 2, 3], &states, last));
+        dispute.testify(seat, &[0, 1, 2, 3], &states);
     }
     let checkpoint = Question::Checkpoint {
         step: 1,
         state: state(1, 0),
     };
     let ask = NextMove::Ask(vec![(0, checkpoint.clone())]);
-    assert_eq!(dispute.next_move([0, 1], 3), ask);
+    assert_eq!(dispute.next_move([0, 1], &disputable), ask);
     dispute.received.push(checkpoint);
-    let NextMove::Call(task) = dispute.next_move([0, 1], 3) else {
+    let NextMove::Call(task) = dispute.next_move([0, 1], &disputable) else {
         panic!("not called");
     };
     let found = state(2, 0);
     let ruling = Ruling::Step { step: 2, found };
     dispute.record(task, ruling);
-    assert_eq!(dispute.next_move([0, 2], 3), NextMove::Decide(task, ruling));
+    let next = dispute.next_move([0, 2], &disputable);
+    assert_eq!(next, NextMove::Decide(task, ruling));
 }
