@@ -99,10 +99,12 @@ impl Deliveries {
             Question::Weights { digest } => {
                 let weights = LinkedWeights::from_bytes(bytes)?;
                 weights.check(architecture, *digest)?;
+                // It begins later where the miner continued from another one's checkpoint.
+                let first = weights.curve.first().map_or(1, |point| point.epoch.max(1));
                 let epochs = weights.curve.iter().map(|point| point.epoch);
                 ensure!(
-                    weights.curve.is_empty() || epochs.eq(1..=training.epochs),
-                    "its learning curve has other epochs than 1 to {}",
+                    weights.curve.is_empty() || epochs.eq(first..=training.epochs),
+                    "the epochs of its learning curve are not consecutive up to {}",
                     training.epochs
                 );
                 delivered_file(&self.run_dir, *digest)

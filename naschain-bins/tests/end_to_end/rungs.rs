@@ -65,7 +65,9 @@ fn networks_go_on_from_rung_to_rung_and_everybody_agrees() {
         let genome = model["genome"].as_str().unwrap();
         assert_eq!(by_genome[genome].len(), 3, "{genome} was stopped");
         assert_eq!(model["digest"], model["model_digest"]);
-        assert_eq!(model["curve"].as_array().unwrap().len(), 4);
+        // It begins later if the miner continued from another one's checkpoint.
+        let curve = model["curve"].as_array().unwrap();
+        assert_eq!(curve.last().unwrap()["epoch"], 4);
     }
 
     // Each of the 13 checkpoints was delivered, and the miners that lacked one got it.
