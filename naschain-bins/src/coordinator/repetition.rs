@@ -7,8 +7,8 @@ use anyhow::{Result, bail};
 use naschain_consensus::{RefereeTask, Ruling};
 use naschain_core::{Architecture, Digest, Recipe, StepState};
 use naschain_train::{
-    Checkpoint, Dataset, Error, LinkedWeights, Options, Weights, evaluate_on_validation, replay_step,
-    state_at, train_until,
+    Checkpoint, Dataset, Error, LinkedWeights, Options, Weights, evaluate_on_validation,
+    replay_step, state_at, train_until,
 };
 
 /// Stands for the state after a step that diverges.

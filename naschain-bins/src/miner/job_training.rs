@@ -145,8 +145,7 @@ impl LeasedTraining {
             line.epoch(epoch.number, speed);
             control.after(epoch, speed)
         };
-        let mut until =
-            |epoch| trainer.train(architecture, dataset, recipe, epoch, &mut on_epoch);
+        let mut until = |epoch| trainer.train(architecture, dataset, recipe, epoch, &mut on_epoch);
         // Without stored checkpoints everything is trained once, from the start.
         let is_unchecked = |(epoch, state): &(u32, Digest)| {
             trainer.checkpoints.is_some() && !self.has_checkpoint(*epoch, *state)

@@ -3,9 +3,9 @@
 pub(crate) mod checkpoint_folder;
 pub(crate) mod dataset_cache;
 mod delivery;
-mod job_training;
 pub(crate) mod exam;
 pub(crate) mod exercises;
+mod job_training;
 pub(crate) mod outbox;
 mod pauses;
 mod persistence;

@@ -276,7 +276,15 @@ impl Computing {
             let step = u64::from(last) * steps_an_epoch(recipe);
             let (dataset, options) = (&self.dataset, self.trainer.options);
             let proceed = &mut |_| self.proceed();
-            let found = state_at(architecture, dataset, recipe, options, stored, step, proceed)?;
+            let found = state_at(
+                architecture,
+                dataset,
+                recipe,
+                options,
+                stored,
+                step,
+                proceed,
+            )?;
             return Ok(found.to_bytes()?);
         }
         let mut weights = match stored {

@@ -45,10 +45,7 @@ pub(super) async fn file(
     };
     let folder = app.coordinator.run_folder().ok_or_else(missing)?;
     let read = tokio::task::spawn_blocking(move || {
-        let places = [
-            state_file(&folder, digest),
-            delivered_file(&folder, digest),
-        ];
+        let places = [state_file(&folder, digest), delivered_file(&folder, digest)];
         let found = places.iter().find(|path| path.is_file());
         found.map(|path| read_range(path, start)).transpose()
     });

@@ -54,9 +54,13 @@ impl DisputableSteps {
     /// end with the digest that their miner answered.
     pub(super) fn admits(&self, steps: &[u64], states: &[StepState], answered: Digest) -> bool {
         let is_admitted = |(step, state): (&u64, &StepState)| {
-            let found = if self.pauses { state.state } else { state.chain };
-            let begins = *step != self.first
-                || self.first_state.is_none_or(|agreed| state.state == agreed);
+            let found = if self.pauses {
+                state.state
+            } else {
+                state.chain
+            };
+            let begins =
+                *step != self.first || self.first_state.is_none_or(|agreed| state.state == agreed);
             begins && (*step != self.last || found == answered)
         };
         steps.len() == states.len() && steps.iter().zip(states).all(is_admitted)

@@ -285,13 +285,25 @@ fn a_training_that_pauses_at_epochs_measures_them_and_ends_with_the_same_bits() 
     let each = steps_an_epoch(&small.recipe);
     let whole = small.whole();
     let first = small.until(None, 1).unwrap();
-    let chain = small.states(None, &[each])[0].chain;
-    assert_eq!(first.measurement.digest, chain);
+    let state = small.states(None, &[each])[0];
+    // The training goes on, so that its digest is that of everything that this depends on.
+    let digest = first.measurement.digest;
+    assert_eq!(digest, state.state);
     let (network, data, recipe) = (&small.architecture, &small.dataset, &small.recipe);
     let options = Options::default();
     let measured = evaluate_on_validation(network, &first.weights, data, recipe, options).unwrap();
     assert_eq!(measured, first.measurement.accuracy);
     let paused = small.at(None, each);
+    let check = |epoch, digest| paused.check_pause(network, data, recipe, epoch, digest);
+    check(1, digest).unwrap();
+    let refused = check(2, digest).unwrap_err().to_string();
+    assert!(
+        refused.ends_with("it is after epoch 1 and 0 steps, not after epoch 2"),
+        "{refused}"
+    );
+    let refused = check(1, state.chain).unwrap_err().to_string();
+    let text = format!("its digest is {digest}; it must be {}", state.chain);
+    assert!(refused.ends_with(&text), "{refused}");
     assert_eq!(small.until(Some(paused.clone()), 1).unwrap(), first);
     assert_eq!(small.until(Some(paused.clone()), 3).unwrap(), whole);
     let within = small.at(Some(paused), each + 1);
