@@ -22,7 +22,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use naschain_core::{Augmentation, Genome, MacroSpace, Recipe};
-use naschain_train::{Dataset, Options, evaluate_on_validation, train_from};
+use naschain_train::{Dataset, Options, measure_accuracy, train_from};
 
 pub(crate) const SEEDS: u16 = 3;
 pub(crate) const EPOCHS: u16 = 9;
@@ -99,13 +99,7 @@ pub(crate) fn row(
             None,
             &mut |epoch, checkpoint| {
                 accuracies.push(epoch.train_accuracy);
-                match evaluate_on_validation(
-                    &network,
-                    checkpoint.weights(),
-                    digits,
-                    &recipe,
-                    options,
-                ) {
+                match measure_accuracy(&network, checkpoint.weights(), digits, &recipe, options) {
                     Ok(accuracy) => accuracies.push(accuracy),
                     Err(error) => {
                         failure = Some(error);

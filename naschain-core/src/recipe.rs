@@ -32,7 +32,9 @@ pub struct Recipe {
     /// Number of training images, which the seed draws from the data set.
     pub train_images: usize,
     /// Number of validation images, drawn from the same part of the data set, disjoint from the
-    /// training images.
+    /// training images. 0 holds none back, as for a network that a search has chosen: it is trained on
+    /// all images of that part, as many as `train_images` must then be, and its accuracy is measured on
+    /// the test images.
     pub validation_images: usize,
     /// Learning rate of the first step; it decays to 0 along half a cosine, step by step.
     pub learning_rate: f64,
@@ -138,7 +140,7 @@ impl Recipe {
             ("epochs", self.epochs as usize, 1, 100_000),
             ("batch-size", self.batch_size, 1, 65_536),
             ("train-images", self.train_images, 1, 1 << 32),
-            ("validation-images", self.validation_images, 1, 1 << 32),
+            ("validation-images", self.validation_images, 0, 1 << 32),
             ("crop-padding", self.augmentation.crop_padding, 0, 4096),
             ("cutout", self.augmentation.cutout, 0, 4096),
             // At least one epoch must remain for the decay.
@@ -175,6 +177,21 @@ impl Recipe {
             return Err(Error::out_of_range("nesterov", true, expected));
         }
         self.validate_rungs()
+    }
+
+    /// Whether no image is held back for validation, so that the accuracy is measured on the test
+    /// images.
+    ///
+    /// ```
+    /// let mut recipe = naschain_core::Recipe::default();
+    /// assert!(!recipe.is_measured_on_test());
+    /// (recipe.train_images, recipe.validation_images) = (50_000, 0); // all of CIFAR-10
+    /// assert!(recipe.is_measured_on_test());
+    /// recipe.validate()?;
+    /// # Ok::<(), naschain_core::Error>(())
+    /// ```
+    pub fn is_measured_on_test(&self) -> bool {
+        self.validation_images == 0
     }
 
     fn validate_rungs(&self) -> Result<(), Error> {

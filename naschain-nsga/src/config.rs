@@ -92,7 +92,9 @@ pub enum Pace {
 pub struct SearchConfig {
     /// Number of genes (bits or real variables) of a genome, 1 to 16,777,216.
     pub genome_len: usize,
-    /// Candidates per generation, 2 to 1,000,000; may be odd.
+    /// Candidates per generation, 2 to 1,000,000; may be odd. It may also be 1 with one generation: then
+    /// only the genome of [`Search::starting_from`](crate::Search::starting_from), or a random one, is
+    /// evaluated.
     pub population: usize,
     /// Number of generations including the first, random one; at least 1.
     pub generations: usize,
@@ -152,6 +154,11 @@ impl SearchConfig {
         }
     }
 
+    /// Breeding needs two parents.
+    pub(crate) fn min_population(&self) -> usize {
+        if self.generations == 1 { 1 } else { 2 }
+    }
+
     /// The probability that a gene mutates.
     pub(crate) fn gene_mutation(&self) -> f64 {
         self.mutation_probability
@@ -190,10 +197,10 @@ impl SearchConfig {
                 "between 1 and 16,777,216",
             ),
             (
-                (2..=MAX_POPULATION).contains(&self.population),
+                (self.min_population()..=MAX_POPULATION).contains(&self.population),
                 "population",
                 self.population.to_string(),
-                "between 2 and 1,000,000",
+                "between 2 and 1,000,000, or 1 with one generation",
             ),
             (
                 self.generations >= 1,

@@ -51,6 +51,10 @@ impl<S: Space> Search<S> {
                 config.generations
             ));
         }
+        if config.population == 1 {
+            let reason = "a population of 1 has no pair of parents for another generation";
+            return Some(reason.to_owned());
+        }
         if !config.rungs.is_empty() {
             let reason = "with rungs the last candidates were promoted without the following ones; \
                           start a new search from its front";

@@ -81,6 +81,19 @@ impl<S: Space> Search<S> {
     /// If there are fewer than the initial candidates of a search, random genomes are added. Genomes
     /// beyond the first generation are ignored.
     ///
+    /// ```
+    /// use naschain_nsga::{Bits, Objective, Search, SearchConfig};
+    ///
+    /// let mut config = SearchConfig::new(8, vec![Objective::maximize("ones")]);
+    /// (config.population, config.generations) = (4, 10);
+    /// let known = vec!["11110000".parse()?, "11001100".parse()?];
+    /// let mut search = Search::starting_from(config, Bits, known.clone())?;
+    /// for genome in known {
+    ///     assert_eq!(search.ask().candidate().unwrap().genome, genome);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Config`] names the field that is out of range. As [`Genes::check`] for a genome
     /// that is not one of the space.

@@ -1,5 +1,7 @@
 //! The crate's error type.
 
+use naschain_core::Genome;
+
 /// Why a run's specification or a stored state cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -62,6 +64,32 @@ pub enum Error {
         found: Vec<u32>,
         /// The epochs of the recipe.
         measured: Vec<u32>,
+    },
+    /// A search would choose its networks by their accuracy on the test images.
+    #[error(
+        "validation-images is 0 in a search of {networks} networks; it must be at least 1, so that they are not chosen by the test images"
+    )]
+    ChosenByTest {
+        /// The maximum number of networks.
+        networks: usize,
+    },
+    /// More genomes to start from than the first generation has.
+    #[error("initial_genomes has {found} genomes; it must have at most {most}, the population")]
+    InitialCount {
+        /// The number found.
+        found: usize,
+        /// The population.
+        most: usize,
+    },
+    /// Two of the genomes to start from are one network.
+    #[error(
+        "initial_genomes has {first} and {second}, which are the same network; it must have it once"
+    )]
+    InitialTwice {
+        /// The first of them.
+        first: Genome,
+        /// The second.
+        second: Genome,
     },
     /// This version does not know the requests of the run.
     #[error("request_version is {found}; this version supports 1 to {latest}")]

@@ -118,7 +118,12 @@ impl Exam {
 
 /// Maximum number of images of an examination: those that the run has.
 fn most_images(recipe: &Recipe) -> usize {
-    let available = recipe.train_images.min(recipe.validation_images);
+    let available = if recipe.is_measured_on_test() {
+        // An examination trains on as many images as it validates on, and all are training images.
+        recipe.train_images / 2
+    } else {
+        recipe.train_images.min(recipe.validation_images)
+    };
     available.max(MIN_IMAGES)
 }
 
@@ -156,6 +161,18 @@ mod tests {
             exam.recipe(&spec.recipe).validate().unwrap();
             exam.check(&spec).unwrap();
         }
+    }
+
+    #[test]
+    fn a_run_without_validation_images_has_examinations() {
+        let mut spec = spec(2);
+        (spec.recipe.train_images, spec.recipe.validation_images) = (1397, 0);
+        (spec.search.population, spec.search.generations) = (1, 1);
+        let exam = Exam::draw(&spec, 1, &[7; 32]).unwrap();
+        exam.check(&spec).unwrap();
+        let recipe = exam.recipe(&spec.recipe);
+        let used = recipe.train_images + recipe.validation_images;
+        assert!((2 * MIN_IMAGES + 1..=1397).contains(&used), "{used}");
     }
 
     #[test]

@@ -25,6 +25,10 @@ pub struct RunSpec {
     pub data: DataSpec,
     /// The search algorithm's configuration.
     pub search: SearchConfig,
+    /// Genomes that are evaluated first, in this order; the rest of the first generation is drawn at
+    /// random. At most as many as the population, each of another network. Omitted if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub initial_genomes: Vec<Genome>,
     /// The rules of the job board: assignment and agreement.
     pub rules: Rules,
     /// Whether an answer whose parameters or FLOPs are not those of its network is malformed. Runs of
@@ -120,6 +124,7 @@ impl RunSpec {
             recipe: Recipe::default(),
             data,
             search: SearchConfig::new(space.genome_len(), objectives()),
+            initial_genomes: Vec::new(),
             rules: Rules::default(),
             space,
             checks_costs: true,
@@ -172,6 +177,28 @@ impl RunSpec {
             return Err(Error::Objectives {
                 found: shown(&self.search.objectives),
             });
+        }
+        let networks = self.search.max_candidates();
+        if self.recipe.is_measured_on_test() && networks > 1 {
+            return Err(Error::ChosenByTest { networks });
+        }
+        self.validate_initial_genomes()
+    }
+
+    fn validate_initial_genomes(&self) -> Result<(), Error> {
+        let (found, most) = (self.initial_genomes.len(), self.search.population);
+        if found > most {
+            return Err(Error::InitialCount { found, most });
+        }
+        let mut seen = BTreeMap::new();
+        for second in &self.initial_genomes {
+            let canonical = self.space.canonical(second)?;
+            if let Some(first) = seen.insert(canonical, second) {
+                return Err(Error::InitialTwice {
+                    first: first.clone(),
+                    second: second.clone(),
+                });
+            }
         }
         Ok(())
     }
@@ -307,56 +334,4 @@ fn compare(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::auditor::Auditor;
-    use crate::provenance::Signers;
-    use naschain_nsga::Mode;
-
-    fn spec() -> RunSpec {
-        let space = MacroSpace {
-            phases: 10,
-            nodes: 32,
-            input: "3x4096x4096".parse().unwrap(),
-            init_channels: 4,
-            classes: 10,
-        };
-        let mut spec = RunSpec::new(space, DataSpec::new("digits", Digest([1; 32])));
-        spec.search.mode = Mode::Nsga2;
-        spec.validate_received().unwrap();
-        spec
-    }
-
-    #[test]
-    fn a_received_run_that_exhausts_the_memory_is_refused_before_candidates_are_made() {
-        let mut spec = spec();
-        spec.search.population = 1_000_000;
-        let error = spec.validate_received().unwrap_err().to_string();
-        assert!(
-            error.contains("population is 1000000; it must be at most 20000"),
-            "{error}"
-        );
-        // 2 TB of genomes.
-        spec.search.genome_len = 1 << 24;
-        let error = spec.validate().unwrap_err().to_string();
-        assert!(
-            error.contains("have 16777216 bits; those of the search space have 4970"),
-            "{error}"
-        );
-        assert!(Auditor::new(spec, Signers::default()).is_err());
-    }
-
-    #[test]
-    fn other_objectives_than_those_of_a_job_are_refused() {
-        let mut spec = spec();
-        spec.search.objectives.truncate(2);
-        let error = spec.validate().unwrap_err().to_string();
-        assert!(
-            error.starts_with("the objectives are accuracy (Maximize), params"),
-            "{error}"
-        );
-        spec.search.objectives[0].name = "\u{10348}".repeat(1 << 16);
-        assert!(spec.validate().unwrap_err().to_string().len() < 600);
-        assert!(Auditor::new(spec, Signers::default()).is_err());
-    }
-}
+mod tests;

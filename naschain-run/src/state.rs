@@ -57,7 +57,11 @@ impl RunState {
         // Before the first generation is made: its size and its outcomes depend on it.
         spec.validate()?;
         let parts = Parts {
-            search: Search::in_space(spec.search.clone(), spec.space.clone())?,
+            search: Search::starting_from(
+                spec.search.clone(),
+                spec.space.clone(),
+                spec.initial_genomes.clone(),
+            )?,
             board: JobBoard::new(spec.rules.clone(), spec.search.seed)?,
             genomes: BTreeMap::new(),
             ended: Vec::new(),

@@ -11,15 +11,17 @@ use crate::{Dataset, Error, Images};
 pub struct Split {
     /// Images to train on.
     pub train: Vec<usize>,
-    /// Images to validate on, disjoint from `train`.
+    /// Images to validate on, disjoint from `train`; empty if the accuracy is measured on the test
+    /// images.
     pub validation: Vec<usize>,
 }
 
 impl Split {
-    /// Draws as many images as the recipe requires.
+    /// Draws as many images as the recipe requires; without validation images, all in their order.
     ///
     /// # Errors
-    /// [`Error::TooFewImages`] when the training set has fewer.
+    /// [`Error::TooFewImages`] when the training set has fewer; [`Error::ImagesLeftOut`] when it has
+    /// more than a recipe without validation images trains on.
     pub fn draw(dataset: &Dataset, recipe: &Recipe) -> Result<Split, Error> {
         let available = dataset.train.len();
         let (train, validation) = (recipe.train_images, recipe.validation_images);
@@ -31,20 +33,27 @@ impl Split {
                 available,
             });
         }
+        if recipe.is_measured_on_test() {
+            // A choice of the images would depend on the seed, and two trainings of the same network
+            // would not have the same data.
+            if train < available {
+                return Err(Error::ImagesLeftOut {
+                    name: dataset.name.clone(),
+                    train,
+                    available,
+                });
+            }
+            return Ok(Split {
+                train: (0..available).collect(),
+                validation: Vec::new(),
+            });
+        }
         let seed = recipe.split_seed.unwrap_or(recipe.seed);
         let order = Stream::new(seed, Purpose::Split, 0, 0).permutation(available);
         Ok(Split {
             train: order[..train].to_vec(),
             validation: order[train..train + validation].to_vec(),
         })
-    }
-
-    /// Every image of the training set to train on, none to validate on.
-    pub(crate) fn all(dataset: &Dataset) -> Split {
-        Split {
-            train: (0..dataset.train.len()).collect(),
-            validation: Vec::new(),
-        }
     }
 
     /// The images that a training's accuracy is measured on: the validation images, or the test set
@@ -234,6 +243,31 @@ mod tests {
             error.contains("1001 training and 397 validation"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn without_validation_images_all_others_are_trained_on_in_their_order() {
+        let digits = Dataset::digits();
+        let mut recipe = recipe(Augmentation::default());
+        (recipe.train_images, recipe.validation_images) = (1397, 0);
+        let split = Split::draw(&digits, &recipe).unwrap();
+        assert!(split.train.iter().copied().eq(0..1397) && split.validation.is_empty());
+        let (images, indices) = split.evaluation_images(&digits);
+        assert!(images == &digits.test && indices.len() == 400);
+        (recipe.seed, recipe.split_seed) = (8, Some(9));
+        assert_eq!(Split::draw(&digits, &recipe).unwrap(), split);
+        let refused = |train_images| {
+            let mut recipe = recipe.clone();
+            recipe.train_images = train_images;
+            Split::draw(&digits, &recipe).unwrap_err().to_string()
+        };
+        assert_eq!(
+            refused(1396),
+            "with 0 validation images all 1397 training images of digits are trained on; \
+             train-images is 1396, it must be 1397"
+        );
+        let error = refused(1398);
+        assert!(error.contains("1398 training and 0 validation"), "{error}");
     }
 
     #[test]

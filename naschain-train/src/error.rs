@@ -124,6 +124,18 @@ pub enum Error {
         /// Images in the training set.
         available: usize,
     },
+    /// A recipe without validation images does not train on the whole training set.
+    #[error(
+        "with 0 validation images all {available} training images of {name} are trained on; train-images is {train}, it must be {available}"
+    )]
+    ImagesLeftOut {
+        /// The data set's name.
+        name: String,
+        /// Training images required.
+        train: usize,
+        /// Images in the training set.
+        available: usize,
+    },
     /// An architecture does not fit the data set.
     #[error(
         "the architecture takes {architecture} with {classes} classes; {name} is {shape} with {data_classes} classes"

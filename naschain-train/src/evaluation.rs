@@ -38,13 +38,13 @@ pub fn evaluate(
     backend::run(options, work)
 }
 
-/// The accuracy of trained weights on the validation images that `recipe` draws from `dataset`: the
-/// accuracy in the measurement of a training that ends with these weights.
+/// The accuracy in the measurement of a training by `recipe` that ends with these weights: on the
+/// validation images that it draws from `dataset`, or on the test images if it has none.
 ///
 /// # Errors
-/// Those of [`evaluate`]; [`Error::Core`] for a recipe that is not valid, and
-/// [`Error::TooFewImages`].
-pub fn evaluate_on_validation(
+/// Those of [`evaluate`]; [`Error::Core`] for a recipe that is not valid, [`Error::TooFewImages`]
+/// and [`Error::ImagesLeftOut`].
+pub fn measure_accuracy(
     architecture: &Architecture,
     weights: &Weights,
     dataset: &Dataset,

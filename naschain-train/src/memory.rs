@@ -26,7 +26,12 @@ pub fn training_memory_bytes(architecture: &Architecture, recipe: &Recipe, threa
     let maps: u128 = layers.iter().map(|l| l.maps + l.sums).sum();
     let gradients = most(&|l| (l.nodes + 2) * l.map);
     // Pixels exist in the network and, for training or validation, in the mini-batch passed to it.
-    let validated = wide(recipe.validation_images.min(EVALUATION_BATCH));
+    let validated = match recipe.validation_images {
+        // The test images, whose number the recipe does not say.
+        0 => EVALUATION_BATCH,
+        images => images.min(EVALUATION_BATCH),
+    };
+    let validated = wide(validated);
     let images = batch * (maps + gradients + input) + (2 * batch).max(validated) * input;
     let in_chunk = most(&|l| l.chunk * (1 + u128::from(recipe.drop_path > 0.0) * l.widest) * l.map);
     let sums = most(&|l| 9 * 16 * l.channels);

@@ -56,14 +56,14 @@ pub struct Trained {
 }
 
 /// Trains `architecture` on the images that `recipe` draws from `dataset`, then measures its
-/// accuracy on the validation images.
+/// accuracy on the validation images, or on the test images if the recipe has none.
 ///
 /// Equal arguments give equal bits, whatever the number of threads. `on_epoch` is called after each
 /// epoch and may stop the training.
 ///
 /// # Errors
-/// [`Error::DataMismatch`], [`Error::TooFewImages`], [`Error::MemoryLimit`] or [`Error::Core`]
-/// before anything is computed; [`Error::DeviceUnavailable`]; [`Error::Io`] and
+/// [`Error::DataMismatch`], [`Error::TooFewImages`], [`Error::ImagesLeftOut`],
+/// [`Error::MemoryLimit`] or [`Error::Core`] before anything is computed; [`Error::DeviceUnavailable`]; [`Error::Io`] and
 /// [`Error::Malformed`] when image files have changed since they were listed; [`Error::Diverged`]
 /// when the loss or a weight is no longer finite; [`Error::Stopped`] when `on_epoch` breaks before
 /// the last epoch.
@@ -76,24 +76,6 @@ pub fn train(
 ) -> Result<Trained, Error> {
     let mut report = |epoch: &Epoch, _: TrainingState| on_epoch(epoch);
     let split = Split::draw(dataset, recipe)?;
-    let training = TrainingTask::new(architecture, dataset, recipe, split, &mut report);
-    training.start(options)
-}
-
-/// Trains the network that a search selected: like [`train`], but on every image of the training
-/// set, with the accuracy measured on the test set. The recipe's numbers of images are ignored.
-///
-/// # Errors
-/// Those of [`train`], except [`Error::TooFewImages`].
-pub fn train_on_all(
-    architecture: &Architecture,
-    dataset: &Dataset,
-    recipe: &Recipe,
-    options: Options,
-    on_epoch: &mut (dyn FnMut(&Epoch) -> ControlFlow<()> + Send),
-) -> Result<Trained, Error> {
-    let mut report = |epoch: &Epoch, _: TrainingState| on_epoch(epoch);
-    let split = Split::all(dataset);
     let training = TrainingTask::new(architecture, dataset, recipe, split, &mut report);
     training.start(options)
 }

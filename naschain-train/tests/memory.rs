@@ -12,7 +12,7 @@ use naschain_core::{
     Architecture, Augmentation, Digest, Genome, MacroSpace, Purpose, Recipe, Shape, Stream,
 };
 use naschain_train::{
-    Checkpoint, Dataset, Epoch, Error, Images, Options, Trained, train, train_from, train_on_all,
+    Checkpoint, Dataset, Epoch, Error, Images, Options, Trained, train, train_from,
     training_memory_bytes,
 };
 
@@ -119,6 +119,7 @@ fn train_with_checkpoints(
     std::fs::remove_file(&path).unwrap();
 }
 
+/// Trains with no image held back.
 fn on_all(
     architecture: &Architecture,
     dataset: &Dataset,
@@ -126,18 +127,21 @@ fn on_all(
     threads: usize,
     memory_limit_bytes: u64,
 ) -> Result<Trained, Error> {
+    let mut recipe = recipe.clone();
+    (recipe.train_images, recipe.validation_images) = (dataset.train.len(), 0);
     let mut options = Options::default();
     options.threads = threads;
     options.memory_limit_bytes = Some(memory_limit_bytes);
     let mut proceed = |_: &_| ControlFlow::Continue(());
-    train_on_all(architecture, dataset, recipe, options, &mut proceed)
+    train(architecture, dataset, &recipe, options, &mut proceed)
 }
 
-/// The memory check counts the images that are trained on, not those of the recipe.
+/// Where the accuracy is measured on the test images, the memory check counts those of the data set.
 #[test]
-fn the_memory_limit_counts_all_images() {
+fn the_memory_limit_counts_the_test_images() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let digits = Dataset::digits();
+    let few = images(digits.shape, digits.train.len());
     let space = MacroSpace {
         phases: 1,
         nodes: 2,
@@ -146,13 +150,16 @@ fn the_memory_limit_counts_all_images() {
         classes: digits.classes,
     };
     let architecture = space.decode(&"1-1".parse().unwrap()).unwrap();
-    let mut recipe = small_recipe();
-    recipe.train_images = 1;
-    let mut sizes = recipe.clone();
-    sizes.train_images = digits.train.len();
-    sizes.validation_images = digits.test.len();
-    let needed = training_memory_bytes(&architecture, &sizes, 1);
-    assert!(training_memory_bytes(&architecture, &recipe, 1) < needed);
+    let recipe = small_recipe();
+    let needed_for = |dataset: &Dataset| {
+        let mut sizes = recipe.clone();
+        sizes.train_images = dataset.train.len();
+        sizes.validation_images = dataset.test.len();
+        training_memory_bytes(&architecture, &sizes, 1)
+    };
+    let needed = needed_for(&digits);
+    assert!(needed_for(&few) < needed);
+    on_all(&architecture, &few, &recipe, 1, needed_for(&few)).unwrap();
     let run = |limit| on_all(&architecture, &digits, &recipe, 1, limit);
     let refused = run(needed - 1).unwrap_err();
     assert!(matches!(refused, Error::MemoryLimit { needed_bytes, .. } if needed_bytes == needed));

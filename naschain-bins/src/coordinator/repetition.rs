@@ -7,8 +7,8 @@ use anyhow::{Result, bail};
 use naschain_consensus::{RefereeTask, Ruling};
 use naschain_core::{Architecture, Digest, Recipe, StepState};
 use naschain_train::{
-    Checkpoint, Dataset, Error, LinkedWeights, Options, Weights, evaluate_on_validation,
-    replay_step, state_at, train_until,
+    Checkpoint, Dataset, Error, LinkedWeights, Options, Weights, measure_accuracy, replay_step,
+    state_at, train_until,
 };
 
 /// Stands for the state after a step that diverges.
@@ -101,7 +101,7 @@ impl Repetition<'_> {
         let (architecture, recipe, dataset) = (self.architecture, self.recipe, self.dataset);
         let options = self.options;
         if let Some(weights) = self.delivered(digest) {
-            let found = evaluate_on_validation(architecture, &weights, dataset, recipe, options)?;
+            let found = measure_accuracy(architecture, &weights, dataset, recipe, options)?;
             return Ok(Some(found));
         }
         let proceed = &mut |_: &_, _: &_| ControlFlow::Continue(());

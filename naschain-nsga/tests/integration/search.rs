@@ -3,7 +3,7 @@
 use crate::searches::{config, run};
 use naschain_core::{Genome, Purpose, Stream};
 use naschain_nsga::{
-    Ask, Candidate, CandidateId, Error, Evaluated, Finish, Outcome, Pace, Reals, Search,
+    Ask, Candidate, CandidateId, Error, Evaluated, Finish, Mode, Outcome, Pace, Reals, Search,
     SearchConfig, Space,
 };
 use proptest::prelude::*;
@@ -231,6 +231,42 @@ fn all_given_genomes_come_first() {
         let asked: Vec<_> = search.evaluated().map(|one| one.genome.clone()).collect();
         assert_eq!(asked[..20], genomes[..20], "seed {seed}");
         assert_eq!(asked.len(), 120);
+    }
+}
+
+#[test]
+fn the_genomes_after_the_given_ones_are_drawn_by_the_seed() {
+    let given: Vec<Genome> = vec!["1".repeat(30).parse().unwrap()];
+    let asked = |seed| {
+        let search = Search::starting_from(config(30, seed), naschain_nsga::Bits, given.clone());
+        let search = run(search.unwrap(), 0, |search| search);
+        let genomes = search.evaluated().map(|one| one.genome.clone());
+        genomes.collect::<Vec<_>>()
+    };
+    assert_eq!(asked(1)[0], given[0]);
+    assert_eq!(asked(1), asked(1));
+    assert_ne!(asked(1)[1], asked(2)[1]);
+}
+
+#[test]
+fn a_population_of_one_evaluates_the_given_genome_alone() {
+    for mode in [Mode::Surrogate, Mode::Nsga2] {
+        let mut config = config(4, 1);
+        (config.population, config.generations, config.mode) = (1, 1, mode);
+        let genome: Genome = "1001".parse().unwrap();
+        let given = vec![genome.clone()];
+        let mut search = Search::starting_from(config, naschain_nsga::Bits, given).unwrap();
+        let candidate = search.ask().candidate().unwrap();
+        assert_eq!(candidate.genome, genome);
+        assert!(matches!(search.ask(), Ask::Done));
+        let saved = serde_json::to_string(&search).unwrap();
+        search = serde_json::from_str(&saved).unwrap();
+        let outcome = Outcome::objectives([1.0, 2.0]);
+        search.tell(candidate.id, outcome).unwrap();
+        assert_eq!(search.finish(), Some(Finish::Generations));
+        assert_eq!((search.front().len(), search.population().len()), (1, 1));
+        let error = search.extend(2).unwrap_err().to_string();
+        assert!(error.contains("a population of 1 has no pair"), "{error}");
     }
 }
 

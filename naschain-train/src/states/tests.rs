@@ -10,9 +10,7 @@ use crate::engine::StepInput;
 use crate::progress::steps_an_epoch;
 use crate::schedule::LearningRates;
 use crate::weights::{TensorSource, Weights};
-use crate::{
-    Epoch, Isa, Trained, drop_path, evaluate_on_validation, train, train_from, train_until,
-};
+use crate::{Epoch, Isa, Trained, drop_path, measure_accuracy, train, train_from, train_until};
 
 /// A training of some seconds' fraction.
 #[derive(Clone, Debug)]
@@ -291,7 +289,7 @@ fn a_training_that_pauses_at_epochs_measures_them_and_ends_with_the_same_bits() 
     assert_eq!(digest, state.state);
     let (network, data, recipe) = (&small.architecture, &small.dataset, &small.recipe);
     let options = Options::default();
-    let measured = evaluate_on_validation(network, &first.weights, data, recipe, options).unwrap();
+    let measured = measure_accuracy(network, &first.weights, data, recipe, options).unwrap();
     assert_eq!(measured, first.measurement.accuracy);
     let paused = small.at(None, each);
     let check = |epoch, digest| paused.check_pause(network, data, recipe, epoch, digest);

@@ -3,6 +3,7 @@
 
 mod python;
 
+mod all_images;
 mod burn_examples;
 mod checkpoint;
 mod damaged_models;
