@@ -134,6 +134,15 @@ impl Member {
         Ok(dataset)
     }
 
+    /// The absolute path of the folder or file from which [`Member::data`] reads; `None` for the
+    /// embedded digits.
+    pub(crate) fn data_place(&self, data_dir: Option<&Path>) -> Result<Option<PathBuf>> {
+        let remembered = remembered(&self.dir);
+        let name: DataName = self.spec.data.name.parse()?;
+        let found = dataset::find(&name, data_dir.or(remembered.as_deref()), DATA_DIR)?;
+        Ok(found.map(|found| found.canonicalize()).transpose()?)
+    }
+
     /// Trains it with the recipe of the run, tests it, and stores the model. `on_epoch` is called
     /// after each epoch.
     pub(crate) fn train(

@@ -62,10 +62,23 @@ impl Results {
         self.models.iter().find(|model| model.genome == *genome)
     }
 
+    /// The images on which the miners measure accuracies: validation, or test in a retraining.
+    pub(crate) fn measured_on(&self) -> &'static str {
+        if self.spec.recipe.is_measured_on_test() {
+            "test"
+        } else {
+            "validation"
+        }
+    }
+
     /// The accuracy in percent that a network has to exceed to have learnt anything: that of
-    /// guessing and two standard errors of a measurement of it.
+    /// guessing and two standard errors of a measurement of it. In a retraining, whose network is
+    /// chosen already, it is that of guessing.
     pub(crate) fn guessing_limit(&self) -> f64 {
-        limit(self.guessing(), self.spec.recipe.validation_images)
+        match self.spec.recipe.validation_images {
+            0 => self.guessing(),
+            images => limit(self.guessing(), images),
+        }
     }
 
     /// The accuracy of guessing in percent.
@@ -78,11 +91,15 @@ impl Results {
     /// Why no network is useful: the sentence names the run by `of`, such as ` of runs/a`, and
     /// `remedy` if the images are not the reason.
     pub(crate) fn none_useful(&self, of: &str, remedy: &str) -> String {
-        let images = self.spec.recipe.validation_images;
+        let (images, limit) = (self.spec.recipe.validation_images, self.guessing_limit());
+        if images == 0 {
+            return format!(
+                "the network{of} is not better than guessing (above {limit:.2} % test accuracy); train it longer, with more --epochs"
+            );
+        }
         one_sided(self.guessing(), images).unwrap_or_else(|| {
             format!(
-                "no network{of} is better than guessing (above {:.2} % validation accuracy); {remedy}",
-                self.guessing_limit()
+                "no network{of} is better than guessing (above {limit:.2} % validation accuracy); {remedy}"
             )
         })
     }

@@ -19,17 +19,29 @@ pub(crate) fn front_table(results: &Results) -> String {
         .map(|member| member.genome.grouped(phase_len))
         .collect();
     let width = genomes.iter().map(String::len).max().unwrap_or(0).max(6);
+    let has_validation = !results.spec.recipe.is_measured_on_test();
+    let validation = |text: &str| {
+        if has_validation {
+            format!("{text:>12}  ")
+        } else {
+            String::new()
+        }
+    };
     let mut text = format!(
-        "{:<width$}  {:>12}  {:>6}  {:>12}  {:>14}\n",
-        "genome", "validation %", "test %", "parameters", "FLOPs"
+        "{:<width$}  {}{:>6}  {:>12}  {:>14}\n",
+        "genome",
+        validation("validation %"),
+        "test %",
+        "parameters",
+        "FLOPs"
     );
     for (genome, member) in genomes.iter().zip(&front) {
         let m = member.measurement;
         let test = results.model(&member.genome);
         let test = test.map_or("-".to_owned(), |model| model.test_accuracy.to_string());
         let line = format!(
-            "{genome:<width$}  {:>12}  {test:>6}  {:>12}  {:>14}  {}",
-            m.accuracy.to_string(),
+            "{genome:<width$}  {}{test:>6}  {:>12}  {:>14}  {}",
+            validation(&m.accuracy.to_string()),
             grouped(m.params),
             grouped(m.flops),
             names_of(member, &front)

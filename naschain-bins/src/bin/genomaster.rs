@@ -42,6 +42,7 @@ enum Command {
     /// Export a network of a run with its weights as safetensors or ONNX
     Export(ExportArgs),
     /// Train a network of a run on all training and validation images, and test it once
+    #[command(after_help = RETRAIN_HINT)]
     Retrain(RetrainArgs),
     /// Classify images with a trained network
     Predict(PredictArgs),
@@ -52,6 +53,9 @@ enum Command {
     /// Write the manual pages of this program
     Man(ManArgs),
 }
+
+/// The end of `retrain -h`.
+const RETRAIN_HINT: &str = "Without a machine for it: `genomaster serve --retrain RUN` lets the miners of the network do it.";
 
 /// Warnings, the lines of progress, and what is read.
 const SEARCH_LOG: &str =

@@ -30,7 +30,7 @@ use naschain_run::RunSpec;
 #[derive(Args, Clone, Debug)]
 pub(crate) struct CommonArgs {
     #[command(flatten)]
-    data: DataArgs,
+    pub(crate) data: DataArgs,
     #[command(flatten)]
     pub(crate) run: RunArgs,
     #[command(flatten)]
@@ -41,6 +41,16 @@ pub(crate) struct CommonArgs {
     /// Several genomasters of one run can share a database.
     #[arg(long, value_name = "PLACE", value_parser = PlaceParser, help_heading = RUN, hide_short_help = true)]
     store: Option<JournalPlace>,
+}
+
+/// What a run is, before it has a folder.
+pub(crate) struct PlannedRun {
+    pub(crate) dataset: Arc<Dataset>,
+    pub(crate) spec: RunSpec,
+    /// The folder or file of the data set; `None` for the embedded digits.
+    pub(crate) place: Option<PathBuf>,
+    /// The run's folder without `--out`.
+    pub(crate) default_dir: PathBuf,
 }
 
 /// An opened run.
@@ -79,40 +89,54 @@ impl CommonArgs {
     /// Checks the flags, loads the data, and creates the run's folder or resumes the run in it. A
     /// search starts over if networks failed for lack of memory that fit into the limit of `options`.
     pub(crate) async fn open_search(&self, options: Options) -> Result<OpenRun> {
-        let opened = self.open_with(Settings::default(), false, |_| Ok(()), Some(options));
-        opened.await
+        let planned = self.plan().await?;
+        self.open_with(planned, Settings::default(), false, Some(options))
+            .await
     }
 
     /// Like [`CommonArgs::open_search`], for a run whose miners are other programs, with settings of
-    /// the coordinator. `check` has to accept the run before anything is created. A new run gets a
-    /// secret if `secret` is set.
+    /// the coordinator. A new run gets a secret if `secret` is set.
     pub(crate) async fn open_served(
         &self,
+        planned: PlannedRun,
         settings: Settings,
         secret: bool,
-        check: impl FnOnce(&RunSpec) -> Result<()>,
     ) -> Result<OpenRun> {
-        self.open_with(settings, secret, check, None).await
+        self.open_with(planned, settings, secret, None).await
     }
 
-    async fn open_with(
-        &self,
-        mut settings: Settings,
-        secret: bool,
-        check: impl FnOnce(&RunSpec) -> Result<()>,
-        search: Option<Options>,
-    ) -> Result<OpenRun> {
-        // First, so that an error leaves no folder behind.
+    /// Checks the flags and loads the data, but creates nothing.
+    pub(crate) async fn plan(&self) -> Result<PlannedRun> {
         self.device.device.check()?;
         let data = self.data.clone();
         // On a thread of its own, so that a signal can end a search that reads many pictures.
         let loaded = tokio::task::spawn_blocking(move || data.load());
         let dataset = Arc::new(loaded.await??);
-        let mut spec = self.run.spec(&self.data, &dataset)?;
-        check(&spec)?;
+        let spec = self.run.spec(&self.data, &dataset)?;
         let place = self.data.place()?;
         let data = run_place::data_part(&self.data.name()?, place.as_deref(), &spec.data.digest);
-        let (dir, is_chosen) = (self.run.folder(&data)?, !self.run.out.is_empty());
+        Ok(PlannedRun {
+            default_dir: format!("runs/{data}-seed{}", self.run.seed).into(),
+            dataset,
+            spec,
+            place,
+        })
+    }
+
+    async fn open_with(
+        &self,
+        planned: PlannedRun,
+        mut settings: Settings,
+        secret: bool,
+        search: Option<Options>,
+    ) -> Result<OpenRun> {
+        let PlannedRun {
+            dataset,
+            mut spec,
+            place,
+            default_dir,
+        } = planned;
+        let (dir, is_chosen) = (self.run.folder(default_dir)?, !self.run.out.is_empty());
         let dir = run_place::outside_data(dir, is_chosen, place.as_deref())?;
         let lock = FolderLock::take(&dir)?;
         let journal = self.store.clone();

@@ -11,6 +11,7 @@ pub(crate) mod genome_args;
 pub(crate) mod machine_memory;
 pub(crate) mod presets;
 pub(crate) mod program;
+pub(crate) mod retraining_args;
 pub(crate) mod run_args;
 pub(crate) mod run_place;
 pub(crate) mod shell;

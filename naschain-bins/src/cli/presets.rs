@@ -203,6 +203,7 @@ pub const SERVE_EXAMPLES: &str = "\
 Examples:
   genomaster serve --data fashion-mnist --listen 0.0.0.0:5000
   genomaster serve --data PICTURES --unsigned      if all machines are yours
+  genomaster serve --retrain runs/first            the miners retrain its best network
 
 --help explains more, with the other flags, the defaults for data and budget, and the rules of
 the job board.

@@ -69,7 +69,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", help_heading = NETWORKS)]
     pub init_channels: Option<usize>,
     #[command(flatten)]
-    training: TrainingArgs,
+    pub(crate) training: TrainingArgs,
     /// How the next genomes are chosen: surrogate or nsga2
     ///
     /// With surrogate, a model of accuracy selects the most promising of NSGA-II's offspring, which
@@ -272,10 +272,20 @@ impl RunArgs {
         }
         let data = DataSpec::new(name.to_string(), dataset.digest());
         let mut spec = RunSpec::new(space, data);
-        spec.versions = versions();
         spec.search = search;
         spec.recipe = recipe;
-        spec.rules = self.rules(&spec, self.replication(&name))?;
+        self.complete(spec, self.replication(&name), dataset)
+    }
+
+    /// Adds versions and rules to a run with this recipe and this search, and checks it.
+    pub(crate) fn complete(
+        &self,
+        mut spec: RunSpec,
+        replication: usize,
+        dataset: &Dataset,
+    ) -> Result<RunSpec> {
+        spec.versions = versions();
+        spec.rules = self.rules(&spec, replication)?;
         // Where digests differ nobody can tell whose weights are meant.
         spec.collects_models = spec.rules.agreement.rule == Rule::Exact;
         spec.validate()?;
@@ -366,14 +376,14 @@ impl RunArgs {
         Ok(rules)
     }
 
-    /// The run's folder.
+    /// The run's folder: `--out`, or `default`.
     ///
     /// # Errors
     /// Where several are given. Other flags may be repeated, the last one counts; but of two folders
     /// the first may be the one that was meant.
-    pub(crate) fn folder(&self, data: &str) -> Result<PathBuf> {
+    pub(crate) fn folder(&self, default: PathBuf) -> Result<PathBuf> {
         match &self.out[..] {
-            [] => Ok(format!("runs/{data}-seed{}", self.seed).into()),
+            [] => Ok(default),
             [out] => Ok(out.clone()),
             [first, second, ..] => bail!(
                 "--out (or --run) is given as {} and as {}; a genomaster has one run",

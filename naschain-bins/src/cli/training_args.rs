@@ -3,13 +3,18 @@
 use clap::Args;
 use naschain_core::{Augmentation, Recipe};
 
+/// Epochs of a retraining without `--epochs`: this many times those of the search, within these limits.
+const TIMES: u32 = 10;
+const MIN_EPOCHS: u32 = 30;
+const MAX_EPOCHS: u32 = 300;
+
 /// Flags of the recipe. Without a flag the value is that of the data set and the budget.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Training of each network")]
 pub(crate) struct TrainingArgs {
     /// Number of training epochs [default: see --help]
     #[arg(long, allow_negative_numbers = true, value_name = "N")]
-    pub(crate) epochs: Option<u32>,
+    epochs: Option<u32>,
     /// Number of training images [default: see --help]
     ///
     /// They are chosen at random by the seed.
@@ -100,15 +105,58 @@ impl TrainingArgs {
     }
 }
 
+impl TrainingArgs {
+    /// The recipe by which a network that was trained by `searched` is trained on all `images`.
+    pub(crate) fn retraining(&self, searched: &Recipe, images: usize) -> Recipe {
+        self.augmentation.retraining(searched, images, self.epochs)
+    }
+}
+
 impl AugmentationArgs {
+    /// The recipe by which a network that was trained by `searched` is trained on all `images`, for so
+    /// many epochs or by default more than in the search.
+    pub(crate) fn retraining(
+        &self,
+        searched: &Recipe,
+        images: usize,
+        epochs: Option<u32>,
+    ) -> Recipe {
+        let mut recipe = searched.clone();
+        recipe.epochs = epochs.unwrap_or_else(|| default_epochs(searched.epochs));
+        (recipe.train_images, recipe.validation_images) = (images, 0);
+        // Nothing is compared on the way.
+        recipe.rungs.clear();
+        self.apply(&mut recipe.augmentation);
+        recipe
+    }
+
     /// Changes what the flags name.
-    pub(crate) fn apply(&self, augmentation: &mut Augmentation) {
+    fn apply(&self, augmentation: &mut Augmentation) {
         set(&mut augmentation.crop_padding, self.crop_padding);
         set(&mut augmentation.horizontal_flip, self.flip);
         set(&mut augmentation.cutout, self.cutout);
     }
 }
 
+/// The default number of epochs of a retraining, given that of the search.
+fn default_epochs(searched: u32) -> u32 {
+    let epochs = searched.saturating_mul(TIMES);
+    // Never fewer than the search itself had.
+    epochs.clamp(MIN_EPOCHS, MAX_EPOCHS.max(searched))
+}
+
 fn set<T: Copy>(value: &mut T, flag: Option<T>) {
     *value = flag.unwrap_or(*value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retraining_is_longer_than_the_search_within_limits() {
+        for (searched, epochs) in [(1, 30), (5, 50), (20, 200), (50, 300), (600, 600)] {
+            assert_eq!(default_epochs(searched), epochs);
+        }
+    }
 }

@@ -170,8 +170,10 @@ fn conclusion(results: &Results) -> String {
     }
     let dir = results.dir.display().to_string();
     text += &format!("run: {dir}; open its report.html in a browser\n");
-    // Of networks that are no better than guessing, none is the best.
-    if !results.useful_front().is_empty() {
+    // Of networks that are no better than guessing, none is the best. A retraining is followed by what
+    // is printed of it.
+    let is_search = !results.spec.recipe.is_measured_on_test();
+    if is_search && !results.useful_front().is_empty() {
         let dir = pasteable(&dir);
         text += &format!("next: genomaster retrain {dir}; genomaster export {dir} --retrained\n");
     }

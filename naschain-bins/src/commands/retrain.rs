@@ -1,16 +1,16 @@
 //! `genomaster retrain`: trains a chosen network on all training images.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
 use naschain_core::{Accuracy, Architecture, Recipe};
-use naschain_train::{Dataset, Epoch, Model, Options, Trained, train_on_all};
+use naschain_train::{Dataset, Epoch, Model, Options, Trained};
 
 use crate::artifacts::front::renew_report;
-use crate::artifacts::models::{Member, RETRAINED_FILE};
+use crate::artifacts::models::{MODEL_FILE, Member, RETRAINED_FILE, folder};
 use crate::artifacts::results::Results;
 use crate::cli::genome_args::GenomeArgs;
 use crate::cli::run_args::DeviceArgs;
@@ -21,10 +21,6 @@ use crate::commands::overfitting::overfitting;
 use crate::commands::progress::about_from_1_s;
 use crate::printable::{counted, pasteable};
 
-/// Epochs without `--epochs`: this many times those of the search, within these limits.
-const TIMES: u32 = 10;
-const MIN_EPOCHS: u32 = 30;
-const MAX_EPOCHS: u32 = 300;
 /// Time between two lines about epochs.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -60,15 +56,11 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
     let results = Results::read(&args.run)?;
     let dataset = member.data(args.data_dir.as_deref())?;
     let (space, genome) = (&member.spec.space, &member.genome);
-    let mut recipe = member.recipe.clone();
-    let searched = recipe.epochs;
-    recipe.epochs = args.epochs.unwrap_or_else(|| default_epochs(searched));
-    // Nothing is compared on the way.
-    recipe.rungs.clear();
-    args.augmentation.apply(&mut recipe.augmentation);
+    let (searched, images) = (member.recipe.epochs, dataset.train.len());
+    let augmentation = &args.augmentation;
+    let recipe = augmentation.retraining(&member.recipe, images, args.epochs);
     recipe.validate()?;
     let architecture = space.decode(genome)?;
-    let images = dataset.train.len();
     tracing::info!(
         "training {} on all {} of {}: {}{}{}",
         member.shown(),
@@ -85,15 +77,10 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
     );
     let (trained, last) = train(&architecture, &dataset, &recipe, options)?;
     let accuracy = trained.measurement.accuracy;
-    // The description of the model must state what it was trained on, which is not what the recipe
-    // of the run says.
-    (recipe.train_images, recipe.validation_images) = (images, 0);
     let mut model = Model::new(space, genome, &dataset, &recipe, trained)?;
     model.test_accuracy = Some(accuracy);
     member.store(&model, RETRAINED_FILE)?;
-    if let Err(error) = renew_report(&args.run) {
-        tracing::warn!("report.html does not show this training: {error:#}");
-    }
+    renew(&args.run);
     let in_search = results.model(genome).map(|model| model.test_accuracy);
     let hint = too_short(recipe.epochs, accuracy, searched, in_search)
         .or_else(|| overfitting(last, accuracy, &recipe, space.input));
@@ -109,11 +96,31 @@ pub fn retrain(args: &RetrainArgs) -> Result<String> {
     ))
 }
 
-/// The default number of epochs of a retraining, given that of the search.
-fn default_epochs(searched: u32) -> u32 {
-    let epochs = searched.saturating_mul(TIMES);
-    // Never fewer than the search itself had.
-    epochs.clamp(MIN_EPOCHS, MAX_EPOCHS.max(searched))
+/// Stores the model of a network that miners have retrained, in the run in `served`, as that of this
+/// network of another run. Returns what is printed.
+pub(crate) fn store_retrained(member: &Member, served: &Path) -> Result<String> {
+    let file = served.join(folder(&member.genome)).join(MODEL_FILE);
+    let model = Model::load(&file)?;
+    member.store(&model, RETRAINED_FILE)?;
+    renew(&member.dir);
+    let accuracy = model
+        .test_accuracy
+        .context("the model has no test accuracy")?;
+    Ok(format!(
+        "test accuracy on {}: {accuracy} % after {} on {}\nwrote {}; `genomaster export {} --retrained --genome {}` exports it\n",
+        model.data,
+        counted(model.recipe.epochs, "epoch"),
+        counted(model.recipe.train_images, "image"),
+        member.path(RETRAINED_FILE).display(),
+        pasteable(&member.dir.display().to_string()),
+        member.shown()
+    ))
+}
+
+fn renew(run: &Path) {
+    if let Err(error) = renew_report(run) {
+        tracing::warn!("report.html does not show this training: {error:#}");
+    }
 }
 
 /// Says that more epochs may help if the training had fewer than the `searched` ones, or a lower test
@@ -179,7 +186,7 @@ fn train(
         }
         ControlFlow::Continue(())
     };
-    let trained = train_on_all(architecture, dataset, recipe, options, &mut report)?;
+    let trained = naschain_train::train(architecture, dataset, recipe, options, &mut report)?;
     Ok((trained, last.context("no epoch was trained")?))
 }
 
@@ -200,12 +207,5 @@ mod tests {
         assert_eq!(hint(2, 61.0, None).as_deref(), Some(text));
         assert_eq!(hint(5, 60.0, Some(60.0)), None);
         assert_eq!(hint(50, 10.0, None), None);
-    }
-
-    #[test]
-    fn a_retraining_is_longer_than_the_search_within_limits() {
-        for (searched, epochs) in [(1, 30), (5, 50), (20, 200), (50, 300), (600, 600)] {
-            assert_eq!(default_epochs(searched), epochs);
-        }
     }
 }

@@ -123,6 +123,8 @@ async fn line(dir: &Path) -> Result<RunLine> {
     let best = front.first();
     let dash = || "-".to_owned();
     let test = best.and_then(|best| results.model(&best.genome));
+    let is_validated = !results.spec.recipe.is_measured_on_test();
+    let validated = best.filter(|_| is_validated);
     // The journal of a running genomaster is locked.
     let time = if is_running || !has_begun {
         None
@@ -137,7 +139,7 @@ async fn line(dir: &Path) -> Result<RunLine> {
             results.spec.space.classes.to_string(),
             state.to_owned(),
             results.extent.evaluated(results.ended.len()),
-            best.map_or_else(dash, |best| best.measurement.accuracy.to_string()),
+            validated.map_or_else(dash, |best| best.measurement.accuracy.to_string()),
             test.map_or_else(dash, |model| model.test_accuracy.to_string()),
             front.len().to_string(),
             time.map_or_else(dash, duration),

@@ -9,13 +9,17 @@ use clap::Args;
 use naschain_consensus::Rule;
 use naschain_train::{Dataset, Options};
 
+use crate::artifacts::models::Member;
 use crate::cli::access_args::AccessArgs;
 use crate::cli::common_args::{CommonArgs, OpenRun};
 use crate::cli::program::print;
+use crate::cli::retraining_args::{RetrainingArgs, plan_retraining};
 use crate::commands::conclude::{conclude, follow};
 use crate::commands::miner_shortage::warn_of_shortage;
 use crate::commands::progress::{Progress, Workload};
+use crate::commands::retrain::store_retrained;
 use crate::coordinator::Coordinator;
+use crate::printable::counted;
 use crate::server;
 use crate::server::exams::Exams;
 use crate::server::legacy::suitability::check_run;
@@ -36,6 +40,8 @@ const MODEL_WAIT: Duration = Duration::from_secs(120);
 pub struct ServeArgs {
     #[command(flatten)]
     common: CommonArgs,
+    #[command(flatten, next_help_heading = "Retraining instead of a search")]
+    retraining: RetrainingArgs,
     /// Address to listen on, such as 0.0.0.0:5000 or localhost:5000
     ///
     /// Port 0 chooses a free port, which is printed.
@@ -74,16 +80,20 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         args.common.run.agreement.get_or_insert(Rule::Tolerance);
         args.common.run.silent_uids = true;
     }
-    let is_legacy = args.access.legacy;
-    let check = |spec: &RunSpec| {
-        // Miners and validators would refuse it.
-        spec.validate_received()?;
-        if is_legacy { check_run(spec) } else { Ok(()) }
-    };
     // Without signatures, all machines are trusted anyway.
     args.common.run.has_strangers = opened.is_signed();
     let has_secret = !args.public_seeds && opened.is_signed();
     let listening = opened.listening.clone();
+    let member = args.retraining.member()?.map(Arc::new);
+    let planned = match &member {
+        Some(member) => plan_retraining(&args.common, member).await?,
+        None => args.common.plan().await?,
+    };
+    // Miners and validators would refuse it.
+    planned.spec.validate_received()?;
+    if args.access.legacy {
+        check_run(&planned.spec)?;
+    }
     let OpenRun {
         dataset,
         dir,
@@ -91,9 +101,12 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
         lock: _held,
     } = args
         .common
-        .open_served(opened.settings(), has_secret, check)
+        .open_served(planned, opened.settings(), has_secret)
         .await?;
     tell_of_referee(coordinator.spec());
+    if let Some(member) = &member {
+        tell_of_retraining(member, coordinator.spec());
+    }
     let options = args.common.device.options();
     let exams = if opened.is_signed() && !args.no_exam {
         let spec = coordinator.spec().clone();
@@ -112,7 +125,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopped = async { drop(stopped.await) };
     let mut server = tokio::spawn(listen::serve(listener, router, listening, stopped));
-    let work = work(&coordinator, &dir, &dataset, options);
+    let work = work(&coordinator, &dir, &dataset, options, member);
     let result = tokio::select! {
         result = work => result,
         result = &mut server => result?.context("the server ended"),
@@ -145,6 +158,20 @@ fn tell_of_referee(spec: &RunSpec) {
     }
 }
 
+/// Says what the miners will train.
+fn tell_of_retraining(member: &Member, spec: &RunSpec) {
+    let recipe = &spec.recipe;
+    tracing::info!(
+        "retraining {} of {}: {} of {} on all {} of {}",
+        member.shown(),
+        member.dir.display(),
+        counted(spec.rules.seats, "training"),
+        counted(recipe.epochs, "epoch"),
+        counted(recipe.train_images, "image"),
+        spec.data.name
+    );
+}
+
 /// Ends only with an error.
 async fn read_registrations(reader: Option<RegistrationReader>) -> Result<()> {
     match reader {
@@ -153,12 +180,14 @@ async fn read_registrations(reader: Option<RegistrationReader>) -> Result<()> {
     }
 }
 
-/// Follows the search, then concludes the run; ends only with an error.
+/// Follows the search, then concludes the run; ends only with an error. `member` is the network of
+/// another run that is retrained.
 async fn work(
     coordinator: &Arc<Coordinator>,
     dir: &Path,
     dataset: &Arc<Dataset>,
     options: Options,
+    member: Option<Arc<Member>>,
 ) -> Result<()> {
     let ended = coordinator.with_state(|state| state.ended_jobs().len());
     let load = Workload::new(coordinator.spec(), dataset.test.len());
@@ -169,16 +198,19 @@ async fn work(
         }
         () = warn_of_shortage(coordinator) => {}
     }
-    let problem = loop {
-        match conclude(coordinator, dir, dataset, options, MODEL_WAIT, &mut shown).await {
-            Ok(problem) => break problem,
+    loop {
+        let concluded = conclude(coordinator, dir, dataset, options, MODEL_WAIT, &mut shown).await;
+        let stored = concluded.and_then(|problem| match (problem, &member) {
+            (Some(problem), _) => Ok(problem + "\n"),
+            (None, Some(member)) => store_retrained(member, dir),
+            (None, None) => Ok(String::new()),
+        });
+        match stored {
+            Ok(text) => break print(&text)?,
             // Not fatal: validators must still be able to fetch the jobs.
             Err(error) => tracing::error!("{error:#}; retrying in {CONCLUDE_RETRY:?}"),
         }
         tokio::time::sleep(CONCLUDE_RETRY).await;
-    };
-    if let Some(problem) = problem {
-        print(&format!("{problem}\n"))?;
     }
     print("finished; still serving, stop with Ctrl-C or SIGTERM\n")?;
     std::future::pending().await

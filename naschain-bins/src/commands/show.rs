@@ -51,7 +51,10 @@ pub fn show(args: &ShowArgs) -> Result<String> {
             .map(|model| model.test_accuracy),
     );
     let mut text = format!("genome      {}\n", member.genome.grouped(space.phase_len()));
-    text += &format!("validation  {validation}\ntest        {test}\n");
+    if !member.spec.recipe.is_measured_on_test() {
+        text += &format!("validation  {validation}\n");
+    }
+    text += &format!("test        {test}\n");
     text += &format!("retrained   {}\n\n", retrained(&member)?);
     text += &layer_table(&architecture.layers()?, architecture.costs()?);
     text += &format!("\nwrote {}\n", out.display());

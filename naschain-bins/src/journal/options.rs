@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// Places in `run.json` and the options that set them. The same option may set several; the first is
 /// named.
-const OPTIONS: [(&str, &str); 32] = [
+const OPTIONS: [(&str, &str); 33] = [
     ("data.name", "--data"),
     ("data.digest", "the content of the data set"),
     ("space.input", "--image-size"),
@@ -26,6 +26,7 @@ const OPTIONS: [(&str, &str); 32] = [
     ("recipe.drop_path", "--drop-path"),
     ("recipe.nesterov", "--nesterov"),
     ("recipe.rungs", "--rungs"),
+    ("initial_genomes", "--retrain"),
     ("search.population", "--population"),
     ("search.generations", "--generations"),
     ("search.seed", "--seed"),

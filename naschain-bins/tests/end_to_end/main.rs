@@ -21,6 +21,7 @@ mod recorded;
 mod referee;
 mod registrations;
 mod results;
+mod retraining;
 mod rules;
 mod rungs;
 mod search;

@@ -15,7 +15,7 @@ use crate::programs::{Server, folder, genomaster, read, succeeded, validator};
 
 /// How a liar deviates.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Lie {
+pub(crate) enum Lie {
     /// From this share of the steps on, in percent.
     From(u64),
     /// Only in the accuracy.
@@ -24,7 +24,7 @@ enum Lie {
     Silence,
 }
 
-struct Liar {
+pub(crate) struct Liar {
     name: MinerId,
     client: Client,
     spec: RunSpec,
@@ -38,7 +38,7 @@ fn false_digest(digest: Digest) -> Digest {
 }
 
 impl Liar {
-    async fn join(server: &Server, name: &str, lie: Lie) -> Liar {
+    pub(crate) async fn join(server: &Server, name: &str, lie: Lie) -> Liar {
         let client = Client::new(&server.url).unwrap();
         let spec = client.run().await.unwrap();
         let name: MinerId = name.parse().unwrap();
@@ -53,7 +53,7 @@ impl Liar {
     }
 
     /// Works until the run is over.
-    async fn work(self) {
+    pub(crate) async fn work(self) {
         let run = self.spec.digest();
         loop {
             let asked = self.client.questions(&self.name, run, 0).await.unwrap();

@@ -47,27 +47,36 @@ pub(crate) fn front_svg(results: &Results, title: &str) -> Result<String> {
     let evaluated = measured(&results.ended).map(|(_, m)| point(&m)).collect();
     let front = results.useful_front();
     let members = front.iter().map(|member| point(&member.measurement));
-    let tested = front.iter().filter_map(|member| {
+    // Where miners measure on the test images, these are the same points.
+    let is_validated = !results.spec.recipe.is_measured_on_test();
+    let tested = front.iter().filter(|_| is_validated);
+    let tested = tested.filter_map(|member| {
         let model = results.model(&member.genome)?;
         Some(Point::new(&member.measurement, model.test_accuracy))
     });
+    let on = results.measured_on();
     let series = [
-        (GREY, Mark::Dot, "evaluated, validation accuracy", evaluated),
+        (
+            GREY,
+            Mark::Dot,
+            format!("evaluated, {on} accuracy"),
+            evaluated,
+        ),
         (
             RED,
             Mark::Front,
-            "Pareto front, validation accuracy",
+            format!("Pareto front, {on} accuracy"),
             members.collect(),
         ),
         (
             BLUE,
             Mark::Cross,
-            "Pareto front, test accuracy",
+            "Pareto front, test accuracy".to_owned(),
             tested.collect(),
         ),
     ];
     let series = series.map(|(colour, mark, label, points)| Series {
-        label: label.to_owned(),
+        label,
         colour,
         mark,
         points,

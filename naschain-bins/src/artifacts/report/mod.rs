@@ -26,6 +26,8 @@ const SCRIPT: &str = include_str!("report.js");
 #[derive(Serialize)]
 struct ReportData {
     title: String,
+    /// The images on which accuracies were measured: validation or test.
+    measured_on: &'static str,
     guessing_limit: f64,
     /// The number of networks of the whole search, if it is not finished.
     unfinished_of: Option<usize>,
@@ -73,6 +75,7 @@ struct MinerRow {
 pub(crate) fn report_html(results: &Results, title: &str) -> Result<String> {
     let report = ReportData {
         title: title.to_owned(),
+        measured_on: results.measured_on(),
         guessing_limit: results.guessing_limit(),
         unfinished_of: (!results.extent.finished).then_some(results.extent.networks),
         networks: networks(results)?,
@@ -214,6 +217,7 @@ mod tests {
     use super::*;
     use crate::artifacts::extent::SearchExtent;
     use crate::artifacts::plot::front_svg;
+    use crate::artifacts::table::front_table;
     use crate::test_spec::test_spec;
     use naschain_run::FrontMember;
 
@@ -258,6 +262,18 @@ mod tests {
         let svg = front_svg(&learnt, "title").unwrap();
         assert!(svg.contains("Pareto front, validation") && !svg.contains("none better"));
         assert!(svg.contains("max-width: 100%"));
+    }
+
+    #[test]
+    fn a_retraining_has_no_validation_accuracy() {
+        let mut retraining = run_of_one(90.0);
+        retraining.spec.recipe.validation_images = 0;
+        let html = report_html(&retraining, "title").unwrap();
+        assert!(html.contains(r#""measured_on":"test","guessing_limit":10.0,"#));
+        let svg = front_svg(&retraining, "title").unwrap();
+        assert!(svg.contains("Pareto front, test") && !svg.contains("validation"));
+        let table = front_table(&retraining);
+        assert!(!table.contains("validation"), "{table}");
     }
 
     #[test]

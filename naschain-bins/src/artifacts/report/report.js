@@ -2,11 +2,13 @@
 const run = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+// A retraining is measured on the test images, and has no validation accuracy.
+const isValidated = run.measured_on === "validation";
 // SI suffixes with at most three digits, whole numbers, or hundredths of a percentage point.
 const axes = {
   params: { label: "parameters", format: ".3~s", of: (n) => n.params },
   flops: { label: "FLOPs", format: ".3~s", of: (n) => n.flops },
-  accuracy: { label: "validation accuracy (%)", format: ".2~f", of: (n) => n.accuracy },
+  accuracy: { label: `${run.measured_on} accuracy (%)`, format: ".2~f", of: (n) => n.accuracy },
   test: { label: "test accuracy (%)", format: ".2~f", of: (n) => n.test_accuracy },
   nodes: { label: "nodes", format: ".3~r", of: (n) => n.nodes },
   evaluation: { label: "evaluation", format: "~r", of: (n) => n.evaluation },
@@ -60,7 +62,8 @@ function layout(more) {
 }
 
 function hover(n) {
-  return `${n.genome}<br>validation ${percent(n.accuracy)}, test ${percent(n.test_accuracy)}<br>`
+  const accuracy = isValidated ? `validation ${percent(n.accuracy)}, test ${percent(n.test_accuracy)}` : `test ${percent(n.accuracy)}`;
+  return `${n.genome}<br>${accuracy}<br>`
     + `${number(n.params)} parameters, ${number(n.flops)} FLOPs${n.picks ? `<br>${n.picks}` : ""}`;
 }
 
@@ -102,7 +105,7 @@ function drawScatter() {
   const traces = [points("evaluated", others, x, y, { color: colour("dot"), size: 7 })];
   if (costs.includes(x) && (y === "accuracy" || y === "test")) traces.push(steps(x, y));
   traces.push(points("Pareto front", front, x, y, { color: colour("front"), size: 10 }));
-  if (y === "accuracy") {
+  if (y === "accuracy" && isValidated) {
     const tested = points("front, test accuracy", front, x, "test", { color: colour("test"), size: 9, symbol: "x-thin-open", line: { width: 2 } });
     traces.push(tested);
   }
@@ -144,7 +147,7 @@ function drawDetail() {
   byId("name").textContent = `Network ${chosen.genome}`;
   const facts = [
     ["chosen by", `--genome ${chosen.picks ? chosen.picks.split(", ").join(" or ") : chosen.genome}`],
-    ["validation", percent(chosen.accuracy)],
+    ...(isValidated ? [["validation", percent(chosen.accuracy)]] : []),
     ["test", chosen.test_accuracy === null ? "not measured: not on the front" : percent(chosen.test_accuracy)],
     ...(chosen.retrained ? [["retrained", `${percent(chosen.retrained.test_accuracy)} on the test images after ${counted(chosen.retrained.epochs, "epoch")}`]] : []),
     ["parameters", number(chosen.params)],
@@ -184,12 +187,13 @@ function markFront() {
 function drawFront() {
   const anyRetrained = front.some((n) => n.retrained);
   const retrained = (text) => (anyRetrained ? [text] : []);
-  const heads = ["genome", "chosen as", "validation", "test", ...retrained("retrained"), "parameters", "FLOPs"];
+  const validated = (text) => (isValidated ? [text] : []);
+  const heads = ["genome", "chosen as", ...validated("validation"), "test", ...retrained("retrained"), "parameters", "FLOPs"];
   const rows = table("front", heads, front.map((n) => {
     const cell = element("td", undefined, "genome");
     cell.append(element("button", n.genome));
     const again = retrained(percent(n.retrained ? n.retrained.test_accuracy : null));
-    return [cell, n.picks, percent(n.accuracy), percent(n.test_accuracy), ...again, number(n.params), number(n.flops)];
+    return [cell, n.picks, ...validated(percent(n.accuracy)), percent(n.test_accuracy), ...again, number(n.params), number(n.flops)];
   }));
   rows.forEach((row, at) => row.addEventListener("click", () => {
     choose(front[at]);
@@ -210,7 +214,7 @@ function drawParallel() {
     return { label: axes[name].label, tickformat: axes[name].format, values, tickvals };
   });
   const colorscale = [[0, colour("low")], [0.5, colour("middle")], [1, colour("high")]];
-  const colorbar = { title: { text: "validation %" } };
+  const colorbar = { title: { text: `${run.measured_on} %` } };
   Plotly.react("parallel", [{
     type: "parcoords",
     line: { color: useful.map((n) => n.accuracy), colorscale, showscale: true, colorbar },
@@ -262,11 +266,12 @@ byId("excluded").textContent = guessing
 if (learnt.length === 0) {
   byId("notice").hidden = false;
   byId("notice").textContent = run.networks.length
-    ? `No network was better than guessing (above ${limit} validation accuracy), so all are shown. Search longer, for example with --budget medium.`
+    ? `No network was better than guessing (above ${limit} ${run.measured_on} accuracy), so all are shown. ${isValidated ? "Search longer, for example with --budget medium." : "Train longer, with more --epochs."}`
     : "No network has a result.";
 }
 for (const [id, start] of [["x", "params"], ["y", "accuracy"]]) {
-  for (const [name, axis] of Object.entries(axes)) byId(id).append(new Option(axis.label, name, false, name === start));
+  const shown = Object.entries(axes).filter(([name]) => name !== "test" || isValidated);
+  for (const [name, axis] of shown) byId(id).append(new Option(axis.label, name, false, name === start));
   byId(id).addEventListener("change", drawScatter);
 }
 byId("log").addEventListener("change", drawScatter);

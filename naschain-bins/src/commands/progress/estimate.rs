@@ -38,7 +38,12 @@ impl Workload {
         // The backward pass costs twice as much as the forward pass.
         let trained = 3.0 * recipe.train_images as f64 * f64::from(recipe.epochs);
         let more = |images: usize| images as f64 / trained.max(1.0);
-        let validated = 1.0 + more(recipe.validation_images);
+        let measured = if recipe.is_measured_on_test() {
+            test_images
+        } else {
+            recipe.validation_images
+        };
+        let validated = 1.0 + more(measured);
         Workload {
             validated,
             tested: more(test_images),
