@@ -55,7 +55,8 @@ enum Command {
 }
 
 /// The end of `retrain -h`.
-const RETRAIN_HINT: &str = "Without a machine for it: `genomaster serve --retrain RUN` lets the miners of the network do it.";
+const RETRAIN_HINT: &str =
+    "To let the miners of the network train it: genomaster serve --retrain RUN";
 
 /// Warnings, the lines of progress, and what is read.
 const SEARCH_LOG: &str =

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
-use clap::Args;
+use anyhow::Result;
+use clap::{Arg, Args};
 use naschain_nsga::SearchConfig;
 use naschain_run::{RunSpec, objectives};
 use naschain_train::{DataName, Dataset};
@@ -41,6 +41,7 @@ const OF_SEARCHES: [&str; 22] = [
 
 /// Which network the miners retrain, if they do.
 #[derive(Args, Debug)]
+#[command(mut_arg("genome", of_retraining), mut_arg("max_params", of_retraining))]
 pub(crate) struct RetrainingArgs {
     /// Let the miners retrain a network of the run in this folder, instead of searching
     ///
@@ -56,16 +57,15 @@ pub(crate) struct RetrainingArgs {
     genome: GenomeArgs,
 }
 
+/// A flag that chooses the network means nothing in a search, and most users of `serve` only search.
+fn of_retraining(arg: Arg) -> Arg {
+    arg.requires("retrain").hide_short_help(true)
+}
+
 impl RetrainingArgs {
     /// The network to retrain; `None` for a search.
     pub(crate) fn member(&self) -> Result<Option<Member>> {
         let Some(run) = &self.retrain else {
-            let flags = self.genome.repeated();
-            ensure!(
-                flags.is_empty(),
-                "{} chooses the network of a retraining; say of which run with --retrain RUN",
-                flags.trim_start()
-            );
             return Ok(None);
         };
         Ok(Some(Member::find(run, &self.genome.choose(run)?)?))

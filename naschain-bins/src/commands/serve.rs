@@ -11,9 +11,10 @@ use naschain_train::{Dataset, Options};
 
 use crate::artifacts::models::Member;
 use crate::cli::access_args::AccessArgs;
-use crate::cli::common_args::{CommonArgs, OpenRun};
+use crate::cli::common_args::{CommonArgs, OpenRun, PlannedRun};
 use crate::cli::program::print;
 use crate::cli::retraining_args::{RetrainingArgs, plan_retraining};
+use crate::cli::run_args::RUN;
 use crate::commands::conclude::{conclude, follow};
 use crate::commands::miner_shortage::warn_of_shortage;
 use crate::commands::progress::{Progress, Workload};
@@ -40,7 +41,7 @@ const MODEL_WAIT: Duration = Duration::from_secs(120);
 pub struct ServeArgs {
     #[command(flatten)]
     common: CommonArgs,
-    #[command(flatten, next_help_heading = "Retraining instead of a search")]
+    #[command(flatten, next_help_heading = RUN)]
     retraining: RetrainingArgs,
     /// Address to listen on, such as 0.0.0.0:5000 or localhost:5000
     ///
@@ -85,15 +86,7 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     let has_secret = !args.public_seeds && opened.is_signed();
     let listening = opened.listening.clone();
     let member = args.retraining.member()?.map(Arc::new);
-    let planned = match &member {
-        Some(member) => plan_retraining(&args.common, member).await?,
-        None => args.common.plan().await?,
-    };
-    // Miners and validators would refuse it.
-    planned.spec.validate_received()?;
-    if args.access.legacy {
-        check_run(&planned.spec)?;
-    }
+    let planned = plan(&args, member.as_ref()).await?;
     let OpenRun {
         dataset,
         dir,
@@ -143,6 +136,20 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     }
     coordinator.close().await?;
     result
+}
+
+/// The run that the flags describe, which retrains `member` if there is one.
+async fn plan(args: &ServeArgs, member: Option<&Arc<Member>>) -> Result<PlannedRun> {
+    let planned = match member {
+        Some(member) => plan_retraining(&args.common, member).await?,
+        None => args.common.plan().await?,
+    };
+    // Miners and validators would refuse it.
+    planned.spec.validate_received()?;
+    if args.access.legacy {
+        check_run(&planned.spec)?;
+    }
+    Ok(planned)
 }
 
 /// Says who decides where results of miners differ.
