@@ -41,7 +41,7 @@ const OF_SEARCHES: [&str; 22] = [
 
 /// Which network the miners retrain, if they do.
 #[derive(Args, Debug)]
-#[command(mut_arg("genome", of_retraining), mut_arg("max_params", of_retraining))]
+#[command(mut_args(only_with_retrain))]
 pub(crate) struct RetrainingArgs {
     /// Let the miners retrain a network of the run in this folder, instead of searching
     ///
@@ -57,9 +57,12 @@ pub(crate) struct RetrainingArgs {
     genome: GenomeArgs,
 }
 
-/// A flag that chooses the network means nothing in a search, and most users of `serve` only search.
-fn of_retraining(arg: Arg) -> Arg {
-    arg.requires("retrain").hide_short_help(true)
+/// The flags that choose the network mean nothing in a search, and most users of `serve` only search.
+fn only_with_retrain(arg: Arg) -> Arg {
+    match arg.get_id().as_str() {
+        "genome" | "max_params" => arg.requires("retrain").hide_short_help(true),
+        _ => arg,
+    }
 }
 
 impl RetrainingArgs {
