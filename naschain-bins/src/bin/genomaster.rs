@@ -42,7 +42,6 @@ enum Command {
     /// Export a network of a run with its weights as safetensors or ONNX
     Export(ExportArgs),
     /// Train a network of a run on all training and validation images, and test it once
-    #[command(after_help = RETRAIN_HINT)]
     Retrain(RetrainArgs),
     /// Classify images with a trained network
     Predict(PredictArgs),
@@ -53,10 +52,6 @@ enum Command {
     /// Write the manual pages of this program
     Man(ManArgs),
 }
-
-/// The end of `retrain -h`.
-const RETRAIN_HINT: &str =
-    "To let the miners of the network train it: genomaster serve --retrain RUN";
 
 /// Warnings, the lines of progress, and what is read.
 const SEARCH_LOG: &str =

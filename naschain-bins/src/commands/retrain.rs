@@ -26,6 +26,7 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Flags of the command.
 #[derive(Args, Debug)]
+#[command(after_help = "To let the miners of the network train it: genomaster serve --retrain RUN")]
 pub struct RetrainArgs {
     /// Folder of the run
     run: PathBuf,
