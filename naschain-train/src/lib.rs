@@ -45,7 +45,10 @@ pub use batches::Split;
 #[cfg(any(test, feature = "burn"))]
 pub use burn::BurnNetwork;
 pub use checkpoint::Checkpoint;
-pub use data::{BadPicture, DataName, Dataset, Emnist, Images, Moments, pictures_in, read_picture};
+pub use data::{
+    BadPicture, DataName, Dataset, Emnist, Images, Moments, PackedDataset, pictures_in,
+    read_picture,
+};
 pub use device::Device;
 pub use error::Error;
 pub use evaluation::{evaluate, measure_accuracy};

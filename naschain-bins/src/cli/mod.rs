@@ -6,6 +6,7 @@ pub(crate) mod chain_args;
 pub(crate) mod common_args;
 pub(crate) mod config;
 pub(crate) mod data_args;
+pub(crate) mod data_cache_args;
 pub(crate) mod data_folder;
 pub(crate) mod genome_args;
 pub(crate) mod machine_memory;

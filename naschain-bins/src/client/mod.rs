@@ -4,6 +4,7 @@
 //! programs. The wire types, signatures and proofs that another client needs are in naschain-run
 //! and naschain-identity, and docs/protocol.md describes the routes.
 
+pub(crate) mod data_downloads;
 mod error;
 mod genomaster;
 mod questions;

@@ -45,14 +45,35 @@ impl Client {
         let mut file = Vec::new();
         loop {
             let (start, left) = (file.len() as u64, max_bytes - file.len());
-            let call = self.call_from(Method::GET, &path, Vec::new(), start);
-            let mut response = call.await?;
-            let part = body(&mut response, left).await?;
+            let (part, size) = self.part(&path, start, left).await?;
             file.extend_from_slice(&part);
-            if part.is_empty() || size(&response).is_none_or(|size| file.len() as u64 >= size) {
+            if part.is_empty() || size.is_none_or(|size| file.len() as u64 >= size) {
                 return Ok(file);
             }
         }
+    }
+
+    /// The bytes of a [data set](naschain_train::PackedDataset) from `start` on, and the number of all
+    /// its bytes if the genomaster gives it.
+    pub async fn data(
+        &self,
+        digest: Digest,
+        start: u64,
+    ) -> Result<(Vec<u8>, Option<u64>), ClientError> {
+        let path = format!("/v1/data/{digest}");
+        self.part(&path, start, MAX_OBJECT_BYTES).await
+    }
+
+    async fn part(
+        &self,
+        path: &str,
+        start: u64,
+        max_bytes: usize,
+    ) -> Result<(Vec<u8>, Option<u64>), ClientError> {
+        let call = self.call_from(Method::GET, path, Vec::new(), start);
+        let mut response = call.await?;
+        let part = body(&mut response, max_bytes).await?;
+        Ok((part, size(&response)))
     }
 
     /// How many bytes of a file the genomaster has received.

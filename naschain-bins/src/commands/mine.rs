@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::cli::caller_args::CallerArgs;
 use crate::cli::data_args::KeepImagesArgs;
+use crate::cli::data_cache_args::DataCacheArgs;
 use crate::cli::run_args::ComputeArgs;
 use crate::client::Client;
 use crate::client::transport::Transport;
@@ -44,6 +45,8 @@ pub struct MineArgs {
     data_dir: Option<PathBuf>,
     #[command(flatten)]
     keep: KeepImagesArgs,
+    #[command(flatten)]
+    data_cache: DataCacheArgs,
     /// Folder of checkpoints, written after each epoch: a restarted miner resumes trainings from them,
     /// delivers models, and answers the referee's questions [default: naschain/miner/checkpoints in
     /// $XDG_STATE_HOME or ~/.local/state]
@@ -93,9 +96,11 @@ pub async fn mine(cli: MineArgs) -> Result<()> {
         (None, Some(name)) => name,
         (None, None) => MinerId::new(format!("miner-{}", std::process::id()))?,
     };
-    let transport = Transport::Http(Client::with(&cli.genomaster, credentials)?);
+    let client = Client::with(&cli.genomaster, credentials)?;
+    let downloads = cli.data_cache.downloads(client.clone());
+    let transport = Transport::Http(client);
     let jobs = cli.jobs.unwrap_or(cli.device.len() as u32);
-    let dataset_cache = Arc::<DatasetCache>::default();
+    let dataset_cache = Arc::new(DatasetCache::with_downloads(downloads));
     let limit_bytes = cli.checkpoint_limit << 20;
     // By name: several miners of one machine may use the same folder.
     let checkpoints = checkpoints.map(|dir| dir.join(name.as_str()));

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -12,10 +13,12 @@ use naschain_train::Device;
 use crate::alive::Alive;
 use crate::cli::caller_args::CallerArgs;
 use crate::cli::chain_args::ChainArgs;
+use crate::cli::data_cache_args::DataCacheArgs;
 use crate::cli::program::print;
 use crate::cli::run_args::DeviceArgs;
 use crate::client::{Client, ClientError};
 use crate::clock;
+use crate::miner::dataset_cache::DatasetCache;
 use crate::printable::{is_logged, printable};
 use crate::validator::btcli::Btcli;
 use crate::validator::chain::ChainTask;
@@ -80,6 +83,8 @@ pub struct ValidateArgs {
     /// search]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    data_cache: DataCacheArgs,
     /// Address of another validator (its --listen) to compare the genomaster's signed heads with; may
     /// be repeated
     #[arg(long = "peer", value_name = "URL")]
@@ -147,7 +152,7 @@ pub async fn validate(cli: ValidateArgs) -> Result<()> {
         credentials.alive = Alive::default();
     }
     let client = Client::with(&cli.genomaster, credentials)?;
-    let mut validator = Validator::new(&cli).await?;
+    let mut validator = Validator::new(&cli, &client).await?;
     let mut failures = 0;
     loop {
         match validator.step(&cli, &client).await {
@@ -194,7 +199,7 @@ struct Validator {
 }
 
 impl Validator {
-    async fn new(cli: &ValidateArgs) -> Result<Validator> {
+    async fn new(cli: &ValidateArgs, client: &Client) -> Result<Validator> {
         let peers = cli.peers.iter().map(|url| Peer::new(url));
         let peers = peers.collect::<Result<_>>()?;
         let outlets = cli.outlets()?;
@@ -208,9 +213,12 @@ impl Validator {
         let terms = cli.trust_terms()?;
         let alive = cli.caller.alive()?;
         let chain = ChainTask::start(&cli.chain, cli.netuid, hotkey, &state, &terms, alive)?;
+        let downloads = cli.data_cache.downloads(client.clone());
+        let datasets = Arc::new(DatasetCache::with_downloads(downloads));
+        let (data_dir, shared) = (cli.data_dir.clone(), datasets.clone());
         let retraining = cli.retrain.map(|sample| {
-            let (options, data_dir) = (cli.device.options(), cli.data_dir.clone());
-            Retraining::new(sample, state.sample_secret()?, options, data_dir)
+            let (options, secret) = (cli.device.options(), state.sample_secret()?);
+            Retraining::new(sample, secret, options, data_dir, shared)
         });
         let mut replay_options = cli.device.options();
         replay_options.device = Device::Cpu;
@@ -225,7 +233,7 @@ impl Validator {
                 required: cli.caller.genomaster_hotkey()?,
                 legacy: cli.legacy,
                 state,
-                replay: Replay::new(replay_options, cli.data_dir.clone()),
+                replay: Replay::new(replay_options, cli.data_dir.clone(), datasets),
             },
             observed: None,
             retraining: retraining.transpose()?,

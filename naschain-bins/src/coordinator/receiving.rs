@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use naschain_consensus::{Event, JobId, MinerId, OpenQuestion, QuestionId, Rejected};
 use naschain_core::Digest;
 use naschain_run::{ReceivedBytes, RunState};
+use naschain_train::Dataset;
 
 use crate::coordinator::Coordinator;
 use crate::coordinator::call_error::{CallError, Unavailable};
@@ -84,6 +85,12 @@ impl Coordinator {
         let is_collected = |state: &RunState| state.board().is_collecting(digest);
         self.try_with_state(|state| state.is_some_and(is_collected))
             .await
+    }
+
+    /// The data set of the run, if it has this digest.
+    pub(crate) fn shared_data(&self, digest: Digest) -> Option<Arc<Dataset>> {
+        let dataset = &self.deliveries.get()?.dataset;
+        (dataset.digest() == digest).then(|| dataset.clone())
     }
 
     fn deliveries(&self) -> Result<&Arc<Deliveries>, CallError> {

@@ -178,13 +178,8 @@ impl Miner {
         let dataset = match dataset {
             Some(dataset) => dataset,
             None => {
-                self.dataset_cache
-                    .get(
-                        &spec.data.name.parse()?,
-                        self.data_dir.clone(),
-                        self.keep_images,
-                    )
-                    .await?
+                let dir = self.data_dir.clone();
+                self.dataset_cache.get(&spec, dir, self.keep_images).await?
             }
         };
         check_data(&spec, &dataset)?;

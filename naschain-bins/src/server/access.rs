@@ -53,6 +53,16 @@ impl Default for Access {
 }
 
 impl Access {
+    /// Refuses a signer that may not join.
+    pub(crate) fn check_may_join(&self, hotkey: Option<&str>) -> Result<(), ErrorResponse> {
+        let Some(hotkey) = hotkey else {
+            return Ok(());
+        };
+        let miner = MinerId::new(hotkey);
+        let wrong = |error| ErrorResponse::new(ProblemKind::NotAllowed, format!("{error}"));
+        self.owner(&miner.map_err(wrong)?).map(drop)
+    }
+
     /// The owner of a miner if there is an allow-list; an error if the miner is not on it, or not
     /// registered on the subnet.
     pub(crate) fn owner(&self, miner: &MinerId) -> Result<Option<MinerId>, ErrorResponse> {

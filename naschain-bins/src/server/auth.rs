@@ -14,6 +14,7 @@ use naschain_consensus::{Event, MinerId};
 
 use crate::clock;
 use crate::server::access::Access;
+use crate::server::canonical_path::check_path_is_canonical;
 use crate::server::exams::Exams;
 use crate::server::limits::{RateLimit, max_body_bytes, network};
 use crate::server::problem::ErrorResponse;
@@ -59,6 +60,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// The hotkey that signed the request.
+    pub(crate) fn hotkey(&self) -> Option<&str> {
+        self.hotkey.as_deref()
+    }
+
     /// Rejects a request for another miner than the signer.
     pub(crate) fn check_is(&self, miner: &MinerId) -> Result<(), ErrorResponse> {
         if self.uids_have_tokens && miner.uid().is_some() {
@@ -194,7 +200,9 @@ impl Authenticator {
             return Ok(unsigned());
         };
         let reads = parts.method == Method::GET || parts.method == Method::HEAD;
-        if reads && self.access.open_reads {
+        // The data set is for those that may join only.
+        let is_open = !parts.uri.path().starts_with("/v1/data/");
+        if reads && is_open && self.access.open_reads {
             return Ok(unsigned());
         }
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
@@ -285,19 +293,6 @@ pub(crate) async fn check_limits(
         Ok(request) => next.run(request).await,
         Err(failure) => failure.into_response(),
     }
-}
-
-/// An auditor builds the path again from the event, so a request that changes something may have no
-/// other spelling of it.
-fn check_path_is_canonical(parts: &Parts) -> Result<(), ErrorResponse> {
-    if parts.uri.query().is_none() && !parts.uri.path().contains('%') {
-        return Ok(());
-    }
-    let detail = format!(
-        "{} has a query or a percent sign; the path of a POST request has neither",
-        parts.uri
-    );
-    Err(ErrorResponse::new(ProblemKind::BadPath, detail))
 }
 
 async fn read(body: Body, max_bytes: usize) -> Result<Bytes, ErrorResponse> {

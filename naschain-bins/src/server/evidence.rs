@@ -5,27 +5,15 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use axum::body::Body;
 use axum::extract::{Path as UrlPath, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use naschain_core::Digest;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use naschain_run::ProblemKind;
 
 use crate::coordinator::deliveries::{delivered_file, state_file};
 use crate::server::app::{App, Reply};
 use crate::server::problem::ErrorResponse;
-
-/// Maximum size of one response; a client asks for the rest with `Range`.
-pub(crate) const MAX_RANGE_BYTES: u64 = 1 << 20;
-
-/// A part of a file.
-struct Range {
-    bytes: Vec<u8>,
-    start: u64,
-    /// The size of the whole file.
-    size: u64,
-}
+use crate::server::ranges::{FileRange, MAX_RANGE_BYTES, digest_in_path, range_start, respond};
 
 /// `GET /v1/files/{digest}`: the checkpoint with this state, or the weights of the training with this
 /// digest. With `Range: bytes=N-` from byte N on. Always at most 1 MiB.
@@ -34,9 +22,7 @@ pub(super) async fn file(
     UrlPath(digest): UrlPath<String>,
     headers: HeaderMap,
 ) -> Reply<Response> {
-    let digest: Digest = digest
-        .parse()
-        .map_err(|error| ErrorResponse::new(ProblemKind::BadPath, format!("{error}")))?;
+    let digest = digest_in_path(&digest)?;
     let start = range_start(&headers)?;
     let share = app.budget.share(MAX_RANGE_BYTES as usize).await?;
     let missing = || {
@@ -64,39 +50,10 @@ pub(super) async fn file(
             return Err(ErrorResponse::new(ProblemKind::JournalTrouble, detail));
         }
     };
-    let end = found.start + found.bytes.len() as u64;
-    let content_range = format!("bytes {}-{}/{}", found.start, end - 1, found.size);
-    let is_whole = found.start == 0 && end == found.size;
-    let status = if is_whole {
-        StatusCode::OK
-    } else {
-        StatusCode::PARTIAL_CONTENT
-    };
-    let headers = [
-        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-        (header::ACCEPT_RANGES, "bytes".to_owned()),
-        (header::CONTENT_RANGE, content_range),
-    ];
-    Ok((status, headers, Body::from(share.hold(found.bytes))).into_response())
+    Ok(respond(found, share))
 }
 
-/// The start of `Range: bytes=N-`, 0 without the header. An end is allowed and not used: the response
-/// ends after [`MAX_RANGE_BYTES`] in any case.
-fn range_start(headers: &HeaderMap) -> Reply<u64> {
-    let Some(range) = headers.get(header::RANGE) else {
-        return Ok(0);
-    };
-    let start = range.to_str().ok().and_then(|text| {
-        let (start, _) = text.strip_prefix("bytes=")?.split_once('-')?;
-        start.parse().ok()
-    });
-    start.ok_or_else(|| {
-        let detail = format!("the range is {range:?}; it must be bytes=N-, such as bytes=1048576-");
-        ErrorResponse::new(ProblemKind::BadQuery, detail)
-    })
-}
-
-fn read_range(path: &Path, start: u64) -> std::io::Result<Range> {
+fn read_range(path: &Path, start: u64) -> std::io::Result<FileRange> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
     if start >= size {
@@ -106,7 +63,7 @@ fn read_range(path: &Path, start: u64) -> std::io::Result<Range> {
     file.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
     file.take(MAX_RANGE_BYTES).read_to_end(&mut bytes)?;
-    Ok(Range { bytes, start, size })
+    Ok(FileRange { bytes, start, size })
 }
 
 #[cfg(test)]
@@ -129,20 +86,5 @@ mod tests {
         );
         assert!(read_range(&path, content.len() as u64).is_err());
         std::fs::remove_dir_all(dir).unwrap();
-    }
-
-    #[test]
-    fn ranges_have_one_form() {
-        let start = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::RANGE, text.parse().unwrap());
-            range_start(&headers).ok()
-        };
-        assert_eq!(start("bytes=7-"), Some(7));
-        assert_eq!(start("bytes=7-9"), Some(7));
-        assert_eq!(range_start(&HeaderMap::new()).ok(), Some(0));
-        for wrong in ["bytes=-7", "7-", "bytes=a-", "lines=1-", "bytes"] {
-            assert_eq!(start(wrong), None, "{wrong}");
-        }
     }
 }

@@ -5,6 +5,8 @@ pub(crate) mod allow_list;
 mod app;
 pub(crate) mod auth;
 mod budget;
+mod canonical_path;
+mod data;
 mod events;
 mod evidence;
 pub(crate) mod exams;
@@ -18,6 +20,7 @@ mod passes;
 mod pauses;
 pub(crate) mod problem;
 mod questions;
+mod ranges;
 pub(crate) mod registrations;
 mod requests;
 
@@ -126,6 +129,7 @@ fn validator_routes(app: App) -> Router {
         .route("/v1/batches", get(ended_jobs))
         .route("/v1/front", get(front))
         .route("/v1/files/{digest}", get(evidence::file))
+        .route("/v1/data/{digest}", get(data::data))
         .with_state(app)
 }
 

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use naschain_consensus::Row;
@@ -11,7 +12,6 @@ use naschain_train::{Error, Options, train_until};
 use serde::Serialize;
 
 use crate::dataset::KEEP_MIB;
-use crate::journal::run_folder::check_data;
 use crate::journal::versions::check_versions;
 use crate::miner::dataset_cache::DatasetCache;
 use crate::miner::exercises::check_exactness;
@@ -22,7 +22,7 @@ pub(crate) struct Retraining {
     secret: SampleSecret,
     options: Options,
     data_dir: Option<PathBuf>,
-    datasets: DatasetCache,
+    datasets: Arc<DatasetCache>,
 }
 
 /// The proof that rows of a job are wrong: everything that somebody needs to repeat the training and
@@ -49,6 +49,7 @@ impl Retraining {
         secret: SampleSecret,
         options: Options,
         data_dir: Option<PathBuf>,
+        datasets: Arc<DatasetCache>,
     ) -> Result<Retraining> {
         options.device.check()?;
         Ok(Retraining {
@@ -56,7 +57,7 @@ impl Retraining {
             secret,
             options,
             data_dir,
-            datasets: DatasetCache::default(),
+            datasets,
         })
     }
 
@@ -77,10 +78,9 @@ impl Retraining {
         last_epoch: u32,
     ) -> Result<Row> {
         check_versions("--retrain: this validator", &spec.versions)?;
-        let (name, dir) = (spec.data.name.parse()?, self.data_dir.clone());
-        let dataset = self.datasets.get(&name, dir, KEEP_MIB).await;
+        let dir = self.data_dir.clone();
+        let dataset = self.datasets.get(spec, dir, KEEP_MIB).await;
         let dataset = dataset.context("--retrain needs the data set of the run")?;
-        check_data(spec, &dataset)?;
         let architecture = spec.space.decode(&job.genome)?;
         let (options, number) = (self.options, job.job);
         let rule = spec.rules.agreement.rule;

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use crate::programs::{Process, Server, folder, read, search, succeeded, text, wait_until};
 use image::{GrayImage, Luma};
 use naschain_bins::read_spec;
-use naschain_train::{Dataset, Model};
+use naschain_train::{Dataset, Model, PackedDataset};
 use serde_json::Value;
 
 /// Fifteen training and five test images of 3×4×5 in three classes, as written by NumPy.
@@ -185,50 +185,66 @@ fn a_search_runs_on_pictures_and_on_an_archive() {
 }
 
 #[test]
-fn a_miner_with_other_pictures_does_not_join() {
+fn a_machine_without_the_data_set_downloads_it() {
     let dir = folder("data-miner");
     let root = pictures(&dir);
     let data_dir = format!("--data-dir={}", root.display());
     let flags = ["--data=folder", &data_dir, "--image-size=1x8x8"];
-    let server = Server::start_with(&dir.join("run"), 0, &flags);
-    let other = dir.join("other");
+    let run = dir.join("run");
+    let server = Server::start_with(&run, 0, &flags);
+    let [other, cache] = ["other", "cache"].map(|name| dir.join(name));
     std::fs::create_dir_all(&other).unwrap();
     std::fs::rename(pictures(&other), other.join("folder")).unwrap();
-    let first = |folder: &Path| {
-        std::fs::read_dir(folder)
-            .unwrap()
-            .next()
-            .unwrap()
-            .unwrap()
-            .path()
-    };
-    let changed = first(&other.join("folder/train/digit-3"));
-    GrayImage::from_pixel(8, 8, Luma([1]))
-        .save(changed)
-        .unwrap();
+    let classes = std::fs::read_dir(other.join("folder/train/digit-3")).unwrap();
+    let changed = classes.flatten().next().unwrap().path();
+    let picture = GrayImage::from_pixel(8, 8, Luma([1]));
+    picture.save(changed).unwrap();
+    // The beginning of the right data, and as many other bytes, of downloads that were interrupted.
+    let name = "folder-1x8x8".parse().unwrap();
+    let dataset = Dataset::load(&name, Some(&root)).unwrap();
+    let begun = PackedDataset::new(&dataset).read(0, 5_000).unwrap();
+    let digest = read_spec(&run.join("run.json")).unwrap().data.digest;
+    assert_eq!(digest, dataset.digest());
 
-    let mine = |dir: &Path| {
-        let dir = dir.display().to_string();
-        miner(&[
-            "--genomaster",
-            &server.url,
-            "--name=ada",
-            "--data-dir",
-            &dir,
-        ])
+    let start = |name: &str, more: &[&str]| {
+        let log = dir.join(name);
+        let mut command = miner(&["--genomaster", &server.url, "--name", name]);
+        command.arg("--data-dir").arg(&other).args(more);
+        command.stderr(Stdio::from(std::fs::File::create(&log).unwrap()));
+        command
     };
-    let output = mine(&other).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let error = text(&output.stderr);
-    assert!(
-        error.contains("data set folder-1x8x8 has digest"),
-        "{error}"
-    );
+    let partial = format!("{digest}.part");
+    let mut miners = Vec::new();
+    for (name, content) in [("ada", begun), ("bob", vec![7; 5_000]), ("eve", vec![])] {
+        let cache = cache.join(name);
+        std::fs::create_dir_all(&cache).unwrap();
+        std::fs::write(cache.join(&partial), &content).unwrap();
+        let mut command = start(name, &["--data-cache", cache.to_str().unwrap()]);
+        miners.push(Process::start(&mut command));
+    }
+    wait_until("the front is written", || run.join("front.json").exists());
+    for (name, text) in [
+        ("ada", "from byte 5000 on"),
+        ("bob", "from byte 5000 on"),
+        ("eve", "from the genomaster"),
+    ] {
+        let log = read(dir.join(name));
+        assert!(log.contains("data set folder-1x8x8 has digest"), "{log}");
+        assert!(log.contains(text), "{log}");
+        assert!(cache.join(name).join(format!("{digest}.data")).is_file());
+    }
+    let none = start("zoe", &["--data-cache-limit=1KiB"]).output().unwrap();
+    assert_eq!(none.status.code(), Some(2));
+    let log = read(dir.join("zoe"));
+    assert!(log.contains("it cannot be downloaded either"), "{log}");
+    assert!(log.contains("--data-cache-limit is 1 KiB"), "{log}");
 
-    let log = dir.join("log");
-    let mut right = mine(&root);
-    right.stderr(Stdio::from(std::fs::File::create(&log).unwrap()));
-    let _right = Process::start(&mut right);
-    wait_until("the miner has joined", || read(&log).contains("ada joined"));
+    // A validator trains all of it again with the data of a miner's cache.
+    let mut validator = crate::programs::validator();
+    validator.args(["--genomaster", &server.url, "--json", "--retrain=1/1"]);
+    validator.arg("--data-dir").arg(&other);
+    validator.arg("--data-cache").arg(cache.join("ada"));
+    let report: Value = serde_json::from_str(&succeeded(validator.output().unwrap())).unwrap();
+    assert_eq!(report["wrong"], Value::Array(vec![]), "{report}");
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -1,10 +1,13 @@
 //! The training or test set of a data set, in memory or decoded on demand.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use naschain_core::{Digest, Shape};
 
 use super::Moments;
+use super::files::io;
 use super::pictures::{BadPicture, Listing, Pictures, first_error};
 use crate::Error;
 
@@ -28,6 +31,50 @@ enum Pixels {
     Files(FileImages),
     /// The pixels of files, kept in memory.
     Kept(Vec<u8>, FileImages),
+    /// Decoded pixels in one file.
+    Packed(PackedPixels),
+}
+
+/// Decoded pixels, and what follows them, in a file.
+#[derive(Clone, Debug)]
+pub(super) struct PackedPixels {
+    file: Arc<File>,
+    path: PathBuf,
+    /// Where the first image begins, in bytes.
+    offset: u64,
+}
+
+impl PackedPixels {
+    pub(super) fn new(file: &File, path: &Path, offset: u64) -> Result<PackedPixels, Error> {
+        let file = file.try_clone().map_err(|error| io(path, error))?;
+        Ok(PackedPixels {
+            file: Arc::new(file),
+            path: path.to_owned(),
+            offset,
+        })
+    }
+
+    /// Reads the bytes at this place after the first image's first.
+    pub(super) fn read_at(&self, at: u64, bytes: &mut [u8]) -> Result<(), Error> {
+        let read = read_exact_at(&self.file, bytes, self.offset + at);
+        read.map_err(|error| io(&self.path, error))
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
+}
+
+#[cfg(not(unix))]
+fn read_exact_at(mut file: &File, bytes: &mut [u8], offset: u64) -> std::io::Result<()> {
+    use std::io::{Read, Seek, SeekFrom};
+    use std::sync::Mutex;
+    // Other threads must not move the position in between.
+    static POSITION: Mutex<()> = Mutex::new(());
+    let _turn = POSITION.lock();
+    file.seek(SeekFrom::Start(offset))?;
+    file.read_exact(bytes)
 }
 
 /// Images in files, and what was noticed when they were listed and decoded.
@@ -167,6 +214,28 @@ impl Images {
         })
     }
 
+    /// Images that stay in a file of decoded pixels. Each is read once here, for digest and statistics.
+    pub(super) fn from_packed(
+        shape: Shape,
+        pixels: PackedPixels,
+        labels: Vec<u16>,
+    ) -> Result<Images, Error> {
+        let mut scan = Scan::new(shape);
+        let mut at = 0;
+        for images in labels.chunks(CHUNK) {
+            let mut chunk = vec![0; images.len() * shape.len()];
+            pixels.read_at(at, &mut chunk)?;
+            scan.add(&chunk);
+            at += chunk.len() as u64;
+        }
+        Ok(Images {
+            shape,
+            contents: scan.finish(&labels),
+            labels,
+            pixels: Pixels::Packed(pixels),
+        })
+    }
+
     /// The number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
@@ -209,6 +278,13 @@ impl Images {
                 }
                 Ok(pixels)
             }
+            Pixels::Packed(packed) => {
+                let mut pixels = vec![0; indices.len() * size];
+                for (index, image) in indices.iter().zip(pixels.chunks_exact_mut(size)) {
+                    packed.read_at(*index as u64 * size as u64, image)?;
+                }
+                Ok(pixels)
+            }
             Pixels::Files(files) => {
                 let read = files.pictures.read(indices, &self.labels, self.shape);
                 read.map(|decoded| decoded.pixels).map_err(first_error)
@@ -236,6 +312,7 @@ impl Images {
                 }
                 Ok(copy)
             }
+            Pixels::Packed(_) if bytes <= max_bytes => self.in_memory(),
             _ => Ok(self),
         }
     }
@@ -243,7 +320,7 @@ impl Images {
     /// What was noticed about the files, if the images are of files.
     pub(super) fn files(&self) -> Option<&FileImages> {
         match &self.pixels {
-            Pixels::Memory(_) => None,
+            Pixels::Memory(_) | Pixels::Packed(_) => None,
             Pixels::Files(files) | Pixels::Kept(_, files) => Some(files),
         }
     }

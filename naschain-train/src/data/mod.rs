@@ -13,6 +13,7 @@ mod moments;
 mod name;
 mod npy;
 mod npz;
+mod packed;
 mod picture;
 mod pictures;
 mod places;
@@ -26,6 +27,7 @@ use crate::Error;
 pub use images::Images;
 pub use moments::Moments;
 pub use name::{DataName, Emnist};
+pub use packed::PackedDataset;
 pub use pictures::{BadPicture, pictures_in};
 
 /// Reads a PNG, JPEG, WebP, GIF (its first frame) or BMP file as an image of `shape`: channels ×

@@ -77,11 +77,11 @@ async fn validator(test: &str, shown: &Shown) -> (ValidateArgs, Validator, Clien
     let mut flags = flags.map(str::to_owned).to_vec();
     flags.push(dir.display().to_string());
     let without_chain = Flags::parse_from(&flags).validate;
-    let mut validator = Validator::new(&without_chain).await.unwrap();
+    let client = Client::new(&url).unwrap();
+    let mut validator = Validator::new(&without_chain, &client).await.unwrap();
     let terms = without_chain.trust_terms().unwrap();
     validator.chain = Some(ChainTask::idle(&dir.join("scores.json"), &terms));
     flags.extend(["--chain=ws://127.0.0.1:1", "--netuid=1"].map(str::to_owned));
-    let client = Client::new(&url).unwrap();
     (Flags::parse_from(&flags).validate, validator, client)
 }
 

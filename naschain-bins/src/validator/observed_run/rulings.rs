@@ -12,7 +12,6 @@ use serde::Serialize;
 use crate::client::Client;
 use crate::coordinator::repetition::Repetition;
 use crate::dataset::KEEP_MIB;
-use crate::journal::run_folder::check_data;
 use crate::validator::observed_run::ObservedRun;
 use crate::validator::observed_run::replay::Replay;
 use crate::validator::state_folder::StateFolder;
@@ -113,9 +112,8 @@ impl ObservedRun {
         client: &Client,
         replay: &Replay,
     ) -> Result<Case> {
-        let (name, dir) = (self.spec.data.name.parse()?, replay.data_dir.clone());
-        let dataset = replay.datasets.get(&name, dir, KEEP_MIB).await?;
-        check_data(&self.spec, &dataset)?;
+        let dir = replay.data_dir.clone();
+        let dataset = replay.datasets.get(&self.spec, dir, KEEP_MIB).await?;
         let wanted = match ruling.task {
             RefereeTask::Step { before, .. } => before.map(|before| before.state),
             RefereeTask::Accuracy { digest } => Some(digest),

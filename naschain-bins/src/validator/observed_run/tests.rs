@@ -26,7 +26,11 @@ fn a_problem_of_a_history_survives_another_run() {
         required: None,
         legacy: false,
         state: StateFolder::open(path.clone()).unwrap(),
-        replay: Replay::new(naschain_train::Options::default(), None),
+        replay: Replay::new(
+            naschain_train::Options::default(),
+            None,
+            std::sync::Arc::default(),
+        ),
     };
     let mut run = ObservedRun::new(spec(1), None, &observation).unwrap();
     run.problem = Some("job 3 was changed".to_owned());

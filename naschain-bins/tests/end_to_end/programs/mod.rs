@@ -41,6 +41,7 @@ pub(crate) fn genomaster() -> Command {
 pub(crate) fn miner() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_miner"));
     command.env("XDG_STATE_HOME", state_folder("miner"));
+    command.env("XDG_CACHE_HOME", state_folder("miner-cache"));
     command
 }
 
@@ -56,6 +57,7 @@ fn state_folder(program: &str) -> PathBuf {
 pub(crate) fn validator() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_validator"));
     command.env("XDG_STATE_HOME", state_folder("validator"));
+    command.env("XDG_CACHE_HOME", state_folder("validator-cache"));
     command
 }
 
