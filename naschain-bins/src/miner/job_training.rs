@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// The training of a job that this miner has leased.
 #[derive(Clone)]
-struct LeasedTraining {
+struct AssignedTraining {
     trainer: Trainer,
     dataset: Arc<Dataset>,
     architecture: Architecture,
@@ -49,7 +49,7 @@ impl Miner {
     ) -> Result<Option<Row>> {
         let spec = &prepared.spec;
         let recipe = spec.seeded_recipe(job.training_seed);
-        let training = LeasedTraining {
+        let training = AssignedTraining {
             trainer: self.trainer.clone(),
             dataset: prepared.dataset.clone(),
             architecture: spec.space.decode(&job.genome)?,
@@ -70,7 +70,7 @@ impl Miner {
 
     /// Stores the checkpoint with this state, from which a job continues, unless it is stored already.
     /// Where it cannot be had, this machine trains the epochs before it itself.
-    async fn fetch_checkpoint(&self, training: &LeasedTraining, epoch: u32, state: Digest) {
+    async fn fetch_checkpoint(&self, training: &AssignedTraining, epoch: u32, state: Digest) {
         let Some(folder) = &training.trainer.checkpoints else {
             return;
         };
@@ -109,7 +109,7 @@ impl Miner {
     }
 }
 
-impl LeasedTraining {
+impl AssignedTraining {
     fn name(&self) -> String {
         let (architecture, recipe) = (&self.architecture, &self.recipe);
         Checkpoint::name(architecture, &self.dataset, recipe)
