@@ -59,8 +59,9 @@ impl DataDownloads {
             }
         }
         // When it was used last.
+        let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(clock::unix_nanos());
         let used = File::options().append(true).open(&path);
-        let _ = used.and_then(|file| file.set_modified(SystemTime::now()));
+        let _ = used.and_then(|file| file.set_modified(now));
         delete_oldest(dir, self.limit_bytes, &path);
         Ok(path)
     }
