@@ -152,7 +152,7 @@ enum Step {
     Testify(QuestionId, Vec<StepState>),
     Received(QuestionId),
     Ruled(JobId, Ruling),
-    Collect(JobId, Digest, Vec<MinerId>),
+    Collect(JobId, Digest, Vec<MinerId>, bool),
     Tick,
 }
 
@@ -227,8 +227,8 @@ impl JobBoard {
             Step::Testify(question, states) => self.testify(question, &states, &mut actions),
             Step::Received(question) => self.receive(question, &mut actions),
             Step::Ruled(job, ruling) => self.rule(job, ruling, &mut actions),
-            Step::Collect(job, digest, miners) => {
-                self.collect(job, digest, miners, &mut actions);
+            Step::Collect(job, digest, miners, is_awaited) => {
+                self.collect(job, digest, miners, is_awaited, &mut actions);
             }
             Step::Tick => {}
         }
@@ -295,9 +295,10 @@ impl JobBoard {
                 job,
                 digest,
                 miners,
+                is_awaited,
             } => {
                 self.check_collection(job, &miners)?;
-                Step::Collect(job, digest, miners)
+                Step::Collect(job, digest, miners, is_awaited)
             }
             Event::Tick | Event::Reveal { .. } | Event::Extend { .. } => Step::Tick,
         })

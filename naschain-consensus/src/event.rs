@@ -133,6 +133,9 @@ pub enum Event {
         digest: Digest,
         /// Miners that answered with this digest, in the order in which to ask them.
         miners: Vec<MinerId>,
+        /// Whether another job waits for it, which continues this one's training; each miner then has
+        /// less time.
+        is_awaited: bool,
     },
     /// Time has passed. A tick that returns no action has changed nothing.
     Tick,

@@ -65,6 +65,21 @@ pub enum Error {
         /// The epochs of the recipe.
         measured: Vec<u32>,
     },
+    /// Miners with other bits cannot continue each other's trainings.
+    #[error(
+        "a run with rungs needs the exact rule of agreement (--agreement exact): a job continues from the state on which the miners of the one before agreed"
+    )]
+    InexactRungs,
+    /// So few networks go on from each rung that none is trained to the end.
+    #[error(
+        "a search of {networks} networks with measurements after epochs {epochs:?} trains none to the end; search more networks, or use fewer rungs"
+    )]
+    NoneAtLastRung {
+        /// The maximum number of networks.
+        networks: usize,
+        /// The epochs after which trainings are measured.
+        epochs: Vec<u32>,
+    },
     /// A search would choose its networks by their accuracy on the test images.
     #[error(
         "validation-images is 0 in a search of {networks} networks; it must be at least 1, so that they are not chosen by the test images"

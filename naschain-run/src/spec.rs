@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use naschain_consensus::Rules;
+use naschain_consensus::{Rule, Rules};
 use naschain_core::{Costs, Digest, Genome, MacroSpace, Recipe};
 use naschain_nsga::{Objective, SearchConfig};
 use serde::{Deserialize, Serialize};
@@ -169,6 +169,15 @@ impl RunSpec {
             let found = self.search.rungs.clone();
             return Err(Error::Rungs { found, measured });
         }
+        if has_rungs && self.rules.agreement.rule != Rule::Exact {
+            return Err(Error::InexactRungs);
+        }
+        if self.search.candidates_by_rung().contains(&0) {
+            return Err(Error::NoneAtLastRung {
+                networks: self.max_networks(),
+                epochs: measured,
+            });
+        }
         let (search, space) = (self.search.genome_len, self.space.genome_len());
         if search != space {
             return Err(Error::GenomeLength { search, space });
@@ -224,6 +233,11 @@ impl RunSpec {
     /// one more for each that goes on from a rung.
     pub fn max_jobs(&self) -> usize {
         self.search.candidates_by_rung().iter().sum()
+    }
+
+    /// The maximum number of networks, unless the search is extended.
+    pub fn max_networks(&self) -> usize {
+        self.search.max_candidates()
     }
 
     /// BLAKE3 of its JSON: the run's identity, and the start of its journal's hash chain.

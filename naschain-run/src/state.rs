@@ -219,7 +219,10 @@ impl RunState {
             return Err(refused(reason.to_owned()));
         }
         let extended = self.parts.search.extend(generations);
-        extended.map_err(|error| refused(error.to_string()))
+        extended.map_err(|error| match error {
+            naschain_nsga::Error::Extension { reason, .. } => refused(reason),
+            other => refused(other.to_string()),
+        })
     }
 
     /// The run's secret, once it is revealed.
@@ -327,6 +330,11 @@ impl RunState {
     /// The maximum number of jobs of the search.
     pub fn max_jobs(&self) -> usize {
         self.parts.search.config().candidates_by_rung().iter().sum()
+    }
+
+    /// The maximum number of networks of the search.
+    pub fn max_networks(&self) -> usize {
+        self.parts.search.config().max_candidates()
     }
 
     /// Whether every job of the whole search has ended.

@@ -10,6 +10,7 @@ use naschain_run::{RunSpec, RunState};
 use serde::{Deserialize, Serialize};
 
 use crate::files::write_whole;
+use crate::printable::counted;
 
 const FILE: &str = "extent.json";
 
@@ -26,7 +27,7 @@ impl SearchExtent {
     /// That of a run in this state.
     pub(crate) fn of(state: &RunState) -> SearchExtent {
         SearchExtent {
-            networks: state.max_jobs(),
+            networks: state.max_networks(),
             finished: state.is_finished(),
         }
     }
@@ -43,7 +44,7 @@ impl SearchExtent {
         let text = std::fs::read_to_string(dir.join(FILE)).ok();
         let stored = text.and_then(|text| serde_json::from_str(&text).ok());
         stored.unwrap_or_else(|| {
-            let networks = spec.max_jobs();
+            let networks = spec.max_networks();
             SearchExtent {
                 networks,
                 finished: ended >= networks,
@@ -61,6 +62,22 @@ impl SearchExtent {
     }
 }
 
+/// How much a search has done: such as `9 of 24 networks`, or with rungs, where a network may be trained
+/// in several jobs, `9 of 80 trainings of 56 networks`.
+pub(crate) fn work_done(state: &RunState) -> String {
+    let (done, jobs) = (state.ended_jobs().len(), state.max_jobs());
+    format!("{done} of {}", jobs_of(jobs, state.max_networks()))
+}
+
+/// So many jobs of a search of so many networks.
+pub(crate) fn jobs_of(jobs: usize, networks: usize) -> String {
+    if jobs <= networks {
+        counted(jobs, "network")
+    } else {
+        format!("{jobs} trainings of {}", counted(networks, "network"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,7 +88,7 @@ mod tests {
     fn an_extent_is_stored_or_follows_from_the_specification() {
         let spec = test_spec();
         let dir = test_folder("extent");
-        let networks = spec.max_jobs();
+        let networks = spec.max_networks();
         assert!(SearchExtent::read(&dir, &spec, networks).finished);
         let early = SearchExtent::read(&dir, &spec, 4);
         assert_eq!(early.evaluated(4), format!("4 of {networks}"));

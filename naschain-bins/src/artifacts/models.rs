@@ -3,6 +3,7 @@
 //! Miners that agreed about a network of the front deliver its weights, which their digest proves.
 //! The genomaster trains a network again only if nobody delivered it.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -57,9 +58,11 @@ impl Member {
         // listed.
         let canonical = spec.space.canonical(&requested)?;
         let ended = evaluated_jobs(dir)?;
-        let evaluated = ended.len();
+        let genomes: BTreeSet<&Genome> = ended.iter().map(|job| &job.genome).collect();
+        let evaluated = genomes.len();
         let matches = |job: &EndedJob| job.genome == requested || job.genome == canonical;
         // With rungs, the job that trained it for longest.
+        let parts = ended.iter().filter(|job| matches(job)).count();
         let Some(job) = ended.into_iter().rev().find(matches) else {
             bail!(
                 "{} has no evaluated genome {} ({evaluated} were evaluated); its {HISTORY_FILE} and front.json list them",
@@ -67,12 +70,15 @@ impl Member {
                 requested.grouped(spec.space.phase_len())
             );
         };
+        // The digest of a training that was stopped at a rung is not that of the whole one.
+        let is_whole = parts >= spec.recipe.measured_epochs().count();
+        let agreed = job.verdict.consensus.filter(|_| is_whole);
         let secret = read_secret(dir, &spec)?;
         Ok(Member {
             dir: dir.to_owned(),
             recipe: recipe_of(&spec, secret, job.job, &job.genome),
+            digest: agreed.map(|row| row.digest),
             spec,
-            digest: job.verdict.consensus.map(|row| row.digest),
             genome: job.genome,
         })
     }

@@ -1,8 +1,10 @@
 //! The results of a run as its folder holds them, finished or not.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use naschain_consensus::JobId;
 use naschain_core::{Genome, Measurement};
 use naschain_nsga::{hypervolume, non_dominated_sort};
 use naschain_run::{EndedJob, FrontMember, RunSpec};
@@ -19,8 +21,10 @@ pub(crate) struct Results {
     pub dir: PathBuf,
     /// The run.
     pub spec: RunSpec,
-    /// The jobs that have ended.
+    /// The ended job of each network; with rungs, that which trained it for longest.
     pub ended: Vec<EndedJob>,
+    /// Of these, the jobs of networks that were trained up to a rung only, with its epoch.
+    pub stopped: BTreeMap<JobId, u32>,
     /// The front so far, most accurate first.
     pub front: Vec<FrontMember>,
     /// How far the search goes.
@@ -33,14 +37,16 @@ impl Results {
     /// Reads the files of a run.
     pub(crate) fn read(dir: &Path) -> Result<Results> {
         let spec = read_run(dir)?;
-        let ended = existing_history(dir)?;
+        let (ended, stopped) = by_network(&spec, existing_history(dir)?);
+        let whole = ended.iter().filter(|job| !stopped.contains_key(&job.job));
         Ok(Results {
             dir: dir.to_owned(),
-            front: front_of(&ended)?,
+            front: front_of(whole)?,
             extent: SearchExtent::read(dir, &spec, ended.len()),
             models: read_front(dir)?,
             spec,
             ended,
+            stopped,
         })
     }
 
@@ -50,6 +56,7 @@ impl Results {
         Ok(Results {
             dir: dir.to_owned(),
             ended: Vec::new(),
+            stopped: BTreeMap::new(),
             front: Vec::new(),
             extent: SearchExtent::read(dir, &spec, 0),
             models: Vec::new(),
@@ -133,9 +140,38 @@ pub(crate) fn measured(ended: &[EndedJob]) -> impl Iterator<Item = (&EndedJob, M
     ended.iter().filter_map(|job| Some((job, job.result()?)))
 }
 
-/// The non-dominated networks, most accurate first; of equal ones the first job.
-fn front_of(ended: &[EndedJob]) -> Result<Vec<FrontMember>> {
-    let measured: Vec<(&EndedJob, Measurement)> = measured(ended).collect();
+/// The last ended job of each network in a run with rungs, and the epoch of those that were not trained
+/// to the end; otherwise all jobs.
+pub(crate) fn by_network(
+    spec: &RunSpec,
+    ended: Vec<EndedJob>,
+) -> (Vec<EndedJob>, BTreeMap<JobId, u32>) {
+    let mut stopped = BTreeMap::new();
+    if spec.recipe.rungs.is_empty() {
+        return (ended, stopped);
+    }
+    let (mut jobs, mut places) = (Vec::new(), BTreeMap::new());
+    for job in ended {
+        let (place, parts) = places.entry(job.genome.clone()).or_insert((jobs.len(), 0));
+        if *place < jobs.len() {
+            jobs[*place] = job;
+        } else {
+            jobs.push(job);
+        }
+        *parts += 1;
+    }
+    for (place, parts) in places.into_values() {
+        if let Some(rung) = spec.recipe.rungs.get(parts - 1) {
+            stopped.insert(jobs[place].job, *rung);
+        }
+    }
+    (jobs, stopped)
+}
+
+/// The non-dominated ones of these networks, most accurate first; of equal ones the first job.
+fn front_of<'j>(trained: impl Iterator<Item = &'j EndedJob>) -> Result<Vec<FrontMember>> {
+    let measured = trained.filter_map(|job| Some((job, job.result()?)));
+    let measured: Vec<(&EndedJob, Measurement)> = measured.collect();
     let rows: Vec<f64> = measured.iter().flat_map(|(_, m)| minimised(m)).collect();
     let ranks = non_dominated_sort(&rows, 3)?;
     let first = measured.iter().zip(ranks).filter(|(_, rank)| *rank == 0);

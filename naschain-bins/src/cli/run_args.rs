@@ -76,10 +76,10 @@ pub(crate) struct RunArgs {
     /// takes fewer trainings for the same front; with nsga2, all offspring are trained.
     #[arg(long, value_name = "MODE", default_value = "surrogate", value_parser = mode, help_heading = METHOD, hide_short_help = true)]
     pub mode: Mode,
-    /// Epochs after which weak networks are stopped, ascending, such as 3,9 of 27; a third or so of the
-    /// networks goes on from each
+    /// Epochs after which weak networks are stopped, ascending, such as 3,9 of 27
     ///
-    /// So more networks are tried with the same computation. The learning rate falls to 0 before each.
+    /// From each goes on the share that its epochs are of the next ones: of 3, 9 and 27, a third. So more
+    /// networks are tried with the same computation. The learning rate falls to 0 before each.
     #[arg(long, value_name = "EPOCHS", value_delimiter = ',', help_heading = METHOD, hide_short_help = true)]
     pub rungs: Vec<u32>,
     /// When the next genomes are chosen: generational or steady

@@ -28,7 +28,8 @@ pub(crate) struct TrainingArgs {
     /// Mini-batch size [default: see --help]
     #[arg(long, value_name = "N", hide_short_help = true)]
     batch_size: Option<usize>,
-    /// Initial learning rate; cosine decay to 0 [default: see --help]
+    /// Initial learning rate; cosine decay to 0, and again after each of the --rungs [default: see
+    /// --help]
     #[arg(
         long,
         allow_negative_numbers = true,

@@ -13,7 +13,7 @@ use crate::artifacts::front;
 use crate::artifacts::front_model::{FrontModel, read_front};
 use crate::artifacts::history::{HISTORY_FILE, History};
 use crate::artifacts::models::MODEL_FILE;
-use crate::artifacts::results::Results;
+use crate::artifacts::results::{Results, by_network};
 use crate::artifacts::table::front_table;
 use crate::cli::program::print;
 use crate::clock;
@@ -82,10 +82,12 @@ pub(crate) async fn conclude(
         (ended, front, SearchExtent::of(state))
     };
     let (ended, front, extent) = coordinator.with_state(copied).await;
+    let (ended, stopped) = by_network(coordinator.spec(), ended);
     let mut results = Results {
         dir: dir.to_owned(),
         spec: coordinator.spec().clone(),
         ended,
+        stopped,
         front,
         extent,
         models: Vec::new(),
@@ -234,12 +236,16 @@ fn reason_of(job: &EndedJob) -> String {
 /// Why no network has a result, with the reason of the first one.
 fn no_front(ended: &[EndedJob]) -> String {
     let count = ended.len();
-    let first = ended.first().map(|job| {
-        let reason = reason_of(job);
-        format!("; the first, {}: {}", job.genome, printable(&reason))
-    });
-    let first = first.unwrap_or_default();
-    format!("none of the {count} networks has a result on which miners agree{first}")
+    let failed = ended.iter().find(|job| job.result().is_none());
+    let Some(first) = failed else {
+        return format!("none of the {count} networks was trained to the end");
+    };
+    let reason = reason_of(first);
+    format!(
+        "none of the {count} networks has a result on which miners agree; the first, {}: {}",
+        first.genome,
+        printable(&reason)
+    )
 }
 
 /// The models of a run that was concluded before, if they are complete and of this front.
@@ -255,7 +261,7 @@ fn stored_models(dir: &Path, front: &[FrontMember]) -> Option<Vec<FrontModel>> {
     complete.then_some(models)
 }
 
-/// Number of evaluated networks, and the maximum number that the search evaluates.
+/// Number of ended jobs, and the maximum number of the search's.
 pub(crate) async fn progress(coordinator: &Coordinator) -> (usize, usize) {
     let numbers = |state: &RunState| (state.ended_jobs().len(), state.max_jobs());
     let numbers = coordinator.try_with_state(|state| state.map(numbers)).await;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use naschain_run::{EndedJob, RunState};
 
+use crate::artifacts::extent::work_done;
 use crate::clock;
 use crate::printable::printable;
 use estimate::{Estimate, Left};
@@ -242,10 +243,9 @@ fn summary(state: &RunState, left: Left) -> String {
     let best = best.map_or(String::new(), |m| format!(", best {} %", m.accuracy));
     let generations = state.search().config().generations;
     let generation = state.search().generation().min(generations);
-    let networks = state.max_jobs();
     let mut text = format!(
-        "{} of {networks} networks, generation {generation} of {generations}{best}",
-        state.ended_jobs().len()
+        "{}, generation {generation} of {generations}{best}",
+        work_done(state)
     );
     let epochs = running_epochs(state);
     if !epochs.is_empty() {

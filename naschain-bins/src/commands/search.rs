@@ -14,7 +14,7 @@ use naschain_train::{Dataset, Device, Options};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::artifacts::extent::SearchExtent;
+use crate::artifacts::extent::{SearchExtent, jobs_of};
 use crate::artifacts::repeat::{earlier_results, lacked_memory};
 use crate::cli::common_args::{CommonArgs, OpenRun};
 use crate::cli::program::print;
@@ -166,9 +166,8 @@ pub async fn search(mut args: SearchArgs) -> Result<()> {
         };
     if let Some(reason) = end.reason(concluded) {
         let going_on = end.going_on();
-        print(&format!(
-            "{reason} after {done} of {total} networks; {going_on}\n"
-        ))?;
+        let work = jobs_of(total, coordinator.spec().max_networks().min(total));
+        print(&format!("{reason} after {done} of {work}; {going_on}\n"))?;
     }
     tell_of_memory(&coordinator).await?;
     coordinator.close().await?;
@@ -333,9 +332,14 @@ async fn announced(
         return Ok(None);
     };
     let test_images = dataset.test.len();
+    let up_to = if spec.recipe.rungs.is_empty() {
+        ""
+    } else {
+        "up to "
+    };
     let mut text = format!(
-        "{}, {} of {} each",
-        counted(total - done, "network"),
+        "{}, {up_to}{} of {} each",
+        jobs_of(total - done, spec.max_networks().min(total - done)),
         counted(spec.recipe.epochs, "epoch"),
         counted(spec.recipe.train_images, "image")
     );

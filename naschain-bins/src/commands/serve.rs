@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use naschain_consensus::Rule;
 use naschain_train::{Dataset, Options};
@@ -77,6 +77,10 @@ pub async fn serve(mut args: ServeArgs) -> Result<()> {
     let mut opened = args.access.open()?;
     let mut reading = tokio::spawn(read_registrations(opened.reader.take()));
     if args.access.legacy {
+        ensure!(
+            args.common.run.rungs.is_empty(),
+            "--rungs cannot be used with --legacy: miners of the reference network train all epochs of a network"
+        );
         // The reference network's miners have no digests, which the default rule compares.
         args.common.run.agreement.get_or_insert(Rule::Tolerance);
         args.common.run.silent_uids = true;

@@ -12,6 +12,7 @@ use crate::artifacts::models::{Member, RETRAINED_FILE};
 use crate::artifacts::results::{Results, measured};
 use crate::cli::genome_args::GenomeArgs;
 use crate::files::{create_folder, write_whole};
+use crate::printable::counted;
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -44,7 +45,11 @@ pub fn show(args: &ShowArgs) -> Result<String> {
             format!("{accuracy} %")
         })
     };
-    let validation = percent(found.map(|(_, measurement)| measurement.accuracy));
+    let mut validation = percent(found.map(|(_, measurement)| measurement.accuracy));
+    if let Some(rung) = found.and_then(|(job, _)| results.stopped.get(&job.job)) {
+        let all = results.spec.recipe.epochs;
+        validation += &format!(", stopped after {} of {all}", counted(*rung, "epoch"));
+    }
     let test = percent(
         results
             .model(&member.genome)

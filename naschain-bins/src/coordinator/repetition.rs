@@ -38,6 +38,10 @@ impl Repetition<'_> {
     /// wrong: it is found to be [`NO_STATE`], which is no digest of anything.
     pub(crate) fn ruling(&self, task: RefereeTask) -> Result<Option<Ruling>> {
         match task {
+            RefereeTask::Step {
+                step: step @ 1..,
+                before: None,
+            } => bail!("nothing says from which state step {step} starts"),
             RefereeTask::Step { step, before } => {
                 let mut from = None;
                 if let Some(state) = before {

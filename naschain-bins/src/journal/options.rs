@@ -82,7 +82,9 @@ pub(super) fn by_option(differences: &[Difference]) -> String {
 fn as_option(name: &str, value: &Value) -> String {
     let number = value.as_f64().unwrap_or_default();
     match (name, value) {
-        (_, Value::Null) => "not set".to_owned(),
+        // The option says that there is none.
+        ("rules.referee", Value::Null) => "set".to_owned(),
+        ("rules.referee", _) | (_, Value::Null) => "not set".to_owned(),
         ("rules.lease_ms", _) => (number / 1000.0).to_string(),
         ("rules.agreement.tolerance_hundredths", _) => (number / 100.0).to_string(),
         ("search.pace", Value::String(text)) if text == "steady_state" => "steady".to_owned(),

@@ -21,7 +21,7 @@ use crate::printable::printable;
 const MAX_CHECKPOINT_BYTES: usize = 1 << 30;
 /// For how long a miner waits for a checkpoint that another one is delivering. After that it trains the
 /// epochs before it itself.
-const MAX_WAIT: Duration = Duration::from_secs(30);
+const MAX_WAIT: Duration = Duration::from_secs(10);
 /// Pause between two requests for it.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -60,7 +60,8 @@ impl Miner {
             .part
             .and_then(|part| Some((part.from_epoch, part.from_state?)));
         if let Some((epoch, state)) = start {
-            self.fetch_checkpoint(&training, epoch, state).await;
+            self.fetch_checkpoint(&training, epoch, state, &control)
+                .await;
         }
         let line = ProgressLine::new(job.job.to_string(), training.last_epoch);
         // A training computes for minutes, so it must not occupy a thread that sends heartbeats.
@@ -70,14 +71,20 @@ impl Miner {
 
     /// Stores the checkpoint with this state, from which a job continues, unless it is stored already.
     /// Where it cannot be had, this machine trains the epochs before it itself.
-    async fn fetch_checkpoint(&self, training: &AssignedTraining, epoch: u32, state: Digest) {
+    async fn fetch_checkpoint(
+        &self,
+        training: &AssignedTraining,
+        epoch: u32,
+        state: Digest,
+        control: &TrainingControl,
+    ) {
         let Some(folder) = &training.trainer.checkpoints else {
             return;
         };
         if training.has_checkpoint(epoch, state) {
             return;
         }
-        let stored = match self.wait_for_file(state).await {
+        let stored = match self.wait_for_file(state, control).await {
             Ok(Some(file)) => training.checked(&file, epoch, state).and_then(|received| {
                 let training = training.name();
                 folder.add(&training, &received)
@@ -96,12 +103,20 @@ impl Miner {
         }
     }
 
-    async fn wait_for_file(&self, digest: Digest) -> Result<Option<Vec<u8>>, TransportError> {
+    /// Waits for a file that is being delivered, unless the lease ends.
+    async fn wait_for_file(
+        &self,
+        digest: Digest,
+        control: &TrainingControl,
+    ) -> Result<Option<Vec<u8>>, TransportError> {
         let mut waited = Duration::ZERO;
         loop {
             match self.transport.file(digest, MAX_CHECKPOINT_BYTES).await {
                 Err(TransportError::Unavailable(_)) if waited < MAX_WAIT => {}
                 other => return other,
+            }
+            if control.abandoned.load(Ordering::Acquire) {
+                return Ok(None);
             }
             tokio::time::sleep(PAUSE).await;
             waited += PAUSE;
@@ -139,6 +154,9 @@ impl AssignedTraining {
         control: &TrainingControl,
         mut line: ProgressLine,
     ) -> Result<Option<Row>> {
+        if control.abandoned.load(Ordering::Acquire) {
+            return Ok(None);
+        }
         let (architecture, recipe) = (&self.architecture, &self.recipe);
         let (trainer, dataset) = (&self.trainer, &self.dataset);
         let mut on_epoch = |epoch: &Epoch, speed| {

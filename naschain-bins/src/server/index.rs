@@ -4,6 +4,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use naschain_run::RunState;
 
+use crate::artifacts::extent::work_done;
 use crate::printable::counted;
 use crate::server::app::CoordinatorState;
 
@@ -53,9 +54,8 @@ fn summary(state: &RunState) -> String {
         "running"
     };
     format!(
-        "{} of {} networks, {}{best}, {condition}",
-        state.ended_jobs().len(),
-        state.max_jobs(),
+        "{}, {}{best}, {condition}",
+        work_done(state),
         counted(present_miners(state), "miner")
     )
 }

@@ -81,6 +81,19 @@ fn networks_go_on_from_rung_to_rung_and_everybody_agrees() {
     );
     assert_eq!(count("training epochs 1 to"), 0, "{logs}");
 
+    // A network that was stopped is not on the front, and is shown with its last accuracy.
+    let stopped = by_genome.values().find(|jobs| jobs.len() == 2).unwrap()[1];
+    let accuracy = stopped.verdict.consensus.unwrap().accuracy;
+    let genome = stopped.genome.to_string();
+    let mut show = genomaster();
+    show.arg("show").arg(&run).args(["--genome", &genome]);
+    let shown = succeeded(show.output().unwrap());
+    let line = format!("validation  {accuracy} %, stopped after 2 of 4 epochs\n");
+    assert!(shown.contains(&line), "{shown}");
+    let smallest = genomaster().arg("show").arg(&run).arg("--genome=smallest").output();
+    let shown = succeeded(smallest.unwrap());
+    assert!(!shown.contains("stopped"), "{shown}");
+
     // A search in one process, with one miner for each network, comes to the same front.
     let alone = dir.join("alone");
     let flags = [

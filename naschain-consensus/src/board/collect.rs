@@ -10,6 +10,8 @@ use crate::{Action, JobId, MinerId, Question, Rejected};
 
 /// Minimum time to deliver weights in milliseconds: they may be large, and the line slow.
 const DELIVERY_MS: u64 = 600_000;
+/// The same for a checkpoint that another job waits for.
+const AWAITED_MS: u64 = 60_000;
 
 /// Weights that are being collected.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -17,6 +19,8 @@ pub(super) struct Collection {
     digest: Digest,
     /// Miners that have not been asked yet.
     left: VecDeque<MinerId>,
+    #[serde(default)]
+    is_awaited: bool,
 }
 
 impl JobBoard {
@@ -49,6 +53,7 @@ impl JobBoard {
         job: JobId,
         digest: Digest,
         miners: Vec<MinerId>,
+        is_awaited: bool,
         actions: &mut Vec<Action>,
     ) {
         // Those that are present first: the others would be waited for.
@@ -58,7 +63,11 @@ impl JobBoard {
         };
         let (away, mut left): (VecDeque<_>, VecDeque<_>) = miners.into_iter().partition(is_away);
         left.extend(away);
-        let collection = Collection { digest, left };
+        let collection = Collection {
+            digest,
+            left,
+            is_awaited,
+        };
         self.questions.collections.insert(job, collection);
         self.collect_from_next(job, actions);
     }
@@ -67,18 +76,17 @@ impl JobBoard {
     pub(super) fn collect_from_next(&mut self, job: JobId, actions: &mut Vec<Action>) {
         while let Some(collection) = self.questions.collections.get_mut(&job) {
             let digest = collection.digest;
+            let min_ms = if collection.is_awaited {
+                AWAITED_MS
+            } else {
+                DELIVERY_MS
+            };
             let Some(next) = collection.left.pop_front() else {
                 self.questions.collections.remove(&job);
                 return actions.push(Action::NotCollected { job });
             };
             if let Some(miner) = self.roster.find(&next) {
-                self.ask(
-                    miner,
-                    job,
-                    Question::Weights { digest },
-                    DELIVERY_MS,
-                    actions,
-                );
+                self.ask(miner, job, Question::Weights { digest }, min_ms, actions);
                 return;
             }
         }

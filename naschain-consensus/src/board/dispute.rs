@@ -50,6 +50,13 @@ impl DisputableSteps {
         }
     }
 
+    /// Whether two states after a step are the same. Those with which a part begins are, as
+    /// [`DisputableSteps::admits`] has checked: the digest of the state fixes the chain too, whatever
+    /// the miners say about it.
+    fn are_same(&self, step: u64, one: &StepState, other: &StepState) -> bool {
+        one == other || step == self.first && self.first_state.is_some()
+    }
+
     /// Whether states after these steps are complete, begin with the state that the job begins with, and
     /// end with the digest that their miner answered.
     pub(super) fn admits(&self, steps: &[u64], states: &[StepState], answered: Digest) -> bool {
@@ -94,7 +101,9 @@ impl Dispute {
         let mut parting = disputable.last;
         for (step, state) in first {
             match second.get(step) {
-                Some(other) if other == state => before = Some((*step, *state)),
+                Some(other) if disputable.are_same(*step, state, other) => {
+                    before = Some((*step, *state));
+                }
                 Some(_) => {
                     parting = *step;
                     break;

@@ -39,6 +39,7 @@ fn what_nobody_was_asked_for_is_rejected() {
                 job,
                 digest,
                 miners: vec![id("a")],
+                is_awaited: false,
             },
             "it is still open",
         ),
@@ -47,6 +48,7 @@ fn what_nobody_was_asked_for_is_rejected() {
                 job: JobId(7),
                 digest,
                 miners: vec![id("a")],
+                is_awaited: false,
             },
             "never opened",
         ),
@@ -123,6 +125,7 @@ fn weights_are_collected_from_the_first_miner_that_delivers() {
             job,
             digest,
             miners,
+            is_awaited: false,
         };
         let asked = harness.handle(collect.clone());
         assert!(matches!(&asked[..], [Action::Asked { miner, .. }] if *miner == id("a")));

@@ -58,6 +58,7 @@ impl RunState {
             job: before.job,
             digest: state.digest,
             miners: before.rewarded(),
+            is_awaited: true,
         };
         let asked = self.parts.board.handle(now, collect);
         actions.extend(asked.expect("a job is continued once"));
@@ -117,6 +118,7 @@ impl RunState {
             job,
             digest: consensus.digest,
             miners: ended.rewarded(),
+            is_awaited: false,
         };
         let asked = self.parts.board.handle(now, collect);
         actions.extend(asked.expect("a job closes once"));

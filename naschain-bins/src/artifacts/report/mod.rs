@@ -80,7 +80,7 @@ pub(crate) fn report_html(results: &Results, title: &str) -> Result<String> {
         unfinished_of: (!results.extent.finished).then_some(results.extent.networks),
         networks: networks(results)?,
         failed: failed(&results.ended),
-        hypervolume: hypervolumes(&results.ended)?,
+        hypervolume: hypervolumes(results)?,
     };
     // In a script element only `<` could end the data.
     let data = serde_json::to_string(&report)?.replace('<', "\\u003c");
@@ -189,15 +189,18 @@ fn failed(ended: &[EndedJob]) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The hypervolume of the first jobs, for each number of them.
-fn hypervolumes(ended: &[EndedJob]) -> Result<Vec<f64>> {
+/// The hypervolume of the first networks, for each number of them. Those that were stopped at a rung add
+/// nothing.
+fn hypervolumes(results: &Results) -> Result<Vec<f64>> {
+    let ended = &results.ended;
     let all: Vec<Measurement> = measured(ended).map(|(_, m)| m).collect();
     let largest = largest_costs(all.iter());
     let mut front: Vec<Measurement> = Vec::new();
     let mut shares = Vec::new();
     let mut share = 0.0;
     for job in ended {
-        if let Some(new) = job.result() {
+        let is_whole = !results.stopped.contains_key(&job.job);
+        if let Some(new) = job.result().filter(|_| is_whole) {
             let covers = |a: &Measurement, b: &Measurement| {
                 a.accuracy >= b.accuracy && a.params <= b.params && a.flops <= b.flops
             };
@@ -239,6 +242,7 @@ mod tests {
             dir: "run".into(),
             spec: test_spec(),
             ended: vec![job],
+            stopped: std::collections::BTreeMap::new(),
             front: vec![member],
             extent: SearchExtent {
                 networks: 1,

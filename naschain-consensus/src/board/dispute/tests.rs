@@ -148,6 +148,36 @@ fn testimony_about_a_part_begins_with_the_state_that_was_agreed_on() {
 }
 
 #[test]
+fn an_invented_chain_at_the_start_of_a_part_is_no_difference_there() {
+    let part = DisputableSteps {
+        first: 4,
+        last: 6,
+        first_state: Some(state(4, 0).state),
+        pauses: true,
+    };
+    let mut dispute = Dispute::default();
+    let honest = [4, 5, 6].map(|step| state(step, 0));
+    let mut invented = [state(4, 0), state(5, 1), state(6, 1)];
+    invented[0].chain = state(4, 1).chain;
+    assert!(part.admits(&[4, 5, 6], &honest, honest[2].state));
+    assert!(part.admits(&[4, 5, 6], &invented, invented[2].state));
+    dispute.testify(0, &[4, 5, 6], &honest);
+    dispute.testify(1, &[4, 5, 6], &invented);
+    let checkpoint = |state| Question::Checkpoint { step: 4, state };
+    let asked = dispute.next_move([0, 1], &part);
+    let question = checkpoint(honest[0]);
+    assert_eq!(asked, NextMove::Ask(vec![(0, question.clone())]));
+    dispute.received.push(question);
+    let before = Some(honest[0]);
+    let task = RefereeTask::Step { step: 5, before };
+    assert_eq!(dispute.next_move([0, 1], &part), NextMove::Call(task));
+    // Where the liar is asked, it has to deliver a checkpoint that nobody can have.
+    let question = checkpoint(invented[0]);
+    let asked = dispute.next_move([1, 0], &part);
+    assert_eq!(asked, NextMove::Ask(vec![(1, question)]));
+}
+
+#[test]
 fn a_ruling_decides_about_other_miners_with_the_same_states() {
     let disputable = DisputableSteps::of_whole_training(3);
     let mut dispute = Dispute::default();
