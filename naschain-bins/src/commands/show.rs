@@ -12,7 +12,6 @@ use crate::artifacts::models::{Member, RETRAINED_FILE};
 use crate::artifacts::results::{Results, measured};
 use crate::cli::genome_args::GenomeArgs;
 use crate::files::{create_folder, write_whole};
-use crate::printable::counted;
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -48,7 +47,7 @@ pub fn show(args: &ShowArgs) -> Result<String> {
     let mut validation = percent(found.map(|(_, measurement)| measurement.accuracy));
     if let Some(rung) = found.and_then(|(job, _)| results.stopped.get(&job.job)) {
         let all = results.spec.recipe.epochs;
-        validation += &format!(", stopped after {} of {all}", counted(*rung, "epoch"));
+        validation += &format!(", stopped after {rung} of {all} epochs");
     }
     let test = percent(
         results

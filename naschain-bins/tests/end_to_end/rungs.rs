@@ -90,7 +90,11 @@ fn networks_go_on_from_rung_to_rung_and_everybody_agrees() {
     let shown = succeeded(show.output().unwrap());
     let line = format!("validation  {accuracy} %, stopped after 2 of 4 epochs\n");
     assert!(shown.contains(&line), "{shown}");
-    let smallest = genomaster().arg("show").arg(&run).arg("--genome=smallest").output();
+    let smallest = genomaster()
+        .arg("show")
+        .arg(&run)
+        .arg("--genome=smallest")
+        .output();
     let shown = succeeded(smallest.unwrap());
     assert!(!shown.contains("stopped"), "{shown}");
 

@@ -101,3 +101,23 @@ fn other_objectives_than_those_of_a_job_are_refused() {
     assert!(spec.validate().unwrap_err().to_string().len() < 600);
     assert!(Auditor::new(spec, Signers::default()).is_err());
 }
+
+#[test]
+fn rungs_need_exact_agreement_and_a_network_that_reaches_the_last() {
+    let mut spec = spec();
+    spec.recipe.epochs = 6;
+    spec.recipe.rungs = vec![1, 3];
+    spec.search.rungs = vec![1, 3, 6];
+    spec.rules.epochs = 6;
+    (spec.search.population, spec.search.generations) = (6, 1);
+    spec.validate().unwrap();
+    spec.search.population = 5;
+    let error = spec.validate().unwrap_err().to_string();
+    let text =
+        "a search of 5 networks with measurements after epochs [1, 3, 6] trains none to the end";
+    assert!(error.starts_with(text), "{error}");
+    spec.search.population = 6;
+    spec.rules.agreement.rule = Rule::Tolerance;
+    let error = spec.validate().unwrap_err().to_string();
+    assert!(error.contains("(--agreement exact)"), "{error}");
+}
