@@ -109,6 +109,7 @@ fn rungs_need_exact_agreement_and_a_network_that_reaches_the_last() {
     spec.recipe.rungs = vec![1, 3];
     spec.search.rungs = vec![1, 3, 6];
     spec.rules.epochs = 6;
+    spec.rules.agreement.rule = Rule::Exact;
     (spec.search.population, spec.search.generations) = (6, 1);
     spec.validate().unwrap();
     spec.search.population = 5;
